@@ -1,0 +1,158 @@
+//! The HTTP API: JSON under `/v1` on the socket `run/api.sock`.
+//!
+//! 1. A file below `api/` holds one noun: the bodies it takes and gives, its handlers, and its [`Route`]s.
+//! 2. A route names its [`Access`]: open, for anybody logged in, or for those whose role permits an action. It has no other
+//!    way into the router, so no handler can be reached without the check ([`access`]).
+//! 3. Handlers end in a value or in a [`Problem`], which is written as an RFC 9457 problem document.
+//!
+//! To add one: write the handler `async fn(State<Api>, Caller, …) -> Result<Json<T>, Problem>`, add a line to `routes()` of
+//! its file (new files: also to [`routes`]), and call it from the noun's file below `cli/` through [`client::Client`].
+
+pub mod access;
+mod audit;
+pub mod client;
+mod consortium;
+mod datasets;
+mod grants;
+mod health;
+mod imports;
+pub mod queries;
+mod sessions;
+mod status;
+mod users;
+mod why;
+
+use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{FromRequest, Request},
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+};
+use serde::de::DeserializeOwned;
+use tokio::net::UnixListener;
+
+pub use access::{Access, Caller, Route};
+
+use crate::{
+    fault::{Code, Problem},
+    node::Node,
+    shutdown::Stage,
+};
+
+/// The socket, below the data directory.
+pub const SOCKET: &str = "run/api.sock";
+
+/// What handlers work on; clones share it.
+#[derive(Debug, Clone)]
+pub struct Api(Arc<Node>);
+
+impl Api {
+    /// The API of `node`.
+    pub fn new(node: Node) -> Self {
+        Self(Arc::new(node))
+    }
+
+    /// The node.
+    pub fn node(&self) -> &Node {
+        &self.0
+    }
+
+    /// Runs work that blocks (password hashing, durable state) off the async threads.
+    ///
+    /// # Errors
+    /// What the work answers.
+    pub async fn blocking<T, E>(&self, work: impl FnOnce(&Node) -> Result<T, E> + Send + 'static) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        E: Into<Problem> + Send + 'static,
+    {
+        let node = Arc::clone(&self.0);
+        match tokio::task::spawn_blocking(move || work(&node)).await {
+            Ok(done) => done.map_err(Into::into),
+            Err(error) => Err(Problem::fault("the work was broken off", &error)),
+        }
+    }
+}
+
+/// Every route of the API.
+pub fn routes() -> Vec<Route> {
+    let nouns = [
+        health::routes(),
+        status::routes(),
+        sessions::routes(),
+        users::routes(),
+        consortium::routes(),
+        queries::routes(),
+        grants::routes(),
+        datasets::routes(),
+        imports::routes(),
+        audit::routes(),
+    ];
+    nouns.into_iter().flatten().collect()
+}
+
+/// The router over all routes.
+pub fn router(api: Api) -> Router {
+    let empty = Router::new().fallback(async || Problem::new(Code::NotFound, "the API has no such path"));
+    let router = routes()
+        .into_iter()
+        .fold(empty, |router, route| route.add_to(router, &api));
+    router.with_state(api)
+}
+
+/// Serves the API on the socket in the data directory `dir` as part of `stage`; when this returns, it is open.
+///
+/// # Errors
+/// If the socket cannot be made.
+pub fn serve(api: Api, dir: &Path, stage: &Stage) -> Result<(), Problem> {
+    let path = dir.join(SOCKET);
+    let listener = bind(&path).map_err(|error| Problem::fault(&format!("cannot open `{}`", path.display()), &error))?;
+    let token = stage.token().clone();
+    let server = axum::serve(listener, router(api)).with_graceful_shutdown(async move { token.cancelled().await });
+    stage.spawn(async move {
+        if let Err(error) = server.await {
+            tracing::error!(%error, "the API has stopped");
+        }
+        std::fs::remove_file(&path).ok();
+    });
+    Ok(())
+}
+
+/// A socket that lies there is left over: the lock on the data directory shows that no other node runs.
+fn bind(path: &Path) -> std::io::Result<UnixListener> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// A JSON body; what cannot be read as `T` is a problem document too.
+#[derive(Debug)]
+pub struct Body<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(rejection) => Err(Problem::usage(rejection.body_text())),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        if matches!(self.code, Code::Fault | Code::Integrity) {
+            tracing::error!(detail = self.detail, "a request failed");
+        }
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let document = serde_json::to_vec(&self).unwrap_or_default();
+        (status, [(CONTENT_TYPE, "application/problem+json")], document).into_response()
+    }
+}

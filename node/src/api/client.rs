@@ -1,0 +1,243 @@
+//! Speaks to the daemon through its socket.
+
+use std::path::{Path, PathBuf};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Method, Request, Response,
+    body::Incoming,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
+};
+use hyper_util::rt::TokioIo;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use tokio::net::UnixStream;
+use zeroize::Zeroizing;
+
+use super::SOCKET;
+use crate::fault::{Code, Problem};
+
+/// The longest line of a streamed answer: 1 MiB, far above what the daemon writes.
+const MAX_LINE: usize = 1024 * 1024;
+
+/// A client of the daemon in one data directory.
+pub struct Client {
+    dir: PathBuf,
+    token: Option<Zeroizing<String>>,
+}
+
+impl Client {
+    /// A client that is nobody.
+    pub fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            token: None,
+        }
+    }
+
+    /// The same client as the person whose session `token` proves.
+    #[must_use]
+    pub fn with_token(mut self, token: Option<Zeroizing<String>>) -> Self {
+        self.token = token;
+        self
+    }
+
+    /// Asks for what is at `path`.
+    ///
+    /// # Errors
+    /// What the daemon answered, or that it does not.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
+        let response = self.send(Method::GET, path, Bytes::new()).await?;
+        whole(response).await
+    }
+
+    /// Sends `body` to `path`.
+    ///
+    /// # Errors
+    /// What the daemon answered, or that it does not.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Problem> {
+        let response = self.send(Method::POST, path, encode(body)?).await?;
+        whole(response).await
+    }
+
+    /// Sends `body` to `path` and reads the answer line by line as it comes.
+    ///
+    /// # Errors
+    /// What the daemon answered, or that it does not.
+    pub async fn stream(&self, path: &str, body: &impl Serialize) -> Result<Lines, Problem> {
+        let response = self.send(Method::POST, path, encode(body)?).await?;
+        Ok(Lines {
+            body: checked(response).await?.into_body(),
+            buffer: BytesMut::new(),
+        })
+    }
+
+    /// Sends `body` to `path` and gives the answer's body as it comes.
+    ///
+    /// # Errors
+    /// What the daemon answered, or that it does not.
+    pub async fn raw(&self, path: &str, body: &impl Serialize) -> Result<Incoming, Problem> {
+        let response = self.send(Method::POST, path, encode(body)?).await?;
+        Ok(checked(response).await?.into_body())
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Problem> {
+        let stream = UnixStream::connect(self.dir.join(SOCKET))
+            .await
+            .map_err(|_| self.not_running())?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| broken(&error))?;
+        // It ends with the connection; its error is also the error of the request.
+        tokio::spawn(connection);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "concordat")
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, format!("Bearer {}", token.as_str()));
+        }
+        let request = request
+            .body(Full::new(body))
+            .map_err(|error| Problem::usage(format!("`{path}` cannot be asked for: {error}")))?;
+        sender.send_request(request).await.map_err(|error| broken(&error))
+    }
+
+    fn not_running(&self) -> Problem {
+        let dir = self.dir.display();
+        Problem::new(Code::Unreachable, format!("no node is running in `{dir}`"))
+            .help("start it with `concordat serve`")
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+/// The lines of a streamed answer (NDJSON).
+#[derive(Debug)]
+pub struct Lines {
+    body: Incoming,
+    buffer: BytesMut,
+}
+
+impl Lines {
+    /// The next line; `None` at the end.
+    ///
+    /// # Errors
+    /// A problem that the daemon reports in the stream, or a stream that breaks.
+    pub async fn next(&mut self) -> Result<Option<Value>, Problem> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let line = self.buffer.split_to(end.saturating_add(1));
+                return line_value(&line).map(Some);
+            }
+            if self.buffer.len() > MAX_LINE {
+                return Err(Problem::new(Code::Fault, "the node sent a line that is too long"));
+            }
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(broken(&error)),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.buffer.extend_from_slice(&data);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn line_value(line: &[u8]) -> Result<Value, Problem> {
+    let mut value: Value = decode(line)?;
+    match value.get_mut("problem") {
+        Some(problem) => Err(serde_json::from_value(problem.take()).unwrap_or_else(|_| unreadable())),
+        None => Ok(value),
+    }
+}
+
+/// One part of a path, with what is special in paths escaped (RFC 3986, section 2.1).
+pub fn segment(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+fn encode(body: &impl Serialize) -> Result<Bytes, Problem> {
+    serde_json::to_vec(body)
+        .map(Bytes::from)
+        .map_err(|error| Problem::fault("cannot write the request", &error))
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|_| unreadable())
+}
+
+async fn checked(response: Response<Incoming>) -> Result<Response<Incoming>, Problem> {
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let bytes = collect(response).await?;
+    Err(decode::<Problem>(&bytes).unwrap_or_else(|problem| problem))
+}
+
+async fn whole<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, Problem> {
+    decode(&collect(checked(response).await?).await?)
+}
+
+async fn collect(response: Response<Incoming>) -> Result<Bytes, Problem> {
+    let collected = response.into_body().collect().await;
+    Ok(collected.map_err(|error| broken(&error))?.to_bytes())
+}
+
+fn broken(error: &hyper::Error) -> Problem {
+    Problem::new(
+        Code::Unreachable,
+        format!("the node stopped in the middle of its answer: {error}"),
+    )
+    .help("see what it logged, and whether it runs, with `concordat status`")
+}
+
+fn unreadable() -> Problem {
+    Problem::new(
+        Code::Fault,
+        "the node's answer is not in a form that this program knows",
+    )
+    .help("use the same version for both")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_a_daemon_the_answer_is_how_to_start_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let problem = Client::new(dir.path()).get::<Value>("/v1/status").await.unwrap_err();
+        assert_eq!(problem.code, Code::Unreachable);
+        assert_eq!(problem.help.as_deref(), Some("start it with `concordat serve`"));
+    }
+
+    #[test]
+    fn what_is_special_in_paths_is_escaped() {
+        assert_eq!(segment("a b/c?d"), "a%20b%2Fc%3Fd");
+        assert_eq!(segment("heart_1"), "heart_1");
+    }
+
+    #[test]
+    fn a_problem_in_a_stream_is_an_error() {
+        let problem = Problem::new(Code::Denied, "no");
+        let line = serde_json::json!({ "problem": problem }).to_string();
+        assert_eq!(line_value(line.as_bytes()).unwrap_err(), problem);
+    }
+}

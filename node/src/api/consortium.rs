@@ -1,0 +1,124 @@
+//! The consortium: founding, enrolling, admitting, removing, joining, and the roster.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::routing::{get, post};
+use concordat_protocol::identity::InstitutionPublicKey;
+use concordat_protocol::ids::InstitutionId;
+use concordat_protocol::membership::{ValidRoster, from_file};
+use concordat_protocol::text::ConsortiumName;
+use data_encoding::BASE64;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Access, Api, Body, Route};
+use crate::fault::Problem;
+use crate::iam::Action;
+use crate::membership::MembershipError;
+
+pub(super) fn routes() -> Vec<Route> {
+    let manage = Access::Needs(Action::ManageConsortium);
+    vec![
+        Route::new("/v1/consortium/found", manage, post(found)),
+        Route::new("/v1/consortium/enrolment", manage, get(enrolment)),
+        Route::new("/v1/consortium/members", manage, post(admit)),
+        Route::new("/v1/consortium/members/{institution}/remove", manage, post(remove)),
+        Route::new("/v1/consortium/join", manage, post(join)),
+        Route::new("/v1/consortium/roster", Access::Needs(Action::ReadRoster), get(roster)),
+        Route::new("/v1/consortium/roster/import", manage, post(import)),
+    ]
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FoundBody {
+    name: ConsortiumName,
+}
+
+async fn found(State(api): State<Api>, Body(body): Body<FoundBody>) -> Result<Json<Value>, Problem> {
+    let roster = api.node().membership().found(body.name).await?;
+    Ok(Json(shown(&api, &roster)))
+}
+
+async fn enrolment(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    Ok(Json(json!({ "armour": api.node().membership().enrol()? })))
+}
+
+/// A file, signed bytes or armoured text, as base64.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileBody {
+    file: String,
+}
+
+impl FileBody {
+    fn bytes(&self) -> Result<Vec<u8>, Problem> {
+        BASE64
+            .decode(self.file.as_bytes())
+            .map_err(|_| Problem::usage("the file did not arrive as base64"))
+    }
+}
+
+async fn admit(State(api): State<Api>, Body(body): Body<FileBody>) -> Result<Json<Value>, Problem> {
+    let (roster, institution, fingerprint) = api.node().membership().admit(&body.bytes()?).await?;
+    Ok(Json(
+        json!({ "institution": institution, "fingerprint": fingerprint, "number": roster.number() }),
+    ))
+}
+
+async fn remove(State(api): State<Api>, Path(institution): Path<String>) -> Result<Json<Value>, Problem> {
+    let institution: InstitutionId = institution.parse()?;
+    let roster = api.node().membership().remove(&institution).await?;
+    Ok(Json(shown(&api, &roster)))
+}
+
+async fn join(State(api): State<Api>, Body(body): Body<FileBody>) -> Result<Json<Value>, Problem> {
+    let roster = api.node().membership().join(&body.bytes()?).await?;
+    Ok(Json(shown(&api, &roster)))
+}
+
+async fn import(State(api): State<Api>, Body(body): Body<FileBody>) -> Result<Json<Value>, Problem> {
+    let signed = from_file(&body.bytes()?).map_err(MembershipError::from)?;
+    let roster = api.node().membership().import(signed).await?;
+    Ok(Json(shown(&api, &roster)))
+}
+
+async fn roster(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    let roster = api.node().membership().newest().ok_or(MembershipError::NoConsortium)?;
+    let mut value = shown(&api, &roster);
+    if let Some(object) = value.as_object_mut() {
+        object.insert("armour".to_owned(), api.node().membership().export()?.into());
+    }
+    Ok(Json(value))
+}
+
+fn shown(api: &Api, roster: &ValidRoster) -> Value {
+    let (ours, connected) = (api.node().identity().node(), api.node().network().connected_peers());
+    let members = roster.roster().members.iter().map(|member| {
+        let nodes: Vec<_> = member
+            .nodes
+            .iter()
+            .map(|node| json!({ "node": node.node, "addresses": node.addresses }))
+            .collect();
+        json!({
+            "institution": member.institution,
+            "name": member.name,
+            "jurisdiction": member.jurisdiction,
+            "status": member.status.as_str(),
+            "fingerprint": member.key.fingerprint(),
+            "connected": member.nodes.iter().any(|node| node.node == ours || connected.contains(&node.node)),
+            "nodes": nodes,
+        })
+    });
+    let charter: InstitutionPublicKey = roster.roster().charter_key;
+    json!({
+        "consortium": roster.roster().consortium,
+        "number": roster.number(),
+        "issued_at": roster.roster().issued_at.to_string(),
+        "not_after": roster.roster().not_after.to_string(),
+        "in_force": roster.in_force(api.node().clock().now()).is_ok(),
+        "charter_fingerprint": charter.fingerprint(),
+        "digest": roster.digest(),
+        "members": members.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,241 @@
+//! Datasets of this institution: what they hold, how their columns are classified, who may know of them.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    routing::{get, post},
+};
+use concordat_protocol::{
+    audit::EntryBody,
+    ids::{ColumnName, DatasetName, Digest32},
+};
+use concordat_storage::catalog::{CatalogError, Classification, ColumnClass, DatasetRecord, Manifest};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Access, Api, Body, Caller, Route};
+use crate::{fault::Problem, iam::Action, node::Node};
+
+/// Domain of the digest under which the ledger names a classification.
+const CLASSIFICATION: &str = "concordat/classification/1";
+
+pub(super) fn routes() -> Vec<Route> {
+    let read = Access::Needs(Action::ReadDatasets);
+    let publish = Access::Needs(Action::PublishDataset);
+    vec![
+        Route::new("/v1/datasets", read, get(list)),
+        Route::new("/v1/datasets/{name}", read, get(show)),
+        Route::new("/v1/datasets/{name}/versions", read, get(versions)),
+        Route::new("/v1/datasets/{name}/verify", read, post(verify)),
+        Route::new(
+            "/v1/datasets/{name}/classify",
+            Access::Needs(Action::ClassifyDataset),
+            post(classify),
+        ),
+        Route::new("/v1/datasets/{name}/publish", publish, post(open)),
+        Route::new("/v1/datasets/{name}/withdraw", publish, post(withdraw)),
+    ]
+}
+
+async fn list(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    let items = api
+        .blocking(|node| {
+            let records = node.storage().catalog().list()?;
+            records
+                .iter()
+                .map(|record| summary(node, record))
+                .collect::<Result<Vec<Value>, CatalogError>>()
+        })
+        .await?;
+    Ok(Json(json!({ "items": items })))
+}
+
+async fn show(State(api): State<Api>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    let name: DatasetName = name.parse()?;
+    let shown = api
+        .blocking(move |node| details(node, &node.storage().catalog().show(&name)?))
+        .await?;
+    Ok(Json(shown))
+}
+
+async fn versions(State(api): State<Api>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    let name: DatasetName = name.parse()?;
+    let manifests = api
+        .blocking(move |node| node.storage().catalog().versions(&name))
+        .await?;
+    let items: Vec<Value> = manifests.iter().map(version).collect();
+    Ok(Json(json!({ "items": items })))
+}
+
+async fn verify(State(api): State<Api>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    let name: DatasetName = name.parse()?;
+    let named = name.clone();
+    let found = api
+        .blocking(move |node| node.storage().catalog().verify(&named))
+        .await?;
+    Ok(Json(json!({
+        "dataset": name,
+        "ok": true,
+        "versions": found.versions,
+        "objects": found.objects,
+        "bytes": found.bytes,
+    })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Classes {
+    classes: BTreeMap<ColumnName, ColumnClass>,
+}
+
+async fn classify(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(name): Path<String>,
+    Body(Classes { classes }): Body<Classes>,
+) -> Result<Json<Value>, Problem> {
+    let name: DatasetName = name.parse()?;
+    let actor = Some(actor.id().clone());
+    api.blocking(move |node| {
+        let classification: Classification = classes.into_iter().collect();
+        check_columns(node, &name, &classification)?;
+        let text =
+            serde_json::to_vec(&classification).map_err(|error| Problem::fault("cannot write the classes", &error))?;
+        let entry = EntryBody::DatasetClassified {
+            dataset: name.clone(),
+            actor,
+            classification: Digest32::sha256(CLASSIFICATION, &text),
+        };
+        record(node, entry)?;
+        let record = node.storage().catalog().classify(&name, &classification)?;
+        node.epoch().raise();
+        Ok::<_, Problem>(Json(details(node, &record)?))
+    })
+    .await
+}
+
+/// What would fail must not be in the ledger as done.
+fn check_columns(node: &Node, name: &DatasetName, classes: &Classification) -> Result<(), CatalogError> {
+    let version = node.storage().catalog().open_version(name, None)?;
+    let known = |column: &ColumnName| version.manifest().own_columns().any(|own| own.name == *column);
+    let unknown: Vec<ColumnName> = classes
+        .iter()
+        .map(|(column, _)| column.clone())
+        .filter(|c| !known(c))
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(CatalogError::UnknownColumns {
+        name: name.clone(),
+        columns: unknown,
+    })
+}
+
+async fn open(State(api): State<Api>, Caller(actor): Caller, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    let dataset: DatasetName = name.parse()?;
+    let actor = Some(actor.id().clone());
+    api.blocking(move |node| {
+        let catalog = node.storage().catalog();
+        let columns = catalog.unclassified(&catalog.show(&dataset)?)?;
+        if !columns.is_empty() {
+            return Err(CatalogError::Unclassified { name: dataset, columns }.into());
+        }
+        record(
+            node,
+            EntryBody::DatasetPublished {
+                dataset: dataset.clone(),
+                actor,
+            },
+        )?;
+        let record = catalog.publish(&dataset)?;
+        node.epoch().raise();
+        Ok::<_, Problem>(Json(summary(node, &record)?))
+    })
+    .await
+}
+
+async fn withdraw(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let dataset: DatasetName = name.parse()?;
+    let actor = Some(actor.id().clone());
+    api.blocking(move |node| {
+        let catalog = node.storage().catalog();
+        catalog.show(&dataset)?;
+        record(
+            node,
+            EntryBody::DatasetWithdrawn {
+                dataset: dataset.clone(),
+                actor,
+            },
+        )?;
+        let record = catalog.withdraw(&dataset)?;
+        node.epoch().raise();
+        Ok::<_, Problem>(Json(summary(node, &record)?))
+    })
+    .await
+}
+
+fn record(node: &Node, entry: EntryBody) -> Result<(), Problem> {
+    drop(node.ledger().append(entry, node.clock().now())?);
+    Ok(())
+}
+
+fn summary(node: &Node, record: &DatasetRecord) -> Result<Value, CatalogError> {
+    let catalog = node.storage().catalog();
+    let version = catalog.open_version(&record.name, None)?;
+    let manifest = version.manifest();
+    Ok(json!({
+        "name": record.name,
+        "segment": record.segment,
+        "version": record.current,
+        "rows": manifest.rows,
+        "columns": manifest.own_columns().count(),
+        "unclassified": catalog.unclassified(record)?.len(),
+        "published": record.published,
+    }))
+}
+
+fn details(node: &Node, record: &DatasetRecord) -> Result<Value, CatalogError> {
+    let version = node.storage().catalog().open_version(&record.name, None)?;
+    let manifest = version.manifest();
+    let columns = manifest.own_columns().map(|column| {
+        json!({
+            "name": column.name,
+            "kind": column.kind.in_words(),
+            "nullable": column.nullable,
+            "class": record.classification.class(&column.name),
+        })
+    });
+    let columns: Vec<Value> = columns.collect();
+    Ok(json!({
+        "name": record.name,
+        "segment": record.segment,
+        "version": record.current,
+        "rows": manifest.rows,
+        "subject_column": (!record.subject.is_reserved()).then_some(&record.subject),
+        "published": record.published,
+        "columns": columns,
+        "source": self::version(manifest),
+    }))
+}
+
+fn version(manifest: &Manifest) -> Value {
+    let bytes: u64 = manifest.objects.iter().map(|object| object.len).sum();
+    let source = &manifest.provenance;
+    json!({
+        "version": manifest.version,
+        "rows": manifest.rows,
+        "objects": manifest.objects.len(),
+        "bytes": bytes,
+        "file": source.file,
+        "blake3": source.blake3,
+        "imported_at": source.imported_at.to_string(),
+        "by": source.by,
+    })
+}

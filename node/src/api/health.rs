@@ -1,0 +1,57 @@
+//! For those who watch: is it alive, is it ready, and a few numbers. No person and no dataset is named here.
+
+use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
+
+use super::{Access, Api, Route, status};
+use crate::fault::{Code, Problem};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new("/healthz", Access::Open, get(alive)),
+        Route::new("/readyz", Access::Open, get(ready)),
+        Route::new("/metrics", Access::Open, get(metrics)),
+    ]
+}
+
+async fn alive() -> &'static str {
+    "ok\n"
+}
+
+async fn ready(State(api): State<Api>) -> Result<&'static str, Problem> {
+    let reasons = status::unready(api.node());
+    if reasons.is_empty() {
+        Ok("ready\n")
+    } else {
+        Err(Problem::new(Code::Unreachable, "the node is not ready").because(reasons))
+    }
+}
+
+/// The Prometheus text format, version 0.0.4.
+async fn metrics(State(api): State<Api>) -> impl IntoResponse {
+    let node = api.node();
+    let gauges = [
+        (
+            "concordat_ready",
+            "Whether a request would be served",
+            u64::from(status::unready(node).is_empty()),
+        ),
+        (
+            "concordat_connected_peers",
+            "Peers connected now",
+            node.network().connected_peers().len() as u64,
+        ),
+        (
+            "concordat_ledger_entries",
+            "Entries of the ledger",
+            node.ledger().size(),
+        ),
+        (
+            "concordat_roster_number",
+            "Number of the roster in force",
+            status::roster_number(node).unwrap_or(0),
+        ),
+    ];
+    let lines =
+        gauges.map(|(name, help, value)| format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], lines.concat())
+}

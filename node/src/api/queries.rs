@@ -1,0 +1,163 @@
+//! Queries, catalogues and `why`.
+//!
+//! The answer to `POST /v1/query` is a stream of parts, each with a tag and a length, so that the end is told apart from a
+//! connection that broke:
+//!
+//! ```text
+//! part = tag (1 byte) | length (u32, big-endian) | bytes
+//! tag 'A'  a piece of an Arrow IPC stream, in order
+//! tag 'E'  the end: JSON {"account": {receipts, notes}, "problem": null or a problem document}; nothing follows
+//! ```
+
+use std::collections::VecDeque;
+
+use arrow::ipc::writer::StreamWriter;
+use axum::Json;
+use axum::body::Body as HttpBody;
+use axum::extract::{Query, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use bytes::{BufMut, Bytes, BytesMut};
+use concordat_protocol::ids::InstitutionId;
+use concordat_protocol::scope::Purpose;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Access, Api, Body, Caller, Route, why};
+use crate::fault::Problem;
+use crate::federation::{AnswerStream, QueryFault};
+use crate::iam::Action;
+
+/// Tag of a piece of the Arrow IPC stream.
+pub const ARROW: u8 = b'A';
+/// Tag of the end.
+pub const END: u8 = b'E';
+/// Media type of the parts.
+const PARTS: &str = "application/vnd.concordat.answer";
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new("/v1/query", Access::Needs(Action::Query), post(query)),
+        Route::new("/v1/catalog", Access::Needs(Action::ReadCatalog), get(catalog)),
+        Route::new("/v1/why", Access::Needs(Action::ExplainDecision), post(why::why)),
+    ]
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QueryBody {
+    sql: String,
+    #[serde(default)]
+    purpose: Option<Purpose>,
+}
+
+async fn query(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Body(body): Body<QueryBody>,
+) -> Result<Response, Problem> {
+    let answer = api.node().federation().query(&actor, &body.sql, body.purpose).await?;
+    let parts = Parts::begin(answer)?;
+    let stream = futures::stream::try_unfold(parts, async |mut parts| {
+        let next = parts.next().await?;
+        Ok::<_, Problem>(next.map(|part| (part, parts)))
+    });
+    let body = HttpBody::from_stream(futures::TryStreamExt::map_err(stream, |problem| problem.detail));
+    Ok(([(CONTENT_TYPE, PARTS)], body).into_response())
+}
+
+/// An answer on its way to the socket.
+struct Parts {
+    answer: AnswerStream,
+    writer: Option<StreamWriter<Vec<u8>>>,
+    ready: VecDeque<Bytes>,
+}
+
+impl Parts {
+    fn begin(answer: AnswerStream) -> Result<Self, Problem> {
+        let writer = StreamWriter::try_new(Vec::new(), &answer.schema()).map_err(unencodable)?;
+        Ok(Self {
+            answer,
+            writer: Some(writer),
+            ready: VecDeque::new(),
+        })
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        if let Some(part) = self.ready.pop_front() {
+            return Ok(Some(part));
+        }
+        let Some(mut writer) = self.writer.take() else {
+            return Ok(None);
+        };
+        match self.answer.next().await {
+            Some(Ok(batch)) => {
+                writer.write(&batch).map_err(unencodable)?;
+                let bytes = std::mem::take(writer.get_mut());
+                self.writer = Some(writer);
+                part(ARROW, &bytes).map(Some)
+            }
+            None => {
+                writer.finish().map_err(unencodable)?;
+                self.end(None)?;
+                part(ARROW, writer.get_ref()).map(Some)
+            }
+            Some(Err(fault)) => {
+                self.end(Some(fault))?;
+                part(ARROW, writer.get_ref()).map(Some)
+            }
+        }
+    }
+
+    fn end(&mut self, fault: Option<QueryFault>) -> Result<(), Problem> {
+        let problem = fault.map(Problem::from);
+        let end = json!({ "account": self.answer.account(), "problem": problem });
+        self.ready.push_back(part(END, end.to_string().as_bytes())?);
+        Ok(())
+    }
+}
+
+fn part(tag: u8, bytes: &[u8]) -> Result<Bytes, Problem> {
+    let length = u32::try_from(bytes.len()).map_err(|_| Problem::usage("a part of the answer is larger than 4 GiB"))?;
+    let mut part = BytesMut::with_capacity(bytes.len().saturating_add(5));
+    part.put_u8(tag);
+    part.put_u32(length);
+    part.put_slice(bytes);
+    Ok(part.freeze())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
+fn unencodable(error: arrow::error::ArrowError) -> Problem {
+    Problem::fault("the answer cannot be encoded", &error)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CatalogQuery {
+    #[serde(default)]
+    peer: Option<InstitutionId>,
+}
+
+/// What other members publish. A member that cannot be reached is named, and the others are listed all the same.
+async fn catalog(State(api): State<Api>, Query(query): Query<CatalogQuery>) -> Result<Json<Value>, Problem> {
+    let federation = api.node().federation();
+    let (mut items, mut unreachable) = (Vec::new(), Vec::new());
+    let one = query.peer.is_some();
+    for peer in query.peer.map_or_else(|| federation.peers(), |peer| vec![peer]) {
+        match federation.catalog_of(&peer).await {
+            Ok(datasets) => items.extend(datasets.into_iter().map(|remote| {
+                json!({
+                    "dataset": remote.dataset.to_string(),
+                    "institution": remote.dataset.institution,
+                    "about_rows": remote.entry.about_rows,
+                    "tier": remote.entry.tier,
+                    "columns": remote.entry.columns,
+                })
+            })),
+            Err(fault) if one => return Err(fault.into()),
+            Err(fault) => unreachable.push(json!({ "institution": peer, "why": Problem::from(fault).detail })),
+        }
+    }
+    Ok(Json(json!({ "items": items, "unreachable": unreachable })))
+}

@@ -1,0 +1,114 @@
+//! What is running and who is connected.
+
+use axum::{Json, extract::State, http::HeaderMap, routing::get};
+use concordat_protocol::{
+    ids::{InstitutionId, Jurisdiction, NodeId},
+    text::LegalName,
+};
+use serde::Serialize;
+
+use super::{Access, Api, Route, access};
+use crate::{iam::Action, node::Node};
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![Route::new("/v1/status", Access::Open, get(status))]
+}
+
+/// The node as it is now.
+#[derive(Debug, Serialize)]
+pub(super) struct Status {
+    institution: InstitutionId,
+    name: LegalName,
+    jurisdiction: Jurisdiction,
+    node: NodeId,
+    /// Fingerprint of the institution's key, to read out over the telephone.
+    fingerprint: String,
+    version: &'static str,
+    ready: bool,
+    /// Why it is not ready.
+    reasons: Vec<String>,
+    listen: Vec<String>,
+    roster: Option<RosterStatus>,
+    ledger_entries: u64,
+    connected: usize,
+    /// Who is connected; only for those who are logged in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peers: Option<Vec<PeerStatus>>,
+    /// RFC 3339, by the node's clock.
+    time: String,
+}
+
+#[derive(Debug, Serialize)]
+struct RosterStatus {
+    number: u64,
+    expires: String,
+}
+
+#[derive(Debug, Serialize)]
+struct PeerStatus {
+    node: NodeId,
+    /// None until the peer has said hello.
+    institution: Option<InstitutionId>,
+}
+
+async fn status(State(api): State<Api>, headers: HeaderMap) -> Json<Status> {
+    let actor = access::actor(&api, &headers).await.ok();
+    let may_see_peers = actor.is_some_and(|actor| actor.may(Action::ReadStatus));
+    let node = api.node();
+    let identity = node.identity();
+    let reasons = unready(node);
+    Json(Status {
+        institution: identity.institution.clone(),
+        name: identity.name.clone(),
+        jurisdiction: identity.jurisdiction.clone(),
+        node: identity.node(),
+        fingerprint: identity.institution_public().fingerprint(),
+        version: env!("CARGO_PKG_VERSION"),
+        ready: reasons.is_empty(),
+        reasons,
+        listen: node.network().listen_addrs().iter().map(ToString::to_string).collect(),
+        roster: roster(node),
+        ledger_entries: node.ledger().size(),
+        connected: node.network().connected_peers().len(),
+        peers: may_see_peers.then(|| peers(node)),
+        time: node.clock().now().to_string(),
+    })
+}
+
+/// Why a request would not be served now; empty when it would.
+pub(super) fn unready(node: &Node) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if let Err(error) = node.ledger().ready() {
+        reasons.push(error.to_string());
+    }
+    if let Err(error) = node.membership().in_force(node.clock().now()) {
+        reasons.push(error.to_string());
+    }
+    if node.network().listen_addrs().is_empty() {
+        reasons.push("the node listens on no address".to_owned());
+    }
+    reasons
+}
+
+/// The number of the newest roster.
+pub(super) fn roster_number(node: &Node) -> Option<u64> {
+    node.membership().newest().map(|roster| roster.number())
+}
+
+fn roster(node: &Node) -> Option<RosterStatus> {
+    let newest = node.membership().newest()?;
+    Some(RosterStatus {
+        number: newest.number(),
+        expires: newest.roster().not_after.to_string(),
+    })
+}
+
+fn peers(node: &Node) -> Vec<PeerStatus> {
+    let sessions = node.network().sessions();
+    let standing = sessions.borrow().clone();
+    let peers = standing.iter().map(|(id, session)| PeerStatus {
+        node: *id,
+        institution: session.attested().map(|attested| attested.institution.clone()),
+    });
+    peers.collect()
+}

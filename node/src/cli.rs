@@ -1,0 +1,185 @@
+//! The command line: `concordat <noun> <verb>`.
+//!
+//! A file below `cli/` holds one noun: its arguments and what its verbs do. Almost all of them ask the daemon through
+//! [`Client`] and hand the JSON answer to [`Output`], which writes it as a table, JSON or CSV. `init` and `serve` work on the
+//! data directory themselves.
+//!
+//! To add one: an enum with `#[derive(Subcommand)]` and a `run(self, context)` in its file, a variant in [`Command`], and a
+//! line in [`run`].
+
+mod answer;
+mod audit;
+mod catalog;
+mod consortium;
+mod dataset;
+mod demo;
+mod doctor;
+mod grant;
+mod init;
+pub mod output;
+mod prompt;
+mod query;
+mod serve;
+mod session;
+mod status;
+mod unlock;
+mod user;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use output::{Format, Output};
+
+use crate::{api::client::Client, fault::Problem, telemetry};
+
+/// Share data under agreements that both sides have signed.
+#[derive(Debug, Parser)]
+#[command(name = "concordat", version, about, propagate_version = true)]
+pub struct Cli {
+    /// Data directory of the node [default: ~/.concordat]
+    #[arg(long, global = true, env = "CONCORDAT_DIR", value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// How data is written
+    #[arg(long, global = true, value_enum, default_value_t)]
+    format: Format,
+    /// Write without colours
+    #[arg(long, global = true)]
+    no_color: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Set up a node: keys, configuration, first account
+    Init(init::Args),
+    /// Run the node
+    Serve,
+    /// What is running and who is connected
+    Status(status::Args),
+    /// What is wrong, and the command that mends it
+    Doctor,
+    /// Open a session
+    Login(session::LoginArgs),
+    /// End the session
+    Logout,
+    /// Who is logged in
+    Whoami,
+    /// People
+    #[command(subcommand)]
+    User(user::Verb),
+    /// The charter and the signed roster
+    #[command(subcommand)]
+    Consortium(consortium::ConsortiumCommand),
+    /// Negotiations and the grants that come of them
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
+    /// What other institutions publish
+    Catalog(catalog::Args),
+    /// Ask one question of your own and others' datasets
+    Query(query::Args),
+    /// Why something is permitted or denied, and what would change it
+    Why(query::WhyArgs),
+    /// Three institutions on this machine, start to finish
+    Demo(demo::Args),
+    /// Datasets of this institution
+    #[command(subcommand)]
+    Dataset(dataset::Verb),
+    /// The ledger
+    #[command(subcommand)]
+    Audit(audit::Verb),
+}
+
+impl Cli {
+    /// Where this command's answer goes.
+    pub fn output(&self) -> Output {
+        Output::new(self.format, !self.no_color)
+    }
+}
+
+/// What every command works with.
+#[derive(Debug)]
+pub struct Context {
+    /// The data directory.
+    pub dir: PathBuf,
+    /// Where answers go.
+    pub out: Output,
+    /// Whether there may be colours.
+    pub color: bool,
+}
+
+impl Context {
+    /// A client of the daemon as the person who is logged in, or as nobody.
+    ///
+    /// # Errors
+    /// If the session file cannot be read.
+    pub fn client(&self) -> Result<Client, Problem> {
+        Ok(Client::new(&self.dir).with_token(session::token(&self.dir)?))
+    }
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, with the exit code it ends in.
+pub async fn run(cli: Cli) -> Result<(), Problem> {
+    let out = cli.output();
+    let color = !cli.no_color && std::env::var_os("NO_COLOR").is_none();
+    if !matches!(cli.command, Command::Serve) {
+        telemetry::start_quiet(color);
+    }
+    let context = Context {
+        dir: data_dir(cli.dir)?,
+        out,
+        color,
+    };
+    match cli.command {
+        Command::Init(args) => init::run(args, &context).await,
+        Command::Serve => serve::run(&context).await,
+        Command::Status(args) => status::run(&args, &context).await,
+        Command::Doctor => doctor::run(&context).await,
+        Command::Login(args) => session::login(args, &context).await,
+        Command::Logout => session::logout(&context).await,
+        Command::Whoami => session::whoami(&context).await,
+        Command::User(verb) => verb.run(&context).await,
+        Command::Consortium(command) => consortium::run(command, &context).await,
+        Command::Grant(command) => grant::run(command, &context).await,
+        Command::Catalog(args) => catalog::run(args, &context).await,
+        Command::Query(args) => query::run(args, &context).await,
+        Command::Why(args) => query::why(args, &context).await,
+        Command::Demo(args) => demo::run(args, &context).await,
+        Command::Dataset(verb) => verb.run(&context).await,
+        Command::Audit(verb) => verb.run(&context).await,
+    }
+}
+
+/// Absolute, so that the socket and the files are found from anywhere.
+fn data_dir(given: Option<PathBuf>) -> Result<PathBuf, Problem> {
+    let dir = match (given, std::env::home_dir()) {
+        (Some(dir), _) => dir,
+        (None, Some(home)) => home.join(".concordat"),
+        (None, None) => {
+            return Err(Problem::usage("there is no home directory").help("name the data directory with `--dir`"));
+        }
+    };
+    std::path::absolute(&dir).map_err(|error| Problem::fault(&format!("cannot use `{}`", dir.display()), &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_anywhere() {
+        let cli = Cli::try_parse_from(["concordat", "user", "list", "--format", "json", "--dir", "d"]).unwrap();
+        assert_eq!(cli.format, Format::Json);
+        assert_eq!(cli.dir, Some(PathBuf::from("d")));
+    }
+}

@@ -1,0 +1,111 @@
+//! The rows of an answer: read as they come, written as they are wanted.
+
+mod cells;
+mod sink;
+
+use arrow::array::RecordBatch;
+use arrow::buffer::Buffer;
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::reader::StreamDecoder;
+use bytes::{Buf, BytesMut};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use serde_json::Value;
+
+pub(super) use sink::Sink;
+
+use crate::api::queries::{ARROW, END};
+use crate::fault::{Code, Problem};
+
+/// Tag and length of a part.
+const HEADER: usize = 5;
+
+/// Reads the parts of an answer; see [`crate::api::queries`].
+#[derive(Debug)]
+pub(super) struct Reader {
+    body: Incoming,
+    buffer: BytesMut,
+    arrow: Buffer,
+    decoder: StreamDecoder,
+    end: Option<Value>,
+}
+
+impl Reader {
+    pub(super) fn new(body: Incoming) -> Self {
+        Self {
+            body,
+            buffer: BytesMut::new(),
+            arrow: Buffer::from(Vec::<u8>::new()),
+            decoder: StreamDecoder::new(),
+            end: None,
+        }
+    }
+
+    /// The next rows; nothing at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, Problem> {
+        loop {
+            if let Some(batch) = self.decoder.decode(&mut self.arrow).map_err(|error| broken(&error))? {
+                return Ok(Some(batch));
+            }
+            match self.part().await? {
+                Some((ARROW, bytes)) => self.arrow = Buffer::from(bytes),
+                Some((END, bytes)) => {
+                    self.end = Some(serde_json::from_slice(&bytes).map_err(|error| broken(&error))?);
+                    return Ok(None);
+                }
+                Some(_) => return Err(Problem::new(Code::Fault, "the node sent an unknown part of an answer")),
+                None => {
+                    return Err(Problem::new(
+                        Code::Unreachable,
+                        "the node went away before the answer was complete",
+                    ));
+                }
+            }
+        }
+    }
+
+    /// What the node said at the end.
+    pub(super) fn end(&mut self) -> Result<Value, Problem> {
+        self.end
+            .take()
+            .ok_or_else(|| Problem::new(Code::Fault, "the answer has not ended"))
+    }
+
+    /// The columns, once the first part has been read.
+    pub(super) fn schema(&self) -> Option<SchemaRef> {
+        self.decoder.schema()
+    }
+
+    async fn part(&mut self) -> Result<Option<(u8, Vec<u8>)>, Problem> {
+        if !self.fill(HEADER).await? {
+            return Ok(None);
+        }
+        let tag = self.buffer.get_u8();
+        let length = self.buffer.get_u32();
+        let length = usize::try_from(length).map_err(|error| broken(&error))?;
+        if !self.fill(length).await? {
+            return Ok(None);
+        }
+        Ok(Some((tag, self.buffer.split_to(length).to_vec())))
+    }
+
+    /// Reads until `wanted` bytes are there; false when the body ends before.
+    async fn fill(&mut self, wanted: usize) -> Result<bool, Problem> {
+        while self.buffer.len() < wanted {
+            match self.body.frame().await {
+                None => return Ok(false),
+                Some(Err(error)) => return Err(broken(&error)),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.buffer.extend_from_slice(&data);
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn broken(error: &dyn std::error::Error) -> Problem {
+    Problem::fault("the answer broke off", error)
+}

@@ -1,0 +1,73 @@
+//! `concordat audit …`: the ledger.
+
+use crate::json::Field as _;
+use clap::Subcommand;
+use concordat_storage::ledger::Ledger;
+use serde_json::{Value, json};
+
+use super::{Context, unlock};
+use crate::{
+    config::Config,
+    fault::{Code, Problem},
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// The newest entries
+    Tail {
+        /// How many
+        #[arg(short = 'n', long, default_value_t = 20)]
+        count: u64,
+    },
+    /// Check every entry, the chain, the root and the checkpoint; ends with 6 if anything does not hold
+    Verify,
+    /// Prove to others that an entry is in the ledger
+    Prove {
+        /// Number of the entry
+        sequence: u64,
+    },
+}
+
+impl Verb {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Problem> {
+        let client = context.client()?;
+        match self {
+            Self::Tail { count } => {
+                let entries: Value = client.get(&format!("/v1/audit/entries?count={count}")).await?;
+                context.out.list(
+                    entries.at("items"),
+                    &[("entry", "sequence"), ("at", "at"), ("what", "what")],
+                )
+            }
+            Self::Verify => match client.post("/v1/audit/verify", &json!({})).await {
+                Err(problem) if problem.code == Code::Unreachable => verify_on_disk(context).await,
+                report => conclude(&report?, context),
+            },
+            Self::Prove { sequence } => {
+                let proof: Value = client.get(&format!("/v1/audit/proofs/{sequence}")).await?;
+                context.out.text(&format!("{proof:#}\n"))
+            }
+        }
+    }
+}
+
+/// Checks the ledger of a node that does not run, also one that does not start because of it.
+async fn verify_on_disk(context: &Context) -> Result<(), Problem> {
+    let config = Config::load(&context.dir)?;
+    let storage = unlock::storage(&config, &context.dir).await?;
+    let key = storage.identities().institution_public()?;
+    let report = Ledger::inspect(&storage.ledger_dir(), &storage.ledger_key(), key);
+    let report = serde_json::to_value(&report).map_err(|error| Problem::fault("cannot write the report", &error))?;
+    conclude(&report, context)
+}
+
+fn conclude(report: &Value, context: &Context) -> Result<(), Problem> {
+    context.out.record(report)?;
+    if *report.at("ok") == Value::Bool(true) {
+        return Ok(());
+    }
+    let reason = report.at("reason").as_str().unwrap_or("the report gives no reason");
+    Err(Problem::new(Code::Integrity, "the ledger does not hold")
+        .because([reason])
+        .help("stop the node, keep the directory as it is, and restore a backup elsewhere to compare"))
+}

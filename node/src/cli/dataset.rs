@@ -1,0 +1,154 @@
+//! `concordat dataset …`: datasets of this institution.
+
+mod import;
+
+use crate::json::Field as _;
+use clap::Subcommand;
+use concordat_protocol::ids::DatasetName;
+use serde_json::{Map, Value, json};
+
+use super::{Context, output::Column};
+use crate::{api::client::Client, fault::Problem};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Bring a file in, as a new dataset or a new version of one
+    Import(import::Args),
+    /// All datasets
+    List,
+    /// One dataset with its columns
+    Show {
+        /// The dataset
+        name: DatasetName,
+    },
+    /// Say what columns reveal: direct-identifier, quasi-identifier, sensitive or ordinary
+    Classify {
+        /// The dataset
+        name: DatasetName,
+        /// COLUMN=CLASS, one for each
+        #[arg(required = true, value_name = "COLUMN=CLASS", value_parser = assignment)]
+        classes: Vec<(String, String)>,
+    },
+    /// Let members of the consortium know of a dataset and ask for it
+    Publish {
+        /// The dataset
+        name: DatasetName,
+    },
+    /// Take a dataset back from sight
+    Withdraw {
+        /// The dataset
+        name: DatasetName,
+    },
+    /// All versions of a dataset
+    Versions {
+        /// The dataset
+        name: DatasetName,
+    },
+    /// Read everything that is kept of a dataset and check it
+    Verify {
+        /// The dataset
+        name: DatasetName,
+    },
+}
+
+const SUMMARY: [Column; 7] = [
+    ("name", "name"),
+    ("segment", "segment"),
+    ("version", "version"),
+    ("rows", "rows"),
+    ("columns", "columns"),
+    ("unclassified", "unclassified"),
+    ("published", "published"),
+];
+const COLUMNS: [Column; 4] = [
+    ("column", "name"),
+    ("holds", "kind"),
+    ("may be missing", "nullable"),
+    ("class", "class"),
+];
+const VERSIONS: [Column; 6] = [
+    ("version", "version"),
+    ("rows", "rows"),
+    ("bytes", "bytes"),
+    ("file", "file"),
+    ("imported", "imported_at"),
+    ("by", "by"),
+];
+
+impl Verb {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Problem> {
+        let client = context.client()?;
+        let out = &context.out;
+        match self {
+            Self::Import(args) => import::run(args, &client, context).await,
+            Self::List => {
+                let datasets: Value = client.get("/v1/datasets").await?;
+                out.list(datasets.at("items"), &SUMMARY)
+            }
+            Self::Show { name } => {
+                let dataset: Value = client.get(&format!("/v1/datasets/{name}")).await?;
+                show(dataset, context)
+            }
+            Self::Classify { name, classes } => {
+                let classes: Map<String, Value> = classes.into_iter().map(|(c, class)| (c, class.into())).collect();
+                let count = classes.len();
+                let body = json!({ "classes": classes });
+                let dataset: Value = client.post(&format!("/v1/datasets/{name}/classify"), &body).await?;
+                out.done(&format!("{count} columns of {name} classified"), &dataset)
+            }
+            Self::Publish { name } => tell(&client, context, &name, "publish", "published").await,
+            Self::Withdraw { name } => tell(&client, context, &name, "withdraw", "withdrawn").await,
+            Self::Versions { name } => {
+                let versions: Value = client.get(&format!("/v1/datasets/{name}/versions")).await?;
+                out.list(versions.at("items"), &VERSIONS)
+            }
+            Self::Verify { name } => {
+                let found: Value = client.post(&format!("/v1/datasets/{name}/verify"), &json!({})).await?;
+                out.record(&found)
+            }
+        }
+    }
+}
+
+async fn tell(client: &Client, context: &Context, name: &DatasetName, verb: &str, done: &str) -> Result<(), Problem> {
+    let dataset: Value = client.post(&format!("/v1/datasets/{name}/{verb}"), &json!({})).await?;
+    context.out.done(&format!("{name} is {done}"), &dataset)
+}
+
+/// People see the columns as a table of their own below the rest.
+fn show(mut dataset: Value, context: &Context) -> Result<(), Problem> {
+    if context.out.format() == super::Format::Json {
+        return context.out.record(&dataset);
+    }
+    let columns = dataset
+        .as_object_mut()
+        .and_then(|fields| fields.remove("columns"))
+        .unwrap_or_default();
+    if context.out.format() == super::Format::Table {
+        context.out.record(&dataset)?;
+        context.out.text("\n")?;
+    }
+    context.out.list(&columns, &COLUMNS)
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let parts = text
+        .split_once('=')
+        .filter(|(column, class)| !column.is_empty() && !class.is_empty());
+    parts
+        .map(|(column, class)| (column.to_owned(), class.to_owned()))
+        .ok_or_else(|| "write it as COLUMN=CLASS, such as `age=quasi-identifier`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assignments_have_two_sides() {
+        assert_eq!(assignment("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
+        for wrong in ["a", "=b", "a="] {
+            assert!(assignment(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! `concordat demo`.
+
+use std::path::PathBuf;
+
+use super::Context;
+use crate::demo::{self, DemoOptions};
+use crate::fault::{Code, Problem};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Use the files processed.{cleveland,hungarian,switzerland}.data in DIR instead of generated patients
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Leave the nodes running and print how to connect
+    #[arg(long)]
+    keep: bool,
+    /// Only write the generated patients into DIR, a CSV file for each institution
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["data", "keep"])]
+    write_cohorts: Option<PathBuf>,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
+    if let Some(dir) = &args.write_cohorts {
+        let written = demo::write_cohorts(dir);
+        return written.map_err(|error| Problem::new(Code::Fault, format!("the patients were not written: {error:#}")));
+    }
+    let options = DemoOptions {
+        data: args.data,
+        keep: args.keep,
+        plain: !context.color,
+    };
+    let told = demo::run(&options).await;
+    told.map_err(|error| Problem::new(Code::Fault, format!("the demonstration stopped: {error:#}")))
+}

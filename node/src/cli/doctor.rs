@@ -1,0 +1,257 @@
+//! `concordat doctor`: what is wrong, and the command that mends it.
+//!
+//! Each check looks at one thing and finds it well or says what is wrong. They run with and without a daemon; what only the
+//! daemon knows is checked through its status.
+
+use crate::json::Field as _;
+use std::{
+    io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use nix::sys::statvfs::statvfs;
+use serde_json::{Value, json};
+
+use super::{Context, output::Column};
+use crate::{
+    clock::Clock,
+    config::Config,
+    fault::{Code, Problem, chain},
+};
+
+/// Free space below which a node may soon be unable to write its ledger: 1 GiB.
+const LITTLE_SPACE: u64 = 1 << 30;
+/// How far the clocks of this command and of the daemon may be apart, in milliseconds.
+const CLOCK_TOLERANCE_MS: i64 = 5_000;
+/// A roster that ends sooner than this should be renewed: a week, in milliseconds.
+const ROSTER_WARNING_MS: i64 = 7 * 24 * 3600 * 1000;
+
+const COLUMNS: [Column; 4] = [
+    ("check", "check"),
+    ("", "state"),
+    ("what", "what"),
+    ("mend it with", "mend"),
+];
+
+/// What a check found.
+struct Finding {
+    check: &'static str,
+    wrong: Option<(String, String)>,
+}
+
+impl Finding {
+    fn well(check: &'static str) -> Self {
+        Self { check, wrong: None }
+    }
+
+    fn wrong(check: &'static str, what: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            check,
+            wrong: Some((what.into(), mend.into())),
+        }
+    }
+
+    fn value(&self) -> Value {
+        let (what, mend) = self.wrong.clone().unzip();
+        let state = if self.wrong.is_none() { "ok" } else { "wrong" };
+        json!({ "check": self.check, "state": state, "what": what, "mend": mend })
+    }
+}
+
+pub(super) async fn run(context: &Context) -> Result<(), Problem> {
+    let dir = &context.dir;
+    let config = Config::load(dir);
+    let mut findings = vec![configuration(&config, dir), permissions(dir), disk_space(dir)];
+    if let Ok(config) = &config {
+        findings.push(key_file(config, dir));
+    }
+    match context.client()?.get::<Value>("/v1/status").await {
+        Ok(status) => findings.extend(running(&status)),
+        Err(problem) => findings.push(Finding::wrong("daemon", problem.detail, "concordat serve")),
+    }
+    let items: Vec<Value> = findings.iter().map(Finding::value).collect();
+    context.out.list(&Value::Array(items), &COLUMNS)?;
+    let wrong: Vec<&str> = findings.iter().filter(|f| f.wrong.is_some()).map(|f| f.check).collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Code::Fault,
+        format!(
+            "{} of {} checks found something: {}",
+            wrong.len(),
+            findings.len(),
+            wrong.join(", ")
+        ),
+    ))
+}
+
+fn configuration<E: std::error::Error>(config: &Result<Config, E>, dir: &Path) -> Finding {
+    match config {
+        Ok(_) => Finding::well("configuration"),
+        Err(error) => Finding::wrong(
+            "configuration",
+            chain(error),
+            format!("edit {}/concordat.toml", dir.display()),
+        ),
+    }
+}
+
+fn permissions(dir: &Path) -> Finding {
+    match first_exposed(dir) {
+        Ok(None) => Finding::well("permissions"),
+        Ok(Some(path)) => Finding::wrong(
+            "permissions",
+            format!("others can use `{}`", path.display()),
+            format!("chmod -R go-rwx {}", dir.display()),
+        ),
+        Err(error) => Finding::wrong("permissions", chain(&error), format!("ls -la {}", dir.display())),
+    }
+}
+
+/// The first file or folder that others can use.
+fn first_exposed(dir: &Path) -> io::Result<Option<PathBuf>> {
+    let mut waiting = vec![dir.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let facts = std::fs::symlink_metadata(&path)?;
+        if !facts.is_symlink() && facts.permissions().mode() & 0o077 != 0 {
+            return Ok(Some(path));
+        }
+        if facts.is_dir() {
+            for entry in std::fs::read_dir(&path)? {
+                waiting.push(entry?.path());
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn disk_space(dir: &Path) -> Finding {
+    match statvfs(dir) {
+        Ok(disk) => {
+            let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+            if free >= LITTLE_SPACE {
+                Finding::well("disk space")
+            } else {
+                let what = format!(
+                    "{} MiB are free; the ledger needs room before anything is served",
+                    free >> 20
+                );
+                Finding::wrong("disk space", what, format!("df -h {}", dir.display()))
+            }
+        }
+        Err(error) => Finding::wrong("disk space", error.to_string(), format!("df -h {}", dir.display())),
+    }
+}
+
+fn key_file(config: &Config, dir: &Path) -> Finding {
+    let Some(path) = config.key_file(dir) else {
+        return Finding::well("key file");
+    };
+    let shown = path.display();
+    match std::fs::metadata(&path) {
+        Ok(facts) if facts.permissions().mode() & 0o077 != 0 => Finding::wrong(
+            "key file",
+            format!("others can read `{shown}`"),
+            format!("chmod 600 {shown}"),
+        ),
+        Ok(_) if path.starts_with(dir) => Finding::wrong(
+            "key file",
+            format!("`{shown}` lies beside the data that it unlocks: whoever copies the directory has both"),
+            format!("mv {shown} ELSEWHERE, then set keys.file in concordat.toml"),
+        ),
+        Ok(_) => Finding::well("key file"),
+        Err(error) => Finding::wrong(
+            "key file",
+            format!("`{shown}`: {error}"),
+            "set keys.file in concordat.toml",
+        ),
+    }
+}
+
+/// What only the daemon knows.
+fn running(status: &Value) -> Vec<Finding> {
+    let mut findings = vec![Finding::well("daemon"), clock(status), roster(status)];
+    let alone = *status.at("connected") == json!(0);
+    findings.push(if alone && !status.at("roster").is_null() {
+        Finding::wrong("peers", "no member is connected", "concordat consortium roster show")
+    } else {
+        Finding::well("peers")
+    });
+    let reasons: Vec<&str> = status
+        .at("reasons")
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    findings.push(if reasons.is_empty() {
+        Finding::well("readiness")
+    } else {
+        Finding::wrong("readiness", reasons.join("; "), "concordat status")
+    });
+    findings
+}
+
+fn clock(status: &Value) -> Finding {
+    let here = Clock::system().now();
+    let daemon = status
+        .at("time")
+        .as_str()
+        .and_then(|time| concordat_protocol::time::Timestamp::parse(time).ok());
+    match daemon {
+        Some(there) if here.since(there).abs() > CLOCK_TOLERANCE_MS => Finding::wrong(
+            "clock",
+            "the clock moved since the node started",
+            "timedatectl set-ntp true",
+        ),
+        _ => Finding::well("clock"),
+    }
+}
+
+fn roster(status: &Value) -> Finding {
+    let expires = status.at("roster").at("expires").as_str();
+    let expires = expires.and_then(|time| concordat_protocol::time::Timestamp::parse(time).ok());
+    match expires {
+        None => Finding::wrong(
+            "roster",
+            "this node belongs to no consortium",
+            "concordat consortium join ROSTER",
+        ),
+        Some(end) if end.since(Clock::system().now()) < ROSTER_WARNING_MS => Finding::wrong(
+            "roster",
+            format!("the roster ends at {end}"),
+            "ask the coordinator for a new one",
+        ),
+        Some(_) => Finding::well("roster"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exposed_files_are_found_and_named() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+        let file = dir.path().join("f");
+        std::fs::write(&file, "").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(first_exposed(dir.path()).unwrap(), Some(file.clone()));
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(first_exposed(dir.path()).unwrap(), None);
+    }
+
+    #[test]
+    fn a_running_node_without_a_roster_is_told_how_to_join() {
+        let status = json!({ "connected": 0, "roster": null, "reasons": ["no roster"], "time": null });
+        let wrong: Vec<&str> = running(&status)
+            .iter()
+            .filter(|f| f.wrong.is_some())
+            .map(|f| f.check)
+            .collect();
+        assert_eq!(wrong, ["roster", "readiness"]);
+    }
+}

@@ -1,0 +1,241 @@
+//! `concordat grant …`
+
+use crate::json::Field as _;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::Context;
+use crate::api::client::segment;
+use crate::fault::Problem;
+
+/// Negotiations and the grants that come of them.
+#[derive(Debug, Subcommand)]
+pub(super) enum GrantCommand {
+    /// Ask another institution for access: `grant request budapest/heart --purpose health-research --until 2027-06-30`
+    Request(RequestArgs),
+    /// List negotiations and grants
+    List,
+    /// Show one
+    Show {
+        /// Its number, or the beginning of it
+        id: String,
+    },
+    /// Show every message of its negotiation
+    Transcript {
+        /// Its number, or the beginning of it
+        id: String,
+    },
+    /// Offer what the policy allows of a request
+    Offer {
+        /// Its number, or the beginning of it
+        id: String,
+    },
+    /// Accept an offer
+    Accept {
+        /// Its number, or the beginning of it
+        id: String,
+    },
+    /// Sign the agreed terms, if that has not happened by itself
+    Verify {
+        /// Its number, or the beginning of it
+        id: String,
+    },
+    /// Decline a request or an offer
+    Reject(ReasonArgs),
+    /// Stop a grant for a time
+    Suspend(ReasonArgs),
+    /// Let a suspended grant go on
+    Resume(ReasonArgs),
+    /// End a grant for good; running answers stop at once
+    Revoke(ReasonArgs),
+    /// Give a grant back
+    Relinquish(ReasonArgs),
+    /// Show where two grants differ
+    Diff {
+        /// The first
+        a: String,
+        /// The second
+        b: String,
+    },
+}
+
+/// What is asked for.
+#[derive(Debug, Args)]
+pub(super) struct RequestArgs {
+    /// The dataset, as `institution/dataset`
+    dataset: String,
+    /// How much an answer may reveal: exists, count, aggregate or records
+    #[arg(long, default_value = "records")]
+    tier: String,
+    /// The columns, separated by commas; all where nothing is said
+    #[arg(long, value_delimiter = ',')]
+    columns: Vec<String>,
+    /// Which rows, for example "age >= 40 AND sex = 1"
+    #[arg(long = "where")]
+    condition: Option<String>,
+    /// What for: general-research, health-research, disease:MONDO:nnnnnnn, methods-development, ancestry, clinical-care
+    #[arg(long, required = true, value_delimiter = ',')]
+    purpose: Vec<String>,
+    /// The end, for example 2027-06-30
+    #[arg(long)]
+    until: String,
+    /// Who may use it, as name@institution; everybody with the role where nothing is said
+    #[arg(long, value_delimiter = ',')]
+    people: Vec<String>,
+    /// Why, in a sentence for the steward
+    #[arg(long)]
+    justification: Option<String>,
+}
+
+/// A step that gives a reason.
+#[derive(Debug, Args)]
+pub(super) struct ReasonArgs {
+    /// Its number, or the beginning of it
+    id: String,
+    /// Why, for the other side and the ledger
+    #[arg(long, default_value = "no reason given")]
+    reason: String,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the node answered.
+pub(super) async fn run(command: GrantCommand, context: &Context) -> Result<(), Problem> {
+    match command {
+        GrantCommand::Request(args) => request(args, context).await,
+        GrantCommand::List => list(context).await,
+        GrantCommand::Show { id } => show(&id, context).await,
+        GrantCommand::Transcript { id } => transcript(&id, context).await,
+        GrantCommand::Offer { id } => step(&id, "offer", None, context).await,
+        GrantCommand::Accept { id } => step(&id, "accept", None, context).await,
+        GrantCommand::Verify { id } => step(&id, "verify", None, context).await,
+        GrantCommand::Reject(args) => step(&args.id, "reject", Some(&args.reason), context).await,
+        GrantCommand::Suspend(args) => step(&args.id, "suspend", Some(&args.reason), context).await,
+        GrantCommand::Resume(args) => step(&args.id, "resume", Some(&args.reason), context).await,
+        GrantCommand::Revoke(args) => step(&args.id, "revoke", Some(&args.reason), context).await,
+        GrantCommand::Relinquish(args) => step(&args.id, "relinquish", Some(&args.reason), context).await,
+        GrantCommand::Diff { a, b } => diff(&a, &b, context).await,
+    }
+}
+
+async fn request(args: RequestArgs, context: &Context) -> Result<(), Problem> {
+    let dataset: concordat_protocol::ids::DatasetRef = args.dataset.parse()?;
+    let some = |list: Vec<String>| if list.is_empty() { Value::Null } else { json!(list) };
+    let body = json!({
+        "dataset": dataset,
+        "wish": {
+            "tier": args.tier,
+            "columns": some(args.columns),
+            "where": args.condition,
+            "purposes": args.purpose,
+            "until": args.until,
+            "people": some(args.people),
+        },
+        "justification": args.justification,
+    });
+    let grant: Value = context.client()?.post("/v1/grants/request", &body).await?;
+    let (id, peer) = (grant.text("id"), grant.text("peer"));
+    context
+        .out
+        .done(&format!("asked `{peer}`; the negotiation is {id}"), &grant)
+}
+
+async fn list(context: &Context) -> Result<(), Problem> {
+    let grants: Value = context.client()?.get("/v1/grants").await?;
+    let columns = [
+        ("id", "id"),
+        ("state", "state"),
+        ("side", "side"),
+        ("peer", "peer"),
+        ("dataset", "dataset"),
+        ("tier", "tier"),
+        ("until", "not_after"),
+    ];
+    context.out.list(&grants, &columns)
+}
+
+async fn show(id: &str, context: &Context) -> Result<(), Problem> {
+    let mut grant: Value = context.client()?.get(&format!("/v1/grants/{}", segment(id))).await?;
+    if context.out.format() != super::Format::Json {
+        flatten(&mut grant);
+    }
+    context.out.record(&grant)
+}
+
+async fn transcript(id: &str, context: &Context) -> Result<(), Problem> {
+    let transcript: Value = context
+        .client()?
+        .get(&format!("/v1/grants/{}/transcript", segment(id)))
+        .await?;
+    if context.out.format() == super::Format::Json {
+        return context.out.record(&transcript);
+    }
+    let columns = [
+        ("#", "sequence"),
+        ("from", "from"),
+        ("sent", "sent_at"),
+        ("says", "says"),
+        ("digest", "digest"),
+    ];
+    context.out.list(transcript.at("messages"), &columns)
+}
+
+async fn step(id: &str, verb: &str, reason: Option<&str>, context: &Context) -> Result<(), Problem> {
+    let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+    let grant: Value = context
+        .client()?
+        .post(&format!("/v1/grants/{}/{verb}", segment(id)), &body)
+        .await?;
+    let sentence = format!("{} is {}", grant.text("id"), grant.text("state"));
+    if grant.at("acknowledged") == false {
+        context
+            .out
+            .remark("the other side has not acknowledged it yet; it is told again when it connects");
+    }
+    context.out.done(&sentence, &grant)
+}
+
+/// Field by field; the scopes are compared as they are shown.
+async fn diff(a: &str, b: &str, context: &Context) -> Result<(), Problem> {
+    let first: Value = context.client()?.get(&format!("/v1/grants/{}", segment(a))).await?;
+    let second: Value = context.client()?.get(&format!("/v1/grants/{}", segment(b))).await?;
+    let fields = [
+        "provider",
+        "dataset",
+        "tier",
+        "columns",
+        "rows",
+        "purposes",
+        "people",
+        "places",
+        "not_before",
+        "not_after",
+        "limits",
+    ];
+    let differing = fields.into_iter().filter(|field| first.at(field) != second.at(field));
+    let rows: Vec<Value> = differing
+        .map(|field| json!({ "part": field, "a": first.at(field), "b": second.at(field) }))
+        .collect();
+    context
+        .out
+        .list(&Value::Array(rows), &[("part", "part"), ("a", "a"), ("b", "b")])
+}
+
+/// Lists of objects become lists of sentences for a table.
+fn flatten(grant: &mut Value) {
+    let Some(object) = grant.as_object_mut() else { return };
+    if let Some(columns) = object.get_mut("columns") {
+        let shown = columns
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|c| format!("{} ({})", c.text("name"), c.text("transform")));
+        *columns = shown.collect::<Vec<_>>().join(", ").into();
+    }
+    if let Some(narrowings) = object.get_mut("narrowings") {
+        let shown = narrowings.as_array().into_iter().flatten();
+        let shown = shown.map(|n| format!("{} -> {}: {}", n.text("asked"), n.text("offered"), n.text("reason")));
+        *narrowings = shown.collect::<Vec<_>>().join("; ").into();
+    }
+}

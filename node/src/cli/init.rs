@@ -1,0 +1,123 @@
+//! `concordat init`.
+
+use std::path::PathBuf;
+
+use concordat_protocol::{
+    ids::{InstitutionId, Jurisdiction},
+    text::LegalName,
+};
+use concordat_storage::keys::Argon2Cost;
+use libp2p::Multiaddr;
+use serde_json::json;
+
+use super::{Context, prompt};
+use crate::{
+    clock::Clock,
+    config::{self, Config, KeysFrom, LimitsSection, LogSection, NodeSection},
+    fault::{Code, Problem},
+    init::{FIRST_ACCOUNT, Plan, Unlock, init},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Short id of the institution, such as `cleveland`
+    #[arg(long, value_name = "ID")]
+    institution: InstitutionId,
+    /// Its legal name
+    #[arg(long)]
+    name: LegalName,
+    /// The country whose law binds it (ISO 3166), such as `US`
+    #[arg(long, value_name = "CC")]
+    jurisdiction: Jurisdiction,
+    /// Ask nothing: make a key file and a first password where none is given
+    #[arg(long)]
+    unattended: bool,
+    /// Unlock the node with this file (at least 32 bytes; hex, base64 or raw) instead of a passphrase
+    #[arg(long, value_name = "PATH", env = config::KEY_FILE_VARIABLE)]
+    key_file: Option<PathBuf>,
+    /// An address at which others reach this node; may be given again
+    #[arg(long, value_name = "MULTIADDR")]
+    address: Vec<Multiaddr>,
+    /// An address to listen on, instead of all of this machine's; may be given again
+    #[arg(long, value_name = "MULTIADDR", conflicts_with = "port")]
+    listen: Vec<Multiaddr>,
+    /// The port for peers, TCP and UDP; 0 picks a free one
+    #[arg(long, default_value_t = config::DEFAULT_PORT)]
+    port: u16,
+}
+
+pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
+    let unlock = unlock(args.key_file, args.unattended)?;
+    let password = if args.unattended {
+        prompt::piped()?
+    } else {
+        Some(prompt::new_secret(&format!("password for `{FIRST_ACCOUNT}`"))?)
+    };
+    let config = Config {
+        node: NodeSection {
+            institution: args.institution,
+            name: args.name,
+            jurisdiction: args.jurisdiction,
+            listen: if args.listen.is_empty() {
+                Config::listen_at(args.port)
+            } else {
+                args.listen
+            },
+            announce: args.address,
+        },
+        keys: KeysFrom::Passphrase,
+        log: LogSection::default(),
+        limits: LimitsSection::default(),
+    };
+    let institution = config.node.institution.clone();
+    let plan = Plan {
+        dir: context.dir.clone(),
+        config,
+        unlock,
+        password,
+        cost: Argon2Cost::default(),
+    };
+    let now = Clock::system().now();
+    let created = tokio::task::spawn_blocking(move || init(plan, now))
+        .await
+        .map_err(|error| Problem::new(Code::Fault, format!("the set-up was broken off: {error}")))??;
+    let fingerprint = created.institution_key.fingerprint();
+    if let Some(path) = &created.made_key_file {
+        let path = path.display();
+        context.out.remark(&format!(
+            "the node is unlocked by `{path}`: move it to a place that is not backed up with the data"
+        ));
+        context.out.remark(&format!(
+            "and name its new place in `[keys]` of concordat.toml or in {}",
+            config::KEY_FILE_VARIABLE
+        ));
+    }
+    if let Some(path) = &created.made_password_file {
+        let path = path.display();
+        context.out.remark(&format!(
+            "the password of `{FIRST_ACCOUNT}` is in `{path}`: log in, then delete it"
+        ));
+    }
+    let sentence = format!(
+        "{institution} is set up in {}; its key has the fingerprint {fingerprint}. Run `concordat serve`.",
+        context.dir.display()
+    );
+    let value = json!({
+        "institution": institution,
+        "node": created.node,
+        "fingerprint": fingerprint,
+        "dir": context.dir,
+        "administrator": FIRST_ACCOUNT,
+        "key_file": created.made_key_file,
+        "password_file": created.made_password_file,
+    });
+    context.out.done(&sentence, &value)
+}
+
+fn unlock(key_file: Option<PathBuf>, unattended: bool) -> Result<Unlock, Problem> {
+    match key_file {
+        Some(path) => Ok(Unlock::KeyFile(path)),
+        None if unattended => Ok(Unlock::MakeKeyFile),
+        None => prompt::new_secret("passphrase that unlocks the node").map(Unlock::Passphrase),
+    }
+}

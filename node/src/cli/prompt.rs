@@ -1,0 +1,98 @@
+//! Secrets from people: typed without echo at a terminal, or the first line of standard input where there is none.
+
+use std::io::{IsTerminal, Read};
+
+use concordat_storage::keys::Secret;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::fault::Problem;
+
+/// Most bytes of a secret on standard input.
+const MAX_SECRET: usize = 4096;
+
+/// Asks for a secret that exists.
+///
+/// # Errors
+/// If there is neither a terminal nor a line of input.
+pub(super) fn secret(what: &str) -> Result<Secret, Problem> {
+    if std::io::stdin().is_terminal() {
+        return typed(&format!("{}: ", capitalised(what)));
+    }
+    first_line()?.ok_or_else(|| nothing(what))
+}
+
+/// Asks for a new secret; at a terminal twice, so that a slip of the finger does not lock anybody out.
+///
+/// # Errors
+/// If the two differ, or there is neither a terminal nor a line of input.
+pub(super) fn new_secret(what: &str) -> Result<Secret, Problem> {
+    if !std::io::stdin().is_terminal() {
+        return first_line()?.ok_or_else(|| nothing(what));
+    }
+    let first = typed(&format!("New {what}: "))?;
+    let second = typed(&format!("The same {what} again: "))?;
+    if first.expose() == second.expose() {
+        Ok(first)
+    } else {
+        Err(Problem::usage(format!("the two are not the same {what}")).help("try again"))
+    }
+}
+
+/// The first line of standard input, without its line end; `None` at a terminal and where nothing is given.
+///
+/// # Errors
+/// If standard input cannot be read, or the line is too long for a secret.
+pub(super) fn piped() -> Result<Option<Secret>, Problem> {
+    if std::io::stdin().is_terminal() {
+        Ok(None)
+    } else {
+        first_line()
+    }
+}
+
+fn typed(prompt: &str) -> Result<Secret, Problem> {
+    rpassword::prompt_password(prompt)
+        .map(Secret::from)
+        .map_err(|error| Problem::fault("cannot read from the terminal", &error))
+}
+
+/// Reads byte by byte, so that a second secret can follow on the next line.
+fn first_line() -> Result<Option<Secret>, Problem> {
+    let mut line = Zeroizing::new(Vec::with_capacity(MAX_SECRET));
+    let mut byte = [0];
+    let mut input = std::io::stdin().lock();
+    while line.len() < MAX_SECRET {
+        let read = input.read(&mut byte);
+        match read.map_err(|error| Problem::fault("cannot read standard input", &error))? {
+            0 => break,
+            _ if byte == *b"\n" => break,
+            _ => line.extend_from_slice(&byte),
+        }
+    }
+    byte.zeroize();
+    if line.len() == MAX_SECRET {
+        return Err(Problem::usage(
+            "the first line of standard input is too long for a secret",
+        ));
+    }
+    if line.last() == Some(&b'\r') {
+        line.pop();
+    }
+    Ok((!line.is_empty()).then(|| Secret::from(line)))
+}
+
+fn nothing(what: &str) -> Problem {
+    Problem::usage(format!(
+        "there is no {what}: standard input is neither a terminal nor a line of text"
+    ))
+    .help(format!(
+        "type the {what} at a terminal, or give it as the first line of standard input"
+    ))
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars
+        .next()
+        .map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

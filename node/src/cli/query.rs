@@ -1,0 +1,118 @@
+//! `concordat query` and `concordat why`.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::answer::{Reader, Sink};
+use super::{Context, Format};
+use crate::fault::Problem;
+use crate::json::Field as _;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// One SELECT; tables are `institution.dataset`, and `consortium.dataset` for all who share it
+    sql: String,
+    /// What for, where the grants leave a choice
+    #[arg(long)]
+    purpose: Option<String>,
+    /// Write the rows to FILE; its ending (.csv, .parquet, .arrow, .ndjson) says how
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct WhyArgs {
+    /// A grant, a request from the ledger, or a SELECT in quotes
+    subject: String,
+    /// What for, where the grants leave a choice
+    #[arg(long)]
+    purpose: Option<String>,
+}
+
+/// Rows go where they are wanted as they come. An answer that ends early keeps its rows on standard output, where they were
+/// already seen, and leaves no file.
+pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
+    let body = json!({ "sql": args.sql, "purpose": args.purpose });
+    let mut reader = Reader::new(context.client()?.raw("/v1/query", &body).await?);
+    let mut sink = match args.out {
+        Some(path) => Sink::file(path)?,
+        None => Sink::standard_output(context.out.format()),
+    };
+    while let Some(batch) = reader.next().await? {
+        sink.take(&batch)?;
+    }
+    let end = reader.end()?;
+    for note in end
+        .at("account")
+        .at("notes")
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
+        context.out.remark(note);
+    }
+    match serde_json::from_value::<Option<Problem>>(end.at("problem").clone()) {
+        Ok(None) => {
+            let rows = sink.finish(reader.schema())?;
+            receipts(&end, rows, context);
+            Ok(())
+        }
+        Ok(Some(problem)) => {
+            sink.abandon()?;
+            Err(problem)
+        }
+        Err(error) => Err(Problem::fault("the end of the answer cannot be read", &error)),
+    }
+}
+
+fn receipts(end: &Value, rows: u64, context: &Context) {
+    let receipts = end.at("account").at("receipts").as_array().map_or(0, Vec::len);
+    if receipts > 0 {
+        let (rows, receipts) = (counted(rows, "row"), counted(receipts, "receipt"));
+        context.out.remark(&format!("{rows}; {receipts} signed by both sides"));
+    }
+}
+
+fn counted(number: impl std::fmt::Display, thing: &str) -> String {
+    let number = number.to_string();
+    let plural = if number == "1" { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
+pub(super) async fn why(args: WhyArgs, context: &Context) -> Result<(), Problem> {
+    let body = json!({ "subject": args.subject, "purpose": args.purpose });
+    let mut answer: Value = context.client()?.post("/v1/why", &body).await?;
+    if context.out.format() != Format::Json
+        && let Some(object) = answer.as_object_mut()
+    {
+        for field in ["steps", "reasons", "narrowings", "columns"] {
+            if let Some(list) = object.get_mut(field) {
+                *list = lines(list).into();
+            }
+        }
+    }
+    context.out.record(&answer)
+}
+
+/// A list as text, an item a line.
+fn lines(list: &Value) -> String {
+    let line = |item: &Value| match item.as_str() {
+        Some(text) => text.to_owned(),
+        None => {
+            let fields = item
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter_map(|(_, value)| value.as_str());
+            fields.collect::<Vec<_>>().join("; ")
+        }
+    };
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n")
+}

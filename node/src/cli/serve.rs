@@ -1,0 +1,108 @@
+//! `concordat serve`: the daemon from the first line to the last.
+
+use std::time::Duration;
+
+use concordat_protocol::{
+    audit::EntryBody,
+    text::{Address, Word},
+};
+use concordat_storage::{keys::Argon2Cost, ledger::Ledger};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Context, unlock};
+use crate::{
+    api::{self, Api},
+    clock::Clock,
+    config::Config,
+    fault::{Code, Problem},
+    node::{Identity, Node, StartConfig},
+    shutdown::Shutdown,
+    telemetry,
+};
+
+/// How long requests on the socket may take to finish.
+const API_GRACE: Duration = Duration::from_secs(5);
+
+/// The start, in the order in which each step needs the ones before it; the stop is the reverse.
+pub(super) async fn run(context: &Context) -> Result<(), Problem> {
+    let config = Config::load(&context.dir)?;
+    telemetry::start(&config.log, context.color);
+    let clock = Clock::system();
+
+    // 1. The storage is unlocked; 2. the ledger is checked from its first entry on, and takes a new one.
+    let storage = unlock::storage(&config, &context.dir).await?;
+    let institution = config.node.institution.clone();
+    let ledger = Ledger::open(&storage.ledger_dir(), storage.ledger_key(), institution)?;
+    let started = EntryBody::NodeStarted {
+        version: Word::fitted(env!("CARGO_PKG_VERSION")),
+    };
+    drop(ledger.append_async(started, clock.now()).await?);
+
+    // 3. People, policy, network and services; the API comes last and stops first.
+    let mut shutdown = Shutdown::new();
+    let door = shutdown.stage("api", API_GRACE);
+    let identity = Identity {
+        institution: config.node.institution,
+        name: config.node.name,
+        jurisdiction: config.node.jurisdiction,
+        institution_key: storage.identities().institution()?,
+        node_key: storage.identities().node()?,
+    };
+    let start = StartConfig {
+        identity,
+        storage,
+        ledger: ledger.clone(),
+        clock: clock.clone(),
+        listen: config.node.listen,
+        announce: config
+            .node
+            .announce
+            .iter()
+            .map(|address| Address::fitted(&address.to_string()))
+            .collect(),
+        limits: config.limits.into(),
+        password_cost: Argon2Cost::default(),
+    };
+    let node = Node::start(start, &mut shutdown).await?;
+    api::serve(Api::new(node.clone()), &context.dir, &door)?;
+
+    // 4. Who and where, then that it is ready to be asked; what a stop needs is in place before that is said.
+    let stop = stop_signal()?;
+    announce(&node, context)?;
+    stop.await;
+
+    tracing::info!("stopping");
+    let late = shutdown.stop().await;
+    ledger.checkpoint(&node.identity().institution_key, clock.now())?;
+    if late.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::new(
+            Code::Fault,
+            format!("these parts did not stop in time: {}", late.join(", ")),
+        ))
+    }
+}
+
+fn announce(node: &Node, context: &Context) -> Result<(), Problem> {
+    let identity = node.identity();
+    let listen: Vec<String> = node.network().listen_addrs().iter().map(ToString::to_string).collect();
+    let who = format!("{} ({}), node {}", identity.name, identity.institution, identity.node());
+    context.out.text(&format!("{who}, listens on {}\n", listen.join(" ")))?;
+    context.out.text("the node is running\n")?;
+    tracing::info!(institution = %identity.institution, node = %identity.node(), ?listen, "running");
+    Ok(())
+}
+
+/// Ends with SIGINT or SIGTERM; from here on they no longer kill the process.
+fn stop_signal() -> Result<impl Future<Output = ()>, Problem> {
+    let unusable = |error| Problem::fault("cannot listen for signals", &error);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(unusable)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(unusable)?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,384 @@
+//! `concordat.toml`, parsed once and whole into types.
+//!
+//! Every mistake is collected and reported at once, with the key it stands at; a key that is not known is a mistake, because
+//! it is most often a known one mistyped. Relative paths are taken from the data directory. One setting can come from the
+//! environment instead: [`KEY_FILE_VARIABLE`] names the key file, so that a container can bring its own.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "sources beyond the named ones are all the same here"
+)]
+
+mod reader;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use concordat_protocol::{
+    ids::{InstitutionId, Jurisdiction},
+    text::LegalName,
+};
+use libp2p::Multiaddr;
+
+use reader::{Reader, Section};
+
+/// Name of the file in the data directory.
+pub const FILE: &str = "concordat.toml";
+/// The environment variable that names the key file and goes before `[keys]`.
+pub const KEY_FILE_VARIABLE: &str = "CONCORDAT_KEY_FILE";
+/// The port for peers, TCP and UDP, unless another is set.
+pub const DEFAULT_PORT: u16 = 7400;
+
+/// Everything that an operator can set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `[node]`: whose node this is and where it listens.
+    pub node: NodeSection,
+    /// `[keys]`: what unlocks the master key.
+    pub keys: KeysFrom,
+    /// `[log]`: what is logged, and how.
+    pub log: LogSection,
+    /// `[limits]`: what peers may occupy at one time.
+    pub limits: LimitsSection,
+}
+
+/// `[node]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeSection {
+    /// Short id of the institution.
+    pub institution: InstitutionId,
+    /// Its legal name.
+    pub name: LegalName,
+    /// The country whose law binds it.
+    pub jurisdiction: Jurisdiction,
+    /// Addresses to listen on; port 0 picks a free one.
+    pub listen: Vec<Multiaddr>,
+    /// Addresses at which others reach this node, as they go into the roster; empty means those it listens on.
+    pub announce: Vec<Multiaddr>,
+}
+
+/// `[keys] source`: what unlocks the master key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeysFrom {
+    /// A person types it when the node starts.
+    Passphrase,
+    /// A file that only its owner can read.
+    File(PathBuf),
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LogSection {
+    /// How a line is written.
+    pub format: LogFormat,
+    /// The least important level that is written.
+    pub level: LogLevel,
+}
+
+/// How a log line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The least important level that is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogLevel {
+    /// Only what needs a person now.
+    Error,
+    /// What may need a person soon.
+    Warn,
+    /// What the node does.
+    #[default]
+    Info,
+    /// How it does it; may name people.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitsSection {
+    /// Established connections in all.
+    pub connections: usize,
+    /// Streams that all peers together have open here.
+    pub streams: usize,
+    /// Streams that one peer has open here.
+    pub streams_per_peer: usize,
+}
+
+impl Default for LimitsSection {
+    fn default() -> Self {
+        let network = crate::network::Limits::default();
+        Self {
+            connections: network.connections,
+            streams: network.streams,
+            streams_per_peer: network.streams_per_peer,
+        }
+    }
+}
+
+impl From<LimitsSection> for crate::network::Limits {
+    fn from(limits: LimitsSection) -> Self {
+        Self {
+            connections: limits.connections,
+            streams: limits.streams,
+            streams_per_peer: limits.streams_per_peer,
+            ..Self::default()
+        }
+    }
+}
+
+impl Config {
+    /// Reads `concordat.toml` in the data directory `dir`.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is not TOML or holds mistakes; all of them are named.
+    pub fn load(dir: &Path) -> Result<Self, ConfigError> {
+        let path = dir.join(FILE);
+        let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => ConfigError::NoNode { dir: dir.to_owned() },
+            _ => ConfigError::Unreadable {
+                path: path.clone(),
+                source,
+            },
+        })?;
+        Self::parse(&text, &path)
+    }
+
+    /// Parses the text of the file at `path`, which is only named in errors.
+    ///
+    /// # Errors
+    /// If it is not TOML or holds mistakes; all of them are named.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let table = text.parse::<toml::Table>().map_err(|source| ConfigError::Syntax {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut reader = Reader::new(table);
+        let node = reader.section("node", node);
+        let keys = reader.section("keys", keys);
+        let log = reader.section("log", log);
+        let limits = reader.section("limits", limits);
+        let mistakes = reader.finish();
+        match (node, keys) {
+            (Some(node), Some(keys)) if mistakes.is_empty() => Ok(Self {
+                node,
+                keys,
+                log,
+                limits,
+            }),
+            _ => Err(ConfigError::Mistakes {
+                path: path.to_owned(),
+                mistakes,
+            }),
+        }
+    }
+
+    /// The key file that unlocks the node in `dir`: from the environment, else from `[keys]`; `None` for a passphrase.
+    pub fn key_file(&self, dir: &Path) -> Option<PathBuf> {
+        if let Some(path) = std::env::var_os(KEY_FILE_VARIABLE) {
+            return Some(PathBuf::from(path));
+        }
+        match &self.keys {
+            KeysFrom::Passphrase => None,
+            KeysFrom::File(path) => Some(dir.join(path)),
+        }
+    }
+
+    /// Addresses to listen on at `port`, over TCP and QUIC, on all interfaces.
+    pub fn listen_at(port: u16) -> Vec<Multiaddr> {
+        use libp2p::multiaddr::Protocol;
+        let any = || Multiaddr::empty().with(Protocol::Ip4(std::net::Ipv4Addr::UNSPECIFIED));
+        vec![
+            any().with(Protocol::Tcp(port)),
+            any().with(Protocol::Udp(port)).with(Protocol::QuicV1),
+        ]
+    }
+}
+
+fn node(section: &mut Section<'_>) -> Option<NodeSection> {
+    let institution = section.required("institution");
+    let name = section.required("name");
+    let jurisdiction = section.required("jurisdiction");
+    let listen = section
+        .list("listen")
+        .unwrap_or_else(|| Config::listen_at(DEFAULT_PORT));
+    if listen.is_empty() {
+        section.mistake::<()>("listen", "holds no address; a node without one cannot be reached");
+    }
+    let announce = section.list("announce").unwrap_or_default();
+    Some(NodeSection {
+        institution: institution?,
+        name: name?,
+        jurisdiction: jurisdiction?,
+        listen,
+        announce,
+    })
+}
+
+fn keys(section: &mut Section<'_>) -> Option<KeysFrom> {
+    let source = section.required::<String>("source");
+    let file = section.optional::<PathBuf>("file");
+    match (source?.as_str(), file) {
+        ("passphrase", None) => Some(KeysFrom::Passphrase),
+        ("file", Some(path)) => Some(KeysFrom::File(path)),
+        ("passphrase", Some(_)) => section.mistake("file", "is set, but `keys.source` is `passphrase`"),
+        ("file", None) => section.mistake("file", "is missing; `keys.source` is `file`"),
+        _ => section.mistake("source", "is neither `passphrase` nor `file`"),
+    }
+}
+
+fn log(section: &mut Section<'_>) -> LogSection {
+    LogSection {
+        format: section.optional("format").unwrap_or_default(),
+        level: section.optional("level").unwrap_or_default(),
+    }
+}
+
+fn limits(section: &mut Section<'_>) -> LimitsSection {
+    let default = LimitsSection::default();
+    LimitsSection {
+        connections: section.count("connections").unwrap_or(default.connections),
+        streams: section.count("streams").unwrap_or(default.streams),
+        streams_per_peer: section.count("streams_per_peer").unwrap_or(default.streams_per_peer),
+    }
+}
+
+/// The file as `init` writes it; what is not set keeps its default.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |value: &dyn fmt::Display| toml::Value::String(value.to_string());
+        let list = |addresses: &[Multiaddr]| toml::Value::Array(addresses.iter().map(|a| text(a)).collect());
+        writeln!(
+            f,
+            "# What this node is and how it runs. `concordat doctor` checks it.\n"
+        )?;
+        writeln!(f, "[node]\ninstitution = {}", text(&self.node.institution))?;
+        writeln!(f, "name = {}", text(&self.node.name))?;
+        writeln!(f, "# ISO 3166-1: the country whose law binds the institution")?;
+        writeln!(f, "jurisdiction = {}", text(&self.node.jurisdiction))?;
+        writeln!(f, "# port 0 picks a free one")?;
+        writeln!(f, "listen = {}", list(&self.node.listen))?;
+        writeln!(f, "# where others reach this node; without any, where it listens")?;
+        writeln!(f, "announce = {}\n", list(&self.node.announce))?;
+        writeln!(f, "[keys]")?;
+        match &self.keys {
+            KeysFrom::Passphrase => writeln!(f, "source = \"passphrase\"")?,
+            KeysFrom::File(path) => writeln!(f, "source = \"file\"\nfile = {}", text(&path.display()))?,
+        }
+        writeln!(f, "\n[log]\n# text or json; error, warn, info, debug or trace")?;
+        writeln!(
+            f,
+            "format = {}\nlevel = {}\n",
+            text(&self.log.format),
+            text(&self.log.level)
+        )?;
+        writeln!(
+            f,
+            "[limits]\n# what all peers together, and one of them, may occupy at one time"
+        )?;
+        writeln!(
+            f,
+            "connections = {}\nstreams = {}",
+            self.limits.connections, self.limits.streams
+        )?;
+        writeln!(f, "streams_per_peer = {}", self.limits.streams_per_peer)
+    }
+}
+
+/// A word that stands for no value of a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be one of {choices}")]
+pub struct NoSuchChoice {
+    choices: &'static str,
+}
+
+macro_rules! choice {
+    ($type:ty, $choices:literal, $($word:literal => $variant:ident),+) => {
+        impl FromStr for $type {
+            type Err = NoSuchChoice;
+            fn from_str(word: &str) -> Result<Self, NoSuchChoice> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(NoSuchChoice { choices: $choices }),
+                }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$variant => $word,)+ })
+            }
+        }
+    };
+}
+
+choice!(LogFormat, "`text` and `json`", "text" => Text, "json" => Json);
+choice!(
+    LogLevel, "`error`, `warn`, `info`, `debug` and `trace`",
+    "error" => Error, "warn" => Warn, "info" => Info, "debug" => Debug, "trace" => Trace
+);
+
+/// One thing that is wrong in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where: `section.key`.
+    pub key: String,
+    /// What.
+    pub what: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {}", self.key, self.what)
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// No node was set up here.
+    #[error("there is no node in `{}`", dir.display())]
+    NoNode {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// The file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is not TOML.
+    #[error("`{}` is not TOML", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        #[source]
+        source: toml::de::Error,
+    },
+    /// Settings are missing, unknown or wrong.
+    #[error("`{}` holds {} {}", path.display(), mistakes.len(), if mistakes.len() == 1 { "mistake" } else { "mistakes" })]
+    Mistakes {
+        /// The file.
+        path: PathBuf,
+        /// All of them, in the order of the file's sections.
+        mistakes: Vec<Mistake>,
+    },
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! One institution of the demonstration: a data directory, a daemon, and the commands its people type.
+
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+
+/// How long a daemon may take to be ready.
+const READY: Duration = Duration::from_secs(20);
+/// How often readiness is looked for.
+const LOOK: Duration = Duration::from_millis(40);
+
+/// Who an institution is in the demonstration.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Profile {
+    pub(super) id: &'static str,
+    pub(super) name: &'static str,
+    pub(super) jurisdiction: &'static str,
+    pub(super) steward: &'static str,
+    pub(super) researcher: &'static str,
+}
+
+/// A running institution.
+#[derive(Debug)]
+pub(super) struct House {
+    pub(super) profile: Profile,
+    pub(super) dir: PathBuf,
+    program: PathBuf,
+    daemon: Option<Child>,
+}
+
+impl House {
+    /// Makes the data directory and starts the daemon.
+    pub(super) async fn found(profile: Profile, dir: PathBuf, password: &str) -> Result<Self> {
+        let program = std::env::current_exe().context("this program's own path is not known")?;
+        let mut house = Self {
+            profile,
+            dir,
+            program,
+            daemon: None,
+        };
+        let init = [
+            "init",
+            "--institution",
+            profile.id,
+            "--name",
+            profile.name,
+            "--jurisdiction",
+            profile.jurisdiction,
+        ];
+        let local = [
+            "--unattended",
+            "--listen",
+            "/ip4/127.0.0.1/tcp/0",
+            "--listen",
+            "/ip4/127.0.0.1/udp/0/quic-v1",
+        ];
+        house.run(&[&init[..], &local[..]].concat(), Some(password)).await?;
+        house.start().await?;
+        Ok(house)
+    }
+
+    async fn start(&mut self) -> Result<()> {
+        let log = std::fs::File::create(self.dir.join("log").join("serve.log")).context("the log cannot be written")?;
+        let child = Command::new(&self.program)
+            .arg("--dir")
+            .arg(&self.dir)
+            .arg("serve")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .context("the daemon cannot be started")?;
+        self.daemon = Some(child);
+        let ready = async {
+            while self.json(&["status"]).await.is_err() {
+                if let Some(Ok(Some(status))) = self.daemon.as_mut().map(Child::try_wait) {
+                    bail!(
+                        "the daemon of {} ended with {status}; see {}",
+                        self.profile.id,
+                        self.dir.join("log/serve.log").display()
+                    );
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(READY, ready)
+            .await
+            .context("the daemon was not ready in time")?
+    }
+
+    /// Makes an account and records the person's training.
+    pub(super) async fn hire(&self, name: &str, role: &str, password: &str) -> Result<()> {
+        self.run(&["user", "add", name, "--role", role], Some(password)).await?;
+        self.run(
+            &[
+                "user",
+                "training",
+                name,
+                "--course",
+                "human-subjects-protection",
+                "--until",
+                "2099-12-31",
+            ],
+            None,
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Logs `name` in; later commands are that person's.
+    pub(super) async fn login(&self, name: &str, password: &str) -> Result<()> {
+        self.run(&["login", name], Some(password)).await.map(|_| ())
+    }
+
+    /// Runs a command that must succeed and returns what it printed.
+    pub(super) async fn run(&self, args: &[&str], input: Option<&str>) -> Result<String> {
+        let output = self.attempt(args, input).await?;
+        if !output.status.success() {
+            bail!(
+                "`concordat {}` at {} failed:\n{}",
+                args.join(" "),
+                self.profile.id,
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Runs a command with `--format json` that must succeed and returns what it printed.
+    pub(super) async fn json(&self, args: &[&str]) -> Result<Value> {
+        let text = self.run(&[&["--format", "json"], args].concat(), None).await?;
+        serde_json::from_str(&text).with_context(|| format!("`concordat {}` did not print JSON", args.join(" ")))
+    }
+
+    /// Runs a command that must be refused and returns the error object it printed.
+    pub(super) async fn refusal(&self, args: &[&str]) -> Result<Value> {
+        let output = self.attempt(&[&["--format", "json"], args].concat(), None).await?;
+        if output.status.success() {
+            bail!(
+                "`concordat {}` at {} should have been refused",
+                args.join(" "),
+                self.profile.id
+            );
+        }
+        serde_json::from_slice(&output.stderr).with_context(|| format!("`concordat {}` gave no reason", args.join(" ")))
+    }
+
+    /// Starts a command and leaves it running.
+    pub(super) fn spawn(&self, args: &[&str]) -> Result<Child> {
+        let mut command = self.command(args);
+        Ok(command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?)
+    }
+
+    async fn attempt(&self, args: &[&str], input: Option<&str>) -> Result<Output> {
+        let mut command = self.command(args);
+        command
+            .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().context("the command cannot be started")?;
+        if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+            stdin.write_all(format!("{input}\n").as_bytes()).await?;
+        }
+        Ok(child.wait_with_output().await?)
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg("--dir").arg(&self.dir).args(args);
+        command
+    }
+
+    /// Asks the daemon to stop and waits until it has.
+    pub(super) async fn stop(mut self) -> Result<()> {
+        let Some(mut daemon) = self.daemon.take() else {
+            return Ok(());
+        };
+        if let Some(id) = daemon.id().and_then(|id| i32::try_from(id).ok()) {
+            kill(Pid::from_raw(id), Signal::SIGTERM).context("the daemon cannot be told to stop")?;
+        }
+        daemon.wait().await?;
+        Ok(())
+    }
+
+    /// Leaves the daemon running when this process ends.
+    pub(super) fn keep(mut self) -> PathBuf {
+        if let Some(daemon) = self.daemon.take() {
+            std::mem::forget(daemon);
+        }
+        self.dir.clone()
+    }
+}

@@ -1,0 +1,356 @@
+//! What people and programs are told when something did not work.
+//!
+//! Every service has errors of its own; each says whose fault it is ([`Explain`]). Here, and only here, that becomes a
+//! [`Problem`]: an RFC 9457 problem document on the API, a message on standard error and an exit code at the command line.
+//!
+//! | code | exit | HTTP | |
+//! | --- | --- | --- | --- |
+//! | `fault` | 1 | 500 | the program or the machine failed |
+//! | `usage` | 2 | 400 | wrong usage or input |
+//! | `denied` | 3 | 403 | a rule forbids it |
+//! | `not_found` | 4 | 404 | it does not exist, or the caller may not know that it does |
+//! | `unreachable` | 5 | 503 | a peer or service did not answer |
+//! | `integrity` | 6 | 500 | stored bytes are not the bytes that were written |
+//! | `locked` | 7 | 401 | a key, a login or a lock is missing |
+
+use std::error::Error;
+
+use concordat_storage::fault::Fault;
+use serde::{Deserialize, Serialize};
+
+/// What kind of problem it is; decides the exit code and the HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// The program or the machine failed.
+    Fault,
+    /// Wrong usage or input.
+    Usage,
+    /// A rule forbids it.
+    Denied,
+    /// It does not exist, or the caller may not know that it does.
+    NotFound,
+    /// A peer or service did not answer.
+    Unreachable,
+    /// Stored bytes are not the bytes that were written.
+    Integrity,
+    /// A key, a login or a lock is missing.
+    Locked,
+}
+
+impl Code {
+    /// What the process ends with.
+    pub fn exit(self) -> u8 {
+        self.facts().0
+    }
+
+    /// HTTP status (RFC 9110).
+    pub fn status(self) -> u16 {
+        self.facts().1
+    }
+
+    fn name(self) -> &'static str {
+        self.facts().2
+    }
+
+    fn title(self) -> &'static str {
+        self.facts().3
+    }
+
+    fn facts(self) -> (u8, u16, &'static str, &'static str) {
+        match self {
+            Self::Fault => (1, 500, "fault", "the program or the machine failed"),
+            Self::Usage => (2, 400, "usage", "this cannot be done as asked"),
+            Self::Denied => (3, 403, "denied", "this is not permitted"),
+            Self::NotFound => (4, 404, "not_found", "there is nothing of that name here"),
+            Self::Unreachable => (5, 503, "unreachable", "no answer"),
+            Self::Integrity => (6, 500, "integrity", "stored data is not what was written"),
+            Self::Locked => (7, 401, "locked", "a key or a login is missing"),
+        }
+    }
+}
+
+impl From<Fault> for Code {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Usage => Self::Usage,
+            Fault::Denied => Self::Denied,
+            Fault::NotFound => Self::NotFound,
+            Fault::Unreachable => Self::Unreachable,
+            Fault::Integrity => Self::Integrity,
+            Fault::Locked => Self::Locked,
+            Fault::Machine => Self::Fault,
+        }
+    }
+}
+
+/// What happened, why, and what to do; an RFC 9457 problem document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Names the kind of problem, for programs.
+    #[serde(rename = "type")]
+    uri: String,
+    /// The kind in a word.
+    pub code: Code,
+    /// The kind in a sentence.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened this time.
+    pub detail: String,
+    /// Why, one reason each.
+    #[serde(default)]
+    pub reasons: Vec<String>,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+}
+
+impl Problem {
+    /// A problem of the kind `code`.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            uri: format!("urn:concordat:problem:{}", code.name()),
+            code,
+            title: code.title().to_owned(),
+            status: code.status(),
+            detail: detail.into(),
+            reasons: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// Wrong usage or input.
+    pub fn usage(detail: impl Into<String>) -> Self {
+        Self::new(Code::Usage, detail)
+    }
+
+    /// The program or the machine failed while it did `what`.
+    pub fn fault(what: &str, error: &dyn Error) -> Self {
+        Self::new(Code::Fault, format!("{what}: {}", chain(error)))
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds why, one reason each.
+    #[must_use]
+    pub fn because<R: Into<String>>(mut self, reasons: impl IntoIterator<Item = R>) -> Self {
+        self.reasons.extend(reasons.into_iter().map(Into::into));
+        self
+    }
+}
+
+/// An error that says whose fault it is.
+pub trait Explain: Error {
+    /// What kind of problem it is.
+    fn code(&self) -> Code;
+
+    /// Why, one reason each, where there is more to say than the error and its sources do.
+    fn reasons(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What to do about it.
+    fn help(&self) -> Option<String> {
+        None
+    }
+}
+
+impl<E: Explain> From<E> for Problem {
+    fn from(error: E) -> Self {
+        Self {
+            help: error.help(),
+            ..Self::new(error.code(), chain(&error))
+        }
+        .because(error.reasons())
+    }
+}
+
+/// The error and its sources on one line, outermost first.
+pub fn chain(error: &dyn Error) -> String {
+    let mut line = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        line.push_str(": ");
+        line.push_str(&source.to_string().replace('\n', " "));
+        next = source.source();
+    }
+    line
+}
+
+/// Errors of storage carry their [`Fault`].
+macro_rules! explain_by_fault {
+    ($($error:ty),+ $(,)?) => {
+        $(impl Explain for $error {
+            fn code(&self) -> Code {
+                self.fault().into()
+            }
+        })+
+    };
+}
+
+explain_by_fault!(
+    concordat_storage::catalog::CatalogError,
+    concordat_storage::catalog::ImportError,
+    concordat_storage::ingest::IngestError,
+    concordat_storage::keys::KeyError,
+    concordat_storage::ledger::LedgerError,
+    concordat_storage::meta::MetaError,
+    concordat_storage::storage::StorageError,
+    crate::policy::PolicyErrors,
+);
+
+impl Explain for crate::iam::IamError {
+    fn code(&self) -> Code {
+        self.fault().into()
+    }
+
+    fn help(&self) -> Option<String> {
+        if let Self::NotPermitted { needed, .. } = self {
+            let roles: Vec<&str> = needed.iter().map(|role| role.as_str()).collect();
+            return Some(format!(
+                "ask somebody here with the role {}; an administrator can give it to you",
+                roles.join(" or ")
+            ));
+        }
+        None
+    }
+}
+
+impl Explain for crate::node::StartError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Accounts(source) => source.code(),
+            Self::Policy(source) => source.code(),
+            Self::Network(source) => source.code(),
+            Self::Membership(source) => source.code(),
+            Self::Negotiation(source) => source.code(),
+            Self::Sharing(source) => source.code(),
+            Self::Key { .. } => Code::Integrity,
+        }
+    }
+}
+
+impl Explain for concordat_storage::catalog::InvalidClass {
+    fn code(&self) -> Code {
+        Code::Usage
+    }
+}
+
+impl Explain for concordat_protocol::ids::InvalidName {
+    fn code(&self) -> Code {
+        Code::Usage
+    }
+}
+
+impl Explain for concordat_protocol::text::InvalidText {
+    fn code(&self) -> Code {
+        Code::Usage
+    }
+}
+
+impl Explain for concordat_protocol::time::InvalidTime {
+    fn code(&self) -> Code {
+        Code::Usage
+    }
+}
+
+impl Explain for crate::network::NetworkError {
+    fn code(&self) -> Code {
+        use crate::network::Fault as Whose;
+        match self.fault() {
+            Whose::Peer => Code::Unreachable,
+            Whose::Outside => Code::Unreachable,
+            Whose::Operator => Code::Usage,
+            Whose::Bug => Code::Fault,
+        }
+    }
+}
+
+impl Explain for crate::config::ConfigError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoNode { .. } => Code::NotFound,
+            Self::Unreadable { .. } => Code::Fault,
+            Self::Syntax { .. } => Code::Usage,
+            Self::Mistakes { .. } => Code::Usage,
+        }
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        match self {
+            Self::Mistakes { mistakes, .. } => mistakes.iter().map(ToString::to_string).collect(),
+            Self::NoNode { .. } | Self::Unreadable { .. } | Self::Syntax { .. } => Vec::new(),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::NoNode { .. } => {
+                Some("set one up with `concordat init`, or name its directory with `--dir`".to_owned())
+            }
+            Self::Mistakes { .. } | Self::Syntax { .. } => Some("mend the file and try again".to_owned()),
+            Self::Unreadable { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use concordat_storage::keys::KeyError;
+
+    #[test]
+    fn each_kind_has_the_exit_code_of_the_contract() {
+        let kinds = [
+            (Fault::Machine, 1),
+            (Fault::Usage, 2),
+            (Fault::Denied, 3),
+            (Fault::NotFound, 4),
+            (Fault::Unreachable, 5),
+            (Fault::Integrity, 6),
+            (Fault::Locked, 7),
+        ];
+        for (fault, exit) in kinds {
+            assert_eq!(Code::from(fault).exit(), exit, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_sources() {
+        let error = KeyError::Io {
+            action: "read",
+            path: "k".into(),
+            source: std::io::Error::other("disk on fire"),
+        };
+        let problem = Problem::from(error);
+        assert_eq!(problem.detail, "cannot read `k`: disk on fire");
+        assert_eq!(problem.code, Code::Fault);
+    }
+
+    #[test]
+    fn a_missing_role_says_who_can_help() {
+        use crate::iam::{Action, IamError, permitted_roles};
+        let action = Action::ManageUsers;
+        let problem = Problem::from(IamError::NotPermitted {
+            action,
+            needed: permitted_roles(action),
+        });
+        assert_eq!(problem.code, Code::Denied);
+        assert!(problem.help.unwrap().contains("with the role administrator"));
+    }
+
+    #[test]
+    fn a_problem_survives_the_way_to_the_client() {
+        let problem = Problem::new(Code::Denied, "no").because(["a", "b"]).help("ask");
+        let json = serde_json::to_value(&problem).unwrap();
+        assert_eq!(json["type"], "urn:concordat:problem:denied");
+        assert_eq!(json["status"], 403);
+        assert_eq!(serde_json::from_value::<Problem>(json).unwrap(), problem);
+    }
+}

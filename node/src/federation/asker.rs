@@ -1,0 +1,353 @@
+//! Putting one question to one dataset: over the network under a grant, or at home through our own permit.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use concordat_protocol::ids::{DatasetRef, GrantId, InstitutionId, NodeId, QueryId};
+use concordat_protocol::query::QueryEnvelope;
+use concordat_protocol::signed::Signed;
+use concordat_protocol::wire::messages::Refusal;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::buffer::Buffer;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::ipc::reader::StreamDecoder;
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::task::TaskTracker;
+
+use super::Federation;
+use super::exchange::{Asked, Reading};
+use super::fault::QueryFault;
+use super::journal::Journal;
+use super::source::{Ask, Batches, Part, Right, Target};
+use super::statement::quoted;
+use crate::iam::Actor;
+use crate::network::FramedStream;
+use crate::sharing::{OwnChunks, QUERY};
+
+/// How long a provider has for all of its answer, in seconds.
+const DEADLINE_SECONDS: i64 = 600;
+/// Batches that wait for the reader: one is read while the next arrives.
+const AHEAD: usize = 2;
+/// How often the notice that explains a broken answer is looked for, and how many times: one second in all.
+const NOTICE_LOOK: Duration = Duration::from_millis(50);
+const NOTICE_LOOKS: u32 = 20;
+/// How long an answer of which no more rows are wanted may take to reach its end and its receipt.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Asks on behalf of one person for one query.
+#[derive(Debug)]
+pub(super) struct Asker {
+    federation: Federation,
+    actor: Actor,
+    journal: Journal,
+    tasks: TaskTracker,
+}
+
+impl Asker {
+    pub(super) fn new(federation: Federation, actor: Actor, journal: Journal, tasks: TaskTracker) -> Self {
+        Self {
+            federation,
+            actor,
+            journal,
+            tasks,
+        }
+    }
+
+    async fn ask_peer(&self, target: &Target, grant: GrantId, sql: String) -> Result<Part, QueryFault> {
+        let provider = &target.dataset.institution;
+        let (node, stream) = self.connect(provider).await?;
+        let asked = self.sign(target, grant, sql, node)?;
+        let (opened, opening) = oneshot::channel();
+        let (rows, reader) = mpsc::channel(AHEAD);
+        let exchange = Exchange {
+            federation: self.federation.clone(),
+            journal: self.journal.clone(),
+            dataset: target.dataset.clone(),
+        };
+        self.tasks.spawn(exchange.run(stream, asked, opened, rows));
+        // A task that ends without a word has met bytes that its decoder could not bear.
+        let schema = opening.await.map_err(|_| unreadable(provider))??;
+        Ok(Part {
+            schema,
+            batches: rows_of(reader, provider.clone()),
+        })
+    }
+
+    /// A stream to the first node of `provider` that can be reached.
+    async fn connect(&self, provider: &InstitutionId) -> Result<(NodeId, FramedStream), QueryFault> {
+        let parts = &self.federation.0.parts;
+        let roster = parts.membership.in_force(parts.clock.now());
+        let roster = roster.map_err(|error| QueryFault::machine("the roster cannot be used", error))?;
+        let missing = || QueryFault::NotMember {
+            provider: provider.clone(),
+        };
+        let member = roster.active_member(provider).ok_or_else(missing)?;
+        let mut last = None;
+        for node in &member.nodes {
+            match parts.network.open(node.node, QUERY).await {
+                Ok(stream) => return Ok((node.node, stream)),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.map_or_else(missing, |source| QueryFault::Unreachable {
+            provider: provider.clone(),
+            source,
+        }))
+    }
+
+    fn sign(&self, target: &Target, grant: GrantId, sql: String, node: NodeId) -> Result<Asked, QueryFault> {
+        let parts = &self.federation.0.parts;
+        let now = parts.clock.now();
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|error| QueryFault::machine("the system gives no random numbers", error))?;
+        let (query, deadline) = (QueryId::from_bytes(id), now.plus_seconds(DEADLINE_SECONDS));
+        let key = &parts.identity.node_key;
+        let unsigned = |error| QueryFault::machine("the query cannot be signed", error);
+        let assertion = self
+            .actor
+            .assert_for(target.dataset.institution.clone(), query, deadline);
+        let question = QueryEnvelope {
+            query,
+            grant,
+            from: parts.identity.institution.clone(),
+            to: target.dataset.institution.clone(),
+            actor: Signed::sign(&assertion, key).map_err(unsigned)?.signed().clone(),
+            purpose: target.purpose.clone(),
+            sql,
+            sent_at: now,
+            deadline,
+        };
+        let signed = Signed::sign(&question, key).map_err(unsigned)?.signed().clone();
+        Ok(Asked {
+            question,
+            signed,
+            actor: self.actor.id().clone(),
+            node,
+            tier: target.tier,
+        })
+    }
+
+    async fn ask_home(&self, target: &Target, sql: String) -> Result<Part, QueryFault> {
+        let provider = target.dataset.institution.clone();
+        let sharing = &self.federation.0.parts.sharing;
+        let refused = |refusal: Refusal| QueryFault::Refused {
+            provider: provider.clone(),
+            refusal,
+        };
+        let chunks = sharing
+            .answer_own(&self.actor, &target.purpose, &target.dataset.dataset, sql)
+            .await
+            .map_err(refused)?;
+        let mut own = Own {
+            provider: provider.clone(),
+            chunks,
+            decoder: StreamDecoder::new(),
+            pending: empty(),
+            rows: 0,
+        };
+        let first = own.next().await?;
+        let schema = own.decoder.schema().ok_or_else(|| unreadable(&provider))?;
+        let rest = stream::try_unfold(
+            own,
+            |mut own| async move { Ok(own.next().await?.map(|batch| (batch, own))) },
+        );
+        Ok(Part {
+            schema,
+            batches: stream::iter(first.map(Ok)).chain(rest).boxed(),
+        })
+    }
+}
+
+#[async_trait]
+impl Ask for Asker {
+    async fn ask(&self, target: &Target, sql: String) -> Result<Part, QueryFault> {
+        match target.right {
+            Right::Grant(grant) => self.ask_peer(target, grant, sql).await,
+            Right::Own => self.ask_home(target, sql).await,
+        }
+    }
+
+    async fn shape(&self, target: &Target) -> Result<SchemaRef, QueryFault> {
+        let shapes = &self.federation.0.shapes;
+        if let Right::Grant(grant) = target.right
+            && let Some(known) = shapes.lock().unwrap_or_else(PoisonError::into_inner).get(&grant)
+        {
+            return Ok(known.clone());
+        }
+        let sql = format!("SELECT * FROM {} LIMIT 0", quoted(target.dataset.dataset.as_str()));
+        let part = self.ask(target, sql).await?;
+        let _: Vec<RecordBatch> = part.batches.try_collect().await?;
+        if let Right::Grant(grant) = target.right {
+            shapes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(grant, part.schema.clone());
+        }
+        Ok(part.schema)
+    }
+
+    fn forget(&self, target: &Target) {
+        if let Right::Grant(grant) = target.right {
+            self.federation
+                .0
+                .shapes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&grant);
+        }
+    }
+}
+
+/// Rows on their way from an exchange to its reader; `None` tells that these were all.
+type Rows = Result<Option<RecordBatch>, QueryFault>;
+
+fn rows_of(reader: mpsc::Receiver<Rows>, provider: InstitutionId) -> Batches {
+    let next = |(mut reader, provider): (mpsc::Receiver<Rows>, InstitutionId)| async move {
+        match reader.recv().await {
+            Some(Ok(Some(batch))) => Ok(Some((batch, (reader, provider)))),
+            Some(Ok(None)) => Ok(None),
+            Some(Err(fault)) => Err(fault),
+            None => Err(unreadable(&provider)),
+        }
+    };
+    stream::try_unfold((reader, provider), next).boxed()
+}
+
+fn unreadable(provider: &InstitutionId) -> QueryFault {
+    QueryFault::Misbehaved {
+        provider: provider.clone(),
+        detail: "its rows are no sound Arrow stream".to_owned(),
+    }
+}
+
+fn empty() -> Buffer {
+    Buffer::from(Vec::<u8>::new())
+}
+
+/// One exchange as a task, so that its receipt is dealt with even when its reader has seen enough.
+struct Exchange {
+    federation: Federation,
+    journal: Journal,
+    dataset: DatasetRef,
+}
+
+impl Exchange {
+    async fn run(
+        self,
+        stream: FramedStream,
+        asked: Asked,
+        opened: oneshot::Sender<Result<SchemaRef, QueryFault>>,
+        rows: mpsc::Sender<Rows>,
+    ) {
+        let mut reading = match Reading::begin(stream, asked).await {
+            Ok((reading, Some(schema))) => {
+                // If the reader has gone, the first batch finds out.
+                let _ = opened.send(Ok(schema));
+                reading
+            }
+            Ok((reading, None)) => {
+                let ended = self.finish(reading).await;
+                let _ = opened.send(Err(ended
+                    .err()
+                    .unwrap_or_else(|| unreadable(&self.dataset.institution))));
+                return;
+            }
+            Err(fault) => {
+                let _ = opened.send(Err(fault));
+                return;
+            }
+        };
+        let last = match pass_on(&mut reading, &rows).await {
+            Ok(true) => self.finish(reading).await.map(|()| None),
+            Ok(false) => return,
+            Err(fault @ QueryFault::Unreachable { .. }) => {
+                let ended = self.end_of(reading.grant()).await;
+                Err(ended.map_or(fault, |refusal| reading.cut(refusal)))
+            }
+            Err(fault) => Err(fault),
+        };
+        let _ = rows.send(last).await;
+    }
+
+    /// Why the grant of an answer that broke off has ended, if it has: the provider could not put the reason into a stream
+    /// that nobody read, and sends it as a notice.
+    async fn end_of(&self, grant: GrantId) -> Option<Refusal> {
+        let parts = &self.federation.0.parts;
+        for _ in 0..NOTICE_LOOKS {
+            let refusal = parts.grants.refusal(&grant, parts.clock.now()).await;
+            if refusal.is_some() {
+                return refusal;
+            }
+            tokio::time::sleep(NOTICE_LOOK).await;
+        }
+        None
+    }
+
+    async fn finish(&self, reading: Reading) -> Result<(), QueryFault> {
+        let parts = &self.federation.0.parts;
+        let closing = reading
+            .finish(&parts.identity.node_key, &parts.ledger, &parts.clock)
+            .await?;
+        self.journal.receipt(&self.dataset, &closing.receipt, closing.digest);
+        closing.cut.map_or(Ok(()), Err)
+    }
+}
+
+/// Passes rows on until the provider has ended them (true) or nobody wants more (false).
+async fn pass_on(reading: &mut Reading, rows: &mpsc::Sender<Rows>) -> Result<bool, QueryFault> {
+    loop {
+        let batch = tokio::select! {
+            biased;
+            batch = reading.next_batch() => batch?,
+            () = rows.closed() => return Ok(was_the_end(reading).await),
+        };
+        let Some(batch) = batch else { return Ok(true) };
+        if rows.send(Ok(Some(batch))).await.is_err() {
+            return Ok(was_the_end(reading).await);
+        }
+    }
+}
+
+/// Somebody has seen enough rows. If there are no more anyway, the receipt is still exchanged.
+async fn was_the_end(reading: &mut Reading) -> bool {
+    matches!(tokio::time::timeout(LINGER, reading.next_batch()).await, Ok(Ok(None)))
+}
+
+/// The answer of our own node, which is decoded like everybody's.
+struct Own {
+    provider: InstitutionId,
+    chunks: OwnChunks,
+    decoder: StreamDecoder,
+    pending: Buffer,
+    rows: u64,
+}
+
+impl Own {
+    async fn next(&mut self) -> Result<Option<RecordBatch>, QueryFault> {
+        loop {
+            let decoded = self
+                .decoder
+                .decode(&mut self.pending)
+                .map_err(|_| unreadable(&self.provider))?;
+            if let Some(batch) = decoded {
+                self.rows = self
+                    .rows
+                    .saturating_add(u64::try_from(batch.num_rows()).unwrap_or(u64::MAX));
+                return Ok(Some(batch));
+            }
+            match self.chunks.recv().await {
+                Some(Ok(chunk)) => self.pending = Buffer::from(chunk),
+                Some(Err(refusal)) => {
+                    return Err(QueryFault::Cut {
+                        provider: self.provider.clone(),
+                        rows: self.rows,
+                        refusal,
+                    });
+                }
+                None => return Ok(None),
+            }
+        }
+    }
+}

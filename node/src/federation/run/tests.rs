@@ -1,0 +1,167 @@
+use concordat_protocol::scope::Tier;
+use datafusion::arrow::array::{Array, Float64Array, Int64Array};
+
+use super::*;
+use crate::federation::plan::{Targets, plan};
+use crate::federation::statement::Question;
+use crate::federation::table::tests::{Script, batch, ints, target};
+
+fn consortium(targets: Vec<Target>) -> Targets {
+    let table = Question::parse("SELECT 1 FROM consortium.heart")
+        .unwrap()
+        .tables
+        .pop_first()
+        .unwrap();
+    Targets::from([(table, targets)])
+}
+
+#[tokio::test]
+async fn partial_aggregates_give_what_one_table_would() {
+    let columns = &["sex", "chol"][..];
+    let targets = consortium(vec![
+        target("aachen.heart", Tier::Aggregate, columns),
+        target("basel.heart", Tier::Records, columns),
+    ]);
+    // aachen: sex 0 has 2 rows, one without a value; basel: sex 0 has 1 row, sex 1 has 3.
+    let script = Script::new(vec![
+        (
+            "aachen",
+            batch(vec![
+                ("g0", ints(&[0])),
+                ("a0", ints(&[2])),
+                ("a1", ints(&[200])),
+                ("a2", ints(&[1])),
+            ]),
+        ),
+        (
+            "basel",
+            batch(vec![
+                ("g0", ints(&[0, 1])),
+                ("a0", ints(&[1, 3])),
+                ("a1", ints(&[301, 700])),
+                ("a2", ints(&[1, 3])),
+            ]),
+        ),
+    ]);
+    let sql = "SELECT sex, count(*), avg(chol) FROM consortium.heart GROUP BY sex ORDER BY sex";
+    let part = run(plan(Question::parse(sql).unwrap(), &targets).unwrap(), script)
+        .await
+        .unwrap();
+    let names: Vec<_> = part.schema.fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, ["sex", "count(*)", "avg(chol)"]);
+    let rows: Vec<_> = part.batches.try_collect().await.unwrap();
+    let rows = datafusion::arrow::compute::concat_batches(&part.schema, &rows).unwrap();
+    let counts = rows.column(1).as_any().downcast_ref::<Int64Array>().unwrap();
+    let means = rows.column(2).as_any().downcast_ref::<Float64Array>().unwrap();
+    assert_eq!(counts.values(), &[3, 3]);
+    assert_eq!(means.values(), &[501.0 / 2.0, 700.0 / 3.0]);
+}
+
+#[tokio::test]
+async fn a_count_of_nothing_is_zero_and_a_mean_of_nothing_is_missing() {
+    let targets = consortium(vec![
+        target("aachen.heart", Tier::Aggregate, &["chol"]),
+        target("basel.heart", Tier::Aggregate, &[]),
+    ]);
+    let nothing = batch(vec![
+        ("a0", ints(&[0])),
+        ("a1", Arc::new(Int64Array::from(vec![None]))),
+        ("a2", ints(&[0])),
+    ]);
+    let script = Script::new(vec![("aachen", nothing), ("basel", batch(vec![("a0", ints(&[0]))]))]);
+    let sql = "SELECT count(*) AS n, avg(chol) AS mean FROM consortium.heart";
+    let part = run(plan(Question::parse(sql).unwrap(), &targets).unwrap(), script)
+        .await
+        .unwrap();
+    let rows: Vec<_> = part.batches.try_collect().await.unwrap();
+    let first = rows.first().unwrap();
+    assert_eq!(
+        first.column(0).as_any().downcast_ref::<Int64Array>().unwrap().value(0),
+        0
+    );
+    assert!(first.column(1).is_null(0));
+}
+
+#[tokio::test]
+async fn what_is_withheld_is_missing_and_never_zero_or_half_a_mean() {
+    let missing = || -> datafusion::arrow::array::ArrayRef { Arc::new(Int64Array::from(vec![None])) };
+    let both = vec![
+        target("aachen.heart", Tier::Aggregate, &["chol"]),
+        target("basel.heart", Tier::Aggregate, &["chol"]),
+    ];
+    let aachen = batch(vec![("a0", missing()), ("a1", ints(&[5000])), ("a2", missing())]);
+    let basel = batch(vec![("a0", missing()), ("a1", ints(&[400])), ("a2", ints(&[2]))]);
+    let script = Script::new(vec![("aachen", aachen), ("basel", basel)]);
+    let sql = "SELECT count(*), avg(chol) FROM consortium.heart";
+    let part = run(plan(Question::parse(sql).unwrap(), &consortium(both)).unwrap(), script)
+        .await
+        .unwrap();
+    let rows: Vec<_> = part.batches.try_collect().await.unwrap();
+    let first = rows.first().unwrap();
+    assert!(first.column(0).is_null(0), "both withhold the count");
+    assert_eq!(
+        first
+            .column(1)
+            .as_any()
+            .downcast_ref::<Float64Array>()
+            .unwrap()
+            .values(),
+        &[200.0]
+    );
+}
+
+#[tokio::test]
+async fn records_of_several_members_are_joined_at_home() {
+    let script = Script::new(vec![
+        ("aachen", batch(vec![("id", ints(&[1, 2, 3]))])),
+        ("basel", batch(vec![("id", ints(&[2, 3, 3]))])),
+    ]);
+    let table = |name: &str| {
+        Question::parse(&format!("SELECT 1 FROM {name}"))
+            .unwrap()
+            .tables
+            .pop_first()
+            .unwrap()
+    };
+    let targets = Targets::from([
+        (
+            table("aachen.person"),
+            vec![target("aachen.person", Tier::Records, &["id"])],
+        ),
+        (
+            table("basel.visit"),
+            vec![target("basel.visit", Tier::Records, &["id"])],
+        ),
+    ]);
+    let sql = "SELECT p.id, count(*) AS n FROM aachen.person p JOIN basel.visit v ON p.id = v.id GROUP BY p.id ORDER BY n DESC";
+    let part = run(plan(Question::parse(sql).unwrap(), &targets).unwrap(), script.clone())
+        .await
+        .unwrap();
+    let rows: Vec<_> = part.batches.try_collect().await.unwrap();
+    let rows = datafusion::arrow::compute::concat_batches(&part.schema, &rows).unwrap();
+    assert_eq!(
+        rows.column(0).as_any().downcast_ref::<Int64Array>().unwrap().values(),
+        &[3, 2]
+    );
+    assert_eq!(
+        rows.column(1).as_any().downcast_ref::<Int64Array>().unwrap().values(),
+        &[2, 1]
+    );
+}
+
+#[tokio::test]
+async fn an_unknown_column_at_home_is_the_askers_mistake() {
+    let script = Script::new(vec![
+        ("aachen", batch(vec![("id", ints(&[1]))])),
+        ("basel", batch(vec![("id", ints(&[2]))])),
+    ]);
+    let both = vec![
+        target("aachen.heart", Tier::Records, &["id"]),
+        target("basel.heart", Tier::Records, &["id"]),
+    ];
+    let sql = "SELECT ID FROM consortium.heart";
+    let fault = run(plan(Question::parse(sql).unwrap(), &consortium(both)).unwrap(), script)
+        .await
+        .unwrap_err();
+    assert!(matches!(&fault, QueryFault::Usage { .. }), "{fault:?}");
+}

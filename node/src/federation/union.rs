@@ -1,0 +1,162 @@
+//! Tables of several members under each other.
+//!
+//! Columns are matched by name. A column that a member does not have is missing in its rows; whole numbers meet fractions as
+//! fractions; any other difference of type is an error that names the two institutions.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enums of the SQL engine are open: what is not named is refused"
+)]
+
+use std::sync::Arc;
+
+use concordat_protocol::ids::InstitutionId;
+use datafusion::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::error::{DataFusionError, Result};
+
+use super::fault::QueryFault;
+
+/// The schema of all `members` together, in the order in which columns first appear; every column may be missing.
+pub(super) fn unite<'a>(
+    members: impl IntoIterator<Item = (&'a InstitutionId, SchemaRef)>,
+) -> std::result::Result<SchemaRef, QueryFault> {
+    let mut columns: Vec<(&InstitutionId, Field)> = Vec::new();
+    for (member, schema) in members {
+        for field in schema.fields() {
+            match columns.iter_mut().find(|(_, known)| known.name() == field.name()) {
+                None => columns.push((member, Field::new(field.name(), field.data_type().clone(), true))),
+                Some((first, known)) => {
+                    let wider = widen(known.data_type(), field.data_type());
+                    let wider = wider.ok_or_else(|| disunion(first, known, member, field))?;
+                    *known = Field::new(known.name(), wider, true);
+                }
+            }
+        }
+    }
+    Ok(Arc::new(Schema::new(
+        columns.into_iter().map(|(_, field)| field).collect::<Vec<_>>(),
+    )))
+}
+
+/// The type that holds the values of both; nothing when that would change them into something else.
+fn widen(left: &DataType, right: &DataType) -> Option<DataType> {
+    match (left, right) {
+        (a, b) if a == b => Some(a.clone()),
+        (DataType::Null, other) | (other, DataType::Null) => Some(other.clone()),
+        (a, b) if a.is_signed_integer() && b.is_signed_integer() => Some(DataType::Int64),
+        (a, b) if a.is_numeric() && b.is_numeric() && (a.is_floating() || b.is_floating()) => Some(DataType::Float64),
+        (a, b) if is_text(a) && is_text(b) => Some(DataType::Utf8),
+        _ => None,
+    }
+}
+
+fn is_text(kind: &DataType) -> bool {
+    matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+fn disunion(left: &InstitutionId, known: &Field, right: &InstitutionId, field: &Field) -> QueryFault {
+    QueryFault::Disunion {
+        column: known.name().clone(),
+        left: left.clone(),
+        left_type: in_words(known.data_type()),
+        right: right.clone(),
+        right_type: in_words(field.data_type()),
+    }
+}
+
+/// A type as a reader knows it.
+fn in_words(kind: &DataType) -> String {
+    match kind {
+        DataType::Boolean => "boolean".to_owned(),
+        kind if kind.is_integer() => "a whole number".to_owned(),
+        kind if kind.is_numeric() => "a number".to_owned(),
+        kind if is_text(kind) => "text".to_owned(),
+        DataType::Date32 | DataType::Date64 => "a date".to_owned(),
+        DataType::Timestamp(..) => "a time".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The rows of `batch` as rows of `schema`.
+pub(super) fn fit(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    let rows = batch.num_rows();
+    let column = |field: &Arc<Field>| -> Result<ArrayRef> {
+        match batch.column_by_name(field.name()) {
+            None => Ok(new_null_array(field.data_type(), rows)),
+            Some(column) if column.data_type() == field.data_type() => Ok(column.clone()),
+            Some(column) => Ok(cast(column, field.data_type())?),
+        }
+    };
+    let columns = schema.fields().iter().map(column).collect::<Result<Vec<_>>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(DataFusionError::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::array::{Array, Float64Array, Int64Array, StringArray};
+
+    fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
+        Arc::new(Schema::new(
+            columns
+                .iter()
+                .map(|(name, kind)| Field::new(*name, kind.clone(), false))
+                .collect::<Vec<_>>(),
+        ))
+    }
+
+    fn at(name: &str) -> InstitutionId {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn columns_meet_by_name_and_grow_wide_enough() {
+        let (a, b) = (at("aachen"), at("basel"));
+        let left = schema(&[("age", DataType::Int64), ("chol", DataType::Int64)]);
+        let right = schema(&[("chol", DataType::Float64), ("site", DataType::Utf8)]);
+        let united = unite([(&a, left), (&b, right)]).unwrap();
+        let columns: Vec<_> = united
+            .fields()
+            .iter()
+            .map(|f| (f.name().as_str(), f.data_type().clone()))
+            .collect();
+        assert_eq!(
+            columns,
+            [
+                ("age", DataType::Int64),
+                ("chol", DataType::Float64),
+                ("site", DataType::Utf8)
+            ]
+        );
+        assert!(united.fields().iter().all(|field| field.is_nullable()));
+    }
+
+    #[test]
+    fn a_clash_of_types_names_both_institutions() {
+        let (a, b) = (at("aachen"), at("basel"));
+        let clash = unite([
+            (&a, schema(&[("age", DataType::Int64)])),
+            (&b, schema(&[("age", DataType::Utf8)])),
+        ]);
+        assert_eq!(
+            clash.unwrap_err().to_string(),
+            "`age` is a whole number at aachen and text at basel, and the two cannot be put into one column"
+        );
+    }
+
+    #[test]
+    fn rows_are_fitted_with_missing_values_and_exact_numbers() {
+        let wide = schema(&[("chol", DataType::Float64), ("site", DataType::Utf8)]);
+        let wide = unite([(&at("basel"), wide)]).unwrap();
+        let narrow = schema(&[("chol", DataType::Int64)]);
+        let batch = RecordBatch::try_new(narrow, vec![Arc::new(Int64Array::from(vec![7, 9]))]).unwrap();
+        let fitted = fit(&batch, &wide).unwrap();
+        let chol = fitted.column(0).as_any().downcast_ref::<Float64Array>().unwrap();
+        assert_eq!(chol.values(), &[7.0, 9.0]);
+        assert_eq!(fitted.column(1).null_count(), 2);
+        assert!(fitted.column(1).as_any().is::<StringArray>());
+    }
+}

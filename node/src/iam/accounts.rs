@@ -1,0 +1,302 @@
+//! Accounts, sealed in the state database under their names.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use concordat_protocol::{
+    ids::{ActorId, InstitutionId},
+    query::Role,
+    time::Timestamp,
+};
+use concordat_storage::{
+    keys::{Argon2Cost, PasswordHash, Secret, verify_absent},
+    meta::{SealedDb, SealedTree, TreeId},
+};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::{IamError, Training, lockout::Lockout, passwords};
+
+const TREE: TreeId = TreeId::new("accounts");
+
+/// An account as it is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Account {
+    pub(super) password: PasswordHash,
+    pub(super) roles: BTreeSet<Role>,
+    pub(super) training: Option<Training>,
+    pub(super) disabled: bool,
+    pub(super) created: Timestamp,
+    /// Grows with every change that ends sessions.
+    pub(super) epoch: u64,
+}
+
+/// An account as it may be shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct AccountView {
+    /// The name before the `@`.
+    pub name: String,
+    /// What the person does for the institution.
+    pub roles: BTreeSet<Role>,
+    /// The last training that was recorded.
+    pub training: Option<Training>,
+    /// Whether nobody can log in to it.
+    pub disabled: bool,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+/// The accounts of one institution; clones share them.
+#[derive(Clone)]
+pub struct Accounts(Arc<Inner>);
+
+struct Inner {
+    institution: InstitutionId,
+    cost: Argon2Cost,
+    tree: SealedTree<Account>,
+    lockout: Mutex<Lockout>,
+    /// Held while an account is read, changed and written.
+    changing: Mutex<()>,
+    changes: watch::Sender<u64>,
+}
+
+impl Accounts {
+    /// Opens the accounts in `db`; new passwords are hashed at `cost`.
+    ///
+    /// # Errors
+    /// [`IamError::State`] if the database fails.
+    pub fn open(db: &SealedDb, institution: InstitutionId, cost: Argon2Cost) -> Result<Self, IamError> {
+        Ok(Self(Arc::new(Inner {
+            institution,
+            cost,
+            tree: db.tree(TREE)?,
+            lockout: Mutex::new(Lockout::open(db)?),
+            changing: Mutex::new(()),
+            changes: watch::Sender::new(0),
+        })))
+    }
+
+    /// Makes an account.
+    ///
+    /// # Errors
+    /// [`IamError::Exists`], or what is wrong with name, roles or password.
+    pub fn add(
+        &self,
+        name: &str,
+        roles: BTreeSet<Role>,
+        password: &Secret,
+        now: Timestamp,
+    ) -> Result<ActorId, IamError> {
+        let id = self.id(name)?;
+        if roles.is_empty() {
+            return Err(IamError::NoRole);
+        }
+        passwords::check(name, password)?;
+        let password = self.hash(password)?;
+        let account = Account {
+            password,
+            roles,
+            training: None,
+            disabled: false,
+            created: now,
+            epoch: 0,
+        };
+        let _changing = lock(&self.0.changing);
+        if !self.0.tree.compare_and_swap(name, None, Some(&account))? {
+            return Err(IamError::Exists { name: name.to_owned() });
+        }
+        Ok(id)
+    }
+
+    /// All accounts in the order of their names.
+    ///
+    /// # Errors
+    /// [`IamError::State`] if the database fails.
+    pub fn list(&self) -> Result<Vec<AccountView>, IamError> {
+        Ok(self.0.tree.iter()?.map(|(name, account)| view(name, account)).collect())
+    }
+
+    /// One account.
+    ///
+    /// # Errors
+    /// [`IamError::Unknown`] if there is none of that name.
+    pub fn show(&self, name: &str) -> Result<AccountView, IamError> {
+        self.get(name)?
+            .map(|account| view(name.to_owned(), account))
+            .ok_or_else(|| unknown(name))
+    }
+
+    /// Whether there is no account yet.
+    ///
+    /// # Errors
+    /// [`IamError::State`] if the database fails.
+    pub fn is_empty(&self) -> Result<bool, IamError> {
+        Ok(self.0.tree.iter()?.len() == 0)
+    }
+
+    /// Gives an account other roles; its sessions end.
+    ///
+    /// # Errors
+    /// [`IamError::LastAdministrator`] if nobody could manage people afterwards.
+    pub fn set_roles(&self, name: &str, roles: BTreeSet<Role>) -> Result<(), IamError> {
+        if roles.is_empty() {
+            return Err(IamError::NoRole);
+        }
+        self.change(name, true, |account| account.roles = roles)
+    }
+
+    /// Disables an account; its sessions end.
+    ///
+    /// # Errors
+    /// [`IamError::LastAdministrator`] if nobody could manage people afterwards.
+    pub fn disable(&self, name: &str) -> Result<(), IamError> {
+        self.change(name, true, |account| account.disabled = true)
+    }
+
+    /// Enables an account again, and ends a lock-out.
+    ///
+    /// # Errors
+    /// [`IamError::Unknown`] if there is none of that name.
+    pub fn enable(&self, name: &str) -> Result<(), IamError> {
+        self.change(name, true, |account| account.disabled = false)?;
+        lock(&self.0.lockout).clear(name)
+    }
+
+    /// Gives an account another password; its sessions and a lock-out end.
+    ///
+    /// # Errors
+    /// What is wrong with the password, or [`IamError::Unknown`].
+    pub fn set_password(&self, name: &str, password: &Secret) -> Result<(), IamError> {
+        passwords::check(name, password)?;
+        let hash = self.hash(password)?;
+        self.change(name, true, |account| account.password = hash)?;
+        lock(&self.0.lockout).clear(name)
+    }
+
+    /// Records a training; sessions go on and know of it at once.
+    ///
+    /// # Errors
+    /// [`IamError::TrainingOver`] if it has ended already.
+    pub fn record_training(&self, name: &str, training: Training, now: Timestamp) -> Result<(), IamError> {
+        if training.until <= now {
+            return Err(IamError::TrainingOver { until: training.until });
+        }
+        self.change(name, false, |account| account.training = Some(training))
+    }
+
+    /// A counter that moves with every change of an account: decisions made before are to be made again.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Checks a password. The work is the same whether the account exists or not.
+    pub(super) fn authenticate(
+        &self,
+        name: &str,
+        password: &Secret,
+        now: Timestamp,
+    ) -> Result<(ActorId, Account), IamError> {
+        let Ok(id) = self.id(name) else {
+            self.absent(password)?;
+            return Err(IamError::WrongLogin);
+        };
+        let found = self.get(name)?;
+        lock(&self.0.lockout).begin(name, found.is_some(), now)?;
+        let Some(account) = found else {
+            self.absent(password)?;
+            return Err(IamError::WrongLogin);
+        };
+        if !account.password.verify(password).map_err(IamError::Hash)? {
+            return Err(IamError::WrongLogin);
+        }
+        lock(&self.0.lockout).clear(name)?;
+        if account.disabled {
+            Err(IamError::Disabled { name: name.to_owned() })
+        } else {
+            Ok((id, account))
+        }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Result<Option<Account>, IamError> {
+        Ok(self.0.tree.get(name)?)
+    }
+
+    fn id(&self, name: &str) -> Result<ActorId, IamError> {
+        Ok(ActorId::at(name, &self.0.institution)?)
+    }
+
+    fn hash(&self, password: &Secret) -> Result<PasswordHash, IamError> {
+        PasswordHash::create(password, self.0.cost).map_err(IamError::Hash)
+    }
+
+    fn absent(&self, password: &Secret) -> Result<(), IamError> {
+        verify_absent(password, self.0.cost).map_err(IamError::Hash)
+    }
+
+    fn change(&self, name: &str, ends_sessions: bool, change: impl FnOnce(&mut Account)) -> Result<(), IamError> {
+        let _changing = lock(&self.0.changing);
+        let mut account = self.get(name)?.ok_or_else(|| unknown(name))?;
+        let managed = manages(&account);
+        change(&mut account);
+        if managed && !manages(&account) && !self.another_manages(name)? {
+            return Err(IamError::LastAdministrator { name: name.to_owned() });
+        }
+        if ends_sessions {
+            account.epoch = account.epoch.saturating_add(1);
+        }
+        self.0.tree.put(name, &account)?;
+        self.0.changes.send_modify(|count| *count = count.wrapping_add(1));
+        Ok(())
+    }
+
+    fn another_manages(&self, name: &str) -> Result<bool, IamError> {
+        Ok(self
+            .0
+            .tree
+            .iter()?
+            .any(|(other, account)| other != name && manages(&account)))
+    }
+}
+
+fn manages(account: &Account) -> bool {
+    !account.disabled && account.roles.contains(&Role::Administrator)
+}
+
+fn unknown(name: &str) -> IamError {
+    IamError::Unknown {
+        name: name.chars().take(64).collect(),
+    }
+}
+
+fn view(name: String, account: Account) -> AccountView {
+    let Account {
+        roles,
+        training,
+        disabled,
+        created,
+        ..
+    } = account;
+    AccountView {
+        name,
+        roles,
+        training,
+        disabled,
+        created,
+    }
+}
+
+/// A poisoned lock guards nothing that could be half changed: every change is one commit.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl fmt::Debug for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accounts")
+            .field("institution", &self.0.institution)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,128 @@
+//! An authenticated person.
+
+use std::collections::BTreeSet;
+
+use concordat_protocol::{
+    ids::{ActorId, Digest32, InstitutionId, QueryId},
+    query::{ActorAssertion, Factor, Role},
+    text::Text,
+    time::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{Action, IamError, permitted_roles};
+
+/// A training that a person has done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Training {
+    /// Its name.
+    pub name: Text<100>,
+    /// When it has to be renewed.
+    pub until: Timestamp,
+}
+
+/// An authenticated person with roles, assurance and training. Only a session gives one.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    id: ActorId,
+    roles: BTreeSet<Role>,
+    factors: BTreeSet<Factor>,
+    authenticated_at: Timestamp,
+    training: Option<Training>,
+    session: Digest32,
+}
+
+/// What an [`Actor`] is made of.
+pub(super) struct Proven {
+    pub(super) id: ActorId,
+    pub(super) roles: BTreeSet<Role>,
+    pub(super) factors: BTreeSet<Factor>,
+    pub(super) authenticated_at: Timestamp,
+    pub(super) training: Option<Training>,
+    pub(super) session: Digest32,
+}
+
+impl Actor {
+    /// The one constructor; its one caller is the session table.
+    pub(super) fn from_session(proven: Proven) -> Self {
+        let Proven {
+            id,
+            roles,
+            factors,
+            authenticated_at,
+            training,
+            session,
+        } = proven;
+        Self {
+            id,
+            roles,
+            factors,
+            authenticated_at,
+            training,
+            session,
+        }
+    }
+
+    /// Who it is.
+    pub fn id(&self) -> &ActorId {
+        &self.id
+    }
+
+    /// What the person does for the institution.
+    pub fn roles(&self) -> &BTreeSet<Role> {
+        &self.roles
+    }
+
+    /// What was proved at the last authentication.
+    pub fn factors(&self) -> &BTreeSet<Factor> {
+        &self.factors
+    }
+
+    /// When that was.
+    pub fn authenticated_at(&self) -> Timestamp {
+        self.authenticated_at
+    }
+
+    /// The person's training, valid or over.
+    pub fn training(&self) -> Option<&Training> {
+        self.training.as_ref()
+    }
+
+    /// Whether one of the person's roles permits `action`.
+    pub fn may(&self, action: Action) -> bool {
+        permitted_roles(action).iter().any(|role| self.roles.contains(role))
+    }
+
+    /// Checks that one of the person's roles permits `action`.
+    ///
+    /// # Errors
+    /// [`IamError::NotPermitted`] names the roles that do.
+    pub fn require(&self, action: Action) -> Result<(), IamError> {
+        if self.may(action) {
+            Ok(())
+        } else {
+            Err(IamError::NotPermitted {
+                action,
+                needed: permitted_roles(action),
+            })
+        }
+    }
+
+    /// The statement about this person that goes with one query to one provider.
+    pub fn assert_for(&self, audience: InstitutionId, query: QueryId, expires: Timestamp) -> ActorAssertion {
+        ActorAssertion {
+            actor: self.id.clone(),
+            roles: self.roles.clone(),
+            factors: self.factors.clone(),
+            authenticated_at: self.authenticated_at,
+            training_until: self.training.as_ref().map(|training| training.until),
+            audience,
+            query,
+            expires,
+        }
+    }
+
+    pub(super) fn session(&self) -> Digest32 {
+        self.session
+    }
+}

@@ -1,0 +1,115 @@
+//! What can go wrong with people.
+
+use concordat_protocol::{ids::InvalidName, query::Role, time::Timestamp};
+use concordat_storage::{fault::Fault, keys::KeyError, meta::MetaError};
+
+use super::Action;
+
+/// Why somebody is not let in, or an account cannot be changed so.
+#[derive(Debug, thiserror::Error)]
+pub enum IamError {
+    /// Name and password do not belong together; whether the name exists is not said.
+    #[error("name or password is wrong")]
+    WrongLogin,
+    /// Too many wrong passwords.
+    #[error("too many wrong passwords for `{name}`; try again after {until}")]
+    LockedOut {
+        /// The account.
+        name: String,
+        /// When the next try is taken.
+        until: Timestamp,
+    },
+    /// The password is right and the account is disabled.
+    #[error("the account `{name}` is disabled; an administrator can enable it")]
+    Disabled {
+        /// The account.
+        name: String,
+    },
+    /// No session, or one that has ended.
+    #[error("not logged in, or the session has ended; run `concordat login`")]
+    NotLoggedIn,
+    /// None of the person's roles permits the action.
+    #[error("`{action}` needs the role {}", words(needed))]
+    NotPermitted {
+        /// What was tried.
+        action: Action,
+        /// The roles that permit it.
+        needed: &'static [Role],
+    },
+    /// There is no such account.
+    #[error("there is no account `{name}`")]
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// There is such an account already.
+    #[error("there is an account `{name}` already")]
+    Exists {
+        /// The name.
+        name: String,
+    },
+    /// The change would leave nobody who can manage people.
+    #[error("`{name}` is the last administrator; give another account that role first")]
+    LastAdministrator {
+        /// The account.
+        name: String,
+    },
+    /// An account without roles can do nothing.
+    #[error("an account needs at least one role")]
+    NoRole,
+    /// The password is too short.
+    #[error("the password is too short: {min} characters are needed, and the account's name does not count")]
+    ShortPassword {
+        /// Fewest characters.
+        min: usize,
+    },
+    /// The password is too long to hash, or not text.
+    #[error("the password is no text of at most {max} bytes")]
+    LongPassword {
+        /// Most bytes.
+        max: usize,
+    },
+    /// The training record cannot be used.
+    #[error("the training ends at {until}, which is over")]
+    TrainingOver {
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// The machine gave no random numbers.
+    #[error("the machine gives no random numbers")]
+    Random,
+    /// The name does not follow the rule.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// Hashing failed.
+    #[error("cannot hash the password")]
+    Hash(#[source] KeyError),
+    /// State could not be read or written.
+    #[error("cannot read or write the accounts")]
+    State(#[from] MetaError),
+}
+
+impl IamError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::WrongLogin | Self::LockedOut { .. } | Self::Disabled { .. } | Self::NotLoggedIn => Fault::Locked,
+            Self::NotPermitted { .. } => Fault::Denied,
+            Self::Unknown { .. } => Fault::NotFound,
+            Self::Exists { .. }
+            | Self::LastAdministrator { .. }
+            | Self::NoRole
+            | Self::ShortPassword { .. }
+            | Self::LongPassword { .. }
+            | Self::TrainingOver { .. }
+            | Self::Name(_) => Fault::Usage,
+            Self::Random => Fault::Machine,
+            Self::Hash(source) => source.fault(),
+            Self::State(source) => source.fault(),
+        }
+    }
+}
+
+fn words(roles: &[Role]) -> String {
+    roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ")
+}

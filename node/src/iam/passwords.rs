@@ -1,0 +1,51 @@
+//! What a password must be: long. Rules of composition make passwords worse (NIST SP 800-63B, section 3.1.1.2).
+
+use concordat_storage::keys::Secret;
+use zeroize::Zeroizing;
+
+use super::IamError;
+
+/// Fewest characters of a password, not counting the account's name.
+pub const MIN_PASSWORD_CHARS: usize = 12;
+/// Most bytes of a password, so that nobody can make hashing slow.
+const MAX_PASSWORD_BYTES: usize = 1024;
+
+/// Checks a new password of `name`.
+pub(super) fn check(name: &str, password: &Secret) -> Result<(), IamError> {
+    let too_long = IamError::LongPassword {
+        max: MAX_PASSWORD_BYTES,
+    };
+    if password.expose().len() > MAX_PASSWORD_BYTES {
+        return Err(too_long);
+    }
+    let Ok(text) = std::str::from_utf8(password.expose()) else {
+        return Err(too_long);
+    };
+    let lower = Zeroizing::new(text.to_lowercase());
+    let rest = Zeroizing::new(lower.replace(name, ""));
+    if rest.chars().count() < MIN_PASSWORD_CHARS {
+        return Err(IamError::ShortPassword {
+            min: MIN_PASSWORD_CHARS,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(name: &str, password: &str) -> bool {
+        check(name, &Secret::from(password.to_owned())).is_ok()
+    }
+
+    #[test]
+    fn length_counts_and_the_name_does_not() {
+        assert!(accepts("eva", "correct horse"));
+        assert!(accepts("eva", "éééééééééééé"));
+        assert!(!accepts("eva", "elevenchars"));
+        assert!(!accepts("maximilian.mustermann", "maximilian.mustermann"));
+        assert!(!accepts("maximilian", "MaximilianMaximilian1234"));
+        assert!(!accepts("eva", &"x".repeat(MAX_PASSWORD_BYTES + 1)));
+    }
+}

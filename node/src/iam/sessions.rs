@@ -1,0 +1,216 @@
+//! Sessions: short-lived bearer tokens. They live in memory, so a restart ends them all.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+    str::FromStr,
+    sync::{Arc, Mutex},
+};
+
+use concordat_protocol::{
+    ids::{ActorId, Digest32},
+    query::Factor,
+    time::Timestamp,
+};
+use concordat_storage::keys::Secret;
+use data_encoding::HEXLOWER;
+use zeroize::Zeroizing;
+
+use super::{
+    Accounts, Actor, IamError,
+    accounts::{Account, lock},
+    actor::Proven,
+};
+
+/// A session ends after this long without use: 15 minutes.
+pub const IDLE_MS: i64 = 15 * 60 * 1000;
+/// A session ends this long after the login however much it is used: 8 hours, a working day.
+pub const ABSOLUTE_MS: i64 = 8 * 60 * 60 * 1000;
+/// Most sessions of one node; past this the one unused for longest ends.
+const MAX_SESSIONS: usize = 4096;
+/// Domain of the hash under which a token is known.
+const TOKEN_HASH: &str = "concordat/session-token/1";
+
+/// What proves a session: 32 random bytes, written as 64 hexadecimal digits. Whoever has it is the person.
+pub struct SessionToken(Zeroizing<[u8; 32]>);
+
+impl SessionToken {
+    fn random() -> Result<Self, IamError> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        getrandom::fill(bytes.as_mut_slice()).map_err(|_| IamError::Random)?;
+        Ok(Self(bytes))
+    }
+
+    /// The token as text; every use of this name is a place to review.
+    pub fn expose(&self) -> Zeroizing<String> {
+        Zeroizing::new(HEXLOWER.encode(self.0.as_slice()))
+    }
+
+    fn hash(&self) -> Digest32 {
+        Digest32::sha256(TOKEN_HASH, self.0.as_slice())
+    }
+}
+
+impl FromStr for SessionToken {
+    type Err = IamError;
+    /// Reads the 64 digits; anything else belongs to no session.
+    fn from_str(text: &str) -> Result<Self, IamError> {
+        let bytes = HEXLOWER
+            .decode(text.as_bytes())
+            .map(Zeroizing::new)
+            .map_err(|_| IamError::NotLoggedIn)?;
+        let bytes = <[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| IamError::NotLoggedIn)?;
+        Ok(Self(Zeroizing::new(bytes)))
+    }
+}
+
+impl fmt::Debug for SessionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionToken(..)")
+    }
+}
+
+#[derive(Clone, Debug)]
+struct Session {
+    id: ActorId,
+    epoch: u64,
+    factors: BTreeSet<Factor>,
+    authenticated_at: Timestamp,
+    began: Timestamp,
+    used: Timestamp,
+}
+
+impl Session {
+    fn alive(&self, now: Timestamp) -> bool {
+        now.since(self.used) < IDLE_MS && now.since(self.began) < ABSOLUTE_MS
+    }
+}
+
+/// What a login gives.
+#[derive(Debug)]
+pub struct Login {
+    /// The proof, for the person to keep.
+    pub token: SessionToken,
+    /// The person.
+    pub actor: Actor,
+    /// When the session ends at the latest.
+    pub until: Timestamp,
+}
+
+/// The open sessions; clones share them.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    accounts: Accounts,
+    open: Arc<Mutex<HashMap<Digest32, Session>>>,
+}
+
+impl Sessions {
+    /// No sessions yet, over these accounts.
+    pub fn new(accounts: Accounts) -> Self {
+        Self {
+            accounts,
+            open: Arc::default(),
+        }
+    }
+
+    /// Checks a password and opens a session; slow by design.
+    ///
+    /// # Errors
+    /// [`IamError::WrongLogin`], [`IamError::LockedOut`] or [`IamError::Disabled`].
+    pub fn login(&self, name: &str, password: &Secret, now: Timestamp) -> Result<Login, IamError> {
+        let (id, account) = self.accounts.authenticate(name, password, now)?;
+        let token = SessionToken::random()?;
+        let factors = BTreeSet::from([Factor::Password]);
+        let session = Session {
+            id,
+            epoch: account.epoch,
+            factors,
+            authenticated_at: now,
+            began: now,
+            used: now,
+        };
+        let actor = prove(&session, account, token.hash());
+        let mut open = lock(&self.open);
+        make_room(&mut open, now);
+        open.insert(token.hash(), session);
+        Ok(Login {
+            token,
+            actor,
+            until: now.plus_millis(ABSOLUTE_MS),
+        })
+    }
+
+    /// The person behind a token; counts as use of the session.
+    ///
+    /// # Errors
+    /// [`IamError::NotLoggedIn`] if the session has ended or the account was changed since.
+    pub fn lookup(&self, token: &SessionToken, now: Timestamp) -> Result<Actor, IamError> {
+        self.resolve(token.hash(), now, true)
+    }
+
+    /// The same person as known now; does not count as use. For work that goes on, before each step.
+    ///
+    /// # Errors
+    /// [`IamError::NotLoggedIn`] if the session has ended or the account was changed since.
+    pub fn recheck(&self, actor: &Actor, now: Timestamp) -> Result<Actor, IamError> {
+        self.resolve(actor.session(), now, false)
+    }
+
+    /// Proves the password again within a session, for what needs a fresh proof.
+    ///
+    /// # Errors
+    /// As for [`Self::lookup`] and [`Self::login`].
+    pub fn reauthenticate(&self, token: &SessionToken, password: &Secret, now: Timestamp) -> Result<Actor, IamError> {
+        let actor = self.lookup(token, now)?;
+        self.accounts.authenticate(actor.id().name(), password, now)?;
+        if let Some(session) = lock(&self.open).get_mut(&token.hash()) {
+            session.authenticated_at = now;
+        }
+        self.lookup(token, now)
+    }
+
+    /// Ends a session, if there is one.
+    pub fn logout(&self, token: &SessionToken) {
+        lock(&self.open).remove(&token.hash());
+    }
+
+    fn resolve(&self, hash: Digest32, now: Timestamp, is_use: bool) -> Result<Actor, IamError> {
+        let mut open = lock(&self.open);
+        let session = open
+            .get_mut(&hash)
+            .filter(|session| session.alive(now))
+            .ok_or(IamError::NotLoggedIn)?;
+        let account = self.accounts.get(session.id.name())?.ok_or(IamError::NotLoggedIn)?;
+        if account.disabled || account.epoch != session.epoch {
+            open.remove(&hash);
+            return Err(IamError::NotLoggedIn);
+        }
+        if is_use {
+            session.used = now;
+        }
+        Ok(prove(session, account, hash))
+    }
+}
+
+fn prove(session: &Session, account: Account, hash: Digest32) -> Actor {
+    Actor::from_session(Proven {
+        id: session.id.clone(),
+        roles: account.roles,
+        factors: session.factors.clone(),
+        authenticated_at: session.authenticated_at,
+        training: account.training,
+        session: hash,
+    })
+}
+
+fn make_room(open: &mut HashMap<Digest32, Session>, now: Timestamp) {
+    open.retain(|_, session| session.alive(now));
+    if open.len() >= MAX_SESSIONS
+        && let Some(oldest) = open
+            .iter()
+            .min_by_key(|(_, session)| session.used)
+            .map(|(hash, _)| *hash)
+    {
+        open.remove(&oldest);
+    }
+}

@@ -1,0 +1,87 @@
+use super::*;
+use crate::{fault::Code, iam::Sessions};
+use std::os::unix::fs::PermissionsExt;
+
+fn plan(dir: &Path) -> Plan {
+    let config = "[node]\ninstitution='zurich'\nname='Zurich'\njurisdiction='CH'\n[keys]\nsource='passphrase'\n";
+    Plan {
+        dir: dir.to_owned(),
+        config: Config::parse(config, Path::new("-")).unwrap(),
+        unlock: Unlock::MakeKeyFile,
+        password: None,
+        cost: Argon2Cost::dangerous_minimum(),
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(1_800_000_000_000)
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn opens(dir: &Path) {
+    let config = Config::load(dir).unwrap();
+    let source = KeySource::KeyFile(dir.join(MADE_KEY_FILE));
+    let storage = Storage::open(dir, &source).unwrap();
+    let ledger = Ledger::open(
+        &storage.ledger_dir(),
+        storage.ledger_key(),
+        config.node.institution.clone(),
+    )
+    .unwrap();
+    assert!(ledger.verify(storage.identities().institution_public().unwrap()).ok);
+    assert_eq!(ledger.size(), 2);
+    let password = std::fs::read_to_string(dir.join(MADE_PASSWORD_FILE)).unwrap();
+    let accounts = Accounts::open(storage.meta(), config.node.institution, Argon2Cost::dangerous_minimum()).unwrap();
+    let login = Sessions::new(accounts).login(FIRST_ACCOUNT, &Secret::from(password.trim().to_owned()), now());
+    assert_eq!(login.unwrap().actor.roles().len(), Role::ALL.len());
+}
+
+#[test]
+fn a_new_node_opens_and_its_first_account_can_log_in() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("node");
+    let created = init(plan(&dir), now()).unwrap();
+    assert_eq!(created.made_key_file, Some(dir.join(MADE_KEY_FILE)));
+    assert_eq!(names(parent.path()), ["node"]);
+    assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
+    let shown = std::fs::read_to_string(dir.join("identity/node.pub")).unwrap();
+    assert_eq!(shown.trim(), created.node.to_string());
+    opens(&dir);
+}
+
+#[test]
+fn an_empty_directory_is_filled_and_one_with_files_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join(".init")).unwrap();
+    init(plan(dir.path()), now()).unwrap();
+    assert!(!dir.path().join(".init").exists());
+    opens(dir.path());
+    let before = names(dir.path());
+    assert_eq!(init(plan(dir.path()), now()).unwrap_err().code, Code::Usage);
+    assert_eq!(names(dir.path()), before);
+}
+
+#[test]
+fn a_failure_leaves_nothing_behind() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("node");
+    let short = Plan {
+        password: Some(Secret::from("short".to_owned())),
+        ..plan(&dir)
+    };
+    assert_eq!(init(short, now()).unwrap_err().code, Code::Usage);
+    let missing = Plan {
+        unlock: Unlock::KeyFile(parent.path().join("nowhere")),
+        ..plan(&dir)
+    };
+    assert_eq!(init(missing, now()).unwrap_err().code, Code::NotFound);
+    assert_eq!(names(parent.path()), [""; 0]);
+}

@@ -1,0 +1,20 @@
+//! The Concordat node: who may ask, and how the world reaches us.
+
+pub mod api;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod fault;
+pub mod federation;
+pub mod iam;
+pub mod init;
+mod json;
+pub mod membership;
+pub mod negotiation;
+pub mod network;
+pub mod node;
+pub mod policy;
+pub mod sharing;
+pub mod shutdown;
+pub mod telemetry;

@@ -1,0 +1,398 @@
+//! The consortium as this node knows it: the roster in force, how it changes, and how peers learn of it.
+//!
+//! 1. The founder makes the first roster; its institution key becomes the charter key, which every member pins when it joins.
+//! 2. A roster is taken only through [`ValidRoster::check`]: signed by the pinned key, in force, not older than the one known.
+//! 3. It is written to `roster.cose` and into the ledger before the gate follows it; then the epoch is raised, so that running
+//!    answers are decided again.
+//! 4. Peers tell each other newer rosters over `/concordat/roster/1`, when they meet ([`hello`]) and when one changes.
+
+mod error;
+pub mod hello;
+mod spread;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use concordat_protocol::audit::EntryBody;
+use concordat_protocol::identity::InstitutionPublicKey;
+use concordat_protocol::ids::InstitutionId;
+use concordat_protocol::membership::{
+    Enrolment, Member, MemberNode, MemberStatus, Roster, ValidEnrolment, ValidRoster, admit, from_file, remove,
+    to_armour,
+};
+use concordat_protocol::signed::Signed;
+use concordat_protocol::text::{Address, ConsortiumName};
+use concordat_protocol::time::Timestamp;
+use concordat_storage::ledger::Ledger;
+use concordat_storage::meta::{SealedTree, TreeId};
+use concordat_storage::seal::durable::write_private;
+use concordat_storage::storage::Storage;
+use libp2p::Multiaddr;
+use libp2p::multiaddr::Protocol;
+use tokio::sync::{Mutex, watch};
+
+pub use error::MembershipError;
+pub use spread::ROSTER;
+
+use crate::clock::Clock;
+use crate::network::{Members, NetworkHandle};
+use crate::node::{Epoch, Identity};
+
+/// How long a roster holds before the coordinator has to sign it again.
+const ROSTER_VALIDITY: Duration = Duration::from_secs(90 * 86_400);
+/// The file that holds the roster in force, as signed.
+const ROSTER_FILE: &str = "roster.cose";
+/// The key of the one entry in the tree of pins.
+const CHARTER: &str = "charter";
+
+/// A cloneable handle to what this node knows of the consortium.
+#[derive(Clone, Debug)]
+pub struct Membership(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    identity: Arc<Identity>,
+    storage: Storage,
+    ledger: Ledger,
+    clock: Clock,
+    network: NetworkHandle,
+    epoch: Epoch,
+    announced: Vec<Address>,
+    pins: SealedTree<InstitutionPublicKey>,
+    roster: watch::Sender<Option<Arc<ValidRoster>>>,
+    changing: Mutex<()>,
+}
+
+/// What [`Membership`] works with.
+#[derive(Debug)]
+pub struct MembershipParts {
+    /// Who this node is.
+    pub identity: Arc<Identity>,
+    /// Where pins and roster are kept.
+    pub storage: Storage,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The clock.
+    pub clock: Clock,
+    /// The network whose gate follows the roster.
+    pub network: NetworkHandle,
+    /// Raised when the roster changes.
+    pub epoch: Epoch,
+    /// Addresses that others are told; empty to tell those this node listens on.
+    pub announced: Vec<Address>,
+}
+
+impl Membership {
+    /// Takes up the roster that was in force when the node stopped. An expired one is kept for its members' keys, but no
+    /// request is served under it.
+    ///
+    /// # Errors
+    /// [`MembershipError`] when the file is damaged or not the one that was pinned.
+    pub async fn open(parts: MembershipParts) -> Result<Self, MembershipError> {
+        let MembershipParts {
+            identity,
+            storage,
+            ledger,
+            clock,
+            network,
+            epoch,
+            announced,
+        } = parts;
+        let pins = storage.meta().tree(TreeId::new("membership"))?;
+        let membership = Self(Arc::new(Inner {
+            identity,
+            storage,
+            ledger,
+            clock,
+            network,
+            epoch,
+            announced,
+            pins,
+            roster: watch::Sender::new(None),
+            changing: Mutex::new(()),
+        }));
+        if let Some(charter) = membership.0.pins.get(CHARTER)? {
+            membership.reload(charter).await?;
+        }
+        Ok(membership)
+    }
+
+    /// The newest roster, whether or not it is still in force.
+    pub fn newest(&self) -> Option<Arc<ValidRoster>> {
+        self.0.roster.borrow().clone()
+    }
+
+    /// Watches the roster change.
+    pub fn watch(&self) -> watch::Receiver<Option<Arc<ValidRoster>>> {
+        self.0.roster.subscribe()
+    }
+
+    /// The roster in force at `now`.
+    ///
+    /// # Errors
+    /// [`MembershipError::NoConsortium`] before the node has joined one; [`MembershipError::Roster`] when it has expired.
+    pub fn in_force(&self, now: Timestamp) -> Result<Arc<ValidRoster>, MembershipError> {
+        let roster = self.newest().ok_or(MembershipError::NoConsortium)?;
+        roster.in_force(now)?;
+        Ok(roster)
+    }
+
+    /// Founds a consortium with this institution as its only member and coordinator.
+    ///
+    /// # Errors
+    /// [`MembershipError::AlreadyMember`] when the node belongs to one.
+    pub async fn found(&self, name: ConsortiumName) -> Result<Arc<ValidRoster>, MembershipError> {
+        let _changing = self.0.changing.lock().await;
+        if self.newest().is_some() {
+            return Err(MembershipError::AlreadyMember);
+        }
+        let now = self.0.clock.now();
+        let roster = Roster::found(name, self.member_entry()?, now, after(now, ROSTER_VALIDITY));
+        self.pin(self.0.identity.institution_public()).await?;
+        self.issue(&roster, now).await
+    }
+
+    /// This institution's application to join, as text that can be mailed.
+    ///
+    /// # Errors
+    /// [`MembershipError`] when it cannot be signed.
+    pub fn enrol(&self) -> Result<String, MembershipError> {
+        let Member {
+            institution,
+            name,
+            jurisdiction,
+            key,
+            nodes,
+            ..
+        } = self.member_entry()?;
+        let MemberNode { node, addresses } = nodes.into_iter().next().ok_or(MembershipError::NoAddress)?;
+        let issued_at = self.0.clock.now();
+        let enrolment = Enrolment {
+            institution,
+            name,
+            jurisdiction,
+            key,
+            node,
+            addresses,
+            issued_at,
+        };
+        Ok(to_armour(
+            Signed::sign(&enrolment, &self.0.identity.institution_key)?.signed(),
+        ))
+    }
+
+    /// Admits the applicant in `file` and issues the next roster. Returns it with the applicant's id and key fingerprint, to be
+    /// compared by telephone.
+    ///
+    /// # Errors
+    /// [`MembershipError`] when the file is no sound application or this institution is not the coordinator.
+    pub async fn admit(&self, file: &[u8]) -> Result<(Arc<ValidRoster>, InstitutionId, String), MembershipError> {
+        let _changing = self.0.changing.lock().await;
+        let now = self.0.clock.now();
+        let applicant = ValidEnrolment::check(from_file(file)?, now)?;
+        let current = self.coordinated()?;
+        let roster = self
+            .issue(&admit(current.roster(), &applicant, now, ROSTER_VALIDITY)?, now)
+            .await?;
+        let enrolment = applicant.enrolment();
+        Ok((roster, enrolment.institution.clone(), enrolment.key.fingerprint()))
+    }
+
+    /// Removes a member and issues the next roster; its connections are closed at once.
+    ///
+    /// # Errors
+    /// [`MembershipError`] when there is no such member or this institution is not the coordinator.
+    pub async fn remove(&self, institution: &InstitutionId) -> Result<Arc<ValidRoster>, MembershipError> {
+        let _changing = self.0.changing.lock().await;
+        let now = self.0.clock.now();
+        let current = self.coordinated()?;
+        self.issue(&remove(current.roster(), institution, now, ROSTER_VALIDITY)?, now)
+            .await
+    }
+
+    /// Joins the consortium whose roster is in `file`: pins its charter key and takes the roster.
+    ///
+    /// # Errors
+    /// [`MembershipError`] when the node belongs to another one, or the roster does not list this node with its keys.
+    pub async fn join(&self, file: &[u8]) -> Result<Arc<ValidRoster>, MembershipError> {
+        let _changing = self.0.changing.lock().await;
+        let signed: Signed<Roster> = from_file(file)?;
+        let charter = signed.peek_unverified()?.charter_key;
+        if let Some(pinned) = self.0.pins.get(CHARTER)?
+            && pinned != charter
+        {
+            return Err(MembershipError::OtherConsortium);
+        }
+        let checked = ValidRoster::check(signed.clone(), charter, None, self.0.clock.now())?;
+        self.listed(&checked)?;
+        self.pin(charter).await?;
+        self.take(signed, charter).await
+    }
+
+    /// Takes a newer roster that a peer or a file brings.
+    ///
+    /// # Errors
+    /// [`MembershipError`] when it is not signed by the pinned charter key, older, expired, or contradicts the one known.
+    pub async fn import(&self, signed: Signed<Roster>) -> Result<Arc<ValidRoster>, MembershipError> {
+        let _changing = self.0.changing.lock().await;
+        let charter = self.0.pins.get(CHARTER)?.ok_or(MembershipError::NoConsortium)?;
+        self.take(signed, charter).await
+    }
+
+    /// The roster in force as text that can be mailed.
+    ///
+    /// # Errors
+    /// [`MembershipError::NoConsortium`].
+    pub fn export(&self) -> Result<String, MembershipError> {
+        Ok(to_armour(self.newest().ok_or(MembershipError::NoConsortium)?.signed()))
+    }
+
+    /// The pinned charter key.
+    ///
+    /// # Errors
+    /// [`MembershipError`] when the state cannot be read.
+    pub fn charter(&self) -> Result<Option<InstitutionPublicKey>, MembershipError> {
+        Ok(self.0.pins.get(CHARTER)?)
+    }
+
+    /// The roster, if this institution is the one that may change it.
+    fn coordinated(&self) -> Result<Arc<ValidRoster>, MembershipError> {
+        let current = self.newest().ok_or(MembershipError::NoConsortium)?;
+        let coordinator = current.roster().charter_key;
+        if coordinator == self.0.identity.institution_public() {
+            Ok(current)
+        } else {
+            Err(MembershipError::NotCoordinator)
+        }
+    }
+
+    async fn issue(&self, roster: &Roster, now: Timestamp) -> Result<Arc<ValidRoster>, MembershipError> {
+        let signed = Signed::sign(roster, &self.0.identity.institution_key)?.signed().clone();
+        tracing::info!(number = roster.number, members = roster.members.len(), at = %now, "issuing a roster");
+        self.take(signed, self.0.identity.institution_public()).await
+    }
+
+    /// Checks, records, then follows. The record comes first: a node that stops in between takes the roster up again.
+    async fn take(
+        &self,
+        signed: Signed<Roster>,
+        charter: InstitutionPublicKey,
+    ) -> Result<Arc<ValidRoster>, MembershipError> {
+        let now = self.0.clock.now();
+        let known = self.newest();
+        let roster = Arc::new(ValidRoster::check(signed, charter, known.as_deref(), now)?);
+        if known.is_some_and(|known| known.digest() == roster.digest()) {
+            return Ok(roster);
+        }
+        let entry = EntryBody::RosterAccepted {
+            number: roster.number(),
+            digest: roster.digest(),
+        };
+        drop(self.0.ledger.append_async(entry, now).await?);
+        let (path, bytes) = (self.roster_path(), roster.signed().as_bytes().to_vec());
+        tokio::task::spawn_blocking(move || write_private(&path, &bytes)).await??;
+        self.follow(roster.clone()).await?;
+        Ok(roster)
+    }
+
+    async fn reload(&self, charter: InstitutionPublicKey) -> Result<(), MembershipError> {
+        let bytes = match tokio::fs::read(self.roster_path()).await {
+            Ok(bytes) => bytes,
+            Err(gone) if gone.kind() == std::io::ErrorKind::NotFound => return Err(MembershipError::RosterGone),
+            Err(other) => return Err(other.into()),
+        };
+        let signed = Signed::<Roster>::from_bytes(bytes)?;
+        // An expired roster is taken up as of its own time: its members' keys are still needed to accept the next one.
+        let written = signed.peek_unverified()?.issued_at;
+        let roster = Arc::new(ValidRoster::check(signed, charter, None, written)?);
+        if let Err(expired) = roster.in_force(self.0.clock.now()) {
+            tracing::warn!(%expired, "nothing is served until a newer roster comes");
+        }
+        self.follow(roster).await
+    }
+
+    async fn follow(&self, roster: Arc<ValidRoster>) -> Result<(), MembershipError> {
+        self.0.network.set_members(Arc::new(self.peers(&roster))).await?;
+        self.0.roster.send_replace(Some(roster));
+        self.0.epoch.raise();
+        Ok(())
+    }
+
+    fn peers(&self, roster: &ValidRoster) -> Members {
+        let ours = self.0.identity.node();
+        let nodes = roster
+            .active_members()
+            .flat_map(|member| &member.nodes)
+            .filter(|node| node.node != ours);
+        nodes
+            .map(|node| {
+                (
+                    node.node,
+                    node.addresses.iter().filter_map(|a| a.as_str().parse().ok()).collect(),
+                )
+            })
+            .collect()
+    }
+
+    fn listed(&self, roster: &ValidRoster) -> Result<(), MembershipError> {
+        let identity = &self.0.identity;
+        let listed = roster.active_node(&identity.node()).is_some_and(|member| {
+            member.institution == identity.institution && member.key == identity.institution_public()
+        });
+        if listed {
+            Ok(())
+        } else {
+            Err(MembershipError::NotListed {
+                institution: identity.institution.clone(),
+            })
+        }
+    }
+
+    fn member_entry(&self) -> Result<Member, MembershipError> {
+        let identity = &self.0.identity;
+        Ok(Member {
+            institution: identity.institution.clone(),
+            name: identity.name.clone(),
+            jurisdiction: identity.jurisdiction.clone(),
+            key: identity.institution_public(),
+            nodes: vec![MemberNode {
+                node: identity.node(),
+                addresses: self.addresses()?,
+            }],
+            status: MemberStatus::Active,
+        })
+    }
+
+    fn addresses(&self) -> Result<Vec<Address>, MembershipError> {
+        if !self.0.announced.is_empty() {
+            return Ok(self.0.announced.clone());
+        }
+        let mut listening = self.0.network.listen_addrs();
+        // Addresses are tried in this order. TCP first: it is the faster one, and a peer that dies is noticed at once.
+        listening.sort_by_key(|address| !address.iter().any(|part| matches!(part, Protocol::Tcp(_))));
+        let addresses: Vec<_> = listening
+            .iter()
+            .map(Multiaddr::to_string)
+            .filter_map(|text| Address::new(&text).ok())
+            .collect();
+        if addresses.is_empty() {
+            Err(MembershipError::NoAddress)
+        } else {
+            Ok(addresses)
+        }
+    }
+
+    async fn pin(&self, charter: InstitutionPublicKey) -> Result<(), MembershipError> {
+        let pins = self.0.pins.clone();
+        Ok(tokio::task::spawn_blocking(move || pins.put(CHARTER, &charter)).await??)
+    }
+
+    fn roster_path(&self) -> PathBuf {
+        self.0.storage.dir().join(ROSTER_FILE)
+    }
+}
+
+fn after(now: Timestamp, validity: Duration) -> Timestamp {
+    now.plus_seconds(i64::try_from(validity.as_secs()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,105 @@
+//! What can go wrong with the consortium's list.
+
+use concordat_protocol::ids::InstitutionId;
+use concordat_protocol::membership::{ArmourError, ChangeError, EnrolmentError, RosterError};
+use concordat_protocol::signed::SignatureError;
+use concordat_storage::fault::Fault;
+use concordat_storage::ledger::LedgerError;
+use concordat_storage::meta::MetaError;
+
+use crate::fault::{Code, Explain};
+use crate::network::NetworkError;
+
+/// Why the roster was not changed or is not usable.
+#[derive(Debug, thiserror::Error)]
+pub enum MembershipError {
+    /// The node has not joined a consortium.
+    #[error(
+        "this node belongs to no consortium; found one with `concordat consortium found` or join one with `concordat consortium join ROSTER`"
+    )]
+    NoConsortium,
+    /// The node belongs to a consortium.
+    #[error("this node belongs to a consortium already")]
+    AlreadyMember,
+    /// The roster is of another consortium than the one joined.
+    #[error(
+        "the roster is of another consortium than the one this node belongs to: its charter key differs from the pinned one"
+    )]
+    OtherConsortium,
+    /// Only the coordinator issues rosters.
+    #[error("only the institution that founded the consortium can change its roster; send it the file instead")]
+    NotCoordinator,
+    /// The roster does not list this node.
+    #[error(
+        "the roster does not list `{institution}` with this node's keys; send the coordinator the output of `concordat consortium enrol`"
+    )]
+    NotListed {
+        /// This institution.
+        institution: InstitutionId,
+    },
+    /// There is no address that others could reach.
+    #[error("this node listens on no address that could be announced; set `node.announce` in `concordat.toml`")]
+    NoAddress,
+    /// A roster was pinned but its file is gone.
+    #[error(
+        "the file `roster.cose` is gone; get it from any member with `concordat consortium roster show` and put it back"
+    )]
+    RosterGone,
+    /// The roster is not acceptable.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+    /// The application is not acceptable.
+    #[error(transparent)]
+    Enrolment(#[from] EnrolmentError),
+    /// The change is not possible.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// The file is not what it should be.
+    #[error(transparent)]
+    Armour(#[from] ArmourError),
+    /// Signed bytes are malformed.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// The ledger could not record it.
+    #[error("the ledger could not record the change, so it was not made")]
+    Ledger(#[from] LedgerError),
+    /// The state could not be read or written.
+    #[error("the consortium's state could not be read or written")]
+    Meta(#[from] MetaError),
+    /// The network has stopped.
+    #[error("the network did not follow")]
+    Network(#[from] NetworkError),
+    /// The disk refused.
+    #[error("the roster could not be read or written")]
+    Io(#[from] std::io::Error),
+    /// A helper thread was ended.
+    #[error("the node is stopping")]
+    Stopping(#[from] tokio::task::JoinError),
+}
+
+impl MembershipError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::NoConsortium
+            | Self::AlreadyMember
+            | Self::OtherConsortium
+            | Self::NotListed { .. }
+            | Self::NoAddress
+            | Self::Armour(_)
+            | Self::Enrolment(_)
+            | Self::Change(_) => Fault::Usage,
+            Self::NotCoordinator => Fault::Denied,
+            Self::RosterGone | Self::Roster(_) | Self::Signature(_) => Fault::Integrity,
+            Self::Ledger(source) => source.fault(),
+            Self::Meta(source) => source.fault(),
+            Self::Network(_) | Self::Io(_) | Self::Stopping(_) => Fault::Machine,
+        }
+    }
+}
+
+impl Explain for MembershipError {
+    fn code(&self) -> Code {
+        self.fault().into()
+    }
+}

@@ -1,0 +1,220 @@
+//! The first exchange on every connection: each side shows whose node it is.
+//!
+//! 1. The dialler sends its [`Hello`]: the institution's certificate and a fresh statement that names both ends.
+//! 2. The listener checks it against the roster, attests the session, and answers with its own.
+//! 3. The dialler checks the answer and attests. A failed check closes the connection and goes into the ledger.
+
+use concordat_protocol::audit::EntryBody;
+use concordat_protocol::ids::{NodeId, Nonce};
+use concordat_protocol::membership::{CertificateError, ValidCertificate};
+use concordat_protocol::signed::{SignatureError, Signed};
+use concordat_protocol::text::Reason;
+use concordat_protocol::time::{Staleness, Timestamp};
+use concordat_protocol::wire::messages::{Hello, HelloStatement};
+
+use super::{Membership, MembershipError};
+use crate::network::hello::{Attested, HELLO};
+use crate::network::{FramedStream, IncomingStreams, NetworkError, Role, Session};
+use crate::shutdown::Stage;
+
+/// How old a hello may be in milliseconds; the allowed clock skew comes on top.
+const MAX_HELLO_AGE_MS: i64 = 30_000;
+
+/// Why a peer was not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum HelloError {
+    /// The stream failed.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// There is no roster to check against.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+    /// The certificate does not hold.
+    #[error("the peer's certificate does not hold")]
+    Certificate(#[from] CertificateError),
+    /// The statement is not signed by the peer.
+    #[error("the peer's statement is not its own")]
+    Statement(#[from] SignatureError),
+    /// The statement names other ends than those of this connection.
+    #[error("the peer's statement was made for another connection")]
+    OtherConnection,
+    /// The statement is not fresh: most often one of the two clocks is wrong.
+    #[error("the peer's statement is not fresh: {0}")]
+    NotFresh(Staleness),
+    /// No randomness to be had.
+    #[error("the system gives no random numbers")]
+    Random(#[from] getrandom::Error),
+}
+
+impl Membership {
+    /// Says hello on every new session, as dialler or listener, until `stage` stops.
+    pub fn greet(&self, incoming: IncomingStreams, stage: &Stage) {
+        stage.spawn(self.clone().answer_all(incoming, stage.clone()));
+        stage.spawn(self.clone().greet_all(stage.clone()));
+    }
+
+    async fn answer_all(self, mut incoming: IncomingStreams, stage: Stage) {
+        while let Some(stream) = stage.token().run_until_cancelled(incoming.next()).await {
+            let membership = self.clone();
+            stage.spawn(async move {
+                let session = stream.session().clone();
+                let answered = membership.answer(stream).await;
+                membership.conclude(&session, answered).await;
+            });
+        }
+    }
+
+    async fn greet_all(self, stage: Stage) {
+        let mut sessions = self.0.network.sessions();
+        let mut greeted = 0;
+        loop {
+            let standing = sessions.borrow_and_update().clone();
+            let newest = standing.values().map(Session::number).max().unwrap_or(0);
+            for session in standing
+                .values()
+                .filter(|s| s.number() > greeted && s.role() == Role::Dialer)
+            {
+                let (membership, session) = (self.clone(), session.clone());
+                stage.spawn(async move {
+                    let said = membership.introduce(&session).await;
+                    membership.conclude(&session, said).await;
+                });
+            }
+            greeted = greeted.max(newest);
+            match stage.token().run_until_cancelled(sessions.changed()).await {
+                Some(Ok(())) => {}
+                Some(Err(_)) | None => return,
+            }
+        }
+    }
+
+    async fn introduce(&self, session: &Session) -> Result<Attested, HelloError> {
+        let mut stream = self.0.network.open(session.peer(), HELLO).await?;
+        stream.send(&self.hello(session.peer())?).await?;
+        let attested = self.check(stream.expect().await?, session.peer())?;
+        session.attest(attested.clone());
+        Ok(attested)
+    }
+
+    async fn answer(&self, mut stream: FramedStream) -> Result<Attested, HelloError> {
+        let session = stream.session().clone();
+        let attested = self.check(stream.expect().await?, session.peer())?;
+        session.attest(attested.clone());
+        stream.send(&self.hello(session.peer())?).await?;
+        stream.close().await?;
+        Ok(attested)
+    }
+
+    fn hello(&self, to: NodeId) -> Result<Hello, HelloError> {
+        let now = self.0.clock.now();
+        let mut nonce = [0; 16];
+        getrandom::fill(&mut nonce)?;
+        let statement = HelloStatement {
+            from: self.0.identity.node(),
+            to,
+            nonce: Nonce::from_bytes(nonce),
+            roster: self.newest().map_or(0, |roster| roster.number()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            sent_at: now,
+        };
+        let statement = Signed::sign(&statement, &self.0.identity.node_key)?.signed().clone();
+        Ok(Hello {
+            certificate: self.0.identity.certificate(now)?,
+            statement,
+        })
+    }
+
+    fn check(&self, hello: Hello, peer: NodeId) -> Result<Attested, HelloError> {
+        let now = self.0.clock.now();
+        let roster = self.newest().ok_or(MembershipError::NoConsortium)?;
+        let certificate = ValidCertificate::check(hello.certificate, &roster, peer, now)?;
+        let statement = hello.statement.verify(peer)?;
+        check_statement(statement.document(), peer, self.0.identity.node(), now)?;
+        Ok(Attested {
+            institution: certificate.institution().clone(),
+            roster_number: statement.document().roster,
+            not_after: certificate.not_after(),
+        })
+    }
+
+    /// Rosters are compared after a good hello; a bad one is recorded and the peer disconnected.
+    async fn conclude(&self, session: &Session, outcome: Result<Attested, HelloError>) {
+        match outcome {
+            Ok(attested) => self.compare_rosters(session, &attested).await,
+            Err(HelloError::Network(error)) => {
+                tracing::debug!(peer = %session.peer().short(), %error, "hello was not finished")
+            }
+            Err(error) => self.turn_away(session.peer(), &error).await,
+        }
+    }
+
+    async fn turn_away(&self, node: NodeId, error: &HelloError) {
+        tracing::warn!(peer = %node.short(), %error, "peer turned away");
+        let entry = EntryBody::PeerRefused {
+            node,
+            reason: Reason::fitted(&error.to_string()),
+        };
+        if let Err(error) = self.0.ledger.append_async(entry, self.0.clock.now()).await {
+            tracing::error!(%error, "the ledger did not take the refusal of a peer");
+        }
+        if let Err(error) = self.0.network.disconnect(node).await {
+            tracing::debug!(%error, "the network has stopped");
+        }
+    }
+}
+
+fn check_statement(statement: &HelloStatement, peer: NodeId, us: NodeId, now: Timestamp) -> Result<(), HelloError> {
+    if statement.from != peer || statement.to != us {
+        return Err(HelloError::OtherConnection);
+    }
+    statement
+        .sent_at
+        .fresh_at(now, MAX_HELLO_AGE_MS)
+        .map_err(HelloError::NotFresh)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hello_is_bound_to_both_ends_and_to_the_moment() {
+        let (peer, us) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+        let now = Timestamp::from_millis(1_000_000_000);
+        let sound = HelloStatement {
+            from: peer,
+            to: us,
+            nonce: Nonce::from_bytes([0; 16]),
+            roster: 1,
+            version: "1".into(),
+            sent_at: now,
+        };
+        assert!(check_statement(&sound, peer, us, now).is_ok());
+        let elsewhere = HelloStatement {
+            to: peer,
+            ..sound.clone()
+        };
+        assert!(matches!(
+            check_statement(&elsewhere, peer, us, now),
+            Err(HelloError::OtherConnection)
+        ));
+        let borrowed = HelloStatement {
+            from: us,
+            ..sound.clone()
+        };
+        assert!(matches!(
+            check_statement(&borrowed, peer, us, now),
+            Err(HelloError::OtherConnection)
+        ));
+        for hour in [-3600, 3600] {
+            let wrong_clock = HelloStatement {
+                sent_at: now.plus_seconds(hour),
+                ..sound.clone()
+            };
+            assert!(matches!(
+                check_statement(&wrong_clock, peer, us, now),
+                Err(HelloError::NotFresh(_))
+            ));
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! Negotiations as this node leads them, and the grants that come of them.
+//!
+//! The rules live in [`concordat_protocol::negotiation`]; this part stores, sends and reacts:
+//!
+//! 1. A step is written to the ledger and stored before its message is sent; what could not be delivered is sent again when
+//!    the peer connects. A message received is stored before it is answered.
+//! 2. People decide twice: the provider's steward lets the policy make an offer ([`Negotiations::offer`]), the consumer accepts
+//!    it ([`Negotiations::accept`]). What follows from that (agreement, verification, confirmation) the nodes do by themselves.
+//! 3. At the confirmation both sides enter the grant in their register ([`Grants`]); from then on it is changed by notices.
+
+mod condition;
+mod deliver;
+mod error;
+mod facts;
+mod grants;
+mod serve;
+mod store;
+mod wish;
+
+use std::sync::Arc;
+
+use concordat_protocol::audit::{Direction, EntryBody};
+use concordat_protocol::grant::{GrantEvent, Party};
+use concordat_protocol::identity::InstitutionPublicKey;
+use concordat_protocol::ids::{GrantId, InstitutionId, NegotiationId, NodeId};
+use concordat_protocol::membership::ValidRoster;
+use concordat_protocol::negotiation::{
+    ConsumerNegotiation, Justification, NegotiationMessage, Parties, Sent, Side, State, StateName,
+};
+use concordat_protocol::scope::Scope;
+use concordat_protocol::signed::Signed;
+use concordat_protocol::text::{Reason, Word};
+use concordat_protocol::time::Timestamp;
+use concordat_storage::ledger::Ledger;
+use concordat_storage::storage::Storage;
+
+pub use condition::ConditionError;
+pub use error::NegotiationFault;
+pub use facts::{dataset_facts, party};
+pub use grants::{ChunkGuard, GrantView, Grants, Lease, PendingNotice};
+pub use store::{Entry, NegotiationView};
+pub use wish::{Wish, WishError};
+
+use self::store::Store;
+use crate::clock::Clock;
+use crate::membership::Membership;
+use crate::network::NetworkHandle;
+use crate::node::Identity;
+use crate::policy::Policy;
+
+/// A cloneable handle to the negotiations of this node.
+#[derive(Clone, Debug)]
+pub struct Negotiations(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    identity: Arc<Identity>,
+    storage: Storage,
+    ledger: Ledger,
+    clock: Clock,
+    network: NetworkHandle,
+    membership: Membership,
+    grants: Grants,
+    policy: Policy,
+    store: Store,
+}
+
+/// What [`Negotiations`] works with.
+#[derive(Debug)]
+pub struct NegotiationParts {
+    /// Who this node is.
+    pub identity: Arc<Identity>,
+    /// Where negotiations and datasets are kept.
+    pub storage: Storage,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The clock.
+    pub clock: Clock,
+    /// The network.
+    pub network: NetworkHandle,
+    /// The consortium.
+    pub membership: Membership,
+    /// The register of grants.
+    pub grants: Grants,
+    /// The policies.
+    pub policy: Policy,
+}
+
+impl Negotiations {
+    /// Takes up the negotiations that are stored.
+    ///
+    /// # Errors
+    /// [`NegotiationFault`] when the state cannot be read or a negotiation in it is damaged.
+    pub fn open(parts: NegotiationParts) -> Result<Self, NegotiationFault> {
+        let NegotiationParts {
+            identity,
+            storage,
+            ledger,
+            clock,
+            network,
+            membership,
+            grants,
+            policy,
+        } = parts;
+        let store = Store::open(&storage, &identity.institution, membership.newest().as_deref())?;
+        Ok(Self(Arc::new(Inner {
+            identity,
+            storage,
+            ledger,
+            clock,
+            network,
+            membership,
+            grants,
+            policy,
+            store,
+        })))
+    }
+
+    /// Asks the holder of `scope.dataset` for `scope`. If the holder cannot be reached now, the request waits for it.
+    ///
+    /// # Errors
+    /// [`NegotiationFault`] when the request is not possible or the holder refuses it at once.
+    pub async fn request(
+        &self,
+        scope: Scope,
+        justification: Justification,
+    ) -> Result<NegotiationView, NegotiationFault> {
+        let now = self.0.clock.now();
+        let provider = scope.dataset.institution.clone();
+        let parties = self.parties(&provider, Party::Consumer, now)?;
+        let mut id = [0; 16];
+        getrandom::fill(&mut id)?;
+        let id = NegotiationId::from_bytes(id);
+        let sent = ConsumerNegotiation::request(id, &parties, scope, justification, &self.0.identity.node_key, now)?;
+        let mut place = self.0.store.reserve(id).await;
+        self.step(&mut place, Entry::Consumer(sent.next), &sent.message, now)
+            .await?;
+        if let Err(refused @ NegotiationFault::Refused { .. }) = self.send(&provider, sent.message).await {
+            self.0.store.forget(&mut place).await?;
+            return Err(refused);
+        }
+        drop(place);
+        self.show(&id).await
+    }
+
+    /// Lets the policy make an offer for a request and sends it.
+    ///
+    /// # Errors
+    /// [`NegotiationFault::Denied`] with every reason when the policy allows nothing of it.
+    pub async fn offer(&self, id: &NegotiationId) -> Result<NegotiationView, NegotiationFault> {
+        let now = self.0.clock.now();
+        let place = self.0.store.open_entry(id).await?;
+        let Entry::Provider(negotiation) = place.entry()? else {
+            return Err(NegotiationFault::NotProvider);
+        };
+        let State::Requested(requested) = negotiation.state() else {
+            return Err(NegotiationFault::NotNow {
+                step: "offer",
+                state: negotiation.state_name(),
+            });
+        };
+        let offer = self.assess(&requested.request, negotiation.peer(), now).await?;
+        let sent = negotiation.offer(
+            offer.scope.clone(),
+            |difference| offer.explain(difference),
+            &self.0.identity.node_key,
+            now,
+        )?;
+        self.forward(place, Entry::Provider(sent.next.clone()), sent, now)
+            .await?;
+        self.show(id).await
+    }
+
+    /// Accepts the offer; agreement and confirmation follow by themselves.
+    ///
+    /// # Errors
+    /// [`NegotiationFault`] when there is no offer to accept.
+    pub async fn accept(&self, id: &NegotiationId) -> Result<NegotiationView, NegotiationFault> {
+        let now = self.0.clock.now();
+        let place = self.0.store.open_entry(id).await?;
+        let Entry::Consumer(negotiation) = place.entry()? else {
+            return Err(NegotiationFault::NotConsumer);
+        };
+        match negotiation.state_name() {
+            StateName::Accepted | StateName::Agreed | StateName::Verified | StateName::Finalized => {}
+            StateName::Requested | StateName::Offered | StateName::Terminated => {
+                let sent = negotiation.accept(&self.0.identity.node_key, now)?;
+                self.forward(place, Entry::Consumer(sent.next.clone()), sent, now)
+                    .await?;
+            }
+        }
+        self.show(id).await
+    }
+
+    /// Signs the agreement as consumer, unless that was done already.
+    ///
+    /// # Errors
+    /// [`NegotiationFault`] when there is no agreement yet.
+    pub async fn verify(&self, id: &NegotiationId) -> Result<NegotiationView, NegotiationFault> {
+        let now = self.0.clock.now();
+        let place = self.0.store.open_entry(id).await?;
+        let Entry::Consumer(negotiation) = place.entry()? else {
+            return Err(NegotiationFault::NotConsumer);
+        };
+        match negotiation.state_name() {
+            StateName::Verified | StateName::Finalized => {}
+            StateName::Requested
+            | StateName::Offered
+            | StateName::Accepted
+            | StateName::Agreed
+            | StateName::Terminated => {
+                let identity = &self.0.identity;
+                let sent = negotiation.verify_agreement(&identity.institution_key, &identity.node_key, now)?;
+                self.forward(place, Entry::Consumer(sent.next.clone()), sent, now)
+                    .await?;
+            }
+        }
+        self.show(id).await
+    }
+
+    /// Ends a negotiation before there is a grant.
+    ///
+    /// # Errors
+    /// [`NegotiationFault`] when it has ended already or it is not this side's turn to end it.
+    pub async fn reject(&self, id: &NegotiationId, reason: Reason) -> Result<NegotiationView, NegotiationFault> {
+        let now = self.0.clock.now();
+        let place = self.0.store.open_entry(id).await?;
+        let key = &self.0.identity.node_key;
+        match place.entry()? {
+            Entry::Provider(negotiation) => {
+                let sent = negotiation.terminate(reason, key, now)?;
+                self.forward(place, Entry::Provider(sent.next.clone()), sent, now)
+                    .await?;
+            }
+            Entry::Consumer(negotiation) => {
+                let sent = negotiation.terminate(reason, key, now)?;
+                self.forward(place, Entry::Consumer(sent.next.clone()), sent, now)
+                    .await?;
+            }
+        }
+        self.show(id).await
+    }
+
+    /// Suspends, resumes, revokes or gives back a grant. When this returns, the change is in force here and running answers have
+    /// stopped if it stops them; whether the other side has acknowledged it yet is the second value.
+    ///
+    /// # Errors
+    /// [`NegotiationFault`] when there is no such grant, or the change is not this side's to make.
+    pub async fn change_grant(
+        &self,
+        id: &GrantId,
+        event: GrantEvent,
+        reason: Reason,
+    ) -> Result<(GrantView, bool), NegotiationFault> {
+        let pending = self.0.grants.change(id, event, reason, self.0.clock.now()).await?;
+        let acknowledged = match self.notify(&pending).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(grant = %id.short(), %error, "the other side has not acknowledged; it is told again when it connects");
+                false
+            }
+        };
+        let view = self
+            .0
+            .grants
+            .get(id)
+            .await
+            .ok_or(NegotiationFault::UnknownGrant { grant: *id })?;
+        Ok((view, acknowledged))
+    }
+
+    /// One negotiation.
+    ///
+    /// # Errors
+    /// [`NegotiationFault::UnknownNegotiation`].
+    #[expect(
+        clippy::unused_async,
+        reason = "everything asked of negotiations is awaited, whether or not it waits"
+    )]
+    pub async fn show(&self, id: &NegotiationId) -> Result<NegotiationView, NegotiationFault> {
+        self.0.store.look(id, Entry::view)
+    }
+
+    /// All negotiations, in the order of their first messages.
+    ///
+    /// # Errors
+    /// [`NegotiationFault`] when one cannot be read.
+    pub async fn list(&self) -> Result<Vec<NegotiationView>, NegotiationFault> {
+        let mut views = Vec::new();
+        for id in self.0.store.ids() {
+            match self.show(&id).await {
+                Ok(view) => views.push(view),
+                // It is just being begun, or was just given up.
+                Err(NegotiationFault::UnknownNegotiation { .. }) => {}
+                Err(other) => return Err(other),
+            }
+        }
+        views.sort_by_key(|view| (view.started_at, view.id));
+        Ok(views)
+    }
+
+    /// Waits until the negotiation has ended or `patience` is over, and shows it as it is then.
+    ///
+    /// # Errors
+    /// [`NegotiationFault::UnknownNegotiation`].
+    pub async fn settled(
+        &self,
+        id: &NegotiationId,
+        patience: std::time::Duration,
+    ) -> Result<NegotiationView, NegotiationFault> {
+        let mut changes = self.0.store.watch();
+        let ended = async {
+            loop {
+                changes.mark_unchanged();
+                let view = self.show(id).await?;
+                if self.at_its_end(&view).await || changes.changed().await.is_err() {
+                    return Ok(view);
+                }
+            }
+        };
+        match tokio::time::timeout(patience, ended).await {
+            Ok(view) => view,
+            Err(_) => self.show(id).await,
+        }
+    }
+
+    /// Whether nothing follows by itself: it was ended, or its grant stands in the register.
+    async fn at_its_end(&self, view: &NegotiationView) -> bool {
+        match view.state {
+            StateName::Terminated => true,
+            StateName::Finalized => self.0.grants.get(&GrantId::from(view.id)).await.is_some(),
+            StateName::Requested
+            | StateName::Offered
+            | StateName::Accepted
+            | StateName::Agreed
+            | StateName::Verified => false,
+        }
+    }
+
+    /// Records a step of ours, then sends it. A peer that is away gets it when it connects.
+    ///
+    /// The place is free while the message is on its way: two sides that waited for each other's place would wait for ever.
+    async fn forward<R>(
+        &self,
+        mut place: store::Place<'_>,
+        next: Entry,
+        sent: Sent<R>,
+        now: Timestamp,
+    ) -> Result<(), NegotiationFault> {
+        let peer = next.peer().clone();
+        self.step(&mut place, next, &sent.message, now).await?;
+        drop(place);
+        match self.send(&peer, sent.message).await {
+            Err(NegotiationFault::Unreachable { .. }) => {
+                tracing::info!(%peer, "the peer is away; the message waits for it");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Ledger first, then the store: after a crash in between, the ledger shows a step that was never sent.
+    async fn step(
+        &self,
+        place: &mut store::Place<'_>,
+        next: Entry,
+        message: &Signed<NegotiationMessage>,
+        now: Timestamp,
+    ) -> Result<(), NegotiationFault> {
+        self.enter(&next, message, Direction::Sent, now).await?;
+        self.0.store.put(place, next).await
+    }
+
+    async fn enter(
+        &self,
+        next: &Entry,
+        message: &Signed<NegotiationMessage>,
+        direction: Direction,
+        now: Timestamp,
+    ) -> Result<(), NegotiationFault> {
+        let entry = EntryBody::NegotiationStep {
+            negotiation: next.id(),
+            peer: next.peer().clone(),
+            direction,
+            state: Word::fitted(&next.state_name().to_string()),
+            message: message.digest(),
+        };
+        drop(self.0.ledger.append_async(entry, now).await?);
+        Ok(())
+    }
+
+    /// The two sides of a negotiation with `peer`, where this node is on the side `us`.
+    fn parties(&self, peer: &InstitutionId, us: Party, now: Timestamp) -> Result<Parties, NegotiationFault> {
+        let roster = self.0.membership.in_force(now)?;
+        let ours = Side {
+            institution: self.0.identity.institution.clone(),
+            key: self.0.identity.institution_public(),
+        };
+        let theirs = Side {
+            institution: peer.clone(),
+            key: active_key(&roster, peer)?,
+        };
+        Ok(match us {
+            Party::Provider => Parties::new(ours, theirs)?,
+            Party::Consumer => Parties::new(theirs, ours)?,
+        })
+    }
+
+    fn node_of(&self, peer: &InstitutionId) -> Result<NodeId, NegotiationFault> {
+        let roster = self.0.membership.in_force(self.0.clock.now())?;
+        active_node(&roster, peer)
+    }
+}
+
+/// The node to ask at `institution`.
+///
+/// # Errors
+/// [`NegotiationFault::NoMember`] when it is no active member.
+pub fn active_node(roster: &ValidRoster, institution: &InstitutionId) -> Result<NodeId, NegotiationFault> {
+    let node = roster
+        .active_member(institution)
+        .and_then(|member| member.nodes.first());
+    node.map(|node| node.node).ok_or_else(|| NegotiationFault::NoMember {
+        institution: institution.clone(),
+    })
+}
+
+fn active_key(roster: &ValidRoster, institution: &InstitutionId) -> Result<InstitutionPublicKey, NegotiationFault> {
+    let member = roster.active_member(institution);
+    member
+        .map(|member| member.key)
+        .ok_or_else(|| NegotiationFault::NoMember {
+            institution: institution.clone(),
+        })
+}

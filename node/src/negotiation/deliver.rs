@@ -1,0 +1,141 @@
+//! Getting messages and notices to the other side, again if need be.
+
+use concordat_protocol::grant::ValidAcknowledgement;
+use concordat_protocol::ids::InstitutionId;
+use concordat_protocol::negotiation::NegotiationMessage;
+use concordat_protocol::signed::Signed;
+use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeReply, Reply};
+use libp2p::StreamProtocol;
+
+use super::{NegotiationFault, Negotiations, PendingNotice};
+use crate::network::FramedStream;
+use crate::shutdown::Stage;
+
+/// Messages of negotiations.
+pub(super) const NEGOTIATION: StreamProtocol = StreamProtocol::new("/concordat/negotiation/1");
+/// Changes of grants.
+pub(super) const NOTICE: StreamProtocol = StreamProtocol::new("/concordat/notice/1");
+
+impl Negotiations {
+    /// Sends one message and waits until it is taken or refused.
+    pub(super) async fn send(
+        &self,
+        peer: &InstitutionId,
+        message: Signed<NegotiationMessage>,
+    ) -> Result<(), NegotiationFault> {
+        let away = |source| NegotiationFault::Unreachable {
+            peer: peer.clone(),
+            source,
+        };
+        let mut stream = self.reach(peer, NEGOTIATION).await?;
+        stream.send(&NegotiationFrame { message }).await.map_err(away)?;
+        match stream.expect().await.map_err(away)? {
+            Reply::Taken => Ok(()),
+            Reply::Refused(refusal) => Err(NegotiationFault::Refused {
+                peer: peer.clone(),
+                refusal,
+            }),
+        }
+    }
+
+    /// Sends a notice and checks its acknowledgement.
+    pub(super) async fn notify(&self, pending: &PendingNotice) -> Result<(), NegotiationFault> {
+        let away = |source| NegotiationFault::Unreachable {
+            peer: pending.to.clone(),
+            source,
+        };
+        let mut stream = self.reach(&pending.to, NOTICE).await?;
+        let peer = stream.session().peer();
+        stream
+            .send(&NoticeFrame {
+                notice: pending.notice.signed().clone(),
+            })
+            .await
+            .map_err(away)?;
+        match stream.expect().await.map_err(away)? {
+            NoticeReply::Acknowledged(answer) => {
+                ValidAcknowledgement::check(answer.verify(peer)?, &pending.to, &pending.notice, self.0.clock.now())?;
+                self.0
+                    .grants
+                    .acknowledged(&pending.grant, pending.notice.signed())
+                    .await
+            }
+            NoticeReply::Refused(refusal) => Err(NegotiationFault::Refused {
+                peer: pending.to.clone(),
+                refusal,
+            }),
+        }
+    }
+
+    async fn reach(&self, peer: &InstitutionId, protocol: StreamProtocol) -> Result<FramedStream, NegotiationFault> {
+        let node = self.node_of(peer)?;
+        let opened = self.0.network.open(node, protocol).await;
+        opened.map_err(|source| NegotiationFault::Unreachable {
+            peer: peer.clone(),
+            source,
+        })
+    }
+
+    /// Sends what a peer has not answered each time it connects, until `stage` stops.
+    pub(super) async fn catch_up(self, stage: Stage) {
+        let mut sessions = self.0.network.sessions();
+        let mut seen = 0;
+        loop {
+            let standing = sessions.borrow_and_update().clone();
+            for session in standing.values().filter(|session| session.number() > seen) {
+                let (negotiations, session) = (self.clone(), session.clone());
+                stage.spawn(async move {
+                    if let Ok(attested) = session.until_attested().await {
+                        negotiations.send_again(&attested.institution).await;
+                    }
+                });
+            }
+            seen = standing
+                .values()
+                .map(|session| session.number())
+                .max()
+                .unwrap_or(seen)
+                .max(seen);
+            match stage.token().run_until_cancelled(sessions.changed()).await {
+                Some(Ok(())) => {}
+                Some(Err(_)) | None => return,
+            }
+        }
+    }
+
+    /// What the peer has not answered goes out again; a step that a stop of this node kept from being taken is taken now.
+    async fn send_again(&self, peer: &InstitutionId) {
+        for id in self.0.store.ids() {
+            let with_peer = self
+                .0
+                .store
+                .look(&id, |entry| (entry.peer() == peer).then(|| entry.unanswered()));
+            let Some(waiting) = with_peer.ok().flatten() else {
+                continue;
+            };
+            if waiting.is_empty() {
+                self.react(id).await;
+            }
+            for message in waiting {
+                if let Err(error) = self.send(peer, message).await {
+                    tracing::debug!(%peer, %error, "a waiting message was not delivered");
+                }
+            }
+        }
+        for (grant, to, signed) in self
+            .0
+            .grants
+            .unacknowledged()
+            .await
+            .into_iter()
+            .filter(|(_, to, _)| to == peer)
+        {
+            let Ok(notice) = signed.verify(self.0.network.local_id()) else {
+                continue;
+            };
+            if let Err(error) = self.notify(&PendingNotice { grant, to, notice }).await {
+                tracing::warn!(%peer, %error, "a waiting notice was not acknowledged");
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! What the policy is told about a request, and what it makes of it.
+
+use concordat_protocol::ids::{DatasetRef, InstitutionId};
+use concordat_protocol::membership::{Member, ValidRoster};
+use concordat_protocol::negotiation::RuleName;
+use concordat_protocol::scope::{Difference, Scope};
+use concordat_protocol::text::Reason;
+use concordat_protocol::time::Timestamp;
+use concordat_protocol::wire::messages;
+use concordat_storage::catalog::CatalogError;
+use concordat_storage::storage::Storage;
+
+use super::{NegotiationFault, Negotiations};
+use crate::policy::{self, DatasetFacts, OfferDecision, OfferInput, Party};
+
+/// What may be offered, and why it is less than what was asked.
+pub(super) struct Assessed {
+    pub(super) scope: Scope,
+    narrowings: Vec<policy::Narrowing>,
+}
+
+impl Assessed {
+    /// The policy's reason for one difference.
+    pub(super) fn explain(&self, difference: &Difference) -> (Reason, Option<RuleName>) {
+        match self
+            .narrowings
+            .iter()
+            .find(|narrowing| narrowing.difference == *difference)
+        {
+            Some(found) => (
+                Reason::fitted(&found.reason.text),
+                RuleName::new(&found.reason.rule).ok(),
+            ),
+            None => (Reason::fitted("the policy allows no more"), None),
+        }
+    }
+}
+
+impl Negotiations {
+    /// Asks the policy how much of `request` may be offered to `consumer`.
+    pub(super) async fn assess(
+        &self,
+        request: &Scope,
+        consumer: &InstitutionId,
+        now: Timestamp,
+    ) -> Result<Assessed, NegotiationFault> {
+        let roster = self.0.membership.in_force(now)?;
+        let facts = self.facts(&request.dataset).await?;
+        let input = OfferInput {
+            consumer: &party(&roster, consumer).ok_or_else(|| NegotiationFault::NoMember {
+                institution: consumer.clone(),
+            })?,
+            provider: &party(&roster, &self.0.identity.institution).ok_or(NegotiationFault::NoRoster)?,
+            dataset: facts.as_ref(),
+            request,
+        };
+        match self.0.policy.offer(&input, now) {
+            OfferDecision::Offer(offer) => Ok(Assessed {
+                scope: offer.scope,
+                narrowings: offer.narrowings,
+            }),
+            OfferDecision::Refused(refusal) => Err(NegotiationFault::Denied {
+                reasons: refusal.reasons.into_iter().map(told).collect(),
+            }),
+        }
+    }
+
+    /// Whether peers may know of `dataset`.
+    pub(super) async fn visible(&self, dataset: &DatasetRef) -> Result<(), NegotiationFault> {
+        let ours = dataset.institution == self.0.identity.institution;
+        let visible = ours && self.facts(dataset).await?.is_some_and(|facts| facts.published);
+        if visible {
+            Ok(())
+        } else {
+            Err(NegotiationFault::NoDataset {
+                dataset: dataset.to_string(),
+            })
+        }
+    }
+
+    async fn facts(&self, dataset: &DatasetRef) -> Result<Option<DatasetFacts>, NegotiationFault> {
+        dataset_facts(&self.0.storage, dataset).await
+    }
+}
+
+/// What this node's catalogue says of one of its datasets; nothing when there is none of that name.
+///
+/// # Errors
+/// [`NegotiationFault::Catalog`] when the catalogue cannot be read.
+pub async fn dataset_facts(storage: &Storage, dataset: &DatasetRef) -> Result<Option<DatasetFacts>, NegotiationFault> {
+    let (catalog, dataset) = (storage.catalog().clone(), dataset.clone());
+    let read = move || match catalog.open_version(&dataset.dataset, None) {
+        Ok(version) => {
+            let record = catalog.show(&dataset.dataset)?;
+            Ok(Some(DatasetFacts::new(
+                &dataset.institution,
+                &record,
+                version.manifest(),
+            )))
+        }
+        Err(CatalogError::NotFound { .. }) => Ok(None),
+        Err(other) => Err(other),
+    };
+    Ok(tokio::task::spawn_blocking(read).await??)
+}
+
+/// An institution as the roster has it.
+pub fn party(roster: &ValidRoster, institution: &InstitutionId) -> Option<Party> {
+    let Member {
+        institution,
+        jurisdiction,
+        status,
+        ..
+    } = roster.member(institution)?;
+    Some(Party {
+        institution: institution.clone(),
+        jurisdiction: jurisdiction.clone(),
+        status: Some(*status),
+    })
+}
+
+fn told(reason: policy::Reason) -> messages::Reason {
+    messages::Reason {
+        text: reason.text,
+        remedy: reason.remedy,
+        rule: Some(reason.rule),
+    }
+}

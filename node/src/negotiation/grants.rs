@@ -1,0 +1,355 @@
+//! The grants this node is a party to, and what may happen under them at this moment.
+//!
+//! Under one grant many answers may run. Each sends its bytes one chunk at a time and holds a [`ChunkGuard`] while it does; a
+//! change of the grant waits for the guards that are out and lets no new one begin. So when a revocation returns, the last
+//! byte has left, and no byte follows (invariant 5).
+
+mod record;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use concordat_protocol::audit::{EntryBody, GrantChange};
+use concordat_protocol::grant::{
+    Effective, GrantEvent, GrantState, GrantTerms, Notice, Party, ValidGrant, ValidNotice,
+};
+use concordat_protocol::identity::InstitutionPublicKey;
+use concordat_protocol::ids::{GrantId, InstitutionId};
+use concordat_protocol::signed::{Signed, Verified};
+use concordat_protocol::text::Reason;
+use concordat_protocol::time::Timestamp;
+use concordat_protocol::wire::messages::{Refusal, RefusalCode};
+use concordat_storage::ledger::Ledger;
+use concordat_storage::meta::{SealedTree, TreeId};
+use concordat_storage::storage::Storage;
+use tokio::sync::{OwnedRwLockReadGuard, watch};
+
+pub use record::{GrantView, PendingNotice};
+use record::{Live, Record};
+
+use super::NegotiationFault;
+use crate::node::{Epoch, Identity};
+
+/// A cloneable handle to the register of grants.
+#[derive(Clone, Debug)]
+pub struct Grants(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    identity: Arc<Identity>,
+    ledger: Ledger,
+    epoch: Epoch,
+    records: SealedTree<Record>,
+    live: RwLock<BTreeMap<GrantId, Arc<Live>>>,
+}
+
+impl Grants {
+    /// Takes up the grants that are recorded; the signatures of each are checked again.
+    ///
+    /// # Errors
+    /// [`NegotiationFault`] when the state cannot be read or a grant in it is not sound.
+    pub fn open(
+        identity: Arc<Identity>,
+        storage: &Storage,
+        ledger: Ledger,
+        epoch: Epoch,
+    ) -> Result<Self, NegotiationFault> {
+        let records: SealedTree<Record> = storage.meta().tree(TreeId::new("grants"))?;
+        let mut live = BTreeMap::new();
+        for (_, record) in records.iter()? {
+            let grant = Live::open(record, &identity.institution)?;
+            live.insert(grant.terms().grant, Arc::new(grant));
+        }
+        Ok(Self(Arc::new(Inner {
+            identity,
+            ledger,
+            epoch,
+            records,
+            live: RwLock::new(live),
+        })))
+    }
+
+    /// Enters a grant that both sides have signed. Entering the same one twice changes nothing.
+    ///
+    /// # Errors
+    /// [`NegotiationFault`] when it cannot be recorded; it is then not in force.
+    pub async fn activate(
+        &self,
+        grant: &ValidGrant,
+        keys: [InstitutionPublicKey; 2],
+        now: Timestamp,
+    ) -> Result<(), NegotiationFault> {
+        let id = grant.terms().grant;
+        if self.live(&id).is_some() {
+            return Ok(());
+        }
+        let record = Record::new(grant.signed().clone(), keys, now);
+        let live = Arc::new(Live::open(record.clone(), &self.0.identity.institution)?);
+        self.enter(&live, GrantChange::Activated, None, now).await?;
+        self.save(id, record).await?;
+        self.0
+            .live
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, live);
+        self.0.epoch.raise();
+        Ok(())
+    }
+
+    /// The grant `id`, if this node is a party to it.
+    pub async fn get(&self, id: &GrantId) -> Option<GrantView> {
+        Some(self.live(id)?.view().await)
+    }
+
+    /// All grants, oldest first.
+    pub async fn list(&self) -> Vec<GrantView> {
+        let live: Vec<_> = self.all().into_values().collect();
+        let mut views = Vec::with_capacity(live.len());
+        for grant in live {
+            views.push(grant.view().await);
+        }
+        views.sort_by_key(|view| (view.terms.agreed_at, view.terms.grant));
+        views
+    }
+
+    /// A lease under grant `id` for `consumer`. A grant of somebody else and one that does not exist are told in the same
+    /// words.
+    ///
+    /// # Errors
+    /// [`Refusal`] when there is none for this consumer, or when it may not be used at `now`.
+    pub async fn lease(&self, id: &GrantId, consumer: &InstitutionId, now: Timestamp) -> Result<Lease, Refusal> {
+        let unknown = || Refusal::because(RefusalCode::NotFound, format!("no grant `{id}` for `{consumer}`"));
+        let live = self.live(id).ok_or_else(unknown)?;
+        if live.party() != Party::Provider || live.terms().consumer != *consumer {
+            return Err(unknown());
+        }
+        let lease = Lease { live };
+        lease.guard(now).await?;
+        Ok(lease)
+    }
+
+    /// Why grant `id` may not be used at `now`, on whichever side of it this node is; nothing when it may.
+    pub async fn refusal(&self, id: &GrantId, now: Timestamp) -> Option<Refusal> {
+        let lease = Lease { live: self.live(id)? };
+        lease.guard(now).await.err()
+    }
+
+    /// Changes a grant as this institution and returns the notice to send to the other side. When this returns, running answers
+    /// have stopped if the change stops them.
+    ///
+    /// # Errors
+    /// [`NegotiationFault`] when there is no such grant, or the change is not this side's to make.
+    pub async fn change(
+        &self,
+        id: &GrantId,
+        event: GrantEvent,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Result<PendingNotice, NegotiationFault> {
+        let live = self.live(id).ok_or(NegotiationFault::UnknownGrant { grant: *id })?;
+        live.announce_change();
+        let mut held = live.exclusive().await;
+        let next = held.state.apply(event, live.party(), reason.clone(), now)?;
+        let notice = self.notice(&live, event, reason.clone(), held.sent.saturating_add(1), now)?;
+        let record = held.changed_here(next, notice.signed().clone());
+        self.enter(&live, change_of(event), Some(reason), now).await?;
+        self.save(*id, record.clone()).await?;
+        *held = record;
+        self.0.epoch.raise();
+        Ok(PendingNotice {
+            grant: *id,
+            to: live.peer().clone(),
+            notice,
+        })
+    }
+
+    /// Obeys a notice of the other side. When this returns, the change is durable and in force, and may be acknowledged.
+    ///
+    /// # Errors
+    /// [`NegotiationFault`] when the notice is not sound or the change not the other side's to make.
+    pub async fn obey(
+        &self,
+        verified: Verified<Notice, concordat_protocol::ids::NodeId>,
+        sender: &InstitutionId,
+        now: Timestamp,
+    ) -> Result<ValidNotice, NegotiationFault> {
+        let id = verified.document().grant;
+        let live = self.live(&id).ok_or(NegotiationFault::UnknownGrant { grant: id })?;
+        let mut held = live.exclusive().await;
+        if held.answered(&verified) {
+            return Ok(ValidNotice::check(
+                verified,
+                sender,
+                &self.0.identity.institution,
+                live.terms(),
+                0,
+                now,
+            )?);
+        }
+        let valid = ValidNotice::check(
+            verified,
+            sender,
+            &self.0.identity.institution,
+            live.terms(),
+            held.received,
+            now,
+        )?;
+        let notice = valid.notice();
+        let next = held.state.apply(notice.event, valid.by(), notice.reason.clone(), now)?;
+        let record = held.changed_there(next, notice.sequence, valid.digest());
+        self.enter(&live, change_of(notice.event), Some(notice.reason.clone()), now)
+            .await?;
+        self.save(id, record.clone()).await?;
+        *held = record;
+        self.0.epoch.raise();
+        Ok(valid)
+    }
+
+    /// The notices that the other sides have not acknowledged yet.
+    pub async fn unacknowledged(&self) -> Vec<(GrantId, InstitutionId, Signed<Notice>)> {
+        let mut pending = Vec::new();
+        for (id, live) in self.all() {
+            let peer = live.peer().clone();
+            let held = live.shared().await;
+            pending.extend(held.pending.iter().map(|notice| (id, peer.clone(), notice.clone())));
+        }
+        pending
+    }
+
+    /// Notes that `notice` was acknowledged.
+    ///
+    /// # Errors
+    /// [`NegotiationFault`] when it cannot be recorded.
+    pub async fn acknowledged(&self, id: &GrantId, notice: &Signed<Notice>) -> Result<(), NegotiationFault> {
+        let Some(live) = self.live(id) else { return Ok(()) };
+        let mut held = live.exclusive().await;
+        let mut record = held.clone();
+        record.pending.retain(|pending| pending != notice);
+        self.save(*id, record.clone()).await?;
+        *held = record;
+        Ok(())
+    }
+
+    fn notice(
+        &self,
+        live: &Live,
+        event: GrantEvent,
+        reason: Reason,
+        sequence: u32,
+        at: Timestamp,
+    ) -> Result<Verified<Notice, concordat_protocol::ids::NodeId>, NegotiationFault> {
+        let (from, to) = (self.0.identity.institution.clone(), live.peer().clone());
+        let notice = Notice {
+            grant: live.terms().grant,
+            event,
+            reason,
+            from,
+            to,
+            sequence,
+            at,
+        };
+        Ok(Signed::sign(&notice, &self.0.identity.node_key)?)
+    }
+
+    /// The ledger takes it before anything else happens.
+    async fn enter(
+        &self,
+        live: &Live,
+        change: GrantChange,
+        reason: Option<Reason>,
+        now: Timestamp,
+    ) -> Result<(), NegotiationFault> {
+        let entry = EntryBody::GrantChanged {
+            grant: live.terms().grant,
+            peer: live.peer().clone(),
+            change,
+            reason,
+        };
+        drop(self.0.ledger.append_async(entry, now).await?);
+        Ok(())
+    }
+
+    async fn save(&self, id: GrantId, record: Record) -> Result<(), NegotiationFault> {
+        let records = self.0.records.clone();
+        Ok(tokio::task::spawn_blocking(move || records.put(&id.to_string(), &record)).await??)
+    }
+
+    fn live(&self, id: &GrantId) -> Option<Arc<Live>> {
+        self.0
+            .live
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
+    }
+
+    fn all(&self) -> BTreeMap<GrantId, Arc<Live>> {
+        self.0.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The short live permission to answer one query under a grant. It permits nothing by itself: each chunk needs a guard.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    live: Arc<Live>,
+}
+
+/// While this is held, the grant does not change. Hold it for the sending of one chunk.
+#[derive(Debug)]
+pub struct ChunkGuard {
+    _held: OwnedRwLockReadGuard<Record>,
+}
+
+impl Lease {
+    /// The terms the lease is under.
+    pub fn terms(&self) -> &GrantTerms {
+        self.live.terms()
+    }
+
+    /// Permission to send one chunk.
+    ///
+    /// # Errors
+    /// [`Refusal`] once the grant may no longer be used.
+    pub async fn guard(&self, now: Timestamp) -> Result<ChunkGuard, Refusal> {
+        let held = self.live.gate().read_owned().await;
+        match held.state.effective(self.terms(), now) {
+            Effective::Active => Ok(ChunkGuard { _held: held }),
+            other @ (Effective::NotYet
+            | Effective::Suspended
+            | Effective::Revoked
+            | Effective::Relinquished
+            | Effective::Expired) => Err(ended(other, &held.state)),
+        }
+    }
+
+    /// Moves when somebody wants to change the grant: a sender that is stuck in the middle of a chunk gives up then.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.live.changes()
+    }
+}
+
+fn ended(effective: Effective, state: &GrantState) -> Refusal {
+    let word = match effective {
+        Effective::NotYet => "is not in force yet",
+        Effective::Active => "is active",
+        Effective::Suspended => "is suspended",
+        Effective::Revoked => "was revoked",
+        Effective::Relinquished => "was given back",
+        Effective::Expired => "has expired",
+    };
+    let reason = state
+        .reason
+        .as_ref()
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default();
+    Refusal::because(RefusalCode::Denied, format!("the grant {word}{reason}"))
+}
+
+const fn change_of(event: GrantEvent) -> GrantChange {
+    match event {
+        GrantEvent::Suspend => GrantChange::Suspended,
+        GrantEvent::Resume => GrantChange::Resumed,
+        GrantEvent::Revoke => GrantChange::Revoked,
+        GrantEvent::Relinquish => GrantChange::Relinquished,
+    }
+}

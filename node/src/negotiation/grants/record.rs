@@ -1,0 +1,171 @@
+//! One grant: what is kept of it, and its gate.
+
+use std::sync::Arc;
+
+use concordat_protocol::grant::{Effective, GrantState, GrantTerms, Notice, Party, ValidGrant};
+use concordat_protocol::identity::InstitutionPublicKey;
+use concordat_protocol::ids::{Digest32, GrantId, InstitutionId, NodeId};
+use concordat_protocol::signed::{CoSigned, Signed, Verified};
+use concordat_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, watch};
+
+use crate::negotiation::NegotiationFault;
+
+/// What is kept of a grant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Record {
+    /// As both signed it.
+    pub(super) terms: CoSigned<GrantTerms>,
+    /// The institutions' keys at that time, provider first: a grant outlives a change of keys.
+    keys: [InstitutionPublicKey; 2],
+    /// Where it stands.
+    pub(super) state: GrantState,
+    /// Number of the last notice sent.
+    pub(super) sent: u32,
+    /// Number of the last notice obeyed.
+    pub(super) received: u32,
+    /// Names the last notice obeyed.
+    last_obeyed: Option<Digest32>,
+    /// Notices sent and not acknowledged.
+    pub(super) pending: Vec<Signed<Notice>>,
+}
+
+impl Record {
+    pub(super) const fn new(terms: CoSigned<GrantTerms>, keys: [InstitutionPublicKey; 2], now: Timestamp) -> Self {
+        Self {
+            terms,
+            keys,
+            state: GrantState::active(now),
+            sent: 0,
+            received: 0,
+            last_obeyed: None,
+            pending: Vec::new(),
+        }
+    }
+
+    /// After a change by this side.
+    pub(super) fn changed_here(&self, state: GrantState, notice: Signed<Notice>) -> Self {
+        let mut next = self.clone();
+        next.state = state;
+        next.sent = self.sent.saturating_add(1);
+        next.pending.push(notice);
+        next
+    }
+
+    /// After a change by the other side.
+    pub(super) fn changed_there(&self, state: GrantState, sequence: u32, notice: Digest32) -> Self {
+        Self {
+            state,
+            received: sequence,
+            last_obeyed: Some(notice),
+            ..self.clone()
+        }
+    }
+
+    /// Whether exactly this notice was obeyed last: its acknowledgement was lost, so it is answered again.
+    pub(super) fn answered(&self, notice: &Verified<Notice, NodeId>) -> bool {
+        self.last_obeyed == Some(notice.digest())
+    }
+}
+
+/// A grant in use: its terms, and the gate before its record.
+#[derive(Debug)]
+pub(super) struct Live {
+    grant: ValidGrant,
+    party: Party,
+    gate: Arc<RwLock<Record>>,
+    changes: watch::Sender<u64>,
+}
+
+impl Live {
+    pub(super) fn open(record: Record, us: &InstitutionId) -> Result<Self, NegotiationFault> {
+        let [provider, consumer] = record.keys;
+        let grant = ValidGrant::check(record.terms.clone(), provider, consumer)?;
+        let party = grant.terms().party(us).ok_or(NegotiationFault::ForeignGrant {
+            grant: grant.terms().grant,
+        })?;
+        Ok(Self {
+            grant,
+            party,
+            gate: Arc::new(RwLock::new(record)),
+            changes: watch::Sender::new(0),
+        })
+    }
+
+    pub(super) fn terms(&self) -> &GrantTerms {
+        self.grant.terms()
+    }
+
+    pub(super) const fn party(&self) -> Party {
+        self.party
+    }
+
+    pub(super) fn peer(&self) -> &InstitutionId {
+        match self.party {
+            Party::Provider => &self.terms().consumer,
+            Party::Consumer => &self.terms().provider,
+        }
+    }
+
+    pub(super) fn gate(&self) -> Arc<RwLock<Record>> {
+        self.gate.clone()
+    }
+
+    pub(super) async fn shared(&self) -> RwLockReadGuard<'_, Record> {
+        self.gate.read().await
+    }
+
+    pub(super) async fn exclusive(&self) -> OwnedRwLockWriteGuard<Record> {
+        self.gate.clone().write_owned().await
+    }
+
+    pub(super) fn announce_change(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    pub(super) async fn view(&self) -> GrantView {
+        let state = self.shared().await.state.clone();
+        GrantView {
+            terms: self.terms().clone(),
+            party: self.party,
+            state,
+            digest: self.grant.digest(),
+        }
+    }
+}
+
+/// A grant as it is shown.
+#[derive(Clone, Debug)]
+pub struct GrantView {
+    /// The terms both signed.
+    pub terms: GrantTerms,
+    /// Which side this node is on.
+    pub party: Party,
+    /// Where it stands.
+    pub state: GrantState,
+    /// Names the terms.
+    pub digest: Digest32,
+}
+
+impl GrantView {
+    /// What holds at `now`.
+    pub fn effective(&self, now: Timestamp) -> Effective {
+        self.state.effective(&self.terms, now)
+    }
+}
+
+/// A notice that has to reach the other side.
+#[derive(Clone, Debug)]
+pub struct PendingNotice {
+    /// The grant that changed.
+    pub grant: GrantId,
+    /// Who has to know.
+    pub to: InstitutionId,
+    /// The notice with its signature.
+    pub notice: Verified<Notice, NodeId>,
+}

@@ -1,0 +1,225 @@
+//! What peers send: messages of negotiations, and notices about grants.
+
+use concordat_protocol::audit::Direction;
+use concordat_protocol::grant::Party;
+use concordat_protocol::ids::{InstitutionId, NegotiationId};
+use concordat_protocol::negotiation::{Authentic, Body, NegotiationMessage, ProviderNegotiation, Received, State};
+use concordat_protocol::signed::Signed;
+use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeReply, Reply};
+
+use super::deliver::{NEGOTIATION, NOTICE};
+use super::store::{Place, owner_of};
+use super::{Entry, NegotiationFault, Negotiations, active_key};
+use crate::network::{FramedStream, IncomingStreams, NetworkError};
+use crate::shutdown::Stage;
+
+/// Negotiations that one peer may have begun and not brought to an end: more than a steward reads in a week, and little enough
+/// that a peer cannot fill the house with them.
+const MAX_BEGUN: usize = 64;
+
+impl Negotiations {
+    /// Serves peers until `stage` stops.
+    ///
+    /// # Errors
+    /// [`NegotiationFault::Network`] when somebody else serves these protocols.
+    pub fn serve(&self, stage: &Stage) -> Result<(), NegotiationFault> {
+        let (messages, notices) = (self.0.network.accept(NEGOTIATION)?, self.0.network.accept(NOTICE)?);
+        stage.spawn(self.clone().serve_messages(messages, stage.clone()));
+        stage.spawn(self.clone().serve_notices(notices, stage.clone()));
+        stage.spawn(self.clone().catch_up(stage.clone()));
+        Ok(())
+    }
+
+    async fn serve_messages(self, mut incoming: IncomingStreams, stage: Stage) {
+        while let Some(stream) = stage.token().run_until_cancelled(incoming.next()).await {
+            let negotiations = self.clone();
+            let reacting = stage.clone();
+            stage.spawn(async move {
+                if let Err(error) = negotiations.serve_message(stream, &reacting).await {
+                    tracing::debug!(%error, "a negotiation stream broke");
+                }
+            });
+        }
+    }
+
+    async fn serve_message(&self, mut stream: FramedStream, stage: &Stage) -> Result<(), NetworkError> {
+        let sender = stream.session().until_attested().await?.institution.clone();
+        let NegotiationFrame { message } = stream.expect().await?;
+        let reply = match self.take(message, &sender).await {
+            Ok(id) => {
+                let negotiations = self.clone();
+                stage.spawn(async move { negotiations.react(id).await });
+                Reply::Taken
+            }
+            Err(fault) => {
+                tracing::info!(peer = %sender, error = %fault, "a message was refused");
+                Reply::Refused(fault.refusal())
+            }
+        };
+        stream.send(&reply).await?;
+        stream.close().await
+    }
+
+    /// Checks a message, records it, and only then lets it be answered.
+    async fn take(
+        &self,
+        signed: Signed<NegotiationMessage>,
+        sender: &InstitutionId,
+    ) -> Result<NegotiationId, NegotiationFault> {
+        let now = self.0.clock.now();
+        let roster = self.0.membership.in_force(now)?;
+        let message = Authentic::check(signed.clone(), |node| owner_of(&roster, node))?;
+        if message.message().from != *sender {
+            return Err(NegotiationFault::NoMember {
+                institution: message.message().from.clone(),
+            });
+        }
+        let id = message.message().negotiation;
+        let mut place = self.0.store.place(&id).await;
+        let next = match place.entry() {
+            Ok(Entry::Provider(negotiation)) => match negotiation.receive(message, now)? {
+                Received::Advanced(next) => Entry::Provider(next),
+                Received::Duplicate { .. } => return Ok(id),
+            },
+            Ok(Entry::Consumer(negotiation)) => match negotiation.receive(message, now)? {
+                Received::Advanced(next) => Entry::Consumer(next),
+                Received::Duplicate { .. } => return Ok(id),
+            },
+            Err(_) => match self.begin(message, sender, now).await {
+                Ok(opened) => Entry::Provider(opened),
+                Err(refused) => {
+                    self.0.store.vacate(place);
+                    return Err(refused);
+                }
+            },
+        };
+        self.enter(&next, &signed, Direction::Received, now).await?;
+        self.0.store.put(&mut place, next).await?;
+        Ok(id)
+    }
+
+    /// A first request. A dataset that the peer may not know of is refused in the same words as one that is not there.
+    async fn begin(
+        &self,
+        message: Authentic,
+        sender: &InstitutionId,
+        now: concordat_protocol::time::Timestamp,
+    ) -> Result<ProviderNegotiation, NegotiationFault> {
+        let parties = self.parties(sender, Party::Provider, now)?;
+        if self.0.store.begun_by(sender) >= MAX_BEGUN {
+            return Err(NegotiationFault::Crowded { max: MAX_BEGUN });
+        }
+        if let Body::Request { scope, .. } = &message.message().body {
+            self.visible(&scope.dataset).await?;
+        }
+        Ok(ProviderNegotiation::open(message, &parties, now)?)
+    }
+
+    /// The steps that follow without anybody's decision.
+    pub(super) async fn react(&self, id: NegotiationId) {
+        if let Err(error) = self.try_react(id).await {
+            tracing::warn!(negotiation = %id.short(), %error, "the next step of a negotiation failed");
+        }
+    }
+
+    async fn try_react(&self, id: NegotiationId) -> Result<(), NegotiationFault> {
+        let now = self.0.clock.now();
+        let identity = &self.0.identity;
+        let place = self.0.store.open_entry(&id).await?;
+        match place.entry()? {
+            Entry::Provider(negotiation) => match negotiation.state() {
+                State::Accepted(_) => {
+                    let policy = self.0.policy.digest();
+                    let sent = negotiation.agree(policy, &identity.institution_key, &identity.node_key, now)?;
+                    self.forward(place, Entry::Provider(sent.next.clone()), sent, now).await
+                }
+                State::Verified(_) => {
+                    let sent = negotiation.finalize(&identity.node_key, now)?;
+                    self.activate(&Entry::Provider(sent.next.clone())).await?;
+                    self.forward(place, Entry::Provider(sent.next.clone()), sent, now).await
+                }
+                State::Requested(_)
+                | State::Offered(_)
+                | State::Agreed(_)
+                | State::Finalized(_)
+                | State::Terminated(_) => self.repeat(place).await,
+            },
+            Entry::Consumer(negotiation) => match negotiation.state() {
+                State::Agreed(_) => {
+                    let sent = negotiation.verify_agreement(&identity.institution_key, &identity.node_key, now)?;
+                    self.forward(place, Entry::Consumer(sent.next.clone()), sent, now).await
+                }
+                State::Finalized(_) => self.activate(&place.entry()?).await,
+                State::Requested(_)
+                | State::Offered(_)
+                | State::Accepted(_)
+                | State::Verified(_)
+                | State::Terminated(_) => self.repeat(place).await,
+            },
+        }
+    }
+
+    /// The other side has sent something again: it has not seen our answer.
+    async fn repeat(&self, place: Place<'_>) -> Result<(), NegotiationFault> {
+        let entry = place.entry()?;
+        drop(place);
+        for message in entry.unanswered() {
+            self.send(entry.peer(), message).await?;
+        }
+        Ok(())
+    }
+
+    async fn activate(&self, entry: &Entry) -> Result<(), NegotiationFault> {
+        let Some(grant) = entry.grant() else { return Ok(()) };
+        let now = self.0.clock.now();
+        let roster = self.0.membership.in_force(now)?;
+        let terms = grant.terms();
+        let keys = [
+            active_key(&roster, &terms.provider)?,
+            active_key(&roster, &terms.consumer)?,
+        ];
+        self.0.grants.activate(grant, keys, now).await?;
+        self.0.store.announce();
+        Ok(())
+    }
+
+    async fn serve_notices(self, mut incoming: IncomingStreams, stage: Stage) {
+        while let Some(stream) = stage.token().run_until_cancelled(incoming.next()).await {
+            let negotiations = self.clone();
+            stage.spawn(async move {
+                if let Err(error) = negotiations.serve_notice(stream).await {
+                    tracing::debug!(%error, "a notice stream broke");
+                }
+            });
+        }
+    }
+
+    async fn serve_notice(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
+        let sender = stream.session().until_attested().await?.institution.clone();
+        let peer = stream.session().peer();
+        let NoticeFrame { notice } = stream.expect().await?;
+        let reply = match self.obey(notice, peer, &sender).await {
+            Ok(acknowledgement) => NoticeReply::Acknowledged(acknowledgement),
+            Err(fault) => {
+                tracing::info!(peer = %sender, error = %fault, "a notice was refused");
+                NoticeReply::Refused(fault.refusal())
+            }
+        };
+        stream.send(&reply).await?;
+        stream.close().await
+    }
+
+    async fn obey(
+        &self,
+        notice: Signed<concordat_protocol::grant::Notice>,
+        peer: concordat_protocol::ids::NodeId,
+        sender: &InstitutionId,
+    ) -> Result<Signed<concordat_protocol::grant::Acknowledgement>, NegotiationFault> {
+        let now = self.0.clock.now();
+        let valid = self.0.grants.obey(notice.verify(peer)?, sender, now).await?;
+        let acknowledgement = valid.acknowledge(now);
+        Ok(Signed::sign(&acknowledgement, &self.0.identity.node_key)?
+            .signed()
+            .clone())
+    }
+}

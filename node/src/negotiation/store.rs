@@ -1,0 +1,342 @@
+//! The negotiations in memory and in the sealed state.
+//!
+//! Each has a lock for taking steps, held until the step is stored and sent, so that two steps never cross. Looking at a
+//! negotiation needs no lock: a peer that is slow to answer holds up its own negotiation and nobody's list.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use concordat_protocol::grant::{Party, ValidGrant};
+use concordat_protocol::ids::{Digest32, InstitutionId, NegotiationId, NodeId};
+use concordat_protocol::membership::ValidRoster;
+use concordat_protocol::negotiation::{
+    ConsumerNegotiation, NegotiationMessage, Parties, ProviderNegotiation, Side, State, StateName, StoredNegotiation,
+};
+use concordat_protocol::signed::Signed;
+use concordat_protocol::time::Timestamp;
+use concordat_storage::meta::{SealedTree, TreeId};
+use concordat_storage::storage::Storage;
+use tokio::sync::{OwnedMutexGuard, watch};
+
+use super::NegotiationFault;
+
+/// A negotiation from the side on which this node is.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// This node holds the data.
+    Provider(ProviderNegotiation),
+    /// This node asks.
+    Consumer(ConsumerNegotiation),
+}
+
+macro_rules! either {
+    ($entry:expr, $negotiation:ident => $value:expr) => {
+        match $entry {
+            Entry::Provider($negotiation) => $value,
+            Entry::Consumer($negotiation) => $value,
+        }
+    };
+}
+
+impl Entry {
+    /// The negotiation's number.
+    pub fn id(&self) -> NegotiationId {
+        either!(self, n => n.id())
+    }
+
+    /// The other institution.
+    pub fn peer(&self) -> &InstitutionId {
+        either!(self, n => n.peer())
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> &State {
+        either!(self, n => n.state())
+    }
+
+    /// The name of the state.
+    pub fn state_name(&self) -> StateName {
+        either!(self, n => n.state_name())
+    }
+
+    /// The grant that came of it.
+    pub fn grant(&self) -> Option<&ValidGrant> {
+        either!(self, n => n.grant())
+    }
+
+    /// The messages of ours that the other side has not answered.
+    pub fn unanswered(&self) -> Vec<Signed<NegotiationMessage>> {
+        either!(self, n => n.unanswered())
+    }
+
+    /// Which side this node is on.
+    pub const fn party(&self) -> Party {
+        match self {
+            Self::Provider(_) => Party::Provider,
+            Self::Consumer(_) => Party::Consumer,
+        }
+    }
+
+    fn stored(&self) -> StoredNegotiation {
+        either!(self, n => n.stored())
+    }
+
+    pub(super) fn view(&self) -> NegotiationView {
+        let transcript = either!(self, n => n.transcript());
+        let messages = transcript.messages();
+        NegotiationView {
+            id: self.id(),
+            party: self.party(),
+            peer: self.peer().clone(),
+            state: self.state_name(),
+            detail: self.state().clone(),
+            started_at: messages
+                .first()
+                .map_or(Timestamp::from_millis(0), |first| first.message().sent_at),
+            messages: messages
+                .iter()
+                .map(|message| (message.message().clone(), message.digest()))
+                .collect(),
+            head: transcript.head(),
+        }
+    }
+}
+
+/// A negotiation as it is shown.
+#[derive(Clone, Debug)]
+pub struct NegotiationView {
+    /// Its number.
+    pub id: NegotiationId,
+    /// Which side this node is on.
+    pub party: Party,
+    /// The other institution.
+    pub peer: InstitutionId,
+    /// Where it stands.
+    pub state: StateName,
+    /// What is known in that state.
+    pub detail: State,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// Every message and its digest.
+    pub messages: Vec<(NegotiationMessage, Digest32)>,
+    /// Digest of the last message.
+    pub head: Digest32,
+}
+
+/// A negotiation and the lock that whoever takes a step in it holds.
+#[derive(Debug, Default)]
+struct Slot {
+    entry: RwLock<Option<Entry>>,
+    step: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Slot {
+    fn with(entry: Entry) -> Self {
+        Self {
+            entry: RwLock::new(Some(entry)),
+            step: Arc::default(),
+        }
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Entry) -> T) -> Option<T> {
+        self.entry
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_ref()
+            .map(look)
+    }
+
+    fn set(&self, entry: Option<Entry>) {
+        *self.entry.write().unwrap_or_else(PoisonError::into_inner) = entry;
+    }
+}
+
+/// All negotiations of this node.
+#[derive(Debug)]
+pub(super) struct Store {
+    tree: SealedTree<StoredNegotiation>,
+    slots: RwLock<BTreeMap<NegotiationId, Arc<Slot>>>,
+    changes: watch::Sender<u64>,
+}
+
+/// One negotiation, locked for a step.
+#[derive(Debug)]
+pub(super) struct Place<'a> {
+    id: NegotiationId,
+    slot: Arc<Slot>,
+    _step: OwnedMutexGuard<()>,
+    store: PhantomData<&'a Store>,
+}
+
+impl Place<'_> {
+    /// The negotiation in it.
+    pub(super) fn entry(&self) -> Result<Entry, NegotiationFault> {
+        self.slot
+            .look(Entry::clone)
+            .ok_or(NegotiationFault::UnknownNegotiation { negotiation: self.id })
+    }
+}
+
+impl Store {
+    pub(super) fn open(
+        storage: &Storage,
+        us: &InstitutionId,
+        roster: Option<&ValidRoster>,
+    ) -> Result<Self, NegotiationFault> {
+        let tree: SealedTree<StoredNegotiation> = storage.meta().tree(TreeId::new("negotiations"))?;
+        let mut slots = BTreeMap::new();
+        for (_, stored) in tree.iter()? {
+            let roster = roster.ok_or(NegotiationFault::NoRoster)?;
+            let entry = restore(stored, us, roster)?;
+            slots.insert(entry.id(), Arc::new(Slot::with(entry)));
+        }
+        Ok(Self {
+            tree,
+            slots: RwLock::new(slots),
+            changes: watch::Sender::new(0),
+        })
+    }
+
+    /// A locked place for a negotiation that may not exist yet.
+    pub(super) async fn place(&self, id: &NegotiationId) -> Place<'_> {
+        let slot = self
+            .slots
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(*id)
+            .or_default()
+            .clone();
+        lock(*id, slot).await
+    }
+
+    /// A place for a negotiation whose number was drawn at random just now: nobody else can hold it.
+    pub(super) async fn reserve(&self, id: NegotiationId) -> Place<'_> {
+        self.place(&id).await
+    }
+
+    /// The locked place of a negotiation that exists.
+    pub(super) async fn open_entry(&self, id: &NegotiationId) -> Result<Place<'_>, NegotiationFault> {
+        Ok(lock(*id, self.slot(id)?).await)
+    }
+
+    /// A negotiation as it stands, whoever is taking a step in it.
+    pub(super) fn look<T>(&self, id: &NegotiationId, look: impl FnOnce(&Entry) -> T) -> Result<T, NegotiationFault> {
+        self.slot(id)?
+            .look(look)
+            .ok_or(NegotiationFault::UnknownNegotiation { negotiation: *id })
+    }
+
+    /// How many negotiations that `peer` began have not ended.
+    pub(super) fn begun_by(&self, peer: &InstitutionId) -> usize {
+        let open =
+            |entry: &Entry| entry.party() == Party::Provider && entry.peer() == peer && !entry.state_name().is_final();
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.values().filter(|slot| slot.look(open) == Some(true)).count()
+    }
+
+    fn slot(&self, id: &NegotiationId) -> Result<Arc<Slot>, NegotiationFault> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots
+            .get(id)
+            .cloned()
+            .ok_or(NegotiationFault::UnknownNegotiation { negotiation: *id })
+    }
+
+    /// Makes the next value durable, then visible.
+    pub(super) async fn put(&self, place: &mut Place<'_>, next: Entry) -> Result<(), NegotiationFault> {
+        let (tree, key, stored) = (self.tree.clone(), place.id.to_string(), next.stored());
+        tokio::task::spawn_blocking(move || tree.put(&key, &stored)).await??;
+        place.slot.set(Some(next));
+        self.announce();
+        Ok(())
+    }
+
+    /// Tells those who wait for a negotiation to go on.
+    pub(super) fn announce(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Forgets a negotiation whose first message the other side refused.
+    pub(super) async fn forget(&self, place: &mut Place<'_>) -> Result<(), NegotiationFault> {
+        let (tree, key) = (self.tree.clone(), place.id.to_string());
+        tokio::task::spawn_blocking(move || tree.remove(&key)).await??;
+        place.slot.set(None);
+        self.slots
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&place.id);
+        Ok(())
+    }
+
+    /// Gives up a place that stayed empty, unless somebody else waits for it. Two hold a slot that nobody waits for: the map and
+    /// the place.
+    #[expect(clippy::needless_pass_by_value, reason = "the place is given up")]
+    pub(super) fn vacate(&self, place: Place<'_>) {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let alone = slots.get(&place.id).is_some_and(|slot| Arc::strong_count(slot) == 2);
+        if alone && place.slot.look(|_| ()).is_none() {
+            slots.remove(&place.id);
+        }
+    }
+
+    pub(super) fn ids(&self) -> Vec<NegotiationId> {
+        self.slots
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .keys()
+            .copied()
+            .collect()
+    }
+
+    pub(super) fn watch(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}
+
+async fn lock<'a>(id: NegotiationId, slot: Arc<Slot>) -> Place<'a> {
+    let step = slot.step.clone().lock_owned().await;
+    Place {
+        id,
+        slot,
+        _step: step,
+        store: PhantomData,
+    }
+}
+
+/// Checks a stored negotiation again, message by message.
+fn restore(stored: StoredNegotiation, us: &InstitutionId, roster: &ValidRoster) -> Result<Entry, NegotiationFault> {
+    let first = stored
+        .messages
+        .first()
+        .ok_or(NegotiationFault::Empty)?
+        .peek_unverified()?;
+    let owner = |node: &NodeId| owner_of(roster, node);
+    let side = |institution: &InstitutionId| {
+        let member = roster.member(institution);
+        let key = member.map(|m| m.key).ok_or_else(|| NegotiationFault::NoMember {
+            institution: institution.clone(),
+        });
+        key.map(|key| Side {
+            institution: institution.clone(),
+            key,
+        })
+    };
+    // The first message is the consumer's request.
+    let parties = Parties::new(side(&first.to)?, side(&first.from)?)?;
+    if first.from == *us {
+        Ok(Entry::Consumer(ConsumerNegotiation::restore(stored, &parties, owner)?))
+    } else {
+        Ok(Entry::Provider(ProviderNegotiation::restore(stored, &parties, owner)?))
+    }
+}
+
+/// The institution a node belongs or belonged to.
+pub(super) fn owner_of(roster: &ValidRoster, node: &NodeId) -> Option<InstitutionId> {
+    let member = roster
+        .roster()
+        .members
+        .iter()
+        .find(|member| member.nodes.iter().any(|n| n.node == *node))?;
+    Some(member.institution.clone())
+}

@@ -1,0 +1,159 @@
+//! What the network is started with.
+
+use std::time::Duration;
+
+use concordat_protocol::identity::NodeKey;
+use libp2p::Multiaddr;
+
+/// Everything the network needs to know before it starts.
+#[derive(Debug)]
+pub struct NetworkConfig {
+    /// The node's own key, with which it proves its id.
+    pub key: NodeKey,
+    /// Addresses to listen on, TCP (`/ip4/…/tcp/…`) and QUIC (`/ip4/…/udp/…/quic-v1`); port 0 picks a free one.
+    pub listen: Vec<Multiaddr>,
+    /// Whether a connection to every member is kept up, rather than made when it is needed.
+    pub keep_connected: bool,
+    /// Upper bounds on what peers can occupy.
+    pub limits: Limits,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// How to space attempts to reach a member that is away.
+    pub backoff: Backoff,
+}
+
+impl NetworkConfig {
+    /// A configuration with the usual limits that listens on `listen` and keeps members connected.
+    pub fn new(key: NodeKey, listen: Vec<Multiaddr>) -> Self {
+        Self {
+            key,
+            listen,
+            keep_connected: true,
+            limits: Limits::default(),
+            timeouts: Timeouts::default(),
+            backoff: Backoff::default(),
+        }
+    }
+}
+
+/// Upper bounds on what peers can occupy at one time.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections that have not finished their handshake, each way. Strangers get this far, members too.
+    pub pending: usize,
+    /// Established connections in all.
+    pub connections: usize,
+    /// Established connections with one peer: two when both dial at once, two more while old ones wind down.
+    pub connections_per_peer: usize,
+    /// Streams that one peer has opened here. Far below `streams`, so that one peer cannot stop the others from being
+    /// served.
+    pub streams_per_peer: usize,
+    /// Streams that all peers together have opened here.
+    pub streams: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            pending: 64,
+            connections: 256,
+            connections_per_peer: 4,
+            streams_per_peer: 32,
+            streams: 512,
+        }
+    }
+}
+
+/// How long to wait for what.
+#[derive(Debug, Clone)]
+pub struct Timeouts {
+    /// Handshake of one dialled or incoming connection.
+    pub connect: Duration,
+    /// All of opening a stream: dialling, waiting for attestation, negotiation.
+    pub open: Duration,
+    /// An incoming stream waits this long for its peer to be attested and is then refused.
+    pub attest: Duration,
+    /// A connection without streams is closed after this, unless members are kept connected.
+    pub idle: Duration,
+    /// Deadlines that every stream starts with.
+    pub stream: Deadlines,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            open: Duration::from_secs(20),
+            attest: Duration::from_secs(5),
+            idle: Duration::from_secs(300),
+            stream: Deadlines::default(),
+        }
+    }
+}
+
+/// Deadlines of one stream.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// From asking for a frame to its first byte: how long the peer may think.
+    pub quiet: Duration,
+    /// From the first byte of a frame to its last, in either direction: how long a frame may take.
+    pub frame: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            quiet: Duration::from_secs(60),
+            frame: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Exponential back-off with jitter, so that members that lost each other do not come back in step.
+#[derive(Debug, Clone, Copy)]
+pub struct Backoff {
+    /// Longest wait after the first failure.
+    pub first: Duration,
+    /// Longest wait ever.
+    pub cap: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(1),
+            cap: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Backoff {
+    /// The wait after `failures` failures in a row, between half of the longest wait and all of it as `random` says.
+    pub fn delay(&self, failures: u32, random: u32) -> Duration {
+        let longest = self
+            .first
+            .saturating_mul(2u32.saturating_pow(failures.saturating_sub(1)))
+            .min(self.cap);
+        let half = longest / 2;
+        half.saturating_add(half.mul_f64(f64::from(random) / f64::from(u32::MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_cap_and_vary_by_half() {
+        let backoff = Backoff {
+            first: Duration::from_secs(1),
+            cap: Duration::from_secs(10),
+        };
+        let longest: Vec<_> = (1..=6)
+            .map(|failures| backoff.delay(failures, u32::MAX).as_secs())
+            .collect();
+        assert_eq!(longest, [1, 2, 4, 8, 10, 10]);
+        assert_eq!(backoff.delay(3, 0), Duration::from_secs(2));
+        assert_eq!(backoff.delay(u32::MAX, u32::MAX), Duration::from_secs(10));
+    }
+}

@@ -1,0 +1,327 @@
+//! The gate: a connection whose peer is not an active member is closed before any protocol runs.
+//!
+//! The gate stands first in the behaviour, so it is asked before any other part builds its handler:
+//!
+//! 1. before the handshake: is there room for one more unfinished connection?
+//! 2. after the handshake, when the peer has proved its key: is it a member, and is there room for it?
+//! 3. whenever the members change: connections of those who are no longer among them are closed at once.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use libp2p::{
+    Multiaddr, PeerId,
+    core::{Endpoint, transport::PortUse},
+    swarm::{
+        CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, THandler, THandlerInEvent,
+        THandlerOutEvent, ToSwarm, dummy,
+    },
+};
+
+use super::{
+    config::Limits,
+    members::{Members, node_id},
+};
+
+/// Why the gate closed a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Refused {
+    /// The peer is not an active member of the roster.
+    #[error("the peer is not an active member")]
+    NotMember,
+    /// Too many connections are still in their handshake.
+    #[error("too many unfinished connections")]
+    Pending,
+    /// Too many connections in all.
+    #[error("too many connections")]
+    Total,
+    /// Too many connections with this peer.
+    #[error("too many connections with this peer")]
+    PerPeer,
+}
+
+/// Admits members within limits and shows everybody else the door.
+#[derive(Debug)]
+pub(super) struct Gate {
+    members: Arc<Members>,
+    limits: Limits,
+    pending_in: HashSet<ConnectionId>,
+    pending_out: HashSet<ConnectionId>,
+    established: HashMap<PeerId, BTreeSet<ConnectionId>>,
+    to_close: VecDeque<PeerId>,
+}
+
+impl Gate {
+    /// A gate that admits nobody until it is told who the members are.
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            members: Arc::default(),
+            limits,
+            pending_in: HashSet::new(),
+            pending_out: HashSet::new(),
+            established: HashMap::new(),
+            to_close: VecDeque::new(),
+        }
+    }
+
+    /// Replaces the members and returns those connected peers that are no longer among them; their connections close.
+    pub(super) fn set_members(&mut self, members: Arc<Members>) -> Vec<PeerId> {
+        self.members = members;
+        let removed: Vec<PeerId> = self
+            .established
+            .keys()
+            .copied()
+            .filter(|peer| !self.is_member(peer))
+            .collect();
+        self.to_close.extend(&removed);
+        removed
+    }
+
+    /// Closes all connections with `peer`.
+    pub(super) fn close(&mut self, peer: PeerId) {
+        self.to_close.push_back(peer);
+    }
+
+    fn is_member(&self, peer: &PeerId) -> bool {
+        node_id(peer).is_some_and(|node| self.members.contains(&node))
+    }
+
+    fn admit(&self, peer: &PeerId) -> Result<(), Refused> {
+        if !self.is_member(peer) {
+            return Err(Refused::NotMember);
+        }
+        if self.established.values().map(BTreeSet::len).sum::<usize>() >= self.limits.connections {
+            return Err(Refused::Total);
+        }
+        if self.established.get(peer).map_or(0, BTreeSet::len) >= self.limits.connections_per_peer {
+            return Err(Refused::PerPeer);
+        }
+        Ok(())
+    }
+
+    fn closed(&mut self, peer: &PeerId, connection: ConnectionId) {
+        if let Some(connections) = self.established.get_mut(peer) {
+            connections.remove(&connection);
+            if connections.is_empty() {
+                self.established.remove(peer);
+            }
+        }
+    }
+}
+
+impl NetworkBehaviour for Gate {
+    type ConnectionHandler = dummy::ConnectionHandler;
+    type ToSwarm = Infallible;
+
+    fn handle_pending_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<(), ConnectionDenied> {
+        if self.pending_in.len() >= self.limits.pending {
+            return Err(ConnectionDenied::new(Refused::Pending));
+        }
+        self.pending_in.insert(connection);
+        Ok(())
+    }
+
+    fn handle_established_inbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: &Multiaddr,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.pending_in.remove(&connection);
+        self.admit(&peer).map_err(ConnectionDenied::new)?;
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn handle_pending_outbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: Option<PeerId>,
+        _: &[Multiaddr],
+        _: Endpoint,
+    ) -> Result<Vec<Multiaddr>, ConnectionDenied> {
+        if !peer.is_some_and(|peer| self.is_member(&peer)) {
+            return Err(ConnectionDenied::new(Refused::NotMember));
+        }
+        if self.pending_out.len() >= self.limits.pending {
+            return Err(ConnectionDenied::new(Refused::Pending));
+        }
+        self.pending_out.insert(connection);
+        Ok(Vec::new())
+    }
+
+    fn handle_established_outbound_connection(
+        &mut self,
+        connection: ConnectionId,
+        peer: PeerId,
+        _: &Multiaddr,
+        _: Endpoint,
+        _: PortUse,
+    ) -> Result<THandler<Self>, ConnectionDenied> {
+        self.pending_out.remove(&connection);
+        self.admit(&peer).map_err(ConnectionDenied::new)?;
+        Ok(dummy::ConnectionHandler)
+    }
+
+    fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "libp2p adds events; the gate counts connections only"
+        )]
+        match event {
+            FromSwarm::ConnectionEstablished(event) => {
+                self.established
+                    .entry(event.peer_id)
+                    .or_default()
+                    .insert(event.connection_id);
+            }
+            FromSwarm::ConnectionClosed(event) => self.closed(&event.peer_id, event.connection_id),
+            FromSwarm::DialFailure(event) => {
+                self.pending_out.remove(&event.connection_id);
+            }
+            FromSwarm::ListenFailure(event) => {
+                self.pending_in.remove(&event.connection_id);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, event: THandlerOutEvent<Self>) {
+        match event {}
+    }
+
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
+        match self.to_close.pop_front() {
+            Some(peer_id) => Poll::Ready(ToSwarm::CloseConnection {
+                peer_id,
+                connection: CloseConnection::All,
+            }),
+            // Whoever fills the queue owns the swarm and polls it next, so no waker is kept.
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libp2p::{core::ConnectedPoint, identity::Keypair, swarm::behaviour::ConnectionEstablished};
+
+    #[test]
+    fn a_stranger_is_refused_in_both_directions() {
+        let (mut gate, member) = gate();
+        let stranger = Keypair::generate_ed25519().public().to_peer_id();
+        assert_eq!(inbound(&mut gate, stranger, 1), Err(Refused::NotMember));
+        assert_eq!(outbound(&mut gate, stranger, 2), Err(Refused::NotMember));
+        assert_eq!(dial(&mut gate, Some(stranger), 3), Err(Refused::NotMember));
+        assert_eq!(dial(&mut gate, None, 4), Err(Refused::NotMember));
+        assert_eq!(inbound(&mut gate, member, 5), Ok(()));
+        assert_eq!(outbound(&mut gate, member, 6), Ok(()));
+        assert_eq!(dial(&mut gate, Some(member), 7), Ok(()));
+    }
+
+    #[test]
+    fn unfinished_connections_are_bounded_each_way() {
+        let (mut gate, member) = gate();
+        for id in 0..2 {
+            assert_eq!(arrive(&mut gate, id), Ok(()));
+            assert_eq!(dial(&mut gate, Some(member), 10 + id), Ok(()));
+        }
+        assert_eq!(arrive(&mut gate, 2), Err(Refused::Pending));
+        assert_eq!(dial(&mut gate, Some(member), 12), Err(Refused::Pending));
+
+        assert_eq!(inbound(&mut gate, member, 0), Ok(()));
+        assert_eq!(arrive(&mut gate, 2), Ok(()));
+    }
+
+    #[test]
+    fn connections_are_bounded_for_a_peer_and_in_all() {
+        let (mut gate, member) = gate();
+        for id in 0..2 {
+            establish(&mut gate, member, id);
+        }
+        assert_eq!(inbound(&mut gate, member, 2), Err(Refused::PerPeer));
+        assert_eq!(outbound(&mut gate, member, 2), Err(Refused::PerPeer));
+        gate.closed(&member, ConnectionId::new_unchecked(0));
+        assert_eq!(inbound(&mut gate, member, 2), Ok(()));
+
+        gate.limits.connections = 1;
+        assert_eq!(inbound(&mut gate, member, 2), Err(Refused::Total));
+    }
+
+    #[test]
+    fn removed_members_are_closed_and_others_stay() {
+        let (mut gate, member) = gate();
+        establish(&mut gate, member, 0);
+        assert_eq!(gate.set_members(gate.members.clone()), []);
+        assert_eq!(gate.set_members(Arc::default()), [member]);
+        assert_eq!(gate.to_close, [member]);
+    }
+
+    fn gate() -> (Gate, PeerId) {
+        let limits = Limits {
+            pending: 2,
+            connections: 8,
+            connections_per_peer: 2,
+            ..Limits::default()
+        };
+        let member = Keypair::generate_ed25519().public().to_peer_id();
+        let mut gate = Gate::new(limits);
+        gate.members = Arc::new(Members::from_iter([(node_id(&member).unwrap(), vec![])]));
+        (gate, member)
+    }
+
+    fn establish(gate: &mut Gate, peer_id: PeerId, id: usize) {
+        let address = Multiaddr::empty();
+        let endpoint = ConnectedPoint::Listener {
+            local_addr: address.clone(),
+            send_back_addr: address,
+        };
+        gate.on_swarm_event(FromSwarm::ConnectionEstablished(ConnectionEstablished {
+            peer_id,
+            connection_id: ConnectionId::new_unchecked(id),
+            endpoint: &endpoint,
+            failed_addresses: &[],
+            other_established: 0,
+        }));
+    }
+
+    fn arrive(gate: &mut Gate, id: usize) -> Result<(), Refused> {
+        let (id, address) = (ConnectionId::new_unchecked(id), Multiaddr::empty());
+        gate.handle_pending_inbound_connection(id, &address, &address)
+            .map_err(reason)
+    }
+
+    fn dial(gate: &mut Gate, peer: Option<PeerId>, id: usize) -> Result<(), Refused> {
+        let id = ConnectionId::new_unchecked(id);
+        gate.handle_pending_outbound_connection(id, peer, &[], Endpoint::Dialer)
+            .map(drop)
+            .map_err(reason)
+    }
+
+    fn inbound(gate: &mut Gate, peer: PeerId, id: usize) -> Result<(), Refused> {
+        let (id, address) = (ConnectionId::new_unchecked(id), Multiaddr::empty());
+        gate.handle_established_inbound_connection(id, peer, &address, &address)
+            .map(drop)
+            .map_err(reason)
+    }
+
+    fn outbound(gate: &mut Gate, peer: PeerId, id: usize) -> Result<(), Refused> {
+        let (id, address, port) = (ConnectionId::new_unchecked(id), Multiaddr::empty(), PortUse::Reuse);
+        let admitted = gate.handle_established_outbound_connection(id, peer, &address, Endpoint::Dialer, port);
+        admitted.map(drop).map_err(reason)
+    }
+
+    fn reason(denied: ConnectionDenied) -> Refused {
+        denied.downcast().unwrap()
+    }
+}

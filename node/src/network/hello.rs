@@ -1,0 +1,27 @@
+//! Attestation: a peer is served nothing but `hello` until it has shown who it is.
+//!
+//! The gate lets a node key in; `hello` ties that key to an institution. The exchange itself is a service like any other;
+//! the network only holds the rest back until it is done:
+//!
+//! 1. The dialling side of a [`Session`](super::Session) opens [`HELLO`] and shows its certificate; the other side accepts.
+//! 2. Each side checks what it received and calls [`Session::attest`](super::Session::attest). The accepting side does so
+//!    *before* it answers, because the dialling side may use other protocols as soon as it has the answer.
+//! 3. Until then incoming streams of every other protocol wait, for the attestation timeout at most, and are then reset;
+//!    outgoing ones wait as part of their open timeout.
+
+use concordat_protocol::{ids::InstitutionId, time::Timestamp};
+use libp2p::StreamProtocol;
+
+/// Mutual attestation, the only protocol served to a peer that has not been attested.
+pub const HELLO: StreamProtocol = StreamProtocol::new("/concordat/hello/1");
+
+/// What a peer has shown in `hello`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attested {
+    /// Short id of the institution that certified the node key.
+    pub institution: InstitutionId,
+    /// Number of the newest roster that the peer knows.
+    pub roster_number: u64,
+    /// When the node certificate ends.
+    pub not_after: Timestamp,
+}

@@ -1,0 +1,81 @@
+//! Who may connect, and where they are: the roster as the network sees it.
+
+use std::collections::BTreeMap;
+
+use concordat_protocol::ids::NodeId;
+use libp2p::{Multiaddr, PeerId, identity::PublicKey, identity::ed25519};
+
+/// The active members: their node ids and addresses, in the order in which the addresses are to be tried.
+#[derive(Debug, Clone, Default)]
+pub struct Members {
+    by_id: BTreeMap<NodeId, Vec<Multiaddr>>,
+}
+
+impl Members {
+    /// Whether `node` is an active member.
+    pub fn contains(&self, node: &NodeId) -> bool {
+        self.by_id.contains_key(node)
+    }
+
+    /// The addresses of `node`; empty if it is no member or stated none.
+    pub fn addresses(&self, node: &NodeId) -> &[Multiaddr] {
+        self.by_id.get(node).map_or(&[], Vec::as_slice)
+    }
+
+    /// All members in the order of their ids.
+    pub fn ids(&self) -> impl Iterator<Item = &NodeId> {
+        self.by_id.keys()
+    }
+}
+
+impl FromIterator<(NodeId, Vec<Multiaddr>)> for Members {
+    fn from_iter<I: IntoIterator<Item = (NodeId, Vec<Multiaddr>)>>(members: I) -> Self {
+        Self {
+            by_id: members.into_iter().collect(),
+        }
+    }
+}
+
+/// The libp2p peer id of `node`; `None` if its bytes are no Ed25519 public key.
+pub fn peer_id(node: &NodeId) -> Option<PeerId> {
+    let key = ed25519::PublicKey::try_from_bytes(node.as_bytes()).ok()?;
+    Some(PublicKey::from(key).to_peer_id())
+}
+
+/// The node id behind `peer`; `None` unless the peer id carries an Ed25519 public key in itself.
+///
+/// libp2p puts keys of up to 42 bytes into the peer id under the identity hash (peer ids specification, "peer ids").
+pub fn node_id(peer: &PeerId) -> Option<NodeId> {
+    const IDENTITY_HASH: u64 = 0;
+    let multihash = peer.as_ref();
+    if multihash.code() != IDENTITY_HASH {
+        return None;
+    }
+    let key = PublicKey::try_decode_protobuf(multihash.digest())
+        .ok()?
+        .try_into_ed25519()
+        .ok()?;
+    Some(NodeId::from_bytes(key.to_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libp2p::identity::Keypair;
+
+    #[test]
+    fn node_ids_and_peer_ids_name_the_same_key() {
+        let keypair = Keypair::generate_ed25519();
+        let node = node_id(&keypair.public().to_peer_id()).unwrap();
+        assert_eq!(
+            node.as_bytes(),
+            &keypair.public().try_into_ed25519().unwrap().to_bytes()
+        );
+        assert_eq!(peer_id(&node), Some(keypair.public().to_peer_id()));
+    }
+
+    #[test]
+    fn a_peer_id_without_a_key_is_nobody() {
+        assert_eq!(node_id(&PeerId::random()), None);
+    }
+}

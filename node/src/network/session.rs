@@ -1,0 +1,224 @@
+//! Sessions: one for as long as at least one connection with a peer stands.
+//!
+//! Two members that dial each other at the same moment end up with two connections; they are one session, because both are
+//! bound to the same node key. Attestation, the bound on incoming streams and the cut hang on the session:
+//!
+//! * an attestation ends with its session,
+//! * when the session is cut, every stream of it fails at its next step, wherever it is held.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use concordat_protocol::ids::NodeId;
+use libp2p::swarm::ConnectionId;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{error::NetworkError, hello::Attested};
+
+/// Which side made the first connection of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// This node did; it opens `hello`.
+    Dialer,
+    /// The peer did; this node waits for its `hello`.
+    Listener,
+}
+
+/// The time during which this node and one peer are connected; clones are the same session.
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    peer: NodeId,
+    number: u64,
+    role: Role,
+    cut: CancellationToken,
+    attested: watch::Sender<Option<Arc<Attested>>>,
+    inbound: Arc<Semaphore>,
+}
+
+impl Session {
+    pub(super) fn new(peer: NodeId, number: u64, role: Role, inbound: Arc<Semaphore>) -> Self {
+        Self(Arc::new(Inner {
+            peer,
+            number,
+            role,
+            cut: CancellationToken::new(),
+            attested: watch::Sender::new(None),
+            inbound,
+        }))
+    }
+
+    /// The peer's node id, proved by the transport's handshake.
+    pub fn peer(&self) -> NodeId {
+        self.0.peer
+    }
+
+    /// A number that no other session of this process has.
+    pub fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// Which side made the first connection.
+    pub fn role(&self) -> Role {
+        self.0.role
+    }
+
+    /// Records that the peer has shown who it is. The accepting side of `hello` does this before it answers.
+    pub fn attest(&self, attested: Attested) {
+        self.0.attested.send_replace(Some(Arc::new(attested)));
+    }
+
+    /// What the peer has shown; `None` before `hello` is through.
+    pub fn attested(&self) -> Option<Arc<Attested>> {
+        self.0.attested.borrow().clone()
+    }
+
+    /// Waits for the peer to be attested.
+    ///
+    /// # Errors
+    /// [`NetworkError::Cut`] if the session ends first.
+    pub async fn until_attested(&self) -> Result<Arc<Attested>, NetworkError> {
+        let mut attested = self.0.attested.subscribe();
+        let found = self.0.cut.run_until_cancelled(attested.wait_for(Option::is_some)).await;
+        let found = found.and_then(|found| found.ok().and_then(|attested| attested.clone()));
+        found.ok_or_else(|| self.over())
+    }
+
+    /// Waits for the end of the session.
+    pub async fn until_cut(&self) {
+        self.0.cut.cancelled().await;
+    }
+
+    /// Whether the session is over.
+    pub fn is_cut(&self) -> bool {
+        self.0.cut.is_cancelled()
+    }
+
+    /// The error of everything that is tried after the end.
+    pub(super) fn over(&self) -> NetworkError {
+        NetworkError::Cut { peer: self.0.peer }
+    }
+
+    /// Room for the streams that the peer opens here.
+    pub(super) fn inbound(&self) -> Arc<Semaphore> {
+        self.0.inbound.clone()
+    }
+
+    fn cut(&self) {
+        self.0.cut.cancel();
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("peer", &self.0.peer)
+            .field("number", &self.0.number)
+            .field("role", &self.0.role)
+            .field("attested", &self.attested().is_some())
+            .field("cut", &self.is_cut())
+            .finish()
+    }
+}
+
+/// The sessions that stand, by peer; what [`super::NetworkHandle::sessions`] lets others watch.
+pub type SessionMap = BTreeMap<NodeId, Session>;
+
+/// The register of sessions, written by the connections and read by the handles.
+#[derive(Debug)]
+pub(super) struct Sessions {
+    entries: Mutex<Entries>,
+    standing: watch::Sender<Arc<SessionMap>>,
+    streams_per_peer: usize,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    last_number: u64,
+    connections: BTreeMap<NodeId, BTreeSet<ConnectionId>>,
+    /// Kept between sessions, so that a peer does not get new room by coming back.
+    inbound: BTreeMap<NodeId, Arc<Semaphore>>,
+}
+
+impl Sessions {
+    pub(super) fn new(streams_per_peer: usize) -> Self {
+        Self {
+            entries: Mutex::default(),
+            standing: watch::Sender::default(),
+            streams_per_peer,
+        }
+    }
+
+    /// Lets others watch the sessions come and go.
+    pub(super) fn subscribe(&self) -> watch::Receiver<Arc<SessionMap>> {
+        self.standing.subscribe()
+    }
+
+    /// The standing session with `peer`.
+    pub(super) fn get(&self, peer: &NodeId) -> Option<Session> {
+        self.standing.borrow().get(peer).cloned()
+    }
+
+    /// Adds a connection and returns its session, a new one if this is the first connection or the old one was cut.
+    pub(super) fn connected(&self, peer: NodeId, connection: ConnectionId, role: Role) -> Session {
+        let mut entries = self.entries();
+        if let Some(session) = self.get(&peer) {
+            entries.connections.entry(peer).or_default().insert(connection);
+            return session;
+        }
+        entries.last_number = entries.last_number.saturating_add(1);
+        entries.connections.insert(peer, BTreeSet::from([connection]));
+        let number = entries.last_number;
+        let room = entries
+            .inbound
+            .entry(peer)
+            .or_insert_with(|| Arc::new(Semaphore::new(self.streams_per_peer)));
+        let session = Session::new(peer, number, role, room.clone());
+        self.standing.send_modify(|standing| {
+            Arc::make_mut(standing).insert(peer, session.clone());
+        });
+        session
+    }
+
+    /// Takes a connection out; the session ends with its last connection.
+    pub(super) fn closed(&self, peer: NodeId, connection: ConnectionId) {
+        let mut entries = self.entries();
+        let Some(connections) = entries.connections.get_mut(&peer) else {
+            return;
+        };
+        if connections.remove(&connection) && connections.is_empty() {
+            self.end(&mut entries, peer);
+        }
+    }
+
+    /// Ends the session with `peer` now, whatever its connections do.
+    pub(super) fn cut(&self, peer: NodeId) {
+        self.end(&mut self.entries(), peer);
+    }
+
+    /// Forgets what is kept about peers that `keep` does not want.
+    pub(super) fn forget(&self, keep: impl Fn(&NodeId) -> bool) {
+        self.entries().inbound.retain(|peer, _| keep(peer));
+    }
+
+    fn end(&self, entries: &mut Entries, peer: NodeId) {
+        entries.connections.remove(&peer);
+        self.standing
+            .send_if_modified(|standing| match Arc::make_mut(standing).remove(&peer) {
+                Some(session) => {
+                    session.cut();
+                    true
+                }
+                None => false,
+            });
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

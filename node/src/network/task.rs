@@ -1,0 +1,331 @@
+//! The task that owns the swarm: takes wishes from the handles, keeps members connected, closes the gate on others.
+//!
+//! On stop it goes through four steps:
+//!
+//! 1. every session is cut, so that streams fail wherever they are held,
+//! 2. waiting dials are told,
+//! 3. all connections are closed, and peers get a moment to see it,
+//! 4. the swarm is dropped, and with it the listeners.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use concordat_protocol::ids::NodeId;
+use futures::{StreamExt, stream::FuturesUnordered};
+use libp2p::{
+    Multiaddr, PeerId, Swarm,
+    core::ConnectedPoint,
+    ping,
+    swarm::{ConnectionId, DialError, SwarmEvent, dial_opts::DialOpts},
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Span;
+
+use super::{
+    behaviour::{Behaviour, BehaviourEvent},
+    error::NetworkError,
+    members::{Members, node_id, peer_id},
+    redial::Redial,
+    resolve::resolve,
+    session::Sessions,
+    streams::Wish,
+};
+
+/// How long peers get to see that connections close, on stop.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// What handles ask of the task.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// Connect to a member, or find that it is connected.
+    Connect {
+        peer: NodeId,
+        reply: oneshot::Sender<Result<(), NetworkError>>,
+    },
+    /// Open a stream to a connected peer.
+    Open { peer: NodeId, wish: Wish },
+    /// Replace the members; answered when the gate has them.
+    SetMembers {
+        members: Arc<Members>,
+        reply: oneshot::Sender<()>,
+    },
+    /// Close all connections with a peer.
+    Disconnect { peer: NodeId },
+}
+
+/// A dial whose host names are being looked up.
+type Lookup = futures::future::BoxFuture<'static, (NodeId, PeerId, Vec<Multiaddr>)>;
+
+/// The state of the network, owned by one task.
+pub(super) struct Task {
+    pub(super) swarm: Swarm<Behaviour>,
+    pub(super) inbox: mpsc::Receiver<Message>,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) listening: watch::Sender<Vec<Multiaddr>>,
+    pub(super) keep_connected: bool,
+    pub(super) redial: Redial,
+    pub(super) local: NodeId,
+    pub(super) members: Arc<Members>,
+    pub(super) lookups: FuturesUnordered<Lookup>,
+    pub(super) waiting: BTreeMap<NodeId, Vec<oneshot::Sender<Result<(), NetworkError>>>>,
+    pub(super) spans: HashMap<ConnectionId, Span>,
+}
+
+impl Task {
+    /// Runs until `stop` is cancelled or the last handle is gone.
+    pub(super) async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let due = self.redial.next_due();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                message = self.inbox.recv() => match message {
+                    Some(message) => self.on_message(message),
+                    None => break,
+                },
+                () = until(due) => self.redial_due(),
+                Some((node, peer, addresses)) = self.lookups.next() => self.dial(node, peer, addresses),
+                event = self.swarm.select_next_some() => self.on_event(event),
+            }
+        }
+        self.farewell().await;
+    }
+
+    fn on_message(&mut self, message: Message) {
+        match message {
+            Message::Connect { peer, reply } => self.connect(peer, reply),
+            Message::Open { peer, wish } => {
+                if let Some(peer) = peer_id(&peer) {
+                    self.swarm.behaviour_mut().streams.open(peer, wish);
+                }
+            }
+            Message::SetMembers { members, reply } => {
+                self.set_members(&members);
+                // Whoever asked may not wait for the answer.
+                let _ = reply.send(());
+            }
+            Message::Disconnect { peer } => self.disconnect(peer),
+        }
+    }
+
+    fn connect(&mut self, peer: NodeId, reply: oneshot::Sender<Result<(), NetworkError>>) {
+        let answer = if !self.members.contains(&peer) {
+            Err(NetworkError::NotMember { peer })
+        } else if self.sessions.get(&peer).is_some() {
+            Ok(())
+        } else {
+            self.waiting.entry(peer).or_default().push(reply);
+            return self.look_up(peer);
+        };
+        // Whoever asked may have given up meanwhile.
+        let _ = reply.send(answer);
+    }
+
+    fn set_members(&mut self, members: &Arc<Members>) {
+        self.members = members.clone();
+        for removed in self.swarm.behaviour_mut().gate.set_members(members.clone()) {
+            if let Some(node) = node_id(&removed) {
+                tracing::info!(peer = %node.short(), "no longer a member, connections are closed");
+                self.sessions.cut(node);
+            }
+        }
+        self.sessions.forget(|node| members.contains(node));
+        self.redial.retain(|node| members.contains(node));
+        if self.keep_connected {
+            let now = Instant::now();
+            for node in members.ids() {
+                self.want(*node, now);
+            }
+        }
+    }
+
+    /// Wants a member connected. Of two members the one with the lower id dials at once and the other a little later, so
+    /// that they rarely end up with two connections.
+    fn want(&mut self, node: NodeId, now: Instant) {
+        if node == self.local || self.sessions.get(&node).is_some() {
+            return;
+        }
+        let courtesy = if self.local < node {
+            Duration::ZERO
+        } else {
+            Duration::from_millis(300)
+        };
+        self.redial.want(node, now, courtesy);
+    }
+
+    fn disconnect(&mut self, node: NodeId) {
+        self.sessions.cut(node);
+        if let Some(peer) = peer_id(&node) {
+            self.swarm.behaviour_mut().gate.close(peer);
+        }
+    }
+
+    fn redial_due(&mut self) {
+        for node in self.redial.take_due(Instant::now()) {
+            self.look_up(node);
+        }
+    }
+
+    fn look_up(&mut self, node: NodeId) {
+        let Some(peer) = peer_id(&node) else {
+            return self.unreachable(node, DialError::NoAddresses);
+        };
+        let addresses = self.members.addresses(&node).to_vec();
+        self.lookups
+            .push(Box::pin(async move { (node, peer, resolve(&addresses).await) }));
+    }
+
+    fn dial(&mut self, node: NodeId, peer: PeerId, addresses: Vec<Multiaddr>) {
+        match self.swarm.dial(DialOpts::peer_id(peer).addresses(addresses).build()) {
+            Ok(()) => {}
+            // Already dialling or connected: the outcome of that one counts.
+            Err(DialError::DialPeerConditionFalse(_)) => self.settle_if_connected(node),
+            Err(error) => self.unreachable(node, error),
+        }
+    }
+
+    fn settle_if_connected(&mut self, node: NodeId) {
+        if self.sessions.get(&node).is_some() {
+            self.connected(node);
+        }
+    }
+
+    fn connected(&mut self, node: NodeId) {
+        self.redial.settle(&node, Instant::now());
+        for reply in self.waiting.remove(&node).unwrap_or_default() {
+            // Whoever asked may have given up meanwhile.
+            let _ = reply.send(Ok(()));
+        }
+    }
+
+    fn unreachable(&mut self, node: NodeId, error: DialError) {
+        if self.sessions.get(&node).is_some() {
+            return self.connected(node);
+        }
+        let source = Arc::new(error);
+        tracing::debug!(peer = %node.short(), error = %source, "member cannot be reached");
+        for reply in self.waiting.remove(&node).unwrap_or_default() {
+            // Whoever asked may have given up meanwhile.
+            let _ = reply.send(Err(NetworkError::Unreachable {
+                peer: node,
+                source: source.clone(),
+            }));
+        }
+        // Without randomness the longest wait is taken; only the spread between members suffers.
+        let random = getrandom::u32().unwrap_or(u32::MAX);
+        self.redial.failed(&node, Instant::now(), random);
+    }
+
+    fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "libp2p adds events; the others need no action"
+        )]
+        match event {
+            SwarmEvent::NewListenAddr { address, .. } => {
+                self.listening.send_modify(|listening| listening.push(address));
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                self.listening
+                    .send_modify(|listening| listening.retain(|known| *known != address));
+            }
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            } => {
+                self.on_established(&peer_id, connection_id, &endpoint);
+            }
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                connection_id,
+                num_established,
+                cause,
+                ..
+            } => {
+                let _entered = self.spans.remove(&connection_id).map(Span::entered);
+                tracing::info!(cause = cause.map(tracing::field::display), "connection closed");
+                if num_established == 0 {
+                    self.on_gone(&peer_id);
+                }
+            }
+            SwarmEvent::OutgoingConnectionError {
+                peer_id: Some(peer),
+                error,
+                ..
+            } => {
+                if let Some(node) = node_id(&peer) {
+                    self.unreachable(node, error);
+                }
+            }
+            SwarmEvent::IncomingConnectionError { peer_id, error, .. } => {
+                let peer = peer_id
+                    .as_ref()
+                    .and_then(node_id)
+                    .map(|node| tracing::field::display(node.short()));
+                tracing::debug!(
+                    peer,
+                    error = &error as &dyn std::error::Error,
+                    "incoming connection refused"
+                );
+            }
+            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
+                connection,
+                result: Err(error),
+                ..
+            })) => {
+                tracing::debug!(%connection, %error, "peer does not answer pings");
+                self.swarm.close_connection(connection);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_established(&mut self, peer: &PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
+        let Some(node) = node_id(peer) else { return };
+        let span = tracing::info_span!("connection", peer = %node.short(), id = %connection);
+        span.in_scope(|| tracing::info!(dialled = endpoint.is_dialer(), "connection established"));
+        self.spans.insert(connection, span);
+        self.connected(node);
+    }
+
+    fn on_gone(&mut self, peer: &PeerId) {
+        if let Some(node) = node_id(peer)
+            && self.keep_connected
+            && self.members.contains(&node)
+        {
+            self.want(node, Instant::now());
+        }
+    }
+
+    async fn farewell(mut self) {
+        let standing = self.sessions.subscribe().borrow().clone();
+        for node in standing.keys() {
+            self.disconnect(*node);
+        }
+        self.inbox.close();
+        self.waiting.clear();
+        let all_closed = async {
+            while self.swarm.network_info().num_peers() > 0 {
+                self.swarm.select_next_some().await;
+            }
+        };
+        // A peer that does not take its farewell finds out when the sockets are dropped.
+        let _ = tokio::time::timeout(FAREWELL, all_closed).await;
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,372 @@
+//! Networks in one process, over real sockets on the loopback interface.
+
+use super::*;
+use crate::shutdown::Shutdown;
+use bytes::Bytes;
+use concordat_protocol::{identity::NodeKey, ids::InstitutionId, time::Timestamp, wire::codec::Frame};
+use hello::Attested;
+use serde::{Deserialize, Serialize};
+
+const CATALOG: StreamProtocol = StreamProtocol::new("/concordat/catalog/1");
+const QUERY: StreamProtocol = StreamProtocol::new("/concordat/query/1");
+const TCP: &str = "/ip4/127.0.0.1/tcp/0";
+const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
+
+/// No test waits longer than this for something that has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Note {
+    text: String,
+}
+
+impl Frame for Note {
+    const MAX: usize = 1024;
+}
+
+#[tokio::test]
+async fn members_exchange_frames_over_either_transport() {
+    for transport in [TCP, QUIC] {
+        let (one, two) = (Node::start(1, transport).await, Node::start(2, transport).await);
+        introduce(&[&one, &two]).await;
+        attest(&one, &two).await;
+        let mut incoming = two.net.accept(CATALOG).unwrap();
+
+        let mut asking = one.net.open(two.id(), CATALOG).await.unwrap();
+        asking.send(&note("what is there")).await.unwrap();
+        let mut asked = incoming.next().await;
+        assert_eq!(asked.session().peer(), one.id());
+        assert_eq!(asked.expect::<Note>().await.unwrap(), note("what is there"));
+        asked.send(&note("nothing for you")).await.unwrap();
+        assert_eq!(asking.expect::<Note>().await.unwrap(), note("nothing for you"));
+    }
+}
+
+#[tokio::test]
+async fn the_gate_refuses_a_stranger_that_dials_in() {
+    for transport in [TCP, QUIC] {
+        let (house, stranger) = (Node::start(1, transport).await, Node::start(2, transport).await);
+        house.set_members(&[]).await;
+        let sessions = house.net.sessions();
+        let _hello = house.net.accept(HELLO).unwrap();
+        stranger.set_members(&[&house]).await;
+
+        assert!(
+            exchange(&stranger, &house).await.is_err(),
+            "a stranger was served over {transport}"
+        );
+        assert!(
+            !sessions.has_changed().unwrap(),
+            "a stranger had a session over {transport}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_gate_does_not_let_anyone_dial_a_stranger() {
+    let (house, stranger) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    stranger.set_members(&[&house]).await;
+    let refused = house.net.open(stranger.id(), HELLO).await.unwrap_err();
+    assert!(matches!(refused, NetworkError::NotMember { peer } if peer == stranger.id()));
+    assert_eq!(refused.fault(), Fault::Operator);
+}
+
+#[tokio::test]
+async fn an_address_of_another_node_is_not_taken_for_the_member() {
+    let (house, imposter, absent) = (
+        Node::start(1, TCP).await,
+        Node::start(2, TCP).await,
+        Node::start(3, TCP).await,
+    );
+    imposter.set_members(&[&house]).await;
+    let wrong = [(absent.id(), imposter.net.listen_addrs())];
+    house
+        .net
+        .set_members(Arc::new(wrong.into_iter().collect()))
+        .await
+        .unwrap();
+    let refused = house.net.open(absent.id(), HELLO).await.unwrap_err();
+    assert!(matches!(refused, NetworkError::Unreachable { .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn a_removed_member_is_cut_off_at_once() {
+    for transport in [TCP, QUIC] {
+        let (one, two) = (Node::start(1, transport).await, Node::start(2, transport).await);
+        introduce(&[&one, &two]).await;
+        attest(&one, &two).await;
+        let mut incoming = two.net.accept(QUERY).unwrap();
+        let mut asking = one.net.open(two.id(), QUERY).await.unwrap();
+        asking.send(&note("hello")).await.unwrap();
+        let mut asked = incoming.next().await;
+        asked.expect::<Note>().await.unwrap();
+
+        two.set_members(&[]).await;
+        assert!(two.net.connected_peers().is_empty());
+        assert!(matches!(
+            asked.send(&note("too late")).await,
+            Err(NetworkError::Cut { .. })
+        ));
+        let received = tokio::time::timeout(PATIENCE, asking.recv::<Note>()).await.unwrap();
+        assert!(
+            !matches!(received, Ok(Some(_))),
+            "a removed member received {received:?}"
+        );
+        assert!(exchange(&one, &two).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn nothing_but_hello_is_served_before_attestation() {
+    let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    introduce(&[&one, &two]).await;
+    let mut queries = two.net.accept(QUERY).unwrap();
+    let mut hellos = two.net.accept(HELLO).unwrap();
+    one.session(&two).await.attest(attested());
+
+    let mut early = one.net.open(two.id(), QUERY).await.unwrap();
+    tokio::select! {
+        _ = queries.next() => panic!("an unattested peer was served"),
+        received = early.recv::<Note>() => assert!(!matches!(received, Ok(Some(_)))),
+    }
+
+    let mut greeting = one.net.open(two.id(), HELLO).await.unwrap();
+    greeting.send(&note("certificate")).await.unwrap();
+    assert_eq!(hellos.next().await.expect::<Note>().await.unwrap(), note("certificate"));
+
+    two.session(&one).await.attest(attested());
+    one.net
+        .open(two.id(), QUERY)
+        .await
+        .unwrap()
+        .send(&note("rows"))
+        .await
+        .unwrap();
+    assert_eq!(queries.next().await.expect::<Note>().await.unwrap(), note("rows"));
+}
+
+#[tokio::test]
+async fn a_stream_that_comes_a_little_before_the_attestation_waits_for_it() {
+    let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    introduce(&[&one, &two]).await;
+    let mut queries = two.net.accept(QUERY).unwrap();
+    one.session(&two).await.attest(attested());
+    let _early = one.net.open(two.id(), QUERY).await.unwrap();
+    let attesting = async { two.session(&one).await.attest(attested()) };
+    let (stream, ()) = tokio::join!(queries.next(), attesting);
+    assert_eq!(stream.session().peer(), one.id());
+}
+
+#[tokio::test]
+async fn one_peer_cannot_take_all_the_room() {
+    let (flood, other, house) = (
+        Node::start(1, TCP).await,
+        Node::start(2, TCP).await,
+        Node::start(3, TCP).await,
+    );
+    introduce(&[&flood, &other, &house]).await;
+    attest(&flood, &house).await;
+    attest(&other, &house).await;
+    let mut incoming = house.net.accept(QUERY).unwrap();
+
+    let mut held = Vec::new();
+    for _ in 0..TEST_STREAMS_PER_PEER {
+        held.push((flood.net.open(house.id(), QUERY).await.unwrap(), incoming.next().await));
+    }
+    let mut surplus = flood.net.open(house.id(), QUERY).await.unwrap();
+    assert!(!matches!(surplus.recv::<Note>().await, Ok(Some(_))));
+
+    let _served = other.net.open(house.id(), QUERY).await.unwrap();
+    assert_eq!(incoming.next().await.session().peer(), other.id());
+
+    held.pop();
+    let _again = flood.net.open(house.id(), QUERY).await.unwrap();
+    assert_eq!(incoming.next().await.session().peer(), flood.id());
+}
+
+#[tokio::test]
+async fn questions_asked_at_once_are_all_answered() {
+    let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    introduce(&[&one, &two]).await;
+    attest(&one, &two).await;
+    let mut incoming = two.net.accept(QUERY).unwrap();
+    let asking = futures::future::join_all((0..TEST_STREAMS_PER_PEER).map(|_| one.net.open(two.id(), QUERY)));
+    let opened: Vec<_> = asking.await.into_iter().map(Result::unwrap).collect();
+    for _ in &opened {
+        tokio::time::timeout(PATIENCE, incoming.next()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_protocol_has_one_server_and_may_have_none() {
+    let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    introduce(&[&one, &two]).await;
+    attest(&one, &two).await;
+    let refused = one.net.open(two.id(), QUERY).await.unwrap_err();
+    assert!(matches!(refused, NetworkError::Unsupported { protocol, .. } if protocol == QUERY));
+
+    let serving = two.net.accept(QUERY).unwrap();
+    assert!(matches!(two.net.accept(QUERY), Err(NetworkError::AlreadyServed { .. })));
+    drop(serving);
+    assert!(two.net.accept(QUERY).is_ok());
+}
+
+#[tokio::test]
+async fn a_lost_member_comes_back_as_a_new_session_without_attestation() {
+    let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    introduce(&[&one, &two]).await;
+    attest(&one, &two).await;
+    let before = one.session(&two).await;
+    one.net.disconnect(two.id()).await.unwrap();
+    before.until_cut().await;
+    let after = one.session(&two).await;
+    assert!(after.number() > before.number());
+    assert!(after.attested().is_none());
+}
+
+#[tokio::test]
+async fn a_stopped_network_leaves_nothing_behind() {
+    let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    introduce(&[&one, &two]).await;
+    let seen = two.session(&one).await;
+    let net = one.net.clone();
+    assert!(one.shutdown.stop().await.is_empty());
+    tokio::time::timeout(PATIENCE, seen.until_cut()).await.unwrap();
+    assert!(net.connected_peers().is_empty());
+    assert!(matches!(net.open(two.id(), HELLO).await, Err(NetworkError::Stopped)));
+}
+
+/// rust-libp2p #5410: multiplexers that stop reading while they wait to write lock up when both sides stream at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_sides_stream_at_once_without_locking_up() {
+    const STREAMS: usize = 4;
+    const EACH: usize = 16 << 20;
+    for transport in [TCP, QUIC] {
+        let (one, two) = (Node::start(1, transport).await, Node::start(2, transport).await);
+        introduce(&[&one, &two]).await;
+        attest(&one, &two).await;
+        let traffic = async {
+            tokio::join!(
+                stream_all(&one, &two, STREAMS, EACH),
+                stream_all(&two, &one, STREAMS, EACH)
+            )
+        };
+        let received = tokio::time::timeout(PATIENCE, traffic).await;
+        assert_eq!(received, Ok((STREAMS * EACH, STREAMS * EACH)), "over {transport}");
+    }
+}
+
+async fn stream_all(from: &Node, to: &Node, streams: usize, each: usize) -> usize {
+    let mut incoming = to.net.accept(QUERY).unwrap();
+    let receiving = async {
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..streams {
+            let mut stream = incoming.next().await;
+            tasks.spawn(async move {
+                let mut received = 0;
+                while let Some(chunk) = stream.recv_chunk().await.unwrap() {
+                    received += chunk.len();
+                }
+                received
+            });
+        }
+        tasks.join_all().await.into_iter().sum()
+    };
+    let mut sending = tokio::task::JoinSet::new();
+    let bulk = Bytes::from(vec![0x5a; each]);
+    for _ in 0..streams {
+        let (net, peer, bulk) = (from.net.clone(), to.id(), bulk.clone());
+        sending.spawn(async move {
+            let mut stream = open_when_served(&net, peer).await;
+            stream.send_chunk(bulk).await.unwrap();
+            stream.end_chunks().await.unwrap();
+            stream.close().await.unwrap();
+        });
+    }
+    let (received, _) = tokio::join!(receiving, sending.join_all());
+    received
+}
+
+async fn open_when_served(net: &NetworkHandle, peer: NodeId) -> FramedStream {
+    loop {
+        match net.open(peer, QUERY).await {
+            Ok(stream) => return stream,
+            Err(NetworkError::Unsupported { .. }) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+const TEST_STREAMS_PER_PEER: usize = 16;
+const TEST_ATTEST: Duration = Duration::from_millis(100);
+
+struct Node {
+    net: NetworkHandle,
+    shutdown: Shutdown,
+}
+
+impl Node {
+    async fn start(seed: u8, listen: &str) -> Self {
+        let mut config = NetworkConfig::new(NodeKey::from_seed(&[seed; 32].into()), vec![listen.parse().unwrap()]);
+        config.limits.streams_per_peer = TEST_STREAMS_PER_PEER;
+        config.timeouts.attest = TEST_ATTEST;
+        config.backoff = Backoff {
+            first: Duration::from_millis(20),
+            cap: Duration::from_millis(100),
+        };
+        let mut shutdown = Shutdown::new();
+        let stage = shutdown.stage("network", Duration::from_secs(10));
+        Self {
+            net: Network::start(config, &stage).await.unwrap(),
+            shutdown,
+        }
+    }
+
+    fn id(&self) -> NodeId {
+        self.net.local_id()
+    }
+
+    async fn set_members(&self, others: &[&Self]) {
+        let members = others.iter().map(|node| (node.id(), node.net.listen_addrs())).collect();
+        self.net.set_members(Arc::new(members)).await.unwrap();
+    }
+
+    /// The session with `other`, which is waited for.
+    async fn session(&self, other: &Self) -> Session {
+        let mut sessions = self.net.sessions();
+        let standing = sessions.wait_for(|sessions| sessions.contains_key(&other.id()));
+        let standing = tokio::time::timeout(PATIENCE, standing).await.unwrap().unwrap();
+        standing[&other.id()].clone()
+    }
+}
+
+async fn introduce(nodes: &[&Node]) {
+    for node in nodes {
+        node.set_members(nodes).await;
+    }
+}
+
+async fn attest(one: &Node, two: &Node) {
+    one.session(two).await.attest(attested());
+    two.session(one).await.attest(attested());
+}
+
+/// A stream from `from` to `to` on which one frame goes out and one should come back.
+async fn exchange(from: &Node, to: &Node) -> Result<Note, NetworkError> {
+    let mut stream = from.net.open(to.id(), HELLO).await?;
+    stream.send(&note("let me in")).await?;
+    stream.expect().await
+}
+
+fn attested() -> Attested {
+    Attested {
+        institution: "cleveland".parse::<InstitutionId>().unwrap(),
+        roster_number: 1,
+        not_after: Timestamp::from_millis(0),
+    }
+}
+
+fn note(text: &str) -> Note {
+    Note { text: text.into() }
+}

@@ -1,0 +1,330 @@
+//! The running node: its parts and the order in which they start and stop.
+//!
+//! Start: storage is unlocked by the caller; then people and policy, the network with a closed gate, the grants, the roster
+//! (which opens the gate), the services that answer peers, and at last the APIs. Stop is the reverse; see [`crate::shutdown`].
+
+mod epoch;
+mod identity;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use concordat_protocol::identity::{InstitutionKey, NodeKey};
+use concordat_protocol::text::Address;
+use concordat_storage::keys::{Argon2Cost, Secret};
+use concordat_storage::ledger::Ledger;
+use concordat_storage::storage::Storage;
+use libp2p::Multiaddr;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+pub use epoch::Epoch;
+pub use identity::Identity;
+
+use crate::clock::Clock;
+use crate::federation::{Federation, FederationParts};
+use crate::iam::{Accounts, Sessions};
+use crate::membership::{Membership, MembershipError, MembershipParts, ROSTER};
+use crate::negotiation::{Grants, NegotiationFault, NegotiationParts, Negotiations};
+use crate::network::{Limits, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
+use crate::policy::{Policy, PolicyErrors, Settings};
+use crate::sharing::{Sharing, SharingParts};
+use crate::shutdown::Shutdown;
+
+/// Name under which the institution's key is sealed.
+pub const INSTITUTION_KEY: &str = "institution";
+/// Name under which the node's key is sealed.
+pub const NODE_KEY: &str = "node";
+/// How long services may finish what they hold.
+const SERVICE_GRACE: Duration = Duration::from_secs(5);
+/// How long the network may say goodbye.
+const NETWORK_GRACE: Duration = Duration::from_secs(2);
+
+/// A cloneable handle to the running node.
+#[derive(Clone, Debug)]
+pub struct Node(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    identity: Arc<Identity>,
+    storage: Storage,
+    ledger: Ledger,
+    clock: Clock,
+    epoch: Epoch,
+    network: NetworkHandle,
+    membership: Membership,
+    grants: Grants,
+    negotiations: Negotiations,
+    sharing: Sharing,
+    federation: Federation,
+    accounts: Accounts,
+    sessions: Sessions,
+    policy: Policy,
+}
+
+/// What a node is started with.
+#[derive(Debug)]
+pub struct StartConfig {
+    /// Who it is.
+    pub identity: Identity,
+    /// Its unlocked storage.
+    pub storage: Storage,
+    /// Its ledger.
+    pub ledger: Ledger,
+    /// The clock.
+    pub clock: Clock,
+    /// Addresses to listen on.
+    pub listen: Vec<Multiaddr>,
+    /// Addresses that others are told; empty to tell those it listens on.
+    pub announce: Vec<Address>,
+    /// What peers may occupy at one time.
+    pub limits: Limits,
+    /// What passwords cost to check.
+    pub password_cost: Argon2Cost,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// People's accounts cannot be read.
+    #[error("the accounts cannot be opened")]
+    Accounts(#[from] crate::iam::IamError),
+    /// The policies are not valid.
+    #[error(transparent)]
+    Policy(#[from] PolicyErrors),
+    /// The network does not come up.
+    #[error("the network does not come up")]
+    Network(#[from] NetworkError),
+    /// The roster is not usable.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+    /// The grants are not usable.
+    #[error(transparent)]
+    Negotiation(#[from] NegotiationFault),
+    /// The state of queries is not usable.
+    #[error("the state of queries cannot be opened")]
+    Sharing(#[from] concordat_storage::meta::MetaError),
+    /// A sealed key is not one.
+    #[error("the sealed key `{name}` does not have 32 bytes")]
+    Key {
+        /// Which key.
+        name: &'static str,
+    },
+}
+
+impl Identity {
+    /// Makes the keys from their sealed seeds.
+    ///
+    /// # Errors
+    /// [`StartError::Key`] when a seed does not have 32 bytes.
+    pub fn unseal(particulars: Particulars, institution_seed: &Secret, node_seed: &Secret) -> Result<Self, StartError> {
+        let Particulars {
+            institution,
+            name,
+            jurisdiction,
+        } = particulars;
+        Ok(Self {
+            institution,
+            name,
+            jurisdiction,
+            institution_key: InstitutionKey::from_seed(&seed(INSTITUTION_KEY, institution_seed)?),
+            node_key: NodeKey::from_seed(&seed(NODE_KEY, node_seed)?),
+        })
+    }
+}
+
+/// What the configuration says about the institution.
+#[derive(Clone, Debug)]
+pub struct Particulars {
+    /// Its short id.
+    pub institution: concordat_protocol::ids::InstitutionId,
+    /// Its legal name.
+    pub name: concordat_protocol::text::LegalName,
+    /// Whose law binds it.
+    pub jurisdiction: concordat_protocol::ids::Jurisdiction,
+}
+
+fn seed(name: &'static str, secret: &Secret) -> Result<Zeroizing<[u8; 32]>, StartError> {
+    secret
+        .expose()
+        .try_into()
+        .map(Zeroizing::new)
+        .map_err(|_| StartError::Key { name })
+}
+
+impl Node {
+    /// Starts the node's parts in order and adds their stages to `shutdown` so that they stop in the reverse one. The API
+    /// stages must have been added before.
+    ///
+    /// # Errors
+    /// [`StartError`] names the part that does not start.
+    pub async fn start(config: StartConfig, shutdown: &mut Shutdown) -> Result<Self, StartError> {
+        let StartConfig {
+            identity,
+            storage,
+            ledger,
+            clock,
+            listen,
+            announce,
+            limits,
+            password_cost,
+        } = config;
+        let services = shutdown.stage("services", SERVICE_GRACE);
+        let wire = shutdown.stage("network", NETWORK_GRACE);
+        let (identity, epoch) = (Arc::new(identity), Epoch::default());
+
+        let accounts = Accounts::open(storage.meta(), identity.institution.clone(), password_cost)?;
+        let policy = Policy::load(&storage.dir().join("policies"), Settings::default())?;
+        let transport_key = NodeKey::from_seed(&identity.node_key.expose_seed());
+        let wishes = NetworkConfig {
+            limits,
+            ..NetworkConfig::new(transport_key, listen)
+        };
+        let network = Network::start(wishes, &wire).await?;
+        let (hellos, rosters) = (network.accept(HELLO)?, network.accept(ROSTER)?);
+
+        let grants = Grants::open(identity.clone(), &storage, ledger.clone(), epoch.clone())?;
+        let membership = Membership::open(MembershipParts {
+            identity: identity.clone(),
+            storage: storage.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            network: network.clone(),
+            epoch: epoch.clone(),
+            announced: announce,
+        })
+        .await?;
+        membership.greet(hellos, &services);
+        membership.spread(rosters, &services);
+        let sessions = Sessions::new(accounts.clone());
+        let negotiations = Negotiations::open(NegotiationParts {
+            identity: identity.clone(),
+            storage: storage.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            network: network.clone(),
+            membership: membership.clone(),
+            grants: grants.clone(),
+            policy: policy.clone(),
+        })?;
+        negotiations.serve(&services)?;
+        let sharing = Sharing::open(SharingParts {
+            identity: identity.clone(),
+            storage: storage.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            network: network.clone(),
+            membership: membership.clone(),
+            grants: grants.clone(),
+            policy: policy.clone(),
+            sessions: sessions.clone(),
+            epoch: epoch.clone(),
+        })?;
+        sharing.serve(&services)?;
+        let federation = Federation::new(FederationParts {
+            identity: identity.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            network: network.clone(),
+            membership: membership.clone(),
+            grants: grants.clone(),
+            sharing: sharing.clone(),
+        });
+        services.spawn(follow(accounts.changes(), epoch.clone(), services.token().clone()));
+
+        Ok(Self(Arc::new(Parts {
+            identity,
+            storage,
+            ledger,
+            clock,
+            epoch,
+            network,
+            membership,
+            grants,
+            negotiations,
+            sharing,
+            federation,
+            accounts,
+            sessions,
+            policy,
+        })))
+    }
+
+    /// Who this node is.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.0.identity
+    }
+
+    /// The storage: state and datasets.
+    pub fn storage(&self) -> &Storage {
+        &self.0.storage
+    }
+
+    /// The ledger.
+    pub fn ledger(&self) -> &Ledger {
+        &self.0.ledger
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// Counts the changes on which running answers depend.
+    pub fn epoch(&self) -> &Epoch {
+        &self.0.epoch
+    }
+
+    /// The peer-to-peer network.
+    pub fn network(&self) -> &NetworkHandle {
+        &self.0.network
+    }
+
+    /// The consortium.
+    pub fn membership(&self) -> &Membership {
+        &self.0.membership
+    }
+
+    /// The grants this node is a party to.
+    pub fn grants(&self) -> &Grants {
+        &self.0.grants
+    }
+
+    /// The negotiations this node leads.
+    pub fn negotiations(&self) -> &Negotiations {
+        &self.0.negotiations
+    }
+
+    /// What this node answers to others.
+    pub fn sharing(&self) -> &Sharing {
+        &self.0.sharing
+    }
+
+    /// What this node asks of others.
+    pub fn federation(&self) -> &Federation {
+        &self.0.federation
+    }
+
+    /// People's accounts.
+    pub fn accounts(&self) -> &Accounts {
+        &self.0.accounts
+    }
+
+    /// People's sessions.
+    pub fn sessions(&self) -> &Sessions {
+        &self.0.sessions
+    }
+
+    /// The policies.
+    pub fn policy(&self) -> &Policy {
+        &self.0.policy
+    }
+}
+
+/// A change to people's accounts is a change on which running answers depend.
+async fn follow(mut changes: watch::Receiver<u64>, epoch: Epoch, stop: CancellationToken) {
+    while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
+        epoch.raise();
+    }
+}

@@ -1,0 +1,280 @@
+//! Policy sets: read, checked against the schema, and given names.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
+
+use cedar_policy::{Entities, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use concordat_protocol::{ids::Digest32, scope::DEFAULT_MIN_CELL};
+use concordat_storage::fault::Fault;
+use serde::{Deserialize, Serialize};
+
+use super::{Effect, Reason};
+
+/// The vocabulary of policies; shipped, not replaceable, because the questions are built to it.
+const SCHEMA: &str = include_str!("../../policies/concordat.cedarschema");
+/// The policy set in force until a steward puts another one in its place.
+pub(super) const DEFAULT: &str = include_str!("../../policies/default.cedar");
+/// Domain of the policy set's digest.
+const DIGEST: &str = "concordat/policy-set/1";
+/// Most bytes of one policy file: 1 MiB.
+const MAX_FILE: u64 = 1 << 20;
+
+/// The parts of a ceiling that are numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Longest time of a grant, in days.
+    pub max_days: u16,
+    /// Fewest subjects behind a released cell.
+    pub min_cell: u32,
+    /// Most rows in one answer.
+    pub max_rows: Option<u64>,
+    /// Most queries in 24 hours.
+    pub max_queries_per_day: Option<u32>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_days: 365,
+            min_cell: DEFAULT_MIN_CELL,
+            max_rows: None,
+            max_queries_per_day: None,
+        }
+    }
+}
+
+/// A policy set in force; clones share it.
+#[derive(Clone)]
+pub struct Policy(pub(super) Arc<Loaded>);
+
+pub(super) struct Loaded {
+    pub(super) schema: Schema,
+    pub(super) set: PolicySet,
+    /// The permits alone: what would be allowed if nothing were forbidden.
+    pub(super) permits: PolicySet,
+    /// The rules in the order of the files.
+    pub(super) rules: Vec<Named>,
+    pub(super) actions: Entities,
+    pub(super) settings: Settings,
+    digest: Digest32,
+}
+
+/// A policy and what its annotations say.
+pub(super) struct Named {
+    pub(super) id: PolicyId,
+    pub(super) effect: Effect,
+    pub(super) reason: Reason,
+    pub(super) policy: cedar_policy::Policy,
+}
+
+impl Policy {
+    /// The shipped policy set.
+    ///
+    /// # Errors
+    /// None that a test of this crate would not have found.
+    pub fn shipped(settings: Settings) -> Result<Self, PolicyErrors> {
+        Self::from_sources(&[("default.cedar".to_owned(), DEFAULT.to_owned())], settings)
+    }
+
+    /// The policy set in `dir/*.cedar`, in the order of the file names; the shipped one if the folder is absent or has none.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the files, at once.
+    pub fn load(dir: &Path, settings: Settings) -> Result<Self, PolicyErrors> {
+        let sources = read_folder(dir)?;
+        if sources.is_empty() {
+            Self::shipped(settings)
+        } else {
+            Self::from_sources(&sources, settings)
+        }
+    }
+
+    /// A policy set from (file name, text).
+    ///
+    /// # Errors
+    /// Everything that is wrong with the texts, at once.
+    pub fn from_sources(sources: &[(String, String)], settings: Settings) -> Result<Self, PolicyErrors> {
+        let schema = Schema::from_str(SCHEMA).map_err(|error| PolicyErrors::one("concordat.cedarschema", error))?;
+        let actions = schema
+            .action_entities()
+            .map_err(|error| PolicyErrors::one("concordat.cedarschema", error))?;
+        let mut errors = Vec::new();
+        let mut rules = Vec::new();
+        for (file, text) in sources {
+            match PolicySet::from_str(text) {
+                Ok(set) => name_all(file, &set, &mut rules, &mut errors),
+                Err(parse) => errors.extend(parse.iter().map(|error| in_file(file, error))),
+            }
+        }
+        let set = collect(rules.iter(), &mut errors);
+        let permits = collect(rules.iter().filter(|rule| rule.effect == Effect::Permit), &mut errors);
+        let checked = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
+        errors.extend(checked.validation_errors().map(ToString::to_string));
+        errors.extend(checked.validation_warnings().map(ToString::to_string));
+        if !errors.is_empty() {
+            return Err(PolicyErrors(errors));
+        }
+        let digest = digest(sources, settings);
+        Ok(Self(Arc::new(Loaded {
+            schema,
+            set,
+            permits,
+            rules,
+            actions,
+            settings,
+            digest,
+        })))
+    }
+
+    /// SHA-256 over schema, policy files and settings: what a decision was made under.
+    pub fn digest(&self) -> Digest32 {
+        self.0.digest
+    }
+
+    /// How many rules are in force.
+    pub fn rule_count(&self) -> usize {
+        self.0.rules.len()
+    }
+}
+
+fn read_folder(dir: &Path) -> Result<Vec<(String, String)>, PolicyErrors> {
+    let listed = match std::fs::read_dir(dir) {
+        Ok(listed) => listed.collect::<Result<Vec<_>, _>>(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => Err(error),
+    };
+    let listed = listed.map_err(|error| PolicyErrors::one(&dir.display().to_string(), error))?;
+    let mut paths: Vec<PathBuf> = listed.iter().map(std::fs::DirEntry::path).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "cedar"));
+    paths.sort();
+    let (mut sources, mut errors) = (Vec::new(), Vec::new());
+    for path in paths {
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        match read_file(&path) {
+            Ok(text) => sources.push((name, text)),
+            Err(error) => errors.push(in_file(&name, error)),
+        }
+    }
+    if errors.is_empty() {
+        Ok(sources)
+    } else {
+        Err(PolicyErrors(errors))
+    }
+}
+
+fn read_file(path: &Path) -> std::io::Result<String> {
+    if std::fs::metadata(path)?.len() > MAX_FILE {
+        return Err(std::io::Error::other("it is larger than 1 MiB"));
+    }
+    std::fs::read_to_string(path)
+}
+
+/// Gives each policy the name in its `@id`, so that reasons name rules as the files do.
+fn name_all(file: &str, set: &PolicySet, rules: &mut Vec<Named>, errors: &mut Vec<String>) {
+    if set.num_of_templates() > 0 {
+        errors.push(in_file(
+            file,
+            "policies with slots (`?principal`, `?resource`) are not supported",
+        ));
+    }
+    let mut taken: BTreeSet<String> = rules.iter().map(|rule| rule.reason.rule.clone()).collect();
+    for policy in set.policies() {
+        match named(policy) {
+            Ok(rule) if taken.insert(rule.reason.rule.clone()) => rules.push(rule),
+            Ok(rule) => errors.push(in_file(file, format!("the id `{}` is used twice", rule.reason.rule))),
+            Err(problem) => errors.push(in_file(file, problem)),
+        }
+    }
+}
+
+fn named(policy: &cedar_policy::Policy) -> Result<Named, String> {
+    let get = |key: &str| policy.annotation(key).map(str::trim).filter(|text| !text.is_empty());
+    let id = get("id").ok_or_else(|| format!("`{}` has no `@id(\"…\")`", policy.id()))?;
+    if id.len() > 64
+        || !id
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    {
+        return Err(format!(
+            "`{}` is no id; write up to 64 characters of `a-z`, `0-9` and `-`",
+            id.escape_debug()
+        ));
+    }
+    let text = get("reason").ok_or_else(|| format!("`{id}` has no `@reason(\"…\")`"))?;
+    let remedy = get("remedy").ok_or_else(|| format!("`{id}` has no `@remedy(\"…\")`"))?;
+    let effect = match policy.effect() {
+        cedar_policy::Effect::Permit => Effect::Permit,
+        cedar_policy::Effect::Forbid => Effect::Forbid,
+    };
+    let name = PolicyId::new(id);
+    Ok(Named {
+        policy: policy.new_id(name.clone()),
+        id: name,
+        effect,
+        reason: Reason::new(id, text, remedy),
+    })
+}
+
+fn collect<'a>(rules: impl Iterator<Item = &'a Named>, errors: &mut Vec<String>) -> PolicySet {
+    PolicySet::from_policies(rules.map(|rule| rule.policy.clone())).unwrap_or_else(|error| {
+        errors.push(error.to_string());
+        PolicySet::new()
+    })
+}
+
+fn in_file(file: &str, problem: impl fmt::Display) -> String {
+    format!("{file}: {problem}")
+}
+
+fn digest(sources: &[(String, String)], settings: Settings) -> Digest32 {
+    let mut bytes = Vec::new();
+    let mut part = |text: &str| {
+        bytes.extend_from_slice(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    };
+    part(SCHEMA);
+    sources
+        .iter()
+        .for_each(|(file, text)| [file, text].into_iter().for_each(|text| part(text)));
+    part(&format!("{settings:?}"));
+    Digest32::sha256(DIGEST, &bytes)
+}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("digest", &self.0.digest)
+            .field("rules", &self.0.rules.len())
+            .finish()
+    }
+}
+
+/// Everything that is wrong with a policy set; none of it is in force.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the policy set is refused: {}", .0.join("; "))]
+pub struct PolicyErrors(Vec<String>);
+
+impl PolicyErrors {
+    fn one(file: &str, problem: impl fmt::Display) -> Self {
+        Self(vec![in_file(file, problem)])
+    }
+
+    /// The errors, one a line of text each.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        Fault::Usage
+    }
+}

@@ -1,0 +1,447 @@
+//! What is offered to a member that asks: the meet of its request and of what policies allow at most.
+//!
+//! The steps depend on each other in this order: is the dataset there at all; for which of the purposes; at which tier for
+//! all of these; each column at that tier for all of these; then rows, places, limits and time.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enums of the SQL engine are open: what is not named is refused"
+)]
+
+use std::collections::BTreeMap;
+
+use concordat_protocol::{
+    ids::ColumnName,
+    scope::{
+        Columns, Difference, InvalidScope, Limits, Part, People, Places, Purpose, Purposes, Rows, Scope, Tier,
+        Transform, Window,
+    },
+    time::Timestamp,
+};
+
+use super::{
+    ColumnFacts, DatasetFacts, Explanation, Party, Policy, Reason,
+    ask::{self, Expr, Question, Thing, Verdict, pair, text},
+    rows,
+};
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
+/// The tiers with the actions that stand for them, the widest first.
+const TIERS: [(Tier, &str); 4] = [
+    (Tier::Records, "answer-records"),
+    (Tier::Aggregate, "answer-aggregate"),
+    (Tier::Count, "answer-count"),
+    (Tier::Exists, "answer-exists"),
+];
+
+/// A request and what is known about it.
+#[derive(Clone, Copy, Debug)]
+pub struct OfferInput<'a> {
+    /// Who asks.
+    pub consumer: &'a Party,
+    /// Who holds the dataset.
+    pub provider: &'a Party,
+    /// The dataset that is asked for; nothing when there is none of that name.
+    pub dataset: Option<&'a DatasetFacts>,
+    /// What is asked.
+    pub request: &'a Scope,
+}
+
+/// What comes of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OfferDecision {
+    /// This much may leave.
+    Offer(Box<Offer>),
+    /// Nothing may leave.
+    Refused(Refusal),
+}
+
+/// What may leave, and where it falls short of what was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Never wider than the request.
+    pub scope: Scope,
+    /// Each difference with its reason, for the member that asks.
+    pub narrowings: Vec<Narrowing>,
+    /// Rule by rule, for the holder.
+    pub explanation: Explanation,
+}
+
+/// One difference between request and offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Narrowing {
+    /// What was asked and what is offered instead.
+    pub difference: Difference,
+    /// Why, by which rule, and what would help.
+    pub reason: Reason,
+}
+
+/// Why nothing may leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reasons, for the member that asks.
+    pub reasons: Vec<Reason>,
+    /// Rule by rule, for the holder.
+    pub explanation: Explanation,
+}
+
+impl Policy {
+    /// Decides what of a request may leave.
+    pub fn offer(&self, input: &OfferInput<'_>, now: Timestamp) -> OfferDecision {
+        let Some(facts) = input.dataset.filter(|facts| facts.reference == input.request.dataset) else {
+            return OfferDecision::Refused(Refusal {
+                reasons: vec![not_visible(input)],
+                explanation: Explanation::default(),
+            });
+        };
+        let mut talk = Talk::new(self, input, facts);
+        if talk.dataset("see-dataset", Vec::new(), &facts.reference).is_err() {
+            return talk.refused(vec![not_visible(input)]);
+        }
+        if input.request.window.not_after() <= now {
+            return talk.refused(vec![Reason::new(
+                "window-over",
+                "the time asked for is over",
+                "ask for a time to come",
+            )]);
+        }
+        talk.run()
+    }
+
+    /// Decides how much of an agreed scope still may leave. Whether the dataset is published makes no difference any more.
+    pub(super) fn still_allowed(&self, input: &OfferInput<'_>) -> OfferDecision {
+        match input.dataset.filter(|facts| facts.reference == input.request.dataset) {
+            Some(facts) => Talk::new(self, input, facts).run(),
+            None => OfferDecision::Refused(Refusal {
+                reasons: vec![not_visible(input)],
+                explanation: Explanation::default(),
+            }),
+        }
+    }
+}
+
+/// What is said of a dataset that does not exist and of one that is not shown.
+fn not_visible(input: &OfferInput<'_>) -> Reason {
+    Reason::new(
+        "dataset-not-visible",
+        format!("`{}` is not known to you", input.request.dataset),
+        "look at `concordat catalog` for what is shared with your institution",
+    )
+}
+
+/// What policies allow at most, with a reason for what they keep back.
+struct Ceiling {
+    scope: Scope,
+    kept_back: BTreeMap<Part, Reason>,
+    columns: BTreeMap<ColumnName, Reason>,
+}
+
+/// The questions about one request, and what has been learned.
+struct Talk<'a> {
+    policy: &'a Policy,
+    input: &'a OfferInput<'a>,
+    facts: &'a DatasetFacts,
+    explanation: Explanation,
+}
+
+type Reasons = Vec<Reason>;
+
+impl<'a> Talk<'a> {
+    fn new(policy: &'a Policy, input: &'a OfferInput<'a>, facts: &'a DatasetFacts) -> Self {
+        Self {
+            policy,
+            input,
+            facts,
+            explanation: Explanation::default(),
+        }
+    }
+
+    fn run(mut self) -> OfferDecision {
+        match self.ceiling() {
+            Ok(ceiling) => self.conclude(&ceiling),
+            Err(reasons) => self.refused(reasons),
+        }
+    }
+
+    fn conclude(self, ceiling: &Ceiling) -> OfferDecision {
+        let request = self.input.request;
+        match request.meet(&ceiling.scope) {
+            Ok(scope) => {
+                let differences = request.differences(&scope).into_iter();
+                let narrowings = differences.map(|difference| ceiling.explain(difference)).collect();
+                OfferDecision::Offer(Box::new(Offer {
+                    scope,
+                    narrowings,
+                    explanation: self.explanation,
+                }))
+            }
+            Err(disjoint) => {
+                let known = ceiling.kept_back.get(&disjoint.part).cloned();
+                self.refused(vec![known.unwrap_or_else(|| {
+                    Reason::new(
+                        "nothing-left",
+                        disjoint.to_string(),
+                        "ask for something that may be seen",
+                    )
+                })])
+            }
+        }
+    }
+
+    fn refused(self, reasons: Reasons) -> OfferDecision {
+        OfferDecision::Refused(Refusal {
+            reasons,
+            explanation: self.explanation,
+        })
+    }
+
+    fn ceiling(&mut self) -> Result<Ceiling, Reasons> {
+        let request = self.input.request;
+        let mut kept_back = BTreeMap::new();
+        let purposes = self.purposes(&mut kept_back)?;
+        let tier = self.tier(&purposes, &mut kept_back)?;
+        let shown = self.columns(&purposes, tier);
+        self.check_rows(&shown)?;
+        let places = self.places(&mut kept_back)?;
+        let columns = shown.iter().map(|(name, (transform, _))| (name.clone(), *transform));
+        let scope = Scope {
+            dataset: request.dataset.clone(),
+            tier,
+            columns: Columns::new(columns).map_err(invalid)?,
+            rows: Rows::all(),
+            purposes: Purposes::new(purposes).map_err(invalid)?,
+            people: People::Any,
+            places,
+            limits: self.limits(&mut kept_back),
+            window: self.window(&mut kept_back)?,
+        };
+        let columns = shown
+            .into_iter()
+            .filter_map(|(name, (_, reason))| Some((name, reason?)))
+            .collect();
+        Ok(Ceiling {
+            scope,
+            kept_back,
+            columns,
+        })
+    }
+
+    fn purposes(&mut self, kept_back: &mut BTreeMap<Part, Reason>) -> Result<Vec<Purpose>, Reasons> {
+        let (mut allowed, mut denied) = (Vec::new(), Reasons::new());
+        for purpose in self.input.request.purposes.iter() {
+            match self.dataset("use-for-purpose", ask::purpose(purpose), purpose) {
+                Ok(()) => allowed.push(purpose.clone()),
+                Err(reasons) => denied.extend(reasons.into_iter().map(|reason| reason.about(purpose))),
+            }
+        }
+        if allowed.is_empty() {
+            return Err(denied);
+        }
+        kept_back.extend(denied.into_iter().next().map(|reason| (Part::Purposes, reason)));
+        Ok(allowed)
+    }
+
+    /// The widest tier, not above the one asked for, that is allowed for every purpose.
+    fn tier(&mut self, purposes: &[Purpose], kept_back: &mut BTreeMap<Part, Reason>) -> Result<Tier, Reasons> {
+        let mut denied = Reasons::new();
+        for (tier, action) in TIERS.into_iter().filter(|(tier, _)| *tier <= self.input.request.tier) {
+            let answers = purposes
+                .iter()
+                .map(|purpose| self.dataset(action, ask::purpose(purpose), purpose));
+            let reasons: Reasons = answers.filter_map(Result::err).flatten().collect();
+            if reasons.is_empty() {
+                kept_back.extend(denied.into_iter().next().map(|reason| (Part::Tier, reason)));
+                return Ok(tier);
+            }
+            denied.extend(reasons);
+        }
+        denied.dedup();
+        Err(denied)
+    }
+
+    /// How each column of the dataset is shown, with a reason where that is less than clear.
+    fn columns(&mut self, purposes: &[Purpose], tier: Tier) -> BTreeMap<ColumnName, (Transform, Option<Reason>)> {
+        let facts = self.facts;
+        facts
+            .columns
+            .iter()
+            .map(|column| (column.name.clone(), self.column(column, purposes, tier)))
+            .collect()
+    }
+
+    /// The widest transform of which something is left under the one asked for; failing that, the widest.
+    fn column(&mut self, column: &ColumnFacts, purposes: &[Purpose], tier: Tier) -> (Transform, Option<Reason>) {
+        let asked = self.input.request.columns.transform(&column.name);
+        let mut candidates = vec![(Transform::Clear, "reveal-clear")];
+        candidates.extend(
+            column
+                .generalisation
+                .map(|how| (Transform::Generalised(how), "reveal-generalised")),
+        );
+        candidates.push((Transform::Pseudonym, "reveal-pseudonym"));
+        let mut widest = None;
+        let mut reason = None;
+        for (transform, action) in candidates {
+            match self.reveal(column, action, purposes, tier) {
+                Ok(()) if asked.meet(transform) != Transform::Removed => return (transform, reason),
+                Ok(()) => widest = widest.or(Some(transform)),
+                Err(denied) => reason = reason.or(denied),
+            }
+        }
+        (widest.unwrap_or(Transform::Removed), reason)
+    }
+
+    fn reveal(
+        &mut self,
+        column: &ColumnFacts,
+        action: &'static str,
+        purposes: &[Purpose],
+        tier: Tier,
+    ) -> Result<(), Option<Reason>> {
+        for purpose in purposes {
+            let mut context = ask::purpose(purpose);
+            context.push(pair("tier", Expr::Word("Tier", tier.to_string())));
+            let resource = ask::column(column, self.facts);
+            let holder = ask::dataset(self.facts, self.input.provider);
+            let verdict = self.ask(action, resource, vec![holder], context, column.name.to_string());
+            if !verdict.allowed {
+                return Err(verdict.reasons.into_iter().next());
+            }
+        }
+        Ok(())
+    }
+
+    fn check_rows(&self, shown: &BTreeMap<ColumnName, (Transform, Option<Reason>)>) -> Result<(), Reasons> {
+        let checks = self.input.request.rows.constraints().map(|(name, constraint)| {
+            match (self.facts.column(name), shown.get(name)) {
+                (Some(column), Some((transform, _))) => rows::check(column, *transform, constraint),
+                (Some(_), None) | (None, _) => Err(rows::unavailable(name)),
+            }
+        });
+        let refused: Reasons = checks.filter_map(Result::err).collect();
+        if refused.is_empty() { Ok(()) } else { Err(refused) }
+    }
+
+    /// Of the places asked for, those that are allowed; for any place, those of the two parties.
+    fn places(&mut self, kept_back: &mut BTreeMap<Part, Reason>) -> Result<Places, Reasons> {
+        let parties = [
+            self.input.consumer.jurisdiction.clone(),
+            self.input.provider.jurisdiction.clone(),
+        ];
+        let asked: Vec<_> = match &self.input.request.places {
+            Places::Any => parties.to_vec(),
+            Places::Only(places) => places.iter().cloned().collect(),
+        };
+        let (mut allowed, mut denied) = (Vec::new(), Reasons::new());
+        for place in asked {
+            match self.dataset("receive-in", vec![pair("place", text(&place))], &place) {
+                Ok(()) => allowed.push(place),
+                Err(reasons) => denied.extend(reasons.into_iter().map(|reason| reason.about(&place))),
+            }
+        }
+        if allowed.is_empty() {
+            return Err(denied);
+        }
+        let everywhere = Reason::new(
+            "places-are-named",
+            "where answers may be received is always named",
+            "name the countries in the request",
+        );
+        kept_back.insert(Part::Places, denied.into_iter().next().unwrap_or(everywhere));
+        Places::only(allowed).map_err(invalid)
+    }
+
+    fn limits(&self, kept_back: &mut BTreeMap<Part, Reason>) -> Limits {
+        let settings = self.policy.0.settings;
+        let text = format!(
+            "the holder releases no cell of fewer than {} subjects and bounds each answer",
+            settings.min_cell
+        );
+        kept_back.insert(
+            Part::Limits,
+            Reason::new("limits", text, "the holder's data steward can change its limits"),
+        );
+        Limits {
+            max_rows: settings.max_rows,
+            max_queries_per_day: settings.max_queries_per_day,
+            min_cell: settings.min_cell,
+        }
+    }
+
+    /// From the beginning asked for, as long as a grant may last.
+    fn window(&self, kept_back: &mut BTreeMap<Part, Reason>) -> Result<Window, Reasons> {
+        let days = self.policy.0.settings.max_days;
+        let text = format!("a grant lasts {days} days at most");
+        kept_back.insert(
+            Part::Window,
+            Reason::new("longest-grant", text, "ask again, or amend the grant, when it ends"),
+        );
+        let begins = self.input.request.window.not_before();
+        Window::new(begins, begins.plus_millis(i64::from(days).saturating_mul(DAY_MS))).map_err(invalid)
+    }
+
+    /// One question about the dataset.
+    fn dataset(&mut self, action: &'static str, context: Vec<ask::Pair>, about: &impl ToString) -> Result<(), Reasons> {
+        let resource = ask::dataset(self.facts, self.input.provider);
+        let verdict = self.ask(action, resource, Vec::new(), context, about.to_string());
+        if verdict.allowed { Ok(()) } else { Err(verdict.reasons) }
+    }
+
+    fn ask(
+        &mut self,
+        action: &'static str,
+        resource: Thing,
+        others: Vec<Thing>,
+        context: Vec<ask::Pair>,
+        about: String,
+    ) -> Verdict {
+        let principal = ask::institution(self.input.consumer, self.input.provider);
+        let verdict = self.policy.ask(&Question {
+            principal,
+            action,
+            resource,
+            others,
+            context,
+            about,
+        });
+        self.explanation.steps.push(verdict.step.clone());
+        verdict
+    }
+}
+
+impl Ceiling {
+    fn explain(&self, difference: Difference) -> Narrowing {
+        let reason = match difference.part {
+            Part::Columns => self.explain_column(&difference),
+            part => self.kept_back.get(&part).cloned(),
+        };
+        let reason = reason.unwrap_or_else(|| {
+            Reason::new(
+                "less-than-asked",
+                format!("the {} may not be as wide", difference.part),
+                "ask for less",
+            )
+        });
+        Narrowing { difference, reason }
+    }
+
+    /// A difference in columns begins with the column's name. Why a column is not shown at all is not told: that would tell
+    /// that it exists.
+    fn explain_column(&self, difference: &Difference) -> Option<Reason> {
+        let name = ColumnName::new(difference.asked.split(' ').next()?).ok()?;
+        match self.scope.columns.transform(&name) {
+            Transform::Removed => Some(rows::unavailable(&name)),
+            Transform::Clear | Transform::Generalised(_) | Transform::Pseudonym => self.columns.get(&name).cloned(),
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
+fn invalid(error: InvalidScope) -> Reasons {
+    vec![Reason::new(
+        "invalid-ceiling",
+        error.to_string(),
+        "the holder's data steward can mend its settings",
+    )]
+}

@@ -1,0 +1,198 @@
+//! Row conditions, held against how their columns are shown.
+//!
+//! A condition that cuts through a band would tell more than the band: `age = 47` asks for what `age (bands of 10 years)` does
+//! not say. So conditions on a generalised column must begin and end where its bands do.
+
+use std::collections::BTreeSet;
+
+use chrono::{Datelike, NaiveDate};
+use concordat_protocol::{
+    ids::ColumnName,
+    scope::{Constraint, Generalisation, Transform, Value, Values},
+};
+
+use super::{ColumnFacts, Reason, facts};
+
+/// From this age on there is one band (45 CFR 164.514(b)(2)(i)(C)).
+const OPEN_BAND: i64 = 90;
+
+/// What is said of a column that does not exist and of one that is not shown.
+pub(super) fn unavailable(column: &ColumnName) -> Reason {
+    Reason::new(
+        "column-unavailable",
+        format!("`{column}`: there is no such column here, or it is not shown at this tier for this purpose"),
+        "leave it out, or look at what `concordat catalog` lists",
+    )
+}
+
+/// Checks one condition on a column that is shown as `transform` at most.
+pub(super) fn check(column: &ColumnFacts, transform: Transform, constraint: &Constraint) -> Result<(), Reason> {
+    match transform {
+        Transform::Removed => Err(unavailable(&column.name)),
+        Transform::Pseudonym => Err(unavailable(&column.name)),
+        Transform::Clear => kind(column, constraint),
+        Transform::Generalised(generalisation) => {
+            kind(column, constraint)?;
+            if aligned(generalisation, constraint.values()) {
+                Ok(())
+            } else {
+                Err(misaligned(column, generalisation))
+            }
+        }
+    }
+}
+
+fn kind(column: &ColumnFacts, constraint: &Constraint) -> Result<(), Reason> {
+    match constraint.kind() {
+        Some(kind) if !facts::comparable(column.kind).contains(&kind) => Err(Reason::new(
+            "condition-kind",
+            format!(
+                "`{}` is of kind {} and is compared with something else",
+                column.name,
+                facts::word(column.kind)
+            ),
+            "compare it with a value of its own kind",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn misaligned(column: &ColumnFacts, generalisation: Generalisation) -> Reason {
+    let name = &column.name;
+    let (text, remedy) = match generalisation {
+        Generalisation::Year => (
+            format!("`{name}` is shown as a year; a condition must begin on 1 January and end on 31 December"),
+            format!("write `{name} >= DATE '1970-01-01'`, for example"),
+        ),
+        Generalisation::AgeBand(width) => {
+            let years = width.years();
+            let text =
+                format!("`{name}` is shown in bands of {years} years; a condition must begin and end with a band");
+            (
+                text,
+                format!("write `{name} >= 40` or `{name} < 60`: multiples of {years}, up to {OPEN_BAND}"),
+            )
+        }
+    };
+    Reason::new("condition-inside-band", text, remedy)
+}
+
+fn aligned(generalisation: Generalisation, values: &Values) -> bool {
+    match values {
+        Values::Any => true,
+        Values::Set(set) => set.iter().all(|value| holds_band(generalisation, set, value)),
+        Values::Range { low, high } => {
+            let begins = |value: &Value| band(generalisation, value).is_some_and(|(first, _)| first == *value);
+            let ends =
+                |value: &Value| band(generalisation, value).is_some_and(|(_, last)| last.as_ref() == Some(value));
+            low.as_ref().is_none_or(|bound| bound.inclusive && begins(&bound.value))
+                && high.as_ref().is_none_or(|bound| bound.inclusive && ends(&bound.value))
+        }
+    }
+}
+
+/// Whether the whole band of `value` is in the set.
+fn holds_band(generalisation: Generalisation, set: &BTreeSet<Value>, value: &Value) -> bool {
+    match band(generalisation, value) {
+        Some((Value::Int(first), Some(Value::Int(last)))) => (first..=last).all(|n| set.contains(&Value::Int(n))),
+        Some((Value::Date(first), Some(Value::Date(last)))) => (first..=last).all(|n| set.contains(&Value::Date(n))),
+        Some(_) | None => false,
+    }
+}
+
+/// The first and last value of the band `value` lies in; no last value for the open band.
+fn band(generalisation: Generalisation, value: &Value) -> Option<(Value, Option<Value>)> {
+    match (generalisation, value) {
+        (Generalisation::AgeBand(_), Value::Int(n)) if *n >= OPEN_BAND => Some((Value::Int(OPEN_BAND), None)),
+        (Generalisation::AgeBand(width), Value::Int(n)) => {
+            let first = n.checked_sub(n.rem_euclid(width.years()))?;
+            let last = first.checked_add(width.years() - 1)?;
+            Some((Value::Int(first), Some(Value::Int(last))))
+        }
+        (Generalisation::Year, Value::Date(days)) => {
+            let year = NaiveDate::from_epoch_days(*days)?.year();
+            let first = NaiveDate::from_ymd_opt(year, 1, 1)?.to_epoch_days();
+            let last = NaiveDate::from_ymd_opt(year, 12, 31)?.to_epoch_days();
+            Some((Value::Date(first), Some(Value::Date(last))))
+        }
+        (Generalisation::AgeBand(_) | Generalisation::Year, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use concordat_protocol::scope::{BandWidth, Bound};
+
+    use super::*;
+
+    const TEN: Generalisation = Generalisation::AgeBand(BandWidth::Ten);
+
+    fn range(low: Option<Value>, high: Option<Value>) -> Values {
+        let bound = |value| Bound { value, inclusive: true };
+        let constraint = Constraint::new(
+            Values::Range {
+                low: low.map(bound),
+                high: high.map(bound),
+            },
+            false,
+        )
+        .unwrap();
+        constraint.values().clone()
+    }
+
+    fn ages(low: Option<i64>, high: Option<i64>) -> bool {
+        aligned(TEN, &range(low.map(Value::Int), high.map(Value::Int)))
+    }
+
+    fn day(text: &str) -> Value {
+        Value::Date(text.parse::<NaiveDate>().unwrap().to_epoch_days())
+    }
+
+    #[test]
+    fn ages_are_cut_between_bands_only() {
+        assert!(ages(Some(40), None) && ages(None, Some(59)) && ages(Some(40), Some(49)) && ages(Some(90), None));
+        for (low, high) in [
+            (41, None),
+            (95, None),
+            (100, None),
+            (40, Some(50)),
+            (40, Some(99)),
+            (47, Some(47)),
+        ] {
+            assert!(!ages(Some(low), high), "{low} {high:?}");
+        }
+        assert!(!ages(Some(i64::MIN), None) && !ages(None, Some(i64::MAX)));
+        assert!(aligned(TEN, &Values::Any));
+    }
+
+    #[test]
+    fn a_set_of_ages_is_made_of_whole_bands() {
+        let set = |ages: &mut dyn Iterator<Item = i64>| aligned(TEN, &Values::Set(ages.map(Value::Int).collect()));
+        assert!(set(&mut (40..50)) && set(&mut (30..40).chain(60..70)));
+        assert!(!set(&mut (40..49)) && !set(&mut [47].into_iter()) && !set(&mut (90..100)));
+    }
+
+    #[test]
+    fn dates_are_cut_between_years_only() {
+        let fits = |low: &str, high: &str| aligned(Generalisation::Year, &range(Some(day(low)), Some(day(high))));
+        assert!(fits("1970-01-01", "1999-12-31"));
+        assert!(!fits("1970-01-02", "1999-12-31") && !fits("1970-01-01", "1999-12-30"));
+        assert!(!aligned(Generalisation::Year, &range(Some(Value::Int(1970)), None)));
+    }
+
+    #[test]
+    fn a_hidden_column_and_a_missing_one_are_refused_in_the_same_words() {
+        let name = ColumnName::new("mrn").unwrap();
+        let column = ColumnFacts::new(name.clone(), None, concordat_storage::ingest::ColumnKind::Int);
+        let constraint = Constraint::new(Values::Set(BTreeSet::from([Value::Int(1)])), false).unwrap();
+        for transform in [Transform::Removed, Transform::Pseudonym] {
+            assert_eq!(check(&column, transform, &constraint), Err(unavailable(&name)));
+        }
+        assert!(check(&column, Transform::Clear, &constraint).is_ok());
+        let text = Constraint::new(Values::Set(BTreeSet::from([Value::Text("1".to_owned())])), false).unwrap();
+        assert_eq!(
+            check(&column, Transform::Clear, &text).unwrap_err().rule,
+            "condition-kind"
+        );
+    }
+}

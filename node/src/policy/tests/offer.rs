@@ -1,0 +1,300 @@
+//! Requests and what is offered.
+
+use std::collections::BTreeMap;
+
+use concordat_protocol::scope::{BandWidth, Bound, Constraint, Generalisation, Part, Value, Values};
+
+use super::*;
+
+const BAND: Transform = Transform::Generalised(Generalisation::AgeBand(BandWidth::Ten));
+
+fn ask_for(request: &Scope, change: impl FnOnce(&mut Party, &mut Option<DatasetFacts>)) -> OfferDecision {
+    let (mut consumer, mut dataset) = (zurich(), Some(heart()));
+    change(&mut consumer, &mut dataset);
+    let provider = budapest();
+    let input = OfferInput {
+        consumer: &consumer,
+        provider: &provider,
+        dataset: dataset.as_ref(),
+        request,
+    };
+    shipped().offer(&input, NOON)
+}
+
+fn offered(request: &Scope) -> Offer {
+    match ask_for(request, |_, _| ()) {
+        OfferDecision::Offer(offer) => *offer,
+        OfferDecision::Refused(refusal) => panic!("{:?}", refusal.reasons),
+    }
+}
+
+fn refused(decision: OfferDecision) -> Vec<Reason> {
+    match decision {
+        OfferDecision::Refused(refusal) => refusal.reasons,
+        OfferDecision::Offer(offer) => panic!("{:?}", offer.scope),
+    }
+}
+
+fn rows(column: &str, values: Values) -> Rows {
+    Rows::new(BTreeMap::from([(
+        name(column),
+        Constraint::new(values, false).unwrap(),
+    )]))
+    .unwrap()
+}
+
+fn at_least(age: i64) -> Rows {
+    rows(
+        "age",
+        Values::Range {
+            low: Some(Bound {
+                value: Value::Int(age),
+                inclusive: true,
+            }),
+            high: None,
+        },
+    )
+}
+
+fn is(column: &str, value: Value) -> Rows {
+    rows(column, Values::Set([value].into()))
+}
+
+#[test]
+fn a_wide_request_comes_out_narrower_with_a_reason_per_difference() {
+    let request = wide();
+    let offer = offered(&request);
+    assert!(request.covers(&offer.scope));
+    let shown = |column: &str| offer.scope.columns.transform(&name(column));
+    assert_eq!(shown("mrn"), Transform::Pseudonym);
+    assert_eq!(shown("age"), BAND);
+    assert_eq!(shown("born"), Transform::Generalised(Generalisation::Year));
+    assert_eq!(shown("postcode"), Transform::Removed);
+    assert_eq!((shown("chol"), shown("sex")), (Transform::Clear, Transform::Clear));
+    let told: Vec<(&str, &str)> = offer
+        .narrowings
+        .iter()
+        .map(|n| (n.difference.offered.as_str(), n.reason.rule.as_str()))
+        .collect();
+    let expected = [
+        ("age generalised to bands of 10 years", "quasi-never-in-clear"),
+        ("born generalised to year", "quasi-never-in-clear"),
+        ("mrn pseudonym", "direct-never-in-clear"),
+        ("postcode removed", "column-unavailable"),
+    ];
+    assert_eq!(told, expected);
+    assert!(
+        offer
+            .narrowings
+            .iter()
+            .all(|narrowing| narrowing.reason.remedy.is_some())
+    );
+}
+
+#[test]
+fn an_offer_asked_for_again_is_offered_as_it_is() {
+    let offer = offered(&wide());
+    let again = offered(&offer.scope);
+    assert_eq!(again.scope, offer.scope);
+    assert_eq!(again.narrowings, []);
+}
+
+#[test]
+fn the_tier_depends_on_the_purpose() {
+    for (purpose, tier) in [
+        (Purpose::HealthResearch, Tier::Records),
+        ("disease:MONDO:0005267".parse().unwrap(), Tier::Records),
+        (Purpose::GeneralResearch, Tier::Aggregate),
+        (Purpose::MethodsDevelopment, Tier::Aggregate),
+    ] {
+        let offer = offered(&Scope {
+            purposes: Purposes::new([purpose.clone()]).unwrap(),
+            ..wide()
+        });
+        assert_eq!(offer.scope.tier, tier, "{purpose}");
+        let told = offer
+            .narrowings
+            .iter()
+            .find(|narrowing| narrowing.difference.part == Part::Tier);
+        assert_eq!(
+            told.map(|narrowing| narrowing.reason.rule.as_str()),
+            (tier < Tier::Records).then_some("records-for-health")
+        );
+        let mrn = if tier == Tier::Records {
+            Transform::Pseudonym
+        } else {
+            Transform::Removed
+        };
+        assert_eq!(offer.scope.columns.transform(&name("mrn")), mrn);
+    }
+}
+
+#[test]
+fn purposes_are_taken_one_by_one() {
+    let purposes = Purposes::new([Purpose::HealthResearch, Purpose::Ancestry]).unwrap();
+    let offer = offered(&Scope { purposes, ..wide() });
+    assert_eq!(offer.scope.purposes.to_string(), "health-research");
+    assert!(
+        offer
+            .narrowings
+            .iter()
+            .any(|narrowing| narrowing.reason.rule == "purpose-not-ancestry")
+    );
+    let care = Scope {
+        purposes: Purposes::new([Purpose::ClinicalCare]).unwrap(),
+        ..wide()
+    };
+    assert_eq!(
+        rules(&refused(ask_for(&care, |_, _| ()))),
+        ["purpose-not-care", "purpose-research"]
+    );
+}
+
+#[test]
+fn places_time_and_cells_are_bounded() {
+    let mut request = Scope {
+        places: Places::Any,
+        window: days(0, 1000),
+        ..wide()
+    };
+    request.limits.min_cell = 3;
+    let offer = offered(&request);
+    assert_eq!(offer.scope.places.to_string(), "CH, HU");
+    assert_eq!(offer.scope.window, days(0, 365));
+    assert_eq!(offer.scope.limits.min_cell, 10);
+    for rule in ["places-are-named", "longest-grant", "limits"] {
+        assert!(
+            offer.narrowings.iter().any(|narrowing| narrowing.reason.rule == rule),
+            "{rule}"
+        );
+    }
+    let us = Scope {
+        places: Places::only([Jurisdiction::new("US").unwrap()]).unwrap(),
+        ..wide()
+    };
+    assert_eq!(rules(&refused(ask_for(&us, |_, _| ()))), ["place-of-the-parties"]);
+    let over = Scope {
+        window: days(-30, 0),
+        ..wide()
+    };
+    assert_eq!(rules(&refused(ask_for(&over, |_, _| ()))), ["window-over"]);
+}
+
+#[test]
+fn a_dataset_that_is_not_published_is_one_that_is_not_there() {
+    let absent = refused(ask_for(&wide(), |_, dataset| *dataset = None));
+    let hidden = refused(ask_for(&wide(), |_, dataset| {
+        dataset.as_mut().unwrap().published = false
+    }));
+    let suspended = refused(ask_for(&wide(), |consumer, _| {
+        consumer.status = Some(MemberStatus::Suspended)
+    }));
+    let unknown = refused(ask_for(&wide(), |consumer, _| consumer.status = None));
+    assert_eq!(rules(&absent), ["dataset-not-visible"]);
+    assert!([hidden, suspended, unknown].iter().all(|reasons| *reasons == absent));
+}
+
+#[test]
+fn hidden_and_unknown_columns_are_told_apart_by_nothing() {
+    let of = |column: &str| {
+        refused(ask_for(
+            &Scope {
+                rows: is(column, Value::Text("x".to_owned())),
+                ..wide()
+            },
+            |_, _| (),
+        ))
+    };
+    let words = |column: &str| of(column)[0].to_string().replace(column, "-");
+    assert_eq!(words("mrn"), words("nothing"));
+    assert_eq!(words("postcode"), words("nothing"));
+    let columns = ["postcode", "nothing", "chol"].map(|column| (name(column), Transform::Clear));
+    let offer = offered(&Scope {
+        columns: Columns::new(columns).unwrap(),
+        ..wide()
+    });
+    let told: Vec<String> = offer
+        .narrowings
+        .iter()
+        .map(|narrowing| narrowing.reason.to_string())
+        .collect();
+    assert_eq!(told[1].replace("postcode", "-"), told[0].replace("nothing", "-"));
+}
+
+#[test]
+fn conditions_on_a_generalised_column_follow_its_bands() {
+    assert_eq!(
+        offered(&Scope {
+            rows: at_least(40),
+            ..wide()
+        })
+        .scope
+        .rows,
+        at_least(40)
+    );
+    for inside in [at_least(47), is("age", Value::Int(47))] {
+        let reasons = refused(ask_for(&Scope { rows: inside, ..wide() }, |_, _| ()));
+        assert_eq!(rules(&reasons), ["condition-inside-band"]);
+        assert!(reasons[0].remedy.as_ref().unwrap().contains("multiples of 10"));
+    }
+    assert!(
+        offered(&Scope {
+            rows: is("sex", Value::Int(1)),
+            ..wide()
+        })
+        .narrowings
+        .len()
+            == 4
+    );
+}
+
+#[test]
+fn a_count_needs_no_columns_and_hides_the_same_ones() {
+    let count = Scope {
+        tier: Tier::Count,
+        columns: Columns::default(),
+        rows: at_least(50),
+        ..wide()
+    };
+    assert_eq!(offered(&count).narrowings, []);
+    let named = Scope {
+        rows: is("mrn", Value::Text("1".to_owned())),
+        ..count
+    };
+    assert_eq!(rules(&refused(ask_for(&named, |_, _| ()))), ["column-unavailable"]);
+}
+
+#[test]
+fn what_nobody_classified_does_not_leave() {
+    let decision = ask_for(&wide(), |_, dataset| {
+        dataset
+            .as_mut()
+            .unwrap()
+            .columns
+            .iter_mut()
+            .for_each(|column| column.class = None);
+    });
+    assert_eq!(refused(decision).len(), 1);
+}
+
+#[test]
+fn the_explanation_names_what_the_peer_is_not_told() {
+    let offer = offered(&wide());
+    let step = offer
+        .explanation
+        .steps
+        .iter()
+        .find(|step| step.about == "postcode" && step.action == "reveal-clear")
+        .unwrap();
+    assert!(!step.allowed);
+    assert!(
+        step.rules
+            .iter()
+            .any(|rule| rule.reason.rule == "quasi-never-in-clear" && rule.met)
+    );
+    assert!(
+        step.rules
+            .iter()
+            .any(|rule| rule.reason.rule == "unclassified-never" && !rule.met)
+    );
+}

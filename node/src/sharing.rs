@@ -1,0 +1,135 @@
+//! Answering other institutions: the provider's side of the catalogue and of queries.
+//!
+//! A query goes through these doors in this order, and each can refuse it:
+//!
+//! 1. the session is attested, and the peer has a place among those who ask at the moment;
+//! 2. the envelope is sound, fresh, meant for us, and was not sent before ([`concordat_protocol::query::ValidQuery`]);
+//! 3. there is a lease under its grant for that institution, and the day's queries are not used up;
+//! 4. the policy permits it ([`decide`]);
+//! 5. the decision is durably in the ledger, also when it is a denial; if it cannot be written, nothing is served;
+//! 6. the permit opens the engine, once ([`release`]).
+//!
+//! While the answer streams ([`answer`]), every chunk leaves under a guard of the grant, and any change of grant, policy,
+//! roster or people is decided anew first. The end is a receipt that both sides sign.
+
+mod answer;
+mod catalog;
+mod decide;
+mod own;
+mod places;
+mod quota;
+mod release;
+
+use std::sync::{Arc, Mutex};
+
+use concordat_protocol::query::ReplayWindow;
+use concordat_storage::ledger::Ledger;
+use concordat_storage::meta::MetaError;
+use concordat_storage::storage::Storage;
+use libp2p::StreamProtocol;
+
+use self::places::Places;
+use self::quota::Quota;
+use crate::clock::Clock;
+use crate::iam::Sessions;
+use crate::membership::Membership;
+use crate::negotiation::Grants;
+use crate::network::{IncomingStreams, NetworkError, NetworkHandle};
+use crate::node::{Epoch, Identity};
+use crate::policy::Policy;
+use crate::shutdown::Stage;
+
+pub use own::OwnChunks;
+
+/// Datasets that a peer may know of.
+pub const CATALOG: StreamProtocol = StreamProtocol::new("/concordat/catalog/1");
+/// Queries under a grant.
+pub const QUERY: StreamProtocol = StreamProtocol::new("/concordat/query/1");
+
+/// A cloneable handle to what this node shares.
+#[derive(Clone, Debug)]
+pub struct Sharing(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    parts: SharingParts,
+    replay: Mutex<ReplayWindow>,
+    places: Places,
+    quota: Quota,
+}
+
+/// What [`Sharing`] works with.
+#[derive(Debug)]
+pub struct SharingParts {
+    /// Who this node is.
+    pub identity: Arc<Identity>,
+    /// The datasets.
+    pub storage: Storage,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The clock.
+    pub clock: Clock,
+    /// The network.
+    pub network: NetworkHandle,
+    /// The consortium.
+    pub membership: Membership,
+    /// The register of grants.
+    pub grants: Grants,
+    /// The policies.
+    pub policy: Policy,
+    /// The sessions of this institution's own people.
+    pub sessions: Sessions,
+    /// Counts the changes on which running answers depend.
+    pub epoch: Epoch,
+}
+
+impl Sharing {
+    /// Makes the service; it answers nobody until [`Sharing::serve`].
+    ///
+    /// # Errors
+    /// [`MetaError`] when the state cannot be opened.
+    pub fn open(parts: SharingParts) -> Result<Self, MetaError> {
+        let quota = Quota::open(parts.storage.meta())?;
+        let (replay, places) = (Mutex::default(), Places::default());
+        Ok(Self(Arc::new(Inner {
+            parts,
+            replay,
+            places,
+            quota,
+        })))
+    }
+
+    /// Answers peers until `stage` stops.
+    ///
+    /// # Errors
+    /// [`NetworkError::AlreadyServed`].
+    pub fn serve(&self, stage: &Stage) -> Result<(), NetworkError> {
+        let network = &self.0.parts.network;
+        let (catalogs, queries) = (network.accept(CATALOG)?, network.accept(QUERY)?);
+        stage.spawn(self.clone().serve_all(catalogs, stage.clone(), Protocol::Catalog));
+        stage.spawn(self.clone().serve_all(queries, stage.clone(), Protocol::Query));
+        Ok(())
+    }
+
+    /// Each stream has a task of its own, so that a slow reader holds up nobody else.
+    async fn serve_all(self, mut incoming: IncomingStreams, stage: Stage, protocol: Protocol) {
+        while let Some(stream) = stage.token().run_until_cancelled(incoming.next()).await {
+            let sharing = self.clone();
+            stage.spawn(async move {
+                let served = match protocol {
+                    Protocol::Catalog => sharing.tell_catalog(stream).await,
+                    Protocol::Query => sharing.answer_peer(stream).await,
+                };
+                if let Err(error) = served {
+                    tracing::debug!(%error, "a stream that asked us broke");
+                }
+            });
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Protocol {
+    Catalog,
+    Query,
+}

@@ -1,0 +1,213 @@
+//! One query of a peer, from its envelope to the countersigned receipt.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use bytes::Bytes;
+use concordat_protocol::audit::EntryBody;
+use concordat_protocol::ids::{Digest32, InstitutionId, NodeId, QueryId};
+use concordat_protocol::query::QueryEnvelope;
+use concordat_protocol::query::{Outcome, Parties, Receipt, ValidQuery};
+use concordat_protocol::signed::{CoSigned, SignatureError, Signed};
+use concordat_protocol::wire::messages::{
+    Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode,
+};
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use super::Sharing;
+use super::decide::Case;
+use super::release::{Ended, How, Running, Sink};
+use crate::network::{Deadlines, FramedStream, NetworkError};
+
+/// Longest that an answer may take, whatever deadline the consumer sets.
+const LONGEST: Duration = Duration::from_secs(600);
+/// How long the consumer may take to sign the receipt: it has to write its ledger first.
+const SIGNING: Deadlines = Deadlines {
+    quiet: Duration::from_secs(15),
+    frame: Duration::from_secs(10),
+};
+
+impl Sharing {
+    /// Answers one query, or refuses it.
+    pub(super) async fn answer_peer(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
+        let consumer = stream.session().until_attested().await?.institution.clone();
+        let QueryFrame { envelope } = stream.expect().await?;
+        let peer = stream.session().peer();
+        match self.admit_peer(envelope, &consumer, peer).await {
+            Ok((running, _place)) => self.stream_to(stream, running, peer).await,
+            Err(refusal) => {
+                tracing::info!(peer = %consumer, code = ?refusal.code, "a query was refused");
+                stream.send(&QueryOpening::Refused(refusal)).await?;
+                stream.close().await
+            }
+        }
+    }
+
+    async fn admit_peer(
+        &self,
+        envelope: Signed<QueryEnvelope>,
+        consumer: &InstitutionId,
+        peer: NodeId,
+    ) -> Result<(Running, OwnedSemaphorePermit), Refusal> {
+        let parts = &self.0.parts;
+        let place = self.0.places.take(peer).await?;
+        let now = parts.clock.now();
+        let parties = Parties {
+            peer,
+            consumer: consumer.clone(),
+            provider: parts.identity.institution.clone(),
+        };
+        let invalid = |text: String| Refusal::because(RefusalCode::Invalid, text);
+        let query = ValidQuery::check(envelope, &parties, now).map_err(|error| invalid(error.to_string()))?;
+        let envelope = query.envelope();
+        let admitted = {
+            let mut replay = self.0.replay.lock().unwrap_or_else(PoisonError::into_inner);
+            replay.admit(peer, envelope.query, now)
+        };
+        admitted.map_err(|error| invalid(error.to_string()))?;
+        let lease = parts.grants.lease(&envelope.grant, consumer, now).await?;
+        let terms = lease.terms();
+        self.0
+            .quota
+            .count(terms.grant, terms.scope.limits.max_queries_per_day, now)
+            .await?;
+        let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));
+        let case = Case::Peer {
+            query: Box::new(query),
+            lease,
+        };
+        Ok((self.admit(case, left.min(LONGEST)).await?, place))
+    }
+
+    async fn stream_to(
+        &self,
+        mut stream: FramedStream,
+        mut running: Running,
+        peer: NodeId,
+    ) -> Result<(), NetworkError> {
+        let opening = QueryOpening::Accepted {
+            query: running.case.query(),
+            tier: running.scope.tier,
+        };
+        let changes = match &running.case {
+            Case::Peer { lease, .. } => Some(lease.changes()),
+            Case::Own { .. } => None,
+        };
+        let ended = match stream.send(&opening).await {
+            Ok(()) => {
+                self.let_out(
+                    &mut running,
+                    &mut ToPeer {
+                        stream: &mut stream,
+                        changes,
+                    },
+                )
+                .await
+            }
+            Err(error) => Ended {
+                tally: running.left(),
+                how: How::Abandoned(error.to_string()),
+            },
+        };
+        let receipt = self.receipt(&running, &ended);
+        let digest = receipt.as_ref().ok().and_then(|receipt| receipt.payload_digest().ok());
+        let signed = match (&ended.how, receipt) {
+            (How::Abandoned(_) | How::Interrupted(_), _) => Ok(()),
+            (_, Ok(receipt)) => {
+                self.exchange_receipt(&mut stream, running.case.query(), &ended.how, receipt, peer)
+                    .await
+            }
+            (_, Err(error)) => {
+                tracing::error!(%error, "a receipt cannot be signed");
+                Ok(())
+            }
+        };
+        // Written whether or not the other side signed: what left has left.
+        let entered = self.write_down(&running.case, &ended, digest).await;
+        tracing::info!(query = %running.case.query().short(), rows = ended.tally.rows, recorded = entered.is_ok(), "an answer ended");
+        signed
+    }
+
+    fn receipt(&self, running: &Running, ended: &Ended) -> Result<CoSigned<Receipt>, SignatureError> {
+        let parts = &self.0.parts;
+        let Case::Peer { query, .. } = &running.case else {
+            return Err(SignatureError::Malformed);
+        };
+        let envelope = query.envelope();
+        let receipt = Receipt {
+            query: envelope.query,
+            grant: envelope.grant,
+            provider: envelope.to.clone(),
+            consumer: envelope.from.clone(),
+            actor: query.assertion().actor.clone(),
+            purpose: envelope.purpose.clone(),
+            sql: query.sql_digest(),
+            tier: running.scope.tier,
+            rows: ended.tally.rows,
+            bytes: ended.tally.bytes,
+            suppressed_cells: ended.tally.suppressed_cells,
+            answer: ended.tally.answer,
+            outcome: match &ended.how {
+                How::Completed => Outcome::Completed,
+                How::Cut(_) | How::Interrupted(_) => Outcome::Cut,
+                How::Failed(_) | How::Abandoned(_) => Outcome::Failed,
+            },
+            decision: running.decision,
+            at: parts.clock.now(),
+        };
+        CoSigned::propose(&receipt)?.add_signature(&parts.identity.node_key)
+    }
+
+    /// Ends the answer: receipt out, receipt with both signatures back.
+    async fn exchange_receipt(
+        &self,
+        stream: &mut FramedStream,
+        query: QueryId,
+        how: &How,
+        receipt: CoSigned<Receipt>,
+        peer: NodeId,
+    ) -> Result<(), NetworkError> {
+        let digest = receipt.payload_digest().ok();
+        let cut = match how {
+            How::Cut(refusal) | How::Failed(refusal) => Some(refusal.clone()),
+            How::Completed | How::Abandoned(_) | How::Interrupted(_) => None,
+        };
+        stream.end_chunks().await?;
+        stream.send(&QueryClosing { receipt, cut }).await?;
+        stream.set_deadlines(SIGNING);
+        let Countersignature { receipt } = stream.expect().await?;
+        let same = receipt.payload_digest().ok() == digest;
+        let keys = [self.0.parts.identity.node(), peer];
+        match digest.filter(|_| same && receipt.verify(&keys).is_ok()) {
+            Some(digest) => self.countersigned(query, digest).await,
+            None => tracing::warn!(query = %query.short(), "the receipt came back without a sound signature"),
+        }
+        Ok(())
+    }
+
+    async fn countersigned(&self, query: QueryId, digest: Digest32) {
+        let entry = EntryBody::ReceiptCountersigned { query, digest };
+        let entered = self.0.parts.ledger.append_async(entry, self.0.parts.clock.now()).await;
+        if let Err(error) = entered {
+            tracing::error!(%error, "a countersigned receipt is not in the ledger");
+        }
+    }
+}
+
+/// The network as the reader of an answer.
+struct ToPeer<'a> {
+    stream: &'a mut FramedStream,
+    changes: Option<watch::Receiver<u64>>,
+}
+
+impl Sink for ToPeer<'_> {
+    /// Flushed before it returns, so that no byte of it waits in a buffer while the grant is revoked.
+    async fn take(&mut self, chunk: Bytes) -> Result<(), String> {
+        self.stream.send_chunk(chunk).await.map_err(|error| error.to_string())?;
+        self.stream.flush().await.map_err(|error| error.to_string())
+    }
+
+    fn hurry(&mut self) -> Option<&mut watch::Receiver<u64>> {
+        self.changes.as_mut()
+    }
+}

@@ -1,0 +1,217 @@
+//! May this question be answered now? Asked before the first byte, and again whenever something changed.
+
+use concordat_protocol::audit::EntryBody;
+use concordat_protocol::ids::{DatasetRef, GrantId, InstitutionId, QueryId};
+use concordat_protocol::query::{ActorAssertion, ValidQuery};
+use concordat_protocol::scope::{Purpose, Scope};
+use concordat_protocol::text;
+use concordat_protocol::time::Timestamp;
+use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
+use concordat_storage::ledger::LedgerReceipt;
+use concordat_storage::permit::Holder;
+
+use super::Sharing;
+use crate::iam::Actor;
+use crate::negotiation::{ChunkGuard, Lease, dataset_facts, party};
+use crate::policy::{self, LocalInput, QueryDecision, QueryInput};
+
+/// A question and by what right it is asked.
+#[derive(Debug)]
+pub(super) enum Case {
+    /// Another institution asks under a grant.
+    Peer {
+        /// The question.
+        query: Box<ValidQuery>,
+        /// The live permission under its grant.
+        lease: Lease,
+    },
+    /// One of our own people asks about our own dataset.
+    Own {
+        /// Who asks.
+        actor: Box<Actor>,
+        /// The same as a statement for this question.
+        assertion: Box<ActorAssertion>,
+        /// What for.
+        purpose: Purpose,
+        /// About what.
+        dataset: DatasetRef,
+        /// The question's text.
+        sql: String,
+    },
+}
+
+impl Case {
+    pub(super) fn query(&self) -> QueryId {
+        self.assertion().query
+    }
+
+    pub(super) fn assertion(&self) -> &ActorAssertion {
+        match self {
+            Self::Peer { query, .. } => query.assertion(),
+            Self::Own { assertion, .. } => assertion,
+        }
+    }
+
+    pub(super) fn sql(&self) -> &str {
+        match self {
+            Self::Peer { query, .. } => &query.envelope().sql,
+            Self::Own { sql, .. } => sql,
+        }
+    }
+
+    pub(super) fn grant(&self) -> Option<GrantId> {
+        match self {
+            Self::Peer { lease, .. } => Some(lease.terms().grant),
+            Self::Own { .. } => None,
+        }
+    }
+
+    pub(super) fn holder(&self) -> Holder {
+        self.grant().map_or(Holder::Local, Holder::Grant)
+    }
+
+    fn peer(&self) -> Option<&InstitutionId> {
+        match self {
+            Self::Peer { lease, .. } => Some(&lease.terms().consumer),
+            Self::Own { .. } => None,
+        }
+    }
+
+    fn dataset(&self) -> &DatasetRef {
+        match self {
+            Self::Peer { lease, .. } => &lease.terms().scope.dataset,
+            Self::Own { dataset, .. } => dataset,
+        }
+    }
+
+    /// Permission to let one chunk leave; a grant does not change while it is held.
+    pub(super) async fn guard(&self, now: Timestamp) -> Result<Option<ChunkGuard>, Refusal> {
+        match self {
+            Self::Peer { lease, .. } => lease.guard(now).await.map(Some),
+            Self::Own { .. } => Ok(None),
+        }
+    }
+}
+
+impl Sharing {
+    /// What of the dataset may be shown for this question at this moment.
+    pub(super) async fn decide(&self, case: &Case) -> Result<Scope, Refusal> {
+        let parts = &self.0.parts;
+        let now = parts.clock.now();
+        let facts = dataset_facts(&parts.storage, case.dataset())
+            .await
+            .map_err(|_| failed("the catalogue cannot be read"))?;
+        let ours = &parts.identity.institution;
+        let decision = match case {
+            Case::Peer { query, lease } => {
+                let no_roster = |_| failed("there is no roster in force at the holder");
+                let roster = parts.membership.in_force(now).map_err(no_roster)?;
+                let member = |id| party(&roster, id).ok_or_else(|| failed("a party is not on the roster"));
+                parts.policy.decide(
+                    &QueryInput {
+                        granted: &lease.terms().scope,
+                        asker: query.assertion(),
+                        purpose: &query.envelope().purpose,
+                        consumer: &member(&lease.terms().consumer)?,
+                        provider: &member(ours)?,
+                        dataset: facts.as_ref(),
+                    },
+                    now,
+                )
+            }
+            Case::Own {
+                actor,
+                assertion,
+                purpose,
+                ..
+            } => {
+                let known = parts.sessions.recheck(actor, now);
+                known.map_err(|gone| Refusal::because(RefusalCode::Denied, gone.to_string()))?;
+                let home = self.home(now);
+                let input = LocalInput {
+                    asker: assertion,
+                    purpose,
+                    home: &home,
+                    dataset: facts.as_ref(),
+                };
+                parts.policy.decide_local(&input, now).0
+            }
+        };
+        match decision {
+            QueryDecision::Permit(scope) => Ok(*scope),
+            QueryDecision::Deny { reasons } => Err(denied(reasons)),
+        }
+    }
+
+    /// This institution as the policy knows it; before it has joined a consortium, by its own word.
+    pub(super) fn home(&self, now: Timestamp) -> policy::Party {
+        let parts = &self.0.parts;
+        let identity = &parts.identity;
+        let listed = parts
+            .membership
+            .in_force(now)
+            .ok()
+            .and_then(|roster| party(&roster, &identity.institution));
+        listed.unwrap_or_else(|| policy::Party {
+            institution: identity.institution.clone(),
+            jurisdiction: identity.jurisdiction.clone(),
+            status: None,
+        })
+    }
+
+    /// Writes the decision down; only what the ledger holds may be acted upon.
+    pub(super) async fn record(
+        &self,
+        case: &Case,
+        decision: Result<&Scope, &Refusal>,
+    ) -> Result<LedgerReceipt, Refusal> {
+        let parts = &self.0.parts;
+        let reasons = decision
+            .err()
+            .map(|refusal| refusal.reasons.as_slice())
+            .unwrap_or_default();
+        let entry = EntryBody::DecisionMade {
+            request: case.query(),
+            grant: case.grant(),
+            actor: Some(case.assertion().actor.clone()),
+            peer: case.peer().cloned(),
+            permitted: decision.is_ok(),
+            reasons: reasons
+                .iter()
+                .take(concordat_protocol::audit::MAX_LIST)
+                .map(|r| text::Reason::fitted(&r.text))
+                .collect(),
+            policy: parts.policy.digest(),
+            sql: Some(sql_digest(case.sql())),
+        };
+        parts
+            .ledger
+            .append_async(entry, parts.clock.now())
+            .await
+            .map_err(|error| {
+                tracing::error!(%error, "the ledger cannot be written, so nothing is served");
+                failed("the holder cannot write its ledger and therefore serves nothing")
+            })
+    }
+}
+
+/// Names the SQL text in ledgers, the same way as in receipts.
+fn sql_digest(sql: &str) -> concordat_protocol::ids::Digest32 {
+    concordat_protocol::ids::Digest32::sha256(concordat_protocol::labels::SQL_HASH, sql.as_bytes())
+}
+
+pub(super) fn failed(text: &str) -> Refusal {
+    Refusal::because(RefusalCode::Failed, text)
+}
+
+fn denied(reasons: Vec<policy::Reason>) -> Refusal {
+    let told = |reason: policy::Reason| Reason {
+        text: reason.text,
+        remedy: reason.remedy,
+        rule: Some(reason.rule),
+    };
+    Refusal {
+        code: RefusalCode::Denied,
+        reasons: reasons.into_iter().map(told).collect(),
+    }
+}

@@ -1,0 +1,78 @@
+//! How many queries a grant has had today.
+
+use std::collections::BTreeMap;
+
+use concordat_protocol::ids::GrantId;
+use concordat_protocol::time::Timestamp;
+use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
+use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
+use tokio::sync::Mutex;
+
+const HOUR_MS: i64 = 3_600_000;
+/// Hours that count besides the one that runs: together never less than 24 hours.
+const HOURS: i64 = 24;
+
+/// Queries by grant and hour, kept over restarts.
+#[derive(Debug)]
+pub(super) struct Quota {
+    counts: SealedTree<BTreeMap<i64, u32>>,
+    counting: Mutex<()>,
+}
+
+impl Quota {
+    pub(super) fn open(db: &SealedDb) -> Result<Self, MetaError> {
+        Ok(Self {
+            counts: db.tree(TreeId::new("quota"))?,
+            counting: Mutex::default(),
+        })
+    }
+
+    /// Counts one more query under `grant`, before it is answered; a query that fails later has still been asked.
+    ///
+    /// # Errors
+    /// A denial when `limit` queries were asked within 24 hours; a failure when the count cannot be kept.
+    pub(super) async fn count(&self, grant: GrantId, limit: Option<u32>, now: Timestamp) -> Result<(), Refusal> {
+        let Some(limit) = limit else { return Ok(()) };
+        let _counting = self.counting.lock().await;
+        let counts = self.counts.clone();
+        let counted = tokio::task::spawn_blocking(move || count(&counts, grant, limit, now)).await;
+        match counted {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(used_up(limit)),
+            Ok(Err(_)) | Err(_) => Err(Refusal::because(
+                RefusalCode::Failed,
+                "the number of queries could not be counted",
+            )),
+        }
+    }
+}
+
+fn count(
+    counts: &SealedTree<BTreeMap<i64, u32>>,
+    grant: GrantId,
+    limit: u32,
+    now: Timestamp,
+) -> Result<bool, MetaError> {
+    let hour = now.as_millis().div_euclid(HOUR_MS);
+    let mut hours = counts.get(&grant.to_string())?.unwrap_or_default();
+    hours.retain(|then, _| *then >= hour.saturating_sub(HOURS));
+    let asked: u64 = hours.values().map(|count| u64::from(*count)).sum();
+    if asked >= u64::from(limit) {
+        return Ok(false);
+    }
+    let this = hours.entry(hour).or_insert(0);
+    *this = this.saturating_add(1);
+    counts.put(&grant.to_string(), &hours)?;
+    Ok(true)
+}
+
+fn used_up(limit: u32) -> Refusal {
+    Refusal {
+        code: RefusalCode::Denied,
+        reasons: vec![Reason {
+            text: format!("the {limit} queries a day that the grant allows are used up"),
+            remedy: Some("ask again tomorrow, or have the grant amended".to_owned()),
+            rule: Some("queries-per-day".to_owned()),
+        }],
+    }
+}

@@ -1,0 +1,258 @@
+//! Everything that a node records. Identifiers, digests and reasons; never data, never a query's text.
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::InstitutionPublicKey;
+use crate::ids::{ActorId, DatasetName, Digest32, GrantId, InstitutionId, NegotiationId, NodeId, QueryId};
+use crate::text::{Reason, Word};
+
+/// Most members of any list in an entry.
+pub const MAX_LIST: usize = 16;
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum EntryBody {
+    /// The node was set up.
+    NodeInitialised {
+        /// Whose node it is.
+        institution: InstitutionId,
+        /// The node.
+        node: NodeId,
+        /// The key that signs the checkpoints of this ledger.
+        key: InstitutionPublicKey,
+    },
+    /// The daemon started.
+    NodeStarted {
+        /// Version of the program.
+        version: Word,
+    },
+    /// A key was made, replaced or destroyed.
+    KeyChanged {
+        /// Which kind of key.
+        key: Word,
+        /// What was done to it.
+        change: KeyChange,
+    },
+    /// A roster came into force.
+    RosterAccepted {
+        /// Its number.
+        number: u64,
+        /// Names its bytes.
+        digest: Digest32,
+    },
+    /// A version of a dataset was imported.
+    DatasetImported {
+        /// The dataset.
+        dataset: DatasetName,
+        /// The version.
+        version: u64,
+        /// Rows in it.
+        rows: u64,
+        /// Names its manifest.
+        manifest: Digest32,
+    },
+    /// The columns of a dataset were classified.
+    DatasetClassified {
+        /// The dataset.
+        dataset: DatasetName,
+        /// Who did it.
+        actor: Option<ActorId>,
+        /// Names the classification.
+        classification: Digest32,
+    },
+    /// A dataset was opened to requests.
+    DatasetPublished {
+        /// The dataset.
+        dataset: DatasetName,
+        /// Who did it.
+        actor: Option<ActorId>,
+    },
+    /// A dataset was closed to requests.
+    DatasetWithdrawn {
+        /// The dataset.
+        dataset: DatasetName,
+        /// Who did it.
+        actor: Option<ActorId>,
+    },
+    /// A message of a negotiation was sent or received.
+    NegotiationStep {
+        /// The negotiation.
+        negotiation: NegotiationId,
+        /// The other side.
+        peer: InstitutionId,
+        /// Who sent the message.
+        direction: Direction,
+        /// The state that it leads to.
+        state: Word,
+        /// Names the message.
+        message: Digest32,
+    },
+    /// A grant changed its state.
+    GrantChanged {
+        /// The grant.
+        grant: GrantId,
+        /// The other side.
+        peer: InstitutionId,
+        /// What happened to it.
+        change: GrantChange,
+        /// Why.
+        reason: Option<Reason>,
+    },
+    /// A request was permitted or denied; made durable before anything is done about it.
+    DecisionMade {
+        /// The request.
+        request: QueryId,
+        /// The grant it was made under.
+        grant: Option<GrantId>,
+        /// The person who asked.
+        actor: Option<ActorId>,
+        /// The institution that asked; none for this node's own people.
+        peer: Option<InstitutionId>,
+        /// Whether it was permitted.
+        permitted: bool,
+        /// Why, at most [`MAX_LIST`].
+        reasons: Vec<Reason>,
+        /// Names the policies that decided.
+        policy: Digest32,
+        /// Names the text of the query.
+        sql: Option<Digest32>,
+    },
+    /// An answer left this node, wholly or in part.
+    AnswerReleased {
+        /// The query.
+        query: QueryId,
+        /// The grant it was made under; none for this node's own people.
+        grant: Option<GrantId>,
+        /// Rows released.
+        rows: u64,
+        /// Bytes released.
+        bytes: u64,
+        /// Hash over what was released.
+        answer: Digest32,
+        /// How it ended.
+        outcome: Outcome,
+        /// Names the receipt.
+        receipt: Option<Digest32>,
+    },
+    /// A receipt came back with the other side's signature, or was signed as the other side.
+    ReceiptCountersigned {
+        /// The query.
+        query: QueryId,
+        /// Names the receipt.
+        digest: Digest32,
+    },
+    /// A person was given access to this node.
+    UserAdded {
+        /// The person.
+        actor: ActorId,
+        /// What they may do, at most [`MAX_LIST`].
+        roles: Vec<Word>,
+    },
+    /// A person's account was changed.
+    UserChanged {
+        /// The person.
+        actor: ActorId,
+        /// What was changed: roles, access, password or training.
+        change: Word,
+        /// What they may do from now on, at most [`MAX_LIST`]; empty where that did not change.
+        roles: Vec<Word>,
+    },
+    /// A person's access was ended.
+    UserDisabled {
+        /// The person.
+        actor: ActorId,
+    },
+    /// A person logged in.
+    LoginSucceeded {
+        /// The person.
+        actor: ActorId,
+    },
+    /// A login failed.
+    LoginFailed {
+        /// The person, if the name is known here: an unknown name may be a mistyped password and is not recorded.
+        actor: Option<ActorId>,
+    },
+    /// A node was turned away.
+    PeerRefused {
+        /// The node.
+        node: NodeId,
+        /// Why.
+        reason: Reason,
+    },
+}
+
+impl EntryBody {
+    /// Members of the longest list in it.
+    pub(super) fn longest_list(&self) -> usize {
+        if let Self::DecisionMade { reasons, .. } = self {
+            reasons.len()
+        } else if let Self::UserAdded { roles, .. } | Self::UserChanged { roles, .. } = self {
+            roles.len()
+        } else {
+            0
+        }
+    }
+}
+
+/// Who sent a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// This node.
+    Sent,
+    /// The peer.
+    Received,
+}
+
+/// What happened to a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantChange {
+    /// It came into force.
+    Activated,
+    /// It was put on hold.
+    Suspended,
+    /// It was taken off hold.
+    Resumed,
+    /// Both sides signed new terms.
+    Amended,
+    /// The provider ended it.
+    Revoked,
+    /// The consumer gave it up.
+    Relinquished,
+    /// Its time ran out.
+    Expired,
+}
+
+/// What was done to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyChange {
+    /// It was made.
+    Created,
+    /// Another took its place.
+    Rotated,
+    /// It was copied for safe keeping.
+    BackedUp,
+    /// It was destroyed, and with it what it sealed.
+    Destroyed,
+}
+
+/// How the release of an answer ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Outcome {
+    /// All of it was released.
+    Completed,
+    /// It was stopped on the way.
+    Cut {
+        /// Why.
+        reason: Reason,
+    },
+    /// Something failed.
+    Failed {
+        /// What.
+        reason: Reason,
+    },
+}

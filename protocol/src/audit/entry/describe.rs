@@ -1,0 +1,143 @@
+//! Entries as short sentences, for `audit tail` and the console.
+
+use super::{Direction, EntryBody, GrantChange, KeyChange, Outcome};
+use crate::ids::ActorId;
+
+impl EntryBody {
+    /// What happened, in one sentence for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::NodeInitialised { institution, node, .. } => {
+                format!("node {} of {institution} was set up", node.short())
+            }
+            Self::NodeStarted { version } => format!("the node started, version {version}"),
+            Self::KeyChanged { key, change } => format!("{key} was {}", change.as_str()),
+            Self::RosterAccepted { number, digest } => format!("roster {number} ({}) came into force", digest.short()),
+            Self::DatasetImported {
+                dataset, version, rows, ..
+            } => {
+                format!("version {version} of {dataset} was imported, {rows} rows")
+            }
+            Self::DatasetClassified { dataset, actor, .. } => format!("{dataset} was classified{}", by(actor.as_ref())),
+            Self::DatasetPublished { dataset, actor } => format!("{dataset} was published{}", by(actor.as_ref())),
+            Self::DatasetWithdrawn { dataset, actor } => format!("{dataset} was withdrawn{}", by(actor.as_ref())),
+            Self::NegotiationStep {
+                negotiation,
+                peer,
+                direction,
+                state,
+                ..
+            } => {
+                let towards = match direction {
+                    Direction::Sent => "to",
+                    Direction::Received => "from",
+                };
+                format!("negotiation {}: {state} {towards} {peer}", negotiation.short())
+            }
+            Self::GrantChanged {
+                grant,
+                peer,
+                change,
+                reason,
+            } => {
+                let why = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                format!("grant {} with {peer} was {}{why}", grant.short(), change.as_str())
+            }
+            Self::DecisionMade { .. } => self.describe_decision(),
+            Self::AnswerReleased {
+                query,
+                rows,
+                bytes,
+                outcome,
+                ..
+            } => {
+                format!(
+                    "query {}: {rows} rows ({bytes} bytes) released, {}",
+                    query.short(),
+                    outcome.describe()
+                )
+            }
+            Self::ReceiptCountersigned { query, .. } => {
+                format!("query {}: receipt signed by both sides", query.short())
+            }
+            Self::UserAdded { actor, roles } => {
+                let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+                format!("{actor} was added as {}", roles.join(", "))
+            }
+            Self::UserChanged { actor, change, .. } => format!("{change} of {actor} changed"),
+            Self::UserDisabled { actor } => format!("{actor} was disabled"),
+            Self::LoginSucceeded { actor } => format!("{actor} logged in"),
+            Self::LoginFailed { actor: Some(actor) } => format!("a login as {actor} failed"),
+            Self::LoginFailed { actor: None } => "a login with an unknown name failed".to_owned(),
+            Self::PeerRefused { node, reason } => format!("node {} was refused: {reason}", node.short()),
+        }
+    }
+
+    fn describe_decision(&self) -> String {
+        let Self::DecisionMade {
+            request,
+            actor,
+            peer,
+            permitted,
+            reasons,
+            ..
+        } = self
+        else {
+            return String::new();
+        };
+        let verdict = if *permitted { "permitted" } else { "denied" };
+        let from = peer.as_ref().map(|peer| format!(" from {peer}")).unwrap_or_default();
+        let reasons: Vec<&str> = reasons.iter().map(|reason| reason.as_str()).collect();
+        let why = if reasons.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", reasons.join("; "))
+        };
+        format!(
+            "query {}{from}{} was {verdict}{why}",
+            request.short(),
+            by(actor.as_ref())
+        )
+    }
+}
+
+fn by(actor: Option<&ActorId>) -> String {
+    actor.map(|actor| format!(" by {actor}")).unwrap_or_default()
+}
+
+impl GrantChange {
+    /// The change as a participle.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Activated => "activated",
+            Self::Suspended => "suspended",
+            Self::Resumed => "resumed",
+            Self::Amended => "amended",
+            Self::Revoked => "revoked",
+            Self::Relinquished => "relinquished",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl KeyChange {
+    /// The change as a participle.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Rotated => "rotated",
+            Self::BackedUp => "backed up",
+            Self::Destroyed => "destroyed",
+        }
+    }
+}
+
+impl Outcome {
+    fn describe(&self) -> String {
+        match self {
+            Self::Completed => "complete".to_owned(),
+            Self::Cut { reason } => format!("cut: {reason}"),
+            Self::Failed { reason } => format!("failed: {reason}"),
+        }
+    }
+}

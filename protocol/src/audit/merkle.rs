@@ -1,0 +1,77 @@
+//! Merkle trees over leaf hashes (RFC 6962, section 2.1; verification as in RFC 9162, sections 2.1.3.2 and 2.1.4.2).
+//!
+//! A leaf is hashed with a zero byte in front, an inner node with a one byte, so that neither can pass for the other. A tree
+//! of `n` leaves splits at the largest power of two below `n`. [`CompactTree`] keeps only the roots of the perfect subtrees,
+//! which is all that appending needs: at most 64 hashes.
+
+mod prove;
+mod verify;
+
+use sha2::{Digest, Sha256};
+
+pub use prove::{LeafSource, OutOfRange, consistency_path, inclusion_path, root};
+pub use verify::{VerifyError, verify_consistency, verify_inclusion};
+
+use crate::ids::Digest32;
+
+/// Hash of a leaf: SHA-256 of a zero byte and its bytes.
+pub fn leaf_hash(bytes: &[u8]) -> Digest32 {
+    Digest32::from_bytes(Sha256::new().chain_update([0]).chain_update(bytes).finalize().into())
+}
+
+/// Hash of an inner node: SHA-256 of a one byte and the hashes of its two sides.
+pub fn node_hash(left: &Digest32, right: &Digest32) -> Digest32 {
+    let hash = Sha256::new()
+        .chain_update([1])
+        .chain_update(left.as_bytes())
+        .chain_update(right.as_bytes());
+    Digest32::from_bytes(hash.finalize().into())
+}
+
+/// Root of the tree without leaves: SHA-256 of nothing.
+pub fn empty_root() -> Digest32 {
+    Digest32::from_bytes(Sha256::new().finalize().into())
+}
+
+/// A growing tree that remembers only the roots of its perfect subtrees, largest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CompactTree {
+    size: u64,
+    peaks: Vec<Digest32>,
+}
+
+impl CompactTree {
+    /// The tree without leaves.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Number of leaves.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Adds a leaf by its hash: every perfect subtree that it completes joins the one before it.
+    pub fn push(&mut self, leaf: Digest32) {
+        let mut right = leaf;
+        for _ in 0..self.size.trailing_ones() {
+            if let Some(left) = self.peaks.pop() {
+                right = node_hash(&left, &right);
+            }
+        }
+        self.peaks.push(right);
+        self.size = self.size.saturating_add(1);
+    }
+
+    /// Root of the tree.
+    pub fn root(&self) -> Digest32 {
+        let mut peaks = self.peaks.iter().rev();
+        match peaks.next() {
+            Some(last) => peaks.fold(*last, |right, left| node_hash(left, &right)),
+            None => empty_root(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! Making proofs from the leaf hashes.
+
+use super::{empty_root, node_hash};
+use crate::ids::Digest32;
+
+/// Where leaf hashes come from.
+pub trait LeafSource {
+    /// Number of leaves.
+    fn size(&self) -> u64;
+
+    /// Hash of leaf `index`; none past the end.
+    fn leaf(&self, index: u64) -> Option<Digest32>;
+}
+
+impl LeafSource for [Digest32] {
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn leaf(&self, index: u64) -> Option<Digest32> {
+        self.get(usize::try_from(index).ok()?).copied()
+    }
+}
+
+impl LeafSource for Vec<Digest32> {
+    fn size(&self) -> u64 {
+        self.as_slice().size()
+    }
+
+    fn leaf(&self, index: u64) -> Option<Digest32> {
+        self.as_slice().leaf(index)
+    }
+}
+
+/// A leaf or tree size that the tree does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the tree has {size} leaves, {asked} was asked for")]
+pub struct OutOfRange {
+    /// Leaves there are.
+    pub size: u64,
+    /// The place or size that was asked for.
+    pub asked: u64,
+}
+
+/// Root of the tree over the first `size` leaves.
+///
+/// # Errors
+/// [`OutOfRange`] when there are fewer.
+pub fn root<L: LeafSource + ?Sized>(leaves: &L, size: u64) -> Result<Digest32, OutOfRange> {
+    if size == 0 {
+        Ok(empty_root())
+    } else {
+        subtree(leaves, 0, size)
+    }
+}
+
+/// The path from leaf `index` to the root of the tree over the first `size` leaves (RFC 6962, section 2.1.1), lowest first.
+///
+/// # Errors
+/// [`OutOfRange`] when there is no such leaf.
+pub fn inclusion_path<L: LeafSource + ?Sized>(leaves: &L, index: u64, size: u64) -> Result<Vec<Digest32>, OutOfRange> {
+    if index >= size {
+        return Err(OutOfRange { size, asked: index });
+    }
+    let (mut start, mut end) = (0, size);
+    let mut path = Vec::new();
+    while end - start > 1 {
+        let middle = start + split(end - start);
+        if index < middle {
+            path.push(subtree(leaves, middle, end)?);
+            end = middle;
+        } else {
+            path.push(subtree(leaves, start, middle)?);
+            start = middle;
+        }
+    }
+    path.reverse();
+    Ok(path)
+}
+
+/// What shows that the tree of `second` leaves only adds to the tree of `first` (RFC 6962, section 2.1.2).
+///
+/// # Errors
+/// [`OutOfRange`] when `first` is 0 or more than `second`, or there are fewer than `second` leaves.
+pub fn consistency_path<L: LeafSource + ?Sized>(
+    leaves: &L,
+    first: u64,
+    second: u64,
+) -> Result<Vec<Digest32>, OutOfRange> {
+    if first == 0 || first > second {
+        return Err(OutOfRange {
+            size: second,
+            asked: first,
+        });
+    }
+    let (mut start, mut end) = (0, second);
+    let mut path = Vec::new();
+    while end > first {
+        let middle = start + split(end - start);
+        if first <= middle {
+            path.push(subtree(leaves, middle, end)?);
+            end = middle;
+        } else {
+            path.push(subtree(leaves, start, middle)?);
+            start = middle;
+        }
+    }
+    if start > 0 {
+        path.push(subtree(leaves, start, end)?);
+    }
+    path.reverse();
+    Ok(path)
+}
+
+/// Root over the leaves from `start` up to, not including, `end`; there is at least one.
+fn subtree<L: LeafSource + ?Sized>(leaves: &L, start: u64, end: u64) -> Result<Digest32, OutOfRange> {
+    if end - start <= 1 {
+        return leaves.leaf(start).ok_or_else(|| OutOfRange {
+            size: leaves.size(),
+            asked: start,
+        });
+    }
+    let middle = start + split(end - start);
+    Ok(node_hash(
+        &subtree(leaves, start, middle)?,
+        &subtree(leaves, middle, end)?,
+    ))
+}
+
+/// The largest power of two below `size`, which is at least 2.
+fn split(size: u64) -> u64 {
+    1 << (size - 1).ilog2()
+}

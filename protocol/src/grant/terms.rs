@@ -1,0 +1,188 @@
+//! The terms of a grant and what makes them valid.
+
+use serde::{Deserialize, Serialize};
+
+use super::Party;
+use crate::identity::InstitutionPublicKey;
+use crate::ids::{Digest32, GrantId, InstitutionId};
+use crate::labels::{self, Label};
+use crate::scope::Scope;
+use crate::signed::{CoSigned, CoVerified, Document, SignatureError};
+use crate::time::Timestamp;
+
+/// What two institutions agreed on; signed by both of their keys over the same bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GrantTerms {
+    /// The grant; the same 16 bytes as its negotiation.
+    pub grant: GrantId,
+    /// Counts up from 1 with every amendment.
+    pub revision: u32,
+    /// Who holds the data.
+    pub provider: InstitutionId,
+    /// Who may ask.
+    pub consumer: InstitutionId,
+    /// What is permitted.
+    pub scope: Scope,
+    /// Digest of the provider's policy set that made the offer.
+    pub policy: Digest32,
+    /// Head of the negotiation's transcript when the terms were written.
+    pub transcript: Digest32,
+    /// When the provider signed: the same time as that of the message which carries the terms.
+    pub agreed_at: Timestamp,
+}
+
+impl Document for GrantTerms {
+    const LABEL: Label = labels::GRANT;
+}
+
+impl GrantTerms {
+    /// Which side `institution` is on, if any.
+    pub fn party(&self, institution: &InstitutionId) -> Option<Party> {
+        if *institution == self.provider {
+            Some(Party::Provider)
+        } else if *institution == self.consumer {
+            Some(Party::Consumer)
+        } else {
+            None
+        }
+    }
+
+    /// Checks what terms must satisfy whoever signed them.
+    ///
+    /// # Errors
+    /// [`GrantError`] names the rule they break.
+    pub fn check(&self) -> Result<(), GrantError> {
+        if self.provider == self.consumer {
+            return Err(GrantError::OneParty);
+        }
+        if self.scope.dataset.institution != self.provider {
+            return Err(GrantError::ForeignDataset {
+                provider: self.provider.clone(),
+            });
+        }
+        if self.revision == 0 {
+            Err(GrantError::NoRevision)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Terms that both institutions have signed.
+#[derive(Clone, Debug)]
+pub struct ValidGrant {
+    verified: CoVerified<GrantTerms>,
+    digest: Digest32,
+}
+
+impl ValidGrant {
+    /// Checks the signatures of both institutions, whose keys the roster pins, and what the terms must satisfy by themselves.
+    ///
+    /// # Errors
+    /// [`GrantError`] names the rule they break.
+    pub fn check(
+        signed: CoSigned<GrantTerms>,
+        provider: InstitutionPublicKey,
+        consumer: InstitutionPublicKey,
+    ) -> Result<Self, GrantError> {
+        if provider == consumer {
+            return Err(GrantError::OneParty);
+        }
+        let digest = signed.payload_digest().map_err(GrantError::Signature)?;
+        let verified = signed.verify(&[provider, consumer]).map_err(GrantError::Signature)?;
+        verified.document().check()?;
+        Ok(Self { verified, digest })
+    }
+
+    /// The terms.
+    pub fn terms(&self) -> &GrantTerms {
+        self.verified.document()
+    }
+
+    /// The bytes both signed, to keep or show.
+    pub fn signed(&self) -> &CoSigned<GrantTerms> {
+        self.verified.signed()
+    }
+
+    /// Names the terms: SHA-256 over the payload as carried.
+    pub fn digest(&self) -> Digest32 {
+        self.digest
+    }
+}
+
+impl PartialEq for ValidGrant {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+/// Why terms are not valid.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GrantError {
+    /// A signature is missing or wrong.
+    #[error("the terms are not signed by both institutions")]
+    Signature(#[source] SignatureError),
+    /// Provider and consumer are the same, or use the same key.
+    #[error("the provider and the consumer of a grant must be two institutions with a key each")]
+    OneParty,
+    /// The dataset belongs to somebody else.
+    #[error("the terms cover a dataset that `{provider}` does not hold")]
+    ForeignDataset {
+        /// The provider named in the terms.
+        provider: InstitutionId,
+    },
+    /// Revisions count from 1.
+    #[error("the terms have no revision number")]
+    NoRevision,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grant::testing::{house, terms};
+    use crate::identity::PrivateKey;
+
+    fn signed_by(terms: &GrantTerms, seeds: &[u8]) -> CoSigned<GrantTerms> {
+        let proposed = CoSigned::propose(terms).unwrap();
+        seeds
+            .iter()
+            .fold(proposed, |signed, seed| signed.add_signature(&house(*seed)).unwrap())
+    }
+
+    #[test]
+    fn terms_need_both_signatures() {
+        let check = |seeds: &[u8]| ValidGrant::check(signed_by(&terms(), seeds), house(1).public(), house(2).public());
+        assert_eq!(check(&[1, 2]).unwrap().terms(), &terms());
+        for lacking in [&[1][..], &[2], &[], &[1, 3]] {
+            assert!(matches!(check(lacking), Err(GrantError::Signature(_))), "{lacking:?}");
+        }
+    }
+
+    #[test]
+    fn one_signature_cannot_stand_for_two() {
+        let refused = ValidGrant::check(signed_by(&terms(), &[1]), house(1).public(), house(1).public());
+        assert_eq!(refused.unwrap_err(), GrantError::OneParty);
+    }
+
+    #[test]
+    fn terms_that_contradict_themselves_are_refused() {
+        let check = |terms: &GrantTerms| {
+            ValidGrant::check(signed_by(terms, &[1, 2]), house(1).public(), house(2).public()).unwrap_err()
+        };
+        let same = GrantTerms {
+            consumer: terms().provider,
+            ..terms()
+        };
+        assert_eq!(check(&same), GrantError::OneParty);
+        let mut foreign = terms();
+        foreign.scope.dataset.institution = foreign.consumer.clone();
+        assert_eq!(
+            check(&foreign),
+            GrantError::ForeignDataset {
+                provider: foreign.provider.clone()
+            }
+        );
+        assert_eq!(check(&GrantTerms { revision: 0, ..terms() }), GrantError::NoRevision);
+    }
+}

@@ -1,0 +1,68 @@
+//! A world of two institutions for the tests of grants and negotiations.
+
+use zeroize::Zeroizing;
+
+use super::GrantTerms;
+use crate::identity::{InstitutionKey, NodeKey};
+use crate::ids::{ColumnName, Digest32, GrantId, InstitutionId};
+use crate::scope::{
+    BandWidth, Columns, Generalisation, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
+};
+use crate::time::Timestamp;
+
+/// 2027-01-15, when the stories of these tests begin.
+pub(crate) const T0: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+pub(crate) fn house(seed: u8) -> InstitutionKey {
+    InstitutionKey::from_seed(&Zeroizing::new([seed; 32]))
+}
+
+pub(crate) fn node(seed: u8) -> NodeKey {
+    NodeKey::from_seed(&Zeroizing::new([seed.wrapping_add(100); 32]))
+}
+
+pub(crate) fn institution(name: &str) -> InstitutionId {
+    InstitutionId::new(name).unwrap()
+}
+
+/// What `zurich` asks of `budapest`.
+pub(crate) fn wide() -> Scope {
+    let columns = ["age", "sex"].map(|name| (ColumnName::new(name).unwrap(), Transform::Clear));
+    Scope {
+        dataset: "budapest.heart".parse().unwrap(),
+        tier: Tier::Records,
+        columns: Columns::new(columns).unwrap(),
+        rows: Rows::all(),
+        purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
+        people: People::Any,
+        places: Places::Any,
+        limits: Limits::default(),
+        window: Window::new(T0, T0.plus_seconds(90 * 86_400)).unwrap(),
+    }
+}
+
+/// What `budapest` lets go.
+pub(crate) fn narrow() -> Scope {
+    let banded = Transform::Generalised(Generalisation::AgeBand(BandWidth::Ten));
+    let columns = [
+        (ColumnName::new("age").unwrap(), banded),
+        (ColumnName::new("sex").unwrap(), Transform::Clear),
+    ];
+    Scope {
+        columns: Columns::new(columns).unwrap(),
+        ..wide()
+    }
+}
+
+pub(crate) fn terms() -> GrantTerms {
+    GrantTerms {
+        grant: GrantId::from_bytes([7; 16]),
+        revision: 1,
+        provider: institution("budapest"),
+        consumer: institution("zurich"),
+        scope: narrow(),
+        policy: Digest32::from_bytes([5; 32]),
+        transcript: Digest32::from_bytes([6; 32]),
+        agreed_at: T0,
+    }
+}

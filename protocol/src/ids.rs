@@ -1,0 +1,10 @@
+//! Identifiers: one type per thing, so that none can be taken for another.
+
+mod names;
+mod random;
+
+pub use names::{
+    ActorId, ColumnName, DatasetName, DatasetRef, InstitutionId, InvalidName, Jurisdiction, RESERVED_PREFIX,
+    SegmentName,
+};
+pub use random::{Digest32, GrantId, InvalidId, NegotiationId, NodeId, Nonce, QueryId};

@@ -1,0 +1,235 @@
+//! Names that people choose and read.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Column names that start so belong to the system; imports refuse them.
+pub const RESERVED_PREFIX: &str = "__concordat";
+
+/// A name that does not follow the rule of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no {kind}: {rule}")]
+pub struct InvalidName {
+    kind: &'static str,
+    text: String,
+    rule: &'static str,
+}
+
+impl InvalidName {
+    fn new(kind: &'static str, text: &str, rule: &'static str) -> Self {
+        Self {
+            kind,
+            text: text.chars().take(64).collect(),
+            rule,
+        }
+    }
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $rule:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// Checks the rule and makes the name.
+            ///
+            /// # Errors
+            /// [`InvalidName`] tells the rule.
+            pub fn new(text: &str) -> Result<Self, InvalidName> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) { Ok(Self(text.into())) } else { Err(InvalidName::new($kind, text, $rule)) }
+            }
+
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                Self::new(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0.into()
+            }
+        }
+    };
+}
+
+name!(
+    /// Short id of a member, for example `cleveland`: 2 to 32 characters, `a-z0-9-`, starting with a letter.
+    InstitutionId,
+    "institution id",
+    "2 to 32 characters of `a-z`, `0-9` and `-`, starting with a letter; `consortium` is taken",
+    |text| (2..=32).contains(&text.len()) && plain(text, b'-') && text != "consortium"
+);
+name!(
+    /// Name of a dataset inside its institution: 1 to 63 characters, `a-z0-9_`, starting with a letter.
+    DatasetName,
+    "dataset name",
+    "1 to 63 characters of `a-z`, `0-9` and `_`, starting with a letter",
+    |text| (1..=63).contains(&text.len()) && plain(text, b'_')
+);
+name!(
+    /// Name of a segment: 1 to 32 characters, `a-z0-9-`, starting with a letter.
+    SegmentName,
+    "segment name",
+    "1 to 32 characters of `a-z`, `0-9` and `-`, starting with a letter",
+    |text| (1..=32).contains(&text.len()) && plain(text, b'-')
+);
+name!(
+    /// Name of a column: 1 to 63 characters, letters, digits and `_`, not starting with a digit; upper and lower case are kept.
+    ColumnName,
+    "column name",
+    "1 to 63 letters, digits and `_`, not starting with a digit",
+    |text| (1..=63).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && !text.starts_with(|c: char| c.is_ascii_digit())
+);
+name!(
+    /// Country whose law binds an institution: ISO 3166-1 alpha-2, upper case, for example `HU`.
+    Jurisdiction,
+    "jurisdiction",
+    "two upper-case letters of ISO 3166-1, for example `CH`",
+    |text| text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase())
+);
+name!(
+    /// A person or workload: `name@institution`.
+    ActorId,
+    "actor",
+    "`name@institution`, the name 1 to 64 characters of `a-z`, `0-9`, `.`, `_` and `-`",
+    |text| text.split_once('@').is_some_and(|(name, institution)| {
+        (1..=64).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b))
+            && InstitutionId::new(institution).is_ok()
+    })
+);
+
+fn plain(text: &str, joiner: u8) -> bool {
+    text.bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == joiner)
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+}
+
+impl ColumnName {
+    /// Whether the name belongs to the system.
+    pub fn is_reserved(&self) -> bool {
+        self.as_str().to_ascii_lowercase().starts_with(RESERVED_PREFIX)
+    }
+}
+
+impl ActorId {
+    /// The actor called `name` at `institution`.
+    ///
+    /// # Errors
+    /// [`InvalidName`] when the name does not follow the rule.
+    pub fn at(name: &str, institution: &InstitutionId) -> Result<Self, InvalidName> {
+        Self::new(&format!("{name}@{institution}"))
+    }
+
+    /// Whether the actor belongs to `institution`.
+    pub fn belongs_to(&self, institution: &InstitutionId) -> bool {
+        self.as_str()
+            .split_once('@')
+            .is_some_and(|(_, home)| home == institution.as_str())
+    }
+
+    /// The part before the `@`.
+    pub fn name(&self) -> &str {
+        self.as_str().split_once('@').map_or("", |(name, _)| name)
+    }
+}
+
+/// A dataset and the institution that holds it, written `budapest.heart` or `budapest/heart`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetRef {
+    /// Who holds it.
+    pub institution: InstitutionId,
+    /// Its name there.
+    pub dataset: DatasetName,
+}
+
+impl fmt::Display for DatasetRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.institution, self.dataset)
+    }
+}
+
+impl FromStr for DatasetRef {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let (institution, dataset) = text.split_once(['.', '/']).ok_or_else(|| {
+            InvalidName::new(
+                "dataset reference",
+                text,
+                "`institution/dataset`, for example `budapest/heart`",
+            )
+        })?;
+        Ok(Self {
+            institution: institution.parse()?,
+            dataset: dataset.parse()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_their_rules() {
+        assert!(InstitutionId::new("cleveland").is_ok());
+        for bad in ["", "c", "Cleveland", "9lives", "a_b", "consortium", "a/b", "../etc"] {
+            assert!(InstitutionId::new(bad).is_err(), "{bad}");
+        }
+        for bad in ["", "1a", "a b", "a-b", "é", "a\"b"] {
+            assert!(ColumnName::new(bad).is_err(), "{bad}");
+        }
+        assert!(ColumnName::new("__CONCORDAT_subject").unwrap().is_reserved());
+        assert!(Jurisdiction::new("hu").is_err());
+        assert!(
+            ActorId::new("eva@budapest")
+                .unwrap()
+                .belongs_to(&InstitutionId::new("budapest").unwrap())
+        );
+        assert!(ActorId::new("eva").is_err());
+    }
+
+    #[test]
+    fn a_dataset_reference_is_read_in_both_spellings() {
+        let slash: DatasetRef = "budapest/heart".parse().unwrap();
+        let dot: DatasetRef = "budapest.heart".parse().unwrap();
+        assert_eq!(slash, dot);
+        assert_eq!(slash.to_string(), "budapest.heart");
+        assert!("heart".parse::<DatasetRef>().is_err());
+    }
+
+    #[test]
+    fn an_invalid_name_does_not_survive_deserialisation() {
+        assert!(serde_json::from_str::<DatasetName>("\"heart\"").is_ok());
+        assert!(serde_json::from_str::<DatasetName>("\"Heart; DROP\"").is_err());
+    }
+}

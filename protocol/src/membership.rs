@@ -1,0 +1,26 @@
+//! Who belongs to the consortium.
+//!
+//! 1. The founder makes a [`Roster`] and signs it with its institution key, which thereby becomes the charter key.
+//! 2. Who wants to join sends an [`Enrolment`], signed with its own institution key. The two compare key fingerprints by
+//!    telephone; then the coordinator [`admit`]s it, which gives the roster with the next number.
+//! 3. Every node accepts a roster only as [`ValidRoster`]: signed by the charter key that was pinned when it joined, not
+//!    expired, not older than the one it has, and not another one under the same number.
+//! 4. The roster pins each institution's key; that key signs a [`NodeCertificate`] for each node. A peer shows it, and
+//!    [`ValidCertificate::check`] holds it against the roster and against the key the connection was made with.
+
+mod armour;
+mod certificate;
+mod enrolment;
+mod roster;
+
+pub use armour::{ArmourError, Armoured, from_file, to_armour};
+pub use certificate::{CertificateError, NodeCertificate, ValidCertificate};
+pub use enrolment::{
+    ChangeError, Enrolment, EnrolmentError, MAX_ENROLMENT_AGE_MS, ValidEnrolment, admit, reinstate, remove, suspend,
+};
+pub use roster::{
+    MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, Member, MemberNode, MemberStatus, Roster, RosterError, ValidRoster,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! The node certificate: an institution's word that a node is its own.
+
+use serde::{Deserialize, Serialize};
+
+use super::ValidRoster;
+use crate::identity::InstitutionPublicKey;
+use crate::ids::{InstitutionId, NodeId};
+use crate::labels::{self, Label};
+use crate::signed::{Document, SignatureError, Signed};
+use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
+
+/// Binds a node to an institution; signed by the institution's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeCertificate {
+    /// Whose node it is.
+    pub institution: InstitutionId,
+    /// The node.
+    pub node: NodeId,
+    /// The key that signs this certificate.
+    pub institution_key: InstitutionPublicKey,
+    /// From when on it holds.
+    pub issued_at: Timestamp,
+    /// Until when it holds.
+    pub not_after: Timestamp,
+}
+
+impl Document for NodeCertificate {
+    const LABEL: Label = labels::NODE_CERTIFICATE;
+}
+
+/// A certificate that was checked against the roster and the key of the connection.
+#[derive(Clone, Debug)]
+pub struct ValidCertificate {
+    certificate: NodeCertificate,
+}
+
+impl ValidCertificate {
+    /// Checks what `peer`, known by the key of its connection, shows for itself.
+    ///
+    /// # Errors
+    /// [`CertificateError`] says why the peer is not who it claims to be; the connection is to be closed.
+    pub fn check(
+        signed: Signed<NodeCertificate>,
+        roster: &ValidRoster,
+        peer: NodeId,
+        now: Timestamp,
+    ) -> Result<Self, CertificateError> {
+        let member = roster
+            .active_node(&peer)
+            .ok_or(CertificateError::NotAMember { node: peer })?;
+        let verified = signed.verify(member.key).map_err(CertificateError::Signature)?;
+        let certificate = verified.document();
+        let binds = certificate.node == peer
+            && certificate.institution == member.institution
+            && certificate.institution_key == member.key;
+        if !binds {
+            return Err(CertificateError::OtherNode { node: peer });
+        }
+        if certificate.issued_at.since(now) > MAX_CLOCK_SKEW_MS {
+            return Err(CertificateError::FutureDated {
+                issued_at: certificate.issued_at,
+            });
+        }
+        if now > certificate.not_after {
+            return Err(CertificateError::Expired {
+                not_after: certificate.not_after,
+            });
+        }
+        Ok(Self {
+            certificate: certificate.clone(),
+        })
+    }
+
+    /// Whose node it is.
+    pub fn institution(&self) -> &InstitutionId {
+        &self.certificate.institution
+    }
+
+    /// The node.
+    pub fn node(&self) -> NodeId {
+        self.certificate.node
+    }
+
+    /// Until when the certificate holds; the connection must not outlive it.
+    pub fn not_after(&self) -> Timestamp {
+        self.certificate.not_after
+    }
+}
+
+/// Why a node certificate is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// No active member of the roster has this node.
+    #[error("the node `{node}` belongs to no active member of the roster")]
+    NotAMember {
+        /// The peer.
+        node: NodeId,
+    },
+    /// The institution that the roster names for this node did not sign the certificate.
+    #[error("the node certificate is not signed by the institution that the roster names for this node")]
+    Signature(#[source] SignatureError),
+    /// It is a certificate of another node, institution or key.
+    #[error("the node certificate does not belong to the node `{node}`")]
+    OtherNode {
+        /// The peer.
+        node: NodeId,
+    },
+    /// Signed in the future: one of the two clocks is wrong.
+    #[error("the node certificate is dated {issued_at}, which is in the future; one of the two clocks is wrong")]
+    FutureDated {
+        /// When it says that it was signed.
+        issued_at: Timestamp,
+    },
+    /// Its time has run out.
+    #[error("the node certificate expired at {not_after}; the peer must issue a new one")]
+    Expired {
+        /// The end of its validity.
+        not_after: Timestamp,
+    },
+}

@@ -1,0 +1,108 @@
+//! The roster: the signed, numbered, expiring list of members. It is also the list of addresses to start from.
+
+mod valid;
+
+use serde::{Deserialize, Serialize};
+
+pub use valid::{RosterError, ValidRoster};
+
+use crate::identity::InstitutionPublicKey;
+use crate::ids::{InstitutionId, Jurisdiction, NodeId};
+use crate::labels::{self, Label};
+use crate::signed::Document;
+use crate::text::{Address, ConsortiumName, LegalName};
+use crate::time::Timestamp;
+
+/// Most members of one roster: with addresses it stays under [`crate::signed::MAX_DOCUMENT`].
+pub const MAX_MEMBERS: usize = 1000;
+/// Most nodes of one member.
+pub const MAX_NODES: usize = 16;
+/// Most addresses of one node.
+pub const MAX_ADDRESSES: usize = 16;
+
+/// The list of members as the charter key signs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Roster {
+    /// Whose list it is.
+    pub consortium: ConsortiumName,
+    /// Counts up from 1 with every change; a lower number never replaces a higher one.
+    pub number: u64,
+    /// When it was signed.
+    pub issued_at: Timestamp,
+    /// After this it is void: a member cut off from news stops trusting old lists.
+    pub not_after: Timestamp,
+    /// The key that signs every roster of this consortium: the founder's institution key.
+    pub charter_key: InstitutionPublicKey,
+    /// The members, those suspended and removed included.
+    pub members: Vec<Member>,
+}
+
+impl Document for Roster {
+    const LABEL: Label = labels::ROSTER;
+}
+
+impl Roster {
+    /// The first roster, with the founder as its only member; the founder's key becomes the charter key.
+    pub fn found(consortium: ConsortiumName, founder: Member, now: Timestamp, not_after: Timestamp) -> Self {
+        Self {
+            consortium,
+            number: 1,
+            issued_at: now,
+            not_after,
+            charter_key: founder.key,
+            members: vec![founder],
+        }
+    }
+}
+
+/// One institution of the consortium.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Its short id.
+    pub institution: InstitutionId,
+    /// Its legal name.
+    pub name: LegalName,
+    /// Whose law binds it.
+    pub jurisdiction: Jurisdiction,
+    /// The key that speaks for it.
+    pub key: InstitutionPublicKey,
+    /// Its nodes, at most [`MAX_NODES`].
+    pub nodes: Vec<MemberNode>,
+    /// Whether it takes part at present.
+    pub status: MemberStatus,
+}
+
+/// One node of a member and where it can be reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberNode {
+    /// Its key, which is its id.
+    pub node: NodeId,
+    /// Where it listens, at most [`MAX_ADDRESSES`].
+    pub addresses: Vec<Address>,
+}
+
+/// Whether a member takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemberStatus {
+    /// It takes part.
+    Active,
+    /// It does not take part at present; its place and keys are kept.
+    Suspended,
+    /// It no longer belongs; it stays listed so that its id and keys are not given to somebody else.
+    Removed,
+}
+
+impl MemberStatus {
+    /// The status as a word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Removed => "removed",
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! What must hold before a roster is believed.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, Member, MemberStatus, Roster};
+use crate::identity::InstitutionPublicKey;
+use crate::ids::{Digest32, InstitutionId, NodeId};
+use crate::signed::{SignatureError, Signed, Verified};
+use crate::text::ConsortiumName;
+use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
+
+/// A roster that was checked against the pinned charter key and against the one held before.
+#[derive(Clone, Debug)]
+pub struct ValidRoster {
+    verified: Verified<Roster, InstitutionPublicKey>,
+    places: HashMap<NodeId, usize>,
+}
+
+impl ValidRoster {
+    /// Checks `signed` against the `charter` key pinned at joining, the roster held so far, and the time.
+    ///
+    /// # Errors
+    /// [`RosterError`] says which rule it breaks; the roster held so far then stays in force.
+    pub fn check(
+        signed: Signed<Roster>,
+        charter: InstitutionPublicKey,
+        previous: Option<&Self>,
+        now: Timestamp,
+    ) -> Result<Self, RosterError> {
+        let verified = signed.verify(charter).map_err(RosterError::Signature)?;
+        let roster = verified.document();
+        if roster.charter_key != charter {
+            return Err(RosterError::OtherCharter {
+                named: roster.charter_key.fingerprint(),
+            });
+        }
+        check_time(roster, now)?;
+        check_bounds(roster)?;
+        check_duplicates(roster)?;
+        if let Some(previous) = previous {
+            check_succession(&verified, previous)?;
+        }
+        let places = places(roster);
+        Ok(Self { verified, places })
+    }
+
+    /// The list itself.
+    pub fn roster(&self) -> &Roster {
+        self.verified.document()
+    }
+
+    /// The signed bytes, to keep or pass on.
+    pub fn signed(&self) -> &Signed<Roster> {
+        self.verified.signed()
+    }
+
+    /// Names this roster.
+    pub fn digest(&self) -> Digest32 {
+        self.verified.digest()
+    }
+
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        self.roster().number
+    }
+
+    /// Whether it is still in force at `now`; to be asked again as time passes.
+    ///
+    /// # Errors
+    /// [`RosterError::Expired`] once it is void.
+    pub fn in_force(&self, now: Timestamp) -> Result<(), RosterError> {
+        check_time(self.roster(), now)
+    }
+
+    /// The member called `institution`, whatever its status.
+    pub fn member(&self, institution: &InstitutionId) -> Option<&Member> {
+        self.roster()
+            .members
+            .iter()
+            .find(|member| member.institution == *institution)
+    }
+
+    /// The active member called `institution`.
+    pub fn active_member(&self, institution: &InstitutionId) -> Option<&Member> {
+        self.member(institution)
+            .filter(|member| member.status == MemberStatus::Active)
+    }
+
+    /// The active member that `node` belongs to.
+    pub fn active_node(&self, node: &NodeId) -> Option<&Member> {
+        let place = self.places.get(node)?;
+        self.roster()
+            .members
+            .get(*place)
+            .filter(|member| member.status == MemberStatus::Active)
+    }
+
+    /// All active members.
+    pub fn active_members(&self) -> impl Iterator<Item = &Member> {
+        self.roster()
+            .members
+            .iter()
+            .filter(|member| member.status == MemberStatus::Active)
+    }
+}
+
+fn check_time(roster: &Roster, now: Timestamp) -> Result<(), RosterError> {
+    if roster.issued_at.since(now) > MAX_CLOCK_SKEW_MS {
+        return Err(RosterError::FutureDated {
+            issued_at: roster.issued_at,
+        });
+    }
+    if now > roster.not_after {
+        Err(RosterError::Expired {
+            not_after: roster.not_after,
+        })
+    } else {
+        Ok(())
+    }
+}
+
+fn check_bounds(roster: &Roster) -> Result<(), RosterError> {
+    if roster.number == 0 || roster.members.is_empty() {
+        return Err(RosterError::Empty);
+    }
+    let too_many = |what, found, max| Err(RosterError::TooMany { what, found, max });
+    if roster.members.len() > MAX_MEMBERS {
+        return too_many("members", roster.members.len(), MAX_MEMBERS);
+    }
+    for member in &roster.members {
+        if member.nodes.len() > MAX_NODES {
+            return too_many("nodes of one member", member.nodes.len(), MAX_NODES);
+        }
+        for node in &member.nodes {
+            if node.addresses.len() > MAX_ADDRESSES {
+                return too_many("addresses of one node", node.addresses.len(), MAX_ADDRESSES);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_duplicates(roster: &Roster) -> Result<(), RosterError> {
+    let (mut institutions, mut keys, mut nodes) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let twice = |what, member: &Member| {
+        Err(RosterError::Duplicate {
+            what,
+            institution: member.institution.clone(),
+        })
+    };
+    for member in &roster.members {
+        if !institutions.insert(&member.institution) {
+            return twice("institution", member);
+        }
+        if !keys.insert(member.key) {
+            return twice("institution key", member);
+        }
+        if !member.nodes.iter().all(|node| nodes.insert(node.node)) {
+            return twice("node", member);
+        }
+    }
+    Ok(())
+}
+
+fn check_succession(next: &Verified<Roster, InstitutionPublicKey>, previous: &ValidRoster) -> Result<(), RosterError> {
+    let (offered, held) = (next.document(), previous.roster());
+    if offered.consortium != held.consortium {
+        return Err(RosterError::OtherConsortium {
+            offered: offered.consortium.clone(),
+            held: held.consortium.clone(),
+        });
+    }
+    if offered.number < held.number {
+        return Err(RosterError::Older {
+            offered: offered.number,
+            held: held.number,
+        });
+    }
+    if offered.number == held.number && next.signed() != previous.signed() {
+        let (first, second) = (previous.digest(), next.digest());
+        return Err(RosterError::Equivocation {
+            number: held.number,
+            first,
+            second,
+        });
+    }
+    Ok(())
+}
+
+fn places(roster: &Roster) -> HashMap<NodeId, usize> {
+    let members = roster.members.iter().enumerate();
+    members
+        .flat_map(|(place, member)| member.nodes.iter().map(move |node| (node.node, place)))
+        .collect()
+}
+
+/// Why a roster is not believed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RosterError {
+    /// The charter key did not sign it, or the bytes are no roster.
+    #[error(
+        "the roster is not signed by the charter key; ask the coordinator for the file again and compare fingerprints"
+    )]
+    Signature(#[source] SignatureError),
+    /// It names a charter key other than the one that signed it.
+    #[error("the roster names another charter key, `{named}`; ask the coordinator which one is right")]
+    OtherCharter {
+        /// Fingerprint of the key it names.
+        named: String,
+    },
+    /// Its time has run out.
+    #[error("the roster expired at {not_after}; ask the coordinator for a newer one")]
+    Expired {
+        /// The end of its validity.
+        not_after: Timestamp,
+    },
+    /// It was signed in the future: one of the two clocks is wrong.
+    #[error(
+        "the roster is dated {issued_at}, which is in the future; set the clock of this machine or of the coordinator's"
+    )]
+    FutureDated {
+        /// When it says that it was signed.
+        issued_at: Timestamp,
+    },
+    /// A newer one is held already.
+    #[error("roster {offered} is older than roster {held}, which is in force; nothing was changed")]
+    Older {
+        /// Number of the refused roster.
+        offered: u64,
+        /// Number of the roster in force.
+        held: u64,
+    },
+    /// Two different rosters carry the same number: the charter key shows two histories.
+    #[error(
+        "two different rosters carry the number {number} (`{first}` and `{second}`); tell every member and the coordinator"
+    )]
+    Equivocation {
+        /// The number both carry.
+        number: u64,
+        /// Digest of the one in force.
+        first: Digest32,
+        /// Digest of the other.
+        second: Digest32,
+    },
+    /// It belongs to another consortium.
+    #[error("the roster is of the consortium `{offered}`, this node belongs to `{held}`")]
+    OtherConsortium {
+        /// The consortium it names.
+        offered: ConsortiumName,
+        /// The consortium of this node.
+        held: ConsortiumName,
+    },
+    /// Something that must be unique is there twice.
+    #[error("the roster lists the {what} of `{institution}` twice; ask the coordinator to correct it")]
+    Duplicate {
+        /// What is there twice.
+        what: &'static str,
+        /// At whose place it was seen again.
+        institution: InstitutionId,
+    },
+    /// No members, or the number zero.
+    #[error("the roster has no members or no number")]
+    Empty,
+    /// A list is longer than allowed.
+    #[error("the roster has {found} {what}, more than {max}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        max: usize,
+    },
+}

@@ -1,0 +1,350 @@
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names the one variant it looks for"
+)]
+
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::identity::{InstitutionKey, NodeKey, PrivateKey};
+use crate::ids::{InstitutionId, Jurisdiction, NodeId};
+use crate::signed::{SignatureError, Signed};
+use crate::text::{Address, ConsortiumName, LegalName};
+use crate::time::Timestamp;
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+
+fn house(seed: u8) -> InstitutionKey {
+    InstitutionKey::from_seed(&Zeroizing::new([seed; 32]))
+}
+
+fn node(seed: u8) -> NodeId {
+    NodeKey::from_seed(&Zeroizing::new([seed; 32])).public()
+}
+
+fn id(text: &str) -> InstitutionId {
+    InstitutionId::new(text).unwrap()
+}
+
+fn address() -> Vec<Address> {
+    vec![Address::new("/ip4/127.0.0.1/tcp/7400").unwrap()]
+}
+
+fn founder() -> Member {
+    Member {
+        institution: id("cleveland"),
+        name: LegalName::new("Cleveland Heart Institute").unwrap(),
+        jurisdiction: Jurisdiction::new("US").unwrap(),
+        key: house(1).public(),
+        nodes: vec![MemberNode {
+            node: node(101),
+            addresses: address(),
+        }],
+        status: MemberStatus::Active,
+    }
+}
+
+fn first() -> Roster {
+    let not_after = NOW.plus_seconds(365 * 24 * 3600);
+    Roster::found(ConsortiumName::new("Heart").unwrap(), founder(), NOW, not_after)
+}
+
+fn signed(roster: &Roster) -> Signed<Roster> {
+    Signed::sign(roster, &house(1)).unwrap().signed().clone()
+}
+
+fn check(roster: &Roster, previous: Option<&ValidRoster>) -> Result<ValidRoster, RosterError> {
+    ValidRoster::check(signed(roster), house(1).public(), previous, NOW)
+}
+
+fn application(name: &str, key: u8, at: u8) -> Enrolment {
+    Enrolment {
+        institution: id(name),
+        name: LegalName::new(name).unwrap(),
+        jurisdiction: Jurisdiction::new("HU").unwrap(),
+        key: house(key).public(),
+        node: node(at),
+        addresses: address(),
+        issued_at: NOW,
+    }
+}
+
+fn applicant(name: &str, key: u8, at: u8) -> ValidEnrolment {
+    let signed = Signed::sign(&application(name, key, at), &house(key))
+        .unwrap()
+        .signed()
+        .clone();
+    ValidEnrolment::check(signed, NOW).unwrap()
+}
+
+fn two() -> Roster {
+    admit(&first(), &applicant("budapest", 2, 102), NOW, YEAR).unwrap()
+}
+
+#[test]
+fn a_roster_names_its_active_nodes() {
+    let roster = check(&two(), None).unwrap();
+    assert_eq!(roster.number(), 2);
+    assert_eq!(roster.active_node(&node(102)).unwrap().institution, id("budapest"));
+    assert!(roster.active_node(&node(99)).is_none());
+    assert_eq!(roster.active_members().count(), 2);
+}
+
+#[test]
+fn suspended_and_removed_members_have_no_active_nodes() {
+    for change in [suspend, remove] {
+        let roster = check(&change(&two(), &id("budapest"), NOW, YEAR).unwrap(), None).unwrap();
+        assert!(roster.active_node(&node(102)).is_none());
+        assert!(roster.active_member(&id("budapest")).is_none());
+        assert!(roster.member(&id("budapest")).is_some());
+    }
+}
+
+#[test]
+fn only_the_charter_key_makes_rosters() {
+    let forged = Signed::sign(&two(), &house(2)).unwrap().signed().clone();
+    let error = ValidRoster::check(forged, house(1).public(), None, NOW).unwrap_err();
+    assert_eq!(error, RosterError::Signature(SignatureError::WrongSignature));
+    let other = Roster {
+        charter_key: house(2).public(),
+        ..two()
+    };
+    assert!(matches!(check(&other, None), Err(RosterError::OtherCharter { .. })));
+}
+
+#[test]
+fn a_roster_holds_for_its_time_only() {
+    let late = first().not_after.plus_millis(1);
+    let expired = ValidRoster::check(signed(&first()), house(1).public(), None, late).unwrap_err();
+    assert!(matches!(expired, RosterError::Expired { .. }));
+    assert!(matches!(
+        check(&first(), None).unwrap().in_force(late),
+        Err(RosterError::Expired { .. })
+    ));
+    let early = ValidRoster::check(signed(&first()), house(1).public(), None, NOW.plus_seconds(-3600)).unwrap_err();
+    assert!(matches!(early, RosterError::FutureDated { .. }));
+}
+
+#[test]
+fn a_roster_is_never_replaced_by_an_older_one() {
+    let held = check(&two(), None).unwrap();
+    assert_eq!(
+        check(&first(), Some(&held)).unwrap_err(),
+        RosterError::Older { offered: 1, held: 2 }
+    );
+    assert!(check(&two(), Some(&held)).is_ok());
+}
+
+#[test]
+fn two_rosters_under_one_number_are_equivocation() {
+    let held = check(&two(), None).unwrap();
+    let other = admit(&first(), &applicant("zurich", 3, 103), NOW, YEAR).unwrap();
+    assert!(matches!(
+        check(&other, Some(&held)),
+        Err(RosterError::Equivocation { number: 2, .. })
+    ));
+    let foreign = Roster {
+        consortium: ConsortiumName::new("Lung").unwrap(),
+        number: 9,
+        ..two()
+    };
+    assert!(matches!(
+        check(&foreign, Some(&held)),
+        Err(RosterError::OtherConsortium { .. })
+    ));
+}
+
+#[test]
+fn nothing_is_listed_twice() {
+    let twice = |change: fn(&mut Member)| {
+        let mut roster = two();
+        change(&mut roster.members[1]);
+        match check(&roster, None).unwrap_err() {
+            RosterError::Duplicate { what, .. } => what,
+            other => panic!("{other}"),
+        }
+    };
+    assert_eq!(twice(|member| member.institution = id("cleveland")), "institution");
+    assert_eq!(twice(|member| member.key = house(1).public()), "institution key");
+    assert_eq!(twice(|member| member.nodes[0].node = node(101)), "node");
+}
+
+#[test]
+fn every_list_has_a_maximum() {
+    let over = |change: fn(&mut Roster)| {
+        let mut roster = first();
+        change(&mut roster);
+        matches!(check(&roster, None), Err(RosterError::TooMany { .. }))
+    };
+    assert!(over(|roster| roster.members = vec![founder(); MAX_MEMBERS + 1]));
+    assert!(over(
+        |roster| roster.members[0].nodes = vec![founder().nodes[0].clone(); MAX_NODES + 1]
+    ));
+    assert!(over(
+        |roster| roster.members[0].nodes[0].addresses = vec![address()[0].clone(); MAX_ADDRESSES + 1]
+    ));
+    assert_eq!(
+        check(
+            &Roster {
+                members: Vec::new(),
+                ..first()
+            },
+            None
+        )
+        .unwrap_err(),
+        RosterError::Empty
+    );
+}
+
+#[test]
+fn an_application_is_signed_by_the_key_it_names_and_fresh() {
+    let forged = Signed::sign(&application("budapest", 2, 102), &house(3))
+        .unwrap()
+        .signed()
+        .clone();
+    assert!(matches!(
+        ValidEnrolment::check(forged, NOW),
+        Err(EnrolmentError::Signature(_))
+    ));
+    let honest = Signed::sign(&application("budapest", 2, 102), &house(2))
+        .unwrap()
+        .signed()
+        .clone();
+    let late = NOW.plus_seconds(40 * 24 * 3600);
+    assert!(matches!(
+        ValidEnrolment::check(honest, late),
+        Err(EnrolmentError::Stale(_))
+    ));
+}
+
+#[test]
+fn nobody_takes_the_place_of_another() {
+    let refused = |who: ValidEnrolment| admit(&two(), &who, NOW, YEAR).unwrap_err();
+    assert!(matches!(
+        refused(applicant("budapest", 3, 103)),
+        ChangeError::OtherKey { .. }
+    ));
+    assert!(matches!(
+        refused(applicant("zurich", 2, 103)),
+        ChangeError::Taken { .. }
+    ));
+    assert!(matches!(
+        refused(applicant("zurich", 3, 102)),
+        ChangeError::Taken { .. }
+    ));
+    let suspended = suspend(&two(), &id("budapest"), NOW, YEAR).unwrap();
+    let again = admit(&suspended, &applicant("budapest", 2, 102), NOW, YEAR);
+    assert!(matches!(again, Err(ChangeError::Suspended { .. })));
+}
+
+#[test]
+fn a_member_may_add_a_node_and_a_removed_one_may_return() {
+    let more = admit(&two(), &applicant("budapest", 2, 112), NOW, YEAR).unwrap();
+    assert_eq!(more.members[1].nodes.len(), 2);
+    let removed = remove(&more, &id("budapest"), NOW, YEAR).unwrap();
+    let back = admit(&removed, &applicant("budapest", 7, 107), NOW, YEAR).unwrap();
+    assert_eq!((back.number, back.members[1].nodes.len()), (5, 1));
+    assert!(check(&back, None).unwrap().active_node(&node(102)).is_none());
+}
+
+#[test]
+fn the_founder_stays_and_strangers_cannot_be_removed() {
+    assert!(matches!(
+        remove(&two(), &id("cleveland"), NOW, YEAR),
+        Err(ChangeError::Founder { .. })
+    ));
+    assert!(matches!(
+        remove(&two(), &id("zurich"), NOW, YEAR),
+        Err(ChangeError::Unknown { .. })
+    ));
+    let suspended = suspend(&two(), &id("budapest"), NOW, YEAR).unwrap();
+    let lifted = reinstate(&suspended, &id("budapest"), NOW, YEAR).unwrap();
+    assert!(check(&lifted, None).unwrap().active_node(&node(102)).is_some());
+    let removed = remove(&two(), &id("budapest"), NOW, YEAR).unwrap();
+    assert!(reinstate(&removed, &id("budapest"), NOW, YEAR).is_err());
+}
+
+fn certificate() -> NodeCertificate {
+    NodeCertificate {
+        institution: id("budapest"),
+        node: node(102),
+        institution_key: house(2).public(),
+        issued_at: NOW,
+        not_after: NOW.plus_seconds(3600),
+    }
+}
+
+fn shown(
+    certificate: &NodeCertificate,
+    key: u8,
+    peer: u8,
+    now: Timestamp,
+) -> Result<ValidCertificate, CertificateError> {
+    let signed = Signed::sign(certificate, &house(key)).unwrap().signed().clone();
+    ValidCertificate::check(signed, &check(&two(), None).unwrap(), node(peer), now)
+}
+
+#[test]
+fn a_certificate_holds_for_its_node_its_institution_and_its_time() {
+    let valid = shown(&certificate(), 2, 102, NOW).unwrap();
+    assert_eq!((valid.institution(), valid.node()), (&id("budapest"), node(102)));
+    assert!(matches!(
+        shown(&certificate(), 2, 99, NOW),
+        Err(CertificateError::NotAMember { .. })
+    ));
+    assert!(matches!(
+        shown(&certificate(), 1, 102, NOW),
+        Err(CertificateError::Signature(_))
+    ));
+    assert!(matches!(
+        shown(&certificate(), 2, 101, NOW),
+        Err(CertificateError::Signature(_))
+    ));
+    for wrong in [
+        NodeCertificate {
+            node: node(101),
+            ..certificate()
+        },
+        NodeCertificate {
+            institution: id("cleveland"),
+            ..certificate()
+        },
+        NodeCertificate {
+            institution_key: house(1).public(),
+            ..certificate()
+        },
+    ] {
+        assert!(matches!(
+            shown(&wrong, 2, 102, NOW),
+            Err(CertificateError::OtherNode { .. })
+        ));
+    }
+    assert!(matches!(
+        shown(&certificate(), 2, 102, NOW.plus_seconds(3601)),
+        Err(CertificateError::Expired { .. })
+    ));
+    assert!(matches!(
+        shown(&certificate(), 2, 102, NOW.plus_seconds(-900)),
+        Err(CertificateError::FutureDated { .. })
+    ));
+}
+
+#[test]
+fn files_are_read_raw_and_armoured() {
+    let roster = signed(&two());
+    assert_eq!(from_file::<Roster>(roster.as_bytes()).unwrap(), roster);
+    let mailed = format!(
+        "Dear colleague,\r\n{}\r\nGreetings",
+        to_armour(&roster).replace('\n', "\r\n")
+    );
+    assert_eq!(from_file::<Roster>(mailed.as_bytes()).unwrap(), roster);
+    assert_eq!(
+        from_file::<Enrolment>(mailed.as_bytes()).unwrap_err(),
+        ArmourError::OtherKind { expected: "ENROLMENT" }
+    );
+    let cut = mailed.replace("-----END", "");
+    assert_eq!(from_file::<Roster>(cut.as_bytes()).unwrap_err(), ArmourError::Damaged);
+}

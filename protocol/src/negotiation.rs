@@ -1,0 +1,38 @@
+//! How two institutions come to an agreement.
+//!
+//! The names are those of the Dataspace Protocol; C stands for the consumer's message, P for the provider's.
+//!
+//! ```text
+//! REQUESTED(C) -> OFFERED(P) -> ACCEPTED(C) -> AGREED(P) -> VERIFIED(C) -> FINALIZED(P)
+//! REQUESTED -> AGREED(P) when nothing is narrowed         OFFERED -> REQUESTED(C) to ask for something else
+//! REQUESTED, OFFERED -> TERMINATED(C or P)    ACCEPTED, VERIFIED -> TERMINATED(P)    AGREED -> TERMINATED(C)
+//! ```
+//!
+//! 1. Bytes from a peer become an [`Authentic`] message: signed by a node of the institution it claims to come from.
+//! 2. Each message has the next number and names the digest of the one before, so both sides keep one [`Transcript`] and
+//!    nothing can be left out, repeated or moved to another negotiation.
+//! 3. The rules of each [`State`] apply alike to what is received and to what is sent. An offer lies inside the request; the
+//!    terms cover exactly what was accepted; the two institutions sign the same bytes.
+//! 4. [`ProviderNegotiation`] and [`ConsumerNegotiation`] are the two views with the steps that each side can take. A step
+//!    gives a new value: store it, then send. When it is not stored, nothing has happened.
+//! 5. A message that was lost is sent again as it is, and its receiver answers as before. A termination that crosses another
+//!    message on the way stands, and the other message is withdrawn.
+
+mod consumer;
+mod error;
+mod message;
+mod provider;
+mod session;
+mod state;
+mod transcript;
+
+pub use consumer::ConsumerNegotiation;
+pub use error::{NegotiationError, Refusal};
+pub use message::{Authentic, Body, Justification, MAX_NARROWINGS, Narrowing, NegotiationMessage, RuleName};
+pub use provider::ProviderNegotiation;
+pub use session::{AsConsumer, AsProvider, Negotiation, Received, Role, Sent};
+pub use state::{Accepted, Agreed, Finalized, Offered, Requested, State, StateName, Terminated, VerifiedTerms};
+pub use transcript::{MAX_MESSAGE_AGE_MS, MAX_MESSAGES, Parties, Side, StoredNegotiation, Transcript};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,101 @@
+//! The consumer's own steps.
+
+use super::message::{Authentic, Body, Justification, NegotiationMessage};
+use super::session::{AsConsumer, Negotiation, Sent, sign};
+use super::state::State;
+use super::transcript::{Parties, Transcript};
+use super::{NegotiationError, Refusal};
+use crate::grant::{GrantError, Party};
+use crate::identity::{InstitutionKey, NodeKey, PrivateKey};
+use crate::ids::NegotiationId;
+use crate::scope::Scope;
+use crate::time::Timestamp;
+
+/// A negotiation seen by the institution that asks.
+pub type ConsumerNegotiation = Negotiation<AsConsumer>;
+
+impl ConsumerNegotiation {
+    /// Begins a negotiation under the fresh random number `id` by asking for `scope`.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Ours`] when the dataset is not the provider's or the time asked for is over.
+    pub fn request(
+        id: NegotiationId,
+        parties: &Parties,
+        scope: Scope,
+        justification: Justification,
+        node: &NodeKey,
+        now: Timestamp,
+    ) -> Result<Sent<AsConsumer>, NegotiationError> {
+        let draft = NegotiationMessage {
+            negotiation: id,
+            sequence: 1,
+            previous: None,
+            from: parties.consumer().institution.clone(),
+            to: parties.provider().institution.clone(),
+            node: node.public(),
+            sent_at: now,
+            body: Body::Request { scope, justification },
+        };
+        let signed = sign(&draft, node)?;
+        let message = signed.signed().clone();
+        let transcript = Transcript::begin(Authentic::own(signed), parties, now).map_err(NegotiationError::Ours)?;
+        Ok(Sent {
+            next: Self::over(transcript),
+            message,
+        })
+    }
+
+    /// Answers an offer by asking for something else of the same dataset.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Ours`] when there is no offer, or the scope breaks a rule of requests.
+    pub fn counter(
+        &self,
+        scope: Scope,
+        justification: Justification,
+        node: &NodeKey,
+        now: Timestamp,
+    ) -> Result<Sent<AsConsumer>, NegotiationError> {
+        self.say(Body::Request { scope, justification }, node, now)
+    }
+
+    /// Accepts the offer as it is.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Ours`] when there is no offer.
+    pub fn accept(&self, node: &NodeKey, now: Timestamp) -> Result<Sent<AsConsumer>, NegotiationError> {
+        self.say(Body::Accept, node, now)
+    }
+
+    /// Adds our institution's signature to the terms that the provider signed.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Ours`] when there are none or `house` is not the key that the roster pins.
+    pub fn verify_agreement(
+        &self,
+        house: &InstitutionKey,
+        node: &NodeKey,
+        now: Timestamp,
+    ) -> Result<Sent<AsConsumer>, NegotiationError> {
+        let signed = match self.state() {
+            State::Agreed(state) => &state.signed,
+            State::Requested(_)
+            | State::Offered(_)
+            | State::Accepted(_)
+            | State::Verified(_)
+            | State::Finalized(_)
+            | State::Terminated(_) => {
+                let (state, by) = (self.state_name(), Party::Consumer);
+                return Err(NegotiationError::Ours(Refusal::WrongTurn {
+                    state,
+                    by,
+                    kind: "verification",
+                }));
+            }
+        };
+        let both = signed.add_signature(house);
+        let terms = both.map_err(|error| NegotiationError::Ours(Refusal::Terms(GrantError::Signature(error))))?;
+        self.say(Body::Verification { terms }, node, now)
+    }
+}

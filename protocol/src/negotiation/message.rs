@@ -1,0 +1,224 @@
+//! What the two sides of a negotiation send each other.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Refusal;
+use crate::grant::GrantTerms;
+use crate::ids::{Digest32, InstitutionId, NegotiationId, NodeId};
+use crate::labels::{self, Label};
+use crate::scope::{Difference, Scope};
+use crate::signed::{CoSigned, Document, Signed, Verified};
+use crate::text::{Reason, Text};
+use crate::time::Timestamp;
+
+/// Why access is asked for, in the words of the person who asks.
+pub type Justification = Text<2000>;
+/// Name of a policy rule.
+pub type RuleName = Text<100>;
+
+/// Most narrowings one offer may explain: as many columns as a scope may name, and the other parts.
+pub const MAX_NARROWINGS: usize = 4104;
+/// Longest description of one side of a difference, in characters; longer ones are cut.
+const MAX_DESCRIPTION: usize = 1000;
+
+/// One message of a negotiation, signed by the sender's node key.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NegotiationMessage {
+    /// The negotiation, chosen at random by the consumer.
+    pub negotiation: NegotiationId,
+    /// Counts both sides' messages together, up from 1.
+    pub sequence: u32,
+    /// Digest of the message before, whoever sent it; none in the first.
+    pub previous: Option<Digest32>,
+    /// Who speaks.
+    pub from: InstitutionId,
+    /// To whom.
+    pub to: InstitutionId,
+    /// The node of `from` whose key signs this message.
+    pub node: NodeId,
+    /// When it was signed.
+    pub sent_at: Timestamp,
+    /// What is said.
+    pub body: Body,
+}
+
+impl Document for NegotiationMessage {
+    const LABEL: Label = labels::NEGOTIATION;
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Body {
+    /// The consumer asks; also as the answer to an offer, asking for something else.
+    Request {
+        /// What is asked.
+        scope: Scope,
+        /// Why.
+        justification: Justification,
+    },
+    /// The provider offers, never more than was asked.
+    Offer {
+        /// What is offered.
+        scope: Scope,
+        /// Every difference from the request, with its reason.
+        narrowings: Vec<Narrowing>,
+    },
+    /// The consumer accepts the offer as it is.
+    Accept,
+    /// The provider binds itself.
+    Agreement {
+        /// The terms with the provider's signature.
+        terms: CoSigned<GrantTerms>,
+    },
+    /// The consumer binds itself.
+    Verification {
+        /// The same terms with both signatures.
+        terms: CoSigned<GrantTerms>,
+    },
+    /// The provider confirms: the grant is active.
+    Finalized,
+    /// Either side ends the negotiation.
+    Terminate {
+        /// Why.
+        reason: Reason,
+    },
+}
+
+impl Body {
+    /// The kind of message as a word.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Request { .. } => "request",
+            Self::Offer { .. } => "offer",
+            Self::Accept => "acceptance",
+            Self::Agreement { .. } => "agreement",
+            Self::Verification { .. } => "verification",
+            Self::Finalized => "confirmation",
+            Self::Terminate { .. } => "termination",
+        }
+    }
+}
+
+/// One difference between a request and the offer, and why it is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Narrowing {
+    /// What differs.
+    pub difference: Difference,
+    /// Why.
+    pub reason: Reason,
+    /// The policy rule behind it.
+    pub rule: Option<RuleName>,
+}
+
+impl Narrowing {
+    /// A narrowing for every difference between `request` and `offer`, each explained by `explain`.
+    pub fn explain_all(
+        request: &Scope,
+        offer: &Scope,
+        mut explain: impl FnMut(&Difference) -> (Reason, Option<RuleName>),
+    ) -> Vec<Self> {
+        let differences = request.differences(offer).into_iter();
+        let explained = differences.map(|difference| {
+            let (reason, rule) = explain(&difference);
+            Self {
+                difference: fitted(&difference),
+                reason,
+                rule,
+            }
+        });
+        explained.collect()
+    }
+
+    /// Checks that `narrowings` explain every difference between `request` and `offer` and no other.
+    pub(super) fn check_all(narrowings: &[Self], request: &Scope, offer: &Scope) -> Result<(), Refusal> {
+        if narrowings.len() > MAX_NARROWINGS {
+            return Err(Refusal::TooManyNarrowings {
+                found: narrowings.len(),
+            });
+        }
+        let differences: Vec<_> = request.differences(offer).iter().map(fitted).collect();
+        let key = |d: &Difference| (d.part, d.asked.clone(), d.offered.clone());
+        let real: BTreeSet<_> = differences.iter().map(key).collect();
+        let told: BTreeSet<_> = narrowings.iter().map(|narrowing| key(&narrowing.difference)).collect();
+        if real == told {
+            Ok(())
+        } else {
+            Err(Refusal::Misexplained)
+        }
+    }
+}
+
+/// A difference as it travels: short, on one line, without characters that deceive.
+pub(super) fn fitted(difference: &Difference) -> Difference {
+    let fit = |text: &str| Text::<MAX_DESCRIPTION>::fitted(text).as_str().to_owned();
+    Difference {
+        part: difference.part,
+        asked: fit(&difference.asked),
+        offered: fit(&difference.offered),
+    }
+}
+
+/// A message whose signature is that of a node of the institution it says it comes from.
+#[derive(Clone, Debug)]
+pub struct Authentic {
+    verified: Verified<NegotiationMessage, NodeId>,
+}
+
+impl Authentic {
+    /// Checks the signature; `owner` tells which institution a node belongs to (for stored messages, belonged to) by the roster.
+    ///
+    /// # Errors
+    /// [`Refusal::Signature`] or [`Refusal::ForeignNode`].
+    pub fn check(
+        signed: Signed<NegotiationMessage>,
+        owner: impl FnOnce(&NodeId) -> Option<InstitutionId>,
+    ) -> Result<Self, Refusal> {
+        let claimed = signed.peek_unverified().map_err(Refusal::Signature)?.node;
+        let verified = signed.verify(claimed).map_err(Refusal::Signature)?;
+        if owner(&claimed).as_ref() == Some(&verified.document().from) {
+            Ok(Self { verified })
+        } else {
+            Err(Refusal::ForeignNode {
+                node: claimed,
+                from: verified.document().from.clone(),
+            })
+        }
+    }
+
+    /// The message.
+    pub fn message(&self) -> &NegotiationMessage {
+        self.verified.document()
+    }
+
+    /// The signed bytes, to keep or send.
+    pub fn signed(&self) -> &Signed<NegotiationMessage> {
+        self.verified.signed()
+    }
+
+    /// Names the message as the next one refers to it.
+    pub fn digest(&self) -> Digest32 {
+        Digest32::sha256(labels::TRANSCRIPT_HASH, self.signed().as_bytes())
+    }
+
+    pub(super) const fn own(verified: Verified<NegotiationMessage, NodeId>) -> Self {
+        Self { verified }
+    }
+}
+
+impl PartialEq for Authentic {
+    fn eq(&self, other: &Self) -> bool {
+        self.signed() == other.signed()
+    }
+}
+
+impl fmt::Display for NegotiationMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} from {}", self.body.kind(), self.sequence, self.from)
+    }
+}

@@ -1,0 +1,325 @@
+//! The states, one struct each, and the rules by which a message leads from one to the next.
+//!
+//! Both sides apply the same rules to every message, their own included: nobody can send what it would refuse.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::message::{Body, Justification, Narrowing, NegotiationMessage};
+use super::{Parties, Refusal};
+use crate::grant::{GrantError, GrantTerms, Party, ValidGrant};
+use crate::ids::{Digest32, GrantId};
+use crate::scope::Scope;
+use crate::signed::CoSigned;
+use crate::text::Reason;
+use crate::time::Timestamp;
+
+/// The consumer has asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Requested {
+    /// What it asks.
+    pub request: Scope,
+    /// Why.
+    pub justification: Justification,
+}
+
+/// The provider has offered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offered {
+    /// What was asked.
+    pub request: Scope,
+    /// What is offered.
+    pub offer: Scope,
+    /// Why it is less.
+    pub narrowings: Vec<Narrowing>,
+}
+
+/// The consumer has accepted the offer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accepted {
+    /// What both want.
+    pub offer: Scope,
+}
+
+/// The provider has signed the terms.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Agreed {
+    /// The terms.
+    pub terms: GrantTerms,
+    /// The terms with the provider's signature.
+    pub signed: CoSigned<GrantTerms>,
+}
+
+/// The consumer has signed the terms too.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VerifiedTerms {
+    /// The terms with both signatures.
+    pub grant: ValidGrant,
+}
+
+/// The provider has confirmed: the grant is active.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finalized {
+    /// The terms with both signatures.
+    pub grant: ValidGrant,
+    /// When it was confirmed.
+    pub at: Timestamp,
+}
+
+/// One side has ended the negotiation; no grant came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Terminated {
+    /// Which side.
+    pub by: Party,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Where a negotiation stands.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(
+    missing_docs,
+    reason = "each variant holds the struct of the same name, which is documented"
+)]
+pub enum State {
+    Requested(Requested),
+    Offered(Offered),
+    Accepted(Accepted),
+    Agreed(Agreed),
+    Verified(VerifiedTerms),
+    Finalized(Finalized),
+    Terminated(Terminated),
+}
+
+/// The name of a state, as the Dataspace Protocol writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(
+    missing_docs,
+    reason = "each variant names the state struct of the same name, which is documented"
+)]
+pub enum StateName {
+    Requested,
+    Offered,
+    Accepted,
+    Agreed,
+    Verified,
+    Finalized,
+    Terminated,
+}
+
+/// One message on its way into a state: everything the rules look at besides the state itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn<'a> {
+    pub(super) message: &'a NegotiationMessage,
+    pub(super) by: Party,
+    pub(super) parties: &'a Parties,
+    pub(super) now: Timestamp,
+}
+
+impl State {
+    /// The state that a first message leads to.
+    pub(super) fn begin(turn: &Turn<'_>) -> Result<Self, Refusal> {
+        match (turn.by, &turn.message.body) {
+            (Party::Consumer, Body::Request { scope, justification }) => {
+                Requested::new(scope, justification, turn).map(Self::Requested)
+            }
+            _ => Err(Refusal::NoRequest),
+        }
+    }
+
+    /// The state that `turn` leads to; the table of the Dataspace Protocol, contract negotiation.
+    pub(super) fn next(self, turn: &Turn<'_>) -> Result<Self, Refusal> {
+        use Party::{Consumer, Provider};
+        let name = self.name();
+        match (self, turn.by, &turn.message.body) {
+            (Self::Requested(state), Provider, Body::Offer { scope, narrowings }) => {
+                state.offered(scope, narrowings, turn).map(Self::Offered)
+            }
+            (Self::Requested(state), Provider, Body::Agreement { terms }) => {
+                state.agreed(terms, turn).map(Self::Agreed)
+            }
+            (Self::Offered(state), Consumer, Body::Request { scope, justification }) => {
+                state.requested(scope, justification, turn).map(Self::Requested)
+            }
+            (Self::Offered(state), Consumer, Body::Accept) => Ok(Self::Accepted(state.accepted())),
+            (Self::Accepted(state), Provider, Body::Agreement { terms }) => state.agreed(terms, turn).map(Self::Agreed),
+            (Self::Agreed(state), Consumer, Body::Verification { terms }) => {
+                state.verified(terms, turn).map(Self::Verified)
+            }
+            (Self::Verified(state), Provider, Body::Finalized) => Ok(Self::Finalized(state.finalized(turn))),
+            (_, by, Body::Terminate { reason }) if name.may_terminate(by) => Ok(Self::Terminated(Terminated {
+                by,
+                reason: reason.clone(),
+            })),
+            (_, by, body) => Err(Refusal::WrongTurn {
+                state: name,
+                by,
+                kind: body.kind(),
+            }),
+        }
+    }
+
+    /// The name of this state.
+    pub const fn name(&self) -> StateName {
+        match self {
+            Self::Requested(_) => StateName::Requested,
+            Self::Offered(_) => StateName::Offered,
+            Self::Accepted(_) => StateName::Accepted,
+            Self::Agreed(_) => StateName::Agreed,
+            Self::Verified(_) => StateName::Verified,
+            Self::Finalized(_) => StateName::Finalized,
+            Self::Terminated(_) => StateName::Terminated,
+        }
+    }
+}
+
+impl StateName {
+    /// Whether `by` may end the negotiation here.
+    pub const fn may_terminate(self, by: Party) -> bool {
+        match self {
+            Self::Requested | Self::Offered => true,
+            Self::Accepted | Self::Verified => matches!(by, Party::Provider),
+            Self::Agreed => matches!(by, Party::Consumer),
+            Self::Finalized | Self::Terminated => false,
+        }
+    }
+
+    /// Whether nothing can follow.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Finalized | Self::Terminated)
+    }
+}
+
+impl fmt::Display for StateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Requested => "REQUESTED",
+            Self::Offered => "OFFERED",
+            Self::Accepted => "ACCEPTED",
+            Self::Agreed => "AGREED",
+            Self::Verified => "VERIFIED",
+            Self::Finalized => "FINALIZED",
+            Self::Terminated => "TERMINATED",
+        })
+    }
+}
+
+impl Requested {
+    fn new(scope: &Scope, justification: &Justification, turn: &Turn<'_>) -> Result<Self, Refusal> {
+        if scope.dataset.institution != turn.parties.provider().institution {
+            return Err(Refusal::OtherDataset);
+        }
+        check_window(scope, turn.now)?;
+        Ok(Self {
+            request: scope.clone(),
+            justification: justification.clone(),
+        })
+    }
+
+    fn offered(self, offer: &Scope, narrowings: &[Narrowing], turn: &Turn<'_>) -> Result<Offered, Refusal> {
+        let parts = self.request.wider_parts(offer);
+        if !parts.is_empty() {
+            return Err(Refusal::WiderThanRequest { parts });
+        }
+        check_window(offer, turn.now)?;
+        Narrowing::check_all(narrowings, &self.request, offer)?;
+        Ok(Offered {
+            request: self.request,
+            offer: offer.clone(),
+            narrowings: narrowings.to_vec(),
+        })
+    }
+
+    fn agreed(self, signed: &CoSigned<GrantTerms>, turn: &Turn<'_>) -> Result<Agreed, Refusal> {
+        Agreed::new(signed, &self.request, false, turn)
+    }
+}
+
+impl Offered {
+    fn requested(self, scope: &Scope, justification: &Justification, turn: &Turn<'_>) -> Result<Requested, Refusal> {
+        if scope.dataset == self.request.dataset {
+            Requested::new(scope, justification, turn)
+        } else {
+            Err(Refusal::OtherDataset)
+        }
+    }
+
+    fn accepted(self) -> Accepted {
+        Accepted { offer: self.offer }
+    }
+}
+
+impl Accepted {
+    fn agreed(self, signed: &CoSigned<GrantTerms>, turn: &Turn<'_>) -> Result<Agreed, Refusal> {
+        Agreed::new(signed, &self.offer, true, turn)
+    }
+}
+
+impl Agreed {
+    fn new(signed: &CoSigned<GrantTerms>, scope: &Scope, accepted: bool, turn: &Turn<'_>) -> Result<Self, Refusal> {
+        let by_provider = signed.clone().verify(&[turn.parties.provider().key]);
+        let verified = by_provider.map_err(|error| Refusal::Terms(GrantError::Signature(error)))?;
+        let terms = verified.document();
+        terms.check().map_err(Refusal::Terms)?;
+        if terms.scope != *scope {
+            return Err(Refusal::ScopeChanged { accepted });
+        }
+        check_terms(terms, turn)?;
+        check_window(scope, turn.now)?;
+        Ok(Self {
+            terms: terms.clone(),
+            signed: signed.clone(),
+        })
+    }
+
+    fn verified(self, signed: &CoSigned<GrantTerms>, turn: &Turn<'_>) -> Result<VerifiedTerms, Refusal> {
+        let digest = |signed: &CoSigned<GrantTerms>| {
+            signed
+                .payload_digest()
+                .map_err(|error| Refusal::Terms(GrantError::Signature(error)))
+        };
+        if digest(signed)? != digest(&self.signed)? {
+            return Err(Refusal::TermsChanged);
+        }
+        let (provider, consumer) = (turn.parties.provider().key, turn.parties.consumer().key);
+        let grant = ValidGrant::check(signed.clone(), provider, consumer).map_err(Refusal::Terms)?;
+        Ok(VerifiedTerms { grant })
+    }
+}
+
+impl VerifiedTerms {
+    fn finalized(self, turn: &Turn<'_>) -> Finalized {
+        Finalized {
+            grant: self.grant,
+            at: turn.message.sent_at,
+        }
+    }
+}
+
+/// Terms must name this negotiation and be dated as the message that carries them, which was checked to be fresh: no backdating.
+fn check_terms(terms: &GrantTerms, turn: &Turn<'_>) -> Result<(), Refusal> {
+    let head = turn.message.previous.unwrap_or(Digest32::ZERO);
+    let same = [
+        ("grant", terms.grant == GrantId::from(turn.message.negotiation)),
+        ("revision", terms.revision == 1),
+        ("provider", terms.provider == turn.parties.provider().institution),
+        ("consumer", terms.consumer == turn.parties.consumer().institution),
+        ("transcript", terms.transcript == head),
+        ("time", terms.agreed_at == turn.message.sent_at),
+    ];
+    match same.into_iter().find(|(_, same)| !same) {
+        Some((what, _)) => Err(Refusal::TermsDiffer { what }),
+        None => Ok(()),
+    }
+}
+
+fn check_window(scope: &Scope, now: Timestamp) -> Result<(), Refusal> {
+    let not_after = scope.window.not_after();
+    if now < not_after {
+        Ok(())
+    } else {
+        Err(Refusal::WindowOver { not_after })
+    }
+}

@@ -1,0 +1,559 @@
+//! Each rule with a message that breaks it and nothing else.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names the one variant it looks for"
+)]
+
+use super::*;
+use crate::scope::{Part, Window};
+use crate::time::MAX_CLOCK_SKEW_MS;
+
+#[test]
+fn each_state_takes_the_messages_of_the_table_and_no_other() {
+    let allowed = "
+        REQUESTED provider offer, REQUESTED provider agreement, REQUESTED provider termination, REQUESTED consumer termination,
+        OFFERED consumer request, OFFERED consumer acceptance, OFFERED consumer termination, OFFERED provider termination,
+        ACCEPTED provider agreement, ACCEPTED provider termination,
+        AGREED consumer verification, AGREED consumer termination,
+        VERIFIED provider confirmation, VERIFIED provider termination";
+    let allowed: BTreeSet<String> = allowed.split(',').map(|row| row.trim().to_owned()).collect();
+    let mut taken = BTreeSet::new();
+    for (consumer, provider) in [
+        requested(),
+        offered(),
+        accepted(),
+        agreed(),
+        verified(),
+        finalized(),
+        terminated(),
+    ] {
+        let state = consumer.state_name();
+        for body in bodies(&provider) {
+            let kind = body.kind();
+            let from_provider = consumer.receive(forged(&provider, body.clone(), &node(1), |_| ()), T0);
+            let from_consumer = provider.receive(forged(&consumer, body, &node(2), |_| ()), T0);
+            for (party, result) in [
+                ("provider", from_provider.map(|_| ())),
+                ("consumer", from_consumer.map(|_| ())),
+            ] {
+                match result {
+                    Ok(()) => drop(taken.insert(format!("{state} {party} {kind}"))),
+                    Err(NegotiationError::Peer(Refusal::WrongTurn { state: s, .. })) => assert_eq!(s, state),
+                    Err(other) => panic!("{state} {party} {kind}: {other:?}"),
+                }
+            }
+        }
+    }
+    assert_eq!(taken, allowed);
+}
+
+/// One body of each kind, right for the state that `provider` is in if that state takes it at all.
+fn bodies(provider: &ProviderNegotiation) -> Vec<Body> {
+    let scope = if provider.state_name() == StateName::Requested {
+        wide()
+    } else {
+        narrow()
+    };
+    let once = terms(provider, scope).add_signature(&house(1)).unwrap();
+    let both = match provider.state() {
+        State::Agreed(state) => state.signed.add_signature(&house(2)).unwrap(),
+        _ => once.clone(),
+    };
+    vec![
+        Body::Request {
+            scope: wide(),
+            justification: why(),
+        },
+        Body::Offer {
+            scope: narrow(),
+            narrowings: Narrowing::explain_all(&wide(), &narrow(), explain),
+        },
+        Body::Accept,
+        Body::Agreement { terms: once },
+        Body::Verification { terms: both },
+        Body::Finalized,
+        Body::Terminate {
+            reason: Reason::fitted("enough"),
+        },
+    ]
+}
+
+fn terms_of(provider: &ProviderNegotiation, scope: Scope) -> GrantTerms {
+    GrantTerms {
+        grant: id().into(),
+        revision: 1,
+        provider: institution("budapest"),
+        consumer: institution("zurich"),
+        scope,
+        policy: POLICY,
+        transcript: provider.transcript().head(),
+        agreed_at: T0,
+    }
+}
+
+fn terms(provider: &ProviderNegotiation, scope: Scope) -> CoSigned<GrantTerms> {
+    CoSigned::propose(&terms_of(provider, scope)).unwrap()
+}
+
+fn agreement(terms: &GrantTerms, seed: u8) -> Body {
+    Body::Agreement {
+        terms: CoSigned::propose(terms).unwrap().add_signature(&house(seed)).unwrap(),
+    }
+}
+
+#[test]
+fn an_offer_lies_inside_the_request() {
+    let (consumer, provider) = exchange_counter();
+    let parts = vec![Part::Columns];
+    let ours = provider.offer(wide(), explain, &node(1), T0).unwrap_err();
+    assert_eq!(
+        ours,
+        NegotiationError::Ours(Refusal::WiderThanRequest { parts: parts.clone() })
+    );
+    let narrowings = Narrowing::explain_all(&narrow(), &wide(), explain);
+    let wider = forged(
+        &provider,
+        Body::Offer {
+            scope: wide(),
+            narrowings,
+        },
+        &node(1),
+        |_| (),
+    );
+    assert_eq!(refusal(&consumer, wider), Refusal::WiderThanRequest { parts });
+}
+
+/// Both sides after a request for the narrow scope.
+fn exchange_counter() -> (ConsumerNegotiation, ProviderNegotiation) {
+    let (consumer, provider) = offered();
+    exchange(consumer.counter(narrow(), why(), &node(2), T0), &provider)
+}
+
+#[test]
+fn an_offer_gives_a_reason_for_every_difference_and_for_nothing_else() {
+    let (consumer, provider) = requested();
+    let true_ones = Narrowing::explain_all(&wide(), &narrow(), explain);
+    let mut invented = true_ones.clone();
+    invented[0].difference.offered = "age clear".into();
+    for narrowings in [vec![], invented] {
+        let offer = forged(
+            &provider,
+            Body::Offer {
+                scope: narrow(),
+                narrowings,
+            },
+            &node(1),
+            |_| (),
+        );
+        assert_eq!(refusal(&consumer, offer), Refusal::Misexplained);
+    }
+    let narrowings = true_ones.into_iter().cycle().take(MAX_NARROWINGS + 1).collect();
+    let long = forged(
+        &provider,
+        Body::Offer {
+            scope: narrow(),
+            narrowings,
+        },
+        &node(1),
+        |_| (),
+    );
+    assert!(matches!(refusal(&consumer, long), Refusal::TooManyNarrowings { .. }));
+}
+
+#[test]
+fn terms_cover_exactly_what_was_accepted_or_asked() {
+    let (consumer, provider) = accepted();
+    let wider = forged(&provider, agreement(&terms_of(&provider, wide()), 1), &node(1), |_| ());
+    assert_eq!(refusal(&consumer, wider), Refusal::ScopeChanged { accepted: true });
+    let (consumer, provider) = requested();
+    let other = forged(
+        &provider,
+        agreement(&terms_of(&provider, narrow()), 1),
+        &node(1),
+        |_| (),
+    );
+    assert_eq!(refusal(&consumer, other), Refusal::ScopeChanged { accepted: false });
+}
+
+#[test]
+fn terms_name_this_negotiation_its_parties_and_this_moment() {
+    let (consumer, provider) = accepted();
+    let right = terms_of(&provider, narrow());
+    let wrong = [
+        (
+            "grant",
+            GrantTerms {
+                grant: NegotiationId::from_bytes([8; 16]).into(),
+                ..right.clone()
+            },
+        ),
+        (
+            "revision",
+            GrantTerms {
+                revision: 2,
+                ..right.clone()
+            },
+        ),
+        (
+            "consumer",
+            GrantTerms {
+                consumer: institution("geneva"),
+                ..right.clone()
+            },
+        ),
+        (
+            "transcript",
+            GrantTerms {
+                transcript: Digest32::ZERO,
+                ..right.clone()
+            },
+        ),
+        (
+            "time",
+            GrantTerms {
+                agreed_at: T0.plus_seconds(-1),
+                ..right.clone()
+            },
+        ),
+    ];
+    for (what, terms) in wrong {
+        let message = forged(&provider, agreement(&terms, 1), &node(1), |_| ());
+        assert_eq!(refusal(&consumer, message), Refusal::TermsDiffer { what });
+    }
+    let foreign = GrantTerms {
+        provider: institution("geneva"),
+        ..right
+    };
+    let message = forged(&provider, agreement(&foreign, 1), &node(1), |_| ());
+    assert!(matches!(
+        refusal(&consumer, message),
+        Refusal::Terms(GrantError::ForeignDataset { .. })
+    ));
+}
+
+#[test]
+fn the_provider_signs_with_the_key_of_the_house() {
+    let (consumer, provider) = accepted();
+    let right = terms_of(&provider, narrow());
+    let lacking = Refusal::Terms(GrantError::Signature(SignatureError::MissingSignature));
+    let message = forged(&provider, agreement(&right, 3), &node(1), |_| ());
+    assert_eq!(refusal(&consumer, message), lacking);
+    let ours = provider.agree(POLICY, &house(3), &node(1), T0).unwrap_err();
+    assert_eq!(ours, NegotiationError::Ours(lacking));
+}
+
+#[test]
+fn the_consumer_signs_the_same_bytes_with_the_key_of_the_house() {
+    let (consumer, provider) = agreed();
+    let State::Agreed(state) = provider.state() else {
+        panic!("{}", provider.state_name())
+    };
+    let refused = |terms: CoSigned<GrantTerms>| {
+        refusal(
+            &provider,
+            forged(&consumer, Body::Verification { terms }, &node(2), |_| ()),
+        )
+    };
+    let lacking = Refusal::Terms(GrantError::Signature(SignatureError::MissingSignature));
+    assert_eq!(refused(state.signed.clone()), lacking);
+    assert_eq!(refused(state.signed.add_signature(&house(3)).unwrap()), lacking);
+    let wider = GrantTerms {
+        scope: wide(),
+        ..state.terms.clone()
+    };
+    let other = CoSigned::propose(&wider)
+        .unwrap()
+        .add_signature(&house(1))
+        .unwrap()
+        .add_signature(&house(2))
+        .unwrap();
+    assert_eq!(refused(other), Refusal::TermsChanged);
+    let own = consumer.verify_agreement(&house(3), &node(2), T0).unwrap_err();
+    assert_eq!(own, NegotiationError::Ours(lacking));
+}
+
+#[test]
+fn a_message_has_one_place() {
+    let (consumer, provider) = requested();
+    let terminate = || Body::Terminate {
+        reason: Reason::fitted("no"),
+    };
+    let refused =
+        |change: fn(&mut NegotiationMessage)| refusal(&consumer, forged(&provider, terminate(), &node(1), change));
+    assert_eq!(
+        refused(|m| m.sequence = 3),
+        Refusal::OutOfOrder { expected: 2, found: 3 }
+    );
+    assert_eq!(
+        refused(|m| m.sequence = 1),
+        Refusal::OutOfOrder { expected: 2, found: 1 }
+    );
+    assert_eq!(refused(|m| m.previous = None), Refusal::OtherPast);
+    assert_eq!(refused(|m| m.previous = Some(Digest32::ZERO)), Refusal::OtherPast);
+    let other = NegotiationId::from_bytes([8; 16]);
+    assert_eq!(
+        refused(|m| m.negotiation = NegotiationId::from_bytes([8; 16])),
+        Refusal::OtherNegotiation { found: other }
+    );
+    assert!(matches!(
+        refused(|m| m.to = institution("geneva")),
+        Refusal::OtherParties { .. }
+    ));
+}
+
+#[test]
+fn only_nodes_of_the_two_parties_speak() {
+    let (consumer, provider) = requested();
+    let draft = |from: &str, seed: u8| {
+        let body = Body::Terminate {
+            reason: Reason::fitted("no"),
+        };
+        let mut draft = provider
+            .transcript()
+            .draft(Party::Provider, body, node(seed).public(), T0);
+        draft.from = institution(from);
+        Signed::sign(&draft, &node(seed)).unwrap().signed().clone()
+    };
+    let stranger = refusal(&consumer, authentic(&draft("geneva", 3)));
+    assert!(matches!(stranger, Refusal::OtherParties { .. }));
+    assert!(matches!(
+        Authentic::check(draft("budapest", 3), owner),
+        Err(Refusal::ForeignNode { .. })
+    ));
+    assert!(matches!(
+        Authentic::check(draft("budapest", 4), owner),
+        Err(Refusal::ForeignNode { .. })
+    ));
+    let mut claimed = draft("budapest", 1).peek_unverified().unwrap();
+    claimed.node = node(1).public();
+    let forged = Signed::sign(&claimed, &node(3)).unwrap().signed().clone();
+    assert_eq!(
+        Authentic::check(forged, owner),
+        Err(Refusal::Signature(SignatureError::WrongSignature))
+    );
+    let reflected = consumer.transcript().messages()[0].clone();
+    assert!(matches!(refusal(&consumer, reflected), Refusal::OtherParties { .. }));
+}
+
+#[test]
+fn messages_are_of_their_time() {
+    let (consumer, provider) = requested();
+    let terminate = || Body::Terminate {
+        reason: Reason::fitted("no"),
+    };
+    let day_late = T0.plus_millis(MAX_MESSAGE_AGE_MS + MAX_CLOCK_SKEW_MS);
+    assert!(
+        consumer
+            .receive(forged(&provider, terminate(), &node(1), |_| ()), day_late)
+            .is_ok()
+    );
+    for now in [day_late.plus_millis(1), T0.plus_millis(-MAX_CLOCK_SKEW_MS - 1)] {
+        let refused = consumer
+            .receive(forged(&provider, terminate(), &node(1), |_| ()), now)
+            .unwrap_err();
+        assert!(matches!(refused, NegotiationError::Peer(Refusal::Stale(_))), "{now}");
+    }
+    let before_the_request = forged(&provider, terminate(), &node(1), |m| {
+        m.sent_at = T0.plus_millis(-MAX_CLOCK_SKEW_MS - 1)
+    });
+    assert!(matches!(refusal(&consumer, before_the_request), Refusal::Stale(_)));
+    let request = ask(wide()).unwrap().message;
+    let late = ProviderNegotiation::open(authentic(&request), &parties(), day_late.plus_millis(1)).unwrap_err();
+    assert!(matches!(late, NegotiationError::Peer(Refusal::Stale(_))));
+}
+
+#[test]
+fn a_window_that_is_over_is_neither_asked_nor_offered_nor_agreed() {
+    let past = Scope {
+        window: Window::new(T0.plus_seconds(-60), T0).unwrap(),
+        ..wide()
+    };
+    assert_eq!(
+        ask(past).unwrap_err(),
+        NegotiationError::Ours(Refusal::WindowOver { not_after: T0 })
+    );
+    let not_after = wide().window.not_after();
+    let (_, provider) = requested();
+    let late = provider.offer(narrow(), explain, &node(1), not_after).unwrap_err();
+    assert_eq!(late, NegotiationError::Ours(Refusal::WindowOver { not_after }));
+    let (_, provider) = accepted();
+    let late = provider.agree(POLICY, &house(1), &node(1), not_after).unwrap_err();
+    assert_eq!(late, NegotiationError::Ours(Refusal::WindowOver { not_after }));
+}
+
+#[test]
+fn a_negotiation_is_about_one_dataset_of_the_provider() {
+    let foreign = Scope {
+        dataset: "geneva.heart".parse().unwrap(),
+        ..wide()
+    };
+    assert_eq!(ask(foreign).unwrap_err(), NegotiationError::Ours(Refusal::OtherDataset));
+    let (consumer, _) = offered();
+    let other = Scope {
+        dataset: "budapest.lung".parse().unwrap(),
+        ..wide()
+    };
+    let refused = consumer.counter(other, why(), &node(2), T0).unwrap_err();
+    assert_eq!(refused, NegotiationError::Ours(Refusal::OtherDataset));
+}
+
+#[test]
+fn a_negotiation_begins_with_the_consumers_first_request() {
+    let open = |change: fn(&mut NegotiationMessage)| {
+        let (consumer, _) = requested();
+        let mut draft = consumer.transcript().messages()[0].message().clone();
+        change(&mut draft);
+        let key = if draft.from == institution("zurich") {
+            node(2)
+        } else {
+            node(1)
+        };
+        draft.node = key.public();
+        let message = authentic(Signed::sign(&draft, &key).unwrap().signed());
+        ProviderNegotiation::open(message, &parties(), T0)
+            .map(|_| ())
+            .map_err(|error| error.refusal().unwrap().clone())
+    };
+    assert_eq!(open(|_| ()), Ok(()));
+    assert_eq!(
+        open(|m| m.sequence = 2),
+        Err(Refusal::OutOfOrder { expected: 1, found: 2 })
+    );
+    assert_eq!(open(|m| m.previous = Some(Digest32::ZERO)), Err(Refusal::OtherPast));
+    assert_eq!(open(|m| m.body = Body::Accept), Err(Refusal::NoRequest));
+    assert_eq!(
+        open(|m| std::mem::swap(&mut m.from, &mut m.to)),
+        Err(Refusal::NoRequest)
+    );
+    assert!(matches!(
+        open(|m| m.to = institution("geneva")),
+        Err(Refusal::OtherParties { .. })
+    ));
+}
+
+#[test]
+fn two_institutions_with_a_key_each_negotiate() {
+    let side = |name, seed| Side {
+        institution: institution(name),
+        key: house(seed).public(),
+    };
+    assert_eq!(
+        Parties::new(side("budapest", 1), side("budapest", 2)),
+        Err(Refusal::OneParty)
+    );
+    assert_eq!(
+        Parties::new(side("budapest", 1), side("zurich", 1)),
+        Err(Refusal::OneParty)
+    );
+}
+
+#[test]
+fn a_repeated_message_is_answered_as_before_and_an_older_one_refused() {
+    let (_, waiting) = requested();
+    let (consumer, provider) = offered();
+    let request = consumer.transcript().messages()[0].clone();
+    let offer = provider.transcript().messages()[1].signed().clone();
+    let answer = |provider: &ProviderNegotiation| match provider.receive(request.clone(), T0).unwrap() {
+        Received::Duplicate { answers } => answers,
+        Received::Advanced(_) => panic!("a repeated request led on"),
+    };
+    assert_eq!(answer(&waiting), []);
+    assert_eq!(answer(&provider), [offer]);
+    let (_, provider) = accepted();
+    assert!(matches!(refusal(&provider, request), Refusal::OutOfOrder { .. }));
+    let (_, provider) = finalized();
+    let verification = provider.transcript().messages()[4].clone();
+    assert!(matches!(
+        provider.receive(verification, T0).unwrap(),
+        Received::Duplicate { answers } if answers.len() == 1
+    ));
+}
+
+#[test]
+fn a_termination_that_crosses_an_offer_stands() {
+    let (consumer, provider) = requested();
+    let offer = provider.offer(narrow(), explain, &node(1), T0).unwrap();
+    let end = consumer
+        .terminate(Reason::fitted("no longer needed"), &node(2), T0)
+        .unwrap();
+    let (ended, provider) = exchange(Ok(end), &offer.next);
+    assert_eq!(provider.transcript(), ended.transcript());
+    assert!(matches!(
+        refusal(&ended, authentic(&offer.message)),
+        Refusal::OutOfOrder { .. }
+    ));
+    assert_eq!(provider.state_name(), StateName::Terminated);
+}
+
+#[test]
+fn a_crossing_termination_cannot_undo_a_message_that_was_answered_or_a_grant() {
+    for (consumer, provider) in [accepted(), verified(), finalized()] {
+        let earlier = consumer.transcript().messages()[0].digest();
+        let back = forged(
+            &consumer,
+            Body::Terminate {
+                reason: Reason::fitted("undo"),
+            },
+            &node(2),
+            |m| {
+                m.sequence = 2;
+                m.previous = Some(earlier);
+            },
+        );
+        assert!(matches!(refusal(&provider, back), Refusal::OutOfOrder { .. }));
+    }
+    let (consumer, provider) = finalized();
+    let verification = consumer.transcript().messages()[4].digest();
+    let back = forged(
+        &consumer,
+        Body::Terminate {
+            reason: Reason::fitted("undo"),
+        },
+        &node(2),
+        |m| {
+            m.sequence = 6;
+            m.previous = Some(verification);
+        },
+    );
+    assert!(matches!(refusal(&provider, back), Refusal::OutOfOrder { .. }));
+}
+
+#[test]
+fn bargaining_ends_while_there_is_room_to_conclude() {
+    let (mut consumer, mut provider) = offered();
+    let refused = loop {
+        match consumer.counter(wide(), why(), &node(2), T0) {
+            Ok(sent) => (consumer, provider) = exchange(Ok(sent), &provider),
+            Err(error) => break error,
+        }
+        (provider, consumer) = exchange(provider.offer(narrow(), explain, &node(1), T0), &consumer);
+    };
+    assert_eq!(refused, NegotiationError::Ours(Refusal::TooLong));
+    let (consumer, provider) = exchange(consumer.accept(&node(2), T0), &provider);
+    let (provider, consumer) = exchange(provider.agree(POLICY, &house(1), &node(1), T0), &consumer);
+    let (consumer, provider) = exchange(consumer.verify_agreement(&house(2), &node(2), T0), &provider);
+    let (_, consumer) = exchange(provider.finalize(&node(1), T0), &consumer);
+    assert!(consumer.grant().is_some());
+    let mut stored = consumer.stored();
+    stored.messages = std::iter::repeat_n(stored.messages[0].clone(), MAX_MESSAGES + 1).collect();
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&stored, &mut bytes).unwrap();
+    assert!(ciborium::from_reader::<StoredNegotiation, _>(bytes.as_slice()).is_err());
+}
+
+#[test]
+fn differences_travel_without_marks_that_deceive() {
+    let difference = Difference {
+        part: Part::Rows,
+        asked: "a\u{1b}[2J\u{202e}b".into(),
+        offered: "x".repeat(5000),
+    };
+    let narrowing = Narrowing {
+        difference: super::super::message::fitted(&difference),
+        reason: Reason::fitted("r"),
+        rule: None,
+    };
+    assert!(Text::<5000>::new(&narrowing.difference.asked).is_ok());
+    assert_eq!(narrowing.difference.offered.len(), 1000);
+}

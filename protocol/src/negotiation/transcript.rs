@@ -1,0 +1,370 @@
+//! The transcript: every message in order, each naming the one before, and the state they lead to.
+//!
+//! Both sides keep the same transcript. Whoever has it and knows the parties' keys can go through it again and comes to the
+//! same state; that is how a stored negotiation is read back, and how it is shown to somebody else.
+
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+use super::message::{Authentic, Body, NegotiationMessage};
+use super::state::{State, Turn};
+use super::{NegotiationError, Refusal};
+use crate::grant::Party;
+use crate::identity::InstitutionPublicKey;
+use crate::ids::{Digest32, InstitutionId, NegotiationId, NodeId};
+use crate::signed::Signed;
+use crate::time::{MAX_CLOCK_SKEW_MS, Staleness, Timestamp};
+
+/// Most messages of one negotiation; with it a transcript is bounded in memory and on disk.
+pub const MAX_MESSAGES: usize = 64;
+/// Places kept free for coming to an end: no more bargaining once only these are left.
+const CLOSING_MESSAGES: usize = 8;
+/// Oldest message that is taken, in milliseconds: a day, so that a peer may be down overnight. The chain, not the age, stops replays.
+pub const MAX_MESSAGE_AGE_MS: i64 = 86_400_000;
+
+/// One of the two institutions, with the key that the roster pins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Side {
+    /// Its id.
+    pub institution: InstitutionId,
+    /// The key that speaks for it.
+    pub key: InstitutionPublicKey,
+}
+
+/// The two institutions of a negotiation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parties {
+    provider: Side,
+    consumer: Side,
+}
+
+impl Parties {
+    /// Takes two different institutions.
+    ///
+    /// # Errors
+    /// [`Refusal::OneParty`] when they share an id or a key.
+    pub fn new(provider: Side, consumer: Side) -> Result<Self, Refusal> {
+        if provider.institution == consumer.institution || provider.key == consumer.key {
+            Err(Refusal::OneParty)
+        } else {
+            Ok(Self { provider, consumer })
+        }
+    }
+
+    /// Who holds the data.
+    pub fn provider(&self) -> &Side {
+        &self.provider
+    }
+
+    /// Who asks.
+    pub fn consumer(&self) -> &Side {
+        &self.consumer
+    }
+
+    /// The one on the side `party`.
+    pub fn side(&self, party: Party) -> &Side {
+        match party {
+            Party::Provider => &self.provider,
+            Party::Consumer => &self.consumer,
+        }
+    }
+
+    /// Which side sent `message`; its addressee must be the other one.
+    fn author(&self, message: &NegotiationMessage) -> Result<Party, Refusal> {
+        let sent_by = |party: Party| {
+            message.from == self.side(party).institution && message.to == self.side(party.other()).institution
+        };
+        [Party::Provider, Party::Consumer]
+            .into_iter()
+            .find(|party| sent_by(*party))
+            .ok_or_else(|| Refusal::OtherParties {
+                from: message.from.clone(),
+                to: message.to.clone(),
+            })
+    }
+}
+
+/// A negotiation's messages, checked, and where they lead.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transcript {
+    parties: Parties,
+    negotiation: NegotiationId,
+    messages: Vec<Authentic>,
+    state: State,
+}
+
+impl Transcript {
+    /// Goes through `messages` from the first on and checks everything again except that they are fresh; `owner` tells which
+    /// institution a node belongs or belonged to.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Stored`] names the first message that does not fit.
+    pub fn verify(
+        messages: impl IntoIterator<Item = Signed<NegotiationMessage>>,
+        parties: &Parties,
+        owner: impl Fn(&NodeId) -> Option<InstitutionId>,
+    ) -> Result<Self, NegotiationError> {
+        let mut transcript: Option<Self> = None;
+        let mut sequence = 0_usize;
+        for signed in messages {
+            sequence = sequence.saturating_add(1);
+            let taken = Authentic::check(signed, &owner).and_then(|message| {
+                let sent_at = message.message().sent_at;
+                match transcript.take() {
+                    None => Self::begin(message, parties, sent_at),
+                    Some(so_far) => so_far.take(message, sent_at),
+                }
+            });
+            transcript = Some(taken.map_err(|refusal| NegotiationError::Stored { sequence, refusal })?);
+        }
+        transcript.ok_or(NegotiationError::Stored {
+            sequence,
+            refusal: Refusal::NoRequest,
+        })
+    }
+
+    /// Names the newest message.
+    pub fn head(&self) -> Digest32 {
+        self.messages.last().map_or(Digest32::ZERO, Authentic::digest)
+    }
+
+    /// The negotiation.
+    pub fn negotiation(&self) -> NegotiationId {
+        self.negotiation
+    }
+
+    /// The two institutions.
+    pub fn parties(&self) -> &Parties {
+        &self.parties
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The messages in order.
+    pub fn messages(&self) -> &[Authentic] {
+        &self.messages
+    }
+
+    pub(super) fn begin(first: Authentic, parties: &Parties, now: Timestamp) -> Result<Self, Refusal> {
+        let message = first.message();
+        let by = parties.author(message)?;
+        message
+            .sent_at
+            .fresh_at(now, MAX_MESSAGE_AGE_MS)
+            .map_err(Refusal::Stale)?;
+        if message.sequence != 1 {
+            return Err(Refusal::OutOfOrder {
+                expected: 1,
+                found: message.sequence,
+            });
+        }
+        if message.previous.is_some() {
+            return Err(Refusal::OtherPast);
+        }
+        let state = State::begin(&Turn {
+            message,
+            by,
+            parties,
+            now,
+        })?;
+        Ok(Self {
+            parties: parties.clone(),
+            negotiation: message.negotiation,
+            messages: vec![first],
+            state,
+        })
+    }
+
+    /// The transcript with one more message, from whichever side.
+    pub(super) fn take(self, next: Authentic, now: Timestamp) -> Result<Self, Refusal> {
+        let message = next.message();
+        let by = self.author(message)?;
+        self.check_place(message)?;
+        self.check_time(message, now)?;
+        self.check_room(&message.body)?;
+        let state = self.state.next(&Turn {
+            message,
+            by,
+            parties: &self.parties,
+            now,
+        })?;
+        let mut messages = self.messages;
+        messages.push(next);
+        Ok(Self {
+            messages,
+            state,
+            ..self
+        })
+    }
+
+    /// What a message from the other side does: it leads on, it is known already, or it crossed one of ours.
+    pub(super) fn receive(&self, us: Party, message: Authentic, now: Timestamp) -> Result<Arrival, Refusal> {
+        if self.author(message.message())? == us {
+            return Err(Refusal::OtherParties {
+                from: message.message().from.clone(),
+                to: message.message().to.clone(),
+            });
+        }
+        if self.messages.iter().rfind(|known| !self.is_from(known, us)) == Some(&message) {
+            return Ok(Arrival::Known {
+                answers: self.since_other_side(us),
+            });
+        }
+        match self.before_crossing(&message, us)? {
+            Some(earlier) => earlier.take(message, now),
+            None => self.clone().take(message, now),
+        }
+        .map(Arrival::New)
+    }
+
+    /// The message that `by` would send next.
+    pub(super) fn draft(&self, by: Party, body: Body, node: NodeId, now: Timestamp) -> NegotiationMessage {
+        NegotiationMessage {
+            negotiation: self.negotiation,
+            sequence: self.next_sequence(),
+            previous: Some(self.head()),
+            from: self.parties.side(by).institution.clone(),
+            to: self.parties.side(by.other()).institution.clone(),
+            node,
+            sent_at: now,
+            body,
+        }
+    }
+
+    /// What `party` sent since the other side last spoke, in order.
+    pub(super) fn since_other_side(&self, party: Party) -> Vec<Signed<NegotiationMessage>> {
+        let last = self.messages.iter().rposition(|message| !self.is_from(message, party));
+        let ours = self
+            .messages
+            .iter()
+            .skip(last.map_or(0, |place| place.saturating_add(1)));
+        ours.map(|message| message.signed().clone()).collect()
+    }
+
+    fn author(&self, message: &NegotiationMessage) -> Result<Party, Refusal> {
+        if message.negotiation == self.negotiation {
+            self.parties.author(message)
+        } else {
+            Err(Refusal::OtherNegotiation {
+                found: message.negotiation,
+            })
+        }
+    }
+
+    fn next_sequence(&self) -> u32 {
+        self.messages
+            .last()
+            .map_or(1, |last| last.message().sequence.saturating_add(1))
+    }
+
+    fn check_place(&self, message: &NegotiationMessage) -> Result<(), Refusal> {
+        let expected = self.next_sequence();
+        if message.sequence != expected {
+            return Err(Refusal::OutOfOrder {
+                expected,
+                found: message.sequence,
+            });
+        }
+        if message.previous == Some(self.head()) {
+            Ok(())
+        } else {
+            Err(Refusal::OtherPast)
+        }
+    }
+
+    fn check_time(&self, message: &NegotiationMessage, now: Timestamp) -> Result<(), Refusal> {
+        message
+            .sent_at
+            .fresh_at(now, MAX_MESSAGE_AGE_MS)
+            .map_err(Refusal::Stale)?;
+        let before = self
+            .messages
+            .last()
+            .map_or(message.sent_at, |last| last.message().sent_at);
+        let by_ms = before.since(message.sent_at);
+        if by_ms > MAX_CLOCK_SKEW_MS {
+            Err(Refusal::Stale(Staleness::Stale { by_ms }))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn check_room(&self, body: &Body) -> Result<(), Refusal> {
+        let bargaining = matches!(body, Body::Request { .. } | Body::Offer { .. });
+        let room = if bargaining {
+            MAX_MESSAGES.saturating_sub(CLOSING_MESSAGES)
+        } else {
+            MAX_MESSAGES
+        };
+        if self.messages.len() < room {
+            Ok(())
+        } else {
+            Err(Refusal::TooLong)
+        }
+    }
+
+    fn is_from(&self, message: &Authentic, party: Party) -> bool {
+        message.message().from == self.parties.side(party).institution
+    }
+
+    /// A termination and a message of ours can cross on the way, where either side may speak. The termination then stands and
+    /// our message is withdrawn, so that both sides come to rest on the same transcript. This is the transcript before ours.
+    fn before_crossing(&self, message: &Authentic, us: Party) -> Result<Option<Self>, Refusal> {
+        let [earlier @ .., last] = self.messages.as_slice() else {
+            return Ok(None);
+        };
+        let (theirs, ours) = (message.message(), last.message());
+        let crossed = matches!(theirs.body, Body::Terminate { .. })
+            && self.is_from(last, us)
+            && theirs.sequence == ours.sequence
+            && theirs.previous == ours.previous
+            && !self.state.name().is_final();
+        let [first, rest @ ..] = earlier else { return Ok(None) };
+        if !crossed {
+            return Ok(None);
+        }
+        let begun = Self::begin(first.clone(), &self.parties, first.message().sent_at)?;
+        let replayed = rest
+            .iter()
+            .try_fold(begun, |so_far, next| so_far.take(next.clone(), next.message().sent_at))?;
+        Ok(Some(replayed))
+    }
+}
+
+/// What a message from the other side turned out to be.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one exists at a time, and almost always the large one"
+)]
+pub(super) enum Arrival {
+    /// It leads to this transcript.
+    New(Transcript),
+    /// It was received before.
+    Known {
+        /// What we sent after it.
+        answers: Vec<Signed<NegotiationMessage>>,
+    },
+}
+
+/// A negotiation as it is stored: which side we are on and the messages as carried. The state is found by reading them again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredNegotiation {
+    /// Our side.
+    pub role: Party,
+    /// The messages in order, at most [`MAX_MESSAGES`].
+    #[serde(deserialize_with = "bounded")]
+    pub messages: Vec<Signed<NegotiationMessage>>,
+}
+
+fn bounded<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Signed<NegotiationMessage>>, D::Error> {
+    let messages = Vec::deserialize(deserializer)?;
+    if messages.len() > MAX_MESSAGES {
+        Err(de::Error::custom(Refusal::TooLong))
+    } else {
+        Ok(messages)
+    }
+}

@@ -1,0 +1,21 @@
+//! Signed questions, the person behind them, and the receipt both sides keep.
+//!
+//! 1. The consumer's node states in an [`ActorAssertion`] who asks, how that person was authenticated and when, for this one
+//!    query and this one provider.
+//! 2. It puts the assertion, the grant, the purpose and the SQL into a [`QueryEnvelope`] and signs that.
+//! 3. The provider turns the envelope into a [`ValidQuery`]; nothing else is ever answered. A [`ReplayWindow`] refuses the
+//!    same query a second time.
+//! 4. The answer ends with a [`Receipt`] that both nodes sign.
+
+mod actor;
+mod envelope;
+mod receipt;
+mod replay;
+
+pub use actor::{ActorAssertion, Factor, Role};
+pub use envelope::{InvalidQuery, MAX_QUERY_AGE_MS, MAX_SQL, Parties, QueryEnvelope, ValidQuery};
+pub use receipt::{Outcome, Receipt, ReceiptMismatch, Received};
+pub use replay::{ReplayWindow, Replayed};
+
+#[cfg(test)]
+mod tests;

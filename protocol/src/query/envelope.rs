@@ -1,0 +1,155 @@
+//! The signed question.
+
+use serde::{Deserialize, Serialize};
+
+use super::ActorAssertion;
+use crate::ids::{Digest32, GrantId, InstitutionId, NodeId, QueryId};
+use crate::labels::{self, Label};
+use crate::scope::Purpose;
+use crate::signed::{Document, SignatureError, Signed};
+use crate::time::{Staleness, Timestamp};
+
+/// Longest SQL text, in bytes.
+pub const MAX_SQL: usize = 64 * 1024;
+/// How old a query may be when it arrives, in milliseconds; the allowed clock skew comes on top.
+pub const MAX_QUERY_AGE_MS: i64 = 60_000;
+
+/// One question under one grant, signed by the consumer's node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueryEnvelope {
+    /// Chosen at random by the consumer; makes the envelope unique.
+    pub query: QueryId,
+    /// The grant it is asked under.
+    pub grant: GrantId,
+    /// The institution that asks.
+    pub from: InstitutionId,
+    /// The institution that is asked.
+    pub to: InstitutionId,
+    /// Who asks; nested bytes as signed.
+    pub actor: Signed<ActorAssertion>,
+    /// What for.
+    pub purpose: Purpose,
+    /// The question: one `SELECT`.
+    pub sql: String,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// When the consumer stops waiting.
+    pub deadline: Timestamp,
+}
+
+impl Document for QueryEnvelope {
+    const LABEL: Label = labels::QUERY;
+}
+
+/// Between whom a query goes, as the connection and the roster tell it.
+#[derive(Clone, Debug)]
+pub struct Parties {
+    /// The node at the other end of the connection.
+    pub peer: NodeId,
+    /// The institution the roster gives for that node.
+    pub consumer: InstitutionId,
+    /// This institution.
+    pub provider: InstitutionId,
+}
+
+/// A query whose signatures, parties and times have been checked.
+#[derive(Clone, Debug)]
+pub struct ValidQuery {
+    envelope: QueryEnvelope,
+    assertion: ActorAssertion,
+    digest: Digest32,
+}
+
+impl ValidQuery {
+    /// Checks everything about a query that can be known without the grant: both signatures by the peer's node key, sender
+    /// and addressee, the person belonging to the sender, the assertion made for this query, the times and the length.
+    ///
+    /// # Errors
+    /// [`InvalidQuery`] says which of them fails.
+    pub fn check(signed: Signed<QueryEnvelope>, parties: &Parties, now: Timestamp) -> Result<Self, InvalidQuery> {
+        let verified = signed.verify(parties.peer)?;
+        let envelope = verified.document().clone();
+        let assertion = envelope.actor.clone().verify(parties.peer)?.document().clone();
+        if envelope.from != parties.consumer || !assertion.actor.belongs_to(&parties.consumer) {
+            return Err(InvalidQuery::ForeignSender);
+        }
+        if envelope.to != parties.provider || assertion.audience != parties.provider {
+            return Err(InvalidQuery::NotForUs);
+        }
+        if assertion.query != envelope.query {
+            return Err(InvalidQuery::BorrowedAssertion);
+        }
+        if envelope.sql.len() > MAX_SQL {
+            return Err(InvalidQuery::TooLong);
+        }
+        envelope.sent_at.fresh_at(now, MAX_QUERY_AGE_MS)?;
+        if assertion.expires <= now {
+            return Err(InvalidQuery::AssertionExpired);
+        }
+        if envelope.deadline <= now {
+            return Err(InvalidQuery::DeadlinePassed);
+        }
+        Ok(Self {
+            envelope,
+            assertion,
+            digest: verified.digest(),
+        })
+    }
+
+    /// The question.
+    pub fn envelope(&self) -> &QueryEnvelope {
+        &self.envelope
+    }
+
+    /// Who asks.
+    pub fn assertion(&self) -> &ActorAssertion {
+        &self.assertion
+    }
+
+    /// Names the signed envelope.
+    pub fn digest(&self) -> Digest32 {
+        self.digest
+    }
+
+    /// Names the SQL text in receipts and ledgers.
+    pub fn sql_digest(&self) -> Digest32 {
+        self.envelope.sql_digest()
+    }
+}
+
+impl QueryEnvelope {
+    /// Names the SQL text in receipts and ledgers.
+    pub fn sql_digest(&self) -> Digest32 {
+        Digest32::sha256(labels::SQL_HASH, self.sql.as_bytes())
+    }
+}
+
+/// Why a query is not answered before anything is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidQuery {
+    /// A signature is wrong or the bytes are no query.
+    #[error("the query is not signed by the node that sent it")]
+    Signature(#[from] SignatureError),
+    /// Sent in the name of another institution.
+    #[error("the query speaks for another institution than the one that sent it")]
+    ForeignSender,
+    /// Addressed to somebody else.
+    #[error("the query is addressed to another institution")]
+    NotForUs,
+    /// The statement about the person was made for another query.
+    #[error("the statement about the person was made for another query")]
+    BorrowedAssertion,
+    /// More than [`MAX_SQL`] bytes.
+    #[error("the SQL text is longer than {MAX_SQL} bytes")]
+    TooLong,
+    /// Sent too long ago or in the future.
+    #[error("the query is not fresh")]
+    NotFresh(#[from] Staleness),
+    /// The statement about the person is void.
+    #[error("the statement about the person has expired")]
+    AssertionExpired,
+    /// Nobody waits any more.
+    #[error("the deadline of the query has passed")]
+    DeadlinePassed,
+}

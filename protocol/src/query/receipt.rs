@@ -1,0 +1,103 @@
+//! What was released, signed by both sides.
+
+use serde::{Deserialize, Serialize};
+
+use super::QueryEnvelope;
+use crate::ids::{ActorId, Digest32, GrantId, InstitutionId, QueryId};
+use crate::labels::{self, Label};
+use crate::scope::{Purpose, Tier};
+use crate::signed::Document;
+use crate::time::Timestamp;
+
+/// How an answer ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All of it was sent.
+    Completed,
+    /// It was cut because the permission ended on the way.
+    Cut,
+    /// It broke for a technical reason.
+    Failed,
+}
+
+/// What was released under one query. Both nodes sign it and both ledgers name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipt {
+    /// The query.
+    pub query: QueryId,
+    /// The grant it was asked under.
+    pub grant: GrantId,
+    /// Who answered.
+    pub provider: InstitutionId,
+    /// Who asked.
+    pub consumer: InstitutionId,
+    /// The person.
+    pub actor: ActorId,
+    /// What for.
+    pub purpose: Purpose,
+    /// Names the SQL text.
+    pub sql: Digest32,
+    /// How much the answer could reveal.
+    pub tier: Tier,
+    /// Rows released.
+    pub rows: u64,
+    /// Bytes released.
+    pub bytes: u64,
+    /// Cells withheld because too few subjects stand behind them.
+    pub suppressed_cells: u64,
+    /// Names the bytes released.
+    pub answer: Digest32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The provider's ledger entry that holds the decision (its leaf hash).
+    pub decision: Digest32,
+    /// When the answer ended.
+    pub at: Timestamp,
+}
+
+impl Document for Receipt {
+    const LABEL: Label = labels::RECEIPT;
+}
+
+impl Receipt {
+    /// Checks on the consumer's side that the receipt is about what was asked and what arrived, before it is countersigned.
+    ///
+    /// # Errors
+    /// [`ReceiptMismatch`] names the first field that differs.
+    pub fn matches(&self, asked: &QueryEnvelope, actor: &ActorId, received: Received) -> Result<(), ReceiptMismatch> {
+        let checks = [
+            ("query", self.query == asked.query),
+            ("grant", self.grant == asked.grant),
+            ("provider", self.provider == asked.to),
+            ("consumer", self.consumer == asked.from),
+            ("actor", self.actor == *actor),
+            ("purpose", self.purpose == asked.purpose),
+            ("sql", self.sql == asked.sql_digest()),
+            ("bytes", self.bytes == received.bytes),
+            ("answer", self.answer == received.answer),
+        ];
+        match checks.into_iter().find(|(_, same)| !same) {
+            Some((field, _)) => Err(ReceiptMismatch { field }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What the consumer has counted itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Received {
+    /// Bytes received.
+    pub bytes: u64,
+    /// Names these bytes.
+    pub answer: Digest32,
+}
+
+/// A receipt that states something else than what happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the receipt states another `{field}` than what was asked and received")]
+pub struct ReceiptMismatch {
+    /// The field that differs.
+    pub field: &'static str,
+}

@@ -1,0 +1,242 @@
+//! The lattice laws, checked over small random worlds, and the row filters, checked value by value.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ids::{ActorId, ColumnName, Jurisdiction};
+use crate::time::Timestamp;
+
+proptest! {
+    #[test]
+    fn the_meet_lies_inside_both(a in scopes(), b in scopes()) {
+        if let Ok(met) = a.meet(&b) {
+            prop_assert!(a.covers(&met) && b.covers(&met));
+        }
+    }
+
+    #[test]
+    fn the_meet_is_the_widest_inside_both(a in scopes(), b in scopes(), c in scopes()) {
+        if a.covers(&c) && b.covers(&c) && !hollow(&c) {
+            let met = a.meet(&b).expect("both contain `c`");
+            prop_assert!(met.covers(&c));
+        }
+    }
+
+    #[test]
+    fn meet_is_idempotent_and_commutative(a in scopes(), b in scopes()) {
+        if !hollow(&a) {
+            prop_assert_eq!(a.meet(&a).unwrap(), a.clone());
+        }
+        prop_assert_eq!(a.meet(&b), b.meet(&a));
+    }
+
+    #[test]
+    fn covers_agrees_with_meet(a in scopes(), b in scopes()) {
+        if !hollow(&b) {
+            prop_assert_eq!(a.covers(&b), a.meet(&b).is_ok_and(|met| met == b));
+        }
+    }
+
+    #[test]
+    fn a_row_filter_admits_what_both_admit(a in constraints(), b in constraints()) {
+        let met = a.meet(&b);
+        for value in world() {
+            let both = a.admits(value.as_ref()) && b.admits(value.as_ref());
+            prop_assert_eq!(met.as_ref().is_some_and(|m| m.admits(value.as_ref())), both, "{:?}", value);
+        }
+    }
+
+    #[test]
+    fn a_scope_survives_the_wire(a in scopes()) {
+        let bytes = crate::signed::encode(&a).unwrap();
+        prop_assert_eq!(crate::signed::decode::<Scope>(&bytes).unwrap(), a);
+    }
+}
+
+#[test]
+fn values_of_different_kinds_never_meet() {
+    let text = Constraint::new(Values::Set([Value::Text("1".into())].into()), false).unwrap();
+    let int = Constraint::new(Values::Set([Value::Int(1)].into()), false).unwrap();
+    assert!(text.meet(&int).is_none());
+}
+
+#[test]
+fn one_meaning_has_one_form() {
+    let open = Constraint::new(range(Some((Value::Int(39), false)), None), false).unwrap();
+    let closed = Constraint::new(range(Some((Value::Int(40), true)), None), false).unwrap();
+    assert_eq!(open, closed);
+    let single = Constraint::new(range(Some((Value::Int(4), true)), Some((Value::Int(4), true))), false).unwrap();
+    assert_eq!(single.values(), &Values::Set([Value::Int(4)].into()));
+    assert!(Constraint::new(range(Some((Value::Int(5), true)), Some((Value::Int(4), true))), false).is_err());
+}
+
+#[test]
+fn unknown_terms_make_a_scope_invalid() {
+    assert!("records-and-more".parse::<Tier>().is_err());
+    assert!("DUO:9999999".parse::<Purpose>().is_err());
+    let mut json = serde_json::to_value(base()).unwrap();
+    json["surprise"] = serde_json::json!(true);
+    assert!(serde_json::from_value::<Scope>(json).is_err());
+    let mut json = serde_json::to_value(base()).unwrap();
+    json["columns"]["__concordat_subject"] = serde_json::json!("clear");
+    assert!(serde_json::from_value::<Scope>(json).is_err());
+}
+
+#[test]
+fn differences_are_told_column_by_column() {
+    let asked = base();
+    let mut offered = base();
+    offered.tier = Tier::Aggregate;
+    offered.columns = Columns::new([(
+        name("age"),
+        Transform::Generalised(Generalisation::AgeBand(BandWidth::Ten)),
+    )])
+    .unwrap();
+    let told: Vec<String> = asked
+        .differences(&offered)
+        .iter()
+        .map(|d| format!("{}: {} -> {}", d.part, d.asked, d.offered))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "tier: records -> aggregate",
+            "columns: age clear -> age generalised to bands of 10 years",
+            "columns: name clear -> name removed",
+        ]
+    );
+}
+
+#[test]
+fn purposes_contain_each_other_as_in_the_ontology() {
+    let heart: Purpose = "disease:MONDO:0005267".parse().unwrap();
+    assert!(Purpose::GeneralResearch.covers(&heart) && Purpose::HealthResearch.covers(&heart));
+    assert!(!heart.covers(&Purpose::HealthResearch));
+    assert!(!Purpose::GeneralResearch.covers(&Purpose::ClinicalCare));
+}
+
+/// A scope that shows no column although its tier needs one: no meet ever gives it.
+fn hollow(scope: &Scope) -> bool {
+    scope.tier >= Tier::Aggregate && scope.columns.is_empty()
+}
+
+fn base() -> Scope {
+    Scope {
+        dataset: "budapest/heart".parse().unwrap(),
+        tier: Tier::Records,
+        columns: Columns::new([(name("age"), Transform::Clear), (name("name"), Transform::Clear)]).unwrap(),
+        rows: Rows::all(),
+        purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
+        people: People::Any,
+        places: Places::Any,
+        limits: Limits::default(),
+        window: Window::new(Timestamp::from_millis(0), Timestamp::from_millis(1000)).unwrap(),
+    }
+}
+
+fn name(text: &str) -> ColumnName {
+    ColumnName::new(text).unwrap()
+}
+
+fn range(low: Option<(Value, bool)>, high: Option<(Value, bool)>) -> Values {
+    let bound = |(value, inclusive)| Bound { value, inclusive };
+    Values::Range {
+        low: low.map(bound),
+        high: high.map(bound),
+    }
+}
+
+fn world() -> Vec<Option<Value>> {
+    let ints = (-1..8).map(|n| Some(Value::Int(n)));
+    ints.chain([
+        None,
+        Some(Value::Text("a".into())),
+        Some(Value::Float(Finite::new(2.5).unwrap())),
+    ])
+    .collect()
+}
+
+fn constraints() -> impl Strategy<Value = Constraint> {
+    let value = (0_i64..7).prop_map(Value::Int);
+    let end = proptest::option::of((value.clone(), any::<bool>()));
+    let values = prop_oneof![
+        Just(Values::Any),
+        proptest::collection::btree_set(value, 0..4).prop_map(Values::Set),
+        Just(Values::Set(BTreeSet::from([Value::Text("a".into())]))),
+        (end.clone(), end).prop_map(|(low, high)| range(low, high)),
+    ];
+    (values, any::<bool>()).prop_filter_map("satisfiable", |(values, null)| Constraint::new(values, null).ok())
+}
+
+fn transforms() -> impl Strategy<Value = Transform> {
+    let band = |width| Transform::Generalised(Generalisation::AgeBand(width));
+    proptest::sample::select(vec![
+        Transform::Clear,
+        Transform::Generalised(Generalisation::Year),
+        band(BandWidth::Five),
+        band(BandWidth::Ten),
+        Transform::Pseudonym,
+        Transform::Removed,
+    ])
+}
+
+fn scopes() -> impl Strategy<Value = Scope> {
+    let tier = proptest::sample::select(vec![Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records]);
+    let columns =
+        proptest::collection::btree_map(proptest::sample::select(vec![name("a"), name("b")]), transforms(), 0..3);
+    let rows = proptest::collection::btree_map(
+        proptest::sample::select(vec![name("a"), name("b")]),
+        constraints(),
+        0..3,
+    );
+    let purposes = proptest::collection::btree_set(
+        proptest::sample::select(vec![
+            Purpose::GeneralResearch,
+            Purpose::HealthResearch,
+            "disease:MONDO:0005267".parse().unwrap(),
+            Purpose::ClinicalCare,
+        ]),
+        1..4,
+    );
+    let people = prop_oneof![
+        Just(People::Any),
+        proptest::collection::btree_set(proptest::sample::select(vec![actor("ann"), actor("bob")]), 1..3)
+            .prop_map(People::Only),
+    ];
+    let places = prop_oneof![
+        Just(Places::Any),
+        proptest::collection::btree_set(proptest::sample::select(vec![country("HU"), country("CH")]), 1..3)
+            .prop_map(Places::Only),
+    ];
+    let limits = (proptest::option::of(1_u64..4), proptest::option::of(1_u32..4), 5_u32..8);
+    let window = (0_i64..4, 1_i64..4);
+    (tier, columns, rows, purposes, people, places, limits, window).prop_map(
+        |(tier, columns, rows, purposes, people, places, (max_rows, max_queries_per_day, min_cell), (from, length))| {
+            Scope {
+                dataset: "budapest/heart".parse().unwrap(),
+                tier,
+                columns: Columns::new(columns).unwrap(),
+                rows: Rows::new(rows.into_iter().collect::<BTreeMap<_, _>>()).unwrap(),
+                purposes: Purposes::new(purposes).unwrap(),
+                people,
+                places,
+                limits: Limits {
+                    max_rows,
+                    max_queries_per_day,
+                    min_cell,
+                },
+                window: Window::new(Timestamp::from_millis(from), Timestamp::from_millis(from + length)).unwrap(),
+            }
+        },
+    )
+}
+
+fn actor(who: &str) -> ActorId {
+    ActorId::new(&format!("{who}@zurich")).unwrap()
+}
+
+fn country(code: &str) -> Jurisdiction {
+    Jurisdiction::new(code).unwrap()
+}

@@ -1,0 +1,261 @@
+//! COSE signatures over the bytes as carried (RFC 9052).
+//!
+//! 1. A document is encoded once, by whoever signs it first. These bytes travel; nobody encodes them again.
+//! 2. [`Signed`] holds the bytes of a `COSE_Sign1` whose signer is not known to be right. The only way to the content is
+//!    [`Signed::verify`] with the key that is expected, which gives a [`Verified`].
+//! 3. [`CoSigned`] is the same for documents with several signers (`COSE_Sign`): grants and receipts.
+//! 4. The document's [`Label`] is external additional data of every signature, so a signature on one kind of document is
+//!    void on any other.
+
+mod cosigned;
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use coset::{CborSerializable, CoseSign1, CoseSign1Builder, HeaderBuilder, iana};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+pub use cosigned::{CoSigned, CoVerified};
+
+use crate::identity::{PrivateKey, PublicKey};
+use crate::ids::Digest32;
+use crate::labels::{self, Label};
+
+/// Largest signed document in bytes; a roster of 1,000 members takes about 300 KiB.
+pub const MAX_DOCUMENT: usize = 1 << 20;
+
+/// A document that can be signed.
+pub trait Document: Serialize + DeserializeOwned {
+    /// What a signature on it is about.
+    const LABEL: Label;
+}
+
+/// A signed document whose signature has not been checked against an expected key.
+pub struct Signed<T> {
+    bytes: Vec<u8>,
+    of: PhantomData<fn() -> T>,
+}
+
+impl<T: Document> Signed<T> {
+    /// Encodes `document` and signs it.
+    ///
+    /// # Errors
+    /// [`SignatureError::TooLarge`] above [`MAX_DOCUMENT`]; [`SignatureError::Malformed`] when it cannot be encoded.
+    pub fn sign<K: PrivateKey>(document: &T, key: &K) -> Result<Verified<T, K::Public>, SignatureError>
+    where
+        T: Clone,
+    {
+        let sign1 = CoseSign1Builder::new()
+            .protected(HeaderBuilder::new().algorithm(iana::Algorithm::EdDSA).build())
+            .payload(encode(document)?)
+            .create_signature(T::LABEL.as_str().as_bytes(), |message| key.sign(message))
+            .build();
+        let bytes = sign1.to_vec().map_err(|_| SignatureError::Malformed)?;
+        let signed = Self::from_bytes(bytes)?;
+        Ok(Verified {
+            document: document.clone(),
+            signer: key.public(),
+            signed,
+        })
+    }
+
+    /// Takes bytes as they came; nothing but their length is checked yet.
+    ///
+    /// # Errors
+    /// [`SignatureError::TooLarge`] above [`MAX_DOCUMENT`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, SignatureError> {
+        if bytes.len() > MAX_DOCUMENT {
+            Err(SignatureError::TooLarge)
+        } else {
+            Ok(Self { bytes, of: PhantomData })
+        }
+    }
+
+    /// The bytes as carried.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Names this document: SHA-256 over the bytes as carried.
+    pub fn digest(&self) -> Digest32 {
+        Digest32::sha256(labels::DOCUMENT_HASH, &self.bytes)
+    }
+
+    /// Checks the signature by `key` and only then reads the document.
+    ///
+    /// # Errors
+    /// [`SignatureError::Malformed`] when the bytes are no such document, [`SignatureError::WrongSignature`] when `key` did not sign them.
+    pub fn verify<P: PublicKey>(self, key: P) -> Result<Verified<T, P>, SignatureError> {
+        let sign1 = self.parse()?;
+        sign1.verify_signature(T::LABEL.as_str().as_bytes(), |signature, message| {
+            if key.verifies(message, signature) {
+                Ok(())
+            } else {
+                Err(SignatureError::WrongSignature)
+            }
+        })?;
+        let payload = sign1.payload.as_deref().ok_or(SignatureError::Malformed)?;
+        Ok(Verified {
+            document: decode(payload)?,
+            signer: key,
+            signed: self,
+        })
+    }
+
+    /// Reads the document *without* trusting it, to learn which key it claims to be signed with. Use the result only to choose the key
+    /// for [`Signed::verify`].
+    ///
+    /// # Errors
+    /// [`SignatureError::Malformed`] when the bytes are no such document.
+    pub fn peek_unverified(&self) -> Result<T, SignatureError> {
+        decode(self.parse()?.payload.as_deref().ok_or(SignatureError::Malformed)?)
+    }
+
+    fn parse(&self) -> Result<CoseSign1, SignatureError> {
+        let sign1 = CoseSign1::from_slice(&self.bytes).map_err(|_| SignatureError::Malformed)?;
+        let eddsa = Some(coset::RegisteredLabelWithPrivate::Assigned(iana::Algorithm::EdDSA));
+        if sign1.protected.header.alg == eddsa {
+            Ok(sign1)
+        } else {
+            Err(SignatureError::Malformed)
+        }
+    }
+}
+
+/// What all carriers of signed bytes have in common: they are compared, copied and carried as bytes and shown by their length.
+macro_rules! carried_as_bytes {
+    ($name:ident) => {
+        impl<T> Clone for $name<T> {
+            fn clone(&self) -> Self {
+                Self {
+                    bytes: self.bytes.clone(),
+                    of: PhantomData,
+                }
+            }
+        }
+
+        impl<T> PartialEq for $name<T> {
+            fn eq(&self, other: &Self) -> bool {
+                self.bytes == other.bytes
+            }
+        }
+
+        impl<T> Eq for $name<T> {}
+
+        impl<T> fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({} bytes)", stringify!($name), self.bytes.len())
+            }
+        }
+
+        impl<T> Serialize for $name<T> {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_bytes(&self.bytes)
+            }
+        }
+
+        impl<'de, T: Document> Deserialize<'de> for $name<T> {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::from_bytes(byte_buf(deserializer)?).map_err(de::Error::custom)
+            }
+        }
+    };
+}
+
+carried_as_bytes!(Signed);
+carried_as_bytes!(CoSigned);
+
+/// A document whose signature by `signer` has been checked.
+#[derive(Clone, Debug)]
+pub struct Verified<T, P> {
+    document: T,
+    signer: P,
+    signed: Signed<T>,
+}
+
+impl<T: Document, P: PublicKey> Verified<T, P> {
+    /// The document.
+    pub fn document(&self) -> &T {
+        &self.document
+    }
+
+    /// Who signed it.
+    pub fn signer(&self) -> P {
+        self.signer
+    }
+
+    /// The signed bytes, to keep or pass on.
+    pub fn signed(&self) -> &Signed<T> {
+        &self.signed
+    }
+
+    /// Names this document: SHA-256 over the bytes as carried.
+    pub fn digest(&self) -> Digest32 {
+        self.signed.digest()
+    }
+}
+
+/// Why signed bytes are not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// More than [`MAX_DOCUMENT`] bytes.
+    #[error("the signed document is larger than {MAX_DOCUMENT} bytes")]
+    TooLarge,
+    /// Not COSE, not Ed25519, or not the expected kind of document.
+    #[error("the bytes are no signed document of the expected kind")]
+    Malformed,
+    /// The expected key did not sign these bytes for this purpose.
+    #[error("the signature does not belong to the expected key")]
+    WrongSignature,
+    /// A signature that must be there is not.
+    #[error("a required signature is missing")]
+    MissingSignature,
+}
+
+pub(crate) fn encode<T: Serialize>(document: &T) -> Result<Vec<u8>, SignatureError> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(document, &mut bytes).map_err(|_| SignatureError::Malformed)?;
+    Ok(bytes)
+}
+
+/// Reads exactly one document: bytes left over are an error.
+pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SignatureError> {
+    let mut rest = bytes;
+    let document = ciborium::from_reader(&mut rest).map_err(|_| SignatureError::Malformed)?;
+    if rest.is_empty() {
+        Ok(document)
+    } else {
+        Err(SignatureError::Malformed)
+    }
+}
+
+fn byte_buf<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    struct Bytes;
+    impl<'de> de::Visitor<'de> for Bytes {
+        type Value = Vec<u8>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("signed bytes")
+        }
+        fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+            Ok(bytes.to_vec())
+        }
+        fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+            Ok(bytes)
+        }
+        fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<u8>, A::Error> {
+            let mut bytes = Vec::new();
+            while let Some(byte) = seq.next_element::<u8>()? {
+                bytes.push(byte);
+                if bytes.len() > MAX_DOCUMENT {
+                    return Err(de::Error::custom(SignatureError::TooLarge));
+                }
+            }
+            Ok(bytes)
+        }
+    }
+    deserializer.deserialize_byte_buf(Bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! Documents with several signers (`COSE_Sign`, RFC 9052 section 4.1).
+
+use std::marker::PhantomData;
+
+use coset::{CborSerializable, CoseSign, CoseSignBuilder, CoseSignatureBuilder, HeaderBuilder, iana};
+
+use super::{Document, MAX_DOCUMENT, SignatureError, decode, encode};
+use crate::identity::{PrivateKey, PublicKey};
+use crate::ids::Digest32;
+use crate::labels;
+
+/// Most signatures a document may carry: two parties, and room for witnesses.
+const MAX_SIGNATURES: usize = 8;
+
+/// A document that several parties sign: the same payload bytes for all of them.
+pub struct CoSigned<T> {
+    pub(super) bytes: Vec<u8>,
+    pub(super) of: PhantomData<fn() -> T>,
+}
+
+impl<T: Document> CoSigned<T> {
+    /// Encodes `document`; this is the one time that it is encoded. Nobody has signed yet.
+    ///
+    /// # Errors
+    /// [`SignatureError::TooLarge`] or [`SignatureError::Malformed`] when it cannot be carried.
+    pub fn propose(document: &T) -> Result<Self, SignatureError> {
+        let sign = CoseSignBuilder::new().payload(encode(document)?).build();
+        Self::from_bytes(sign.to_vec().map_err(|_| SignatureError::Malformed)?)
+    }
+
+    /// Adds the signature of `key` over the payload as carried.
+    ///
+    /// # Errors
+    /// [`SignatureError::Malformed`] when the bytes are no such document or carry too many signatures.
+    pub fn add_signature<K: PrivateKey>(&self, key: &K) -> Result<Self, SignatureError> {
+        let mut sign = self.parse()?;
+        let mut signature = CoseSignatureBuilder::new()
+            .protected(
+                HeaderBuilder::new()
+                    .algorithm(iana::Algorithm::EdDSA)
+                    .key_id(key.public().key_bytes().to_vec())
+                    .build(),
+            )
+            .build();
+        let message = sign.tbs_data(T::LABEL.as_str().as_bytes(), &signature);
+        signature.signature = key.sign(&message);
+        sign.signatures.push(signature);
+        if sign.signatures.len() > MAX_SIGNATURES {
+            return Err(SignatureError::Malformed);
+        }
+        Self::from_bytes(sign.to_vec().map_err(|_| SignatureError::Malformed)?)
+    }
+
+    /// Takes bytes as they came; nothing but their length is checked yet.
+    ///
+    /// # Errors
+    /// [`SignatureError::TooLarge`] above [`MAX_DOCUMENT`].
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, SignatureError> {
+        if bytes.len() > MAX_DOCUMENT {
+            Err(SignatureError::TooLarge)
+        } else {
+            Ok(Self { bytes, of: PhantomData })
+        }
+    }
+
+    /// The bytes as carried.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Names the document: SHA-256 over the payload as carried, the same before and after further signatures.
+    ///
+    /// # Errors
+    /// [`SignatureError::Malformed`] when the bytes are no such document.
+    pub fn payload_digest(&self) -> Result<Digest32, SignatureError> {
+        Ok(Digest32::sha256(labels::DOCUMENT_HASH, &self.payload()?))
+    }
+
+    /// Checks that every one of `keys` has signed, and only then reads the document.
+    ///
+    /// # Errors
+    /// [`SignatureError::MissingSignature`] when one of them has not, [`SignatureError::WrongSignature`] when a signature that names one
+    /// of them is not theirs.
+    pub fn verify<P: PublicKey>(self, keys: &[P]) -> Result<CoVerified<T>, SignatureError> {
+        let sign = self.parse()?;
+        for key in keys {
+            check_one(&sign, *key, T::LABEL.as_str())?;
+        }
+        Ok(CoVerified {
+            document: decode(&self.payload()?)?,
+            signed: self,
+        })
+    }
+
+    /// Reads the document *without* trusting it, to learn whose signatures to ask for.
+    ///
+    /// # Errors
+    /// [`SignatureError::Malformed`] when the bytes are no such document.
+    pub fn peek_unverified(&self) -> Result<T, SignatureError> {
+        decode(&self.payload()?)
+    }
+
+    fn parse(&self) -> Result<CoseSign, SignatureError> {
+        let sign = CoseSign::from_slice(&self.bytes).map_err(|_| SignatureError::Malformed)?;
+        if sign.signatures.len() > MAX_SIGNATURES {
+            Err(SignatureError::Malformed)
+        } else {
+            Ok(sign)
+        }
+    }
+
+    fn payload(&self) -> Result<Vec<u8>, SignatureError> {
+        self.parse()?.payload.ok_or(SignatureError::Malformed)
+    }
+}
+
+fn check_one<P: PublicKey>(sign: &CoseSign, key: P, label: &str) -> Result<(), SignatureError> {
+    let eddsa = Some(coset::RegisteredLabelWithPrivate::Assigned(iana::Algorithm::EdDSA));
+    let wanted = key.key_bytes();
+    let which = sign
+        .signatures
+        .iter()
+        .position(|s| s.protected.header.alg == eddsa && s.protected.header.key_id == wanted)
+        .ok_or(SignatureError::MissingSignature)?;
+    sign.verify_signature(which, label.as_bytes(), |signature, message| {
+        if key.verifies(message, signature) {
+            Ok(())
+        } else {
+            Err(SignatureError::WrongSignature)
+        }
+    })
+}
+
+/// A document that all required parties have signed.
+#[derive(Clone, Debug)]
+pub struct CoVerified<T> {
+    document: T,
+    signed: CoSigned<T>,
+}
+
+impl<T: Document> CoVerified<T> {
+    /// The document.
+    pub fn document(&self) -> &T {
+        &self.document
+    }
+
+    /// The signed bytes, to keep or pass on.
+    pub fn signed(&self) -> &CoSigned<T> {
+        &self.signed
+    }
+}

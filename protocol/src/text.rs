@@ -1,0 +1,131 @@
+//! Text that people wrote and other people will read: bounded, on one line, without characters that deceive a reader.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// 1 to `MAX` characters on one line, without control characters and without marks that reverse the reading direction
+/// (Unicode UAX #9), so that it can be shown in a terminal and in a log as it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Text<const MAX: usize>(Box<str>);
+
+/// Legal name of an institution.
+pub type LegalName = Text<200>;
+/// Name of a consortium.
+pub type ConsortiumName = Text<100>;
+/// Network address of a node as libp2p multiaddr, for example `/dns4/node.example.org/tcp/7400`.
+pub type Address = Text<256>;
+/// A reason, as people read it.
+pub type Reason = Text<500>;
+/// A short word for a state, kind or outcome.
+pub type Word = Text<40>;
+
+impl<const MAX: usize> Text<MAX> {
+    /// Checks the rule and takes the text; blanks at both ends are dropped.
+    ///
+    /// # Errors
+    /// [`InvalidText`] says which part of the rule it misses.
+    pub fn new(text: &str) -> Result<Self, InvalidText> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(InvalidText::Empty);
+        }
+        if text.chars().count() > MAX {
+            return Err(InvalidText::TooLong { max: MAX });
+        }
+        if text.chars().any(deceives) {
+            Err(InvalidText::Unprintable)
+        } else {
+            Ok(Self(text.into()))
+        }
+    }
+
+    /// Makes any text fit: what deceives becomes a blank, what is too long is cut, nothing becomes `-`.
+    pub fn fitted(text: &str) -> Self {
+        let clean: String = text
+            .trim()
+            .chars()
+            .map(|c| if deceives(c) { ' ' } else { c })
+            .take(MAX)
+            .collect();
+        let clean = clean.trim();
+        Self(if clean.is_empty() { "-" } else { clean }.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn deceives(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+impl<const MAX: usize> fmt::Display for Text<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl<const MAX: usize> FromStr for Text<MAX> {
+    type Err = InvalidText;
+    fn from_str(text: &str) -> Result<Self, InvalidText> {
+        Self::new(text)
+    }
+}
+
+impl<const MAX: usize> TryFrom<String> for Text<MAX> {
+    type Error = InvalidText;
+    fn try_from(text: String) -> Result<Self, InvalidText> {
+        Self::new(&text)
+    }
+}
+
+impl<const MAX: usize> From<Text<MAX>> for String {
+    fn from(text: Text<MAX>) -> Self {
+        text.0.into()
+    }
+}
+
+/// A text that does not follow the rule of [`Text`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidText {
+    /// Nothing but blanks.
+    #[error("the text is empty")]
+    Empty,
+    /// More characters than its kind may have.
+    #[error("the text is longer than {max} characters")]
+    TooLong {
+        /// The most characters allowed.
+        max: usize,
+    },
+    /// Control characters, line breaks or marks that reverse the reading direction.
+    #[error("the text contains a line break, a control character or a mark that reverses the reading direction")]
+    Unprintable,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_deceives_or_does_not_fit_is_refused() {
+        assert_eq!(Text::<4>::new(" Zürich ").unwrap_err(), InvalidText::TooLong { max: 4 });
+        assert_eq!(Text::<6>::new(" Zürich ").unwrap().as_str(), "Zürich");
+        assert_eq!(Text::<9>::new("  ").unwrap_err(), InvalidText::Empty);
+        for bad in ["a\u{1b}[2Jb", "a\nb", "a\u{202e}b", "a\u{2066}b"] {
+            assert_eq!(Text::<9>::new(bad).unwrap_err(), InvalidText::Unprintable, "{bad:?}");
+        }
+        assert!(serde_json::from_str::<Text<3>>("\"abcd\"").is_err());
+    }
+
+    #[test]
+    fn any_text_can_be_made_to_fit() {
+        assert_eq!(Text::<5>::fitted("a\nbcdefg").as_str(), "a bcd");
+        assert_eq!(Text::<5>::fitted("\u{1b}").as_str(), "-");
+        proptest::proptest!(|(any in ".{0,40}")| { Text::<7>::new(Text::<7>::fitted(&any).as_str()).unwrap(); });
+    }
+}

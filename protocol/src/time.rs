@@ -1,0 +1,143 @@
+//! Points in time, without a clock. Whoever needs "now" is given it as an argument.
+
+use std::fmt;
+
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Clock skew that peers are allowed, in milliseconds: two minutes, what unsynchronised hospital servers drift within a month.
+pub const MAX_CLOCK_SKEW_MS: i64 = 120_000;
+
+/// A point in time: milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The point `millis` milliseconds after the Unix epoch.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the Unix epoch.
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// This point moved by `millis`; saturates at the ends of the range.
+    pub const fn plus_millis(self, millis: i64) -> Self {
+        Self(self.0.saturating_add(millis))
+    }
+
+    /// This point moved by `seconds`; saturates at the ends of the range.
+    pub const fn plus_seconds(self, seconds: i64) -> Self {
+        self.plus_millis(seconds.saturating_mul(1000))
+    }
+
+    /// Milliseconds from `earlier` to this point; negative when this point is the earlier one.
+    pub const fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Whether a message sent at this time is fresh at `now`: at most `max_age_ms` old and not from the future, give or take [`MAX_CLOCK_SKEW_MS`].
+    ///
+    /// # Errors
+    /// [`Staleness`] says in which direction it misses, and by how much.
+    pub const fn fresh_at(self, now: Self, max_age_ms: i64) -> Result<(), Staleness> {
+        let age = now.since(self);
+        if age > max_age_ms.saturating_add(MAX_CLOCK_SKEW_MS) {
+            Err(Staleness::Stale {
+                by_ms: age.saturating_sub(max_age_ms),
+            })
+        } else if age < -MAX_CLOCK_SKEW_MS {
+            Err(Staleness::FutureDated {
+                by_ms: age.saturating_neg(),
+            })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Reads `2027-01-31` (midnight UTC) or an RFC 3339 date-time.
+    ///
+    /// # Errors
+    /// [`InvalidTime`] when the text is neither.
+    pub fn parse(text: &str) -> Result<Self, InvalidTime> {
+        let invalid = || InvalidTime {
+            text: text.chars().take(40).collect(),
+        };
+        if let Ok(date) = text.parse::<NaiveDate>() {
+            let midnight = date.and_hms_opt(0, 0, 0).ok_or_else(invalid)?;
+            return Ok(Self(midnight.and_utc().timestamp_millis()));
+        }
+        DateTime::parse_from_rfc3339(text)
+            .map(|t| Self(t.timestamp_millis()))
+            .map_err(|_| invalid())
+    }
+}
+
+impl fmt::Display for Timestamp {
+    /// RFC 3339 in UTC with seconds.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match DateTime::<Utc>::from_timestamp_millis(self.0) {
+            Some(time) => f.write_str(&time.to_rfc3339_opts(SecondsFormat::Secs, true)),
+            None => write!(f, "{}ms", self.0),
+        }
+    }
+}
+
+/// Why a message is not fresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Staleness {
+    /// Sent too long ago.
+    #[error("it is {by_ms} ms too old")]
+    Stale {
+        /// How much older than allowed, in milliseconds.
+        by_ms: i64,
+    },
+    /// Sent in the future: one of the two clocks is wrong.
+    #[error("it comes from {by_ms} ms in the future; one of the two clocks is wrong")]
+    FutureDated {
+        /// How far ahead, in milliseconds.
+        by_ms: i64,
+    },
+}
+
+/// A text that is no date and no date-time.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a date; write `2027-01-31` or `2027-01-31T12:00:00Z`")]
+pub struct InvalidTime {
+    text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_date_times_are_read_and_shown() {
+        let day = Timestamp::parse("2027-01-31").unwrap();
+        assert_eq!(day.to_string(), "2027-01-31T00:00:00Z");
+        assert_eq!(Timestamp::parse("2027-01-31T01:00:00+01:00").unwrap(), day);
+        assert!(Timestamp::parse("next year").is_err());
+    }
+
+    #[test]
+    fn freshness_has_two_ends() {
+        let now = Timestamp::from_millis(10_000_000);
+        assert!(now.fresh_at(now, 0).is_ok());
+        assert!(
+            now.plus_millis(-60_000 - MAX_CLOCK_SKEW_MS)
+                .fresh_at(now, 60_000)
+                .is_ok()
+        );
+        assert!(matches!(
+            now.plus_seconds(-3600).fresh_at(now, 60_000),
+            Err(Staleness::Stale { .. })
+        ));
+        assert!(matches!(
+            now.plus_seconds(3600).fresh_at(now, 60_000),
+            Err(Staleness::FutureDated { .. })
+        ));
+    }
+}

@@ -1,0 +1,4 @@
+//! Frames and messages between nodes.
+
+pub mod codec;
+pub mod messages;

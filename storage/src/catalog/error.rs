@@ -1,0 +1,139 @@
+//! What can go wrong with datasets.
+
+use concordat_protocol::{
+    ids::{ColumnName, DatasetName, SegmentName},
+    signed::SignatureError,
+};
+
+use super::VersionNumber;
+use crate::{fault::Fault, keys::KeyError, meta::MetaError, seal::store_fault, storage::StorageError};
+
+/// Why a dataset cannot be found, changed or read.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// There is no such dataset.
+    #[error("there is no dataset `{name}`")]
+    NotFound {
+        /// The name as given.
+        name: DatasetName,
+    },
+    /// The dataset has no such version.
+    #[error("dataset `{name}` has no version {version}; the newest is {current}")]
+    NoSuchVersion {
+        /// The dataset.
+        name: DatasetName,
+        /// The version that was asked for.
+        version: VersionNumber,
+        /// Its newest version.
+        current: VersionNumber,
+    },
+    /// Columns without a class.
+    #[error(
+        "dataset `{name}` cannot be published while columns are unclassified: {}; run `concordat dataset classify {name} {}`",
+        list(columns),
+        classes(columns)
+    )]
+    Unclassified {
+        /// The dataset.
+        name: DatasetName,
+        /// The columns without a class.
+        columns: Vec<ColumnName>,
+    },
+    /// Columns that the dataset does not have.
+    #[error("dataset `{name}` has no column {}", list(columns))]
+    UnknownColumns {
+        /// The dataset.
+        name: DatasetName,
+        /// The names as given.
+        columns: Vec<ColumnName>,
+    },
+    /// The key of a segment is not there.
+    #[error("the key of segment `{segment}` is gone; restore the data directory from a backup")]
+    SegmentGone {
+        /// The segment.
+        segment: SegmentName,
+    },
+    /// The manifest of a version is not there.
+    #[error("the manifest of dataset `{name}` version {version} is gone; restore the data directory from a backup")]
+    ManifestGone {
+        /// The dataset.
+        name: DatasetName,
+        /// The version.
+        version: VersionNumber,
+    },
+    /// The manifest is not signed by this institution.
+    #[error("the manifest of dataset `{name}` version {version} is not signed by this institution")]
+    Signature {
+        /// The dataset.
+        name: DatasetName,
+        /// The version.
+        version: VersionNumber,
+        /// What does not hold.
+        #[source]
+        source: SignatureError,
+    },
+    /// A signed manifest, but that of something else.
+    #[error("the manifest found for dataset `{name}` version {version} belongs to another dataset or version")]
+    OtherManifest {
+        /// The dataset.
+        name: DatasetName,
+        /// The version.
+        version: VersionNumber,
+    },
+    /// The bytes of an object are not those that the manifest states.
+    #[error("object `{path}` of dataset `{name}` version {version} is not what its manifest states")]
+    Content {
+        /// The dataset.
+        name: DatasetName,
+        /// The version.
+        version: VersionNumber,
+        /// The object.
+        path: String,
+    },
+    /// There is no tokio runtime to do file work on.
+    #[error("this work needs a thread of a tokio runtime")]
+    NoRuntime,
+    /// A key does not open.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// State could not be read or written.
+    #[error(transparent)]
+    Meta(#[from] MetaError),
+    /// An object could not be read or written.
+    #[error(transparent)]
+    Store(#[from] object_store::Error),
+    /// The institution's key cannot be read.
+    #[error(transparent)]
+    Storage(#[from] Box<StorageError>),
+}
+
+impl CatalogError {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::NotFound { .. } | Self::NoSuchVersion { .. } => Fault::NotFound,
+            Self::Unclassified { .. } | Self::UnknownColumns { .. } => Fault::Usage,
+            Self::SegmentGone { .. }
+            | Self::ManifestGone { .. }
+            | Self::Signature { .. }
+            | Self::OtherManifest { .. }
+            | Self::Content { .. } => Fault::Integrity,
+            Self::NoRuntime => Fault::Machine,
+            Self::Key(source) => source.fault(),
+            Self::Meta(source) => source.fault(),
+            Self::Store(source) => store_fault(source),
+            Self::Storage(source) => source.fault(),
+        }
+    }
+}
+
+fn list(columns: &[ColumnName]) -> String {
+    let names: Vec<String> = columns.iter().map(|column| format!("`{column}`")).collect();
+    names.join(", ")
+}
+
+fn classes(columns: &[ColumnName]) -> String {
+    let pairs: Vec<String> = columns.iter().map(|column| format!("{column}=CLASS")).collect();
+    pairs.join(" ")
+}

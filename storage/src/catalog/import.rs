@@ -1,0 +1,443 @@
+//! From a file to a new version.
+//!
+//! The objects are written and on the disk before anything points to them; the last step is one commit that stores the
+//! manifest and moves the dataset's pointer. Whatever fails before leaves the dataset as it was.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "sources beyond the named ones are all the same here"
+)]
+
+mod error;
+mod shape;
+
+use std::path::PathBuf;
+use std::sync::PoisonError;
+
+use concordat_protocol::{
+    identity::{InstitutionKey, PrivateKey},
+    ids::{ActorId, DatasetName, Digest32, SegmentName},
+    signed::{Signed, Verified},
+    text::Text,
+    time::Timestamp,
+};
+use tokio::runtime::Handle;
+
+pub use error::ImportError;
+use shape::Shape;
+
+use super::{
+    Catalog, CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, Provenance, VersionNumber,
+    manifest_key,
+    upkeep::runtime,
+    writer::{Target, VersionWriter},
+};
+use crate::{
+    ingest::{CsvOptions, Note, Refused, Reject, RejectSink, Survey, batches, survey_into},
+    keys::{DatasetKey, Wrapped},
+    meta::{Batch, MetaError},
+};
+
+/// The segment of datasets for which none is named.
+pub const MAIN_SEGMENT: &str = "main";
+
+/// Rows in an object unless the request says otherwise: eight row groups, a file that is easy to move and to read in
+/// parallel.
+pub const ROWS_PER_OBJECT: u64 = 1024 * 1024;
+
+/// What to import, and as what.
+#[derive(Clone, Debug)]
+pub struct ImportRequest {
+    /// The dataset.
+    pub name: DatasetName,
+    /// The file.
+    pub path: PathBuf,
+    /// How to read it. Appending to a dataset with a subject column needs none to be named.
+    pub options: CsvOptions,
+    /// The segment of a new dataset, [`MAIN_SEGMENT`] if none is named; a dataset that exists stays in its own.
+    pub segment: Option<SegmentName>,
+    /// What becomes of the rows that are there.
+    pub mode: ImportMode,
+    /// Rows after which a new object begins.
+    pub rows_per_object: u64,
+    /// Who imports.
+    pub by: Option<ActorId>,
+}
+
+impl ImportRequest {
+    /// A new dataset with the defaults for everything.
+    #[must_use]
+    pub fn new(name: DatasetName, path: impl Into<PathBuf>) -> Self {
+        Self {
+            name,
+            path: path.into(),
+            options: CsvOptions::default(),
+            segment: None,
+            mode: ImportMode::Create,
+            rows_per_object: ROWS_PER_OBJECT,
+            by: None,
+        }
+    }
+}
+
+/// What becomes of the rows that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportMode {
+    /// There must be none: the dataset is new.
+    Create,
+    /// They stay, and the file's rows follow them; its columns must be the same, but may lack values where none did.
+    Append,
+    /// The new version holds the file's rows only; older versions keep theirs.
+    Replace,
+}
+
+/// How far an import is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The first pass over the file begins.
+    Surveying,
+    /// A row cannot be taken; comes once for each.
+    Refused(Reject),
+    /// So many rows are written.
+    Writing {
+        /// Rows written.
+        rows: u64,
+        /// Rows in the file.
+        of: u64,
+    },
+    /// Everything is written; the new version is about to appear.
+    Committing,
+}
+
+/// What an import did.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// The version that is current now.
+    pub version: VersionNumber,
+    /// Rows that came with this file.
+    pub rows: u64,
+    /// Rows of the version.
+    pub total_rows: u64,
+    /// Rows of the file that were left out, as the request allowed.
+    pub refused: u64,
+    /// What the steward should know.
+    pub notes: Vec<Note>,
+    /// Names the manifest, for the ledger.
+    pub manifest: Digest32,
+    /// The dataset was published and no longer is, because the new version has columns without a class.
+    pub withdrawn: bool,
+}
+
+impl Catalog {
+    /// Imports a file as a new version, signed by the institution. Blocks until the version is durable; see the module for
+    /// where to call it. Every event is reported to `progress`.
+    ///
+    /// # Errors
+    /// [`ImportError`]; the dataset is then as it was.
+    pub fn import(
+        &self,
+        request: &ImportRequest,
+        signer: &InstitutionKey,
+        now: Timestamp,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Imported, ImportError> {
+        let runtime = runtime()?;
+        let _shared = self.0.writing.read().unwrap_or_else(PoisonError::into_inner);
+        self.check_signer(signer)?;
+        let place = self.place(request)?;
+        let survey = survey(request, &place, progress)?;
+        let shape = Shape::of(&request.name, &survey, place.appended_to(request.mode))?;
+        let mut writer = VersionWriter::new(Target {
+            runtime: &runtime,
+            folder: place.key.id().to_string(),
+            sealed: self.sealed_store(place.key),
+            inner: self.0.objects.as_ref(),
+            schema: shape.schema(),
+            rows_per_object: request.rows_per_object.max(1),
+        });
+        let (record, previous) = (place.old, place.previous);
+        let draft = Draft {
+            request,
+            survey: &survey,
+            shape: &shape,
+            old: record.as_ref(),
+            previous: previous.as_ref(),
+            segment: place.segment,
+            wrapped: place.wrapped,
+            new_segment: place.new_segment,
+        };
+        let result = write_rows(request, &survey, &shape, &mut writer, progress)
+            .and_then(|objects| self.commit(&draft, objects, signer, now, progress));
+        if result.is_err() {
+            self.discard(&runtime, writer);
+        }
+        result
+    }
+
+    fn check_signer(&self, signer: &InstitutionKey) -> Result<(), ImportError> {
+        let known = self
+            .0
+            .identities
+            .institution_public()
+            .map_err(Box::new)
+            .map_err(CatalogError::from)?;
+        if signer.public() == known {
+            Ok(())
+        } else {
+            Err(ImportError::ForeignSigner)
+        }
+    }
+
+    fn place(&self, request: &ImportRequest) -> Result<Place, ImportError> {
+        let old = self.0.datasets.get(request.name.as_str()).map_err(CatalogError::from)?;
+        match (old, request.mode) {
+            (Some(_), ImportMode::Create) => Err(ImportError::Exists {
+                name: request.name.clone(),
+            }),
+            (None, ImportMode::Append | ImportMode::Replace) => Err(CatalogError::NotFound {
+                name: request.name.clone(),
+            }
+            .into()),
+            (None, ImportMode::Create) => self.new_place(request),
+            (Some(old), ImportMode::Append | ImportMode::Replace) => self.old_place(request, old),
+        }
+    }
+
+    fn new_place(&self, request: &ImportRequest) -> Result<Place, ImportError> {
+        let segment = request.segment.clone().unwrap_or_else(main_segment);
+        let master = &self.0.master;
+        let (segment_key, new_segment) = match self.segment_key(&segment)? {
+            Some(key) => (key, None),
+            None => {
+                let (key, wrapped) = master.create_segment(segment.as_str()).map_err(CatalogError::from)?;
+                (key, Some(wrapped))
+            }
+        };
+        let created = segment_key.create_dataset(request.name.as_str());
+        let (key, wrapped) = created.map_err(CatalogError::from)?;
+        Ok(Place {
+            old: None,
+            previous: None,
+            segment,
+            new_segment,
+            key,
+            wrapped,
+        })
+    }
+
+    fn old_place(&self, request: &ImportRequest, old: DatasetRecord) -> Result<Place, ImportError> {
+        if let Some(segment) = request.segment.as_ref().filter(|segment| **segment != old.segment) {
+            return Err(ImportError::OtherSegment {
+                name: request.name.clone(),
+                wanted: segment.clone(),
+                segment: old.segment,
+            });
+        }
+        Ok(Place {
+            previous: Some(self.manifest(&old, old.current)?.document().clone()),
+            key: self.dataset_key(&old)?,
+            segment: old.segment.clone(),
+            wrapped: old.key.clone(),
+            new_segment: None,
+            old: Some(old),
+        })
+    }
+
+    /// Signs the manifest and makes the version visible, in one commit.
+    fn commit(
+        &self,
+        draft: &Draft<'_>,
+        objects: Vec<ObjectEntry>,
+        signer: &InstitutionKey,
+        now: Timestamp,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Imported, ImportError> {
+        progress(Progress::Committing);
+        let manifest = draft.manifest(objects, now);
+        let signed = Signed::sign(&manifest, signer).map_err(ImportError::Sign)?;
+        let record = draft.record(&manifest);
+        self.store(draft, &record, &signed).map_err(|error| match error {
+            MetaError::Conflict { .. } => ImportError::Overtaken {
+                name: record.name.clone(),
+            },
+            other => CatalogError::from(other).into(),
+        })?;
+        Ok(Imported {
+            version: manifest.version,
+            rows: draft.survey.rows(),
+            total_rows: manifest.rows,
+            refused: draft.survey.rejects().count(),
+            notes: draft.survey.notes().to_vec(),
+            manifest: signed.digest(),
+            withdrawn: draft.old.is_some_and(|old| old.published) && !record.published,
+        })
+    }
+
+    fn store<P>(
+        &self,
+        draft: &Draft<'_>,
+        record: &DatasetRecord,
+        signed: &Verified<Manifest, P>,
+    ) -> Result<(), MetaError>
+    where
+        P: concordat_protocol::identity::PublicKey,
+    {
+        let (name, house) = (record.name.as_str(), &self.0);
+        let mut batch = Batch::new();
+        batch
+            .expect(&house.datasets, name, draft.old)?
+            .put(&house.datasets, name, record)?;
+        let key = manifest_key(&record.name, record.current);
+        batch
+            .expect(&house.manifests, &key, None)?
+            .put(&house.manifests, &key, signed.signed())?;
+        if let Some(wrapped) = &draft.new_segment {
+            let segment = record.segment.as_str();
+            batch
+                .expect(&house.segments, segment, None)?
+                .put(&house.segments, segment, wrapped)?;
+        }
+        house.meta.commit(batch)
+    }
+
+    /// Removes what a failed import wrote. If that fails too, the next start of the node removes it.
+    fn discard(&self, runtime: &Handle, writer: VersionWriter<'_>) {
+        if let Err(error) = self.remove(runtime, writer.abandon()) {
+            tracing::warn!(%error, "objects of a failed import stay until the next start");
+        }
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "by INVARIANT on MAIN_SEGMENT: it follows the rule of segment names"
+)]
+fn main_segment() -> SegmentName {
+    SegmentName::new(MAIN_SEGMENT).expect("a valid name")
+}
+
+/// Where an import goes, with the key to write there.
+struct Place {
+    old: Option<DatasetRecord>,
+    previous: Option<Manifest>,
+    segment: SegmentName,
+    new_segment: Option<Wrapped>,
+    key: DatasetKey,
+    wrapped: Wrapped,
+}
+
+impl Place {
+    fn appended_to(&self, mode: ImportMode) -> Option<&Manifest> {
+        self.previous.as_ref().filter(|_| mode == ImportMode::Append)
+    }
+}
+
+/// What the manifest and the record are made from.
+struct Draft<'a> {
+    request: &'a ImportRequest,
+    survey: &'a Survey,
+    shape: &'a Shape,
+    old: Option<&'a DatasetRecord>,
+    previous: Option<&'a Manifest>,
+    segment: SegmentName,
+    wrapped: Wrapped,
+    new_segment: Option<Wrapped>,
+}
+
+impl Draft<'_> {
+    fn manifest(&self, objects: Vec<ObjectEntry>, now: Timestamp) -> Manifest {
+        let kept = self.previous.filter(|_| self.request.mode == ImportMode::Append);
+        let kept_objects = kept.map_or(&[][..], |manifest| manifest.objects.as_slice());
+        let file = self.request.path.file_name().unwrap_or_default();
+        let fingerprint = self.survey.fingerprint();
+        Manifest {
+            dataset: self.request.name.clone(),
+            version: self.old.map_or(VersionNumber::FIRST, |old| old.current.next()),
+            columns: self.shape.columns().to_vec(),
+            subject: self.shape.subject().clone(),
+            classification: self.classification(),
+            objects: kept_objects.iter().cloned().chain(objects).collect(),
+            rows: kept.map_or(0, |manifest| manifest.rows) + self.survey.rows(),
+            provenance: Provenance {
+                file: Text::fitted(&file.to_string_lossy()),
+                len: fingerprint.length,
+                blake3: Digest32::from_bytes(fingerprint.blake3),
+                imported_at: now,
+                by: self.request.by.clone(),
+            },
+        }
+    }
+
+    /// A dataset stays published only while all its columns have a class.
+    fn record(&self, manifest: &Manifest) -> DatasetRecord {
+        let classes = &manifest.classification;
+        let all_classified = manifest
+            .own_columns()
+            .all(|column| classes.class(&column.name).is_some());
+        DatasetRecord {
+            name: manifest.dataset.clone(),
+            segment: self.segment.clone(),
+            subject: manifest.subject.clone(),
+            classification: classes.clone(),
+            published: all_classified && self.old.is_some_and(|old| old.published),
+            current: manifest.version,
+            key: self.wrapped.clone(),
+        }
+    }
+
+    /// The classes of the columns that go on to exist.
+    fn classification(&self) -> Classification {
+        self.old.map_or_else(Classification::default, |old| {
+            let columns = self.shape.columns();
+            old.classification
+                .filtered(|name| columns.iter().any(|column| column.name == *name))
+        })
+    }
+}
+
+/// The first pass; a column of subjects that the dataset has need not be named again.
+fn survey(request: &ImportRequest, place: &Place, progress: &mut dyn FnMut(Progress)) -> Result<Survey, ImportError> {
+    progress(Progress::Surveying);
+    let mut options = request.options.clone();
+    if let Some(previous) = place.appended_to(request.mode).filter(|m| !m.subject.is_reserved()) {
+        let subject = || previous.subject.to_string();
+        options.subject_column.get_or_insert_with(subject);
+    }
+    let survey = survey_into(&request.path, &options, &mut Reporter(progress))?;
+    if options.refused == Refused::Stop && survey.rejects().count() > 0 {
+        // The second pass refuses to start, with the reason; nothing has been written yet.
+        batches(&request.path, &survey)?;
+    }
+    Ok(survey)
+}
+
+/// The second pass, into objects.
+fn write_rows(
+    request: &ImportRequest,
+    survey: &Survey,
+    shape: &Shape,
+    writer: &mut VersionWriter<'_>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Vec<ObjectEntry>, ImportError> {
+    let mut rows = 0;
+    for batch in batches(&request.path, survey)? {
+        let batch = shape.fit(&batch?)?;
+        writer.write(&batch)?;
+        rows += batch.num_rows() as u64;
+        progress(Progress::Writing {
+            rows,
+            of: survey.rows(),
+        });
+    }
+    Ok(writer.finish()?)
+}
+
+/// Passes refused rows on.
+struct Reporter<'a>(&'a mut dyn FnMut(Progress));
+
+impl RejectSink for Reporter<'_> {
+    fn reject(&mut self, reject: Reject) -> std::io::Result<()> {
+        (self.0)(Progress::Refused(reject));
+        Ok(())
+    }
+}

@@ -1,0 +1,175 @@
+//! The columns of a new version, and how a file's rows become them.
+
+use std::sync::Arc;
+
+use arrow::{
+    array::{ArrayRef, AsArray, new_null_array},
+    datatypes::{Field, Int64Type, Schema, SchemaRef},
+    record_batch::RecordBatch,
+};
+use concordat_protocol::ids::{ColumnName, DatasetName, InvalidName};
+
+use super::ImportError;
+use crate::{
+    catalog::{ColumnMeta, Manifest},
+    ingest::{ColumnKind, IngestError, SUBJECT_COLUMN, Subject, Survey},
+};
+
+/// What the version will look like.
+pub(super) struct Shape {
+    columns: Vec<ColumnMeta>,
+    subject: ColumnName,
+    schema: SchemaRef,
+    /// Added to each assigned subject: appended rows are new subjects.
+    first_subject: i64,
+}
+
+/// A column of the file.
+struct Found {
+    meta: ColumnMeta,
+    /// Has no value at all, so that any type fits.
+    empty: bool,
+}
+
+impl Shape {
+    /// Joins what the file has with the version it is appended to, if there is one.
+    ///
+    /// # Errors
+    /// [`ImportError::Columns`] with every difference.
+    pub(super) fn of(name: &DatasetName, survey: &Survey, before: Option<&Manifest>) -> Result<Self, ImportError> {
+        let invalid = |error: InvalidName| ImportError::Columns {
+            name: name.clone(),
+            differences: vec![error.to_string()],
+        };
+        let found = found_columns(survey).map_err(invalid)?;
+        let subject = match survey.subject() {
+            Subject::Column(column) => ColumnName::new(column),
+            Subject::Assigned => ColumnName::new(SUBJECT_COLUMN),
+        };
+        let subject = subject.map_err(invalid)?;
+        let columns = match before {
+            None => found.into_iter().map(|column| column.meta).collect(),
+            Some(before) => joined(before, &found, &subject).map_err(|differences| ImportError::Columns {
+                name: name.clone(),
+                differences,
+            })?,
+        };
+        let fields = columns
+            .iter()
+            .map(|c| Field::new(c.name.as_str(), c.kind.data_type(), c.nullable));
+        Ok(Self {
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            columns,
+            subject,
+            first_subject: before.map_or(0, |manifest| manifest.rows.cast_signed()),
+        })
+    }
+
+    pub(super) fn columns(&self) -> &[ColumnMeta] {
+        &self.columns
+    }
+
+    pub(super) fn subject(&self) -> &ColumnName {
+        &self.subject
+    }
+
+    pub(super) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// The batch with the columns of the version.
+    pub(super) fn fit(&self, batch: &RecordBatch) -> Result<RecordBatch, IngestError> {
+        let columns = self.columns.iter().zip(batch.columns());
+        let arrays = columns.map(|(column, array)| self.fit_column(column, array)).collect();
+        RecordBatch::try_new(self.schema(), arrays).map_err(|source| IngestError::Arrow { source })
+    }
+
+    fn fit_column(&self, column: &ColumnMeta, array: &ArrayRef) -> ArrayRef {
+        let kind = column.kind.data_type();
+        if *array.data_type() != kind {
+            return new_null_array(&kind, array.len());
+        }
+        let assigned = column.name == self.subject && self.subject.is_reserved() && self.first_subject > 0;
+        match array.as_primitive_opt::<Int64Type>().filter(|_| assigned) {
+            Some(numbers) => {
+                Arc::new(numbers.unary::<_, Int64Type>(|number| number.saturating_add(self.first_subject)))
+            }
+            None => Arc::clone(array),
+        }
+    }
+}
+
+fn found_columns(survey: &Survey) -> Result<Vec<Found>, InvalidName> {
+    let mut found = Vec::new();
+    if *survey.subject() == Subject::Assigned {
+        found.push(Found {
+            meta: ColumnMeta {
+                name: ColumnName::new(SUBJECT_COLUMN)?,
+                kind: ColumnKind::Int,
+                nullable: false,
+            },
+            empty: false,
+        });
+    }
+    for column in survey.columns() {
+        found.push(Found {
+            meta: ColumnMeta {
+                name: ColumnName::new(&column.name)?,
+                kind: column.kind,
+                nullable: column.missing > 0,
+            },
+            empty: column.missing == survey.rows(),
+        });
+    }
+    Ok(found)
+}
+
+/// The columns of the version before, nullable where either side is; or every difference, in words.
+fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Vec<ColumnMeta>, Vec<String>> {
+    let mut differences = Vec::new();
+    if before.subject != *subject {
+        differences.push(format!(
+            "its subjects are {}, not {}",
+            in_words(subject),
+            in_words(&before.subject)
+        ));
+    }
+    for column in &before.columns {
+        let same = found.iter().find(|other| other.meta.name == column.name);
+        let name = &column.name;
+        match same {
+            None if name.is_reserved() => {}
+            None => differences.push(format!("column `{name}` is missing")),
+            Some(other) if other.meta.kind != column.kind && !other.empty => {
+                let (is, was) = (other.meta.kind.in_words(), column.kind.in_words());
+                differences.push(format!("column `{name}` holds {is}, not {was}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let added = found.iter().filter(|other| !other.meta.name.is_reserved());
+    let added = added.filter(|other| before.column(&other.meta.name).is_none());
+    differences.extend(added.map(|other| format!("column `{}` is new", other.meta.name)));
+    let same_order = before.columns.iter().zip(found).all(|(a, b)| a.name == b.meta.name);
+    if differences.is_empty() && !same_order {
+        differences.push("its columns stand in another order".to_owned());
+    }
+    if !differences.is_empty() {
+        return Err(differences);
+    }
+    let pairs = before.columns.iter().zip(found);
+    Ok(pairs
+        .map(|(column, other)| ColumnMeta {
+            nullable: column.nullable || other.meta.nullable,
+            ..column.clone()
+        })
+        .collect())
+}
+
+fn in_words(subject: &ColumnName) -> String {
+    if subject.is_reserved() {
+        "numbered by row".to_owned()
+    } else {
+        format!("in column `{subject}`")
+    }
+}

@@ -1,0 +1,231 @@
+//! Reading one version: the objects its manifest names, and nothing else.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "sources beyond the named ones are all the same here"
+)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use bytes::Bytes;
+use concordat_protocol::{
+    identity::InstitutionPublicKey,
+    ids::{ColumnName, Digest32},
+    signed::Verified,
+};
+use futures::{StreamExt, stream::BoxStream};
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
+};
+
+use super::Manifest;
+use crate::{
+    keys::{OBJECT_HEADER, PseudonymKey},
+    query::Source,
+    seal::{HEADER_LEN, SealError, SealedStore},
+};
+
+/// A version that a reader keeps, whatever is imported meanwhile.
+#[derive(Clone, Debug)]
+pub struct OpenVersion {
+    manifest: Arc<Verified<Manifest, InstitutionPublicKey>>,
+    store: Arc<VersionStore>,
+}
+
+impl OpenVersion {
+    pub(super) fn new(
+        manifest: Verified<Manifest, InstitutionPublicKey>,
+        sealed: SealedStore,
+        inner: Arc<dyn ObjectStore>,
+    ) -> Self {
+        let store = VersionStore::new(manifest.document(), sealed, inner);
+        Self {
+            manifest: Arc::new(manifest),
+            store: Arc::new(store),
+        }
+    }
+
+    /// The manifest, its signature checked.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        self.manifest.document()
+    }
+
+    /// The name of the signed manifest, for receipts and the ledger.
+    #[must_use]
+    pub fn manifest_digest(&self) -> Digest32 {
+        self.manifest.digest()
+    }
+
+    /// The Arrow schema of the version; an older object may have columns that are not nullable where this one has nullable
+    /// ones.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        self.manifest().schema()
+    }
+
+    /// The column that says whose record a row is; a reserved name where each row is a subject of its own.
+    #[must_use]
+    pub fn subject_column(&self) -> &ColumnName {
+        &self.manifest().subject
+    }
+
+    /// The objects as plain Parquet: read-only, and only those of this version.
+    #[must_use]
+    pub fn object_store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.store) as Arc<dyn ObjectStore>
+    }
+
+    /// The Parquet files in their order; lengths are those of the plaintext. There are none if there are no rows.
+    #[must_use]
+    pub fn objects(&self) -> Vec<ObjectMeta> {
+        self.store.metas.clone()
+    }
+}
+
+impl Source for OpenVersion {
+    fn schema(&self) -> SchemaRef {
+        self.schema()
+    }
+
+    fn subject_column(&self) -> &str {
+        self.manifest().subject.as_str()
+    }
+
+    fn object_store(&self) -> Arc<dyn ObjectStore> {
+        self.object_store()
+    }
+
+    fn objects(&self) -> Vec<ObjectMeta> {
+        self.objects()
+    }
+
+    fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
+        self.store.sealed.pseudonym_key(grant)
+    }
+}
+
+/// The objects of one version. Each is recognised by its header before anything of it is read, so an intact object of the
+/// same dataset that was put in its place is refused.
+#[derive(Debug)]
+struct VersionStore {
+    sealed: SealedStore,
+    inner: Arc<dyn ObjectStore>,
+    metas: Vec<ObjectMeta>,
+    headers: BTreeMap<Path, Digest32>,
+    recognised: Mutex<BTreeSet<Path>>,
+}
+
+impl VersionStore {
+    fn new(manifest: &Manifest, sealed: SealedStore, inner: Arc<dyn ObjectStore>) -> Self {
+        let made = manifest.provenance.imported_at;
+        let entries = manifest.objects.iter();
+        Self {
+            sealed,
+            inner,
+            metas: entries.clone().map(|entry| entry.meta(made)).collect(),
+            headers: entries.map(|entry| (entry.location(), entry.header)).collect(),
+            recognised: Mutex::default(),
+        }
+    }
+
+    async fn recognise(&self, location: &Path) -> Result<()> {
+        let expected = self.headers.get(location).ok_or_else(|| not_named(location))?;
+        if self.recognised().contains(location) {
+            return Ok(());
+        }
+        let found = header_digest(self.inner.as_ref(), location).await?;
+        if found != *expected {
+            return Err(SealError::Replaced.at(location));
+        }
+        self.recognised().insert(location.clone());
+        Ok(())
+    }
+
+    fn recognised(&self) -> std::sync::MutexGuard<'_, BTreeSet<Path>> {
+        self.recognised.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn named(&self) -> Vec<Result<ObjectMeta>> {
+        self.metas.iter().cloned().map(Ok).collect()
+    }
+}
+
+/// What tells a sealed object from every other one.
+pub(super) async fn header_digest(sealed: &dyn ObjectStore, location: &Path) -> Result<Digest32> {
+    let found = sealed.get_range(location, 0..HEADER_LEN as u64).await;
+    let header = found.map_err(|error| match error {
+        object_store::Error::NotFound { .. } => SealError::Gone.at(location),
+        other => other,
+    })?;
+    Ok(Digest32::from_bytes(blake3::derive_key(OBJECT_HEADER, &header)))
+}
+
+fn not_named(location: &Path) -> object_store::Error {
+    object_store::Error::NotFound {
+        path: location.to_string(),
+        source: "the version has no such object".into(),
+    }
+}
+
+fn read_only() -> object_store::Error {
+    object_store::Error::NotSupported {
+        source: "a version is never changed".into(),
+    }
+}
+
+impl fmt::Display for VersionStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "VersionStore({} objects)", self.metas.len())
+    }
+}
+
+#[async_trait]
+impl ObjectStore for VersionStore {
+    async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
+        Err(read_only())
+    }
+
+    async fn put_multipart_opts(&self, _: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        Err(read_only())
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.recognise(location).await?;
+        self.sealed.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.recognise(location).await?;
+        self.sealed.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        locations.map(|_| Err(read_only())).boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let prefix = prefix.cloned().unwrap_or_default();
+        let named = self.named().into_iter();
+        let within = named.filter(move |meta| meta.as_ref().is_ok_and(|meta| meta.location.prefix_matches(&prefix)));
+        futures::stream::iter(within.collect::<Vec<_>>()).boxed()
+    }
+
+    async fn list_with_delimiter(&self, _: Option<&Path>) -> Result<ListResult> {
+        Err(object_store::Error::NotSupported {
+            source: "a version has no folders".into(),
+        })
+    }
+
+    async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
+        Err(read_only())
+    }
+}

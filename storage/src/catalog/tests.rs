@@ -1,0 +1,360 @@
+//! Datasets as a steward and a query see them.
+
+use std::{
+    fs,
+    path::{Path as FsPath, PathBuf},
+    sync::Arc,
+};
+
+use arrow::{
+    array::{AsArray, RecordBatch},
+    datatypes::Int64Type,
+    util::display::array_value_to_string,
+};
+use concordat_protocol::{
+    identity::InstitutionKey,
+    ids::{ColumnName, DatasetName},
+    time::Timestamp,
+};
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::{
+    fault::Fault,
+    ingest::{IngestError, Refused, SUBJECT_COLUMN},
+    keys::{Argon2Cost, KeySource, Secret},
+    seal::store_fault,
+    storage::Storage,
+};
+
+mod damage;
+mod failures;
+mod real;
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const PEOPLE: &str = "id,name,age\n1,Zsofia Sentinel,41\n2,Bela Sentinel,52\n3,Carl Sentinel,\n";
+
+/// A house with a catalogue, a folder to import from, and a runtime.
+struct House {
+    storage: Option<Storage>,
+    runtime: Runtime,
+    dir: TempDir,
+    files: TempDir,
+}
+
+impl House {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = Runtime::new().unwrap();
+        let storage = Storage::init(dir.path(), &secret(), Argon2Cost::dangerous_minimum()).unwrap();
+        storage.identities().put_institution(&key(1)).unwrap();
+        let storage = Some(storage);
+        let files = tempfile::tempdir().unwrap();
+        Self {
+            storage,
+            runtime,
+            dir,
+            files,
+        }
+    }
+
+    /// Closes the directory and opens it again, with a layer around the store of objects.
+    fn reopen(&mut self, layer: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) {
+        self.storage = None;
+        self.storage = Some(Storage::open_over(self.dir.path(), &secret(), layer).unwrap());
+    }
+
+    fn catalog(&self) -> &Catalog {
+        self.storage.as_ref().unwrap().catalog()
+    }
+
+    fn request(&self, contents: &str, mode: ImportMode) -> ImportRequest {
+        let path = self.files.path().join("people.csv");
+        fs::write(&path, contents).unwrap();
+        ImportRequest {
+            mode,
+            ..ImportRequest::new(people(), path)
+        }
+    }
+
+    fn import(&self, request: &ImportRequest) -> Result<Imported, ImportError> {
+        self.import_watched(request, &mut |_| {})
+    }
+
+    fn import_watched(
+        &self,
+        request: &ImportRequest,
+        watch: &mut dyn FnMut(Progress),
+    ) -> Result<Imported, ImportError> {
+        let _within = self.runtime.enter();
+        self.catalog().import(request, &key(1), NOW, watch)
+    }
+
+    fn take(&self, contents: &str, mode: ImportMode) -> Imported {
+        self.import(&self.request(contents, mode)).unwrap()
+    }
+
+    fn read(&self, version: &OpenVersion) -> Result<Vec<RecordBatch>, object_store::Error> {
+        let mut batches = Vec::new();
+        for object in version.objects() {
+            let bytes = self
+                .runtime
+                .block_on(async { version.object_store().get(&object.location).await?.bytes().await })?;
+            assert_eq!(bytes.len() as u64, object.size);
+            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
+                .unwrap()
+                .build()
+                .unwrap();
+            batches.extend(reader.map(Result::unwrap));
+        }
+        Ok(batches)
+    }
+
+    fn verify(&self) -> Result<Verification, CatalogError> {
+        let _within = self.runtime.enter();
+        self.catalog().verify(&people())
+    }
+
+    fn collect_orphans(&self) -> u64 {
+        let _within = self.runtime.enter();
+        self.catalog().collect_orphans().unwrap()
+    }
+
+    fn object_files(&self) -> Vec<PathBuf> {
+        let mut files = files_below(&self.dir.path().join("objects"));
+        files.sort();
+        files
+    }
+
+    fn current(&self) -> OpenVersion {
+        self.catalog().open_version(&people(), None).unwrap()
+    }
+}
+
+fn secret() -> KeySource {
+    KeySource::Passphrase(Secret::from("p".to_owned()))
+}
+
+fn key(seed: u8) -> InstitutionKey {
+    InstitutionKey::from_seed(&Zeroizing::new([seed; 32]))
+}
+
+fn people() -> DatasetName {
+    DatasetName::new("people").unwrap()
+}
+
+fn column(name: &str) -> ColumnName {
+    ColumnName::new(name).unwrap()
+}
+
+fn files_below(dir: &FsPath) -> Vec<PathBuf> {
+    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] })
+        .collect()
+}
+
+/// The values of one column; a missing one is empty.
+fn values(batches: &[RecordBatch], name: &str) -> Vec<String> {
+    let mut values = Vec::new();
+    for batch in batches {
+        let array = batch.column_by_name(name).unwrap();
+        values.extend((0..array.len()).map(|row| array_value_to_string(array, row).unwrap()));
+    }
+    values
+}
+
+#[test]
+fn what_is_imported_is_what_is_read() {
+    let mut house = House::new();
+    let imported = house.take(PEOPLE, ImportMode::Create);
+    assert_eq!(
+        (imported.version, imported.rows, imported.refused),
+        (VersionNumber::FIRST, 3, 0)
+    );
+    house.reopen(|objects| objects);
+    let version = house.current();
+    assert_eq!(version.manifest_digest(), imported.manifest);
+    assert_eq!(version.subject_column().as_str(), SUBJECT_COLUMN);
+    assert_eq!(version.schema().field(0).name(), SUBJECT_COLUMN);
+    let batches = house.read(&version).unwrap();
+    assert_eq!(batches[0].schema().fields(), version.schema().fields());
+    assert_eq!(
+        values(&batches, "name"),
+        ["Zsofia Sentinel", "Bela Sentinel", "Carl Sentinel"]
+    );
+    assert_eq!(values(&batches, "age"), ["41", "52", ""]);
+    assert_eq!(house.verify().unwrap().objects, 1);
+}
+
+#[test]
+fn nothing_readable_is_on_the_disk() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    for path in files_below(house.dir.path()) {
+        let bytes = fs::read(&path).unwrap();
+        for clear in ["Sentinel", "PAR1", "people", "age"] {
+            let found = bytes.windows(clear.len()).any(|window| window == clear.as_bytes());
+            assert!(!found, "`{clear}` in {}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_reader_keeps_the_version_it_started_with() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let old = house.current();
+    let imported = house.take("id,name,age\n9,Dora,30\n", ImportMode::Replace);
+    assert_eq!((imported.version.get(), imported.total_rows), (2, 1));
+    assert_eq!(house.collect_orphans(), 0);
+    assert_eq!(values(&house.read(&old).unwrap(), "id"), ["1", "2", "3"]);
+    assert_eq!(values(&house.read(&house.current()).unwrap(), "id"), ["9"]);
+    let first = house
+        .catalog()
+        .open_version(&people(), Some(VersionNumber::FIRST))
+        .unwrap();
+    assert_eq!(first.manifest(), old.manifest());
+    let third = house.catalog().open_version(&people(), Some(VersionNumber::new(3)));
+    assert_eq!(third.unwrap_err().fault(), Fault::NotFound);
+    assert_eq!(house.catalog().versions(&people()).unwrap().len(), 2);
+}
+
+#[test]
+fn appended_rows_are_new_subjects_and_may_lack_values() {
+    let house = House::new();
+    house.take("id,name,age\n1,Anna,41\n2,Bela,52\n", ImportMode::Create);
+    assert!(!house.current().manifest().column(&column("age")).unwrap().nullable);
+    let imported = house.take("id,name,age\n3,Carl,\n4,Dora,\n", ImportMode::Append);
+    assert_eq!((imported.rows, imported.total_rows), (2, 4));
+    let version = house.current();
+    assert!(version.manifest().column(&column("age")).unwrap().nullable);
+    let batches = house.read(&version).unwrap();
+    assert_eq!(values(&batches, SUBJECT_COLUMN), ["1", "2", "3", "4"]);
+    assert_eq!(values(&batches, "age"), ["41", "52", "", ""]);
+    assert!(
+        batches
+            .iter()
+            .all(|batch| batch.column(3).as_primitive_opt::<Int64Type>().is_some())
+    );
+}
+
+#[test]
+fn a_file_with_other_columns_is_not_appended() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let error = house
+        .import(&house.request("id,age,sex\n4,old,1\n", ImportMode::Append))
+        .unwrap_err();
+    let ImportError::Columns { differences, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        differences.as_slice(),
+        [
+            "column `name` is missing",
+            "column `age` holds text, not whole numbers",
+            "column `sex` is new"
+        ]
+    );
+    let swapped = house
+        .import(&house.request("id,age,name\n4,40,Eva\n", ImportMode::Append))
+        .unwrap_err();
+    assert!(swapped.to_string().contains("another order"), "{swapped}");
+    let mut named = house.request("id,name,age\n4,Eva,40\n", ImportMode::Append);
+    named.options.subject_column = Some("id".to_owned());
+    let named = house.import(&named).unwrap_err();
+    assert!(
+        named
+            .to_string()
+            .contains("its subjects are in column `id`, not numbered by row"),
+        "{named}"
+    );
+    assert_eq!(house.current().manifest().version, VersionNumber::FIRST);
+}
+
+#[test]
+fn the_subject_column_is_remembered_when_rows_are_appended() {
+    let house = House::new();
+    let mut request = house.request(PEOPLE, ImportMode::Create);
+    request.options.subject_column = Some("id".to_owned());
+    house.import(&request).unwrap();
+    house.take("id,name,age\n1,Zsofia Sentinel,42\n", ImportMode::Append);
+    let version = house.current();
+    assert_eq!(version.subject_column().as_str(), "id");
+    assert_eq!(values(&house.read(&version).unwrap(), "id"), ["1", "2", "3", "1"]);
+}
+
+#[test]
+fn rows_are_spread_over_objects_and_no_rows_need_none() {
+    let house = House::new();
+    let rows: String = (0..20_000).map(|row| format!("{row},x\n")).collect();
+    let mut request = house.request(&format!("id,what\n{rows}"), ImportMode::Create);
+    request.rows_per_object = 8192;
+    house.import(&request).unwrap();
+    let version = house.current();
+    let sizes: Vec<u64> = version.manifest().objects.iter().map(|object| object.rows).collect();
+    assert_eq!(sizes, [8192, 8192, 3616]);
+    let ids = values(&house.read(&version).unwrap(), "id");
+    assert!(ids.iter().enumerate().all(|(row, id)| *id == row.to_string()));
+
+    house.take("id,what\n", ImportMode::Replace);
+    assert!(house.current().objects().is_empty());
+    assert_eq!(house.verify().unwrap().versions, 2);
+}
+
+#[test]
+fn what_is_unclassified_is_not_published() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let catalog = house.catalog();
+    let error = catalog.publish(&people()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("run `concordat dataset classify people id=CLASS name=CLASS age=CLASS`"),
+        "{error}"
+    );
+    let some = [
+        (column("id"), ColumnClass::DirectIdentifier),
+        (column("name"), ColumnClass::DirectIdentifier),
+    ];
+    catalog.classify(&people(), &some.into_iter().collect()).unwrap();
+    assert_eq!(catalog.publish(&people()).unwrap_err().fault(), Fault::Usage);
+    catalog
+        .classify(
+            &people(),
+            &[(column("age"), ColumnClass::QuasiIdentifier)].into_iter().collect(),
+        )
+        .unwrap();
+    assert!(catalog.publish(&people()).unwrap().published);
+    assert!(!catalog.withdraw(&people()).unwrap().published);
+    for unknown in ["weight", SUBJECT_COLUMN] {
+        let error = catalog.classify(
+            &people(),
+            &[(column(unknown), ColumnClass::Ordinary)].into_iter().collect(),
+        );
+        assert!(matches!(error, Err(CatalogError::UnknownColumns { .. })), "{unknown}");
+    }
+}
+
+#[test]
+fn a_new_column_withdraws_a_published_dataset() {
+    let house = House::new();
+    house.take("age\n41\n", ImportMode::Create);
+    let age = [(column("age"), ColumnClass::QuasiIdentifier)].into_iter().collect();
+    house.catalog().classify(&people(), &age).unwrap();
+    house.catalog().publish(&people()).unwrap();
+    assert!(!house.take("age\n42\n", ImportMode::Replace).withdrawn);
+    assert!(house.catalog().show(&people()).unwrap().published);
+    let imported = house.take("age,diagnosis\n43,flu\n", ImportMode::Replace);
+    assert!(imported.withdrawn);
+    let record = house.catalog().show(&people()).unwrap();
+    assert!(!record.published);
+    assert_eq!(record.classification, age);
+    assert_eq!(house.catalog().unclassified(&record).unwrap(), [column("diagnosis")]);
+}

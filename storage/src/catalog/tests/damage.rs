@@ -1,0 +1,123 @@
+//! Whatever is changed in what is stored is noticed, and never read as data.
+
+use concordat_protocol::signed::{SignatureError, Signed};
+
+use super::*;
+
+fn damage_of(error: CatalogError) -> CatalogError {
+    assert_eq!(error.fault(), Fault::Integrity, "{error}");
+    error
+}
+
+#[test]
+fn a_flipped_bit_in_an_object_is_never_read_as_data() {
+    let mut house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let object = house.object_files().remove(0);
+    let whole = fs::read(&object).unwrap();
+    for at in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        fs::write(&object, &bytes).unwrap();
+        let error = house.read(&house.current()).unwrap_err();
+        assert_eq!(store_fault(&error), Fault::Integrity, "byte {at}: {error}");
+        damage_of(house.verify().unwrap_err());
+    }
+    for len in [0, 55, 56, whole.len() - 1] {
+        fs::write(&object, &whole[..len]).unwrap();
+        house.read(&house.current()).unwrap_err();
+        house.verify().unwrap_err();
+    }
+    fs::write(&object, &whole).unwrap();
+    house.reopen(|objects| objects);
+    house.verify().unwrap();
+}
+
+#[test]
+fn an_intact_object_of_another_version_is_refused() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let old = house.object_files().remove(0);
+    house.take(
+        "id,name,age\n1,Zsofia Sentinel,99\n2,Bela Sentinel,52\n3,Carl Sentinel,\n",
+        ImportMode::Replace,
+    );
+    let new = house.object_files().into_iter().find(|path| *path != old).unwrap();
+    fs::copy(&old, &new).unwrap();
+    let version = house.current();
+    let error = house.read(&version).unwrap_err();
+    assert_eq!(store_fault(&error), Fault::Integrity, "{error}");
+    let location = version.objects().remove(0).location;
+    let ranges = house.runtime.block_on(
+        version
+            .object_store()
+            .get_ranges(&location, std::slice::from_ref(&(0..4))),
+    );
+    assert_eq!(store_fault(&ranges.unwrap_err()), Fault::Integrity);
+    damage_of(house.verify().unwrap_err());
+
+    fs::remove_file(&new).unwrap();
+    damage_of(house.verify().unwrap_err());
+}
+
+#[test]
+fn a_version_gives_its_own_objects_and_takes_none() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let old = house.current();
+    house.take(PEOPLE, ImportMode::Replace);
+    let (store, location) = (house.current().object_store(), old.objects().remove(0).location);
+    let read = house.runtime.block_on(async { store.get(&location).await });
+    assert!(matches!(read, Err(object_store::Error::NotFound { .. })));
+    let own = house.current().objects().remove(0).location;
+    for outcome in [
+        house.runtime.block_on(async { store.delete(&own).await }),
+        house
+            .runtime
+            .block_on(async { store.put(&own, "x".into()).await.map(drop) }),
+        house.runtime.block_on(async { store.copy(&own, &location).await }),
+    ] {
+        assert!(matches!(outcome, Err(object_store::Error::NotSupported { .. })));
+    }
+    house.read(&house.current()).unwrap();
+}
+
+#[test]
+fn a_manifest_must_be_signed_by_the_house() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let (version, catalog) = (house.current(), house.catalog());
+    let place = manifest_key(&people(), VersionNumber::FIRST);
+    let forged = Signed::sign(version.manifest(), &key(2)).unwrap();
+    catalog.0.manifests.put(&place, forged.signed()).unwrap();
+    let error = catalog.open_version(&people(), None).unwrap_err();
+    let wrong = SignatureError::WrongSignature;
+    assert!(matches!(damage_of(error), CatalogError::Signature { source, .. } if source == wrong));
+
+    let genuine = Signed::sign(version.manifest(), &key(1)).unwrap();
+    let mut bytes = genuine.signed().as_bytes().to_vec();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    catalog
+        .0
+        .manifests
+        .put(&place, &Signed::from_bytes(bytes).unwrap())
+        .unwrap();
+    damage_of(catalog.open_version(&people(), None).unwrap_err());
+    damage_of(house.verify().unwrap_err());
+}
+
+#[test]
+fn a_manifest_of_another_version_is_refused() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let old = manifest_key(&people(), VersionNumber::FIRST);
+    let signed = house.catalog().0.manifests.get(&old).unwrap().unwrap();
+    house.take(PEOPLE, ImportMode::Replace);
+    let new = manifest_key(&people(), VersionNumber::new(2));
+    house.catalog().0.manifests.put(&new, &signed).unwrap();
+    let error = house.catalog().open_version(&people(), None).unwrap_err();
+    assert!(matches!(damage_of(error), CatalogError::OtherManifest { .. }));
+    house.catalog().0.manifests.remove(&new).unwrap();
+    damage_of(house.catalog().open_version(&people(), None).unwrap_err());
+}

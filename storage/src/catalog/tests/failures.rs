@@ -1,0 +1,233 @@
+//! Imports that fail leave nothing behind.
+
+use std::{
+    fmt,
+    io::{self, Write},
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use async_trait::async_trait;
+use futures::{FutureExt, stream::BoxStream};
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, PutMultipartOptions, PutOptions,
+    PutPayload, PutResult, Result, UploadPart, path::Path,
+};
+
+use super::*;
+
+/// A store on a disk with so many bytes left.
+#[derive(Debug, Clone)]
+struct SmallDisk {
+    inner: Arc<dyn ObjectStore>,
+    left: Arc<AtomicU64>,
+}
+
+impl SmallDisk {
+    fn spend(&self, bytes: usize) -> Result<()> {
+        let spent = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+            left.checked_sub(bytes as u64)
+        });
+        spent.map(drop).map_err(|_| object_store::Error::Generic {
+            store: "small disk",
+            source: Box::new(io::Error::from(io::ErrorKind::StorageFull)),
+        })
+    }
+}
+
+impl fmt::Display for SmallDisk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SmallDisk")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for SmallDisk {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        self.spend(payload.content_length())?;
+        self.inner.put_opts(location, payload, opts).await
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        let inner = self.inner.put_multipart_opts(location, opts).await?;
+        Ok(Box::new(SmallUpload {
+            inner,
+            disk: self.clone(),
+        }))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[derive(Debug)]
+struct SmallUpload {
+    inner: Box<dyn MultipartUpload>,
+    disk: SmallDisk,
+}
+
+#[async_trait]
+impl MultipartUpload for SmallUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        match self.disk.spend(data.content_length()) {
+            Ok(()) => self.inner.put_part(data),
+            Err(error) => futures::future::ready(Err(error)).boxed(),
+        }
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        self.inner.complete().await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.inner.abort().await
+    }
+}
+
+#[test]
+fn a_full_disk_leaves_the_old_version_and_no_objects() {
+    let mut house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let before = house.object_files();
+    let left = Arc::new(AtomicU64::new(0));
+    let disk = Arc::clone(&left);
+    house.reopen(move |inner| Arc::new(SmallDisk { inner, left: disk }));
+    let rows: String = (0..30_000).map(|row| format!("{row},name {row},40\n")).collect();
+    let mut request = house.request(&format!("id,name,age\n{rows}"), ImportMode::Replace);
+    request.rows_per_object = 8192;
+    for bytes in [0, 100_000, 200_000] {
+        left.store(bytes, Ordering::SeqCst);
+        let error = house.import(&request).unwrap_err();
+        assert_eq!(error.fault(), Fault::Machine, "{error}");
+        assert_eq!(house.current().manifest().version, VersionNumber::FIRST);
+        assert_eq!(house.object_files(), before, "with {bytes} bytes left");
+        assert_eq!(values(&house.read(&house.current()).unwrap(), "id"), ["1", "2", "3"]);
+    }
+    left.store(u64::MAX, Ordering::SeqCst);
+    assert_eq!(house.import(&request).unwrap().version.get(), 2);
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_makes_no_version() {
+    let house = House::new();
+    let rows: String = (0..30_000).map(|row| format!("{row},x,40\n")).collect();
+    let mut request = house.request(&format!("id,name,age\n{rows}"), ImportMode::Create);
+    request.rows_per_object = 8192;
+    let path = request.path.clone();
+    let mut grow = |progress| {
+        if matches!(progress, Progress::Writing { rows: 8192, .. }) {
+            fs::OpenOptions::new()
+                .append(true)
+                .open(&path)
+                .unwrap()
+                .write_all(b"1,y,2\n")
+                .unwrap();
+        }
+    };
+    let error = house.import_watched(&request, &mut grow).unwrap_err();
+    assert!(
+        matches!(error, ImportError::Ingest(IngestError::Changed { .. })),
+        "{error}"
+    );
+    assert_eq!(house.catalog().list().unwrap(), []);
+    assert_eq!(house.object_files(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn refused_rows_stop_an_import_unless_they_may_be_left_out() {
+    let house = House::new();
+    let mut request = house.request("id,name\n1,Anna\n2\n3,Carl\n", ImportMode::Create);
+    let mut refused = Vec::new();
+    let mut watch = |progress| {
+        if let Progress::Refused(reject) = progress {
+            refused.push(reject.line);
+        }
+    };
+    let error = house.import_watched(&request, &mut watch).unwrap_err();
+    assert!(
+        matches!(error, ImportError::Ingest(IngestError::RowsRefused { count: 1, .. })),
+        "{error}"
+    );
+    assert_eq!(refused, [3]);
+    assert_eq!(house.catalog().show(&people()).unwrap_err().fault(), Fault::NotFound);
+    request.options.refused = Refused::Skip;
+    let imported = house.import(&request).unwrap();
+    assert_eq!((imported.rows, imported.refused), (2, 1));
+}
+
+#[test]
+fn a_name_is_taken_once_and_must_exist_to_be_replaced() {
+    let house = House::new();
+    let replace = house.import(&house.request(PEOPLE, ImportMode::Replace)).unwrap_err();
+    assert_eq!(replace.fault(), Fault::NotFound);
+    house.take(PEOPLE, ImportMode::Create);
+    let again = house.import(&house.request(PEOPLE, ImportMode::Create)).unwrap_err();
+    assert!(matches!(again, ImportError::Exists { .. }), "{again}");
+    let mut moved = house.request(PEOPLE, ImportMode::Replace);
+    moved.segment = Some("apart".parse().unwrap());
+    assert!(matches!(house.import(&moved), Err(ImportError::OtherSegment { .. })));
+}
+
+#[test]
+fn only_the_institution_signs() {
+    let house = House::new();
+    let request = house.request(PEOPLE, ImportMode::Create);
+    let _within = house.runtime.enter();
+    let error = house.catalog().import(&request, &key(2), NOW, &mut |_| {}).unwrap_err();
+    assert!(matches!(error, ImportError::ForeignSigner), "{error}");
+}
+
+#[test]
+fn of_two_imports_at_once_one_wins_and_the_other_leaves_nothing() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let request = house.request(PEOPLE, ImportMode::Replace);
+    let mut overtaking = |progress| {
+        if progress == Progress::Committing {
+            house.import(&request).unwrap();
+        }
+    };
+    let error = house.import_watched(&request, &mut overtaking).unwrap_err();
+    assert!(matches!(error, ImportError::Overtaken { .. }), "{error}");
+    assert_eq!(house.current().manifest().version.get(), 2);
+    assert_eq!(house.object_files().len(), 2);
+}
+
+#[test]
+fn orphans_are_removed_and_nothing_else() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    house.take(PEOPLE, ImportMode::Append);
+    let live = house.object_files();
+    let orphan = live[0].with_file_name("ffff.parquet");
+    fs::copy(&live[0], &orphan).unwrap();
+    assert_eq!(house.collect_orphans(), 1);
+    assert_eq!(house.object_files(), live);
+
+    fs::copy(&live[0], &orphan).unwrap();
+    let catalog = house.catalog();
+    catalog
+        .0
+        .manifests
+        .remove(&manifest_key(&people(), VersionNumber::FIRST))
+        .unwrap();
+    let _within = house.runtime.enter();
+    assert_eq!(catalog.collect_orphans().unwrap_err().fault(), Fault::Integrity);
+    assert_eq!(house.object_files().len(), live.len() + 1);
+}

@@ -1,0 +1,165 @@
+//! An immutable version of a dataset, as its signed manifest states it.
+
+use std::{fmt, sync::Arc};
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use concordat_protocol::{
+    ids::{ActorId, ColumnName, DatasetName, Digest32},
+    labels::{self, Label},
+    signed::Document,
+    text::Text,
+    time::Timestamp,
+};
+use object_store::{ObjectMeta, path::Path};
+use serde::{Deserialize, Serialize};
+
+use super::Classification;
+use crate::ingest::ColumnKind;
+
+/// Which version of a dataset, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VersionNumber(u64);
+
+impl VersionNumber {
+    /// The version that the first import makes.
+    pub const FIRST: Self = Self(1);
+
+    /// The version with this number.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    pub(super) const fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for VersionNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// What a version holds and where it comes from; signed by the institution's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// Its version.
+    pub version: VersionNumber,
+    /// The columns in their order, the assigned subject among them if there is one.
+    pub columns: Vec<ColumnMeta>,
+    /// The column that says whose record a row is; a reserved name where each row is a subject of its own.
+    pub subject: ColumnName,
+    /// The classes of the columns when the version was made.
+    pub classification: Classification,
+    /// The objects that hold the rows, in their order; none if there are no rows.
+    pub objects: Vec<ObjectEntry>,
+    /// Rows in all objects.
+    pub rows: u64,
+    /// Where the rows that came last are from.
+    pub provenance: Provenance,
+}
+
+impl Document for Manifest {
+    const LABEL: Label = labels::MANIFEST;
+}
+
+impl Manifest {
+    /// The Arrow schema of every object of this version.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(
+            self.columns.iter().map(ColumnMeta::field).collect::<Vec<_>>(),
+        ))
+    }
+
+    /// The column of this name.
+    #[must_use]
+    pub fn column(&self, name: &ColumnName) -> Option<&ColumnMeta> {
+        self.columns.iter().find(|column| column.name == *name)
+    }
+
+    /// The columns that came with the data: all but the assigned subject.
+    pub fn own_columns(&self) -> impl Iterator<Item = &ColumnMeta> {
+        self.columns.iter().filter(|column| !column.name.is_reserved())
+    }
+}
+
+/// One column of a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ColumnMeta {
+    /// The name.
+    pub name: ColumnName,
+    /// The type.
+    pub kind: ColumnKind,
+    /// Whether values may be missing.
+    pub nullable: bool,
+}
+
+impl ColumnMeta {
+    fn field(&self) -> Field {
+        Field::new(self.name.as_str(), self.kind.data_type(), self.nullable)
+    }
+}
+
+/// One sealed Parquet file of a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectEntry {
+    /// Where it lies below `objects/`.
+    pub path: String,
+    /// Bytes of Parquet.
+    pub len: u64,
+    /// Rows.
+    pub rows: u64,
+    /// BLAKE3 hash of the Parquet bytes.
+    pub content: Digest32,
+    /// BLAKE3 hash of the sealed object's header: every block is bound to it, so it tells this object from any other one.
+    pub header: Digest32,
+}
+
+impl ObjectEntry {
+    /// Where it lies, as the object store says it.
+    #[must_use]
+    pub fn location(&self) -> Path {
+        Path::from(self.path.as_str())
+    }
+
+    /// What an object store would tell about it; the time is that of the version.
+    pub(super) fn meta(&self, made: Timestamp) -> ObjectMeta {
+        ObjectMeta {
+            location: self.location(),
+            last_modified: chrono::DateTime::from_timestamp_millis(made.as_millis()).unwrap_or_default(),
+            size: self.len,
+            e_tag: None,
+            version: None,
+        }
+    }
+}
+
+/// Where rows come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Name of the file, without its folder.
+    pub file: Text<255>,
+    /// Bytes of the file.
+    pub len: u64,
+    /// BLAKE3 hash of the file's bytes.
+    pub blake3: Digest32,
+    /// When it was imported.
+    pub imported_at: Timestamp,
+    /// Who imported it, if it was a known person.
+    pub by: Option<ActorId>,
+}

@@ -1,0 +1,180 @@
+//! Record batches into sealed Parquet objects, in bounded memory and with no plaintext on the disk.
+
+use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
+use bytes::Bytes;
+use concordat_protocol::ids::{Digest32, Nonce};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, path::Path};
+use parquet::{
+    arrow::ArrowWriter,
+    basic::{Compression, ZstdLevel},
+    errors::ParquetError,
+    file::properties::WriterProperties,
+};
+use tokio::runtime::Handle;
+
+use super::{ObjectEntry, read::header_digest};
+use crate::{
+    keys::{KeyError, OBJECT_CONTENT},
+    seal::SealedStore,
+};
+
+/// Rows in a row group: few enough to skip most of a table by its statistics, enough for columns to compress.
+const ROW_GROUP_ROWS: usize = 128 * 1024;
+/// A row group ends early at this size, which bounds the memory of an import whatever the rows are like.
+const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
+
+/// Where the objects of a version go.
+pub(super) struct Target<'a> {
+    pub(super) runtime: &'a Handle,
+    pub(super) sealed: SealedStore,
+    /// Under `sealed`, to read back the header.
+    pub(super) inner: &'a dyn ObjectStore,
+    pub(super) folder: String,
+    pub(super) schema: SchemaRef,
+    pub(super) rows_per_object: u64,
+}
+
+/// Writes the objects of one version, one after the other.
+pub(super) struct VersionWriter<'a> {
+    target: Target<'a>,
+    open: Option<OpenObject>,
+    done: Vec<ObjectEntry>,
+}
+
+impl<'a> VersionWriter<'a> {
+    pub(super) fn new(target: Target<'a>) -> Self {
+        Self {
+            target,
+            open: None,
+            done: Vec::new(),
+        }
+    }
+
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), WriteError> {
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => self.open.insert(OpenObject::start(&self.target)?),
+        };
+        open.write(&self.target, batch)?;
+        if open.rows >= self.target.rows_per_object {
+            self.finish_object()?;
+        }
+        Ok(())
+    }
+
+    /// Ends the last object; all of them are on the disk now.
+    pub(super) fn finish(&mut self) -> Result<Vec<ObjectEntry>, WriteError> {
+        self.finish_object()?;
+        Ok(self.done.clone())
+    }
+
+    /// Gives up the object that is being written and names those that are complete.
+    pub(super) fn abandon(mut self) -> Vec<Path> {
+        if let Some(mut open) = self.open.take() {
+            // Whether it works does not matter: what is left is no object, or one that nothing names.
+            drop(self.target.runtime.block_on(open.upload.abort()));
+        }
+        self.done.iter().map(ObjectEntry::location).collect()
+    }
+
+    fn finish_object(&mut self) -> Result<(), WriteError> {
+        let Some(open) = &mut self.open else {
+            return Ok(());
+        };
+        let entry = open.finish(&self.target)?;
+        self.open = None;
+        self.done.push(entry);
+        Ok(())
+    }
+}
+
+/// One object being written.
+struct OpenObject {
+    path: String,
+    upload: Box<dyn MultipartUpload>,
+    /// Encodes into memory; what is there is taken out whenever a row group ends.
+    parquet: ArrowWriter<Vec<u8>>,
+    hasher: blake3::Hasher,
+    len: u64,
+    rows: u64,
+}
+
+impl OpenObject {
+    fn start(target: &Target<'_>) -> Result<Self, WriteError> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|source| WriteError::Key(KeyError::Random(source)))?;
+        let path = format!("{}/{}.parquet", target.folder, Nonce::from_bytes(random));
+        let location = Path::from(path.as_str());
+        let parquet = ArrowWriter::try_new(Vec::new(), target.schema.clone(), Some(properties()?))?;
+        Ok(Self {
+            upload: target.runtime.block_on(target.sealed.put_multipart(&location))?,
+            path,
+            parquet,
+            hasher: blake3::Hasher::new_derive_key(OBJECT_CONTENT),
+            len: 0,
+            rows: 0,
+        })
+    }
+
+    fn write(&mut self, target: &Target<'_>, batch: &RecordBatch) -> Result<(), WriteError> {
+        let before = self.parquet.flushed_row_groups().len();
+        self.parquet.write(batch)?;
+        self.rows += batch.num_rows() as u64;
+        if self.parquet.flushed_row_groups().len() > before {
+            self.upload_encoded(target)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, target: &Target<'_>) -> Result<ObjectEntry, WriteError> {
+        self.parquet.finish()?;
+        self.upload_encoded(target)?;
+        target.runtime.block_on(self.upload.complete())?;
+        let location = Path::from(self.path.as_str());
+        Ok(ObjectEntry {
+            path: self.path.clone(),
+            len: self.len,
+            rows: self.rows,
+            content: Digest32::from_bytes(*self.hasher.finalize().as_bytes()),
+            header: target.runtime.block_on(header_digest(target.inner, &location))?,
+        })
+    }
+
+    fn upload_encoded(&mut self, target: &Target<'_>) -> Result<(), WriteError> {
+        let encoded = Bytes::from(std::mem::take(self.parquet.inner_mut()));
+        self.hasher.update(&encoded);
+        self.len += encoded.len() as u64;
+        target.runtime.block_on(self.upload.put_part(encoded.into()))?;
+        Ok(())
+    }
+}
+
+/// Level 1: an import is bound by reading text, and higher levels gain little on columns of codes and numbers.
+fn properties() -> Result<WriterProperties, ParquetError> {
+    Ok(WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_max_row_group_bytes(Some(ROW_GROUP_BYTES))
+        .set_created_by("concordat".to_owned())
+        .build())
+}
+
+/// Why an object could not be written.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    Parquet(ParquetError),
+    Store(object_store::Error),
+    Key(KeyError),
+}
+
+impl From<ParquetError> for WriteError {
+    fn from(error: ParquetError) -> Self {
+        Self::Parquet(error)
+    }
+}
+
+impl From<object_store::Error> for WriteError {
+    fn from(error: object_store::Error) -> Self {
+        Self::Store(error)
+    }
+}

@@ -1,0 +1,14 @@
+//! What may leave.
+//!
+//! Below tier `records`, [`withhold`] decides which cells have too few subjects behind them and which further ones would give
+//! those away. Whatever leaves is a [`ReleasedAnswer`]; it asks before each batch whether it still may ([`StillPermitted`])
+//! and keeps count of what left ([`Tally`]).
+
+pub mod cells;
+mod ipc;
+mod release;
+
+pub use cells::{Cell, Subjects, withhold};
+pub use ipc::{AnswerHash, IpcAnswer, Tally};
+pub(crate) use release::RawAnswer;
+pub use release::{Cut, ReleasedAnswer, ReleasedBatch, StillPermitted};

@@ -1,0 +1,190 @@
+//! Which cells of a table are withheld.
+//!
+//! A cell with fewer subjects than the minimum is withheld. That alone does not hide it: a total is easily asked for, and a
+//! total minus the cells that are shown is the one that is not. So in every slice of the table (every set of cells that agree
+//! on some of the dimensions, the whole table included) that has a withheld cell, further cells are withheld, the smallest
+//! first, until at least two are hidden and together they have at least the minimum of subjects behind them. Hiding one can
+//! expose another slice, so this is repeated until nothing changes.
+
+use std::collections::BTreeMap;
+
+/// One cell: where it lies along each dimension, and how many subjects are behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Its place along each dimension.
+    pub key: Vec<u32>,
+    /// Subjects behind it.
+    pub subjects: u64,
+}
+
+/// Whether a subject can be behind more than one cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subjects {
+    /// Each subject is behind one cell, so subjects of several cells add up.
+    InOneCell,
+    /// A subject may be behind several cells, so several cells have at least as many subjects as the largest of them.
+    InSeveral,
+}
+
+/// Tells for each of `cells` whether it is withheld; those in `already` stay so.
+///
+/// Cells without any subject are withheld but need no cover, since nothing is behind them.
+pub fn withhold(cells: &[Cell], already: &[bool], min_cell: u64, subjects: Subjects) -> Vec<bool> {
+    let known = already.iter().copied().chain(std::iter::repeat(false));
+    let mut hidden: Vec<bool> = cells
+        .iter()
+        .zip(known)
+        .map(|(cell, known)| known || cell.subjects < min_cell)
+        .collect();
+    let slices = slices(cells);
+    loop {
+        let before = hidden.iter().filter(|hidden| **hidden).count();
+        for slice in &slices {
+            while let Some(next) = exposed(slice, cells, &hidden, min_cell, subjects) {
+                if let Some(hidden) = hidden.get_mut(next) {
+                    *hidden = true;
+                }
+            }
+        }
+        if hidden.iter().filter(|hidden| **hidden).count() == before {
+            return hidden;
+        }
+    }
+}
+
+/// The cell to hide next, if what is hidden in the slice could be computed from what is shown.
+fn exposed(slice: &[usize], cells: &[Cell], hidden: &[bool], min_cell: u64, subjects: Subjects) -> Option<usize> {
+    let is_hidden = |at: &&usize| hidden.get(**at).copied().unwrap_or(true);
+    let count = |at: &usize| cells.get(*at).map_or(0, |cell| cell.subjects);
+    let at_risk: Vec<u64> = slice
+        .iter()
+        .filter(is_hidden)
+        .map(count)
+        .filter(|subjects| *subjects > 0)
+        .collect();
+    let together: u64 = match subjects {
+        Subjects::InOneCell => at_risk.iter().sum(),
+        Subjects::InSeveral => at_risk.iter().copied().max().unwrap_or(0),
+    };
+    if at_risk.is_empty() || at_risk.len() > 1 && together >= min_cell {
+        return None;
+    }
+    slice
+        .iter()
+        .filter(|at| !is_hidden(at))
+        .min_by_key(|at| (count(at), **at))
+        .copied()
+}
+
+/// The cells that agree on some dimensions, for every choice of dimensions but all of them.
+fn slices(cells: &[Cell]) -> Vec<Vec<usize>> {
+    let dimensions = cells.first().map_or(0, |cell| cell.key.len()).min(16);
+    let mut slices = Vec::new();
+    for fixed in 0..(1_u32 << dimensions).saturating_sub(1).max(1) {
+        let mut by_key: BTreeMap<Vec<u32>, Vec<usize>> = BTreeMap::new();
+        for (at, cell) in cells.iter().enumerate() {
+            let kept = cell
+                .key
+                .iter()
+                .enumerate()
+                .filter(|(dimension, _)| fixed >> dimension & 1 == 1);
+            by_key
+                .entry(kept.map(|(_, place)| *place).collect())
+                .or_default()
+                .push(at);
+        }
+        slices.extend(by_key.into_values());
+    }
+    slices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(counts: &[u64]) -> Vec<Cell> {
+        counts
+            .iter()
+            .zip(0..)
+            .map(|(subjects, place)| Cell {
+                key: vec![place],
+                subjects: *subjects,
+            })
+            .collect()
+    }
+
+    fn hidden(counts: &[u64], min_cell: u64) -> Vec<usize> {
+        let cells = line(counts);
+        let hidden = withhold(&cells, &[], min_cell, Subjects::InOneCell);
+        (0..cells.len()).filter(|at| hidden[*at]).collect()
+    }
+
+    #[test]
+    fn a_single_small_cell_takes_the_smallest_other_with_it() {
+        assert_eq!(hidden(&[40, 3, 25, 90], 10), [1, 2]);
+        assert_eq!(hidden(&[40, 30, 25], 10), [] as [usize; 0]);
+    }
+
+    #[test]
+    fn small_cells_that_cover_each_other_suffice() {
+        assert_eq!(hidden(&[6, 7, 40], 10), [0, 1]);
+        assert_eq!(hidden(&[2, 3, 40, 50], 10), [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_lone_small_cell_and_an_empty_one() {
+        assert_eq!(hidden(&[9], 10), [0]);
+        assert_eq!(hidden(&[0, 40], 10), [0]);
+        assert!(withhold(&[], &[], 10, Subjects::InOneCell).is_empty());
+    }
+
+    #[test]
+    fn shared_subjects_do_not_add_up() {
+        let cells = line(&[6, 7, 40, 50]);
+        assert_eq!(
+            withhold(&cells, &[], 10, Subjects::InSeveral),
+            [true, true, true, false]
+        );
+    }
+
+    #[test]
+    fn hiding_in_a_row_covers_the_column_too() {
+        // sex x hospital: one small cell hides one in its row, one in its column, and the corner where those meet.
+        let counts = [[3, 30, 60], [40, 50, 70], [80, 90, 95]];
+        let cell = |row: u32, column: u32| Cell {
+            key: vec![row, column],
+            subjects: counts[row as usize][column as usize],
+        };
+        let cells: Vec<Cell> = (0..3)
+            .flat_map(|row| (0..3).map(move |column| (row, column)))
+            .map(|(row, column)| cell(row, column))
+            .collect();
+        let hidden = withhold(&cells, &[], 10, Subjects::InOneCell);
+        assert_eq!(hidden, [true, true, false, true, true, false, false, false, false]);
+    }
+
+    proptest! {
+        /// Whatever total is known, what is hidden in it is at least two cells and enough subjects, or all of it.
+        #[test]
+        fn no_hidden_cell_follows_from_a_total(
+            counts in proptest::collection::btree_map((0_u32..4, 0_u32..3, 0_u32..3), 1_u64..60, 1..30),
+            min_cell in 2_u64..20,
+        ) {
+            let cells: Vec<Cell> = counts.iter().map(|((a, b, c), subjects)| Cell { key: vec![*a, *b, *c], subjects: *subjects }).collect();
+            let hidden = withhold(&cells, &[], min_cell, Subjects::InOneCell);
+            for (cell, hidden) in cells.iter().zip(&hidden) {
+                prop_assert!(*hidden || cell.subjects >= min_cell);
+            }
+            for fixed in 0..7_u32 {
+                for like in &cells {
+                    let same = |cell: &Cell| (0..3).all(|d| fixed >> d & 1 == 0 || cell.key[d] == like.key[d]);
+                    let slice: Vec<usize> = (0..cells.len()).filter(|at| same(&cells[*at])).collect();
+                    let secret: Vec<u64> = slice.iter().filter(|at| hidden[**at]).map(|at| cells[*at].subjects).collect();
+                    let enough = secret.len() > 1 && secret.iter().sum::<u64>() >= min_cell;
+                    prop_assert!(secret.is_empty() || secret.len() == slice.len() || enough);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Whose fault an error is, so that every caller reacts the same way.
+//!
+//! Each area has its own error type with a `fault()` that answers with one of these; the command line turns the answer into
+//! its exit code and the API into a status, without either knowing the errors themselves.
+
+/// What kind of thing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// The caller asked for something that cannot be (wrong input, wrong permissions on a file they own).
+    Usage,
+    /// A rule forbids it.
+    Denied,
+    /// It does not exist, or the caller may not know that it does.
+    NotFound,
+    /// A peer or service did not answer.
+    Unreachable,
+    /// Stored bytes are not the bytes that were written.
+    Integrity,
+    /// A key, a login or a lock is missing.
+    Locked,
+    /// The machine or the program failed.
+    Machine,
+}

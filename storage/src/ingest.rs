@@ -1,0 +1,58 @@
+//! How data comes in, without staging plaintext.
+//!
+//! A file is read twice, each time as a stream of bounded memory, and no byte of it is written anywhere:
+//!
+//! 1. [`survey()`] reads the whole file and finds out what it is: compression, encoding, delimiter, header, rows, the exact
+//!    type of each column, the rows that cannot be taken, and the length and BLAKE3 hash of its bytes.
+//! 2. [`batches()`] reads it again as Arrow record batches of those types, and fails at the end unless the bytes were the
+//!    same. A caller makes nothing visible before the iterator has ended without an error.
+//!
+//! Two passes are what makes types exact: a column that holds whole numbers for 50,000 lines and text after that is text
+//! from its first line on, and [`Note::Turned`] says at which line.
+//!
+//! ```text
+//! file -> fingerprint -> gunzip (by magic bytes) -> text (UTF-8; UTF-16 with a mark; others by name) -> records -> columns
+//! ```
+//!
+//! # Rules
+//!
+//! - **Records** follow RFC 4180, with LF, CRLF or CR line ends. A quote inside an unquoted field is an ordinary character.
+//!   Lines with nothing on them are skipped and counted.
+//! - **Types.** Whole numbers (64 bit), numbers (64-bit floating point), `true`/`false`, `yyyy-mm-dd`, ISO 8601 date-times
+//!   (to the millisecond; with `Z` or an offset they become UTC), else text. What would not come back as it was written
+//!   is text: leading zeros, a leading `+`, whole numbers that do not fit, times finer than a millisecond. Blanks around a
+//!   typed value are dropped; text is kept as it is.
+//! - **Missing values.** An empty or blank field is missing in every column. The markers `?`, `NA`, `NaN`, `NULL`, `null`,
+//!   `N/A` and `.` are missing in a typed column, where they can be nothing else, and in a column without any value. In a
+//!   text column they may be somebody's initials or a country, so they stay text and [`Note::MarkersKept`] says how many.
+//!   [`Missing`] changes the rule. In the subject column a marker is always missing.
+//! - **Subjects.** A named subject column stays an ordinary column and must be filled on every row. Without one each row
+//!   is a subject of its own, numbered from 1 in the `Int64` column [`SUBJECT_COLUMN`], which comes first.
+//! - **Refused rows** are never dropped in silence. Each becomes a [`Reject`], and [`batches()`] refuses to start while there
+//!   are any, unless the caller chose [`Refused::Skip`].
+//! - **Privacy.** Errors, notes and rejects carry line numbers, column names and reasons, never what a cell holds.
+
+mod batches;
+mod error;
+mod names;
+mod options;
+mod records;
+mod rejects;
+mod sniff;
+mod source;
+mod survey;
+mod table;
+mod tally;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use batches::{BATCH_BYTES, BATCH_ROWS, Batches, batches};
+pub use error::IngestError;
+pub use names::SUBJECT_COLUMN;
+pub use options::{CsvOptions, Header, Missing, Refused, TextEncoding};
+pub use records::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES};
+pub use rejects::{Discard, MAX_KEPT_REJECTS, Reason, Reject, RejectFile, RejectSink, Rejects};
+pub use source::Fingerprint;
+pub use survey::{Column, Note, Subject, Survey, survey, survey_into};
+pub use values::ColumnKind;

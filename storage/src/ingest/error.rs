@@ -1,0 +1,224 @@
+//! What can keep a file from being imported, and what to do about it.
+
+use std::{io, path::PathBuf};
+
+use super::{
+    records::MAX_COLUMNS,
+    rejects::{Reason, Reject},
+};
+use crate::fault::Fault;
+
+/// Why a file cannot be imported; says where and what to do, never what a cell holds.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum IngestError {
+    /// There is no such file.
+    #[error("there is no file `{}`", path.display())]
+    NotFound {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The path is a folder, pipe or device, which cannot be read twice.
+    #[error("`{}` is not a regular file; a file is read twice, so pipes and folders cannot be imported", path.display())]
+    NotAFile {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The file cannot be opened or read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The path as given.
+        path: PathBuf,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The compressed file is damaged or cut short.
+    #[error("the gzip file `{}` is damaged or cut short; fetch it again and check it with `gzip -t`", path.display())]
+    Damaged {
+        /// The path as given.
+        path: PathBuf,
+        /// What the decoder says.
+        #[source]
+        source: io::Error,
+    },
+    /// The file changed between or during the two readings.
+    #[error("`{}` changed while it was read; import a file that nothing writes to", path.display())]
+    Changed {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The file holds something other than delimited text.
+    #[error("`{}` is {what}, not delimited text; export it as CSV", path.display())]
+    NotText {
+        /// The path as given.
+        path: PathBuf,
+        /// What it looks like.
+        what: &'static str,
+    },
+    /// The file holds no line with anything on it.
+    #[error("`{}` is empty", path.display())]
+    Empty {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The encoding has no such name.
+    #[error("`{label}` is no text encoding; use a label such as `utf-8`, `windows-1252` or `utf-16le`")]
+    UnknownEncoding {
+        /// The label as given.
+        label: String,
+    },
+    /// The text is not in the encoding it should be in.
+    #[error(
+        "line {line} is not {encoding} text (byte {offset}); if the file is in a Western European encoding, import it \
+         with `--encoding windows-1252`"
+    )]
+    Encoding {
+        /// The line, counted from 1.
+        line: u64,
+        /// The byte, counted from 0 in the unpacked text.
+        offset: u64,
+        /// The encoding that was expected.
+        encoding: &'static str,
+    },
+    /// The delimiter cannot separate fields.
+    #[error("the delimiter cannot be a quote, a line end or a character outside ASCII")]
+    Delimiter,
+    /// The first line may be names or data.
+    #[error(
+        "the first line may hold column names or data: say which with `--header present` or `--header absent`, and name \
+         the delimiter if it is none of comma, semicolon, tab and vertical bar"
+    )]
+    HeaderUnclear,
+    /// The header line cannot be read.
+    #[error("the header on line {line} cannot be read: {reason}")]
+    HeaderRefused {
+        /// The line, counted from 1.
+        line: u64,
+        /// Why.
+        reason: Reason,
+    },
+    /// The number of names given differs from the number of columns.
+    #[error("{given} column names are given for a file with {found} columns")]
+    NameCount {
+        /// Names given.
+        given: usize,
+        /// Columns found.
+        found: usize,
+    },
+    /// More columns than [`MAX_COLUMNS`].
+    #[error("{found} columns are more than the {MAX_COLUMNS} that a table can have")]
+    TooManyColumns {
+        /// Columns found.
+        found: usize,
+    },
+    /// Several columns have one name, ignoring case.
+    #[error("more than one column is called {}; rename them in the header", list(names))]
+    DuplicateNames {
+        /// The names that occur more than once.
+        names: Vec<String>,
+    },
+    /// Column names that start like the node's own columns.
+    #[error(
+        "names that start with `__concordat` are reserved, rename {} in the header",
+        list(names)
+    )]
+    ReservedNames {
+        /// The names in question.
+        names: Vec<String>,
+    },
+    /// A column named in the options is not in the file.
+    #[error("there is no column `{name}`; the file has {}", list(columns))]
+    NoSuchColumn {
+        /// The name as given.
+        name: String,
+        /// The columns of the file.
+        columns: Vec<String>,
+    },
+    /// Rows without a subject.
+    #[error(
+        "{count} rows have no value in the subject column `{column}`, the first on line {}",
+        lines(first)
+    )]
+    SubjectMissing {
+        /// The subject column.
+        column: String,
+        /// Rows without a value.
+        count: u64,
+        /// Lines of the first of them.
+        first: Vec<u64>,
+    },
+    /// The file holds rows that cannot be taken, and the options do not allow to leave them out.
+    #[error(
+        "{count} rows cannot be imported, the first on line {}: {}; mend them, or leave them out with `--skip-refused`",
+        first.line,
+        first.reason
+    )]
+    RowsRefused {
+        /// Rows refused.
+        count: u64,
+        /// The first of them.
+        first: Reject,
+    },
+    /// The list of refused rows cannot be written.
+    #[error("cannot write the list of refused rows")]
+    RejectSink {
+        /// What the sink says.
+        #[source]
+        source: io::Error,
+    },
+    /// Arrow refuses a batch.
+    #[error("cannot build a record batch")]
+    Arrow {
+        /// What Arrow says.
+        #[source]
+        source: arrow::error::ArrowError,
+    },
+}
+
+impl IngestError {
+    /// Whose fault it is: the machine's if it cannot read or write, otherwise that of the file or the options.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::NotFound { .. } => Fault::NotFound,
+            Self::Read { .. } | Self::RejectSink { .. } | Self::Arrow { .. } => Fault::Machine,
+            Self::NotAFile { .. }
+            | Self::Damaged { .. }
+            | Self::Changed { .. }
+            | Self::NotText { .. }
+            | Self::Empty { .. }
+            | Self::UnknownEncoding { .. }
+            | Self::Encoding { .. }
+            | Self::Delimiter
+            | Self::HeaderUnclear
+            | Self::HeaderRefused { .. }
+            | Self::NameCount { .. }
+            | Self::TooManyColumns { .. }
+            | Self::DuplicateNames { .. }
+            | Self::ReservedNames { .. }
+            | Self::NoSuchColumn { .. }
+            | Self::SubjectMissing { .. }
+            | Self::RowsRefused { .. } => Fault::Usage,
+        }
+    }
+}
+
+/// Names in backticks, the first twenty of them.
+fn list(names: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if let Some(more) = names.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}
+
+fn lines(lines: &[u64]) -> String {
+    lines.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}

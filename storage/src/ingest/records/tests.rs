@@ -1,0 +1,122 @@
+use super::*;
+
+/// Gives its bytes a few at a time, so that every state is met at the edge of a piece.
+struct Drip<'a> {
+    rest: &'a [u8],
+    piece: usize,
+}
+
+impl TextSource for Drip<'_> {
+    fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, IngestError> {
+        let (piece, rest) = self.rest.split_at(self.piece.min(self.rest.len()));
+        out.extend_from_slice(piece);
+        self.rest = rest;
+        Ok(!piece.is_empty())
+    }
+}
+
+type Line = (u64, Result<Vec<String>, Reason>);
+
+fn read_in(text: &[u8], piece: usize) -> Vec<Line> {
+    let mut records = Records::new(Drip { rest: text, piece }, b',');
+    let mut row = Row::default();
+    let mut lines = Vec::new();
+    loop {
+        match records.next(&mut row).unwrap() {
+            Step::Row => lines.push((row.line, Ok(row.fields().map(str::to_owned).collect()))),
+            Step::Refused(Reject { line, reason }) => lines.push((line, Err(reason))),
+            Step::Blank => {}
+            Step::End => return lines,
+        }
+    }
+}
+
+fn read(text: &str) -> Vec<Line> {
+    let whole = read_in(text.as_bytes(), usize::MAX);
+    for piece in 1..4 {
+        assert_eq!(read_in(text.as_bytes(), piece), whole, "in pieces of {piece}");
+    }
+    whole
+}
+
+fn row(line: u64, fields: &[&str]) -> Line {
+    (line, Ok(fields.iter().map(ToString::to_string).collect()))
+}
+
+#[test]
+fn all_line_ends_and_quotes_of_the_standard() {
+    let text = "a,b\r\n\"x, \"\"y\"\"\",\"two\r\nlines\"\n\nq\"r,\n\"\"\r1,2";
+    let expected = [
+        row(1, &["a", "b"]),
+        row(2, &["x, \"y\"", "two\r\nlines"]),
+        row(5, &["q\"r", ""]),
+        row(6, &[""]),
+        row(7, &["1", "2"]),
+    ];
+    assert_eq!(read(text), expected);
+}
+
+#[test]
+fn an_unclosed_quote_costs_its_own_line_only() {
+    let unclosed = |line, field| (line, Err(Reason::UnclosedQuote { field }));
+    assert_eq!(
+        read("a,b\n1,\"x\n2,y\n3,z\n"),
+        [
+            row(1, &["a", "b"]),
+            unclosed(2, 2),
+            row(3, &["2", "y"]),
+            row(4, &["3", "z"])
+        ]
+    );
+    assert_eq!(read("1,\"x\n2,\"y\"\n"), [unclosed(1, 2), row(2, &["2", "y"])]);
+    assert_eq!(read("\"ok\nok\",\"x\n2,y"), [unclosed(2, 2), row(3, &["2", "y"])]);
+    assert_eq!(read("1,\"x"), [unclosed(1, 2)]);
+}
+
+#[test]
+fn an_unclosed_quote_is_found_within_bounds() {
+    let long_lines = format!("1,\"x\n{}", "2,y\n".repeat(300_000));
+    let lines = read_in(long_lines.as_bytes(), 4096);
+    assert_eq!(lines[0], (1, Err(Reason::UnclosedQuote { field: 2 })));
+    assert_eq!((lines.len(), &lines[300_000]), (300_001, &row(300_001, &["2", "y"])));
+}
+
+#[test]
+fn text_after_a_closing_quote_is_refused() {
+    assert_eq!(
+        read("1,\"a\"b,c\n2,d"),
+        [(1, Err(Reason::TextAfterQuote { field: 2 })), row(2, &["2", "d"])]
+    );
+}
+
+#[test]
+fn fields_and_rows_over_their_limit_are_refused_with_their_line() {
+    let text = format!(
+        "a\n{}\nb\n\"{}\"\nc\n",
+        "x".repeat(MAX_FIELD_BYTES + 1),
+        "y".repeat(2 * MAX_FIELD_BYTES)
+    );
+    let long = |line| (line, Err(Reason::FieldTooLong { field: 1 }));
+    assert_eq!(
+        read_in(text.as_bytes(), 65_536),
+        [row(1, &["a"]), long(2), row(3, &["b"]), long(4), row(5, &["c"])]
+    );
+    let field = "z".repeat(MAX_FIELD_BYTES - 1);
+    let text = format!("{}\nd\n", [field.as_str(); 17].join(","));
+    assert_eq!(
+        read_in(text.as_bytes(), 65_536),
+        [(1, Err(Reason::RowTooLong)), row(2, &["d"])]
+    );
+}
+
+#[test]
+fn bytes_that_are_not_text_are_located() {
+    let lines = read_in(b"a\n\"b\nc\xe9\"\nd\n\0\n", 3);
+    let expected = [
+        row(1, &["a"]),
+        (3, Err(Reason::InvalidBytes { offset: 6 })),
+        row(4, &["d"]),
+        (5, Err(Reason::ZeroByte)),
+    ];
+    assert_eq!(lines, expected);
+}

@@ -1,0 +1,271 @@
+//! From the bytes of a file to UTF-8 text, with the fingerprint taken on the way.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+};
+
+use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
+use flate2::bufread::MultiGzDecoder;
+
+use super::{error::IngestError, options::TextEncoding};
+
+/// What is read from the file at a time.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Length and BLAKE3 hash of a file's bytes as they lie on disk, so before unpacking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// Bytes.
+    pub length: u64,
+    /// Hash of the bytes.
+    pub blake3: [u8; 32],
+}
+
+/// UTF-8 text in pieces.
+pub(super) trait TextSource {
+    /// Appends the next piece to `out`; `false` means that there is none. Pieces may end inside a character.
+    fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, IngestError>;
+}
+
+/// The text of a file.
+pub(super) struct FileText {
+    path: PathBuf,
+    raw: Raw,
+    encoding: Option<TextEncoding>,
+    decoder: Option<Decoder>,
+    chunk: Vec<u8>,
+    begun: bool,
+    ended: bool,
+    offset: u64,
+    lines: u64,
+}
+
+impl FileText {
+    /// Opens a regular file; `encoding` counts only where there is no byte order mark.
+    pub(super) fn open(path: &Path, encoding: Option<TextEncoding>) -> Result<Self, IngestError> {
+        let file = open_regular(path)?;
+        let mut bytes = BufReader::with_capacity(
+            CHUNK_BYTES,
+            Tee {
+                file,
+                hasher: blake3::Hasher::new(),
+                length: 0,
+            },
+        );
+        let start = bytes.fill_buf().map_err(|source| read_error(path, source))?;
+        if let Some(what) = other_format(start) {
+            return Err(IngestError::NotText {
+                path: path.to_owned(),
+                what,
+            });
+        }
+        let raw = if start.starts_with(&[0x1f, 0x8b]) {
+            Raw::Gzip(Box::new(MultiGzDecoder::new(bytes)))
+        } else {
+            Raw::Plain(Box::new(bytes))
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            raw,
+            encoding,
+            decoder: None,
+            chunk: Vec::with_capacity(CHUNK_BYTES),
+            begun: false,
+            ended: false,
+            offset: 0,
+            lines: 0,
+        })
+    }
+
+    /// Whether the file is compressed.
+    pub(super) fn is_gzip(&self) -> bool {
+        matches!(self.raw, Raw::Gzip(_))
+    }
+
+    /// The encoding in use, known once the first piece has been read.
+    pub(super) fn encoding(&self) -> TextEncoding {
+        self.encoding.unwrap_or(TextEncoding(UTF_8))
+    }
+
+    /// The fingerprint, after the text has been read to its end.
+    pub(super) fn finish(self) -> Result<Fingerprint, IngestError> {
+        let mut tee = match self.raw {
+            Raw::Plain(bytes) => *bytes,
+            Raw::Gzip(decoder) => decoder.into_inner(),
+        };
+        io::copy(&mut tee, &mut io::sink()).map_err(|source| read_error(&self.path, source))?;
+        let tee = tee.into_inner();
+        let on_disk = tee
+            .file
+            .metadata()
+            .map_err(|source| read_error(&self.path, source))?
+            .len();
+        if on_disk != tee.length {
+            return Err(IngestError::Changed { path: self.path });
+        }
+        Ok(Fingerprint {
+            length: tee.length,
+            blake3: *tee.hasher.finalize().as_bytes(),
+        })
+    }
+
+    fn read_chunk(&mut self) -> Result<(), IngestError> {
+        self.chunk.clear();
+        let mut limited = io::Read::take(&mut self.raw, CHUNK_BYTES as u64);
+        match limited.read_to_end(&mut self.chunk) {
+            Ok(read) => self.ended = read == 0,
+            Err(source) if self.is_gzip() => {
+                return Err(IngestError::Damaged {
+                    path: self.path.clone(),
+                    source,
+                });
+            }
+            Err(source) => return Err(read_error(&self.path, source)),
+        }
+        Ok(())
+    }
+
+    /// Looks for a byte order mark, takes it off and chooses the decoder.
+    fn begin(&mut self) {
+        self.begun = true;
+        if let Some((encoding, mark)) = Encoding::for_bom(&self.chunk) {
+            self.encoding = Some(TextEncoding(encoding));
+            self.chunk.drain(..mark);
+            self.offset = mark as u64;
+        }
+        let encoding = self.encoding().0;
+        if encoding != UTF_8 {
+            self.decoder = Some(encoding.new_decoder_without_bom_handling());
+        }
+    }
+
+    /// Decodes the chunk onto `out`. UTF-8 passes as it is; the records check it, where the line is known.
+    fn decode(&mut self, out: &mut Vec<u8>) -> Result<(), IngestError> {
+        let Some(decoder) = self.decoder.as_mut() else {
+            out.extend_from_slice(&self.chunk);
+            return Ok(());
+        };
+        let from = out.len();
+        let room = decoder
+            .max_utf8_buffer_length_without_replacement(self.chunk.len())
+            .unwrap_or(CHUNK_BYTES * 4);
+        out.resize(from + room, 0);
+        let target = out.get_mut(from..).unwrap_or_default();
+        let (result, read, written) = decoder.decode_to_utf8_without_replacement(&self.chunk, target, self.ended);
+        out.truncate(from + written);
+        self.offset += read as u64;
+        let fresh = out.get(from..).unwrap_or_default();
+        self.lines += fresh.iter().filter(|byte| **byte == b'\n').count() as u64;
+        match result {
+            DecoderResult::InputEmpty => Ok(()),
+            DecoderResult::Malformed(..) | DecoderResult::OutputFull => Err(IngestError::Encoding {
+                line: self.lines + 1,
+                offset: self.offset,
+                encoding: self.encoding().name(),
+            }),
+        }
+    }
+}
+
+impl TextSource for FileText {
+    fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, IngestError> {
+        if self.ended {
+            return Ok(false);
+        }
+        self.read_chunk()?;
+        if !self.begun {
+            self.begin();
+        }
+        self.decode(out)?;
+        Ok(!self.ended)
+    }
+}
+
+/// A sample already in memory.
+impl TextSource for &[u8] {
+    fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, IngestError> {
+        let piece = std::mem::take(self);
+        out.extend_from_slice(piece);
+        Ok(!piece.is_empty())
+    }
+}
+
+enum Raw {
+    Plain(Box<BufReader<Tee>>),
+    Gzip(Box<MultiGzDecoder<BufReader<Tee>>>),
+}
+
+impl Read for Raw {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(bytes) => bytes.read(buf),
+            Self::Gzip(bytes) => bytes.read(buf),
+        }
+    }
+}
+
+/// Hashes and counts what passes.
+struct Tee {
+    file: File,
+    hasher: blake3::Hasher,
+    length: u64,
+}
+
+impl Read for Tee {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buf)?;
+        self.hasher.update(buf.get(..read).unwrap_or_default());
+        self.length += read as u64;
+        Ok(read)
+    }
+}
+
+fn open_regular(path: &Path) -> Result<File, IngestError> {
+    // Looked at before it is opened, since opening a pipe waits for a writer.
+    let about = std::fs::metadata(path).map_err(|source| read_error(path, source))?;
+    if !about.is_file() {
+        return Err(IngestError::NotAFile { path: path.to_owned() });
+    }
+    File::open(path).map_err(|source| read_error(path, source))
+}
+
+fn read_error(path: &Path, source: io::Error) -> IngestError {
+    let path = path.to_owned();
+    if source.kind() == io::ErrorKind::NotFound {
+        return IngestError::NotFound { path };
+    }
+    IngestError::Read { path, source }
+}
+
+/// Formats that people hand in as CSV by mistake, by their first bytes.
+fn other_format(start: &[u8]) -> Option<&'static str> {
+    const FORMATS: [(&[u8], &str); 5] = [
+        (b"PK\x03\x04", "a zip file or a spreadsheet"),
+        (b"\xd0\xcf\x11\xe0", "an Office document"),
+        (b"PAR1", "a Parquet file"),
+        (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
+        (b"%PDF-", "a PDF"),
+    ];
+    FORMATS
+        .into_iter()
+        .find(|(magic, _)| start.starts_with(magic))
+        .map(|(_, what)| what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_cut_during_the_first_pass_has_no_fingerprint() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        io::Write::write_all(&mut file, b"a,b\n1,2\n").unwrap();
+        let mut text = FileText::open(file.path(), None).unwrap();
+        text.fill(&mut Vec::new()).unwrap();
+        file.as_file().set_len(4).unwrap();
+        while text.fill(&mut Vec::new()).unwrap() {}
+        assert!(matches!(text.finish(), Err(IngestError::Changed { .. })));
+    }
+}

@@ -1,0 +1,377 @@
+//! The first pass: what a file holds, found out from all of it.
+
+use std::{fmt, path::Path, sync::Arc};
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+
+use super::{
+    error::IngestError,
+    names::{Name, SUBJECT_COLUMN, name_columns},
+    options::{CsvOptions, Refused, TextEncoding},
+    records::Row,
+    rejects::{Discard, RejectSink, Rejects},
+    sniff::{Layout, sniff},
+    source::Fingerprint,
+    table::{Next, Table},
+    tally::Tally,
+    values::{ColumnKind, is_marker, trim},
+};
+
+/// How many lines without a subject an error names.
+const SHOWN_LINES: usize = 10;
+
+/// What the first pass found; [`super::batches()`] reads the file by it.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    pub(super) options: CsvOptions,
+    pub(super) layout: Layout,
+    encoding: TextEncoding,
+    gzip: bool,
+    columns: Vec<Column>,
+    rows: u64,
+    subject: Subject,
+    fingerprint: Fingerprint,
+    rejects: Rejects,
+    notes: Vec<Note>,
+}
+
+/// One column of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// The name in the dataset.
+    pub name: String,
+    /// The name in the file's header.
+    pub given: String,
+    /// The type.
+    pub kind: ColumnKind,
+    /// How many rows lack a value; none means that the column is not nullable.
+    pub missing: u64,
+    pub(super) markers_are_missing: bool,
+}
+
+/// Whose record a row is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The value of this column says so.
+    Column(String),
+    /// Each row is a subject of its own, numbered from 1 in [`SUBJECT_COLUMN`].
+    Assigned,
+}
+
+/// Something the steward should know about an import; names lines and columns, never values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The first line was taken as data, and the columns were numbered.
+    NoHeader,
+    /// The header's name is not an identifier and was cleaned.
+    Renamed {
+        /// The name in the header.
+        given: String,
+        /// The name in the dataset.
+        name: String,
+    },
+    /// A column is text because of what it holds from some line on.
+    Turned {
+        /// The column.
+        column: String,
+        /// What it looked like until then.
+        from: ColumnKind,
+        /// The first line that is different.
+        line: u64,
+    },
+    /// A text column holds markers that may stand for missing values and were kept as text.
+    MarkersKept {
+        /// The column.
+        column: String,
+        /// How many.
+        count: u64,
+    },
+    /// A column has no value on any row.
+    NoValues {
+        /// The column.
+        column: String,
+    },
+    /// Lines with nothing on them were skipped.
+    BlankLines {
+        /// How many.
+        count: u64,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHeader => {
+                f.write_str("the first line looks like data, so the columns are named `column_1` onwards")
+            }
+            Self::Renamed { given, name } => write!(f, "column `{given}` is called `{name}`"),
+            Self::Turned { column, from, line } => {
+                let from = from.in_words();
+                write!(
+                    f,
+                    "column `{column}` looks like {from} until line {line} and is kept as text because of that line"
+                )
+            }
+            Self::MarkersKept { column, count } => write!(
+                f,
+                "text column `{column}` has {count} fields such as `NA` or `?`, kept as text; import with `--missing \
+                 everywhere` if they mean that the value is missing"
+            ),
+            Self::NoValues { column } => write!(f, "column `{column}` has no values and is kept as text"),
+            Self::BlankLines { count } => write!(f, "{count} blank lines were skipped"),
+        }
+    }
+}
+
+/// Reads a whole file and finds out what it holds, keeping the first refused rows.
+///
+/// # Errors
+/// [`IngestError`] for a file that cannot be read, is no delimited text, has unusable column names or lacks subjects.
+/// Rows that cannot be taken are no error here: see [`Survey::rejects`].
+pub fn survey(path: &Path, options: &CsvOptions) -> Result<Survey, IngestError> {
+    survey_into(path, options, &mut Discard)
+}
+
+/// Like [`survey`], and hands every refused row to `sink`.
+///
+/// # Errors
+/// As [`survey`], and [`IngestError::RejectSink`] if the sink fails.
+pub fn survey_into(path: &Path, options: &CsvOptions, sink: &mut dyn RejectSink) -> Result<Survey, IngestError> {
+    let layout = sniff(path, options)?;
+    let (mut table, header) = Table::open(path, options, layout)?;
+    let names = name_columns(&header)?;
+    check_known(&names, options.text_columns.iter().chain(&options.subject_column))?;
+    let mut count = Count::new(&names, options);
+    let mut row = Row::default();
+    loop {
+        match table.next(&mut row)? {
+            Next::Row => count.row(&row),
+            Next::Refused(reject) => {
+                count.rejects.push(reject);
+                sink.reject(reject)
+                    .map_err(|source| IngestError::RejectSink { source })?;
+            }
+            Next::End => break,
+        }
+    }
+    count.check_subjects(&names)?;
+    let (encoding, gzip, blank_lines) = (table.encoding(), table.is_gzip(), table.blank_lines());
+    let fingerprint = table.finish()?;
+    Ok(Survey {
+        options: options.clone(),
+        layout,
+        encoding,
+        gzip,
+        columns: count.columns(&names),
+        rows: count.rows,
+        subject: count.subject(&names),
+        fingerprint,
+        notes: count.notes(&names, layout, options, blank_lines),
+        rejects: count.rejects,
+    })
+}
+
+impl Survey {
+    /// The columns of the file, without the assigned subject.
+    #[must_use]
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// Rows that can be imported.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Whose records the rows are.
+    #[must_use]
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Length and hash of the file.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.fingerprint
+    }
+
+    /// Rows that cannot be imported.
+    #[must_use]
+    pub fn rejects(&self) -> &Rejects {
+        &self.rejects
+    }
+
+    /// What the steward should know.
+    #[must_use]
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    /// The encoding of the text.
+    #[must_use]
+    pub fn encoding(&self) -> TextEncoding {
+        self.encoding
+    }
+
+    /// Whether the file is compressed with gzip.
+    #[must_use]
+    pub fn is_gzip(&self) -> bool {
+        self.gzip
+    }
+
+    /// The byte between fields.
+    #[must_use]
+    pub fn delimiter(&self) -> u8 {
+        self.layout.delimiter
+    }
+
+    /// Whether the first line holds the column names.
+    #[must_use]
+    pub fn has_header(&self) -> bool {
+        self.layout.header
+    }
+
+    /// The schema of the record batches: the assigned subject, if there is one, and the columns in the file's order.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        let assigned = (self.subject == Subject::Assigned).then(|| Field::new(SUBJECT_COLUMN, DataType::Int64, false));
+        let columns = self
+            .columns
+            .iter()
+            .map(|column| Field::new(&column.name, column.kind.data_type(), column.missing > 0));
+        Arc::new(Schema::new(assigned.into_iter().chain(columns).collect::<Vec<_>>()))
+    }
+
+    /// Refuses if rows cannot be taken and the options do not allow to leave them out.
+    pub(super) fn check_rejects(&self) -> Result<(), IngestError> {
+        match self.rejects.kept().first() {
+            Some(first) if self.options.refused == Refused::Stop => Err(IngestError::RowsRefused {
+                count: self.rejects.count(),
+                first: *first,
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_known<'a>(names: &[Name], wanted: impl Iterator<Item = &'a String>) -> Result<(), IngestError> {
+    for name in wanted {
+        if !names.iter().any(|column| is_called(column, name)) {
+            let columns = names.iter().map(|column| column.name.clone()).collect();
+            return Err(IngestError::NoSuchColumn {
+                name: name.clone(),
+                columns,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn is_called(column: &Name, name: &str) -> bool {
+    column.name == name || column.given == name.trim()
+}
+
+/// What is counted while rows pass.
+struct Count {
+    tallies: Vec<Tally>,
+    rows: u64,
+    rejects: Rejects,
+    subject: Option<usize>,
+    without_subject: u64,
+    lines_without_subject: Vec<u64>,
+}
+
+impl Count {
+    fn new(names: &[Name], options: &CsvOptions) -> Self {
+        let forced_text = |column: &Name| options.text_columns.iter().any(|name| is_called(column, name));
+        let tallies = names
+            .iter()
+            .map(|column| Tally::new(options.missing, forced_text(column)))
+            .collect();
+        let subject = options.subject_column.as_ref();
+        Self {
+            tallies,
+            rows: 0,
+            rejects: Rejects::default(),
+            subject: subject.and_then(|name| names.iter().position(|column| is_called(column, name))),
+            without_subject: 0,
+            lines_without_subject: Vec::new(),
+        }
+    }
+
+    fn row(&mut self, row: &Row) {
+        self.rows += 1;
+        for (index, (tally, field)) in self.tallies.iter_mut().zip(row.fields()).enumerate() {
+            tally.observe(field, row.line);
+            if self.subject == Some(index) && (trim(field).is_empty() || is_marker(trim(field))) {
+                self.without_subject += 1;
+                if self.lines_without_subject.len() < SHOWN_LINES {
+                    self.lines_without_subject.push(row.line);
+                }
+            }
+        }
+    }
+
+    fn check_subjects(&self, names: &[Name]) -> Result<(), IngestError> {
+        let Subject::Column(column) = self.subject(names) else {
+            return Ok(());
+        };
+        if self.without_subject == 0 {
+            return Ok(());
+        }
+        let first = self.lines_without_subject.clone();
+        Err(IngestError::SubjectMissing {
+            column,
+            count: self.without_subject,
+            first,
+        })
+    }
+
+    fn subject(&self, names: &[Name]) -> Subject {
+        let column = self.subject.and_then(|index| names.get(index));
+        column.map_or(Subject::Assigned, |column| Subject::Column(column.name.clone()))
+    }
+
+    fn columns(&self, names: &[Name]) -> Vec<Column> {
+        let column = |(name, tally): (&Name, &Tally)| Column {
+            name: name.name.clone(),
+            given: name.given.clone(),
+            kind: tally.kind(),
+            missing: tally.missing(),
+            markers_are_missing: tally.markers_are_missing(),
+        };
+        names.iter().zip(&self.tallies).map(column).collect()
+    }
+
+    fn notes(&self, names: &[Name], layout: Layout, options: &CsvOptions, blank_lines: u64) -> Vec<Note> {
+        let mut notes = Vec::new();
+        if !layout.header && options.header == super::options::Header::Auto {
+            notes.push(Note::NoHeader);
+        }
+        for (Name { name, given }, tally) in names.iter().zip(&self.tallies) {
+            let column = name.clone();
+            if name != given {
+                notes.push(Note::Renamed {
+                    given: given.clone(),
+                    name: name.clone(),
+                });
+            }
+            if !tally.has_values() && self.rows > 0 {
+                notes.push(Note::NoValues { column });
+            } else if let Some((from, line)) = tally.turned() {
+                notes.push(Note::Turned { column, from, line });
+            }
+            if tally.markers_kept() > 0 {
+                notes.push(Note::MarkersKept {
+                    column: name.clone(),
+                    count: tally.markers_kept(),
+                });
+            }
+        }
+        if blank_lines > 0 {
+            notes.push(Note::BlankLines { count: blank_lines });
+        }
+        notes
+    }
+}

@@ -1,0 +1,94 @@
+//! What a column turns out to hold, field by field.
+
+use super::{
+    options::Missing,
+    values::{ColumnKind, Kinds, classify, is_marker, trim},
+};
+
+/// The running result of one column.
+#[derive(Clone, Debug)]
+pub(super) struct Tally {
+    kinds: Kinds,
+    forced_text: bool,
+    missing_rule: Missing,
+    values: u64,
+    blanks: u64,
+    markers: u64,
+    turned: Option<(ColumnKind, u64)>,
+}
+
+impl Tally {
+    pub(super) fn new(missing_rule: Missing, forced_text: bool) -> Self {
+        let kinds = if forced_text { Kinds::NONE } else { Kinds::ALL };
+        Self {
+            kinds,
+            forced_text,
+            missing_rule,
+            values: 0,
+            blanks: 0,
+            markers: 0,
+            turned: None,
+        }
+    }
+
+    /// Takes the field of the row that starts on `line`.
+    pub(super) fn observe(&mut self, field: &str, line: u64) {
+        let value = trim(field);
+        if value.is_empty() {
+            self.blanks += 1;
+        } else if self.missing_rule != Missing::BlankOnly && is_marker(value) {
+            self.markers += 1;
+        } else {
+            self.value(value, line);
+        }
+    }
+
+    fn value(&mut self, value: &str, line: u64) {
+        if !self.kinds.is_none() {
+            let narrowed = self.kinds.and(classify(value));
+            if narrowed.is_none() && self.values > 0 {
+                self.turned = Some((self.kinds.best(), line));
+            }
+            self.kinds = narrowed;
+        }
+        self.values += 1;
+    }
+
+    /// The narrowest kind that holds every value; a column without values is text.
+    pub(super) fn kind(&self) -> ColumnKind {
+        if self.values == 0 || self.forced_text {
+            ColumnKind::Text
+        } else {
+            self.kinds.best()
+        }
+    }
+
+    /// Whether there is any value.
+    pub(super) fn has_values(&self) -> bool {
+        self.values > 0
+    }
+
+    /// Whether markers count as missing in this column.
+    pub(super) fn markers_are_missing(&self) -> bool {
+        match self.missing_rule {
+            Missing::Auto => self.values == 0 || self.kind() != ColumnKind::Text,
+            Missing::Everywhere => true,
+            Missing::BlankOnly => false,
+        }
+    }
+
+    /// Fields that count as missing.
+    pub(super) fn missing(&self) -> u64 {
+        self.blanks + if self.markers_are_missing() { self.markers } else { 0 }
+    }
+
+    /// Markers that stay in the column as text.
+    pub(super) fn markers_kept(&self) -> u64 {
+        if self.markers_are_missing() { 0 } else { self.markers }
+    }
+
+    /// What the column looked like before the line that made it text.
+    pub(super) fn turned(&self) -> Option<(ColumnKind, u64)> {
+        self.turned
+    }
+}

@@ -1,0 +1,408 @@
+//! The import as a caller sees it.
+
+use std::{fs, io::Write, path::PathBuf};
+
+use arrow::{array::RecordBatch, util::display::array_value_to_string};
+use flate2::{Compression, write::GzEncoder};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+
+mod real;
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.0.path().join("x.csv");
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+fn survey_of(bytes: impl AsRef<[u8]>, options: &CsvOptions) -> Result<Survey, IngestError> {
+    survey(&Folder::new().file(bytes), options)
+}
+
+fn kinds(survey: &Survey) -> Vec<ColumnKind> {
+    survey.columns().iter().map(|column| column.kind).collect()
+}
+
+fn names(survey: &Survey) -> Vec<&str> {
+    survey.columns().iter().map(|column| column.name.as_str()).collect()
+}
+
+/// All cells by row, without the assigned subject; a null is `None`.
+fn cells(batches: &[RecordBatch]) -> Vec<Vec<Option<String>>> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        let from = usize::from(batch.schema().field(0).name() == SUBJECT_COLUMN);
+        for row in 0..batch.num_rows() {
+            let cell = |column: &arrow::array::ArrayRef| {
+                (!column.is_null(row)).then(|| array_value_to_string(column, row).unwrap())
+            };
+            rows.push(batch.columns()[from..].iter().map(cell).collect());
+        }
+    }
+    rows
+}
+
+fn import(bytes: impl AsRef<[u8]>, options: &CsvOptions) -> Result<(Survey, Vec<RecordBatch>), IngestError> {
+    let folder = Folder::new();
+    let path = folder.file(bytes);
+    let survey = survey(&path, options)?;
+    let batches = batches(&path, &survey)?.collect::<Result<Vec<_>, _>>()?;
+    Ok((survey, batches))
+}
+
+fn skipping() -> CsvOptions {
+    CsvOptions {
+        refused: Refused::Skip,
+        ..CsvOptions::default()
+    }
+}
+
+#[test]
+fn each_kind_of_column() {
+    let text = "i,f,b,d,t,z,s\n1,1,true,2020-01-01,2020-01-01T10:00,2020-01-01T10:00+01:00,001\n\
+                ?,2.5,NA,.,null,N/A,x\n";
+    let (survey, batches) = import(text, &CsvOptions::default()).unwrap();
+    use ColumnKind::{Boolean, Date, Float, Int, Text, Timestamp, TimestampUtc};
+    assert_eq!(
+        kinds(&survey),
+        [Int, Float, Boolean, Date, Timestamp, TimestampUtc, Text]
+    );
+    let rows = cells(&batches);
+    assert_eq!(
+        rows[0][..4],
+        ["1", "1.0", "true", "2020-01-01"].map(|cell| Some(cell.to_owned()))
+    );
+    assert_eq!(rows[0][5].as_deref(), Some("2020-01-01T09:00:00Z"));
+    assert_eq!(rows[1].iter().filter(|cell| cell.is_none()).count(), 5);
+    assert_eq!(
+        batches[0].column(0).as_ref(),
+        &arrow::array::Int64Array::from(vec![1, 2])
+    );
+}
+
+#[test]
+fn a_column_that_turns_at_row_50000_is_text_from_the_start() {
+    let mut text = String::from("id,dose\n");
+    for row in 1..50_000 {
+        text.push_str(&format!("{row},{row}\n"));
+    }
+    text.push_str("50000,Smith\n");
+    let (survey, batches) = import(&text, &CsvOptions::default()).unwrap();
+    assert_eq!(kinds(&survey), [ColumnKind::Int, ColumnKind::Text]);
+    let turned = Note::Turned {
+        column: "dose".to_owned(),
+        from: ColumnKind::Int,
+        line: 50_001,
+    };
+    assert_eq!(survey.notes(), std::slice::from_ref(&turned));
+    assert!(!turned.to_string().contains("Smith"));
+    assert!(batches.iter().all(|batch| batch.num_rows() <= BATCH_ROWS));
+    let rows = cells(&batches);
+    assert_eq!(
+        (rows.len(), rows[0][1].as_deref(), rows[49_999][1].as_deref()),
+        (50_000, Some("1"), Some("Smith"))
+    );
+}
+
+#[test]
+fn markers_in_text_stay_unless_told_otherwise() {
+    let text = "country,n\nNA,NA\nCH,1\n,2\n";
+    let (survey, batches) = import(text, &CsvOptions::default()).unwrap();
+    assert_eq!(
+        survey.notes(),
+        [Note::MarkersKept {
+            column: "country".to_owned(),
+            count: 1
+        }]
+    );
+    assert_eq!(cells(&batches)[0], [Some("NA".to_owned()), None]);
+    assert_eq!(cells(&batches)[2][0], None);
+    let everywhere = CsvOptions {
+        missing: Missing::Everywhere,
+        ..CsvOptions::default()
+    };
+    assert_eq!(cells(&import(text, &everywhere).unwrap().1)[0], [None, None]);
+    let blank_only = CsvOptions {
+        missing: Missing::BlankOnly,
+        ..CsvOptions::default()
+    };
+    assert_eq!(
+        survey_of(text, &blank_only).unwrap().columns()[1].kind,
+        ColumnKind::Text
+    );
+}
+
+#[test]
+fn delimiters_and_headers_are_found() {
+    for delimiter in [",", ";", "\t", "|"] {
+        let text = ["name,age", "a,1", "b,2"].join("\n").replace(',', delimiter);
+        let survey = survey_of(text, &CsvOptions::default()).unwrap();
+        assert_eq!(
+            (survey.delimiter(), survey.has_header(), survey.rows()),
+            (delimiter.as_bytes()[0], true, 2)
+        );
+    }
+    let survey = survey_of("dose;x\n1,5;2,25\n2,5;3,25\n", &CsvOptions::default()).unwrap();
+    assert_eq!(survey.delimiter(), b';');
+    let survey = survey_of("Smith,1\nJones,2\n", &CsvOptions::default()).unwrap();
+    assert_eq!(
+        (survey.has_header(), survey.rows(), names(&survey)),
+        (false, 2, vec!["column_1", "column_2"])
+    );
+    assert_eq!(survey.notes(), [Note::NoHeader]);
+    for unclear in [
+        "a,\nb,c\n",
+        "59 2 32.1\n48 1 21.6\n",
+        "2,benign\n1,2,3,4\n1,2,3,4\n1,2,3,4\n",
+    ] {
+        let result = survey_of(unclear, &CsvOptions::default());
+        assert!(matches!(result, Err(IngestError::HeaderUnclear)), "{unclear}");
+    }
+    let absent = |names: &[&str]| CsvOptions {
+        header: Header::Absent {
+            names: names.iter().map(ToString::to_string).collect(),
+        },
+        ..CsvOptions::default()
+    };
+    assert_eq!(names(&survey_of("a,b\n", &absent(&["x", "y"])).unwrap()), ["x", "y"]);
+    assert!(matches!(
+        survey_of("a,b\n", &absent(&["x"])),
+        Err(IngestError::NameCount { given: 1, found: 2 })
+    ));
+}
+
+#[test]
+fn encodings() {
+    let text = "név,n\nGyőr,1\n";
+    let utf16: Vec<u8> = "\u{feff}"
+        .encode_utf16()
+        .chain(text.encode_utf16())
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let marked = format!("\u{feff}{text}").into_bytes();
+    for bytes in [text.as_bytes().to_vec(), marked, utf16.clone()] {
+        let (_, batches) = import(bytes, &CsvOptions::default()).unwrap();
+        assert_eq!(cells(&batches), [[Some("Győr".to_owned()), Some("1".to_owned())]]);
+    }
+    let cut = survey_of(&utf16[..utf16.len() - 1], &CsvOptions::default());
+    assert!(matches!(cut, Err(IngestError::Encoding { line: 2, .. })));
+
+    let western = b"name,n\nAnn,1\nJos\xe9,2\n";
+    let error = survey_of(western, &CsvOptions::default()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            IngestError::Encoding {
+                line: 3,
+                offset: 16,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("--encoding windows-1252"));
+    let encoding = Some(TextEncoding::from_label("windows-1252").unwrap());
+    let (_, batches) = import(
+        western,
+        &CsvOptions {
+            encoding,
+            ..CsvOptions::default()
+        },
+    )
+    .unwrap();
+    assert_eq!(cells(&batches)[1][0].as_deref(), Some("José"));
+    assert_eq!(survey_of(western, &skipping()).unwrap().rejects().count(), 1);
+    assert!(TextEncoding::from_label("klingon").is_err());
+}
+
+#[test]
+fn refused_rows_stop_the_import_unless_they_may_be_left_out() {
+    let text = "a,b\n1,2\n3\n4,5,6\n7,\"Smith\n8,9\n";
+    let survey = survey_of(text, &CsvOptions::default()).unwrap();
+    assert_eq!((survey.rows(), survey.rejects().count()), (2, 3));
+    assert_eq!(
+        survey
+            .rejects()
+            .kept()
+            .iter()
+            .map(|reject| reject.line)
+            .collect::<Vec<_>>(),
+        [3, 4, 5]
+    );
+    let stopped = import(text, &CsvOptions::default());
+    assert!(matches!(
+        stopped,
+        Err(IngestError::RowsRefused {
+            count: 3,
+            first: Reject { line: 3, .. }
+        })
+    ));
+    let (survey, batches) = import(text, &skipping()).unwrap();
+    assert_eq!((survey.rows(), cells(&batches).len()), (2, 2));
+
+    let folder = Folder::new();
+    let mut list = Vec::new();
+    survey_into(&folder.file(text), &skipping(), &mut RejectFile::new(&mut list)).unwrap();
+    let list = String::from_utf8(list).unwrap();
+    assert!(list.starts_with("line,reason\n3,\"1 fields where 2 are expected\"\n") && list.lines().count() == 4);
+    assert!(!list.contains("Smith"), "{list}");
+}
+
+#[test]
+fn subjects() {
+    let by = |name: &str| CsvOptions {
+        subject_column: Some(name.to_owned()),
+        ..CsvOptions::default()
+    };
+    let text = "Patient Id,x\np1,1\nNA,2\n ,3\np2,4\n";
+    let error = survey_of(text, &by("patient_id")).unwrap_err();
+    assert!(
+        matches!(&error, IngestError::SubjectMissing { count: 2, first, .. } if first == &[3, 4]),
+        "{error}"
+    );
+    assert!(matches!(
+        survey_of(text, &by("nobody")),
+        Err(IngestError::NoSuchColumn { .. })
+    ));
+    let (survey, batches) = import("Patient Id,x\np1,1\np1,2\n", &by("Patient Id")).unwrap();
+    assert_eq!(survey.subject(), &Subject::Column("patient_id".to_owned()));
+    assert_eq!(batches[0].num_columns(), 2);
+    assert!(!batches[0].schema().field(0).is_nullable());
+}
+
+#[test]
+fn names_that_cannot_be_used() {
+    assert!(matches!(
+        survey_of("age,Age\n1,2\n", &CsvOptions::default()),
+        Err(IngestError::DuplicateNames { .. })
+    ));
+    let reserved = survey_of("__concordat_x,y\n1,2\n", &CsvOptions::default());
+    assert!(matches!(reserved, Err(IngestError::ReservedNames { .. })));
+    let wide = format!(
+        "{}\n",
+        (0..=MAX_COLUMNS).map(|n| format!("c{n}")).collect::<Vec<_>>().join(",")
+    );
+    assert!(matches!(
+        survey_of(wide, &CsvOptions::default()),
+        Err(IngestError::TooManyColumns { found: 4097 })
+    ));
+}
+
+#[test]
+fn nothing_or_next_to_nothing() {
+    for empty in ["", "\n\n", "\u{feff}"] {
+        assert!(
+            matches!(survey_of(empty, &CsvOptions::default()), Err(IngestError::Empty { .. })),
+            "{empty:?}"
+        );
+    }
+    let (survey, batches) = import("a,b\n", &CsvOptions::default()).unwrap();
+    assert_eq!((survey.rows(), survey.columns().len(), batches.len()), (0, 2, 0));
+    let folder = Folder::new();
+    let missing = super::survey(&folder.0.path().join("none"), &CsvOptions::default());
+    assert!(matches!(missing, Err(IngestError::NotFound { .. })));
+    let not_a_file = super::survey(folder.0.path(), &CsvOptions::default());
+    assert!(matches!(not_a_file, Err(IngestError::NotAFile { .. })));
+    assert!(matches!(
+        survey_of(b"PK\x03\x04", &CsvOptions::default()),
+        Err(IngestError::NotText { .. })
+    ));
+}
+
+#[test]
+fn a_file_that_changes_between_the_passes_is_detected() {
+    let text = "a,b\n1,2\n3,4\n";
+    for changed in [
+        "a,b\n1,2\n",
+        "a,b\n1,2\n3,4\n5,6\n",
+        "a,b\n1,2\n3,5\n",
+        "a,b\n1,x\n3,4\n",
+        "a\n1\n",
+        "a,b\n1,2\n3,4\n\n",
+    ] {
+        let folder = Folder::new();
+        let path = folder.file(text);
+        let survey = survey(&path, &CsvOptions::default()).unwrap();
+        folder.file(changed);
+        let result = batches(&path, &survey).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        assert!(matches!(result, Err(IngestError::Changed { .. })), "{changed:?}");
+    }
+}
+
+#[test]
+fn a_file_that_shrinks_under_the_reader_is_detected() {
+    let folder = Folder::new();
+    let path = folder.file(format!("a,b\n{}", "1,2\n".repeat(200_000)));
+    let survey = survey(&path, &CsvOptions::default()).unwrap();
+    let mut batches = batches(&path, &survey).unwrap();
+    batches.next().unwrap().unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(200_000)
+        .unwrap();
+    let last = batches.by_ref().last().unwrap();
+    assert!(matches!(last, Err(IngestError::Changed { .. })));
+    assert!(batches.next().is_none());
+}
+
+#[test]
+fn gzip_whole_and_cut() {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(b"a,b\n1,2\n").unwrap();
+    let bytes = gzip.finish().unwrap();
+    let (survey, batches) = import(&bytes, &CsvOptions::default()).unwrap();
+    assert!(survey.is_gzip());
+    assert_eq!(survey.fingerprint().blake3, *blake3::hash(&bytes).as_bytes());
+    assert_eq!(cells(&batches).len(), 1);
+    let cut = survey_of(&bytes[..bytes.len() - 6], &CsvOptions::default());
+    assert!(matches!(cut, Err(IngestError::Damaged { .. })));
+}
+
+fn cell() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "-?[0-9]{1,20}",
+        "[0-9]{1,3}\\.[0-9]{1,3}",
+        "true|false",
+        "[a-zé,\"\n ;]{0,8}",
+        "\\?|NA|"
+    ]
+}
+
+proptest! {
+    /// The `csv` crate reads the same fields from a file that it has written.
+    #[test]
+    fn batches_hold_what_a_plain_reader_reads(rows in prop::collection::vec([cell(), cell(), cell()], 1..40)) {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(["a", "b", "c"]).unwrap();
+        rows.iter().for_each(|row| writer.write_record(row).unwrap());
+        let text = writer.into_inner().unwrap();
+        let options = CsvOptions { delimiter: Some(b','), header: Header::Present, ..CsvOptions::default() };
+        let (survey, batches) = import(&text, &options).unwrap();
+        let found = cells(&batches);
+        prop_assert_eq!(survey.rows(), rows.len() as u64);
+        let plain: Vec<csv::StringRecord> = csv::Reader::from_reader(&text[..]).records().map(Result::unwrap).collect();
+        for (row, plain) in found.iter().zip(&plain) {
+            for ((cell, plain), column) in row.iter().zip(plain).zip(survey.columns()) {
+                match cell {
+                    None => prop_assert!(plain.trim_matches(' ').is_empty() || plain == "?" || plain == "NA"),
+                    Some(cell) if column.kind == ColumnKind::Float => {
+                        prop_assert_eq!(cell.parse::<f64>().unwrap(), plain.parse::<f64>().unwrap());
+                    }
+                    Some(cell) => prop_assert_eq!(cell, plain),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Real files, where the shared data folder is at hand.
+
+use std::path::Path;
+
+use super::*;
+
+fn shared(file: &str) -> Option<PathBuf> {
+    let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").to_owned();
+    let folder = std::env::var("CONCORDAT_SHARED_DATA").unwrap_or(default);
+    let path = Path::new(&folder).join(file);
+    if !path.exists() {
+        eprintln!("skipped: `{file}` is not in `{folder}`; set CONCORDAT_SHARED_DATA to the shared data folder");
+        return None;
+    }
+    Some(path)
+}
+
+fn import_file(path: &Path) -> (Survey, Vec<RecordBatch>) {
+    let survey = survey(path, &CsvOptions::default()).unwrap();
+    let batches = batches(path, &survey).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+    assert_eq!(
+        batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64,
+        survey.rows()
+    );
+    (survey, batches)
+}
+
+#[test]
+fn two_hospitals_of_the_heart_study() {
+    for (hospital, rows, missing_ca) in [("cleveland", 303, 0), ("hungarian", 294, 291)] {
+        let Some(path) = shared(&format!("uci-heart-4-hospitals/processed.{hospital}.data")) else {
+            return;
+        };
+        let (survey, _) = import_file(&path);
+        assert_eq!(
+            (survey.rows(), survey.columns().len(), survey.rejects().count()),
+            (rows, 14, 0)
+        );
+        assert_eq!((names(&survey)[0], survey.subject()), ("age", &Subject::Assigned));
+        assert!(
+            kinds(&survey)
+                .iter()
+                .all(|kind| matches!(kind, ColumnKind::Int | ColumnKind::Float))
+        );
+        let ca = survey.columns().iter().find(|column| column.name == "ca").unwrap();
+        assert_eq!(ca.missing, missing_ca, "{hospital}");
+    }
+}
+
+#[test]
+fn tables_of_a_clinical_data_model() {
+    for (table, rows) in [
+        ("person", 2694),
+        ("drug_exposure", 67_707),
+        ("concept", 444),
+        ("care_site", 0),
+    ] {
+        let Some(path) = shared(&format!("omop-gibleed-5.3/{table}.csv.gz")) else {
+            return;
+        };
+        let (survey, _) = import_file(&path);
+        assert_eq!(
+            (survey.rows(), survey.has_header(), survey.rejects().count()),
+            (rows, true, 0),
+            "{table}"
+        );
+    }
+}
+
+#[test]
+fn every_table_of_the_shared_folder_is_read_or_refused_with_a_reason() {
+    let Some(folder) = shared("omop-gibleed-5.3") else {
+        return;
+    };
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "gz") {
+            let (survey, _) = import_file(&path);
+            assert_eq!(survey.rejects().count(), 0, "{}", path.display());
+        }
+    }
+}

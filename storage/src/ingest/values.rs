@@ -1,0 +1,354 @@
+//! What a single field can be read as.
+//!
+//! Every field has a set of kinds it can be read as without loss; the kinds of a column are what all its fields share.
+//! [`classify`] and the readers below agree: a field whose set holds a kind is read by that kind's reader.
+
+use arrow::datatypes::{DataType, TimeUnit};
+use chrono::{Datelike, NaiveDate};
+use serde::{Deserialize, Serialize};
+
+/// The type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ColumnKind {
+    /// Whole numbers of 64 bits.
+    Int,
+    /// 64-bit floating point numbers.
+    Float,
+    /// `true` or `false`.
+    Boolean,
+    /// Days, written `yyyy-mm-dd`.
+    Date,
+    /// Date and time of day without a zone, in milliseconds.
+    Timestamp,
+    /// Date and time of day with a zone, in milliseconds of UTC.
+    TimestampUtc,
+    /// Everything else.
+    Text,
+}
+
+impl ColumnKind {
+    /// The Arrow type that holds it.
+    #[must_use]
+    pub fn data_type(self) -> DataType {
+        match self {
+            Self::Int => DataType::Int64,
+            Self::Float => DataType::Float64,
+            Self::Boolean => DataType::Boolean,
+            Self::Date => DataType::Date32,
+            Self::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, None),
+            Self::TimestampUtc => DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into())),
+            Self::Text => DataType::Utf8,
+        }
+    }
+
+    /// What a column of this kind holds, in words.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Int => "whole numbers",
+            Self::Float => "numbers",
+            Self::Boolean => "true or false",
+            Self::Date => "dates",
+            Self::Timestamp => "date-times",
+            Self::TimestampUtc => "date-times with a zone",
+            Self::Text => "text",
+        }
+    }
+}
+
+/// The zone name of [`ColumnKind::TimestampUtc`].
+pub(super) const UTC: &str = "UTC";
+
+/// A set of kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kinds(u8);
+
+impl Kinds {
+    /// Text.
+    pub(super) const NONE: Self = Self(0);
+    const INT: Self = Self(1);
+    const FLOAT: Self = Self(1 << 1);
+    const BOOLEAN: Self = Self(1 << 2);
+    const DATE: Self = Self(1 << 3);
+    const TIMESTAMP: Self = Self(1 << 4);
+    const TIMESTAMP_UTC: Self = Self(1 << 5);
+    pub(super) const ALL: Self = Self((1 << 6) - 1);
+
+    /// The narrowest kind first, so that whole numbers are not read as floating point.
+    const ORDER: [(Self, ColumnKind); 6] = [
+        (Self::INT, ColumnKind::Int),
+        (Self::FLOAT, ColumnKind::Float),
+        (Self::BOOLEAN, ColumnKind::Boolean),
+        (Self::DATE, ColumnKind::Date),
+        (Self::TIMESTAMP, ColumnKind::Timestamp),
+        (Self::TIMESTAMP_UTC, ColumnKind::TimestampUtc),
+    ];
+
+    const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(super) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    pub(super) const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(super) fn best(self) -> ColumnKind {
+        Self::ORDER
+            .into_iter()
+            .find(|(kind, _)| !self.and(*kind).is_none())
+            .map_or(ColumnKind::Text, |(_, kind)| kind)
+    }
+}
+
+/// A field without the blanks around it, which typed values do not need.
+pub(super) fn trim(field: &str) -> &str {
+    field.trim_matches([' ', '\t'])
+}
+
+/// Whether a trimmed field is one of the usual markers for a missing value; a blank field is not a marker.
+pub(super) fn is_marker(trimmed: &str) -> bool {
+    matches!(trimmed, "?" | "NA" | "NaN" | "NULL" | "null" | "N/A" | ".")
+}
+
+/// All kinds that a trimmed, non-blank field can be read as; none means text.
+pub(super) fn classify(trimmed: &str) -> Kinds {
+    match trimmed.as_bytes().first() {
+        Some(b't' | b'f' | b'T' | b'F') if boolean(trimmed).is_some() => Kinds::BOOLEAN,
+        Some(b'-' | b'.') => number(trimmed),
+        Some(b'0'..=b'9') => {
+            let time = if trimmed.as_bytes().get(4) == Some(&b'-') {
+                time(trimmed)
+            } else {
+                Kinds::NONE
+            };
+            time.or(number(trimmed))
+        }
+        _ => Kinds::NONE,
+    }
+}
+
+fn time(value: &str) -> Kinds {
+    if date(value).is_some() {
+        return Kinds::DATE;
+    }
+    match timestamp(value) {
+        Some((_, Zone::Local)) => Kinds::TIMESTAMP,
+        Some((_, Zone::Utc)) => Kinds::TIMESTAMP_UTC,
+        None => Kinds::NONE,
+    }
+}
+
+fn number(value: &str) -> Kinds {
+    /// Whole numbers up to here are exact in floating point, so they may share a column with fractions.
+    const EXACT: u64 = 1 << 53;
+    let body = value.strip_prefix('-').unwrap_or(value);
+    let whole = body.bytes().take_while(u8::is_ascii_digit).count();
+    if whole > 1 && body.starts_with('0') {
+        return Kinds::NONE;
+    }
+    if whole < body.len() {
+        return if float(value).is_some() {
+            Kinds::FLOAT
+        } else {
+            Kinds::NONE
+        };
+    }
+    match value.parse::<i64>() {
+        Ok(0) if value.starts_with('-') => Kinds::FLOAT,
+        Ok(int) if int.unsigned_abs() <= EXACT => Kinds::INT.or(Kinds::FLOAT),
+        Ok(_) => Kinds::INT,
+        Err(_) => Kinds::NONE,
+    }
+}
+
+/// A finite number in decimal notation; the words that Rust also reads (`inf`, `nan`) are text here.
+pub(super) fn float(value: &str) -> Option<f64> {
+    let decimal = value
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
+    value.parse::<f64>().ok().filter(|number| decimal && number.is_finite())
+}
+
+/// `true` or `false`, also as Python and R write them.
+pub(super) fn boolean(value: &str) -> Option<bool> {
+    match value {
+        "true" | "True" | "TRUE" => Some(true),
+        "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+/// Days since 1970-01-01 of a `yyyy-mm-dd` in the Gregorian calendar.
+pub(super) fn date(value: &str) -> Option<i32> {
+    /// 1970-01-01 counted from the first day of year 1, which is day 1.
+    const EPOCH: i32 = 719_163;
+    let [year, month, day] = split(value, '-')?;
+    let day = NaiveDate::from_ymd_opt(
+        i32::try_from(digits(year, 4)?).ok()?,
+        digits(month, 2)?,
+        digits(day, 2)?,
+    )?;
+    Some(day.num_days_from_ce() - EPOCH)
+}
+
+/// Whether a date-time says which zone it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Zone {
+    /// It does not.
+    Local,
+    /// It does, and has been moved to UTC.
+    Utc,
+}
+
+/// Milliseconds since 1970-01-01T00:00 of an ISO 8601 date-time, with `T` or a space between day and time.
+pub(super) fn timestamp(value: &str) -> Option<(i64, Zone)> {
+    const DAY_MS: i64 = 86_400_000;
+    let days = date(value.get(..10)?)?;
+    let rest = value.get(10..)?.strip_prefix(['T', ' '])?;
+    let (clock, zone) = zone(rest)?;
+    let midnight = i64::from(days) * DAY_MS;
+    let time = midnight + time_of_day(clock)?;
+    Some(match zone {
+        Some(offset_ms) => (time - offset_ms, Zone::Utc),
+        None => (time, Zone::Local),
+    })
+}
+
+/// Splits `Z` or `+hh:mm` off the end; the offset is in milliseconds east of UTC.
+fn zone(time: &str) -> Option<(&str, Option<i64>)> {
+    if let Some(clock) = time.strip_suffix('Z') {
+        return Some((clock, Some(0)));
+    }
+    let Some(at) = time.find(['+', '-']) else {
+        return Some((time, None));
+    };
+    let sign = if time.get(at..)?.starts_with('-') { -1 } else { 1 };
+    let (hours, minutes) = time.get(at + 1..)?.split_once(':')?;
+    let (hours, minutes) = (digits(hours, 2)?, digits(minutes, 2)?);
+    (hours < 24 && minutes < 60).then_some(())?;
+    Some((time.get(..at)?, Some(sign * i64::from(hours * 60 + minutes) * 60_000)))
+}
+
+/// Milliseconds since midnight of `hh:mm`, `hh:mm:ss` or `hh:mm:ss.f`; finer than a millisecond is not read.
+fn time_of_day(clock: &str) -> Option<i64> {
+    let (clock, fraction) = clock
+        .split_once('.')
+        .map_or((clock, None), |(clock, rest)| (clock, Some(rest)));
+    let [hours, minutes, seconds] = match fraction {
+        Some(_) => split(clock, ':')?,
+        None => split(clock, ':').or_else(|| clock.split_once(':').map(|(hours, minutes)| [hours, minutes, "00"]))?,
+    };
+    let (hours, minutes, seconds) = (digits(hours, 2)?, digits(minutes, 2)?, digits(seconds, 2)?);
+    (hours < 24 && minutes < 60 && seconds < 60).then_some(())?;
+    let ms = fraction.map_or(Some(0), fraction_ms)?;
+    Some(i64::from((hours * 60 + minutes) * 60 + seconds) * 1000 + i64::from(ms))
+}
+
+fn fraction_ms(fraction: &str) -> Option<u32> {
+    let kept = fraction.len().min(3);
+    let (ms, finer) = fraction.split_at_checked(kept)?;
+    if ms.is_empty() || finer.bytes().any(|byte| byte != b'0') {
+        return None;
+    }
+    let scale = match kept {
+        1 => 100,
+        2 => 10,
+        _ => 1,
+    };
+    Some(digits(ms, kept)? * scale)
+}
+
+fn split(value: &str, separator: char) -> Option<[&str; 3]> {
+    let (first, rest) = value.split_once(separator)?;
+    let (second, third) = rest.split_once(separator)?;
+    Some([first, second, third])
+}
+
+/// A number of exactly `len` digits.
+fn digits(value: &str, len: usize) -> Option<u32> {
+    (value.len() == len && value.bytes().all(|byte| byte.is_ascii_digit())).then_some(())?;
+    value.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(value: &str) -> ColumnKind {
+        classify(value).best()
+    }
+
+    #[test]
+    fn what_would_not_come_back_as_written_is_text() {
+        for value in [
+            "00123",
+            "+3612345678",
+            "9223372036854775808",
+            "007.5",
+            "inf",
+            "nan",
+            "Infinity",
+            "1_000",
+            "0x10",
+            "1e999",
+            "yes",
+            "tRUE",
+            "t",
+            "12:30",
+            "2020-02-30",
+            "2020-1-1",
+            "01/02/2020",
+            "2020-01-01T24:00",
+            "2020-01-01T10:00:00.1234",
+            "2020-01-01T10:00:60",
+            "2020-01-01T10",
+            "1,5",
+            "-",
+            "--1",
+            "1-2",
+            "e5",
+            "1 2",
+            "2020-01-01T10:00:00+25:00",
+            "é020-01-01",
+            "2020-é1-01",
+        ] {
+            assert_eq!(kind(value), ColumnKind::Text, "{value}");
+        }
+    }
+
+    #[test]
+    fn typed_values() {
+        assert_eq!(kind("-9223372036854775808"), ColumnKind::Int);
+        assert_eq!(kind("0"), ColumnKind::Int);
+        for value in ["0.5", ".5", "1.", "-1e-3", "1.5e-3", "-0"] {
+            assert_eq!(kind(value), ColumnKind::Float, "{value}");
+        }
+        assert_eq!(kind("TRUE"), ColumnKind::Boolean);
+        assert_eq!(kind("2020-02-29"), ColumnKind::Date);
+        assert_eq!(kind("2020-02-29 10:00"), ColumnKind::Timestamp);
+        assert_eq!(kind("2020-02-29T10:00:00Z"), ColumnKind::TimestampUtc);
+    }
+
+    #[test]
+    fn a_large_whole_number_does_not_share_a_column_with_fractions() {
+        assert!(classify("9007199254740993").and(classify("0.5")).is_none());
+        assert_eq!(
+            classify("9007199254740992").and(classify("0.5")).best(),
+            ColumnKind::Float
+        );
+    }
+
+    #[test]
+    fn instants() {
+        assert_eq!(date("1970-01-01"), Some(0));
+        assert_eq!(date("1969-12-31"), Some(-1));
+        assert_eq!(timestamp("1970-01-02T00:00:01.5"), Some((86_401_500, Zone::Local)));
+        assert_eq!(timestamp("1970-01-01T01:00:00.250000+01:00"), Some((250, Zone::Utc)));
+        assert_eq!(timestamp("1969-12-31 23:59-00:01"), Some((0, Zone::Utc)));
+    }
+}

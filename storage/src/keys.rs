@@ -1,0 +1,47 @@
+//! From a passphrase or key file to the key of one object.
+//!
+//! ```text
+//! passphrase --Argon2id--+
+//! key file ---HKDF-------+--> key-encrypting key --unwraps--> MasterKey      (identity/master.key)
+//!                                                               |
+//!                       +----------------+----------------+-----+---------- derived, never stored
+//!                       v                v                v     | unwraps
+//!                    StateKey        LedgerKey      IdentityKey v
+//!                    (meta)                          (sealed  SegmentKey    (random, wrapped)
+//!                                                    secrets)   | unwraps
+//!                                                               v
+//!                                                             DatasetKey    (random, wrapped)
+//!                                                               | HKDF with the 32 random bytes of an object's header
+//!                                                               v
+//!                                                             ObjectKey     (one object, never stored)
+//! ```
+//!
+//! Each stage is a type of its own, so a key cannot be used at the wrong stage. Every derivation has a label; all labels
+//! stand in `keys/labels.rs`. Wrapped keys carry their place and kind as associated data: one that is moved to another
+//! segment or dataset does not open. To erase a dataset, destroy its one wrapped key.
+
+mod data;
+mod error;
+mod labels;
+mod master;
+mod password;
+mod raw;
+mod secret;
+mod source;
+mod state;
+mod wrap;
+
+pub(crate) use data::ObjectKey;
+pub use data::{DatasetKey, KeyId, PseudonymKey, SegmentKey};
+pub use error::KeyError;
+pub(crate) use labels::{META_HEAD, META_VALUE, OBJECT_CONTENT, OBJECT_HEADER};
+pub use master::MasterKey;
+pub use password::{PasswordHash, verify_absent};
+pub use secret::Secret;
+pub use source::{Argon2Cost, KeySource};
+pub use state::{IdentityKey, LedgerKey, StateKey};
+pub use wrap::Wrapped;
+pub(crate) use wrap::{context, open, seal};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! What can go wrong with keys.
+
+use std::path::{Path, PathBuf};
+
+use crate::fault::Fault;
+
+/// Why a key could not be made, stored or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The operating system gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    Random(#[source] getrandom::Error),
+    /// A file could not be read or written.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// There is no such key or master key file.
+    #[error("there is no key at `{}`", path.display())]
+    Missing {
+        /// Where it was looked for.
+        path: PathBuf,
+    },
+    /// A master key exists already and is not overwritten.
+    #[error("`{}` exists already; creating a new master key would make all sealed data unreadable", path.display())]
+    Exists {
+        /// The file in the way.
+        path: PathBuf,
+    },
+    /// Others on this machine can read the file.
+    #[error("`{}` can be read by others; run `chmod 600 {}`", path.display(), path.display())]
+    Exposed {
+        /// The exposed file.
+        path: PathBuf,
+    },
+    /// The key file holds too little.
+    #[error("the key file `{}` holds {bytes} bytes of key; at least 32 are needed", path.display())]
+    KeyFileTooShort {
+        /// The key file.
+        path: PathBuf,
+        /// How many bytes it holds after decoding.
+        bytes: usize,
+    },
+    /// An empty passphrase or password.
+    #[error("the passphrase is empty")]
+    Empty,
+    /// The passphrase does not open the master key.
+    #[error("wrong passphrase for `{}`", path.display())]
+    WrongPassphrase {
+        /// The master key file.
+        path: PathBuf,
+    },
+    /// The key file does not open the master key.
+    #[error("this key file does not open `{}`", path.display())]
+    WrongKeyFile {
+        /// The master key file.
+        path: PathBuf,
+    },
+    /// The master key is protected by the other kind of source.
+    #[error("`{}` is opened with a {needs}", path.display())]
+    WrongSource {
+        /// The master key file.
+        path: PathBuf,
+        /// What opens it.
+        needs: &'static str,
+    },
+    /// The master key file is not what was written.
+    #[error("`{}` is damaged: {what}; restore it from a backup", path.display())]
+    Damaged {
+        /// The master key file.
+        path: PathBuf,
+        /// What does not hold.
+        what: &'static str,
+    },
+    /// A newer program wrote this.
+    #[error("format version `{version}` of the {what} is not known to this program")]
+    Version {
+        /// What was read.
+        what: &'static str,
+        /// The version found.
+        version: u8,
+    },
+    /// Sealed bytes do not open here: changed, moved, or sealed under another key.
+    #[error("the {what} does not open: it was changed, moved or sealed under another key")]
+    Unopenable {
+        /// What was sealed.
+        what: &'static str,
+    },
+    /// Argon2 does not take these costs.
+    #[error("the Argon2 cost is out of bounds")]
+    Cost(#[source] argon2::Error),
+    /// A stored password hash is not one.
+    #[error("the stored password hash cannot be read")]
+    PasswordHash(#[source] argon2::password_hash::Error),
+}
+
+impl KeyError {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Random(_) | Self::Io { .. } => Fault::Machine,
+            Self::Missing { .. } => Fault::NotFound,
+            Self::Exists { .. }
+            | Self::Exposed { .. }
+            | Self::KeyFileTooShort { .. }
+            | Self::Empty
+            | Self::WrongSource { .. }
+            | Self::Cost(_) => Fault::Usage,
+            Self::WrongPassphrase { .. } | Self::WrongKeyFile { .. } => Fault::Locked,
+            Self::Damaged { .. } | Self::Unopenable { .. } | Self::PasswordHash(_) => Fault::Integrity,
+            Self::Version { .. } => Fault::Machine,
+        }
+    }
+
+    pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
+        if source.kind() == std::io::ErrorKind::NotFound {
+            return Self::Missing { path: path.to_owned() };
+        }
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The append-only audit log on disk.
+//!
+//! ```text
+//! ledger/entries.log      8 bytes "CCLEDGR" and format version 1, then records: length (4 bytes, big endian) | sealed entry
+//! ledger/head             sealed: number of acknowledged entries, Merkle root over them, length of the log up to there
+//! ledger/checkpoint.cose  the latest signed checkpoint
+//! ```
+//!
+//! 1. Entries name people, so each is sealed (XChaCha20-Poly1305, random nonce) for its number; a record moved to another
+//!    place does not open.
+//! 2. One thread owns the file. It takes all appends that wait, writes them, syncs the log once, replaces the head (written
+//!    beside, synced, renamed), and only then acknowledges them. Appends that come at the same time share both syncs.
+//! 3. An acknowledgement is a [`LedgerReceipt`]. Nothing else makes one, and without one there is no permit.
+//! 4. What lies behind the head was never acknowledged. When the ledger is opened, whole records there are kept and a torn
+//!    one is cut off. Anything that does not hold *before* the head is damage, and the ledger does not open.
+//! 5. When a write fails the ledger refuses every further append until it is opened again.
+//!
+//! What a cut or an older copy shows: a log shorter than its head says, an older log exchanged alone, a lost head, and a
+//! ledger shorter than its own checkpoint are noticed here. An older head exchanged alone loses nothing: the entries behind it
+//! are taken over. The whole folder replaced by an older copy of itself is noticed only by whoever holds a later checkpoint.
+
+mod disk;
+mod error;
+mod format;
+mod receipt;
+mod verify;
+mod writer;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use concordat_protocol::audit::{Checkpoint, EntryBody, InclusionProof, LedgerEntry, merkle};
+use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey};
+use concordat_protocol::ids::{Digest32, InstitutionId};
+use concordat_protocol::signed::Signed;
+use concordat_protocol::time::Timestamp;
+
+pub use error::LedgerError;
+pub use receipt::LedgerReceipt;
+pub use verify::{AuditReport, CheckpointReport};
+
+use crate::keys::LedgerKey;
+use crate::seal::durable::write_private;
+use disk::Opened;
+use format::Record;
+use writer::{Command, Reply, Shared, Tip, Writer};
+
+/// A handle to the ledger; clones share it. The files are closed when the last one is dropped.
+#[derive(Clone)]
+pub struct Ledger(Arc<Inner>);
+
+struct Inner {
+    dir: PathBuf,
+    key: Arc<LedgerKey>,
+    institution: InstitutionId,
+    shared: Arc<Mutex<Shared>>,
+    checkpointing: Mutex<()>,
+    commands: Option<Sender<Command>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// An entry as it is kept, with the hash that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEntry {
+    /// The entry.
+    pub entry: LedgerEntry,
+    /// Its leaf hash.
+    pub leaf: Digest32,
+}
+
+impl Ledger {
+    /// Opens the ledger of `institution` in `dir`, or begins one if there is none. Every entry is read and checked.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] when an acknowledged entry does not hold; [`LedgerError::Io`] when the files cannot be used.
+    pub fn open(dir: &Path, key: LedgerKey, institution: InstitutionId) -> Result<Self, LedgerError> {
+        let Opened { files, shared } = disk::open(dir, &key)?;
+        Self::start(dir, key, institution, shared, files)
+    }
+
+    fn start<M: writer::Medium>(
+        dir: &Path,
+        key: LedgerKey,
+        institution: InstitutionId,
+        shared: Shared,
+        medium: M,
+    ) -> Result<Self, LedgerError> {
+        let (key, shared) = (Arc::new(key), Arc::new(Mutex::new(shared)));
+        let (commands, waiting) = mpsc::channel();
+        let writer = Writer::new(Arc::clone(&key), Arc::clone(&shared), medium);
+        let thread = std::thread::Builder::new()
+            .name("ledger".to_owned())
+            .spawn(move || writer.run(&waiting))
+            .map_err(|source| LedgerError::io("start the writer of", dir, source))?;
+        Ok(Self(Arc::new(Inner {
+            dir: dir.to_owned(),
+            key,
+            institution,
+            shared,
+            checkpointing: Mutex::new(()),
+            commands: Some(commands),
+            thread: Some(thread),
+        })))
+    }
+
+    /// Appends an entry and waits until it is durable. Blocks the thread; async code uses [`Ledger::append_async`].
+    ///
+    /// # Errors
+    /// [`LedgerError::Write`] or [`LedgerError::Refusing`] when it cannot be made durable: what it stands for must not happen.
+    pub fn append(&self, body: EntryBody, now: Timestamp) -> Result<LedgerReceipt, LedgerError> {
+        let (reply, answer) = mpsc::sync_channel(1);
+        self.send(body, now, Box::new(move |result| drop(reply.send(result))))?;
+        answer.recv().map_err(|_| LedgerError::Stopped)?
+    }
+
+    /// Appends an entry and waits until it is durable. The entry may be written although the caller stops waiting.
+    ///
+    /// # Errors
+    /// As for [`Ledger::append`].
+    pub async fn append_async(&self, body: EntryBody, now: Timestamp) -> Result<LedgerReceipt, LedgerError> {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.send(body, now, Box::new(move |result| drop(reply.send(result))))?;
+        answer.await.map_err(|_| LedgerError::Stopped)?
+    }
+
+    fn send(&self, body: EntryBody, at: Timestamp, reply: Reply) -> Result<(), LedgerError> {
+        // The queue needs no bound of its own: everybody in it waits for the answer.
+        let commands = self.0.commands.as_ref().ok_or(LedgerError::Stopped)?;
+        commands
+            .send(Command { body, at, reply })
+            .map_err(|_| LedgerError::Stopped)
+    }
+
+    /// Whether appends are taken; the node is ready only if they are.
+    ///
+    /// # Errors
+    /// [`LedgerError::Refusing`] after a write failed.
+    pub fn ready(&self) -> Result<(), LedgerError> {
+        if self.shared().refusing {
+            Err(LedgerError::Refusing)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Number of acknowledged entries.
+    pub fn size(&self) -> u64 {
+        self.shared().tip.tree.size()
+    }
+
+    /// Merkle root over the acknowledged entries.
+    pub fn root(&self) -> Digest32 {
+        self.shared().tip.tree.root()
+    }
+
+    /// The last `count` entries, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] when one of them does not hold.
+    pub fn tail(&self, count: u64) -> Result<Vec<StoredEntry>, LedgerError> {
+        let size = self.size();
+        self.range(size.saturating_sub(count), size)
+    }
+
+    /// Entry number `sequence`.
+    ///
+    /// # Errors
+    /// [`LedgerError::NoSuchEntry`] past the end, [`LedgerError::Damaged`] when it does not hold.
+    pub fn entry(&self, sequence: u64) -> Result<StoredEntry, LedgerError> {
+        let missing = || LedgerError::NoSuchEntry {
+            sequence,
+            size: self.size(),
+        };
+        let end = sequence
+            .checked_add(1)
+            .filter(|end| *end <= self.size())
+            .ok_or_else(missing)?;
+        self.range(sequence, end)?.pop().ok_or_else(missing)
+    }
+
+    /// Entries from number `start` up to, not including, `end`.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] when one of them does not hold.
+    pub fn range(&self, start: u64, end: u64) -> Result<Vec<StoredEntry>, LedgerError> {
+        let (near, offset) = self.shared().nearest(start);
+        let mut entries = Vec::new();
+        disk::read(&self.0.dir, &self.0.key, near, offset, end.min(self.size()), |record| {
+            if record.entry.sequence >= start {
+                entries.push(StoredEntry {
+                    entry: record.entry,
+                    leaf: record.leaf,
+                });
+            }
+        })?;
+        Ok(entries)
+    }
+
+    /// Signs size and root as they are now, and keeps the signed checkpoint.
+    ///
+    /// # Errors
+    /// [`LedgerError::Io`] when it cannot be kept.
+    pub fn checkpoint(&self, key: &InstitutionKey, now: Timestamp) -> Result<Signed<Checkpoint>, LedgerError> {
+        let _one_at_a_time = locked(&self.0.checkpointing);
+        let Tip { tree, .. } = self.tip();
+        let checkpoint = Checkpoint {
+            institution: self.0.institution.clone(),
+            size: tree.size(),
+            root: tree.root(),
+            at: now,
+        };
+        let verified = Signed::sign(&checkpoint, key).map_err(LedgerError::Signature)?;
+        let path = disk::checkpoint_path(&self.0.dir);
+        write_private(&path, verified.signed().as_bytes()).map_err(|source| LedgerError::io("write", &path, source))?;
+        Ok(verified.signed().clone())
+    }
+
+    /// The checkpoint signed last; its signature is not checked here.
+    ///
+    /// # Errors
+    /// [`LedgerError::Io`] when it cannot be read.
+    pub fn latest_checkpoint(&self) -> Result<Option<Signed<Checkpoint>>, LedgerError> {
+        disk::latest_checkpoint(&self.0.dir)
+    }
+
+    /// Proves that entry `sequence` is in the ledger, against the latest checkpoint. Reads all entries.
+    ///
+    /// # Errors
+    /// [`LedgerError::NotCheckpointed`] when no checkpoint covers the entry.
+    pub fn prove(&self, sequence: u64) -> Result<InclusionProof, LedgerError> {
+        let signed = self
+            .latest_checkpoint()?
+            .ok_or(LedgerError::NotCheckpointed { sequence, size: 0 })?;
+        let size = signed.peek_unverified().map_err(LedgerError::Signature)?.size;
+        if sequence >= size {
+            return Err(LedgerError::NotCheckpointed { sequence, size });
+        }
+        let mut wanted = None;
+        let leaves = self.leaves(|record| {
+            if record.entry.sequence == sequence {
+                wanted = Some(record.bytes.clone());
+            }
+        })?;
+        let path = merkle::inclusion_path(&leaves, sequence, size).map_err(LedgerError::OutOfRange)?;
+        let entry = wanted.ok_or(LedgerError::NoSuchEntry { sequence, size })?;
+        Ok(InclusionProof::new(
+            self.0.institution.clone(),
+            sequence,
+            entry,
+            path,
+            &signed,
+        ))
+    }
+
+    /// What shows that the ledger with `second` entries only added to the one with `first`. Reads all entries.
+    ///
+    /// # Errors
+    /// [`LedgerError::OutOfRange`] when there are no such sizes.
+    pub fn consistency(&self, first: u64, second: u64) -> Result<Vec<Digest32>, LedgerError> {
+        merkle::consistency_path(&self.leaves(|_| ())?, first, second).map_err(LedgerError::OutOfRange)
+    }
+
+    fn leaves(&self, mut look: impl FnMut(&Record)) -> Result<Vec<Digest32>, LedgerError> {
+        let mut leaves = Vec::new();
+        disk::replay(&self.0.dir, &self.0.key, &self.tip().head(), |record| {
+            look(record);
+            leaves.push(record.leaf);
+        })?;
+        Ok(leaves)
+    }
+
+    /// Reads everything again from the disk and checks it: each entry, the chain, the root, and the checkpoint with the
+    /// institution's public `key`.
+    pub fn verify(&self, key: InstitutionPublicKey) -> AuditReport {
+        verify::report(&self.0.dir, &self.0.key, key, Some(self.tip().head()))
+    }
+
+    /// The same for a ledger that nobody has open, also for one that does not open any more.
+    pub fn inspect(dir: &Path, key: &LedgerKey, institution_key: InstitutionPublicKey) -> AuditReport {
+        verify::report(dir, key, institution_key, None)
+    }
+
+    fn tip(&self) -> Tip {
+        self.shared().tip.clone()
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        locked(&self.0.shared)
+    }
+}
+
+impl Drop for Inner {
+    /// Lets the writer finish what was sent, and waits for it: afterwards the files may be opened again.
+    fn drop(&mut self) {
+        drop(self.commands.take());
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ledger({}, {} entries)", self.0.institution, self.size())
+    }
+}
+
+/// What a thread that panicked has left is whole: every change under these locks is a single assignment.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! The files: opening and mending them, reading them, making appends durable.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "sources beyond the named ones are all the same here"
+)]
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use concordat_protocol::audit::Checkpoint;
+use concordat_protocol::signed::{MAX_DOCUMENT, Signed};
+
+use super::LedgerError;
+use super::format::{BadRecord, Head, MAGIC, MAGIC_LEN, Reader, Record};
+use super::writer::{Medium, Shared, Tip};
+use crate::keys::LedgerKey;
+use crate::seal::durable::{create_dir_private, write_private};
+
+/// Longest sealed head that is read; a real one takes about 130 bytes.
+const MAX_HEAD: u64 = 4096;
+
+fn log_path(dir: &Path) -> PathBuf {
+    dir.join("entries.log")
+}
+
+fn head_path(dir: &Path) -> PathBuf {
+    dir.join("head")
+}
+
+/// Where the latest checkpoint is kept.
+pub(super) fn checkpoint_path(dir: &Path) -> PathBuf {
+    dir.join("checkpoint.cose")
+}
+
+/// The ledger's files, ready for appends.
+#[derive(Debug)]
+pub(super) struct Files {
+    log: File,
+    head: PathBuf,
+}
+
+/// A ledger that was found whole, or made whole.
+pub(super) struct Opened {
+    /// Its files.
+    pub(super) files: Files,
+    /// What is in it.
+    pub(super) shared: Shared,
+}
+
+/// Opens the ledger in `dir` or begins one; checks every entry and cuts off what was never acknowledged and is torn.
+pub(super) fn open(dir: &Path, key: &LedgerKey) -> Result<Opened, LedgerError> {
+    let (log, head) = (log_path(dir), head_path(dir));
+    create_dir_private(dir).map_err(|source| LedgerError::io("create", dir, source))?;
+    let acknowledged = match read_head(dir, key)? {
+        Some(head) => head,
+        None => begin(dir, key)?,
+    };
+    let mut shared = Shared::default();
+    replay(dir, key, &acknowledged, |record| shared.note(record))?;
+    shared.tip.length = acknowledged.length;
+    check_against_checkpoint(dir, &shared)?;
+    let whole = keep_whole_records(dir, key, &mut shared)?;
+    let file = OpenOptions::new().append(true).mode(0o600).open(&log);
+    let file = file.map_err(|source| LedgerError::io("open", &log, source))?;
+    let mut files = Files { log: file, head };
+    cut(&files.log, whole).map_err(|source| LedgerError::io("mend", &log, source))?;
+    if shared.tip.head() != acknowledged {
+        let sealed = shared.tip.head().seal(key)?;
+        files
+            .put_head(&sealed)
+            .map_err(|source| LedgerError::io("write", &files.head, source))?;
+    }
+    Ok(Opened { files, shared })
+}
+
+/// Begins a ledger, unless there are traces of one whose head was lost.
+fn begin(dir: &Path, key: &LedgerKey) -> Result<Head, LedgerError> {
+    let log = log_path(dir);
+    let length = match std::fs::metadata(&log) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(source) => return Err(LedgerError::io("read", &log, source)),
+    };
+    if length > MAGIC_LEN || checkpoint_path(dir).exists() {
+        return Err(LedgerError::damaged(0, "the head is missing"));
+    }
+    write_private(&log, &MAGIC).map_err(|source| LedgerError::io("write", &log, source))?;
+    let head = Tip::default().head();
+    let path = head_path(dir);
+    write_private(&path, &head.seal(key)?).map_err(|source| LedgerError::io("write", &path, source))?;
+    Ok(head)
+}
+
+/// The head on disk; none when there is no such file.
+pub(super) fn read_head(dir: &Path, key: &LedgerKey) -> Result<Option<Head>, LedgerError> {
+    match read_small(&head_path(dir), MAX_HEAD)? {
+        Some(sealed) => Head::open(key, sealed).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The checkpoint on disk; none when there is no such file.
+pub(super) fn latest_checkpoint(dir: &Path) -> Result<Option<Signed<Checkpoint>>, LedgerError> {
+    let bytes = read_small(&checkpoint_path(dir), MAX_DOCUMENT as u64)?;
+    bytes
+        .map(Signed::from_bytes)
+        .transpose()
+        .map_err(LedgerError::Signature)
+}
+
+fn read_small(path: &Path, max: u64) -> Result<Option<Vec<u8>>, LedgerError> {
+    let mut bytes = Vec::new();
+    match File::open(path).and_then(|file| file.take(max).read_to_end(&mut bytes)) {
+        Ok(_) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(LedgerError::io("read", path, source)),
+    }
+}
+
+/// A ledger shorter than its own checkpoint was cut back together with its head.
+fn check_against_checkpoint(dir: &Path, shared: &Shared) -> Result<(), LedgerError> {
+    let Some(signed) = latest_checkpoint(dir)? else {
+        return Ok(());
+    };
+    let size = shared.tip.tree.size();
+    let covered = signed.peek_unverified().map_err(LedgerError::Signature)?.size;
+    if covered > size {
+        Err(LedgerError::damaged(
+            size,
+            "the checkpoint covers more entries than there are",
+        ))
+    } else {
+        Ok(())
+    }
+}
+
+/// Reads the entries that `head` covers, hands each to `each`, and checks that they are the ones that were acknowledged.
+pub(super) fn replay(
+    dir: &Path,
+    key: &LedgerKey,
+    head: &Head,
+    mut each: impl FnMut(&Record),
+) -> Result<(), LedgerError> {
+    let mut tip = Tip::default();
+    tip.length = read(dir, key, 0, MAGIC_LEN, head.size, |record| {
+        tip.push(record.leaf);
+        each(&record);
+    })?;
+    if tip.head() == *head {
+        Ok(())
+    } else {
+        Err(LedgerError::damaged(head.size, "the entries are not those of the head"))
+    }
+}
+
+/// Reads entries from `start`, whose record begins at `offset`, up to, not including, `end`; tells where the last one ends.
+pub(super) fn read(
+    dir: &Path,
+    key: &LedgerKey,
+    start: u64,
+    offset: u64,
+    end: u64,
+    mut each: impl FnMut(Record),
+) -> Result<u64, LedgerError> {
+    let mut reader = Reader::new(log_from(dir, offset)?, key, start, offset);
+    for sequence in start..end {
+        match reader.next() {
+            Ok(Some(record)) => each(record),
+            Ok(None) => return Err(LedgerError::damaged(sequence, "the log ends before it")),
+            Err(BadRecord::Broken(reason)) => return Err(LedgerError::damaged(sequence, reason)),
+            Err(BadRecord::Io(source)) => return Err(LedgerError::io("read", &log_path(dir), source)),
+        }
+    }
+    Ok(reader.offset())
+}
+
+fn log_from(dir: &Path, offset: u64) -> Result<BufReader<File>, LedgerError> {
+    let path = log_path(dir);
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => {
+            LedgerError::damaged(0, "the log is missing or empty")
+        }
+        _ => LedgerError::io("read", &path, source),
+    };
+    let mut file = File::open(&path).map_err(failed)?;
+    let mut magic = [0; MAGIC.len()];
+    file.read_exact(&mut magic).map_err(failed)?;
+    if magic != MAGIC {
+        return Err(LedgerError::damaged(
+            0,
+            "the log does not begin like a log of this version",
+        ));
+    }
+    file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+    Ok(BufReader::new(file))
+}
+
+/// Takes over whole records behind the head: they were durable, only their acknowledgement is missing. Tells where the last
+/// whole record ends.
+fn keep_whole_records(dir: &Path, key: &LedgerKey, shared: &mut Shared) -> Result<u64, LedgerError> {
+    let (size, length, last) = (shared.tip.tree.size(), shared.tip.length, shared.tip.last);
+    let mut reader = Reader::new(log_from(dir, length)?, key, size, length);
+    let mut previous = last;
+    loop {
+        match reader.next() {
+            Ok(Some(record)) if record.entry.previous == previous => {
+                previous = record.leaf;
+                shared.note(&record);
+                shared.tip.length = reader.offset();
+            }
+            Ok(_) | Err(BadRecord::Broken(_)) => return Ok(shared.tip.length),
+            Err(BadRecord::Io(source)) => return Err(LedgerError::io("read", &log_path(dir), source)),
+        }
+    }
+}
+
+fn cut(log: &File, length: u64) -> io::Result<()> {
+    if log.metadata()?.len() > length {
+        log.set_len(length)?;
+    }
+    log.sync_all()
+}
+
+impl Medium for Files {
+    fn append(&mut self, records: &[u8]) -> io::Result<()> {
+        self.log.write_all(records)?;
+        self.log.sync_data()
+    }
+
+    /// The folder is not synced: after a power cut the head before may be back, and then the entries behind it, which are
+    /// durable, are taken over when the ledger is opened.
+    fn put_head(&mut self, sealed: &[u8]) -> io::Result<()> {
+        let staged = self.head.with_extension("new");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&staged)?;
+        file.write_all(sealed)?;
+        file.sync_data()?;
+        std::fs::rename(&staged, &self.head)
+    }
+}

@@ -1,0 +1,175 @@
+//! The bytes of log and head.
+
+use std::io::{self, Read};
+
+use concordat_protocol::audit::{LedgerEntry, MAX_ENTRY, leaf_hash};
+use concordat_protocol::ids::Digest32;
+use serde::{Deserialize, Serialize};
+
+use super::LedgerError;
+use crate::keys::{LedgerKey, Wrapped};
+
+/// First bytes of the log: what it is, and version 1 of its format.
+pub(super) const MAGIC: [u8; 8] = *b"CCLEDGR\x01";
+/// Length of [`MAGIC`].
+pub(super) const MAGIC_LEN: u64 = 8;
+/// Bytes of the length in front of each record.
+const PREFIX: u64 = 4;
+/// Longest sealed entry: version, nonce and tag take 41 bytes.
+const MAX_SEALED: usize = MAX_ENTRY + 64;
+
+/// How far the ledger was acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Head {
+    /// Number of entries.
+    pub(super) size: u64,
+    /// Merkle root over them.
+    pub(super) root: Digest32,
+    /// Length of the log up to their end, in bytes.
+    pub(super) length: u64,
+}
+
+impl Head {
+    const PLACE: &'static str = "head";
+
+    /// The head, sealed.
+    pub(super) fn seal(&self, key: &LedgerKey) -> Result<Vec<u8>, LedgerError> {
+        let mut plain = Vec::new();
+        ciborium::into_writer(self, &mut plain)
+            .map_err(|_| LedgerError::damaged(self.size, "the head cannot be encoded"))?;
+        let sealed = key.seal(Self::PLACE, &plain).map_err(LedgerError::Key)?;
+        Ok(sealed.as_bytes().to_vec())
+    }
+
+    /// Reads what [`Head::seal`] made.
+    pub(super) fn open(key: &LedgerKey, sealed: Vec<u8>) -> Result<Self, LedgerError> {
+        let damaged = || LedgerError::damaged(0, "the head does not open: it was changed, or sealed under another key");
+        let plain = key
+            .open(Self::PLACE, &Wrapped::from_bytes(sealed))
+            .map_err(|_| damaged())?;
+        ciborium::from_reader(plain.expose()).map_err(|_| damaged())
+    }
+}
+
+fn place(sequence: u64) -> String {
+    format!("entry {sequence}")
+}
+
+/// The record of an entry: its length and its sealed bytes.
+pub(super) fn seal_record(key: &LedgerKey, sequence: u64, entry: &[u8]) -> Result<Vec<u8>, LedgerError> {
+    let sealed = key.seal(&place(sequence), entry).map_err(LedgerError::Key)?;
+    let too_large = |_| LedgerError::Entry(concordat_protocol::audit::EntryError::TooLarge);
+    let length = u32::try_from(sealed.as_bytes().len()).map_err(too_large)?;
+    Ok([&length.to_be_bytes(), sealed.as_bytes()].concat())
+}
+
+/// An entry as read from the log.
+#[derive(Debug)]
+pub(super) struct Record {
+    /// The entry.
+    pub(super) entry: LedgerEntry,
+    /// Its bytes as written.
+    pub(super) bytes: Vec<u8>,
+    /// Their leaf hash.
+    pub(super) leaf: Digest32,
+    /// Where its record begins in the log.
+    pub(super) offset: u64,
+}
+
+/// Why a record cannot be read.
+#[derive(Debug)]
+pub(super) enum BadRecord {
+    /// It was cut, changed or moved; says which.
+    Broken(&'static str),
+    /// The disk failed.
+    Io(io::Error),
+}
+
+/// Reads records one after the other and checks that each follows from the one before.
+pub(super) struct Reader<'a, R> {
+    source: R,
+    key: &'a LedgerKey,
+    sequence: u64,
+    previous: Option<Digest32>,
+    offset: u64,
+}
+
+impl<'a, R: Read> Reader<'a, R> {
+    /// Reads from record `sequence` at `offset` on, where `source` stands. The predecessor of the first record is known only
+    /// at the beginning.
+    pub(super) fn new(source: R, key: &'a LedgerKey, sequence: u64, offset: u64) -> Self {
+        let previous = (sequence == 0).then_some(Digest32::ZERO);
+        Self {
+            source,
+            key,
+            sequence,
+            previous,
+            offset,
+        }
+    }
+
+    /// Where the next record begins.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// The next record; none at the end of the log.
+    pub(super) fn next(&mut self) -> Result<Option<Record>, BadRecord> {
+        let Some(sealed) = self.sealed()? else { return Ok(None) };
+        let length = sealed.len() as u64;
+        let opened = self.key.open(&place(self.sequence), &Wrapped::from_bytes(sealed));
+        let bytes = opened
+            .map_err(|_| BadRecord::Broken("it does not open: it was changed or moved"))?
+            .expose()
+            .to_vec();
+        let entry = LedgerEntry::decode(&bytes).map_err(|_| BadRecord::Broken("it is no entry of a known kind"))?;
+        if entry.sequence != self.sequence || self.previous.is_some_and(|previous| entry.previous != previous) {
+            return Err(BadRecord::Broken("it does not follow from the entry before"));
+        }
+        let record = Record {
+            leaf: leaf_hash(&bytes),
+            entry,
+            bytes,
+            offset: self.offset,
+        };
+        self.previous = Some(record.leaf);
+        self.sequence = self.sequence.saturating_add(1);
+        self.offset = self.offset.saturating_add(PREFIX).saturating_add(length);
+        Ok(Some(record))
+    }
+
+    fn sealed(&mut self) -> Result<Option<Vec<u8>>, BadRecord> {
+        const CUT: BadRecord = BadRecord::Broken("the log ends in the middle of it");
+        let mut prefix = [0; 4];
+        match fill(&mut self.source, &mut prefix)? {
+            0 => return Ok(None),
+            4 => {}
+            _ => return Err(CUT),
+        }
+        let length = usize::try_from(u32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
+        if length > MAX_SEALED {
+            return Err(BadRecord::Broken("its length is impossible"));
+        }
+        let mut sealed = vec![0; length];
+        if fill(&mut self.source, &mut sealed)? == length {
+            Ok(Some(sealed))
+        } else {
+            Err(CUT)
+        }
+    }
+}
+
+/// Reads until `buffer` is full or the source ends; tells how much there was.
+fn fill(source: &mut impl Read, buffer: &mut [u8]) -> Result<usize, BadRecord> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match source.read(rest) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(BadRecord::Io(error)),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,405 @@
+mod forgery;
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+
+use concordat_protocol::audit::check_extension;
+use concordat_protocol::identity::PrivateKey;
+use concordat_protocol::ids::{ActorId, QueryId};
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::format::BadRecord;
+use super::*;
+use crate::keys::{Argon2Cost, KeySource, MasterKey, Secret};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// A folder with a master key and room for a ledger.
+struct Place {
+    dir: TempDir,
+    master: MasterKey,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let source = KeySource::Passphrase(Secret::from("correct horse".to_owned()));
+        let master =
+            MasterKey::create(&dir.path().join("master.key"), &source, Argon2Cost::dangerous_minimum()).unwrap();
+        Self { dir, master }
+    }
+
+    fn ledger(&self) -> PathBuf {
+        self.dir.path().join("ledger")
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.ledger().join(name)
+    }
+
+    fn open(&self) -> Result<Ledger, LedgerError> {
+        Ledger::open(&self.ledger(), self.master.ledger(), institution())
+    }
+
+    fn with_entries(count: u64) -> Self {
+        let place = Self::new();
+        let ledger = place.open().unwrap();
+        (0..count).for_each(|n| drop(ledger.append(login(n), NOW).unwrap()));
+        place
+    }
+
+    fn inspect(&self) -> AuditReport {
+        Ledger::inspect(&self.ledger(), &self.master.ledger(), house().public())
+    }
+
+    fn damage(&self) -> Option<u64> {
+        match self.open() {
+            Err(LedgerError::Damaged { first_bad_entry, .. }) => Some(first_bad_entry),
+            Err(other) => panic!("{other}"),
+            Ok(_) => None,
+        }
+    }
+}
+
+fn institution() -> InstitutionId {
+    InstitutionId::new("budapest").unwrap()
+}
+
+fn house() -> InstitutionKey {
+    InstitutionKey::from_seed(&Zeroizing::new([5; 32]))
+}
+
+fn login(n: u64) -> EntryBody {
+    EntryBody::LoginSucceeded {
+        actor: ActorId::new(&format!("eva{n}@budapest")).unwrap(),
+    }
+}
+
+fn decision(permitted: bool) -> EntryBody {
+    EntryBody::DecisionMade {
+        request: QueryId::from_bytes([3; 16]),
+        grant: None,
+        actor: None,
+        peer: None,
+        permitted,
+        reasons: Vec::new(),
+        policy: Digest32::ZERO,
+        sql: None,
+    }
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_reopening() {
+    let place = Place::new();
+    let ledger = place.open().unwrap();
+    let receipt = ledger.append(login(0), NOW).unwrap();
+    let next = ledger.append(login(1), NOW).unwrap();
+    assert_eq!((receipt.sequence(), next.sequence()), (0, 1));
+    assert_eq!(ledger.entry(1).unwrap().entry.previous, receipt.leaf());
+    let root = ledger.root();
+    drop(ledger);
+    let ledger = place.open().unwrap();
+    assert_eq!((ledger.size(), ledger.root()), (2, root));
+    assert_eq!(
+        ledger.entry(1).unwrap(),
+        StoredEntry {
+            leaf: next.leaf(),
+            entry: ledger.entry(1).unwrap().entry
+        }
+    );
+    assert!(matches!(
+        ledger.entry(2),
+        Err(LedgerError::NoSuchEntry { sequence: 2, size: 2 })
+    ));
+    assert_eq!(ledger.append(login(2), NOW).unwrap().sequence(), 2);
+}
+
+#[test]
+fn only_a_permitting_decision_permits() {
+    let place = Place::new();
+    let ledger = place.open().unwrap();
+    assert_eq!(
+        ledger.append(decision(true), NOW).unwrap().permits(),
+        Some(QueryId::from_bytes([3; 16]))
+    );
+    assert_eq!(ledger.append(decision(false), NOW).unwrap().permits(), None);
+    assert_eq!(ledger.append(login(0), NOW).unwrap().permits(), None);
+}
+
+#[test]
+fn names_are_not_readable_on_disk_and_files_are_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::with_entries(3);
+    for file in fs::read_dir(place.ledger()).unwrap() {
+        let path = file.unwrap().path();
+        let bytes = fs::read(&path).unwrap();
+        assert!(!bytes.windows(3).any(|part| part == b"eva"), "{}", path.display());
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{}",
+            path.display()
+        );
+    }
+    assert_eq!(
+        fs::metadata(place.ledger()).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+}
+
+#[test]
+fn any_changed_byte_in_any_file_is_noticed() {
+    let place = Place::with_entries(3);
+    place.open().unwrap().checkpoint(&house(), NOW).unwrap();
+    assert!(place.inspect().ok, "{:?}", place.inspect());
+    for name in ["entries.log", "head", "checkpoint.cose"] {
+        let whole = fs::read(place.file(name)).unwrap();
+        for at in 0..whole.len() {
+            let mut changed = whole.clone();
+            changed[at] ^= 0x10;
+            fs::write(place.file(name), &changed).unwrap();
+            assert!(!place.inspect().ok, "{name} byte {at}");
+            if name != "checkpoint.cose" {
+                assert!(place.damage().is_some(), "{name} byte {at}");
+            }
+        }
+        fs::write(place.file(name), &whole).unwrap();
+    }
+    assert!(place.inspect().ok);
+}
+
+#[test]
+fn the_first_bad_entry_is_named() {
+    let place = Place::with_entries(5);
+    let whole = fs::read(place.file("entries.log")).unwrap();
+    let record = (whole.len() - 8) / 5;
+    let mut changed = whole.clone();
+    changed[8 + 3 * record + 20] ^= 1;
+    fs::write(place.file("entries.log"), &changed).unwrap();
+    let report = place.inspect();
+    assert_eq!((report.ok, report.first_bad_entry, report.entries), (false, Some(3), 5));
+    let mut swapped = whole.clone();
+    swapped[8..8 + record].copy_from_slice(&whole[8 + record..8 + 2 * record]);
+    fs::write(place.file("entries.log"), &swapped).unwrap();
+    assert_eq!(place.damage(), Some(0));
+}
+
+#[test]
+fn a_torn_append_is_cut_off_wherever_it_was_torn() {
+    let place = Place::with_entries(2);
+    let (before, head) = (
+        fs::read(place.file("entries.log")).unwrap(),
+        fs::read(place.file("head")).unwrap(),
+    );
+    drop(place.open().unwrap().append(login(2), NOW).unwrap());
+    let after = fs::read(place.file("entries.log")).unwrap();
+    for length in before.len()..=after.len() {
+        fs::write(place.file("entries.log"), &after[..length]).unwrap();
+        fs::write(place.file("head"), &head).unwrap();
+        let ledger = place.open().unwrap();
+        let kept = if length == after.len() { 3 } else { 2 };
+        assert_eq!(ledger.size(), kept, "{length}");
+        assert_eq!(ledger.append(login(9), NOW).unwrap().sequence(), kept);
+        drop(ledger);
+        assert!(place.inspect().ok, "{length}");
+    }
+}
+
+#[test]
+fn an_acknowledged_entry_cannot_be_cut_off() {
+    let place = Place::with_entries(3);
+    let log = fs::read(place.file("entries.log")).unwrap();
+    let record = (log.len() - 8) / 3;
+    for length in 0..log.len() {
+        fs::write(place.file("entries.log"), &log[..length]).unwrap();
+        let first = if length < 8 { 0 } else { (length - 8) / record };
+        assert_eq!(place.damage(), Some(first as u64), "{length}");
+    }
+}
+
+#[test]
+fn files_of_an_older_copy_are_noticed() {
+    let place = Place::with_entries(2);
+    let old = (
+        fs::read(place.file("entries.log")).unwrap(),
+        fs::read(place.file("head")).unwrap(),
+    );
+    let ledger = place.open().unwrap();
+    drop(ledger.append(login(2), NOW).unwrap());
+    ledger.checkpoint(&house(), NOW).unwrap();
+    drop(ledger);
+    fs::write(place.file("entries.log"), &old.0).unwrap();
+    assert_eq!(place.damage(), Some(2));
+    fs::write(place.file("head"), &old.1).unwrap();
+    assert_eq!(place.damage(), Some(2));
+    assert!(!place.inspect().ok);
+    fs::remove_file(place.file("head")).unwrap();
+    assert_eq!(place.damage(), Some(0));
+    fs::remove_file(place.file("entries.log")).unwrap();
+    assert_eq!(place.damage(), Some(0));
+}
+
+#[test]
+fn a_ledger_opens_only_with_its_key() {
+    let (place, other) = (Place::with_entries(1), Place::new());
+    let error = Ledger::open(&place.ledger(), other.master.ledger(), institution()).unwrap_err();
+    assert!(matches!(error, LedgerError::Damaged { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thousands_of_concurrent_appends_make_one_chain() {
+    let place = Place::new();
+    let ledger = place.open().unwrap();
+    let tasks = (0..3000).map(|n| {
+        let ledger = ledger.clone();
+        tokio::spawn(async move { ledger.append_async(login(n), NOW).await.unwrap() })
+    });
+    let threads: Vec<_> = (0..4)
+        .map(|n| {
+            let ledger = ledger.clone();
+            std::thread::spawn(move || (0..25).for_each(|_| drop(ledger.append(login(n), NOW).unwrap())))
+        })
+        .collect();
+    let receipts = futures::future::join_all(tasks.collect::<Vec<_>>()).await;
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let places: HashSet<u64> = receipts
+        .into_iter()
+        .map(|receipt| receipt.unwrap().sequence())
+        .collect();
+    assert_eq!((places.len(), ledger.size()), (3000, 3100));
+    assert!(ledger.verify(house().public()).ok);
+    let tail: Vec<u64> = ledger
+        .tail(70)
+        .unwrap()
+        .iter()
+        .map(|stored| stored.entry.sequence)
+        .collect();
+    assert_eq!(tail, (3030..3100).collect::<Vec<u64>>());
+    drop(ledger);
+    assert_eq!(place.open().unwrap().size(), 3100);
+}
+
+/// A disk that is full after some appends; each time it fails the record is half written.
+struct FullDisk {
+    appends: usize,
+    heads: usize,
+}
+
+impl writer::Medium for FullDisk {
+    fn append(&mut self, _: &[u8]) -> io::Result<()> {
+        self.appends = self.appends.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
+        Ok(())
+    }
+
+    fn put_head(&mut self, _: &[u8]) -> io::Result<()> {
+        self.heads = self.heads.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
+        Ok(())
+    }
+}
+
+#[test]
+fn after_a_failed_write_nothing_is_acknowledged_any_more() {
+    for (appends, heads) in [(1, 9), (9, 1)] {
+        let place = Place::new();
+        let disk = FullDisk { appends, heads };
+        let ledger = Ledger::start(
+            &place.ledger(),
+            place.master.ledger(),
+            institution(),
+            Shared::default(),
+            disk,
+        )
+        .unwrap();
+        drop(ledger.append(login(0), NOW).unwrap());
+        assert!(ledger.ready().is_ok());
+        assert!(matches!(ledger.append(login(1), NOW), Err(LedgerError::Write(_))));
+        assert!(matches!(ledger.append(login(2), NOW), Err(LedgerError::Refusing)));
+        assert!(matches!(ledger.ready(), Err(LedgerError::Refusing)));
+        assert_eq!(ledger.size(), 1);
+    }
+}
+
+#[test]
+fn an_entry_that_cannot_be_encoded_harms_no_other() {
+    let place = Place::new();
+    let ledger = place.open().unwrap();
+    let EntryBody::DecisionMade { request, policy, .. } = decision(true) else {
+        unreachable!()
+    };
+    let reasons = vec![concordat_protocol::text::Reason::fitted("because"); 99];
+    let body = EntryBody::DecisionMade {
+        request,
+        policy,
+        reasons,
+        grant: None,
+        actor: None,
+        peer: None,
+        permitted: true,
+        sql: None,
+    };
+    assert!(matches!(ledger.append(body, NOW), Err(LedgerError::Entry(_))));
+    assert_eq!(ledger.append(login(0), NOW).unwrap().sequence(), 0);
+}
+
+#[test]
+fn proofs_hold_against_the_signed_checkpoint() {
+    let place = Place::with_entries(200);
+    let ledger = place.open().unwrap();
+    assert!(matches!(ledger.prove(3), Err(LedgerError::NotCheckpointed { .. })));
+    let first = ledger
+        .checkpoint(&house(), NOW)
+        .unwrap()
+        .verify(house().public())
+        .unwrap();
+    drop(ledger.append(login(200), NOW).unwrap());
+    assert!(matches!(
+        ledger.prove(200),
+        Err(LedgerError::NotCheckpointed {
+            sequence: 200,
+            size: 200
+        })
+    ));
+    let proven = ledger.prove(130).unwrap().check(house().public()).unwrap();
+    assert_eq!(proven.entry(), &ledger.entry(130).unwrap().entry);
+    let second = ledger
+        .checkpoint(&house(), NOW)
+        .unwrap()
+        .verify(house().public())
+        .unwrap();
+    let path = ledger.consistency(200, 201).unwrap();
+    check_extension(first.document(), second.document(), &path).unwrap();
+    let report = ledger.verify(house().public());
+    assert_eq!(report.checkpoint.unwrap().size, 201);
+}
+
+#[test]
+fn a_checkpoint_by_another_key_does_not_count() {
+    let place = Place::with_entries(1);
+    place
+        .open()
+        .unwrap()
+        .checkpoint(&InstitutionKey::from_seed(&Zeroizing::new([6; 32])), NOW)
+        .unwrap();
+    let report = place.inspect();
+    assert!(!report.ok && report.checkpoint.is_none());
+}
+
+#[test]
+fn a_reader_tells_a_cut_from_an_end() {
+    let place = Place::with_entries(1);
+    let key = place.master.ledger();
+    let log = fs::read(place.file("entries.log")).unwrap();
+    let records = &log[8..];
+    let mut reader = format::Reader::new(records, &key, 0, 8);
+    assert_eq!(reader.next().unwrap().unwrap().entry.sequence, 0);
+    assert!(reader.next().unwrap().is_none());
+    let mut reader = format::Reader::new(&records[..records.len() - 1], &key, 0, 8);
+    assert!(matches!(reader.next(), Err(BadRecord::Broken(_))));
+    let mut reader = format::Reader::new(&[0xff; 9][..], &key, 0, 8);
+    assert!(matches!(
+        reader.next(),
+        Err(BadRecord::Broken("its length is impossible"))
+    ));
+}

@@ -1,0 +1,128 @@
+//! The answer to "is the ledger whole?".
+
+use std::path::Path;
+
+use concordat_protocol::audit::merkle::CompactTree;
+use concordat_protocol::identity::InstitutionPublicKey;
+use concordat_protocol::ids::{Digest32, InstitutionId};
+use concordat_protocol::time::Timestamp;
+use serde::Serialize;
+
+use super::format::Head;
+use super::{LedgerError, disk};
+use crate::keys::LedgerKey;
+
+/// What a check of the whole ledger found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditReport {
+    /// Number of entries that were acknowledged.
+    pub entries: u64,
+    /// Merkle root over them, as the head names it.
+    pub root: Digest32,
+    /// The latest checkpoint, if it holds.
+    pub checkpoint: Option<CheckpointReport>,
+    /// Whether everything holds.
+    pub ok: bool,
+    /// Number of the first entry that does not.
+    pub first_bad_entry: Option<u64>,
+    /// What does not hold, for people.
+    pub reason: Option<String>,
+}
+
+/// A checkpoint that holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckpointReport {
+    /// Entries that it covers.
+    pub size: u64,
+    /// Whose key signed it.
+    pub signed_by: InstitutionId,
+    /// When.
+    pub at: Timestamp,
+    /// Which peers have cosigned it.
+    pub witnesses: Vec<InstitutionId>,
+}
+
+/// Checks everything on disk: up to `known` where the ledger is open, else up to the head on disk.
+pub(super) fn report(
+    dir: &Path,
+    key: &LedgerKey,
+    institution: InstitutionPublicKey,
+    known: Option<Head>,
+) -> AuditReport {
+    let mut report = AuditReport {
+        entries: 0,
+        root: CompactTree::new().root(),
+        checkpoint: None,
+        ok: true,
+        first_bad_entry: None,
+        reason: None,
+    };
+    if let Err(error) = check(dir, key, institution, known, &mut report) {
+        report.ok = false;
+        if let LedgerError::Damaged { first_bad_entry, .. } = &error {
+            report.first_bad_entry = Some(*first_bad_entry);
+        }
+        report.reason = Some(error.to_string());
+    }
+    report
+}
+
+fn check(
+    dir: &Path,
+    key: &LedgerKey,
+    institution: InstitutionPublicKey,
+    known: Option<Head>,
+    report: &mut AuditReport,
+) -> Result<(), LedgerError> {
+    let stored = disk::read_head(dir, key)?.ok_or(LedgerError::damaged(0, "the head is missing"))?;
+    let head = known.unwrap_or(stored);
+    report.entries = head.size;
+    report.root = head.root;
+    if stored.size < head.size {
+        return Err(LedgerError::damaged(
+            stored.size,
+            "the head on disk is older than the one acknowledged",
+        ));
+    }
+    let mut leaves = Vec::new();
+    disk::replay(dir, key, &head, |record| leaves.push(record.leaf))?;
+    report.checkpoint = check_checkpoint(dir, institution, &leaves)?;
+    Ok(())
+}
+
+fn check_checkpoint(
+    dir: &Path,
+    institution: InstitutionPublicKey,
+    leaves: &[Digest32],
+) -> Result<Option<CheckpointReport>, LedgerError> {
+    let Some(signed) = disk::latest_checkpoint(dir)? else {
+        return Ok(None);
+    };
+    let verified = signed.verify(institution).map_err(LedgerError::Signature)?;
+    let checkpoint = verified.document();
+    let size = leaves.len() as u64;
+    let covered = usize::try_from(checkpoint.size)
+        .ok()
+        .and_then(|covered| leaves.get(..covered));
+    let Some(covered) = covered else {
+        return Err(LedgerError::damaged(
+            size,
+            "the checkpoint covers more entries than there are",
+        ));
+    };
+    let mut tree = CompactTree::new();
+    covered.iter().for_each(|leaf| tree.push(*leaf));
+    if tree.root() != checkpoint.root {
+        return Err(LedgerError::damaged(
+            0,
+            "the entries are not those of the signed checkpoint",
+        ));
+    }
+    let signed_by = checkpoint.institution.clone();
+    Ok(Some(CheckpointReport {
+        size: checkpoint.size,
+        signed_by,
+        at: checkpoint.at,
+        witnesses: Vec::new(),
+    }))
+}

@@ -1,0 +1,251 @@
+//! The one thread that appends.
+
+use std::io;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+
+use concordat_protocol::audit::merkle::CompactTree;
+use concordat_protocol::audit::{EntryBody, LedgerEntry, leaf_hash};
+use concordat_protocol::ids::{Digest32, QueryId};
+use concordat_protocol::time::Timestamp;
+
+use super::format::{Head, MAGIC_LEN, Record, seal_record};
+use super::{LedgerError, LedgerReceipt, locked};
+use crate::keys::LedgerKey;
+
+/// Most appends that share one sync: bounds how long the first of them waits.
+const MAX_GROUP: usize = 256;
+/// Of how many entries one has its place in the log remembered.
+const STRIDE: u64 = 64;
+
+/// Where appends go. A call returns when what it wrote is on the disk.
+pub(super) trait Medium: Send + 'static {
+    /// Adds records at the end of the log.
+    fn append(&mut self, records: &[u8]) -> io::Result<()>;
+    /// Replaces the head in one step.
+    fn put_head(&mut self, sealed: &[u8]) -> io::Result<()>;
+}
+
+/// Who is told how an append ended.
+pub(super) type Reply = Box<dyn FnOnce(Result<LedgerReceipt, LedgerError>) + Send>;
+
+/// One append.
+pub(super) struct Command {
+    /// What happened.
+    pub(super) body: EntryBody,
+    /// When.
+    pub(super) at: Timestamp,
+    /// Who waits.
+    pub(super) reply: Reply,
+}
+
+/// The end of the ledger.
+#[derive(Clone, Debug)]
+pub(super) struct Tip {
+    /// The tree over all entries.
+    pub(super) tree: CompactTree,
+    /// Leaf hash of the last entry.
+    pub(super) last: Digest32,
+    /// Length of the log in bytes.
+    pub(super) length: u64,
+}
+
+impl Default for Tip {
+    /// The end of a ledger without entries.
+    fn default() -> Self {
+        Self {
+            tree: CompactTree::new(),
+            last: Digest32::ZERO,
+            length: MAGIC_LEN,
+        }
+    }
+}
+
+impl Tip {
+    /// Adds an entry by its leaf hash; the length is counted by the caller.
+    pub(super) fn push(&mut self, leaf: Digest32) {
+        self.tree.push(leaf);
+        self.last = leaf;
+    }
+
+    /// What is acknowledged once all up to here is.
+    pub(super) fn head(&self) -> Head {
+        Head {
+            size: self.tree.size(),
+            root: self.tree.root(),
+            length: self.length,
+        }
+    }
+}
+
+/// What readers may see: only what is acknowledged.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// The end of the acknowledged entries.
+    pub(super) tip: Tip,
+    /// Set for good when a write failed.
+    pub(super) refusing: bool,
+    places: Vec<u64>,
+}
+
+impl Shared {
+    /// Adds an entry that was read from the log; its end is set by the caller.
+    pub(super) fn note(&mut self, record: &Record) {
+        if self.tip.tree.size().is_multiple_of(STRIDE) {
+            self.places.push(record.offset);
+        }
+        self.tip.push(record.leaf);
+    }
+
+    /// Number and place of the nearest entry at or before `sequence` whose place is known.
+    pub(super) fn nearest(&self, sequence: u64) -> (u64, u64) {
+        let step = usize::try_from(sequence / STRIDE).ok();
+        let known = step.and_then(|step| self.places.get(step));
+        known.map_or((0, MAGIC_LEN), |offset| (sequence - sequence % STRIDE, *offset))
+    }
+}
+
+/// Entries that wait to be made durable together.
+struct Group {
+    tip: Tip,
+    records: Vec<u8>,
+    places: Vec<u64>,
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    reply: Reply,
+    sequence: u64,
+    leaf: Digest32,
+    permits: Option<QueryId>,
+}
+
+/// Owns the log.
+pub(super) struct Writer<M> {
+    key: Arc<LedgerKey>,
+    shared: Arc<Mutex<Shared>>,
+    medium: M,
+}
+
+impl<M: Medium> Writer<M> {
+    /// A writer that goes on from where `shared` ends.
+    pub(super) fn new(key: Arc<LedgerKey>, shared: Arc<Mutex<Shared>>, medium: M) -> Self {
+        Self { key, shared, medium }
+    }
+
+    /// Works until the last handle is gone. What comes in while a sync runs makes up the next group.
+    pub(super) fn run(mut self, commands: &Receiver<Command>) {
+        while let Ok(first) = commands.recv() {
+            let group = std::iter::once(first)
+                .chain(commands.try_iter())
+                .take(MAX_GROUP)
+                .collect();
+            self.commit(group);
+        }
+    }
+
+    fn commit(&mut self, commands: Vec<Command>) {
+        let (tip, refusing) = {
+            let shared = locked(&self.shared);
+            (shared.tip.clone(), shared.refusing)
+        };
+        if refusing {
+            return commands
+                .into_iter()
+                .for_each(|command| (command.reply)(Err(LedgerError::Refusing)));
+        }
+        let mut group = Group {
+            tip,
+            records: Vec::new(),
+            places: Vec::new(),
+            waiting: Vec::new(),
+        };
+        for command in commands {
+            self.stage(&mut group, command);
+        }
+        if group.waiting.is_empty() {
+            return;
+        }
+        match self.persist(&group) {
+            Ok(()) => self.acknowledge(group),
+            Err(error) => self.refuse(group, error),
+        }
+    }
+
+    fn stage(&self, group: &mut Group, command: Command) {
+        let Command { body, at, reply } = command;
+        let sequence = group.tip.tree.size();
+        let permits = permitted_request(&body);
+        let entry = LedgerEntry {
+            sequence,
+            previous: group.tip.last,
+            at,
+            body,
+        };
+        let bytes = entry.encode().map_err(LedgerError::Entry);
+        let sealed = bytes.and_then(|bytes| Ok((leaf_hash(&bytes), seal_record(&self.key, sequence, &bytes)?)));
+        match sealed {
+            Ok((leaf, record)) => {
+                if sequence.is_multiple_of(STRIDE) {
+                    group.places.push(group.tip.length);
+                }
+                group.tip.push(leaf);
+                group.tip.length = group.tip.length.saturating_add(record.len() as u64);
+                group.records.extend_from_slice(&record);
+                group.waiting.push(Waiting {
+                    reply,
+                    sequence,
+                    leaf,
+                    permits,
+                });
+            }
+            Err(error) => reply(Err(error)),
+        }
+    }
+
+    fn persist(&mut self, group: &Group) -> io::Result<()> {
+        let head = group.tip.head().seal(&self.key).map_err(io::Error::other)?;
+        self.medium.append(&group.records)?;
+        self.medium.put_head(&head)
+    }
+
+    /// Readers see the entries before their writers hear of them, so that a writer can read what it wrote.
+    fn acknowledge(&self, group: Group) {
+        let mut shared = locked(&self.shared);
+        shared.places.extend(group.places);
+        shared.tip = group.tip;
+        drop(shared);
+        for Waiting {
+            reply,
+            sequence,
+            leaf,
+            permits,
+        } in group.waiting
+        {
+            reply(Ok(LedgerReceipt::new(sequence, leaf, permits)));
+        }
+    }
+
+    /// What reached the disk is unknown now, so nothing may be added behind it.
+    fn refuse(&self, group: Group, error: io::Error) {
+        locked(&self.shared).refusing = true;
+        tracing::error!(%error, "the ledger could not be written and takes no more entries");
+        let error = Arc::new(error);
+        for waiting in group.waiting {
+            (waiting.reply)(Err(LedgerError::Write(Arc::clone(&error))));
+        }
+    }
+}
+
+fn permitted_request(body: &EntryBody) -> Option<QueryId> {
+    if let EntryBody::DecisionMade {
+        request,
+        permitted: true,
+        ..
+    } = body
+    {
+        Some(*request)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,59 @@
+//! Values and keys as they lie on disk.
+
+use serde::{Serialize, de::DeserializeOwned};
+use zeroize::Zeroizing;
+
+use super::MetaError;
+use crate::keys::{META_VALUE, StateKey, context, open, seal};
+
+/// A logical key as sled sees it.
+pub(super) type HashedKey = [u8; 32];
+
+/// A logical key, hashed for its tree.
+pub(super) fn hashed(key: &StateKey, tree: &'static str, logical: &str) -> HashedKey {
+    *blake3::keyed_hash(
+        key.names(),
+        &context(META_VALUE, &[tree.as_bytes(), logical.as_bytes()]),
+    )
+    .as_bytes()
+}
+
+/// CBOR of a value with its logical key.
+pub(super) fn encode<V: Serialize>(
+    tree: &'static str,
+    logical: &str,
+    value: &V,
+) -> Result<Zeroizing<Vec<u8>>, MetaError> {
+    let mut plain = Zeroizing::new(Vec::with_capacity(512));
+    ciborium::into_writer(&(logical, value), &mut *plain).map_err(|_| MetaError::Encode { tree })?;
+    Ok(plain)
+}
+
+/// The value and its logical key, from CBOR.
+pub(super) fn decode<V: DeserializeOwned>(tree: &'static str, plain: &[u8]) -> Result<(String, V), MetaError> {
+    ciborium::from_reader(plain).map_err(|_| MetaError::Kind { tree })
+}
+
+/// Seals an encoded value for its place.
+pub(super) fn seal_value(
+    key: &StateKey,
+    tree: &'static str,
+    hashed: &[u8],
+    plain: &[u8],
+) -> Result<Vec<u8>, MetaError> {
+    seal(key.values(), &place(tree, hashed), plain).map_err(MetaError::Key)
+}
+
+/// Opens a value found at a place.
+pub(super) fn open_value(
+    key: &StateKey,
+    tree: &'static str,
+    hashed: &[u8],
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, MetaError> {
+    open(key.values(), &place(tree, hashed), sealed, "value").map_err(|_| MetaError::Value { tree })
+}
+
+fn place(tree: &'static str, hashed: &[u8]) -> Vec<u8> {
+    context(META_VALUE, &[tree.as_bytes(), hashed])
+}

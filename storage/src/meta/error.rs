@@ -1,0 +1,92 @@
+//! What can go wrong with state.
+
+use std::path::PathBuf;
+
+use crate::{fault::Fault, keys::KeyError};
+
+/// Why state could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum MetaError {
+    /// Another process has the directory open.
+    #[error("`{}` is in use by another process", path.display())]
+    InUse {
+        /// The state directory.
+        path: PathBuf,
+    },
+    /// A file beside the database could not be read or written.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The database failed on the machine's account.
+    #[error("the state database failed")]
+    Database(#[source] sled::Error),
+    /// The database found its own files damaged.
+    #[error("the state database is damaged; restore it from a backup")]
+    Damaged,
+    /// A value does not open: it was changed, moved, or sealed under another key.
+    #[error("a value in `{tree}` does not open: it was changed, moved or sealed under another key")]
+    Value {
+        /// The tree.
+        tree: &'static str,
+    },
+    /// A value opens but is not of the tree's type.
+    #[error("a value in `{tree}` is not of the kind that belongs there")]
+    Kind {
+        /// The tree.
+        tree: &'static str,
+    },
+    /// The database is older than its own last commit.
+    #[error("the state database has `{found}` commits where `{expected}` were acknowledged; restore it from a backup")]
+    RolledBack {
+        /// Commits in the database.
+        found: u64,
+        /// Commits that were acknowledged.
+        expected: u64,
+    },
+    /// A value could not be encoded.
+    #[error("a value for `{tree}` cannot be encoded")]
+    Encode {
+        /// The tree.
+        tree: &'static str,
+    },
+    /// A batch expected another value; nothing was changed.
+    #[error("a value in `{tree}` was changed meanwhile")]
+    Conflict {
+        /// The tree.
+        tree: &'static str,
+    },
+    /// Sealing failed.
+    #[error("cannot seal state")]
+    Key(#[source] KeyError),
+}
+
+impl MetaError {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::InUse { .. } => Fault::Locked,
+            Self::Damaged | Self::Value { .. } | Self::Kind { .. } | Self::RolledBack { .. } => Fault::Integrity,
+            Self::Io { .. } | Self::Database(_) | Self::Encode { .. } | Self::Conflict { .. } => Fault::Machine,
+            Self::Key(source) => source.fault(),
+        }
+    }
+}
+
+impl From<sled::Error> for MetaError {
+    fn from(error: sled::Error) -> Self {
+        match error {
+            sled::Error::Corruption { .. } | sled::Error::ReportableBug(_) | sled::Error::CollectionNotFound(_) => {
+                Self::Damaged
+            }
+            sled::Error::Io(_) | sled::Error::Unsupported(_) => Self::Database(error),
+        }
+    }
+}

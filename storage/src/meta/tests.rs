@@ -1,0 +1,248 @@
+use std::{fs, path::Path};
+
+use tempfile::TempDir;
+
+use super::{Batch, MetaError, SealedDb, SealedTree, TreeId};
+use crate::{
+    fault::Fault,
+    keys::{Argon2Cost, KeySource, MasterKey, Secret, StateKey},
+};
+
+const USERS: TreeId = TreeId::new("users");
+const GRANTS: TreeId = TreeId::new("grants");
+
+struct World {
+    dir: TempDir,
+    master: MasterKey,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let source = KeySource::Passphrase(Secret::from("p".to_owned()));
+        let master =
+            MasterKey::create(&dir.path().join("master.key"), &source, Argon2Cost::dangerous_minimum()).unwrap();
+        Self { dir, master }
+    }
+
+    fn key(&self) -> StateKey {
+        self.master.state()
+    }
+
+    fn open(&self) -> Result<SealedDb, MetaError> {
+        SealedDb::open(&self.dir.path().join("meta"), self.key())
+    }
+
+    fn tree(&self) -> SealedTree<u64> {
+        self.open().unwrap().tree(USERS).unwrap()
+    }
+}
+
+#[test]
+fn values_come_back_after_reopening_in_the_order_of_their_keys() {
+    let world = World::new();
+    let tree = world.tree();
+    for (key, value) in [("zoe", 3), ("adam", 1), ("mia", 2)] {
+        tree.put(key, &value).unwrap();
+    }
+    tree.remove("mia").unwrap();
+    drop(tree);
+    let tree = world.tree();
+    assert_eq!(tree.get("adam").unwrap(), Some(1));
+    assert_eq!(tree.get("mia").unwrap(), None);
+    assert!(tree.contains("zoe").unwrap() && !tree.contains("mia").unwrap());
+    let all: Vec<_> = tree.iter().unwrap().collect();
+    assert_eq!(all, [("adam".to_owned(), 1), ("zoe".to_owned(), 3)]);
+}
+
+#[test]
+fn neither_keys_nor_values_are_on_disk_in_clear() {
+    let world = World::new();
+    let tree: SealedTree<String> = world.open().unwrap().tree(USERS).unwrap();
+    tree.put("SENTINEL-NAME", &"SENTINEL-VALUE".to_owned()).unwrap();
+    drop(tree);
+    let mut files = 0;
+    visit(world.dir.path(), &mut |path| {
+        files += 1;
+        let bytes = fs::read(path).unwrap();
+        assert!(
+            !bytes.windows(8).any(|window| window == b"SENTINEL"),
+            "{}",
+            path.display()
+        );
+    });
+    assert!(files > 3);
+}
+
+#[test]
+fn a_second_opener_is_told_that_the_directory_is_in_use() {
+    let world = World::new();
+    let first = world.open().unwrap();
+    let error = world.open().unwrap_err();
+    assert!(matches!(error, MetaError::InUse { .. }), "{error:?}");
+    assert_eq!(error.fault(), Fault::Locked);
+    drop(first);
+    world.open().unwrap();
+}
+
+#[test]
+fn a_value_moved_to_another_key_or_tree_does_not_open() {
+    let world = World::new();
+    let db = world.open().unwrap();
+    let users: SealedTree<u64> = db.tree(USERS).unwrap();
+    let grants: SealedTree<u64> = db.tree(GRANTS).unwrap();
+    users.put("adam", &1).unwrap();
+    let sealed = users.raw().get(users.hashed("adam")).unwrap().unwrap();
+    users.raw().insert(users.hashed("eve"), sealed.clone()).unwrap();
+    grants.raw().insert(users.hashed("adam"), sealed.clone()).unwrap();
+    grants.raw().insert(grants.hashed("adam"), sealed).unwrap();
+    let refused = |error: MetaError| matches!(error, MetaError::Value { .. }) && error.fault() == Fault::Integrity;
+    assert!(refused(users.get("eve").unwrap_err()));
+    assert!(refused(grants.get("adam").unwrap_err()));
+    assert!(refused(users.iter().unwrap_err()));
+    assert!(refused(grants.iter().unwrap_err()));
+    assert_eq!(users.get("adam").unwrap(), Some(1));
+}
+
+#[test]
+fn every_flipped_byte_of_a_value_is_noticed() {
+    let world = World::new();
+    let tree = world.tree();
+    tree.put("adam", &1).unwrap();
+    let sealed = tree.raw().get(tree.hashed("adam")).unwrap().unwrap().to_vec();
+    for at in 0..sealed.len() {
+        let mut bad = sealed.clone();
+        bad[at] ^= 1;
+        tree.raw().insert(tree.hashed("adam"), bad).unwrap();
+        assert!(matches!(tree.get("adam"), Err(MetaError::Value { .. })), "byte {at}");
+    }
+}
+
+#[test]
+fn another_key_opens_nothing() {
+    let world = World::new();
+    world.tree().put("adam", &1).unwrap();
+    let stranger = World::new();
+    let error = SealedDb::open(&world.dir.path().join("meta"), stranger.key()).unwrap_err();
+    assert_eq!(error.fault(), Fault::Integrity);
+}
+
+#[test]
+fn a_batch_happens_whole_or_not_at_all() {
+    let world = World::new();
+    let db = world.open().unwrap();
+    let users: SealedTree<u64> = db.tree(USERS).unwrap();
+    let grants: SealedTree<String> = db.tree(GRANTS).unwrap();
+    let mut batch = Batch::new();
+    batch
+        .put(&users, "adam", &1)
+        .unwrap()
+        .put(&grants, "g1", &"active".to_owned())
+        .unwrap();
+    db.commit(batch).unwrap();
+
+    let mut batch = Batch::new();
+    batch
+        .put(&users, "adam", &2)
+        .unwrap()
+        .expect(&grants, "g1", Some(&"revoked".to_owned()))
+        .unwrap();
+    assert!(matches!(db.commit(batch), Err(MetaError::Conflict { tree: "grants" })));
+    assert_eq!(users.get("adam").unwrap(), Some(1));
+}
+
+#[test]
+fn compare_and_swap_changes_only_what_is_there() {
+    let world = World::new();
+    let tree = world.tree();
+    assert!(tree.compare_and_swap("n", None, Some(&1)).unwrap());
+    assert!(!tree.compare_and_swap("n", None, Some(&2)).unwrap());
+    assert!(!tree.compare_and_swap("n", Some(&7), Some(&2)).unwrap());
+    assert!(tree.compare_and_swap("n", Some(&1), Some(&2)).unwrap());
+    assert!(tree.compare_and_swap("n", Some(&2), None).unwrap());
+    assert!(!tree.contains("n").unwrap());
+}
+
+#[test]
+fn an_older_database_put_back_is_noticed() {
+    let world = World::new();
+    let meta = world.dir.path().join("meta");
+    world.tree().put("adam", &1).unwrap();
+    copy_dir(&meta.join("sled"), &world.dir.path().join("old"));
+    world.tree().remove("adam").unwrap();
+    fs::remove_dir_all(meta.join("sled")).unwrap();
+    copy_dir(&world.dir.path().join("old"), &meta.join("sled"));
+    let error = world.open().unwrap_err();
+    assert!(
+        matches!(error, MetaError::RolledBack { found: 1, expected: 2 }),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_database_without_its_commit_counter_is_refused() {
+    let world = World::new();
+    world.tree().put("adam", &1).unwrap();
+    fs::remove_file(world.dir.path().join("meta/head")).unwrap();
+    assert_eq!(world.open().unwrap_err().fault(), Fault::Integrity);
+}
+
+/// Damage in any file is an error or does no harm, and never a panic or a silently missing value.
+#[test]
+fn a_flipped_byte_in_any_file_loses_nothing_in_silence() {
+    let world = World::new();
+    let tree = world.tree();
+    (0..20).for_each(|n| tree.put(&format!("user {n}"), &n).unwrap());
+    drop(tree);
+    let meta = world.dir.path().join("meta");
+    let good = world.dir.path().join("good");
+    copy_dir(&meta, &good);
+    let mut files = Vec::new();
+    visit(&good, &mut |path| {
+        files.push(path.strip_prefix(&good).unwrap().to_owned())
+    });
+    for file in files {
+        let contents = fs::read(good.join(&file)).unwrap();
+        let used = contents.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        for at in (0..used).step_by((used / 12).max(1)) {
+            fs::remove_dir_all(&meta).unwrap();
+            copy_dir(&good, &meta);
+            let mut bad = contents.clone();
+            bad[at] ^= 0x10;
+            fs::write(meta.join(&file), bad).unwrap();
+            match everything(&world) {
+                Ok(values) => assert_eq!(values, (0..20).collect::<Vec<_>>(), "{} byte {at}", file.display()),
+                Err(error) => {
+                    assert!(matches!(error.fault(), Fault::Integrity | Fault::Machine), "{error:?}");
+                }
+            }
+        }
+    }
+}
+
+fn everything(world: &World) -> Result<Vec<u64>, MetaError> {
+    let tree: SealedTree<u64> = world.open()?.tree(USERS)?;
+    let mut values: Vec<_> = tree.iter()?.map(|(_, value)| value).collect();
+    values.sort_unstable();
+    Ok(values)
+}
+
+fn visit(dir: &Path, each: &mut impl FnMut(&Path)) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { visit(&path, each) } else { each(&path) }
+    }
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_dir(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}

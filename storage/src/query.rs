@@ -1,0 +1,31 @@
+//! The engine: it answers one query within one permit.
+//!
+//! 1. [`answer`] consumes the [`Permit`](crate::permit::Permit) and builds a world with one table in it, the permitted view
+//!    of the dataset ([`Source`]). What is not permitted is not there.
+//! 2. The statement is checked: one plain `SELECT`, allowed functions, visible columns. Then it is planned.
+//! 3. Casts that fail and divisions by zero give NULL, so that no error tells about a single row.
+//! 4. At tier `records` the rows stream. Below it the grouping runs with the number of *subjects* behind every cell,
+//!    [`disclosure`](crate::disclosure) withholds the cells that are too small, and only then is the rest of the query
+//!    (`HAVING`, expressions over aggregates, order, limit) computed, from released cells.
+//! 5. What comes out is a [`ReleasedAnswer`](crate::disclosure::ReleasedAnswer), the only thing that can be encoded.
+//!
+//! Memory, time, rows and groups are bounded ([`Bounds`]); the engine never writes to disk.
+
+mod aggregate;
+mod error;
+mod guard;
+mod plan;
+mod rows;
+mod run;
+mod session;
+mod source;
+mod statement;
+mod transform;
+
+pub use error::QueryError;
+pub use run::answer;
+pub use session::{Bounds, allowed_functions};
+pub use source::Source;
+
+#[cfg(test)]
+mod tests;

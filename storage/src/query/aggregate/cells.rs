@@ -1,0 +1,151 @@
+//! The result of a counted grouping, before and after cells are withheld.
+
+use std::{collections::HashMap, sync::Arc};
+
+use arrow::{
+    array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions},
+    compute::{filter_record_batch, nullif},
+    datatypes::{Field, Int64Type, Schema},
+    error::ArrowError,
+};
+use datafusion::scalar::ScalarValue;
+
+use crate::{
+    disclosure::{Cell, Subjects, withhold},
+    query::QueryError,
+};
+
+/// Names of the counts added to a grouping start so.
+pub(in crate::query) const MEASURED: &str = "__concordat_cell_";
+
+/// One row a group: dimensions, measures, subjects of the group, subjects of each counted column.
+#[derive(Debug)]
+pub(in crate::query) struct Cells {
+    table: RecordBatch,
+    dimensions: usize,
+    measures: Vec<Option<usize>>,
+}
+
+impl Cells {
+    /// `measures` tells for each measure which counted column it takes.
+    pub(in crate::query) const fn new(table: RecordBatch, dimensions: usize, measures: Vec<Option<usize>>) -> Self {
+        Self {
+            table,
+            dimensions,
+            measures,
+        }
+    }
+
+    /// Subjects behind each group.
+    pub(in crate::query) fn subjects(&self) -> Result<Vec<u64>, QueryError> {
+        self.counts(0)
+    }
+
+    /// The cells that may leave, under plain names, and how many were withheld.
+    ///
+    /// A group that is withheld has no row, except when there are no groups: then its row is there, empty.
+    pub(in crate::query) fn release(
+        &self,
+        min_cell: u64,
+        subjects: Subjects,
+    ) -> Result<(RecordBatch, u64), QueryError> {
+        let keys = self.keys()?;
+        let cells = |counts: Vec<u64>| {
+            keys.iter()
+                .zip(counts)
+                .map(|(key, subjects)| Cell {
+                    key: key.clone(),
+                    subjects,
+                })
+                .collect::<Vec<_>>()
+        };
+        let groups = withhold(&cells(self.subjects()?), &vec![false; keys.len()], min_cell, subjects);
+        let mut columns = self.table.columns().get(..self.dimensions).unwrap_or_default().to_vec();
+        let mut withheld = 0_u64;
+        for (place, counted) in self.measures.iter().enumerate() {
+            let hidden = match counted {
+                Some(counted) => withhold(
+                    &cells(self.counts(counted.saturating_add(1))?),
+                    &groups,
+                    min_cell,
+                    subjects,
+                ),
+                None => groups.clone(),
+            };
+            withheld = withheld.saturating_add(count(&hidden));
+            columns.push(
+                nullif(
+                    self.column(self.dimensions.saturating_add(place))?,
+                    &BooleanArray::from(hidden),
+                )
+                .map_err(failed)?,
+            );
+        }
+        if self.measures.is_empty() {
+            withheld = count(&groups);
+        }
+        let released = named(columns, keys.len()).map_err(failed)?;
+        if self.dimensions == 0 {
+            return Ok((released, withheld));
+        }
+        let shown: BooleanArray = groups.iter().map(|withheld| Some(!withheld)).collect();
+        Ok((filter_record_batch(&released, &shown).map_err(failed)?, withheld))
+    }
+
+    /// Each group's place along each dimension.
+    fn keys(&self) -> Result<Vec<Vec<u32>>, QueryError> {
+        let mut keys = vec![Vec::with_capacity(self.dimensions); self.table.num_rows()];
+        for column in self.table.columns().iter().take(self.dimensions) {
+            let mut places: HashMap<ScalarValue, u32> = HashMap::new();
+            for (row, key) in keys.iter_mut().enumerate() {
+                let value =
+                    ScalarValue::try_from_array(column, row).map_err(|_| QueryError::Engine { step: "withholding" })?;
+                let next = u32::try_from(places.len()).unwrap_or(u32::MAX);
+                key.push(*places.entry(value).or_insert(next));
+            }
+        }
+        Ok(keys)
+    }
+
+    fn counts(&self, which: usize) -> Result<Vec<u64>, QueryError> {
+        let column = self.column(
+            self.dimensions
+                .saturating_add(self.measures.len())
+                .saturating_add(which),
+        )?;
+        let counts = column
+            .as_primitive_opt::<Int64Type>()
+            .ok_or(QueryError::Engine { step: "withholding" })?;
+        Ok(counts
+            .iter()
+            .map(|count| count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
+            .collect())
+    }
+
+    fn column(&self, place: usize) -> Result<&ArrayRef, QueryError> {
+        self.table
+            .columns()
+            .get(place)
+            .ok_or(QueryError::Engine { step: "withholding" })
+    }
+}
+
+fn count(hidden: &[bool]) -> u64 {
+    hidden
+        .iter()
+        .filter(|hidden| **hidden)
+        .count()
+        .try_into()
+        .unwrap_or(u64::MAX)
+}
+
+fn named(columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, ArrowError> {
+    let field = |(at, column): (usize, &ArrayRef)| Field::new(format!("c{at}"), column.data_type().clone(), true);
+    let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
+    let rows = RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::new(schema), columns, &rows)
+}
+
+fn failed(_: ArrowError) -> QueryError {
+    QueryError::Engine { step: "withholding" }
+}

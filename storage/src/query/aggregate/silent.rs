@@ -1,0 +1,98 @@
+//! No error about single rows.
+//!
+//! Below tier `records` nobody sees rows, and an error is as good as an answer: `WHERE abs(CASE WHEN age = 47 THEN least
+//! number END) > 0` fails if somebody is 47. So what is computed from rows, conditions and groups, uses only functions that
+//! give a value or NULL whatever they are given. Above the grouping all functions may be used, since there are only released
+//! cells to fail on.
+
+use datafusion::{
+    common::tree_node::TreeNode,
+    logical_expr::{Aggregate, Expr, LogicalPlan, expr::ScalarFunction},
+    scalar::ScalarValue,
+};
+
+/// Functions that never fail, whatever their arguments' values.
+const SILENT: [&str; 28] = [
+    "btrim",
+    "ceil",
+    "character_length",
+    "coalesce",
+    "concat",
+    "contains",
+    "date_part",
+    "ends_with",
+    "exp",
+    "floor",
+    "greatest",
+    "isnan",
+    "least",
+    "ln",
+    "log10",
+    "log2",
+    "lower",
+    "ltrim",
+    "nullif",
+    "nvl",
+    "octet_length",
+    "rtrim",
+    "signum",
+    "sqrt",
+    "starts_with",
+    "strpos",
+    "trim",
+    "upper",
+];
+/// Parts that every date and timestamp has.
+const PARTS: [&str; 7] = ["year", "quarter", "month", "week", "day", "dow", "doy"];
+
+/// The first function in the conditions and groups that is not known to be silent.
+pub(super) fn first_that_may_fail(grouping: &Aggregate) -> Option<String> {
+    let groups = grouping.group_expr.iter();
+    groups.chain(conditions(&grouping.input)).find_map(noisy)
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the plan is known to be a chain; other literals name no part"
+)]
+fn conditions(plan: &LogicalPlan) -> Vec<&Expr> {
+    match plan {
+        LogicalPlan::Filter(filter) => std::iter::once(&filter.predicate)
+            .chain(conditions(&filter.input))
+            .collect(),
+        LogicalPlan::SubqueryAlias(alias) => conditions(&alias.input),
+        _ => Vec::new(),
+    }
+}
+
+fn noisy(expression: &Expr) -> Option<String> {
+    let mut found = None;
+    // The visitor cannot fail.
+    let _ = expression.exists(|inner| {
+        if let Expr::ScalarFunction(function) = inner
+            && !is_silent(function)
+        {
+            found = Some(function.func.name().to_owned());
+        }
+        Ok(found.is_some())
+    });
+    found
+}
+
+fn is_silent(function: &ScalarFunction) -> bool {
+    let name = function.func.name();
+    SILENT.contains(&name) && (name != "date_part" || function.args.first().is_some_and(is_known_part))
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the plan is known to be a chain; other literals name no part"
+)]
+fn is_known_part(part: &Expr) -> bool {
+    match part {
+        Expr::Literal(ScalarValue::Utf8(Some(part)) | ScalarValue::Utf8View(Some(part)), _) => {
+            PARTS.contains(&part.to_ascii_lowercase().as_str())
+        }
+        _ => false,
+    }
+}

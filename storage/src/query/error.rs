@@ -1,0 +1,216 @@
+//! Why a query was not answered, in words that reveal no value of the data.
+
+use concordat_protocol::{ids::DatasetRef, scope::Tier};
+use datafusion::error::DataFusionError;
+
+use crate::{
+    fault::Fault,
+    seal::{SealError, store_fault},
+};
+
+/// How much of a planner's message about the query itself is repeated, in characters.
+const MAX_DETAIL: usize = 300;
+
+/// Why a query was not answered, or why its answer ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The query contains something that no query may contain.
+    #[error("a query must be one plain `SELECT` over one dataset; {what} not allowed")]
+    Refused {
+        /// What it contains, with its verb: `joins are`.
+        what: &'static str,
+    },
+    /// A function outside the list of allowed ones.
+    #[error("the function `{name}` is not allowed here")]
+    Function {
+        /// Its name as written.
+        name: String,
+    },
+    /// The tier of the permission does not allow this kind of query.
+    #[error("the permission is for tier `{tier}`: {needs}")]
+    Tier {
+        /// The tier.
+        tier: Tier,
+        /// What a query at this tier must look like.
+        needs: &'static str,
+    },
+    /// The text is no SQL.
+    #[error("the query cannot be read: {detail}")]
+    Syntax {
+        /// Where and what, in terms of the query's own text.
+        detail: String,
+    },
+    /// The text is too long or nested too deeply.
+    #[error("the query is {what}; the most is {max}")]
+    TooComplex {
+        /// In which way.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// A column that is not there, whether it does not exist or is hidden.
+    #[error("no column `{column}` in `{dataset}`")]
+    UnknownColumn {
+        /// The name as written.
+        column: String,
+        /// The dataset.
+        dataset: DatasetRef,
+    },
+    /// A table other than the one dataset.
+    #[error("no dataset `{table}` under this permission, which is for `{dataset}`")]
+    UnknownTable {
+        /// The name as written.
+        table: String,
+        /// The dataset of the permission.
+        dataset: DatasetRef,
+    },
+    /// The query is well formed but does not fit the columns.
+    #[error("the query does not fit the columns: {detail}")]
+    Invalid {
+        /// What does not fit, in terms of the query and the visible columns.
+        detail: String,
+    },
+    /// The permission transforms a column in a way that its type does not have.
+    #[error("column `{column}` holds `{found}`, which cannot be {transform}")]
+    TransformMismatch {
+        /// The column.
+        column: String,
+        /// The Arrow type of the column.
+        found: String,
+        /// The transform of the permission.
+        transform: String,
+    },
+    /// The permission's row filter compares a column with a value of another kind.
+    #[error("the row filter of the permission does not fit column `{column}`")]
+    RowsMismatch {
+        /// The column.
+        column: String,
+    },
+    /// The permission names a column that this version of the dataset lacks.
+    #[error("the permission names column `{column}`, which the dataset does not have")]
+    MissingColumn {
+        /// The column.
+        column: String,
+    },
+    /// The answer has more rows than the permission allows; nothing beyond the limit left.
+    #[error("the answer has more than {limit} rows, the most this permission allows; narrow it or add `LIMIT {limit}`")]
+    TooManyRows {
+        /// The limit.
+        limit: u64,
+    },
+    /// More groups than one answer may have.
+    #[error("the query makes more than {limit} groups; group more coarsely")]
+    TooManyGroups {
+        /// The limit.
+        limit: usize,
+    },
+    /// The query needs more memory than one query may take.
+    #[error("the query needs more memory than one query may take; narrow it")]
+    Memory,
+    /// The time for the query is over.
+    #[error("the query took longer than it may; narrow it")]
+    Deadline,
+    /// The permission ended while the answer was on its way.
+    #[error("the answer was cut: {reason}")]
+    Cut {
+        /// What ended it.
+        reason: String,
+    },
+    /// Stored data cannot be read.
+    #[error("the stored data cannot be read")]
+    Stored {
+        /// Whether the bytes are not those written, or the machine failed.
+        fault: Fault,
+    },
+    /// A value could not be computed; which one is not said.
+    #[error("a value of the answer could not be computed")]
+    Computation,
+    /// The engine failed on our account.
+    #[error("the query engine failed while it was {step}")]
+    Engine {
+        /// What it was doing.
+        step: &'static str,
+    },
+}
+
+impl QueryError {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Refused { .. } | Self::Function { .. } | Self::Tier { .. } => Fault::Denied,
+            Self::TooManyRows { .. } | Self::TooManyGroups { .. } | Self::Cut { .. } => Fault::Denied,
+            Self::Syntax { .. } | Self::TooComplex { .. } | Self::Invalid { .. } => Fault::Usage,
+            Self::UnknownColumn { .. } | Self::UnknownTable { .. } | Self::Memory | Self::Deadline => Fault::Usage,
+            Self::TransformMismatch { .. } | Self::RowsMismatch { .. } | Self::MissingColumn { .. } => Fault::Denied,
+            Self::Computation => Fault::Usage,
+            Self::Stored { fault } => *fault,
+            Self::Engine { .. } => Fault::Machine,
+        }
+    }
+
+    /// An error of the planner. It has seen the query and the visible columns but no data, so its own words may be repeated.
+    pub(crate) fn planning(error: &DataFusionError, dataset: &DatasetRef) -> Self {
+        let root = error.find_root();
+        if let DataFusionError::SchemaError(schema, _) = root
+            && let datafusion::common::SchemaError::FieldNotFound { field, .. } = schema.as_ref()
+        {
+            return Self::unknown_column(field.name(), dataset);
+        }
+        let text = root.strip_backtrace();
+        Self::Invalid {
+            detail: text
+                .lines()
+                .next()
+                .unwrap_or_default()
+                .chars()
+                .take(MAX_DETAIL)
+                .collect(),
+        }
+    }
+
+    pub(crate) fn unknown_column(name: &str, dataset: &DatasetRef) -> Self {
+        Self::UnknownColumn {
+            column: name.chars().take(64).collect(),
+            dataset: dataset.clone(),
+        }
+    }
+
+    /// An error of the running engine. Its words may quote values (`cannot cast 'Smith'`), so only its kind is kept.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind may quote a value")]
+    pub(crate) fn running(error: &DataFusionError) -> Self {
+        if let Some(fault) = stored_fault(error) {
+            return Self::Stored { fault };
+        }
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) => Self::Memory,
+            DataFusionError::IoError(_) => Self::Stored { fault: Fault::Machine },
+            DataFusionError::Internal(_) | DataFusionError::ExecutionJoin(_) => Self::Engine { step: "answering" },
+            _ => Self::Computation,
+        }
+    }
+}
+
+/// The fault of a store, wherever in the chain it stands.
+fn stored_fault(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
+    let mut next = Some(error);
+    let mut parquet = false;
+    while let Some(current) = next {
+        if let Some(seal) = current.downcast_ref::<SealError>() {
+            return Some(seal.fault());
+        }
+        if let Some(store) = current.downcast_ref::<object_store::Error>() {
+            return Some(store_fault(store));
+        }
+        if let Some(DataFusionError::ObjectStore(store)) = current.downcast_ref::<DataFusionError>() {
+            return Some(store_fault(store));
+        }
+        parquet |= matches!(
+            current.downcast_ref::<DataFusionError>(),
+            Some(DataFusionError::ParquetError(_))
+        );
+        parquet |= current.is::<parquet::errors::ParquetError>();
+        next = current.source();
+    }
+    parquet.then_some(Fault::Integrity)
+}

@@ -1,0 +1,207 @@
+//! One permit, one query, one answer.
+
+use std::{future::Future, sync::Arc};
+
+use arrow::{
+    array::{AsArray, BooleanArray, RecordBatch},
+    compute::concat_batches,
+    datatypes::{DataType, Field, Int64Type, Schema},
+};
+use concordat_protocol::scope::{Scope, Tier};
+use datafusion::{
+    catalog::TableProvider,
+    datasource::MemTable,
+    error::DataFusionError,
+    execution::{
+        SendableRecordBatchStream,
+        context::{SessionContext, SessionState},
+    },
+    logical_expr::LogicalPlan,
+    physical_plan::execute_stream,
+};
+use futures::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+
+use super::{
+    Bounds, QueryError, Source,
+    aggregate::{Cells, Split},
+    guard::View,
+    plan::planned,
+    session::world,
+    statement,
+};
+use crate::{
+    disclosure::{RawAnswer, ReleasedAnswer, StillPermitted, Subjects},
+    permit::Permit,
+};
+
+/// Answers `sql` within `permit`, which is used up by it.
+///
+/// The answer streams; before each batch leaves, `watch` is asked whether it still may. All rows are computed from one
+/// version of the dataset, the one `source` stands for.
+///
+/// # Errors
+/// [`QueryError`]; no row has left then.
+pub async fn answer(
+    permit: Permit,
+    source: &dyn Source,
+    sql: &str,
+    watch: Arc<dyn StillPermitted>,
+    bounds: Bounds,
+) -> Result<ReleasedAnswer, QueryError> {
+    let (holder, scope, receipt) = permit.open();
+    let view = View::new(source, &scope, &source.pseudonym_key(holder.grant()))?;
+    let columns: Vec<&str> = scope
+        .columns
+        .names()
+        .map(concordat_protocol::ids::ColumnName::as_str)
+        .collect();
+    let statement = statement::checked(sql, &scope.dataset, &columns)?;
+    let world = world(&scope.dataset, Arc::new(view.clone()), source.object_store(), &bounds)?;
+    let sleep = tokio::time::sleep(bounds.time);
+    let engine = Engine {
+        world,
+        view,
+        scope,
+        bounds,
+    };
+    let (raw, deadline) = in_time(sleep, engine.ask(statement)).await?;
+    Ok(ReleasedAnswer::new(raw, engine.max_rows(), receipt, watch, deadline))
+}
+
+type Sleep = std::pin::Pin<Box<tokio::time::Sleep>>;
+
+async fn in_time<T>(
+    sleep: tokio::time::Sleep,
+    work: impl Future<Output = Result<T, QueryError>>,
+) -> Result<(T, Sleep), QueryError> {
+    let mut deadline = Box::pin(sleep);
+    let done = tokio::select! {
+        biased;
+        () = &mut deadline => Err(QueryError::Deadline),
+        done = work => done,
+    };
+    Ok((done?, deadline))
+}
+
+struct Engine {
+    world: SessionContext,
+    view: View,
+    scope: Scope,
+    bounds: Bounds,
+}
+
+impl Engine {
+    /// Row limits are about records; the number of released cells is bounded by the groups.
+    fn max_rows(&self) -> Option<u64> {
+        self.scope.limits.max_rows.filter(|_| self.scope.tier == Tier::Records)
+    }
+
+    async fn ask(&self, statement: datafusion::sql::sqlparser::ast::Statement) -> Result<RawAnswer, QueryError> {
+        let state = self.world.state();
+        let plan = planned(&state, statement, &self.scope.dataset).await?;
+        match self.scope.tier {
+            Tier::Records => {
+                let stream = self.stream(&state, &plan).await?;
+                Ok(RawAnswer {
+                    schema: stream.schema(),
+                    batches: owned(stream),
+                    suppressed_cells: 0,
+                })
+            }
+            Tier::Aggregate | Tier::Count => self.aggregate(&state, plan).await,
+            Tier::Exists => self.exists(&state, plan).await,
+        }
+    }
+
+    async fn aggregate(&self, state: &SessionState, plan: LogicalPlan) -> Result<RawAnswer, QueryError> {
+        let split = Split::new(plan, self.scope.tier)?;
+        let cells = self.cells(state, &split).await?;
+        let subjects = self.overlap(state, &split, &cells).await?;
+        let (released, suppressed_cells) = cells.release(self.min_cell(), subjects)?;
+        let table = MemTable::try_new(released.schema(), vec![vec![released]]).map_err(planning)?;
+        let rest = split.rest(Arc::new(table)).map_err(planning)?;
+        let stream = self.stream(state, &rest).await?;
+        Ok(RawAnswer {
+            schema: stream.schema(),
+            batches: owned(stream),
+            suppressed_cells,
+        })
+    }
+
+    async fn exists(&self, state: &SessionState, plan: LogicalPlan) -> Result<RawAnswer, QueryError> {
+        let split = Split::new(plan, self.scope.tier)?;
+        let subjects = self.cells(state, &split).await?.subjects()?;
+        let exists = subjects.iter().any(|subjects| *subjects >= self.min_cell());
+        let schema = Arc::new(Schema::new(vec![Field::new("exists", DataType::Boolean, false)]));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(BooleanArray::from(vec![exists]))]);
+        let batch = batch.map_err(|_| QueryError::Engine { step: "answering" })?;
+        Ok(RawAnswer {
+            schema,
+            batches: stream::iter([Ok(batch)]).boxed(),
+            suppressed_cells: 0,
+        })
+    }
+
+    async fn cells(&self, state: &SessionState, split: &Split) -> Result<Cells, QueryError> {
+        let counted: Arc<dyn TableProvider> = Arc::new(self.view.clone().with_subject()?);
+        let plan = split.measured(&counted, self.bounds.groups).map_err(planning)?;
+        let table = self.collect(state, &plan).await?;
+        if table.num_rows() > self.bounds.groups {
+            return Err(QueryError::TooManyGroups {
+                limit: self.bounds.groups,
+            });
+        }
+        Ok(Cells::new(table, split.dimensions(), split.measures()))
+    }
+
+    /// Whether the groups share subjects: then together they have fewer subjects than the sum.
+    async fn overlap(&self, state: &SessionState, split: &Split, cells: &Cells) -> Result<Subjects, QueryError> {
+        let sum: u64 = cells.subjects()?.iter().sum();
+        let counted: Arc<dyn TableProvider> = Arc::new(self.view.clone().with_subject()?);
+        let plan = split.subjects(&counted).map_err(planning)?;
+        let table = self.collect(state, &plan).await?;
+        let total = table.columns().first().and_then(|column| {
+            column
+                .as_primitive_opt::<Int64Type>()
+                .and_then(|counts| counts.iter().next().flatten())
+        });
+        let disjoint = total.and_then(|total| u64::try_from(total).ok()) == Some(sum);
+        Ok(if disjoint {
+            Subjects::InOneCell
+        } else {
+            Subjects::InSeveral
+        })
+    }
+
+    fn min_cell(&self) -> u64 {
+        u64::from(self.scope.limits.min_cell)
+    }
+
+    async fn collect(&self, state: &SessionState, plan: &LogicalPlan) -> Result<RecordBatch, QueryError> {
+        let stream = self.stream(state, plan).await?;
+        let schema = stream.schema();
+        let batches: Vec<RecordBatch> = owned(stream).try_collect().await?;
+        concat_batches(&schema, &batches).map_err(|_| QueryError::Memory)
+    }
+
+    async fn stream(&self, state: &SessionState, plan: &LogicalPlan) -> Result<SendableRecordBatchStream, QueryError> {
+        let invalid = |error: DataFusionError| QueryError::planning(&error, &self.scope.dataset);
+        let optimized = state.optimize(plan).map_err(invalid)?;
+        let physical = state
+            .create_physical_plan(&optimized)
+            .await
+            .map_err(|error| QueryError::running(&error))?;
+        execute_stream(physical, state.task_ctx()).map_err(|error| QueryError::running(&error))
+    }
+}
+
+fn owned(stream: SendableRecordBatchStream) -> BoxStream<'static, Result<RecordBatch, QueryError>> {
+    stream.map_err(|error| QueryError::running(&error)).boxed()
+}
+
+fn planning(_: DataFusionError) -> QueryError {
+    QueryError::Engine { step: "planning" }
+}

@@ -1,0 +1,22 @@
+//! What the engine needs to know of a dataset version.
+
+use std::{fmt, sync::Arc};
+
+use arrow::datatypes::SchemaRef;
+use object_store::{ObjectMeta, ObjectStore};
+
+use crate::keys::PseudonymKey;
+
+/// One immutable version of a dataset, as the engine reads it.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// All columns as they are stored.
+    fn schema(&self) -> SchemaRef;
+    /// The column that tells subjects apart.
+    fn subject_column(&self) -> &str;
+    /// Where the Parquet files are; it gives plaintext.
+    fn object_store(&self) -> Arc<dyn ObjectStore>;
+    /// The Parquet files, with plaintext lengths in bytes.
+    fn objects(&self) -> Vec<ObjectMeta>;
+    /// The key of the pseudonyms under the grant of these 16 bytes, or for the institution's own people.
+    fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey;
+}

@@ -1,0 +1,290 @@
+//! What a query may look like: one plain `SELECT` over one table, made of the parts listed here and of nothing else.
+//!
+//! Whatever is not named in this module is refused, so a construct that a newer parser learns is refused too. The planner is
+//! only shown statements that passed.
+
+mod expression;
+
+use std::collections::BTreeSet;
+
+use concordat_protocol::{ids::DatasetRef, query::MAX_SQL};
+use datafusion::sql::sqlparser::{
+    ast::{
+        Distinct, GroupByExpr, Ident, LimitClause, ObjectName, OrderBy, OrderByKind, Query, Select, SelectFlavor,
+        SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement, TableFactor, TableWithJoins,
+        WildcardAdditionalOptions,
+    },
+    dialect::GenericDialect,
+    parser::{Parser, ParserError},
+};
+
+use super::QueryError;
+use expression::Expressions;
+
+/// How deeply a query may be nested; the engine walks it recursively.
+const MAX_DEPTH: usize = 64;
+/// How much of the parser's message is repeated, in characters.
+const MAX_DETAIL: usize = 200;
+
+/// Stack for reading one query. A chain `1+1+…` of the longest text nests some 30,000 deep, and even dropping it recurses;
+/// memory of the stack that is not used is not taken.
+const STACK_BYTES: usize = 64 << 20;
+
+/// Reads `sql` and checks it against the columns a permit shows.
+///
+/// # Errors
+/// [`QueryError`] for everything that is not one plain `SELECT` over `dataset`.
+pub(super) fn checked(sql: &str, dataset: &DatasetRef, columns: &[&str]) -> Result<Statement, QueryError> {
+    let failed = QueryError::Engine {
+        step: "reading the query",
+    };
+    std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new().stack_size(STACK_BYTES);
+        match reader
+            .spawn_scoped(scope, || read(sql, dataset, columns))
+            .map(std::thread::ScopedJoinHandle::join)
+        {
+            Ok(Ok(statement)) => statement,
+            Ok(Err(_)) | Err(_) => Err(failed),
+        }
+    })
+}
+
+fn read(sql: &str, dataset: &DatasetRef, columns: &[&str]) -> Result<Statement, QueryError> {
+    let query = only_query(parsed(sql)?)?;
+    let select = only_select(&query)?;
+    only_table(&select.from, dataset)?;
+    let mut known: BTreeSet<&str> = columns.iter().copied().collect();
+    known.extend(select.projection.iter().filter_map(alias));
+    let expressions = Expressions::new(dataset, &known);
+    check_select(select, &expressions)?;
+    check_query(&query, &expressions)?;
+    Ok(Statement::Query(query))
+}
+
+const fn refused(what: &'static str) -> QueryError {
+    QueryError::Refused { what }
+}
+
+fn forbid(present: bool, what: &'static str) -> Result<(), QueryError> {
+    if present { Err(refused(what)) } else { Ok(()) }
+}
+
+fn parsed(sql: &str) -> Result<Vec<Statement>, QueryError> {
+    if sql.len() > MAX_SQL {
+        return Err(QueryError::TooComplex {
+            what: "too long in bytes",
+            max: MAX_SQL,
+        });
+    }
+    let dialect = GenericDialect {};
+    let parser = Parser::new(&dialect).with_recursion_limit(MAX_DEPTH);
+    parser
+        .try_with_sql(sql)
+        .and_then(|mut parser| parser.parse_statements())
+        .map_err(|error| match error {
+            ParserError::RecursionLimitExceeded => too_deep(),
+            ParserError::TokenizerError(text) | ParserError::ParserError(text) => QueryError::Syntax {
+                detail: text.chars().take(MAX_DETAIL).collect(),
+            },
+        })
+}
+
+const fn too_deep() -> QueryError {
+    QueryError::TooComplex {
+        what: "nested too deeply",
+        max: MAX_DEPTH,
+    }
+}
+
+fn only_query(mut statements: Vec<Statement>) -> Result<Box<Query>, QueryError> {
+    forbid(statements.len() > 1, "several statements are")?;
+    match statements.pop() {
+        Some(Statement::Query(query)) => Ok(query),
+        Some(_) => Err(refused("statements other than `SELECT` are")),
+        None => Err(QueryError::Syntax {
+            detail: "there is no statement".to_owned(),
+        }),
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "whatever is not named is refused")]
+fn only_select(query: &Query) -> Result<&Select, QueryError> {
+    forbid(query.with.is_some(), "common table expressions (`WITH`) are")?;
+    match query.body.as_ref() {
+        SetExpr::Select(select) => Ok(select),
+        SetExpr::SetOperation { .. } => Err(refused("`UNION`, `INTERSECT` and `EXCEPT` are")),
+        SetExpr::Query(_) => Err(refused("nested queries are")),
+        _ => Err(refused("statements other than `SELECT` are")),
+    }
+}
+
+fn only_table(from: &[TableWithJoins], dataset: &DatasetRef) -> Result<(), QueryError> {
+    let [table] = from else {
+        return Err(refused(if from.is_empty() {
+            "queries without a dataset are"
+        } else {
+            "joins are"
+        }));
+    };
+    forbid(!table.joins.is_empty(), "joins are")?;
+    let TableFactor::Table {
+        name,
+        alias,
+        args,
+        with_hints,
+        version,
+        with_ordinality,
+        partitions,
+        json_path,
+        sample,
+        index_hints,
+    } = &table.relation
+    else {
+        return Err(refused("subqueries and table functions are"));
+    };
+    forbid(args.is_some(), "table functions are")?;
+    let extended = !with_hints.is_empty() || version.is_some() || *with_ordinality || !partitions.is_empty();
+    forbid(
+        extended || json_path.is_some() || sample.is_some() || !index_hints.is_empty(),
+        "options of a table are",
+    )?;
+    if let Some(alias) = alias {
+        forbid(
+            !alias.columns.is_empty() || alias.at.is_some(),
+            "column aliases of a table are",
+        )?;
+        not_reserved(&alias.name)?;
+    }
+    is_dataset(name, dataset)
+}
+
+fn is_dataset(name: &ObjectName, dataset: &DatasetRef) -> Result<(), QueryError> {
+    let parts: Option<Vec<&str>> = name
+        .0
+        .iter()
+        .map(|part| part.as_ident().map(|ident| ident.value.as_str()))
+        .collect();
+    let (institution, table) = (dataset.institution.as_str(), dataset.dataset.as_str());
+    match parts.as_deref() {
+        Some([one]) if *one == table => Ok(()),
+        Some([of, one]) if *of == institution && *one == table => Ok(()),
+        _ => Err(QueryError::UnknownTable {
+            table: name.to_string().chars().take(128).collect(),
+            dataset: dataset.clone(),
+        }),
+    }
+}
+
+fn alias(item: &SelectItem) -> Option<&str> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(&alias.value),
+        SelectItem::UnnamedExpr(_)
+        | SelectItem::ExprWithAliases { .. }
+        | SelectItem::QualifiedWildcard(..)
+        | SelectItem::Wildcard(_) => None,
+    }
+}
+
+fn not_reserved(name: &Ident) -> Result<(), QueryError> {
+    let reserved = concordat_protocol::ids::RESERVED_PREFIX;
+    forbid(
+        name.value.to_ascii_lowercase().starts_with(reserved),
+        "names that start with `__concordat` are",
+    )
+}
+
+fn check_select(select: &Select, expressions: &Expressions<'_>) -> Result<(), QueryError> {
+    forbid(select.into.is_some(), "`SELECT INTO` is")?;
+    forbid(matches!(select.distinct, Some(Distinct::On(_))), "`DISTINCT ON` is")?;
+    forbid(
+        !select.named_window.is_empty() || select.qualify.is_some(),
+        "window functions are",
+    )?;
+    forbid(!select.lateral_views.is_empty(), "lateral views are")?;
+    let foreign = select.top.is_some()
+        || select.exclude.is_some()
+        || select.prewhere.is_some()
+        || select.select_modifiers.is_some()
+        || select.value_table_mode.is_some()
+        || !select.optimizer_hints.is_empty()
+        || !select.connect_by.is_empty()
+        || !select.cluster_by.is_empty()
+        || !select.distribute_by.is_empty()
+        || !select.sort_by.is_empty()
+        || select.flavor != SelectFlavor::Standard;
+    forbid(foreign, "clauses outside standard SQL are")?;
+    for item in &select.projection {
+        check_item(item, expressions)?;
+    }
+    let GroupByExpr::Expressions(groups, modifiers) = &select.group_by else {
+        return Err(refused("`GROUP BY ALL` is"));
+    };
+    forbid(!modifiers.is_empty(), "`ROLLUP`, `CUBE` and grouping sets are")?;
+    expressions.all(groups.iter().chain(&select.selection).chain(&select.having))
+}
+
+fn check_item(item: &SelectItem, expressions: &Expressions<'_>) -> Result<(), QueryError> {
+    match item {
+        SelectItem::UnnamedExpr(expression) => expressions.check(expression),
+        SelectItem::ExprWithAlias { expr, alias } => {
+            not_reserved(alias)?;
+            expressions.check(expr)
+        }
+        SelectItem::ExprWithAliases { .. } => Err(refused("several aliases of one column are")),
+        SelectItem::Wildcard(options) => plain_wildcard(options),
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(_), options) => {
+            plain_wildcard(options)
+        }
+        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(_), _) => {
+            Err(refused("`.*` of an expression is"))
+        }
+    }
+}
+
+fn plain_wildcard(options: &WildcardAdditionalOptions) -> Result<(), QueryError> {
+    let plain = options.opt_ilike.is_none()
+        && options.opt_exclude.is_none()
+        && options.opt_except.is_none()
+        && options.opt_replace.is_none()
+        && options.opt_rename.is_none()
+        && options.opt_alias.is_none();
+    forbid(!plain, "options of `*` are")
+}
+
+fn check_query(query: &Query, expressions: &Expressions<'_>) -> Result<(), QueryError> {
+    forbid(!query.locks.is_empty(), "`FOR UPDATE` and other locks are")?;
+    let foreign = query.for_clause.is_some()
+        || query.settings.is_some()
+        || query.format_clause.is_some()
+        || query.fetch.is_some()
+        || !query.pipe_operators.is_empty();
+    forbid(foreign, "clauses outside standard SQL are")?;
+    if let Some(order) = &query.order_by {
+        check_order(order, expressions)?;
+    }
+    match &query.limit_clause {
+        None => Ok(()),
+        Some(LimitClause::LimitOffset {
+            limit,
+            offset,
+            limit_by,
+        }) => {
+            forbid(!limit_by.is_empty(), "`LIMIT BY` is")?;
+            expressions.all(limit.iter().chain(offset.iter().map(|offset| &offset.value)))
+        }
+        Some(LimitClause::OffsetCommaLimit { offset, limit }) => expressions.all([offset, limit]),
+    }
+}
+
+fn check_order(order: &OrderBy, expressions: &Expressions<'_>) -> Result<(), QueryError> {
+    forbid(order.interpolate.is_some(), "`INTERPOLATE` is")?;
+    let OrderByKind::Expressions(orders) = &order.kind else {
+        return Err(refused("`ORDER BY ALL` is"));
+    };
+    forbid(orders.iter().any(|order| order.with_fill.is_some()), "`WITH FILL` is")?;
+    expressions.all(orders.iter().map(|order| &order.expr))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+//! What an expression of a query may be made of.
+
+use std::collections::BTreeSet;
+
+use concordat_protocol::ids::DatasetRef;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CaseWhen, CeilFloorKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, UnaryOperator, Value,
+};
+
+use super::{MAX_DEPTH, QueryError, forbid, not_reserved, refused, too_deep};
+use crate::query::session::is_allowed_function;
+
+/// Checks expressions against the names a query may use.
+pub(super) struct Expressions<'a> {
+    dataset: &'a DatasetRef,
+    known: &'a BTreeSet<&'a str>,
+}
+
+impl<'a> Expressions<'a> {
+    /// `known` are the visible columns and the query's own aliases.
+    pub(super) const fn new(dataset: &'a DatasetRef, known: &'a BTreeSet<&'a str>) -> Self {
+        Self { dataset, known }
+    }
+
+    pub(super) fn all<'e>(&self, expressions: impl IntoIterator<Item = &'e Expr>) -> Result<(), QueryError> {
+        expressions
+            .into_iter()
+            .try_for_each(|expression| self.check(expression))
+    }
+
+    pub(super) fn check(&self, expression: &Expr) -> Result<(), QueryError> {
+        self.walk(expression, 0)
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever is not named is refused")]
+    fn walk(&self, expression: &Expr, depth: usize) -> Result<(), QueryError> {
+        if depth > MAX_DEPTH {
+            return Err(too_deep());
+        }
+        let below = |inner: &Expr| self.walk(inner, depth + 1);
+        match expression {
+            Expr::Identifier(name) => self.column(name),
+            Expr::CompoundIdentifier(path) => path.last().map_or(Ok(()), |name| self.column(name)),
+            Expr::Value(value) => literal(&value.value),
+            Expr::TypedString(text) => plain_type(&text.data_type),
+            Expr::Nested(inner)
+            | Expr::IsFalse(inner)
+            | Expr::IsNotFalse(inner)
+            | Expr::IsTrue(inner)
+            | Expr::IsNotTrue(inner)
+            | Expr::IsNull(inner)
+            | Expr::IsNotNull(inner)
+            | Expr::IsUnknown(inner)
+            | Expr::IsNotUnknown(inner)
+            | Expr::Extract { expr: inner, .. } => below(inner),
+            Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right) => {
+                below(left).and_then(|()| below(right))
+            }
+            Expr::UnaryOp { op, expr } => {
+                let plain = matches!(op, UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not);
+                forbid(!plain, "operators outside the documented set are").and_then(|()| below(expr))
+            }
+            Expr::BinaryOp { left, op, right } => {
+                forbid(!is_plain_operator(op), "operators outside the documented set are")?;
+                below(left).and_then(|()| below(right))
+            }
+            Expr::Position { expr, r#in } => below(expr).and_then(|()| below(r#in)),
+            Expr::Like { any, expr, pattern, .. } | Expr::ILike { any, expr, pattern, .. } => {
+                forbid(*any, "`LIKE ANY` is")?;
+                below(expr).and_then(|()| below(pattern))
+            }
+            Expr::InList { expr, list, .. } => below(expr).and_then(|()| list.iter().try_for_each(below)),
+            Expr::Between { expr, low, high, .. } => [expr, low, high].into_iter().try_for_each(|inner| below(inner)),
+            Expr::Cast {
+                expr,
+                data_type,
+                array,
+                format,
+                ..
+            } => {
+                forbid(*array || format.is_some(), "casts with options are")?;
+                plain_type(data_type).and_then(|()| below(expr))
+            }
+            Expr::Ceil { expr, field } | Expr::Floor { expr, field } => {
+                forbid(!is_plain(field), "rounding with options is").and_then(|()| below(expr))
+            }
+            Expr::Substring {
+                expr,
+                substring_from,
+                substring_for,
+                ..
+            } => {
+                let parts = [Some(expr), substring_from.as_ref(), substring_for.as_ref()];
+                parts.into_iter().flatten().try_for_each(|inner| below(inner))
+            }
+            Expr::Trim {
+                trim_what,
+                expr,
+                trim_characters,
+                ..
+            } => {
+                forbid(trim_characters.is_some(), "lists of characters to trim are")?;
+                trim_what.iter().chain([expr]).try_for_each(|inner| below(inner))
+            }
+            Expr::Case {
+                operand,
+                conditions,
+                else_result,
+                ..
+            } => {
+                let whens = conditions
+                    .iter()
+                    .flat_map(|CaseWhen { condition, result }| [condition, result]);
+                let rest = operand.iter().chain(else_result).map(AsRef::as_ref);
+                whens.chain(rest).try_for_each(below)
+            }
+            Expr::Function(function) => self.function(function, depth),
+            Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => Err(refused("subqueries are")),
+            _ => Err(refused("expressions outside the documented set are")),
+        }
+    }
+
+    fn column(&self, name: &Ident) -> Result<(), QueryError> {
+        not_reserved(name)?;
+        if self.known.contains(name.value.as_str()) {
+            Ok(())
+        } else {
+            Err(QueryError::unknown_column(&name.value, self.dataset))
+        }
+    }
+
+    fn function(&self, function: &Function, depth: usize) -> Result<(), QueryError> {
+        let name = function.name.to_string();
+        if !is_allowed_function(&name) {
+            return Err(QueryError::Function {
+                name: name.chars().take(64).collect(),
+            });
+        }
+        forbid(function.over.is_some(), "window functions are")?;
+        let extended =
+            function.uses_odbc_syntax || function.null_treatment.is_some() || !function.within_group.is_empty();
+        forbid(
+            extended || !matches!(function.parameters, FunctionArguments::None),
+            "options of a function are",
+        )?;
+        if let Some(filter) = &function.filter {
+            self.walk(filter, depth + 1)?;
+        }
+        match &function.args {
+            FunctionArguments::None => Ok(()),
+            FunctionArguments::Subquery(_) => Err(refused("subqueries are")),
+            FunctionArguments::List(FunctionArgumentList { args, clauses, .. }) => {
+                forbid(!clauses.is_empty(), "options of a function are")?;
+                args.iter().try_for_each(|arg| self.argument(arg, depth))
+            }
+        }
+    }
+
+    fn argument(&self, argument: &FunctionArg, depth: usize) -> Result<(), QueryError> {
+        match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(inner)) => self.walk(inner, depth + 1),
+            FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => Ok(()),
+            FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_) | FunctionArgExpr::WildcardWithOptions(_))
+            | FunctionArg::Named { .. }
+            | FunctionArg::ExprNamed { .. } => Err(refused("options of a function are")),
+        }
+    }
+}
+
+fn literal(value: &Value) -> Result<(), QueryError> {
+    let plain = matches!(
+        value,
+        Value::Number(..) | Value::SingleQuotedString(_) | Value::Boolean(_) | Value::Null
+    );
+    forbid(!plain, "literals other than numbers, 'texts', booleans and NULL are")
+}
+
+/// Arithmetic, comparison, logic and `||`; no regular expressions, which fail on some patterns.
+const fn is_plain_operator(operator: &BinaryOperator) -> bool {
+    matches!(
+        operator,
+        BinaryOperator::Plus
+            | BinaryOperator::Minus
+            | BinaryOperator::Multiply
+            | BinaryOperator::Divide
+            | BinaryOperator::Modulo
+            | BinaryOperator::Eq
+            | BinaryOperator::NotEq
+            | BinaryOperator::Lt
+            | BinaryOperator::LtEq
+            | BinaryOperator::Gt
+            | BinaryOperator::GtEq
+            | BinaryOperator::And
+            | BinaryOperator::Or
+            | BinaryOperator::StringConcat
+    )
+}
+
+/// Numbers, texts, booleans, dates and timestamps.
+fn plain_type(data_type: &DataType) -> Result<(), QueryError> {
+    let plain = matches!(
+        data_type,
+        DataType::Int(_)
+            | DataType::Integer(_)
+            | DataType::SmallInt(_)
+            | DataType::BigInt(_)
+            | DataType::Real
+            | DataType::Float(_)
+            | DataType::Double(_)
+            | DataType::DoublePrecision
+            | DataType::Text
+            | DataType::Varchar(_)
+            | DataType::String(_)
+            | DataType::Boolean
+            | DataType::Bool
+            | DataType::Date
+            | DataType::Timestamp(..)
+    );
+    forbid(
+        !plain,
+        "types other than numbers, texts, booleans, dates and timestamps are",
+    )
+}
+
+const fn is_plain(kind: &CeilFloorKind) -> bool {
+    matches!(
+        kind,
+        CeilFloorKind::DateTimeField(datafusion::sql::sqlparser::ast::DateTimeField::NoDateTime)
+    )
+}

@@ -1,0 +1,16 @@
+use super::*;
+
+#[test]
+fn ordinary_queries_pass() {
+    let dataset = "budapest.heart".parse().unwrap();
+    for sql in [
+        "SELECT * FROM heart",
+        "SELECT h.* FROM heart h WHERE age BETWEEN 3 AND 5 AND NOT sex IS NULL",
+        "SELECT age AS a, count(*) FROM budapest.heart GROUP BY a HAVING count(*) > 2 ORDER BY a DESC NULLS LAST LIMIT 3 OFFSET 1;",
+        "SELECT count(DISTINCT sex), CAST(age AS DOUBLE PRECISION), age::text FROM heart WHERE age IN (1, 2) OR sex LIKE 'a%'",
+        "SELECT EXTRACT(YEAR FROM age), substring(sex FROM 1 FOR 2), trim(BOTH 'x' FROM sex), DATE '2024-01-01' FROM heart",
+        "SELECT CASE sex WHEN 1 THEN 'f' ELSE 'm' END, ceil(age), floor(age), position('a' IN sex), -age, (age) FROM heart",
+    ] {
+        checked(sql, &dataset, &["age", "sex"]).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+}

@@ -1,0 +1,261 @@
+mod aggregate;
+mod hostile;
+mod records;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use arrow::{
+    array::{ArrayRef, AsArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray},
+    datatypes::{DataType, Field, Schema, SchemaRef},
+    util::display::array_value_to_string,
+};
+use concordat_protocol::{
+    audit::EntryBody,
+    ids::{ColumnName, Digest32, GrantId, InstitutionId, QueryId},
+    scope::{
+        BandWidth, Columns, Constraint, Generalisation, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier,
+        Transform, Values, Window,
+    },
+    time::Timestamp,
+};
+use object_store::{
+    ObjectMeta, ObjectStore, ObjectStoreExt,
+    memory::InMemory,
+    path::Path,
+    throttle::{ThrottleConfig, ThrottledStore},
+};
+use parquet::arrow::ArrowWriter;
+use tempfile::TempDir;
+
+use super::{Bounds, QueryError, Source, answer};
+use crate::{
+    disclosure::{Cut, ReleasedAnswer, StillPermitted},
+    keys::{Argon2Cost, DatasetKey, KeySource, MasterKey, PseudonymKey, Secret},
+    ledger::Ledger,
+    permit::{Holder, Permit},
+};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// A dataset in memory, with a real ledger and real keys.
+#[derive(Debug)]
+struct World {
+    dir: TempDir,
+    master: MasterKey,
+    key: DatasetKey,
+    schema: SchemaRef,
+    store: Arc<InMemory>,
+    objects: Vec<ObjectMeta>,
+    stall: Duration,
+}
+
+impl Source for World {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+    fn subject_column(&self) -> &str {
+        "mrn"
+    }
+    fn object_store(&self) -> Arc<dyn ObjectStore> {
+        let wait = ThrottleConfig {
+            wait_get_per_call: self.stall,
+            ..ThrottleConfig::default()
+        };
+        Arc::new(ThrottledStore::new(Arc::clone(&self.store), wait))
+    }
+    fn objects(&self) -> Vec<ObjectMeta> {
+        self.objects.clone()
+    }
+    fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
+        self.key.pseudonym_key(grant)
+    }
+}
+
+impl World {
+    async fn of(batches: &[RecordBatch]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let source = KeySource::Passphrase(Secret::from("correct horse".to_owned()));
+        let master =
+            MasterKey::create(&dir.path().join("master.key"), &source, Argon2Cost::dangerous_minimum()).unwrap();
+        let (segment, _) = master.create_segment("main").unwrap();
+        let (key, _) = segment.create_dataset("heart").unwrap();
+        let store = Arc::new(InMemory::new());
+        let mut objects = Vec::new();
+        for (number, batch) in batches.iter().enumerate() {
+            let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+            writer.write(batch).unwrap();
+            let path = Path::from(format!("{number}.parquet"));
+            store.put(&path, writer.into_inner().unwrap().into()).await.unwrap();
+            objects.push(store.head(&path).await.unwrap());
+        }
+        Self {
+            dir,
+            master,
+            key,
+            schema: schema(),
+            store,
+            objects,
+            stall: Duration::ZERO,
+        }
+    }
+
+    /// 200 patients in two files: odd ones are of sex 0; age is 20..=119 twice; `chol` is missing for every tenth.
+    async fn new() -> Self {
+        Self::of(&[patients(0..100), patients(100..200)]).await
+    }
+
+    fn permit(&self, holder: Holder, scope: Scope) -> Permit {
+        let ledger = Ledger::open(&self.dir.path().join("ledger"), self.master.ledger(), institution()).unwrap();
+        let receipt = ledger.append(decision(true), NOW).unwrap();
+        Permit::new(holder, query(), scope, receipt).unwrap()
+    }
+
+    async fn ask_while(
+        &self,
+        scope: Scope,
+        sql: &str,
+        watch: Arc<dyn StillPermitted>,
+    ) -> Result<ReleasedAnswer, QueryError> {
+        answer(self.permit(grant(1), scope), self, sql, watch, Bounds::default()).await
+    }
+
+    async fn ask(&self, scope: Scope, sql: &str) -> Result<ReleasedAnswer, QueryError> {
+        self.ask_while(scope, sql, Arc::new(|| Ok(()))).await
+    }
+
+    /// The answer as text, row by row.
+    async fn rows(&self, scope: Scope, sql: &str) -> Result<Vec<Vec<String>>, QueryError> {
+        texts(self.ask(scope, sql).await?).await
+    }
+
+    async fn refused(&self, scope: Scope, sql: &str) -> QueryError {
+        match self.rows(scope, sql).await {
+            Err(error) => error,
+            Ok(rows) => panic!("`{sql}` was answered: {rows:?}"),
+        }
+    }
+}
+
+async fn texts(mut answer: ReleasedAnswer) -> Result<Vec<Vec<String>>, QueryError> {
+    let mut rows = Vec::new();
+    while let Some(batch) = answer.next_batch().await? {
+        let batch = batch.records();
+        for row in 0..batch.num_rows() {
+            rows.push(
+                batch
+                    .columns()
+                    .iter()
+                    .map(|column| array_value_to_string(column, row).unwrap())
+                    .collect(),
+            );
+        }
+    }
+    Ok(rows)
+}
+
+fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("mrn", DataType::Int64, false),
+        Field::new("name", DataType::Utf8, true),
+        Field::new("born", DataType::Date32, true),
+        Field::new("age", DataType::Int64, true),
+        Field::new("sex", DataType::Int64, true),
+        Field::new("chol", DataType::Float64, true),
+        Field::new("PERSON_ID", DataType::Int64, true),
+    ]))
+}
+
+fn patients(numbers: std::ops::Range<i64>) -> RecordBatch {
+    let all = || numbers.clone();
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from_iter_values(all())),
+        Arc::new(StringArray::from_iter_values(all().map(|n| format!("Sentinel-{n}")))),
+        Arc::new(Date32Array::from_iter_values(
+            all().map(|n| i32::try_from(n).unwrap() * 100),
+        )),
+        Arc::new(Int64Array::from_iter_values(all().map(|n| 20 + n % 100))),
+        Arc::new(Int64Array::from_iter_values(all().map(|n| (n + 1) % 2))),
+        Arc::new(
+            all()
+                .map(|n| (n % 10 != 0).then(|| 200.0 + f64::from(i32::try_from(n).unwrap())))
+                .collect::<Float64Array>(),
+        ),
+        Arc::new(Int64Array::from_iter_values(all().map(|n| 1000 + n))),
+    ];
+    RecordBatch::try_new(schema(), columns).unwrap()
+}
+
+fn institution() -> InstitutionId {
+    InstitutionId::new("budapest").unwrap()
+}
+
+fn query() -> QueryId {
+    QueryId::from_bytes([3; 16])
+}
+
+fn grant(number: u8) -> Holder {
+    Holder::Grant(GrantId::from_bytes([number; 16]))
+}
+
+fn decision(permitted: bool) -> EntryBody {
+    EntryBody::DecisionMade {
+        request: query(),
+        grant: None,
+        actor: None,
+        peer: None,
+        permitted,
+        reasons: Vec::new(),
+        policy: Digest32::ZERO,
+        sql: None,
+    }
+}
+
+fn name(text: &str) -> ColumnName {
+    ColumnName::new(text).unwrap()
+}
+
+fn scope(tier: Tier, columns: &[(&str, Transform)]) -> Scope {
+    Scope {
+        dataset: "budapest.heart".parse().unwrap(),
+        tier,
+        columns: Columns::new(columns.iter().map(|(column, transform)| (name(column), *transform))).unwrap(),
+        rows: Rows::all(),
+        purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
+        people: People::Any,
+        places: Places::Any,
+        limits: Limits::default(),
+        window: Window::new(NOW, NOW.plus_seconds(3600)).unwrap(),
+    }
+}
+
+fn clear(tier: Tier, columns: &[&str]) -> Scope {
+    let columns: Vec<_> = columns.iter().map(|column| (*column, Transform::Clear)).collect();
+    scope(tier, &columns)
+}
+
+fn with_rows(mut scope: Scope, column: &str, values: Values) -> Scope {
+    let constraint = Constraint::new(values, false).unwrap();
+    scope.rows = Rows::new(BTreeMap::from([(name(column), constraint)])).unwrap();
+    scope
+}
+
+const BANDS: Transform = Transform::Generalised(Generalisation::AgeBand(BandWidth::Ten));
+const YEAR: Transform = Transform::Generalised(Generalisation::Year);
+
+#[tokio::test]
+async fn an_entry_that_permits_nothing_makes_no_permit() {
+    let world = World::new().await;
+    let ledger = Ledger::open(&world.dir.path().join("ledger"), world.master.ledger(), institution()).unwrap();
+    let scope = || clear(Tier::Records, &["age"]);
+    let denied = ledger.append(decision(false), NOW).unwrap();
+    assert!(Permit::new(grant(1), query(), scope(), denied).is_err());
+    let other = ledger.append(decision(true), NOW).unwrap();
+    assert!(Permit::new(grant(1), QueryId::from_bytes([4; 16]), scope(), other).is_err());
+}

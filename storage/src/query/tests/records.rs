@@ -1,0 +1,351 @@
+use super::*;
+use arrow::ipc::reader::StreamReader;
+use concordat_protocol::{
+    labels::ANSWER_HASH,
+    scope::{Bound, Value},
+};
+
+#[tokio::test]
+async fn permitted_columns_and_rows_arrive_changed_and_nothing_else() {
+    let world = World::new().await;
+    let columns = [
+        ("name", Transform::Pseudonym),
+        ("born", YEAR),
+        ("age", BANDS),
+        ("PERSON_ID", Transform::Clear),
+    ];
+    let low = Some(Bound {
+        value: Value::Int(198),
+        inclusive: true,
+    });
+    let scope = with_rows(scope(Tier::Records, &columns), "mrn", Values::Range { low, high: None });
+    let rows = world
+        .rows(scope, "SELECT * FROM heart ORDER BY PERSON_ID")
+        .await
+        .unwrap();
+    let seen: Vec<_> = rows
+        .iter()
+        .map(|row| (row[1].as_str(), row[2].as_str(), row[3].as_str()))
+        .collect();
+    assert_eq!(seen, [("2024", "90+", "1198"), ("2024", "90+", "1199")]);
+    assert!(
+        rows.iter()
+            .all(|row| row[0].len() == 32 && !row[0].contains("Sentinel")),
+        "{rows:?}"
+    );
+}
+
+#[tokio::test]
+async fn pseudonyms_agree_within_a_grant_and_differ_between_grants() {
+    let world = World::new().await;
+    let scope = || {
+        scope(
+            Tier::Records,
+            &[("sex", Transform::Pseudonym), ("PERSON_ID", Transform::Pseudonym)],
+        )
+    };
+    let sql = "SELECT sex, count(*) FROM heart GROUP BY sex ORDER BY sex";
+    let one = world.rows(scope(), sql).await.unwrap();
+    assert_eq!(one, world.rows(scope(), sql).await.unwrap());
+    assert_eq!(one.len(), 2);
+    let permit = world.permit(grant(2), scope());
+    let other = answer(permit, &world, sql, Arc::new(|| Ok(())), Bounds::default())
+        .await
+        .unwrap();
+    assert!(
+        texts(other)
+            .await
+            .unwrap()
+            .iter()
+            .all(|row| one.iter().all(|known| known[0] != row[0]))
+    );
+}
+
+#[tokio::test]
+async fn names_keep_their_case_and_functions_do_not_care() {
+    let world = World::new().await;
+    let scope = || clear(Tier::Records, &["PERSON_ID", "name"]);
+    for sql in [
+        "SELECT PERSON_ID, UPPER(name) FROM heart WHERE PERSON_ID = 1007",
+        "select h.PERSON_ID, Upper(h.name) from budapest.heart AS h where h.PERSON_ID in (1007) limit 3",
+        "SELECT heart.PERSON_ID, upper(\"name\") FROM budapest.heart WHERE budapest.heart.PERSON_ID = 1007",
+    ] {
+        assert_eq!(
+            world.rows(scope(), sql).await.unwrap(),
+            [["1007", "SENTINEL-7"]],
+            "{sql}"
+        );
+    }
+    assert!(matches!(
+        world.refused(scope(), "SELECT person_id FROM heart").await,
+        QueryError::UnknownColumn { .. }
+    ));
+}
+
+#[tokio::test]
+async fn conditions_see_changed_values_only() {
+    let world = World::new().await;
+    let scope = || scope(Tier::Records, &[("age", BANDS), ("born", YEAR)]);
+    let count = |sql: &'static str| async { world.rows(scope(), sql).await.unwrap()[0][0].clone() };
+    assert_eq!(count("SELECT count(*) FROM heart WHERE age = '40-49'").await, "20");
+    assert_eq!(count("SELECT count(*) FROM heart WHERE age = '47'").await, "0");
+    assert_eq!(count("SELECT count(*) FROM heart WHERE born < 1971").await, "4");
+}
+
+#[tokio::test]
+async fn an_error_cannot_tell_about_a_row_and_quotes_no_value() {
+    let world = World::new().await;
+    let low = Some(Bound {
+        value: Value::Int(50),
+        inclusive: true,
+    });
+    let scope = || {
+        with_rows(
+            clear(Tier::Records, &["mrn", "name", "age"]),
+            "mrn",
+            Values::Range {
+                low: low.clone(),
+                high: None,
+            },
+        )
+    };
+    let count = |sql: &'static str| async { world.rows(scope(), sql).await.unwrap()[0][0].clone() };
+    assert_eq!(count("SELECT count(*) FROM heart WHERE 1 / (mrn - 3) < 5").await, "150");
+    assert_eq!(
+        count("SELECT count(*) FROM heart WHERE 1 / (mrn - 77) < 5").await,
+        "149"
+    );
+    assert_eq!(
+        count("SELECT count(*) FROM heart WHERE mrn % (mrn - 77) >= 0").await,
+        "149"
+    );
+    assert_eq!(
+        count("SELECT count(*) FROM heart WHERE CAST(name AS INT) = 1").await,
+        "0"
+    );
+    assert_eq!(count("SELECT count(*) FROM heart WHERE name > 5").await, "0");
+}
+
+#[tokio::test]
+async fn a_row_filter_skips_files_and_keeps_what_it_must() {
+    let world = World::new().await;
+    let some = |values: Vec<Value>| Values::Set(values.into_iter().collect());
+    let scope = with_rows(
+        clear(Tier::Records, &["chol"]),
+        "name",
+        some(vec![Value::Text("Sentinel-11".into()), Value::Text("no".into())]),
+    );
+    assert_eq!(world.rows(scope, "SELECT chol FROM heart").await.unwrap(), [["211.0"]]);
+    let scope = with_rows(clear(Tier::Records, &["mrn"]), "chol", Values::Any);
+    assert_eq!(
+        world.rows(scope, "SELECT count(*) FROM heart").await.unwrap(),
+        [["180"]]
+    );
+    let mut scope = clear(Tier::Records, &["mrn"]);
+    let missing = Constraint::new(Values::Set(Default::default()), true).unwrap();
+    scope.rows = Rows::new(BTreeMap::from([(name("chol"), missing)])).unwrap();
+    assert_eq!(world.rows(scope, "SELECT count(*) FROM heart").await.unwrap(), [["20"]]);
+}
+
+#[tokio::test]
+async fn a_scope_that_does_not_fit_the_dataset_opens_nothing() {
+    let world = World::new().await;
+    let sql = "SELECT count(*) FROM heart";
+    for (column, transform) in [
+        ("name", BANDS),
+        ("name", YEAR),
+        ("born", BANDS),
+        ("age", YEAR),
+        ("chol", YEAR),
+    ] {
+        let error = world.refused(scope(Tier::Records, &[(column, transform)]), sql).await;
+        assert!(
+            matches!(error, QueryError::TransformMismatch { .. }),
+            "{column} {error}"
+        );
+    }
+    let error = world.refused(clear(Tier::Records, &["gone"]), sql).await;
+    assert!(matches!(error, QueryError::MissingColumn { .. }), "{error}");
+    let text = Values::Set([Value::Text("47".into())].into());
+    let error = world
+        .refused(with_rows(clear(Tier::Records, &["name"]), "age", text.clone()), sql)
+        .await;
+    assert!(matches!(error, QueryError::RowsMismatch { .. }), "{error}");
+    let error = world
+        .refused(with_rows(clear(Tier::Records, &["name"]), "gone", text), sql)
+        .await;
+    assert!(matches!(error, QueryError::MissingColumn { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_beyond_its_row_limit_ends_in_an_error() {
+    let world = World::new().await;
+    let mut scope = clear(Tier::Records, &["mrn"]);
+    scope.limits.max_rows = Some(150);
+    let error = world.refused(scope.clone(), "SELECT mrn FROM heart").await;
+    assert!(matches!(error, QueryError::TooManyRows { limit: 150 }), "{error}");
+    assert_eq!(
+        world
+            .rows(scope, "SELECT mrn FROM heart LIMIT 150")
+            .await
+            .unwrap()
+            .len(),
+        150
+    );
+}
+
+#[tokio::test]
+async fn a_cut_takes_effect_before_the_next_batch() {
+    let world = World::new().await;
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let watch = move || {
+        if count.fetch_add(1, Ordering::SeqCst) == 0 {
+            Ok(())
+        } else {
+            Err(Cut {
+                reason: "the grant was revoked".to_owned(),
+            })
+        }
+    };
+    let mut ipc = world
+        .ask_while(clear(Tier::Records, &["mrn"]), "SELECT mrn FROM heart", Arc::new(watch))
+        .await
+        .unwrap()
+        .into_ipc()
+        .unwrap();
+    assert!(ipc.next_chunk().await.unwrap().is_some());
+    let error = ipc.next_chunk().await.unwrap_err();
+    assert_eq!(error.to_string(), "the answer was cut: the grant was revoked");
+    assert!(
+        ipc.next_chunk().await.unwrap().is_none(),
+        "not even the end mark follows"
+    );
+    assert_eq!((ipc.tally().rows, ipc.tally().complete), (100, false));
+}
+
+#[tokio::test]
+async fn what_leaves_is_arrow_and_its_tally_names_it() {
+    let world = World::new().await;
+    let sql = "SELECT mrn, name FROM heart ORDER BY mrn";
+    let mut ipc = world
+        .ask(clear(Tier::Records, &["mrn", "name"]), sql)
+        .await
+        .unwrap()
+        .into_ipc()
+        .unwrap();
+    let mut bytes = Vec::new();
+    while let Some(chunk) = ipc.next_chunk().await.unwrap() {
+        bytes.extend_from_slice(&chunk);
+    }
+    let tally = ipc.tally();
+    assert_eq!(
+        (tally.rows, tally.bytes, tally.complete),
+        (200, bytes.len() as u64, true)
+    );
+    assert_eq!(tally.answer, Digest32::sha256(ANSWER_HASH, &bytes));
+    let rows: usize = StreamReader::try_new(bytes.as_slice(), None)
+        .unwrap()
+        .map(|batch| batch.unwrap().num_rows())
+        .sum();
+    assert_eq!(rows, 200);
+}
+
+#[tokio::test]
+async fn large_batches_leave_in_small_pieces() {
+    let wide = |range: std::ops::Range<i64>| {
+        let batch = patients(range);
+        let names: ArrayRef = Arc::new(StringArray::from_iter_values(
+            (0..batch.num_rows()).map(|n| format!("{n}{}", "x".repeat(4096))),
+        ));
+        let columns = batch.columns().iter().enumerate().map(|(at, column)| {
+            if at == 1 {
+                Arc::clone(&names)
+            } else {
+                Arc::clone(column)
+            }
+        });
+        RecordBatch::try_new(schema(), columns.collect()).unwrap()
+    };
+    let world = World::of(&[wide(0..2000)]).await;
+    let mut answer = world
+        .ask(clear(Tier::Records, &["name"]), "SELECT name FROM heart")
+        .await
+        .unwrap();
+    let mut rows = 0;
+    while let Some(batch) = answer.next_batch().await.unwrap() {
+        rows += batch.records().num_rows();
+        assert!(batch.records().num_rows() < 300);
+    }
+    assert_eq!(rows, 2000);
+}
+
+#[tokio::test]
+async fn memory_and_time_are_bounded() {
+    let mut world = World::new().await;
+    let permit = world.permit(grant(1), clear(Tier::Records, &["name"]));
+    let little = Bounds {
+        memory: 1000,
+        ..Bounds::default()
+    };
+    let sorted = answer(
+        permit,
+        &world,
+        "SELECT name FROM heart ORDER BY name",
+        Arc::new(|| Ok(())),
+        little,
+    )
+    .await
+    .unwrap();
+    let error = texts(sorted).await.unwrap_err();
+    assert!(matches!(error, QueryError::Memory), "{error}");
+    world.stall = Duration::from_secs(3600);
+    let permit = world.permit(grant(1), clear(Tier::Records, &["name"]));
+    let little = Bounds {
+        time: Duration::from_millis(1),
+        ..Bounds::default()
+    };
+    let late = answer(permit, &world, "SELECT name FROM heart", Arc::new(|| Ok(())), little).await;
+    let error = match late {
+        Ok(answer) => texts(answer).await.unwrap_err(),
+        Err(error) => error,
+    };
+    assert!(matches!(error, QueryError::Deadline), "{error}");
+}
+
+#[tokio::test]
+async fn a_version_without_rows_has_an_empty_answer() {
+    let world = World::of(&[]).await;
+    let sql = "SELECT count(*) FROM heart WHERE age > 3";
+    assert_eq!(world.rows(clear(Tier::Records, &["age"]), sql).await.unwrap(), [["0"]]);
+    assert_eq!(world.rows(clear(Tier::Aggregate, &["age"]), sql).await.unwrap(), [[""]]);
+}
+
+#[tokio::test]
+async fn damaged_objects_are_an_integrity_fault() {
+    let world = World::new().await;
+    let path = world.objects[0].location.clone();
+    let len = usize::try_from(world.objects[0].size).unwrap();
+    world.store.put(&path, vec![7_u8; len].into()).await.unwrap();
+    let error = world
+        .refused(clear(Tier::Records, &["mrn"]), "SELECT mrn FROM heart")
+        .await;
+    assert_eq!(error.fault(), crate::fault::Fault::Integrity, "{error}");
+}
+
+#[tokio::test]
+async fn a_condition_on_a_changed_column_skips_nothing_by_what_is_stored() {
+    let world = World::new().await;
+    let scope = || {
+        scope(
+            Tier::Records,
+            &[("name", Transform::Pseudonym), ("mrn", Transform::Clear)],
+        )
+    };
+    let known = world
+        .rows(scope(), "SELECT name FROM heart WHERE mrn = 150")
+        .await
+        .unwrap();
+    let back = format!("SELECT mrn FROM heart WHERE name = '{}'", known[0][0]);
+    assert_eq!(world.rows(scope(), &back).await.unwrap(), [["150"]]);
+}

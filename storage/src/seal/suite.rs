@@ -1,0 +1,108 @@
+//! The two ciphers an object can be sealed with.
+
+use std::fmt;
+
+use aes_gcm::Aes256Gcm;
+use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, Error, KeyInit, Nonce};
+
+use crate::keys::ObjectKey;
+
+/// Which cipher seals an object; the number stands in its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Suite {
+    /// ChaCha20-Poly1305 (RFC 8439), number 1.
+    ChaCha20Poly1305,
+    /// AES-256-GCM (NIST SP 800-38D), number 2.
+    Aes256Gcm,
+}
+
+impl Suite {
+    /// AES where the processor computes it in hardware, ChaCha20 elsewhere.
+    #[must_use]
+    pub fn auto() -> Self {
+        if has_aes() {
+            Self::Aes256Gcm
+        } else {
+            Self::ChaCha20Poly1305
+        }
+    }
+
+    /// The number in the header.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::ChaCha20Poly1305 => 1,
+            Self::Aes256Gcm => 2,
+        }
+    }
+
+    /// The suite with this number.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::ChaCha20Poly1305),
+            2 => Some(Self::Aes256Gcm),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_aes() -> bool {
+    std::is_x86_feature_detected!("aes") && std::is_x86_feature_detected!("pclmulqdq")
+}
+
+#[cfg(target_arch = "aarch64")]
+fn has_aes() -> bool {
+    std::arch::is_aarch64_feature_detected!("aes")
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn has_aes() -> bool {
+    false
+}
+
+/// Length of the tag that both ciphers add to a block.
+pub(super) const TAG_LEN: usize = 16;
+
+/// A cipher with its key set up.
+pub(super) enum Cipher {
+    ChaCha(Box<ChaCha20Poly1305>),
+    Aes(Box<Aes256Gcm>),
+}
+
+impl Cipher {
+    pub(super) fn new(suite: Suite, key: &ObjectKey) -> Self {
+        match suite {
+            Suite::ChaCha20Poly1305 => Self::ChaCha(Box::new(ChaCha20Poly1305::new(key.bytes().into()))),
+            Suite::Aes256Gcm => Self::Aes(Box::new(Aes256Gcm::new(key.bytes().into()))),
+        }
+    }
+
+    /// Encrypts in place and returns the tag.
+    pub(super) fn seal(&self, nonce: [u8; 12], aad: &[u8], block: &mut [u8]) -> Result<[u8; TAG_LEN], Error> {
+        let nonce = Nonce::from(nonce);
+        match self {
+            Self::ChaCha(cipher) => cipher.encrypt_inout_detached(&nonce, aad, block.into()).map(Into::into),
+            Self::Aes(cipher) => cipher.encrypt_inout_detached(&nonce, aad, block.into()).map(Into::into),
+        }
+    }
+
+    /// Decrypts in place if the tag is right.
+    pub(super) fn open(&self, nonce: [u8; 12], aad: &[u8], block: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), Error> {
+        let nonce = Nonce::from(nonce);
+        match self {
+            Self::ChaCha(cipher) => cipher.decrypt_inout_detached(&nonce, aad, block.into(), tag.into()),
+            Self::Aes(cipher) => cipher.decrypt_inout_detached(&nonce, aad, block.into(), tag.into()),
+        }
+    }
+}
+
+impl fmt::Debug for Cipher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ChaCha(_) => "ChaCha(..)",
+            Self::Aes(_) => "Aes(..)",
+        })
+    }
+}

@@ -1,0 +1,335 @@
+use std::{fs, os::unix::fs::PermissionsExt, slice::from_ref, sync::Arc};
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::{
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
+};
+use proptest::prelude::*;
+
+use super::{
+    BLOCK_LEN, DurableStore, HEADER_LEN, SealError, SealedStore, Sealer, Suite, open, plain_len, seal, sealed_len,
+    store_fault,
+};
+use crate::{
+    fault::Fault,
+    keys::{Argon2Cost, DatasetKey, KeySource, MasterKey, Secret, SegmentKey, Wrapped},
+};
+
+const SUITES: [Suite; 2] = [Suite::ChaCha20Poly1305, Suite::Aes256Gcm];
+const SEALED_BLOCK: usize = BLOCK_LEN + 16;
+
+/// A dataset's key that can be taken out again and again.
+struct Keys {
+    segment: SegmentKey,
+    wrapped: Wrapped,
+}
+
+impl Keys {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let source = KeySource::Passphrase(Secret::from("p".to_owned()));
+        let cost = Argon2Cost::dangerous_minimum();
+        let master = MasterKey::create(&dir.path().join("master.key"), &source, cost).unwrap();
+        let (segment, _) = master.create_segment("main").unwrap();
+        let (_, wrapped) = segment.create_dataset("heart").unwrap();
+        Self { segment, wrapped }
+    }
+
+    fn key(&self) -> DatasetKey {
+        self.segment.open_dataset("heart", &self.wrapped).unwrap()
+    }
+
+    fn store(&self, inner: &Arc<InMemory>) -> SealedStore {
+        SealedStore::new(inner.clone(), self.key(), Suite::auto())
+    }
+}
+
+fn plain(len: usize) -> Vec<u8> {
+    (0..len)
+        .map(|at| u8::try_from((at * 7 + at / 251) % 256).unwrap())
+        .collect()
+}
+
+#[test]
+fn objects_of_every_length_come_back() {
+    let key = Keys::new().key();
+    for suite in SUITES {
+        for len in [0, 1, 15, BLOCK_LEN - 1, BLOCK_LEN, BLOCK_LEN + 1, 3 * BLOCK_LEN] {
+            let sealed = seal(&key, suite, &plain(len)).unwrap();
+            assert_eq!(sealed.len() as u64, sealed_len(len as u64));
+            assert_eq!(plain_len(sealed.len() as u64), Some(len as u64));
+            assert_eq!(open(&key, &sealed).unwrap(), plain(len));
+        }
+    }
+}
+
+#[test]
+fn two_objects_of_the_same_plaintext_share_nothing() {
+    let key = Keys::new().key();
+    let (a, b) = (
+        seal(&key, Suite::Aes256Gcm, &[0; 64]).unwrap(),
+        seal(&key, Suite::Aes256Gcm, &[0; 64]).unwrap(),
+    );
+    assert_ne!(a[HEADER_LEN..], b[HEADER_LEN..]);
+}
+
+#[test]
+fn impossible_lengths_are_known() {
+    assert_eq!(plain_len(HEADER_LEN as u64), None);
+    assert_eq!(plain_len((HEADER_LEN + 15) as u64), None);
+    assert_eq!(plain_len((HEADER_LEN + SEALED_BLOCK + 16) as u64), None);
+    assert_eq!(
+        plain_len((HEADER_LEN + SEALED_BLOCK + 17) as u64),
+        Some(BLOCK_LEN as u64 + 1)
+    );
+}
+
+#[test]
+fn every_flipped_byte_is_noticed() {
+    let key = Keys::new().key();
+    for suite in SUITES {
+        let small = seal(&key, suite, &plain(100)).unwrap();
+        for at in 0..small.len() {
+            let mut bad = small.clone();
+            bad[at] ^= 1 << (at % 8);
+            let error = open(&key, &bad).unwrap_err();
+            assert_eq!(error.fault(), Fault::Integrity, "byte {at}: {error}");
+        }
+        let large = seal(&key, suite, &plain(2 * BLOCK_LEN + 9)).unwrap();
+        let tag = HEADER_LEN + BLOCK_LEN;
+        for at in [
+            HEADER_LEN,
+            tag - 1,
+            tag,
+            tag + 15,
+            tag + 16,
+            large.len() - 17,
+            large.len() - 1,
+        ] {
+            let mut bad = large.clone();
+            bad[at] ^= 0x80;
+            assert!(matches!(open(&key, &bad), Err(SealError::Block { .. })), "byte {at}");
+        }
+    }
+}
+
+/// Each way to rearrange blocks: none opens.
+#[test]
+fn moved_blocks_are_noticed() {
+    let key = Keys::new().key();
+    for suite in SUITES {
+        let good = seal(&key, suite, &plain(3 * BLOCK_LEN)).unwrap();
+        let other = seal(&key, suite, &plain(3 * BLOCK_LEN)).unwrap();
+        let block = |of: &[u8], n: usize| of[HEADER_LEN + n * SEALED_BLOCK..][..SEALED_BLOCK].to_vec();
+        let (a, b, c) = (block(&good, 0), block(&good, 1), block(&good, 2));
+        let head = good[..HEADER_LEN].to_vec();
+        for (name, parts) in [
+            ("swapped", vec![&b, &a, &c]),
+            ("repeated", vec![&a, &a, &c]),
+            ("inserted", vec![&a, &b, &b, &c]),
+            ("dropped", vec![&a, &c]),
+            ("cut at a block", vec![&a, &b]),
+            ("appended", vec![&a, &b, &c, &c]),
+            ("foreign", vec![&a, &block(&other, 1), &c]),
+            ("empty", vec![]),
+        ] {
+            let bad = parts
+                .into_iter()
+                .fold(head.clone(), |bytes, part| [bytes.as_slice(), part].concat());
+            let error = open(&key, &bad).unwrap_err();
+            assert_eq!(error.fault(), Fault::Integrity, "{name}: {error}");
+        }
+        let headed = [&other[..HEADER_LEN], &good[HEADER_LEN..]].concat();
+        assert!(matches!(open(&key, &headed), Err(SealError::Block { number: 0 })));
+    }
+}
+
+#[test]
+fn every_cut_and_every_addition_is_noticed() {
+    let key = Keys::new().key();
+    let good = seal(&key, Suite::Aes256Gcm, &plain(BLOCK_LEN + 20)).unwrap();
+    for len in (0..120).chain(good.len() - 60..good.len()) {
+        assert!(open(&key, &good[..len]).is_err(), "cut to {len}");
+    }
+    for extra in [1, 16, 17] {
+        assert!(open(&key, &[good.as_slice(), &vec![0; extra]].concat()).is_err());
+    }
+}
+
+#[test]
+fn another_datasets_key_is_named_as_such() {
+    let sealed = seal(&Keys::new().key(), Suite::Aes256Gcm, b"x").unwrap();
+    assert!(matches!(
+        open(&Keys::new().key(), &sealed),
+        Err(SealError::ForeignKey { .. })
+    ));
+}
+
+#[test]
+fn blocks_are_sealed_in_order_only() {
+    let mut sealer = Sealer::new(&Keys::new().key(), Suite::Aes256Gcm).unwrap();
+    assert!(matches!(sealer.seal_block(&mut [0; 9], false), Err(SealError::Order)));
+    sealer.seal_block(&mut [0; 9], true).unwrap();
+    assert!(matches!(sealer.seal_block(&mut [0; 9], true), Err(SealError::Order)));
+}
+
+#[tokio::test]
+async fn the_store_shows_plaintext_above_and_none_below() {
+    let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
+    let (store, path) = (keys.store(&inner), Path::from("v1/part"));
+    let data = [b"SENTINEL".as_slice(), &plain(200_000)].concat();
+    store.put(&path, data.clone().into()).await.unwrap();
+    assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), data);
+    assert_eq!(store.head(&path).await.unwrap().size, data.len() as u64);
+    let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
+    assert_eq!(listed[0].size, data.len() as u64);
+    let below = inner.get(&path).await.unwrap().bytes().await.unwrap();
+    assert!(!below.windows(8).any(|window| window == b"SENTINEL"));
+    store.rename(&path, &Path::from("v1/renamed")).await.unwrap();
+    assert_eq!(
+        store.get_range(&Path::from("v1/renamed"), 0..8).await.unwrap(),
+        "SENTINEL"
+    );
+    store.delete(&Path::from("v1/renamed")).await.unwrap();
+    assert_eq!(store_fault(&store.get(&path).await.unwrap_err()), Fault::NotFound);
+}
+
+#[tokio::test]
+async fn what_would_lie_in_clear_is_not_supported() {
+    let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
+    let mut options = PutOptions::default();
+    options
+        .attributes
+        .insert(object_store::Attribute::ContentType, "text/csv".into());
+    let refused = keys
+        .store(&inner)
+        .put_opts(&Path::from("a"), "x".into(), options)
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, object_store::Error::NotSupported { .. }));
+    let versioned = GetOptions {
+        version: Some("1".into()),
+        ..GetOptions::default()
+    };
+    let refused = keys
+        .store(&inner)
+        .get_opts(&Path::from("a"), versioned)
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, object_store::Error::NotSupported { .. }));
+}
+
+#[tokio::test]
+async fn create_does_not_overwrite() {
+    let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
+    let (store, path) = (keys.store(&inner), Path::from("a"));
+    store.put(&path, "one".into()).await.unwrap();
+    let again = store
+        .put_opts(&path, "two".into(), PutMode::Create.into())
+        .await
+        .unwrap_err();
+    assert!(matches!(again, object_store::Error::AlreadyExists { .. }));
+}
+
+#[tokio::test]
+async fn an_object_replaced_behind_the_cache_is_read_anew() {
+    let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
+    let (store, other, path) = (keys.store(&inner), keys.store(&inner), Path::from("a"));
+    store.put(&path, "one".into()).await.unwrap();
+    assert_eq!(store.get_ranges(&path, from_ref(&(0..3))).await.unwrap()[0], "one");
+    other.put(&path, "twenty".into()).await.unwrap();
+    assert_eq!(store.get_ranges(&path, from_ref(&(0..6))).await.unwrap()[0], "twenty");
+}
+
+#[tokio::test]
+async fn a_cut_object_is_noticed_even_by_a_read_of_its_start() {
+    let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
+    let path = Path::from("a");
+    let sealed = seal(&keys.key(), Suite::auto(), &plain(3 * BLOCK_LEN)).unwrap();
+    let cut = Bytes::from(sealed).slice(..HEADER_LEN + 2 * SEALED_BLOCK);
+    inner.put(&path, cut.into()).await.unwrap();
+    let error = keys
+        .store(&inner)
+        .get_ranges(&path, from_ref(&(0..10)))
+        .await
+        .unwrap_err();
+    assert_eq!(store_fault(&error), Fault::Integrity, "{error:?}");
+    let error = keys.store(&inner).get_range(&path, 0..10).await.unwrap_err();
+    assert_eq!(store_fault(&error), Fault::Integrity, "{error:?}");
+}
+
+#[tokio::test]
+async fn uploads_in_odd_parts_equal_the_whole() {
+    let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
+    let (store, path) = (keys.store(&inner), Path::from("a"));
+    let data = plain(20 * 1024 * 1024 + 3);
+    let mut upload = store.put_multipart(&path).await.unwrap();
+    for part in data.chunks(3_000_001) {
+        upload.put_part(PutPayload::from(part.to_vec())).await.unwrap();
+    }
+    upload.complete().await.unwrap();
+    assert!(store.get(&path).await.unwrap().bytes().await.unwrap() == data);
+    let mut empty = store.put_multipart(&path).await.unwrap();
+    empty.complete().await.unwrap();
+    assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn durable_files_are_private_and_open_like_any_other() {
+    let (keys, dir) = (Keys::new(), tempfile::tempdir().unwrap());
+    let files = Arc::new(DurableStore::open(&dir.path().join("objects")).unwrap());
+    let store = SealedStore::new(files, keys.key(), Suite::auto());
+    let path = Path::from("heart/v1/part");
+    let mut upload = store.put_multipart(&path).await.unwrap();
+    upload.put_part(plain(70_000).into()).await.unwrap();
+    upload.complete().await.unwrap();
+    store.put(&Path::from("heart/v1/small"), "x".into()).await.unwrap();
+    assert_eq!(
+        store.get_range(&path, 65_000..70_000).await.unwrap(),
+        plain(70_000)[65_000..]
+    );
+    let mode = |path: &str| {
+        fs::metadata(dir.path().join("objects").join(path))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!([mode("heart/v1/part"), mode("heart/v1/small")], [0o600, 0o600]);
+    assert_eq!([mode(""), mode("heart"), mode("heart/v1")], [0o700, 0o700, 0o700]);
+    store.delete(&path).await.unwrap();
+    assert!(store.head(&path).await.is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn any_ranges_equal_the_slices(
+        len in 1_usize..(5 * BLOCK_LEN),
+        ends in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..6),
+    ) {
+        let data = plain(len);
+        let ranges: Vec<_> = ends
+            .iter()
+            .map(|(a, b)| (a.index(len) as u64, b.index(len) as u64))
+            .map(|(a, b)| a.min(b)..a.max(b) + 1)
+            .collect();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
+            let (store, path) = (keys.store(&inner), Path::from("a"));
+            store.put(&path, data.clone().into()).await.unwrap();
+            let found = store.get_ranges(&path, &ranges).await.unwrap();
+            for (bytes, range) in found.iter().zip(&ranges) {
+                let slice = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
+                assert_eq!(bytes, &data[slice.clone()]);
+                assert_eq!(store.get_range(&path, range.clone()).await.unwrap(), data[slice]);
+            }
+            let options = GetOptions::new().with_range(Some(GetRange::Suffix(ranges[0].end)));
+            let tail = store.get_opts(&path, options).await.unwrap().bytes().await.unwrap();
+            assert_eq!(tail, data[data.len() - usize::try_from(ranges[0].end).unwrap()..]);
+        });
+    }
+}

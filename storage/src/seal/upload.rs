@@ -1,0 +1,124 @@
+//! Sealing while data streams in.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::FutureExt;
+use object_store::{MultipartUpload, PutPayload, PutResult, Result, UploadPart, path::Path};
+
+use super::{BLOCK_LEN, SealError, Sealer, store::Openers};
+
+/// Sealed bytes are passed on in parts of at least this size; S3-compatible stores take no smaller ones than 5 MiB.
+const PART_LEN: usize = 8 * 1024 * 1024;
+
+/// Seals a whole payload, block by block, with one copy.
+pub(super) fn seal_payload(mut sealer: Sealer, payload: &PutPayload) -> Result<PutPayload, SealError> {
+    let mut sealing = Sealing::new(&sealer);
+    for piece in payload {
+        sealing.push(&mut sealer, piece)?;
+    }
+    sealing.finish(&mut sealer)?;
+    Ok(PutPayload::from(sealing.take()))
+}
+
+/// Plaintext that waits for its block to fill, and the sealed bytes so far.
+///
+/// A full block is kept back until more arrives, because only then is it known not to be the last.
+#[derive(Debug)]
+struct Sealing {
+    waiting: Vec<u8>,
+    sealed: Vec<u8>,
+}
+
+impl Sealing {
+    fn new(sealer: &Sealer) -> Self {
+        Self {
+            waiting: Vec::with_capacity(BLOCK_LEN),
+            sealed: sealer.header().to_vec(),
+        }
+    }
+
+    fn push(&mut self, sealer: &mut Sealer, mut plain: &[u8]) -> Result<(), SealError> {
+        while !plain.is_empty() {
+            if self.waiting.len() == BLOCK_LEN {
+                sealer.append_block(&self.waiting, false, &mut self.sealed)?;
+                self.waiting.clear();
+            }
+            let room = (BLOCK_LEN - self.waiting.len()).min(plain.len());
+            let (now, later) = plain.split_at_checked(room).unwrap_or((plain, &[]));
+            self.waiting.extend_from_slice(now);
+            plain = later;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, sealer: &mut Sealer) -> Result<(), SealError> {
+        sealer.append_block(&self.waiting, true, &mut self.sealed)?;
+        self.waiting.clear();
+        Ok(())
+    }
+
+    fn take(&mut self) -> Bytes {
+        std::mem::take(&mut self.sealed).into()
+    }
+}
+
+/// A multipart upload that seals in constant memory: at most one part and one block wait here.
+#[derive(Debug)]
+pub(super) struct SealedUpload {
+    inner: Box<dyn MultipartUpload>,
+    sealer: Sealer,
+    sealing: Sealing,
+    location: Path,
+    openers: Arc<Openers>,
+}
+
+impl SealedUpload {
+    pub(super) fn new(inner: Box<dyn MultipartUpload>, sealer: Sealer, location: Path, openers: Arc<Openers>) -> Self {
+        Self {
+            inner,
+            sealing: Sealing::new(&sealer),
+            sealer,
+            location,
+            openers,
+        }
+    }
+
+    fn push(&mut self, data: &PutPayload) -> Result<()> {
+        for piece in data {
+            self.sealing
+                .push(&mut self.sealer, piece)
+                .map_err(|error| error.at(&self.location))?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl MultipartUpload for SealedUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        if let Err(error) = self.push(&data) {
+            return futures::future::ready(Err(error)).boxed();
+        }
+        if self.sealing.sealed.len() < PART_LEN {
+            return futures::future::ready(Ok(())).boxed();
+        }
+        self.inner.put_part(self.sealing.take().into())
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        self.sealing
+            .finish(&mut self.sealer)
+            .map_err(|error| error.at(&self.location))?;
+        let rest = self.sealing.take();
+        self.inner.put_part(rest.into()).await?;
+        let result = self.inner.complete().await?;
+        self.openers.forget(&self.location);
+        Ok(result)
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.inner.abort().await
+    }
+}

@@ -1,0 +1,172 @@
+//! The data directory of one node, opened.
+//!
+//! ```text
+//! lock                   held while a process has the directory open
+//! identity/master.key    the master key, wrapped
+//! identity/NAME.sealed   private keys, sealed under a key derived from the master key
+//! meta/                  the state database: sealed values under hashed keys
+//! objects/               sealed objects
+//! ledger/                the ledger
+//! run/ log/              socket and logs of the running node
+//! ```
+//!
+//! Opening goes in this order, and each step needs the ones before it:
+//!
+//! 1. The lock is taken: from here on no other process touches the directory.
+//! 2. Files that a killed process was in the middle of writing are removed; they were never objects.
+//! 3. Every file must be 0600 and every folder 0700.
+//! 4. The master key is unlocked, and the state database opened with the key derived from it.
+
+mod error;
+mod files;
+mod identity;
+
+use std::{
+    fmt,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use object_store::ObjectStore;
+
+pub use error::StorageError;
+pub use identity::Identities;
+
+use crate::{
+    catalog::Catalog,
+    keys::{Argon2Cost, KeySource, LedgerKey, MasterKey},
+    meta::SealedDb,
+    seal::{DurableStore, durable::create_dir_private},
+};
+
+/// The opened data directory of one node; clones are handles to the same one.
+#[derive(Clone)]
+pub struct Storage(Arc<Inner>);
+
+struct Inner {
+    dir: PathBuf,
+    master: Arc<MasterKey>,
+    identities: Arc<Identities>,
+    meta: SealedDb,
+    catalog: Catalog,
+    /// Dropped last: the directory is free once everything else is closed.
+    _lock: File,
+}
+
+impl Storage {
+    /// Makes a data directory with a new master key; `cost` applies to passphrases. Blocks for as long as that costs. A
+    /// folder that is there and empty is made private; one that is not empty must be private already.
+    ///
+    /// # Errors
+    /// [`crate::keys::KeyError::Exists`] if there is one already; otherwise as [`Storage::open`].
+    pub fn init(dir: &Path, source: &KeySource, cost: Argon2Cost) -> Result<Self, StorageError> {
+        files::create(dir)?;
+        let lock = files::lock(dir)?;
+        files::check_modes(dir)?;
+        let master = MasterKey::create(&master_key(dir), source, cost)?;
+        Self::start(dir, master, lock, |objects| objects)
+    }
+
+    /// Opens a data directory. Blocks for as long as the passphrase costs.
+    ///
+    /// # Errors
+    /// [`StorageError::Missing`] if there is none, [`StorageError::InUse`], [`StorageError::Exposed`], and whatever is
+    /// wrong with keys or state.
+    pub fn open(dir: &Path, source: &KeySource) -> Result<Self, StorageError> {
+        Self::open_over(dir, source, |objects| objects)
+    }
+
+    /// As [`Storage::open`], with a layer around the store of sealed objects.
+    pub(crate) fn open_over(
+        dir: &Path,
+        source: &KeySource,
+        layer: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
+    ) -> Result<Self, StorageError> {
+        if !master_key(dir).exists() {
+            return Err(StorageError::Missing { dir: dir.to_owned() });
+        }
+        let lock = files::lock(dir)?;
+        files::remove_unfinished(&dir.join("objects"))?;
+        files::check_modes(dir)?;
+        let master = MasterKey::unlock(&master_key(dir), source)?;
+        Self::start(dir, master, lock, layer)
+    }
+
+    fn start(
+        dir: &Path,
+        master: MasterKey,
+        lock: File,
+        layer: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
+    ) -> Result<Self, StorageError> {
+        for part in ["ledger", "run", "log"] {
+            let part = dir.join(part);
+            create_dir_private(&part).map_err(|source| StorageError::io("create", &part, source))?;
+        }
+        let meta = SealedDb::open(&dir.join("meta"), master.state())?;
+        files::tighten(&dir.join(files::SLED))?;
+        let objects = layer(Arc::new(DurableStore::open(&dir.join("objects"))?));
+        let identities = Arc::new(Identities::new(dir.join("identity"), master.identity()));
+        let master = Arc::new(master);
+        let catalog = Catalog::open(Arc::clone(&master), Arc::clone(&identities), meta.clone(), objects)?;
+        Ok(Self(Arc::new(Inner {
+            dir: dir.to_owned(),
+            master,
+            identities,
+            meta,
+            catalog,
+            _lock: lock,
+        })))
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.0.dir
+    }
+
+    /// The state database.
+    #[must_use]
+    pub fn meta(&self) -> &SealedDb {
+        &self.0.meta
+    }
+
+    /// The datasets.
+    #[must_use]
+    pub fn catalog(&self) -> &Catalog {
+        &self.0.catalog
+    }
+
+    /// The private keys of the house.
+    #[must_use]
+    pub fn identities(&self) -> &Identities {
+        &self.0.identities
+    }
+
+    /// The key that the ledger in [`Storage::ledger_dir`] is sealed under.
+    #[must_use]
+    pub fn ledger_key(&self) -> LedgerKey {
+        self.0.master.ledger()
+    }
+
+    /// The folder of the ledger.
+    #[must_use]
+    pub fn ledger_dir(&self) -> PathBuf {
+        self.0.dir.join("ledger")
+    }
+}
+
+fn master_key(dir: &Path) -> PathBuf {
+    dir.join("identity").join("master.key")
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Storage")
+            .field("dir", &self.0.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! The files of a data directory: one process, and nobody else's eyes.
+
+use std::{
+    fs::{self, DirEntry, File, OpenOptions, Permissions, TryLockError},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::StorageError;
+use crate::seal::durable::create_dir_private;
+
+/// Offending paths that an error names.
+const SHOWN: usize = 5;
+
+/// What sled keeps. It makes new files at any time as the process's umask says, so what counts here is that the folder is
+/// 0700; [`tighten`] brings the files in it into line at each start.
+pub(super) const SLED: &str = "meta/sled";
+
+/// Makes the folder of a new data directory, or makes an empty one private.
+pub(super) fn create(dir: &Path) -> Result<(), StorageError> {
+    create_dir_private(dir).map_err(|source| StorageError::io("create", dir, source))?;
+    let mut entries = fs::read_dir(dir).map_err(|source| StorageError::io("inspect", dir, source))?;
+    if entries.next().is_some() {
+        return Ok(());
+    }
+    fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(|source| StorageError::io("protect", dir, source))
+}
+
+/// Takes the directory for this process until the file is closed.
+pub(super) fn lock(dir: &Path) -> Result<File, StorageError> {
+    let path = dir.join("lock");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|source| StorageError::io("open", &path, source))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StorageError::InUse { dir: dir.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(StorageError::io("lock", &path, source)),
+    }
+}
+
+/// Refuses the directory if others can use anything in it.
+pub(super) fn check_modes(dir: &Path) -> Result<(), StorageError> {
+    let sled = dir.join(SLED);
+    let (mut paths, mut count) = (Vec::new(), 0);
+    let mut note = |path: &Path, mode: u32| {
+        if mode & 0o077 != 0 {
+            count += 1;
+            if paths.len() < SHOWN {
+                paths.push(path.to_owned());
+            }
+        }
+        path != sled
+    };
+    let root = fs::metadata(dir).map_err(|source| StorageError::io("inspect", dir, source))?;
+    note(dir, root.permissions().mode());
+    walk(dir, &mut note)?;
+    if count == 0 {
+        return Ok(());
+    }
+    Err(StorageError::Exposed {
+        dir: dir.to_owned(),
+        paths,
+        count,
+    })
+}
+
+/// Makes everything below `dir` private.
+pub(super) fn tighten(dir: &Path) -> Result<(), StorageError> {
+    let mut loose = Vec::new();
+    walk(dir, &mut |path, mode| {
+        if mode & 0o077 != 0 {
+            loose.push((path.to_owned(), mode & 0o700));
+        }
+        true
+    })?;
+    loose.into_iter().try_for_each(|(path, mode)| {
+        fs::set_permissions(&path, Permissions::from_mode(mode))
+            .map_err(|source| StorageError::io("protect", &path, source))
+    })
+}
+
+/// Removes what a killed process was uploading: the object store writes `NAME#NUMBER` before it renames to `NAME`.
+pub(super) fn remove_unfinished(objects: &Path) -> Result<(), StorageError> {
+    if !objects.exists() {
+        return Ok(());
+    }
+    let mut unfinished = Vec::new();
+    walk(objects, &mut |path, _| {
+        if is_unfinished(path) {
+            unfinished.push(path.to_owned());
+        }
+        true
+    })?;
+    unfinished
+        .into_iter()
+        .try_for_each(|path| fs::remove_file(&path).map_err(|source| StorageError::io("remove", &path, source)))
+}
+
+fn is_unfinished(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy());
+    let number = name
+        .as_deref()
+        .and_then(|name| name.rsplit_once('#'))
+        .map(|(_, number)| number);
+    path.is_file()
+        && number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Tells `visit` of every file and folder below `dir` with its mode, and goes into the folders for which it answers true. A
+/// link counts as what it leads to, and is not gone into. A socket is passed over: without its process it leads nowhere.
+fn walk(dir: &Path, visit: &mut dyn FnMut(&Path, u32) -> bool) -> Result<(), StorageError> {
+    let mut folders: Vec<PathBuf> = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let unreadable = |source| StorageError::io("inspect", &folder, source);
+        for entry in fs::read_dir(&folder).map_err(unreadable)? {
+            let entry: DirEntry = entry.map_err(unreadable)?;
+            let path = entry.path();
+            let inspected = fs::metadata(&path).map_err(|source| StorageError::io("inspect", &path, source))?;
+            if !inspected.is_file() && !inspected.is_dir() {
+                continue;
+            }
+            let go_in = visit(&path, inspected.permissions().mode());
+            if go_in && entry.file_type().map_err(unreadable)?.is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Bytes that are no messages.
+
+use concordat_node::membership::ROSTER;
+use concordat_protocol::wire::codec;
+use concordat_protocol::wire::messages::RosterMessage;
+use libp2p::StreamProtocol;
+
+use super::honest::World;
+
+/// Everything that a member may open once it has said hello, and hello itself.
+const PROTOCOLS: [&str; 6] = [
+    "/concordat/hello/1",
+    "/concordat/roster/1",
+    "/concordat/catalog/1",
+    "/concordat/negotiation/1",
+    "/concordat/query/1",
+    "/concordat/notice/1",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_gibibytes_are_refused_at_the_length() {
+    refused_everywhere(&[0xff; 4]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_that_are_no_cbor_are_refused() {
+    refused_everywhere(&framed(b"GET / HTTP/1.1\r\nHost: cleveland\r\n\r\n")).await;
+    refused_everywhere(&framed(&[])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nesting_that_would_exhaust_the_stack_is_refused() {
+    refused_everywhere(&framed(&[vec![0x81; 60_000], vec![0x80]].concat())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_longer_than_its_frame_is_refused() {
+    // An array of 2^64 - 1 elements, none of which follows.
+    refused_everywhere(&framed(&[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])).await;
+    // A byte string of 2^63 bytes in the place of a signed document.
+    refused_everywhere(&framed(b"\xa1\x67message\x5b\x80\x00\x00\x00\x00\x00\x00\x00")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_with_bytes_behind_it_or_with_an_unknown_field_is_refused() {
+    let world = World::met().await;
+    let ask = codec::encode(&RosterMessage::Ask).unwrap().split_off(codec::HEADER_LEN);
+    // {"ask": null, "hurry": true}
+    let more = b"\xa2\x63ask\xf6\x65hurry\xf5".to_vec();
+    for body in [
+        [&ask[..], &[0]].concat(),
+        [&ask[..], &ask[..]].concat(),
+        more,
+        b"\x65hurry".to_vec(),
+    ] {
+        let mut stream = world.rogue.open(&world.provider, ROSTER).await.unwrap();
+        stream.body(&body).await.unwrap();
+        assert!(stream.is_dropped().await, "{body:x?} was answered");
+    }
+    let mut stream = world.rogue.open(&world.provider, ROSTER).await.unwrap();
+    stream.body(&ask).await.unwrap();
+    assert!(matches!(stream.recv().await.unwrap(), RosterMessage::Tell(_)));
+    world.still_stands().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_that_stop_in_the_middle_hold_up_nobody_else() {
+    let world = World::met().await;
+    let mut stalled = Vec::new();
+    for protocol in PROTOCOLS {
+        for started in [&[0][..], &[0, 0, 1, 0], &[0, 0, 1, 0, 0xa1]] {
+            let opened = world.rogue.open(&world.provider, StreamProtocol::new(protocol)).await;
+            if let Ok(mut stream) = opened {
+                stream.raw(started).await.unwrap();
+                stalled.push(stream);
+            }
+        }
+    }
+    assert!(stalled.len() >= 12);
+    world.still_stands().await;
+    let known = world
+        .rogue
+        .ask::<RosterMessage>(&world.provider, ROSTER, &RosterMessage::Ask)
+        .await;
+    assert!(
+        matches!(known.unwrap(), RosterMessage::Tell(_)),
+        "the same peer's other streams go on"
+    );
+}
+
+/// Sends `bytes` where a first frame is due and expects the stream to be dropped, whatever the protocol.
+async fn refused_everywhere(bytes: &[u8]) {
+    let world = World::met().await;
+    for protocol in PROTOCOLS {
+        let Ok(mut stream) = world.rogue.open(&world.provider, StreamProtocol::new(protocol)).await else {
+            continue;
+        };
+        stream.raw(bytes).await.unwrap();
+        assert!(stream.is_dropped().await, "{protocol} answered {bytes:x?}");
+        if protocol == PROTOCOLS[0]
+            && !world
+                .provider
+                .node
+                .network()
+                .connected_peers()
+                .contains(&world.rogue.id())
+        {
+            world.rogue.meet(&world.provider).await;
+        }
+    }
+    world.still_stands().await;
+}
+
+fn framed(body: &[u8]) -> Vec<u8> {
+    [&u32::try_from(body.len()).unwrap().to_be_bytes()[..], body].concat()
+}

@@ -1,0 +1,323 @@
+//! Honest nodes, whole and on real files, run inside the test.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use concordat_node::clock::Clock;
+use concordat_node::federation::QueryFault;
+use concordat_node::iam::{Actor, Training};
+use concordat_node::network;
+use concordat_node::node::{Identity, Node, StartConfig};
+use concordat_node::shutdown::Shutdown;
+use concordat_protocol::grant::Party;
+use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
+use concordat_protocol::ids::{ColumnName, DatasetName, InstitutionId, Jurisdiction};
+use concordat_protocol::membership::{Roster, from_file};
+use concordat_protocol::negotiation::{Authentic, Justification, NegotiationMessage, Parties, Side, StateName};
+use concordat_protocol::query::Role;
+use concordat_protocol::scope::{
+    Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
+};
+use concordat_protocol::signed::Signed;
+use concordat_protocol::text::{ConsortiumName, LegalName, Text};
+use concordat_storage::catalog::{ColumnClass, ImportRequest};
+use concordat_storage::ingest::CsvOptions;
+use concordat_storage::keys::{Argon2Cost, KeySource, Secret};
+use concordat_storage::ledger::Ledger;
+use concordat_storage::storage::Storage;
+use tempfile::TempDir;
+
+use super::rogue::{Rogue, now, soon};
+
+const LISTEN: &str = "/ip4/127.0.0.1/tcp/0";
+/// Subjects in each cohort.
+pub(super) const SUBJECTS: usize = 400;
+
+/// An honest institution with its running node.
+pub(super) struct House {
+    pub(super) node: Node,
+    dir: TempDir,
+    _shutdown: Shutdown,
+}
+
+impl House {
+    /// Sets up a node and starts it.
+    pub(super) async fn start(institution: &str, jurisdiction: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = storage(dir.path().join("node"), institution).await;
+        let id = InstitutionId::new(institution).unwrap();
+        let ledger = Ledger::open(&storage.ledger_dir(), storage.ledger_key(), id.clone()).unwrap();
+        let config = StartConfig {
+            identity: Identity {
+                institution: id,
+                name: LegalName::new(institution).unwrap(),
+                jurisdiction: Jurisdiction::new(jurisdiction).unwrap(),
+                institution_key: storage.identities().institution().unwrap(),
+                node_key: storage.identities().node().unwrap(),
+            },
+            storage,
+            ledger,
+            clock: Clock::system(),
+            listen: vec![LISTEN.parse().unwrap()],
+            announce: Vec::new(),
+            limits: network::Limits::default(),
+            password_cost: Argon2Cost::dangerous_minimum(),
+        };
+        let mut shutdown = Shutdown::new();
+        let node = Node::start(config, &mut shutdown).await.unwrap();
+        Self {
+            node,
+            dir,
+            _shutdown: shutdown,
+        }
+    }
+
+    /// Its short id.
+    pub(super) fn id(&self) -> &InstitutionId {
+        &self.node.identity().institution
+    }
+
+    /// Imports a generated cohort twice, classified: `heart` is published, `ward` is not.
+    pub(super) async fn import(&self) {
+        let node = self.node.clone();
+        let file = self.dir.path().join("cohort.csv");
+        std::fs::write(&file, cohort()).unwrap();
+        let work = move || {
+            import(&node, "ward", &file);
+            import(&node, "heart", &file);
+            node.storage()
+                .catalog()
+                .publish(&DatasetName::new("heart").unwrap())
+                .unwrap();
+        };
+        tokio::task::spawn_blocking(work).await.unwrap();
+    }
+
+    /// The roster it goes by, as signed.
+    pub(super) fn roster(&self) -> Signed<Roster> {
+        from_file(self.node.membership().export().unwrap().as_bytes()).unwrap()
+    }
+
+    /// Whether its ledger holds from the first entry on.
+    pub(super) fn ledger_holds(&self) -> bool {
+        self.node.ledger().verify(self.node.identity().institution_public()).ok
+    }
+
+    /// How many negotiations it has taken up.
+    pub(super) async fn negotiations(&self) -> usize {
+        self.node.negotiations().list().await.unwrap().len()
+    }
+
+    /// A researcher who has logged in and whose training is recorded.
+    pub(super) async fn researcher(&self) -> Actor {
+        let node = self.node.clone();
+        let work = move || {
+            let password = Secret::from("correct horse battery staple".to_owned());
+            let (accounts, now) = (node.accounts(), now());
+            accounts
+                .add("eva", BTreeSet::from([Role::Researcher]), &password, now)
+                .unwrap();
+            let training = Training {
+                name: Text::new("data protection").unwrap(),
+                until: now.plus_seconds(86_400),
+            };
+            accounts.record_training("eva", training, now).unwrap();
+            node.sessions().login("eva", &password, now).unwrap().actor
+        };
+        tokio::task::spawn_blocking(work).await.unwrap()
+    }
+
+    /// Asks a question and reads the answer to its end: how many rows came.
+    pub(super) async fn ask(&self, actor: &Actor, sql: &str) -> Result<usize, QueryFault> {
+        let mut answer = soon(self.node.federation().query(actor, sql, None)).await?;
+        let mut rows = 0;
+        while let Some(batch) = soon(answer.next()).await {
+            rows += batch?.num_rows();
+        }
+        Ok(rows)
+    }
+
+    /// Reads a message and checks that it is from the node and institution it names.
+    pub(super) fn authentic(&self, message: Signed<NegotiationMessage>) -> Authentic {
+        let roster = self.node.membership().newest().unwrap();
+        Authentic::check(message, |node| {
+            roster.active_node(node).map(|member| member.institution.clone())
+        })
+        .unwrap()
+    }
+}
+
+/// A provider with data, another honest member, and a member that is not.
+pub(super) struct World {
+    pub(super) provider: House,
+    pub(super) friend: House,
+    pub(super) rogue: Rogue,
+}
+
+impl World {
+    /// Founds the consortium and admits both.
+    pub(super) async fn new() -> Self {
+        let (provider, friend) = tokio::join!(House::start("cleveland", "US"), House::start("budapest", "HU"));
+        let rogue = Rogue::start("zurich", 3);
+        provider.import().await;
+        let founder = provider.node.membership();
+        founder
+            .found(ConsortiumName::new("Heart Study").unwrap())
+            .await
+            .unwrap();
+        founder
+            .admit(friend.node.membership().enrol().unwrap().as_bytes())
+            .await
+            .unwrap();
+        founder.admit(rogue.enrolment().as_bytes()).await.unwrap();
+        friend
+            .node
+            .membership()
+            .join(founder.export().unwrap().as_bytes())
+            .await
+            .unwrap();
+        Self {
+            provider,
+            friend,
+            rogue,
+        }
+    }
+
+    /// As [`World::new`], with the rogue connected to the provider and believed.
+    pub(super) async fn met() -> Self {
+        let world = Self::new().await;
+        world.rogue.meet(&world.provider).await;
+        world
+    }
+
+    /// What each test ends with: another member is served, nobody has lost the connection to it, and the ledgers hold.
+    pub(super) async fn still_stands(&self) {
+        let asked = self.friend.node.negotiations().request(wide(&self.provider), why());
+        let asked = soon(asked).await.expect("an honest member is served");
+        let known = self
+            .provider
+            .node
+            .negotiations()
+            .show(&asked.id)
+            .await
+            .expect("the request has arrived");
+        assert_eq!((known.party, known.state), (Party::Provider, StateName::Requested));
+        assert!(self.provider.ledger_holds() && self.friend.ledger_holds());
+    }
+
+    /// The two sides of a negotiation in which the rogue asks the provider.
+    pub(super) fn asking(&self) -> Parties {
+        Parties::new(side(&self.provider), self.rogue_side()).unwrap()
+    }
+
+    /// The two sides of a negotiation in which the friend asks the rogue.
+    pub(super) fn asked(&self) -> Parties {
+        Parties::new(self.rogue_side(), side(&self.friend)).unwrap()
+    }
+
+    fn rogue_side(&self) -> Side {
+        Side {
+            institution: self.rogue.institution.clone(),
+            key: self.rogue.house.public(),
+        }
+    }
+}
+
+fn side(house: &House) -> Side {
+    Side {
+        institution: house.id().clone(),
+        key: house.node.identity().institution_public(),
+    }
+}
+
+/// All of a house's dataset in clear, for health research, for a month.
+pub(super) fn wide(house: &House) -> Scope {
+    scope(house.id())
+}
+
+/// All but the names, of which the rogue asks; so there is a column that it may not see.
+pub(super) fn nameless(house: &House) -> Scope {
+    let columns = ["record_number", "age", "sex", "chol"].map(|name| (column(name), Transform::Clear));
+    Scope {
+        columns: Columns::new(columns).unwrap(),
+        ..wide(house)
+    }
+}
+
+/// All of `heart` at `holder`.
+pub(super) fn scope(holder: &InstitutionId) -> Scope {
+    let columns = ["record_number", "name", "age", "sex", "chol"].map(|name| (column(name), Transform::Clear));
+    Scope {
+        dataset: format!("{holder}.heart").parse().unwrap(),
+        tier: Tier::Records,
+        columns: Columns::new(columns).unwrap(),
+        rows: Rows::all(),
+        purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
+        people: People::Any,
+        places: Places::Any,
+        limits: Limits::default(),
+        window: Window::new(now().plus_seconds(-60), now().plus_seconds(30 * 86_400)).unwrap(),
+    }
+}
+
+/// Why access is asked for.
+pub(super) fn why() -> Justification {
+    Justification::new("cholesterol and age").unwrap()
+}
+
+pub(super) fn column(name: &str) -> ColumnName {
+    ColumnName::new(name).unwrap()
+}
+
+async fn storage(dir: std::path::PathBuf, institution: &str) -> Storage {
+    let seed = institution.bytes().fold(11_u8, u8::wrapping_add);
+    let work = move || {
+        let source = KeySource::Passphrase(Secret::from("only for a test".to_owned()));
+        let storage = Storage::init(&dir, &source, Argon2Cost::dangerous_minimum()).unwrap();
+        storage
+            .identities()
+            .put_institution(&InstitutionKey::from_seed(&[seed; 32].into()))
+            .unwrap();
+        storage
+            .identities()
+            .put_node(&NodeKey::from_seed(&[seed.wrapping_add(1); 32].into()))
+            .unwrap();
+        storage
+    };
+    tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+fn import(node: &Node, name: &str, file: &Path) {
+    let name = DatasetName::new(name).unwrap();
+    let options = CsvOptions {
+        subject_column: Some("record_number".to_owned()),
+        ..CsvOptions::default()
+    };
+    let request = ImportRequest {
+        options,
+        ..ImportRequest::new(name.clone(), file)
+    };
+    let catalog = node.storage().catalog();
+    catalog
+        .import(&request, &node.identity().institution_key, now(), &mut |_| ())
+        .unwrap();
+    let classes = [
+        ("record_number", ColumnClass::DirectIdentifier),
+        ("name", ColumnClass::DirectIdentifier),
+        ("age", ColumnClass::QuasiIdentifier),
+        ("sex", ColumnClass::Ordinary),
+        ("chol", ColumnClass::Sensitive),
+    ];
+    catalog
+        .classify(
+            &name,
+            &classes.map(|(name, class)| (column(name), class)).into_iter().collect(),
+        )
+        .unwrap();
+}
+
+fn cohort() -> String {
+    let row = |n: usize| format!("R{n:05},Patient {n},{},{},{}\n", 30 + n % 60, n % 2, 150 + n % 170);
+    let rows: String = (0..SUBJECTS).map(row).collect();
+    format!("record_number,name,age,sex,chol\n{rows}")
+}

@@ -1,0 +1,91 @@
+//! Memory of real daemons, as the kernel counts it.
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
+
+use concordat_tests::{House, Import, Person, World, program};
+
+use crate::cohort::CLASSES;
+
+/// How often memory is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Resident memory in KiB.
+pub(crate) struct Memory {
+    /// A node that has just started, with a peer and a table, and does nothing.
+    pub(crate) idle: u64,
+    /// The most that the provider took while the whole table streamed.
+    pub(crate) provider: u64,
+    /// The most that the consumer took.
+    pub(crate) consumer: u64,
+}
+
+/// Runs two institutions, streams the whole table from one to the other, and looks on.
+pub(crate) fn memory(program: &Path, table: &Path) -> Memory {
+    program::choose(program);
+    let mut world = World::consortium(2);
+    let classes: Vec<String> = CLASSES
+        .iter()
+        .map(|(column, class)| format!("{column}={class}"))
+        .collect();
+    let classes: Vec<&str> = classes.iter().map(String::as_str).collect();
+    let args = ["--subject-column", "record_number"];
+    world.share(
+        "cleveland",
+        Import {
+            dataset: "large",
+            from: table,
+            args: &args,
+            classes: &classes,
+        },
+    );
+    world.grant("budapest", "cleveland", "large", &["--tier", "records"]);
+    for id in ["cleveland", "budapest"] {
+        restart(world.house_mut(id));
+    }
+    for house in &world.houses {
+        house.await_peers(1);
+    }
+    let idle = resident(world.house("cleveland"));
+
+    let consumer = world.house("budapest");
+    consumer.log_in(Person::Researcher);
+    let out = world.place().join("answer.arrow");
+    let out = out.to_str().expect("a path in UTF-8");
+    let mut query = consumer.spawn(&["query", "SELECT * FROM cleveland.large", "--out", out]);
+    let mut most = Memory {
+        idle,
+        provider: 0,
+        consumer: 0,
+    };
+    while query.try_wait().unwrap().is_none() {
+        most.provider = most.provider.max(resident(world.house("cleveland")));
+        most.consumer = most.consumer.max(resident(consumer));
+        sleep(LOOK);
+    }
+    let ended = query.wait_with_output().unwrap();
+    assert!(
+        ended.status.success(),
+        "the query fails: {}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
+    most
+}
+
+/// So that what an import once took is not counted.
+fn restart(house: &mut House) {
+    house.pin_ports();
+    house.stop();
+    house.start();
+    house.forget_login();
+}
+
+fn resident(house: &House) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", house.pid())).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .expect("the kernel counts memory");
+    line.trim().trim_end_matches("kB").trim().parse().unwrap()
+}

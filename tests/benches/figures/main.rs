@@ -1,0 +1,193 @@
+//! The figures of `docs/benchmarks.md`, measured in one run and printed as one table.
+//!
+//! Absolute numbers belong to a machine; ratios travel. So the rows of a query are held against plain bytes over the same
+//! kind of link in the same run ([`link`]), with provider and consumer as whole nodes in this process ([`pair`]). Memory is
+//! that of real daemons ([`daemons`]).
+//!
+//! Run it with `.ci/bench`, which builds everything optimised first.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "this program prints a table, and a step that fails should stop it there and then"
+)]
+
+mod cohort;
+mod daemons;
+mod link;
+mod pair;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pair::Pair;
+use tokio::time::Instant;
+
+/// Rows of the large table.
+const ROWS: usize = 2_000_000;
+/// Subjects of the small table.
+const FEW: usize = 400;
+/// Small queries whose latency is measured, after as many as a tenth to warm up.
+const SMALL: usize = 300;
+/// How often throughput is measured; the best counts, because everything that disturbs makes it worse.
+const TRIES: usize = 3;
+/// Grants that are revoked while rows stream.
+const REVOCATIONS: usize = 5;
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// One line of the table.
+struct Figure {
+    what: &'static str,
+    value: String,
+    ratio: String,
+    aim: &'static str,
+}
+
+fn main() {
+    let place = tempfile::tempdir().unwrap();
+    let (large, small) = (place.path().join("large.csv"), place.path().join("small.csv"));
+    cohort::write(&large, ROWS);
+    cohort::write(&small, FEW);
+    let program = program();
+    let mut figures = in_process(&large, &small);
+    figures.extend(in_daemons(&program, &large));
+    figures.push(Figure {
+        what: "size of the binary",
+        value: format!("{:.0} MiB", std::fs::metadata(&program).unwrap().len() as f64 / MIB),
+        ratio: String::new(),
+        aim: "",
+    });
+    print(&figures);
+}
+
+/// The binary beside this program.
+fn program() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let folder = own.parent().and_then(Path::parent).unwrap();
+    let program = folder.join("concordat");
+    assert!(program.exists(), "`{}` is missing; run `.ci/bench`", program.display());
+    program
+}
+
+fn in_process(large: &Path, small: &Path) -> Vec<Figure> {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let raw = best(async || link::throughput().await).await;
+        let pair = Pair::start(&[("large", large), ("small", small)]).await;
+        let full = best(async || throughput(&pair, "SELECT * FROM cleveland.large").await).await;
+        let clear = best(async || throughput(&pair, "SELECT sex, chol, bp, day FROM cleveland.large").await).await;
+        let (half, most) = latency(&pair).await;
+        let (returned, last) = revocation(&pair).await;
+        vec![
+            rate("plain bytes over one libp2p stream, TCP", raw, raw, ""),
+            rate("`records` query, all columns, transformed", full, raw, "0.4"),
+            rate("`records` query, columns in clear", clear, raw, "0.4"),
+            span("small query, both ledgers durable, p50", half, half, ""),
+            span("small query, both ledgers durable, p99", most, half, ""),
+            span("`grant revoke` until it returns, slowest", returned, returned, ""),
+            span("`grant revoke` until the last byte, slowest", last, returned, "≤ 1.0"),
+        ]
+    })
+}
+
+fn in_daemons(program: &Path, large: &Path) -> Vec<Figure> {
+    let memory = daemons::memory(program, large);
+    let mib = |kib: u64| format!("{:.0} MiB", kib as f64 / 1024.0);
+    let against = |kib: u64| format!("{:.2}", kib as f64 / memory.idle as f64);
+    vec![
+        Figure {
+            what: "memory of an idle node",
+            value: mib(memory.idle),
+            ratio: against(memory.idle),
+            aim: "60 MB",
+        },
+        Figure {
+            what: "provider during the largest stream, peak",
+            value: mib(memory.provider),
+            ratio: against(memory.provider),
+            aim: "",
+        },
+        Figure {
+            what: "consumer during the largest stream, peak",
+            value: mib(memory.consumer),
+            ratio: against(memory.consumer),
+            aim: "",
+        },
+    ]
+}
+
+/// Bytes of answer a second.
+async fn throughput(pair: &Pair, sql: &str) -> f64 {
+    let began = Instant::now();
+    let (rows, bytes) = pair.read(sql).await;
+    assert_eq!(rows, ROWS, "every row has to come");
+    bytes as f64 / began.elapsed().as_secs_f64()
+}
+
+async fn best(measure: impl AsyncFn() -> f64) -> f64 {
+    let mut best: f64 = 0.0;
+    for _ in 0..TRIES {
+        best = best.max(measure().await);
+    }
+    best
+}
+
+/// Half of the small queries are answered within the first, 99 in 100 within the second.
+async fn latency(pair: &Pair) -> (Duration, Duration) {
+    let sql = "SELECT sex, count(*), avg(chol) FROM cleveland.small GROUP BY sex";
+    let mut spans = Vec::new();
+    for number in 0..SMALL + SMALL / 10 {
+        let began = Instant::now();
+        pair.read(sql).await;
+        if number >= SMALL / 10 {
+            spans.push(began.elapsed());
+        }
+    }
+    spans.sort();
+    let at = |percent: usize| spans.get(spans.len() * percent / 100).copied().unwrap();
+    (at(50), at(99))
+}
+
+/// From the call of `revoke` until it returns, and until the consumer has its last rows; the slowest of each.
+async fn revocation(pair: &Pair) -> (Duration, Duration) {
+    let mut slowest = (Duration::ZERO, Duration::ZERO);
+    for _ in 0..REVOCATIONS {
+        let (returned, last) = pair.revoke_midway("SELECT * FROM cleveland.large").await;
+        slowest = (slowest.0.max(returned), slowest.1.max(last));
+    }
+    slowest
+}
+
+fn rate(what: &'static str, rate: f64, against: f64, aim: &'static str) -> Figure {
+    Figure {
+        what,
+        value: format!("{:.0} MiB/s", rate / MIB),
+        ratio: format!("{:.2}", rate / against),
+        aim,
+    }
+}
+
+fn span(what: &'static str, span: Duration, against: Duration, aim: &'static str) -> Figure {
+    let millis = span.as_secs_f64() * 1000.0;
+    let ratio = span.as_secs_f64() / against.as_secs_f64();
+    Figure {
+        what,
+        value: format!("{millis:.1} ms"),
+        ratio: format!("{ratio:.2}"),
+        aim,
+    }
+}
+
+fn print(figures: &[Figure]) {
+    println!("| what | measured | ratio | aim |\n| --- | ---: | ---: | ---: |");
+    for Figure {
+        what,
+        value,
+        ratio,
+        aim,
+    } in figures
+    {
+        println!("| {what} | {value} | {ratio} | {aim} |");
+    }
+}

@@ -1,0 +1,232 @@
+//! A provider and a consumer, whole nodes in this process, with a grant for each table.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use concordat_node::clock::Clock;
+use concordat_node::iam::{Actor, Training};
+use concordat_node::network::Limits;
+use concordat_node::node::{Identity, Node, StartConfig};
+use concordat_node::shutdown::Shutdown;
+use concordat_protocol::grant::GrantEvent;
+use concordat_protocol::identity::{InstitutionKey, NodeKey};
+use concordat_protocol::ids::{ColumnName, DatasetName, GrantId, InstitutionId, Jurisdiction};
+use concordat_protocol::negotiation::{Justification, StateName};
+use concordat_protocol::query::Role;
+use concordat_protocol::scope::{
+    self, Columns, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
+};
+use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
+use concordat_storage::catalog::ImportRequest;
+use concordat_storage::ingest::CsvOptions;
+use concordat_storage::keys::{Argon2Cost, KeySource, Secret};
+use concordat_storage::ledger::Ledger;
+use concordat_storage::storage::Storage;
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::cohort::CLASSES;
+
+/// How long anything may take that has to happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The two nodes, and a researcher at the consumer.
+pub(crate) struct Pair {
+    provider: Node,
+    consumer: Node,
+    eva: Actor,
+    _running: [(TempDir, Shutdown); 2],
+}
+
+impl Pair {
+    /// Starts both, unites them, and negotiates a grant for each of the provider's tables.
+    pub(crate) async fn start(tables: &[(&str, &Path)]) -> Self {
+        let (provider, running) = start("cleveland", "US", 1).await;
+        let (consumer, also_running) = start("zurich", "CH", 3).await;
+        for (name, path) in tables {
+            let (node, name, path) = (provider.clone(), (*name).to_owned(), path.to_path_buf());
+            tokio::task::spawn_blocking(move || import(&node, &name, path))
+                .await
+                .unwrap();
+        }
+        let founder = provider.membership();
+        founder
+            .found(ConsortiumName::new("Heart Study").unwrap())
+            .await
+            .unwrap();
+        founder
+            .admit(consumer.membership().enrol().unwrap().as_bytes())
+            .await
+            .unwrap();
+        consumer
+            .membership()
+            .join(founder.export().unwrap().as_bytes())
+            .await
+            .unwrap();
+        let eva = researcher(&consumer).await;
+        let pair = Self {
+            provider,
+            consumer,
+            eva,
+            _running: [running, also_running],
+        };
+        for (name, _) in tables {
+            pair.grant(name).await;
+        }
+        pair
+    }
+
+    /// Reads an answer to its end: its rows, and the bytes that crossed.
+    pub(crate) async fn read(&self, sql: &str) -> (usize, u64) {
+        let mut answer = self.consumer.federation().query(&self.eva, sql, None).await.unwrap();
+        let mut rows = 0;
+        while let Some(batch) = answer.next().await {
+            rows += batch.unwrap().num_rows();
+        }
+        (
+            rows,
+            answer.account().receipts.iter().map(|receipt| receipt.bytes).sum(),
+        )
+    }
+
+    /// Revokes the newest grant while an answer to `sql` streams: how long the call took, and how long after it began the
+    /// last rows came. Negotiates a new grant afterwards.
+    pub(crate) async fn revoke_midway(&self, sql: &str) -> (Duration, Duration) {
+        let grants = self.provider.grants().list().await;
+        let grant = grants
+            .iter()
+            .rev()
+            .find(|grant| grant.terms.scope.dataset.dataset.as_str() == "large")
+            .unwrap()
+            .terms
+            .grant;
+        let mut answer = self.consumer.federation().query(&self.eva, sql, None).await.unwrap();
+        answer.next().await.unwrap().unwrap();
+        let began = Instant::now();
+        let provider = self.provider.negotiations().clone();
+        let revoked = tokio::spawn(async move {
+            provider
+                .change_grant(&grant, GrantEvent::Revoke, Reason::new("a measurement").unwrap())
+                .await
+                .unwrap();
+            began.elapsed()
+        });
+        let mut last = Duration::ZERO;
+        while let Some(Ok(_)) = answer.next().await {
+            last = began.elapsed();
+        }
+        let returned = revoked.await.unwrap();
+        self.grant("large").await;
+        (returned, last)
+    }
+
+    async fn grant(&self, table: &str) -> GrantId {
+        let (asking, holding) = (self.consumer.negotiations(), self.provider.negotiations());
+        let why = Justification::new("to measure").unwrap();
+        let asked = asking.request(everything(table), why).await.unwrap();
+        holding.offer(&asked.id).await.unwrap();
+        asking.accept(&asked.id).await.unwrap();
+        assert_eq!(
+            asking.settled(&asked.id, PATIENCE).await.unwrap().state,
+            StateName::Finalized
+        );
+        let id = GrantId::from(asked.id);
+        let mut changes = self.consumer.epoch().watch();
+        while self.consumer.grants().get(&id).await.is_none() {
+            changes.changed().await.unwrap();
+        }
+        id
+    }
+}
+
+async fn start(institution: &str, jurisdiction: &str, seed: u8) -> (Node, (TempDir, Shutdown)) {
+    let dir = tempfile::tempdir().unwrap();
+    let source = KeySource::Passphrase(Secret::from("only to measure".to_owned()));
+    let storage = Storage::init(&dir.path().join("node"), &source, Argon2Cost::dangerous_minimum()).unwrap();
+    let (institution_key, node_key) = (
+        InstitutionKey::from_seed(&[seed; 32].into()),
+        NodeKey::from_seed(&[seed + 1; 32].into()),
+    );
+    storage.identities().put_institution(&institution_key).unwrap();
+    storage.identities().put_node(&node_key).unwrap();
+    let id = InstitutionId::new(institution).unwrap();
+    let ledger = Ledger::open(&storage.ledger_dir(), storage.ledger_key(), id.clone()).unwrap();
+    let config = StartConfig {
+        identity: Identity {
+            institution: id,
+            name: LegalName::new(institution).unwrap(),
+            jurisdiction: Jurisdiction::new(jurisdiction).unwrap(),
+            institution_key,
+            node_key,
+        },
+        storage,
+        ledger,
+        clock: Clock::system(),
+        listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+        announce: Vec::new(),
+        limits: Limits::default(),
+        password_cost: Argon2Cost::dangerous_minimum(),
+    };
+    let mut shutdown = Shutdown::new();
+    (Node::start(config, &mut shutdown).await.unwrap(), (dir, shutdown))
+}
+
+fn import(node: &Node, name: &str, path: PathBuf) {
+    let name = DatasetName::new(name).unwrap();
+    let options = CsvOptions {
+        subject_column: Some("record_number".to_owned()),
+        ..CsvOptions::default()
+    };
+    let request = ImportRequest {
+        options,
+        ..ImportRequest::new(name.clone(), path)
+    };
+    let (catalog, now) = (node.storage().catalog(), node.clock().now());
+    catalog
+        .import(&request, &node.identity().institution_key, now, &mut |_| ())
+        .unwrap();
+    let classes = CLASSES
+        .iter()
+        .map(|(column, class)| (ColumnName::new(column).unwrap(), class.parse().unwrap()));
+    catalog.classify(&name, &classes.collect()).unwrap();
+    catalog.publish(&name).unwrap();
+}
+
+async fn researcher(node: &Node) -> Actor {
+    let node = node.clone();
+    let hire = move || {
+        let (password, now) = (
+            Secret::from("correct horse battery staple".to_owned()),
+            node.clock().now(),
+        );
+        node.accounts()
+            .add("eva", BTreeSet::from([Role::Researcher]), &password, now)
+            .unwrap();
+        let training = Training {
+            name: Text::new("data protection").unwrap(),
+            until: now.plus_seconds(86_400),
+        };
+        node.accounts().record_training("eva", training, now).unwrap();
+        node.sessions().login("eva", &password, now).unwrap().actor
+    };
+    tokio::task::spawn_blocking(hire).await.unwrap()
+}
+
+fn everything(table: &str) -> Scope {
+    let now = Clock::system().now();
+    let columns = CLASSES
+        .iter()
+        .map(|(column, _)| (ColumnName::new(column).unwrap(), Transform::Clear));
+    Scope {
+        dataset: format!("cleveland.{table}").parse().unwrap(),
+        tier: Tier::Records,
+        columns: Columns::new(columns).unwrap(),
+        rows: Rows::all(),
+        purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
+        people: People::Any,
+        places: Places::Any,
+        limits: scope::Limits::default(),
+        window: Window::new(now.plus_seconds(-60), now.plus_seconds(86_400)).unwrap(),
+    }
+}

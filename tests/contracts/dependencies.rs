@@ -1,0 +1,228 @@
+//! Dependencies run one way, and each outside library has one home.
+
+use super::{MEMBERS, Violation, assert_none, root};
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+const PROTOCOL: &str = "concordat-protocol";
+const STORAGE: &str = "concordat-storage";
+const NODE: &str = "concordat-node";
+const TESTS: &str = "concordat-tests";
+
+/// Which crates may name which: `node -> storage -> protocol`, and the tests see all of them.
+const LAYERS: [(&str, &[&str]); 4] = [
+    (PROTOCOL, &[]),
+    (STORAGE, &[PROTOCOL]),
+    (NODE, &[PROTOCOL, STORAGE]),
+    (TESTS, &[PROTOCOL, STORAGE, NODE]),
+];
+
+/// Every outside library and the crates that may name it. A library that is not in the list has no home yet: give it one
+/// here, and the line in `docs/architecture.md` that says what it is for.
+///
+/// The tests may name any of them: an adversary has to speak libp2p and forge signatures.
+const HOMES: &[(&str, &[&str])] = &[
+    // a NodeId is written as libp2p writes a peer id
+    ("bs58", &[PROTOCOL]),
+    // signatures and what they cover
+    ("ed25519-dalek", &[PROTOCOL]),
+    ("coset", &[PROTOCOL]),
+    ("ciborium", &[PROTOCOL, STORAGE]),
+    ("blake3", &[PROTOCOL, STORAGE]),
+    ("sha2", &[PROTOCOL, STORAGE]),
+    // sealing, key wrapping, key derivation
+    ("aes-gcm", &[STORAGE]),
+    ("argon2", &[STORAGE]),
+    ("chacha20poly1305", &[STORAGE]),
+    ("hkdf", &[STORAGE]),
+    // state, bulk data, import
+    ("sled", &[STORAGE]),
+    ("object_store", &[STORAGE]),
+    ("encoding_rs", &[STORAGE]),
+    ("flate2", &[STORAGE]),
+    // queries: the provider's engine in storage, the consumer's planner and `query --out` in node
+    ("arrow", &[STORAGE, NODE]),
+    ("datafusion", &[STORAGE, NODE]),
+    ("parquet", &[STORAGE, NODE]),
+    // the network
+    ("libp2p", &[NODE]),
+    // the decision point
+    ("cedar-policy", &[NODE]),
+    // the HTTP API and its client on the Unix socket
+    ("axum", &[NODE]),
+    ("http-body-util", &[NODE]),
+    ("hyper", &[NODE]),
+    ("hyper-util", &[NODE]),
+    ("serde_json", &[NODE]),
+    // the command line and the daemon's shell
+    ("anstream", &[NODE]),
+    ("anstyle", &[NODE]),
+    ("anyhow", &[NODE]),
+    ("clap", &[NODE]),
+    ("comfy-table", &[NODE]),
+    ("indicatif", &[NODE]),
+    ("nix", &[NODE]),
+    ("rpassword", &[NODE]),
+    ("toml", &[NODE]),
+    ("tracing-subscriber", &[NODE]),
+    // tasks and streams: everywhere but in protocol, which does no I/O
+    ("async-trait", &[STORAGE, NODE]),
+    ("bytes", &[STORAGE, NODE]),
+    ("futures", &[STORAGE, NODE]),
+    ("getrandom", &[STORAGE, NODE]),
+    ("tokio", &[STORAGE, NODE]),
+    ("tokio-util", &[STORAGE, NODE]),
+    // words that all layers share
+    ("chrono", &[PROTOCOL, STORAGE, NODE]),
+    ("data-encoding", &[PROTOCOL, STORAGE, NODE]),
+    ("serde", &[PROTOCOL, STORAGE, NODE]),
+    ("thiserror", &[PROTOCOL, STORAGE, NODE]),
+    ("tracing", &[PROTOCOL, STORAGE, NODE]),
+    ("zeroize", &[PROTOCOL, STORAGE, NODE]),
+];
+
+/// Libraries that only check the others.
+const TEST_TOOLS: &[&str] = &[
+    "cargo_metadata",
+    "csv",
+    "libp2p-stream",
+    "proptest",
+    "serde_json",
+    "tempfile",
+];
+
+/// Libraries of which a second version would be a fault: two Arrows do not understand each other's arrays, and two
+/// implementations of the signature scheme may disagree about what is valid.
+const SINGLE_VERSION: &[&str] = &[
+    "arrow-array",
+    "arrow-schema",
+    "datafusion",
+    "ed25519-dalek",
+    "libp2p-identity",
+    "parquet",
+];
+
+/// One line of a `[dependencies]` section.
+#[derive(Debug)]
+struct Edge {
+    from: String,
+    to: String,
+    for_tests: bool,
+}
+
+fn edge(from: &str, to: &str) -> Edge {
+    Edge {
+        from: from.to_owned(),
+        to: to.to_owned(),
+        for_tests: from == TESTS,
+    }
+}
+
+/// Read without resolving, so that no package of another platform has to be downloaded.
+fn workspace_edges() -> Vec<Edge> {
+    let metadata = MetadataCommand::new()
+        .manifest_path(root().join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .unwrap();
+    let members = metadata.packages.iter();
+    let edges = members.flat_map(|package| {
+        package.dependencies.iter().map(|dependency| Edge {
+            from: package.name.to_string(),
+            to: dependency.name.clone(),
+            for_tests: package.name.as_str() == TESTS || dependency.kind == DependencyKind::Development,
+        })
+    });
+    edges.collect()
+}
+
+fn judge(edge: &Edge) -> Option<Violation> {
+    let layer = LAYERS.iter().find(|(name, _)| *name == edge.from);
+    let Some((_, below)) = layer else {
+        return Some(Violation::new(&edge.from, "is not one of the four crates"));
+    };
+    if LAYERS.iter().any(|(name, _)| *name == edge.to) {
+        let allowed = below.contains(&edge.to.as_str());
+        return (!allowed).then(|| Violation::new(&edge.from, format!("must not depend on `{}`", edge.to)));
+    }
+    if edge.for_tests && (edge.from == TESTS || TEST_TOOLS.contains(&edge.to.as_str())) {
+        return None;
+    }
+    match HOMES.iter().find(|(name, _)| *name == edge.to) {
+        None => Some(Violation::new(
+            &edge.from,
+            format!("names `{}`, which has no home", edge.to),
+        )),
+        Some((_, homes)) if homes.contains(&edge.from.as_str()) => None,
+        Some((_, homes)) => Some(Violation::new(
+            &edge.from,
+            format!("names `{}`, whose home is {}", edge.to, homes.join(" and ")),
+        )),
+    }
+}
+
+/// The versions of a package in the text of a lock file.
+fn locked_versions<'a>(lock: &'a str, package: &str) -> Vec<&'a str> {
+    let name = format!("name = \"{package}\"");
+    let versions = lock.lines().zip(lock.lines().skip(1)).filter(|(line, _)| *line == name);
+    versions
+        .map(|(_, version)| version.trim_start_matches("version = ").trim_matches('"'))
+        .collect()
+}
+
+#[test]
+fn dependencies_run_one_way_and_each_library_has_one_home() {
+    let edges = workspace_edges();
+    assert!(edges.len() > MEMBERS.len(), "cargo metadata lists no dependencies");
+    let violations: Vec<Violation> = edges.iter().filter_map(judge).collect();
+    assert_none(&violations);
+}
+
+#[test]
+fn an_upward_dependency_is_seen() {
+    assert!(judge(&edge(PROTOCOL, STORAGE)).is_some());
+    assert!(judge(&edge(STORAGE, NODE)).is_some());
+    assert!(judge(&edge(NODE, TESTS)).is_some());
+}
+
+#[test]
+fn a_library_away_from_home_is_seen() {
+    assert!(judge(&edge(NODE, "sled")).is_some());
+    assert!(judge(&edge(STORAGE, "libp2p")).is_some());
+    assert!(judge(&edge(STORAGE, "ed25519-dalek")).is_some());
+    assert!(judge(&edge(PROTOCOL, "tokio")).is_some());
+    assert!(judge(&edge(PROTOCOL, "left-pad")).is_some());
+}
+
+#[test]
+fn libraries_that_must_agree_with_themselves_come_in_one_version() {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    for package in SINGLE_VERSION {
+        let versions = locked_versions(&lock, package);
+        assert_eq!(
+            versions.len(),
+            1,
+            "`{package}` must be in the lock file once, found {versions:?}"
+        );
+    }
+}
+
+#[test]
+fn a_second_version_is_seen() {
+    let lock = "[[package]]\nname = \"arrow-array\"\nversion = \"59.0.0\"\n\n[[package]]\nname = \"arrow-array\"\nversion = \"60.0.0\"\n";
+    assert_eq!(locked_versions(lock, "arrow-array"), ["59.0.0", "60.0.0"]);
+}
+
+#[test]
+fn every_crate_inherits_the_lints_and_unsafe_is_forbidden() {
+    let manifest = |folder: &str| std::fs::read_to_string(root().join(folder).join("Cargo.toml")).unwrap();
+    assert!(
+        manifest(".").contains("unsafe_code = \"forbid\""),
+        "the workspace must forbid unsafe code"
+    );
+    for member in MEMBERS {
+        assert!(
+            manifest(member).contains("[lints]\nworkspace = true"),
+            "`{member}` must inherit the workspace lints"
+        );
+    }
+}

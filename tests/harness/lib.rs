@@ -1,0 +1,36 @@
+//! The world in which Concordat is tested: real daemons of the real binary, on this machine, over real sockets.
+//!
+//! 1. [`program`] builds the binary once and says where it is.
+//! 2. A [`House`] is one institution: a data directory, a daemon, the people who type commands there. It can be stopped,
+//!    killed and started again, and remembers everything its commands and its daemon wrote to standard error.
+//! 3. A [`World`] is several houses in one consortium. `World::consortium(3)` founds, admits, joins and hires; `share`
+//!    imports, classifies and publishes a table; `grant` negotiates from the request to the active grant.
+//! 4. An [`Outcome`] is what a command did: exit code and both outputs, with the expectations a test has of them.
+//! 5. [`Reader`] reads the answer to a query as slowly as a test likes.
+//! 6. [`shared`] finds the real data, [`table`] reads it independently of the product.
+//!
+//! All calls block and panic with the whole story when a step fails; from async code, wrap them in `spawn_blocking`.
+//! At most [`slots::DAEMONS`] daemons run at the same time, whatever the number of tests that run at once. Only processes
+//! that a house has started itself are ever killed.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "only tests use this crate, and a step that fails should stop its test there and then"
+)]
+
+mod house;
+mod outcome;
+pub mod program;
+mod reader;
+pub mod shared;
+pub mod slots;
+pub mod table;
+mod world;
+
+pub use house::{House, PASSWORD, Person};
+pub use outcome::Outcome;
+pub use reader::{End, Reader};
+pub use world::{Import, World};

@@ -1,0 +1,208 @@
+//! Several institutions in one consortium.
+
+use std::path::{Path, PathBuf};
+
+use concordat_node::clock::Clock;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::house::{House, Person};
+use crate::slots::Slots;
+
+/// Who there is, in this order: id and jurisdiction.
+const INSTITUTIONS: [(&str, &str); 6] = [
+    ("cleveland", "US"),
+    ("budapest", "HU"),
+    ("zurich", "CH"),
+    ("vienna", "AT"),
+    ("oslo", "NO"),
+    ("kyoto", "JP"),
+];
+/// How long grants last, in seconds: 90 days.
+const GRANT_SECONDS: i64 = 90 * 86_400;
+
+/// Institutions, their folder, and the right to run their daemons. Everything is removed with it.
+#[derive(Debug)]
+pub struct World {
+    /// The institutions, the founder of the consortium first.
+    pub houses: Vec<House>,
+    place: TempDir,
+    _slots: Slots,
+}
+
+/// A table to import.
+#[derive(Debug, Clone, Copy)]
+pub struct Import<'a> {
+    /// The name of the dataset.
+    pub dataset: &'a str,
+    /// The file.
+    pub from: &'a Path,
+    /// More arguments of `dataset import`.
+    pub args: &'a [&'a str],
+    /// `column=class`, for every column.
+    pub classes: &'a [&'a str],
+}
+
+impl World {
+    /// Runs `count` institutions that know nothing of each other.
+    pub fn strangers(count: usize) -> Self {
+        let slots = Slots::take(count);
+        let place = tempfile::Builder::new()
+            .prefix("concordat-world-")
+            .tempdir()
+            .expect("a temporary folder");
+        let houses = INSTITUTIONS.iter().take(count);
+        let houses = houses
+            .map(|(id, jurisdiction)| House::found(id, jurisdiction, place.path().join(id)))
+            .collect();
+        Self {
+            houses,
+            place,
+            _slots: slots,
+        }
+    }
+
+    /// Runs `count` institutions in one consortium, each with a steward and a researcher, all connected.
+    pub fn consortium(count: usize) -> Self {
+        let world = Self::strangers(count);
+        for house in &world.houses {
+            house.hire();
+        }
+        world.unite();
+        world
+    }
+
+    /// The first institution founds a consortium and admits the others.
+    pub fn unite(&self) {
+        let (founder, others) = self.houses.split_first().expect("a founder");
+        founder
+            .as_(Person::Administrator, &["consortium", "found", "--name", "Heart Study"])
+            .ok();
+        for house in others {
+            let application = house.as_(Person::Administrator, &["consortium", "enrol"]).ok().stdout;
+            let file = self.file(&format!("{}.enrolment", house.id), &application);
+            founder.run(&["consortium", "admit", &text(&file)]).ok();
+        }
+        let roster = founder.run(&["consortium", "roster", "show", "--armour"]).ok().stdout;
+        let roster = self.file("roster.txt", &roster);
+        for house in others {
+            house.run(&["consortium", "join", &text(&roster)]).ok();
+        }
+        let peers = u64::try_from(others.len()).expect("a small number");
+        for house in &self.houses {
+            house.await_peers(peers);
+        }
+    }
+
+    /// The institution `id`.
+    #[track_caller]
+    pub fn house(&self, id: &str) -> &House {
+        self.houses
+            .iter()
+            .find(|house| house.id == id)
+            .expect("such an institution")
+    }
+
+    /// The institution `id`, to stop or start it.
+    #[track_caller]
+    pub fn house_mut(&mut self, id: &str) -> &mut House {
+        self.houses
+            .iter_mut()
+            .find(|house| house.id == id)
+            .expect("such an institution")
+    }
+
+    /// The folder of this world, beside the data directories.
+    pub fn place(&self) -> &Path {
+        self.place.path()
+    }
+
+    /// Writes a file into the folder of this world.
+    pub fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.place.path().join(name);
+        std::fs::write(&path, contents).expect("a file");
+        path
+    }
+
+    /// The steward of `holder` imports a table, classifies its columns and publishes it. Returns what the import said.
+    #[track_caller]
+    pub fn share(&self, holder: &str, import: Import<'_>) -> Value {
+        let Import {
+            dataset,
+            from,
+            args,
+            classes,
+        } = import;
+        let holder = self.house(holder);
+        let arrival = ["dataset", "import", dataset, "--from", &text(from)];
+        let imported = holder.json_as(Person::Steward, &[&arrival[..], args].concat());
+        holder
+            .as_(
+                Person::Steward,
+                &[&["dataset", "classify", dataset][..], classes].concat(),
+            )
+            .ok();
+        holder.as_(Person::Steward, &["dataset", "publish", dataset]).ok();
+        imported
+    }
+
+    /// Negotiates from the request of `consumer`'s researcher to the active grant, and returns its id. `args` are further
+    /// arguments of `grant request`; without `--purpose` it is health research, without `--until` ninety days.
+    #[track_caller]
+    pub fn grant(&self, consumer: &str, provider: &str, dataset: &str, args: &[&str]) -> String {
+        let id = self.request(consumer, provider, dataset, args);
+        self.house(provider).as_(Person::Steward, &["grant", "offer", &id]).ok();
+        self.await_grant(consumer, &id, "OFFERED");
+        self.house(consumer)
+            .as_(Person::Researcher, &["grant", "accept", &id])
+            .ok();
+        for side in [consumer, provider] {
+            self.await_grant(side, &id, "ACTIVE");
+        }
+        id
+    }
+
+    /// The researcher of `consumer` asks `provider` for access; returns the id once the provider has the request.
+    #[track_caller]
+    pub fn request(&self, consumer: &str, provider: &str, dataset: &str, args: &[&str]) -> String {
+        let (until, target) = (until(), format!("{provider}/{dataset}"));
+        let mut request = vec!["grant", "request", &target];
+        for (option, value) in [("--purpose", "health-research"), ("--until", until.as_str())] {
+            if !args.contains(&option) {
+                request.extend([option, value]);
+            }
+        }
+        request.extend(args);
+        let requested = self.house(consumer).json_as(Person::Researcher, &request);
+        let id = requested["id"].as_str().expect("an id").to_owned();
+        self.await_grant(provider, &id, "REQUESTED");
+        id
+    }
+
+    /// Waits until the negotiation or grant `id` is in `state` at `side`, and returns it as shown there.
+    #[track_caller]
+    pub fn await_grant(&self, side: &str, id: &str, state: &str) -> Value {
+        let mut last = Value::Null;
+        self.house(side)
+            .await_that(&format!("grant {id} in the state {state}"), |house| {
+                let shown = house.run(&["--format", "json", "grant", "show", id]);
+                last = if shown.code == Some(0) {
+                    shown.json()
+                } else {
+                    Value::Null
+                };
+                last["state"] == state
+            });
+        last
+    }
+}
+
+/// The day on which grants end.
+fn until() -> String {
+    let moment = Clock::system().now().plus_seconds(GRANT_SECONDS).to_string();
+    moment.split('T').next().expect("a date").to_owned()
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().expect("a path in UTF-8").to_owned()
+}

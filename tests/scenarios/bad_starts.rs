@@ -1,0 +1,136 @@
+//! What keeps a node from starting, and what it says then.
+
+use std::fs::Permissions;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use concordat_tests::slots::Slots;
+use concordat_tests::{House, PASSWORD};
+
+#[test]
+fn a_node_starts_only_with_its_own_key_in_private_and_alone() {
+    let _slots = Slots::take(2);
+    let place = tempfile::tempdir().unwrap();
+    let mut house = House::found("cleveland", "US", place.path().join("cleveland"));
+
+    a_second_process_is_refused(&house);
+    house.stop();
+    another_key_does_not_open_it(&mut house);
+    a_key_that_others_can_read_is_refused(&mut house);
+    a_folder_that_others_can_read_is_refused(&mut house);
+    a_second_setup_is_refused(&house);
+
+    house.start();
+    assert_eq!(
+        house.stop(),
+        Some(0),
+        "a stop that was asked for is no failure:\n{}",
+        house.log()
+    );
+}
+
+#[test]
+fn a_wrong_passphrase_is_refused_and_the_right_one_opens() {
+    let _slots = Slots::take(1);
+    let place = tempfile::tempdir().unwrap();
+    let dir = place.path().join("cleveland");
+    let who = [
+        "init",
+        "--institution",
+        "cleveland",
+        "--name",
+        "Cleveland",
+        "--jurisdiction",
+        "US",
+    ];
+    let local = ["--listen", "/ip4/127.0.0.1/tcp/0"];
+    let made = typed(
+        &dir,
+        &[&who[..], &local].concat(),
+        &format!("one two three four five six\n{PASSWORD}\n"),
+    );
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+
+    let refused = typed(&dir, &["serve"], "six five four three two one\n");
+    assert_eq!(refused.status.code(), Some(7), "{refused:?}");
+    assert!(
+        !String::from_utf8_lossy(&refused.stderr).contains("six five"),
+        "{refused:?}"
+    );
+    let silent = typed(&dir, &["serve"], "\n");
+    assert_eq!(silent.status.code(), Some(2), "without a passphrase: {silent:?}");
+    let verified = typed(
+        &dir,
+        &["--format", "json", "audit", "verify"],
+        "one two three four five six\n",
+    );
+    assert_eq!(verified.status.code(), Some(0), "{verified:?}");
+}
+
+fn typed(dir: &Path, args: &[&str], input: &str) -> Output {
+    let mut command = std::process::Command::new(concordat_tests::program::path());
+    command.arg("--dir").arg(dir).args(args);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).ok();
+    child.wait_with_output().unwrap()
+}
+
+fn a_second_process_is_refused(house: &House) {
+    let outcome = house.run(&["serve"]).exits(7);
+    assert!(outcome.stderr.contains("process"), "{}", outcome.story());
+    house.status();
+}
+
+fn another_key_does_not_open_it(house: &mut House) {
+    let path = house.dir.join("unlock.key");
+    let key = std::fs::read(&path).unwrap();
+    let mut other = key.clone();
+    // Another character of the same alphabet keeps the form of a key.
+    let place = other.iter().rposition(u8::is_ascii_alphanumeric).unwrap();
+    other[place] = if other[place] == b'a' { b'b' } else { b'a' };
+    other[0] = if other[0] == b'a' { b'b' } else { b'a' };
+    std::fs::write(&path, other).unwrap();
+    house.try_start().unwrap_err().exits(7);
+    std::fs::rename(&path, path.with_extension("away")).unwrap();
+    house.try_start().unwrap_err().exits(4);
+    std::fs::rename(path.with_extension("away"), &path).unwrap();
+    std::fs::write(&path, key).unwrap();
+}
+
+fn a_key_that_others_can_read_is_refused(house: &mut House) {
+    let path = house.dir.join("unlock.key");
+    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    let refused = house.try_start().unwrap_err();
+    assert!(refused.stderr.contains("chmod"), "how to mend it: {}", refused.story());
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+}
+
+fn a_folder_that_others_can_read_is_refused(house: &mut House) {
+    for (name, open, closed) in [("", 0o755, 0o700), ("ledger", 0o750, 0o700)] {
+        let path = house.dir.join(name);
+        std::fs::set_permissions(&path, Permissions::from_mode(open)).unwrap();
+        let refused = house.try_start().unwrap_err();
+        assert!(refused.stderr.contains("chmod"), "how to mend it: {}", refused.story());
+        std::fs::set_permissions(&path, Permissions::from_mode(closed)).unwrap();
+    }
+}
+
+fn a_second_setup_is_refused(house: &House) {
+    let again = [
+        "init",
+        "--institution",
+        "cleveland",
+        "--name",
+        "Again",
+        "--jurisdiction",
+        "US",
+        "--unattended",
+    ];
+    house.typed(&again, Some(PASSWORD)).exits(2);
+}
