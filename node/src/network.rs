@@ -51,6 +51,9 @@ use crate::shutdown::Stage;
 /// Messages waiting for the task. Every sender waits for an answer, so this is about as many as there are callers.
 const INBOX: usize = 64;
 
+/// Over how many connections one stream is tried: each that is found dead gives way to a new one.
+const OPEN_ATTEMPTS: u32 = 3;
+
 /// How long listeners get to come up.
 const LISTEN: Duration = Duration::from_secs(5);
 
@@ -177,17 +180,29 @@ impl NetworkHandle {
         self.tell(Message::Disconnect { peer }).await
     }
 
-    /// Opens a stream of `protocol` to `peer`: connects if need be, and waits for attestation unless it is `hello`.
+    /// Opens a stream of `protocol` to `peer`: connects if need be, and waits for attestation unless it is `hello`. A
+    /// connection that turns out to be dead is replaced; nothing has been said on it, so nothing is said twice.
     ///
     /// # Errors
     /// If the peer is no member, cannot be reached, is not attested in time or does not speak the protocol.
     pub async fn open(&self, peer: NodeId, protocol: StreamProtocol) -> Result<FramedStream, NetworkError> {
         let after = self.inner.timeouts.open;
-        let opened = tokio::time::timeout(after, self.open_in_time(peer, protocol)).await;
+        let opening = async {
+            for _ in 1..OPEN_ATTEMPTS {
+                match self.open_once(peer, protocol.clone()).await {
+                    Err(error @ (NetworkError::Cut { .. } | NetworkError::Io(_))) => {
+                        tracing::debug!(peer = %peer.short(), %error, "the stream is opened over another connection");
+                    }
+                    opened => return opened,
+                }
+            }
+            self.open_once(peer, protocol).await
+        };
+        let opened = tokio::time::timeout(after, opening).await;
         opened.unwrap_or(Err(NetworkError::OpenTimeout { peer, after }))
     }
 
-    async fn open_in_time(&self, peer: NodeId, protocol: StreamProtocol) -> Result<FramedStream, NetworkError> {
+    async fn open_once(&self, peer: NodeId, protocol: StreamProtocol) -> Result<FramedStream, NetworkError> {
         let session = match self.inner.sessions.get(&peer) {
             Some(session) => session,
             None => {

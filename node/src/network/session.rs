@@ -185,6 +185,12 @@ impl Sessions {
         session
     }
 
+    /// The newest connection with `peer`. A peer that died without a farewell and came back is behind this one; the older ones
+    /// lead nowhere, although nobody has noticed yet.
+    pub(super) fn newest(&self, peer: &NodeId) -> Option<ConnectionId> {
+        self.entries().connections.get(peer)?.last().copied()
+    }
+
     /// Takes a connection out; the session ends with its last connection.
     pub(super) fn closed(&self, peer: NodeId, connection: ConnectionId) {
         let mut entries = self.entries();

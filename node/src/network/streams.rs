@@ -18,8 +18,8 @@ use libp2p::{
     Multiaddr, PeerId, Stream, StreamProtocol,
     core::{Endpoint, transport::PortUse},
     swarm::{
-        ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler, THandlerInEvent,
-        THandlerOutEvent, ToSwarm,
+        CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
+        THandlerInEvent, THandlerOutEvent, ToSwarm,
     },
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -136,7 +136,7 @@ pub(super) struct Streams {
     sessions: Arc<Sessions>,
     acceptors: Arc<Acceptors>,
     keep_alive: bool,
-    outbox: VecDeque<(PeerId, Wish)>,
+    outbox: VecDeque<ToSwarm<Infallible, Wish>>,
 }
 
 impl Streams {
@@ -150,9 +150,16 @@ impl Streams {
         }
     }
 
-    /// Opens a stream to a connected peer; the wish is dropped if it is not connected.
-    pub(super) fn open(&mut self, peer: PeerId, wish: Wish) {
-        self.outbox.push_back((peer, wish));
+    /// Opens a stream over the newest connection with a peer; the wish is dropped if there is none.
+    pub(super) fn open(&mut self, peer_id: PeerId, event: Wish) {
+        let newest = node_id(&peer_id).and_then(|node| self.sessions.newest(&node));
+        if let Some(connection) = newest {
+            self.outbox.push_back(ToSwarm::NotifyHandler {
+                peer_id,
+                handler: NotifyHandler::One(connection),
+                event,
+            });
+        }
     }
 
     fn handler(&self, connection: ConnectionId, peer: &PeerId, role: Role) -> Result<Handler, ConnectionDenied> {
@@ -195,17 +202,17 @@ impl NetworkBehaviour for Streams {
         }
     }
 
-    fn on_connection_handler_event(&mut self, _: PeerId, _: ConnectionId, event: THandlerOutEvent<Self>) {
-        match event {}
+    fn on_connection_handler_event(&mut self, peer_id: PeerId, connection: ConnectionId, _: THandlerOutEvent<Self>) {
+        tracing::debug!(%connection, "the connection opens no streams any more and is closed");
+        self.outbox.push_back(ToSwarm::CloseConnection {
+            peer_id,
+            connection: CloseConnection::One(connection),
+        });
     }
 
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         match self.outbox.pop_front() {
-            Some((peer_id, event)) => Poll::Ready(ToSwarm::NotifyHandler {
-                peer_id,
-                handler: NotifyHandler::Any,
-                event,
-            }),
+            Some(event) => Poll::Ready(event),
             // Whoever fills the queue owns the swarm and polls it next, so no waker is kept.
             None => Poll::Pending,
         }

@@ -225,6 +225,39 @@ async fn a_lost_member_comes_back_as_a_new_session_without_attestation() {
     assert!(after.attested().is_none());
 }
 
+/// A process that is killed says no farewell: over QUIC its peers notice only after seconds of silence.
+#[tokio::test]
+async fn a_member_that_died_and_came_back_is_asked_over_its_new_connection() {
+    for transport in [TCP, QUIC] {
+        let one = Node::start(1, transport).await;
+        let doomed = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let two = doomed
+            .spawn(async move { Node::start(2, transport).await })
+            .await
+            .unwrap();
+        introduce(&[&one, &two]).await;
+        one.session(&two).await;
+        let address = two.net.listen_addrs()[0].to_string();
+        doomed.shutdown_background();
+
+        let two = Node::restart(2, &address).await;
+        two.set_members(&[&one]).await;
+        let mut incoming = two.net.accept(HELLO).unwrap();
+        two.session(&one).await;
+        let answering = async {
+            let mut asked = incoming.next().await;
+            let question = asked.expect::<Note>().await.unwrap();
+            asked.send(&question).await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(exchange(&one, &two), answering);
+        assert_eq!(answer.unwrap(), note("let me in"), "over {transport}");
+    }
+}
+
 #[tokio::test]
 async fn a_stopped_network_leaves_nothing_behind() {
     let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
@@ -308,6 +341,23 @@ struct Node {
 
 impl Node {
     async fn start(seed: u8, listen: &str) -> Self {
+        Self::try_start(seed, listen).await.unwrap()
+    }
+
+    /// Starts where a node has just died, as soon as the system has given its address free.
+    async fn restart(seed: u8, listen: &str) -> Self {
+        let started = async {
+            loop {
+                match Self::try_start(seed, listen).await {
+                    Ok(node) => return node,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, started).await.unwrap()
+    }
+
+    async fn try_start(seed: u8, listen: &str) -> Result<Self, NetworkError> {
         let mut config = NetworkConfig::new(NodeKey::from_seed(&[seed; 32].into()), vec![listen.parse().unwrap()]);
         config.limits.streams_per_peer = TEST_STREAMS_PER_PEER;
         config.timeouts.attest = TEST_ATTEST;
@@ -317,10 +367,8 @@ impl Node {
         };
         let mut shutdown = Shutdown::new();
         let stage = shutdown.stage("network", Duration::from_secs(10));
-        Self {
-            net: Network::start(config, &stage).await.unwrap(),
-            shutdown,
-        }
+        let net = Network::start(config, &stage).await?;
+        Ok(Self { net, shutdown })
     }
 
     fn id(&self) -> NodeId {

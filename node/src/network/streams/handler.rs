@@ -21,6 +21,10 @@ use libp2p::{
 use super::{Acceptors, Wish};
 use crate::network::{error::NetworkError, session::Session};
 
+/// The connection answers no more: a stream was not negotiated in time.
+#[derive(Debug)]
+pub(in crate::network) struct Dead;
+
 /// Negotiates the streams of one connection.
 #[derive(Debug)]
 pub(in crate::network) struct Handler {
@@ -28,6 +32,7 @@ pub(in crate::network) struct Handler {
     acceptors: Arc<Acceptors>,
     keep_alive: bool,
     wishes: VecDeque<Wish>,
+    dead: bool,
 }
 
 impl Handler {
@@ -37,10 +42,12 @@ impl Handler {
             acceptors,
             keep_alive,
             wishes: VecDeque::new(),
+            dead: false,
         }
     }
 
-    fn failed(&self, wish: Wish, error: StreamUpgradeError<Infallible>) {
+    fn failed(&mut self, wish: Wish, error: StreamUpgradeError<Infallible>) {
+        self.dead |= matches!(error, StreamUpgradeError::Timeout);
         let error = match error {
             StreamUpgradeError::Timeout => NetworkError::Io(io::ErrorKind::TimedOut.into()),
             StreamUpgradeError::NegotiationFailed => NetworkError::Unsupported {
@@ -57,7 +64,7 @@ impl Handler {
 
 impl ConnectionHandler for Handler {
     type FromBehaviour = Wish;
-    type ToBehaviour = Infallible;
+    type ToBehaviour = Dead;
     type InboundProtocol = Negotiation;
     type OutboundProtocol = Negotiation;
     type InboundOpenInfo = ();
@@ -71,7 +78,10 @@ impl ConnectionHandler for Handler {
         self.keep_alive
     }
 
-    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Negotiation, Wish, Infallible>> {
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Negotiation, Wish, Dead>> {
+        if std::mem::take(&mut self.dead) {
+            return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Dead));
+        }
         match self.wishes.pop_front() {
             Some(wish) => Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {
                 protocol: SubstreamProtocol::new(Negotiation(vec![wish.protocol.clone()]), wish),
