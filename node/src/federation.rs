@@ -8,6 +8,7 @@
 
 mod asker;
 mod browse;
+mod columns;
 mod decompose;
 mod exchange;
 mod fault;

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::Federation;
+use super::columns::Columns;
 use super::exchange::{Asked, Reading};
 use super::fault::QueryFault;
 use super::journal::Journal;
@@ -104,6 +105,8 @@ impl Asker {
         getrandom::fill(&mut id).map_err(|error| QueryFault::machine("the system gives no random numbers", error))?;
         let (query, deadline) = (QueryId::from_bytes(id), now.plus_seconds(DEADLINE_SECONDS));
         let key = &parts.identity.node_key;
+        let columns = Columns::asked_for(&sql, &target.columns)
+            .ok_or_else(|| QueryFault::usage("only one plain SELECT can be put to a provider"))?;
         let unsigned = |error| QueryFault::machine("the query cannot be signed", error);
         let assertion = self
             .actor
@@ -126,6 +129,7 @@ impl Asker {
             actor: self.actor.id().clone(),
             node,
             tier: target.tier,
+            columns,
         })
     }
 

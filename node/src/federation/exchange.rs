@@ -25,6 +25,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::StreamDecoder;
 use futures::{AsyncRead, AsyncWrite};
 
+use super::columns::Columns;
 use super::fault::QueryFault;
 use crate::clock::Clock;
 use crate::network::{FramedStream, NetworkError};
@@ -45,6 +46,8 @@ pub(super) struct Asked {
     pub(super) node: NodeId,
     /// The highest tier that an answer may have.
     pub(super) tier: Tier,
+    /// The columns that an answer has.
+    pub(super) columns: Columns,
 }
 
 impl Asked {
@@ -133,6 +136,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
             since_batch: 0,
         };
         let schema = reading.schema().await?;
+        if let Some(strange) = schema
+            .as_ref()
+            .and_then(|schema| reading.asked.columns.strange_in(schema))
+        {
+            return Err(reading.asked.misbehaved(format!("{strange}, which was not asked for")));
+        }
         Ok((reading, schema))
     }
 

@@ -60,6 +60,7 @@ fn asked() -> Asked {
         actor,
         node: theirs.public(),
         tier: Tier::Aggregate,
+        columns: Columns::asked_for("SELECT id FROM heart", &["id".to_owned()].into()).unwrap(),
     }
 }
 
@@ -148,6 +149,19 @@ async fn an_answer_above_the_tier_of_the_grant_is_refused() {
     let fault = against(raised).await.unwrap_err();
     assert!(
         matches!(&fault, QueryFault::Misbehaved { detail, .. } if detail.contains("above")),
+        "{fault}"
+    );
+}
+
+#[tokio::test]
+async fn columns_that_were_not_asked_for_are_not_taken() {
+    let (ours, theirs) = ends(key(2).public(), PATIENT);
+    let mut narrow = asked();
+    narrow.columns = Columns::asked_for("SELECT sex FROM heart", &["sex".to_owned()].into()).unwrap();
+    let (begun, _theirs) = tokio::join!(Reading::begin(ours, narrow), provide(theirs, |_, _, _| {}));
+    let fault = begun.unwrap_err();
+    assert!(
+        matches!(&fault, QueryFault::Misbehaved { detail, .. } if detail.contains("a column `id`")),
         "{fault}"
     );
 }

@@ -1,0 +1,162 @@
+//! Which columns an answer may have, as far as the text of its question tells.
+//!
+//! A provider that sends more than was asked for, by mistake or on purpose, would hand over what nobody here may hold.
+
+use std::collections::BTreeSet;
+
+use datafusion::arrow::datatypes::Schema;
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, WildcardAdditionalOptions};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+/// One item of a question's select list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Item {
+    /// A column whose name the question states.
+    Named(String),
+    /// A computed column; engines differ in what they call it.
+    Computed,
+    /// `*`: some of the columns that are granted.
+    Granted,
+}
+
+/// The columns that an answer has to have.
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    items: Vec<Item>,
+    granted: BTreeSet<String>,
+}
+
+impl Columns {
+    /// The columns of an answer to `sql` under a grant for `granted`; nothing if `sql` is not one plain `SELECT`.
+    pub(super) fn asked_for(sql: &str, granted: &BTreeSet<String>) -> Option<Self> {
+        Some(Self {
+            items: items_of(&query(sql)?)?,
+            granted: granted.clone(),
+        })
+    }
+
+    /// The first column of `schema` that was not asked for, or the number of columns if that is what differs.
+    pub(super) fn strange_in(&self, schema: &Schema) -> Option<String> {
+        let came = schema.fields();
+        let slots = self.slots(came.len());
+        if slots.len() != came.len() {
+            return Some(format!("it sends {} columns", came.len()));
+        }
+        let strange = slots.iter().zip(came).find(|(slot, field)| match slot {
+            Item::Named(name) => name != field.name(),
+            Item::Computed => false,
+            Item::Granted => !self.granted.contains(field.name()),
+        });
+        strange.map(|(_, field)| format!("it sends a column `{}`", field.name()))
+    }
+
+    /// One item for each column, if `*` stands for as many as make up `columns`.
+    fn slots(&self, columns: usize) -> Vec<&Item> {
+        let stars = self.items.iter().filter(|item| **item == Item::Granted).count();
+        let each = columns
+            .saturating_sub(self.items.len().saturating_sub(stars))
+            .checked_div(stars)
+            .unwrap_or_default();
+        let slots = self.items.iter().flat_map(|item| match item {
+            Item::Granted => std::iter::repeat_n(item, each),
+            Item::Named(_) | Item::Computed => std::iter::repeat_n(item, 1),
+        });
+        slots.collect()
+    }
+}
+
+fn query(sql: &str) -> Option<Query> {
+    let mut parser = Parser::new(&GenericDialect {}).try_with_sql(sql).ok()?;
+    parser.parse_query().ok().map(|query| *query)
+}
+
+fn items_of(query: &Query) -> Option<Vec<Item>> {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return None;
+    };
+    Some(select.projection.iter().map(item).collect())
+}
+
+fn item(item: &SelectItem) -> Item {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Item::Named(name(alias)),
+        SelectItem::UnnamedExpr(Expr::Identifier(ident)) => Item::Named(name(ident)),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => {
+            parts.last().map_or(Item::Computed, |ident| Item::Named(name(ident)))
+        }
+        SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAliases { .. } => Item::Computed,
+        SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => star(options),
+    }
+}
+
+/// A name as engines read it: what is not in quotes is in lower case.
+fn name(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}
+
+fn star(options: &WildcardAdditionalOptions) -> Item {
+    match options.opt_rename {
+        None => Item::Granted,
+        Some(_) => Item::Computed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use datafusion::arrow::datatypes::{DataType, Field};
+
+    fn strange(sql: &str, came: &[&str]) -> Option<String> {
+        let granted = ["sex", "age", "chol"].map(str::to_owned).into();
+        let fields: Vec<_> = came
+            .iter()
+            .map(|name| Field::new(*name, DataType::Utf8, true))
+            .collect();
+        Columns::asked_for(sql, &granted)
+            .unwrap()
+            .strange_in(&Schema::new(fields))
+    }
+
+    #[test]
+    fn an_answer_has_the_columns_of_its_question() {
+        for (sql, came) in [
+            ("SELECT sex, heart.age FROM heart", &["sex", "age"][..]),
+            ("SELECT sex AS s, count(*) FROM heart GROUP BY sex", &["s", "count(*)"]),
+            ("SELECT Sex AS S, \"Age\" FROM heart", &["s", "Age"]),
+            ("SELECT * FROM heart", &["age", "sex"]),
+            ("SELECT *, age + 1 FROM heart", &["age", "sex", "chol", "age + 1"]),
+            ("SELECT 1 AS n, heart.* FROM heart", &["n", "sex"]),
+        ] {
+            assert_eq!(strange(sql, came), None, "{sql}");
+        }
+    }
+
+    #[test]
+    fn whatever_was_not_asked_for_is_found() {
+        for (sql, came, found) in [
+            ("SELECT sex FROM heart", &["name"][..], "it sends a column `name`"),
+            ("SELECT sex FROM heart", &["sex", "name"], "it sends 2 columns"),
+            ("SELECT sex, age FROM heart", &["age", "sex"], "it sends a column `age`"),
+            ("SELECT * FROM heart", &["sex", "name"], "it sends a column `name`"),
+            (
+                "SELECT *, 1 AS n FROM heart",
+                &["sex", "name", "n"],
+                "it sends a column `name`",
+            ),
+            ("SELECT count(*) FROM heart", &[], "it sends 0 columns"),
+        ] {
+            assert_eq!(strange(sql, came).as_deref(), Some(found), "{sql}");
+        }
+    }
+
+    #[test]
+    fn only_a_plain_select_has_columns_that_are_known() {
+        let granted = BTreeSet::new();
+        assert!(Columns::asked_for("SELECT 1 UNION SELECT 2", &granted).is_none());
+        assert!(Columns::asked_for("nonsense", &granted).is_none());
+    }
+}
