@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 use super::Federation;
-use super::columns::Columns;
+use super::columns::AskedColumns;
 use super::exchange::{Asked, Reading};
 use super::fault::QueryFault;
 use super::journal::Journal;
@@ -105,7 +105,7 @@ impl Asker {
         getrandom::fill(&mut id).map_err(|error| QueryFault::machine("the system gives no random numbers", error))?;
         let (query, deadline) = (QueryId::from_bytes(id), now.plus_seconds(DEADLINE_SECONDS));
         let key = &parts.identity.node_key;
-        let columns = Columns::asked_for(&sql, &target.columns)
+        let columns = AskedColumns::asked_for(&sql, &target.columns)
             .ok_or_else(|| QueryFault::usage("only one plain SELECT can be put to a provider"))?;
         let unsigned = |error| QueryFault::machine("the query cannot be signed", error);
         let assertion = self

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use datafusion::arrow::datatypes::Schema;
-use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, WildcardAdditionalOptions};
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, Statement, WildcardAdditionalOptions};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
@@ -22,12 +22,12 @@ enum Item {
 
 /// The columns that an answer has to have.
 #[derive(Clone, Debug)]
-pub(super) struct Columns {
+pub(super) struct AskedColumns {
     items: Vec<Item>,
     granted: BTreeSet<String>,
 }
 
-impl Columns {
+impl AskedColumns {
     /// The columns of an answer to `sql` under a grant for `granted`; nothing if `sql` is not one plain `SELECT`.
     pub(super) fn asked_for(sql: &str, granted: &BTreeSet<String>) -> Option<Self> {
         Some(Self {
@@ -67,8 +67,11 @@ impl Columns {
 }
 
 fn query(sql: &str) -> Option<Query> {
-    let mut parser = Parser::new(&GenericDialect {}).try_with_sql(sql).ok()?;
-    parser.parse_query().ok().map(|query| *query)
+    let statements = Parser::parse_sql(&GenericDialect {}, sql).ok()?;
+    match <[Statement; 1]>::try_from(statements) {
+        Ok([Statement::Query(query)]) => Some(*query),
+        Ok(_) | Err(_) => None,
+    }
 }
 
 fn items_of(query: &Query) -> Option<Vec<Item>> {
@@ -116,7 +119,7 @@ mod tests {
             .iter()
             .map(|name| Field::new(*name, DataType::Utf8, true))
             .collect();
-        Columns::asked_for(sql, &granted)
+        AskedColumns::asked_for(sql, &granted)
             .unwrap()
             .strange_in(&Schema::new(fields))
     }
@@ -156,7 +159,14 @@ mod tests {
     #[test]
     fn only_a_plain_select_has_columns_that_are_known() {
         let granted = BTreeSet::new();
-        assert!(Columns::asked_for("SELECT 1 UNION SELECT 2", &granted).is_none());
-        assert!(Columns::asked_for("nonsense", &granted).is_none());
+        for sql in [
+            "SELECT 1 UNION SELECT 2",
+            "SELECT 1; SELECT 2",
+            "SELECT 1 nonsense nonsense",
+            "DROP TABLE heart",
+            "nonsense",
+        ] {
+            assert!(AskedColumns::asked_for(sql, &granted).is_none(), "{sql}");
+        }
     }
 }

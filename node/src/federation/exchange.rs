@@ -25,7 +25,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::StreamDecoder;
 use futures::{AsyncRead, AsyncWrite};
 
-use super::columns::Columns;
+use super::columns::AskedColumns;
 use super::fault::QueryFault;
 use crate::clock::Clock;
 use crate::network::{FramedStream, NetworkError};
@@ -47,7 +47,7 @@ pub(super) struct Asked {
     /// The highest tier that an answer may have.
     pub(super) tier: Tier,
     /// The columns that an answer has.
-    pub(super) columns: Columns,
+    pub(super) columns: AskedColumns,
 }
 
 impl Asked {

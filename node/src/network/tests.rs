@@ -248,14 +248,27 @@ async fn a_member_that_died_and_came_back_is_asked_over_its_new_connection() {
         two.set_members(&[&one]).await;
         let mut incoming = two.net.accept(HELLO).unwrap();
         two.session(&one).await;
-        let answering = async {
+        tokio::spawn(async move {
             let mut asked = incoming.next().await;
             let question = asked.expect::<Note>().await.unwrap();
             asked.send(&question).await.unwrap();
-        };
-        let (answer, ()) = tokio::join!(exchange(&one, &two), answering);
+        });
+        let answer = exchange(&one, &two).await;
         assert_eq!(answer.unwrap(), note("let me in"), "over {transport}");
     }
+}
+
+#[test]
+fn the_newest_of_the_connections_that_stand_is_taken() {
+    let sessions = Sessions::new(8);
+    let peer = NodeId::from_bytes([1; 32]);
+    let [old, new] = [1, 2].map(libp2p::swarm::ConnectionId::new_unchecked);
+    assert_eq!(sessions.newest(&peer), None);
+    sessions.connected(peer, old, session::Role::Dialer);
+    sessions.connected(peer, new, session::Role::Listener);
+    assert_eq!(sessions.newest(&peer), Some(new));
+    sessions.closed(peer, new);
+    assert_eq!(sessions.newest(&peer), Some(old));
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ fn asked() -> Asked {
         actor,
         node: theirs.public(),
         tier: Tier::Aggregate,
-        columns: Columns::asked_for("SELECT id FROM heart", &["id".to_owned()].into()).unwrap(),
+        columns: AskedColumns::asked_for("SELECT id FROM heart", &["id".to_owned()].into()).unwrap(),
     }
 }
 
@@ -157,7 +157,7 @@ async fn an_answer_above_the_tier_of_the_grant_is_refused() {
 async fn columns_that_were_not_asked_for_are_not_taken() {
     let (ours, theirs) = ends(key(2).public(), PATIENT);
     let mut narrow = asked();
-    narrow.columns = Columns::asked_for("SELECT sex FROM heart", &["sex".to_owned()].into()).unwrap();
+    narrow.columns = AskedColumns::asked_for("SELECT sex FROM heart", &["sex".to_owned()].into()).unwrap();
     let (begun, _theirs) = tokio::join!(Reading::begin(ours, narrow), provide(theirs, |_, _, _| {}));
     let fault = begun.unwrap_err();
     assert!(
