@@ -4,6 +4,7 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
@@ -23,6 +24,23 @@ pub struct Fingerprint {
     pub blake3: [u8; 32],
 }
 
+/// What tells without reading that somebody wrote to a file. The file system's own times are compared with each other only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    modified: SystemTime,
+}
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self {
+            length: metadata.len(),
+            modified: metadata.modified()?,
+        })
+    }
+}
+
 /// UTF-8 text in pieces.
 pub(super) trait TextSource {
     /// Appends the next piece to `out`; `false` means that there is none. Pieces may end inside a character.
@@ -32,6 +50,7 @@ pub(super) trait TextSource {
 /// The text of a file.
 pub(super) struct FileText {
     path: PathBuf,
+    opened: Stamp,
     raw: Raw,
     encoding: Option<TextEncoding>,
     decoder: Option<Decoder>,
@@ -46,6 +65,7 @@ impl FileText {
     /// Opens a regular file; `encoding` counts only where there is no byte order mark.
     pub(super) fn open(path: &Path, encoding: Option<TextEncoding>) -> Result<Self, IngestError> {
         let file = open_regular(path)?;
+        let opened = Stamp::of(&file).map_err(|source| read_error(path, source))?;
         let mut bytes = BufReader::with_capacity(
             CHUNK_BYTES,
             Tee {
@@ -68,6 +88,7 @@ impl FileText {
         };
         Ok(Self {
             path: path.to_owned(),
+            opened,
             raw,
             encoding,
             decoder: None,
@@ -97,12 +118,8 @@ impl FileText {
         };
         io::copy(&mut tee, &mut io::sink()).map_err(|source| read_error(&self.path, source))?;
         let tee = tee.into_inner();
-        let on_disk = tee
-            .file
-            .metadata()
-            .map_err(|source| read_error(&self.path, source))?
-            .len();
-        if on_disk != tee.length {
+        let now = Stamp::of(&tee.file).map_err(|source| read_error(&self.path, source))?;
+        if now != self.opened || now.length != tee.length {
             return Err(IngestError::Changed { path: self.path });
         }
         Ok(Fingerprint {
@@ -257,6 +274,17 @@ fn other_format(start: &[u8]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_cut_ahead_of_the_reader_has_no_fingerprint() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        io::Write::write_all(&mut file, &vec![b'x'; 10 * CHUNK_BYTES]).unwrap();
+        let mut text = FileText::open(file.path(), None).unwrap();
+        text.fill(&mut Vec::new()).unwrap();
+        file.as_file().set_len(5 * CHUNK_BYTES as u64).unwrap();
+        while text.fill(&mut Vec::new()).unwrap() {}
+        assert!(matches!(text.finish(), Err(IngestError::Changed { .. })));
+    }
 
     #[test]
     fn a_file_cut_during_the_first_pass_has_no_fingerprint() {
