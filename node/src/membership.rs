@@ -10,13 +10,14 @@ mod error;
 pub mod hello;
 mod spread;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::identity::InstitutionPublicKey;
-use concordat_protocol::ids::InstitutionId;
+use concordat_protocol::ids::{InstitutionId, NodeId};
 use concordat_protocol::membership::{
     Enrolment, Member, MemberNode, MemberStatus, Roster, ValidEnrolment, ValidRoster, admit, from_file, remove,
     to_armour,
@@ -62,6 +63,7 @@ struct Inner {
     pins: SealedTree<InstitutionPublicKey>,
     roster: watch::Sender<Option<Arc<ValidRoster>>>,
     changing: Mutex<()>,
+    turned_away: std::sync::Mutex<BTreeMap<NodeId, String>>,
 }
 
 /// What [`Membership`] works with.
@@ -111,6 +113,7 @@ impl Membership {
             pins,
             roster: watch::Sender::new(None),
             changing: Mutex::new(()),
+            turned_away: std::sync::Mutex::default(),
         }));
         if let Some(charter) = membership.0.pins.get(CHARTER)? {
             membership.reload(charter).await?;

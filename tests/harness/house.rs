@@ -53,6 +53,8 @@ pub struct House {
     /// The data directory.
     pub dir: PathBuf,
     daemon: Option<Child>,
+    /// Variables that the daemon starts with, beside those of the tests.
+    surroundings: Vec<(String, String)>,
     at_keyboard: Mutex<Option<String>>,
     /// All that commands wrote to standard error.
     complaints: Mutex<String>,
@@ -72,6 +74,7 @@ impl House {
             id,
             dir,
             daemon: None,
+            surroundings: Vec::new(),
             at_keyboard: Mutex::default(),
             complaints: Mutex::default(),
         };
@@ -133,6 +136,14 @@ impl House {
         panic!("{} neither ran nor ended:\n{}", self.id, self.log());
     }
 
+    /// The daemon starts with these environment variables from its next start on, and with none of those set before.
+    pub fn surround(&mut self, variables: &[(&str, &str)]) {
+        let owned = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.surroundings = owned.collect();
+    }
+
     /// The daemon's command, its outputs appended to a file beside the data directory.
     fn serve(&self) -> Command {
         let log = File::options()
@@ -142,6 +153,7 @@ impl House {
             .expect("a log");
         let mut command = self.command(&["serve"]);
         command
+            .envs(self.surroundings.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log);

@@ -18,7 +18,8 @@ pub fn find(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// Says on standard error that a test, or a part of it, is not run, and why.
 #[expect(clippy::print_stderr, reason = "a test that was not run must be seen")]
-fn skip(why: &str) {
+pub fn skip(why: &str) {
     eprintln!("SKIPPED: {why}");
 }

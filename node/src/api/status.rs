@@ -34,6 +34,9 @@ pub(super) struct Status {
     /// Who is connected; only for those who are logged in.
     #[serde(skip_serializing_if = "Option::is_none")]
     peers: Option<Vec<PeerStatus>>,
+    /// Members that showed themselves in vain, and why; only for those who are logged in, and only if there are any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    turned_away: Vec<TurnedAway>,
     /// RFC 3339, by the node's clock.
     time: String,
 }
@@ -49,6 +52,14 @@ struct PeerStatus {
     node: NodeId,
     /// None until the peer has said hello.
     institution: Option<InstitutionId>,
+}
+
+#[derive(Debug, Serialize)]
+struct TurnedAway {
+    node: NodeId,
+    /// None when the roster no longer names the node.
+    institution: Option<InstitutionId>,
+    reason: String,
 }
 
 async fn status(State(api): State<Api>, headers: HeaderMap) -> Json<Status> {
@@ -71,6 +82,7 @@ async fn status(State(api): State<Api>, headers: HeaderMap) -> Json<Status> {
         ledger_entries: node.ledger().size(),
         connected: node.network().connected_peers().len(),
         peers: may_see_peers.then(|| peers(node)),
+        turned_away: if may_see_peers { turned_away(node) } else { Vec::new() },
         time: node.clock().now().to_string(),
     })
 }
@@ -111,4 +123,20 @@ fn peers(node: &Node) -> Vec<PeerStatus> {
         institution: session.attested().map(|attested| attested.institution.clone()),
     });
     peers.collect()
+}
+
+fn turned_away(node: &Node) -> Vec<TurnedAway> {
+    let roster = node.membership().newest();
+    let institution = |id: &NodeId| {
+        let mut members = roster.iter().flat_map(|roster| &roster.roster().members);
+        let member = members.find(|member| member.nodes.iter().any(|listed| listed.node == *id));
+        member.map(|member| member.institution.clone())
+    };
+    let members = node.membership().turned_away().clone();
+    let told = members.into_iter().map(|(id, reason)| TurnedAway {
+        node: id,
+        institution: institution(&id),
+        reason,
+    });
+    told.collect()
 }

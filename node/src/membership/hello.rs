@@ -3,6 +3,12 @@
 //! 1. The dialler sends its [`Hello`]: the institution's certificate and a fresh statement that names both ends.
 //! 2. The listener checks it against the roster, attests the session, and answers with its own.
 //! 3. The dialler checks the answer and attests. A failed check closes the connection and goes into the ledger.
+//!
+//! A dialler whose clock is wrong gets the listener's hello before it is turned away: from it, it sees the same for itself.
+
+use std::collections::BTreeMap;
+use std::sync::{MutexGuard, PoisonError};
+use std::time::Duration;
 
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::{NodeId, Nonce};
@@ -20,6 +26,9 @@ use crate::shutdown::Stage;
 /// How old a hello may be in milliseconds; the allowed clock skew comes on top.
 const MAX_HELLO_AGE_MS: i64 = 30_000;
 
+/// How long a dialler with a wrong clock may take to read that.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// Why a peer was not believed.
 #[derive(Debug, thiserror::Error)]
 pub enum HelloError {
@@ -30,20 +39,31 @@ pub enum HelloError {
     #[error(transparent)]
     Membership(#[from] MembershipError),
     /// The certificate does not hold.
-    #[error("the peer's certificate does not hold")]
+    #[error("the peer's certificate does not hold: {0}")]
     Certificate(#[from] CertificateError),
     /// The statement is not signed by the peer.
-    #[error("the peer's statement is not its own")]
+    #[error("the peer's statement is not its own: {0}")]
     Statement(#[from] SignatureError),
     /// The statement names other ends than those of this connection.
     #[error("the peer's statement was made for another connection")]
     OtherConnection,
     /// The statement is not fresh: most often one of the two clocks is wrong.
-    #[error("the peer's statement is not fresh: {0}")]
+    #[error("either one of the two clocks is wrong or the peer's statement is an old one: {0}")]
     NotFresh(Staleness),
     /// No randomness to be had.
     #[error("the system gives no random numbers")]
     Random(#[from] getrandom::Error),
+}
+
+impl HelloError {
+    /// Whether a wrong clock explains it, here or at the peer.
+    fn is_about_clocks(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFresh(_)
+                | Self::Certificate(CertificateError::FutureDated { .. } | CertificateError::Expired { .. })
+        )
+    }
 }
 
 impl Membership {
@@ -98,11 +118,19 @@ impl Membership {
 
     async fn answer(&self, mut stream: FramedStream) -> Result<Attested, HelloError> {
         let session = stream.session().clone();
-        let attested = self.check(stream.expect().await?, session.peer())?;
-        session.attest(attested.clone());
+        let checked = self.check(stream.expect().await?, session.peer());
+        match &checked {
+            Ok(attested) => session.attest(attested.clone()),
+            Err(error) if error.is_about_clocks() => {}
+            Err(_) => return checked,
+        }
         stream.send(&self.hello(session.peer())?).await?;
         stream.close().await?;
-        Ok(attested)
+        if checked.is_err() {
+            // The dialler hangs up once it has read; a connection closed before would take the answer with it.
+            tokio::time::timeout(FAREWELL, session.until_cut()).await.ok();
+        }
+        checked
     }
 
     fn hello(&self, to: NodeId) -> Result<Hello, HelloError> {
@@ -140,7 +168,10 @@ impl Membership {
     /// Rosters are compared after a good hello; a bad one is recorded and the peer disconnected.
     async fn conclude(&self, session: &Session, outcome: Result<Attested, HelloError>) {
         match outcome {
-            Ok(attested) => self.compare_rosters(session, &attested).await,
+            Ok(attested) => {
+                self.turned_away().remove(&session.peer());
+                self.compare_rosters(session, &attested).await;
+            }
             Err(HelloError::Network(error)) => {
                 tracing::debug!(peer = %session.peer().short(), %error, "hello was not finished")
             }
@@ -148,8 +179,14 @@ impl Membership {
         }
     }
 
+    /// The members that were turned away when they last said hello, each with the reason.
+    pub fn turned_away(&self) -> MutexGuard<'_, BTreeMap<NodeId, String>> {
+        self.0.turned_away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn turn_away(&self, node: NodeId, error: &HelloError) {
         tracing::warn!(peer = %node.short(), %error, "peer turned away");
+        self.turned_away().insert(node, error.to_string());
         let entry = EntryBody::PeerRefused {
             node,
             reason: Reason::fitted(&error.to_string()),
