@@ -14,6 +14,7 @@
 //! | `locked` | 7 | 401 | a key, a login or a lock is missing |
 
 use std::error::Error;
+use std::io;
 
 use concordat_storage::fault::Fault;
 use serde::{Deserialize, Serialize};
@@ -163,24 +164,39 @@ pub trait Explain: Error {
 
 impl<E: Explain> From<E> for Problem {
     fn from(error: E) -> Self {
+        let full = || is_full_disk(&error).then(|| MAKE_ROOM.to_owned());
         Self {
-            help: error.help(),
+            help: error.help().or_else(full),
             ..Self::new(error.code(), chain(&error))
         }
         .because(error.reasons())
     }
 }
 
-/// The error and its sources on one line, outermost first.
+/// What to do when the disk is full.
+const MAKE_ROOM: &str =
+    "the disk is full, or a quota is used up: make room and do it again; nothing half done has stayed";
+
+/// What lies behind the error, outermost first.
+fn sources(error: &dyn Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    std::iter::successors(error.source(), |source| (**source).source())
+}
+
+/// The error and its sources on one line, outermost first; a source that the one before it quotes is not said twice.
 pub fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        line.push_str(": ");
-        line.push_str(&source.to_string().replace('\n', " "));
-        next = source.source();
+    for text in sources(error).map(|source| source.to_string().replace('\n', " ")) {
+        if !line.ends_with(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
     }
     line
+}
+
+fn is_full_disk(error: &dyn Error) -> bool {
+    let mut kinds = sources(error).filter_map(|error| Some(error.downcast_ref::<io::Error>()?.kind()));
+    kinds.any(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
 /// Errors of storage carry their [`Fault`].
