@@ -47,6 +47,7 @@ use crate::membership::Membership;
 use crate::negotiation::Grants;
 use crate::network::NetworkHandle;
 use crate::node::Identity;
+use crate::policy::Explanation;
 use crate::sharing::Sharing;
 
 pub use browse::RemoteDataset;
@@ -141,6 +142,33 @@ impl Federation {
         };
         steps.extend(journal.account().notes);
         Ok(steps)
+    }
+
+    /// What our own policy says, rule by rule, of those tables of `sql` that are ours; each holder has its own for the rest.
+    ///
+    /// # Errors
+    /// [`QueryFault`] if the actor may not ask or the text is no question.
+    pub async fn explain_own(
+        &self,
+        actor: &Actor,
+        sql: &str,
+        purpose: Option<&Purpose>,
+    ) -> Result<Explanation, QueryFault> {
+        actor.require(Action::Query)?;
+        let parts = &self.0.parts;
+        let purpose = purpose.cloned().unwrap_or(Purpose::HealthResearch);
+        let ours = |table: &&TableName| {
+            table
+                .institution
+                .as_ref()
+                .is_none_or(|id| *id == parts.identity.institution)
+        };
+        let mut explanation = Explanation::default();
+        for table in Question::parse(sql)?.tables.iter().filter(ours) {
+            let own = parts.sharing.explain_own(actor, &purpose, &table.dataset).await;
+            explanation.steps.extend(own.steps);
+        }
+        Ok(explanation)
     }
 
     async fn targets(

@@ -12,7 +12,7 @@ use concordat_protocol::ids::{DatasetRef, GrantId, NegotiationId};
 use concordat_protocol::negotiation::Justification;
 use concordat_protocol::text::Reason;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Access, Api, Body, Caller, Route};
 use crate::fault::{Code, Problem};
@@ -201,9 +201,15 @@ async fn shown(api: &Api, negotiation: &NegotiationView) -> Value {
 }
 
 /// A grant with what is behind it: where the offer fell short of the request, and where it stands now.
+/// A grant with what the holder's policy says of it today, rule by rule, if we are the holder.
 pub(super) async fn explained(api: &Api, id: &str) -> Result<Value, Problem> {
     let negotiation = find(api, id).await?;
-    Ok(shown(api, &negotiation).await)
+    let mut value = shown(api, &negotiation).await;
+    let explanation = api.node().negotiations().explain(&negotiation.id).await?;
+    if let (Some(object), Some(explanation)) = (value.as_object_mut(), explanation) {
+        object.insert("policy".to_owned(), json!(explanation.steps));
+    }
+    Ok(value)
 }
 
 /// A negotiation by its number or by the beginning of it, if that is the only one that begins so.

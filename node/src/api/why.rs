@@ -51,19 +51,25 @@ pub(super) async fn why(
 }
 
 async fn question(api: &Api, actor: &Actor, body: &WhyBody) -> Value {
-    match api
-        .node()
-        .federation()
-        .explain(actor, &body.subject, body.purpose.clone())
-        .await
-    {
+    let federation = api.node().federation();
+    let own = federation
+        .explain_own(actor, &body.subject, body.purpose.as_ref())
+        .await;
+    let policy = own.map(|explanation| explanation.steps).unwrap_or_default();
+    match federation.explain(actor, &body.subject, body.purpose.clone()).await {
         Ok(mut steps) => {
             steps.push("nothing here stands against it; each holder decides again when it is asked".to_owned());
-            json!({ "decision": "permit", "steps": steps })
+            json!({ "decision": "permit", "steps": steps, "policy": policy })
         }
         Err(fault) => {
             let problem = Problem::from(fault);
-            json!({ "decision": "deny", "detail": problem.detail, "reasons": problem.reasons, "help": problem.help })
+            json!({
+                "decision": "deny",
+                "detail": problem.detail,
+                "reasons": problem.reasons,
+                "help": problem.help,
+                "policy": policy,
+            })
         }
     }
 }

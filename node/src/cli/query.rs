@@ -92,8 +92,40 @@ pub(super) async fn why(args: WhyArgs, context: &Context) -> Result<(), Problem>
                 *list = lines(list).into();
             }
         }
+        if let Some(steps) = object.get_mut("policy") {
+            *steps = rules(steps).into();
+        }
     }
     context.out.record(&answer)
+}
+
+/// Steps of a policy decision as text: each with its answer, below it the rules that took effect. Where nothing permits, the
+/// rules that would have are named.
+fn rules(steps: &Value) -> String {
+    let mut text = Vec::new();
+    for step in steps.as_array().into_iter().flatten() {
+        let allowed = step.at("allowed").as_bool() == Some(true);
+        let answer = if allowed { "yes" } else { "no" };
+        text.push(format!("{answer}: {} of {}", step.text("action"), step.text("about")));
+        for rule in step.at("rules").as_array().into_iter().flatten() {
+            let (met, permits) = (rule.at("met").as_bool() == Some(true), rule.text("effect") == "permit");
+            let reason = rule.at("reason");
+            match (met, permits) {
+                (true, true) => text.push(format!("  permitted by {}", reason.text("rule"))),
+                (true, false) => text.push(format!(
+                    "  forbidden by {}: {}",
+                    reason.text("rule"),
+                    reason.text("text")
+                )),
+                (false, true) if !allowed => text.push(format!(
+                    "  {} would permit it, but its conditions are not met",
+                    reason.text("rule")
+                )),
+                (false, _) => {}
+            }
+        }
+    }
+    text.join("\n")
 }
 
 /// A list as text, an item a line.

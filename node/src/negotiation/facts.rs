@@ -1,8 +1,9 @@
 //! What the policy is told about a request, and what it makes of it.
 
-use concordat_protocol::ids::{DatasetRef, InstitutionId};
+use concordat_protocol::grant::Party;
+use concordat_protocol::ids::{DatasetRef, InstitutionId, NegotiationId};
 use concordat_protocol::membership::{Member, ValidRoster};
-use concordat_protocol::negotiation::RuleName;
+use concordat_protocol::negotiation::{Body, RuleName};
 use concordat_protocol::scope::{Difference, Scope};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
@@ -11,7 +12,7 @@ use concordat_storage::catalog::CatalogError;
 use concordat_storage::storage::Storage;
 
 use super::{NegotiationFault, Negotiations};
-use crate::policy::{self, DatasetFacts, OfferDecision, OfferInput, Party};
+use crate::policy::{self, DatasetFacts, Explanation, OfferDecision, OfferInput};
 
 /// What may be offered, and why it is less than what was asked.
 pub(super) struct Assessed {
@@ -44,6 +45,43 @@ impl Negotiations {
         consumer: &InstitutionId,
         now: Timestamp,
     ) -> Result<Assessed, NegotiationFault> {
+        match self.judge(request, consumer, now).await? {
+            OfferDecision::Offer(offer) => Ok(Assessed {
+                scope: offer.scope,
+                narrowings: offer.narrowings,
+            }),
+            OfferDecision::Refused(refusal) => Err(NegotiationFault::Denied {
+                reasons: refusal.reasons.into_iter().map(told).collect(),
+            }),
+        }
+    }
+
+    /// What the policy says today, rule by rule, to what was asked of us in the negotiation `id`; nothing if we asked.
+    ///
+    /// # Errors
+    /// [`NegotiationFault`] when the negotiation, the roster or the catalogue cannot be read.
+    pub async fn explain(&self, id: &NegotiationId) -> Result<Option<Explanation>, NegotiationFault> {
+        let negotiation = self.show(id).await?;
+        let asked = negotiation.messages.first().map(|(message, _)| message);
+        let (Party::Provider, Some(message)) = (negotiation.party, asked) else {
+            return Ok(None);
+        };
+        let Body::Request { scope, .. } = &message.body else {
+            return Ok(None);
+        };
+        let decision = self.judge(scope, &message.from, self.0.clock.now()).await?;
+        Ok(Some(match decision {
+            OfferDecision::Offer(offer) => offer.explanation,
+            OfferDecision::Refused(refusal) => refusal.explanation,
+        }))
+    }
+
+    async fn judge(
+        &self,
+        request: &Scope,
+        consumer: &InstitutionId,
+        now: Timestamp,
+    ) -> Result<OfferDecision, NegotiationFault> {
         let roster = self.0.membership.in_force(now)?;
         let facts = self.facts(&request.dataset).await?;
         let input = OfferInput {
@@ -54,15 +92,7 @@ impl Negotiations {
             dataset: facts.as_ref(),
             request,
         };
-        match self.0.policy.offer(&input, now) {
-            OfferDecision::Offer(offer) => Ok(Assessed {
-                scope: offer.scope,
-                narrowings: offer.narrowings,
-            }),
-            OfferDecision::Refused(refusal) => Err(NegotiationFault::Denied {
-                reasons: refusal.reasons.into_iter().map(told).collect(),
-            }),
-        }
+        Ok(self.0.policy.offer(&input, now))
     }
 
     /// Whether peers may know of `dataset`.
@@ -105,14 +135,14 @@ pub async fn dataset_facts(storage: &Storage, dataset: &DatasetRef) -> Result<Op
 }
 
 /// An institution as the roster has it.
-pub fn party(roster: &ValidRoster, institution: &InstitutionId) -> Option<Party> {
+pub fn party(roster: &ValidRoster, institution: &InstitutionId) -> Option<policy::Party> {
     let Member {
         institution,
         jurisdiction,
         status,
         ..
     } = roster.member(institution)?;
-    Some(Party {
+    Some(policy::Party {
         institution: institution.clone(),
         jurisdiction: jurisdiction.clone(),
         status: Some(*status),

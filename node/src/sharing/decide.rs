@@ -13,7 +13,7 @@ use concordat_storage::permit::Holder;
 use super::Sharing;
 use crate::iam::Actor;
 use crate::negotiation::{ChunkGuard, Lease, dataset_facts, party};
-use crate::policy::{self, LocalInput, QueryDecision, QueryInput};
+use crate::policy::{self, Explanation, LocalInput, QueryDecision, QueryInput};
 
 /// A question and by what right it is asked.
 #[derive(Debug)]
@@ -96,18 +96,26 @@ impl Case {
 impl Sharing {
     /// What of the dataset may be shown for this question at this moment.
     pub(super) async fn decide(&self, case: &Case) -> Result<Scope, Refusal> {
+        match self.weigh(case).await?.0 {
+            QueryDecision::Permit(scope) => Ok(*scope),
+            QueryDecision::Deny { reasons } => Err(denied(reasons)),
+        }
+    }
+
+    /// The decision rule by rule; a refusal is one that comes before any rule.
+    pub(super) async fn weigh(&self, case: &Case) -> Result<(QueryDecision, Explanation), Refusal> {
         let parts = &self.0.parts;
         let now = parts.clock.now();
         let facts = dataset_facts(&parts.storage, case.dataset())
             .await
             .map_err(|_| failed("the catalogue cannot be read"))?;
         let ours = &parts.identity.institution;
-        let decision = match case {
+        Ok(match case {
             Case::Peer { query, lease } => {
                 let no_roster = |_| failed("there is no roster in force at the holder");
                 let roster = parts.membership.in_force(now).map_err(no_roster)?;
                 let member = |id| party(&roster, id).ok_or_else(|| failed("a party is not on the roster"));
-                parts.policy.decide(
+                parts.policy.explain(
                     &QueryInput {
                         granted: &lease.terms().scope,
                         asker: query.assertion(),
@@ -134,13 +142,9 @@ impl Sharing {
                     home: &home,
                     dataset: facts.as_ref(),
                 };
-                parts.policy.decide_local(&input, now).0
+                parts.policy.decide_local(&input, now)
             }
-        };
-        match decision {
-            QueryDecision::Permit(scope) => Ok(*scope),
-            QueryDecision::Deny { reasons } => Err(denied(reasons)),
-        }
+        })
     }
 
     /// This institution as the policy knows it; before it has joined a consortium, by its own word.

@@ -13,6 +13,7 @@ use super::decide::{Case, failed};
 use super::release::{How, Sink};
 use crate::iam::Actor;
 use crate::negotiation::dataset_facts;
+use crate::policy::Explanation;
 
 /// Longest that a local answer may take.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -43,6 +44,17 @@ impl Sharing {
             Some(_) => self.decide(&case).await.map(Some),
             None => Ok(None),
         }
+    }
+
+    /// The decision about `actor` and our dataset, rule by rule; empty when something before the rules stands against it.
+    pub async fn explain_own(&self, actor: &Actor, purpose: &Purpose, dataset: &DatasetName) -> Explanation {
+        let Ok(case) = self.own_case(actor, purpose, dataset, String::new()) else {
+            return Explanation::default();
+        };
+        self.weigh(&case)
+            .await
+            .map(|(_, explanation)| explanation)
+            .unwrap_or_default()
     }
 
     /// Answers `sql` over our dataset for one of our own people.
