@@ -9,6 +9,7 @@ mod demonstration;
 mod hospitals;
 mod imports;
 mod members;
+mod mishaps;
 mod narrowing;
 mod omop;
 mod refusals;
@@ -16,6 +17,7 @@ mod revocation;
 mod sentinels;
 mod statistics;
 mod tampering;
+mod why;
 
 use concordat_tests::{House, Person};
 use serde_json::Value;

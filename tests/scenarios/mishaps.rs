@@ -1,0 +1,244 @@
+//! What happens to machines: a clock that is wrong, a disk that is full, a file that shrinks while it is read.
+
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use concordat_tests::slots::Slots;
+use concordat_tests::{House, Import, PASSWORD, Person, World, shared};
+
+use super::assert_ledger_holds;
+
+/// Where Debian's package `libfaketime` puts the library, below the folder of the machine's libraries.
+const FAKETIME: &str = "faketime/libfaketime.so.1";
+
+#[test]
+fn a_node_with_a_wrong_clock_is_told_so_and_comes_back_with_the_right_one() {
+    let Some(library) = faketime() else {
+        return;
+    };
+    let mut world = World::consortium(2);
+    let file = world.file("patients.csv", "record,sex\n1,0\n2,1\n3,1\n");
+    let import = Import {
+        dataset: "heart",
+        from: &file,
+        args: &["--subject-column", "record"],
+        classes: &["record=direct-identifier", "sex=sensitive"],
+    };
+    world.share("cleveland", import);
+    world.grant("budapest", "cleveland", "heart", &["--columns", "sex"]);
+    let sql = "SELECT sex FROM cleveland.heart";
+    assert_eq!(world.house("budapest").ask(sql).ok().table().rows.len(), 3);
+
+    for (offset, code) in [("+1h", 5), ("-1h", 3)] {
+        let budapest = world.house_mut("budapest");
+        budapest.stop();
+        budapest.surround(&[
+            ("LD_PRELOAD", &library),
+            ("FAKETIME", offset),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ]);
+        let before = budapest.log().len();
+        budapest.start();
+        budapest.forget_login();
+        let told = |house: &House| house.log().split_at(before).1.contains("clocks is wrong");
+        budapest.await_that("word of the clock", told);
+        let refused = budapest.ask(sql);
+        assert_eq!(refused.code, Some(code), "{offset}: {}", refused.story());
+        let turned_away = budapest.status()["turned_away"].take();
+        assert_eq!(turned_away[0]["institution"], "cleveland", "{turned_away}");
+        assert!(turned_away[0]["reason"].to_string().contains("clock"), "{turned_away}");
+    }
+
+    let budapest = world.house_mut("budapest");
+    budapest.stop();
+    budapest.surround(&[]);
+    budapest.start();
+    budapest.forget_login();
+    budapest.await_peers(1);
+    assert_eq!(budapest.ask(sql).ok().table().rows.len(), 3);
+    assert_ledger_holds(budapest);
+    assert_ledger_holds(world.house("cleveland"));
+}
+
+#[test]
+fn a_full_disk_loses_nothing_and_lets_nothing_out() {
+    let _slots = Slots::take(1);
+    let place = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&place.path().join("disk")) else {
+        return;
+    };
+    let mut house = House::found("cleveland", "US", disk.0.join("cleveland"));
+    house.hire();
+    house
+        .as_(Person::Administrator, &["consortium", "found", "--name", "Heart Study"])
+        .ok();
+    let small = place.path().join("small.csv");
+    fs::write(&small, "record,chol\n1,233\n2,250\n3,204\n").unwrap();
+    import(&house, "small", &small).ok();
+    house
+        .as_(
+            Person::Steward,
+            &[
+                "dataset",
+                "classify",
+                "small",
+                "record=direct-identifier",
+                "chol=ordinary",
+            ],
+        )
+        .ok();
+    house.as_(Person::Steward, &["dataset", "publish", "small"]).ok();
+    let sql = "SELECT count(chol) FROM cleveland.small";
+
+    let large = place.path().join("large.csv");
+    write_incompressible(&large, 600_000);
+    let refused = house.refused_as(
+        Person::Steward,
+        1,
+        &["dataset", "import", "large", "--from", large.to_str().unwrap()],
+    );
+    assert!(refused["detail"].to_string().contains("No space left"), "{refused}");
+    assert!(refused["help"].to_string().contains("make room"), "{refused}");
+    house.refused_as(Person::Steward, 4, &["dataset", "show", "large"]);
+    house.as_(Person::Researcher, &["query", sql]).ok();
+
+    let ballast = disk.fill();
+    let refused = house.refused_as(Person::Researcher, 5, &["query", sql]);
+    assert!(
+        refused["reasons"].to_string().contains("cannot write its ledger"),
+        "{refused}"
+    );
+    let login = house.typed(&["login", Person::Steward.name()], Some(PASSWORD)).exits(1);
+    assert!(login.stderr.contains("mend the disk"), "{}", login.story());
+    assert_eq!(house.status()["ready"], false);
+
+    fs::remove_file(ballast).unwrap();
+    house.stop();
+    house.start();
+    house.forget_login();
+    house.as_(Person::Researcher, &["query", sql]).ok();
+    import(&house, "more", &small).ok();
+    assert_ledger_holds(&house);
+}
+
+#[test]
+fn a_file_that_shrinks_while_it_is_read_is_refused() {
+    let world = World::strangers(1);
+    let house = &world.houses[0];
+    house.hire();
+    house.log_in(Person::Steward);
+    let file = world.file("shrinking.csv", "");
+    write_incompressible(&file, 400_000);
+    let importing = house.spawn(&[
+        "--format",
+        "json",
+        "dataset",
+        "import",
+        "shrinking",
+        "--from",
+        file.to_str().unwrap(),
+    ]);
+    house.await_that("the file being read", |house| is_reading(house.pid(), &file));
+    File::options()
+        .write(true)
+        .open(&file)
+        .unwrap()
+        .set_len(100_000)
+        .unwrap();
+    let ended = importing.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    assert!(said.contains("changed while it was read"), "{said}");
+    house.refused_as(Person::Steward, 4, &["dataset", "show", "shrinking"]);
+}
+
+fn import(house: &House, dataset: &str, file: &Path) -> concordat_tests::Outcome {
+    house.as_(
+        Person::Steward,
+        &[
+            "dataset",
+            "import",
+            dataset,
+            "--from",
+            file.to_str().unwrap(),
+            "--subject-column",
+            "record",
+        ],
+    )
+}
+
+/// Rows of numbers that no compression makes much smaller: SplitMix64.
+fn write_incompressible(file: &Path, rows: u64) {
+    let mut text = "record,one,two,three\n".to_owned();
+    for row in 0..rows {
+        let number = |salt: u64| {
+            let mut z = (row * 4 + salt).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z ^ (z >> 27)
+        };
+        writeln!(text, "{row},{},{},{}", number(1), number(2), number(3)).unwrap();
+    }
+    fs::write(file, text).unwrap();
+}
+
+/// Whether the process has `file` open and has read some of it.
+fn is_reading(pid: u32, file: &Path) -> bool {
+    let file = fs::canonicalize(file).unwrap();
+    let open = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    open.filter_map(Result::ok).any(|entry| {
+        let number = entry.file_name();
+        let info = || fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", number.to_string_lossy()));
+        fs::read_link(entry.path()).is_ok_and(|target| target == file)
+            && info().is_ok_and(|info| !info.starts_with("pos:\t0\n"))
+    })
+}
+
+/// The library that gives a process another time, if it is installed.
+fn faketime() -> Option<String> {
+    let places = ["/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
+    let found = places
+        .iter()
+        .map(|place| Path::new(place).join(FAKETIME))
+        .find(|path| path.exists());
+    if found.is_none() {
+        shared::skip("libfaketime is not installed (Debian: `apt-get install libfaketime`)");
+    }
+    found.map(|path| path.to_str().unwrap().to_owned())
+}
+
+/// A disk of 16 MiB in memory.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &Path) -> Option<Self> {
+        fs::create_dir(at).unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=16m,mode=0700", "tmpfs"])
+            .arg(at)
+            .output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(at.to_owned()));
+        }
+        shared::skip("a small disk cannot be mounted; run as root on Linux");
+        None
+    }
+
+    /// Fills the disk to the last byte; room comes back when the file that is returned is removed.
+    fn fill(&self) -> PathBuf {
+        let path = self.0.join("ballast");
+        let mut ballast = File::create(&path).unwrap();
+        for size in [1 << 20, 1 << 12, 1] {
+            while ballast.write_all(&vec![b'x'; size]).is_ok() {}
+        }
+        path
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        Command::new("umount").arg("--lazy").arg(&self.0).status().ok();
+    }
+}

@@ -1,0 +1,52 @@
+//! `concordat why`: what was decided, by which rules, and what would help.
+
+use concordat_tests::{Import, Person, World};
+use serde_json::Value;
+
+#[test]
+fn why_names_the_rules_of_a_grant_a_question_and_a_refusal() {
+    let world = World::consortium(2);
+    let file = world.file("patients.csv", "record,sex,age\n1,0,63\n2,1,41\n3,1,57\n");
+    let import = Import {
+        dataset: "heart",
+        from: &file,
+        args: &["--subject-column", "record"],
+        classes: &["record=direct-identifier", "sex=sensitive", "age=quasi-identifier"],
+    };
+    world.share("cleveland", import);
+    let grant = world.grant("budapest", "cleveland", "heart", &["--columns", "sex,age"]);
+    let (cleveland, budapest) = (world.house("cleveland"), world.house("budapest"));
+
+    // The holder sees every rule; the asker sees what the holder told it, and no rule of the holder's.
+    let explained = cleveland.json_as(Person::Steward, &["why", &grant]);
+    let age = step(&explained, "reveal-clear", "age");
+    assert_eq!(age["allowed"], false, "{age}");
+    let told = budapest.json_as(Person::Researcher, &["why", &grant]);
+    assert_eq!(told["policy"], Value::Null, "{told}");
+    assert!(told["narrowings"].to_string().contains("age"), "{told}");
+    let text = cleveland.as_(Person::Steward, &["why", &grant]).ok().stdout;
+    assert!(text.contains("no: reveal-clear of"), "{text}");
+
+    // A question to somebody else is theirs to decide; one to our own data goes through our own rules.
+    let asked = budapest.json_as(Person::Researcher, &["why", "SELECT sex FROM cleveland.heart"]);
+    assert_eq!(asked["decision"], "permit", "{asked}");
+    assert!(asked["steps"].to_string().contains("is asked under grant"), "{asked}");
+    let own = cleveland.json_as(Person::Researcher, &["why", "SELECT sex FROM cleveland.heart"]);
+    assert_eq!(own["decision"], "permit", "{own}");
+    assert_eq!(step(&own, "reveal-clear", "sex")["allowed"], true, "{own}");
+
+    // A refused question is explained before it is asked, with what to do.
+    let refused = budapest.json_as(Person::Researcher, &["why", "SELECT sex FROM cleveland.lungs"]);
+    assert_eq!(refused["decision"], "deny", "{refused}");
+    assert!(refused["help"].to_string().contains("grant request"), "{refused}");
+}
+
+/// The step of an explanation that was about `action` and a thing whose name ends in `about`.
+#[track_caller]
+fn step<'a>(explained: &'a Value, action: &str, about: &str) -> &'a Value {
+    let steps = explained["policy"].as_array();
+    let mut steps = steps.unwrap_or_else(|| panic!("no policy in {explained}")).iter();
+    let found =
+        steps.find(|step| step["action"] == action && step["about"].as_str().is_some_and(|name| name.ends_with(about)));
+    found.unwrap_or_else(|| panic!("no `{action}` of `{about}` in {explained}"))
+}
