@@ -18,6 +18,7 @@ mod ask;
 mod facts;
 mod load;
 mod offer;
+mod prospect;
 mod query;
 mod reason;
 mod rows;
@@ -25,6 +26,7 @@ mod rows;
 pub use facts::{ColumnFacts, DatasetFacts, Party};
 pub use load::{Policy, PolicyErrors, Settings};
 pub use offer::{Narrowing, Offer, OfferDecision, OfferInput, Refusal};
+pub use prospect::Prospect;
 pub use query::{LocalInput, QueryDecision, QueryInput};
 pub use reason::{Effect, Explanation, Reason, Rule, Step};
 

@@ -25,6 +25,14 @@ async fn a_stranger_is_cut_off_before_any_protocol_runs() {
     world.still_stands().await;
 }
 
+/// What a wrong clock explains: the node that dialled gets a hello back, which tells it the same, and is turned away too.
+const CLOCKS: [&str; 4] = [
+    "a certificate that has run out",
+    "a certificate of tomorrow",
+    "a stale statement",
+    "a clock an hour ahead",
+];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hello_that_is_not_the_members_own_of_this_moment_ends_the_connection() {
     let world = World::new().await;
@@ -76,10 +84,8 @@ async fn a_hello_that_is_not_the_members_own_of_this_moment_ends_the_connection(
     let expected = lies.len();
     for (what, lie) in lies {
         rogue.dial(provider).await.unwrap();
-        assert!(
-            rogue.ask::<Hello>(provider, HELLO, &lie).await.is_err(),
-            "{what} was answered"
-        );
+        let answered = rogue.ask::<Hello>(provider, HELLO, &lie).await.is_ok();
+        assert_eq!(answered, CLOCKS.contains(&what), "{what}");
         rogue.until_alone().await;
         assert!(session_of(rogue, provider).is_none(), "{what} left a session");
     }

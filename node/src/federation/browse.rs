@@ -9,6 +9,9 @@ use super::fault::QueryFault;
 use crate::network::NetworkError;
 use crate::sharing::CATALOG;
 
+/// Most pages that are read; a page may be empty, because datasets that may not be seen count in the holder's order.
+const MAX_PAGES: usize = 10_000;
+
 /// A dataset at another institution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,12 +40,10 @@ impl Federation {
             source,
         };
         let mut stream = parts.network.open(node, CATALOG).await.map_err(unreachable)?;
-        let mut known: Vec<RemoteDataset> = Vec::new();
-        loop {
-            let skip = u32::try_from(known.len()).unwrap_or(u32::MAX);
-            stream.send(&CatalogRequest { skip }).await.map_err(unreachable)?;
-            let CatalogReply { datasets, more } = stream.expect().await.map_err(unreachable)?;
-            let empty = datasets.is_empty();
+        let (mut known, mut from): (Vec<RemoteDataset>, u32) = (Vec::new(), 0);
+        for _ in 0..MAX_PAGES {
+            stream.send(&CatalogRequest { from }).await.map_err(unreachable)?;
+            let CatalogReply { datasets, next } = stream.expect().await.map_err(unreachable)?;
             known.extend(datasets.into_iter().map(|entry| RemoteDataset {
                 dataset: DatasetRef {
                     institution: peer.clone(),
@@ -50,16 +51,16 @@ impl Federation {
                 },
                 entry,
             }));
-            if known.len() > MAX_CATALOG || (empty && more) {
-                return Err(QueryFault::Misbehaved {
-                    provider: peer.clone(),
-                    detail: "its catalogue has no end".to_owned(),
-                });
-            }
-            if !more {
-                return Ok(known);
+            match next {
+                None => return Ok(known),
+                Some(next) if next > from && known.len() <= MAX_CATALOG => from = next,
+                Some(_) => break,
             }
         }
+        Err(QueryFault::Misbehaved {
+            provider: peer.clone(),
+            detail: "its catalogue has no end".to_owned(),
+        })
     }
 
     /// The active members other than this institution.

@@ -27,7 +27,7 @@ use crate::shutdown::Stage;
 const MAX_HELLO_AGE_MS: i64 = 30_000;
 
 /// How long a dialler with a wrong clock may take to read that.
-const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why a peer was not believed.
 #[derive(Debug, thiserror::Error)]

@@ -27,6 +27,8 @@ use super::{
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
+/// The rule by which a dataset that is not shown is as one that does not exist.
+const NOT_VISIBLE: &str = "dataset-not-visible";
 /// The tiers with the actions that stand for them, the widest first.
 const TIERS: [(Tier, &str); 4] = [
     (Tier::Records, "answer-records"),
@@ -86,6 +88,13 @@ pub struct Refusal {
     pub explanation: Explanation,
 }
 
+impl Refusal {
+    /// Whether the member may not know that there is such a dataset.
+    pub(super) fn hides_the_dataset(&self) -> bool {
+        self.reasons.iter().any(|reason| reason.rule == NOT_VISIBLE)
+    }
+}
+
 impl Policy {
     /// Decides what of a request may leave.
     pub fn offer(&self, input: &OfferInput<'_>, now: Timestamp) -> OfferDecision {
@@ -124,7 +133,7 @@ impl Policy {
 /// What is said of a dataset that does not exist and of one that is not shown.
 fn not_visible(input: &OfferInput<'_>) -> Reason {
     Reason::new(
-        "dataset-not-visible",
+        NOT_VISIBLE,
         format!("`{}` is not known to you", input.request.dataset),
         "look at `concordat catalog` for what is shared with your institution",
     )

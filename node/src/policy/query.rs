@@ -1,15 +1,15 @@
 //! Whether one person may ask one question now.
 
 use concordat_protocol::{
-    ids::ColumnName,
     query::{ActorAssertion, Factor},
-    scope::{Columns, InvalidScope, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window},
+    scope::{InvalidScope, People, Places, Purpose, Purposes, Scope, Window},
     time::Timestamp,
 };
 
 use super::{
     DatasetFacts, Effect, Explanation, OfferDecision, OfferInput, Party, Policy, Reason, Rule, Step,
     ask::{self, Expr, Question, Thing, pair, text},
+    prospect::whole,
 };
 
 /// How long a local question may be used: 15 minutes, as long as an idle session.
@@ -191,21 +191,13 @@ fn used(input: &QueryInput<'_>) -> Result<Scope, InvalidScope> {
 
 /// All that one's own people could ask of a dataset.
 fn everything(input: &LocalInput<'_>, facts: &DatasetFacts, now: Timestamp) -> Result<Scope, InvalidScope> {
-    let columns = facts
-        .columns
-        .iter()
-        .map(|column| (column.name.clone(), Transform::Clear));
-    Ok(Scope {
-        dataset: facts.reference.clone(),
-        tier: Tier::Records,
-        columns: Columns::new(columns.collect::<Vec<(ColumnName, Transform)>>())?,
-        rows: Rows::all(),
-        purposes: Purposes::new([input.purpose.clone()])?,
-        people: People::only([input.asker.actor.clone()])?,
-        places: Places::only([input.home.jurisdiction.clone()])?,
-        limits: Limits::default(),
-        window: Window::new(now, now.plus_millis(LOCAL_MS))?,
-    })
+    whole(
+        facts,
+        input.purpose.clone(),
+        People::only([input.asker.actor.clone()])?,
+        Places::only([input.home.jurisdiction.clone()])?,
+        Window::new(now, now.plus_millis(LOCAL_MS))?,
+    )
 }
 
 /// What follows from the agreement itself and no policy can switch off.

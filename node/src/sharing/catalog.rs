@@ -1,25 +1,26 @@
 //! What peers may know of: published datasets, their columns and about how many rows they have.
 
-use concordat_protocol::scope::Tier;
+use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest};
-use concordat_storage::catalog::{Catalog, CatalogError, DatasetRecord, Manifest};
+use concordat_storage::catalog::CatalogError;
 use concordat_storage::ingest::ColumnKind;
 
 use super::Sharing;
+use crate::negotiation::party;
 use crate::network::{FramedStream, NetworkError};
+use crate::policy::{DatasetFacts, Prospect};
 
-/// Entries in one page: far from the limit of a frame even with hundreds of columns each.
-const PAGE: usize = 50;
+/// Entries in one page: far from the limit of a frame even with hundreds of columns each, and soon decided.
+const PAGE: usize = 20;
 
 impl Sharing {
-    /// Answers one request for a page. A dataset that is not published is not there, in the same way as one that never was.
+    /// Answers one request for a page. A dataset or a column that the asking member can get by no request is not there, in the
+    /// same way as one that never was.
     pub(super) async fn tell_catalog(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
-        stream.session().until_attested().await?;
-        while let Some(CatalogRequest { skip }) = stream.recv().await? {
-            let catalog = self.0.parts.storage.catalog().clone();
-            let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-            let page = tokio::task::spawn_blocking(move || page(&catalog, skip)).await;
-            match page {
+        let asker = stream.session().until_attested().await?.institution.clone();
+        while let Some(CatalogRequest { from }) = stream.recv().await? {
+            let (sharing, asker) = (self.clone(), asker.clone());
+            match tokio::task::spawn_blocking(move || sharing.page(&asker, from)).await {
                 Ok(Ok(reply)) => stream.send(&reply).await?,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the catalogue cannot be read");
@@ -30,33 +31,48 @@ impl Sharing {
         }
         stream.close().await
     }
-}
 
-fn page(catalog: &Catalog, skip: usize) -> Result<CatalogReply, CatalogError> {
-    let published: Vec<_> = catalog.list()?.into_iter().filter(|record| record.published).collect();
-    let more = published.len() > skip.saturating_add(PAGE);
-    let mut datasets = Vec::new();
-    for record in published.iter().skip(skip).take(PAGE) {
-        let version = catalog.open_version(&record.name, None)?;
-        datasets.push(entry(record, version.manifest()));
+    fn page(&self, asker: &InstitutionId, from: u32) -> Result<CatalogReply, CatalogError> {
+        let parts = &self.0.parts;
+        let (catalog, now) = (parts.storage.catalog(), parts.clock.now());
+        let mut reply = CatalogReply {
+            datasets: Vec::new(),
+            next: None,
+        };
+        let roster = parts.membership.in_force(now).ok();
+        let Some(asker) = roster.and_then(|roster| party(&roster, asker)) else {
+            return Ok(reply);
+        };
+        let published: Vec<_> = catalog.list()?.into_iter().filter(|record| record.published).collect();
+        let from = usize::try_from(from).unwrap_or(usize::MAX);
+        let next = from.saturating_add(PAGE);
+        reply.next = u32::try_from(next).ok().filter(|_| published.len() > next);
+        for record in published.iter().skip(from).take(PAGE) {
+            let version = catalog.open_version(&record.name, None)?;
+            let facts = DatasetFacts::new(&parts.identity.institution, record, version.manifest());
+            if let Some(prospect) = parts.policy.prospect(&asker, &self.home(now), &facts, now) {
+                reply.datasets.push(entry(&facts, &prospect, version.manifest().rows));
+            }
+        }
+        Ok(reply)
     }
-    Ok(CatalogReply { datasets, more })
 }
 
-fn entry(record: &DatasetRecord, manifest: &Manifest) -> CatalogEntry {
-    let columns = manifest.own_columns().map(|column| CatalogColumn {
+fn entry(facts: &DatasetFacts, prospect: &Prospect, rows: u64) -> CatalogEntry {
+    let shown = facts
+        .columns
+        .iter()
+        .filter(|column| prospect.columns.contains(&column.name));
+    let columns = shown.map(|column| CatalogColumn {
         name: column.name.clone(),
         kind: in_words(column.kind).to_owned(),
-        class: record
-            .classification
-            .class(&column.name)
-            .map_or_else(String::new, |class| class.to_string()),
+        class: column.class.map_or_else(String::new, |class| class.to_string()),
     });
     CatalogEntry {
-        dataset: record.name.clone(),
+        dataset: facts.reference.dataset.clone(),
         columns: columns.collect(),
-        about_rows: two_digits(manifest.rows),
-        tier: Tier::Records,
+        about_rows: two_digits(rows),
+        tier: prospect.tier,
     }
 }
 

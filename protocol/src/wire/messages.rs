@@ -85,8 +85,8 @@ impl Frame for RosterMessage {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogRequest {
-    /// How many entries to skip.
-    pub skip: u32,
+    /// Where to go on: 0, then what the last reply named.
+    pub from: u32,
 }
 
 impl Frame for CatalogRequest {
@@ -99,8 +99,8 @@ impl Frame for CatalogRequest {
 pub struct CatalogReply {
     /// The entries, in order of their names.
     pub datasets: Vec<CatalogEntry>,
-    /// Whether more follow.
-    pub more: bool,
+    /// Where the next page begins in the holder's order, always further on; nothing after the last page.
+    pub next: Option<u32>,
 }
 
 impl Frame for CatalogReply {

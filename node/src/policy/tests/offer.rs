@@ -298,3 +298,28 @@ fn the_explanation_names_what_the_peer_is_not_told() {
             .any(|rule| rule.reason.rule == "unclassified-never" && !rule.met)
     );
 }
+
+#[test]
+fn a_member_is_told_what_it_can_hope_for_and_no_more() {
+    let hope = |policy: &Policy, facts: &DatasetFacts| policy.prospect(&zurich(), &budapest(), facts, NOON);
+    let prospect = hope(&shipped(), &heart()).unwrap();
+    assert_eq!(prospect.tier, Tier::Records);
+    let columns: Vec<_> = prospect.columns.iter().map(ColumnName::as_str).collect();
+    assert_eq!(
+        columns,
+        ["age", "born", "chol", "mrn", "sex"],
+        "no request shows the postcode"
+    );
+
+    let statistics_only = with_rule(
+        r#"@id("no-records") @reason("r") @remedy("r")
+        forbid(principal is Institution, action == Action::"answer-records", resource is Dataset);"#,
+    );
+    assert_eq!(hope(&statistics_only, &heart()).unwrap().tier, Tier::Aggregate);
+
+    let unpublished = DatasetFacts {
+        published: false,
+        ..heart()
+    };
+    assert_eq!(hope(&shipped(), &unpublished), None);
+}
