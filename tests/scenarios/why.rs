@@ -39,6 +39,15 @@ fn why_names_the_rules_of_a_grant_a_question_and_a_refusal() {
     let refused = budapest.json_as(Person::Researcher, &["why", "SELECT sex FROM cleveland.lungs"]);
     assert_eq!(refused["decision"], "deny", "{refused}");
     assert!(refused["help"].to_string().contains("grant request"), "{refused}");
+
+    // What only the holder can lift is not helped by another request.
+    cleveland
+        .as_(Person::Steward, &["grant", "suspend", &grant, "--reason", "an audit"])
+        .ok();
+    world.await_grant("budapest", &grant, "SUSPENDED");
+    let suspended = budapest.json_as(Person::Researcher, &["why", "SELECT sex FROM cleveland.heart"]);
+    assert!(suspended["detail"].to_string().contains("an audit"), "{suspended}");
+    assert!(suspended["help"].to_string().contains("resume"), "{suspended}");
 }
 
 /// The step of an explanation that was about `action` and a thing whose name ends in `about`.

@@ -159,6 +159,18 @@ impl QueryFault {
         }
     }
 
+    /// The same without a grant for another reason: what helps is something else than a request.
+    pub(super) fn with_help(self, remedy: String) -> Self {
+        match self {
+            Self::NoGrant { table, reason, .. } => Self::NoGrant {
+                table,
+                reason,
+                help: remedy,
+            },
+            other => other,
+        }
+    }
+
     pub(super) fn machine(what: impl Into<String>, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Machine {
             what: what.into(),

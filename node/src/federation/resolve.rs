@@ -51,7 +51,12 @@ impl Known<'_> {
             .collect();
         if in_force.is_empty() {
             let last = held.iter().max_by_key(|view| view.terms.agreed_at);
-            return Err(refused(last.map_or_else(String::new, |view| standing(view, self.now))));
+            let reason = last.map_or_else(String::new, |view| standing(view, self.now));
+            let remedy = last.and_then(|view| remedy(view, self.now));
+            return Err(match remedy {
+                Some(remedy) => refused(reason).with_help(remedy),
+                None => refused(reason),
+            });
         }
         let fits = |view: &&&&GrantView| {
             self.purpose
@@ -136,6 +141,16 @@ pub(super) fn target_of(scope: &Scope, right: Right, purpose: Purpose) -> Target
         tier: scope.tier,
         purpose,
         columns: columns.collect(),
+    }
+}
+
+/// What to do about a grant that can be used again without another request.
+fn remedy(view: &GrantView, now: Timestamp) -> Option<String> {
+    let holder = &view.terms.provider;
+    match view.effective(now) {
+        Effective::Suspended => Some(format!("ask the data steward of `{holder}` to resume the grant")),
+        Effective::NotYet => Some("ask again then; `concordat status` shows the time by this node's clock".to_owned()),
+        Effective::Active | Effective::Revoked | Effective::Relinquished | Effective::Expired => None,
     }
 }
 

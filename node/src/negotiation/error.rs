@@ -46,6 +46,12 @@ pub enum NegotiationFault {
         /// The institution.
         institution: InstitutionId,
     },
+    /// A message that names another institution as its sender than the one whose node sent it.
+    #[error("the message names `{named}` as its sender, and another institution sent it")]
+    ForeignSender {
+        /// Whom the message names.
+        named: InstitutionId,
+    },
     /// Only the provider does this.
     #[error("only the institution that holds the data can do this")]
     NotProvider,
@@ -150,7 +156,11 @@ impl NegotiationFault {
             | Self::UnknownGrant { .. }
             | Self::NoMember { .. }
             | Self::NoDataset { .. } => Fault::NotFound,
-            Self::NotProvider | Self::NotConsumer | Self::Crowded { .. } | Self::Denied { .. } => Fault::Denied,
+            Self::ForeignSender { .. }
+            | Self::NotProvider
+            | Self::NotConsumer
+            | Self::Crowded { .. }
+            | Self::Denied { .. } => Fault::Denied,
             Self::Refused { refusal, .. } => fault_of(refusal.code),
             Self::Unreachable { .. } | Self::Network(_) => Fault::Unreachable,
             Self::NotNow { .. } | Self::Protocol(NegotiationError::Ours(_)) | Self::Lifecycle(_) | Self::Rule(_) => {

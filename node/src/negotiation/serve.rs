@@ -70,8 +70,8 @@ impl Negotiations {
         let roster = self.0.membership.in_force(now)?;
         let message = Authentic::check(signed.clone(), |node| owner_of(&roster, node))?;
         if message.message().from != *sender {
-            return Err(NegotiationFault::NoMember {
-                institution: message.message().from.clone(),
+            return Err(NegotiationFault::ForeignSender {
+                named: message.message().from.clone(),
             });
         }
         let id = message.message().negotiation;

@@ -39,6 +39,12 @@ pub enum KeyError {
         /// The exposed file.
         path: PathBuf,
     },
+    /// The key file is not where the configuration says.
+    #[error("the key file `{}` is not there; put it back, or mount the medium that holds it", path.display())]
+    KeyFileMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
     /// The key file holds too little.
     #[error("the key file `{}` holds {bytes} bytes of key; at least 32 are needed", path.display())]
     KeyFileTooShort {
@@ -113,7 +119,7 @@ impl KeyError {
             | Self::Empty
             | Self::WrongSource { .. }
             | Self::Cost(_) => Fault::Usage,
-            Self::WrongPassphrase { .. } | Self::WrongKeyFile { .. } => Fault::Locked,
+            Self::WrongPassphrase { .. } | Self::WrongKeyFile { .. } | Self::KeyFileMissing { .. } => Fault::Locked,
             Self::Damaged { .. } | Self::Unopenable { .. } | Self::PasswordHash(_) => Fault::Integrity,
             Self::Version { .. } => Fault::Machine,
         }

@@ -85,7 +85,14 @@ pub(super) fn from_passphrase(passphrase: &Secret, cost: Argon2Cost, salt: &[u8]
 
 /// The key-encrypting key of a key file.
 pub(super) fn from_key_file(path: &Path, salt: &[u8]) -> Result<RawKey, KeyError> {
-    let material = decode_key_file(path, read_private(path)?)?;
+    let bytes = read_private(path).map_err(|error| {
+        if let KeyError::Missing { path } = error {
+            KeyError::KeyFileMissing { path }
+        } else {
+            error
+        }
+    })?;
+    let material = decode_key_file(path, bytes)?;
     Ok(RawKey::derive(material.expose(), salt, labels::KEY_FILE))
 }
 

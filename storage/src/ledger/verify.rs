@@ -6,7 +6,7 @@ use concordat_protocol::audit::merkle::CompactTree;
 use concordat_protocol::identity::InstitutionPublicKey;
 use concordat_protocol::ids::{Digest32, InstitutionId};
 use concordat_protocol::time::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::format::Head;
 use super::{LedgerError, disk};
@@ -36,10 +36,15 @@ pub struct CheckpointReport {
     pub size: u64,
     /// Whose key signed it.
     pub signed_by: InstitutionId,
-    /// When.
+    /// When, written as RFC 3339.
+    #[serde(serialize_with = "as_text")]
     pub at: Timestamp,
     /// Which peers have cosigned it.
     pub witnesses: Vec<InstitutionId>,
+}
+
+fn as_text<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(at)
 }
 
 /// Checks everything on disk: up to `known` where the ledger is open, else up to the head on disk.
