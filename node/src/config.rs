@@ -29,6 +29,8 @@ use reader::{Reader, Section};
 pub const FILE: &str = "concordat.toml";
 /// The environment variable that names the key file and goes before `[keys]`.
 pub const KEY_FILE_VARIABLE: &str = "CONCORDAT_KEY_FILE";
+/// The environment variable that names the folder of credentials; systemd sets it.
+pub const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 /// The port for peers, TCP and UDP, unless another is set.
 pub const DEFAULT_PORT: u16 = 7400;
 
@@ -67,6 +69,9 @@ pub enum KeysFrom {
     Passphrase,
     /// A file that only its owner can read.
     File(PathBuf),
+    /// What the service manager hands over under this name (systemd credentials, `systemd.exec(5)`): a key file that is in no
+    /// file system that outlives the service, and in no environment variable.
+    Credential(String),
 }
 
 /// `[log]`.
@@ -184,13 +189,17 @@ impl Config {
     }
 
     /// The key file that unlocks the node in `dir`: from the environment, else from `[keys]`; `None` for a passphrase.
-    pub fn key_file(&self, dir: &Path) -> Option<PathBuf> {
+    ///
+    /// # Errors
+    /// [`ConfigError::NoCredentials`] when it should come from a service manager that hands over nothing.
+    pub fn key_file(&self, dir: &Path) -> Result<Option<PathBuf>, ConfigError> {
         if let Some(path) = std::env::var_os(KEY_FILE_VARIABLE) {
-            return Some(PathBuf::from(path));
+            return Ok(Some(PathBuf::from(path)));
         }
         match &self.keys {
-            KeysFrom::Passphrase => None,
-            KeysFrom::File(path) => Some(dir.join(path)),
+            KeysFrom::Passphrase => Ok(None),
+            KeysFrom::File(path) => Ok(Some(dir.join(path))),
+            KeysFrom::Credential(name) => credential(name).map(Some),
         }
     }
 
@@ -228,13 +237,34 @@ fn node(section: &mut Section<'_>) -> Option<NodeSection> {
 fn keys(section: &mut Section<'_>) -> Option<KeysFrom> {
     let source = section.required::<String>("source");
     let file = section.optional::<PathBuf>("file");
-    match (source?.as_str(), file) {
-        ("passphrase", None) => Some(KeysFrom::Passphrase),
-        ("file", Some(path)) => Some(KeysFrom::File(path)),
-        ("passphrase", Some(_)) => section.mistake("file", "is set, but `keys.source` is `passphrase`"),
-        ("file", None) => section.mistake("file", "is missing; `keys.source` is `file`"),
-        _ => section.mistake("source", "is neither `passphrase` nor `file`"),
+    let name = section.optional::<String>("name");
+    match (source?.as_str(), file, name) {
+        ("passphrase", None, None) => Some(KeysFrom::Passphrase),
+        ("file", Some(path), None) => Some(KeysFrom::File(path)),
+        ("credential", None, Some(name)) if is_credential_name(&name) => Some(KeysFrom::Credential(name)),
+        ("credential", None, Some(_)) => section.mistake("name", "is no name of a credential; it may not hold `/`"),
+        ("file", None, _) => section.mistake("file", "is missing; `keys.source` is `file`"),
+        ("credential", _, None) => section.mistake("name", "is missing; `keys.source` is `credential`"),
+        ("passphrase" | "credential", Some(_), _) => section.mistake("file", "is set, but `keys.source` is not `file`"),
+        ("passphrase" | "file", _, Some(_)) => section.mistake("name", "is set, but `keys.source` is not `credential`"),
+        _ => section.mistake("source", "is none of `passphrase`, `file` and `credential`"),
     }
+}
+
+/// The file in which the service manager hands over the credential `name`.
+///
+/// # Errors
+/// [`ConfigError::NoCredentials`] when it hands over none.
+pub fn credential(name: &str) -> Result<PathBuf, ConfigError> {
+    match std::env::var_os(CREDENTIALS_VARIABLE) {
+        Some(folder) => Ok(Path::new(&folder).join(name)),
+        None => Err(ConfigError::NoCredentials { name: name.to_owned() }),
+    }
+}
+
+/// The name stays in its folder.
+fn is_credential_name(name: &str) -> bool {
+    !name.is_empty() && name != "." && name != ".." && !name.contains('/')
 }
 
 fn log(section: &mut Section<'_>) -> LogSection {
@@ -274,6 +304,7 @@ impl fmt::Display for Config {
         match &self.keys {
             KeysFrom::Passphrase => writeln!(f, "source = \"passphrase\"")?,
             KeysFrom::File(path) => writeln!(f, "source = \"file\"\nfile = {}", text(&path.display()))?,
+            KeysFrom::Credential(name) => writeln!(f, "source = \"credential\"\nname = {}", text(name))?,
         }
         writeln!(f, "\n[log]\n# text or json; error, warn, info, debug or trace")?;
         writeln!(
@@ -369,6 +400,12 @@ pub enum ConfigError {
         /// Where and why.
         #[source]
         source: toml::de::Error,
+    },
+    /// The key should come from the service manager, which hands over nothing.
+    #[error("the credential `{name}` should unlock the node, but {CREDENTIALS_VARIABLE} is not set")]
+    NoCredentials {
+        /// The name of the credential.
+        name: String,
     },
     /// Settings are missing, unknown or wrong.
     #[error("`{}` holds {} {}", path.display(), mistakes.len(), if mistakes.len() == 1 { "mistake" } else { "mistakes" })]

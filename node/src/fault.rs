@@ -292,6 +292,7 @@ impl Explain for crate::config::ConfigError {
     fn code(&self) -> Code {
         match self {
             Self::NoNode { .. } => Code::NotFound,
+            Self::NoCredentials { .. } => Code::Locked,
             Self::Unreadable { .. } => Code::Fault,
             Self::Syntax { .. } => Code::Usage,
             Self::Mistakes { .. } => Code::Usage,
@@ -301,7 +302,9 @@ impl Explain for crate::config::ConfigError {
     fn reasons(&self) -> Vec<String> {
         match self {
             Self::Mistakes { mistakes, .. } => mistakes.iter().map(ToString::to_string).collect(),
-            Self::NoNode { .. } | Self::Unreadable { .. } | Self::Syntax { .. } => Vec::new(),
+            Self::NoNode { .. } | Self::NoCredentials { .. } | Self::Unreadable { .. } | Self::Syntax { .. } => {
+                Vec::new()
+            }
         }
     }
 
@@ -310,6 +313,10 @@ impl Explain for crate::config::ConfigError {
             Self::NoNode { .. } => {
                 Some("set one up with `concordat init`, or name its directory with `--dir`".to_owned())
             }
+            Self::NoCredentials { name } => Some(format!(
+                "start it as a service with `LoadCredentialEncrypted={name}:FILE`, or name a key file in {}",
+                crate::config::KEY_FILE_VARIABLE
+            )),
             Self::Mistakes { .. } | Self::Syntax { .. } => Some("mend the file and try again".to_owned()),
             Self::Unreadable { .. } => None,
         }

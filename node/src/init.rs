@@ -49,6 +49,8 @@ pub enum Unlock {
     Passphrase(Secret),
     /// A key file that exists.
     KeyFile(PathBuf),
+    /// A key file that the service manager hands over under this name.
+    Credential(String),
     /// A key file to be made in the data directory.
     MakeKeyFile,
 }
@@ -126,6 +128,10 @@ fn key_source(unlock: Unlock, at: &Path) -> Result<(KeySource, KeysFrom), Proble
             let whole = std::path::absolute(&path).unwrap_or(path);
             Ok((KeySource::KeyFile(whole.clone()), KeysFrom::File(whole)))
         }
+        Unlock::Credential(name) => Ok((
+            KeySource::KeyFile(config::credential(&name)?),
+            KeysFrom::Credential(name),
+        )),
         Unlock::MakeKeyFile => {
             let path = at.join(MADE_KEY_FILE);
             let key = Zeroizing::new(BASE64.encode(&random::<32>()?[..]));

@@ -7,6 +7,7 @@ use concordat_node::{
     cli::{self, Cli},
     fault::{Code, Problem},
 };
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
 
 /// Threads that run the node's tasks; work that blocks has threads of its own.
@@ -15,6 +16,9 @@ const WORKERS: usize = 2;
 fn main() -> ExitCode {
     // Whatever this process writes is for its owner only.
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
+    if let Err(error) = keep_memory_to_ourselves() {
+        tracing::warn!(%error, "the memory of this process could not be kept out of core dumps");
+    }
     let cli = Cli::parse();
     let out = cli.output();
     match run(cli) {
@@ -24,6 +28,14 @@ fn main() -> ExitCode {
             ExitCode::from(problem.code.exit())
         }
     }
+}
+
+/// Keys and answers are in memory: no core dump holds them, and no other process of the same account reads them (`ptrace(2)`).
+fn keep_memory_to_ourselves() -> nix::Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    #[cfg(target_os = "linux")]
+    nix::sys::prctl::set_dumpable(false)?;
+    Ok(())
 }
 
 fn run(cli: Cli) -> Result<(), Problem> {

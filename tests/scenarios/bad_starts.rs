@@ -32,6 +32,45 @@ fn a_node_starts_only_with_its_own_key_in_private_and_alone() {
 }
 
 #[test]
+fn a_credential_of_the_service_manager_unlocks_the_node() {
+    let _slots = Slots::take(1);
+    let place = tempfile::tempdir().unwrap();
+    let mut house = House::prepare("cleveland", "US", place.path().join("cleveland"));
+    let credentials = place.path().join("credentials");
+    std::fs::create_dir(&credentials).unwrap();
+    std::fs::rename(house.dir.join("unlock.key"), credentials.join("concordat.key")).unwrap();
+    let path = house.dir.join("concordat.toml");
+    let config = std::fs::read_to_string(&path).unwrap();
+    let by_file = "source = \"file\"\nfile = \"unlock.key\"";
+    assert!(config.contains(by_file), "{config}");
+    let by_credential = "source = \"credential\"\nname = \"concordat.key\"";
+    std::fs::write(&path, config.replace(by_file, by_credential)).unwrap();
+
+    let refused = house.try_start().unwrap_err().exits(7);
+    assert!(
+        refused.stderr.contains("LoadCredentialEncrypted=concordat.key"),
+        "{}",
+        refused.story()
+    );
+    house.surround(&[("CREDENTIALS_DIRECTORY", credentials.to_str().unwrap())]);
+    house.start();
+
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", house.pid()));
+    if let Some(line) = limits
+        .iter()
+        .flat_map(|limits| limits.lines())
+        .find(|line| line.starts_with("Max core"))
+    {
+        let limits: Vec<&str> = line.split_whitespace().filter(|word| *word == "0").collect();
+        assert_eq!(
+            limits.len(),
+            2,
+            "keys are in memory, and a core dump would write them down: {line}"
+        );
+    }
+}
+
+#[test]
 fn a_wrong_passphrase_is_refused_and_the_right_one_opens() {
     let _slots = Slots::take(1);
     let place = tempfile::tempdir().unwrap();

@@ -130,6 +130,9 @@ fn a_file_that_shrinks_while_it_is_read_is_refused() {
     let house = &world.houses[0];
     house.hire();
     house.log_in(Person::Steward);
+    if fs::read_dir(format!("/proc/{}/fd", house.pid())).is_err() {
+        return shared::skip("only root sees on Linux which files the daemon reads");
+    }
     let file = world.file("shrinking.csv", "");
     write_incompressible(&file, 400_000);
     let importing = house.spawn(&[

@@ -35,6 +35,9 @@ pub(super) struct Args {
     /// Unlock the node with this file (at least 32 bytes; hex, base64 or raw) instead of a passphrase
     #[arg(long, value_name = "PATH", env = config::KEY_FILE_VARIABLE)]
     key_file: Option<PathBuf>,
+    /// Unlock the node with the credential of this name that systemd hands over, instead of a passphrase
+    #[arg(long, value_name = "NAME", conflicts_with = "key_file")]
+    key_credential: Option<String>,
     /// An address at which others reach this node; may be given again
     #[arg(long, value_name = "MULTIADDR")]
     address: Vec<Multiaddr>,
@@ -47,7 +50,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
-    let unlock = unlock(args.key_file, args.unattended)?;
+    let unlock = unlock(args.key_file, args.key_credential, args.unattended)?;
     let password = if args.unattended {
         prompt::piped()?
     } else {
@@ -114,10 +117,11 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     context.out.done(&sentence, &value)
 }
 
-fn unlock(key_file: Option<PathBuf>, unattended: bool) -> Result<Unlock, Problem> {
-    match key_file {
-        Some(path) => Ok(Unlock::KeyFile(path)),
-        None if unattended => Ok(Unlock::MakeKeyFile),
-        None => prompt::new_secret("passphrase that unlocks the node").map(Unlock::Passphrase),
+fn unlock(key_file: Option<PathBuf>, credential: Option<String>, unattended: bool) -> Result<Unlock, Problem> {
+    match (credential, key_file) {
+        (Some(name), _) => Ok(Unlock::Credential(name)),
+        (None, Some(path)) => Ok(Unlock::KeyFile(path)),
+        (None, None) if unattended => Ok(Unlock::MakeKeyFile),
+        (None, None) => prompt::new_secret("passphrase that unlocks the node").map(Unlock::Passphrase),
     }
 }

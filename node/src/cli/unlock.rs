@@ -15,7 +15,7 @@ use crate::{
 /// # Errors
 /// If the secret is missing or wrong, or the storage does not open.
 pub(super) async fn storage(config: &Config, dir: &Path) -> Result<Storage, Problem> {
-    let source = match config.key_file(dir) {
+    let source = match config.key_file(dir)? {
         Some(path) => KeySource::KeyFile(path),
         None => KeySource::Passphrase(prompt::secret("passphrase")?),
     };

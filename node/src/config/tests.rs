@@ -45,8 +45,10 @@ fn what_is_written_is_read_back() {
     config.log.format = LogFormat::Json;
     config.limits.streams = 7;
     assert_eq!(parse(&config.to_string()).unwrap(), config);
-    config.keys = KeysFrom::Passphrase;
-    assert_eq!(parse(&config.to_string()).unwrap(), config);
+    for keys in [KeysFrom::Passphrase, KeysFrom::Credential("concordat.key".into())] {
+        config.keys = keys;
+        assert_eq!(parse(&config.to_string()).unwrap(), config);
+    }
 }
 
 #[test]
@@ -95,4 +97,20 @@ fn a_directory_without_a_node_is_told_from_an_unreadable_file() {
     assert!(matches!(Config::load(dir.path()), Err(ConfigError::NoNode { .. })));
     std::fs::create_dir(dir.path().join(FILE)).unwrap();
     assert!(matches!(Config::load(dir.path()), Err(ConfigError::Unreadable { .. })));
+}
+
+#[test]
+fn a_source_of_keys_has_its_own_setting_and_no_other() {
+    let with = |keys: &str| SMALLEST.split("[keys]").next().unwrap().to_owned() + "[keys]\n" + keys;
+    for (keys, wrong) in [
+        ("source = \"credential\"", "keys.name"),
+        ("source = \"credential\"\nname = \"../unlock.key\"", "keys.name"),
+        ("source = \"credential\"\nname = \"k\"\nfile = \"f\"", "keys.file"),
+        ("source = \"passphrase\"\nname = \"k\"", "keys.name"),
+        ("source = \"file\"\nname = \"k\"", "keys.file"),
+        ("source = \"environment\"", "keys.source"),
+    ] {
+        let found = mistakes(&with(keys));
+        assert!(found.iter().all(|line| line.contains(wrong)), "{keys}: {found:?}");
+    }
 }
