@@ -82,6 +82,6 @@ fn a_failure_leaves_nothing_behind() {
         unlock: Unlock::KeyFile(parent.path().join("nowhere")),
         ..plan(&dir)
     };
-    assert_eq!(init(missing, now()).unwrap_err().code, Code::NotFound);
+    assert_eq!(init(missing, now()).unwrap_err().code, Code::Locked);
     assert_eq!(names(parent.path()), [""; 0]);
 }

@@ -321,6 +321,48 @@ fn after_a_failed_write_nothing_is_acknowledged_any_more() {
     }
 }
 
+/// A machine whose power goes after some steps, each of them writing the entries or the head.
+struct PowerCut {
+    files: disk::Files,
+    steps: usize,
+}
+
+impl PowerCut {
+    fn step(&mut self) -> io::Result<()> {
+        self.steps = self.steps.checked_sub(1).ok_or(io::ErrorKind::Interrupted)?;
+        Ok(())
+    }
+}
+
+impl writer::Medium for PowerCut {
+    fn append(&mut self, records: &[u8]) -> io::Result<()> {
+        self.step()?;
+        self.files.append(records)
+    }
+
+    fn put_head(&mut self, sealed: &[u8]) -> io::Result<()> {
+        self.step()?;
+        self.files.put_head(sealed)
+    }
+}
+
+#[test]
+fn a_power_cut_between_entries_and_head_leaves_a_ledger_that_opens() {
+    for steps in 0..5 {
+        let place = Place::new();
+        let key = place.master.ledger();
+        let disk::Opened { files, shared } = disk::open(&place.ledger(), &key).unwrap();
+        let medium = PowerCut { files, steps };
+        let ledger = Ledger::start(&place.ledger(), key, institution(), shared, medium).unwrap();
+        let acknowledged = (0..9).take_while(|n| ledger.append(login(*n), NOW).is_ok()).count();
+        drop(ledger);
+        let reopened = place
+            .open()
+            .unwrap_or_else(|error| panic!("after {steps} steps: {error}"));
+        assert!(reopened.size() >= acknowledged as u64, "after {steps} steps");
+    }
+}
+
 #[test]
 fn an_entry_that_cannot_be_encoded_harms_no_other() {
     let place = Place::new();
