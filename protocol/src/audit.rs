@@ -11,9 +11,11 @@
 
 mod checkpoint;
 mod entry;
+mod erasure;
 pub mod merkle;
 
 pub use checkpoint::{Checkpoint, InclusionProof, MAX_PATH, ProofError, ProvenEntry, check_extension};
 pub use entry::{
     Direction, EntryBody, EntryError, GrantChange, KeyChange, LedgerEntry, MAX_ENTRY, MAX_LIST, Outcome, leaf_hash,
 };
+pub use erasure::{Erasure, MAX_KEYS};

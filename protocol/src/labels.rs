@@ -37,6 +37,10 @@ pub const ACKNOWLEDGEMENT: Label = Label("concordat/acknowledgement/1");
 pub const CHECKPOINT: Label = Label("concordat/checkpoint/1");
 /// A dataset version's manifest, by the institution's key.
 pub const MANIFEST: Label = Label("concordat/manifest/1");
+/// The statement that a dataset was erased, by the institution's key.
+pub const ERASURE: Label = Label("concordat/erasure/1");
+/// What a snapshot of a node's data directory holds, by the institution's key.
+pub const SNAPSHOT: Label = Label("concordat/snapshot/1");
 /// Answer to a catalogue question, by the node's key.
 pub const CATALOG: Label = Label("concordat/catalog/1");
 

@@ -10,6 +10,9 @@
 //!    changed, so it goes on undisturbed while newer versions appear.
 //! 5. What an import that failed or was killed left behind is named by no manifest; [`Catalog::collect_orphans`] removes it.
 //!
+//! 6. A dataset's key can be rotated; what the older one sealed may be sealed again while it is read ([`Catalog::reseal`]).
+//!    Old versions are removed by a rule of retention, a dataset by erasing it ([`Catalog::erase`]).
+//!
 //! An object lies at `KEY-ID/RANDOM.parquet`: its path says nothing about the dataset. What the steward says about the
 //! columns ([`Classification`]) may change at any time and does not make a version.
 //!
@@ -18,19 +21,25 @@
 
 mod classification;
 mod dataset;
+mod erase;
 mod error;
 mod import;
+mod keys;
+mod migrate;
+mod placement;
 mod read;
+mod reseal;
 mod upkeep;
 mod version;
 mod writer;
 
 use std::{
     fmt,
-    sync::{Arc, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use concordat_protocol::{
+    audit::Erasure,
     identity::InstitutionPublicKey,
     ids::{DatasetName, SegmentName},
     signed::{Signed, Verified},
@@ -39,15 +48,20 @@ use object_store::ObjectStore;
 
 pub use classification::{Classification, ColumnClass, InvalidClass};
 pub use dataset::DatasetRecord;
+pub use erase::{ErasureOrder, ErasureStatement};
 pub use error::CatalogError;
 pub use import::{ImportError, ImportMode, ImportRequest, Imported, MAIN_SEGMENT, Progress, ROWS_PER_OBJECT};
+pub use keys::{DatasetKeyStatus, KeyStatus};
 pub use read::OpenVersion;
+pub use reseal::{KeepGoing, Resealed};
 pub use upkeep::Verification;
 pub use version::{ColumnMeta, Manifest, ObjectEntry, Provenance, VersionNumber};
 
+use placement::{Placement, Readers};
+
 use crate::{
-    keys::{DatasetKey, MasterKey, SegmentKey, Wrapped},
-    meta::{MetaError, SealedDb, SealedTree, TreeId},
+    keys::{DatasetKey, MasterKey, Wrapped},
+    meta::{SealedDb, SealedTree, TreeId},
     seal::{SealedStore, Suite},
     storage::Identities,
 };
@@ -55,6 +69,9 @@ use crate::{
 const SEGMENTS: TreeId = TreeId::new("segments");
 const DATASETS: TreeId = TreeId::new("datasets");
 const MANIFESTS: TreeId = TreeId::new("manifests");
+const PLACEMENTS: TreeId = TreeId::new("placements");
+const ERASURES: TreeId = TreeId::new("erasures");
+const ERASING: TreeId = TreeId::new("erasing");
 
 /// The datasets of one node.
 #[derive(Clone)]
@@ -67,10 +84,19 @@ struct Inner {
     segments: SealedTree<Wrapped>,
     datasets: SealedTree<DatasetRecord>,
     manifests: SealedTree<Signed<Manifest>>,
+    placements: SealedTree<Placement>,
+    erasures: SealedTree<Signed<Erasure>>,
+    /// Erasures that are under way, with the segment of the dataset.
+    erasing: SealedTree<SegmentName>,
     /// Holds sealed bytes; only [`SealedStore`]s read and write it.
     objects: Arc<dyn ObjectStore>,
     /// Shared by imports, taken alone by the removal of orphans, to which an import's objects would look like ones.
     writing: RwLock<()>,
+    /// Held by whoever changes a record or a key; never across work on objects.
+    changing: Mutex<()>,
+    /// Taken alone while objects change their place, shared by those who find out where they are.
+    moving: RwLock<()>,
+    readers: Arc<Readers>,
 }
 
 impl Catalog {
@@ -79,17 +105,28 @@ impl Catalog {
         identities: Arc<Identities>,
         meta: SealedDb,
         objects: Arc<dyn ObjectStore>,
-    ) -> Result<Self, MetaError> {
-        Ok(Self(Arc::new(Inner {
+    ) -> Result<Self, CatalogError> {
+        let catalog = Self(Arc::new(Inner {
             master,
             identities,
             segments: meta.tree(SEGMENTS)?,
             datasets: meta.tree(DATASETS)?,
             manifests: meta.tree(MANIFESTS)?,
+            placements: meta.tree(PLACEMENTS)?,
+            erasures: meta.tree(ERASURES)?,
+            erasing: meta.tree(ERASING)?,
             meta,
             objects,
             writing: RwLock::default(),
-        })))
+            changing: Mutex::default(),
+            moving: RwLock::default(),
+            readers: Arc::default(),
+        }));
+        if catalog.0.master.is_rotating() {
+            catalog.finish_master_rotation()?;
+        }
+        catalog.finish_erasures()?;
+        Ok(catalog)
     }
 
     /// Opens a version, the current one if none is named.
@@ -102,19 +139,33 @@ impl Catalog {
         name: &DatasetName,
         version: Option<VersionNumber>,
     ) -> Result<OpenVersion, CatalogError> {
+        let _steady = self.0.moving.read().unwrap_or_else(PoisonError::into_inner);
         let record = self.show(name)?;
         let manifest = self.manifest(&record, version.unwrap_or(record.current))?;
-        let store = self.sealed_store(self.dataset_key(&record)?);
-        Ok(OpenVersion::new(manifest, store, Arc::clone(&self.0.objects)))
+        let entries = self.placed(&record, manifest.document())?;
+        let reading = self
+            .0
+            .readers
+            .enter(entries.iter().map(ObjectEntry::location).collect());
+        let keys = self.open_keys(&record)?;
+        let sealed = self.sealed_store(keys.current).reading_also(keys.older);
+        Ok(OpenVersion::new(read::Parts {
+            manifest,
+            entries,
+            pseudonyms: keys.pseudonyms,
+            sealed,
+            inner: Arc::clone(&self.0.objects),
+            reading,
+        }))
     }
 
-    /// The manifests of all versions of a dataset, the oldest first.
+    /// The manifests of all versions of a dataset that are kept, the oldest first.
     ///
     /// # Errors
     /// As [`Catalog::open_version`].
     pub fn versions(&self, name: &DatasetName) -> Result<Vec<Manifest>, CatalogError> {
         let record = self.show(name)?;
-        let numbers = 1..=record.current.get();
+        let numbers = record.oldest.get()..=record.current.get();
         numbers
             .map(|number| Ok(self.manifest(&record, VersionNumber::new(number))?.document().clone()))
             .collect()
@@ -127,10 +178,11 @@ impl Catalog {
         version: VersionNumber,
     ) -> Result<Verified<Manifest, InstitutionPublicKey>, CatalogError> {
         let name = || record.name.clone();
-        if !(VersionNumber::FIRST..=record.current).contains(&version) {
+        if !(record.oldest..=record.current).contains(&version) {
             return Err(CatalogError::NoSuchVersion {
                 name: name(),
                 version,
+                oldest: record.oldest,
                 current: record.current,
             });
         }
@@ -148,22 +200,12 @@ impl Catalog {
         Ok(manifest)
     }
 
-    fn dataset_key(&self, record: &DatasetRecord) -> Result<DatasetKey, CatalogError> {
-        let segment = self.segment_key(&record.segment)?;
-        let segment = segment.ok_or_else(|| CatalogError::SegmentGone {
-            segment: record.segment.clone(),
-        })?;
-        Ok(segment.open_dataset(record.name.as_str(), &record.key)?)
+    /// Held by whoever writes objects that no manifest names yet.
+    fn writing(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.writing.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn segment_key(&self, segment: &SegmentName) -> Result<Option<SegmentKey>, CatalogError> {
-        let Some(wrapped) = self.0.segments.get(segment.as_str())? else {
-            return Ok(None);
-        };
-        Ok(Some(self.0.master.open_segment(segment.as_str(), &wrapped)?))
-    }
-
-    fn sealed_store(&self, key: DatasetKey) -> SealedStore {
+    fn sealed_store(&self, key: impl Into<Arc<DatasetKey>>) -> SealedStore {
         SealedStore::new(Arc::clone(&self.0.objects), key, Suite::auto())
     }
 }

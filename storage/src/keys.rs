@@ -2,23 +2,26 @@
 //!
 //! ```text
 //! passphrase --Argon2id--+
-//! key file ---HKDF-------+--> key-encrypting key --unwraps--> MasterKey      (identity/master.key)
+//! key file ---HKDF-------+--> key-encrypting key --unwraps--> MasterKey           (identity/master.key)
 //!                                                               |
-//!                       +----------------+----------------+-----+---------- derived, never stored
-//!                       v                v                v     | unwraps
-//!                    StateKey        LedgerKey      IdentityKey v
-//!                    (meta)                          (sealed  SegmentKey    (random, wrapped)
-//!                                                    secrets)   | unwraps
+//!                             +---------------------------------+ unwraps, in the same file: the roots
+//!                             v                                 |
+//!              StateKey, LedgerKey, IdentityKey                 | unwraps
+//!              (meta, ledger, sealed private keys)              v
+//!                                                             SegmentKey       (random, wrapped)
+//!                                                               | unwraps
+//!                                                               +--> PseudonymSecret (random, wrapped)
 //!                                                               v
-//!                                                             DatasetKey    (random, wrapped)
+//!                                                             DatasetKey       (random, wrapped)
 //!                                                               | HKDF with the 32 random bytes of an object's header
 //!                                                               v
-//!                                                             ObjectKey     (one object, never stored)
+//!                                                             ObjectKey        (one object, never stored)
 //! ```
 //!
 //! Each stage is a type of its own, so a key cannot be used at the wrong stage. Every derivation has a label; all labels
 //! stand in `keys/labels.rs`. Wrapped keys carry their place and kind as associated data: one that is moved to another
-//! segment or dataset does not open. To erase a dataset, destroy its one wrapped key.
+//! segment or dataset does not open. A key that wraps others is rotated by wrapping them again; data is not touched. To erase
+//! a dataset, destroy its wrapped keys and rotate what wrapped them.
 
 mod data;
 mod error;
@@ -31,8 +34,9 @@ mod source;
 mod state;
 mod wrap;
 
+pub use concordat_protocol::ids::KeyId;
 pub(crate) use data::ObjectKey;
-pub use data::{DatasetKey, KeyId, PseudonymKey, SegmentKey};
+pub use data::{DatasetKey, PseudonymKey, PseudonymSecret, SegmentKey};
 pub use error::KeyError;
 pub(crate) use labels::{META_HEAD, META_VALUE, OBJECT_CONTENT, OBJECT_HEADER};
 pub use master::MasterKey;

@@ -1,6 +1,7 @@
 //! The data directory of one node, opened.
 //!
 //! ```text
+//! format                 which format the directory has
 //! lock                   held while a process has the directory open
 //! identity/master.key    the master key, wrapped
 //! identity/NAME.sealed   private keys, sealed under a key derived from the master key
@@ -15,10 +16,13 @@
 //! 1. The lock is taken: from here on no other process touches the directory.
 //! 2. Files that a killed process was in the middle of writing are removed; they were never objects.
 //! 3. Every file must be 0600 and every folder 0700.
-//! 4. The master key is unlocked, and the state database opened with the key derived from it.
+//! 4. The format must be known; a newer one is refused before anything is touched.
+//! 5. The master key is unlocked, and the state database opened with its key.
+//! 6. An older format is brought forward.
 
 mod error;
 mod files;
+mod format;
 mod identity;
 
 use std::{
@@ -65,6 +69,7 @@ impl Storage {
         let lock = files::lock(dir)?;
         files::check_modes(dir)?;
         let master = MasterKey::create(&master_key(dir), source, cost)?;
+        format::write(dir)?;
         Self::start(dir, master, lock, |objects| objects)
     }
 
@@ -89,8 +94,13 @@ impl Storage {
         let lock = files::lock(dir)?;
         files::remove_unfinished(&dir.join("objects"))?;
         files::check_modes(dir)?;
+        let found = format::read(dir)?;
         let master = MasterKey::unlock(&master_key(dir), source)?;
-        Self::start(dir, master, lock, layer)
+        let storage = Self::start(dir, master, lock, layer)?;
+        if found < format::CURRENT {
+            storage.bring_forward(found)?;
+        }
+        Ok(storage)
     }
 
     fn start(
@@ -117,6 +127,20 @@ impl Storage {
             catalog,
             _lock: lock,
         })))
+    }
+
+    /// Each step may be taken again, so a process that is killed here does no harm.
+    fn bring_forward(&self, found: u32) -> Result<(), StorageError> {
+        tracing::info!(
+            from = found,
+            to = format::CURRENT,
+            "the data directory is brought forward"
+        );
+        if found < 2 {
+            self.0.master.rewrite()?;
+            self.0.catalog.migrate_from_1()?;
+        }
+        format::write(&self.0.dir)
     }
 
     /// The data directory.

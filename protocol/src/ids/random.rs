@@ -102,6 +102,12 @@ hex_id!(
     "nonce"
 );
 hex_id!(
+    /// The public name of a key that seals data: 16 bytes derived from the key that reveal nothing of it.
+    KeyId,
+    16,
+    "key id"
+);
+hex_id!(
     /// One negotiation between two institutions: 16 random bytes chosen by the consumer.
     NegotiationId,
     16,

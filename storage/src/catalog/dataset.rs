@@ -1,10 +1,12 @@
 //! A dataset, as the steward's house knows it, and what a steward decides about it.
 
+use std::num::NonZeroU32;
+
 use concordat_protocol::ids::{ColumnName, DatasetName, SegmentName};
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, CatalogError, Classification, VersionNumber};
-use crate::{keys::Wrapped, meta::Batch};
+use super::{Catalog, CatalogError, Classification, VersionNumber, keys::DatasetKeys};
+use crate::meta::{Batch, MetaError};
 
 /// What is kept of a dataset apart from its data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,7 +23,11 @@ pub struct DatasetRecord {
     pub published: bool,
     /// The version that a new query reads.
     pub current: VersionNumber,
-    pub(super) key: Wrapped,
+    /// The oldest version that is kept.
+    pub oldest: VersionNumber,
+    /// How many versions are kept; all of them if nothing is said.
+    pub keep: Option<NonZeroU32>,
+    pub(super) keys: DatasetKeys,
 }
 
 impl Catalog {
@@ -47,6 +53,7 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::UnknownColumns`] if the current version lacks any of them; nothing is changed then.
     pub fn classify(&self, name: &DatasetName, classes: &Classification) -> Result<DatasetRecord, CatalogError> {
+        let _changing = self.changing();
         let old = self.show(name)?;
         let manifest = self.manifest(&old, old.current)?;
         let is_known = |column: &ColumnName| manifest.document().own_columns().any(|known| known.name == *column);
@@ -71,6 +78,7 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::Unclassified`] while any column of the current version has no class.
     pub fn publish(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
+        let _changing = self.changing();
         let old = self.show(name)?;
         let columns = self.unclassified(&old)?;
         if !columns.is_empty() {
@@ -91,6 +99,7 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::NotFound`] if there is none of this name.
     pub fn withdraw(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
+        let _changing = self.changing();
         let old = self.show(name)?;
         let new = DatasetRecord {
             published: false,
@@ -113,13 +122,19 @@ impl Catalog {
     }
 
     /// Puts `new` in the place of `old`, if nobody changed it meanwhile.
-    fn exchange(&self, old: &DatasetRecord, new: DatasetRecord) -> Result<DatasetRecord, CatalogError> {
+    pub(super) fn exchange(&self, old: &DatasetRecord, new: DatasetRecord) -> Result<DatasetRecord, CatalogError> {
         let mut batch = Batch::new();
+        self.replace(&mut batch, old, &new)?;
+        self.0.meta.commit(batch)?;
+        Ok(new)
+    }
+
+    /// The same as part of a larger change.
+    pub(super) fn replace(&self, batch: &mut Batch, old: &DatasetRecord, new: &DatasetRecord) -> Result<(), MetaError> {
         let name = old.name.as_str();
         batch
             .expect(&self.0.datasets, name, Some(old))?
-            .put(&self.0.datasets, name, &new)?;
-        self.0.meta.commit(batch)?;
-        Ok(new)
+            .put(&self.0.datasets, name, new)?;
+        Ok(())
     }
 }

@@ -18,12 +18,14 @@ pub enum CatalogError {
         name: DatasetName,
     },
     /// The dataset has no such version.
-    #[error("dataset `{name}` has no version {version}; the newest is {current}")]
+    #[error("dataset `{name}` has no version {version}; it has {}", range(*oldest, *current))]
     NoSuchVersion {
         /// The dataset.
         name: DatasetName,
         /// The version that was asked for.
         version: VersionNumber,
+        /// The oldest version that is kept.
+        oldest: VersionNumber,
         /// Its newest version.
         current: VersionNumber,
     },
@@ -47,6 +49,26 @@ pub enum CatalogError {
         /// The names as given.
         columns: Vec<ColumnName>,
     },
+    /// There is no such segment.
+    #[error("there is no segment `{segment}`")]
+    NoSegment {
+        /// The name as given.
+        segment: SegmentName,
+    },
+    /// An object that was to be sealed again is not what the manifest states.
+    #[error("object `{path}` of dataset `{name}` is not what its manifest states; restore it from a backup")]
+    Changed {
+        /// The dataset.
+        name: DatasetName,
+        /// The object.
+        path: String,
+    },
+    /// A statement cannot be signed.
+    #[error("the statement of the erasure cannot be signed")]
+    Sign(#[source] SignatureError),
+    /// A statement of an erasure is not signed by this institution.
+    #[error("a statement of an erasure is not signed by this institution")]
+    Statement(#[source] SignatureError),
     /// The key of a segment is not there.
     #[error("the key of segment `{segment}` is gone; restore the data directory from a backup")]
     SegmentGone {
@@ -112,19 +134,29 @@ impl CatalogError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::NotFound { .. } | Self::NoSuchVersion { .. } => Fault::NotFound,
+            Self::NotFound { .. } | Self::NoSuchVersion { .. } | Self::NoSegment { .. } => Fault::NotFound,
             Self::Unclassified { .. } | Self::UnknownColumns { .. } => Fault::Usage,
             Self::SegmentGone { .. }
             | Self::ManifestGone { .. }
             | Self::Signature { .. }
             | Self::OtherManifest { .. }
-            | Self::Content { .. } => Fault::Integrity,
-            Self::NoRuntime => Fault::Machine,
+            | Self::Content { .. }
+            | Self::Changed { .. }
+            | Self::Statement(_) => Fault::Integrity,
+            Self::NoRuntime | Self::Sign(_) => Fault::Machine,
             Self::Key(source) => source.fault(),
             Self::Meta(source) => source.fault(),
             Self::Store(source) => store_fault(source),
             Self::Storage(source) => source.fault(),
         }
+    }
+}
+
+fn range(oldest: VersionNumber, current: VersionNumber) -> String {
+    if oldest == current {
+        format!("only {current}")
+    } else {
+        format!("{oldest} to {current}")
     }
 }
 

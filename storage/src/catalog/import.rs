@@ -8,34 +8,31 @@
     reason = "sources beyond the named ones are all the same here"
 )]
 
+mod commit;
 mod error;
 mod shape;
 
-use std::path::PathBuf;
-use std::sync::PoisonError;
+use std::{path::PathBuf, sync::Arc};
 
 use concordat_protocol::{
     identity::{InstitutionKey, PrivateKey},
     ids::{ActorId, DatasetName, Digest32, SegmentName},
-    signed::{Signed, Verified},
-    text::Text,
     time::Timestamp,
 };
 use tokio::runtime::Handle;
 
+use commit::Draft;
 pub use error::ImportError;
 use shape::Shape;
 
 use super::{
-    Catalog, CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, Provenance, VersionNumber,
-    manifest_key,
+    Catalog, CatalogError, DatasetRecord, Manifest, ObjectEntry, VersionNumber,
     upkeep::runtime,
     writer::{Target, VersionWriter},
 };
 use crate::{
     ingest::{CsvOptions, Note, Refused, Reject, RejectSink, Survey, batches, survey_into},
-    keys::{DatasetKey, Wrapped},
-    meta::{Batch, MetaError},
+    keys::DatasetKey,
 };
 
 /// The segment of datasets for which none is named.
@@ -142,7 +139,7 @@ impl Catalog {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Imported, ImportError> {
         let runtime = runtime()?;
-        let _shared = self.0.writing.read().unwrap_or_else(PoisonError::into_inner);
+        let _shared = self.writing();
         self.check_signer(signer)?;
         let place = self.place(request)?;
         let survey = survey(request, &place, progress)?;
@@ -150,26 +147,22 @@ impl Catalog {
         let mut writer = VersionWriter::new(Target {
             runtime: &runtime,
             folder: place.key.id().to_string(),
-            sealed: self.sealed_store(place.key),
+            sealed: self.sealed_store(Arc::clone(&place.key)),
             inner: self.0.objects.as_ref(),
             schema: shape.schema(),
             rows_per_object: request.rows_per_object.max(1),
         });
-        let (record, previous) = (place.old, place.previous);
         let draft = Draft {
             request,
             survey: &survey,
             shape: &shape,
-            old: record.as_ref(),
-            previous: previous.as_ref(),
-            segment: place.segment,
-            wrapped: place.wrapped,
-            new_segment: place.new_segment,
+            place: &place,
         };
         let result = write_rows(request, &survey, &shape, &mut writer, progress)
             .and_then(|objects| self.commit(&draft, objects, signer, now, progress));
-        if result.is_err() {
-            self.discard(&runtime, writer);
+        match &result {
+            Ok(_) => self.trim_after(&request.name),
+            Err(_) => self.discard(&runtime, writer),
         }
         result
     }
@@ -198,31 +191,14 @@ impl Catalog {
                 name: request.name.clone(),
             }
             .into()),
-            (None, ImportMode::Create) => self.new_place(request),
+            (None, ImportMode::Create) => Ok(Place {
+                old: None,
+                previous: None,
+                segment: request.segment.clone().unwrap_or_else(main_segment),
+                key: Arc::new(DatasetKey::random().map_err(CatalogError::from)?),
+            }),
             (Some(old), ImportMode::Append | ImportMode::Replace) => self.old_place(request, old),
         }
-    }
-
-    fn new_place(&self, request: &ImportRequest) -> Result<Place, ImportError> {
-        let segment = request.segment.clone().unwrap_or_else(main_segment);
-        let master = &self.0.master;
-        let (segment_key, new_segment) = match self.segment_key(&segment)? {
-            Some(key) => (key, None),
-            None => {
-                let (key, wrapped) = master.create_segment(segment.as_str()).map_err(CatalogError::from)?;
-                (key, Some(wrapped))
-            }
-        };
-        let created = segment_key.create_dataset(request.name.as_str());
-        let (key, wrapped) = created.map_err(CatalogError::from)?;
-        Ok(Place {
-            old: None,
-            previous: None,
-            segment,
-            new_segment,
-            key,
-            wrapped,
-        })
     }
 
     fn old_place(&self, request: &ImportRequest, old: DatasetRecord) -> Result<Place, ImportError> {
@@ -235,69 +211,17 @@ impl Catalog {
         }
         Ok(Place {
             previous: Some(self.manifest(&old, old.current)?.document().clone()),
-            key: self.dataset_key(&old)?,
+            key: Arc::new(self.open_keys(&old)?.current),
             segment: old.segment.clone(),
-            wrapped: old.key.clone(),
-            new_segment: None,
             old: Some(old),
         })
     }
 
-    /// Signs the manifest and makes the version visible, in one commit.
-    fn commit(
-        &self,
-        draft: &Draft<'_>,
-        objects: Vec<ObjectEntry>,
-        signer: &InstitutionKey,
-        now: Timestamp,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Imported, ImportError> {
-        progress(Progress::Committing);
-        let manifest = draft.manifest(objects, now);
-        let signed = Signed::sign(&manifest, signer).map_err(ImportError::Sign)?;
-        let record = draft.record(&manifest);
-        self.store(draft, &record, &signed).map_err(|error| match error {
-            MetaError::Conflict { .. } => ImportError::Overtaken {
-                name: record.name.clone(),
-            },
-            other => CatalogError::from(other).into(),
-        })?;
-        Ok(Imported {
-            version: manifest.version,
-            rows: draft.survey.rows(),
-            total_rows: manifest.rows,
-            refused: draft.survey.rejects().count(),
-            notes: draft.survey.notes().to_vec(),
-            manifest: signed.digest(),
-            withdrawn: draft.old.is_some_and(|old| old.published) && !record.published,
-        })
-    }
-
-    fn store<P>(
-        &self,
-        draft: &Draft<'_>,
-        record: &DatasetRecord,
-        signed: &Verified<Manifest, P>,
-    ) -> Result<(), MetaError>
-    where
-        P: concordat_protocol::identity::PublicKey,
-    {
-        let (name, house) = (record.name.as_str(), &self.0);
-        let mut batch = Batch::new();
-        batch
-            .expect(&house.datasets, name, draft.old)?
-            .put(&house.datasets, name, record)?;
-        let key = manifest_key(&record.name, record.current);
-        batch
-            .expect(&house.manifests, &key, None)?
-            .put(&house.manifests, &key, signed.signed())?;
-        if let Some(wrapped) = &draft.new_segment {
-            let segment = record.segment.as_str();
-            batch
-                .expect(&house.segments, segment, None)?
-                .put(&house.segments, segment, wrapped)?;
+    /// Applies the rule of retention. The version stands; what a failure leaves is removed after the next import.
+    fn trim_after(&self, name: &DatasetName) {
+        if let Err(error) = self.trim(name) {
+            tracing::warn!(%error, dataset = %name, "older versions stay although they are no longer kept");
         }
-        house.meta.commit(batch)
     }
 
     /// Removes what a failed import wrote. If that fails too, the next start of the node removes it.
@@ -321,77 +245,12 @@ struct Place {
     old: Option<DatasetRecord>,
     previous: Option<Manifest>,
     segment: SegmentName,
-    new_segment: Option<Wrapped>,
-    key: DatasetKey,
-    wrapped: Wrapped,
+    key: Arc<DatasetKey>,
 }
 
 impl Place {
     fn appended_to(&self, mode: ImportMode) -> Option<&Manifest> {
         self.previous.as_ref().filter(|_| mode == ImportMode::Append)
-    }
-}
-
-/// What the manifest and the record are made from.
-struct Draft<'a> {
-    request: &'a ImportRequest,
-    survey: &'a Survey,
-    shape: &'a Shape,
-    old: Option<&'a DatasetRecord>,
-    previous: Option<&'a Manifest>,
-    segment: SegmentName,
-    wrapped: Wrapped,
-    new_segment: Option<Wrapped>,
-}
-
-impl Draft<'_> {
-    fn manifest(&self, objects: Vec<ObjectEntry>, now: Timestamp) -> Manifest {
-        let kept = self.previous.filter(|_| self.request.mode == ImportMode::Append);
-        let kept_objects = kept.map_or(&[][..], |manifest| manifest.objects.as_slice());
-        let file = self.request.path.file_name().unwrap_or_default();
-        let fingerprint = self.survey.fingerprint();
-        Manifest {
-            dataset: self.request.name.clone(),
-            version: self.old.map_or(VersionNumber::FIRST, |old| old.current.next()),
-            columns: self.shape.columns().to_vec(),
-            subject: self.shape.subject().clone(),
-            classification: self.classification(),
-            objects: kept_objects.iter().cloned().chain(objects).collect(),
-            rows: kept.map_or(0, |manifest| manifest.rows) + self.survey.rows(),
-            provenance: Provenance {
-                file: Text::fitted(&file.to_string_lossy()),
-                len: fingerprint.length,
-                blake3: Digest32::from_bytes(fingerprint.blake3),
-                imported_at: now,
-                by: self.request.by.clone(),
-            },
-        }
-    }
-
-    /// A dataset stays published only while all its columns have a class.
-    fn record(&self, manifest: &Manifest) -> DatasetRecord {
-        let classes = &manifest.classification;
-        let all_classified = manifest
-            .own_columns()
-            .all(|column| classes.class(&column.name).is_some());
-        DatasetRecord {
-            name: manifest.dataset.clone(),
-            segment: self.segment.clone(),
-            subject: manifest.subject.clone(),
-            classification: classes.clone(),
-            published: all_classified && self.old.is_some_and(|old| old.published),
-            current: manifest.version,
-            key: self.wrapped.clone(),
-        }
-    }
-
-    /// The classes of the columns that go on to exist.
-    fn classification(&self) -> Classification {
-        self.old.map_or_else(Classification::default, |old| {
-            let columns = self.shape.columns();
-            old.classification
-                .filtered(|name| columns.iter().any(|column| column.name == *name))
-        })
     }
 }
 

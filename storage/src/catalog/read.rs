@@ -26,9 +26,9 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
 };
 
-use super::Manifest;
+use super::{Manifest, ObjectEntry, placement::Reading};
 use crate::{
-    keys::{OBJECT_HEADER, PseudonymKey},
+    keys::{OBJECT_HEADER, PseudonymKey, PseudonymSecret},
     query::Source,
     seal::{HEADER_LEN, SealError, SealedStore},
 };
@@ -37,20 +37,47 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct OpenVersion {
     manifest: Arc<Verified<Manifest, InstitutionPublicKey>>,
+    pseudonyms: Arc<PseudonymSecret>,
     store: Arc<VersionStore>,
 }
 
+/// What a version is opened from.
+pub(super) struct Parts {
+    pub(super) manifest: Verified<Manifest, InstitutionPublicKey>,
+    /// The manifest's objects, as and where they are now.
+    pub(super) entries: Vec<ObjectEntry>,
+    pub(super) pseudonyms: PseudonymSecret,
+    pub(super) sealed: SealedStore,
+    pub(super) inner: Arc<dyn ObjectStore>,
+    pub(super) reading: Reading,
+}
+
 impl OpenVersion {
-    pub(super) fn new(
-        manifest: Verified<Manifest, InstitutionPublicKey>,
-        sealed: SealedStore,
-        inner: Arc<dyn ObjectStore>,
-    ) -> Self {
-        let store = VersionStore::new(manifest.document(), sealed, inner);
+    pub(super) fn new(parts: Parts) -> Self {
+        let made = parts.manifest.document().provenance.imported_at;
+        let store = VersionStore {
+            sealed: parts.sealed,
+            inner: parts.inner,
+            metas: parts.entries.iter().map(|entry| entry.meta(made)).collect(),
+            headers: parts
+                .entries
+                .iter()
+                .map(|entry| (entry.location(), entry.header))
+                .collect(),
+            entries: parts.entries,
+            recognised: Mutex::default(),
+            _reading: parts.reading,
+        };
         Self {
-            manifest: Arc::new(manifest),
+            manifest: Arc::new(parts.manifest),
+            pseudonyms: Arc::new(parts.pseudonyms),
             store: Arc::new(store),
         }
+    }
+
+    /// The objects, as and where they are now.
+    pub(super) fn entries(&self) -> &[ObjectEntry] {
+        &self.store.entries
     }
 
     /// The manifest, its signature checked.
@@ -109,7 +136,7 @@ impl Source for OpenVersion {
     }
 
     fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
-        self.store.sealed.pseudonym_key(grant)
+        self.pseudonyms.key(grant)
     }
 }
 
@@ -121,22 +148,12 @@ struct VersionStore {
     inner: Arc<dyn ObjectStore>,
     metas: Vec<ObjectMeta>,
     headers: BTreeMap<Path, Digest32>,
+    entries: Vec<ObjectEntry>,
     recognised: Mutex<BTreeSet<Path>>,
+    _reading: Reading,
 }
 
 impl VersionStore {
-    fn new(manifest: &Manifest, sealed: SealedStore, inner: Arc<dyn ObjectStore>) -> Self {
-        let made = manifest.provenance.imported_at;
-        let entries = manifest.objects.iter();
-        Self {
-            sealed,
-            inner,
-            metas: entries.clone().map(|entry| entry.meta(made)).collect(),
-            headers: entries.map(|entry| (entry.location(), entry.header)).collect(),
-            recognised: Mutex::default(),
-        }
-    }
-
     async fn recognise(&self, location: &Path) -> Result<()> {
         let expected = self.headers.get(location).ok_or_else(|| not_named(location))?;
         if self.recognised().contains(location) {

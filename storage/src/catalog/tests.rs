@@ -32,8 +32,10 @@ use crate::{
 };
 
 mod damage;
+mod erasing;
 mod failures;
 mod real;
+mod rotation;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const PEOPLE: &str = "id,name,age\n1,Zsofia Sentinel,41\n2,Bela Sentinel,52\n3,Carl Sentinel,\n";

@@ -33,9 +33,10 @@ impl Catalog {
     pub fn verify(&self, name: &DatasetName) -> Result<Verification, CatalogError> {
         let runtime = runtime()?;
         let mut done = Verification::default();
-        for number in 1..=self.show(name)?.current.get() {
+        let record = self.show(name)?;
+        for number in record.oldest.get()..=record.current.get() {
             let version = self.open_version(name, Some(VersionNumber::new(number)))?;
-            for entry in &version.manifest().objects {
+            for entry in version.entries() {
                 done.bytes += runtime.block_on(verify_object(&version, entry))?;
                 done.objects += 1;
             }
@@ -44,7 +45,8 @@ impl Catalog {
         Ok(done)
     }
 
-    /// Removes objects that no manifest names, and says how many; meant for the start of a node.
+    /// Removes objects that no manifest names, and says how many; meant for the start of a node. Objects that somebody reads
+    /// stay until the next time.
     ///
     /// # Errors
     /// If a manifest cannot be read, nothing is removed: what it names would look like orphans.
@@ -52,12 +54,13 @@ impl Catalog {
         let runtime = runtime()?;
         let _alone = self.0.writing.write().unwrap_or_else(PoisonError::into_inner);
         let live = self.live_objects()?;
+        let is_orphan = |location: &Path| !live.contains(location) && self.0.readers.is_free(location);
         let orphans: Vec<Path> = runtime.block_on(
             self.0
                 .objects
                 .list(None)
                 .map_ok(|meta| meta.location)
-                .try_filter(|location| futures::future::ready(!live.contains(location)))
+                .try_filter(|location| futures::future::ready(is_orphan(location)))
                 .try_collect(),
         )?;
         self.remove(&runtime, orphans)
@@ -73,8 +76,13 @@ impl Catalog {
     fn live_objects(&self) -> Result<BTreeSet<Path>, CatalogError> {
         let mut live = BTreeSet::new();
         for record in self.list()? {
-            for manifest in self.versions(&record.name)? {
-                live.extend(manifest.objects.iter().map(ObjectEntry::location));
+            for entry in self.named_objects(&record)? {
+                let entry = if record.keys.moved {
+                    self.placed_one(entry)?
+                } else {
+                    entry
+                };
+                live.insert(entry.location());
             }
         }
         Ok(live)

@@ -1,6 +1,6 @@
 //! The keys for data: segment, dataset, object.
 
-use std::fmt;
+use concordat_protocol::ids::KeyId;
 
 use super::{KeyError, Wrapped, labels, raw::RawKey, wrap::context};
 
@@ -13,15 +13,12 @@ pub struct SegmentKey {
 
 impl SegmentKey {
     pub(super) fn create(wrapping: &RawKey, segment: &str) -> Result<(Self, Wrapped), KeyError> {
-        let key = RawKey::random()?;
-        let wrapped = Wrapped::seal(wrapping, &segment_context(segment), key.bytes())?;
-        Ok((
-            Self {
-                segment: segment.to_owned(),
-                key,
-            },
-            wrapped,
-        ))
+        let created = Self {
+            segment: segment.to_owned(),
+            key: RawKey::random()?,
+        };
+        let wrapped = created.wrap(wrapping)?;
+        Ok((created, wrapped))
     }
 
     pub(super) fn unwrap(wrapping: &RawKey, segment: &str, wrapped: &Wrapped) -> Result<Self, KeyError> {
@@ -51,6 +48,41 @@ impl SegmentKey {
         Ok(DatasetKey::new(key))
     }
 
+    /// Opens the secret of the named dataset's pseudonyms.
+    ///
+    /// # Errors
+    /// [`KeyError::Unopenable`] if it was changed or belongs to another dataset or segment.
+    pub fn open_pseudonyms(&self, dataset: &str, wrapped: &Wrapped) -> Result<PseudonymSecret, KeyError> {
+        let context = self.pseudonym_context(dataset);
+        wrapped
+            .open_key(&self.key, &context, "pseudonym secret")
+            .map(PseudonymSecret)
+    }
+
+    /// The secret of pseudonyms in format 1, where they were made with the dataset's key, in the form that is stored now.
+    pub(crate) fn pseudonyms_of_format_1(&self, dataset: &str, key: &DatasetKey) -> Result<Wrapped, KeyError> {
+        Wrapped::seal(&self.key, &self.pseudonym_context(dataset), key.key.bytes())
+    }
+
+    /// Wraps a dataset's key again, for a segment key that takes the place of another.
+    pub(crate) fn wrap_dataset(&self, dataset: &str, key: &DatasetKey) -> Result<Wrapped, KeyError> {
+        Wrapped::seal(&self.key, &self.dataset_context(dataset), key.key.bytes())
+    }
+
+    /// Wraps a dataset's secret of pseudonyms again.
+    pub(crate) fn wrap_pseudonyms(&self, dataset: &str, secret: &PseudonymSecret) -> Result<Wrapped, KeyError> {
+        Wrapped::seal(&self.key, &self.pseudonym_context(dataset), secret.0.bytes())
+    }
+
+    /// Wraps this key under the master's key for segments.
+    pub(super) fn wrap(&self, wrapping: &RawKey) -> Result<Wrapped, KeyError> {
+        Wrapped::seal(wrapping, &segment_context(&self.segment), self.key.bytes())
+    }
+
+    fn pseudonym_context(&self, dataset: &str) -> Vec<u8> {
+        context(labels::PSEUDONYM_WRAP, &[self.segment.as_bytes(), dataset.as_bytes()])
+    }
+
     fn dataset_context(&self, dataset: &str) -> Vec<u8> {
         context(labels::DATASET_WRAP, &[self.segment.as_bytes(), dataset.as_bytes()])
     }
@@ -68,24 +100,24 @@ pub struct DatasetKey {
 }
 
 impl DatasetKey {
+    /// Makes a key; to be kept, it must be wrapped.
+    pub(crate) fn random() -> Result<Self, KeyError> {
+        RawKey::random().map(Self::new)
+    }
+
     fn new(key: RawKey) -> Self {
         let derived = RawKey::derive(key.bytes(), &[], labels::DATASET_ID);
         let id = derived.bytes().first_chunk().copied().unwrap_or_default();
-        Self { id: KeyId(id), key }
+        Self {
+            id: KeyId::from_bytes(id),
+            key,
+        }
     }
 
     /// The public name of this key, written into the header of each object sealed under it.
     #[must_use]
     pub fn id(&self) -> KeyId {
         self.id
-    }
-
-    /// The key of the pseudonyms under the grant of these 16 bytes; nothing stands for the institution's own people.
-    #[must_use]
-    pub fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
-        let whose = [u8::from(grant.is_some())];
-        let info = [labels::PSEUDONYM.as_bytes(), &whose, grant.unwrap_or(&[0; 16])];
-        PseudonymKey(RawKey::derive_with(self.key.bytes(), &[], &info))
     }
 
     /// The key of the object whose header carries these random bytes and this suite.
@@ -95,6 +127,26 @@ impl DatasetKey {
             salt,
             &[labels::OBJECT.as_bytes(), &[suite]],
         ))
+    }
+}
+
+/// What all pseudonyms of one dataset are made from. It outlives the dataset's key, so that the pseudonyms of a subject stay
+/// the same when that is rotated.
+#[derive(Debug)]
+pub struct PseudonymSecret(RawKey);
+
+impl PseudonymSecret {
+    /// Makes a secret; to be kept, it must be wrapped.
+    pub(crate) fn random() -> Result<Self, KeyError> {
+        RawKey::random().map(Self)
+    }
+
+    /// The key of the pseudonyms under the grant of these 16 bytes; nothing stands for the institution's own people.
+    #[must_use]
+    pub fn key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
+        let whose = [u8::from(grant.is_some())];
+        let info = [labels::PSEUDONYM.as_bytes(), &whose, grant.unwrap_or(&[0; 16])];
+        PseudonymKey(RawKey::derive_with(self.0.bytes(), &[], &info))
     }
 }
 
@@ -115,35 +167,5 @@ pub(crate) struct ObjectKey(RawKey);
 impl ObjectKey {
     pub(crate) fn bytes(&self) -> &[u8; 32] {
         self.0.bytes()
-    }
-}
-
-/// Which dataset key sealed an object: 16 bytes derived from the key that reveal nothing of it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct KeyId([u8; 16]);
-
-impl KeyId {
-    /// An id as read from a header.
-    #[must_use]
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 16 bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Display for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for KeyId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyId({self})")
     }
 }

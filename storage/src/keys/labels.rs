@@ -6,15 +6,21 @@ pub(crate) const KEY_FILE: &str = "concordat/1 key file";
 pub(crate) const MASTER_CHECK: &str = "concordat/1 master key checksum";
 /// The master key, wrapped under the key-encrypting key.
 pub(crate) const MASTER_WRAP: &str = "concordat/1 master key wrap";
-/// Master key to the key that seals the state database.
+/// Master key to the key that wraps the roots: the keys of state, ledger and identity.
+pub(crate) const ROOTS: &str = "concordat/1 roots";
+/// The roots, wrapped.
+pub(crate) const ROOTS_WRAP: &str = "concordat/1 roots wrap";
+/// The master key before a rotation, wrapped under the new one until nothing needs it any more.
+pub(crate) const PREVIOUS_WRAP: &str = "concordat/1 previous master key wrap";
+/// The root of the state database; in format 1 derived from the master key.
 pub(crate) const STATE: &str = "concordat/1 state";
 /// State key to the key of its values.
 pub(crate) const STATE_VALUES: &str = "concordat/1 state values";
 /// State key to the key that hashes logical keys.
 pub(crate) const STATE_NAMES: &str = "concordat/1 state names";
-/// Master key to the key of the ledger.
+/// The root of the ledger; in format 1 derived from the master key.
 pub(crate) const LEDGER: &str = "concordat/1 ledger";
-/// Master key to the key that seals the node's own private keys.
+/// The root that seals the node's own private keys; in format 1 derived from the master key.
 pub(crate) const IDENTITY: &str = "concordat/1 identity";
 /// A small secret, sealed under the identity key.
 pub(crate) const IDENTITY_SECRET: &str = "concordat/1 identity secret";
@@ -24,6 +30,8 @@ pub(crate) const SEGMENTS: &str = "concordat/1 segments";
 pub(crate) const SEGMENT_WRAP: &str = "concordat/1 segment key wrap";
 /// A dataset key, wrapped.
 pub(crate) const DATASET_WRAP: &str = "concordat/1 dataset key wrap";
+/// The secret of a dataset's pseudonyms, wrapped.
+pub(crate) const PSEUDONYM_WRAP: &str = "concordat/1 pseudonym secret wrap";
 /// Dataset key to its public id.
 pub(crate) const DATASET_ID: &str = "concordat/1 dataset key id";
 /// Dataset key to the key of one object.
@@ -36,5 +44,5 @@ pub(crate) const OBJECT_CONTENT: &str = "concordat/1 object content";
 pub(crate) const META_VALUE: &str = "concordat/1 state value";
 /// The state database's commit counter beside it.
 pub(crate) const META_HEAD: &str = "concordat/1 state head";
-/// Dataset key to the key of the pseudonyms under one grant.
+/// Secret of a dataset to the key of the pseudonyms under one grant.
 pub(crate) const PSEUDONYM: &str = "concordat/1 pseudonyms";

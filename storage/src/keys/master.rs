@@ -1,27 +1,47 @@
 //! The master key and the file that keeps it.
 //!
-//! `master.key` is a CBOR map (format version, how the key-encrypting key is made, the wrapped master key) followed by the
-//! BLAKE3 checksum of that map. The checksum is no protection; it tells damage from a wrong passphrase, which the
-//! authenticated encryption alone cannot.
+//! `master.key` is a CBOR map followed by the BLAKE3 checksum of that map. The checksum is no protection; it tells damage from
+//! a wrong passphrase, which the authenticated encryption alone cannot. The map holds:
+//!
+//! 1. how the key-encrypting key is made, and the master key wrapped under it;
+//! 2. the roots (the keys of state, ledger and identity), wrapped under the master key: they stay when it is rotated;
+//! 3. while a rotation is under way, the master key before it, wrapped under the new one. Segment keys are wrapped again in
+//!    between; a process that is killed there goes on at the next start.
+//!
+//! In format 1 there are no wrapped roots; they are derived from the master key.
 
-use std::path::Path;
+mod file;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Argon2Cost, IdentityKey, KeyError, KeySource, LedgerKey, SegmentKey, StateKey, Wrapped, labels,
-    raw::RawKey,
-    source::{from_key_file, from_passphrase, read_private},
+    Argon2Cost, IdentityKey, KeyError, KeySource, LedgerKey, SegmentKey, StateKey, Wrapped, labels, raw::RawKey,
     wrap::context,
 };
-use crate::seal::durable;
+use file::{Kdf, Stored};
 
-const VERSION: u8 = 1;
-const CHECK_LEN: usize = 32;
-
-/// The key above all keys of a node: random, and stored only wrapped.
+/// The key above all keys of a node: random, and stored only wrapped. It can be exchanged while in use.
 #[derive(Debug)]
-pub struct MasterKey(RawKey);
+pub struct MasterKey {
+    path: PathBuf,
+    roots: Roots,
+    chain: RwLock<Chain>,
+}
+
+/// What is exchanged in a rotation.
+#[derive(Debug)]
+struct Chain {
+    kdf: Kdf,
+    /// The key-encrypting key. It opens nothing that the master key beside it does not.
+    wrapping: RawKey,
+    master: RawKey,
+    previous: Option<RawKey>,
+}
 
 impl MasterKey {
     /// Makes a new master key and stores it at `path`, wrapped under `source`; `cost` applies to passphrases.
@@ -32,9 +52,20 @@ impl MasterKey {
         if path.exists() {
             return Err(KeyError::Exists { path: path.to_owned() });
         }
-        let master = Self(RawKey::random()?);
-        master.store(path, source, cost)?;
-        Ok(master)
+        let kdf = Kdf::fresh(source, cost)?;
+        let chain = Chain {
+            wrapping: kdf.wrapping_key(path, source)?,
+            kdf,
+            master: RawKey::random()?,
+            previous: None,
+        };
+        let created = Self {
+            path: path.to_owned(),
+            roots: Roots::random()?,
+            chain: RwLock::new(chain),
+        };
+        created.save(&created.chain())?;
+        Ok(created)
     }
 
     /// Opens the master key stored at `path`.
@@ -46,45 +77,119 @@ impl MasterKey {
         let wrapping = stored.kdf.wrapping_key(path, source)?;
         let context = stored.kdf.context()?;
         let opened = stored.wrapped.open_key(&wrapping, &context, "master key");
-        opened.map(Self).map_err(|_| match source {
+        let master = opened.map_err(|_| match source {
             KeySource::Passphrase(_) => KeyError::WrongPassphrase { path: path.to_owned() },
             KeySource::KeyFile(_) => KeyError::WrongKeyFile { path: path.to_owned() },
+        })?;
+        let previous = stored.previous.as_ref().map(|wrapped| {
+            let place = context_of(labels::PREVIOUS_WRAP);
+            wrapped.open_key(&master, &place, "previous master key")
+        });
+        let roots = match &stored.roots {
+            Some(wrapped) => Roots::unwrap(&master, wrapped)?,
+            None => Roots::of_format_1(&master),
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            roots,
+            chain: RwLock::new(Chain {
+                kdf: stored.kdf,
+                wrapping,
+                master,
+                previous: previous.transpose()?,
+            }),
         })
     }
 
     /// Stores the same master key under another source, replacing the file in one step.
     ///
     /// # Errors
-    /// As for [`MasterKey::create`], except that an existing file is replaced.
-    pub fn store(&self, path: &Path, source: &KeySource, cost: Argon2Cost) -> Result<(), KeyError> {
+    /// As for [`MasterKey::create`], except that the file is replaced.
+    pub fn change_source(&self, source: &KeySource, cost: Argon2Cost) -> Result<(), KeyError> {
+        let mut chain = self.chain_mut();
         let kdf = Kdf::fresh(source, cost)?;
-        let wrapping = kdf.wrapping_key(path, source)?;
-        let wrapped = Wrapped::seal(&wrapping, &kdf.context()?, self.0.bytes())?;
-        let bytes = Stored {
-            version: VERSION,
+        let changed = Chain {
+            wrapping: kdf.wrapping_key(&self.path, source)?,
             kdf,
-            wrapped,
+            master: chain.master.copy(),
+            previous: chain.previous.as_ref().map(RawKey::copy),
+        };
+        self.save(&changed)?;
+        *chain = changed;
+        Ok(())
+    }
+
+    /// Writes the file as it is written now; brings one of format 1 forward.
+    pub(crate) fn rewrite(&self) -> Result<(), KeyError> {
+        self.save(&self.chain())
+    }
+
+    /// Puts a new master key into the place of this one, which still opens segment keys until
+    /// [`MasterKey::finish_rotation`]. Does nothing while a rotation is under way.
+    ///
+    /// # Errors
+    /// If the file cannot be written; the old key then stays.
+    pub(crate) fn begin_rotation(&self) -> Result<(), KeyError> {
+        let mut chain = self.chain_mut();
+        if chain.previous.is_some() {
+            return Ok(());
         }
-        .encode()?;
-        durable::write_private(path, &bytes).map_err(|source| KeyError::io("write", path, source))
+        let changed = Chain {
+            kdf: chain.kdf.clone(),
+            wrapping: chain.wrapping.copy(),
+            master: RawKey::random()?,
+            previous: Some(chain.master.copy()),
+        };
+        self.save(&changed)?;
+        *chain = changed;
+        Ok(())
+    }
+
+    /// Forgets the master key before the last rotation; nothing may be wrapped under it any more.
+    ///
+    /// # Errors
+    /// If the file cannot be written; the rotation is then still under way.
+    pub(crate) fn finish_rotation(&self) -> Result<(), KeyError> {
+        let mut chain = self.chain_mut();
+        let changed = Chain {
+            kdf: chain.kdf.clone(),
+            wrapping: chain.wrapping.copy(),
+            master: chain.master.copy(),
+            previous: None,
+        };
+        self.save(&changed)?;
+        *chain = changed;
+        Ok(())
+    }
+
+    /// Whether a rotation was begun and not finished.
+    #[must_use]
+    pub fn is_rotating(&self) -> bool {
+        self.chain().previous.is_some()
+    }
+
+    /// How it is unlocked, in words.
+    #[must_use]
+    pub fn unlocked_by(&self) -> &'static str {
+        self.chain().kdf.in_words()
     }
 
     /// The key of the state database.
     #[must_use]
     pub fn state(&self) -> StateKey {
-        StateKey::derive(&self.0)
+        StateKey::of(&self.roots.state)
     }
 
     /// The key of the ledger.
     #[must_use]
     pub fn ledger(&self) -> LedgerKey {
-        LedgerKey::derive(&self.0)
+        LedgerKey::of(&self.roots.ledger)
     }
 
     /// The key that seals the node's private keys.
     #[must_use]
     pub fn identity(&self) -> IdentityKey {
-        IdentityKey::derive(&self.0)
+        IdentityKey::of(&self.roots.identity)
     }
 
     /// Makes the key of a new segment; keep the wrapped form, it is the only copy.
@@ -92,7 +197,7 @@ impl MasterKey {
     /// # Errors
     /// Only if the machine has no random bytes.
     pub fn create_segment(&self, segment: &str) -> Result<(SegmentKey, Wrapped), KeyError> {
-        SegmentKey::create(&self.segments(), segment)
+        SegmentKey::create(&segments(&self.chain().master), segment)
     }
 
     /// Opens the key of the named segment.
@@ -100,104 +205,125 @@ impl MasterKey {
     /// # Errors
     /// [`KeyError::Unopenable`] if it was changed, belongs to another segment or to another node.
     pub fn open_segment(&self, segment: &str, wrapped: &Wrapped) -> Result<SegmentKey, KeyError> {
-        SegmentKey::unwrap(&self.segments(), segment, wrapped)
-    }
-
-    fn segments(&self) -> RawKey {
-        RawKey::derive(self.0.bytes(), &[], labels::SEGMENTS)
-    }
-}
-
-/// The contents of `master.key`.
-#[derive(Serialize, Deserialize)]
-struct Stored {
-    version: u8,
-    kdf: Kdf,
-    wrapped: Wrapped,
-}
-
-impl Stored {
-    fn read(path: &Path) -> Result<Self, KeyError> {
-        let damaged = |what| KeyError::Damaged {
-            path: path.to_owned(),
-            what,
-        };
-        let bytes = read_private(path)?;
-        let (body, check) = bytes
-            .split_last_chunk::<CHECK_LEN>()
-            .ok_or_else(|| damaged("it is cut short"))?;
-        if checksum(body) != *check {
-            return Err(damaged("its checksum does not match"));
+        let chain = self.chain();
+        let opened = SegmentKey::unwrap(&segments(&chain.master), segment, wrapped);
+        match (&opened, &chain.previous) {
+            (Err(_), Some(previous)) => SegmentKey::unwrap(&segments(previous), segment, wrapped),
+            (Ok(_) | Err(_), _) => opened,
         }
-        let stored: Self = ciborium::from_reader(body).map_err(|_| damaged("it is not a master key file"))?;
-        if stored.version != VERSION {
-            return Err(KeyError::Version {
-                what: "master key file",
-                version: stored.version,
-            });
-        }
-        Ok(stored)
     }
 
-    fn encode(&self) -> Result<Vec<u8>, KeyError> {
-        let mut bytes = to_cbor(self)?;
-        let check = checksum(&bytes);
-        bytes.extend_from_slice(&check);
-        Ok(bytes)
+    /// Wraps the key of a segment under the master key that is in place now.
+    ///
+    /// # Errors
+    /// Only if the machine has no random bytes.
+    pub fn wrap_segment(&self, key: &SegmentKey) -> Result<Wrapped, KeyError> {
+        key.wrap(&segments(&self.chain().master))
+    }
+
+    fn save(&self, chain: &Chain) -> Result<(), KeyError> {
+        let previous = chain
+            .previous
+            .as_ref()
+            .map(|previous| Wrapped::seal(&chain.master, &context_of(labels::PREVIOUS_WRAP), previous.bytes()));
+        Stored::new(
+            chain.kdf.clone(),
+            Wrapped::seal(&chain.wrapping, &chain.kdf.context()?, chain.master.bytes())?,
+            self.roots.wrap(&chain.master)?,
+            previous.transpose()?,
+        )
+        .write(&self.path)
+    }
+
+    fn chain(&self) -> RwLockReadGuard<'_, Chain> {
+        self.chain.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn chain_mut(&self) -> RwLockWriteGuard<'_, Chain> {
+        self.chain.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How the key-encrypting key is made.
-#[derive(Serialize, Deserialize)]
-enum Kdf {
-    Argon2id { cost: Argon2Cost, salt: [u8; 16] },
-    KeyFile { salt: [u8; 16] },
+#[cfg(test)]
+impl MasterKey {
+    /// Turns the file into one of format 1. Its roots are others, so this comes before anything is sealed under them.
+    pub(crate) fn write_format_1(path: &Path, source: &KeySource) {
+        let kdf = Kdf::fresh(source, Argon2Cost::dangerous_minimum()).unwrap();
+        let wrapping = kdf.wrapping_key(path, source).unwrap();
+        let master = RawKey::random().unwrap();
+        let wrapped = Wrapped::seal(&wrapping, &kdf.context().unwrap(), master.bytes()).unwrap();
+        file::write_format_1(path, kdf, wrapped);
+    }
 }
 
-impl Kdf {
-    fn fresh(source: &KeySource, cost: Argon2Cost) -> Result<Self, KeyError> {
-        let mut salt = [0; 16];
-        getrandom::fill(&mut salt).map_err(KeyError::Random)?;
-        Ok(match source {
-            KeySource::Passphrase(_) => Self::Argon2id { cost, salt },
-            KeySource::KeyFile(_) => Self::KeyFile { salt },
+/// The key under which a master key wraps segment keys.
+fn segments(master: &RawKey) -> RawKey {
+    RawKey::derive(master.bytes(), &[], labels::SEGMENTS)
+}
+
+fn context_of(label: &str) -> Vec<u8> {
+    context(label, &[])
+}
+
+/// The keys that stay the same for as long as the data directory lives.
+#[derive(Debug)]
+struct Roots {
+    state: RawKey,
+    ledger: RawKey,
+    identity: RawKey,
+}
+
+impl Roots {
+    fn random() -> Result<Self, KeyError> {
+        Ok(Self {
+            state: RawKey::random()?,
+            ledger: RawKey::random()?,
+            identity: RawKey::random()?,
         })
     }
 
-    fn wrapping_key(&self, path: &Path, source: &KeySource) -> Result<RawKey, KeyError> {
-        match (self, source) {
-            (Self::Argon2id { cost, .. }, KeySource::Passphrase(_)) if !cost.is_bearable() => Err(KeyError::Damaged {
-                path: path.to_owned(),
-                what: "it asks for more memory than is allowed",
-            }),
-            (Self::Argon2id { cost, salt }, KeySource::Passphrase(passphrase)) => {
-                from_passphrase(passphrase, *cost, salt)
-            }
-            (Self::KeyFile { salt }, KeySource::KeyFile(file)) => from_key_file(file, salt),
-            (Self::Argon2id { .. }, KeySource::KeyFile(_)) => Err(KeyError::WrongSource {
-                path: path.to_owned(),
-                needs: "passphrase",
-            }),
-            (Self::KeyFile { .. }, KeySource::Passphrase(_)) => Err(KeyError::WrongSource {
-                path: path.to_owned(),
-                needs: "key file",
-            }),
+    fn of_format_1(master: &RawKey) -> Self {
+        let derived = |label| RawKey::derive(master.bytes(), &[], label);
+        Self {
+            state: derived(labels::STATE),
+            ledger: derived(labels::LEDGER),
+            identity: derived(labels::IDENTITY),
         }
     }
 
-    fn context(&self) -> Result<Vec<u8>, KeyError> {
-        Ok(context(labels::MASTER_WRAP, &[&to_cbor(self)?]))
+    fn wrap(&self, master: &RawKey) -> Result<WrappedRoots, KeyError> {
+        let key = roots_key(master);
+        let one = |name: &str, root: &RawKey| Wrapped::seal(&key, &root_context(name), root.bytes());
+        Ok(WrappedRoots {
+            state: one("state", &self.state)?,
+            ledger: one("ledger", &self.ledger)?,
+            identity: one("identity", &self.identity)?,
+        })
+    }
+
+    fn unwrap(master: &RawKey, wrapped: &WrappedRoots) -> Result<Self, KeyError> {
+        let key = roots_key(master);
+        let one = |name: &str, root: &Wrapped| root.open_key(&key, &root_context(name), "root key");
+        Ok(Self {
+            state: one("state", &wrapped.state)?,
+            ledger: one("ledger", &wrapped.ledger)?,
+            identity: one("identity", &wrapped.identity)?,
+        })
     }
 }
 
-fn to_cbor<T: Serialize>(value: &T) -> Result<Vec<u8>, KeyError> {
-    let mut bytes = Vec::new();
-    ciborium::into_writer(value, &mut bytes).map_err(|_| KeyError::Unopenable {
-        what: "master key file",
-    })?;
-    Ok(bytes)
+/// [`Roots`] as they are stored.
+#[derive(Debug, Serialize, Deserialize)]
+struct WrappedRoots {
+    state: Wrapped,
+    ledger: Wrapped,
+    identity: Wrapped,
 }
 
-fn checksum(body: &[u8]) -> [u8; CHECK_LEN] {
-    blake3::derive_key(labels::MASTER_CHECK, body)
+fn roots_key(master: &RawKey) -> RawKey {
+    RawKey::derive(master.bytes(), &[], labels::ROOTS)
+}
+
+fn root_context(name: &str) -> Vec<u8> {
+    context(labels::ROOTS_WRAP, &[name.as_bytes()])
 }

@@ -49,6 +49,11 @@ impl RawKey {
         <[u8; 32]>::try_from(bytes).ok().map(|key| Self(Zeroizing::new(key)))
     }
 
+    /// The same key for a second holder.
+    pub(super) fn copy(&self) -> Self {
+        Self(Zeroizing::new(*self.0))
+    }
+
     /// The key bytes, for a cipher.
     pub(crate) fn bytes(&self) -> &[u8; 32] {
         &self.0

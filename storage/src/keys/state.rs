@@ -1,4 +1,4 @@
-//! The keys for state: derived from the master key, never stored.
+//! The keys for state: the roots, which are random and stay the same while master keys come and go.
 
 use super::{KeyError, Secret, Wrapped, labels, raw::RawKey, wrap};
 
@@ -10,8 +10,7 @@ pub struct StateKey {
 }
 
 impl StateKey {
-    pub(super) fn derive(master: &RawKey) -> Self {
-        let state = RawKey::derive(master.bytes(), &[], labels::STATE);
+    pub(super) fn of(state: &RawKey) -> Self {
         Self {
             values: RawKey::derive(state.bytes(), &[], labels::STATE_VALUES),
             names: RawKey::derive(state.bytes(), &[], labels::STATE_NAMES),
@@ -34,8 +33,8 @@ impl StateKey {
 pub struct LedgerKey(RawKey);
 
 impl LedgerKey {
-    pub(super) fn derive(master: &RawKey) -> Self {
-        Self(RawKey::derive(master.bytes(), &[], labels::LEDGER))
+    pub(super) fn of(root: &RawKey) -> Self {
+        Self(root.copy())
     }
 
     /// Seals one piece of the ledger (an entry, a tile) for its place.
@@ -61,8 +60,8 @@ impl LedgerKey {
 pub struct IdentityKey(RawKey);
 
 impl IdentityKey {
-    pub(super) fn derive(master: &RawKey) -> Self {
-        Self(RawKey::derive(master.bytes(), &[], labels::IDENTITY))
+    pub(super) fn of(root: &RawKey) -> Self {
+        Self(root.copy())
     }
 
     /// Seals a small secret for the place that `name` says, such as `node key`.

@@ -153,7 +153,7 @@ fn the_other_kind_of_source_is_named() {
 fn a_new_passphrase_keeps_the_master_key() {
     let (_dir, path, master) = created(&passphrase("old"));
     let (_, wrapped) = master.create_segment("main").unwrap();
-    master.store(&path, &passphrase("new"), CHEAP).unwrap();
+    master.change_source(&passphrase("new"), CHEAP).unwrap();
     assert!(matches!(
         MasterKey::unlock(&path, &passphrase("old")).unwrap_err(),
         KeyError::WrongPassphrase { .. }

@@ -37,7 +37,7 @@ use tempfile::TempDir;
 use super::{Bounds, QueryError, Source, answer};
 use crate::{
     disclosure::{Cut, ReleasedAnswer, StillPermitted},
-    keys::{Argon2Cost, DatasetKey, KeySource, MasterKey, PseudonymKey, Secret},
+    keys::{Argon2Cost, KeySource, MasterKey, PseudonymKey, PseudonymSecret, Secret},
     ledger::Ledger,
     permit::{Holder, Permit},
 };
@@ -49,7 +49,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 struct World {
     dir: TempDir,
     master: MasterKey,
-    key: DatasetKey,
+    pseudonyms: PseudonymSecret,
     schema: SchemaRef,
     store: Arc<InMemory>,
     objects: Vec<ObjectMeta>,
@@ -74,7 +74,7 @@ impl Source for World {
         self.objects.clone()
     }
     fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
-        self.key.pseudonym_key(grant)
+        self.pseudonyms.key(grant)
     }
 }
 
@@ -84,8 +84,6 @@ impl World {
         let source = KeySource::Passphrase(Secret::from("correct horse".to_owned()));
         let master =
             MasterKey::create(&dir.path().join("master.key"), &source, Argon2Cost::dangerous_minimum()).unwrap();
-        let (segment, _) = master.create_segment("main").unwrap();
-        let (key, _) = segment.create_dataset("heart").unwrap();
         let store = Arc::new(InMemory::new());
         let mut objects = Vec::new();
         for (number, batch) in batches.iter().enumerate() {
@@ -98,7 +96,7 @@ impl World {
         Self {
             dir,
             master,
-            key,
+            pseudonyms: PseudonymSecret::random().unwrap(),
             schema: schema(),
             store,
             objects,

@@ -20,12 +20,10 @@ pub enum SealError {
     #[error("cipher suite `{0}` is not known to this program")]
     Suite(u8),
     /// It was sealed under the key of another dataset.
-    #[error("the object is sealed under key `{found}`, not `{expected}`")]
+    #[error("the object is sealed under key `{found}`, which is none of this dataset")]
     ForeignKey {
         /// The key id in the header.
         found: KeyId,
-        /// The key id of this store.
-        expected: KeyId,
     },
     /// Its length is none that a sealed object can have.
     #[error("a sealed object cannot be `{len}` bytes long: it was cut or extended")]

@@ -121,13 +121,17 @@ impl Opener {
     /// If this is no header, of an unknown version or suite, or of another dataset's key. Whether the header was changed
     /// shows when a block is opened.
     pub fn new(key: &DatasetKey, header: &[u8]) -> Result<Self, SealError> {
+        Self::among([key], header)
+    }
+
+    /// Reads a header and derives the object's key from that one of the keys which it names.
+    ///
+    /// # Errors
+    /// As [`Opener::new`].
+    pub(super) fn among<'a>(keys: impl IntoIterator<Item = &'a DatasetKey>, header: &[u8]) -> Result<Self, SealError> {
         let parsed = Header::decode(header)?;
-        if parsed.key_id != key.id() {
-            return Err(SealError::ForeignKey {
-                found: parsed.key_id,
-                expected: key.id(),
-            });
-        }
+        let named = keys.into_iter().find(|key| key.id() == parsed.key_id);
+        let key = named.ok_or(SealError::ForeignKey { found: parsed.key_id })?;
         Ok(Self(BlockCipher::new(key, parsed.suite, &parsed.random, header)))
     }
 

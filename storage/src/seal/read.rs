@@ -31,7 +31,11 @@ pub(super) struct OpenObject {
 
 impl OpenObject {
     /// Reads the header and the last block.
-    pub(super) async fn load(store: &dyn ObjectStore, key: &DatasetKey, sealed: ObjectMeta) -> Result<Self> {
+    pub(super) async fn load(
+        store: &dyn ObjectStore,
+        keys: impl Iterator<Item = &DatasetKey> + Send,
+        sealed: ObjectMeta,
+    ) -> Result<Self> {
         let location = sealed.location.clone();
         let at = |error: SealError| error.at(&location);
         let size = sealed.size;
@@ -39,7 +43,7 @@ impl OpenObject {
         let total = blocks(len);
         let last = sealed_range(&(total - 1..total), len);
         let [header, block] = fetch(store, &location, [0..HEADER_LEN as u64, last]).await?;
-        let opener = Opener::new(key, &header).map_err(at)?;
+        let opener = Opener::among(keys, &header).map_err(at)?;
         opener.open_block(total - 1, true, &mut block.to_vec()).map_err(at)?;
         Ok(Self {
             location,

@@ -21,7 +21,7 @@ use super::{
     read::{OpenObject, plain_list, plain_meta, sealed_meta},
     upload::{SealedUpload, seal_payload},
 };
-use crate::keys::{DatasetKey, PseudonymKey};
+use crate::keys::DatasetKey;
 
 /// The objects of one dataset, sealed under its key, in an inner store that sees only sealed bytes.
 ///
@@ -31,6 +31,7 @@ use crate::keys::{DatasetKey, PseudonymKey};
 pub struct SealedStore {
     inner: Arc<dyn ObjectStore>,
     key: Arc<DatasetKey>,
+    older: Arc<[DatasetKey]>,
     suite: Suite,
     openers: Arc<Openers>,
 }
@@ -38,23 +39,31 @@ pub struct SealedStore {
 impl SealedStore {
     /// Seals new objects with `suite`; objects of either suite can be read.
     #[must_use]
-    pub fn new(inner: Arc<dyn ObjectStore>, key: DatasetKey, suite: Suite) -> Self {
+    pub fn new(inner: Arc<dyn ObjectStore>, key: impl Into<Arc<DatasetKey>>, suite: Suite) -> Self {
         Self {
             inner,
-            key: Arc::new(key),
+            key: key.into(),
+            older: Arc::from([]),
             suite,
             openers: Arc::default(),
         }
     }
 
-    /// The key of the pseudonyms made from this dataset under one grant, or for the institution's own people.
+    /// Reads objects under these keys as well; new ones are not sealed under them.
     #[must_use]
-    pub fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
-        self.key.pseudonym_key(grant)
+    pub fn reading_also(self, older: Vec<DatasetKey>) -> Self {
+        Self {
+            older: older.into(),
+            ..self
+        }
     }
 
     fn sealer(&self, location: &Path) -> Result<Sealer> {
         Sealer::new(&self.key, self.suite).map_err(|error| error.at(location))
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &DatasetKey> {
+        std::iter::once(self.key.as_ref()).chain(self.older.iter())
     }
 
     /// The object as the inner store holds it now.
@@ -66,7 +75,7 @@ impl SealedStore {
         {
             return Ok(known);
         }
-        let object = Arc::new(OpenObject::load(self.inner.as_ref(), &self.key, sealed).await?);
+        let object = Arc::new(OpenObject::load(self.inner.as_ref(), self.keys(), sealed).await?);
         self.openers.put(&object);
         Ok(object)
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{fault::Fault, keys::KeyError, meta::MetaError, seal::store_fault};
+use crate::{catalog::CatalogError, fault::Fault, keys::KeyError, meta::MetaError, seal::store_fault};
 
 /// Why the data directory cannot be opened, or a private key not read or stored.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +44,22 @@ pub enum StorageError {
         #[source]
         source: std::io::Error,
     },
+    /// The directory has a format that this program does not know.
+    #[error(
+        "`{}` has format `{found}`, and this program knows formats up to {known}; use the program that wrote it, or a newer one",
+        dir.display()
+    )]
+    Format {
+        /// The data directory.
+        dir: PathBuf,
+        /// What its file `format` says.
+        found: String,
+        /// The newest format that is known.
+        known: u32,
+    },
+    /// The catalogue cannot be opened or brought forward.
+    #[error(transparent)]
+    Catalog(Box<CatalogError>),
     /// A name that no private key can have.
     #[error("`{name}` cannot be the name of a private key: use `a-z`, `0-9` and `-`")]
     IdentityName {
@@ -87,7 +103,8 @@ impl StorageError {
             Self::Missing { .. } | Self::NoIdentity { .. } => Fault::NotFound,
             Self::InUse { .. } => Fault::Locked,
             Self::Exposed { .. } | Self::IdentityName { .. } | Self::IdentityExists { .. } => Fault::Usage,
-            Self::Io { .. } => Fault::Machine,
+            Self::Io { .. } | Self::Format { .. } => Fault::Machine,
+            Self::Catalog(source) => source.fault(),
             Self::IdentityDamaged { .. } => Fault::Integrity,
             Self::Key(source) => source.fault(),
             Self::Meta(source) => source.fault(),
@@ -101,6 +118,12 @@ impl StorageError {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+impl From<CatalogError> for StorageError {
+    fn from(error: CatalogError) -> Self {
+        Self::Catalog(Box::new(error))
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::identity::InstitutionPublicKey;
-use crate::ids::{ActorId, DatasetName, Digest32, GrantId, InstitutionId, NegotiationId, NodeId, QueryId};
+use crate::ids::{ActorId, DatasetName, Digest32, GrantId, InstitutionId, NegotiationId, NodeId, Nonce, QueryId};
 use crate::text::{Reason, Word};
 
 /// Most members of any list in an entry.
@@ -33,6 +33,8 @@ pub enum EntryBody {
         key: Word,
         /// What was done to it.
         change: KeyChange,
+        /// Who did it.
+        actor: Option<ActorId>,
     },
     /// A roster came into force.
     RosterAccepted {
@@ -74,6 +76,40 @@ pub enum EntryBody {
         dataset: DatasetName,
         /// Who did it.
         actor: Option<ActorId>,
+    },
+    /// Versions of a dataset that are older than this one were removed.
+    DatasetTrimmed {
+        /// The dataset.
+        dataset: DatasetName,
+        /// Who did it; none where a rule of retention did.
+        actor: Option<ActorId>,
+        /// The oldest version that is left.
+        oldest: u64,
+    },
+    /// A dataset was erased.
+    DatasetErased {
+        /// The dataset.
+        dataset: DatasetName,
+        /// Who ordered it; none where an older copy was restored and erased again.
+        actor: Option<ActorId>,
+        /// Names the signed statement.
+        statement: Digest32,
+    },
+    /// A snapshot of the data directory was made.
+    SnapshotMade {
+        /// The snapshot.
+        snapshot: Nonce,
+        /// Who made it.
+        actor: Option<ActorId>,
+        /// Names its signed contents.
+        contents: Digest32,
+    },
+    /// The data directory was restored from a snapshot.
+    SnapshotRestored {
+        /// The snapshot.
+        snapshot: Nonce,
+        /// Names its signed contents.
+        contents: Digest32,
     },
     /// A message of a negotiation was sent or received.
     NegotiationStep {

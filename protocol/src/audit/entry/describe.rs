@@ -11,7 +11,7 @@ impl EntryBody {
                 format!("node {} of {institution} was set up", node.short())
             }
             Self::NodeStarted { version } => format!("the node started, version {version}"),
-            Self::KeyChanged { key, change } => format!("{key} was {}", change.as_str()),
+            Self::KeyChanged { key, change, actor } => format!("{key} was {}{}", change.as_str(), by(actor.as_ref())),
             Self::RosterAccepted { number, digest } => format!("roster {number} ({}) came into force", digest.short()),
             Self::DatasetImported {
                 dataset, version, rows, ..
@@ -21,6 +21,26 @@ impl EntryBody {
             Self::DatasetClassified { dataset, actor, .. } => format!("{dataset} was classified{}", by(actor.as_ref())),
             Self::DatasetPublished { dataset, actor } => format!("{dataset} was published{}", by(actor.as_ref())),
             Self::DatasetWithdrawn { dataset, actor } => format!("{dataset} was withdrawn{}", by(actor.as_ref())),
+            Self::DatasetTrimmed { dataset, actor, oldest } => {
+                format!(
+                    "versions of {dataset} before {oldest} were removed{}",
+                    by(actor.as_ref())
+                )
+            }
+            Self::DatasetErased {
+                dataset,
+                actor,
+                statement,
+            } => {
+                let by = by(actor.as_ref());
+                format!("{dataset} was erased{by}, statement {}", statement.short())
+            }
+            Self::SnapshotMade { snapshot, actor, .. } => {
+                format!("snapshot {} was made{}", snapshot.short(), by(actor.as_ref()))
+            }
+            Self::SnapshotRestored { snapshot, .. } => {
+                format!("the node was restored from snapshot {}", snapshot.short())
+            }
             Self::NegotiationStep {
                 negotiation,
                 peer,

@@ -1,0 +1,199 @@
+//! The last step of an import: one commit that makes the version visible.
+//!
+//! An import may take long, and keys and classes may change meanwhile. So the record is read again here, and what it says now
+//! goes on to hold; only a new version, a lost key or a lost dataset make the import fail.
+
+use concordat_protocol::{
+    identity::InstitutionKey,
+    ids::Digest32,
+    signed::{Signed, Verified},
+    text::Text,
+    time::Timestamp,
+};
+
+use super::{
+    super::{
+        Catalog, CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, Provenance, VersionNumber,
+        keys::DatasetKeys, manifest_key,
+    },
+    ImportError, ImportMode, ImportRequest, Imported, Place, Progress, Shape,
+};
+use crate::{
+    ingest::Survey,
+    keys::{KeyError, PseudonymSecret, SegmentKey},
+    meta::{Batch, MetaError},
+};
+
+/// What the manifest and the record are made from.
+pub(super) struct Draft<'a> {
+    pub(super) request: &'a ImportRequest,
+    pub(super) survey: &'a Survey,
+    pub(super) shape: &'a Shape,
+    pub(super) place: &'a Place,
+}
+
+impl Catalog {
+    /// Signs the manifest and makes the version visible.
+    pub(super) fn commit(
+        &self,
+        draft: &Draft<'_>,
+        objects: Vec<ObjectEntry>,
+        signer: &InstitutionKey,
+        now: Timestamp,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Imported, ImportError> {
+        progress(Progress::Committing);
+        let _changing = self.changing();
+        let old = self.unchanged(draft)?;
+        let manifest = draft.manifest(old.as_ref(), objects, now);
+        let signed = Signed::sign(&manifest, signer).map_err(ImportError::Sign)?;
+        let mut batch = Batch::new();
+        let keys = match &old {
+            Some(old) => old.keys.clone(),
+            None => self.new_keys(draft, &mut batch)?,
+        };
+        let record = draft.record(&manifest, old.as_ref(), keys);
+        let stored = self.store(batch, old.as_ref(), &record, &signed);
+        stored.map_err(|error| match error {
+            MetaError::Conflict { .. } => draft.overtaken(),
+            other => CatalogError::from(other).into(),
+        })?;
+        Ok(Imported {
+            version: manifest.version,
+            rows: draft.survey.rows(),
+            total_rows: manifest.rows,
+            refused: draft.survey.rejects().count(),
+            notes: draft.survey.notes().to_vec(),
+            manifest: signed.digest(),
+            withdrawn: old.is_some_and(|old| old.published) && !record.published,
+        })
+    }
+
+    /// The dataset as it is now, if it still has the version that the import began with and the key it wrote under.
+    fn unchanged(&self, draft: &Draft<'_>) -> Result<Option<DatasetRecord>, ImportError> {
+        let name = &draft.request.name;
+        let now = self.0.datasets.get(name.as_str()).map_err(CatalogError::from)?;
+        match (now, &draft.place.old) {
+            (None, None) => Ok(None),
+            (Some(now), Some(old)) if now.current == old.current => {
+                let known = self.open_keys(&now)?.ids();
+                if known.contains(&draft.place.key.id()) {
+                    Ok(Some(now))
+                } else {
+                    Err(draft.overtaken())
+                }
+            }
+            (Some(_), Some(_)) | (Some(_), None) | (None, Some(_)) => Err(draft.overtaken()),
+        }
+    }
+
+    /// Wraps the keys of a new dataset, and makes its segment if that is new too.
+    fn new_keys(&self, draft: &Draft<'_>, batch: &mut Batch) -> Result<DatasetKeys, CatalogError> {
+        let segment = &draft.place.segment;
+        let key = match self.segment_key(segment)? {
+            Some(key) => key,
+            None => {
+                let (key, wrapped) = self.0.master.create_segment(segment.as_str())?;
+                batch.expect(&self.0.segments, segment.as_str(), None)?.put(
+                    &self.0.segments,
+                    segment.as_str(),
+                    &wrapped,
+                )?;
+                key
+            }
+        };
+        Ok(draft.wrapped_keys(&key)?)
+    }
+
+    fn store<P>(
+        &self,
+        mut batch: Batch,
+        old: Option<&DatasetRecord>,
+        record: &DatasetRecord,
+        signed: &Verified<Manifest, P>,
+    ) -> Result<(), MetaError>
+    where
+        P: concordat_protocol::identity::PublicKey,
+    {
+        let (name, house) = (record.name.as_str(), &self.0);
+        let key = manifest_key(&record.name, record.current);
+        batch
+            .expect(&house.datasets, name, old)?
+            .put(&house.datasets, name, record)?;
+        batch
+            .expect(&house.manifests, &key, None)?
+            .put(&house.manifests, &key, signed.signed())?;
+        house.meta.commit(batch)
+    }
+}
+
+impl Draft<'_> {
+    fn overtaken(&self) -> ImportError {
+        ImportError::Overtaken {
+            name: self.request.name.clone(),
+        }
+    }
+
+    fn wrapped_keys(&self, segment: &SegmentKey) -> Result<DatasetKeys, KeyError> {
+        let name = self.request.name.as_str();
+        Ok(DatasetKeys {
+            current: segment.wrap_dataset(name, &self.place.key)?,
+            older: Vec::new(),
+            pseudonyms: segment.wrap_pseudonyms(name, &PseudonymSecret::random()?)?,
+            moved: false,
+            resealing: false,
+        })
+    }
+
+    fn manifest(&self, old: Option<&DatasetRecord>, objects: Vec<ObjectEntry>, now: Timestamp) -> Manifest {
+        let previous = self.place.previous.as_ref();
+        let kept = previous.filter(|_| self.request.mode == ImportMode::Append);
+        let kept_objects = kept.map_or(&[][..], |manifest| manifest.objects.as_slice());
+        let file = self.request.path.file_name().unwrap_or_default();
+        let fingerprint = self.survey.fingerprint();
+        Manifest {
+            dataset: self.request.name.clone(),
+            version: old.map_or(VersionNumber::FIRST, |old| old.current.next()),
+            columns: self.shape.columns().to_vec(),
+            subject: self.shape.subject().clone(),
+            classification: self.classification(old),
+            objects: kept_objects.iter().cloned().chain(objects).collect(),
+            rows: kept.map_or(0, |manifest| manifest.rows) + self.survey.rows(),
+            provenance: Provenance {
+                file: Text::fitted(&file.to_string_lossy()),
+                len: fingerprint.length,
+                blake3: Digest32::from_bytes(fingerprint.blake3),
+                imported_at: now,
+                by: self.request.by.clone(),
+            },
+        }
+    }
+
+    /// A dataset stays published only while all its columns have a class.
+    fn record(&self, manifest: &Manifest, old: Option<&DatasetRecord>, keys: DatasetKeys) -> DatasetRecord {
+        let classes = &manifest.classification;
+        let all_classified = manifest
+            .own_columns()
+            .all(|column| classes.class(&column.name).is_some());
+        DatasetRecord {
+            name: manifest.dataset.clone(),
+            segment: self.place.segment.clone(),
+            subject: manifest.subject.clone(),
+            classification: classes.clone(),
+            published: all_classified && old.is_some_and(|old| old.published),
+            current: manifest.version,
+            oldest: old.map_or(manifest.version, |old| old.oldest),
+            keep: old.and_then(|old| old.keep),
+            keys,
+        }
+    }
+
+    /// The classes of the columns that go on to exist.
+    fn classification(&self, old: Option<&DatasetRecord>) -> Classification {
+        old.map_or_else(Classification::default, |old| {
+            let columns = self.shape.columns();
+            old.classification
+                .filtered(|name| columns.iter().any(|column| column.name == *name))
+        })
+    }
+}

@@ -1,0 +1,219 @@
+//! The keys of segments and datasets: opening them, and putting new ones into their place.
+//!
+//! Rotating a key that wraps others wraps those again, in one commit, and touches no data. A dataset's key seals data: a new
+//! one seals what is imported from then on, the older ones stay for what they sealed until that is sealed again
+//! ([`Catalog::reseal`]).
+
+use std::sync::PoisonError;
+
+use concordat_protocol::ids::{DatasetName, KeyId, SegmentName};
+use serde::{Deserialize, Serialize};
+
+use super::{Catalog, CatalogError, DatasetRecord};
+use crate::{
+    keys::{DatasetKey, PseudonymSecret, SegmentKey, Wrapped},
+    meta::Batch,
+};
+
+/// The keys of a dataset as they are stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DatasetKeys {
+    /// Seals what is written.
+    pub(super) current: Wrapped,
+    /// Open what they sealed; the newest first.
+    pub(super) older: Vec<Wrapped>,
+    pub(super) pseudonyms: Wrapped,
+    /// Some objects lie elsewhere than their manifests say.
+    pub(super) moved: bool,
+    /// What the older keys sealed is being sealed again.
+    pub(super) resealing: bool,
+}
+
+/// The keys of a dataset, opened.
+pub(super) struct OpenKeys {
+    pub(super) current: DatasetKey,
+    pub(super) older: Vec<DatasetKey>,
+    pub(super) pseudonyms: PseudonymSecret,
+}
+
+impl OpenKeys {
+    pub(super) fn ids(&self) -> Vec<KeyId> {
+        let older = self.older.iter().map(DatasetKey::id);
+        std::iter::once(self.current.id()).chain(older).collect()
+    }
+}
+
+/// The keys of all segments and datasets, by their public names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyStatus {
+    /// What unlocks the master key, in words.
+    pub unlocked_by: &'static str,
+    /// Each segment with how many datasets it holds.
+    pub segments: Vec<(SegmentName, u64)>,
+    /// Each dataset.
+    pub datasets: Vec<DatasetKeyStatus>,
+}
+
+/// The keys of one dataset, by their public names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatasetKeyStatus {
+    /// The dataset.
+    pub dataset: DatasetName,
+    /// The segment it lies in.
+    pub segment: SegmentName,
+    /// The key that seals what is written.
+    pub current: KeyId,
+    /// Keys that are needed for what they sealed.
+    pub older: Vec<KeyId>,
+    /// Whether what the older keys sealed is being sealed again.
+    pub resealing: bool,
+}
+
+impl Catalog {
+    /// Which keys there are, and which datasets still need older ones.
+    ///
+    /// # Errors
+    /// If a key does not open.
+    pub fn key_status(&self) -> Result<KeyStatus, CatalogError> {
+        let mut segments: Vec<(SegmentName, u64)> = Vec::new();
+        let mut datasets = Vec::new();
+        for record in self.list()? {
+            let keys = self.open_keys(&record)?;
+            match segments.iter_mut().find(|(segment, _)| *segment == record.segment) {
+                Some((_, count)) => *count += 1,
+                None => segments.push((record.segment.clone(), 1)),
+            }
+            datasets.push(DatasetKeyStatus {
+                dataset: record.name,
+                segment: record.segment,
+                current: keys.current.id(),
+                older: keys.older.iter().map(DatasetKey::id).collect(),
+                resealing: record.keys.resealing,
+            });
+        }
+        Ok(KeyStatus {
+            unlocked_by: self.0.master.unlocked_by(),
+            segments,
+            datasets,
+        })
+    }
+
+    /// Puts a new master key into the place of the one that is there. Data and state are not touched.
+    ///
+    /// # Errors
+    /// If a file or state cannot be written. A rotation that was broken off is finished when the catalogue is opened again.
+    pub fn rotate_master(&self) -> Result<(), CatalogError> {
+        let _changing = self.changing();
+        self.rotate_master_alone()
+    }
+
+    /// [`Catalog::rotate_master`] by one who holds the lock.
+    pub(super) fn rotate_master_alone(&self) -> Result<(), CatalogError> {
+        self.0.master.begin_rotation()?;
+        self.finish_master_rotation()
+    }
+
+    /// Wraps all segment keys under the new master key and forgets the one before.
+    pub(super) fn finish_master_rotation(&self) -> Result<(), CatalogError> {
+        let (master, tree) = (&self.0.master, &self.0.segments);
+        let mut batch = Batch::new();
+        for (segment, wrapped) in tree.iter()? {
+            let key = master.open_segment(&segment, &wrapped)?;
+            batch.expect(tree, &segment, Some(&wrapped))?;
+            batch.put(tree, &segment, &master.wrap_segment(&key)?)?;
+        }
+        self.0.meta.commit(batch)?;
+        Ok(master.finish_rotation()?)
+    }
+
+    /// Puts a new key into the place of a segment's and says how many datasets' keys were wrapped again. Data is not touched.
+    ///
+    /// # Errors
+    /// [`CatalogError::NoSegment`] if there is none of this name; otherwise if a key does not open or state cannot be written.
+    pub fn rotate_segment(&self, segment: &SegmentName) -> Result<u64, CatalogError> {
+        let _changing = self.changing();
+        self.rotate_segment_alone(segment)
+    }
+
+    /// [`Catalog::rotate_segment`] by one who holds the lock.
+    pub(super) fn rotate_segment_alone(&self, segment: &SegmentName) -> Result<u64, CatalogError> {
+        let name = segment.as_str();
+        let before = self.0.segments.get(name)?.ok_or_else(|| CatalogError::NoSegment {
+            segment: segment.clone(),
+        })?;
+        let old = self.0.master.open_segment(name, &before)?;
+        let (new, wrapped) = self.0.master.create_segment(name)?;
+        let mut batch = Batch::new();
+        batch
+            .expect(&self.0.segments, name, Some(&before))?
+            .put(&self.0.segments, name, &wrapped)?;
+        let mut count = 0;
+        for record in self.list()?.into_iter().filter(|record| record.segment == *segment) {
+            let keys = rewrapped(&record, &old, &new)?;
+            let changed = DatasetRecord { keys, ..record.clone() };
+            self.replace(&mut batch, &record, &changed)?;
+            count += 1;
+        }
+        self.0.meta.commit(batch)?;
+        Ok(count)
+    }
+
+    /// Gives a dataset a new key for what is imported from now on. With `reseal`, what the older keys sealed is marked to be
+    /// sealed again; [`Catalog::reseal`] does it.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] if there is none of this name; otherwise if a key does not open or state cannot be written.
+    pub fn rotate_dataset(&self, name: &DatasetName, reseal: bool) -> Result<KeyId, CatalogError> {
+        let _changing = self.changing();
+        let old = self.show(name)?;
+        let (key, wrapped) = self.segment_of(&old)?.create_dataset(name.as_str())?;
+        let mut new = old.clone();
+        let before = std::mem::replace(&mut new.keys.current, wrapped);
+        new.keys.older.insert(0, before);
+        new.keys.resealing |= reseal;
+        self.exchange(&old, new)?;
+        Ok(key.id())
+    }
+
+    pub(super) fn open_keys(&self, record: &DatasetRecord) -> Result<OpenKeys, CatalogError> {
+        let segment = self.segment_of(record)?;
+        let (name, keys) = (record.name.as_str(), &record.keys);
+        let older = keys.older.iter().map(|wrapped| segment.open_dataset(name, wrapped));
+        Ok(OpenKeys {
+            current: segment.open_dataset(name, &keys.current)?,
+            older: older.collect::<Result<_, _>>()?,
+            pseudonyms: segment.open_pseudonyms(name, &keys.pseudonyms)?,
+        })
+    }
+
+    fn segment_of(&self, record: &DatasetRecord) -> Result<SegmentKey, CatalogError> {
+        let segment = self.segment_key(&record.segment)?;
+        segment.ok_or_else(|| CatalogError::SegmentGone {
+            segment: record.segment.clone(),
+        })
+    }
+
+    pub(super) fn segment_key(&self, segment: &SegmentName) -> Result<Option<SegmentKey>, CatalogError> {
+        let Some(wrapped) = self.0.segments.get(segment.as_str())? else {
+            return Ok(None);
+        };
+        Ok(Some(self.0.master.open_segment(segment.as_str(), &wrapped)?))
+    }
+
+    /// Held by whoever changes a record or a key, so that changes do not overtake each other.
+    pub(super) fn changing(&self) -> std::sync::MutexGuard<'_, ()> {
+        self.0.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn rewrapped(record: &DatasetRecord, old: &SegmentKey, new: &SegmentKey) -> Result<DatasetKeys, CatalogError> {
+    let (name, keys) = (record.name.as_str(), &record.keys);
+    let again = |wrapped| new.wrap_dataset(name, &old.open_dataset(name, wrapped)?);
+    Ok(DatasetKeys {
+        current: again(&keys.current)?,
+        older: keys.older.iter().map(again).collect::<Result<_, _>>()?,
+        pseudonyms: new.wrap_pseudonyms(name, &old.open_pseudonyms(name, &keys.pseudonyms)?)?,
+        moved: keys.moved,
+        resealing: keys.resealing,
+    })
+}

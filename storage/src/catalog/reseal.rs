@@ -1,0 +1,226 @@
+//! Sealing again what older keys of a dataset sealed, so that those keys can be forgotten.
+//!
+//! One object at a time: it is read, sealed under the current key into a new object, its content compared with what the
+//! manifest states, and one commit says where it lies now. What is not done is known by the keys that the objects name, so a
+//! process that is killed goes on at the next start. Manifests are not touched: what a version holds does not change.
+
+use std::time::Duration;
+
+use concordat_protocol::ids::{DatasetName, Digest32, Nonce};
+use futures::TryStreamExt;
+use object_store::{ObjectStoreExt, WriteMultipart, path::Path};
+use tokio::runtime::Handle;
+
+use super::{
+    Catalog, CatalogError, DatasetRecord, ObjectEntry, VersionNumber, placement::Placement, read::header_digest,
+    upkeep::runtime,
+};
+use crate::{
+    keys::{KeyError, OBJECT_CONTENT},
+    meta::Batch,
+    seal::SealedStore,
+};
+
+/// How far the work on one dataset is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resealed {
+    /// Objects that are sealed under the current key.
+    pub objects: u64,
+    /// Objects of the dataset.
+    pub of: u64,
+    /// Bytes of Parquet sealed again.
+    pub bytes: u64,
+}
+
+/// Whether to go on, asked between two pieces of work.
+pub type KeepGoing<'a> = &'a mut dyn FnMut(Resealed) -> bool;
+
+impl Catalog {
+    /// The datasets of which older keys' objects are to be sealed again.
+    ///
+    /// # Errors
+    /// [`CatalogError::Meta`] if state cannot be read.
+    pub fn to_reseal(&self) -> Result<Vec<DatasetName>, CatalogError> {
+        let records = self.list()?.into_iter().filter(|record| record.keys.resealing);
+        Ok(records.map(|record| record.name).collect())
+    }
+
+    /// Seals everything that older keys of a dataset sealed under its current key, then forgets the older keys. At most
+    /// `bytes_per_second` are read, if that is given. `go_on` is told how far it is and may end the work early; it then goes
+    /// on with the next call. Blocks; see the module for where to call it.
+    ///
+    /// # Errors
+    /// [`CatalogError::Content`] if an object is not what its manifest states; nothing is exchanged for it then.
+    pub fn reseal(
+        &self,
+        name: &DatasetName,
+        bytes_per_second: Option<u64>,
+        go_on: KeepGoing<'_>,
+    ) -> Result<Resealed, CatalogError> {
+        let runtime = runtime()?;
+        let _shared = self.writing();
+        let record = self.show(name)?;
+        let keys = self.open_keys(&record)?;
+        let current = keys.current.id();
+        let store = self.sealed_store(keys.current).reading_also(keys.older);
+        let mut done = Resealed::default();
+        let mut left = Vec::new();
+        for entry in self.named_objects(&record)? {
+            done.of += 1;
+            if lies_under(&self.placed_one(entry.clone())?, &current.to_string()) {
+                done.objects += 1;
+            } else {
+                left.push(entry);
+            }
+        }
+        for entry in left {
+            if !go_on(done) {
+                return Ok(done);
+            }
+            self.reseal_object(&runtime, &record.name, &entry, &store, &current.to_string())?;
+            done.objects += 1;
+            done.bytes += entry.len;
+            if let Some(rate) = bytes_per_second.filter(|rate| *rate > 0) {
+                std::thread::sleep(Duration::from_millis(entry.len.saturating_mul(1000) / rate));
+            }
+        }
+        self.forget_older_keys(name, &current.to_string())?;
+        go_on(done);
+        Ok(done)
+    }
+
+    fn reseal_object(
+        &self,
+        runtime: &Handle,
+        name: &DatasetName,
+        entry: &ObjectEntry,
+        store: &SealedStore,
+        folder: &str,
+    ) -> Result<(), CatalogError> {
+        let from = self.placed_one(entry.clone())?;
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(KeyError::Random)?;
+        let to = format!("{folder}/{}.parquet", Nonce::from_bytes(random));
+        let written = runtime.block_on(copy(store, &from.location(), &Path::from(to.as_str())));
+        let placed = written.and_then(|(len, content)| {
+            if (len, content) == (entry.len, entry.content) {
+                Ok(runtime.block_on(header_digest(self.0.objects.as_ref(), &Path::from(to.as_str())))?)
+            } else {
+                Err(CatalogError::Changed {
+                    name: name.clone(),
+                    path: from.path.clone(),
+                })
+            }
+        });
+        let moved = placed.and_then(|header| {
+            self.move_object(
+                name,
+                entry,
+                &from,
+                &Placement {
+                    path: to.clone(),
+                    header,
+                },
+            )
+        });
+        let useless = match &moved {
+            Ok(()) => from.location(),
+            Err(_) => Path::from(to.as_str()),
+        };
+        // What cannot be removed now is an orphan, and goes with the others.
+        if self.0.readers.is_free(&useless) {
+            drop(self.remove(runtime, vec![useless]));
+        }
+        moved
+    }
+
+    /// Says in one commit where the object lies now. Whoever opens a version before this reads the old object, and whoever
+    /// does so later the new one.
+    fn move_object(
+        &self,
+        name: &DatasetName,
+        entry: &ObjectEntry,
+        from: &ObjectEntry,
+        to: &Placement,
+    ) -> Result<(), CatalogError> {
+        let _changing = self.changing();
+        let _steady = self.0.moving.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let (record, tree) = (self.show(name)?, &self.0.placements);
+        let before = (from.path != entry.path).then(|| Placement {
+            path: from.path.clone(),
+            header: from.header,
+        });
+        let mut batch = Batch::new();
+        batch
+            .expect(tree, &entry.path, before.as_ref())?
+            .put(tree, &entry.path, to)?;
+        if !record.keys.moved {
+            let mut changed = record.clone();
+            changed.keys.moved = true;
+            self.replace(&mut batch, &record, &changed)?;
+        }
+        Ok(self.0.meta.commit(batch)?)
+    }
+
+    /// Once nothing is sealed under them. An import that began under an older key finds out when it commits.
+    fn forget_older_keys(&self, name: &DatasetName, current: &str) -> Result<(), CatalogError> {
+        let _changing = self.changing();
+        let record = self.show(name)?;
+        if self.open_keys(&record)?.current.id().to_string() != current {
+            return Ok(());
+        }
+        for entry in self.named_objects(&record)? {
+            if !lies_under(&self.placed_one(entry)?, current) {
+                return Ok(());
+            }
+        }
+        let mut changed = record.clone();
+        changed.keys.older.clear();
+        changed.keys.resealing = false;
+        self.exchange(&record, changed)?;
+        Ok(())
+    }
+
+    /// Every object that a version of the dataset names, once, as its manifest states it.
+    pub(super) fn named_objects(&self, record: &DatasetRecord) -> Result<Vec<ObjectEntry>, CatalogError> {
+        let mut named: Vec<ObjectEntry> = Vec::new();
+        for number in record.oldest.get()..=record.current.get() {
+            let manifest = self.manifest(record, VersionNumber::new(number))?;
+            named.extend(manifest.document().objects.iter().cloned());
+        }
+        named.sort_by(|a, b| a.path.cmp(&b.path));
+        named.dedup_by(|a, b| a.path == b.path);
+        Ok(named)
+    }
+}
+
+/// Whether the object is sealed under the key of this name: its folder bears it.
+fn lies_under(entry: &ObjectEntry, key: &str) -> bool {
+    entry.path.split_once('/').is_some_and(|(folder, _)| folder == key)
+}
+
+/// Copies an object through the sealed store, which opens it under its key and seals it under the current one. Returns length
+/// and hash of what it holds.
+async fn copy(store: &SealedStore, from: &Path, to: &Path) -> Result<(u64, Digest32), CatalogError> {
+    let mut source = store.get(from).await?.into_stream();
+    let mut target = WriteMultipart::new(store.put_multipart(to).await?);
+    let mut hasher = blake3::Hasher::new_derive_key(OBJECT_CONTENT);
+    let mut len = 0;
+    let copied = async {
+        while let Some(bytes) = source.try_next().await? {
+            hasher.update(&bytes);
+            len += bytes.len() as u64;
+            target.wait_for_capacity(1).await?;
+            target.put(bytes);
+        }
+        Ok::<(), object_store::Error>(())
+    };
+    match copied.await {
+        Ok(()) => target.finish().await.map(drop)?,
+        Err(error) => {
+            drop(target.abort().await);
+            return Err(error.into());
+        }
+    }
+    Ok((len, Digest32::from_bytes(*hasher.finalize().as_bytes())))
+}

@@ -1,0 +1,278 @@
+//! Keys that are exchanged while data is in use.
+
+use std::collections::BTreeSet;
+
+use concordat_protocol::ids::{KeyId, SegmentName};
+
+use super::*;
+use crate::keys::MasterKey;
+
+fn main_segment() -> SegmentName {
+    SegmentName::new(MAIN_SEGMENT).unwrap()
+}
+
+impl House {
+    fn ids(&self) -> Vec<String> {
+        values(&self.read(&self.current()).unwrap(), "id")
+    }
+
+    fn folders(&self) -> BTreeSet<String> {
+        let folder = |path: &PathBuf| {
+            path.parent()
+                .unwrap()
+                .file_name()
+                .unwrap()
+                .to_string_lossy()
+                .into_owned()
+        };
+        self.object_files().iter().map(folder).collect()
+    }
+
+    fn dataset_key(&self) -> KeyId {
+        self.catalog().key_status().unwrap().datasets[0].current
+    }
+
+    fn reseal(&self) -> Resealed {
+        let _within = self.runtime.enter();
+        self.catalog().reseal(&people(), None, &mut |_| true).unwrap()
+    }
+
+    fn pseudonyms(&self) -> [u8; 32] {
+        use crate::query::Source as _;
+        *self.current().pseudonym_key(Some(&[7; 16])).bytes()
+    }
+}
+
+#[test]
+fn a_new_master_key_opens_everything_and_the_old_file_nothing_new() {
+    let mut house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let master_key = house.dir.path().join("identity/master.key");
+    let (before, objects) = (fs::read(&master_key).unwrap(), house.object_files());
+    let segment = house.catalog().0.segments.get(MAIN_SEGMENT).unwrap().unwrap();
+    house.catalog().rotate_master().unwrap();
+    assert!(!house.catalog().0.master.is_rotating());
+    assert_ne!(fs::read(&master_key).unwrap(), before);
+    assert_eq!(house.object_files(), objects, "no data was touched");
+    house.reopen(|objects| objects);
+    assert_eq!(house.ids(), ["1", "2", "3"]);
+
+    let stolen = house.dir.path().join("stolen.key");
+    fs::write(&stolen, before).unwrap();
+    fs::set_permissions(&stolen, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let old = MasterKey::unlock(&stolen, &secret()).unwrap();
+    old.open_segment(MAIN_SEGMENT, &segment).unwrap();
+    let now = house.catalog().0.segments.get(MAIN_SEGMENT).unwrap().unwrap();
+    old.open_segment(MAIN_SEGMENT, &now).unwrap_err();
+    house
+        .catalog()
+        .0
+        .master
+        .open_segment(MAIN_SEGMENT, &segment)
+        .unwrap_err();
+}
+
+#[test]
+fn a_rotation_of_the_master_key_that_was_broken_off_is_finished_at_the_next_start() {
+    let mut house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    house.catalog().0.master.begin_rotation().unwrap();
+    assert_eq!(house.ids(), ["1", "2", "3"], "both keys open segments meanwhile");
+    house.reopen(|objects| objects);
+    assert!(!house.catalog().0.master.is_rotating());
+    assert_eq!(house.ids(), ["1", "2", "3"]);
+    house.reopen(|objects| objects);
+    assert_eq!(house.ids(), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_new_segment_key_wraps_its_datasets_and_touches_no_data() {
+    let mut house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let (record, objects) = (house.catalog().show(&people()).unwrap(), house.object_files());
+    let before = house.pseudonyms();
+    assert_eq!(house.catalog().rotate_segment(&main_segment()).unwrap(), 1);
+    assert_eq!(house.object_files(), objects);
+    house.catalog().open_keys(&record).err().unwrap();
+    house.reopen(|objects| objects);
+    assert_eq!(house.ids(), ["1", "2", "3"]);
+    assert_eq!(house.pseudonyms(), before, "pseudonyms stay what they were");
+    let error = house
+        .catalog()
+        .rotate_segment(&SegmentName::new("other").unwrap())
+        .unwrap_err();
+    assert_eq!(error.fault(), Fault::NotFound);
+}
+
+#[test]
+fn a_new_dataset_key_seals_what_comes_and_resealing_brings_over_the_rest() {
+    let mut house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    house.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
+    let (first, pseudonyms) = (house.dataset_key(), house.pseudonyms());
+    let manifests = house.catalog().versions(&people()).unwrap();
+    let new = house.catalog().rotate_dataset(&people(), true).unwrap();
+    assert_ne!(new, first);
+    assert_eq!(house.catalog().to_reseal().unwrap(), [people()]);
+    house.take("id,name,age\n5,Emil Sentinel,61\n", ImportMode::Append);
+    assert_eq!(house.folders(), BTreeSet::from([first.to_string(), new.to_string()]));
+    assert_eq!(
+        house.ids(),
+        ["1", "2", "3", "4", "5"],
+        "both keys open what they sealed"
+    );
+
+    let reader = house.current();
+    let done = house.reseal();
+    assert_eq!((done.objects, done.of), (3, 3));
+    assert_eq!(
+        values(&house.read(&reader).unwrap(), "id"),
+        ["1", "2", "3", "4", "5"],
+        "a reader is not disturbed"
+    );
+    drop(reader);
+    house.collect_orphans();
+    assert_eq!(house.folders(), BTreeSet::from([new.to_string()]));
+    house.reopen(|objects| objects);
+    assert_eq!(house.ids(), ["1", "2", "3", "4", "5"]);
+    assert_eq!(house.verify().unwrap().versions, 3);
+    assert_eq!(
+        house.catalog().versions(&people()).unwrap()[..2],
+        manifests,
+        "manifests are not touched"
+    );
+    assert_eq!(house.pseudonyms(), pseudonyms);
+    let status = house.catalog().key_status().unwrap().datasets.remove(0);
+    assert_eq!(
+        (status.current, status.older, status.resealing),
+        (new, Vec::new(), false)
+    );
+    assert_eq!(house.catalog().to_reseal().unwrap(), []);
+}
+
+#[test]
+fn resealing_that_was_broken_off_goes_on_where_it_was() {
+    let mut house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    house.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
+    house.catalog().rotate_dataset(&people(), true).unwrap();
+    let stopped = {
+        let _within = house.runtime.enter();
+        let mut left = 1;
+        let mut once = |_| {
+            left -= 1;
+            left >= 0
+        };
+        house.catalog().reseal(&people(), None, &mut once).unwrap()
+    };
+    assert_eq!((stopped.objects, stopped.of), (1, 2));
+    house.reopen(|objects| objects);
+    assert_eq!(house.ids(), ["1", "2", "3", "4"]);
+    assert_eq!(house.catalog().to_reseal().unwrap(), [people()]);
+    house.reseal();
+    assert_eq!(house.collect_orphans(), 0);
+    assert_eq!(house.object_files().len(), 2);
+    assert_eq!(house.ids(), ["1", "2", "3", "4"]);
+}
+
+#[test]
+fn an_object_that_is_not_what_its_manifest_states_is_not_sealed_again() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let (old, first) = (house.object_files().remove(0), house.dataset_key());
+    house.take(
+        "id,name,age\n1,Zsofia Sentinel,41\n2,Bela Sentinel,52\n3,Carl Sentinel,9\n",
+        ImportMode::Replace,
+    );
+    let new = house.object_files().into_iter().find(|path| *path != old).unwrap();
+    fs::copy(&old, &new).unwrap();
+    house.catalog().rotate_dataset(&people(), true).unwrap();
+    let _within = house.runtime.enter();
+    let error = house.catalog().reseal(&people(), None, &mut |_| true).unwrap_err();
+    assert_eq!(error.fault(), Fault::Integrity, "{error}");
+    assert!(house.catalog().key_status().unwrap().datasets[0].older.contains(&first));
+    assert_eq!(house.catalog().to_reseal().unwrap(), [people()]);
+}
+
+#[test]
+fn keys_may_be_rotated_during_an_import_but_not_forgotten() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let more = "id,name,age\n4,Dora Sentinel,33\n";
+    let catalog = house.catalog().clone();
+    let rotate = |event: Progress| {
+        if event == Progress::Surveying {
+            catalog.rotate_master().unwrap();
+            catalog.rotate_segment(&main_segment()).unwrap();
+            catalog.rotate_dataset(&people(), false).unwrap();
+        }
+    };
+    house
+        .import_watched(&house.request(more, ImportMode::Append), &mut { rotate })
+        .unwrap();
+    assert_eq!(house.ids(), ["1", "2", "3", "4"]);
+
+    let mut forget = |event: Progress| {
+        if event == Progress::Surveying {
+            catalog.rotate_dataset(&people(), true).unwrap();
+            catalog.reseal(&people(), None, &mut |_| true).unwrap();
+        }
+    };
+    let error = house
+        .import_watched(&house.request(more, ImportMode::Append), &mut forget)
+        .unwrap_err();
+    assert!(matches!(error, ImportError::Overtaken { .. }), "{error}");
+    assert_eq!(house.ids(), ["1", "2", "3", "4"]);
+
+    let created = ImportRequest {
+        name: DatasetName::new("others").unwrap(),
+        ..house.request(PEOPLE, ImportMode::Create)
+    };
+    house.import_watched(&created, &mut { rotate }).unwrap();
+    house.catalog().open_version(&created.name, None).unwrap();
+}
+
+#[test]
+fn a_directory_of_format_1_is_brought_forward_with_its_data_and_pseudonyms() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let path = dir.path().join("identity/master.key");
+    MasterKey::write_format_1(&path, &secret());
+    let master_of_format_1 = fs::read(&path).unwrap();
+    let mut house = House::new();
+    house.storage = Some(Storage::open(dir.path(), &secret()).unwrap());
+    house.dir = dir;
+    house.catalog().0.identities.put_institution(&key(1)).unwrap();
+    house.take(PEOPLE, ImportMode::Create);
+    house.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
+    let before = {
+        let record = house.catalog().show(&people()).unwrap();
+        let key = house.catalog().open_keys(&record).unwrap().current;
+        let segment = house.catalog().segment_key(&main_segment()).unwrap().unwrap();
+        let of_format_1 = segment.pseudonyms_of_format_1("people", &key).unwrap();
+        *segment
+            .open_pseudonyms("people", &of_format_1)
+            .unwrap()
+            .key(Some(&[7; 16]))
+            .bytes()
+    };
+    for _ in 0..2 {
+        house.catalog().write_format_1(&people());
+        house.storage = None;
+        fs::write(house.dir.path().join("identity/master.key"), &master_of_format_1).unwrap();
+        fs::remove_file(house.dir.path().join("format")).unwrap();
+        house.reopen(|objects| objects);
+        assert_eq!(house.ids(), ["1", "2", "3", "4"]);
+        assert_eq!(house.pseudonyms(), before);
+        assert_eq!(fs::read_to_string(house.dir.path().join("format")).unwrap(), "2\n");
+        assert_eq!(house.catalog().show(&people()).unwrap().oldest, VersionNumber::FIRST);
+    }
+    house.catalog().rotate_master().unwrap();
+    house.reopen(|objects| objects);
+    assert_eq!(house.ids(), ["1", "2", "3", "4"]);
+
+    house.storage = None;
+    fs::write(house.dir.path().join("format"), "3\n").unwrap();
+    let error = Storage::open(house.dir.path(), &secret()).unwrap_err();
+    assert!(error.to_string().contains("format `3`"), "{error}");
+}

@@ -1,0 +1,42 @@
+//! Which format a data directory has.
+//!
+//! The file `format` holds one number as text. Format 1 had no such file. A program refuses a directory of a newer format than
+//! its own and brings an older one forward.
+
+use std::{io, path::Path};
+
+use super::StorageError;
+use crate::seal::durable::write_private;
+
+/// The format that this program writes.
+///
+/// 2: the roots are wrapped in `master.key`; datasets have several keys, a secret of their own for pseudonyms, and an oldest
+/// version.
+pub(super) const CURRENT: u32 = 2;
+
+const FILE: &str = "format";
+
+/// The format of the directory.
+///
+/// # Errors
+/// [`StorageError::Format`] if it is newer than [`CURRENT`] or cannot be read as a number.
+pub(super) fn read(dir: &Path) -> Result<u32, StorageError> {
+    let path = dir.join(FILE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(1),
+        Err(source) => return Err(StorageError::io("read", &path, source)),
+    };
+    let found = text.trim().parse().ok().filter(|found| (1..=CURRENT).contains(found));
+    found.ok_or_else(|| StorageError::Format {
+        dir: dir.to_owned(),
+        found: text.trim().chars().take(20).collect(),
+        known: CURRENT,
+    })
+}
+
+/// Says that the directory has the current format.
+pub(super) fn write(dir: &Path) -> Result<(), StorageError> {
+    let path = dir.join(FILE);
+    write_private(&path, format!("{CURRENT}\n").as_bytes()).map_err(|source| StorageError::io("write", &path, source))
+}
