@@ -5,6 +5,7 @@
 
 mod bad_starts;
 mod crashes;
+mod custody;
 mod demonstration;
 mod hospitals;
 mod imports;

@@ -16,6 +16,7 @@ mod datasets;
 mod grants;
 mod health;
 mod imports;
+mod keys;
 pub mod queries;
 mod sessions;
 mod status;
@@ -88,6 +89,7 @@ pub fn routes() -> Vec<Route> {
         grants::routes(),
         datasets::routes(),
         imports::routes(),
+        keys::routes(),
         audit::routes(),
     ];
     nouns.into_iter().flatten().collect()

@@ -16,6 +16,7 @@ mod demo;
 mod doctor;
 mod grant;
 mod init;
+mod key;
 pub mod output;
 mod prompt;
 mod query;
@@ -86,6 +87,9 @@ enum Command {
     /// Datasets of this institution
     #[command(subcommand)]
     Dataset(dataset::Verb),
+    /// What unlocks and seals
+    #[command(subcommand)]
+    Key(key::Verb),
     /// The ledger
     #[command(subcommand)]
     Audit(audit::Verb),
@@ -150,6 +154,7 @@ pub async fn run(cli: Cli) -> Result<(), Problem> {
         Command::Why(args) => query::why(args, &context).await,
         Command::Demo(args) => demo::run(args, &context).await,
         Command::Dataset(verb) => verb.run(&context).await,
+        Command::Key(verb) => verb.run(&context).await,
         Command::Audit(verb) => verb.run(&context).await,
     }
 }

@@ -242,12 +242,26 @@ impl Explain for crate::node::StartError {
     fn code(&self) -> Code {
         match self {
             Self::Accounts(source) => source.code(),
+            Self::Custody(source) => source.code(),
             Self::Policy(source) => source.code(),
             Self::Network(source) => source.code(),
             Self::Membership(source) => source.code(),
             Self::Negotiation(source) => source.code(),
             Self::Sharing(source) => source.code(),
             Self::Key { .. } => Code::Integrity,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Custody(source) => source.help(),
+            Self::Accounts(_)
+            | Self::Policy(_)
+            | Self::Network(_)
+            | Self::Membership(_)
+            | Self::Negotiation(_)
+            | Self::Sharing(_)
+            | Self::Key { .. } => None,
         }
     }
 }

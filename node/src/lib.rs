@@ -4,6 +4,7 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod custody;
 pub mod demo;
 pub mod fault;
 pub mod federation;

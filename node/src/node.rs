@@ -23,6 +23,7 @@ pub use epoch::Epoch;
 pub use identity::Identity;
 
 use crate::clock::Clock;
+use crate::custody::{Custody, CustodyParts, RollbackError};
 use crate::federation::{Federation, FederationParts};
 use crate::iam::{Accounts, Sessions};
 use crate::membership::{Membership, MembershipError, MembershipParts, ROSTER};
@@ -61,6 +62,7 @@ struct Parts {
     accounts: Accounts,
     sessions: Sessions,
     policy: Policy,
+    custody: Custody,
 }
 
 /// What a node is started with.
@@ -90,6 +92,9 @@ pub enum StartError {
     /// People's accounts cannot be read.
     #[error("the accounts cannot be opened")]
     Accounts(#[from] crate::iam::IamError),
+    /// The catalogue is not the one that the ledger tells of.
+    #[error(transparent)]
+    Custody(#[from] RollbackError),
     /// The policies are not valid.
     #[error(transparent)]
     Policy(#[from] PolicyErrors),
@@ -174,6 +179,14 @@ impl Node {
         let wire = shutdown.stage("network", NETWORK_GRACE);
         let (identity, epoch) = (Arc::new(identity), Epoch::default());
 
+        let custody = Custody::open(CustodyParts {
+            identity: identity.clone(),
+            storage: storage.clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            epoch: epoch.clone(),
+        })
+        .await?;
         let accounts = Accounts::open(storage.meta(), identity.institution.clone(), password_cost)?;
         let policy = Policy::load(&storage.dir().join("policies"), Settings::default())?;
         let transport_key = NodeKey::from_seed(&identity.node_key.expose_seed());
@@ -231,6 +244,7 @@ impl Node {
             grants: grants.clone(),
             sharing: sharing.clone(),
         });
+        custody.serve(&services);
         services.spawn(follow(accounts.changes(), epoch.clone(), services.token().clone()));
 
         Ok(Self(Arc::new(Parts {
@@ -248,6 +262,7 @@ impl Node {
             accounts,
             sessions,
             policy,
+            custody,
         })))
     }
 
@@ -314,6 +329,11 @@ impl Node {
     /// People's sessions.
     pub fn sessions(&self) -> &Sessions {
         &self.0.sessions
+    }
+
+    /// The care of keys and of datasets' lives.
+    pub fn custody(&self) -> &Custody {
+        &self.0.custody
     }
 
     /// The policies.

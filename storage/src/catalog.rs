@@ -41,7 +41,7 @@ use std::{
 use concordat_protocol::{
     audit::Erasure,
     identity::InstitutionPublicKey,
-    ids::{DatasetName, SegmentName},
+    ids::{DatasetName, Digest32, SegmentName},
     signed::{Signed, Verified},
 };
 use object_store::ObjectStore;
@@ -169,6 +169,19 @@ impl Catalog {
         numbers
             .map(|number| Ok(self.manifest(&record, VersionNumber::new(number))?.document().clone()))
             .collect()
+    }
+
+    /// Names the signed manifest of a version, as it lies there; nothing is checked but its seal.
+    ///
+    /// # Errors
+    /// [`CatalogError::Meta`] if state cannot be read.
+    pub fn manifest_digest(
+        &self,
+        name: &DatasetName,
+        version: VersionNumber,
+    ) -> Result<Option<Digest32>, CatalogError> {
+        let found = self.0.manifests.get(&manifest_key(name, version))?;
+        Ok(found.map(|signed| signed.digest()))
     }
 
     /// The manifest of a version, its signature and its place checked.

@@ -1,6 +1,6 @@
 //! Datasets of this institution: what they hold, how their columns are classified, who may know of them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use axum::{
     Json,
@@ -10,8 +10,12 @@ use axum::{
 use concordat_protocol::{
     audit::EntryBody,
     ids::{ColumnName, DatasetName, Digest32},
+    text::Reason,
 };
-use concordat_storage::catalog::{CatalogError, Classification, ColumnClass, DatasetRecord, Manifest};
+use concordat_storage::catalog::{
+    CatalogError, Classification, ColumnClass, DatasetRecord, ErasureStatement, Manifest,
+};
+use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -34,6 +38,17 @@ pub(super) fn routes() -> Vec<Route> {
             Access::Needs(Action::ClassifyDataset),
             post(classify),
         ),
+        Route::new(
+            "/v1/datasets/{name}/retain",
+            Access::Needs(Action::ImportDataset),
+            post(retain),
+        ),
+        Route::new(
+            "/v1/datasets/{name}/erase",
+            Access::Needs(Action::EraseDataset),
+            post(erase),
+        ),
+        Route::new("/v1/erasures", read, get(erasures)),
         Route::new("/v1/datasets/{name}/publish", publish, post(open)),
         Route::new("/v1/datasets/{name}/withdraw", publish, post(withdraw)),
     ]
@@ -82,6 +97,68 @@ async fn verify(State(api): State<Api>, Path(name): Path<String>) -> Result<Json
         "objects": found.objects,
         "bytes": found.bytes,
     })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rule {
+    /// How many versions are kept; null keeps all.
+    versions: Option<NonZeroU32>,
+}
+
+async fn retain(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(name): Path<String>,
+    Body(Rule { versions }): Body<Rule>,
+) -> Result<Json<Value>, Problem> {
+    let name: DatasetName = name.parse()?;
+    api.blocking(move |node| {
+        let removed = node.custody().retain(&name, versions, actor.id())?;
+        Ok::<_, Problem>(Json(json!({ "dataset": name, "keep": versions, "removed": removed })))
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    reason: Reason,
+}
+
+async fn erase(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(name): Path<String>,
+    Body(Order { reason }): Body<Order>,
+) -> Result<Json<Value>, Problem> {
+    let name: DatasetName = name.parse()?;
+    api.blocking(move |node| {
+        let statement = node.custody().erase(&name, reason, Some(actor.id().clone()))?;
+        Ok::<_, Problem>(Json(erasure(&statement)))
+    })
+    .await
+}
+
+async fn erasures(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    let statements = api.blocking(|node| node.storage().catalog().erasures()).await?;
+    let items: Vec<Value> = statements.iter().map(erasure).collect();
+    Ok(Json(json!({ "items": items })))
+}
+
+/// The statement in words, and as it was signed.
+fn erasure(statement: &ErasureStatement) -> Value {
+    let erasure = statement.document();
+    json!({
+        "dataset": erasure.dataset,
+        "keys": erasure.keys,
+        "versions": erasure.versions,
+        "objects": erasure.objects,
+        "at": erasure.at.to_string(),
+        "by": erasure.by,
+        "reason": erasure.reason,
+        "statement": BASE64.encode(statement.signed().as_bytes()),
+    })
 }
 
 #[derive(Deserialize)]
@@ -217,6 +294,8 @@ fn details(node: &Node, record: &DatasetRecord) -> Result<Value, CatalogError> {
         "name": record.name,
         "segment": record.segment,
         "version": record.current,
+        "oldest_version": record.oldest,
+        "keep": record.keep,
         "rows": manifest.rows,
         "subject_column": (!record.subject.is_reserved()).then_some(&record.subject),
         "published": record.published,

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use concordat_protocol::ids::DatasetName;
 use serde_json::{Map, Value, json};
 
-use super::{Context, output::Column};
+use super::{Context, output::Column, prompt};
 use crate::{api::client::Client, fault::Problem};
 
 #[derive(Debug, Subcommand)]
@@ -44,6 +44,27 @@ pub(super) enum Verb {
         /// The dataset
         name: DatasetName,
     },
+    /// Keep only so many versions of a dataset, now and after each import
+    Retain {
+        /// The dataset
+        name: DatasetName,
+        /// How many of the newest versions are kept; 0 keeps all
+        #[arg(long, value_name = "COUNT")]
+        versions: u32,
+    },
+    /// Destroy a dataset for good, with its keys
+    Erase {
+        /// The dataset
+        name: DatasetName,
+        /// Why; stands in the signed statement
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// The signed statements of what was erased
+    Erasures,
     /// Read everything that is kept of a dataset and check it
     Verify {
         /// The dataset
@@ -75,6 +96,14 @@ const VERSIONS: [Column; 6] = [
     ("by", "by"),
 ];
 
+const ERASURES: [Column; 5] = [
+    ("dataset", "dataset"),
+    ("versions", "versions"),
+    ("erased", "at"),
+    ("by", "by"),
+    ("reason", "reason"),
+];
+
 impl Verb {
     pub(super) async fn run(self, context: &Context) -> Result<(), Problem> {
         let client = context.client()?;
@@ -101,6 +130,23 @@ impl Verb {
             Self::Versions { name } => {
                 let versions: Value = client.get(&format!("/v1/datasets/{name}/versions")).await?;
                 out.list(versions.at("items"), &VERSIONS)
+            }
+            Self::Retain { name, versions } => {
+                let body = json!({ "versions": (versions > 0).then_some(versions) });
+                let done: Value = client.post(&format!("/v1/datasets/{name}/retain"), &body).await?;
+                out.done(&format!("{name}: the rule holds from now on"), &done)
+            }
+            Self::Erase { name, reason, yes } => {
+                if !yes {
+                    prompt::confirmed(&format!("erase `{name}` for good? type its name"), name.as_str())?;
+                }
+                let body = json!({ "reason": reason });
+                let done: Value = client.post(&format!("/v1/datasets/{name}/erase"), &body).await?;
+                out.done(&format!("{name} is erased and its keys are destroyed"), &done)
+            }
+            Self::Erasures => {
+                let erasures: Value = client.get("/v1/erasures").await?;
+                out.list(erasures.at("items"), &ERASURES)
             }
             Self::Verify { name } => {
                 let found: Value = client.post(&format!("/v1/datasets/{name}/verify"), &json!({})).await?;

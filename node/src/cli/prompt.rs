@@ -50,6 +50,25 @@ pub(super) fn piped() -> Result<Option<Secret>, Problem> {
     }
 }
 
+/// Goes on only if the person types `word`.
+///
+/// # Errors
+/// If something else is typed, or there is no terminal to ask at.
+pub(super) fn confirmed(question: &str, word: &str) -> Result<(), Problem> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Problem::usage("this is done only when it is confirmed").help("add `--yes`"));
+    }
+    eprint!("{question}: ");
+    let mut line = String::new();
+    let read = std::io::stdin().read_line(&mut line);
+    read.map_err(|error| Problem::fault("cannot read from the terminal", &error))?;
+    if line.trim() == word {
+        Ok(())
+    } else {
+        Err(Problem::usage("it was not confirmed; nothing was done"))
+    }
+}
+
 fn typed(prompt: &str) -> Result<Secret, Problem> {
     rpassword::prompt_password(prompt)
         .map(Secret::from)

@@ -1,0 +1,89 @@
+//! Keys: what there is, and new ones in the place of old.
+
+use axum::{
+    Json,
+    extract::State,
+    routing::{get, post},
+};
+use concordat_protocol::ids::{DatasetName, SegmentName};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Access, Api, Body, Caller, Route};
+use crate::{fault::Problem, iam::Action};
+
+pub(super) fn routes() -> Vec<Route> {
+    let manage = Access::Needs(Action::ManageKeys);
+    vec![
+        Route::new("/v1/keys", manage, get(status)),
+        Route::new("/v1/keys/rotate", manage, post(rotate)),
+    ]
+}
+
+async fn status(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    api.blocking(|node| {
+        let keys = node.storage().catalog().key_status()?;
+        let segments = keys
+            .segments
+            .iter()
+            .map(|(segment, datasets)| json!({ "segment": segment, "datasets": datasets }));
+        let datasets = keys.datasets.iter().map(|dataset| {
+            let done = node.custody().resealed(&dataset.dataset);
+            json!({
+                "dataset": dataset.dataset,
+                "segment": dataset.segment,
+                "key": dataset.current,
+                "older_keys": dataset.older,
+                "resealing": dataset.resealing,
+                "resealed": done.map(|done| json!({ "objects": done.objects, "of": done.of })),
+            })
+        });
+        Ok::<_, Problem>(Json(json!({
+            "unlocked_by": keys.unlocked_by,
+            "segments": segments.collect::<Vec<Value>>(),
+            "items": datasets.collect::<Vec<Value>>(),
+        })))
+    })
+    .await
+}
+
+/// Which key; exactly one of them.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Which {
+    Master {},
+    Segment {
+        segment: SegmentName,
+    },
+    Dataset {
+        dataset: DatasetName,
+        #[serde(default)]
+        reseal: bool,
+    },
+}
+
+async fn rotate(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Body(which): Body<Which>,
+) -> Result<Json<Value>, Problem> {
+    let actor = actor.id().clone();
+    api.blocking(move |node| {
+        let custody = node.custody();
+        Ok::<_, Problem>(Json(match which {
+            Which::Master {} => {
+                custody.rotate_master(&actor)?;
+                json!({ "rotated": "master key" })
+            }
+            Which::Segment { segment } => {
+                let count = custody.rotate_segment(&segment, &actor)?;
+                json!({ "rotated": "segment key", "segment": segment, "datasets": count })
+            }
+            Which::Dataset { dataset, reseal } => {
+                let key = custody.rotate_dataset(&dataset, reseal, &actor)?;
+                json!({ "rotated": "dataset key", "dataset": dataset, "key": key, "resealing": reseal })
+            }
+        }))
+    })
+    .await
+}

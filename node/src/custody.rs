@@ -1,0 +1,238 @@
+//! The care of what this node keeps: its keys, its datasets' lives, and that nobody put an older state back.
+//!
+//! 1. At the start the catalogue is compared with the ledger ([`rollback`]), before anything is served.
+//! 2. Objects that nothing names are removed, and sealing again that was broken off goes on, in the background.
+//! 3. What is done to a key or a dataset stands in the ledger before it is done.
+
+mod rollback;
+
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use concordat_protocol::{
+    audit::{EntryBody, KeyChange},
+    ids::{ActorId, DatasetName, KeyId, SegmentName},
+    text::{Reason, Word},
+};
+use concordat_storage::{
+    catalog::{ErasureOrder, ErasureStatement, Resealed},
+    ledger::Ledger,
+    storage::Storage,
+};
+use tokio::sync::Notify;
+
+pub use rollback::RollbackError;
+
+use crate::{
+    clock::Clock,
+    fault::Problem,
+    node::{Epoch, Identity},
+    shutdown::Stage,
+};
+
+/// Bytes that sealing again reads a second: it leaves most of a disk and of a core to those who ask.
+const RESEAL_RATE: u64 = 64 * 1024 * 1024;
+
+/// A cloneable handle.
+#[derive(Clone, Debug)]
+pub struct Custody(Arc<Parts>);
+
+/// What custody works with.
+#[derive(Debug)]
+pub struct CustodyParts {
+    /// Who this node is.
+    pub identity: Arc<Identity>,
+    /// What it keeps.
+    pub storage: Storage,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The clock.
+    pub clock: Clock,
+    /// Raised when a dataset is gone.
+    pub epoch: Epoch,
+}
+
+#[derive(Debug)]
+struct Parts {
+    with: CustodyParts,
+    resealing: Mutex<BTreeMap<DatasetName, Resealed>>,
+    wake: Notify,
+}
+
+impl Custody {
+    /// Compares the catalogue with the ledger, and completes what a stop broke off between the two.
+    ///
+    /// # Errors
+    /// [`RollbackError`] if an older state of the catalogue was put back.
+    pub async fn open(with: CustodyParts) -> Result<Self, RollbackError> {
+        let custody = Self(Arc::new(Parts {
+            with,
+            resealing: Mutex::default(),
+            wake: Notify::new(),
+        }));
+        let checked = custody.clone();
+        let done = tokio::task::spawn_blocking(move || checked.compare_with_ledger()).await;
+        done.map_err(RollbackError::BrokenOff)??;
+        Ok(custody)
+    }
+
+    /// Removes orphans, then seals again whenever there is something to seal, until the stage stops.
+    pub fn serve(&self, stage: &Stage) {
+        let (custody, stop) = (self.clone(), stage.token().clone());
+        stage.spawn(async move {
+            custody.collect_orphans().await;
+            loop {
+                let (working, ending) = (custody.clone(), stop.clone());
+                let keep_going = move || !ending.is_cancelled();
+                if let Err(error) = tokio::task::spawn_blocking(move || working.reseal_all(&keep_going)).await {
+                    tracing::error!(%error, "sealing again was broken off");
+                }
+                if stop.run_until_cancelled(custody.0.wake.notified()).await.is_none() {
+                    return;
+                }
+            }
+        });
+    }
+
+    async fn collect_orphans(&self) {
+        let storage = self.0.with.storage.clone();
+        match tokio::task::spawn_blocking(move || storage.catalog().collect_orphans()).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(count)) => tracing::info!(count, "removed objects that no dataset needs"),
+            Ok(Err(error)) => tracing::warn!(error = %crate::fault::chain(&error), "objects could not be cleared up"),
+            Err(error) => tracing::error!(%error, "clearing up was broken off"),
+        }
+    }
+
+    fn reseal_all(&self, keep_going: &dyn Fn() -> bool) {
+        let catalog = self.0.with.storage.catalog();
+        let names = match catalog.to_reseal() {
+            Ok(names) => names,
+            Err(error) => return tracing::error!(error = %crate::fault::chain(&error), "cannot see what to seal again"),
+        };
+        for name in names.into_iter().take_while(|_| keep_going()) {
+            let mut follow = |done: Resealed| {
+                self.resealing().insert(name.clone(), done);
+                keep_going()
+            };
+            match catalog.reseal(&name, Some(RESEAL_RATE), &mut follow) {
+                Ok(done) => tracing::info!(dataset = %name, objects = done.objects, "sealed again under the new key"),
+                Err(error) => {
+                    tracing::error!(dataset = %name, error = %crate::fault::chain(&error), "cannot be sealed again");
+                }
+            }
+            self.resealing().remove(&name);
+        }
+    }
+
+    /// How far sealing again is with a dataset that it works on now.
+    pub fn resealed(&self, dataset: &DatasetName) -> Option<Resealed> {
+        self.resealing().get(dataset).copied()
+    }
+
+    fn resealing(&self) -> std::sync::MutexGuard<'_, BTreeMap<DatasetName, Resealed>> {
+        self.0.resealing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Exchanges the master key. Blocks.
+    ///
+    /// # Errors
+    /// If it cannot be written down or done.
+    pub fn rotate_master(&self, actor: &ActorId) -> Result<(), Problem> {
+        self.record_key("master key", KeyChange::Rotated, actor)?;
+        Ok(self.0.with.storage.catalog().rotate_master()?)
+    }
+
+    /// Exchanges the key of a segment and says how many datasets it wraps. Blocks.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such segment.
+    pub fn rotate_segment(&self, segment: &SegmentName, actor: &ActorId) -> Result<u64, Problem> {
+        let catalog = self.0.with.storage.catalog();
+        if !catalog.key_status()?.segments.iter().any(|(known, _)| known == segment) {
+            return Ok(catalog.rotate_segment(segment)?);
+        }
+        self.record_key(&format!("key of segment {segment}"), KeyChange::Rotated, actor)?;
+        Ok(catalog.rotate_segment(segment)?)
+    }
+
+    /// Gives a dataset a new key; with `reseal`, what it holds is sealed again in the background. Blocks.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such dataset.
+    pub fn rotate_dataset(&self, dataset: &DatasetName, reseal: bool, actor: &ActorId) -> Result<KeyId, Problem> {
+        let catalog = self.0.with.storage.catalog();
+        catalog.show(dataset)?;
+        self.record_key(&format!("key of dataset {dataset}"), KeyChange::Rotated, actor)?;
+        let id = catalog.rotate_dataset(dataset, reseal)?;
+        if reseal {
+            self.0.wake.notify_one();
+        }
+        Ok(id)
+    }
+
+    /// Keeps only the newest versions of a dataset from now on, or all again; says how many were removed. Blocks.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such dataset.
+    pub fn retain(&self, dataset: &DatasetName, keep: Option<NonZeroU32>, actor: &ActorId) -> Result<u64, Problem> {
+        let catalog = self.0.with.storage.catalog();
+        let record = catalog.show(dataset)?;
+        let oldest = keep.map(|keep| (record.current.get() + 1).saturating_sub(u64::from(keep.get())));
+        if let Some(oldest) = oldest.filter(|oldest| *oldest > record.oldest.get()) {
+            self.record(EntryBody::DatasetTrimmed {
+                dataset: dataset.clone(),
+                actor: Some(actor.clone()),
+                oldest,
+            })?;
+        }
+        Ok(catalog.retain(dataset, keep)?)
+    }
+
+    /// Erases a dataset for good and returns the signed statement of it. Answers under way break off. Blocks.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such dataset.
+    pub fn erase(
+        &self,
+        dataset: &DatasetName,
+        reason: Reason,
+        by: Option<ActorId>,
+    ) -> Result<ErasureStatement, Problem> {
+        let with = &self.0.with;
+        let order = ErasureOrder {
+            institution: with.identity.institution.clone(),
+            by: by.clone(),
+            reason,
+            at: with.clock.now(),
+        };
+        let catalog = with.storage.catalog();
+        let statement = catalog.state_erasure(dataset, order, &with.identity.institution_key)?;
+        self.record(EntryBody::DatasetErased {
+            dataset: dataset.clone(),
+            actor: by,
+            statement: statement.digest(),
+        })?;
+        let erased = catalog.erase(&statement);
+        with.epoch.raise();
+        erased?;
+        Ok(statement)
+    }
+
+    fn record_key(&self, key: &str, change: KeyChange, actor: &ActorId) -> Result<(), Problem> {
+        self.record(EntryBody::KeyChanged {
+            key: Word::fitted(key),
+            change,
+            actor: Some(actor.clone()),
+        })
+    }
+
+    /// What cannot be written down must not be done.
+    fn record(&self, entry: EntryBody) -> Result<(), Problem> {
+        drop(self.0.with.ledger.append(entry, self.0.with.clock.now())?);
+        Ok(())
+    }
+}
