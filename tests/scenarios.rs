@@ -3,6 +3,7 @@
 //! Each runs in a world of its own, so that they can be run in any order and at once. Where a story needs the same consortium
 //! for several small checks, they are steps of one test.
 
+mod backups;
 mod bad_starts;
 mod crashes;
 mod custody;

@@ -10,6 +10,7 @@
 
 pub mod access;
 mod audit;
+mod backups;
 pub mod client;
 mod consortium;
 mod datasets;
@@ -90,6 +91,7 @@ pub fn routes() -> Vec<Route> {
         datasets::routes(),
         imports::routes(),
         keys::routes(),
+        backups::routes(),
         audit::routes(),
     ];
     nouns.into_iter().flatten().collect()

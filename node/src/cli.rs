@@ -9,6 +9,7 @@
 
 mod answer;
 mod audit;
+mod backup;
 mod catalog;
 mod consortium;
 mod dataset;
@@ -87,6 +88,11 @@ enum Command {
     /// Datasets of this institution
     #[command(subcommand)]
     Dataset(dataset::Verb),
+    /// Snapshots of this node
+    #[command(subcommand)]
+    Backup(backup::Verb),
+    /// Make the node anew from a snapshot
+    Restore(backup::Restore),
     /// What unlocks and seals
     #[command(subcommand)]
     Key(key::Verb),
@@ -154,6 +160,8 @@ pub async fn run(cli: Cli) -> Result<(), Problem> {
         Command::Why(args) => query::why(args, &context).await,
         Command::Demo(args) => demo::run(args, &context).await,
         Command::Dataset(verb) => verb.run(&context).await,
+        Command::Backup(verb) => verb.run(&context).await,
+        Command::Restore(args) => args.run(&context).await,
         Command::Key(verb) => verb.run(&context).await,
         Command::Audit(verb) => verb.run(&context).await,
     }

@@ -1,14 +1,16 @@
 //! The care of what this node keeps: its keys, its datasets' lives, and that nobody put an older state back.
 //!
 //! 1. At the start the catalogue is compared with the ledger ([`rollback`]), before anything is served.
-//! 2. Objects that nothing names are removed, and sealing again that was broken off goes on, in the background.
+//! 2. What was erased is erased in repositories of backups that can be reached now, objects that nothing names are removed, and sealing again that was broken off goes on, in the background.
 //! 3. What is done to a key or a dataset stands in the ledger before it is done.
 
+mod backups;
 mod rollback;
 
 use std::{
     collections::BTreeMap,
     num::NonZeroU32,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -83,6 +85,7 @@ impl Custody {
     pub fn serve(&self, stage: &Stage) {
         let (custody, stop) = (self.clone(), stage.token().clone());
         stage.spawn(async move {
+            custody.catch_up().await;
             custody.collect_orphans().await;
             loop {
                 let (working, ending) = (custody.clone(), stop.clone());
@@ -95,6 +98,20 @@ impl Custody {
                 }
             }
         });
+    }
+
+    /// Carries erasures to repositories that could not be reached when they were ordered.
+    async fn catch_up(&self) {
+        let custody = self.clone();
+        let work = move || {
+            let statements = custody.0.with.storage.catalog().erasures()?;
+            Ok::<_, Problem>(custody.erase_in_repositories(&statements)?)
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(problem)) => tracing::warn!(error = problem.detail, "cannot look after the repositories of backups"),
+            Err(error) => tracing::error!(%error, "looking after the repositories of backups was broken off"),
+        }
     }
 
     async fn collect_orphans(&self) {
@@ -192,7 +209,8 @@ impl Custody {
         Ok(catalog.retain(dataset, keep)?)
     }
 
-    /// Erases a dataset for good and returns the signed statement of it. Answers under way break off. Blocks.
+    /// Erases a dataset for good, here and in the repositories of backups, and returns the signed statement of it with the
+    /// repositories that could not be reached. Answers under way break off. Blocks.
     ///
     /// # Errors
     /// `not_found` if there is no such dataset.
@@ -201,7 +219,7 @@ impl Custody {
         dataset: &DatasetName,
         reason: Reason,
         by: Option<ActorId>,
-    ) -> Result<ErasureStatement, Problem> {
+    ) -> Result<(ErasureStatement, Vec<PathBuf>), Problem> {
         let with = &self.0.with;
         let order = ErasureOrder {
             institution: with.identity.institution.clone(),
@@ -219,7 +237,8 @@ impl Custody {
         let erased = catalog.erase(&statement);
         with.epoch.raise();
         erased?;
-        Ok(statement)
+        let out_of_reach = self.erase_in_repositories(std::slice::from_ref(&statement))?;
+        Ok((statement, out_of_reach))
     }
 
     fn record_key(&self, key: &str, change: KeyChange, actor: &ActorId) -> Result<(), Problem> {

@@ -211,6 +211,7 @@ macro_rules! explain_by_fault {
 }
 
 explain_by_fault!(
+    concordat_storage::backup::BackupError,
     concordat_storage::catalog::CatalogError,
     concordat_storage::catalog::ImportError,
     concordat_storage::ingest::IngestError,

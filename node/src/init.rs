@@ -7,6 +7,7 @@
 //!    hands the duties out.
 //! 4. The folder moves into place, `concordat.toml` last: where that file is, there is a whole node.
 
+mod restore;
 mod site;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ use crate::{
     fault::Problem,
     iam::Accounts,
 };
+pub use restore::{RestorePlan, RestoredNode, restore, unlocked_by};
 use site::Site;
 
 /// Name of the first account.

@@ -57,6 +57,7 @@ pub use reseal::{KeepGoing, Resealed};
 pub use upkeep::Verification;
 pub use version::{ColumnMeta, Manifest, ObjectEntry, Provenance, VersionNumber};
 
+pub use placement::Holding;
 use placement::{Placement, Readers};
 
 use crate::{

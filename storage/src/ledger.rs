@@ -71,6 +71,19 @@ pub struct StoredEntry {
     pub leaf: Digest32,
 }
 
+/// The ledger at one instant.
+#[derive(Clone, Debug)]
+pub struct Frozen {
+    /// Number of entries.
+    pub size: u64,
+    /// Length of the log in bytes.
+    pub length: u64,
+    /// The sealed head.
+    pub head: Vec<u8>,
+    /// The signed checkpoint, if there is one.
+    pub checkpoint: Option<Vec<u8>>,
+}
+
 impl Ledger {
     /// Opens the ledger of `institution` in `dir`, or begins one if there is none. Every entry is read and checked.
     ///
@@ -261,6 +274,22 @@ impl Ledger {
     /// [`LedgerError::OutOfRange`] when there are no such sizes.
     pub fn consistency(&self, first: u64, second: u64) -> Result<Vec<Digest32>, LedgerError> {
         merkle::consistency_path(&self.leaves(|_| ())?, first, second).map_err(LedgerError::OutOfRange)
+    }
+
+    /// The files of the ledger as they are at this instant, for a backup. The log only grows, so its beginning may be copied
+    /// afterwards.
+    ///
+    /// # Errors
+    /// [`LedgerError::Io`] when the checkpoint cannot be read.
+    pub fn frozen(&self) -> Result<Frozen, LedgerError> {
+        let checkpoint = self.latest_checkpoint()?;
+        let head = self.tip().head();
+        Ok(Frozen {
+            size: head.size,
+            length: head.length,
+            head: head.seal(&self.0.key)?,
+            checkpoint: checkpoint.map(|signed| signed.as_bytes().to_vec()),
+        })
     }
 
     fn leaves(&self, mut look: impl FnMut(&Record)) -> Result<Vec<Digest32>, LedgerError> {

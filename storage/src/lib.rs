@@ -3,10 +3,11 @@
 //! In the order of the story: keys unlock ([`keys`]), objects and state are sealed ([`seal`], [`meta`]), data comes in
 //! ([`ingest`]) and becomes immutable versions ([`catalog`]), every decision is written down ([`ledger`]), a [`permit`] opens
 //! the [`query`] engine once, and [`disclosure`] decides what may leave. [`storage::Storage`] opens
-//! the data directory and hands out the parts.
+//! the data directory and hands out the parts; [`backup`] saves and restores it.
 //!
 //! What this crate does not do: it never decides who may ask. That is the node's part.
 
+pub mod backup;
 pub mod catalog;
 pub mod disclosure;
 pub mod fault;

@@ -13,6 +13,7 @@ mod batch;
 mod codec;
 mod db;
 mod error;
+mod export;
 mod head;
 mod tree;
 

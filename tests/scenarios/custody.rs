@@ -9,10 +9,10 @@ use concordat_tests::{House, Import, Person, World};
 
 use super::assert_ledger_holds;
 
-const QUESTION: &str = "SELECT count(*) AS n, sum(chol) AS total FROM cleveland.heart";
+pub(super) const QUESTION: &str = "SELECT count(*) AS n, sum(chol) AS total FROM cleveland.heart";
 
 /// One house with people in it and a dataset of which its own people may ask.
-fn settled() -> World {
+pub(super) fn settled() -> World {
     let world = World::strangers(1);
     let house = &world.houses[0];
     house.hire();
@@ -37,14 +37,14 @@ fn rows(numbers: std::ops::Range<u32>) -> String {
     format!("record,sex,chol\n{rows}")
 }
 
-fn append(world: &World, numbers: std::ops::Range<u32>) {
+pub(super) fn append(world: &World, numbers: std::ops::Range<u32>) {
     let file = world.file("more.csv", rows(numbers));
     let path = file.to_str().unwrap();
     let args = ["dataset", "import", "heart", "--from", path, "--append"];
     world.houses[0].as_(Person::Steward, &args).ok();
 }
 
-fn answer(house: &House) -> String {
+pub(super) fn answer(house: &House) -> String {
     house.ask(QUESTION).ok().stdout
 }
 

@@ -134,8 +134,12 @@ async fn erase(
 ) -> Result<Json<Value>, Problem> {
     let name: DatasetName = name.parse()?;
     api.blocking(move |node| {
-        let statement = node.custody().erase(&name, reason, Some(actor.id().clone()))?;
-        Ok::<_, Problem>(Json(erasure(&statement)))
+        let (statement, out_of_reach) = node.custody().erase(&name, reason, Some(actor.id().clone()))?;
+        let mut done = erasure(&statement);
+        if let Some(fields) = done.as_object_mut() {
+            fields.insert("repositories_out_of_reach".to_owned(), json!(out_of_reach));
+        }
+        Ok::<_, Problem>(Json(done))
     })
     .await
 }

@@ -142,6 +142,12 @@ impl Verb {
                 }
                 let body = json!({ "reason": reason });
                 let done: Value = client.post(&format!("/v1/datasets/{name}/erase"), &body).await?;
+                for path in done.at("repositories_out_of_reach").as_array().into_iter().flatten() {
+                    let path = path.as_str().unwrap_or_default();
+                    out.remark(&format!(
+                        "`{path}` cannot be reached: its copy is erased when the node starts, or backs up, while it can"
+                    ));
+                }
                 out.done(&format!("{name} is erased and its keys are destroyed"), &done)
             }
             Self::Erasures => {

@@ -85,15 +85,15 @@ impl Catalog {
         Ok(was_there)
     }
 
-    /// Carries out statements that came with a backup, and says which datasets had come back to life.
+    /// Carries out statements that came with a backup, and returns those whose datasets had come back to life.
     ///
     /// # Errors
     /// As [`Catalog::erase`].
-    pub fn apply_erasures(&self, statements: &[ErasureStatement]) -> Result<Vec<DatasetName>, CatalogError> {
+    pub fn apply_erasures(&self, statements: &[ErasureStatement]) -> Result<Vec<ErasureStatement>, CatalogError> {
         let mut erased = Vec::new();
         for statement in statements {
             if self.erase(statement)? {
-                erased.push(statement.document().dataset.clone());
+                erased.push(statement.clone());
             }
         }
         Ok(erased)

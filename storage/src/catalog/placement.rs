@@ -10,7 +10,7 @@ use std::{
 };
 
 use concordat_protocol::ids::Digest32;
-use object_store::path::Path;
+use object_store::{ObjectStore, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::{Catalog, CatalogError, DatasetRecord, Manifest, ObjectEntry};
@@ -38,6 +38,44 @@ impl Catalog {
             Some(Placement { path, header }) => ObjectEntry { path, header, ..entry },
             None => entry,
         })
+    }
+}
+
+/// Every object of the catalogue at one instant; none of them is removed while this lives, except by erasing its dataset.
+#[derive(Debug)]
+pub struct Holding {
+    store: Arc<dyn ObjectStore>,
+    reading: Reading,
+}
+
+impl Holding {
+    /// Where the objects lie.
+    #[must_use]
+    pub fn paths(&self) -> &[Path] {
+        &self.reading.paths
+    }
+
+    /// The store of sealed bytes.
+    #[must_use]
+    pub fn store(&self) -> &dyn ObjectStore {
+        self.store.as_ref()
+    }
+}
+
+impl Catalog {
+    /// Does `work` while no record, key or place of an object changes, and holds the objects of that instant.
+    ///
+    /// # Errors
+    /// If a manifest cannot be read.
+    pub fn hold<T>(&self, work: impl FnOnce() -> T) -> Result<(Holding, T), CatalogError> {
+        let _changing = self.changing();
+        let _steady = self.0.moving.read().unwrap_or_else(PoisonError::into_inner);
+        let paths = self.live_objects()?.into_iter().collect();
+        let holding = Holding {
+            store: Arc::clone(&self.0.objects),
+            reading: self.0.readers.enter(paths),
+        };
+        Ok((holding, work()))
     }
 }
 

@@ -66,14 +66,24 @@ impl Catalog {
         self.remove(&runtime, orphans)
     }
 
-    /// Removes objects and says how many there were.
+    /// Removes objects and says how many there were; one that is gone already is none.
     pub(super) fn remove(&self, runtime: &Handle, objects: Vec<Path>) -> Result<u64, CatalogError> {
         let locations = futures::stream::iter(objects.into_iter().map(Ok)).boxed();
-        let removed: Vec<Path> = runtime.block_on(self.0.objects.delete_stream(locations).try_collect())?;
-        Ok(removed.len() as u64)
+        let mut removing = self.0.objects.delete_stream(locations);
+        runtime.block_on(async {
+            let mut removed = 0;
+            while let Some(result) = removing.next().await {
+                match result {
+                    Ok(_) => removed += 1,
+                    Err(object_store::Error::NotFound { .. }) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Ok(removed)
+        })
     }
 
-    fn live_objects(&self) -> Result<BTreeSet<Path>, CatalogError> {
+    pub(super) fn live_objects(&self) -> Result<BTreeSet<Path>, CatalogError> {
         let mut live = BTreeSet::new();
         for record in self.list()? {
             for entry in self.named_objects(&record)? {

@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -34,10 +34,12 @@ const COMMITS: &str = "concordat-commits";
 pub struct SealedDb(Arc<Inner>);
 
 pub(super) struct Inner {
-    db: sled::Db,
+    pub(super) db: sled::Db,
     pub(super) key: StateKey,
     commits: Tree,
     commits_key: HashedKey,
+    /// Shared by commits, taken alone by whoever reads everything at one instant.
+    pub(super) gate: RwLock<()>,
     head: Mutex<Head>,
     head_path: PathBuf,
     /// Held for as long as the database is open.
@@ -51,6 +53,15 @@ impl SealedDb {
     /// [`MetaError::InUse`] if another process has it open; [`MetaError::Damaged`], [`MetaError::Value`] or
     /// [`MetaError::RolledBack`] if it is not what was written.
     pub fn open(dir: &Path, key: StateKey) -> Result<Self, MetaError> {
+        Self::open_with(dir, key, Head::check)
+    }
+
+    /// The same with another way to bring the counter beside the database in line with it.
+    pub(super) fn open_with(
+        dir: &Path,
+        key: StateKey,
+        check: impl FnOnce(&mut Head, &Path, &StateKey, u64) -> Result<(), MetaError>,
+    ) -> Result<Self, MetaError> {
         create_dir_private(&dir.join("sled")).map_err(|source| MetaError::Io {
             action: "create",
             path: dir.to_owned(),
@@ -59,15 +70,7 @@ impl SealedDb {
         let lock = lock(dir)?;
         let head_path = dir.join("head");
         let head = Head::open(&head_path, &key)?;
-        wait_until_closed(&dir.join("sled").join("db"))?;
-        let db = guarded(|| {
-            let path = dir.join("sled");
-            Ok(sled::Config::new()
-                .path(path)
-                .cache_capacity(CACHE_BYTES)
-                .flush_every_ms(None)
-                .open()?)
-        })?;
+        let db = guarded(|| open_sled(dir))?;
         let commits = guarded(|| Ok(db.open_tree(COMMITS)?))?;
         let commits_key = hashed(&key, COMMITS, COMMITS);
         let inner = Inner {
@@ -75,11 +78,12 @@ impl SealedDb {
             key,
             commits,
             commits_key,
+            gate: RwLock::default(),
             head: Mutex::new(head),
             head_path,
             _lock: lock,
         };
-        inner.check_head()?;
+        inner.check_head(check)?;
         Ok(Self(Arc::new(inner)))
     }
 
@@ -106,13 +110,14 @@ impl SealedDb {
 }
 
 impl Inner {
-    fn check_head(&self) -> Result<(), MetaError> {
+    fn check_head(
+        &self,
+        check: impl FnOnce(&mut Head, &Path, &StateKey, u64) -> Result<(), MetaError>,
+    ) -> Result<(), MetaError> {
         let found = guarded(|| Ok(self.commits.get(self.commits_key)?))?;
         let found = found.map_or(Ok(0), |sealed| self.read_count(&sealed))?;
-        self.head
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .check(&self.head_path, &self.key, found)
+        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        check(&mut head, &self.head_path, &self.key, found)
     }
 
     fn read_count(&self, sealed: &[u8]) -> Result<u64, MetaError> {
@@ -121,6 +126,7 @@ impl Inner {
     }
 
     fn commit(&self, ops: &[Op]) -> Result<(), MetaError> {
+        let _running = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let mut trees = vec![self.commits.clone()];
         for op in ops {
             if !trees.iter().any(|tree| tree.name() == op.tree.name()) {
@@ -197,6 +203,14 @@ fn unwrap_abort(error: TransactionError<MetaError>) -> MetaError {
         TransactionError::Abort(error) => error,
         TransactionError::Storage(error) => error.into(),
     }
+}
+
+/// Opens sled's part of the folder.
+pub(super) fn open_sled(dir: &Path) -> Result<sled::Db, MetaError> {
+    let path = dir.join("sled");
+    wait_until_closed(&path.join("db"))?;
+    let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
+    Ok(config.flush_every_ms(None).open()?)
 }
 
 /// Waits until sled has let go of its file: it closes on threads of its own, after the last handle is gone. Whoever holds

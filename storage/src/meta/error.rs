@@ -50,6 +50,9 @@ pub enum MetaError {
         /// Commits that were acknowledged.
         expected: u64,
     },
+    /// The database could not be written out.
+    #[error("the state database cannot be written out")]
+    Export(#[source] std::io::Error),
     /// A value could not be encoded.
     #[error("a value for `{tree}` cannot be encoded")]
     Encode {
@@ -74,7 +77,9 @@ impl MetaError {
         match self {
             Self::InUse { .. } => Fault::Locked,
             Self::Damaged | Self::Value { .. } | Self::Kind { .. } | Self::RolledBack { .. } => Fault::Integrity,
-            Self::Io { .. } | Self::Database(_) | Self::Encode { .. } | Self::Conflict { .. } => Fault::Machine,
+            Self::Io { .. } | Self::Export(_) | Self::Database(_) | Self::Encode { .. } | Self::Conflict { .. } => {
+                Fault::Machine
+            }
             Self::Key(source) => source.fault(),
         }
     }

@@ -62,7 +62,12 @@ impl Head {
         if found > 0 {
             return Err(MetaError::Value { tree: "head" });
         }
-        self.write(path, key, 0)?;
+        self.adopt(path, key, 0)
+    }
+
+    /// Takes over the number found in a database that was just made from a backup.
+    pub(super) fn adopt(&mut self, path: &Path, key: &StateKey, found: u64) -> Result<(), MetaError> {
+        self.write(path, key, found)?;
         let synced = self
             .file
             .sync_all()

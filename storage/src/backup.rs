@@ -1,0 +1,38 @@
+//! Snapshots of a data directory, taken while it is in use, and putting one back.
+//!
+//! A *repository* is a folder that holds any number of snapshots:
+//!
+//! ```text
+//! format                        which format the repository has
+//! objects/KEY-ID/NAME.parquet   sealed objects as they are; each once, whatever snapshots need it
+//! snapshots/ID/contents.cose    what the snapshot holds, signed by the institution
+//! snapshots/ID/institution.pub  the key that signed it
+//! snapshots/ID/objects          the objects that it needs, with their hashes
+//! snapshots/ID/state            the state database: sealed values under hashed keys
+//! snapshots/ID/dir/…            the files of the data directory: sealed keys, the ledger, the configuration
+//! erasures/DIGEST.cose          statements of what was erased since
+//! ```
+//!
+//! 1. Everything in it was sealed before it came here. The repository needs no secret, and gives away none.
+//! 2. State, ledger and list of objects are taken at one instant; writers wait for that long. Objects are copied afterwards and
+//!    are not removed meanwhile. A snapshot appears whole or not at all.
+//! 3. Restoring checks the signature and every hash, and needs what unlocks the master key of that time.
+//! 4. An erased dataset is erased in the repositories that the node knows, and a restore erases whatever an older snapshot would
+//!    bring back to life.
+
+mod contents;
+mod create;
+mod error;
+mod repository;
+mod restore;
+mod verify;
+
+pub use contents::{FileEntry, Snapshot};
+pub use create::{BackupRequest, Made, create};
+pub use error::BackupError;
+pub use repository::{Repository, SnapshotInfo};
+pub use restore::{Restored, restore};
+pub use verify::{Checked, verify};
+
+#[cfg(test)]
+mod tests;

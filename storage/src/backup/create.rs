@@ -1,0 +1,317 @@
+//! Taking a snapshot while the node is serving.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use concordat_protocol::{
+    identity::{InstitutionKey, InstitutionPublicKey, PrivateKey},
+    ids::{Digest32, InstitutionId, Nonce},
+    signed::{Signed, Verified},
+    text::Text,
+    time::Timestamp,
+};
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::runtime::Handle;
+
+use super::{
+    BackupError, FileEntry, Repository, Snapshot,
+    contents::FILE_HASH,
+    repository::{SIGNER, copy_file, hash_file},
+};
+use crate::{
+    catalog::Holding,
+    keys::KeyError,
+    ledger::Ledger,
+    seal::durable::{create_dir_private, sync_dir, write_private},
+    storage::Storage,
+};
+
+/// Whose snapshot it is, and where it goes.
+#[derive(Debug)]
+pub struct BackupRequest<'a> {
+    /// The repository; an empty or missing folder becomes one.
+    pub to: &'a Path,
+    /// The institution.
+    pub institution: InstitutionId,
+    /// Its key, which signs the contents.
+    pub signer: &'a InstitutionKey,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// A snapshot that was taken.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// What it holds.
+    pub contents: Verified<Snapshot, InstitutionPublicKey>,
+    /// Objects that were copied; the others were there already.
+    pub copied: u64,
+    /// Bytes that were copied, without state and ledger.
+    pub bytes: u64,
+}
+
+/// Takes a snapshot. Blocks; must be called on a thread of a tokio runtime that may block.
+///
+/// # Errors
+/// [`BackupError`]; no snapshot appears then.
+pub fn create(storage: &Storage, ledger: &Ledger, request: &BackupRequest<'_>) -> Result<Made, BackupError> {
+    let runtime = Handle::try_current().map_err(|_| BackupError::NoRuntime)?;
+    refuse_inside(storage.dir(), request.to)?;
+    let repository = Repository::create(request.to)?;
+    for statement in storage.catalog().erasures()? {
+        repository.note_erasure(&statement)?;
+    }
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(KeyError::Random)?;
+    let draft = Draft::begin(&repository, Nonce::from_bytes(random))?;
+    let result = fill(&runtime, storage, ledger, request, &repository, &draft);
+    if result.is_err() {
+        // What is left of it is no snapshot, whether it goes or not.
+        drop(fs::remove_dir_all(&draft.dir));
+    }
+    result
+}
+
+fn refuse_inside(dir: &Path, to: &Path) -> Result<(), BackupError> {
+    let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let (dir, target) = (absolute(dir), absolute(to));
+    if target.starts_with(&dir) || dir.starts_with(&target) {
+        return Err(BackupError::Inside { path: to.to_owned() });
+    }
+    Ok(())
+}
+
+fn fill(
+    runtime: &Handle,
+    storage: &Storage,
+    ledger: &Ledger,
+    request: &BackupRequest<'_>,
+    repository: &Repository,
+    draft: &Draft,
+) -> Result<Made, BackupError> {
+    let (holding, size) = draft.take_instant(storage, ledger)?;
+    let known = known_objects(repository)?;
+    let mut objects = Vec::new();
+    let (mut copied, mut bytes) = (0, 0);
+    for path in holding.paths() {
+        let text = path.to_string();
+        let entry = match known.get(&text).filter(|entry| is_there(repository, entry)) {
+            Some(entry) => entry.clone(),
+            None => {
+                let entry = runtime.block_on(copy_object(holding.store(), path, &repository.objects()))?;
+                copied += 1;
+                bytes += entry.len;
+                entry
+            }
+        };
+        objects.push(entry);
+    }
+    draft.write_objects(&objects)?;
+    draft.write_signer(&request.signer.public())?;
+    let snapshot = Snapshot {
+        id: draft.id,
+        institution: request.institution.clone(),
+        at: request.now,
+        ledger: size,
+        objects: objects.len() as u64,
+        files: draft.files()?,
+    };
+    let contents = Signed::sign(&snapshot, request.signer).map_err(BackupError::Sign)?;
+    draft.finish(repository, contents.signed().as_bytes())?;
+    Ok(Made {
+        contents,
+        copied,
+        bytes,
+    })
+}
+
+/// The objects that earlier snapshots named, with their hashes.
+fn known_objects(repository: &Repository) -> Result<BTreeMap<String, FileEntry>, BackupError> {
+    let mut known = BTreeMap::new();
+    for snapshot in repository.snapshots()? {
+        known.extend(
+            snapshot
+                .objects()?
+                .into_iter()
+                .map(|entry| (entry.path.to_string(), entry)),
+        );
+    }
+    Ok(known)
+}
+
+/// Its length is compared; `verify` compares its bytes.
+fn is_there(repository: &Repository, entry: &FileEntry) -> bool {
+    let found = fs::metadata(repository.objects().join(entry.path.as_str()));
+    found.is_ok_and(|found| found.len() == entry.len)
+}
+
+/// Copies a sealed object as it is.
+async fn copy_object(
+    store: &dyn ObjectStore,
+    path: &object_store::path::Path,
+    into: &Path,
+) -> Result<FileEntry, BackupError> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let found = store.get(path).await.map_err(|error| {
+        if matches!(error, object_store::Error::NotFound { .. }) {
+            BackupError::ObjectGone
+        } else {
+            BackupError::Store(error)
+        }
+    })?;
+    let text = path.to_string();
+    let target = into.join(&text);
+    let folder = target.parent().unwrap_or(into);
+    create_dir_private(folder).map_err(BackupError::io("create", folder))?;
+    let staged = target.with_extension("new");
+    let io = |action| BackupError::io(action, &staged);
+    let mut file = fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&staged)
+        .map_err(io("create"))?;
+    let mut hasher = blake3::Hasher::new_derive_key(FILE_HASH);
+    let (mut stream, mut len) = (found.into_stream(), 0);
+    while let Some(bytes) = stream.try_next().await? {
+        hasher.update(&bytes);
+        file.write_all(&bytes).map_err(io("write"))?;
+        len += bytes.len() as u64;
+    }
+    file.sync_all().map_err(io("sync"))?;
+    fs::rename(&staged, &target).map_err(io("rename"))?;
+    sync_dir(folder).and_then(|()| sync_dir(into)).map_err(io("sync"))?;
+    Ok(FileEntry {
+        path: Text::fitted(&text),
+        len,
+        hash: Digest32::from_bytes(*hasher.finalize().as_bytes()),
+    })
+}
+
+/// A snapshot that nobody sees yet.
+struct Draft {
+    id: Nonce,
+    dir: PathBuf,
+}
+
+impl Draft {
+    fn begin(repository: &Repository, id: Nonce) -> Result<Self, BackupError> {
+        let dir = repository.snapshots_dir().join(format!("{id}.new"));
+        create_dir_private(&dir).map_err(BackupError::io("create", &dir))?;
+        Ok(Self { id, dir })
+    }
+
+    /// State, ledger and keys as they are at one instant, and the objects that belong to them.
+    fn take_instant(&self, storage: &Storage, ledger: &Ledger) -> Result<(Holding, u64), BackupError> {
+        let state = self.dir.join("state");
+        let mut out = fs::File::options();
+        let file = {
+            use std::os::unix::fs::OpenOptionsExt;
+            out.write(true).create_new(true).mode(0o600).open(&state)
+        };
+        let file = file.map_err(BackupError::io("create", &state))?;
+        let source = storage.dir();
+        let (holding, frozen) = storage.catalog().hold(|| {
+            storage.meta().export(&file)?;
+            self.copy_settings(source)?;
+            Ok::<_, BackupError>(ledger.frozen()?)
+        })?;
+        let frozen = frozen?;
+        file.sync_all().map_err(BackupError::io("sync", &state))?;
+        let folder = self.dir.join("dir/ledger");
+        create_dir_private(&folder).map_err(BackupError::io("create", &folder))?;
+        // The log only grows, so its beginning can be copied after the instant.
+        let log = folder.join("entries.log");
+        copy_file(&source.join("ledger/entries.log"), &log, Some(frozen.length))
+            .map_err(BackupError::io("copy", &log))?;
+        write_private(&folder.join("head"), &frozen.head).map_err(BackupError::io("write", &folder))?;
+        if let Some(checkpoint) = &frozen.checkpoint {
+            let path = folder.join("checkpoint.cose");
+            write_private(&path, checkpoint).map_err(BackupError::io("write", &path))?;
+        }
+        Ok((holding, frozen.size))
+    }
+
+    /// What is small and set: keys, configuration, roster, policies.
+    fn copy_settings(&self, from: &Path) -> Result<(), BackupError> {
+        for part in ["format", "concordat.toml", "roster.cose"] {
+            let path = from.join(part);
+            if path.exists() {
+                copy_file(&path, &self.dir.join("dir").join(part), None).map_err(BackupError::io("copy", &path))?;
+            }
+        }
+        for part in ["identity", "policies"] {
+            self.copy_folder(from, Path::new(part))?;
+        }
+        Ok(())
+    }
+
+    fn copy_folder(&self, from: &Path, part: &Path) -> Result<(), BackupError> {
+        let folder = from.join(part);
+        if !folder.is_dir() {
+            return Ok(());
+        }
+        for entry in fs::read_dir(&folder).map_err(BackupError::io("read", &folder))? {
+            let entry = entry.map_err(BackupError::io("read", &folder))?;
+            let (path, below) = (entry.path(), part.join(entry.file_name()));
+            if path.is_dir() {
+                self.copy_folder(from, &below)?;
+            } else {
+                copy_file(&path, &self.dir.join("dir").join(&below), None).map_err(BackupError::io("copy", &path))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_objects(&self, objects: &[FileEntry]) -> Result<(), BackupError> {
+        let path = self.dir.join("objects");
+        let mut bytes = Vec::new();
+        let encoded = ciborium::into_writer(objects, &mut bytes).map_err(std::io::Error::other);
+        encoded
+            .and_then(|()| write_private(&path, &bytes))
+            .map_err(BackupError::io("write", &path))
+    }
+
+    fn write_signer(&self, key: &InstitutionPublicKey) -> Result<(), BackupError> {
+        let path = self.dir.join(SIGNER);
+        write_private(&path, format!("{key}\n").as_bytes()).map_err(BackupError::io("write", &path))
+    }
+
+    /// Everything that lies in the draft, with hashes.
+    fn files(&self) -> Result<Vec<FileEntry>, BackupError> {
+        let (mut files, mut folders) = (Vec::new(), vec![self.dir.clone()]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).map_err(BackupError::io("read", &folder))? {
+                let path = entry.map_err(BackupError::io("read", &folder))?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let (len, hash) = hash_file(&path).map_err(BackupError::io("read", &path))?;
+                let below = path.strip_prefix(&self.dir).unwrap_or(&path);
+                files.push(FileEntry {
+                    path: Text::fitted(&below.to_string_lossy()),
+                    len,
+                    hash,
+                });
+            }
+        }
+        files.sort_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
+        Ok(files)
+    }
+
+    /// From here on it is a snapshot.
+    fn finish(&self, repository: &Repository, contents: &[u8]) -> Result<(), BackupError> {
+        let path = self.dir.join("contents.cose");
+        write_private(&path, contents).map_err(BackupError::io("write", &path))?;
+        let snapshots = repository.snapshots_dir();
+        let place = snapshots.join(self.id.to_string());
+        fs::rename(&self.dir, &place).map_err(BackupError::io("rename", &place))?;
+        sync_dir(&snapshots).map_err(BackupError::io("sync", &snapshots))
+    }
+}

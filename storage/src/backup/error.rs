@@ -1,0 +1,125 @@
+//! What can go wrong with a backup.
+
+use std::path::{Path, PathBuf};
+
+use concordat_protocol::{ids::Nonce, signed::SignatureError};
+
+use crate::{
+    catalog::CatalogError, fault::Fault, keys::KeyError, ledger::LedgerError, meta::MetaError, seal::store_fault,
+    storage::StorageError,
+};
+
+/// Why a snapshot was not taken, checked or put back.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// A file or folder cannot be read or written.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The folder is something else, or of a newer format.
+    #[error("`{}` is no repository of backups that this program knows", path.display())]
+    NoRepository {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The repository may not lie within what it is to save.
+    #[error("`{}` lies in the data directory; a backup belongs on another disk", path.display())]
+    Inside {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// There is no such snapshot.
+    #[error("`{}` holds no snapshot{}", path.display(), id.map(|id| format!(" {id}")).unwrap_or_default())]
+    NoSnapshot {
+        /// The repository.
+        path: PathBuf,
+        /// The one that was asked for; none if any would have done.
+        id: Option<Nonce>,
+    },
+    /// Some of a snapshot is not what was written.
+    #[error("snapshot {id} is damaged: `{path}` {what}")]
+    Damaged {
+        /// The snapshot.
+        id: Nonce,
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The contents are not signed by the institution.
+    #[error("snapshot {id} is not signed by the institution whose keys it holds")]
+    Signature {
+        /// The snapshot.
+        id: Nonce,
+        /// What does not hold.
+        #[source]
+        source: SignatureError,
+    },
+    /// A snapshot cannot be signed: it has too many files.
+    #[error("the contents of the snapshot cannot be signed")]
+    Sign(#[source] SignatureError),
+    /// A statement of an erasure in the repository does not hold.
+    #[error("the statement of an erasure `{}` does not hold; put the right one back", path.display())]
+    Statement {
+        /// The file.
+        path: PathBuf,
+    },
+    /// An object went away while it was copied.
+    #[error("an object of the snapshot is gone; a dataset may have been erased meanwhile: take the snapshot again")]
+    ObjectGone,
+    /// The work needs a runtime.
+    #[error("this work needs a thread of a tokio runtime")]
+    NoRuntime,
+    /// A key cannot be opened.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// State cannot be read or written.
+    #[error(transparent)]
+    Meta(#[from] MetaError),
+    /// The data directory cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The catalogue cannot be read or changed.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// An object cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] object_store::Error),
+}
+
+impl BackupError {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Io { .. } | Self::NoRuntime | Self::Sign(_) | Self::ObjectGone => Fault::Machine,
+            Self::NoRepository { .. } | Self::Inside { .. } => Fault::Usage,
+            Self::NoSnapshot { .. } => Fault::NotFound,
+            Self::Damaged { .. } | Self::Signature { .. } | Self::Statement { .. } => Fault::Integrity,
+            Self::Key(source) => source.fault(),
+            Self::Meta(source) => source.fault(),
+            Self::Storage(source) => source.fault(),
+            Self::Catalog(source) => source.fault(),
+            Self::Ledger(source) => source.fault(),
+            Self::Store(source) => store_fault(source),
+        }
+    }
+
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! From a snapshot to a data directory.
+
+use std::{fs::File, path::Path};
+
+use concordat_protocol::{
+    identity::{InstitutionPublicKey, PrivateKey},
+    ids::Nonce,
+    signed::Verified,
+};
+
+use super::{
+    BackupError, Repository, Snapshot,
+    repository::{SnapshotInfo, copy_file},
+};
+use crate::{
+    catalog::ErasureStatement,
+    keys::{KeySource, MasterKey},
+    meta::SealedDb,
+    seal::durable::create_dir_private,
+    storage::{Storage, StorageError},
+};
+
+/// A data directory that was put back.
+#[derive(Debug)]
+pub struct Restored {
+    /// The directory, opened.
+    pub storage: Storage,
+    /// The snapshot it was made from.
+    pub contents: Verified<Snapshot, InstitutionPublicKey>,
+    /// Datasets that the snapshot held and that were erased since; they were erased again.
+    pub erased: Vec<ErasureStatement>,
+}
+
+/// Puts a snapshot, the newest if none is named, into the empty folder `dir`. Blocks; must be called on a thread of a tokio
+/// runtime that may block. Whoever calls it removes `dir` if it fails.
+///
+/// # Errors
+/// [`BackupError::Damaged`] if anything is not what was signed; a [`crate::keys::KeyError`] if `source` does not unlock the
+/// master key of that time.
+pub fn restore(
+    repository: &Repository,
+    id: Option<Nonce>,
+    dir: &Path,
+    source: &KeySource,
+) -> Result<Restored, BackupError> {
+    let snapshot = repository.snapshot(id)?;
+    copy_files(&snapshot, dir)?;
+    let master = MasterKey::unlock(&dir.join("identity/master.key"), source)?;
+    restore_state(&snapshot, dir, &master)?;
+    drop(master);
+    let signer = snapshot.contents.signer();
+    let statements = repository.erasures(signer)?;
+    let gone: Vec<String> = statements
+        .iter()
+        .flat_map(|statement| statement.document().keys.iter().map(ToString::to_string))
+        .collect();
+    for object in snapshot.objects()? {
+        if !gone.iter().any(|key| object.path.as_str().starts_with(key.as_str())) {
+            copy_checked(&snapshot, &repository.objects(), &object, &dir.join("objects"))?;
+        }
+    }
+    let storage = Storage::open(dir, source)?;
+    let sealed = storage.identities().institution()?;
+    if sealed.public() != signer {
+        return Err(StorageError::IdentityDamaged {
+            name: "institution".to_owned(),
+        }
+        .into());
+    }
+    let erased = storage.catalog().apply_erasures(&statements)?;
+    Ok(Restored {
+        storage,
+        contents: snapshot.contents,
+        erased,
+    })
+}
+
+fn copy_files(snapshot: &SnapshotInfo, dir: &Path) -> Result<(), BackupError> {
+    for part in ["objects", "meta", "ledger", "run", "log"] {
+        let part = dir.join(part);
+        create_dir_private(&part).map_err(BackupError::io("create", &part))?;
+    }
+    let from = snapshot.dir.join("dir");
+    for file in &snapshot.contents.document().files {
+        let Some(below) = file.path.as_str().strip_prefix("dir/") else {
+            snapshot.check(&snapshot.dir, file)?;
+            continue;
+        };
+        let below = super::FileEntry {
+            path: concordat_protocol::text::Text::fitted(below),
+            ..file.clone()
+        };
+        copy_checked(snapshot, &from, &below, dir)?;
+    }
+    Ok(())
+}
+
+/// Copies a file and compares what was copied with what was signed.
+fn copy_checked(snapshot: &SnapshotInfo, from: &Path, file: &super::FileEntry, into: &Path) -> Result<(), BackupError> {
+    let text = file.path.as_str();
+    if !file.is_inside() {
+        return Err(snapshot.damaged(text, "lies outside of the snapshot"));
+    }
+    let source = from.join(text);
+    if !source.is_file() {
+        return Err(snapshot.damaged(text, "is not there"));
+    }
+    let copied = copy_file(&source, &into.join(text), None).map_err(BackupError::io("copy", &source))?;
+    if copied == (file.len, file.hash) {
+        Ok(())
+    } else {
+        Err(snapshot.damaged(text, "is not what was written"))
+    }
+}
+
+fn restore_state(snapshot: &SnapshotInfo, dir: &Path, master: &MasterKey) -> Result<(), BackupError> {
+    let path = snapshot.dir.join("state");
+    let file = File::open(&path).map_err(|_| snapshot.damaged("state", "is not there"))?;
+    Ok(SealedDb::import(&dir.join("meta"), master.state(), file)?)
+}

@@ -1,0 +1,318 @@
+//! Snapshots of a house with data, and what can happen to them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use concordat_protocol::{
+    audit::EntryBody,
+    identity::InstitutionKey,
+    ids::{DatasetName, InstitutionId},
+    text::{Reason, Word},
+    time::Timestamp,
+};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::{
+    catalog::{CatalogError, ErasureOrder, ErasureStatement, ImportMode, ImportRequest},
+    fault::Fault,
+    keys::{Argon2Cost, KeySource, Secret},
+    ledger::Ledger,
+    storage::Storage,
+};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+struct House {
+    storage: Storage,
+    ledger: Ledger,
+    runtime: Runtime,
+    _dir: TempDir,
+    place: TempDir,
+}
+
+fn secret(text: &str) -> KeySource {
+    KeySource::Passphrase(Secret::from(text.to_owned()))
+}
+
+fn signer() -> InstitutionKey {
+    InstitutionKey::from_seed(&Zeroizing::new([1; 32]))
+}
+
+fn institution() -> InstitutionId {
+    InstitutionId::new("budapest").unwrap()
+}
+
+fn ledger_of(storage: &Storage) -> Ledger {
+    Ledger::open(&storage.ledger_dir(), storage.ledger_key(), institution()).unwrap()
+}
+
+fn people() -> DatasetName {
+    DatasetName::new("people").unwrap()
+}
+
+impl House {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::init(dir.path(), &secret("p"), Argon2Cost::dangerous_minimum()).unwrap();
+        storage.identities().put_institution(&signer()).unwrap();
+        let house = Self {
+            ledger: ledger_of(&storage),
+            storage,
+            runtime: Runtime::new().unwrap(),
+            _dir: dir,
+            place: tempfile::tempdir().unwrap(),
+        };
+        house.import("id,age\n1,41\n2,52\n", ImportMode::Create);
+        house
+    }
+
+    fn import(&self, rows: &str, mode: ImportMode) {
+        let path = self.place.path().join("people.csv");
+        fs::write(&path, rows).unwrap();
+        let request = ImportRequest {
+            mode,
+            ..ImportRequest::new(people(), path)
+        };
+        let _within = self.runtime.enter();
+        let catalog = self.storage.catalog();
+        catalog.import(&request, &signer(), NOW, &mut |_| {}).unwrap();
+        let entry = EntryBody::NodeStarted {
+            version: Word::fitted("1"),
+        };
+        drop(self.ledger.append(entry, NOW).unwrap());
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.place.path().join("backups")
+    }
+
+    fn back_up(&self) -> Made {
+        self.try_back_up(&self.repository()).unwrap()
+    }
+
+    fn try_back_up(&self, to: &Path) -> Result<Made, BackupError> {
+        let _within = self.runtime.enter();
+        let request = BackupRequest {
+            to,
+            institution: institution(),
+            signer: &signer(),
+            now: Timestamp::from_millis(NOW.as_millis() + i64::try_from(self.ledger.size()).unwrap()),
+        };
+        create(&self.storage, &self.ledger, &request)
+    }
+
+    fn verify(&self) -> Result<Checked, BackupError> {
+        verify(&Repository::open(&self.repository()).unwrap(), None)
+    }
+
+    /// Restores into a new folder.
+    fn restore(&self, source: &KeySource) -> Result<(Restored, TempDir), BackupError> {
+        let _within = self.runtime.enter();
+        let dir = tempfile::tempdir().unwrap();
+        let into = dir.path().join("node");
+        crate::seal::durable::create_dir_private(&into).unwrap();
+        let repository = Repository::open(&self.repository())?;
+        Ok((restore(&repository, None, &into, source)?, dir))
+    }
+
+    fn erase(&self) -> ErasureStatement {
+        let order = ErasureOrder {
+            institution: institution(),
+            by: None,
+            reason: Reason::fitted("the study ended"),
+            at: NOW,
+        };
+        let _within = self.runtime.enter();
+        let catalog = self.storage.catalog();
+        let statement = catalog.state_erasure(&people(), order, &signer()).unwrap();
+        assert!(catalog.erase(&statement).unwrap());
+        statement
+    }
+
+    fn rows(&self, storage: &Storage) -> Result<u64, CatalogError> {
+        let _within = self.runtime.enter();
+        storage.catalog().verify(&people())?;
+        Ok(storage.catalog().open_version(&people(), None)?.manifest().rows)
+    }
+}
+
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let (mut files, mut folders) = (Vec::new(), vec![dir.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path)
+            } else {
+                files.push(path)
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn what_is_put_back_is_what_was_there_at_that_instant() {
+    let house = House::new();
+    let first = house.back_up();
+    assert_eq!((first.copied, first.contents.document().objects), (1, 1));
+    house.import("id,age\n3,33\n", ImportMode::Append);
+    let second = house.back_up();
+    assert_eq!(
+        (second.copied, second.contents.document().objects),
+        (1, 2),
+        "an object is copied once"
+    );
+    house.import("id,age\n9,90\n", ImportMode::Replace);
+    house.storage.catalog().rotate_master().unwrap();
+    let checked = house.verify().unwrap();
+    assert_eq!((checked.snapshots, checked.objects, checked.erased), (2, 3, 0));
+
+    let (restored, _dir) = house.restore(&secret("p")).unwrap();
+    assert_eq!(house.rows(&restored.storage).unwrap(), 3);
+    let ledger = ledger_of(&restored.storage);
+    assert_eq!(ledger.size(), second.contents.document().ledger);
+    let (twin, _dir) = house.restore(&secret("p")).unwrap();
+    assert_eq!(
+        house.rows(&twin.storage).unwrap(),
+        3,
+        "it can be put back more than once"
+    );
+
+    let _within = house.runtime.enter();
+    let dir = tempfile::tempdir().unwrap();
+    let into = dir.path().join("node");
+    crate::seal::durable::create_dir_private(&into).unwrap();
+    let repository = Repository::open(&house.repository()).unwrap();
+    let id = first.contents.document().id;
+    let oldest = restore(&repository, Some(id), &into, &secret("p")).unwrap();
+    assert_eq!(
+        oldest
+            .storage
+            .catalog()
+            .open_version(&people(), None)
+            .unwrap()
+            .manifest()
+            .rows,
+        2
+    );
+}
+
+#[test]
+fn a_snapshot_needs_the_secret_of_its_time_and_leaves_nothing_readable() {
+    let house = House::new();
+    house.back_up();
+    let wrong = house.restore(&secret("q")).unwrap_err();
+    assert_eq!(wrong.fault(), Fault::Locked, "{wrong}");
+    for file in files_below(&house.repository()) {
+        let bytes = fs::read(&file).unwrap();
+        let plain = bytes.windows(6).any(|window| window == b"people");
+        assert!(!plain, "{} names a dataset", file.display());
+    }
+    let inside = house.try_back_up(&house.storage.dir().join("backups")).unwrap_err();
+    assert_eq!(inside.fault(), Fault::Usage, "{inside}");
+    let other = house.try_back_up(house.place.path()).unwrap_err();
+    assert!(matches!(other, BackupError::NoRepository { .. }), "{other}");
+}
+
+#[test]
+fn every_flipped_bit_in_a_repository_is_noticed() {
+    let house = House::new();
+    house.back_up();
+    let format = house.repository().join("format");
+    for file in files_below(&house.repository())
+        .into_iter()
+        .filter(|file| *file != format)
+    {
+        let whole = fs::read(&file).unwrap();
+        for at in [0, whole.len() / 2, whole.len() - 1] {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            fs::write(&file, &bytes).unwrap();
+            let name = file.display();
+            let error = house.verify().unwrap_err();
+            assert_eq!(error.fault(), Fault::Integrity, "byte {at} of {name}: {error}");
+            let error = house.restore(&secret("p")).unwrap_err();
+            assert_eq!(error.fault(), Fault::Integrity, "byte {at} of {name}: {error}");
+        }
+        fs::remove_file(&file).unwrap();
+        house.verify().unwrap_err();
+        house.restore(&secret("p")).unwrap_err();
+        fs::write(&file, &whole).unwrap();
+    }
+    house.verify().unwrap();
+}
+
+#[test]
+fn a_snapshot_that_was_broken_off_is_none() {
+    let house = House::new();
+    house.back_up();
+    let snapshots = house.repository().join("snapshots");
+    fs::create_dir(snapshots.join("00112233445566778899aabbccddeeff.new")).unwrap();
+    assert_eq!(house.verify().unwrap().snapshots, 1);
+    fs::remove_dir_all(&snapshots).unwrap();
+    fs::create_dir(&snapshots).unwrap();
+    assert_eq!(house.verify().unwrap_err().fault(), Fault::NotFound);
+    assert_eq!(house.restore(&secret("p")).unwrap_err().fault(), Fault::NotFound);
+}
+
+#[test]
+fn a_backup_never_brings_an_erased_dataset_back_to_life() {
+    let house = House::new();
+    house.back_up();
+    let objects = house.repository().join("objects");
+    let kept: Vec<(PathBuf, Vec<u8>)> = files_below(&objects)
+        .into_iter()
+        .map(|path| (path.clone(), fs::read(&path).unwrap()))
+        .collect();
+    let statement = house.erase();
+    let repository = Repository::open(&house.repository()).unwrap();
+    repository.note_erasure(&statement).unwrap();
+    assert!(
+        files_below(&objects).is_empty(),
+        "its objects are gone from the repository"
+    );
+    assert_eq!(house.verify().unwrap().erased, 1);
+    let (restored, _dir) = house.restore(&secret("p")).unwrap();
+    assert_eq!(restored.erased.len(), 1);
+    assert_eq!(house.rows(&restored.storage).unwrap_err().fault(), Fault::NotFound);
+    assert_eq!(restored.storage.catalog().erasures().unwrap().len(), 1);
+
+    // Somebody had kept the objects and puts them back.
+    for (path, bytes) in kept {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    let (restored, _dir) = house.restore(&secret("p")).unwrap();
+    assert_eq!(restored.erased.len(), 1);
+    assert_eq!(house.rows(&restored.storage).unwrap_err().fault(), Fault::NotFound);
+
+    let path = files_below(&house.repository().join("erasures")).remove(0);
+    fs::write(&path, b"nonsense").unwrap();
+    assert_eq!(house.restore(&secret("p")).unwrap_err().fault(), Fault::Integrity);
+}
+
+#[test]
+fn a_snapshot_can_be_taken_in_the_middle_of_imports() {
+    let house = House::new();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for number in 0..20 {
+                house.import(&format!("id,age\n{number},1\n"), ImportMode::Append);
+            }
+        });
+        while !writer.is_finished() {
+            house.back_up();
+            let (restored, _dir) = house.restore(&secret("p")).unwrap();
+            assert!(house.rows(&restored.storage).unwrap() >= 2);
+            drop(ledger_of(&restored.storage));
+        }
+    });
+    house.verify().unwrap();
+}

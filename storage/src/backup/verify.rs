@@ -1,0 +1,56 @@
+//! Reading a repository again.
+
+use concordat_protocol::ids::Nonce;
+
+use super::{BackupError, Repository};
+
+/// What was read and found whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Snapshots.
+    pub snapshots: u64,
+    /// Objects; one that several snapshots need counts once for each.
+    pub objects: u64,
+    /// Bytes that were read.
+    pub bytes: u64,
+    /// Objects that are gone because their datasets were erased since.
+    pub erased: u64,
+}
+
+/// Reads a snapshot, or all of them, and compares every byte with what was signed. Needs no secret.
+///
+/// # Errors
+/// The first damage found, as an error of [`crate::fault::Fault::Integrity`].
+pub fn verify(repository: &Repository, id: Option<Nonce>) -> Result<Checked, BackupError> {
+    let snapshots = match id {
+        Some(id) => vec![repository.snapshot(Some(id))?],
+        None => repository.snapshots()?,
+    };
+    if snapshots.is_empty() {
+        repository.snapshot(id)?;
+    }
+    let mut checked = Checked::default();
+    for snapshot in snapshots {
+        for file in &snapshot.contents.document().files {
+            snapshot.check(&snapshot.dir, file)?;
+            checked.bytes += file.len;
+        }
+        let erasures = repository.erasures(snapshot.contents.signer())?;
+        let gone: Vec<String> = erasures
+            .iter()
+            .flat_map(|erasure| erasure.document().keys.iter().map(ToString::to_string))
+            .collect();
+        for object in snapshot.objects()? {
+            let is_erased = gone.iter().any(|key| object.path.as_str().starts_with(key.as_str()));
+            if is_erased && !repository.objects().join(object.path.as_str()).exists() {
+                checked.erased += 1;
+                continue;
+            }
+            snapshot.check(&repository.objects(), &object)?;
+            checked.objects += 1;
+            checked.bytes += object.len;
+        }
+        checked.snapshots += 1;
+    }
+    Ok(checked)
+}

@@ -1,0 +1,128 @@
+//! The whole database as a stream of sealed values, for backups.
+//!
+//! Each value is three pieces, each with its length before it (4 bytes, big endian): the name of its tree, its hashed key, its
+//! sealed bytes. Nothing is opened on the way out or in.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, BufWriter, Read, Write},
+    path::Path,
+    sync::PoisonError,
+};
+
+use super::{
+    MetaError, SealedDb,
+    db::{guarded, open_sled},
+    head::Head,
+};
+use crate::{keys::StateKey, seal::durable::create_dir_private};
+
+/// Longest piece that is read; values are far shorter.
+const MAX_PIECE: u32 = 64 * 1024 * 1024;
+
+/// Values that are inserted at a time.
+const BATCH: usize = 1024;
+
+impl SealedDb {
+    /// Writes everything as it is at one instant; commits wait for that long.
+    ///
+    /// # Errors
+    /// If the database fails or `out` cannot be written.
+    pub fn export(&self, out: &File) -> Result<u64, MetaError> {
+        let inner = self.inner();
+        let _frozen = inner.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let mut out = BufWriter::with_capacity(256 * 1024, out);
+        let mut count = 0;
+        guarded(|| {
+            for name in inner.db.tree_names() {
+                let tree = inner.db.open_tree(&name)?;
+                for entry in &tree {
+                    let (key, value) = entry?;
+                    for piece in [name.as_ref(), key.as_ref(), value.as_ref()] {
+                        write_piece(&mut out, piece).map_err(export_failed)?;
+                    }
+                    count += 1;
+                }
+            }
+            out.flush().map_err(export_failed)
+        })?;
+        Ok(count)
+    }
+
+    /// Makes a database in `dir` out of what [`SealedDb::export`] wrote.
+    ///
+    /// # Errors
+    /// [`MetaError::Damaged`] if it is no such stream; otherwise if the database fails.
+    pub fn import(dir: &Path, key: StateKey, input: File) -> Result<(), MetaError> {
+        let io = |source| MetaError::Io {
+            action: "create",
+            path: dir.to_owned(),
+            source,
+        };
+        create_dir_private(&dir.join("sled")).map_err(io)?;
+        let mut input = BufReader::with_capacity(256 * 1024, input);
+        guarded(|| {
+            let db = open_sled(dir)?;
+            let mut waiting = (Vec::new(), sled::Batch::default(), 0);
+            while let Some(tree) = read_piece(&mut input)? {
+                let mut piece = || read_piece(&mut input)?.ok_or(MetaError::Damaged);
+                let (key, value) = (piece()?, piece()?);
+                if tree != waiting.0 || waiting.2 == BATCH {
+                    apply(&db, &mut waiting)?;
+                    waiting.0 = tree;
+                }
+                waiting.1.insert(key, value);
+                waiting.2 += 1;
+            }
+            apply(&db, &mut waiting)?;
+            db.flush()?;
+            Ok(())
+        })?;
+        let db = Self::open_with(dir, key, Head::adopt)?;
+        drop(db);
+        Ok(())
+    }
+}
+
+fn apply(db: &sled::Db, (tree, batch, count): &mut (Vec<u8>, sled::Batch, usize)) -> Result<(), MetaError> {
+    if *count > 0 {
+        db.open_tree(tree.as_slice())?.apply_batch(std::mem::take(batch))?;
+        *count = 0;
+    }
+    Ok(())
+}
+
+fn write_piece(out: &mut impl Write, piece: &[u8]) -> io::Result<()> {
+    let len = u32::try_from(piece.len()).map_err(io::Error::other)?;
+    out.write_all(&len.to_be_bytes())?;
+    out.write_all(piece)
+}
+
+/// The next piece; none at the end.
+fn read_piece(input: &mut impl Read) -> Result<Option<Vec<u8>>, MetaError> {
+    let mut len = [0; 4];
+    let mut first = [0; 1];
+    match input.read(&mut first) {
+        Ok(0) => return Ok(None),
+        Ok(_) => {}
+        Err(_) => return Err(MetaError::Damaged),
+    }
+    let (head, rest) = len.split_at_mut(1);
+    head.copy_from_slice(&first);
+    input.read_exact(rest).map_err(|_| MetaError::Damaged)?;
+    let len = u32::from_be_bytes(len);
+    if len > MAX_PIECE {
+        return Err(MetaError::Damaged);
+    }
+    let mut piece = Vec::new();
+    let read = input.take(u64::from(len)).read_to_end(&mut piece);
+    if read.is_ok_and(|read| read as u64 == u64::from(len)) {
+        Ok(Some(piece))
+    } else {
+        Err(MetaError::Damaged)
+    }
+}
+
+fn export_failed(source: io::Error) -> MetaError {
+    MetaError::Export(source)
+}
