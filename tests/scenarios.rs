@@ -19,6 +19,7 @@ mod revocation;
 mod sentinels;
 mod statistics;
 mod tampering;
+mod wear;
 mod why;
 
 use concordat_tests::{House, Person};

@@ -229,30 +229,30 @@ fn until_it_fails(mut work: impl FnMut() -> bool) -> usize {
     done
 }
 
-fn rounds() -> u64 {
+pub(super) fn rounds() -> u64 {
     let given = std::env::var("CONCORDAT_CRASH_ROUNDS").ok();
     given.map_or(ROUNDS, |rounds| rounds.parse().expect("a number of rounds"))
 }
 
 /// When in a round the power is cut: spread over the time that the work takes.
-fn moment(round: u64) -> Duration {
+pub(super) fn moment(round: u64) -> Duration {
     Duration::from_millis(60 + round.wrapping_mul(137) % 900)
 }
 
-fn alone(house: &House) {
+pub(super) fn alone(house: &House) {
     house.hire();
     house
         .as_(Person::Administrator, &["consortium", "found", "--name", "Alone"])
         .ok();
 }
 
-fn restart(house: &mut House) {
+pub(super) fn restart(house: &mut House) {
     house.kill();
     house.start();
     house.forget_login();
 }
 
-fn table(world: &World, rows: u64) -> PathBuf {
+pub(super) fn table(world: &World, rows: u64) -> PathBuf {
     let mut text = "record,sex\n".to_owned();
     for record in 0..rows {
         writeln!(text, "{record},{}", record % 2).unwrap();
@@ -260,7 +260,7 @@ fn table(world: &World, rows: u64) -> PathBuf {
     world.file(&format!("heart-{rows}.csv"), text)
 }
 
-fn say_rounds(story: &str) {
+pub(super) fn say_rounds(story: &str) {
     let rounds = rounds();
     println!("power cuts during {story}: {rounds} rounds, nothing acknowledged was lost");
 }

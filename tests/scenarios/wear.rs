@@ -1,0 +1,163 @@
+//! Power cuts during everything that a house does with its data over the years: append, rotate, seal again, trim, back up, erase.
+//!
+//! `CONCORDAT_CRASH_ROUNDS` says how often; `.ci/crash` runs hundreds.
+
+use std::path::Path;
+use std::thread::{scope, sleep};
+
+use concordat_tests::{House, Person, World};
+
+use super::assert_ledger_holds;
+use super::crashes::{alone, moment, restart, rounds, say_rounds, table};
+
+/// Rows that one append adds.
+const STEP: u64 = 40;
+
+/// What the house has acknowledged.
+#[derive(Debug, Default)]
+struct Acknowledged {
+    /// Rows of the dataset that lives.
+    rows: u64,
+    /// Rows that an append which was cut off may have added.
+    perhaps: u64,
+    /// The dataset that comes and goes: whether it is there, if that is known.
+    passing: Option<bool>,
+    /// Snapshots.
+    snapshots: u64,
+}
+
+#[test]
+fn a_power_cut_during_the_care_of_data_loses_nothing() {
+    let mut world = World::strangers(1);
+    alone(&world.houses[0]);
+    let (first, more) = (table(&world, 500), table(&world, STEP));
+    let backups = world.place().join("backups");
+    begin(&world.houses[0], &first);
+    let mut known = Acknowledged {
+        rows: 500,
+        passing: Some(false),
+        ..Acknowledged::default()
+    };
+    let mut works = 0;
+    for round in 0..rounds() {
+        let house = &mut world.houses[0];
+        house.log_in(Person::Administrator);
+        works += worked_until_killed(house, round, &more, &backups, &mut known);
+        restart(house);
+        check(house, round, &backups, &mut known);
+    }
+    assert!(works > 0, "nothing was done before a power cut");
+    println!("works that were acknowledged between power cuts: {works}");
+    say_rounds("the care of data");
+}
+
+/// One work after the other, another one first in each round, until the power is cut. Returns how many were acknowledged.
+fn worked_until_killed(house: &House, round: u64, more: &Path, backups: &Path, known: &mut Acknowledged) -> u64 {
+    scope(|threads| {
+        let worker = threads.spawn(|| {
+            let mut works = 0;
+            while work(house, round + works, more, backups, known) {
+                works += 1;
+            }
+            works
+        });
+        sleep(moment(round) * 2);
+        house.cut_power();
+        worker.join().unwrap()
+    })
+}
+
+/// Does the next work, and says whether it was acknowledged.
+fn work(house: &House, number: u64, more: &Path, backups: &Path, known: &mut Acknowledged) -> bool {
+    let file = more.to_str().unwrap();
+    let does = |args: &[&str]| house.run(args).code == Some(0);
+    match number % 8 {
+        0 | 4 => {
+            known.perhaps = STEP;
+            let done = does(&["dataset", "import", "heart", "--from", file, "--append"]);
+            if done {
+                known.rows += STEP;
+                known.perhaps = 0;
+            }
+            done
+        }
+        1 => does(&["key", "rotate", "--master"]),
+        2 => does(&["key", "rotate", "--segment", "main"]),
+        3 => does(&["key", "rotate", "--dataset", "heart", "--reseal"]),
+        5 => does(&["dataset", "retain", "heart", "--versions", "3"]),
+        6 => {
+            let done = does(&["backup", "create", "--to", backups.to_str().unwrap()]);
+            known.snapshots += u64::from(done);
+            done
+        }
+        _ => come_and_go(file, known, &does),
+    }
+}
+
+/// A dataset that is imported and erased in turn.
+fn come_and_go(file: &str, known: &mut Acknowledged, does: &dyn Fn(&[&str]) -> bool) -> bool {
+    let is_there = known.passing == Some(true);
+    known.passing = None;
+    let done = if is_there {
+        does(&["dataset", "erase", "passing", "--reason", "it passes", "--yes"])
+    } else {
+        does(&["dataset", "import", "passing", "--from", file])
+    };
+    if done {
+        known.passing = Some(!is_there);
+    }
+    done
+}
+
+/// Everything that was acknowledged is there, and nothing that cannot be.
+fn check(house: &House, round: u64, backups: &Path, known: &mut Acknowledged) {
+    let json = |args: &[&str]| house.json_as(Person::Administrator, args);
+    let rows = json(&["dataset", "show", "heart"])["rows"].as_u64().unwrap();
+    assert!(
+        rows == known.rows || rows == known.rows + known.perhaps,
+        "round {round}: {rows} rows; {known:?}"
+    );
+    (known.rows, known.perhaps) = (rows, 0);
+    assert_eq!(json(&["dataset", "verify", "heart"])["ok"], true, "round {round}");
+    let counted = house.ask("SELECT count(*) AS n FROM cleveland.heart").ok().table();
+    assert_eq!(counted.rows, [[rows.to_string()]], "round {round}");
+
+    let listed = json(&["dataset", "list"]);
+    let is_there = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|dataset| dataset["name"] == "passing");
+    assert!(
+        known.passing.is_none_or(|expected| expected == is_there),
+        "round {round}: {listed}; {known:?}"
+    );
+    known.passing = Some(is_there);
+    if is_there {
+        assert_eq!(json(&["dataset", "verify", "passing"])["ok"], true, "round {round}");
+    }
+    if known.snapshots > 0 {
+        let checked = house.run(&[
+            "--format",
+            "json",
+            "backup",
+            "verify",
+            "--from",
+            backups.to_str().unwrap(),
+        ]);
+        let found = checked.ok().json()["snapshots"].as_u64().unwrap();
+        assert!(found >= known.snapshots, "round {round}: {found} snapshots; {known:?}");
+        known.snapshots = found;
+    }
+    assert_ledger_holds(house);
+}
+
+fn begin(house: &House, file: &Path) {
+    let file = file.to_str().unwrap();
+    for args in [
+        &["dataset", "import", "heart", "--from", file][..],
+        &["dataset", "classify", "heart", "record=ordinary", "sex=sensitive"],
+    ] {
+        house.as_(Person::Administrator, args).ok();
+    }
+}
