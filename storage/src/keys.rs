@@ -48,4 +48,7 @@ pub use wrap::Wrapped;
 pub(crate) use wrap::{context, open, seal};
 
 #[cfg(test)]
+pub(crate) use raw::RawKey;
+
+#[cfg(test)]
 mod tests;

@@ -19,3 +19,6 @@ pub mod permit;
 pub mod query;
 pub mod seal;
 pub mod storage;
+
+#[cfg(test)]
+mod vectors;

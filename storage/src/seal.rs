@@ -35,4 +35,7 @@ pub use store::SealedStore;
 pub use suite::Suite;
 
 #[cfg(test)]
+pub(crate) use suite::Cipher;
+
+#[cfg(test)]
 mod tests;

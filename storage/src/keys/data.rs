@@ -105,6 +105,12 @@ impl DatasetKey {
         RawKey::random().map(Self::new)
     }
 
+    /// A key of a test vector.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: [u8; 32]) -> Self {
+        Self::new(RawKey::of(bytes))
+    }
+
     fn new(key: RawKey) -> Self {
         let derived = RawKey::derive(key.bytes(), &[], labels::DATASET_ID);
         let id = derived.bytes().first_chunk().copied().unwrap_or_default();
@@ -165,6 +171,12 @@ impl PseudonymKey {
 pub(crate) struct ObjectKey(RawKey);
 
 impl ObjectKey {
+    /// A key of a test vector.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: [u8; 32]) -> Self {
+        Self(RawKey::of(bytes))
+    }
+
     pub(crate) fn bytes(&self) -> &[u8; 32] {
         self.0.bytes()
     }

@@ -19,6 +19,12 @@ impl RawKey {
         Ok(Self(key))
     }
 
+    /// A key of a test vector.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: [u8; 32]) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
     /// HKDF-SHA256 (RFC 5869) of `material` under `label`; `salt` may be empty.
     pub(crate) fn derive(material: &[u8], salt: &[u8], label: &str) -> Self {
         Self::derive_with(material, salt, &[label.as_bytes()])

@@ -57,7 +57,7 @@ impl Argon2Cost {
         self.memory_kib <= Self::MAX.memory_kib && self.passes <= Self::MAX.passes && self.lanes <= Self::MAX.lanes
     }
 
-    pub(super) fn hasher(self) -> Result<Argon2<'static>, KeyError> {
+    pub(crate) fn hasher(self) -> Result<Argon2<'static>, KeyError> {
         let params = Params::new(self.memory_kib, self.passes, self.lanes, None).map_err(KeyError::Cost)?;
         Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
     }

@@ -59,17 +59,22 @@ impl Sealer {
     pub fn new(key: &DatasetKey, suite: Suite) -> Result<Self, SealError> {
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|source| SealError::Key(KeyError::Random(source)))?;
+        Ok(Self::with_random(key, suite, random))
+    }
+
+    /// The same with random bytes that were never used before under this key.
+    pub(super) fn with_random(key: &DatasetKey, suite: Suite, random: [u8; 32]) -> Self {
         let header = Header {
             suite,
             key_id: key.id(),
             random,
         }
         .encode();
-        Ok(Self {
+        Self {
             header,
             blocks: BlockCipher::new(key, suite, &random, &header),
             next: Some(0),
-        })
+        }
     }
 
     /// The bytes that come before the first block.
@@ -174,7 +179,11 @@ impl Opener {
 /// # Errors
 /// Only if the machine has no random bytes.
 pub fn seal(key: &DatasetKey, suite: Suite, plain: &[u8]) -> Result<Vec<u8>, SealError> {
-    let mut sealer = Sealer::new(key, suite)?;
+    seal_with(Sealer::new(key, suite)?, plain)
+}
+
+/// [`seal`] with a sealer that has not sealed anything.
+pub(super) fn seal_with(mut sealer: Sealer, plain: &[u8]) -> Result<Vec<u8>, SealError> {
     let mut out = Vec::with_capacity(usize::try_from(sealed_len(plain.len() as u64)).unwrap_or_default());
     out.extend_from_slice(sealer.header());
     let mut rest = plain;

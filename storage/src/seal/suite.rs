@@ -66,13 +66,13 @@ fn has_aes() -> bool {
 pub(super) const TAG_LEN: usize = 16;
 
 /// A cipher with its key set up.
-pub(super) enum Cipher {
+pub(crate) enum Cipher {
     ChaCha(Box<ChaCha20Poly1305>),
     Aes(Box<Aes256Gcm>),
 }
 
 impl Cipher {
-    pub(super) fn new(suite: Suite, key: &ObjectKey) -> Self {
+    pub(crate) fn new(suite: Suite, key: &ObjectKey) -> Self {
         match suite {
             Suite::ChaCha20Poly1305 => Self::ChaCha(Box::new(ChaCha20Poly1305::new(key.bytes().into()))),
             Suite::Aes256Gcm => Self::Aes(Box::new(Aes256Gcm::new(key.bytes().into()))),
@@ -80,7 +80,7 @@ impl Cipher {
     }
 
     /// Encrypts in place and returns the tag.
-    pub(super) fn seal(&self, nonce: [u8; 12], aad: &[u8], block: &mut [u8]) -> Result<[u8; TAG_LEN], Error> {
+    pub(crate) fn seal(&self, nonce: [u8; 12], aad: &[u8], block: &mut [u8]) -> Result<[u8; TAG_LEN], Error> {
         let nonce = Nonce::from(nonce);
         match self {
             Self::ChaCha(cipher) => cipher.encrypt_inout_detached(&nonce, aad, block.into()).map(Into::into),
@@ -89,7 +89,7 @@ impl Cipher {
     }
 
     /// Decrypts in place if the tag is right.
-    pub(super) fn open(&self, nonce: [u8; 12], aad: &[u8], block: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), Error> {
+    pub(crate) fn open(&self, nonce: [u8; 12], aad: &[u8], block: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), Error> {
         let nonce = Nonce::from(nonce);
         match self {
             Self::ChaCha(cipher) => cipher.decrypt_inout_detached(&nonce, aad, block.into(), tag.into()),

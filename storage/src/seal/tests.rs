@@ -333,3 +333,29 @@ proptest! {
         });
     }
 }
+
+/// Made by a second implementation, `tests/foreign/sealed_format.py`.
+#[test]
+fn objects_are_sealed_as_the_vectors_say() {
+    let vectors: serde_json::Value = serde_json::from_str(include_str!("vectors.json")).unwrap();
+    let hex = |value: &serde_json::Value| -> [u8; 32] {
+        let bytes = data_encoding::HEXLOWER.decode(value.as_str().unwrap().as_bytes());
+        bytes.unwrap().try_into().unwrap()
+    };
+    let key = DatasetKey::of(hex(&vectors["dataset_key"]));
+    assert_eq!(key.id().to_string(), vectors["key_id"].as_str().unwrap());
+    let objects = vectors["objects"].as_array().unwrap();
+    assert_eq!(objects.len(), 14);
+    for vector in objects {
+        let suite = Suite::from_number(u8::try_from(vector["suite"].as_u64().unwrap()).unwrap()).unwrap();
+        let plain: Vec<u8> = (0..vector["plain_length"].as_u64().unwrap())
+            .map(|at| u8::try_from(at % 251).unwrap())
+            .collect();
+        let sealer = Sealer::with_random(&key, suite, hex(&vector["random"]));
+        let sealed = super::object::seal_with(sealer, &plain).unwrap();
+        assert_eq!(sealed.len() as u64, vector["sealed_length"].as_u64().unwrap());
+        let digest: [u8; 32] = <sha2::Sha256 as sha2::Digest>::digest(&sealed).into();
+        assert_eq!(digest, hex(&vector["sealed_sha256"]), "{vector}");
+        assert_eq!(open(&key, &sealed).unwrap(), plain);
+    }
+}
