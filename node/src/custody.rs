@@ -21,6 +21,7 @@ use concordat_protocol::{
 };
 use concordat_storage::{
     catalog::{ErasureOrder, ErasureStatement, Resealed},
+    keys::Recipient,
     ledger::Ledger,
     storage::Storage,
 };
@@ -239,6 +240,16 @@ impl Custody {
         erased?;
         let out_of_reach = self.erase_in_repositories(std::slice::from_ref(&statement))?;
         Ok((statement, out_of_reach))
+    }
+
+    /// Encrypts the keys of this node to recovery keys. Blocks.
+    ///
+    /// # Errors
+    /// `usage` if there is no recipient.
+    pub fn back_up_keys(&self, recipients: &[Recipient], actor: &ActorId) -> Result<String, Problem> {
+        let escrow = self.0.with.storage.catalog().escrow(recipients)?;
+        self.record_key("keys of the node", KeyChange::BackedUp, actor)?;
+        Ok(escrow)
     }
 
     fn record_key(&self, key: &str, change: KeyChange, actor: &ActorId) -> Result<(), Problem> {

@@ -122,6 +122,17 @@ pub fn init(plan: Plan, now: Timestamp) -> Result<Created, Problem> {
     })
 }
 
+/// What a secret that somebody gave unlocks with, and how the configuration says so.
+///
+/// # Errors
+/// If the service manager hands over no credential, or no secret was given at all.
+pub fn given_source(unlock: Unlock) -> Result<(KeySource, KeysFrom), Problem> {
+    match unlock {
+        Unlock::MakeKeyFile => Err(Problem::usage("a key file that exists is needed here")),
+        Unlock::Passphrase(_) | Unlock::KeyFile(_) | Unlock::Credential(_) => key_source(unlock, Path::new("")),
+    }
+}
+
 /// A key file in the data directory is named by its file name, so that the directory can be moved.
 fn key_source(unlock: Unlock, at: &Path) -> Result<(KeySource, KeysFrom), Problem> {
     match unlock {

@@ -25,6 +25,7 @@
 
 mod data;
 mod error;
+mod escrow;
 mod labels;
 mod master;
 mod password;
@@ -38,6 +39,7 @@ pub use concordat_protocol::ids::KeyId;
 pub(crate) use data::ObjectKey;
 pub use data::{DatasetKey, PseudonymKey, PseudonymSecret, SegmentKey};
 pub use error::KeyError;
+pub use escrow::{Escrow, Recipient, RecoveryKey};
 pub(crate) use labels::{META_HEAD, META_VALUE, OBJECT_CONTENT, OBJECT_HEADER};
 pub use master::MasterKey;
 pub use password::{PasswordHash, verify_absent};

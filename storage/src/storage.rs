@@ -39,9 +39,12 @@ pub use identity::Identities;
 
 use crate::{
     catalog::Catalog,
-    keys::{Argon2Cost, KeySource, LedgerKey, MasterKey},
+    keys::{Argon2Cost, Escrow, KeySource, LedgerKey, MasterKey},
     meta::SealedDb,
-    seal::{DurableStore, durable::create_dir_private},
+    seal::{
+        DurableStore,
+        durable::{create_dir_private, write_private},
+    },
 };
 
 /// The opened data directory of one node; clones are handles to the same one.
@@ -80,6 +83,38 @@ impl Storage {
     /// wrong with keys or state.
     pub fn open(dir: &Path, source: &KeySource) -> Result<Self, StorageError> {
         Self::open_over(dir, source, |objects| objects)
+    }
+
+    /// Opens a data directory with the keys of an escrow, and has `source` unlock it from now on. If that does not succeed, the
+    /// directory stays as it was. Blocks for as long as that costs.
+    ///
+    /// # Errors
+    /// [`crate::keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of [`crate::fault::Fault::Integrity`] if the
+    /// escrow is of another node; otherwise as [`Storage::open`].
+    pub fn recover(dir: &Path, escrow: &Escrow, source: &KeySource, cost: Argon2Cost) -> Result<Self, StorageError> {
+        let path = master_key(dir);
+        let before = {
+            let _lock = files::lock(dir)?;
+            let before = std::fs::read(&path).ok();
+            MasterKey::restore(&path, escrow, source, cost)?;
+            before
+        };
+        let opened = Self::open(dir, source).and_then(|storage| {
+            storage.catalog().adopt(escrow)?;
+            Ok(storage)
+        });
+        if let (Err(_), Some(before)) = (&opened, before) {
+            write_private(&path, &before).map_err(|source| StorageError::io("write", &path, source))?;
+        }
+        opened
+    }
+
+    /// Has another source unlock the directory from now on. Blocks for as long as that costs.
+    ///
+    /// # Errors
+    /// If the file of the master key cannot be written; the old source then goes on to unlock it.
+    pub fn change_source(&self, source: &KeySource, cost: Argon2Cost) -> Result<(), StorageError> {
+        Ok(self.0.master.change_source(source, cost)?)
     }
 
     /// As [`Storage::open`], with a layer around the store of sealed objects.

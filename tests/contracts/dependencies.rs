@@ -31,6 +31,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sha2", &[PROTOCOL, STORAGE]),
     // sealing, key wrapping, key derivation
     ("aes-gcm", &[STORAGE]),
+    ("age", &[STORAGE]),
     ("argon2", &[STORAGE]),
     ("chacha20poly1305", &[STORAGE]),
     ("hkdf", &[STORAGE]),

@@ -4,6 +4,7 @@
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
+use std::process::Command;
 
 use concordat_tests::{House, Import, Person, World};
 
@@ -201,4 +202,76 @@ fn an_older_catalogue_that_is_put_back_is_noticed_through_the_ledger() {
     house.start();
     house.forget_login();
     assert_eq!(answer(house), right);
+}
+
+#[test]
+fn a_lost_key_file_is_made_good_with_a_recovery_key() {
+    let mut world = settled();
+    let place = world.houses[0].dir.parent().unwrap().to_owned();
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let (recovery, escrow) = (place.join("recovery.txt"), place.join("keys.age"));
+    let Ok(made) = Command::new("age-keygen").arg("-o").arg(&recovery).output() else {
+        eprintln!("skipped: there is no `age-keygen`; install the package `age`");
+        return;
+    };
+    assert!(made.status.success(), "{made:?}");
+    let lines = fs::read_to_string(&recovery).unwrap();
+    let public = lines
+        .lines()
+        .find_map(|line| line.strip_prefix("# public key: "))
+        .unwrap();
+
+    let house = &mut world.houses[0];
+    let right = answer(house);
+    let (to, from) = (text(&escrow), text(&recovery));
+    house.refused_as(
+        Person::Administrator,
+        2,
+        &["key", "backup", "--to", &to, "--recipient", "age1nobody"],
+    );
+    let args = ["key", "backup", "--to", &to, "--recipient", public];
+    house.as_(Person::Administrator, &args).ok();
+    house.refused_as(Person::Administrator, 2, &args);
+    let opened = Command::new("age")
+        .args(["--decrypt", "-i", &from, &to])
+        .output()
+        .unwrap();
+    assert!(
+        opened.status.success() && opened.stdout.len() > 128,
+        "another program opens it too"
+    );
+
+    assert_eq!(house.stop(), Some(0));
+    fs::remove_file(house.dir.join("unlock.key")).unwrap();
+    assert_eq!(house.try_start().unwrap_err().code, Some(7));
+    let new = place.join("new.key");
+    fs::write(&new, [0xA5; 32]).unwrap();
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
+    let recover = [
+        "key",
+        "recover",
+        "--from",
+        &to,
+        "--identity",
+        &from,
+        "--new-key-file",
+        &text(&new),
+    ];
+    house.run(&recover).ok();
+    house.start();
+    house.forget_login();
+    assert_eq!(answer(house), right);
+
+    assert_eq!(house.stop(), Some(0));
+    let newer = place.join("newer.key");
+    fs::write(&newer, [0xB6; 32]).unwrap();
+    fs::set_permissions(&newer, fs::Permissions::from_mode(0o600)).unwrap();
+    house
+        .run(&["key", "change-unlock", "--new-key-file", &text(&newer)])
+        .ok();
+    fs::remove_file(&new).unwrap();
+    house.start();
+    house.forget_login();
+    assert_eq!(answer(house), right);
+    assert_ledger_holds(house);
 }

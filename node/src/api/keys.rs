@@ -6,6 +6,7 @@ use axum::{
     routing::{get, post},
 };
 use concordat_protocol::ids::{DatasetName, SegmentName};
+use concordat_storage::keys::Recipient;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,6 +18,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new("/v1/keys", manage, get(status)),
         Route::new("/v1/keys/rotate", manage, post(rotate)),
+        Route::new("/v1/keys/backup", manage, post(back_up)),
     ]
 }
 
@@ -43,6 +45,30 @@ async fn status(State(api): State<Api>) -> Result<Json<Value>, Problem> {
             "segments": segments.collect::<Vec<Value>>(),
             "items": datasets.collect::<Vec<Value>>(),
         })))
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Recipients {
+    /// Public halves of recovery keys: `age1…`.
+    recipients: Vec<String>,
+}
+
+async fn back_up(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Body(Recipients { recipients }): Body<Recipients>,
+) -> Result<Json<Value>, Problem> {
+    let actor = actor.id().clone();
+    api.blocking(move |node| {
+        let recipients = recipients
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<Vec<Recipient>, _>>()?;
+        let escrow = node.custody().back_up_keys(&recipients, &actor)?;
+        Ok::<_, Problem>(Json(json!({ "recipients": recipients.len(), "escrow": escrow })))
     })
     .await
 }

@@ -12,7 +12,7 @@ use concordat_storage::{
     ledger::Ledger,
 };
 
-use super::{Site, Unlock, key_source, write};
+use super::{Site, Unlock, given_source, write};
 use crate::{
     config::{self, Config, KeysFrom},
     fault::{Code, Problem},
@@ -73,7 +73,7 @@ pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Proble
     let site = Site::prepare(&plan.dir)?;
     let at = site.path().to_owned();
     let mut config = configuration(&plan.repository.snapshot(Some(plan.snapshot))?)?;
-    let (source, keys) = key_source(plan.unlock, &at)?;
+    let (source, keys) = given_source(plan.unlock)?;
     let restored = backup::restore(&plan.repository, Some(plan.snapshot), &at, &source)?;
     if config.keys != keys {
         config.keys = keys;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Catalog, CatalogError, DatasetRecord};
 use crate::{
-    keys::{DatasetKey, PseudonymSecret, SegmentKey, Wrapped},
+    keys::{DatasetKey, Escrow, KeyError, PseudonymSecret, Recipient, SegmentKey, Wrapped},
     meta::Batch,
 };
 
@@ -173,6 +173,42 @@ impl Catalog {
         new.keys.resealing |= reseal;
         self.exchange(&old, new)?;
         Ok(key.id())
+    }
+
+    /// Encrypts the keys of this node to recovery keys; see [`Escrow`].
+    ///
+    /// # Errors
+    /// [`crate::keys::KeyError::NoRecipient`] if there is none.
+    pub fn escrow(&self, recipients: &[Recipient]) -> Result<String, CatalogError> {
+        let _changing = self.changing();
+        let mut segments = Vec::new();
+        for (segment, wrapped) in self.0.segments.iter()? {
+            segments.push(self.0.master.open_segment(&segment, &wrapped)?);
+        }
+        Ok(Escrow::seal(&self.0.master, &segments, recipients)?)
+    }
+
+    /// Wraps the segment keys of an escrow under the master key that it brought back, where they do not open any more.
+    pub(crate) fn adopt(&self, escrow: &Escrow) -> Result<(), CatalogError> {
+        let _changing = self.changing();
+        let (master, tree) = (&self.0.master, &self.0.segments);
+        let mut batch = Batch::new();
+        for (segment, wrapped) in tree.iter()? {
+            if master.open_segment(&segment, &wrapped).is_ok() {
+                continue;
+            }
+            let outdated = || KeyError::OutdatedEscrow {
+                segment: segment.clone(),
+            };
+            let key = escrow.segment(&segment).ok_or_else(outdated)?;
+            let datasets = self.list()?.into_iter();
+            for record in datasets.filter(|record| record.segment.as_str() == segment) {
+                let opened = key.open_dataset(record.name.as_str(), &record.keys.current);
+                opened.map_err(|_| outdated())?;
+            }
+            batch.put(tree, &segment, &master.wrap_segment(key)?)?;
+        }
+        Ok(self.0.meta.commit(batch)?)
     }
 
     pub(super) fn open_keys(&self, record: &DatasetRecord) -> Result<OpenKeys, CatalogError> {

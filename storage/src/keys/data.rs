@@ -29,6 +29,21 @@ impl SegmentKey {
         })
     }
 
+    pub(super) fn from_escrow(segment: &str, key: RawKey) -> Self {
+        Self {
+            segment: segment.to_owned(),
+            key,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.segment
+    }
+
+    pub(super) fn raw(&self) -> &RawKey {
+        &self.key
+    }
+
     /// Makes the key of a new dataset of this segment; keep the wrapped form, it is the only copy.
     ///
     /// # Errors

@@ -76,6 +76,27 @@ pub enum KeyError {
         /// What opens it.
         needs: &'static str,
     },
+    /// Not the public half of a recovery key.
+    #[error("`{text}` is no recovery key: it is made by `age-keygen` and begins with `age1`")]
+    Recipient {
+        /// The text as given.
+        text: String,
+    },
+    /// Nobody could open it.
+    #[error("the keys cannot be encrypted to nobody")]
+    NoRecipient,
+    /// A file without the private half of a recovery key.
+    #[error("there is no line that begins with `AGE-SECRET-KEY-1`")]
+    NoRecoveryKey,
+    /// Not made for this recovery key, or no escrow of keys.
+    #[error("this recovery key does not open the escrow of keys, or it is damaged")]
+    WrongRecoveryKey,
+    /// The escrow does not fit the data directory.
+    #[error("the escrow of keys is older than the last rotation of the key of segment `{segment}`, or of another node")]
+    OutdatedEscrow {
+        /// The segment whose key it lacks.
+        segment: String,
+    },
     /// The master key file is not what was written.
     #[error("`{}` is damaged: {what}; restore it from a backup", path.display())]
     Damaged {
@@ -118,8 +139,15 @@ impl KeyError {
             | Self::KeyFileTooShort { .. }
             | Self::Empty
             | Self::WrongSource { .. }
+            | Self::Recipient { .. }
+            | Self::NoRecipient
+            | Self::NoRecoveryKey
             | Self::Cost(_) => Fault::Usage,
-            Self::WrongPassphrase { .. } | Self::WrongKeyFile { .. } | Self::KeyFileMissing { .. } => Fault::Locked,
+            Self::WrongPassphrase { .. }
+            | Self::WrongKeyFile { .. }
+            | Self::KeyFileMissing { .. }
+            | Self::WrongRecoveryKey
+            | Self::OutdatedEscrow { .. } => Fault::Locked,
             Self::Damaged { .. } | Self::Unopenable { .. } | Self::PasswordHash(_) => Fault::Integrity,
             Self::Version { .. } => Fault::Machine,
         }

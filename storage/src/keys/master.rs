@@ -20,8 +20,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Argon2Cost, IdentityKey, KeyError, KeySource, LedgerKey, SegmentKey, StateKey, Wrapped, labels, raw::RawKey,
-    wrap::context,
+    Argon2Cost, Escrow, IdentityKey, KeyError, KeySource, LedgerKey, SegmentKey, StateKey, Wrapped, labels,
+    raw::RawKey, wrap::context,
 };
 use file::{Kdf, Stored};
 
@@ -99,6 +99,41 @@ impl MasterKey {
                 previous: previous.transpose()?,
             }),
         })
+    }
+
+    /// Stores the keys of an escrow at `path`, wrapped under `source`; a file that is there is replaced.
+    ///
+    /// # Errors
+    /// As for [`MasterKey::create`], except that the file is replaced.
+    pub(crate) fn restore(path: &Path, escrow: &Escrow, source: &KeySource, cost: Argon2Cost) -> Result<(), KeyError> {
+        let kdf = Kdf::fresh(source, cost)?;
+        let material = &escrow.material;
+        let chain = Chain {
+            wrapping: kdf.wrapping_key(path, source)?,
+            kdf,
+            master: material.master.copy(),
+            previous: None,
+        };
+        let restored = Self {
+            path: path.to_owned(),
+            roots: Roots {
+                state: material.state.copy(),
+                ledger: material.ledger.copy(),
+                identity: material.identity.copy(),
+            },
+            chain: RwLock::new(chain),
+        };
+        restored.save(&restored.chain())
+    }
+
+    /// The keys themselves, for an escrow.
+    pub(super) fn material(&self) -> Material {
+        Material {
+            master: self.chain().master.copy(),
+            state: self.roots.state.copy(),
+            ledger: self.roots.ledger.copy(),
+            identity: self.roots.identity.copy(),
+        }
     }
 
     /// Stores the same master key under another source, replacing the file in one step.
@@ -263,6 +298,21 @@ fn segments(master: &RawKey) -> RawKey {
 
 fn context_of(label: &str) -> Vec<u8> {
     context(label, &[])
+}
+
+/// A master key with its roots, unwrapped.
+#[derive(Debug)]
+pub(super) struct Material {
+    pub(super) master: RawKey,
+    pub(super) state: RawKey,
+    pub(super) ledger: RawKey,
+    pub(super) identity: RawKey,
+}
+
+impl Material {
+    pub(super) fn keys(&self) -> [&RawKey; 4] {
+        [&self.master, &self.state, &self.ledger, &self.identity]
+    }
 }
 
 /// The keys that stay the same for as long as the data directory lives.

@@ -276,3 +276,65 @@ fn a_directory_of_format_1_is_brought_forward_with_its_data_and_pseudonyms() {
     let error = Storage::open(house.dir.path(), &secret()).unwrap_err();
     assert!(error.to_string().contains("format `3`"), "{error}");
 }
+
+#[test]
+fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
+    use crate::keys::{Escrow, Recipient, RecoveryKey};
+    let (first, second) = (RecoveryKey::generate(), RecoveryKey::generate());
+    let mut house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let recipients: Vec<Recipient> = [&first.0, &second.0].map(|public| public.parse().unwrap()).to_vec();
+    assert!("age1nobody".parse::<Recipient>().is_err());
+    house.catalog().escrow(&[]).unwrap_err();
+    let escrow = house.catalog().escrow(&recipients).unwrap();
+    assert!(escrow.starts_with("-----BEGIN AGE ENCRYPTED FILE-----"));
+
+    let key = RecoveryKey::in_file(second.1.as_bytes()).unwrap();
+    let opened = Escrow::open(escrow.as_bytes(), &key).unwrap();
+    Escrow::open(escrow.as_bytes(), &RecoveryKey::in_file(first.1.as_bytes()).unwrap()).unwrap();
+    let stranger = RecoveryKey::in_file(RecoveryKey::generate().1.as_bytes()).unwrap();
+    assert_eq!(
+        Escrow::open(escrow.as_bytes(), &stranger).unwrap_err().fault(),
+        Fault::Locked
+    );
+    RecoveryKey::in_file(b"nothing").unwrap_err();
+
+    // The master key went on, the segment's did not.
+    house.catalog().rotate_master().unwrap();
+    house.storage = None;
+    let new = KeySource::Passphrase(Secret::from("new".to_owned()));
+    let recovered = Storage::recover(house.dir.path(), &opened, &new, Argon2Cost::dangerous_minimum()).unwrap();
+    house.storage = Some(recovered);
+    assert_eq!(house.ids(), ["1", "2", "3"]);
+    house.storage = None;
+    assert_eq!(
+        Storage::open(house.dir.path(), &secret()).unwrap_err().fault(),
+        Fault::Locked
+    );
+    house.storage = Some(Storage::open(house.dir.path(), &new).unwrap());
+    house.catalog().rotate_segment(&main_segment()).unwrap();
+    house.catalog().rotate_master().unwrap();
+    house
+        .storage
+        .as_ref()
+        .unwrap()
+        .change_source(&secret(), Argon2Cost::dangerous_minimum())
+        .unwrap();
+    house.storage = None;
+
+    // An escrow from before a rotation of the segment's key says so, and nothing is changed.
+    let error = Storage::recover(house.dir.path(), &opened, &new, Argon2Cost::dangerous_minimum()).unwrap_err();
+    assert!(error.to_string().contains("segment `main`"), "{error}");
+    house.reopen(|objects| objects);
+    assert_eq!(house.ids(), ["1", "2", "3"]);
+
+    // One of another node opens nothing.
+    let other = House::new();
+    let foreign = other.catalog().escrow(&recipients).unwrap();
+    let foreign = Escrow::open(foreign.as_bytes(), &key).unwrap();
+    house.storage = None;
+    let error = Storage::recover(house.dir.path(), &foreign, &new, Argon2Cost::dangerous_minimum()).unwrap_err();
+    assert_eq!(error.fault(), Fault::Integrity, "{error}");
+    house.reopen(|objects| objects);
+    assert_eq!(house.ids(), ["1", "2", "3"]);
+}
