@@ -205,6 +205,49 @@ fn an_older_catalogue_that_is_put_back_is_noticed_through_the_ledger() {
 }
 
 #[test]
+fn a_column_that_comes_later_is_missing_in_the_rows_before() {
+    let world = settled();
+    let house = &world.houses[0];
+    let text: String = (1000..1100)
+        .map(|n| format!("{n},{},{},{}\n", n % 2, 200, 60 + n % 9))
+        .collect();
+    let file = world.file("with-weight.csv", format!("record,sex,chol,weight\n{text}"));
+    let import = [
+        "dataset",
+        "import",
+        "heart",
+        "--from",
+        file.to_str().unwrap(),
+        "--append",
+    ];
+    let imported = house.json_as(Person::Steward, &import);
+    assert_eq!(
+        imported["withdrawn"], true,
+        "it has a column without a class: {imported}"
+    );
+    house
+        .as_(Person::Steward, &["dataset", "classify", "heart", "weight=sensitive"])
+        .ok();
+    house.as_(Person::Steward, &["dataset", "publish", "heart"]).ok();
+    let sql = "SELECT count(*) AS n, count(weight) AS weighed, min(weight) AS least FROM cleveland.heart";
+    let answer = house.ask(sql).ok().table();
+    assert_eq!(answer.rows, [["1100", "100", "60"]]);
+    let sql = "SELECT sex, count(weight) AS weighed FROM cleveland.heart WHERE weight > 61 GROUP BY sex ORDER BY sex";
+    let answer = house.ask(sql).ok().table();
+    let heavier = |sex: u32| {
+        (1000..1100)
+            .filter(|n| n % 2 == sex && 60 + n % 9 > 61)
+            .count()
+            .to_string()
+    };
+    assert_eq!(
+        answer.rows,
+        [["0".to_owned(), heavier(0)], ["1".to_owned(), heavier(1)]]
+    );
+    house.as_(Person::Steward, &["dataset", "verify", "heart"]).ok();
+}
+
+#[test]
 fn a_lost_key_file_is_made_good_with_a_recovery_key() {
     let mut world = settled();
     let place = world.houses[0].dir.parent().unwrap().to_owned();

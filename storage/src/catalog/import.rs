@@ -82,7 +82,8 @@ impl ImportRequest {
 pub enum ImportMode {
     /// There must be none: the dataset is new.
     Create,
-    /// They stay, and the file's rows follow them; its columns must be the same, but may lack values where none did.
+    /// They stay, and the file's rows follow them. Its columns must be the same, but may lack values where none did; columns
+    /// that are new stand last, and the rows before lack them.
     Append,
     /// The new version holds the file's rows only; older versions keep theirs.
     Replace,

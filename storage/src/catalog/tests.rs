@@ -257,11 +257,7 @@ fn a_file_with_other_columns_is_not_appended() {
     };
     assert_eq!(
         differences.as_slice(),
-        [
-            "column `name` is missing",
-            "column `age` holds text, not whole numbers",
-            "column `sex` is new"
-        ]
+        ["column `name` is missing", "column `age` holds text, not whole numbers"]
     );
     let swapped = house
         .import(&house.request("id,age,name\n4,40,Eva\n", ImportMode::Append))
@@ -277,6 +273,29 @@ fn a_file_with_other_columns_is_not_appended() {
         "{named}"
     );
     assert_eq!(house.current().manifest().version, VersionNumber::FIRST);
+}
+
+#[test]
+fn a_new_column_is_appended_and_the_rows_before_lack_it() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    house.take(
+        "sex,id,name,age\n1,4,Dora Sentinel,33\n0,5,Emil Sentinel,61\n",
+        ImportMode::Append,
+    );
+    let version = house.current();
+    let columns: Vec<&str> = version
+        .manifest()
+        .own_columns()
+        .map(|column| column.name.as_str())
+        .collect();
+    assert_eq!(columns, ["id", "name", "age", "sex"], "what is new stands last");
+    assert!(version.manifest().column(&column("sex")).unwrap().nullable);
+    let batches = house.read(&version).unwrap();
+    assert_eq!(values(&batches, "name")[3..], ["Dora Sentinel", "Emil Sentinel"]);
+    assert_eq!(values(&batches[1..], "sex"), ["1", "0"]);
+    let record = house.catalog().show(&people()).unwrap();
+    assert!(house.catalog().unclassified(&record).unwrap().contains(&column("sex")));
 }
 
 #[test]

@@ -18,6 +18,8 @@ use crate::{
 /// What the version will look like.
 pub(super) struct Shape {
     columns: Vec<ColumnMeta>,
+    /// For each column, which one of the file's it is.
+    places: Vec<usize>,
     subject: ColumnName,
     schema: SchemaRef,
     /// Added to each assigned subject: appended rows are new subjects.
@@ -47,8 +49,8 @@ impl Shape {
             Subject::Assigned => ColumnName::new(SUBJECT_COLUMN),
         };
         let subject = subject.map_err(invalid)?;
-        let columns = match before {
-            None => found.into_iter().map(|column| column.meta).collect(),
+        let columns: Vec<ColumnMeta> = match before {
+            None => found.iter().map(|column| column.meta.clone()).collect(),
             Some(before) => joined(before, &found, &subject).map_err(|differences| ImportError::Columns {
                 name: name.clone(),
                 differences,
@@ -59,6 +61,10 @@ impl Shape {
             .map(|c| Field::new(c.name.as_str(), c.kind.data_type(), c.nullable));
         Ok(Self {
             schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            places: columns
+                .iter()
+                .filter_map(|column| found.iter().position(|other| other.meta.name == column.name))
+                .collect(),
             columns,
             subject,
             first_subject: before.map_or(0, |manifest| manifest.rows.cast_signed()),
@@ -79,8 +85,10 @@ impl Shape {
 
     /// The batch with the columns of the version.
     pub(super) fn fit(&self, batch: &RecordBatch) -> Result<RecordBatch, IngestError> {
-        let columns = self.columns.iter().zip(batch.columns());
-        let arrays = columns.map(|(column, array)| self.fit_column(column, array)).collect();
+        let columns = self.columns.iter().zip(&self.places);
+        let arrays = columns
+            .filter_map(|(column, place)| Some(self.fit_column(column, batch.columns().get(*place)?)))
+            .collect();
         RecordBatch::try_new(self.schema(), arrays).map_err(|source| IngestError::Arrow { source })
     }
 
@@ -124,7 +132,8 @@ fn found_columns(survey: &Survey) -> Result<Vec<Found>, InvalidName> {
     Ok(found)
 }
 
-/// The columns of the version before, nullable where either side is; or every difference, in words.
+/// The columns of the version before, nullable where either side is, then those that are new, which the rows before lack; or
+/// every difference, in words.
 fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Vec<ColumnMeta>, Vec<String>> {
     let mut differences = Vec::new();
     if before.subject != *subject {
@@ -147,23 +156,25 @@ fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Ve
             Some(_) => {}
         }
     }
-    let added = found.iter().filter(|other| !other.meta.name.is_reserved());
-    let added = added.filter(|other| before.column(&other.meta.name).is_none());
-    differences.extend(added.map(|other| format!("column `{}` is new", other.meta.name)));
-    let same_order = before.columns.iter().zip(found).all(|(a, b)| a.name == b.meta.name);
+    let (known, added): (Vec<&Found>, Vec<&Found>) = found
+        .iter()
+        .partition(|other| other.meta.name.is_reserved() || before.column(&other.meta.name).is_some());
+    let same_order = before.columns.iter().zip(&known).all(|(a, b)| a.name == b.meta.name);
     if differences.is_empty() && !same_order {
         differences.push("its columns stand in another order".to_owned());
     }
     if !differences.is_empty() {
         return Err(differences);
     }
-    let pairs = before.columns.iter().zip(found);
-    Ok(pairs
-        .map(|(column, other)| ColumnMeta {
-            nullable: column.nullable || other.meta.nullable,
-            ..column.clone()
-        })
-        .collect())
+    let joined = before.columns.iter().zip(known).map(|(column, other)| ColumnMeta {
+        nullable: column.nullable || other.meta.nullable,
+        ..column.clone()
+    });
+    let added = added.into_iter().map(|column| ColumnMeta {
+        nullable: true,
+        ..column.meta.clone()
+    });
+    Ok(joined.chain(added).collect())
 }
 
 fn in_words(subject: &ColumnName) -> String {

@@ -121,3 +121,60 @@ fn a_manifest_of_another_version_is_refused() {
     house.catalog().0.manifests.remove(&new).unwrap();
     damage_of(house.catalog().open_version(&people(), None).unwrap_err());
 }
+
+/// Bytes of a sealed block.
+const BLOCK: usize = 64 * 1024 + 16;
+const HEADER: usize = 56;
+
+#[test]
+fn a_block_that_is_removed_doubled_or_exchanged_is_never_read_as_data() {
+    let house = House::new();
+    let wide = |from: u64| -> String {
+        let rows = (from..from + 20_000)
+            .map(|row| format!("{row},{:x},{}\n", row.wrapping_mul(0x9E37_79B9_7F4A_7C15), row % 90));
+        std::iter::once("id,name,age\n".to_owned()).chain(rows).collect()
+    };
+    house.take(&wide(0), ImportMode::Create);
+    let old = house.object_files().remove(0);
+    house.take(&wide(1), ImportMode::Replace);
+    let new = house.object_files().into_iter().find(|path| *path != old).unwrap();
+    let (whole, other) = (fs::read(&new).unwrap(), fs::read(&old).unwrap());
+    let cut = |bytes: &[u8]| -> Vec<Vec<u8>> { bytes[HEADER..].chunks(BLOCK).map(<[u8]>::to_vec).collect() };
+    let (blocks, others) = (cut(&whole), cut(&other));
+    assert!(
+        blocks.len() > 3 && blocks.len() == others.len(),
+        "{} blocks",
+        blocks.len()
+    );
+    let spoil = |what: &str, blocks: Vec<Vec<u8>>| {
+        fs::write(&new, [&whole[..HEADER], &blocks.concat()].concat()).unwrap();
+        let error = house.verify().unwrap_err();
+        assert_eq!(error.fault(), Fault::Integrity, "{what}: {error}");
+        let error = house.read(&house.current()).unwrap_err();
+        assert_eq!(store_fault(&error), Fault::Integrity, "{what}: {error}");
+    };
+    for at in 0..blocks.len() {
+        let with = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
+            let mut changed = blocks.clone();
+            change(&mut changed);
+            changed
+        };
+        spoil(&format!("block {at} removed"), with(&|blocks| drop(blocks.remove(at))));
+        spoil(
+            &format!("block {at} doubled"),
+            with(&|blocks| blocks.insert(at, blocks[at].clone())),
+        );
+        spoil(
+            &format!("block {at} of the other version"),
+            with(&|blocks| blocks[at].clone_from(&others[at])),
+        );
+        if at + 1 < blocks.len() {
+            spoil(
+                &format!("block {at} and its neighbour"),
+                with(&|blocks| blocks.swap(at, at + 1)),
+            );
+        }
+    }
+    fs::write(&new, &whole).unwrap();
+    house.verify().unwrap();
+}
