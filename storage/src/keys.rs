@@ -27,6 +27,7 @@ mod data;
 mod error;
 mod escrow;
 mod labels;
+mod locked;
 mod master;
 mod password;
 mod raw;

@@ -35,6 +35,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("argon2", &[STORAGE]),
     ("chacha20poly1305", &[STORAGE]),
     ("hkdf", &[STORAGE]),
+    // memory that keys do not leave
+    ("region", &[STORAGE]),
     // state, bulk data, import
     ("sled", &[STORAGE]),
     ("object_store", &[STORAGE]),

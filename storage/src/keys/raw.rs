@@ -4,25 +4,22 @@ use std::fmt;
 
 use hkdf::Hkdf;
 use sha2::Sha256;
-use zeroize::Zeroizing;
 
-use super::KeyError;
+use super::{KeyError, locked::LockedKey};
 
-/// 32 key bytes, wiped when dropped.
-pub(crate) struct RawKey(Zeroizing<[u8; 32]>);
+/// 32 key bytes in locked memory, wiped when dropped.
+pub(crate) struct RawKey(LockedKey);
 
 impl RawKey {
     /// A fresh random key.
     pub(crate) fn random() -> Result<Self, KeyError> {
-        let mut key = Zeroizing::new([0; 32]);
-        getrandom::fill(key.as_mut_slice()).map_err(KeyError::Random)?;
-        Ok(Self(key))
+        Self::filled(|bytes| getrandom::fill(bytes)).map_err(KeyError::Random)
     }
 
     /// A key of a test vector.
     #[cfg(test)]
     pub(crate) fn of(bytes: [u8; 32]) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self::from_opened(&bytes).unwrap()
     }
 
     /// HKDF-SHA256 (RFC 5869) of `material` under `label`; `salt` may be empty.
@@ -36,38 +33,86 @@ impl RawKey {
         reason = "by INVARIANT on HKDF: 32 bytes are below its limit of 255 hashes"
     )]
     pub(crate) fn derive_with(material: &[u8], salt: &[u8], info: &[&[u8]]) -> Self {
-        let mut key = Zeroizing::new([0; 32]);
+        let mut key = LockedKey::zeroed();
         Hkdf::<Sha256>::new(Some(salt), material)
-            .expand_multi_info(info, key.as_mut_slice())
+            .expand_multi_info(info, key.bytes_mut())
             .expect("32 bytes fit");
         Self(key)
     }
 
-    /// A key to be filled by Argon2.
+    /// A key that is filled in place.
     pub(crate) fn filled<E>(fill: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
-        let mut key = Zeroizing::new([0; 32]);
-        fill(key.as_mut_slice())?;
+        let mut key = LockedKey::zeroed();
+        fill(key.bytes_mut())?;
         Ok(Self(key))
     }
 
     /// Takes over opened bytes, if there are 32.
     pub(crate) fn from_opened(bytes: &[u8]) -> Option<Self> {
-        <[u8; 32]>::try_from(bytes).ok().map(|key| Self(Zeroizing::new(key)))
+        let mut key = LockedKey::zeroed();
+        let room: &mut [u8] = key.bytes_mut();
+        if room.len() != bytes.len() {
+            return None;
+        }
+        room.copy_from_slice(bytes);
+        Some(Self(key))
     }
 
     /// The same key for a second holder.
     pub(super) fn copy(&self) -> Self {
-        Self(Zeroizing::new(*self.0))
+        let mut key = LockedKey::zeroed();
+        key.bytes_mut().copy_from_slice(self.bytes());
+        Self(key)
     }
 
     /// The key bytes, for a cipher.
     pub(crate) fn bytes(&self) -> &[u8; 32] {
-        &self.0
+        self.0.bytes()
     }
 }
 
 impl fmt::Debug for RawKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("RawKey(..)")
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// The flags of the mapping that holds `address`, as the kernel tells them (proc_pid_smaps(5)).
+    fn flags(address: usize) -> String {
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let mut within = false;
+        for line in maps.lines() {
+            if let Some((from, to)) = line.split_whitespace().next().and_then(|range| range.split_once('-')) {
+                let bounds = usize::from_str_radix(from, 16)
+                    .ok()
+                    .zip(usize::from_str_radix(to, 16).ok());
+                within = bounds.map_or(within, |(from, to)| (from..to).contains(&address));
+            } else if let Some(flags) = line.strip_prefix("VmFlags:").filter(|_| within) {
+                return flags.to_owned();
+            }
+        }
+        panic!("no mapping holds {address:x}");
+    }
+
+    #[test]
+    fn a_key_stays_out_of_swap_for_as_long_as_it_lives() {
+        let key = RawKey::random().unwrap();
+        if !key.0.is_locked() {
+            eprintln!("skipped: this process may lock no memory");
+            return;
+        }
+        let address = key.bytes().as_ptr() as usize;
+        assert!(flags(address).split_whitespace().any(|flag| flag == "lo"));
+        let other = RawKey::random().unwrap();
+        drop(RawKey::random().unwrap());
+        assert!(
+            flags(address).split_whitespace().any(|flag| flag == "lo"),
+            "another key's end unlocks nothing"
+        );
+        assert_ne!(key.bytes(), other.bytes());
     }
 }
