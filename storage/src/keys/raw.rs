@@ -13,7 +13,7 @@ pub(crate) struct RawKey(LockedKey);
 impl RawKey {
     /// A fresh random key.
     pub(crate) fn random() -> Result<Self, KeyError> {
-        Self::filled(|bytes| getrandom::fill(bytes)).map_err(KeyError::Random)
+        Self::filled(getrandom::fill).map_err(KeyError::Random)
     }
 
     /// A key of a test vector.
@@ -77,7 +77,8 @@ impl fmt::Debug for RawKey {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
 
