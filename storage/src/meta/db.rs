@@ -104,6 +104,14 @@ impl SealedDb {
         self.0.commit(&batch.into_ops())
     }
 
+    /// Bytes that the database takes on the disk.
+    ///
+    /// # Errors
+    /// If the disk cannot be read.
+    pub fn size_on_disk(&self) -> Result<u64, MetaError> {
+        guarded(|| Ok(self.0.db.size_on_disk()?))
+    }
+
     pub(super) fn inner(&self) -> &Inner {
         &self.0
     }

@@ -246,3 +246,33 @@ fn copy_dir(from: &Path, to: &Path) {
         }
     }
 }
+
+/// `CONCORDAT_STATE_UPDATES` says how many values are written over others; a million is what a busy node writes in years.
+#[test]
+fn the_state_stays_in_proportion_however_often_it_changes() {
+    let world = World::new();
+    let updates: usize = std::env::var("CONCORDAT_STATE_UPDATES").map_or(20_000, |count| count.parse().unwrap());
+    let db = world.open().unwrap();
+    let tree = db.tree::<String>(TreeId::new("values")).unwrap();
+    let value = "x".repeat(400);
+    for round in 0..updates / 1000 {
+        let mut batch = Batch::new();
+        for number in 0..1000 {
+            batch
+                .put(&tree, &format!("key {number}"), &format!("{round} {value}"))
+                .unwrap();
+        }
+        db.commit(batch).unwrap();
+    }
+    drop((tree, db));
+    let size = |db: &SealedDb| db.size_on_disk().unwrap();
+    let db = world.open().unwrap();
+    println!(
+        "after {updates} updates of 1000 values of 0.5 KB: {} KB",
+        size(&db) / 1024
+    );
+    assert_eq!(
+        db.tree::<String>(TreeId::new("values")).unwrap().iter().unwrap().len(),
+        1000
+    );
+}
