@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 use super::{Context, output::Column, prompt};
 use crate::{
     clock::Clock,
-    fault::{Code, Problem},
+    fault::{Code, Problem, chain},
     init::{RestorePlan, Unlock, restore, unlocked_by},
+    json::Field as _,
 };
 
 #[derive(Debug, Subcommand)]
@@ -54,12 +55,13 @@ pub(super) struct Restore {
     key_file: Option<PathBuf>,
 }
 
-const SNAPSHOTS: [Column; 5] = [
+const SNAPSHOTS: [Column; 6] = [
     ("snapshot", "snapshot"),
     ("institution", "institution"),
     ("taken", "at"),
     ("ledger entries", "ledger_entries"),
     ("objects", "objects"),
+    ("damage", "damage"),
 ];
 
 impl Verb {
@@ -72,22 +74,32 @@ impl Verb {
                 context.out.done(&sentence, &made)
             }
             Self::List { from } => {
-                let snapshots = Repository::open(&from)?.snapshots()?;
-                let items = snapshots.iter().map(|snapshot| {
-                    let contents = snapshot.contents.document();
-                    json!({
-                        "snapshot": contents.id,
-                        "institution": contents.institution,
-                        "at": contents.at.to_string(),
-                        "ledger_entries": contents.ledger,
-                        "objects": contents.objects,
-                        "signed_by": snapshot.contents.signer().fingerprint(),
-                    })
-                });
-                context.out.list(&Value::Array(items.collect()), &SNAPSHOTS)
+                let repository = Repository::open(&from)?;
+                let mut items: Vec<Value> = repository.ids()?.into_iter().map(|id| row(&repository, id)).collect();
+                items.sort_by_key(|item| item.text("at").to_owned());
+                context.out.list(&Value::Array(items), &SNAPSHOTS)
             }
             Self::Verify { from, snapshot } => verify(&from, snapshot, context),
         }
+    }
+}
+
+/// A damaged snapshot is listed as one: whoever needs a backup has to see the others.
+fn row(repository: &Repository, id: Nonce) -> Value {
+    match repository.snapshot(Some(id)) {
+        Ok(snapshot) => {
+            let contents = snapshot.contents.document();
+            json!({
+                "snapshot": contents.id,
+                "institution": contents.institution,
+                "at": contents.at.to_string(),
+                "ledger_entries": contents.ledger,
+                "objects": contents.objects,
+                "signed_by": snapshot.contents.signer().fingerprint(),
+                "damage": null,
+            })
+        }
+        Err(error) => json!({ "snapshot": id, "damage": chain(&error) }),
     }
 }
 

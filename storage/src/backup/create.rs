@@ -132,13 +132,11 @@ fn fill(
 /// The objects that earlier snapshots named, with their hashes.
 fn known_objects(repository: &Repository) -> Result<BTreeMap<String, FileEntry>, BackupError> {
     let mut known = BTreeMap::new();
-    for snapshot in repository.snapshots()? {
-        known.extend(
-            snapshot
-                .objects()?
-                .into_iter()
-                .map(|entry| (entry.path.to_string(), entry)),
-        );
+    for id in repository.ids()? {
+        // A damaged snapshot must not keep a new one from being taken: what it named is copied again.
+        if let Ok(objects) = repository.snapshot(Some(id)).and_then(|snapshot| snapshot.objects()) {
+            known.extend(objects.into_iter().map(|entry| (entry.path.to_string(), entry)));
+        }
     }
     Ok(known)
 }

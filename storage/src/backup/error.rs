@@ -44,7 +44,7 @@ pub enum BackupError {
         id: Option<Nonce>,
     },
     /// Some of a snapshot is not what was written.
-    #[error("snapshot {id} is damaged: `{path}` {what}")]
+    #[error("snapshot {id} is damaged: `{path}` {what}; `backup list` shows which are whole, `--snapshot` names one")]
     Damaged {
         /// The snapshot.
         id: Nonce,

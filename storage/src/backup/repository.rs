@@ -91,16 +91,26 @@ impl Repository {
     /// # Errors
     /// [`BackupError::Signature`] or [`BackupError::Damaged`] if one of them does not hold.
     pub fn snapshots(&self) -> Result<Vec<SnapshotInfo>, BackupError> {
-        let dir = self.snapshots_dir();
         let mut found = Vec::new();
-        for entry in fs::read_dir(&dir).map_err(BackupError::io("read", &dir))? {
-            let entry = entry.map_err(BackupError::io("read", &dir))?;
-            if let Ok(id) = entry.file_name().to_string_lossy().parse::<Nonce>() {
-                found.push(self.read(id)?);
-            }
+        for id in self.ids()? {
+            found.push(self.read(id)?);
         }
         found.sort_by_key(|snapshot: &SnapshotInfo| snapshot.contents.document().at);
         Ok(found)
+    }
+
+    /// The names of all snapshots, damaged ones as well.
+    ///
+    /// # Errors
+    /// [`BackupError::Io`] if the folder cannot be read.
+    pub fn ids(&self) -> Result<Vec<Nonce>, BackupError> {
+        let dir = self.snapshots_dir();
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(&dir).map_err(BackupError::io("read", &dir))? {
+            let entry = entry.map_err(BackupError::io("read", &dir))?;
+            ids.extend(entry.file_name().to_string_lossy().parse::<Nonce>());
+        }
+        Ok(ids)
     }
 
     /// One snapshot, the newest if none is named.

@@ -299,6 +299,49 @@ fn a_backup_never_brings_an_erased_dataset_back_to_life() {
 }
 
 #[test]
+fn erasing_reaches_snapshots_from_before_the_key_was_exchanged() {
+    let house = House::new();
+    house.back_up();
+    {
+        let _within = house.runtime.enter();
+        let catalog = house.storage.catalog();
+        catalog.rotate_dataset(&people(), true).unwrap();
+        catalog.reseal(&people(), None, &mut |_| true).unwrap();
+        assert!(catalog.key_status().unwrap().datasets[0].older.is_empty());
+    }
+    let statement = house.erase();
+    assert_eq!(
+        statement.document().keys.len(),
+        2,
+        "the key that was forgotten is named too"
+    );
+    let repository = Repository::open(&house.repository()).unwrap();
+    repository.note_erasure(&statement).unwrap();
+    let (restored, _dir) = house.restore(&secret("p")).unwrap();
+    assert_eq!(house.rows(&restored.storage).unwrap_err().fault(), Fault::NotFound);
+}
+
+#[test]
+fn a_damaged_snapshot_keeps_no_new_one_from_being_taken() {
+    let house = House::new();
+    let first = house.back_up().contents.document().id;
+    let contents = house.repository().join(format!("snapshots/{first}/contents.cose"));
+    fs::write(contents, b"nonsense").unwrap();
+    house.import("id,age\n3,33\n", ImportMode::Append);
+    let second = house.back_up();
+    assert_eq!(second.copied, 2);
+    assert_eq!(
+        house.restore(&secret("p")).unwrap_err().fault(),
+        Fault::Integrity,
+        "it is not passed over in silence"
+    );
+    let _within = house.runtime.enter();
+    let repository = Repository::open(&house.repository()).unwrap();
+    let checked = verify(&repository, Some(second.contents.document().id)).unwrap();
+    assert_eq!((checked.snapshots, checked.objects), (1, 2));
+}
+
+#[test]
 fn a_snapshot_can_be_taken_in_the_middle_of_imports() {
     let house = House::new();
     std::thread::scope(|scope| {

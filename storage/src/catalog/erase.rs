@@ -8,14 +8,16 @@
 use std::num::NonZeroU32;
 
 use concordat_protocol::{
-    audit::{Erasure, MAX_KEYS},
+    audit::Erasure,
     identity::{InstitutionKey, InstitutionPublicKey},
-    ids::{ActorId, DatasetName, InstitutionId, SegmentName},
+    ids::{ActorId, DatasetName, InstitutionId, KeyId, SegmentName},
     signed::{Signed, Verified},
     text::Reason,
     time::Timestamp,
 };
-use object_store::path::Path;
+use futures::TryStreamExt;
+use object_store::{ObjectStore, path::Path};
+use tokio::runtime::Handle;
 
 use super::{Catalog, CatalogError, DatasetRecord, ObjectEntry, VersionNumber, manifest_key, upkeep::runtime};
 use crate::meta::Batch;
@@ -47,15 +49,16 @@ impl Catalog {
         order: ErasureOrder,
         signer: &InstitutionKey,
     ) -> Result<ErasureStatement, CatalogError> {
+        let runtime = runtime()?;
         let record = self.show(name)?;
-        let mut keys = self.open_keys(&record)?.ids();
-        keys.truncate(MAX_KEYS);
+        let keys = self.all_keys(&record)?;
+        let objects = self.objects_under(&runtime, &keys)?.len() as u64;
         let erasure = Erasure {
             institution: order.institution,
             dataset: name.clone(),
             keys,
             versions: record.current.get() - record.oldest.get() + 1,
-            objects: self.named_objects(&record)?.len() as u64,
+            objects,
             at: order.at,
             by: order.by,
             reason: order.reason,
@@ -71,16 +74,20 @@ impl Catalog {
     pub fn erase(&self, statement: &ErasureStatement) -> Result<bool, CatalogError> {
         let runtime = runtime()?;
         let erasure = statement.document();
-        let (was_there, objects) = {
+        let was_there = {
             let _changing = self.changing();
             match self.0.datasets.get(erasure.dataset.as_str())? {
-                Some(record) if self.is_meant(&record, erasure)? => (true, self.forget_dataset(&record, statement)?),
+                Some(record) if self.is_meant(&record, erasure)? => {
+                    self.forget_dataset(&record, statement)?;
+                    true
+                }
                 Some(_) | None => {
                     self.store_statement(statement)?;
-                    (false, Vec::new())
+                    false
                 }
             }
         };
+        let objects = self.objects_under(&runtime, &erasure.keys)?;
         self.remove(&runtime, objects)?;
         Ok(was_there)
     }
@@ -114,19 +121,35 @@ impl Catalog {
     }
 
     fn is_meant(&self, record: &DatasetRecord, erasure: &Erasure) -> Result<bool, CatalogError> {
-        let keys = self.open_keys(record)?;
-        Ok(keys.ids().iter().any(|id| erasure.keys.contains(id)))
+        Ok(self.all_keys(record)?.iter().any(|id| erasure.keys.contains(id)))
+    }
+
+    /// Names all keys that the dataset ever had.
+    fn all_keys(&self, record: &DatasetRecord) -> Result<Vec<KeyId>, CatalogError> {
+        let mut keys = self.open_keys(record)?.ids();
+        keys.extend(&record.keys.past);
+        Ok(keys)
+    }
+
+    /// Every object that is sealed under one of the keys, whether a manifest names it or not: one that cannot be read any more
+    /// must not keep a dataset from being erased.
+    fn objects_under(&self, runtime: &Handle, keys: &[KeyId]) -> Result<Vec<Path>, CatalogError> {
+        let mut found = Vec::new();
+        for key in keys {
+            let folder = Path::from(key.to_string());
+            let listed = self.0.objects.list(Some(&folder)).map_ok(|meta| meta.location);
+            found.extend(runtime.block_on(listed.try_collect::<Vec<Path>>())?);
+        }
+        Ok(found)
     }
 
     /// Takes the dataset out of the state and destroys the keys above it; what remains are objects that nothing opens.
-    fn forget_dataset(&self, record: &DatasetRecord, statement: &ErasureStatement) -> Result<Vec<Path>, CatalogError> {
+    fn forget_dataset(&self, record: &DatasetRecord, statement: &ErasureStatement) -> Result<(), CatalogError> {
         let (name, house) = (record.name.as_str(), &self.0);
         let mut batch = Batch::new();
         batch.expect(&house.datasets, name, Some(record))?;
         batch.remove(&house.datasets, name);
-        let mut objects = Vec::new();
-        for entry in self.named_objects(record)? {
-            objects.push(self.placed_one(entry.clone())?.location());
+        for entry in self.named_objects(record).unwrap_or_default() {
             batch.remove(&house.placements, &entry.path);
         }
         for number in record.oldest.get()..=record.current.get() {
@@ -140,8 +163,7 @@ impl Catalog {
             .put(&house.erasures, &digest, statement.signed())?
             .put(&house.erasing, &digest, &record.segment)?;
         house.meta.commit(batch)?;
-        self.destroy_keys(&digest, &record.segment)?;
-        Ok(objects)
+        self.destroy_keys(&digest, &record.segment)
     }
 
     fn store_statement(&self, statement: &ErasureStatement) -> Result<(), CatalogError> {

@@ -69,6 +69,12 @@ pub enum CatalogError {
     /// A statement of an erasure is not signed by this institution.
     #[error("a statement of an erasure is not signed by this institution")]
     Statement(#[source] SignatureError),
+    /// A dataset has had as many keys as a statement of its erasure can name.
+    #[error("dataset `{name}` has had too many keys; export it and import it under another name")]
+    TooManyKeys {
+        /// The dataset.
+        name: DatasetName,
+    },
     /// The key of a segment is not there.
     #[error("the key of segment `{segment}` is gone; restore the data directory from a backup")]
     SegmentGone {
@@ -135,7 +141,7 @@ impl CatalogError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::NotFound { .. } | Self::NoSuchVersion { .. } | Self::NoSegment { .. } => Fault::NotFound,
-            Self::Unclassified { .. } | Self::UnknownColumns { .. } => Fault::Usage,
+            Self::Unclassified { .. } | Self::UnknownColumns { .. } | Self::TooManyKeys { .. } => Fault::Usage,
             Self::SegmentGone { .. }
             | Self::ManifestGone { .. }
             | Self::Signature { .. }

@@ -6,7 +6,10 @@
 
 use std::sync::PoisonError;
 
-use concordat_protocol::ids::{DatasetName, KeyId, SegmentName};
+use concordat_protocol::{
+    audit::MAX_KEYS,
+    ids::{DatasetName, KeyId, SegmentName},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Catalog, CatalogError, DatasetRecord};
@@ -22,6 +25,8 @@ pub(super) struct DatasetKeys {
     pub(super) current: Wrapped,
     /// Open what they sealed; the newest first.
     pub(super) older: Vec<Wrapped>,
+    /// Names of keys that were forgotten: older backups hold what they sealed, and erasing has to reach that too.
+    pub(super) past: Vec<KeyId>,
     pub(super) pseudonyms: Wrapped,
     /// Some objects lie elsewhere than their manifests say.
     pub(super) moved: bool,
@@ -162,10 +167,14 @@ impl Catalog {
     /// sealed again; [`Catalog::reseal`] does it.
     ///
     /// # Errors
-    /// [`CatalogError::NotFound`] if there is none of this name; otherwise if a key does not open or state cannot be written.
+    /// [`CatalogError::NotFound`] if there is none of this name, [`CatalogError::TooManyKeys`] after a thousand rotations;
+    /// otherwise if a key does not open or state cannot be written.
     pub fn rotate_dataset(&self, name: &DatasetName, reseal: bool) -> Result<KeyId, CatalogError> {
         let _changing = self.changing();
         let old = self.show(name)?;
+        if old.keys.older.len() + old.keys.past.len() + 2 > MAX_KEYS {
+            return Err(CatalogError::TooManyKeys { name: name.clone() });
+        }
         let (key, wrapped) = self.segment_of(&old)?.create_dataset(name.as_str())?;
         let mut new = old.clone();
         let before = std::mem::replace(&mut new.keys.current, wrapped);
@@ -248,6 +257,7 @@ fn rewrapped(record: &DatasetRecord, old: &SegmentKey, new: &SegmentKey) -> Resu
     Ok(DatasetKeys {
         current: again(&keys.current)?,
         older: keys.older.iter().map(again).collect::<Result<_, _>>()?,
+        past: keys.past.clone(),
         pseudonyms: new.wrap_pseudonyms(name, &old.open_pseudonyms(name, &keys.pseudonyms)?)?,
         moved: keys.moved,
         resealing: keys.resealing,

@@ -81,6 +81,7 @@ impl Catalog {
                 pseudonyms: segment.pseudonyms_of_format_1(old.name.as_str(), &key)?,
                 current: old.key,
                 older: Vec::new(),
+                past: Vec::new(),
                 moved: false,
                 resealing: false,
             },

@@ -16,7 +16,7 @@ use super::{
     upkeep::runtime,
 };
 use crate::{
-    keys::{KeyError, OBJECT_CONTENT},
+    keys::{DatasetKey, KeyError, OBJECT_CONTENT},
     meta::Batch,
     seal::SealedStore,
 };
@@ -166,7 +166,8 @@ impl Catalog {
     fn forget_older_keys(&self, name: &DatasetName, current: &str) -> Result<(), CatalogError> {
         let _changing = self.changing();
         let record = self.show(name)?;
-        if self.open_keys(&record)?.current.id().to_string() != current {
+        let keys = self.open_keys(&record)?;
+        if keys.current.id().to_string() != current {
             return Ok(());
         }
         for entry in self.named_objects(&record)? {
@@ -176,6 +177,7 @@ impl Catalog {
         }
         let mut changed = record.clone();
         changed.keys.older.clear();
+        changed.keys.past.extend(keys.older.iter().map(DatasetKey::id));
         changed.keys.resealing = false;
         self.exchange(&record, changed)?;
         Ok(())

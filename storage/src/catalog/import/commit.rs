@@ -139,6 +139,7 @@ impl Draft<'_> {
         Ok(DatasetKeys {
             current: segment.wrap_dataset(name, &self.place.key)?,
             older: Vec::new(),
+            past: Vec::new(),
             pseudonyms: segment.wrap_pseudonyms(name, &PseudonymSecret::random()?)?,
             moved: false,
             resealing: false,

@@ -14,6 +14,7 @@ impl House {
             reason: Reason::new("the study ended").unwrap(),
             at: NOW,
         };
+        let _within = self.runtime.enter();
         self.catalog().state_erasure(&people(), order, &key(1)).unwrap()
     }
 
@@ -62,6 +63,17 @@ fn an_erased_dataset_is_gone_with_its_keys_and_its_statement_stays() {
     house.take(PEOPLE, ImportMode::Create);
     assert!(!house.erase(&statement), "a new dataset of the same name is not meant");
     assert_eq!(values(&house.read(&house.current()).unwrap(), "id"), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_damaged_dataset_can_be_erased_too() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    house.catalog().0.manifests.remove("people/1").unwrap();
+    house.verify().unwrap_err();
+    assert!(house.erase(&house.state()));
+    assert!(house.object_files().is_empty());
+    assert_eq!(house.catalog().show(&people()).unwrap_err().fault(), Fault::NotFound);
 }
 
 #[test]
