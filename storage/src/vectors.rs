@@ -1,4 +1,5 @@
-//! Other people's vectors against every primitive, reached the way the product reaches it.
+//! Other people's vectors against ciphers, key derivation and signatures, reached the way the product reaches them. Of SHA-256 and
+//! BLAKE3 by themselves there are none here.
 //!
 //! Wycheproof, RFC 9106, RFC 5869 and RFC 8032 lie in the shared data folder; without it those tests say that they are skipped.
 
