@@ -1,0 +1,92 @@
+//! A table of visits: 12 columns of mixed types, some values missing, no order but that of time.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+const WORDS: [&str; 24] = [
+    "patient",
+    "reports",
+    "mild",
+    "chest",
+    "pain",
+    "on",
+    "exertion",
+    "no",
+    "fever",
+    "referred",
+    "to",
+    "cardiology",
+    "follow",
+    "up",
+    "in",
+    "six",
+    "weeks",
+    "blood",
+    "pressure",
+    "stable",
+    "medication",
+    "unchanged",
+    "advised",
+    "rest",
+];
+
+/// A small generator (SplitMix64): the same table on every machine.
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
+
+/// Writes `rows` visits of about a fifth as many patients.
+pub(crate) fn write(file: &Path, rows: u64) {
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(file).unwrap());
+    let columns = "patient_id,visit_date,site,sex,age,diagnosis,systolic,chol,hba1c,smoker,recorded_at,note";
+    writeln!(out, "{columns}").unwrap();
+    let mut dice = Dice(7);
+    let mut note = String::new();
+    for row in 0..rows {
+        let patient = dice.below(rows / 5 + 1);
+        let day = row * 3650 / rows.max(1);
+        let (year, month, date) = (2014 + day / 365, day % 365 / 31 + 1, day % 28 + 1);
+        let (site, sex, age) = (
+            dice.below(12),
+            if patient % 2 == 0 { "F" } else { "M" },
+            18 + patient % 80,
+        );
+        let (chapter, code) = (b"ABCDEFGHIJ"[dice.below(10) as usize] as char, dice.below(50));
+        let (systolic, second) = (95 + dice.below(90), dice.below(86_400));
+        let chol = (dice.below(20) != 0).then(|| 1200 + dice.below(2200));
+        let hba1c = (dice.below(10) != 0).then(|| 40 + dice.below(80));
+        let tenth = |value: Option<u64>| value.map_or_else(String::new, |v| format!("{}.{}", v / 10, v % 10));
+        note.clear();
+        for _ in 0..14 + dice.below(12) {
+            note.push_str(WORDS[dice.below(WORDS.len() as u64) as usize]);
+            note.push(' ');
+        }
+        writeln!(
+            out,
+            "{patient},{year}-{month:02}-{date:02},site-{site:02},{sex},{age},{chapter}{code:02},{systolic},{},{},{},\
+             {year}-{month:02}-{date:02}T{:02}:{:02}:{:02},{}",
+            tenth(chol),
+            tenth(hba1c),
+            patient % 3 == 0,
+            second / 3600,
+            second / 60 % 60,
+            second % 60,
+            note.trim_end(),
+        )
+        .unwrap();
+    }
+    out.flush().unwrap();
+}

@@ -1,0 +1,108 @@
+//! Data directories: importing, opening, rotating.
+
+use std::path::Path;
+use std::time::Instant;
+
+use concordat_protocol::identity::{InstitutionKey, PrivateKey};
+use concordat_protocol::ids::{DatasetName, SegmentName};
+use concordat_protocol::time::Timestamp;
+use concordat_storage::catalog::{ImportRequest, MAIN_SEGMENT};
+use concordat_storage::keys::{Argon2Cost, KeySource, Secret};
+use concordat_storage::storage::Storage;
+use tokio::runtime::Runtime;
+
+use super::peak;
+
+/// The large dataset.
+pub(crate) const VISITS: &str = "visits";
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+/// Passphrases are as cheap as can be: what they cost is no matter of storage.
+fn source() -> KeySource {
+    KeySource::Passphrase(Secret::from("benchmark".to_owned()))
+}
+
+fn key() -> InstitutionKey {
+    InstitutionKey::from_seed(&[7; 32].into())
+}
+
+pub(crate) fn name(text: &str) -> DatasetName {
+    DatasetName::new(text).unwrap()
+}
+
+fn create(dir: &Path) -> Storage {
+    let storage = Storage::init(dir, &source(), Argon2Cost::dangerous_minimum()).unwrap();
+    storage.identities().put_institution(&key()).unwrap();
+    storage
+}
+
+/// The data directory, opened.
+pub(crate) fn opened(dir: &Path) -> Storage {
+    Storage::open(dir, &source()).unwrap()
+}
+
+/// Imports `file` into a new directory.
+pub(crate) fn import(dir: &Path, file: &Path) {
+    let storage = create(dir);
+    let mut request = ImportRequest::new(name(VISITS), file);
+    request.options.subject_column = Some("patient_id".to_owned());
+    let runtime = Runtime::new().unwrap();
+    let began = Instant::now();
+    let done = runtime.block_on(async {
+        tokio::task::spawn_blocking(move || storage.catalog().import(&request, &key(), NOW, &mut |_| ()))
+            .await
+            .unwrap()
+            .unwrap()
+    });
+    println!(
+        r#"{{"seconds": {:.3}, "rows": {}, "peak_mib": {:.1}}}"#,
+        began.elapsed().as_secs_f64(),
+        done.rows,
+        peak()
+    );
+}
+
+/// Makes a directory with many datasets of ten rows each.
+pub(crate) fn many(dir: &Path, count: u64) {
+    let storage = create(dir);
+    let file = dir.with_extension("csv");
+    let rows: String = (0..10).map(|row| format!("{row},{},{}\n", row % 2, 40 + row)).collect();
+    std::fs::write(&file, format!("id,sex,age\n{rows}")).unwrap();
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        tokio::task::spawn_blocking(move || {
+            for number in 0..count {
+                let request = ImportRequest::new(name(&format!("small_{number}")), &file);
+                storage.catalog().import(&request, &key(), NOW, &mut |_| ()).unwrap();
+            }
+        })
+        .await
+        .unwrap();
+    });
+    println!(r#"{{"datasets": {count}}}"#);
+}
+
+/// Opens a directory and reads its catalogue.
+pub(crate) fn open(dir: &Path) {
+    let began = Instant::now();
+    let storage = opened(dir);
+    let datasets = storage.catalog().list().unwrap().len();
+    println!(
+        r#"{{"seconds": {:.3}, "datasets": {datasets}, "peak_mib": {:.1}}}"#,
+        began.elapsed().as_secs_f64(),
+        peak()
+    );
+}
+
+/// Exchanges the key of the segment that everything is in.
+pub(crate) fn rotate(dir: &Path) {
+    let storage = opened(dir);
+    let began = Instant::now();
+    let segment = SegmentName::new(MAIN_SEGMENT).unwrap();
+    let rewrapped = storage.catalog().rotate_segment(&segment).unwrap();
+    println!(
+        r#"{{"seconds": {:.3}, "datasets": {rewrapped}, "peak_mib": {:.1}}}"#,
+        began.elapsed().as_secs_f64(),
+        peak()
+    );
+}
