@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt, future::try_join_all, stream, stream::BoxStream};
 use object_store::{GetOptions, ObjectMeta, ObjectStore, Result, path::Path};
 
 use super::{
@@ -42,7 +42,8 @@ impl OpenObject {
         let len = plain_len(size).ok_or(SealError::Length { len: size }).map_err(at)?;
         let total = blocks(len);
         let last = sealed_range(&(total - 1..total), len);
-        let [header, block] = fetch(store, &location, [0..HEADER_LEN as u64, last]).await?;
+        let found = fetch(store, &location, &[0..HEADER_LEN as u64, last]).await?;
+        let [header, block] = <[Bytes; 2]>::try_from(found).map_err(|_| at(SealError::NotSealed))?;
         let opener = Opener::among(keys, &header).map_err(at)?;
         opener.open_block(total - 1, true, &mut block.to_vec()).map_err(at)?;
         Ok(Self {
@@ -53,21 +54,43 @@ impl OpenObject {
         })
     }
 
-    /// Opens exactly the blocks that hold `range` of the plaintext, which must not reach past the end.
-    pub(super) async fn read(self: &Arc<Self>, store: &dyn ObjectStore, range: Range<u64>) -> Result<Bytes> {
-        if range.is_empty() {
-            return Ok(Bytes::new());
-        }
-        let touched = touched(&range);
-        let [sealed] = fetch(store, &self.location, [sealed_range(&touched, self.len)]).await?;
+    /// The plaintext of `range`, which must not reach past the end.
+    async fn read(self: &Arc<Self>, store: &dyn ObjectStore, range: Range<u64>) -> Result<Bytes> {
+        let found = self.read_all(store, &[range]).await?;
+        Ok(found.into_iter().next().unwrap_or_default())
+    }
+
+    /// The plaintext of several ranges, none of which may reach past the end. Exactly the blocks that hold them are fetched,
+    /// each once and all in one call to the inner store, and separate runs of blocks are opened at the same time.
+    pub(super) async fn read_all(
+        self: &Arc<Self>,
+        store: &dyn ObjectStore,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>> {
+        let runs = runs(ranges);
+        let sealed: Vec<_> = runs.iter().map(|run| sealed_range(run, self.len)).collect();
+        let found = fetch(store, &self.location, &sealed).await?;
+        let opening = runs.iter().zip(found).map(|(run, sealed)| self.open(run.start, sealed));
+        let opened = try_join_all(opening).await?;
+        ranges
+            .iter()
+            .map(|range| {
+                let run = runs.partition_point(|run| run.end * BLOCK_LEN as u64 <= range.start);
+                match (runs.get(run), opened.get(run)) {
+                    (Some(run), Some(plain)) if !range.is_empty() => self.cut(plain, range, run.start),
+                    _ => Ok(Bytes::new()),
+                }
+            })
+            .collect()
+    }
+
+    /// Opens a run of blocks, away from the async threads if it is long.
+    async fn open(self: &Arc<Self>, first: u64, sealed: Bytes) -> Result<Bytes> {
         let object = Arc::clone(self);
-        let first = touched.start;
-        let plain = if sealed.len() <= INLINE_MAX {
-            object.open_run(first, sealed)
-        } else {
-            tokio::task::spawn_blocking(move || object.open_run(first, sealed)).await?
-        }?;
-        self.cut(&plain, &range, first)
+        if sealed.len() <= INLINE_MAX {
+            return object.open_run(first, sealed);
+        }
+        tokio::task::spawn_blocking(move || object.open_run(first, sealed)).await?
     }
 
     /// The plaintext of `range` as a stream of pieces of at most 1 MiB.
@@ -113,29 +136,33 @@ impl OpenObject {
     }
 }
 
-/// The blocks that hold a range of plaintext which is not empty.
-fn touched(range: &Range<u64>) -> Range<u64> {
+/// The blocks that hold any of the ranges of plaintext, as runs that do not touch each other, in order.
+fn runs(ranges: &[Range<u64>]) -> Vec<Range<u64>> {
     let block = BLOCK_LEN as u64;
-    range.start / block..range.end.div_ceil(block)
+    let filled = ranges.iter().filter(|range| !range.is_empty());
+    let mut touched: Vec<_> = filled
+        .map(|range| range.start / block..range.end.div_ceil(block))
+        .collect();
+    touched.sort_unstable_by_key(|run| run.start);
+    let mut runs: Vec<Range<u64>> = Vec::with_capacity(touched.len());
+    for next in touched {
+        match runs.last_mut() {
+            Some(last) if next.start <= last.end => last.end = last.end.max(next.end),
+            Some(_) | None => runs.push(next),
+        }
+    }
+    runs
 }
 
 /// Reads ranges in one call to the inner store; exactly as many bytes as asked for, or an error.
-async fn fetch<const N: usize>(
-    store: &dyn ObjectStore,
-    location: &Path,
-    ranges: [Range<u64>; N],
-) -> Result<[Bytes; N]> {
-    let found = store.get_ranges(location, &ranges).await?;
-    let whole = found
-        .iter()
-        .zip(&ranges)
-        .all(|(bytes, range)| bytes.len() as u64 == range.end - range.start);
-    let len = found.iter().map(|bytes| bytes.len() as u64).sum();
-    let cut = || SealError::Length { len }.at(location);
-    if !whole {
-        return Err(cut());
+async fn fetch(store: &dyn ObjectStore, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+    let found = store.get_ranges(location, ranges).await?;
+    let exactly = |(bytes, range): (&Bytes, &Range<u64>)| bytes.len() as u64 == range.end - range.start;
+    if found.len() == ranges.len() && found.iter().zip(ranges).all(exactly) {
+        return Ok(found);
     }
-    found.try_into().map_err(|_| cut())
+    let len = found.iter().map(|bytes| bytes.len() as u64).sum();
+    Err(SealError::Length { len }.at(location))
 }
 
 /// What the inner store knows of an object, subject to the conditions of `options`.

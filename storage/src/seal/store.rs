@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
     Attributes, CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult,
-    RenameOptions, Result, TagSet, coalesce_ranges, path::Path,
+    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, TagSet,
+    path::Path,
 };
 
 use super::{
@@ -85,12 +85,7 @@ impl SealedStore {
             .iter()
             .map(|range| GetRange::from(range.clone()).as_range(object.len).map_err(bad_range))
             .collect::<Result<Vec<_>>>()?;
-        coalesce_ranges(
-            &ranges,
-            |range| object.read(self.inner.as_ref(), range),
-            OBJECT_STORE_COALESCE_DEFAULT,
-        )
-        .await
+        object.read_all(self.inner.as_ref(), &ranges).await
     }
 }
 
