@@ -14,6 +14,9 @@
 //! file -> fingerprint -> gunzip (by magic bytes) -> text (UTF-8; UTF-16 with a mark; others by name) -> records -> columns
 //! ```
 //!
+//! Records are split on one thread and typed on another, in blocks of thousands of rows, a little ahead of whoever takes the
+//! batches.
+//!
 //! # Rules
 //!
 //! - **Records** follow RFC 4180, with LF, CRLF or CR line ends. A quote inside an unquoted field is an ordinary character.
@@ -32,7 +35,9 @@
 //!   are any, unless the caller chose [`Refused::Skip`].
 //! - **Privacy.** Errors, notes and rejects carry line numbers, column names and reasons, never what a cell holds.
 
+mod ahead;
 mod batches;
+mod block;
 mod error;
 mod names;
 mod options;
@@ -47,7 +52,7 @@ mod tally;
 mod tests;
 mod values;
 
-pub use batches::{BATCH_BYTES, BATCH_ROWS, Batches, batches};
+pub use batches::{Batches, batches};
 pub use error::IngestError;
 pub use names::SUBJECT_COLUMN;
 pub use options::{CsvOptions, Header, Missing, Refused, TextEncoding};

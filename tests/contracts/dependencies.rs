@@ -42,6 +42,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("object_store", &[STORAGE]),
     ("encoding_rs", &[STORAGE]),
     ("flate2", &[STORAGE]),
+    ("memchr", &[STORAGE]),
     // queries: the provider's engine in storage, the consumer's planner and `query --out` in node
     ("arrow", &[STORAGE, NODE]),
     ("datafusion", &[STORAGE, NODE]),

@@ -1,34 +1,29 @@
 //! The second pass: typed columns, a batch at a time.
 
 use std::{
-    fmt,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use arrow::{
     array::{
-        ArrayBuilder, ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, RecordBatch,
-        StringBuilder, TimestampMillisecondBuilder,
+        ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+        TimestampMillisecondArray,
     },
     datatypes::SchemaRef,
 };
 
 use super::{
+    ahead::Ahead,
+    block::Block,
     error::IngestError,
-    records::Row,
     source::Fingerprint,
     survey::{Column, Subject, Survey},
-    table::{Next, Table},
+    table::{Ending, Piece, Table},
     values::{self, ColumnKind, UTC, is_marker, trim},
 };
 
-/// The most rows in a batch.
-pub const BATCH_ROWS: usize = 8192;
-/// A batch ends early once its rows held this many bytes of text, which bounds its memory whatever the rows are like.
-pub const BATCH_BYTES: usize = 16 * 1024 * 1024;
-
-/// Reads a surveyed file again, as record batches of [`Survey::schema`].
+/// Reads a surveyed file again, as record batches of [`Survey::schema`], on threads of its own ahead of whoever takes them.
 ///
 /// The iterator ends with an error if the bytes are not those of the survey, so what it gave before counts only once it
 /// has ended without one. After an error it ends.
@@ -41,30 +36,27 @@ pub fn batches(path: &Path, survey: &Survey) -> Result<Batches, IngestError> {
     if header.len() != survey.columns().len() {
         return Err(IngestError::Changed { path: path.to_owned() });
     }
-    Ok(Batches {
+    let typing = Typing {
         path: path.to_owned(),
-        table: Some(table),
-        row: Row::default(),
+        pieces: Some(table.pieces(path)?),
         schema: survey.schema(),
-        subjects: (*survey.subject() == Subject::Assigned).then(Int64Builder::new),
-        columns: survey.columns().iter().map(ColumnBuilder::new).collect(),
+        subjects: *survey.subject() == Subject::Assigned,
+        columns: survey.columns().to_vec(),
         rows: 0,
         expected_rows: survey.rows(),
         expected: survey.fingerprint(),
+    };
+    Ok(Batches {
+        schema: survey.schema(),
+        ahead: Ahead::run(path, typing)?,
     })
 }
 
 /// The record batches of a file.
+#[derive(Debug)]
 pub struct Batches {
-    path: PathBuf,
-    table: Option<Table>,
-    row: Row,
     schema: SchemaRef,
-    subjects: Option<Int64Builder>,
-    columns: Vec<ColumnBuilder>,
-    rows: u64,
-    expected_rows: u64,
-    expected: Fingerprint,
+    ahead: Ahead<RecordBatch>,
 }
 
 impl Batches {
@@ -73,64 +65,73 @@ impl Batches {
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
+}
 
-    fn read(&mut self) -> Result<Option<RecordBatch>, IngestError> {
-        let Some(mut table) = self.table.take() else {
-            return Ok(None);
-        };
-        let (mut rows, mut bytes) = (0, 0);
-        while rows < BATCH_ROWS && bytes < BATCH_BYTES {
-            match table.next(&mut self.row)? {
-                Next::Row => {
-                    rows += 1;
-                    bytes += self.push()?;
-                }
-                Next::Refused(_) => {}
-                Next::End => {
-                    self.check_end(table.finish()?)?;
-                    return if rows == 0 { Ok(None) } else { self.batch().map(Some) };
-                }
+impl Iterator for Batches {
+    type Item = Result<RecordBatch, IngestError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.ahead.next()
+    }
+}
+
+/// Makes typed columns of a file's blocks.
+struct Typing {
+    path: PathBuf,
+    pieces: Option<Ahead<Piece>>,
+    schema: SchemaRef,
+    /// Whether each row gets a subject of its own.
+    subjects: bool,
+    columns: Vec<Column>,
+    rows: u64,
+    expected_rows: u64,
+    expected: Fingerprint,
+}
+
+impl Iterator for Typing {
+    type Item = Result<RecordBatch, IngestError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let mut pieces = self.pieces.take()?;
+            let block = match pieces.next()? {
+                Ok(Piece::Rows(block)) => block,
+                Ok(Piece::End(ending)) => return self.check_end(&ending).err().map(Err),
+                Err(error) => return Some(Err(error)),
+            };
+            let batch = (block.rows() > 0).then(|| self.batch(&block));
+            if !matches!(batch, Some(Err(_))) {
+                self.pieces = Some(pieces);
+            }
+            if batch.is_some() {
+                return batch;
             }
         }
-        self.table = Some(table);
-        self.batch().map(Some)
     }
+}
 
-    /// Appends the row and gives its length in bytes.
-    fn push(&mut self) -> Result<usize, IngestError> {
-        self.rows += 1;
+impl Typing {
+    fn batch(&mut self, block: &Block) -> Result<RecordBatch, IngestError> {
+        let first = self.rows + 1;
+        self.rows += block.rows() as u64;
         if self.rows > self.expected_rows {
             return Err(self.changed());
         }
-        if let Some(subjects) = &mut self.subjects {
-            subjects.append_value(self.rows.cast_signed());
-        }
-        let mut bytes = 0;
-        for (column, field) in self.columns.iter_mut().zip(self.row.fields()) {
-            bytes += field.len();
-            if column.append(field).is_none() {
-                return Err(IngestError::Changed {
-                    path: self.path.clone(),
-                });
-            }
-        }
-        Ok(bytes)
+        let subjects = self.subjects.then(|| {
+            let numbers = (first..=self.rows).map(u64::cast_signed);
+            Ok(Arc::new(Int64Array::from_iter_values(numbers)) as ArrayRef)
+        });
+        let columns = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| typed(column, block, index).ok_or_else(|| self.changed()));
+        let arrays: Result<Vec<_>, _> = subjects.into_iter().chain(columns).collect();
+        RecordBatch::try_new(Arc::clone(&self.schema), arrays?).map_err(|source| IngestError::Arrow { source })
     }
 
-    fn batch(&mut self) -> Result<RecordBatch, IngestError> {
-        let subjects = self
-            .subjects
-            .as_mut()
-            .map(|subjects| Arc::new(subjects.finish()) as ArrayRef);
-        let arrays = subjects
-            .into_iter()
-            .chain(self.columns.iter_mut().map(ColumnBuilder::finish))
-            .collect();
-        RecordBatch::try_new(Arc::clone(&self.schema), arrays).map_err(|source| IngestError::Arrow { source })
-    }
-
-    fn check_end(&self, found: Fingerprint) -> Result<(), IngestError> {
-        if found == self.expected && self.rows == self.expected_rows {
+    fn check_end(&self, ending: &Ending) -> Result<(), IngestError> {
+        if ending.fingerprint == self.expected && self.rows == self.expected_rows {
             Ok(())
         } else {
             Err(self.changed())
@@ -144,90 +145,42 @@ impl Batches {
     }
 }
 
-impl Iterator for Batches {
-    type Item = Result<RecordBatch, IngestError>;
+/// One column of a block; `None` if a field is not what the survey found in this column.
+fn typed(column: &Column, block: &Block, index: usize) -> Option<ArrayRef> {
+    let cells = block.column(index).map(|field| cell(column, field));
+    Some(match column.kind {
+        ColumnKind::Int => Arc::new(read(cells, |value| value.parse().ok()).collect::<Option<Int64Array>>()?),
+        ColumnKind::Float => Arc::new(read(cells, values::float).collect::<Option<Float64Array>>()?),
+        ColumnKind::Boolean => Arc::new(read(cells, values::boolean).collect::<Option<BooleanArray>>()?),
+        ColumnKind::Date => Arc::new(read(cells, values::date).collect::<Option<Date32Array>>()?),
+        ColumnKind::Timestamp => Arc::new(instants(cells)?),
+        ColumnKind::TimestampUtc => Arc::new(instants(cells)?.with_timezone(UTC)),
+        ColumnKind::Text => Arc::new(cells.collect::<Option<StringArray>>()?),
+    })
+}
 
-    fn next(&mut self) -> Option<Self::Item> {
-        self.read().transpose()
+/// What a field holds: a value, or nothing where something may be missing; `None` where nothing may.
+fn cell<'a>(column: &Column, field: &'a str) -> Option<Option<&'a str>> {
+    let value = trim(field);
+    if value.is_empty() || (column.markers_are_missing && is_marker(value)) {
+        (column.missing > 0).then_some(None)
+    } else if column.kind == ColumnKind::Text {
+        Some(Some(field))
+    } else {
+        Some(Some(value))
     }
 }
 
-impl fmt::Debug for Batches {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Batches")
-            .field("path", &self.path)
-            .field("rows", &self.rows)
-            .finish_non_exhaustive()
-    }
+fn read<'a, T>(
+    cells: impl Iterator<Item = Option<Option<&'a str>>>,
+    read: impl Fn(&str) -> Option<T>,
+) -> impl Iterator<Item = Option<Option<T>>> {
+    cells.map(move |cell| match cell? {
+        Some(value) => read(value).map(Some),
+        None => Some(None),
+    })
 }
 
-/// One column of the batch at hand.
-struct ColumnBuilder {
-    markers_are_missing: bool,
-    nullable: bool,
-    values: Values,
-}
-
-enum Values {
-    Int(Int64Builder),
-    Float(Float64Builder),
-    Boolean(BooleanBuilder),
-    Date(Date32Builder),
-    Timestamp(TimestampMillisecondBuilder),
-    Text(StringBuilder),
-}
-
-impl ColumnBuilder {
-    fn new(column: &Column) -> Self {
-        let values = match column.kind {
-            ColumnKind::Int => Values::Int(Int64Builder::new()),
-            ColumnKind::Float => Values::Float(Float64Builder::new()),
-            ColumnKind::Boolean => Values::Boolean(BooleanBuilder::new()),
-            ColumnKind::Date => Values::Date(Date32Builder::new()),
-            ColumnKind::Timestamp => Values::Timestamp(TimestampMillisecondBuilder::new()),
-            ColumnKind::TimestampUtc => Values::Timestamp(TimestampMillisecondBuilder::new().with_timezone(UTC)),
-            ColumnKind::Text => Values::Text(StringBuilder::new()),
-        };
-        Self {
-            markers_are_missing: column.markers_are_missing,
-            nullable: column.missing > 0,
-            values,
-        }
-    }
-
-    /// Appends a field; `None` if it is not what the survey found in this column.
-    fn append(&mut self, field: &str) -> Option<()> {
-        let value = trim(field);
-        let missing = value.is_empty() || (self.markers_are_missing && is_marker(value));
-        if missing && !self.nullable {
-            return None;
-        }
-        match &mut self.values {
-            Values::Int(builder) if missing => builder.append_null(),
-            Values::Int(builder) => builder.append_value(value.parse().ok()?),
-            Values::Float(builder) if missing => builder.append_null(),
-            Values::Float(builder) => builder.append_value(values::float(value)?),
-            Values::Boolean(builder) if missing => builder.append_null(),
-            Values::Boolean(builder) => builder.append_value(values::boolean(value)?),
-            Values::Date(builder) if missing => builder.append_null(),
-            Values::Date(builder) => builder.append_value(values::date(value)?),
-            Values::Timestamp(builder) if missing => builder.append_null(),
-            Values::Timestamp(builder) => builder.append_value(values::timestamp(value)?.0),
-            Values::Text(builder) if missing => builder.append_null(),
-            Values::Text(builder) => builder.append_value(field),
-        }
-        Some(())
-    }
-
-    fn finish(&mut self) -> ArrayRef {
-        let builder: &mut dyn ArrayBuilder = match &mut self.values {
-            Values::Int(builder) => builder,
-            Values::Float(builder) => builder,
-            Values::Boolean(builder) => builder,
-            Values::Date(builder) => builder,
-            Values::Timestamp(builder) => builder,
-            Values::Text(builder) => builder,
-        };
-        builder.finish()
-    }
+fn instants<'a>(cells: impl Iterator<Item = Option<Option<&'a str>>>) -> Option<TimestampMillisecondArray> {
+    read(cells, |value| values::timestamp(value).map(|(instant, _)| instant)).collect()
 }

@@ -33,6 +33,15 @@ pub enum IngestError {
         #[source]
         source: io::Error,
     },
+    /// The thread that reads the file could not be started, or broke off.
+    #[error("reading `{}` broke off; try again, and if it happens again, restart the node", path.display())]
+    Interrupted {
+        /// The path as given.
+        path: PathBuf,
+        /// What the system says, if it is to blame.
+        #[source]
+        source: Option<io::Error>,
+    },
     /// The compressed file is damaged or cut short.
     #[error("the gzip file `{}` is damaged or cut short; fetch it again and check it with `gzip -t`", path.display())]
     Damaged {
@@ -182,7 +191,9 @@ impl IngestError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::NotFound { .. } => Fault::NotFound,
-            Self::Read { .. } | Self::RejectSink { .. } | Self::Arrow { .. } => Fault::Machine,
+            Self::Read { .. } | Self::Interrupted { .. } | Self::RejectSink { .. } | Self::Arrow { .. } => {
+                Fault::Machine
+            }
             Self::NotAFile { .. }
             | Self::Damaged { .. }
             | Self::Changed { .. }

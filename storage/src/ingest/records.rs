@@ -4,11 +4,15 @@
 //! into one field, and text after a closing quote is joined to it without a word. This reader keeps the bytes of the
 //! record at hand in a window, so when a quote turns out not to be closed it goes back and reads on at the next line:
 //!
+//! A line that lies in the window whole and has no quote on it, as most do, is taken at once. For every other record:
+//!
 //! 1. Bytes are scanned from the start of the window; more are fetched when it runs out.
 //! 2. A line end outside quotes completes the record.
 //! 3. A quoted field that spans lines and then exceeds its bounds, reaches the end of the file, or closes in front of
 //!    other text had a quote that was not closed. The lines up to the one with that quote are refused as one row.
 //! 4. A field or record over its limit is refused, and the rest of its line is skipped without being kept.
+
+use memchr::{memchr, memchr_iter, memchr3};
 
 use super::{
     error::IngestError,
@@ -30,8 +34,10 @@ pub const MAX_QUOTED_LINES: u64 = 1000;
 /// One record, reused from call to call.
 #[derive(Default)]
 pub(super) struct Row {
-    text: String,
-    ends: Vec<usize>,
+    /// The fields, one byte behind each.
+    pub(super) text: String,
+    /// Where each field ends.
+    pub(super) ends: Vec<usize>,
     /// Fields on the row, also those beyond [`MAX_COLUMNS`], which are not kept.
     pub(super) width: usize,
     /// The line on which the row starts.
@@ -39,13 +45,32 @@ pub(super) struct Row {
 }
 
 impl Row {
+    fn clear(&mut self, line: u64) {
+        self.text.clear();
+        self.ends.clear();
+        self.width = 0;
+        self.line = line;
+    }
+
+    fn take_line(&mut self, line: &str, delimiter: u8) {
+        self.text.push_str(line);
+        self.text.push(BEHIND.into());
+        let ends = memchr_iter(delimiter, line.as_bytes()).chain(std::iter::once(line.len()));
+        self.ends.extend(ends);
+        self.width = self.ends.len();
+        self.ends.truncate(MAX_COLUMNS);
+    }
+
     pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
-        let starts = std::iter::once(&0).chain(&self.ends);
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
         starts
             .zip(&self.ends)
-            .map(|(start, end)| self.text.get(*start..*end).unwrap_or_default())
+            .map(|(start, end)| self.text.get(start..*end).unwrap_or_default())
     }
 }
+
+/// Stands behind each field in [`Row::text`]; which byte it is does not matter.
+const BEHIND: u8 = b'\n';
 
 /// What [`Records::next`] found.
 #[derive(Debug, PartialEq, Eq)]
@@ -115,12 +140,13 @@ impl<S: TextSource> Records<S> {
 
     /// Reads one record into `row`.
     pub(super) fn next(&mut self, row: &mut Row) -> Result<Step, IngestError> {
-        let mut text = std::mem::take(&mut row.text).into_bytes();
-        text.clear();
-        row.ends.clear();
-        row.width = 0;
-        row.line = self.line;
+        row.clear(self.line);
         self.drop_read();
+        if let Some(used) = self.plain_line(row) {
+            self.consume(used, self.line + 1);
+            return Ok(Step::Row);
+        }
+        let mut text = std::mem::take(&mut row.text).into_bytes();
         let mut scan = Scan::new(self.line);
         loop {
             if scan.at >= self.pending().len() && !self.more()? {
@@ -136,6 +162,19 @@ impl<S: TextSource> Records<S> {
                 Found::Unclosed => return Ok(self.refuse_unclosed(&scan, row.width)),
             }
         }
+    }
+
+    /// Takes a line without quotes whose end is in the window, and says how many bytes it has with its end.
+    fn plain_line(&self, row: &mut Row) -> Option<usize> {
+        let pending = self.pending();
+        let end = memchr(b'\n', pending).filter(|end| *end <= MAX_FIELD_BYTES)?;
+        let line = pending.get(..end)?;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() || memchr3(b'"', b'\r', 0, line).is_some() {
+            return None;
+        }
+        row.take_line(std::str::from_utf8(line).ok()?, self.delimiter);
+        Some(end + 1)
     }
 
     fn pending(&self) -> &[u8] {
@@ -167,14 +206,14 @@ impl<S: TextSource> Records<S> {
         self.line = line;
     }
 
-    fn at_end(&mut self, mut scan: Scan, text: Vec<u8>, row: &mut Row) -> Result<Step, IngestError> {
+    fn at_end(&mut self, mut scan: Scan, mut text: Vec<u8>, row: &mut Row) -> Result<Step, IngestError> {
         if scan.at == 0 {
             return Ok(Step::End);
         }
         if scan.state == State::Quoted {
             return Ok(self.refuse_unclosed(&scan, row.width));
         }
-        scan.end_field(text.len(), row);
+        scan.end_field(&mut text, row);
         self.complete(&scan, text, row)
     }
 
@@ -190,9 +229,9 @@ impl<S: TextSource> Records<S> {
         let record = self.pending().get(..used).unwrap_or_default();
         let step = if let Some(reason) = scan.fault {
             Step::Refused(Reject { line: row.line, reason })
-        } else if row.width == 1 && text.is_empty() && !scan.quoted {
+        } else if row.width == 1 && text.len() == 1 && !scan.quoted {
             Step::Blank
-        } else if record.contains(&0) {
+        } else if memchr(0, record).is_some() {
             Step::Refused(Reject {
                 line: row.line,
                 reason: Reason::ZeroByte,
@@ -298,11 +337,11 @@ impl Scan {
             }
             State::FieldStart | State::Plain | State::QuoteClosed if byte == delimiter => {
                 self.at += 1;
-                self.end_field(text.len(), row);
+                self.end_field(text, row);
             }
             State::FieldStart | State::Plain | State::QuoteClosed if matches!(byte, b'\n' | b'\r') => {
                 self.at += 1;
-                self.end_field(text.len(), row);
+                self.end_field(text, row);
                 return Found::LineEnd;
             }
             State::QuoteClosed if self.next_line.is_some() => return Found::Unclosed,
@@ -351,11 +390,12 @@ impl Scan {
         self.at += len;
     }
 
-    fn end_field(&mut self, end: usize, row: &mut Row) {
+    fn end_field(&mut self, text: &mut Vec<u8>, row: &mut Row) {
         row.width += 1;
         if row.width <= MAX_COLUMNS {
-            row.ends.push(end);
+            row.ends.push(text.len());
         }
+        text.push(BEHIND);
         self.state = State::FieldStart;
         self.field_at = self.at;
         self.field_line = self.line;

@@ -5,14 +5,14 @@ use std::{fmt, path::Path, sync::Arc};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use super::{
+    block::Block,
     error::IngestError,
     names::{Name, SUBJECT_COLUMN, name_columns},
     options::{CsvOptions, Refused, TextEncoding},
-    records::Row,
     rejects::{Discard, RejectSink, Rejects},
     sniff::{Layout, sniff},
     source::Fingerprint,
-    table::{Next, Table},
+    table::{Piece, Table},
     tally::Tally,
     values::{ColumnKind, is_marker, trim},
 };
@@ -138,35 +138,29 @@ pub fn survey(path: &Path, options: &CsvOptions) -> Result<Survey, IngestError> 
 /// As [`survey`], and [`IngestError::RejectSink`] if the sink fails.
 pub fn survey_into(path: &Path, options: &CsvOptions, sink: &mut dyn RejectSink) -> Result<Survey, IngestError> {
     let layout = sniff(path, options)?;
-    let (mut table, header) = Table::open(path, options, layout)?;
+    let (table, header) = Table::open(path, options, layout)?;
     let names = name_columns(&header)?;
     check_known(&names, options.text_columns.iter().chain(&options.subject_column))?;
     let mut count = Count::new(&names, options);
-    let mut row = Row::default();
-    loop {
-        match table.next(&mut row)? {
-            Next::Row => count.row(&row),
-            Next::Refused(reject) => {
-                count.rejects.push(reject);
-                sink.reject(reject)
-                    .map_err(|source| IngestError::RejectSink { source })?;
-            }
-            Next::End => break,
+    let mut ending = None;
+    for piece in table.pieces(path)? {
+        match piece? {
+            Piece::Rows(block) => count.block(&block, sink)?,
+            Piece::End(end) => ending = Some(end),
         }
     }
+    let ending = ending.ok_or_else(|| IngestError::Changed { path: path.to_owned() })?;
     count.check_subjects(&names)?;
-    let (encoding, gzip, blank_lines) = (table.encoding(), table.is_gzip(), table.blank_lines());
-    let fingerprint = table.finish()?;
     Ok(Survey {
         options: options.clone(),
         layout,
-        encoding,
-        gzip,
+        encoding: ending.encoding,
+        gzip: ending.gzip,
         columns: count.columns(&names),
         rows: count.rows,
         subject: count.subject(&names),
-        fingerprint,
-        notes: count.notes(&names, layout, options, blank_lines),
+        fingerprint: ending.fingerprint,
+        notes: count.notes(&names, layout, options, ending.blank_lines),
         rejects: count.rejects,
     })
 }
@@ -300,14 +294,29 @@ impl Count {
         }
     }
 
-    fn row(&mut self, row: &Row) {
-        self.rows += 1;
-        for (index, (tally, field)) in self.tallies.iter_mut().zip(row.fields()).enumerate() {
-            tally.observe(field, row.line);
-            if self.subject == Some(index) && (trim(field).is_empty() || is_marker(trim(field))) {
+    fn block(&mut self, block: &Block, sink: &mut dyn RejectSink) -> Result<(), IngestError> {
+        self.rows += block.rows() as u64;
+        for (index, tally) in self.tallies.iter_mut().enumerate() {
+            for (field, line) in block.column(index).zip(block.lines()) {
+                tally.observe(field, line);
+            }
+        }
+        self.subjects(block);
+        for reject in &block.rejects {
+            self.rejects.push(*reject);
+            sink.reject(*reject)
+                .map_err(|source| IngestError::RejectSink { source })?;
+        }
+        Ok(())
+    }
+
+    fn subjects(&mut self, block: &Block) {
+        let Some(index) = self.subject else { return };
+        for (field, line) in block.column(index).zip(block.lines()) {
+            if trim(field).is_empty() || is_marker(trim(field)) {
                 self.without_subject += 1;
                 if self.lines_without_subject.len() < SHOWN_LINES {
-                    self.lines_without_subject.push(row.line);
+                    self.lines_without_subject.push(line);
                 }
             }
         }

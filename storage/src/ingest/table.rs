@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use super::{
+    ahead::Ahead,
+    block::Block,
     error::IngestError,
     names::numbered,
     options::{CsvOptions, Header, Refused, TextEncoding},
@@ -21,10 +23,48 @@ pub(super) struct Table {
 }
 
 /// What [`Table::next`] found.
-pub(super) enum Next {
+enum Next {
     Row,
     Refused(Reject),
     End,
+}
+
+/// A part of a file, or its end, which comes last.
+pub(super) enum Piece {
+    Rows(Block),
+    End(Ending),
+}
+
+/// What is known of a file once all of it was read.
+pub(super) struct Ending {
+    pub(super) fingerprint: Fingerprint,
+    pub(super) encoding: TextEncoding,
+    pub(super) gzip: bool,
+    /// Lines with nothing on them.
+    pub(super) blank_lines: u64,
+}
+
+/// The table while it is being read.
+struct Reading {
+    table: Option<Table>,
+    row: Row,
+}
+
+impl Iterator for Reading {
+    type Item = Result<Piece, IngestError>;
+
+    /// After an error nothing follows.
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut table = self.table.take()?;
+        match table.block(&mut self.row) {
+            Ok(block) if block.is_empty() => Some(table.finish().map(Piece::End)),
+            Ok(block) => {
+                self.table = Some(table);
+                Some(Ok(Piece::Rows(block)))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
 }
 
 impl Table {
@@ -49,8 +89,35 @@ impl Table {
         Ok((table, header))
     }
 
+    /// Reads the rest of the file ahead of whoever takes its pieces.
+    ///
+    /// # Errors
+    /// [`IngestError::Interrupted`] if there is no thread for it.
+    pub(super) fn pieces(self, path: &Path) -> Result<Ahead<Piece>, IngestError> {
+        Ahead::run(
+            path,
+            Reading {
+                table: Some(self),
+                row: Row::default(),
+            },
+        )
+    }
+
+    /// The next rows; none at the end.
+    fn block(&mut self, row: &mut Row) -> Result<Block, IngestError> {
+        let mut block = Block::new(self.width);
+        while !block.is_full() {
+            match self.next(row)? {
+                Next::Row => block.push(row),
+                Next::Refused(reject) => block.rejects.push(reject),
+                Next::End => break,
+            }
+        }
+        Ok(block)
+    }
+
     /// Reads the next row of as many fields as the table has columns.
-    pub(super) fn next(&mut self, row: &mut Row) -> Result<Next, IngestError> {
+    fn next(&mut self, row: &mut Row) -> Result<Next, IngestError> {
         loop {
             let reject = match self.records.next(row)? {
                 Step::Row if row.width == self.width => return Ok(Next::Row),
@@ -73,24 +140,15 @@ impl Table {
         }
     }
 
-    /// The encoding in use.
-    pub(super) fn encoding(&self) -> TextEncoding {
-        self.records.source().encoding()
-    }
-
-    /// Whether the file is compressed.
-    pub(super) fn is_gzip(&self) -> bool {
-        self.records.source().is_gzip()
-    }
-
-    /// Lines so far with nothing on them.
-    pub(super) fn blank_lines(&self) -> u64 {
-        self.blank_lines
-    }
-
-    /// The fingerprint of the file, after [`Next::End`].
-    pub(super) fn finish(self) -> Result<Fingerprint, IngestError> {
-        self.records.into_source().finish()
+    /// What is known after [`Next::End`].
+    fn finish(self) -> Result<Ending, IngestError> {
+        let source = self.records.into_source();
+        Ok(Ending {
+            encoding: source.encoding(),
+            gzip: source.is_gzip(),
+            blank_lines: self.blank_lines,
+            fingerprint: source.finish()?,
+        })
     }
 
     fn header(&mut self, path: &Path) -> Result<Vec<String>, IngestError> {
@@ -118,7 +176,7 @@ impl Table {
             return Err(IngestError::Encoding {
                 line: reject.line,
                 offset,
-                encoding: self.encoding().name(),
+                encoding: self.records.source().encoding().name(),
             });
         }
         Ok(())

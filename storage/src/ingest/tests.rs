@@ -7,7 +7,7 @@ use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::*;
+use super::{block::BLOCK_ROWS, *};
 
 mod real;
 
@@ -106,7 +106,7 @@ fn a_column_that_turns_at_row_50000_is_text_from_the_start() {
     };
     assert_eq!(survey.notes(), std::slice::from_ref(&turned));
     assert!(!turned.to_string().contains("Smith"));
-    assert!(batches.iter().all(|batch| batch.num_rows() <= BATCH_ROWS));
+    assert!(batches.iter().all(|batch| batch.num_rows() <= BLOCK_ROWS));
     let rows = cells(&batches);
     assert_eq!(
         (rows.len(), rows[0][1].as_deref(), rows[49_999][1].as_deref()),

@@ -107,12 +107,18 @@ impl Kinds {
 
 /// A field without the blanks around it, which typed values do not need.
 pub(super) fn trim(field: &str) -> &str {
-    field.trim_matches([' ', '\t'])
+    let bytes = field.as_bytes();
+    let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    if blank(bytes.first()) || blank(bytes.last()) {
+        field.trim_matches([' ', '\t'])
+    } else {
+        field
+    }
 }
 
 /// Whether a trimmed field is one of the usual markers for a missing value; a blank field is not a marker.
 pub(super) fn is_marker(trimmed: &str) -> bool {
-    matches!(trimmed, "?" | "NA" | "NaN" | "NULL" | "null" | "N/A" | ".")
+    trimmed.len() <= 4 && matches!(trimmed, "?" | "NA" | "NaN" | "NULL" | "null" | "N/A" | ".")
 }
 
 /// All kinds that a trimmed, non-blank field can be read as; none means text.
@@ -126,7 +132,7 @@ pub(super) fn classify(trimmed: &str) -> Kinds {
             } else {
                 Kinds::NONE
             };
-            time.or(number(trimmed))
+            if time.is_none() { number(trimmed) } else { time }
         }
         _ => Kinds::NONE,
     }
@@ -152,7 +158,7 @@ fn number(value: &str) -> Kinds {
         return Kinds::NONE;
     }
     if whole < body.len() {
-        return if float(value).is_some() {
+        return if is_fraction(body, whole) || float(value).is_some() {
             Kinds::FLOAT
         } else {
             Kinds::NONE
@@ -166,12 +172,25 @@ fn number(value: &str) -> Kinds {
     }
 }
 
+/// Whether digits, a point and digits follow each other and nothing else, which is always a finite number: reading it is not
+/// needed to know that.
+fn is_fraction(body: &str, whole: usize) -> bool {
+    /// The largest number has 309 digits in front of the point.
+    const SURELY_FINITE: usize = 300;
+    let behind = body.as_bytes().get(whole..).and_then(|rest| rest.strip_prefix(b"."));
+    let digits = |rest: &[u8]| body.len() > 1 && rest.iter().all(u8::is_ascii_digit);
+    body.len() <= SURELY_FINITE && behind.is_some_and(digits)
+}
+
 /// A finite number in decimal notation; the words that Rust also reads (`inf`, `nan`) are text here.
 pub(super) fn float(value: &str) -> Option<f64> {
     let decimal = value
         .bytes()
         .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
-    value.parse::<f64>().ok().filter(|number| decimal && number.is_finite())
+    if !decimal {
+        return None;
+    }
+    value.parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
 /// `true` or `false`, also as Python and R write them.
@@ -187,7 +206,9 @@ pub(super) fn boolean(value: &str) -> Option<bool> {
 pub(super) fn date(value: &str) -> Option<i32> {
     /// 1970-01-01 counted from the first day of year 1, which is day 1.
     const EPOCH: i32 = 719_163;
-    let [year, month, day] = split(value, '-')?;
+    let bytes = value.as_bytes();
+    (bytes.len() == 10 && bytes.get(4) == Some(&b'-') && bytes.get(7) == Some(&b'-')).then_some(())?;
+    let (year, month, day) = (value.get(..4)?, value.get(5..7)?, value.get(8..)?);
     let day = NaiveDate::from_ymd_opt(
         i32::try_from(digits(year, 4)?).ok()?,
         digits(month, 2)?,
@@ -271,8 +292,11 @@ fn split(value: &str, separator: char) -> Option<[&str; 3]> {
 
 /// A number of exactly `len` digits.
 fn digits(value: &str, len: usize) -> Option<u32> {
-    (value.len() == len && value.bytes().all(|byte| byte.is_ascii_digit())).then_some(())?;
-    value.parse().ok()
+    (value.len() == len && len < 10).then_some(())?;
+    value.bytes().try_fold(0, |number, byte| {
+        byte.is_ascii_digit()
+            .then(|| number * 10 + u32::from(byte.wrapping_sub(b'0')))
+    })
 }
 
 #[cfg(test)]
@@ -325,7 +349,7 @@ mod tests {
     fn typed_values() {
         assert_eq!(kind("-9223372036854775808"), ColumnKind::Int);
         assert_eq!(kind("0"), ColumnKind::Int);
-        for value in ["0.5", ".5", "1.", "-1e-3", "1.5e-3", "-0"] {
+        for value in ["0.5", ".5", "1.", "-1e-3", "1.5e-3", "123e-5", "-0"] {
             assert_eq!(kind(value), ColumnKind::Float, "{value}");
         }
         assert_eq!(kind("TRUE"), ColumnKind::Boolean);

@@ -126,7 +126,8 @@ fn a_full_disk_leaves_the_old_version_and_no_objects() {
 #[test]
 fn a_file_that_changes_while_it_is_read_makes_no_version() {
     let house = House::new();
-    let rows: String = (0..30_000).map(|row| format!("{row},x,40\n")).collect();
+    // More than is read ahead.
+    let rows: String = (0..200_000).map(|row| format!("{row},x,40\n")).collect();
     let mut request = house.request(&format!("id,name,age\n{rows}"), ImportMode::Create);
     request.rows_per_object = 8192;
     let path = request.path.clone();

@@ -1,0 +1,114 @@
+//! Reading on a thread of its own, a little ahead of whoever takes what was read.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, sync_channel},
+    thread::{Builder, JoinHandle},
+};
+
+use super::error::IngestError;
+
+/// Items that wait to be taken: one is made while another is used, and one evens out the difference.
+const WAITING: usize = 2;
+
+/// The items of an iterator that runs on another thread.
+///
+/// It ends without an error only if that iterator did: a thread that breaks off in the middle is an error, and never looks
+/// like the end of a file.
+pub(super) struct Ahead<T> {
+    path: PathBuf,
+    items: Option<Receiver<Result<T, IngestError>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<T: Send + 'static> Ahead<T> {
+    /// Runs `source`, which reads the file at `path`, until its end or until this is dropped.
+    ///
+    /// # Errors
+    /// [`IngestError::Interrupted`] if the system gives no thread.
+    pub(super) fn run(
+        path: &Path,
+        source: impl Iterator<Item = Result<T, IngestError>> + Send + 'static,
+    ) -> Result<Self, IngestError> {
+        let (sender, items) = sync_channel(WAITING);
+        let thread = Builder::new().name("import".to_owned()).spawn(move || {
+            for item in source {
+                if sender.send(item).is_err() {
+                    return;
+                }
+            }
+        });
+        let thread = thread.map_err(|source| IngestError::Interrupted {
+            path: path.to_owned(),
+            source: Some(source),
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            items: Some(items),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl<T> Iterator for Ahead<T> {
+    type Item = Result<T, IngestError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Ok(item) = self.items.as_ref()?.recv() {
+            return Some(item);
+        }
+        self.items = None;
+        let broken = self.thread.take()?.join().is_err();
+        broken.then(|| {
+            Err(IngestError::Interrupted {
+                path: self.path.clone(),
+                source: None,
+            })
+        })
+    }
+}
+
+/// Waits for the thread, so that nothing is read any more once this is gone.
+impl<T> Drop for Ahead<T> {
+    fn drop(&mut self) {
+        self.items = None;
+        if let Some(thread) = self.thread.take() {
+            // Nobody waits for its items any more, so it does not matter how it ended.
+            drop(thread.join());
+        }
+    }
+}
+
+impl<T> fmt::Debug for Ahead<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ahead")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ahead(numbers: impl Iterator<Item = u64> + Send + 'static) -> Ahead<u64> {
+        Ahead::run(Path::new("a.csv"), numbers.map(Ok)).unwrap()
+    }
+
+    #[test]
+    fn items_come_in_order_and_whoever_leaves_early_waits_for_nothing() {
+        let all: Result<Vec<u64>, _> = ahead(0..1000).collect();
+        assert_eq!(all.unwrap(), (0..1000).collect::<Vec<_>>());
+        assert_eq!(ahead(0..).next().unwrap().unwrap(), 0);
+    }
+
+    #[test]
+    fn a_thread_that_breaks_off_is_an_error_and_not_the_end() {
+        let mut broken = ahead((0..10).inspect(|number| assert!(*number < 5, "on purpose")));
+        let found: Vec<_> = broken.by_ref().collect();
+        assert_eq!(found.len(), 6);
+        assert!(matches!(found.last(), Some(Err(IngestError::Interrupted { .. }))));
+        assert!(broken.next().is_none());
+    }
+}

@@ -1,0 +1,70 @@
+//! Many rows of one width at a time, read by column.
+
+use super::{records::Row, rejects::Reject};
+
+/// The most rows in a block.
+pub(super) const BLOCK_ROWS: usize = 8192;
+/// A block ends early once its rows hold this many bytes of text, which bounds its memory whatever the rows are like.
+pub(super) const BLOCK_BYTES: usize = 4 * 1024 * 1024;
+
+/// Rows that follow each other in a file, all of the same width, and what was refused between them.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    text: String,
+    ends: Vec<u32>,
+    lines: Vec<u64>,
+    width: usize,
+    pub(super) rejects: Vec<Reject>,
+}
+
+impl Block {
+    pub(super) fn new(width: usize) -> Self {
+        Self {
+            width,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether no further row should be added.
+    pub(super) fn is_full(&self) -> bool {
+        self.rows() >= BLOCK_ROWS || self.text.len() >= BLOCK_BYTES || self.rejects.len() >= BLOCK_ROWS
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.rejects.is_empty()
+    }
+
+    /// Adds a row; it must be as wide as the block.
+    pub(super) fn push(&mut self, row: &Row) {
+        let before = self.text.len();
+        self.text.push_str(&row.text);
+        // A block is full long before 4 GiB, whatever the last row is like.
+        let ends = row
+            .ends
+            .iter()
+            .map(|end| u32::try_from(before + end).unwrap_or(u32::MAX));
+        self.ends.extend(ends);
+        self.lines.push(row.line);
+    }
+
+    /// The fields of one column, from the first row to the last.
+    pub(super) fn column(&self, index: usize) -> impl Iterator<Item = &str> {
+        (0..self.rows()).map(move |row| self.field(row * self.width + index))
+    }
+
+    /// The lines on which the rows start.
+    pub(super) fn lines(&self) -> impl Iterator<Item = u64> {
+        self.lines.iter().copied()
+    }
+
+    fn field(&self, number: usize) -> &str {
+        let before = number.checked_sub(1).and_then(|before| self.ends.get(before));
+        let start = before.map_or(0, |end| *end as usize + 1);
+        let end = self.ends.get(number).map_or(0, |end| *end as usize);
+        self.text.get(start..end).unwrap_or_default()
+    }
+}
