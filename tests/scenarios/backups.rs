@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use concordat_tests::{House, Person, World};
 
@@ -131,6 +133,36 @@ fn an_erased_dataset_does_not_come_back_with_an_older_backup() {
     house.start();
     house.forget_login();
     assert_ne!(house.ask(QUESTION).code, Some(0));
+    assert_ledger_holds(house);
+}
+
+#[test]
+fn a_restore_that_is_killed_leaves_no_half_node_and_can_be_done_again() {
+    let (mut world, backups, key) = prepared();
+    let right = answer(&world.houses[0]);
+    back_up(&world.houses[0], &backups);
+    let house = &mut world.houses[0];
+    house.kill();
+    house.dir = house.dir.with_file_name("anew");
+    let restore = ["restore", "--from", text(&backups), "--key-file", text(&key)];
+    let mut killed = 0;
+    for millis in [0, 5, 10, 20, 40, 80, 160, 320] {
+        let mut restoring = house.spawn(&restore);
+        sleep(Duration::from_millis(millis));
+        restoring.kill().unwrap();
+        restoring.wait().unwrap();
+        if house.dir.exists() {
+            break;
+        }
+        killed += 1;
+    }
+    assert!(killed > 0, "no restore was killed before its end");
+    if !house.dir.exists() {
+        house.run(&restore).ok();
+    }
+    house.start();
+    house.forget_login();
+    assert_eq!(answer(house), right);
     assert_ledger_holds(house);
 }
 
