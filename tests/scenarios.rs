@@ -8,6 +8,7 @@ mod bad_starts;
 mod crashes;
 mod custody;
 mod demonstration;
+mod history;
 mod hospitals;
 mod imports;
 mod members;

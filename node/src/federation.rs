@@ -204,7 +204,9 @@ impl Federation {
             if found.is_empty() {
                 return Err(known.nobody(table));
             }
-            targets.insert(table.clone(), found);
+            let version = table.version;
+            let found = found.into_iter().map(|target| Target { version, ..target });
+            targets.insert(table.clone(), found.collect());
         }
         Ok(targets)
     }

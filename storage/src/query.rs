@@ -3,6 +3,7 @@
 //! 1. [`answer`] consumes the [`Permit`](crate::permit::Permit) and builds a world with one table in it, the permitted view
 //!    of the dataset ([`Source`]). What is not permitted is not there.
 //! 2. The statement is checked: one plain `SELECT`, allowed functions, visible columns. Then it is planned.
+//!    The version of the dataset that it names, if it names one ([`version_asked`]), was opened by the caller.
 //! 3. Casts that fail and divisions by zero give NULL, so that no error tells about a single row.
 //! 4. At tier `records` the rows stream. Below it the grouping runs with the number of *subjects* behind every cell,
 //!    [`disclosure`](crate::disclosure) withholds the cells that are too small, and only then is the rest of the query
@@ -12,6 +13,7 @@
 //! Memory, time, rows and groups are bounded ([`Bounds`]); the engine never writes to disk.
 
 mod aggregate;
+mod dialect;
 mod error;
 mod guard;
 mod plan;
@@ -22,10 +24,12 @@ mod source;
 mod statement;
 mod transform;
 
+pub use dialect::{parse, version_number};
 pub use error::QueryError;
 pub use run::answer;
 pub use session::{Bounds, allowed_functions};
 pub use source::Source;
+pub use statement::version_asked;
 
 #[cfg(test)]
 mod tests;

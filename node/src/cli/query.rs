@@ -11,7 +11,8 @@ use crate::json::Field as _;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// One SELECT; tables are `institution.dataset`, and `consortium.dataset` for all who share it
+    /// One SELECT; tables are `institution.dataset`, and `consortium.dataset` for all who share it. Of your own datasets also
+    /// `institution.dataset VERSION AS OF number`
     sql: String,
     /// What for, where the grants leave a choice
     #[arg(long)]

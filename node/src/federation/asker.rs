@@ -22,7 +22,7 @@ use super::exchange::{Asked, Reading};
 use super::fault::QueryFault;
 use super::journal::Journal;
 use super::source::{Ask, Batches, Part, Right, Target};
-use super::statement::quoted;
+use super::statement::table_text;
 use crate::iam::Actor;
 use crate::network::FramedStream;
 use crate::sharing::{OwnChunks, QUERY};
@@ -175,15 +175,20 @@ impl Ask for Asker {
 
     async fn shape(&self, target: &Target) -> Result<SchemaRef, QueryFault> {
         let shapes = &self.federation.0.shapes;
-        if let Right::Grant(grant) = target.right
+        // What is known is the shape of the current version.
+        if target.version.is_none()
+            && let Right::Grant(grant) = target.right
             && let Some(known) = shapes.lock().unwrap_or_else(PoisonError::into_inner).get(&grant)
         {
             return Ok(known.clone());
         }
-        let sql = format!("SELECT * FROM {} LIMIT 0", quoted(target.dataset.dataset.as_str()));
+        let table = table_text(&target.dataset.dataset, target.version);
+        let sql = format!("SELECT * FROM {table} LIMIT 0");
         let part = self.ask(target, sql).await?;
         let _: Vec<RecordBatch> = part.batches.try_collect().await?;
-        if let Right::Grant(grant) = target.right {
+        if target.version.is_none()
+            && let Right::Grant(grant) = target.right
+        {
             shapes
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

@@ -4,10 +4,11 @@
 
 use std::collections::BTreeSet;
 
+use concordat_storage::query::parse;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, Statement, WildcardAdditionalOptions};
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
+
+use super::statement::MAX_DEPTH;
 
 /// One item of a question's select list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +68,7 @@ impl AskedColumns {
 }
 
 fn query(sql: &str) -> Option<Query> {
-    let statements = Parser::parse_sql(&GenericDialect {}, sql).ok()?;
+    let statements = parse(sql, MAX_DEPTH).ok()?;
     match <[Statement; 1]>::try_from(statements) {
         Ok([Statement::Query(query)]) => Some(*query),
         Ok(_) | Err(_) => None,

@@ -58,7 +58,7 @@ impl Home {
 
     /// Puts in a table under the name by which the question knows it.
     pub(super) fn add(&self, name: &TableName, table: Arc<dyn TableProvider>) -> Result<()> {
-        self.put(name.schema(), name.dataset.as_str(), table)
+        self.put(name.schema(), &name.at_home(), table)
     }
 
     /// Puts in an answer that is already here.

@@ -21,7 +21,9 @@ use datafusion::sql::sqlparser::parser::Parser;
 use super::decompose::{MissingColumn, Share, check_shape, decompose, is_summary};
 use super::fault::QueryFault;
 use super::source::Target;
-use super::statement::{ANSWER, Question, TableName, as_the_provider_knows_it, occurrences, tables_of};
+use super::statement::{
+    ANSWER, Question, TableName, as_home_knows_it, as_the_provider_knows_it, occurrences, tables_of,
+};
 
 /// Who stands behind each table of a question.
 pub(super) type Targets = BTreeMap<TableName, Vec<Target>>;
@@ -78,6 +80,7 @@ pub(super) fn plan(question: Question, targets: &Targets) -> Result<Plan, QueryF
     };
     carver.query(&mut query)?;
     let tables = carver.tables_left(&query)?;
+    as_home_knows_it(&mut query);
     Ok(Plan::Home {
         query: Box::new(query),
         pieces: carver.pieces,

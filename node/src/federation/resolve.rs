@@ -137,6 +137,7 @@ pub(super) fn target_of(scope: &Scope, right: Right, purpose: Purpose) -> Target
     let columns = scope.columns.names().map(ToString::to_string);
     Target {
         dataset: scope.dataset.clone(),
+        version: None,
         right,
         tier: scope.tier,
         purpose,

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use async_trait::async_trait;
 use concordat_protocol::ids::{DatasetRef, GrantId};
 use concordat_protocol::scope::{Purpose, Tier};
+use concordat_storage::catalog::VersionNumber;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::Stream;
@@ -18,6 +19,8 @@ use super::fault::QueryFault;
 pub(super) struct Target {
     /// Which dataset, and at whom.
     pub(super) dataset: DatasetRef,
+    /// Its version; nothing for the current one.
+    pub(super) version: Option<VersionNumber>,
     /// By what right.
     pub(super) right: Right,
     /// How much an answer may reveal.

@@ -10,17 +10,20 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use concordat_protocol::ids::{DatasetName, InstitutionId};
+use concordat_storage::catalog::VersionNumber;
+use concordat_storage::query::{parse, version_number};
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    Statement, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    Statement, TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::GenericDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 
 use super::fault::QueryFault;
 
 /// The schema that stands for everybody who shares a dataset.
 pub(super) const CONSORTIUM: &str = "consortium";
+
+/// How deeply a question may be nested: as deeply as a provider reads it.
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// Begins the names of tables that hold members' answers; no institution and no dataset is called so.
 pub(super) const ANSWER: &str = "__answer_";
@@ -32,6 +35,8 @@ pub(super) struct TableName {
     pub(super) institution: Option<InstitutionId>,
     /// The dataset.
     pub(super) dataset: DatasetName,
+    /// Its version; nothing for the current one.
+    pub(super) version: Option<VersionNumber>,
 }
 
 impl TableName {
@@ -40,7 +45,15 @@ impl TableName {
         self.institution.as_ref().map_or(CONSORTIUM, InstitutionId::as_str)
     }
 
-    fn read(name: &ObjectName) -> Result<Self, QueryFault> {
+    /// The second part of the name in the engine at home, where each version is a table of its own.
+    pub(super) fn at_home(&self) -> String {
+        match self.version {
+            None => self.dataset.to_string(),
+            Some(version) => format!("{}@{version}", self.dataset),
+        }
+    }
+
+    fn read(name: &ObjectName, version: Option<VersionNumber>) -> Result<Self, QueryFault> {
         let parts: Option<Vec<&str>> = name
             .0
             .iter()
@@ -57,6 +70,12 @@ impl TableName {
         };
         let invalid = |error: concordat_protocol::ids::InvalidName| QueryFault::usage(error.to_string());
         let institution = if schema == CONSORTIUM {
+            if version.is_some() {
+                return Err(QueryFault::usage_with(
+                    format!("`{name}` has no versions: each institution counts its own"),
+                    format!("write `INSTITUTION.{dataset} VERSION AS OF NUMBER`"),
+                ));
+            }
             None
         } else {
             Some(schema.parse().map_err(invalid)?)
@@ -64,13 +83,16 @@ impl TableName {
         Ok(Self {
             institution,
             dataset: dataset.parse().map_err(invalid)?,
+            version,
         })
     }
 }
 
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}", self.schema(), self.dataset)
+        write!(f, "{}.{}", self.schema(), self.dataset)?;
+        self.version
+            .map_or(Ok(()), |version| write!(f, " VERSION AS OF {version}"))
     }
 }
 
@@ -96,7 +118,7 @@ impl Question {
     /// # Errors
     /// [`QueryFault::Usage`] unless it is exactly one `SELECT` over tables with two-part names.
     pub(super) fn parse(sql: &str) -> Result<Self, QueryFault> {
-        let statements = Parser::parse_sql(&GenericDialect {}, sql)
+        let statements = parse(sql, MAX_DEPTH)
             .map_err(|error| QueryFault::usage(format!("the SQL text cannot be read: {error}")))?;
         let query = match <[Statement; 1]>::try_from(statements) {
             Ok([Statement::Query(query)]) => *query,
@@ -122,6 +144,7 @@ pub(super) fn occurrences<V: Visit>(node: &V) -> Result<Vec<TableName>, QueryFau
     let _ = node.visit(&mut defined);
     let mut named = Named {
         defined: defined.0,
+        version: None,
         tables: Vec::new(),
     };
     match node.visit(&mut named) {
@@ -146,6 +169,8 @@ impl Visitor for Defined {
 
 struct Named {
     defined: BTreeSet<String>,
+    /// Of the table whose name comes next.
+    version: Option<VersionNumber>,
     tables: Vec<TableName>,
 }
 
@@ -162,7 +187,18 @@ impl Visitor for Named {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<QueryFault> {
         match factor {
-            TableFactor::Table { args: None, .. } => ControlFlow::Continue(()),
+            TableFactor::Table {
+                args: None, version, ..
+            } => {
+                self.version = version.as_ref().and_then(version_number);
+                match version {
+                    Some(other) if self.version.is_none() => ControlFlow::Break(QueryFault::usage_with(
+                        format!("`{other}` is no version that can be asked"),
+                        "write `VERSION AS OF` and its number; `concordat dataset versions` lists them",
+                    )),
+                    Some(_) | None => ControlFlow::Continue(()),
+                }
+            }
             TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
             other => ControlFlow::Break(QueryFault::usage(format!("`{other}` is no table that can be asked"))),
         }
@@ -173,10 +209,11 @@ impl Visitor for Named {
             [part] => part.as_ident().map(|ident| ident.value.as_str()),
             _ => None,
         };
+        let version = self.version.take();
         if single.is_some_and(|single| self.defined.contains(single) || single.starts_with(ANSWER)) {
             return ControlFlow::Continue(());
         }
-        match TableName::read(name) {
+        match TableName::read(name, version) {
             Ok(table) => {
                 self.tables.push(table);
                 ControlFlow::Continue(())
@@ -249,6 +286,44 @@ impl VisitorMut for Shorten<'_> {
     }
 }
 
+/// Writes versions the way the engine at home knows them: as tables of their own, which go on to be called as before.
+pub(super) fn as_home_knows_it(query: &mut Query) {
+    let _ = query.visit(&mut Rename);
+}
+
+struct Rename;
+
+impl VisitorMut for Rename {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table {
+            name, alias, version, ..
+        } = factor
+            && let Some(number) = version.take().as_ref().and_then(version_number)
+            && let Some(ObjectNamePart::Identifier(dataset)) = name.0.last_mut()
+        {
+            alias.get_or_insert_with(|| TableAlias {
+                explicit: true,
+                name: quoted(&dataset.value),
+                columns: Vec::new(),
+                at: None,
+            });
+            *dataset = quoted(&format!("{}@{number}", dataset.value));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// A table of a provider in the text of a question, with its version if there is one.
+pub(super) fn table_text(dataset: &DatasetName, version: Option<VersionNumber>) -> String {
+    let table = quoted(dataset.as_str()).to_string();
+    match version {
+        None => table,
+        Some(version) => format!("{table} VERSION AS OF {version}"),
+    }
+}
+
 /// An identifier that means exactly what it says.
 pub(super) fn quoted(name: &str) -> Ident {
     Ident::with_quote('"', name)
@@ -304,6 +379,27 @@ mod tests {
         }
         assert!(refusal("SELECT * FROM read_csv('/etc/passwd')").contains("no table"));
         assert!(refusal("SELECT * FROM a.b.c").contains("institution.dataset"));
+    }
+
+    #[test]
+    fn versions_are_tables_of_their_own() {
+        let sql =
+            "SELECT heart.age FROM budapest.heart VERSION AS OF 3 JOIN budapest.heart AS new ON new.id = heart.id";
+        let mut question = Question::parse(sql).unwrap();
+        let names: Vec<String> = question.tables.iter().map(TableName::to_string).collect();
+        assert_eq!(names, ["budapest.heart", "budapest.heart VERSION AS OF 3"]);
+        as_home_knows_it(&mut question.query);
+        assert_eq!(
+            question.query.to_string(),
+            "SELECT heart.age FROM budapest.\"heart@3\" AS \"heart\" JOIN budapest.heart AS new ON new.id = heart.id"
+        );
+        let old = Question::parse("SELECT age FROM budapest.heart VERSION AS OF 3").unwrap();
+        let table = old.tables.first().unwrap().clone();
+        let mut query = old.query;
+        as_the_provider_knows_it(&mut query, &table);
+        assert_eq!(query.to_string(), "SELECT age FROM \"heart\" VERSION AS OF 3");
+        assert!(refusal("SELECT * FROM consortium.heart VERSION AS OF 3").contains("counts its own"));
+        assert!(refusal("SELECT * FROM budapest.heart FOR SYSTEM_TIME AS OF '2026-01-01'").contains("cannot be read"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use futures::{StreamExt, TryStreamExt};
 use super::fault::QueryFault;
 use super::filter;
 use super::source::{Ask, Target};
-use super::statement::quoted;
+use super::statement::{quoted, table_text};
 use super::union::{fit, unite};
 
 /// One member's rows in a table: whom to ask, and what its table looks like.
@@ -151,7 +151,7 @@ fn member_text(member: &Member, asked: &SchemaRef, conditions: &[String], limit:
     let mut text = format!(
         "SELECT {} FROM {}",
         columns.join(", "),
-        quoted(member.target.dataset.dataset.as_str())
+        table_text(&member.target.dataset.dataset, member.target.version)
     );
     if !conditions.is_empty() {
         text.push_str(&format!(" WHERE {}", conditions.join(" AND ")));

@@ -24,6 +24,8 @@ pub struct QueryInput<'a> {
     pub asker: &'a ActorAssertion,
     /// What for.
     pub purpose: &'a Purpose,
+    /// Whether it names a version of the dataset instead of asking for the current one.
+    pub as_of: bool,
     /// Whose person it is.
     pub consumer: &'a Party,
     /// Who holds the dataset.
@@ -39,6 +41,8 @@ pub struct LocalInput<'a> {
     pub asker: &'a ActorAssertion,
     /// What for.
     pub purpose: &'a Purpose,
+    /// Whether it names a version of the dataset instead of asking for the current one.
+    pub as_of: bool,
     /// The holder.
     pub home: &'a Party,
     /// The dataset; nothing when there is none of that name.
@@ -97,6 +101,7 @@ impl Policy {
                     granted: &offer.scope,
                     asker: input.asker,
                     purpose: input.purpose,
+                    as_of: input.as_of,
                     consumer: input.home,
                     provider: input.home,
                     dataset: Some(facts),
@@ -290,6 +295,7 @@ fn question(input: &QueryInput<'_>, facts: &DatasetFacts, now: Timestamp) -> Que
             asker.factors.iter().map(|factor| word(*factor).to_owned()).collect(),
         ),
     ));
+    context.push(pair("as_of", Expr::Bool(input.as_of)));
     context.push(pair("login_age_s", seconds(now.since(asker.authenticated_at))));
     context.extend(
         asker

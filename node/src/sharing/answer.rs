@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Sharing;
 use super::decide::Case;
-use super::release::{Ended, How, Running, Sink};
+use super::release::{Ended, How, Running, Sink, named_version};
 use crate::network::{Deadlines, FramedStream, NetworkError};
 
 /// Longest that an answer may take, whatever deadline the consumer sets.
@@ -73,6 +73,7 @@ impl Sharing {
             .await?;
         let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));
         let case = Case::Peer {
+            version: named_version(&envelope.sql),
             query: Box::new(query),
             lease,
         };

@@ -7,6 +7,7 @@ use concordat_protocol::scope::{Purpose, Scope};
 use concordat_protocol::text;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
+use concordat_storage::catalog::VersionNumber;
 use concordat_storage::ledger::LedgerReceipt;
 use concordat_storage::permit::Holder;
 
@@ -22,6 +23,8 @@ pub(super) enum Case {
     Peer {
         /// The question.
         query: Box<ValidQuery>,
+        /// The version of the dataset that it names, if it does.
+        version: Option<VersionNumber>,
         /// The live permission under its grant.
         lease: Lease,
     },
@@ -37,6 +40,8 @@ pub(super) enum Case {
         dataset: DatasetRef,
         /// The question's text.
         sql: String,
+        /// The version of the dataset that it names, if it does.
+        version: Option<VersionNumber>,
     },
 }
 
@@ -56,6 +61,13 @@ impl Case {
         match self {
             Self::Peer { query, .. } => &query.envelope().sql,
             Self::Own { sql, .. } => sql,
+        }
+    }
+
+    /// The version of the dataset that is asked; nothing for the current one.
+    pub(super) fn version(&self) -> Option<VersionNumber> {
+        match self {
+            Self::Peer { version, .. } | Self::Own { version, .. } => *version,
         }
     }
 
@@ -111,7 +123,7 @@ impl Sharing {
             .map_err(|_| failed("the catalogue cannot be read"))?;
         let ours = &parts.identity.institution;
         Ok(match case {
-            Case::Peer { query, lease } => {
+            Case::Peer { query, lease, .. } => {
                 let no_roster = |_| failed("there is no roster in force at the holder");
                 let roster = parts.membership.in_force(now).map_err(no_roster)?;
                 let member = |id| party(&roster, id).ok_or_else(|| failed("a party is not on the roster"));
@@ -120,6 +132,7 @@ impl Sharing {
                         granted: &lease.terms().scope,
                         asker: query.assertion(),
                         purpose: &query.envelope().purpose,
+                        as_of: case.version().is_some(),
                         consumer: &member(&lease.terms().consumer)?,
                         provider: &member(ours)?,
                         dataset: facts.as_ref(),
@@ -139,6 +152,7 @@ impl Sharing {
                 let input = LocalInput {
                     asker: assertion,
                     purpose,
+                    as_of: case.version().is_some(),
                     home: &home,
                     dataset: facts.as_ref(),
                 };

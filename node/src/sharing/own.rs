@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Sharing;
 use super::decide::{Case, failed};
-use super::release::{How, Sink};
+use super::release::{How, Sink, named_version};
 use crate::iam::Actor;
 use crate::negotiation::dataset_facts;
 use crate::policy::Explanation;
@@ -107,6 +107,7 @@ impl Sharing {
                 institution: ours,
                 dataset: dataset.clone(),
             },
+            version: named_version(&sql),
             sql,
         })
     }

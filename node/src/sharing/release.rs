@@ -11,15 +11,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use concordat_protocol::audit::{self, EntryBody};
 use concordat_protocol::ids::{DatasetName, Digest32};
-use concordat_protocol::scope::Scope;
+use concordat_protocol::scope::{Columns, Scope};
 use concordat_protocol::text;
 use concordat_protocol::wire::messages::{AnswerDigest, Refusal, RefusalCode};
-use concordat_storage::catalog::OpenVersion;
+use concordat_storage::catalog::{CatalogError, OpenVersion, VersionNumber};
 use concordat_storage::disclosure::{Cut, IpcAnswer, Tally};
 use concordat_storage::fault::Fault;
 use concordat_storage::ledger::{LedgerError, LedgerReceipt};
 use concordat_storage::permit::Permit;
-use concordat_storage::query::{Bounds, QueryError, answer};
+use concordat_storage::query::{Bounds, QueryError, answer, version_asked};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -79,6 +79,25 @@ pub(super) trait Sink: Send {
     fn hurry(&mut self) -> Option<&mut watch::Receiver<u64>>;
 }
 
+/// The version that a question names. What cannot be read as a question names none; the engine tells what is wrong with it.
+pub(super) fn named_version(sql: &str) -> Option<VersionNumber> {
+    version_asked(sql).unwrap_or_default()
+}
+
+/// The scope as far as an older version has its columns: those that came later are as unknown there as any other.
+fn within(scope: Scope, case: &Case, version: &OpenVersion) -> Result<Scope, Refusal> {
+    if case.version().is_none() {
+        return Ok(scope);
+    }
+    let there = scope
+        .columns
+        .iter()
+        .filter(|(name, _)| version.manifest().column(name).is_some());
+    let columns = Columns::new(there.map(|(name, transform)| (name.clone(), transform)));
+    let columns = columns.map_err(|error| Refusal::because(RefusalCode::Denied, error.to_string()))?;
+    Ok(Scope { columns, ..scope })
+}
+
 impl Sharing {
     /// Decides, writes the decision down, and opens the engine.
     pub(super) async fn admit(&self, case: Case, time: Duration) -> Result<Running, Refusal> {
@@ -117,7 +136,8 @@ impl Sharing {
         receipt: LedgerReceipt,
         time: Duration,
     ) -> Result<IpcAnswer, Refusal> {
-        let version = self.version(scope.dataset.dataset.clone()).await?;
+        let version = self.version(scope.dataset.dataset.clone(), case.version()).await?;
+        let scope = within(scope, case, &version)?;
         let (clock, window) = (self.0.parts.clock.clone(), scope.window);
         let in_time = move || {
             if window.contains(clock.now()) {
@@ -140,11 +160,14 @@ impl Sharing {
         answer.into_ipc().map_err(|error| told(&error))
     }
 
-    async fn version(&self, name: DatasetName) -> Result<OpenVersion, Refusal> {
+    async fn version(&self, name: DatasetName, number: Option<VersionNumber>) -> Result<OpenVersion, Refusal> {
         let catalog = self.0.parts.storage.catalog().clone();
-        let opened = tokio::task::spawn_blocking(move || catalog.open_version(&name, None)).await;
+        let opened = tokio::task::spawn_blocking(move || catalog.open_version(&name, number)).await;
         match opened {
             Ok(Ok(version)) => Ok(version),
+            Ok(Err(error @ CatalogError::NoSuchVersion { .. })) => {
+                Err(Refusal::because(RefusalCode::Invalid, error.to_string()))
+            }
             Ok(Err(error)) => {
                 tracing::warn!(%error, "a dataset cannot be opened");
                 Err(failed("the stored data cannot be read"))

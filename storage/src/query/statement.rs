@@ -14,11 +14,11 @@ use datafusion::sql::sqlparser::{
         SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement, TableFactor, TableWithJoins,
         WildcardAdditionalOptions,
     },
-    dialect::GenericDialect,
-    parser::{Parser, ParserError},
+    parser::ParserError,
 };
 
-use super::QueryError;
+use super::{QueryError, parse, version_number};
+use crate::catalog::VersionNumber;
 use expression::Expressions;
 
 /// How deeply a query may be nested; the engine walks it recursively.
@@ -35,16 +35,33 @@ const STACK_BYTES: usize = 64 << 20;
 /// # Errors
 /// [`QueryError`] for everything that is not one plain `SELECT` over `dataset`.
 pub(super) fn checked(sql: &str, dataset: &DatasetRef, columns: &[&str]) -> Result<Statement, QueryError> {
+    with_room(|| read(sql, dataset, columns))
+}
+
+/// The version of its dataset that `sql` asks for with `VERSION AS OF`, if it does.
+///
+/// # Errors
+/// [`QueryError`] for what is not one `SELECT` over one table.
+pub fn version_asked(sql: &str) -> Result<Option<VersionNumber>, QueryError> {
+    with_room(|| {
+        let query = only_query(parsed(sql)?)?;
+        let table = only_table(&only_select(&query)?.from)?;
+        Ok(table.version)
+    })
+}
+
+/// Reads on a thread with room for the deepest nesting.
+fn with_room<T: Send>(read: impl FnOnce() -> Result<T, QueryError> + Send) -> Result<T, QueryError> {
     let failed = QueryError::Engine {
         step: "reading the query",
     };
     std::thread::scope(|scope| {
         let reader = std::thread::Builder::new().stack_size(STACK_BYTES);
         match reader
-            .spawn_scoped(scope, || read(sql, dataset, columns))
+            .spawn_scoped(scope, read)
             .map(std::thread::ScopedJoinHandle::join)
         {
-            Ok(Ok(statement)) => statement,
+            Ok(Ok(found)) => found,
             Ok(Err(_)) | Err(_) => Err(failed),
         }
     })
@@ -53,7 +70,7 @@ pub(super) fn checked(sql: &str, dataset: &DatasetRef, columns: &[&str]) -> Resu
 fn read(sql: &str, dataset: &DatasetRef, columns: &[&str]) -> Result<Statement, QueryError> {
     let query = only_query(parsed(sql)?)?;
     let select = only_select(&query)?;
-    only_table(&select.from, dataset)?;
+    is_dataset(only_table(&select.from)?.name, dataset)?;
     let mut known: BTreeSet<&str> = columns.iter().copied().collect();
     known.extend(select.projection.iter().filter_map(alias));
     let expressions = Expressions::new(dataset, &known);
@@ -77,17 +94,12 @@ fn parsed(sql: &str) -> Result<Vec<Statement>, QueryError> {
             max: MAX_SQL,
         });
     }
-    let dialect = GenericDialect {};
-    let parser = Parser::new(&dialect).with_recursion_limit(MAX_DEPTH);
-    parser
-        .try_with_sql(sql)
-        .and_then(|mut parser| parser.parse_statements())
-        .map_err(|error| match error {
-            ParserError::RecursionLimitExceeded => too_deep(),
-            ParserError::TokenizerError(text) | ParserError::ParserError(text) => QueryError::Syntax {
-                detail: text.chars().take(MAX_DETAIL).collect(),
-            },
-        })
+    parse(sql, MAX_DEPTH).map_err(|error| match error {
+        ParserError::RecursionLimitExceeded => too_deep(),
+        ParserError::TokenizerError(text) | ParserError::ParserError(text) => QueryError::Syntax {
+            detail: text.chars().take(MAX_DETAIL).collect(),
+        },
+    })
 }
 
 const fn too_deep() -> QueryError {
@@ -119,7 +131,13 @@ fn only_select(query: &Query) -> Result<&Select, QueryError> {
     }
 }
 
-fn only_table(from: &[TableWithJoins], dataset: &DatasetRef) -> Result<(), QueryError> {
+/// The table of a query.
+struct Table<'a> {
+    name: &'a ObjectName,
+    version: Option<VersionNumber>,
+}
+
+fn only_table(from: &[TableWithJoins]) -> Result<Table<'_>, QueryError> {
     let [table] = from else {
         return Err(refused(if from.is_empty() {
             "queries without a dataset are"
@@ -144,7 +162,7 @@ fn only_table(from: &[TableWithJoins], dataset: &DatasetRef) -> Result<(), Query
         return Err(refused("subqueries and table functions are"));
     };
     forbid(args.is_some(), "table functions are")?;
-    let extended = !with_hints.is_empty() || version.is_some() || *with_ordinality || !partitions.is_empty();
+    let extended = !with_hints.is_empty() || *with_ordinality || !partitions.is_empty();
     forbid(
         extended || json_path.is_some() || sample.is_some() || !index_hints.is_empty(),
         "options of a table are",
@@ -156,7 +174,13 @@ fn only_table(from: &[TableWithJoins], dataset: &DatasetRef) -> Result<(), Query
         )?;
         not_reserved(&alias.name)?;
     }
-    is_dataset(name, dataset)
+    let number = version.as_ref().map(|version| {
+        version_number(version).ok_or(refused("points in time other than `VERSION AS OF` a number are"))
+    });
+    Ok(Table {
+        name,
+        version: number.transpose()?,
+    })
 }
 
 fn is_dataset(name: &ObjectName, dataset: &DatasetRef) -> Result<(), QueryError> {

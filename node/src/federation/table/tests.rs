@@ -57,6 +57,7 @@ impl Ask for Script {
 pub(in crate::federation) fn target(dataset: &str, tier: Tier, columns: &[&str]) -> Target {
     Target {
         dataset: dataset.parse().unwrap(),
+        version: None,
         right: Right::Grant(GrantId::from_bytes([1; 16])),
         tier,
         purpose: Purpose::HealthResearch,

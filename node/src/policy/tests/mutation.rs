@@ -123,15 +123,17 @@ fn about_a_person(policy: &Policy) -> Vec<(String, bool)> {
         (good.0.clone(), good.1.clone(), good.2, None),
         (good.0.clone(), good.1.clone(), good.2, Some(0)),
     ];
-    let homes = [zurich(), party("zurich", "CH", Some(MemberStatus::Removed))];
+    let homes = [zurich(), budapest(), party("zurich", "CH", Some(MemberStatus::Removed))];
     let mut answers = Vec::new();
     for home in &homes {
         for (roles, factors, login_age, training_left) in &people {
-            let allowed = asks(policy, home, roles, factors, *login_age, *training_left);
-            answers.push((
-                format!("{home:?} {roles:?} {factors:?} {login_age} {training_left:?}"),
-                allowed,
-            ));
+            for as_of in [false, true] {
+                let allowed = asks(policy, home, roles, factors, *login_age, *training_left, as_of);
+                answers.push((
+                    format!("{home:?} {roles:?} {factors:?} {login_age} {training_left:?} {as_of}"),
+                    allowed,
+                ));
+            }
         }
     }
     answers
@@ -144,12 +146,14 @@ fn asks(
     factors: &[&str],
     login_age: i64,
     training_left: Option<i64>,
+    as_of: bool,
 ) -> bool {
     let words = |kind, words: &[&str]| Expr::Words(kind, words.iter().map(ToString::to_string).collect());
     let mut context = ask::purpose(&Purpose::HealthResearch);
     context.push(pair("tier", Expr::Word("Tier", "records".to_owned())));
     context.push(pair("factors", words("Factor", factors)));
     context.push(pair("login_age_s", Expr::Long(login_age)));
+    context.push(pair("as_of", Expr::Bool(as_of)));
     context.extend(training_left.map(|left| pair("training_left_s", Expr::Long(left))));
     let attributes = vec![
         pair("name", text("eva")),
@@ -206,7 +210,8 @@ fn a_rule_that_cannot_be_evaluated_is_a_no() {
         &["researcher"],
         &["password"],
         60,
-        Some(60)
+        Some(60),
+        false
     ));
     let overflows = with_rule(
         "@id(\"overflow\") @reason(\"r\") @remedy(\"m\") forbid(principal is Person, action == Action::\"query\", resource is Dataset) \
@@ -218,9 +223,18 @@ fn a_rule_that_cannot_be_evaluated_is_a_no() {
         &["researcher"],
         &["password"],
         60,
-        Some(60)
+        Some(60),
+        false
     ));
-    assert!(asks(&overflows, &zurich(), &["researcher"], &["password"], 0, Some(60)));
+    assert!(asks(
+        &overflows,
+        &zurich(),
+        &["researcher"],
+        &["password"],
+        0,
+        Some(60),
+        false
+    ));
 }
 
 #[test]
@@ -231,7 +245,16 @@ fn a_word_that_is_not_in_the_schema_is_a_no() {
         &["researcher", "wizard"],
         &["password"],
         60,
-        Some(60)
+        Some(60),
+        false
     ));
-    assert!(!asks(&shipped(), &zurich(), &["researcher"], &["hunch"], 60, Some(60)));
+    assert!(!asks(
+        &shipped(),
+        &zurich(),
+        &["researcher"],
+        &["hunch"],
+        60,
+        Some(60),
+        false
+    ));
 }

@@ -23,6 +23,7 @@ struct Case {
     granted: Scope,
     asker: ActorAssertion,
     purpose: Purpose,
+    as_of: bool,
     consumer: Party,
     dataset: Option<DatasetFacts>,
     now: Timestamp,
@@ -35,6 +36,7 @@ impl Case {
             granted: granted(),
             asker: eva(),
             purpose: Purpose::HealthResearch,
+            as_of: false,
             consumer: zurich(),
             dataset: Some(heart()),
             now: NOON,
@@ -46,6 +48,7 @@ impl Case {
             granted: &self.granted,
             asker: &self.asker,
             purpose: &self.purpose,
+            as_of: self.as_of,
             consumer: &self.consumer,
             provider: &budapest(),
             dataset: self.dataset.as_ref(),
@@ -80,7 +83,7 @@ fn a_good_question_is_permitted_for_this_person_and_purpose_only() {
 #[test]
 fn every_attribute_that_is_missing_stale_or_foreign_denies_with_its_rule() {
     type Change = fn(&mut Case);
-    let cases: [(&str, Change); 14] = [
+    let cases: [(&str, Change); 15] = [
         ("researchers-query", |case| case.asker.roles = [Role::Steward].into()),
         ("login-proved", |case| case.asker.factors.clear()),
         ("login-fresh", |case| {
@@ -89,6 +92,7 @@ fn every_attribute_that_is_missing_stale_or_foreign_denies_with_its_rule() {
         ("login-fresh", |case| {
             case.asker.authenticated_at = NOON.plus_seconds(HOUR_S)
         }),
+        ("history-stays-home", |case| case.as_of = true),
         ("training-valid", |case| case.asker.training_until = None),
         ("training-valid", |case| case.asker.training_until = Some(NOON)),
         ("home-is-active", |case| {
@@ -179,6 +183,7 @@ fn ones_own_people_take_the_same_path_without_a_grant() {
                 &LocalInput {
                     asker,
                     purpose: &purpose,
+                    as_of: true,
                     home: &home,
                     dataset,
                 },
@@ -219,6 +224,7 @@ fn an_explanation_lists_guards_rules_and_columns() {
         granted: &case.granted,
         asker: &case.asker,
         purpose: &case.purpose,
+        as_of: false,
         consumer: &case.consumer,
         provider: &provider,
         dataset: case.dataset.as_ref(),

@@ -14,3 +14,23 @@ fn ordinary_queries_pass() {
         checked(sql, &dataset, &["age", "sex"]).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 }
+
+#[test]
+fn a_question_names_the_version_that_it_is_about() {
+    let version = |sql: &str| version_asked(sql).unwrap().map(VersionNumber::get);
+    assert_eq!(version("SELECT * FROM heart"), None);
+    assert_eq!(
+        version("SELECT h.age FROM budapest.heart VERSION AS OF 3 AS h"),
+        Some(3)
+    );
+    let dataset = "budapest.heart".parse().unwrap();
+    checked("SELECT age FROM heart VERSION AS OF 3", &dataset, &["age"]).unwrap();
+    for sql in [
+        "SELECT age FROM heart FOR SYSTEM_TIME AS OF '2026-01-01'",
+        "SELECT age FROM heart TIMESTAMP AS OF '2026-01-01'",
+        "SELECT age FROM heart VERSION AS OF 99999999999999999999",
+    ] {
+        assert!(version_asked(sql).is_err(), "{sql}");
+        assert!(checked(sql, &dataset, &["age"]).is_err(), "{sql}");
+    }
+}
