@@ -19,6 +19,7 @@ mod revocation;
 mod sentinels;
 mod statistics;
 mod tampering;
+mod unlocking;
 mod wear;
 mod why;
 

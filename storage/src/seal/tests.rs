@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     fault::Fault,
-    keys::{Argon2Cost, DatasetKey, KeySource, MasterKey, Secret, SegmentKey, Wrapped},
+    keys::{Argon2Cost, DatasetKey, MasterKey, Passphrase, Secret, SegmentKey, Wrapped},
 };
 
 const SUITES: [Suite; 2] = [Suite::ChaCha20Poly1305, Suite::Aes256Gcm];
@@ -28,9 +28,8 @@ struct Keys {
 impl Keys {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let source = KeySource::Passphrase(Secret::from("p".to_owned()));
-        let cost = Argon2Cost::dangerous_minimum();
-        let master = MasterKey::create(&dir.path().join("master.key"), &source, cost).unwrap();
+        let source = Passphrase::new(Secret::from("p".to_owned()), Argon2Cost::dangerous_minimum());
+        let master = MasterKey::create(&dir.path().join("master.key"), &source).unwrap();
         let (segment, _) = master.create_segment("main").unwrap();
         let (_, wrapped) = segment.create_dataset("heart").unwrap();
         Self { segment, wrapped }
