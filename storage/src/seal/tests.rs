@@ -333,6 +333,44 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// The rule that the fuzz target `objects` holds the reader to: what is written into a sealed object, appended or cut off is
+    /// noticed by each way of reading, and bytes of nobody make none of them panic.
+    #[test]
+    fn an_object_with_anything_exchanged_gives_what_was_sealed_or_nothing(
+        len in prop::sample::select(vec![0, 1, BLOCK_LEN - 1, BLOCK_LEN, 2 * BLOCK_LEN + 9]),
+        place in any::<prop::sample::Index>(),
+        bytes in prop::collection::vec(any::<u8>(), 0..80),
+        range in any::<prop::sample::Index>(),
+    ) {
+        let keys = Keys::new();
+        let (key, data) = (keys.key(), plain(len));
+        let sealed = seal(&key, Suite::Aes256Gcm, &data).unwrap();
+        let place = place.index(sealed.len() + 1);
+        let rest = if bytes.is_empty() { &[] } else { sealed.get(place + bytes.len()..).unwrap_or_default() };
+        let changed = [&sealed[..place], &bytes, rest].concat();
+        if changed == sealed {
+            prop_assert_eq!(open(&key, &changed).unwrap(), data);
+            return Ok(());
+        }
+        prop_assert!(open(&key, &changed).is_err());
+        let _ = open(&key, &bytes);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (inner, path) = (Arc::new(InMemory::new()), Path::from("a"));
+            let store = keys.store(&inner);
+            inner.put(&path, changed.into()).await.unwrap();
+            let start = range.index(data.len().max(1));
+            let end = (start + 100).min(data.len());
+            if let Ok(found) = store.get_range(&path, start as u64..end as u64).await {
+                assert_eq!(found, data[start..end], "what is read of a changed object is what was sealed");
+            }
+        });
+    }
+}
+
 /// Made by a second implementation, `tests/foreign/sealed_format.py`.
 #[test]
 fn objects_are_sealed_as_the_vectors_say() {
