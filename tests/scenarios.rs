@@ -20,6 +20,7 @@ mod revocation;
 mod sentinels;
 mod statistics;
 mod tampering;
+mod unlocking;
 mod wear;
 mod why;
 

@@ -9,6 +9,7 @@
     reason = "sources beyond the named ones are all the same here"
 )]
 
+mod keys;
 mod reader;
 
 use std::{
@@ -23,14 +24,13 @@ use concordat_protocol::{
 };
 use libp2p::Multiaddr;
 
+pub use keys::{CREDENTIALS_VARIABLE, KeysFrom, PinFrom, credential};
 use reader::{Reader, Section};
 
 /// Name of the file in the data directory.
 pub const FILE: &str = "concordat.toml";
 /// The environment variable that names the key file and goes before `[keys]`.
 pub const KEY_FILE_VARIABLE: &str = "CONCORDAT_KEY_FILE";
-/// The environment variable that names the folder of credentials; systemd sets it.
-pub const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
 /// The port for peers, TCP and UDP, unless another is set.
 pub const DEFAULT_PORT: u16 = 7400;
 
@@ -60,18 +60,6 @@ pub struct NodeSection {
     pub listen: Vec<Multiaddr>,
     /// Addresses at which others reach this node, as they go into the roster; empty means those it listens on.
     pub announce: Vec<Multiaddr>,
-}
-
-/// `[keys] source`: what unlocks the master key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeysFrom {
-    /// A person types it when the node starts.
-    Passphrase,
-    /// A file that only its owner can read.
-    File(PathBuf),
-    /// What the service manager hands over under this name (systemd credentials, `systemd.exec(5)`): a key file that is in no
-    /// file system that outlives the service, and in no environment variable.
-    Credential(String),
 }
 
 /// `[log]`.
@@ -170,7 +158,7 @@ impl Config {
         })?;
         let mut reader = Reader::new(table);
         let node = reader.section("node", node);
-        let keys = reader.section("keys", keys);
+        let keys = reader.section("keys", keys::keys);
         let log = reader.section("log", log);
         let limits = reader.section("limits", limits);
         let mistakes = reader.finish();
@@ -188,19 +176,13 @@ impl Config {
         }
     }
 
-    /// The key file that unlocks the node in `dir`: from the environment, else from `[keys]`; `None` for a passphrase.
-    ///
-    /// # Errors
-    /// [`ConfigError::NoCredentials`] when it should come from a service manager that hands over nothing.
-    pub fn key_file(&self, dir: &Path) -> Result<Option<PathBuf>, ConfigError> {
+    /// What unlocks the node in `dir`: the key file that the environment names, else what `[keys]` says. Relative paths are from
+    /// `dir`.
+    pub fn keys_from(&self, dir: &Path) -> KeysFrom {
         if let Some(path) = std::env::var_os(KEY_FILE_VARIABLE) {
-            return Ok(Some(PathBuf::from(path)));
+            return KeysFrom::File(PathBuf::from(path));
         }
-        match &self.keys {
-            KeysFrom::Passphrase => Ok(None),
-            KeysFrom::File(path) => Ok(Some(dir.join(path))),
-            KeysFrom::Credential(name) => credential(name).map(Some),
-        }
+        self.keys.clone().within(dir)
     }
 
     /// Addresses to listen on at `port`, over TCP and QUIC, on all interfaces.
@@ -232,39 +214,6 @@ fn node(section: &mut Section<'_>) -> Option<NodeSection> {
         listen,
         announce,
     })
-}
-
-fn keys(section: &mut Section<'_>) -> Option<KeysFrom> {
-    let source = section.required::<String>("source");
-    let file = section.optional::<PathBuf>("file");
-    let name = section.optional::<String>("name");
-    match (source?.as_str(), file, name) {
-        ("passphrase", None, None) => Some(KeysFrom::Passphrase),
-        ("file", Some(path), None) => Some(KeysFrom::File(path)),
-        ("credential", None, Some(name)) if is_credential_name(&name) => Some(KeysFrom::Credential(name)),
-        ("credential", None, Some(_)) => section.mistake("name", "is no name of a credential; it may not hold `/`"),
-        ("file", None, _) => section.mistake("file", "is missing; `keys.source` is `file`"),
-        ("credential", _, None) => section.mistake("name", "is missing; `keys.source` is `credential`"),
-        ("passphrase" | "credential", Some(_), _) => section.mistake("file", "is set, but `keys.source` is not `file`"),
-        ("passphrase" | "file", _, Some(_)) => section.mistake("name", "is set, but `keys.source` is not `credential`"),
-        _ => section.mistake("source", "is none of `passphrase`, `file` and `credential`"),
-    }
-}
-
-/// The file in which the service manager hands over the credential `name`.
-///
-/// # Errors
-/// [`ConfigError::NoCredentials`] when it hands over none.
-pub fn credential(name: &str) -> Result<PathBuf, ConfigError> {
-    match std::env::var_os(CREDENTIALS_VARIABLE) {
-        Some(folder) => Ok(Path::new(&folder).join(name)),
-        None => Err(ConfigError::NoCredentials { name: name.to_owned() }),
-    }
-}
-
-/// The name stays in its folder.
-fn is_credential_name(name: &str) -> bool {
-    !name.is_empty() && name != "." && name != ".." && !name.contains('/')
 }
 
 fn log(section: &mut Section<'_>) -> LogSection {
@@ -300,12 +249,7 @@ impl fmt::Display for Config {
         writeln!(f, "listen = {}", list(&self.node.listen))?;
         writeln!(f, "# where others reach this node; without any, where it listens")?;
         writeln!(f, "announce = {}\n", list(&self.node.announce))?;
-        writeln!(f, "[keys]")?;
-        match &self.keys {
-            KeysFrom::Passphrase => writeln!(f, "source = \"passphrase\"")?,
-            KeysFrom::File(path) => writeln!(f, "source = \"file\"\nfile = {}", text(&path.display()))?,
-            KeysFrom::Credential(name) => writeln!(f, "source = \"credential\"\nname = {}", text(name))?,
-        }
+        write!(f, "{}", self.keys)?;
         writeln!(f, "\n[log]\n# text or json; error, warn, info, debug or trace")?;
         writeln!(
             f,

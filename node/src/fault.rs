@@ -216,6 +216,7 @@ explain_by_fault!(
     concordat_storage::catalog::ImportError,
     concordat_storage::ingest::IngestError,
     concordat_storage::keys::KeyError,
+    concordat_storage::keys::ShareError,
     concordat_storage::ledger::LedgerError,
     concordat_storage::meta::MetaError,
     concordat_storage::storage::StorageError,

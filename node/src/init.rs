@@ -21,7 +21,7 @@ use concordat_protocol::{
     time::Timestamp,
 };
 use concordat_storage::{
-    keys::{Argon2Cost, KeySource, Secret},
+    keys::{Argon2Cost, KeyFile, KeyProvider, Passphrase, Secret, TokenKey, TokenPlace},
     ledger::Ledger,
     seal::durable::write_private,
     storage::Storage,
@@ -30,7 +30,7 @@ use data_encoding::{BASE32_NOPAD, BASE64};
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{self, Config, KeysFrom},
+    config::{self, Config, KeysFrom, PinFrom},
     fault::Problem,
     iam::Accounts,
 };
@@ -53,6 +53,15 @@ pub enum Unlock {
     KeyFile(PathBuf),
     /// A key file that the service manager hands over under this name.
     Credential(String),
+    /// A key in a PKCS#11 token, which is made there if need be.
+    Token {
+        /// Which key.
+        place: TokenPlace,
+        /// Where the PIN comes from at the next start.
+        pin_from: PinFrom,
+        /// The PIN.
+        pin: Secret,
+    },
     /// A key file to be made in the data directory.
     MakeKeyFile,
 }
@@ -88,7 +97,8 @@ pub struct Created {
 /// Sets up a node. Blocks; passphrase and password cost time.
 ///
 /// # Errors
-/// If something is in the way, a secret is not good enough or the disk refuses; nothing is left behind then.
+/// If something is in the way, a secret is not good enough or the disk refuses; nothing is left behind then, but for a key that
+/// was made in a token.
 pub fn init(plan: Plan, now: Timestamp) -> Result<Created, Problem> {
     let site = Site::prepare(&plan.dir)?;
     let at = site.path().to_owned();
@@ -100,14 +110,14 @@ pub fn init(plan: Plan, now: Timestamp) -> Result<Created, Problem> {
         cost,
     } = plan;
     let made_key_file = matches!(unlock, Unlock::MakeKeyFile).then(|| dir.join(MADE_KEY_FILE));
-    let (source, keys) = key_source(unlock, &at)?;
+    let (provider, keys) = key_provider(unlock, &at, cost)?;
     config.keys = keys;
     let (password, made_password_file) = match password {
         Some(password) => (password, None),
         None => (make_password(&at)?, Some(dir.join(MADE_PASSWORD_FILE))),
     };
     let (institution_key, node) = {
-        let storage = Storage::init(&at, &source, cost)?;
+        let storage = Storage::init(&at, provider.as_ref())?;
         let keys = make_keys(&storage, &at)?;
         begin_ledger(&storage, &config, &keys, &password, cost, now)?;
         (keys.0.public(), keys.1.public())
@@ -122,34 +132,44 @@ pub fn init(plan: Plan, now: Timestamp) -> Result<Created, Problem> {
     })
 }
 
-/// What a secret that somebody gave unlocks with, and how the configuration says so.
+/// What unlocks a node with a secret that somebody gave, and how the configuration says so. A new passphrase is to cost `cost`.
 ///
 /// # Errors
 /// If the service manager hands over no credential, or no secret was given at all.
-pub fn given_source(unlock: Unlock) -> Result<(KeySource, KeysFrom), Problem> {
+pub fn given_provider(unlock: Unlock, cost: Argon2Cost) -> Result<(Box<dyn KeyProvider>, KeysFrom), Problem> {
     match unlock {
         Unlock::MakeKeyFile => Err(Problem::usage("a key file that exists is needed here")),
-        Unlock::Passphrase(_) | Unlock::KeyFile(_) | Unlock::Credential(_) => key_source(unlock, Path::new("")),
+        Unlock::Passphrase(_) | Unlock::KeyFile(_) | Unlock::Credential(_) | Unlock::Token { .. } => {
+            key_provider(unlock, Path::new(""), cost)
+        }
     }
 }
 
 /// A key file in the data directory is named by its file name, so that the directory can be moved.
-fn key_source(unlock: Unlock, at: &Path) -> Result<(KeySource, KeysFrom), Problem> {
+fn key_provider(unlock: Unlock, at: &Path, cost: Argon2Cost) -> Result<(Box<dyn KeyProvider>, KeysFrom), Problem> {
     match unlock {
-        Unlock::Passphrase(secret) => Ok((KeySource::Passphrase(secret), KeysFrom::Passphrase)),
+        Unlock::Passphrase(secret) => Ok((Box::new(Passphrase::new(secret, cost)), KeysFrom::Passphrase)),
         Unlock::KeyFile(path) => {
             let whole = std::path::absolute(&path).unwrap_or(path);
-            Ok((KeySource::KeyFile(whole.clone()), KeysFrom::File(whole)))
+            Ok((Box::new(KeyFile::new(whole.clone())), KeysFrom::File(whole)))
         }
         Unlock::Credential(name) => Ok((
-            KeySource::KeyFile(config::credential(&name)?),
+            Box::new(KeyFile::new(config::credential(&name)?)),
             KeysFrom::Credential(name),
         )),
+        Unlock::Token { place, pin_from, pin } => {
+            let keys = KeysFrom::Token {
+                place: place.clone(),
+                pin: pin_from,
+            };
+            Ok((Box::new(TokenKey::new(place, pin)), keys))
+        }
         Unlock::MakeKeyFile => {
             let path = at.join(MADE_KEY_FILE);
             let key = Zeroizing::new(BASE64.encode(&random::<32>()?[..]));
             write(&path, format!("{}\n", key.as_str()).as_bytes())?;
-            Ok((KeySource::KeyFile(path), KeysFrom::File(PathBuf::from(MADE_KEY_FILE))))
+            let keys = KeysFrom::File(PathBuf::from(MADE_KEY_FILE));
+            Ok((Box::new(KeyFile::new(path)), keys))
         }
     }
 }

@@ -1,8 +1,9 @@
-//! From a passphrase or key file to the key of one object.
+//! From a passphrase, key file or token to the key of one object.
 //!
 //! ```text
 //! passphrase --Argon2id--+
-//! key file ---HKDF-------+--> key-encrypting key --unwraps--> MasterKey           (identity/master.key)
+//! key file ---HKDF-------+
+//! token ------HMAC, HKDF-+--> key-encrypting key --unwraps--> MasterKey           (identity/master.key)
 //!                                                               |
 //!                             +---------------------------------+ unwraps, in the same file: the roots
 //!                             v                                 |
@@ -30,9 +31,10 @@ mod labels;
 mod locked;
 mod master;
 mod password;
+mod private;
+mod provider;
 mod raw;
 mod secret;
-mod source;
 mod state;
 mod wrap;
 
@@ -40,12 +42,14 @@ pub use concordat_protocol::ids::KeyId;
 pub(crate) use data::ObjectKey;
 pub use data::{DatasetKey, PseudonymKey, PseudonymSecret, SegmentKey};
 pub use error::KeyError;
-pub use escrow::{Escrow, Recipient, RecoveryKey};
+pub use escrow::{Escrow, Recipient, RecoveryKey, Share, ShareError, SharePlan};
 pub(crate) use labels::{META_HEAD, META_VALUE, OBJECT_CONTENT, OBJECT_HEADER};
 pub use master::MasterKey;
 pub use password::{PasswordHash, verify_absent};
+pub use provider::{
+    Argon2Cost, KeyEncryptingKey, KeyFile, KeyProvider, Parameters, Passphrase, TokenError, TokenKey, TokenPlace,
+};
 pub use secret::Secret;
-pub use source::{Argon2Cost, KeySource};
 pub use state::{IdentityKey, LedgerKey, StateKey};
 pub use wrap::Wrapped;
 pub(crate) use wrap::{context, open, seal};

@@ -31,5 +31,13 @@ pub use session::{Bounds, allowed_functions};
 pub use source::Source;
 pub use statement::version_asked;
 
+/// Whether a statement over `dataset` with these columns is shown to the planner; a door for the fuzz targets, which are built with
+/// this flag.
+#[cfg(fuzzing)]
+#[must_use]
+pub fn is_admitted(sql: &str, dataset: &concordat_protocol::ids::DatasetRef, columns: &[&str]) -> bool {
+    statement::checked(sql, dataset, columns).is_ok()
+}
+
 #[cfg(test)]
 mod tests;

@@ -39,7 +39,7 @@ pub use identity::Identities;
 
 use crate::{
     catalog::Catalog,
-    keys::{Argon2Cost, Escrow, KeySource, LedgerKey, MasterKey},
+    keys::{Escrow, KeyProvider, LedgerKey, MasterKey},
     meta::SealedDb,
     seal::{
         DurableStore,
@@ -62,16 +62,16 @@ struct Inner {
 }
 
 impl Storage {
-    /// Makes a data directory with a new master key; `cost` applies to passphrases. Blocks for as long as that costs. A
-    /// folder that is there and empty is made private; one that is not empty must be private already.
+    /// Makes a data directory with a new master key that `provider` unlocks. Blocks for as long as that costs. A folder that is
+    /// there and empty is made private; one that is not empty must be private already.
     ///
     /// # Errors
     /// [`crate::keys::KeyError::Exists`] if there is one already; otherwise as [`Storage::open`].
-    pub fn init(dir: &Path, source: &KeySource, cost: Argon2Cost) -> Result<Self, StorageError> {
+    pub fn init(dir: &Path, provider: &dyn KeyProvider) -> Result<Self, StorageError> {
         files::create(dir)?;
         let lock = files::lock(dir)?;
         files::check_modes(dir)?;
-        let master = MasterKey::create(&master_key(dir), source, cost)?;
+        let master = MasterKey::create(&master_key(dir), provider)?;
         format::write(dir)?;
         Self::start(dir, master, lock, |objects| objects)
     }
@@ -81,25 +81,25 @@ impl Storage {
     /// # Errors
     /// [`StorageError::Missing`] if there is none, [`StorageError::InUse`], [`StorageError::Exposed`], and whatever is
     /// wrong with keys or state.
-    pub fn open(dir: &Path, source: &KeySource) -> Result<Self, StorageError> {
-        Self::open_over(dir, source, |objects| objects)
+    pub fn open(dir: &Path, provider: &dyn KeyProvider) -> Result<Self, StorageError> {
+        Self::open_over(dir, provider, |objects| objects)
     }
 
-    /// Opens a data directory with the keys of an escrow, and has `source` unlock it from now on. If that does not succeed, the
+    /// Opens a data directory with the keys of an escrow, and has `provider` unlock it from now on. If that does not succeed, the
     /// directory stays as it was. Blocks for as long as that costs.
     ///
     /// # Errors
     /// [`crate::keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of [`crate::fault::Fault::Integrity`] if the
     /// escrow is of another node; otherwise as [`Storage::open`].
-    pub fn recover(dir: &Path, escrow: &Escrow, source: &KeySource, cost: Argon2Cost) -> Result<Self, StorageError> {
+    pub fn recover(dir: &Path, escrow: &Escrow, provider: &dyn KeyProvider) -> Result<Self, StorageError> {
         let path = master_key(dir);
         let before = {
             let _lock = files::lock(dir)?;
             let before = std::fs::read(&path).ok();
-            MasterKey::restore(&path, escrow, source, cost)?;
+            MasterKey::restore(&path, escrow, provider)?;
             before
         };
-        let opened = Self::open(dir, source).and_then(|storage| {
+        let opened = Self::open(dir, provider).and_then(|storage| {
             storage.catalog().adopt(escrow)?;
             Ok(storage)
         });
@@ -109,18 +109,18 @@ impl Storage {
         opened
     }
 
-    /// Has another source unlock the directory from now on. Blocks for as long as that costs.
+    /// Has another provider unlock the directory from now on. Blocks for as long as that costs.
     ///
     /// # Errors
-    /// If the file of the master key cannot be written; the old source then goes on to unlock it.
-    pub fn change_source(&self, source: &KeySource, cost: Argon2Cost) -> Result<(), StorageError> {
-        Ok(self.0.master.change_source(source, cost)?)
+    /// If the file of the master key cannot be written; the old one then goes on to unlock it.
+    pub fn change_provider(&self, provider: &dyn KeyProvider) -> Result<(), StorageError> {
+        Ok(self.0.master.change_provider(provider)?)
     }
 
     /// As [`Storage::open`], with a layer around the store of sealed objects.
     pub(crate) fn open_over(
         dir: &Path,
-        source: &KeySource,
+        provider: &dyn KeyProvider,
         layer: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
     ) -> Result<Self, StorageError> {
         if !master_key(dir).exists() {
@@ -130,7 +130,7 @@ impl Storage {
         files::remove_unfinished(&dir.join("objects"))?;
         files::check_modes(dir)?;
         let found = format::read(dir)?;
-        let master = MasterKey::unlock(&master_key(dir), source)?;
+        let master = MasterKey::unlock(&master_key(dir), provider)?;
         let storage = Self::start(dir, master, lock, layer)?;
         if found < format::CURRENT {
             storage.bring_forward(found)?;

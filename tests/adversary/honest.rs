@@ -22,7 +22,7 @@ use concordat_protocol::signed::Signed;
 use concordat_protocol::text::{ConsortiumName, LegalName, Text};
 use concordat_storage::catalog::{ColumnClass, ImportRequest};
 use concordat_storage::ingest::CsvOptions;
-use concordat_storage::keys::{Argon2Cost, KeySource, Secret};
+use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::storage::Storage;
 use tempfile::TempDir;
@@ -272,8 +272,11 @@ pub(super) fn column(name: &str) -> ColumnName {
 async fn storage(dir: std::path::PathBuf, institution: &str) -> Storage {
     let seed = institution.bytes().fold(11_u8, u8::wrapping_add);
     let work = move || {
-        let source = KeySource::Passphrase(Secret::from("only for a test".to_owned()));
-        let storage = Storage::init(&dir, &source, Argon2Cost::dangerous_minimum()).unwrap();
+        let source = Passphrase::new(
+            Secret::from("only for a test".to_owned()),
+            Argon2Cost::dangerous_minimum(),
+        );
+        let storage = Storage::init(&dir, &source).unwrap();
         storage
             .identities()
             .put_institution(&InstitutionKey::from_seed(&[seed; 32].into()))

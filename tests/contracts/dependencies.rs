@@ -35,6 +35,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("argon2", &[STORAGE]),
     ("chacha20poly1305", &[STORAGE]),
     ("hkdf", &[STORAGE]),
+    // keys that do not leave a token
+    ("cryptoki", &[STORAGE]),
+    // a secret in shares
+    ("blahaj", &[STORAGE]),
     // memory that keys do not leave
     ("region", &[STORAGE]),
     // state, bulk data, import

@@ -68,16 +68,21 @@ impl House {
         house
     }
 
-    /// Makes the data directory `dir` and starts nothing.
-    pub fn prepare(id: &'static str, jurisdiction: &str, dir: PathBuf) -> Self {
-        let house = Self {
+    /// A house whose data directory was made, or will be made, by other means.
+    pub fn over(id: &'static str, dir: PathBuf) -> Self {
+        Self {
             id,
             dir,
             daemon: None,
             surroundings: Vec::new(),
             at_keyboard: Mutex::default(),
             complaints: Mutex::default(),
-        };
+        }
+    }
+
+    /// Makes the data directory `dir` and starts nothing.
+    pub fn prepare(id: &'static str, jurisdiction: &str, dir: PathBuf) -> Self {
+        let house = Self::over(id, dir);
         let name = format!("Hospital of {id}");
         let who = [
             "init",
@@ -279,6 +284,22 @@ impl House {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command.spawn().expect("the command starts")
+    }
+
+    /// Types a command, and `lines` on its standard input, with the variables that the daemon starts with.
+    pub fn surrounded(&self, args: &[&str], lines: &str) -> Outcome {
+        let mut command = self.command(args);
+        command.envs(self.surroundings.iter().cloned());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the command starts");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        // A command that needs no input may have ended before it reads.
+        stdin.write_all(lines.as_bytes()).ok();
+        drop(stdin);
+        ended(child, &format!("{}: concordat {}", self.id, args.join(" ")))
     }
 
     /// The command `concordat --dir DIR …`, for what the other calls do not offer.

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use concordat_protocol::ids::Nonce;
-use concordat_storage::backup::{self, Repository};
+use concordat_storage::{
+    backup::{self, Repository},
+    keys::Argon2Cost,
+};
 use serde_json::{Value, json};
 
-use super::{Context, output::Column, prompt};
+use super::{Context, output::Column, unlock};
 use crate::{
     clock::Clock,
     fault::{Code, Problem, chain},
@@ -121,16 +124,14 @@ impl Restore {
         let id = snapshot.contents.document().id;
         let unlock = match self.key_file {
             Some(path) => Unlock::KeyFile(path),
-            None => match unlocked_by(&snapshot)? {
-                Some(unlock) => unlock,
-                None => Unlock::Passphrase(prompt::secret("passphrase of that time")?),
-            },
+            None => unlock::given(unlocked_by(&snapshot)?, "passphrase of that time")?,
         };
         let plan = RestorePlan {
             repository,
             snapshot: id,
             dir: context.dir.clone(),
             unlock,
+            cost: Argon2Cost::default(),
         };
         let now = Clock::system().now();
         let restored = tokio::task::spawn_blocking(move || restore(plan, now))

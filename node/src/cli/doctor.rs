@@ -10,13 +10,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use concordat_storage::keys::TokenPlace;
 use nix::sys::statvfs::statvfs;
 use serde_json::{Value, json};
 
 use super::{Context, output::Column};
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, KeysFrom, PinFrom},
     fault::{Code, Problem, chain},
 };
 
@@ -146,10 +147,11 @@ fn disk_space(dir: &Path) -> Finding {
 }
 
 fn key_file(config: &Config, dir: &Path) -> Finding {
-    let path = match config.key_file(dir) {
-        Ok(Some(path)) => path,
+    let path = match config.keys_from(dir) {
+        KeysFrom::File(path) => path,
         // What the service manager hands over, it hands over to the service alone.
-        Ok(None) | Err(_) => return Finding::well("key file"),
+        KeysFrom::Passphrase | KeysFrom::Credential(_) => return Finding::well("key file"),
+        KeysFrom::Token { place, pin } => return token(&place, &pin),
     };
     let shown = path.display();
     match std::fs::metadata(&path) {
@@ -168,6 +170,31 @@ fn key_file(config: &Config, dir: &Path) -> Finding {
             "key file",
             format!("`{shown}`: {error}"),
             "set keys.file in concordat.toml",
+        ),
+    }
+}
+
+/// The token itself is left alone: each log-in with a wrong PIN counts.
+fn token(place: &TokenPlace, pin: &PinFrom) -> Finding {
+    if !place.module.is_file() {
+        let what = format!("there is no PKCS#11 module at `{}`", place.module.display());
+        return Finding::wrong("token", what, "set keys.module in concordat.toml");
+    }
+    let PinFrom::File(path) = pin else {
+        return Finding::well("token");
+    };
+    let shown = path.display();
+    match std::fs::metadata(path) {
+        Ok(facts) if facts.permissions().mode() & 0o077 != 0 => Finding::wrong(
+            "token",
+            format!("others can read the PIN in `{shown}`"),
+            format!("chmod 600 {shown}"),
+        ),
+        Ok(_) => Finding::well("token"),
+        Err(error) => Finding::wrong(
+            "token",
+            format!("`{shown}`: {error}"),
+            "set keys.pin_file in concordat.toml",
         ),
     }
 }

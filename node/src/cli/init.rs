@@ -10,7 +10,7 @@ use concordat_storage::keys::Argon2Cost;
 use libp2p::Multiaddr;
 use serde_json::json;
 
-use super::{Context, prompt};
+use super::{Context, prompt, unlock};
 use crate::{
     clock::Clock,
     config::{self, Config, KeysFrom, LimitsSection, LogSection, NodeSection},
@@ -38,6 +38,22 @@ pub(super) struct Args {
     /// Unlock the node with the credential of this name that systemd hands over, instead of a passphrase
     #[arg(long, value_name = "NAME", conflicts_with = "key_file")]
     key_credential: Option<String>,
+    /// Unlock the node with a key in the PKCS#11 token of this label, instead of a passphrase; the key is made in it if it is not
+    /// there
+    #[arg(long, value_name = "LABEL", requires = "token_module", conflicts_with_all = ["key_file", "key_credential"])]
+    token: Option<String>,
+    /// The PKCS#11 module of the token, such as `/usr/lib/softhsm/libsofthsm2.so`
+    #[arg(long, value_name = "PATH", requires = "token")]
+    token_module: Option<PathBuf>,
+    /// The label of the key in the token
+    #[arg(long, value_name = "LABEL", default_value = unlock::TOKEN_KEY)]
+    token_key: String,
+    /// A file with the PIN of the token; without it, the PIN is asked for at every start
+    #[arg(long, value_name = "PATH", requires = "token")]
+    pin_file: Option<PathBuf>,
+    /// The credential of this name, which systemd hands over, is the PIN of the token
+    #[arg(long, value_name = "NAME", requires = "token", conflicts_with = "pin_file")]
+    pin_credential: Option<String>,
     /// An address at which others reach this node; may be given again
     #[arg(long, value_name = "MULTIADDR")]
     address: Vec<Multiaddr>,
@@ -50,7 +66,12 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
-    let unlock = unlock(args.key_file, args.key_credential, args.unattended)?;
+    let unlock = match (args.token, args.token_module) {
+        (Some(token), Some(module)) => {
+            unlock::place(module, token, args.token_key, args.pin_file, args.pin_credential)?
+        }
+        (None, _) | (_, None) => unlock(args.key_file, args.key_credential, args.unattended)?,
+    };
     let password = if args.unattended {
         prompt::piped()?
     } else {

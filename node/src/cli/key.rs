@@ -1,22 +1,23 @@
 //! `concordat key …`: what unlocks and seals.
 
-use std::path::{Path, PathBuf};
+mod backup;
+mod recover;
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use concordat_protocol::ids::{DatasetName, SegmentName};
 use concordat_storage::{
-    keys::{Argon2Cost, Escrow, KeySource, RecoveryKey},
+    keys::{Argon2Cost, KeyProvider},
     seal::durable::write_private,
-    storage::Storage,
 };
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use super::{Context, output::Column, prompt, unlock};
 use crate::{
     config::{self, Config, KeysFrom},
-    fault::{Code, Problem},
-    init::{Unlock, given_source},
+    fault::Problem,
+    init::{Unlock, given_provider},
     json::Field as _,
 };
 
@@ -27,24 +28,13 @@ pub(super) enum Verb {
     /// Put a new key into the place of an old one
     Rotate(Rotate),
     /// Write the keys of the node, encrypted to recovery keys, for the day when nothing unlocks it any more
-    Backup {
-        /// The file to write; it is not overwritten
-        #[arg(long, value_name = "FILE")]
-        to: PathBuf,
-        /// A recovery key, `age1…`, as `age-keygen` makes it; may be given again, and each opens the file alone
-        #[arg(long = "recipient", value_name = "AGE1", required = true)]
-        recipients: Vec<String>,
-    },
+    Backup(backup::Args),
     /// Have the stopped node unlocked by something else from now on
     ChangeUnlock(NewUnlock),
     /// Have a stopped node that nothing unlocks any more unlocked by something new, with the keys of a backup
     Recover {
-        /// The file that `key backup` wrote
-        #[arg(long, value_name = "FILE")]
-        from: PathBuf,
-        /// The file with the recovery key, `AGE-SECRET-KEY-1…`
-        #[arg(long, value_name = "FILE")]
-        identity: PathBuf,
+        #[command(flatten)]
+        from: recover::Args,
         #[command(flatten)]
         new: NewUnlock,
     },
@@ -59,6 +49,21 @@ pub(super) struct NewUnlock {
     /// A credential of this name that systemd hands over
     #[arg(long, value_name = "NAME", conflicts_with = "new_key_file")]
     new_key_credential: Option<String>,
+    /// The label of a PKCS#11 token; the key is made in it if it is not there
+    #[arg(long, value_name = "LABEL", requires = "new_token_module", conflicts_with_all = ["new_key_file", "new_key_credential"])]
+    new_token: Option<String>,
+    /// The PKCS#11 module of that token, such as `/usr/lib/softhsm/libsofthsm2.so`
+    #[arg(long, value_name = "PATH", requires = "new_token")]
+    new_token_module: Option<PathBuf>,
+    /// The label of the key in that token
+    #[arg(long, value_name = "LABEL", default_value = unlock::TOKEN_KEY)]
+    new_token_key: String,
+    /// A file with the PIN of that token; without it, the PIN is asked for at every start
+    #[arg(long, value_name = "PATH", requires = "new_token")]
+    new_pin_file: Option<PathBuf>,
+    /// The credential of this name, which systemd hands over, is the PIN of that token
+    #[arg(long, value_name = "NAME", requires = "new_token", conflicts_with = "new_pin_file")]
+    new_pin_credential: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -111,41 +116,31 @@ impl Verb {
                 let done: Value = context.client()?.post("/v1/keys/rotate", &body).await?;
                 context.out.done(&sentence, &done)
             }
-            Self::Backup { to, recipients } => back_up(&to, &recipients, context).await,
+            Self::Backup(args) => backup::run(args, context).await,
             Self::ChangeUnlock(new) => change_unlock(new, context).await,
-            Self::Recover { from, identity, new } => recover(&from, &identity, new, context).await,
+            Self::Recover { from, new } => recover::run(&from, new, context).await,
         }
     }
 }
 
-async fn back_up(to: &Path, recipients: &[String], context: &Context) -> Result<(), Problem> {
-    if to.exists() {
-        return Err(Problem::usage(format!(
-            "`{}` is there already and is not overwritten",
-            to.display()
-        )));
-    }
-    let body = json!({ "recipients": recipients });
-    let made: Value = context.client()?.post("/v1/keys/backup", &body).await?;
-    let written = write_private(to, made.text("escrow").as_bytes());
-    written.map_err(|error| Problem::fault(&format!("cannot write `{}`", to.display()), &error))?;
-    let sentence = format!(
-        "the keys are in `{}`; keep it apart from the data, and make a new one after each rotation of a segment's key",
-        to.display()
-    );
-    context
-        .out
-        .done(&sentence, &json!({ "file": to, "recipients": made.at("recipients") }))
-}
-
 impl NewUnlock {
-    fn source(self) -> Result<(KeySource, KeysFrom), Problem> {
-        let unlock = match (self.new_key_credential, self.new_key_file) {
-            (Some(name), _) => Unlock::Credential(name),
-            (None, Some(path)) => Unlock::KeyFile(path),
-            (None, None) => Unlock::Passphrase(prompt::new_secret("passphrase that unlocks the node")?),
+    fn provider(self) -> Result<(Box<dyn KeyProvider>, KeysFrom), Problem> {
+        let unlock = if let (Some(token), Some(module)) = (self.new_token, self.new_token_module) {
+            unlock::place(
+                module,
+                token,
+                self.new_token_key,
+                self.new_pin_file,
+                self.new_pin_credential,
+            )?
+        } else {
+            match (self.new_key_credential, self.new_key_file) {
+                (Some(name), _) => Unlock::Credential(name),
+                (None, Some(path)) => Unlock::KeyFile(path),
+                (None, None) => Unlock::Passphrase(prompt::new_secret("passphrase that unlocks the node")?),
+            }
         };
-        given_source(unlock)
+        given_provider(unlock, Argon2Cost::default())
     }
 }
 
@@ -153,24 +148,9 @@ impl NewUnlock {
 async fn change_unlock(new: NewUnlock, context: &Context) -> Result<(), Problem> {
     let config = Config::load(&context.dir)?;
     let storage = unlock::storage(&config, &context.dir).await?;
-    let (source, keys) = new.source()?;
-    storage.change_source(&source, Argon2Cost::default())?;
+    let (provider, keys) = new.provider()?;
+    storage.change_provider(provider.as_ref())?;
     drop(storage);
-    settle(config, keys, context)
-}
-
-async fn recover(from: &Path, identity: &Path, new: NewUnlock, context: &Context) -> Result<(), Problem> {
-    let config = Config::load(&context.dir)?;
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| Problem::fault(&format!("cannot read `{}`", path.display()), &error))
-    };
-    let key = RecoveryKey::in_file(&Zeroizing::new(read(identity)?))?;
-    let escrow = Escrow::open(&read(from)?, &key)?;
-    let (source, keys) = new.source()?;
-    let dir = context.dir.clone();
-    let recovered =
-        tokio::task::spawn_blocking(move || Storage::recover(&dir, &escrow, &source, Argon2Cost::default())).await;
-    drop(recovered.map_err(|error| Problem::new(Code::Fault, format!("the work was broken off: {error}")))??);
     settle(config, keys, context)
 }
 

@@ -45,7 +45,22 @@ fn what_is_written_is_read_back() {
     config.log.format = LogFormat::Json;
     config.limits.streams = 7;
     assert_eq!(parse(&config.to_string()).unwrap(), config);
-    for keys in [KeysFrom::Passphrase, KeysFrom::Credential("concordat.key".into())] {
+    let place = concordat_storage::keys::TokenPlace {
+        module: "/usr/lib/softhsm/libsofthsm2.so".into(),
+        token: "a \"vault\"".into(),
+        key: "concordat".into(),
+    };
+    let token = |pin| KeysFrom::Token {
+        place: place.clone(),
+        pin,
+    };
+    for keys in [
+        KeysFrom::Passphrase,
+        KeysFrom::Credential("concordat.key".into()),
+        token(PinFrom::Prompt),
+        token(PinFrom::File("/run/secrets/pin".into())),
+        token(PinFrom::Credential("concordat.pin".into())),
+    ] {
         config.keys = keys;
         assert_eq!(parse(&config.to_string()).unwrap(), config);
     }
@@ -107,10 +122,34 @@ fn a_source_of_keys_has_its_own_setting_and_no_other() {
         ("source = \"credential\"\nname = \"../unlock.key\"", "keys.name"),
         ("source = \"credential\"\nname = \"k\"\nfile = \"f\"", "keys.file"),
         ("source = \"passphrase\"\nname = \"k\"", "keys.name"),
-        ("source = \"file\"\nname = \"k\"", "keys.file"),
+        ("source = \"file\"", "keys.file"),
+        ("source = \"file\"\nfile = \"f\"\nname = \"k\"", "keys.name"),
         ("source = \"environment\"", "keys.source"),
+        ("source = \"file\"\nfile = \"f\"\npin_file = \"p\"", "keys.pin_file"),
+        ("source = \"pkcs11\"\nmodule = \"/m.so\"\ntoken = \"t\"", "keys.key"),
+        (
+            "source = \"pkcs11\"\nmodule = \"\"\ntoken = \"t\"\nkey = \"k\"",
+            "keys.module",
+        ),
+        (
+            "source = \"pkcs11\"\nmodule = \"m.so\"\ntoken = \"t\"\nkey = \"k\"",
+            "keys.module",
+        ),
+        (
+            "source = \"pkcs11\"\nmodule = \"/m.so\"\ntoken = \"t\"\nkey = \"k\"\npin = \"1234\"",
+            "keys.pin",
+        ),
+        (
+            "source = \"pkcs11\"\nmodule = \"/m.so\"\ntoken = \"t\"\nkey = \"k\"\npin_file = \"p\"\npin_credential = \"c\"",
+            "keys.pin_file",
+        ),
+        (
+            "source = \"pkcs11\"\nmodule = \"/m.so\"\ntoken = \"t\"\nkey = \"k\"\npin_credential = \"../c\"",
+            "keys.pin_credential",
+        ),
     ] {
         let found = mistakes(&with(keys));
-        assert!(found.iter().all(|line| line.contains(wrong)), "{keys}: {found:?}");
+        let named = format!("`{wrong}`");
+        assert!(found.iter().all(|line| line.starts_with(&named)), "{keys}: {found:?}");
     }
 }

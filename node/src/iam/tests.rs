@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use concordat_protocol::{ids::InstitutionId, query::Role, text::Text, time::Timestamp};
 use concordat_storage::{
     fault::Fault,
-    keys::{Argon2Cost, KeySource, MasterKey, Secret},
+    keys::{Argon2Cost, MasterKey, Passphrase, Secret},
     meta::SealedDb,
 };
 use tempfile::TempDir;
@@ -21,9 +21,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let source = KeySource::Passphrase(secret("p"));
-        let master =
-            MasterKey::create(&dir.path().join("master.key"), &source, Argon2Cost::dangerous_minimum()).unwrap();
+        let source = Passphrase::new(secret("p"), Argon2Cost::dangerous_minimum());
+        let master = MasterKey::create(&dir.path().join("master.key"), &source).unwrap();
         Self { dir, master }
     }
 

@@ -9,12 +9,13 @@ use concordat_protocol::{
 };
 use concordat_storage::{
     backup::{self, Repository, SnapshotInfo},
+    keys::Argon2Cost,
     ledger::Ledger,
 };
 
-use super::{Site, Unlock, given_source, write};
+use super::{Site, Unlock, given_provider, write};
 use crate::{
-    config::{self, Config, KeysFrom},
+    config::{self, Config, KeysFrom, PinFrom},
     fault::{Code, Problem},
 };
 
@@ -29,6 +30,8 @@ pub struct RestorePlan {
     pub dir: PathBuf,
     /// What unlocked the node at that time; [`Unlock::MakeKeyFile`] does not.
     pub unlock: Unlock,
+    /// What a passphrase should cost from now on.
+    pub cost: Argon2Cost,
 }
 
 /// A node that was put back.
@@ -42,20 +45,28 @@ pub struct RestoredNode {
     pub erased: Vec<DatasetName>,
 }
 
-/// How the node of a snapshot was unlocked, where no person has to say it: none for a passphrase.
+/// What unlocked the node of a snapshot.
 ///
 /// # Errors
 /// If the snapshot holds no usable configuration, or its key file is not named by a path from the root.
-pub fn unlocked_by(snapshot: &SnapshotInfo) -> Result<Option<Unlock>, Problem> {
+pub fn unlocked_by(snapshot: &SnapshotInfo) -> Result<KeysFrom, Problem> {
     match configuration(snapshot)?.keys {
-        KeysFrom::Passphrase => Ok(None),
-        KeysFrom::Credential(name) => Ok(Some(Unlock::Credential(name))),
-        KeysFrom::File(path) if path.is_absolute() => Ok(Some(Unlock::KeyFile(path))),
-        KeysFrom::File(_) => Err(Problem::new(
+        KeysFrom::File(path) if path.is_relative() => Err(Problem::new(
             Code::Locked,
             "the node was unlocked by a key file, which no backup holds",
         )
         .help("name the key file with `--key-file`")),
+        KeysFrom::Token {
+            pin: PinFrom::File(path),
+            ..
+        } if path.is_relative() => Err(Problem::new(
+            Code::Locked,
+            "the PIN was in a file that lay in the data directory, and no backup holds that",
+        )
+        .help("name a key file with `--key-file`, or ask for the PIN in the backup's `[keys]`")),
+        keys @ (KeysFrom::Passphrase | KeysFrom::File(_) | KeysFrom::Credential(_) | KeysFrom::Token { .. }) => {
+            Ok(keys)
+        }
     }
 }
 
@@ -73,8 +84,8 @@ pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Proble
     let site = Site::prepare(&plan.dir)?;
     let at = site.path().to_owned();
     let mut config = configuration(&plan.repository.snapshot(Some(plan.snapshot))?)?;
-    let (source, keys) = given_source(plan.unlock)?;
-    let restored = backup::restore(&plan.repository, Some(plan.snapshot), &at, &source)?;
+    let (provider, keys) = given_provider(plan.unlock, plan.cost)?;
+    let restored = backup::restore(&plan.repository, Some(plan.snapshot), &at, provider.as_ref())?;
     if config.keys != keys {
         config.keys = keys;
         write(&at.join(config::FILE), config.to_string().as_bytes())?;

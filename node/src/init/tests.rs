@@ -28,7 +28,7 @@ fn names(dir: &Path) -> Vec<String> {
 
 fn opens(dir: &Path) {
     let config = Config::load(dir).unwrap();
-    let source = KeySource::KeyFile(dir.join(MADE_KEY_FILE));
+    let source = KeyFile::new(dir.join(MADE_KEY_FILE));
     let storage = Storage::open(dir, &source).unwrap();
     let ledger = Ledger::open(
         &storage.ledger_dir(),

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     catalog::ErasureStatement,
-    keys::{KeySource, MasterKey},
+    keys::{KeyProvider, MasterKey},
     meta::SealedDb,
     seal::durable::create_dir_private,
     storage::{Storage, StorageError},
@@ -35,17 +35,17 @@ pub struct Restored {
 /// runtime that may block. Whoever calls it removes `dir` if it fails.
 ///
 /// # Errors
-/// [`BackupError::Damaged`] if anything is not what was signed; a [`crate::keys::KeyError`] if `source` does not unlock the
+/// [`BackupError::Damaged`] if anything is not what was signed; a [`crate::keys::KeyError`] if `provider` does not unlock the
 /// master key of that time.
 pub fn restore(
     repository: &Repository,
     id: Option<Nonce>,
     dir: &Path,
-    source: &KeySource,
+    provider: &dyn KeyProvider,
 ) -> Result<Restored, BackupError> {
     let snapshot = repository.snapshot(id)?;
     copy_files(&snapshot, dir)?;
-    let master = MasterKey::unlock(&dir.join("identity/master.key"), source)?;
+    let master = MasterKey::unlock(&dir.join("identity/master.key"), provider)?;
     restore_state(&snapshot, dir, &master)?;
     drop(master);
     let signer = snapshot.contents.signer();
@@ -59,7 +59,7 @@ pub fn restore(
             copy_checked(&snapshot, &repository.objects(), &object, &dir.join("objects"))?;
         }
     }
-    let storage = Storage::open(dir, source)?;
+    let storage = Storage::open(dir, provider)?;
     let sealed = storage.identities().institution()?;
     if sealed.public() != signer {
         return Err(StorageError::IdentityDamaged {

@@ -20,7 +20,7 @@ use super::*;
 use crate::{
     catalog::{CatalogError, ErasureOrder, ErasureStatement, ImportMode, ImportRequest},
     fault::Fault,
-    keys::{Argon2Cost, KeySource, Secret},
+    keys::{Argon2Cost, KeyProvider, Passphrase, Secret},
     ledger::Ledger,
     storage::Storage,
 };
@@ -35,8 +35,8 @@ struct House {
     place: TempDir,
 }
 
-fn secret(text: &str) -> KeySource {
-    KeySource::Passphrase(Secret::from(text.to_owned()))
+fn secret(text: &str) -> Passphrase {
+    Passphrase::new(Secret::from(text.to_owned()), Argon2Cost::dangerous_minimum())
 }
 
 fn signer() -> InstitutionKey {
@@ -58,7 +58,7 @@ fn people() -> DatasetName {
 impl House {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let storage = Storage::init(dir.path(), &secret("p"), Argon2Cost::dangerous_minimum()).unwrap();
+        let storage = Storage::init(dir.path(), &secret("p")).unwrap();
         storage.identities().put_institution(&signer()).unwrap();
         let house = Self {
             ledger: ledger_of(&storage),
@@ -111,13 +111,13 @@ impl House {
     }
 
     /// Restores into a new folder.
-    fn restore(&self, source: &KeySource) -> Result<(Restored, TempDir), BackupError> {
+    fn restore(&self, provider: &dyn KeyProvider) -> Result<(Restored, TempDir), BackupError> {
         let _within = self.runtime.enter();
         let dir = tempfile::tempdir().unwrap();
         let into = dir.path().join("node");
         crate::seal::durable::create_dir_private(&into).unwrap();
         let repository = Repository::open(&self.repository())?;
-        Ok((restore(&repository, None, &into, source)?, dir))
+        Ok((restore(&repository, None, &into, provider)?, dir))
     }
 
     fn erase(&self) -> ErasureStatement {

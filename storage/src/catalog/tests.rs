@@ -26,7 +26,7 @@ use super::*;
 use crate::{
     fault::Fault,
     ingest::{IngestError, Refused, SUBJECT_COLUMN},
-    keys::{Argon2Cost, KeySource, Secret},
+    keys::{Argon2Cost, Passphrase, Secret},
     seal::store_fault,
     storage::Storage,
 };
@@ -52,7 +52,7 @@ impl House {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
-        let storage = Storage::init(dir.path(), &secret(), Argon2Cost::dangerous_minimum()).unwrap();
+        let storage = Storage::init(dir.path(), &secret()).unwrap();
         storage.identities().put_institution(&key(1)).unwrap();
         let storage = Some(storage);
         let files = tempfile::tempdir().unwrap();
@@ -137,8 +137,8 @@ impl House {
     }
 }
 
-fn secret() -> KeySource {
-    KeySource::Passphrase(Secret::from("p".to_owned()))
+fn secret() -> Passphrase {
+    Passphrase::new(Secret::from("p".to_owned()), Argon2Cost::dangerous_minimum())
 }
 
 fn key(seed: u8) -> InstitutionKey {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::TokenError;
 use crate::fault::Fault;
 
 /// Why a key could not be made, stored or opened.
@@ -53,8 +54,8 @@ pub enum KeyError {
         /// How many bytes it holds after decoding.
         bytes: usize,
     },
-    /// An empty passphrase or password.
-    #[error("the passphrase is empty")]
+    /// An empty passphrase, password or PIN.
+    #[error("the secret is empty")]
     Empty,
     /// The passphrase does not open the master key.
     #[error("wrong passphrase for `{}`", path.display())]
@@ -68,9 +69,25 @@ pub enum KeyError {
         /// The master key file.
         path: PathBuf,
     },
-    /// The master key is protected by the other kind of source.
+    /// The key in the token does not open the master key.
+    #[error(
+        "the key `{key}` of the token `{token}` does not open `{}`: it is another key of the same name",
+        path.display()
+    )]
+    WrongTokenKey {
+        /// The master key file.
+        path: PathBuf,
+        /// The token.
+        token: String,
+        /// The label of the key.
+        key: String,
+    },
+    /// A PKCS#11 token does not do its part.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The master key is protected by another kind of secret.
     #[error("`{}` is opened with a {needs}", path.display())]
-    WrongSource {
+    WrongProvider {
         /// The master key file.
         path: PathBuf,
         /// What opens it.
@@ -138,18 +155,20 @@ impl KeyError {
             | Self::Exposed { .. }
             | Self::KeyFileTooShort { .. }
             | Self::Empty
-            | Self::WrongSource { .. }
+            | Self::WrongProvider { .. }
             | Self::Recipient { .. }
             | Self::NoRecipient
             | Self::NoRecoveryKey
             | Self::Cost(_) => Fault::Usage,
             Self::WrongPassphrase { .. }
             | Self::WrongKeyFile { .. }
+            | Self::WrongTokenKey { .. }
             | Self::KeyFileMissing { .. }
             | Self::WrongRecoveryKey
             | Self::OutdatedEscrow { .. } => Fault::Locked,
             Self::Damaged { .. } | Self::Unopenable { .. } | Self::PasswordHash(_) => Fault::Integrity,
             Self::Version { .. } => Fault::Machine,
+            Self::Token(source) => source.fault(),
         }
     }
 

@@ -10,6 +10,8 @@
 //!
 //! Datasets' keys are not in it: they lie, wrapped under their segments' keys, in the state and in its backups.
 
+mod shares;
+
 use std::{fmt, io::Read, io::Write, str::FromStr};
 
 use age::{
@@ -20,6 +22,8 @@ use age::{
 use zeroize::Zeroizing;
 
 use super::{KeyError, MasterKey, SegmentKey, master::Material, raw::RawKey};
+
+pub use shares::{Share, ShareError, SharePlan};
 
 const VERSION: u8 = 1;
 
@@ -34,6 +38,12 @@ impl FromStr for Recipient {
         text.trim().parse().map(Self).map_err(|_| KeyError::Recipient {
             text: text.chars().take(80).collect(),
         })
+    }
+}
+
+impl fmt::Display for Recipient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -2,6 +2,14 @@
 
 /// Key-encrypting key from the contents of a key file.
 pub(crate) const KEY_FILE: &str = "concordat/1 key file";
+/// What a key in a token makes its HMAC over, before the salt.
+pub(crate) const TOKEN_HMAC: &str = "concordat/1 token";
+/// Key-encrypting key from the HMAC of a token.
+pub(crate) const TOKEN_KEY: &str = "concordat/1 token key";
+/// Name of the escrow that a share of a recovery key belongs to.
+pub(crate) const SHARE_NAME: &str = "concordat/1 share of escrow";
+/// Checksum of a share.
+pub(crate) const SHARE_CHECK: &str = "concordat/1 share checksum";
 /// Checksum of `master.key`.
 pub(crate) const MASTER_CHECK: &str = "concordat/1 master key checksum";
 /// The master key, wrapped under the key-encrypting key.

@@ -20,10 +20,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Argon2Cost, Escrow, IdentityKey, KeyError, KeySource, LedgerKey, SegmentKey, StateKey, Wrapped, labels,
-    raw::RawKey, wrap::context,
+    Escrow, IdentityKey, KeyEncryptingKey, KeyError, KeyProvider, LedgerKey, Parameters, SegmentKey, StateKey, Wrapped,
+    labels, raw::RawKey, wrap::context,
 };
-use file::{Kdf, Stored};
+use file::Stored;
 
 /// The key above all keys of a node: random, and stored only wrapped. It can be exchanged while in use.
 #[derive(Debug)]
@@ -36,26 +36,27 @@ pub struct MasterKey {
 /// What is exchanged in a rotation.
 #[derive(Debug)]
 struct Chain {
-    kdf: Kdf,
-    /// The key-encrypting key. It opens nothing that the master key beside it does not.
-    wrapping: RawKey,
+    /// How `wrapping` is made again.
+    kdf: Parameters,
+    /// It opens nothing that the master key beside it does not.
+    wrapping: KeyEncryptingKey,
     master: RawKey,
     previous: Option<RawKey>,
 }
 
 impl MasterKey {
-    /// Makes a new master key and stores it at `path`, wrapped under `source`; `cost` applies to passphrases.
+    /// Makes a new master key and stores it at `path`; `provider` unlocks it.
     ///
     /// # Errors
-    /// [`KeyError::Exists`] if there is one already; otherwise as for the source, or if the file cannot be written.
-    pub fn create(path: &Path, source: &KeySource, cost: Argon2Cost) -> Result<Self, KeyError> {
+    /// [`KeyError::Exists`] if there is one already; otherwise as for the provider, or if the file cannot be written.
+    pub fn create(path: &Path, provider: &dyn KeyProvider) -> Result<Self, KeyError> {
         if path.exists() {
             return Err(KeyError::Exists { path: path.to_owned() });
         }
-        let kdf = Kdf::fresh(source, cost)?;
+        let (wrapping, kdf) = provider.fresh()?;
         let chain = Chain {
-            wrapping: kdf.wrapping_key(path, source)?,
             kdf,
+            wrapping,
             master: RawKey::random()?,
             previous: None,
         };
@@ -68,19 +69,15 @@ impl MasterKey {
         Ok(created)
     }
 
-    /// Opens the master key stored at `path`.
+    /// Opens the master key stored at `path`, and stores it again where its key-encrypting key is weaker than one made today.
     ///
     /// # Errors
     /// A wrong passphrase, a damaged file, a file that others can read and a missing file are each an error of its own.
-    pub fn unlock(path: &Path, source: &KeySource) -> Result<Self, KeyError> {
+    pub fn unlock(path: &Path, provider: &dyn KeyProvider) -> Result<Self, KeyError> {
         let stored = Stored::read(path)?;
-        let wrapping = stored.kdf.wrapping_key(path, source)?;
-        let context = stored.kdf.context()?;
-        let opened = stored.wrapped.open_key(&wrapping, &context, "master key");
-        let master = opened.map_err(|_| match source {
-            KeySource::Passphrase(_) => KeyError::WrongPassphrase { path: path.to_owned() },
-            KeySource::KeyFile(_) => KeyError::WrongKeyFile { path: path.to_owned() },
-        })?;
+        let wrapping = provider.again(&stored.kdf, path)?;
+        let opened = wrapping.unwrap(&stored.kdf, &stored.wrapped);
+        let master = opened.map_err(|_| provider.refused(path))?;
         let previous = stored.previous.as_ref().map(|wrapped| {
             let place = context_of(labels::PREVIOUS_WRAP);
             wrapped.open_key(&master, &place, "previous master key")
@@ -89,7 +86,8 @@ impl MasterKey {
             Some(wrapped) => Roots::unwrap(&master, wrapped)?,
             None => Roots::of_format_1(&master),
         };
-        Ok(Self {
+        let is_dated = provider.is_dated(&stored.kdf);
+        let unlocked = Self {
             path: path.to_owned(),
             roots,
             chain: RwLock::new(Chain {
@@ -98,19 +96,36 @@ impl MasterKey {
                 master,
                 previous: previous.transpose()?,
             }),
-        })
+        };
+        if is_dated {
+            unlocked.strengthen(provider);
+        }
+        Ok(unlocked)
     }
 
-    /// Stores the keys of an escrow at `path`, wrapped under `source`; a file that is there is replaced.
+    /// Wraps the master key under a key that is as strong as one made today. The file is replaced in one step, so that either the
+    /// old or the new one unlocks after a crash. A disk that takes no file is no reason to stay locked.
+    fn strengthen(&self, provider: &dyn KeyProvider) {
+        let before = self.chain().kdf.clone();
+        match self.change_provider(provider) {
+            Ok(()) => {
+                let now = self.chain().kdf.clone();
+                tracing::info!(?before, ?now, "the master key is protected at today's cost from now on");
+            }
+            Err(error) => tracing::warn!(%error, "the master key stays protected at the cost of an earlier day"),
+        }
+    }
+
+    /// Stores the keys of an escrow at `path` for `provider` to unlock; a file that is there is replaced.
     ///
     /// # Errors
     /// As for [`MasterKey::create`], except that the file is replaced.
-    pub(crate) fn restore(path: &Path, escrow: &Escrow, source: &KeySource, cost: Argon2Cost) -> Result<(), KeyError> {
-        let kdf = Kdf::fresh(source, cost)?;
+    pub(crate) fn restore(path: &Path, escrow: &Escrow, provider: &dyn KeyProvider) -> Result<(), KeyError> {
+        let (wrapping, kdf) = provider.fresh()?;
         let material = &escrow.material;
         let chain = Chain {
-            wrapping: kdf.wrapping_key(path, source)?,
             kdf,
+            wrapping,
             master: material.master.copy(),
             previous: None,
         };
@@ -136,16 +151,16 @@ impl MasterKey {
         }
     }
 
-    /// Stores the same master key under another source, replacing the file in one step.
+    /// Has another provider unlock the same master key from now on, replacing the file in one step.
     ///
     /// # Errors
     /// As for [`MasterKey::create`], except that the file is replaced.
-    pub fn change_source(&self, source: &KeySource, cost: Argon2Cost) -> Result<(), KeyError> {
+    pub fn change_provider(&self, provider: &dyn KeyProvider) -> Result<(), KeyError> {
+        let (wrapping, kdf) = provider.fresh()?;
         let mut chain = self.chain_mut();
-        let kdf = Kdf::fresh(source, cost)?;
         let changed = Chain {
-            wrapping: kdf.wrapping_key(&self.path, source)?,
             kdf,
+            wrapping,
             master: chain.master.copy(),
             previous: chain.previous.as_ref().map(RawKey::copy),
         };
@@ -263,7 +278,7 @@ impl MasterKey {
             .map(|previous| Wrapped::seal(&chain.master, &context_of(labels::PREVIOUS_WRAP), previous.bytes()));
         Stored::new(
             chain.kdf.clone(),
-            Wrapped::seal(&chain.wrapping, &chain.kdf.context()?, chain.master.bytes())?,
+            chain.wrapping.wrap(&chain.kdf, &chain.master)?,
             self.roots.wrap(&chain.master)?,
             previous.transpose()?,
         )
@@ -282,11 +297,9 @@ impl MasterKey {
 #[cfg(test)]
 impl MasterKey {
     /// Turns the file into one of format 1. Its roots are others, so this comes before anything is sealed under them.
-    pub(crate) fn write_format_1(path: &Path, source: &KeySource) {
-        let kdf = Kdf::fresh(source, Argon2Cost::dangerous_minimum()).unwrap();
-        let wrapping = kdf.wrapping_key(path, source).unwrap();
-        let master = RawKey::random().unwrap();
-        let wrapped = Wrapped::seal(&wrapping, &kdf.context().unwrap(), master.bytes()).unwrap();
+    pub(crate) fn write_format_1(path: &Path, provider: &dyn KeyProvider) {
+        let (wrapping, kdf) = provider.fresh().unwrap();
+        let wrapped = wrapping.wrap(&kdf, &RawKey::random().unwrap()).unwrap();
         file::write_format_1(path, kdf, wrapped);
     }
 }

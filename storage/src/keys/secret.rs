@@ -1,8 +1,10 @@
 //! A secret that a person or file gave us.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use zeroize::Zeroizing;
+
+use super::{KeyError, private::read_private};
 
 /// Secret bytes: wiped when dropped, never printed, compared or serialised.
 ///
@@ -10,6 +12,20 @@ use zeroize::Zeroizing;
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
+    /// The first line of a small file that only its owner may read.
+    ///
+    /// # Errors
+    /// [`KeyError::Missing`], [`KeyError::Exposed`], [`KeyError::Empty`] or what the system says.
+    pub fn in_file(path: &Path) -> Result<Self, KeyError> {
+        let contents = read_private(path)?;
+        let line = contents.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() {
+            return Err(KeyError::Empty);
+        }
+        Ok(Self(Zeroizing::new(line.to_vec())))
+    }
+
     /// The bytes themselves; every use of this name is a place to review.
     #[must_use]
     pub fn expose(&self) -> &[u8] {

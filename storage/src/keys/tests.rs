@@ -6,13 +6,15 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Argon2Cost, KeyError, KeySource, MasterKey, PasswordHash, Secret, Wrapped, verify_absent};
+use super::{
+    Argon2Cost, KeyError, KeyFile, KeyProvider, MasterKey, Passphrase, PasswordHash, Secret, Wrapped, verify_absent,
+};
 use crate::fault::Fault;
 
 const CHEAP: Argon2Cost = Argon2Cost::dangerous_minimum();
 
-fn passphrase(text: &str) -> KeySource {
-    KeySource::Passphrase(Secret::from(text.to_owned()))
+fn passphrase(text: &str) -> Passphrase {
+    Passphrase::new(Secret::from(text.to_owned()), CHEAP)
 }
 
 fn key_file(dir: &Path, contents: &[u8], mode: u32) -> PathBuf {
@@ -22,10 +24,10 @@ fn key_file(dir: &Path, contents: &[u8], mode: u32) -> PathBuf {
     path
 }
 
-fn created(source: &KeySource) -> (TempDir, PathBuf, MasterKey) {
+fn created(provider: &dyn KeyProvider) -> (TempDir, PathBuf, MasterKey) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("identity/master.key");
-    let master = MasterKey::create(&path, source, CHEAP).unwrap();
+    let master = MasterKey::create(&path, provider).unwrap();
     (dir, path, master)
 }
 
@@ -52,7 +54,7 @@ fn the_master_key_file_is_private_and_not_overwritten() {
         fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777,
         0o700
     );
-    let error = MasterKey::create(&path, &passphrase("p"), CHEAP).unwrap_err();
+    let error = MasterKey::create(&path, &passphrase("p")).unwrap_err();
     assert!(matches!(error, KeyError::Exists { .. }));
 }
 
@@ -97,8 +99,8 @@ fn files_that_others_can_read_are_refused_with_the_command_that_helps() {
             KeyError::Exposed { .. }
         ));
         let exposed = key_file(dir.path(), &[9; 32], mode);
-        let source = KeySource::KeyFile(exposed.clone());
-        let error = MasterKey::create(&dir.path().join("other"), &source, CHEAP).unwrap_err();
+        let source = KeyFile::new(exposed.clone());
+        let error = MasterKey::create(&dir.path().join("other"), &source).unwrap_err();
         assert!(
             error.to_string().contains(&format!("chmod 600 {}", exposed.display())),
             "{error}"
@@ -120,9 +122,9 @@ fn a_key_file_may_be_hex_base64_or_raw_but_not_short() {
     let hex = data_encoding::HEXLOWER.encode(&raw) + "\n";
     let base64 = data_encoding::BASE64.encode(&raw);
     let dir = tempfile::tempdir().unwrap();
-    let source = KeySource::KeyFile(key_file(dir.path(), &raw, 0o600));
+    let source = KeyFile::new(key_file(dir.path(), &raw, 0o600));
     let master = dir.path().join("master.key");
-    drop(MasterKey::create(&master, &source, CHEAP).unwrap());
+    drop(MasterKey::create(&master, &source).unwrap());
     for contents in [hex.as_bytes(), base64.as_bytes(), &raw] {
         key_file(dir.path(), contents, 0o600);
         MasterKey::unlock(&master, &source).unwrap();
@@ -144,7 +146,7 @@ fn a_key_file_may_be_hex_base64_or_raw_but_not_short() {
 #[test]
 fn the_other_kind_of_source_is_named() {
     let (dir, path, _) = created(&passphrase("p"));
-    let source = KeySource::KeyFile(key_file(dir.path(), &[1; 32], 0o600));
+    let source = KeyFile::new(key_file(dir.path(), &[1; 32], 0o600));
     let error = MasterKey::unlock(&path, &source).unwrap_err();
     assert!(error.to_string().ends_with("is opened with a passphrase"), "{error}");
 }
@@ -153,7 +155,7 @@ fn the_other_kind_of_source_is_named() {
 fn a_new_passphrase_keeps_the_master_key() {
     let (_dir, path, master) = created(&passphrase("old"));
     let (_, wrapped) = master.create_segment("main").unwrap();
-    master.change_source(&passphrase("new"), CHEAP).unwrap();
+    master.change_provider(&passphrase("new")).unwrap();
     assert!(matches!(
         MasterKey::unlock(&path, &passphrase("old")).unwrap_err(),
         KeyError::WrongPassphrase { .. }

@@ -63,6 +63,13 @@ pub(crate) fn context(label: &str, parts: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
+/// A value as CBOR.
+pub(super) fn to_cbor<T: Serialize>(value: &T, what: &'static str) -> Result<Vec<u8>, KeyError> {
+    let mut bytes = Vec::new();
+    ciborium::into_writer(value, &mut bytes).map_err(|_| KeyError::Unopenable { what })?;
+    Ok(bytes)
+}
+
 /// Seals `plain` for one context.
 pub(crate) fn seal(key: &RawKey, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, KeyError> {
     let mut nonce = [0; NONCE_LEN];

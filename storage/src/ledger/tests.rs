@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::format::BadRecord;
 use super::*;
-use crate::keys::{Argon2Cost, KeySource, MasterKey, Secret};
+use crate::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -25,9 +25,11 @@ struct Place {
 impl Place {
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
-        let source = KeySource::Passphrase(Secret::from("correct horse".to_owned()));
-        let master =
-            MasterKey::create(&dir.path().join("master.key"), &source, Argon2Cost::dangerous_minimum()).unwrap();
+        let source = Passphrase::new(
+            Secret::from("correct horse".to_owned()),
+            Argon2Cost::dangerous_minimum(),
+        );
+        let master = MasterKey::create(&dir.path().join("master.key"), &source).unwrap();
         Self { dir, master }
     }
 

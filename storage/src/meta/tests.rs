@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use super::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 use crate::{
     fault::Fault,
-    keys::{Argon2Cost, KeySource, MasterKey, Secret, StateKey},
+    keys::{Argon2Cost, MasterKey, Passphrase, Secret, StateKey},
 };
 
 const USERS: TreeId = TreeId::new("users");
@@ -19,9 +19,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let source = KeySource::Passphrase(Secret::from("p".to_owned()));
-        let master =
-            MasterKey::create(&dir.path().join("master.key"), &source, Argon2Cost::dangerous_minimum()).unwrap();
+        let source = Passphrase::new(Secret::from("p".to_owned()), Argon2Cost::dangerous_minimum());
+        let master = MasterKey::create(&dir.path().join("master.key"), &source).unwrap();
         Self { dir, master }
     }
 

@@ -37,7 +37,7 @@ use tempfile::TempDir;
 use super::{Bounds, QueryError, Source, answer};
 use crate::{
     disclosure::{Cut, ReleasedAnswer, StillPermitted},
-    keys::{Argon2Cost, KeySource, MasterKey, PseudonymKey, PseudonymSecret, Secret},
+    keys::{Argon2Cost, MasterKey, Passphrase, PseudonymKey, PseudonymSecret, Secret},
     ledger::Ledger,
     permit::{Holder, Permit},
 };
@@ -81,9 +81,11 @@ impl Source for World {
 impl World {
     async fn of(batches: &[RecordBatch]) -> Self {
         let dir = TempDir::new().unwrap();
-        let source = KeySource::Passphrase(Secret::from("correct horse".to_owned()));
-        let master =
-            MasterKey::create(&dir.path().join("master.key"), &source, Argon2Cost::dangerous_minimum()).unwrap();
+        let source = Passphrase::new(
+            Secret::from("correct horse".to_owned()),
+            Argon2Cost::dangerous_minimum(),
+        );
+        let master = MasterKey::create(&dir.path().join("master.key"), &source).unwrap();
         let store = Arc::new(InMemory::new());
         let mut objects = Vec::new();
         for (number, batch) in batches.iter().enumerate() {

@@ -11,19 +11,19 @@ use zeroize::Zeroizing;
 use super::{Storage, StorageError};
 use crate::{
     fault::Fault,
-    keys::{Argon2Cost, KeyError, KeySource, Secret},
+    keys::{Argon2Cost, KeyError, Passphrase, Secret},
 };
 
 const CHEAP: Argon2Cost = Argon2Cost::dangerous_minimum();
 
-fn passphrase(text: &str) -> KeySource {
-    KeySource::Passphrase(Secret::from(text.to_owned()))
+fn passphrase(text: &str) -> Passphrase {
+    Passphrase::new(Secret::from(text.to_owned()), CHEAP)
 }
 
 /// A data directory that was made and closed again.
 fn made() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    drop(Storage::init(dir.path(), &passphrase("p"), CHEAP).unwrap());
+    drop(Storage::init(dir.path(), &passphrase("p")).unwrap());
     dir
 }
 
@@ -38,7 +38,7 @@ fn set_mode(path: &Path, mode: u32) {
 #[test]
 fn a_directory_is_made_once_and_opened_with_its_secret() {
     let dir = made();
-    let again = Storage::init(dir.path(), &passphrase("p"), CHEAP).unwrap_err();
+    let again = Storage::init(dir.path(), &passphrase("p")).unwrap_err();
     assert!(matches!(again, StorageError::Key(KeyError::Exists { .. })), "{again}");
     let wrong = Storage::open(dir.path(), &passphrase("q")).unwrap_err();
     assert_eq!(wrong.fault(), Fault::Locked, "{wrong}");

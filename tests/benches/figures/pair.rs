@@ -20,7 +20,7 @@ use concordat_protocol::scope::{
 use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
 use concordat_storage::catalog::ImportRequest;
 use concordat_storage::ingest::CsvOptions;
-use concordat_storage::keys::{Argon2Cost, KeySource, Secret};
+use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::storage::Storage;
 use tempfile::TempDir;
@@ -142,8 +142,11 @@ impl Pair {
 
 async fn start(institution: &str, jurisdiction: &str, seed: u8) -> (Node, (TempDir, Shutdown)) {
     let dir = tempfile::tempdir().unwrap();
-    let source = KeySource::Passphrase(Secret::from("only to measure".to_owned()));
-    let storage = Storage::init(&dir.path().join("node"), &source, Argon2Cost::dangerous_minimum()).unwrap();
+    let source = Passphrase::new(
+        Secret::from("only to measure".to_owned()),
+        Argon2Cost::dangerous_minimum(),
+    );
+    let storage = Storage::init(&dir.path().join("node"), &source).unwrap();
     let (institution_key, node_key) = (
         InstitutionKey::from_seed(&[seed; 32].into()),
         NodeKey::from_seed(&[seed + 1; 32].into()),

@@ -12,7 +12,7 @@ use concordat_protocol::scope::{
 };
 use concordat_protocol::time::Timestamp;
 use concordat_storage::catalog::OpenVersion;
-use concordat_storage::keys::{Argon2Cost, KeySource, MasterKey, Secret};
+use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::permit::{Holder, Permit};
 use concordat_storage::query::{Bounds, answer};
@@ -47,9 +47,8 @@ const KINDS: [(&str, Option<Suite>); 3] = [
 /// The objects of the dataset three times: as plain Parquet in `DIR/plain`, and sealed with either suite.
 async fn sessions(dir: &FsPath, version: &OpenVersion) -> Vec<(&'static str, SessionContext)> {
     let keys = tempfile::tempdir().unwrap();
-    let source = KeySource::Passphrase(Secret::from("benchmark".to_owned()));
-    let cost = Argon2Cost::dangerous_minimum();
-    let master = MasterKey::create(&keys.path().join("master.key"), &source, cost).unwrap();
+    let source = Passphrase::new(Secret::from("benchmark".to_owned()), Argon2Cost::dangerous_minimum());
+    let master = MasterKey::create(&keys.path().join("master.key"), &source).unwrap();
     let (segment, _) = master.create_segment("main").unwrap();
     let mut sessions = Vec::new();
     for (kind, suite) in KINDS {

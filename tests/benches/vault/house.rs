@@ -7,7 +7,7 @@ use concordat_protocol::identity::{InstitutionKey, PrivateKey};
 use concordat_protocol::ids::{DatasetName, SegmentName};
 use concordat_protocol::time::Timestamp;
 use concordat_storage::catalog::{ImportRequest, MAIN_SEGMENT};
-use concordat_storage::keys::{Argon2Cost, KeySource, Secret};
+use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::storage::Storage;
 use tokio::runtime::Runtime;
 
@@ -18,8 +18,8 @@ pub(crate) const VISITS: &str = "visits";
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// Passphrases are as cheap as can be: what they cost is no matter of storage.
-fn source() -> KeySource {
-    KeySource::Passphrase(Secret::from("benchmark".to_owned()))
+fn source() -> Passphrase {
+    Passphrase::new(Secret::from("benchmark".to_owned()), Argon2Cost::dangerous_minimum())
 }
 
 fn key() -> InstitutionKey {
@@ -31,7 +31,7 @@ pub(crate) fn name(text: &str) -> DatasetName {
 }
 
 fn create(dir: &Path) -> Storage {
-    let storage = Storage::init(dir, &source(), Argon2Cost::dangerous_minimum()).unwrap();
+    let storage = Storage::init(dir, &source()).unwrap();
     storage.identities().put_institution(&key()).unwrap();
     storage
 }

@@ -302,8 +302,8 @@ fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
     // The master key went on, the segment's did not.
     house.catalog().rotate_master().unwrap();
     house.storage = None;
-    let new = KeySource::Passphrase(Secret::from("new".to_owned()));
-    let recovered = Storage::recover(house.dir.path(), &opened, &new, Argon2Cost::dangerous_minimum()).unwrap();
+    let new = Passphrase::new(Secret::from("new".to_owned()), Argon2Cost::dangerous_minimum());
+    let recovered = Storage::recover(house.dir.path(), &opened, &new).unwrap();
     house.storage = Some(recovered);
     assert_eq!(house.ids(), ["1", "2", "3"]);
     house.storage = None;
@@ -314,16 +314,11 @@ fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
     house.storage = Some(Storage::open(house.dir.path(), &new).unwrap());
     house.catalog().rotate_segment(&main_segment()).unwrap();
     house.catalog().rotate_master().unwrap();
-    house
-        .storage
-        .as_ref()
-        .unwrap()
-        .change_source(&secret(), Argon2Cost::dangerous_minimum())
-        .unwrap();
+    house.storage.as_ref().unwrap().change_provider(&secret()).unwrap();
     house.storage = None;
 
     // An escrow from before a rotation of the segment's key says so, and nothing is changed.
-    let error = Storage::recover(house.dir.path(), &opened, &new, Argon2Cost::dangerous_minimum()).unwrap_err();
+    let error = Storage::recover(house.dir.path(), &opened, &new).unwrap_err();
     assert!(error.to_string().contains("segment `main`"), "{error}");
     house.reopen(|objects| objects);
     assert_eq!(house.ids(), ["1", "2", "3"]);
@@ -333,7 +328,7 @@ fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
     let foreign = other.catalog().escrow(&recipients).unwrap();
     let foreign = Escrow::open(foreign.as_bytes(), &key).unwrap();
     house.storage = None;
-    let error = Storage::recover(house.dir.path(), &foreign, &new, Argon2Cost::dangerous_minimum()).unwrap_err();
+    let error = Storage::recover(house.dir.path(), &foreign, &new).unwrap_err();
     assert_eq!(error.fault(), Fault::Integrity, "{error}");
     house.reopen(|objects| objects);
     assert_eq!(house.ids(), ["1", "2", "3"]);

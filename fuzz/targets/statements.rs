@@ -1,0 +1,18 @@
+//! SQL that a researcher sends: no text makes the check panic or run out of stack, and nothing but a `SELECT` passes.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use concordat_protocol::ids::DatasetRef;
+use concordat_storage::query::is_admitted;
+use libfuzzer_sys::fuzz_target;
+
+static DATASET: LazyLock<DatasetRef> = LazyLock::new(|| "cleveland/heart".parse().expect("a dataset"));
+
+fuzz_target!(|text: &str| {
+    if is_admitted(text, &DATASET, &["age", "sex", "chol"]) {
+        let words = text.to_ascii_lowercase();
+        assert!(words.contains("select") && words.contains("heart"), "`{text}` passes");
+    }
+});

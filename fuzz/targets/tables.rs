@@ -1,0 +1,46 @@
+//! Files that people import: no bytes make the survey panic, and what it says of a file is what reading it gives.
+//!
+//! The first byte chooses the options, the rest is the file.
+
+#![no_main]
+
+use std::{fs, sync::LazyLock};
+
+use concordat_storage::ingest::{CsvOptions, Header, Missing, Refused, batches, survey};
+use libfuzzer_sys::fuzz_target;
+
+static PLACE: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
+
+fuzz_target!(|input: &[u8]| {
+    let Some((choice, bytes)) = input.split_first() else {
+        return;
+    };
+    let path = PLACE.path().join("table.csv");
+    fs::write(&path, bytes).expect("a file");
+    let Ok(found) = survey(&path, &options(*choice)) else {
+        return;
+    };
+    let columns = found.columns().len();
+    let Ok(read) = batches(&path, &found) else {
+        return;
+    };
+    let mut rows = 0;
+    for batch in read {
+        let Ok(batch) = batch else {
+            return;
+        };
+        assert!(batch.num_columns() >= columns, "a column was lost");
+        rows += batch.num_rows() as u64;
+    }
+    assert_eq!(rows, found.rows(), "the survey counted other rows than there are");
+});
+
+fn options(choice: u8) -> CsvOptions {
+    CsvOptions {
+        delimiter: [None, Some(b','), Some(b';'), Some(b'\t')][usize::from(choice & 3)],
+        header: [Header::default(), Header::Present][usize::from(choice >> 2 & 1)],
+        missing: Missing::default(),
+        refused: Refused::default(),
+        ..CsvOptions::default()
+    }
+}

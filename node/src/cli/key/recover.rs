@@ -1,0 +1,74 @@
+//! `concordat key recover`: a stopped node that nothing unlocks any more, unlocked by something new.
+
+use std::path::{Path, PathBuf};
+
+use concordat_storage::{
+    keys::{Escrow, KeyError, RecoveryKey, Share},
+    storage::Storage,
+};
+use zeroize::Zeroizing;
+
+use super::{Context, NewUnlock, settle};
+use crate::{
+    config::Config,
+    fault::{Code, Problem},
+};
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Args {
+    /// The file that `key backup` wrote
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    /// The file with the recovery key, `AGE-SECRET-KEY-1…`
+    #[arg(long, value_name = "FILE", required_unless_present = "share")]
+    identity: Option<PathBuf>,
+    /// A file with a share of the recovery key; to be given again for each share
+    #[arg(long, value_name = "FILE", conflicts_with = "identity")]
+    share: Vec<PathBuf>,
+}
+
+pub(super) async fn run(args: &Args, new: NewUnlock, context: &Context) -> Result<(), Problem> {
+    let config = Config::load(&context.dir)?;
+    let escrow = opened(args)?;
+    let (provider, keys) = new.provider()?;
+    let dir = context.dir.clone();
+    let recovered = tokio::task::spawn_blocking(move || Storage::recover(&dir, &escrow, provider.as_ref())).await;
+    drop(recovered.map_err(|error| Problem::new(Code::Fault, format!("the work was broken off: {error}")))??);
+    settle(config, keys, context)
+}
+
+fn opened(args: &Args) -> Result<Escrow, Problem> {
+    let sealed = read(&args.from)?;
+    let Some(identity) = &args.identity else {
+        let key = together(&args.share)?;
+        return Escrow::open(&sealed, &key).map_err(|error| not_of_these_shares(error, &args.from));
+    };
+    Ok(Escrow::open(&sealed, &RecoveryKey::in_file(&read(identity)?)?)?)
+}
+
+/// The recovery key of the shares in these files; one that cannot be used is named.
+fn together(files: &[PathBuf]) -> Result<RecoveryKey, Problem> {
+    let mut shares = Vec::with_capacity(files.len());
+    for path in files {
+        let share = Share::in_file(&read(path)?);
+        shares
+            .push(share.map_err(|error| Problem::new(error.fault().into(), format!("`{}`: {error}", path.display())))?);
+    }
+    Ok(RecoveryKey::from_shares(&shares)?)
+}
+
+fn not_of_these_shares(error: KeyError, escrow: &Path) -> Problem {
+    if matches!(error, KeyError::WrongRecoveryKey) {
+        let detail = format!(
+            "the shares are whole and go together, but `{}` is not the escrow that they were made with, or is damaged",
+            escrow.display()
+        );
+        return Problem::new(Code::Locked, detail).help("name the file that was written together with these shares");
+    }
+    error.into()
+}
+
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    let read = std::fs::read(path).map(Zeroizing::new);
+    read.map_err(|error| Problem::fault(&format!("cannot read `{}`", path.display()), &error))
+}
