@@ -45,6 +45,7 @@ pub(crate) use labels::{META_HEAD, META_VALUE, OBJECT_CONTENT, OBJECT_HEADER};
 pub use master::MasterKey;
 pub use password::{PasswordHash, verify_absent};
 pub use secret::Secret;
+pub(crate) use source::read_private;
 pub use source::{Argon2Cost, KeySource};
 pub use state::{IdentityKey, LedgerKey, StateKey};
 pub use wrap::Wrapped;

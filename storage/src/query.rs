@@ -21,6 +21,7 @@ mod session;
 mod source;
 mod statement;
 mod transform;
+mod witness;
 
 pub use error::QueryError;
 pub use run::answer;

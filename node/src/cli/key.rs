@@ -167,9 +167,9 @@ async fn recover(from: &Path, identity: &Path, new: NewUnlock, context: &Context
     let key = RecoveryKey::in_file(&Zeroizing::new(read(identity)?))?;
     let escrow = Escrow::open(&read(from)?, &key)?;
     let (source, keys) = new.source()?;
-    let dir = context.dir.clone();
-    let recovered =
-        tokio::task::spawn_blocking(move || Storage::recover(&dir, &escrow, &source, Argon2Cost::default())).await;
+    let (dir, place) = (context.dir.clone(), config.storage.place(&context.dir)?);
+    let work = move || Storage::recover(&dir, &escrow, &source, Argon2Cost::default(), &place);
+    let recovered = tokio::task::spawn_blocking(work).await;
     drop(recovered.map_err(|error| Problem::new(Code::Fault, format!("the work was broken off: {error}")))??);
     settle(config, keys, context)
 }

@@ -19,7 +19,8 @@ pub(super) async fn storage(config: &Config, dir: &Path) -> Result<Storage, Prob
         Some(path) => KeySource::KeyFile(path),
         None => KeySource::Passphrase(prompt::secret("passphrase")?),
     };
+    let place = config.storage.place(dir)?;
     let dir = dir.to_owned();
-    let opened = tokio::task::spawn_blocking(move || Storage::open(&dir, &source)).await;
+    let opened = tokio::task::spawn_blocking(move || Storage::open_at(&dir, &source, &place)).await;
     Ok(opened.map_err(|error| Problem::new(Code::Fault, format!("the start was broken off: {error}")))??)
 }
