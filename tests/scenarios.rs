@@ -14,6 +14,7 @@ mod imports;
 mod members;
 mod mishaps;
 mod narrowing;
+mod object_store;
 mod omop;
 mod refusals;
 mod revocation;

@@ -11,6 +11,7 @@
 
 mod keys;
 mod reader;
+mod storage;
 
 use std::{
     fmt,
@@ -26,6 +27,7 @@ use libp2p::Multiaddr;
 
 pub use keys::{CREDENTIALS_VARIABLE, KeysFrom, PinFrom, credential};
 use reader::{Reader, Section};
+pub use storage::{CredentialsFrom, InvalidObjects, ObjectsWord, PlainHttpWord, StorageSection, StoreSection};
 
 /// Name of the file in the data directory.
 pub const FILE: &str = "concordat.toml";
@@ -41,6 +43,8 @@ pub struct Config {
     pub node: NodeSection,
     /// `[keys]`: what unlocks the master key.
     pub keys: KeysFrom,
+    /// `[storage]`: where sealed objects lie.
+    pub storage: StorageSection,
     /// `[log]`: what is logged, and how.
     pub log: LogSection,
     /// `[limits]`: what peers may occupy at one time.
@@ -159,13 +163,15 @@ impl Config {
         let mut reader = Reader::new(table);
         let node = reader.section("node", node);
         let keys = reader.section("keys", keys::keys);
+        let storage = reader.section("storage", storage::storage);
         let log = reader.section("log", log);
         let limits = reader.section("limits", limits);
         let mistakes = reader.finish();
-        match (node, keys) {
-            (Some(node), Some(keys)) if mistakes.is_empty() => Ok(Self {
+        match (node, keys, storage) {
+            (Some(node), Some(keys), Some(storage)) if mistakes.is_empty() => Ok(Self {
                 node,
                 keys,
+                storage,
                 log,
                 limits,
             }),
@@ -250,7 +256,8 @@ impl fmt::Display for Config {
         writeln!(f, "# where others reach this node; without any, where it listens")?;
         writeln!(f, "announce = {}\n", list(&self.node.announce))?;
         write!(f, "{}", self.keys)?;
-        writeln!(f, "\n[log]\n# text or json; error, warn, info, debug or trace")?;
+        writeln!(f, "\n{}", self.storage)?;
+        writeln!(f, "[log]\n# text or json; error, warn, info, debug or trace")?;
         writeln!(
             f,
             "format = {}\nlevel = {}\n",
@@ -345,8 +352,8 @@ pub enum ConfigError {
         #[source]
         source: toml::de::Error,
     },
-    /// The key should come from the service manager, which hands over nothing.
-    #[error("the credential `{name}` should unlock the node, but {CREDENTIALS_VARIABLE} is not set")]
+    /// A key should come from the service manager, which hands over nothing.
+    #[error("the credential `{name}` is needed, but {CREDENTIALS_VARIABLE} is not set")]
     NoCredentials {
         /// The name of the credential.
         name: String,

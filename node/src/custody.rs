@@ -2,10 +2,12 @@
 //!
 //! 1. At the start the catalogue is compared with the ledger ([`rollback`]), before anything is served.
 //! 2. What was erased is erased in repositories of backups that can be reached now, objects that nothing names are removed, and sealing again that was broken off goes on, in the background.
-//! 3. What is done to a key or a dataset stands in the ledger before it is done.
+//! 3. A store that holds the objects is watched ([`store`]); the objects that nothing names are removed when it answers.
+//! 4. What is done to a key or a dataset stands in the ledger before it is done.
 
 mod backups;
 mod rollback;
+mod store;
 
 use std::{
     collections::BTreeMap,
@@ -62,6 +64,7 @@ pub struct CustodyParts {
 struct Parts {
     with: CustodyParts,
     resealing: Mutex<BTreeMap<DatasetName, Resealed>>,
+    store_trouble: Mutex<Option<String>>,
     wake: Notify,
 }
 
@@ -71,8 +74,10 @@ impl Custody {
     /// # Errors
     /// [`RollbackError`] if an older state of the catalogue was put back.
     pub async fn open(with: CustodyParts) -> Result<Self, RollbackError> {
+        let trouble = with.storage.is_remote().then(|| store::NOT_ASKED.to_owned());
         let custody = Self(Arc::new(Parts {
             with,
+            store_trouble: Mutex::new(trouble),
             resealing: Mutex::default(),
             wake: Notify::new(),
         }));
@@ -84,10 +89,17 @@ impl Custody {
 
     /// Removes orphans, then seals again whenever there is something to seal, until the stage stops.
     pub fn serve(&self, stage: &Stage) {
+        let is_remote = self.0.with.storage.is_remote();
+        if is_remote {
+            let (custody, stop) = (self.clone(), stage.token().clone());
+            stage.spawn(async move { custody.watch_store(stop).await });
+        }
         let (custody, stop) = (self.clone(), stage.token().clone());
         stage.spawn(async move {
             custody.catch_up().await;
-            custody.collect_orphans().await;
+            if !is_remote {
+                custody.collect_orphans().await;
+            }
             loop {
                 let (working, ending) = (custody.clone(), stop.clone());
                 let keep_going = move || !ending.is_cancelled();

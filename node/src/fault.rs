@@ -330,7 +330,8 @@ impl Explain for crate::config::ConfigError {
                 Some("set one up with `concordat init`, or name its directory with `--dir`".to_owned())
             }
             Self::NoCredentials { name } => Some(format!(
-                "start it as a service with `LoadCredentialEncrypted={name}:FILE`, or name a key file in {}",
+                "start it as a service with `LoadCredentialEncrypted={name}:FILE`, or name a file in {} instead (the key file that unlocks it can be named in {} too)",
+                crate::config::FILE,
                 crate::config::KEY_FILE_VARIABLE
             )),
             Self::Mistakes { .. } | Self::Syntax { .. } => Some("mend the file and try again".to_owned()),

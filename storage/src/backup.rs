@@ -17,12 +17,15 @@
 //! 2. State, ledger and list of objects are taken at one instant; writers wait for that long. Objects are copied afterwards and
 //!    are not removed meanwhile. A snapshot appears whole or not at all.
 //! 3. Restoring checks the signature and every hash, and needs what unlocks the master key of that time.
+//!    Objects come out of the store where they lie and go into a place of their own, so that neither a store that fails nor a
+//!    node that still runs loses anything to a backup.
 //! 4. An erased dataset is erased in the repositories that the node knows, and a restore erases whatever an older snapshot would
 //!    bring back to life.
 
 mod contents;
 mod create;
 mod error;
+mod filling;
 mod repository;
 mod restore;
 mod verify;

@@ -23,6 +23,7 @@ mod session;
 mod source;
 mod statement;
 mod transform;
+mod witness;
 
 pub use dialect::{parse, version_number};
 pub use error::QueryError;

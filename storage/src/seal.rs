@@ -33,6 +33,7 @@ pub use error::{SealError, store_fault};
 pub use object::{BLOCK_LEN, HEADER_LEN, Opener, Sealer, open, plain_len, seal, sealed_len};
 pub use store::SealedStore;
 pub use suite::Suite;
+pub(crate) use upload::PART_LEN;
 
 #[cfg(test)]
 pub(crate) use suite::Cipher;

@@ -6,7 +6,7 @@
 //! identity/master.key    the master key, wrapped
 //! identity/NAME.sealed   private keys, sealed under a key derived from the master key
 //! meta/                  the state database: sealed values under hashed keys
-//! objects/               sealed objects
+//! objects/               sealed objects, unless they lie in a store elsewhere
 //! ledger/                the ledger
 //! run/ log/              socket and logs of the running node
 //! ```
@@ -19,6 +19,8 @@
 //! 4. The format must be known; a newer one is refused before anything is touched.
 //! 5. The master key is unlocked, and the state database opened with its key.
 //! 6. An older format is brought forward.
+//!
+//! A store elsewhere is not asked for anything before it is used: a node starts while its store is down.
 
 mod error;
 mod files;
@@ -41,6 +43,7 @@ use crate::{
     catalog::Catalog,
     keys::{Escrow, KeyProvider, LedgerKey, MasterKey},
     meta::SealedDb,
+    objects::{self, ObjectPlace, PlaceError, RemoteStore},
     seal::{
         DurableStore,
         durable::{create_dir_private, write_private},
@@ -57,6 +60,7 @@ struct Inner {
     identities: Arc<Identities>,
     meta: SealedDb,
     catalog: Catalog,
+    remote: Option<RemoteStore>,
     /// Dropped last: the directory is free once everything else is closed.
     _lock: File,
 }
@@ -73,7 +77,7 @@ impl Storage {
         files::check_modes(dir)?;
         let master = MasterKey::create(&master_key(dir), provider)?;
         format::write(dir)?;
-        Self::start(dir, master, lock, |objects| objects)
+        Self::start(dir, master, lock, &ObjectPlace::Local, |objects| objects)
     }
 
     /// Opens a data directory. Blocks for as long as the passphrase costs.
@@ -82,7 +86,16 @@ impl Storage {
     /// [`StorageError::Missing`] if there is none, [`StorageError::InUse`], [`StorageError::Exposed`], and whatever is
     /// wrong with keys or state.
     pub fn open(dir: &Path, provider: &dyn KeyProvider) -> Result<Self, StorageError> {
-        Self::open_over(dir, provider, |objects| objects)
+        Self::open_at(dir, provider, &ObjectPlace::Local)
+    }
+
+    /// As [`Storage::open`], with its objects at `place`.
+    ///
+    /// # Errors
+    /// As [`Storage::open`], and [`PlaceError`] if the settings of a store cannot be used. Whether the store answers shows later:
+    /// [`Storage::look_at_objects`].
+    pub fn open_at(dir: &Path, provider: &dyn KeyProvider, place: &ObjectPlace) -> Result<Self, StorageError> {
+        Self::open_over(dir, provider, place, |objects| objects)
     }
 
     /// Opens a data directory with the keys of an escrow, and has `provider` unlock it from now on. If that does not succeed, the
@@ -91,7 +104,12 @@ impl Storage {
     /// # Errors
     /// [`crate::keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of [`crate::fault::Fault::Integrity`] if the
     /// escrow is of another node; otherwise as [`Storage::open`].
-    pub fn recover(dir: &Path, escrow: &Escrow, provider: &dyn KeyProvider) -> Result<Self, StorageError> {
+    pub fn recover(
+        dir: &Path,
+        escrow: &Escrow,
+        provider: &dyn KeyProvider,
+        place: &ObjectPlace,
+    ) -> Result<Self, StorageError> {
         let path = master_key(dir);
         let before = {
             let _lock = files::lock(dir)?;
@@ -99,7 +117,7 @@ impl Storage {
             MasterKey::restore(&path, escrow, provider)?;
             before
         };
-        let opened = Self::open(dir, provider).and_then(|storage| {
+        let opened = Self::open_at(dir, provider, place).and_then(|storage| {
             storage.catalog().adopt(escrow)?;
             Ok(storage)
         });
@@ -117,10 +135,20 @@ impl Storage {
         Ok(self.0.master.change_provider(provider)?)
     }
 
-    /// As [`Storage::open`], with a layer around the store of sealed objects.
+    /// As [`Storage::open_at`], for a copy of a data directory: whatever place the one that was copied had, this one is new to it.
+    pub(crate) fn open_copy(dir: &Path, provider: &dyn KeyProvider, place: &ObjectPlace) -> Result<Self, StorageError> {
+        {
+            let master = MasterKey::unlock(&master_key(dir), provider)?;
+            objects::forget_place(&SealedDb::open(&dir.join("meta"), master.state())?)?;
+        }
+        Self::open_at(dir, provider, place)
+    }
+
+    /// As [`Storage::open_at`], with a layer around the store of sealed objects.
     pub(crate) fn open_over(
         dir: &Path,
         provider: &dyn KeyProvider,
+        place: &ObjectPlace,
         layer: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
     ) -> Result<Self, StorageError> {
         if !master_key(dir).exists() {
@@ -131,7 +159,7 @@ impl Storage {
         files::check_modes(dir)?;
         let found = format::read(dir)?;
         let master = MasterKey::unlock(&master_key(dir), provider)?;
-        let storage = Self::start(dir, master, lock, layer)?;
+        let storage = Self::start(dir, master, lock, place, layer)?;
         if found < format::CURRENT {
             storage.bring_forward(found)?;
         }
@@ -142,6 +170,7 @@ impl Storage {
         dir: &Path,
         master: MasterKey,
         lock: File,
+        place: &ObjectPlace,
         layer: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
     ) -> Result<Self, StorageError> {
         for part in ["ledger", "run", "log"] {
@@ -150,16 +179,34 @@ impl Storage {
         }
         let meta = SealedDb::open(&dir.join("meta"), master.state())?;
         files::tighten(&dir.join(files::SLED))?;
-        let objects = layer(Arc::new(DurableStore::open(&dir.join("objects"))?));
+        let folder = dir.join("objects");
+        let remote = match place {
+            ObjectPlace::Local => None,
+            ObjectPlace::S3(place) => Some(RemoteStore::open(place, &meta)?),
+        };
+        let objects: Arc<dyn ObjectStore> = match &remote {
+            None => Arc::new(DurableStore::open(&folder)?),
+            Some(remote) => Arc::new(remote.clone()),
+        };
         let identities = Arc::new(Identities::new(dir.join("identity"), master.identity()));
         let master = Arc::new(master);
-        let catalog = Catalog::open(Arc::clone(&master), Arc::clone(&identities), meta.clone(), objects)?;
+        let catalog = Catalog::open(
+            Arc::clone(&master),
+            Arc::clone(&identities),
+            meta.clone(),
+            layer(objects),
+        )?;
+        match &remote {
+            None => objects::must_be_here(&meta, &folder, || catalog.live_objects())?,
+            Some(remote) => remote.need(catalog.needed()),
+        }
         Ok(Self(Arc::new(Inner {
             dir: dir.to_owned(),
             master,
             identities,
             meta,
             catalog,
+            remote,
             _lock: lock,
         })))
     }
@@ -194,6 +241,24 @@ impl Storage {
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.0.catalog
+    }
+
+    /// Whether the objects lie in a store elsewhere.
+    #[must_use]
+    pub fn is_remote(&self) -> bool {
+        self.0.remote.is_some()
+    }
+
+    /// Looks whether the store that holds the objects can be used now; objects in the data directory always can. Waits no
+    /// longer than for one answer.
+    ///
+    /// # Errors
+    /// [`PlaceError`] says why not.
+    pub async fn look_at_objects(&self) -> Result<(), PlaceError> {
+        match &self.0.remote {
+            None => Ok(()),
+            Some(remote) => remote.look().await,
+        }
     }
 
     /// The private keys of the house.

@@ -7,7 +7,8 @@
 //!    imports, classifies and publishes a table; `grant` negotiates from the request to the active grant.
 //! 4. An [`Outcome`] is what a command did: exit code and both outputs, with the expectations a test has of them.
 //! 5. [`Reader`] reads the answer to a query as slowly as a test likes.
-//! 6. [`shared`] finds the real data, [`table`] reads it independently of the product.
+//! 6. An [`s3::S3Server`] is a store elsewhere, with everything that can go wrong on the way to it.
+//! 7. [`shared`] finds the real data, [`table`] reads it independently of the product.
 //!
 //! All calls block and panic with the whole story when a step fails; from async code, wrap them in `spawn_blocking`.
 //! At most [`slots::DAEMONS`] daemons run at the same time, whatever the number of tests that run at once. Only processes
@@ -25,6 +26,7 @@ mod house;
 mod outcome;
 pub mod program;
 mod reader;
+pub mod s3;
 pub mod shared;
 pub mod slots;
 pub mod table;

@@ -125,6 +125,50 @@ fn a_full_disk_loses_nothing_and_lets_nothing_out() {
 }
 
 #[test]
+fn a_backup_onto_a_full_disk_makes_no_snapshot_and_succeeds_when_there_is_room() {
+    let world = super::custody::settled();
+    let Some(disk) = SmallDisk::mount(&world.place().join("disk")) else {
+        return;
+    };
+    let house = &world.houses[0];
+    let to = disk.0.join("backups");
+    let to = to.to_str().unwrap();
+    let create = ["backup", "create", "--to", to];
+    let mut failed = 0;
+    for room in (0..14).map(|power| (1 << power) * 1024 - 1024) {
+        let ballast = disk.fill();
+        let len = fs::metadata(&ballast).unwrap().len();
+        File::options()
+            .write(true)
+            .open(&ballast)
+            .unwrap()
+            .set_len(len - room)
+            .unwrap();
+        let made = house.as_(Person::Administrator, &[&["--format", "json"], &create[..]].concat());
+        fs::remove_file(ballast).unwrap();
+        if made.code == Some(0) {
+            break;
+        }
+        failed += 1;
+        let problem = made.exits(1).problem();
+        assert!(
+            problem["detail"].to_string().contains("No space left"),
+            "with {room} bytes: {problem}"
+        );
+        assert!(
+            problem["help"].to_string().contains("make room"),
+            "with {room} bytes: {problem}"
+        );
+        let listed = house.run(&["--format", "json", "backup", "list", "--from", to]);
+        let none = listed.code != Some(0) || listed.json().as_array().is_some_and(Vec::is_empty);
+        assert!(none, "with {room} bytes: {}", listed.story());
+    }
+    assert!(failed >= 3, "{failed} failed");
+    house.run(&["backup", "verify", "--from", to]).ok();
+    house.as_(Person::Administrator, &create).ok();
+}
+
+#[test]
 fn a_file_that_shrinks_while_it_is_read_is_refused() {
     let world = World::strangers(1);
     let house = &world.houses[0];

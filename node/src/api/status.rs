@@ -99,6 +99,7 @@ pub(super) fn unready(node: &Node) -> Vec<String> {
     if node.network().listen_addrs().is_empty() {
         reasons.push("the node listens on no address".to_owned());
     }
+    reasons.extend(node.custody().store_trouble());
     reasons
 }
 

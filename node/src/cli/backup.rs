@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{Context, output::Column, unlock};
 use crate::{
     clock::Clock,
+    config::ObjectsWord,
     fault::{Code, Problem, chain},
     init::{RestorePlan, Unlock, restore, unlocked_by},
     json::Field as _,
@@ -56,6 +57,12 @@ pub(super) struct Restore {
     /// The key file that unlocked the node, and that will unlock it
     #[arg(long, value_name = "PATH", env = crate::config::KEY_FILE_VARIABLE)]
     key_file: Option<PathBuf>,
+    /// Put its objects there instead of where they lay: `local`, or an empty `s3://BUCKET/PREFIX` of the same store
+    #[arg(long, value_name = "PLACE")]
+    objects: Option<ObjectsWord>,
+    /// The file with the key of the object store
+    #[arg(long, value_name = "PATH")]
+    credentials: Option<PathBuf>,
 }
 
 const SNAPSHOTS: [Column; 6] = [
@@ -132,6 +139,8 @@ impl Restore {
             dir: context.dir.clone(),
             unlock,
             cost: Argon2Cost::default(),
+            objects: self.objects,
+            credentials: self.credentials,
         };
         let now = Clock::system().now();
         let restored = tokio::task::spawn_blocking(move || restore(plan, now))

@@ -10,14 +10,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use concordat_storage::keys::TokenPlace;
+use concordat_storage::{
+    keys::TokenPlace,
+    objects::{PlainHttp, check_credentials},
+};
 use nix::sys::statvfs::statvfs;
 use serde_json::{Value, json};
 
 use super::{Context, output::Column};
 use crate::{
     clock::Clock,
-    config::{Config, KeysFrom, PinFrom},
+    config::{Config, KeysFrom, PinFrom, StorageSection},
     fault::{Code, Problem, chain},
 };
 
@@ -66,6 +69,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
     let mut findings = vec![configuration(&config, dir), permissions(dir), disk_space(dir)];
     if let Ok(config) = &config {
         findings.push(key_file(config, dir));
+        findings.extend(object_store(config, dir));
     }
     match context.client()?.get::<Value>("/v1/status").await {
         Ok(status) => findings.extend(running(&status)),
@@ -197,6 +201,32 @@ fn token(place: &TokenPlace, pin: &PinFrom) -> Finding {
             "set keys.pin_file in concordat.toml",
         ),
     }
+}
+
+/// What can be said of a store without asking it; whether it answers, the daemon knows.
+fn object_store(config: &Config, dir: &Path) -> Option<Finding> {
+    const CHECK: &str = "object store";
+    let StorageSection::S3(store) = &config.storage else {
+        return None;
+    };
+    // What the service manager hands over, it hands over to the service alone.
+    let path = store.key_file(dir).ok();
+    let checked = path.as_deref().map(check_credentials);
+    Some(match (checked, path, &store.endpoint) {
+        (Some(Err(error)), Some(path), _) => {
+            Finding::wrong(CHECK, chain(&error), format!("chmod 600 {0}; edit {0}", path.display()))
+        }
+        (_, _, Some(endpoint)) if endpoint.is_plain() && store.plain_http.0 == PlainHttp::DangerAnywhere => {
+            Finding::wrong(
+                CHECK,
+                format!(
+                    "`{endpoint}` is asked without TLS: who listens sees the names of objects and can change answers"
+                ),
+                "set storage.endpoint to https:// and remove storage.plain_http in concordat.toml",
+            )
+        }
+        _ => Finding::well(CHECK),
+    })
 }
 
 /// What only the daemon knows.

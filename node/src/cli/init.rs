@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{Context, prompt, unlock};
 use crate::{
     clock::Clock,
-    config::{self, Config, KeysFrom, LimitsSection, LogSection, NodeSection},
+    config::{self, Config, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
     fault::{Code, Problem},
     init::{FIRST_ACCOUNT, Plan, Unlock, init},
 };
@@ -90,6 +90,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
             announce: args.address,
         },
         keys: KeysFrom::Passphrase,
+        storage: StorageSection::Local,
         log: LogSection::default(),
         limits: LimitsSection::default(),
     };

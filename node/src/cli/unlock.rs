@@ -24,8 +24,9 @@ pub(super) const TOKEN_KEY: &str = "concordat";
 pub(super) async fn storage(config: &Config, dir: &Path) -> Result<Storage, Problem> {
     let unlock = given(config.keys_from(dir), "passphrase")?;
     let (provider, _) = given_provider(unlock, Argon2Cost::default())?;
+    let place = config.storage.place(dir)?;
     let dir = dir.to_owned();
-    let opened = tokio::task::spawn_blocking(move || Storage::open(&dir, provider.as_ref())).await;
+    let opened = tokio::task::spawn_blocking(move || Storage::open_at(&dir, provider.as_ref(), &place)).await;
     Ok(opened.map_err(|error| Problem::new(Code::Fault, format!("the start was broken off: {error}")))??)
 }
 

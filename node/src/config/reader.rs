@@ -107,6 +107,24 @@ impl Section<'_> {
         }
     }
 
+    /// The whole number at `key`, zero included.
+    pub(super) fn number(&mut self, key: &str) -> Option<usize> {
+        match self.left.remove(key)? {
+            Value::Integer(number) if number >= 0 => usize::try_from(number).ok(),
+            _ => self.mistake(key, "must be a whole number"),
+        }
+    }
+
+    /// Whether anything stands at `key`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.left.contains_key(key)
+    }
+
+    /// Takes out what stands at `key` unread, and says whether there was anything.
+    pub(super) fn drop_if_there(&mut self, key: &str) -> bool {
+        self.left.remove(key).is_some()
+    }
+
     /// Notes a mistake at `key`.
     pub(super) fn mistake<T>(&mut self, key: &str, what: impl Into<String>) -> Option<T> {
         self.mistakes.push(Mistake {

@@ -3,6 +3,8 @@
     reason = "a test names the one variant it looks for"
 )]
 
+use concordat_storage::objects::ObjectPlace;
+
 use super::*;
 
 const SMALLEST: &str = r#"
@@ -35,6 +37,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!(config.log, LogSection::default());
     assert_eq!(config.limits, LimitsSection::default());
     assert_eq!(config.keys, KeysFrom::File(PathBuf::from("unlock.key")));
+    assert_eq!(config.storage, StorageSection::Local);
 }
 
 #[test]
@@ -152,4 +155,91 @@ fn a_source_of_keys_has_its_own_setting_and_no_other() {
         let named = format!("`{wrong}`");
         assert!(found.iter().all(|line| line.starts_with(&named)), "{keys}: {found:?}");
     }
+}
+
+const STORE: &str = r#"
+[storage]
+objects = "s3://hospital/cleveland"
+credentials = "store.key"
+"#;
+
+fn store(more: &str) -> Result<Config, ConfigError> {
+    parse(&format!("{SMALLEST}{STORE}{more}"))
+}
+
+#[test]
+fn a_store_needs_an_address_and_a_key_and_has_defaults_for_the_rest() {
+    let config = store("").unwrap();
+    let StorageSection::S3(found) = &config.storage else {
+        panic!("{config:?}")
+    };
+    assert_eq!((found.url.bucket(), found.url.prefix()), ("hospital", "cleveland"));
+    assert_eq!((found.request_timeout, found.retries), (30, 5));
+    assert_eq!(found.region.as_str(), "us-east-1");
+    let ObjectPlace::S3(place) = config.storage.place(Path::new("/data")).unwrap() else {
+        panic!("{config:?}")
+    };
+    assert_eq!(
+        place.credentials,
+        Path::new("/data/store.key"),
+        "relative to the data directory"
+    );
+    assert_eq!(place.request_timeout, std::time::Duration::from_secs(30));
+    assert_eq!(
+        parse(&config.to_string()).unwrap(),
+        config,
+        "what is written is read back"
+    );
+}
+
+#[test]
+fn every_setting_of_a_store_is_written_as_it_was_read() {
+    let config = store(
+        "endpoint = \"http://127.0.0.1:9000\"\nplain_http = \"loopback\"\nregion = \"eu-1\"\nrequest_timeout = 5\nretries = 0\n",
+    )
+    .unwrap();
+    assert_eq!(parse(&config.to_string()).unwrap(), config);
+    let text = SMALLEST.to_owned() + &STORE.replace("credentials = \"store.key\"", "credential = \"store\"");
+    let config = parse(&text).unwrap();
+    assert_eq!(parse(&config.to_string()).unwrap(), config);
+    let error = config.storage.place(Path::new("/data")).unwrap_err();
+    assert!(matches!(error, ConfigError::NoCredentials { .. }), "{error}");
+}
+
+#[test]
+fn mistakes_about_a_store_are_all_reported_at_once() {
+    let found = mistakes(&format!(
+        "{SMALLEST}[storage]\nobjects = \"s3://Hospital\"\nendpoint = \"here\"\nplain_http = \"yes\"\nregion = 7\n\
+         request_timeout = 0\nretries = -1\nbucket = 1\n"
+    ));
+    let keys: Vec<&str> = found.iter().map(|line| line.split('`').nth(1).unwrap()).collect();
+    let expected = [
+        "storage.objects",
+        "storage.plain_http",
+        "storage.endpoint",
+        "storage.region",
+        "storage.credentials",
+        "storage.request_timeout",
+        "storage.retries",
+        "storage.bucket",
+    ];
+    assert_eq!(keys, expected, "{found:#?}");
+}
+
+#[test]
+fn plain_http_and_settings_without_a_store_are_mistakes() {
+    let store_at = |endpoint: &str, plain: &str| {
+        store(&format!("endpoint = \"{endpoint}\"\nplain_http = \"{plain}\"\n")).map(drop)
+    };
+    assert!(matches!(
+        store("endpoint = \"http://127.0.0.1:9000\"\n"),
+        Err(ConfigError::Mistakes { .. })
+    ));
+    assert!(store_at("http://10.0.0.1", "loopback").is_err());
+    store_at("http://127.0.0.1:9000", "loopback").unwrap();
+    store_at("http://10.0.0.1", "danger-anywhere").unwrap();
+    let found = mistakes(&format!("{SMALLEST}[storage]\nregion = \"eu-1\"\n"));
+    assert_eq!(found, ["`storage.region` is set, but `storage.objects` names no store"]);
+    let both = mistakes(&format!("{SMALLEST}{STORE}credential = \"store\"\n"));
+    assert!(both[0].contains("names a file already"), "{both:?}");
 }

@@ -15,7 +15,7 @@ use concordat_storage::{
 
 use super::{Site, Unlock, given_provider, write};
 use crate::{
-    config::{self, Config, KeysFrom, PinFrom},
+    config::{self, Config, CredentialsFrom, KeysFrom, ObjectsWord, PinFrom, StorageSection},
     fault::{Code, Problem},
 };
 
@@ -32,6 +32,10 @@ pub struct RestorePlan {
     pub unlock: Unlock,
     /// What a passphrase should cost from now on.
     pub cost: Argon2Cost,
+    /// Where its objects go; none for where they lay.
+    pub objects: Option<ObjectsWord>,
+    /// The file with the key of the store; none for the one that the snapshot's configuration names.
+    pub credentials: Option<PathBuf>,
 }
 
 /// A node that was put back.
@@ -76,6 +80,38 @@ fn configuration(snapshot: &SnapshotInfo) -> Result<Config, Problem> {
     Ok(Config::parse(&text, std::path::Path::new(config::FILE))?)
 }
 
+/// Where the objects go. The key of a store is in no backup, like the key file.
+fn storage(
+    mut storage: StorageSection,
+    objects: Option<ObjectsWord>,
+    credentials: Option<PathBuf>,
+) -> Result<StorageSection, Problem> {
+    match (objects, &mut storage) {
+        (None, _) => {}
+        (Some(ObjectsWord::Local), _) => storage = StorageSection::Local,
+        (Some(ObjectsWord::S3(url)), StorageSection::S3(store)) => store.url = url,
+        (Some(ObjectsWord::S3(_)), StorageSection::Local) => {
+            return Err(
+                Problem::usage("the snapshot is of a node without a store, so nothing says how to reach one")
+                    .help("restore it without `--objects`, then move it as docs/guides/object-storage.md says"),
+            );
+        }
+    }
+    if let StorageSection::S3(store) = &mut storage {
+        match (credentials, &store.credentials) {
+            (Some(path), _) => store.credentials = CredentialsFrom::File(std::path::absolute(&path).unwrap_or(path)),
+            (None, CredentialsFrom::File(path)) if path.is_relative() => {
+                return Err(
+                    Problem::new(Code::Locked, "the key of the object store is in no backup")
+                        .help("name its file with `--credentials`, or restore with `--objects local`"),
+                );
+            }
+            (None, CredentialsFrom::File(_) | CredentialsFrom::Credential(_)) => {}
+        }
+    }
+    Ok(storage)
+}
+
 /// Makes a data directory from a snapshot. Blocks; must be called on a thread of a tokio runtime that may block.
 ///
 /// # Errors
@@ -85,18 +121,16 @@ pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Proble
     let at = site.path().to_owned();
     let mut config = configuration(&plan.repository.snapshot(Some(plan.snapshot))?)?;
     let (provider, keys) = given_provider(plan.unlock, plan.cost)?;
-    let restored = backup::restore(&plan.repository, Some(plan.snapshot), &at, provider.as_ref())?;
-    if config.keys != keys {
-        config.keys = keys;
+    let storage = storage(config.storage.clone(), plan.objects, plan.credentials)?;
+    let place = storage.place(&plan.dir)?;
+    let restored = backup::restore(&plan.repository, Some(plan.snapshot), &at, provider.as_ref(), &place)?;
+    if config.keys != keys || config.storage != storage {
+        (config.keys, config.storage) = (keys, storage);
         write(&at.join(config::FILE), config.to_string().as_bytes())?;
     }
     let contents = restored.contents.document();
-    let storage = restored.storage;
-    let ledger = Ledger::open(
-        &storage.ledger_dir(),
-        storage.ledger_key(),
-        contents.institution.clone(),
-    )?;
+    let opened = restored.storage;
+    let ledger = Ledger::open(&opened.ledger_dir(), opened.ledger_key(), contents.institution.clone())?;
     let entry = EntryBody::SnapshotRestored {
         snapshot: contents.id,
         contents: restored.contents.digest(),
@@ -113,7 +147,7 @@ pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Proble
         drop(ledger.append(entry, now)?);
         erased.push(dataset);
     }
-    drop((ledger, storage));
+    drop((ledger, opened));
     site.move_into_place()?;
     Ok(RestoredNode {
         institution: contents.institution.clone(),

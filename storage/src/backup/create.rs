@@ -13,7 +13,6 @@ use concordat_protocol::{
     text::Text,
     time::Timestamp,
 };
-use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
 
@@ -29,6 +28,9 @@ use crate::{
     seal::durable::{create_dir_private, sync_dir, write_private},
     storage::Storage,
 };
+
+/// Objects are read in pieces of this size: each is one request where objects lie in a store elsewhere, and has its own time.
+const PIECE: u64 = 8 * 1024 * 1024;
 
 /// Whose snapshot it is, and where it goes.
 #[derive(Debug)]
@@ -154,13 +156,11 @@ async fn copy_object(
     into: &Path,
 ) -> Result<FileEntry, BackupError> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let found = store.get(path).await.map_err(|error| {
-        if matches!(error, object_store::Error::NotFound { .. }) {
-            BackupError::ObjectGone
-        } else {
-            BackupError::Store(error)
-        }
-    })?;
+    let gone = |error| match error {
+        object_store::Error::NotFound { .. } => BackupError::ObjectGone,
+        error => error.into(),
+    };
+    let size = store.head(path).await.map_err(gone)?.size;
     let text = path.to_string();
     let target = into.join(&text);
     let folder = target.parent().unwrap_or(into);
@@ -175,8 +175,13 @@ async fn copy_object(
         .open(&staged)
         .map_err(io("create"))?;
     let mut hasher = blake3::Hasher::new_derive_key(FILE_HASH);
-    let (mut stream, mut len) = (found.into_stream(), 0);
-    while let Some(bytes) = stream.try_next().await? {
+    let mut len = 0;
+    while len < size {
+        let piece = len..size.min(len + PIECE);
+        let bytes = store.get_range(path, piece.clone()).await.map_err(gone)?;
+        if bytes.len() as u64 != piece.end - piece.start {
+            return Err(BackupError::ObjectGone);
+        }
         hasher.update(&bytes);
         file.write_all(&bytes).map_err(io("write"))?;
         len += bytes.len() as u64;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use concordat_protocol::{ids::Nonce, signed::SignatureError};
 
 use crate::{
-    catalog::CatalogError, fault::Fault, keys::KeyError, ledger::LedgerError, meta::MetaError, seal::store_fault,
-    storage::StorageError,
+    catalog::CatalogError, fault::Fault, keys::KeyError, ledger::LedgerError, meta::MetaError, objects::PlaceError,
+    seal::store_fault, storage::StorageError,
 };
 
 /// Why a snapshot was not taken, checked or put back.
@@ -94,7 +94,10 @@ pub enum BackupError {
     Ledger(#[from] LedgerError),
     /// An object cannot be read or written.
     #[error(transparent)]
-    Store(#[from] object_store::Error),
+    Store(object_store::Error),
+    /// The place where objects lie cannot be used.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
 }
 
 impl BackupError {
@@ -112,6 +115,7 @@ impl BackupError {
             Self::Catalog(source) => source.fault(),
             Self::Ledger(source) => source.fault(),
             Self::Store(source) => store_fault(source),
+            Self::Place(source) => source.fault(),
         }
     }
 
@@ -121,5 +125,11 @@ impl BackupError {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+impl From<object_store::Error> for BackupError {
+    fn from(error: object_store::Error) -> Self {
+        PlaceError::within(error).map_or_else(Self::Store, Self::Place)
     }
 }

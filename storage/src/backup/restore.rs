@@ -8,14 +8,18 @@ use concordat_protocol::{
     signed::Verified,
 };
 
+use tokio::runtime::Handle;
+
 use super::{
     BackupError, Repository, Snapshot,
+    filling::Filling,
     repository::{SnapshotInfo, copy_file},
 };
 use crate::{
     catalog::ErasureStatement,
     keys::{KeyProvider, MasterKey},
     meta::SealedDb,
+    objects::ObjectPlace,
     seal::durable::create_dir_private,
     storage::{Storage, StorageError},
 };
@@ -31,18 +35,21 @@ pub struct Restored {
     pub erased: Vec<ErasureStatement>,
 }
 
-/// Puts a snapshot, the newest if none is named, into the empty folder `dir`. Blocks; must be called on a thread of a tokio
-/// runtime that may block. Whoever calls it removes `dir` if it fails.
+/// Puts a snapshot, the newest if none is named, into the empty folder `dir`, and its objects into an empty `place`. Blocks; must
+/// be called on a thread of a tokio runtime that may block. Whoever calls it removes `dir` if it fails; what it put into a store
+/// elsewhere it removes itself.
 ///
 /// # Errors
 /// [`BackupError::Damaged`] if anything is not what was signed; a [`crate::keys::KeyError`] if `provider` does not unlock the
-/// master key of that time.
+/// master key of that time; [`crate::objects::PlaceError::Occupied`] if the place is not empty.
 pub fn restore(
     repository: &Repository,
     id: Option<Nonce>,
     dir: &Path,
     provider: &dyn KeyProvider,
+    place: &ObjectPlace,
 ) -> Result<Restored, BackupError> {
+    let runtime = Handle::try_current().map_err(|_| BackupError::NoRuntime)?;
     let snapshot = repository.snapshot(id)?;
     copy_files(&snapshot, dir)?;
     let master = MasterKey::unlock(&dir.join("identity/master.key"), provider)?;
@@ -54,20 +61,41 @@ pub fn restore(
         .iter()
         .flat_map(|statement| statement.document().keys.iter().map(ToString::to_string))
         .collect();
-    for object in snapshot.objects()? {
-        if !gone.iter().any(|key| object.path.as_str().starts_with(key.as_str())) {
-            copy_checked(&snapshot, &repository.objects(), &object, &dir.join("objects"))?;
+    let mut objects = snapshot.objects()?;
+    objects.retain(|object| !gone.iter().any(|key| object.path.as_str().starts_with(key.as_str())));
+    let filling = match place {
+        ObjectPlace::Local => {
+            for object in &objects {
+                copy_checked(&snapshot, &repository.objects(), object, &dir.join("objects"))?;
+            }
+            None
         }
-    }
-    let storage = Storage::open(dir, provider)?;
-    let sealed = storage.identities().institution()?;
-    if sealed.public() != signer {
-        return Err(StorageError::IdentityDamaged {
-            name: "institution".to_owned(),
+        ObjectPlace::S3(place) => Some(Filling::begin(&runtime, place)?),
+    };
+    let open = || {
+        if let Some(filling) = &filling {
+            for object in &objects {
+                filling.put(&snapshot, &repository.objects(), object)?;
+            }
         }
-        .into());
+        let storage = Storage::open_copy(dir, provider, place)?;
+        let sealed = storage.identities().institution()?;
+        if sealed.public() != signer {
+            return Err(StorageError::IdentityDamaged {
+                name: "institution".to_owned(),
+            }
+            .into());
+        }
+        // Takes the place, which it finds complete.
+        runtime.block_on(storage.look_at_objects())?;
+        let erased = storage.catalog().apply_erasures(&statements)?;
+        Ok::<_, BackupError>((storage, erased))
+    };
+    let opened = open();
+    if let (Err(_), Some(filling)) = (&opened, filling) {
+        filling.undo(&objects);
     }
-    let erased = storage.catalog().apply_erasures(&statements)?;
+    let (storage, erased) = opened?;
     Ok(Restored {
         storage,
         contents: snapshot.contents,

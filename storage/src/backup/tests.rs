@@ -22,6 +22,7 @@ use crate::{
     fault::Fault,
     keys::{Argon2Cost, KeyProvider, Passphrase, Secret},
     ledger::Ledger,
+    objects::ObjectPlace,
     storage::Storage,
 };
 
@@ -117,7 +118,7 @@ impl House {
         let into = dir.path().join("node");
         crate::seal::durable::create_dir_private(&into).unwrap();
         let repository = Repository::open(&self.repository())?;
-        Ok((restore(&repository, None, &into, provider)?, dir))
+        Ok((restore(&repository, None, &into, provider, &ObjectPlace::Local)?, dir))
     }
 
     fn erase(&self) -> ErasureStatement {
@@ -191,7 +192,7 @@ fn what_is_put_back_is_what_was_there_at_that_instant() {
     crate::seal::durable::create_dir_private(&into).unwrap();
     let repository = Repository::open(&house.repository()).unwrap();
     let id = first.contents.document().id;
-    let oldest = restore(&repository, Some(id), &into, &secret("p")).unwrap();
+    let oldest = restore(&repository, Some(id), &into, &secret("p"), &ObjectPlace::Local).unwrap();
     assert_eq!(
         oldest
             .storage

@@ -5,7 +5,7 @@
 //! not open then. The signed statement stays, and names the keys: a copy of the dataset that comes back with an older backup
 //! is erased again ([`Catalog::apply_erasures`]).
 
-use std::num::NonZeroU32;
+use std::{collections::BTreeSet, num::NonZeroU32};
 
 use concordat_protocol::{
     audit::Erasure,
@@ -70,14 +70,16 @@ impl Catalog {
     /// Answers under way break off. Blocks; see [`super`] for where to call it.
     ///
     /// # Errors
-    /// If state or keys cannot be written, or objects not removed; calling it again goes on.
+    /// If state or keys cannot be written; calling it again goes on.
     pub fn erase(&self, statement: &ErasureStatement) -> Result<bool, CatalogError> {
         let runtime = runtime()?;
         let erasure = statement.document();
+        let mut objects = BTreeSet::new();
         let was_there = {
             let _changing = self.changing();
             match self.0.datasets.get(erasure.dataset.as_str())? {
                 Some(record) if self.is_meant(&record, erasure)? => {
+                    objects.extend(self.known_objects(&record));
                     self.forget_dataset(&record, statement)?;
                     true
                 }
@@ -87,9 +89,29 @@ impl Catalog {
                 }
             }
         };
-        let objects = self.objects_under(&runtime, &erasure.keys)?;
-        self.remove(&runtime, objects)?;
+        self.remove_erased(&runtime, erasure, objects);
         Ok(was_there)
+    }
+
+    /// The keys are gone, so the dataset is. Objects that cannot be removed now open under no key, and go with the orphans.
+    fn remove_erased(&self, runtime: &Handle, erasure: &Erasure, mut objects: BTreeSet<Path>) {
+        let listed = self.objects_under(runtime, &erasure.keys);
+        let removed = listed.and_then(|listed| {
+            objects.extend(listed);
+            self.remove(runtime, objects.into_iter().collect())
+        });
+        if let Err(error) = removed {
+            tracing::warn!(%error, dataset = %erasure.dataset, "objects of an erased dataset stay for now; no key opens them");
+        }
+    }
+
+    /// The objects of a dataset as far as its manifests can be read; a listing that lags may not show all of them.
+    fn known_objects(&self, record: &DatasetRecord) -> Vec<Path> {
+        let named = self.named_objects(record).unwrap_or_default().into_iter();
+        named
+            .filter_map(|entry| self.placed_one(entry).ok())
+            .map(|entry| entry.location())
+            .collect()
     }
 
     /// Carries out statements that came with a backup, and returns those whose datasets had come back to life.

@@ -6,7 +6,9 @@ use concordat_protocol::{
 };
 
 use super::VersionNumber;
-use crate::{fault::Fault, keys::KeyError, meta::MetaError, seal::store_fault, storage::StorageError};
+use crate::{
+    fault::Fault, keys::KeyError, meta::MetaError, objects::PlaceError, seal::store_fault, storage::StorageError,
+};
 
 /// Why a dataset cannot be found, changed or read.
 #[derive(Debug, thiserror::Error)]
@@ -129,7 +131,10 @@ pub enum CatalogError {
     Meta(#[from] MetaError),
     /// An object could not be read or written.
     #[error(transparent)]
-    Store(#[from] object_store::Error),
+    Store(object_store::Error),
+    /// The place where objects lie cannot be used.
+    #[error(transparent)]
+    Place(PlaceError),
     /// The institution's key cannot be read.
     #[error(transparent)]
     Storage(#[from] Box<StorageError>),
@@ -153,8 +158,15 @@ impl CatalogError {
             Self::Key(source) => source.fault(),
             Self::Meta(source) => source.fault(),
             Self::Store(source) => store_fault(source),
+            Self::Place(source) => source.fault(),
             Self::Storage(source) => source.fault(),
         }
+    }
+}
+
+impl From<object_store::Error> for CatalogError {
+    fn from(error: object_store::Error) -> Self {
+        PlaceError::within(error).map_or_else(Self::Store, Self::Place)
     }
 }
 

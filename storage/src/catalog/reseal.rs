@@ -217,12 +217,15 @@ async fn copy(store: &SealedStore, from: &Path, to: &Path) -> Result<(u64, Diges
         }
         Ok::<(), object_store::Error>(())
     };
-    match copied.await {
-        Ok(()) => target.finish().await.map(drop)?,
-        Err(error) => {
-            drop(target.abort().await);
-            return Err(error.into());
-        }
+    let written = match copied.await {
+        Ok(()) => target.wait_for_capacity(0).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = written {
+        drop(target.abort().await);
+        return Err(error.into());
     }
+    // Gives the upload up itself if that fails.
+    target.finish().await?;
     Ok((len, Digest32::from_bytes(*hasher.finalize().as_bytes())))
 }

@@ -27,12 +27,14 @@ use crate::{
     fault::Fault,
     ingest::{IngestError, Refused, SUBJECT_COLUMN},
     keys::{Argon2Cost, Passphrase, Secret},
+    objects::ObjectPlace,
     seal::store_fault,
     storage::Storage,
 };
 
 mod damage;
 mod erasing;
+mod every_fault;
 mod failures;
 mod real;
 mod rotation;
@@ -67,7 +69,7 @@ impl House {
     /// Closes the directory and opens it again, with a layer around the store of objects.
     fn reopen(&mut self, layer: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) {
         self.storage = None;
-        self.storage = Some(Storage::open_over(self.dir.path(), &secret(), layer).unwrap());
+        self.storage = Some(Storage::open_over(self.dir.path(), &secret(), &ObjectPlace::Local, layer).unwrap());
     }
 
     fn catalog(&self) -> &Catalog {

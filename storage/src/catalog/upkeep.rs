@@ -5,13 +5,13 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use concordat_protocol::ids::{DatasetName, Digest32};
+use concordat_protocol::ids::{DatasetName, Digest32, KeyId};
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use tokio::runtime::Handle;
 
 use super::{Catalog, CatalogError, ObjectEntry, OpenVersion, VersionNumber};
-use crate::keys::OBJECT_CONTENT;
+use crate::{keys::OBJECT_CONTENT, objects::Needed};
 
 /// What [`Catalog::verify`] read and found whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +46,9 @@ impl Catalog {
     }
 
     /// Removes objects that no manifest names, and says how many; meant for the start of a node. Objects that somebody reads
-    /// stay until the next time.
+    /// stay until the next time, and so does what has no name that an object could have: it is somebody else's. What is removed
+    /// follows from the state alone, so a listing that lags costs nothing: what it still shows is removed again, and what it does
+    /// not show yet stays.
     ///
     /// # Errors
     /// If a manifest cannot be read, nothing is removed: what it names would look like orphans.
@@ -54,7 +56,8 @@ impl Catalog {
         let runtime = runtime()?;
         let _alone = self.0.writing.write().unwrap_or_else(PoisonError::into_inner);
         let live = self.live_objects()?;
-        let is_orphan = |location: &Path| !live.contains(location) && self.0.readers.is_free(location);
+        let is_orphan =
+            |location: &Path| is_object(location) && !live.contains(location) && self.0.readers.is_free(location);
         let orphans: Vec<Path> = runtime.block_on(
             self.0
                 .objects
@@ -83,7 +86,17 @@ impl Catalog {
         })
     }
 
-    pub(super) fn live_objects(&self) -> Result<BTreeSet<Path>, CatalogError> {
+    /// [`Catalog::live_objects`] for a store, which must not keep the catalogue alive that it belongs to.
+    pub(crate) fn needed(&self) -> Needed {
+        let inner = Arc::downgrade(&self.0);
+        Box::new(move || match inner.upgrade() {
+            Some(inner) => Self(inner).live_objects(),
+            None => Ok(BTreeSet::new()),
+        })
+    }
+
+    /// Every object that a manifest names, where it lies now.
+    pub(crate) fn live_objects(&self) -> Result<BTreeSet<Path>, CatalogError> {
         let mut live = BTreeSet::new();
         for record in self.list()? {
             for entry in self.named_objects(&record)? {
@@ -97,6 +110,14 @@ impl Catalog {
         }
         Ok(live)
     }
+}
+
+/// Whether it has the name of an object: `KEY-ID/NAME.parquet`.
+fn is_object(location: &Path) -> bool {
+    let text = location.as_ref();
+    text.split_once('/').is_some_and(|(folder, name)| {
+        folder.parse::<KeyId>().is_ok() && !name.contains('/') && name.ends_with(".parquet")
+    })
 }
 
 /// The runtime of this thread.

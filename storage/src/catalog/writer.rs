@@ -68,13 +68,16 @@ impl<'a> VersionWriter<'a> {
         Ok(self.done.clone())
     }
 
-    /// Gives up the object that is being written and names those that are complete.
+    /// Gives up the object that is being written, and names it with those that are complete: one whose last answer was lost is
+    /// complete without anybody knowing.
     pub(super) fn abandon(mut self) -> Vec<Path> {
+        let mut written: Vec<Path> = self.done.iter().map(ObjectEntry::location).collect();
         if let Some(mut open) = self.open.take() {
             // Whether it works does not matter: what is left is no object, or one that nothing names.
             drop(self.target.runtime.block_on(open.upload.abort()));
+            written.push(Path::from(open.path.as_str()));
         }
-        self.done.iter().map(ObjectEntry::location).collect()
+        written
     }
 
     fn finish_object(&mut self) -> Result<(), WriteError> {

@@ -10,7 +10,7 @@ use super::KeyError;
 const MAX_FILE: u64 = 64 * 1024;
 
 /// Reads a small file that only its owner may read.
-pub(super) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let file = File::open(path).map_err(|source| KeyError::io("open", path, source))?;
     let mode = file
         .metadata()

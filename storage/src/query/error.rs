@@ -3,6 +3,7 @@
 use concordat_protocol::{ids::DatasetRef, scope::Tier};
 use datafusion::error::DataFusionError;
 
+use super::witness::Seen;
 use crate::{
     fault::Fault,
     seal::{SealError, store_fault},
@@ -117,7 +118,7 @@ pub enum QueryError {
         reason: String,
     },
     /// Stored data cannot be read.
-    #[error("the stored data cannot be read")]
+    #[error("the stored data cannot be read{}", away(*fault))]
     Stored {
         /// Whether the bytes are not those written, or the machine failed.
         fault: Fault,
@@ -178,8 +179,8 @@ impl QueryError {
 
     /// An error of the running engine. Its words may quote values (`cannot cast 'Smith'`), so only its kind is kept.
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind may quote a value")]
-    pub(crate) fn running(error: &DataFusionError) -> Self {
-        if let Some(fault) = stored_fault(error) {
+    pub(super) fn running(error: &DataFusionError, seen: &Seen) -> Self {
+        if let Some(fault) = stored_fault(error, seen) {
             return Self::Stored { fault };
         }
         match error.find_root() {
@@ -191,8 +192,18 @@ impl QueryError {
     }
 }
 
-/// The fault of a store, wherever in the chain it stands.
-fn stored_fault(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
+/// Says of a store elsewhere that it is the reason; that tells nothing about the data.
+fn away(fault: Fault) -> &'static str {
+    if fault == Fault::Unreachable {
+        ": the object store of this institution does not answer; ask again later"
+    } else {
+        ""
+    }
+}
+
+/// The fault of a store, wherever in the chain it stands. An error of the reader that does not say what the store said may be
+/// about that.
+fn stored_fault(error: &(dyn std::error::Error + 'static), seen: &Seen) -> Option<Fault> {
     let mut next = Some(error);
     let mut parquet = false;
     while let Some(current) = next {
@@ -212,5 +223,5 @@ fn stored_fault(error: &(dyn std::error::Error + 'static)) -> Option<Fault> {
         parquet |= current.is::<parquet::errors::ParquetError>();
         next = current.source();
     }
-    parquet.then_some(Fault::Integrity)
+    parquet.then(|| seen.fault().unwrap_or(Fault::Integrity))
 }

@@ -31,6 +31,7 @@ use super::{
     plan::planned,
     session::world,
     statement,
+    witness::{Seen, Witness},
 };
 use crate::{
     disclosure::{RawAnswer, ReleasedAnswer, StillPermitted, Subjects},
@@ -59,13 +60,15 @@ pub async fn answer(
         .map(concordat_protocol::ids::ColumnName::as_str)
         .collect();
     let statement = statement::checked(sql, &scope.dataset, &columns)?;
-    let world = world(&scope.dataset, Arc::new(view.clone()), source.object_store(), &bounds)?;
+    let (objects, seen) = Witness::over(source.object_store());
+    let world = world(&scope.dataset, Arc::new(view.clone()), objects, &bounds)?;
     let sleep = tokio::time::sleep(bounds.time);
     let engine = Engine {
         world,
         view,
         scope,
         bounds,
+        seen,
     };
     let (raw, deadline) = in_time(sleep, engine.ask(statement)).await?;
     Ok(ReleasedAnswer::new(raw, engine.max_rows(), receipt, watch, deadline))
@@ -91,6 +94,7 @@ struct Engine {
     view: View,
     scope: Scope,
     bounds: Bounds,
+    seen: Seen,
 }
 
 impl Engine {
@@ -107,7 +111,7 @@ impl Engine {
                 let stream = self.stream(&state, &plan).await?;
                 Ok(RawAnswer {
                     schema: stream.schema(),
-                    batches: owned(stream),
+                    batches: owned(stream, &self.seen),
                     suppressed_cells: 0,
                 })
             }
@@ -126,7 +130,7 @@ impl Engine {
         let stream = self.stream(state, &rest).await?;
         Ok(RawAnswer {
             schema: stream.schema(),
-            batches: owned(stream),
+            batches: owned(stream, &self.seen),
             suppressed_cells,
         })
     }
@@ -183,7 +187,7 @@ impl Engine {
     async fn collect(&self, state: &SessionState, plan: &LogicalPlan) -> Result<RecordBatch, QueryError> {
         let stream = self.stream(state, plan).await?;
         let schema = stream.schema();
-        let batches: Vec<RecordBatch> = owned(stream).try_collect().await?;
+        let batches: Vec<RecordBatch> = owned(stream, &self.seen).try_collect().await?;
         concat_batches(&schema, &batches).map_err(|_| QueryError::Memory)
     }
 
@@ -193,13 +197,14 @@ impl Engine {
         let physical = state
             .create_physical_plan(&optimized)
             .await
-            .map_err(|error| QueryError::running(&error))?;
-        execute_stream(physical, state.task_ctx()).map_err(|error| QueryError::running(&error))
+            .map_err(|error| QueryError::running(&error, &self.seen))?;
+        execute_stream(physical, state.task_ctx()).map_err(|error| QueryError::running(&error, &self.seen))
     }
 }
 
-fn owned(stream: SendableRecordBatchStream) -> BoxStream<'static, Result<RecordBatch, QueryError>> {
-    stream.map_err(|error| QueryError::running(&error)).boxed()
+fn owned(stream: SendableRecordBatchStream, seen: &Seen) -> BoxStream<'static, Result<RecordBatch, QueryError>> {
+    let seen = seen.clone();
+    stream.map_err(move |error| QueryError::running(&error, &seen)).boxed()
 }
 
 fn planning(_: DataFusionError) -> QueryError {

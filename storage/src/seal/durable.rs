@@ -31,7 +31,7 @@ pub fn create_dir_private(dir: &FsPath) -> io::Result<()> {
 /// Replaces a small file in one step: after a crash either the old or the new contents are there, whole. Mode 0600.
 ///
 /// # Errors
-/// What the system says; the old file is then untouched.
+/// What the system says; the old file is then untouched, and nothing else stays.
 pub fn write_private(path: &FsPath, bytes: &[u8]) -> io::Result<()> {
     let dir = path
         .parent()
@@ -41,17 +41,24 @@ pub fn write_private(path: &FsPath, bytes: &[u8]) -> io::Result<()> {
     let mut name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_owned();
     name.push(".new");
     let staged = dir.join(name);
+    if let Err(error) = write_staged(&staged, bytes).and_then(|()| std::fs::rename(&staged, path)) {
+        // On a full disk even an empty file may stay in the way of what is tried next.
+        drop(std::fs::remove_file(&staged));
+        return Err(error);
+    }
+    sync_dir(dir)
+}
+
+fn write_staged(staged: &FsPath, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&staged)?;
+        .open(staged)?;
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&staged, path)?;
-    sync_dir(dir)
+    file.sync_all()
 }
 
 /// Makes the names in a folder durable.

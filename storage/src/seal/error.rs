@@ -5,6 +5,7 @@ use object_store::path::Path;
 use crate::{
     fault::Fault,
     keys::{KeyError, KeyId},
+    objects::PlaceError,
 };
 
 /// Why an object cannot be sealed or opened.
@@ -91,13 +92,16 @@ struct AtPath {
     source: SealError,
 }
 
-/// Whose fault an error of an object store is; a [`SealError`] within it decides.
+/// Whose fault an error of an object store is; a [`SealError`] or [`PlaceError`] within it decides.
 #[must_use]
 pub fn store_fault(error: &object_store::Error) -> Fault {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = next {
         if let Some(seal) = current.downcast_ref::<SealError>() {
             return seal.fault();
+        }
+        if let Some(place) = current.downcast_ref::<PlaceError>() {
+            return place.fault();
         }
         next = current.source();
     }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::FutureExt;
+use futures::{FutureExt, TryFutureExt, future::try_join_all};
 use object_store::{MultipartUpload, PutPayload, PutResult, Result, UploadPart, path::Path};
 
 use super::{BLOCK_LEN, SealError, Sealer, store::Openers};
 
-/// Sealed bytes are passed on in parts of at least this size; S3-compatible stores take no smaller ones than 5 MiB.
-const PART_LEN: usize = 8 * 1024 * 1024;
+/// Sealed bytes are passed on in parts of this size, the last one smaller: S3-compatible stores take no smaller ones than 5 MiB,
+/// and some take only parts that are all of one size.
+pub(crate) const PART_LEN: usize = 8 * 1024 * 1024;
 
 /// Seals a whole payload, block by block, with one copy.
 pub(super) fn seal_payload(mut sealer: Sealer, payload: &PutPayload) -> Result<PutPayload, SealError> {
@@ -62,9 +63,23 @@ impl Sealing {
     fn take(&mut self) -> Bytes {
         std::mem::take(&mut self.sealed).into()
     }
+
+    /// The whole parts among the sealed bytes; what is left over waits for more.
+    fn take_parts(&mut self) -> Vec<Bytes> {
+        if self.sealed.len() < PART_LEN {
+            return Vec::new();
+        }
+        let mut rest = self.take();
+        let mut parts = Vec::new();
+        while rest.len() >= PART_LEN {
+            parts.push(rest.split_to(PART_LEN));
+        }
+        self.sealed.extend_from_slice(&rest);
+        parts
+    }
 }
 
-/// A multipart upload that seals in constant memory: at most one part and one block wait here.
+/// A multipart upload that seals in constant memory: at most one part and one block wait here between two calls.
 #[derive(Debug)]
 pub(super) struct SealedUpload {
     inner: Box<dyn MultipartUpload>,
@@ -101,18 +116,23 @@ impl MultipartUpload for SealedUpload {
         if let Err(error) = self.push(&data) {
             return futures::future::ready(Err(error)).boxed();
         }
-        if self.sealing.sealed.len() < PART_LEN {
-            return futures::future::ready(Ok(())).boxed();
-        }
-        self.inner.put_part(self.sealing.take().into())
+        let parts = self.sealing.take_parts().into_iter();
+        let sending: Vec<UploadPart> = parts.map(|part| self.inner.put_part(part.into())).collect();
+        try_join_all(sending).map_ok(drop).boxed()
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
         self.sealing
             .finish(&mut self.sealer)
             .map_err(|error| error.at(&self.location))?;
+        let mut parts = self.sealing.take_parts();
         let rest = self.sealing.take();
-        self.inner.put_part(rest.into()).await?;
+        if !rest.is_empty() {
+            parts.push(rest);
+        }
+        for part in parts {
+            self.inner.put_part(part.into()).await?;
+        }
         let result = self.inner.complete().await?;
         self.openers.forget(&self.location);
         Ok(result)

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{catalog::CatalogError, fault::Fault, keys::KeyError, meta::MetaError, seal::store_fault};
+use crate::{
+    catalog::CatalogError, fault::Fault, keys::KeyError, meta::MetaError, objects::PlaceError, seal::store_fault,
+};
 
 /// Why the data directory cannot be opened, or a private key not read or stored.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +95,9 @@ pub enum StorageError {
     /// The folder of objects cannot be opened.
     #[error(transparent)]
     Store(#[from] object_store::Error),
+    /// The place where objects lie cannot be used.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
 }
 
 impl StorageError {
@@ -109,6 +114,7 @@ impl StorageError {
             Self::Key(source) => source.fault(),
             Self::Meta(source) => source.fault(),
             Self::Store(source) => store_fault(source),
+            Self::Place(source) => source.fault(),
         }
     }
 

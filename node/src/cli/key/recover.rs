@@ -31,8 +31,9 @@ pub(super) async fn run(args: &Args, new: NewUnlock, context: &Context) -> Resul
     let config = Config::load(&context.dir)?;
     let escrow = opened(args)?;
     let (provider, keys) = new.provider()?;
-    let dir = context.dir.clone();
-    let recovered = tokio::task::spawn_blocking(move || Storage::recover(&dir, &escrow, provider.as_ref())).await;
+    let (dir, place) = (context.dir.clone(), config.storage.place(&context.dir)?);
+    let work = move || Storage::recover(&dir, &escrow, provider.as_ref(), &place);
+    let recovered = tokio::task::spawn_blocking(work).await;
     drop(recovered.map_err(|error| Problem::new(Code::Fault, format!("the work was broken off: {error}")))??);
     settle(config, keys, context)
 }

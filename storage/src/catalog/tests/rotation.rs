@@ -5,7 +5,10 @@ use std::collections::BTreeSet;
 use concordat_protocol::ids::{KeyId, SegmentName};
 
 use super::*;
-use crate::keys::MasterKey;
+use crate::{
+    keys::{Escrow, MasterKey},
+    storage::StorageError,
+};
 
 fn main_segment() -> SegmentName {
     SegmentName::new(MAIN_SEGMENT).unwrap()
@@ -41,6 +44,10 @@ impl House {
         use crate::query::Source as _;
         *self.current().pseudonym_key(Some(&[7; 16])).bytes()
     }
+}
+
+fn recover(house: &House, escrow: &Escrow, provider: &dyn KeyProvider) -> Result<Storage, StorageError> {
+    Storage::recover(house.dir.path(), escrow, provider, &ObjectPlace::Local)
 }
 
 #[test]
@@ -279,7 +286,7 @@ fn a_directory_of_format_1_is_brought_forward_with_its_data_and_pseudonyms() {
 
 #[test]
 fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
-    use crate::keys::{Escrow, Recipient, RecoveryKey};
+    use crate::keys::{Recipient, RecoveryKey};
     let (first, second) = (RecoveryKey::generate(), RecoveryKey::generate());
     let mut house = House::new();
     house.take(PEOPLE, ImportMode::Create);
@@ -303,7 +310,7 @@ fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
     house.catalog().rotate_master().unwrap();
     house.storage = None;
     let new = Passphrase::new(Secret::from("new".to_owned()), Argon2Cost::dangerous_minimum());
-    let recovered = Storage::recover(house.dir.path(), &opened, &new).unwrap();
+    let recovered = recover(&house, &opened, &new).unwrap();
     house.storage = Some(recovered);
     assert_eq!(house.ids(), ["1", "2", "3"]);
     house.storage = None;
@@ -318,7 +325,7 @@ fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
     house.storage = None;
 
     // An escrow from before a rotation of the segment's key says so, and nothing is changed.
-    let error = Storage::recover(house.dir.path(), &opened, &new).unwrap_err();
+    let error = recover(&house, &opened, &new).unwrap_err();
     assert!(error.to_string().contains("segment `main`"), "{error}");
     house.reopen(|objects| objects);
     assert_eq!(house.ids(), ["1", "2", "3"]);
@@ -328,7 +335,7 @@ fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
     let foreign = other.catalog().escrow(&recipients).unwrap();
     let foreign = Escrow::open(foreign.as_bytes(), &key).unwrap();
     house.storage = None;
-    let error = Storage::recover(house.dir.path(), &foreign, &new).unwrap_err();
+    let error = recover(&house, &foreign, &new).unwrap_err();
     assert_eq!(error.fault(), Fault::Integrity, "{error}");
     house.reopen(|objects| objects);
     assert_eq!(house.ids(), ["1", "2", "3"]);

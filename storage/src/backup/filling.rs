@@ -1,0 +1,92 @@
+//! Putting the objects of a snapshot into a store elsewhere.
+
+use std::{fs::File, io::Read, path::Path as FsPath, sync::Arc};
+
+use concordat_protocol::ids::Digest32;
+use futures::{StreamExt, TryStreamExt};
+use object_store::{MultipartUpload, ObjectStore, PutMultipartOptions, PutPayload, path::Path};
+use tokio::runtime::Handle;
+
+use super::{BackupError, FileEntry, contents::FILE_HASH, repository::SnapshotInfo};
+use crate::{
+    objects::{Connection, PlaceError, RemoteUpload, S3Place},
+    seal::PART_LEN,
+};
+
+/// An empty place that a snapshot goes into. It bears no mark yet, so nobody takes what lies there for theirs.
+pub(super) struct Filling<'a> {
+    runtime: &'a Handle,
+    place: Arc<Connection>,
+}
+
+impl<'a> Filling<'a> {
+    /// # Errors
+    /// [`PlaceError::Occupied`] if anything is there.
+    pub(super) fn begin(runtime: &'a Handle, place: &S3Place) -> Result<Self, BackupError> {
+        let place = Connection::open(place)?;
+        let first = runtime.block_on(place.store().list(None).next());
+        match first {
+            None => Ok(Self { runtime, place }),
+            Some(Ok(_)) => Err(PlaceError::Occupied {
+                place: place.to_string(),
+            }
+            .into()),
+            Some(Err(error)) => Err(place.place_error(error).into()),
+        }
+    }
+
+    /// Puts one object there and compares what was sent with what was signed.
+    pub(super) fn put(&self, snapshot: &SnapshotInfo, from: &FsPath, entry: &FileEntry) -> Result<(), BackupError> {
+        let text = entry.path.as_str();
+        if !entry.is_inside() {
+            return Err(snapshot.damaged(text, "lies outside of the snapshot"));
+        }
+        let source = from.join(text);
+        let file = File::open(&source).map_err(|_| snapshot.damaged(text, "is not there"))?;
+        let location = Path::from(text);
+        let begun = self.place.begin_upload(&location, PutMultipartOptions::default());
+        let mut upload = self.runtime.block_on(begun)?;
+        let put = self.send(file, &source, &mut upload).and_then(|sent| {
+            if sent == (entry.len, entry.hash) {
+                Ok(self.runtime.block_on(upload.complete())?)
+            } else {
+                Err(snapshot.damaged(text, "is not what was written"))
+            }
+        });
+        if put.is_err() {
+            // What is left of it is no object.
+            drop(self.runtime.block_on(upload.abort()));
+        }
+        put.map(drop)
+    }
+
+    fn send(&self, file: File, path: &FsPath, upload: &mut RemoteUpload) -> Result<(u64, Digest32), BackupError> {
+        let mut file = file;
+        let mut hasher = blake3::Hasher::new_derive_key(FILE_HASH);
+        let mut len = 0;
+        loop {
+            let mut part = Vec::with_capacity(PART_LEN);
+            let read = file.by_ref().take(PART_LEN as u64).read_to_end(&mut part);
+            read.map_err(BackupError::io("read", path))?;
+            if part.is_empty() {
+                return Ok((len, Digest32::from_bytes(*hasher.finalize().as_bytes())));
+            }
+            hasher.update(&part);
+            len += part.len() as u64;
+            self.runtime.block_on(upload.put_part(PutPayload::from(part)))?;
+        }
+    }
+
+    /// Removes what was put there. If that fails too, objects stay that no key but this institution's opens.
+    pub(super) fn undo(self, objects: &[FileEntry]) {
+        let paths: Vec<_> = objects
+            .iter()
+            .map(|object| Ok(Path::from(object.path.as_str())))
+            .collect();
+        let removing = self.place.store().delete_stream(futures::stream::iter(paths).boxed());
+        let removed = removing.try_for_each(|_| std::future::ready(Ok(())));
+        if let Err(error) = self.runtime.block_on(removed) {
+            tracing::warn!(%error, place = %self.place, "objects of a restore that failed stay there");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! A disk that fails at one moment, for every moment there is: the first write, the second, and so on until nothing fails.
+
+use std::num::NonZeroU32;
+
+use concordat_protocol::{
+    audit::EntryBody,
+    ids::{GrantId, InstitutionId, QueryId},
+    scope::{Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window},
+    text::Reason,
+};
+
+use super::*;
+use crate::{
+    faulty::{Faults, FaultyStore, How},
+    ledger::Ledger,
+    permit::{Holder, Permit},
+    query::{Bounds, QueryError, answer},
+};
+
+const MANY: u64 = 9_000;
+/// More moments than any of these operations has; beyond it something never ends.
+const MOMENTS: u64 = 200;
+
+/// A house with one version of three rows, over a store that fails when it is told to.
+fn house() -> (House, Arc<Faults>) {
+    let mut house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let faults = Arc::<Faults>::default();
+    let layer = Arc::clone(&faults);
+    house.reopen(move |inner| Arc::new(FaultyStore::new(inner, layer)));
+    (house, faults)
+}
+
+/// A file that makes two objects.
+fn large(house: &House, mode: ImportMode) -> ImportRequest {
+    let rows: String = (0..MANY).map(|row| format!("{row},name {row},40\n")).collect();
+    ImportRequest {
+        rows_per_object: 8192,
+        ..house.request(&format!("id,name,age\n{rows}"), mode)
+    }
+}
+
+/// Does `work` in a new house for each write that can fail, undone or done and unsaid. `settled` sees each house afterwards, with
+/// nothing failing any more, and whether the work was done.
+fn at_every_write<E: std::fmt::Display>(
+    prepare: impl Fn(&House),
+    work: impl Fn(&House) -> Result<(), E>,
+    fault: impl Fn(&E) -> Fault,
+    settled: impl Fn(&House, bool),
+) -> u64 {
+    let mut failed = 0;
+    for how in [How::Undone, How::Unsaid] {
+        let mut ended = false;
+        for number in 1..MOMENTS {
+            let (house, faults) = house();
+            prepare(&house);
+            faults.at_write(number, how);
+            let done = work(&house);
+            ended = !faults.end();
+            if let Err(error) = &done {
+                assert_eq!(fault(error), Fault::Machine, "write {number} {how:?}: {error}");
+                failed += 1;
+            }
+            settled(&house, done.is_ok());
+            house.has_no_orphans();
+            if ended {
+                assert!(done.is_ok(), "nothing failed, and it was not done");
+                break;
+            }
+        }
+        assert!(ended, "it never came to its end");
+    }
+    failed
+}
+
+impl House {
+    fn ids_now(&self) -> Vec<String> {
+        values(&self.read(&self.current()).unwrap(), "id")
+    }
+
+    /// Removes orphans, and expects that what is left is what the catalogue names, whole.
+    fn has_no_orphans(&self) {
+        self.collect_orphans();
+        let live = self.catalog().live_objects().unwrap();
+        let kept = self.object_files();
+        assert_eq!(kept.len(), live.len(), "{kept:?} for {live:?}");
+        if self.catalog().show(&people()).is_ok() {
+            self.verify().unwrap();
+        }
+    }
+}
+
+#[test]
+fn an_import_that_fails_at_any_write_leaves_the_old_version_and_succeeds_when_repeated() {
+    for (mode, rows) in [(ImportMode::Append, MANY + 3), (ImportMode::Replace, MANY)] {
+        let failed = at_every_write(
+            |_| {},
+            |house| house.import(&large(house, mode)).map(drop),
+            ImportError::fault,
+            |house, done| {
+                if !done {
+                    assert_eq!(house.current().manifest().version, VersionNumber::FIRST);
+                    assert_eq!(house.ids_now(), ["1", "2", "3"]);
+                    assert_eq!(house.object_files().len(), 1, "nothing of it stayed");
+                    house.import(&large(house, mode)).unwrap();
+                }
+                assert_eq!(house.current().manifest().version.get(), 2);
+                assert_eq!(house.ids_now().len() as u64, rows);
+            },
+        );
+        assert!(failed >= 12, "{failed} writes failed");
+    }
+}
+
+#[test]
+fn a_version_that_replaces_another_stands_even_if_the_other_cannot_be_removed() {
+    at_every_write(
+        |house| {
+            let _within = house.runtime.enter();
+            house.catalog().retain(&people(), NonZeroU32::new(1)).unwrap();
+        },
+        |house| {
+            house
+                .import(&house.request("id,name,age\n9,Ida,20\n", ImportMode::Replace))
+                .map(drop)
+        },
+        ImportError::fault,
+        |house, done| {
+            let expected: &[&str] = if done { &["9"] } else { &["1", "2", "3"] };
+            assert_eq!(house.ids_now(), expected);
+        },
+    );
+}
+
+#[test]
+fn resealing_that_fails_at_any_write_loses_nothing_and_goes_on_when_repeated() {
+    let reseal = |house: &House| {
+        let _within = house.runtime.enter();
+        house.catalog().reseal(&people(), None, &mut |_| true).map(drop)
+    };
+    let failed = at_every_write(
+        |house| {
+            house.take("id,name,age\n4,Dora,33\n", ImportMode::Append);
+            house.catalog().rotate_dataset(&people(), true).unwrap();
+        },
+        reseal,
+        CatalogError::fault,
+        |house, done| {
+            assert_eq!(house.ids_now(), ["1", "2", "3", "4"]);
+            assert_eq!(house.catalog().to_reseal().unwrap().is_empty(), done);
+            reseal(house).unwrap();
+            assert_eq!(house.catalog().to_reseal().unwrap(), []);
+            assert_eq!(house.ids_now(), ["1", "2", "3", "4"]);
+        },
+    );
+    assert!(failed >= 6, "{failed} writes failed");
+}
+
+#[test]
+fn an_erasure_is_done_even_if_objects_cannot_be_removed() {
+    let order = || ErasureOrder {
+        institution: InstitutionId::new("budapest").unwrap(),
+        by: None,
+        reason: Reason::new("the study ended").unwrap(),
+        at: NOW,
+    };
+    at_every_write(
+        |house| drop(house.take("id,name,age\n4,Dora,33\n", ImportMode::Append)),
+        |house| {
+            let _within = house.runtime.enter();
+            let statement = house.catalog().state_erasure(&people(), order(), &key(1))?;
+            assert!(house.catalog().erase(&statement)?);
+            Ok(())
+        },
+        CatalogError::fault,
+        |house, done| {
+            assert!(done, "its keys are gone, so it is");
+            assert_eq!(house.catalog().show(&people()).unwrap_err().fault(), Fault::NotFound);
+            house.collect_orphans();
+            assert_eq!(house.object_files(), Vec::<PathBuf>::new());
+        },
+    );
+}
+
+#[test]
+fn a_read_that_fails_at_any_moment_ends_a_query_or_a_check_and_never_changes_an_answer() {
+    let (house, faults) = house();
+    house.import(&large(&house, ImportMode::Append)).unwrap();
+    let asking = Asking::new(&house);
+    let right = asking.rows(&house, 0).unwrap();
+    assert_eq!(right.len() as u64, MANY + 3);
+    for (how, fault) in [(How::Undone, Fault::Machine), (How::Short, Fault::Integrity)] {
+        let mut failed = 0;
+        for number in 1..MOMENTS {
+            faults.at_read(number, how);
+            let answered = asking.rows(&house, number);
+            let struck = faults.end();
+            match answered {
+                Ok(rows) => assert_eq!(rows, right, "read {number} {how:?}"),
+                Err(error) => {
+                    failed += 1;
+                    assert!(
+                        matches!(error, QueryError::Stored { .. }),
+                        "read {number} {how:?}: {error}"
+                    );
+                    assert!(
+                        [fault, Fault::Machine].contains(&error.fault()),
+                        "read {number} {how:?}: {error}"
+                    );
+                }
+            }
+            if !struck {
+                break;
+            }
+        }
+        assert!(failed >= 3, "{failed} reads failed");
+        for number in 1..MOMENTS {
+            faults.at_read(number, how);
+            let checked = house.verify();
+            match (faults.end(), checked) {
+                (true, Err(error)) => assert!([fault, Fault::Machine].contains(&error.fault()), "{error}"),
+                // One that is looked at afresh is whole.
+                (true, Ok(checked)) => assert_eq!(checked.objects, 4, "read {number} {how:?}"),
+                (false, checked) => {
+                    assert_eq!(checked.unwrap().objects, 4);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Questions by the path that every answer takes.
+struct Asking {
+    ledger: Ledger,
+}
+
+impl Asking {
+    fn new(house: &House) -> Self {
+        let storage = house.storage.as_ref().unwrap();
+        let institution = InstitutionId::new("budapest").unwrap();
+        Self {
+            ledger: Ledger::open(&storage.ledger_dir(), storage.ledger_key(), institution).unwrap(),
+        }
+    }
+
+    fn rows(&self, house: &House, number: u64) -> Result<Vec<String>, QueryError> {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&number.to_le_bytes());
+        let query = QueryId::from_bytes(id);
+        let decision = EntryBody::DecisionMade {
+            request: query,
+            grant: None,
+            actor: None,
+            peer: None,
+            permitted: true,
+            reasons: Vec::new(),
+            policy: Digest32::ZERO,
+            sql: None,
+        };
+        let receipt = self.ledger.append(decision, NOW).unwrap();
+        let permit = Permit::new(Holder::Grant(GrantId::from_bytes([1; 16])), query, scope(), receipt).unwrap();
+        let sql = "SELECT id, name FROM budapest.people";
+        house.runtime.block_on(async {
+            let mut answer = answer(permit, &house.current(), sql, Arc::new(|| Ok(())), Bounds::default()).await?;
+            let mut rows = Vec::new();
+            while let Some(batch) = answer.next_batch().await? {
+                let batch = std::slice::from_ref(batch.records());
+                rows.extend(
+                    values(batch, "id")
+                        .into_iter()
+                        .zip(values(batch, "name"))
+                        .map(|(id, name)| format!("{id} {name}")),
+                );
+            }
+            rows.sort();
+            Ok(rows)
+        })
+    }
+}
+
+fn scope() -> Scope {
+    let clear = ["id", "name"].map(|name| (column(name), Transform::Clear));
+    Scope {
+        dataset: "budapest.people".parse().unwrap(),
+        tier: Tier::Records,
+        columns: Columns::new(clear).unwrap(),
+        rows: Rows::all(),
+        purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
+        people: People::Any,
+        places: Places::Any,
+        limits: Limits::default(),
+        window: Window::new(NOW, NOW.plus_seconds(3600)).unwrap(),
+    }
+}

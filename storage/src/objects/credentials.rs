@@ -1,0 +1,238 @@
+//! The key of a store, from a file that only its owner may read.
+//!
+//! The format is that of the `credentials` file which Amazon's own programs read, with one key in it:
+//!
+//! ```text
+//! [default]
+//! aws_access_key_id = AKIA…
+//! aws_secret_access_key = …
+//! aws_session_token = …        only for keys that end after a while
+//! ```
+//!
+//! The line in brackets may be left out; `#` begins a comment. The file is looked at before each request and read again when it
+//! has changed, so a key is exchanged without a restart.
+
+use std::{
+    fmt, fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use object_store::{CredentialProvider, aws::AwsCredential};
+use zeroize::Zeroizing;
+
+use super::{CredentialsFault, PlaceError};
+use crate::keys::{KeyError, read_private};
+
+/// Looks whether a file holds a key in the right format, and keeps nothing of it.
+///
+/// # Errors
+/// [`PlaceError::Credentials`] says what is wrong.
+pub fn check(path: &Path) -> Result<(), PlaceError> {
+    read(path).map(drop)
+}
+
+/// Hands out the key as it is in the file now.
+#[derive(Debug)]
+pub(super) struct FileCredentials {
+    path: PathBuf,
+    last: Mutex<Option<(Stamp, Arc<AwsCredential>)>>,
+}
+
+/// What tells a file from the one that was there before.
+type Stamp = (u64, u64, i64, i64, u64);
+
+impl FileCredentials {
+    /// # Errors
+    /// [`PlaceError::Credentials`] if the file cannot be used now.
+    pub(super) fn open(path: &Path) -> Result<Self, PlaceError> {
+        let credentials = Self {
+            path: path.to_owned(),
+            last: Mutex::default(),
+        };
+        credentials.current()?;
+        Ok(credentials)
+    }
+
+    fn current(&self) -> Result<Arc<AwsCredential>, PlaceError> {
+        let stamp = stamp(&self.path)?;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, known)) = last.as_ref().filter(|(known, _)| *known == stamp) {
+            return Ok(Arc::clone(known));
+        }
+        let key = Arc::new(read(&self.path)?.hand_over());
+        *last = Some((stamp, Arc::clone(&key)));
+        Ok(key)
+    }
+}
+
+#[async_trait]
+impl CredentialProvider for FileCredentials {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        Ok(self.current()?)
+    }
+}
+
+fn stamp(path: &Path) -> Result<Stamp, PlaceError> {
+    let facts = fs::metadata(path).map_err(|error| PlaceError::credentials(path, unreadable(&error)))?;
+    Ok((
+        facts.dev(),
+        facts.ino(),
+        facts.mtime(),
+        facts.mtime_nsec(),
+        facts.size(),
+    ))
+}
+
+fn unreadable(error: &io::Error) -> CredentialsFault {
+    if error.kind() == io::ErrorKind::NotFound {
+        CredentialsFault::Missing
+    } else {
+        CredentialsFault::Unreadable
+    }
+}
+
+fn read(path: &Path) -> Result<StoreKey, PlaceError> {
+    let bytes = read_private(path).map_err(|error| {
+        let fault = match error {
+            KeyError::Exposed { .. } => CredentialsFault::Exposed,
+            KeyError::Missing { .. } => CredentialsFault::Missing,
+            _ => CredentialsFault::Unreadable,
+        };
+        PlaceError::credentials(path, fault)
+    })?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| PlaceError::credentials(path, CredentialsFault::Line(1)))?;
+    StoreKey::parse(text).map_err(|fault| PlaceError::credentials(path, fault))
+}
+
+/// The key of a store: wiped when dropped, never printed.
+#[derive(Default)]
+struct StoreKey {
+    id: Option<Zeroizing<String>>,
+    secret: Option<Zeroizing<String>>,
+    token: Option<Zeroizing<String>>,
+}
+
+impl StoreKey {
+    fn parse(text: &str) -> Result<Self, CredentialsFault> {
+        let mut key = Self::default();
+        let mut headers = 0;
+        for (number, line) in (1..).zip(text.lines().map(str::trim)) {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if line.starts_with('[') && line.ends_with(']') {
+                headers += 1;
+                if headers > 1 {
+                    return Err(CredentialsFault::Twice(number));
+                }
+                continue;
+            }
+            key.take(line, number)?;
+        }
+        for (part, name) in [(&key.id, "aws_access_key_id"), (&key.secret, "aws_secret_access_key")] {
+            if part.is_none() {
+                return Err(CredentialsFault::Lacks(name));
+            }
+        }
+        Ok(key)
+    }
+
+    fn take(&mut self, line: &str, number: usize) -> Result<(), CredentialsFault> {
+        let unknown = || CredentialsFault::Line(number);
+        let (name, value) = line.split_once('=').ok_or_else(unknown)?;
+        let part = match name.trim() {
+            "aws_access_key_id" => &mut self.id,
+            "aws_secret_access_key" => &mut self.secret,
+            "aws_session_token" => &mut self.token,
+            _ => return Err(unknown()),
+        };
+        let value = value.trim();
+        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(unknown());
+        }
+        match part.replace(Zeroizing::new(value.to_owned())) {
+            None => Ok(()),
+            Some(_) => Err(CredentialsFault::Twice(number)),
+        }
+    }
+
+    /// As the library takes it, which signs requests with it and prints none of it. This one copy lives until the file changes.
+    fn hand_over(&self) -> AwsCredential {
+        let text = |part: &Option<Zeroizing<String>>| part.as_ref().map(|text| text.as_str().to_owned());
+        AwsCredential {
+            key_id: text(&self.id).unwrap_or_default(),
+            secret_key: text(&self.secret).unwrap_or_default(),
+            token: text(&self.token),
+        }
+    }
+}
+
+impl fmt::Debug for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreKey(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    const WHOLE: &str = "# ours\n[default]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key=wJalr/+=x\n";
+
+    fn fault(text: &str) -> CredentialsFault {
+        StoreKey::parse(text).unwrap_err()
+    }
+
+    #[test]
+    fn a_key_is_read_as_amazons_programs_write_it() {
+        let key = StoreKey::parse(WHOLE).unwrap();
+        let handed = key.hand_over();
+        assert_eq!(
+            (handed.key_id.as_str(), handed.secret_key.as_str()),
+            ("AKIAEXAMPLE", "wJalr/+=x")
+        );
+        assert_eq!(handed.token, None);
+        let text = format!("{key:?} {handed:?}");
+        assert!(!text.contains("wJalr"), "{text}");
+    }
+
+    #[test]
+    fn a_file_with_anything_else_in_it_is_refused_by_its_line() {
+        assert_eq!(
+            fault("aws_access_key_id = A\n"),
+            CredentialsFault::Lacks("aws_secret_access_key")
+        );
+        assert_eq!(fault(""), CredentialsFault::Lacks("aws_access_key_id"));
+        assert_eq!(fault("region = eu\n"), CredentialsFault::Line(1));
+        assert_eq!(fault("\naws_access_key_id =\n"), CredentialsFault::Line(2));
+        assert_eq!(
+            fault("aws_access_key_id = A\naws_access_key_id = B\n"),
+            CredentialsFault::Twice(2)
+        );
+        assert_eq!(fault("[a]\n[b]\n"), CredentialsFault::Twice(2));
+    }
+
+    #[test]
+    fn a_key_file_that_others_can_read_is_refused_and_a_changed_one_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store.key");
+        let refused = |error: PlaceError| matches!(error, PlaceError::Credentials { .. });
+        assert!(refused(check(&path).unwrap_err()));
+        fs::write(&path, WHOLE).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let error = check(&path).unwrap_err();
+        assert!(error.to_string().contains("run `chmod 600`"), "{error}");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        let credentials = FileCredentials::open(&path).unwrap();
+        assert_eq!(credentials.current().unwrap().secret_key, "wJalr/+=x");
+        fs::write(&path, WHOLE.replace("wJalr", "another")).unwrap();
+        assert_eq!(credentials.current().unwrap().secret_key, "another/+=x");
+    }
+}

@@ -1,0 +1,62 @@
+//! An object on its way to a store, part by part.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::{FutureExt, TryFutureExt};
+use object_store::{MultipartUpload, PutPayload, PutResult, Result, UploadPart, path::Path};
+
+use super::connection::Connection;
+
+/// A multipart upload of which nothing is visible before it is complete.
+#[derive(Debug)]
+pub(crate) struct RemoteUpload {
+    inner: Box<dyn MultipartUpload>,
+    connection: Arc<Connection>,
+    location: Path,
+    sent: u64,
+}
+
+impl RemoteUpload {
+    pub(super) fn new(inner: Box<dyn MultipartUpload>, connection: Arc<Connection>, location: Path) -> Self {
+        Self {
+            inner,
+            connection,
+            location,
+            sent: 0,
+        }
+    }
+}
+
+#[async_trait]
+impl MultipartUpload for RemoteUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.sent += data.content_length() as u64;
+        let connection = Arc::clone(&self.connection);
+        self.inner
+            .put_part(data)
+            .map_err(move |error| connection.failed(error))
+            .boxed()
+    }
+
+    /// When the answer to the last request is lost, it is asked again, and some stores no longer know an upload that they have
+    /// completed. The name of an object is never used twice, so one of this length is this one.
+    async fn complete(&mut self) -> Result<PutResult> {
+        let failed = match self.inner.complete().await {
+            Ok(result) => return Ok(result),
+            Err(error) => error,
+        };
+        let is_unknown = matches!(failed, object_store::Error::NotFound { .. });
+        if is_unknown && self.connection.len(&self.location).await.ok() == Some(self.sent) {
+            return Ok(PutResult {
+                e_tag: None,
+                version: None,
+            });
+        }
+        Err(self.connection.failed(failed))
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.inner.abort().await.map_err(|error| self.connection.failed(error))
+    }
+}

@@ -1,0 +1,100 @@
+//! Remembers why a read failed.
+//!
+//! The reader of Parquet keeps only the words of some errors, those of reading a file's footer among them, and words cannot be
+//! told apart from those about damaged bytes. What the store said is kept here, so that a store that is away is not taken for
+//! one that was tampered with.
+
+use std::{
+    fmt,
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result, path::Path,
+};
+
+use crate::{fault::Fault, seal::store_fault};
+
+/// What the store of one query said last when it failed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen(Arc<Mutex<Option<Fault>>>);
+
+impl Seen {
+    pub(super) fn fault(&self) -> Option<Fault> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, error: &object_store::Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(store_fault(error));
+    }
+}
+
+/// The store of one query.
+#[derive(Debug)]
+pub(super) struct Witness {
+    inner: Arc<dyn ObjectStore>,
+    seen: Seen,
+}
+
+impl Witness {
+    pub(super) fn over(inner: Arc<dyn ObjectStore>) -> (Arc<dyn ObjectStore>, Seen) {
+        let seen = Seen::default();
+        let witness = Self {
+            inner,
+            seen: seen.clone(),
+        };
+        (Arc::new(witness), seen)
+    }
+
+    fn noted<T>(&self, result: Result<T>) -> Result<T> {
+        result.inspect_err(|error| self.seen.note(error))
+    }
+}
+
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Witness({})", self.inner)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Witness {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        self.inner.put_opts(location, payload, opts).await
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let found = self.inner.get_opts(location, options).await;
+        self.noted(found)
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let found = self.inner.get_ranges(location, ranges).await;
+        self.noted(found)
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}

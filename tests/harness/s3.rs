@@ -1,0 +1,175 @@
+//! An S3 server of somebody else's making, in the test's own process, with faults before it.
+//!
+//! 1. [`S3Server::start`] makes a bucket and listens on a free port of this machine. The server is `s3s-fs`: it speaks S3 as
+//!    Amazon describes it, checks signatures, and keeps objects as files, where a test can look at them and change them.
+//! 2. Before it stands a layer of ours ([`faults`]) that answers with errors, cuts connections, is late, or shows a listing of
+//!    yesterday.
+//! 3. [`S3Server::go_down`] and [`S3Server::come_back`] close and open the port.
+
+mod faults;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, server::conn::http1};
+use hyper_util::rt::TokioIo;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s_fs::FileSystem;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+
+pub use faults::{Fault, Faults, Kind, Rule};
+
+/// The name of the bucket.
+pub const BUCKET: &str = "hospital";
+/// The key that the server knows.
+const KEY: (&str, &str) = ("AKIDOFTESTS", "secretoftests");
+
+/// A running server. It ends with this value, and its objects with it.
+#[derive(Debug)]
+pub struct S3Server {
+    place: TempDir,
+    address: SocketAddr,
+    service: Arc<S3Service>,
+    faults: Arc<Faults>,
+    serving: Mutex<Option<tokio::task::JoinHandle<()>>>,
+    runtime: Runtime,
+}
+
+impl S3Server {
+    /// Starts a server with an empty bucket.
+    pub fn start() -> Self {
+        let place = tempfile::Builder::new()
+            .prefix("concordat-s3-")
+            .tempdir()
+            .expect("a folder");
+        fs::create_dir(place.path().join(BUCKET)).expect("a bucket");
+        let mut builder = S3ServiceBuilder::new(FileSystem::new(place.path()).expect("a file system"));
+        builder.set_auth(SimpleAuth::from_single(KEY.0, KEY.1));
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
+        let server = Self {
+            place,
+            address: listener.local_addr().expect("an address"),
+            service: Arc::new(builder.build()),
+            faults: Arc::default(),
+            serving: Mutex::default(),
+            runtime,
+        };
+        server.serve(listener);
+        server
+    }
+
+    fn serve(&self, listener: TcpListener) {
+        let (service, faults) = (Arc::clone(&self.service), Arc::clone(&self.faults));
+        let task = self.runtime.spawn(async move {
+            // Connections end with the task that accepted them.
+            let mut connections = JoinSet::new();
+            while let Ok((socket, _)) = listener.accept().await {
+                let (service, faults) = (Arc::clone(&service), Arc::clone(&faults));
+                let answer = service_fn(move |request: Request<Incoming>| {
+                    let (service, faults) = (Arc::clone(&service), Arc::clone(&faults));
+                    async move { faults.answer(&service, request).await }
+                });
+                let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), answer);
+                connections.spawn(async move { connection.await.ok() });
+            }
+        });
+        *self.serving.lock().unwrap() = Some(task);
+    }
+
+    /// Closes the port and cuts every connection.
+    pub fn go_down(&self) {
+        if let Some(task) = self.serving.lock().unwrap().take() {
+            task.abort();
+            self.runtime.block_on(task).ok();
+        }
+    }
+
+    /// Opens the port again.
+    pub fn come_back(&self) {
+        let listener = self.runtime.block_on(TcpListener::bind(self.address));
+        self.serve(listener.expect("the port is free"));
+    }
+
+    /// What goes wrong from now on.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// The address, as a node is told it.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The key, in a file that only its owner can read.
+    pub fn credentials(&self, folder: &Path) -> PathBuf {
+        let path = folder.join("store.key");
+        let key = format!(
+            "[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n",
+            KEY.0, KEY.1
+        );
+        fs::write(&path, key).expect("a key file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a private file");
+        path
+    }
+
+    /// Where the objects of the bucket are files.
+    pub fn bucket(&self) -> PathBuf {
+        self.place.path().join(BUCKET)
+    }
+
+    /// The sealed objects below a prefix, in a stable order.
+    pub fn objects(&self, prefix: &str) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        files_below(&self.bucket().join(prefix), &mut found);
+        found.retain(|path| path.extension().is_some_and(|extension| extension == "parquet"));
+        found.sort();
+        found
+    }
+
+    /// Every file that the server keeps, with those beside the buckets.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        files_below(self.place.path(), &mut found);
+        found
+    }
+
+    /// The uploads that were begun and neither completed nor given up.
+    pub fn open_uploads(&self) -> usize {
+        let entries = fs::read_dir(self.place.path()).expect("the folder of the server");
+        let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+        names
+            .filter(|name| name.starts_with(".upload-") && name.ends_with(".json"))
+            .count()
+    }
+}
+
+impl Drop for S3Server {
+    fn drop(&mut self) {
+        self.go_down();
+    }
+}
+
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files_below(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}

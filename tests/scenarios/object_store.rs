@@ -1,0 +1,214 @@
+//! The same data in a store elsewhere: a real S3 server in this process, and everything that can go wrong on the way to it.
+//!
+//! A [`Vault`] is a data directory whose objects lie there, used as the daemon uses it. `verify` reads every object of every
+//! version and compares it with the hash in its signed manifest, so "it verifies" means "it reads whole".
+
+mod faults;
+mod operator;
+mod places;
+mod story;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use concordat_protocol::identity::InstitutionKey;
+use concordat_protocol::ids::DatasetName;
+use concordat_protocol::time::Timestamp;
+use concordat_storage::catalog::{
+    Catalog, CatalogError, ImportError, ImportMode, ImportRequest, Imported, Progress, Verification,
+};
+use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
+use concordat_storage::objects::{Endpoint, ObjectPlace, PlainHttp, Region, S3Place};
+use concordat_storage::storage::{Storage, StorageError};
+use concordat_tests::s3::{BUCKET, S3Server};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const PEOPLE: &str = "id,name,age\n1,Zsofia Sentinel,41\n2,Bela Sentinel,52\n3,Carl Sentinel,\n";
+/// The prefix of most of the tests.
+const PREFIX: &str = "study/a";
+
+/// A data directory with its objects in a store.
+struct Vault {
+    storage: Option<Storage>,
+    runtime: Runtime,
+    dir: TempDir,
+    files: TempDir,
+}
+
+impl Vault {
+    /// A new data directory, its objects in itself.
+    fn local() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = Storage::init(dir.path(), &secret()).unwrap();
+        storage.identities().put_institution(&key()).unwrap();
+        Self {
+            storage: Some(storage),
+            runtime: Runtime::new().unwrap(),
+            dir,
+            files: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// A new data directory, its objects at `place`.
+    fn at(place: &ObjectPlace) -> Self {
+        let mut vault = Self::local();
+        vault.open(place).unwrap();
+        vault
+    }
+
+    fn close(&mut self) {
+        self.storage = None;
+    }
+
+    fn open(&mut self, place: &ObjectPlace) -> Result<(), StorageError> {
+        self.close();
+        self.storage = Some(Storage::open_at(self.dir.path(), &secret(), place)?);
+        Ok(())
+    }
+
+    fn storage(&self) -> &Storage {
+        self.storage.as_ref().unwrap()
+    }
+
+    fn catalog(&self) -> &Catalog {
+        self.storage().catalog()
+    }
+
+    fn request(&self, contents: &str, mode: ImportMode) -> ImportRequest {
+        let path = self.files.path().join("people.csv");
+        fs::write(&path, contents).unwrap();
+        ImportRequest {
+            mode,
+            ..ImportRequest::new(people(), path)
+        }
+    }
+
+    fn import(&self, contents: &str, mode: ImportMode) -> Result<Imported, ImportError> {
+        self.import_watched(&self.request(contents, mode), &mut |_| {})
+    }
+
+    fn import_watched(
+        &self,
+        request: &ImportRequest,
+        watch: &mut dyn FnMut(Progress),
+    ) -> Result<Imported, ImportError> {
+        let _within = self.runtime.enter();
+        self.catalog().import(request, &key(), NOW, watch)
+    }
+
+    fn verify(&self) -> Result<Verification, CatalogError> {
+        let _within = self.runtime.enter();
+        self.catalog().verify(&people())
+    }
+
+    fn collect_orphans(&self) -> Result<u64, CatalogError> {
+        let _within = self.runtime.enter();
+        self.catalog().collect_orphans()
+    }
+
+    /// The newest version's number and rows.
+    fn newest(&self) -> (u64, u64) {
+        let version = self.catalog().open_version(&people(), None).unwrap();
+        (version.manifest().version.get(), version.manifest().rows)
+    }
+}
+
+fn secret() -> Passphrase {
+    Passphrase::new(Secret::from("p".to_owned()), Argon2Cost::dangerous_minimum())
+}
+
+fn key() -> InstitutionKey {
+    InstitutionKey::from_seed(&[1; 32].into())
+}
+
+fn people() -> DatasetName {
+    DatasetName::new("people").unwrap()
+}
+
+/// Rows that fill several objects of 8192 rows.
+fn many(rows: u64) -> String {
+    let rows: String = (0..rows).map(|row| format!("{row},name {row},40\n")).collect();
+    format!("id,name,age\n{rows}")
+}
+
+/// A place in the server's bucket, for somebody who is not patient.
+fn place(server: &S3Server, folder: &Path, prefix: &str) -> S3Place {
+    S3Place {
+        url: format!("s3://{BUCKET}/{prefix}").parse().unwrap(),
+        endpoint: Some(Endpoint::new(&server.endpoint(), PlainHttp::Loopback).unwrap()),
+        region: Region::default(),
+        credentials: server.credentials(folder),
+        request_timeout: Duration::from_secs(2),
+        retries: 4,
+    }
+}
+
+fn s3(place: S3Place) -> ObjectPlace {
+    ObjectPlace::S3(Box::new(place))
+}
+
+/// A server, and a data directory with three rows in it.
+fn filled() -> (S3Server, Vault) {
+    let server = S3Server::start();
+    let mut vault = Vault::local();
+    let place = s3(place(&server, vault.files.path(), PREFIX));
+    vault.open(&place).unwrap();
+    vault.import(PEOPLE, ImportMode::Create).unwrap();
+    (server, vault)
+}
+
+fn names(paths: &[PathBuf]) -> Vec<String> {
+    let name = |path: &PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+    paths.iter().map(name).collect()
+}
+
+/// Whether any file that the server keeps holds one of these words, in its name or in its bytes.
+fn readable(server: &S3Server, words: &[&str]) -> Option<String> {
+    for path in server.files() {
+        let bytes = fs::read(&path).unwrap();
+        for word in words {
+            let within = bytes.windows(word.len()).any(|window| window == word.as_bytes());
+            if within || path.to_string_lossy().contains(word) {
+                return Some(format!("`{word}` in {}", path.display()));
+            }
+        }
+    }
+    None
+}
+
+#[test]
+fn the_same_data_lies_in_a_store_and_the_store_can_read_none_of_it() {
+    let (server, mut vault) = filled();
+    vault.import(&many(20_000), ImportMode::Append).unwrap();
+    let request = ImportRequest {
+        rows_per_object: 8192,
+        ..vault.request(&many(20_000), ImportMode::Append)
+    };
+    vault.import_watched(&request, &mut |_| {}).unwrap();
+    assert_eq!(vault.newest(), (3, 40_003));
+    assert_eq!(server.objects(PREFIX).len(), 5);
+    assert!(
+        !vault.dir.path().join("objects").exists(),
+        "nothing lies in the data directory"
+    );
+    assert_eq!(readable(&server, &["Sentinel", "PAR1", "people", "name", "age"]), None);
+
+    let again = s3(place(&server, vault.files.path(), PREFIX));
+    vault.open(&again).unwrap();
+    assert_eq!(vault.verify().unwrap().objects, 8);
+    assert_eq!(vault.collect_orphans().unwrap(), 0);
+
+    let _within = vault.runtime.enter();
+    vault.catalog().rotate_dataset(&people(), true).unwrap();
+    vault.catalog().reseal(&people(), None, &mut |_| true).unwrap();
+    assert_eq!(vault.verify().unwrap().objects, 8);
+    assert_eq!(server.objects(PREFIX).len(), 5);
+    vault.catalog().retain(&people(), std::num::NonZeroU32::new(1)).unwrap();
+    let erased = operator::erase(&vault);
+    assert!(erased, "it was there");
+    assert_eq!(server.objects(PREFIX), Vec::<PathBuf>::new());
+    assert_eq!(server.open_uploads(), 0);
+}
