@@ -38,9 +38,13 @@ fuzz_target!(|input: &[u8]| {
 fn options(choice: u8) -> CsvOptions {
     CsvOptions {
         delimiter: [None, Some(b','), Some(b';'), Some(b'\t')][usize::from(choice & 3)],
-        header: [Header::default(), Header::Present][usize::from(choice >> 2 & 1)],
-        missing: Missing::default(),
-        refused: Refused::default(),
+        header: if choice & 4 == 0 { Header::Auto } else { Header::Present },
+        missing: [Missing::Auto, Missing::Everywhere, Missing::BlankOnly][usize::from(choice >> 3) % 3],
+        refused: if choice & 128 == 0 {
+            Refused::Stop
+        } else {
+            Refused::Skip
+        },
         ..CsvOptions::default()
     }
 }
