@@ -30,6 +30,7 @@ use concordat_storage::{
 use tokio::sync::Notify;
 
 pub use rollback::RollbackError;
+use store::Trouble;
 
 use crate::{
     clock::Clock,
@@ -64,7 +65,7 @@ pub struct CustodyParts {
 struct Parts {
     with: CustodyParts,
     resealing: Mutex<BTreeMap<DatasetName, Resealed>>,
-    store_trouble: Mutex<Option<String>>,
+    store_trouble: Mutex<Option<Trouble>>,
     wake: Notify,
 }
 
@@ -74,7 +75,7 @@ impl Custody {
     /// # Errors
     /// [`RollbackError`] if an older state of the catalogue was put back.
     pub async fn open(with: CustodyParts) -> Result<Self, RollbackError> {
-        let trouble = with.storage.is_remote().then(|| store::NOT_ASKED.to_owned());
+        let trouble = with.storage.is_remote().then(Trouble::not_asked);
         let custody = Self(Arc::new(Parts {
             with,
             store_trouble: Mutex::new(trouble),

@@ -63,6 +63,7 @@ use placement::{Placement, Readers};
 use crate::{
     keys::{DatasetKey, MasterKey, Wrapped},
     meta::{SealedDb, SealedTree, TreeId},
+    objects::RemoteStore,
     seal::{SealedStore, Suite},
     storage::Identities,
 };
@@ -91,6 +92,8 @@ struct Inner {
     erasing: SealedTree<SegmentName>,
     /// Holds sealed bytes; only [`SealedStore`]s read and write it.
     objects: Arc<dyn ObjectStore>,
+    /// The store that `objects` lie in, if they do not lie here.
+    remote: Option<RemoteStore>,
     /// Shared by imports, taken alone by the removal of orphans, to which an import's objects would look like ones.
     writing: RwLock<()>,
     /// Held by whoever changes a record or a key; never across work on objects.
@@ -106,6 +109,7 @@ impl Catalog {
         identities: Arc<Identities>,
         meta: SealedDb,
         objects: Arc<dyn ObjectStore>,
+        remote: Option<RemoteStore>,
     ) -> Result<Self, CatalogError> {
         let catalog = Self(Arc::new(Inner {
             master,
@@ -118,6 +122,7 @@ impl Catalog {
             erasing: meta.tree(ERASING)?,
             meta,
             objects,
+            remote,
             writing: RwLock::default(),
             changing: Mutex::default(),
             moving: RwLock::default(),

@@ -195,6 +195,7 @@ impl Storage {
             Arc::clone(&identities),
             meta.clone(),
             layer(objects),
+            remote.clone(),
         )?;
         match &remote {
             None => objects::must_be_here(&meta, &folder, || catalog.live_objects())?,

@@ -11,10 +11,12 @@ use concordat_storage::objects::{Endpoint, InvalidPlace, ObjectPlace, PlainHttp,
 
 use super::{ConfigError, NoSuchChoice, credential, is_credential_name, reader::Section};
 
-/// The longest that one try of one request to a store may take, unless another time is set: a part of 8 MiB over 2.5 Mbit/s.
+/// The longest that one try of one request to a store may take, unless another time is set: four parts of 8 MiB at once go over
+/// 9 Mbit/s.
 const REQUEST_TIMEOUT: usize = 30;
-/// How often a request is tried again unless another number is set: over some four seconds where a connection is refused.
-const RETRIES: usize = 5;
+/// How often a request is tried again unless another number is set: some seconds where a connection is refused, two and a half
+/// minutes where nobody answers.
+const RETRIES: usize = 4;
 
 /// `[storage]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -174,7 +174,7 @@ fn a_store_needs_an_address_and_a_key_and_has_defaults_for_the_rest() {
         panic!("{config:?}")
     };
     assert_eq!((found.url.bucket(), found.url.prefix()), ("hospital", "cleveland"));
-    assert_eq!((found.request_timeout, found.retries), (30, 5));
+    assert_eq!((found.request_timeout, found.retries), (30, 4));
     assert_eq!(found.region.as_str(), "us-east-1");
     let ObjectPlace::S3(place) = config.storage.place(Path::new("/data")).unwrap() else {
         panic!("{config:?}")

@@ -7,7 +7,6 @@ use concordat_protocol::{
     ids::Nonce,
     signed::Verified,
 };
-
 use tokio::runtime::Handle;
 
 use super::{

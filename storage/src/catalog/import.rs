@@ -225,8 +225,12 @@ impl Catalog {
         }
     }
 
-    /// Removes what a failed import wrote. If that fails too, the next start of the node removes it.
+    /// Removes what a failed import wrote. If that fails too, the next start of the node removes it; where a store does not
+    /// answer it is not tried, so that whoever waits for the import hears of it.
     fn discard(&self, runtime: &Handle, writer: VersionWriter<'_>) {
+        if let Some(Err(error)) = self.0.remote.as_ref().map(|remote| runtime.block_on(remote.look())) {
+            return tracing::warn!(%error, "objects of a failed import stay until the store answers");
+        }
         if let Err(error) = self.remove(runtime, writer.abandon()) {
             tracing::warn!(%error, "objects of a failed import stay until the next start");
         }

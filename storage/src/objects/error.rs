@@ -138,7 +138,7 @@ pub struct Said(String);
 
 impl Said {
     /// The most characters of an error that are repeated.
-    const MOST: usize = 400;
+    const MOST: usize = 700;
 
     pub(super) fn new(error: &object_store::Error) -> Self {
         Self::text(&error.to_string())

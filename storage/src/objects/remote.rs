@@ -225,7 +225,12 @@ impl ObjectStore for RemoteStore {
             }
             other => other,
         };
-        Ok(GetResult { payload, ..found })
+        // The layer that adds the prefix does not take it off here.
+        let meta = ObjectMeta {
+            location: location.clone(),
+            ..found.meta
+        };
+        Ok(GetResult { payload, meta, ..found })
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {

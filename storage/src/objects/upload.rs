@@ -40,13 +40,16 @@ impl MultipartUpload for RemoteUpload {
     }
 
     /// When the answer to the last request is lost, it is asked again, and some stores no longer know an upload that they have
-    /// completed. The name of an object is never used twice, so one of this length is this one.
+    /// completed, or deny it. The name of an object is never used twice, so one of this length is this one.
     async fn complete(&mut self) -> Result<PutResult> {
         let failed = match self.inner.complete().await {
             Ok(result) => return Ok(result),
             Err(error) => error,
         };
-        let is_unknown = matches!(failed, object_store::Error::NotFound { .. });
+        let is_unknown = matches!(
+            failed,
+            object_store::Error::NotFound { .. } | object_store::Error::PermissionDenied { .. }
+        );
         if is_unknown && self.connection.len(&self.location).await.ok() == Some(self.sent) {
             return Ok(PutResult {
                 e_tag: None,

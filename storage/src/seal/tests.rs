@@ -1,15 +1,22 @@
-use std::{fs, os::unix::fs::PermissionsExt, slice::from_ref, sync::Arc};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    slice::from_ref,
+    sync::{Arc, Mutex},
+};
 
+use async_trait::async_trait;
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{FutureExt, TryStreamExt};
 use object_store::{
-    GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, memory::InMemory, path::Path,
+    GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, PutResult,
+    UploadPart, memory::InMemory, path::Path,
 };
 use proptest::prelude::*;
 
 use super::{
-    BLOCK_LEN, DurableStore, HEADER_LEN, SealError, SealedStore, Sealer, Suite, open, plain_len, seal, sealed_len,
-    store_fault,
+    BLOCK_LEN, DurableStore, HEADER_LEN, PART_LEN, SealError, SealedStore, Sealer, Suite, open, plain_len, seal,
+    sealed_len, store_fault, upload::SealedUpload,
 };
 use crate::{
     fault::Fault,
@@ -48,6 +55,57 @@ fn plain(len: usize) -> Vec<u8> {
     (0..len)
         .map(|at| u8::try_from((at * 7 + at / 251) % 256).unwrap())
         .collect()
+}
+
+/// Takes parts and keeps their lengths.
+#[derive(Debug, Default)]
+struct Lengths(Arc<Mutex<Vec<usize>>>);
+
+#[async_trait]
+impl MultipartUpload for Lengths {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.0.lock().unwrap().push(data.content_length());
+        futures::future::ready(Ok(())).boxed()
+    }
+
+    async fn complete(&mut self) -> object_store::Result<PutResult> {
+        Ok(PutResult {
+            e_tag: None,
+            version: None,
+        })
+    }
+
+    async fn abort(&mut self) -> object_store::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn parts_are_of_one_size_but_for_the_last() {
+    let keys = Keys::new();
+    let whole = PART_LEN - HEADER_LEN;
+    let blocks = whole / SEALED_BLOCK * BLOCK_LEN;
+    for pieces in [
+        vec![20 << 20],
+        vec![1, PART_LEN, 3 * PART_LEN, 7],
+        vec![blocks, BLOCK_LEN],
+        vec![5],
+    ] {
+        let lengths = Arc::<Mutex<Vec<usize>>>::default();
+        let sealer = Sealer::new(&keys.key(), Suite::auto()).unwrap();
+        let inner = Box::new(Lengths(Arc::clone(&lengths)));
+        let mut upload = SealedUpload::new(inner, sealer, Path::from("a"), Arc::default());
+        for len in &pieces {
+            upload.put_part(vec![7; *len].into()).await.unwrap();
+        }
+        upload.complete().await.unwrap();
+        let lengths = lengths.lock().unwrap().clone();
+        let (last, others) = lengths.split_last().unwrap();
+        assert!(others.iter().all(|len| *len == PART_LEN), "{pieces:?}: {lengths:?}");
+        assert!((1..=PART_LEN).contains(last), "{pieces:?}: {lengths:?}");
+        let sealed = sealed_len(pieces.iter().sum::<usize>() as u64);
+        assert_eq!(lengths.iter().sum::<usize>() as u64, sealed, "{pieces:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::{FutureExt, TryFutureExt, future::try_join_all};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use object_store::{MultipartUpload, PutPayload, PutResult, Result, UploadPart, path::Path};
 
 use super::{BLOCK_LEN, SealError, Sealer, store::Openers};
@@ -12,6 +12,10 @@ use super::{BLOCK_LEN, SealError, Sealer, store::Openers};
 /// Sealed bytes are passed on in parts of this size, the last one smaller: S3-compatible stores take no smaller ones than 5 MiB,
 /// and some take only parts that are all of one size.
 pub(crate) const PART_LEN: usize = 8 * 1024 * 1024;
+
+/// Parts of one object on their way at the same time: enough for a store with long answers, and not so many that each is late on
+/// a slow line.
+const PARTS_AT_ONCE: usize = 4;
 
 /// Seals a whole payload, block by block, with one copy.
 pub(super) fn seal_payload(mut sealer: Sealer, payload: &PutPayload) -> Result<PutPayload, SealError> {
@@ -118,7 +122,10 @@ impl MultipartUpload for SealedUpload {
         }
         let parts = self.sealing.take_parts().into_iter();
         let sending: Vec<UploadPart> = parts.map(|part| self.inner.put_part(part.into())).collect();
-        try_join_all(sending).map_ok(drop).boxed()
+        stream::iter(sending)
+            .buffer_unordered(PARTS_AT_ONCE)
+            .try_collect()
+            .boxed()
     }
 
     async fn complete(&mut self) -> Result<PutResult> {

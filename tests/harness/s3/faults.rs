@@ -15,7 +15,7 @@ type Body = BoxBody<Bytes, Gone>;
 
 /// The connection breaks off.
 #[derive(Debug)]
-pub struct Gone;
+pub(super) struct Gone;
 
 impl std::fmt::Display for Gone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -216,6 +216,7 @@ fn refusal(status: u16) -> Response<Body> {
     let status = StatusCode::from_u16(status).expect("a status");
     let code = match status.as_u16() {
         403 => "AccessDenied",
+        404 => "NoSuchBucket",
         503 => "SlowDown",
         _ => "InternalError",
     };

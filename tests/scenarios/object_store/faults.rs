@@ -104,8 +104,8 @@ const TROUBLES: [Trouble; 6] = [
     },
     Trouble {
         name: "without its bucket",
-        begin: |server| fs::rename(server.bucket(), server.bucket().with_file_name("away")).unwrap(),
-        end: |server| fs::rename(server.bucket().with_file_name("away"), server.bucket()).unwrap(),
+        begin: |server| server.faults().set([Rule::every(Fault::Error(404), &[], 1)]),
+        end: |server| server.faults().clear(),
         said: "has no bucket for",
     },
 ];
@@ -148,6 +148,23 @@ fn a_store_that_is_down_slow_failing_or_closed_says_so_and_no_half_version_stays
     }
     vault.import(&many(1000), ImportMode::Replace).unwrap();
     assert_eq!(vault.newest(), (2, 1000));
+}
+
+#[test]
+fn a_server_that_does_not_speak_tls_is_not_spoken_to() {
+    let server = S3Server::start();
+    let mut vault = Vault::local();
+    let secure = server.endpoint().replace("http://", "https://");
+    let place = S3Place {
+        endpoint: Some(Endpoint::new(&secure, PlainHttp::Loopback).unwrap()),
+        retries: 0,
+        ..place(&server, vault.files.path(), PREFIX)
+    };
+    vault.open(&s3(place)).unwrap();
+    let error = vault.import(PEOPLE, ImportMode::Create).unwrap_err();
+    assert_eq!(error.fault(), Whose::Unreachable, "{error}");
+    assert!(error.to_string().contains("cannot be reached"), "{error}");
+    assert_eq!(server.faults().asked(Kind::Read), 0, "nothing was sent in clear");
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn restore(vault: &Vault, from: &Path, to: &ObjectPlace) -> Result<(Storage, Tem
 
 #[test]
 fn a_snapshot_holds_what_lay_in_a_store_and_goes_back_into_an_empty_place() {
-    let (server, mut vault) = filled();
+    let (server, vault) = filled();
     vault.import(&many(20_000), ImportMode::Append).unwrap();
     let repository = vault.files.path().join("backups");
     let made = back_up(&vault, &repository).unwrap();
