@@ -119,7 +119,7 @@ fn session(version: &OpenVersion, store: Arc<dyn ObjectStore>) -> SessionContext
     let session = SessionContext::new_with_config(SessionConfig::new().with_target_partitions(2));
     let url = ListingTableUrl::parse("bench://objects/").unwrap();
     session.register_object_store(url.object_store().as_ref(), store);
-    let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_target_partitions(2);
+    let options = ListingOptions::new(Arc::new(ParquetFormat::default()));
     let config = ListingTableConfig::new(url)
         .with_listing_options(options)
         .with_schema(version.schema());
