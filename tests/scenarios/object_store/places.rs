@@ -156,11 +156,23 @@ fn a_snapshot_holds_what_lay_in_a_store_and_goes_back_into_an_empty_place() {
         assert_eq!(storage.catalog().verify(&people()).unwrap().objects, 3);
     }
     assert_eq!(names(&server.objects("study/anew")).len(), 2);
+    let mark = |prefix: &str| fs::read_to_string(server.bucket().join(prefix).join("owner")).unwrap();
+    assert_ne!(mark("study/anew"), mark(PREFIX), "two data directories");
     assert_eq!(
         vault.verify().unwrap().objects,
         6,
         "the one that was copied is not touched"
     );
+}
+
+#[test]
+fn a_snapshot_of_a_bucket_that_went_away_does_not_call_the_objects_gone() {
+    use concordat_tests::s3::{Fault, Rule};
+    let (server, vault) = filled();
+    server.faults().set([Rule::every(Fault::Error(404), &[], 1)]);
+    let error = back_up(&vault, &vault.files.path().join("backups")).unwrap_err();
+    assert_eq!(error.fault(), Whose::Unreachable, "{error}");
+    assert!(error.to_string().contains("has no bucket for"), "{error}");
 }
 
 #[test]
