@@ -131,8 +131,8 @@ fn pin(section: &mut Section<'_>, file: Option<String>, credential: Option<Strin
 }
 
 /// The name stays in its folder.
-fn is_credential(section: &mut Section<'_>, key: &str, name: &str) -> bool {
-    if name == "." || name == ".." || name.contains('/') {
+pub(super) fn is_credential(section: &mut Section<'_>, key: &str, name: &str) -> bool {
+    if name.is_empty() || name == "." || name == ".." || name.contains('/') {
         section.mistake::<()>(key, "is no name of a credential; it may not hold `/`");
         return false;
     }

@@ -9,7 +9,7 @@ use std::{
 
 use concordat_storage::objects::{Endpoint, InvalidPlace, ObjectPlace, PlainHttp, Region, S3Place, S3Url};
 
-use super::{ConfigError, NoSuchChoice, credential, is_credential_name, reader::Section};
+use super::{ConfigError, NoSuchChoice, credential, keys::is_credential, reader::Section};
 
 /// The longest that one try of one request to a store may take, unless another time is set: four parts of 8 MiB at once go over
 /// 9 Mbit/s.
@@ -168,8 +168,9 @@ fn credentials(section: &mut Section<'_>) -> Option<CredentialsFrom> {
     let name = section.optional::<String>("credential");
     match (file, name) {
         (Some(path), None) => Some(CredentialsFrom::File(path)),
-        (None, Some(name)) if is_credential_name(&name) => Some(CredentialsFrom::Credential(name)),
-        (None, Some(_)) => section.mistake("credential", "is no name of a credential; it may not hold `/`"),
+        (None, Some(name)) => {
+            is_credential(section, "credential", &name).then_some(CredentialsFrom::Credential(name))
+        }
         (Some(_), Some(_)) => section.mistake("credential", "is set, but `storage.credentials` names a file already"),
         (None, None) => section.mistake(
             "credentials",

@@ -6,7 +6,7 @@ use concordat_protocol::ids::{KeyId, SegmentName};
 
 use super::*;
 use crate::{
-    keys::{Escrow, MasterKey},
+    keys::{Escrow, KeyProvider, MasterKey},
     storage::StorageError,
 };
 
