@@ -5,6 +5,7 @@
     reason = "a test names the one variant it looks for"
 )]
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{LazyLock, OnceLock};
@@ -31,17 +32,27 @@ pub fn workspace() -> &'static Path {
         .expect("the tests lie in the workspace")
 }
 
+/// Whether cargo set the variable for the package whose test this is. Build scripts that look at such variables (`ring`'s does) would
+/// run again because of them, and everything above `ring`, which is the engine too, would be compiled twice in each run.
+fn is_of_this_package(name: &OsString) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "OUT_DIR"
+}
+
 /// The same selection as the tests' own build, so that nothing is compiled twice.
 fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut child = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    command
         .args(["build", "--workspace", "--bin", "concordat", "--quiet"])
         .arg("--message-format=json-render-diagnostics")
         .current_dir(workspace())
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("cargo starts");
+        .stdout(Stdio::piped());
+    for name in std::env::vars_os().map(|(name, _)| name).filter(is_of_this_package) {
+        command.env_remove(name);
+    }
+    let mut child = command.spawn().expect("cargo starts");
     let messages = std::io::BufReader::new(child.stdout.take().expect("a pipe"));
     let built = Message::parse_stream(messages).filter_map(|message| match message.expect("a message of cargo") {
         Message::CompilerArtifact(artifact) if artifact.target.name == "concordat" => artifact.executable,

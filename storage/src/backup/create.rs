@@ -156,9 +156,12 @@ async fn copy_object(
     into: &Path,
 ) -> Result<FileEntry, BackupError> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let gone = |error| match error {
-        object_store::Error::NotFound { .. } => BackupError::ObjectGone,
-        error => error.into(),
+    let gone = |error| {
+        if matches!(error, object_store::Error::NotFound { .. }) {
+            BackupError::ObjectGone
+        } else {
+            error.into()
+        }
     };
     let size = store.head(path).await.map_err(gone)?.size;
     let text = path.to_string();

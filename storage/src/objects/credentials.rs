@@ -98,10 +98,12 @@ fn unreadable(error: &io::Error) -> CredentialsFault {
 
 fn read(path: &Path) -> Result<StoreKey, PlaceError> {
     let bytes = read_private(path).map_err(|error| {
-        let fault = match error {
-            KeyError::Exposed { .. } => CredentialsFault::Exposed,
-            KeyError::Missing { .. } => CredentialsFault::Missing,
-            _ => CredentialsFault::Unreadable,
+        let fault = if matches!(error, KeyError::Exposed { .. }) {
+            CredentialsFault::Exposed
+        } else if matches!(error, KeyError::Missing { .. }) {
+            CredentialsFault::Missing
+        } else {
+            CredentialsFault::Unreadable
         };
         PlaceError::credentials(path, fault)
     })?;
