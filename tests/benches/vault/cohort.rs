@@ -31,6 +31,8 @@ const WORDS: [&str; 24] = [
     "rest",
 ];
 
+const CHAPTERS: [char; 10] = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J'];
+
 /// A small generator (SplitMix64): the same table on every machine.
 struct Dice(u64);
 
@@ -45,6 +47,10 @@ impl Dice {
 
     fn below(&mut self, end: u64) -> u64 {
         self.next() % end
+    }
+
+    fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[usize::try_from(self.below(choices.len() as u64)).unwrap()]
     }
 }
 
@@ -61,17 +67,17 @@ pub(crate) fn write(file: &Path, rows: u64) {
         let (year, month, date) = (2014 + day / 365, day % 365 / 31 + 1, day % 28 + 1);
         let (site, sex, age) = (
             dice.below(12),
-            if patient % 2 == 0 { "F" } else { "M" },
+            if patient.is_multiple_of(2) { "F" } else { "M" },
             18 + patient % 80,
         );
-        let (chapter, code) = (b"ABCDEFGHIJ"[dice.below(10) as usize] as char, dice.below(50));
+        let (chapter, code) = (dice.one_of(&CHAPTERS), dice.below(50));
         let (systolic, second) = (95 + dice.below(90), dice.below(86_400));
         let chol = (dice.below(20) != 0).then(|| 1200 + dice.below(2200));
         let hba1c = (dice.below(10) != 0).then(|| 40 + dice.below(80));
         let tenth = |value: Option<u64>| value.map_or_else(String::new, |v| format!("{}.{}", v / 10, v % 10));
         note.clear();
         for _ in 0..14 + dice.below(12) {
-            note.push_str(WORDS[dice.below(WORDS.len() as u64) as usize]);
+            note.push_str(dice.one_of(&WORDS));
             note.push(' ');
         }
         writeln!(
@@ -80,7 +86,7 @@ pub(crate) fn write(file: &Path, rows: u64) {
              {year}-{month:02}-{date:02}T{:02}:{:02}:{:02},{}",
             tenth(chol),
             tenth(hba1c),
-            patient % 3 == 0,
+            patient.is_multiple_of(3),
             second / 3600,
             second / 60 % 60,
             second % 60,

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use concordat_protocol::identity::{InstitutionKey, PrivateKey};
+use concordat_protocol::identity::InstitutionKey;
 use concordat_protocol::ids::{DatasetName, SegmentName};
 use concordat_protocol::time::Timestamp;
 use concordat_storage::catalog::{ImportRequest, MAIN_SEGMENT};

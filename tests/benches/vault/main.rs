@@ -14,9 +14,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
     clippy::print_stdout,
     clippy::disallowed_methods,
     reason = "this program measures and prints, and a step that fails should stop it there and then"
