@@ -15,7 +15,7 @@ use concordat_storage::catalog::OpenVersion;
 use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::permit::{Holder, Permit};
-use concordat_storage::query::{Bounds, answer};
+use concordat_storage::query::{Bounds, QueryError, answer};
 use concordat_storage::seal::{DurableStore, SealedStore, Suite};
 use concordat_storage::storage::Storage;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
@@ -98,7 +98,10 @@ pub(crate) fn ask(dir: &FsPath) {
             }
             for (tier, name) in [(Tier::Records, "records"), (Tier::Aggregate, "aggregate")] {
                 let began = Instant::now();
-                assert!(through_a_permit(&storage, &version, tier).await > 0);
+                let Some(rows) = through_a_permit(&storage, &version, tier).await else {
+                    continue;
+                };
+                assert!(rows > 0);
                 spans.entry(format!("permit_{name}")).or_default().push(began.elapsed());
             }
         }
@@ -129,8 +132,9 @@ fn session(version: &OpenVersion, store: Arc<dyn ObjectStore>) -> SessionContext
     session
 }
 
-/// The grouped question the way a member asks it: a decision in the ledger, a permit, the guarded engine, released batches.
-async fn through_a_permit(storage: &Storage, version: &OpenVersion, tier: Tier) -> usize {
+/// The grouped question the way a member asks it: a decision in the ledger, a permit, the guarded engine, released batches. Nothing
+/// if it needs more memory than one query may take.
+async fn through_a_permit(storage: &Storage, version: &OpenVersion, tier: Tier) -> Option<usize> {
     let query = QueryId::from_bytes([3; 16]);
     let house = InstitutionId::new("budapest").unwrap();
     let ledger = Ledger::open(&storage.ledger_dir(), storage.ledger_key(), house).unwrap();
@@ -148,12 +152,15 @@ async fn through_a_permit(storage: &Storage, version: &OpenVersion, tier: Tier) 
     let permit = Permit::new(Holder::Local, query, scope(version, tier), receipt).unwrap();
     let sql = if tier == Tier::Records { GROUPED } else { COUNTED };
     let asked = answer(permit, version, sql, Arc::new(|| Ok(())), Bounds::default());
-    let mut answer = asked.await.unwrap();
+    let mut answer = match asked.await {
+        Err(QueryError::Memory) => return None,
+        asked => asked.unwrap(),
+    };
     let mut rows = 0;
     while let Some(batch) = answer.next_batch().await.unwrap() {
         rows += batch.records().num_rows();
     }
-    rows
+    Some(rows)
 }
 
 /// Every column in clear.

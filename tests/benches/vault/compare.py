@@ -105,7 +105,11 @@ def main(vault, rows):
     compare(f"{grouped}, AES", asked["grouped_aes"], duck_asked["encrypted"], "DuckDB, encrypted Parquet", "≤ 0.60")
     compare(f"{grouped}, AES", asked["grouped_aes"], duck_asked["plain"], "DuckDB, plain Parquet", "≤ 2.20")
     compare(f"{grouped}, through a permit, tier `records`", asked["permit_records"], asked["grouped_plain"], fusion, "")
-    compare(f"{grouped}, through a permit, tier `aggregate`", asked["permit_aggregate"], asked["grouped_plain"], fusion, "")
+    counted = f"{grouped}, through a permit, tier `aggregate`"
+    if "permit_aggregate" in asked:
+        compare(counted, asked["permit_aggregate"], asked["grouped_plain"], fusion, "")
+    else:
+        line(counted, "more memory than one query may take", "", "", "")
     compare("point lookup by subject, AES", asked["point_aes"], asked["point_plain"], fusion, "≤ 1.20")
     compare("point lookup by subject, ChaCha20", asked["point_chacha"], asked["point_plain"], fusion, "≤ 1.20")
     line("import of the CSV", f"{ours['seconds']:.1f} s", f"DuckDB, encrypted Parquet: {theirs['seconds']:.1f} s", f"{ours['seconds'] / theirs['seconds']:.2f}", "≤ 1.50")
