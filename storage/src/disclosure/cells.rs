@@ -5,16 +5,21 @@
 //! on some of the dimensions, the whole table included) that has a withheld cell, further cells are withheld, the smallest
 //! first, until at least two are hidden and together they have at least the minimum of subjects behind them. Hiding one can
 //! expose another slice, so this is repeated until nothing changes.
+//!
+//! Nothing here asks whether a cell has more subjects than the minimum, so they may be counted as far as that only; of cells with
+//! as many subjects, the smaller is the one with fewer rows.
 
 use std::collections::BTreeMap;
 
-/// One cell: where it lies along each dimension, and how many subjects are behind it.
+/// One cell: where it lies along each dimension, and what is behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
     /// Its place along each dimension.
     pub key: Vec<u32>,
-    /// Subjects behind it.
+    /// Subjects behind it, counted at least as far as the minimum.
     pub subjects: u64,
+    /// Rows behind it.
+    pub rows: u64,
 }
 
 /// Whether a subject can be behind more than one cell.
@@ -56,6 +61,7 @@ pub fn withhold(cells: &[Cell], already: &[bool], min_cell: u64, subjects: Subje
 fn exposed(slice: &[usize], cells: &[Cell], hidden: &[bool], min_cell: u64, subjects: Subjects) -> Option<usize> {
     let is_hidden = |at: &&usize| hidden.get(**at).copied().unwrap_or(true);
     let count = |at: &usize| cells.get(*at).map_or(0, |cell| cell.subjects);
+    let size = |at: &usize| cells.get(*at).map(|cell| (cell.subjects, cell.rows));
     let at_risk: Vec<u64> = slice
         .iter()
         .filter(is_hidden)
@@ -72,7 +78,7 @@ fn exposed(slice: &[usize], cells: &[Cell], hidden: &[bool], min_cell: u64, subj
     slice
         .iter()
         .filter(|at| !is_hidden(at))
-        .min_by_key(|at| (count(at), **at))
+        .min_by_key(|at| (size(at), **at))
         .copied()
 }
 
@@ -110,6 +116,7 @@ mod tests {
             .map(|(subjects, place)| Cell {
                 key: vec![place],
                 subjects: *subjects,
+                rows: *subjects,
             })
             .collect()
     }
@@ -149,12 +156,35 @@ mod tests {
     }
 
     #[test]
+    fn counting_as_far_as_the_minimum_hides_the_same() {
+        for counts in [
+            [40, 3, 25, 90].as_slice(),
+            &[6, 7, 40],
+            &[2, 3, 40, 50],
+            &[9, 11],
+            &[0, 40, 1],
+        ] {
+            for subjects in [Subjects::InOneCell, Subjects::InSeveral] {
+                let exact = line(counts);
+                let mut capped = exact.clone();
+                capped.iter_mut().for_each(|cell| cell.subjects = cell.subjects.min(10));
+                assert_eq!(
+                    withhold(&capped, &[], 10, subjects),
+                    withhold(&exact, &[], 10, subjects),
+                    "{counts:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn hiding_in_a_row_covers_the_column_too() {
         // sex x hospital: one small cell hides one in its row, one in its column, and the corner where those meet.
         let counts = [[3, 30, 60], [40, 50, 70], [80, 90, 95]];
         let cell = |row: u32, column: u32| Cell {
             key: vec![row, column],
             subjects: counts[row as usize][column as usize],
+            rows: counts[row as usize][column as usize],
         };
         let cells: Vec<Cell> = (0..3)
             .flat_map(|row| (0..3).map(move |column| (row, column)))
@@ -171,7 +201,7 @@ mod tests {
             counts in proptest::collection::btree_map((0_u32..4, 0_u32..3, 0_u32..3), 1_u64..60, 1..30),
             min_cell in 2_u64..20,
         ) {
-            let cells: Vec<Cell> = counts.iter().map(|((a, b, c), subjects)| Cell { key: vec![*a, *b, *c], subjects: *subjects }).collect();
+            let cells: Vec<Cell> = counts.iter().map(|((a, b, c), subjects)| Cell { key: vec![*a, *b, *c], subjects: *subjects, rows: *subjects }).collect();
             let hidden = withhold(&cells, &[], min_cell, Subjects::InOneCell);
             for (cell, hidden) in cells.iter().zip(&hidden) {
                 prop_assert!(*hidden || cell.subjects >= min_cell);

@@ -1,15 +1,17 @@
 //! Queries below tier `records`: group, count the subjects behind every cell, withhold, then compute the rest.
 //!
 //! The plan of such a query is a chain: expressions, `HAVING`, order and limit above exactly one grouping, conditions and the
-//! table below it. The grouping runs over a table that also has the subject (`View::with_subject`), with one more count of
-//! distinct subjects for the group and one for each aggregated column, over the rows in which it has a value. The chain above
-//! is then computed from what [`disclosure::cells`](crate::disclosure::cells) leaves.
+//! table below it. The grouping runs over a table that also has the subject (`View::with_subject`). For the group and for each
+//! aggregated column, over the rows in which it has a value, it counts the subjects as far as the minimum, and the rows. The chain
+//! above is then computed from what [`disclosure::cells`](crate::disclosure::cells) leaves.
 //!
 //! Aggregates take bare columns only: `sum(CASE WHEN id = 7 THEN x ELSE 0 END)` has every subject behind it and still shows
 //! one value.
 
+mod apart;
 mod cells;
 mod silent;
+mod subjects;
 
 use std::sync::Arc;
 
@@ -21,12 +23,13 @@ use datafusion::{
     error::{DataFusionError, Result as PlanResult},
     functions_aggregate::count::count_udaf,
     logical_expr::{
-        Aggregate, Expr, Filter, LogicalPlan, LogicalPlanBuilder, SubqueryAlias,
+        Aggregate, AggregateUDF, Expr, Filter, LogicalPlan, LogicalPlanBuilder, SubqueryAlias,
         expr::{AggregateFunction, AggregateFunctionParams},
     },
 };
 
 use super::{QueryError, guard};
+pub(super) use apart::Apart;
 pub(super) use cells::{Cells, MEASURED};
 
 /// Statistics that do not show a single value: no minimum, maximum, median or n-th value.
@@ -122,15 +125,27 @@ impl Split {
         counted
     }
 
-    /// The grouping with the subjects counted: dimensions, measures, subjects of the group, subjects of each counted column.
-    pub(super) fn measured(&self, table: &Arc<dyn TableProvider>, most: usize) -> PlanResult<LogicalPlan> {
+    /// The grouping with its cells counted: dimensions, measures, then subjects and rows of the group and of each counted column.
+    /// Subjects are counted as far as `enough`.
+    pub(super) fn measured(
+        &self,
+        table: &Arc<dyn TableProvider>,
+        enough: usize,
+        most: usize,
+    ) -> PlanResult<LogicalPlan> {
         let input = with_subject(&self.grouping.input, table)?;
         let subject = subject_of(&input)?;
+        let functions = [subjects::up_to(enough), count_udaf()];
         let with_value = |column: &Column| Box::new(Expr::Column(column.clone()).is_not_null());
         let filters = std::iter::once(None).chain(self.counted().into_iter().map(|column| Some(with_value(column))));
         let counts = filters
+            .flat_map(|filter| {
+                functions
+                    .each_ref()
+                    .map(|function| counted(function, &subject, filter.clone()))
+            })
             .enumerate()
-            .map(|(at, filter)| distinct(&subject, filter).alias(format!("{MEASURED}{at}")));
+            .map(|(at, count)| count.alias(format!("{MEASURED}{at}")));
         let measures: Vec<Expr> = self.grouping.aggr_expr.iter().cloned().chain(counts).collect();
         LogicalPlanBuilder::from(input)
             .aggregate(self.grouping.group_expr.clone(), measures)?
@@ -138,13 +153,15 @@ impl Split {
             .build()
     }
 
-    /// All subjects of the query's rows, counted once each.
-    pub(super) fn subjects(&self, table: &Arc<dyn TableProvider>) -> PlanResult<LogicalPlan> {
+    /// The query's rows: the subject, then what they are grouped by.
+    pub(super) fn homes(&self, table: &Arc<dyn TableProvider>) -> PlanResult<LogicalPlan> {
         let input = with_subject(&self.grouping.input, table)?;
-        let subject = subject_of(&input)?;
-        LogicalPlanBuilder::from(input)
-            .aggregate(Vec::<Expr>::new(), vec![distinct(&subject, None)])?
-            .build()
+        let columns = std::iter::once(subject_of(&input)?).chain(self.grouping.group_expr.iter().cloned());
+        let named = columns
+            .enumerate()
+            .map(|(at, column)| column.alias(format!("{MEASURED}{at}")));
+        let named: Vec<Expr> = named.collect();
+        LogicalPlanBuilder::from(input).project(named)?.build()
     }
 
     /// What the query computes above its grouping, over the released cells.
@@ -278,11 +295,11 @@ fn subject_of(plan: &LogicalPlan) -> PlanResult<Expr> {
     subject.ok_or_else(|| DataFusionError::Internal("no subject to count".to_owned()))
 }
 
-fn distinct(subject: &Expr, filter: Option<Box<Expr>>) -> Expr {
+fn counted(function: &Arc<AggregateUDF>, subject: &Expr, filter: Option<Box<Expr>>) -> Expr {
     Expr::AggregateFunction(AggregateFunction::new_udf(
-        count_udaf(),
+        Arc::clone(function),
         vec![subject.clone()],
-        true,
+        false,
         filter,
         vec![],
         None,

@@ -3,9 +3,9 @@
 use std::{future::Future, sync::Arc};
 
 use arrow::{
-    array::{AsArray, BooleanArray, RecordBatch},
+    array::{BooleanArray, RecordBatch},
     compute::concat_batches,
-    datatypes::{DataType, Field, Int64Type, Schema},
+    datatypes::{DataType, Field, Schema},
 };
 use concordat_protocol::scope::{Scope, Tier};
 use datafusion::{
@@ -26,7 +26,7 @@ use futures::{
 
 use super::{
     Bounds, QueryError, Source,
-    aggregate::{Cells, Split},
+    aggregate::{Apart, Cells, Split},
     guard::View,
     plan::planned,
     session::world,
@@ -150,8 +150,9 @@ impl Engine {
     }
 
     async fn cells(&self, state: &SessionState, split: &Split) -> Result<Cells, QueryError> {
+        let enough = usize::try_from(self.min_cell()).unwrap_or(usize::MAX);
         let counted: Arc<dyn TableProvider> = Arc::new(self.view.clone().with_subject()?);
-        let plan = split.measured(&counted, self.bounds.groups).map_err(planning)?;
+        let plan = split.measured(&counted, enough, self.bounds.groups).map_err(planning)?;
         let table = self.collect(state, &plan).await?;
         if table.num_rows() > self.bounds.groups {
             return Err(QueryError::TooManyGroups {
@@ -161,23 +162,21 @@ impl Engine {
         Ok(Cells::new(table, split.dimensions(), split.measures()))
     }
 
-    /// Whether the groups share subjects: then together they have fewer subjects than the sum.
+    /// Whether the groups share subjects. Where there are more subjects than there is memory for, they are taken to.
     async fn overlap(&self, state: &SessionState, split: &Split, cells: &Cells) -> Result<Subjects, QueryError> {
-        let sum: u64 = cells.subjects()?.iter().sum();
+        if cells.groups() < 2 {
+            return Ok(Subjects::InOneCell);
+        }
         let counted: Arc<dyn TableProvider> = Arc::new(self.view.clone().with_subject()?);
-        let plan = split.subjects(&counted).map_err(planning)?;
-        let table = self.collect(state, &plan).await?;
-        let total = table.columns().first().and_then(|column| {
-            column
-                .as_primitive_opt::<Int64Type>()
-                .and_then(|counts| counts.iter().next().flatten())
-        });
-        let disjoint = total.and_then(|total| u64::try_from(total).ok()) == Some(sum);
-        Ok(if disjoint {
-            Subjects::InOneCell
-        } else {
-            Subjects::InSeveral
-        })
+        let plan = split.homes(&counted).map_err(planning)?;
+        let mut rows = owned(self.stream(state, &plan).await?, &self.seen);
+        let mut apart = Apart::new(self.bounds.memory);
+        while let Some(batch) = rows.try_next().await? {
+            if !apart.holds(&batch)? {
+                return Ok(Subjects::InSeveral);
+            }
+        }
+        Ok(Subjects::InOneCell)
     }
 
     fn min_cell(&self) -> u64 {

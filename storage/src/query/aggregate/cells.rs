@@ -18,7 +18,7 @@ use crate::{
 /// Names of the counts added to a grouping start so.
 pub(in crate::query) const MEASURED: &str = "__concordat_cell_";
 
-/// One row a group: dimensions, measures, subjects of the group, subjects of each counted column.
+/// One row a group: dimensions, measures, then subjects and rows of the group and of each counted column.
 #[derive(Debug)]
 pub(in crate::query) struct Cells {
     table: RecordBatch,
@@ -36,7 +36,12 @@ impl Cells {
         }
     }
 
-    /// Subjects behind each group.
+    /// How many groups there are.
+    pub(in crate::query) fn groups(&self) -> usize {
+        self.table.num_rows()
+    }
+
+    /// Subjects behind each group, counted as far as was asked for.
     pub(in crate::query) fn subjects(&self) -> Result<Vec<u64>, QueryError> {
         self.counts(0)
     }
@@ -50,26 +55,21 @@ impl Cells {
         subjects: Subjects,
     ) -> Result<(RecordBatch, u64), QueryError> {
         let keys = self.keys()?;
-        let cells = |counts: Vec<u64>| {
-            keys.iter()
-                .zip(counts)
-                .map(|(key, subjects)| Cell {
-                    key: key.clone(),
-                    subjects,
-                })
-                .collect::<Vec<_>>()
+        let cells = |counted: usize| {
+            let counts = self.counts(counted * 2)?.into_iter().zip(self.counts(counted * 2 + 1)?);
+            let cells = keys.iter().zip(counts).map(|(key, (subjects, rows))| Cell {
+                key: key.clone(),
+                subjects,
+                rows,
+            });
+            Ok::<_, QueryError>(cells.collect::<Vec<_>>())
         };
-        let groups = withhold(&cells(self.subjects()?), &vec![false; keys.len()], min_cell, subjects);
+        let groups = withhold(&cells(0)?, &vec![false; keys.len()], min_cell, subjects);
         let mut columns = self.table.columns().get(..self.dimensions).unwrap_or_default().to_vec();
         let mut withheld = 0_u64;
         for (place, counted) in self.measures.iter().enumerate() {
             let hidden = match counted {
-                Some(counted) => withhold(
-                    &cells(self.counts(counted.saturating_add(1))?),
-                    &groups,
-                    min_cell,
-                    subjects,
-                ),
+                Some(counted) => withhold(&cells(counted.saturating_add(1))?, &groups, min_cell, subjects),
                 None => groups.clone(),
             };
             withheld = withheld.saturating_add(count(&hidden));

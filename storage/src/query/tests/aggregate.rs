@@ -77,6 +77,43 @@ async fn groups_that_share_subjects_do_not_cover_each_other() {
 }
 
 #[tokio::test]
+async fn more_subjects_than_fit_in_memory_are_counted_far_enough() {
+    let world = World::of(&[patients(0..100_000), patients(100_000..200_000)]).await;
+    let little = |sql| {
+        let bounds = Bounds {
+            memory: 1 << 20,
+            ..Bounds::default()
+        };
+        let permit = world.permit(grant(1), aggregate());
+        answer(permit, &world, sql, Arc::new(|| Ok(())), bounds)
+    };
+    let sql = "SELECT sex, count(*), count(chol) FROM heart GROUP BY sex ORDER BY sex";
+    let rows = texts(little(sql).await.unwrap()).await.unwrap();
+    assert_eq!(rows, [["0", "100000", "100000"], ["1", "100000", "80000"]]);
+    // That these groups share no subject cannot be known now: the small ones (6 and 7) do not cover each other any more.
+    let sql = "SELECT CASE WHEN \"PERSON_ID\" < 1006 THEN 'a' WHEN \"PERSON_ID\" < 1013 THEN 'b' \
+               WHEN \"PERSON_ID\" < 90000 THEN 'c' ELSE 'd' END AS g, count(*) FROM heart GROUP BY g";
+    let scope = || clear(Tier::Aggregate, &["PERSON_ID"]);
+    let shown = |memory| {
+        let bounds = Bounds {
+            memory,
+            ..Bounds::default()
+        };
+        answer(
+            world.permit(grant(1), scope()),
+            &world,
+            sql,
+            Arc::new(|| Ok(())),
+            bounds,
+        )
+    };
+    let rows = texts(shown(64 << 20).await.unwrap()).await.unwrap();
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    let rows = texts(shown(1 << 20).await.unwrap()).await.unwrap();
+    assert_eq!(rows, [["d", "111000"]]);
+}
+
+#[tokio::test]
 async fn a_mean_over_few_values_is_withheld_although_its_group_is_large() {
     let world = World::new().await;
     // 20 patients lack `chol`; two more have it.
