@@ -41,6 +41,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("blahaj", &[STORAGE]),
     // memory that keys do not leave
     ("region", &[STORAGE]),
+    // who may read a key file
+    ("rustix", &[STORAGE]),
     // state, bulk data, import
     ("sled", &[STORAGE]),
     ("object_store", &[STORAGE]),
@@ -68,7 +70,6 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &[NODE]),
     ("comfy-table", &[NODE]),
     ("indicatif", &[NODE]),
-    ("nix", &[NODE]),
     ("rpassword", &[NODE]),
     ("toml", &[NODE]),
     ("tracing-subscriber", &[NODE]),
@@ -79,6 +80,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("getrandom", &[STORAGE, NODE]),
     ("tokio", &[STORAGE, NODE]),
     ("tokio-util", &[STORAGE, NODE]),
+    // system calls
+    ("nix", &[STORAGE, NODE]),
     // words that all layers share
     ("chrono", &[PROTOCOL, STORAGE, NODE]),
     ("data-encoding", &[PROTOCOL, STORAGE, NODE]),
