@@ -23,6 +23,7 @@ use concordat_protocol::{
 };
 use concordat_storage::{
     catalog::{ErasureOrder, ErasureStatement, Resealed},
+    fault::Fault,
     keys::Recipient,
     ledger::Ledger,
     storage::Storage,
@@ -151,6 +152,9 @@ impl Custody {
             };
             match catalog.reseal(&name, Some(RESEAL_RATE), &mut follow) {
                 Ok(done) => tracing::info!(dataset = %name, objects = done.objects, "sealed again under the new key"),
+                Err(error) if error.fault() == Fault::NotFound => {
+                    tracing::info!(dataset = %name, "gone before it was sealed again");
+                }
                 Err(error) => {
                     tracing::error!(dataset = %name, error = %crate::fault::chain(&error), "cannot be sealed again");
                 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     keys::{DatasetKey, KeyError, OBJECT_CONTENT},
-    meta::Batch,
+    meta::{Batch, MetaError},
     seal::SealedStore,
 };
 
@@ -57,15 +57,31 @@ impl Catalog {
         bytes_per_second: Option<u64>,
         go_on: KeepGoing<'_>,
     ) -> Result<Resealed, CatalogError> {
+        loop {
+            let record = self.show(name)?;
+            match self.reseal_as_it_is(&record, bytes_per_second, go_on) {
+                Err(error) if self.show(name)? == record => return Err(error),
+                // Versions were taken out, or keys exchanged again, under its hands: it begins again with what there is now.
+                Err(_) => {}
+                done => return done,
+            }
+        }
+    }
+
+    fn reseal_as_it_is(
+        &self,
+        record: &DatasetRecord,
+        bytes_per_second: Option<u64>,
+        go_on: KeepGoing<'_>,
+    ) -> Result<Resealed, CatalogError> {
         let runtime = runtime()?;
         let _shared = self.writing();
-        let record = self.show(name)?;
-        let keys = self.open_keys(&record)?;
+        let keys = self.open_keys(record)?;
         let current = keys.current.id();
         let store = self.sealed_store(keys.current).reading_also(keys.older);
         let mut done = Resealed::default();
         let mut left = Vec::new();
-        for entry in self.named_objects(&record)? {
+        for entry in self.named_objects(record)? {
             done.of += 1;
             if lies_under(&self.placed_one(entry.clone())?, &current.to_string()) {
                 done.objects += 1;
@@ -77,14 +93,14 @@ impl Catalog {
             if !go_on(done) {
                 return Ok(done);
             }
-            self.reseal_object(&runtime, &record.name, &entry, &store, &current.to_string())?;
+            self.reseal_object(&runtime, record, &entry, &store, &current.to_string())?;
             done.objects += 1;
             done.bytes += entry.len;
             if let Some(rate) = bytes_per_second.filter(|rate| *rate > 0) {
                 std::thread::sleep(Duration::from_millis(entry.len.saturating_mul(1000) / rate));
             }
         }
-        self.forget_older_keys(name, &current.to_string())?;
+        self.forget_older_keys(&record.name, &current.to_string())?;
         go_on(done);
         Ok(done)
     }
@@ -92,7 +108,7 @@ impl Catalog {
     fn reseal_object(
         &self,
         runtime: &Handle,
-        name: &DatasetName,
+        record: &DatasetRecord,
         entry: &ObjectEntry,
         store: &SealedStore,
         folder: &str,
@@ -107,14 +123,14 @@ impl Catalog {
                 Ok(runtime.block_on(header_digest(self.0.objects.as_ref(), &Path::from(to.as_str())))?)
             } else {
                 Err(CatalogError::Changed {
-                    name: name.clone(),
+                    name: record.name.clone(),
                     path: from.path.clone(),
                 })
             }
         });
         let moved = placed.and_then(|header| {
             self.move_object(
-                name,
+                record,
                 entry,
                 &from,
                 &Placement {
@@ -138,14 +154,17 @@ impl Catalog {
     /// does so later the new one.
     fn move_object(
         &self,
-        name: &DatasetName,
+        listed: &DatasetRecord,
         entry: &ObjectEntry,
         from: &ObjectEntry,
         to: &Placement,
     ) -> Result<(), CatalogError> {
         let _changing = self.changing();
         let _steady = self.0.moving.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (record, tree) = (self.show(name)?, &self.0.placements);
+        let (record, tree) = (self.show(&listed.name)?, &self.0.placements);
+        if record.oldest != listed.oldest {
+            return Err(MetaError::Conflict { tree: tree.name() }.into());
+        }
         let before = (from.path != entry.path).then(|| Placement {
             path: from.path.clone(),
             header: from.header,

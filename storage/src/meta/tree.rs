@@ -125,7 +125,7 @@ impl<V: Serialize + DeserializeOwned> SealedTree<V> {
         Ok(entries.into_iter())
     }
 
-    pub(super) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.id.as_str()
     }
 

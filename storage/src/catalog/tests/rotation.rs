@@ -1,6 +1,6 @@
 //! Keys that are exchanged while data is in use.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, num::NonZeroU32};
 
 use concordat_protocol::ids::{KeyId, SegmentName};
 
@@ -180,6 +180,30 @@ fn resealing_that_was_broken_off_goes_on_where_it_was() {
     assert_eq!(house.collect_orphans(), 0);
     assert_eq!(house.object_files().len(), 2);
     assert_eq!(house.ids(), ["1", "2", "3", "4"]);
+}
+
+#[test]
+fn resealing_goes_on_when_versions_are_taken_out_under_its_hands() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    house.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Replace);
+    house.take("id,name,age\n5,Emil Sentinel,61\n", ImportMode::Append);
+    let new = house.catalog().rotate_dataset(&people(), true).unwrap();
+    let _within = house.runtime.enter();
+    let mut asked = 0;
+    let mut trimming = |_| {
+        asked += 1;
+        if asked == 1 {
+            assert_eq!(house.catalog().retain(&people(), NonZeroU32::new(1)).unwrap(), 2);
+        }
+        true
+    };
+    let done = house.catalog().reseal(&people(), None, &mut trimming).unwrap();
+    assert_eq!(done.of, 2);
+    assert_eq!(house.catalog().to_reseal().unwrap(), []);
+    assert_eq!(house.folders(), BTreeSet::from([new.to_string()]));
+    assert_eq!(house.ids(), ["4", "5"]);
+    assert_eq!(house.collect_orphans(), 0);
 }
 
 #[test]
