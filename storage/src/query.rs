@@ -22,6 +22,7 @@ mod run;
 mod session;
 mod source;
 mod statement;
+mod text;
 mod transform;
 mod witness;
 

@@ -3,7 +3,8 @@
 //! [`View`] shows the permitted columns, already changed, and the permitted rows. Its scan reads Parquet, drops the rows that
 //! are not permitted and changes the columns in one physical node, [`Guard`], which no optimiser looks into. A query's own
 //! conditions are evaluated above it, on what it lets through: a division by zero or a cast that fails can only tell about
-//! permitted rows and changed values. Beneath it they serve to skip row groups by their statistics at most.
+//! permitted rows and changed values. Beneath it they serve at most to skip what cannot hold a row that they ask for: comparisons of a
+//! stored column with a literal, which cannot fail.
 
 mod exec;
 
@@ -18,7 +19,7 @@ use datafusion::{
     datasource::{
         listing::PartitionedFile,
         object_store::ObjectStoreUrl,
-        physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource},
+        physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource, parquet::transform_schema_to_view},
         source::DataSourceExec,
     },
     error::{DataFusionError, Result},
@@ -40,6 +41,9 @@ pub(super) const OBJECTS_URL: &str = "concordat://objects";
 #[derive(Clone, Debug)]
 pub(super) struct View {
     stored: SchemaRef,
+    /// The stored columns as they are read: text as views into the pages that it was read from, which are cheaper to compare and
+    /// to pass on than copies.
+    read: SchemaRef,
     shown: Vec<Shown>,
     schema: SchemaRef,
     condition: Option<Expr>,
@@ -73,9 +77,11 @@ impl View {
         }
         let subject = position(source.subject_column())?;
         let condition = rows::condition(&scope.rows, &stored)?;
-        let schema = shown_schema(&stored, &shown)?;
+        let read = Arc::new(transform_schema_to_view(&stored));
+        let schema = shown_schema(&read, &shown)?;
         Ok(Self {
             stored,
+            read,
             shown,
             schema,
             condition,
@@ -87,7 +93,7 @@ impl View {
     /// The same view with the subject as last column, called [`CELL_SUBJECT`], for counting behind the query's back.
     pub(super) fn with_subject(mut self) -> Result<Self, QueryError> {
         let field = self
-            .stored
+            .read
             .fields()
             .get(self.subject)
             .ok_or(QueryError::Engine { step: "planning" })?;
@@ -101,7 +107,7 @@ impl View {
         Ok(self)
     }
 
-    /// Whether `filter` compares a column that is shown as stored with a literal; only then may it skip row groups.
+    /// Whether `filter` compares a column that is shown as stored with a literal; only then may it skip rows and row groups.
     fn can_prune(&self, filter: &Expr) -> bool {
         let Expr::BinaryExpr(comparison) = filter else {
             return false;
@@ -142,17 +148,19 @@ impl View {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if self.objects.is_empty() {
-            return Ok(Arc::new(EmptyExec::new(Arc::new(self.stored.project(places)?))));
+            return Ok(Arc::new(EmptyExec::new(Arc::new(self.read.project(places)?))));
         }
-        let mut source = ParquetSource::new(Arc::clone(&self.stored));
+        let mut source = ParquetSource::new(Arc::clone(&self.read));
         let pruning = self
             .condition
             .iter()
             .chain(filters.iter().filter(|filter| self.can_prune(filter)))
             .cloned();
         if let Some(pruning) = conjunction(pruning) {
-            let stored = DFSchema::try_from(Arc::clone(&self.stored))?;
-            source = source.with_predicate(session.create_physical_expr(pruning, &stored)?);
+            let read = DFSchema::try_from(Arc::clone(&self.read))?;
+            source = source
+                .with_predicate(session.create_physical_expr(pruning, &read)?)
+                .with_pushdown_filters(filters.iter().any(is_equality));
         }
         let groups = self.file_groups(session.config().target_partitions());
         let whole = (filters.is_empty() && self.condition.is_none())
@@ -176,9 +184,14 @@ impl View {
     }
 }
 
-fn shown_schema(stored: &Schema, shown: &[Shown]) -> Result<SchemaRef, QueryError> {
+/// Whether few rows are asked for: then it pays to read the other columns only where they are.
+fn is_equality(filter: &Expr) -> bool {
+    matches!(filter, Expr::BinaryExpr(comparison) if comparison.op == Operator::Eq)
+}
+
+fn shown_schema(read: &Schema, shown: &[Shown]) -> Result<SchemaRef, QueryError> {
     let field = |shown: &Shown| {
-        let field = stored.fields().get(shown.place)?;
+        let field = read.fields().get(shown.place)?;
         Some(Field::new(
             field.name(),
             shown.change.data_type(field.data_type()),

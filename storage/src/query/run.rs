@@ -30,7 +30,7 @@ use super::{
     guard::View,
     plan::planned,
     session::world,
-    statement,
+    statement, text,
     witness::{Seen, Witness},
 };
 use crate::{
@@ -107,14 +107,7 @@ impl Engine {
         let state = self.world.state();
         let plan = planned(&state, statement, &self.scope.dataset).await?;
         match self.scope.tier {
-            Tier::Records => {
-                let stream = self.stream(&state, &plan).await?;
-                Ok(RawAnswer {
-                    schema: stream.schema(),
-                    batches: owned(stream, &self.seen),
-                    suppressed_cells: 0,
-                })
-            }
+            Tier::Records => self.raw(self.stream(&state, &plan).await?, 0),
             Tier::Aggregate | Tier::Count => self.aggregate(&state, plan).await,
             Tier::Exists => self.exists(&state, plan).await,
         }
@@ -127,10 +120,16 @@ impl Engine {
         let (released, suppressed_cells) = cells.release(self.min_cell(), subjects)?;
         let table = MemTable::try_new(released.schema(), vec![vec![released]]).map_err(planning)?;
         let rest = split.rest(Arc::new(table)).map_err(planning)?;
-        let stream = self.stream(state, &rest).await?;
+        self.raw(self.stream(state, &rest).await?, suppressed_cells)
+    }
+
+    fn raw(&self, stream: SendableRecordBatchStream, suppressed_cells: u64) -> Result<RawAnswer, QueryError> {
+        let schema = text::owned_schema(&stream.schema())?;
+        let leaving = Arc::clone(&schema);
+        let batches = owned(stream, &self.seen).map(move |batch| text::owned(&batch?, &leaving));
         Ok(RawAnswer {
-            schema: stream.schema(),
-            batches: owned(stream, &self.seen),
+            schema,
+            batches: batches.boxed(),
             suppressed_cells,
         })
     }

@@ -21,8 +21,8 @@ use object_store::ObjectStore;
 
 use super::{QueryError, guard::OBJECTS_URL};
 
-/// Rows in one batch of the engine.
-const BATCH_ROWS: usize = 8192;
+/// Rows in one batch of the engine: enough that what is done once for each batch does not count.
+const BATCH_ROWS: usize = 32 * 1024;
 /// Parts of one query that run at the same time.
 const PARTITIONS: usize = 2;
 

@@ -81,7 +81,7 @@ async fn more_subjects_than_fit_in_memory_are_counted_far_enough() {
     let world = World::of(&[patients(0..100_000), patients(100_000..200_000)]).await;
     let little = |sql| {
         let bounds = Bounds {
-            memory: 1 << 20,
+            memory: 4 << 20,
             ..Bounds::default()
         };
         let permit = world.permit(grant(1), aggregate());
@@ -109,7 +109,7 @@ async fn more_subjects_than_fit_in_memory_are_counted_far_enough() {
     };
     let rows = texts(shown(64 << 20).await.unwrap()).await.unwrap();
     assert_eq!(rows.len(), 2, "{rows:?}");
-    let rows = texts(shown(1 << 20).await.unwrap()).await.unwrap();
+    let rows = texts(shown(4 << 20).await.unwrap()).await.unwrap();
     assert_eq!(rows, [["d", "111000"]]);
 }
 

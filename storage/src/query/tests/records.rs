@@ -6,6 +6,29 @@ use concordat_protocol::{
 };
 
 #[tokio::test]
+async fn the_bytes_that_leave_hold_the_text_of_no_other_row() {
+    let world = World::new().await;
+    let two = Values::Set([111, 112].map(Value::Int).into());
+    let some = with_rows(clear(Tier::Records, &["name", "age"]), "mrn", two);
+    for sql in [
+        "SELECT name FROM heart",
+        "SELECT name FROM heart WHERE age = 31",
+        "SELECT max(name) FROM heart",
+    ] {
+        let mut ipc = world.ask(some.clone(), sql).await.unwrap().into_ipc().unwrap();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = ipc.next_chunk().await.unwrap() {
+            bytes.extend_from_slice(&chunk);
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(text.contains("Sentinel-11"), "{sql}");
+        for other in ["Sentinel-9", "Sentinel-40", "Sentinel-150"] {
+            assert!(!text.contains(other), "{sql}: {other}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn permitted_columns_and_rows_arrive_changed_and_nothing_else() {
     let world = World::new().await;
     let columns = [
