@@ -4,9 +4,11 @@
 //!    Amazon describes it, checks signatures, and keeps objects as files, where a test can look at them and change them.
 //! 2. Before it stands a layer of ours ([`faults`]) that answers with errors, cuts connections, is late, or shows a listing of
 //!    yesterday.
-//! 3. [`S3Server::go_down`] and [`S3Server::come_back`] close and open the port.
+//! 3. [`S3Server::secured`] opens a second port, which speaks TLS ([`tls`]).
+//! 4. [`S3Server::go_down`] and [`S3Server::come_back`] close and open the port.
 
 mod faults;
+mod tls;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -27,6 +29,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 pub use faults::{Fault, Faults, Kind, Rule};
+pub use tls::Secured;
 
 /// The name of the bucket.
 pub const BUCKET: &str = "hospital";
@@ -112,6 +115,11 @@ impl S3Server {
     /// The address, as a node is told it.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// A second address, which speaks TLS.
+    pub fn secured(&self) -> Secured {
+        self.runtime.block_on(tls::before(self.address, self.place.path()))
     }
 
     /// The key, in a file that only its owner can read.

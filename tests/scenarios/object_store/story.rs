@@ -1,5 +1,6 @@
 //! A house whose objects lie in a store elsewhere, with the real daemon and the commands that people type.
 
+use concordat_tests::s3::Kind;
 use concordat_tests::{House, Import, PASSWORD, Person, World};
 
 use super::super::assert_ledger_holds;
@@ -8,11 +9,15 @@ use super::*;
 const QUESTION: &str = "SELECT count(*) AS n, sum(chol) AS total FROM cleveland.heart";
 
 /// `[storage]` as an operator writes it.
-fn section(server: &S3Server, prefix: &str) -> String {
+fn section(endpoint: &str, prefix: &str) -> String {
+    let plain = if endpoint.starts_with("https") {
+        "refused"
+    } else {
+        "loopback"
+    };
     format!(
-        "[storage]\nobjects = \"s3://{BUCKET}/{prefix}\"\nendpoint = \"{}\"\nplain_http = \"loopback\"\n\
-         credentials = \"store.key\"\nrequest_timeout = 2\nretries = 2\n",
-        server.endpoint()
+        "[storage]\nobjects = \"s3://{BUCKET}/{prefix}\"\nendpoint = \"{endpoint}\"\nplain_http = \"{plain}\"\n\
+         credentials = \"store.key\"\nrequest_timeout = 2\nretries = 2\n"
     )
 }
 
@@ -35,9 +40,15 @@ fn settled(server: &S3Server) -> World {
     let mut world = World::strangers(1);
     let house = &mut world.houses[0];
     house.stop();
-    configure(house, &section(server, "cleveland"));
+    configure(house, &section(&server.endpoint(), "cleveland"));
     server.credentials(&house.dir);
     house.start();
+    share(&mut world);
+    world
+}
+
+fn share(world: &mut World) {
+    let house = &world.houses[0];
     house.hire();
     house
         .as_(Person::Administrator, &["consortium", "found", "--name", "Alone"])
@@ -52,7 +63,6 @@ fn settled(server: &S3Server) -> World {
             classes: &["record=direct-identifier", "name=direct-identifier", "chol=sensitive"],
         },
     );
-    world
 }
 
 fn is_ready(house: &House) -> bool {
@@ -134,6 +144,32 @@ fn a_node_whose_store_goes_away_says_so_and_works_again_when_it_is_back() {
     house.as_(Person::Steward, &["dataset", "verify", "heart"]).ok();
     assert_eq!(server.objects("cleveland").len(), 2);
     assert_ledger_holds(house);
+}
+
+#[test]
+fn a_store_behind_tls_is_used_if_the_machine_trusts_its_authority() {
+    let server = S3Server::start();
+    let secured = server.secured();
+    let mut world = World::strangers(1);
+    let house = &mut world.houses[0];
+    house.stop();
+    configure(house, &section(&secured.endpoint, "cleveland"));
+    server.credentials(&house.dir);
+
+    house.start();
+    house.await_that("word of the store", |house| {
+        house.status()["reasons"].to_string().contains("certificate")
+    });
+    assert!(!is_ready(house));
+    assert_eq!(server.faults().asked(Kind::Read), 0, "nothing was said to a stranger");
+
+    house.stop();
+    house.surround(&[("SSL_CERT_FILE", secured.authority.to_str().unwrap())]);
+    house.start();
+    house.await_that("readiness", is_ready);
+    share(&mut world);
+    assert!(world.houses[0].ask(QUESTION).ok().stdout.contains("1000"));
+    assert_eq!(server.objects("cleveland").len(), 1);
 }
 
 #[test]
