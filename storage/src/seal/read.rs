@@ -12,8 +12,9 @@ use super::{
 };
 use crate::keys::DatasetKey;
 
-/// Above this many sealed bytes, opening moves off the async threads (some 100 µs of work).
-const INLINE_MAX: usize = 256 * 1024;
+/// Above this many sealed bytes, opening moves off the async threads. It is the work of less than a millisecond, no more than the
+/// engine does there with a batch, and the way to another thread and back costs as much.
+const INLINE_MAX: usize = 1024 * 1024;
 
 /// A stream reads this many blocks at a time: 1 MiB in memory.
 const STREAM_BLOCKS: u64 = 16;

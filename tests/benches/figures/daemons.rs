@@ -1,13 +1,21 @@
-//! Memory of real daemons, as the kernel counts it.
+//! Real daemons: their memory, as the kernel counts it, and how long they take to start.
 
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use concordat_tests::{House, Import, Person, World, program};
+use concordat_protocol::ids::DatasetName;
+use concordat_protocol::time::Timestamp;
+use concordat_storage::catalog::ImportRequest;
+use concordat_storage::keys::KeyFile;
+use concordat_storage::storage::Storage;
+use concordat_tests::{House, Import, Person, World};
+use tokio::time::Instant;
 
 use crate::cohort::CLASSES;
 
+/// Datasets of a house that has many.
+pub(crate) const MANY: u64 = 10_000;
 /// How often memory is looked at.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -22,8 +30,7 @@ pub(crate) struct Memory {
 }
 
 /// Runs two institutions, streams the whole table from one to the other, and looks on.
-pub(crate) fn memory(program: &Path, table: &Path) -> Memory {
-    program::choose(program);
+pub(crate) fn memory(table: &Path) -> Memory {
     let mut world = World::consortium(2);
     let classes: Vec<String> = CLASSES
         .iter()
@@ -71,6 +78,36 @@ pub(crate) fn memory(program: &Path, table: &Path) -> Memory {
         String::from_utf8_lossy(&ended.stderr)
     );
     most
+}
+
+/// How long a daemon with [`MANY`] datasets takes from its start until it answers, and its resident memory in KiB then. At its first start it
+/// enters them in the ledger; the second counts.
+pub(crate) fn start() -> (Duration, u64) {
+    let place = tempfile::tempdir().unwrap();
+    let mut house = House::prepare("cleveland", "US", place.path().join("cleveland"));
+    fill(&house.dir, &place.path().join("small.csv"));
+    house.start();
+    house.stop();
+    let began = Instant::now();
+    house.start();
+    (began.elapsed(), resident(&house))
+}
+
+/// [`MANY`] datasets of ten rows each, put where the daemon will find them.
+fn fill(dir: &Path, file: &Path) {
+    let rows: String = (0..10).map(|row| format!("{row},{},{}\n", row % 2, 40 + row)).collect();
+    std::fs::write(file, format!("id,sex,age\n{rows}")).unwrap();
+    let storage = Storage::open(dir, &KeyFile::new(dir.join("unlock.key"))).unwrap();
+    let key = storage.identities().institution().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let _inside = runtime.enter();
+    for number in 0..MANY {
+        let request = ImportRequest::new(DatasetName::new(&format!("small_{number}")).unwrap(), file);
+        storage
+            .catalog()
+            .import(&request, &key, Timestamp::from_millis(1_800_000_000_000), &mut |_| ())
+            .unwrap();
+    }
 }
 
 /// So that what an import once took is not counted.
