@@ -1,6 +1,9 @@
 //! What can go wrong with the place where objects lie, and what to do about it.
 
-use std::path::{Path, PathBuf};
+use std::{
+    error::Error as _,
+    path::{Path, PathBuf},
+};
 
 use crate::{catalog::CatalogError, fault::Fault, keys::KeyError, meta::MetaError};
 
@@ -140,8 +143,18 @@ impl Said {
     /// The most characters of an error that are repeated.
     const MOST: usize = 700;
 
+    /// The whole chain: why a connection failed, a certificate that is not trusted for instance, is said at its end only.
     pub(super) fn new(error: &object_store::Error) -> Self {
-        Self::text(&error.to_string())
+        let mut said = error.to_string();
+        let mut next = error.source();
+        while let Some(inner) = next {
+            let words = inner.to_string();
+            if !said.contains(&words) {
+                said = format!("{said}: {words}");
+            }
+            next = inner.source();
+        }
+        Self::text(&said)
     }
 
     pub(super) fn text(text: &str) -> Self {
