@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use concordat_protocol::{
@@ -25,7 +26,10 @@ use crate::{
     catalog::Holding,
     keys::KeyError,
     ledger::Ledger,
-    seal::durable::{create_dir_private, sync_dir, write_private},
+    seal::{
+        DurableStore,
+        durable::{create_dir_private, sync_dir, write_private},
+    },
     storage::Storage,
 };
 
@@ -97,6 +101,7 @@ fn fill(
 ) -> Result<Made, BackupError> {
     let (holding, size) = draft.take_instant(storage, ledger)?;
     let known = known_objects(repository)?;
+    let copies: Arc<dyn ObjectStore> = Arc::new(DurableStore::open(&repository.objects())?);
     let mut objects = Vec::new();
     let (mut copied, mut bytes) = (0, 0);
     for path in holding.paths() {
@@ -104,7 +109,7 @@ fn fill(
         let entry = match known.get(&text).filter(|entry| is_there(repository, entry)) {
             Some(entry) => entry.clone(),
             None => {
-                let entry = runtime.block_on(copy_object(holding.store(), path, &repository.objects()))?;
+                let entry = runtime.block_on(copy_object(&holding, path, &copies, &repository.objects()))?;
                 copied += 1;
                 bytes += entry.len;
                 entry
@@ -149,11 +154,45 @@ fn is_there(repository: &Repository, entry: &FileEntry) -> bool {
     found.is_ok_and(|found| found.len() == entry.len)
 }
 
-/// Copies a sealed object as it is.
+/// Copies a sealed object as it is, and keeps the copy if it is what the manifest states: a copy of what is damaged would be found
+/// whole by everyone who compares it with what was copied.
 async fn copy_object(
+    holding: &Holding,
+    path: &object_store::path::Path,
+    copies: &Arc<dyn ObjectStore>,
+    into: &Path,
+) -> Result<FileEntry, BackupError> {
+    let target = into.join(path.as_ref());
+    let staged = target.with_extension("new");
+    let folder = target.parent().unwrap_or(into);
+    create_dir_private(folder).map_err(BackupError::io("create", folder))?;
+    let copied = copy_and_check(holding, path, copies, &staged, into).await;
+    let entry = copied.inspect_err(|_| drop(fs::remove_file(&staged)))?;
+    fs::rename(&staged, &target).map_err(BackupError::io("rename", &staged))?;
+    sync_dir(folder)
+        .and_then(|()| sync_dir(into))
+        .map_err(BackupError::io("sync", folder))?;
+    Ok(entry)
+}
+
+async fn copy_and_check(
+    holding: &Holding,
+    path: &object_store::path::Path,
+    copies: &Arc<dyn ObjectStore>,
+    staged: &Path,
+    into: &Path,
+) -> Result<FileEntry, BackupError> {
+    let entry = copy_bytes(holding.store(), path, staged).await?;
+    let name = staged.strip_prefix(into).unwrap_or(staged);
+    let copy = object_store::path::Path::from(name.to_string_lossy().as_ref());
+    holding.check(path, copies, &copy).await?;
+    Ok(entry)
+}
+
+async fn copy_bytes(
     store: &dyn ObjectStore,
     path: &object_store::path::Path,
-    into: &Path,
+    staged: &Path,
 ) -> Result<FileEntry, BackupError> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
     let gone = |error| {
@@ -164,18 +203,13 @@ async fn copy_object(
         }
     };
     let size = store.head(path).await.map_err(gone)?.size;
-    let text = path.to_string();
-    let target = into.join(&text);
-    let folder = target.parent().unwrap_or(into);
-    create_dir_private(folder).map_err(BackupError::io("create", folder))?;
-    let staged = target.with_extension("new");
-    let io = |action| BackupError::io(action, &staged);
+    let io = |action| BackupError::io(action, staged);
     let mut file = fs::File::options()
         .write(true)
         .create(true)
         .truncate(true)
         .mode(0o600)
-        .open(&staged)
+        .open(staged)
         .map_err(io("create"))?;
     let mut hasher = blake3::Hasher::new_derive_key(FILE_HASH);
     let mut len = 0;
@@ -190,10 +224,8 @@ async fn copy_object(
         len += bytes.len() as u64;
     }
     file.sync_all().map_err(io("sync"))?;
-    fs::rename(&staged, &target).map_err(io("rename"))?;
-    sync_dir(folder).and_then(|()| sync_dir(into)).map_err(io("sync"))?;
     Ok(FileEntry {
-        path: Text::fitted(&text),
+        path: Text::fitted(path.as_ref()),
         len,
         hash: Digest32::from_bytes(*hasher.finalize().as_bytes()),
     })

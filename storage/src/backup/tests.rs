@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use concordat_protocol::{
@@ -12,6 +13,7 @@ use concordat_protocol::{
     text::{Reason, Word},
     time::Timestamp,
 };
+use object_store::ObjectStore;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use zeroize::Zeroizing;
@@ -23,6 +25,7 @@ use crate::{
     keys::{Argon2Cost, KeyProvider, Passphrase, Secret},
     ledger::Ledger,
     objects::ObjectPlace,
+    seal::{DurableStore, HEADER_LEN},
     storage::Storage,
 };
 
@@ -340,6 +343,77 @@ fn a_damaged_snapshot_keeps_no_new_one_from_being_taken() {
     let repository = Repository::open(&house.repository()).unwrap();
     let checked = verify(&repository, Some(second.contents.document().id)).unwrap();
     assert_eq!((checked.snapshots, checked.objects), (1, 2));
+}
+
+#[test]
+fn what_is_damaged_is_not_backed_up_as_if_it_were_whole() {
+    let house = House::new();
+    let object = files_below(&house.storage.dir().join("objects")).remove(0);
+    let whole = fs::read(&object).unwrap();
+    let mut damaged: Vec<Vec<u8>> = [0, HEADER_LEN / 2, HEADER_LEN, whole.len() - 1]
+        .map(|at| {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 1;
+            bytes
+        })
+        .to_vec();
+    damaged.push(whole[..whole.len() - 1].to_vec());
+    for bytes in damaged {
+        fs::write(&object, bytes).unwrap();
+        let error = house.try_back_up(&house.repository()).unwrap_err();
+        assert!(
+            matches!(&error, BackupError::Catalog(CatalogError::Changed { name, .. }) if *name == people()),
+            "{error}"
+        );
+        assert_eq!(error.fault(), Fault::Integrity);
+        assert_eq!(files_below(&house.repository().join("objects")), Vec::<PathBuf>::new());
+        assert_eq!(
+            house.verify().unwrap_err().fault(),
+            Fault::NotFound,
+            "there is no snapshot"
+        );
+    }
+
+    // A whole object of the same dataset in the place of another one.
+    fs::write(&object, &whole).unwrap();
+    house.import("id,age\n3,33\n", ImportMode::Append);
+    let other = files_below(&house.storage.dir().join("objects"))
+        .into_iter()
+        .find(|path| *path != object)
+        .unwrap();
+    let others = fs::read(&other).unwrap();
+    fs::copy(&object, &other).unwrap();
+    house.try_back_up(&house.repository()).unwrap_err();
+    fs::write(&other, others).unwrap();
+    assert_eq!(house.back_up().contents.document().objects, 2);
+    house.verify().unwrap();
+}
+
+#[test]
+fn what_was_sealed_again_while_it_was_held_is_still_backed_up() {
+    let house = House::new();
+    let _within = house.runtime.enter();
+    let catalog = house.storage.catalog();
+    let (holding, ()) = catalog.hold(|| ()).unwrap();
+    let held = holding.paths().next().unwrap().clone();
+    let folder = house.place.path().join("copies");
+    let copy = folder.join(held.as_ref());
+    fs::create_dir_all(copy.parent().unwrap()).unwrap();
+    fs::copy(house.storage.dir().join("objects").join(held.as_ref()), &copy).unwrap();
+    let copies: Arc<dyn ObjectStore> = Arc::new(DurableStore::open(&folder).unwrap());
+    let check = || house.runtime.block_on(holding.check(&held, &copies, &held));
+    catalog.rotate_dataset(&people(), true).unwrap();
+    check().unwrap();
+    catalog.reseal(&people(), None, &mut |_| true).unwrap();
+    check().unwrap();
+    drop(house.erase());
+    check().unwrap();
+    fs::write(&copy, [0; HEADER_LEN]).unwrap();
+    assert_eq!(
+        check().unwrap_err().fault(),
+        Fault::Integrity,
+        "its header is still known"
+    );
 }
 
 #[test]

@@ -57,8 +57,11 @@ pub enum CatalogError {
         /// The name as given.
         segment: SegmentName,
     },
-    /// An object that was to be sealed again is not what the manifest states.
-    #[error("object `{path}` of dataset `{name}` is not what its manifest states; restore it from a backup")]
+    /// An object that was to be sealed again or backed up is not what the manifest states.
+    #[error(
+        "object `{path}` of dataset `{name}` is not what its manifest states; restore it from a backup, or import its data again \
+         and keep only the new version"
+    )]
     Changed {
         /// The dataset.
         name: DatasetName,

@@ -6,14 +6,23 @@
 
 use std::{
     collections::BTreeMap,
+    iter,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use concordat_protocol::ids::Digest32;
+use concordat_protocol::ids::{DatasetName, Digest32};
 use object_store::{ObjectStore, path::Path};
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, CatalogError, DatasetRecord, Manifest, ObjectEntry};
+use super::{
+    Catalog, CatalogError, DatasetRecord, Manifest, ObjectEntry,
+    read::{content, header_digest},
+};
+use crate::{
+    fault::Fault,
+    keys::DatasetKey,
+    seal::{SealedStore, Suite, store_fault},
+};
 
 /// Where an object lies that was sealed again, under the path that its manifest states.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,21 +53,61 @@ impl Catalog {
 /// Every object of the catalogue at one instant; none of them is removed while this lives, except by erasing its dataset.
 #[derive(Debug)]
 pub struct Holding {
-    store: Arc<dyn ObjectStore>,
-    reading: Reading,
+    catalog: Catalog,
+    objects: BTreeMap<Path, Live>,
+    _reading: Reading,
+}
+
+/// An object that a version names, where it lies now.
+#[derive(Clone, Debug)]
+pub(super) struct Live {
+    dataset: DatasetName,
+    entry: ObjectEntry,
+}
+
+impl Live {
+    pub(super) fn new(dataset: DatasetName, entry: ObjectEntry) -> Self {
+        Self { dataset, entry }
+    }
 }
 
 impl Holding {
-    /// Where the objects lie.
-    #[must_use]
-    pub fn paths(&self) -> &[Path] {
-        &self.reading.paths
+    /// Where the objects lie, in order.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.objects.keys()
     }
 
     /// The store of sealed bytes.
     #[must_use]
     pub fn store(&self) -> &dyn ObjectStore {
-        self.store.as_ref()
+        self.catalog.0.objects.as_ref()
+    }
+
+    /// Compares `copy`, in another store of sealed bytes, with what is known of the object at `path`: its header, and what it
+    /// holds. What cannot be opened any more was erased, or sealed again and read for that, while this was held.
+    ///
+    /// # Errors
+    /// [`CatalogError::Changed`] if it is not what the manifest states; otherwise why it cannot be read.
+    pub async fn check(&self, path: &Path, copies: &Arc<dyn ObjectStore>, copy: &Path) -> Result<(), CatalogError> {
+        let Some(Live { dataset, entry }) = self.objects.get(path) else {
+            return Ok(());
+        };
+        let same_header = header_digest(copies.as_ref(), copy).await? == entry.header;
+        let holds_the_same = match self.catalog.sealed_under(dataset, entry, copies)? {
+            Some(store) => match content(&store, copy).await {
+                Ok(found) => found == (entry.len, entry.content),
+                Err(error) if store_fault(&error) == Fault::Integrity => false,
+                Err(error) => return Err(error.into()),
+            },
+            None => true,
+        };
+        if same_header && holds_the_same {
+            return Ok(());
+        }
+        Err(CatalogError::Changed {
+            name: dataset.clone(),
+            path: entry.path.clone(),
+        })
     }
 }
 
@@ -70,12 +119,34 @@ impl Catalog {
     pub fn hold<T>(&self, work: impl FnOnce() -> T) -> Result<(Holding, T), CatalogError> {
         let _changing = self.changing();
         let _steady = self.0.moving.read().unwrap_or_else(PoisonError::into_inner);
-        let paths = self.live_objects()?.into_iter().collect();
+        let objects = self.live()?;
         let holding = Holding {
-            store: Arc::clone(&self.0.objects),
-            reading: self.0.readers.enter(paths),
+            catalog: self.clone(),
+            _reading: self.0.readers.enter(objects.keys().cloned().collect()),
+            objects,
         };
         Ok((holding, work()))
+    }
+
+    /// `store` opened with the keys of the dataset; none if the key that sealed the object is gone.
+    fn sealed_under(
+        &self,
+        dataset: &DatasetName,
+        entry: &ObjectEntry,
+        store: &Arc<dyn ObjectStore>,
+    ) -> Result<Option<SealedStore>, CatalogError> {
+        let _changing = self.changing();
+        let record = match self.show(dataset) {
+            Err(CatalogError::NotFound { .. }) => return Ok(None),
+            shown => shown?,
+        };
+        let keys = self.open_keys(&record)?;
+        let mut ids = iter::once(&keys.current).chain(&keys.older).map(DatasetKey::id);
+        if !ids.any(|id| entry.lies_under(&id.to_string())) {
+            return Ok(None);
+        }
+        let store = SealedStore::new(Arc::clone(store), keys.current, Suite::Aes256Gcm);
+        Ok(Some(store.reading_also(keys.older)))
     }
 }
 

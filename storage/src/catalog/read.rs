@@ -20,7 +20,7 @@ use concordat_protocol::{
     ids::{ColumnName, Digest32},
     signed::Verified,
 };
-use futures::{StreamExt, stream::BoxStream};
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
@@ -28,7 +28,7 @@ use object_store::{
 
 use super::{Manifest, ObjectEntry, placement::Reading};
 use crate::{
-    keys::{OBJECT_HEADER, PseudonymKey, PseudonymSecret},
+    keys::{OBJECT_CONTENT, OBJECT_HEADER, PseudonymKey, PseudonymSecret},
     query::Source,
     seal::{HEADER_LEN, SealError, SealedStore},
 };
@@ -184,6 +184,18 @@ pub(super) async fn header_digest(sealed: &dyn ObjectStore, location: &Path) -> 
         other => other,
     })?;
     Ok(Digest32::from_bytes(blake3::derive_key(OBJECT_HEADER, &header)))
+}
+
+/// Length and hash of what the object holds, read as `store` shows it.
+pub(super) async fn content(store: &dyn ObjectStore, location: &Path) -> Result<(u64, Digest32)> {
+    let mut stream = store.get(location).await?.into_stream();
+    let mut hasher = blake3::Hasher::new_derive_key(OBJECT_CONTENT);
+    let mut len = 0;
+    while let Some(bytes) = stream.try_next().await? {
+        hasher.update(&bytes);
+        len += bytes.len() as u64;
+    }
+    Ok((len, Digest32::from_bytes(*hasher.finalize().as_bytes())))
 }
 
 fn not_named(location: &Path) -> object_store::Error {

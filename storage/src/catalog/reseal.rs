@@ -83,7 +83,7 @@ impl Catalog {
         let mut left = Vec::new();
         for entry in self.named_objects(record)? {
             done.of += 1;
-            if lies_under(&self.placed_one(entry.clone())?, &current.to_string()) {
+            if self.placed_one(entry.clone())?.lies_under(&current.to_string()) {
                 done.objects += 1;
             } else {
                 left.push(entry);
@@ -190,7 +190,7 @@ impl Catalog {
             return Ok(());
         }
         for entry in self.named_objects(&record)? {
-            if !lies_under(&self.placed_one(entry)?, current) {
+            if !self.placed_one(entry)?.lies_under(current) {
                 return Ok(());
             }
         }
@@ -213,11 +213,6 @@ impl Catalog {
         named.dedup_by(|a, b| a.path == b.path);
         Ok(named)
     }
-}
-
-/// Whether the object is sealed under the key of this name: its folder bears it.
-fn lies_under(entry: &ObjectEntry, key: &str) -> bool {
-    entry.path.split_once('/').is_some_and(|(folder, _)| folder == key)
 }
 
 /// Copies an object through the sealed store, which opens it under its key and seals it under the current one. Returns length

@@ -1,17 +1,17 @@
 //! Checking what is kept, and removing what no version needs.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, PoisonError},
 };
 
-use concordat_protocol::ids::{DatasetName, Digest32, KeyId};
+use concordat_protocol::ids::{DatasetName, KeyId};
 use futures::{StreamExt, TryStreamExt};
-use object_store::{ObjectStore, ObjectStoreExt, path::Path};
+use object_store::path::Path;
 use tokio::runtime::Handle;
 
-use super::{Catalog, CatalogError, ObjectEntry, OpenVersion, VersionNumber};
-use crate::{keys::OBJECT_CONTENT, objects::Needed};
+use super::{Catalog, CatalogError, ObjectEntry, OpenVersion, VersionNumber, placement::Live, read::content};
+use crate::objects::Needed;
 
 /// What [`Catalog::verify`] read and found whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,9 +95,14 @@ impl Catalog {
         })
     }
 
-    /// Every object that a manifest names, where it lies now.
+    /// Where every object lies now that a manifest names.
     pub(crate) fn live_objects(&self) -> Result<BTreeSet<Path>, CatalogError> {
-        let mut live = BTreeSet::new();
+        Ok(self.live()?.into_keys().collect())
+    }
+
+    /// Every object that a manifest names, by where it lies now.
+    pub(super) fn live(&self) -> Result<BTreeMap<Path, Live>, CatalogError> {
+        let mut live = BTreeMap::new();
         for record in self.list()? {
             for entry in self.named_objects(&record)? {
                 let entry = if record.keys.moved {
@@ -105,7 +110,7 @@ impl Catalog {
                 } else {
                     entry
                 };
-                live.insert(entry.location());
+                live.insert(entry.location(), Live::new(record.name.clone(), entry));
             }
         }
         Ok(live)
@@ -126,15 +131,8 @@ pub(super) fn runtime() -> Result<Handle, CatalogError> {
 }
 
 async fn verify_object(version: &OpenVersion, entry: &ObjectEntry) -> Result<u64, CatalogError> {
-    let store: Arc<dyn ObjectStore> = version.object_store();
-    let mut stream = store.get(&entry.location()).await?.into_stream();
-    let mut hasher = blake3::Hasher::new_derive_key(OBJECT_CONTENT);
-    let mut len = 0;
-    while let Some(bytes) = stream.try_next().await? {
-        hasher.update(&bytes);
-        len += bytes.len() as u64;
-    }
-    if len == entry.len && Digest32::from_bytes(*hasher.finalize().as_bytes()) == entry.content {
+    let (len, hash) = content(&version.object_store(), &entry.location()).await?;
+    if (len, hash) == (entry.len, entry.content) {
         return Ok(len);
     }
     let manifest = version.manifest();

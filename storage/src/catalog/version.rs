@@ -136,6 +136,11 @@ impl ObjectEntry {
         Path::from(self.path.as_str())
     }
 
+    /// Whether it is sealed under the key of this name: its folder bears it.
+    pub(super) fn lies_under(&self, key: &str) -> bool {
+        self.path.split_once('/').is_some_and(|(folder, _)| folder == key)
+    }
+
     /// What an object store would tell about it; the time is that of the version.
     pub(super) fn meta(&self, made: Timestamp) -> ObjectMeta {
         ObjectMeta {

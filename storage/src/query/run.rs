@@ -126,7 +126,7 @@ impl Engine {
     fn raw(&self, stream: SendableRecordBatchStream, suppressed_cells: u64) -> Result<RawAnswer, QueryError> {
         let schema = text::owned_schema(&stream.schema())?;
         let leaving = Arc::clone(&schema);
-        let batches = owned(stream, &self.seen).map(move |batch| text::owned(&batch?, &leaving));
+        let batches = explained(stream, &self.seen).map(move |batch| text::owned(&batch?, &leaving));
         Ok(RawAnswer {
             schema,
             batches: batches.boxed(),
@@ -168,7 +168,7 @@ impl Engine {
         }
         let counted: Arc<dyn TableProvider> = Arc::new(self.view.clone().with_subject()?);
         let plan = split.homes(&counted).map_err(planning)?;
-        let mut rows = owned(self.stream(state, &plan).await?, &self.seen);
+        let mut rows = explained(self.stream(state, &plan).await?, &self.seen);
         let mut apart = Apart::new(self.bounds.memory);
         while let Some(batch) = rows.try_next().await? {
             if !apart.holds(&batch)? {
@@ -185,7 +185,7 @@ impl Engine {
     async fn collect(&self, state: &SessionState, plan: &LogicalPlan) -> Result<RecordBatch, QueryError> {
         let stream = self.stream(state, plan).await?;
         let schema = stream.schema();
-        let batches: Vec<RecordBatch> = owned(stream, &self.seen).try_collect().await?;
+        let batches: Vec<RecordBatch> = explained(stream, &self.seen).try_collect().await?;
         concat_batches(&schema, &batches).map_err(|_| QueryError::Memory)
     }
 
@@ -200,7 +200,7 @@ impl Engine {
     }
 }
 
-fn owned(stream: SendableRecordBatchStream, seen: &Seen) -> BoxStream<'static, Result<RecordBatch, QueryError>> {
+fn explained(stream: SendableRecordBatchStream, seen: &Seen) -> BoxStream<'static, Result<RecordBatch, QueryError>> {
     let seen = seen.clone();
     stream.map_err(move |error| QueryError::running(&error, &seen)).boxed()
 }

@@ -207,6 +207,27 @@ fn resealing_goes_on_when_versions_are_taken_out_under_its_hands() {
 }
 
 #[test]
+fn what_only_a_reader_still_holds_is_given_no_new_place() {
+    let house = House::new();
+    house.take(PEOPLE, ImportMode::Create);
+    let old = house.current();
+    house.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Replace);
+    house.catalog().rotate_dataset(&people(), true).unwrap();
+    let _within = house.runtime.enter();
+    let mut trimming = |_| {
+        house.catalog().retain(&people(), NonZeroU32::new(1)).unwrap();
+        true
+    };
+    house.catalog().reseal(&people(), None, &mut trimming).unwrap();
+    assert_eq!(values(&house.read(&old).unwrap(), "id"), ["1", "2", "3"]);
+    let placed = house.catalog().0.placements.iter().unwrap();
+    assert_eq!(placed.count(), 1, "only that of the version that is left");
+    drop(old);
+    assert_eq!(house.collect_orphans(), 1);
+    assert_eq!(house.ids(), ["4"]);
+}
+
+#[test]
 fn an_object_that_is_not_what_its_manifest_states_is_not_sealed_again() {
     let house = House::new();
     house.take(PEOPLE, ImportMode::Create);
