@@ -4,6 +4,7 @@
 FROM rust:1.95-bookworm AS builder
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 COPY protocol protocol
 COPY storage storage
 COPY node node
