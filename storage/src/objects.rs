@@ -9,7 +9,8 @@
 //!    whatever this node does not know would look like rubbish to it.
 //! 3. A place that bears no number yet is taken if it holds every object that the state names. So a bucket can be filled by
 //!    any tool that copies files, and a mistyped name is noticed.
-//! 4. Errors of the store become [`PlaceError`]s, which say what to do.
+//! 4. What the store answers is bounded before it is read ([`response`]).
+//! 5. Errors of the store become [`PlaceError`]s, which say what to do.
 
 mod claim;
 mod connection;
@@ -17,6 +18,7 @@ mod credentials;
 mod error;
 mod place;
 mod remote;
+mod response;
 mod upload;
 
 pub use error::{CredentialsFault, PlaceError, Said};

@@ -59,7 +59,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("cedar-policy", &[NODE]),
     // the HTTP API and its client on the Unix socket
     ("axum", &[NODE]),
-    ("http-body-util", &[NODE]),
+    ("http-body-util", &[STORAGE, NODE]),
     ("hyper", &[NODE]),
     ("hyper-util", &[NODE]),
     ("serde_json", &[NODE]),

@@ -15,7 +15,9 @@ use object_store::{
     prefix::PrefixStore,
 };
 
-use super::{Endpoint, PlaceError, S3Place, Said, credentials::FileCredentials, upload::RemoteUpload};
+use super::{
+    Endpoint, PlaceError, S3Place, Said, credentials::FileCredentials, response::BoundedConnector, upload::RemoteUpload,
+};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -48,7 +50,8 @@ impl Connection {
             .with_region(place.region.as_str())
             .with_credentials(Arc::new(credentials))
             .with_client_options(client_options(place))
-            .with_retry(retries(place));
+            .with_retry(retries(place))
+            .with_http_connector(BoundedConnector::default());
         let builder = match &place.endpoint {
             Some(endpoint) => builder.with_endpoint(endpoint.as_str()),
             None => builder,
@@ -121,6 +124,7 @@ impl Connection {
             (Error::NotFound { .. }, _) if is_no_bucket(&error) => PlaceError::NoBucket { place, source },
             (Error::PermissionDenied { .. } | Error::Unauthenticated { .. }, _) => PlaceError::Denied { place, source },
             (_, Some(HttpErrorKind::Timeout)) => PlaceError::Slow { place, source },
+            (_, Some(HttpErrorKind::Decode)) => PlaceError::Failing { place, source },
             (_, Some(_)) => PlaceError::Unreachable { place, source },
             (_, None) => PlaceError::Failing { place, source },
         }

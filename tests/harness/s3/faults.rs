@@ -40,6 +40,10 @@ pub enum Fault {
     Wait(Duration),
     /// The listing is the one that was answered the last time before the rule was made.
     OldListing,
+    /// The answer is bytes without end.
+    Flood,
+    /// The answer has one tag of many attributes.
+    WideTag,
 }
 
 /// What kind of request it is.
@@ -178,7 +182,11 @@ impl Faults {
                 return Err(Gone);
             }
             Some(Fault::Wait(time)) => tokio::time::sleep(time).await,
-            Some(Fault::CutAnswer | Fault::LoseAnswer | Fault::OldListing) | None => {}
+            Some(Fault::WideTag) => {
+                body.collect().await.map_err(|_| Gone)?;
+                return Ok(wide_tag());
+            }
+            Some(Fault::Flood | Fault::CutAnswer | Fault::LoseAnswer | Fault::OldListing) | None => {}
         }
         let uri = head.uri.to_string();
         let body = body.collect().await.map_err(|_| Gone)?.to_bytes();
@@ -202,7 +210,13 @@ impl Faults {
                 *answer.body_mut() = BodyExt::boxed(StreamBody::new(futures::stream::iter(pieces)));
             }
             Some(Fault::OldListing) => drop(answer.headers_mut().remove("content-length")),
-            Some(Fault::CutAnswer | Fault::Error(_) | Fault::CutQuestion | Fault::Wait(_)) | None => {}
+            Some(Fault::Flood) => {
+                let chunk = Bytes::from(vec![b' '; 1 << 20]);
+                let endless = futures::stream::repeat_with(move || Ok(Frame::data(chunk.clone())));
+                answer.headers_mut().insert("content-length", (1_u64 << 40).into());
+                *answer.body_mut() = BodyExt::boxed(StreamBody::new(endless));
+            }
+            Some(Fault::CutAnswer | Fault::Error(_) | Fault::CutQuestion | Fault::Wait(_) | Fault::WideTag) | None => {}
         }
         Ok(answer)
     }
@@ -210,6 +224,13 @@ impl Faults {
 
 fn never(error: Infallible) -> Gone {
     match error {}
+}
+
+/// An answer that costs its reader much more than its sender.
+fn wide_tag() -> Response<Body> {
+    let attributes: String = (0..2_000).map(|number| format!(" xmlns:a{number}=\"a\"")).collect();
+    let text = format!("<?xml version=\"1.0\"?><ListBucketResult{attributes}></ListBucketResult>");
+    Response::new(Full::new(Bytes::from(text)).map_err(never).boxed())
 }
 
 fn refusal(status: u16) -> Response<Body> {

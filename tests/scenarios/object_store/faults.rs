@@ -151,6 +151,41 @@ fn a_store_that_is_down_slow_failing_or_closed_says_so_and_no_half_version_stays
 }
 
 #[test]
+fn store_answer_without_bound_is_not_read_to_its_end() {
+    for fault in [Fault::Flood, Fault::WideTag] {
+        for kind in [Kind::Read, Kind::List, Kind::Begin, Kind::Complete] {
+            let (server, vault) = filled();
+            server.faults().set([Rule::every(fault, &[kind], 1)]);
+            let error = match kind {
+                Kind::Read => chain(&vault.verify().map(drop).unwrap_err()),
+                Kind::List => chain(&vault.collect_orphans().map(drop).unwrap_err()),
+                Kind::Write | Kind::Begin | Kind::Complete | Kind::Abort | Kind::Remove => {
+                    let imported = vault.import(&many(100), ImportMode::Append);
+                    chain(&imported.map(drop).unwrap_err())
+                }
+            };
+            assert!(server.faults().struck(), "{fault:?} of {kind:?}");
+            // The tag of an object that is read is no tag: the seal notices it.
+            if (fault, kind) != (Fault::WideTag, Kind::Read) {
+                assert!(
+                    error.contains("answers with errors") && error.contains("the store answered with"),
+                    "{fault:?} of {kind:?}: {error}"
+                );
+            }
+            server.faults().clear();
+            assert_eq!(vault.newest().0, 1);
+            assert_eq!(vault.verify().unwrap().objects, 1);
+        }
+    }
+}
+
+/// An error with everything behind it.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+#[test]
 fn a_server_that_does_not_speak_tls_is_not_spoken_to() {
     let server = S3Server::start();
     let mut vault = Vault::local();
