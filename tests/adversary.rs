@@ -7,6 +7,7 @@
 //! Each test ends in [`honest::World::still_stands`]: another member is served, and the ledger holds.
 
 mod answers;
+mod attribution;
 mod bargaining;
 mod deal;
 mod doors;

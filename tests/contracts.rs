@@ -4,6 +4,7 @@
 //! it must find nothing, and over a small planted offence, where it must find exactly that: a rule that cannot fail proves
 //! nothing.
 
+mod attribution;
 mod dependencies;
 mod documents;
 mod sources;

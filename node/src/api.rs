@@ -20,11 +20,12 @@ mod imports;
 mod keys;
 pub mod queries;
 mod sessions;
+mod socket;
 mod status;
 mod users;
 mod why;
 
-use std::{os::unix::fs::PermissionsExt, path::Path, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
@@ -33,18 +34,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::de::DeserializeOwned;
-use tokio::net::UnixListener;
 
 pub use access::{Access, Caller, Route};
+pub use socket::{OsAccount, SOCKET, serve};
 
 use crate::{
     fault::{Code, Problem},
     node::Node,
-    shutdown::Stage,
 };
-
-/// The socket, below the data directory.
-pub const SOCKET: &str = "run/api.sock";
 
 /// What handlers work on; clones share it.
 #[derive(Debug, Clone)]
@@ -104,35 +101,6 @@ pub fn router(api: Api) -> Router {
         .into_iter()
         .fold(empty, |router, route| route.add_to(router, &api));
     router.with_state(api)
-}
-
-/// Serves the API on the socket in the data directory `dir` as part of `stage`; when this returns, it is open.
-///
-/// # Errors
-/// If the socket cannot be made.
-pub fn serve(api: Api, dir: &Path, stage: &Stage) -> Result<(), Problem> {
-    let path = dir.join(SOCKET);
-    let listener = bind(&path).map_err(|error| Problem::fault(&format!("cannot open `{}`", path.display()), &error))?;
-    let token = stage.token().clone();
-    let server = axum::serve(listener, router(api)).with_graceful_shutdown(async move { token.cancelled().await });
-    stage.spawn(async move {
-        if let Err(error) = server.await {
-            tracing::error!(%error, "the API has stopped");
-        }
-        std::fs::remove_file(&path).ok();
-    });
-    Ok(())
-}
-
-/// A socket that lies there is left over: the lock on the data directory shows that no other node runs.
-fn bind(path: &Path) -> std::io::Result<UnixListener> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    Ok(listener)
 }
 
 /// A JSON body; what cannot be read as `T` is a problem document too.

@@ -18,14 +18,14 @@ use std::{
 
 use concordat_protocol::{
     audit::{EntryBody, KeyChange},
-    ids::{ActorId, DatasetName, KeyId, SegmentName},
+    ids::{DatasetName, KeyId, SegmentName},
     text::{Reason, Word},
 };
 use concordat_storage::{
     catalog::{ErasureOrder, ErasureStatement, Resealed},
     fault::Fault,
     keys::Recipient,
-    ledger::Ledger,
+    ledger::{Attribution, Ledger},
     storage::Storage,
 };
 use tokio::sync::Notify;
@@ -176,8 +176,8 @@ impl Custody {
     ///
     /// # Errors
     /// If it cannot be written down or done.
-    pub fn rotate_master(&self, actor: &ActorId) -> Result<(), Problem> {
-        self.record_key("master key", KeyChange::Rotated, actor)?;
+    pub fn rotate_master(&self, by: &Attribution) -> Result<(), Problem> {
+        self.record_key("master key", KeyChange::Rotated, by)?;
         Ok(self.0.with.storage.catalog().rotate_master()?)
     }
 
@@ -185,12 +185,12 @@ impl Custody {
     ///
     /// # Errors
     /// `not_found` if there is no such segment.
-    pub fn rotate_segment(&self, segment: &SegmentName, actor: &ActorId) -> Result<u64, Problem> {
+    pub fn rotate_segment(&self, segment: &SegmentName, by: &Attribution) -> Result<u64, Problem> {
         let catalog = self.0.with.storage.catalog();
         if !catalog.key_status()?.segments.iter().any(|(known, _)| known == segment) {
             return Ok(catalog.rotate_segment(segment)?);
         }
-        self.record_key(&format!("key of segment {segment}"), KeyChange::Rotated, actor)?;
+        self.record_key(&format!("key of segment {segment}"), KeyChange::Rotated, by)?;
         Ok(catalog.rotate_segment(segment)?)
     }
 
@@ -198,10 +198,10 @@ impl Custody {
     ///
     /// # Errors
     /// `not_found` if there is no such dataset.
-    pub fn rotate_dataset(&self, dataset: &DatasetName, reseal: bool, actor: &ActorId) -> Result<KeyId, Problem> {
+    pub fn rotate_dataset(&self, dataset: &DatasetName, reseal: bool, by: &Attribution) -> Result<KeyId, Problem> {
         let catalog = self.0.with.storage.catalog();
         catalog.show(dataset)?;
-        self.record_key(&format!("key of dataset {dataset}"), KeyChange::Rotated, actor)?;
+        self.record_key(&format!("key of dataset {dataset}"), KeyChange::Rotated, by)?;
         let id = catalog.rotate_dataset(dataset, reseal)?;
         if reseal {
             self.0.wake.notify_one();
@@ -213,16 +213,18 @@ impl Custody {
     ///
     /// # Errors
     /// `not_found` if there is no such dataset.
-    pub fn retain(&self, dataset: &DatasetName, keep: Option<NonZeroU32>, actor: &ActorId) -> Result<u64, Problem> {
+    pub fn retain(&self, dataset: &DatasetName, keep: Option<NonZeroU32>, by: &Attribution) -> Result<u64, Problem> {
         let catalog = self.0.with.storage.catalog();
         let record = catalog.show(dataset)?;
         let oldest = keep.map(|keep| (record.current.get() + 1).saturating_sub(u64::from(keep.get())));
         if let Some(oldest) = oldest.filter(|oldest| *oldest > record.oldest.get()) {
-            self.record(EntryBody::DatasetTrimmed {
-                dataset: dataset.clone(),
-                actor: Some(actor.clone()),
-                oldest,
-            })?;
+            self.record(
+                EntryBody::DatasetTrimmed {
+                    dataset: dataset.clone(),
+                    oldest,
+                },
+                by,
+            )?;
         }
         Ok(catalog.retain(dataset, keep)?)
     }
@@ -236,22 +238,24 @@ impl Custody {
         &self,
         dataset: &DatasetName,
         reason: Reason,
-        by: Option<ActorId>,
+        by: &Attribution,
     ) -> Result<(ErasureStatement, Vec<PathBuf>), Problem> {
         let with = &self.0.with;
         let order = ErasureOrder {
             institution: with.identity.institution.clone(),
-            by: by.clone(),
+            by: by.actor().cloned(),
             reason,
             at: with.clock.now(),
         };
         let catalog = with.storage.catalog();
         let statement = catalog.state_erasure(dataset, order, &with.identity.institution_key)?;
-        self.record(EntryBody::DatasetErased {
-            dataset: dataset.clone(),
-            actor: by,
-            statement: statement.digest(),
-        })?;
+        self.record(
+            EntryBody::DatasetErased {
+                dataset: dataset.clone(),
+                statement: statement.digest(),
+            },
+            by,
+        )?;
         let erased = catalog.erase(&statement);
         with.epoch.raise();
         erased?;
@@ -263,23 +267,25 @@ impl Custody {
     ///
     /// # Errors
     /// `usage` if there is no recipient.
-    pub fn back_up_keys(&self, recipients: &[Recipient], actor: &ActorId) -> Result<String, Problem> {
+    pub fn back_up_keys(&self, recipients: &[Recipient], by: &Attribution) -> Result<String, Problem> {
         let escrow = self.0.with.storage.catalog().escrow(recipients)?;
-        self.record_key("keys of the node", KeyChange::BackedUp, actor)?;
+        self.record_key("keys of the node", KeyChange::BackedUp, by)?;
         Ok(escrow)
     }
 
-    fn record_key(&self, key: &str, change: KeyChange, actor: &ActorId) -> Result<(), Problem> {
-        self.record(EntryBody::KeyChanged {
-            key: Word::fitted(key),
-            change,
-            actor: Some(actor.clone()),
-        })
+    fn record_key(&self, key: &str, change: KeyChange, by: &Attribution) -> Result<(), Problem> {
+        self.record(
+            EntryBody::KeyChanged {
+                key: Word::fitted(key),
+                change,
+            },
+            by,
+        )
     }
 
     /// What cannot be written down must not be done.
-    fn record(&self, entry: EntryBody) -> Result<(), Problem> {
-        drop(self.0.with.ledger.append(entry, self.0.with.clock.now())?);
+    fn record(&self, entry: EntryBody, by: &Attribution) -> Result<(), Problem> {
+        drop(self.0.with.ledger.append(entry, by, self.0.with.clock.now())?);
         Ok(())
     }
 }

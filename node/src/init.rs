@@ -30,6 +30,7 @@ use data_encoding::{BASE32_NOPAD, BASE64};
 use zeroize::Zeroizing;
 
 use crate::{
+    attribution::by_this_account,
     config::{self, Config, KeysFrom, PinFrom},
     fault::Problem,
     iam::Accounts,
@@ -215,10 +216,11 @@ fn begin_ledger(
         node: node_key.public(),
         key: institution_key.public(),
     };
-    drop(ledger.append(initialised, now)?);
+    let by = by_this_account();
+    drop(ledger.append(initialised, &by, now)?);
     let roles = Role::ALL.map(|role| Word::fitted(role.as_str())).to_vec();
     let actor = ActorId::at(FIRST_ACCOUNT, &institution)?;
-    drop(ledger.append(EntryBody::UserAdded { actor, roles }, now)?);
+    drop(ledger.append(EntryBody::UserAdded { actor, roles }, &by, now)?);
     let accounts = Accounts::open(storage.meta(), institution, cost)?;
     accounts.add(FIRST_ACCOUNT, Role::ALL.into_iter().collect(), password, now)?;
     ledger.checkpoint(institution_key, now)?;

@@ -1,6 +1,7 @@
 //! The Concordat node: who may ask, and how the world reaches us.
 
 pub mod api;
+pub mod attribution;
 pub mod cli;
 pub mod clock;
 pub mod config;

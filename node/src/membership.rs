@@ -25,7 +25,7 @@ use concordat_protocol::membership::{
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::{Address, ConsortiumName};
 use concordat_protocol::time::Timestamp;
-use concordat_storage::ledger::Ledger;
+use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{SealedTree, TreeId};
 use concordat_storage::seal::durable::write_private;
 use concordat_storage::storage::Storage;
@@ -145,7 +145,7 @@ impl Membership {
     ///
     /// # Errors
     /// [`MembershipError::AlreadyMember`] when the node belongs to one.
-    pub async fn found(&self, name: ConsortiumName) -> Result<Arc<ValidRoster>, MembershipError> {
+    pub async fn found(&self, name: ConsortiumName, by: &Attribution) -> Result<Arc<ValidRoster>, MembershipError> {
         let _changing = self.0.changing.lock().await;
         if self.newest().is_some() {
             return Err(MembershipError::AlreadyMember);
@@ -153,7 +153,7 @@ impl Membership {
         let now = self.0.clock.now();
         let roster = Roster::found(name, self.member_entry()?, now, after(now, ROSTER_VALIDITY));
         self.pin(self.0.identity.institution_public()).await?;
-        self.issue(&roster, now).await
+        self.issue(&roster, by, now).await
     }
 
     /// This institution's application to join, as text that can be mailed.
@@ -190,13 +190,17 @@ impl Membership {
     ///
     /// # Errors
     /// [`MembershipError`] when the file is no sound application or this institution is not the coordinator.
-    pub async fn admit(&self, file: &[u8]) -> Result<(Arc<ValidRoster>, InstitutionId, String), MembershipError> {
+    pub async fn admit(
+        &self,
+        file: &[u8],
+        by: &Attribution,
+    ) -> Result<(Arc<ValidRoster>, InstitutionId, String), MembershipError> {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
         let applicant = ValidEnrolment::check(from_file(file)?, now)?;
         let current = self.coordinated()?;
         let roster = self
-            .issue(&admit(current.roster(), &applicant, now, ROSTER_VALIDITY)?, now)
+            .issue(&admit(current.roster(), &applicant, now, ROSTER_VALIDITY)?, by, now)
             .await?;
         let enrolment = applicant.enrolment();
         Ok((roster, enrolment.institution.clone(), enrolment.key.fingerprint()))
@@ -206,11 +210,15 @@ impl Membership {
     ///
     /// # Errors
     /// [`MembershipError`] when there is no such member or this institution is not the coordinator.
-    pub async fn remove(&self, institution: &InstitutionId) -> Result<Arc<ValidRoster>, MembershipError> {
+    pub async fn remove(
+        &self,
+        institution: &InstitutionId,
+        by: &Attribution,
+    ) -> Result<Arc<ValidRoster>, MembershipError> {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
         let current = self.coordinated()?;
-        self.issue(&remove(current.roster(), institution, now, ROSTER_VALIDITY)?, now)
+        self.issue(&remove(current.roster(), institution, now, ROSTER_VALIDITY)?, by, now)
             .await
     }
 
@@ -218,7 +226,7 @@ impl Membership {
     ///
     /// # Errors
     /// [`MembershipError`] when the node belongs to another one, or the roster does not list this node with its keys.
-    pub async fn join(&self, file: &[u8]) -> Result<Arc<ValidRoster>, MembershipError> {
+    pub async fn join(&self, file: &[u8], by: &Attribution) -> Result<Arc<ValidRoster>, MembershipError> {
         let _changing = self.0.changing.lock().await;
         let signed: Signed<Roster> = from_file(file)?;
         let charter = signed.peek_unverified()?.charter_key;
@@ -230,17 +238,17 @@ impl Membership {
         let checked = ValidRoster::check(signed.clone(), charter, None, self.0.clock.now())?;
         self.listed(&checked)?;
         self.pin(charter).await?;
-        self.take(signed, charter).await
+        self.take(signed, charter, by).await
     }
 
     /// Takes a newer roster that a peer or a file brings.
     ///
     /// # Errors
     /// [`MembershipError`] when it is not signed by the pinned charter key, older, expired, or contradicts the one known.
-    pub async fn import(&self, signed: Signed<Roster>) -> Result<Arc<ValidRoster>, MembershipError> {
+    pub async fn import(&self, signed: Signed<Roster>, by: &Attribution) -> Result<Arc<ValidRoster>, MembershipError> {
         let _changing = self.0.changing.lock().await;
         let charter = self.0.pins.get(CHARTER)?.ok_or(MembershipError::NoConsortium)?;
-        self.take(signed, charter).await
+        self.take(signed, charter, by).await
     }
 
     /// The roster in force as text that can be mailed.
@@ -270,10 +278,15 @@ impl Membership {
         }
     }
 
-    async fn issue(&self, roster: &Roster, now: Timestamp) -> Result<Arc<ValidRoster>, MembershipError> {
+    async fn issue(
+        &self,
+        roster: &Roster,
+        by: &Attribution,
+        now: Timestamp,
+    ) -> Result<Arc<ValidRoster>, MembershipError> {
         let signed = Signed::sign(roster, &self.0.identity.institution_key)?.signed().clone();
         tracing::info!(number = roster.number, members = roster.members.len(), at = %now, "issuing a roster");
-        self.take(signed, self.0.identity.institution_public()).await
+        self.take(signed, self.0.identity.institution_public(), by).await
     }
 
     /// Checks, records, then follows. The record comes first: a node that stops in between takes the roster up again.
@@ -281,6 +294,7 @@ impl Membership {
         &self,
         signed: Signed<Roster>,
         charter: InstitutionPublicKey,
+        by: &Attribution,
     ) -> Result<Arc<ValidRoster>, MembershipError> {
         let now = self.0.clock.now();
         let known = self.newest();
@@ -292,7 +306,7 @@ impl Membership {
             number: roster.number(),
             digest: roster.digest(),
         };
-        drop(self.0.ledger.append_async(entry, now).await?);
+        drop(self.0.ledger.append_async(entry, by, now).await?);
         let (path, bytes) = (self.roster_path(), roster.signed().as_bytes().to_vec());
         tokio::task::spawn_blocking(move || write_private(&path, &bytes)).await??;
         self.follow(roster.clone()).await?;

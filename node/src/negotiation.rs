@@ -31,7 +31,7 @@ use concordat_protocol::scope::Scope;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::{Reason, Word};
 use concordat_protocol::time::Timestamp;
-use concordat_storage::ledger::Ledger;
+use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::storage::Storage;
 
 pub use condition::ConditionError;
@@ -124,6 +124,7 @@ impl Negotiations {
         &self,
         scope: Scope,
         justification: Justification,
+        by: &Attribution,
     ) -> Result<NegotiationView, NegotiationFault> {
         let now = self.0.clock.now();
         let provider = scope.dataset.institution.clone();
@@ -133,7 +134,7 @@ impl Negotiations {
         let id = NegotiationId::from_bytes(id);
         let sent = ConsumerNegotiation::request(id, &parties, scope, justification, &self.0.identity.node_key, now)?;
         let mut place = self.0.store.reserve(id).await;
-        self.step(&mut place, Entry::Consumer(sent.next), &sent.message, now)
+        self.step(&mut place, Entry::Consumer(sent.next), &sent.message, by, now)
             .await?;
         if let Err(refused @ NegotiationFault::Refused { .. }) = self.send(&provider, sent.message).await {
             self.0.store.forget(&mut place).await?;
@@ -147,7 +148,7 @@ impl Negotiations {
     ///
     /// # Errors
     /// [`NegotiationFault::Denied`] with every reason when the policy allows nothing of it.
-    pub async fn offer(&self, id: &NegotiationId) -> Result<NegotiationView, NegotiationFault> {
+    pub async fn offer(&self, id: &NegotiationId, by: &Attribution) -> Result<NegotiationView, NegotiationFault> {
         let now = self.0.clock.now();
         let place = self.0.store.open_entry(id).await?;
         let Entry::Provider(negotiation) = place.entry()? else {
@@ -166,7 +167,7 @@ impl Negotiations {
             &self.0.identity.node_key,
             now,
         )?;
-        self.forward(place, Entry::Provider(sent.next.clone()), sent, now)
+        self.forward(place, Entry::Provider(sent.next.clone()), sent, by, now)
             .await?;
         self.show(id).await
     }
@@ -175,7 +176,7 @@ impl Negotiations {
     ///
     /// # Errors
     /// [`NegotiationFault`] when there is no offer to accept.
-    pub async fn accept(&self, id: &NegotiationId) -> Result<NegotiationView, NegotiationFault> {
+    pub async fn accept(&self, id: &NegotiationId, by: &Attribution) -> Result<NegotiationView, NegotiationFault> {
         let now = self.0.clock.now();
         let place = self.0.store.open_entry(id).await?;
         let Entry::Consumer(negotiation) = place.entry()? else {
@@ -185,7 +186,7 @@ impl Negotiations {
             StateName::Accepted | StateName::Agreed | StateName::Verified | StateName::Finalized => {}
             StateName::Requested | StateName::Offered | StateName::Terminated => {
                 let sent = negotiation.accept(&self.0.identity.node_key, now)?;
-                self.forward(place, Entry::Consumer(sent.next.clone()), sent, now)
+                self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
                     .await?;
             }
         }
@@ -196,7 +197,7 @@ impl Negotiations {
     ///
     /// # Errors
     /// [`NegotiationFault`] when there is no agreement yet.
-    pub async fn verify(&self, id: &NegotiationId) -> Result<NegotiationView, NegotiationFault> {
+    pub async fn verify(&self, id: &NegotiationId, by: &Attribution) -> Result<NegotiationView, NegotiationFault> {
         let now = self.0.clock.now();
         let place = self.0.store.open_entry(id).await?;
         let Entry::Consumer(negotiation) = place.entry()? else {
@@ -211,7 +212,7 @@ impl Negotiations {
             | StateName::Terminated => {
                 let identity = &self.0.identity;
                 let sent = negotiation.verify_agreement(&identity.institution_key, &identity.node_key, now)?;
-                self.forward(place, Entry::Consumer(sent.next.clone()), sent, now)
+                self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
                     .await?;
             }
         }
@@ -222,19 +223,24 @@ impl Negotiations {
     ///
     /// # Errors
     /// [`NegotiationFault`] when it has ended already or it is not this side's turn to end it.
-    pub async fn reject(&self, id: &NegotiationId, reason: Reason) -> Result<NegotiationView, NegotiationFault> {
+    pub async fn reject(
+        &self,
+        id: &NegotiationId,
+        reason: Reason,
+        by: &Attribution,
+    ) -> Result<NegotiationView, NegotiationFault> {
         let now = self.0.clock.now();
         let place = self.0.store.open_entry(id).await?;
         let key = &self.0.identity.node_key;
         match place.entry()? {
             Entry::Provider(negotiation) => {
                 let sent = negotiation.terminate(reason, key, now)?;
-                self.forward(place, Entry::Provider(sent.next.clone()), sent, now)
+                self.forward(place, Entry::Provider(sent.next.clone()), sent, by, now)
                     .await?;
             }
             Entry::Consumer(negotiation) => {
                 let sent = negotiation.terminate(reason, key, now)?;
-                self.forward(place, Entry::Consumer(sent.next.clone()), sent, now)
+                self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
                     .await?;
             }
         }
@@ -251,8 +257,10 @@ impl Negotiations {
         id: &GrantId,
         event: GrantEvent,
         reason: Reason,
+        by: &Attribution,
     ) -> Result<(GrantView, bool), NegotiationFault> {
-        let pending = self.0.grants.change(id, event, reason, self.0.clock.now()).await?;
+        let now = self.0.clock.now();
+        let pending = self.0.grants.change(id, event, reason, by, now).await?;
         let acknowledged = match self.notify(&pending).await {
             Ok(()) => true,
             Err(error) => {
@@ -345,10 +353,11 @@ impl Negotiations {
         mut place: store::Place<'_>,
         next: Entry,
         sent: Sent<R>,
+        by: &Attribution,
         now: Timestamp,
     ) -> Result<(), NegotiationFault> {
         let peer = next.peer().clone();
-        self.step(&mut place, next, &sent.message, now).await?;
+        self.step(&mut place, next, &sent.message, by, now).await?;
         drop(place);
         match self.send(&peer, sent.message).await {
             Err(NegotiationFault::Unreachable { .. }) => {
@@ -365,9 +374,10 @@ impl Negotiations {
         place: &mut store::Place<'_>,
         next: Entry,
         message: &Signed<NegotiationMessage>,
+        by: &Attribution,
         now: Timestamp,
     ) -> Result<(), NegotiationFault> {
-        self.enter(&next, message, Direction::Sent, now).await?;
+        self.enter(&next, message, Direction::Sent, by, now).await?;
         self.0.store.put(place, next).await
     }
 
@@ -376,6 +386,7 @@ impl Negotiations {
         next: &Entry,
         message: &Signed<NegotiationMessage>,
         direction: Direction,
+        by: &Attribution,
         now: Timestamp,
     ) -> Result<(), NegotiationFault> {
         let entry = EntryBody::NegotiationStep {
@@ -385,7 +396,7 @@ impl Negotiations {
             state: Word::fitted(&next.state_name().to_string()),
             message: message.digest(),
         };
-        drop(self.0.ledger.append_async(entry, now).await?);
+        drop(self.0.ledger.append_async(entry, by, now).await?);
         Ok(())
     }
 

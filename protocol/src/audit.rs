@@ -1,6 +1,7 @@
 //! The ledger's evidence: chained entries, RFC 6962 trees, signed checkpoints.
 //!
-//! 1. Whatever a node decides or releases becomes a [`LedgerEntry`]: identifiers and digests, never data. It is encoded
+//! 1. Whatever a node decides or releases becomes a [`LedgerEntry`]: identifiers and digests, never data, and the [`Cause`]
+//!    on whose account it was made. It is encoded
 //!    once; these bytes are the entry, and their [`leaf_hash`] names it.
 //! 2. Every entry carries the leaf hash of the one before, so that none can be taken out or put in.
 //! 3. The leaf hashes are the leaves of a Merkle tree ([`merkle`]). The institution signs size and root of it from time to
@@ -16,6 +17,7 @@ pub mod merkle;
 
 pub use checkpoint::{Checkpoint, InclusionProof, MAX_PATH, ProofError, ProvenEntry, check_extension};
 pub use entry::{
-    Direction, EntryBody, EntryError, GrantChange, KeyChange, LedgerEntry, MAX_ENTRY, MAX_LIST, Outcome, leaf_hash,
+    Cause, Direction, EntryBody, EntryError, GrantChange, KeyChange, LedgerEntry, MAX_ENTRY, MAX_LIST, NodeTask,
+    Outcome, leaf_hash,
 };
 pub use erasure::{Erasure, MAX_KEYS};

@@ -19,6 +19,7 @@
 //! ledger shorter than its own checkpoint are noticed here. An older head exchanged alone loses nothing: the entries behind it
 //! are taken over. The whole folder replaced by an older copy of itself is noticed only by whoever holds a later checkpoint.
 
+mod attribution;
 mod disk;
 mod error;
 mod format;
@@ -38,6 +39,7 @@ use concordat_protocol::ids::{Digest32, InstitutionId};
 use concordat_protocol::signed::Signed;
 use concordat_protocol::time::Timestamp;
 
+pub use attribution::Attribution;
 pub use error::LedgerError;
 pub use receipt::LedgerReceipt;
 pub use verify::{AuditReport, CheckpointReport};
@@ -119,31 +121,41 @@ impl Ledger {
         })))
     }
 
-    /// Appends an entry and waits until it is durable. Blocks the thread; async code uses [`Ledger::append_async`].
+    /// Appends an entry on the account of `by` and waits until it is durable. Blocks the thread; async code uses [`Ledger::append_async`].
     ///
     /// # Errors
     /// [`LedgerError::Write`] or [`LedgerError::Refusing`] when it cannot be made durable: what it stands for must not happen.
-    pub fn append(&self, body: EntryBody, now: Timestamp) -> Result<LedgerReceipt, LedgerError> {
+    pub fn append(&self, body: EntryBody, by: &Attribution, now: Timestamp) -> Result<LedgerReceipt, LedgerError> {
         let (reply, answer) = mpsc::sync_channel(1);
-        self.send(body, now, Box::new(move |result| drop(reply.send(result))))?;
+        self.send(body, by, now, Box::new(move |result| drop(reply.send(result))))?;
         answer.recv().map_err(|_| LedgerError::Stopped)?
     }
 
-    /// Appends an entry and waits until it is durable. The entry may be written although the caller stops waiting.
+    /// Appends an entry on the account of `by` and waits until it is durable. The entry may be written although the caller stops waiting.
     ///
     /// # Errors
     /// As for [`Ledger::append`].
-    pub async fn append_async(&self, body: EntryBody, now: Timestamp) -> Result<LedgerReceipt, LedgerError> {
+    pub async fn append_async(
+        &self,
+        body: EntryBody,
+        by: &Attribution,
+        now: Timestamp,
+    ) -> Result<LedgerReceipt, LedgerError> {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        self.send(body, now, Box::new(move |result| drop(reply.send(result))))?;
+        self.send(body, by, now, Box::new(move |result| drop(reply.send(result))))?;
         answer.await.map_err(|_| LedgerError::Stopped)?
     }
 
-    fn send(&self, body: EntryBody, at: Timestamp, reply: Reply) -> Result<(), LedgerError> {
+    fn send(&self, body: EntryBody, by: &Attribution, at: Timestamp, reply: Reply) -> Result<(), LedgerError> {
         // The queue needs no bound of its own: everybody in it waits for the answer.
         let commands = self.0.commands.as_ref().ok_or(LedgerError::Stopped)?;
         commands
-            .send(Command { body, at, reply })
+            .send(Command {
+                body,
+                cause: by.cause().clone(),
+                at,
+                reply,
+            })
             .map_err(|_| LedgerError::Stopped)
     }
 

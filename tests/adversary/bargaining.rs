@@ -10,6 +10,7 @@ use concordat_protocol::scope::{Scope, Tier, Window};
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::{RefusalCode, Reply};
+use concordat_tests::tester;
 
 use super::deal::{Deal, agreed, asked, hear, offered, refused, say};
 use super::honest::{World, scope, why, wide};
@@ -255,7 +256,8 @@ async fn terms_that_are_widened_after_the_acceptance_are_refused() {
         .unwrap();
     deal.step(rogue, friend, sent).await;
     let id = deal.id();
-    let (accepted, ()) = tokio::join!(friend.node.negotiations().accept(&id), deal.follow(friend));
+    let by = tester();
+    let (accepted, ()) = tokio::join!(friend.node.negotiations().accept(&id, &by), deal.follow(friend));
     accepted.unwrap();
     let terms = terms(&world, &deal, &wish);
     let (_, told) = refused(rogue, friend, agreement(&world, &deal, &terms)).await;

@@ -10,6 +10,7 @@ use concordat_protocol::scope::Scope;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::{NegotiationFrame, RefusalCode, Reply};
+use concordat_tests::tester;
 use libp2p::StreamProtocol;
 use libp2p_stream::IncomingStreams;
 use std::time::Duration;
@@ -115,7 +116,8 @@ pub(super) async fn offered(world: &World) -> Deal<concordat_protocol::negotiati
         incoming,
     };
     assert_eq!(say(rogue, provider, sent.message).await, Reply::Taken);
-    let (made, ()) = tokio::join!(provider.node.negotiations().offer(&id), deal.follow(provider));
+    let by = tester();
+    let (made, ()) = tokio::join!(provider.node.negotiations().offer(&id, &by), deal.follow(provider));
     assert_eq!(made.unwrap().state, StateName::Offered);
     deal
 }
@@ -143,8 +145,9 @@ pub(super) async fn granted(world: &World) -> GrantId {
 /// The friend has asked the rogue for `wish`.
 pub(super) async fn asked(world: &World, wish: Scope) -> Deal<concordat_protocol::negotiation::AsProvider> {
     let mut incoming = world.rogue.accept(NEGOTIATION);
+    let by = tester();
     let (made, message) = tokio::join!(
-        world.friend.node.negotiations().request(wish, why()),
+        world.friend.node.negotiations().request(wish, why(), &by),
         hear(&mut incoming)
     );
     made.unwrap();
@@ -172,9 +175,9 @@ pub(super) async fn given(world: &World) -> GrantId {
 /// The friend has a sound grant from the provider; no rogue takes part.
 pub(super) async fn between_friends(world: &World) -> GrantId {
     let (friend, provider) = (world.friend.node.negotiations(), world.provider.node.negotiations());
-    let asked = friend.request(wide(&world.provider), why()).await.unwrap();
-    provider.offer(&asked.id).await.unwrap();
-    friend.accept(&asked.id).await.unwrap();
+    let asked = friend.request(wide(&world.provider), why(), &tester()).await.unwrap();
+    provider.offer(&asked.id, &tester()).await.unwrap();
+    friend.accept(&asked.id, &tester()).await.unwrap();
     settled(&world.friend, &asked.id).await;
     GrantId::from(asked.id)
 }
@@ -201,7 +204,7 @@ pub(super) async fn change(house: &House, grant: &GrantId, event: GrantEvent) {
     house
         .node
         .negotiations()
-        .change_grant(grant, event, reason)
+        .change_grant(grant, event, reason, &tester())
         .await
         .unwrap();
 }

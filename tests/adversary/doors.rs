@@ -6,6 +6,7 @@ use concordat_protocol::audit::EntryBody;
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::membership::Roster;
 use concordat_protocol::wire::messages::{Hello, RosterMessage};
+use concordat_tests::tester;
 use libp2p::StreamProtocol;
 
 use super::honest::{House, World};
@@ -101,7 +102,7 @@ async fn a_hello_overheard_is_of_no_use_to_another_node() {
         .provider
         .node
         .membership()
-        .admit(thief.enrolment().as_bytes())
+        .admit(thief.enrolment().as_bytes(), &tester())
         .await
         .unwrap();
     thief.dial(&world.provider).await.unwrap();
@@ -190,7 +191,12 @@ async fn rosters_that_are_forged_old_expired_or_contradictory_change_nothing() {
 async fn a_member_that_is_removed_is_cut_off_and_not_let_in_again() {
     let world = World::met().await;
     let (rogue, provider) = (&world.rogue, &world.provider);
-    provider.node.membership().remove(&rogue.institution).await.unwrap();
+    provider
+        .node
+        .membership()
+        .remove(&rogue.institution, &tester())
+        .await
+        .unwrap();
     rogue.until_alone().await;
     if rogue.dial(provider).await.is_ok() {
         let hello = rogue.hello(provider, |_| (), |_| ());

@@ -2,6 +2,7 @@
 
 use concordat_node::membership::ROSTER;
 use concordat_protocol::wire::messages::RosterMessage;
+use concordat_tests::tester;
 
 use super::honest::World;
 use super::rogue::Rogue;
@@ -33,7 +34,7 @@ async fn a_member_that_dials_and_dials_keeps_nobody_out() {
         .provider
         .node
         .membership()
-        .admit(late.enrolment().as_bytes())
+        .admit(late.enrolment().as_bytes(), &tester())
         .await
         .unwrap();
     late.meet(&world.provider).await;

@@ -25,6 +25,7 @@ use concordat_storage::ingest::CsvOptions;
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::storage::Storage;
+use concordat_tests::tester;
 use tempfile::TempDir;
 
 use super::rogue::{Rogue, now, soon};
@@ -162,18 +163,18 @@ impl World {
         provider.import().await;
         let founder = provider.node.membership();
         founder
-            .found(ConsortiumName::new("Heart Study").unwrap())
+            .found(ConsortiumName::new("Heart Study").unwrap(), &tester())
             .await
             .unwrap();
         founder
-            .admit(friend.node.membership().enrol().unwrap().as_bytes())
+            .admit(friend.node.membership().enrol().unwrap().as_bytes(), &tester())
             .await
             .unwrap();
-        founder.admit(rogue.enrolment().as_bytes()).await.unwrap();
+        founder.admit(rogue.enrolment().as_bytes(), &tester()).await.unwrap();
         friend
             .node
             .membership()
-            .join(founder.export().unwrap().as_bytes())
+            .join(founder.export().unwrap().as_bytes(), &tester())
             .await
             .unwrap();
         Self {
@@ -192,7 +193,12 @@ impl World {
 
     /// What each test ends with: another member is served, nobody has lost the connection to it, and the ledgers hold.
     pub(super) async fn still_stands(&self) {
-        let asked = self.friend.node.negotiations().request(wide(&self.provider), why());
+        let by = tester();
+        let asked = self
+            .friend
+            .node
+            .negotiations()
+            .request(wide(&self.provider), why(), &by);
         let asked = soon(asked).await.expect("an honest member is served");
         let known = self
             .provider

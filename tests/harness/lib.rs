@@ -32,7 +32,17 @@ pub mod slots;
 pub mod table;
 mod world;
 
+use concordat_protocol::audit::Cause;
+use concordat_protocol::ids::ActorId;
+use concordat_storage::ledger::Attribution;
+
 pub use house::{House, PASSWORD, Person};
 pub use outcome::Outcome;
 pub use reader::{End, Reader};
 pub use world::{Import, World};
+
+/// On whose account tests act that call services without a session.
+pub fn tester() -> Attribution {
+    let actor = ActorId::new("tester@harness").expect("a name");
+    Attribution::vouch(Cause::Person { actor })
+}

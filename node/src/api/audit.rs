@@ -45,8 +45,10 @@ fn shown(stored: &StoredEntry) -> Value {
     json!({
         "sequence": entry.sequence,
         "at": entry.at.to_string(),
+        "by": entry.cause.to_string(),
         "what": entry.body.describe(),
         "leaf": stored.leaf,
+        "cause": entry.cause,
         "body": entry.body,
     })
 }

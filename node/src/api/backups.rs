@@ -33,7 +33,7 @@ async fn create(
         return Err(Problem::usage("the path of the repository must be absolute"));
     }
     api.blocking(move |node| {
-        let made = node.custody().back_up(&to, actor.id())?;
+        let made = node.custody().back_up(&to, &actor.attribution())?;
         let snapshot = made.contents.document();
         Ok::<_, Problem>(Json(json!({
             "snapshot": snapshot.id,

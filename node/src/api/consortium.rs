@@ -11,7 +11,7 @@ use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Access, Api, Body, Route};
+use super::{Access, Api, Body, Caller, Route};
 use crate::fault::Problem;
 use crate::iam::Action;
 use crate::membership::MembershipError;
@@ -35,8 +35,12 @@ struct FoundBody {
     name: ConsortiumName,
 }
 
-async fn found(State(api): State<Api>, Body(body): Body<FoundBody>) -> Result<Json<Value>, Problem> {
-    let roster = api.node().membership().found(body.name).await?;
+async fn found(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Body(body): Body<FoundBody>,
+) -> Result<Json<Value>, Problem> {
+    let roster = api.node().membership().found(body.name, &actor.attribution()).await?;
     Ok(Json(shown(&api, &roster)))
 }
 
@@ -59,27 +63,49 @@ impl FileBody {
     }
 }
 
-async fn admit(State(api): State<Api>, Body(body): Body<FileBody>) -> Result<Json<Value>, Problem> {
-    let (roster, institution, fingerprint) = api.node().membership().admit(&body.bytes()?).await?;
+async fn admit(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Body(body): Body<FileBody>,
+) -> Result<Json<Value>, Problem> {
+    let membership = api.node().membership();
+    let (roster, institution, fingerprint) = membership.admit(&body.bytes()?, &actor.attribution()).await?;
     Ok(Json(
         json!({ "institution": institution, "fingerprint": fingerprint, "number": roster.number() }),
     ))
 }
 
-async fn remove(State(api): State<Api>, Path(institution): Path<String>) -> Result<Json<Value>, Problem> {
+async fn remove(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(institution): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let institution: InstitutionId = institution.parse()?;
-    let roster = api.node().membership().remove(&institution).await?;
+    let roster = api
+        .node()
+        .membership()
+        .remove(&institution, &actor.attribution())
+        .await?;
     Ok(Json(shown(&api, &roster)))
 }
 
-async fn join(State(api): State<Api>, Body(body): Body<FileBody>) -> Result<Json<Value>, Problem> {
-    let roster = api.node().membership().join(&body.bytes()?).await?;
+async fn join(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Body(body): Body<FileBody>,
+) -> Result<Json<Value>, Problem> {
+    let membership = api.node().membership();
+    let roster = membership.join(&body.bytes()?, &actor.attribution()).await?;
     Ok(Json(shown(&api, &roster)))
 }
 
-async fn import(State(api): State<Api>, Body(body): Body<FileBody>) -> Result<Json<Value>, Problem> {
+async fn import(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Body(body): Body<FileBody>,
+) -> Result<Json<Value>, Problem> {
     let signed = from_file(&body.bytes()?).map_err(MembershipError::from)?;
-    let roster = api.node().membership().import(signed).await?;
+    let roster = api.node().membership().import(signed, &actor.attribution()).await?;
     Ok(Json(shown(&api, &roster)))
 }
 

@@ -12,8 +12,9 @@ use concordat_protocol::{
     ids::{ColumnName, DatasetName, Digest32},
     text::Reason,
 };
-use concordat_storage::catalog::{
-    CatalogError, Classification, ColumnClass, DatasetRecord, ErasureStatement, Manifest,
+use concordat_storage::{
+    catalog::{CatalogError, Classification, ColumnClass, DatasetRecord, ErasureStatement, Manifest},
+    ledger::Attribution,
 };
 use data_encoding::BASE64;
 use serde::Deserialize;
@@ -114,7 +115,7 @@ async fn retain(
 ) -> Result<Json<Value>, Problem> {
     let name: DatasetName = name.parse()?;
     api.blocking(move |node| {
-        let removed = node.custody().retain(&name, versions, actor.id())?;
+        let removed = node.custody().retain(&name, versions, &actor.attribution())?;
         Ok::<_, Problem>(Json(json!({ "dataset": name, "keep": versions, "removed": removed })))
     })
     .await
@@ -134,7 +135,7 @@ async fn erase(
 ) -> Result<Json<Value>, Problem> {
     let name: DatasetName = name.parse()?;
     api.blocking(move |node| {
-        let (statement, out_of_reach) = node.custody().erase(&name, reason, Some(actor.id().clone()))?;
+        let (statement, out_of_reach) = node.custody().erase(&name, reason, &actor.attribution())?;
         let mut done = erasure(&statement);
         if let Some(fields) = done.as_object_mut() {
             fields.insert("repositories_out_of_reach".to_owned(), json!(out_of_reach));
@@ -178,7 +179,7 @@ async fn classify(
     Body(Classes { classes }): Body<Classes>,
 ) -> Result<Json<Value>, Problem> {
     let name: DatasetName = name.parse()?;
-    let actor = Some(actor.id().clone());
+    let by = actor.attribution();
     api.blocking(move |node| {
         let classification: Classification = classes.into_iter().collect();
         check_columns(node, &name, &classification)?;
@@ -186,10 +187,9 @@ async fn classify(
             serde_json::to_vec(&classification).map_err(|error| Problem::fault("cannot write the classes", &error))?;
         let entry = EntryBody::DatasetClassified {
             dataset: name.clone(),
-            actor,
             classification: Digest32::sha256(CLASSIFICATION, &text),
         };
-        record(node, entry)?;
+        record(node, entry, &by)?;
         let record = node.storage().catalog().classify(&name, &classification)?;
         node.epoch().raise();
         Ok::<_, Problem>(Json(details(node, &record)?))
@@ -217,7 +217,7 @@ fn check_columns(node: &Node, name: &DatasetName, classes: &Classification) -> R
 
 async fn open(State(api): State<Api>, Caller(actor): Caller, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let dataset: DatasetName = name.parse()?;
-    let actor = Some(actor.id().clone());
+    let by = actor.attribution();
     api.blocking(move |node| {
         let catalog = node.storage().catalog();
         let columns = catalog.unclassified(&catalog.show(&dataset)?)?;
@@ -228,8 +228,8 @@ async fn open(State(api): State<Api>, Caller(actor): Caller, Path(name): Path<St
             node,
             EntryBody::DatasetPublished {
                 dataset: dataset.clone(),
-                actor,
             },
+            &by,
         )?;
         let record = catalog.publish(&dataset)?;
         node.epoch().raise();
@@ -244,7 +244,7 @@ async fn withdraw(
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let dataset: DatasetName = name.parse()?;
-    let actor = Some(actor.id().clone());
+    let by = actor.attribution();
     api.blocking(move |node| {
         let catalog = node.storage().catalog();
         catalog.show(&dataset)?;
@@ -252,8 +252,8 @@ async fn withdraw(
             node,
             EntryBody::DatasetWithdrawn {
                 dataset: dataset.clone(),
-                actor,
             },
+            &by,
         )?;
         let record = catalog.withdraw(&dataset)?;
         node.epoch().raise();
@@ -262,8 +262,8 @@ async fn withdraw(
     .await
 }
 
-fn record(node: &Node, entry: EntryBody) -> Result<(), Problem> {
-    drop(node.ledger().append(entry, node.clock().now())?);
+fn record(node: &Node, entry: EntryBody, by: &Attribution) -> Result<(), Problem> {
+    drop(node.ledger().append(entry, by, node.clock().now())?);
     Ok(())
 }
 

@@ -89,13 +89,17 @@ struct RequestBody {
     justification: Option<Justification>,
 }
 
-async fn request(State(api): State<Api>, Body(body): Body<RequestBody>) -> Result<Json<Value>, Problem> {
+async fn request(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Body(body): Body<RequestBody>,
+) -> Result<Json<Value>, Problem> {
     let node = api.node();
     let scope = body.wish.into_scope(node, body.dataset).await?;
     let words = body
         .justification
         .unwrap_or_else(|| Justification::fitted("not stated"));
-    let negotiation = node.negotiations().request(scope, words).await?;
+    let negotiation = node.negotiations().request(scope, words, &actor.attribution()).await?;
     Ok(Json(shown(&api, &negotiation).await))
 }
 
@@ -108,21 +112,21 @@ async fn transcript(State(api): State<Api>, Path(id): Path<String>) -> Result<Js
     Ok(Json(view::transcript(&find(&api, &id).await?)))
 }
 
-async fn offer(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn offer(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let id = find(&api, &id).await?.id;
-    let negotiation = api.node().negotiations().offer(&id).await?;
+    let negotiation = api.node().negotiations().offer(&id, &actor.attribution()).await?;
     Ok(Json(shown(&api, &negotiation).await))
 }
 
-async fn accept(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn accept(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let id = find(&api, &id).await?.id;
-    api.node().negotiations().accept(&id).await?;
+    api.node().negotiations().accept(&id, &actor.attribution()).await?;
     settled(&api, &id).await
 }
 
-async fn verify(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn verify(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let id = find(&api, &id).await?.id;
-    api.node().negotiations().verify(&id).await?;
+    api.node().negotiations().verify(&id, &actor.attribution()).await?;
     settled(&api, &id).await
 }
 
@@ -144,28 +148,53 @@ async fn reject(
         concordat_protocol::grant::Party::Provider => Action::AnswerRequests,
         concordat_protocol::grant::Party::Consumer => Action::AcceptOffer,
     })?;
-    let negotiation = api.node().negotiations().reject(&negotiation.id, body.reason).await?;
+    let negotiation = api
+        .node()
+        .negotiations()
+        .reject(&negotiation.id, body.reason, &actor.attribution())
+        .await?;
     Ok(Json(shown(&api, &negotiation).await))
 }
 
-async fn revoke(state: State<Api>, id: Path<String>, body: Body<ReasonBody>) -> Result<Json<Value>, Problem> {
-    change(state, id, body, GrantEvent::Revoke).await
+async fn revoke(
+    state: State<Api>,
+    caller: Caller,
+    id: Path<String>,
+    body: Body<ReasonBody>,
+) -> Result<Json<Value>, Problem> {
+    change(state, caller, id, body, GrantEvent::Revoke).await
 }
 
-async fn suspend(state: State<Api>, id: Path<String>, body: Body<ReasonBody>) -> Result<Json<Value>, Problem> {
-    change(state, id, body, GrantEvent::Suspend).await
+async fn suspend(
+    state: State<Api>,
+    caller: Caller,
+    id: Path<String>,
+    body: Body<ReasonBody>,
+) -> Result<Json<Value>, Problem> {
+    change(state, caller, id, body, GrantEvent::Suspend).await
 }
 
-async fn resume(state: State<Api>, id: Path<String>, body: Body<ReasonBody>) -> Result<Json<Value>, Problem> {
-    change(state, id, body, GrantEvent::Resume).await
+async fn resume(
+    state: State<Api>,
+    caller: Caller,
+    id: Path<String>,
+    body: Body<ReasonBody>,
+) -> Result<Json<Value>, Problem> {
+    change(state, caller, id, body, GrantEvent::Resume).await
 }
 
-async fn relinquish(state: State<Api>, id: Path<String>, body: Body<ReasonBody>) -> Result<Json<Value>, Problem> {
-    change(state, id, body, GrantEvent::Relinquish).await
+async fn relinquish(
+    state: State<Api>,
+    caller: Caller,
+    id: Path<String>,
+    body: Body<ReasonBody>,
+) -> Result<Json<Value>, Problem> {
+    change(state, caller, id, body, GrantEvent::Relinquish).await
 }
 
 async fn change(
     State(api): State<Api>,
+    Caller(actor): Caller,
     Path(id): Path<String>,
     Body(body): Body<ReasonBody>,
     event: GrantEvent,
@@ -181,7 +210,7 @@ async fn change(
     let (_, acknowledged) = api
         .node()
         .negotiations()
-        .change_grant(&grant, event, body.reason)
+        .change_grant(&grant, event, body.reason, &actor.attribution())
         .await?;
     let mut value = shown(&api, &negotiation).await;
     if let Some(object) = value.as_object_mut() {

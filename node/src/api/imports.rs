@@ -22,6 +22,7 @@ use concordat_protocol::{
 use concordat_storage::{
     catalog::{ImportMode, ImportRequest, Imported, Progress},
     ingest::{CsvOptions, Header, Missing, Note, Refused, TextEncoding},
+    ledger::Attribution,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -99,11 +100,12 @@ async fn import(
 ) -> Result<Response, Problem> {
     let mut request = body.into_request(name.parse()?)?;
     request.by = Some(actor.id().clone());
+    let by = actor.attribution();
     let (lines, waiting) = mpsc::channel(LINES);
     let node = api.node().clone();
     // It goes on when the client hangs up: half of it would be thrown away, and the ledger names who began it.
     tokio::task::spawn_blocking(move || {
-        let last = match run(&node, &request, &lines) {
+        let last = match run(&node, &request, &by, &lines) {
             Ok(imported) => json!({ "imported": summary(&request, &imported) }),
             Err(problem) => json!({ "problem": problem }),
         };
@@ -161,7 +163,12 @@ impl ImportBody {
     }
 }
 
-fn run(node: &Node, request: &ImportRequest, lines: &mpsc::Sender<Bytes>) -> Result<Imported, Problem> {
+fn run(
+    node: &Node,
+    request: &ImportRequest,
+    by: &Attribution,
+    lines: &mpsc::Sender<Bytes>,
+) -> Result<Imported, Problem> {
     // What cannot be written down must not be done.
     node.ledger().ready()?;
     let now = node.clock().now();
@@ -176,13 +183,12 @@ fn run(node: &Node, request: &ImportRequest, lines: &mpsc::Sender<Bytes>) -> Res
         rows: imported.total_rows,
         manifest: imported.manifest,
     };
-    drop(node.ledger().append(entry, node.clock().now())?);
+    drop(node.ledger().append(entry, by, node.clock().now())?);
     if imported.withdrawn {
         let entry = EntryBody::DatasetWithdrawn {
             dataset: request.name.clone(),
-            actor: request.by.clone(),
         };
-        drop(node.ledger().append(entry, node.clock().now())?);
+        drop(node.ledger().append(entry, by, node.clock().now())?);
     }
     node.epoch().raise();
     Ok(imported)

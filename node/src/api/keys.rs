@@ -61,13 +61,13 @@ async fn back_up(
     Caller(actor): Caller,
     Body(Recipients { recipients }): Body<Recipients>,
 ) -> Result<Json<Value>, Problem> {
-    let actor = actor.id().clone();
+    let by = actor.attribution();
     api.blocking(move |node| {
         let recipients = recipients
             .iter()
             .map(|text| text.parse())
             .collect::<Result<Vec<Recipient>, _>>()?;
-        let escrow = node.custody().back_up_keys(&recipients, &actor)?;
+        let escrow = node.custody().back_up_keys(&recipients, &by)?;
         Ok::<_, Problem>(Json(json!({ "recipients": recipients.len(), "escrow": escrow })))
     })
     .await
@@ -93,20 +93,20 @@ async fn rotate(
     Caller(actor): Caller,
     Body(which): Body<Which>,
 ) -> Result<Json<Value>, Problem> {
-    let actor = actor.id().clone();
+    let by = actor.attribution();
     api.blocking(move |node| {
         let custody = node.custody();
         Ok::<_, Problem>(Json(match which {
             Which::Master {} => {
-                custody.rotate_master(&actor)?;
+                custody.rotate_master(&by)?;
                 json!({ "rotated": "master key" })
             }
             Which::Segment { segment } => {
-                let count = custody.rotate_segment(&segment, &actor)?;
+                let count = custody.rotate_segment(&segment, &by)?;
                 json!({ "rotated": "segment key", "segment": segment, "datasets": count })
             }
             Which::Dataset { dataset, reseal } => {
-                let key = custody.rotate_dataset(&dataset, reseal, &actor)?;
+                let key = custody.rotate_dataset(&dataset, reseal, &by)?;
                 json!({ "rotated": "dataset key", "dataset": dataset, "key": key, "resealing": reseal })
             }
         }))

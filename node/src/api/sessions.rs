@@ -16,8 +16,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-use super::{Access, Api, Body, Caller, Route, access};
+use super::{Access, Api, Body, Caller, OsAccount, Route, access};
 use crate::{
+    attribution::by_os_account,
     fault::Problem,
     iam::{Login, Training},
 };
@@ -43,22 +44,25 @@ pub(super) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secre
     String::deserialize(deserializer).map(Secret::from)
 }
 
-async fn login(State(api): State<Api>, Body(body): Body<LoginBody>) -> Result<Json<Value>, Problem> {
+async fn login(
+    State(api): State<Api>,
+    account: OsAccount,
+    Body(body): Body<LoginBody>,
+) -> Result<Json<Value>, Problem> {
     let login = api
         .blocking(move |node| {
             let now = node.clock().now();
             let name = body.name;
             let answer = node.sessions().login(&name, &body.password, now);
             // Written down before the person learns the outcome: what cannot be recorded does not count.
-            let entry = match &answer {
-                Ok(login) => EntryBody::LoginSucceeded {
-                    actor: login.actor.id().clone(),
-                },
-                Err(_) => EntryBody::LoginFailed {
-                    actor: known(node, &name),
-                },
+            let (entry, by) = match &answer {
+                Ok(login) => (EntryBody::LoginSucceeded { one_time: false }, login.actor.attribution()),
+                Err(_) => {
+                    let actor = known(node, &name);
+                    (EntryBody::LoginFailed { actor }, by_os_account(account.uid))
+                }
             };
-            drop(node.ledger().append(entry, now)?);
+            drop(node.ledger().append(entry, &by, now)?);
             Ok::<Login, Problem>(answer?)
         })
         .await?;

@@ -14,11 +14,11 @@ use concordat_protocol::{
     text::{Text, Word},
     time::Timestamp,
 };
-use concordat_storage::keys::Secret;
+use concordat_storage::{keys::Secret, ledger::Attribution};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Access, Api, Body, Route, sessions::secret};
+use super::{Access, Api, Body, Caller, Route, sessions::secret};
 use crate::{
     fault::Problem,
     iam::{AccountView, Action, IamError, Training},
@@ -76,7 +76,11 @@ struct NewAccount {
     password: Secret,
 }
 
-async fn add(State(api): State<Api>, Body(new): Body<NewAccount>) -> Result<Json<Account>, Problem> {
+async fn add(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    Body(new): Body<NewAccount>,
+) -> Result<Json<Account>, Problem> {
     api.blocking(move |node| {
         let NewAccount { name, roles, password } = new;
         if node.accounts().show(&name).is_ok() {
@@ -84,6 +88,7 @@ async fn add(State(api): State<Api>, Body(new): Body<NewAccount>) -> Result<Json
         }
         record(
             node,
+            &caller.attribution(),
             EntryBody::UserAdded {
                 actor: actor(node, &name)?,
                 roles: words(&roles),
@@ -103,12 +108,14 @@ struct Roles {
 
 async fn set_roles(
     State(api): State<Api>,
+    Caller(caller): Caller,
     Path(name): Path<String>,
     Body(Roles { roles }): Body<Roles>,
 ) -> Result<Json<Account>, Problem> {
     change(&api, name, move |node, name| {
         record(
             node,
+            &caller.attribution(),
             EntryBody::UserChanged {
                 actor: actor(node, name)?,
                 change: Word::fitted("roles"),
@@ -128,16 +135,18 @@ struct Enabled {
 
 async fn set_access(
     State(api): State<Api>,
+    Caller(caller): Caller,
     Path(name): Path<String>,
     Body(Enabled { enabled }): Body<Enabled>,
 ) -> Result<Json<Account>, Problem> {
     change(&api, name, move |node, name| {
         if enabled {
-            record(node, changed(node, name, "access")?)?;
+            record(node, &caller.attribution(), changed(node, name, "access")?)?;
             Ok(node.accounts().enable(name)?)
         } else {
             record(
                 node,
+                &caller.attribution(),
                 EntryBody::UserDisabled {
                     actor: actor(node, name)?,
                 },
@@ -157,11 +166,12 @@ struct NewPassword {
 
 async fn set_password(
     State(api): State<Api>,
+    Caller(caller): Caller,
     Path(name): Path<String>,
     Body(NewPassword { password }): Body<NewPassword>,
 ) -> Result<Json<Account>, Problem> {
     change(&api, name, move |node, name| {
-        record(node, changed(node, name, "password")?)?;
+        record(node, &caller.attribution(), changed(node, name, "password")?)?;
         Ok(node.accounts().set_password(name, &password)?)
     })
     .await
@@ -176,12 +186,13 @@ struct NewTraining {
 
 async fn record_training(
     State(api): State<Api>,
+    Caller(caller): Caller,
     Path(name): Path<String>,
     Body(new): Body<NewTraining>,
 ) -> Result<Json<Account>, Problem> {
     let until = Timestamp::parse(&new.until)?;
     change(&api, name, move |node, name| {
-        record(node, changed(node, name, "training")?)?;
+        record(node, &caller.attribution(), changed(node, name, "training")?)?;
         let training = Training { name: new.name, until };
         Ok(node.accounts().record_training(name, training, node.clock().now())?)
     })
@@ -222,7 +233,7 @@ fn changed(node: &Node, name: &str, what: &str) -> Result<EntryBody, Problem> {
     })
 }
 
-fn record(node: &Node, entry: EntryBody) -> Result<(), Problem> {
-    drop(node.ledger().append(entry, node.clock().now())?);
+fn record(node: &Node, by: &Attribution, entry: EntryBody) -> Result<(), Problem> {
+    drop(node.ledger().append(entry, by, node.clock().now())?);
     Ok(())
 }

@@ -84,13 +84,12 @@ async fn decided(api: &Api, request: QueryId) -> Result<Option<Value>, Problem> 
             reasons,
             policy,
             grant,
-            actor,
             ..
         } if of == request => Some(json!({
             "decision": if permitted { "permit" } else { "deny" },
             "request": request,
             "grant": grant,
-            "actor": actor,
+            "actor": stored.entry.cause.actor(),
             "at": stored.entry.at.to_string(),
             "entry": stored.entry.sequence,
             "policy": policy,

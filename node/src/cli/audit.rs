@@ -36,7 +36,7 @@ impl Verb {
                 let entries: Value = client.get(&format!("/v1/audit/entries?count={count}")).await?;
                 context.out.list(
                     entries.at("items"),
-                    &[("entry", "sequence"), ("at", "at"), ("what", "what")],
+                    &[("entry", "sequence"), ("at", "at"), ("by", "by"), ("what", "what")],
                 )
             }
             Self::Verify => match client.post("/v1/audit/verify", &json!({})).await {

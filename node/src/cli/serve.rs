@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use concordat_protocol::{
-    audit::EntryBody,
+    audit::{EntryBody, NodeTask},
     text::{Address, Word},
 };
 use concordat_storage::{keys::Argon2Cost, ledger::Ledger};
@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Context, unlock};
 use crate::{
     api::{self, Api},
+    attribution::by_node,
     clock::Clock,
     config::Config,
     fault::{Code, Problem},
@@ -36,7 +37,11 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
     let started = EntryBody::NodeStarted {
         version: Word::fitted(env!("CARGO_PKG_VERSION")),
     };
-    drop(ledger.append_async(started, clock.now()).await?);
+    drop(
+        ledger
+            .append_async(started, &by_node(NodeTask::Start), clock.now())
+            .await?,
+    );
 
     // 3. People, policy, network and services; the API comes last and stops first.
     let mut shutdown = Shutdown::new();

@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use concordat_protocol::{audit::EntryBody, ids::ActorId};
+use concordat_protocol::audit::EntryBody;
 use concordat_storage::{
     backup::{self, BackupError, BackupRequest, Made, Repository},
     catalog::ErasureStatement,
+    ledger::Attribution,
     meta::{MetaError, SealedTree, TreeId},
 };
 
@@ -20,7 +21,7 @@ impl Custody {
     ///
     /// # Errors
     /// [`BackupError`]; no snapshot appears then.
-    pub fn back_up(&self, to: &Path, actor: &ActorId) -> Result<Made, Problem> {
+    pub fn back_up(&self, to: &Path, by: &Attribution) -> Result<Made, Problem> {
         let with = &self.0.with;
         with.ledger.ready()?;
         let request = BackupRequest {
@@ -33,11 +34,13 @@ impl Custody {
         // Known before there is anything in it: what is erased from now on is erased there.
         self.repositories()?.put(&known, &to.to_owned())?;
         let made = backup::create(&with.storage, &with.ledger, &request)?;
-        self.record(EntryBody::SnapshotMade {
-            snapshot: made.contents.document().id,
-            actor: Some(actor.clone()),
-            contents: made.contents.digest(),
-        })?;
+        self.record(
+            EntryBody::SnapshotMade {
+                snapshot: made.contents.document().id,
+                contents: made.contents.digest(),
+            },
+            by,
+        )?;
         Ok(made)
     }
 

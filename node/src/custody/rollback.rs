@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use concordat_protocol::{
-    audit::EntryBody,
+    audit::{EntryBody, NodeTask},
     ids::{DatasetName, Digest32},
     text::Reason,
 };
@@ -17,7 +17,10 @@ use concordat_storage::{
 };
 
 use super::Custody;
-use crate::fault::{Code, Explain, Problem};
+use crate::{
+    attribution::by_node,
+    fault::{Code, Explain, Problem},
+};
 
 /// Entries that are read at a time.
 const PIECE: u64 = 4096;
@@ -150,7 +153,7 @@ impl Custody {
         }
         tracing::warn!(%dataset, "the ledger says that it was erased; it is erased now");
         let reason = Reason::fitted("an erasure that the ledger tells of had not been carried out");
-        match self.erase(dataset, reason, None) {
+        match self.erase(dataset, reason, &by_node(NodeTask::Recovery)) {
             Ok(_) => Ok(()),
             Err(problem) if problem.code == Code::Integrity => Err(RollbackError::OlderState {
                 told: format!("`{dataset}` was erased"),
@@ -173,7 +176,10 @@ impl Custody {
             rows: opened.manifest().rows,
             manifest: opened.manifest_digest(),
         };
-        drop(with.ledger.append(entry, with.clock.now())?);
+        drop(
+            with.ledger
+                .append(entry, &by_node(NodeTask::Recovery), with.clock.now())?,
+        );
         Ok(())
     }
 }

@@ -127,6 +127,7 @@ impl Asker {
             question,
             signed,
             actor: self.actor.id().clone(),
+            by: self.actor.attribution(),
             node,
             tier: target.tier,
             columns,

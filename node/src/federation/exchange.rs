@@ -17,7 +17,7 @@ use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::wire::messages::{
     AnswerDigest, Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal,
 };
-use concordat_storage::ledger::Ledger;
+use concordat_storage::ledger::{Attribution, Ledger};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -42,6 +42,8 @@ pub(super) struct Asked {
     pub(super) signed: Signed<QueryEnvelope>,
     /// Who asks.
     pub(super) actor: concordat_protocol::ids::ActorId,
+    /// On whose account the exchange is entered.
+    pub(super) by: Attribution,
     /// The node that is asked.
     pub(super) node: NodeId,
     /// The highest tier that an answer may have.
@@ -286,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
             digest: closing.digest,
         };
         // The ledger before the signature: what was signed can always be found here.
-        let entered = ledger.append_async(entry, clock.now()).await;
+        let entered = ledger.append_async(entry, &self.asked.by, clock.now()).await;
         drop(entered.map_err(|error| QueryFault::machine("the receipt could not be entered in the ledger", error))?);
         let sent = self.stream.send(&Countersignature { receipt: signed }).await;
         if let Err(error) = sent {

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use concordat_protocol::{
+    audit::Cause,
     ids::{ActorId, Digest32, InstitutionId, QueryId},
     query::{ActorAssertion, Factor, Role},
     text::Text,
     time::Timestamp,
 };
+use concordat_storage::ledger::Attribution;
 use serde::{Deserialize, Serialize};
 
 use super::{Action, IamError, permitted_roles};
@@ -61,6 +63,27 @@ impl Actor {
             training,
             session,
         }
+    }
+
+    /// On whose account this person's acts are entered.
+    pub fn attribution(&self) -> Attribution {
+        Attribution::vouch(Cause::Person { actor: self.id.clone() })
+    }
+
+    /// The same for what needs the consent of a second person, who has a session of their own.
+    ///
+    /// # Errors
+    /// [`IamError::SamePerson`] if both are one.
+    pub fn attribution_with(&self, second: &Self) -> Result<Attribution, IamError> {
+        if self.id == second.id {
+            return Err(IamError::SamePerson {
+                name: self.id.name().to_owned(),
+            });
+        }
+        Ok(Attribution::vouch(Cause::TwoPeople {
+            first: self.id.clone(),
+            second: second.id.clone(),
+        }))
     }
 
     /// Who it is.

@@ -36,6 +36,12 @@ pub enum IamError {
         /// The roles that permit it.
         needed: &'static [Role],
     },
+    /// One person has spoken twice where two are needed.
+    #[error("`{name}` cannot confirm what `{name}` has asked for; a second person has to")]
+    SamePerson {
+        /// The account.
+        name: String,
+    },
     /// There is no such account.
     #[error("there is no account `{name}`")]
     Unknown {
@@ -94,7 +100,7 @@ impl IamError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::WrongLogin | Self::LockedOut { .. } | Self::Disabled { .. } | Self::NotLoggedIn => Fault::Locked,
-            Self::NotPermitted { .. } => Fault::Denied,
+            Self::NotPermitted { .. } | Self::SamePerson { .. } => Fault::Denied,
             Self::Unknown { .. } => Fault::NotFound,
             Self::Exists { .. }
             | Self::LastAdministrator { .. }

@@ -282,3 +282,15 @@ fn accounts_are_made_once_with_a_good_name_and_password() {
         ["eva", "root"]
     );
 }
+
+#[test]
+fn what_needs_two_people_is_not_done_by_one() {
+    let world = World::new();
+    let (_, sessions) = world.with_eva();
+    let login = |name| sessions.login(name, &secret(GOOD), NOON).unwrap().actor;
+    let (eva, root) = (login("eva"), login("root"));
+    let both = eva.attribution_with(&root).unwrap();
+    assert_eq!(both.cause().to_string(), "eva@budapest and root@budapest");
+    let refused = eva.attribution_with(&login("eva")).unwrap_err();
+    assert_eq!(refused.fault(), Fault::Denied);
+}

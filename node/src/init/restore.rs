@@ -15,6 +15,7 @@ use concordat_storage::{
 
 use super::{Site, Unlock, given_provider, write};
 use crate::{
+    attribution::by_this_account,
     config::{self, Config, CredentialsFrom, KeysFrom, ObjectsWord, PinFrom, StorageSection},
     fault::{Code, Problem},
 };
@@ -135,16 +136,16 @@ pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Proble
         snapshot: contents.id,
         contents: restored.contents.digest(),
     };
-    drop(ledger.append(entry, now)?);
+    let by = by_this_account();
+    drop(ledger.append(entry, &by, now)?);
     let mut erased = Vec::new();
     for statement in &restored.erased {
         let dataset = statement.document().dataset.clone();
         let entry = EntryBody::DatasetErased {
             dataset: dataset.clone(),
-            actor: None,
             statement: statement.digest(),
         };
-        drop(ledger.append(entry, now)?);
+        drop(ledger.append(entry, &by, now)?);
         erased.push(dataset);
     }
     drop((ledger, opened));

@@ -175,7 +175,7 @@ impl Membership {
             Err(HelloError::Network(error)) => {
                 tracing::debug!(peer = %session.peer().short(), %error, "hello was not finished")
             }
-            Err(error) => self.turn_away(session.peer(), &error).await,
+            Err(error) => self.turn_away(session, &error).await,
         }
     }
 
@@ -184,14 +184,16 @@ impl Membership {
         self.0.turned_away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn turn_away(&self, node: NodeId, error: &HelloError) {
+    async fn turn_away(&self, session: &Session, error: &HelloError) {
+        let node = session.peer();
         tracing::warn!(peer = %node.short(), %error, "peer turned away");
         self.turned_away().insert(node, error.to_string());
         let entry = EntryBody::PeerRefused {
             node,
             reason: Reason::fitted(&error.to_string()),
         };
-        if let Err(error) = self.0.ledger.append_async(entry, self.0.clock.now()).await {
+        let by = session.attribution();
+        if let Err(error) = self.0.ledger.append_async(entry, &by, self.0.clock.now()).await {
             tracing::error!(%error, "the ledger did not take the refusal of a peer");
         }
         if let Err(error) = self.0.network.disconnect(node).await {

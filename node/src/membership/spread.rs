@@ -36,7 +36,7 @@ impl Membership {
                 RosterMessage::Tell(self.newest().ok_or(MembershipError::NoConsortium)?.signed().clone())
             }
             RosterMessage::Tell(roster) => {
-                self.import(roster).await?;
+                self.import(roster, &stream.session().attribution()).await?;
                 RosterMessage::Known
             }
             RosterMessage::Known => return Ok(()),
@@ -72,7 +72,7 @@ impl Membership {
         let mut stream = self.0.network.open(peer, ROSTER).await?;
         stream.send(&RosterMessage::Ask).await?;
         if let RosterMessage::Tell(roster) = stream.expect().await? {
-            self.import(roster).await?;
+            self.import(roster, &stream.session().attribution()).await?;
         }
         Ok(())
     }

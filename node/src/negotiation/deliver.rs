@@ -1,5 +1,6 @@
 //! Getting messages and notices to the other side, again if need be.
 
+use concordat_protocol::audit::NodeTask;
 use concordat_protocol::grant::ValidAcknowledgement;
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::negotiation::NegotiationMessage;
@@ -8,6 +9,7 @@ use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeRe
 use libp2p::StreamProtocol;
 
 use super::{NegotiationFault, Negotiations, PendingNotice};
+use crate::attribution::by_node;
 use crate::network::FramedStream;
 use crate::shutdown::Stage;
 
@@ -114,7 +116,7 @@ impl Negotiations {
                 continue;
             };
             if waiting.is_empty() {
-                self.react(id).await;
+                self.react(id, &by_node(NodeTask::Negotiation)).await;
             }
             for message in waiting {
                 if let Err(error) = self.send(peer, message).await {

@@ -19,7 +19,7 @@ use concordat_protocol::signed::{Signed, Verified};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
-use concordat_storage::ledger::Ledger;
+use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{SealedTree, TreeId};
 use concordat_storage::storage::Storage;
 use tokio::sync::{OwnedRwLockReadGuard, watch};
@@ -77,6 +77,7 @@ impl Grants {
         &self,
         grant: &ValidGrant,
         keys: [InstitutionPublicKey; 2],
+        by: &Attribution,
         now: Timestamp,
     ) -> Result<(), NegotiationFault> {
         let id = grant.terms().grant;
@@ -85,7 +86,7 @@ impl Grants {
         }
         let record = Record::new(grant.signed().clone(), keys, now);
         let live = Arc::new(Live::open(record.clone(), &self.0.identity.institution)?);
-        self.enter(&live, GrantChange::Activated, None, now).await?;
+        self.enter(&live, GrantChange::Activated, None, by, now).await?;
         self.save(id, record).await?;
         self.0
             .live
@@ -144,6 +145,7 @@ impl Grants {
         id: &GrantId,
         event: GrantEvent,
         reason: Reason,
+        by: &Attribution,
         now: Timestamp,
     ) -> Result<PendingNotice, NegotiationFault> {
         let live = self.live(id).ok_or(NegotiationFault::UnknownGrant { grant: *id })?;
@@ -152,7 +154,7 @@ impl Grants {
         let next = held.state.apply(event, live.party(), reason.clone(), now)?;
         let notice = self.notice(&live, event, reason.clone(), held.sent.saturating_add(1), now)?;
         let record = held.changed_here(next, notice.signed().clone());
-        self.enter(&live, change_of(event), Some(reason), now).await?;
+        self.enter(&live, change_of(event), Some(reason), by, now).await?;
         self.save(*id, record.clone()).await?;
         *held = record;
         self.0.epoch.raise();
@@ -171,6 +173,7 @@ impl Grants {
         &self,
         verified: Verified<Notice, concordat_protocol::ids::NodeId>,
         sender: &InstitutionId,
+        by: &Attribution,
         now: Timestamp,
     ) -> Result<ValidNotice, NegotiationFault> {
         let id = verified.document().grant;
@@ -197,7 +200,7 @@ impl Grants {
         let notice = valid.notice();
         let next = held.state.apply(notice.event, valid.by(), notice.reason.clone(), now)?;
         let record = held.changed_there(next, notice.sequence, valid.digest());
-        self.enter(&live, change_of(notice.event), Some(notice.reason.clone()), now)
+        self.enter(&live, change_of(notice.event), Some(notice.reason.clone()), by, now)
             .await?;
         self.save(id, record.clone()).await?;
         *held = record;
@@ -257,6 +260,7 @@ impl Grants {
         live: &Live,
         change: GrantChange,
         reason: Option<Reason>,
+        by: &Attribution,
         now: Timestamp,
     ) -> Result<(), NegotiationFault> {
         let entry = EntryBody::GrantChanged {
@@ -265,7 +269,7 @@ impl Grants {
             change,
             reason,
         };
-        drop(self.0.ledger.append_async(entry, now).await?);
+        drop(self.0.ledger.append_async(entry, by, now).await?);
         Ok(())
     }
 

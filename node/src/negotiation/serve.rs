@@ -6,11 +6,12 @@ use concordat_protocol::ids::{InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{Authentic, Body, NegotiationMessage, ProviderNegotiation, Received, State};
 use concordat_protocol::signed::Signed;
 use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeReply, Reply};
+use concordat_storage::ledger::Attribution;
 
 use super::deliver::{NEGOTIATION, NOTICE};
 use super::store::{Place, owner_of};
 use super::{Entry, NegotiationFault, Negotiations, active_key};
-use crate::network::{FramedStream, IncomingStreams, NetworkError};
+use crate::network::{FramedStream, IncomingStreams, NetworkError, Session};
 use crate::shutdown::Stage;
 
 /// Negotiations that one peer may have begun and not brought to an end: more than a steward reads in a week, and little enough
@@ -45,10 +46,11 @@ impl Negotiations {
     async fn serve_message(&self, mut stream: FramedStream, stage: &Stage) -> Result<(), NetworkError> {
         let sender = stream.session().until_attested().await?.institution.clone();
         let NegotiationFrame { message } = stream.expect().await?;
-        let reply = match self.take(message, &sender).await {
+        let by = stream.session().attribution();
+        let reply = match self.take(message, &sender, &by).await {
             Ok(id) => {
                 let negotiations = self.clone();
-                stage.spawn(async move { negotiations.react(id).await });
+                stage.spawn(async move { negotiations.react(id, &by).await });
                 Reply::Taken
             }
             Err(fault) => {
@@ -65,6 +67,7 @@ impl Negotiations {
         &self,
         signed: Signed<NegotiationMessage>,
         sender: &InstitutionId,
+        by: &Attribution,
     ) -> Result<NegotiationId, NegotiationFault> {
         let now = self.0.clock.now();
         let roster = self.0.membership.in_force(now)?;
@@ -93,7 +96,7 @@ impl Negotiations {
                 }
             },
         };
-        self.enter(&next, &signed, Direction::Received, now).await?;
+        self.enter(&next, &signed, Direction::Received, by, now).await?;
         self.0.store.put(&mut place, next).await?;
         Ok(id)
     }
@@ -115,14 +118,14 @@ impl Negotiations {
         Ok(ProviderNegotiation::open(message, &parties, now)?)
     }
 
-    /// The steps that follow without anybody's decision.
-    pub(super) async fn react(&self, id: NegotiationId) {
-        if let Err(error) = self.try_react(id).await {
+    /// The steps that follow without anybody's decision, on the account of the peer whose message led to them.
+    pub(super) async fn react(&self, id: NegotiationId, by: &Attribution) {
+        if let Err(error) = self.try_react(id, by).await {
             tracing::warn!(negotiation = %id.short(), %error, "the next step of a negotiation failed");
         }
     }
 
-    async fn try_react(&self, id: NegotiationId) -> Result<(), NegotiationFault> {
+    async fn try_react(&self, id: NegotiationId, by: &Attribution) -> Result<(), NegotiationFault> {
         let now = self.0.clock.now();
         let identity = &self.0.identity;
         let place = self.0.store.open_entry(&id).await?;
@@ -131,12 +134,14 @@ impl Negotiations {
                 State::Accepted(_) => {
                     let policy = self.0.policy.digest();
                     let sent = negotiation.agree(policy, &identity.institution_key, &identity.node_key, now)?;
-                    self.forward(place, Entry::Provider(sent.next.clone()), sent, now).await
+                    self.forward(place, Entry::Provider(sent.next.clone()), sent, by, now)
+                        .await
                 }
                 State::Verified(_) => {
                     let sent = negotiation.finalize(&identity.node_key, now)?;
-                    self.activate(&Entry::Provider(sent.next.clone())).await?;
-                    self.forward(place, Entry::Provider(sent.next.clone()), sent, now).await
+                    self.activate(&Entry::Provider(sent.next.clone()), by).await?;
+                    self.forward(place, Entry::Provider(sent.next.clone()), sent, by, now)
+                        .await
                 }
                 State::Requested(_)
                 | State::Offered(_)
@@ -147,9 +152,10 @@ impl Negotiations {
             Entry::Consumer(negotiation) => match negotiation.state() {
                 State::Agreed(_) => {
                     let sent = negotiation.verify_agreement(&identity.institution_key, &identity.node_key, now)?;
-                    self.forward(place, Entry::Consumer(sent.next.clone()), sent, now).await
+                    self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
+                        .await
                 }
-                State::Finalized(_) => self.activate(&place.entry()?).await,
+                State::Finalized(_) => self.activate(&place.entry()?, by).await,
                 State::Requested(_)
                 | State::Offered(_)
                 | State::Accepted(_)
@@ -169,7 +175,7 @@ impl Negotiations {
         Ok(())
     }
 
-    async fn activate(&self, entry: &Entry) -> Result<(), NegotiationFault> {
+    async fn activate(&self, entry: &Entry, by: &Attribution) -> Result<(), NegotiationFault> {
         let Some(grant) = entry.grant() else { return Ok(()) };
         let now = self.0.clock.now();
         let roster = self.0.membership.in_force(now)?;
@@ -178,7 +184,7 @@ impl Negotiations {
             active_key(&roster, &terms.provider)?,
             active_key(&roster, &terms.consumer)?,
         ];
-        self.0.grants.activate(grant, keys, now).await?;
+        self.0.grants.activate(grant, keys, by, now).await?;
         self.0.store.announce();
         Ok(())
     }
@@ -196,9 +202,8 @@ impl Negotiations {
 
     async fn serve_notice(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
         let sender = stream.session().until_attested().await?.institution.clone();
-        let peer = stream.session().peer();
         let NoticeFrame { notice } = stream.expect().await?;
-        let reply = match self.obey(notice, peer, &sender).await {
+        let reply = match self.obey(notice, stream.session(), &sender).await {
             Ok(acknowledgement) => NoticeReply::Acknowledged(acknowledgement),
             Err(fault) => {
                 tracing::info!(peer = %sender, error = %fault, "a notice was refused");
@@ -212,11 +217,12 @@ impl Negotiations {
     async fn obey(
         &self,
         notice: Signed<concordat_protocol::grant::Notice>,
-        peer: concordat_protocol::ids::NodeId,
+        session: &Session,
         sender: &InstitutionId,
     ) -> Result<Signed<concordat_protocol::grant::Acknowledgement>, NegotiationFault> {
         let now = self.0.clock.now();
-        let valid = self.0.grants.obey(notice.verify(peer)?, sender, now).await?;
+        let notice = notice.verify(session.peer())?;
+        let valid = self.0.grants.obey(notice, sender, &session.attribution(), now).await?;
         let acknowledgement = valid.acknowledge(now);
         Ok(Signed::sign(&acknowledgement, &self.0.identity.node_key)?
             .signed()

@@ -12,7 +12,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use concordat_protocol::ids::NodeId;
+use concordat_protocol::{audit::Cause, ids::NodeId};
+use concordat_storage::ledger::Attribution;
 use libp2p::swarm::ConnectionId;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -76,6 +77,15 @@ impl Session {
     /// What the peer has shown; `None` before `hello` is through.
     pub fn attested(&self) -> Option<Arc<Attested>> {
         self.0.attested.borrow().clone()
+    }
+
+    /// On whose account is entered what this peer causes.
+    pub fn attribution(&self) -> Attribution {
+        Attribution::vouch(Cause::Peer {
+            node: self.0.peer,
+            institution: self.attested().map(|attested| attested.institution.clone()),
+            actor: None,
+        })
     }
 
     /// Waits for the peer to be attested.

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use concordat_protocol::audit::EntryBody;
-use concordat_protocol::ids::{Digest32, InstitutionId, NodeId, QueryId};
+use concordat_protocol::ids::{Digest32, InstitutionId, NodeId};
 use concordat_protocol::query::QueryEnvelope;
 use concordat_protocol::query::{Outcome, Parties, Receipt, ValidQuery};
 use concordat_protocol::signed::{CoSigned, SignatureError, Signed};
 use concordat_protocol::wire::messages::{
     Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode,
 };
+use concordat_storage::ledger::Attribution;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Sharing;
@@ -32,8 +33,8 @@ impl Sharing {
     pub(super) async fn answer_peer(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
         let consumer = stream.session().until_attested().await?.institution.clone();
         let QueryFrame { envelope } = stream.expect().await?;
-        let peer = stream.session().peer();
-        match self.admit_peer(envelope, &consumer, peer).await {
+        let (peer, by) = (stream.session().peer(), stream.session().attribution());
+        match self.admit_peer(envelope, &consumer, peer, by).await {
             Ok((running, _place)) => self.stream_to(stream, running, peer).await,
             Err(refusal) => {
                 tracing::info!(peer = %consumer, code = ?refusal.code, "a query was refused");
@@ -48,6 +49,7 @@ impl Sharing {
         envelope: Signed<QueryEnvelope>,
         consumer: &InstitutionId,
         peer: NodeId,
+        by: Attribution,
     ) -> Result<(Running, OwnedSemaphorePermit), Refusal> {
         let parts = &self.0.parts;
         let place = self.0.places.take(peer).await?;
@@ -74,6 +76,7 @@ impl Sharing {
         let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));
         let case = Case::Peer {
             version: named_version(&envelope.sql),
+            by: by.in_the_name_of(query.assertion().actor.clone()),
             query: Box::new(query),
             lease,
         };
@@ -115,7 +118,7 @@ impl Sharing {
         let signed = match (&ended.how, receipt) {
             (How::Abandoned(_) | How::Interrupted(_), _) => Ok(()),
             (_, Ok(receipt)) => {
-                self.exchange_receipt(&mut stream, running.case.query(), &ended.how, receipt, peer)
+                self.exchange_receipt(&mut stream, &running.case, &ended.how, receipt, peer)
                     .await
             }
             (_, Err(error)) => {
@@ -163,7 +166,7 @@ impl Sharing {
     async fn exchange_receipt(
         &self,
         stream: &mut FramedStream,
-        query: QueryId,
+        case: &Case,
         how: &How,
         receipt: CoSigned<Receipt>,
         peer: NodeId,
@@ -180,15 +183,20 @@ impl Sharing {
         let same = receipt.payload_digest().ok() == digest;
         let keys = [self.0.parts.identity.node(), peer];
         match digest.filter(|_| same && receipt.verify(&keys).is_ok()) {
-            Some(digest) => self.countersigned(query, digest).await,
-            None => tracing::warn!(query = %query.short(), "the receipt came back without a sound signature"),
+            Some(digest) => self.countersigned(case, digest).await,
+            None => tracing::warn!(query = %case.query().short(), "the receipt came back without a sound signature"),
         }
         Ok(())
     }
 
-    async fn countersigned(&self, query: QueryId, digest: Digest32) {
+    async fn countersigned(&self, case: &Case, digest: Digest32) {
+        let query = case.query();
         let entry = EntryBody::ReceiptCountersigned { query, digest };
-        let entered = self.0.parts.ledger.append_async(entry, self.0.parts.clock.now()).await;
+        let parts = &self.0.parts;
+        let entered = parts
+            .ledger
+            .append_async(entry, &case.attribution(), parts.clock.now())
+            .await;
         if let Err(error) = entered {
             tracing::error!(%error, "a countersigned receipt is not in the ledger");
         }

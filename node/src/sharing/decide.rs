@@ -1,14 +1,14 @@
 //! May this question be answered now? Asked before the first byte, and again whenever something changed.
 
 use concordat_protocol::audit::EntryBody;
-use concordat_protocol::ids::{DatasetRef, GrantId, InstitutionId, QueryId};
+use concordat_protocol::ids::{DatasetRef, GrantId, QueryId};
 use concordat_protocol::query::{ActorAssertion, ValidQuery};
 use concordat_protocol::scope::{Purpose, Scope};
 use concordat_protocol::text;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
 use concordat_storage::catalog::VersionNumber;
-use concordat_storage::ledger::LedgerReceipt;
+use concordat_storage::ledger::{Attribution, LedgerReceipt};
 use concordat_storage::permit::Holder;
 
 use super::Sharing;
@@ -27,6 +27,8 @@ pub(super) enum Case {
         version: Option<VersionNumber>,
         /// The live permission under its grant.
         lease: Lease,
+        /// The peer, asking for the person of the assertion.
+        by: Attribution,
     },
     /// One of our own people asks about our own dataset.
     Own {
@@ -82,10 +84,11 @@ impl Case {
         self.grant().map_or(Holder::Local, Holder::Grant)
     }
 
-    fn peer(&self) -> Option<&InstitutionId> {
+    /// On whose account it is answered.
+    pub(super) fn attribution(&self) -> Attribution {
         match self {
-            Self::Peer { lease, .. } => Some(&lease.terms().consumer),
-            Self::Own { .. } => None,
+            Self::Peer { by, .. } => by.clone(),
+            Self::Own { actor, .. } => actor.attribution(),
         }
     }
 
@@ -191,8 +194,6 @@ impl Sharing {
         let entry = EntryBody::DecisionMade {
             request: case.query(),
             grant: case.grant(),
-            actor: Some(case.assertion().actor.clone()),
-            peer: case.peer().cloned(),
             permitted: decision.is_ok(),
             reasons: reasons
                 .iter()
@@ -204,7 +205,7 @@ impl Sharing {
         };
         parts
             .ledger
-            .append_async(entry, parts.clock.now())
+            .append_async(entry, &case.attribution(), parts.clock.now())
             .await
             .map_err(|error| {
                 tracing::error!(%error, "the ledger cannot be written, so nothing is served");

@@ -295,7 +295,11 @@ impl Sharing {
             outcome,
             receipt,
         };
-        let entered = self.0.parts.ledger.append_async(entry, self.0.parts.clock.now()).await;
+        let parts = &self.0.parts;
+        let entered = parts
+            .ledger
+            .append_async(entry, &case.attribution(), parts.clock.now())
+            .await;
         entered
             .map(drop)
             .inspect_err(|error| tracing::error!(%error, "the end of an answer is not in the ledger"))

@@ -1,11 +1,13 @@
 //! One entry of the ledger and its bytes.
 
 mod body;
+mod cause;
 mod describe;
 
 use serde::{Deserialize, Serialize};
 
 pub use body::{Direction, EntryBody, GrantChange, KeyChange, MAX_LIST, Outcome};
+pub use cause::{Cause, NodeTask};
 
 use super::merkle;
 use crate::ids::Digest32;
@@ -15,7 +17,7 @@ use crate::time::Timestamp;
 /// Largest entry in bytes: [`MAX_LIST`] reasons of the longest kind, in four-byte characters, and room for the rest.
 pub const MAX_ENTRY: usize = 64 * 1024;
 
-/// One entry: its place in the chain, when it was made, and what happened.
+/// One entry: its place in the chain, when it was made, on whose account, and what happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerEntry {
@@ -25,6 +27,8 @@ pub struct LedgerEntry {
     pub previous: Digest32,
     /// When it was made.
     pub at: Timestamp,
+    /// On whose account.
+    pub cause: Cause,
     /// What happened.
     pub body: EntryBody,
 }

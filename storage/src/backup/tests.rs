@@ -23,7 +23,7 @@ use crate::{
     catalog::{CatalogError, ErasureOrder, ErasureStatement, ImportMode, ImportRequest},
     fault::Fault,
     keys::{Argon2Cost, KeyProvider, Passphrase, Secret},
-    ledger::Ledger,
+    ledger::{Attribution, Ledger},
     objects::ObjectPlace,
     seal::{DurableStore, HEADER_LEN},
     storage::Storage,
@@ -88,7 +88,7 @@ impl House {
         let entry = EntryBody::NodeStarted {
             version: Word::fitted("1"),
         };
-        drop(self.ledger.append(entry, NOW).unwrap());
+        drop(self.ledger.append(entry, &Attribution::eva(), NOW).unwrap());
     }
 
     fn repository(&self) -> PathBuf {

@@ -6,7 +6,7 @@ use std::io;
 
 use concordat_protocol::audit::check_extension;
 use concordat_protocol::identity::PrivateKey;
-use concordat_protocol::ids::{ActorId, QueryId};
+use concordat_protocol::ids::QueryId;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -48,7 +48,7 @@ impl Place {
     fn with_entries(count: u64) -> Self {
         let place = Self::new();
         let ledger = place.open().unwrap();
-        (0..count).for_each(|n| drop(ledger.append(login(n), NOW).unwrap()));
+        (0..count).for_each(|n| drop(ledger.append(login(n), &Attribution::eva(), NOW).unwrap()));
         place
     }
 
@@ -74,17 +74,13 @@ fn house() -> InstitutionKey {
 }
 
 fn login(n: u64) -> EntryBody {
-    EntryBody::LoginSucceeded {
-        actor: ActorId::new(&format!("eva{n}@budapest")).unwrap(),
-    }
+    EntryBody::LoginSucceeded { one_time: n % 2 == 1 }
 }
 
 fn decision(permitted: bool) -> EntryBody {
     EntryBody::DecisionMade {
         request: QueryId::from_bytes([3; 16]),
         grant: None,
-        actor: None,
-        peer: None,
         permitted,
         reasons: Vec::new(),
         policy: Digest32::ZERO,
@@ -96,8 +92,8 @@ fn decision(permitted: bool) -> EntryBody {
 fn what_was_acknowledged_is_there_after_reopening() {
     let place = Place::new();
     let ledger = place.open().unwrap();
-    let receipt = ledger.append(login(0), NOW).unwrap();
-    let next = ledger.append(login(1), NOW).unwrap();
+    let receipt = ledger.append(login(0), &Attribution::eva(), NOW).unwrap();
+    let next = ledger.append(login(1), &Attribution::eva(), NOW).unwrap();
     assert_eq!((receipt.sequence(), next.sequence()), (0, 1));
     assert_eq!(ledger.entry(1).unwrap().entry.previous, receipt.leaf());
     let root = ledger.root();
@@ -115,7 +111,7 @@ fn what_was_acknowledged_is_there_after_reopening() {
         ledger.entry(2),
         Err(LedgerError::NoSuchEntry { sequence: 2, size: 2 })
     ));
-    assert_eq!(ledger.append(login(2), NOW).unwrap().sequence(), 2);
+    assert_eq!(ledger.append(login(2), &Attribution::eva(), NOW).unwrap().sequence(), 2);
 }
 
 #[test]
@@ -123,11 +119,23 @@ fn only_a_permitting_decision_permits() {
     let place = Place::new();
     let ledger = place.open().unwrap();
     assert_eq!(
-        ledger.append(decision(true), NOW).unwrap().permits(),
+        ledger
+            .append(decision(true), &Attribution::eva(), NOW)
+            .unwrap()
+            .permits(),
         Some(QueryId::from_bytes([3; 16]))
     );
-    assert_eq!(ledger.append(decision(false), NOW).unwrap().permits(), None);
-    assert_eq!(ledger.append(login(0), NOW).unwrap().permits(), None);
+    assert_eq!(
+        ledger
+            .append(decision(false), &Attribution::eva(), NOW)
+            .unwrap()
+            .permits(),
+        None
+    );
+    assert_eq!(
+        ledger.append(login(0), &Attribution::eva(), NOW).unwrap().permits(),
+        None
+    );
 }
 
 #[test]
@@ -195,7 +203,13 @@ fn a_torn_append_is_cut_off_wherever_it_was_torn() {
         fs::read(place.file("entries.log")).unwrap(),
         fs::read(place.file("head")).unwrap(),
     );
-    drop(place.open().unwrap().append(login(2), NOW).unwrap());
+    drop(
+        place
+            .open()
+            .unwrap()
+            .append(login(2), &Attribution::eva(), NOW)
+            .unwrap(),
+    );
     let after = fs::read(place.file("entries.log")).unwrap();
     for length in before.len()..=after.len() {
         fs::write(place.file("entries.log"), &after[..length]).unwrap();
@@ -203,7 +217,10 @@ fn a_torn_append_is_cut_off_wherever_it_was_torn() {
         let ledger = place.open().unwrap();
         let kept = if length == after.len() { 3 } else { 2 };
         assert_eq!(ledger.size(), kept, "{length}");
-        assert_eq!(ledger.append(login(9), NOW).unwrap().sequence(), kept);
+        assert_eq!(
+            ledger.append(login(9), &Attribution::eva(), NOW).unwrap().sequence(),
+            kept
+        );
         drop(ledger);
         assert!(place.inspect().ok, "{length}");
     }
@@ -229,7 +246,7 @@ fn files_of_an_older_copy_are_noticed() {
         fs::read(place.file("head")).unwrap(),
     );
     let ledger = place.open().unwrap();
-    drop(ledger.append(login(2), NOW).unwrap());
+    drop(ledger.append(login(2), &Attribution::eva(), NOW).unwrap());
     ledger.checkpoint(&house(), NOW).unwrap();
     drop(ledger);
     fs::write(place.file("entries.log"), &old.0).unwrap();
@@ -256,12 +273,14 @@ async fn thousands_of_concurrent_appends_make_one_chain() {
     let ledger = place.open().unwrap();
     let tasks = (0..3000).map(|n| {
         let ledger = ledger.clone();
-        tokio::spawn(async move { ledger.append_async(login(n), NOW).await.unwrap() })
+        tokio::spawn(async move { ledger.append_async(login(n), &Attribution::eva(), NOW).await.unwrap() })
     });
     let threads: Vec<_> = (0..4)
         .map(|n| {
             let ledger = ledger.clone();
-            std::thread::spawn(move || (0..25).for_each(|_| drop(ledger.append(login(n), NOW).unwrap())))
+            std::thread::spawn(move || {
+                (0..25).for_each(|_| drop(ledger.append(login(n), &Attribution::eva(), NOW).unwrap()))
+            })
         })
         .collect();
     let receipts = futures::future::join_all(tasks.collect::<Vec<_>>()).await;
@@ -314,10 +333,16 @@ fn after_a_failed_write_nothing_is_acknowledged_any_more() {
             disk,
         )
         .unwrap();
-        drop(ledger.append(login(0), NOW).unwrap());
+        drop(ledger.append(login(0), &Attribution::eva(), NOW).unwrap());
         assert!(ledger.ready().is_ok());
-        assert!(matches!(ledger.append(login(1), NOW), Err(LedgerError::Write(_))));
-        assert!(matches!(ledger.append(login(2), NOW), Err(LedgerError::Refusing)));
+        assert!(matches!(
+            ledger.append(login(1), &Attribution::eva(), NOW),
+            Err(LedgerError::Write(_))
+        ));
+        assert!(matches!(
+            ledger.append(login(2), &Attribution::eva(), NOW),
+            Err(LedgerError::Refusing)
+        ));
         assert!(matches!(ledger.ready(), Err(LedgerError::Refusing)));
         assert_eq!(ledger.size(), 1);
     }
@@ -356,7 +381,9 @@ fn a_power_cut_between_entries_and_head_leaves_a_ledger_that_opens() {
         let disk::Opened { files, shared } = disk::open(&place.ledger(), &key).unwrap();
         let medium = PowerCut { files, steps };
         let ledger = Ledger::start(&place.ledger(), key, institution(), shared, medium).unwrap();
-        let acknowledged = (0..9).take_while(|n| ledger.append(login(*n), NOW).is_ok()).count();
+        let acknowledged = (0..9)
+            .take_while(|n| ledger.append(login(*n), &Attribution::eva(), NOW).is_ok())
+            .count();
         drop(ledger);
         let reopened = place
             .open()
@@ -378,13 +405,14 @@ fn an_entry_that_cannot_be_encoded_harms_no_other() {
         policy,
         reasons,
         grant: None,
-        actor: None,
-        peer: None,
         permitted: true,
         sql: None,
     };
-    assert!(matches!(ledger.append(body, NOW), Err(LedgerError::Entry(_))));
-    assert_eq!(ledger.append(login(0), NOW).unwrap().sequence(), 0);
+    assert!(matches!(
+        ledger.append(body, &Attribution::eva(), NOW),
+        Err(LedgerError::Entry(_))
+    ));
+    assert_eq!(ledger.append(login(0), &Attribution::eva(), NOW).unwrap().sequence(), 0);
 }
 
 #[test]
@@ -397,7 +425,7 @@ fn proofs_hold_against_the_signed_checkpoint() {
         .unwrap()
         .verify(house().public())
         .unwrap();
-    drop(ledger.append(login(200), NOW).unwrap());
+    drop(ledger.append(login(200), &Attribution::eva(), NOW).unwrap());
     assert!(matches!(
         ledger.prove(200),
         Err(LedgerError::NotCheckpointed {

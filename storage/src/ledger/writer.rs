@@ -5,7 +5,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
 use concordat_protocol::audit::merkle::CompactTree;
-use concordat_protocol::audit::{EntryBody, LedgerEntry, leaf_hash};
+use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry, leaf_hash};
 use concordat_protocol::ids::{Digest32, QueryId};
 use concordat_protocol::time::Timestamp;
 
@@ -33,6 +33,8 @@ pub(super) type Reply = Box<dyn FnOnce(Result<LedgerReceipt, LedgerError>) + Sen
 pub(super) struct Command {
     /// What happened.
     pub(super) body: EntryBody,
+    /// On whose account.
+    pub(super) cause: Cause,
     /// When.
     pub(super) at: Timestamp,
     /// Who waits.
@@ -173,13 +175,14 @@ impl<M: Medium> Writer<M> {
     }
 
     fn stage(&self, group: &mut Group, command: Command) {
-        let Command { body, at, reply } = command;
+        let Command { body, cause, at, reply } = command;
         let sequence = group.tip.tree.size();
         let permits = permitted_request(&body);
         let entry = LedgerEntry {
             sequence,
             previous: group.tip.last,
             at,
+            cause,
             body,
         };
         let bytes = entry.encode().map_err(LedgerError::Entry);

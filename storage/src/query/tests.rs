@@ -38,7 +38,7 @@ use super::{Bounds, QueryError, Source, answer};
 use crate::{
     disclosure::{Cut, ReleasedAnswer, StillPermitted},
     keys::{Argon2Cost, MasterKey, Passphrase, PseudonymKey, PseudonymSecret, Secret},
-    ledger::Ledger,
+    ledger::{Attribution, Ledger},
     permit::{Holder, Permit},
 };
 
@@ -113,7 +113,7 @@ impl World {
 
     fn permit(&self, holder: Holder, scope: Scope) -> Permit {
         let ledger = Ledger::open(&self.dir.path().join("ledger"), self.master.ledger(), institution()).unwrap();
-        let receipt = ledger.append(decision(true), NOW).unwrap();
+        let receipt = ledger.append(decision(true), &Attribution::eva(), NOW).unwrap();
         Permit::new(holder, query(), scope, receipt).unwrap()
     }
 
@@ -208,8 +208,6 @@ fn decision(permitted: bool) -> EntryBody {
     EntryBody::DecisionMade {
         request: query(),
         grant: None,
-        actor: None,
-        peer: None,
         permitted,
         reasons: Vec::new(),
         policy: Digest32::ZERO,
@@ -254,8 +252,8 @@ async fn an_entry_that_permits_nothing_makes_no_permit() {
     let world = World::new().await;
     let ledger = Ledger::open(&world.dir.path().join("ledger"), world.master.ledger(), institution()).unwrap();
     let scope = || clear(Tier::Records, &["age"]);
-    let denied = ledger.append(decision(false), NOW).unwrap();
+    let denied = ledger.append(decision(false), &Attribution::eva(), NOW).unwrap();
     assert!(Permit::new(grant(1), query(), scope(), denied).is_err());
-    let other = ledger.append(decision(true), NOW).unwrap();
+    let other = ledger.append(decision(true), &Attribution::eva(), NOW).unwrap();
     assert!(Permit::new(grant(1), QueryId::from_bytes([4; 16]), scope(), other).is_err());
 }

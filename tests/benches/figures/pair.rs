@@ -23,6 +23,7 @@ use concordat_storage::ingest::CsvOptions;
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::storage::Storage;
+use concordat_tests::tester;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -52,16 +53,16 @@ impl Pair {
         }
         let founder = provider.membership();
         founder
-            .found(ConsortiumName::new("Heart Study").unwrap())
+            .found(ConsortiumName::new("Heart Study").unwrap(), &tester())
             .await
             .unwrap();
         founder
-            .admit(consumer.membership().enrol().unwrap().as_bytes())
+            .admit(consumer.membership().enrol().unwrap().as_bytes(), &tester())
             .await
             .unwrap();
         consumer
             .membership()
-            .join(founder.export().unwrap().as_bytes())
+            .join(founder.export().unwrap().as_bytes(), &tester())
             .await
             .unwrap();
         let eva = researcher(&consumer).await;
@@ -107,7 +108,12 @@ impl Pair {
         let provider = self.provider.negotiations().clone();
         let revoked = tokio::spawn(async move {
             provider
-                .change_grant(&grant, GrantEvent::Revoke, Reason::new("a measurement").unwrap())
+                .change_grant(
+                    &grant,
+                    GrantEvent::Revoke,
+                    Reason::new("a measurement").unwrap(),
+                    &tester(),
+                )
                 .await
                 .unwrap();
             began.elapsed()
@@ -124,9 +130,9 @@ impl Pair {
     async fn grant(&self, table: &str) -> GrantId {
         let (asking, holding) = (self.consumer.negotiations(), self.provider.negotiations());
         let why = Justification::new("to measure").unwrap();
-        let asked = asking.request(everything(table), why).await.unwrap();
-        holding.offer(&asked.id).await.unwrap();
-        asking.accept(&asked.id).await.unwrap();
+        let asked = asking.request(everything(table), why, &tester()).await.unwrap();
+        holding.offer(&asked.id, &tester()).await.unwrap();
+        asking.accept(&asked.id, &tester()).await.unwrap();
         assert_eq!(
             asking.settled(&asked.id, PATIENCE).await.unwrap().state,
             StateName::Finalized

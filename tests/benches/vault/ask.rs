@@ -6,7 +6,7 @@ use std::path::Path as FsPath;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use concordat_protocol::audit::EntryBody;
+use concordat_protocol::audit::{Cause, EntryBody, NodeTask};
 use concordat_protocol::ids::{Digest32, InstitutionId, QueryId};
 use concordat_protocol::scope::{
     Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
@@ -14,7 +14,7 @@ use concordat_protocol::scope::{
 use concordat_protocol::time::Timestamp;
 use concordat_storage::catalog::OpenVersion;
 use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
-use concordat_storage::ledger::Ledger;
+use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::permit::{Holder, Permit};
 use concordat_storage::query::{Bounds, answer};
 use concordat_storage::seal::{DurableStore, SealedStore, Suite};
@@ -170,6 +170,10 @@ fn session(
     session
 }
 
+fn start() -> Attribution {
+    Attribution::vouch(Cause::Node { task: NodeTask::Start })
+}
+
 /// A question the way a member asks it: a decision in the ledger, a permit, the guarded engine, released batches. Returns the rows.
 async fn through_a_permit(storage: &Storage, version: &OpenVersion, tier: Tier, sql: &str) -> usize {
     let query = QueryId::from_bytes([3; 16]);
@@ -178,14 +182,12 @@ async fn through_a_permit(storage: &Storage, version: &OpenVersion, tier: Tier, 
     let permitted = EntryBody::DecisionMade {
         request: query,
         grant: None,
-        actor: None,
-        peer: None,
         permitted: true,
         reasons: Vec::new(),
         policy: Digest32::ZERO,
         sql: None,
     };
-    let receipt = ledger.append(permitted, NOW).unwrap();
+    let receipt = ledger.append(permitted, &start(), NOW).unwrap();
     let permit = Permit::new(Holder::Local, query, scope(version, tier), receipt).unwrap();
     let asked = answer(permit, version, sql, Arc::new(|| Ok(())), Bounds::default());
     let mut answer = asked.await.unwrap();

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use concordat_protocol::audit::Cause;
 use concordat_protocol::identity::PrivateKey as _;
 use concordat_protocol::ids::{ActorId, GrantId, QueryId};
 use concordat_protocol::query::ActorAssertion;
@@ -57,6 +58,7 @@ fn asked() -> Asked {
     Asked {
         question,
         signed,
+        by: Attribution::vouch(Cause::Person { actor: actor.clone() }),
         actor,
         node: theirs.public(),
         tier: Tier::Aggregate,

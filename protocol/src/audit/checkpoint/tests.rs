@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::audit::{EntryBody, merkle};
+use crate::audit::{Cause, EntryBody, NodeTask, merkle};
 use crate::identity::{InstitutionKey, PrivateKey};
 use crate::text::Word;
 
@@ -25,6 +25,7 @@ fn entries(count: u64, version: &str) -> Vec<Vec<u8>> {
             sequence,
             previous,
             at: Timestamp::from_millis(1),
+            cause: Cause::Node { task: NodeTask::Start },
             body,
         }
         .encode()

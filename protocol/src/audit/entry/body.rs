@@ -1,4 +1,5 @@
-//! Everything that a node records. Identifiers, digests and reasons; never data, never a query's text.
+//! Everything that a node records. Identifiers, digests and reasons; never data, never a query's text. On whose
+//! account it happened is told by the entry around it.
 
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +34,6 @@ pub enum EntryBody {
         key: Word,
         /// What was done to it.
         change: KeyChange,
-        /// Who did it.
-        actor: Option<ActorId>,
     },
     /// A roster came into force.
     RosterAccepted {
@@ -58,8 +57,6 @@ pub enum EntryBody {
     DatasetClassified {
         /// The dataset.
         dataset: DatasetName,
-        /// Who did it.
-        actor: Option<ActorId>,
         /// Names the classification.
         classification: Digest32,
     },
@@ -67,22 +64,16 @@ pub enum EntryBody {
     DatasetPublished {
         /// The dataset.
         dataset: DatasetName,
-        /// Who did it.
-        actor: Option<ActorId>,
     },
     /// A dataset was closed to requests.
     DatasetWithdrawn {
         /// The dataset.
         dataset: DatasetName,
-        /// Who did it.
-        actor: Option<ActorId>,
     },
     /// Versions of a dataset that are older than this one were removed.
     DatasetTrimmed {
         /// The dataset.
         dataset: DatasetName,
-        /// Who did it; none where a rule of retention did.
-        actor: Option<ActorId>,
         /// The oldest version that is left.
         oldest: u64,
     },
@@ -90,8 +81,6 @@ pub enum EntryBody {
     DatasetErased {
         /// The dataset.
         dataset: DatasetName,
-        /// Who ordered it; none where an older copy was restored and erased again.
-        actor: Option<ActorId>,
         /// Names the signed statement.
         statement: Digest32,
     },
@@ -99,8 +88,6 @@ pub enum EntryBody {
     SnapshotMade {
         /// The snapshot.
         snapshot: Nonce,
-        /// Who made it.
-        actor: Option<ActorId>,
         /// Names its signed contents.
         contents: Digest32,
     },
@@ -141,10 +128,6 @@ pub enum EntryBody {
         request: QueryId,
         /// The grant it was made under.
         grant: Option<GrantId>,
-        /// The person who asked.
-        actor: Option<ActorId>,
-        /// The institution that asked; none for this node's own people.
-        peer: Option<InstitutionId>,
         /// Whether it was permitted.
         permitted: bool,
         /// Why, at most [`MAX_LIST`].
@@ -201,8 +184,8 @@ pub enum EntryBody {
     },
     /// A person logged in.
     LoginSucceeded {
-        /// The person.
-        actor: ActorId,
+        /// Whether with a password that somebody else had set.
+        one_time: bool,
     },
     /// A login failed.
     LoginFailed {

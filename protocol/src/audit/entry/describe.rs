@@ -1,7 +1,6 @@
 //! Entries as short sentences, for `audit tail` and the console.
 
 use super::{Direction, EntryBody, GrantChange, KeyChange, Outcome};
-use crate::ids::ActorId;
 
 impl EntryBody {
     /// What happened, in one sentence for people.
@@ -11,33 +10,21 @@ impl EntryBody {
                 format!("node {} of {institution} was set up", node.short())
             }
             Self::NodeStarted { version } => format!("the node started, version {version}"),
-            Self::KeyChanged { key, change, actor } => format!("{key} was {}{}", change.as_str(), by(actor.as_ref())),
+            Self::KeyChanged { key, change } => format!("{key} was {}", change.as_str()),
             Self::RosterAccepted { number, digest } => format!("roster {number} ({}) came into force", digest.short()),
             Self::DatasetImported {
                 dataset, version, rows, ..
             } => {
                 format!("version {version} of {dataset} was imported, {rows} rows")
             }
-            Self::DatasetClassified { dataset, actor, .. } => format!("{dataset} was classified{}", by(actor.as_ref())),
-            Self::DatasetPublished { dataset, actor } => format!("{dataset} was published{}", by(actor.as_ref())),
-            Self::DatasetWithdrawn { dataset, actor } => format!("{dataset} was withdrawn{}", by(actor.as_ref())),
-            Self::DatasetTrimmed { dataset, actor, oldest } => {
-                format!(
-                    "versions of {dataset} before {oldest} were removed{}",
-                    by(actor.as_ref())
-                )
+            Self::DatasetClassified { dataset, .. } => format!("{dataset} was classified"),
+            Self::DatasetPublished { dataset } => format!("{dataset} was published"),
+            Self::DatasetWithdrawn { dataset } => format!("{dataset} was withdrawn"),
+            Self::DatasetTrimmed { dataset, oldest } => format!("versions of {dataset} before {oldest} were removed"),
+            Self::DatasetErased { dataset, statement } => {
+                format!("{dataset} was erased, statement {}", statement.short())
             }
-            Self::DatasetErased {
-                dataset,
-                actor,
-                statement,
-            } => {
-                let by = by(actor.as_ref());
-                format!("{dataset} was erased{by}, statement {}", statement.short())
-            }
-            Self::SnapshotMade { snapshot, actor, .. } => {
-                format!("snapshot {} was made{}", snapshot.short(), by(actor.as_ref()))
-            }
+            Self::SnapshotMade { snapshot, .. } => format!("snapshot {} was made", snapshot.short()),
             Self::SnapshotRestored { snapshot, .. } => {
                 format!("the node was restored from snapshot {}", snapshot.short())
             }
@@ -86,7 +73,8 @@ impl EntryBody {
             }
             Self::UserChanged { actor, change, .. } => format!("{change} of {actor} changed"),
             Self::UserDisabled { actor } => format!("{actor} was disabled"),
-            Self::LoginSucceeded { actor } => format!("{actor} logged in"),
+            Self::LoginSucceeded { one_time: false } => "logged in".to_owned(),
+            Self::LoginSucceeded { one_time: true } => "logged in to change a password set by somebody else".to_owned(),
             Self::LoginFailed { actor: Some(actor) } => format!("a login as {actor} failed"),
             Self::LoginFailed { actor: None } => "a login with an unknown name failed".to_owned(),
             Self::PeerRefused { node, reason } => format!("node {} was refused: {reason}", node.short()),
@@ -96,8 +84,6 @@ impl EntryBody {
     fn describe_decision(&self) -> String {
         let Self::DecisionMade {
             request,
-            actor,
-            peer,
             permitted,
             reasons,
             ..
@@ -106,23 +92,14 @@ impl EntryBody {
             return String::new();
         };
         let verdict = if *permitted { "permitted" } else { "denied" };
-        let from = peer.as_ref().map(|peer| format!(" from {peer}")).unwrap_or_default();
         let reasons: Vec<&str> = reasons.iter().map(|reason| reason.as_str()).collect();
         let why = if reasons.is_empty() {
             String::new()
         } else {
             format!(": {}", reasons.join("; "))
         };
-        format!(
-            "query {}{from}{} was {verdict}{why}",
-            request.short(),
-            by(actor.as_ref())
-        )
+        format!("query {} was {verdict}{why}", request.short())
     }
-}
-
-fn by(actor: Option<&ActorId>) -> String {
-    actor.map(|actor| format!(" by {actor}")).unwrap_or_default()
 }
 
 impl GrantChange {

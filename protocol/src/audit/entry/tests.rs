@@ -1,5 +1,5 @@
 use super::*;
-use crate::ids::{ActorId, QueryId};
+use crate::ids::{ActorId, InstitutionId, NodeId, QueryId};
 use crate::text::{Reason, Word};
 
 fn decision(reasons: usize) -> LedgerEntry {
@@ -7,11 +7,12 @@ fn decision(reasons: usize) -> LedgerEntry {
         sequence: 7,
         previous: Digest32::from_bytes([7; 32]),
         at: Timestamp::from_millis(1_800_000_000_000),
+        cause: Cause::Person {
+            actor: ActorId::new("eva@budapest").unwrap(),
+        },
         body: EntryBody::DecisionMade {
             request: QueryId::from_bytes([1; 16]),
             grant: None,
-            actor: Some(ActorId::new("eva@budapest").unwrap()),
-            peer: None,
             permitted: false,
             reasons: vec![Reason::fitted(&"\u{10ffff}".repeat(500)); reasons],
             policy: Digest32::ZERO,
@@ -33,8 +34,8 @@ fn unknown_kinds_fields_and_trailing_bytes_are_errors() {
         let json: serde_json::Value = serde_json::from_str(text).unwrap();
         serde_json::from_value::<EntryBody>(json).is_ok()
     };
-    assert!(read(r#"{"login_succeeded":{"actor":"eva@budapest"}}"#));
-    assert!(!read(r#"{"login_succeeded":{"actor":"eva@budapest","name":"Eva"}}"#));
+    assert!(read(r#"{"login_succeeded":{"one_time":false}}"#));
+    assert!(!read(r#"{"login_succeeded":{"one_time":false,"name":"Eva"}}"#));
     assert!(!read(r#"{"erased":{"actor":"eva@budapest"}}"#));
     let mut bytes = decision(0).encode().unwrap();
     bytes.push(0);
@@ -46,20 +47,37 @@ fn sentences_name_who_and_why() {
     let body = EntryBody::DecisionMade {
         request: QueryId::from_bytes([1; 16]),
         grant: None,
-        actor: Some(ActorId::new("eva@budapest").unwrap()),
-        peer: None,
         permitted: false,
         reasons: vec![Reason::new("no grant covers it").unwrap()],
         policy: Digest32::ZERO,
         sql: None,
     };
-    assert_eq!(
-        body.describe(),
-        "query 01010101 by eva@budapest was denied: no grant covers it"
-    );
+    assert_eq!(body.describe(), "query 01010101 was denied: no grant covers it");
     let added = EntryBody::UserAdded {
         actor: ActorId::new("eva@budapest").unwrap(),
         roles: vec![Word::new("steward").unwrap()],
     };
     assert_eq!(added.describe(), "eva@budapest was added as steward");
+}
+
+#[test]
+fn a_cause_names_each_person_and_each_node() {
+    let eva = ActorId::new("eva@budapest").unwrap();
+    let tom = ActorId::new("tom@budapest").unwrap();
+    let node = NodeId::from_bytes([7; 32]);
+    let two = Cause::TwoPeople {
+        first: eva.clone(),
+        second: tom,
+    };
+    assert_eq!(two.to_string(), "eva@budapest and tom@budapest");
+    let asked = Cause::Peer {
+        node,
+        institution: Some(InstitutionId::new("budapest").unwrap()),
+        actor: Some(eva.clone()),
+    };
+    let expected = format!("eva@budapest at node {} of budapest", node.short());
+    assert_eq!((asked.to_string(), asked.actor()), (expected, Some(&eva)));
+    assert_eq!(asked.peer().unwrap().as_str(), "budapest");
+    let start = Cause::Node { task: NodeTask::Start };
+    assert_eq!((start.to_string().as_str(), start.actor()), ("this node (start)", None));
 }

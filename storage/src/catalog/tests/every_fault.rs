@@ -12,7 +12,7 @@ use concordat_protocol::{
 use super::*;
 use crate::{
     faulty::{Faults, FaultyStore, How},
-    ledger::Ledger,
+    ledger::{Attribution, Ledger},
     permit::{Holder, Permit},
     query::{Bounds, QueryError, answer},
 };
@@ -251,14 +251,12 @@ impl Asking {
         let decision = EntryBody::DecisionMade {
             request: query,
             grant: None,
-            actor: None,
-            peer: None,
             permitted: true,
             reasons: Vec::new(),
             policy: Digest32::ZERO,
             sql: None,
         };
-        let receipt = self.ledger.append(decision, NOW).unwrap();
+        let receipt = self.ledger.append(decision, &Attribution::eva(), NOW).unwrap();
         let permit = Permit::new(Holder::Grant(GrantId::from_bytes([1; 16])), query, scope(), receipt).unwrap();
         let sql = "SELECT id, name FROM budapest.people";
         house.runtime.block_on(async {

@@ -18,6 +18,7 @@ fn log(key: &LedgerKey, bodies: &[EntryBody], broken: Option<u64>) -> (Vec<u8>, 
             sequence,
             previous,
             at: NOW,
+            cause: Attribution::eva().cause().clone(),
             body: body.clone(),
         }
         .encode()
