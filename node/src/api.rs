@@ -14,6 +14,7 @@ mod backups;
 pub mod client;
 mod consortium;
 mod datasets;
+mod evidence;
 mod grants;
 mod health;
 mod imports;
@@ -90,6 +91,7 @@ pub fn routes() -> Vec<Route> {
         keys::routes(),
         backups::routes(),
         audit::routes(),
+        evidence::routes(),
     ];
     nouns.into_iter().flatten().collect()
 }

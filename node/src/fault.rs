@@ -250,6 +250,7 @@ impl Explain for crate::node::StartError {
             Self::Membership(source) => source.code(),
             Self::Negotiation(source) => source.code(),
             Self::Sharing(source) => source.code(),
+            Self::Evidence(source) => source.code(),
             Self::Key { .. } => Code::Integrity,
         }
     }
@@ -257,6 +258,7 @@ impl Explain for crate::node::StartError {
     fn help(&self) -> Option<String> {
         match self {
             Self::Custody(source) => source.help(),
+            Self::Evidence(source) => source.help(),
             Self::Accounts(_)
             | Self::Policy(_)
             | Self::Network(_)

@@ -4,12 +4,14 @@
 //! 2. It is decided who is asked what and what is left to do at home ([`mod@plan`], [`decompose`]).
 //! 3. Each member is asked over the network ([`exchange`]); our own datasets are asked through the same permit as everybody's.
 //! 4. Rows stream through the engine at home ([`home`], [`table`], [`union`]) to whoever asked.
-//! 5. Every answer ends with a receipt that both sides sign ([`journal`]); a cut answer ends with an error, never in silence.
+//! 5. A query is in the ledger before it is signed, and its end however it comes ([`evidence`]).
+//! 6. Every answer ends with a receipt that both sides sign ([`journal`]); a cut answer ends with an error, never in silence.
 
 mod asker;
 mod browse;
 mod columns;
 mod decompose;
+mod evidence;
 mod exchange;
 mod fault;
 mod filter;
@@ -42,6 +44,7 @@ use self::resolve::{Known, target_of};
 use self::source::{Batches, Right, Target};
 use self::statement::{Question, TableName};
 use crate::clock::Clock;
+use crate::evidence::Evidence;
 use crate::iam::{Action, Actor};
 use crate::membership::Membership;
 use crate::negotiation::Grants;
@@ -82,6 +85,8 @@ pub struct FederationParts {
     pub grants: Grants,
     /// The way to our own datasets.
     pub sharing: Sharing,
+    /// What is kept of queries.
+    pub evidence: Evidence,
 }
 
 impl Federation {

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod custody;
 pub mod demo;
+pub mod evidence;
 pub mod fault;
 pub mod federation;
 pub mod iam;

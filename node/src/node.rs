@@ -24,6 +24,7 @@ pub use identity::Identity;
 
 use crate::clock::Clock;
 use crate::custody::{Custody, CustodyParts, RollbackError};
+use crate::evidence::{Evidence, EvidenceError};
 use crate::federation::{Federation, FederationParts};
 use crate::iam::{Accounts, Sessions};
 use crate::membership::{Membership, MembershipError, MembershipParts, ROSTER};
@@ -63,6 +64,7 @@ struct Parts {
     sessions: Sessions,
     policy: Policy,
     custody: Custody,
+    evidence: Evidence,
 }
 
 /// What a node is started with.
@@ -107,6 +109,9 @@ pub enum StartError {
     /// The grants are not usable.
     #[error(transparent)]
     Negotiation(#[from] NegotiationFault),
+    /// What the last run left open cannot be closed.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
     /// The state of queries is not usable.
     #[error("the state of queries cannot be opened")]
     Sharing(#[from] concordat_storage::meta::MetaError),
@@ -187,6 +192,8 @@ impl Node {
             epoch: epoch.clone(),
         })
         .await?;
+        let evidence = Evidence::open(storage.meta()).map_err(EvidenceError::from)?;
+        close_last_run(&evidence, &ledger, &clock).await?;
         let accounts = Accounts::open(storage.meta(), identity.institution.clone(), password_cost)?;
         let policy = Policy::load(&storage.dir().join("policies"), Settings::default())?;
         let transport_key = NodeKey::from_seed(&identity.node_key.expose_seed());
@@ -233,6 +240,7 @@ impl Node {
             policy: policy.clone(),
             sessions: sessions.clone(),
             epoch: epoch.clone(),
+            evidence: evidence.clone(),
         })?;
         sharing.serve(&services)?;
         let federation = Federation::new(FederationParts {
@@ -243,7 +251,9 @@ impl Node {
             membership: membership.clone(),
             grants: grants.clone(),
             sharing: sharing.clone(),
+            evidence: evidence.clone(),
         });
+        federation.serve(&services);
         custody.serve(&services);
         services.spawn(follow(accounts.changes(), epoch.clone(), services.token().clone()));
 
@@ -263,6 +273,7 @@ impl Node {
             sessions,
             policy,
             custody,
+            evidence,
         })))
     }
 
@@ -336,10 +347,25 @@ impl Node {
         &self.0.custody
     }
 
+    /// What is kept of queries.
+    pub fn evidence(&self) -> &Evidence {
+        &self.0.evidence
+    }
+
     /// The policies.
     pub fn policy(&self) -> &Policy {
         &self.0.policy
     }
+}
+
+/// Before anything is asked or answered, what a stop broke off stands in the ledger as ended.
+async fn close_last_run(evidence: &Evidence, ledger: &Ledger, clock: &Clock) -> Result<(), EvidenceError> {
+    let (evidence, ledger, now) = (evidence.clone(), ledger.clone(), clock.now());
+    let closed = tokio::task::spawn_blocking(move || evidence.recover(&ledger, now)).await??;
+    if closed > 0 {
+        tracing::warn!(closed, "queries that the last stop broke off were entered as ended");
+    }
+    Ok(())
 }
 
 /// A change to people's accounts is a change on which running answers depend.

@@ -4,10 +4,11 @@
 //!
 //! 1. the session is attested, and the peer has a place among those who ask at the moment;
 //! 2. the envelope is sound, fresh, meant for us, and was not sent before ([`concordat_protocol::query::ValidQuery`]);
-//! 3. there is a lease under its grant for that institution, and the day's queries are not used up;
-//! 4. the policy permits it ([`decide`]);
-//! 5. the decision is durably in the ledger, also when it is a denial; if it cannot be written, nothing is served;
-//! 6. the permit opens the engine, once ([`release`]).
+//! 3. its institution has countersigned the receipts of earlier answers ([`evidence`]);
+//! 4. there is a lease under its grant for that institution, and the day's queries are not used up;
+//! 5. the policy permits it ([`decide`]);
+//! 6. the decision is durably in the ledger, also when it is a denial; if it cannot be written, nothing is served;
+//! 7. the permit opens the engine, once ([`release`]).
 //!
 //! While the answer streams ([`answer`]), every chunk leaves under a guard of the grant, and any change of grant, policy,
 //! roster or people is decided anew first. The end is a receipt that both sides sign.
@@ -15,6 +16,7 @@
 mod answer;
 mod catalog;
 mod decide;
+mod evidence;
 mod own;
 mod places;
 mod quota;
@@ -31,6 +33,7 @@ use libp2p::StreamProtocol;
 use self::places::Places;
 use self::quota::Quota;
 use crate::clock::Clock;
+use crate::evidence::Evidence;
 use crate::iam::Sessions;
 use crate::membership::Membership;
 use crate::negotiation::Grants;
@@ -39,6 +42,7 @@ use crate::node::{Epoch, Identity};
 use crate::policy::Policy;
 use crate::shutdown::Stage;
 
+pub use evidence::RECEIPT;
 pub use own::OwnChunks;
 
 /// Datasets that a peer may know of.
@@ -81,6 +85,8 @@ pub struct SharingParts {
     pub sessions: Sessions,
     /// Counts the changes on which running answers depend.
     pub epoch: Epoch,
+    /// What is kept of queries.
+    pub evidence: Evidence,
 }
 
 impl Sharing {
@@ -106,6 +112,8 @@ impl Sharing {
     pub fn serve(&self, stage: &Stage) -> Result<(), NetworkError> {
         let network = &self.0.parts.network;
         let (catalogs, queries) = (network.accept(CATALOG)?, network.accept(QUERY)?);
+        let receipts = network.accept(RECEIPT)?;
+        stage.spawn(self.clone().serve_all(receipts, stage.clone(), Protocol::Receipt));
         stage.spawn(self.clone().serve_all(catalogs, stage.clone(), Protocol::Catalog));
         stage.spawn(self.clone().serve_all(queries, stage.clone(), Protocol::Query));
         Ok(())
@@ -119,6 +127,7 @@ impl Sharing {
                 let served = match protocol {
                     Protocol::Catalog => sharing.tell_catalog(stream).await,
                     Protocol::Query => sharing.answer_peer(stream).await,
+                    Protocol::Receipt => sharing.serve_receipts(stream).await,
                 };
                 if let Err(error) = served {
                     tracing::debug!(%error, "a stream that asked us broke");
@@ -132,4 +141,5 @@ impl Sharing {
 enum Protocol {
     Catalog,
     Query,
+    Receipt,
 }

@@ -6,14 +6,17 @@
 //! 3. The provider turns the envelope into a [`ValidQuery`]; nothing else is ever answered. A [`ReplayWindow`] refuses the
 //!    same query a second time.
 //! 4. The answer ends with a [`Receipt`] that both nodes sign.
+//! 5. All of it together is an [`EvidenceBundle`], which anybody can check.
 
 mod actor;
 mod envelope;
+mod evidence;
 mod receipt;
 mod replay;
 
 pub use actor::{ActorAssertion, Factor, Role};
 pub use envelope::{InvalidQuery, MAX_QUERY_AGE_MS, MAX_SQL, Parties, QueryEnvelope, ValidQuery};
+pub use evidence::{EvidenceBundle, EvidenceError, ValidEvidence, query_of};
 pub use receipt::{Outcome, Receipt, ReceiptMismatch, Received};
 pub use replay::{ReplayWindow, Replayed};
 

@@ -4,16 +4,18 @@ use super::{MEMBERS, Violation, assert_none, root};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 const PROTOCOL: &str = "concordat-protocol";
+const VERIFY: &str = "concordat-verify";
 const STORAGE: &str = "concordat-storage";
 const NODE: &str = "concordat-node";
 const TESTS: &str = "concordat-tests";
 
-/// Which crates may name which: `node -> storage -> protocol`, and the tests see all of them.
-const LAYERS: [(&str, &[&str]); 4] = [
+/// Which crates may name which: `node -> storage -> protocol`, the verifier the protocol alone, and the tests see all of them.
+const LAYERS: [(&str, &[&str]); 5] = [
     (PROTOCOL, &[]),
+    (VERIFY, &[PROTOCOL]),
     (STORAGE, &[PROTOCOL]),
     (NODE, &[PROTOCOL, STORAGE]),
-    (TESTS, &[PROTOCOL, STORAGE, NODE]),
+    (TESTS, &[PROTOCOL, VERIFY, STORAGE, NODE]),
 ];
 
 /// Every outside library and the crates that may name it. A library that is not in the list has no home yet: give it one
@@ -62,7 +64,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("http-body-util", &[STORAGE, NODE]),
     ("hyper", &[NODE]),
     ("hyper-util", &[NODE]),
-    ("serde_json", &[NODE]),
+    ("serde_json", &[VERIFY, NODE]),
     // the command line and the daemon's shell
     ("anstream", &[NODE]),
     ("anstyle", &[NODE]),
@@ -86,7 +88,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("chrono", &[PROTOCOL, STORAGE, NODE]),
     ("data-encoding", &[PROTOCOL, STORAGE, NODE]),
     ("serde", &[PROTOCOL, STORAGE, NODE]),
-    ("thiserror", &[PROTOCOL, STORAGE, NODE]),
+    ("thiserror", &[PROTOCOL, VERIFY, STORAGE, NODE]),
     ("tracing", &[PROTOCOL, STORAGE, NODE]),
     ("zeroize", &[PROTOCOL, STORAGE, NODE]),
 ];
@@ -149,7 +151,7 @@ fn workspace_edges() -> Vec<Edge> {
 fn judge(edge: &Edge) -> Option<Violation> {
     let layer = LAYERS.iter().find(|(name, _)| *name == edge.from);
     let Some((_, below)) = layer else {
-        return Some(Violation::new(&edge.from, "is not one of the four crates"));
+        return Some(Violation::new(&edge.from, "is not one of the crates"));
     };
     if LAYERS.iter().any(|(name, _)| *name == edge.to) {
         let allowed = below.contains(&edge.to.as_str());
@@ -188,10 +190,55 @@ fn dependencies_run_one_way_and_each_library_has_one_home() {
     assert_none(&violations);
 }
 
+/// What checks evidence is small enough to be read whole: everything it is built from, to the end.
+#[test]
+fn the_verifier_is_built_without_engine_network_or_runtime() {
+    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let built = built_from(&lock, VERIFY);
+    assert!(built.contains("ed25519-dalek"), "the lock file was not read: {built:?}");
+    for heavy in [
+        "tokio",
+        "libp2p",
+        "datafusion",
+        "arrow",
+        "sled",
+        "axum",
+        "hyper",
+        STORAGE,
+        NODE,
+    ] {
+        assert!(!built.contains(heavy), "`{VERIFY}` is built from `{heavy}`");
+    }
+    assert!(built_from(&lock, NODE).contains("libp2p"));
+}
+
+/// All packages of a lock file that one of them is built from.
+fn built_from(lock: &str, package: &str) -> std::collections::BTreeSet<String> {
+    let mut needs = std::collections::BTreeMap::<&str, Vec<&str>>::new();
+    for block in lock.split("[[package]]") {
+        let Some(name) = block.lines().find_map(|line| line.strip_prefix("name = ")) else {
+            continue;
+        };
+        let listed = block.split_once("dependencies = [").map_or("", |(_, list)| list);
+        let listed = listed.lines().map_while(|line| (line != "]").then_some(line));
+        let names = listed.filter_map(|line| line.trim().trim_matches([',', '"']).split(' ').next());
+        let names = names.map(|name| name.trim_matches('"')).filter(|name| !name.is_empty());
+        needs.entry(name.trim_matches('"')).or_default().extend(names);
+    }
+    let (mut built, mut left) = (std::collections::BTreeSet::new(), vec![package]);
+    while let Some(next) = left.pop() {
+        if built.insert(next.to_owned()) {
+            left.extend(needs.get(next).into_iter().flatten());
+        }
+    }
+    built
+}
+
 #[test]
 fn an_upward_dependency_is_seen() {
     assert!(judge(&edge(PROTOCOL, STORAGE)).is_some());
     assert!(judge(&edge(STORAGE, NODE)).is_some());
+    assert!(judge(&edge(VERIFY, STORAGE)).is_some());
     assert!(judge(&edge(NODE, TESTS)).is_some());
 }
 

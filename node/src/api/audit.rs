@@ -40,7 +40,7 @@ async fn tail(State(api): State<Api>, Query(Tail { count }): Query<Tail>) -> Res
     Ok(Json(json!({ "items": items })))
 }
 
-fn shown(stored: &StoredEntry) -> Value {
+pub(super) fn shown(stored: &StoredEntry) -> Value {
     let entry = &stored.entry;
     json!({
         "sequence": entry.sequence,
@@ -83,7 +83,7 @@ async fn prove(State(api): State<Api>, Path(sequence): Path<u64>) -> Result<Json
     .await
 }
 
-fn sign(node: &Node) -> Result<(), LedgerError> {
+pub(super) fn sign(node: &Node) -> Result<(), LedgerError> {
     node.ledger()
         .checkpoint(&node.identity().institution_key, node.clock().now())
         .map(drop)

@@ -82,6 +82,15 @@ impl Client {
         Ok(checked(response).await?.into_body())
     }
 
+    /// Asks for what is at `path` and gives the answer's body as it comes.
+    ///
+    /// # Errors
+    /// What the daemon answered, or that it does not.
+    pub async fn raw_get(&self, path: &str) -> Result<Incoming, Problem> {
+        let response = self.send(Method::GET, path, Bytes::new()).await?;
+        Ok(checked(response).await?.into_body())
+    }
+
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Problem> {
         let stream = UnixStream::connect(self.dir.join(SOCKET))
             .await

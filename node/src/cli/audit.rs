@@ -3,10 +3,12 @@
 use crate::json::Field as _;
 use clap::Subcommand;
 use concordat_storage::ledger::Ledger;
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use super::{Context, unlock};
+use super::{Context, output::Format, unlock};
 use crate::{
+    api::client::{Client, segment},
     config::Config,
     fault::{Code, Problem},
 };
@@ -26,6 +28,18 @@ pub(super) enum Verb {
         /// Number of the entry
         sequence: u64,
     },
+    /// What is kept of a query: who asked, how it ended, who signed; its text for auditors
+    Show {
+        /// Its number, or the beginning of it as `audit tail` shows it
+        query: String,
+    },
+    /// The evidence of a query as a file for `concordat-verify`: `audit receipt QUERY > FILE`
+    Receipt {
+        /// Its number, or the beginning of it as `audit tail` shows it
+        query: String,
+    },
+    /// The whole ledger as a file for `concordat-verify`; it names people: `audit export > FILE`
+    Export,
 }
 
 impl Verb {
@@ -47,7 +61,42 @@ impl Verb {
                 let proof: Value = client.get(&format!("/v1/audit/proofs/{sequence}")).await?;
                 context.out.text(&format!("{proof:#}\n"))
             }
+            Self::Show { query } => {
+                let mut shown: Value = client.get(&format!("/v1/audit/queries/{}", segment(&query))).await?;
+                if matches!(context.out.format(), Format::Table) {
+                    flatten_entries(&mut shown);
+                }
+                context.out.record(&shown)
+            }
+            Self::Receipt { query } => {
+                let bundle: Value = client.get(&format!("/v1/audit/receipts/{}", segment(&query))).await?;
+                context.out.text(&format!("{bundle:#}\n"))
+            }
+            Self::Export => export(&client, context).await,
         }
+    }
+}
+
+async fn export(client: &Client, context: &Context) -> Result<(), Problem> {
+    let mut body = client.raw_get("/v1/audit/export").await?;
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Problem::fault("the export broke off", &error))?;
+        if let Ok(bytes) = frame.into_data() {
+            context.out.text(&String::from_utf8_lossy(&bytes))?;
+        }
+    }
+    Ok(())
+}
+
+/// For people, an entry is a sentence.
+fn flatten_entries(shown: &mut Value) {
+    if let Some(entries) = shown.get_mut("entries") {
+        let sentences = entries.as_array().into_iter().flatten().map(|entry| {
+            let part = |name: &str| entry.at(name).as_str().unwrap_or("-").to_owned();
+            let number = entry.at("sequence").as_u64().unwrap_or_default();
+            format!("{number}: {}, by {}: {}", part("at"), part("by"), part("what"))
+        });
+        *entries = sentences.collect::<Vec<_>>().join("\n").into();
     }
 }
 

@@ -4,10 +4,12 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use concordat_protocol::audit::Outcome;
 use concordat_protocol::ids::{DatasetRef, GrantId, InstitutionId, NodeId, QueryId};
 use concordat_protocol::query::QueryEnvelope;
 use concordat_protocol::signed::Signed;
-use concordat_protocol::wire::messages::Refusal;
+use concordat_protocol::text::Reason;
+use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -18,11 +20,13 @@ use tokio_util::task::TaskTracker;
 
 use super::Federation;
 use super::columns::AskedColumns;
+use super::evidence::{Intent, OpenQuery, nothing, outcome_of};
 use super::exchange::{Asked, Reading};
 use super::fault::QueryFault;
 use super::journal::Journal;
 use super::source::{Ask, Batches, Part, Right, Target};
 use super::statement::table_text;
+use crate::evidence::Counted;
 use crate::iam::Actor;
 use crate::network::FramedStream;
 use crate::sharing::{OwnChunks, QUERY};
@@ -56,10 +60,39 @@ impl Asker {
         }
     }
 
+    /// Asks; a provider that wants receipts countersigned first gets its signatures and is asked again, once.
     async fn ask_peer(&self, target: &Target, grant: GrantId, sql: String) -> Result<Part, QueryFault> {
+        match self.ask_once(target, grant, sql.clone()).await {
+            Err(fault) if wants_signatures(&fault) => {
+                let (node, _) = self.connect(&target.dataset.institution).await?;
+                match self.federation.countersign(node).await {
+                    Ok(taken) if taken > 0 => self.ask_once(target, grant, sql).await,
+                    Ok(_) | Err(_) => Err(fault),
+                }
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask_once(&self, target: &Target, grant: GrantId, sql: String) -> Result<Part, QueryFault> {
         let provider = &target.dataset.institution;
         let (node, stream) = self.connect(provider).await?;
-        let asked = self.sign(target, grant, sql, node)?;
+        let intent = Intent {
+            provider,
+            grant,
+            sql: &sql,
+        };
+        let open = self
+            .federation
+            .open_query(intent, stream.session(), self.actor.attribution())
+            .await?;
+        let asked = match self.signed(target, grant, sql, (node, open.id)).await {
+            Ok(asked) => asked,
+            Err(fault) => {
+                self.federation.close_query(open, nothing(), outcome_of(&fault)).await?;
+                return Err(fault);
+            }
+        };
         let (opened, opening) = oneshot::channel();
         let (rows, reader) = mpsc::channel(AHEAD);
         let exchange = Exchange {
@@ -67,13 +100,26 @@ impl Asker {
             journal: self.journal.clone(),
             dataset: target.dataset.clone(),
         };
-        self.tasks.spawn(exchange.run(stream, asked, opened, rows));
+        self.tasks.spawn(exchange.run(stream, asked, open, (opened, rows)));
         // A task that ends without a word has met bytes that its decoder could not bear.
         let schema = opening.await.map_err(|_| unreadable(provider))??;
         Ok(Part {
             schema,
             batches: rows_of(reader, provider.clone()),
         })
+    }
+
+    /// The query with its signature, which is kept before it is sent.
+    async fn signed(
+        &self,
+        target: &Target,
+        grant: GrantId,
+        sql: String,
+        (node, query): (NodeId, QueryId),
+    ) -> Result<Asked, QueryFault> {
+        let asked = self.sign(target, grant, sql, (node, query))?;
+        self.federation.keep_signed(query, asked.signed.clone()).await?;
+        Ok(asked)
     }
 
     /// A stream to the first node of `provider` that can be reached.
@@ -98,12 +144,16 @@ impl Asker {
         }))
     }
 
-    fn sign(&self, target: &Target, grant: GrantId, sql: String, node: NodeId) -> Result<Asked, QueryFault> {
+    fn sign(
+        &self,
+        target: &Target,
+        grant: GrantId,
+        sql: String,
+        (node, query): (NodeId, QueryId),
+    ) -> Result<Asked, QueryFault> {
         let parts = &self.federation.0.parts;
         let now = parts.clock.now();
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|error| QueryFault::machine("the system gives no random numbers", error))?;
-        let (query, deadline) = (QueryId::from_bytes(id), now.plus_seconds(DEADLINE_SECONDS));
+        let deadline = now.plus_seconds(DEADLINE_SECONDS);
         let key = &parts.identity.node_key;
         let columns = AskedColumns::asked_for(&sql, &target.columns)
             .ok_or_else(|| QueryFault::usage("only one plain SELECT can be put to a provider"))?;
@@ -236,6 +286,41 @@ fn empty() -> Buffer {
     Buffer::from(Vec::<u8>::new())
 }
 
+/// Where the columns go once the answer has begun, or why it has not.
+type Opened = oneshot::Sender<Result<SchemaRef, QueryFault>>;
+
+/// How an exchange ended.
+struct Ended {
+    counted: Counted,
+    outcome: Outcome,
+    last: Last,
+}
+
+/// What the reader is still told.
+enum Last {
+    /// Nothing: nobody reads.
+    Nothing,
+    /// The end of the rows.
+    Rows(Rows),
+    /// That there are no rows.
+    Opening(Opened, QueryFault),
+}
+
+impl Ended {
+    fn before_rows(counted: Counted, opened: Opened, fault: QueryFault) -> Self {
+        Self {
+            counted,
+            outcome: outcome_of(&fault),
+            last: Last::Opening(opened, fault),
+        }
+    }
+}
+
+/// Whether the provider answers once its receipts are countersigned.
+fn wants_signatures(fault: &QueryFault) -> bool {
+    matches!(fault, QueryFault::Refused { refusal, .. } if refusal.code == RefusalCode::CountersignFirst)
+}
+
 /// One exchange as a task, so that its receipt is dealt with even when its reader has seen enough.
 struct Exchange {
     federation: Federation,
@@ -244,41 +329,66 @@ struct Exchange {
 }
 
 impl Exchange {
-    async fn run(
-        self,
-        stream: FramedStream,
-        asked: Asked,
-        opened: oneshot::Sender<Result<SchemaRef, QueryFault>>,
-        rows: mpsc::Sender<Rows>,
-    ) {
-        let mut reading = match Reading::begin(stream, asked).await {
-            Ok((reading, Some(schema))) => {
-                // If the reader has gone, the first batch finds out.
-                let _ = opened.send(Ok(schema));
-                reading
-            }
-            Ok((reading, None)) => {
-                let ended = self.finish(reading).await;
-                let _ = opened.send(Err(ended
-                    .err()
-                    .unwrap_or_else(|| unreadable(&self.dataset.institution))));
-                return;
-            }
-            Err(fault) => {
-                let _ = opened.send(Err(fault));
-                return;
-            }
+    /// Runs the exchange and enters its end. The exchange is a task of its own, so that its end is entered although its decoder
+    /// panics over what it was sent.
+    async fn run(self, stream: FramedStream, asked: Asked, open: OpenQuery, reader: (Opened, mpsc::Sender<Rows>)) {
+        let (federation, rows) = (self.federation.clone(), reader.1.clone());
+        let ended = tokio::spawn(self.exchange(stream, asked, reader)).await;
+        let Ended { counted, outcome, last } = ended.unwrap_or_else(|_| Ended {
+            counted: nothing(),
+            outcome: Outcome::Failed {
+                reason: Reason::fitted("its rows could not be decoded"),
+            },
+            last: Last::Nothing,
+        });
+        // The reader learns the end once it is durable.
+        let last = match federation.close_query(open, counted, outcome).await {
+            Ok(()) => last,
+            Err(fault) => Last::Rows(Err(fault)),
         };
-        let last = match pass_on(&mut reading, &rows).await {
-            Ok(true) => self.finish(reading).await.map(|()| None),
-            Ok(false) => return,
+        match last {
+            Last::Nothing => {}
+            Last::Rows(last) => drop(rows.send(last).await),
+            // Whoever asked has gone.
+            Last::Opening(opened, fault) => drop(opened.send(Err(fault))),
+        }
+    }
+
+    async fn exchange(self, stream: FramedStream, asked: Asked, (opened, rows): (Opened, mpsc::Sender<Rows>)) -> Ended {
+        let (mut reading, schema) = match Reading::begin(stream, asked).await {
+            Ok(begun) => begun,
+            Err(fault) => return Ended::before_rows(nothing(), opened, fault),
+        };
+        let Some(schema) = schema else {
+            let counted = reading.counted();
+            let ended = self.finish(reading).await.err();
+            let fault = ended.unwrap_or_else(|| unreadable(&self.dataset.institution));
+            return Ended::before_rows(counted, opened, fault);
+        };
+        // If the reader has gone, the first batch finds out.
+        let _ = opened.send(Ok(schema));
+        let passed = pass_on(&mut reading, &rows).await;
+        let counted = reading.counted();
+        let ended = match passed {
+            Ok(true) => self.finish(reading).await,
+            Ok(false) => {
+                return Ended {
+                    counted,
+                    outcome: Outcome::Abandoned,
+                    last: Last::Nothing,
+                };
+            }
             Err(fault @ QueryFault::Unreachable { .. }) => {
                 let ended = self.end_of(reading.grant()).await;
                 Err(ended.map_or(fault, |refusal| reading.cut(refusal)))
             }
             Err(fault) => Err(fault),
         };
-        let _ = rows.send(last).await;
+        Ended {
+            counted,
+            outcome: ended.as_ref().err().map_or(Outcome::Completed, outcome_of),
+            last: Last::Rows(ended.map(|()| None)),
+        }
     }
 
     /// Why the grant of an answer that broke off has ended, if it has: the provider could not put the reason into a stream
@@ -297,9 +407,7 @@ impl Exchange {
 
     async fn finish(&self, reading: Reading) -> Result<(), QueryFault> {
         let parts = &self.federation.0.parts;
-        let closing = reading
-            .finish(&parts.identity.node_key, &parts.ledger, &parts.clock)
-            .await?;
+        let closing = reading.finish(&parts.identity.node_key, &self.federation).await?;
         self.journal.receipt(&self.dataset, &closing.receipt, closing.digest);
         closing.cut.map_or(Ok(()), Err)
     }

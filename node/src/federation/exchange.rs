@@ -8,7 +8,6 @@
 //! A provider may send anything. Whatever is not exactly an answer ends the exchange with [`QueryFault::Misbehaved`], and
 //! nothing it says makes this node keep more than one message in memory.
 
-use concordat_protocol::audit::EntryBody;
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::ids::{Digest32, GrantId, InstitutionId, NodeId};
 use concordat_protocol::query::{Outcome, QueryEnvelope, Receipt, Received};
@@ -17,7 +16,7 @@ use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::wire::messages::{
     AnswerDigest, Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal,
 };
-use concordat_storage::ledger::{Attribution, Ledger};
+use concordat_storage::ledger::Attribution;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -25,9 +24,10 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::StreamDecoder;
 use futures::{AsyncRead, AsyncWrite};
 
+use super::Federation;
 use super::columns::AskedColumns;
 use super::fault::QueryFault;
-use crate::clock::Clock;
+use crate::evidence::Counted;
 use crate::network::{FramedStream, NetworkError};
 
 /// Most bytes that may arrive without completing a batch of rows. Providers send batches of about half a MiB.
@@ -274,22 +274,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
         }
     }
 
-    /// Ends the exchange: checks the receipt, enters it in the ledger, signs it and sends it back.
+    /// What has been received so far.
+    pub(super) fn counted(&self) -> Counted {
+        Counted {
+            rows: self.rows,
+            bytes: self.bytes,
+            answer: self.digest.finish(),
+        }
+    }
+
+    /// Ends the exchange: checks the receipt, enters it in the ledger, keeps it, signs it and sends it back.
     ///
     /// # Errors
     /// When the receipt is not about what was asked and what came, or when it cannot be entered.
-    pub(super) async fn finish(mut self, key: &NodeKey, ledger: &Ledger, clock: &Clock) -> Result<Closing, QueryFault> {
+    pub(super) async fn finish(mut self, key: &NodeKey, federation: &Federation) -> Result<Closing, QueryFault> {
         let (receipt, closing) = self.closing().await?;
         let signed = receipt
             .add_signature(key)
             .map_err(|error| self.asked.misbehaved(error.to_string()))?;
-        let entry = EntryBody::ReceiptCountersigned {
-            query: self.asked.question.query,
-            digest: closing.digest,
-        };
-        // The ledger before the signature: what was signed can always be found here.
-        let entered = ledger.append_async(entry, &self.asked.by, clock.now()).await;
-        drop(entered.map_err(|error| QueryFault::machine("the receipt could not be entered in the ledger", error))?);
+        // The ledger before the signature leaves: what was signed can always be found here.
+        let of = (self.asked.question.query, self.asked.provider());
+        federation
+            .keep_countersigned(signed.clone(), of, true, &self.asked.by)
+            .await?;
         let sent = self.stream.send(&Countersignature { receipt: signed }).await;
         if let Err(error) = sent {
             tracing::debug!(provider = %self.asked.provider(), %error, "the countersigned receipt was not taken");

@@ -252,7 +252,7 @@ impl Explain for QueryFault {
             Self::NoGrant { .. } | Self::Tier { .. } => Code::Denied,
             Self::Refused { refusal, .. } | Self::Cut { refusal, .. } => match refusal.code {
                 RefusalCode::Invalid => Code::Usage,
-                RefusalCode::Denied => Code::Denied,
+                RefusalCode::Denied | RefusalCode::CountersignFirst => Code::Denied,
                 RefusalCode::NotFound => Code::NotFound,
                 RefusalCode::Busy | RefusalCode::Failed => Code::Unreachable,
             },

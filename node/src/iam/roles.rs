@@ -71,6 +71,8 @@ actions! {
     ReadLedger = "read-ledger",
     /// Verify the ledger and prove entries.
     VerifyLedger = "verify-ledger",
+    /// Read what queries asked, and take their evidence or the whole ledger away.
+    ReadEvidence = "read-evidence",
     /// Rotate and back up keys.
     ManageKeys = "manage-keys",
     /// Take a snapshot of the node.
@@ -113,6 +115,7 @@ pub const fn permitted_roles(action: Action) -> &'static [Role] {
         Action::ExplainDecision => &[Researcher, Steward, SecurityOfficer, Auditor],
         Action::ReadLedger => &[SecurityOfficer, Auditor],
         Action::VerifyLedger => &[Steward, SecurityOfficer, Auditor, Administrator],
+        Action::ReadEvidence => &[Auditor],
         Action::ManageKeys => &[SecurityOfficer],
         Action::MakeBackup => &[SecurityOfficer, Administrator],
         Action::ReadStatus => &Role::ALL,

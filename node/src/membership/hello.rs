@@ -155,13 +155,15 @@ impl Membership {
     fn check(&self, hello: Hello, peer: NodeId) -> Result<Attested, HelloError> {
         let now = self.0.clock.now();
         let roster = self.newest().ok_or(MembershipError::NoConsortium)?;
-        let certificate = ValidCertificate::check(hello.certificate, &roster, peer, now)?;
+        let signed = hello.certificate;
+        let certificate = ValidCertificate::check(signed.clone(), &roster, peer, now)?;
         let statement = hello.statement.verify(peer)?;
         check_statement(statement.document(), peer, self.0.identity.node(), now)?;
         Ok(Attested {
             institution: certificate.institution().clone(),
             roster_number: statement.document().roster,
             not_after: certificate.not_after(),
+            certificate: signed,
         })
     }
 

@@ -216,7 +216,7 @@ impl NegotiationFault {
 const fn fault_of(code: RefusalCode) -> Fault {
     match code {
         RefusalCode::Invalid => Fault::Usage,
-        RefusalCode::Denied => Fault::Denied,
+        RefusalCode::Denied | RefusalCode::CountersignFirst => Fault::Denied,
         RefusalCode::NotFound => Fault::NotFound,
         RefusalCode::Busy | RefusalCode::Failed => Fault::Unreachable,
     }

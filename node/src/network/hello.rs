@@ -9,7 +9,7 @@
 //! 3. Until then incoming streams of every other protocol wait, for the attestation timeout at most, and are then reset;
 //!    outgoing ones wait as part of their open timeout.
 
-use concordat_protocol::{ids::InstitutionId, time::Timestamp};
+use concordat_protocol::{ids::InstitutionId, membership::NodeCertificate, signed::Signed, time::Timestamp};
 use libp2p::StreamProtocol;
 
 /// Mutual attestation, the only protocol served to a peer that has not been attested.
@@ -24,4 +24,6 @@ pub struct Attested {
     pub roster_number: u64,
     /// When the node certificate ends.
     pub not_after: Timestamp,
+    /// The certificate as it was signed, to keep as evidence of whose node it was.
+    pub certificate: Signed<NodeCertificate>,
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::shutdown::Shutdown;
 use bytes::Bytes;
-use concordat_protocol::{identity::NodeKey, ids::InstitutionId, time::Timestamp, wire::codec::Frame};
+use concordat_protocol::{identity::NodeKey, ids::InstitutionId, signed::Signed, time::Timestamp, wire::codec::Frame};
 use hello::Attested;
 use serde::{Deserialize, Serialize};
 
@@ -425,6 +425,7 @@ fn attested() -> Attested {
         institution: "cleveland".parse::<InstitutionId>().unwrap(),
         roster_number: 1,
         not_after: Timestamp::from_millis(0),
+        certificate: Signed::from_bytes(Vec::new()).unwrap(),
     }
 }
 

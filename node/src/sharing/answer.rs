@@ -4,21 +4,19 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use bytes::Bytes;
-use concordat_protocol::audit::EntryBody;
-use concordat_protocol::ids::{Digest32, InstitutionId, NodeId};
+use concordat_protocol::ids::{InstitutionId, NodeId};
 use concordat_protocol::query::QueryEnvelope;
 use concordat_protocol::query::{Outcome, Parties, Receipt, ValidQuery};
 use concordat_protocol::signed::{CoSigned, SignatureError, Signed};
 use concordat_protocol::wire::messages::{
     Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode,
 };
-use concordat_storage::ledger::Attribution;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::Sharing;
 use super::decide::Case;
 use super::release::{Ended, How, Running, Sink, named_version};
-use crate::network::{Deadlines, FramedStream, NetworkError};
+use crate::network::{Deadlines, FramedStream, NetworkError, Session};
 
 /// Longest that an answer may take, whatever deadline the consumer sets.
 const LONGEST: Duration = Duration::from_secs(600);
@@ -33,8 +31,9 @@ impl Sharing {
     pub(super) async fn answer_peer(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
         let consumer = stream.session().until_attested().await?.institution.clone();
         let QueryFrame { envelope } = stream.expect().await?;
-        let (peer, by) = (stream.session().peer(), stream.session().attribution());
-        match self.admit_peer(envelope, &consumer, peer, by).await {
+        let session = stream.session().clone();
+        let peer = session.peer();
+        match self.admit_peer(envelope, &consumer, &session).await {
             Ok((running, _place)) => self.stream_to(stream, running, peer).await,
             Err(refusal) => {
                 tracing::info!(peer = %consumer, code = ?refusal.code, "a query was refused");
@@ -48,10 +47,10 @@ impl Sharing {
         &self,
         envelope: Signed<QueryEnvelope>,
         consumer: &InstitutionId,
-        peer: NodeId,
-        by: Attribution,
+        session: &Session,
     ) -> Result<(Running, OwnedSemaphorePermit), Refusal> {
         let parts = &self.0.parts;
+        let peer = session.peer();
         let place = self.0.places.take(peer).await?;
         let now = parts.clock.now();
         let parties = Parties {
@@ -67,6 +66,7 @@ impl Sharing {
             replay.admit(peer, envelope.query, now)
         };
         admitted.map_err(|error| invalid(error.to_string()))?;
+        self.owes_no_signature(consumer, now).await?;
         let lease = parts.grants.lease(&envelope.grant, consumer, now).await?;
         let terms = lease.terms();
         self.0
@@ -76,7 +76,8 @@ impl Sharing {
         let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));
         let case = Case::Peer {
             version: named_version(&envelope.sql),
-            by: by.in_the_name_of(query.assertion().actor.clone()),
+            by: session.attribution().in_the_name_of(query.assertion().actor.clone()),
+            peer: Box::new(self.evidence_peer(session)?),
             query: Box::new(query),
             lease,
         };
@@ -115,8 +116,14 @@ impl Sharing {
         };
         let receipt = self.receipt(&running, &ended);
         let digest = receipt.as_ref().ok().and_then(|receipt| receipt.payload_digest().ok());
+        // Durable before it is sent; a reader that has gone signs it when it comes back.
+        let kept = match &receipt {
+            Ok(receipt) => self.keep_receipt(&running.case, receipt).await,
+            Err(_) => false,
+        };
         let signed = match (&ended.how, receipt) {
             (How::Abandoned(_) | How::Interrupted(_), _) => Ok(()),
+            (_, Ok(_)) if !kept => Ok(()),
             (_, Ok(receipt)) => {
                 self.exchange_receipt(&mut stream, &running.case, &ended.how, receipt, peer)
                     .await
@@ -182,23 +189,18 @@ impl Sharing {
         let Countersignature { receipt } = stream.expect().await?;
         let same = receipt.payload_digest().ok() == digest;
         let keys = [self.0.parts.identity.node(), peer];
-        match digest.filter(|_| same && receipt.verify(&keys).is_ok()) {
-            Some(digest) => self.countersigned(case, digest).await,
+        match digest.filter(|_| same && receipt.clone().verify(&keys).is_ok()) {
+            Some(_) => self.countersigned(case, receipt).await,
             None => tracing::warn!(query = %case.query().short(), "the receipt came back without a sound signature"),
         }
         Ok(())
     }
 
-    async fn countersigned(&self, case: &Case, digest: Digest32) {
-        let query = case.query();
-        let entry = EntryBody::ReceiptCountersigned { query, digest };
-        let parts = &self.0.parts;
-        let entered = parts
-            .ledger
-            .append_async(entry, &case.attribution(), parts.clock.now())
-            .await;
-        if let Err(error) = entered {
-            tracing::error!(%error, "a countersigned receipt is not in the ledger");
+    async fn countersigned(&self, case: &Case, receipt: CoSigned<Receipt>) {
+        let Case::Peer { lease, by, .. } = case else { return };
+        let kept = self.keep_countersigned(case.query(), &lease.terms().consumer, receipt, by);
+        if let Err(refusal) = kept.await {
+            tracing::error!(?refusal, "a countersigned receipt is not in the ledger");
         }
     }
 }

@@ -12,6 +12,7 @@ use concordat_storage::ledger::{Attribution, LedgerReceipt};
 use concordat_storage::permit::Holder;
 
 use super::Sharing;
+use crate::evidence::EvidencePeer;
 use crate::iam::Actor;
 use crate::negotiation::{ChunkGuard, Lease, dataset_facts, party};
 use crate::policy::{self, Explanation, LocalInput, QueryDecision, QueryInput};
@@ -29,6 +30,8 @@ pub(super) enum Case {
         lease: Lease,
         /// The peer, asking for the person of the assertion.
         by: Attribution,
+        /// The same as evidence names it.
+        peer: Box<EvidencePeer>,
     },
     /// One of our own people asks about our own dataset.
     Own {

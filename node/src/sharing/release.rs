@@ -104,7 +104,15 @@ impl Sharing {
         let decided_at = self.0.parts.epoch.current();
         let decision = self.decide(&case).await;
         let receipt = self.record(&case, decision.as_ref()).await?;
-        let scope = decision?;
+        self.keep_decision(&case, &receipt).await?;
+        let scope = match decision {
+            Ok(scope) => scope,
+            Err(refusal) => {
+                // A denial is its own end.
+                self.close_evidence(case.query(), receipt.sequence()).await;
+                return Err(refusal);
+            }
+        };
         let leaf = receipt.leaf();
         match self.open_engine(&case, scope.clone(), receipt, time).await {
             Ok(answer) => Ok(Running {
@@ -300,6 +308,9 @@ impl Sharing {
             .ledger
             .append_async(entry, &case.attribution(), parts.clock.now())
             .await;
+        if let Ok(entry) = &entered {
+            self.close_evidence(case.query(), entry.sequence()).await;
+        }
         entered
             .map(drop)
             .inspect_err(|error| tracing::error!(%error, "the end of an answer is not in the ledger"))

@@ -58,7 +58,7 @@ pub struct Parties {
 pub struct ValidQuery {
     envelope: QueryEnvelope,
     assertion: ActorAssertion,
-    digest: Digest32,
+    signed: Signed<QueryEnvelope>,
 }
 
 impl ValidQuery {
@@ -93,7 +93,7 @@ impl ValidQuery {
         Ok(Self {
             envelope,
             assertion,
-            digest: verified.digest(),
+            signed: verified.signed().clone(),
         })
     }
 
@@ -109,7 +109,12 @@ impl ValidQuery {
 
     /// Names the signed envelope.
     pub fn digest(&self) -> Digest32 {
-        self.digest
+        self.signed.digest()
+    }
+
+    /// The bytes as signed, to keep.
+    pub fn signed(&self) -> &Signed<QueryEnvelope> {
+        &self.signed
     }
 
     /// Names the SQL text in receipts and ledgers.

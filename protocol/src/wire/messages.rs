@@ -7,6 +7,7 @@
 //! | `/concordat/catalog/1` | [`CatalogRequest`] | [`CatalogReply`] |
 //! | `/concordat/negotiation/1` | [`NegotiationFrame`] | [`Reply`] |
 //! | `/concordat/query/1` | [`QueryFrame`], later [`Countersignature`] | [`QueryOpening`], Arrow IPC in chunks, [`QueryClosing`] |
+//! | `/concordat/receipt/1` | [`ReceiptRequest`], then [`Countersignature`]s | [`ReceiptReply`], then a [`Reply`] for each |
 //! | `/concordat/notice/1` | [`NoticeFrame`] | [`NoticeReply`] |
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,8 @@ use crate::time::Timestamp;
 const DOCUMENT_FRAME: usize = MAX_DOCUMENT + 64 * 1024;
 /// Room for small answers.
 const SMALL_FRAME: usize = 64 * 1024;
+/// Most receipts in one [`ReceiptReply`].
+pub const MAX_RECEIPTS: usize = 16;
 /// Most datasets in one catalogue answer.
 pub const MAX_CATALOG: usize = 10_000;
 
@@ -197,6 +200,8 @@ pub enum RefusalCode {
     Busy,
     /// The answering side failed.
     Failed,
+    /// Receipts of earlier answers have to be countersigned first.
+    CountersignFirst,
 }
 
 /// One reason of a refusal.
@@ -265,6 +270,27 @@ pub struct Countersignature {
 }
 
 impl Frame for Countersignature {
+    const MAX: usize = SMALL_FRAME;
+}
+
+/// Asks for the receipts that the caller's institution has not countersigned.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptRequest {}
+
+impl Frame for ReceiptRequest {
+    const MAX: usize = 1024;
+}
+
+/// The oldest of the receipts that are not countersigned, at most [`MAX_RECEIPTS`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptReply {
+    /// Each signed by the provider's node.
+    pub receipts: Vec<CoSigned<Receipt>>,
+}
+
+impl Frame for ReceiptReply {
     const MAX: usize = SMALL_FRAME;
 }
 

@@ -160,6 +160,36 @@ pub enum EntryBody {
         query: QueryId,
         /// Names the receipt.
         digest: Digest32,
+        /// Whether the signer had counted the bytes that it states; a receipt that is signed later, after the answer was not read
+        /// to its end, is signed on the provider's word.
+        counted: bool,
+    },
+    /// A query to another institution; made durable before the query is signed.
+    QueryOpened {
+        /// The query.
+        query: QueryId,
+        /// The institution that is to answer.
+        provider: InstitutionId,
+        /// The grant it is made under.
+        grant: GrantId,
+        /// Names the text of the query.
+        sql: Digest32,
+    },
+    /// The end of a query to another institution, however it came.
+    QueryClosed {
+        /// The query.
+        query: QueryId,
+        /// Rows received.
+        rows: u64,
+        /// Bytes received.
+        bytes: u64,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The node stopped while it answered a query; how much had left by then is not known.
+    AnswerLost {
+        /// The query.
+        query: QueryId,
     },
     /// A person was given access to this node.
     UserAdded {
@@ -274,4 +304,11 @@ pub enum Outcome {
         /// What.
         reason: Reason,
     },
+    /// The provider refused to answer.
+    Refused {
+        /// Why.
+        reason: Reason,
+    },
+    /// Whoever read it stopped before its end.
+    Abandoned,
 }

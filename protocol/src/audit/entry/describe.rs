@@ -64,9 +64,25 @@ impl EntryBody {
                     outcome.describe()
                 )
             }
-            Self::ReceiptCountersigned { query, .. } => {
-                format!("query {}: receipt signed by both sides", query.short())
+            Self::ReceiptCountersigned { query, counted, .. } => {
+                let later = if *counted {
+                    ""
+                } else {
+                    ", later and on the provider's word"
+                };
+                format!("query {}: receipt signed by both sides{later}", query.short())
             }
+            Self::QueryOpened { query, provider, .. } => format!("query {} to {provider} was begun", query.short()),
+            Self::QueryClosed {
+                query,
+                rows,
+                bytes,
+                outcome,
+            } => {
+                let how = outcome.describe();
+                format!("query {}: {rows} rows ({bytes} bytes) received, {how}", query.short())
+            }
+            Self::AnswerLost { query } => format!("query {}: the node stopped while it answered", query.short()),
             Self::UserAdded { actor, roles } => {
                 let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
                 format!("{actor} was added as {}", roles.join(", "))
@@ -135,6 +151,8 @@ impl Outcome {
             Self::Completed => "complete".to_owned(),
             Self::Cut { reason } => format!("cut: {reason}"),
             Self::Failed { reason } => format!("failed: {reason}"),
+            Self::Refused { reason } => format!("refused: {reason}"),
+            Self::Abandoned => "not read to its end".to_owned(),
         }
     }
 }

@@ -1,0 +1,233 @@
+//! The evidence of queries, and the ledger as a file that others can check.
+//!
+//! What a query asked is readable to auditors alone; that it was asked, by whom and how it ended, to whoever reads the ledger.
+
+use axum::{
+    Json,
+    body::Body as HttpBody,
+    extract::{Path, State},
+    http::header::CONTENT_TYPE,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use concordat_protocol::{
+    audit::{ExportHead, InclusionProof},
+    ids::QueryId,
+    query::{EvidenceBundle, query_of},
+};
+use concordat_storage::ledger::LedgerError;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::{Access, Api, Caller, Route, audit};
+use crate::{
+    evidence::{EvidenceRecord, EvidenceSide},
+    fault::{Code, Problem},
+    iam::Action,
+    node::Node,
+};
+
+/// Entries of the ledger that are searched for the beginning of a number, from the newest on.
+const SEARCHED: u64 = 100_000;
+/// Entries that are read at a time.
+const PIECE: u64 = 4096;
+/// Pieces of an export on their way to the reader.
+const AHEAD: usize = 2;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        Route::new(
+            "/v1/audit/queries/{query}",
+            Access::Needs(Action::ReadLedger),
+            get(show),
+        ),
+        Route::new(
+            "/v1/audit/receipts/{query}",
+            Access::Needs(Action::ReadEvidence),
+            get(receipt),
+        ),
+        Route::new("/v1/audit/export", Access::Needs(Action::ReadEvidence), get(export)),
+    ]
+}
+
+async fn show(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(query): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let with_text = actor.may(Action::ReadEvidence);
+    api.blocking(move |node| {
+        let (query, record) = find(node, &query)?;
+        let entries = record
+            .entries
+            .iter()
+            .map(|sequence| node.ledger().entry(*sequence).map(|stored| audit::shown(&stored)))
+            .collect::<Result<Vec<Value>, LedgerError>>()?;
+        let mut value = shown(query, &record);
+        if let Some(fields) = value.as_object_mut() {
+            fields.insert("entries".to_owned(), entries.into());
+            fields.insert("open".to_owned(), node.evidence().is_open(query)?.into());
+            if with_text {
+                fields.insert("sql".to_owned(), record.sql.into());
+            }
+        }
+        Ok::<_, Problem>(Json(value))
+    })
+    .await
+}
+
+fn shown(query: QueryId, record: &EvidenceRecord) -> Value {
+    let receipt = record
+        .receipt
+        .as_ref()
+        .and_then(|receipt| receipt.peek_unverified().ok());
+    let signed_by = match (&receipt, record.countersigned) {
+        (None, _) => json!([]),
+        (Some(_), false) => json!(["provider"]),
+        (Some(_), true) => json!(["provider", "consumer"]),
+    };
+    json!({
+        "query": query,
+        "side": record.side,
+        "at": record.at.to_string(),
+        "actor": record.actor,
+        "peer": record.peer.as_ref().map(|peer| &peer.institution),
+        "node": record.peer.as_ref().map(|peer| peer.node),
+        "grant": record.grant,
+        "purpose": receipt.as_ref().map(|receipt| receipt.purpose.to_string()),
+        "signed": record.envelope.is_some(),
+        "rows": receipt.as_ref().map(|receipt| receipt.rows),
+        "bytes": receipt.as_ref().map(|receipt| receipt.bytes),
+        "outcome": receipt.as_ref().map(|receipt| &receipt.outcome),
+        "receipt": record.receipt.as_ref().and_then(|receipt| receipt.payload_digest().ok()),
+        "receipt_signed_by": signed_by,
+    })
+}
+
+async fn receipt(State(api): State<Api>, Path(query): Path<String>) -> Result<Json<EvidenceBundle>, Problem> {
+    api.blocking(move |node| {
+        let (query, record) = find(node, &query)?;
+        bundle(node, record)
+            .map(Json)
+            .map_err(|missing| missing_part(query, missing))
+    })
+    .await
+}
+
+/// Why there is no whole bundle.
+enum Missing {
+    Part(&'static str),
+    Problem(Problem),
+}
+
+fn missing_part(query: QueryId, missing: Missing) -> Problem {
+    match missing {
+        Missing::Problem(problem) => problem,
+        Missing::Part(what) => Problem::new(Code::NotFound, format!("query {} has no {what}", query.short()))
+            .help("`concordat audit show` tells how far it came"),
+    }
+}
+
+fn bundle(node: &Node, record: EvidenceRecord) -> Result<EvidenceBundle, Missing> {
+    let peer = record.peer.ok_or(Missing::Part(
+        "other side: it was asked here about data of this institution",
+    ))?;
+    let certificates = match record.side {
+        EvidenceSide::Provider => [peer.certificate, peer.own],
+        EvidenceSide::Consumer => [peer.own, peer.certificate],
+        EvidenceSide::Local => return Err(Missing::Part("other side")),
+    };
+    let envelope = record
+        .envelope
+        .ok_or(Missing::Part("signature: it ended before it was signed"))?;
+    let receipt = record
+        .receipt
+        .ok_or(Missing::Part("receipt: nothing was released under it"))?;
+    let proofs = record.entries.iter().map(|sequence| proof(node, *sequence));
+    let proofs = proofs.collect::<Result<Vec<InclusionProof>, LedgerError>>();
+    let proofs = proofs.map_err(|error| Missing::Problem(error.into()))?;
+    let holder = node.identity().institution.clone();
+    Ok(EvidenceBundle::new(holder, certificates, envelope, receipt, proofs))
+}
+
+/// A proof against a checkpoint that covers the entry.
+fn proof(node: &Node, sequence: u64) -> Result<InclusionProof, LedgerError> {
+    match node.ledger().prove(sequence) {
+        Err(LedgerError::NotCheckpointed { .. }) if sequence < node.ledger().size() => {
+            audit::sign(node)?;
+            node.ledger().prove(sequence)
+        }
+        proof => proof,
+    }
+}
+
+/// A query by its number or by the beginning of it, as the ledger shows it.
+fn find(node: &Node, text: &str) -> Result<(QueryId, EvidenceRecord), Problem> {
+    let unknown = || {
+        Problem::new(Code::NotFound, format!("nothing is kept of a query `{text}`"))
+            .help("`concordat audit tail` shows the beginnings of their numbers")
+    };
+    let query = match text.parse() {
+        Ok(query) => query,
+        Err(_) => begins_with(node, text)?.ok_or_else(unknown)?,
+    };
+    let record = node.evidence().get(query)?.ok_or_else(unknown)?;
+    Ok((query, record))
+}
+
+/// The newest query in the ledger whose number begins so.
+fn begins_with(node: &Node, text: &str) -> Result<Option<QueryId>, Problem> {
+    if text.len() < 4 {
+        return Err(Problem::usage("write at least four digits of the number"));
+    }
+    let (mut end, first) = (node.ledger().size(), node.ledger().size().saturating_sub(SEARCHED));
+    while end > first {
+        let start = end.saturating_sub(PIECE).max(first);
+        let queries = node.ledger().range(start, end)?;
+        let queries = queries.iter().rev().filter_map(|stored| query_of(&stored.entry.body));
+        if let Some(found) = queries.into_iter().find(|query| query.to_string().starts_with(text)) {
+            return Ok(Some(found));
+        }
+        end = start;
+    }
+    Ok(None)
+}
+
+/// The whole ledger up to a checkpoint that is signed for it, line by line.
+async fn export(State(api): State<Api>) -> Result<Response, Problem> {
+    let (lines, waiting) = mpsc::channel::<String>(AHEAD);
+    let node = api.node().clone();
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = write_export(&node, &lines) {
+            // The reader notices: the entries do not lead to the checkpoint.
+            tracing::error!(%error, "an export of the ledger broke off");
+        }
+    });
+    let stream = futures::stream::unfold(waiting, async |mut waiting| {
+        let line = waiting.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(line), waiting))
+    });
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], HttpBody::from_stream(stream)).into_response())
+}
+
+fn write_export(node: &Node, lines: &mpsc::Sender<String>) -> Result<(), LedgerError> {
+    let identity = node.identity();
+    let checkpoint = node
+        .ledger()
+        .checkpoint(&identity.institution_key, node.clock().now())?;
+    let size = checkpoint.peek_unverified().map_err(LedgerError::Signature)?.size;
+    let head = ExportHead::new(&checkpoint, identity.institution_public());
+    let mut piece = format!("{}\n", json!(head));
+    let mut start = 0;
+    loop {
+        if lines.blocking_send(std::mem::take(&mut piece)).is_err() || start >= size {
+            return Ok(());
+        }
+        let end = start.saturating_add(PIECE).min(size);
+        for stored in node.ledger().range(start, end)? {
+            let line = ExportHead::line(&stored.entry).map_err(LedgerError::Entry)?;
+            piece.push_str(&format!("\"{line}\"\n"));
+        }
+        start = end;
+    }
+}

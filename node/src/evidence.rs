@@ -1,0 +1,322 @@
+//! What this node keeps of every query, on either side of it: the signed query, its text, the receipt with its signatures, and
+//! which ledger entries tell of it. Sealed like all state.
+//!
+//! 1. A record is durable before the step that it is evidence of: before a query is signed, before the engine is opened, before
+//!    a receipt is sent, before a countersignature is.
+//! 2. A record is *open* until the end of its query is in the ledger. What a stop left open is closed at the next start
+//!    ([`Evidence::recover`]).
+//! 3. A provider knows for each consumer which receipts are not countersigned ([`Evidence::outstanding`]).
+//! 4. Records older than [`KEPT_DAYS`] are removed at the start and once a day.
+
+mod recovery;
+
+pub use recovery::EvidenceError;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use concordat_protocol::ids::{ActorId, Digest32, GrantId, InstitutionId, NodeId, QueryId};
+use concordat_protocol::membership::NodeCertificate;
+use concordat_protocol::query::{QueryEnvelope, Receipt};
+use concordat_protocol::signed::{CoSigned, Signed};
+use concordat_protocol::time::Timestamp;
+use concordat_storage::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
+use serde::{Deserialize, Serialize};
+
+/// Six years, as long as 45 CFR 164.316(b)(2)(i) wants such documents kept, and some days.
+pub const KEPT_DAYS: i64 = 2200;
+const DAY_MS: i64 = 86_400_000;
+/// Lists into which the queries of a day are divided by their numbers, so that none of them becomes long.
+const LISTS: u8 = 64;
+/// The key of the one value in the tree of the oldest day.
+const OLDEST: &str = "oldest";
+
+/// On which side of a query this node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvidenceSide {
+    /// It answers another institution.
+    Provider,
+    /// It asks another institution.
+    Consumer,
+    /// It answers one of its own people.
+    Local,
+}
+
+/// The other node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidencePeer {
+    /// Its institution.
+    pub institution: InstitutionId,
+    /// The node.
+    pub node: NodeId,
+    /// The certificate that it showed in hello.
+    pub certificate: Signed<NodeCertificate>,
+    /// This node's own at the same time.
+    pub own: Signed<NodeCertificate>,
+}
+
+/// What a consumer has counted of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Rows received.
+    pub rows: u64,
+    /// Bytes received.
+    pub bytes: u64,
+    /// Names these bytes.
+    pub answer: Digest32,
+}
+
+/// What is kept of one query.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EvidenceRecord {
+    /// On which side.
+    pub side: EvidenceSide,
+    /// When it began.
+    pub at: Timestamp,
+    /// The person who asks.
+    pub actor: ActorId,
+    /// The grant; none for this node's own people.
+    pub grant: Option<GrantId>,
+    /// The other node; none for this node's own people.
+    pub peer: Option<EvidencePeer>,
+    /// The text of the query.
+    pub sql: String,
+    /// The query as signed; none before that, and for this node's own people.
+    pub envelope: Option<Signed<QueryEnvelope>>,
+    /// The ledger entries that tell of it, in order.
+    pub entries: Vec<u64>,
+    /// What a consumer has counted, once its end has come.
+    pub counted: Option<Counted>,
+    /// With the provider's signature, and the consumer's if `countersigned`.
+    pub receipt: Option<CoSigned<Receipt>>,
+    /// Whether both sides have signed.
+    pub countersigned: bool,
+}
+
+/// A receipt that the other side has not signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outstanding {
+    /// The query.
+    pub query: QueryId,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A handle to the evidence; clones share it. Everything blocks.
+#[derive(Clone, Debug)]
+pub struct Evidence(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    db: SealedDb,
+    records: SealedTree<EvidenceRecord>,
+    open: SealedTree<EvidenceSide>,
+    outstanding: SealedTree<Vec<Outstanding>>,
+    days: SealedTree<BTreeSet<QueryId>>,
+    oldest: SealedTree<i64>,
+    /// Held while a value is read, changed and written.
+    changing: Mutex<()>,
+}
+
+impl Evidence {
+    /// Opens what is kept in `db`.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn open(db: &SealedDb) -> Result<Self, MetaError> {
+        Ok(Self(Arc::new(Inner {
+            db: db.clone(),
+            records: db.tree(TreeId::new("evidence"))?,
+            open: db.tree(TreeId::new("evidence-open"))?,
+            outstanding: db.tree(TreeId::new("evidence-outstanding"))?,
+            days: db.tree(TreeId::new("evidence-days"))?,
+            oldest: db.tree(TreeId::new("evidence-oldest"))?,
+            changing: Mutex::default(),
+        })))
+    }
+
+    /// Does work that blocks off the async threads.
+    ///
+    /// # Errors
+    /// What the work answers, or that it was broken off.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, MetaError> + Send + 'static,
+    ) -> Result<T, EvidenceError> {
+        let evidence = self.clone();
+        Ok(tokio::task::spawn_blocking(move || work(&evidence)).await??)
+    }
+
+    /// Begins a record; it is open from now on.
+    ///
+    /// # Errors
+    /// If it cannot be made durable: the query must not go on then.
+    pub fn begin(&self, query: QueryId, record: &EvidenceRecord) -> Result<(), MetaError> {
+        let _changing = self.changing();
+        let inner = &self.0;
+        let day = record.at.as_millis().div_euclid(DAY_MS);
+        let list = list_of(day, query);
+        let mut listed = inner.days.get(&list)?.unwrap_or_default();
+        listed.insert(query);
+        let mut batch = Batch::new();
+        batch.put(&inner.records, &query.to_string(), record)?;
+        batch.put(&inner.open, &query.to_string(), &record.side)?;
+        batch.put(&inner.days, &list, &listed)?;
+        if inner.oldest.get(OLDEST)?.is_none_or(|oldest| day < oldest) {
+            batch.put(&inner.oldest, OLDEST, &day)?;
+        }
+        inner.db.commit(batch)
+    }
+
+    /// Changes a record; does nothing if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be made durable.
+    pub fn update(&self, query: QueryId, change: impl FnOnce(&mut EvidenceRecord)) -> Result<(), MetaError> {
+        let _changing = self.changing();
+        let Some(mut record) = self.get(query)? else {
+            return Ok(());
+        };
+        change(&mut record);
+        self.0.records.put(&query.to_string(), &record)
+    }
+
+    /// Ends a record: `entry` of the ledger tells how. `counted` is what a consumer received.
+    ///
+    /// # Errors
+    /// If it cannot be made durable.
+    pub fn close(&self, query: QueryId, entry: u64, counted: Option<Counted>) -> Result<(), MetaError> {
+        let _changing = self.changing();
+        let mut batch = Batch::new();
+        if let Some(mut record) = self.get(query)? {
+            if !record.entries.contains(&entry) {
+                record.entries.push(entry);
+            }
+            record.counted = counted;
+            batch.put(&self.0.records, &query.to_string(), &record)?;
+        }
+        batch.remove(&self.0.open, &query.to_string());
+        self.0.db.commit(batch)
+    }
+
+    /// Keeps a receipt that this node has signed as the provider, and waits for `consumer` to sign it.
+    ///
+    /// # Errors
+    /// If it cannot be made durable: the receipt must not be sent then.
+    pub fn await_countersignature(
+        &self,
+        query: QueryId,
+        consumer: &InstitutionId,
+        receipt: CoSigned<Receipt>,
+        now: Timestamp,
+    ) -> Result<(), MetaError> {
+        let _changing = self.changing();
+        let Some(mut record) = self.get(query)? else {
+            return Ok(());
+        };
+        record.receipt = Some(receipt);
+        let mut waiting = self.outstanding(consumer)?;
+        waiting.push(Outstanding { query, since: now });
+        let mut batch = Batch::new();
+        batch.put(&self.0.records, &query.to_string(), &record)?;
+        batch.put(&self.0.outstanding, consumer.as_str(), &waiting)?;
+        self.0.db.commit(batch)
+    }
+
+    /// Keeps a receipt that both sides have signed; nobody waits for it any more.
+    ///
+    /// # Errors
+    /// If it cannot be made durable.
+    pub fn countersigned(
+        &self,
+        query: QueryId,
+        consumer: &InstitutionId,
+        receipt: CoSigned<Receipt>,
+        entry: u64,
+    ) -> Result<(), MetaError> {
+        let _changing = self.changing();
+        let mut batch = Batch::new();
+        if let Some(mut record) = self.get(query)? {
+            record.receipt = Some(receipt);
+            record.countersigned = true;
+            record.entries.push(entry);
+            batch.put(&self.0.records, &query.to_string(), &record)?;
+        }
+        let mut waiting = self.outstanding(consumer)?;
+        waiting.retain(|one| one.query != query);
+        batch.put(&self.0.outstanding, consumer.as_str(), &waiting)?;
+        self.0.db.commit(batch)
+    }
+
+    /// The receipts that `consumer` has not signed, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn outstanding(&self, consumer: &InstitutionId) -> Result<Vec<Outstanding>, MetaError> {
+        Ok(self.0.outstanding.get(consumer.as_str())?.unwrap_or_default())
+    }
+
+    /// What is kept of a query.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn get(&self, query: QueryId) -> Result<Option<EvidenceRecord>, MetaError> {
+        self.0.records.get(&query.to_string())
+    }
+
+    /// Whether the end of a query is not in the ledger yet.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn is_open(&self, query: QueryId) -> Result<bool, MetaError> {
+        self.0.open.contains(&query.to_string())
+    }
+
+    /// Removes what is older than [`KEPT_DAYS`] and says how many records that were.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn forget_old(&self, now: Timestamp) -> Result<usize, MetaError> {
+        let _changing = self.changing();
+        let until = now.as_millis().div_euclid(DAY_MS).saturating_sub(KEPT_DAYS);
+        let Some(oldest) = self.0.oldest.get(OLDEST)?.filter(|oldest| *oldest < until) else {
+            return Ok(0);
+        };
+        let mut removed = 0;
+        for day in oldest..until {
+            removed += self.forget_day(day)?;
+            self.0.oldest.put(OLDEST, &day.saturating_add(1))?;
+        }
+        Ok(removed)
+    }
+
+    fn forget_day(&self, day: i64) -> Result<usize, MetaError> {
+        let mut removed = 0;
+        for list in (0..LISTS).map(|list| format!("{day}/{list}")) {
+            let listed = self.0.days.get(&list)?.unwrap_or_default();
+            let mut batch = Batch::new();
+            for query in &listed {
+                batch.remove(&self.0.records, &query.to_string());
+            }
+            if !listed.is_empty() {
+                batch.remove(&self.0.days, &list);
+                self.0.db.commit(batch)?;
+            }
+            removed += listed.len();
+        }
+        Ok(removed)
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.0.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn list_of(day: i64, query: QueryId) -> String {
+    let first = query.as_bytes().first().copied().unwrap_or_default();
+    format!("{day}/{}", first % LISTS)
+}
+
+#[cfg(test)]
+mod tests;

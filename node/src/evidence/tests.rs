@@ -1,0 +1,132 @@
+use concordat_protocol::audit::{Cause, EntryBody, Outcome};
+use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
+use concordat_storage::ledger::{Attribution, Ledger};
+use tempfile::TempDir;
+
+use super::*;
+
+const NOON: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+struct World {
+    dir: TempDir,
+    master: MasterKey,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let source = Passphrase::new(Secret::from("p".to_owned()), Argon2Cost::dangerous_minimum());
+        let master = MasterKey::create(&dir.path().join("master.key"), &source).unwrap();
+        Self { dir, master }
+    }
+
+    fn open(&self) -> (Evidence, Ledger) {
+        let db = SealedDb::open(&self.dir.path().join("meta"), self.master.state()).unwrap();
+        let ledger = Ledger::open(&self.dir.path().join("ledger"), self.master.ledger(), budapest()).unwrap();
+        (Evidence::open(&db).unwrap(), ledger)
+    }
+}
+
+fn budapest() -> InstitutionId {
+    InstitutionId::new("budapest").unwrap()
+}
+
+fn query(n: u8) -> QueryId {
+    QueryId::from_bytes([n; 16])
+}
+
+fn record(side: EvidenceSide, at: Timestamp) -> EvidenceRecord {
+    EvidenceRecord {
+        side,
+        at,
+        actor: ActorId::new("eva@budapest").unwrap(),
+        grant: None,
+        peer: None,
+        sql: "SELECT 1".to_owned(),
+        envelope: None,
+        entries: vec![0],
+        counted: None,
+        receipt: None,
+        countersigned: false,
+    }
+}
+
+#[test]
+fn open_queries_are_closed_once_at_the_next_start() {
+    let world = World::new();
+    let (evidence, ledger) = world.open();
+    let sides = [EvidenceSide::Consumer, EvidenceSide::Provider, EvidenceSide::Local];
+    for (n, side) in (0..).zip(sides) {
+        evidence.begin(query(n), &record(side, NOON)).unwrap();
+    }
+    // The end of this one is in the ledger, and the stop came before its record was closed.
+    evidence.begin(query(9), &record(EvidenceSide::Provider, NOON)).unwrap();
+    let eva = Attribution::vouch(Cause::Person {
+        actor: ActorId::new("eva@budapest").unwrap(),
+    });
+    let released = EntryBody::AnswerReleased {
+        query: query(9),
+        grant: None,
+        rows: 1,
+        bytes: 1,
+        answer: Digest32::ZERO,
+        outcome: Outcome::Completed,
+        receipt: None,
+    };
+    let _ = ledger.append(released, &eva, NOON).unwrap();
+    drop((evidence, ledger));
+
+    let (evidence, ledger) = world.open();
+    assert_eq!(evidence.recover(&ledger, NOON).unwrap(), 3);
+    let ends: Vec<EntryBody> = ledger.tail(3).unwrap().into_iter().map(|e| e.entry.body).collect();
+    let lost = |n| ends.contains(&EntryBody::AnswerLost { query: query(n) });
+    assert!(lost(1) && lost(2), "{ends:?}");
+    let failed = |body: &EntryBody| matches!(body, EntryBody::QueryClosed { query: of, outcome: Outcome::Failed { .. }, .. } if *of == query(0));
+    assert!(ends.iter().any(failed), "{ends:?}");
+    assert_eq!(evidence.get(query(9)).unwrap().unwrap().entries, [0]);
+    assert!((0..10).all(|n| !evidence.is_open(query(n)).unwrap()));
+    assert_eq!(evidence.recover(&ledger, NOON).unwrap(), 0);
+    assert_eq!(ledger.size(), 4);
+}
+
+#[test]
+fn a_receipt_waits_until_it_is_countersigned_also_over_a_restart() {
+    let world = World::new();
+    let (evidence, ledger) = world.open();
+    let receipt = || CoSigned::from_bytes(vec![1]).unwrap();
+    for n in 0..3 {
+        evidence.begin(query(n), &record(EvidenceSide::Provider, NOON)).unwrap();
+        evidence
+            .await_countersignature(query(n), &budapest(), receipt(), NOON.plus_seconds(i64::from(n)))
+            .unwrap();
+    }
+    evidence.countersigned(query(1), &budapest(), receipt(), 7).unwrap();
+    drop((evidence, ledger));
+    let (evidence, _ledger) = world.open();
+    let waiting = evidence.outstanding(&budapest()).unwrap();
+    assert_eq!(
+        waiting.iter().map(|one| one.query).collect::<Vec<_>>(),
+        [query(0), query(2)]
+    );
+    assert!(evidence.get(query(1)).unwrap().unwrap().countersigned);
+    assert!(!evidence.get(query(2)).unwrap().unwrap().countersigned);
+    let nobody = InstitutionId::new("zurich").unwrap();
+    assert!(evidence.outstanding(&nobody).unwrap().is_empty());
+}
+
+#[test]
+fn what_is_older_than_is_kept_is_removed_and_nothing_else() {
+    let world = World::new();
+    let (evidence, _ledger) = world.open();
+    let day = |days: i64| NOON.plus_seconds(days * 86_400);
+    for n in 0..4 {
+        let mut record = record(EvidenceSide::Consumer, day(i64::from(n)));
+        record.sql = "SELECT ".repeat(100);
+        evidence.begin(query(n), &record).unwrap();
+    }
+    assert_eq!(evidence.forget_old(day(KEPT_DAYS)).unwrap(), 0);
+    assert_eq!(evidence.forget_old(day(KEPT_DAYS + 2)).unwrap(), 2);
+    assert_eq!(evidence.forget_old(day(KEPT_DAYS + 2)).unwrap(), 0);
+    let left: Vec<bool> = (0..4).map(|n| evidence.get(query(n)).unwrap().is_some()).collect();
+    assert_eq!(left, [false, false, true, true]);
+}

@@ -1,0 +1,259 @@
+//! What the provider keeps of a query, and that its consumer signs for what it got.
+//!
+//! A receipt is durable before it is sent, and waits for the consumer's signature. While too many wait, or one for too long, no
+//! further query of that institution is answered: it fetches the receipts over [`RECEIPT`], signs them and goes on. What a crash
+//! of either side left unsigned is made good in the same way.
+
+use concordat_protocol::audit::EntryBody;
+use concordat_protocol::ids::{InstitutionId, QueryId};
+use concordat_protocol::query::Receipt;
+use concordat_protocol::signed::CoSigned;
+use concordat_protocol::time::Timestamp;
+use concordat_protocol::wire::messages::{
+    Countersignature, MAX_RECEIPTS, Reason, ReceiptReply, ReceiptRequest, Refusal, RefusalCode, Reply,
+};
+use concordat_storage::ledger::{Attribution, LedgerReceipt};
+use libp2p::StreamProtocol;
+
+use super::Sharing;
+use super::decide::{Case, failed};
+use crate::evidence::{EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
+use crate::network::{FramedStream, NetworkError, Session};
+
+/// Receipts that were not countersigned.
+pub const RECEIPT: StreamProtocol = StreamProtocol::new("/concordat/receipt/1");
+/// Receipts of one institution that may wait for its signature while it is answered: twice what one peer may ask at once.
+const MAX_OUTSTANDING: usize = 16;
+/// How long one of them may wait: long enough for a node that crashed to be started again.
+const GRACE_MS: i64 = 10 * 60_000;
+
+impl Sharing {
+    /// Refuses an institution that owes signatures beyond the grace.
+    pub(super) async fn owes_no_signature(&self, consumer: &InstitutionId, now: Timestamp) -> Result<(), Refusal> {
+        let of = consumer.clone();
+        let waiting = self
+            .0
+            .parts
+            .evidence
+            .blocking(move |evidence| evidence.outstanding(&of));
+        let waiting = waiting
+            .await
+            .map_err(|_| failed("the evidence of queries cannot be read"))?;
+        match overdue(&waiting, now) {
+            None => Ok(()),
+            Some(oldest) => Err(Refusal {
+                code: RefusalCode::CountersignFirst,
+                reasons: vec![Reason {
+                    text: format!(
+                        "{} receipts of your institution are not countersigned, the oldest that of query {oldest}",
+                        waiting.len()
+                    ),
+                    remedy: Some("countersign them first; a node does so by itself when it connects".to_owned()),
+                    rule: Some("countersign-receipts".to_owned()),
+                }],
+            }),
+        }
+    }
+
+    /// Keeps the query and the decision about it; durable before the engine is opened.
+    pub(super) async fn keep_decision(&self, case: &Case, decision: &LedgerReceipt) -> Result<(), Refusal> {
+        let (query, record) = (case.query(), self.record_of(case, decision.sequence())?);
+        let kept = self
+            .0
+            .parts
+            .evidence
+            .blocking(move |evidence| evidence.begin(query, &record))
+            .await;
+        kept.map_err(|error| {
+            tracing::error!(%error, "the evidence of a query cannot be kept, so it is not answered");
+            failed("the holder cannot keep the evidence of the query and therefore does not answer it")
+        })
+    }
+
+    fn record_of(&self, case: &Case, entry: u64) -> Result<EvidenceRecord, Refusal> {
+        let parts = &self.0.parts;
+        let (side, peer, envelope) = match case {
+            Case::Peer { query, peer, .. } => (
+                EvidenceSide::Provider,
+                Some((**peer).clone()),
+                Some(query.signed().clone()),
+            ),
+            Case::Own { .. } => (EvidenceSide::Local, None, None),
+        };
+        Ok(EvidenceRecord {
+            side,
+            at: parts.clock.now(),
+            actor: case.assertion().actor.clone(),
+            grant: case.grant(),
+            peer,
+            sql: case.sql().to_owned(),
+            envelope,
+            entries: vec![entry],
+            counted: None,
+            receipt: None,
+            countersigned: false,
+        })
+    }
+
+    /// The other node as evidence names it.
+    pub(super) fn evidence_peer(&self, session: &Session) -> Result<EvidencePeer, Refusal> {
+        let parts = &self.0.parts;
+        let attested = session.attested().ok_or_else(|| failed("the peer is not attested"))?;
+        let own = parts.identity.certificate(parts.clock.now());
+        Ok(EvidencePeer {
+            institution: attested.institution.clone(),
+            node: session.peer(),
+            certificate: attested.certificate.clone(),
+            own: own.map_err(|_| failed("the holder cannot certify its node"))?,
+        })
+    }
+
+    /// The record of a query is closed: `entry` tells its end.
+    pub(super) async fn close_evidence(&self, query: QueryId, entry: u64) {
+        let closed = self
+            .0
+            .parts
+            .evidence
+            .blocking(move |evidence| evidence.close(query, entry, None));
+        if let Err(error) = closed.await {
+            tracing::error!(%error, "the record of a query stays open until the next start");
+        }
+    }
+
+    /// Keeps a receipt before it is sent, and says whether it could.
+    pub(super) async fn keep_receipt(&self, case: &Case, receipt: &CoSigned<Receipt>) -> bool {
+        let Case::Peer { lease, .. } = case else { return false };
+        let (query, consumer) = (case.query(), lease.terms().consumer.clone());
+        let (receipt, now) = (receipt.clone(), self.0.parts.clock.now());
+        let kept = self
+            .0
+            .parts
+            .evidence
+            .blocking(move |evidence| evidence.await_countersignature(query, &consumer, receipt, now));
+        let kept = kept.await;
+        if let Err(error) = &kept {
+            tracing::error!(%error, "a receipt could not be kept, so it is not sent");
+        }
+        kept.is_ok()
+    }
+
+    /// Enters a receipt that the consumer has signed and keeps it; nobody waits for the signature any more.
+    pub(super) async fn keep_countersigned(
+        &self,
+        query: QueryId,
+        consumer: &InstitutionId,
+        receipt: CoSigned<Receipt>,
+        by: &Attribution,
+    ) -> Result<(), Refusal> {
+        let parts = &self.0.parts;
+        let digest = receipt.payload_digest();
+        let entry = EntryBody::ReceiptCountersigned {
+            query,
+            digest: digest.map_err(|error| Refusal::because(RefusalCode::Invalid, error.to_string()))?,
+            counted: true,
+        };
+        let entered = parts.ledger.append_async(entry, by, parts.clock.now()).await;
+        let entry = entered.map_err(|_| failed("the ledger cannot be written"))?.sequence();
+        let consumer = consumer.clone();
+        let kept = parts
+            .evidence
+            .blocking(move |evidence| evidence.countersigned(query, &consumer, receipt, entry));
+        kept.await.map_err(|_| failed("the receipt cannot be kept"))
+    }
+
+    /// Gives a consumer the receipts that wait for its signature and takes them back signed.
+    pub(super) async fn serve_receipts(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
+        let consumer = stream.session().until_attested().await?.institution.clone();
+        let ReceiptRequest {} = stream.expect().await?;
+        let receipts = self.waiting_receipts(&consumer).await;
+        let expected = receipts.len();
+        stream.send(&ReceiptReply { receipts }).await?;
+        for _ in 0..expected {
+            let Some(Countersignature { receipt }) = stream.recv().await? else {
+                break;
+            };
+            let reply = match self.take_countersignature(&consumer, receipt, stream.session()).await {
+                Ok(()) => Reply::Taken,
+                Err(refusal) => Reply::Refused(refusal),
+            };
+            stream.send(&reply).await?;
+        }
+        stream.close().await
+    }
+
+    async fn waiting_receipts(&self, consumer: &InstitutionId) -> Vec<CoSigned<Receipt>> {
+        let consumer = consumer.clone();
+        let listed = self.0.parts.evidence.blocking(move |evidence| {
+            let mut receipts = Vec::new();
+            for waiting in evidence.outstanding(&consumer)?.iter().take(MAX_RECEIPTS) {
+                receipts.extend(evidence.get(waiting.query)?.and_then(|record| record.receipt));
+            }
+            Ok(receipts)
+        });
+        listed.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the receipts of a consumer cannot be read");
+            Vec::new()
+        })
+    }
+
+    async fn take_countersignature(
+        &self,
+        consumer: &InstitutionId,
+        receipt: CoSigned<Receipt>,
+        session: &Session,
+    ) -> Result<(), Refusal> {
+        let invalid = || Refusal::because(RefusalCode::Invalid, "no such receipt waits for your signature");
+        let query = receipt.peek_unverified().map_err(|_| invalid())?.query;
+        let of = consumer.clone();
+        let kept = self.0.parts.evidence.blocking(move |evidence| {
+            let waits = evidence.outstanding(&of)?.iter().any(|one| one.query == query);
+            Ok(evidence.get(query)?.filter(|_| waits))
+        });
+        let kept = kept
+            .await
+            .map_err(|_| failed("the evidence cannot be read"))?
+            .ok_or_else(invalid)?;
+        let (ours, peer) = (kept.receipt.ok_or_else(invalid)?, kept.peer.ok_or_else(invalid)?);
+        let same = matches!((ours.payload_digest(), receipt.payload_digest()), (Ok(a), Ok(b)) if a == b);
+        // Signed by the node that asked: another node of the institution did not see the answer.
+        let keys = [self.0.parts.identity.node(), peer.node];
+        if !same || receipt.clone().verify(&keys).is_err() {
+            return Err(invalid());
+        }
+        self.keep_countersigned(query, consumer, receipt, &session.attribution())
+            .await
+    }
+}
+
+/// The oldest query whose receipt keeps its consumer from being answered.
+fn overdue(waiting: &[Outstanding], now: Timestamp) -> Option<QueryId> {
+    let oldest = waiting.iter().min_by_key(|one| one.since)?;
+    let too_many = waiting.len() >= MAX_OUTSTANDING;
+    (too_many || now.since(oldest.since) >= GRACE_MS).then_some(oldest.query)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_fresh_receipts_may_wait_and_neither_many_nor_old_ones() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let waiting = |count: u8, age: i64| -> Vec<Outstanding> {
+            (0..count)
+                .map(|n| Outstanding {
+                    query: QueryId::from_bytes([n; 16]),
+                    since: now.plus_millis(-age - i64::from(count - n)),
+                })
+                .collect()
+        };
+        assert_eq!(overdue(&[], now), None);
+        assert_eq!(overdue(&waiting(15, 0), now), None);
+        assert_eq!(overdue(&waiting(16, 0), now), Some(QueryId::from_bytes([0; 16])));
+        assert_eq!(overdue(&waiting(1, GRACE_MS - 2), now), None);
+        assert_eq!(
+            overdue(&waiting(1, GRACE_MS - 1), now),
+            Some(QueryId::from_bytes([0; 16]))
+        );
+    }
+}

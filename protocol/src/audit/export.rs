@@ -1,0 +1,199 @@
+//! A whole ledger as text, for somebody without a node: the first line is its [`ExportHead`], each further line one entry as
+//! written, in base64.
+
+use data_encoding::BASE64;
+use serde::{Deserialize, Serialize};
+
+use super::entry::{EntryError, LedgerEntry, leaf_hash};
+use super::merkle::CompactTree;
+use super::{Checkpoint, EntryBody};
+use crate::identity::InstitutionPublicKey;
+use crate::ids::{Digest32, InstitutionId};
+use crate::signed::{SignatureError, Signed};
+use crate::time::Timestamp;
+
+/// The one form of the file.
+const FORMAT: &str = "concordat-ledger/1";
+
+/// The first line of an exported ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportHead {
+    format: String,
+    /// The signed checkpoint that covers all entries of the file, in base64.
+    checkpoint: String,
+    /// The key that signed it.
+    key: InstitutionPublicKey,
+}
+
+impl ExportHead {
+    /// The head of a file that ends with the last entry of `checkpoint`.
+    pub fn new(checkpoint: &Signed<Checkpoint>, key: InstitutionPublicKey) -> Self {
+        Self {
+            format: FORMAT.to_owned(),
+            checkpoint: BASE64.encode(checkpoint.as_bytes()),
+            key,
+        }
+    }
+
+    /// One entry as a line of the file has it.
+    ///
+    /// # Errors
+    /// [`EntryError`] if it cannot be encoded.
+    pub fn line(entry: &LedgerEntry) -> Result<String, EntryError> {
+        Ok(BASE64.encode(&entry.encode()?))
+    }
+}
+
+/// An exported ledger that holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValidExport {
+    /// Whose it is.
+    pub institution: InstitutionId,
+    /// The key that signed its checkpoint, which its first entry names.
+    pub key: InstitutionPublicKey,
+    /// How many entries there are.
+    pub entries: u64,
+    /// When the checkpoint was signed.
+    pub at: Timestamp,
+}
+
+/// Checks an exported ledger: the chain, the root and the signature, entry by entry.
+///
+/// # Errors
+/// [`ExportError`] names the first entry that is wrong.
+pub fn check_export(head: ExportHead, lines: impl Iterator<Item = Option<String>>) -> Result<ValidExport, ExportError> {
+    let bytes = BASE64
+        .decode(head.checkpoint.as_bytes())
+        .map_err(|_| ExportError::Format)?;
+    if head.format != FORMAT {
+        return Err(ExportError::Format);
+    }
+    let checkpoint = Signed::<Checkpoint>::from_bytes(bytes).and_then(|signed| signed.verify(head.key))?;
+    let checkpoint = checkpoint.document();
+    let (mut tree, mut previous) = (CompactTree::new(), Digest32::ZERO);
+    for line in lines {
+        let sequence = tree.size();
+        let broken = ExportError::Broken { sequence };
+        let text = line.ok_or(broken)?;
+        let bytes = BASE64.decode(text.as_bytes()).map_err(|_| broken)?;
+        let entry = LedgerEntry::decode(&bytes).map_err(|_| broken)?;
+        if entry.sequence != sequence || entry.previous != previous {
+            return Err(broken);
+        }
+        if sequence == 0 && !names(&entry.body, &checkpoint.institution, head.key) {
+            return Err(ExportError::OtherKey);
+        }
+        previous = leaf_hash(&bytes);
+        tree.push(previous);
+    }
+    if tree.size() != checkpoint.size || tree.root() != checkpoint.root {
+        return Err(ExportError::OtherRoot);
+    }
+    Ok(ValidExport {
+        institution: checkpoint.institution.clone(),
+        key: head.key,
+        entries: tree.size(),
+        at: checkpoint.at,
+    })
+}
+
+/// Whether the first entry names the institution and the key, as that of every ledger does.
+fn names(first: &EntryBody, institution: &InstitutionId, key: InstitutionPublicKey) -> bool {
+    matches!(first, EntryBody::NodeInitialised { institution: whose, key: named, .. } if whose == institution && *named == key)
+}
+
+/// Why an exported ledger does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExportError {
+    /// Another kind of file.
+    #[error("the file is no ledger of a known form")]
+    Format,
+    /// The checkpoint is not signed by the key that the file names.
+    #[error("the checkpoint is not signed by the key that the file names")]
+    Signature(#[from] SignatureError),
+    /// The first entry names another key.
+    #[error("the first entry names another institution or another key")]
+    OtherKey,
+    /// An entry is no entry, or does not follow from the one before.
+    #[error("entry {sequence} is no entry or does not follow from the one before")]
+    Broken {
+        /// Its number.
+        sequence: u64,
+    },
+    /// The entries are not those that the checkpoint covers.
+    #[error("the entries are not those of the signed checkpoint")]
+    OtherRoot,
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::audit::{Cause, NodeTask};
+    use crate::identity::{InstitutionKey, PrivateKey};
+    use crate::ids::NodeId;
+    use crate::text::Word;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    fn key(seed: u8) -> InstitutionKey {
+        InstitutionKey::from_seed(&Zeroizing::new([seed; 32]))
+    }
+
+    fn export(signer: u8, count: u64) -> (ExportHead, Vec<String>) {
+        let institution = InstitutionId::new("zurich").unwrap();
+        let (mut tree, mut previous, mut lines) = (CompactTree::new(), Digest32::ZERO, Vec::new());
+        for sequence in 0..count {
+            let body = match sequence {
+                0 => EntryBody::NodeInitialised {
+                    institution: institution.clone(),
+                    node: NodeId::from_bytes([1; 32]),
+                    key: key(5).public(),
+                },
+                _ => EntryBody::NodeStarted {
+                    version: Word::fitted("1"),
+                },
+            };
+            let entry = LedgerEntry {
+                sequence,
+                previous,
+                at: NOW,
+                cause: Cause::Node { task: NodeTask::Start },
+                body,
+            };
+            previous = leaf_hash(&entry.encode().unwrap());
+            tree.push(previous);
+            lines.push(ExportHead::line(&entry).unwrap());
+        }
+        let checkpoint = Checkpoint {
+            institution,
+            size: count,
+            root: tree.root(),
+            at: NOW,
+        };
+        let signed = Signed::sign(&checkpoint, &key(signer)).unwrap();
+        (ExportHead::new(signed.signed(), key(signer).public()), lines)
+    }
+
+    fn check(head: &ExportHead, lines: &[String]) -> Result<ValidExport, ExportError> {
+        check_export(head.clone(), lines.iter().cloned().map(Some))
+    }
+
+    #[test]
+    fn an_exported_ledger_holds_only_as_a_whole_and_under_its_own_key() {
+        let (head, lines) = export(5, 5);
+        assert_eq!(check(&head, &lines).unwrap().entries, 5);
+        assert_eq!(check(&head, &lines[..4]), Err(ExportError::OtherRoot));
+        assert_eq!(check(&head, &lines[1..]), Err(ExportError::Broken { sequence: 0 }));
+        let mut swapped = lines.clone();
+        swapped.swap(2, 3);
+        assert_eq!(check(&head, &swapped), Err(ExportError::Broken { sequence: 2 }));
+        let mut forged = head.clone();
+        forged.key = key(6).public();
+        assert!(matches!(check(&forged, &lines), Err(ExportError::Signature(_))));
+        let (other, lines) = export(6, 5);
+        assert_eq!(check(&other, &lines), Err(ExportError::OtherKey));
+    }
+}

@@ -1,0 +1,241 @@
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::audit::merkle::{self, CompactTree};
+use crate::audit::{Cause, Checkpoint, leaf_hash};
+use crate::identity::{InstitutionKey, NodeKey, PrivateKey};
+use crate::ids::{ActorId, GrantId};
+use crate::query::{Factor, Outcome, Role};
+use crate::scope::{Purpose, Tier};
+
+const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+fn node(seed: u8) -> NodeKey {
+    NodeKey::from_seed(&Zeroizing::new([seed; 32]))
+}
+
+fn institution_key(seed: u8) -> InstitutionKey {
+    InstitutionKey::from_seed(&Zeroizing::new([seed; 32]))
+}
+
+fn id(text: &str) -> InstitutionId {
+    InstitutionId::new(text).unwrap()
+}
+
+/// The parts of sound evidence, each of which a test may exchange before it is put together.
+struct Parts {
+    holder: InstitutionId,
+    consumer: NodeCertificate,
+    provider: NodeCertificate,
+    assertion: ActorAssertion,
+    query: QueryEnvelope,
+    receipt: Receipt,
+    entry: EntryBody,
+    countersign: bool,
+}
+
+impl Parts {
+    fn sound() -> Self {
+        let certificate = |name: &str, seed: u8| NodeCertificate {
+            institution: id(name),
+            node: node(seed).public(),
+            institution_key: institution_key(seed + 10).public(),
+            issued_at: NOW,
+            not_after: NOW.plus_seconds(86_400),
+        };
+        let query = QueryId::from_bytes([1; 16]);
+        let actor = ActorId::new("eva@cleveland").unwrap();
+        let assertion = ActorAssertion {
+            actor: actor.clone(),
+            roles: BTreeSet::from([Role::Researcher]),
+            factors: BTreeSet::from([Factor::Password]),
+            authenticated_at: NOW,
+            training_until: None,
+            audience: id("budapest"),
+            query,
+            expires: NOW.plus_seconds(60),
+        };
+        let envelope = QueryEnvelope {
+            query,
+            grant: GrantId::from_bytes([2; 16]),
+            from: id("cleveland"),
+            to: id("budapest"),
+            actor: Signed::sign(&assertion, &node(1)).unwrap().signed().clone(),
+            purpose: Purpose::HealthResearch,
+            sql: "SELECT 1".to_owned(),
+            sent_at: NOW,
+            deadline: NOW.plus_seconds(60),
+        };
+        let receipt = Receipt {
+            query,
+            grant: envelope.grant,
+            provider: id("budapest"),
+            consumer: id("cleveland"),
+            actor,
+            purpose: Purpose::HealthResearch,
+            sql: envelope.sql_digest(),
+            tier: Tier::Records,
+            rows: 1,
+            bytes: 7,
+            suppressed_cells: 0,
+            answer: Digest32::ZERO,
+            outcome: Outcome::Completed,
+            decision: Digest32::ZERO,
+            at: NOW,
+        };
+        Self {
+            holder: id("budapest"),
+            consumer: certificate("cleveland", 1),
+            provider: certificate("budapest", 2),
+            assertion,
+            query: envelope,
+            receipt,
+            entry: EntryBody::DecisionMade {
+                request: query,
+                grant: None,
+                permitted: true,
+                reasons: Vec::new(),
+                policy: Digest32::ZERO,
+                sql: None,
+            },
+            countersign: true,
+        }
+    }
+
+    /// The decision is entered, the receipt names its entry, and everything is signed by whose it is.
+    fn bundle(mut self) -> EvidenceBundle {
+        let entry = LedgerEntry {
+            sequence: 0,
+            previous: Digest32::ZERO,
+            at: NOW,
+            cause: Cause::Person {
+                actor: self.assertion.actor.clone(),
+            },
+            body: self.entry.clone(),
+        };
+        let bytes = entry.encode().unwrap();
+        let leaf = leaf_hash(&bytes);
+        let mut tree = CompactTree::new();
+        tree.push(leaf);
+        let checkpoint = Checkpoint {
+            institution: self.holder.clone(),
+            size: 1,
+            root: tree.root(),
+            at: NOW,
+        };
+        let signed = Signed::sign(&checkpoint, &institution_key(12)).unwrap();
+        let path = merkle::inclusion_path([leaf].as_slice(), 0, 1).unwrap();
+        let proof = InclusionProof::new(self.holder.clone(), 0, bytes, path, signed.signed());
+        if self.receipt.decision == Digest32::ZERO {
+            self.receipt.decision = leaf;
+        }
+        self.query.actor = Signed::sign(&self.assertion, &node(1)).unwrap().signed().clone();
+        let receipt = CoSigned::propose(&self.receipt)
+            .unwrap()
+            .add_signature(&node(2))
+            .unwrap();
+        let receipt = if self.countersign {
+            receipt.add_signature(&node(1)).unwrap()
+        } else {
+            receipt
+        };
+        EvidenceBundle::new(
+            self.holder,
+            [
+                Signed::sign(&self.consumer, &institution_key(11))
+                    .unwrap()
+                    .signed()
+                    .clone(),
+                Signed::sign(&self.provider, &institution_key(12))
+                    .unwrap()
+                    .signed()
+                    .clone(),
+            ],
+            Signed::sign(&self.query, &node(1)).unwrap().signed().clone(),
+            receipt,
+            vec![proof],
+        )
+    }
+}
+
+#[test]
+fn sound_evidence_holds_and_names_both_keys() {
+    let text = serde_json::to_string(&Parts::sound().bundle()).unwrap();
+    let read: EvidenceBundle = serde_json::from_str(&text).unwrap();
+    let valid = read.check().unwrap();
+    assert!(valid.countersigned);
+    assert_eq!(valid.query.sql, "SELECT 1");
+    assert_eq!(valid.consumer_key, institution_key(11).public());
+    assert_eq!(valid.provider_key, institution_key(12).public());
+    assert_eq!(valid.entries.len(), 1);
+    let mut once = Parts::sound();
+    once.countersign = false;
+    assert!(!once.bundle().check().unwrap().countersigned);
+}
+
+/// One part exchanged for another that is signed as it should be, for each part there is.
+#[test]
+fn evidence_of_parts_that_do_not_belong_together_is_refused() {
+    type Change = fn(&mut Parts);
+    let changes: [(&str, Change); 13] = [
+        ("the holder is a third", |p| p.holder = id("zurich")),
+        ("another consumer's certificate", |p| {
+            p.consumer.institution = id("zurich")
+        }),
+        ("another provider's certificate", |p| {
+            p.provider.institution = id("zurich")
+        }),
+        ("another node's certificate", |p| p.consumer.node = node(9).public()),
+        ("a key that did not sign", |p| {
+            p.provider.institution_key = institution_key(19).public();
+        }),
+        ("a certificate of another day", |p| {
+            p.consumer.issued_at = NOW.plus_seconds(7200);
+        }),
+        ("a certificate that had expired", |p| {
+            p.provider.not_after = NOW.plus_seconds(-7200)
+        }),
+        ("another text", |p| p.query.sql = "SELECT 2".to_owned()),
+        ("another addressee", |p| p.query.to = id("zurich")),
+        ("a person of another institution", |p| {
+            p.assertion.actor = ActorId::new("eva@zurich").unwrap();
+        }),
+        ("a statement for another query", |p| {
+            p.assertion.query = QueryId::from_bytes([9; 16]);
+        }),
+        ("a receipt about another query", |p| {
+            p.receipt.query = QueryId::from_bytes([9; 16]);
+        }),
+        ("a receipt about another decision", |p| {
+            p.receipt.decision = Digest32::from_bytes([9; 32]);
+        }),
+    ];
+    for (what, change) in changes {
+        let mut parts = Parts::sound();
+        change(&mut parts);
+        assert!(parts.bundle().check().is_err(), "{what}");
+    }
+    let mut other = Parts::sound();
+    other.entry = EntryBody::AnswerLost {
+        query: QueryId::from_bytes([9; 16]),
+    };
+    assert!(other.bundle().check().is_err(), "an entry about another query");
+}
+
+/// Every byte of the file, changed in some way that stays readable, makes it unreadable or void or says the same.
+#[test]
+fn no_single_character_of_the_file_can_be_changed() {
+    let text = serde_json::to_string(&Parts::sound().bundle()).unwrap();
+    let said = |valid: &ValidEvidence| format!("{valid:?}");
+    let sound = said(&serde_json::from_str::<EvidenceBundle>(&text).unwrap().check().unwrap());
+    for at in (0..text.len()).step_by(7) {
+        let mut bytes = text.clone().into_bytes();
+        bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
+        let Ok(read) = serde_json::from_slice::<EvidenceBundle>(&bytes) else {
+            continue;
+        };
+        if let Ok(valid) = read.check() {
+            assert_eq!(said(&valid), sound, "byte {at}");
+        }
+    }
+}
