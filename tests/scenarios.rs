@@ -8,6 +8,7 @@ mod bad_starts;
 mod crashes;
 mod custody;
 mod demonstration;
+mod evidence;
 mod history;
 mod hospitals;
 mod imports;

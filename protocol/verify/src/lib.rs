@@ -5,6 +5,10 @@
 //! 3. Whose keys these are is compared with the fingerprints that the caller knows. A key that nobody named is *missing*: the
 //!    file is then as good as the word of whoever gave it.
 
+mod command;
+
+pub use command::{Ended, run};
+
 use concordat_protocol::audit::{ExportError, LedgerEntry, check_export};
 use concordat_protocol::identity::InstitutionPublicKey;
 use concordat_protocol::ids::InstitutionId;
