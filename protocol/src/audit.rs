@@ -13,6 +13,7 @@
 mod checkpoint;
 mod entry;
 mod erasure;
+mod head;
 pub mod merkle;
 
 pub use checkpoint::{Checkpoint, InclusionProof, MAX_PATH, ProofError, ProvenEntry, check_extension};
@@ -21,3 +22,4 @@ pub use entry::{
     Outcome, leaf_hash,
 };
 pub use erasure::{Erasure, MAX_KEYS};
+pub use head::TreeHead;
