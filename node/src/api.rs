@@ -18,6 +18,7 @@ mod grants;
 mod health;
 mod imports;
 mod keys;
+mod policy;
 pub mod queries;
 mod sessions;
 mod socket;
@@ -88,6 +89,7 @@ pub fn routes() -> Vec<Route> {
         datasets::routes(),
         imports::routes(),
         keys::routes(),
+        policy::routes(),
         backups::routes(),
         audit::routes(),
     ];

@@ -73,6 +73,8 @@ actions! {
     VerifyLedger = "verify-ledger",
     /// Rotate and back up keys.
     ManageKeys = "manage-keys",
+    /// Accept a configuration that was changed.
+    AcceptConfiguration = "accept-settings",
     /// Take a snapshot of the node.
     MakeBackup = "make-backup",
     /// See what runs and who is connected.
@@ -114,6 +116,7 @@ pub const fn permitted_roles(action: Action) -> &'static [Role] {
         Action::ReadLedger => &[SecurityOfficer, Auditor],
         Action::VerifyLedger => &[Steward, SecurityOfficer, Auditor, Administrator],
         Action::ManageKeys => &[SecurityOfficer],
+        Action::AcceptConfiguration => &[SecurityOfficer, Administrator],
         Action::MakeBackup => &[SecurityOfficer, Administrator],
         Action::ReadStatus => &Role::ALL,
         Action::StopNode => &[SecurityOfficer, Administrator],
