@@ -9,6 +9,7 @@ mod crashes;
 mod custody;
 mod demonstration;
 mod evidence;
+mod disk_replaced;
 mod history;
 mod hospitals;
 mod imports;
@@ -17,6 +18,7 @@ mod mishaps;
 mod narrowing;
 mod object_store;
 mod omop;
+mod policies;
 mod refusals;
 mod revocation;
 mod sentinels;
@@ -43,6 +45,15 @@ fn entries(house: &House, kind: &str) -> Vec<Value> {
     bodies
         .filter_map(|mut body| body.get_mut(kind).map(Value::take))
         .collect()
+}
+
+/// On whose account each entry of one kind was made, oldest first.
+fn causes(house: &House, kind: &str) -> Vec<Value> {
+    let listed = house.json_as(Person::Administrator, &["audit", "tail", "-n", "5000"]);
+    let mut entries: Vec<Value> = listed.as_array().expect("a list of entries").clone();
+    entries.sort_by_key(|entry| entry["sequence"].as_u64());
+    let of_kind = entries.into_iter().filter(|entry| !entry["body"][kind].is_null());
+    of_kind.map(|mut entry| entry["cause"].take()).collect()
 }
 
 /// Expects that the ledger of `house` holds.

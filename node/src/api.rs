@@ -19,6 +19,7 @@ mod grants;
 mod health;
 mod imports;
 mod keys;
+mod policy;
 pub mod queries;
 mod sessions;
 mod socket;
@@ -89,6 +90,7 @@ pub fn routes() -> Vec<Route> {
         datasets::routes(),
         imports::routes(),
         keys::routes(),
+        policy::routes(),
         backups::routes(),
         audit::routes(),
         evidence::routes(),

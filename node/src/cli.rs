@@ -11,6 +11,7 @@ mod answer;
 mod audit;
 mod backup;
 mod catalog;
+mod config;
 mod consortium;
 mod dataset;
 mod demo;
@@ -19,6 +20,7 @@ mod grant;
 mod init;
 mod key;
 pub mod output;
+mod policy;
 mod prompt;
 mod query;
 mod serve;
@@ -99,6 +101,12 @@ enum Command {
     /// The ledger
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// The rules of this institution
+    #[command(subcommand)]
+    Policy(policy::Verb),
+    /// The configuration that was accepted
+    #[command(subcommand)]
+    Config(config::Verb),
 }
 
 impl Cli {
@@ -164,6 +172,8 @@ pub async fn run(cli: Cli) -> Result<(), Problem> {
         Command::Restore(args) => args.run(&context).await,
         Command::Key(verb) => verb.run(&context).await,
         Command::Audit(verb) => verb.run(&context).await,
+        Command::Policy(verb) => verb.run(&context).await,
+        Command::Config(verb) => verb.run(&context).await,
     }
 }
 

@@ -9,6 +9,7 @@
     reason = "sources beyond the named ones are all the same here"
 )]
 
+mod deciding;
 mod keys;
 mod reader;
 mod storage;
@@ -25,6 +26,7 @@ use concordat_protocol::{
 };
 use libp2p::Multiaddr;
 
+pub use deciding::{DECIDES_WHO, Deciding};
 pub use keys::{CREDENTIALS_VARIABLE, KeysFrom, PinFrom, credential};
 use reader::{Reader, Section};
 pub use storage::{CredentialsFrom, InvalidObjects, ObjectsWord, PlainHttpWord, StorageSection, StoreSection};

@@ -252,6 +252,22 @@ impl Explain for crate::node::StartError {
             Self::Sharing(source) => source.code(),
             Self::Evidence(source) => source.code(),
             Self::Key { .. } => Code::Integrity,
+            Self::BrokenOff(_) => Code::Fault,
+        }
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        match self {
+            Self::Policy(source) => source.reasons(),
+            Self::Custody(_)
+            | Self::Accounts(_)
+            | Self::Network(_)
+            | Self::Membership(_)
+            | Self::Negotiation(_)
+            | Self::Sharing(_)
+            | Self::Evidence(_)
+            | Self::BrokenOff(_)
+            | Self::Key { .. } => Vec::new(),
         }
     }
 
@@ -259,8 +275,9 @@ impl Explain for crate::node::StartError {
         match self {
             Self::Custody(source) => source.help(),
             Self::Evidence(source) => source.help(),
+            Self::Policy(source) => source.help(),
             Self::Accounts(_)
-            | Self::Policy(_)
+            | Self::BrokenOff(_)
             | Self::Network(_)
             | Self::Membership(_)
             | Self::Negotiation(_)

@@ -22,7 +22,6 @@ use concordat_protocol::{
 };
 use concordat_storage::{
     keys::{Argon2Cost, KeyFile, KeyProvider, Passphrase, Secret, TokenKey, TokenPlace},
-    ledger::Ledger,
     seal::durable::write_private,
     storage::Storage,
 };
@@ -34,6 +33,8 @@ use crate::{
     config::{self, Config, KeysFrom, PinFrom},
     fault::Problem,
     iam::Accounts,
+    policy,
+    start_state::StartState,
 };
 pub use restore::{RestorePlan, RestoredNode, restore, unlocked_by};
 use site::Site;
@@ -210,7 +211,7 @@ fn begin_ledger(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let institution = config.node.institution.clone();
-    let ledger = Ledger::open(&storage.ledger_dir(), storage.ledger_key(), institution.clone())?;
+    let ledger = storage.open_ledger(institution.clone())?;
     let initialised = EntryBody::NodeInitialised {
         institution: institution.clone(),
         node: node_key.public(),
@@ -218,6 +219,8 @@ fn begin_ledger(
     };
     let by = by_this_account();
     drop(ledger.append(initialised, &by, now)?);
+    StartState::open(storage.meta())?.accept_configuration(config, &ledger, &by, now)?;
+    policy::begin(storage.meta(), &ledger, (&institution, institution_key, now), &by)?;
     let roles = Role::ALL.map(|role| Word::fitted(role.as_str())).to_vec();
     let actor = ActorId::at(FIRST_ACCOUNT, &institution)?;
     drop(ledger.append(EntryBody::UserAdded { actor, roles }, &by, now)?);

@@ -20,4 +20,5 @@ pub mod node;
 pub mod policy;
 pub mod sharing;
 pub mod shutdown;
+pub mod start_state;
 pub mod telemetry;

@@ -2,16 +2,16 @@
 //!
 //! 1. The founder makes the first roster; its institution key becomes the charter key, which every member pins when it joins.
 //! 2. A roster is taken only through [`ValidRoster::check`]: signed by the pinned key, in force, not older than the one known.
-//! 3. It is written to `roster.cose` and into the ledger before the gate follows it; then the epoch is raised, so that running
-//!    answers are decided again.
+//! 3. It is in the sealed state and in the ledger before the gate follows it ([`crate::start_state`]); then the epoch is raised,
+//!    so that running answers are decided again. No file of a roster is ever taken at a start.
 //! 4. Peers tell each other newer rosters over `/concordat/roster/1`, when they meet ([`hello`]) and when one changes.
 
 mod error;
 pub mod hello;
+mod sealed;
 mod spread;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,23 +27,22 @@ use concordat_protocol::text::{Address, ConsortiumName};
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{SealedTree, TreeId};
-use concordat_storage::seal::durable::write_private;
 use concordat_storage::storage::Storage;
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use tokio::sync::{Mutex, watch};
 
 pub use error::MembershipError;
+pub use sealed::SealedRoster;
 pub use spread::ROSTER;
 
 use crate::clock::Clock;
 use crate::network::{Members, NetworkHandle};
 use crate::node::{Epoch, Identity};
+use crate::start_state::Versions;
 
 /// How long a roster holds before the coordinator has to sign it again.
 const ROSTER_VALIDITY: Duration = Duration::from_secs(90 * 86_400);
-/// The file that holds the roster in force, as signed.
-const ROSTER_FILE: &str = "roster.cose";
 /// The key of the one entry in the tree of pins.
 const CHARTER: &str = "charter";
 
@@ -54,13 +53,13 @@ pub struct Membership(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     identity: Arc<Identity>,
-    storage: Storage,
     ledger: Ledger,
     clock: Clock,
     network: NetworkHandle,
     epoch: Epoch,
     announced: Vec<Address>,
     pins: SealedTree<InstitutionPublicKey>,
+    sealed: Versions<SealedRoster>,
     roster: watch::Sender<Option<Arc<ValidRoster>>>,
     changing: Mutex<()>,
     turned_away: std::sync::Mutex<BTreeMap<NodeId, String>>,
@@ -90,7 +89,7 @@ impl Membership {
     /// request is served under it.
     ///
     /// # Errors
-    /// [`MembershipError`] when the file is damaged or not the one that was pinned.
+    /// [`MembershipError`] when it is damaged or not signed by the key that was pinned.
     pub async fn open(parts: MembershipParts) -> Result<Self, MembershipError> {
         let MembershipParts {
             identity,
@@ -102,15 +101,16 @@ impl Membership {
             announced,
         } = parts;
         let pins = storage.meta().tree(TreeId::new("membership"))?;
+        let sealed = Versions::open(storage.meta())?;
         let membership = Self(Arc::new(Inner {
             identity,
-            storage,
             ledger,
             clock,
             network,
             epoch,
             announced,
             pins,
+            sealed,
             roster: watch::Sender::new(None),
             changing: Mutex::new(()),
             turned_away: std::sync::Mutex::default(),
@@ -289,7 +289,7 @@ impl Membership {
         self.take(signed, self.0.identity.institution_public(), by).await
     }
 
-    /// Checks, records, then follows. The record comes first: a node that stops in between takes the roster up again.
+    /// Checks, records, then follows. The record comes first: a node that stops in between takes it up again when it starts.
     async fn take(
         &self,
         signed: Signed<Roster>,
@@ -306,20 +306,21 @@ impl Membership {
             number: roster.number(),
             digest: roster.digest(),
         };
-        drop(self.0.ledger.append_async(entry, by, now).await?);
-        let (path, bytes) = (self.roster_path(), roster.signed().as_bytes().to_vec());
-        tokio::task::spawn_blocking(move || write_private(&path, &bytes)).await??;
+        let value = SealedRoster {
+            number: roster.number(),
+            signed: roster.signed().clone(),
+        };
+        let (inner, by) = (self.0.clone(), by.clone());
+        tokio::task::spawn_blocking(move || inner.sealed.adopt(value, &inner.ledger, entry, &by, now)).await??;
         self.follow(roster.clone()).await?;
         Ok(roster)
     }
 
     async fn reload(&self, charter: InstitutionPublicKey) -> Result<(), MembershipError> {
-        let bytes = match tokio::fs::read(self.roster_path()).await {
-            Ok(bytes) => bytes,
-            Err(gone) if gone.kind() == std::io::ErrorKind::NotFound => return Err(MembershipError::RosterGone),
-            Err(other) => return Err(other.into()),
+        let Some(SealedRoster { signed, .. }) = self.0.sealed.current()? else {
+            // The node stopped between the pin and the roster: it is asked to join again.
+            return Ok(());
         };
-        let signed = Signed::<Roster>::from_bytes(bytes)?;
         // An expired roster is taken up as of its own time: its members' keys are still needed to accept the next one.
         let written = signed.peek_unverified()?.issued_at;
         let roster = Arc::new(ValidRoster::check(signed, charter, None, written)?);
@@ -403,10 +404,6 @@ impl Membership {
     async fn pin(&self, charter: InstitutionPublicKey) -> Result<(), MembershipError> {
         let pins = self.0.pins.clone();
         Ok(tokio::task::spawn_blocking(move || pins.put(CHARTER, &charter)).await??)
-    }
-
-    fn roster_path(&self) -> PathBuf {
-        self.0.storage.dir().join(ROSTER_FILE)
     }
 }
 

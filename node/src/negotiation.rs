@@ -46,7 +46,7 @@ use crate::clock::Clock;
 use crate::membership::Membership;
 use crate::network::NetworkHandle;
 use crate::node::Identity;
-use crate::policy::Policy;
+use crate::policy::LivePolicy;
 
 /// A cloneable handle to the negotiations of this node.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ struct Inner {
     network: NetworkHandle,
     membership: Membership,
     grants: Grants,
-    policy: Policy,
+    policy: LivePolicy,
     store: Store,
 }
 
@@ -83,7 +83,7 @@ pub struct NegotiationParts {
     /// The register of grants.
     pub grants: Grants,
     /// The policies.
-    pub policy: Policy,
+    pub policy: LivePolicy,
 }
 
 impl Negotiations {

@@ -30,7 +30,7 @@ use crate::iam::{Accounts, Sessions};
 use crate::membership::{Membership, MembershipError, MembershipParts, ROSTER};
 use crate::negotiation::{Grants, NegotiationFault, NegotiationParts, Negotiations};
 use crate::network::{Limits, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
-use crate::policy::{Policy, PolicyErrors, Settings};
+use crate::policy::{PolicyStore, PolicyStoreError, PolicyStoreParts};
 use crate::sharing::{Sharing, SharingParts};
 use crate::shutdown::Shutdown;
 
@@ -62,7 +62,7 @@ struct Parts {
     federation: Federation,
     accounts: Accounts,
     sessions: Sessions,
-    policy: Policy,
+    policies: PolicyStore,
     custody: Custody,
     evidence: Evidence,
 }
@@ -99,7 +99,7 @@ pub enum StartError {
     Custody(#[from] RollbackError),
     /// The policies are not valid.
     #[error(transparent)]
-    Policy(#[from] PolicyErrors),
+    Policy(#[from] PolicyStoreError),
     /// The network does not come up.
     #[error("the network does not come up")]
     Network(#[from] NetworkError),
@@ -115,6 +115,9 @@ pub enum StartError {
     /// The state of queries is not usable.
     #[error("the state of queries cannot be opened")]
     Sharing(#[from] concordat_storage::meta::MetaError),
+    /// A part was broken off while it started.
+    #[error("the start was broken off")]
+    BrokenOff(#[from] tokio::task::JoinError),
     /// A sealed key is not one.
     #[error("the sealed key `{name}` does not have 32 bytes")]
     Key {
@@ -195,7 +198,15 @@ impl Node {
         let evidence = Evidence::open(storage.meta()).map_err(EvidenceError::from)?;
         close_last_run(&evidence, &ledger, &clock).await?;
         let accounts = Accounts::open(storage.meta(), identity.institution.clone(), password_cost)?;
-        let policy = Policy::load(&storage.dir().join("policies"), Settings::default())?;
+        let policies = PolicyStoreParts {
+            identity: identity.clone(),
+            meta: storage.meta().clone(),
+            ledger: ledger.clone(),
+            clock: clock.clone(),
+            epoch: epoch.clone(),
+        };
+        let policies = tokio::task::spawn_blocking(move || PolicyStore::open(policies)).await??;
+        let policy = policies.live();
         let transport_key = NodeKey::from_seed(&identity.node_key.expose_seed());
         let wishes = NetworkConfig {
             limits,
@@ -237,7 +248,7 @@ impl Node {
             network: network.clone(),
             membership: membership.clone(),
             grants: grants.clone(),
-            policy: policy.clone(),
+            policy,
             sessions: sessions.clone(),
             epoch: epoch.clone(),
             evidence: evidence.clone(),
@@ -271,7 +282,7 @@ impl Node {
             federation,
             accounts,
             sessions,
-            policy,
+            policies,
             custody,
             evidence,
         })))
@@ -352,9 +363,9 @@ impl Node {
         &self.0.evidence
     }
 
-    /// The policies.
-    pub fn policy(&self) -> &Policy {
-        &self.0.policy
+    /// The policy sets.
+    pub fn policies(&self) -> &PolicyStore {
+        &self.0.policies
     }
 }
 

@@ -11,24 +11,41 @@
 //! An error while a policy is evaluated, an attribute that is missing and a word that is unknown are denials. A policy set
 //! that does not hold against the schema is refused as a whole, with all its errors.
 //!
+//! Policy sets are kept in the sealed state and come into force through [`PolicyStore`] alone; who decides takes the one in
+//! force from a [`LivePolicy`].
+//!
 //! What peers are told about a column or dataset that is hidden is what they are told about one that does not exist. The
 //! [`Explanation`] tells the difference and is for the holder's own people.
 
 mod ask;
+mod cases;
+mod diff;
 mod facts;
+mod live;
 mod load;
+mod matrix;
 mod offer;
 mod prospect;
 mod query;
 mod reason;
 mod rows;
+mod sealed;
+mod sources;
+mod store;
 
+pub use cases::{Case, CaseOutcome, Expected, Reveal};
+pub use diff::{FileDiff, PolicyDiff, diff};
 pub use facts::{ColumnFacts, DatasetFacts, Party};
+pub use live::LivePolicy;
 pub use load::{Policy, PolicyErrors, Settings};
+pub use matrix::{Ground, never_allowed};
 pub use offer::{Narrowing, Offer, OfferDecision, OfferInput, Refusal};
 pub use prospect::Prospect;
 pub use query::{LocalInput, QueryDecision, QueryInput};
 pub use reason::{Effect, Explanation, Reason, Rule, Step};
+pub use sealed::SealedPolicySet;
+pub use sources::{PolicyFile, PolicySources};
+pub use store::{Applied, PolicyStore, PolicyStoreError, PolicyStoreParts, Proposal, begin};
 
 #[cfg(test)]
 mod tests;

@@ -39,7 +39,7 @@ use crate::membership::Membership;
 use crate::negotiation::Grants;
 use crate::network::{IncomingStreams, NetworkError, NetworkHandle};
 use crate::node::{Epoch, Identity};
-use crate::policy::Policy;
+use crate::policy::LivePolicy;
 use crate::shutdown::Stage;
 
 pub use evidence::RECEIPT;
@@ -80,7 +80,7 @@ pub struct SharingParts {
     /// The register of grants.
     pub grants: Grants,
     /// The policies.
-    pub policy: Policy,
+    pub policy: LivePolicy,
     /// The sessions of this institution's own people.
     pub sessions: Sessions,
     /// Counts the changes on which running answers depend.

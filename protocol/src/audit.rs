@@ -14,6 +14,7 @@ mod checkpoint;
 mod entry;
 mod erasure;
 mod export;
+mod head;
 pub mod merkle;
 
 pub use checkpoint::{Checkpoint, InclusionProof, MAX_PATH, ProofError, ProvenEntry, check_extension};
@@ -23,3 +24,4 @@ pub use entry::{
 };
 pub use erasure::{Erasure, MAX_KEYS};
 pub use export::{ExportError, ExportHead, ValidExport, check_export};
+pub use head::TreeHead;

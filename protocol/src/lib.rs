@@ -13,6 +13,7 @@ pub mod ids;
 pub mod labels;
 pub mod membership;
 pub mod negotiation;
+pub mod policy_set;
 pub mod query;
 pub mod scope;
 pub mod signed;

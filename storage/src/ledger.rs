@@ -17,8 +17,10 @@
 //!
 //! What a cut or an older copy shows: a log shorter than its head says, an older log exchanged alone, a lost head, and a
 //! ledger shorter than its own checkpoint are noticed here. An older head exchanged alone loses nothing: the entries behind it
-//! are taken over. The whole folder replaced by an older copy of itself is noticed only by whoever holds a later checkpoint.
+//! are taken over. The whole folder replaced by an older copy of itself is noticed through the sealed state, which holds the
+//! ledger's size and root ([`Ledger::open_anchored`]); the whole disk replaced, only by peers.
 
+mod anchor;
 mod attribution;
 mod disk;
 mod error;
@@ -33,19 +35,22 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use concordat_protocol::audit::{Checkpoint, EntryBody, InclusionProof, LedgerEntry, merkle};
+use concordat_protocol::audit::{Checkpoint, EntryBody, InclusionProof, LedgerEntry, TreeHead, merkle};
 use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey};
 use concordat_protocol::ids::{Digest32, InstitutionId};
 use concordat_protocol::signed::Signed;
 use concordat_protocol::time::Timestamp;
 
+pub use anchor::AnchorError;
 pub use attribution::Attribution;
 pub use error::LedgerError;
 pub use receipt::LedgerReceipt;
 pub use verify::{AuditReport, CheckpointReport};
 
 use crate::keys::LedgerKey;
+use crate::meta::SealedDb;
 use crate::seal::durable::write_private;
+use anchor::Anchor;
 use disk::Opened;
 use format::Record;
 use writer::{Command, Reply, Shared, Tip, Writer};
@@ -93,7 +98,39 @@ impl Ledger {
     /// [`LedgerError::Damaged`] when an acknowledged entry does not hold; [`LedgerError::Io`] when the files cannot be used.
     pub fn open(dir: &Path, key: LedgerKey, institution: InstitutionId) -> Result<Self, LedgerError> {
         let Opened { files, shared } = disk::open(dir, &key)?;
-        Self::start(dir, key, institution, shared, files)
+        Self::start(dir, key, institution, shared, files, None)
+    }
+
+    /// As [`Ledger::open`], and compares the ledger with what the sealed state `meta` knows of it, which follows it from here
+    /// on.
+    ///
+    /// # Errors
+    /// [`LedgerError::Anchor`] when ledger or state is older than the other; otherwise as [`Ledger::open`].
+    pub fn open_anchored(
+        dir: &Path,
+        key: LedgerKey,
+        institution: InstitutionId,
+        meta: &SealedDb,
+    ) -> Result<Self, LedgerError> {
+        let Opened { files, shared } = disk::open(dir, &key)?;
+        let anchor = Anchor::check(meta, dir, &key, &shared.tip.head())?;
+        Self::start(dir, key, institution, shared, files, Some(anchor))
+    }
+
+    /// As [`Ledger::open_anchored`] for a data directory that was just made from a snapshot: ledger and state come from one
+    /// signed snapshot, so the state takes the ledger as it is.
+    ///
+    /// # Errors
+    /// As [`Ledger::open`], or if the state cannot be written.
+    pub fn open_restored(
+        dir: &Path,
+        key: LedgerKey,
+        institution: InstitutionId,
+        meta: &SealedDb,
+    ) -> Result<Self, LedgerError> {
+        let Opened { files, shared } = disk::open(dir, &key)?;
+        let anchor = Anchor::adopt(meta, &shared.tip.head())?;
+        Self::start(dir, key, institution, shared, files, Some(anchor))
     }
 
     fn start<M: writer::Medium>(
@@ -102,10 +139,11 @@ impl Ledger {
         institution: InstitutionId,
         shared: Shared,
         medium: M,
+        anchor: Option<Anchor>,
     ) -> Result<Self, LedgerError> {
         let (key, shared) = (Arc::new(key), Arc::new(Mutex::new(shared)));
         let (commands, waiting) = mpsc::channel();
-        let writer = Writer::new(Arc::clone(&key), Arc::clone(&shared), medium);
+        let writer = Writer::new(Arc::clone(&key), Arc::clone(&shared), medium, anchor);
         let thread = std::thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || writer.run(&waiting))
@@ -179,6 +217,15 @@ impl Ledger {
     /// Merkle root over the acknowledged entries.
     pub fn root(&self) -> Digest32 {
         self.shared().tip.tree.root()
+    }
+
+    /// Size and root of the acknowledged entries, as they are together.
+    pub fn head(&self) -> TreeHead {
+        let Tip { tree, .. } = self.tip();
+        TreeHead {
+            size: tree.size(),
+            root: tree.root(),
+        }
     }
 
     /// The last `count` entries, oldest first.

@@ -34,6 +34,7 @@ use std::{
     sync::Arc,
 };
 
+use concordat_protocol::ids::InstitutionId;
 use object_store::ObjectStore;
 
 pub use error::StorageError;
@@ -42,6 +43,7 @@ pub use identity::Identities;
 use crate::{
     catalog::Catalog,
     keys::{Escrow, KeyProvider, LedgerKey, MasterKey},
+    ledger::{Ledger, LedgerError},
     meta::SealedDb,
     objects::{self, ObjectPlace, PlaceError, RemoteStore},
     seal::{
@@ -272,6 +274,14 @@ impl Storage {
     #[must_use]
     pub fn ledger_key(&self) -> LedgerKey {
         self.0.master.ledger()
+    }
+
+    /// Opens the ledger of `institution` in this directory, and compares it with the sealed state.
+    ///
+    /// # Errors
+    /// As [`Ledger::open_anchored`].
+    pub fn open_ledger(&self, institution: InstitutionId) -> Result<Ledger, LedgerError> {
+        Ledger::open_anchored(&self.ledger_dir(), self.ledger_key(), institution, &self.0.meta)
     }
 
     /// The folder of the ledger.

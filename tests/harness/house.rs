@@ -356,6 +356,13 @@ impl House {
         self.dir.parent().expect("a folder around the data directory")
     }
 
+    /// The administrator accepts the configuration as it is now; the daemon must not run.
+    #[track_caller]
+    pub fn accept_configuration(&self) {
+        let accepted = self.typed(&["config", "accept", "--as", "administrator"], Some(PASSWORD));
+        accepted.ok();
+    }
+
     /// Lets the next start listen on the ports of this one, which peers know.
     pub fn pin_ports(&self) {
         let path = self.dir.join("concordat.toml");

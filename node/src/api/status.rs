@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State, http::HeaderMap, routing::get};
 use concordat_protocol::{
-    ids::{InstitutionId, Jurisdiction, NodeId},
+    ids::{Digest32, InstitutionId, Jurisdiction, NodeId},
     text::LegalName,
 };
 use serde::Serialize;
@@ -29,6 +29,7 @@ pub(super) struct Status {
     reasons: Vec<String>,
     listen: Vec<String>,
     roster: Option<RosterStatus>,
+    policy: Option<PolicyStatus>,
     ledger_entries: u64,
     connected: usize,
     /// Who is connected; only for those who are logged in.
@@ -45,6 +46,13 @@ pub(super) struct Status {
 struct RosterStatus {
     number: u64,
     expires: String,
+}
+
+/// The policy set in force.
+#[derive(Debug, Serialize)]
+struct PolicyStatus {
+    number: u64,
+    digest: Digest32,
 }
 
 #[derive(Debug, Serialize)]
@@ -79,6 +87,7 @@ async fn status(State(api): State<Api>, headers: HeaderMap) -> Json<Status> {
         reasons,
         listen: node.network().listen_addrs().iter().map(ToString::to_string).collect(),
         roster: roster(node),
+        policy: policy(node),
         ledger_entries: node.ledger().size(),
         connected: node.network().connected_peers().len(),
         peers: may_see_peers.then(|| peers(node)),
@@ -113,6 +122,14 @@ fn roster(node: &Node) -> Option<RosterStatus> {
     Some(RosterStatus {
         number: newest.number(),
         expires: newest.roster().not_after.to_string(),
+    })
+}
+
+fn policy(node: &Node) -> Option<PolicyStatus> {
+    let set = node.policies().current().ok()?;
+    Some(PolicyStatus {
+        number: set.number(),
+        digest: set.digest(),
     })
 }
 

@@ -6,7 +6,7 @@ use concordat_protocol::{
     audit::{EntryBody, NodeTask},
     text::{Address, Word},
 };
-use concordat_storage::{keys::Argon2Cost, ledger::Ledger};
+use concordat_storage::keys::Argon2Cost;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Context, unlock};
@@ -18,6 +18,7 @@ use crate::{
     fault::{Code, Problem},
     node::{Identity, Node, StartConfig},
     shutdown::Shutdown,
+    start_state::StartState,
     telemetry,
 };
 
@@ -30,10 +31,13 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
     telemetry::start(&config.log, context.color);
     let clock = Clock::system();
 
-    // 1. The storage is unlocked; 2. the ledger is checked from its first entry on, and takes a new one.
+    // 1. The storage is unlocked; 2. the ledger is checked from its first entry on; 3. what the start depends on is compared
+    // with what the sealed state knows, and the ledger takes a new entry.
     let storage = unlock::storage(&config, &context.dir).await?;
-    let institution = config.node.institution.clone();
-    let ledger = Ledger::open(&storage.ledger_dir(), storage.ledger_key(), institution)?;
+    let ledger = storage.open_ledger(config.node.institution.clone())?;
+    let bound = StartState::open(storage.meta())?;
+    bound.settle(&ledger)?;
+    bound.check_configuration(&config)?;
     let started = EntryBody::NodeStarted {
         version: Word::fitted(env!("CARGO_PKG_VERSION")),
     };
@@ -43,7 +47,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
             .await?,
     );
 
-    // 3. People, policy, network and services; the API comes last and stops first.
+    // 4. People, policy, network and services; the API comes last and stops first.
     let mut shutdown = Shutdown::new();
     let door = shutdown.stage("api", API_GRACE);
     let identity = Identity {
@@ -71,7 +75,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
     let node = Node::start(start, &mut shutdown).await?;
     api::serve(Api::new(node.clone()), &context.dir, &door)?;
 
-    // 4. Who and where, then that it is ready to be asked; what a stop needs is in place before that is said.
+    // 5. Who and where, then that it is ready to be asked; what a stop needs is in place before that is said.
     let stop = stop_signal()?;
     announce(&node, context)?;
     stop.await;

@@ -86,6 +86,23 @@ impl Actor {
         }))
     }
 
+    /// The same where the first person asked for it in a session of their own that may have ended since, as the sealed state
+    /// and the ledger show.
+    ///
+    /// # Errors
+    /// [`IamError::SamePerson`] if both are one.
+    pub fn attribution_after(&self, first: &ActorId) -> Result<Attribution, IamError> {
+        if self.id == *first {
+            return Err(IamError::SamePerson {
+                name: self.id.name().to_owned(),
+            });
+        }
+        Ok(Attribution::vouch(Cause::TwoPeople {
+            first: first.clone(),
+            second: self.id.clone(),
+        }))
+    }
+
     /// Who it is.
     pub fn id(&self) -> &ActorId {
         &self.id

@@ -75,6 +75,8 @@ actions! {
     ReadEvidence = "read-evidence",
     /// Rotate and back up keys.
     ManageKeys = "manage-keys",
+    /// Accept a configuration that was changed.
+    AcceptConfiguration = "accept-settings",
     /// Take a snapshot of the node.
     MakeBackup = "make-backup",
     /// See what runs and who is connected.
@@ -117,6 +119,7 @@ pub const fn permitted_roles(action: Action) -> &'static [Role] {
         Action::VerifyLedger => &[Steward, SecurityOfficer, Auditor, Administrator],
         Action::ReadEvidence => &[Auditor],
         Action::ManageKeys => &[SecurityOfficer],
+        Action::AcceptConfiguration => &[SecurityOfficer, Administrator],
         Action::MakeBackup => &[SecurityOfficer, Administrator],
         Action::ReadStatus => &Role::ALL,
         Action::StopNode => &[SecurityOfficer, Administrator],

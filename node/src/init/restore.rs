@@ -18,6 +18,7 @@ use crate::{
     attribution::by_this_account,
     config::{self, Config, CredentialsFrom, KeysFrom, ObjectsWord, PinFrom, StorageSection},
     fault::{Code, Problem},
+    start_state::StartState,
 };
 
 /// Which snapshot becomes which data directory.
@@ -131,13 +132,18 @@ pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Proble
     }
     let contents = restored.contents.document();
     let opened = restored.storage;
-    let ledger = Ledger::open(&opened.ledger_dir(), opened.ledger_key(), contents.institution.clone())?;
+    let (folder, key) = (opened.ledger_dir(), opened.ledger_key());
+    let ledger = Ledger::open_restored(&folder, key, contents.institution.clone(), opened.meta())?;
+    let bound = StartState::open(opened.meta())?;
+    bound.settle(&ledger)?;
     let entry = EntryBody::SnapshotRestored {
         snapshot: contents.id,
         contents: restored.contents.digest(),
     };
     let by = by_this_account();
     drop(ledger.append(entry, &by, now)?);
+    // Where the objects lie may have been changed for the restored node.
+    bound.accept_configuration(&config, &ledger, &by, now)?;
     let mut erased = Vec::new();
     for statement in &restored.erased {
         let dataset = statement.document().dataset.clone();

@@ -30,14 +30,15 @@ fn opens(dir: &Path) {
     let config = Config::load(dir).unwrap();
     let source = KeyFile::new(dir.join(MADE_KEY_FILE));
     let storage = Storage::open(dir, &source).unwrap();
-    let ledger = Ledger::open(
+    let ledger = concordat_storage::ledger::Ledger::open(
         &storage.ledger_dir(),
         storage.ledger_key(),
         config.node.institution.clone(),
     )
     .unwrap();
     assert!(ledger.verify(storage.identities().institution_public().unwrap()).ok);
-    assert_eq!(ledger.size(), 2);
+    // Who this is, the configuration that was accepted, the first policy set, the first account.
+    assert_eq!(ledger.size(), 4);
     let password = std::fs::read_to_string(dir.join(MADE_PASSWORD_FILE)).unwrap();
     let accounts = Accounts::open(storage.meta(), config.node.institution, Argon2Cost::dangerous_minimum()).unwrap();
     let login = Sessions::new(accounts).login(FIRST_ACCOUNT, &Secret::from(password.trim().to_owned()), now());

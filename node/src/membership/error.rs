@@ -9,6 +9,7 @@ use concordat_storage::meta::MetaError;
 
 use crate::fault::{Code, Explain};
 use crate::network::NetworkError;
+use crate::start_state::StartStateError;
 
 /// Why the roster was not changed or is not usable.
 #[derive(Debug, thiserror::Error)]
@@ -40,11 +41,6 @@ pub enum MembershipError {
     /// There is no address that others could reach.
     #[error("this node listens on no address that could be announced; set `node.announce` in `concordat.toml`")]
     NoAddress,
-    /// A roster was pinned but its file is gone.
-    #[error(
-        "the file `roster.cose` is gone; get it from any member with `concordat consortium roster show` and put it back"
-    )]
-    RosterGone,
     /// The roster is not acceptable.
     #[error(transparent)]
     Roster(#[from] RosterError),
@@ -69,9 +65,9 @@ pub enum MembershipError {
     /// The network has stopped.
     #[error("the network did not follow")]
     Network(#[from] NetworkError),
-    /// The disk refused.
-    #[error("the roster could not be read or written")]
-    Io(#[from] std::io::Error),
+    /// The roster could not be bound into the sealed state.
+    #[error("the roster was not taken")]
+    Sealed(#[from] StartStateError),
     /// A helper thread was ended.
     #[error("the node is stopping")]
     Stopping(#[from] tokio::task::JoinError),
@@ -90,10 +86,13 @@ impl MembershipError {
             | Self::Enrolment(_)
             | Self::Change(_) => Fault::Usage,
             Self::NotCoordinator => Fault::Denied,
-            Self::RosterGone | Self::Roster(_) | Self::Signature(_) => Fault::Integrity,
+            Self::Roster(_) | Self::Signature(_) => Fault::Integrity,
             Self::Ledger(source) => source.fault(),
             Self::Meta(source) => source.fault(),
-            Self::Network(_) | Self::Io(_) | Self::Stopping(_) => Fault::Machine,
+            Self::Sealed(StartStateError::Ledger(source)) => source.fault(),
+            Self::Sealed(StartStateError::State(source)) => source.fault(),
+            Self::Sealed(_) => Fault::Integrity,
+            Self::Network(_) | Self::Stopping(_) => Fault::Machine,
         }
     }
 }

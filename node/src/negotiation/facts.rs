@@ -92,7 +92,7 @@ impl Negotiations {
             dataset: facts.as_ref(),
             request,
         };
-        Ok(self.0.policy.offer(&input, now))
+        Ok(self.0.policy.current().offer(&input, now))
     }
 
     /// Whether peers may know of `dataset`.

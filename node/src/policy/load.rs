@@ -1,12 +1,6 @@
 //! Policy sets: read, checked against the schema, and given names.
 
-use std::{
-    collections::BTreeSet,
-    fmt,
-    path::{Path, PathBuf},
-    str::FromStr,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc};
 
 use cedar_policy::{Entities, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use concordat_protocol::{ids::Digest32, scope::DEFAULT_MIN_CELL};
@@ -16,13 +10,11 @@ use serde::{Deserialize, Serialize};
 use super::{Effect, Reason};
 
 /// The vocabulary of policies; shipped, not replaceable, because the questions are built to it.
-const SCHEMA: &str = include_str!("../../policies/concordat.cedarschema");
+pub(super) const SCHEMA: &str = include_str!("../../policies/concordat.cedarschema");
 /// The policy set in force until a steward puts another one in its place.
 pub(super) const DEFAULT: &str = include_str!("../../policies/default.cedar");
 /// Domain of the policy set's digest.
 const DIGEST: &str = "concordat/policy-set/1";
-/// Most bytes of one policy file: 1 MiB.
-const MAX_FILE: u64 = 1 << 20;
 
 /// The parts of a ceiling that are numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +28,8 @@ pub struct Settings {
     pub max_rows: Option<u64>,
     /// Most queries in 24 hours.
     pub max_queries_per_day: Option<u32>,
+    /// Whether a policy set comes into force only when a second person has approved it.
+    pub two_people: bool,
 }
 
 impl Default for Settings {
@@ -45,6 +39,7 @@ impl Default for Settings {
             min_cell: DEFAULT_MIN_CELL,
             max_rows: None,
             max_queries_per_day: None,
+            two_people: false,
         }
     }
 }
@@ -80,19 +75,6 @@ impl Policy {
     /// None that a test of this crate would not have found.
     pub fn shipped(settings: Settings) -> Result<Self, PolicyErrors> {
         Self::from_sources(&[("default.cedar".to_owned(), DEFAULT.to_owned())], settings)
-    }
-
-    /// The policy set in `dir/*.cedar`, in the order of the file names; the shipped one if the folder is absent or has none.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the files, at once.
-    pub fn load(dir: &Path, settings: Settings) -> Result<Self, PolicyErrors> {
-        let sources = read_folder(dir)?;
-        if sources.is_empty() {
-            Self::shipped(settings)
-        } else {
-            Self::from_sources(&sources, settings)
-        }
     }
 
     /// A policy set from (file name, text).
@@ -141,41 +123,6 @@ impl Policy {
     pub fn rule_count(&self) -> usize {
         self.0.rules.len()
     }
-}
-
-fn read_folder(dir: &Path) -> Result<Vec<(String, String)>, PolicyErrors> {
-    let listed = match std::fs::read_dir(dir) {
-        Ok(listed) => listed.collect::<Result<Vec<_>, _>>(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => Err(error),
-    };
-    let listed = listed.map_err(|error| PolicyErrors::one(&dir.display().to_string(), error))?;
-    let mut paths: Vec<PathBuf> = listed.iter().map(std::fs::DirEntry::path).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "cedar"));
-    paths.sort();
-    let (mut sources, mut errors) = (Vec::new(), Vec::new());
-    for path in paths {
-        let name = path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        match read_file(&path) {
-            Ok(text) => sources.push((name, text)),
-            Err(error) => errors.push(in_file(&name, error)),
-        }
-    }
-    if errors.is_empty() {
-        Ok(sources)
-    } else {
-        Err(PolicyErrors(errors))
-    }
-}
-
-fn read_file(path: &Path) -> std::io::Result<String> {
-    if std::fs::metadata(path)?.len() > MAX_FILE {
-        return Err(std::io::Error::other("it is larger than 1 MiB"));
-    }
-    std::fs::read_to_string(path)
 }
 
 /// Gives each policy the name in its `@id`, so that reasons name rules as the files do.
@@ -264,6 +211,10 @@ impl fmt::Debug for Policy {
 pub struct PolicyErrors(Vec<String>);
 
 impl PolicyErrors {
+    pub(super) fn new(errors: Vec<String>) -> Self {
+        Self(errors)
+    }
+
     fn one(file: &str, problem: impl fmt::Display) -> Self {
         Self(vec![in_file(file, problem)])
     }

@@ -4,6 +4,7 @@ mod matrix;
 mod mutation;
 mod offer;
 mod query;
+mod store;
 
 use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, QueryId, SegmentName},
@@ -153,24 +154,6 @@ fn a_policy_set_that_does_not_hold_is_refused_with_all_its_errors() {
             errors.iter().collect::<Vec<_>>().join("\n")
         );
     }
-}
-
-#[test]
-fn a_folder_replaces_the_shipped_set_and_an_empty_one_does_not() {
-    let dir = tempfile::tempdir().unwrap();
-    let load = || Policy::load(dir.path(), Settings::default());
-    assert_eq!(load().unwrap().digest(), shipped().digest());
-    assert_eq!(
-        Policy::load(&dir.path().join("absent"), Settings::default())
-            .unwrap()
-            .digest(),
-        shipped().digest()
-    );
-    std::fs::write(dir.path().join("none.cedar"), "// nothing is permitted\n").unwrap();
-    assert_eq!(load().unwrap().rule_count(), 0);
-    assert_ne!(load().unwrap().digest(), shipped().digest());
-    std::fs::write(dir.path().join("bad.cedar"), "permit(").unwrap();
-    assert!(load().is_err());
 }
 
 #[test]

@@ -50,7 +50,7 @@ impl Sharing {
         for record in published.iter().skip(from).take(PAGE) {
             let version = catalog.open_version(&record.name, None)?;
             let facts = DatasetFacts::new(&parts.identity.institution, record, version.manifest());
-            if let Some(prospect) = parts.policy.prospect(&asker, &self.home(now), &facts, now) {
+            if let Some(prospect) = parts.policy.current().prospect(&asker, &self.home(now), &facts, now) {
                 reply.datasets.push(entry(&facts, &prospect, version.manifest().rows));
             }
         }

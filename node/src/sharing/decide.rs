@@ -15,7 +15,7 @@ use super::Sharing;
 use crate::evidence::EvidencePeer;
 use crate::iam::Actor;
 use crate::negotiation::{ChunkGuard, Lease, dataset_facts, party};
-use crate::policy::{self, Explanation, LocalInput, QueryDecision, QueryInput};
+use crate::policy::{self, Explanation, LocalInput, Policy, QueryDecision, QueryInput};
 
 /// A question and by what right it is asked.
 #[derive(Debug)]
@@ -112,16 +112,25 @@ impl Case {
 }
 
 impl Sharing {
+    /// The policy set in force. A decision and its entry in the ledger take the same one.
+    pub(super) fn policy(&self) -> Policy {
+        self.0.parts.policy.current()
+    }
+
     /// What of the dataset may be shown for this question at this moment.
-    pub(super) async fn decide(&self, case: &Case) -> Result<Scope, Refusal> {
-        match self.weigh(case).await?.0 {
+    pub(super) async fn decide(&self, case: &Case, policy: &Policy) -> Result<Scope, Refusal> {
+        match self.weigh(case, policy).await?.0 {
             QueryDecision::Permit(scope) => Ok(*scope),
             QueryDecision::Deny { reasons } => Err(denied(reasons)),
         }
     }
 
     /// The decision rule by rule; a refusal is one that comes before any rule.
-    pub(super) async fn weigh(&self, case: &Case) -> Result<(QueryDecision, Explanation), Refusal> {
+    pub(super) async fn weigh(
+        &self,
+        case: &Case,
+        policy: &Policy,
+    ) -> Result<(QueryDecision, Explanation), Refusal> {
         let parts = &self.0.parts;
         let now = parts.clock.now();
         let facts = dataset_facts(&parts.storage, case.dataset())
@@ -133,7 +142,7 @@ impl Sharing {
                 let no_roster = |_| failed("there is no roster in force at the holder");
                 let roster = parts.membership.in_force(now).map_err(no_roster)?;
                 let member = |id| party(&roster, id).ok_or_else(|| failed("a party is not on the roster"));
-                parts.policy.explain(
+                policy.explain(
                     &QueryInput {
                         granted: &lease.terms().scope,
                         asker: query.assertion(),
@@ -162,7 +171,7 @@ impl Sharing {
                     home: &home,
                     dataset: facts.as_ref(),
                 };
-                parts.policy.decide_local(&input, now)
+                policy.decide_local(&input, now)
             }
         })
     }
@@ -188,6 +197,7 @@ impl Sharing {
         &self,
         case: &Case,
         decision: Result<&Scope, &Refusal>,
+        policy: &Policy,
     ) -> Result<LedgerReceipt, Refusal> {
         let parts = &self.0.parts;
         let reasons = decision
@@ -203,7 +213,7 @@ impl Sharing {
                 .take(concordat_protocol::audit::MAX_LIST)
                 .map(|r| text::Reason::fitted(&r.text))
                 .collect(),
-            policy: parts.policy.digest(),
+            policy: policy.digest(),
             sql: Some(sql_digest(case.sql())),
         };
         parts

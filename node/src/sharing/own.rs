@@ -41,7 +41,7 @@ impl Sharing {
         };
         let known = dataset_facts(&self.0.parts.storage, dataset).await;
         match known.map_err(|_| failed("the catalogue cannot be read"))? {
-            Some(_) => self.decide(&case).await.map(Some),
+            Some(_) => self.decide(&case, &self.policy()).await.map(Some),
             None => Ok(None),
         }
     }
@@ -51,7 +51,7 @@ impl Sharing {
         let Ok(case) = self.own_case(actor, purpose, dataset, String::new()) else {
             return Explanation::default();
         };
-        self.weigh(&case)
+        self.weigh(&case, &self.policy())
             .await
             .map(|(_, explanation)| explanation)
             .unwrap_or_default()

@@ -102,8 +102,9 @@ impl Sharing {
     /// Decides, writes the decision down, and opens the engine.
     pub(super) async fn admit(&self, case: Case, time: Duration) -> Result<Running, Refusal> {
         let decided_at = self.0.parts.epoch.current();
-        let decision = self.decide(&case).await;
-        let receipt = self.record(&case, decision.as_ref()).await?;
+        let policy = self.policy();
+        let decision = self.decide(&case, &policy).await;
+        let receipt = self.record(&case, decision.as_ref(), &policy).await?;
         self.keep_decision(&case, &receipt).await?;
         let scope = match decision {
             Ok(scope) => scope,
@@ -255,7 +256,7 @@ impl Sharing {
         if epoch == running.decided_at {
             return Ok(());
         }
-        let mut scope = self.decide(&running.case).await?;
+        let mut scope = self.decide(&running.case, &self.policy()).await?;
         // The window of a local permission begins anew with each decision; the other parts may not have become narrower.
         scope.window = running.scope.window;
         if !scope.covers(&running.scope) {

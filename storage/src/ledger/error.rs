@@ -8,6 +8,7 @@ use concordat_protocol::audit::EntryError;
 use concordat_protocol::audit::merkle::OutOfRange;
 use concordat_protocol::signed::SignatureError;
 
+use super::AnchorError;
 use crate::fault::Fault;
 use crate::keys::KeyError;
 
@@ -69,6 +70,9 @@ pub enum LedgerError {
     /// No tree of such a size.
     #[error("the ledger has no such size")]
     OutOfRange(#[source] OutOfRange),
+    /// Ledger and sealed state do not belong together.
+    #[error(transparent)]
+    Anchor(#[from] AnchorError),
     /// The writer has ended.
     #[error("the ledger is closed")]
     Stopped,
@@ -84,6 +88,7 @@ impl LedgerError {
             Self::Entry(_) => Fault::Usage,
             Self::Io { .. } | Self::Write(_) | Self::Refusing | Self::Stopped => Fault::Machine,
             Self::Key(source) => source.fault(),
+            Self::Anchor(source) => source.fault(),
         }
     }
 

@@ -1,3 +1,4 @@
+mod anchor;
 mod forgery;
 
 use std::collections::HashSet;
@@ -331,6 +332,7 @@ fn after_a_failed_write_nothing_is_acknowledged_any_more() {
             institution(),
             Shared::default(),
             disk,
+            None,
         )
         .unwrap();
         drop(ledger.append(login(0), &Attribution::eva(), NOW).unwrap());
@@ -380,7 +382,7 @@ fn a_power_cut_between_entries_and_head_leaves_a_ledger_that_opens() {
         let key = place.master.ledger();
         let disk::Opened { files, shared } = disk::open(&place.ledger(), &key).unwrap();
         let medium = PowerCut { files, steps };
-        let ledger = Ledger::start(&place.ledger(), key, institution(), shared, medium).unwrap();
+        let ledger = Ledger::start(&place.ledger(), key, institution(), shared, medium, None).unwrap();
         let acknowledged = (0..9)
             .take_while(|n| ledger.append(login(*n), &Attribution::eva(), NOW).is_ok())
             .count();

@@ -9,12 +9,13 @@ use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry, leaf_hash};
 use concordat_protocol::ids::{Digest32, QueryId};
 use concordat_protocol::time::Timestamp;
 
+use super::anchor::{Anchor, is_frequent};
 use super::format::{Head, MAGIC_LEN, Record, seal_record};
 use super::{LedgerError, LedgerReceipt, locked};
 use crate::keys::LedgerKey;
 
 /// Most appends that share one sync: bounds how long the first of them waits.
-const MAX_GROUP: usize = 256;
+pub(super) const MAX_GROUP: usize = 256;
 /// Of how many entries one has its place in the log remembered.
 const STRIDE: u64 = 64;
 
@@ -113,6 +114,8 @@ struct Group {
     records: Vec<u8>,
     places: Vec<u64>,
     waiting: Vec<Waiting>,
+    /// Whether it holds an entry that the state has to know before it is acknowledged.
+    anchored_first: bool,
 }
 
 struct Waiting {
@@ -127,23 +130,42 @@ pub(super) struct Writer<M> {
     key: Arc<LedgerKey>,
     shared: Arc<Mutex<Shared>>,
     medium: M,
+    anchor: Option<Anchor>,
 }
 
 impl<M: Medium> Writer<M> {
     /// A writer that goes on from where `shared` ends.
-    pub(super) fn new(key: Arc<LedgerKey>, shared: Arc<Mutex<Shared>>, medium: M) -> Self {
-        Self { key, shared, medium }
+    pub(super) fn new(
+        key: Arc<LedgerKey>,
+        shared: Arc<Mutex<Shared>>,
+        medium: M,
+        anchor: Option<Anchor>,
+    ) -> Self {
+        Self {
+            key,
+            shared,
+            medium,
+            anchor,
+        }
     }
 
     /// Works until the last handle is gone. What comes in while a sync runs makes up the next group.
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
         while let Ok(first) = commands.recv() {
-            let group = std::iter::once(first)
-                .chain(commands.try_iter())
-                .take(MAX_GROUP)
-                .collect();
+            let mut ends = self.ends_group(&first);
+            let mut group = vec![first];
+            while !ends && group.len() < MAX_GROUP {
+                let Ok(next) = commands.try_recv() else { break };
+                ends = self.ends_group(&next);
+                group.push(next);
+            }
             self.commit(group);
         }
+    }
+
+    /// Behind an entry that is anchored before it is acknowledged nothing may stand in the same group ([`super::anchor`]).
+    fn ends_group(&self, command: &Command) -> bool {
+        self.anchor.is_some() && !is_frequent(&command.body)
     }
 
     fn commit(&mut self, commands: Vec<Command>) {
@@ -161,6 +183,7 @@ impl<M: Medium> Writer<M> {
             records: Vec::new(),
             places: Vec::new(),
             waiting: Vec::new(),
+            anchored_first: false,
         };
         for command in commands {
             self.stage(&mut group, command);
@@ -178,6 +201,7 @@ impl<M: Medium> Writer<M> {
         let Command { body, cause, at, reply } = command;
         let sequence = group.tip.tree.size();
         let permits = permitted_request(&body);
+        let anchored_first = !is_frequent(&body);
         let entry = LedgerEntry {
             sequence,
             previous: group.tip.last,
@@ -192,6 +216,7 @@ impl<M: Medium> Writer<M> {
                 if sequence.is_multiple_of(STRIDE) {
                     group.places.push(group.tip.length);
                 }
+                group.anchored_first |= anchored_first;
                 group.tip.push(leaf);
                 group.tip.length = group.tip.length.saturating_add(record.len() as u64);
                 group.records.extend_from_slice(&record);
@@ -207,9 +232,14 @@ impl<M: Medium> Writer<M> {
     }
 
     fn persist(&mut self, group: &Group) -> io::Result<()> {
-        let head = group.tip.head().seal(&self.key).map_err(io::Error::other)?;
+        let head = group.tip.head();
+        let sealed = head.seal(&self.key).map_err(io::Error::other)?;
         self.medium.append(&group.records)?;
-        self.medium.put_head(&head)
+        self.medium.put_head(&sealed)?;
+        match &mut self.anchor {
+            Some(anchor) => anchor.follow(&head, group.anchored_first).map_err(io::Error::other),
+            None => Ok(()),
+        }
     }
 
     /// Readers see the entries before their writers hear of them, so that a writer can read what it wrote.

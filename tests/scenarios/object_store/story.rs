@@ -42,6 +42,7 @@ fn settled(server: &S3Server) -> World {
     house.stop();
     configure(house, &section(&server.endpoint(), "cleveland"));
     server.credentials(&house.dir);
+    house.accept_configuration();
     house.start();
     share(&mut world);
     world
@@ -155,6 +156,7 @@ fn a_store_behind_tls_is_used_if_the_machine_trusts_its_authority() {
     house.stop();
     configure(house, &section(&secured.endpoint, "cleveland"));
     server.credentials(&house.dir);
+    house.accept_configuration();
 
     house.start();
     house.await_that("word of the store", |house| {

@@ -35,6 +35,25 @@ pub enum EntryBody {
         /// What was done to it.
         change: KeyChange,
     },
+    /// A configuration was accepted: only one with these settings starts the node from here on.
+    ConfigurationAccepted {
+        /// Names the settings that decide something.
+        digest: Digest32,
+    },
+    /// A policy set was proposed; it comes into force when another person approves it.
+    PolicyProposed {
+        /// Names the set: schema, rules and settings.
+        digest: Digest32,
+    },
+    /// A policy set came into force.
+    PolicyApplied {
+        /// Its number, counting from 1.
+        number: u64,
+        /// Names the set: schema, rules and settings.
+        digest: Digest32,
+        /// Names the set that was in force before; none for the first.
+        previous: Option<Digest32>,
+    },
     /// A roster came into force.
     RosterAccepted {
         /// Its number.

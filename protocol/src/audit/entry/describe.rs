@@ -11,6 +11,11 @@ impl EntryBody {
             }
             Self::NodeStarted { version } => format!("the node started, version {version}"),
             Self::KeyChanged { key, change } => format!("{key} was {}", change.as_str()),
+            Self::ConfigurationAccepted { digest } => format!("configuration {} was accepted", digest.short()),
+            Self::PolicyProposed { digest } => format!("policy set {} was proposed", digest.short()),
+            Self::PolicyApplied { number, digest, .. } => {
+                format!("policy set {number} ({}) came into force", digest.short())
+            }
             Self::RosterAccepted { number, digest } => format!("roster {number} ({}) came into force", digest.short()),
             Self::DatasetImported {
                 dataset, version, rows, ..

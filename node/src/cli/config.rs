@@ -1,0 +1,91 @@
+//! `concordat config …`: the configuration that was accepted, and one that is to be.
+//!
+//! Both commands work on the data directory of a node that does not run: a configuration takes effect at a start.
+
+use clap::Subcommand;
+use concordat_protocol::ids::Digest32;
+use concordat_storage::{keys::Argon2Cost, storage::Storage};
+use serde_json::{Value, json};
+
+use super::{Context, output::Column, prompt, unlock};
+use crate::{
+    clock::Clock,
+    config::Config,
+    fault::{Code, Problem},
+    iam::{Accounts, Action, Actor, Sessions},
+    start_state::{StartState, configuration_digest},
+};
+
+const COLUMNS: [Column; 3] = [("setting", "key"), ("accepted", "accepted"), ("found", "found")];
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Where concordat.toml differs from what was accepted
+    Diff,
+    /// Accept concordat.toml as it is now; asks for your password
+    Accept {
+        /// Your account, with the role administrator or security officer
+        #[arg(long = "as", value_name = "NAME")]
+        name: String,
+        /// Accept only if the settings have this digest
+        #[arg(long, value_name = "DIGEST")]
+        expect: Option<Digest32>,
+    },
+}
+
+impl Verb {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Problem> {
+        let config = Config::load(&context.dir)?;
+        let storage = unlock::storage(&config, &context.dir).await?;
+        let ledger = storage.open_ledger(config.node.institution.clone())?;
+        let bound = StartState::open(storage.meta())?;
+        bound.settle(&ledger)?;
+        match self {
+            Self::Diff => {
+                let differences = bound.differences(&config)?;
+                let items = serde_json::to_value(&differences);
+                let items = items.map_err(|error| Problem::fault("cannot write the differences", &error))?;
+                context.out.list(&items, &COLUMNS)
+            }
+            Self::Accept { name, expect } => {
+                let differences = bound.differences(&config)?;
+                if differences.is_empty() {
+                    return context.out.done("nothing differs from what was accepted", &json!({ "accepted": Value::Null }));
+                }
+                for difference in &differences {
+                    context.out.remark(&difference.to_string());
+                }
+                let actor = authenticated(&name, &config, &storage).await?;
+                let by = actor.attribution();
+                if let Some(expect) = expect {
+                    matches_expected(&config, expect)?;
+                }
+                let accepted = bound.accept_configuration(&config, &ledger, &by, Clock::system().now())?;
+                let said = format!("accepted the configuration {}", accepted.digest());
+                context.out.done(&said, &json!({ "accepted": accepted.digest() }))
+            }
+        }
+    }
+}
+
+fn matches_expected(config: &Config, expected: Digest32) -> Result<(), Problem> {
+    let found = configuration_digest(&config.deciding());
+    if found == expected {
+        return Ok(());
+    }
+    let detail = format!("the settings have the digest {found}, not the one that is expected");
+    Err(Problem::new(Code::Integrity, detail).help("compare them with `concordat config diff`"))
+}
+
+/// The person who accepts, by their password: only a person who may can change what the node starts with.
+async fn authenticated(name: &str, config: &Config, storage: &Storage) -> Result<Actor, Problem> {
+    let password = prompt::secret(&format!("password of {name}"))?;
+    let accounts = Accounts::open(storage.meta(), config.node.institution.clone(), Argon2Cost::default())?;
+    let (name, now) = (name.to_owned(), Clock::system().now());
+    let login = move || Sessions::new(accounts).login(&name, &password, now);
+    let login = tokio::task::spawn_blocking(login).await;
+    let login = login.map_err(|error| Problem::fault("the work was broken off", &error))?;
+    let actor = login?.actor;
+    actor.require(Action::AcceptConfiguration)?;
+    Ok(actor)
+}

@@ -1,0 +1,41 @@
+//! The roster in the sealed state.
+
+use concordat_protocol::audit::EntryBody;
+use concordat_protocol::ids::Digest32;
+use concordat_protocol::membership::Roster;
+use concordat_protocol::signed::Signed;
+use concordat_storage::meta::TreeId;
+use serde::{Deserialize, Serialize};
+
+use crate::start_state::Bound;
+
+/// The roster as signed, and its number.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedRoster {
+    /// Its number.
+    pub(super) number: u64,
+    /// As signed by the charter key.
+    pub(super) signed: Signed<Roster>,
+}
+
+impl Bound for SealedRoster {
+    const WHAT: &'static str = "roster";
+    const TREE: TreeId = TreeId::new("roster");
+    const HISTORY: Option<TreeId> = None;
+
+    fn digest(&self) -> Digest32 {
+        self.signed.digest()
+    }
+
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn announced(entry: &EntryBody) -> Option<Digest32> {
+        match entry {
+            EntryBody::RosterAccepted { digest, .. } => Some(*digest),
+            _ => None,
+        }
+    }
+}

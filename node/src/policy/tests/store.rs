@@ -1,0 +1,241 @@
+//! How a policy set comes into force, and what no set may allow.
+
+use std::sync::Arc;
+
+use concordat_protocol::audit::{Cause, EntryBody, NodeTask};
+use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
+use concordat_protocol::ids::Digest32;
+use concordat_storage::keys::{Argon2Cost, KeyFile, Secret};
+use concordat_storage::ledger::Ledger;
+use concordat_storage::storage::Storage;
+use zeroize::Zeroizing;
+
+use super::*;
+use crate::attribution::by_node;
+use crate::clock::Clock;
+use crate::iam::{Accounts, Actor, Sessions};
+use crate::node::{Epoch, Identity};
+
+/// Lets direct identifiers leave as they are.
+const NAMES: &str = "@id(\"names\") @reason(\"r\") @remedy(\"m\") permit(principal is Institution, action, resource is Column);";
+/// Closes the tier of records.
+const NO_RECORDS: &str = "@id(\"no-records\") @reason(\"r\") @remedy(\"m\") forbid(principal, action == Action::\"answer-records\", resource);";
+
+struct Place {
+    _dir: tempfile::TempDir,
+    storage: Storage,
+    ledger: Ledger,
+    epoch: Epoch,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("key");
+        concordat_storage::seal::durable::write_private(&key, &[b'k'; 64]).unwrap();
+        let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
+        let ledger = storage.open_ledger(budapest().institution).unwrap();
+        Self {
+            _dir: dir,
+            storage,
+            ledger,
+            epoch: Epoch::default(),
+        }
+    }
+
+    fn store(&self) -> PolicyStore {
+        let identity = Identity {
+            institution: budapest().institution,
+            name: concordat_protocol::text::LegalName::new("Budapest").unwrap(),
+            jurisdiction: budapest().jurisdiction,
+            institution_key: InstitutionKey::from_seed(&Zeroizing::new([5; 32])),
+            node_key: NodeKey::from_seed(&Zeroizing::new([6; 32])),
+        };
+        PolicyStore::open(PolicyStoreParts {
+            identity: Arc::new(identity),
+            meta: self.storage.meta().clone(),
+            ledger: self.ledger.clone(),
+            clock: Clock::system(),
+            epoch: self.epoch.clone(),
+        })
+        .unwrap()
+    }
+
+    fn applied(&self) -> Vec<(u64, Digest32, Cause)> {
+        let entries = self.ledger.range(0, self.ledger.size()).unwrap().into_iter();
+        entries
+            .filter_map(|stored| match stored.entry.body {
+                EntryBody::PolicyApplied { number, digest, .. } => Some((number, digest, stored.entry.cause)),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+fn ground() -> Ground {
+    Ground::new(budapest()).with(vec![zurich()], vec![heart()])
+}
+
+/// A steward who has logged in.
+fn steward(name: &str) -> Actor {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("key");
+    concordat_storage::seal::durable::write_private(&key, &[b'k'; 64]).unwrap();
+    let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
+    let cost = Argon2Cost::dangerous_minimum();
+    let accounts = Accounts::open(storage.meta(), budapest().institution, cost).unwrap();
+    let password = Secret::from("correct horse battery staple".to_owned());
+    accounts.add(name, [Role::Steward].into(), &password, NOON).unwrap();
+    Sessions::new(accounts).login(name, &password, NOON).unwrap().actor
+}
+
+fn stella() -> Actor {
+    steward("stella")
+}
+
+fn stefan() -> Actor {
+    steward("stefan")
+}
+
+fn with(rule: &str, two_people: bool) -> PolicySources {
+    let mut sources = PolicySources::shipped();
+    sources.files.push(PolicyFile {
+        name: "more.cedar".to_owned(),
+        text: rule.to_owned(),
+    });
+    sources.settings.two_people = two_people;
+    sources
+}
+
+fn digest(sources: &PolicySources) -> Digest32 {
+    sources.compile().unwrap().digest()
+}
+
+#[test]
+fn a_set_comes_into_force_once_it_is_sealed_signed_and_in_the_ledger() {
+    let place = Place::new();
+    let store = place.store();
+    assert_eq!(store.current().unwrap().number(), 1, "a new node has the shipped set");
+    let (sources, before) = (with(NO_RECORDS, false), place.epoch.current());
+    let expect = digest(&sources);
+    let refused = store.apply(sources.clone(), Digest32::ZERO, &[], &stella(), &ground());
+    assert!(matches!(refused, Err(PolicyStoreError::NotExpected { .. })), "{refused:?}");
+    assert_eq!(store.live().current().digest(), shipped().digest());
+    store.apply(sources, expect, &[], &stella(), &ground()).unwrap();
+    assert_eq!(store.live().current().digest(), expect);
+    assert_ne!(place.epoch.current(), before, "running answers are decided again");
+    // What a start finds.
+    let again = place.store();
+    assert_eq!((again.current().unwrap().number(), again.live().current().digest()), (2, expect));
+    assert_eq!(
+        place.applied(),
+        [
+            (1, shipped().digest(), by_node(NodeTask::Start).cause().clone()),
+            (2, expect, stella().attribution().cause().clone())
+        ]
+    );
+    let history = again.history().unwrap();
+    assert_eq!(history.iter().map(|(set, _)| set.number()).collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
+fn two_people_bring_a_set_into_force_where_the_settings_say_so() {
+    let place = Place::new();
+    let store = place.store();
+    let sources = with(NO_RECORDS, true);
+    let expect = digest(&sources);
+    let applied = store.apply(sources, expect, &[], &stella(), &ground()).unwrap();
+    assert!(matches!(applied, Applied::Proposed(_)));
+    assert_eq!(store.live().current().digest(), shipped().digest(), "a proposal decides nothing");
+    assert!(matches!(
+        store.approve(expect, &stella(), &ground()),
+        Err(PolicyStoreError::SamePerson { .. })
+    ));
+    assert!(matches!(
+        store.approve(Digest32::ZERO, &stefan(), &ground()),
+        Err(PolicyStoreError::NoProposal { .. })
+    ));
+    store.approve(expect, &stefan(), &ground()).unwrap();
+    assert_eq!(store.live().current().digest(), expect);
+    let both = stella().attribution_with(&stefan()).unwrap();
+    assert_eq!(place.applied()[1], (2, expect, both.cause().clone()));
+    // To do without the second person takes two people as well.
+    let alone = with(NO_RECORDS, false);
+    let applied = store.apply(alone.clone(), digest(&alone), &[], &stella(), &ground()).unwrap();
+    assert!(matches!(applied, Applied::Proposed(_)));
+}
+
+#[test]
+fn no_set_opens_identifiers_or_unclassified_columns_or_serves_non_members() {
+    assert_eq!(never_allowed(&shipped(), &ground()), Vec::<String>::new());
+    let store = Place::new().store();
+    for rule in [
+        NAMES,
+        "@id(\"all\") @reason(\"r\") @remedy(\"m\") permit(principal is Institution, action, resource);",
+        "@id(\"one\") @reason(\"r\") @remedy(\"m\") permit(principal is Institution, action == Action::\"reveal-clear\", resource is Column) when { resource.name == \"mrn\" };",
+    ] {
+        // A set of its own, so that no shipped rule forbids what it permits.
+        let sources = PolicySources {
+            files: vec![PolicyFile {
+                name: "a.cedar".to_owned(),
+                text: rule.to_owned(),
+            }],
+            settings: Settings::default(),
+        };
+        let refused = store.apply(sources.clone(), digest(&sources), &[], &stella(), &ground());
+        assert!(matches!(refused, Err(PolicyStoreError::TooWide { .. })), "{rule}: {refused:?}");
+    }
+}
+
+#[test]
+fn cases_that_come_out_otherwise_stop_a_set() {
+    let case = |class, expect| Case {
+        institution: None,
+        jurisdiction: None,
+        class: Some(class),
+        column: None,
+        tier: Tier::Records,
+        purpose: "health-research".to_owned(),
+        reveal: Reveal::Clear,
+        expect,
+    };
+    let store = Place::new().store();
+    let sources = with(NO_RECORDS, false);
+    let expect = digest(&sources);
+    let wrong = [case(ColumnClass::DirectIdentifier, Expected::Permit)];
+    let refused = store.apply(sources.clone(), expect, &wrong, &stella(), &ground());
+    assert!(matches!(refused, Err(PolicyStoreError::Cases { .. })), "{refused:?}");
+    let right = [
+        case(ColumnClass::DirectIdentifier, Expected::Deny),
+        case(ColumnClass::Ordinary, Expected::Permit),
+    ];
+    store.apply(sources, expect, &right, &stella(), &ground()).unwrap();
+}
+
+#[test]
+fn a_diff_names_what_opens_and_what_closes() {
+    let (before, after) = (PolicySources::shipped(), with(NO_RECORDS, false));
+    let (old, new) = (before.compile().unwrap(), after.compile().unwrap());
+    let forward = diff((&before, &old), (&after, &new), &ground());
+    assert_eq!(forward.opens_in_all, 0, "{:?}", forward.opens);
+    assert!(forward.closes_in_all > 0);
+    assert!(forward.closes.iter().all(|line| line.starts_with("answer-records")), "{:?}", forward.closes);
+    assert_eq!(forward.text.len(), 1);
+    assert!(forward.text[0].lines.iter().all(|line| line.starts_with('+')));
+    let back = diff((&after, &new), (&before, &old), &ground());
+    assert_eq!((back.opens.len(), back.closes_in_all), (forward.closes.len(), 0));
+}
+
+#[test]
+fn a_rollback_is_an_application_of_its_own() {
+    let place = Place::new();
+    let store = place.store();
+    let sources = with(NO_RECORDS, false);
+    store.apply(sources.clone(), digest(&sources), &[], &stella(), &ground()).unwrap();
+    let first = store.numbered(1).unwrap().sources;
+    store.apply(first.clone(), digest(&first), &[], &stefan(), &ground()).unwrap();
+    assert_eq!(store.current().unwrap().number(), 3);
+    assert_eq!(store.live().current().digest(), shipped().digest());
+    let again = store.apply(first.clone(), digest(&first), &[], &stefan(), &ground());
+    assert!(matches!(again, Err(PolicyStoreError::InForceAlready { number: 3 })), "{again:?}");
+}

@@ -1,0 +1,105 @@
+//! The configuration that was accepted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use concordat_protocol::audit::{Cause, EntryBody};
+use concordat_protocol::ids::Digest32;
+use concordat_protocol::time::Timestamp;
+use concordat_storage::meta::TreeId;
+use serde::{Deserialize, Serialize};
+
+use super::Bound;
+use crate::config::{DECIDES_WHO, Deciding};
+
+/// Domain of the digest of a configuration.
+const DIGEST: &str = "concordat/configuration/1";
+
+/// The settings that decide something, as they were accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptedConfiguration {
+    /// Each setting by its key.
+    pub settings: Deciding,
+    /// On whose account it was accepted.
+    pub by: Cause,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl AcceptedConfiguration {
+    /// Names the settings.
+    pub fn digest(&self) -> Digest32 {
+        configuration_digest(&self.settings)
+    }
+
+    pub(super) fn institution(&self) -> Option<&String> {
+        self.settings.get(DECIDES_WHO)
+    }
+}
+
+/// Names settings.
+pub fn configuration_digest(settings: &Deciding) -> Digest32 {
+    let mut bytes = Vec::new();
+    for text in settings.iter().flat_map(|(key, value)| [key, value]) {
+        bytes.extend_from_slice(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+        bytes.extend_from_slice(text.as_bytes());
+    }
+    Digest32::sha256(DIGEST, &bytes)
+}
+
+impl Bound for AcceptedConfiguration {
+    const WHAT: &'static str = "configuration";
+    const TREE: TreeId = TreeId::new("accepted-configuration");
+    const HISTORY: Option<TreeId> = None;
+
+    fn digest(&self) -> Digest32 {
+        Self::digest(self)
+    }
+
+    fn number(&self) -> u64 {
+        0
+    }
+
+    fn announced(entry: &EntryBody) -> Option<Digest32> {
+        match entry {
+            EntryBody::ConfigurationAccepted { digest, .. } => Some(*digest),
+            _ => None,
+        }
+    }
+}
+
+/// A setting that is not as it was accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Its key, `section.key`.
+    pub key: String,
+    /// What was accepted, if it was set then.
+    pub accepted: Option<String>,
+    /// What it is now, if it is set.
+    pub found: Option<String>,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |value: &Option<String>| value.as_ref().map_or("not set".to_owned(), |value| format!("`{value}`"));
+        write!(
+            f,
+            "`{}` was {} and is {}",
+            self.key,
+            shown(&self.accepted),
+            shown(&self.found)
+        )
+    }
+}
+
+pub(super) fn differences(accepted: &BTreeMap<String, String>, found: &BTreeMap<String, String>) -> Vec<Difference> {
+    let keys: BTreeSet<&String> = accepted.keys().chain(found.keys()).collect();
+    let changed = keys.into_iter().filter(|key| accepted.get(*key) != found.get(*key));
+    let differences = changed.map(|key| Difference {
+        key: key.clone(),
+        accepted: accepted.get(key).cloned(),
+        found: found.get(key).cloned(),
+    });
+    differences.collect()
+}

@@ -1,0 +1,199 @@
+//! The ledger's head in the sealed state: neither of the two can be exchanged for an older copy without the other.
+//!
+//! 1. A group of entries is made durable in the ledger first, then its head is put into the state, then the group is
+//!    acknowledged. The state therefore never knows more than the ledger has: a shorter ledger is an older one.
+//! 2. Entries about single queries and logins are frequent, and each commit of the state costs a sync. For them the anchor
+//!    follows when it is [`MAX_LAG`] entries behind. Every other entry ends its group and is anchored before it is
+//!    acknowledged.
+//! 3. So after a crash at any instruction, what the ledger has beyond the anchor is at most one group longer than
+//!    [`MAX_LAG`], and an entry of the second kind can only be the last of it. Anything else means that the *state* is older
+//!    than the ledger.
+
+use std::path::Path;
+
+use concordat_protocol::audit::{EntryBody, TreeHead, merkle::CompactTree};
+use concordat_protocol::ids::Digest32;
+
+use super::format::{Head, MAGIC_LEN};
+use super::writer::MAX_GROUP;
+use super::{LedgerError, disk};
+use crate::fault::Fault;
+use crate::keys::LedgerKey;
+use crate::meta::{MetaError, SealedDb, SealedTree, TreeId};
+
+/// Entries about queries and logins by which the anchor may fall behind.
+pub(super) const MAX_LAG: u64 = 64;
+/// The tree of anchors.
+const TREE: TreeId = TreeId::new("ledger-anchor");
+/// The key of the one anchor in it.
+const KEY: &str = "ledger";
+
+/// Why ledger and sealed state do not belong together.
+#[derive(Debug, thiserror::Error)]
+pub enum AnchorError {
+    /// The ledger is shorter than the state knows it.
+    #[error(
+        "the folder `ledger` was replaced by an older copy: it has {found} entries, and the sealed state knows of \
+         {anchored}; put the newest copy of `ledger` back, or restore a backup into an empty directory"
+    )]
+    LedgerOlder {
+        /// Entries that are there.
+        found: u64,
+        /// Entries that the state knows of.
+        anchored: u64,
+    },
+    /// The ledger is another one.
+    #[error(
+        "the folder `ledger` was replaced: its first {anchored} entries are not those that the sealed state knows; put \
+         the newest copy of `ledger` back, or restore a backup into an empty directory"
+    )]
+    OtherLedger {
+        /// Entries that the state knows of.
+        anchored: u64,
+    },
+    /// The state is older than the ledger.
+    #[error(
+        "the folder `meta` was replaced by an older copy: the ledger has {found} entries, and the state knows of \
+         {anchored}, which no crash explains; put the newest copy of `meta` back, or restore a backup into an empty \
+         directory"
+    )]
+    StateOlder {
+        /// Entries that are there.
+        found: u64,
+        /// Entries that the state knows of.
+        anchored: u64,
+    },
+    /// The state cannot be read or written.
+    #[error("the ledger cannot be compared with the sealed state")]
+    State(#[from] MetaError),
+}
+
+impl AnchorError {
+    pub(super) fn fault(&self) -> Fault {
+        match self {
+            Self::LedgerOlder { .. } | Self::OtherLedger { .. } | Self::StateOlder { .. } => Fault::Integrity,
+            Self::State(source) => source.fault(),
+        }
+    }
+}
+
+/// Whether an entry is of a frequent kind, about one query, login or connection: the state does not change with it.
+pub(super) fn is_frequent(body: &EntryBody) -> bool {
+    matches!(
+        body,
+        EntryBody::DecisionMade { .. }
+            | EntryBody::AnswerReleased { .. }
+            | EntryBody::ReceiptCountersigned { .. }
+            | EntryBody::LoginSucceeded { .. }
+            | EntryBody::LoginFailed { .. }
+            | EntryBody::PeerRefused { .. }
+    )
+}
+
+/// The anchor of one ledger.
+#[derive(Debug)]
+pub(super) struct Anchor {
+    tree: SealedTree<TreeHead>,
+    size: u64,
+}
+
+impl Anchor {
+    /// Compares a ledger that was just read with the state.
+    ///
+    /// # Errors
+    /// [`AnchorError`] if one of the two is older than the other.
+    pub(super) fn check(meta: &SealedDb, dir: &Path, key: &LedgerKey, found: &Head) -> Result<Self, LedgerError> {
+        let tree = meta.tree(TREE).map_err(AnchorError::State)?;
+        let anchored: Option<TreeHead> = tree.get(KEY).map_err(AnchorError::State)?;
+        let size = anchored.map_or(0, |anchored| anchored.size);
+        if let Some(anchored) = anchored {
+            compare(dir, key, found, anchored)?;
+        } else if found.size > 0 {
+            return Err(older_state(found, 0).into());
+        }
+        Ok(Self { tree, size })
+    }
+
+    /// Takes a ledger as it is: for a data directory that was made from a snapshot, whose parts are signed together.
+    ///
+    /// # Errors
+    /// If the state cannot be written.
+    pub(super) fn adopt(meta: &SealedDb, found: &Head) -> Result<Self, AnchorError> {
+        let mut anchor = Self {
+            tree: meta.tree(TREE)?,
+            size: 0,
+        };
+        anchor.put(found)?;
+        Ok(anchor)
+    }
+
+    /// Follows the ledger, whose entries up to `head` are durable. `now` says that the group may not be acknowledged before.
+    pub(super) fn follow(&mut self, head: &Head, now: bool) -> Result<(), MetaError> {
+        if now || head.size.saturating_sub(self.size) >= MAX_LAG {
+            self.put(head)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn put(&mut self, head: &Head) -> Result<(), MetaError> {
+        let anchored = TreeHead {
+            size: head.size,
+            root: head.root,
+        };
+        self.tree.put(KEY, &anchored)?;
+        self.size = head.size;
+        Ok(())
+    }
+}
+
+fn older_state(found: &Head, anchored: u64) -> AnchorError {
+    AnchorError::StateOlder {
+        found: found.size,
+        anchored,
+    }
+}
+
+fn compare(dir: &Path, key: &LedgerKey, found: &Head, anchored: TreeHead) -> Result<(), LedgerError> {
+    if found.size < anchored.size {
+        return Err(AnchorError::LedgerOlder {
+            found: found.size,
+            anchored: anchored.size,
+        }
+        .into());
+    }
+    if found.size - anchored.size >= MAX_LAG.saturating_add(MAX_GROUP as u64) {
+        return Err(older_state(found, anchored.size).into());
+    }
+    let (root, explained) = if found.size == anchored.size {
+        (found.root, true)
+    } else {
+        read_beyond(dir, key, found, anchored.size)?
+    };
+    if root != anchored.root {
+        return Err(AnchorError::OtherLedger {
+            anchored: anchored.size,
+        }
+        .into());
+    }
+    if explained {
+        Ok(())
+    } else {
+        Err(older_state(found, anchored.size).into())
+    }
+}
+
+/// The root over the first `anchored` entries, and whether a crash explains the entries after them.
+fn read_beyond(dir: &Path, key: &LedgerKey, found: &Head, anchored: u64) -> Result<(Digest32, bool), LedgerError> {
+    let (mut tree, mut explained) = (CompactTree::new(), true);
+    let last = found.size.saturating_sub(1);
+    disk::read(dir, key, 0, MAGIC_LEN, found.size, |record| {
+        let sequence = record.entry.sequence;
+        if sequence < anchored {
+            tree.push(record.leaf);
+        } else if sequence < last && !is_frequent(&record.entry.body) {
+            explained = false;
+        }
+    })?;
+    Ok((tree.root(), explained))
+}

@@ -1,0 +1,124 @@
+//! How a steward brings another policy set into force: checked, tested, compared, applied, rolled back.
+
+use std::fs;
+
+use concordat_tests::{Import, Person, World};
+
+use super::{causes, entries};
+
+const NO_RECORDS: &str = "@id(\"no-records\") @reason(\"records stay here\") @remedy(\"ask for counts\")\n\
+     forbid(principal, action == Action::\"answer-records\", resource);\n";
+const NAMES: &str = "@id(\"names\") @reason(\"r\") @remedy(\"m\")\npermit(principal is Institution, action, resource);\n";
+const CASES: &str = "[[case]]\nclass = \"direct-identifier\"\ntier = \"records\"\npurpose = \"health-research\"\n\
+     reveal = \"clear\"\nexpect = \"deny\"\n";
+
+#[test]
+fn policy_set_comes_into_force_by_a_steward_and_at_once() {
+    let world = World::consortium(2);
+    let file = world.file("patients.csv", "record,sex\n1,0\n2,1\n3,1\n");
+    let classes = ["record=direct-identifier", "sex=sensitive"];
+    world.share(
+        "cleveland",
+        Import {
+            dataset: "heart",
+            from: &file,
+            args: &["--subject-column", "record"],
+            classes: &classes,
+        },
+    );
+    world.grant("budapest", "cleveland", "heart", &["--columns", "sex"]);
+    let (cleveland, budapest) = (world.house("cleveland"), world.house("budapest"));
+    let sql = "SELECT sex FROM cleveland.heart";
+    assert_eq!(budapest.ask(sql).ok().table().rows.len(), 3);
+
+    // The set in force, written out, is where a steward begins.
+    let dir = world.place().join("rules");
+    let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
+    cleveland
+        .as_(Person::Steward, &["policy", "show", "--out", &text(&dir)])
+        .ok();
+    fs::write(dir.join("more.cedar"), NO_RECORDS).unwrap();
+    fs::write(dir.join("cases.toml"), CASES).unwrap();
+    let checked = cleveland.json_as(Person::Steward, &["policy", "check", &text(&dir)]);
+    let digest = checked["digest"].as_str().expect("a digest").to_owned();
+    let rules = ["--rules", &text(&dir)].map(str::to_owned);
+    let cases = text(&dir.join("cases.toml"));
+    cleveland
+        .as_(Person::Steward, &["policy", "test", &rules[0], &rules[1], &cases])
+        .ok();
+    let diff = cleveland.json_as(Person::Steward, &["policy", "diff", &text(&dir)]);
+    assert_eq!((&diff["to"], &diff["opens_in_all"]), (&checked["digest"], &0.into()), "{diff}");
+    assert!(diff["closes"].to_string().contains("answer-records of heart"), "{diff}");
+    assert!(diff["text"].to_string().contains("+@id"), "{diff}");
+
+    // Nobody but a steward, and nothing but what was looked at.
+    let apply = |digest: &str| vec!["policy".to_owned(), "apply".into(), text(&dir), "--expect".into(), digest.into()];
+    let typed = |person, digest: &str| {
+        let args = apply(digest);
+        cleveland.as_(person, &args.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    typed(Person::Researcher, &digest).exits(3);
+    let other = cleveland.json_as(Person::Steward, &["policy", "show"])["digest"].clone();
+    typed(Person::Steward, other.as_str().unwrap()).exits(2);
+    assert_eq!(budapest.ask(sql).ok().table().rows.len(), 3);
+
+    typed(Person::Steward, &digest).ok();
+    budapest.ask(sql).exits(3);
+    assert_eq!(cleveland.status()["policy"]["number"], 2);
+    let decided = entries(cleveland, "decision_made");
+    assert_eq!(decided.last().unwrap()["policy"], digest.as_str(), "{decided:?}");
+    let applied = entries(cleveland, "policy_applied");
+    let by = causes(cleveland, "policy_applied");
+    assert_eq!(by[1]["person"]["actor"], "stella@cleveland", "{by:?}");
+    assert_eq!(applied[1]["digest"], digest.as_str(), "{applied:?}");
+    assert_eq!(applied[1]["previous"], applied[0]["digest"], "{applied:?}");
+
+    // A set that no set may be is refused, whoever applies it.
+    let wide = world.file("names.cedar", NAMES);
+    let refused = cleveland.as_(Person::Steward, &["policy", "check", &text(&wide)]).exits(3);
+    assert!(refused.stderr.contains("reveal-clear"), "{}", refused.story());
+
+    cleveland.as_(Person::Steward, &["policy", "rollback", "1"]).ok();
+    assert_eq!(budapest.ask(sql).ok().table().rows.len(), 3);
+    let history = cleveland.json_as(Person::Steward, &["policy", "history"]);
+    let numbers: Vec<u64> = history
+        .as_array()
+        .expect("sets")
+        .iter()
+        .filter_map(|set| set["number"].as_u64())
+        .collect();
+    assert_eq!(numbers, [3, 2, 1], "{history}");
+}
+
+#[test]
+fn policy_set_of_two_people_needs_two_and_survives_a_restart() {
+    let mut world = World::strangers(1);
+    let house = &world.houses[0];
+    house.hire();
+    let dir = world.place().join("rules");
+    let path = dir.to_str().unwrap().to_owned();
+    house.as_(Person::Steward, &["policy", "show", "--out", &path]).ok();
+    let settings = fs::read_to_string(dir.join("settings.toml")).unwrap();
+    fs::write(
+        dir.join("settings.toml"),
+        settings.replace("two_people = false", "two_people = true"),
+    )
+    .unwrap();
+    let digest = house.json_as(Person::Steward, &["policy", "check", &path])["digest"].clone();
+    let digest = digest.as_str().unwrap();
+    let applied = house.json_as(Person::Steward, &["policy", "apply", &path, "--expect", digest]);
+    assert_eq!(applied["state"], "proposed", "{applied}");
+    house.as_(Person::Steward, &["policy", "approve", "--expect", digest]).exits(3);
+    assert_eq!(house.status()["policy"]["number"], 1);
+    // The first account holds every role; it is another person.
+    let approved = house.json_as(Person::Administrator, &["policy", "approve", "--expect", digest]);
+    assert_eq!(approved["number"], 2, "{approved}");
+    let by = causes(house, "policy_applied").pop().unwrap();
+    assert_eq!(by["two_people"]["first"], "stella@cleveland", "{by}");
+    assert_eq!(by["two_people"]["second"], "administrator@cleveland", "{by}");
+    let house = &mut world.houses[0];
+    house.kill();
+    house.start();
+    house.forget_login();
+    assert_eq!(house.status()["policy"]["digest"], digest);
+}
