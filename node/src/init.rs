@@ -34,7 +34,7 @@ use crate::{
     fault::Problem,
     iam::Accounts,
 };
-pub use restore::{RestorePlan, RestoredNode, restore, unlocked_by};
+pub use restore::{Given, Hints, RestorePlan, RestoredNode, Taken, restore, taken_over};
 use site::Site;
 
 /// Name of the first account.
