@@ -16,6 +16,7 @@ mod mishaps;
 mod narrowing;
 mod object_store;
 mod omop;
+mod outputs;
 mod refusals;
 mod revocation;
 mod sentinels;

@@ -15,6 +15,7 @@ mod consortium;
 mod dataset;
 mod demo;
 mod doctor;
+mod files;
 mod grant;
 mod init;
 mod key;
@@ -24,6 +25,7 @@ mod query;
 mod serve;
 mod session;
 mod status;
+mod text;
 mod unlock;
 mod user;
 

@@ -488,10 +488,11 @@ fn nothing_that_a_snapshot_names_is_used_by_a_restore() {
             + &format!("[keys]\nsource = \"file\"\nfile = \"{}\"\n", text(&key))
     };
     house.dir = place.join("anew");
+    let first = place.join("backups-0");
     let words = [
         "restore",
         "--from",
-        text(&place.join("backups-0")),
+        text(&first),
         "--institution-key",
         &owner,
     ];

@@ -21,7 +21,7 @@ use libp2p::Multiaddr;
 
 use super::{Site, Unlock, given_provider, write};
 use crate::{
-    config::{self, Config, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
+    config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
     fault::{Code, Problem},
 };
 
@@ -129,6 +129,7 @@ impl Taken {
             },
             keys: KeysFrom::Passphrase,
             storage: StorageSection::Local,
+            import: ImportSection::default(),
             log: LogSection::default(),
             limits: self.limits,
         }

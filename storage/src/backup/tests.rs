@@ -22,6 +22,7 @@ use super::*;
 use crate::{
     catalog::{CatalogError, ErasureOrder, ErasureStatement, ImportMode, ImportRequest},
     fault::Fault,
+    ingest::Source,
     keys::{Argon2Cost, KeyProvider, Passphrase, Secret},
     ledger::Ledger,
     objects::ObjectPlace,
@@ -86,7 +87,7 @@ impl House {
         fs::write(&path, rows).unwrap();
         let request = ImportRequest {
             mode,
-            ..ImportRequest::new(people(), path)
+            ..ImportRequest::new(people(), Source::at_path(path))
         };
         let _within = self.runtime.enter();
         let catalog = self.storage.catalog();

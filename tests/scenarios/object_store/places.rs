@@ -1,5 +1,6 @@
 //! Whose place it is, how objects move from one to another, and snapshots of what lies elsewhere.
 
+use concordat_protocol::identity::PrivateKey;
 use concordat_protocol::ids::InstitutionId;
 use concordat_storage::backup::{self, BackupError, BackupRequest, Repository};
 use concordat_storage::fault::Fault as Whose;
