@@ -1,7 +1,16 @@
 # syntax=docker/dockerfile:1
 # One binary on a small Debian. BuildKit sends only the folders named here, so no ignore file is needed.
 
-FROM rust:1.95-bookworm AS builder
+# A tag may lead to another image tomorrow. A release is built from images that are named by their digests, which a machine that
+# reaches the registry tells:
+#
+#   digest() { docker buildx imagetools inspect "$1" --format '{{.Manifest.Digest}}'; }
+#   export RUST_IMAGE=rust@$(digest rust:1.95-bookworm) DEBIAN_IMAGE=debian@$(digest debian:bookworm-slim)
+#   docker compose build
+ARG RUST_IMAGE=rust:1.95-bookworm
+ARG DEBIAN_IMAGE=debian:bookworm-slim
+
+FROM ${RUST_IMAGE} AS builder
 WORKDIR /build
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
@@ -14,7 +23,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --locked --release --package concordat-node --bin concordat \
     && install -D --strip target/release/concordat /out/concordat
 
-FROM debian:bookworm-slim
+FROM ${DEBIAN_IMAGE}
 # The number is written out so that a host can name the owner of a volume without an account of that name.
 RUN groupadd --gid 10001 concordat \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/concordat --shell /usr/sbin/nologin concordat \

@@ -7,6 +7,7 @@
 mod attribution;
 mod dependencies;
 mod documents;
+mod files;
 mod sources;
 
 use std::fmt;

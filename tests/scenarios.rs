@@ -19,6 +19,7 @@ mod narrowing;
 mod object_store;
 mod omop;
 mod policies;
+mod outputs;
 mod refusals;
 mod revocation;
 mod sentinels;

@@ -6,7 +6,7 @@
 
 use std::{fs, sync::LazyLock};
 
-use concordat_storage::ingest::{CsvOptions, Header, Missing, Refused, batches, survey};
+use concordat_storage::ingest::{CsvOptions, Header, Missing, Refused, Source, batches, survey};
 use libfuzzer_sys::fuzz_target;
 
 static PLACE: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
@@ -17,6 +17,7 @@ fuzz_target!(|input: &[u8]| {
     };
     let path = PLACE.path().join("table.csv");
     fs::write(&path, bytes).expect("a file");
+    let path = Source::at_path(path);
     let Ok(found) = survey(&path, &options(*choice)) else {
         return;
     };

@@ -41,23 +41,35 @@ pub use access::{Access, Caller, Route};
 pub use socket::{OsAccount, SOCKET, serve};
 
 use crate::{
+    config::ImportSection,
     fault::{Code, Problem},
     node::Node,
 };
 
 /// What handlers work on; clones share it.
 #[derive(Debug, Clone)]
-pub struct Api(Arc<Node>);
+pub struct Api {
+    node: Arc<Node>,
+    import: Arc<ImportSection>,
+}
 
 impl Api {
-    /// The API of `node`.
-    pub fn new(node: Node) -> Self {
-        Self(Arc::new(node))
+    /// The API of `node`, which opens files only below the inboxes of `import`.
+    pub fn new(node: Node, import: ImportSection) -> Self {
+        Self {
+            node: Arc::new(node),
+            import: Arc::new(import),
+        }
     }
 
     /// The node.
     pub fn node(&self) -> &Node {
-        &self.0
+        &self.node
+    }
+
+    /// What the configuration says of imports.
+    pub fn import(&self) -> &ImportSection {
+        &self.import
     }
 
     /// Runs work that blocks (password hashing, durable state) off the async threads.
@@ -69,7 +81,7 @@ impl Api {
         T: Send + 'static,
         E: Into<Problem> + Send + 'static,
     {
-        let node = Arc::clone(&self.0);
+        let node = Arc::clone(&self.node);
         match tokio::task::spawn_blocking(move || work(&node)).await {
             Ok(done) => done.map_err(Into::into),
             Err(error) => Err(Problem::fault("the work was broken off", &error)),

@@ -16,6 +16,7 @@ mod consortium;
 mod dataset;
 mod demo;
 mod doctor;
+mod files;
 mod grant;
 mod init;
 mod key;
@@ -26,6 +27,7 @@ mod query;
 mod serve;
 mod session;
 mod status;
+mod text;
 mod unlock;
 mod user;
 

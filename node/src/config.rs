@@ -10,6 +10,7 @@
 )]
 
 mod deciding;
+mod import;
 mod keys;
 mod reader;
 mod storage;
@@ -27,6 +28,7 @@ use concordat_protocol::{
 use libp2p::Multiaddr;
 
 pub use deciding::{DECIDES_WHO, Deciding};
+pub use import::{ImportSection, Inbox, InvalidInbox};
 pub use keys::{CREDENTIALS_VARIABLE, KeysFrom, PinFrom, credential};
 use reader::{Reader, Section};
 pub use storage::{CredentialsFrom, InvalidObjects, ObjectsWord, PlainHttpWord, StorageSection, StoreSection};
@@ -47,6 +49,8 @@ pub struct Config {
     pub keys: KeysFrom,
     /// `[storage]`: where sealed objects lie.
     pub storage: StorageSection,
+    /// `[import]`: where files may lie that the node itself opens.
+    pub import: ImportSection,
     /// `[log]`: what is logged, and how.
     pub log: LogSection,
     /// `[limits]`: what peers may occupy at one time.
@@ -166,6 +170,7 @@ impl Config {
         let node = reader.section("node", node);
         let keys = reader.section("keys", keys::keys);
         let storage = reader.section("storage", storage::storage);
+        let import = reader.section("import", import::import);
         let log = reader.section("log", log);
         let limits = reader.section("limits", limits);
         let mistakes = reader.finish();
@@ -174,6 +179,7 @@ impl Config {
                 node,
                 keys,
                 storage,
+                import,
                 log,
                 limits,
             }),
@@ -259,6 +265,7 @@ impl fmt::Display for Config {
         writeln!(f, "announce = {}\n", list(&self.node.announce))?;
         write!(f, "{}", self.keys)?;
         writeln!(f, "\n{}", self.storage)?;
+        writeln!(f, "{}", self.import)?;
         writeln!(f, "[log]\n# text or json; error, warn, info, debug or trace")?;
         writeln!(
             f,

@@ -36,7 +36,7 @@ use crate::{
     policy,
     start_state::StartState,
 };
-pub use restore::{RestorePlan, RestoredNode, restore, unlocked_by};
+pub use restore::{Given, Hints, RestorePlan, RestoredNode, Taken, restore, taken_over};
 use site::Site;
 
 /// Name of the first account.

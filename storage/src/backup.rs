@@ -16,16 +16,22 @@
 //! 1. Everything in it was sealed before it came here. The repository needs no secret, and gives away none.
 //! 2. State, ledger and list of objects are taken at one instant; writers wait for that long. Objects are copied afterwards and
 //!    are not removed meanwhile. A snapshot appears whole or not at all.
-//! 3. Restoring checks the signature and every hash, and needs what unlocks the master key of that time.
+//! 3. A snapshot is used only if the key that signed it is the one that the operator names ([`Owner`]); the key that lies in
+//!    the repository says at most whose else it may be. Then every hash is checked, and what unlocks the master key of that time
+//!    is needed.
+//! 4. A repository is data. No file in it is opened but by a path that [`FileEntry`] admits, without following links
+//!    ([`crate::beneath`]); the configuration in a snapshot is copied nowhere and names nothing that is used.
+//! 5. What is put back goes into a new folder.
 //!    Objects come out of the store where they lie and go into a place of their own, so that neither a store that fails nor a
 //!    node that still runs loses anything to a backup.
-//! 4. An erased dataset is erased in the repositories that the node knows, and a restore erases whatever an older snapshot would
+//! 6. An erased dataset is erased in the repositories that the node knows, and a restore erases whatever an older snapshot would
 //!    bring back to life.
 
 mod contents;
 mod create;
 mod error;
 mod filling;
+mod owner;
 mod repository;
 mod restore;
 mod verify;
@@ -33,7 +39,8 @@ mod verify;
 pub use contents::{FileEntry, Snapshot};
 pub use create::{BackupRequest, Made, create};
 pub use error::BackupError;
-pub use repository::{Repository, SnapshotInfo};
+pub use owner::{InvalidOwner, Owner};
+pub use repository::{Claimed, Repository, SnapshotInfo};
 pub use restore::{Restored, restore};
 pub use verify::{Checked, verify};
 

@@ -1,6 +1,8 @@
 //! How data comes in, without staging plaintext.
 //!
-//! A file is read twice, each time as a stream of bounded memory, and no byte of it is written anywhere:
+//! What is imported is a [`Source`]: a file that is open, or bytes that somebody sent, which lie sealed under a key that only
+//! memory holds, in a file without a name ([`Upload`]). It is read twice, each time as a stream of bounded memory, and no byte of it
+//! is written anywhere in clear:
 //!
 //! 1. [`survey()`] reads the whole file and finds out what it is: compression, encoding, delimiter, header, rows, the exact
 //!    type of each column, the rows that cannot be taken, and the length and BLAKE3 hash of its bytes.
@@ -50,6 +52,7 @@ mod table;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod upload;
 mod values;
 
 pub use batches::{Batches, batches};
@@ -60,4 +63,5 @@ pub use records::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LIN
 pub use rejects::{Discard, MAX_KEPT_REJECTS, Reason, Reject, RejectFile, RejectSink, Rejects};
 pub use source::Fingerprint;
 pub use survey::{Column, Note, Subject, Survey, survey, survey_into};
+pub use upload::{Source, Upload, UploadWriter};
 pub use values::ColumnKind;

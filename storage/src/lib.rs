@@ -9,6 +9,7 @@
 //! What this crate does not do: it never decides who may ask. That is the node's part.
 
 pub mod backup;
+pub mod beneath;
 pub mod catalog;
 pub mod disclosure;
 pub mod fault;

@@ -6,6 +6,7 @@
 //! identity/master.key    the master key, wrapped
 //! identity/NAME.sealed   private keys, sealed under a key derived from the master key
 //! meta/                  the state database: sealed values under hashed keys
+//! uploads/               empty: what is sent for an import lies here sealed, in files without names
 //! objects/               sealed objects, unless they lie in a store elsewhere
 //! ledger/                the ledger
 //! run/ log/              socket and logs of the running node
@@ -42,6 +43,7 @@ pub use identity::Identities;
 
 use crate::{
     catalog::Catalog,
+    ingest::{Upload, UploadWriter},
     keys::{Escrow, KeyProvider, LedgerKey, MasterKey},
     ledger::{Ledger, LedgerError},
     meta::SealedDb,
@@ -158,6 +160,7 @@ impl Storage {
         }
         let lock = files::lock(dir)?;
         files::remove_unfinished(&dir.join("objects"))?;
+        files::remove_uploads(dir)?;
         files::check_modes(dir)?;
         let found = format::read(dir)?;
         let master = MasterKey::unlock(&master_key(dir), provider)?;
@@ -262,6 +265,15 @@ impl Storage {
             None => Ok(()),
             Some(remote) => remote.look().await,
         }
+    }
+
+    /// Begins to take bytes that are sent for an import; they lie here sealed, without a name, until they have been read.
+    ///
+    /// # Errors
+    /// If the disk takes none.
+    pub fn begin_upload(&self) -> Result<UploadWriter, StorageError> {
+        let dir = self.0.dir.join(files::UPLOADS);
+        Upload::begin(&dir).map_err(|source| StorageError::io("write to", &dir, source))
     }
 
     /// The private keys of the house.

@@ -21,7 +21,7 @@ use concordat_protocol::scope::{
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::{ConsortiumName, LegalName, Text};
 use concordat_storage::catalog::{ColumnClass, ImportRequest};
-use concordat_storage::ingest::CsvOptions;
+use concordat_storage::ingest::{CsvOptions, Source};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::storage::Storage;
@@ -304,7 +304,7 @@ fn import(node: &Node, name: &str, file: &Path) {
     };
     let request = ImportRequest {
         options,
-        ..ImportRequest::new(name.clone(), file)
+        ..ImportRequest::new(name.clone(), Source::at_path(file))
     };
     let catalog = node.storage().catalog();
     catalog

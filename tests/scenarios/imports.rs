@@ -1,6 +1,13 @@
 //! Files as hospitals send them: what is wrong is said with its place and its remedy, and nothing half done stays.
 
 use std::fmt::Write;
+use std::fs::{self, File};
+use std::io::{Read, Write as _};
+use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use concordat_tests::{House, Person, World};
 use serde_json::Value;
@@ -147,4 +154,201 @@ fn nothing_is_imported_by_those_who_may_not(world: &World) {
     house.as_(Person::Steward, &import).ok();
     let problem = house.refused_as(Person::Steward, 2, &["dataset", "publish", "fine"]);
     assert!(problem["detail"].as_str().unwrap().contains("chol"), "{problem}");
+}
+
+/// A request on the socket of `house` by whoever is logged in, as bytes.
+fn request(house: &House, path: &str, media: &str, body: &[u8]) -> UnixStream {
+    let token = fs::read_to_string(house.dir.join("run/session")).unwrap();
+    let mut socket = UnixStream::connect(house.dir.join("run/api.sock")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {}\r\nContent-Type: {media}\r\n",
+        token.trim()
+    );
+    socket.write_all(head.as_bytes()).unwrap();
+    socket.write_all(body).unwrap();
+    socket
+}
+
+fn whole(house: &House, path: &str, media: &str, body: &str) -> String {
+    let sized = format!("Content-Length: {}\r\n\r\n{body}", body.len());
+    let mut answer = String::new();
+    request(house, path, media, sized.as_bytes())
+        .read_to_string(&mut answer)
+        .unwrap();
+    answer
+}
+
+const UPLOAD: &str = "application/vnd.concordat.import";
+
+/// The command reads, and the node gets bytes: a path means what it means to whoever types it.
+#[test]
+fn import_reads_what_the_person_may_read() {
+    let world = World::strangers(1);
+    let house = &world.houses[0];
+    house.hire();
+    house.log_in(Person::Steward);
+    // This path leads to another file in each process.
+    let file = world.file("mine.csv", "record,chol\n1,233\n2,244\n");
+    let mut command = house.command(&[
+        "--format",
+        "json",
+        "dataset",
+        "import",
+        "mine",
+        "--from",
+        "/proc/self/fd/0",
+    ]);
+    let ended = command.stdin(File::open(&file).unwrap()).output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(house.json_as(Person::Steward, &["dataset", "show", "mine"])["rows"], 2);
+
+    // No request names a file of the node, in whatever way it is put.
+    let key = house.dir.join("unlock.key");
+    let secret = fs::read_to_string(&key).unwrap();
+    let path = key.to_str().unwrap();
+    let route = "/v1/datasets/stolen/import";
+    for (media, body) in [
+        (
+            "application/json",
+            format!("{{\"path\":\"{path}\",\"mode\":\"create\"}}"),
+        ),
+        (UPLOAD, format!("{{\"path\":\"{path}\",\"mode\":\"create\"}}\n")),
+        (UPLOAD, format!("{{\"name\":\"{path}\",\"mode\":\"create\"}}\n")),
+        (UPLOAD, format!("{{\"inbox\":\"{path}\",\"mode\":\"create\"}}\n")),
+    ] {
+        let answer = whole(house, route, media, &body);
+        assert!(!answer.contains(secret.trim()), "{body}: {answer}");
+        assert!(!answer.contains("\"imported\""), "{body}: {answer}");
+    }
+    // And if a person sends a key file, its line becomes no name of a column.
+    let problem = house.refused_as(Person::Steward, 2, &["dataset", "import", "stolen", "--from", path]);
+    assert!(!problem.to_string().contains(secret.trim()), "{problem}");
+    nothing_stayed(house, "stolen");
+}
+
+#[test]
+fn inbox_leads_nowhere_else() {
+    let mut world = World::strangers(1);
+    let inbox = world.place().join("inbox");
+    fs::create_dir_all(inbox.join("study")).unwrap();
+    fs::write(inbox.join("study/a.csv"), "record,chol\n1,233\n").unwrap();
+    let house = &mut world.houses[0];
+    house.hire();
+    let import = |house: &House, path: &Path| {
+        let path = path.to_str().unwrap().to_owned();
+        house.as_(
+            Person::Steward,
+            &[
+                "--format",
+                "json",
+                "dataset",
+                "import",
+                "inboxed",
+                "--from-inbox",
+                &path,
+            ],
+        )
+    };
+    import(house, &inbox.join("study/a.csv")).exits(3);
+    let path = house.dir.join("concordat.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    let named = format!("inboxes = [\"{}\"]", inbox.display());
+    fs::write(&path, config.replace("inboxes = []", &named)).unwrap();
+    house.stop();
+    house.start();
+    house.forget_login();
+
+    let key = house.dir.join("unlock.key");
+    let secret = fs::read_to_string(&key).unwrap();
+    symlink(&key, inbox.join("link.csv")).unwrap();
+    symlink(&house.dir, inbox.join("folder")).unwrap();
+    symlink("study", inbox.join("within")).unwrap();
+    assert!(
+        Command::new("mkfifo")
+            .arg(inbox.join("pipe.csv"))
+            .status()
+            .unwrap()
+            .success()
+    );
+    let up = format!("../{}/unlock.key", house.dir.file_name().unwrap().to_str().unwrap());
+    for (below, code) in [
+        ("link.csv", 2),
+        ("folder/unlock.key", 2),
+        ("within/a.csv", 2),
+        ("pipe.csv", 2),
+        ("study", 2),
+        (&up, 2),
+        ("study/../../x", 2),
+        ("none.csv", 4),
+        ("", 3),
+    ] {
+        let outcome = import(house, &inbox.join(below)).exits(code);
+        assert!(!outcome.stderr.contains(secret.trim()), "{below}: {}", outcome.story());
+        nothing_stayed(house, "inboxed");
+    }
+    import(house, &key).exits(3);
+    house.refused_as(
+        Person::Researcher,
+        3,
+        &[
+            "dataset",
+            "import",
+            "inboxed",
+            "--from-inbox",
+            inbox.join("study/a.csv").to_str().unwrap(),
+        ],
+    );
+    import(house, &inbox.join("study/a.csv")).ok();
+}
+
+/// What is sent lies sealed and nameless until it is read, and is gone with the process.
+#[test]
+fn half_an_upload_leaves_nothing_readable() {
+    const MARK: &str = "Annamaria Kovacs-Testperson";
+    let mut world = World::strangers(1);
+    let house = &mut world.houses[0];
+    house.hire();
+    house.log_in(Person::Steward);
+    let rows = format!("{MARK},41\n").repeat(40_000);
+    let chunk = format!("{{\"name\":\"a.csv\",\"mode\":\"create\"}}\nname,age\n{rows}");
+    let body = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{chunk}\r\n", chunk.len());
+    let half = request(house, "/v1/datasets/half/import", UPLOAD, body.as_bytes());
+    let open_files = |house: &House| -> Vec<Vec<u8>> {
+        let uploads = house.dir.join("uploads");
+        let entries = fs::read_dir(format!("/proc/{}/fd", house.pid()))
+            .unwrap()
+            .filter_map(Result::ok);
+        let ours = entries.filter(|entry| fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(&uploads)));
+        ours.map(|entry| fs::read(entry.path()).unwrap()).collect()
+    };
+    house.await_that("the bytes on the disk", |house| {
+        open_files(house).iter().any(|bytes| bytes.len() > rows.len() / 2)
+    });
+    let holds_mark = |bytes: &[u8]| bytes.windows(MARK.len()).any(|window| window == MARK.as_bytes());
+    assert!(
+        !open_files(house).iter().any(|bytes| holds_mark(bytes)),
+        "it lies in clear"
+    );
+    assert_eq!(
+        fs::read_dir(house.dir.join("uploads")).unwrap().count(),
+        0,
+        "it has a name"
+    );
+
+    // A client that goes away: nothing is imported, and nothing stays open.
+    drop(half);
+    house.await_that("the end of the upload", |house| open_files(house).is_empty());
+    nothing_stayed(house, "half");
+    // A process that dies in the middle.
+    let half = request(house, "/v1/datasets/half/import", UPLOAD, body.as_bytes());
+    house.await_that("the bytes on the disk", |house| !open_files(house).is_empty());
+    house.kill();
+    drop(half);
+    for file in house.files() {
+        assert!(!holds_mark(&fs::read(&file).unwrap()), "{}", file.display());
+    }
+    house.start();
+    house.forget_login();
+    nothing_stayed(house, "half");
 }

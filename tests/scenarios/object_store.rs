@@ -18,6 +18,7 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::catalog::{
     Catalog, CatalogError, ImportError, ImportMode, ImportRequest, Imported, Progress, Verification,
 };
+use concordat_storage::ingest::Source;
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::objects::{Endpoint, ObjectPlace, PlainHttp, Region, S3Place};
 use concordat_storage::storage::{Storage, StorageError};
@@ -82,7 +83,7 @@ impl Vault {
         fs::write(&path, contents).unwrap();
         ImportRequest {
             mode,
-            ..ImportRequest::new(people(), path)
+            ..ImportRequest::new(people(), Source::at_path(path))
         }
     }
 

@@ -1,12 +1,15 @@
 //! Speaks to the daemon through its socket.
 
+mod reading;
+
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::{BodyExt, Full};
+use futures::StreamExt;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     Method, Request, Response,
-    body::Incoming,
+    body::{Frame, Incoming},
     header::{AUTHORIZATION, CONTENT_TYPE, HOST},
 };
 use hyper_util::rt::TokioIo;
@@ -15,8 +18,10 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
-use super::SOCKET;
+use super::{SOCKET, imports::UPLOAD};
 use crate::fault::{Code, Problem};
+
+pub use reading::Reading;
 
 /// The longest line of a streamed answer: 1 MiB, far above what the daemon writes.
 const MAX_LINE: usize = 1024 * 1024;
@@ -61,14 +66,28 @@ impl Client {
         whole(response).await
     }
 
-    /// Sends `body` to `path` and reads the answer line by line as it comes.
+    /// Sends a line of JSON and the bytes of a file to `path`, as [`UPLOAD`] describes it, and reads the answer line by line.
     ///
     /// # Errors
-    /// What the daemon answered, or that it does not.
-    pub async fn stream(&self, path: &str, body: &impl Serialize) -> Result<Lines, Problem> {
-        let response = self.send(Method::POST, path, encode(body)?).await?;
+    /// What the daemon answered, that it does not, or that the file could not be read to its end.
+    pub async fn upload(&self, path: &str, head: &impl Serialize, file: Option<Reading>) -> Result<Lines, Problem> {
+        let mut line = encode(head)?.to_vec();
+        line.push(b'\n');
+        let first = futures::stream::iter([Ok(Frame::data(Bytes::from(line)))]);
+        let (body, reading) = match file {
+            None => (UnsyncBoxBody::new(StreamBody::new(first)), None),
+            Some(file) => {
+                let (pieces, reading) = file.begin();
+                (UnsyncBoxBody::new(StreamBody::new(first.chain(pieces))), Some(reading))
+            }
+        };
+        let sent = self.dispatch(Method::POST, path, UPLOAD, body).await;
+        if let (Err(_), Some(reading)) = (&sent, reading) {
+            // Why the bytes ended says more than that the request broke off.
+            reading.ended()?;
+        }
         Ok(Lines {
-            body: checked(response).await?.into_body(),
+            body: checked(sent?).await?.into_body(),
             buffer: BytesMut::new(),
         })
     }
@@ -92,6 +111,14 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<Response<Incoming>, Problem> {
+        self.dispatch(method, path, "application/json", Full::new(body)).await
+    }
+
+    async fn dispatch<B>(&self, method: Method, path: &str, media: &str, body: B) -> Result<Response<Incoming>, Problem>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let stream = UnixStream::connect(self.dir.join(SOCKET))
             .await
             .map_err(|_| self.not_running())?;
@@ -104,12 +131,12 @@ impl Client {
             .method(method)
             .uri(path)
             .header(HOST, "concordat")
-            .header(CONTENT_TYPE, "application/json");
+            .header(CONTENT_TYPE, media);
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, format!("Bearer {}", token.as_str()));
         }
         let request = request
-            .body(Full::new(body))
+            .body(body)
             .map_err(|error| Problem::usage(format!("`{path}` cannot be asked for: {error}")))?;
         sender.send_request(request).await.map_err(|error| broken(&error))
     }

@@ -1,15 +1,22 @@
-//! Imports: the answer is a stream of lines (NDJSON) that tells how far it is and ends with what it did.
+//! Imports: the bytes of a file come in the request, and the answer is a stream of lines (NDJSON) that tells how far it is and ends
+//! with what it did.
+//!
+//! The body is a line of JSON and then the file, with the media type [`UPLOAD`]. Whoever sends it could read it; the node opens no
+//! path that a request names, except below the inboxes of its configuration (`inbox` in the line of JSON, and nothing after it).
 //!
 //! ```text
 //! {"surveying":true}  {"refused":{"line":3,"reason":"…"}} …  {"written":{"rows":8192,"of":50000}} …  {"committing":true}
 //! {"imported":{…}}    or    {"problem":{…}}
 //! ```
 
-use std::{convert::Infallible, path::PathBuf};
+mod received;
+
+use std::{convert::Infallible, io, path::PathBuf};
 
 use axum::{
+    Json,
     body::Body as HttpBody,
-    extract::{Path, State},
+    extract::{Path, Request, State},
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
     routing::post,
@@ -20,16 +27,26 @@ use concordat_protocol::{
     ids::{DatasetName, SegmentName},
 };
 use concordat_storage::{
+    beneath,
     catalog::{ImportMode, ImportRequest, Imported, Progress},
-    ingest::{CsvOptions, Header, Missing, Note, Refused, TextEncoding},
+    ingest::{CsvOptions, Header, Missing, Note, Refused, Source, TextEncoding},
     ledger::Attribution,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{Access, Api, Body, Caller, Route};
-use crate::{fault::Problem, iam::Action, node::Node};
+use received::{Received, receive};
+
+use super::{Access, Api, Caller, Route};
+use crate::{
+    fault::{Code, Problem},
+    iam::Action,
+    node::Node,
+};
+
+/// A line of JSON, and the bytes of a file.
+pub(super) const UPLOAD: &str = "application/vnd.concordat.import";
 
 /// Lines on their way to the client: enough that the import seldom waits, few enough to cost nothing.
 const LINES: usize = 256;
@@ -38,15 +55,19 @@ pub(super) fn routes() -> Vec<Route> {
     vec![Route::new(
         "/v1/datasets/{name}/import",
         Access::Needs(Action::ImportDataset),
-        post(import),
+        post(import).get(may_import),
     )]
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ImportBody {
-    /// Where the file lies, as the daemon sees it.
-    path: PathBuf,
+    /// What the sender calls the file; it goes into the manifest and into messages, and is never opened.
+    #[serde(default)]
+    name: String,
+    /// A file below an inbox, instead of bytes.
+    #[serde(default)]
+    inbox: Option<PathBuf>,
     #[serde(default)]
     kind: Option<String>,
     mode: Mode,
@@ -92,13 +113,37 @@ enum MissingWord {
     BlankOnly,
 }
 
+/// Whoever gets this answer may import: a client asks before it sends a file.
+async fn may_import(Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+    let name: DatasetName = name.parse()?;
+    Ok(Json(json!({ "dataset": name, "may_import": true })))
+}
+
 async fn import(
     State(api): State<Api>,
     Caller(actor): Caller,
     Path(name): Path<String>,
-    Body(body): Body<ImportBody>,
+    request: Request,
 ) -> Result<Response, Problem> {
-    let mut request = body.into_request(name.parse()?)?;
+    let name: DatasetName = name.parse()?;
+    let media = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    if media != Some(UPLOAD) {
+        return Err(Problem::usage(format!(
+            "an import is sent as `{UPLOAD}`: a line of JSON, then the file"
+        )));
+    }
+    let Received { head, upload }: Received<ImportBody> = receive(api.node(), request.into_body()).await?;
+    let source = match &head.inbox {
+        None => Source::sent(&head.name, upload),
+        Some(_) if !upload.is_empty() => {
+            return Err(Problem::usage("a file in an inbox was named, and bytes were sent too"));
+        }
+        Some(path) => in_inbox(&api, path)?,
+    };
+    let mut request = head.into_request(name, source)?;
     request.by = Some(actor.id().clone());
     let by = actor.attribution();
     let (lines, waiting) = mpsc::channel(LINES);
@@ -118,15 +163,31 @@ async fn import(
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], HttpBody::from_stream(stream)).into_response())
 }
 
+/// Opens a file below an inbox, beneath which no link leads out.
+fn in_inbox(api: &Api, path: &std::path::Path) -> Result<Source, Problem> {
+    let shown = path.display();
+    let found = api.import().inboxes.iter().find_map(|inbox| inbox.of(path));
+    let Some((inbox, below)) = found else {
+        return Err(
+            Problem::new(Code::Denied, format!("`{shown}` does not lie in an inbox of this node"))
+                .help("send the file with `--from`; an administrator can name inboxes as `import.inboxes`"),
+        );
+    };
+    match beneath::open(inbox, below) {
+        Ok(file) => Ok(Source::opened(path, file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Problem::new(Code::NotFound, format!("there is no file `{shown}`")))
+        }
+        Err(error) => Err(Problem::usage(format!("`{shown}` cannot be imported: {error}"))),
+    }
+}
+
 impl ImportBody {
-    fn into_request(self, name: DatasetName) -> Result<ImportRequest, Problem> {
+    fn into_request(self, name: DatasetName, source: Source) -> Result<ImportRequest, Problem> {
         if let Some(kind) = self.kind.filter(|kind| kind != "csv") {
             return Err(
                 Problem::usage(format!("files of the kind `{kind}` cannot be imported")).help("convert it to CSV")
             );
-        }
-        if !self.path.is_absolute() {
-            return Err(Problem::usage("the path of the file must be absolute"));
         }
         let options = CsvOptions {
             subject_column: self.subject_column,
@@ -158,7 +219,7 @@ impl ImportBody {
             options,
             segment: self.segment,
             mode,
-            ..ImportRequest::new(name, self.path)
+            ..ImportRequest::new(name, source)
         })
     }
 }

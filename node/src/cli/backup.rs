@@ -1,23 +1,30 @@
 //! `concordat backup …` and `concordat restore`: snapshots of this node.
 //!
-//! `create` asks the daemon, which goes on serving meanwhile. The others work on the repository itself and need no daemon.
+//! `create` asks the daemon, which goes on serving meanwhile. The others work on the repository itself; what they use of it is signed
+//! with the key that the operator names.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use clap::Subcommand;
-use concordat_protocol::ids::Nonce;
+use concordat_protocol::ids::{InstitutionId, Nonce};
 use concordat_storage::{
-    backup::{self, Repository},
+    backup::{self, InvalidOwner, Owner, Repository},
     keys::Argon2Cost,
 };
+use libp2p::Multiaddr;
 use serde_json::{Value, json};
 
 use super::{Context, output::Column, unlock};
 use crate::{
     clock::Clock,
-    config::ObjectsWord,
+    config::{self, Config, KeysFrom},
     fault::{Code, Problem, chain},
-    init::{RestorePlan, Unlock, restore, unlocked_by},
+    init::{Given, Hints, RestorePlan, Taken, Unlock, restore, taken_over},
     json::Field as _,
 };
 
@@ -35,11 +42,15 @@ pub(super) enum Verb {
         #[arg(long, value_name = "DIR")]
         from: PathBuf,
     },
-    /// Read snapshots again and compare every byte with what was signed; needs no secret
+    /// Read snapshots again and compare every byte with what the institution signed; needs no secret
     Verify {
         /// The repository
         #[arg(long, value_name = "DIR")]
         from: PathBuf,
+        /// Whose snapshots they must be: the fingerprint of the institution's key, its public key, or a file with either. Without
+        /// it, those of the node that runs in the data directory
+        #[arg(long, value_name = "KEY")]
+        institution_key: Option<OsString>,
         /// One snapshot instead of all
         #[arg(long, value_name = "ID")]
         snapshot: Option<Nonce>,
@@ -51,18 +62,56 @@ pub(super) struct Restore {
     /// The repository
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
+    /// Whose snapshot it must be: the fingerprint of the institution's key, its public key, or a file with either, from anywhere
+    /// but the backup
+    #[arg(long, value_name = "KEY")]
+    institution_key: OsString,
     /// Another snapshot than the newest
     #[arg(long, value_name = "ID")]
     snapshot: Option<Nonce>,
+    /// Take this configuration, whole, instead of making one; a store for the objects is named there
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["objects", "address", "listen", "port"])]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    unlock: Unlocking,
+    /// Put its objects into the data directory (`local`), wherever they lay
+    #[arg(long, value_name = "PLACE", value_parser = ["local"])]
+    objects: Option<String>,
+    /// An address at which others reach this node; may be given again
+    #[arg(long, value_name = "MULTIADDR")]
+    address: Vec<Multiaddr>,
+    /// An address to listen on, instead of all of this machine's; may be given again
+    #[arg(long, value_name = "MULTIADDR", conflicts_with = "port")]
+    listen: Vec<Multiaddr>,
+    /// The port for peers, TCP and UDP; 0 picks a free one
+    #[arg(long, default_value_t = config::DEFAULT_PORT)]
+    port: u16,
+}
+
+/// What unlocked the node of the snapshot, and will unlock it; without any, a passphrase is asked for.
+#[derive(Debug, clap::Args)]
+struct Unlocking {
     /// The key file that unlocked the node, and that will unlock it
-    #[arg(long, value_name = "PATH", env = crate::config::KEY_FILE_VARIABLE)]
+    #[arg(long, value_name = "PATH", env = config::KEY_FILE_VARIABLE)]
     key_file: Option<PathBuf>,
-    /// Put its objects there instead of where they lay: `local`, or an empty `s3://BUCKET/PREFIX` of the same store
-    #[arg(long, value_name = "PLACE")]
-    objects: Option<ObjectsWord>,
-    /// The file with the key of the object store
-    #[arg(long, value_name = "PATH")]
-    credentials: Option<PathBuf>,
+    /// Unlock it with the credential of this name that systemd hands over
+    #[arg(long, value_name = "NAME", conflicts_with = "key_file")]
+    key_credential: Option<String>,
+    /// Unlock it with a key in the PKCS#11 token of this label
+    #[arg(long, value_name = "LABEL", requires = "token_module", conflicts_with_all = ["key_file", "key_credential"])]
+    token: Option<String>,
+    /// The PKCS#11 module of the token, such as `/usr/lib/softhsm/libsofthsm2.so`
+    #[arg(long, value_name = "PATH", requires = "token")]
+    token_module: Option<PathBuf>,
+    /// The label of the key in the token
+    #[arg(long, value_name = "LABEL", default_value = unlock::TOKEN_KEY)]
+    token_key: String,
+    /// A file with the PIN of the token
+    #[arg(long, value_name = "PATH", requires = "token")]
+    pin_file: Option<PathBuf>,
+    /// The credential of this name, which systemd hands over, is the PIN of the token
+    #[arg(long, value_name = "NAME", requires = "token", conflicts_with = "pin_file")]
+    pin_credential: Option<String>,
 }
 
 const SNAPSHOTS: [Column; 6] = [
@@ -89,23 +138,28 @@ impl Verb {
                 items.sort_by_key(|item| item.text("at").to_owned());
                 context.out.list(&Value::Array(items), &SNAPSHOTS)
             }
-            Self::Verify { from, snapshot } => verify(&from, snapshot, context),
+            Self::Verify {
+                from,
+                institution_key,
+                snapshot,
+            } => verify(&from, institution_key.as_deref(), snapshot, context).await,
         }
     }
 }
 
-/// A damaged snapshot is listed as one: whoever needs a backup has to see the others.
+/// A damaged snapshot is listed as one: whoever needs a backup has to see the others. The list says what the snapshots say; whose
+/// they are shows in `verify`.
 fn row(repository: &Repository, id: Nonce) -> Value {
-    match repository.snapshot(Some(id)) {
-        Ok(snapshot) => {
-            let contents = snapshot.contents.document();
+    match repository.claimed(id) {
+        Ok(claimed) => {
+            let contents = claimed.snapshot;
             json!({
                 "snapshot": contents.id,
                 "institution": contents.institution,
                 "at": contents.at.to_string(),
                 "ledger_entries": contents.ledger,
                 "objects": contents.objects,
-                "signed_by": snapshot.contents.signer().fingerprint(),
+                "signed_by": claimed.fingerprint,
                 "damage": null,
             })
         }
@@ -113,10 +167,22 @@ fn row(repository: &Repository, id: Nonce) -> Value {
     }
 }
 
-fn verify(from: &Path, snapshot: Option<Nonce>, context: &Context) -> Result<(), Problem> {
-    let checked = backup::verify(&Repository::open(from)?, snapshot)?;
+async fn verify(
+    from: &Path,
+    institution_key: Option<&OsStr>,
+    snapshot: Option<Nonce>,
+    context: &Context,
+) -> Result<(), Problem> {
+    let repository = Repository::open(from)?;
+    let (owner, checked_against) = match institution_key {
+        Some(given) => (owner(given)?, "the key that was given"),
+        None => (running_owner(context).await?, "the key of the node that runs here"),
+    };
+    let checked = backup::verify(&repository, snapshot, &owner)?;
     context.out.record(&json!({
         "ok": true,
+        "institution_key": owner.fingerprint(),
+        "checked_against": checked_against,
         "snapshots": checked.snapshots,
         "objects": checked.objects,
         "erased": checked.erased,
@@ -124,23 +190,59 @@ fn verify(from: &Path, snapshot: Option<Nonce>, context: &Context) -> Result<(),
     }))
 }
 
+/// The key of the node that runs in the data directory, which it has unsealed; a file there could have been exchanged.
+async fn running_owner(context: &Context) -> Result<Owner, Problem> {
+    let status: Value = context.client()?.get("/v1/status").await.map_err(|_| {
+        Problem::usage("nothing says whose snapshots these must be")
+            .help("name the institution's key with `--institution-key FINGERPRINT`, or start the node")
+    })?;
+    let fingerprint = status.text("fingerprint");
+    fingerprint
+        .parse()
+        .map_err(|error: InvalidOwner| Problem::new(Code::Fault, format!("the node's key {error}")))
+}
+
+/// The most that a file with a key may hold.
+const MAX_KEY_FILE: u64 = 1024;
+
+/// The key that the operator names: in itself, or in a file.
+fn owner(given: &OsStr) -> Result<Owner, Problem> {
+    let said = given.to_str().and_then(|text| text.parse().ok());
+    if let Some(owner) = said {
+        return Ok(owner);
+    }
+    let path = Path::new(given);
+    let shown = path.display();
+    if !path.is_file() {
+        return Err(Problem::usage(format!("`{shown}` {InvalidOwner}, nor a file with one"))
+            .help("`concordat status` of the node, and the roster of its consortium, show the fingerprint"));
+    }
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_KEY_FILE).read_to_string(&mut text));
+    read.map_err(|error| Problem::fault(&format!("cannot read `{shown}`"), &error))?;
+    text.parse()
+        .map_err(|error: InvalidOwner| Problem::usage(format!("what is in `{shown}` {error}")))
+}
+
 impl Restore {
     pub(super) async fn run(self, context: &Context) -> Result<(), Problem> {
+        let owner = owner(&self.institution_key)?;
         let repository = Repository::open(&self.from)?;
-        let snapshot = repository.snapshot(self.snapshot)?;
+        let snapshot = repository.snapshot(self.snapshot, &owner)?;
         let id = snapshot.contents.document().id;
-        let unlock = match self.key_file {
-            Some(path) => Unlock::KeyFile(path),
-            None => unlock::given(unlocked_by(&snapshot)?, "passphrase of that time")?,
-        };
+        let found = taken_over(&snapshot)?;
+        let hints = found.as_ref().map(|(_, hints)| hints.clone());
+        let institution = snapshot.contents.document().institution.clone();
+        let config = self.configuration(institution, found)?;
+        let named = self.config.is_some().then(|| config.keys_from(&context.dir));
+        let unlock = self.unlock.choose(named, hints.as_ref())?;
         let plan = RestorePlan {
             repository,
-            snapshot: id,
+            snapshot,
             dir: context.dir.clone(),
+            config,
             unlock,
             cost: Argon2Cost::default(),
-            objects: self.objects,
-            credentials: self.credentials,
         };
         let now = Clock::system().now();
         let restored = tokio::task::spawn_blocking(move || restore(plan, now))
@@ -151,6 +253,9 @@ impl Restore {
                 "`{dataset}` was erased after this snapshot was taken, and is erased here too"
             ));
         }
+        if let Some(hints) = hints.as_ref().filter(|_| self.config.is_none()) {
+            remark(hints, context);
+        }
         let sentence = format!(
             "{} is restored into {} from snapshot {id}. Run `concordat serve`, and never two nodes of one identity",
             restored.institution,
@@ -158,11 +263,96 @@ impl Restore {
         );
         let value = json!({
             "institution": restored.institution,
+            "institution_key": owner.fingerprint(),
             "dir": context.dir,
             "snapshot": id,
             "taken": restored.taken.to_string(),
             "erased": restored.erased,
+            "snapshot_configuration": hints,
         });
         context.out.done(&sentence, &value)
+    }
+
+    /// The operator's configuration, or one of what the snapshot may say and of what the operator says.
+    fn configuration(&self, institution: InstitutionId, found: Option<(Taken, Hints)>) -> Result<Config, Problem> {
+        if let Some(path) = &self.config {
+            return given_configuration(path);
+        }
+        let Some((taken, hints)) = found else {
+            return Err(Problem::usage("the configuration in the snapshot cannot be read")
+                .help("give one for this machine with `--config FILE`"));
+        };
+        if hints.objects != "local" && self.objects.is_none() {
+            let detail = format!(
+                "the objects lay in `{}`, and nothing says where they go now",
+                hints.objects
+            );
+            return Err(Problem::usage(detail)
+                .help("put them into the data directory with `--objects local`, or name an empty place in a store in the configuration that you give with `--config FILE`"));
+        }
+        let listen = if self.listen.is_empty() {
+            Config::listen_at(self.port)
+        } else {
+            self.listen.clone()
+        };
+        Ok(taken.with(
+            institution,
+            Given {
+                listen,
+                announce: self.address.clone(),
+            },
+        ))
+    }
+}
+
+fn given_configuration(path: &Path) -> Result<Config, Problem> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Problem::usage(format!("cannot read `{}`: {error}", path.display())))?;
+    Ok(Config::parse(&text, path)?)
+}
+
+impl Unlocking {
+    /// What the operator says, in an option or in the configuration; else a passphrase is asked for. What the snapshot says of
+    /// another secret is quoted, and no more.
+    fn choose(self, named: Option<KeysFrom>, hints: Option<&Hints>) -> Result<Unlock, Problem> {
+        match (self.token, self.token_module) {
+            (Some(token), Some(module)) => {
+                return unlock::place(module, token, self.token_key, self.pin_file, self.pin_credential);
+            }
+            (None, _) | (_, None) => {}
+        }
+        if let Some(path) = self.key_file {
+            return Ok(Unlock::KeyFile(path));
+        }
+        if let Some(name) = self.key_credential {
+            return Ok(Unlock::Credential(name));
+        }
+        match (named, hints) {
+            (Some(keys), _) => unlock::given(keys, "passphrase of that time"),
+            (None, Some(hints)) if hints.keys != "passphrase" => Err(Problem::new(
+                Code::Locked,
+                format!("the node was unlocked by a {}, which no backup holds", hints.keys),
+            )
+            .help(
+                "say where it is on this machine: `--key-file`, `--key-credential`, or `--token` with `--token-module`",
+            )),
+            (None, _) => unlock::given(KeysFrom::Passphrase, "passphrase of that time"),
+        }
+    }
+}
+
+/// What was not taken over, for whoever sets this machine up.
+fn remark(hints: &Hints, context: &Context) {
+    let said = [
+        ("listened on", hints.listen.join(", ")),
+        ("was reached at", hints.announce.join(", ")),
+        ("kept its objects in", hints.objects.clone()),
+    ];
+    for (what, value) in said {
+        if !value.is_empty() && value != "local" {
+            context.out.remark(&format!(
+                "the node of the snapshot {what} {value}; that is not taken over"
+            ));
+        }
     }
 }

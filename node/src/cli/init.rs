@@ -13,7 +13,7 @@ use serde_json::json;
 use super::{Context, prompt, unlock};
 use crate::{
     clock::Clock,
-    config::{self, Config, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
+    config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
     fault::{Code, Problem},
     init::{FIRST_ACCOUNT, Plan, Unlock, init},
 };
@@ -91,6 +91,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
         },
         keys: KeysFrom::Passphrase,
         storage: StorageSection::Local,
+        import: ImportSection::default(),
         log: LogSection::default(),
         limits: LimitsSection::default(),
     };

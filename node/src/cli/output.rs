@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
+use super::text::{escaped_json, for_terminal, lines_for_terminal};
 use crate::fault::Problem;
 
 /// How data is written.
@@ -122,12 +123,12 @@ impl Output {
                 ..
             } = problem;
             let object = json!({ "code": code, "title": title, "detail": detail, "reasons": reasons, "help": help });
-            tell(&object.to_string());
+            tell(&escaped_json(&object.to_string()));
             return;
         }
         let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
         let bold = Style::new().bold();
-        let (title, detail) = (&problem.title, clean(&problem.detail));
+        let (title, detail) = (clean(&problem.title), clean(&problem.detail));
         tell(&format!("{red}{title}:{red:#} {detail}"));
         for reason in &problem.reasons {
             tell(&format!("  - {}", clean(reason)));
@@ -144,6 +145,9 @@ fn tell(line: &str) {
 }
 
 fn write(text: &str) -> Result<(), Problem> {
+    // Where a program reads, it gets the text as it is.
+    let shown = std::io::stdout().is_terminal().then(|| lines_for_terminal(text));
+    let text = shown.as_deref().unwrap_or(text);
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // The reader has seen enough, as `head` does.
@@ -154,7 +158,7 @@ fn write(text: &str) -> Result<(), Problem> {
 }
 
 fn write_json(value: &Value) -> Result<(), Problem> {
-    write(&format!("{value:#}\n"))
+    write(&format!("{}\n", escaped_json(&format!("{value:#}"))))
 }
 
 /// Writes a table to standard output; without titles it has no header.
@@ -166,11 +170,11 @@ pub(super) fn table(
     table
         .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled);
-    let header: Vec<String> = titles.collect();
+    let header: Vec<String> = titles.map(|title| clean(&title)).collect();
     if !header.is_empty() {
         table.set_header(header);
     }
-    table.add_rows(rows);
+    table.add_rows(rows.map(|row| row.iter().map(|cell| clean(cell)).collect::<Vec<_>>()));
     let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
     write(&lines.collect::<String>())
 }
@@ -216,9 +220,9 @@ fn cell(value: &Value) -> String {
     }
 }
 
-/// What others wrote may hold control characters that a terminal would obey.
+/// What others wrote, on one line.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    for_terminal(text).into_owned()
 }
 
 #[cfg(test)]

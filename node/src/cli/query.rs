@@ -20,6 +20,10 @@ pub(super) struct Args {
     /// Write the rows to FILE; its ending (.csv, .parquet, .arrow, .ndjson) says how
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write CSV that a spreadsheet can open: cells that would be formulas begin with an apostrophe, and marks that turn the
+    /// direction of text or are not seen are replaced
+    #[arg(long)]
+    spreadsheet_safe: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -37,8 +41,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     let body = json!({ "sql": args.sql, "purpose": args.purpose });
     let mut reader = Reader::new(context.client()?.raw("/v1/query", &body).await?);
     let mut sink = match args.out {
-        Some(path) => Sink::file(path)?,
-        None => Sink::standard_output(context.out.format()),
+        Some(path) => Sink::file(&path, args.spreadsheet_safe)?,
+        None => Sink::standard_output(context.out.format(), args.spreadsheet_safe)?,
     };
     while let Some(batch) = reader.next().await? {
         sink.take(&batch)?;

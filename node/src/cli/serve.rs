@@ -73,7 +73,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
         password_cost: Argon2Cost::default(),
     };
     let node = Node::start(start, &mut shutdown).await?;
-    api::serve(Api::new(node.clone()), &context.dir, &door)?;
+    api::serve(Api::new(node.clone(), config.import), &context.dir, &door)?;
 
     // 5. Who and where, then that it is ready to be asked; what a stop needs is in place before that is said.
     let stop = stop_signal()?;

@@ -1,10 +1,15 @@
 //! A data directory from a snapshot.
+//!
+//! A snapshot is data. Of its configuration, only what names nothing outside of the node is taken over: the institution, its name
+//! and jurisdiction, and plain numbers ([`Taken`]). What says where something is (a module, a path, an address, a store, a
+//! credential) comes from the operator of this machine; what the snapshot says of it is shown and not used.
 
 use std::path::PathBuf;
 
 use concordat_protocol::{
     audit::EntryBody,
-    ids::{DatasetName, InstitutionId, Nonce},
+    ids::{DatasetName, InstitutionId, Jurisdiction},
+    text::LegalName,
     time::Timestamp,
 };
 use concordat_storage::{
@@ -12,11 +17,12 @@ use concordat_storage::{
     keys::Argon2Cost,
     ledger::Ledger,
 };
+use libp2p::Multiaddr;
 
 use super::{Site, Unlock, given_provider, write};
 use crate::{
     attribution::by_this_account,
-    config::{self, Config, CredentialsFrom, KeysFrom, ObjectsWord, PinFrom, StorageSection},
+    config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
     fault::{Code, Problem},
     start_state::StartState,
 };
@@ -26,18 +32,16 @@ use crate::{
 pub struct RestorePlan {
     /// Where it lies.
     pub repository: Repository,
-    /// The snapshot.
-    pub snapshot: Nonce,
+    /// The snapshot, which is of the institution that the operator named.
+    pub snapshot: SnapshotInfo,
     /// The data directory; it must be empty or not there.
     pub dir: PathBuf,
+    /// The configuration, but for its `[keys]`, which follow from `unlock`.
+    pub config: Config,
     /// What unlocked the node at that time; [`Unlock::MakeKeyFile`] does not.
     pub unlock: Unlock,
     /// What a passphrase should cost from now on.
     pub cost: Argon2Cost,
-    /// Where its objects go; none for where they lay.
-    pub objects: Option<ObjectsWord>,
-    /// The file with the key of the store; none for the one that the snapshot's configuration names.
-    pub credentials: Option<PathBuf>,
 }
 
 /// A node that was put back.
@@ -51,85 +55,113 @@ pub struct RestoredNode {
     pub erased: Vec<DatasetName>,
 }
 
-/// What unlocked the node of a snapshot.
+/// What a snapshot's configuration says that names nothing outside of the node.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    name: LegalName,
+    jurisdiction: Jurisdiction,
+    limits: LimitsSection,
+}
+
+/// What a snapshot's configuration says of this or another machine: for people to read, and of no type that could be used.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Hints {
+    /// What unlocked the node.
+    pub keys: &'static str,
+    /// Where its objects lay.
+    pub objects: String,
+    /// Where it listened.
+    pub listen: Vec<String>,
+    /// Where others reached it.
+    pub announce: Vec<String>,
+}
+
+/// What the operator of this machine says of it.
+#[derive(Debug, Clone, Default)]
+pub struct Given {
+    /// Addresses to listen on.
+    pub listen: Vec<Multiaddr>,
+    /// Addresses at which others reach the node.
+    pub announce: Vec<Multiaddr>,
+}
+
+/// Reads the configuration of a snapshot; none if it holds none that can be read.
 ///
 /// # Errors
-/// If the snapshot holds no usable configuration, or its key file is not named by a path from the root.
-pub fn unlocked_by(snapshot: &SnapshotInfo) -> Result<KeysFrom, Problem> {
-    match configuration(snapshot)?.keys {
-        KeysFrom::File(path) if path.is_relative() => Err(Problem::new(
-            Code::Locked,
-            "the node was unlocked by a key file, which no backup holds",
-        )
-        .help("name the key file with `--key-file`")),
-        KeysFrom::Token {
-            pin: PinFrom::File(path),
-            ..
-        } if path.is_relative() => Err(Problem::new(
-            Code::Locked,
-            "the PIN was in a file that lay in the data directory, and no backup holds that",
-        )
-        .help("name a key file with `--key-file`, or ask for the PIN in the backup's `[keys]`")),
-        keys @ (KeysFrom::Passphrase | KeysFrom::File(_) | KeysFrom::Credential(_) | KeysFrom::Token { .. }) => {
-            Ok(keys)
-        }
-    }
-}
-
-fn configuration(snapshot: &SnapshotInfo) -> Result<Config, Problem> {
+/// If the snapshot is damaged.
+pub fn taken_over(snapshot: &SnapshotInfo) -> Result<Option<(Taken, Hints)>, Problem> {
     let bytes = snapshot.file(config::FILE)?.unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
-    Ok(Config::parse(&text, std::path::Path::new(config::FILE))?)
+    let Ok(found) = Config::parse(&text, std::path::Path::new(config::FILE)) else {
+        return Ok(None);
+    };
+    let texts = |addresses: &[Multiaddr]| addresses.iter().map(ToString::to_string).collect();
+    let hints = Hints {
+        keys: match &found.keys {
+            KeysFrom::Passphrase => "passphrase",
+            KeysFrom::File(_) => "key file",
+            KeysFrom::Credential(_) => "credential of the service manager",
+            KeysFrom::Token { .. } => "key in a PKCS#11 token",
+        },
+        objects: match &found.storage {
+            StorageSection::Local => "local".to_owned(),
+            StorageSection::S3(store) => store.url.to_string(),
+        },
+        listen: texts(&found.node.listen),
+        announce: texts(&found.node.announce),
+    };
+    let taken = Taken {
+        name: found.node.name,
+        jurisdiction: found.node.jurisdiction,
+        limits: found.limits,
+    };
+    Ok(Some((taken, hints)))
 }
 
-/// Where the objects go. The key of a store is in no backup, like the key file.
-fn storage(
-    mut storage: StorageSection,
-    objects: Option<ObjectsWord>,
-    credentials: Option<PathBuf>,
-) -> Result<StorageSection, Problem> {
-    match (objects, &mut storage) {
-        (None, _) => {}
-        (Some(ObjectsWord::Local), _) => storage = StorageSection::Local,
-        (Some(ObjectsWord::S3(url)), StorageSection::S3(store)) => store.url = url,
-        (Some(ObjectsWord::S3(_)), StorageSection::Local) => {
-            return Err(
-                Problem::usage("the snapshot is of a node without a store, so nothing says how to reach one")
-                    .help("restore it without `--objects`, then move it as docs/guides/object-storage.md says"),
-            );
+impl Taken {
+    /// A configuration of the institution that signed the snapshot, with its objects here.
+    pub fn with(self, institution: InstitutionId, given: Given) -> Config {
+        Config {
+            node: NodeSection {
+                institution,
+                name: self.name,
+                jurisdiction: self.jurisdiction,
+                listen: given.listen,
+                announce: given.announce,
+            },
+            keys: KeysFrom::Passphrase,
+            storage: StorageSection::Local,
+            import: ImportSection::default(),
+            log: LogSection::default(),
+            limits: self.limits,
         }
     }
-    if let StorageSection::S3(store) = &mut storage {
-        match (credentials, &store.credentials) {
-            (Some(path), _) => store.credentials = CredentialsFrom::File(std::path::absolute(&path).unwrap_or(path)),
-            (None, CredentialsFrom::File(path)) if path.is_relative() => {
-                return Err(
-                    Problem::new(Code::Locked, "the key of the object store is in no backup")
-                        .help("name its file with `--credentials`, or restore with `--objects local`"),
-                );
-            }
-            (None, CredentialsFrom::File(_) | CredentialsFrom::Credential(_)) => {}
-        }
-    }
-    Ok(storage)
 }
 
 /// Makes a data directory from a snapshot. Blocks; must be called on a thread of a tokio runtime that may block.
 ///
 /// # Errors
-/// If something is in the way, the snapshot is damaged or the secret does not unlock it; nothing is left behind then.
+/// If something is in the way, the configuration is of another institution, the snapshot is damaged or the secret does not unlock
+/// it; nothing is left behind then.
 pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Problem> {
+    let institution = plan.snapshot.contents.document().institution.clone();
+    let mut config = plan.config;
+    if config.node.institution != institution {
+        let detail = format!(
+            "the configuration is of `{}`, and the snapshot of `{institution}`",
+            config.node.institution
+        );
+        return Err(
+            Problem::new(Code::Usage, detail).help("give the configuration of this institution with `--config`")
+        );
+    }
     let site = Site::prepare(&plan.dir)?;
     let at = site.path().to_owned();
-    let mut config = configuration(&plan.repository.snapshot(Some(plan.snapshot))?)?;
     let (provider, keys) = given_provider(plan.unlock, plan.cost)?;
-    let storage = storage(config.storage.clone(), plan.objects, plan.credentials)?;
-    let place = storage.place(&plan.dir)?;
-    let restored = backup::restore(&plan.repository, Some(plan.snapshot), &at, provider.as_ref(), &place)?;
-    if config.keys != keys || config.storage != storage {
-        (config.keys, config.storage) = (keys, storage);
-        write(&at.join(config::FILE), config.to_string().as_bytes())?;
-    }
+    config.keys = keys;
+    let place = config.storage.place(&plan.dir)?;
+    let restored = backup::restore(&plan.repository, plan.snapshot, &at, provider.as_ref(), &place)?;
+    write(&at.join(config::FILE), config.to_string().as_bytes())?;
     let contents = restored.contents.document();
     let opened = restored.storage;
     let (folder, key) = (opened.ledger_dir(), opened.ledger_key());

@@ -1,7 +1,7 @@
 //! What a snapshot holds.
 
 use concordat_protocol::{
-    ids::{Digest32, InstitutionId, Nonce},
+    ids::{Digest32, InstitutionId, KeyId, Nonce},
     labels::{self, Label},
     signed::Document,
     text::Text,
@@ -46,11 +46,42 @@ pub struct FileEntry {
     pub hash: Digest32,
 }
 
+/// The folders and files of a data directory that a snapshot may hold.
+const PARTS: [&str; 6] = [
+    "format",
+    "concordat.toml",
+    "roster.cose",
+    "identity",
+    "policies",
+    "ledger",
+];
+
+/// The deepest that a file of a snapshot lies.
+const MAX_DEPTH: usize = 8;
+
 impl FileEntry {
-    /// Whether the path stays below where it is looked up.
-    pub(super) fn is_inside(&self) -> bool {
-        let parts = std::path::Path::new(self.path.as_str());
-        let mut parts = parts.components();
-        parts.all(|part| matches!(part, std::path::Component::Normal(_)))
+    /// Whether this is a file that a snapshot is made of: its lists, or a known part of a data directory.
+    pub(super) fn is_part(&self) -> bool {
+        match self.names().as_deref() {
+            Some(["state" | "objects" | "institution.pub"]) => true,
+            Some(["dir", part, ..]) => PARTS.contains(part),
+            Some(_) | None => false,
+        }
+    }
+
+    /// Whether this is a sealed object: the number of a key, and a name of hexadecimal digits.
+    pub(super) fn is_object(&self) -> bool {
+        let Some([folder, file]) = self.names().and_then(|names| <[&str; 2]>::try_from(names).ok()) else {
+            return false;
+        };
+        let stem = file.strip_suffix(".parquet").unwrap_or_default();
+        folder.parse::<KeyId>().is_ok() && stem.parse::<Nonce>().is_ok()
+    }
+
+    /// The names that the path is made of; `None` if it could lead anywhere but down.
+    fn names(&self) -> Option<Vec<&str>> {
+        let names: Vec<&str> = self.path.as_str().split('/').collect();
+        let is_plain = |name: &&str| !name.is_empty() && *name != "." && *name != ".." && !name.contains('\0');
+        (names.len() <= MAX_DEPTH && names.iter().all(is_plain)).then_some(names)
     }
 }

@@ -18,7 +18,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
 
 use super::{
-    BackupError, FileEntry, Repository, Snapshot,
+    BackupError, FileEntry, Owner, Repository, Snapshot,
     contents::FILE_HASH,
     repository::{SIGNER, copy_file, hash_file},
 };
@@ -100,7 +100,7 @@ fn fill(
     draft: &Draft,
 ) -> Result<Made, BackupError> {
     let (holding, size) = draft.take_instant(storage, ledger)?;
-    let known = known_objects(repository)?;
+    let known = known_objects(repository, &request.signer.public().into())?;
     let copies: Arc<dyn ObjectStore> = Arc::new(DurableStore::open(&repository.objects())?);
     let mut objects = Vec::new();
     let (mut copied, mut bytes) = (0, 0);
@@ -136,12 +136,15 @@ fn fill(
     })
 }
 
-/// The objects that earlier snapshots named, with their hashes.
-fn known_objects(repository: &Repository) -> Result<BTreeMap<String, FileEntry>, BackupError> {
+/// The objects that earlier snapshots of this institution named, with their hashes.
+fn known_objects(repository: &Repository, owner: &Owner) -> Result<BTreeMap<String, FileEntry>, BackupError> {
     let mut known = BTreeMap::new();
     for id in repository.ids()? {
         // A damaged snapshot must not keep a new one from being taken: what it named is copied again.
-        if let Ok(objects) = repository.snapshot(Some(id)).and_then(|snapshot| snapshot.objects()) {
+        if let Ok(objects) = repository
+            .snapshot(Some(id), owner)
+            .and_then(|snapshot| snapshot.objects())
+        {
             known.extend(objects.into_iter().map(|entry| (entry.path.to_string(), entry)));
         }
     }
@@ -150,8 +153,8 @@ fn known_objects(repository: &Repository) -> Result<BTreeMap<String, FileEntry>,
 
 /// Its length is compared; `verify` compares its bytes.
 fn is_there(repository: &Repository, entry: &FileEntry) -> bool {
-    let found = fs::metadata(repository.objects().join(entry.path.as_str()));
-    found.is_ok_and(|found| found.len() == entry.len)
+    let found = fs::symlink_metadata(repository.objects().join(entry.path.as_str()));
+    found.is_ok_and(|found| found.is_file() && found.len() == entry.len)
 }
 
 /// Copies a sealed object as it is, and keeps the copy if it is what the manifest states: a copy of what is damaged would be found
@@ -204,10 +207,15 @@ async fn copy_bytes(
     };
     let size = store.head(path).await.map_err(gone)?.size;
     let io = |action| BackupError::io(action, staged);
+    // What a broken-off backup left goes, and whatever else lies there is never written through.
+    if let Err(error) = fs::remove_file(staged)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(io("replace")(error));
+    }
     let mut file = fs::File::options()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(staged)
         .map_err(io("create"))?;
@@ -229,6 +237,12 @@ async fn copy_bytes(
         len,
         hash: Digest32::from_bytes(*hasher.finalize().as_bytes()),
     })
+}
+
+/// Copies a file of the data directory.
+fn copy_own(from: &Path, to: &Path) -> Result<(), BackupError> {
+    let copied = fs::File::open(from).and_then(|file| copy_file(file, to, None));
+    copied.map(drop).map_err(BackupError::io("copy", from))
 }
 
 /// A snapshot that nobody sees yet.
@@ -265,7 +279,8 @@ impl Draft {
         create_dir_private(&folder).map_err(BackupError::io("create", &folder))?;
         // The log only grows, so its beginning can be copied after the instant.
         let log = folder.join("entries.log");
-        copy_file(&source.join("ledger/entries.log"), &log, Some(frozen.length))
+        fs::File::open(source.join("ledger/entries.log"))
+            .and_then(|file| copy_file(file, &log, Some(frozen.length)))
             .map_err(BackupError::io("copy", &log))?;
         write_private(&folder.join("head"), &frozen.head).map_err(BackupError::io("write", &folder))?;
         if let Some(checkpoint) = &frozen.checkpoint {
@@ -280,7 +295,7 @@ impl Draft {
         for part in ["format", "concordat.toml", "roster.cose"] {
             let path = from.join(part);
             if path.exists() {
-                copy_file(&path, &self.dir.join("dir").join(part), None).map_err(BackupError::io("copy", &path))?;
+                copy_own(&path, &self.dir.join("dir").join(part))?;
             }
         }
         for part in ["identity", "policies"] {
@@ -300,7 +315,7 @@ impl Draft {
             if path.is_dir() {
                 self.copy_folder(from, &below)?;
             } else {
-                copy_file(&path, &self.dir.join("dir").join(&below), None).map_err(BackupError::io("copy", &path))?;
+                copy_own(&path, &self.dir.join("dir").join(&below))?;
             }
         }
         Ok(())
@@ -330,7 +345,9 @@ impl Draft {
                     folders.push(path);
                     continue;
                 }
-                let (len, hash) = hash_file(&path).map_err(BackupError::io("read", &path))?;
+                let (len, hash) = fs::File::open(&path)
+                    .and_then(hash_file)
+                    .map_err(BackupError::io("read", &path))?;
                 let below = path.strip_prefix(&self.dir).unwrap_or(&path);
                 files.push(FileEntry {
                     path: Text::fitted(&below.to_string_lossy()),

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use concordat_protocol::{ids::Nonce, signed::SignatureError};
+use concordat_protocol::{
+    ids::{InstitutionId, Nonce},
+    signed::SignatureError,
+};
 
 use crate::{
     catalog::CatalogError, fault::Fault, keys::KeyError, ledger::LedgerError, meta::MetaError, objects::PlaceError,
@@ -54,13 +57,27 @@ pub enum BackupError {
         what: &'static str,
     },
     /// The contents are not signed by the institution.
-    #[error("snapshot {id} is not signed by the institution whose keys it holds")]
+    #[error("snapshot {id} is not signed by the key that lies beside it")]
     Signature {
         /// The snapshot.
         id: Nonce,
         /// What does not hold.
         #[source]
         source: SignatureError,
+    },
+    /// The snapshot is signed with another key than the one that was named.
+    #[error(
+        "snapshot {id} is not of the institution whose key has the fingerprint {wanted}: it says that it is one of `{institution}`, and it is signed with the key of fingerprint {fingerprint}"
+    )]
+    Foreign {
+        /// The snapshot.
+        id: Nonce,
+        /// Whose it says that it is.
+        institution: InstitutionId,
+        /// The fingerprint of the key that signed it.
+        fingerprint: String,
+        /// The fingerprint of the key that was named.
+        wanted: String,
     },
     /// A snapshot cannot be signed: it has too many files.
     #[error("the contents of the snapshot cannot be signed")]
@@ -108,7 +125,9 @@ impl BackupError {
             Self::Io { .. } | Self::NoRuntime | Self::Sign(_) | Self::ObjectGone => Fault::Machine,
             Self::NoRepository { .. } | Self::Inside { .. } => Fault::Usage,
             Self::NoSnapshot { .. } => Fault::NotFound,
-            Self::Damaged { .. } | Self::Signature { .. } | Self::Statement { .. } => Fault::Integrity,
+            Self::Damaged { .. } | Self::Signature { .. } | Self::Foreign { .. } | Self::Statement { .. } => {
+                Fault::Integrity
+            }
             Self::Key(source) => source.fault(),
             Self::Meta(source) => source.fault(),
             Self::Storage(source) => source.fault(),

@@ -36,17 +36,13 @@ impl<'a> Filling<'a> {
     }
 
     /// Puts one object there and compares what was sent with what was signed.
-    pub(super) fn put(&self, snapshot: &SnapshotInfo, from: &FsPath, entry: &FileEntry) -> Result<(), BackupError> {
+    pub(super) fn put(&self, snapshot: &SnapshotInfo, entry: &FileEntry) -> Result<(), BackupError> {
         let text = entry.path.as_str();
-        if !entry.is_inside() {
-            return Err(snapshot.damaged(text, "lies outside of the snapshot"));
-        }
-        let source = from.join(text);
-        let file = File::open(&source).map_err(|_| snapshot.damaged(text, "is not there"))?;
+        let file = snapshot.open_object(entry)?;
         let location = Path::from(text);
         let begun = self.place.begin_upload(&location, PutMultipartOptions::default());
         let mut upload = self.runtime.block_on(begun)?;
-        let put = self.send(file, &source, &mut upload).and_then(|sent| {
+        let put = self.send(file, FsPath::new(text), &mut upload).and_then(|sent| {
             if sent == (entry.len, entry.hash) {
                 Ok(self.runtime.block_on(upload.complete())?)
             } else {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{BufReader, Read},
+    io::{self, BufReader, Read},
     path::{Path, PathBuf},
 };
 
@@ -13,8 +13,9 @@ use concordat_protocol::{
     signed::{Signed, Verified},
 };
 
-use super::{BackupError, FileEntry, Snapshot, contents::FILE_HASH};
+use super::{BackupError, FileEntry, Owner, Snapshot, contents::FILE_HASH};
 use crate::{
+    beneath,
     catalog::ErasureStatement,
     seal::durable::{create_dir_private, sync_dir, write_private},
 };
@@ -32,14 +33,29 @@ pub struct Repository {
     root: PathBuf,
 }
 
-/// A snapshot, its signature checked against the institution's key that lies beside it.
+/// A snapshot of the institution that was asked for: it is signed with the key that the [`Owner`] names.
 #[derive(Clone, Debug)]
 pub struct SnapshotInfo {
     /// What it holds.
     pub contents: Verified<Snapshot, InstitutionPublicKey>,
-    /// Its folder.
-    pub(super) dir: PathBuf,
+    /// The repository.
+    root: PathBuf,
 }
+
+/// What a snapshot says about itself. Whoever wrote the repository can have written all of it: it is for lists only.
+#[derive(Clone, Debug)]
+pub struct Claimed {
+    /// What it says that it holds.
+    pub snapshot: Snapshot,
+    /// The fingerprint of the key that lies beside it and signed it.
+    pub fingerprint: String,
+}
+
+/// The most that the small files of a repository may hold: the list of a snapshot's files, a key, a statement.
+const MAX_SMALL: u64 = 16 * 1024 * 1024;
+
+/// The folders of a repository.
+const FOLDERS: [&str; 3] = ["objects", "snapshots", "erasures"];
 
 impl Repository {
     /// Opens the repository in a folder; an empty or missing one becomes a repository.
@@ -54,7 +70,7 @@ impl Repository {
             write_private(&format, FORMAT.as_bytes()).map_err(BackupError::io("write", &format))?;
         }
         let repository = Self::open(root)?;
-        for part in ["objects", "snapshots", "erasures"] {
+        for part in FOLDERS {
             let part = root.join(part);
             create_dir_private(&part).map_err(BackupError::io("create", &part))?;
         }
@@ -64,11 +80,15 @@ impl Repository {
     /// Opens a repository that is there.
     ///
     /// # Errors
-    /// [`BackupError::NoRepository`] if it is none.
+    /// [`BackupError::NoRepository`] if it is none, or if one of its folders is a link that leads elsewhere.
     pub fn open(root: &Path) -> Result<Self, BackupError> {
-        match fs::read_to_string(root.join("format")) {
-            Ok(format) if format == FORMAT => Ok(Self { root: root.to_owned() }),
-            Ok(_) | Err(_) => Err(BackupError::NoRepository { path: root.to_owned() }),
+        let is_known = small(root, "format").is_ok_and(|format| format == FORMAT.as_bytes());
+        // What is written into a repository is written by path, so no folder of it may be a link.
+        let leads_out = |part: &&str| fs::symlink_metadata(root.join(part)).is_ok_and(|about| !about.is_dir());
+        if is_known && !FOLDERS.iter().any(|part| leads_out(&part)) {
+            Ok(Self { root: root.to_owned() })
+        } else {
+            Err(BackupError::NoRepository { path: root.to_owned() })
         }
     }
 
@@ -89,11 +109,12 @@ impl Repository {
     /// All snapshots, the oldest first. One that was broken off is none.
     ///
     /// # Errors
-    /// [`BackupError::Signature`] or [`BackupError::Damaged`] if one of them does not hold.
-    pub fn snapshots(&self) -> Result<Vec<SnapshotInfo>, BackupError> {
+    /// [`BackupError::Foreign`], [`BackupError::Signature`] or [`BackupError::Damaged`] if one of them is not `owner`'s or does
+    /// not hold.
+    pub fn snapshots(&self, owner: &Owner) -> Result<Vec<SnapshotInfo>, BackupError> {
         let mut found = Vec::new();
         for id in self.ids()? {
-            found.push(self.read(id)?);
+            found.push(self.read(id, owner)?);
         }
         found.sort_by_key(|snapshot: &SnapshotInfo| snapshot.contents.document().at);
         Ok(found)
@@ -117,37 +138,71 @@ impl Repository {
     ///
     /// # Errors
     /// [`BackupError::NoSnapshot`] if there is none; otherwise as [`Repository::snapshots`].
-    pub fn snapshot(&self, id: Option<Nonce>) -> Result<SnapshotInfo, BackupError> {
+    pub fn snapshot(&self, id: Option<Nonce>, owner: &Owner) -> Result<SnapshotInfo, BackupError> {
         let missing = || BackupError::NoSnapshot {
             path: self.root.clone(),
             id,
         };
         match id {
-            Some(id) if self.snapshots_dir().join(id.to_string()).is_dir() => self.read(id),
+            Some(id) if self.snapshots_dir().join(id.to_string()).is_dir() => self.read(id, owner),
             Some(_) => Err(missing()),
-            None => self.snapshots()?.pop().ok_or_else(missing),
+            None => self.snapshots(owner)?.pop().ok_or_else(missing),
         }
     }
 
-    fn read(&self, id: Nonce) -> Result<SnapshotInfo, BackupError> {
-        let dir = self.snapshots_dir().join(id.to_string());
+    /// What a snapshot says about itself, whoever signed it.
+    ///
+    /// # Errors
+    /// [`BackupError::Signature`] or [`BackupError::Damaged`] if it does not hold.
+    pub fn claimed(&self, id: Nonce) -> Result<Claimed, BackupError> {
+        let contents = self.signed(id)?;
+        Ok(Claimed {
+            fingerprint: contents.signer().fingerprint(),
+            snapshot: contents.document().clone(),
+        })
+    }
+
+    fn read(&self, id: Nonce, owner: &Owner) -> Result<SnapshotInfo, BackupError> {
+        let contents = self.signed(id)?;
+        if !owner.is(&contents.signer()) {
+            return Err(BackupError::Foreign {
+                id,
+                institution: contents.document().institution.clone(),
+                fingerprint: contents.signer().fingerprint(),
+                wanted: owner.fingerprint(),
+            });
+        }
+        Ok(SnapshotInfo {
+            contents,
+            root: self.root.clone(),
+        })
+    }
+
+    /// The contents of a snapshot, signed by the key beside it, whoever's that is.
+    fn signed(&self, id: Nonce) -> Result<Verified<Snapshot, InstitutionPublicKey>, BackupError> {
         let damaged = |path: &str, what| BackupError::Damaged {
             id,
             path: path.to_owned(),
             what,
         };
-        let key = fs::read_to_string(dir.join(SIGNER))
+        let read = |name: &str| small(&self.root, &format!("snapshots/{id}/{name}"));
+        let key = read(SIGNER)
             .ok()
+            .and_then(|bytes| String::from_utf8(bytes).ok())
             .and_then(|text| text.trim().parse::<Digest32>().ok())
             .and_then(|bytes| InstitutionPublicKey::from_bytes(*bytes.as_bytes()).ok())
             .ok_or_else(|| damaged(SIGNER, "is not there or no public key"))?;
-        let bytes = fs::read(dir.join("contents.cose")).map_err(|_| damaged("contents.cose", "cannot be read"))?;
+        let bytes = read("contents.cose").map_err(|_| damaged("contents.cose", "cannot be read"))?;
         let verified = Signed::from_bytes(bytes).and_then(|signed: Signed<Snapshot>| signed.verify(key));
         let contents = verified.map_err(|source| BackupError::Signature { id, source })?;
-        if contents.document().id != id {
+        let snapshot = contents.document();
+        if snapshot.id != id {
             return Err(damaged("contents.cose", "belongs to another snapshot"));
         }
-        Ok(SnapshotInfo { contents, dir })
+        if let Some(file) = snapshot.files.iter().find(|file| !file.is_part()) {
+            return Err(damaged(file.path.as_str(), "is no file of a snapshot"));
+        }
+        Ok(contents)
     }
 
     /// Keeps a statement of an erasure, and removes the objects of the keys that it names.
@@ -182,8 +237,9 @@ impl Repository {
         let dir = self.root.join("erasures");
         let mut statements = Vec::new();
         for entry in fs::read_dir(&dir).map_err(BackupError::io("read", &dir))? {
-            let path = entry.map_err(BackupError::io("read", &dir))?.path();
-            let bytes = fs::read(&path).map_err(BackupError::io("read", &path))?;
+            let name = entry.map_err(BackupError::io("read", &dir))?.file_name();
+            let path = dir.join(&name);
+            let bytes = small(&dir, &name.to_string_lossy()).map_err(BackupError::io("read", &path))?;
             let verified = Signed::<Erasure>::from_bytes(bytes).and_then(|signed| signed.verify(key));
             statements.push(verified.map_err(|_| BackupError::Statement { path })?);
         }
@@ -197,50 +253,86 @@ impl SnapshotInfo {
     /// # Errors
     /// [`BackupError::Damaged`] if the list is not the one that was signed.
     pub(super) fn objects(&self) -> Result<Vec<FileEntry>, BackupError> {
-        let listed = self
-            .contents
-            .document()
-            .files
-            .iter()
-            .find(|file| file.path.as_str() == "objects");
+        let listed = self.listed("objects");
         let listed = listed.ok_or_else(|| self.damaged("objects", "is not named"))?;
-        self.check(&self.dir, listed)?;
-        let path = self.dir.join("objects");
-        let file = File::open(&path).map_err(BackupError::io("open", &path))?;
+        self.check(listed)?;
+        let file = self.open(listed)?;
         let objects: Vec<FileEntry> = ciborium::from_reader(BufReader::new(file))
             .map_err(|_| self.damaged("objects", "is no list of objects"))?;
-        if objects.iter().all(FileEntry::is_inside) {
+        if objects.iter().all(FileEntry::is_object) {
             Ok(objects)
         } else {
-            Err(self.damaged("objects", "names a file outside of the repository"))
+            Err(self.damaged("objects", "names a file that is no object of the repository"))
         }
     }
 
-    /// A file of the data directory as the snapshot holds it; none if it holds no such file.
+    /// A file of the data directory as the snapshot holds it; none if it holds no such file. It is what the institution signed,
+    /// and still only data: nothing that it names may be opened, called or run.
     ///
     /// # Errors
     /// [`BackupError::Damaged`] if it is not the one that was signed.
     pub fn file(&self, path: &str) -> Result<Option<Vec<u8>>, BackupError> {
-        let below = format!("dir/{path}");
-        let named = self
-            .contents
-            .document()
-            .files
-            .iter()
-            .find(|file| file.path.as_str() == below);
-        let Some(named) = named else { return Ok(None) };
-        self.check(&self.dir, named)?;
-        let path = self.dir.join(&below);
-        fs::read(&path).map(Some).map_err(BackupError::io("read", &path))
+        let Some(named) = self.listed(&format!("dir/{path}")) else {
+            return Ok(None);
+        };
+        self.check(named)?;
+        let mut bytes = Vec::new();
+        let read = self.open(named)?.take(MAX_SMALL).read_to_end(&mut bytes);
+        read.map_err(|_| self.damaged(path, "cannot be read"))?;
+        Ok(Some(bytes))
     }
 
-    /// Whether a file below `dir` is the one that was signed.
-    pub(super) fn check(&self, dir: &Path, file: &FileEntry) -> Result<(), BackupError> {
-        if !file.is_inside() {
-            return Err(self.damaged(file.path.as_str(), "lies outside of the snapshot"));
+    fn listed(&self, path: &str) -> Option<&FileEntry> {
+        let files = &self.contents.document().files;
+        files.iter().find(|file| file.path.as_str() == path)
+    }
+
+    /// Opens a file of the snapshot.
+    pub(super) fn open(&self, file: &FileEntry) -> Result<File, BackupError> {
+        if !file.is_part() {
+            return Err(self.damaged(file.path.as_str(), "is no file of a snapshot"));
         }
-        let (len, hash) =
-            hash_file(&dir.join(file.path.as_str())).map_err(|_| self.damaged(file.path.as_str(), "cannot be read"))?;
+        let folder = format!("snapshots/{}", self.contents.document().id);
+        self.open_below(&folder, file)
+    }
+
+    /// Opens a sealed object.
+    pub(super) fn open_object(&self, object: &FileEntry) -> Result<File, BackupError> {
+        if !object.is_object() {
+            return Err(self.damaged(object.path.as_str(), "is no object of the repository"));
+        }
+        self.open_below("objects", object)
+    }
+
+    /// Whether the repository holds an object.
+    pub(super) fn has_object(&self, object: &FileEntry) -> bool {
+        object.is_object() && fs::symlink_metadata(self.root.join("objects").join(object.path.as_str())).is_ok()
+    }
+
+    fn open_below(&self, folder: &str, file: &FileEntry) -> Result<File, BackupError> {
+        let below = Path::new(folder).join(file.path.as_str());
+        beneath::open(&self.root, &below).map_err(|error| {
+            let what = match error.kind() {
+                io::ErrorKind::NotFound => "is not there",
+                io::ErrorKind::InvalidInput => "is a link, or not a regular file",
+                _ => "cannot be read",
+            };
+            self.damaged(file.path.as_str(), what)
+        })
+    }
+
+    /// Whether a file of the snapshot is the one that was signed.
+    pub(super) fn check(&self, file: &FileEntry) -> Result<(), BackupError> {
+        self.compare(file, self.open(file)?)
+    }
+
+    /// Whether an object is the one that was signed.
+    pub(super) fn check_object(&self, object: &FileEntry) -> Result<(), BackupError> {
+        self.compare(object, self.open_object(object)?)
+    }
+
+    fn compare(&self, file: &FileEntry, opened: File) -> Result<(), BackupError> {
+        let (len, hash) = hash_file(opened).map_err(|_| self.damaged(file.path.as_str(), "cannot be read"))?;
         if (len, hash) == (file.len, file.hash) {
             Ok(())
         } else {
@@ -257,9 +349,17 @@ impl SnapshotInfo {
     }
 }
 
+/// The bytes of a small file of a repository.
+fn small(root: &Path, below: &str) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    beneath::open(root, Path::new(below))?
+        .take(MAX_SMALL)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Length and hash of a file.
-pub(super) fn hash_file(path: &Path) -> std::io::Result<(u64, Digest32)> {
-    let mut file = File::open(path)?;
+pub(super) fn hash_file(mut file: File) -> io::Result<(u64, Digest32)> {
     let mut hasher = blake3::Hasher::new_derive_key(FILE_HASH);
     let mut buffer = vec![0; 256 * 1024];
     let mut len = 0;
@@ -274,12 +374,12 @@ pub(super) fn hash_file(path: &Path) -> std::io::Result<(u64, Digest32)> {
 }
 
 /// Copies a file so that it is on the disk, 0600, and says what was copied.
-pub(super) fn copy_file(from: &Path, to: &Path, limit: Option<u64>) -> std::io::Result<(u64, Digest32)> {
+pub(super) fn copy_file(from: File, to: &Path, limit: Option<u64>) -> io::Result<(u64, Digest32)> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
     if let Some(parent) = to.parent() {
         create_dir_private(parent)?;
     }
-    let mut source = File::open(from)?.take(limit.unwrap_or(u64::MAX));
+    let mut source = from.take(limit.unwrap_or(u64::MAX));
     let mut target = File::options().write(true).create_new(true).mode(0o600).open(to)?;
     let mut hasher = blake3::Hasher::new_derive_key(FILE_HASH);
     let mut buffer = vec![0; 256 * 1024];

@@ -4,7 +4,6 @@ use std::{fs::File, path::Path};
 
 use concordat_protocol::{
     identity::{InstitutionPublicKey, PrivateKey},
-    ids::Nonce,
     signed::Verified,
 };
 use tokio::runtime::Handle;
@@ -23,6 +22,9 @@ use crate::{
     storage::{Storage, StorageError},
 };
 
+/// The configuration of the node that the snapshot was taken of.
+const CONFIGURATION: &str = "concordat.toml";
+
 /// A data directory that was put back.
 #[derive(Debug)]
 pub struct Restored {
@@ -34,8 +36,8 @@ pub struct Restored {
     pub erased: Vec<ErasureStatement>,
 }
 
-/// Puts a snapshot, the newest if none is named, into the empty folder `dir`, and its objects into an empty `place`. Blocks; must
-/// be called on a thread of a tokio runtime that may block. Whoever calls it removes `dir` if it fails; what it put into a store
+/// Puts a snapshot into the empty folder `dir`, and its objects into an empty `place`. Its configuration is not put back: whoever
+/// calls it writes a new one, of what the operator gives. Blocks; must be called on a thread of a tokio runtime that may block. Whoever calls it removes `dir` if it fails; what it put into a store
 /// elsewhere it removes itself.
 ///
 /// # Errors
@@ -43,13 +45,12 @@ pub struct Restored {
 /// master key of that time; [`crate::objects::PlaceError::Occupied`] if the place is not empty.
 pub fn restore(
     repository: &Repository,
-    id: Option<Nonce>,
+    snapshot: SnapshotInfo,
     dir: &Path,
     provider: &dyn KeyProvider,
     place: &ObjectPlace,
 ) -> Result<Restored, BackupError> {
     let runtime = Handle::try_current().map_err(|_| BackupError::NoRuntime)?;
-    let snapshot = repository.snapshot(id)?;
     copy_files(&snapshot, dir)?;
     let master = MasterKey::unlock(&dir.join("identity/master.key"), provider)?;
     restore_state(&snapshot, dir, &master)?;
@@ -65,7 +66,8 @@ pub fn restore(
     let filling = match place {
         ObjectPlace::Local => {
             for object in &objects {
-                copy_checked(&snapshot, &repository.objects(), object, &dir.join("objects"))?;
+                let target = dir.join("objects").join(object.path.as_str());
+                copy_checked(&snapshot, snapshot.open_object(object)?, object, &target)?;
             }
             None
         }
@@ -74,7 +76,7 @@ pub fn restore(
     let open = || {
         if let Some(filling) = &filling {
             for object in &objects {
-                filling.put(&snapshot, &repository.objects(), object)?;
+                filling.put(&snapshot, object)?;
             }
         }
         let storage = Storage::open_copy(dir, provider, place)?;
@@ -107,41 +109,29 @@ fn copy_files(snapshot: &SnapshotInfo, dir: &Path) -> Result<(), BackupError> {
         let part = dir.join(part);
         create_dir_private(&part).map_err(BackupError::io("create", &part))?;
     }
-    let from = snapshot.dir.join("dir");
     for file in &snapshot.contents.document().files {
-        let Some(below) = file.path.as_str().strip_prefix("dir/") else {
-            snapshot.check(&snapshot.dir, file)?;
-            continue;
-        };
-        let below = super::FileEntry {
-            path: concordat_protocol::text::Text::fitted(below),
-            ..file.clone()
-        };
-        copy_checked(snapshot, &from, &below, dir)?;
+        match file.path.as_str().strip_prefix("dir/") {
+            // What it names was never the operator's word for this machine.
+            None | Some(CONFIGURATION) => snapshot.check(file)?,
+            Some(below) => copy_checked(snapshot, snapshot.open(file)?, file, &dir.join(below))?,
+        }
     }
     Ok(())
 }
 
 /// Copies a file and compares what was copied with what was signed.
-fn copy_checked(snapshot: &SnapshotInfo, from: &Path, file: &super::FileEntry, into: &Path) -> Result<(), BackupError> {
-    let text = file.path.as_str();
-    if !file.is_inside() {
-        return Err(snapshot.damaged(text, "lies outside of the snapshot"));
-    }
-    let source = from.join(text);
-    if !source.is_file() {
-        return Err(snapshot.damaged(text, "is not there"));
-    }
-    let copied = copy_file(&source, &into.join(text), None).map_err(BackupError::io("copy", &source))?;
+fn copy_checked(snapshot: &SnapshotInfo, from: File, file: &super::FileEntry, to: &Path) -> Result<(), BackupError> {
+    let copied = copy_file(from, to, None).map_err(BackupError::io("copy", to))?;
     if copied == (file.len, file.hash) {
         Ok(())
     } else {
-        Err(snapshot.damaged(text, "is not what was written"))
+        Err(snapshot.damaged(file.path.as_str(), "is not what was written"))
     }
 }
 
 fn restore_state(snapshot: &SnapshotInfo, dir: &Path, master: &MasterKey) -> Result<(), BackupError> {
-    let path = snapshot.dir.join("state");
-    let file = File::open(&path).map_err(|_| snapshot.damaged("state", "is not there"))?;
+    let files = &snapshot.contents.document().files;
+    let listed = files.iter().find(|file| file.path.as_str() == "state");
+    let file = snapshot.open(listed.ok_or_else(|| snapshot.damaged("state", "is not named"))?)?;
     Ok(SealedDb::import(&dir.join("meta"), master.state(), file)?)
 }

@@ -8,7 +8,7 @@ use std::{
 
 use concordat_protocol::{
     audit::EntryBody,
-    identity::InstitutionKey,
+    identity::{InstitutionKey, PrivateKey},
     ids::{DatasetName, InstitutionId},
     text::{Reason, Word},
     time::Timestamp,
@@ -22,12 +22,15 @@ use super::*;
 use crate::{
     catalog::{CatalogError, ErasureOrder, ErasureStatement, ImportMode, ImportRequest},
     fault::Fault,
+    ingest::Source,
     keys::{Argon2Cost, KeyProvider, Passphrase, Secret},
     ledger::{Attribution, Ledger},
     objects::ObjectPlace,
     seal::{DurableStore, HEADER_LEN},
     storage::Storage,
 };
+
+mod hostile;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -45,6 +48,10 @@ fn secret(text: &str) -> Passphrase {
 
 fn signer() -> InstitutionKey {
     InstitutionKey::from_seed(&Zeroizing::new([1; 32]))
+}
+
+fn owner() -> Owner {
+    signer().public().into()
 }
 
 fn institution() -> InstitutionId {
@@ -80,7 +87,7 @@ impl House {
         fs::write(&path, rows).unwrap();
         let request = ImportRequest {
             mode,
-            ..ImportRequest::new(people(), path)
+            ..ImportRequest::new(people(), Source::at_path(path))
         };
         let _within = self.runtime.enter();
         let catalog = self.storage.catalog();
@@ -111,7 +118,7 @@ impl House {
     }
 
     fn verify(&self) -> Result<Checked, BackupError> {
-        verify(&Repository::open(&self.repository()).unwrap(), None)
+        verify(&Repository::open(&self.repository()).unwrap(), None, &owner())
     }
 
     /// Restores into a new folder.
@@ -121,7 +128,11 @@ impl House {
         let into = dir.path().join("node");
         crate::seal::durable::create_dir_private(&into).unwrap();
         let repository = Repository::open(&self.repository())?;
-        Ok((restore(&repository, None, &into, provider, &ObjectPlace::Local)?, dir))
+        let snapshot = repository.snapshot(None, &owner())?;
+        Ok((
+            restore(&repository, snapshot, &into, provider, &ObjectPlace::Local)?,
+            dir,
+        ))
     }
 
     fn erase(&self) -> ErasureStatement {
@@ -195,7 +206,8 @@ fn what_is_put_back_is_what_was_there_at_that_instant() {
     crate::seal::durable::create_dir_private(&into).unwrap();
     let repository = Repository::open(&house.repository()).unwrap();
     let id = first.contents.document().id;
-    let oldest = restore(&repository, Some(id), &into, &secret("p"), &ObjectPlace::Local).unwrap();
+    let snapshot = repository.snapshot(Some(id), &owner()).unwrap();
+    let oldest = restore(&repository, snapshot, &into, &secret("p"), &ObjectPlace::Local).unwrap();
     assert_eq!(
         oldest
             .storage
@@ -341,7 +353,7 @@ fn a_damaged_snapshot_keeps_no_new_one_from_being_taken() {
     );
     let _within = house.runtime.enter();
     let repository = Repository::open(&house.repository()).unwrap();
-    let checked = verify(&repository, Some(second.contents.document().id)).unwrap();
+    let checked = verify(&repository, Some(second.contents.document().id), &owner()).unwrap();
     assert_eq!((checked.snapshots, checked.objects), (1, 2));
 }
 

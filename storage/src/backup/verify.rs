@@ -2,7 +2,7 @@
 
 use concordat_protocol::ids::Nonce;
 
-use super::{BackupError, Repository};
+use super::{BackupError, Owner, Repository};
 
 /// What was read and found whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,22 +17,22 @@ pub struct Checked {
     pub erased: u64,
 }
 
-/// Reads a snapshot, or all of them, and compares every byte with what was signed. Needs no secret.
+/// Reads a snapshot of `owner`, or all of them, and compares every byte with what was signed. Needs no secret.
 ///
 /// # Errors
-/// The first damage found, as an error of [`crate::fault::Fault::Integrity`].
-pub fn verify(repository: &Repository, id: Option<Nonce>) -> Result<Checked, BackupError> {
+/// The first damage found, or the first snapshot of another institution, as an error of [`crate::fault::Fault::Integrity`].
+pub fn verify(repository: &Repository, id: Option<Nonce>, owner: &Owner) -> Result<Checked, BackupError> {
     let snapshots = match id {
-        Some(id) => vec![repository.snapshot(Some(id))?],
-        None => repository.snapshots()?,
+        Some(id) => vec![repository.snapshot(Some(id), owner)?],
+        None => repository.snapshots(owner)?,
     };
     if snapshots.is_empty() {
-        repository.snapshot(id)?;
+        repository.snapshot(id, owner)?;
     }
     let mut checked = Checked::default();
     for snapshot in snapshots {
         for file in &snapshot.contents.document().files {
-            snapshot.check(&snapshot.dir, file)?;
+            snapshot.check(file)?;
             checked.bytes += file.len;
         }
         let erasures = repository.erasures(snapshot.contents.signer())?;
@@ -42,11 +42,11 @@ pub fn verify(repository: &Repository, id: Option<Nonce>) -> Result<Checked, Bac
             .collect();
         for object in snapshot.objects()? {
             let is_erased = gone.iter().any(|key| object.path.as_str().starts_with(key.as_str()));
-            if is_erased && !repository.objects().join(object.path.as_str()).exists() {
+            if is_erased && !snapshot.has_object(&object) {
                 checked.erased += 1;
                 continue;
             }
-            snapshot.check(&repository.objects(), &object)?;
+            snapshot.check_object(&object)?;
             checked.objects += 1;
             checked.bytes += object.len;
         }

@@ -12,7 +12,7 @@ mod commit;
 mod error;
 mod shape;
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use concordat_protocol::{
     identity::{InstitutionKey, PrivateKey},
@@ -31,7 +31,7 @@ use super::{
     writer::{Target, VersionWriter},
 };
 use crate::{
-    ingest::{CsvOptions, Note, Refused, Reject, RejectSink, Survey, batches, survey_into},
+    ingest::{CsvOptions, Note, Refused, Reject, RejectSink, Source, Survey, batches, survey_into},
     keys::DatasetKey,
 };
 
@@ -47,8 +47,8 @@ pub const ROWS_PER_OBJECT: u64 = 1024 * 1024;
 pub struct ImportRequest {
     /// The dataset.
     pub name: DatasetName,
-    /// The file.
-    pub path: PathBuf,
+    /// What to import.
+    pub source: Source,
     /// How to read it. Appending to a dataset with a subject column needs none to be named.
     pub options: CsvOptions,
     /// The segment of a new dataset, [`MAIN_SEGMENT`] if none is named; a dataset that exists stays in its own.
@@ -64,10 +64,10 @@ pub struct ImportRequest {
 impl ImportRequest {
     /// A new dataset with the defaults for everything.
     #[must_use]
-    pub fn new(name: DatasetName, path: impl Into<PathBuf>) -> Self {
+    pub fn new(name: DatasetName, source: Source) -> Self {
         Self {
             name,
-            path: path.into(),
+            source,
             options: CsvOptions::default(),
             segment: None,
             mode: ImportMode::Create,
@@ -267,10 +267,10 @@ fn survey(request: &ImportRequest, place: &Place, progress: &mut dyn FnMut(Progr
         let subject = || previous.subject.to_string();
         options.subject_column.get_or_insert_with(subject);
     }
-    let survey = survey_into(&request.path, &options, &mut Reporter(progress))?;
+    let survey = survey_into(&request.source, &options, &mut Reporter(progress))?;
     if options.refused == Refused::Stop && survey.rejects().count() > 0 {
         // The second pass refuses to start, with the reason; nothing has been written yet.
-        batches(&request.path, &survey)?;
+        batches(&request.source, &survey)?;
     }
     Ok(survey)
 }
@@ -284,7 +284,7 @@ fn write_rows(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<ObjectEntry>, ImportError> {
     let mut rows = 0;
-    for batch in batches(&request.path, survey)? {
+    for batch in batches(&request.source, survey)? {
         let batch = shape.fit(&batch?)?;
         writer.write(&batch)?;
         rows += batch.num_rows() as u64;

@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     fault::Fault,
-    ingest::{IngestError, Refused, SUBJECT_COLUMN},
+    ingest::{IngestError, Refused, SUBJECT_COLUMN, Source},
     keys::{Argon2Cost, Passphrase, Secret},
     objects::ObjectPlace,
     seal::store_fault,
@@ -81,7 +81,7 @@ impl House {
         fs::write(&path, contents).unwrap();
         ImportRequest {
             mode,
-            ..ImportRequest::new(people(), path)
+            ..ImportRequest::new(people(), Source::at_path(path))
         }
     }
 

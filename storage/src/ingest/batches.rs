@@ -1,9 +1,6 @@
 //! The second pass: typed columns, a batch at a time.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use arrow::{
     array::{
@@ -20,6 +17,7 @@ use super::{
     source::Fingerprint,
     survey::{Column, Subject, Survey},
     table::{Ending, Piece, Table},
+    upload::Source,
     values::{self, ColumnKind, UTC, is_marker, trim},
 };
 
@@ -30,9 +28,10 @@ use super::{
 ///
 /// # Errors
 /// [`IngestError::RowsRefused`] while there are refused rows that may not be left out, and errors of opening the file.
-pub fn batches(path: &Path, survey: &Survey) -> Result<Batches, IngestError> {
+pub fn batches(source: &Source, survey: &Survey) -> Result<Batches, IngestError> {
     survey.check_rejects()?;
-    let (table, header) = Table::open(path, &survey.options, survey.layout)?;
+    let path = source.name();
+    let (table, header) = Table::open(source, &survey.options, survey.layout)?;
     if header.len() != survey.columns().len() {
         return Err(IngestError::Changed { path: path.to_owned() });
     }

@@ -71,6 +71,12 @@ pub enum IngestError {
         /// The path as given.
         path: PathBuf,
     },
+    /// The file holds one line of one field, which may be a secret as well as a name.
+    #[error("`{}` holds a single line with a single field, which is no table; a table has a line with column names and rows below it", path.display())]
+    NotATable {
+        /// The path as given.
+        path: PathBuf,
+    },
     /// The encoding has no such name.
     #[error("`{label}` is no text encoding; use a label such as `utf-8`, `windows-1252` or `utf-16le`")]
     UnknownEncoding {
@@ -137,11 +143,11 @@ pub enum IngestError {
         names: Vec<String>,
     },
     /// A column named in the options is not in the file.
-    #[error("there is no column `{name}`; the file has {}", list(columns))]
+    #[error("there is no column `{name}`; the file has {}", if columns.is_empty() { "one column".to_owned() } else { list(columns) })]
     NoSuchColumn {
         /// The name as given.
         name: String,
-        /// The columns of the file.
+        /// The columns of the file; none if there is only one, which may be no name at all.
         columns: Vec<String>,
     },
     /// Rows without a subject.
@@ -199,6 +205,7 @@ impl IngestError {
             | Self::Changed { .. }
             | Self::NotText { .. }
             | Self::Empty { .. }
+            | Self::NotATable { .. }
             | Self::UnknownEncoding { .. }
             | Self::Encoding { .. }
             | Self::Delimiter

@@ -4,13 +4,14 @@
 //! and there are most fields. The first line holds names if, in the columns that are typed below it, it mostly holds
 //! something of another type; where no column is typed, if its fields are distinct words that start with a letter.
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use super::{
     error::IngestError,
     options::{CsvOptions, Header},
     records::{Records, Row, Step},
     source::{FileText, TextSource},
+    upload::Source,
     values::{Kinds, classify, is_marker, trim},
 };
 
@@ -33,8 +34,8 @@ pub(super) struct Layout {
 type Sample = Vec<Vec<String>>;
 
 /// Decides what the options leave open.
-pub(super) fn sniff(path: &Path, options: &CsvOptions) -> Result<Layout, IngestError> {
-    let mut source = FileText::open(path, options.encoding)?;
+pub(super) fn sniff(source: &Source, options: &CsvOptions) -> Result<Layout, IngestError> {
+    let mut source = FileText::open(source, options.encoding)?;
     let mut text = Vec::new();
     let mut whole = false;
     while !whole && text.len() < SAMPLE_BYTES {

@@ -4,13 +4,14 @@ use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read},
     path::{Path, PathBuf},
+    sync::Arc,
     time::SystemTime,
 };
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
 use flate2::bufread::MultiGzDecoder;
 
-use super::{error::IngestError, options::TextEncoding};
+use super::{error::IngestError, options::TextEncoding, upload::Source};
 
 /// What is read from the file at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -50,7 +51,7 @@ pub(super) trait TextSource {
 /// The text of a file.
 pub(super) struct FileText {
     path: PathBuf,
-    opened: Stamp,
+    opened: Option<(Arc<File>, Stamp)>,
     raw: Raw,
     encoding: Option<TextEncoding>,
     decoder: Option<Decoder>,
@@ -62,14 +63,19 @@ pub(super) struct FileText {
 }
 
 impl FileText {
-    /// Opens a regular file; `encoding` counts only where there is no byte order mark.
-    pub(super) fn open(path: &Path, encoding: Option<TextEncoding>) -> Result<Self, IngestError> {
-        let file = open_regular(path)?;
-        let opened = Stamp::of(&file).map_err(|source| read_error(path, source))?;
+    /// Opens a source; `encoding` counts only where there is no byte order mark.
+    pub(super) fn open(source: &Source, encoding: Option<TextEncoding>) -> Result<Self, IngestError> {
+        let path = source.name();
+        let (inner, file) = source.open().map_err(|source| read_error(path, source))?;
+        let stamped = |file: Arc<File>| Stamp::of(&file).map(|stamp| (file, stamp));
+        let opened = file
+            .map(stamped)
+            .transpose()
+            .map_err(|source| read_error(path, source))?;
         let mut bytes = BufReader::with_capacity(
             CHUNK_BYTES,
             Tee {
-                file,
+                inner,
                 hasher: blake3::Hasher::new(),
                 length: 0,
             },
@@ -118,9 +124,11 @@ impl FileText {
         };
         io::copy(&mut tee, &mut io::sink()).map_err(|source| read_error(&self.path, source))?;
         let tee = tee.into_inner();
-        let now = Stamp::of(&tee.file).map_err(|source| read_error(&self.path, source))?;
-        if now != self.opened || now.length != tee.length {
-            return Err(IngestError::Changed { path: self.path });
+        if let Some((file, opened)) = &self.opened {
+            let now = Stamp::of(file).map_err(|source| read_error(&self.path, source))?;
+            if now != *opened || now.length != tee.length {
+                return Err(IngestError::Changed { path: self.path });
+            }
         }
         Ok(Fingerprint {
             length: tee.length,
@@ -225,45 +233,46 @@ impl Read for Raw {
 
 /// Hashes and counts what passes.
 struct Tee {
-    file: File,
+    inner: Box<dyn Read + Send>,
     hasher: blake3::Hasher,
     length: u64,
 }
 
 impl Read for Tee {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buf)?;
+        let read = self.inner.read(buf)?;
         self.hasher.update(buf.get(..read).unwrap_or_default());
         self.length += read as u64;
         Ok(read)
     }
 }
 
-fn open_regular(path: &Path) -> Result<File, IngestError> {
-    // Looked at before it is opened, since opening a pipe waits for a writer.
-    let about = std::fs::metadata(path).map_err(|source| read_error(path, source))?;
-    if !about.is_file() {
-        return Err(IngestError::NotAFile { path: path.to_owned() });
-    }
-    File::open(path).map_err(|source| read_error(path, source))
-}
-
 fn read_error(path: &Path, source: io::Error) -> IngestError {
     let path = path.to_owned();
-    if source.kind() == io::ErrorKind::NotFound {
-        return IngestError::NotFound { path };
+    match source.kind() {
+        io::ErrorKind::NotFound => IngestError::NotFound { path },
+        io::ErrorKind::InvalidInput => IngestError::NotAFile { path },
+        _ => IngestError::Read { path, source },
     }
-    IngestError::Read { path, source }
 }
 
-/// Formats that people hand in as CSV by mistake, by their first bytes.
+/// Formats that people hand in as CSV by mistake, by their first bytes; those of keys among them, so that no line of one is taken for
+/// the names of columns.
 fn other_format(start: &[u8]) -> Option<&'static str> {
-    const FORMATS: [(&[u8], &str); 5] = [
+    const FORMATS: [(&[u8], &str); 13] = [
         (b"PK\x03\x04", "a zip file or a spreadsheet"),
         (b"\xd0\xcf\x11\xe0", "an Office document"),
         (b"PAR1", "a Parquet file"),
         (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
         (b"%PDF-", "a PDF"),
+        (b"SQLite format 3\0", "a SQLite database"),
+        (b"\x7fELF", "a program"),
+        (b"-----BEGIN ", "a key, a certificate or a signed text"),
+        (b"ssh-rsa ", "a key"),
+        (b"ssh-ed25519 ", "a key"),
+        (b"AGE-SECRET-KEY-", "a key"),
+        (b"# created: ", "a key"),
+        (b"age-encryption.org/", "an encrypted file"),
     ];
     FORMATS
         .into_iter()
@@ -279,7 +288,7 @@ mod tests {
     fn a_file_cut_ahead_of_the_reader_has_no_fingerprint() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         io::Write::write_all(&mut file, &vec![b'x'; 10 * CHUNK_BYTES]).unwrap();
-        let mut text = FileText::open(file.path(), None).unwrap();
+        let mut text = FileText::open(&Source::at_path(file.path()), None).unwrap();
         text.fill(&mut Vec::new()).unwrap();
         file.as_file().set_len(5 * CHUNK_BYTES as u64).unwrap();
         while text.fill(&mut Vec::new()).unwrap() {}
@@ -290,7 +299,7 @@ mod tests {
     fn a_file_cut_during_the_first_pass_has_no_fingerprint() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         io::Write::write_all(&mut file, b"a,b\n1,2\n").unwrap();
-        let mut text = FileText::open(file.path(), None).unwrap();
+        let mut text = FileText::open(&Source::at_path(file.path()), None).unwrap();
         text.fill(&mut Vec::new()).unwrap();
         file.as_file().set_len(4).unwrap();
         while text.fill(&mut Vec::new()).unwrap() {}

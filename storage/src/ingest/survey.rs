@@ -1,6 +1,6 @@
 //! The first pass: what a file holds, found out from all of it.
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
@@ -14,6 +14,7 @@ use super::{
     source::Fingerprint,
     table::{Piece, Table},
     tally::Tally,
+    upload::Source,
     values::{ColumnKind, is_marker, trim},
 };
 
@@ -128,17 +129,18 @@ impl fmt::Display for Note {
 /// # Errors
 /// [`IngestError`] for a file that cannot be read, is no delimited text, has unusable column names or lacks subjects.
 /// Rows that cannot be taken are no error here: see [`Survey::rejects`].
-pub fn survey(path: &Path, options: &CsvOptions) -> Result<Survey, IngestError> {
-    survey_into(path, options, &mut Discard)
+pub fn survey(source: &Source, options: &CsvOptions) -> Result<Survey, IngestError> {
+    survey_into(source, options, &mut Discard)
 }
 
 /// Like [`survey`], and hands every refused row to `sink`.
 ///
 /// # Errors
 /// As [`survey`], and [`IngestError::RejectSink`] if the sink fails.
-pub fn survey_into(path: &Path, options: &CsvOptions, sink: &mut dyn RejectSink) -> Result<Survey, IngestError> {
-    let layout = sniff(path, options)?;
-    let (table, header) = Table::open(path, options, layout)?;
+pub fn survey_into(source: &Source, options: &CsvOptions, sink: &mut dyn RejectSink) -> Result<Survey, IngestError> {
+    let path = source.name();
+    let layout = sniff(source, options)?;
+    let (table, header) = Table::open(source, options, layout)?;
     let names = name_columns(&header)?;
     check_known(&names, options.text_columns.iter().chain(&options.subject_column))?;
     let mut count = Count::new(&names, options);
@@ -150,6 +152,10 @@ pub fn survey_into(path: &Path, options: &CsvOptions, sink: &mut dyn RejectSink)
         }
     }
     let ending = ending.ok_or_else(|| IngestError::Changed { path: path.to_owned() })?;
+    if names.len() == 1 && count.rows == 0 {
+        // A key file is one line too: it must not become the name of a column, which more people see.
+        return Err(IngestError::NotATable { path: path.to_owned() });
+    }
     count.check_subjects(&names)?;
     Ok(Survey {
         options: options.clone(),
@@ -252,7 +258,11 @@ impl Survey {
 fn check_known<'a>(names: &[Name], wanted: impl Iterator<Item = &'a String>) -> Result<(), IngestError> {
     for name in wanted {
         if !names.iter().any(|column| is_called(column, name)) {
-            let columns = names.iter().map(|column| column.name.clone()).collect();
+            // The only line of a file that is no table may be anything.
+            let columns = match names {
+                [] | [_] => Vec::new(),
+                [_, _, ..] => names.iter().map(|column| column.name.clone()).collect(),
+            };
             return Err(IngestError::NoSuchColumn {
                 name: name.clone(),
                 columns,

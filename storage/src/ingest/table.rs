@@ -12,6 +12,7 @@ use super::{
     rejects::{Reason, Reject},
     sniff::Layout,
     source::{FileText, Fingerprint},
+    upload::Source,
 };
 
 /// A file opened behind its header.
@@ -69,8 +70,13 @@ impl Iterator for Reading {
 
 impl Table {
     /// Opens a file and gives the names of its columns as its header or the caller has them.
-    pub(super) fn open(path: &Path, options: &CsvOptions, layout: Layout) -> Result<(Self, Vec<String>), IngestError> {
-        let source = FileText::open(path, options.encoding)?;
+    pub(super) fn open(
+        source: &Source,
+        options: &CsvOptions,
+        layout: Layout,
+    ) -> Result<(Self, Vec<String>), IngestError> {
+        let path = source.name();
+        let source = FileText::open(source, options.encoding)?;
         let mut table = Self {
             records: Records::new(source, layout.delimiter),
             width: layout.width,

@@ -26,7 +26,7 @@ impl Folder {
 }
 
 fn survey_of(bytes: impl AsRef<[u8]>, options: &CsvOptions) -> Result<Survey, IngestError> {
-    survey(&Folder::new().file(bytes), options)
+    survey(&Source::at_path(Folder::new().file(bytes)), options)
 }
 
 fn kinds(survey: &Survey) -> Vec<ColumnKind> {
@@ -54,7 +54,7 @@ fn cells(batches: &[RecordBatch]) -> Vec<Vec<Option<String>>> {
 
 fn import(bytes: impl AsRef<[u8]>, options: &CsvOptions) -> Result<(Survey, Vec<RecordBatch>), IngestError> {
     let folder = Folder::new();
-    let path = folder.file(bytes);
+    let path = Source::at_path(folder.file(bytes));
     let survey = survey(&path, options)?;
     let batches = batches(&path, &survey)?.collect::<Result<Vec<_>, _>>()?;
     Ok((survey, batches))
@@ -252,7 +252,12 @@ fn refused_rows_stop_the_import_unless_they_may_be_left_out() {
 
     let folder = Folder::new();
     let mut list = Vec::new();
-    survey_into(&folder.file(text), &skipping(), &mut RejectFile::new(&mut list)).unwrap();
+    survey_into(
+        &Source::at_path(folder.file(text)),
+        &skipping(),
+        &mut RejectFile::new(&mut list),
+    )
+    .unwrap();
     let list = String::from_utf8(list).unwrap();
     assert!(list.starts_with("line,reason\n3,\"1 fields where 2 are expected\"\n") && list.lines().count() == 4);
     assert!(!list.contains("Smith"), "{list}");
@@ -309,9 +314,9 @@ fn nothing_or_next_to_nothing() {
     let (survey, batches) = import("a,b\n", &CsvOptions::default()).unwrap();
     assert_eq!((survey.rows(), survey.columns().len(), batches.len()), (0, 2, 0));
     let folder = Folder::new();
-    let missing = super::survey(&folder.0.path().join("none"), &CsvOptions::default());
+    let missing = super::survey(&Source::at_path(folder.0.path().join("none")), &CsvOptions::default());
     assert!(matches!(missing, Err(IngestError::NotFound { .. })));
-    let not_a_file = super::survey(folder.0.path(), &CsvOptions::default());
+    let not_a_file = super::survey(&Source::at_path(folder.0.path()), &CsvOptions::default());
     assert!(matches!(not_a_file, Err(IngestError::NotAFile { .. })));
     assert!(matches!(
         survey_of(b"PK\x03\x04", &CsvOptions::default()),
@@ -331,7 +336,7 @@ fn a_file_that_changes_between_the_passes_is_detected() {
         "a,b\n1,2\n3,4\n\n",
     ] {
         let folder = Folder::new();
-        let path = folder.file(text);
+        let path = Source::at_path(folder.file(text));
         let survey = survey(&path, &CsvOptions::default()).unwrap();
         folder.file(changed);
         let result = batches(&path, &survey).and_then(Iterator::collect::<Result<Vec<_>, _>>);
@@ -342,13 +347,13 @@ fn a_file_that_changes_between_the_passes_is_detected() {
 #[test]
 fn a_file_that_shrinks_under_the_reader_is_detected() {
     let folder = Folder::new();
-    let path = folder.file(format!("a,b\n{}", "1,2\n".repeat(200_000)));
+    let path = Source::at_path(folder.file(format!("a,b\n{}", "1,2\n".repeat(200_000))));
     let survey = survey(&path, &CsvOptions::default()).unwrap();
     let mut batches = batches(&path, &survey).unwrap();
     batches.next().unwrap().unwrap();
     fs::OpenOptions::new()
         .write(true)
-        .open(&path)
+        .open(path.name())
         .unwrap()
         .set_len(200_000)
         .unwrap();
@@ -405,4 +410,39 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn files_that_are_no_table_are_refused_without_a_quote() {
+    const SECRET: &str = "kJ8sQm2Vx9TzLw4Rb7Ny1Cf6Hd3Gp5Ea0UiOoSsDd";
+    let mut options = [CsvOptions::default(), CsvOptions::default(), CsvOptions::default()];
+    options[1].header = Header::Present;
+    options[2].subject_column = Some("record".to_owned());
+    let files = [
+        format!("{SECRET}\n"),
+        SECRET.to_owned(),
+        format!("{SECRET}=\n"),
+        format!("-----BEGIN PRIVATE KEY-----\n{SECRET}\n-----END PRIVATE KEY-----\n"),
+        format!("AGE-SECRET-KEY-{SECRET}\n"),
+        format!("# created: 2026-11-28\n{SECRET}\n"),
+        format!("ssh-ed25519 {SECRET} me\n"),
+        format!("SQLite format 3\0{SECRET}"),
+        format!("\x7fELF{SECRET}"),
+    ];
+    for file in files {
+        for options in &options {
+            let error = survey_of(&file, options).unwrap_err();
+            assert_eq!(error.fault(), crate::fault::Fault::Usage, "{error}");
+            assert!(!format!("{error} {error:?}").contains("kJ8s"), "{file:?}: {error:?}");
+        }
+    }
+    // The names of a table help whoever mistyped one.
+    let error = survey_of(
+        "record,chol\n1,2\n",
+        &CsvOptions {
+            subject_column: Some("id".to_owned()),
+            ..CsvOptions::default()
+        },
+    );
+    assert!(error.unwrap_err().to_string().contains("`chol`"));
 }

@@ -50,10 +50,14 @@ pub fn write_private(path: &FsPath, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn write_staged(staged: &FsPath, bytes: &[u8]) -> io::Result<()> {
+    // What a process that was killed left goes; nothing is written through what somebody else put there.
+    match std::fs::remove_file(staged) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(0o600)
         .open(staged)?;
     file.set_permissions(Permissions::from_mode(0o600))?;

@@ -16,6 +16,20 @@ const SHOWN: usize = 5;
 /// 0700; [`tighten`] brings the files in it into line at each start.
 pub(super) const SLED: &str = "meta/sled";
 
+/// Where bytes lie that are sent for an import. Their files have no names, so this folder is empty.
+pub(super) const UPLOADS: &str = "uploads";
+
+/// Removes files of uploads whose process was killed in the moment before they lost their names; nothing was in them yet.
+pub(super) fn remove_uploads(dir: &Path) -> Result<(), StorageError> {
+    let uploads = dir.join(UPLOADS);
+    match fs::remove_dir_all(&uploads) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(StorageError::io("remove", &uploads, source))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Makes the folder of a new data directory, or makes an empty one private.
 pub(super) fn create(dir: &Path) -> Result<(), StorageError> {
     create_dir_private(dir).map_err(|source| StorageError::io("create", dir, source))?;

@@ -19,7 +19,7 @@ use concordat_protocol::scope::{
 };
 use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
 use concordat_storage::catalog::ImportRequest;
-use concordat_storage::ingest::CsvOptions;
+use concordat_storage::ingest::{CsvOptions, Source};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::storage::Storage;
@@ -189,7 +189,7 @@ fn import(node: &Node, name: &str, path: PathBuf) {
     };
     let request = ImportRequest {
         options,
-        ..ImportRequest::new(name.clone(), path)
+        ..ImportRequest::new(name.clone(), Source::at_path(path))
     };
     let (catalog, now) = (node.storage().catalog(), node.clock().now());
     catalog

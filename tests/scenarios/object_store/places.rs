@@ -1,5 +1,6 @@
 //! Whose place it is, how objects move from one to another, and snapshots of what lies elsewhere.
 
+use concordat_protocol::identity::PrivateKey;
 use concordat_protocol::ids::InstitutionId;
 use concordat_storage::backup::{self, BackupError, BackupRequest, Repository};
 use concordat_storage::fault::Fault as Whose;
@@ -124,7 +125,8 @@ fn restore(vault: &Vault, from: &Path, to: &ObjectPlace) -> Result<(Storage, Tem
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let _within = vault.runtime.enter();
-    let restored = backup::restore(&repository, None, dir.path(), &secret(), to)?;
+    let snapshot = repository.snapshot(None, &key().public().into())?;
+    let restored = backup::restore(&repository, snapshot, dir.path(), &secret(), to)?;
     Ok((restored.storage, dir))
 }
 
@@ -135,7 +137,7 @@ fn a_snapshot_holds_what_lay_in_a_store_and_goes_back_into_an_empty_place() {
     let repository = vault.files.path().join("backups");
     let made = back_up(&vault, &repository).unwrap();
     assert_eq!(made.copied, 2);
-    backup::verify(&Repository::open(&repository).unwrap(), None).unwrap();
+    backup::verify(&Repository::open(&repository).unwrap(), None, &key().public().into()).unwrap();
     vault.import(PEOPLE, ImportMode::Append).unwrap();
     let objects = server.objects(PREFIX);
 
@@ -233,6 +235,6 @@ fn a_snapshot_that_fails_at_any_request_does_not_appear_and_succeeds_when_repeat
         fs::remove_dir_all(&repository).unwrap();
     }
     assert_eq!(failed, 4, "two objects, a question about the length and one read each");
-    let checked = backup::verify(&Repository::open(&repository).unwrap(), None).unwrap();
+    let checked = backup::verify(&Repository::open(&repository).unwrap(), None, &key().public().into()).unwrap();
     assert_eq!((checked.snapshots, checked.objects), (1, 2));
 }

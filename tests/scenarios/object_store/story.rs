@@ -189,6 +189,7 @@ fn a_lost_machine_is_made_anew_in_another_place_of_its_store() {
     let kept = place.join("unlock.key");
     fs::copy(house.dir.join("unlock.key"), &kept).unwrap();
     let key = text(&kept);
+    let owner = house.status()["fingerprint"].as_str().unwrap().to_owned();
     house.kill();
     let lost = std::mem::replace(&mut house.dir, place.join("anew"));
     let restore = |house: &House, more: &[&str]| {
@@ -198,22 +199,29 @@ fn a_lost_machine_is_made_anew_in_another_place_of_its_store() {
             "restore",
             "--from",
             &text(&backups),
-            "--key-file",
-            &key,
+            "--institution-key",
+            &owner,
         ];
         house.run(&[&words[..], more].concat())
     };
 
-    // The key of the store is in no backup, and a place that is in use is not written to.
-    let unsaid = restore(house, &[]).exits(7).problem();
-    assert!(unsaid["help"].to_string().contains("--credentials"), "{unsaid}");
+    // Where the objects go is the operator's to say, and a place that is in use is not written to.
+    let unsaid = restore(house, &["--key-file", &key]).exits(2).problem();
+    assert!(unsaid["help"].to_string().contains("--config"), "{unsaid}");
+    let config = fs::read_to_string(lost.join("concordat.toml")).unwrap();
     let credentials = text(&lost.join("store.key"));
-    let occupied = restore(house, &["--credentials", &credentials]).exits(2).problem();
-    assert!(occupied["detail"].to_string().contains("--objects"), "{occupied}");
+    let config = config
+        .replace("\"store.key\"", &format!("\"{credentials}\""))
+        .replace("\"unlock.key\"", &format!("\"{key}\""));
+    let given = place.join("given.toml");
+    fs::write(&given, &config).unwrap();
+    let occupied = restore(house, &["--config", &text(&given)]).exits(2).problem();
+    assert!(occupied["detail"].to_string().contains("is not empty"), "{occupied}");
     assert!(!house.dir.exists());
 
     let elsewhere = format!("s3://{BUCKET}/cleveland-2");
-    restore(house, &["--credentials", &credentials, "--objects", &elsewhere]).ok();
+    fs::write(&given, config.replace(&format!("s3://{BUCKET}/cleveland"), &elsewhere)).unwrap();
+    restore(house, &["--config", &text(&given)]).ok();
     house.start();
     house.forget_login();
     house.typed(&["login", Person::Researcher.name()], Some(PASSWORD)).ok();
@@ -227,7 +235,15 @@ fn a_lost_machine_is_made_anew_in_another_place_of_its_store() {
     // And without a store, as a house of its own.
     house.stop();
     house.dir = place.join("local");
-    restore(house, &["--objects", "local"]).ok();
+    let local = [
+        "--listen",
+        "/ip4/127.0.0.1/tcp/0",
+        "--key-file",
+        &key,
+        "--objects",
+        "local",
+    ];
+    restore(house, &local).ok();
     house.start();
     house.forget_login();
     assert_eq!(house.ask(QUESTION).ok().stdout, right);

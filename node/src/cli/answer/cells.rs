@@ -61,8 +61,9 @@ fn value(column: &ArrayRef, row: usize, text: String) -> Value {
 }
 
 /// A line of CSV (RFC 4180).
-pub(super) fn csv_line<'a>(cells: impl Iterator<Item = &'a str>) -> String {
-    let quoted = |cell: &str| {
+pub(super) fn csv_line<T: AsRef<str>>(cells: impl Iterator<Item = T>) -> String {
+    let quoted = |cell: T| {
+        let cell = cell.as_ref();
         if cell.contains(['"', ',', '\n', '\r']) {
             format!("\"{}\"", cell.replace('"', "\"\""))
         } else {

@@ -1,8 +1,7 @@
 //! Where rows go.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{IsTerminal, Stdout, Write};
+use std::path::Path;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -11,8 +10,10 @@ use parquet::arrow::ArrowWriter;
 
 use super::cells::{csv_line, objects, texts};
 use crate::cli::Format;
+use crate::cli::files::NewFile;
 use crate::cli::output::table;
-use crate::fault::Problem;
+use crate::cli::text::{escaped_json, for_spreadsheet, for_terminal};
+use crate::fault::{Code, Problem};
 
 /// Most rows that a table on a terminal shows; whoever wants more wants a file.
 const MAX_SHOWN: usize = 1000;
@@ -29,66 +30,150 @@ enum Target {
         titles: Vec<String>,
         rows: Vec<Vec<String>>,
     },
-    Csv(Box<dyn Write>),
+    Csv(Out, Cells),
     Json {
-        out: Box<dyn Write>,
+        out: Out,
         first: bool,
     },
-    Lines(Box<dyn Write>),
-    Arrow(Option<FileWriter<BufWriter<File>>>, PathBuf),
-    Parquet(Option<ArrowWriter<BufWriter<File>>>, PathBuf),
-    File {
-        inner: Box<Self>,
-        part: PathBuf,
-        path: PathBuf,
-    },
+    Lines(Out),
+    Arrow(Begun<FileWriter<NewFile>>),
+    Parquet(Begun<ArrowWriter<NewFile>>),
+}
+
+/// Where text goes.
+enum Out {
+    Stdout(Stdout),
+    File(NewFile),
+}
+
+/// A file whose writer begins with the first rows, because it has to know their columns.
+enum Begun<W> {
+    NotYet(NewFile),
+    Writing(Box<W>),
+    /// The first rows could not be written.
+    Failed,
+}
+
+/// What becomes of the cells of a CSV file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Cells {
+    /// They are written as they are.
+    AsTheyAre,
+    /// Nothing in them acts on a terminal.
+    ForTerminal,
+    /// Nothing in them is a formula or deceives (`--spreadsheet-safe`).
+    ForSpreadsheet,
+}
+
+impl Cells {
+    fn line<'a>(self, cells: impl Iterator<Item = &'a str>) -> String {
+        match self {
+            Self::AsTheyAre => csv_line(cells),
+            Self::ForTerminal => csv_line(cells.map(for_terminal)),
+            Self::ForSpreadsheet => csv_line(cells.map(for_spreadsheet)),
+        }
+    }
+}
+
+impl Out {
+    fn finish(self) -> Result<(), Problem> {
+        match self {
+            Self::Stdout(mut out) => out.flush().map_err(|error| unwritable(&error)),
+            Self::File(file) => file.finish(),
+        }
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Stdout(out) => out.write(bytes),
+            Self::File(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Stdout(out) => out.flush(),
+            Self::File(file) => file.flush(),
+        }
+    }
+}
+
+impl<W> Begun<W> {
+    /// The writer, made by `begin` if these are the first rows.
+    fn writer<E: std::error::Error>(&mut self, begin: impl FnOnce(NewFile) -> Result<W, E>) -> Result<&mut W, Problem> {
+        if let Self::NotYet(_) = self
+            && let Self::NotYet(file) = std::mem::replace(self, Self::Failed)
+        {
+            *self = Self::Writing(Box::new(begin(file).map_err(|error| unwritable(&error))?));
+        }
+        match self {
+            Self::Writing(writer) => Ok(writer),
+            Self::NotYet(_) | Self::Failed => Err(Problem::new(Code::Fault, "the file could not be begun")),
+        }
+    }
+
+    fn finish<E: std::error::Error>(self, end: impl FnOnce(W) -> Result<NewFile, E>) -> Result<(), Problem> {
+        match self {
+            Self::NotYet(file) => file.finish(),
+            Self::Writing(writer) => end(*writer).map_err(|error| unwritable(&error))?.finish(),
+            Self::Failed => Err(Problem::new(Code::Fault, "the file could not be begun")),
+        }
+    }
 }
 
 impl Sink {
     /// Rows on standard output.
-    pub(in crate::cli) fn standard_output(format: Format) -> Self {
+    pub(in crate::cli) fn standard_output(format: Format, spreadsheet_safe: bool) -> Result<Self, Problem> {
+        let stdout = std::io::stdout;
+        let cells = match (spreadsheet_safe, stdout().is_terminal()) {
+            (true, _) => Cells::ForSpreadsheet,
+            (false, true) => Cells::ForTerminal,
+            (false, false) => Cells::AsTheyAre,
+        };
         let target = match format {
+            Format::Csv => Target::Csv(Out::Stdout(stdout()), cells),
+            Format::Table | Format::Json if spreadsheet_safe => return Err(only_csv()),
             Format::Table => Target::Table {
                 titles: Vec::new(),
                 rows: Vec::new(),
             },
-            Format::Csv => Target::Csv(Box::new(std::io::stdout())),
             Format::Json => Target::Json {
-                out: Box::new(std::io::stdout()),
+                out: Out::Stdout(stdout()),
                 first: true,
             },
         };
-        Self {
-            target,
-            header: false,
-            rows: 0,
-        }
+        Ok(Self::to(target))
     }
 
     /// Rows in the file `path`, which appears when all of them are there.
-    pub(in crate::cli) fn file(path: PathBuf) -> Result<Self, Problem> {
-        let mut part = path.clone().into_os_string();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        let inner = match path.extension().and_then(|ending| ending.to_str()) {
-            Some("csv") => Target::Csv(Box::new(create(&part)?)),
-            Some("ndjson") => Target::Lines(Box::new(create(&part)?)),
-            Some("arrow") => Target::Arrow(None, part.clone()),
-            Some("parquet") => Target::Parquet(None, part.clone()),
+    pub(in crate::cli) fn file(path: &Path, spreadsheet_safe: bool) -> Result<Self, Problem> {
+        let cells = if spreadsheet_safe {
+            Cells::ForSpreadsheet
+        } else {
+            Cells::AsTheyAre
+        };
+        let target = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("csv") => Target::Csv(Out::File(NewFile::create(path)?), cells),
+            Some("ndjson" | "arrow" | "parquet") if spreadsheet_safe => return Err(only_csv()),
+            Some("ndjson") => Target::Lines(Out::File(NewFile::create(path)?)),
+            Some("arrow") => Target::Arrow(Begun::NotYet(NewFile::create(path)?)),
+            Some("parquet") => Target::Parquet(Begun::NotYet(NewFile::create(path)?)),
             Some(_) | None => {
                 let help = "let the file's name end in .csv, .parquet, .arrow or .ndjson";
                 return Err(Problem::usage(format!("cannot tell how to write `{}`", path.display())).help(help));
             }
         };
-        Ok(Self {
-            target: Target::File {
-                inner: Box::new(inner),
-                part,
-                path,
-            },
+        Ok(Self::to(target))
+    }
+
+    fn to(target: Target) -> Self {
+        Self {
+            target,
             header: false,
             rows: 0,
-        })
+        }
     }
 
     /// Takes the next rows.
@@ -112,15 +197,18 @@ impl Sink {
     /// The answer ended early: what standard output has shown stays, a file does not appear.
     pub(in crate::cli) fn abandon(self) -> Result<(), Problem> {
         match self.target {
-            Target::File { part, .. } => match std::fs::remove_file(&part) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unwritable(&error)),
-                Ok(()) | Err(_) => Ok(()),
-            },
-            Target::Json { out, first } => close_json(out, first),
+            Target::Json {
+                out: out @ Out::Stdout(_),
+                first,
+            } => close_json(out, first),
             table @ Target::Table { .. } => table.finish(self.rows),
-            Target::Csv(_) | Target::Lines(_) | Target::Arrow(..) | Target::Parquet(..) => Ok(()),
+            Target::Json { .. } | Target::Csv(..) | Target::Lines(_) | Target::Arrow(_) | Target::Parquet(_) => Ok(()),
         }
     }
+}
+
+fn only_csv() -> Problem {
+    Problem::usage("`--spreadsheet-safe` is for CSV").help("add `--format csv`, or let the file's name end in .csv")
 }
 
 impl Target {
@@ -141,44 +229,33 @@ impl Target {
                 let room = MAX_SHOWN.saturating_sub(rows.len());
                 rows.extend(texts(batch)?.into_iter().take(room));
             }
-            Self::Csv(out) => {
+            Self::Csv(out, cells) => {
                 if header {
-                    put(out, &csv_line(names().iter().map(String::as_str)))?;
+                    put(out, &cells.line(names().iter().map(String::as_str)))?;
                 }
                 for row in texts(batch)? {
-                    put(out, &csv_line(row.iter().map(String::as_str)))?;
+                    put(out, &cells.line(row.iter().map(String::as_str)))?;
                 }
             }
             Self::Json { out, first } => {
                 for object in objects(batch)? {
                     put(out, if std::mem::replace(first, false) { "[\n" } else { ",\n" })?;
-                    put(out, &object.to_string())?;
+                    put(out, &escaped_json(&object.to_string()))?;
                 }
             }
             Self::Lines(out) => {
                 for object in objects(batch)? {
-                    put(out, &format!("{object}\n"))?;
+                    put(out, &format!("{}\n", escaped_json(&object.to_string())))?;
                 }
             }
-            Self::Arrow(writer, path) => {
-                if writer.is_none() {
-                    *writer =
-                        Some(FileWriter::try_new(create(path)?, &batch.schema()).map_err(|error| unwritable(&error))?);
-                }
-                if let Some(writer) = writer {
-                    writer.write(batch).map_err(|error| unwritable(&error))?;
-                }
+            Self::Arrow(begun) => {
+                let writer = begun.writer(|file| FileWriter::try_new(file, &batch.schema()))?;
+                writer.write(batch).map_err(|error| unwritable(&error))?;
             }
-            Self::Parquet(writer, path) => {
-                if writer.is_none() {
-                    let made = ArrowWriter::try_new(create(path)?, batch.schema(), None);
-                    *writer = Some(made.map_err(|error| unwritable(&error))?);
-                }
-                if let Some(writer) = writer {
-                    writer.write(batch).map_err(|error| unwritable(&error))?;
-                }
+            Self::Parquet(begun) => {
+                let writer = begun.writer(|file| ArrowWriter::try_new(file, batch.schema(), None))?;
+                writer.write(batch).map_err(|error| unwritable(&error))?;
             }
-            Self::File { inner, .. } => inner.take(batch, header)?,
         }
         Ok(())
     }
@@ -197,33 +274,17 @@ impl Target {
                     Ok(())
                 }
             }
-            Self::Csv(mut out) | Self::Lines(mut out) => out.flush().map_err(|error| unwritable(&error)),
+            Self::Csv(out, _) | Self::Lines(out) => out.finish(),
             Self::Json { out, first } => close_json(out, first),
-            Self::Arrow(writer, _) => match writer {
-                Some(mut writer) => writer.finish().map_err(|error| unwritable(&error)),
-                None => Ok(()),
-            },
-            Self::Parquet(writer, _) => match writer {
-                Some(writer) => writer.close().map(|_| ()).map_err(|error| unwritable(&error)),
-                None => Ok(()),
-            },
-            Self::File { inner, part, path } => {
-                inner.finish(rows)?;
-                std::fs::rename(&part, &path).map_err(|error| unwritable(&error))
-            }
+            Self::Arrow(begun) => begun.finish(FileWriter::into_inner),
+            Self::Parquet(begun) => begun.finish(ArrowWriter::into_inner),
         }
     }
 }
 
-fn close_json(mut out: Box<dyn Write>, first: bool) -> Result<(), Problem> {
+fn close_json(mut out: Out, first: bool) -> Result<(), Problem> {
     put(&mut out, if first { "[]\n" } else { "\n]\n" })?;
-    out.flush().map_err(|error| unwritable(&error))
-}
-
-fn create(path: &Path) -> Result<BufWriter<File>, Problem> {
-    let file =
-        File::create(path).map_err(|error| Problem::usage(format!("cannot write `{}`: {error}", path.display())))?;
-    Ok(BufWriter::new(file))
+    out.finish()
 }
 
 fn put(out: &mut impl Write, text: &str) -> Result<(), Problem> {

@@ -1,15 +1,18 @@
 //! `concordat dataset import`: progress on a terminal, refused rows in a file.
 
 use crate::json::Field as _;
-use std::{fs::File, io::Write, os::unix::fs::OpenOptionsExt, path::PathBuf};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use concordat_protocol::ids::{DatasetName, SegmentName};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::{
-    api::client::Client,
-    cli::{Context, output::quoted},
+    api::client::{Client, Reading},
+    cli::{Context, files::NewFile, output::quoted},
     fault::{Code, Problem},
 };
 
@@ -17,9 +20,12 @@ use crate::{
 pub(in crate::cli) struct Args {
     /// Name of the dataset
     name: DatasetName,
-    /// The file
-    #[arg(long, value_name = "PATH")]
-    from: PathBuf,
+    /// The file; it is read with your own rights, and sent
+    #[arg(long, value_name = "PATH", required_unless_present = "from_inbox")]
+    from: Option<PathBuf>,
+    /// A file below one of the node's inboxes (`import.inboxes`), which the node opens itself
+    #[arg(long, value_name = "PATH", conflicts_with = "from")]
+    from_inbox: Option<PathBuf>,
     /// What the file is
     #[arg(long, default_value = "csv")]
     kind: String,
@@ -53,14 +59,15 @@ pub(in crate::cli) struct Args {
 }
 
 impl Args {
-    fn body(&self, path: &PathBuf) -> Value {
+    fn head(&self) -> Value {
         let mode = match (self.append, self.replace) {
             (true, _) => "append",
             (false, true) => "replace",
             (false, false) => "create",
         };
         json!({
-            "path": path,
+            "name": self.from.as_ref().and_then(|path| path.file_name()).map(|name| name.to_string_lossy()).unwrap_or_default(),
+            "inbox": self.from_inbox,
             "kind": self.kind,
             "mode": mode,
             "segment": self.segment,
@@ -75,13 +82,15 @@ impl Args {
 }
 
 pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Result<(), Problem> {
-    let path = std::path::absolute(&args.from)
-        .map_err(|error| Problem::fault(&format!("cannot use `{}`", args.from.display()), &error))?;
-    let mut lines = client
-        .stream(&format!("/v1/datasets/{}/import", args.name), &args.body(&path))
-        .await?;
-    let mut rejects = Rejects::new(&args.name);
     let bar = bar(context);
+    let path = format!("/v1/datasets/{}/import", args.name);
+    let file = args.from.as_deref().map(|from| reading(from, &bar)).transpose()?;
+    // Whoever may not is told so before a file is on its way.
+    let _: Value = client.get(&path).await?;
+    let mut lines = client.upload(&path, &args.head(), file).await?;
+    bar.reset();
+    bar.set_style(style("{bar:40} {human_pos} of {human_len} rows"));
+    let mut rejects = Rejects::new(&args.name);
     let imported = loop {
         let Some(line) = lines.next().await.map_err(|problem| rejects.explain(problem))? else {
             return Err(
@@ -102,6 +111,7 @@ pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Resul
         }
     };
     bar.finish_and_clear();
+    rejects.finish()?;
     for note in imported
         .at("notes")
         .as_array()
@@ -131,18 +141,32 @@ pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Resul
     context.out.done(&sentence, &imported)
 }
 
+/// Opens the file; the bar follows what is sent of it.
+fn reading(path: &Path, bar: &ProgressBar) -> Result<Reading, Problem> {
+    let followed = bar.clone();
+    let reading = Reading::open(path, move |sent| followed.set_position(sent))?;
+    bar.set_length(reading.size());
+    Ok(reading)
+}
+
 fn bar(context: &Context) -> ProgressBar {
-    if !context.out.is_watched() {
-        return ProgressBar::hidden();
+    if context.out.is_watched() {
+        ProgressBar::no_length().with_style(style("{bar:40} {bytes} of {total_bytes} sent"))
+    } else {
+        ProgressBar::hidden()
     }
-    let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} rows");
-    ProgressBar::no_length().with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// The list of refused rows: line numbers and reasons, never what a row holds.
 struct Rejects {
     name: String,
-    file: Option<File>,
+    /// Begun with the first row.
+    file: Option<NewFile>,
+    is_written: bool,
 }
 
 impl Rejects {
@@ -150,6 +174,7 @@ impl Rejects {
         Self {
             name: format!("{name}.rejects.csv"),
             file: None,
+            is_written: false,
         }
     }
 
@@ -158,32 +183,36 @@ impl Rejects {
         let (Some(line), Some(reason)) = (refused.at("line").as_u64(), refused.at("reason").as_str()) else {
             return Ok(());
         };
-        let written = match &mut self.file {
-            Some(file) => writeln!(file, "{line},{}", quoted(reason)),
-            None => self.begin().and_then(|mut file| {
-                writeln!(file, "line,reason\n{line},{}", quoted(reason))?;
-                self.file = Some(file);
-                Ok(())
-            }),
+        let unwritable = |error: std::io::Error| Problem::fault(&format!("cannot write `{}`", self.name), &error);
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let file = self.file.insert(NewFile::create(Path::new(&self.name))?);
+                writeln!(file, "line,reason").map_err(unwritable)?;
+                file
+            }
         };
-        written.map_err(|error| Problem::fault(&format!("cannot write `{}`", self.name), &error))
+        writeln!(file, "{line},{}", quoted(reason)).map_err(unwritable)
     }
 
-    fn begin(&self) -> std::io::Result<File> {
-        File::options()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&self.name)
+    /// All refused rows are known: their list appears.
+    fn finish(&mut self) -> Result<(), Problem> {
+        if let Some(file) = self.file.take() {
+            file.finish()?;
+            self.is_written = true;
+        }
+        Ok(())
     }
 
     fn file(&self) -> Option<&str> {
-        self.file.as_ref().map(|_| self.name.as_str())
+        self.is_written.then_some(self.name.as_str())
     }
 
     /// An import that stops because of refused rows says where they are listed.
-    fn explain(&self, problem: Problem) -> Problem {
+    fn explain(&mut self, problem: Problem) -> Problem {
+        if let Err(unwritten) = self.finish() {
+            return unwritten;
+        }
         match self.file() {
             Some(file) => {
                 let help = format!(

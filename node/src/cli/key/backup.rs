@@ -5,15 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use concordat_storage::{
-    keys::{RecoveryKey, Share, SharePlan},
-    seal::durable::write_private,
-};
+use concordat_storage::keys::{RecoveryKey, Share, SharePlan};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::Context;
-use crate::{fault::Problem, json::Field as _};
+use crate::{cli::files::write, fault::Problem, json::Field as _};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -110,10 +107,6 @@ fn page(share: &Share) -> Zeroizing<String> {
         plan.threshold(),
         *share.line(),
     ))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    write_private(path, bytes).map_err(|error| Problem::fault(&format!("cannot write `{}`", path.display()), &error))
 }
 
 fn sentence(args: &Args) -> String {

@@ -150,7 +150,7 @@ impl Draft<'_> {
         let previous = self.place.previous.as_ref();
         let kept = previous.filter(|_| self.request.mode == ImportMode::Append);
         let kept_objects = kept.map_or(&[][..], |manifest| manifest.objects.as_slice());
-        let file = self.request.path.file_name().unwrap_or_default();
+        let file = self.request.source.name().file_name().unwrap_or_default();
         let fingerprint = self.survey.fingerprint();
         Manifest {
             dataset: self.request.name.clone(),

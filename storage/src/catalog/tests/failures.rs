@@ -11,7 +11,7 @@ fn a_file_that_changes_while_it_is_read_makes_no_version() {
     let rows: String = (0..200_000).map(|row| format!("{row},x,40\n")).collect();
     let mut request = house.request(&format!("id,name,age\n{rows}"), ImportMode::Create);
     request.rows_per_object = 8192;
-    let path = request.path.clone();
+    let path = request.source.name().to_owned();
     let mut grow = |progress| {
         if matches!(progress, Progress::Writing { rows: 8192, .. }) {
             fs::OpenOptions::new()

@@ -8,6 +8,7 @@
 //! node is unlocked; then the module is closed. See `docs/decisions/0016-hmac-in-the-token.md`.
 
 mod error;
+mod module;
 mod session;
 
 use std::path::{Path, PathBuf};
@@ -21,7 +22,8 @@ use session::Access;
 /// Where a key lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenPlace {
-    /// The PKCS#11 module: the library with which the maker of the token drives it, by its path from the root.
+    /// The PKCS#11 module: the library with which the maker of the token drives it, by its path from the root. It is loaded only
+    /// if nobody but root could have written it.
     pub module: PathBuf,
     /// The label of the token.
     pub token: String,

@@ -19,6 +19,20 @@ pub enum TokenError {
         /// Where the module should be.
         module: PathBuf,
     },
+    /// Somebody other than root could have written the file.
+    #[error(
+        "`{}` is not loaded as a PKCS#11 module: `{}` {what}; a module must be installed by root, where nobody else can write, and outside of data and backups",
+        module.display(),
+        path.display()
+    )]
+    UntrustedModule {
+        /// The file.
+        module: PathBuf,
+        /// The file or the folder above it that is in doubt.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// The file is no module, or the module does not start.
     #[error("`{}` does not work as a PKCS#11 module; set `keys.module` to the library of the token", module.display())]
     UnusableModule {
@@ -127,6 +141,7 @@ impl TokenError {
         match self {
             Self::NoModule { .. }
             | Self::UnusableModule { .. }
+            | Self::UntrustedModule { .. }
             | Self::SeveralTokens { .. }
             | Self::SeveralKeys { .. }
             | Self::KeyCanLeave { .. } => Fault::Usage,

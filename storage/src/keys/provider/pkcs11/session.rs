@@ -16,7 +16,7 @@ use cryptoki::{
 };
 use zeroize::Zeroizing;
 
-use super::{TokenError, TokenPlace};
+use super::{TokenError, TokenPlace, module::TrustedModule};
 use crate::keys::Secret;
 
 /// Bytes of the key in the token, and of what it makes.
@@ -75,14 +75,12 @@ impl Module {
     fn open(place: &TokenPlace) -> Result<Self, TokenError> {
         let turn = VISIT.lock().unwrap_or_else(PoisonError::into_inner);
         let module = || place.module.clone();
-        if !place.module.is_file() {
-            return Err(TokenError::NoModule { module: module() });
-        }
+        let trusted = TrustedModule::check(&place.module)?;
         let unusable = |source| TokenError::UnusableModule {
             module: module(),
             source,
         };
-        let library = Pkcs11::new(&place.module).map_err(unusable)?;
+        let library = Pkcs11::new(trusted.path()).map_err(unusable)?;
         let is_ours = match library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             Ok(()) => true,
             Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => false,

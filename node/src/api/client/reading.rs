@@ -1,0 +1,182 @@
+//! A file that is sent, read with the rights of the person who sends it.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use futures::Stream;
+use hyper::body::Frame;
+use tokio::sync::mpsc;
+
+use crate::fault::{Code, Problem};
+
+/// What is read at a time.
+const PIECE: usize = 256 * 1024;
+/// Pieces that wait for the daemon.
+const PIECES: usize = 4;
+
+/// A file that is to be sent.
+pub struct Reading {
+    file: File,
+    path: PathBuf,
+    len: u64,
+    modified: Option<SystemTime>,
+    /// Told how many bytes are on their way.
+    progress: Box<dyn FnMut(u64) + Send>,
+}
+
+/// How the reading of a file ended, once it has.
+pub(super) struct Ending(Arc<Mutex<Option<Problem>>>);
+
+impl Ending {
+    /// # Errors
+    /// Why the file could not be read to its end.
+    pub(super) fn ended(&self) -> Result<(), Problem> {
+        let mut problem = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        problem.take().map_or(Ok(()), Err)
+    }
+}
+
+impl Reading {
+    /// Opens a regular file.
+    ///
+    /// # Errors
+    /// If it is not there, is something else, or may not be read.
+    pub fn open(path: &Path, progress: impl FnMut(u64) + Send + 'static) -> Result<Self, Problem> {
+        let shown = path.display();
+        let unreadable = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => Problem::new(Code::NotFound, format!("there is no file `{shown}`")),
+            _ => Problem::fault(&format!("cannot read `{shown}`"), &error),
+        };
+        // Looked at before it is opened, since opening a pipe waits for a writer.
+        if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+            return Err(Problem::usage(format!(
+                "`{shown}` is not a regular file; pipes, devices and folders cannot be imported"
+            )));
+        }
+        let file = File::open(path).map_err(unreadable)?;
+        let about = file.metadata().map_err(unreadable)?;
+        Ok(Self {
+            len: about.len(),
+            modified: about.modified().ok(),
+            file,
+            path: path.to_owned(),
+            progress: Box::new(progress),
+        })
+    }
+
+    /// Bytes of the file.
+    pub fn size(&self) -> u64 {
+        self.len
+    }
+
+    /// Reads on a thread of its own, a little ahead of whoever takes the pieces.
+    pub(super) fn begin(self) -> (impl Stream<Item = io::Result<Frame<Bytes>>> + Send + 'static, Ending) {
+        let (pieces, waiting) = mpsc::channel(PIECES);
+        let problem = Arc::new(Mutex::new(None));
+        let ending = Ending(Arc::clone(&problem));
+        tokio::task::spawn_blocking(move || {
+            if let Err(found) = self.read(&pieces) {
+                *problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+                // A body that ends in an error is never taken for a whole file.
+                pieces.blocking_send(Err(io::ErrorKind::UnexpectedEof.into())).ok();
+            }
+        });
+        let stream = futures::stream::unfold(waiting, async |mut waiting| Some((waiting.recv().await?, waiting)));
+        (stream, ending)
+    }
+
+    fn read(mut self, pieces: &mpsc::Sender<io::Result<Frame<Bytes>>>) -> Result<(), Problem> {
+        let unreadable = |error: io::Error| Problem::fault(&format!("cannot read `{}`", self.path.display()), &error);
+        let mut sent = 0;
+        loop {
+            let mut piece = vec![0; PIECE];
+            let read = self.file.read(&mut piece).map_err(unreadable)?;
+            if read == 0 {
+                break;
+            }
+            piece.truncate(read);
+            sent += read as u64;
+            if pieces.blocking_send(Ok(Frame::data(Bytes::from(piece)))).is_err() {
+                return Ok(());
+            }
+            (self.progress)(sent);
+        }
+        let about = self.file.metadata().map_err(unreadable)?;
+        if sent == self.len && about.len() == self.len && about.modified().ok() == self.modified {
+            return Ok(());
+        }
+        let detail = format!("`{}` changed while it was read", self.path.display());
+        Err(Problem::usage(detail).help("import a file that nothing writes to"))
+    }
+}
+
+impl std::fmt::Debug for Reading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reading")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::StreamExt;
+
+    use super::*;
+
+    async fn sent(reading: Reading) -> (Vec<u8>, bool, Result<(), Problem>) {
+        let (stream, ending) = reading.begin();
+        let mut stream = std::pin::pin!(stream);
+        let (mut bytes, mut whole) = (Vec::new(), true);
+        while let Some(piece) = stream.next().await {
+            match piece {
+                Ok(frame) => bytes.extend_from_slice(&frame.into_data().unwrap()),
+                Err(_) => whole = false,
+            }
+        }
+        (bytes, whole, ending.ended())
+    }
+
+    #[tokio::test]
+    async fn file_is_sent_whole_or_the_body_ends_in_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        let text = vec![b'x'; 3 * PIECE + 5];
+        std::fs::write(&path, &text).unwrap();
+        let (bytes, whole, ended) = sent(Reading::open(&path, |_| {}).unwrap()).await;
+        assert!(bytes == text && whole && ended.is_ok());
+
+        for len in [10, 4 * PIECE as u64] {
+            std::fs::write(&path, &text).unwrap();
+            let reading = Reading::open(&path, |_| {}).unwrap();
+            File::options().write(true).open(&path).unwrap().set_len(len).unwrap();
+            let (_, whole, ended) = sent(reading).await;
+            let problem = ended.unwrap_err();
+            assert!(
+                !whole && problem.detail.contains("changed while it was read"),
+                "{problem:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_regular_files_are_sent() {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, code) in [
+            (dir.path().to_owned(), Code::Usage),
+            (dir.path().join("none"), Code::NotFound),
+        ] {
+            assert_eq!(Reading::open(&path, |_| {}).unwrap_err().code, code);
+        }
+        assert_eq!(
+            Reading::open(Path::new("/dev/null"), |_| {}).unwrap_err().code,
+            Code::Usage
+        );
+    }
+}

@@ -1,0 +1,124 @@
+//! Whose snapshots are wanted.
+
+use std::{fmt, str::FromStr};
+
+use concordat_protocol::{identity::InstitutionPublicKey, ids::Digest32};
+
+/// The institution whose snapshots are wanted, by its key or the fingerprint of its key. It comes from the operator or from the
+/// sealed key of a node, never from a repository: a repository holds the keys of whoever wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner(Named);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Named {
+    Key(InstitutionPublicKey),
+    /// As [`InstitutionPublicKey::fingerprint`] writes it.
+    Fingerprint(String),
+}
+
+/// Digits in a fingerprint.
+const FINGERPRINT_DIGITS: usize = 32;
+
+/// Digits in a group of a fingerprint.
+const GROUP: usize = 4;
+
+impl Owner {
+    /// Whether `key` is the institution's.
+    #[must_use]
+    pub fn is(&self, key: &InstitutionPublicKey) -> bool {
+        match &self.0 {
+            Named::Key(wanted) => wanted == key,
+            Named::Fingerprint(wanted) => *wanted == key.fingerprint(),
+        }
+    }
+
+    /// The fingerprint of the institution's key.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        match &self.0 {
+            Named::Key(key) => key.fingerprint(),
+            Named::Fingerprint(fingerprint) => fingerprint.clone(),
+        }
+    }
+}
+
+impl From<InstitutionPublicKey> for Owner {
+    fn from(key: InstitutionPublicKey) -> Self {
+        Self(Named::Key(key))
+    }
+}
+
+/// Text that is neither a public key nor a fingerprint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "is neither the fingerprint of a key (8 groups of 4 hexadecimal digits) nor a public key (64 hexadecimal digits)"
+)]
+pub struct InvalidOwner;
+
+impl FromStr for Owner {
+    type Err = InvalidOwner;
+
+    /// Takes a whole fingerprint, with or without the signs between its groups, or a public key. A part of a fingerprint is
+    /// refused: it would fit other keys.
+    fn from_str(text: &str) -> Result<Self, InvalidOwner> {
+        let text = text.trim();
+        if let Ok(bytes) = text.parse::<Digest32>() {
+            let key = InstitutionPublicKey::from_bytes(*bytes.as_bytes()).map_err(|_| InvalidOwner)?;
+            return Ok(Self(Named::Key(key)));
+        }
+        let digits: Vec<char> = text
+            .chars()
+            .filter(|sign| !matches!(sign, '-' | ':' | ' '))
+            .map(|sign| sign.to_ascii_lowercase())
+            .collect();
+        if digits.len() != FINGERPRINT_DIGITS || !digits.iter().all(char::is_ascii_hexdigit) {
+            return Err(InvalidOwner);
+        }
+        let groups: Vec<String> = digits.chunks(GROUP).map(|group| group.iter().collect()).collect();
+        Ok(Self(Named::Fingerprint(groups.join("-"))))
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.fingerprint())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use concordat_protocol::identity::{InstitutionKey, PrivateKey};
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    #[test]
+    fn owner_is_named_by_a_whole_key_or_fingerprint() {
+        let key = InstitutionKey::from_seed(&Zeroizing::new([1; 32])).public();
+        let other = InstitutionKey::from_seed(&Zeroizing::new([2; 32])).public();
+        let fingerprint = key.fingerprint();
+        let bare = fingerprint.replace('-', "");
+        for text in [
+            &fingerprint,
+            &fingerprint.to_uppercase(),
+            &bare,
+            &key.to_string(),
+            &format!(" {key}\n"),
+        ] {
+            let owner: Owner = text.parse().unwrap();
+            assert!(owner.is(&key) && !owner.is(&other), "{text}");
+            assert_eq!(owner.fingerprint(), fingerprint);
+        }
+        for part in [
+            "",
+            "-",
+            &fingerprint[..34],
+            &bare[..31],
+            &format!("{bare}0"),
+            &"0".repeat(64),
+            "/etc/passwd",
+        ] {
+            assert_eq!(part.parse::<Owner>(), Err(InvalidOwner), "{part}");
+        }
+    }
+}

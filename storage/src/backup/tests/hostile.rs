@@ -1,0 +1,224 @@
+//! Repositories that somebody else wrote: nothing in them is trusted, followed or opened but what the institution signed.
+
+use std::{
+    os::unix::fs::{OpenOptionsExt, symlink},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use concordat_protocol::{ids::Digest32, signed::Signed, text::Text};
+
+use super::*;
+use crate::backup::{contents::FILE_HASH, repository::SIGNER};
+
+/// What a test may take, in which it would wait for ever if it opened a pipe.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Signs the contents of the one snapshot again, after `change`, with `key`.
+fn sign_again(house: &House, key: &InstitutionKey, change: impl FnOnce(&mut Snapshot, &mut Vec<FileEntry>)) {
+    let repository = Repository::open(&house.repository()).unwrap();
+    let id = repository.ids().unwrap().remove(0);
+    let dir = house.repository().join(format!("snapshots/{id}"));
+    let mut snapshot = repository.claimed(id).unwrap().snapshot;
+    let mut objects: Vec<FileEntry> = ciborium::from_reader(fs::File::open(dir.join("objects")).unwrap()).unwrap();
+    change(&mut snapshot, &mut objects);
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&objects, &mut bytes).unwrap();
+    fs::write(dir.join("objects"), &bytes).unwrap();
+    for file in &mut snapshot.files {
+        if file.path.as_str() == "objects" {
+            (file.len, file.hash) = (bytes.len() as u64, hash(&bytes));
+        }
+        if file.path.as_str() == SIGNER {
+            let text = format!("{}\n", key.public());
+            fs::write(dir.join(SIGNER), &text).unwrap();
+            (file.len, file.hash) = (text.len() as u64, hash(text.as_bytes()));
+        }
+    }
+    let contents = Signed::sign(&snapshot, key).unwrap();
+    fs::write(dir.join("contents.cose"), contents.signed().as_bytes()).unwrap();
+}
+
+fn hash(bytes: &[u8]) -> Digest32 {
+    Digest32::from_bytes(
+        *blake3::Hasher::new_derive_key(FILE_HASH)
+            .update(bytes)
+            .finalize()
+            .as_bytes(),
+    )
+}
+
+/// What verifying and restoring end in; a failure if either waits.
+fn refusals(house: &House) -> [Fault; 2] {
+    let (repository, runtime) = (house.repository(), house.runtime.handle().clone());
+    let (done, waiting) = mpsc::channel();
+    thread::spawn(move || {
+        let _within = runtime.enter();
+        let verified = Repository::open(&repository).and_then(|found| verify(&found, None, &owner()));
+        let dir = tempfile::tempdir().unwrap();
+        let into = dir.path().join("node");
+        crate::seal::durable::create_dir_private(&into).unwrap();
+        let restored = Repository::open(&repository).and_then(|found| {
+            let snapshot = found.snapshot(None, &owner())?;
+            restore(&found, snapshot, &into, &secret("p"), &ObjectPlace::Local).map(drop)
+        });
+        done.send([verified.unwrap_err().fault(), restored.unwrap_err().fault()])
+    });
+    waiting
+        .recv_timeout(LONG)
+        .expect("something in the repository was opened and waited for")
+}
+
+#[test]
+fn snapshot_of_another_institution_is_said_to_be_that() {
+    let house = House::new();
+    house.back_up();
+    let other = InstitutionKey::from_seed(&Zeroizing::new([2; 32]));
+    sign_again(&house, &other, |_, _| {});
+    let error = house.verify().unwrap_err();
+    let words = error.to_string();
+    assert!(matches!(error, BackupError::Foreign { .. }), "{words}");
+    for part in ["`budapest`", &other.public().fingerprint(), &owner().fingerprint()] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    assert_eq!(refusals(&house), [Fault::Integrity; 2]);
+    let repository = Repository::open(&house.repository()).unwrap();
+    verify(&repository, None, &other.public().into()).unwrap();
+
+    // Its list of objects is not believed when the next snapshot is taken.
+    house.import("id,age\n3,33\n", ImportMode::Append);
+    assert_eq!(house.back_up().copied, 2);
+}
+
+/// Every text of a snapshot, set to what names something else. The entry has the length and hash of what it names, so nothing but
+/// its path speaks against it.
+#[test]
+fn no_text_in_a_snapshot_names_a_file_that_is_opened() {
+    let house = House::new();
+    house.back_up();
+    let outside = house.place.path().join("outside");
+    fs::write(&outside, b"outside").unwrap();
+    let pipe = house.place.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let id = Repository::open(&house.repository()).unwrap().ids().unwrap().remove(0);
+    let hostile = [
+        outside.to_str().unwrap(),
+        pipe.to_str().unwrap(),
+        "../../../outside",
+        "dir/../../../../outside",
+        "dir/identity/../../../../../outside",
+        "../../outside",
+        "../../pipe",
+        "dir/../../../../pipe",
+        "/dev/stdin",
+        "dir/elsewhere/file",
+        "",
+        ".",
+        "dir",
+        "dir/identity/",
+        "dir//identity",
+        "http://127.0.0.1:9/x",
+    ];
+    let contents = house.repository().join(format!("snapshots/{id}/contents.cose"));
+    let list = house.repository().join(format!("snapshots/{id}/objects"));
+    let (whole, whole_list) = (fs::read(&contents).unwrap(), fs::read(&list).unwrap());
+    let files = Repository::open(&house.repository())
+        .unwrap()
+        .claimed(id)
+        .unwrap()
+        .snapshot
+        .files
+        .len();
+    for text in hostile {
+        let entry = FileEntry {
+            path: Text::fitted(text),
+            len: 7,
+            hash: hash(b"outside"),
+        };
+        for place in 0..=files + 1 {
+            sign_again(&house, &signer(), |snapshot, objects| match place {
+                place if place < files => snapshot.files[place] = entry.clone(),
+                place if place == files => snapshot.files.push(entry.clone()),
+                _ => objects.push(entry.clone()),
+            });
+            assert_eq!(refusals(&house), [Fault::Integrity; 2], "`{text}` at {place}");
+            fs::write(&contents, &whole).unwrap();
+            fs::write(&list, &whole_list).unwrap();
+        }
+    }
+    house.verify().unwrap();
+    let reader = fs::File::options()
+        .write(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(&pipe);
+    assert_eq!(
+        reader.unwrap_err().raw_os_error(),
+        Some(nix::libc::ENXIO),
+        "somebody reads the pipe"
+    );
+}
+
+#[test]
+fn links_pipes_and_devices_in_a_repository_are_refused() {
+    let house = House::new();
+    house.back_up();
+    let kept = house.place.path().join("kept");
+    for file in files_below(&house.repository()) {
+        fs::rename(&file, &kept).unwrap();
+        let expected = if file == house.repository().join("format") {
+            Fault::Usage
+        } else {
+            Fault::Integrity
+        };
+        symlink(&kept, &file).unwrap();
+        assert_eq!(
+            refusals(&house),
+            [expected; 2],
+            "a link to the same bytes: {}",
+            file.display()
+        );
+        fs::remove_file(&file).unwrap();
+        symlink("/dev/zero", &file).unwrap();
+        assert_eq!(refusals(&house), [expected; 2], "a device: {}", file.display());
+        fs::remove_file(&file).unwrap();
+        nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(refusals(&house), [expected; 2], "a pipe: {}", file.display());
+        fs::remove_file(&file).unwrap();
+        fs::rename(&kept, &file).unwrap();
+    }
+    house.verify().unwrap();
+
+    // Nothing is written through a link either.
+    for part in ["objects", "snapshots", "erasures"] {
+        let folder = house.repository().join(part);
+        fs::rename(&folder, &kept).unwrap();
+        symlink(&kept, &folder).unwrap();
+        let error = house.try_back_up(&house.repository()).unwrap_err();
+        assert!(matches!(error, BackupError::NoRepository { .. }), "{part}: {error}");
+        fs::remove_file(&folder).unwrap();
+        fs::rename(&kept, &folder).unwrap();
+    }
+}
+
+#[test]
+fn configuration_of_a_snapshot_is_not_put_back() {
+    let house = House::new();
+    fs::write(
+        house.storage.dir().join("concordat.toml"),
+        "[keys]\nsource = \"pkcs11\"\n",
+    )
+    .unwrap();
+    let made = house.back_up();
+    let listed = |path: &str| {
+        made.contents
+            .document()
+            .files
+            .iter()
+            .any(|file| file.path.as_str() == path)
+    };
+    assert!(listed("dir/concordat.toml"));
+    let (restored, _dir) = house.restore(&secret("p")).unwrap();
+    assert!(!restored.storage.dir().join("concordat.toml").exists());
+    assert!(restored.storage.dir().join("identity/institution.sealed").exists());
+}

@@ -1,0 +1,368 @@
+//! What an import reads: a file that is open already, or bytes that were sent and lie here sealed.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{
+    keys::{DatasetKey, KeyError},
+    seal::{BLOCK_LEN, HEADER_LEN, Opener, SealError, Sealer, Suite, durable::create_dir_private, sealed_len},
+};
+
+/// Bytes of a sealed block after the header.
+const SEALED_BLOCK: u64 = BLOCK_LEN as u64 + TAG_LEN;
+
+/// Bytes that sealing adds to a block.
+const TAG_LEN: u64 = 16;
+
+/// What an import reads, twice; clones read the same bytes.
+#[derive(Clone, Debug)]
+pub struct Source {
+    name: PathBuf,
+    bytes: Bytes,
+}
+
+#[derive(Clone, Debug)]
+enum Bytes {
+    /// A file of this process's own choice: benchmarks and tests. No request gets here.
+    Path,
+    /// A file that was opened for the import, and that nobody can exchange for another any more.
+    File(Arc<File>),
+    /// Bytes that were sent.
+    Upload(Arc<Upload>),
+}
+
+impl Source {
+    /// A file of this process's own choice, opened for each pass. Not for a path that somebody else names: that may lead anywhere
+    /// where this process can read.
+    #[must_use]
+    pub fn at_path(path: impl Into<PathBuf>) -> Self {
+        Self {
+            name: path.into(),
+            bytes: Bytes::Path,
+        }
+    }
+
+    /// A file that is open; `name` is only what errors and the manifest call it.
+    #[must_use]
+    pub fn opened(name: impl Into<PathBuf>, file: File) -> Self {
+        Self {
+            name: name.into(),
+            bytes: Bytes::File(Arc::new(file)),
+        }
+    }
+
+    /// Bytes that were sent; `name` is what the sender calls them.
+    #[must_use]
+    pub fn sent(name: impl Into<PathBuf>, upload: Upload) -> Self {
+        Self {
+            name: name.into(),
+            bytes: Bytes::Upload(Arc::new(upload)),
+        }
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(&self) -> &Path {
+        &self.name
+    }
+
+    /// The bytes from their start, and the file that they come from if somebody could write to it meanwhile.
+    pub(super) fn open(&self) -> io::Result<(Box<dyn Read + Send>, Option<Arc<File>>)> {
+        match &self.bytes {
+            Bytes::Path => {
+                let file = Arc::new(open_regular(&self.name)?);
+                Ok((Box::new(At::start(&file)), Some(file)))
+            }
+            Bytes::File(file) => Ok((Box::new(At::start(file)), Some(Arc::clone(file)))),
+            Bytes::Upload(upload) => Ok((Box::new(UploadReader::new(upload)?), None)),
+        }
+    }
+}
+
+/// Opens a file that can be read twice.
+fn open_regular(path: &Path) -> io::Result<File> {
+    // Looked at before it is opened, since opening a pipe waits for a writer.
+    if std::fs::metadata(path)?.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::from(io::ErrorKind::InvalidInput))
+    }
+}
+
+/// Reads a file from its start, whoever else reads it.
+struct At {
+    file: Arc<File>,
+    offset: u64,
+}
+
+impl At {
+    fn start(file: &Arc<File>) -> Self {
+        Self {
+            file: Arc::clone(file),
+            offset: 0,
+        }
+    }
+}
+
+impl Read for At {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buf, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+/// Bytes that were sent, sealed under a key that is nowhere but in memory, in a file that has no name.
+///
+/// A process that dies takes the key along, and the system takes the file: what was sent is on no disk in clear, and nothing of it
+/// is left. Memory holds one block at a time.
+#[derive(Debug)]
+pub struct Upload {
+    file: File,
+    key: DatasetKey,
+    /// Bytes that were sent.
+    len: u64,
+}
+
+impl Upload {
+    /// Begins to take bytes; their file is made in `dir` and has lost its name when this returns.
+    ///
+    /// # Errors
+    /// If the system makes no file, or has no random bytes.
+    pub fn begin(dir: &Path) -> io::Result<UploadWriter> {
+        create_dir_private(dir)?;
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let path = dir.join(data_encoding::HEXLOWER.encode(&random));
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
+        std::fs::remove_file(&path)?;
+        let key = DatasetKey::random().map_err(of_key)?;
+        let sealer = Sealer::new(&key, Suite::auto()).map_err(of_seal)?;
+        let mut writer = UploadWriter {
+            file,
+            key,
+            sealer,
+            block: Vec::with_capacity(BLOCK_LEN),
+            out: Vec::with_capacity(BLOCK_LEN + HEADER_LEN),
+            len: 0,
+        };
+        writer.file.write_all(writer.sealer.header())?;
+        Ok(writer)
+    }
+
+    /// Bytes that were sent.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether nothing was sent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    fn blocks(&self) -> u64 {
+        self.len.div_ceil(BLOCK_LEN as u64).max(1)
+    }
+}
+
+/// An upload that has not ended; dropped, it is gone.
+#[derive(Debug)]
+pub struct UploadWriter {
+    file: File,
+    key: DatasetKey,
+    sealer: Sealer,
+    /// Plaintext that waits, because the last block of all is marked as the last.
+    block: Vec<u8>,
+    out: Vec<u8>,
+    len: u64,
+}
+
+impl UploadWriter {
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// If the disk refuses them.
+    pub fn take(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            if self.block.len() == BLOCK_LEN {
+                self.seal(false)?;
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(BLOCK_LEN - self.block.len()));
+            self.block.extend_from_slice(now);
+            self.len += now.len() as u64;
+            bytes = later;
+        }
+        Ok(())
+    }
+
+    /// All bytes were sent.
+    ///
+    /// # Errors
+    /// If the disk refuses the last of them.
+    pub fn finish(mut self) -> io::Result<Upload> {
+        self.seal(true)?;
+        Ok(Upload {
+            file: self.file,
+            key: self.key,
+            len: self.len,
+        })
+    }
+
+    fn seal(&mut self, last: bool) -> io::Result<()> {
+        self.out.clear();
+        let sealed = self.sealer.append_block(&self.block, last, &mut self.out);
+        sealed.map_err(of_seal)?;
+        self.block.clear();
+        self.file.write_all(&self.out)
+    }
+}
+
+/// Reads an upload from its start.
+struct UploadReader {
+    upload: Arc<Upload>,
+    opener: Opener,
+    next: u64,
+    block: Vec<u8>,
+    at: usize,
+}
+
+impl UploadReader {
+    fn new(upload: &Arc<Upload>) -> io::Result<Self> {
+        let mut header = [0; HEADER_LEN];
+        upload.file.read_exact_at(&mut header, 0)?;
+        Ok(Self {
+            opener: Opener::new(&upload.key, &header).map_err(of_seal)?,
+            upload: Arc::clone(upload),
+            next: 0,
+            block: Vec::new(),
+            at: 0,
+        })
+    }
+
+    /// Opens the next block; false after the last.
+    fn refill(&mut self) -> io::Result<bool> {
+        let blocks = self.upload.blocks();
+        if self.next >= blocks {
+            return Ok(false);
+        }
+        let start = HEADER_LEN as u64 + self.next * SEALED_BLOCK;
+        let end = (start + SEALED_BLOCK).min(sealed_len(self.upload.len));
+        let room = usize::try_from(end.saturating_sub(start)).map_err(io::Error::other)?;
+        self.block.resize(room, 0);
+        self.upload.file.read_exact_at(&mut self.block, start)?;
+        let last = self.next + 1 == blocks;
+        let plain = self.opener.open_block(self.next, last, &mut self.block);
+        self.block.truncate(plain.map_err(of_seal)?);
+        self.next += 1;
+        self.at = 0;
+        Ok(true)
+    }
+}
+
+impl Read for UploadReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.block.len() {
+            if !self.refill()? {
+                return Ok(0);
+            }
+            if self.block.is_empty() {
+                return Ok(0);
+            }
+        }
+        let left = self.block.get(self.at..).unwrap_or_default();
+        let now = left.len().min(buf.len());
+        for (to, from) in buf.iter_mut().zip(left) {
+            *to = *from;
+        }
+        self.at += now;
+        Ok(now)
+    }
+}
+
+/// What was in it is erased, as everything that was in clear.
+impl Drop for UploadReader {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.block);
+    }
+}
+
+fn of_seal(error: SealError) -> io::Error {
+    io::Error::other(error)
+}
+
+fn of_key(error: KeyError) -> io::Error {
+    io::Error::other(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn upload(dir: &Path, pieces: &[&[u8]]) -> Upload {
+        let mut writer = Upload::begin(dir).unwrap();
+        for piece in pieces {
+            writer.take(piece).unwrap();
+        }
+        writer.finish().unwrap()
+    }
+
+    fn text(source: &Source) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        source.open().unwrap().0.read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn upload_is_read_as_it_was_sent_however_it_was_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        for len in [
+            0,
+            1,
+            BLOCK_LEN - 1,
+            BLOCK_LEN,
+            BLOCK_LEN + 1,
+            3 * BLOCK_LEN,
+            3 * BLOCK_LEN + 7,
+        ] {
+            let sent: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
+            for piece in [1000, BLOCK_LEN, usize::MAX] {
+                let pieces: Vec<&[u8]> = sent.chunks(piece.min(sent.len().max(1))).collect();
+                let source = Source::sent("a.csv", upload(dir.path(), &pieces));
+                assert_eq!(text(&source), sent, "{len} bytes in pieces of {piece}");
+                assert_eq!(text(&source), sent, "and again");
+            }
+        }
+    }
+
+    #[test]
+    fn upload_has_no_name_and_is_sealed_on_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let uploaded = upload(dir.path(), &[b"record,name\n1,Anna Kovacs\n"]);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "it has a name");
+        let mut bytes = vec![0; usize::try_from(uploaded.file.metadata().unwrap().len()).unwrap()];
+        uploaded.file.read_exact_at(&mut bytes, 0).unwrap();
+        assert!(!bytes.windows(4).any(|window| window == b"Anna"), "it lies in clear");
+    }
+
+    #[test]
+    fn upload_that_was_changed_on_the_disk_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let uploaded = upload(dir.path(), &[&[7; BLOCK_LEN + 9]]);
+        uploaded.file.write_all_at(&[1], HEADER_LEN as u64 + 5).unwrap();
+        let source = Source::sent("a.csv", uploaded);
+        let mut bytes = Vec::new();
+        source.open().unwrap().0.read_to_end(&mut bytes).unwrap_err();
+    }
+}
