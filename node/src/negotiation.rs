@@ -36,7 +36,7 @@ use concordat_storage::storage::Storage;
 
 pub use condition::ConditionError;
 pub use error::NegotiationFault;
-pub use facts::{dataset_facts, party};
+pub use facts::{dataset_facts, party, speaks};
 pub use grants::{ChunkGuard, GrantView, Grants, Lease, PendingNotice};
 pub use store::{Entry, NegotiationView};
 pub use wish::{Wish, WishError};
@@ -102,7 +102,7 @@ impl Negotiations {
             grants,
             policy,
         } = parts;
-        let store = Store::open(&storage, &identity.institution, membership.newest().as_deref())?;
+        let store = Store::open(&storage)?;
         Ok(Self(Arc::new(Inner {
             identity,
             storage,
@@ -136,7 +136,7 @@ impl Negotiations {
         let mut place = self.0.store.reserve(id).await;
         self.step(&mut place, Entry::Consumer(sent.next), &sent.message, by, now)
             .await?;
-        if let Err(refused @ NegotiationFault::Refused { .. }) = self.send(&provider, sent.message).await {
+        if let Err(refused @ NegotiationFault::Refused { .. }) = self.send(parties.provider(), sent.message).await {
             self.0.store.forget(&mut place).await?;
             return Err(refused);
         }
@@ -160,6 +160,7 @@ impl Negotiations {
                 state: negotiation.state_name(),
             });
         };
+        self.same_key(negotiation.peer_side(), now)?;
         let offer = self.assess(&requested.request, negotiation.peer(), now).await?;
         let sent = negotiation.offer(
             offer.scope.clone(),
@@ -185,6 +186,7 @@ impl Negotiations {
         match negotiation.state_name() {
             StateName::Accepted | StateName::Agreed | StateName::Verified | StateName::Finalized => {}
             StateName::Requested | StateName::Offered | StateName::Terminated => {
+                self.same_key(negotiation.peer_side(), now)?;
                 let sent = negotiation.accept(&self.0.identity.node_key, now)?;
                 self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
                     .await?;
@@ -210,6 +212,7 @@ impl Negotiations {
             | StateName::Accepted
             | StateName::Agreed
             | StateName::Terminated => {
+                self.same_key(negotiation.peer_side(), now)?;
                 let identity = &self.0.identity;
                 let sent = negotiation.verify_agreement(&identity.institution_key, &identity.node_key, now)?;
                 self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
@@ -356,12 +359,12 @@ impl Negotiations {
         by: &Attribution,
         now: Timestamp,
     ) -> Result<(), NegotiationFault> {
-        let peer = next.peer().clone();
+        let peer = next.peer_side().clone();
         self.step(&mut place, next, &sent.message, by, now).await?;
         drop(place);
         match self.send(&peer, sent.message).await {
             Err(NegotiationFault::Unreachable { .. }) => {
-                tracing::info!(%peer, "the peer is away; the message waits for it");
+                tracing::info!(peer = %peer.institution, "the peer is away; the message waits for it");
                 Ok(())
             }
             other => other,
@@ -421,6 +424,18 @@ impl Negotiations {
         let roster = self.0.membership.in_force(self.0.clock.now())?;
         active_node(&roster, peer)
     }
+
+    /// Ends a negotiation's step unless the other side still has the key that the negotiation began with.
+    fn same_key(&self, peer: &Side, now: Timestamp) -> Result<(), NegotiationFault> {
+        let roster = self.0.membership.in_force(now)?;
+        if active_key(&roster, &peer.institution)? == peer.key {
+            Ok(())
+        } else {
+            Err(NegotiationFault::OtherKey {
+                institution: peer.institution.clone(),
+            })
+        }
+    }
 }
 
 /// The node to ask at `institution`.
@@ -433,6 +448,15 @@ pub fn active_node(roster: &ValidRoster, institution: &InstitutionId) -> Result<
         .and_then(|member| member.nodes.first());
     node.map(|node| node.node).ok_or_else(|| NegotiationFault::NoMember {
         institution: institution.clone(),
+    })
+}
+
+/// The active member that a node belongs to, with its key.
+fn owner_of(roster: &ValidRoster, node: &NodeId) -> Option<Side> {
+    let member = roster.active_node(node)?;
+    Some(Side {
+        institution: member.institution.clone(),
+        key: member.key,
     })
 }
 

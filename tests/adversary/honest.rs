@@ -142,7 +142,10 @@ impl House {
     pub(super) fn authentic(&self, message: Signed<NegotiationMessage>) -> Authentic {
         let roster = self.node.membership().newest().unwrap();
         Authentic::check(message, |node| {
-            roster.active_node(node).map(|member| member.institution.clone())
+            roster.active_node(node).map(|member| Side {
+                institution: member.institution.clone(),
+                key: member.key,
+            })
         })
         .unwrap()
     }

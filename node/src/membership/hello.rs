@@ -160,6 +160,7 @@ impl Membership {
         check_statement(statement.document(), peer, self.0.identity.node(), now)?;
         Ok(Attested {
             institution: certificate.institution().clone(),
+            institution_key: certificate.institution_key(),
             roster_number: statement.document().roster,
             not_after: certificate.not_after(),
         })

@@ -8,10 +8,10 @@ use std::marker::PhantomData;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use concordat_protocol::grant::{Party, ValidGrant};
-use concordat_protocol::ids::{Digest32, InstitutionId, NegotiationId, NodeId};
-use concordat_protocol::membership::ValidRoster;
+use concordat_protocol::identity::Side;
+use concordat_protocol::ids::{Digest32, InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{
-    ConsumerNegotiation, NegotiationMessage, Parties, ProviderNegotiation, Side, State, StateName, StoredNegotiation,
+    ConsumerNegotiation, NegotiationMessage, ProviderNegotiation, State, StateName, StoredNegotiation,
 };
 use concordat_protocol::signed::Signed;
 use concordat_protocol::time::Timestamp;
@@ -48,6 +48,11 @@ impl Entry {
     /// The other institution.
     pub fn peer(&self) -> &InstitutionId {
         either!(self, n => n.peer())
+    }
+
+    /// The other institution with the key that the negotiation began with.
+    pub fn peer_side(&self) -> &Side {
+        either!(self, n => n.peer_side())
     }
 
     /// Where it stands.
@@ -179,16 +184,11 @@ impl Place<'_> {
 }
 
 impl Store {
-    pub(super) fn open(
-        storage: &Storage,
-        us: &InstitutionId,
-        roster: Option<&ValidRoster>,
-    ) -> Result<Self, NegotiationFault> {
+    pub(super) fn open(storage: &Storage) -> Result<Self, NegotiationFault> {
         let tree: SealedTree<StoredNegotiation> = storage.meta().tree(TreeId::new("negotiations"))?;
         let mut slots = BTreeMap::new();
         for (_, stored) in tree.iter()? {
-            let roster = roster.ok_or(NegotiationFault::NoRoster)?;
-            let entry = restore(stored, us, roster)?;
+            let entry = restore(stored)?;
             slots.insert(entry.id(), Arc::new(Slot::with(entry)));
         }
         Ok(Self {
@@ -304,39 +304,11 @@ async fn lock<'a>(id: NegotiationId, slot: Arc<Slot>) -> Place<'a> {
     }
 }
 
-/// Checks a stored negotiation again, message by message.
-fn restore(stored: StoredNegotiation, us: &InstitutionId, roster: &ValidRoster) -> Result<Entry, NegotiationFault> {
-    let first = stored
-        .messages
-        .first()
-        .ok_or(NegotiationFault::Empty)?
-        .peek_unverified()?;
-    let owner = |node: &NodeId| owner_of(roster, node);
-    let side = |institution: &InstitutionId| {
-        let member = roster.member(institution);
-        let key = member.map(|m| m.key).ok_or_else(|| NegotiationFault::NoMember {
-            institution: institution.clone(),
-        });
-        key.map(|key| Side {
-            institution: institution.clone(),
-            key,
-        })
-    };
-    // The first message is the consumer's request.
-    let parties = Parties::new(side(&first.to)?, side(&first.from)?)?;
-    if first.from == *us {
-        Ok(Entry::Consumer(ConsumerNegotiation::restore(stored, &parties, owner)?))
-    } else {
-        Ok(Entry::Provider(ProviderNegotiation::restore(stored, &parties, owner)?))
-    }
-}
-
-/// The institution a node belongs or belonged to.
-pub(super) fn owner_of(roster: &ValidRoster, node: &NodeId) -> Option<InstitutionId> {
-    let member = roster
-        .roster()
-        .members
-        .iter()
-        .find(|member| member.nodes.iter().any(|n| n.node == *node))?;
-    Some(member.institution.clone())
+/// Checks a stored negotiation again, message by message, with the keys that it was led with: what the roster says now is of no
+/// concern.
+fn restore(stored: StoredNegotiation) -> Result<Entry, NegotiationFault> {
+    Ok(match stored.role {
+        Party::Consumer => Entry::Consumer(ConsumerNegotiation::restore(stored)?),
+        Party::Provider => Entry::Provider(ProviderNegotiation::restore(stored)?),
+    })
 }

@@ -9,7 +9,11 @@
 //! 3. Until then incoming streams of every other protocol wait, for the attestation timeout at most, and are then reset;
 //!    outgoing ones wait as part of their open timeout.
 
-use concordat_protocol::{ids::InstitutionId, time::Timestamp};
+use concordat_protocol::{
+    identity::{InstitutionPublicKey, Side},
+    ids::InstitutionId,
+    time::Timestamp,
+};
 use libp2p::StreamProtocol;
 
 /// Mutual attestation, the only protocol served to a peer that has not been attested.
@@ -20,8 +24,25 @@ pub const HELLO: StreamProtocol = StreamProtocol::new("/concordat/hello/1");
 pub struct Attested {
     /// Short id of the institution that certified the node key.
     pub institution: InstitutionId,
+    /// The key by which it did, as the roster pins it. Rights and agreements belong to this key, not to the name.
+    pub institution_key: InstitutionPublicKey,
     /// Number of the newest roster that the peer knows.
     pub roster_number: u64,
     /// When the node certificate ends.
     pub not_after: Timestamp,
+}
+
+impl Attested {
+    /// The institution and its key.
+    pub fn side(&self) -> Side {
+        Side {
+            institution: self.institution.clone(),
+            key: self.institution_key,
+        }
+    }
+
+    /// Whether this peer speaks for `side`: the same institution by the same key.
+    pub fn acts_for(&self, side: &Side) -> bool {
+        self.institution == side.institution && self.institution_key == side.key
+    }
 }

@@ -3,7 +3,12 @@
 use super::*;
 use crate::shutdown::Shutdown;
 use bytes::Bytes;
-use concordat_protocol::{identity::NodeKey, ids::InstitutionId, time::Timestamp, wire::codec::Frame};
+use concordat_protocol::{
+    identity::{InstitutionKey, NodeKey, PrivateKey},
+    ids::InstitutionId,
+    time::Timestamp,
+    wire::codec::Frame,
+};
 use hello::Attested;
 use serde::{Deserialize, Serialize};
 
@@ -423,6 +428,7 @@ async fn exchange(from: &Node, to: &Node) -> Result<Note, NetworkError> {
 fn attested() -> Attested {
     Attested {
         institution: "cleveland".parse::<InstitutionId>().unwrap(),
+        institution_key: InstitutionKey::from_seed(&[1; 32].into()).public(),
         roster_number: 1,
         not_after: Timestamp::from_millis(0),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use concordat_protocol::audit::EntryBody;
-use concordat_protocol::ids::{Digest32, InstitutionId, NodeId};
+use concordat_protocol::ids::{Digest32, NodeId};
 use concordat_protocol::query::QueryEnvelope;
 use concordat_protocol::query::{Outcome, Parties, Receipt, ValidQuery};
 use concordat_protocol::signed::{CoSigned, SignatureError, Signed};
@@ -18,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use super::Sharing;
 use super::decide::Case;
 use super::release::{Ended, How, Running, Sink, named_version};
+use crate::network::hello::Attested;
 use crate::network::{Deadlines, FramedStream, NetworkError};
 
 /// Longest that an answer may take, whatever deadline the consumer sets.
@@ -31,13 +32,13 @@ const SIGNING: Deadlines = Deadlines {
 impl Sharing {
     /// Answers one query, or refuses it.
     pub(super) async fn answer_peer(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
-        let consumer = stream.session().until_attested().await?.institution.clone();
+        let consumer = stream.session().until_attested().await?;
         let QueryFrame { envelope } = stream.expect().await?;
         let (peer, by) = (stream.session().peer(), stream.session().attribution());
         match self.admit_peer(envelope, &consumer, peer, by).await {
             Ok((running, _place)) => self.stream_to(stream, running, peer).await,
             Err(refusal) => {
-                tracing::info!(peer = %consumer, code = ?refusal.code, "a query was refused");
+                tracing::info!(peer = %consumer.institution, code = ?refusal.code, "a query was refused");
                 stream.send(&QueryOpening::Refused(refusal)).await?;
                 stream.close().await
             }
@@ -47,7 +48,7 @@ impl Sharing {
     async fn admit_peer(
         &self,
         envelope: Signed<QueryEnvelope>,
-        consumer: &InstitutionId,
+        consumer: &Attested,
         peer: NodeId,
         by: Attribution,
     ) -> Result<(Running, OwnedSemaphorePermit), Refusal> {
@@ -56,7 +57,7 @@ impl Sharing {
         let now = parts.clock.now();
         let parties = Parties {
             peer,
-            consumer: consumer.clone(),
+            consumer: consumer.institution.clone(),
             provider: parts.identity.institution.clone(),
         };
         let invalid = |text: String| Refusal::because(RefusalCode::Invalid, text);
