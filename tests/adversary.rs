@@ -14,6 +14,7 @@ mod doors;
 mod floods;
 mod frames;
 mod honest;
+mod membership;
 mod notices;
 mod questions;
 mod rogue;

@@ -170,7 +170,7 @@ impl World {
             .await
             .unwrap();
         founder
-            .admit(friend.node.membership().enrol().unwrap().as_bytes(), &tester())
+            .admit(friend.node.membership().enrol(None).unwrap().as_bytes(), &tester())
             .await
             .unwrap();
         founder.admit(rogue.enrolment().as_bytes(), &tester()).await.unwrap();

@@ -37,6 +37,21 @@ impl Negotiations {
         }
     }
 
+    /// As [`Self::send`], and keeps that the message was taken. Whoever calls holds no place.
+    pub(super) async fn deliver(
+        &self,
+        peer: &Side,
+        message: Signed<NegotiationMessage>,
+    ) -> Result<(), NegotiationFault> {
+        let sent = message.peek_unverified()?;
+        self.send(peer, message).await?;
+        // It is durable at the other side. A mark that is lost costs one more delivery and nothing else.
+        if let Err(error) = self.0.store.acknowledge(&sent.negotiation, sent.sequence).await {
+            tracing::warn!(negotiation = %sent.negotiation.short(), %error, "an acknowledgement could not be kept");
+        }
+        Ok(())
+    }
+
     /// Sends a notice and checks its acknowledgement.
     pub(super) async fn notify(&self, pending: &PendingNotice) -> Result<(), NegotiationFault> {
         let away = |source| NegotiationFault::Unreachable {
@@ -116,18 +131,14 @@ impl Negotiations {
     async fn send_again(&self, attested: &Attested) {
         let peer = &attested.institution;
         for id in self.0.store.ids() {
-            let with_peer = self.0.store.look(&id, |entry| {
-                let side = entry.peer_side();
-                attested.acts_for(side).then(|| (side.clone(), entry.unanswered()))
-            });
-            let Some((side, waiting)) = with_peer.ok().flatten() else {
+            let Some((side, waiting)) = self.0.store.waiting(&id, attested) else {
                 continue;
             };
             if waiting.is_empty() {
                 self.react(id, &by_node(NodeTask::Negotiation)).await;
             }
             for message in waiting {
-                if let Err(error) = self.send(&side, message).await {
+                if let Err(error) = self.deliver(&side, message).await {
                     tracing::debug!(%peer, %error, "a waiting message was not delivered");
                 }
             }

@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use concordat_protocol::audit::{EntryBody, GrantChange};
 use concordat_protocol::grant::{
-    Effective, GrantEvent, GrantState, GrantTerms, Notice, Party, ValidGrant, ValidNotice,
+    Effective, GrantEvent, GrantState, GrantTerms, Notice, Party, Standing, ValidGrant, ValidNotice,
 };
 use concordat_protocol::identity::Side;
 use concordat_protocol::ids::GrantId;
@@ -70,16 +70,22 @@ impl Grants {
         })))
     }
 
-    /// Enters a grant that both sides have signed. Entering the same one twice changes nothing.
+    /// Enters a grant that both sides have signed; the other one belongs to the consortium by roster `peer_since`. Entering the same one twice changes nothing.
     ///
     /// # Errors
     /// [`NegotiationFault`] when it cannot be recorded; it is then not in force.
-    pub async fn activate(&self, grant: &ValidGrant, by: &Attribution, now: Timestamp) -> Result<(), NegotiationFault> {
+    pub async fn activate(
+        &self,
+        grant: &ValidGrant,
+        peer_since: u64,
+        by: &Attribution,
+        now: Timestamp,
+    ) -> Result<(), NegotiationFault> {
         let id = grant.terms().grant;
         if self.live(&id).is_some() {
             return Ok(());
         }
-        let record = Record::new(grant, now);
+        let record = Record::new(grant, peer_since, now);
         let live = Arc::new(Live::open(record.clone(), &self.0.identity.institution)?);
         self.enter(&live, GrantChange::Activated, None, by, now).await?;
         self.save(id, record).await?;
@@ -124,6 +130,12 @@ impl Grants {
             live,
             peer: consumer.side(),
         };
+        if lease.live.shared().await.peer_since != consumer.member_since {
+            return Err(Refusal::because(
+                RefusalCode::Denied,
+                "the grant is suspended: its consumer was removed from the consortium since; the provider has to resume it",
+            ));
+        }
         lease.guard(now).await?;
         Ok(lease)
     }
@@ -136,7 +148,7 @@ impl Grants {
     }
 
     /// Changes a grant as this institution and returns the notice to send to the other side. When this returns, running answers
-    /// have stopped if the change stops them.
+    /// have stopped if the change stops them. A resumption says by which roster the other side belongs now (`peer_since`).
     ///
     /// # Errors
     /// [`NegotiationFault`] when there is no such grant, or the change is not this side's to make.
@@ -145,6 +157,7 @@ impl Grants {
         id: &GrantId,
         event: GrantEvent,
         reason: Reason,
+        peer_since: Option<u64>,
         by: &Attribution,
         now: Timestamp,
     ) -> Result<PendingNotice, NegotiationFault> {
@@ -153,7 +166,8 @@ impl Grants {
         let mut held = live.exclusive().await;
         let next = held.state.apply(event, live.party(), reason.clone(), now)?;
         let notice = self.notice(&live, event, reason.clone(), held.sent.saturating_add(1), now)?;
-        let record = held.changed_here(next, notice.signed().clone());
+        let mut record = held.changed_here(next, notice.signed().clone());
+        record.peer_since = peer_since.unwrap_or(held.peer_since);
         self.enter(&live, change_of(event), Some(reason), by, now).await?;
         self.save(*id, record.clone()).await?;
         *held = record;
@@ -195,6 +209,18 @@ impl Grants {
         *held = record;
         self.0.epoch.raise();
         Ok(valid)
+    }
+
+    /// The active grants that this institution has given: each with the other side, and the roster by which that one belonged.
+    pub(super) async fn given(&self) -> Vec<(GrantId, Side, u64)> {
+        let mut given = Vec::new();
+        for (id, live) in self.all() {
+            let held = live.shared().await;
+            if live.party() == Party::Provider && held.state.standing == Standing::Active {
+                given.push((id, live.peer_side(), held.peer_since));
+            }
+        }
+        given
     }
 
     /// The notices that the other sides have not acknowledged yet.

@@ -30,6 +30,7 @@ impl Negotiations {
         stage.spawn(self.clone().serve_messages(messages, stage.clone()));
         stage.spawn(self.clone().serve_notices(notices, stage.clone()));
         stage.spawn(self.clone().catch_up(stage.clone()));
+        stage.spawn(self.clone().follow_members(stage.clone()));
         Ok(())
     }
 
@@ -178,7 +179,7 @@ impl Negotiations {
         let entry = place.entry()?;
         drop(place);
         for message in entry.unanswered() {
-            self.send(entry.peer_side(), message).await?;
+            self.deliver(entry.peer_side(), message).await?;
         }
         Ok(())
     }
@@ -186,8 +187,8 @@ impl Negotiations {
     async fn activate(&self, entry: &Entry, by: &Attribution) -> Result<(), NegotiationFault> {
         let Some(grant) = entry.grant() else { return Ok(()) };
         let now = self.0.clock.now();
-        self.same_key(entry.peer_side(), now)?;
-        self.0.grants.activate(grant, by, now).await?;
+        let peer_since = self.same_key(entry.peer_side(), now)?;
+        self.0.grants.activate(grant, peer_since, by, now).await?;
         self.0.store.announce();
         Ok(())
     }

@@ -26,13 +26,24 @@ pub struct Attested {
     pub institution: InstitutionId,
     /// The key by which it did, as the roster pins it. Rights and agreements belong to this key, not to the name.
     pub institution_key: InstitutionPublicKey,
+    /// Number of the roster by which the institution belongs, the last time if it was removed in between.
+    pub member_since: u64,
     /// Number of the newest roster that the peer knows.
     pub roster_number: u64,
-    /// When the node certificate ends.
+    /// When it has shown this.
+    pub attested_at: Timestamp,
+    /// When the node certificate ends, and what was shown with it is void.
     pub not_after: Timestamp,
 }
 
 impl Attested {
+    /// When to show each other new certificates: with a quarter of the time left, so that no session ends for want of one.
+    pub fn renewal(&self) -> Timestamp {
+        let lasts = self.not_after.since(self.attested_at).max(0);
+        self.attested_at
+            .plus_millis(lasts.saturating_sub(lasts.checked_div(4).unwrap_or(0)))
+    }
+
     /// The institution and its key.
     pub fn side(&self) -> Side {
         Side {

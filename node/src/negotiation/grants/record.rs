@@ -19,6 +19,9 @@ pub(super) struct Record {
     pub(super) terms: CoSigned<GrantTerms>,
     /// The institutions' keys at that time, provider first: a grant outlives a change of keys.
     keys: [InstitutionPublicKey; 2],
+    /// Number of the roster by which the other institution belonged when the grant came into force or was resumed last. If it was
+    /// removed since, it is back by a later one, and nothing is resumed by that.
+    pub(super) peer_since: u64,
     /// Where it stands.
     pub(super) state: GrantState,
     /// Number of the last notice sent.
@@ -32,10 +35,11 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(grant: &ValidGrant, now: Timestamp) -> Self {
+    pub(super) fn new(grant: &ValidGrant, peer_since: u64, now: Timestamp) -> Self {
         Self {
             terms: grant.signed().clone(),
             keys: [grant.terms().provider_key, grant.terms().consumer_key],
+            peer_since,
             state: GrantState::active(now),
             sent: 0,
             received: 0,
