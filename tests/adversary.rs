@@ -15,6 +15,7 @@ mod evidence;
 mod floods;
 mod frames;
 mod honest;
+mod membership;
 mod notices;
 mod questions;
 mod rogue;

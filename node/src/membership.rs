@@ -4,26 +4,28 @@
 //! 2. A roster is taken only through [`ValidRoster::check`]: signed by the pinned key, in force, not older than the one known.
 //! 3. It is in the sealed state and in the ledger before the gate follows it ([`crate::start_state`]); then the epoch is raised,
 //!    so that running answers are decided again. No file of a roster is ever taken at a start.
-//! 4. Peers tell each other newer rosters over `/concordat/roster/1`, when they meet ([`hello`]) and when one changes.
+//! 4. Sessions that the roster, a certificate or the time no longer vouches for end (`sessions.rs`).
+//! 5. Peers tell each other newer rosters over `/concordat/roster/1`, when they meet ([`hello`]) and when one changes.
 
 mod error;
 pub mod hello;
 mod sealed;
+mod sessions;
 mod spread;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::identity::InstitutionPublicKey;
-use concordat_protocol::ids::{InstitutionId, NodeId};
+use concordat_protocol::ids::{Digest32, InstitutionId, NodeId};
 use concordat_protocol::membership::{
-    Enrolment, Member, MemberNode, MemberStatus, Roster, ValidEnrolment, ValidRoster, admit, from_file, remove,
+    Enrolment, Member, MemberNode, Roster, RosterError, ValidEnrolment, ValidRoster, admit, from_file, remove,
     to_armour,
 };
 use concordat_protocol::signed::Signed;
-use concordat_protocol::text::{Address, ConsortiumName};
+use concordat_protocol::text::{Address, ConsortiumName, Reason};
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{SealedTree, TreeId};
@@ -63,6 +65,20 @@ struct Inner {
     roster: watch::Sender<Option<Arc<ValidRoster>>>,
     changing: Mutex<()>,
     turned_away: std::sync::Mutex<BTreeMap<NodeId, String>>,
+    refused: std::sync::Mutex<Option<RefusedRoster>>,
+}
+
+/// A roster that the charter key signed and this node did not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRoster {
+    /// Its number.
+    pub number: u64,
+    /// Names its bytes.
+    pub digest: Digest32,
+    /// What it would have changed against the rules.
+    pub reason: String,
+    /// When it came.
+    pub at: Timestamp,
 }
 
 /// What [`Membership`] works with.
@@ -114,6 +130,7 @@ impl Membership {
             roster: watch::Sender::new(None),
             changing: Mutex::new(()),
             turned_away: std::sync::Mutex::default(),
+            refused: std::sync::Mutex::default(),
         }));
         if let Some(charter) = membership.0.pins.get(CHARTER)? {
             membership.reload(charter).await?;
@@ -151,38 +168,63 @@ impl Membership {
             return Err(MembershipError::AlreadyMember);
         }
         let now = self.0.clock.now();
-        let roster = Roster::found(name, self.member_entry()?, now, after(now, ROSTER_VALIDITY));
+        let founder = ValidEnrolment::check(self.statement(None)?, now)?;
+        let roster = Roster::found(name, &founder, now, after(now, ROSTER_VALIDITY));
         self.pin(self.0.identity.institution_public()).await?;
         self.issue(&roster, by, now).await
     }
 
-    /// This institution's application to join, as text that can be mailed.
+    /// This institution's application to join, or its newer statement about itself, as text that can be mailed. It lists this node
+    /// and the other nodes of the institution: those on the roster in force, or on the one in the file `beside` for a node that has
+    /// not joined yet.
     ///
     /// # Errors
-    /// [`MembershipError`] when it cannot be signed.
-    pub fn enrol(&self) -> Result<String, MembershipError> {
-        let Member {
-            institution,
-            name,
-            jurisdiction,
-            key,
-            nodes,
-            ..
-        } = self.member_entry()?;
-        let MemberNode { node, addresses } = nodes.into_iter().next().ok_or(MembershipError::NoAddress)?;
-        let issued_at = self.0.clock.now();
+    /// [`MembershipError`] when it cannot be signed, or the file is no roster with a statement of this institution.
+    pub fn enrol(&self, beside: Option<&[u8]>) -> Result<String, MembershipError> {
+        Ok(to_armour(&self.statement(beside)?))
+    }
+
+    fn statement(&self, beside: Option<&[u8]>) -> Result<Signed<Enrolment>, MembershipError> {
+        let (identity, now) = (&self.0.identity, self.0.clock.now());
+        let stated = match beside {
+            Some(file) => Some(self.stated_in(file)?),
+            None => self.newest().and_then(|roster| {
+                let ours = roster.member(&identity.institution)?;
+                (ours.key == identity.institution_public()).then(|| (ours.nodes.clone(), ours.stated_at))
+            }),
+        };
+        let (mut nodes, issued_at) = match stated {
+            // A statement replaces an earlier one only if it is later, whatever the clock says.
+            Some((nodes, at)) => (nodes, now.max(at.plus_millis(1))),
+            None => (Vec::new(), now),
+        };
+        nodes.retain(|node| node.node != identity.node());
+        nodes.push(MemberNode {
+            node: identity.node(),
+            addresses: self.addresses()?,
+        });
         let enrolment = Enrolment {
-            institution,
-            name,
-            jurisdiction,
-            key,
-            node,
-            addresses,
+            institution: identity.institution.clone(),
+            name: identity.name.clone(),
+            jurisdiction: identity.jurisdiction.clone(),
+            key: identity.institution_public(),
+            nodes,
             issued_at,
         };
-        Ok(to_armour(
-            Signed::sign(&enrolment, &self.0.identity.institution_key)?.signed(),
-        ))
+        Ok(Signed::sign(&enrolment, &identity.institution_key)?.signed().clone())
+    }
+
+    /// What this institution has stated about its nodes on the roster in `file`; its own signature vouches for it.
+    fn stated_in(&self, file: &[u8]) -> Result<(Vec<MemberNode>, Timestamp), MembershipError> {
+        let identity = &self.0.identity;
+        let roster = from_file::<Roster>(file)?.peek_unverified()?;
+        let ours = |member: &Member| member.institution == identity.institution;
+        let entry = roster.members.into_iter().find(ours);
+        let entry = entry.ok_or_else(|| MembershipError::NotListed {
+            institution: identity.institution.clone(),
+        })?;
+        let stated = entry.statement.verify(identity.institution_public())?;
+        Ok((stated.document().nodes.clone(), stated.document().issued_at))
     }
 
     /// Admits the applicant in `file` and issues the next roster. Returns it with the applicant's id and key fingerprint, to be
@@ -298,7 +340,13 @@ impl Membership {
     ) -> Result<Arc<ValidRoster>, MembershipError> {
         let now = self.0.clock.now();
         let known = self.newest();
-        let roster = Arc::new(ValidRoster::check(signed, charter, known.as_deref(), now)?);
+        let roster = match ValidRoster::check(signed.clone(), charter, known.as_deref(), now) {
+            Ok(roster) => Arc::new(roster),
+            Err(error) => {
+                self.refuse(&signed, &error, by, now).await;
+                return Err(error.into());
+            }
+        };
         if known.is_some_and(|known| known.digest() == roster.digest()) {
             return Ok(roster);
         }
@@ -314,6 +362,35 @@ impl Membership {
         tokio::task::spawn_blocking(move || inner.sealed.adopt(value, &inner.ledger, entry, &by, now)).await??;
         self.follow(roster.clone()).await?;
         Ok(roster)
+    }
+
+    /// The roster that was refused last, if none has come into force since that is as new.
+    pub fn refused(&self) -> Option<RefusedRoster> {
+        self.0.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Records a roster with which the charter key was abused, once. Its signature holds: nobody else can fill the ledger so.
+    async fn refuse(&self, signed: &Signed<Roster>, error: &RosterError, by: &Attribution, now: Timestamp) {
+        let (digest, known) = (signed.digest(), self.refused());
+        if !error.is_abuse() || known.is_some_and(|known| known.digest == digest) {
+            return;
+        }
+        let Ok(roster) = signed.peek_unverified() else { return };
+        tracing::warn!(number = roster.number, %error, "a roster by the charter key was refused");
+        *self.0.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(RefusedRoster {
+            number: roster.number,
+            digest,
+            reason: error.to_string(),
+            at: now,
+        });
+        let entry = EntryBody::RosterRefused {
+            number: roster.number,
+            digest,
+            reason: Reason::fitted(&error.to_string()),
+        };
+        if let Err(error) = self.0.ledger.append_async(entry, by, now).await {
+            tracing::error!(%error, "the ledger did not take the refusal of a roster");
+        }
     }
 
     async fn reload(&self, charter: InstitutionPublicKey) -> Result<(), MembershipError> {
@@ -332,7 +409,14 @@ impl Membership {
 
     async fn follow(&self, roster: Arc<ValidRoster>) -> Result<(), MembershipError> {
         self.0.network.set_members(Arc::new(self.peers(&roster))).await?;
+        let number = roster.number();
         self.0.roster.send_replace(Some(roster));
+        self.0
+            .refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take_if(|refused| refused.number <= number);
+        self.end_sessions().await?;
         self.0.epoch.raise();
         Ok(())
     }
@@ -365,21 +449,6 @@ impl Membership {
                 institution: identity.institution.clone(),
             })
         }
-    }
-
-    fn member_entry(&self) -> Result<Member, MembershipError> {
-        let identity = &self.0.identity;
-        Ok(Member {
-            institution: identity.institution.clone(),
-            name: identity.name.clone(),
-            jurisdiction: identity.jurisdiction.clone(),
-            key: identity.institution_public(),
-            nodes: vec![MemberNode {
-                node: identity.node(),
-                addresses: self.addresses()?,
-            }],
-            status: MemberStatus::Active,
-        })
     }
 
     fn addresses(&self) -> Result<Vec<Address>, MembershipError> {

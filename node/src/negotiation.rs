@@ -13,6 +13,7 @@ mod deliver;
 mod error;
 mod facts;
 mod grants;
+mod members;
 mod serve;
 mod store;
 mod wish;
@@ -21,9 +22,8 @@ use std::sync::Arc;
 
 use concordat_protocol::audit::{Direction, EntryBody};
 use concordat_protocol::grant::{GrantEvent, Party};
-use concordat_protocol::identity::InstitutionPublicKey;
 use concordat_protocol::ids::{GrantId, InstitutionId, NegotiationId, NodeId};
-use concordat_protocol::membership::ValidRoster;
+use concordat_protocol::membership::{Member, ValidRoster};
 use concordat_protocol::negotiation::{
     ConsumerNegotiation, Justification, NegotiationMessage, Parties, Sent, Side, State, StateName,
 };
@@ -36,7 +36,7 @@ use concordat_storage::storage::Storage;
 
 pub use condition::ConditionError;
 pub use error::NegotiationFault;
-pub use facts::{dataset_facts, party};
+pub use facts::{dataset_facts, party, speaks};
 pub use grants::{ChunkGuard, GrantView, Grants, Lease, PendingNotice};
 pub use store::{Entry, NegotiationView};
 pub use wish::{Wish, WishError};
@@ -102,7 +102,7 @@ impl Negotiations {
             grants,
             policy,
         } = parts;
-        let store = Store::open(&storage, &identity.institution, membership.newest().as_deref())?;
+        let store = Store::open(&storage)?;
         Ok(Self(Arc::new(Inner {
             identity,
             storage,
@@ -136,11 +136,15 @@ impl Negotiations {
         let mut place = self.0.store.reserve(id).await;
         self.step(&mut place, Entry::Consumer(sent.next), &sent.message, by, now)
             .await?;
-        if let Err(refused @ NegotiationFault::Refused { .. }) = self.send(&provider, sent.message).await {
+        let delivered = self.send(parties.provider(), sent.message).await;
+        if let Err(refused @ NegotiationFault::Refused { .. }) = delivered {
             self.0.store.forget(&mut place).await?;
             return Err(refused);
         }
         drop(place);
+        if delivered.is_ok() {
+            self.0.store.acknowledge(&id, 1).await?;
+        }
         self.show(&id).await
     }
 
@@ -160,6 +164,7 @@ impl Negotiations {
                 state: negotiation.state_name(),
             });
         };
+        self.same_key(negotiation.peer_side(), now)?;
         let offer = self.assess(&requested.request, negotiation.peer(), now).await?;
         let sent = negotiation.offer(
             offer.scope.clone(),
@@ -185,6 +190,7 @@ impl Negotiations {
         match negotiation.state_name() {
             StateName::Accepted | StateName::Agreed | StateName::Verified | StateName::Finalized => {}
             StateName::Requested | StateName::Offered | StateName::Terminated => {
+                self.same_key(negotiation.peer_side(), now)?;
                 let sent = negotiation.accept(&self.0.identity.node_key, now)?;
                 self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
                     .await?;
@@ -210,6 +216,7 @@ impl Negotiations {
             | StateName::Accepted
             | StateName::Agreed
             | StateName::Terminated => {
+                self.same_key(negotiation.peer_side(), now)?;
                 let identity = &self.0.identity;
                 let sent = negotiation.verify_agreement(&identity.institution_key, &identity.node_key, now)?;
                 self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
@@ -260,7 +267,11 @@ impl Negotiations {
         by: &Attribution,
     ) -> Result<(GrantView, bool), NegotiationFault> {
         let now = self.0.clock.now();
-        let pending = self.0.grants.change(id, event, reason, by, now).await?;
+        let peer_since = match event {
+            GrantEvent::Resume => Some(self.resumable(id, now).await?),
+            GrantEvent::Suspend | GrantEvent::Revoke | GrantEvent::Relinquish => None,
+        };
+        let pending = self.0.grants.change(id, event, reason, peer_since, by, now).await?;
         let acknowledged = match self.notify(&pending).await {
             Ok(()) => true,
             Err(error) => {
@@ -356,12 +367,12 @@ impl Negotiations {
         by: &Attribution,
         now: Timestamp,
     ) -> Result<(), NegotiationFault> {
-        let peer = next.peer().clone();
+        let peer = next.peer_side().clone();
         self.step(&mut place, next, &sent.message, by, now).await?;
         drop(place);
-        match self.send(&peer, sent.message).await {
+        match self.deliver(&peer, sent.message).await {
             Err(NegotiationFault::Unreachable { .. }) => {
-                tracing::info!(%peer, "the peer is away; the message waits for it");
+                tracing::info!(peer = %peer.institution, "the peer is away; the message waits for it");
                 Ok(())
             }
             other => other,
@@ -409,7 +420,7 @@ impl Negotiations {
         };
         let theirs = Side {
             institution: peer.clone(),
-            key: active_key(&roster, peer)?,
+            key: active(&roster, peer)?.key,
         };
         Ok(match us {
             Party::Provider => Parties::new(ours, theirs)?,
@@ -420,6 +431,28 @@ impl Negotiations {
     fn node_of(&self, peer: &InstitutionId) -> Result<NodeId, NegotiationFault> {
         let roster = self.0.membership.in_force(self.0.clock.now())?;
         active_node(&roster, peer)
+    }
+
+    /// Ends a negotiation's step unless the other side still has the key that the negotiation began with.
+    ///
+    /// Returns the number of the roster by which it belongs.
+    fn same_key(&self, peer: &Side, now: Timestamp) -> Result<u64, NegotiationFault> {
+        let roster = self.0.membership.in_force(now)?;
+        let member = active(&roster, &peer.institution)?;
+        if member.key == peer.key {
+            Ok(member.since)
+        } else {
+            Err(NegotiationFault::OtherKey {
+                institution: peer.institution.clone(),
+            })
+        }
+    }
+
+    /// The roster by which the other side of a grant belongs now; without one, nothing can be resumed.
+    async fn resumable(&self, id: &GrantId, now: Timestamp) -> Result<u64, NegotiationFault> {
+        let held = self.0.grants.get(id).await;
+        let view = held.ok_or(NegotiationFault::UnknownGrant { grant: *id })?;
+        self.same_key(&view.terms.side(view.party.other()), now)
     }
 }
 
@@ -436,10 +469,18 @@ pub fn active_node(roster: &ValidRoster, institution: &InstitutionId) -> Result<
     })
 }
 
-fn active_key(roster: &ValidRoster, institution: &InstitutionId) -> Result<InstitutionPublicKey, NegotiationFault> {
-    let member = roster.active_member(institution);
-    member
-        .map(|member| member.key)
+/// The active member that a node belongs to, with its key.
+fn owner_of(roster: &ValidRoster, node: &NodeId) -> Option<Side> {
+    let member = roster.active_node(node)?;
+    Some(Side {
+        institution: member.institution.clone(),
+        key: member.key,
+    })
+}
+
+fn active<'a>(roster: &'a ValidRoster, institution: &InstitutionId) -> Result<&'a Member, NegotiationFault> {
+    roster
+        .active_member(institution)
         .ok_or_else(|| NegotiationFault::NoMember {
             institution: institution.clone(),
         })

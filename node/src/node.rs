@@ -228,6 +228,7 @@ impl Node {
         .await?;
         membership.greet(hellos, &services);
         membership.spread(rosters, &services);
+        membership.keep_time(&services);
         let sessions = Sessions::new(accounts.clone());
         let negotiations = Negotiations::open(NegotiationParts {
             identity: identity.clone(),

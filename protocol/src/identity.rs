@@ -10,7 +10,7 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
-use crate::ids::{Digest32, NodeId};
+use crate::ids::{Digest32, InstitutionId, NodeId};
 
 /// A public key and what it may be trusted to sign; implemented by [`InstitutionPublicKey`] and [`NodeId`].
 pub trait PublicKey: Copy + fmt::Debug + PartialEq {
@@ -105,6 +105,17 @@ impl<'de> Deserialize<'de> for InstitutionPublicKey {
         let bytes = Digest32::deserialize(deserializer)?;
         Self::from_bytes(*bytes.as_bytes()).map_err(de::Error::custom)
     }
+}
+
+/// An institution with the key that speaks for it. Agreements and messages belong to the key: another key under the same
+/// name is another party.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Side {
+    /// Its id.
+    pub institution: InstitutionId,
+    /// The key that speaks for it.
+    pub key: InstitutionPublicKey,
 }
 
 /// The key that speaks for an institution. Zeroized when dropped (ed25519-dalek), never shown.

@@ -26,13 +26,14 @@ mod session;
 mod state;
 mod transcript;
 
+pub use crate::identity::Side;
 pub use consumer::ConsumerNegotiation;
 pub use error::{NegotiationError, Refusal};
 pub use message::{Authentic, Body, Justification, MAX_NARROWINGS, Narrowing, NegotiationMessage, RuleName};
 pub use provider::ProviderNegotiation;
 pub use session::{AsConsumer, AsProvider, Negotiation, Received, Role, Sent};
 pub use state::{Accepted, Agreed, Finalized, Offered, Requested, State, StateName, Terminated, VerifiedTerms};
-pub use transcript::{MAX_MESSAGE_AGE_MS, MAX_MESSAGES, Parties, Side, StoredNegotiation, Transcript};
+pub use transcript::{MAX_MESSAGE_AGE_MS, MAX_MESSAGES, Parties, StoredNegotiation, Transcript};
 
 #[cfg(test)]
 mod tests;

@@ -241,6 +241,10 @@ async fn consortium(holder: &mut Desk, asking: &mut Desk) {
         .await;
     let roster = holder.get("/v1/consortium/roster").await;
     let roster = file(roster["armour"].as_str().unwrap());
+    let beside = roster.clone();
+    holder
+        .post("/v1/consortium/enrolment", "", beside, Leaves::Nothing)
+        .await;
     asking.post("/v1/consortium/join", "", roster, Entries).await;
     let next = file(&next_roster(&holder.house));
     holder.post("/v1/consortium/roster/import", "", next, Entries).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use concordat_protocol::grant::GrantTerms;
-use concordat_protocol::identity::{InstitutionKey, NodeKey};
+use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::{Digest32, GrantId, InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{AsProvider, Body, Narrowing, NegotiationMessage, StateName};
 use concordat_protocol::scope::{Scope, Tier, Window};
@@ -317,7 +317,9 @@ fn terms(world: &World, deal: &Deal<AsProvider>, scope: &Scope) -> GrantTerms {
         grant: GrantId::from(deal.id()),
         revision: 1,
         provider: world.rogue.institution.clone(),
+        provider_key: world.rogue.house.public(),
         consumer: world.friend.id().clone(),
+        consumer_key: world.friend.node.identity().institution_public(),
         scope: scope.clone(),
         policy: Digest32::ZERO,
         transcript: deal.view.transcript().head(),

@@ -142,7 +142,10 @@ impl House {
     pub(super) fn authentic(&self, message: Signed<NegotiationMessage>) -> Authentic {
         let roster = self.node.membership().newest().unwrap();
         Authentic::check(message, |node| {
-            roster.active_node(node).map(|member| member.institution.clone())
+            roster.active_node(node).map(|member| Side {
+                institution: member.institution.clone(),
+                key: member.key,
+            })
         })
         .unwrap()
     }
@@ -167,7 +170,7 @@ impl World {
             .await
             .unwrap();
         founder
-            .admit(friend.node.membership().enrol().unwrap().as_bytes(), &tester())
+            .admit(friend.node.membership().enrol(None).unwrap().as_bytes(), &tester())
             .await
             .unwrap();
         founder.admit(rogue.enrolment().as_bytes(), &tester()).await.unwrap();

@@ -8,7 +8,7 @@ use concordat_node::clock::Clock;
 use concordat_node::network::{hello::HELLO, node_id, peer_id};
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::{InstitutionId, Jurisdiction, NodeId, Nonce};
-use concordat_protocol::membership::{Enrolment, NodeCertificate, to_armour};
+use concordat_protocol::membership::{Enrolment, MemberNode, NodeCertificate, to_armour};
 use concordat_protocol::signed::{Document, Signed};
 use concordat_protocol::text::{Address, LegalName};
 use concordat_protocol::time::Timestamp;
@@ -91,16 +91,23 @@ impl Rogue {
 
     /// A sound application to join, as text.
     pub(super) fn enrolment(&self) -> String {
+        to_armour(&self.statement(now()))
+    }
+
+    /// What it says of itself at `issued_at`.
+    pub(super) fn statement(&self, issued_at: Timestamp) -> Signed<Enrolment> {
         let enrolment = Enrolment {
             institution: self.institution.clone(),
             name: LegalName::new("University Hospital Zurich").unwrap(),
             jurisdiction: Jurisdiction::new("CH").unwrap(),
             key: self.house.public(),
-            node: self.id(),
-            addresses: vec![Address::new(NOWHERE).unwrap()],
-            issued_at: now(),
+            nodes: vec![MemberNode {
+                node: self.id(),
+                addresses: vec![Address::new(NOWHERE).unwrap()],
+            }],
+            issued_at,
         };
-        to_armour(&sign(&enrolment, &self.house))
+        sign(&enrolment, &self.house)
     }
 
     /// Makes a connection, which a node may close at once.

@@ -20,7 +20,11 @@ pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Action::ManageConsortium);
     vec![
         Route::new("/v1/consortium/found", manage, post(found)),
-        Route::new("/v1/consortium/enrolment", manage, get(enrolment)),
+        Route::new(
+            "/v1/consortium/enrolment",
+            manage,
+            get(enrolment).post(enrolment_beside),
+        ),
         Route::new("/v1/consortium/members", manage, post(admit)),
         Route::new("/v1/consortium/members/{institution}/remove", manage, post(remove)),
         Route::new("/v1/consortium/join", manage, post(join)),
@@ -45,7 +49,12 @@ async fn found(
 }
 
 async fn enrolment(State(api): State<Api>) -> Result<Json<Value>, Problem> {
-    Ok(Json(json!({ "armour": api.node().membership().enrol()? })))
+    Ok(Json(json!({ "armour": api.node().membership().enrol(None)? })))
+}
+
+async fn enrolment_beside(State(api): State<Api>, Body(body): Body<FileBody>) -> Result<Json<Value>, Problem> {
+    let enrolment = api.node().membership().enrol(Some(&body.bytes()?))?;
+    Ok(Json(json!({ "armour": enrolment })))
 }
 
 /// A file, signed bytes or armoured text, as base64.
@@ -132,6 +141,8 @@ fn shown(api: &Api, roster: &ValidRoster) -> Value {
             "jurisdiction": member.jurisdiction,
             "status": member.status.as_str(),
             "fingerprint": member.key.fingerprint(),
+            "since": member.since,
+            "stated_at": member.stated_at.to_string(),
             "connected": member.nodes.iter().any(|node| node.node == ours || connected.contains(&node.node)),
             "nodes": nodes,
         })

@@ -46,6 +46,28 @@ pub(super) struct Status {
 struct RosterStatus {
     number: u64,
     expires: String,
+    /// Whose signatures change the roster.
+    charter: CharterStatus,
+    /// A roster by the charter key that was refused, and why; nothing once a newer one has come into force.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<RefusedStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct CharterStatus {
+    /// How many signatures it takes.
+    threshold: u8,
+    /// Fingerprints of the keys.
+    keys: [String; 1],
+    /// What that means.
+    note: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct RefusedStatus {
+    number: u64,
+    reason: String,
+    at: String,
 }
 
 /// The policy set in force.
@@ -122,6 +144,16 @@ fn roster(node: &Node) -> Option<RosterStatus> {
     Some(RosterStatus {
         number: newest.number(),
         expires: newest.roster().not_after.to_string(),
+        charter: CharterStatus {
+            threshold: 1,
+            keys: [newest.roster().charter_key.fingerprint()],
+            note: "charter 1 of 1: one key can change the roster",
+        },
+        refused: node.membership().refused().map(|refused| RefusedStatus {
+            number: refused.number,
+            reason: refused.reason,
+            at: refused.at.to_string(),
+        }),
     })
 }
 

@@ -19,8 +19,12 @@ pub(super) enum ConsortiumCommand {
         #[arg(long)]
         name: String,
     },
-    /// Print this institution's application to join
-    Enrol,
+    /// Print this institution's application to join, or its newer statement of its nodes and addresses
+    Enrol {
+        /// A roster that lists this institution's other nodes, for a further node that has not joined yet
+        #[arg(long, value_name = "ROSTER")]
+        beside: Option<PathBuf>,
+    },
     /// Admit the institution whose application is in FILE
     Admit {
         /// The application
@@ -71,12 +75,19 @@ pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result
                 .post("/v1/consortium/found", &json!({ "name": name }))
                 .await?;
             context.out.done(
-                &format!("founded `{name}`; charter key {}", roster.text("charter_fingerprint")),
+                &format!(
+                    "founded `{name}`; charter 1 of 1, key {}",
+                    roster.text("charter_fingerprint")
+                ),
                 &roster,
             )
         }
-        ConsortiumCommand::Enrol => {
-            let enrolment: Value = context.client()?.get("/v1/consortium/enrolment").await?;
+        ConsortiumCommand::Enrol { beside } => {
+            const PATH: &str = "/v1/consortium/enrolment";
+            let enrolment: Value = match beside {
+                Some(roster) => context.client()?.post(PATH, &contents(&roster)?).await?,
+                None => context.client()?.get(PATH).await?,
+            };
             context.out.text(&enrolment.text("armour"))
         }
         ConsortiumCommand::Admit { file } => {
@@ -105,7 +116,9 @@ pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result
             let roster: Value = context.client()?.post("/v1/consortium/join", &contents(&file)?).await?;
             let (name, key) = (roster.text("consortium"), roster.text("charter_fingerprint"));
             context.out.done(
-                &format!("joined `{name}`; compare the charter key by telephone: {key}"),
+                &format!(
+                    "joined `{name}`; charter 1 of 1: one key can change the roster; compare it by telephone: {key}"
+                ),
                 &roster,
             )
         }

@@ -41,23 +41,38 @@ const COLUMNS: [Column; 4] = [
 /// What a check found.
 struct Finding {
     check: &'static str,
+    /// What is to know although nothing is wrong.
+    note: Option<String>,
     wrong: Option<(String, String)>,
 }
 
 impl Finding {
     fn well(check: &'static str) -> Self {
-        Self { check, wrong: None }
+        Self {
+            check,
+            note: None,
+            wrong: None,
+        }
+    }
+
+    fn noted(check: &'static str, note: impl Into<String>) -> Self {
+        Self {
+            note: Some(note.into()),
+            ..Self::well(check)
+        }
     }
 
     fn wrong(check: &'static str, what: impl Into<String>, mend: impl Into<String>) -> Self {
         Self {
             check,
+            note: None,
             wrong: Some((what.into(), mend.into())),
         }
     }
 
     fn value(&self) -> Value {
         let (what, mend) = self.wrong.clone().unzip();
+        let what = what.or_else(|| self.note.clone());
         let state = if self.wrong.is_none() { "ok" } else { "wrong" };
         json!({ "check": self.check, "state": state, "what": what, "mend": mend })
     }
@@ -283,7 +298,23 @@ fn roster(status: &Value) -> Finding {
             format!("the roster ends at {end}"),
             "ask the coordinator for a new one",
         ),
-        Some(_) => Finding::well("roster"),
+        Some(_) => refused_roster(status),
+    }
+}
+
+/// A roster that the charter key signed and this node did not take is for people to look into.
+fn refused_roster(status: &Value) -> Finding {
+    let refused = status.at("roster").at("refused");
+    match refused.at("reason").as_str() {
+        Some(reason) => Finding::wrong(
+            "roster",
+            format!("roster {} was refused: {reason}", refused.at("number")),
+            "concordat consortium roster show",
+        ),
+        None => match status.at("roster").at("charter").at("note").as_str() {
+            Some(note) => Finding::noted("roster", note),
+            None => Finding::well("roster"),
+        },
     }
 }
 

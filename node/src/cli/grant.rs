@@ -187,6 +187,13 @@ async fn step(id: &str, verb: &str, reason: Option<&str>, context: &Context) -> 
         .client()?
         .post(&format!("/v1/grants/{}/{verb}", segment(id)), &body)
         .await?;
+    // From the first grant on, it is this key that the other side is known by.
+    if ["offer", "accept"].contains(&verb) {
+        let (peer, key) = (grant.text("peer"), grant.text("peer_fingerprint"));
+        context.out.remark(&format!(
+            "the grant is for the key {key} of `{peer}`; compare it by telephone"
+        ));
+    }
     let sentence = format!("{} is {}", grant.text("id"), grant.text("state"));
     if grant.at("acknowledged") == false {
         context

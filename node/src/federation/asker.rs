@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use concordat_protocol::audit::Outcome;
+use concordat_protocol::grant::Party;
 use concordat_protocol::ids::{DatasetRef, GrantId, InstitutionId, NodeId, QueryId};
 use concordat_protocol::query::QueryEnvelope;
 use concordat_protocol::signed::Signed;
@@ -64,7 +65,7 @@ impl Asker {
     async fn ask_peer(&self, target: &Target, grant: GrantId, sql: String) -> Result<Part, QueryFault> {
         match self.ask_once(target, grant, sql.clone()).await {
             Err(fault) if wants_signatures(&fault) => {
-                let (node, _) = self.connect(&target.dataset.institution).await?;
+                let (node, _) = self.connect(&target.dataset.institution, &grant).await?;
                 match self.federation.countersign(node).await {
                     Ok(taken) if taken > 0 => self.ask_once(target, grant, sql).await,
                     Ok(_) | Err(_) => Err(fault),
@@ -76,7 +77,7 @@ impl Asker {
 
     async fn ask_once(&self, target: &Target, grant: GrantId, sql: String) -> Result<Part, QueryFault> {
         let provider = &target.dataset.institution;
-        let (node, stream) = self.connect(provider).await?;
+        let (node, stream) = self.connect(provider, &grant).await?;
         let intent = Intent {
             provider,
             grant,
@@ -122,9 +123,12 @@ impl Asker {
         Ok(asked)
     }
 
-    /// A stream to the first node of `provider` that can be reached.
-    async fn connect(&self, provider: &InstitutionId) -> Result<(NodeId, FramedStream), QueryFault> {
+    /// A stream to the first node of `provider` that can be reached. It must have shown the key with which `grant` was agreed:
+    /// the question is nobody else's to read.
+    async fn connect(&self, provider: &InstitutionId, grant: &GrantId) -> Result<(NodeId, FramedStream), QueryFault> {
         let parts = &self.federation.0.parts;
+        let held = parts.grants.get(grant).await;
+        let holder = held.map(|view| view.terms.side(Party::Provider));
         let roster = parts.membership.in_force(parts.clock.now());
         let roster = roster.map_err(|error| QueryFault::machine("the roster cannot be used", error))?;
         let missing = || QueryFault::NotMember {
@@ -134,7 +138,15 @@ impl Asker {
         let mut last = None;
         for node in &member.nodes {
             match parts.network.open(node.node, QUERY).await {
-                Ok(stream) => return Ok((node.node, stream)),
+                Ok(stream) => {
+                    let shown = stream.session().attested();
+                    let same = shown
+                        .zip(holder.as_ref())
+                        .is_some_and(|(shown, holder)| shown.acts_for(holder));
+                    return same.then_some((node.node, stream)).ok_or_else(|| QueryFault::OtherKey {
+                        provider: provider.clone(),
+                    });
+                }
                 Err(error) => last = Some(error),
             }
         }

@@ -105,6 +105,14 @@ pub enum QueryFault {
         /// Who.
         provider: InstitutionId,
     },
+    /// The provider has another key than the grant was agreed with.
+    #[error(
+        "{provider} has another key now than the one that the grant was agreed with; compare fingerprints by telephone and ask for a new grant"
+    )]
+    OtherKey {
+        /// Who.
+        provider: InstitutionId,
+    },
     /// The provider broke the protocol.
     #[error("{provider} sent what is no proper answer: {detail}")]
     Misbehaved {
@@ -257,6 +265,7 @@ impl Explain for QueryFault {
                 RefusalCode::Busy | RefusalCode::Failed => Code::Unreachable,
             },
             Self::NotMember { .. } => Code::NotFound,
+            Self::OtherKey { .. } => Code::Denied,
             Self::Unreachable { .. } => Code::Unreachable,
             Self::Misbehaved { .. } => Code::Integrity,
             Self::Machine { .. } => Code::Fault,

@@ -108,7 +108,7 @@ impl Membership {
         }
     }
 
-    async fn introduce(&self, session: &Session) -> Result<Attested, HelloError> {
+    pub(super) async fn introduce(&self, session: &Session) -> Result<Attested, HelloError> {
         let mut stream = self.0.network.open(session.peer(), HELLO).await?;
         stream.send(&self.hello(session.peer())?).await?;
         let attested = self.check(stream.expect().await?, session.peer())?;
@@ -157,18 +157,24 @@ impl Membership {
         let roster = self.newest().ok_or(MembershipError::NoConsortium)?;
         let signed = hello.certificate;
         let certificate = ValidCertificate::check(signed.clone(), &roster, peer, now)?;
+        let member = roster
+            .active_node(&peer)
+            .ok_or(CertificateError::NotAMember { node: peer })?;
         let statement = hello.statement.verify(peer)?;
         check_statement(statement.document(), peer, self.0.identity.node(), now)?;
         Ok(Attested {
             institution: certificate.institution().clone(),
+            institution_key: certificate.institution_key(),
+            member_since: member.since,
             roster_number: statement.document().roster,
+            attested_at: now,
             not_after: certificate.not_after(),
             certificate: signed,
         })
     }
 
     /// Rosters are compared after a good hello; a bad one is recorded and the peer disconnected.
-    async fn conclude(&self, session: &Session, outcome: Result<Attested, HelloError>) {
+    pub(super) async fn conclude(&self, session: &Session, outcome: Result<Attested, HelloError>) {
         match outcome {
             Ok(attested) => {
                 self.turned_away().remove(&session.peer());

@@ -2,7 +2,7 @@
 
 use concordat_protocol::audit::NodeTask;
 use concordat_protocol::grant::ValidAcknowledgement;
-use concordat_protocol::ids::InstitutionId;
+use concordat_protocol::identity::Side;
 use concordat_protocol::negotiation::NegotiationMessage;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeReply, Reply};
@@ -11,6 +11,7 @@ use libp2p::StreamProtocol;
 use super::{NegotiationFault, Negotiations, PendingNotice};
 use crate::attribution::by_node;
 use crate::network::FramedStream;
+use crate::network::hello::Attested;
 use crate::shutdown::Stage;
 
 /// Messages of negotiations.
@@ -20,13 +21,9 @@ pub(super) const NOTICE: StreamProtocol = StreamProtocol::new("/concordat/notice
 
 impl Negotiations {
     /// Sends one message and waits until it is taken or refused.
-    pub(super) async fn send(
-        &self,
-        peer: &InstitutionId,
-        message: Signed<NegotiationMessage>,
-    ) -> Result<(), NegotiationFault> {
+    pub(super) async fn send(&self, peer: &Side, message: Signed<NegotiationMessage>) -> Result<(), NegotiationFault> {
         let away = |source| NegotiationFault::Unreachable {
-            peer: peer.clone(),
+            peer: peer.institution.clone(),
             source,
         };
         let mut stream = self.reach(peer, NEGOTIATION).await?;
@@ -34,16 +31,31 @@ impl Negotiations {
         match stream.expect().await.map_err(away)? {
             Reply::Taken => Ok(()),
             Reply::Refused(refusal) => Err(NegotiationFault::Refused {
-                peer: peer.clone(),
+                peer: peer.institution.clone(),
                 refusal,
             }),
         }
     }
 
+    /// As [`Self::send`], and keeps that the message was taken. Whoever calls holds no place.
+    pub(super) async fn deliver(
+        &self,
+        peer: &Side,
+        message: Signed<NegotiationMessage>,
+    ) -> Result<(), NegotiationFault> {
+        let sent = message.peek_unverified()?;
+        self.send(peer, message).await?;
+        // It is durable at the other side. A mark that is lost costs one more delivery and nothing else.
+        if let Err(error) = self.0.store.acknowledge(&sent.negotiation, sent.sequence).await {
+            tracing::warn!(negotiation = %sent.negotiation.short(), %error, "an acknowledgement could not be kept");
+        }
+        Ok(())
+    }
+
     /// Sends a notice and checks its acknowledgement.
     pub(super) async fn notify(&self, pending: &PendingNotice) -> Result<(), NegotiationFault> {
         let away = |source| NegotiationFault::Unreachable {
-            peer: pending.to.clone(),
+            peer: pending.to.institution.clone(),
             source,
         };
         let mut stream = self.reach(&pending.to, NOTICE).await?;
@@ -56,26 +68,36 @@ impl Negotiations {
             .map_err(away)?;
         match stream.expect().await.map_err(away)? {
             NoticeReply::Acknowledged(answer) => {
-                ValidAcknowledgement::check(answer.verify(peer)?, &pending.to, &pending.notice, self.0.clock.now())?;
+                let to = &pending.to.institution;
+                ValidAcknowledgement::check(answer.verify(peer)?, to, &pending.notice, self.0.clock.now())?;
                 self.0
                     .grants
                     .acknowledged(&pending.grant, pending.notice.signed())
                     .await
             }
             NoticeReply::Refused(refusal) => Err(NegotiationFault::Refused {
-                peer: pending.to.clone(),
+                peer: pending.to.institution.clone(),
                 refusal,
             }),
         }
     }
 
-    async fn reach(&self, peer: &InstitutionId, protocol: StreamProtocol) -> Result<FramedStream, NegotiationFault> {
-        let node = self.node_of(peer)?;
-        let opened = self.0.network.open(node, protocol).await;
-        opened.map_err(|source| NegotiationFault::Unreachable {
-            peer: peer.clone(),
+    /// A stream to a node that has shown the key of `peer`: nothing about an agreement is told to another key under its name.
+    async fn reach(&self, peer: &Side, protocol: StreamProtocol) -> Result<FramedStream, NegotiationFault> {
+        let away = |source| NegotiationFault::Unreachable {
+            peer: peer.institution.clone(),
             source,
-        })
+        };
+        let node = self.node_of(&peer.institution)?;
+        let stream = self.0.network.open(node, protocol).await.map_err(away)?;
+        let attested = stream.session().until_attested().await.map_err(away)?;
+        if attested.acts_for(peer) {
+            Ok(stream)
+        } else {
+            Err(NegotiationFault::OtherKey {
+                institution: peer.institution.clone(),
+            })
+        }
     }
 
     /// Sends what a peer has not answered each time it connects, until `stage` stops.
@@ -88,7 +110,7 @@ impl Negotiations {
                 let (negotiations, session) = (self.clone(), session.clone());
                 stage.spawn(async move {
                     if let Ok(attested) = session.until_attested().await {
-                        negotiations.send_again(&attested.institution).await;
+                        negotiations.send_again(&attested).await;
                     }
                 });
             }
@@ -106,20 +128,17 @@ impl Negotiations {
     }
 
     /// What the peer has not answered goes out again; a step that a stop of this node kept from being taken is taken now.
-    async fn send_again(&self, peer: &InstitutionId) {
+    async fn send_again(&self, attested: &Attested) {
+        let peer = &attested.institution;
         for id in self.0.store.ids() {
-            let with_peer = self
-                .0
-                .store
-                .look(&id, |entry| (entry.peer() == peer).then(|| entry.unanswered()));
-            let Some(waiting) = with_peer.ok().flatten() else {
+            let Some((side, waiting)) = self.0.store.waiting(&id, attested) else {
                 continue;
             };
             if waiting.is_empty() {
                 self.react(id, &by_node(NodeTask::Negotiation)).await;
             }
             for message in waiting {
-                if let Err(error) = self.send(peer, message).await {
+                if let Err(error) = self.deliver(&side, message).await {
                     tracing::debug!(%peer, %error, "a waiting message was not delivered");
                 }
             }
@@ -130,7 +149,7 @@ impl Negotiations {
             .unacknowledged()
             .await
             .into_iter()
-            .filter(|(_, to, _)| to == peer)
+            .filter(|(_, to, _)| attested.acts_for(to))
         {
             let Ok(notice) = signed.verify(self.0.network.local_id()) else {
                 continue;

@@ -46,6 +46,14 @@ pub enum NegotiationFault {
         /// The institution.
         institution: InstitutionId,
     },
+    /// The institution has another key than the one that the agreement is with.
+    #[error(
+        "`{institution}` has another key now than the one this was agreed with; compare fingerprints by telephone and begin a new negotiation"
+    )]
+    OtherKey {
+        /// The institution.
+        institution: InstitutionId,
+    },
     /// A message that names another institution as its sender than the one whose node sent it.
     #[error("the message names `{named}` as its sender, and another institution sent it")]
     ForeignSender {
@@ -101,12 +109,9 @@ pub enum NegotiationFault {
         #[source]
         source: NetworkError,
     },
-    /// There are negotiations but no roster to check them against.
-    #[error("negotiations are stored, but there is no roster to check them against")]
+    /// This institution is not on the roster.
+    #[error("this institution is not on the roster")]
     NoRoster,
-    /// A stored negotiation has no messages.
-    #[error("a stored negotiation is empty")]
-    Empty,
     /// A rule of negotiations.
     #[error(transparent)]
     Protocol(#[from] NegotiationError),
@@ -157,6 +162,7 @@ impl NegotiationFault {
             | Self::NoMember { .. }
             | Self::NoDataset { .. } => Fault::NotFound,
             Self::ForeignSender { .. }
+            | Self::OtherKey { .. }
             | Self::NotProvider
             | Self::NotConsumer
             | Self::Crowded { .. }
@@ -168,7 +174,6 @@ impl NegotiationFault {
             }
             Self::ForeignGrant { .. }
             | Self::NoRoster
-            | Self::Empty
             | Self::Protocol(_)
             | Self::Grant(_)
             | Self::Notice(_)

@@ -1,6 +1,7 @@
 //! What the policy is told about a request, and what it makes of it.
 
 use concordat_protocol::grant::Party;
+use concordat_protocol::identity::Side;
 use concordat_protocol::ids::{DatasetRef, InstitutionId, NegotiationId};
 use concordat_protocol::membership::{Member, ValidRoster};
 use concordat_protocol::negotiation::{Body, RuleName};
@@ -147,6 +148,13 @@ pub fn party(roster: &ValidRoster, institution: &InstitutionId) -> Option<policy
         jurisdiction: jurisdiction.clone(),
         status: Some(*status),
     })
+}
+
+/// Whether `who` is an active member of the roster by the key that it has shown.
+pub fn speaks(roster: &ValidRoster, who: &Side) -> bool {
+    roster
+        .active_member(&who.institution)
+        .is_some_and(|member| member.key == who.key)
 }
 
 fn told(reason: policy::Reason) -> messages::Reason {

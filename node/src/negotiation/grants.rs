@@ -11,10 +11,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use concordat_protocol::audit::{EntryBody, GrantChange};
 use concordat_protocol::grant::{
-    Effective, GrantEvent, GrantState, GrantTerms, Notice, Party, ValidGrant, ValidNotice,
+    Effective, GrantEvent, GrantState, GrantTerms, Notice, Party, Standing, ValidGrant, ValidNotice,
 };
-use concordat_protocol::identity::InstitutionPublicKey;
-use concordat_protocol::ids::{GrantId, InstitutionId};
+use concordat_protocol::identity::Side;
+use concordat_protocol::ids::GrantId;
 use concordat_protocol::signed::{Signed, Verified};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
@@ -28,6 +28,7 @@ pub use record::{GrantView, PendingNotice};
 use record::{Live, Record};
 
 use super::NegotiationFault;
+use crate::network::hello::Attested;
 use crate::node::{Epoch, Identity};
 
 /// A cloneable handle to the register of grants.
@@ -69,14 +70,14 @@ impl Grants {
         })))
     }
 
-    /// Enters a grant that both sides have signed. Entering the same one twice changes nothing.
+    /// Enters a grant that both sides have signed; the other one belongs to the consortium by roster `peer_since`. Entering the same one twice changes nothing.
     ///
     /// # Errors
     /// [`NegotiationFault`] when it cannot be recorded; it is then not in force.
     pub async fn activate(
         &self,
         grant: &ValidGrant,
-        keys: [InstitutionPublicKey; 2],
+        peer_since: u64,
         by: &Attribution,
         now: Timestamp,
     ) -> Result<(), NegotiationFault> {
@@ -84,7 +85,7 @@ impl Grants {
         if self.live(&id).is_some() {
             return Ok(());
         }
-        let record = Record::new(grant.signed().clone(), keys, now);
+        let record = Record::new(grant, peer_since, now);
         let live = Arc::new(Live::open(record.clone(), &self.0.identity.institution)?);
         self.enter(&live, GrantChange::Activated, None, by, now).await?;
         self.save(id, record).await?;
@@ -113,30 +114,41 @@ impl Grants {
         views
     }
 
-    /// A lease under grant `id` for `consumer`. A grant of somebody else and one that does not exist are told in the same
-    /// words.
+    /// A lease under grant `id` for the institution behind `consumer`, whose key must be the one that the terms name. A grant of
+    /// somebody else and one that does not exist are told in the same words.
     ///
     /// # Errors
     /// [`Refusal`] when there is none for this consumer, or when it may not be used at `now`.
-    pub async fn lease(&self, id: &GrantId, consumer: &InstitutionId, now: Timestamp) -> Result<Lease, Refusal> {
-        let unknown = || Refusal::because(RefusalCode::NotFound, format!("no grant `{id}` for `{consumer}`"));
+    pub async fn lease(&self, id: &GrantId, consumer: &Attested, now: Timestamp) -> Result<Lease, Refusal> {
+        let asker = &consumer.institution;
+        let unknown = || Refusal::because(RefusalCode::NotFound, format!("no grant `{id}` for `{asker}`"));
         let live = self.live(id).ok_or_else(unknown)?;
-        if live.party() != Party::Provider || live.terms().consumer != *consumer {
+        if live.party() != Party::Provider || !consumer.acts_for(&live.peer_side()) {
             return Err(unknown());
         }
-        let lease = Lease { live };
+        let lease = Lease {
+            live,
+            peer: consumer.side(),
+        };
+        if lease.live.shared().await.peer_since != consumer.member_since {
+            return Err(Refusal::because(
+                RefusalCode::Denied,
+                "the grant is suspended: its consumer was removed from the consortium since; the provider has to resume it",
+            ));
+        }
         lease.guard(now).await?;
         Ok(lease)
     }
 
     /// Why grant `id` may not be used at `now`, on whichever side of it this node is; nothing when it may.
     pub async fn refusal(&self, id: &GrantId, now: Timestamp) -> Option<Refusal> {
-        let lease = Lease { live: self.live(id)? };
-        lease.guard(now).await.err()
+        let live = self.live(id)?;
+        let peer = live.peer_side();
+        Lease { live, peer }.guard(now).await.err()
     }
 
     /// Changes a grant as this institution and returns the notice to send to the other side. When this returns, running answers
-    /// have stopped if the change stops them.
+    /// have stopped if the change stops them. A resumption says by which roster the other side belongs now (`peer_since`).
     ///
     /// # Errors
     /// [`NegotiationFault`] when there is no such grant, or the change is not this side's to make.
@@ -145,6 +157,7 @@ impl Grants {
         id: &GrantId,
         event: GrantEvent,
         reason: Reason,
+        peer_since: Option<u64>,
         by: &Attribution,
         now: Timestamp,
     ) -> Result<PendingNotice, NegotiationFault> {
@@ -153,14 +166,15 @@ impl Grants {
         let mut held = live.exclusive().await;
         let next = held.state.apply(event, live.party(), reason.clone(), now)?;
         let notice = self.notice(&live, event, reason.clone(), held.sent.saturating_add(1), now)?;
-        let record = held.changed_here(next, notice.signed().clone());
+        let mut record = held.changed_here(next, notice.signed().clone());
+        record.peer_since = peer_since.unwrap_or(held.peer_since);
         self.enter(&live, change_of(event), Some(reason), by, now).await?;
         self.save(*id, record.clone()).await?;
         *held = record;
         self.0.epoch.raise();
         Ok(PendingNotice {
             grant: *id,
-            to: live.peer().clone(),
+            to: live.peer_side(),
             notice,
         })
     }
@@ -172,31 +186,20 @@ impl Grants {
     pub async fn obey(
         &self,
         verified: Verified<Notice, concordat_protocol::ids::NodeId>,
-        sender: &InstitutionId,
+        sender: &Attested,
         by: &Attribution,
         now: Timestamp,
     ) -> Result<ValidNotice, NegotiationFault> {
         let id = verified.document().grant;
         let live = self.live(&id).ok_or(NegotiationFault::UnknownGrant { grant: id })?;
+        let (us, peer) = (live.party(), live.peer_side());
+        // Whoever does not act for the other party speaks for itself, and the notice is not for it to send.
+        let sender = if sender.acts_for(&peer) { peer } else { sender.side() };
         let mut held = live.exclusive().await;
         if held.answered(&verified) {
-            return Ok(ValidNotice::check(
-                verified,
-                sender,
-                &self.0.identity.institution,
-                live.terms(),
-                0,
-                now,
-            )?);
+            return Ok(ValidNotice::check(verified, &sender, us, live.terms(), 0, now)?);
         }
-        let valid = ValidNotice::check(
-            verified,
-            sender,
-            &self.0.identity.institution,
-            live.terms(),
-            held.received,
-            now,
-        )?;
+        let valid = ValidNotice::check(verified, &sender, us, live.terms(), held.received, now)?;
         let notice = valid.notice();
         let next = held.state.apply(notice.event, valid.by(), notice.reason.clone(), now)?;
         let record = held.changed_there(next, notice.sequence, valid.digest());
@@ -208,11 +211,23 @@ impl Grants {
         Ok(valid)
     }
 
+    /// The active grants that this institution has given: each with the other side, and the roster by which that one belonged.
+    pub(super) async fn given(&self) -> Vec<(GrantId, Side, u64)> {
+        let mut given = Vec::new();
+        for (id, live) in self.all() {
+            let held = live.shared().await;
+            if live.party() == Party::Provider && held.state.standing == Standing::Active {
+                given.push((id, live.peer_side(), held.peer_since));
+            }
+        }
+        given
+    }
+
     /// The notices that the other sides have not acknowledged yet.
-    pub async fn unacknowledged(&self) -> Vec<(GrantId, InstitutionId, Signed<Notice>)> {
+    pub async fn unacknowledged(&self) -> Vec<(GrantId, Side, Signed<Notice>)> {
         let mut pending = Vec::new();
         for (id, live) in self.all() {
-            let peer = live.peer().clone();
+            let peer = live.peer_side();
             let held = live.shared().await;
             pending.extend(held.pending.iter().map(|notice| (id, peer.clone(), notice.clone())));
         }
@@ -296,6 +311,7 @@ impl Grants {
 #[derive(Clone, Debug)]
 pub struct Lease {
     live: Arc<Live>,
+    peer: Side,
 }
 
 /// While this is held, the grant does not change. Hold it for the sending of one chunk.
@@ -305,6 +321,11 @@ pub struct ChunkGuard {
 }
 
 impl Lease {
+    /// Who holds it: the institution with the key that it has shown.
+    pub fn peer(&self) -> &Side {
+        &self.peer
+    }
+
     /// The terms the lease is under.
     pub fn terms(&self) -> &GrantTerms {
         self.live.terms()

@@ -2,6 +2,7 @@
 
 use concordat_protocol::audit::Direction;
 use concordat_protocol::grant::Party;
+use concordat_protocol::identity::Side;
 use concordat_protocol::ids::{InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{Authentic, Body, NegotiationMessage, ProviderNegotiation, Received, State};
 use concordat_protocol::signed::Signed;
@@ -9,8 +10,9 @@ use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeRe
 use concordat_storage::ledger::Attribution;
 
 use super::deliver::{NEGOTIATION, NOTICE};
-use super::store::{Place, owner_of};
-use super::{Entry, NegotiationFault, Negotiations, active_key};
+use super::store::Place;
+use super::{Entry, NegotiationFault, Negotiations, owner_of};
+use crate::network::hello::Attested;
 use crate::network::{FramedStream, IncomingStreams, NetworkError, Session};
 use crate::shutdown::Stage;
 
@@ -28,6 +30,7 @@ impl Negotiations {
         stage.spawn(self.clone().serve_messages(messages, stage.clone()));
         stage.spawn(self.clone().serve_notices(notices, stage.clone()));
         stage.spawn(self.clone().catch_up(stage.clone()));
+        stage.spawn(self.clone().follow_members(stage.clone()));
         Ok(())
     }
 
@@ -44,7 +47,7 @@ impl Negotiations {
     }
 
     async fn serve_message(&self, mut stream: FramedStream, stage: &Stage) -> Result<(), NetworkError> {
-        let sender = stream.session().until_attested().await?.institution.clone();
+        let sender = stream.session().until_attested().await?;
         let NegotiationFrame { message } = stream.expect().await?;
         let by = stream.session().attribution();
         let reply = match self.take(message, &sender, &by).await {
@@ -54,7 +57,7 @@ impl Negotiations {
                 Reply::Taken
             }
             Err(fault) => {
-                tracing::info!(peer = %sender, error = %fault, "a message was refused");
+                tracing::info!(peer = %sender.institution, error = %fault, "a message was refused");
                 Reply::Refused(fault.refusal())
             }
         };
@@ -66,13 +69,17 @@ impl Negotiations {
     async fn take(
         &self,
         signed: Signed<NegotiationMessage>,
-        sender: &InstitutionId,
+        sender: &Attested,
         by: &Attribution,
     ) -> Result<NegotiationId, NegotiationFault> {
         let now = self.0.clock.now();
         let roster = self.0.membership.in_force(now)?;
         let message = Authentic::check(signed.clone(), |node| owner_of(&roster, node))?;
-        if message.message().from != *sender {
+        let author = Side {
+            institution: message.message().from.clone(),
+            key: message.key(),
+        };
+        if sender.side() != author {
             return Err(NegotiationFault::ForeignSender {
                 named: message.message().from.clone(),
             });
@@ -88,7 +95,7 @@ impl Negotiations {
                 Received::Advanced(next) => Entry::Consumer(next),
                 Received::Duplicate { .. } => return Ok(id),
             },
-            Err(_) => match self.begin(message, sender, now).await {
+            Err(_) => match self.begin(message, &sender.institution, now).await {
                 Ok(opened) => Entry::Provider(opened),
                 Err(refused) => {
                     self.0.store.vacate(place);
@@ -132,6 +139,7 @@ impl Negotiations {
         match place.entry()? {
             Entry::Provider(negotiation) => match negotiation.state() {
                 State::Accepted(_) => {
+                    self.same_key(negotiation.peer_side(), now)?;
                     let policy = self.0.policy.current().digest();
                     let sent = negotiation.agree(policy, &identity.institution_key, &identity.node_key, now)?;
                     self.forward(place, Entry::Provider(sent.next.clone()), sent, by, now)
@@ -151,6 +159,7 @@ impl Negotiations {
             },
             Entry::Consumer(negotiation) => match negotiation.state() {
                 State::Agreed(_) => {
+                    self.same_key(negotiation.peer_side(), now)?;
                     let sent = negotiation.verify_agreement(&identity.institution_key, &identity.node_key, now)?;
                     self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
                         .await
@@ -170,7 +179,7 @@ impl Negotiations {
         let entry = place.entry()?;
         drop(place);
         for message in entry.unanswered() {
-            self.send(entry.peer(), message).await?;
+            self.deliver(entry.peer_side(), message).await?;
         }
         Ok(())
     }
@@ -178,13 +187,8 @@ impl Negotiations {
     async fn activate(&self, entry: &Entry, by: &Attribution) -> Result<(), NegotiationFault> {
         let Some(grant) = entry.grant() else { return Ok(()) };
         let now = self.0.clock.now();
-        let roster = self.0.membership.in_force(now)?;
-        let terms = grant.terms();
-        let keys = [
-            active_key(&roster, &terms.provider)?,
-            active_key(&roster, &terms.consumer)?,
-        ];
-        self.0.grants.activate(grant, keys, by, now).await?;
+        let peer_since = self.same_key(entry.peer_side(), now)?;
+        self.0.grants.activate(grant, peer_since, by, now).await?;
         self.0.store.announce();
         Ok(())
     }
@@ -201,12 +205,12 @@ impl Negotiations {
     }
 
     async fn serve_notice(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
-        let sender = stream.session().until_attested().await?.institution.clone();
+        let sender = stream.session().until_attested().await?;
         let NoticeFrame { notice } = stream.expect().await?;
         let reply = match self.obey(notice, stream.session(), &sender).await {
             Ok(acknowledgement) => NoticeReply::Acknowledged(acknowledgement),
             Err(fault) => {
-                tracing::info!(peer = %sender, error = %fault, "a notice was refused");
+                tracing::info!(peer = %sender.institution, error = %fault, "a notice was refused");
                 NoticeReply::Refused(fault.refusal())
             }
         };
@@ -218,7 +222,7 @@ impl Negotiations {
         &self,
         notice: Signed<concordat_protocol::grant::Notice>,
         session: &Session,
-        sender: &InstitutionId,
+        sender: &Attested,
     ) -> Result<Signed<concordat_protocol::grant::Acknowledgement>, NegotiationFault> {
         let now = self.0.clock.now();
         let notice = notice.verify(session.peer())?;

@@ -5,21 +5,24 @@
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use concordat_protocol::grant::{Party, ValidGrant};
-use concordat_protocol::ids::{Digest32, InstitutionId, NegotiationId, NodeId};
-use concordat_protocol::membership::ValidRoster;
+use concordat_protocol::identity::{InstitutionPublicKey, Side};
+use concordat_protocol::ids::{Digest32, InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{
-    ConsumerNegotiation, NegotiationMessage, Parties, ProviderNegotiation, Side, State, StateName, StoredNegotiation,
+    ConsumerNegotiation, NegotiationMessage, ProviderNegotiation, State, StateName, StoredNegotiation,
 };
 use concordat_protocol::signed::Signed;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::meta::{SealedTree, TreeId};
 use concordat_storage::storage::Storage;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::NegotiationFault;
+use crate::network::hello::Attested;
 
 /// A negotiation from the side on which this node is.
 #[derive(Clone, Debug)]
@@ -50,6 +53,11 @@ impl Entry {
         either!(self, n => n.peer())
     }
 
+    /// The other institution with the key that the negotiation began with.
+    pub fn peer_side(&self) -> &Side {
+        either!(self, n => n.peer_side())
+    }
+
     /// Where it stands.
     pub fn state(&self) -> &State {
         either!(self, n => n.state())
@@ -68,6 +76,16 @@ impl Entry {
     /// The messages of ours that the other side has not answered.
     pub fn unanswered(&self) -> Vec<Signed<NegotiationMessage>> {
         either!(self, n => n.unanswered())
+    }
+
+    /// Those of [`Entry::unanswered`] with a higher number than `sequence`.
+    pub fn unanswered_after(&self, sequence: u32) -> Vec<Signed<NegotiationMessage>> {
+        let messages = either!(self, n => n.transcript().messages());
+        let newer = messages.iter().filter(|message| message.message().sequence > sequence);
+        let newer: Vec<_> = newer.map(|message| message.signed().clone()).collect();
+        let mut unanswered = self.unanswered();
+        unanswered.retain(|message| newer.contains(message));
+        unanswered
     }
 
     /// Which side this node is on.
@@ -89,6 +107,7 @@ impl Entry {
             id: self.id(),
             party: self.party(),
             peer: self.peer().clone(),
+            peer_key: self.peer_side().key,
             state: self.state_name(),
             detail: self.state().clone(),
             started_at: messages
@@ -112,6 +131,8 @@ pub struct NegotiationView {
     pub party: Party,
     /// The other institution.
     pub peer: InstitutionId,
+    /// The key that it began with; the grant is this key's.
+    pub peer_key: InstitutionPublicKey,
     /// Where it stands.
     pub state: StateName,
     /// What is known in that state.
@@ -124,17 +145,29 @@ pub struct NegotiationView {
     pub head: Digest32,
 }
 
+/// What is kept of a negotiation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    negotiation: StoredNegotiation,
+    /// Number of the newest message of ours that the other side has acknowledged; what it has taken is not sent again unless it
+    /// asks. 0 before the first.
+    acknowledged: u32,
+}
+
 /// A negotiation and the lock that whoever takes a step in it holds.
 #[derive(Debug, Default)]
 struct Slot {
     entry: RwLock<Option<Entry>>,
+    acknowledged: AtomicU32,
     step: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Slot {
-    fn with(entry: Entry) -> Self {
+    fn with(entry: Entry, acknowledged: u32) -> Self {
         Self {
             entry: RwLock::new(Some(entry)),
+            acknowledged: AtomicU32::new(acknowledged),
             step: Arc::default(),
         }
     }
@@ -155,7 +188,7 @@ impl Slot {
 /// All negotiations of this node.
 #[derive(Debug)]
 pub(super) struct Store {
-    tree: SealedTree<StoredNegotiation>,
+    tree: SealedTree<Kept>,
     slots: RwLock<BTreeMap<NegotiationId, Arc<Slot>>>,
     changes: watch::Sender<u64>,
 }
@@ -179,17 +212,12 @@ impl Place<'_> {
 }
 
 impl Store {
-    pub(super) fn open(
-        storage: &Storage,
-        us: &InstitutionId,
-        roster: Option<&ValidRoster>,
-    ) -> Result<Self, NegotiationFault> {
-        let tree: SealedTree<StoredNegotiation> = storage.meta().tree(TreeId::new("negotiations"))?;
+    pub(super) fn open(storage: &Storage) -> Result<Self, NegotiationFault> {
+        let tree: SealedTree<Kept> = storage.meta().tree(TreeId::new("negotiations"))?;
         let mut slots = BTreeMap::new();
-        for (_, stored) in tree.iter()? {
-            let roster = roster.ok_or(NegotiationFault::NoRoster)?;
-            let entry = restore(stored, us, roster)?;
-            slots.insert(entry.id(), Arc::new(Slot::with(entry)));
+        for (_, kept) in tree.iter()? {
+            let entry = restore(kept.negotiation)?;
+            slots.insert(entry.id(), Arc::new(Slot::with(entry, kept.acknowledged)));
         }
         Ok(Self {
             tree,
@@ -245,11 +273,46 @@ impl Store {
 
     /// Makes the next value durable, then visible.
     pub(super) async fn put(&self, place: &mut Place<'_>, next: Entry) -> Result<(), NegotiationFault> {
-        let (tree, key, stored) = (self.tree.clone(), place.id.to_string(), next.stored());
-        tokio::task::spawn_blocking(move || tree.put(&key, &stored)).await??;
+        let acknowledged = place.slot.acknowledged.load(Ordering::Acquire);
+        self.keep(place, &next, acknowledged).await?;
         place.slot.set(Some(next));
         self.announce();
         Ok(())
+    }
+
+    async fn keep(&self, place: &Place<'_>, entry: &Entry, acknowledged: u32) -> Result<(), NegotiationFault> {
+        let (tree, key) = (self.tree.clone(), place.id.to_string());
+        let kept = Kept {
+            negotiation: entry.stored(),
+            acknowledged,
+        };
+        Ok(tokio::task::spawn_blocking(move || tree.put(&key, &kept)).await??)
+    }
+
+    /// The other side has taken message `sequence` of ours: it is durable there, and not sent again by itself.
+    pub(super) async fn acknowledge(&self, id: &NegotiationId, sequence: u32) -> Result<(), NegotiationFault> {
+        let place = self.open_entry(id).await?;
+        if sequence > place.slot.acknowledged.load(Ordering::Acquire) {
+            self.keep(&place, &place.entry()?, sequence).await?;
+            place.slot.acknowledged.store(sequence, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// The messages of ours in negotiation `id` that `peer` has neither answered nor acknowledged, if the negotiation is with this
+    /// peer.
+    pub(super) fn waiting(
+        &self,
+        id: &NegotiationId,
+        peer: &Attested,
+    ) -> Option<(Side, Vec<Signed<NegotiationMessage>>)> {
+        let slot = self.slot(id).ok()?;
+        let acknowledged = slot.acknowledged.load(Ordering::Acquire);
+        slot.look(|entry| {
+            let side = entry.peer_side();
+            peer.acts_for(side)
+                .then(|| (side.clone(), entry.unanswered_after(acknowledged)))
+        })?
     }
 
     /// Tells those who wait for a negotiation to go on.
@@ -304,39 +367,11 @@ async fn lock<'a>(id: NegotiationId, slot: Arc<Slot>) -> Place<'a> {
     }
 }
 
-/// Checks a stored negotiation again, message by message.
-fn restore(stored: StoredNegotiation, us: &InstitutionId, roster: &ValidRoster) -> Result<Entry, NegotiationFault> {
-    let first = stored
-        .messages
-        .first()
-        .ok_or(NegotiationFault::Empty)?
-        .peek_unverified()?;
-    let owner = |node: &NodeId| owner_of(roster, node);
-    let side = |institution: &InstitutionId| {
-        let member = roster.member(institution);
-        let key = member.map(|m| m.key).ok_or_else(|| NegotiationFault::NoMember {
-            institution: institution.clone(),
-        });
-        key.map(|key| Side {
-            institution: institution.clone(),
-            key,
-        })
-    };
-    // The first message is the consumer's request.
-    let parties = Parties::new(side(&first.to)?, side(&first.from)?)?;
-    if first.from == *us {
-        Ok(Entry::Consumer(ConsumerNegotiation::restore(stored, &parties, owner)?))
-    } else {
-        Ok(Entry::Provider(ProviderNegotiation::restore(stored, &parties, owner)?))
-    }
-}
-
-/// The institution a node belongs or belonged to.
-pub(super) fn owner_of(roster: &ValidRoster, node: &NodeId) -> Option<InstitutionId> {
-    let member = roster
-        .roster()
-        .members
-        .iter()
-        .find(|member| member.nodes.iter().any(|n| n.node == *node))?;
-    Some(member.institution.clone())
+/// Checks a stored negotiation again, message by message, with the keys that it was led with: what the roster says now is of no
+/// concern.
+fn restore(stored: StoredNegotiation) -> Result<Entry, NegotiationFault> {
+    Ok(match stored.role {
+        Party::Consumer => Entry::Consumer(ConsumerNegotiation::restore(stored)?),
+        Party::Provider => Entry::Provider(ProviderNegotiation::restore(stored)?),
+    })
 }

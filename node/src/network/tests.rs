@@ -3,7 +3,13 @@
 use super::*;
 use crate::shutdown::Shutdown;
 use bytes::Bytes;
-use concordat_protocol::{identity::NodeKey, ids::InstitutionId, signed::Signed, time::Timestamp, wire::codec::Frame};
+use concordat_protocol::{
+    identity::{InstitutionKey, NodeKey, PrivateKey},
+    ids::InstitutionId,
+    signed::Signed,
+    time::Timestamp,
+    wire::codec::Frame,
+};
 use hello::Attested;
 use serde::{Deserialize, Serialize};
 
@@ -423,7 +429,10 @@ async fn exchange(from: &Node, to: &Node) -> Result<Note, NetworkError> {
 fn attested() -> Attested {
     Attested {
         institution: "cleveland".parse::<InstitutionId>().unwrap(),
+        institution_key: InstitutionKey::from_seed(&[1; 32].into()).public(),
+        member_since: 1,
         roster_number: 1,
+        attested_at: Timestamp::from_millis(0),
         not_after: Timestamp::from_millis(0),
         certificate: Signed::from_bytes(Vec::new()).unwrap(),
     }

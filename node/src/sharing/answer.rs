@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use bytes::Bytes;
-use concordat_protocol::ids::{InstitutionId, NodeId};
+use concordat_protocol::ids::NodeId;
 use concordat_protocol::query::QueryEnvelope;
 use concordat_protocol::query::{Outcome, Parties, Receipt, ValidQuery};
 use concordat_protocol::signed::{CoSigned, SignatureError, Signed};
@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use super::Sharing;
 use super::decide::Case;
 use super::release::{Ended, How, Running, Sink, named_version};
+use crate::network::hello::Attested;
 use crate::network::{Deadlines, FramedStream, NetworkError, Session};
 
 /// Longest that an answer may take, whatever deadline the consumer sets.
@@ -29,14 +30,14 @@ const SIGNING: Deadlines = Deadlines {
 impl Sharing {
     /// Answers one query, or refuses it.
     pub(super) async fn answer_peer(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
-        let consumer = stream.session().until_attested().await?.institution.clone();
+        let consumer = stream.session().until_attested().await?;
         let QueryFrame { envelope } = stream.expect().await?;
         let session = stream.session().clone();
         let peer = session.peer();
         match self.admit_peer(envelope, &consumer, &session).await {
             Ok((running, _place)) => self.stream_to(stream, running, peer).await,
             Err(refusal) => {
-                tracing::info!(peer = %consumer, code = ?refusal.code, "a query was refused");
+                tracing::info!(peer = %consumer.institution, code = ?refusal.code, "a query was refused");
                 stream.send(&QueryOpening::Refused(refusal)).await?;
                 stream.close().await
             }
@@ -46,7 +47,7 @@ impl Sharing {
     async fn admit_peer(
         &self,
         envelope: Signed<QueryEnvelope>,
-        consumer: &InstitutionId,
+        consumer: &Attested,
         session: &Session,
     ) -> Result<(Running, OwnedSemaphorePermit), Refusal> {
         let parts = &self.0.parts;
@@ -55,7 +56,7 @@ impl Sharing {
         let now = parts.clock.now();
         let parties = Parties {
             peer,
-            consumer: consumer.clone(),
+            consumer: consumer.institution.clone(),
             provider: parts.identity.institution.clone(),
         };
         let invalid = |text: String| Refusal::because(RefusalCode::Invalid, text);
@@ -66,7 +67,7 @@ impl Sharing {
             replay.admit(peer, envelope.query, now)
         };
         admitted.map_err(|error| invalid(error.to_string()))?;
-        self.owes_no_signature(consumer, now).await?;
+        self.owes_no_signature(&consumer.institution, now).await?;
         let lease = parts.grants.lease(&envelope.grant, consumer, now).await?;
         let terms = lease.terms();
         self.0

@@ -1,12 +1,15 @@
 //! What peers may know of: published datasets, their columns and about how many rows they have.
 
-use concordat_protocol::ids::InstitutionId;
+use std::sync::Arc;
+
+use concordat_protocol::identity::Side;
+use concordat_protocol::membership::ValidRoster;
 use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest};
 use concordat_storage::catalog::CatalogError;
 use concordat_storage::ingest::ColumnKind;
 
 use super::Sharing;
-use crate::negotiation::party;
+use crate::negotiation::{party, speaks};
 use crate::network::{FramedStream, NetworkError};
 use crate::policy::{DatasetFacts, Prospect};
 
@@ -17,7 +20,7 @@ impl Sharing {
     /// Answers one request for a page. A dataset or a column that the asking member can get by no request is not there, in the
     /// same way as one that never was.
     pub(super) async fn tell_catalog(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
-        let asker = stream.session().until_attested().await?.institution.clone();
+        let asker = stream.session().until_attested().await?.side();
         while let Some(CatalogRequest { from }) = stream.recv().await? {
             let (sharing, asker) = (self.clone(), asker.clone());
             match tokio::task::spawn_blocking(move || sharing.page(&asker, from)).await {
@@ -32,7 +35,7 @@ impl Sharing {
         stream.close().await
     }
 
-    fn page(&self, asker: &InstitutionId, from: u32) -> Result<CatalogReply, CatalogError> {
+    fn page(&self, asker: &Side, from: u32) -> Result<CatalogReply, CatalogError> {
         let parts = &self.0.parts;
         let (catalog, now) = (parts.storage.catalog(), parts.clock.now());
         let mut reply = CatalogReply {
@@ -40,7 +43,8 @@ impl Sharing {
             next: None,
         };
         let roster = parts.membership.in_force(now).ok();
-        let Some(asker) = roster.and_then(|roster| party(&roster, asker)) else {
+        let known = |roster: Arc<ValidRoster>| party(&roster, &asker.institution).filter(|_| speaks(&roster, asker));
+        let Some(asker) = roster.and_then(known) else {
             return Ok(reply);
         };
         let published: Vec<_> = catalog.list()?.into_iter().filter(|record| record.published).collect();

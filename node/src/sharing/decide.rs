@@ -14,7 +14,7 @@ use concordat_storage::permit::Holder;
 use super::Sharing;
 use crate::evidence::EvidencePeer;
 use crate::iam::Actor;
-use crate::negotiation::{ChunkGuard, Lease, dataset_facts, party};
+use crate::negotiation::{ChunkGuard, Lease, dataset_facts, party, speaks};
 use crate::policy::{self, Explanation, LocalInput, Policy, QueryDecision, QueryInput};
 
 /// A question and by what right it is asked.
@@ -142,6 +142,13 @@ impl Sharing {
                 let no_roster = |_| failed("there is no roster in force at the holder");
                 let roster = parts.membership.in_force(now).map_err(no_roster)?;
                 let member = |id| party(&roster, id).ok_or_else(|| failed("a party is not on the roster"));
+                // The name may stand on the roster with another key, or no longer be active, since the question came.
+                if !speaks(&roster, lease.peer()) {
+                    return Err(Refusal::because(
+                        RefusalCode::Denied,
+                        "the institution that asks is no active member with the key that it has shown",
+                    ));
+                }
                 policy.explain(
                     &QueryInput {
                         granted: &lease.terms().scope,

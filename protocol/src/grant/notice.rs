@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{GrantEvent, GrantTerms, Party};
+use crate::identity::Side;
 use crate::ids::{Digest32, GrantId, InstitutionId, NodeId};
 use crate::labels::{self, Label};
 use crate::signed::{Document, Verified};
@@ -61,15 +62,15 @@ pub struct ValidNotice {
 }
 
 impl ValidNotice {
-    /// Checks a notice that came from a node of `sender` to `us`, about the grant under `terms`, after notice number `last` of the
-    /// same sender (0 when there was none).
+    /// Checks a notice that came from a node of `sender` to us, who are on the side `us` of the grant under `terms`, after notice
+    /// number `last` of the same sender (0 when there was none). The sender's key must be the one that the terms name.
     ///
     /// # Errors
     /// [`NoticeError`] names the rule it breaks; the grant then stays as it is.
     pub fn check(
         verified: Verified<Notice, NodeId>,
-        sender: &InstitutionId,
-        us: &InstitutionId,
+        sender: &Side,
+        us: Party,
         terms: &GrantTerms,
         last: u32,
         now: Timestamp,
@@ -79,7 +80,8 @@ impl ValidNotice {
             return Err(NoticeError::OtherGrant { grant: notice.grant });
         }
         let by = terms.party(sender).ok_or(NoticeError::OtherParties)?;
-        let addressed = notice.from == *sender && notice.to == *us && terms.party(us) == Some(by.other());
+        let ours = terms.side(us).institution;
+        let addressed = notice.from == sender.institution && notice.to == ours && us == by.other();
         if !addressed || by != notice.event.party() {
             return Err(NoticeError::OtherParties);
         }
@@ -195,7 +197,7 @@ pub enum NoticeError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grant::testing::{T0, node, terms};
+    use crate::grant::testing::{T0, node, side, terms};
     use crate::signed::Signed;
 
     fn revocation() -> Notice {
@@ -213,7 +215,14 @@ mod tests {
 
     fn check(notice: &Notice, last: u32, now: Timestamp) -> Result<ValidNotice, NoticeError> {
         let verified = Signed::sign(notice, &node(1)).unwrap();
-        ValidNotice::check(verified, &terms().provider, &terms().consumer, &terms(), last, now)
+        ValidNotice::check(
+            verified,
+            &terms().side(Party::Provider),
+            Party::Consumer,
+            &terms(),
+            last,
+            now,
+        )
     }
 
     #[test]
@@ -290,12 +299,15 @@ mod tests {
                 "{notice:?}"
             );
         }
-        let by = |sender: &InstitutionId, us: &InstitutionId| {
+        let by = |sender: Side, us: Party| {
             let verified = Signed::sign(&revocation(), &node(1)).unwrap();
-            ValidNotice::check(verified, sender, us, &terms(), 0, T0).map(|_| ())
+            ValidNotice::check(verified, &sender, us, &terms(), 0, T0).map(|_| ())
         };
-        assert_eq!(by(&consumer, &provider), Err(NoticeError::OtherParties));
-        assert_eq!(by(&stranger, &consumer), Err(NoticeError::OtherParties));
+        assert_eq!(by(side("budapest", 1), Party::Consumer), Ok(()));
+        assert_eq!(by(side("zurich", 2), Party::Provider), Err(NoticeError::OtherParties));
+        assert_eq!(by(side("geneva", 1), Party::Consumer), Err(NoticeError::OtherParties));
+        // The name of a party with another key is not that party.
+        assert_eq!(by(side("budapest", 4), Party::Consumer), Err(NoticeError::OtherParties));
         let other = Notice {
             grant: GrantId::from_bytes([9; 16]),
             ..revocation()

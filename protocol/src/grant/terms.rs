@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Party;
-use crate::identity::InstitutionPublicKey;
+use crate::identity::{InstitutionPublicKey, Side};
 use crate::ids::{Digest32, GrantId, InstitutionId};
 use crate::labels::{self, Label};
 use crate::scope::Scope;
@@ -20,8 +20,12 @@ pub struct GrantTerms {
     pub revision: u32,
     /// Who holds the data.
     pub provider: InstitutionId,
+    /// The key that speaks for the provider. The grant is this key's: a name alone gives nobody a right under it.
+    pub provider_key: InstitutionPublicKey,
     /// Who may ask.
     pub consumer: InstitutionId,
+    /// The key that speaks for the consumer.
+    pub consumer_key: InstitutionPublicKey,
     /// What is permitted.
     pub scope: Scope,
     /// Digest of the provider's policy set that made the offer.
@@ -37,15 +41,23 @@ impl Document for GrantTerms {
 }
 
 impl GrantTerms {
-    /// Which side `institution` is on, if any.
-    pub fn party(&self, institution: &InstitutionId) -> Option<Party> {
-        if *institution == self.provider {
-            Some(Party::Provider)
-        } else if *institution == self.consumer {
-            Some(Party::Consumer)
-        } else {
-            None
+    /// The one on the side `party`, with its key.
+    pub fn side(&self, party: Party) -> Side {
+        let (institution, key) = match party {
+            Party::Provider => (&self.provider, self.provider_key),
+            Party::Consumer => (&self.consumer, self.consumer_key),
+        };
+        Side {
+            institution: institution.clone(),
+            key,
         }
+    }
+
+    /// Which side `who` is on, if any: id and key must both be those of the terms.
+    pub fn party(&self, who: &Side) -> Option<Party> {
+        [Party::Provider, Party::Consumer]
+            .into_iter()
+            .find(|party| self.side(*party) == *who)
     }
 
     /// Checks what terms must satisfy whoever signed them.
@@ -53,7 +65,7 @@ impl GrantTerms {
     /// # Errors
     /// [`GrantError`] names the rule they break.
     pub fn check(&self) -> Result<(), GrantError> {
-        if self.provider == self.consumer {
+        if self.provider == self.consumer || self.provider_key == self.consumer_key {
             return Err(GrantError::OneParty);
         }
         if self.scope.dataset.institution != self.provider {
@@ -88,6 +100,10 @@ impl ValidGrant {
     ) -> Result<Self, GrantError> {
         if provider == consumer {
             return Err(GrantError::OneParty);
+        }
+        let named = signed.peek_unverified().map_err(GrantError::Signature)?;
+        if named.provider_key != provider || named.consumer_key != consumer {
+            return Err(GrantError::OtherKeys);
         }
         let digest = signed.payload_digest().map_err(GrantError::Signature)?;
         let verified = signed.verify(&[provider, consumer]).map_err(GrantError::Signature)?;
@@ -126,6 +142,9 @@ pub enum GrantError {
     /// Provider and consumer are the same, or use the same key.
     #[error("the provider and the consumer of a grant must be two institutions with a key each")]
     OneParty,
+    /// The terms name other keys than those of the two institutions.
+    #[error("the terms name other keys than those of the two institutions")]
+    OtherKeys,
     /// The dataset belongs to somebody else.
     #[error("the terms cover a dataset that `{provider}` does not hold")]
     ForeignDataset {
@@ -140,7 +159,7 @@ pub enum GrantError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grant::testing::{house, terms};
+    use crate::grant::testing::{house, side, terms};
     use crate::identity::PrivateKey;
 
     fn signed_by(terms: &GrantTerms, seeds: &[u8]) -> CoSigned<GrantTerms> {
@@ -156,6 +175,37 @@ mod tests {
         assert_eq!(check(&[1, 2]).unwrap().terms(), &terms());
         for lacking in [&[1][..], &[2], &[], &[1, 3]] {
             assert!(matches!(check(lacking), Err(GrantError::Signature(_))), "{lacking:?}");
+        }
+    }
+
+    #[test]
+    fn terms_name_the_keys_of_both_and_a_name_with_another_key_is_no_party() {
+        let check = |terms: &GrantTerms| {
+            ValidGrant::check(signed_by(terms, &[1, 2]), house(1).public(), house(2).public()).map(|_| ())
+        };
+        assert_eq!(check(&terms()), Ok(()));
+        let others = [
+            GrantTerms {
+                provider_key: house(3).public(),
+                ..terms()
+            },
+            GrantTerms {
+                consumer_key: house(3).public(),
+                ..terms()
+            },
+        ];
+        for other in others {
+            assert_eq!(check(&other), Err(GrantError::OtherKeys));
+        }
+        assert_eq!(terms().party(&side("zurich", 2)), Some(Party::Consumer));
+        assert_eq!(terms().party(&side("budapest", 1)), Some(Party::Provider));
+        for stranger in [
+            side("zurich", 3),
+            side("budapest", 2),
+            side("zurich", 1),
+            side("geneva", 2),
+        ] {
+            assert_eq!(terms().party(&stranger), None, "{stranger:?}");
         }
     }
 

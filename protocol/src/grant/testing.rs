@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::GrantTerms;
-use crate::identity::{InstitutionKey, NodeKey};
+use crate::identity::{InstitutionKey, NodeKey, PrivateKey, Side};
 use crate::ids::{ColumnName, Digest32, GrantId, InstitutionId};
 use crate::scope::{
     BandWidth, Columns, Generalisation, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
@@ -23,6 +23,13 @@ pub(crate) fn node(seed: u8) -> NodeKey {
 
 pub(crate) fn institution(name: &str) -> InstitutionId {
     InstitutionId::new(name).unwrap()
+}
+
+pub(crate) fn side(name: &str, seed: u8) -> Side {
+    Side {
+        institution: institution(name),
+        key: house(seed).public(),
+    }
 }
 
 /// What `zurich` asks of `budapest`.
@@ -59,7 +66,9 @@ pub(crate) fn terms() -> GrantTerms {
         grant: GrantId::from_bytes([7; 16]),
         revision: 1,
         provider: institution("budapest"),
+        provider_key: house(1).public(),
         consumer: institution("zurich"),
+        consumer_key: house(2).public(),
         scope: narrow(),
         policy: Digest32::from_bytes([5; 32]),
         transcript: Digest32::from_bytes([6; 32]),

@@ -77,6 +77,11 @@ impl ValidCertificate {
         &self.certificate.institution
     }
 
+    /// The key that signed it: the institution's, as the roster pins it.
+    pub fn institution_key(&self) -> InstitutionPublicKey {
+        self.certificate.institution_key
+    }
+
     /// The node.
     pub fn node(&self) -> NodeId {
         self.certificate.node

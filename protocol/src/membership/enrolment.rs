@@ -7,16 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, Member, MemberNode, MemberStatus, Roster};
 use crate::identity::InstitutionPublicKey;
-use crate::ids::{InstitutionId, Jurisdiction, NodeId};
+use crate::ids::{InstitutionId, Jurisdiction};
 use crate::labels::{self, Label};
-use crate::signed::{Document, SignatureError, Signed};
-use crate::text::{Address, LegalName};
+use crate::signed::{Document, SignatureError, Signed, Verified};
+use crate::text::LegalName;
 use crate::time::{Staleness, Timestamp};
 
 /// How old an application may be when it is admitted: 30 days, the time a board takes between two meetings.
 pub const MAX_ENROLMENT_AGE_MS: i64 = 30 * 24 * 3600 * 1000;
 
-/// An application to join, signed with the key that it asks to have pinned.
+/// An application to join, signed with the key that it asks to have pinned. The roster carries it on, as the member's own statement
+/// of who it is and which nodes are its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Enrolment {
@@ -28,11 +29,9 @@ pub struct Enrolment {
     pub jurisdiction: Jurisdiction,
     /// Its institution key.
     pub key: InstitutionPublicKey,
-    /// Its node.
-    pub node: NodeId,
-    /// Where the node can be reached.
-    pub addresses: Vec<Address>,
-    /// When it was signed.
+    /// All of its nodes, at most [`MAX_NODES`], and where they can be reached. A later statement replaces the list.
+    pub nodes: Vec<MemberNode>,
+    /// When it was signed; counts up from one statement of an institution to the next.
     pub issued_at: Timestamp,
 }
 
@@ -44,7 +43,7 @@ impl Document for Enrolment {
 /// [`InstitutionPublicKey::fingerprint`].
 #[derive(Clone, Debug)]
 pub struct ValidEnrolment {
-    enrolment: Enrolment,
+    verified: Verified<Enrolment, InstitutionPublicKey>,
 }
 
 impl ValidEnrolment {
@@ -60,19 +59,25 @@ impl ValidEnrolment {
             .issued_at
             .fresh_at(now, MAX_ENROLMENT_AGE_MS)
             .map_err(EnrolmentError::Stale)?;
-        if enrolment.addresses.len() > MAX_ADDRESSES {
-            return Err(EnrolmentError::TooManyAddresses {
-                found: enrolment.addresses.len(),
-            });
+        let found = enrolment.nodes.len();
+        if found == 0 || found > MAX_NODES {
+            return Err(EnrolmentError::WrongNumberOfNodes { found });
         }
-        Ok(Self {
-            enrolment: enrolment.clone(),
-        })
+        let longest = enrolment.nodes.iter().map(|node| node.addresses.len()).max();
+        if let Some(found) = longest.filter(|found| *found > MAX_ADDRESSES) {
+            return Err(EnrolmentError::TooManyAddresses { found });
+        }
+        Ok(Self { verified })
     }
 
     /// The application.
     pub fn enrolment(&self) -> &Enrolment {
-        &self.enrolment
+        self.verified.document()
+    }
+
+    /// The application as it was signed.
+    pub fn signed(&self) -> &Signed<Enrolment> {
+        self.verified.signed()
     }
 }
 
@@ -87,46 +92,41 @@ pub enum EnrolmentError {
     /// Too old or from the future.
     #[error("the enrolment is not fresh; ask the applicant to run `concordat consortium enrol` again")]
     Stale(#[source] Staleness),
+    /// No nodes, or more than a member may have.
+    #[error("the enrolment lists {found} nodes; 1 to {MAX_NODES} are possible")]
+    WrongNumberOfNodes {
+        /// How many there are.
+        found: usize,
+    },
     /// More addresses than a node may have.
-    #[error("the enrolment lists {found} addresses, more than {MAX_ADDRESSES}")]
+    #[error("the enrolment lists {found} addresses of one node, more than {MAX_ADDRESSES}")]
     TooManyAddresses {
         /// How many there are.
         found: usize,
     },
 }
 
-/// The roster with the applicant in it: a new member, or a known one (same key) with its details brought up to date and
-/// the node added. An institution that was removed may return with a new key.
+/// The roster with the applicant in it: a new member, or a known one (same key) with its newer statement. An institution that was
+/// removed may return with the key that it had, by an application that it has signed since; nothing is resumed by that.
 ///
 /// # Errors
-/// [`ChangeError`] when the id, the key or the node is somebody else's already, or there is no room.
+/// [`ChangeError`] when the id, the key or a node is somebody else's or was, the application is an old one, or there is no room.
 pub fn admit(
     roster: &Roster,
     applicant: &ValidEnrolment,
     now: Timestamp,
     validity: Duration,
 ) -> Result<Roster, ChangeError> {
-    let applicant = applicant.enrolment();
-    refuse_taken(roster, applicant)?;
+    refuse_taken(roster, applicant.enrolment())?;
     let mut next = successor(roster, now, validity);
-    let node = MemberNode {
-        node: applicant.node,
-        addresses: applicant.addresses.clone(),
-    };
+    let number = next.number;
     let known = next
         .members
         .iter_mut()
-        .find(|member| member.institution == applicant.institution);
+        .find(|member| member.institution == applicant.enrolment().institution);
     match known {
-        Some(member) => renew(member, applicant, node)?,
-        None => next.members.push(Member {
-            institution: applicant.institution.clone(),
-            name: applicant.name.clone(),
-            jurisdiction: applicant.jurisdiction.clone(),
-            key: applicant.key,
-            nodes: vec![node],
-            status: MemberStatus::Active,
-        }),
+        Some(member) => renew(member, applicant, number)?,
+        None => next.members.push(Member::admitted(applicant, number)),
     }
     if next.members.len() > MAX_MEMBERS {
         Err(ChangeError::Full)
@@ -135,47 +135,44 @@ pub fn admit(
     }
 }
 
+/// Ids, keys and nodes of members are theirs for good, of those removed as well.
 fn refuse_taken(roster: &Roster, applicant: &Enrolment) -> Result<(), ChangeError> {
     for member in &roster.members {
+        let institution = || member.institution.clone();
         let same = member.institution == applicant.institution;
-        if same && member.key != applicant.key && member.status != MemberStatus::Removed {
+        if same && member.key != applicant.key {
             return Err(ChangeError::OtherKey {
-                institution: member.institution.clone(),
+                institution: institution(),
             });
         }
-        if same {
-            continue;
-        }
-        let node_taken = member.nodes.iter().any(|node| node.node == applicant.node);
-        if node_taken || member.key == applicant.key {
+        let theirs = |node: &MemberNode| applicant.nodes.iter().any(|wanted| wanted.node == node.node);
+        if !same && (member.key == applicant.key || member.nodes.iter().any(theirs)) {
             return Err(ChangeError::Taken {
-                institution: member.institution.clone(),
+                institution: institution(),
             });
         }
     }
     Ok(())
 }
 
-fn renew(member: &mut Member, applicant: &Enrolment, node: MemberNode) -> Result<(), ChangeError> {
+fn renew(member: &mut Member, applicant: &ValidEnrolment, number: u64) -> Result<(), ChangeError> {
+    let institution = || applicant.enrolment().institution.clone();
     if member.status == MemberStatus::Suspended {
         return Err(ChangeError::Suspended {
-            institution: member.institution.clone(),
+            institution: institution(),
         });
     }
-    if member.status == MemberStatus::Removed {
-        member.nodes.clear();
-    }
-    member.nodes.retain(|known| known.node != node.node);
-    member.nodes.push(node);
-    if member.nodes.len() > MAX_NODES {
-        return Err(ChangeError::TooManyNodes {
-            institution: member.institution.clone(),
+    if applicant.enrolment().issued_at <= member.stated_at {
+        return Err(ChangeError::OldApplication {
+            institution: institution(),
         });
     }
-    member.key = applicant.key;
-    member.name = applicant.name.clone();
-    member.jurisdiction = applicant.jurisdiction.clone();
-    member.status = MemberStatus::Active;
+    let since = if member.status == MemberStatus::Removed {
+        number
+    } else {
+        member.since
+    };
+    *member = Member::admitted(applicant, since);
     Ok(())
 }
 
@@ -261,9 +258,9 @@ fn successor(roster: &Roster, now: Timestamp, validity: Duration) -> Roster {
 /// Why a roster cannot be changed so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
-    /// The id belongs to a member with another key.
+    /// The id belongs, or belonged, to a member with another key.
     #[error(
-        "`{institution}` is a member with another key; remove it first if its key is lost, or let the applicant choose another id"
+        "`{institution}` is or was a member with another key, and an id is never given to another key; let the applicant choose another id"
     )]
     OtherKey {
         /// The member.
@@ -281,9 +278,11 @@ pub enum ChangeError {
         /// The member.
         institution: InstitutionId,
     },
-    /// The member would have too many nodes.
-    #[error("`{institution}` would have more than {MAX_NODES} nodes")]
-    TooManyNodes {
+    /// The application is not newer than the one on the roster.
+    #[error(
+        "the application of `{institution}` is not newer than the one on the roster; ask it to run `concordat consortium enrol` again"
+    )]
+    OldApplication {
         /// The member.
         institution: InstitutionId,
     },

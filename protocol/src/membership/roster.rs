@@ -1,15 +1,17 @@
 //! The roster: the signed, numbered, expiring list of members. It is also the list of addresses to start from.
 
+mod succession;
 mod valid;
 
 use serde::{Deserialize, Serialize};
 
 pub use valid::{RosterError, ValidRoster};
 
+use super::{Enrolment, ValidEnrolment};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{InstitutionId, Jurisdiction, NodeId};
 use crate::labels::{self, Label};
-use crate::signed::Document;
+use crate::signed::{Document, Signed};
 use crate::text::{Address, ConsortiumName, LegalName};
 use crate::time::Timestamp;
 
@@ -44,19 +46,19 @@ impl Document for Roster {
 
 impl Roster {
     /// The first roster, with the founder as its only member; the founder's key becomes the charter key.
-    pub fn found(consortium: ConsortiumName, founder: Member, now: Timestamp, not_after: Timestamp) -> Self {
+    pub fn found(consortium: ConsortiumName, founder: &ValidEnrolment, now: Timestamp, not_after: Timestamp) -> Self {
         Self {
             consortium,
             number: 1,
             issued_at: now,
             not_after,
-            charter_key: founder.key,
-            members: vec![founder],
+            charter_key: founder.enrolment().key,
+            members: vec![Member::admitted(founder, 1)],
         }
     }
 }
 
-/// One institution of the consortium.
+/// One institution of the consortium. All but its status and when it came is what it states itself, under its own key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
@@ -70,8 +72,64 @@ pub struct Member {
     pub key: InstitutionPublicKey,
     /// Its nodes, at most [`MAX_NODES`].
     pub nodes: Vec<MemberNode>,
+    /// When it stated all of this; a later statement replaces an earlier one and never the other way round.
+    pub stated_at: Timestamp,
+    /// The statement, signed by [`Member::key`]: nobody else gives it another name, node or address.
+    pub statement: Signed<Enrolment>,
+    /// Number of the roster that admitted it, the last time if it was removed in between.
+    pub since: u64,
     /// Whether it takes part at present.
     pub status: MemberStatus,
+}
+
+impl Member {
+    /// The entry of an applicant whom roster `since` admits.
+    pub(super) fn admitted(applicant: &ValidEnrolment, since: u64) -> Self {
+        let Enrolment {
+            institution,
+            name,
+            jurisdiction,
+            key,
+            nodes,
+            issued_at,
+        } = applicant.enrolment().clone();
+        Self {
+            institution,
+            name,
+            jurisdiction,
+            key,
+            nodes,
+            stated_at: issued_at,
+            statement: applicant.signed().clone(),
+            since,
+            status: MemberStatus::Active,
+        }
+    }
+
+    /// Checks that the member itself has stated what the roster says of it.
+    fn check_statement(&self) -> Result<(), RosterError> {
+        let verified = self.statement.clone().verify(self.key);
+        let verified = verified.map_err(|source| RosterError::Statement {
+            institution: self.institution.clone(),
+            source,
+        })?;
+        let stated = verified.document();
+        let same = [
+            ("id", stated.institution == self.institution),
+            ("name", stated.name == self.name),
+            ("jurisdiction", stated.jurisdiction == self.jurisdiction),
+            ("key", stated.key == self.key),
+            ("nodes or addresses", stated.nodes == self.nodes),
+            ("time of statement", stated.issued_at == self.stated_at),
+        ];
+        match same.into_iter().find(|(_, same)| !same) {
+            Some((what, _)) => Err(RosterError::NotStated {
+                institution: self.institution.clone(),
+                what,
+            }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// One node of a member and where it can be reached.

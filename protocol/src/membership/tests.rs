@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+mod changes;
+
 use super::*;
 use crate::identity::{InstitutionKey, NodeKey, PrivateKey};
 use crate::ids::{InstitutionId, Jurisdiction, NodeId};
@@ -33,23 +35,22 @@ fn address() -> Vec<Address> {
     vec![Address::new("/ip4/127.0.0.1/tcp/7400").unwrap()]
 }
 
-fn founder() -> Member {
-    Member {
-        institution: id("cleveland"),
-        name: LegalName::new("Cleveland Heart Institute").unwrap(),
+fn founder() -> ValidEnrolment {
+    let statement = Enrolment {
         jurisdiction: Jurisdiction::new("US").unwrap(),
-        key: house(1).public(),
-        nodes: vec![MemberNode {
-            node: node(101),
-            addresses: address(),
-        }],
-        status: MemberStatus::Active,
-    }
+        ..application("cleveland", 1, 101)
+    };
+    stated(&statement, 1)
+}
+
+fn stated(statement: &Enrolment, key: u8) -> ValidEnrolment {
+    let signed = Signed::sign(statement, &house(key)).unwrap().signed().clone();
+    ValidEnrolment::check(signed, NOW.plus_seconds(3600)).unwrap()
 }
 
 fn first() -> Roster {
     let not_after = NOW.plus_seconds(365 * 24 * 3600);
-    Roster::found(ConsortiumName::new("Heart").unwrap(), founder(), NOW, not_after)
+    Roster::found(ConsortiumName::new("Heart").unwrap(), &founder(), NOW, not_after)
 }
 
 fn signed(roster: &Roster) -> Signed<Roster> {
@@ -66,18 +67,30 @@ fn application(name: &str, key: u8, at: u8) -> Enrolment {
         name: LegalName::new(name).unwrap(),
         jurisdiction: Jurisdiction::new("HU").unwrap(),
         key: house(key).public(),
-        node: node(at),
-        addresses: address(),
+        nodes: vec![at_node(at)],
         issued_at: NOW,
     }
 }
 
+fn at_node(seed: u8) -> MemberNode {
+    MemberNode {
+        node: node(seed),
+        addresses: address(),
+    }
+}
+
 fn applicant(name: &str, key: u8, at: u8) -> ValidEnrolment {
-    let signed = Signed::sign(&application(name, key, at), &house(key))
-        .unwrap()
-        .signed()
-        .clone();
-    ValidEnrolment::check(signed, NOW).unwrap()
+    stated(&application(name, key, at), key)
+}
+
+/// The application of `budapest`, made `seconds` after the first and listing these nodes.
+fn later(key: u8, nodes: &[u8], seconds: i64) -> ValidEnrolment {
+    let statement = Enrolment {
+        nodes: nodes.iter().map(|seed| at_node(*seed)).collect(),
+        issued_at: NOW.plus_seconds(seconds),
+        ..application("budapest", key, 102)
+    };
+    stated(&statement, key)
 }
 
 fn two() -> Roster {
@@ -179,9 +192,11 @@ fn every_list_has_a_maximum() {
         change(&mut roster);
         matches!(check(&roster, None), Err(RosterError::TooMany { .. }))
     };
-    assert!(over(|roster| roster.members = vec![founder(); MAX_MEMBERS + 1]));
     assert!(over(
-        |roster| roster.members[0].nodes = vec![founder().nodes[0].clone(); MAX_NODES + 1]
+        |roster| roster.members = vec![roster.members[0].clone(); MAX_MEMBERS + 1]
+    ));
+    assert!(over(
+        |roster| roster.members[0].nodes = vec![at_node(101); MAX_NODES + 1]
     ));
     assert!(over(
         |roster| roster.members[0].nodes[0].addresses = vec![address()[0].clone(); MAX_ADDRESSES + 1]
@@ -241,13 +256,36 @@ fn nobody_takes_the_place_of_another() {
 }
 
 #[test]
-fn a_member_may_add_a_node_and_a_removed_one_may_return() {
-    let more = admit(&two(), &applicant("budapest", 2, 112), NOW, YEAR).unwrap();
-    assert_eq!(more.members[1].nodes.len(), 2);
+fn a_member_states_its_nodes_and_a_removed_one_may_return_with_its_key() {
+    let more = admit(&two(), &later(2, &[102, 112], 1), NOW, YEAR).unwrap();
+    assert_eq!((more.members[1].nodes.len(), more.members[1].since), (2, 2));
+    let old = admit(&more, &later(2, &[102], 1), NOW, YEAR);
+    assert!(matches!(old, Err(ChangeError::OldApplication { .. })));
     let removed = remove(&more, &id("budapest"), NOW, YEAR).unwrap();
-    let back = admit(&removed, &applicant("budapest", 7, 107), NOW, YEAR).unwrap();
-    assert_eq!((back.number, back.members[1].nodes.len()), (5, 1));
+    let again = admit(&removed, &later(2, &[102, 112], 1), NOW, YEAR);
+    assert!(matches!(again, Err(ChangeError::OldApplication { .. })));
+    let back = admit(&removed, &later(2, &[107], 2), NOW, YEAR).unwrap();
+    assert_eq!(
+        (back.number, back.members[1].nodes.len(), back.members[1].since),
+        (5, 1, 5)
+    );
     assert!(check(&back, None).unwrap().active_node(&node(102)).is_none());
+}
+
+#[test]
+fn an_id_a_key_or_a_node_that_was_removed_is_never_given_to_somebody_else() {
+    let removed = remove(&two(), &id("budapest"), NOW, YEAR).unwrap();
+    let refused = |who: ValidEnrolment| admit(&removed, &who, NOW, YEAR).unwrap_err();
+    assert!(matches!(refused(later(7, &[107], 5)), ChangeError::OtherKey { .. }));
+    assert!(matches!(
+        refused(applicant("vienna", 2, 107)),
+        ChangeError::Taken { .. }
+    ));
+    assert!(matches!(
+        refused(applicant("vienna", 7, 102)),
+        ChangeError::Taken { .. }
+    ));
+    assert!(admit(&removed, &applicant("vienna", 7, 107), NOW, YEAR).is_ok());
 }
 
 #[test]

@@ -39,7 +39,8 @@ impl ConsumerNegotiation {
         };
         let signed = sign(&draft, node)?;
         let message = signed.signed().clone();
-        let transcript = Transcript::begin(Authentic::own(signed), parties, now).map_err(NegotiationError::Ours)?;
+        let transcript = Transcript::begin(Authentic::own(signed, parties.consumer().key), parties, now)
+            .map_err(NegotiationError::Ours)?;
         Ok(Sent {
             next: Self::over(transcript),
             message,

@@ -57,6 +57,12 @@ pub enum Refusal {
         /// The institution that the message claims to come from.
         from: InstitutionId,
     },
+    /// The sender bears the name of a party and another key.
+    #[error("the message comes from another key than the one with which `{from}` began this negotiation")]
+    OtherKey {
+        /// The sender it names.
+        from: InstitutionId,
+    },
     /// It belongs to another negotiation.
     #[error("the message belongs to the negotiation `{found}`")]
     OtherNegotiation {

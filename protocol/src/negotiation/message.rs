@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Refusal;
 use crate::grant::GrantTerms;
+use crate::identity::{InstitutionPublicKey, Side};
 use crate::ids::{Digest32, InstitutionId, NegotiationId, NodeId};
 use crate::labels::{self, Label};
 use crate::scope::{Difference, Scope};
@@ -168,27 +169,35 @@ pub(super) fn fitted(difference: &Difference) -> Difference {
 #[derive(Clone, Debug)]
 pub struct Authentic {
     verified: Verified<NegotiationMessage, NodeId>,
+    key: InstitutionPublicKey,
 }
 
 impl Authentic {
-    /// Checks the signature; `owner` tells which institution a node belongs to (for stored messages, belonged to) by the roster.
+    /// Checks the signature; `owner` tells which institution a node belongs to, and by which key, by the roster.
     ///
     /// # Errors
     /// [`Refusal::Signature`] or [`Refusal::ForeignNode`].
     pub fn check(
         signed: Signed<NegotiationMessage>,
-        owner: impl FnOnce(&NodeId) -> Option<InstitutionId>,
+        owner: impl FnOnce(&NodeId) -> Option<Side>,
     ) -> Result<Self, Refusal> {
         let claimed = signed.peek_unverified().map_err(Refusal::Signature)?.node;
         let verified = signed.verify(claimed).map_err(Refusal::Signature)?;
-        if owner(&claimed).as_ref() == Some(&verified.document().from) {
-            Ok(Self { verified })
-        } else {
-            Err(Refusal::ForeignNode {
+        match owner(&claimed) {
+            Some(side) if side.institution == verified.document().from => Ok(Self {
+                verified,
+                key: side.key,
+            }),
+            Some(_) | None => Err(Refusal::ForeignNode {
                 node: claimed,
                 from: verified.document().from.clone(),
-            })
+            }),
         }
+    }
+
+    /// The key of the institution that sent it.
+    pub fn key(&self) -> InstitutionPublicKey {
+        self.key
     }
 
     /// The message.
@@ -206,8 +215,9 @@ impl Authentic {
         Digest32::sha256(labels::TRANSCRIPT_HASH, self.signed().as_bytes())
     }
 
-    pub(super) const fn own(verified: Verified<NegotiationMessage, NodeId>) -> Self {
-        Self { verified }
+    /// A message of ours, or one that was checked when it came and has been kept since.
+    pub(super) const fn own(verified: Verified<NegotiationMessage, NodeId>, key: InstitutionPublicKey) -> Self {
+        Self { verified, key }
     }
 }
 

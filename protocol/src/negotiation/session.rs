@@ -5,10 +5,10 @@ use std::marker::PhantomData;
 
 use super::message::{Authentic, Body, NegotiationMessage};
 use super::state::{State, StateName};
-use super::transcript::{Arrival, Parties, StoredNegotiation, Transcript};
+use super::transcript::{Arrival, StoredNegotiation, Transcript};
 use super::{NegotiationError, Refusal};
 use crate::grant::{Party, ValidGrant};
-use crate::identity::{NodeKey, PrivateKey};
+use crate::identity::{NodeKey, PrivateKey, Side};
 use crate::ids::{InstitutionId, NegotiationId, NodeId};
 use crate::signed::{Signed, Verified};
 use crate::text::Reason;
@@ -98,19 +98,15 @@ impl<R: Role> Negotiation<R> {
         self.say(Body::Terminate { reason }, node, now)
     }
 
-    /// Reads a stored negotiation back; `owner` tells which institution a node belongs or belonged to.
+    /// Reads a stored negotiation back.
     ///
     /// # Errors
     /// [`NegotiationError::Stored`] when it is damaged or of the other side.
-    pub fn restore(
-        stored: StoredNegotiation,
-        parties: &Parties,
-        owner: impl Fn(&NodeId) -> Option<InstitutionId>,
-    ) -> Result<Self, NegotiationError> {
+    pub fn restore(stored: StoredNegotiation) -> Result<Self, NegotiationError> {
         if stored.role != R::PARTY {
             return Err(NegotiationError::OtherRole { role: stored.role });
         }
-        Transcript::verify(stored.messages, parties, owner).map(Self::over)
+        Transcript::reread(stored).map(Self::over)
     }
 
     /// What to store.
@@ -123,6 +119,7 @@ impl<R: Role> Negotiation<R> {
             .collect();
         StoredNegotiation {
             role: R::PARTY,
+            parties: self.transcript.parties().clone(),
             messages,
         }
     }
@@ -152,6 +149,11 @@ impl<R: Role> Negotiation<R> {
         &self.transcript.parties().side(R::PARTY.other()).institution
     }
 
+    /// The other institution with the key that the negotiation began with.
+    pub fn peer_side(&self) -> &Side {
+        self.transcript.parties().side(R::PARTY.other())
+    }
+
     /// The grant that came of it, once finalised.
     pub fn grant(&self) -> Option<&ValidGrant> {
         match self.state() {
@@ -177,7 +179,10 @@ impl<R: Role> Negotiation<R> {
         let next = self
             .transcript
             .clone()
-            .take(Authentic::own(signed), now)
+            .take(
+                Authentic::own(signed, self.transcript.parties().side(R::PARTY).key),
+                now,
+            )
             .map_err(NegotiationError::Ours)?;
         Ok(Sent {
             next: Self::over(next),

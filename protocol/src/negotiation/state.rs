@@ -306,6 +306,8 @@ fn check_terms(terms: &GrantTerms, turn: &Turn<'_>) -> Result<(), Refusal> {
         ("revision", terms.revision == 1),
         ("provider", terms.provider == turn.parties.provider().institution),
         ("consumer", terms.consumer == turn.parties.consumer().institution),
+        ("provider key", terms.provider_key == turn.parties.provider().key),
+        ("consumer key", terms.consumer_key == turn.parties.consumer().key),
         ("transcript", terms.transcript == head),
         ("time", terms.agreed_at == turn.message.sent_at),
     ];

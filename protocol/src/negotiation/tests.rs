@@ -11,10 +11,10 @@ mod rules;
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::grant::testing::{T0, house, institution, narrow, node, wide};
+use crate::grant::testing::{T0, house, institution, narrow, node, side, wide};
 use crate::grant::{GrantError, GrantTerms, Party};
 use crate::identity::{NodeKey, PrivateKey};
-use crate::ids::{Digest32, InstitutionId, NegotiationId, NodeId};
+use crate::ids::{Digest32, NegotiationId, NodeId};
 use crate::scope::{Difference, Scope};
 use crate::signed::{CoSigned, SignatureError, Signed};
 use crate::text::{Reason, Text};
@@ -72,15 +72,9 @@ fn a_stored_negotiation_is_read_back_from_its_messages() {
     let mut bytes = Vec::new();
     ciborium::into_writer(&consumer.stored(), &mut bytes).unwrap();
     let stored: StoredNegotiation = ciborium::from_reader(bytes.as_slice()).unwrap();
-    assert_eq!(
-        ConsumerNegotiation::restore(stored.clone(), &parties(), owner).unwrap(),
-        consumer
-    );
-    assert_eq!(
-        ProviderNegotiation::restore(provider.stored(), &parties(), owner).unwrap(),
-        provider
-    );
-    let other_side = ProviderNegotiation::restore(stored, &parties(), owner).unwrap_err();
+    assert_eq!(ConsumerNegotiation::restore(stored.clone()).unwrap(), consumer);
+    assert_eq!(ProviderNegotiation::restore(provider.stored()).unwrap(), provider);
+    let other_side = ProviderNegotiation::restore(stored).unwrap_err();
     assert_eq!(other_side, NegotiationError::OtherRole { role: Party::Consumer });
 }
 
@@ -90,7 +84,7 @@ fn a_stored_negotiation_shows_any_change() {
     let damaged = |change: &dyn Fn(&mut Vec<Signed<NegotiationMessage>>)| {
         let mut stored = whole.clone();
         change(&mut stored.messages);
-        ConsumerNegotiation::restore(stored, &parties(), owner).map(|_| ())
+        ConsumerNegotiation::restore(stored).map(|_| ())
     };
     let at = |sequence| move |error: NegotiationError| matches!(error, NegotiationError::Stored { sequence: s, .. } if s == sequence);
     assert!(at(2)(damaged(&|messages| drop(messages.remove(1))).unwrap_err()));
@@ -106,18 +100,14 @@ fn a_stored_negotiation_shows_any_change() {
 const POLICY: Digest32 = Digest32::from_bytes([5; 32]);
 
 fn parties() -> Parties {
-    let side = |name, seed| Side {
-        institution: institution(name),
-        key: house(seed).public(),
-    };
     Parties::new(side("budapest", 1), side("zurich", 2)).unwrap()
 }
 
-fn owner(node_id: &NodeId) -> Option<InstitutionId> {
+fn owner(node_id: &NodeId) -> Option<Side> {
     [(1, "budapest"), (2, "zurich"), (3, "geneva")]
         .into_iter()
         .find(|(seed, _)| node(*seed).public() == *node_id)
-        .map(|(_, name)| institution(name))
+        .map(|(seed, name)| side(name, seed))
 }
 
 fn id() -> NegotiationId {

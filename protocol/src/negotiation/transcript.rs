@@ -9,8 +9,8 @@ use super::message::{Authentic, Body, NegotiationMessage};
 use super::state::{State, Turn};
 use super::{NegotiationError, Refusal};
 use crate::grant::Party;
-use crate::identity::InstitutionPublicKey;
-use crate::ids::{Digest32, InstitutionId, NegotiationId, NodeId};
+use crate::identity::Side;
+use crate::ids::{Digest32, NegotiationId, NodeId};
 use crate::signed::Signed;
 use crate::time::{MAX_CLOCK_SKEW_MS, Staleness, Timestamp};
 
@@ -21,20 +21,28 @@ const CLOSING_MESSAGES: usize = 8;
 /// Oldest message that is taken, in milliseconds: a day, so that a peer may be down overnight. The chain, not the age, stops replays.
 pub const MAX_MESSAGE_AGE_MS: i64 = 86_400_000;
 
-/// One of the two institutions, with the key that the roster pins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Side {
-    /// Its id.
-    pub institution: InstitutionId,
-    /// The key that speaks for it.
-    pub key: InstitutionPublicKey,
-}
-
-/// The two institutions of a negotiation.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The two institutions of a negotiation, with the keys that they begin it with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Sides")]
 pub struct Parties {
     provider: Side,
     consumer: Side,
+}
+
+/// [`Parties`] as they are stored.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sides {
+    provider: Side,
+    consumer: Side,
+}
+
+impl TryFrom<Sides> for Parties {
+    type Error = Refusal;
+
+    fn try_from(Sides { provider, consumer }: Sides) -> Result<Self, Refusal> {
+        Self::new(provider, consumer)
+    }
 }
 
 impl Parties {
@@ -68,18 +76,43 @@ impl Parties {
         }
     }
 
-    /// Which side sent `message`; its addressee must be the other one.
-    fn author(&self, message: &NegotiationMessage) -> Result<Party, Refusal> {
+    /// Which side sent `authentic`; its addressee must be the other one, and its key the one that the negotiation began with.
+    fn author(&self, authentic: &Authentic) -> Result<Party, Refusal> {
+        let message = authentic.message();
         let sent_by = |party: Party| {
             message.from == self.side(party).institution && message.to == self.side(party.other()).institution
         };
-        [Party::Provider, Party::Consumer]
+        let by = [Party::Provider, Party::Consumer]
             .into_iter()
             .find(|party| sent_by(*party))
             .ok_or_else(|| Refusal::OtherParties {
                 from: message.from.clone(),
                 to: message.to.clone(),
+            })?;
+        if authentic.key() == self.side(by).key {
+            Ok(by)
+        } else {
+            Err(Refusal::OtherKey {
+                from: message.from.clone(),
             })
+        }
+    }
+
+    /// A message that was kept. Which institution its node belonged to was checked when it came; nodes may have changed since.
+    fn kept(&self, signed: Signed<NegotiationMessage>) -> Result<Authentic, Refusal> {
+        let claimed = signed.peek_unverified().map_err(Refusal::Signature)?.node;
+        let verified = signed.verify(claimed).map_err(Refusal::Signature)?;
+        let from = &verified.document().from;
+        let side = [&self.provider, &self.consumer]
+            .into_iter()
+            .find(|side| side.institution == *from);
+        match side {
+            Some(side) => Ok(Authentic::own(verified, side.key)),
+            None => Err(Refusal::OtherParties {
+                from: from.clone(),
+                to: verified.document().to.clone(),
+            }),
+        }
     }
 }
 
@@ -94,20 +127,38 @@ pub struct Transcript {
 
 impl Transcript {
     /// Goes through `messages` from the first on and checks everything again except that they are fresh; `owner` tells which
-    /// institution a node belongs or belonged to.
+    /// institution a node belongs or belonged to, and by which key.
     ///
     /// # Errors
     /// [`NegotiationError::Stored`] names the first message that does not fit.
     pub fn verify(
         messages: impl IntoIterator<Item = Signed<NegotiationMessage>>,
         parties: &Parties,
-        owner: impl Fn(&NodeId) -> Option<InstitutionId>,
+        owner: impl Fn(&NodeId) -> Option<Side>,
+    ) -> Result<Self, NegotiationError> {
+        Self::replay(messages, parties, |signed| Authentic::check(signed, &owner))
+    }
+
+    /// As [`Transcript::verify`], for messages that this node has kept where nobody else can write: whose node sent a message was
+    /// checked when it came.
+    ///
+    /// # Errors
+    /// [`NegotiationError::Stored`] names the first message that does not fit.
+    pub(super) fn reread(stored: StoredNegotiation) -> Result<Self, NegotiationError> {
+        let StoredNegotiation { parties, messages, .. } = stored;
+        Self::replay(messages, &parties, |signed| parties.kept(signed))
+    }
+
+    fn replay(
+        messages: impl IntoIterator<Item = Signed<NegotiationMessage>>,
+        parties: &Parties,
+        check: impl Fn(Signed<NegotiationMessage>) -> Result<Authentic, Refusal>,
     ) -> Result<Self, NegotiationError> {
         let mut transcript: Option<Self> = None;
         let mut sequence = 0_usize;
         for signed in messages {
             sequence = sequence.saturating_add(1);
-            let taken = Authentic::check(signed, &owner).and_then(|message| {
+            let taken = check(signed).and_then(|message| {
                 let sent_at = message.message().sent_at;
                 match transcript.take() {
                     None => Self::begin(message, parties, sent_at),
@@ -148,8 +199,8 @@ impl Transcript {
     }
 
     pub(super) fn begin(first: Authentic, parties: &Parties, now: Timestamp) -> Result<Self, Refusal> {
+        let by = parties.author(&first)?;
         let message = first.message();
-        let by = parties.author(message)?;
         message
             .sent_at
             .fresh_at(now, MAX_MESSAGE_AGE_MS)
@@ -179,8 +230,8 @@ impl Transcript {
 
     /// The transcript with one more message, from whichever side.
     pub(super) fn take(self, next: Authentic, now: Timestamp) -> Result<Self, Refusal> {
+        let by = self.author(&next)?;
         let message = next.message();
-        let by = self.author(message)?;
         self.check_place(message)?;
         self.check_time(message, now)?;
         self.check_room(&message.body)?;
@@ -201,7 +252,7 @@ impl Transcript {
 
     /// What a message from the other side does: it leads on, it is known already, or it crossed one of ours.
     pub(super) fn receive(&self, us: Party, message: Authentic, now: Timestamp) -> Result<Arrival, Refusal> {
-        if self.author(message.message())? == us {
+        if self.author(&message)? == us {
             return Err(Refusal::OtherParties {
                 from: message.message().from.clone(),
                 to: message.message().to.clone(),
@@ -243,13 +294,12 @@ impl Transcript {
         ours.map(|message| message.signed().clone()).collect()
     }
 
-    fn author(&self, message: &NegotiationMessage) -> Result<Party, Refusal> {
-        if message.negotiation == self.negotiation {
-            self.parties.author(message)
+    fn author(&self, authentic: &Authentic) -> Result<Party, Refusal> {
+        let found = authentic.message().negotiation;
+        if found == self.negotiation {
+            self.parties.author(authentic)
         } else {
-            Err(Refusal::OtherNegotiation {
-                found: message.negotiation,
-            })
+            Err(Refusal::OtherNegotiation { found })
         }
     }
 
@@ -349,12 +399,15 @@ pub(super) enum Arrival {
     },
 }
 
-/// A negotiation as it is stored: which side we are on and the messages as carried. The state is found by reading them again.
+/// A negotiation as it is stored: which side we are on, between which keys, and the messages as carried. The state is found by
+/// reading them again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoredNegotiation {
     /// Our side.
     pub role: Party,
+    /// The two institutions with the keys of that time: whatever becomes of the roster, the negotiation stays theirs.
+    pub parties: Parties,
     /// The messages in order, at most [`MAX_MESSAGES`].
     #[serde(deserialize_with = "bounded")]
     pub messages: Vec<Signed<NegotiationMessage>>,

@@ -57,7 +57,7 @@ impl Pair {
             .await
             .unwrap();
         founder
-            .admit(consumer.membership().enrol().unwrap().as_bytes(), &tester())
+            .admit(consumer.membership().enrol(None).unwrap().as_bytes(), &tester())
             .await
             .unwrap();
         consumer

@@ -16,6 +16,7 @@ pub(super) fn negotiation(view: &NegotiationView, grant: Option<&GrantView>, now
         "state": state(view, grant, now),
         "side": us,
         "peer": view.peer,
+        "peer_fingerprint": view.peer_key.fingerprint(),
         "started_at": view.started_at.to_string(),
         "transcript_head": view.head,
         "signed_by": signers(view),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use concordat_protocol::grant::{Effective, GrantState, GrantTerms, Notice, Party, ValidGrant};
-use concordat_protocol::identity::InstitutionPublicKey;
+use concordat_protocol::identity::{InstitutionPublicKey, Side};
 use concordat_protocol::ids::{Digest32, GrantId, InstitutionId, NodeId};
 use concordat_protocol::signed::{CoSigned, Signed, Verified};
 use concordat_protocol::time::Timestamp;
@@ -19,6 +19,9 @@ pub(super) struct Record {
     pub(super) terms: CoSigned<GrantTerms>,
     /// The institutions' keys at that time, provider first: a grant outlives a change of keys.
     keys: [InstitutionPublicKey; 2],
+    /// Number of the roster by which the other institution belonged when the grant came into force or was resumed last. If it was
+    /// removed since, it is back by a later one, and nothing is resumed by that.
+    pub(super) peer_since: u64,
     /// Where it stands.
     pub(super) state: GrantState,
     /// Number of the last notice sent.
@@ -32,10 +35,11 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) const fn new(terms: CoSigned<GrantTerms>, keys: [InstitutionPublicKey; 2], now: Timestamp) -> Self {
+    pub(super) fn new(grant: &ValidGrant, peer_since: u64, now: Timestamp) -> Self {
         Self {
-            terms,
-            keys,
+            terms: grant.signed().clone(),
+            keys: [grant.terms().provider_key, grant.terms().consumer_key],
+            peer_since,
             state: GrantState::active(now),
             sent: 0,
             received: 0,
@@ -82,7 +86,9 @@ impl Live {
     pub(super) fn open(record: Record, us: &InstitutionId) -> Result<Self, NegotiationFault> {
         let [provider, consumer] = record.keys;
         let grant = ValidGrant::check(record.terms.clone(), provider, consumer)?;
-        let party = grant.terms().party(us).ok_or(NegotiationFault::ForeignGrant {
+        let ours = |party: &Party| grant.terms().side(*party).institution == *us;
+        let party = [Party::Provider, Party::Consumer].into_iter().find(ours);
+        let party = party.ok_or(NegotiationFault::ForeignGrant {
             grant: grant.terms().grant,
         })?;
         Ok(Self {
@@ -106,6 +112,11 @@ impl Live {
             Party::Provider => &self.terms().consumer,
             Party::Consumer => &self.terms().provider,
         }
+    }
+
+    /// The other institution with the key that the terms name.
+    pub(super) fn peer_side(&self) -> Side {
+        self.terms().side(self.party.other())
     }
 
     pub(super) fn gate(&self) -> Arc<RwLock<Record>> {
@@ -165,7 +176,7 @@ pub struct PendingNotice {
     /// The grant that changed.
     pub grant: GrantId,
     /// Who has to know.
-    pub to: InstitutionId,
+    pub to: Side,
     /// The notice with its signature.
     pub notice: Verified<Notice, NodeId>,
 }

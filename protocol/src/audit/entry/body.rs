@@ -61,6 +61,15 @@ pub enum EntryBody {
         /// Names its bytes.
         digest: Digest32,
     },
+    /// A roster that the charter key signed was refused, because it says of members what they have not said themselves.
+    RosterRefused {
+        /// Its number.
+        number: u64,
+        /// Names its bytes.
+        digest: Digest32,
+        /// What is wrong with it.
+        reason: Reason,
+    },
     /// A version of a dataset was imported.
     DatasetImported {
         /// The dataset.

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, Member, MemberStatus, Roster};
+use super::{MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, Member, MemberStatus, Roster, succession};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{Digest32, InstitutionId, NodeId};
 use crate::signed::{SignatureError, Signed, Verified};
@@ -37,6 +37,7 @@ impl ValidRoster {
         check_time(roster, now)?;
         check_bounds(roster)?;
         check_duplicates(roster)?;
+        check_statements(roster)?;
         if let Some(previous) = previous {
             check_succession(&verified, previous)?;
         }
@@ -184,6 +185,18 @@ fn check_succession(next: &Verified<Roster, InstitutionPublicKey>, previous: &Va
             second,
         });
     }
+    succession::check_members(held, offered)
+}
+
+fn check_statements(roster: &Roster) -> Result<(), RosterError> {
+    for member in &roster.members {
+        if member.since == 0 || member.since > roster.number {
+            return Err(RosterError::Backdated {
+                institution: member.institution.clone(),
+            });
+        }
+        member.check_statement()?;
+    }
     Ok(())
 }
 
@@ -258,6 +271,69 @@ pub enum RosterError {
         /// At whose place it was seen again.
         institution: InstitutionId,
     },
+    /// A member's own statement is not signed by its key.
+    #[error(
+        "the roster says of `{institution}` what it has not signed; nothing was changed: ask `{institution}` and the coordinator by telephone"
+    )]
+    Statement {
+        /// The member.
+        institution: InstitutionId,
+        /// What is wrong with the signature.
+        #[source]
+        source: SignatureError,
+    },
+    /// The roster says something else of a member than the member itself.
+    #[error(
+        "the roster gives `{institution}` another {what} than it states under its own key; nothing was changed: ask `{institution}` and the coordinator by telephone"
+    )]
+    NotStated {
+        /// The member.
+        institution: InstitutionId,
+        /// What differs.
+        what: &'static str,
+    },
+    /// A member's key was exchanged.
+    #[error(
+        "the roster gives `{institution}` the key {offered} in place of {held}; nothing was changed: ask `{institution}` and the coordinator by telephone"
+    )]
+    KeyChanged {
+        /// The member.
+        institution: InstitutionId,
+        /// Fingerprint of the key known so far.
+        held: String,
+        /// Fingerprint of the other key.
+        offered: String,
+    },
+    /// A member's statement was put back to an older one.
+    #[error(
+        "the roster puts the nodes and addresses of `{institution}` back from those of {held} to those of {offered}; nothing was changed"
+    )]
+    OldStatement {
+        /// The member.
+        institution: InstitutionId,
+        /// When it made the statement that is known.
+        held: Timestamp,
+        /// When it made the one on the roster.
+        offered: Timestamp,
+    },
+    /// A member is not listed any more, so that its id or key could be given to somebody else.
+    #[error("the roster no longer lists `{institution}`, not even as removed; nothing was changed")]
+    Dropped {
+        /// The member.
+        institution: InstitutionId,
+    },
+    /// A member that was removed is back without having applied again.
+    #[error("the roster brings `{institution}` back, which was removed and has not applied again; nothing was changed")]
+    Revived {
+        /// The member.
+        institution: InstitutionId,
+    },
+    /// A member is said to have been admitted by a roster that did not.
+    #[error("the roster says of `{institution}` that it was admitted when it was not; nothing was changed")]
+    Backdated {
+        /// The member.
+        institution: InstitutionId,
+    },
     /// No members, or the number zero.
     #[error("the roster has no members or no number")]
     Empty,
@@ -271,4 +347,29 @@ pub enum RosterError {
         /// How many there may be.
         max: usize,
     },
+}
+
+impl RosterError {
+    /// Whether the charter key was used to say something that it may not: everybody should hear of it.
+    pub const fn is_abuse(&self) -> bool {
+        match self {
+            Self::Equivocation { .. }
+            | Self::Statement { .. }
+            | Self::NotStated { .. }
+            | Self::KeyChanged { .. }
+            | Self::OldStatement { .. }
+            | Self::Dropped { .. }
+            | Self::Revived { .. }
+            | Self::Backdated { .. } => true,
+            Self::Signature(_)
+            | Self::OtherCharter { .. }
+            | Self::Expired { .. }
+            | Self::FutureDated { .. }
+            | Self::Older { .. }
+            | Self::OtherConsortium { .. }
+            | Self::Duplicate { .. }
+            | Self::Empty
+            | Self::TooMany { .. } => false,
+        }
+    }
 }

@@ -81,13 +81,13 @@ impl World {
                 }
             }
             Happening::Restart(Party::Consumer) => {
-                self.consumer = ConsumerNegotiation::restore(self.consumer.stored(), &parties(), owner).unwrap();
+                self.consumer = ConsumerNegotiation::restore(self.consumer.stored()).unwrap();
             }
             Happening::Restart(Party::Provider) => {
                 self.provider = self
                     .provider
                     .take()
-                    .map(|p| ProviderNegotiation::restore(p.stored(), &parties(), owner).unwrap());
+                    .map(|p| ProviderNegotiation::restore(p.stored()).unwrap());
             }
         }
     }

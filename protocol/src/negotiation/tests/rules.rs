@@ -84,7 +84,9 @@ fn terms_of(provider: &ProviderNegotiation, scope: Scope) -> GrantTerms {
         grant: id().into(),
         revision: 1,
         provider: institution("budapest"),
+        provider_key: house(1).public(),
         consumer: institution("zurich"),
+        consumer_key: house(2).public(),
         scope,
         policy: POLICY,
         transcript: provider.transcript().head(),
@@ -162,6 +164,26 @@ fn an_offer_gives_a_reason_for_every_difference_and_for_nothing_else() {
 }
 
 #[test]
+fn a_negotiation_goes_on_with_the_keys_that_it_began_with_only() {
+    let (consumer, provider) = offered();
+    let successor = |node_id: &NodeId| {
+        owner(node_id).map(|side| Side {
+            key: house(4).public(),
+            ..side
+        })
+    };
+    let ours = consumer.accept(&node(2), T0).unwrap().message;
+    let renamed = Authentic::check(ours.clone(), successor).unwrap();
+    let from = institution("zurich");
+    assert_eq!(refusal(&provider, renamed), Refusal::OtherKey { from: from.clone() });
+    assert!(provider.receive(authentic(&ours), T0).is_ok());
+    // Nor can another key begin one in the name of a party.
+    let first = ask(wide()).unwrap().message;
+    let opened = ProviderNegotiation::open(Authentic::check(first, successor).unwrap(), &parties(), T0);
+    assert_eq!(opened.unwrap_err().refusal(), Some(&Refusal::OtherKey { from }));
+}
+
+#[test]
 fn terms_cover_exactly_what_was_accepted_or_asked() {
     let (consumer, provider) = accepted();
     let wider = forged(&provider, agreement(&terms_of(&provider, wide()), 1), &node(1), |_| ());
@@ -199,6 +221,20 @@ fn terms_name_this_negotiation_its_parties_and_this_moment() {
             "consumer",
             GrantTerms {
                 consumer: institution("geneva"),
+                ..right.clone()
+            },
+        ),
+        (
+            "consumer key",
+            GrantTerms {
+                consumer_key: house(4).public(),
+                ..right.clone()
+            },
+        ),
+        (
+            "provider key",
+            GrantTerms {
+                provider_key: house(4).public(),
                 ..right.clone()
             },
         ),

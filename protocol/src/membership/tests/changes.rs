@@ -1,0 +1,329 @@
+//! Every change from one roster to the next, with and without the member's own word, and what a member makes of it.
+
+use super::*;
+
+/// One change of a roster that the charter key signs, whatever it is.
+struct Change {
+    what: &'static str,
+    make: fn(&mut Roster),
+    verdict: Verdict,
+}
+
+/// What a member that holds the roster before makes of the one after.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    Taken,
+    KeyChanged,
+    NotStated,
+    BadStatement,
+    OldStatement,
+    Dropped,
+    Revived,
+    Backdated,
+    Duplicate,
+}
+
+fn zurich(roster: &mut Roster) -> &mut Member {
+    roster
+        .members
+        .iter_mut()
+        .find(|member| member.institution == id("zurich"))
+        .unwrap()
+}
+
+/// Budapest of a test, and how its entry is rewritten by a statement of its own.
+fn budapest(roster: &mut Roster) -> &mut Member {
+    roster
+        .members
+        .iter_mut()
+        .find(|member| member.institution == id("budapest"))
+        .unwrap()
+}
+
+fn restate(roster: &mut Roster, key: u8, seconds: i64, change: fn(&mut Enrolment)) {
+    let mut statement = Enrolment {
+        issued_at: NOW.plus_seconds(seconds),
+        ..application("budapest", key, 102)
+    };
+    change(&mut statement);
+    let (since, status) = (budapest(roster).since, budapest(roster).status);
+    let entry = Member::admitted(&stated(&statement, key), since);
+    *budapest(roster) = Member { status, ..entry };
+}
+
+/// The changes one by one, starting from a roster with `cleveland`, `budapest` (active) and `zurich` (removed).
+fn changes() -> Vec<Change> {
+    let change = |what, make, verdict| Change { what, make, verdict };
+    vec![
+        change("nothing", |_| (), Verdict::Taken),
+        change("its end", |r| r.not_after = r.not_after.plus_seconds(9), Verdict::Taken),
+        change(
+            "somebody new",
+            |r| r.members.push(Member::admitted(&applicant("vienna", 5, 105), r.number)),
+            Verdict::Taken,
+        ),
+        change(
+            "somebody new, as if it had been there before",
+            |r| r.members.push(Member::admitted(&applicant("vienna", 5, 105), 1)),
+            Verdict::Backdated,
+        ),
+        change(
+            "suspended",
+            |r| budapest(r).status = MemberStatus::Suspended,
+            Verdict::Taken,
+        ),
+        change(
+            "removed",
+            |r| budapest(r).status = MemberStatus::Removed,
+            Verdict::Taken,
+        ),
+        change(
+            "dropped",
+            |r| r.members.retain(|m| m.institution != id("budapest")),
+            Verdict::Dropped,
+        ),
+        change(
+            "a removed one dropped",
+            |r| r.members.retain(|m| m.institution != id("zurich")),
+            Verdict::Dropped,
+        ),
+        change(
+            "other nodes, stated",
+            |r| restate(r, 2, 1, |s| s.nodes.push(at_node(112))),
+            Verdict::Taken,
+        ),
+        change(
+            "a node less, stated",
+            |r| restate(r, 2, 1, |s| s.nodes = vec![at_node(112)]),
+            Verdict::Taken,
+        ),
+        change(
+            "another name, stated",
+            |r| restate(r, 2, 1, |s| s.name = LegalName::new("B").unwrap()),
+            Verdict::Taken,
+        ),
+        change(
+            "another law, stated",
+            |r| restate(r, 2, 1, |s| s.jurisdiction = Jurisdiction::new("AT").unwrap()),
+            Verdict::Taken,
+        ),
+        change(
+            "an older statement",
+            |r| restate(r, 2, -1, |_| ()),
+            Verdict::OldStatement,
+        ),
+        change(
+            "another statement of the same time",
+            |r| restate(r, 2, 0, |s| s.nodes.push(at_node(112))),
+            Verdict::OldStatement,
+        ),
+        change(
+            "a node more",
+            |r| budapest(r).nodes.push(at_node(112)),
+            Verdict::NotStated,
+        ),
+        change("a node less", |r| budapest(r).nodes.clear(), Verdict::NotStated),
+        change(
+            "another node",
+            |r| budapest(r).nodes.iter_mut().for_each(|n| n.node = node(112)),
+            Verdict::NotStated,
+        ),
+        change(
+            "another address",
+            |r| budapest(r).nodes.iter_mut().for_each(|n| n.addresses.clear()),
+            Verdict::NotStated,
+        ),
+        change(
+            "another name",
+            |r| budapest(r).name = LegalName::new("B").unwrap(),
+            Verdict::NotStated,
+        ),
+        change(
+            "another law",
+            |r| budapest(r).jurisdiction = Jurisdiction::new("AT").unwrap(),
+            Verdict::NotStated,
+        ),
+        change(
+            "another time of statement",
+            |r| budapest(r).stated_at = NOW.plus_seconds(1),
+            Verdict::NotStated,
+        ),
+        change(
+            "a statement by somebody else",
+            |r| budapest(r).statement = applicant("budapest", 6, 102).signed().clone(),
+            Verdict::BadStatement,
+        ),
+        change(
+            "another key, by its own word only",
+            |r| restate(r, 6, 1, |_| ()),
+            Verdict::KeyChanged,
+        ),
+        change(
+            "another key without any word",
+            |r| budapest(r).key = house(6).public(),
+            Verdict::BadStatement,
+        ),
+        change(
+            "another key after a new admission",
+            |r| {
+                restate(r, 6, 1, |_| ());
+                budapest(r).since = r.number;
+            },
+            Verdict::KeyChanged,
+        ),
+        change(
+            "another id for the key",
+            |r| {
+                let renamed = Member::admitted(&applicant("bologna", 2, 102), r.number);
+                *budapest(r) = renamed;
+            },
+            Verdict::Dropped,
+        ),
+        change(
+            "another id for the key beside the old one",
+            |r| {
+                r.members
+                    .push(Member::admitted(&applicant("bologna", 2, 112), r.number))
+            },
+            Verdict::Duplicate,
+        ),
+        change(
+            "the node of a removed one for somebody new",
+            |r| r.members.push(Member::admitted(&applicant("vienna", 5, 103), r.number)),
+            Verdict::Duplicate,
+        ),
+        change(
+            "a removed one is back",
+            |r| zurich(r).status = MemberStatus::Active,
+            Verdict::Revived,
+        ),
+        change(
+            "a removed one is suspended only",
+            |r| zurich(r).status = MemberStatus::Suspended,
+            Verdict::Revived,
+        ),
+        change(
+            "a removed one is back, admitted again with its old word",
+            |r| {
+                zurich(r).status = MemberStatus::Active;
+                zurich(r).since = r.number;
+            },
+            Verdict::Revived,
+        ),
+        change(
+            "a removed one has applied again",
+            |r| *zurich(r) = Member::admitted(&returned(3), r.number),
+            Verdict::Taken,
+        ),
+        change(
+            "a removed one has applied again, and is said to have been there all the time",
+            |r| *zurich(r) = Member::admitted(&returned(3), 2),
+            Verdict::Backdated,
+        ),
+        change(
+            "the id of a removed one for another key",
+            |r| *zurich(r) = Member::admitted(&returned(6), r.number),
+            Verdict::KeyChanged,
+        ),
+        change(
+            "admitted by a roster to come",
+            |r| budapest(r).since = r.number + 1,
+            Verdict::Backdated,
+        ),
+        change(
+            "admitted by another roster of the past",
+            |r| budapest(r).since = 1,
+            Verdict::Backdated,
+        ),
+    ]
+}
+
+/// What `zurich` sends with key `key` after it was removed.
+fn returned(key: u8) -> ValidEnrolment {
+    let statement = Enrolment {
+        issued_at: NOW.plus_seconds(1),
+        ..application("zurich", key, 103)
+    };
+    stated(&statement, key)
+}
+
+/// `cleveland`, `budapest` and `zurich`, of whom the last was removed.
+fn three() -> Roster {
+    let three = admit(&two(), &applicant("zurich", 3, 103), NOW, YEAR).unwrap();
+    remove(&three, &id("zurich"), NOW, YEAR).unwrap()
+}
+
+fn next(roster: &Roster) -> Roster {
+    Roster {
+        number: roster.number + 1,
+        ..roster.clone()
+    }
+}
+
+fn verdict(result: Result<ValidRoster, RosterError>) -> Verdict {
+    match result {
+        Ok(_) => Verdict::Taken,
+        Err(RosterError::KeyChanged { .. }) => Verdict::KeyChanged,
+        Err(RosterError::NotStated { .. }) => Verdict::NotStated,
+        Err(RosterError::Statement { .. }) => Verdict::BadStatement,
+        Err(RosterError::OldStatement { .. }) => Verdict::OldStatement,
+        Err(RosterError::Dropped { .. }) => Verdict::Dropped,
+        Err(RosterError::Revived { .. }) => Verdict::Revived,
+        Err(RosterError::Backdated { .. }) => Verdict::Backdated,
+        Err(RosterError::Duplicate { .. }) => Verdict::Duplicate,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn each_change_of_a_roster_is_taken_with_the_members_own_word_only() {
+    let held = check(&three(), None).unwrap();
+    for Change {
+        what,
+        make,
+        verdict: expected,
+    } in changes()
+    {
+        let mut offered = next(held.roster());
+        make(&mut offered);
+        let found = check(&offered, Some(&held));
+        if let Err(error) = &found {
+            let abuse = error.is_abuse() || matches!(error, RosterError::Duplicate { .. });
+            assert!(abuse, "{what}: {error} is not told to anybody");
+        }
+        assert_eq!(verdict(found), expected, "{what}");
+    }
+}
+
+/// Two changes after one another, taken by a member that sees both rosters and by one that was away for the first: what the one
+/// refuses, the other does not take either.
+#[test]
+fn a_member_that_was_away_takes_no_more_than_one_that_was_there() {
+    let held = check(&three(), None).unwrap();
+    for first in changes() {
+        for second in changes() {
+            let (mut one, what) = (next(held.roster()), format!("{}, then {}", first.what, second.what));
+            (first.make)(&mut one);
+            let mut two = next(&one);
+            let there_still = |name| one.members.iter().any(|member| member.institution == id(name));
+            if !there_still("budapest") || !there_still("zurich") {
+                continue;
+            }
+            (second.make)(&mut two);
+            let there = check(&one, Some(&held)).and_then(|seen| check(&two, Some(&seen)));
+            let away = check(&two, Some(&held));
+            // What was made good in between is no harm; what was taken in two steps must not fail in one.
+            if there.is_ok() {
+                assert!(away.is_ok(), "{what}: {:?}", away.err());
+            }
+            if let Ok(taken) = &away {
+                for known in &held.roster().members {
+                    let now = taken.member(&known.institution).unwrap();
+                    assert_eq!(now.key, known.key, "{what}: another key was taken");
+                    let revived = known.status == MemberStatus::Removed && now.status != MemberStatus::Removed;
+                    assert!(!revived || now.since > held.number(), "{what}: revived in silence");
+                }
+            }
+        }
+    }
+}
