@@ -26,6 +26,7 @@ impl Config {
             storage,
             log: _,
             limits,
+            import,
         } = self;
         let mut settings = BTreeMap::new();
         let mut set = |key: &str, value: String| drop(settings.insert(key.to_owned(), value));
@@ -38,6 +39,9 @@ impl Config {
         set("limits.connections", limits.connections.to_string());
         set("limits.streams", limits.streams.to_string());
         set("limits.streams_per_peer", limits.streams_per_peer.to_string());
+        let mut inboxes: Vec<String> = import.inboxes.iter().map(ToString::to_string).collect();
+        inboxes.sort();
+        set("import.inboxes", inboxes.join(" "));
         match storage {
             StorageSection::Local => set("storage.objects", "local".to_owned()),
             StorageSection::S3(store) => {

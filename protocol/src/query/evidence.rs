@@ -242,7 +242,11 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         EntryBody::NodeInitialised { .. }
         | EntryBody::NodeStarted { .. }
         | EntryBody::KeyChanged { .. }
+        | EntryBody::ConfigurationAccepted { .. }
+        | EntryBody::PolicyProposed { .. }
+        | EntryBody::PolicyApplied { .. }
         | EntryBody::RosterAccepted { .. }
+        | EntryBody::RosterRefused { .. }
         | EntryBody::DatasetImported { .. }
         | EntryBody::DatasetClassified { .. }
         | EntryBody::DatasetPublished { .. }

@@ -1,5 +1,7 @@
 //! Ledger and sealed state against each other: every older copy of the one with every copy of the other.
 
+use concordat_protocol::ids::ActorId;
+
 use super::*;
 use crate::meta::SealedDb;
 
