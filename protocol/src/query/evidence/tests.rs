@@ -50,6 +50,7 @@ impl Parts {
             roles: BTreeSet::from([Role::Researcher]),
             factors: BTreeSet::from([Factor::Password]),
             authenticated_at: NOW,
+            password_reset_at: None,
             training_until: None,
             audience: id("budapest"),
             query,
