@@ -43,11 +43,15 @@ await() {
 
 has_peers() { at "$1" --format json status | grep -q '"connected": *2'; }
 
-# hire INSTITUTION NAME ROLE
+# hire INSTITUTION NAME ROLE: the administrator's password is good for one login, in which the person sets their own
 hire() {
   at "$1" --format csv user list | grep -q "^$2," && return
-  at "$1" user add "$2" --role "$3" < "$KEYS/$1/people.password"
+  given="for the first login $(cat "$KEYS/$1/people.password")"
+  printf '%s\n' "$given" | at "$1" user add "$2" --role "$3"
   at "$1" user training "$2" --course human-subjects-protection --until 2099-12-31
+  printf '%s\n' "$given" | at "$1" login "$2"
+  { printf '%s\n' "$given" && cat "$KEYS/$1/people.password"; } | at "$1" passwd
+  log_in "$1" administrator
 }
 
 # settle INSTITUTION STEWARD RESEARCHER: people with one duty each

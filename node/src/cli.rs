@@ -68,6 +68,8 @@ enum Command {
     Doctor,
     /// Open a session
     Login(session::LoginArgs),
+    /// Set your own password
+    Passwd,
     /// End the session
     Logout,
     /// Who is logged in
@@ -160,6 +162,7 @@ pub async fn run(cli: Cli) -> Result<(), Problem> {
         Command::Status(args) => status::run(&args, &context).await,
         Command::Doctor => doctor::run(&context).await,
         Command::Login(args) => session::login(args, &context).await,
+        Command::Passwd => session::passwd(&context).await,
         Command::Logout => session::logout(&context).await,
         Command::Whoami => session::whoami(&context).await,
         Command::User(verb) => verb.run(&context).await,

@@ -16,7 +16,7 @@ mod passwords;
 mod roles;
 mod sessions;
 
-pub use accounts::{AccountView, Accounts};
+pub use accounts::{AccountView, Accounts, PasswordReset};
 pub use actor::{Actor, Training};
 pub use error::IamError;
 pub use passwords::MIN_PASSWORD_CHARS;

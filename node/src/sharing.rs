@@ -16,6 +16,7 @@
 mod answer;
 mod catalog;
 mod decide;
+mod early;
 mod evidence;
 mod own;
 mod places;
@@ -30,6 +31,7 @@ use concordat_storage::meta::MetaError;
 use concordat_storage::storage::Storage;
 use libp2p::StreamProtocol;
 
+use self::early::EarlyRefusals;
 use self::places::Places;
 use self::quota::Quota;
 use crate::clock::Clock;
@@ -60,6 +62,7 @@ struct Inner {
     replay: Mutex<ReplayWindow>,
     places: Places,
     quota: Quota,
+    early: EarlyRefusals,
 }
 
 /// What [`Sharing`] works with.
@@ -102,6 +105,7 @@ impl Sharing {
             replay,
             places,
             quota,
+            early: EarlyRefusals::default(),
         })))
     }
 
@@ -113,6 +117,7 @@ impl Sharing {
         let network = &self.0.parts.network;
         let (catalogs, queries) = (network.accept(CATALOG)?, network.accept(QUERY)?);
         let receipts = network.accept(RECEIPT)?;
+        stage.spawn(self.clone().enter_counted_refusals(stage.clone()));
         stage.spawn(self.clone().serve_all(receipts, stage.clone(), Protocol::Receipt));
         stage.spawn(self.clone().serve_all(catalogs, stage.clone(), Protocol::Catalog));
         stage.spawn(self.clone().serve_all(queries, stage.clone(), Protocol::Query));

@@ -105,6 +105,12 @@ impl Desk {
                 .unwrap_or_else(|problem| panic!("{path}: {problem:?}")),
         };
         assert_by(&self.house, before, actor, leaves, route);
+        if route == "/v1/password" {
+            // Their sessions have ended; this is the new one.
+            let token: SessionToken = answer["token"].as_str().unwrap().parse().unwrap();
+            let index = (self.turns - 1) % 2;
+            self.people[index].1 = Client::new(self.socket.path()).with_token(Some(token.expose()));
+        }
         answer
     }
 
@@ -120,10 +126,10 @@ impl Desk {
 }
 
 fn filled(route: &str, name: &str) -> String {
-    match (route.find('{'), route.find('}')) {
-        (Some(from), Some(to)) => format!("{}{name}{}", &route[..from], &route[to + 1..]),
-        _ => route.to_owned(),
-    }
+    let varying = route
+        .split_once('{')
+        .and_then(|(before, rest)| Some((before, rest.split_once('}')?.1)));
+    varying.map_or_else(|| route.to_owned(), |(before, after)| format!("{before}{name}{after}"))
 }
 
 /// Two people who may do everything, and whose training holds.
@@ -222,6 +228,8 @@ async fn people(desk: &mut Desk) {
     let password = json!({ "password": "another horse battery staple" });
     desk.post("/v1/users/{name}/password", "carl", password, Entries).await;
     let training = json!({ "name": "GCP", "until": "2099-12-31" });
+    let own = json!({ "current": PASSWORD, "password": "yet another horse battery" });
+    desk.post("/v1/password", "", own, Entries).await;
     desk.post("/v1/users/{name}/training", "carl", training, Entries).await;
 }
 

@@ -1,6 +1,11 @@
 //! Evidence that one side would rather not give, and ends that one side would rather not have entered.
 
-use std::collections::BTreeMap;
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a test names the one variant it looks for"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_node::iam::Actor;
 use concordat_node::sharing::{QUERY, RECEIPT};
@@ -149,7 +154,7 @@ async fn every_query_is_in_the_askers_ledger_before_it_is_sent_and_however_it_en
                 "{act:?}: it is kept before it is sent"
             );
             assert!(
-                opened(friend).contains_key(&asked.query),
+                opened(friend).contains(&asked.query),
                 "{act:?}: it is entered before it is sent"
             );
             perform(rogue, act, &mut stream, &asked, &truth).await;
@@ -283,6 +288,30 @@ async fn a_query_whose_reader_stops_is_entered_as_not_read_to_its_end() {
     world.still_stands().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queries_refused_before_the_policy_are_entered_in_bounded_number() {
+    let world = World::met().await;
+    granted(&world).await;
+    let before = bodies(&world.provider).len();
+    for n in 0..50 {
+        let nobodys = GrantId::from_bytes([n; 16]);
+        let refused = ask(&world.rogue, &world.provider, question(&world, nobodys, |_| (), |_| ())).await;
+        assert_eq!(refused.err().expect("no such grant").code, RefusalCode::NotFound);
+    }
+    let entered: Vec<EntryBody> = bodies(&world.provider).split_off(before);
+    let refused = |body: &&EntryBody| matches!(body, EntryBody::QueriesRefused { count: 1, .. });
+    assert!((1..=2).contains(&entered.iter().filter(refused).count()), "{entered:?}");
+    assert!(entered.len() < 10, "{entered:?}");
+    let by_rogue = world.provider.node.ledger().range(0, u64::MAX).unwrap().into_iter();
+    let by_rogue = by_rogue.filter(|stored| matches!(stored.entry.body, EntryBody::QueriesRefused { .. }));
+    assert!(
+        by_rogue
+            .into_iter()
+            .all(|stored| stored.entry.cause.peer() == Some(&world.rogue.institution))
+    );
+    world.still_stands().await;
+}
+
 async fn until_closed(house: &House, count: usize) {
     let all = async {
         while closed(house).len() < count {
@@ -297,9 +326,9 @@ fn bodies(house: &House) -> Vec<EntryBody> {
     entries.into_iter().map(|stored| stored.entry.body).collect()
 }
 
-fn opened(house: &House) -> BTreeMap<QueryId, ()> {
+fn opened(house: &House) -> BTreeSet<QueryId> {
     let opened = bodies(house).into_iter().filter_map(|body| match body {
-        EntryBody::QueryOpened { query, .. } => Some((query, ())),
+        EntryBody::QueryOpened { query, .. } => Some(query),
         _ => None,
     });
     opened.collect()

@@ -303,6 +303,7 @@ fn unsigned(
         roles: [Role::Researcher].into(),
         factors: [Factor::Password].into(),
         authenticated_at: now().plus_seconds(-60),
+        password_reset_at: None,
         training_until: Some(now().plus_seconds(86_400)),
         audience: world.provider.id().clone(),
         query,

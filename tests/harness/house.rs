@@ -206,12 +206,22 @@ impl House {
     pub fn hire(&self) {
         self.log_in(Person::Administrator);
         for (person, role) in [(Person::Steward, "steward"), (Person::Researcher, "researcher")] {
-            self.typed(&["user", "add", person.name(), "--role", role], Some(PASSWORD))
-                .ok();
+            self.enlist(person.name(), role);
+            self.log_in(Person::Administrator);
             let course = ["--course", "human-subjects-protection", "--until", "2099-12-31"];
             self.run(&[&["user", "training", person.name()][..], &course[..]].concat())
                 .ok();
         }
+    }
+
+    /// Adds an account, and sets its password as its person does: with the one that the administrator gave, once.
+    pub fn enlist(&self, name: &str, role: &str) {
+        self.log_in(Person::Administrator);
+        let given = format!("for the first time {name}");
+        self.typed(&["user", "add", name, "--role", role], Some(&given)).ok();
+        self.typed(&["login", name], Some(&given)).ok();
+        self.typed(&["passwd"], Some(&format!("{given}\n{PASSWORD}"))).ok();
+        self.forget_login();
     }
 
     /// Commands are `person`'s from here on. Does nothing if they are already.
@@ -308,6 +318,7 @@ impl House {
         command
             .env_remove("CONCORDAT_DIR")
             .env("NO_COLOR", "1")
+            .env("XDG_RUNTIME_DIR", self.desk())
             .current_dir(self.desk())
             .arg("--dir")
             .arg(&self.dir)

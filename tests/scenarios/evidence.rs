@@ -83,10 +83,7 @@ fn exchanged(file: &str) -> String {
 }
 
 fn only_auditors_read_the_text(house: &House, query: &str) {
-    house.log_in(Person::Administrator);
-    house
-        .typed(&["user", "add", "sophie", "--role", "security-officer"], Some(PASSWORD))
-        .ok();
+    house.enlist("sophie", "security-officer");
     house.typed(&["login", "sophie"], Some(PASSWORD)).ok();
     house.forget_login();
     let shown = house.run(&["--format", "json", "audit", "show", query]).ok().json();

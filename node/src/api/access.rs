@@ -13,7 +13,7 @@ use axum::{
     routing::MethodRouter,
 };
 
-use super::Api;
+use super::{Api, OsAccount};
 use crate::{
     fault::{Code, Problem},
     iam::{Action, Actor, IamError, SessionToken},
@@ -24,7 +24,9 @@ use crate::{
 pub enum Access {
     /// Whoever can open the socket.
     Open,
-    /// Whoever is logged in.
+    /// Whoever is logged in, also with a password that somebody else has set.
+    AnySession,
+    /// Whoever is logged in with a password of their own.
     LoggedIn,
     /// Whoever has a role that permits the action.
     Needs(Action),
@@ -54,6 +56,7 @@ impl Route {
         };
         let handler = match self.access {
             Access::Open => self.handler,
+            Access::AnySession => self.handler.route_layer(from_fn_with_state(door, check)),
             Access::LoggedIn => self.handler.route_layer(from_fn_with_state(door, check)),
             Access::Needs(_) => self.handler.route_layer(from_fn_with_state(door, check)),
         };
@@ -67,10 +70,17 @@ struct Door {
     access: Access,
 }
 
-async fn check(State(door): State<Door>, mut request: Request, next: Next) -> Result<Response, Problem> {
-    let actor = actor(&door.api, request.headers()).await?;
+async fn check(
+    State(door): State<Door>,
+    account: OsAccount,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let actor = actor(&door.api, request.headers(), account).await?;
     match door.access {
         Access::Open => {}
+        Access::AnySession => {}
+        Access::LoggedIn if actor.is_only_to_set_password() => return Err(IamError::PasswordNeeded.into()),
         Access::LoggedIn => {}
         Access::Needs(action) => actor.require(action)?,
     }
@@ -81,10 +91,10 @@ async fn check(State(door): State<Door>, mut request: Request, next: Next) -> Re
 /// The person behind the request.
 ///
 /// # Errors
-/// `locked` without a token, or with one whose session has ended.
-pub(super) async fn actor(api: &Api, headers: &HeaderMap) -> Result<Actor, Problem> {
+/// `locked` without a token, or with one whose session has ended or belongs to another account of the operating system.
+pub(super) async fn actor(api: &Api, headers: &HeaderMap, account: OsAccount) -> Result<Actor, Problem> {
     let token = token(headers)?;
-    api.blocking(move |node| node.sessions().lookup(&token, node.clock().now()))
+    api.blocking(move |node| node.sessions().lookup_at(&token, account.uid, node.clock().now()))
         .await
 }
 
@@ -128,5 +138,12 @@ mod tests {
             .map(|r| r.path)
             .collect();
         assert_eq!(open, ["/healthz", "/readyz", "/metrics", "/v1/status", "/v1/login"]);
+        // With a password that an administrator knows, nothing else can be done either.
+        let any: Vec<&str> = routes
+            .iter()
+            .filter(|r| r.access == Access::AnySession)
+            .map(|r| r.path)
+            .collect();
+        assert_eq!(any, ["/v1/logout", "/v1/whoami", "/v1/password"]);
     }
 }

@@ -10,6 +10,7 @@ use concordat_protocol::{
     audit::EntryBody,
     ids::ActorId,
     query::{Factor, Role},
+    text::Word,
 };
 use concordat_storage::keys::Secret;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -20,14 +21,15 @@ use super::{Access, Api, Body, Caller, OsAccount, Route, access};
 use crate::{
     attribution::by_os_account,
     fault::Problem,
-    iam::{Login, Training},
+    iam::{Actor, Login, Training},
 };
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new("/v1/login", Access::Open, post(login)),
-        Route::new("/v1/logout", Access::LoggedIn, post(logout)),
-        Route::new("/v1/whoami", Access::LoggedIn, get(whoami)),
+        Route::new("/v1/logout", Access::AnySession, post(logout)),
+        Route::new("/v1/whoami", Access::AnySession, get(whoami)),
+        Route::new("/v1/password", Access::AnySession, post(set_password)),
     ]
 }
 
@@ -53,10 +55,15 @@ async fn login(
         .blocking(move |node| {
             let now = node.clock().now();
             let name = body.name;
-            let answer = node.sessions().login(&name, &body.password, now);
+            let answer = node.sessions().login_at(&name, &body.password, account.uid, now);
             // Written down before the person learns the outcome: what cannot be recorded does not count.
             let (entry, by) = match &answer {
-                Ok(login) => (EntryBody::LoginSucceeded { one_time: false }, login.actor.attribution()),
+                Ok(login) => (
+                    EntryBody::LoginSucceeded {
+                        one_time: login.actor.is_only_to_set_password(),
+                    },
+                    login.actor.attribution(),
+                ),
                 Err(_) => {
                     let actor = known(node, &name);
                     (EntryBody::LoginFailed { actor }, by_os_account(account.uid))
@@ -66,13 +73,60 @@ async fn login(
             Ok::<Login, Problem>(answer?)
         })
         .await?;
+    Ok(Json(opened(&login)))
+}
+
+/// What a login gives, with what the person has to know of their password.
+fn opened(login: &Login) -> Value {
     let token = login.token.expose();
-    Ok(Json(json!({
+    json!({
         "token": token.as_str(),
         "actor": login.actor.id(),
         "roles": login.actor.roles(),
         "until": login.until.to_string(),
-    })))
+        "set_password": login.actor.is_only_to_set_password(),
+        "password_resets": resets(&login.actor),
+    })
+}
+
+fn resets(actor: &Actor) -> Vec<Value> {
+    let resets = actor.password_resets().iter();
+    resets
+        .map(|reset| json!({ "at": reset.at.to_string(), "by": reset.by }))
+        .collect()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnPassword {
+    #[serde(deserialize_with = "secret")]
+    current: Secret,
+    #[serde(deserialize_with = "secret")]
+    password: Secret,
+}
+
+/// A person sets their own password; all their sessions end and a new one begins.
+async fn set_password(
+    State(api): State<Api>,
+    account: OsAccount,
+    Caller(actor): Caller,
+    Body(OwnPassword { current, password }): Body<OwnPassword>,
+) -> Result<Json<Value>, Problem> {
+    let login = api
+        .blocking(move |node| {
+            let (name, now) = (actor.id().name(), node.clock().now());
+            node.accounts().check_own_password(name, &current, &password, now)?;
+            let entry = EntryBody::UserChanged {
+                actor: actor.id().clone(),
+                change: Word::fitted("password"),
+                roles: Vec::new(),
+            };
+            drop(node.ledger().append(entry, &actor.attribution(), now)?);
+            node.accounts().set_own_password(name, &password)?;
+            Ok::<Login, Problem>(node.sessions().login_at(name, &password, account.uid, now)?)
+        })
+        .await?;
+    Ok(Json(opened(&login)))
 }
 
 /// Only a name that is known here is recorded: an unknown one may be a mistyped password.
@@ -93,6 +147,8 @@ struct Person {
     factors: BTreeSet<Factor>,
     authenticated_at: String,
     training: Option<Training>,
+    set_password: bool,
+    password_resets: Vec<Value>,
 }
 
 async fn whoami(Caller(actor): Caller) -> Json<Person> {
@@ -102,5 +158,7 @@ async fn whoami(Caller(actor): Caller) -> Json<Person> {
         factors: actor.factors().clone(),
         authenticated_at: actor.authenticated_at().to_string(),
         training: actor.training().cloned(),
+        set_password: actor.is_only_to_set_password(),
+        password_resets: resets(&actor),
     })
 }

@@ -7,7 +7,7 @@ use concordat_protocol::{
 };
 use serde::Serialize;
 
-use super::{Access, Api, Route, access};
+use super::{Access, Api, OsAccount, Route, access};
 use crate::{iam::Action, node::Node};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -92,8 +92,8 @@ struct TurnedAway {
     reason: String,
 }
 
-async fn status(State(api): State<Api>, headers: HeaderMap) -> Json<Status> {
-    let actor = access::actor(&api, &headers).await.ok();
+async fn status(State(api): State<Api>, account: OsAccount, headers: HeaderMap) -> Json<Status> {
+    let actor = access::actor(&api, &headers, account).await.ok();
     let may_see_peers = actor.is_some_and(|actor| actor.may(Action::ReadStatus));
     let node = api.node();
     let identity = node.identity();

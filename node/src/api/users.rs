@@ -94,7 +94,7 @@ async fn add(
                 roles: words(&roles),
             },
         )?;
-        node.accounts().add(&name, roles, &password, node.clock().now())?;
+        node.accounts().add_for(&name, roles, &password, node.clock().now())?;
         show(node, &name)
     })
     .await
@@ -171,8 +171,10 @@ async fn set_password(
     Body(NewPassword { password }): Body<NewPassword>,
 ) -> Result<Json<Account>, Problem> {
     change(&api, name, move |node, name| {
-        record(node, &caller.attribution(), changed(node, name, "password")?)?;
-        Ok(node.accounts().set_password(name, &password)?)
+        record(node, &caller.attribution(), changed(node, name, "password-reset")?)?;
+        Ok(node
+            .accounts()
+            .reset_password(name, &password, caller.id(), node.clock().now())?)
     })
     .await
 }

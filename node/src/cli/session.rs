@@ -1,12 +1,15 @@
-//! `concordat login`, `logout` and `whoami`; the session's token lies in `run/session`.
+//! `concordat login`, `passwd`, `logout` and `whoami`; the session's token lies with the person ([`store`]).
+
+mod store;
 
 use crate::json::Field as _;
 use std::path::{Path, PathBuf};
 
-use concordat_storage::{keys::Secret, seal::durable::write_private};
+use concordat_storage::keys::Secret;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use self::store::SessionStore;
 use super::{Context, prompt};
 use crate::{api::client::Client, fault::Problem};
 
@@ -19,11 +22,24 @@ pub(super) struct LoginArgs {
 pub(super) async fn login(args: LoginArgs, context: &Context) -> Result<(), Problem> {
     let password = prompt::secret("password")?;
     let body = json!({ "name": args.name, "password": text(&password)? });
-    let mut answer: Value = Client::new(&context.dir).post("/v1/login", &body).await?;
+    let answer: Value = Client::new(&context.dir).post("/v1/login", &body).await?;
+    opened(answer, context)
+}
+
+/// `concordat passwd`: the present password and the new one, typed or as two lines of standard input.
+pub(super) async fn passwd(context: &Context) -> Result<(), Problem> {
+    let current = prompt::secret("present password")?;
+    let password = prompt::new_secret("password")?;
+    let body = json!({ "current": text(&current)?, "password": text(&password)? });
+    let answer: Value = context.client()?.post("/v1/password", &body).await?;
+    opened(answer, context)
+}
+
+/// Keeps the token of a new session, and says what the person has to know.
+fn opened(mut answer: Value, context: &Context) -> Result<(), Problem> {
     let token = Zeroizing::new(answer.at("token").as_str().unwrap_or_default().to_owned());
-    let path = path(&context.dir);
-    write_private(&path, token.as_bytes())
-        .map_err(|error| Problem::fault(&format!("cannot write `{}`", path.display()), &error))?;
+    let store = place(&context.dir)?;
+    store.put(&token).map_err(|error| unusable("write", &store, &error))?;
     if let Some(fields) = answer.as_object_mut() {
         fields.remove("token");
     }
@@ -31,20 +47,21 @@ pub(super) async fn login(args: LoginArgs, context: &Context) -> Result<(), Prob
         answer.at("actor").as_str().unwrap_or("-"),
         answer.at("until").as_str().unwrap_or("-"),
     );
-    context
-        .out
-        .done(&format!("logged in as {actor} until {until}"), &answer)
+    let mut sentence = format!("logged in as {actor} until {until}");
+    for reset in answer.at("password_resets").as_array().into_iter().flatten() {
+        let part = |name| reset.at(name).as_str().unwrap_or("-");
+        sentence.push_str(&format!("\nyour password was set by {} on {}", part("by"), part("at")));
+    }
+    if *answer.at("set_password") == Value::Bool(true) {
+        sentence.push_str("\nset a password of your own now, with `concordat passwd`: nothing else can be done before");
+    }
+    context.out.done(&sentence, &answer)
 }
 
 pub(super) async fn logout(context: &Context) -> Result<(), Problem> {
     let ended = context.client()?.post::<Value>("/v1/logout", &json!({})).await;
-    let path = path(&context.dir);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Problem::fault(&format!("cannot remove `{}`", path.display()), &error));
-        }
-        _ => {}
-    }
+    let store = place(&context.dir)?;
+    store.remove().map_err(|error| unusable("remove", &store, &error))?;
     context.out.done("logged out", &ended?)
 }
 
@@ -55,12 +72,8 @@ pub(super) async fn whoami(context: &Context) -> Result<(), Problem> {
 
 /// The token of the session in `dir`, if somebody is logged in.
 pub(super) fn token(dir: &Path) -> Result<Option<Zeroizing<String>>, Problem> {
-    let path = path(dir);
-    match std::fs::read_to_string(&path) {
-        Ok(token) => Ok(Some(Zeroizing::new(token))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Problem::fault(&format!("cannot read `{}`", path.display()), &error)),
-    }
+    let store = place(dir)?;
+    store.get().map_err(|error| unusable("read", &store, &error))
 }
 
 /// A secret as the text that goes into a request.
@@ -68,6 +81,12 @@ pub(super) fn text(secret: &Secret) -> Result<&str, Problem> {
     std::str::from_utf8(secret.expose()).map_err(|_| Problem::usage("the password is not text in UTF-8"))
 }
 
-fn path(dir: &Path) -> PathBuf {
-    dir.join("run/session")
+fn place(dir: &Path) -> Result<SessionStore, Problem> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    SessionStore::new(dir, runtime, std::env::home_dir())
+        .map_err(|_| Problem::usage("there is neither a home directory nor XDG_RUNTIME_DIR to keep the session in"))
+}
+
+fn unusable(what: &str, store: &SessionStore, error: &std::io::Error) -> Problem {
+    Problem::fault(&format!("cannot {what} `{}`", store.path().display()), error)
 }

@@ -9,7 +9,7 @@ use crate::{api::client::segment, fault::Problem};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Make an account; its password is asked for
+    /// Make an account; a password is asked for that is good for one login, in which the person sets their own
     Add {
         /// Name of the account, without the institution
         name: String,
@@ -37,7 +37,7 @@ pub(super) enum Verb {
         /// Name of the account
         name: String,
     },
-    /// Give an account a new password; it is asked for
+    /// Give an account a password that is good for one login, in which the person sets their own; it is asked for
     Password {
         /// Name of the account
         name: String,
@@ -68,9 +68,13 @@ impl Verb {
                 let password = prompt::new_secret(&format!("password for `{name}`"))?;
                 let body = json!({ "name": name, "roles": roles, "password": session::text(&password)? });
                 let account: Value = client.post("/v1/users", &body).await?;
-                context
-                    .out
-                    .done(&format!("{name} can log in as {}", roles.join(", ")), &account)
+                context.out.done(
+                    &format!(
+                        "{name} can log in once, to set a password, and is then {}",
+                        roles.join(", ")
+                    ),
+                    &account,
+                )
             }
             Self::List => {
                 let people: Value = client.get("/v1/users").await?;

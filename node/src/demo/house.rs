@@ -98,8 +98,11 @@ impl House {
     }
 
     /// Makes an account and records the person's training.
+    ///
+    /// The administrator's password is good for one login; in it the person sets their own.
     pub(super) async fn hire(&self, name: &str, role: &str, password: &str) -> Result<()> {
-        self.run(&["user", "add", name, "--role", role], Some(password)).await?;
+        let given = format!("for the first login of {name}");
+        self.run(&["user", "add", name, "--role", role], Some(&given)).await?;
         self.run(
             &[
                 "user",
@@ -113,6 +116,8 @@ impl House {
             None,
         )
         .await?;
+        self.login(name, &given).await?;
+        self.run(&["passwd"], Some(&format!("{given}\n{password}"))).await?;
         Ok(())
     }
 

@@ -89,7 +89,9 @@ impl<'a> Story<'a> {
             } = house.profile;
             house.login("administrator", PASSWORD).await?;
             house.hire(steward, "steward", PASSWORD).await?;
+            house.login("administrator", PASSWORD).await?;
             house.hire(researcher, "researcher", PASSWORD).await?;
+            house.login("administrator", PASSWORD).await?;
             self.tell.good(&format!(
                 "{name} ({jurisdiction}): steward {steward}, researcher {researcher}"
             ));

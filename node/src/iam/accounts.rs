@@ -28,11 +28,36 @@ pub(super) struct Account {
     pub(super) password: PasswordHash,
     pub(super) roles: BTreeSet<Role>,
     pub(super) training: Option<Training>,
+    /// Whether the password was set by somebody else, and if so whether it has opened its one session.
+    pub(super) one_time: Option<OneTime>,
+    /// Who set the password for this person, and when; the newest last.
+    pub(super) resets: Vec<PasswordReset>,
     pub(super) disabled: bool,
     pub(super) created: Timestamp,
     /// Grows with every change that ends sessions.
     pub(super) epoch: u64,
 }
+
+/// A password that somebody else has set: good for one session, in which it is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum OneTime {
+    /// It has opened no session yet.
+    Unused,
+    /// It has opened its session and opens no other.
+    Used,
+}
+
+/// That a password was set by somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordReset {
+    /// Who set it.
+    pub by: ActorId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Most resets that an account remembers; the ledger has all of them.
+const MAX_RESETS: usize = 8;
 
 /// An account as it may be shown.
 #[derive(Clone, Debug, Serialize)]
@@ -79,7 +104,7 @@ impl Accounts {
         })))
     }
 
-    /// Makes an account.
+    /// Makes an account whose password its own person has set.
     ///
     /// # Errors
     /// [`IamError::Exists`], or what is wrong with name, roles or password.
@@ -88,6 +113,31 @@ impl Accounts {
         name: &str,
         roles: BTreeSet<Role>,
         password: &Secret,
+        now: Timestamp,
+    ) -> Result<ActorId, IamError> {
+        self.make(name, roles, password, None, now)
+    }
+
+    /// Makes an account for somebody else: its password opens one session, in which the person sets their own.
+    ///
+    /// # Errors
+    /// As for [`Self::add`].
+    pub fn add_for(
+        &self,
+        name: &str,
+        roles: BTreeSet<Role>,
+        password: &Secret,
+        now: Timestamp,
+    ) -> Result<ActorId, IamError> {
+        self.make(name, roles, password, Some(OneTime::Unused), now)
+    }
+
+    fn make(
+        &self,
+        name: &str,
+        roles: BTreeSet<Role>,
+        password: &Secret,
+        one_time: Option<OneTime>,
         now: Timestamp,
     ) -> Result<ActorId, IamError> {
         let id = self.id(name)?;
@@ -100,6 +150,8 @@ impl Accounts {
             password,
             roles,
             training: None,
+            one_time,
+            resets: Vec::new(),
             disabled: false,
             created: now,
             epoch: 0,
@@ -165,15 +217,70 @@ impl Accounts {
         lock(&self.0.lockout).clear(name)
     }
 
-    /// Gives an account another password; its sessions and a lock-out end.
+    /// Gives an account a password that opens one session, in which the person sets their own; its sessions and a lock-out end.
     ///
     /// # Errors
     /// What is wrong with the password, or [`IamError::Unknown`].
-    pub fn set_password(&self, name: &str, password: &Secret) -> Result<(), IamError> {
+    pub fn reset_password(&self, name: &str, password: &Secret, by: &ActorId, now: Timestamp) -> Result<(), IamError> {
         passwords::check(name, password)?;
         let hash = self.hash(password)?;
-        self.change(name, true, |account| account.password = hash)?;
+        self.change(name, true, |account| {
+            account.password = hash;
+            account.one_time = Some(OneTime::Unused);
+            account.resets.push(PasswordReset {
+                by: by.clone(),
+                at: now,
+            });
+            let surplus = account.resets.len().saturating_sub(MAX_RESETS);
+            account.resets.drain(..surplus);
+        })?;
         lock(&self.0.lockout).clear(name)
+    }
+
+    /// Checks that `password` may become that of `name`, who has `current` now. A wrong `current` counts as a failed login.
+    ///
+    /// # Errors
+    /// [`IamError::WrongLogin`], or what is wrong with the new password.
+    pub fn check_own_password(
+        &self,
+        name: &str,
+        current: &Secret,
+        password: &Secret,
+        now: Timestamp,
+    ) -> Result<(), IamError> {
+        passwords::check(name, password)?;
+        self.authenticate(name, current, now)?;
+        if current.expose() == password.expose() {
+            return Err(IamError::SamePassword);
+        }
+        Ok(())
+    }
+
+    /// Gives an account the password that its own person has chosen; its sessions end.
+    ///
+    /// # Errors
+    /// What is wrong with the password, or [`IamError::Unknown`].
+    pub fn set_own_password(&self, name: &str, password: &Secret) -> Result<(), IamError> {
+        passwords::check(name, password)?;
+        let hash = self.hash(password)?;
+        self.change(name, true, |account| {
+            account.password = hash;
+            account.one_time = None;
+        })
+    }
+
+    /// Notes that a password set by somebody else has opened its session. Only one of several logins at once gets it.
+    pub(super) fn spend_one_time(&self, name: &str) -> Result<(), IamError> {
+        let mut spent = false;
+        self.change(name, false, |account| {
+            spent = account.one_time == Some(OneTime::Unused);
+            account.one_time = account.one_time.map(|_| OneTime::Used);
+        })?;
+        if spent {
+            Ok(())
+        } else {
+            Err(IamError::OneTimeUsed { name: name.to_owned() })
+        }
     }
 
     /// Records a training; sessions go on and know of it at once.

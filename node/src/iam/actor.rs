@@ -12,7 +12,7 @@ use concordat_protocol::{
 use concordat_storage::ledger::Attribution;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, IamError, permitted_roles};
+use super::{Action, IamError, PasswordReset, permitted_roles};
 
 /// A training that a person has done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub struct Actor {
     factors: BTreeSet<Factor>,
     authenticated_at: Timestamp,
     training: Option<Training>,
+    resets: Vec<PasswordReset>,
+    only_to_set_password: bool,
     session: Digest32,
 }
 
@@ -41,6 +43,8 @@ pub(super) struct Proven {
     pub(super) factors: BTreeSet<Factor>,
     pub(super) authenticated_at: Timestamp,
     pub(super) training: Option<Training>,
+    pub(super) resets: Vec<PasswordReset>,
+    pub(super) only_to_set_password: bool,
     pub(super) session: Digest32,
 }
 
@@ -53,6 +57,8 @@ impl Actor {
             factors,
             authenticated_at,
             training,
+            resets,
+            only_to_set_password,
             session,
         } = proven;
         Self {
@@ -61,6 +67,8 @@ impl Actor {
             factors,
             authenticated_at,
             training,
+            resets,
+            only_to_set_password,
             session,
         }
     }
@@ -128,9 +136,19 @@ impl Actor {
         self.training.as_ref()
     }
 
+    /// Who has set this person's password for them, and when; the newest last.
+    pub fn password_resets(&self) -> &[PasswordReset] {
+        &self.resets
+    }
+
+    /// Whether the session is there to set a password and for nothing else.
+    pub fn is_only_to_set_password(&self) -> bool {
+        self.only_to_set_password
+    }
+
     /// Whether one of the person's roles permits `action`.
     pub fn may(&self, action: Action) -> bool {
-        permitted_roles(action).iter().any(|role| self.roles.contains(role))
+        !self.only_to_set_password && permitted_roles(action).iter().any(|role| self.roles.contains(role))
     }
 
     /// Checks that one of the person's roles permits `action`.
@@ -138,7 +156,9 @@ impl Actor {
     /// # Errors
     /// [`IamError::NotPermitted`] names the roles that do.
     pub fn require(&self, action: Action) -> Result<(), IamError> {
-        if self.may(action) {
+        if self.only_to_set_password {
+            Err(IamError::PasswordNeeded)
+        } else if self.may(action) {
             Ok(())
         } else {
             Err(IamError::NotPermitted {
@@ -155,6 +175,7 @@ impl Actor {
             roles: self.roles.clone(),
             factors: self.factors.clone(),
             authenticated_at: self.authenticated_at,
+            password_reset_at: self.resets.last().map(|reset| reset.at),
             training_until: self.training.as_ref().map(|training| training.until),
             audience,
             query,

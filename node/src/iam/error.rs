@@ -42,6 +42,18 @@ pub enum IamError {
         /// The account.
         name: String,
     },
+    /// A password that somebody else has set opens one session, and that was opened.
+    #[error("the password of `{name}` was set by somebody else and has been used; ask an administrator for another")]
+    OneTimeUsed {
+        /// The account.
+        name: String,
+    },
+    /// The session is there for one thing only.
+    #[error("the password was set by somebody else; set your own first: `concordat passwd`")]
+    PasswordNeeded,
+    /// The new password is the old one.
+    #[error("the new password is the old one")]
+    SamePassword,
     /// There is no such account.
     #[error("there is no account `{name}`")]
     Unknown {
@@ -99,7 +111,12 @@ impl IamError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
-            Self::WrongLogin | Self::LockedOut { .. } | Self::Disabled { .. } | Self::NotLoggedIn => Fault::Locked,
+            Self::WrongLogin
+            | Self::LockedOut { .. }
+            | Self::Disabled { .. }
+            | Self::OneTimeUsed { .. }
+            | Self::PasswordNeeded
+            | Self::NotLoggedIn => Fault::Locked,
             Self::NotPermitted { .. } | Self::SamePerson { .. } => Fault::Denied,
             Self::Unknown { .. } => Fault::NotFound,
             Self::Exists { .. }
@@ -107,6 +124,7 @@ impl IamError {
             | Self::NoRole
             | Self::ShortPassword { .. }
             | Self::LongPassword { .. }
+            | Self::SamePassword
             | Self::TrainingOver { .. }
             | Self::Name(_) => Fault::Usage,
             Self::Random => Fault::Machine,

@@ -74,6 +74,9 @@ impl fmt::Debug for SessionToken {
 struct Session {
     id: ActorId,
     epoch: u64,
+    only_to_set_password: bool,
+    /// The account of the operating system that logged in, where the login came through the socket.
+    account: Option<u32>,
     factors: BTreeSet<Factor>,
     authenticated_at: Timestamp,
     began: Timestamp,
@@ -118,18 +121,35 @@ impl Sessions {
     /// # Errors
     /// [`IamError::WrongLogin`], [`IamError::LockedOut`] or [`IamError::Disabled`].
     pub fn login(&self, name: &str, password: &Secret, now: Timestamp) -> Result<Login, IamError> {
-        let (id, account) = self.accounts.authenticate(name, password, now)?;
+        self.open_for(name, password, None, now)
+    }
+
+    /// The same for somebody at the socket: the session serves the account of the operating system `uid` and no other.
+    ///
+    /// # Errors
+    /// As for [`Self::login`].
+    pub fn login_at(&self, name: &str, password: &Secret, uid: u32, now: Timestamp) -> Result<Login, IamError> {
+        self.open_for(name, password, Some(uid), now)
+    }
+
+    fn open_for(&self, name: &str, password: &Secret, account: Option<u32>, now: Timestamp) -> Result<Login, IamError> {
+        let (id, found) = self.accounts.authenticate(name, password, now)?;
+        if found.one_time.is_some() {
+            self.accounts.spend_one_time(name)?;
+        }
         let token = SessionToken::random()?;
         let factors = BTreeSet::from([Factor::Password]);
         let session = Session {
             id,
-            epoch: account.epoch,
+            epoch: found.epoch,
+            only_to_set_password: found.one_time.is_some(),
+            account,
             factors,
             authenticated_at: now,
             began: now,
             used: now,
         };
-        let actor = prove(&session, account, token.hash());
+        let actor = prove(&session, found, token.hash());
         let mut open = lock(&self.open);
         make_room(&mut open, now);
         open.insert(token.hash(), session);
@@ -146,6 +166,20 @@ impl Sessions {
     /// [`IamError::NotLoggedIn`] if the session has ended or the account was changed since.
     pub fn lookup(&self, token: &SessionToken, now: Timestamp) -> Result<Actor, IamError> {
         self.resolve(token.hash(), now, true)
+    }
+
+    /// The person behind a token that came through the socket from the account `uid`; counts as use of the session. A token in
+    /// the hands of another account is no session there.
+    ///
+    /// # Errors
+    /// [`IamError::NotLoggedIn`], also if the session was opened by another account or elsewhere.
+    pub fn lookup_at(&self, token: &SessionToken, uid: u32, now: Timestamp) -> Result<Actor, IamError> {
+        let bound = lock(&self.open).get(&token.hash()).and_then(|session| session.account);
+        if bound == Some(uid) {
+            self.lookup(token, now)
+        } else {
+            Err(IamError::NotLoggedIn)
+        }
     }
 
     /// The same person as known now; does not count as use. For work that goes on, before each step.
@@ -199,6 +233,8 @@ fn prove(session: &Session, account: Account, hash: Digest32) -> Actor {
         factors: session.factors.clone(),
         authenticated_at: session.authenticated_at,
         training: account.training,
+        resets: account.resets,
+        only_to_set_password: session.only_to_set_password,
         session: hash,
     })
 }

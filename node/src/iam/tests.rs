@@ -156,7 +156,7 @@ fn a_change_of_roles_or_password_and_disabling_end_the_sessions_at_once() {
     let (accounts, sessions) = world.with_eva();
     let changes: [&dyn Fn() -> Result<(), IamError>; 4] = [
         &|| accounts.set_roles("eva", roles([Role::Researcher, Role::Auditor])),
-        &|| accounts.set_password("eva", &secret(GOOD)),
+        &|| accounts.set_own_password("eva", &secret(GOOD)),
         &|| accounts.disable("eva"),
         &|| accounts.enable("eva"),
     ];
@@ -293,4 +293,106 @@ fn what_needs_two_people_is_not_done_by_one() {
     assert_eq!(both.cause().to_string(), "eva@budapest and root@budapest");
     let refused = eva.attribution_with(&login("eva")).unwrap_err();
     assert_eq!(refused.fault(), Fault::Denied);
+}
+
+#[test]
+fn a_password_set_by_somebody_else_opens_one_session_that_can_only_change_it() {
+    const GIVEN: &str = "given by somebody else";
+    let world = World::new();
+    let (accounts, sessions) = world.with_eva();
+    let root = sessions.login("root", &secret(GOOD), NOON).unwrap().actor;
+    accounts
+        .add_for("new", roles([Role::Researcher]), &secret(GIVEN), NOON)
+        .unwrap();
+    accounts
+        .reset_password("eva", &secret(GIVEN), root.id(), after(1))
+        .unwrap();
+    for name in ["new", "eva"] {
+        let login = sessions.login(name, &secret(GIVEN), after(2)).unwrap();
+        assert!(login.actor.is_only_to_set_password());
+        for action in Action::ALL {
+            assert!(!login.actor.may(*action), "{name} may {action}");
+            assert!(matches!(login.actor.require(*action), Err(IamError::PasswordNeeded)));
+        }
+        let again = sessions.login(name, &secret(GIVEN), after(3));
+        assert!(matches!(again, Err(IamError::OneTimeUsed { .. })), "{name}");
+
+        let same = accounts.check_own_password(name, &secret(GIVEN), &secret(GIVEN), after(3));
+        assert!(matches!(same, Err(IamError::SamePassword)));
+        let wrong = accounts.check_own_password(name, &secret("wrong"), &secret(GOOD), after(3));
+        assert!(matches!(wrong, Err(IamError::WrongLogin)));
+        accounts
+            .check_own_password(name, &secret(GIVEN), &secret(GOOD), after(3))
+            .unwrap();
+        accounts.set_own_password(name, &secret(GOOD)).unwrap();
+        assert!(sessions.recheck(&login.actor, after(3)).is_err());
+        let own = sessions.login(name, &secret(GOOD), after(4)).unwrap().actor;
+        assert!(own.may(Action::Query) && !own.is_only_to_set_password());
+    }
+}
+
+#[test]
+fn a_reset_is_told_to_its_person_and_to_every_provider() {
+    let world = World::new();
+    let (accounts, sessions) = world.with_eva();
+    let provider = || InstitutionId::new("zurich").unwrap();
+    let stated = |actor: &Actor| {
+        let query = concordat_protocol::ids::QueryId::from_bytes([1; 16]);
+        actor.assert_for(provider(), query, after(60)).password_reset_at
+    };
+    let before = sessions.login("eva", &secret(GOOD), NOON).unwrap().actor;
+    assert_eq!((before.password_resets().len(), stated(&before)), (0, None));
+    let root = sessions.login("root", &secret(GOOD), NOON).unwrap().actor;
+    for n in 0..20 {
+        accounts
+            .reset_password("eva", &secret("given by somebody else"), root.id(), after(n))
+            .unwrap();
+    }
+    accounts.set_own_password("eva", &secret(GOOD)).unwrap();
+    let told = sessions.login("eva", &secret(GOOD), after(30)).unwrap().actor;
+    assert_eq!(stated(&told), Some(after(19)));
+    assert_eq!(told.password_resets().len(), 8);
+    assert!(told.password_resets().iter().all(|reset| reset.by == *root.id()));
+}
+
+#[test]
+fn of_several_logins_at_once_a_given_password_opens_one() {
+    let world = World::new();
+    let (accounts, sessions) = world.with_eva();
+    accounts
+        .add_for(
+            "new",
+            roles([Role::Researcher]),
+            &secret("given by somebody else"),
+            NOON,
+        )
+        .unwrap();
+    let opened = std::thread::scope(|scope| {
+        let try_one = || sessions.login("new", &secret("given by somebody else"), NOON).is_ok();
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(try_one)).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .filter(|ok| *ok)
+            .count()
+    });
+    assert_eq!(opened, 1);
+}
+
+#[test]
+fn a_session_serves_the_account_that_opened_it_and_no_other() {
+    let world = World::new();
+    let (_, sessions) = world.with_eva();
+    let login = sessions.login_at("eva", &secret(GOOD), 1000, NOON).unwrap();
+    assert!(sessions.lookup_at(&login.token, 1000, NOON).is_ok());
+    for other in [0, 999, 1001] {
+        let stolen = sessions.lookup_at(&login.token, other, NOON);
+        assert!(matches!(stolen, Err(IamError::NotLoggedIn)), "{other}");
+    }
+    assert!(
+        sessions.lookup_at(&login.token, 1000, NOON).is_ok(),
+        "the owner goes on"
+    );
+    let elsewhere = sessions.login("eva", &secret(GOOD), NOON).unwrap();
+    assert!(sessions.lookup_at(&elsewhere.token, 1000, NOON).is_err());
 }

@@ -299,6 +299,11 @@ fn question(input: &QueryInput<'_>, facts: &DatasetFacts, now: Timestamp) -> Que
     context.push(pair("login_age_s", seconds(now.since(asker.authenticated_at))));
     context.extend(
         asker
+            .password_reset_at
+            .map(|at| pair("password_reset_age_s", seconds(now.since(at)))),
+    );
+    context.extend(
+        asker
             .training_until
             .map(|until| pair("training_left_s", seconds(until.since(now)))),
     );

@@ -103,6 +103,7 @@ fn eva() -> ActorAssertion {
         roles: [Role::Researcher].into(),
         factors: [Factor::Password].into(),
         authenticated_at: NOON.plus_seconds(-HOUR_S),
+        password_reset_at: None,
         training_until: Some(NOON.plus_seconds(HOUR_S)),
         audience: InstitutionId::new("budapest").unwrap(),
         query: QueryId::from_bytes([1; 16]),

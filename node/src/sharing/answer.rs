@@ -34,7 +34,15 @@ impl Sharing {
         let QueryFrame { envelope } = stream.expect().await?;
         let session = stream.session().clone();
         let peer = session.peer();
-        match self.admit_peer(envelope, &consumer, &session).await {
+        let admitted = match self.admit_peer(envelope, &consumer, &session).await {
+            Ok((case, time, place)) => self.admit(case, time).await.map(|running| (running, place)),
+            Err(refusal) => {
+                // The policy was not asked, so no decision is in the ledger.
+                self.refused_early(&session, &refusal).await;
+                Err(refusal)
+            }
+        };
+        match admitted {
             Ok((running, _place)) => self.stream_to(stream, running, peer).await,
             Err(refusal) => {
                 tracing::info!(peer = %consumer.institution, code = ?refusal.code, "a query was refused");
@@ -49,7 +57,7 @@ impl Sharing {
         envelope: Signed<QueryEnvelope>,
         consumer: &Attested,
         session: &Session,
-    ) -> Result<(Running, OwnedSemaphorePermit), Refusal> {
+    ) -> Result<(Case, Duration, OwnedSemaphorePermit), Refusal> {
         let parts = &self.0.parts;
         let peer = session.peer();
         let place = self.0.places.take(peer).await?;
@@ -82,7 +90,7 @@ impl Sharing {
             query: Box::new(query),
             lease,
         };
-        Ok((self.admit(case, left.min(LONGEST)).await?, place))
+        Ok((case, left.min(LONGEST), place))
     }
 
     async fn stream_to(

@@ -98,6 +98,8 @@ pub struct ActorAssertion {
     pub factors: BTreeSet<Factor>,
     /// When that was.
     pub authenticated_at: Timestamp,
+    /// When somebody else last set this person's password: for an hour after that, the login may be that of whoever set it.
+    pub password_reset_at: Option<Timestamp>,
     /// Until when the person's training is valid; nothing when there is none.
     pub training_until: Option<Timestamp>,
     /// The provider this statement is made to.

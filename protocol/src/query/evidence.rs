@@ -257,6 +257,7 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::SnapshotRestored { .. }
         | EntryBody::NegotiationStep { .. }
         | EntryBody::GrantChanged { .. }
+        | EntryBody::QueriesRefused { .. }
         | EntryBody::UserAdded { .. }
         | EntryBody::UserChanged { .. }
         | EntryBody::UserDisabled { .. }

@@ -150,6 +150,7 @@ fn assertion(change: impl FnOnce(&mut ActorAssertion)) -> Signed<ActorAssertion>
         roles: BTreeSet::from([Role::Researcher]),
         factors: BTreeSet::from([Factor::Password]),
         authenticated_at: NOW.plus_seconds(-60),
+        password_reset_at: None,
         training_until: Some(NOW.plus_seconds(86_400)),
         audience: id("budapest"),
         query: QueryId::from_bytes([1; 16]),

@@ -38,6 +38,7 @@ fn asked() -> Asked {
         roles: [].into(),
         factors: [].into(),
         authenticated_at: NOW,
+        password_reset_at: None,
         training_until: None,
         audience: "aachen".parse().unwrap(),
         query,

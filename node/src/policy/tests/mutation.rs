@@ -123,8 +123,14 @@ fn about_a_person(policy: &Policy) -> Vec<(String, bool)> {
         (good.0.clone(), good.1.clone(), good.2, None),
         (good.0.clone(), good.1.clone(), good.2, Some(0)),
     ];
+    let mut resets = Vec::new();
+    for reset in [None, Some(-1), Some(3_599), Some(3_600)] {
+        let numbers = [Some(60), Some(60), reset];
+        let allowed = asks_with(policy, &zurich(), [&["researcher"], &["password"]], numbers, false);
+        resets.push((format!("reset {reset:?}"), allowed));
+    }
     let homes = [zurich(), budapest(), party("zurich", "CH", Some(MemberStatus::Removed))];
-    let mut answers = Vec::new();
+    let mut answers = resets;
     for home in &homes {
         for (roles, factors, login_age, training_left) in &people {
             for as_of in [false, true] {
@@ -148,11 +154,29 @@ fn asks(
     training_left: Option<i64>,
     as_of: bool,
 ) -> bool {
+    asks_with(
+        policy,
+        home,
+        [roles, factors],
+        [Some(login_age), training_left, None],
+        as_of,
+    )
+}
+
+/// As [`asks`]; the numbers are the age of the login, what is left of the training and the age of a reset password.
+fn asks_with(
+    policy: &Policy,
+    home: &Party,
+    [roles, factors]: [&[&str]; 2],
+    [login_age, training_left, reset_age]: [Option<i64>; 3],
+    as_of: bool,
+) -> bool {
     let words = |kind, words: &[&str]| Expr::Words(kind, words.iter().map(ToString::to_string).collect());
     let mut context = ask::purpose(&Purpose::HealthResearch);
     context.push(pair("tier", Expr::Word("Tier", "records".to_owned())));
     context.push(pair("factors", words("Factor", factors)));
-    context.push(pair("login_age_s", Expr::Long(login_age)));
+    context.extend(login_age.map(|age| pair("login_age_s", Expr::Long(age))));
+    context.extend(reset_age.map(|age| pair("password_reset_age_s", Expr::Long(age))));
     context.push(pair("as_of", Expr::Bool(as_of)));
     context.extend(training_left.map(|left| pair("training_left_s", Expr::Long(left))));
     let attributes = vec![

@@ -83,7 +83,7 @@ fn a_good_question_is_permitted_for_this_person_and_purpose_only() {
 #[test]
 fn every_attribute_that_is_missing_stale_or_foreign_denies_with_its_rule() {
     type Change = fn(&mut Case);
-    let cases: [(&str, Change); 15] = [
+    let cases: [(&str, Change); 17] = [
         ("researchers-query", |case| case.asker.roles = [Role::Steward].into()),
         ("login-proved", |case| case.asker.factors.clear()),
         ("login-fresh", |case| {
@@ -91,6 +91,12 @@ fn every_attribute_that_is_missing_stale_or_foreign_denies_with_its_rule() {
         }),
         ("login-fresh", |case| {
             case.asker.authenticated_at = NOON.plus_seconds(HOUR_S)
+        }),
+        ("password-not-just-reset", |case| {
+            case.asker.password_reset_at = Some(NOON.plus_seconds(-HOUR_S + 1))
+        }),
+        ("password-not-just-reset", |case| {
+            case.asker.password_reset_at = Some(NOON.plus_seconds(HOUR_S))
         }),
         ("history-stays-home", |case| case.as_of = true),
         ("training-valid", |case| case.asker.training_until = None),
@@ -119,6 +125,13 @@ fn every_attribute_that_is_missing_stale_or_foreign_denies_with_its_rule() {
         assert!(rules(&reasons).contains(&rule), "{rule}: {:?}", rules(&reasons));
         assert!(reasons.iter().all(|reason| reason.remedy.is_some()));
     }
+}
+
+#[test]
+fn an_hour_after_a_reset_the_password_is_as_good_as_any() {
+    let mut case = Case::good();
+    case.asker.password_reset_at = Some(NOON.plus_seconds(-HOUR_S));
+    assert!(matches!(case.decide(), QueryDecision::Permit(_)));
 }
 
 #[test]

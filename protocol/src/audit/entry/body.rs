@@ -219,6 +219,13 @@ pub enum EntryBody {
         /// The query.
         query: QueryId,
     },
+    /// Queries of a peer were refused before any policy was asked.
+    QueriesRefused {
+        /// How many: one, or those of a minute together.
+        count: u32,
+        /// Why the last of them was.
+        reason: Reason,
+    },
     /// A person was given access to this node.
     UserAdded {
         /// The person.

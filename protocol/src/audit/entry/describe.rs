@@ -91,6 +91,8 @@ impl EntryBody {
                 format!("query {}: {rows} rows ({bytes} bytes) received, {how}", query.short())
             }
             Self::AnswerLost { query } => format!("query {}: the node stopped while it answered", query.short()),
+            Self::QueriesRefused { count: 1, reason } => format!("a query was refused: {reason}"),
+            Self::QueriesRefused { count, reason } => format!("{count} queries were refused, the last: {reason}"),
             Self::UserAdded { actor, roles } => {
                 let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
                 format!("{actor} was added as {}", roles.join(", "))

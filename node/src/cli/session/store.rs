@@ -1,0 +1,156 @@
+//! Where the token of a session lies: with the person, not in the node's directory.
+//!
+//! `$XDG_RUNTIME_DIR/concordat/<node>/session`, or `~/.local/state/concordat/<node>/session` where there is no such folder. The
+//! folders are 0700 and the file 0600, all of this account; no link is followed on the last step, neither to write nor to read.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use concordat_protocol::ids::Digest32;
+use nix::fcntl::OFlag;
+use zeroize::Zeroizing;
+
+/// Domain of the name under which a node's sessions lie.
+const NODE_NAME: &str = "concordat/session-place/1";
+/// Digits of that name: enough that no two directories of one person share one.
+const DIGITS: usize = 16;
+/// Longest token that is read.
+const MAX_TOKEN: u64 = 1024;
+
+/// The place of the sessions with the node in one data directory.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct SessionStore {
+    folder: PathBuf,
+}
+
+impl SessionStore {
+    /// The place for the node in `dir`, below the folder that `runtime` or `home` names.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if there is neither.
+    pub(in crate::cli) fn new(dir: &Path, runtime: Option<PathBuf>, home: Option<PathBuf>) -> io::Result<Self> {
+        let base = match (runtime.filter(|path| path.is_absolute()), home) {
+            (Some(runtime), _) => runtime,
+            (None, Some(home)) => home.join(".local/state"),
+            (None, None) => return Err(ErrorKind::NotFound.into()),
+        };
+        let node = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
+        let digest = Digest32::sha256(NODE_NAME, node.as_os_str().as_encoded_bytes()).to_string();
+        let name: String = digest.chars().take(DIGITS).collect();
+        Ok(Self {
+            folder: base.join("concordat").join(name),
+        })
+    }
+
+    /// The file.
+    pub(in crate::cli) fn path(&self) -> PathBuf {
+        self.folder.join("session")
+    }
+
+    /// Keeps a token in the place of the one before.
+    ///
+    /// # Errors
+    /// If the place is not this account's own, or cannot be written.
+    pub(in crate::cli) fn put(&self, token: &str) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
+        owned(&fs::symlink_metadata(&self.folder)?, 0o077)?;
+        let staged = self.folder.join("session.new");
+        match fs::remove_file(&staged) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        // Made anew, so that nothing that lies there is written through.
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(&staged)?;
+        file.write_all(token.as_bytes())?;
+        fs::rename(&staged, self.path())
+    }
+
+    /// The token, if somebody is logged in.
+    ///
+    /// # Errors
+    /// If what lies there is a link, is not this account's, or can be read by others.
+    pub(in crate::cli) fn get(&self) -> io::Result<Option<Zeroizing<String>>> {
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlag::O_NOFOLLOW.bits())
+            .open(self.path());
+        let file: File = match opened {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        owned(&file.metadata()?, 0o077)?;
+        let mut token = Zeroizing::new(String::new());
+        file.take(MAX_TOKEN).read_to_string(&mut token)?;
+        Ok(Some(token))
+    }
+
+    /// Forgets the token.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub(in crate::cli) fn remove(&self) -> io::Result<()> {
+        match fs::remove_file(self.path()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether something is this account's own and nobody else can use it.
+fn owned(found: &fs::Metadata, forbidden: u32) -> io::Result<()> {
+    let ours = found.uid() == nix::unistd::geteuid().as_raw();
+    if ours && !found.is_symlink() && found.mode() & forbidden == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::new(
+            ErrorKind::PermissionDenied,
+            "it is not this account's own, or others can use it",
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_token_lies_with_its_owner_and_through_no_link() {
+        let place = tempfile::tempdir().unwrap();
+        let store = |dir: &str| SessionStore::new(Path::new(dir), Some(place.path().to_owned()), None).unwrap();
+        let (one, other) = (store("/node/one"), store("/node/other"));
+        assert!(one.get().unwrap().is_none());
+        one.put("token").unwrap();
+        one.put("token again").unwrap();
+        assert_eq!(one.get().unwrap().unwrap().as_str(), "token again");
+        assert!(other.get().unwrap().is_none(), "each node has its own");
+        assert!(!one.path().starts_with("/node"));
+        assert_eq!(fs::metadata(one.path()).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&one.folder).unwrap().mode() & 0o777, 0o700);
+
+        // Somebody has laid links where the token is staged and where it is kept.
+        let target = place.path().join("target");
+        fs::write(&target, "untouched").unwrap();
+        symlink(&target, one.folder.join("session.new")).unwrap();
+        one.remove().unwrap();
+        symlink(&target, one.path()).unwrap();
+        assert!(one.get().is_err(), "a link is not read");
+        one.put("third").unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "untouched");
+        assert_eq!(one.get().unwrap().unwrap().as_str(), "third");
+
+        fs::set_permissions(one.path(), fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(one.get().is_err(), "others could have read it");
+        fs::set_permissions(&one.folder, fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(one.put("fourth").is_err(), "others could exchange it");
+        assert!(SessionStore::new(Path::new("/node"), None, None).is_err());
+    }
+}
