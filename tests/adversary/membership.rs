@@ -16,7 +16,7 @@ use futures::StreamExt;
 
 use super::deal::{NEGOTIATION, between_friends, change, granted};
 use super::honest::{House, World};
-use super::rogue::{Rogue, now, sign, soon};
+use super::rogue::{Rogue, cosign, now, soon};
 
 /// How long nothing must happen before it counts as not happening.
 const QUIET: Duration = Duration::from_secs(2);
@@ -333,7 +333,7 @@ fn member<'a>(roster: &'a mut Roster, name: &str) -> &'a mut Member {
 
 /// Signs `roster` with the charter key of `coordinator` and gives it to `house`.
 async fn offer(house: &House, roster: &Roster, coordinator: &House) -> Result<(), MembershipError> {
-    let signed = sign(roster, &coordinator.node.identity().institution_key);
+    let signed = cosign(roster, &[&coordinator.node.identity().institution_key]);
     house.node.membership().import(signed, &tester()).await.map(drop)
 }
 

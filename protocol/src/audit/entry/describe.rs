@@ -12,6 +12,9 @@ impl EntryBody {
             Self::NodeStarted { version } => format!("the node started, version {version}"),
             Self::KeyChanged { key, change } => format!("{key} was {}", change.as_str()),
             Self::RosterAccepted { number, digest } => format!("roster {number} ({}) came into force", digest.short()),
+            Self::CharterSigned { document, digest } => {
+                format!("a {document} ({}) was signed for the charter", digest.short())
+            }
             Self::RosterRefused { number, digest, reason } => {
                 format!("roster {number} ({}) was refused: {reason}", digest.short())
             }
