@@ -375,12 +375,12 @@ impl Membership {
             reason: error.to_string(),
             at: now,
         });
-        let entry = EntryBody::RosterRefused {
+        let refusal = EntryBody::RosterRefused {
             number: roster.number,
             digest,
             reason: Reason::fitted(&error.to_string()),
         };
-        if let Err(error) = self.0.ledger.append_async(entry, by, now).await {
+        if let Err(error) = self.0.ledger.append_async(refusal, by, now).await {
             tracing::error!(%error, "the ledger did not take the refusal of a roster");
         }
     }

@@ -40,7 +40,7 @@ async fn a_hello_that_is_not_the_members_own_of_this_moment_ends_the_connection(
     let (rogue, provider) = (&world.rogue, &world.provider);
     let hour = 3600;
     let other = NodeKey::from_seed(&[9; 32].into());
-    let lies: [(&str, Hello); 9] = [
+    let lies: [(&str, Hello); 10] = [
         (
             "another node's certificate",
             rogue.hello(provider, |c| c.node = other.public(), |_| ()),
@@ -48,6 +48,14 @@ async fn a_hello_that_is_not_the_members_own_of_this_moment_ends_the_connection(
         (
             "another institution's name",
             rogue.hello(provider, |c| c.institution = "budapest".parse().unwrap(), |_| ()),
+        ),
+        (
+            "a certificate that names another institution's key",
+            rogue.hello(
+                provider,
+                |c| c.institution_key = provider.node.identity().institution_public(),
+                |_| (),
+            ),
         ),
         (
             "a certificate that has run out",
