@@ -6,7 +6,7 @@
 use concordat_protocol::{
     grant::{GrantTerms, Notice},
     identity::{InstitutionKey, InstitutionPublicKey, PrivateKey},
-    membership::{Armoured, Enrolment, NodeCertificate, Roster, from_file, to_armour},
+    membership::{Carrier, CharterChange, Enrolment, NodeCertificate, Roster, from_file, to_armour},
     negotiation::NegotiationMessage,
     query::{ActorAssertion, QueryEnvelope, Receipt},
     signed::{CoSigned, Document, Signed},
@@ -17,8 +17,12 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     // Nobody has signed anything with this key, so that whatever verifies is forged.
     let key = InstitutionKey::from_seed(&[7; 32].into()).public();
-    armoured::<Roster>(bytes, key);
-    armoured::<Enrolment>(bytes, key);
+    armoured::<Signed<Enrolment>>(bytes);
+    armoured::<CoSigned<Roster>>(bytes);
+    armoured::<CoSigned<CharterChange>>(bytes);
+    signed::<Enrolment>(bytes, key);
+    cosigned::<Roster>(bytes, key);
+    cosigned::<CharterChange>(bytes, key);
     signed::<HelloStatement>(bytes, key);
     signed::<NodeCertificate>(bytes, key);
     signed::<ActorAssertion>(bytes, key);
@@ -36,11 +40,17 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-fn armoured<T: Armoured>(bytes: &[u8], key: InstitutionPublicKey) {
-    if let Ok(document) = from_file::<T>(bytes) {
-        let again = from_file::<T>(to_armour(&document).as_bytes()).expect("armour is read back");
-        assert_eq!(again.as_bytes(), document.as_bytes());
-        signed::<T>(document.as_bytes(), key);
+fn armoured<C: Carrier>(bytes: &[u8]) {
+    if let Ok(document) = from_file::<C>(bytes) {
+        let again = from_file::<C>(to_armour(&document).as_bytes()).expect("armour is read back");
+        assert_eq!(again.carried(), document.carried());
+    }
+}
+
+fn cosigned<T: Document>(bytes: &[u8], key: InstitutionPublicKey) {
+    if let Ok(document) = CoSigned::<T>::from_bytes(bytes.to_vec()) {
+        let _ = document.peek_unverified();
+        assert!(document.verify_some(&[key], 1).is_err(), "a forged document was taken for signed");
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod error;
 pub mod hello;
+mod holders;
 mod sealed;
 mod sessions;
 mod spread;
@@ -18,13 +19,12 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use concordat_protocol::audit::EntryBody;
-use concordat_protocol::identity::InstitutionPublicKey;
 use concordat_protocol::ids::{Digest32, InstitutionId, NodeId};
 use concordat_protocol::membership::{
-    Enrolment, Member, MemberNode, Roster, RosterError, ValidEnrolment, ValidRoster, admit, from_file, remove,
+    Charter, Enrolment, Member, MemberNode, Roster, RosterError, ValidEnrolment, ValidRoster, admit, from_file, remove,
     to_armour,
 };
-use concordat_protocol::signed::Signed;
+use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::{Address, ConsortiumName, Reason};
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Attribution, Ledger};
@@ -35,6 +35,7 @@ use libp2p::multiaddr::Protocol;
 use tokio::sync::{Mutex, watch};
 
 pub use error::MembershipError;
+pub use holders::{Issued, Proposal};
 pub use sealed::SealedRoster;
 pub use spread::ROSTER;
 
@@ -60,7 +61,7 @@ struct Inner {
     network: NetworkHandle,
     epoch: Epoch,
     announced: Vec<Address>,
-    pins: SealedTree<InstitutionPublicKey>,
+    pins: SealedTree<Charter>,
     sealed: Versions<SealedRoster>,
     roster: watch::Sender<Option<Arc<ValidRoster>>>,
     changing: Mutex<()>,
@@ -170,8 +171,10 @@ impl Membership {
         let now = self.0.clock.now();
         let founder = ValidEnrolment::check(self.statement(None)?, now)?;
         let roster = Roster::found(name, &founder, now, after(now, ROSTER_VALIDITY));
-        self.pin(self.0.identity.institution_public()).await?;
-        self.issue(&roster, by, now).await
+        let charter = roster.charter.clone();
+        self.pin(charter.clone()).await?;
+        let signed = CoSigned::propose(&roster)?.add_signature(&self.0.identity.institution_key)?;
+        self.take(signed, &charter, by).await
     }
 
     /// This institution's application to join, or its newer statement about itself, as text that can be mailed. It lists this node
@@ -217,7 +220,7 @@ impl Membership {
     /// What this institution has stated about its nodes on the roster in `file`; its own signature vouches for it.
     fn stated_in(&self, file: &[u8]) -> Result<(Vec<MemberNode>, Timestamp), MembershipError> {
         let identity = &self.0.identity;
-        let roster = from_file::<Roster>(file)?.peek_unverified()?;
+        let roster = from_file::<CoSigned<Roster>>(file)?.peek_unverified()?;
         let ours = |member: &Member| member.institution == identity.institution;
         let entry = roster.members.into_iter().find(ours);
         let entry = entry.ok_or_else(|| MembershipError::NotListed {
@@ -227,7 +230,7 @@ impl Membership {
         Ok((stated.document().nodes.clone(), stated.document().issued_at))
     }
 
-    /// Admits the applicant in `file` and issues the next roster. Returns it with the applicant's id and key fingerprint, to be
+    /// Admits the applicant in `file` and signs the next roster. Returns what became of that with the applicant's id and key fingerprint, to be
     /// compared by telephone.
     ///
     /// # Errors
@@ -236,7 +239,7 @@ impl Membership {
         &self,
         file: &[u8],
         by: &Attribution,
-    ) -> Result<(Arc<ValidRoster>, InstitutionId, String), MembershipError> {
+    ) -> Result<(Issued, InstitutionId, String), MembershipError> {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
         let applicant = ValidEnrolment::check(from_file(file)?, now)?;
@@ -248,15 +251,11 @@ impl Membership {
         Ok((roster, enrolment.institution.clone(), enrolment.key.fingerprint()))
     }
 
-    /// Removes a member and issues the next roster; its connections are closed at once.
+    /// Removes a member and signs the next roster; once it is in force, the member's connections are closed.
     ///
     /// # Errors
     /// [`MembershipError`] when there is no such member or this institution is not the coordinator.
-    pub async fn remove(
-        &self,
-        institution: &InstitutionId,
-        by: &Attribution,
-    ) -> Result<Arc<ValidRoster>, MembershipError> {
+    pub async fn remove(&self, institution: &InstitutionId, by: &Attribution) -> Result<Issued, MembershipError> {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
         let current = self.coordinated()?;
@@ -264,33 +263,35 @@ impl Membership {
             .await
     }
 
-    /// Joins the consortium whose roster is in `file`: pins its charter key and takes the roster.
+    /// Joins the consortium whose roster is in `file`: pins its charter and takes the roster.
     ///
     /// # Errors
     /// [`MembershipError`] when the node belongs to another one, or the roster does not list this node with its keys.
     pub async fn join(&self, file: &[u8], by: &Attribution) -> Result<Arc<ValidRoster>, MembershipError> {
         let _changing = self.0.changing.lock().await;
-        let signed: Signed<Roster> = from_file(file)?;
-        let charter = signed.peek_unverified()?.charter_key;
-        if let Some(pinned) = self.0.pins.get(CHARTER)?
-            && pinned != charter
-        {
-            return Err(MembershipError::OtherConsortium);
-        }
-        let checked = ValidRoster::check(signed.clone(), charter, None, self.0.clock.now())?;
+        let signed: CoSigned<Roster> = from_file(file)?;
+        let charter = match self.charter()? {
+            Some(pinned) => pinned,
+            None => signed.peek_unverified()?.charter,
+        };
+        let checked = ValidRoster::check(signed.clone(), &charter, None, self.0.clock.now())?;
         self.listed(&checked)?;
-        self.pin(charter).await?;
-        self.take(signed, charter, by).await
+        self.pin(charter.clone()).await?;
+        self.take(signed, &charter, by).await
     }
 
     /// Takes a newer roster that a peer or a file brings.
     ///
     /// # Errors
     /// [`MembershipError`] when it is not signed by the pinned charter key, older, expired, or contradicts the one known.
-    pub async fn import(&self, signed: Signed<Roster>, by: &Attribution) -> Result<Arc<ValidRoster>, MembershipError> {
+    pub async fn import(
+        &self,
+        signed: CoSigned<Roster>,
+        by: &Attribution,
+    ) -> Result<Arc<ValidRoster>, MembershipError> {
         let _changing = self.0.changing.lock().await;
-        let charter = self.0.pins.get(CHARTER)?.ok_or(MembershipError::NoConsortium)?;
-        self.take(signed, charter, by).await
+        let charter = self.charter()?.ok_or(MembershipError::NoConsortium)?;
+        self.take(signed, &charter, by).await
     }
 
     /// The roster in force as text that can be mailed.
@@ -301,41 +302,29 @@ impl Membership {
         Ok(to_armour(self.newest().ok_or(MembershipError::NoConsortium)?.signed()))
     }
 
-    /// The pinned charter key.
+    /// The pinned charter.
     ///
     /// # Errors
     /// [`MembershipError`] when the state cannot be read.
-    pub fn charter(&self) -> Result<Option<InstitutionPublicKey>, MembershipError> {
+    pub fn charter(&self) -> Result<Option<Charter>, MembershipError> {
         Ok(self.0.pins.get(CHARTER)?)
     }
 
     /// The roster, if this institution is the one that may change it.
     fn coordinated(&self) -> Result<Arc<ValidRoster>, MembershipError> {
         let current = self.newest().ok_or(MembershipError::NoConsortium)?;
-        let coordinator = current.roster().charter_key;
-        if coordinator == self.0.identity.institution_public() {
+        if current.roster().charter.holds(&self.0.identity.institution_public()) {
             Ok(current)
         } else {
             Err(MembershipError::NotCoordinator)
         }
     }
 
-    async fn issue(
-        &self,
-        roster: &Roster,
-        by: &Attribution,
-        now: Timestamp,
-    ) -> Result<Arc<ValidRoster>, MembershipError> {
-        let signed = Signed::sign(roster, &self.0.identity.institution_key)?.signed().clone();
-        tracing::info!(number = roster.number, members = roster.members.len(), at = %now, "issuing a roster");
-        self.take(signed, self.0.identity.institution_public(), by).await
-    }
-
-    /// Checks, records, then follows. The record comes first: a node that stops in between takes it up again when it starts.
+    /// Checks, records, then follows. The record comes first: a node that stops in between takes the roster up again.
     async fn take(
         &self,
-        signed: Signed<Roster>,
-        charter: InstitutionPublicKey,
+        signed: CoSigned<Roster>,
+        charter: &Charter,
         by: &Attribution,
     ) -> Result<Arc<ValidRoster>, MembershipError> {
         let now = self.0.clock.now();
@@ -360,6 +349,10 @@ impl Membership {
         };
         let (inner, by) = (self.0.clone(), by.clone());
         tokio::task::spawn_blocking(move || inner.sealed.adopt(value, &inner.ledger, entry, &by, now)).await??;
+        // After the roster: the older pin leads to its charter, a newer one would not lead back.
+        if roster.roster().charter != *charter {
+            self.pin(roster.roster().charter.clone()).await?;
+        }
         self.follow(roster.clone()).await?;
         Ok(roster)
     }
@@ -370,8 +363,10 @@ impl Membership {
     }
 
     /// Records a roster with which the charter key was abused, once. Its signature holds: nobody else can fill the ledger so.
-    async fn refuse(&self, signed: &Signed<Roster>, error: &RosterError, by: &Attribution, now: Timestamp) {
-        let (digest, known) = (signed.digest(), self.refused());
+    async fn refuse(&self, signed: &CoSigned<Roster>, error: &RosterError, by: &Attribution, now: Timestamp) {
+        let (Ok(digest), known) = (signed.payload_digest(), self.refused()) else {
+            return;
+        };
         if !error.is_abuse() || known.is_some_and(|known| known.digest == digest) {
             return;
         }
@@ -383,24 +378,24 @@ impl Membership {
             reason: error.to_string(),
             at: now,
         });
-        let entry = EntryBody::RosterRefused {
+        let refusal = EntryBody::RosterRefused {
             number: roster.number,
             digest,
             reason: Reason::fitted(&error.to_string()),
         };
-        if let Err(error) = self.0.ledger.append_async(entry, by, now).await {
+        if let Err(error) = self.0.ledger.append_async(refusal, by, now).await {
             tracing::error!(%error, "the ledger did not take the refusal of a roster");
         }
     }
 
-    async fn reload(&self, charter: InstitutionPublicKey) -> Result<(), MembershipError> {
+    async fn reload(&self, charter: Charter) -> Result<(), MembershipError> {
         let Some(SealedRoster { signed, .. }) = self.0.sealed.current()? else {
             // The node stopped between the pin and the roster: it is asked to join again.
             return Ok(());
         };
         // An expired roster is taken up as of its own time: its members' keys are still needed to accept the next one.
         let written = signed.peek_unverified()?.issued_at;
-        let roster = Arc::new(ValidRoster::check(signed, charter, None, written)?);
+        let roster = Arc::new(ValidRoster::check(signed, &charter, None, written)?);
         if let Err(expired) = roster.in_force(self.0.clock.now()) {
             tracing::warn!(%expired, "nothing is served until a newer roster comes");
         }
@@ -470,7 +465,7 @@ impl Membership {
         }
     }
 
-    async fn pin(&self, charter: InstitutionPublicKey) -> Result<(), MembershipError> {
+    async fn pin(&self, charter: Charter) -> Result<(), MembershipError> {
         let pins = self.0.pins.clone();
         Ok(tokio::task::spawn_blocking(move || pins.put(CHARTER, &charter)).await??)
     }

@@ -13,6 +13,8 @@ impl Label {
 
 /// A roster, by the consortium's charter key.
 pub const ROSTER: Label = Label("concordat/roster/1");
+/// A change of the charter, by enough of its holders' institution keys.
+pub const CHARTER: Label = Label("concordat/charter/1");
 /// An application to join, by the institution's key.
 pub const ENROLMENT: Label = Label("concordat/enrolment/1");
 /// A node certificate, by the institution's key.

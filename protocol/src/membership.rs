@@ -10,13 +10,16 @@
 
 mod armour;
 mod certificate;
+mod charter;
 mod enrolment;
 mod roster;
 
-pub use armour::{ArmourError, Armoured, from_file, to_armour};
+pub use armour::{ArmourError, Armoured, Carrier, from_file, to_armour};
 pub use certificate::{CertificateError, NodeCertificate, ValidCertificate};
+pub use charter::{Charter, CharterChange, CharterError, MAX_CHARTER_CHANGES, MAX_CHARTER_KEYS};
 pub use enrolment::{
-    ChangeError, Enrolment, EnrolmentError, MAX_ENROLMENT_AGE_MS, ValidEnrolment, admit, reinstate, remove, suspend,
+    ChangeError, Enrolment, EnrolmentError, MAX_ENROLMENT_AGE_MS, ValidEnrolment, admit, reinstate, remove, renew,
+    suspend,
 };
 pub use roster::{
     MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, Member, MemberNode, MemberStatus, Roster, RosterError, ValidRoster,

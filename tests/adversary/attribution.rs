@@ -15,14 +15,14 @@ use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry};
 use concordat_protocol::ids::ActorId;
 use concordat_protocol::membership::{ValidEnrolment, admit, from_file, to_armour};
 use concordat_protocol::query::Role;
-use concordat_protocol::signed::Signed;
 use concordat_protocol::text::Text;
 use concordat_storage::keys::Secret;
+use concordat_tests::tester;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::honest::{House, column};
-use super::rogue::{Rogue, now, soon};
+use super::rogue::{Rogue, cosign, now, soon};
 
 const PASSWORD: &str = "correct horse battery staple";
 /// A public half that belongs to nobody here.
@@ -256,6 +256,30 @@ async fn consortium(holder: &mut Desk, asking: &mut Desk) {
     asking.post("/v1/consortium/join", "", roster, Entries).await;
     let next = file(&next_roster(&holder.house));
     holder.post("/v1/consortium/roster/import", "", next, Entries).await;
+    let next = file(&next_roster(&holder.house));
+    holder.post("/v1/consortium/roster/sign", "", next, Entries).await;
+    charter(holder, asking).await;
+}
+
+/// The charter becomes one of two holders, and a further change of it goes from one to the other.
+async fn charter(holder: &mut Desk, asking: &mut Desk) {
+    use Leaves::Entries;
+    let file = |value: &Value, field: &str| json!({ "file": data_encoding(value[field].as_str().unwrap()) });
+    let both = json!({ "threshold": 2, "holders": ["cleveland", "budapest"] });
+    let proposed = holder.post("/v1/consortium/charter", "", both, Entries).await;
+    let proposed = file(&proposed, "proposal");
+    asking.post("/v1/consortium/roster/sign", "", proposed, Entries).await;
+    let roster = asking.house.roster();
+    let taken = holder.house.node.membership().import(roster, &tester()).await.unwrap();
+    assert_eq!(taken.roster().charter.threshold(), 2);
+    let alone = json!({ "threshold": 1, "holders": ["cleveland"] });
+    let proposed = holder.post("/v1/consortium/charter", "", alone, Entries).await;
+    assert_eq!(
+        (&proposed["kind"], &proposed["signatures"]),
+        (&json!("charter"), &json!(1))
+    );
+    let proposed = file(&proposed, "proposal");
+    asking.post("/v1/consortium/charter/sign", "", proposed, Entries).await;
 }
 
 /// The roster after the present one, signed with the charter key as at another place.
@@ -264,11 +288,7 @@ fn next_roster(founder: &House) -> String {
     let applicant = ValidEnrolment::check(from_file(applicant.as_bytes()).unwrap(), now()).unwrap();
     let current = founder.node.membership().newest().unwrap();
     let next = admit(current.roster(), &applicant, now(), Duration::from_secs(86_400)).unwrap();
-    to_armour(
-        Signed::sign(&next, &founder.node.identity().institution_key)
-            .unwrap()
-            .signed(),
-    )
+    to_armour(&cosign(&next, &[&founder.node.identity().institution_key]))
 }
 
 fn data_encoding(text: &str) -> String {

@@ -4,13 +4,13 @@ use concordat_node::membership::ROSTER;
 use concordat_node::network::hello::HELLO;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
-use concordat_protocol::membership::Roster;
+use concordat_protocol::membership::{Charter, Roster};
 use concordat_protocol::wire::messages::{Hello, RosterMessage};
 use concordat_tests::tester;
 use libp2p::StreamProtocol;
 
 use super::honest::{House, World};
-use super::rogue::{Rogue, now, sign};
+use super::rogue::{Rogue, cosign, now, sign};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stranger_is_cut_off_before_any_protocol_runs() {
@@ -40,7 +40,7 @@ async fn a_hello_that_is_not_the_members_own_of_this_moment_ends_the_connection(
     let (rogue, provider) = (&world.rogue, &world.provider);
     let hour = 3600;
     let other = NodeKey::from_seed(&[9; 32].into());
-    let lies: [(&str, Hello); 9] = [
+    let lies: [(&str, Hello); 10] = [
         (
             "another node's certificate",
             rogue.hello(provider, |c| c.node = other.public(), |_| ()),
@@ -48,6 +48,14 @@ async fn a_hello_that_is_not_the_members_own_of_this_moment_ends_the_connection(
         (
             "another institution's name",
             rogue.hello(provider, |c| c.institution = "budapest".parse().unwrap(), |_| ()),
+        ),
+        (
+            "a certificate that names another institution's key",
+            rogue.hello(
+                provider,
+                |c| c.institution_key = provider.node.identity().institution_public(),
+                |_| (),
+            ),
         ),
         (
             "a certificate that has run out",
@@ -144,33 +152,36 @@ async fn rosters_that_are_forged_old_expired_or_contradictory_change_nothing() {
         roster
     };
     let rosters = [
-        ("signed by a member", sign(&issue(&|_| ()), &rogue.house)),
+        ("signed by a member", cosign(&issue(&|_| ()), &[&rogue.house])),
         (
             "under the member's own charter",
-            sign(&issue(&|r| r.charter_key = rogue.house.public()), &rogue.house),
+            cosign(
+                &issue(&|r| r.charter = Charter::sole(rogue.house.public())),
+                &[&rogue.house],
+            ),
         ),
-        ("older", sign(&issue(&|r| r.number = current.number - 1), charter)),
+        ("older", cosign(&issue(&|r| r.number = current.number - 1), &[charter])),
         (
             "another with the same number",
-            sign(&issue(&|r| r.number = current.number), charter),
+            cosign(&issue(&|r| r.number = current.number), &[charter]),
         ),
         (
             "expired",
-            sign(&issue(&|r| r.not_after = now().plus_seconds(-1)), charter),
+            cosign(&issue(&|r| r.not_after = now().plus_seconds(-1)), &[charter]),
         ),
         (
             "of tomorrow",
-            sign(&issue(&|r| r.issued_at = now().plus_seconds(86_400)), charter),
+            cosign(&issue(&|r| r.issued_at = now().plus_seconds(86_400)), &[charter]),
         ),
         (
             "of another consortium",
-            sign(&issue(&|r| r.consortium = "Other".parse().unwrap()), charter),
+            cosign(&issue(&|r| r.consortium = "Other".parse().unwrap()), &[charter]),
         ),
         (
             "with a member twice",
-            sign(&issue(&|r| r.members.push(current.members[0].clone())), charter),
+            cosign(&issue(&|r| r.members.push(current.members[0].clone())), &[charter]),
         ),
-        ("without members", sign(&issue(&|r| r.members.clear()), charter)),
+        ("without members", cosign(&issue(&|r| r.members.clear()), &[charter])),
     ];
     for (what, roster) in rosters {
         let told = rogue

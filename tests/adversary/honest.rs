@@ -18,7 +18,7 @@ use concordat_protocol::query::Role;
 use concordat_protocol::scope::{
     Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
 };
-use concordat_protocol::signed::Signed;
+use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::{ConsortiumName, LegalName, Text};
 use concordat_storage::catalog::{ColumnClass, ImportRequest};
 use concordat_storage::ingest::{CsvOptions, Source};
@@ -95,7 +95,7 @@ impl House {
     }
 
     /// The roster it goes by, as signed.
-    pub(super) fn roster(&self) -> Signed<Roster> {
+    pub(super) fn roster(&self) -> CoSigned<Roster> {
         from_file(self.node.membership().export().unwrap().as_bytes()).unwrap()
     }
 

@@ -9,7 +9,7 @@ use concordat_node::network::{hello::HELLO, node_id, peer_id};
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::{InstitutionId, Jurisdiction, NodeId, Nonce};
 use concordat_protocol::membership::{Enrolment, MemberNode, NodeCertificate, to_armour};
-use concordat_protocol::signed::{Document, Signed};
+use concordat_protocol::signed::{CoSigned, Document, Signed};
 use concordat_protocol::text::{Address, LegalName};
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::codec::{self, Frame, HEADER_LEN};
@@ -40,6 +40,13 @@ pub(super) async fn soon<T>(step: impl Future<Output = T>) -> T {
 /// Signs anything.
 pub(super) fn sign<T: Document + Clone, K: PrivateKey>(document: &T, key: &K) -> Signed<T> {
     Signed::sign(document, key).unwrap().signed().clone()
+}
+
+/// Signs anything that takes several signatures.
+pub(super) fn cosign<T: Document, K: PrivateKey>(document: &T, keys: &[&K]) -> CoSigned<T> {
+    let proposed = CoSigned::propose(document).unwrap();
+    keys.iter()
+        .fold(proposed, |signed, key| signed.add_signature(*key).unwrap())
 }
 
 /// A node with an institution's keys and no manners.

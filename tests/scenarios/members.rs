@@ -48,3 +48,61 @@ fn a_removed_member_is_disconnected_and_asks_in_vain() {
     // The others go on.
     assert_eq!(world.house("zurich").ask(sql).ok().table().rows.len(), 3);
 }
+
+#[test]
+fn two_holders_of_the_charter_change_the_roster_together_and_one_alone_does_not() {
+    let world = World::consortium(3);
+    let [first, second] = ["cleveland", "budapest"].map(|id| world.house(id));
+    let administrator = Person::Administrator;
+    let note = |house: &concordat_tests::House| house.status()["roster"]["charter"]["note"].clone();
+    assert_eq!(note(first), "charter 1 of 1: one key can change the roster");
+    second.as_(administrator, &["whoami"]).ok();
+
+    let set = [
+        "consortium",
+        "charter",
+        "set",
+        "--threshold",
+        "2",
+        "--holder",
+        "cleveland",
+        "--holder",
+        "budapest",
+    ];
+    let proposal = first.as_(administrator, &set).ok().stdout;
+    let number = first.status()["roster"]["number"].as_u64().unwrap();
+    let file = world.file("charter.txt", &proposal);
+    let signed = second.as_(administrator, &["consortium", "roster", "sign", file.to_str().unwrap()]);
+    assert!(signed.ok().stdout.contains("is in force"));
+    for house in &world.houses {
+        house.await_that("the roster with the new charter", |house| {
+            note(house) == "charter 2 of 2: 2 keys together change the roster"
+        });
+    }
+
+    // One holder alone changes nothing, with whatever command.
+    let proposal = first
+        .as_(administrator, &["consortium", "remove", "zurich"])
+        .ok()
+        .stdout;
+    assert!(proposal.contains("BEGIN CONCORDAT ROSTER"), "{proposal}");
+    let file = world.file("removal.txt", &proposal);
+    let alone = first.as_(
+        administrator,
+        &["consortium", "roster", "import", file.to_str().unwrap()],
+    );
+    assert_eq!(alone.code, Some(6), "{}", alone.story());
+    assert_eq!(first.status()["roster"]["number"], number + 1);
+    let outsider = world.house("zurich");
+    let signed = outsider.as_(administrator, &["consortium", "roster", "sign", file.to_str().unwrap()]);
+    assert_eq!(signed.code, Some(3), "{}", signed.story());
+
+    // The second signature puts it in force, and everybody hears of it.
+    second
+        .as_(administrator, &["consortium", "roster", "sign", file.to_str().unwrap()])
+        .ok();
+    for house in [first, second] {
+        house.await_that("the removal", |house| house.status()["roster"]["number"] == number + 2);
+        house.await_peers(1);
+    }
+}

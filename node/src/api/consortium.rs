@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Access, Api, Body, Caller, Route};
 use crate::fault::Problem;
 use crate::iam::Action;
-use crate::membership::MembershipError;
+use crate::membership::{Issued, MembershipError};
 
 pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Action::ManageConsortium);
@@ -30,6 +30,9 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new("/v1/consortium/join", manage, post(join)),
         Route::new("/v1/consortium/roster", Access::Needs(Action::ReadRoster), get(roster)),
         Route::new("/v1/consortium/roster/import", manage, post(import)),
+        Route::new("/v1/consortium/roster/sign", manage, post(sign_roster)),
+        Route::new("/v1/consortium/charter", manage, post(change_charter)),
+        Route::new("/v1/consortium/charter/sign", manage, post(sign_charter)),
     ]
 }
 
@@ -78,10 +81,16 @@ async fn admit(
     Body(body): Body<FileBody>,
 ) -> Result<Json<Value>, Problem> {
     let membership = api.node().membership();
-    let (roster, institution, fingerprint) = membership.admit(&body.bytes()?, &actor.attribution()).await?;
-    Ok(Json(
-        json!({ "institution": institution, "fingerprint": fingerprint, "number": roster.number() }),
-    ))
+    let (issued, institution, fingerprint) = membership.admit(&body.bytes()?, &actor.attribution()).await?;
+    let mut value = match &issued {
+        Issued::InForce(roster) => json!({ "number": roster.number() }),
+        Issued::Proposed(_) => issued_as(&api, &issued),
+    };
+    if let Some(object) = value.as_object_mut() {
+        object.insert("institution".to_owned(), json!(institution));
+        object.insert("fingerprint".to_owned(), json!(fingerprint));
+    }
+    Ok(Json(value))
 }
 
 async fn remove(
@@ -90,12 +99,9 @@ async fn remove(
     Path(institution): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let institution: InstitutionId = institution.parse()?;
-    let roster = api
-        .node()
-        .membership()
-        .remove(&institution, &actor.attribution())
-        .await?;
-    Ok(Json(shown(&api, &roster)))
+    let membership = api.node().membership();
+    let issued = membership.remove(&institution, &actor.attribution()).await?;
+    Ok(Json(issued_as(&api, &issued)))
 }
 
 async fn join(
@@ -116,6 +122,58 @@ async fn import(
     let signed = from_file(&body.bytes()?).map_err(MembershipError::from)?;
     let roster = api.node().membership().import(signed, &actor.attribution()).await?;
     Ok(Json(shown(&api, &roster)))
+}
+
+async fn sign_roster(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Body(body): Body<FileBody>,
+) -> Result<Json<Value>, Problem> {
+    let membership = api.node().membership();
+    let issued = membership.sign_roster(&body.bytes()?, &actor.attribution()).await?;
+    Ok(Json(issued_as(&api, &issued)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CharterBody {
+    threshold: u8,
+    holders: Vec<InstitutionId>,
+}
+
+async fn change_charter(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Body(body): Body<CharterBody>,
+) -> Result<Json<Value>, Problem> {
+    let membership = api.node().membership();
+    let issued = membership
+        .change_charter(body.threshold, &body.holders, &actor.attribution())
+        .await?;
+    Ok(Json(issued_as(&api, &issued)))
+}
+
+async fn sign_charter(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Body(body): Body<FileBody>,
+) -> Result<Json<Value>, Problem> {
+    let membership = api.node().membership();
+    let issued = membership.sign_charter(&body.bytes()?, &actor.attribution()).await?;
+    Ok(Json(issued_as(&api, &issued)))
+}
+
+/// The roster if the change is in force, else the proposal and how many signatures it has.
+fn issued_as(api: &Api, issued: &Issued) -> Value {
+    match issued {
+        Issued::InForce(roster) => shown(api, roster),
+        Issued::Proposed(proposal) => json!({
+            "proposal": proposal.armour,
+            "kind": proposal.kind,
+            "signatures": proposal.signatures,
+            "needed": proposal.needed,
+        }),
+    }
 }
 
 async fn roster(State(api): State<Api>) -> Result<Json<Value>, Problem> {
@@ -147,14 +205,17 @@ fn shown(api: &Api, roster: &ValidRoster) -> Value {
             "nodes": nodes,
         })
     });
-    let charter: InstitutionPublicKey = roster.roster().charter_key;
+    let charter = &roster.roster().charter;
+    let holders: Vec<_> = charter.keys().iter().map(InstitutionPublicKey::fingerprint).collect();
     json!({
         "consortium": roster.roster().consortium,
         "number": roster.number(),
         "issued_at": roster.roster().issued_at.to_string(),
         "not_after": roster.roster().not_after.to_string(),
         "in_force": roster.in_force(api.node().clock().now()).is_ok(),
-        "charter_fingerprint": charter.fingerprint(),
+        "charter": charter.summary(),
+        "charter_threshold": charter.threshold(),
+        "charter_fingerprint": holders.join(", "),
         "digest": roster.digest(),
         "members": members.collect::<Vec<_>>(),
     })

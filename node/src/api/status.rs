@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State, http::HeaderMap, routing::get};
 use concordat_protocol::{
+    identity::InstitutionPublicKey,
     ids::{Digest32, InstitutionId, Jurisdiction, NodeId},
     text::LegalName,
 };
@@ -58,9 +59,9 @@ struct CharterStatus {
     /// How many signatures it takes.
     threshold: u8,
     /// Fingerprints of the keys.
-    keys: [String; 1],
+    keys: Vec<String>,
     /// What that means.
-    note: &'static str,
+    note: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -141,13 +142,14 @@ pub(super) fn roster_number(node: &Node) -> Option<u64> {
 
 fn roster(node: &Node) -> Option<RosterStatus> {
     let newest = node.membership().newest()?;
+    let charter = &newest.roster().charter;
     Some(RosterStatus {
         number: newest.number(),
         expires: newest.roster().not_after.to_string(),
         charter: CharterStatus {
-            threshold: 1,
-            keys: [newest.roster().charter_key.fingerprint()],
-            note: "charter 1 of 1: one key can change the roster",
+            threshold: charter.threshold(),
+            keys: charter.keys().iter().map(InstitutionPublicKey::fingerprint).collect(),
+            note: charter.summary(),
         },
         refused: node.membership().refused().map(|refused| RefusedStatus {
             number: refused.number,

@@ -43,6 +43,30 @@ pub(super) enum ConsortiumCommand {
     /// The signed list of members
     #[command(subcommand)]
     Roster(RosterCommand),
+    /// Whose signatures change the list of members
+    #[command(subcommand)]
+    Charter(CharterCommand),
+}
+
+/// Whose signatures change the list of members.
+#[derive(Debug, Subcommand)]
+pub(super) enum CharterCommand {
+    /// Show the charter
+    Show,
+    /// Let THRESHOLD of these members change the roster together from now on
+    Set {
+        /// How many of them have to sign
+        #[arg(long)]
+        threshold: u8,
+        /// A member that holds a key of the charter; once for each
+        #[arg(long = "holder", required = true)]
+        holders: Vec<String>,
+    },
+    /// Sign the change of the charter in FILE as one of its holders
+    Sign {
+        /// The change
+        file: PathBuf,
+    },
 }
 
 /// The signed list of members.
@@ -56,6 +80,11 @@ pub(super) enum RosterCommand {
     },
     /// Check that the roster is in force
     Verify,
+    /// Sign the proposed roster in FILE as a holder of the charter
+    Sign {
+        /// The proposal
+        file: PathBuf,
+    },
     /// Take a newer roster from FILE
     Import {
         /// The roster
@@ -96,9 +125,10 @@ pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result
                 .post("/v1/consortium/members", &contents(&file)?)
                 .await?;
             let (who, key) = (admitted.text("institution"), admitted.text("fingerprint"));
-            context.out.done(
+            conclude(
                 &format!("admitted `{who}`; compare its key by telephone: {key}"),
                 &admitted,
+                context,
             )
         }
         ConsortiumCommand::Remove { institution } => {
@@ -107,9 +137,10 @@ pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result
                 crate::api::client::segment(&institution)
             );
             let roster: Value = context.client()?.post(&path, &json!({})).await?;
-            context.out.done(
+            conclude(
                 &format!("removed `{institution}`; roster {} is in force", roster.at("number")),
                 &roster,
+                context,
             )
         }
         ConsortiumCommand::Join { file } => {
@@ -117,13 +148,48 @@ pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result
             let (name, key) = (roster.text("consortium"), roster.text("charter_fingerprint"));
             context.out.done(
                 &format!(
-                    "joined `{name}`; charter 1 of 1: one key can change the roster; compare it by telephone: {key}"
+                    "joined `{name}`; {}; compare it by telephone: {key}",
+                    roster.text("charter")
                 ),
                 &roster,
             )
         }
         ConsortiumCommand::Roster(roster) => run_roster(roster, context).await,
+        ConsortiumCommand::Charter(charter) => run_charter(charter, context).await,
     }
+}
+
+async fn run_charter(command: CharterCommand, context: &Context) -> Result<(), Problem> {
+    let (path, body) = match command {
+        CharterCommand::Show => {
+            let roster: Value = context.client()?.get("/v1/consortium/roster").await?;
+            let (charter, keys) = (roster.text("charter"), roster.text("charter_fingerprint"));
+            return context.out.done(&format!("{charter}; {keys}"), &roster);
+        }
+        CharterCommand::Set { threshold, holders } => (
+            "/v1/consortium/charter",
+            json!({ "threshold": threshold, "holders": holders }),
+        ),
+        CharterCommand::Sign { file } => ("/v1/consortium/charter/sign", contents(&file)?),
+    };
+    let issued: Value = context.client()?.post(path, &body).await?;
+    let sentence = format!("{}; roster {} is in force", issued.text("charter"), issued.at("number"));
+    conclude(&sentence, &issued, context)
+}
+
+/// Says what is in force now, or prints the proposal that other holders have to sign.
+fn conclude(sentence: &str, issued: &Value, context: &Context) -> Result<(), Problem> {
+    let Some(proposal) = issued.at("proposal").as_str() else {
+        return context.out.done(sentence, issued);
+    };
+    if context.out.format() == super::Format::Json {
+        return context.out.record(issued);
+    }
+    let (kind, signatures, needed) = (issued.text("kind"), issued.at("signatures"), issued.at("needed"));
+    context.out.remark(&format!(
+        "nothing has changed yet: {signatures} of {needed} holders have signed; the next one runs `concordat consortium {kind} sign FILE`"
+    ));
+    context.out.text(proposal)
 }
 
 async fn run_roster(command: RosterCommand, context: &Context) -> Result<(), Problem> {
@@ -141,8 +207,9 @@ async fn run_roster(command: RosterCommand, context: &Context) -> Result<(), Pro
             if roster.at("in_force") == true {
                 context.out.done(
                     &format!(
-                        "roster {} is signed by the charter key and in force",
-                        roster.at("number")
+                        "roster {} is signed by the charter and in force; {}",
+                        roster.at("number"),
+                        roster.text("charter")
                     ),
                     &roster,
                 )
@@ -150,6 +217,13 @@ async fn run_roster(command: RosterCommand, context: &Context) -> Result<(), Pro
                 let expired = format!("roster {} expired at {}", roster.at("number"), roster.text("not_after"));
                 Err(Problem::new(crate::fault::Code::Integrity, expired).help("ask the coordinator for a newer one"))
             }
+        }
+        RosterCommand::Sign { file } => {
+            let issued: Value = context
+                .client()?
+                .post("/v1/consortium/roster/sign", &contents(&file)?)
+                .await?;
+            conclude(&format!("roster {} is in force", issued.at("number")), &issued, context)
         }
         RosterCommand::Import { file } => {
             let roster: Value = context
@@ -173,7 +247,8 @@ fn show(roster: &Value, context: &Context) -> Result<(), Problem> {
         &roster.at("number"),
         roster.text("not_after"),
     );
-    out.remark(&format!("{name}, roster {number}, in force until {until}"));
+    let charter = roster.text("charter");
+    out.remark(&format!("{name}, roster {number}, in force until {until}; {charter}"));
     let columns = [
         ("institution", "institution"),
         ("name", "name"),

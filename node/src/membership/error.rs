@@ -1,7 +1,7 @@
 //! What can go wrong with the consortium's list.
 
 use concordat_protocol::ids::InstitutionId;
-use concordat_protocol::membership::{ArmourError, ChangeError, EnrolmentError, RosterError};
+use concordat_protocol::membership::{ArmourError, ChangeError, CharterError, EnrolmentError, RosterError};
 use concordat_protocol::signed::SignatureError;
 use concordat_storage::fault::Fault;
 use concordat_storage::ledger::LedgerError;
@@ -23,12 +23,10 @@ pub enum MembershipError {
     #[error("this node belongs to a consortium already")]
     AlreadyMember,
     /// The roster is of another consortium than the one joined.
-    #[error(
-        "the roster is of another consortium than the one this node belongs to: its charter key differs from the pinned one"
-    )]
+    #[error("the document is of another consortium or charter than the one this node belongs to")]
     OtherConsortium,
-    /// Only the coordinator issues rosters.
-    #[error("only the institution that founded the consortium can change its roster; send it the file instead")]
+    /// Only holders of the charter sign rosters.
+    #[error("only an institution that holds a key of the charter can change the roster; send it the file instead")]
     NotCoordinator,
     /// The roster does not list this node.
     #[error(
@@ -38,6 +36,15 @@ pub enum MembershipError {
         /// This institution.
         institution: InstitutionId,
     },
+    /// A holder of the charter must be an active member.
+    #[error("`{institution}` is no active member and cannot hold a key of the charter")]
+    NoHolder {
+        /// The institution.
+        institution: InstitutionId,
+    },
+    /// The charter is not valid.
+    #[error(transparent)]
+    Charter(#[from] CharterError),
     /// There is no address that others could reach.
     #[error("this node listens on no address that could be announced; set `node.announce` in `concordat.toml`")]
     NoAddress,
@@ -82,6 +89,8 @@ impl MembershipError {
             | Self::OtherConsortium
             | Self::NotListed { .. }
             | Self::NoAddress
+            | Self::NoHolder { .. }
+            | Self::Charter(_)
             | Self::Armour(_)
             | Self::Enrolment(_)
             | Self::Change(_) => Fault::Usage,

@@ -3,7 +3,7 @@
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::membership::Roster;
-use concordat_protocol::signed::Signed;
+use concordat_protocol::signed::CoSigned;
 use concordat_storage::meta::TreeId;
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,8 @@ use crate::start_state::Bound;
 pub struct SealedRoster {
     /// Its number.
     pub(super) number: u64,
-    /// As signed by the charter key.
-    pub(super) signed: Signed<Roster>,
+    /// As signed by holders of the charter.
+    pub(super) signed: CoSigned<Roster>,
 }
 
 impl Bound for SealedRoster {

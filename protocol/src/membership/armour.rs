@@ -2,8 +2,8 @@
 
 use data_encoding::BASE64;
 
-use super::{Enrolment, Roster};
-use crate::signed::{Document, MAX_DOCUMENT, SignatureError, Signed};
+use super::{CharterChange, Enrolment, Roster};
+use crate::signed::{CoSigned, Document, MAX_DOCUMENT, SignatureError, Signed};
 
 /// Characters on one line of base64: what mail programs leave alone (RFC 7468).
 const LINE: usize = 64;
@@ -24,16 +24,59 @@ impl Armoured for Enrolment {
     const TITLE: &'static str = "ENROLMENT";
 }
 
+impl Armoured for CharterChange {
+    const TITLE: &'static str = "CHARTER";
+}
+
+/// Signed bytes of such a document, with one signer or several.
+pub trait Carrier: Sized {
+    /// The document.
+    type Document: Armoured;
+
+    /// The bytes as carried.
+    fn carried(&self) -> &[u8];
+
+    /// Takes bytes as they came.
+    ///
+    /// # Errors
+    /// [`SignatureError::TooLarge`].
+    fn carry(bytes: Vec<u8>) -> Result<Self, SignatureError>;
+}
+
+impl<T: Armoured> Carrier for Signed<T> {
+    type Document = T;
+
+    fn carried(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    fn carry(bytes: Vec<u8>) -> Result<Self, SignatureError> {
+        Self::from_bytes(bytes)
+    }
+}
+
+impl<T: Armoured> Carrier for CoSigned<T> {
+    type Document = T;
+
+    fn carried(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    fn carry(bytes: Vec<u8>) -> Result<Self, SignatureError> {
+        Self::from_bytes(bytes)
+    }
+}
+
 /// The document as text to mail.
-pub fn to_armour<T: Armoured>(signed: &Signed<T>) -> String {
-    let mut text = format!("-----BEGIN CONCORDAT {}-----\n", T::TITLE);
-    for (place, character) in BASE64.encode(signed.as_bytes()).chars().enumerate() {
+pub fn to_armour<C: Carrier>(signed: &C) -> String {
+    let mut text = format!("-----BEGIN CONCORDAT {}-----\n", C::Document::TITLE);
+    for (place, character) in BASE64.encode(signed.carried()).chars().enumerate() {
         if place > 0 && place % LINE == 0 {
             text.push('\n');
         }
         text.push(character);
     }
-    text.push_str(&format!("\n-----END CONCORDAT {}-----\n", T::TITLE));
+    text.push_str(&format!("\n-----END CONCORDAT {}-----\n", C::Document::TITLE));
     text
 }
 
@@ -41,7 +84,7 @@ pub fn to_armour<T: Armoured>(signed: &Signed<T>) -> String {
 ///
 /// # Errors
 /// [`ArmourError`] when it is too large, damaged, or a file of another kind.
-pub fn from_file<T: Armoured>(content: &[u8]) -> Result<Signed<T>, ArmourError> {
+pub fn from_file<C: Carrier>(content: &[u8]) -> Result<C, ArmourError> {
     if content.len() > MAX_ARMOUR {
         return Err(ArmourError::Document(SignatureError::TooLarge));
     }
@@ -49,10 +92,10 @@ pub fn from_file<T: Armoured>(content: &[u8]) -> Result<Signed<T>, ArmourError> 
         .ok()
         .filter(|text| text.contains("-----BEGIN CONCORDAT "));
     let bytes = match text {
-        Some(text) => unwrap_armour(text, T::TITLE)?,
+        Some(text) => unwrap_armour(text, C::Document::TITLE)?,
         None => content.to_vec(),
     };
-    Signed::from_bytes(bytes).map_err(ArmourError::Document)
+    C::carry(bytes).map_err(ArmourError::Document)
 }
 
 fn unwrap_armour(text: &str, title: &'static str) -> Result<Vec<u8>, ArmourError> {

@@ -125,7 +125,7 @@ pub fn admit(
         .iter_mut()
         .find(|member| member.institution == applicant.enrolment().institution);
     match known {
-        Some(member) => renew(member, applicant, number)?,
+        Some(member) => restate(member, applicant, number)?,
         None => next.members.push(Member::admitted(applicant, number)),
     }
     if next.members.len() > MAX_MEMBERS {
@@ -155,7 +155,7 @@ fn refuse_taken(roster: &Roster, applicant: &Enrolment) -> Result<(), ChangeErro
     Ok(())
 }
 
-fn renew(member: &mut Member, applicant: &ValidEnrolment, number: u64) -> Result<(), ChangeError> {
+fn restate(member: &mut Member, applicant: &ValidEnrolment, number: u64) -> Result<(), ChangeError> {
     let institution = || applicant.enrolment().institution.clone();
     if member.status == MemberStatus::Suspended {
         return Err(ChangeError::Suspended {
@@ -179,7 +179,7 @@ fn renew(member: &mut Member, applicant: &ValidEnrolment, number: u64) -> Result
 /// The roster with `institution` removed.
 ///
 /// # Errors
-/// [`ChangeError::Unknown`] when it is not listed, [`ChangeError::Founder`] for the holder of the charter key.
+/// [`ChangeError::Unknown`] when it is not listed, [`ChangeError::Founder`] for a holder of the charter.
 pub fn remove(
     roster: &Roster,
     institution: &InstitutionId,
@@ -236,13 +236,18 @@ fn with_status(
         .ok_or_else(|| ChangeError::Unknown {
             institution: institution.clone(),
         })?;
-    if member.key == roster.charter_key {
+    if roster.charter.holds(&member.key) {
         return Err(ChangeError::Founder {
             institution: institution.clone(),
         });
     }
     member.status = status;
     Ok(next)
+}
+
+/// The roster with the next number and a new end, and nothing else changed.
+pub fn renew(roster: &Roster, now: Timestamp, validity: Duration) -> Roster {
+    successor(roster, now, validity)
 }
 
 fn successor(roster: &Roster, now: Timestamp, validity: Duration) -> Roster {
@@ -295,8 +300,8 @@ pub enum ChangeError {
         /// The id that was given.
         institution: InstitutionId,
     },
-    /// The holder of the charter key signs the rosters and cannot be taken off them.
-    #[error("`{institution}` holds the charter key and cannot be suspended or removed")]
+    /// A holder of the charter signs the rosters and cannot be taken off them.
+    #[error("`{institution}` holds a key of the charter and cannot be suspended or removed; change the charter first")]
     Founder {
         /// The founder.
         institution: InstitutionId,

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 pub use valid::{RosterError, ValidRoster};
 
-use super::{Enrolment, ValidEnrolment};
+use super::{Charter, CharterChange, Enrolment, ValidEnrolment};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{InstitutionId, Jurisdiction, NodeId};
 use crate::labels::{self, Label};
-use crate::signed::{Document, Signed};
+use crate::signed::{CoSigned, Document, Signed};
 use crate::text::{Address, ConsortiumName, LegalName};
 use crate::time::Timestamp;
 
@@ -22,7 +22,7 @@ pub const MAX_NODES: usize = 16;
 /// Most addresses of one node.
 pub const MAX_ADDRESSES: usize = 16;
 
-/// The list of members as the charter key signs it.
+/// The list of members as the holders of the charter sign it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Roster {
@@ -34,8 +34,10 @@ pub struct Roster {
     pub issued_at: Timestamp,
     /// After this it is void: a member cut off from news stops trusting old lists.
     pub not_after: Timestamp,
-    /// The key that signs every roster of this consortium: the founder's institution key.
-    pub charter_key: InstitutionPublicKey,
+    /// Whose signatures make a roster of this consortium; at first the founder's institution key alone.
+    pub charter: Charter,
+    /// How the charter came to be this one, from the first on; each change signed by enough of the holders before.
+    pub charter_changes: Vec<CoSigned<CharterChange>>,
     /// The members, those suspended and removed included.
     pub members: Vec<Member>,
 }
@@ -52,7 +54,8 @@ impl Roster {
             number: 1,
             issued_at: now,
             not_after,
-            charter_key: founder.enrolment().key,
+            charter: Charter::sole(founder.enrolment().key),
+            charter_changes: Vec::new(),
             members: vec![Member::admitted(founder, 1)],
         }
     }

@@ -8,11 +8,12 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 mod changes;
+mod holders;
 
 use super::*;
 use crate::identity::{InstitutionKey, NodeKey, PrivateKey};
 use crate::ids::{InstitutionId, Jurisdiction, NodeId};
-use crate::signed::{SignatureError, Signed};
+use crate::signed::{CoSigned, SignatureError, Signed};
 use crate::text::{Address, ConsortiumName, LegalName};
 use crate::time::Timestamp;
 
@@ -53,12 +54,23 @@ fn first() -> Roster {
     Roster::found(ConsortiumName::new("Heart").unwrap(), &founder(), NOW, not_after)
 }
 
-fn signed(roster: &Roster) -> Signed<Roster> {
-    Signed::sign(roster, &house(1)).unwrap().signed().clone()
+fn signed(roster: &Roster) -> CoSigned<Roster> {
+    signed_by(roster, &[1])
+}
+
+fn signed_by<T: crate::signed::Document>(document: &T, seeds: &[u8]) -> CoSigned<T> {
+    let proposed = CoSigned::propose(document).unwrap();
+    seeds
+        .iter()
+        .fold(proposed, |signed, seed| signed.add_signature(&house(*seed)).unwrap())
+}
+
+fn sole() -> Charter {
+    Charter::sole(house(1).public())
 }
 
 fn check(roster: &Roster, previous: Option<&ValidRoster>) -> Result<ValidRoster, RosterError> {
-    ValidRoster::check(signed(roster), house(1).public(), previous, NOW)
+    ValidRoster::check(signed(roster), &sole(), previous, NOW)
 }
 
 fn application(name: &str, key: u8, at: u8) -> Enrolment {
@@ -118,11 +130,10 @@ fn suspended_and_removed_members_have_no_active_nodes() {
 
 #[test]
 fn only_the_charter_key_makes_rosters() {
-    let forged = Signed::sign(&two(), &house(2)).unwrap().signed().clone();
-    let error = ValidRoster::check(forged, house(1).public(), None, NOW).unwrap_err();
-    assert_eq!(error, RosterError::Signature(SignatureError::WrongSignature));
+    let error = ValidRoster::check(signed_by(&two(), &[2]), &sole(), None, NOW).unwrap_err();
+    assert_eq!(error, RosterError::Signature(SignatureError::MissingSignature));
     let other = Roster {
-        charter_key: house(2).public(),
+        charter: Charter::sole(house(2).public()),
         ..two()
     };
     assert!(matches!(check(&other, None), Err(RosterError::OtherCharter { .. })));
@@ -131,13 +142,13 @@ fn only_the_charter_key_makes_rosters() {
 #[test]
 fn a_roster_holds_for_its_time_only() {
     let late = first().not_after.plus_millis(1);
-    let expired = ValidRoster::check(signed(&first()), house(1).public(), None, late).unwrap_err();
+    let expired = ValidRoster::check(signed(&first()), &sole(), None, late).unwrap_err();
     assert!(matches!(expired, RosterError::Expired { .. }));
     assert!(matches!(
         check(&first(), None).unwrap().in_force(late),
         Err(RosterError::Expired { .. })
     ));
-    let early = ValidRoster::check(signed(&first()), house(1).public(), None, NOW.plus_seconds(-3600)).unwrap_err();
+    let early = ValidRoster::check(signed(&first()), &sole(), None, NOW.plus_seconds(-3600)).unwrap_err();
     assert!(matches!(early, RosterError::FutureDated { .. }));
 }
 
@@ -373,16 +384,19 @@ fn a_certificate_holds_for_its_node_its_institution_and_its_time() {
 #[test]
 fn files_are_read_raw_and_armoured() {
     let roster = signed(&two());
-    assert_eq!(from_file::<Roster>(roster.as_bytes()).unwrap(), roster);
+    assert_eq!(from_file::<CoSigned<Roster>>(roster.as_bytes()).unwrap(), roster);
     let mailed = format!(
         "Dear colleague,\r\n{}\r\nGreetings",
         to_armour(&roster).replace('\n', "\r\n")
     );
-    assert_eq!(from_file::<Roster>(mailed.as_bytes()).unwrap(), roster);
+    assert_eq!(from_file::<CoSigned<Roster>>(mailed.as_bytes()).unwrap(), roster);
     assert_eq!(
-        from_file::<Enrolment>(mailed.as_bytes()).unwrap_err(),
+        from_file::<Signed<Enrolment>>(mailed.as_bytes()).unwrap_err(),
         ArmourError::OtherKind { expected: "ENROLMENT" }
     );
     let cut = mailed.replace("-----END", "");
-    assert_eq!(from_file::<Roster>(cut.as_bytes()).unwrap_err(), ArmourError::Damaged);
+    assert_eq!(
+        from_file::<CoSigned<Roster>>(cut.as_bytes()).unwrap_err(),
+        ArmourError::Damaged
+    );
 }

@@ -92,6 +92,37 @@ impl<T: Document> CoSigned<T> {
         })
     }
 
+    /// How many of `keys` have signed. A signature that names one of them and is not theirs is an error, whatever the others are.
+    ///
+    /// # Errors
+    /// [`SignatureError::Malformed`] and [`SignatureError::WrongSignature`].
+    pub fn signed_by<P: PublicKey>(&self, keys: &[P]) -> Result<usize, SignatureError> {
+        let sign = self.parse()?;
+        let mut signed: Vec<P> = Vec::new();
+        for key in keys {
+            match check_one(&sign, *key, T::LABEL.as_str()) {
+                Ok(()) if !signed.contains(key) => signed.push(*key),
+                Ok(()) | Err(SignatureError::MissingSignature) => {}
+                Err(wrong) => return Err(wrong),
+            }
+        }
+        Ok(signed.len())
+    }
+
+    /// Checks that at least `needed` different ones of `keys` have signed, and only then reads the document.
+    ///
+    /// # Errors
+    /// As [`CoSigned::verify`].
+    pub fn verify_some<P: PublicKey>(self, keys: &[P], needed: usize) -> Result<CoVerified<T>, SignatureError> {
+        if needed == 0 || self.signed_by(keys)? < needed {
+            return Err(SignatureError::MissingSignature);
+        }
+        Ok(CoVerified {
+            document: decode(&self.payload()?)?,
+            signed: self,
+        })
+    }
+
     /// Reads the document *without* trusting it, to learn whose signatures to ask for.
     ///
     /// # Errors

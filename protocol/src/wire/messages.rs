@@ -75,7 +75,7 @@ pub enum RosterMessage {
     /// Asks for the newest roster.
     Ask,
     /// Tells a roster.
-    Tell(Signed<Roster>),
+    Tell(CoSigned<Roster>),
     /// The roster told is taken or known already.
     Known,
 }

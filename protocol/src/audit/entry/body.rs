@@ -61,6 +61,13 @@ pub enum EntryBody {
         /// Names its bytes.
         digest: Digest32,
     },
+    /// This institution signed as a holder of the charter.
+    CharterSigned {
+        /// What kind of document: a roster, or a change of the charter.
+        document: Word,
+        /// Names what was signed.
+        digest: Digest32,
+    },
     /// A roster that the charter key signed was refused, because it says of members what they have not said themselves.
     RosterRefused {
         /// Its number.

@@ -17,6 +17,9 @@ impl EntryBody {
                 format!("policy set {number} ({}) came into force", digest.short())
             }
             Self::RosterAccepted { number, digest } => format!("roster {number} ({}) came into force", digest.short()),
+            Self::CharterSigned { document, digest } => {
+                format!("a {document} ({}) was signed for the charter", digest.short())
+            }
             Self::RosterRefused { number, digest, reason } => {
                 format!("roster {number} ({}) was refused: {reason}", digest.short())
             }

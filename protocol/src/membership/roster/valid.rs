@@ -2,47 +2,63 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, Member, MemberStatus, Roster, succession};
+use super::{Charter, MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, Member, MemberStatus, Roster, succession};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{Digest32, InstitutionId, NodeId};
-use crate::signed::{SignatureError, Signed, Verified};
+use crate::membership::CharterError;
+use crate::signed::{CoSigned, CoVerified, SignatureError};
 use crate::text::ConsortiumName;
 use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
 
 /// A roster that was checked against the pinned charter key and against the one held before.
 #[derive(Clone, Debug)]
 pub struct ValidRoster {
-    verified: Verified<Roster, InstitutionPublicKey>,
+    verified: CoVerified<Roster>,
+    digest: Digest32,
     places: HashMap<NodeId, usize>,
 }
 
 impl ValidRoster {
-    /// Checks `signed` against the `charter` key pinned at joining, the roster held so far, and the time.
+    /// Checks `signed` against the `charter` that is pinned, the roster held so far, and the time. If the charter was changed since,
+    /// the roster says so with the signatures of the holders before.
     ///
     /// # Errors
     /// [`RosterError`] says which rule it breaks; the roster held so far then stays in force.
     pub fn check(
-        signed: Signed<Roster>,
-        charter: InstitutionPublicKey,
+        signed: CoSigned<Roster>,
+        charter: &Charter,
         previous: Option<&Self>,
         now: Timestamp,
     ) -> Result<Self, RosterError> {
-        let verified = signed.verify(charter).map_err(RosterError::Signature)?;
+        let digest = signed.payload_digest().map_err(RosterError::Signature)?;
+        let signers = signers(&signed, charter)?;
+        let verified = signed.verify_some(signers.keys(), usize::from(signers.threshold()));
+        let verified = verified.map_err(RosterError::Signature)?;
         let roster = verified.document();
-        if roster.charter_key != charter {
-            return Err(RosterError::OtherCharter {
-                named: roster.charter_key.fingerprint(),
-            });
-        }
-        check_time(roster, now)?;
-        check_bounds(roster)?;
-        check_duplicates(roster)?;
-        check_statements(roster)?;
-        if let Some(previous) = previous {
-            check_succession(&verified, previous)?;
-        }
+        check_content(roster, digest, previous, now)?;
         let places = places(roster);
-        Ok(Self { verified, places })
+        Ok(Self {
+            verified,
+            digest,
+            places,
+        })
+    }
+
+    /// Checks all of a roster but whether enough holders have signed it: what a holder looks at before it signs.
+    ///
+    /// # Errors
+    /// As [`ValidRoster::check`].
+    pub fn check_proposal(
+        signed: &CoSigned<Roster>,
+        charter: &Charter,
+        previous: Option<&Self>,
+        now: Timestamp,
+    ) -> Result<Roster, RosterError> {
+        let digest = signed.payload_digest().map_err(RosterError::Signature)?;
+        signers(signed, charter)?;
+        let roster = signed.peek_unverified().map_err(RosterError::Signature)?;
+        check_content(&roster, digest, previous, now)?;
+        Ok(roster)
     }
 
     /// The list itself.
@@ -51,13 +67,13 @@ impl ValidRoster {
     }
 
     /// The signed bytes, to keep or pass on.
-    pub fn signed(&self) -> &Signed<Roster> {
+    pub fn signed(&self) -> &CoSigned<Roster> {
         self.verified.signed()
     }
 
-    /// Names this roster.
+    /// Names this roster, whichever holders have signed it.
     pub fn digest(&self) -> Digest32 {
-        self.verified.digest()
+        self.digest
     }
 
     /// Its number.
@@ -102,6 +118,43 @@ impl ValidRoster {
             .members
             .iter()
             .filter(|member| member.status == MemberStatus::Active)
+    }
+}
+
+/// The charter that has to have signed: the pinned one, or what its holders have made of it.
+fn signers(signed: &CoSigned<Roster>, pinned: &Charter) -> Result<Charter, RosterError> {
+    let named = signed.peek_unverified().map_err(RosterError::Signature)?;
+    let expected = pinned
+        .followed_by(&named.charter_changes, &named.consortium)
+        .map_err(RosterError::Charter)?;
+    if named.charter == expected {
+        Ok(expected)
+    } else {
+        Err(RosterError::OtherCharter {
+            named: named
+                .charter
+                .keys()
+                .iter()
+                .map(InstitutionPublicKey::fingerprint)
+                .collect::<Vec<_>>()
+                .join(", "),
+        })
+    }
+}
+
+fn check_content(
+    roster: &Roster,
+    digest: Digest32,
+    previous: Option<&ValidRoster>,
+    now: Timestamp,
+) -> Result<(), RosterError> {
+    check_time(roster, now)?;
+    check_bounds(roster)?;
+    check_duplicates(roster)?;
+    check_statements(roster)?;
+    match previous {
+        Some(previous) => check_succession(roster, digest, previous),
+        None => Ok(()),
     }
 }
 
@@ -163,8 +216,8 @@ fn check_duplicates(roster: &Roster) -> Result<(), RosterError> {
     Ok(())
 }
 
-fn check_succession(next: &Verified<Roster, InstitutionPublicKey>, previous: &ValidRoster) -> Result<(), RosterError> {
-    let (offered, held) = (next.document(), previous.roster());
+fn check_succession(offered: &Roster, second: Digest32, previous: &ValidRoster) -> Result<(), RosterError> {
+    let (held, first) = (previous.roster(), previous.digest());
     if offered.consortium != held.consortium {
         return Err(RosterError::OtherConsortium {
             offered: offered.consortium.clone(),
@@ -177,8 +230,7 @@ fn check_succession(next: &Verified<Roster, InstitutionPublicKey>, previous: &Va
             held: held.number,
         });
     }
-    if offered.number == held.number && next.signed() != previous.signed() {
-        let (first, second) = (previous.digest(), next.digest());
+    if offered.number == held.number && first != second {
         return Err(RosterError::Equivocation {
             number: held.number,
             first,
@@ -210,15 +262,18 @@ fn places(roster: &Roster) -> HashMap<NodeId, usize> {
 /// Why a roster is not believed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RosterError {
-    /// The charter key did not sign it, or the bytes are no roster.
+    /// Not enough holders of the charter have signed it, or the bytes are no roster.
     #[error(
-        "the roster is not signed by the charter key; ask the coordinator for the file again and compare fingerprints"
+        "the roster is not signed by enough of the charter's holders; ask the coordinator for the file again and compare fingerprints"
     )]
     Signature(#[source] SignatureError),
-    /// It names a charter key other than the one that signed it.
-    #[error("the roster names another charter key, `{named}`; ask the coordinator which one is right")]
+    /// A change of the charter that it carries is not valid.
+    #[error("the roster carries a change of the charter that is not valid")]
+    Charter(#[source] CharterError),
+    /// It names another charter than the pinned one, and no change by its holders leads there.
+    #[error("the roster names another charter, of {named}; ask the coordinator which one is right")]
     OtherCharter {
-        /// Fingerprint of the key it names.
+        /// Fingerprints of the keys it names.
         named: String,
     },
     /// Its time has run out.
@@ -362,6 +417,7 @@ impl RosterError {
             | Self::Revived { .. }
             | Self::Backdated { .. } => true,
             Self::Signature(_)
+            | Self::Charter(_)
             | Self::OtherCharter { .. }
             | Self::Expired { .. }
             | Self::FutureDated { .. }

@@ -1,0 +1,203 @@
+//! The holders of the charter: what they sign, each at their own node, and how the charter itself changes hands.
+//!
+//! With a charter of one key, a change of the roster is in force at once. With more, it is a proposal: a file that goes from holder
+//! to holder, each of whom checks and signs it, until there are enough signatures and it can be imported anywhere.
+
+use std::sync::Arc;
+
+use concordat_protocol::audit::EntryBody;
+use concordat_protocol::ids::{Digest32, InstitutionId};
+use concordat_protocol::membership::{Charter, CharterChange, Roster, ValidRoster, from_file, renew, to_armour};
+use concordat_protocol::signed::CoSigned;
+use concordat_protocol::text::Word;
+use concordat_protocol::time::Timestamp;
+use concordat_storage::ledger::Attribution;
+
+use super::{Membership, MembershipError, ROSTER_VALIDITY};
+
+/// What became of a change.
+#[derive(Debug)]
+pub enum Issued {
+    /// It is in force.
+    InForce(Arc<ValidRoster>),
+    /// It needs more signatures.
+    Proposed(Proposal),
+}
+
+/// A document that waits for signatures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// The document with the signatures so far, as text that can be mailed.
+    pub armour: String,
+    /// What it is: `roster` or `charter`.
+    pub kind: &'static str,
+    /// How many holders have signed.
+    pub signatures: usize,
+    /// How many have to.
+    pub needed: u8,
+}
+
+impl Membership {
+    /// Signs a roster of this node's making. With enough signatures it is in force when this returns.
+    pub(super) async fn issue(
+        &self,
+        roster: &Roster,
+        by: &Attribution,
+        now: Timestamp,
+    ) -> Result<Issued, MembershipError> {
+        tracing::info!(number = roster.number, members = roster.members.len(), at = %now, "signing a roster");
+        let proposed = CoSigned::propose(roster)?;
+        if roster.charter.holds(&self.0.identity.institution_public()) {
+            let signed = proposed.add_signature(&self.0.identity.institution_key)?;
+            self.record("roster", signed.payload_digest()?, by, now).await?;
+            self.advance(signed, &roster.charter, by).await
+        } else {
+            Ok(Issued::Proposed(roster_proposal(&proposed, &roster.charter)?))
+        }
+    }
+
+    /// Adds this institution's signature to the proposed roster in `file`, if every member would take it once it is signed by enough
+    /// holders. With enough signatures it is in force when this returns.
+    ///
+    /// # Errors
+    /// [`MembershipError`] when the roster would be refused, or this institution is not a holder of its charter.
+    pub async fn sign_roster(&self, file: &[u8], by: &Attribution) -> Result<Issued, MembershipError> {
+        let _changing = self.0.changing.lock().await;
+        let now = self.0.clock.now();
+        let signed: CoSigned<Roster> = from_file(file)?;
+        let known = self.newest().ok_or(MembershipError::NoConsortium)?;
+        let pinned = self.charter()?.ok_or(MembershipError::NoConsortium)?;
+        let roster = ValidRoster::check_proposal(&signed, &pinned, Some(&known), now)?;
+        let ours = self.0.identity.institution_public();
+        if !roster.charter.holds(&ours) {
+            return Err(MembershipError::NotCoordinator);
+        }
+        let signed = match signed.signed_by(&[ours])? {
+            0 => signed.add_signature(&self.0.identity.institution_key)?,
+            _ => signed,
+        };
+        self.record("roster", signed.payload_digest()?, by, now).await?;
+        self.advance(signed, &roster.charter, by).await
+    }
+
+    /// Proposes that the charter become `threshold` of the keys of `holders`, who are active members. If this institution's signature
+    /// is enough under the charter before, the roster that carries the change is proposed at once.
+    ///
+    /// # Errors
+    /// [`MembershipError`] when this institution is not a holder, a holder is not an active member, or the threshold does not fit.
+    pub async fn change_charter(
+        &self,
+        threshold: u8,
+        holders: &[InstitutionId],
+        by: &Attribution,
+    ) -> Result<Issued, MembershipError> {
+        let _changing = self.0.changing.lock().await;
+        let now = self.0.clock.now();
+        let current = self.coordinated()?;
+        let mut keys = Vec::with_capacity(holders.len());
+        for holder in holders {
+            let member = current.active_member(holder);
+            let member = member.ok_or_else(|| MembershipError::NoHolder {
+                institution: holder.clone(),
+            })?;
+            keys.push(member.key);
+        }
+        let roster = current.roster();
+        let change = CharterChange {
+            consortium: roster.consortium.clone(),
+            from: roster.charter.clone(),
+            to: Charter::new(keys, threshold)?,
+            at: now,
+        };
+        let signed = CoSigned::propose(&change)?.add_signature(&self.0.identity.institution_key)?;
+        self.record("charter", signed.payload_digest()?, by, now).await?;
+        self.carry(signed, &current, by, now).await
+    }
+
+    /// Adds this institution's signature to the change of the charter in `file`. With enough signatures, the roster that carries the
+    /// change is proposed.
+    ///
+    /// # Errors
+    /// [`MembershipError`] when it is a change of another charter, or this institution is not a holder of the one in force.
+    pub async fn sign_charter(&self, file: &[u8], by: &Attribution) -> Result<Issued, MembershipError> {
+        let _changing = self.0.changing.lock().await;
+        let now = self.0.clock.now();
+        let current = self.coordinated()?;
+        let signed: CoSigned<CharterChange> = from_file(file)?;
+        let change = signed.peek_unverified()?;
+        let roster = current.roster();
+        if change.from != roster.charter || change.consortium != roster.consortium {
+            return Err(MembershipError::OtherConsortium);
+        }
+        let signed = match signed.signed_by(&[self.0.identity.institution_public()])? {
+            0 => signed.add_signature(&self.0.identity.institution_key)?,
+            _ => signed,
+        };
+        self.record("charter", signed.payload_digest()?, by, now).await?;
+        self.carry(signed, &current, by, now).await
+    }
+
+    /// The next step of a change of the charter: to more holders, or into a roster.
+    async fn carry(
+        &self,
+        signed: CoSigned<CharterChange>,
+        current: &ValidRoster,
+        by: &Attribution,
+        now: Timestamp,
+    ) -> Result<Issued, MembershipError> {
+        let before = &current.roster().charter;
+        let signatures = signed.signed_by(before.keys())?;
+        if signatures < usize::from(before.threshold()) {
+            return Ok(Issued::Proposed(Proposal {
+                armour: to_armour(&signed),
+                kind: "charter",
+                signatures,
+                needed: before.threshold(),
+            }));
+        }
+        let mut next = renew(current.roster(), now, ROSTER_VALIDITY);
+        next.charter = signed.peek_unverified()?.to;
+        next.charter_changes.push(signed);
+        self.issue(&next, by, now).await
+    }
+
+    /// Takes a roster that has enough signatures, hands on one that has not.
+    async fn advance(
+        &self,
+        signed: CoSigned<Roster>,
+        charter: &Charter,
+        by: &Attribution,
+    ) -> Result<Issued, MembershipError> {
+        let proposal = roster_proposal(&signed, charter)?;
+        if proposal.signatures < usize::from(proposal.needed) {
+            return Ok(Issued::Proposed(proposal));
+        }
+        let pinned = self.charter()?.unwrap_or_else(|| charter.clone());
+        Ok(Issued::InForce(self.take(signed, &pinned, by).await?))
+    }
+
+    /// What this institution has signed as a holder is in its ledger before it leaves.
+    async fn record(
+        &self,
+        document: &str,
+        digest: Digest32,
+        by: &Attribution,
+        now: Timestamp,
+    ) -> Result<(), MembershipError> {
+        let entry = EntryBody::CharterSigned {
+            document: Word::fitted(document),
+            digest,
+        };
+        drop(self.0.ledger.append_async(entry, by, now).await?);
+        Ok(())
+    }
+}
+
+fn roster_proposal(signed: &CoSigned<Roster>, charter: &Charter) -> Result<Proposal, MembershipError> {
+    Ok(Proposal {
+        armour: to_armour(signed),
+        kind: "roster",
+        signatures: signed.signed_by(charter.keys())?,
+        needed: charter.threshold(),
+    })
+}

@@ -1,0 +1,175 @@
+//! The charter: whose signatures make a roster, and how that changes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::InstitutionPublicKey;
+use crate::labels::{self, Label};
+use crate::signed::{CoSigned, Document, SignatureError};
+use crate::text::ConsortiumName;
+use crate::time::Timestamp;
+
+/// Most keys of a charter: as many as a document carries signatures.
+pub const MAX_CHARTER_KEYS: usize = 8;
+/// Most changes of the charter that a roster carries, all there ever were: a decade of yearly elections.
+pub const MAX_CHARTER_CHANGES: usize = 16;
+
+/// The keys that make rosters together, and how many of them it takes. In order and without doubles, so that equal charters are
+/// equal bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Parts", into = "Parts")]
+pub struct Charter {
+    keys: Vec<InstitutionPublicKey>,
+    threshold: u8,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
+    keys: Vec<InstitutionPublicKey>,
+    threshold: u8,
+}
+
+impl TryFrom<Parts> for Charter {
+    type Error = CharterError;
+
+    fn try_from(parts: Parts) -> Result<Self, CharterError> {
+        let charter = Self::new(parts.keys.clone(), parts.threshold)?;
+        if charter.keys == parts.keys {
+            Ok(charter)
+        } else {
+            Err(CharterError::Keys)
+        }
+    }
+}
+
+impl From<Charter> for Parts {
+    fn from(Charter { keys, threshold }: Charter) -> Self {
+        Self { keys, threshold }
+    }
+}
+
+impl Charter {
+    /// `threshold` of these keys.
+    ///
+    /// # Errors
+    /// [`CharterError`] when a key is there twice, there are too many or none, or the threshold is not between 1 and their number.
+    pub fn new(mut keys: Vec<InstitutionPublicKey>, threshold: u8) -> Result<Self, CharterError> {
+        keys.sort_by_key(|key| key.to_string());
+        let given = keys.len();
+        keys.dedup();
+        if keys.is_empty() || given > MAX_CHARTER_KEYS || keys.len() != given {
+            return Err(CharterError::Keys);
+        }
+        if threshold == 0 || usize::from(threshold) > keys.len() {
+            return Err(CharterError::Threshold { keys: keys.len() });
+        }
+        Ok(Self { keys, threshold })
+    }
+
+    /// One key alone.
+    pub fn sole(key: InstitutionPublicKey) -> Self {
+        Self {
+            keys: vec![key],
+            threshold: 1,
+        }
+    }
+
+    /// The keys, in order.
+    pub fn keys(&self) -> &[InstitutionPublicKey] {
+        &self.keys
+    }
+
+    /// How many of them it takes.
+    pub const fn threshold(&self) -> u8 {
+        self.threshold
+    }
+
+    /// Whether `key` is one of them.
+    pub fn holds(&self, key: &InstitutionPublicKey) -> bool {
+        self.keys.contains(key)
+    }
+
+    /// The charter in words, without its keys.
+    pub fn summary(&self) -> String {
+        let (k, n) = (self.threshold, self.keys.len());
+        match k {
+            1 => format!("charter 1 of {n}: one key can change the roster"),
+            _ => format!("charter {k} of {n}: {k} keys together change the roster"),
+        }
+    }
+
+    /// The charter after `changes`, each signed by enough keys of the one before. They may begin before this charter: what lies
+    /// before it is passed over.
+    ///
+    /// # Errors
+    /// [`CharterError`] when they do not lead from here to anywhere, or one is not signed.
+    pub fn followed_by(
+        &self,
+        changes: &[CoSigned<CharterChange>],
+        consortium: &ConsortiumName,
+    ) -> Result<Self, CharterError> {
+        if changes.len() > MAX_CHARTER_CHANGES {
+            return Err(CharterError::TooLong);
+        }
+        let mut current = self.clone();
+        let mut found = changes.is_empty();
+        for signed in changes {
+            let named = signed.peek_unverified().map_err(CharterError::Signature)?;
+            if !found && named.from != *self {
+                continue;
+            }
+            found = true;
+            let verified = signed
+                .clone()
+                .verify_some(current.keys(), usize::from(current.threshold));
+            let verified = verified.map_err(CharterError::Signature)?;
+            let change = verified.document();
+            if change.from != current || change.consortium != *consortium {
+                return Err(CharterError::OtherCharter);
+            }
+            current = change.to.clone();
+        }
+        Ok(current)
+    }
+}
+
+/// A charter gives way to another; signed by enough keys of the one before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CharterChange {
+    /// Whose charter it is.
+    pub consortium: ConsortiumName,
+    /// The charter before.
+    pub from: Charter,
+    /// The charter after.
+    pub to: Charter,
+    /// When it was proposed.
+    pub at: Timestamp,
+}
+
+impl Document for CharterChange {
+    const LABEL: Label = labels::CHARTER;
+}
+
+/// Why a charter or its change is not valid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CharterError {
+    /// Keys in the wrong number, order or twice.
+    #[error("a charter has 1 to {MAX_CHARTER_KEYS} different keys")]
+    Keys,
+    /// More signatures than keys, or none.
+    #[error("a charter of {keys} keys takes between 1 and {keys} signatures")]
+    Threshold {
+        /// How many keys there are.
+        keys: usize,
+    },
+    /// The change is not signed by enough keys of the charter before.
+    #[error("the change of the charter is not signed by enough of its holders")]
+    Signature(#[source] SignatureError),
+    /// The change is of another charter or consortium.
+    #[error("the change is of another charter than the one in force")]
+    OtherCharter,
+    /// There are too many.
+    #[error("the charter was changed more than {MAX_CHARTER_CHANGES} times")]
+    TooLong,
+}
