@@ -2,7 +2,7 @@
 //!
 //! A query goes through these doors in this order, and each can refuse it:
 //!
-//! 1. the session is attested, and the peer has a place among those who ask at the moment;
+//! 1. the session is attested, and the institution has a place among those who ask at the moment;
 //! 2. the envelope is sound, fresh, meant for us, and was not sent before ([`concordat_protocol::query::ValidQuery`]);
 //! 3. there is a lease under its grant for that institution, and the day's queries are not used up;
 //! 4. the policy permits it ([`decide`]);
@@ -15,6 +15,7 @@
 mod answer;
 mod catalog;
 mod decide;
+mod engine;
 mod own;
 mod places;
 mod quota;
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex};
 use concordat_protocol::query::ReplayWindow;
 use concordat_storage::ledger::Ledger;
 use concordat_storage::meta::MetaError;
+use concordat_storage::query::{Bounds, Workers};
 use concordat_storage::storage::Storage;
 use libp2p::StreamProtocol;
 
@@ -39,6 +41,7 @@ use crate::node::{Epoch, Identity};
 use crate::policy::Policy;
 use crate::shutdown::Stage;
 
+pub use engine::{DEFAULT_MEMORY, EngineConfig};
 pub use own::OwnChunks;
 
 /// Datasets that a peer may know of.
@@ -54,6 +57,7 @@ pub struct Sharing(Arc<Inner>);
 struct Inner {
     parts: SharingParts,
     replay: Mutex<ReplayWindow>,
+    workers: Workers,
     places: Places,
     quota: Quota,
 }
@@ -81,6 +85,8 @@ pub struct SharingParts {
     pub sessions: Sessions,
     /// Counts the changes on which running answers depend.
     pub epoch: Epoch,
+    /// What the engine is run with.
+    pub engine: EngineConfig,
 }
 
 impl Sharing {
@@ -90,13 +96,19 @@ impl Sharing {
     /// [`MetaError`] when the state cannot be opened.
     pub fn open(parts: SharingParts) -> Result<Self, MetaError> {
         let quota = Quota::open(parts.storage.meta())?;
-        let (replay, places) = (Mutex::default(), Places::default());
+        let bounds = parts.engine.bounds();
         Ok(Self(Arc::new(Inner {
+            replay: Mutex::default(),
+            workers: Workers::new(parts.engine.program.clone(), bounds),
+            places: Places::new(parts.engine.queries()),
             parts,
-            replay,
-            places,
             quota,
         })))
+    }
+
+    /// What one query may take here.
+    pub fn bounds(&self) -> Bounds {
+        self.0.workers.bounds()
     }
 
     /// Answers peers until `stage` stops.

@@ -13,10 +13,11 @@ use concordat_protocol::wire::messages::{
     Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode,
 };
 use concordat_storage::ledger::Attribution;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use super::Sharing;
 use super::decide::Case;
+use super::places::{Party, Place};
 use super::release::{Ended, How, Running, Sink, named_version};
 use crate::network::{Deadlines, FramedStream, NetworkError};
 
@@ -33,9 +34,13 @@ impl Sharing {
     pub(super) async fn answer_peer(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
         let consumer = stream.session().until_attested().await?.institution.clone();
         let QueryFrame { envelope } = stream.expect().await?;
-        let (peer, by) = (stream.session().peer(), stream.session().attribution());
-        match self.admit_peer(envelope, &consumer, peer, by).await {
-            Ok((running, _place)) => self.stream_to(stream, running, peer).await,
+        let (session, by) = (stream.session().clone(), stream.session().attribution());
+        let peer = session.peer();
+        let admitted = self
+            .admit_peer(envelope, &consumer, peer, by, session.until_cut())
+            .await;
+        match admitted {
+            Ok((running, place)) => self.stream_to(stream, running, peer, place).await,
             Err(refusal) => {
                 tracing::info!(peer = %consumer, code = ?refusal.code, "a query was refused");
                 stream.send(&QueryOpening::Refused(refusal)).await?;
@@ -50,9 +55,10 @@ impl Sharing {
         consumer: &InstitutionId,
         peer: NodeId,
         by: Attribution,
-    ) -> Result<(Running, OwnedSemaphorePermit), Refusal> {
+        gone: impl Future<Output = ()> + Send,
+    ) -> Result<(Running, Place), Refusal> {
         let parts = &self.0.parts;
-        let place = self.0.places.take(peer).await?;
+        let place = self.0.places.take(Party::Institution(consumer.clone())).await?;
         let now = parts.clock.now();
         let parties = Parties {
             peer,
@@ -74,13 +80,15 @@ impl Sharing {
             .count(terms.grant, terms.scope.limits.max_queries_per_day, now)
             .await?;
         let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));
+        let sql = envelope.sql.clone();
+        let version = tokio::task::spawn_blocking(move || named_version(&sql)).await;
         let case = Case::Peer {
-            version: named_version(&envelope.sql),
+            version: version.map_err(|_| invalid("the question cannot be read".to_owned()))?,
             by: by.in_the_name_of(query.assertion().actor.clone()),
             query: Box::new(query),
             lease,
         };
-        Ok((self.admit(case, left.min(LONGEST)).await?, place))
+        Ok((self.admit(case, left.min(LONGEST), gone).await?, place))
     }
 
     async fn stream_to(
@@ -88,6 +96,7 @@ impl Sharing {
         mut stream: FramedStream,
         mut running: Running,
         peer: NodeId,
+        place: Place,
     ) -> Result<(), NetworkError> {
         let opening = QueryOpening::Accepted {
             query: running.case.query(),
@@ -113,6 +122,8 @@ impl Sharing {
                 how: How::Abandoned(error.to_string()),
             },
         };
+        // What is left has no need of the engine.
+        drop(place);
         let receipt = self.receipt(&running, &ended);
         let digest = receipt.as_ref().ok().and_then(|receipt| receipt.payload_digest().ok());
         let signed = match (&ended.how, receipt) {
@@ -214,6 +225,10 @@ impl Sink for ToPeer<'_> {
     async fn take(&mut self, chunk: Bytes) -> Result<(), String> {
         self.stream.send_chunk(chunk).await.map_err(|error| error.to_string())?;
         self.stream.flush().await.map_err(|error| error.to_string())
+    }
+
+    async fn gone(&mut self) {
+        self.stream.session().until_cut().await;
     }
 
     fn hurry(&mut self) -> Option<&mut watch::Receiver<u64>> {
