@@ -242,8 +242,8 @@ fn limits(section: &mut Section<'_>) -> LimitsSection {
     }
 }
 
-/// Less than this has no room for two queries at a time, and a join asks twice.
-const LEAST_MEMORY_MIB: usize = 256;
+/// Less than this has no room for two queries at a time, for which a join asks, and one at home.
+const LEAST_MEMORY_MIB: usize = 512;
 
 fn memory_mib(section: &mut Section<'_>) -> Option<usize> {
     let given = section.count("memory_mib")?;

@@ -24,16 +24,17 @@ mod release;
 use std::sync::{Arc, Mutex};
 
 use concordat_protocol::query::ReplayWindow;
+use concordat_protocol::wire::messages::Refusal;
 use concordat_storage::ledger::Ledger;
 use concordat_storage::meta::MetaError;
 use concordat_storage::query::{Bounds, Workers};
 use concordat_storage::storage::Storage;
 use libp2p::StreamProtocol;
 
-use self::places::Places;
+use self::places::{Party, Places};
 use self::quota::Quota;
 use crate::clock::Clock;
-use crate::iam::Sessions;
+use crate::iam::{Actor, Sessions};
 use crate::membership::Membership;
 use crate::negotiation::Grants;
 use crate::network::{IncomingStreams, NetworkError, NetworkHandle};
@@ -43,6 +44,7 @@ use crate::shutdown::Stage;
 
 pub use engine::{DEFAULT_MEMORY, EngineConfig};
 pub use own::OwnChunks;
+pub use places::Place;
 
 /// Datasets that a peer may know of.
 pub const CATALOG: StreamProtocol = StreamProtocol::new("/concordat/catalog/1");
@@ -59,6 +61,8 @@ struct Inner {
     replay: Mutex<ReplayWindow>,
     workers: Workers,
     places: Places,
+    /// Room for what our own people have computed at home; apart, because each such question may ask our own datasets too.
+    home: Places,
     quota: Quota,
 }
 
@@ -100,7 +104,8 @@ impl Sharing {
         Ok(Self(Arc::new(Inner {
             replay: Mutex::default(),
             workers: Workers::new(parts.engine.program.clone(), bounds),
-            places: Places::new(parts.engine.queries()),
+            places: Places::new(parts.engine.queries(), parts.clock.clone()),
+            home: Places::new(parts.engine.at_home(), parts.clock.clone()),
             parts,
             quota,
         })))
@@ -109,6 +114,14 @@ impl Sharing {
     /// What one query may take here.
     pub fn bounds(&self) -> Bounds {
         self.0.workers.bounds()
+    }
+
+    /// Room for a question of `actor` that is computed at home, until it is dropped.
+    ///
+    /// # Errors
+    /// [`Refusal`] when none becomes free in time.
+    pub async fn place_at_home(&self, actor: &Actor) -> Result<Place, Refusal> {
+        self.0.home.take(Party::Person(actor.id().clone())).await
     }
 
     /// Answers peers until `stage` stops.

@@ -34,7 +34,7 @@ pub use dialect::{parse, version_number};
 pub use error::QueryError;
 pub use run::answer;
 pub use session::{Bounds, allowed_functions};
-pub use size::admitted;
+pub use size::{admitted, rows_in_a_batch};
 pub use source::Source;
 pub use statement::version_asked;
 pub use worker::{Workers, serve};

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use concordat_node::fault::{Code, Explain};
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::ids::GrantId;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
@@ -10,7 +11,7 @@ use concordat_tests::constructs::{CONSTRUCTS, Construct};
 use futures::{StreamExt, stream};
 use tokio::time::Instant;
 
-use super::deal::{change, granted};
+use super::deal::{between_friends, change, granted};
 use super::honest::World;
 use super::questions::{Answer, ask, question};
 use super::rogue::now;
@@ -266,5 +267,54 @@ async fn a_process_of_the_engine_can_call_little_and_has_no_privileges() {
             "{limits}"
         );
     }
+    world.still_stands().await;
+}
+
+/// A question that is put together at home: the same nested construct is planned and computed by the asker's own engine.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_construct_at_home_ends_in_an_answer_or_a_refusal_and_peers_are_served() {
+    let world = World::met().await;
+    between_friends(&world).await;
+    let eva = world.friend.researcher().await;
+    let (friend, eva) = (&world.friend, &eva);
+    let nested = |(at, construct): (usize, &Construct)| {
+        let text = construct.nested([6, 12, 40][at % 3]);
+        let text = text
+            .replace("age", "h.age")
+            .replace("sex", "h.sex")
+            .replace("name", "h.name");
+        format!("SELECT {text} AS x FROM cleveland.heart h JOIN cleveland.heart i ON h.record_number = i.record_number")
+    };
+    let chain = vec!["1"; 20_000].join("+");
+    let unions = vec!["SELECT sex FROM cleveland.heart"; 1000].join(" UNION ALL ");
+    let tables: Vec<String> = (0..1000).map(|n| format!("cleveland.heart t{n}")).collect();
+    let others = [
+        format!("SELECT {chain} AS x FROM cleveland.heart h JOIN cleveland.heart i ON h.sex = i.sex"),
+        unions,
+        format!("SELECT count(*) FROM {}", tables.join(", ")),
+        format!(
+            "WITH a0 AS (SELECT h.sex FROM cleveland.heart h){} SELECT count(*) FROM a40",
+            (0..40)
+                .map(|n| format!(
+                    ", a{} AS (SELECT x.sex FROM a{n} x JOIN a{n} y ON x.sex = y.sex)",
+                    n + 1
+                ))
+                .collect::<String>()
+        ),
+    ];
+    let all: Vec<String> = others
+        .into_iter()
+        .chain(CONSTRUCTS.iter().enumerate().map(nested))
+        .collect();
+    stream::iter(&all)
+        .for_each_concurrent(3, |sql| async move {
+            let asked = Instant::now();
+            if let Err(fault) = friend.ask(eva, sql).await {
+                let shown: String = sql.chars().take(200).collect();
+                assert!(matches!(fault.code(), Code::Usage | Code::Denied), "{shown}: {fault:?}");
+            }
+            assert!(asked.elapsed() < Duration::from_secs(50), "{sql}");
+        })
+        .await;
     world.still_stands().await;
 }

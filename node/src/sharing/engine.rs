@@ -5,11 +5,15 @@ use std::path::PathBuf;
 
 use concordat_storage::query::Bounds;
 
-/// Queries that the engine's memory is to have room for: as many as an institution and our own people may have between them.
-const QUERIES: usize = 16;
+/// Queries that the engine's memory is to have room for.
+const QUERIES: usize = ANSWERED + AT_HOME;
+/// Those that are answered: eight for one institution, eight for all others and our own people.
+const ANSWERED: usize = 16;
+/// Those that our own people have computed at home from others' answers.
+const AT_HOME: usize = 4;
 /// Least memory of one query's groups and orders, in bytes.
 const LEAST: usize = 32 << 20;
-/// Memory of all queries together, in bytes, unless something else is set: sixteen queries with 256 MiB each for their groups and orders.
+/// Memory of all queries together, in bytes, unless something else is set: twenty queries with 256 MiB each for their groups and orders.
 pub const DEFAULT_MEMORY: usize = QUERIES * (384 << 20);
 
 /// What the engine is run with.
@@ -48,9 +52,18 @@ impl EngineConfig {
         }
     }
 
-    /// How many queries the memory has room for.
+    /// How many queries may be answered at the same time.
     pub fn queries(&self) -> usize {
-        self.memory.checked_div(self.bounds().process()).unwrap_or(0).max(1)
+        self.room().saturating_sub(self.at_home()).max(1)
+    }
+
+    /// How many may be computed at home at the same time.
+    pub fn at_home(&self) -> usize {
+        (self.room().saturating_mul(AT_HOME) / QUERIES).max(1)
+    }
+
+    fn room(&self) -> usize {
+        self.memory.checked_div(self.bounds().process()).unwrap_or(0)
     }
 }
 
@@ -60,12 +73,13 @@ mod tests {
 
     #[test]
     fn queries_never_take_more_than_there_is_together() {
-        for memory in [256 << 20, 1 << 30, 3 << 30, DEFAULT_MEMORY, 1 << 40] {
+        for memory in [512 << 20, 1 << 30, 3 << 30, DEFAULT_MEMORY, 1 << 40] {
             let engine = EngineConfig {
                 program: PathBuf::new(),
                 memory,
             };
-            assert!(engine.queries() * engine.bounds().process() <= memory, "{memory}");
+            let together = engine.queries() + engine.at_home();
+            assert!(together * engine.bounds().process() <= memory, "{memory}");
         }
         let engine = EngineConfig {
             program: PathBuf::new(),

@@ -9,15 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use concordat_protocol::ids::{ActorId, InstitutionId};
+use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Instant;
+
+use crate::clock::Clock;
 
 /// How long a query waits for its turn; less than what the asking side waits for its first word.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Time of the engine that an institution can take in advance. A second comes back in each second, so on average it has one
-/// query running at all times.
-const ENGINE_TIME: Duration = Duration::from_secs(3600);
+/// Time of the engine that an institution can take in advance, in milliseconds. A second comes back in each second, so on average it has
+/// one query running at all times.
+const ENGINE_TIME: i64 = 3_600_000;
 
 /// Who takes up room.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,6 +35,7 @@ pub(super) enum Party {
 pub(super) struct Places {
     all: Arc<Semaphore>,
     share: usize,
+    clock: Clock,
     rooms: Arc<Mutex<BTreeMap<Party, Room>>>,
 }
 
@@ -40,14 +43,15 @@ pub(super) struct Places {
 struct Room {
     places: Arc<Semaphore>,
     /// When the time that was taken will have come back.
-    paid: Instant,
+    paid: Timestamp,
 }
 
 /// A place for one query, until it is dropped; then its time is counted.
 #[derive(Debug)]
-pub(super) struct Place {
+pub struct Place {
     party: Party,
-    since: Instant,
+    since: Timestamp,
+    clock: Clock,
     rooms: Arc<Mutex<BTreeMap<Party, Room>>>,
     _own: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
@@ -55,8 +59,9 @@ pub(super) struct Place {
 
 impl Places {
     /// Room for `queries` at the same time, half of it for any one party. A join over several of our tables needs one place for each.
-    pub(super) fn new(queries: usize) -> Self {
+    pub(super) fn new(queries: usize, clock: Clock) -> Self {
         Self {
+            clock,
             all: Arc::new(Semaphore::new(queries)),
             share: queries.div_ceil(2),
             rooms: Arc::default(),
@@ -72,22 +77,22 @@ impl Places {
     }
 
     async fn take_within(&self, party: Party, patience: Duration) -> Result<Place, Refusal> {
-        let until = Instant::now().checked_add(patience).unwrap_or_else(Instant::now);
         let places = self.room(&party)?;
         // The party's own room first, so that who has none left stands in nobody's way.
-        let own = tokio::time::timeout_at(until, places.acquire_owned()).await;
+        let own = tokio::time::timeout(patience, places.acquire_owned()).await;
         let own = own.ok().and_then(Result::ok).ok_or_else(|| {
             let share = self.share;
             busy(format!("{share} of your queries are being answered; ask again later"))
         })?;
-        let all = tokio::time::timeout_at(until, self.all.clone().acquire_owned()).await;
+        let all = tokio::time::timeout(patience, self.all.clone().acquire_owned()).await;
         let all = all
             .ok()
             .and_then(Result::ok)
             .ok_or_else(|| busy("as many queries as there is room for are being answered; ask again later"))?;
         Ok(Place {
             party,
-            since: Instant::now(),
+            since: self.clock.now(),
+            clock: self.clock.clone(),
             rooms: self.rooms.clone(),
             _own: own,
             _all: all,
@@ -95,14 +100,14 @@ impl Places {
     }
 
     fn room(&self, party: &Party) -> Result<Arc<Semaphore>, Refusal> {
-        let now = Instant::now();
+        let now = self.clock.now();
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
         // Who has nothing running and owes nothing is forgotten, so that the list stays short.
         rooms.retain(|_, room| room.paid > now || room.places.available_permits() < self.share);
         let room = rooms.entry(party.clone()).or_insert_with(|| Room::new(self.share, now));
         match (party, room.used_up(now)) {
             (Party::Institution(_), Some(over)) => {
-                let seconds = over.as_secs().saturating_add(1);
+                let seconds = over / 1000 + 1;
                 Err(busy(format!(
                     "your queries have used up their time of the engine; ask again in {seconds} seconds"
                 )))
@@ -113,31 +118,32 @@ impl Places {
 }
 
 impl Room {
-    fn new(places: usize, now: Instant) -> Self {
+    fn new(places: usize, now: Timestamp) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places)),
             paid: now,
         }
     }
 
-    /// Counts time that was taken.
-    fn take(&mut self, took: Duration, now: Instant) {
+    /// Counts so many milliseconds.
+    fn take(&mut self, took: i64, now: Timestamp) {
         let from = self.paid.max(now);
-        self.paid = from.checked_add(took).unwrap_or(from);
+        self.paid = Timestamp::from_millis(from.as_millis().saturating_add(took.max(0)));
     }
 
-    /// How long until time can be taken again, if it cannot be now.
-    fn used_up(&self, now: Instant) -> Option<Duration> {
-        self.paid.saturating_duration_since(now).checked_sub(ENGINE_TIME)
+    /// In how many milliseconds time can be taken again, if it cannot be now.
+    fn used_up(&self, now: Timestamp) -> Option<i64> {
+        let over = self.paid.since(now).saturating_sub(ENGINE_TIME);
+        (over >= 0).then_some(over)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let now = Instant::now();
+        let now = self.clock.now();
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(room) = rooms.get_mut(&self.party) {
-            room.take(now.saturating_duration_since(self.since), now);
+            room.take(now.since(self.since), now);
         }
     }
 }
@@ -161,7 +167,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_institution_that_asks_too_much_at_once_waits_and_is_refused_while_others_are_answered() {
-        let places = Places::new(16);
+        let places = Places::new(16, Clock::system());
         let (greedy, modest) = (institution("zurich"), institution("budapest"));
         let mut held = Vec::new();
         for _ in 0..8 {
@@ -175,7 +181,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_together_have_no_more_places_than_there_is_memory_for() {
-        let places = Places::new(3);
+        let places = Places::new(3, Clock::system());
         let (a, b, c) = (
             institution("aachen"),
             institution("basel"),
@@ -192,24 +198,19 @@ mod tests {
 
     #[tokio::test]
     async fn time_of_the_engine_is_counted_by_institution_and_comes_back() {
-        let places = Places::new(16);
-        let (zurich, now) = (institution("zurich"), Instant::now());
-        let held = places.take_within(zurich.clone(), Duration::ZERO).await.unwrap();
-        places
-            .rooms
-            .lock()
-            .unwrap()
-            .get_mut(&zurich)
-            .unwrap()
-            .take(ENGINE_TIME * 2, now);
+        let clock = Clock::still(Timestamp::from_millis(0));
+        let places = Places::new(16, clock.clone());
+        let zurich = institution("zurich");
+        let mut held = Vec::new();
+        for _ in 0..8 {
+            held.push(places.take_within(zurich.clone(), Duration::ZERO).await.unwrap());
+        }
+        clock.shift(600_000);
         drop(held);
+        // Eight times ten minutes were taken, and an hour can be taken in advance.
         assert!(busy_for(&places, &zurich).await);
         assert!(!busy_for(&places, &institution("budapest")).await);
-
-        let mut room = Room::new(1, now);
-        room.take(ENGINE_TIME, now);
-        room.take(Duration::from_secs(600), now);
-        assert_eq!(room.used_up(now), Some(Duration::from_secs(600)));
-        assert_eq!(room.used_up(now + Duration::from_secs(601)), None);
+        clock.shift(1_201_000);
+        assert!(!busy_for(&places, &zurich).await);
     }
 }

@@ -62,7 +62,7 @@ pub(super) const fn too_complex() -> QueryError {
 ///
 /// # Errors
 /// [`QueryError::TooComplex`] when not even a few rows fit.
-pub(super) fn rows_in_a_batch(plan: &LogicalPlan, most: usize) -> Result<usize, QueryError> {
+pub fn rows_in_a_batch(plan: &LogicalPlan, most: usize) -> Result<usize, QueryError> {
     let bytes = over_expressions(plan, |expression| {
         let (own, below) = text_bytes(expression);
         let literal = matches!(expression, Expr::Literal(..));

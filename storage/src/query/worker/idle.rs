@@ -162,7 +162,8 @@ impl Workers {
 
     /// Lets a process wait for its next query, until it has waited too long.
     fn keep(&self, process: Process, within: Option<Within>) {
-        let until = Instant::now().checked_add(PATIENCE).unwrap_or_else(Instant::now);
+        let patience = tokio::time::sleep(PATIENCE);
+        let until = patience.deadline();
         {
             let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.push(Waiting { process, within, until });
@@ -172,7 +173,7 @@ impl Workers {
         }
         let all = Arc::downgrade(&self.0);
         tokio::spawn(async move {
-            tokio::time::sleep_until(until).await;
+            patience.await;
             if let Some(all) = all.upgrade() {
                 let mut waiting = all.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                 waiting.retain(|one| one.until > until);
