@@ -11,6 +11,7 @@ mod attribution;
 mod bargaining;
 mod deal;
 mod doors;
+mod engine;
 mod evidence;
 mod floods;
 mod frames;

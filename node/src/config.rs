@@ -116,6 +116,8 @@ pub struct LimitsSection {
     pub streams: usize,
     /// Streams that one peer has open here.
     pub streams_per_peer: usize,
+    /// Memory that all queries together take, in MiB.
+    pub memory_mib: usize,
 }
 
 impl Default for LimitsSection {
@@ -125,6 +127,7 @@ impl Default for LimitsSection {
             connections: network.connections,
             streams: network.streams,
             streams_per_peer: network.streams_per_peer,
+            memory_mib: crate::sharing::DEFAULT_MEMORY >> 20,
         }
     }
 }
@@ -243,7 +246,19 @@ fn limits(section: &mut Section<'_>) -> LimitsSection {
         connections: section.count("connections").unwrap_or(default.connections),
         streams: section.count("streams").unwrap_or(default.streams),
         streams_per_peer: section.count("streams_per_peer").unwrap_or(default.streams_per_peer),
+        memory_mib: memory_mib(section).unwrap_or(default.memory_mib),
     }
+}
+
+/// Less than this has no room for two queries at a time, for which a join asks, and one at home.
+const LEAST_MEMORY_MIB: usize = 512;
+
+fn memory_mib(section: &mut Section<'_>) -> Option<usize> {
+    let given = section.count("memory_mib")?;
+    if given < LEAST_MEMORY_MIB {
+        return section.mistake("memory_mib", format!("must be at least {LEAST_MEMORY_MIB}"));
+    }
+    Some(given)
 }
 
 /// The file as `init` writes it; what is not set keeps its default.
@@ -282,7 +297,9 @@ impl fmt::Display for Config {
             "connections = {}\nstreams = {}",
             self.limits.connections, self.limits.streams
         )?;
-        writeln!(f, "streams_per_peer = {}", self.limits.streams_per_peer)
+        writeln!(f, "streams_per_peer = {}", self.limits.streams_per_peer)?;
+        writeln!(f, "# memory that all queries together may take, in MiB")?;
+        writeln!(f, "memory_mib = {}", self.limits.memory_mib)
     }
 }
 

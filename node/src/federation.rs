@@ -3,7 +3,7 @@
 //! 1. The question is read ([`statement`]) and each of its tables is found a grant ([`resolve`]).
 //! 2. It is decided who is asked what and what is left to do at home ([`mod@plan`], [`decompose`]).
 //! 3. Each member is asked over the network ([`exchange`]); our own datasets are asked through the same permit as everybody's.
-//! 4. Rows stream through the engine at home ([`home`], [`table`], [`union`]) to whoever asked.
+//! 4. Rows stream through the engine at home ([`home`], [`table`], [`union`]) to whoever asked, on threads of its own ([`threads`]).
 //! 5. A query is in the ledger before it is signed, and its end however it comes ([`evidence`]).
 //! 6. Every answer ends with a receipt that both sides sign ([`journal`]); a cut answer ends with an error, never in silence.
 
@@ -23,6 +23,7 @@ mod run;
 mod source;
 mod statement;
 mod table;
+mod threads;
 mod union;
 
 use std::collections::BTreeMap;
@@ -31,6 +32,7 @@ use std::sync::{Arc, Mutex};
 
 use concordat_protocol::ids::{DatasetName, GrantId};
 use concordat_protocol::scope::Purpose;
+use concordat_protocol::wire::messages::Refusal;
 use concordat_storage::ledger::Ledger;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -43,6 +45,7 @@ use self::plan::{Plan, Targets, plan};
 use self::resolve::{Known, target_of};
 use self::source::{Batches, Right, Target};
 use self::statement::{Question, TableName};
+use self::threads::Threads;
 use crate::clock::Clock;
 use crate::evidence::Evidence;
 use crate::iam::{Action, Actor};
@@ -51,7 +54,7 @@ use crate::negotiation::Grants;
 use crate::network::NetworkHandle;
 use crate::node::Identity;
 use crate::policy::Explanation;
-use crate::sharing::Sharing;
+use crate::sharing::{Place, Sharing};
 
 pub use browse::RemoteDataset;
 pub use fault::QueryFault;
@@ -66,6 +69,7 @@ struct Inner {
     parts: FederationParts,
     /// Columns of what each grant shows, as the provider told them last.
     shapes: Mutex<BTreeMap<GrantId, SchemaRef>>,
+    threads: Threads,
 }
 
 /// What [`Federation`] works with.
@@ -95,6 +99,7 @@ impl Federation {
         Self(Arc::new(Inner {
             parts,
             shapes: Mutex::default(),
+            threads: Threads::default(),
         }))
     }
 
@@ -111,8 +116,17 @@ impl Federation {
         let plan = plan(question, &targets)?;
         let tasks = TaskTracker::new();
         let asker = Asker::new(self.clone(), actor.clone(), journal.clone(), tasks.clone());
-        let part = run::run(plan, Arc::new(asker)).await?;
+        let sharing = &self.0.parts.sharing;
+        let place = match &plan {
+            Plan::Whole { .. } => None,
+            Plan::Home { .. } => {
+                let place = sharing.place_at_home(actor).await;
+                Some(place.map_err(|refusal| self.refused_here(refusal))?)
+            }
+        };
+        let part = run::run(plan, Arc::new(asker), &self.0.threads, sharing.bounds().memory).await?;
         Ok(AnswerStream {
+            _place: place,
             schema: part.schema,
             batches: Some(part.batches),
             journal,
@@ -245,6 +259,13 @@ impl Federation {
         Ok(targets)
     }
 
+    fn refused_here(&self, refusal: Refusal) -> QueryFault {
+        QueryFault::Refused {
+            provider: self.0.parts.identity.institution.clone(),
+            refusal,
+        }
+    }
+
     /// Our own dataset, if there is one of that name.
     async fn own(
         &self,
@@ -253,17 +274,8 @@ impl Federation {
         dataset: &DatasetName,
     ) -> Result<Option<Target>, QueryFault> {
         let purpose = purpose.cloned().unwrap_or(Purpose::HealthResearch);
-        let refused = |refusal| QueryFault::Refused {
-            provider: self.0.parts.identity.institution.clone(),
-            refusal,
-        };
-        let scope = self
-            .0
-            .parts
-            .sharing
-            .own_scope(actor, &purpose, dataset)
-            .await
-            .map_err(refused)?;
+        let scope = self.0.parts.sharing.own_scope(actor, &purpose, dataset).await;
+        let scope = scope.map_err(|refusal| self.refused_here(refusal))?;
         Ok(scope.map(|scope| target_of(&scope, Right::Own, purpose)))
     }
 }
@@ -282,6 +294,8 @@ pub struct AnswerStream {
     batches: Option<Batches>,
     journal: Journal,
     tasks: TaskTracker,
+    /// What is computed at home takes up room, as long as it is read.
+    _place: Option<Place>,
 }
 
 impl AnswerStream {

@@ -31,7 +31,7 @@ use crate::membership::{Membership, MembershipError, MembershipParts, ROSTER};
 use crate::negotiation::{Grants, NegotiationFault, NegotiationParts, Negotiations};
 use crate::network::{Limits, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
 use crate::policy::{PolicyStore, PolicyStoreError, PolicyStoreParts};
-use crate::sharing::{Sharing, SharingParts};
+use crate::sharing::{EngineConfig, Sharing, SharingParts};
 use crate::shutdown::Shutdown;
 
 /// Name under which the institution's key is sealed.
@@ -86,6 +86,8 @@ pub struct StartConfig {
     pub limits: Limits,
     /// What passwords cost to check.
     pub password_cost: Argon2Cost,
+    /// The program `concordat`, of which each query gets a process, and the memory that all of them share.
+    pub engine: EngineConfig,
 }
 
 /// Why a node does not start.
@@ -182,6 +184,7 @@ impl Node {
             announce,
             limits,
             password_cost,
+            engine,
         } = config;
         let services = shutdown.stage("services", SERVICE_GRACE);
         let wire = shutdown.stage("network", NETWORK_GRACE);
@@ -253,6 +256,7 @@ impl Node {
             sessions: sessions.clone(),
             epoch: epoch.clone(),
             evidence: evidence.clone(),
+            engine,
         })?;
         sharing.serve(&services)?;
         let federation = Federation::new(FederationParts {

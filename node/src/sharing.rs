@@ -2,7 +2,7 @@
 //!
 //! A query goes through these doors in this order, and each can refuse it:
 //!
-//! 1. the session is attested, and the peer has a place among those who ask at the moment;
+//! 1. the session is attested, and the institution has a place among those who ask at the moment;
 //! 2. the envelope is sound, fresh, meant for us, and was not sent before ([`concordat_protocol::query::ValidQuery`]);
 //! 3. its institution has countersigned the receipts of earlier answers ([`evidence`]);
 //! 4. there is a lease under its grant for that institution, and the day's queries are not used up;
@@ -17,6 +17,7 @@ mod answer;
 mod catalog;
 mod decide;
 mod early;
+mod engine;
 mod evidence;
 mod own;
 mod places;
@@ -26,17 +27,19 @@ mod release;
 use std::sync::{Arc, Mutex};
 
 use concordat_protocol::query::ReplayWindow;
+use concordat_protocol::wire::messages::Refusal;
 use concordat_storage::ledger::Ledger;
 use concordat_storage::meta::MetaError;
+use concordat_storage::query::{Bounds, Workers};
 use concordat_storage::storage::Storage;
 use libp2p::StreamProtocol;
 
 use self::early::EarlyRefusals;
-use self::places::Places;
+use self::places::{Party, Places};
 use self::quota::Quota;
 use crate::clock::Clock;
 use crate::evidence::Evidence;
-use crate::iam::Sessions;
+use crate::iam::{Actor, Sessions};
 use crate::membership::Membership;
 use crate::negotiation::Grants;
 use crate::network::{IncomingStreams, NetworkError, NetworkHandle};
@@ -45,7 +48,9 @@ use crate::policy::LivePolicy;
 use crate::shutdown::Stage;
 
 pub use evidence::RECEIPT;
+pub use engine::{DEFAULT_MEMORY, EngineConfig};
 pub use own::OwnChunks;
+pub use places::Place;
 
 /// Datasets that a peer may know of.
 pub const CATALOG: StreamProtocol = StreamProtocol::new("/concordat/catalog/1");
@@ -60,7 +65,10 @@ pub struct Sharing(Arc<Inner>);
 struct Inner {
     parts: SharingParts,
     replay: Mutex<ReplayWindow>,
+    workers: Workers,
     places: Places,
+    /// Room for what our own people have computed at home; apart, because each such question may ask our own datasets too.
+    home: Places,
     quota: Quota,
     early: EarlyRefusals,
 }
@@ -90,6 +98,8 @@ pub struct SharingParts {
     pub epoch: Epoch,
     /// What is kept of queries.
     pub evidence: Evidence,
+    /// What the engine is run with.
+    pub engine: EngineConfig,
 }
 
 impl Sharing {
@@ -99,14 +109,29 @@ impl Sharing {
     /// [`MetaError`] when the state cannot be opened.
     pub fn open(parts: SharingParts) -> Result<Self, MetaError> {
         let quota = Quota::open(parts.storage.meta())?;
-        let (replay, places) = (Mutex::default(), Places::default());
+        let bounds = parts.engine.bounds();
         Ok(Self(Arc::new(Inner {
+            replay: Mutex::default(),
+            workers: Workers::new(parts.engine.program.clone(), bounds),
+            places: Places::new(parts.engine.queries(), parts.clock.clone()),
+            home: Places::new(parts.engine.at_home(), parts.clock.clone()),
             parts,
-            replay,
-            places,
             quota,
             early: EarlyRefusals::default(),
         })))
+    }
+
+    /// What one query may take here.
+    pub fn bounds(&self) -> Bounds {
+        self.0.workers.bounds()
+    }
+
+    /// Room for a question of `actor` that is computed at home, until it is dropped.
+    ///
+    /// # Errors
+    /// [`Refusal`] when none becomes free in time.
+    pub async fn place_at_home(&self, actor: &Actor) -> Result<Place, Refusal> {
+        self.0.home.take(Party::Person(actor.id().clone())).await
     }
 
     /// Answers peers until `stage` stops.

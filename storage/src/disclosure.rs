@@ -10,5 +10,5 @@ mod release;
 
 pub use cells::{Cell, Subjects, withhold};
 pub use ipc::{AnswerHash, IpcAnswer, Tally};
-pub(crate) use release::RawAnswer;
 pub use release::{Cut, ReleasedAnswer, ReleasedBatch, StillPermitted};
+pub(crate) use release::{RawAnswer, rows_in_a_piece};

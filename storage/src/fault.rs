@@ -3,8 +3,10 @@
 //! Each area has its own error type with a `fault()` that answers with one of these; the command line turns the answer into
 //! its exit code and the API into a status, without either knowing the errors themselves.
 
+use serde::{Deserialize, Serialize};
+
 /// What kind of thing went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Fault {
     /// The caller asked for something that cannot be (wrong input, wrong permissions on a file they own).
     Usage,
@@ -21,3 +23,8 @@ pub enum Fault {
     /// The machine or the program failed.
     Machine,
 }
+
+/// A fault of a store that another process told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the store did not give what was asked for")]
+pub(crate) struct Reported(pub(crate) Fault);

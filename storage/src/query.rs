@@ -10,28 +10,34 @@
 //!    (`HAVING`, expressions over aggregates, order, limit) computed, from released cells.
 //! 5. What comes out is a [`ReleasedAnswer`](crate::disclosure::ReleasedAnswer), the only thing that can be encoded.
 //!
-//! Memory, time, rows and groups are bounded ([`Bounds`]); the engine never writes to disk.
+//! Memory, time, rows and groups are bounded ([`Bounds`]); the engine never writes to disk. The node runs it in processes of their
+//! own ([`Workers`]), which the kernel holds to their limits: whatever a query does to its process, it is an error of that query.
 
 mod aggregate;
 mod dialect;
+mod divide;
 mod error;
 mod guard;
 mod plan;
 mod rows;
 mod run;
 mod session;
+mod size;
 mod source;
 mod statement;
 mod text;
 mod transform;
 mod witness;
+mod worker;
 
 pub use dialect::{parse, version_number};
 pub use error::QueryError;
 pub use run::answer;
 pub use session::{Bounds, allowed_functions};
+pub use size::{admitted, rows_in_a_batch};
 pub use source::Source;
 pub use statement::version_asked;
+pub use worker::{Workers, serve};
 
 /// Whether a statement over `dataset` with these columns is shown to the planner; a door for the fuzz targets, which are built with
 /// this flag.

@@ -8,6 +8,7 @@ use concordat_node::federation::QueryFault;
 use concordat_node::iam::{Actor, Training};
 use concordat_node::network;
 use concordat_node::node::{Identity, Node, StartConfig};
+use concordat_node::sharing::{DEFAULT_MEMORY, EngineConfig};
 use concordat_node::shutdown::Shutdown;
 use concordat_protocol::grant::Party;
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
@@ -63,6 +64,10 @@ impl House {
             announce: Vec::new(),
             limits: network::Limits::default(),
             password_cost: Argon2Cost::dangerous_minimum(),
+            engine: EngineConfig {
+                program: concordat_tests::program::path().to_owned(),
+                memory: DEFAULT_MEMORY,
+            },
         };
         let mut shutdown = Shutdown::new();
         let node = Node::start(config, &mut shutdown).await.unwrap();

@@ -43,8 +43,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("blahaj", &[STORAGE]),
     // memory that keys do not leave
     ("region", &[STORAGE]),
-    // who may read a key file
+    // who may read a key file; what a query's process gives up
     ("rustix", &[STORAGE]),
+    ("seccompiler", &[STORAGE]),
     // state, bulk data, import
     ("sled", &[STORAGE]),
     ("object_store", &[STORAGE]),

@@ -22,6 +22,7 @@
     reason = "only tests use this crate, and a step that fails should stop its test there and then"
 )]
 
+pub mod constructs;
 mod house;
 mod outcome;
 pub mod program;

@@ -17,6 +17,7 @@ use crate::{
     config::Config,
     fault::{Code, Problem},
     node::{Identity, Node, StartConfig},
+    sharing::EngineConfig,
     shutdown::Shutdown,
     start_state::StartState,
     telemetry,
@@ -57,6 +58,8 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
         institution_key: storage.identities().institution()?,
         node_key: storage.identities().node()?,
     };
+    let unknown = |error| Problem::fault("the path of this program is not known", &error);
+    let engine = EngineConfig::of_this_program().map_err(unknown)?;
     let start = StartConfig {
         identity,
         storage,
@@ -71,6 +74,10 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
             .collect(),
         limits: config.limits.into(),
         password_cost: Argon2Cost::default(),
+        engine: EngineConfig {
+            memory: config.limits.memory_mib.saturating_mul(1 << 20),
+            ..engine
+        },
     };
     let node = Node::start(start, &mut shutdown).await?;
     api::serve(Api::new(node.clone(), config.import), &context.dir, &door)?;

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use concordat_storage::query::{QueryError, admitted, rows_in_a_batch};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemTable, MemorySchemaProvider, TableProvider};
@@ -15,14 +16,12 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::{SQLOptions, SessionContext};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::prelude::SessionConfig;
+use datafusion::prelude::{DataFrame, SessionConfig};
 use datafusion::sql::sqlparser::ast::Query;
 
 use super::fault::QueryFault;
 use super::statement::TableName;
 
-/// Memory for the joins, groups and orders of one query, in bytes.
-const MEMORY: usize = 1 << 30;
 /// Rows in a batch; small enough that a batch crosses in one piece.
 const BATCH: usize = 8192;
 /// Parallel parts of a plan; more only helps when a single query has the machine to itself.
@@ -36,11 +35,11 @@ const ANSWERS: &str = "__answers";
 pub(super) struct Home(SessionContext);
 
 impl Home {
-    /// An empty session.
+    /// An empty session with so many bytes of memory for the joins, groups and orders of its query.
     ///
     /// # Errors
     /// When the engine cannot be set up.
-    pub(super) fn new() -> Result<Self> {
+    pub(super) fn new(memory: usize) -> Result<Self> {
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema(CATALOG, ANSWERS)
             .with_information_schema(false)
@@ -50,7 +49,7 @@ impl Home {
         config.options_mut().sql_parser.enable_ident_normalization = false;
         let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
         let runtime = RuntimeEnvBuilder::new()
-            .with_memory_limit(MEMORY, 1.0)
+            .with_memory_limit(memory, 1.0)
             .with_disk_manager_builder(disk)
             .build_arc()?;
         Ok(Self(SessionContext::new_with_config_rt(config, runtime)))
@@ -78,10 +77,10 @@ impl Home {
         Ok(())
     }
 
-    /// Plans and starts `query`.
+    /// Plans and starts `query`, on a thread with room for that.
     ///
     /// # Errors
-    /// [`QueryFault`] when the text does not fit the tables.
+    /// [`QueryFault`] when the text does not fit the tables, or its plan is too large.
     pub(super) async fn run(&self, query: &Query) -> std::result::Result<SendableRecordBatchStream, QueryFault> {
         let only_read = SQLOptions::new()
             .with_allow_ddl(false)
@@ -92,7 +91,12 @@ impl Home {
             .sql_with_options(&query.to_string(), only_read)
             .await
             .map_err(mistake)?;
-        Ok(frame.execute_stream().await?)
+        let too_large = |error: QueryError| QueryFault::usage(error.to_string());
+        admitted(frame.logical_plan()).map_err(too_large)?;
+        let rows = rows_in_a_batch(frame.logical_plan(), BATCH).map_err(too_large)?;
+        let (mut state, plan) = frame.into_parts();
+        *state.config_mut() = state.config().clone().with_batch_size(rows);
+        Ok(DataFrame::new(state, plan).execute_stream().await?)
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::sql::sqlparser::ast::Query;
 use futures::future::try_join_all;
 use futures::{StreamExt, TryStreamExt};
 
@@ -13,34 +14,42 @@ use super::plan::{Piece, Plan};
 use super::source::{Ask, Part, Target};
 use super::statement::TableName;
 use super::table::{Member, RemoteTable};
+use super::threads::{FromThere, Threads};
 use super::union::{fit, unite};
 
 /// Most bytes of summaries that one part of a question may bring home. Records are not bound by this: they stream.
 const MAX_SUMMARY: usize = 64 << 20;
 
-/// Asks everybody and starts what is left to do at home.
-pub(super) async fn run(plan: Plan, asker: Arc<dyn Ask>) -> Result<Part, QueryFault> {
+/// Asks everybody and starts what is left to do at home, on `threads` and with `memory` bytes.
+pub(super) async fn run(plan: Plan, asker: Arc<dyn Ask>, threads: &Threads, memory: usize) -> Result<Part, QueryFault> {
     match plan {
         Plan::Whole { target, sql } => asker.ask(&target, sql).await,
         Plan::Home { query, pieces, tables } => {
-            let home = Home::new()?;
-            for (name, schema, batches) in
-                try_join_all(pieces.into_iter().map(|piece| answer(piece, asker.as_ref()))).await?
-            {
-                home.add_answer(&name, schema, batches)?;
-            }
-            for (name, table) in
-                try_join_all(tables.into_iter().map(|(name, targets)| remote(name, targets, &asker))).await?
-            {
-                home.add(&name, Arc::new(table))?;
-            }
-            let rows = home.run(&query).await?;
-            Ok(Part {
-                schema: rows.schema(),
-                batches: rows.map_err(QueryFault::from).boxed(),
-            })
+            let asker: Arc<dyn Ask> = Arc::new(FromThere::of(asker));
+            threads.part(at_home(query, pieces, tables, asker, memory)).await
         }
     }
+}
+
+async fn at_home(
+    query: Box<Query>,
+    pieces: Vec<Piece>,
+    tables: Vec<(TableName, Vec<Target>)>,
+    asker: Arc<dyn Ask>,
+    memory: usize,
+) -> Result<Part, QueryFault> {
+    let home = Home::new(memory)?;
+    for (name, schema, batches) in try_join_all(pieces.into_iter().map(|piece| answer(piece, asker.as_ref()))).await? {
+        home.add_answer(&name, schema, batches)?;
+    }
+    for (name, table) in try_join_all(tables.into_iter().map(|(name, targets)| remote(name, targets, &asker))).await? {
+        home.add(&name, Arc::new(table))?;
+    }
+    let rows = home.run(&query).await?;
+    Ok(Part {
+        schema: rows.schema(),
+        batches: rows.map_err(QueryFault::from).boxed(),
+    })
 }
 
 /// The answers of all members to one piece, as one table.

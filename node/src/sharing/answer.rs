@@ -11,10 +11,11 @@ use concordat_protocol::signed::{CoSigned, SignatureError, Signed};
 use concordat_protocol::wire::messages::{
     Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode,
 };
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 
 use super::Sharing;
 use super::decide::Case;
+use super::places::{Party, Place};
 use super::release::{Ended, How, Running, Sink, named_version};
 use crate::network::hello::Attested;
 use crate::network::{Deadlines, FramedStream, NetworkError, Session};
@@ -35,7 +36,10 @@ impl Sharing {
         let session = stream.session().clone();
         let peer = session.peer();
         let admitted = match self.admit_peer(envelope, &consumer, &session).await {
-            Ok((case, time, place)) => self.admit(case, time).await.map(|running| (running, place)),
+            Ok((case, time, place)) => {
+                let running = self.admit(case, time, session.until_cut()).await;
+                running.map(|running| (running, place))
+            }
             Err(refusal) => {
                 // The policy was not asked, so no decision is in the ledger.
                 self.refused_early(&session, &refusal).await;
@@ -43,7 +47,7 @@ impl Sharing {
             }
         };
         match admitted {
-            Ok((running, _place)) => self.stream_to(stream, running, peer).await,
+            Ok((running, place)) => self.stream_to(stream, running, peer, place).await,
             Err(refusal) => {
                 tracing::info!(peer = %consumer.institution, code = ?refusal.code, "a query was refused");
                 stream.send(&QueryOpening::Refused(refusal)).await?;
@@ -57,10 +61,14 @@ impl Sharing {
         envelope: Signed<QueryEnvelope>,
         consumer: &Attested,
         session: &Session,
-    ) -> Result<(Case, Duration, OwnedSemaphorePermit), Refusal> {
+    ) -> Result<(Case, Duration, Place), Refusal> {
         let parts = &self.0.parts;
         let peer = session.peer();
-        let place = self.0.places.take(peer).await?;
+        let place = self
+            .0
+            .places
+            .take(Party::Institution(consumer.institution.clone()))
+            .await?;
         let now = parts.clock.now();
         let parties = Parties {
             peer,
@@ -83,8 +91,10 @@ impl Sharing {
             .count(terms.grant, terms.scope.limits.max_queries_per_day, now)
             .await?;
         let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));
+        let sql = envelope.sql.clone();
+        let version = tokio::task::spawn_blocking(move || named_version(&sql)).await;
         let case = Case::Peer {
-            version: named_version(&envelope.sql),
+            version: version.map_err(|_| invalid("the question cannot be read".to_owned()))?,
             by: session.attribution().in_the_name_of(query.assertion().actor.clone()),
             peer: Box::new(self.evidence_peer(session)?),
             query: Box::new(query),
@@ -98,6 +108,7 @@ impl Sharing {
         mut stream: FramedStream,
         mut running: Running,
         peer: NodeId,
+        place: Place,
     ) -> Result<(), NetworkError> {
         let opening = QueryOpening::Accepted {
             query: running.case.query(),
@@ -123,6 +134,8 @@ impl Sharing {
                 how: How::Abandoned(error.to_string()),
             },
         };
+        // What is left has no need of the engine.
+        drop(place);
         let receipt = self.receipt(&running, &ended);
         let digest = receipt.as_ref().ok().and_then(|receipt| receipt.payload_digest().ok());
         // Durable before it is sent; a reader that has gone signs it when it comes back.
@@ -225,6 +238,10 @@ impl Sink for ToPeer<'_> {
     async fn take(&mut self, chunk: Bytes) -> Result<(), String> {
         self.stream.send_chunk(chunk).await.map_err(|error| error.to_string())?;
         self.stream.flush().await.map_err(|error| error.to_string())
+    }
+
+    async fn gone(&mut self) {
+        self.stream.session().until_cut().await;
     }
 
     fn hurry(&mut self) -> Option<&mut watch::Receiver<u64>> {

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Sharing;
 use super::decide::{Case, failed};
+use super::places::Party;
 use super::release::{How, Sink, named_version};
 use crate::iam::Actor;
 use crate::negotiation::dataset_facts;
@@ -69,12 +70,14 @@ impl Sharing {
         sql: String,
     ) -> Result<OwnChunks, Refusal> {
         let case = self.own_case(actor, purpose, dataset, sql)?;
-        let mut running = self.admit(case, LONGEST).await?;
+        let place = self.0.places.take(Party::Person(actor.id().clone())).await?;
+        let mut running = self.admit(case, LONGEST, std::future::pending()).await?;
         let (chunks, reader) = mpsc::channel(AHEAD);
         let sharing = self.clone();
         tokio::spawn(async move {
             let mut sink = ToReader(chunks);
             let ended = sharing.let_out(&mut running, &mut sink).await;
+            drop(place);
             let entered = sharing.write_down(&running.case, &ended, None).await;
             let last = match (entered, ended.how) {
                 (Err(_), _) => Some(failed("the ledger cannot be written")),
@@ -121,6 +124,10 @@ impl Sink for ToReader {
             .send(Ok(chunk))
             .await
             .map_err(|_| "the reader went away".to_owned())
+    }
+
+    async fn gone(&mut self) {
+        self.0.closed().await;
     }
 
     fn hurry(&mut self) -> Option<&mut watch::Receiver<u64>> {

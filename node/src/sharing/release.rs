@@ -19,7 +19,7 @@ use concordat_storage::disclosure::{Cut, IpcAnswer, Tally};
 use concordat_storage::fault::Fault;
 use concordat_storage::ledger::{LedgerError, LedgerReceipt};
 use concordat_storage::permit::Permit;
-use concordat_storage::query::{Bounds, QueryError, answer, version_asked};
+use concordat_storage::query::{QueryError, version_asked};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -73,6 +73,8 @@ pub(super) enum How {
 
 /// Where an answer goes.
 pub(super) trait Sink: Send {
+    /// Ends when nobody is there any more who would take a chunk.
+    fn gone(&mut self) -> impl Future<Output = ()> + Send;
     /// Takes one chunk and hands it on before it returns; an error tells why the reader takes no more.
     fn take(&mut self, chunk: Bytes) -> impl Future<Output = Result<(), String>> + Send;
     /// Moves when somebody waits for the chunk that is being taken.
@@ -99,8 +101,13 @@ fn within(scope: Scope, case: &Case, version: &OpenVersion) -> Result<Scope, Ref
 }
 
 impl Sharing {
-    /// Decides, writes the decision down, and opens the engine.
-    pub(super) async fn admit(&self, case: Case, time: Duration) -> Result<Running, Refusal> {
+    /// Decides, writes the decision down, and opens the engine, which stops when the permission ends or nobody waits any more.
+    pub(super) async fn admit(
+        &self,
+        case: Case,
+        time: Duration,
+        gone: impl Future<Output = ()> + Send,
+    ) -> Result<Running, Refusal> {
         let decided_at = self.0.parts.epoch.current();
         let policy = self.policy();
         let decision = self.decide(&case, &policy).await;
@@ -115,7 +122,13 @@ impl Sharing {
             }
         };
         let leaf = receipt.leaf();
-        match self.open_engine(&case, scope.clone(), receipt, time).await {
+        let opened = tokio::select! {
+            biased;
+            opened = self.open_engine(&case, scope.clone(), receipt, time) => opened,
+            refusal = self.withdrawn(&case, &scope, decided_at) => Err(refusal),
+            () = gone => Err(failed("nobody waits for the answer any more")),
+        };
+        match opened {
             Ok(answer) => Ok(Running {
                 case,
                 scope,
@@ -157,13 +170,12 @@ impl Sharing {
                 })
             }
         };
-        let bounds = Bounds {
-            time: time.min(Bounds::default().time),
-            ..Bounds::default()
-        };
         let permit =
             Permit::new(case.holder(), case.query(), scope, receipt).map_err(|error| failed(&error.to_string()))?;
-        let answer = answer(permit, &version, case.sql(), Arc::new(in_time), bounds)
+        let answer = self
+            .0
+            .workers
+            .answer(permit, &version, case.sql(), Arc::new(in_time), time)
             .await
             .map_err(|error| told(&error))?;
         answer.into_ipc().map_err(|error| told(&error))
@@ -189,26 +201,15 @@ impl Sharing {
     pub(super) async fn let_out(&self, running: &mut Running, sink: &mut impl Sink) -> Ended {
         loop {
             let left = running.answer.tally();
-            let chunk = match tokio::time::timeout_at(running.until, running.answer.next_chunk()).await {
-                Ok(Ok(Some(chunk))) => chunk,
-                Ok(Ok(None)) => {
+            let chunk = match self.next_chunk(running, sink).await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => {
                     return Ended {
                         tally: left,
                         how: How::Completed,
                     };
                 }
-                Ok(Err(error)) => {
-                    return Ended {
-                        tally: left,
-                        how: broke(&error),
-                    };
-                }
-                Err(_) => {
-                    return Ended {
-                        tally: left,
-                        how: How::Failed(failed("the time for the query is over")),
-                    };
-                }
+                Err(how) => return Ended { tally: left, how },
             };
             if let Some(changes) = sink.hurry() {
                 changes.mark_unchanged();
@@ -250,22 +251,69 @@ impl Sharing {
         }
     }
 
+    /// The next chunk; while it is computed, an end of the permission or of the reader ends it at once.
+    async fn next_chunk(&self, running: &mut Running, sink: &mut impl Sink) -> Result<Option<Bytes>, How> {
+        let Running {
+            answer,
+            case,
+            scope,
+            decided_at,
+            until,
+            ..
+        } = running;
+        tokio::select! {
+            biased;
+            chunk = tokio::time::timeout_at(*until, answer.next_chunk()) => match chunk {
+                Ok(Ok(chunk)) => Ok(chunk),
+                Ok(Err(error)) => Err(broke(&error)),
+                Err(_) => Err(How::Failed(failed("the time for the query is over"))),
+            },
+            refusal = self.withdrawn(case, scope, *decided_at) => Err(How::Cut(refusal)),
+            () = sink.gone() => Err(How::Abandoned("the reader went away".to_owned())),
+        }
+    }
+
+    /// Waits until what was decided does not hold any more, and tells why.
+    async fn withdrawn(&self, case: &Case, scope: &Scope, mut decided_at: u64) -> Refusal {
+        let mut moved = self.0.parts.epoch.watch();
+        loop {
+            let epoch = *moved.borrow_and_update();
+            if epoch != decided_at {
+                if let Err(refusal) = case.guard(self.0.parts.clock.now()).await {
+                    return refusal;
+                }
+                if let Err(refusal) = self.holds(case, scope).await {
+                    return refusal;
+                }
+                decided_at = epoch;
+            }
+            if moved.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Decides again if anything changed since the last time.
     async fn still_holds(&self, running: &mut Running) -> Result<(), Refusal> {
         let epoch = self.0.parts.epoch.current();
-        if epoch == running.decided_at {
-            return Ok(());
+        if epoch != running.decided_at {
+            self.holds(&running.case, &running.scope).await?;
+            running.decided_at = epoch;
         }
-        let mut scope = self.decide(&running.case, &self.policy()).await?;
+        Ok(())
+    }
+
+    /// Whether no less is permitted now than `before`.
+    async fn holds(&self, case: &Case, before: &Scope) -> Result<(), Refusal> {
+        let mut scope = self.decide(case, &self.policy()).await?;
         // The window of a local permission begins anew with each decision; the other parts may not have become narrower.
-        scope.window = running.scope.window;
-        if !scope.covers(&running.scope) {
+        scope.window = before.window;
+        if !scope.covers(before) {
             return Err(Refusal::because(
                 RefusalCode::Denied,
                 "less is permitted now than when the answer began",
             ));
         }
-        running.decided_at = epoch;
         Ok(())
     }
 

@@ -3,7 +3,10 @@
 use std::{fmt, pin::Pin, sync::Arc};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use futures::{StreamExt, stream::BoxStream};
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 
 use crate::{ledger::LedgerReceipt, query::QueryError};
 
@@ -115,6 +118,10 @@ impl ReleasedAnswer {
         let next = self.permitted().await;
         self.ended = !matches!(next, Ok(Some(_)));
         self.failed = next.is_err();
+        if self.ended {
+            // What still computes ends here, not when the answer is dropped.
+            self.raw.batches = stream::empty().boxed();
+        }
         next
     }
 
@@ -172,7 +179,7 @@ impl ReleasedAnswer {
 }
 
 /// As many rows as make up [`PIECE_BYTES`], at least one.
-fn rows_in_a_piece(batch: &RecordBatch) -> usize {
+pub(crate) fn rows_in_a_piece(batch: &RecordBatch) -> usize {
     let bytes: usize = batch
         .columns()
         .iter()

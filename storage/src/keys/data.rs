@@ -176,6 +176,16 @@ impl PseudonymSecret {
 pub struct PseudonymKey(RawKey);
 
 impl PseudonymKey {
+    /// The key that another process handed over, if it has the right length.
+    pub(crate) fn handed_over(bytes: &[u8]) -> Option<Self> {
+        RawKey::from_opened(bytes).map(Self)
+    }
+
+    /// The same key for a second holder.
+    pub(crate) fn copy(&self) -> Self {
+        Self(self.0.copy())
+    }
+
     pub(crate) fn bytes(&self) -> &[u8; 32] {
         self.0.bytes()
     }

@@ -4,7 +4,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::{
-    ast::{Expr, Statement, TableFactor, TableVersion, Value, ValueWithSpan, VisitMut, VisitorMut},
+    ast::{
+        Expr, Select, Statement, TableFactor, TableVersion, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
+    },
     dialect::GenericDialect,
     keywords::Keyword,
     parser::{Parser, ParserError},
@@ -13,19 +15,42 @@ use datafusion::sql::sqlparser::{
 
 use crate::catalog::VersionNumber;
 
+/// How deeply calls, lists and `CASE` may be nested in each other, in words before they are read: where the parser fails, it tries some of
+/// them a second way, so that its work doubles with every level.
+const MAX_FORMS: usize = 14;
+/// Stack for reading one statement, in bytes.
+const STACK_BYTES: usize = 128 << 20;
+
 /// Reads `sql`, nested at most `depth` deep.
 ///
 /// # Errors
-/// What the parser says, and that a version stands behind something other than a table.
+/// What the parser says, that it is nested too deeply, and that a version stands behind something other than a table.
 pub fn parse(sql: &str, depth: usize) -> Result<Vec<Statement>, ParserError> {
+    with_room(|| {
+        let statements = read(sql, depth)?;
+        if is_shallow(&statements, depth) {
+            Ok(statements)
+        } else {
+            Err(ParserError::RecursionLimitExceeded)
+        }
+    })
+}
+
+fn read(sql: &str, depth: usize) -> Result<Vec<Statement>, ParserError> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location()?;
     let (tokens, named) = without_versions(tokens);
+    if put_together(&tokens) > depth {
+        return Err(ParserError::RecursionLimitExceeded);
+    }
+    if forms_within_forms(&tokens) > MAX_FORMS {
+        return Err(ParserError::RecursionLimitExceeded);
+    }
     let mut statements = Parser::new(&GenericDialect {})
         .with_recursion_limit(depth)
         .with_tokens_with_locations(tokens)
         .parse_statements()?;
     let mut placing = Placing(named);
-    let _ = statements.visit(&mut placing);
+    let _ = VisitMut::visit(&mut statements, &mut placing);
     match placing.0.as_slice() {
         [] => Ok(statements),
         [..] => Err(ParserError::ParserError(
@@ -45,6 +70,90 @@ pub fn version_number(version: &TableVersion) -> Option<VersionNumber> {
         return None;
     };
     number.parse().ok().map(VersionNumber::new)
+}
+
+/// The most words with a parenthesis or `CASE` that are open at the same time.
+fn forms_within_forms(tokens: &[TokenWithSpan]) -> usize {
+    let (mut open, mut forms, mut most) = (Vec::new(), 0_usize, 0);
+    let mut after_word = false;
+    for TokenWithSpan { token, .. } in tokens {
+        let is_case = is_word(token, Keyword::CASE);
+        if is_case || matches!(token, Token::LParen | Token::LBracket | Token::LBrace) {
+            let form = is_case || after_word || *token != Token::LParen;
+            forms = forms.saturating_add(usize::from(form));
+            most = most.max(forms);
+            open.push(form);
+        } else if is_word(token, Keyword::END) || matches!(token, Token::RParen | Token::RBracket | Token::RBrace) {
+            forms = forms.saturating_sub(usize::from(open.pop().unwrap_or(false)));
+        }
+        after_word = matches!(token, Token::Word(_));
+    }
+    most
+}
+
+fn is_word(token: &Token, keyword: Keyword) -> bool {
+    matches!(token, Token::Word(word) if word.keyword == keyword)
+}
+
+/// How many queries are put together, as by `UNION`.
+fn put_together(tokens: &[TokenWithSpan]) -> usize {
+    let joins = [Keyword::UNION, Keyword::INTERSECT, Keyword::EXCEPT, Keyword::MINUS];
+    let is_one = |token: &&TokenWithSpan| joins.iter().any(|keyword| is_word(&token.token, *keyword));
+    tokens.iter().filter(is_one).count()
+}
+
+/// Whether expressions are nested no deeper than `most`, and no block has more tables than that: who has the statement walks it
+/// recursively.
+fn is_shallow(statements: &Vec<Statement>, most: usize) -> bool {
+    let mut nesting = Nesting { most, depth: 0 };
+    Visit::visit(statements, &mut nesting).is_continue()
+}
+
+struct Nesting {
+    most: usize,
+    depth: usize,
+}
+
+impl Visitor for Nesting {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+        self.depth = self.depth.saturating_add(1);
+        if self.depth > self.most {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+        self.depth = self.depth.saturating_sub(1);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        let joined = select.from.iter().map(|from| from.joins.len().saturating_add(1));
+        if joined.sum::<usize>() > self.most {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+/// Reads on a thread with room for the deepest nesting of the longest text: a chain `1+1+…` nests some 30,000 deep before it is refused,
+/// and even dropping it recurses. Memory of the stack that is not used is not taken.
+fn with_room<T: Send>(read: impl FnOnce() -> Result<T, ParserError> + Send) -> Result<T, ParserError> {
+    std::thread::scope(|scope| {
+        let reader = std::thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, read);
+        let read = reader.map(std::thread::ScopedJoinHandle::join);
+        match read {
+            Ok(Ok(found)) => found,
+            Ok(Err(_)) | Err(_) => Err(ParserError::ParserError("there is no room to read it".to_owned())),
+        }
+    })
 }
 
 /// A version, and where the name before it ends.

@@ -108,6 +108,17 @@ pub enum QueryError {
     /// The query needs more memory than one query may take.
     #[error("the query needs more memory than one query may take; narrow it")]
     Memory,
+    /// The process of the engine ended before its answer did: it ran into the limits that the kernel holds it to.
+    #[error("the query needs more memory, or is more complex, than one query may; narrow or split it")]
+    Ended,
+    /// What a process of the engine said of the query.
+    #[error("{text}")]
+    Told {
+        /// Whose fault it is.
+        fault: Fault,
+        /// Its words.
+        text: String,
+    },
     /// The time for the query is over.
     #[error("the query took longer than it may; narrow it")]
     Deadline,
@@ -143,6 +154,8 @@ impl QueryError {
             Self::TooManyRows { .. } | Self::TooManyGroups { .. } | Self::Cut { .. } => Fault::Denied,
             Self::Syntax { .. } | Self::TooComplex { .. } | Self::Invalid { .. } => Fault::Usage,
             Self::UnknownColumn { .. } | Self::UnknownTable { .. } | Self::Memory | Self::Deadline => Fault::Usage,
+            Self::Ended => Fault::Usage,
+            Self::Told { fault, .. } => *fault,
             Self::TransformMismatch { .. } | Self::RowsMismatch { .. } | Self::MissingColumn { .. } => Fault::Denied,
             Self::Computation => Fault::Usage,
             Self::Stored { fault } => *fault,

@@ -1,6 +1,5 @@
 //! From a checked statement to a plan in which no value can raise an error.
 
-use arrow::datatypes::DataType;
 use concordat_protocol::ids::DatasetRef;
 use datafusion::{
     common::{
@@ -10,13 +9,12 @@ use datafusion::{
     error::Result,
     execution::context::SessionState,
     logical_expr::{
-        BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, TryCast, expr_rewriter::NamePreserver, lit, when,
+        BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, TryCast, expr_rewriter::NamePreserver, lit,
     },
-    scalar::ScalarValue,
     sql::{parser, sqlparser::ast::Statement},
 };
 
-use super::QueryError;
+use super::{QueryError, divide::divided};
 
 /// The analysed plan of `statement`, made total by [`total`].
 ///
@@ -37,8 +35,8 @@ pub(super) async fn planned(
     total(plan).map_err(refused)
 }
 
-/// Replaces what can fail on a value: a cast becomes one that gives NULL, a divisor of zero becomes NULL. Otherwise
-/// `1 / (age - 47)` would tell whether anybody is 47.
+/// Replaces what can fail on a value: a cast becomes one that gives NULL, a quotient by zero becomes NULL. Otherwise
+/// `1 / (age - 47)` would tell whether anybody is 47. No operand is repeated, so that the plan grows by no node.
 fn total(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up(|node| {
         let names = NamePreserver::new(&node);
@@ -56,10 +54,7 @@ fn total(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(plan.data)
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "every other expression is total; other types have no least number without opposite"
-)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other expression is total")]
 fn total_expression(expression: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
     match expression {
         Expr::Cast(cast) => match cast.expr.as_ref() {
@@ -76,38 +71,12 @@ fn total_expression(expression: Expr, schema: &dyn ExprSchema) -> Result<Transfo
             right,
         }) => {
             let divisor = right.get_type(schema)?;
-            let right = if divisor.is_integer() || divisor.is_decimal() {
-                Box::new(divisible(&left, *right, &left.get_type(schema)?, &divisor)?)
+            Ok(Transformed::yes(if divisor.is_integer() || divisor.is_decimal() {
+                divided(*left, op, *right)
             } else {
-                right
-            };
-            Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right })))
+                Expr::BinaryExpr(BinaryExpr { left, op, right })
+            }))
         }
         other => Ok(Transformed::no(other)),
-    }
-}
-
-/// The divisor, or NULL where the quotient has no value: by zero, and by -1 for the least number, which has no opposite.
-fn divisible(dividend: &Expr, divisor: Expr, dividends: &DataType, divisors: &DataType) -> Result<Expr> {
-    let null = lit(ScalarValue::try_from(divisors)?);
-    let mut cases = when(divisor.clone().eq(lit(ScalarValue::new_zero(divisors)?)), null.clone());
-    if let (Some(least), Ok(minus_one)) = (least(dividends), ScalarValue::new_negative_one(divisors)) {
-        let overflows = divisor.clone().eq(lit(minus_one)).and(dividend.clone().eq(lit(least)));
-        cases = cases.when(overflows, null);
-    }
-    cases.otherwise(divisor)
-}
-
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "every other expression is total; other types have no least number without opposite"
-)]
-const fn least(data_type: &DataType) -> Option<ScalarValue> {
-    match data_type {
-        DataType::Int8 => Some(ScalarValue::Int8(Some(i8::MIN))),
-        DataType::Int16 => Some(ScalarValue::Int16(Some(i16::MIN))),
-        DataType::Int32 => Some(ScalarValue::Int32(Some(i32::MIN))),
-        DataType::Int64 => Some(ScalarValue::Int64(Some(i64::MIN))),
-        _ => None,
     }
 }

@@ -30,11 +30,12 @@ use super::{
     guard::View,
     plan::planned,
     session::world,
-    statement, text,
+    size, statement, text,
     witness::{Seen, Witness},
 };
 use crate::{
     disclosure::{RawAnswer, ReleasedAnswer, StillPermitted, Subjects},
+    keys::PseudonymKey,
     permit::Permit,
 };
 
@@ -53,7 +54,24 @@ pub async fn answer(
     bounds: Bounds,
 ) -> Result<ReleasedAnswer, QueryError> {
     let (holder, scope, receipt) = permit.open();
-    let view = View::new(source, &scope, &source.pseudonym_key(holder.grant()))?;
+    let (key, max_rows) = (source.pseudonym_key(holder.grant()), max_rows(&scope));
+    let sleep = tokio::time::sleep(bounds.time);
+    let (raw, deadline) = in_time(sleep, compute(source, scope, &key, sql, bounds)).await?;
+    Ok(ReleasedAnswer::new(raw, max_rows, receipt, watch, deadline))
+}
+
+/// What `sql` gives within `scope`, before anything may leave.
+///
+/// # Errors
+/// [`QueryError`].
+pub(super) async fn compute(
+    source: &dyn Source,
+    scope: Scope,
+    key: &PseudonymKey,
+    sql: &str,
+    bounds: Bounds,
+) -> Result<RawAnswer, QueryError> {
+    let view = View::new(source, &scope, key)?;
     let columns: Vec<&str> = scope
         .columns
         .names()
@@ -62,7 +80,6 @@ pub async fn answer(
     let statement = statement::checked(sql, &scope.dataset, &columns)?;
     let (objects, seen) = Witness::over(source.object_store());
     let world = world(&scope.dataset, Arc::new(view.clone()), objects, &bounds)?;
-    let sleep = tokio::time::sleep(bounds.time);
     let engine = Engine {
         world,
         view,
@@ -70,13 +87,21 @@ pub async fn answer(
         bounds,
         seen,
     };
-    let (raw, deadline) = in_time(sleep, engine.ask(statement)).await?;
-    Ok(ReleasedAnswer::new(raw, engine.max_rows(), receipt, watch, deadline))
+    engine.ask(statement).await
 }
 
-type Sleep = std::pin::Pin<Box<tokio::time::Sleep>>;
+/// Row limits are about records; the number of released cells is bounded by the groups.
+pub(super) fn max_rows(scope: &Scope) -> Option<u64> {
+    scope.limits.max_rows.filter(|_| scope.tier == Tier::Records)
+}
 
-async fn in_time<T>(
+pub(super) type Sleep = std::pin::Pin<Box<tokio::time::Sleep>>;
+
+/// What `work` gives before `sleep` is over, and the rest of the sleep.
+///
+/// # Errors
+/// [`QueryError::Deadline`], and those of `work`.
+pub(super) async fn in_time<T>(
     sleep: tokio::time::Sleep,
     work: impl Future<Output = Result<T, QueryError>>,
 ) -> Result<(T, Sleep), QueryError> {
@@ -98,14 +123,12 @@ struct Engine {
 }
 
 impl Engine {
-    /// Row limits are about records; the number of released cells is bounded by the groups.
-    fn max_rows(&self) -> Option<u64> {
-        self.scope.limits.max_rows.filter(|_| self.scope.tier == Tier::Records)
-    }
-
     async fn ask(&self, statement: datafusion::sql::sqlparser::ast::Statement) -> Result<RawAnswer, QueryError> {
-        let state = self.world.state();
+        let mut state = self.world.state();
         let plan = planned(&state, statement, &self.scope.dataset).await?;
+        size::admitted(&plan)?;
+        let rows = size::rows_in_a_batch(&plan, state.config().batch_size())?;
+        *state.config_mut() = state.config().clone().with_batch_size(rows);
         match self.scope.tier {
             Tier::Records => self.raw(self.stream(&state, &plan).await?, 0),
             Tier::Aggregate | Tier::Count => self.aggregate(&state, plan).await,

@@ -86,10 +86,13 @@ const AGGREGATES: [&str; 15] = [
     "var_sample",
 ];
 
+/// Memory of a process of the engine beyond that of its query: batches on their way in and out, in bytes.
+const PROCESS_BYTES: usize = 64 << 20;
+
 /// How much one query may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Memory of the engine, in bytes.
+    /// Memory for the groups, orders and joins of the engine, in bytes.
     pub memory: usize,
     /// Time from the start until the last batch has left.
     pub time: Duration,
@@ -116,6 +119,16 @@ pub fn allowed_functions() -> impl Iterator<Item = &'static str> {
 pub(super) fn is_allowed_function(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     allowed_functions().any(|allowed| allowed == name)
+}
+
+impl Bounds {
+    /// What a process that answers one query may take in all, in bytes: what the kernel holds it to.
+    #[must_use]
+    pub const fn process(&self) -> usize {
+        self.memory
+            .saturating_add(self.memory / 4)
+            .saturating_add(PROCESS_BYTES)
+    }
 }
 
 /// A runtime with one table in it and nothing else.

@@ -26,16 +26,20 @@ const MAX_DEPTH: usize = 64;
 /// How much of the parser's message is repeated, in characters.
 const MAX_DETAIL: usize = 200;
 
-/// Stack for reading one query. A chain `1+1+…` of the longest text nests some 30,000 deep, and even dropping it recurses;
-/// memory of the stack that is not used is not taken.
-const STACK_BYTES: usize = 64 << 20;
-
 /// Reads `sql` and checks it against the columns a permit shows.
 ///
 /// # Errors
 /// [`QueryError`] for everything that is not one plain `SELECT` over `dataset`.
 pub(super) fn checked(sql: &str, dataset: &DatasetRef, columns: &[&str]) -> Result<Statement, QueryError> {
-    with_room(|| read(sql, dataset, columns))
+    let query = only_query(parsed(sql)?)?;
+    let select = only_select(&query)?;
+    is_dataset(only_table(&select.from)?.name, dataset)?;
+    let mut known: BTreeSet<&str> = columns.iter().copied().collect();
+    known.extend(select.projection.iter().filter_map(alias));
+    let mut expressions = Expressions::new(dataset, &known);
+    check_select(select, columns.len(), &mut expressions)?;
+    check_query(&query, &expressions)?;
+    Ok(Statement::Query(query))
 }
 
 /// The version of its dataset that `sql` asks for with `VERSION AS OF`, if it does.
@@ -43,40 +47,9 @@ pub(super) fn checked(sql: &str, dataset: &DatasetRef, columns: &[&str]) -> Resu
 /// # Errors
 /// [`QueryError`] for what is not one `SELECT` over one table.
 pub fn version_asked(sql: &str) -> Result<Option<VersionNumber>, QueryError> {
-    with_room(|| {
-        let query = only_query(parsed(sql)?)?;
-        let table = only_table(&only_select(&query)?.from)?;
-        Ok(table.version)
-    })
-}
-
-/// Reads on a thread with room for the deepest nesting.
-fn with_room<T: Send>(read: impl FnOnce() -> Result<T, QueryError> + Send) -> Result<T, QueryError> {
-    let failed = QueryError::Engine {
-        step: "reading the query",
-    };
-    std::thread::scope(|scope| {
-        let reader = std::thread::Builder::new().stack_size(STACK_BYTES);
-        match reader
-            .spawn_scoped(scope, read)
-            .map(std::thread::ScopedJoinHandle::join)
-        {
-            Ok(Ok(found)) => found,
-            Ok(Err(_)) | Err(_) => Err(failed),
-        }
-    })
-}
-
-fn read(sql: &str, dataset: &DatasetRef, columns: &[&str]) -> Result<Statement, QueryError> {
     let query = only_query(parsed(sql)?)?;
-    let select = only_select(&query)?;
-    is_dataset(only_table(&select.from)?.name, dataset)?;
-    let mut known: BTreeSet<&str> = columns.iter().copied().collect();
-    known.extend(select.projection.iter().filter_map(alias));
-    let expressions = Expressions::new(dataset, &known);
-    check_select(select, &expressions)?;
-    check_query(&query, &expressions)?;
-    Ok(Statement::Query(query))
+    let table = only_table(&only_select(&query)?.from)?;
+    Ok(table.version)
 }
 
 const fn refused(what: &'static str) -> QueryError {
@@ -218,7 +191,7 @@ fn not_reserved(name: &Ident) -> Result<(), QueryError> {
     )
 }
 
-fn check_select(select: &Select, expressions: &Expressions<'_>) -> Result<(), QueryError> {
+fn check_select<'a>(select: &'a Select, columns: usize, expressions: &mut Expressions<'a>) -> Result<(), QueryError> {
     forbid(select.into.is_some(), "`SELECT INTO` is")?;
     forbid(matches!(select.distinct, Some(Distinct::On(_))), "`DISTINCT ON` is")?;
     forbid(
@@ -238,26 +211,32 @@ fn check_select(select: &Select, expressions: &Expressions<'_>) -> Result<(), Qu
         || !select.sort_by.is_empty()
         || select.flavor != SelectFlavor::Standard;
     forbid(foreign, "clauses outside standard SQL are")?;
+    let mut largest = 0;
     for item in &select.projection {
-        check_item(item, expressions)?;
+        let before = expressions.counted();
+        check_item(item, columns, expressions)?;
+        largest = largest.max(expressions.counted().saturating_sub(before));
     }
     let GroupByExpr::Expressions(groups, modifiers) = &select.group_by else {
         return Err(refused("`GROUP BY ALL` is"));
     };
     forbid(!modifiers.is_empty(), "`ROLLUP`, `CUBE` and grouping sets are")?;
+    // A number in `GROUP BY` stands for an item, which the planner puts in its place.
+    expressions.count(groups.len().saturating_mul(largest))?;
     expressions.all(groups.iter().chain(&select.selection).chain(&select.having))
 }
 
-fn check_item(item: &SelectItem, expressions: &Expressions<'_>) -> Result<(), QueryError> {
+fn check_item<'a>(item: &'a SelectItem, columns: usize, expressions: &mut Expressions<'a>) -> Result<(), QueryError> {
     match item {
         SelectItem::UnnamedExpr(expression) => expressions.check(expression),
         SelectItem::ExprWithAlias { expr, alias } => {
             not_reserved(alias)?;
-            expressions.check(expr)
+            expressions.check_named(expr, &alias.value)
         }
         SelectItem::ExprWithAliases { .. } => Err(refused("several aliases of one column are")),
-        SelectItem::Wildcard(options) => plain_wildcard(options),
-        SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(_), options) => {
+        SelectItem::Wildcard(options)
+        | SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::ObjectName(_), options) => {
+            expressions.count(columns)?;
             plain_wildcard(options)
         }
         SelectItem::QualifiedWildcard(SelectItemQualifiedWildcardKind::Expr(_), _) => {

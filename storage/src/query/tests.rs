@@ -1,6 +1,8 @@
 mod aggregate;
 mod hostile;
+mod messages;
 mod records;
+mod sizes;
 
 use std::{
     collections::BTreeMap,

@@ -3,7 +3,7 @@
 use object_store::path::Path;
 
 use crate::{
-    fault::Fault,
+    fault::{Fault, Reported},
     keys::{KeyError, KeyId},
     objects::PlaceError,
 };
@@ -102,6 +102,9 @@ pub fn store_fault(error: &object_store::Error) -> Fault {
         }
         if let Some(place) = current.downcast_ref::<PlaceError>() {
             return place.fault();
+        }
+        if let Some(Reported(fault)) = current.downcast_ref::<Reported>() {
+            return *fault;
         }
         next = current.source();
     }

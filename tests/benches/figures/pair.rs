@@ -8,6 +8,7 @@ use concordat_node::clock::Clock;
 use concordat_node::iam::{Actor, Training};
 use concordat_node::network::Limits;
 use concordat_node::node::{Identity, Node, StartConfig};
+use concordat_node::sharing::{DEFAULT_MEMORY, EngineConfig};
 use concordat_node::shutdown::Shutdown;
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::identity::{InstitutionKey, NodeKey};
@@ -176,6 +177,10 @@ async fn start(institution: &str, jurisdiction: &str, seed: u8) -> (Node, (TempD
         announce: Vec::new(),
         limits: Limits::default(),
         password_cost: Argon2Cost::dangerous_minimum(),
+        engine: EngineConfig {
+            program: concordat_tests::program::path().to_owned(),
+            memory: DEFAULT_MEMORY,
+        },
     };
     let mut shutdown = Shutdown::new();
     (Node::start(config, &mut shutdown).await.unwrap(), (dir, shutdown))

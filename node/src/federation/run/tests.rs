@@ -6,6 +6,11 @@ use crate::federation::plan::{Targets, plan};
 use crate::federation::statement::Question;
 use crate::federation::table::tests::{Script, batch, ints, target};
 
+async fn ask(sql: &str, targets: &Targets, script: Arc<dyn Ask>) -> Result<Part, QueryFault> {
+    let planned = plan(Question::parse(sql).unwrap(), targets).unwrap();
+    run(planned, script, &Threads::default(), 64 << 20).await
+}
+
 fn consortium(targets: Vec<Target>) -> Targets {
     let table = Question::parse("SELECT 1 FROM consortium.heart")
         .unwrap()
@@ -44,9 +49,7 @@ async fn partial_aggregates_give_what_one_table_would() {
         ),
     ]);
     let sql = "SELECT sex, count(*), avg(chol) FROM consortium.heart GROUP BY sex ORDER BY sex";
-    let part = run(plan(Question::parse(sql).unwrap(), &targets).unwrap(), script)
-        .await
-        .unwrap();
+    let part = ask(sql, &targets, script).await.unwrap();
     let names: Vec<_> = part.schema.fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(names, ["sex", "count(*)", "avg(chol)"]);
     let rows: Vec<_> = part.batches.try_collect().await.unwrap();
@@ -70,9 +73,7 @@ async fn a_count_of_nothing_is_zero_and_a_mean_of_nothing_is_missing() {
     ]);
     let script = Script::new(vec![("aachen", nothing), ("basel", batch(vec![("a0", ints(&[0]))]))]);
     let sql = "SELECT count(*) AS n, avg(chol) AS mean FROM consortium.heart";
-    let part = run(plan(Question::parse(sql).unwrap(), &targets).unwrap(), script)
-        .await
-        .unwrap();
+    let part = ask(sql, &targets, script).await.unwrap();
     let rows: Vec<_> = part.batches.try_collect().await.unwrap();
     let first = rows.first().unwrap();
     assert_eq!(
@@ -93,9 +94,7 @@ async fn what_is_withheld_is_missing_and_never_zero_or_half_a_mean() {
     let basel = batch(vec![("a0", missing()), ("a1", ints(&[400])), ("a2", ints(&[2]))]);
     let script = Script::new(vec![("aachen", aachen), ("basel", basel)]);
     let sql = "SELECT count(*), avg(chol) FROM consortium.heart";
-    let part = run(plan(Question::parse(sql).unwrap(), &consortium(both)).unwrap(), script)
-        .await
-        .unwrap();
+    let part = ask(sql, &consortium(both), script).await.unwrap();
     let rows: Vec<_> = part.batches.try_collect().await.unwrap();
     let first = rows.first().unwrap();
     assert!(first.column(0).is_null(0), "both withhold the count");
@@ -134,9 +133,7 @@ async fn records_of_several_members_are_joined_at_home() {
         ),
     ]);
     let sql = "SELECT p.id, count(*) AS n FROM aachen.person p JOIN basel.visit v ON p.id = v.id GROUP BY p.id ORDER BY n DESC";
-    let part = run(plan(Question::parse(sql).unwrap(), &targets).unwrap(), script.clone())
-        .await
-        .unwrap();
+    let part = ask(sql, &targets, script.clone()).await.unwrap();
     let rows: Vec<_> = part.batches.try_collect().await.unwrap();
     let rows = datafusion::arrow::compute::concat_batches(&part.schema, &rows).unwrap();
     assert_eq!(
@@ -160,8 +157,6 @@ async fn an_unknown_column_at_home_is_the_askers_mistake() {
         target("basel.heart", Tier::Records, &["id"]),
     ];
     let sql = "SELECT ID FROM consortium.heart";
-    let fault = run(plan(Question::parse(sql).unwrap(), &consortium(both)).unwrap(), script)
-        .await
-        .unwrap_err();
+    let fault = ask(sql, &consortium(both), script).await.unwrap_err();
     assert!(matches!(&fault, QueryFault::Usage { .. }), "{fault:?}");
 }

@@ -96,7 +96,7 @@ async fn rows(
         .collect();
     let table = RemoteTable::new(script.clone(), members)?;
     let question = Question::parse(sql)?;
-    let home = Home::new()?;
+    let home = Home::new(64 << 20)?;
     home.add(question.tables.first().unwrap(), Arc::new(table))?;
     let batches: Vec<RecordBatch> = home.run(&question.query).await?.try_collect().await?;
     Ok(batches.iter().map(RecordBatch::num_rows).sum())

@@ -11,8 +11,10 @@ use datafusion::{
     scalar::ScalarValue,
 };
 
+use crate::query::divide::{QUOTIENT, REMAINDER};
+
 /// Functions that never fail, whatever their arguments' values.
-const SILENT: [&str; 28] = [
+const SILENT: [&str; 30] = [
     "btrim",
     "ceil",
     "character_length",
@@ -34,6 +36,8 @@ const SILENT: [&str; 28] = [
     "nullif",
     "nvl",
     "octet_length",
+    QUOTIENT,
+    REMAINDER,
     "rtrim",
     "signum",
     "sqrt",

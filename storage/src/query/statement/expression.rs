@@ -1,6 +1,6 @@
 //! What an expression of a query may be made of.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_protocol::ids::DatasetRef;
 use datafusion::sql::sqlparser::ast::{
@@ -9,18 +9,103 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{MAX_DEPTH, QueryError, forbid, not_reserved, refused, too_deep};
-use crate::query::session::is_allowed_function;
+use crate::query::{session::is_allowed_function, size::Parts};
+
+/// How deeply functions, `CASE`, casts and lists may be nested in each other: the planner works out the type of each from those within,
+/// and again for each that it is within, so that its work doubles with every level.
+const MAX_FORMS: usize = 12;
+/// Longest pattern of `LIKE`, in bytes.
+const MAX_PATTERN: usize = 1024;
+
+/// How deep an expression stands.
+#[derive(Clone, Copy, Default)]
+struct Depth {
+    all: usize,
+    forms: usize,
+}
+
+impl Depth {
+    /// Within `expression`, which stands here.
+    fn below(self, expression: &Expr) -> Result<Self, QueryError> {
+        let below = Self {
+            all: self.all.saturating_add(1),
+            forms: self.forms.saturating_add(usize::from(is_form(expression))),
+        };
+        if below.all > MAX_DEPTH.saturating_add(1) {
+            return Err(too_deep());
+        }
+        if below.forms > MAX_FORMS {
+            return Err(QueryError::TooComplex {
+                what: "too complex: functions, `CASE`, casts and lists are nested too deeply in each other",
+                max: MAX_FORMS,
+            });
+        }
+        Ok(below)
+    }
+}
+
+/// Whether it is more than a name, a literal, an operator or a comparison.
+const fn is_form(expression: &Expr) -> bool {
+    !matches!(
+        expression,
+        Expr::Identifier(_)
+            | Expr::CompoundIdentifier(_)
+            | Expr::Value(_)
+            | Expr::TypedString(_)
+            | Expr::Nested(_)
+            | Expr::IsFalse(_)
+            | Expr::IsNotFalse(_)
+            | Expr::IsTrue(_)
+            | Expr::IsNotTrue(_)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_)
+            | Expr::IsUnknown(_)
+            | Expr::IsNotUnknown(_)
+            | Expr::IsDistinctFrom(..)
+            | Expr::IsNotDistinctFrom(..)
+            | Expr::UnaryOp { .. }
+            | Expr::BinaryOp { .. }
+    )
+}
 
 /// Checks expressions against the names a query may use.
 pub(super) struct Expressions<'a> {
     dataset: &'a DatasetRef,
     known: &'a BTreeSet<&'a str>,
+    parts: Parts,
+    /// How many parts stand behind each of the query's own names.
+    named: BTreeMap<&'a str, usize>,
 }
 
 impl<'a> Expressions<'a> {
     /// `known` are the visible columns and the query's own aliases.
-    pub(super) const fn new(dataset: &'a DatasetRef, known: &'a BTreeSet<&'a str>) -> Self {
-        Self { dataset, known }
+    pub(super) fn new(dataset: &'a DatasetRef, known: &'a BTreeSet<&'a str>) -> Self {
+        Self {
+            dataset,
+            known,
+            parts: Parts::default(),
+            named: BTreeMap::new(),
+        }
+    }
+
+    /// Checks what the query calls `name`, which counts as all of it wherever it stands from now on.
+    pub(super) fn check_named(&mut self, expression: &Expr, name: &'a str) -> Result<(), QueryError> {
+        let before = self.parts.sum();
+        self.check(expression)?;
+        let parts = self.parts.sum().saturating_sub(before);
+        let known = self.named.entry(name).or_default();
+        *known = parts.max(*known);
+        Ok(())
+    }
+
+    /// Counts parts that stand in no expression.
+    pub(super) fn count(&self, parts: usize) -> Result<(), QueryError> {
+        self.parts.add(parts)
+    }
+
+    /// How many parts were counted.
+    pub(super) fn counted(&self) -> usize {
+        self.parts.sum()
     }
 
     pub(super) fn all<'e>(&self, expressions: impl IntoIterator<Item = &'e Expr>) -> Result<(), QueryError> {
@@ -30,15 +115,14 @@ impl<'a> Expressions<'a> {
     }
 
     pub(super) fn check(&self, expression: &Expr) -> Result<(), QueryError> {
-        self.walk(expression, 0)
+        self.walk(expression, Depth::default())
     }
 
     #[expect(clippy::wildcard_enum_match_arm, reason = "whatever is not named is refused")]
-    fn walk(&self, expression: &Expr, depth: usize) -> Result<(), QueryError> {
-        if depth > MAX_DEPTH {
-            return Err(too_deep());
-        }
-        let below = |inner: &Expr| self.walk(inner, depth + 1);
+    fn walk(&self, expression: &Expr, depth: Depth) -> Result<(), QueryError> {
+        let depth = depth.below(expression)?;
+        self.parts.add(1)?;
+        let below = |inner: &Expr| self.walk(inner, depth);
         match expression {
             Expr::Identifier(name) => self.column(name),
             Expr::CompoundIdentifier(path) => path.last().map_or(Ok(()), |name| self.column(name)),
@@ -68,7 +152,7 @@ impl<'a> Expressions<'a> {
             Expr::Position { expr, r#in } => below(expr).and_then(|()| below(r#in)),
             Expr::Like { any, expr, pattern, .. } | Expr::ILike { any, expr, pattern, .. } => {
                 forbid(*any, "`LIKE ANY` is")?;
-                below(expr).and_then(|()| below(pattern))
+                plain_pattern(pattern).and_then(|()| below(expr))
             }
             Expr::InList { expr, list, .. } => below(expr).and_then(|()| list.iter().try_for_each(below)),
             Expr::Between { expr, low, high, .. } => [expr, low, high].into_iter().try_for_each(|inner| below(inner)),
@@ -123,6 +207,8 @@ impl<'a> Expressions<'a> {
 
     fn column(&self, name: &Ident) -> Result<(), QueryError> {
         not_reserved(name)?;
+        self.parts
+            .add(self.named.get(name.value.as_str()).copied().unwrap_or(0))?;
         if self.known.contains(name.value.as_str()) {
             Ok(())
         } else {
@@ -130,7 +216,7 @@ impl<'a> Expressions<'a> {
         }
     }
 
-    fn function(&self, function: &Function, depth: usize) -> Result<(), QueryError> {
+    fn function(&self, function: &Function, depth: Depth) -> Result<(), QueryError> {
         let name = function.name.to_string();
         if !is_allowed_function(&name) {
             return Err(QueryError::Function {
@@ -145,7 +231,7 @@ impl<'a> Expressions<'a> {
             "options of a function are",
         )?;
         if let Some(filter) = &function.filter {
-            self.walk(filter, depth + 1)?;
+            self.walk(filter, depth)?;
         }
         match &function.args {
             FunctionArguments::None => Ok(()),
@@ -157,15 +243,32 @@ impl<'a> Expressions<'a> {
         }
     }
 
-    fn argument(&self, argument: &FunctionArg, depth: usize) -> Result<(), QueryError> {
+    fn argument(&self, argument: &FunctionArg, depth: Depth) -> Result<(), QueryError> {
         match argument {
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(inner)) => self.walk(inner, depth + 1),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(inner)) => self.walk(inner, depth),
             FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => Ok(()),
             FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(_) | FunctionArgExpr::WildcardWithOptions(_))
             | FunctionArg::Named { .. }
             | FunctionArg::ExprNamed { .. } => Err(refused("options of a function are")),
         }
     }
+}
+
+/// A pattern is written out, so that it is made ready once and not for each row.
+fn plain_pattern(pattern: &Expr) -> Result<(), QueryError> {
+    let Expr::Value(value) = pattern else {
+        return Err(refused("patterns of `LIKE` other than a 'text' are"));
+    };
+    let Value::SingleQuotedString(text) = &value.value else {
+        return Err(refused("patterns of `LIKE` other than a 'text' are"));
+    };
+    if text.len() > MAX_PATTERN {
+        return Err(QueryError::TooComplex {
+            what: "asking for a pattern that is too long in bytes",
+            max: MAX_PATTERN,
+        });
+    }
+    Ok(())
 }
 
 fn literal(value: &Value) -> Result<(), QueryError> {

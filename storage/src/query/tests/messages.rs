@@ -1,0 +1,22 @@
+use super::*;
+use crate::query::worker::Task;
+
+#[tokio::test]
+async fn a_query_arrives_at_its_process_as_it_was() {
+    let world = World::new().await;
+    let (scope, key) = (clear(Tier::Records, &["age"]), world.pseudonym_key(None));
+    let bounds = Bounds::default();
+    let task = Task::new(&world, scope.clone(), &key, "SELECT age FROM heart", &bounds).unwrap();
+    let mut bytes = Vec::new();
+    ciborium::into_writer(&task, &mut bytes).unwrap();
+    let there: Task = ciborium::from_reader(bytes.as_slice()).unwrap();
+    assert_eq!((there.scope, there.sql.as_str()), (scope, "SELECT age FROM heart"));
+    let there: Task = ciborium::from_reader(bytes.as_slice()).unwrap();
+    assert_eq!(there.key().unwrap().bytes(), key.bytes());
+    assert_eq!(there.schema(), Some(world.schema()));
+    assert_eq!(there.objects(), Some(world.objects()));
+    assert_eq!(
+        (there.bounds().memory, there.bounds().groups),
+        (bounds.memory, bounds.groups)
+    );
+}

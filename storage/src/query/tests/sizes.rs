@@ -1,0 +1,230 @@
+//! How large statements become, for every construct in itself and in others.
+
+#[path = "../../../../tests/harness/constructs.rs"]
+#[expect(unreachable_pub, reason = "the same file is public where the whole node is tested")]
+mod constructs;
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::LogicalPlan;
+use proptest::prelude::*;
+
+use super::*;
+use crate::query::{
+    guard::View,
+    plan::planned,
+    session::world,
+    size::{MAX_NODES, admitted, nodes_written_out},
+    statement,
+};
+use constructs::{CONSTRUCTS, Construct};
+
+/// Room for the deepest statement in a build that is not optimised, as in a process of the engine.
+const STACK: usize = 256 << 20;
+
+fn with_room(work: impl FnOnce() + Send) {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK);
+        thread.spawn_scoped(scope, work).unwrap().join().unwrap();
+    });
+}
+
+fn nodes(plan: &LogicalPlan) -> usize {
+    let mut sum = 0;
+    plan.apply(|node| {
+        node.apply_expressions(|expression| {
+            expression.apply(|_| {
+                sum += 1;
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })
+    .unwrap();
+    sum
+}
+
+/// Plans as the engine does; what is admitted has to stay within what it was taken to be. Tells whether it was admitted.
+async fn stays_within(world_of: &World, sql: &str) -> bool {
+    let scope = clear(Tier::Records, &["name", "age", "sex"]);
+    let key = world_of.pseudonym_key(None);
+    let view = View::new(world_of, &scope, &key).unwrap();
+    let statement = match statement::checked(sql, &scope.dataset, &["name", "age", "sex"]) {
+        Ok(statement) => statement,
+        Err(QueryError::TooComplex { .. } | QueryError::Syntax { .. }) => return false,
+        Err(other) => panic!("{sql}: {other}"),
+    };
+    let context = world(
+        &scope.dataset,
+        Arc::new(view),
+        world_of.object_store(),
+        &Bounds::default(),
+    )
+    .unwrap();
+    let state = context.state();
+    let plan = match planned(&state, statement, &scope.dataset).await {
+        Ok(plan) => plan,
+        Err(QueryError::Invalid { .. }) => return false,
+        Err(other) => panic!("{sql}: {other}"),
+    };
+    if admitted(&plan).is_err() {
+        return false;
+    }
+    let measured = nodes_written_out(&plan);
+    let optimized = state.optimize(&plan).unwrap();
+    // A plan says its columns several times: in a condition, in a selection, in the list of what is read.
+    let most = measured.saturating_mul(2).saturating_add(50);
+    assert!(nodes(&optimized) <= most, "{} > {most}: {sql}", nodes(&optimized));
+    true
+}
+
+fn statements(expression: &str) -> [String; 2] {
+    [
+        format!("SELECT {expression} AS x FROM heart"),
+        format!("SELECT age FROM heart WHERE ({expression}) IS NULL"),
+    ]
+}
+
+#[test]
+fn no_construct_in_itself_becomes_larger_than_it_was_taken_to_be() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    with_room(|| {
+        runtime.block_on(async {
+            let world = World::new().await;
+            for construct in CONSTRUCTS {
+                for depth in [1, 3, 6, 12, 60] {
+                    for sql in statements(&construct.nested(depth)) {
+                        let began = tokio::time::Instant::now();
+                        let admitted = stays_within(&world, &sql).await;
+                        assert!(
+                            began.elapsed() < Duration::from_secs(20),
+                            "{:?}: {sql}",
+                            began.elapsed()
+                        );
+                        assert!(admitted || depth > 3, "{sql} is an ordinary question");
+                    }
+                }
+            }
+        });
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn no_construct_in_another_becomes_larger_than_it_was_taken_to_be(
+        (one, other) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+        depth in 2_usize..14,
+    ) {
+        let (one, other): (&Construct, &Construct) = (one.get(CONSTRUCTS), other.get(CONSTRUCTS));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        with_room(|| {
+            runtime.block_on(async {
+                let world = World::new().await;
+                for sql in statements(&one.nested_in(other, depth)) {
+                    stays_within(&world, &sql).await;
+                }
+            });
+        });
+    }
+}
+
+#[tokio::test]
+async fn names_of_the_querys_own_count_as_what_they_stand_for() {
+    let world = World::new().await;
+    let long = vec!["age"; 50].join(" + ");
+    let many = |what: &str| vec![what; 1000].join(", ");
+    for sql in [
+        format!("SELECT ({long}) AS b, count(*) FROM heart GROUP BY {}", many("b")),
+        format!("SELECT ({long}), count(*) FROM heart GROUP BY {}", many("1")),
+        format!("SELECT {} FROM heart", vec!["*"; MAX_NODES / 2].join(",")),
+    ] {
+        let error = world.refused(clear(Tier::Records, &["age", "sex", "name"]), &sql).await;
+        assert!(matches!(error, QueryError::TooComplex { .. }), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_pattern_is_written_out_and_short() {
+    let world = World::new().await;
+    let long = "%a".repeat(600);
+    for (pattern, admitted) in [
+        ("'Sent%'".to_owned(), true),
+        ("name".to_owned(), false),
+        ("concat('%', name)".to_owned(), false),
+        ("'%' || 'a'".to_owned(), false),
+        (format!("'{long}'"), false),
+    ] {
+        for word in ["LIKE", "NOT LIKE", "ILIKE"] {
+            let sql = format!("SELECT age FROM heart WHERE name {word} {pattern}");
+            let asked = world.rows(clear(Tier::Records, &["age", "name"]), &sql).await;
+            assert_eq!(asked.is_ok(), admitted, "{sql}: {asked:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn batches_shrink_as_text_grows() {
+    let world = World::new().await;
+    let long = "x".repeat(60_000);
+    let sql = format!("SELECT sum(octet_length(concat(name, '{long}'))) FROM heart");
+    let rows = world.rows(clear(Tier::Records, &["name"]), &sql).await.unwrap();
+    assert!(rows[0][0].parse::<usize>().unwrap() > 200 * 60_000);
+    let wide = vec![format!("concat(name, name, '{}')", "x".repeat(600)); 90].join(" || ");
+    let sql = format!("SELECT octet_length({wide}) AS a FROM heart");
+    let error = world.refused(clear(Tier::Records, &["name"]), &sql).await;
+    assert!(matches!(error, QueryError::TooComplex { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_statement_that_cannot_be_read_is_given_up_soon() {
+    let world = World::new().await;
+    for (open, close) in [
+        ("CAST(", " AS INT)"),
+        ("CASE WHEN ", " THEN 1 END"),
+        ("isnan(CAST(", " AS DOUBLE))"),
+        ("trim(", ")"),
+    ] {
+        for depth in [7, 14, 40, 1000] {
+            // What stands in the middle cannot be read, so every way to read what is around it is tried.
+            let sql = format!("SELECT {}1 1{} FROM heart", open.repeat(depth), close.repeat(depth));
+            let began = tokio::time::Instant::now();
+            world.refused(clear(Tier::Records, &["age"]), &sql).await;
+            assert!(
+                began.elapsed() < Duration::from_secs(30),
+                "{open} {depth}: {:?}",
+                began.elapsed()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_grows_too_large_is_refused_before_it_grows() {
+    let world = World::new().await;
+    let nest = |text: &str, depth| (0..depth).fold("age".to_owned(), |inner, _| text.replace("{}", &inner));
+    let arms: String = (0..1200).map(|n| format!("WHEN age = {n} THEN false ")).collect();
+    for expression in [
+        nest("coalesce({}, 1)", 12),
+        nest("nvl({}, 1)", 12),
+        nest("CASE WHEN {} BETWEEN 1 AND 3 THEN 1 END", 6),
+        format!("CASE {arms} ELSE true END"),
+    ] {
+        let error = world
+            .refused(
+                clear(Tier::Records, &["age"]),
+                &format!("SELECT {expression} FROM heart"),
+            )
+            .await;
+        assert!(matches!(error, QueryError::TooComplex { .. }), "{error}");
+    }
+    // A long list is long, and no more.
+    let list: Vec<String> = (0..9000).map(|n| n.to_string()).collect();
+    let sql = format!("SELECT age FROM heart WHERE age IN ({})", list.join(","));
+    assert_eq!(
+        world.rows(clear(Tier::Records, &["age"]), &sql).await.unwrap().len(),
+        200
+    );
+}

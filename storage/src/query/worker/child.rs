@@ -1,0 +1,221 @@
+//! The child's side: one query after the other, from the first frame to the end of the socket.
+
+use std::{
+    ffi::OsString,
+    io,
+    os::{fd::AsFd, unix::net::UnixStream as Socket},
+    process::ExitCode,
+    sync::{Arc, mpsc},
+};
+
+use arrow::{datatypes::SchemaRef, ipc::writer::StreamWriter};
+use bytes::Bytes;
+use futures::StreamExt;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use object_store::{ObjectMeta, ObjectStore};
+use tokio::{
+    net::{UnixStream, unix::OwnedReadHalf},
+    runtime::Runtime,
+};
+
+use super::{
+    ARGUMENT,
+    frames::{self, Frames, Kind},
+    isolation,
+    messages::{Failure, Task, decode, encode, failed, numbered, schema_bytes},
+    objects::{FromNode, Waiting, Writer},
+};
+use crate::{
+    disclosure::{RawAnswer, rows_in_a_piece},
+    fault::Fault,
+    keys::PseudonymKey,
+    query::{QueryError, Source, run::compute},
+};
+
+/// Threads that run parts of a query at the same time.
+const THREADS: usize = 2;
+/// Stack of the thread that plans, in bytes: planning walks a statement recursively, and so does dropping it.
+const PLANNER_STACK: usize = 256 << 20;
+/// Stack of each thread that computes, in bytes.
+const THREAD_STACK: usize = 64 << 20;
+/// The exit code of a process that cannot be held to its limits; it has answered nothing.
+pub(super) const NOT_ISOLATED: u8 = 3;
+
+/// Serves queries of the node on standard input, a socket, until the node hangs up, if that is what the arguments of the program say.
+///
+/// Nothing is written to standard output or error: a message could hold a value.
+pub fn serve(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    let mut arguments = arguments.into_iter().skip(1);
+    arguments.next().filter(|first| first == ARGUMENT)?;
+    std::panic::set_hook(Box::new(|_| ()));
+    let memory = arguments.next().and_then(|bytes| bytes.to_str()?.parse().ok());
+    let served = memory.map(start);
+    Some(match served {
+        Some(Ok(())) => ExitCode::SUCCESS,
+        Some(Err(_)) | None => ExitCode::from(NOT_ISOLATED),
+    })
+}
+
+/// The limits are in place before the first frame is read.
+fn start(memory: usize) -> io::Result<()> {
+    isolation::close_others()?;
+    isolation::lower()?;
+    let stdin = io::stdin();
+    let socket = Socket::from(stdin.as_fd().try_clone_to_owned()?);
+    socket.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .max_blocking_threads(THREADS)
+        .thread_stack_size(THREAD_STACK)
+        .enable_all()
+        .build()?;
+    let (ready, go) = mpsc::channel::<()>();
+    std::thread::Builder::new().stack_size(PLANNER_STACK).spawn(move || {
+        if go.recv().is_ok() {
+            let served = run(&runtime, socket);
+            std::process::exit(i32::from(served.is_err()));
+        }
+    })?;
+    isolation::enclose(memory)?;
+    ready.send(()).map_err(io::Error::other)?;
+    // However busy the other threads are: when the node is gone, so is this process.
+    let mut hung_up = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
+    while !hung_up.iter().any(|socket| socket.any().unwrap_or(true)) {
+        match poll(&mut hung_up, PollTimeout::NONE) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn run(runtime: &Runtime, socket: Socket) -> Result<(), QueryError> {
+    let lost = |_| failed();
+    runtime.block_on(async {
+        let (reader, writer) = UnixStream::from_std(socket).map_err(lost)?.into_split();
+        let writer = Arc::new(tokio::sync::Mutex::new(writer));
+        let waiting = Waiting::default();
+        let (tasks, mut queue) = tokio::sync::mpsc::channel(1);
+        tokio::spawn(receive(Frames::new(reader), waiting.clone(), tasks));
+        while let Some(body) = queue.recv().await {
+            answer(&body, &writer, &waiting).await?;
+        }
+        Ok(())
+    })
+}
+
+/// Takes in what the node sends, also while a query computes.
+async fn receive(mut frames: Frames<OwnedReadHalf>, waiting: Waiting, tasks: tokio::sync::mpsc::Sender<Bytes>) {
+    while let Ok(Some((kind, body))) = frames.next().await {
+        match kind {
+            Kind::Task => {
+                if tasks.send(body).await.is_err() {
+                    return;
+                }
+            }
+            Kind::Found | Kind::Missing => {
+                let Some((number, rest)) = numbered(body) else { return };
+                let found = if kind == Kind::Found {
+                    Ok(rest)
+                } else {
+                    Err(decode(&rest).unwrap_or(Fault::Machine))
+                };
+                waiting.give(number, found);
+            }
+            Kind::Wanted | Kind::Opened | Kind::Rows | Kind::Done | Kind::Failed => return,
+        }
+    }
+}
+
+/// A version of a dataset, as the node has described it.
+#[derive(Debug)]
+struct Described {
+    schema: SchemaRef,
+    subject: String,
+    objects: Vec<ObjectMeta>,
+    store: Arc<FromNode>,
+    key: Arc<PseudonymKey>,
+}
+
+impl Source for Described {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn subject_column(&self) -> &str {
+        &self.subject
+    }
+
+    fn object_store(&self) -> Arc<dyn ObjectStore> {
+        Arc::clone(&self.store) as Arc<dyn ObjectStore>
+    }
+
+    fn objects(&self) -> Vec<ObjectMeta> {
+        self.objects.clone()
+    }
+
+    fn pseudonym_key(&self, _: Option<&[u8; 16]>) -> PseudonymKey {
+        self.key.copy()
+    }
+}
+
+/// Answers one query. An error here is one of the socket, and the end.
+async fn answer(body: &[u8], writer: &Writer, waiting: &Waiting) -> Result<(), QueryError> {
+    let ended = match computed(body, writer, waiting).await {
+        Ok(raw) => pass_on(raw, writer).await,
+        Err(error) => Err(error),
+    };
+    let lost = |_| failed();
+    let mut to = writer.lock().await;
+    match ended {
+        Ok(()) => frames::send(&mut *to, Kind::Done, &[], &[]).await.map_err(lost),
+        Err(error) => {
+            let failure = encode(&Failure::from(&error))?;
+            frames::send(&mut *to, Kind::Failed, &failure, &[]).await.map_err(lost)
+        }
+    }
+}
+
+async fn computed(body: &[u8], writer: &Writer, waiting: &Waiting) -> Result<RawAnswer, QueryError> {
+    let task: Task = decode(body)?;
+    let (schema, objects, key) = task
+        .schema()
+        .zip(task.objects())
+        .zip(task.key())
+        .map(|((schema, objects), key)| (schema, objects, Arc::new(key)))
+        .ok_or(failed())?;
+    let source = Described {
+        schema,
+        subject: task.subject.clone(),
+        store: Arc::new(FromNode::new(objects.clone(), Arc::clone(writer), waiting.clone())),
+        objects,
+        key,
+    };
+    let key = Arc::clone(&source.key);
+    let bounds = task.bounds();
+    compute(&source, task.scope, &key, &task.sql, bounds).await
+}
+
+/// Sends columns and rows, in pieces small enough to be cut off quickly.
+async fn pass_on(mut raw: RawAnswer, writer: &Writer) -> Result<(), QueryError> {
+    let lost = |_| failed();
+    let unwritten = |_| QueryError::Engine { step: "encoding" };
+    let mut stream = StreamWriter::try_new(Vec::new(), &raw.schema).map_err(unwritten)?;
+    let opened = schema_bytes(&raw.schema)?;
+    let withheld = raw.suppressed_cells.to_le_bytes();
+    frames::send(&mut *writer.lock().await, Kind::Opened, &withheld, &opened)
+        .await
+        .map_err(lost)?;
+    while let Some(batch) = raw.batches.next().await {
+        let mut rest = batch?;
+        while rest.num_rows() > 0 {
+            let rows = rows_in_a_piece(&rest).clamp(1, rest.num_rows());
+            stream.write(&rest.slice(0, rows)).map_err(unwritten)?;
+            rest = rest.slice(rows, rest.num_rows().saturating_sub(rows));
+            let sent = frames::send(&mut *writer.lock().await, Kind::Rows, &[], stream.get_ref()).await;
+            sent.map_err(|_| QueryError::Memory)?;
+            stream.get_mut().clear();
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! What the node and a process of the engine say to each other.
+
+use std::time::Duration;
+
+use arrow::{buffer::Buffer, datatypes::SchemaRef, ipc::reader::StreamDecoder, ipc::writer::StreamWriter};
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use concordat_protocol::scope::Scope;
+use object_store::{ObjectMeta, path::Path};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::{
+    fault::Fault,
+    keys::PseudonymKey,
+    query::{Bounds, QueryError, Source},
+};
+
+/// Most bytes that one message about objects asks for.
+pub(super) const MAX_WANTED: u64 = 16 << 20;
+/// Longest text of an error that is repeated, in characters.
+const MAX_TEXT: usize = 500;
+
+/// One query, as a process of the engine is given it.
+#[derive(Serialize, Deserialize)]
+pub(in crate::query) struct Task {
+    pub(in crate::query) scope: Scope,
+    pub(in crate::query) sql: String,
+    pub(super) subject: String,
+    schema: Vec<u8>,
+    objects: Vec<Object>,
+    key: KeyBytes,
+    memory: usize,
+    milliseconds: u64,
+    groups: usize,
+}
+
+/// The bytes of a key on their way; wiped when dropped.
+#[derive(Serialize, Deserialize)]
+struct KeyBytes(Vec<u8>);
+
+impl Drop for KeyBytes {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Object {
+    path: String,
+    size: u64,
+    modified: DateTime<Utc>,
+    e_tag: Option<String>,
+    version: Option<String>,
+}
+
+impl Task {
+    pub(in crate::query) fn new(
+        source: &dyn Source,
+        scope: Scope,
+        key: &PseudonymKey,
+        sql: &str,
+        bounds: &Bounds,
+    ) -> Result<Self, QueryError> {
+        let object = |meta: ObjectMeta| Object {
+            path: meta.location.to_string(),
+            size: meta.size,
+            modified: meta.last_modified,
+            e_tag: meta.e_tag,
+            version: meta.version,
+        };
+        Ok(Self {
+            scope,
+            sql: sql.to_owned(),
+            subject: source.subject_column().to_owned(),
+            schema: schema_bytes(&source.schema())?,
+            objects: source.objects().into_iter().map(object).collect(),
+            key: KeyBytes(key.bytes().to_vec()),
+            memory: bounds.memory,
+            milliseconds: u64::try_from(bounds.time.as_millis()).unwrap_or(u64::MAX),
+            groups: bounds.groups,
+        })
+    }
+
+    pub(in crate::query) fn schema(&self) -> Option<SchemaRef> {
+        schema_of(&self.schema)
+    }
+
+    pub(in crate::query) fn objects(&self) -> Option<Vec<ObjectMeta>> {
+        let meta = |object: &Object| {
+            Some(ObjectMeta {
+                location: Path::parse(&object.path).ok()?,
+                last_modified: object.modified,
+                size: object.size,
+                e_tag: object.e_tag.clone(),
+                version: object.version.clone(),
+            })
+        };
+        self.objects.iter().map(meta).collect()
+    }
+
+    pub(in crate::query) fn key(&self) -> Option<PseudonymKey> {
+        PseudonymKey::handed_over(&self.key.0)
+    }
+
+    pub(in crate::query) fn bounds(&self) -> Bounds {
+        Bounds {
+            memory: self.memory,
+            time: Duration::from_millis(self.milliseconds),
+            groups: self.groups,
+        }
+    }
+}
+
+/// Parts of an object that a process of the engine needs; the number goes with the bytes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Wanted {
+    pub(super) number: u64,
+    pub(super) object: usize,
+    pub(super) ranges: Vec<(u64, u64)>,
+}
+
+/// Why an answer ended early.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Failure {
+    Memory,
+    Stored(Fault),
+    Told(Fault, String),
+}
+
+impl From<&QueryError> for Failure {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other error is told in its words")]
+    fn from(error: &QueryError) -> Self {
+        match error {
+            QueryError::Memory => Self::Memory,
+            QueryError::Stored { fault } => Self::Stored(*fault),
+            other => Self::Told(other.fault(), other.to_string()),
+        }
+    }
+}
+
+impl From<Failure> for QueryError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Memory => Self::Memory,
+            Failure::Stored(fault) => Self::Stored { fault },
+            Failure::Told(fault, text) => Self::Told {
+                fault,
+                text: text.chars().take(MAX_TEXT).collect(),
+            },
+        }
+    }
+}
+
+pub(super) fn encode<M: Serialize>(message: &M) -> Result<Zeroizing<Vec<u8>>, QueryError> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    ciborium::into_writer(message, &mut *bytes).map_err(|_| failed())?;
+    Ok(bytes)
+}
+
+pub(super) fn decode<M: DeserializeOwned>(bytes: &[u8]) -> Result<M, QueryError> {
+    ciborium::from_reader(bytes).map_err(|_| failed())
+}
+
+/// The number that a message begins with, and the rest.
+pub(super) fn numbered(mut body: Bytes) -> Option<(u64, Bytes)> {
+    let number = body
+        .split_first_chunk::<8>()
+        .map(|(number, _)| u64::from_le_bytes(*number))?;
+    Some((number, body.split_off(8)))
+}
+
+/// Columns as an Arrow IPC stream without rows.
+pub(super) fn schema_bytes(schema: &SchemaRef) -> Result<Vec<u8>, QueryError> {
+    let writer = StreamWriter::try_new(Vec::new(), schema);
+    let whole = writer.and_then(|mut writer| writer.finish().and_then(|()| writer.into_inner()));
+    whole.map_err(|_| failed())
+}
+
+/// The columns of a stream without rows.
+pub(super) fn schema_of(bytes: &[u8]) -> Option<SchemaRef> {
+    let mut decoder = StreamDecoder::new();
+    decoder.decode(&mut Buffer::from(bytes)).ok()?;
+    decoder.schema()
+}
+
+pub(super) const fn failed() -> QueryError {
+    QueryError::Engine {
+        step: "speaking with its process",
+    }
+}
