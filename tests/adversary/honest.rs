@@ -21,7 +21,7 @@ use concordat_protocol::scope::{
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::{ConsortiumName, LegalName, Text};
 use concordat_storage::catalog::{ColumnClass, ImportRequest};
-use concordat_storage::ingest::CsvOptions;
+use concordat_storage::ingest::{CsvOptions, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::storage::Storage;
@@ -299,7 +299,7 @@ async fn storage(dir: std::path::PathBuf, institution: &str) -> Storage {
 fn import(node: &Node, name: &str, file: &Path) {
     let name = DatasetName::new(name).unwrap();
     let options = CsvOptions {
-        subject_column: Some("record_number".to_owned()),
+        subject: SubjectRule::Column("record_number".to_owned()),
         ..CsvOptions::default()
     };
     let request = ImportRequest {

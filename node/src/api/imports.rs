@@ -21,7 +21,7 @@ use concordat_protocol::{
 };
 use concordat_storage::{
     catalog::{ImportMode, ImportRequest, Imported, Progress},
-    ingest::{CsvOptions, Header, Missing, Note, Refused, TextEncoding},
+    ingest::{CsvOptions, Header, Missing, Note, Refused, SubjectRule, TextEncoding},
     ledger::Attribution,
 };
 use serde::Deserialize;
@@ -54,6 +54,8 @@ struct ImportBody {
     segment: Option<SegmentName>,
     #[serde(default)]
     subject_column: Option<String>,
+    #[serde(default)]
+    each_row_is_a_subject: bool,
     #[serde(default)]
     skip_refused: bool,
     #[serde(default)]
@@ -129,7 +131,7 @@ impl ImportBody {
             return Err(Problem::usage("the path of the file must be absolute"));
         }
         let options = CsvOptions {
-            subject_column: self.subject_column,
+            subject: subject(self.subject_column, self.each_row_is_a_subject)?,
             encoding: self.encoding.as_deref().map(TextEncoding::from_label).transpose()?,
             header: match self.header {
                 HeaderWord::Auto => Header::Auto,
@@ -160,6 +162,18 @@ impl ImportBody {
             mode,
             ..ImportRequest::new(name, self.path)
         })
+    }
+}
+
+fn subject(column: Option<String>, each_row: bool) -> Result<SubjectRule, Problem> {
+    match (column, each_row) {
+        (Some(_), true) => Err(Problem::usage(
+            "either a column tells people apart, or each row is a subject of its own",
+        )
+        .help("state one of the two")),
+        (Some(column), false) => Ok(SubjectRule::Column(column)),
+        (None, true) => Ok(SubjectRule::EachRow),
+        (None, false) => Ok(SubjectRule::Unstated),
     }
 }
 

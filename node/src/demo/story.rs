@@ -140,6 +140,8 @@ impl<'a> Story<'a> {
             let mut import = vec!["dataset", "import", "heart", "--from", &file];
             if cohort.generated {
                 import.extend(["--subject-column", "record_number"]);
+            } else {
+                import.push("--each-row-is-a-subject");
             }
             let imported = house.json(&import).await?;
             let classes: Vec<&str> = cohort.classes();

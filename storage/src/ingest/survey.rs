@@ -10,6 +10,7 @@ use super::{
     names::{Name, SUBJECT_COLUMN, name_columns},
     options::{CsvOptions, Refused, TextEncoding},
     rejects::{Discard, RejectSink, Rejects},
+    repeats::Repeats,
     sniff::{Layout, sniff},
     source::Fingerprint,
     table::{Piece, Table},
@@ -91,6 +92,18 @@ pub enum Note {
         /// The column.
         column: String,
     },
+    /// Each row counts as a person, but a column that looks like a person's number has a value on several rows.
+    Repeats {
+        /// The column.
+        column: String,
+    },
+    /// Almost each row counts as a person of its own, while another column that looks like a person's number repeats.
+    SubjectHardlyRepeats {
+        /// The column of subjects.
+        subject: String,
+        /// The column that repeats.
+        column: String,
+    },
     /// Lines with nothing on them were skipped.
     BlankLines {
         /// How many.
@@ -118,6 +131,16 @@ impl fmt::Display for Note {
                  everywhere` if they mean that the value is missing"
             ),
             Self::NoValues { column } => write!(f, "column `{column}` has no values and is kept as text"),
+            Self::Repeats { column } => write!(
+                f,
+                "each row counts as a person, but `{column}` has values that stand on several rows; if it tells people apart, \
+                 import again with `--replace --subject-column {column}`, or groups of fewer people than you allow leave"
+            ),
+            Self::SubjectHardlyRepeats { subject, column } => write!(
+                f,
+                "almost each row has its own `{subject}`, while `{column}` has values that stand on several rows; if `{column}` \
+                 tells people apart, import again with `--replace --subject-column {column}`"
+            ),
             Self::BlankLines { count } => write!(f, "{count} blank lines were skipped"),
         }
     }
@@ -140,7 +163,7 @@ pub fn survey_into(path: &Path, options: &CsvOptions, sink: &mut dyn RejectSink)
     let layout = sniff(path, options)?;
     let (table, header) = Table::open(path, options, layout)?;
     let names = name_columns(&header)?;
-    check_known(&names, options.text_columns.iter().chain(&options.subject_column))?;
+    check_known(&names, options.text_columns.iter().chain(options.subject.column()))?;
     let mut count = Count::new(&names, options);
     let mut ending = None;
     for piece in table.pieces(path)? {
@@ -271,6 +294,7 @@ struct Count {
     tallies: Vec<Tally>,
     rows: u64,
     rejects: Rejects,
+    repeats: Repeats,
     subject: Option<usize>,
     without_subject: u64,
     lines_without_subject: Vec<u64>,
@@ -283,12 +307,14 @@ impl Count {
             .iter()
             .map(|column| Tally::new(options.missing, forced_text(column)))
             .collect();
-        let subject = options.subject_column.as_ref();
+        let subject = options.subject.column();
+        let subject = subject.and_then(|name| names.iter().position(|column| is_called(column, name)));
         Self {
             tallies,
             rows: 0,
             rejects: Rejects::default(),
-            subject: subject.and_then(|name| names.iter().position(|column| is_called(column, name))),
+            repeats: Repeats::new(names, subject),
+            subject,
             without_subject: 0,
             lines_without_subject: Vec::new(),
         }
@@ -301,6 +327,7 @@ impl Count {
                 tally.observe(field, line);
             }
         }
+        self.repeats.observe(block);
         self.subjects(block);
         for reject in &block.rejects {
             self.rejects.push(*reject);
@@ -378,6 +405,7 @@ impl Count {
                 });
             }
         }
+        notes.extend(self.repeats.note(names, self.subject));
         if blank_lines > 0 {
             notes.push(Note::BlankLines { count: blank_lines });
         }

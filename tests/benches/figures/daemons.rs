@@ -7,6 +7,7 @@ use std::time::Duration;
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::catalog::ImportRequest;
+use concordat_storage::ingest::SubjectRule;
 use concordat_storage::keys::KeyFile;
 use concordat_storage::storage::Storage;
 use concordat_tests::{House, Import, Person, World};
@@ -102,7 +103,8 @@ fn fill(dir: &Path, file: &Path) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let _inside = runtime.enter();
     for number in 0..MANY {
-        let request = ImportRequest::new(DatasetName::new(&format!("small_{number}")).unwrap(), file);
+        let mut request = ImportRequest::new(DatasetName::new(&format!("small_{number}")).unwrap(), file);
+        request.options.subject = SubjectRule::EachRow;
         storage
             .catalog()
             .import(&request, &key, Timestamp::from_millis(1_800_000_000_000), &mut |_| ())

@@ -19,7 +19,7 @@ use concordat_protocol::scope::{
 };
 use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
 use concordat_storage::catalog::ImportRequest;
-use concordat_storage::ingest::CsvOptions;
+use concordat_storage::ingest::{CsvOptions, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::storage::Storage;
@@ -184,7 +184,7 @@ async fn start(institution: &str, jurisdiction: &str, seed: u8) -> (Node, (TempD
 fn import(node: &Node, name: &str, path: PathBuf) {
     let name = DatasetName::new(name).unwrap();
     let options = CsvOptions {
-        subject_column: Some("record_number".to_owned()),
+        subject: SubjectRule::Column("record_number".to_owned()),
         ..CsvOptions::default()
     };
     let request = ImportRequest {
