@@ -28,6 +28,7 @@ use super::{
     Bounds, QueryError, Source,
     aggregate::{Apart, Cells, Split},
     guard::View,
+    order::Order,
     plan::planned,
     session::world,
     statement, text,
@@ -54,6 +55,10 @@ pub async fn answer(
 ) -> Result<ReleasedAnswer, QueryError> {
     let (holder, scope, receipt) = permit.open();
     let view = View::new(source, &scope, &source.pseudonym_key(holder.grant()))?;
+    let view = match scope.tier {
+        Tier::Records => view.in_order(Order::new(&source.order_key(holder.grant()))),
+        Tier::Aggregate | Tier::Count | Tier::Exists => view,
+    };
     let columns: Vec<&str> = scope
         .columns
         .names()
@@ -61,7 +66,7 @@ pub async fn answer(
         .collect();
     let statement = statement::checked(sql, &scope.dataset, &columns)?;
     let (objects, seen) = Witness::over(source.object_store());
-    let world = world(&scope.dataset, Arc::new(view.clone()), objects, &bounds)?;
+    let world = world(&scope, Arc::new(view.clone()), objects, &bounds)?;
     let sleep = tokio::time::sleep(bounds.time);
     let engine = Engine {
         world,

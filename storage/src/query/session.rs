@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use concordat_protocol::ids::DatasetRef;
+use concordat_protocol::{
+    ids::DatasetRef,
+    scope::{Scope, Tier},
+};
 use datafusion::{
     catalog::TableProvider,
     common::TableReference,
@@ -120,7 +123,7 @@ pub(super) fn is_allowed_function(name: &str) -> bool {
 
 /// A runtime with one table in it and nothing else.
 pub(super) fn world(
-    dataset: &DatasetRef,
+    scope: &Scope,
     table: Arc<dyn TableProvider>,
     objects: Arc<dyn ObjectStore>,
     bounds: &Bounds,
@@ -133,7 +136,7 @@ pub(super) fn world(
         .map_err(failed)?;
     runtime.register_object_store(ObjectStoreUrl::parse(OBJECTS_URL).map_err(failed)?.as_ref(), objects);
     let state = SessionStateBuilder::new()
-        .with_config(config(dataset))
+        .with_config(config(&scope.dataset, partitions(scope.tier)))
         .with_runtime_env(runtime)
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
         .with_scalar_functions(scalars())
@@ -141,15 +144,23 @@ pub(super) fn world(
         .build();
     let context = SessionContext::new_with_state(state);
     context
-        .register_table(TableReference::bare(dataset.dataset.as_str()), table)
+        .register_table(TableReference::bare(scope.dataset.dataset.as_str()), table)
         .map_err(failed)?;
     Ok(context)
 }
 
-fn config(dataset: &DatasetRef) -> SessionConfig {
+/// Where single rows leave, their order is the same for the same question; several parts would come together as they are ready.
+const fn partitions(tier: Tier) -> usize {
+    match tier {
+        Tier::Records => 1,
+        Tier::Aggregate | Tier::Count | Tier::Exists => PARTITIONS,
+    }
+}
+
+fn config(dataset: &DatasetRef, partitions: usize) -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_batch_size(BATCH_ROWS)
-        .with_target_partitions(PARTITIONS)
+        .with_target_partitions(partitions)
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(true)
         .with_default_catalog_and_schema("concordat", dataset.institution.as_str());

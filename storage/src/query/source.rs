@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use arrow::datatypes::SchemaRef;
 use object_store::{ObjectMeta, ObjectStore};
 
-use crate::keys::PseudonymKey;
+use crate::keys::{OrderKey, PseudonymKey};
 
 /// One immutable version of a dataset, as the engine reads it.
 pub trait Source: fmt::Debug + Send + Sync {
@@ -19,4 +19,6 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn objects(&self) -> Vec<ObjectMeta>;
     /// The key of the pseudonyms under the grant of these 16 bytes, or for the institution's own people.
     fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey;
+    /// The key of the order in which rows leave, for the same; another one for each version.
+    fn order_key(&self, grant: Option<&[u8; 16]>) -> OrderKey;
 }
