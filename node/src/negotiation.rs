@@ -13,6 +13,7 @@ mod deliver;
 mod error;
 mod facts;
 mod grants;
+mod narrow;
 mod serve;
 mod store;
 mod wish;
@@ -38,6 +39,7 @@ pub use condition::ConditionError;
 pub use error::NegotiationFault;
 pub use facts::{dataset_facts, party};
 pub use grants::{ChunkGuard, GrantView, Grants, Lease, PendingNotice};
+pub use narrow::{InvalidTransform, RestrictedLimits, Restriction, RestrictionError, TransformWord};
 pub use store::{Entry, NegotiationView};
 pub use wish::{Wish, WishError};
 
@@ -144,11 +146,17 @@ impl Negotiations {
         self.show(&id).await
     }
 
-    /// Lets the policy make an offer for a request and sends it.
+    /// Lets the policy make an offer for a request, narrows it as the steward says, and sends it.
     ///
     /// # Errors
-    /// [`NegotiationFault::Denied`] with every reason when the policy allows nothing of it.
-    pub async fn offer(&self, id: &NegotiationId, by: &Attribution) -> Result<NegotiationView, NegotiationFault> {
+    /// [`NegotiationFault::Denied`] with every reason when the policy allows nothing of it, [`NegotiationFault::Wider`] when the
+    /// steward would offer more than the policy.
+    pub async fn offer(
+        &self,
+        id: &NegotiationId,
+        restriction: &Restriction,
+        by: &Attribution,
+    ) -> Result<NegotiationView, NegotiationFault> {
         let now = self.0.clock.now();
         let place = self.0.store.open_entry(id).await?;
         let Entry::Provider(negotiation) = place.entry()? else {
@@ -161,6 +169,7 @@ impl Negotiations {
             });
         };
         let offer = self.assess(&requested.request, negotiation.peer(), now).await?;
+        let offer = self.narrowed(offer, restriction, negotiation.peer(), now).await?;
         let sent = negotiation.offer(
             offer.scope.clone(),
             |difference| offer.explain(difference),

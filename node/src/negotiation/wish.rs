@@ -74,7 +74,7 @@ impl Wish {
         let now = node.clock().now();
         let entry = look_up(node, &dataset).await?;
         let rows = match &self.condition {
-            Some(text) => condition::parse(text, &entry)?,
+            Some(text) => condition::parse(text, &entry.columns)?,
             None => Default::default(),
         };
         let people = match self.people {

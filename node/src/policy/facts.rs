@@ -3,7 +3,7 @@
 use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
     membership::MemberStatus,
-    scope::{BandWidth, Generalisation, Kind},
+    scope::{BandWidth, Generalisation, Kind, Transform},
 };
 use concordat_storage::{
     catalog::{ColumnClass, DatasetRecord, Manifest},
@@ -64,6 +64,30 @@ impl ColumnFacts {
             generalisation,
         }
     }
+
+    /// What it holds, in the words of catalogues and conditions.
+    pub const fn kind_label(&self) -> &'static str {
+        match self.kind {
+            ColumnKind::Boolean => "boolean",
+            ColumnKind::Int => "integer",
+            ColumnKind::Float => "number",
+            ColumnKind::Date => "date",
+            ColumnKind::Timestamp => "time",
+            ColumnKind::TimestampUtc => "time",
+            ColumnKind::Text => "text",
+        }
+    }
+
+    /// Whether its values can be changed so.
+    fn can_be(&self, transform: Transform) -> bool {
+        match (transform, self.generalisation) {
+            (Transform::Clear | Transform::Removed, _) => true,
+            (Transform::Generalised(Generalisation::Year), Some(Generalisation::Year)) => true,
+            (Transform::Generalised(Generalisation::AgeBand(_)), Some(Generalisation::AgeBand(_))) => true,
+            (Transform::Generalised(Generalisation::Year | Generalisation::AgeBand(_)), _) => false,
+            (Transform::Pseudonym, _) => self.kind != ColumnKind::Boolean,
+        }
+    }
 }
 
 /// A dataset as the decision point sees it.
@@ -98,6 +122,11 @@ impl DatasetFacts {
             published: record.published,
             columns: columns.collect(),
         }
+    }
+
+    /// Whether the dataset has the column and its values can be changed so.
+    pub fn can_show(&self, name: &ColumnName, transform: Transform) -> bool {
+        self.column(name).is_some_and(|column| column.can_be(transform))
     }
 
     pub(super) fn column(&self, name: &ColumnName) -> Option<&ColumnFacts> {

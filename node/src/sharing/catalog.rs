@@ -3,7 +3,6 @@
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest};
 use concordat_storage::catalog::CatalogError;
-use concordat_storage::ingest::ColumnKind;
 
 use super::Sharing;
 use crate::negotiation::party;
@@ -65,7 +64,7 @@ fn entry(facts: &DatasetFacts, prospect: &Prospect, rows: u64) -> CatalogEntry {
         .filter(|column| prospect.columns.contains(&column.name));
     let columns = shown.map(|column| CatalogColumn {
         name: column.name.clone(),
-        kind: in_words(column.kind).to_owned(),
+        kind: column.kind_label().to_owned(),
         class: column.class.map_or_else(String::new, |class| class.to_string()),
     });
     CatalogEntry {
@@ -73,18 +72,6 @@ fn entry(facts: &DatasetFacts, prospect: &Prospect, rows: u64) -> CatalogEntry {
         columns: columns.collect(),
         about_rows: two_digits(rows),
         tier: prospect.tier,
-    }
-}
-
-const fn in_words(kind: ColumnKind) -> &'static str {
-    match kind {
-        ColumnKind::Boolean => "boolean",
-        ColumnKind::Int => "integer",
-        ColumnKind::Float => "number",
-        ColumnKind::Date => "date",
-        ColumnKind::Timestamp => "time",
-        ColumnKind::TimestampUtc => "time",
-        ColumnKind::Text => "text",
     }
 }
 
