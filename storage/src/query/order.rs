@@ -18,6 +18,7 @@ const RANK_BYTES: usize = 8;
 pub(super) struct Order {
     groups: blake3::Hasher,
     rows: blake3::Hasher,
+    values: blake3::Hasher,
 }
 
 impl Order {
@@ -30,6 +31,7 @@ impl Order {
         Self {
             groups: hasher(b"groups"),
             rows: hasher(b"rows"),
+            values: hasher(b"values"),
         }
     }
 
@@ -40,6 +42,14 @@ impl Order {
             .update(&(object as u64).to_le_bytes())
             .update(&(group as u64).to_le_bytes());
         let hash = hasher.finalize();
+        hash.as_bytes()
+            .first_chunk()
+            .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+
+    /// The rank of a group by what it is grouped by.
+    pub(super) fn value(&self, value: &[u8]) -> u64 {
+        let hash = self.values.clone().update(value).finalize();
         hash.as_bytes()
             .first_chunk()
             .map_or(0, |bytes| u64::from_le_bytes(*bytes))
