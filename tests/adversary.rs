@@ -20,3 +20,4 @@ mod membership;
 mod notices;
 mod questions;
 mod rogue;
+mod rows;

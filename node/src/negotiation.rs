@@ -14,6 +14,7 @@ mod error;
 mod facts;
 mod grants;
 mod members;
+mod narrow;
 mod serve;
 mod store;
 mod wish;
@@ -38,6 +39,7 @@ pub use condition::ConditionError;
 pub use error::NegotiationFault;
 pub use facts::{dataset_facts, party, speaks};
 pub use grants::{ChunkGuard, GrantView, Grants, Lease, PendingNotice};
+pub use narrow::{InvalidTransform, RestrictedLimits, Restriction, RestrictionError, TransformWord};
 pub use store::{Entry, NegotiationView};
 pub use wish::{Wish, WishError};
 
@@ -148,11 +150,17 @@ impl Negotiations {
         self.show(&id).await
     }
 
-    /// Lets the policy make an offer for a request and sends it.
+    /// Lets the policy make an offer for a request, narrows it as the steward says, and sends it.
     ///
     /// # Errors
-    /// [`NegotiationFault::Denied`] with every reason when the policy allows nothing of it.
-    pub async fn offer(&self, id: &NegotiationId, by: &Attribution) -> Result<NegotiationView, NegotiationFault> {
+    /// [`NegotiationFault::Denied`] with every reason when the policy allows nothing of it, [`NegotiationFault::Wider`] when the
+    /// steward would offer more than the policy.
+    pub async fn offer(
+        &self,
+        id: &NegotiationId,
+        restriction: &Restriction,
+        by: &Attribution,
+    ) -> Result<NegotiationView, NegotiationFault> {
         let now = self.0.clock.now();
         let place = self.0.store.open_entry(id).await?;
         let Entry::Provider(negotiation) = place.entry()? else {
@@ -166,6 +174,7 @@ impl Negotiations {
         };
         self.same_key(negotiation.peer_side(), now)?;
         let offer = self.assess(&requested.request, negotiation.peer(), now).await?;
+        let offer = self.narrowed(offer, restriction, negotiation.peer(), now).await?;
         let sent = negotiation.offer(
             offer.scope.clone(),
             |difference| offer.explain(difference),

@@ -31,8 +31,9 @@
 //!   `N/A` and `.` are missing in a typed column, where they can be nothing else, and in a column without any value. In a
 //!   text column they may be somebody's initials or a country, so they stay text and [`Note::MarkersKept`] says how many.
 //!   [`Missing`] changes the rule. In the subject column a marker is always missing.
-//! - **Subjects.** A named subject column stays an ordinary column and must be filled on every row. Without one each row
-//!   is a subject of its own, numbered from 1 in the `Int64` column [`SUBJECT_COLUMN`], which comes first.
+//! - **Subjects.** A named subject column stays an ordinary column and must be filled on every row. Otherwise each row
+//!   is a subject of its own, numbered from 1 in the `Int64` column [`SUBJECT_COLUMN`], which comes first. A note says where a
+//!   column that looks like a person's number repeats and the rule does not fit it.
 //! - **Refused rows** are never dropped in silence. Each becomes a [`Reject`], and [`batches()`] refuses to start while there
 //!   are any, unless the caller chose [`Refused::Skip`].
 //! - **Privacy.** Errors, notes and rejects carry line numbers, column names and reasons, never what a cell holds.
@@ -45,6 +46,7 @@ mod names;
 mod options;
 mod records;
 mod rejects;
+mod repeats;
 mod sniff;
 mod source;
 mod survey;
@@ -57,8 +59,8 @@ mod values;
 
 pub use batches::{Batches, batches};
 pub use error::IngestError;
-pub use names::SUBJECT_COLUMN;
-pub use options::{CsvOptions, Header, Missing, Refused, TextEncoding};
+pub use names::{SUBJECT_COLUMN, is_age, is_birth};
+pub use options::{CsvOptions, Header, Missing, Refused, SubjectRule, TextEncoding};
 pub use records::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES};
 pub use rejects::{Discard, MAX_KEPT_REJECTS, Reason, Reject, RejectFile, RejectSink, Rejects};
 pub use source::Fingerprint;

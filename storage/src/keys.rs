@@ -40,7 +40,7 @@ mod wrap;
 
 pub use concordat_protocol::ids::KeyId;
 pub(crate) use data::ObjectKey;
-pub use data::{DatasetKey, PseudonymKey, PseudonymSecret, SegmentKey};
+pub use data::{DatasetKey, OrderKey, PseudonymKey, PseudonymSecret, SegmentKey};
 pub use error::KeyError;
 pub use escrow::{Escrow, Recipient, RecoveryKey, Share, ShareError, SharePlan};
 pub(crate) use labels::{META_HEAD, META_VALUE, OBJECT_CONTENT, OBJECT_HEADER};

@@ -5,7 +5,7 @@
 //! 2. The statement is checked: one plain `SELECT`, allowed functions, visible columns. Then it is planned.
 //!    The version of the dataset that it names, if it names one ([`version_asked`]), was opened by the caller.
 //! 3. Casts that fail and divisions by zero give NULL, so that no error tells about a single row.
-//! 4. At tier `records` the rows stream. Below it the grouping runs with the number of *subjects* behind every cell,
+//! 4. At tier `records` the rows stream, in a keyed order that is the grant's own. Below it the grouping runs with the number of *subjects* behind every cell,
 //!    [`disclosure`](crate::disclosure) withholds the cells that are too small, and only then is the rest of the query
 //!    (`HAVING`, expressions over aggregates, order, limit) computed, from released cells.
 //! 5. What comes out is a [`ReleasedAnswer`](crate::disclosure::ReleasedAnswer), the only thing that can be encoded.
@@ -18,6 +18,7 @@ mod dialect;
 mod divide;
 mod error;
 mod guard;
+mod order;
 mod plan;
 mod rows;
 mod run;

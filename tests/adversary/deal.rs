@@ -1,5 +1,6 @@
 //! Negotiations that a rogue leads by the rules, up to the point where a test breaks them.
 
+use concordat_node::negotiation::Restriction;
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::ids::{Digest32, GrantId, NegotiationId};
 use concordat_protocol::negotiation::Negotiation;
@@ -116,8 +117,11 @@ pub(super) async fn offered(world: &World) -> Deal<concordat_protocol::negotiati
         incoming,
     };
     assert_eq!(say(rogue, provider, sent.message).await, Reply::Taken);
-    let by = tester();
-    let (made, ()) = tokio::join!(provider.node.negotiations().offer(&id, &by), deal.follow(provider));
+    let (by, whole) = (tester(), Restriction::default());
+    let (made, ()) = tokio::join!(
+        provider.node.negotiations().offer(&id, &whole, &by),
+        deal.follow(provider)
+    );
     assert_eq!(made.unwrap().state, StateName::Offered);
     deal
 }
@@ -176,7 +180,10 @@ pub(super) async fn given(world: &World) -> GrantId {
 pub(super) async fn between_friends(world: &World) -> GrantId {
     let (friend, provider) = (world.friend.node.negotiations(), world.provider.node.negotiations());
     let asked = friend.request(wide(&world.provider), why(), &tester()).await.unwrap();
-    provider.offer(&asked.id, &tester()).await.unwrap();
+    provider
+        .offer(&asked.id, &Restriction::default(), &tester())
+        .await
+        .unwrap();
     friend.accept(&asked.id, &tester()).await.unwrap();
     settled(&world.friend, &asked.id).await;
     GrantId::from(asked.id)

@@ -21,8 +21,8 @@ use concordat_protocol::scope::{
 };
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::{ConsortiumName, LegalName, Text};
-use concordat_storage::catalog::{ColumnClass, ImportRequest};
-use concordat_storage::ingest::{CsvOptions, Source};
+use concordat_storage::catalog::{ColumnClass, ImportRequest, ReleaseChange};
+use concordat_storage::ingest::{CsvOptions, Source, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::storage::Storage;
@@ -307,7 +307,7 @@ async fn storage(dir: std::path::PathBuf, institution: &str) -> Storage {
 fn import(node: &Node, name: &str, file: &Path) {
     let name = DatasetName::new(name).unwrap();
     let options = CsvOptions {
-        subject_column: Some("record_number".to_owned()),
+        subject: SubjectRule::Column("record_number".to_owned()),
         ..CsvOptions::default()
     };
     let request = ImportRequest {
@@ -331,6 +331,11 @@ fn import(node: &Node, name: &str, file: &Path) {
             &classes.map(|(name, class)| (column(name), class)).into_iter().collect(),
         )
         .unwrap();
+    let release = ReleaseChange {
+        sensitive: Some(Some(Tier::Records)),
+        ..ReleaseChange::default()
+    };
+    catalog.set_release(&name, &release).unwrap();
 }
 
 fn cohort() -> String {

@@ -24,7 +24,7 @@ fn a_power_cut_at_rest_loses_nothing() {
         Import {
             dataset: "heart",
             from: &file,
-            args: &[],
+            args: &["--each-row-is-a-subject"],
             classes: &CLASSES,
         },
     );
@@ -66,7 +66,7 @@ fn a_power_cut_during_an_import_leaves_the_old_version_or_the_new() {
         Import {
             dataset: "heart",
             from: &first,
-            args: &[],
+            args: &["--each-row-is-a-subject"],
             classes: &CLASSES,
         },
     );
@@ -118,7 +118,7 @@ fn a_power_cut_during_an_agreement_does_not_part_the_two_sides() {
         Import {
             dataset: "heart",
             from: &file,
-            args: &[],
+            args: &["--each-row-is-a-subject"],
             classes: &CLASSES,
         },
     );
@@ -177,7 +177,7 @@ fn a_power_cut_while_the_ledger_grows_loses_no_entry() {
         Import {
             dataset: "heart",
             from: &file,
-            args: &[],
+            args: &["--each-row-is-a-subject"],
             classes: &CLASSES,
         },
     );

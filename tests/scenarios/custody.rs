@@ -26,7 +26,7 @@ pub(super) fn settled() -> World {
         Import {
             dataset: "heart",
             from: &file,
-            args: &[],
+            args: &["--each-row-is-a-subject"],
             classes: &["record=ordinary", "sex=sensitive", "chol=sensitive"],
         },
     );

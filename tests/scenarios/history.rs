@@ -19,7 +19,7 @@ fn an_older_version_is_shown_to_the_holders_people_only() {
         Import {
             dataset: "heart",
             from: &first,
-            args: &[],
+            args: &["--each-row-is-a-subject"],
             classes: &classes,
         },
     );

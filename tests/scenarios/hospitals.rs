@@ -45,7 +45,7 @@ fn brought(world: &World, folder: &Path, (holder, file, patients): &(&str, &str,
         Import {
             dataset: "heart",
             from: &path,
-            args: &[],
+            args: &["--each-row-is-a-subject"],
             classes: &classes,
         },
     );

@@ -25,7 +25,14 @@ fn bad_files_are_refused_with_place_and_remedy() {
         let problem = house.refused_as(
             Person::Steward,
             2,
-            &["dataset", "import", name, "--from", file.to_str().unwrap()],
+            &[
+                "dataset",
+                "import",
+                name,
+                "--each-row-is-a-subject",
+                "--from",
+                file.to_str().unwrap(),
+            ],
         );
         for word in words {
             assert!(
@@ -38,12 +45,34 @@ fn bad_files_are_refused_with_place_and_remedy() {
     house.refused_as(
         Person::Steward,
         4,
-        &["dataset", "import", "gone", "--from", "/nowhere/gone.csv"],
+        &[
+            "dataset",
+            "import",
+            "gone",
+            "--each-row-is-a-subject",
+            "--from",
+            "/nowhere/gone.csv",
+        ],
     );
     refused_rows_are_left_out_when_told_and_listed(&world);
     a_type_that_changes_late_is_text_from_the_first_row(&world);
     an_older_version_stays_when_the_next_is_bad(&world);
     nothing_is_imported_by_those_who_may_not(&world);
+    whose_records_the_rows_are_is_stated(&world);
+}
+
+/// Without it nothing is imported, and a rule that the file contradicts is noted.
+fn whose_records_the_rows_are_is_stated(world: &World) {
+    let house = &world.houses[0];
+    let file = world.file("visits.csv", "patient_id,chol\n1,233\n1,204\n2,250\n");
+    let import = ["dataset", "import", "visits", "--from", file.to_str().unwrap()];
+    let problem = house.refused_as(Person::Steward, 2, &import);
+    for word in ["--subject-column", "--each-row-is-a-subject"] {
+        assert!(problem["detail"].as_str().unwrap().contains(word), "{problem}");
+    }
+    nothing_stayed(house, "visits");
+    let imported = house.json_as(Person::Steward, &[&import[..], &["--each-row-is-a-subject"]].concat());
+    assert!(imported["notes"].to_string().contains("`patient_id`"), "{imported}");
 }
 
 fn bad_files() -> Vec<Bad> {
@@ -83,6 +112,7 @@ fn refused_rows_are_left_out_when_told_and_listed(world: &World) {
         "mixed",
         "--from",
         file.to_str().unwrap(),
+        "--each-row-is-a-subject",
         "--skip-refused",
     ];
     let imported = house.json_as(Person::Steward, &import);
@@ -105,7 +135,14 @@ fn a_type_that_changes_late_is_text_from_the_first_row(world: &World) {
     let file = world.file("late.csv", text);
     let imported = house.json_as(
         Person::Steward,
-        &["dataset", "import", "late", "--from", file.to_str().unwrap()],
+        &[
+            "dataset",
+            "import",
+            "late",
+            "--each-row-is-a-subject",
+            "--from",
+            file.to_str().unwrap(),
+        ],
     );
     assert_eq!(imported["rows"], 59_999);
     let shown = house.json_as(Person::Steward, &["dataset", "show", "late"]);
@@ -147,7 +184,14 @@ fn an_older_version_stays_when_the_next_is_bad(world: &World) {
 fn nothing_is_imported_by_those_who_may_not(world: &World) {
     let house = &world.houses[0];
     let file = world.file("fine.csv", "record,chol\n1,233\n");
-    let import = ["dataset", "import", "fine", "--from", file.to_str().unwrap()];
+    let import = [
+        "dataset",
+        "import",
+        "fine",
+        "--each-row-is-a-subject",
+        "--from",
+        file.to_str().unwrap(),
+    ];
     house.refused_as(Person::Researcher, 3, &import);
     nothing_stayed(house, "fine");
     // What is not classified cannot be published.

@@ -98,7 +98,14 @@ fn a_full_disk_loses_nothing_and_lets_nothing_out() {
     let refused = house.refused_as(
         Person::Steward,
         1,
-        &["dataset", "import", "large", "--from", large.to_str().unwrap()],
+        &[
+            "dataset",
+            "import",
+            "large",
+            "--from",
+            large.to_str().unwrap(),
+            "--each-row-is-a-subject",
+        ],
     );
     assert!(refused["detail"].to_string().contains("No space left"), "{refused}");
     assert!(refused["help"].to_string().contains("make room"), "{refused}");
@@ -190,6 +197,7 @@ fn a_file_that_shrinks_while_it_is_read_is_refused() {
         "shrinking",
         "--from",
         file.to_str().unwrap(),
+        "--each-row-is-a-subject",
     ]);
     let opened = (0..3000).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(20));

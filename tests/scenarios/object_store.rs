@@ -18,7 +18,7 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::catalog::{
     Catalog, CatalogError, ImportError, ImportMode, ImportRequest, Imported, Progress, Verification,
 };
-use concordat_storage::ingest::Source;
+use concordat_storage::ingest::{Source, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::objects::{Endpoint, ObjectPlace, PlainHttp, Region, S3Place};
 use concordat_storage::storage::{Storage, StorageError};
@@ -81,10 +81,12 @@ impl Vault {
     fn request(&self, contents: &str, mode: ImportMode) -> ImportRequest {
         let path = self.files.path().join("people.csv");
         fs::write(&path, contents).unwrap();
-        ImportRequest {
+        let mut request = ImportRequest {
             mode,
             ..ImportRequest::new(people(), Source::at_path(path))
-        }
+        };
+        request.options.subject = SubjectRule::EachRow;
+        request
     }
 
     fn import(&self, contents: &str, mode: ImportMode) -> Result<Imported, ImportError> {

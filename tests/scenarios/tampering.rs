@@ -74,7 +74,7 @@ fn prepared(world: &World) -> String {
         Import {
             dataset: "heart",
             from: &file,
-            args: &[],
+            args: &["--each-row-is-a-subject"],
             classes: &classes,
         },
     );

@@ -122,7 +122,14 @@ fn come_and_go(file: &str, known: &mut Acknowledged, does: &dyn Fn(&[&str]) -> b
     let done = if is_there {
         does(&["dataset", "erase", "passing", "--reason", "it passes", "--yes"])
     } else {
-        does(&["dataset", "import", "passing", "--from", file])
+        does(&[
+            "dataset",
+            "import",
+            "passing",
+            "--each-row-is-a-subject",
+            "--from",
+            file,
+        ])
     };
     if done {
         known.passing = Some(!is_there);
@@ -184,7 +191,7 @@ fn check(house: &House, round: u64, backups: &Path, known: &mut Acknowledged) {
 fn begin(house: &House, file: &Path) {
     let file = file.to_str().unwrap();
     for args in [
-        &["dataset", "import", "heart", "--from", file][..],
+        &["dataset", "import", "heart", "--each-row-is-a-subject", "--from", file][..],
         &["dataset", "classify", "heart", "record=ordinary", "sex=sensitive"],
     ] {
         house.as_(Person::Administrator, args).ok();

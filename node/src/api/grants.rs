@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::{Access, Api, Body, Caller, Route};
 use crate::fault::{Code, Problem};
 use crate::iam::Action;
-use crate::negotiation::{NegotiationView, Wish};
+use crate::negotiation::{NegotiationView, Restriction, Wish};
 
 /// How long a step waits for what follows from it by itself.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -112,9 +112,15 @@ async fn transcript(State(api): State<Api>, Path(id): Path<String>) -> Result<Js
     Ok(Json(view::transcript(&find(&api, &id).await?)))
 }
 
-async fn offer(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+async fn offer(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(id): Path<String>,
+    Body(restriction): Body<Restriction>,
+) -> Result<Json<Value>, Problem> {
     let id = find(&api, &id).await?.id;
-    let negotiation = api.node().negotiations().offer(&id, &actor.attribution()).await?;
+    let by = actor.attribution();
+    let negotiation = api.node().negotiations().offer(&id, &restriction, &by).await?;
     Ok(Json(shown(&api, &negotiation).await))
 }
 

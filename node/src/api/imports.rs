@@ -29,7 +29,7 @@ use concordat_protocol::{
 use concordat_storage::{
     beneath,
     catalog::{ImportMode, ImportRequest, Imported, Progress},
-    ingest::{CsvOptions, Header, Missing, Note, Refused, Source, TextEncoding},
+    ingest::{CsvOptions, Header, Missing, Note, Refused, Source, SubjectRule, TextEncoding},
     ledger::Attribution,
 };
 use serde::Deserialize;
@@ -75,6 +75,8 @@ struct ImportBody {
     segment: Option<SegmentName>,
     #[serde(default)]
     subject_column: Option<String>,
+    #[serde(default)]
+    each_row_is_a_subject: bool,
     #[serde(default)]
     skip_refused: bool,
     #[serde(default)]
@@ -190,7 +192,7 @@ impl ImportBody {
             );
         }
         let options = CsvOptions {
-            subject_column: self.subject_column,
+            subject: subject(self.subject_column, self.each_row_is_a_subject)?,
             encoding: self.encoding.as_deref().map(TextEncoding::from_label).transpose()?,
             header: match self.header {
                 HeaderWord::Auto => Header::Auto,
@@ -221,6 +223,18 @@ impl ImportBody {
             mode,
             ..ImportRequest::new(name, source)
         })
+    }
+}
+
+fn subject(column: Option<String>, each_row: bool) -> Result<SubjectRule, Problem> {
+    match (column, each_row) {
+        (Some(_), true) => Err(Problem::usage(
+            "either a column tells people apart, or each row is a subject of its own",
+        )
+        .help("state one of the two")),
+        (Some(column), false) => Ok(SubjectRule::Column(column)),
+        (None, true) => Ok(SubjectRule::EachRow),
+        (None, false) => Ok(SubjectRule::Unstated),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::json::Field as _;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Context;
 use crate::api::client::segment;
@@ -25,11 +25,8 @@ pub(super) enum GrantCommand {
         /// Its number, or the beginning of it
         id: String,
     },
-    /// Offer what the policy allows of a request
-    Offer {
-        /// Its number, or the beginning of it
-        id: String,
-    },
+    /// Offer what the policy allows of a request, or less: `grant offer 5b97 --tier aggregate --limits min-cell=20`
+    Offer(OfferArgs),
     /// Accept an offer
     Accept {
         /// Its number, or the beginning of it
@@ -87,6 +84,75 @@ pub(super) struct RequestArgs {
     justification: Option<String>,
 }
 
+/// What is offered less than the policy allows. What is left out stays as the policy allows it.
+#[derive(Debug, Args)]
+pub(super) struct OfferArgs {
+    /// Its number, or the beginning of it
+    id: String,
+    /// The highest tier: exists, count, aggregate or records
+    #[arg(long)]
+    tier: Option<String>,
+    /// Only these columns, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    columns: Vec<String>,
+    /// Only these rows, for example "age >= 40 AND sex = 1"
+    #[arg(long = "where")]
+    condition: Option<String>,
+    /// The end, for example 2027-06-30
+    #[arg(long)]
+    until: Option<String>,
+    /// Only these people, as name@institution
+    #[arg(long, value_delimiter = ',')]
+    people: Vec<String>,
+    /// Limits, for example max-rows=1000,queries-per-day=20,min-cell=20
+    #[arg(long, value_name = "LIMIT=NUMBER", value_delimiter = ',')]
+    limits: Vec<String>,
+    /// How columns are shown, for example age=band:10,visit=year,name=pseudonym,chol=removed
+    #[arg(long = "transform", value_name = "COLUMN=TRANSFORM", value_delimiter = ',')]
+    transforms: Vec<String>,
+}
+
+impl OfferArgs {
+    fn body(&self) -> Result<Value, Problem> {
+        let limits: Result<Map<String, Value>, Problem> = self.limits.iter().map(|text| limit(text)).collect();
+        let transforms: Result<Map<String, Value>, Problem> = self
+            .transforms
+            .iter()
+            .map(|text| split(text).map(|(column, transform)| (column.to_owned(), transform.into())))
+            .collect();
+        Ok(json!({
+            "tier": self.tier,
+            "columns": some(&self.columns),
+            "where": self.condition,
+            "until": self.until,
+            "people": some(&self.people),
+            "limits": limits?,
+            "transforms": transforms?,
+        }))
+    }
+}
+
+fn some(list: &[String]) -> Value {
+    if list.is_empty() { Value::Null } else { json!(list) }
+}
+
+fn split(text: &str) -> Result<(&str, &str), Problem> {
+    let parts = text.split_once('=').map(|(name, value)| (name.trim(), value.trim()));
+    parts.ok_or_else(|| Problem::usage(format!("`{text}` is not of the form NAME=VALUE")))
+}
+
+fn limit(text: &str) -> Result<(String, Value), Problem> {
+    let (name, number) = split(text)?;
+    if !["max-rows", "queries-per-day", "min-cell"].contains(&name) {
+        return Err(Problem::usage(format!("there is no limit `{name}`"))
+            .help("the limits are max-rows, queries-per-day and min-cell"));
+    }
+    let number: u64 = number
+        .parse()
+        .map_err(|_| Problem::usage(format!("the limit `{name}` is a whole number")))?;
+    Ok((name.replace('-', "_"), number.into()))
+}
+
 /// A step that gives a reason.
 #[derive(Debug, Args)]
 pub(super) struct ReasonArgs {
@@ -107,7 +173,7 @@ pub(super) async fn run(command: GrantCommand, context: &Context) -> Result<(), 
         GrantCommand::List => list(context).await,
         GrantCommand::Show { id } => show(&id, context).await,
         GrantCommand::Transcript { id } => transcript(&id, context).await,
-        GrantCommand::Offer { id } => step(&id, "offer", None, context).await,
+        GrantCommand::Offer(args) => take(&args.id, "offer", &args.body()?, context).await,
         GrantCommand::Accept { id } => step(&id, "accept", None, context).await,
         GrantCommand::Verify { id } => step(&id, "verify", None, context).await,
         GrantCommand::Reject(args) => step(&args.id, "reject", Some(&args.reason), context).await,
@@ -121,16 +187,15 @@ pub(super) async fn run(command: GrantCommand, context: &Context) -> Result<(), 
 
 async fn request(args: RequestArgs, context: &Context) -> Result<(), Problem> {
     let dataset: concordat_protocol::ids::DatasetRef = args.dataset.parse()?;
-    let some = |list: Vec<String>| if list.is_empty() { Value::Null } else { json!(list) };
     let body = json!({
         "dataset": dataset,
         "wish": {
             "tier": args.tier,
-            "columns": some(args.columns),
+            "columns": some(&args.columns),
             "where": args.condition,
             "purposes": args.purpose,
             "until": args.until,
-            "people": some(args.people),
+            "people": some(&args.people),
         },
         "justification": args.justification,
     });
@@ -183,9 +248,13 @@ async fn transcript(id: &str, context: &Context) -> Result<(), Problem> {
 
 async fn step(id: &str, verb: &str, reason: Option<&str>, context: &Context) -> Result<(), Problem> {
     let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
+    take(id, verb, &body, context).await
+}
+
+async fn take(id: &str, verb: &str, body: &Value, context: &Context) -> Result<(), Problem> {
     let grant: Value = context
         .client()?
-        .post(&format!("/v1/grants/{}/{verb}", segment(id)), &body)
+        .post(&format!("/v1/grants/{}/{verb}", segment(id)), body)
         .await?;
     // From the first grant on, it is this key that the other side is known by.
     if ["offer", "accept"].contains(&verb) {

@@ -142,11 +142,16 @@ impl<'a> Story<'a> {
             let mut import = vec!["dataset", "import", "heart", "--from", &file];
             if cohort.generated {
                 import.extend(["--subject-column", "record_number"]);
+            } else {
+                import.push("--each-row-is-a-subject");
             }
             let imported = house.json(&import).await?;
             let classes: Vec<&str> = cohort.classes();
             house
                 .run(&[&["dataset", "classify", "heart"][..], &classes].concat(), None)
+                .await?;
+            house
+                .run(&["dataset", "limits", "heart", "--sensitive", "records"], None)
                 .await?;
             house.run(&["dataset", "publish", "heart"], None).await?;
             let rows = imported.at("rows").as_u64().unwrap_or(0);

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{Datelike, NaiveDate};
 use concordat_protocol::ids::ColumnName;
 use concordat_protocol::scope::{Bound, Constraint, Finite, InvalidScope, Rows, Value, Values};
-use concordat_protocol::wire::messages::CatalogEntry;
+use concordat_protocol::wire::messages::CatalogColumn;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value as Literal};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -50,8 +50,8 @@ pub enum ConditionError {
     Scope(#[from] InvalidScope),
 }
 
-/// Reads `text` as a condition on the columns of `entry`.
-pub(super) fn parse(text: &str, entry: &CatalogEntry) -> Result<Rows, ConditionError> {
+/// Reads `text` as a condition on `columns`.
+pub(super) fn parse(text: &str, columns: &[CatalogColumn]) -> Result<Rows, ConditionError> {
     if text.len() > MAX_CONDITION {
         return Err(ConditionError::TooGeneral);
     }
@@ -63,27 +63,27 @@ pub(super) fn parse(text: &str, entry: &CatalogEntry) -> Result<Rows, ConditionE
         return Err(ConditionError::Unreadable);
     }
     let mut constraints = BTreeMap::new();
-    conjuncts(&expr, entry, &mut constraints)?;
+    conjuncts(&expr, columns, &mut constraints)?;
     Ok(Rows::new(constraints)?)
 }
 
 fn conjuncts(
     expr: &Expr,
-    entry: &CatalogEntry,
+    columns: &[CatalogColumn],
     all: &mut BTreeMap<ColumnName, Constraint>,
 ) -> Result<(), ConditionError> {
     match expr {
-        Expr::Nested(inner) => conjuncts(inner, entry, all),
+        Expr::Nested(inner) => conjuncts(inner, columns, all),
         Expr::BinaryOp {
             left,
             op: BinaryOperator::And,
             right,
         } => {
-            conjuncts(left, entry, all)?;
-            conjuncts(right, entry, all)
+            conjuncts(left, columns, all)?;
+            conjuncts(right, columns, all)
         }
         other => {
-            let (column, constraint) = comparison(other, entry)?;
+            let (column, constraint) = comparison(other, columns)?;
             let met = match all.get(&column) {
                 Some(earlier) => earlier.meet(&constraint).ok_or_else(|| unsatisfiable(&column))?,
                 None => constraint,
@@ -101,10 +101,10 @@ fn unsatisfiable(column: &ColumnName) -> ConditionError {
     }
 }
 
-fn comparison(expr: &Expr, entry: &CatalogEntry) -> Result<(ColumnName, Constraint), ConditionError> {
+fn comparison(expr: &Expr, columns: &[CatalogColumn]) -> Result<(ColumnName, Constraint), ConditionError> {
     match expr {
         Expr::BinaryOp { left, op, right } => {
-            let (column, kind) = known(left, entry)?;
+            let (column, kind) = known(left, columns)?;
             let value = constant(right, &column, &kind)?;
             let values = compared(op, value).ok_or(ConditionError::TooGeneral)?;
             Ok((column, Constraint::new(values, false)?))
@@ -115,7 +115,7 @@ fn comparison(expr: &Expr, entry: &CatalogEntry) -> Result<(ColumnName, Constrai
             low,
             high,
         } => {
-            let (column, kind) = known(expr, entry)?;
+            let (column, kind) = known(expr, columns)?;
             let end = |side: &Expr| constant(side, &column, &kind).map(|value| Some(Bound { value, inclusive: true }));
             let values = Values::Range {
                 low: end(low)?,
@@ -128,15 +128,15 @@ fn comparison(expr: &Expr, entry: &CatalogEntry) -> Result<(ColumnName, Constrai
             list,
             negated: false,
         } => {
-            let (column, kind) = known(expr, entry)?;
+            let (column, kind) = known(expr, columns)?;
             let values: Result<BTreeSet<Value>, _> = list.iter().map(|item| constant(item, &column, &kind)).collect();
             Ok((column, Constraint::new(Values::Set(values?), false)?))
         }
         Expr::IsNull(expr) => Ok((
-            known(expr, entry)?.0,
+            known(expr, columns)?.0,
             Constraint::new(Values::Set(BTreeSet::new()), true)?,
         )),
-        Expr::IsNotNull(expr) => Ok((known(expr, entry)?.0, Constraint::new(Values::Any, false)?)),
+        Expr::IsNotNull(expr) => Ok((known(expr, columns)?.0, Constraint::new(Values::Any, false)?)),
         _ => Err(ConditionError::TooGeneral),
     }
 }
@@ -171,11 +171,11 @@ fn compared(op: &BinaryOperator, value: Value) -> Option<Values> {
 }
 
 /// The column an expression names, and what it holds.
-fn known(expr: &Expr, entry: &CatalogEntry) -> Result<(ColumnName, String), ConditionError> {
+fn known(expr: &Expr, columns: &[CatalogColumn]) -> Result<(ColumnName, String), ConditionError> {
     let Expr::Identifier(name) = expr else {
         return Err(ConditionError::TooGeneral);
     };
-    let found = entry.columns.iter().find(|column| column.name.as_str() == name.value);
+    let found = columns.iter().find(|column| column.name.as_str() == name.value);
     let found = found.ok_or_else(|| ConditionError::NoColumn(name.value.chars().take(64).collect()))?;
     Ok((found.name.clone(), found.kind.clone()))
 }
@@ -229,25 +229,22 @@ fn typed(text: &str, kind: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use concordat_protocol::scope::Tier;
-    use concordat_protocol::wire::messages::CatalogColumn;
-
     use super::*;
 
     #[test]
     fn conditions_become_constraints() {
         let rows = parse(
             "age >= 40 AND sex = 1 AND (born < '1970-01-02') AND note IN ('a', 'b')",
-            &entry(),
+            &columns(),
         )
         .unwrap();
         assert_eq!(
             rows.to_string(),
             "age >= 40 AND born <= DATE '1970-01-01' AND note IN ('a', 'b') AND sex = 1"
         );
-        let band = parse("age > 39 AND age BETWEEN -1 AND 59", &entry()).unwrap();
+        let band = parse("age > 39 AND age BETWEEN -1 AND 59", &columns()).unwrap();
         assert_eq!(band.to_string(), "age >= 40 AND age <= 59");
-        assert_eq!(parse("age IS NULL", &entry()).unwrap().to_string(), "age IS NULL");
+        assert_eq!(parse("age IS NULL", &columns()).unwrap().to_string(), "age IS NULL");
     }
 
     #[test]
@@ -262,48 +259,43 @@ mod tests {
             "age IN (SELECT 1)",
         ] {
             assert_eq!(
-                parse(general, &entry()).unwrap_err(),
+                parse(general, &columns()).unwrap_err(),
                 ConditionError::TooGeneral,
                 "{general}"
             );
         }
         for unreadable in ["age >=", "age = 1; DROP TABLE x", ""] {
             assert_eq!(
-                parse(unreadable, &entry()).unwrap_err(),
+                parse(unreadable, &columns()).unwrap_err(),
                 ConditionError::Unreadable,
                 "{unreadable}"
             );
         }
         assert_eq!(
-            parse("secret = 1", &entry()).unwrap_err(),
+            parse("secret = 1", &columns()).unwrap_err(),
             ConditionError::NoColumn("secret".into())
         );
         assert!(matches!(
-            parse("age = 'old'", &entry()).unwrap_err(),
+            parse("age = 'old'", &columns()).unwrap_err(),
             ConditionError::Kind { .. }
         ));
         assert!(matches!(
-            parse("age = 1 AND age = 2", &entry()).unwrap_err(),
+            parse("age = 1 AND age = 2", &columns()).unwrap_err(),
             ConditionError::Kind { .. }
         ));
     }
 
-    fn entry() -> CatalogEntry {
+    fn columns() -> Vec<CatalogColumn> {
         let column = |name: &str, kind: &str| CatalogColumn {
             name: name.parse().unwrap(),
             kind: kind.into(),
             class: "ordinary".into(),
         };
-        CatalogEntry {
-            dataset: "heart".parse().unwrap(),
-            columns: vec![
-                column("age", "integer"),
-                column("sex", "integer"),
-                column("born", "date"),
-                column("note", "text"),
-            ],
-            about_rows: 100,
-            tier: Tier::Records,
-        }
+        vec![
+            column("age", "integer"),
+            column("sex", "integer"),
+            column("born", "date"),
+            column("note", "text"),
+        ]
     }
 }

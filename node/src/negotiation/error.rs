@@ -8,6 +8,7 @@
 use concordat_protocol::grant::{GrantError, LifecycleError, NoticeError};
 use concordat_protocol::ids::{GrantId, InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{NegotiationError, StateName};
+use concordat_protocol::scope::Disjoint;
 use concordat_protocol::signed::SignatureError;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
 use concordat_storage::catalog::CatalogError;
@@ -15,6 +16,7 @@ use concordat_storage::fault::Fault;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 
+use super::RestrictionError;
 use crate::fault::{Code, Explain};
 use crate::membership::MembershipError;
 use crate::network::NetworkError;
@@ -86,6 +88,18 @@ pub enum NegotiationFault {
         /// Every reason.
         reasons: Vec<Reason>,
     },
+    /// The steward would offer more than the policy allows.
+    #[error("an offer cannot go beyond what the policy allows of the request")]
+    Wider {
+        /// Everything that does, each with what is allowed.
+        reasons: Vec<Reason>,
+    },
+    /// What the steward would offer cannot be read.
+    #[error(transparent)]
+    Restriction(#[from] RestrictionError),
+    /// The steward left nothing of it.
+    #[error(transparent)]
+    NothingLeft(#[from] Disjoint),
     /// The dataset is not there, or not for this peer.
     #[error("there is no dataset `{dataset}`")]
     NoDataset {
@@ -166,12 +180,16 @@ impl NegotiationFault {
             | Self::NotProvider
             | Self::NotConsumer
             | Self::Crowded { .. }
+            | Self::Wider { .. }
             | Self::Denied { .. } => Fault::Denied,
             Self::Refused { refusal, .. } => fault_of(refusal.code),
             Self::Unreachable { .. } | Self::Network(_) => Fault::Unreachable,
-            Self::NotNow { .. } | Self::Protocol(NegotiationError::Ours(_)) | Self::Lifecycle(_) | Self::Rule(_) => {
-                Fault::Usage
-            }
+            Self::NotNow { .. }
+            | Self::Restriction(_)
+            | Self::NothingLeft(_)
+            | Self::Protocol(NegotiationError::Ours(_))
+            | Self::Lifecycle(_)
+            | Self::Rule(_) => Fault::Usage,
             Self::ForeignGrant { .. }
             | Self::NoRoster
             | Self::Protocol(_)
@@ -189,7 +207,7 @@ impl NegotiationFault {
     /// The reasons to list below the message.
     pub fn reasons(&self) -> Vec<Reason> {
         match self {
-            Self::Denied { reasons } => reasons.clone(),
+            Self::Denied { reasons } | Self::Wider { reasons } => reasons.clone(),
             Self::Refused { refusal, .. } => refusal.reasons.clone(),
             _ => Vec::new(),
         }

@@ -2,9 +2,9 @@
 
 use concordat_protocol::grant::Party;
 use concordat_protocol::identity::Side;
-use concordat_protocol::ids::{DatasetRef, InstitutionId, NegotiationId};
+use concordat_protocol::ids::{DatasetRef, Digest32, InstitutionId, NegotiationId};
 use concordat_protocol::membership::{Member, ValidRoster};
-use concordat_protocol::negotiation::{Body, RuleName};
+use concordat_protocol::negotiation::{Body, ProviderNegotiation, RuleName, State};
 use concordat_protocol::scope::{Difference, Scope};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
@@ -12,13 +12,15 @@ use concordat_protocol::wire::messages;
 use concordat_storage::catalog::CatalogError;
 use concordat_storage::storage::Storage;
 
-use super::{NegotiationFault, Negotiations};
+use super::{NegotiationFault, Negotiations, Restriction, narrow};
 use crate::policy::{self, DatasetFacts, Explanation, OfferDecision, OfferInput};
 
 /// What may be offered, and why it is less than what was asked.
 pub(super) struct Assessed {
     pub(super) scope: Scope,
     narrowings: Vec<policy::Narrowing>,
+    /// Whether the steward narrowed it further.
+    by_steward: bool,
 }
 
 impl Assessed {
@@ -33,8 +35,20 @@ impl Assessed {
                 Reason::fitted(&found.reason.text),
                 RuleName::new(&found.reason.rule).ok(),
             ),
+            None if self.by_steward => self.explain_steward(difference),
             None => (Reason::fitted("the policy allows no more"), None),
         }
+    }
+
+    /// What the policy would have allowed stands beside what the steward offers.
+    fn explain_steward(&self, difference: &Difference) -> (Reason, Option<RuleName>) {
+        let same = |known: &&policy::Narrowing| {
+            known.difference.part == difference.part && known.difference.asked == difference.asked
+        };
+        let known = self.narrowings.iter().find(same);
+        let allowed = known.map_or(&difference.asked, |known| &known.difference.offered);
+        let text = format!("the policy allows `{allowed}`; the holder's data steward offers less");
+        (Reason::fitted(&text), RuleName::new(narrow::BY_STEWARD).ok())
     }
 }
 
@@ -50,11 +64,47 @@ impl Negotiations {
             OfferDecision::Offer(offer) => Ok(Assessed {
                 scope: offer.scope,
                 narrowings: offer.narrowings,
+                by_steward: false,
             }),
             OfferDecision::Refused(refusal) => Err(NegotiationFault::Denied {
                 reasons: refusal.reasons.into_iter().map(told).collect(),
             }),
         }
+    }
+
+    /// The same offer as the steward narrows it. The policy is asked again about what is left, so that nothing is offered that
+    /// would be denied when it is used.
+    pub(super) async fn narrowed(
+        &self,
+        offer: Assessed,
+        restriction: &Restriction,
+        consumer: &InstitutionId,
+        now: Timestamp,
+    ) -> Result<Assessed, NegotiationFault> {
+        if *restriction == Restriction::default() {
+            return Ok(offer);
+        }
+        let dataset = &offer.scope.dataset;
+        let facts = self.facts(dataset).await?.ok_or_else(|| NegotiationFault::NoDataset {
+            dataset: dataset.to_string(),
+        })?;
+        let scope = restriction.within(&offer.scope, consumer, &facts)?;
+        let again = self.assess(&scope, consumer, now).await?;
+        if again.scope == scope {
+            return Ok(Assessed {
+                scope,
+                by_steward: true,
+                ..offer
+            });
+        }
+        let told = |narrowing: policy::Narrowing| messages::Reason {
+            text: format!("`{}`: {}", narrowing.difference.asked, narrowing.reason.text),
+            remedy: narrowing.reason.remedy,
+            rule: Some(narrowing.reason.rule),
+        };
+        Err(NegotiationFault::Wider {
+            reasons: again.narrowings.into_iter().map(told).collect(),
+        })
     }
 
     /// What the policy says today, rule by rule, to what was asked of us in the negotiation `id`; nothing if we asked.
@@ -94,6 +144,21 @@ impl Negotiations {
             request,
         };
         Ok(self.0.policy.current().offer(&input, now))
+    }
+
+    /// What the agreement is decided under: the policy set, and what the steward has set for the dataset.
+    pub(super) async fn policy_digest(&self, negotiation: &ProviderNegotiation) -> Result<Digest32, NegotiationFault> {
+        let facts = match negotiation.state() {
+            State::Accepted(accepted) => self.facts(&accepted.offer.dataset).await?,
+            State::Requested(_)
+            | State::Offered(_)
+            | State::Agreed(_)
+            | State::Verified(_)
+            | State::Finalized(_)
+            | State::Terminated(_) => None,
+        };
+        let release = facts.map(|facts| facts.release).unwrap_or_default();
+        Ok(self.0.policy.current().digest_with(&release))
     }
 
     /// Whether peers may know of `dataset`.

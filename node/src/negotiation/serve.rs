@@ -140,7 +140,7 @@ impl Negotiations {
             Entry::Provider(negotiation) => match negotiation.state() {
                 State::Accepted(_) => {
                     self.same_key(negotiation.peer_side(), now)?;
-                    let policy = self.0.policy.current().digest();
+                    let policy = self.policy_digest(&negotiation).await?;
                     let sent = negotiation.agree(policy, &identity.institution_key, &identity.node_key, now)?;
                     self.forward(place, Entry::Provider(sent.next.clone()), sent, by, now)
                         .await

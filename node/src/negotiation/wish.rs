@@ -74,7 +74,7 @@ impl Wish {
         let now = node.clock().now();
         let entry = look_up(node, &dataset).await?;
         let rows = match &self.condition {
-            Some(text) => condition::parse(text, &entry)?,
+            Some(text) => condition::parse(text, &entry.columns)?,
             None => Default::default(),
         };
         let people = match self.people {
@@ -89,7 +89,7 @@ impl Wish {
             purposes: Purposes::new(self.purposes)?,
             people,
             places: Places::only([node.identity().jurisdiction.clone()])?,
-            limits: Limits::default(),
+            limits: Limits::WIDEST,
             window: Window::new(now, Timestamp::parse(&self.until)?)?,
         })
     }

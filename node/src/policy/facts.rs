@@ -3,11 +3,11 @@
 use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
     membership::MemberStatus,
-    scope::{BandWidth, Generalisation, Kind},
+    scope::{BandWidth, Generalisation, Kind, Transform},
 };
 use concordat_storage::{
-    catalog::{ColumnClass, DatasetRecord, Manifest},
-    ingest::ColumnKind,
+    catalog::{ColumnClass, DatasetRecord, Manifest, ReleaseRules},
+    ingest::{ColumnKind, is_age, is_birth},
 };
 
 /// The word policies have for a kind of column.
@@ -51,7 +51,7 @@ impl ColumnFacts {
     /// A column with the coarsening its type has: the year of a date, a band of ten years of an age. An age is a whole
     /// number with the word `age` in its name (`age`, `age_at_visit`).
     pub fn new(name: ColumnName, class: Option<ColumnClass>, kind: ColumnKind) -> Self {
-        let is_age = name.as_str().split('_').any(|word| word.eq_ignore_ascii_case("age"));
+        let is_age = is_age(name.as_str());
         let generalisation = match kind {
             ColumnKind::Date | ColumnKind::Timestamp | ColumnKind::TimestampUtc => Some(Generalisation::Year),
             ColumnKind::Int if is_age => Some(Generalisation::AgeBand(BandWidth::Ten)),
@@ -62,6 +62,30 @@ impl ColumnFacts {
             class,
             kind,
             generalisation,
+        }
+    }
+
+    /// What it holds, in the words of catalogues and conditions.
+    pub const fn kind_label(&self) -> &'static str {
+        match self.kind {
+            ColumnKind::Boolean => "boolean",
+            ColumnKind::Int => "integer",
+            ColumnKind::Float => "number",
+            ColumnKind::Date => "date",
+            ColumnKind::Timestamp => "time",
+            ColumnKind::TimestampUtc => "time",
+            ColumnKind::Text => "text",
+        }
+    }
+
+    /// Whether its values can be changed so.
+    fn can_be(&self, transform: Transform) -> bool {
+        match (transform, self.generalisation) {
+            (Transform::Clear | Transform::Removed, _) => true,
+            (Transform::Generalised(Generalisation::Year), Some(Generalisation::Year)) => true,
+            (Transform::Generalised(Generalisation::AgeBand(_)), Some(Generalisation::AgeBand(_))) => true,
+            (Transform::Generalised(Generalisation::Year | Generalisation::AgeBand(_)), _) => false,
+            (Transform::Pseudonym, _) => self.kind != ColumnKind::Boolean,
         }
     }
 }
@@ -77,6 +101,8 @@ pub struct DatasetFacts {
     pub published: bool,
     /// Its columns.
     pub columns: Vec<ColumnFacts>,
+    /// What its steward has decided about its answers.
+    pub release: ReleaseRules,
 }
 
 impl DatasetFacts {
@@ -97,7 +123,19 @@ impl DatasetFacts {
             segment: record.segment.clone(),
             published: record.published,
             columns: columns.collect(),
+            release: record.release.clone(),
         }
+    }
+
+    /// Whether the column tells when a person was born, by its name or by the steward's word.
+    pub(super) fn is_birth(&self, column: &ColumnFacts) -> bool {
+        column.generalisation == Some(Generalisation::Year)
+            && (is_birth(column.name.as_str()) || self.release.births.contains(&column.name))
+    }
+
+    /// Whether the dataset has the column and its values can be changed so.
+    pub fn can_show(&self, name: &ColumnName, transform: Transform) -> bool {
+        self.column(name).is_some_and(|column| column.can_be(transform))
     }
 
     pub(super) fn column(&self, name: &ColumnName) -> Option<&ColumnFacts> {

@@ -6,7 +6,6 @@ use concordat_protocol::identity::Side;
 use concordat_protocol::membership::ValidRoster;
 use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest};
 use concordat_storage::catalog::CatalogError;
-use concordat_storage::ingest::ColumnKind;
 
 use super::Sharing;
 use crate::negotiation::{party, speaks};
@@ -69,7 +68,7 @@ fn entry(facts: &DatasetFacts, prospect: &Prospect, rows: u64) -> CatalogEntry {
         .filter(|column| prospect.columns.contains(&column.name));
     let columns = shown.map(|column| CatalogColumn {
         name: column.name.clone(),
-        kind: in_words(column.kind).to_owned(),
+        kind: column.kind_label().to_owned(),
         class: column.class.map_or_else(String::new, |class| class.to_string()),
     });
     CatalogEntry {
@@ -77,18 +76,6 @@ fn entry(facts: &DatasetFacts, prospect: &Prospect, rows: u64) -> CatalogEntry {
         columns: columns.collect(),
         about_rows: two_digits(rows),
         tier: prospect.tier,
-    }
-}
-
-const fn in_words(kind: ColumnKind) -> &'static str {
-    match kind {
-        ColumnKind::Boolean => "boolean",
-        ColumnKind::Int => "integer",
-        ColumnKind::Float => "number",
-        ColumnKind::Date => "date",
-        ColumnKind::Timestamp => "time",
-        ColumnKind::TimestampUtc => "time",
-        ColumnKind::Text => "text",
     }
 }
 

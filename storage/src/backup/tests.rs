@@ -22,7 +22,7 @@ use super::*;
 use crate::{
     catalog::{CatalogError, ErasureOrder, ErasureStatement, ImportMode, ImportRequest},
     fault::Fault,
-    ingest::Source,
+    ingest::{Source, SubjectRule},
     keys::{Argon2Cost, KeyProvider, Passphrase, Secret},
     ledger::{Attribution, Ledger},
     objects::ObjectPlace,
@@ -85,10 +85,11 @@ impl House {
     fn import(&self, rows: &str, mode: ImportMode) {
         let path = self.place.path().join("people.csv");
         fs::write(&path, rows).unwrap();
-        let request = ImportRequest {
+        let mut request = ImportRequest {
             mode,
             ..ImportRequest::new(people(), Source::at_path(path))
         };
+        request.options.subject = SubjectRule::EachRow;
         let _within = self.runtime.enter();
         let catalog = self.storage.catalog();
         catalog.import(&request, &signer(), NOW, &mut |_| {}).unwrap();

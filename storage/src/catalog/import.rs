@@ -31,7 +31,7 @@ use super::{
     writer::{Target, VersionWriter},
 };
 use crate::{
-    ingest::{CsvOptions, Note, Refused, Reject, RejectSink, Source, Survey, batches, survey_into},
+    ingest::{CsvOptions, Note, Refused, Reject, RejectSink, Source, SubjectRule, Survey, batches, survey_into},
     keys::DatasetKey,
 };
 
@@ -49,7 +49,7 @@ pub struct ImportRequest {
     pub name: DatasetName,
     /// What to import.
     pub source: Source,
-    /// How to read it. Appending to a dataset with a subject column needs none to be named.
+    /// How to read it. A new dataset needs its subjects to be stated; one that exists keeps its own where they are not.
     pub options: CsvOptions,
     /// The segment of a new dataset, [`MAIN_SEGMENT`] if none is named; a dataset that exists stays in its own.
     pub segment: Option<SegmentName>,
@@ -257,16 +257,25 @@ impl Place {
     fn appended_to(&self, mode: ImportMode) -> Option<&Manifest> {
         self.previous.as_ref().filter(|_| mode == ImportMode::Append)
     }
+
+    /// Whose records the rows are: what the request states, or else what the dataset has.
+    fn subject(&self, request: &ImportRequest) -> Result<SubjectRule, ImportError> {
+        match (&request.options.subject, &self.previous) {
+            (SubjectRule::Unstated, None) => Err(ImportError::SubjectUnstated),
+            (SubjectRule::Unstated, Some(before)) if before.subject.is_reserved() => Ok(SubjectRule::EachRow),
+            (SubjectRule::Unstated, Some(before)) => Ok(SubjectRule::Column(before.subject.to_string())),
+            (stated @ (SubjectRule::Column(_) | SubjectRule::EachRow), _) => Ok(stated.clone()),
+        }
+    }
 }
 
-/// The first pass; a column of subjects that the dataset has need not be named again.
+/// The first pass.
 fn survey(request: &ImportRequest, place: &Place, progress: &mut dyn FnMut(Progress)) -> Result<Survey, ImportError> {
     progress(Progress::Surveying);
-    let mut options = request.options.clone();
-    if let Some(previous) = place.appended_to(request.mode).filter(|m| !m.subject.is_reserved()) {
-        let subject = || previous.subject.to_string();
-        options.subject_column.get_or_insert_with(subject);
-    }
+    let options = CsvOptions {
+        subject: place.subject(request)?,
+        ..request.options.clone()
+    };
     let survey = survey_into(&request.source, &options, &mut Reporter(progress))?;
     if options.refused == Refused::Stop && survey.rejects().count() > 0 {
         // The second pass refuses to start, with the reason; nothing has been written yet.

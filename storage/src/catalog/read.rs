@@ -28,7 +28,7 @@ use object_store::{
 
 use super::{Manifest, ObjectEntry, placement::Reading};
 use crate::{
-    keys::{OBJECT_CONTENT, OBJECT_HEADER, PseudonymKey, PseudonymSecret},
+    keys::{OBJECT_CONTENT, OBJECT_HEADER, OrderKey, PseudonymKey, PseudonymSecret},
     query::Source,
     seal::{HEADER_LEN, SealError, SealedStore},
 };
@@ -137,6 +137,10 @@ impl Source for OpenVersion {
 
     fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
         self.pseudonyms.key(grant)
+    }
+
+    fn order_key(&self, grant: Option<&[u8; 16]>) -> OrderKey {
+        self.pseudonyms.order_key(grant, self.manifest_digest().as_bytes())
     }
 }
 

@@ -25,7 +25,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     fault::Fault,
-    ingest::{IngestError, Refused, SUBJECT_COLUMN, Source},
+    ingest::{CsvOptions, IngestError, Refused, SUBJECT_COLUMN, Source, SubjectRule},
     keys::{Argon2Cost, Passphrase, Secret},
     objects::ObjectPlace,
     seal::store_fault,
@@ -81,6 +81,7 @@ impl House {
         fs::write(&path, contents).unwrap();
         ImportRequest {
             mode,
+            options: each_row(mode),
             ..ImportRequest::new(people(), Source::at_path(path))
         }
     }
@@ -170,6 +171,17 @@ fn values(batches: &[RecordBatch], name: &str) -> Vec<String> {
         values.extend((0..array.len()).map(|row| array_value_to_string(array, row).unwrap()));
     }
     values
+}
+
+/// Each row is a subject of its own in a new dataset; one that exists keeps what it has.
+fn each_row(mode: ImportMode) -> CsvOptions {
+    CsvOptions {
+        subject: match mode {
+            ImportMode::Create => SubjectRule::EachRow,
+            ImportMode::Append | ImportMode::Replace => SubjectRule::Unstated,
+        },
+        ..CsvOptions::default()
+    }
 }
 
 #[test]
@@ -266,7 +278,7 @@ fn a_file_with_other_columns_is_not_appended() {
         .unwrap_err();
     assert!(swapped.to_string().contains("another order"), "{swapped}");
     let mut named = house.request("id,name,age\n4,Eva,40\n", ImportMode::Append);
-    named.options.subject_column = Some("id".to_owned());
+    named.options.subject = SubjectRule::Column("id".to_owned());
     let named = house.import(&named).unwrap_err();
     assert!(
         named
@@ -301,10 +313,41 @@ fn a_new_column_is_appended_and_the_rows_before_lack_it() {
 }
 
 #[test]
+fn nothing_new_is_imported_before_its_subjects_are_stated() {
+    let house = House::new();
+    let mut request = house.request(PEOPLE, ImportMode::Create);
+    request.options.subject = SubjectRule::Unstated;
+    assert!(matches!(house.import(&request), Err(ImportError::SubjectUnstated)));
+    assert!(house.catalog().list().unwrap().is_empty());
+}
+
+#[test]
+fn subjects_are_kept_by_a_version_that_states_none() {
+    let house = House::new();
+    for (stated, kept) in [
+        (SubjectRule::Column("id".to_owned()), "id"),
+        (SubjectRule::Unstated, "id"),
+        (SubjectRule::EachRow, SUBJECT_COLUMN),
+        (SubjectRule::Unstated, SUBJECT_COLUMN),
+    ] {
+        let is_there = !house.catalog().list().unwrap().is_empty();
+        let mode = if is_there {
+            ImportMode::Replace
+        } else {
+            ImportMode::Create
+        };
+        let mut request = house.request(PEOPLE, mode);
+        request.options.subject = stated;
+        house.import(&request).unwrap();
+        assert_eq!(house.current().subject_column().as_str(), kept);
+    }
+}
+
+#[test]
 fn the_subject_column_is_remembered_when_rows_are_appended() {
     let house = House::new();
     let mut request = house.request(PEOPLE, ImportMode::Create);
-    request.options.subject_column = Some("id".to_owned());
+    request.options.subject = SubjectRule::Column("id".to_owned());
     house.import(&request).unwrap();
     house.take("id,name,age\n1,Zsofia Sentinel,42\n", ImportMode::Append);
     let version = house.current();

@@ -7,8 +7,8 @@ use super::error::IngestError;
 /// How to read a delimited text file; the default detects everything and takes all rows or none.
 #[derive(Clone, Debug, Default)]
 pub struct CsvOptions {
-    /// The column that says whose record a row is; without one every row is a subject of its own.
-    pub subject_column: Option<String>,
+    /// Whose records the rows are.
+    pub subject: SubjectRule,
     /// The byte between fields; `None` chooses among comma, semicolon, tab and vertical bar.
     pub delimiter: Option<u8>,
     /// Whether the first line holds the column names.
@@ -21,6 +21,30 @@ pub struct CsvOptions {
     pub refused: Refused,
     /// Columns kept as text whatever they hold, such as codes in which `250.00` and `250.0` differ.
     pub text_columns: Vec<String>,
+}
+
+/// Whose records the rows are, as the steward says. Everything that counts people counts by it, so a new dataset is not made
+/// before it is stated.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SubjectRule {
+    /// Nothing was stated: a dataset that exists keeps its rule, and a reader alone numbers the rows.
+    #[default]
+    Unstated,
+    /// The value of this column says so.
+    Column(String),
+    /// Each row is a subject of its own.
+    EachRow,
+}
+
+impl SubjectRule {
+    /// The column that is named, if one is.
+    #[must_use]
+    pub fn column(&self) -> Option<&String> {
+        match self {
+            Self::Column(column) => Some(column),
+            Self::Unstated | Self::EachRow => None,
+        }
+    }
 }
 
 /// Whether the first line holds the column names.

@@ -7,9 +7,10 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::{
     block::Block,
     error::IngestError,
-    names::{Name, SUBJECT_COLUMN, name_columns},
+    names::{Name, SUBJECT_COLUMN, is_age, is_birth, name_columns},
     options::{CsvOptions, Refused, TextEncoding},
     rejects::{Discard, RejectSink, Rejects},
+    repeats::Repeats,
     sniff::{Layout, sniff},
     source::Fingerprint,
     table::{Piece, Table},
@@ -92,6 +93,25 @@ pub enum Note {
         /// The column.
         column: String,
     },
+    /// Each row counts as a person, but a column that looks like a person's number has a value on several rows.
+    Repeats {
+        /// The column.
+        column: String,
+    },
+    /// Almost each row counts as a person of its own, while another column that looks like a person's number repeats.
+    SubjectHardlyRepeats {
+        /// The column of subjects.
+        subject: String,
+        /// The column that repeats.
+        column: String,
+    },
+    /// An age and a date of birth are both there: together they tell more than either.
+    AgeAndBirth {
+        /// The age.
+        age: String,
+        /// The date of birth.
+        birth: String,
+    },
     /// Lines with nothing on them were skipped.
     BlankLines {
         /// How many.
@@ -119,6 +139,21 @@ impl fmt::Display for Note {
                  everywhere` if they mean that the value is missing"
             ),
             Self::NoValues { column } => write!(f, "column `{column}` has no values and is kept as text"),
+            Self::Repeats { column } => write!(
+                f,
+                "each row counts as a person, but `{column}` has values that stand on several rows; if it tells people apart, \
+                 import again with `--replace --subject-column {column}`, or groups of fewer people than you allow leave"
+            ),
+            Self::SubjectHardlyRepeats { subject, column } => write!(
+                f,
+                "almost each row has its own `{subject}`, while `{column}` has values that stand on several rows; if `{column}` \
+                 tells people apart, import again with `--replace --subject-column {column}`"
+            ),
+            Self::AgeAndBirth { age, birth } => write!(
+                f,
+                "`{age}` and `{birth}` tell the same, so an offer shows one of the two; name further columns that tell when a \
+                 person was born with `concordat dataset limits --birth-date COLUMN`"
+            ),
             Self::BlankLines { count } => write!(f, "{count} blank lines were skipped"),
         }
     }
@@ -142,7 +177,7 @@ pub fn survey_into(source: &Source, options: &CsvOptions, sink: &mut dyn RejectS
     let layout = sniff(source, options)?;
     let (table, header) = Table::open(source, options, layout)?;
     let names = name_columns(&header)?;
-    check_known(&names, options.text_columns.iter().chain(&options.subject_column))?;
+    check_known(&names, options.text_columns.iter().chain(options.subject.column()))?;
     let mut count = Count::new(&names, options);
     let mut ending = None;
     for piece in table.pieces(path)? {
@@ -281,6 +316,7 @@ struct Count {
     tallies: Vec<Tally>,
     rows: u64,
     rejects: Rejects,
+    repeats: Repeats,
     subject: Option<usize>,
     without_subject: u64,
     lines_without_subject: Vec<u64>,
@@ -293,12 +329,14 @@ impl Count {
             .iter()
             .map(|column| Tally::new(options.missing, forced_text(column)))
             .collect();
-        let subject = options.subject_column.as_ref();
+        let subject = options.subject.column();
+        let subject = subject.and_then(|name| names.iter().position(|column| is_called(column, name)));
         Self {
             tallies,
             rows: 0,
             rejects: Rejects::default(),
-            subject: subject.and_then(|name| names.iter().position(|column| is_called(column, name))),
+            repeats: Repeats::new(names, subject),
+            subject,
             without_subject: 0,
             lines_without_subject: Vec::new(),
         }
@@ -311,6 +349,7 @@ impl Count {
                 tally.observe(field, line);
             }
         }
+        self.repeats.observe(block);
         self.subjects(block);
         for reject in &block.rejects {
             self.rejects.push(*reject);
@@ -344,6 +383,15 @@ impl Count {
             column,
             count: self.without_subject,
             first,
+        })
+    }
+
+    fn age_and_birth(&self, names: &[Name]) -> Option<Note> {
+        let called = |is_so: fn(&str) -> bool| names.iter().find(|column| is_so(&column.name));
+        let (age, birth) = (called(is_age)?, called(is_birth)?);
+        Some(Note::AgeAndBirth {
+            age: age.name.clone(),
+            birth: birth.name.clone(),
         })
     }
 
@@ -388,6 +436,8 @@ impl Count {
                 });
             }
         }
+        notes.extend(self.repeats.note(names, self.subject));
+        notes.extend(self.age_and_birth(names));
         if blank_lines > 0 {
             notes.push(Note::BlankLines { count: blank_lines });
         }

@@ -266,7 +266,7 @@ fn refused_rows_stop_the_import_unless_they_may_be_left_out() {
 #[test]
 fn subjects() {
     let by = |name: &str| CsvOptions {
-        subject_column: Some(name.to_owned()),
+        subject: SubjectRule::Column(name.to_owned()),
         ..CsvOptions::default()
     };
     let text = "Patient Id,x\np1,1\nNA,2\n ,3\np2,4\n";
@@ -283,6 +283,32 @@ fn subjects() {
     assert_eq!(survey.subject(), &Subject::Column("patient_id".to_owned()));
     assert_eq!(batches[0].num_columns(), 2);
     assert!(!batches[0].schema().field(0).is_nullable());
+}
+
+#[test]
+fn a_persons_number_that_repeats_is_noted() {
+    let visits = |subject: SubjectRule| {
+        let mut text = "visit_id,patient_id,site_id,chol\n".to_owned();
+        for row in 0..3000 {
+            text.push_str(&format!("{row},p{},{},{}\n", row / 3, row % 2, row % 90));
+        }
+        let options = CsvOptions {
+            subject,
+            ..CsvOptions::default()
+        };
+        survey_of(&text, &options).unwrap().notes().to_vec()
+    };
+    let column = "patient_id".to_owned();
+    assert_eq!(visits(SubjectRule::EachRow), [Note::Repeats { column: column.clone() }]);
+    let subject = "visit_id".to_owned();
+    assert_eq!(
+        visits(SubjectRule::Column(subject.clone())),
+        [Note::SubjectHardlyRepeats {
+            subject,
+            column: column.clone()
+        }]
+    );
+    assert_eq!(visits(SubjectRule::Column(column)), []);
 }
 
 #[test]

@@ -157,6 +157,12 @@ impl DatasetKey {
 pub struct PseudonymSecret(RawKey);
 
 impl PseudonymSecret {
+    /// A secret of a test, so that what depends on chance is the same each time.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: [u8; 32]) -> Self {
+        Self(RawKey::of(bytes))
+    }
+
     /// Makes a secret; to be kept, it must be wrapped.
     pub(crate) fn random() -> Result<Self, KeyError> {
         RawKey::random().map(Self)
@@ -169,6 +175,15 @@ impl PseudonymSecret {
         let info = [labels::PSEUDONYM.as_bytes(), &whose, grant.unwrap_or(&[0; 16])];
         PseudonymKey(RawKey::derive_with(self.0.bytes(), &[], &info))
     }
+
+    /// The key of the order in which the rows of a version leave under the grant of these 16 bytes; nothing stands for the
+    /// institution's own people. `version` is the digest of the version's manifest.
+    #[must_use]
+    pub fn order_key(&self, grant: Option<&[u8; 16]>, version: &[u8; 32]) -> OrderKey {
+        let whose = [u8::from(grant.is_some())];
+        let info = [labels::ROW_ORDER.as_bytes(), &whose, grant.unwrap_or(&[0; 16]), version];
+        OrderKey(RawKey::derive_with(self.0.bytes(), &[], &info))
+    }
 }
 
 /// Makes pseudonyms under one grant: the same value gets another pseudonym under every other grant and in every other column.
@@ -176,6 +191,26 @@ impl PseudonymSecret {
 pub struct PseudonymKey(RawKey);
 
 impl PseudonymKey {
+    /// The key that another process handed over, if it has the right length.
+    pub(crate) fn handed_over(bytes: &[u8]) -> Option<Self> {
+        RawKey::from_opened(bytes).map(Self)
+    }
+
+    /// The same key for a second holder.
+    pub(crate) fn copy(&self) -> Self {
+        Self(self.0.copy())
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        self.0.bytes()
+    }
+}
+
+/// Orders the rows of one version under one grant.
+#[derive(Debug)]
+pub struct OrderKey(RawKey);
+
+impl OrderKey {
     /// The key that another process handed over, if it has the right length.
     pub(crate) fn handed_over(bytes: &[u8]) -> Option<Self> {
         RawKey::from_opened(bytes).map(Self)

@@ -54,3 +54,5 @@ pub(crate) const META_VALUE: &str = "concordat/1 state value";
 pub(crate) const META_HEAD: &str = "concordat/1 state head";
 /// Secret of a dataset to the key of the pseudonyms under one grant.
 pub(crate) const PSEUDONYM: &str = "concordat/1 pseudonyms";
+/// Secret of a dataset to the key of the order in which rows of one version leave under one grant.
+pub(crate) const ROW_ORDER: &str = "concordat/1 row order";

@@ -1,16 +1,20 @@
 //! The one table of a permit's world.
 //!
 //! [`View`] shows the permitted columns, already changed, and the permitted rows. Its scan reads Parquet, drops the rows that
-//! are not permitted and changes the columns in one physical node, [`Guard`], which no optimiser looks into. A query's own
+//! are not permitted and changes the columns in one physical node, which no optimiser looks into: [`Guard`], or [`Shuffle`] where
+//! single rows leave and their order must not be the one in which they are stored. A query's own
 //! conditions are evaluated above it, on what it lets through: a division by zero or a cast that fails can only tell about
 //! permitted rows and changed values. Beneath it they serve at most to skip what cannot hold a row that they ask for: comparisons of a
 //! stored column with a literal, which cannot fail.
 
+mod bags;
 mod exec;
+mod regroup;
+mod shuffle;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use concordat_protocol::scope::Scope;
 use datafusion::{
@@ -21,19 +25,25 @@ use datafusion::{
         object_store::ObjectStoreUrl,
         physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource, parquet::transform_schema_to_view},
         source::DataSourceExec,
+        table_schema::TableSchemaBuilder,
     },
     error::{DataFusionError, Result},
     logical_expr::{Expr, Operator, TableProviderFilterPushDown, TableType, utils::conjunction},
-    physical_plan::{ExecutionPlan, empty::EmptyExec},
+    physical_plan::{ExecutionPlan, PhysicalExpr, empty::EmptyExec},
 };
 use object_store::ObjectMeta;
+use parquet::arrow::RowNumber;
 
-use super::{QueryError, Source, rows, transform::Change};
+use super::{QueryError, Source, order::Order, rows, transform::Change};
 use crate::keys::PseudonymKey;
-use exec::{Guard, Shown};
+use exec::{Gate, Guard, Shown};
+pub(super) use regroup::regrouped;
+use shuffle::Shuffle;
 
 /// Under this name the subject is counted; no query can say it, because the prefix is reserved.
 pub(super) const CELL_SUBJECT: &str = "__concordat_cell_subject";
+/// Under this name the number of a stored row is read; no column of a dataset can have it, because the prefix is reserved.
+const ROW_NUMBER: &str = "__concordat_row_number";
 /// Where a query's runtime finds the objects of its one dataset.
 pub(super) const OBJECTS_URL: &str = "concordat://objects";
 
@@ -49,6 +59,8 @@ pub(super) struct View {
     condition: Option<Expr>,
     objects: Arc<[ObjectMeta]>,
     subject: usize,
+    /// The order in which rows leave; none where single rows never do.
+    order: Option<Order>,
 }
 
 impl View {
@@ -71,7 +83,13 @@ impl View {
             let Some((_, transform)) = scope.columns.iter().find(|(name, _)| name.as_str() == field.name()) else {
                 continue;
             };
-            if let Some(change) = Change::of(transform, field.name(), field.data_type(), key)? {
+            if let Some(change) = Change::of(
+                transform,
+                field.name(),
+                field.data_type(),
+                key,
+                scope.window.oldest_year(),
+            )? {
                 shown.push(Shown { place, change });
             }
         }
@@ -87,7 +105,14 @@ impl View {
             condition,
             objects: source.objects().into(),
             subject,
+            order: None,
         })
+    }
+
+    /// The same view with its rows in a keyed order.
+    pub(super) fn in_order(mut self, order: Order) -> Self {
+        self.order = Some(order);
+        self
     }
 
     /// The same view with the subject as last column, called [`CELL_SUBJECT`], for counting behind the query's back.
@@ -105,6 +130,16 @@ impl View {
             change: Change::Keep,
         });
         Ok(self)
+    }
+
+    /// The same view with its rows as they come.
+    pub(super) fn without_order(mut self) -> Self {
+        self.order = None;
+        self
+    }
+
+    pub(super) const fn order(&self) -> Option<&Order> {
+        self.order.as_ref()
     }
 
     /// Whether `filter` compares a column that is shown as stored with a literal; only then may it skip rows and row groups.
@@ -150,18 +185,7 @@ impl View {
         if self.objects.is_empty() {
             return Ok(Arc::new(EmptyExec::new(Arc::new(self.read.project(places)?))));
         }
-        let mut source = ParquetSource::new(Arc::clone(&self.read));
-        let pruning = self
-            .condition
-            .iter()
-            .chain(filters.iter().filter(|filter| self.can_prune(filter)))
-            .cloned();
-        if let Some(pruning) = conjunction(pruning) {
-            let read = DFSchema::try_from(Arc::clone(&self.read))?;
-            source = source
-                .with_predicate(session.create_physical_expr(pruning, &read)?)
-                .with_pushdown_filters(filters.iter().any(is_equality));
-        }
+        let source = self.pruned(session, ParquetSource::new(Arc::clone(&self.read)), filters)?;
         let groups = self.file_groups(session.config().target_partitions());
         let whole = (filters.is_empty() && self.condition.is_none())
             .then_some(limit)
@@ -172,6 +196,87 @@ impl View {
             .with_projection_indices(Some(places.to_vec()))?
             .build();
         Ok(DataSourceExec::from_data_source(config))
+    }
+
+    /// `source` with what it may skip.
+    fn pruned(&self, session: &dyn Session, source: ParquetSource, filters: &[Expr]) -> Result<ParquetSource> {
+        let pruning = self
+            .condition
+            .iter()
+            .chain(filters.iter().filter(|filter| self.can_prune(filter)))
+            .cloned();
+        let Some(pruning) = conjunction(pruning) else {
+            return Ok(source);
+        };
+        let read = DFSchema::try_from(Arc::clone(&self.read))?;
+        Ok(source
+            .with_predicate(session.create_physical_expr(pruning, &read)?)
+            .with_pushdown_filters(filters.iter().any(is_equality)))
+    }
+
+    /// Reads the stored columns at `places`, and after them the number of each row in its object, as `bags` say.
+    fn read_numbered(
+        &self,
+        session: &dyn Session,
+        places: &[usize],
+        filters: &[Expr],
+        files: Vec<FileGroup>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let number = Field::new(ROW_NUMBER, DataType::Int64, false).with_extension_type(RowNumber);
+        let table = TableSchemaBuilder::new(Arc::clone(&self.read)).with_virtual_columns(vec![Arc::new(number)]);
+        let source = self
+            .pruned(session, ParquetSource::new(table.build()), filters)?
+            .with_parquet_file_reader_factory(Arc::new(bags::reader(session)?));
+        let numbered = places.iter().copied().chain([self.read.fields().len()]);
+        // A limit is never passed on: the first rows stored are not the first to leave.
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(OBJECTS_URL)?, Arc::new(source))
+            .with_file_groups(files)
+            .with_preserve_order(true)
+            .with_projection_indices(Some(numbered.collect()))?
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    /// The names of all stored columns that the permit has to do with.
+    fn columns(&self) -> Result<BTreeSet<&str>> {
+        let places = self.places(&self.shown)?;
+        let field = |place: &usize| Some(self.stored.fields().get(*place)?.name().as_str());
+        Ok(places.iter().filter_map(field).collect())
+    }
+
+    async fn scan_in_order(
+        &self,
+        session: &dyn Session,
+        shown: Vec<Shown>,
+        filters: &[Expr],
+        schema: SchemaRef,
+        order: &Order,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let places = self.places(&shown)?;
+        let plan = bags::plan(session, &self.objects, &self.columns()?, order).await?;
+        let input = self.read_numbered(session, &places, filters, plan.files)?;
+        let condition = self.physical_condition(session, &input)?;
+        let number = Shown {
+            place: places.len(),
+            change: Change::Keep,
+        };
+        let read = shown.into_iter().filter_map(|shown| shown.within(&places));
+        let numbered = [Arc::new(Field::new(ROW_NUMBER, DataType::Int64, false))];
+        let fields: Vec<_> = schema.fields().iter().cloned().chain(numbered).collect();
+        let gate = Gate::new(condition, read.chain([number]).collect(), Arc::new(Schema::new(fields)));
+        Ok(Arc::new(Shuffle::new(input, gate, schema, plan.bags, order.clone())))
+    }
+
+    fn physical_condition(
+        &self,
+        session: &dyn Session,
+        input: &Arc<dyn ExecutionPlan>,
+    ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let Some(condition) = &self.condition else {
+            return Ok(None);
+        };
+        let schema = DFSchema::try_from(input.schema())?;
+        session.create_physical_expr(condition.clone(), &schema).map(Some)
     }
 
     fn file_groups(&self, most: usize) -> Vec<FileGroup> {
@@ -236,16 +341,14 @@ impl TableProvider for View {
         let wanted = projection.unwrap_or(&all);
         let shown: Option<Vec<Shown>> = wanted.iter().map(|at| self.shown.get(*at).cloned()).collect();
         let shown = shown.ok_or_else(|| DataFusionError::Internal("a column that the view lacks".to_owned()))?;
+        let schema = Arc::new(self.schema.project(wanted)?);
+        if let Some(order) = self.order.as_ref().filter(|_| !self.objects.is_empty()) {
+            return self.scan_in_order(session, shown, filters, schema, order).await;
+        }
         let places = self.places(&shown)?;
         let input = self.read(session, &places, filters, limit)?;
-        let condition = match &self.condition {
-            Some(condition) => {
-                Some(session.create_physical_expr(condition.clone(), &DFSchema::try_from(input.schema())?)?)
-            }
-            None => None,
-        };
+        let condition = self.physical_condition(session, &input)?;
         let read: Vec<Shown> = shown.into_iter().filter_map(|shown| shown.within(&places)).collect();
-        let schema = Arc::new(self.schema.project(wanted)?);
         Ok(Arc::new(Guard::new(input, condition, read, schema)))
     }
 }

@@ -10,7 +10,8 @@ use arrow::{
 use concordat_protocol::scope::{Scope, Tier};
 use datafusion::{
     catalog::TableProvider,
-    datasource::MemTable,
+    common::tree_node::{Transformed, TreeNode},
+    datasource::{MemTable, provider_as_source},
     error::DataFusionError,
     execution::{
         SendableRecordBatchStream,
@@ -27,15 +28,17 @@ use futures::{
 use super::{
     Bounds, QueryError, Source,
     aggregate::{Apart, Cells, Split},
-    guard::View,
+    guard::{View, regrouped},
+    order::Order,
     plan::planned,
-    session::world,
-    size, statement, text,
+    session::{for_groups, in_one_part, world},
+    size,
+    source::AnswerKeys,
+    statement, text,
     witness::{Seen, Witness},
 };
 use crate::{
     disclosure::{RawAnswer, ReleasedAnswer, StillPermitted, Subjects},
-    keys::PseudonymKey,
     permit::Permit,
 };
 
@@ -54,9 +57,9 @@ pub async fn answer(
     bounds: Bounds,
 ) -> Result<ReleasedAnswer, QueryError> {
     let (holder, scope, receipt) = permit.open();
-    let (key, max_rows) = (source.pseudonym_key(holder.grant()), max_rows(&scope));
+    let (keys, max_rows) = (AnswerKeys::of(source, &holder), max_rows(&scope));
     let sleep = tokio::time::sleep(bounds.time);
-    let (raw, deadline) = in_time(sleep, compute(source, scope, &key, sql, bounds)).await?;
+    let (raw, deadline) = in_time(sleep, compute(source, scope, &keys, sql, bounds)).await?;
     Ok(ReleasedAnswer::new(raw, max_rows, receipt, watch, deadline))
 }
 
@@ -67,11 +70,15 @@ pub async fn answer(
 pub(super) async fn compute(
     source: &dyn Source,
     scope: Scope,
-    key: &PseudonymKey,
+    keys: &AnswerKeys,
     sql: &str,
     bounds: Bounds,
 ) -> Result<RawAnswer, QueryError> {
-    let view = View::new(source, &scope, key)?;
+    let view = View::new(source, &scope, &keys.pseudonyms)?;
+    let view = match scope.tier {
+        Tier::Records => view.in_order(Order::new(&keys.order)),
+        Tier::Aggregate | Tier::Count | Tier::Exists => view,
+    };
     let columns: Vec<&str> = scope
         .columns
         .names()
@@ -130,7 +137,7 @@ impl Engine {
         let rows = size::rows_in_a_batch(&plan, state.config().batch_size())?;
         *state.config_mut() = state.config().clone().with_batch_size(rows);
         match self.scope.tier {
-            Tier::Records => self.raw(self.stream(&state, &plan).await?, 0),
+            Tier::Records => self.raw(Box::pin(self.records(state, plan)).await?, 0),
             Tier::Aggregate | Tier::Count => self.aggregate(&state, plan).await,
             Tier::Exists => self.exists(&state, plan).await,
         }
@@ -212,15 +219,51 @@ impl Engine {
         concat_batches(&schema, &batches).map_err(|_| QueryError::Memory)
     }
 
+    /// Rows in the order of the grant, or groups in theirs; under a grouping, the order of the rows shows nowhere.
+    async fn records(&self, state: SessionState, plan: LogicalPlan) -> Result<SendableRecordBatchStream, QueryError> {
+        let Some(order) = self.view.order() else {
+            return Err(QueryError::Engine { step: "planning" });
+        };
+        let grouped = plan.exists(|node| Ok(matches!(node, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_))));
+        if !grouped.map_err(planning)? {
+            let state = Box::new(in_one_part(state));
+            return Box::pin(self.stream(&state, &plan)).await;
+        }
+        let failed = |error: DataFusionError| QueryError::running(&error, &self.seen);
+        let state = Box::new(for_groups(state));
+        let unordered: Arc<dyn TableProvider> = Arc::new(self.view.clone().without_order());
+        let plan = reading(plan, &unordered).map_err(planning)?;
+        let optimized = self.optimized(&state, &plan)?;
+        let physical = state.create_physical_plan(&optimized).await.map_err(failed)?;
+        let physical = regrouped(physical, order).map_err(failed)?;
+        execute_stream(physical, state.task_ctx()).map_err(failed)
+    }
+
     async fn stream(&self, state: &SessionState, plan: &LogicalPlan) -> Result<SendableRecordBatchStream, QueryError> {
-        let invalid = |error: DataFusionError| QueryError::planning(&error, &self.scope.dataset);
-        let optimized = state.optimize(plan).map_err(invalid)?;
+        let optimized = self.optimized(state, plan)?;
         let physical = state
             .create_physical_plan(&optimized)
             .await
             .map_err(|error| QueryError::running(&error, &self.seen))?;
         execute_stream(physical, state.task_ctx()).map_err(|error| QueryError::running(&error, &self.seen))
     }
+
+    fn optimized(&self, state: &SessionState, plan: &LogicalPlan) -> Result<LogicalPlan, QueryError> {
+        let invalid = |error: DataFusionError| QueryError::planning(&error, &self.scope.dataset);
+        state.optimize(plan).map_err(invalid)
+    }
+}
+
+/// The same plan over another table.
+fn reading(plan: LogicalPlan, table: &Arc<dyn TableProvider>) -> Result<LogicalPlan, DataFusionError> {
+    let read = plan.transform_down(|node| {
+        let LogicalPlan::TableScan(mut scan) = node else {
+            return Ok(Transformed::no(node));
+        };
+        scan.source = provider_as_source(Arc::clone(table));
+        Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+    })?;
+    Ok(read.data)
 }
 
 fn explained(stream: SendableRecordBatchStream, seen: &Seen) -> BoxStream<'static, Result<RecordBatch, QueryError>> {

@@ -8,7 +8,7 @@ use datafusion::{
     common::TableReference,
     execution::{
         SessionStateBuilder, SessionStateDefaults,
-        context::SessionContext,
+        context::{SessionContext, SessionState},
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
         memory_pool::GreedyMemoryPool,
         object_store::ObjectStoreUrl,
@@ -157,6 +157,22 @@ pub(super) fn world(
         .register_table(TableReference::bare(dataset.dataset.as_str()), table)
         .map_err(failed)?;
     Ok(context)
+}
+
+/// The same state for rows whose order matters: parts that run at once would come together as they are ready.
+pub(super) fn in_one_part(mut state: SessionState) -> SessionState {
+    state.config_mut().options_mut().execution.target_partitions = 1;
+    state
+}
+
+/// The same state for groups whose order is made afterwards: all of them come out of the grouping, and nothing above it runs in
+/// several parts.
+pub(super) fn for_groups(mut state: SessionState) -> SessionState {
+    let optimizer = &mut state.config_mut().options_mut().optimizer;
+    optimizer.enable_distinct_aggregation_soft_limit = false;
+    optimizer.enable_topk_aggregation = false;
+    optimizer.enable_round_robin_repartition = false;
+    state
 }
 
 fn config(dataset: &DatasetRef) -> SessionConfig {

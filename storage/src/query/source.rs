@@ -5,7 +5,8 @@ use std::{fmt, sync::Arc};
 use arrow::datatypes::SchemaRef;
 use object_store::{ObjectMeta, ObjectStore};
 
-use crate::keys::PseudonymKey;
+use crate::keys::{OrderKey, PseudonymKey};
+use crate::permit::Holder;
 
 /// One immutable version of a dataset, as the engine reads it.
 pub trait Source: fmt::Debug + Send + Sync {
@@ -19,4 +20,33 @@ pub trait Source: fmt::Debug + Send + Sync {
     fn objects(&self) -> Vec<ObjectMeta>;
     /// The key of the pseudonyms under the grant of these 16 bytes, or for the institution's own people.
     fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey;
+    /// The key of the order in which rows leave, for the same; another one for each version.
+    fn order_key(&self, grant: Option<&[u8; 16]>) -> OrderKey;
+}
+
+/// The keys of one answer.
+#[derive(Debug)]
+pub(super) struct AnswerKeys {
+    /// What pseudonyms are made with.
+    pub(super) pseudonyms: PseudonymKey,
+    /// What the order of the rows is made with.
+    pub(super) order: OrderKey,
+}
+
+impl AnswerKeys {
+    /// The keys of what `source` shows `holder`.
+    pub(super) fn of(source: &dyn Source, holder: &Holder) -> Self {
+        Self {
+            pseudonyms: source.pseudonym_key(holder.grant()),
+            order: source.order_key(holder.grant()),
+        }
+    }
+
+    /// The keys that another process handed over, if they have the right length.
+    pub(super) fn handed_over(pseudonyms: &[u8], order: &[u8]) -> Option<Self> {
+        Some(Self {
+            pseudonyms: PseudonymKey::handed_over(pseudonyms)?,
+            order: OrderKey::handed_over(order)?,
+        })
+    }
 }

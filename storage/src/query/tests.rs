@@ -1,6 +1,7 @@
 mod aggregate;
 mod hostile;
 mod messages;
+mod order;
 mod records;
 mod sizes;
 
@@ -33,13 +34,13 @@ use object_store::{
     path::Path,
     throttle::{ThrottleConfig, ThrottledStore},
 };
-use parquet::arrow::ArrowWriter;
+use parquet::{arrow::ArrowWriter, file::properties::WriterProperties};
 use tempfile::TempDir;
 
 use super::{Bounds, QueryError, Source, answer};
 use crate::{
     disclosure::{Cut, ReleasedAnswer, StillPermitted},
-    keys::{Argon2Cost, MasterKey, Passphrase, PseudonymKey, PseudonymSecret, Secret},
+    keys::{Argon2Cost, MasterKey, OrderKey, Passphrase, PseudonymKey, PseudonymSecret, Secret},
     ledger::{Attribution, Ledger},
     permit::{Holder, Permit},
 };
@@ -78,10 +79,18 @@ impl Source for World {
     fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
         self.pseudonyms.key(grant)
     }
+    fn order_key(&self, grant: Option<&[u8; 16]>) -> OrderKey {
+        self.pseudonyms.order_key(grant, &[7; 32])
+    }
 }
 
 impl World {
     async fn of(batches: &[RecordBatch]) -> Self {
+        Self::of_groups(batches, None).await
+    }
+
+    /// The same with so many rows in a row group.
+    async fn of_groups(batches: &[RecordBatch], rows: Option<usize>) -> Self {
         let dir = TempDir::new().unwrap();
         let source = Passphrase::new(
             Secret::from("correct horse".to_owned()),
@@ -91,7 +100,8 @@ impl World {
         let store = Arc::new(InMemory::new());
         let mut objects = Vec::new();
         for (number, batch) in batches.iter().enumerate() {
-            let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+            let groups = WriterProperties::builder().set_max_row_group_row_count(rows).build();
+            let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), rows.map(|_| groups)).unwrap();
             writer.write(batch).unwrap();
             let path = Path::from(format!("{number}.parquet"));
             store.put(&path, writer.into_inner().unwrap().into()).await.unwrap();
@@ -100,7 +110,7 @@ impl World {
         Self {
             dir,
             master,
-            pseudonyms: PseudonymSecret::random().unwrap(),
+            pseudonyms: PseudonymSecret::of([11; 32]),
             schema: schema(),
             store,
             objects,

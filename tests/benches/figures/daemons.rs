@@ -7,7 +7,7 @@ use std::time::Duration;
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::catalog::ImportRequest;
-use concordat_storage::ingest::Source;
+use concordat_storage::ingest::{Source, SubjectRule};
 use concordat_storage::keys::KeyFile;
 use concordat_storage::storage::Storage;
 use concordat_tests::{House, Import, Person, World};
@@ -48,6 +48,8 @@ pub(crate) fn memory(table: &Path) -> Memory {
             classes: &classes,
         },
     );
+    let rows = ["dataset", "limits", "large", "--max-rows", "1000000000"];
+    world.house("cleveland").as_(Person::Steward, &rows).ok();
     world.grant("budapest", "cleveland", "large", &["--tier", "records"]);
     for id in ["cleveland", "budapest"] {
         restart(world.house_mut(id));
@@ -103,10 +105,11 @@ fn fill(dir: &Path, file: &Path) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let _inside = runtime.enter();
     for number in 0..MANY {
-        let request = ImportRequest::new(
+        let mut request = ImportRequest::new(
             DatasetName::new(&format!("small_{number}")).unwrap(),
             Source::at_path(file),
         );
+        request.options.subject = SubjectRule::EachRow;
         storage
             .catalog()
             .import(&request, &key, Timestamp::from_millis(1_800_000_000_000), &mut |_| ())

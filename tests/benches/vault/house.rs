@@ -7,7 +7,7 @@ use concordat_protocol::identity::InstitutionKey;
 use concordat_protocol::ids::{DatasetName, SegmentName};
 use concordat_protocol::time::Timestamp;
 use concordat_storage::catalog::{ImportRequest, MAIN_SEGMENT};
-use concordat_storage::ingest::Source;
+use concordat_storage::ingest::{Source, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::storage::Storage;
 use tokio::runtime::Runtime;
@@ -46,7 +46,7 @@ pub(crate) fn opened(dir: &Path) -> Storage {
 pub(crate) fn import(dir: &Path, file: &Path) {
     let storage = create(dir);
     let mut request = ImportRequest::new(name(VISITS), Source::at_path(file));
-    request.options.subject_column = Some("patient_id".to_owned());
+    request.options.subject = SubjectRule::Column("patient_id".to_owned());
     let runtime = Runtime::new().unwrap();
     let began = Instant::now();
     let done = runtime.block_on(async {
@@ -73,7 +73,8 @@ pub(crate) fn many(dir: &Path, count: u64) {
     runtime.block_on(async {
         tokio::task::spawn_blocking(move || {
             for number in 0..count {
-                let request = ImportRequest::new(name(&format!("small_{number}")), Source::at_path(&file));
+                let mut request = ImportRequest::new(name(&format!("small_{number}")), Source::at_path(&file));
+                request.options.subject = SubjectRule::EachRow;
                 storage.catalog().import(&request, &key(), NOW, &mut |_| ()).unwrap();
             }
         })

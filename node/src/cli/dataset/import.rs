@@ -32,9 +32,12 @@ pub(in crate::cli) struct Args {
     /// Keep the dataset in this segment
     #[arg(long)]
     segment: Option<SegmentName>,
-    /// The column that says whose record a row is; without one each row is a subject of its own
-    #[arg(long, value_name = "COLUMN")]
+    /// The column that says whose record a row is; a dataset that exists keeps its own
+    #[arg(long, value_name = "COLUMN", conflicts_with = "each_row_is_a_subject")]
     subject_column: Option<String>,
+    /// Nobody has more than one row
+    #[arg(long)]
+    each_row_is_a_subject: bool,
     /// Add the rows to the dataset
     #[arg(long, conflicts_with = "replace")]
     append: bool,
@@ -72,6 +75,7 @@ impl Args {
             "mode": mode,
             "segment": self.segment,
             "subject_column": self.subject_column,
+            "each_row_is_a_subject": self.each_row_is_a_subject,
             "skip_refused": self.skip_refused,
             "encoding": self.encoding,
             "header": self.header,

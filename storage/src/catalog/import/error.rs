@@ -45,6 +45,12 @@ pub enum ImportError {
         /// Each difference, in words.
         differences: Vec<String>,
     },
+    /// Nobody said whose records the rows of a new dataset are.
+    #[error(
+        "whose records the rows are was not stated; name the column that tells people apart with `--subject-column COLUMN`, or \
+         say `--each-row-is-a-subject` if nobody has more than one row"
+    )]
+    SubjectUnstated,
     /// The key given to sign with is not the institution's.
     #[error("the key to sign with is not the institution's")]
     ForeignSigner,
@@ -69,9 +75,11 @@ impl ImportError {
         match self {
             Self::Ingest(source) => source.fault(),
             Self::Catalog(source) => source.fault(),
-            Self::Exists { .. } | Self::OtherSegment { .. } | Self::Columns { .. } | Self::Overtaken { .. } => {
-                Fault::Usage
-            }
+            Self::Exists { .. }
+            | Self::OtherSegment { .. }
+            | Self::Columns { .. }
+            | Self::SubjectUnstated
+            | Self::Overtaken { .. } => Fault::Usage,
             Self::ForeignSigner | Self::Sign(_) | Self::Encode(_) => Fault::Machine,
         }
     }

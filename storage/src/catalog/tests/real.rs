@@ -25,7 +25,7 @@ fn hospitals_and_clinical_tables_arrive_whole() {
         let Some(path) = shared(file) else { return };
         let house = House::new();
         let mut request = ImportRequest::new(people(), Source::at_path(path));
-        request.options.subject_column = subject.map(str::to_owned);
+        request.options.subject = subject.map_or(SubjectRule::EachRow, |column| SubjectRule::Column(column.to_owned()));
         let imported = house.import(&request).unwrap();
         assert_eq!((imported.total_rows, imported.refused), (rows, 0), "{file}");
         let version = house.current();

@@ -49,8 +49,9 @@ pub(super) struct Guard {
     properties: Arc<PlanProperties>,
 }
 
+/// What lets the permitted rows of a batch through, their columns changed.
 #[derive(Clone, Debug)]
-struct Gate {
+pub(super) struct Gate {
     condition: Option<Arc<dyn PhysicalExpr>>,
     shown: Arc<[Shown]>,
     schema: SchemaRef,
@@ -63,14 +64,7 @@ impl Guard {
         shown: Vec<Shown>,
         schema: SchemaRef,
     ) -> Self {
-        Self::over(
-            input,
-            Gate {
-                condition,
-                shown: shown.into(),
-                schema,
-            },
-        )
+        Self::over(input, Gate::new(condition, shown, schema))
     }
 
     fn over(input: Arc<dyn ExecutionPlan>, gate: Gate) -> Self {
@@ -89,7 +83,15 @@ impl Guard {
 }
 
 impl Gate {
-    fn pass(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+    pub(super) fn new(condition: Option<Arc<dyn PhysicalExpr>>, shown: Vec<Shown>, schema: SchemaRef) -> Self {
+        Self {
+            condition,
+            shown: shown.into(),
+            schema,
+        }
+    }
+
+    pub(super) fn pass(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let permitted = match &self.condition {
             Some(condition) => {
                 let holds = condition.evaluate(batch)?.into_array(batch.num_rows())?;

@@ -28,8 +28,8 @@ use super::{
 use crate::{
     disclosure::{RawAnswer, rows_in_a_piece},
     fault::Fault,
-    keys::PseudonymKey,
-    query::{QueryError, Source, run::compute},
+    keys::{OrderKey, PseudonymKey},
+    query::{QueryError, Source, run::compute, source::AnswerKeys},
 };
 
 /// Threads that run parts of a query at the same time.
@@ -134,7 +134,7 @@ struct Described {
     subject: String,
     objects: Vec<ObjectMeta>,
     store: Arc<FromNode>,
-    key: Arc<PseudonymKey>,
+    keys: Arc<AnswerKeys>,
 }
 
 impl Source for Described {
@@ -155,7 +155,11 @@ impl Source for Described {
     }
 
     fn pseudonym_key(&self, _: Option<&[u8; 16]>) -> PseudonymKey {
-        self.key.copy()
+        self.keys.pseudonyms.copy()
+    }
+
+    fn order_key(&self, _: Option<&[u8; 16]>) -> OrderKey {
+        self.keys.order.copy()
     }
 }
 
@@ -178,22 +182,22 @@ async fn answer(body: &[u8], writer: &Writer, waiting: &Waiting) -> Result<(), Q
 
 async fn computed(body: &[u8], writer: &Writer, waiting: &Waiting) -> Result<RawAnswer, QueryError> {
     let task: Task = decode(body)?;
-    let (schema, objects, key) = task
+    let (schema, objects, keys) = task
         .schema()
         .zip(task.objects())
-        .zip(task.key())
-        .map(|((schema, objects), key)| (schema, objects, Arc::new(key)))
+        .zip(task.keys())
+        .map(|((schema, objects), keys)| (schema, objects, Arc::new(keys)))
         .ok_or(failed())?;
     let source = Described {
         schema,
         subject: task.subject.clone(),
         store: Arc::new(FromNode::new(objects.clone(), Arc::clone(writer), waiting.clone())),
         objects,
-        key,
+        keys,
     };
-    let key = Arc::clone(&source.key);
+    let keys = Arc::clone(&source.keys);
     let bounds = task.bounds();
-    compute(&source, task.scope, &key, &task.sql, bounds).await
+    compute(&source, task.scope, &keys, &task.sql, bounds).await
 }
 
 /// Sends columns and rows, in pieces small enough to be cut off quickly.

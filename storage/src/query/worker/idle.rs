@@ -24,6 +24,7 @@ use crate::{
     query::{
         Bounds, QueryError, Source,
         run::{in_time, max_rows},
+        source::AnswerKeys,
     },
 };
 
@@ -89,13 +90,13 @@ impl Workers {
         time: Duration,
     ) -> Result<ReleasedAnswer, QueryError> {
         let (holder, scope, receipt) = permit.open();
-        let (key, max_rows) = (source.pseudonym_key(holder.grant()), max_rows(&scope));
+        let (keys, max_rows) = (AnswerKeys::of(source, &holder), max_rows(&scope));
         let bounds = Bounds {
             time: time.min(self.0.bounds.time),
             ..self.0.bounds
         };
         let sleep = tokio::time::sleep(bounds.time);
-        let task = Task::new(source, scope.clone(), &key, sql, &bounds)?;
+        let task = Task::new(source, scope.clone(), &keys, sql, &bounds)?;
         let (raw, deadline) = in_time(sleep, self.compute(Within { holder, scope }, &task, source)).await?;
         Ok(ReleasedAnswer::new(raw, max_rows, receipt, watch, deadline))
     }

@@ -12,8 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     fault::Fault,
-    keys::PseudonymKey,
-    query::{Bounds, QueryError, Source},
+    query::{Bounds, QueryError, Source, source::AnswerKeys},
 };
 
 /// Most bytes that one message about objects asks for.
@@ -29,7 +28,8 @@ pub(in crate::query) struct Task {
     pub(super) subject: String,
     schema: Vec<u8>,
     objects: Vec<Object>,
-    key: KeyBytes,
+    pseudonyms: KeyBytes,
+    order: KeyBytes,
     memory: usize,
     milliseconds: u64,
     groups: usize,
@@ -58,7 +58,7 @@ impl Task {
     pub(in crate::query) fn new(
         source: &dyn Source,
         scope: Scope,
-        key: &PseudonymKey,
+        keys: &AnswerKeys,
         sql: &str,
         bounds: &Bounds,
     ) -> Result<Self, QueryError> {
@@ -75,7 +75,8 @@ impl Task {
             subject: source.subject_column().to_owned(),
             schema: schema_bytes(&source.schema())?,
             objects: source.objects().into_iter().map(object).collect(),
-            key: KeyBytes(key.bytes().to_vec()),
+            pseudonyms: KeyBytes(keys.pseudonyms.bytes().to_vec()),
+            order: KeyBytes(keys.order.bytes().to_vec()),
             memory: bounds.memory,
             milliseconds: u64::try_from(bounds.time.as_millis()).unwrap_or(u64::MAX),
             groups: bounds.groups,
@@ -99,8 +100,8 @@ impl Task {
         self.objects.iter().map(meta).collect()
     }
 
-    pub(in crate::query) fn key(&self) -> Option<PseudonymKey> {
-        PseudonymKey::handed_over(&self.key.0)
+    pub(in crate::query) fn keys(&self) -> Option<AnswerKeys> {
+        AnswerKeys::handed_over(&self.pseudonyms.0, &self.order.0)
     }
 
     pub(in crate::query) fn bounds(&self) -> Bounds {
