@@ -449,6 +449,7 @@ fn nothing_that_a_snapshot_names_is_used_by_a_restore() {
     own.run(&[&who[..], &token].concat()).exits(2);
     assert_eq!(traps.sprung(), Some("the module was loaded"));
 
+    house.log_in(Person::Administrator);
     let lost = house.dir.clone();
     for (number, settings) in traps.settings().into_iter().enumerate() {
         let repository = place.join(format!("backups-{number}"));
@@ -489,13 +490,7 @@ fn nothing_that_a_snapshot_names_is_used_by_a_restore() {
     };
     house.dir = place.join("anew");
     let first = place.join("backups-0");
-    let words = [
-        "restore",
-        "--from",
-        text(&first),
-        "--institution-key",
-        &owner,
-    ];
+    let words = ["restore", "--from", text(&first), "--institution-key", &owner];
     let words = [&words[..], &["--config", text(&given)]].concat();
     fs::write(&given, with("elsewhere")).unwrap();
     house.run(&words).exits(2);

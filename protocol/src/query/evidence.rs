@@ -247,6 +247,7 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::PolicyApplied { .. }
         | EntryBody::RosterAccepted { .. }
         | EntryBody::RosterRefused { .. }
+        | EntryBody::CharterSigned { .. }
         | EntryBody::DatasetImported { .. }
         | EntryBody::DatasetClassified { .. }
         | EntryBody::DatasetPublished { .. }

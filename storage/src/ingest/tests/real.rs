@@ -18,7 +18,10 @@ fn shared(file: &str) -> Option<PathBuf> {
 fn import_file(path: &Path) -> (Survey, Vec<RecordBatch>) {
     let source = Source::at_path(path);
     let survey = survey(&source, &CsvOptions::default()).unwrap();
-    let batches = batches(&source, &survey).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+    let batches = batches(&source, &survey)
+        .unwrap()
+        .collect::<Result<Vec<_>, _>>()
+        .unwrap();
     assert_eq!(
         batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64,
         survey.rows()
