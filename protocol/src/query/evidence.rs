@@ -254,6 +254,7 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::DatasetWithdrawn { .. }
         | EntryBody::DatasetTrimmed { .. }
         | EntryBody::DatasetErased { .. }
+        | EntryBody::DatasetLimited { .. }
         | EntryBody::SnapshotMade { .. }
         | EntryBody::SnapshotRestored { .. }
         | EntryBody::NegotiationStep { .. }

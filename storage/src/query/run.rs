@@ -18,7 +18,7 @@ use datafusion::{
         context::{SessionContext, SessionState},
     },
     logical_expr::LogicalPlan,
-    physical_plan::execute_stream,
+    physical_plan::{ExecutionPlan, execute_stream},
 };
 use futures::{
     StreamExt, TryStreamExt,
@@ -94,7 +94,7 @@ pub(super) async fn compute(
         bounds,
         seen,
     };
-    engine.ask(statement).await
+    Box::pin(engine.ask(statement)).await
 }
 
 /// Row limits are about records; the number of released cells is bounded by the groups.
@@ -137,7 +137,7 @@ impl Engine {
         let rows = size::rows_in_a_batch(&plan, state.config().batch_size())?;
         *state.config_mut() = state.config().clone().with_batch_size(rows);
         match self.scope.tier {
-            Tier::Records => self.raw(Box::pin(self.records(state, plan)).await?, 0),
+            Tier::Records => self.raw(Box::pin(self.records(&state, plan)).await?, 0),
             Tier::Aggregate | Tier::Count => self.aggregate(&state, plan).await,
             Tier::Exists => self.exists(&state, plan).await,
         }
@@ -220,38 +220,58 @@ impl Engine {
     }
 
     /// Rows in the order of the grant, or groups in theirs; under a grouping, the order of the rows shows nowhere.
-    async fn records(&self, state: SessionState, plan: LogicalPlan) -> Result<SendableRecordBatchStream, QueryError> {
-        let Some(order) = self.view.order() else {
-            return Err(QueryError::Engine { step: "planning" });
-        };
+    async fn records(&self, state: &SessionState, plan: LogicalPlan) -> Result<SendableRecordBatchStream, QueryError> {
+        let prepared = self.prepared(state, plan)?;
+        let physical = Box::pin(self.physical(&prepared.state, &prepared.plan)).await?;
+        self.started(&prepared, physical)
+    }
+
+    /// What a question about records is planned with. On the heap: planning walks deep expressions with what is left of the stack.
+    fn prepared(&self, state: &SessionState, plan: LogicalPlan) -> Result<Box<Prepared>, QueryError> {
         let grouped = plan.exists(|node| Ok(matches!(node, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_))));
-        if !grouped.map_err(planning)? {
-            let state = Box::new(in_one_part(state));
-            return Box::pin(self.stream(&state, &plan)).await;
+        let grouped = grouped.map_err(planning)?;
+        if !grouped {
+            let state = in_one_part(state.clone());
+            return Ok(Box::new(Prepared { state, plan, grouped }));
         }
-        let failed = |error: DataFusionError| QueryError::running(&error, &self.seen);
-        let state = Box::new(for_groups(state));
         let unordered: Arc<dyn TableProvider> = Arc::new(self.view.clone().without_order());
         let plan = reading(plan, &unordered).map_err(planning)?;
-        let optimized = self.optimized(&state, &plan)?;
-        let physical = state.create_physical_plan(&optimized).await.map_err(failed)?;
-        let physical = regrouped(physical, order).map_err(failed)?;
-        execute_stream(physical, state.task_ctx()).map_err(failed)
+        let state = for_groups(state.clone());
+        Ok(Box::new(Prepared { state, plan, grouped }))
+    }
+
+    fn started(
+        &self,
+        prepared: &Prepared,
+        physical: Arc<dyn ExecutionPlan>,
+    ) -> Result<SendableRecordBatchStream, QueryError> {
+        let failed = |error: DataFusionError| QueryError::running(&error, &self.seen);
+        let physical = match self.view.order() {
+            Some(order) if prepared.grouped => regrouped(physical, order).map_err(failed)?,
+            Some(_) => physical,
+            None => return Err(QueryError::Engine { step: "planning" }),
+        };
+        execute_stream(physical, prepared.state.task_ctx()).map_err(failed)
     }
 
     async fn stream(&self, state: &SessionState, plan: &LogicalPlan) -> Result<SendableRecordBatchStream, QueryError> {
-        let optimized = self.optimized(state, plan)?;
-        let physical = state
-            .create_physical_plan(&optimized)
-            .await
-            .map_err(|error| QueryError::running(&error, &self.seen))?;
+        let physical = self.physical(state, plan).await?;
         execute_stream(physical, state.task_ctx()).map_err(|error| QueryError::running(&error, &self.seen))
     }
 
-    fn optimized(&self, state: &SessionState, plan: &LogicalPlan) -> Result<LogicalPlan, QueryError> {
+    async fn physical(&self, state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
         let invalid = |error: DataFusionError| QueryError::planning(&error, &self.scope.dataset);
-        state.optimize(plan).map_err(invalid)
+        let optimized = state.optimize(plan).map_err(invalid)?;
+        let physical = state.create_physical_plan(&optimized).await;
+        physical.map_err(|error| QueryError::running(&error, &self.seen))
     }
+}
+
+/// A question about records, ready to be planned.
+struct Prepared {
+    state: SessionState,
+    plan: LogicalPlan,
+    grouped: bool,
 }
 
 /// The same plan over another table.
