@@ -117,7 +117,9 @@ impl StartState {
 #[derive(Debug, thiserror::Error)]
 pub enum StartStateError {
     /// The ledger tells of something that the state lacks.
-    #[error("the folder `meta` was replaced by an older copy: the ledger tells of a {what} that the sealed state lacks")]
+    #[error(
+        "the folder `meta` was replaced by an older copy: the ledger tells of a {what} that the sealed state lacks"
+    )]
     StateOlder {
         /// What it lacks.
         what: &'static str,

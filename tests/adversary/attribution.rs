@@ -151,8 +151,9 @@ fn assert_by(house: &House, before: u64, actor: &ActorId, leaves: Leaves, route:
     let own = entries.iter().filter(|stored| by_somebody_here(&stored.entry));
     let causes: Vec<&Cause> = own.map(|stored| &stored.entry.cause).collect();
     let caller = Cause::Person { actor: actor.clone() };
+    let as_second = |cause: &Cause| matches!(cause, Cause::TwoPeople { second, .. } if second == actor);
     assert!(
-        causes.iter().all(|cause| **cause == caller),
+        causes.iter().all(|cause| **cause == caller || as_second(cause)),
         "{route} by {actor} left entries by {causes:?}"
     );
     match leaves {
@@ -185,6 +186,7 @@ async fn every_route_enters_what_it_changes_under_the_callers_name() {
     datasets(&mut holder).await;
     keys_and_backups(&mut holder).await;
     grants(&mut holder, &mut asking).await;
+    policies(&mut holder).await;
     holder.post("/v1/logout", "", json!({}), Leaves::Nothing).await;
 
     let used: BTreeSet<&str> = holder.used.union(&asking.used).copied().collect();
@@ -193,6 +195,31 @@ async fn every_route_enters_what_it_changes_under_the_callers_name() {
         posts(holder.socket.path()).await,
         "the table and the routes differ"
     );
+}
+
+/// A set that needs two people is proposed by one, approved by the other.
+async fn policies(desk: &mut Desk) {
+    let shown = desk.get("/v1/policy").await;
+    let sources = json!({ "files": shown["files"], "settings": { "two_people": true } });
+    let checked = desk
+        .post("/v1/policy/check", "", sources.clone(), Leaves::Nothing)
+        .await;
+    let case = json!({
+        "class": "direct-identifier", "tier": "records", "purpose": "health-research", "reveal": "clear", "expect": "deny",
+    });
+    let tried = json!({ "sources": sources, "cases": [case] });
+    desk.post("/v1/policy/test", "", tried, Leaves::Nothing).await;
+    let sides = json!({ "from": "current", "to": { "sources": sources } });
+    desk.post("/v1/policy/diff", "", sides, Leaves::Nothing).await;
+    let expect = checked["digest"].clone();
+    let set = json!({ "sources": sources, "expect": expect });
+    desk.post("/v1/policy/apply", "", set, Leaves::Entries).await;
+    let approved = desk
+        .post("/v1/policy/approve", "", json!({ "expect": expect }), Leaves::Entries)
+        .await;
+    assert_eq!(approved["number"], 2, "{approved}");
+    desk.post("/v1/policy/rollback", "", json!({ "number": 1 }), Leaves::Entries)
+        .await;
 }
 
 /// The routes that take a POST, found by trying.

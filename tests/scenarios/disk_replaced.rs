@@ -161,11 +161,16 @@ fn disk_older_state_or_ledger_stops_the_start() {
     ] {
         let what = format!("earlier {parts:?}");
         let refused = kept.start_after(&what, |dir| {
-            parts.iter().for_each(|part| exchange(&earlier.join(part), &dir.join(part)));
+            parts
+                .iter()
+                .for_each(|part| exchange(&earlier.join(part), &dir.join(part)));
         });
         let (code, said) = refused.unwrap_or_else(|| panic!("{what} started the node"));
         assert_eq!(code, 6, "{what}: {said}");
-        assert!(said.contains(word) && said.contains("restore a backup"), "{what}: {said}");
+        assert!(
+            said.contains(word) && said.contains("restore a backup"),
+            "{what}: {said}"
+        );
     }
     let refused = kept.start_after("no ledger", |dir| remove(&dir.join("ledger")));
     assert_eq!(refused.map(|(code, _)| code), Some(6));
@@ -207,7 +212,11 @@ fn disk_changed_configuration_needs_acceptance() {
         let wider: String = text
             .lines()
             .map(|line| {
-                let line = if line.starts_with("streams = ") { "streams = 7777" } else { line };
+                let line = if line.starts_with("streams = ") {
+                    "streams = 7777"
+                } else {
+                    line
+                };
                 format!("{line}\n")
             })
             .collect();
@@ -225,14 +234,20 @@ fn disk_changed_configuration_needs_acceptance() {
         .typed(&["config", "accept", "--as", "stella"], Some(concordat_tests::PASSWORD))
         .exits(3);
     house
-        .typed(&["config", "accept", "--as", "administrator"], Some("wrong wrong wrong"))
+        .typed(
+            &["config", "accept", "--as", "administrator"],
+            Some("wrong wrong wrong"),
+        )
         .exits(7);
     house.accept_configuration();
     house.start();
     house.forget_login();
     let accepted = causes(house, "configuration_accepted");
     assert_eq!(accepted.len(), 2, "{accepted:?}");
-    assert_eq!(accepted[1]["person"]["actor"], "administrator@cleveland", "{accepted:?}");
+    assert_eq!(
+        accepted[1]["person"]["actor"], "administrator@cleveland",
+        "{accepted:?}"
+    );
     let quieter = kept.start_after("another log level", |dir| {
         let path = dir.join("concordat.toml");
         let text = fs::read_to_string(&path).unwrap();

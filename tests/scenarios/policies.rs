@@ -8,7 +8,8 @@ use super::{causes, entries};
 
 const NO_RECORDS: &str = "@id(\"no-records\") @reason(\"records stay here\") @remedy(\"ask for counts\")\n\
      forbid(principal, action == Action::\"answer-records\", resource);\n";
-const NAMES: &str = "@id(\"names\") @reason(\"r\") @remedy(\"m\")\npermit(principal is Institution, action, resource);\n";
+const NAMES: &str =
+    "@id(\"names\") @reason(\"r\") @remedy(\"m\")\npermit(principal is Institution, action, resource);\n";
 const CASES: &str = "[[case]]\nclass = \"direct-identifier\"\ntier = \"records\"\npurpose = \"health-research\"\n\
      reveal = \"clear\"\nexpect = \"deny\"\n";
 
@@ -47,12 +48,24 @@ fn policy_set_comes_into_force_by_a_steward_and_at_once() {
         .as_(Person::Steward, &["policy", "test", &rules[0], &rules[1], &cases])
         .ok();
     let diff = cleveland.json_as(Person::Steward, &["policy", "diff", &text(&dir)]);
-    assert_eq!((&diff["to"], &diff["opens_in_all"]), (&checked["digest"], &0.into()), "{diff}");
+    assert_eq!(
+        (&diff["to"], &diff["opens_in_all"]),
+        (&checked["digest"], &0.into()),
+        "{diff}"
+    );
     assert!(diff["closes"].to_string().contains("answer-records of heart"), "{diff}");
     assert!(diff["text"].to_string().contains("+@id"), "{diff}");
 
     // Nobody but a steward, and nothing but what was looked at.
-    let apply = |digest: &str| vec!["policy".to_owned(), "apply".into(), text(&dir), "--expect".into(), digest.into()];
+    let apply = |digest: &str| {
+        vec![
+            "policy".to_owned(),
+            "apply".into(),
+            text(&dir),
+            "--expect".into(),
+            digest.into(),
+        ]
+    };
     let typed = |person, digest: &str| {
         let args = apply(digest);
         cleveland.as_(person, &args.iter().map(String::as_str).collect::<Vec<_>>())
@@ -75,7 +88,9 @@ fn policy_set_comes_into_force_by_a_steward_and_at_once() {
 
     // A set that no set may be is refused, whoever applies it.
     let wide = world.file("names.cedar", NAMES);
-    let refused = cleveland.as_(Person::Steward, &["policy", "check", &text(&wide)]).exits(3);
+    let refused = cleveland
+        .as_(Person::Steward, &["policy", "check", &text(&wide)])
+        .exits(3);
     assert!(refused.stderr.contains("reveal-clear"), "{}", refused.story());
 
     cleveland.as_(Person::Steward, &["policy", "rollback", "1"]).ok();
@@ -108,7 +123,9 @@ fn policy_set_of_two_people_needs_two_and_survives_a_restart() {
     let digest = digest.as_str().unwrap();
     let applied = house.json_as(Person::Steward, &["policy", "apply", &path, "--expect", digest]);
     assert_eq!(applied["state"], "proposed", "{applied}");
-    house.as_(Person::Steward, &["policy", "approve", "--expect", digest]).exits(3);
+    house
+        .as_(Person::Steward, &["policy", "approve", "--expect", digest])
+        .exits(3);
     assert_eq!(house.status()["policy"]["number"], 1);
     // The first account holds every role; it is another person.
     let approved = house.json_as(Person::Administrator, &["policy", "approve", "--expect", digest]);

@@ -208,7 +208,10 @@ struct ApplyBody {
 async fn apply(State(api): State<Api>, caller: Caller, Body(body): Body<ApplyBody>) -> Result<Json<Value>, Problem> {
     api.blocking(move |node| {
         let ApplyBody { sources, expect, cases } = body;
-        outcome(node.policies().apply(sources, expect, &cases, &caller.0, &ground(node)?)?)
+        outcome(
+            node.policies()
+                .apply(sources, expect, &cases, &caller.0, &ground(node)?)?,
+        )
     })
     .await
 }
@@ -219,7 +222,11 @@ struct ApproveBody {
     expect: Digest32,
 }
 
-async fn approve(State(api): State<Api>, caller: Caller, Body(body): Body<ApproveBody>) -> Result<Json<Value>, Problem> {
+async fn approve(
+    State(api): State<Api>,
+    caller: Caller,
+    Body(body): Body<ApproveBody>,
+) -> Result<Json<Value>, Problem> {
     api.blocking(move |node| outcome(node.policies().approve(body.expect, &caller.0, &ground(node)?)?))
         .await
 }
@@ -231,7 +238,11 @@ struct RollbackBody {
 }
 
 /// An earlier set is applied again, under a new number and by the same way.
-async fn rollback(State(api): State<Api>, caller: Caller, Body(body): Body<RollbackBody>) -> Result<Json<Value>, Problem> {
+async fn rollback(
+    State(api): State<Api>,
+    caller: Caller,
+    Body(body): Body<RollbackBody>,
+) -> Result<Json<Value>, Problem> {
     api.blocking(move |node| {
         let store = node.policies();
         let sources = store.numbered(body.number)?.sources;

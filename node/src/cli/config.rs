@@ -50,7 +50,10 @@ impl Verb {
             Self::Accept { name, expect } => {
                 let differences = bound.differences(&config)?;
                 if differences.is_empty() {
-                    return context.out.done("nothing differs from what was accepted", &json!({ "accepted": Value::Null }));
+                    return context.out.done(
+                        "nothing differs from what was accepted",
+                        &json!({ "accepted": Value::Null }),
+                    );
                 }
                 for difference in &differences {
                     context.out.remark(&difference.to_string());

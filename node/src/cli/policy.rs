@@ -96,13 +96,18 @@ impl Verb {
             }
             Self::Apply { path, expect } => {
                 let cases = path.join(CASES);
-                let cases = if cases.is_file() { read_cases(&cases)? } else { json!([]) };
+                let cases = if cases.is_file() {
+                    read_cases(&cases)?
+                } else {
+                    json!([])
+                };
                 let body = json!({ "sources": sources(&path)?, "expect": expect, "cases": cases });
                 concluded(&client.post("/v1/policy/apply", &body).await?, context)
             }
-            Self::Approve { expect } => {
-                concluded(&client.post("/v1/policy/approve", &json!({ "expect": expect })).await?, context)
-            }
+            Self::Approve { expect } => concluded(
+                &client.post("/v1/policy/approve", &json!({ "expect": expect })).await?,
+                context,
+            ),
             Self::History => {
                 let sets: Value = client.get("/v1/policy/sets").await?;
                 let columns = [
@@ -114,9 +119,10 @@ impl Verb {
                 ];
                 context.out.list(sets.at("items"), &columns)
             }
-            Self::Rollback { number } => {
-                concluded(&client.post("/v1/policy/rollback", &json!({ "number": number })).await?, context)
-            }
+            Self::Rollback { number } => concluded(
+                &client.post("/v1/policy/rollback", &json!({ "number": number })).await?,
+                context,
+            ),
         }
     }
 }
@@ -130,7 +136,9 @@ fn show(set: &Value, out: Option<&Path>, context: &Context) -> Result<(), Proble
             std::fs::write(dir.join(file.text("name")), file.text("text")).map_err(failed)?;
         }
         std::fs::write(dir.join(SETTINGS), settings_text(set.at("settings"))).map_err(failed)?;
-        return context.out.done(&format!("written into {}", dir.display()), &json!({ "dir": dir }));
+        return context
+            .out
+            .done(&format!("written into {}", dir.display()), &json!({ "dir": dir }));
     }
     if context.out.format() == super::Format::Json {
         return context.out.record(set);
@@ -144,10 +152,14 @@ fn show(set: &Value, out: Option<&Path>, context: &Context) -> Result<(), Proble
     ));
     if !set.at("proposal").is_null() {
         let (by, digest) = (set.at("proposal").text("by"), set.at("proposal").text("digest"));
-        context.out.remark(&format!("{by} proposes {digest}; another steward can approve it"));
+        context
+            .out
+            .remark(&format!("{by} proposes {digest}; another steward can approve it"));
     }
     for file in files {
-        context.out.text(&format!("// {}\n{}\n", file.text("name"), file.text("text")))?;
+        context
+            .out
+            .text(&format!("// {}\n{}\n", file.text("name"), file.text("text")))?;
     }
     context.out.text(&settings_text(set.at("settings")))
 }
@@ -160,10 +172,15 @@ fn settings_text(settings: &Value) -> String {
 }
 
 fn tested(outcome: &Value, context: &Context) -> Result<(), Problem> {
-    context
-        .out
-        .list(outcome.at("items"), &[("case", "case"), ("came out", "found"), ("as expected", "passed")])?;
-    let never = outcome.at("never_allowed").as_array().map(Vec::as_slice).unwrap_or_default();
+    context.out.list(
+        outcome.at("items"),
+        &[("case", "case"), ("came out", "found"), ("as expected", "passed")],
+    )?;
+    let never = outcome
+        .at("never_allowed")
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     if *outcome.at("failed") == json!(0) && never.is_empty() {
         return Ok(());
     }
@@ -180,23 +197,40 @@ fn compared(diff: &Value, context: &Context) -> Result<(), Problem> {
     if context.out.format() == super::Format::Json {
         return context.out.record(diff);
     }
-    for (title, list, count) in [("opens", "opens", "opens_in_all"), ("closes", "closes", "closes_in_all")] {
+    for (title, list, count) in [
+        ("opens", "opens", "opens_in_all"),
+        ("closes", "closes", "closes_in_all"),
+    ] {
         context.out.text(&format!("{title}: {}\n", diff.at(count)))?;
         for line in diff.at(list).as_array().into_iter().flatten().filter_map(Value::as_str) {
             context.out.text(&format!("  {line}\n"))?;
         }
     }
-    for line in diff.at("settings").as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for line in diff
+        .at("settings")
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
         context.out.text(&format!("setting {line}\n"))?;
     }
     for file in diff.at("text").as_array().into_iter().flatten() {
         context.out.text(&format!("--- {}\n", file.text("file")))?;
-        for line in file.at("lines").as_array().into_iter().flatten().filter_map(Value::as_str) {
+        for line in file
+            .at("lines")
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
             context.out.text(&format!("{line}\n"))?;
         }
     }
     if diff.at("incomplete") == true {
-        context.out.remark("there are more datasets and members than were compared");
+        context
+            .out
+            .remark("there are more datasets and members than were compared");
     }
     context.out.text(&format!(
         "{} questions compared; digest {}\n",
@@ -225,7 +259,8 @@ fn side(text: &str) -> Result<Value, Problem> {
 
 /// A file of rules, or the rules and settings of a folder.
 fn sources(path: &Path) -> Result<Value, Problem> {
-    let unreadable = |path: &Path, error: std::io::Error| Problem::usage(format!("cannot read `{}`: {error}", path.display()));
+    let unreadable =
+        |path: &Path, error: std::io::Error| Problem::usage(format!("cannot read `{}`: {error}", path.display()));
     let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| unreadable(path, error));
     let mut rules = Vec::new();
     if path.is_dir() {

@@ -32,7 +32,12 @@ impl Config {
         set(DECIDES_WHO, node.institution.to_string());
         set("node.name", node.name.to_string());
         set("node.jurisdiction", node.jurisdiction.to_string());
-        let mut listen: Vec<String> = node.listen.iter().filter(|at| !is_loopback(at)).map(Multiaddr::to_string).collect();
+        let mut listen: Vec<String> = node
+            .listen
+            .iter()
+            .filter(|at| !is_loopback(at))
+            .map(Multiaddr::to_string)
+            .collect();
         listen.sort();
         set("node.listen", listen.join(" "));
         set("limits.connections", limits.connections.to_string());

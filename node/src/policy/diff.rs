@@ -68,7 +68,11 @@ pub fn diff(before: (&PolicySources, &Policy), after: (&PolicySources, &Policy),
 fn settings(before: &PolicySources, after: &PolicySources) -> Vec<String> {
     let read = |sources: &PolicySources| serde_json::to_value(sources.settings).unwrap_or_default();
     let (before, after) = (read(before), read(after));
-    let keys: BTreeSet<&String> = before.as_object().into_iter().flat_map(|object| object.keys()).collect();
+    let keys: BTreeSet<&String> = before
+        .as_object()
+        .into_iter()
+        .flat_map(|object| object.keys())
+        .collect();
     keys.into_iter()
         .filter(|key| before.get(*key) != after.get(*key))
         .map(|key| {
@@ -103,7 +107,12 @@ fn lines(before: &str, after: &str) -> Vec<String> {
     let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
     let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
     let (old, new) = (old.get(head..).unwrap_or_default(), new.get(head..).unwrap_or_default());
-    let tail = old.iter().rev().zip(new.iter().rev()).take_while(|(a, b)| a == b).count();
+    let tail = old
+        .iter()
+        .rev()
+        .zip(new.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
     let old = old.get(..old.len().saturating_sub(tail)).unwrap_or_default();
     let new = new.get(..new.len().saturating_sub(tail)).unwrap_or_default();
     if old.len().saturating_mul(new.len()) > MAX_CELLS {

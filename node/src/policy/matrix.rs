@@ -117,7 +117,7 @@ fn purposes() -> impl Iterator<Item = Purpose> {
 }
 
 /// Every question with its answer, and whether there were too many to put them all.
-pub fn permitted(policy: &Policy, ground: &Ground) -> (BTreeMap<String, bool>, bool) {
+pub(super) fn permitted(policy: &Policy, ground: &Ground) -> (BTreeMap<String, bool>, bool) {
     let mut answers = BTreeMap::new();
     let complete = each(ground, &mut |line, question| {
         if answers.len() >= MAX_QUESTIONS {
@@ -294,7 +294,11 @@ fn of_people(ground: &Ground) -> Vec<(String, Question)> {
                         dataset.reference.dataset,
                         shown(member)
                     );
-                    let factors = if proved { vec!["password".to_owned()] } else { Vec::new() };
+                    let factors = if proved {
+                        vec!["password".to_owned()]
+                    } else {
+                        Vec::new()
+                    };
                     let mut context = ask::purpose(&Purpose::HealthResearch);
                     context.push(pair("tier", Expr::Word("Tier", Tier::Records.to_string())));
                     context.push(pair("factors", Expr::Words("Factor", factors)));

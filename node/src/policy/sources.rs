@@ -71,11 +71,16 @@ impl PolicySources {
     fn shape(&self) -> Vec<String> {
         let mut errors = Vec::new();
         if self.files.is_empty() || self.files.len() > MAX_FILES {
-            errors.push(format!("a policy set has 1 to {MAX_FILES} files, not {}", self.files.len()));
+            errors.push(format!(
+                "a policy set has 1 to {MAX_FILES} files, not {}",
+                self.files.len()
+            ));
         }
         let bytes: usize = self.files.iter().map(|file| file.text.len()).sum();
         if bytes > MAX_BYTES {
-            errors.push(format!("the files have {bytes} bytes together, and may have {MAX_BYTES}"));
+            errors.push(format!(
+                "the files have {bytes} bytes together, and may have {MAX_BYTES}"
+            ));
         }
         let mut names = BTreeSet::new();
         for PolicyFile { name, .. } in &self.files {

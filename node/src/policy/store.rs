@@ -122,7 +122,10 @@ impl PolicyStore {
     /// # Errors
     /// If the state cannot be read.
     pub fn current(&self) -> Result<SealedPolicySet, PolicyStoreError> {
-        self.0.versions.current()?.ok_or(PolicyStoreError::NoSuchSet { number: 0 })
+        self.0
+            .versions
+            .current()?
+            .ok_or(PolicyStoreError::NoSuchSet { number: 0 })
     }
 
     /// All sets, oldest first, with the statements about them.
@@ -173,7 +176,9 @@ impl PolicyStore {
         let policy = self.examined(&sources, expected, cases, ground)?;
         let current = self.current()?;
         if current.digest() == policy.digest() {
-            return Err(PolicyStoreError::InForceAlready { number: current.number() });
+            return Err(PolicyStoreError::InForceAlready {
+                number: current.number(),
+            });
         }
         if current.sources.settings.two_people || sources.settings.two_people {
             return self.propose(sources, &policy, &current, by);
@@ -290,12 +295,7 @@ type Who<'a> = (&'a InstitutionId, &'a InstitutionKey, Timestamp);
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn begin(
-    meta: &SealedDb,
-    ledger: &Ledger,
-    who: Who<'_>,
-    by: &Attribution,
-) -> Result<(), PolicyStoreError> {
+pub fn begin(meta: &SealedDb, ledger: &Ledger, who: Who<'_>, by: &Attribution) -> Result<(), PolicyStoreError> {
     first(&Versions::open(meta)?, ledger, who, by).map(drop)
 }
 
@@ -408,7 +408,9 @@ pub enum PolicyStoreError {
 impl Explain for PolicyStoreError {
     fn code(&self) -> Code {
         match self {
-            Self::Errors(_) | Self::NotExpected { .. } | Self::Cases { .. } | Self::InForceAlready { .. } => Code::Usage,
+            Self::Errors(_) | Self::NotExpected { .. } | Self::Cases { .. } | Self::InForceAlready { .. } => {
+                Code::Usage
+            }
             Self::Overtaken => Code::Usage,
             Self::TooWide { .. } | Self::SamePerson { .. } => Code::Denied,
             Self::NoProposal { .. } | Self::NoSuchSet { .. } => Code::NotFound,
@@ -446,7 +448,8 @@ impl Explain for PolicyStoreError {
             }
             Self::Cases { .. } => Some("correct the rules or the cases; `concordat policy test` runs them".to_owned()),
             Self::TooWide { .. } => Some(
-                "classify the columns as what they are, or narrow the rules; this bound is not a matter of policy".to_owned(),
+                "classify the columns as what they are, or narrow the rules; this bound is not a matter of policy"
+                    .to_owned(),
             ),
             Self::SamePerson { .. } => {
                 Some("another steward approves it with `concordat policy approve --expect DIGEST`".to_owned())

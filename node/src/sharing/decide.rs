@@ -123,11 +123,7 @@ impl Sharing {
     }
 
     /// The decision rule by rule; a refusal is one that comes before any rule.
-    pub(super) async fn weigh(
-        &self,
-        case: &Case,
-        policy: &Policy,
-    ) -> Result<(QueryDecision, Explanation), Refusal> {
+    pub(super) async fn weigh(&self, case: &Case, policy: &Policy) -> Result<(QueryDecision, Explanation), Refusal> {
         let parts = &self.0.parts;
         let now = parts.clock.now();
         let facts = dataset_facts(&parts.storage, case.dataset())

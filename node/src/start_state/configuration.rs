@@ -82,7 +82,11 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |value: &Option<String>| value.as_ref().map_or("not set".to_owned(), |value| format!("`{value}`"));
+        let shown = |value: &Option<String>| {
+            value
+                .as_ref()
+                .map_or("not set".to_owned(), |value| format!("`{value}`"))
+        };
         write!(
             f,
             "`{}` was {} and is {}",

@@ -7,7 +7,8 @@ use std::path::Path;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-const CONFIG: &str = "[node]\ninstitution = \"budapest\"\nname = \"B\"\njurisdiction = \"HU\"\n[keys]\nsource = \"passphrase\"\n";
+const CONFIG: &str =
+    "[node]\ninstitution = \"budapest\"\nname = \"B\"\njurisdiction = \"HU\"\n[keys]\nsource = \"passphrase\"\n";
 
 fn config(more: &str) -> Config {
     Config::parse(&format!("{CONFIG}{more}"), Path::new("concordat.toml")).unwrap()
@@ -28,7 +29,9 @@ impl Place {
     }
 
     fn ledger(&self) -> Ledger {
-        self.storage.open_ledger(InstitutionId::new("budapest").unwrap()).unwrap()
+        self.storage
+            .open_ledger(InstitutionId::new("budapest").unwrap())
+            .unwrap()
     }
 
     fn bound(&self) -> StartState {
@@ -49,9 +52,7 @@ fn value(limit: &str) -> AcceptedConfiguration {
 }
 
 fn announcement(value: &AcceptedConfiguration) -> EntryBody {
-    EntryBody::ConfigurationAccepted {
-        digest: value.digest(),
-    }
+    EntryBody::ConfigurationAccepted { digest: value.digest() }
 }
 
 #[test]
@@ -66,7 +67,9 @@ fn only_the_accepted_configuration_starts_the_node() {
         "[limits]\nstreams = STREAMS\n",
     ] {
         let default = crate::config::LimitsSection::default().streams.to_string();
-        bound.check_configuration(&config(&same.replace("STREAMS", &default))).unwrap();
+        bound
+            .check_configuration(&config(&same.replace("STREAMS", &default)))
+            .unwrap();
     }
     for (more, key) in [
         ("[limits]\nstreams = 7\n", "limits.streams"),
@@ -80,7 +83,11 @@ fn only_the_accepted_configuration_starts_the_node() {
         let refused = bound.check_configuration(&config(more)).unwrap_err();
         assert_eq!(refused.code(), Code::Integrity);
         assert!(refused.help().unwrap().contains("concordat config accept"));
-        assert!(refused.reasons().iter().any(|reason| reason.contains(key)), "{:?}", refused.reasons());
+        assert!(
+            refused.reasons().iter().any(|reason| reason.contains(key)),
+            "{:?}",
+            refused.reasons()
+        );
     }
 }
 
@@ -95,7 +102,10 @@ fn every_setting_of_who_and_where_decides() {
         (text("budapest", "zurich"), "node.institution"),
         (text("\"B\"", "\"C\""), "node.name"),
         (text("\"HU\"", "\"US\""), "node.jurisdiction"),
-        (text("jurisdiction", "listen = [\"/ip4/10.0.0.1/tcp/7400\"]\njurisdiction"), "node.listen"),
+        (
+            text("jurisdiction", "listen = [\"/ip4/10.0.0.1/tcp/7400\"]\njurisdiction"),
+            "node.listen",
+        ),
     ] {
         let reasons = bound.check_configuration(&parse(changed)).unwrap_err().reasons();
         assert!(reasons.iter().any(|reason| reason.contains(key)), "{reasons:?}");
@@ -109,7 +119,9 @@ fn every_setting_of_who_and_where_decides() {
 fn a_change_broken_off_at_any_step_is_completed_or_dropped() {
     let place = Place::new();
     let (ledger, versions) = (place.ledger(), place.bound().configuration);
-    versions.adopt(value("1"), &ledger, announcement(&value("1")), &by(), NOW).unwrap();
+    versions
+        .adopt(value("1"), &ledger, announcement(&value("1")), &by(), NOW)
+        .unwrap();
     // Stopped before the announcement: dropped.
     versions.prepare_only(value("2"), ledger.size());
     versions.settle(&ledger).unwrap();

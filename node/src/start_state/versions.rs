@@ -138,10 +138,16 @@ impl<V: Bound> Versions<V> {
         {
             let name = prepared.value.digest();
             let since = ledger.range(prepared.ledger, ledger.size())?;
-            if since.iter().any(|stored| V::announced(&stored.entry.body) == Some(name)) {
+            if since
+                .iter()
+                .any(|stored| V::announced(&stored.entry.body) == Some(name))
+            {
                 self.make_current(prepared.value)?;
             } else {
-                tracing::warn!(what = V::WHAT, "a change that the last stop broke off before it was announced is dropped");
+                tracing::warn!(
+                    what = V::WHAT,
+                    "a change that the last stop broke off before it was announced is dropped"
+                );
                 let prepared = None;
                 self.record.put(KEY, &Record { current, prepared })?;
             }

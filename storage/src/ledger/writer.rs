@@ -135,12 +135,7 @@ pub(super) struct Writer<M> {
 
 impl<M: Medium> Writer<M> {
     /// A writer that goes on from where `shared` ends.
-    pub(super) fn new(
-        key: Arc<LedgerKey>,
-        shared: Arc<Mutex<Shared>>,
-        medium: M,
-        anchor: Option<Anchor>,
-    ) -> Self {
+    pub(super) fn new(key: Arc<LedgerKey>, shared: Arc<Mutex<Shared>>, medium: M, anchor: Option<Anchor>) -> Self {
         Self {
             key,
             shared,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use concordat_protocol::audit::{Cause, EntryBody, NodeTask};
-use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
+use concordat_protocol::identity::{InstitutionKey, NodeKey};
 use concordat_protocol::ids::Digest32;
 use concordat_storage::keys::{Argon2Cost, KeyFile, Secret};
 use concordat_storage::ledger::Ledger;
@@ -17,7 +17,8 @@ use crate::iam::{Accounts, Actor, Sessions};
 use crate::node::{Epoch, Identity};
 
 /// Lets direct identifiers leave as they are.
-const NAMES: &str = "@id(\"names\") @reason(\"r\") @remedy(\"m\") permit(principal is Institution, action, resource is Column);";
+const NAMES: &str =
+    "@id(\"names\") @reason(\"r\") @remedy(\"m\") permit(principal is Institution, action, resource is Column);";
 /// Closes the tier of records.
 const NO_RECORDS: &str = "@id(\"no-records\") @reason(\"r\") @remedy(\"m\") forbid(principal, action == Action::\"answer-records\", resource);";
 
@@ -119,14 +120,20 @@ fn a_set_comes_into_force_once_it_is_sealed_signed_and_in_the_ledger() {
     let (sources, before) = (with(NO_RECORDS, false), place.epoch.current());
     let expect = digest(&sources);
     let refused = store.apply(sources.clone(), Digest32::ZERO, &[], &stella(), &ground());
-    assert!(matches!(refused, Err(PolicyStoreError::NotExpected { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(PolicyStoreError::NotExpected { .. })),
+        "{refused:?}"
+    );
     assert_eq!(store.live().current().digest(), shipped().digest());
     store.apply(sources, expect, &[], &stella(), &ground()).unwrap();
     assert_eq!(store.live().current().digest(), expect);
     assert_ne!(place.epoch.current(), before, "running answers are decided again");
     // What a start finds.
     let again = place.store();
-    assert_eq!((again.current().unwrap().number(), again.live().current().digest()), (2, expect));
+    assert_eq!(
+        (again.current().unwrap().number(), again.live().current().digest()),
+        (2, expect)
+    );
     assert_eq!(
         place.applied(),
         [
@@ -146,7 +153,11 @@ fn two_people_bring_a_set_into_force_where_the_settings_say_so() {
     let expect = digest(&sources);
     let applied = store.apply(sources, expect, &[], &stella(), &ground()).unwrap();
     assert!(matches!(applied, Applied::Proposed(_)));
-    assert_eq!(store.live().current().digest(), shipped().digest(), "a proposal decides nothing");
+    assert_eq!(
+        store.live().current().digest(),
+        shipped().digest(),
+        "a proposal decides nothing"
+    );
     assert!(matches!(
         store.approve(expect, &stella(), &ground()),
         Err(PolicyStoreError::SamePerson { .. })
@@ -161,7 +172,9 @@ fn two_people_bring_a_set_into_force_where_the_settings_say_so() {
     assert_eq!(place.applied()[1], (2, expect, both.cause().clone()));
     // To do without the second person takes two people as well.
     let alone = with(NO_RECORDS, false);
-    let applied = store.apply(alone.clone(), digest(&alone), &[], &stella(), &ground()).unwrap();
+    let applied = store
+        .apply(alone.clone(), digest(&alone), &[], &stella(), &ground())
+        .unwrap();
     assert!(matches!(applied, Applied::Proposed(_)));
 }
 
@@ -183,7 +196,10 @@ fn no_set_opens_identifiers_or_unclassified_columns_or_serves_non_members() {
             settings: Settings::default(),
         };
         let refused = store.apply(sources.clone(), digest(&sources), &[], &stella(), &ground());
-        assert!(matches!(refused, Err(PolicyStoreError::TooWide { .. })), "{rule}: {refused:?}");
+        assert!(
+            matches!(refused, Err(PolicyStoreError::TooWide { .. })),
+            "{rule}: {refused:?}"
+        );
     }
 }
 
@@ -219,7 +235,11 @@ fn a_diff_names_what_opens_and_what_closes() {
     let forward = diff((&before, &old), (&after, &new), &ground());
     assert_eq!(forward.opens_in_all, 0, "{:?}", forward.opens);
     assert!(forward.closes_in_all > 0);
-    assert!(forward.closes.iter().all(|line| line.starts_with("answer-records")), "{:?}", forward.closes);
+    assert!(
+        forward.closes.iter().all(|line| line.starts_with("answer-records")),
+        "{:?}",
+        forward.closes
+    );
     assert_eq!(forward.text.len(), 1);
     assert!(forward.text[0].lines.iter().all(|line| line.starts_with('+')));
     let back = diff((&after, &new), (&before, &old), &ground());
@@ -231,11 +251,18 @@ fn a_rollback_is_an_application_of_its_own() {
     let place = Place::new();
     let store = place.store();
     let sources = with(NO_RECORDS, false);
-    store.apply(sources.clone(), digest(&sources), &[], &stella(), &ground()).unwrap();
+    store
+        .apply(sources.clone(), digest(&sources), &[], &stella(), &ground())
+        .unwrap();
     let first = store.numbered(1).unwrap().sources;
-    store.apply(first.clone(), digest(&first), &[], &stefan(), &ground()).unwrap();
+    store
+        .apply(first.clone(), digest(&first), &[], &stefan(), &ground())
+        .unwrap();
     assert_eq!(store.current().unwrap().number(), 3);
     assert_eq!(store.live().current().digest(), shipped().digest());
     let again = store.apply(first.clone(), digest(&first), &[], &stefan(), &ground());
-    assert!(matches!(again, Err(PolicyStoreError::InForceAlready { number: 3 })), "{again:?}");
+    assert!(
+        matches!(again, Err(PolicyStoreError::InForceAlready { number: 3 })),
+        "{again:?}"
+    );
 }

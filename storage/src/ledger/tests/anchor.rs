@@ -1,5 +1,7 @@
 //! Ledger and sealed state against each other: every older copy of the one with every copy of the other.
 
+use concordat_protocol::ids::ActorId;
+
 use super::*;
 use crate::meta::SealedDb;
 
@@ -48,8 +50,18 @@ fn grown() -> Place {
     for (n, step) in STEPS.iter().enumerate() {
         place.copy("ledger", &format!("ledger-{n}"));
         place.copy("meta", &format!("meta-{n}"));
-        let body = if *step == b'c' { change(n as u64) } else { login(n as u64) };
-        drop(place.open_anchored().unwrap().append(body, &Attribution::eva(), NOW).unwrap());
+        let body = if *step == b'c' {
+            change(n as u64)
+        } else {
+            login(n as u64)
+        };
+        drop(
+            place
+                .open_anchored()
+                .unwrap()
+                .append(body, &Attribution::eva(), NOW)
+                .unwrap(),
+        );
     }
     place.copy("ledger", &format!("ledger-{}", STEPS.len()));
     place.copy("meta", &format!("meta-{}", STEPS.len()));
@@ -91,9 +103,21 @@ fn every_older_ledger_or_state_is_noticed() {
 #[test]
 fn another_ledger_of_the_same_length_is_noticed() {
     let place = Place::new();
-    drop(place.open_anchored().unwrap().append(change(0), &Attribution::eva(), NOW).unwrap());
+    drop(
+        place
+            .open_anchored()
+            .unwrap()
+            .append(change(0), &Attribution::eva(), NOW)
+            .unwrap(),
+    );
     fs::remove_dir_all(place.ledger()).unwrap();
-    drop(place.open().unwrap().append(change(1), &Attribution::eva(), NOW).unwrap());
+    drop(
+        place
+            .open()
+            .unwrap()
+            .append(change(1), &Attribution::eva(), NOW)
+            .unwrap(),
+    );
     let error = place.open_anchored().unwrap_err();
     assert!(
         matches!(error, LedgerError::Anchor(AnchorError::OtherLedger { anchored: 1 })),
@@ -127,7 +151,13 @@ fn frequent_entries_are_anchored_before_the_lag_grows_beyond_its_bound() {
 #[test]
 fn a_removed_ledger_is_noticed() {
     let place = Place::new();
-    drop(place.open_anchored().unwrap().append(change(0), &Attribution::eva(), NOW).unwrap());
+    drop(
+        place
+            .open_anchored()
+            .unwrap()
+            .append(change(0), &Attribution::eva(), NOW)
+            .unwrap(),
+    );
     fs::remove_dir_all(place.ledger()).unwrap();
     let error = place.open_anchored().unwrap_err();
     assert!(
