@@ -21,6 +21,9 @@ const AT_ONCE: usize = 6;
 /// What a process of the engine may take beyond the limit of its query: its program and what its threads have of their stacks, in bytes.
 const PROGRAM: u64 = 256 << 20;
 
+/// Held alone by the test that kills the processes of this test process, and together by the others here.
+static KILLING: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
+
 /// Minutes of work in one call of a function: each letter of a long text is looked for in a long list of letters.
 fn endless() -> String {
     let (text, letters) = ("a".repeat(25_000), "b".repeat(25_000));
@@ -101,6 +104,7 @@ async fn all_are_in_order(world: &World, grant: GrantId, all: Vec<String>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_construct_in_itself_as_deep_as_it_is_admitted_ends_in_an_answer_or_a_refusal() {
+    let _killing = KILLING.read().await;
     let world = World::met().await;
     let grant = granted(&world).await;
     let nested = |construct: &Construct| {
@@ -115,6 +119,7 @@ async fn each_construct_in_itself_as_deep_as_it_is_admitted_ends_in_an_answer_or
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_construct_in_another_ends_in_an_answer_or_a_refusal() {
+    let _killing = KILLING.read().await;
     let world = World::met().await;
     let grant = granted(&world).await;
     let all = CONSTRUCTS.iter().enumerate().map(|(at, construct)| {
@@ -132,6 +137,7 @@ async fn each_construct_in_another_ends_in_an_answer_or_a_refusal() {
 /// What was found to stop a node.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn short_questions_that_grow_are_refused_and_cost_nothing() {
+    let _killing = KILLING.read().await;
     let world = World::met().await;
     let grant = granted(&world).await;
     let nest = |text: &str, depth| (0..depth).fold("age".to_owned(), |inner, _| text.replace("{}", &inner));
@@ -165,6 +171,7 @@ async fn short_questions_that_grow_are_refused_and_cost_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deadline_ends_whatever_an_expression_does_and_nobody_else_waits() {
+    let _killing = KILLING.read().await;
     let world = World::met().await;
     let grant = granted(&world).await;
     let sql = endless();
@@ -195,6 +202,7 @@ async fn a_deadline_ends_whatever_an_expression_does_and_nobody_else_waits() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revocation_ends_whatever_an_expression_does() {
+    let _killing = KILLING.read().await;
     let world = World::met().await;
     let grant = granted(&world).await;
     let sql = endless();
@@ -218,6 +226,7 @@ async fn a_revocation_ends_whatever_an_expression_does() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_a_process_of_the_engine_is_an_error_of_one_question() {
+    let _killing = KILLING.write().await;
     let world = World::met().await;
     let grant = granted(&world).await;
     let sql = endless();
@@ -242,6 +251,7 @@ async fn the_end_of_a_process_of_the_engine_is_an_error_of_one_question() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_process_of_the_engine_can_call_little_and_has_no_privileges() {
+    let _killing = KILLING.read().await;
     let world = World::met().await;
     let grant = granted(&world).await;
     assert!(ask_for(&world, grant, "SELECT sex FROM heart", 60).await.is_ok());
@@ -273,6 +283,7 @@ async fn a_process_of_the_engine_can_call_little_and_has_no_privileges() {
 /// A question that is put together at home: the same nested construct is planned and computed by the asker's own engine.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_construct_at_home_ends_in_an_answer_or_a_refusal_and_peers_are_served() {
+    let _killing = KILLING.read().await;
     let world = World::met().await;
     between_friends(&world).await;
     let eva = world.friend.researcher().await;
