@@ -319,7 +319,7 @@ fn sensitive(text: &str) -> Result<Option<Tier>, Problem> {
 fn limits(node: &Node, record: &DatasetRecord) -> Value {
     let tiers = [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records];
     let at = |tier: Tier| {
-        let limits = node.policy().limits(&record.release, tier);
+        let limits = node.policies().live().current().limits(&record.release, tier);
         json!({
             "tier": tier,
             "min_cell": limits.min_cell,

@@ -109,6 +109,11 @@ fn every_class(holder: &Party) -> Option<DatasetFacts> {
         segment: SegmentName::new("main").ok()?,
         published: true,
         columns,
+        // As open as a steward can set it: what is asked is what the rules allow.
+        release: ReleaseRules {
+            sensitive: Some(Tier::Records),
+            ..ReleaseRules::default()
+        },
     })
 }
 

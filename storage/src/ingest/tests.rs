@@ -443,7 +443,7 @@ fn files_that_are_no_table_are_refused_without_a_quote() {
     const SECRET: &str = "kJ8sQm2Vx9TzLw4Rb7Ny1Cf6Hd3Gp5Ea0UiOoSsDd";
     let mut options = [CsvOptions::default(), CsvOptions::default(), CsvOptions::default()];
     options[1].header = Header::Present;
-    options[2].subject_column = Some("record".to_owned());
+    options[2].subject = SubjectRule::Column("record".to_owned());
     let files = [
         format!("{SECRET}\n"),
         SECRET.to_owned(),
@@ -466,7 +466,7 @@ fn files_that_are_no_table_are_refused_without_a_quote() {
     let error = survey_of(
         "record,chol\n1,2\n",
         &CsvOptions {
-            subject_column: Some("id".to_owned()),
+            subject: SubjectRule::Column("id".to_owned()),
             ..CsvOptions::default()
         },
     );
