@@ -134,7 +134,9 @@ impl Negotiations {
             let Some((side, waiting)) = self.0.store.waiting(&id, attested) else {
                 continue;
             };
-            if waiting.is_empty() {
+            // What the peer has acknowledged it is not told again, so a step is due only where none of ours is outstanding.
+            let due = self.0.store.look(&id, |entry| entry.unanswered().is_empty());
+            if due.unwrap_or(false) {
                 self.react(id, &by_node(NodeTask::Negotiation)).await;
             }
             for message in waiting {
