@@ -17,3 +17,4 @@ mod honest;
 mod notices;
 mod questions;
 mod rogue;
+mod rows;

@@ -77,6 +77,7 @@ share() {
     birth_date=quasi-identifier postcode=quasi-identifier age=quasi-identifier \
     sex=sensitive cp=sensitive trestbps=sensitive chol=sensitive fbs=sensitive restecg=sensitive thalach=sensitive \
     exang=sensitive oldpeak=sensitive slope=sensitive ca=sensitive thal=sensitive num=sensitive
+  at "$1" dataset limits heart --sensitive records
   at "$1" dataset publish heart
 }
 

@@ -56,7 +56,7 @@ mod values;
 
 pub use batches::{Batches, batches};
 pub use error::IngestError;
-pub use names::SUBJECT_COLUMN;
+pub use names::{SUBJECT_COLUMN, is_age, is_birth};
 pub use options::{CsvOptions, Header, Missing, Refused, SubjectRule, TextEncoding};
 pub use records::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES};
 pub use rejects::{Discard, MAX_KEPT_REJECTS, Reason, Reject, RejectFile, RejectSink, Rejects};

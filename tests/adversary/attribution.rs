@@ -273,6 +273,8 @@ async fn datasets(desk: &mut Desk) {
     let classes = json!({ "classes": { "id": "direct-identifier", column("age").as_str(): "ordinary" } });
     desk.post("/v1/datasets/{name}/classify", "study", classes, Entries)
         .await;
+    let limits = json!({ "tier": "count", "limits": { "min_cell": 20 }, "sensitive": "count" });
+    desk.post("/v1/datasets/{name}/limits", "study", limits, Entries).await;
     for route in ["/v1/datasets/{name}/publish", "/v1/datasets/{name}/withdraw"] {
         desk.post(route, "study", json!({}), Entries).await;
     }

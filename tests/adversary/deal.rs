@@ -182,7 +182,8 @@ pub(super) async fn between_friends(world: &World) -> GrantId {
     let asked = friend.request(wide(&world.provider), why(), &tester()).await.unwrap();
     provider
         .offer(&asked.id, &Restriction::default(), &tester())
-        .await.unwrap();
+        .await
+        .unwrap();
     friend.accept(&asked.id, &tester()).await.unwrap();
     settled(&world.friend, &asked.id).await;
     GrantId::from(asked.id)

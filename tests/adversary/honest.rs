@@ -20,7 +20,7 @@ use concordat_protocol::scope::{
 };
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::{ConsortiumName, LegalName, Text};
-use concordat_storage::catalog::{ColumnClass, ImportRequest};
+use concordat_storage::catalog::{ColumnClass, ImportRequest, ReleaseChange};
 use concordat_storage::ingest::{CsvOptions, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
@@ -323,6 +323,11 @@ fn import(node: &Node, name: &str, file: &Path) {
             &classes.map(|(name, class)| (column(name), class)).into_iter().collect(),
         )
         .unwrap();
+    let release = ReleaseChange {
+        sensitive: Some(Some(Tier::Records)),
+        ..ReleaseChange::default()
+    };
+    catalog.set_release(&name, &release).unwrap();
 }
 
 fn cohort() -> String {

@@ -1,6 +1,9 @@
 //! Datasets of this institution: what they hold, how their columns are classified, who may know of them.
 
-use std::{collections::BTreeMap, num::NonZeroU32};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+};
 
 use axum::{
     Json,
@@ -10,10 +13,13 @@ use axum::{
 use concordat_protocol::{
     audit::EntryBody,
     ids::{ColumnName, DatasetName, Digest32},
+    scope::Tier,
     text::Reason,
 };
 use concordat_storage::{
-    catalog::{CatalogError, Classification, ColumnClass, DatasetRecord, ErasureStatement, Manifest},
+    catalog::{
+        CatalogError, Classification, ColumnClass, DatasetRecord, ErasureStatement, Manifest, ReleaseChange, TierLimits,
+    },
     ledger::Attribution,
 };
 use data_encoding::BASE64;
@@ -25,6 +31,8 @@ use crate::{fault::Problem, iam::Action, node::Node};
 
 /// Domain of the digest under which the ledger names a classification.
 const CLASSIFICATION: &str = "concordat/classification/1";
+/// Domain of the digest under which the ledger names the limits of a dataset.
+const RELEASE_RULES: &str = "concordat/release-rules/1";
 
 pub(super) fn routes() -> Vec<Route> {
     let read = Access::Needs(Action::ReadDatasets);
@@ -51,6 +59,7 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         Route::new("/v1/erasures", read, get(erasures)),
         Route::new("/v1/datasets/{name}/publish", publish, post(open)),
+        Route::new("/v1/datasets/{name}/limits", publish, post(limit)),
         Route::new("/v1/datasets/{name}/withdraw", publish, post(withdraw)),
     ]
 }
@@ -238,6 +247,91 @@ async fn open(State(api): State<Api>, Caller(actor): Caller, Path(name): Path<St
     .await
 }
 
+/// Limits as a steward sets them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsBody {
+    #[serde(default)]
+    tier: Option<Tier>,
+    #[serde(default)]
+    limits: TierLimits,
+    /// A tier, or `none`; left out where it stays.
+    #[serde(default)]
+    sensitive: Option<String>,
+    /// Further columns that tell when a person was born.
+    #[serde(default)]
+    births: BTreeSet<ColumnName>,
+}
+
+async fn limit(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(name): Path<String>,
+    Body(body): Body<LimitsBody>,
+) -> Result<Json<Value>, Problem> {
+    let name: DatasetName = name.parse()?;
+    let change = ReleaseChange {
+        tier: body.tier,
+        limits: body.limits,
+        sensitive: body.sensitive.as_deref().map(sensitive).transpose()?,
+        births: body.births,
+    };
+    if change
+        == (ReleaseChange {
+            tier: body.tier,
+            ..ReleaseChange::default()
+        })
+    {
+        return Err(Problem::usage("nothing is to be set").help("name a limit, or how far sensitive columns go"));
+    }
+    let by = actor.attribution();
+    api.blocking(move |node| {
+        let catalog = node.storage().catalog();
+        let births = change
+            .births
+            .iter()
+            .map(|column| (column.clone(), ColumnClass::QuasiIdentifier));
+        check_columns(node, &name, &births.collect())?;
+        let rules = change.applied(&catalog.show(&name)?.release)?;
+        let text = serde_json::to_vec(&rules).map_err(|error| Problem::fault("cannot write the limits", &error))?;
+        let entry = EntryBody::DatasetLimited {
+            dataset: name.clone(),
+            rules: Digest32::sha256(RELEASE_RULES, &text),
+        };
+        record(node, entry, &by)?;
+        let record = catalog.set_release(&name, &change)?;
+        node.epoch().raise();
+        Ok::<_, Problem>(Json(details(node, &record)?))
+    })
+    .await
+}
+
+fn sensitive(text: &str) -> Result<Option<Tier>, Problem> {
+    if text == "none" {
+        return Ok(None);
+    }
+    let tier: Result<Tier, _> = text.parse();
+    tier.map(Some)
+        .map_err(|error| Problem::usage(error.to_string()).help("or write `none`"))
+}
+
+/// The limits in force at each tier, and which of them the steward has set.
+fn limits(node: &Node, record: &DatasetRecord) -> Value {
+    let tiers = [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records];
+    let at = |tier: Tier| {
+        let limits = node.policy().limits(&record.release, tier);
+        json!({
+            "tier": tier,
+            "min_cell": limits.min_cell,
+            "queries_per_day": limits.max_queries_per_day,
+            "max_rows": limits.max_rows,
+            "days": limits.max_days,
+            "set": record.release.at(tier),
+        })
+    };
+    tiers.map(at).to_vec().into()
+}
+
 async fn withdraw(
     State(api): State<Api>,
     Caller(actor): Caller,
@@ -303,6 +397,9 @@ fn details(node: &Node, record: &DatasetRecord) -> Result<Value, CatalogError> {
         "rows": manifest.rows,
         "subject_column": (!record.subject.is_reserved()).then_some(&record.subject),
         "published": record.published,
+        "sensitive": record.release.sensitive,
+        "births": record.release.births,
+        "limits": limits(node, record),
         "columns": columns,
         "source": self::version(manifest),
     }))

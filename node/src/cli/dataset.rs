@@ -34,6 +34,8 @@ pub(super) enum Verb {
         /// The dataset
         name: DatasetName,
     },
+    /// Set limits of a dataset's answers, or how far its sensitive columns go; without an option, show them
+    Limits(LimitArgs),
     /// Take a dataset back from sight
     Withdraw {
         /// The dataset
@@ -72,6 +74,70 @@ pub(super) enum Verb {
     },
 }
 
+/// What is set. What is left out stays.
+#[derive(Debug, clap::Args)]
+pub(super) struct LimitArgs {
+    /// The dataset
+    name: DatasetName,
+    /// Only at this tier: exists, count, aggregate or records
+    #[arg(long)]
+    tier: Option<String>,
+    /// Fewest subjects behind a released cell
+    #[arg(long, value_name = "COUNT")]
+    min_cell: Option<u32>,
+    /// Most queries of one grant in 24 hours
+    #[arg(long, value_name = "COUNT")]
+    queries_per_day: Option<u32>,
+    /// Most rows in one answer
+    #[arg(long, value_name = "COUNT")]
+    max_rows: Option<u64>,
+    /// Longest time of a grant
+    #[arg(long, value_name = "COUNT")]
+    days: Option<u16>,
+    /// The highest tier at which sensitive columns leave, or none
+    #[arg(long, value_name = "TIER")]
+    sensitive: Option<String>,
+    /// A column that tells when a person was born though its name does not say so
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    birth_date: Vec<String>,
+}
+
+impl LimitArgs {
+    async fn run(self, client: &Client, context: &Context) -> Result<(), Problem> {
+        let path = format!("/v1/datasets/{}", self.name);
+        let limits = json!({
+            "min_cell": self.min_cell,
+            "queries_per_day": self.queries_per_day,
+            "max_rows": self.max_rows,
+            "days": self.days,
+        });
+        let is_set = self.sensitive.is_some()
+            || !self.birth_date.is_empty()
+            || limits
+                .as_object()
+                .is_some_and(|set| set.values().any(|one| !one.is_null()));
+        let dataset: Value = if is_set {
+            let body =
+                json!({ "tier": self.tier, "limits": limits, "sensitive": self.sensitive, "births": self.birth_date });
+            client.post(&format!("{path}/limits"), &body).await?
+        } else {
+            client.get(&path).await?
+        };
+        let sensitive = dataset.at("sensitive").as_str().unwrap_or("none").to_owned();
+        context
+            .out
+            .remark(&format!("sensitive columns leave up to the tier: {sensitive}"));
+        context.out.list(dataset.at("limits"), &LIMITS)
+    }
+}
+
+const LIMITS: [Column; 5] = [
+    ("tier", "tier"),
+    ("subjects in a cell", "min_cell"),
+    ("queries a day", "queries_per_day"),
+    ("rows an answer", "max_rows"),
+    ("days", "days"),
+];
 const SUMMARY: [Column; 7] = [
     ("name", "name"),
     ("segment", "segment"),
@@ -110,6 +176,7 @@ impl Verb {
         let out = &context.out;
         match self {
             Self::Import(args) => import::run(args, &client, context).await,
+            Self::Limits(args) => args.run(&client, context).await,
             Self::List => {
                 let datasets: Value = client.get("/v1/datasets").await?;
                 out.list(datasets.at("items"), &SUMMARY)
@@ -172,12 +239,15 @@ fn show(mut dataset: Value, context: &Context) -> Result<(), Problem> {
     if context.out.format() == super::Format::Json {
         return context.out.record(&dataset);
     }
-    let columns = dataset
-        .as_object_mut()
-        .and_then(|fields| fields.remove("columns"))
-        .unwrap_or_default();
+    let mut taken = |field: &str| {
+        let fields = dataset.as_object_mut();
+        fields.and_then(|fields| fields.remove(field)).unwrap_or_default()
+    };
+    let (columns, limits) = (taken("columns"), taken("limits"));
     if context.out.format() == super::Format::Table {
         context.out.record(&dataset)?;
+        context.out.text("\n")?;
+        context.out.list(&limits, &LIMITS)?;
         context.out.text("\n")?;
     }
     context.out.list(&columns, &COLUMNS)

@@ -148,6 +148,9 @@ impl<'a> Story<'a> {
             house
                 .run(&[&["dataset", "classify", "heart"][..], &classes].concat(), None)
                 .await?;
+            house
+                .run(&["dataset", "limits", "heart", "--sensitive", "records"], None)
+                .await?;
             house.run(&["dataset", "publish", "heart"], None).await?;
             let rows = imported.at("rows").as_u64().unwrap_or(0);
             let origin = if cohort.generated {

@@ -1,9 +1,9 @@
 //! What the policy is told about a request, and what it makes of it.
 
 use concordat_protocol::grant::Party;
-use concordat_protocol::ids::{DatasetRef, InstitutionId, NegotiationId};
+use concordat_protocol::ids::{DatasetRef, Digest32, InstitutionId, NegotiationId};
 use concordat_protocol::membership::{Member, ValidRoster};
-use concordat_protocol::negotiation::{Body, RuleName};
+use concordat_protocol::negotiation::{Body, ProviderNegotiation, RuleName, State};
 use concordat_protocol::scope::{Difference, Scope};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
@@ -143,6 +143,21 @@ impl Negotiations {
             request,
         };
         Ok(self.0.policy.offer(&input, now))
+    }
+
+    /// What the agreement is decided under: the policy set, and what the steward has set for the dataset.
+    pub(super) async fn policy_digest(&self, negotiation: &ProviderNegotiation) -> Result<Digest32, NegotiationFault> {
+        let facts = match negotiation.state() {
+            State::Accepted(accepted) => self.facts(&accepted.offer.dataset).await?,
+            State::Requested(_)
+            | State::Offered(_)
+            | State::Agreed(_)
+            | State::Verified(_)
+            | State::Finalized(_)
+            | State::Terminated(_) => None,
+        };
+        let release = facts.map(|facts| facts.release).unwrap_or_default();
+        Ok(self.0.policy.digest_with(&release))
     }
 
     /// Whether peers may know of `dataset`.

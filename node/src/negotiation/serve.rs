@@ -132,7 +132,7 @@ impl Negotiations {
         match place.entry()? {
             Entry::Provider(negotiation) => match negotiation.state() {
                 State::Accepted(_) => {
-                    let policy = self.0.policy.digest();
+                    let policy = self.policy_digest(&negotiation).await?;
                     let sent = negotiation.agree(policy, &identity.institution_key, &identity.node_key, now)?;
                     self.forward(place, Entry::Provider(sent.next.clone()), sent, by, now)
                         .await

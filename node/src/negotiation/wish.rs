@@ -89,7 +89,7 @@ impl Wish {
             purposes: Purposes::new(self.purposes)?,
             people,
             places: Places::only([node.identity().jurisdiction.clone()])?,
-            limits: Limits::default(),
+            limits: Limits::WIDEST,
             window: Window::new(now, Timestamp::parse(&self.until)?)?,
         })
     }

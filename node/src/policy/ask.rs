@@ -14,7 +14,10 @@ use cedar_policy::{
     PolicySet, Request, Response, RestrictedExpression as Value,
 };
 
-use concordat_protocol::{membership::MemberStatus, scope::Purpose};
+use concordat_protocol::{
+    membership::MemberStatus,
+    scope::{Purpose, Tier},
+};
 use concordat_storage::catalog::ColumnClass;
 
 use super::{
@@ -267,8 +270,16 @@ pub(super) fn dataset(facts: &DatasetFacts, holder: &Party) -> Thing {
         pair("segment", text(&facts.segment)),
         pair("jurisdiction", text(&holder.jurisdiction)),
         pair("published", Expr::Bool(facts.published)),
+        pair("sensitive", Expr::Words("Tier", sensitive_tiers(facts))),
     ];
     Thing::new("Dataset", &facts.reference.to_string(), attributes)
+}
+
+/// The tiers at which the steward lets sensitive columns leave.
+fn sensitive_tiers(facts: &DatasetFacts) -> Vec<String> {
+    let tiers = [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records].into_iter();
+    let allowed = tiers.filter(|tier| facts.release.sensitive.is_some_and(|highest| *tier <= highest));
+    allowed.map(|tier| tier.to_string()).collect()
 }
 
 /// A column of a dataset.

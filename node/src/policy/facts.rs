@@ -6,8 +6,8 @@ use concordat_protocol::{
     scope::{BandWidth, Generalisation, Kind, Transform},
 };
 use concordat_storage::{
-    catalog::{ColumnClass, DatasetRecord, Manifest},
-    ingest::ColumnKind,
+    catalog::{ColumnClass, DatasetRecord, Manifest, ReleaseRules},
+    ingest::{ColumnKind, is_age, is_birth},
 };
 
 /// The word policies have for a kind of column.
@@ -51,7 +51,7 @@ impl ColumnFacts {
     /// A column with the coarsening its type has: the year of a date, a band of ten years of an age. An age is a whole
     /// number with the word `age` in its name (`age`, `age_at_visit`).
     pub fn new(name: ColumnName, class: Option<ColumnClass>, kind: ColumnKind) -> Self {
-        let is_age = name.as_str().split('_').any(|word| word.eq_ignore_ascii_case("age"));
+        let is_age = is_age(name.as_str());
         let generalisation = match kind {
             ColumnKind::Date | ColumnKind::Timestamp | ColumnKind::TimestampUtc => Some(Generalisation::Year),
             ColumnKind::Int if is_age => Some(Generalisation::AgeBand(BandWidth::Ten)),
@@ -101,6 +101,8 @@ pub struct DatasetFacts {
     pub published: bool,
     /// Its columns.
     pub columns: Vec<ColumnFacts>,
+    /// What its steward has decided about its answers.
+    pub release: ReleaseRules,
 }
 
 impl DatasetFacts {
@@ -121,7 +123,14 @@ impl DatasetFacts {
             segment: record.segment.clone(),
             published: record.published,
             columns: columns.collect(),
+            release: record.release.clone(),
         }
+    }
+
+    /// Whether the column tells when a person was born, by its name or by the steward's word.
+    pub(super) fn is_birth(&self, column: &ColumnFacts) -> bool {
+        column.generalisation == Some(Generalisation::Year)
+            && (is_birth(column.name.as_str()) || self.release.births.contains(&column.name))
     }
 
     /// Whether the dataset has the column and its values can be changed so.

@@ -3,14 +3,21 @@
 use std::{
     collections::BTreeSet,
     fmt,
+    num::{NonZeroU16, NonZeroU32, NonZeroU64},
     path::{Path, PathBuf},
     str::FromStr,
     sync::Arc,
 };
 
 use cedar_policy::{Entities, PolicyId, PolicySet, Schema, ValidationMode, Validator};
-use concordat_protocol::{ids::Digest32, scope::DEFAULT_MIN_CELL};
-use concordat_storage::fault::Fault;
+use concordat_protocol::{
+    ids::Digest32,
+    scope::{DEFAULT_MIN_CELL, Tier},
+};
+use concordat_storage::{
+    catalog::{ReleaseRules, TierLimits},
+    fault::Fault,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Effect, Reason};
@@ -24,7 +31,7 @@ const DIGEST: &str = "concordat/policy-set/1";
 /// Most bytes of one policy file: 1 MiB.
 const MAX_FILE: u64 = 1 << 20;
 
-/// The parts of a ceiling that are numbers.
+/// The parts of a ceiling that are numbers, where a steward has set no others for the dataset. Each is a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -33,9 +40,21 @@ pub struct Settings {
     /// Fewest subjects behind a released cell.
     pub min_cell: u32,
     /// Most rows in one answer.
-    pub max_rows: Option<u64>,
-    /// Most queries in 24 hours.
-    pub max_queries_per_day: Option<u32>,
+    pub max_rows: u64,
+    /// Most queries of one grant in 24 hours.
+    pub max_queries_per_day: u32,
+}
+
+impl Settings {
+    /// The settings of a dataset at one tier: what its steward has set, and these where nothing is.
+    pub fn under(self, set: TierLimits) -> Self {
+        Self {
+            max_days: set.days.map_or(self.max_days, NonZeroU16::get),
+            min_cell: set.min_cell.map_or(self.min_cell, NonZeroU32::get),
+            max_rows: set.max_rows.map_or(self.max_rows, NonZeroU64::get),
+            max_queries_per_day: set.queries_per_day.map_or(self.max_queries_per_day, NonZeroU32::get),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -43,8 +62,8 @@ impl Default for Settings {
         Self {
             max_days: 365,
             min_cell: DEFAULT_MIN_CELL,
-            max_rows: None,
-            max_queries_per_day: None,
+            max_rows: 1_000_000,
+            max_queries_per_day: 1000,
         }
     }
 }
@@ -135,6 +154,19 @@ impl Policy {
     /// SHA-256 over schema, policy files and settings: what a decision was made under.
     pub fn digest(&self) -> Digest32 {
         self.0.digest
+    }
+
+    /// The same for one dataset: what its steward has decided counts too.
+    pub fn digest_with(&self, release: &ReleaseRules) -> Digest32 {
+        if *release == ReleaseRules::default() {
+            return self.digest();
+        }
+        Digest32::sha256(DIGEST, format!("{} {release:?}", self.digest()).as_bytes())
+    }
+
+    /// The limits of a dataset's answers at one tier.
+    pub fn limits(&self, release: &ReleaseRules, tier: Tier) -> Settings {
+        self.0.settings.under(release.at(tier))
     }
 
     /// How many rules are in force.

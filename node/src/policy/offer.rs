@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use concordat_protocol::{
     ids::ColumnName,
     scope::{
-        Columns, Difference, InvalidScope, Limits, Part, People, Places, Purpose, Purposes, Rows, Scope, Tier,
-        Transform, Window,
+        Columns, Difference, Generalisation, InvalidScope, Limits, Part, People, Places, Purpose, Purposes, Rows,
+        Scope, Tier, Transform, Window,
     },
     time::Timestamp,
 };
@@ -29,6 +29,8 @@ use super::{
 const DAY_MS: i64 = 86_400_000;
 /// The rule by which a dataset that is not shown is as one that does not exist.
 const NOT_VISIBLE: &str = "dataset-not-visible";
+/// The rule by which ages and years of birth count as one.
+const ONE_AGE: &str = "one-age";
 /// The tiers with the actions that stand for them, the widest first.
 const TIERS: [(Tier, &str); 4] = [
     (Tier::Records, "answer-records"),
@@ -155,6 +157,8 @@ struct Talk<'a> {
 }
 
 type Reasons = Vec<Reason>;
+/// How each column is shown, with a reason where that is less than clear.
+type Shown = BTreeMap<ColumnName, (Transform, Option<Reason>)>;
 
 impl<'a> Talk<'a> {
     fn new(policy: &'a Policy, input: &'a OfferInput<'a>, facts: &'a DatasetFacts) -> Self {
@@ -211,7 +215,9 @@ impl<'a> Talk<'a> {
         let purposes = self.purposes(&mut kept_back)?;
         let tier = self.tier(&purposes, &mut kept_back)?;
         let shown = self.columns(&purposes, tier);
-        self.check_rows(&shown)?;
+        let shown = self.one_age(shown);
+        let window = self.window(tier, &mut kept_back)?;
+        self.check_rows(&shown, window)?;
         let places = self.places(&mut kept_back)?;
         let columns = shown.iter().map(|(name, (transform, _))| (name.clone(), *transform));
         let scope = Scope {
@@ -222,8 +228,8 @@ impl<'a> Talk<'a> {
             purposes: Purposes::new(purposes).map_err(invalid)?,
             people: People::Any,
             places,
-            limits: self.limits(&mut kept_back),
-            window: self.window(&mut kept_back)?,
+            limits: self.limits(tier, &mut kept_back),
+            window,
         };
         let columns = shown
             .into_iter()
@@ -270,13 +276,46 @@ impl<'a> Talk<'a> {
     }
 
     /// How each column of the dataset is shown, with a reason where that is less than clear.
-    fn columns(&mut self, purposes: &[Purpose], tier: Tier) -> BTreeMap<ColumnName, (Transform, Option<Reason>)> {
+    fn columns(&mut self, purposes: &[Purpose], tier: Tier) -> Shown {
         let facts = self.facts;
         facts
             .columns
             .iter()
             .map(|column| (column.name.clone(), self.column(column, purposes, tier)))
             .collect()
+    }
+
+    /// Age bands and years of birth are one quasi-identifier: together they tell an age to the year. Where ages are asked for,
+    /// years of birth are not shown. The holder's own people have both.
+    fn one_age(&self, mut shown: Shown) -> Shown {
+        let (input, facts) = (self.input, self.facts);
+        let request = input.request;
+        let is_used = |name: &ColumnName, transform: Transform| {
+            request.columns.transform(name).meet(transform) != Transform::Removed
+                || request.rows.constraints().any(|(column, _)| column == name)
+        };
+        let is_band = |transform: Transform| matches!(transform, Transform::Generalised(Generalisation::AgeBand(_)));
+        let age = shown
+            .iter()
+            .find(|(name, (transform, _))| is_band(*transform) && is_used(name, *transform));
+        let Some(age) = age.map(|(name, _)| name.clone()) else {
+            return shown;
+        };
+        if input.consumer.institution == input.provider.institution {
+            return shown;
+        }
+        for column in facts.columns.iter().filter(|column| facts.is_birth(column)) {
+            let year = Transform::Generalised(Generalisation::Year);
+            if let Some(shown) = shown.get_mut(&column.name).filter(|(transform, _)| *transform == year) {
+                let text = format!(
+                    "`{}` and `{age}` tell the same, and together more than either",
+                    column.name
+                );
+                let reason = Reason::new(ONE_AGE, text, format!("ask for one of the two: leave `{age}` out"));
+                *shown = (Transform::Removed, Some(reason));
+            }
+        }
+        shown
     }
 
     /// The widest transform of which something is left under the one asked for; failing that, the widest.
@@ -321,10 +360,12 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
-    fn check_rows(&self, shown: &BTreeMap<ColumnName, (Transform, Option<Reason>)>) -> Result<(), Reasons> {
+    fn check_rows(&self, shown: &Shown, window: Window) -> Result<(), Reasons> {
+        let window = self.input.request.window.meet(&window);
+        let oldest_year = window.map_or(i32::MAX, |window| window.oldest_year());
         let checks = self.input.request.rows.constraints().map(|(name, constraint)| {
             match (self.facts.column(name), shown.get(name)) {
-                (Some(column), Some((transform, _))) => rows::check(column, *transform, constraint),
+                (Some(column), Some((transform, _))) => rows::check(column, *transform, constraint, oldest_year),
                 (Some(_), None) | (None, _) => Err(rows::unavailable(name)),
             }
         });
@@ -361,26 +402,30 @@ impl<'a> Talk<'a> {
         Places::only(allowed).map_err(invalid)
     }
 
-    fn limits(&self, kept_back: &mut BTreeMap<Part, Reason>) -> Limits {
-        let settings = self.policy.0.settings;
+    fn limits(&self, tier: Tier, kept_back: &mut BTreeMap<Part, Reason>) -> Limits {
+        let settings = self.policy.limits(&self.facts.release, tier);
         let text = format!(
-            "the holder releases no cell of fewer than {} subjects and bounds each answer",
+            "the holder releases no cell of fewer than {} subjects and bounds each answer and the queries of a day",
             settings.min_cell
         );
         kept_back.insert(
             Part::Limits,
-            Reason::new("limits", text, "the holder's data steward can change its limits"),
+            Reason::new(
+                "limits",
+                text,
+                "the holder's data steward can change them with `concordat dataset limits`",
+            ),
         );
         Limits {
-            max_rows: settings.max_rows,
-            max_queries_per_day: settings.max_queries_per_day,
+            max_rows: Some(settings.max_rows),
+            max_queries_per_day: Some(settings.max_queries_per_day),
             min_cell: settings.min_cell,
         }
     }
 
     /// From the beginning asked for, as long as a grant may last.
-    fn window(&self, kept_back: &mut BTreeMap<Part, Reason>) -> Result<Window, Reasons> {
-        let days = self.policy.0.settings.max_days;
+    fn window(&self, tier: Tier, kept_back: &mut BTreeMap<Part, Reason>) -> Result<Window, Reasons> {
+        let days = self.policy.limits(&self.facts.release, tier).max_days;
         let text = format!("a grant lasts {days} days at most");
         kept_back.insert(
             Part::Window,
@@ -440,7 +485,10 @@ impl Ceiling {
     fn explain_column(&self, difference: &Difference) -> Option<Reason> {
         let name = ColumnName::new(difference.asked.split(' ').next()?).ok()?;
         match self.scope.columns.transform(&name) {
-            Transform::Removed => Some(rows::unavailable(&name)),
+            Transform::Removed => {
+                let known = self.columns.get(&name).filter(|reason| reason.rule == ONE_AGE);
+                Some(known.cloned().unwrap_or_else(|| rows::unavailable(&name)))
+            }
             Transform::Clear | Transform::Generalised(_) | Transform::Pseudonym => self.columns.get(&name).cloned(),
         }
     }

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use concordat_protocol::{
     ids::ColumnName,
-    scope::{Columns, InvalidScope, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window},
+    scope::{
+        Columns, Generalisation, InvalidScope, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform,
+        Window,
+    },
     time::Timestamp,
 };
 
@@ -46,23 +49,39 @@ impl Policy {
         for purpose in PURPOSES {
             let window = Window::new(now, now.plus_millis(A_DAY_MS)).ok()?;
             let request = whole(facts, purpose, People::Any, Places::Any, window).ok()?;
-            let asked = OfferInput {
-                consumer,
-                provider,
-                dataset: Some(facts),
-                request: &request,
-            };
-            match self.offer(&asked, now) {
-                OfferDecision::Offer(offer) => {
-                    prospect.tier = prospect.tier.max(offer.scope.tier);
-                    prospect.columns.extend(offer.scope.columns.names().cloned());
+            for request in [ageless(&request, facts)?, request] {
+                let asked = OfferInput {
+                    consumer,
+                    provider,
+                    dataset: Some(facts),
+                    request: &request,
+                };
+                match self.offer(&asked, now) {
+                    OfferDecision::Offer(offer) => {
+                        prospect.tier = prospect.tier.max(offer.scope.tier);
+                        prospect.columns.extend(offer.scope.columns.names().cloned());
+                    }
+                    OfferDecision::Refused(refusal) if refusal.hides_the_dataset() => return None,
+                    OfferDecision::Refused(_) => {}
                 }
-                OfferDecision::Refused(refusal) if refusal.hides_the_dataset() => return None,
-                OfferDecision::Refused(_) => {}
             }
         }
         Some(prospect)
     }
+}
+
+/// The same request without ages, beside which years of birth are not shown.
+fn ageless(request: &Scope, facts: &DatasetFacts) -> Option<Scope> {
+    let is_age = |name: &ColumnName| {
+        let known = facts.column(name).and_then(|column| column.generalisation);
+        matches!(known, Some(Generalisation::AgeBand(_)))
+    };
+    let columns = request.columns.iter().filter(|(name, _)| !is_age(name));
+    let columns = Columns::new(columns.map(|(name, transform)| (name.clone(), transform))).ok()?;
+    Some(Scope {
+        columns,
+        ..request.clone()
+    })
 }
 
 /// All of a dataset, every column in clear.
@@ -85,7 +104,7 @@ pub(super) fn whole(
         purposes: Purposes::new([purpose])?,
         people,
         places,
-        limits: Limits::default(),
+        limits: Limits::WIDEST,
         window,
     })
 }

@@ -2,12 +2,12 @@
 
 use concordat_protocol::{
     query::{ActorAssertion, Factor},
-    scope::{InvalidScope, People, Places, Purpose, Purposes, Scope, Window},
+    scope::{InvalidScope, Part, People, Places, Purpose, Purposes, Scope, Window},
     time::Timestamp,
 };
 
 use super::{
-    DatasetFacts, Effect, Explanation, OfferDecision, OfferInput, Party, Policy, Reason, Rule, Step,
+    DatasetFacts, Effect, Explanation, Narrowing, OfferDecision, OfferInput, Party, Policy, Reason, Rule, Step,
     ask::{self, Expr, Question, Thing, pair, text},
     prospect::whole,
 };
@@ -136,7 +136,7 @@ impl Policy {
             }
             explanation.steps.push(verdict.step);
         }
-        let (today, steps) = self.today(input);
+        let (today, steps) = self.today(input, now);
         explanation.steps.extend(steps.steps);
         match today {
             Ok(scope) if reasons.is_empty() => (QueryDecision::Permit(scope), explanation),
@@ -150,8 +150,9 @@ impl Policy {
         }
     }
 
-    /// Holds the grant, for this person and purpose, against what policies allow today.
-    fn today(&self, input: &QueryInput<'_>) -> (Result<Box<Scope>, Vec<Reason>>, Explanation) {
+    /// Holds the grant, for this person and purpose, against what policies allow today. Limits that have become narrower bind at
+    /// once; whatever else has, ends the use of the grant until it is amended.
+    fn today(&self, input: &QueryInput<'_>, now: Timestamp) -> (Result<Box<Scope>, Vec<Reason>>, Explanation) {
         let request = match used(input) {
             Ok(request) => request,
             Err(error) => {
@@ -166,7 +167,12 @@ impl Policy {
             request: &request,
         };
         match self.still_allowed(&asked) {
-            OfferDecision::Offer(offer) if offer.narrowings.is_empty() => {
+            OfferDecision::Offer(offer)
+                if offer
+                    .narrowings
+                    .iter()
+                    .all(|narrowing| binds(narrowing, &offer.scope, now)) =>
+            {
                 (Ok(Box::new(offer.scope)), offer.explanation)
             }
             OfferDecision::Offer(offer) => {
@@ -182,6 +188,15 @@ impl Policy {
             }
             OfferDecision::Refused(refusal) => (Err(refusal.reasons), refusal.explanation),
         }
+    }
+}
+
+/// Whether an answer within the narrower scope of today is still one within the grant.
+fn binds(narrowing: &Narrowing, today: &Scope, now: Timestamp) -> bool {
+    match narrowing.difference.part {
+        Part::Limits => true,
+        Part::Window => today.window.contains(now),
+        Part::Dataset | Part::Tier | Part::Columns | Part::Rows | Part::Purposes | Part::People | Part::Places => false,
     }
 }
 

@@ -26,17 +26,23 @@ pub(super) fn unavailable(column: &ColumnName) -> Reason {
 }
 
 /// Checks one condition on a column that is shown as `transform` at most.
-pub(super) fn check(column: &ColumnFacts, transform: Transform, constraint: &Constraint) -> Result<(), Reason> {
+/// In years up to `oldest_year`, dates are one category.
+pub(super) fn check(
+    column: &ColumnFacts,
+    transform: Transform,
+    constraint: &Constraint,
+    oldest_year: i32,
+) -> Result<(), Reason> {
     match transform {
         Transform::Removed => Err(unavailable(&column.name)),
         Transform::Pseudonym => Err(unavailable(&column.name)),
         Transform::Clear => kind(column, constraint),
         Transform::Generalised(generalisation) => {
             kind(column, constraint)?;
-            if aligned(generalisation, constraint.values()) {
+            if aligned(generalisation, constraint.values(), oldest_year) {
                 Ok(())
             } else {
-                Err(misaligned(column, generalisation))
+                Err(misaligned(column, generalisation, oldest_year))
             }
         }
     }
@@ -57,11 +63,14 @@ fn kind(column: &ColumnFacts, constraint: &Constraint) -> Result<(), Reason> {
     }
 }
 
-fn misaligned(column: &ColumnFacts, generalisation: Generalisation) -> Reason {
+fn misaligned(column: &ColumnFacts, generalisation: Generalisation, oldest_year: i32) -> Reason {
     let name = &column.name;
     let (text, remedy) = match generalisation {
         Generalisation::Year => (
-            format!("`{name}` is shown as a year; a condition must begin on 1 January and end on 31 December"),
+            format!(
+                "`{name}` is shown as a year, {oldest_year} and before as one; a condition must begin on 1 January of a later \
+                 year and end on 31 December"
+            ),
             format!("write `{name} >= DATE '1970-01-01'`, for example"),
         ),
         Generalisation::AgeBand(width) => {
@@ -77,43 +86,49 @@ fn misaligned(column: &ColumnFacts, generalisation: Generalisation) -> Reason {
     Reason::new("condition-inside-band", text, remedy)
 }
 
-fn aligned(generalisation: Generalisation, values: &Values) -> bool {
+fn aligned(generalisation: Generalisation, values: &Values, oldest_year: i32) -> bool {
+    let band = |value: &Value| band(generalisation, value, oldest_year);
     match values {
         Values::Any => true,
-        Values::Set(set) => set.iter().all(|value| holds_band(generalisation, set, value)),
+        Values::Set(set) => set.iter().all(|value| holds_band(band(value), set)),
         Values::Range { low, high } => {
-            let begins = |value: &Value| band(generalisation, value).is_some_and(|(first, _)| first == *value);
-            let ends =
-                |value: &Value| band(generalisation, value).is_some_and(|(_, last)| last.as_ref() == Some(value));
+            let begins = |value: &Value| band(value).is_some_and(|(first, _)| first.as_ref() == Some(value));
+            let ends = |value: &Value| band(value).is_some_and(|(_, last)| last.as_ref() == Some(value));
             low.as_ref().is_none_or(|bound| bound.inclusive && begins(&bound.value))
                 && high.as_ref().is_none_or(|bound| bound.inclusive && ends(&bound.value))
         }
     }
 }
 
-/// Whether the whole band of `value` is in the set.
-fn holds_band(generalisation: Generalisation, set: &BTreeSet<Value>, value: &Value) -> bool {
-    match band(generalisation, value) {
-        Some((Value::Int(first), Some(Value::Int(last)))) => (first..=last).all(|n| set.contains(&Value::Int(n))),
-        Some((Value::Date(first), Some(Value::Date(last)))) => (first..=last).all(|n| set.contains(&Value::Date(n))),
+/// The first and last value of a band; none where it is open.
+type Band = (Option<Value>, Option<Value>);
+
+/// Whether the whole band is in the set.
+fn holds_band(band: Option<Band>, set: &BTreeSet<Value>) -> bool {
+    match band {
+        Some((Some(Value::Int(first)), Some(Value::Int(last)))) => (first..=last).all(|n| set.contains(&Value::Int(n))),
+        Some((Some(Value::Date(first)), Some(Value::Date(last)))) => {
+            (first..=last).all(|n| set.contains(&Value::Date(n)))
+        }
         Some(_) | None => false,
     }
 }
 
-/// The first and last value of the band `value` lies in; no last value for the open band.
-fn band(generalisation: Generalisation, value: &Value) -> Option<(Value, Option<Value>)> {
+/// The band `value` lies in.
+fn band(generalisation: Generalisation, value: &Value, oldest_year: i32) -> Option<Band> {
     match (generalisation, value) {
-        (Generalisation::AgeBand(_), Value::Int(n)) if *n >= OPEN_BAND => Some((Value::Int(OPEN_BAND), None)),
+        (Generalisation::AgeBand(_), Value::Int(n)) if *n >= OPEN_BAND => Some((Some(Value::Int(OPEN_BAND)), None)),
         (Generalisation::AgeBand(width), Value::Int(n)) => {
             let first = n.checked_sub(n.rem_euclid(width.years()))?;
             let last = first.checked_add(width.years() - 1)?;
-            Some((Value::Int(first), Some(Value::Int(last))))
+            Some((Some(Value::Int(first)), Some(Value::Int(last))))
         }
         (Generalisation::Year, Value::Date(days)) => {
-            let year = NaiveDate::from_epoch_days(*days)?.year();
+            let year = NaiveDate::from_epoch_days(*days)?.year().max(oldest_year);
             let first = NaiveDate::from_ymd_opt(year, 1, 1)?.to_epoch_days();
             let last = NaiveDate::from_ymd_opt(year, 12, 31)?.to_epoch_days();
-            Some((Value::Date(first), Some(Value::Date(last))))
+            let first = (year > oldest_year).then_some(Value::Date(first));
+            Some((first, Some(Value::Date(last))))
         }
         (Generalisation::AgeBand(_) | Generalisation::Year, _) => None,
     }
@@ -125,6 +140,7 @@ mod tests {
 
     use super::*;
 
+    const OLDEST: i32 = 1936;
     const TEN: Generalisation = Generalisation::AgeBand(BandWidth::Ten);
 
     fn range(low: Option<Value>, high: Option<Value>) -> Values {
@@ -141,7 +157,7 @@ mod tests {
     }
 
     fn ages(low: Option<i64>, high: Option<i64>) -> bool {
-        aligned(TEN, &range(low.map(Value::Int), high.map(Value::Int)))
+        aligned(TEN, &range(low.map(Value::Int), high.map(Value::Int)), OLDEST)
     }
 
     fn day(text: &str) -> Value {
@@ -162,22 +178,34 @@ mod tests {
             assert!(!ages(Some(low), high), "{low} {high:?}");
         }
         assert!(!ages(Some(i64::MIN), None) && !ages(None, Some(i64::MAX)));
-        assert!(aligned(TEN, &Values::Any));
+        assert!(aligned(TEN, &Values::Any, OLDEST));
     }
 
     #[test]
     fn a_set_of_ages_is_made_of_whole_bands() {
-        let set = |ages: &mut dyn Iterator<Item = i64>| aligned(TEN, &Values::Set(ages.map(Value::Int).collect()));
+        let set =
+            |ages: &mut dyn Iterator<Item = i64>| aligned(TEN, &Values::Set(ages.map(Value::Int).collect()), OLDEST);
         assert!(set(&mut (40..50)) && set(&mut (30..40).chain(60..70)));
         assert!(!set(&mut (40..49)) && !set(&mut [47].into_iter()) && !set(&mut (90..100)));
     }
 
     #[test]
     fn dates_are_cut_between_years_only() {
-        let fits = |low: &str, high: &str| aligned(Generalisation::Year, &range(Some(day(low)), Some(day(high))));
+        let year = |low: Option<&str>, high: &str| {
+            let values = range(low.map(day), Some(day(high)));
+            aligned(Generalisation::Year, &values, OLDEST)
+        };
+        let fits = |low: &str, high: &str| year(Some(low), high);
         assert!(fits("1970-01-01", "1999-12-31"));
+        // What would cut through the oldest tells who is older still.
+        assert!(year(None, "1936-12-31") && fits("1937-01-01", "1999-12-31"));
+        assert!(!year(None, "1930-12-31") && !fits("1930-01-01", "1999-12-31") && !fits("1936-01-01", "1999-12-31"));
         assert!(!fits("1970-01-02", "1999-12-31") && !fits("1970-01-01", "1999-12-30"));
-        assert!(!aligned(Generalisation::Year, &range(Some(Value::Int(1970)), None)));
+        assert!(!aligned(
+            Generalisation::Year,
+            &range(Some(Value::Int(1970)), None),
+            OLDEST
+        ));
     }
 
     #[test]
@@ -186,12 +214,12 @@ mod tests {
         let column = ColumnFacts::new(name.clone(), None, concordat_storage::ingest::ColumnKind::Int);
         let constraint = Constraint::new(Values::Set(BTreeSet::from([Value::Int(1)])), false).unwrap();
         for transform in [Transform::Removed, Transform::Pseudonym] {
-            assert_eq!(check(&column, transform, &constraint), Err(unavailable(&name)));
+            assert_eq!(check(&column, transform, &constraint, OLDEST), Err(unavailable(&name)));
         }
-        assert!(check(&column, Transform::Clear, &constraint).is_ok());
+        assert!(check(&column, Transform::Clear, &constraint, OLDEST).is_ok());
         let text = Constraint::new(Values::Set(BTreeSet::from([Value::Text("1".to_owned())])), false).unwrap();
         assert_eq!(
-            check(&column, Transform::Clear, &text).unwrap_err().rule,
+            check(&column, Transform::Clear, &text, OLDEST).unwrap_err().rule,
             "condition-kind"
         );
     }

@@ -1,5 +1,7 @@
 //! The decision point against tables, and against itself with a rule taken out.
 
+mod ages;
+mod limits;
 mod matrix;
 mod mutation;
 mod offer;
@@ -12,7 +14,10 @@ use concordat_protocol::{
     scope::{Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window},
     time::Timestamp,
 };
-use concordat_storage::{catalog::ColumnClass, ingest::ColumnKind};
+use concordat_storage::{
+    catalog::{ColumnClass, ReleaseChange, ReleaseRules, TierLimits},
+    ingest::ColumnKind,
+};
 
 use super::*;
 
@@ -69,6 +74,20 @@ fn heart() -> DatasetFacts {
         columns: columns
             .map(|(column, class, kind)| ColumnFacts::new(name(column), Some(class), kind))
             .to_vec(),
+        release: ReleaseRules {
+            sensitive: Some(Tier::Records),
+            ..ReleaseRules::default()
+        },
+    }
+}
+
+/// The limits that apply where a steward has set none.
+fn limits() -> Limits {
+    let settings = Settings::default();
+    Limits {
+        max_rows: Some(settings.max_rows),
+        max_queries_per_day: Some(settings.max_queries_per_day),
+        min_cell: settings.min_cell,
     }
 }
 
@@ -91,7 +110,7 @@ fn wide() -> Scope {
         purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
         people: People::Any,
         places: Places::only([Jurisdiction::new("CH").unwrap()]).unwrap(),
-        limits: Limits::default(),
+        limits: limits(),
         window: days(0, 30),
     }
 }

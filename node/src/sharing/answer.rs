@@ -71,7 +71,7 @@ impl Sharing {
         let terms = lease.terms();
         self.0
             .quota
-            .count(terms.grant, terms.scope.limits.max_queries_per_day, now)
+            .count(terms.grant, self.queries_per_day(&terms.scope).await, now)
             .await?;
         let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));
         let case = Case::Peer {

@@ -1,7 +1,7 @@
 //! May this question be answered now? Asked before the first byte, and again whenever something changed.
 
 use concordat_protocol::audit::EntryBody;
-use concordat_protocol::ids::{DatasetRef, GrantId, QueryId};
+use concordat_protocol::ids::{DatasetRef, Digest32, GrantId, QueryId};
 use concordat_protocol::query::{ActorAssertion, ValidQuery};
 use concordat_protocol::scope::{Purpose, Scope};
 use concordat_protocol::text;
@@ -180,6 +180,28 @@ impl Sharing {
         })
     }
 
+    /// What a decision is made under: the policy set, and what the steward has set for the dataset.
+    async fn policy_digest(&self, case: &Case) -> Digest32 {
+        let parts = &self.0.parts;
+        let facts = dataset_facts(&parts.storage, case.dataset()).await;
+        let release = facts.ok().flatten().map(|facts| facts.release).unwrap_or_default();
+        parts.policy.digest_with(&release)
+    }
+
+    /// Most queries of the grant in 24 hours: as agreed, or as the dataset's steward has set it since, whichever are fewer.
+    pub(super) async fn queries_per_day(&self, scope: &Scope) -> Option<u32> {
+        let parts = &self.0.parts;
+        let facts = dataset_facts(&parts.storage, &scope.dataset).await;
+        let release = facts.ok().flatten().map(|facts| facts.release).unwrap_or_default();
+        let today = parts.policy.limits(&release, scope.tier).max_queries_per_day;
+        Some(
+            scope
+                .limits
+                .max_queries_per_day
+                .map_or(today, |agreed| agreed.min(today)),
+        )
+    }
+
     /// Writes the decision down; only what the ledger holds may be acted upon.
     pub(super) async fn record(
         &self,
@@ -200,7 +222,7 @@ impl Sharing {
                 .take(concordat_protocol::audit::MAX_LIST)
                 .map(|r| text::Reason::fitted(&r.text))
                 .collect(),
-            policy: parts.policy.digest(),
+            policy: self.policy_digest(case).await,
             sql: Some(sql_digest(case.sql())),
         };
         parts
@@ -215,8 +237,8 @@ impl Sharing {
 }
 
 /// Names the SQL text in ledgers, the same way as in receipts.
-fn sql_digest(sql: &str) -> concordat_protocol::ids::Digest32 {
-    concordat_protocol::ids::Digest32::sha256(concordat_protocol::labels::SQL_HASH, sql.as_bytes())
+fn sql_digest(sql: &str) -> Digest32 {
+    Digest32::sha256(concordat_protocol::labels::SQL_HASH, sql.as_bytes())
 }
 
 pub(super) fn failed(text: &str) -> Refusal {

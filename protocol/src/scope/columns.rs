@@ -30,7 +30,8 @@ pub enum Transform {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Generalisation {
-    /// A date or time as its year.
+    /// A date or time as its year. Years from which an age of 90 or more follows are shown as the newest of them
+    /// (45 CFR 164.514(b)(2)(i)(C)); see [`Window::oldest_year`](super::Window::oldest_year).
     Year,
     /// An age in years as a band; 90 and above are one band (45 CFR 164.514(b)(2)(i)(C)).
     AgeBand(BandWidth),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use chrono::Datelike as _;
 use serde::{Deserialize, Serialize};
 
 use super::{InvalidScope, Part};
@@ -11,6 +12,8 @@ use crate::time::Timestamp;
 
 /// Fewest subjects behind a released cell where nobody says otherwise.
 pub const DEFAULT_MIN_CELL: u32 = 10;
+/// From this age on people are one category (45 CFR 164.514(b)(2)(i)(C)).
+const TOP_AGE: i32 = 90;
 /// Most people or places a scope may list.
 const MAX_LISTED: usize = 1000;
 /// Longest time a scope may last: five years.
@@ -131,6 +134,13 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// The least that can be asked to be limited; what comes of it is set by the holder.
+    pub const WIDEST: Self = Self {
+        max_rows: None,
+        max_queries_per_day: None,
+        min_cell: 1,
+    };
+
     pub(super) fn meet(&self, other: &Self) -> Self {
         Self {
             max_rows: least(self.max_rows, other.max_rows),
@@ -210,12 +220,22 @@ impl Window {
         self.not_after
     }
 
+    /// The newest year from which an age of 90 or more can follow before the window ends. A date that is shown as its year shows
+    /// this and all earlier years as this one, so that the oldest are one category (45 CFR 164.514(b)(2)(i)(C)) and stay so as
+    /// long as the permission lasts.
+    pub fn oldest_year(&self) -> i32 {
+        let end = chrono::DateTime::from_timestamp_millis(self.not_after.as_millis());
+        // A moment that no calendar holds shows no year at all.
+        end.map_or(i32::MAX, |end| end.year().saturating_sub(TOP_AGE))
+    }
+
     /// Whether `now` lies inside.
     pub fn contains(&self, now: Timestamp) -> bool {
         self.not_before <= now && now < self.not_after
     }
 
-    pub(super) fn meet(&self, other: &Self) -> Option<Self> {
+    /// The time that lies in both; none if there is no such time.
+    pub fn meet(&self, other: &Self) -> Option<Self> {
         Self::new(
             self.not_before.max(other.not_before),
             self.not_after.min(other.not_after),

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use concordat_protocol::ids::{ColumnName, DatasetName, SegmentName};
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, CatalogError, Classification, VersionNumber, keys::DatasetKeys};
+use super::{Catalog, CatalogError, Classification, ReleaseRules, VersionNumber, keys::DatasetKeys};
 use crate::meta::{Batch, MetaError};
 
 /// What is kept of a dataset apart from its data.
@@ -27,6 +27,9 @@ pub struct DatasetRecord {
     pub oldest: VersionNumber,
     /// How many versions are kept; all of them if nothing is said.
     pub keep: Option<NonZeroU32>,
+    /// What the steward has decided about its answers.
+    #[serde(default)]
+    pub release: ReleaseRules,
     pub(super) keys: DatasetKeys,
 }
 

@@ -13,6 +13,9 @@ use crate::{
 /// Why a dataset cannot be found, changed or read.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
+    /// A limit that cannot be set.
+    #[error("a cell has {least} subjects at least, and a grant lasts {days} days at most", least = super::LEAST_MIN_CELL, days = super::MAX_DAYS)]
+    Limits,
     /// There is no such dataset.
     #[error("there is no dataset `{name}`")]
     NotFound {
@@ -149,7 +152,9 @@ impl CatalogError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::NotFound { .. } | Self::NoSuchVersion { .. } | Self::NoSegment { .. } => Fault::NotFound,
-            Self::Unclassified { .. } | Self::UnknownColumns { .. } | Self::TooManyKeys { .. } => Fault::Usage,
+            Self::Unclassified { .. } | Self::UnknownColumns { .. } | Self::TooManyKeys { .. } | Self::Limits => {
+                Fault::Usage
+            }
             Self::SegmentGone { .. }
             | Self::ManifestGone { .. }
             | Self::Signature { .. }

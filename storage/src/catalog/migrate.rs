@@ -77,6 +77,7 @@ impl Catalog {
         let key = segment.open_dataset(old.name.as_str(), &old.key)?;
         let keep: Option<NonZeroU32> = None;
         Ok(DatasetRecord {
+            release: super::ReleaseRules::default(),
             keys: DatasetKeys {
                 pseudonyms: segment.pseudonyms_of_format_1(old.name.as_str(), &key)?,
                 current: old.key,

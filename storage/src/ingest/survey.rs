@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use super::{
     block::Block,
     error::IngestError,
-    names::{Name, SUBJECT_COLUMN, name_columns},
+    names::{Name, SUBJECT_COLUMN, is_age, is_birth, name_columns},
     options::{CsvOptions, Refused, TextEncoding},
     rejects::{Discard, RejectSink, Rejects},
     repeats::Repeats,
@@ -104,6 +104,13 @@ pub enum Note {
         /// The column that repeats.
         column: String,
     },
+    /// An age and a date of birth are both there: together they tell more than either.
+    AgeAndBirth {
+        /// The age.
+        age: String,
+        /// The date of birth.
+        birth: String,
+    },
     /// Lines with nothing on them were skipped.
     BlankLines {
         /// How many.
@@ -140,6 +147,11 @@ impl fmt::Display for Note {
                 f,
                 "almost each row has its own `{subject}`, while `{column}` has values that stand on several rows; if `{column}` \
                  tells people apart, import again with `--replace --subject-column {column}`"
+            ),
+            Self::AgeAndBirth { age, birth } => write!(
+                f,
+                "`{age}` and `{birth}` tell the same, so an offer shows one of the two; name further columns that tell when a \
+                 person was born with `concordat dataset limits --birth-date COLUMN`"
             ),
             Self::BlankLines { count } => write!(f, "{count} blank lines were skipped"),
         }
@@ -364,6 +376,15 @@ impl Count {
         })
     }
 
+    fn age_and_birth(&self, names: &[Name]) -> Option<Note> {
+        let called = |is_so: fn(&str) -> bool| names.iter().find(|column| is_so(&column.name));
+        let (age, birth) = (called(is_age)?, called(is_birth)?);
+        Some(Note::AgeAndBirth {
+            age: age.name.clone(),
+            birth: birth.name.clone(),
+        })
+    }
+
     fn subject(&self, names: &[Name]) -> Subject {
         let column = self.subject.and_then(|index| names.get(index));
         column.map_or(Subject::Assigned, |column| Subject::Column(column.name.clone()))
@@ -406,6 +427,7 @@ impl Count {
             }
         }
         notes.extend(self.repeats.note(names, self.subject));
+        notes.extend(self.age_and_birth(names));
         if blank_lines > 0 {
             notes.push(Note::BlankLines { count: blank_lines });
         }

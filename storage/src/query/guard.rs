@@ -9,6 +9,7 @@
 
 mod bags;
 mod exec;
+mod regroup;
 mod shuffle;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -36,6 +37,7 @@ use parquet::arrow::RowNumber;
 use super::{QueryError, Source, order::Order, rows, transform::Change};
 use crate::keys::PseudonymKey;
 use exec::{Gate, Guard, Shown};
+pub(super) use regroup::regrouped;
 use shuffle::Shuffle;
 
 /// Under this name the subject is counted; no query can say it, because the prefix is reserved.
@@ -81,7 +83,13 @@ impl View {
             let Some((_, transform)) = scope.columns.iter().find(|(name, _)| name.as_str() == field.name()) else {
                 continue;
             };
-            if let Some(change) = Change::of(transform, field.name(), field.data_type(), key)? {
+            if let Some(change) = Change::of(
+                transform,
+                field.name(),
+                field.data_type(),
+                key,
+                scope.window.oldest_year(),
+            )? {
                 shown.push(Shown { place, change });
             }
         }
@@ -122,6 +130,16 @@ impl View {
             change: Change::Keep,
         });
         Ok(self)
+    }
+
+    /// The same view with its rows as they come.
+    pub(super) fn without_order(mut self) -> Self {
+        self.order = None;
+        self
+    }
+
+    pub(super) const fn order(&self) -> Option<&Order> {
+        self.order.as_ref()
     }
 
     /// Whether `filter` compares a column that is shown as stored with a literal; only then may it skip rows and row groups.

@@ -4,7 +4,7 @@
 //! Each stored row has a *rank*, a keyed hash of where it is stored, and rows leave by rank. What a row holds has no part in it,
 //! so a question that shows fewer rows or columns shows the same order, and `LIMIT 10 OFFSET 10` goes on after `LIMIT 10`.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::keys::OrderKey;
 
@@ -13,11 +13,14 @@ const RANKS: usize = 256;
 /// What one rank takes.
 const RANK_BYTES: usize = 8;
 
-/// The keyed permutation.
+/// The keyed permutation. Its hashers are large and shared, so that whoever holds it stays small on the stack.
 #[derive(Clone)]
-pub(super) struct Order {
+pub(super) struct Order(Arc<Hashers>);
+
+struct Hashers {
     groups: blake3::Hasher,
     rows: blake3::Hasher,
+    values: blake3::Hasher,
 }
 
 impl Order {
@@ -27,15 +30,16 @@ impl Order {
             hasher.update(what);
             hasher
         };
-        Self {
+        Self(Arc::new(Hashers {
             groups: hasher(b"groups"),
             rows: hasher(b"rows"),
-        }
+            values: hasher(b"values"),
+        }))
     }
 
     /// The rank of a row group among all of them.
     pub(super) fn group(&self, object: usize, group: usize) -> u64 {
-        let mut hasher = self.groups.clone();
+        let mut hasher = self.0.groups.clone();
         hasher
             .update(&(object as u64).to_le_bytes())
             .update(&(group as u64).to_le_bytes());
@@ -45,9 +49,17 @@ impl Order {
             .map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 
+    /// The rank of a group by what it is grouped by.
+    pub(super) fn value(&self, value: &[u8]) -> u64 {
+        let hash = self.0.values.clone().update(value).finalize();
+        hash.as_bytes()
+            .first_chunk()
+            .map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+
     /// The ranks of an object's rows.
     pub(super) fn rows(&self, object: usize) -> Ranks {
-        let mut hasher = self.rows.clone();
+        let mut hasher = self.0.rows.clone();
         hasher.update(&(object as u64).to_le_bytes());
         Ranks {
             output: hasher.finalize_xof(),

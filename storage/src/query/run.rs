@@ -10,14 +10,15 @@ use arrow::{
 use concordat_protocol::scope::{Scope, Tier};
 use datafusion::{
     catalog::TableProvider,
-    datasource::MemTable,
+    common::tree_node::{Transformed, TreeNode},
+    datasource::{MemTable, provider_as_source},
     error::DataFusionError,
     execution::{
         SendableRecordBatchStream,
         context::{SessionContext, SessionState},
     },
     logical_expr::LogicalPlan,
-    physical_plan::execute_stream,
+    physical_plan::{ExecutionPlan, execute_stream},
 };
 use futures::{
     StreamExt, TryStreamExt,
@@ -27,10 +28,10 @@ use futures::{
 use super::{
     Bounds, QueryError, Source,
     aggregate::{Apart, Cells, Split},
-    guard::View,
+    guard::{View, regrouped},
     order::Order,
     plan::planned,
-    session::world,
+    session::{for_groups, in_one_part, world},
     statement, text,
     witness::{Seen, Witness},
 };
@@ -66,7 +67,7 @@ pub async fn answer(
         .collect();
     let statement = statement::checked(sql, &scope.dataset, &columns)?;
     let (objects, seen) = Witness::over(source.object_store());
-    let world = world(&scope, Arc::new(view.clone()), objects, &bounds)?;
+    let world = world(&scope.dataset, Arc::new(view.clone()), objects, &bounds)?;
     let sleep = tokio::time::sleep(bounds.time);
     let engine = Engine {
         world,
@@ -75,7 +76,7 @@ pub async fn answer(
         bounds,
         seen,
     };
-    let (raw, deadline) = in_time(sleep, engine.ask(statement)).await?;
+    let (raw, deadline) = in_time(sleep, Box::pin(engine.ask(statement))).await?;
     Ok(ReleasedAnswer::new(raw, engine.max_rows(), receipt, watch, deadline))
 }
 
@@ -112,7 +113,7 @@ impl Engine {
         let state = self.world.state();
         let plan = planned(&state, statement, &self.scope.dataset).await?;
         match self.scope.tier {
-            Tier::Records => self.raw(self.stream(&state, &plan).await?, 0),
+            Tier::Records => self.raw(Box::pin(self.records(&state, plan)).await?, 0),
             Tier::Aggregate | Tier::Count => self.aggregate(&state, plan).await,
             Tier::Exists => self.exists(&state, plan).await,
         }
@@ -194,15 +195,71 @@ impl Engine {
         concat_batches(&schema, &batches).map_err(|_| QueryError::Memory)
     }
 
+    /// Rows in the order of the grant, or groups in theirs; under a grouping, the order of the rows shows nowhere.
+    async fn records(&self, state: &SessionState, plan: LogicalPlan) -> Result<SendableRecordBatchStream, QueryError> {
+        let prepared = self.prepared(state, plan)?;
+        let physical = Box::pin(self.physical(&prepared.state, &prepared.plan)).await?;
+        self.started(&prepared, physical)
+    }
+
+    /// What a question about records is planned with. On the heap: planning walks deep expressions with what is left of the stack.
+    fn prepared(&self, state: &SessionState, plan: LogicalPlan) -> Result<Box<Prepared>, QueryError> {
+        let grouped = plan.exists(|node| Ok(matches!(node, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_))));
+        let grouped = grouped.map_err(planning)?;
+        if !grouped {
+            let state = in_one_part(state.clone());
+            return Ok(Box::new(Prepared { state, plan, grouped }));
+        }
+        let unordered: Arc<dyn TableProvider> = Arc::new(self.view.clone().without_order());
+        let plan = reading(plan, &unordered).map_err(planning)?;
+        let state = for_groups(state.clone());
+        Ok(Box::new(Prepared { state, plan, grouped }))
+    }
+
+    fn started(
+        &self,
+        prepared: &Prepared,
+        physical: Arc<dyn ExecutionPlan>,
+    ) -> Result<SendableRecordBatchStream, QueryError> {
+        let failed = |error: DataFusionError| QueryError::running(&error, &self.seen);
+        let physical = match self.view.order() {
+            Some(order) if prepared.grouped => regrouped(physical, order).map_err(failed)?,
+            Some(_) => physical,
+            None => return Err(QueryError::Engine { step: "planning" }),
+        };
+        execute_stream(physical, prepared.state.task_ctx()).map_err(failed)
+    }
+
     async fn stream(&self, state: &SessionState, plan: &LogicalPlan) -> Result<SendableRecordBatchStream, QueryError> {
-        let invalid = |error: DataFusionError| QueryError::planning(&error, &self.scope.dataset);
-        let optimized = state.optimize(plan).map_err(invalid)?;
-        let physical = state
-            .create_physical_plan(&optimized)
-            .await
-            .map_err(|error| QueryError::running(&error, &self.seen))?;
+        let physical = self.physical(state, plan).await?;
         execute_stream(physical, state.task_ctx()).map_err(|error| QueryError::running(&error, &self.seen))
     }
+
+    async fn physical(&self, state: &SessionState, plan: &LogicalPlan) -> Result<Arc<dyn ExecutionPlan>, QueryError> {
+        let invalid = |error: DataFusionError| QueryError::planning(&error, &self.scope.dataset);
+        let optimized = state.optimize(plan).map_err(invalid)?;
+        let physical = state.create_physical_plan(&optimized).await;
+        physical.map_err(|error| QueryError::running(&error, &self.seen))
+    }
+}
+
+/// A question about records, ready to be planned.
+struct Prepared {
+    state: SessionState,
+    plan: LogicalPlan,
+    grouped: bool,
+}
+
+/// The same plan over another table.
+fn reading(plan: LogicalPlan, table: &Arc<dyn TableProvider>) -> Result<LogicalPlan, DataFusionError> {
+    let read = plan.transform_down(|node| {
+        let LogicalPlan::TableScan(mut scan) = node else {
+            return Ok(Transformed::no(node));
+        };
+        scan.source = provider_as_source(Arc::clone(table));
+        Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+    })?;
+    Ok(read.data)
 }
 
 fn explained(stream: SendableRecordBatchStream, seen: &Seen) -> BoxStream<'static, Result<RecordBatch, QueryError>> {

@@ -2,16 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use concordat_protocol::{
-    ids::DatasetRef,
-    scope::{Scope, Tier},
-};
+use concordat_protocol::ids::DatasetRef;
 use datafusion::{
     catalog::TableProvider,
     common::TableReference,
     execution::{
         SessionStateBuilder, SessionStateDefaults,
-        context::SessionContext,
+        context::{SessionContext, SessionState},
         disk_manager::{DiskManagerBuilder, DiskManagerMode},
         memory_pool::GreedyMemoryPool,
         object_store::ObjectStoreUrl,
@@ -123,7 +120,7 @@ pub(super) fn is_allowed_function(name: &str) -> bool {
 
 /// A runtime with one table in it and nothing else.
 pub(super) fn world(
-    scope: &Scope,
+    dataset: &DatasetRef,
     table: Arc<dyn TableProvider>,
     objects: Arc<dyn ObjectStore>,
     bounds: &Bounds,
@@ -136,7 +133,7 @@ pub(super) fn world(
         .map_err(failed)?;
     runtime.register_object_store(ObjectStoreUrl::parse(OBJECTS_URL).map_err(failed)?.as_ref(), objects);
     let state = SessionStateBuilder::new()
-        .with_config(config(&scope.dataset, partitions(scope.tier)))
+        .with_config(config(dataset))
         .with_runtime_env(runtime)
         .with_expr_planners(SessionStateDefaults::default_expr_planners())
         .with_scalar_functions(scalars())
@@ -144,23 +141,31 @@ pub(super) fn world(
         .build();
     let context = SessionContext::new_with_state(state);
     context
-        .register_table(TableReference::bare(scope.dataset.dataset.as_str()), table)
+        .register_table(TableReference::bare(dataset.dataset.as_str()), table)
         .map_err(failed)?;
     Ok(context)
 }
 
-/// Where single rows leave, their order is the same for the same question; several parts would come together as they are ready.
-const fn partitions(tier: Tier) -> usize {
-    match tier {
-        Tier::Records => 1,
-        Tier::Aggregate | Tier::Count | Tier::Exists => PARTITIONS,
-    }
+/// The same state for rows whose order matters: parts that run at once would come together as they are ready.
+pub(super) fn in_one_part(mut state: SessionState) -> SessionState {
+    state.config_mut().options_mut().execution.target_partitions = 1;
+    state
 }
 
-fn config(dataset: &DatasetRef, partitions: usize) -> SessionConfig {
+/// The same state for groups whose order is made afterwards: all of them come out of the grouping, and nothing above it runs in
+/// several parts.
+pub(super) fn for_groups(mut state: SessionState) -> SessionState {
+    let optimizer = &mut state.config_mut().options_mut().optimizer;
+    optimizer.enable_distinct_aggregation_soft_limit = false;
+    optimizer.enable_topk_aggregation = false;
+    optimizer.enable_round_robin_repartition = false;
+    state
+}
+
+fn config(dataset: &DatasetRef) -> SessionConfig {
     let mut config = SessionConfig::new()
         .with_batch_size(BATCH_ROWS)
-        .with_target_partitions(partitions)
+        .with_target_partitions(PARTITIONS)
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(true)
         .with_default_catalog_and_schema("concordat", dataset.institution.as_str());

@@ -3,9 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, StringBuilder, make_array},
+    array::{Array, ArrayRef, AsArray, StringBuilder, make_array, new_null_array},
     compute::{DatePart, cast, date_part},
-    datatypes::{DataType, Float64Type, Int64Type},
+    datatypes::{DataType, Float64Type, Int32Type, Int64Type},
     error::ArrowError,
 };
 use concordat_protocol::scope::{BandWidth, Generalisation, Transform};
@@ -22,7 +22,8 @@ const PSEUDONYM_DIGITS: usize = 32;
 #[derive(Clone)]
 pub(super) enum Change {
     Keep,
-    Year,
+    /// The year, but this one for every earlier year.
+    Year(i32),
     Band(Arc<Bands>),
     Pseudonym(Box<blake3::Hasher>),
 }
@@ -31,7 +32,7 @@ impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Keep => "keep",
-            Self::Year => "year",
+            Self::Year(_) => "year",
             Self::Band(_) => "band",
             Self::Pseudonym(_) => "pseudonym",
         })
@@ -48,11 +49,14 @@ impl Change {
         column: &str,
         found: &DataType,
         key: &PseudonymKey,
+        oldest_year: i32,
     ) -> Result<Option<Self>, QueryError> {
         let change = match (transform, found) {
             (Transform::Removed, _) => return Ok(None),
             (Transform::Clear, _) => Self::Keep,
-            (Transform::Generalised(Generalisation::Year), DataType::Date32 | DataType::Timestamp(..)) => Self::Year,
+            (Transform::Generalised(Generalisation::Year), DataType::Date32 | DataType::Timestamp(..)) => {
+                Self::Year(oldest_year)
+            }
             (Transform::Generalised(Generalisation::AgeBand(width)), DataType::Int64 | DataType::Float64) => {
                 Self::Band(Arc::new(Bands::new(width)))
             }
@@ -74,7 +78,7 @@ impl Change {
     pub(super) fn data_type(&self, found: &DataType) -> DataType {
         match self {
             Self::Keep => found.clone(),
-            Self::Year => DataType::Int32,
+            Self::Year(_) => DataType::Int32,
             Self::Band(_) | Self::Pseudonym(_) => DataType::Utf8,
         }
     }
@@ -87,7 +91,7 @@ impl Change {
     pub(super) fn apply(&self, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Keep => Ok(Arc::clone(values)),
-            Self::Year => year(values),
+            Self::Year(oldest) => Ok(capped(&year(values)?, *oldest)),
             Self::Band(bands) => bands.apply(values),
             Self::Pseudonym(hasher) => pseudonyms(hasher, values),
         }
@@ -105,6 +109,14 @@ fn year(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         .data_type(DataType::Timestamp(*unit, None))
         .build()?;
     date_part(&make_array(naive), DatePart::Year)
+}
+
+/// The years with all before `oldest` as `oldest`: whoever may be 90 cannot be told from those who are older.
+fn capped(years: &ArrayRef, oldest: i32) -> ArrayRef {
+    match years.as_primitive_opt::<Int32Type>() {
+        Some(years) => Arc::new(years.unary::<_, Int32Type>(|year| year.max(oldest))),
+        None => new_null_array(&DataType::Int32, years.len()),
+    }
 }
 
 /// The names of all bands of one width.
@@ -230,8 +242,39 @@ mod tests {
     #[test]
     fn dates_become_years_before_and_after_1970() {
         let days: ArrayRef = Arc::new(Date32Array::from(vec![Some(-1), Some(0), Some(20_000), None]));
-        let years = Change::Year.apply(&days).unwrap();
-        let years: Vec<_> = years.as_primitive::<arrow::datatypes::Int32Type>().iter().collect();
-        assert_eq!(years, [Some(1969), Some(1970), Some(2024), None]);
+        let years = |oldest| {
+            let years = Change::Year(oldest).apply(&days).unwrap();
+            years.as_primitive::<Int32Type>().iter().collect::<Vec<_>>()
+        };
+        assert_eq!(years(0), [Some(1969), Some(1970), Some(2024), None]);
+        assert_eq!(years(1970), [Some(1970), Some(1970), Some(2024), None]);
+        assert_eq!(years(2000), [Some(2000), Some(2000), Some(2024), None]);
+    }
+
+    /// Whatever a grant shows of two people who are 90 or older before it ends, it shows the same of both.
+    #[test]
+    fn nobody_of_ninety_is_told_from_anybody_older() {
+        let end = 2026;
+        let oldest = end - i32::try_from(TOP_AGE).unwrap();
+        let born = |year: i32| (year - 1970) * 365 + (year - 1968).div_euclid(4) + 200;
+        for (width, age) in [(BandWidth::Five, 90), (BandWidth::Ten, 90)]
+            .into_iter()
+            .flat_map(|(w, _)| (90..120).map(move |a| (w, a)))
+        {
+            let days: ArrayRef = Arc::new(Date32Array::from(vec![
+                born(end - 90),
+                born(end - i32::try_from(age).unwrap()),
+            ]));
+            let years = Change::Year(oldest).apply(&days).unwrap();
+            let years = years.as_primitive::<Int32Type>();
+            assert_eq!(years.value(0), years.value(1), "{age}");
+            let ages: ArrayRef = Arc::new(Int64Array::from(vec![90, age]));
+            let bands = Bands::new(width).apply(&ages).unwrap();
+            assert_eq!(texts(&bands)[0], texts(&bands)[1], "{age}");
+        }
+        let younger: ArrayRef = Arc::new(Date32Array::from(vec![born(end - 90), born(end - 89)]));
+        let years = Change::Year(oldest).apply(&younger).unwrap();
+        let years = years.as_primitive::<Int32Type>();
+        assert_ne!(years.value(0), years.value(1), "who is younger is told apart");
     }
 }

@@ -48,6 +48,8 @@ pub(crate) fn memory(table: &Path) -> Memory {
             classes: &classes,
         },
     );
+    let rows = ["dataset", "limits", "large", "--max-rows", "1000000000"];
+    world.house("cleveland").as_(Person::Steward, &rows).ok();
     world.grant("budapest", "cleveland", "large", &["--tier", "records"]);
     for id in ["cleveland", "budapest"] {
         restart(world.house_mut(id));

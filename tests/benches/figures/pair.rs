@@ -1,11 +1,13 @@
 //! A provider and a consumer, whole nodes in this process, with a grant for each table.
 
 use std::collections::BTreeSet;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use concordat_node::clock::Clock;
 use concordat_node::iam::{Actor, Training};
+use concordat_node::negotiation::Restriction;
 use concordat_node::network::Limits;
 use concordat_node::node::{Identity, Node, StartConfig};
 use concordat_node::shutdown::Shutdown;
@@ -18,7 +20,7 @@ use concordat_protocol::scope::{
     self, Columns, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
 };
 use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
-use concordat_storage::catalog::ImportRequest;
+use concordat_storage::catalog::{ImportRequest, ReleaseChange, TierLimits};
 use concordat_storage::ingest::{CsvOptions, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
@@ -131,7 +133,10 @@ impl Pair {
         let (asking, holding) = (self.consumer.negotiations(), self.provider.negotiations());
         let why = Justification::new("to measure").unwrap();
         let asked = asking.request(everything(table), why, &tester()).await.unwrap();
-        holding.offer(&asked.id, &tester()).await.unwrap();
+        holding
+            .offer(&asked.id, &Restriction::default(), &tester())
+            .await
+            .unwrap();
         asking.accept(&asked.id, &tester()).await.unwrap();
         assert_eq!(
             asking.settled(&asked.id, PATIENCE).await.unwrap().state,
@@ -199,6 +204,16 @@ fn import(node: &Node, name: &str, path: PathBuf) {
         .iter()
         .map(|(column, class)| (ColumnName::new(column).unwrap(), class.parse().unwrap()));
     catalog.classify(&name, &classes.collect()).unwrap();
+    let release = ReleaseChange {
+        limits: TierLimits {
+            max_rows: NonZeroU64::new(1_000_000_000),
+            queries_per_day: NonZeroU32::new(1_000_000),
+            ..TierLimits::default()
+        },
+        sensitive: Some(Some(Tier::Records)),
+        ..ReleaseChange::default()
+    };
+    catalog.set_release(&name, &release).unwrap();
     catalog.publish(&name).unwrap();
 }
 

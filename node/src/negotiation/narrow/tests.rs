@@ -34,6 +34,7 @@ fn facts() -> DatasetFacts {
         segment: SegmentName::new("main").unwrap(),
         published: true,
         columns: columns.into_iter().map(column).collect(),
+        release: concordat_storage::catalog::ReleaseRules::default(),
     }
 }
 
@@ -78,7 +79,10 @@ fn each_option_narrows_its_part_and_no_other() {
     let cases = [
         (serde_json::json!({ "tier": "count" }), "count"),
         (serde_json::json!({ "columns": ["age", "chol"] }), "sex removed"),
-        (serde_json::json!({ "where": "chol >= 200" }), "chol >= 200 AND sex = 0"),
+        (
+            serde_json::json!({ "where": "chol >= 200" }),
+            "chol >= 200.0 AND sex = 0",
+        ),
         (serde_json::json!({ "until": "2027-02-01" }), "2027-02-01"),
         (serde_json::json!({ "people": ["regula@zurich"] }), "regula@zurich"),
         (serde_json::json!({ "limits": { "min_cell": 20 } }), "20 subjects"),

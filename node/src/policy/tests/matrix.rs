@@ -11,14 +11,35 @@ pub(super) fn reveals(
     purpose: &Purpose,
     action: &'static str,
 ) -> bool {
+    reveals_of(policy, &undecided(), &zurich(), class, tier, purpose, action)
+}
+
+/// A dataset of which no steward has decided anything.
+pub(super) fn undecided() -> DatasetFacts {
+    DatasetFacts {
+        release: ReleaseRules::default(),
+        ..heart()
+    }
+}
+
+/// The same of one dataset and one asker.
+pub(super) fn reveals_of(
+    policy: &Policy,
+    facts: &DatasetFacts,
+    asker: &Party,
+    class: Option<ColumnClass>,
+    tier: Tier,
+    purpose: &Purpose,
+    action: &'static str,
+) -> bool {
     let column = ColumnFacts::new(name("age"), class, ColumnKind::Int);
     let mut context = ask::purpose(purpose);
     context.push(pair("tier", Expr::Word("Tier", tier.to_string())));
     let question = Question {
-        principal: ask::institution(&zurich(), &budapest()),
+        principal: ask::institution(asker, &budapest()),
         action,
-        resource: ask::column(&column, &heart()),
-        others: vec![ask::dataset(&heart(), &budapest())],
+        resource: ask::column(&column, facts),
+        others: vec![ask::dataset(facts, &budapest())],
         context,
         about: "age".to_owned(),
     };

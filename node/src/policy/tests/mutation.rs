@@ -6,7 +6,7 @@ use std::str::FromStr;
 use cedar_policy::PolicySet;
 
 use super::{
-    matrix::{REVEALS, TIERS, classes, reveals},
+    matrix::{REVEALS, TIERS, classes, reveals, reveals_of, undecided},
     *,
 };
 use crate::policy::ask::{self, Expr, Pair, Question, Thing, pair, text};
@@ -53,6 +53,21 @@ fn battery(policy: &Policy) -> Vec<(String, bool)> {
                     reveals(policy, class, tier, purpose, action),
                 ));
             }
+        }
+    }
+    for (number, asker) in [zurich(), budapest()].iter().enumerate() {
+        let sensitive = Some(ColumnClass::Sensitive);
+        for facts in [heart(), undecided()] {
+            let allowed = reveals_of(
+                policy,
+                &facts,
+                asker,
+                sensitive,
+                Tier::Records,
+                &Purpose::HealthResearch,
+                "reveal-clear",
+            );
+            answers.push((format!("sensitive for {number} {:?}", facts.release), allowed));
         }
     }
     answers.extend(about_the_dataset(policy));

@@ -68,7 +68,7 @@ fn a_wide_request_comes_out_narrower_with_a_reason_per_difference() {
     let shown = |column: &str| offer.scope.columns.transform(&name(column));
     assert_eq!(shown("mrn"), Transform::Pseudonym);
     assert_eq!(shown("age"), BAND);
-    assert_eq!(shown("born"), Transform::Generalised(Generalisation::Year));
+    assert_eq!(shown("born"), Transform::Removed);
     assert_eq!(shown("postcode"), Transform::Removed);
     assert_eq!((shown("chol"), shown("sex")), (Transform::Clear, Transform::Clear));
     let told: Vec<(&str, &str)> = offer
@@ -78,7 +78,7 @@ fn a_wide_request_comes_out_narrower_with_a_reason_per_difference() {
         .collect();
     let expected = [
         ("age generalised to bands of 10 years", "quasi-never-in-clear"),
-        ("born generalised to year", "quasi-never-in-clear"),
+        ("born removed", "one-age"),
         ("mrn pseudonym", "direct-never-in-clear"),
         ("postcode removed", "column-unavailable"),
     ];

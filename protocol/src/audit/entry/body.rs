@@ -70,6 +70,13 @@ pub enum EntryBody {
         /// The dataset.
         dataset: DatasetName,
     },
+    /// A steward set the limits of a dataset's answers, or how far its sensitive columns go.
+    DatasetLimited {
+        /// The dataset.
+        dataset: DatasetName,
+        /// Names what is set now.
+        rules: Digest32,
+    },
     /// Versions of a dataset that are older than this one were removed.
     DatasetTrimmed {
         /// The dataset.

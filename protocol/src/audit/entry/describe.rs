@@ -20,6 +20,7 @@ impl EntryBody {
             Self::DatasetClassified { dataset, .. } => format!("{dataset} was classified"),
             Self::DatasetPublished { dataset } => format!("{dataset} was published"),
             Self::DatasetWithdrawn { dataset } => format!("{dataset} was withdrawn"),
+            Self::DatasetLimited { dataset, .. } => format!("the limits of {dataset} were set"),
             Self::DatasetTrimmed { dataset, oldest } => format!("versions of {dataset} before {oldest} were removed"),
             Self::DatasetErased { dataset, statement } => {
                 format!("{dataset} was erased, statement {}", statement.short())

@@ -13,8 +13,8 @@ use concordat_protocol::{
 
 use super::{
     super::{
-        Catalog, CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, Provenance, VersionNumber,
-        keys::DatasetKeys, manifest_key,
+        Catalog, CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, Provenance, ReleaseRules,
+        VersionNumber, keys::DatasetKeys, manifest_key,
     },
     ImportError, ImportMode, ImportRequest, Imported, Place, Progress, Shape,
 };
@@ -185,6 +185,7 @@ impl Draft<'_> {
             current: manifest.version,
             oldest: old.map_or(manifest.version, |old| old.oldest),
             keep: old.and_then(|old| old.keep),
+            release: old.map_or_else(ReleaseRules::default, |old| old.release.clone()),
             keys,
         }
     }

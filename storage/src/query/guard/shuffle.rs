@@ -8,7 +8,8 @@
 //! 3. Its rows leave by their rank ([`Order`]), in batches of one size, while the next bag is read.
 //!
 //! A table of one bag leaves in an order that tells nothing of how it is stored. Of a larger one it can be told which rows share a
-//! bag. Nothing above may bring another order in: there is one partition, and no optimiser looks beneath this node.
+//! bag. Nothing above may bring another order in: there is one partition, and no optimiser looks beneath this node. Groups are put
+//! into an order of their own by [`regroup`](super::regroup).
 
 use std::{fmt, sync::Arc};
 
@@ -114,14 +115,14 @@ impl Shuffle {
 
 /// Where a row of a bag is, by rank.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Ranked {
-    rank: u64,
-    batch: u32,
-    row: u32,
+pub(super) struct Ranked {
+    pub(super) rank: u64,
+    pub(super) batch: u32,
+    pub(super) row: u32,
 }
 
 /// A bag that was read.
-struct Full {
+pub(super) struct Full {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
     rows: std::vec::IntoIter<Ranked>,
@@ -148,13 +149,7 @@ impl Reader {
                 batches.push(shown);
             }
         }
-        rows.sort_unstable();
-        Ok(Full {
-            schema: Arc::clone(&self.schema),
-            batches,
-            rows: rows.into_iter(),
-            _memory: memory,
-        })
+        Ok(Full::new(Arc::clone(&self.schema), batches, rows, memory))
     }
 
     /// The shown columns, and the number of each row.
@@ -173,6 +168,21 @@ impl Reader {
 }
 
 impl Full {
+    pub(super) fn new(
+        schema: SchemaRef,
+        batches: Vec<RecordBatch>,
+        mut rows: Vec<Ranked>,
+        memory: MemoryReservation,
+    ) -> Self {
+        rows.sort_unstable();
+        Self {
+            schema,
+            batches,
+            rows: rows.into_iter(),
+            _memory: memory,
+        }
+    }
+
     /// The next rows, `most` of them at most.
     fn next(&mut self, most: usize) -> Result<RecordBatch> {
         let places: Vec<(usize, usize)> = self
@@ -206,7 +216,7 @@ impl Full {
 }
 
 /// Rows on their way out. All batches but the last are of one size, so that none shows where a bag ends.
-struct Leaving {
+pub(super) struct Leaving {
     bags: BoxStream<'static, Result<Full>>,
     current: Option<Full>,
     pending: Option<RecordBatch>,
@@ -215,7 +225,17 @@ struct Leaving {
 }
 
 impl Leaving {
-    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+    pub(super) fn new(bags: BoxStream<'static, Result<Full>>, schema: SchemaRef, batch_rows: usize) -> Self {
+        Self {
+            bags,
+            current: None,
+            pending: None,
+            schema,
+            batch_rows,
+        }
+    }
+
+    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
             let Some(full) = &mut self.current else {
                 match self.bags.try_next().await? {
@@ -242,7 +262,7 @@ impl Leaving {
     }
 }
 
-fn internal(what: &str) -> DataFusionError {
+pub(super) fn internal(what: &str) -> DataFusionError {
     DataFusionError::Internal(what.to_owned())
 }
 
@@ -312,13 +332,7 @@ impl ExecutionPlan for Shuffle {
             })
             .buffered(ahead)
             .boxed();
-        let leaving = Leaving {
-            bags,
-            current: None,
-            pending: None,
-            schema: Arc::clone(&self.schema),
-            batch_rows,
-        };
+        let leaving = Leaving::new(bags, Arc::clone(&self.schema), batch_rows);
         let batches = stream::try_unfold(leaving, async |mut leaving| {
             Ok(leaving.next().await?.map(|batch| (batch, leaving)))
         });

@@ -67,7 +67,7 @@ fn related_in_groups(places: &[i64]) -> f64 {
 }
 
 /// Each shape that could bring the stored order back.
-const SHAPES: [&str; 12] = [
+const SHAPES: [&str; 15] = [
     "SELECT PERSON_ID FROM heart",
     "SELECT PERSON_ID, sex FROM heart WHERE sex = 1",
     "SELECT PERSON_ID FROM heart WHERE PERSON_ID >= 1100 AND PERSON_ID < 2900",
@@ -79,6 +79,9 @@ const SHAPES: [&str; 12] = [
     "SELECT PERSON_ID FROM heart ORDER BY sex - sex LIMIT 600",
     "SELECT DISTINCT PERSON_ID FROM heart",
     "SELECT PERSON_ID, count(*) FROM heart GROUP BY PERSON_ID",
+    "SELECT DISTINCT PERSON_ID FROM heart LIMIT 500 OFFSET 100",
+    "SELECT PERSON_ID, max(sex) AS m FROM heart GROUP BY PERSON_ID HAVING max(sex) >= 0 ORDER BY m - m LIMIT 800",
+    "SELECT PERSON_ID FROM heart GROUP BY PERSON_ID LIMIT 450",
     "SELECT PERSON_ID + 0 AS PERSON_ID FROM heart WHERE sex IS NOT NULL",
 ];
 
@@ -192,6 +195,27 @@ async fn pages_of_an_answer_are_the_answer() {
         }
         assert_eq!(pages, all);
     }
+}
+
+#[tokio::test]
+async fn groups_have_one_order_and_pages_of_them_fit() {
+    let world = large().await;
+    let all = places(&world, 1, "SELECT DISTINCT PERSON_ID FROM heart").await;
+    assert_eq!(
+        all,
+        places(&world, 1, "SELECT PERSON_ID, count(*) FROM heart GROUP BY PERSON_ID").await
+    );
+    assert_ne!(all, places(&world, 2, "SELECT DISTINCT PERSON_ID FROM heart").await);
+    let mut pages = places(&world, 1, "SELECT DISTINCT PERSON_ID FROM heart LIMIT 9000").await;
+    pages.extend(
+        places(
+            &world,
+            1,
+            "SELECT DISTINCT PERSON_ID FROM heart LIMIT 30000 OFFSET 9000",
+        )
+        .await,
+    );
+    assert_eq!(pages, all);
 }
 
 #[tokio::test]

@@ -1,0 +1,134 @@
+//! Age bands and years of birth are one quasi-identifier: an offer shows one of them.
+
+use std::collections::BTreeMap;
+
+use concordat_protocol::scope::{Bound, Constraint, Generalisation, Value, Values};
+
+use super::*;
+
+/// Columns that have to do with a time; `index_day` is a date of birth by the steward's word.
+const TIMES: [(&str, ColumnKind); 6] = [
+    ("age", ColumnKind::Int),
+    ("AGE_AT_VISIT", ColumnKind::Int),
+    ("birth_date", ColumnKind::Date),
+    ("dob", ColumnKind::TimestampUtc),
+    ("index_day", ColumnKind::Date),
+    ("visit", ColumnKind::Date),
+];
+
+fn facts() -> DatasetFacts {
+    let column = |(column, kind)| ColumnFacts::new(name(column), Some(ColumnClass::QuasiIdentifier), kind);
+    let mut facts = DatasetFacts {
+        columns: TIMES.map(column).to_vec(),
+        ..heart()
+    };
+    facts.release.births.insert(name("index_day"));
+    facts
+}
+
+fn decide(request: &Scope) -> OfferDecision {
+    let (consumer, provider, facts) = (zurich(), budapest(), facts());
+    let input = OfferInput {
+        consumer: &consumer,
+        provider: &provider,
+        dataset: Some(&facts),
+        request,
+    };
+    shipped().offer(&input, NOON)
+}
+
+fn offered(request: &Scope) -> Offer {
+    match decide(request) {
+        OfferDecision::Offer(offer) => *offer,
+        OfferDecision::Refused(refusal) => panic!("{:?}", refusal.reasons),
+    }
+}
+
+fn asking(columns: &[&str]) -> Scope {
+    Scope {
+        columns: Columns::new(columns.iter().map(|column| (name(column), Transform::Clear))).unwrap(),
+        ..wide()
+    }
+}
+
+fn is_band(transform: Transform) -> bool {
+    matches!(transform, Transform::Generalised(Generalisation::AgeBand(_)))
+}
+
+#[test]
+fn no_request_gets_ages_and_years_of_birth() {
+    for chosen in 1u32..(1 << TIMES.len()) {
+        let columns: Vec<&str> = (0..TIMES.len())
+            .filter(|at| chosen & (1 << at) != 0)
+            .map(|at| TIMES[at].0)
+            .collect();
+        let offer = offered(&asking(&columns));
+        let shown: Vec<&str> = offer.scope.columns.names().map(ColumnName::as_str).collect();
+        let ages = offer.scope.columns.iter().any(|(_, transform)| is_band(transform));
+        let births = ["birth_date", "dob", "index_day"]
+            .iter()
+            .any(|birth| shown.contains(birth));
+        assert!(!(ages && births), "{columns:?}: {shown:?}");
+        // What was asked for and is not a birth is there, and births are where no age was asked for.
+        for column in &columns {
+            let is_birth = ["birth_date", "dob", "index_day"].contains(column);
+            assert_eq!(shown.contains(column), !(is_birth && ages), "{columns:?}: {column}");
+        }
+        for narrowing in &offer.narrowings {
+            let removed = narrowing.difference.offered.ends_with("removed");
+            assert!(!removed || narrowing.reason.rule == "one-age", "{narrowing:?}");
+        }
+    }
+}
+
+#[test]
+fn a_condition_on_ages_counts_as_an_age() {
+    let bound = |value| Bound { value, inclusive: true };
+    let values = Values::Range {
+        low: Some(bound(Value::Int(40))),
+        high: None,
+    };
+    let grown = Constraint::new(values, false).unwrap();
+    let request = Scope {
+        rows: Rows::new(BTreeMap::from([(name("age"), grown)])).unwrap(),
+        ..asking(&["birth_date", "visit"])
+    };
+    let shown: Vec<String> = offered(&request)
+        .scope
+        .columns
+        .names()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(shown, ["visit"]);
+}
+
+#[test]
+fn no_condition_cuts_through_the_oldest() {
+    let before = |year: i32| {
+        let day = chrono::NaiveDate::from_ymd_opt(year, 12, 31).unwrap().to_epoch_days();
+        let values = Values::Range {
+            low: None,
+            high: Some(Bound {
+                value: Value::Date(day),
+                inclusive: true,
+            }),
+        };
+        let rows = Rows::new(BTreeMap::from([(
+            name("birth_date"),
+            Constraint::new(values, false).unwrap(),
+        )]));
+        decide(&Scope {
+            rows: rows.unwrap(),
+            ..asking(&["birth_date"])
+        })
+    };
+    let oldest = wide().window.oldest_year();
+    assert_eq!(oldest, 1937, "the month asked for ends in 2027");
+    for year in 1900..oldest {
+        let OfferDecision::Refused(refusal) = before(year) else {
+            panic!("{year} cuts through the oldest")
+        };
+        assert_eq!(rules(&refusal.reasons), ["condition-inside-band"]);
+    }
+    assert!((oldest..2000).all(|year| matches!(before(year), OfferDecision::Offer(_))));
+}

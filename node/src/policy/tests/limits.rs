@@ -1,0 +1,201 @@
+//! What a steward sets for a dataset counts in offers, in decisions and in the digest of what they were made under.
+
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+
+use super::{
+    matrix::{TIERS, reveals_of, undecided},
+    *,
+};
+
+fn offered(facts: &DatasetFacts, request: &Scope) -> Scope {
+    let (consumer, provider) = (zurich(), budapest());
+    let input = OfferInput {
+        consumer: &consumer,
+        provider: &provider,
+        dataset: Some(facts),
+        request,
+    };
+    match shipped().offer(&input, NOON) {
+        OfferDecision::Offer(offer) => offer.scope,
+        OfferDecision::Refused(refusal) => panic!("{:?}", refusal.reasons),
+    }
+}
+
+fn widest() -> Scope {
+    Scope {
+        limits: Limits::WIDEST,
+        window: days(0, 1800),
+        ..wide()
+    }
+}
+
+fn set(tier: Option<Tier>, limits: TierLimits) -> DatasetFacts {
+    let change = ReleaseChange {
+        tier,
+        limits,
+        ..ReleaseChange::default()
+    };
+    DatasetFacts {
+        release: change.applied(&heart().release).unwrap(),
+        ..heart()
+    }
+}
+
+fn strict() -> TierLimits {
+    TierLimits {
+        min_cell: NonZeroU32::new(25),
+        queries_per_day: NonZeroU32::new(7),
+        max_rows: NonZeroU64::new(99),
+        days: NonZeroU16::new(30),
+    }
+}
+
+#[test]
+fn defaults_are_limits() {
+    let offer = offered(&heart(), &widest());
+    assert_eq!(offer.limits, limits());
+    assert!(offer.limits.max_rows.is_some() && offer.limits.max_queries_per_day.is_some());
+    assert_eq!(offer.window, days(0, 365));
+}
+
+#[test]
+fn limits_are_those_of_the_tier_that_is_offered() {
+    let facts = set(Some(Tier::Aggregate), strict());
+    for tier in TIERS {
+        let offer = offered(&facts, &Scope { tier, ..widest() });
+        let expected = if tier == Tier::Aggregate {
+            (25, Some(7), Some(99))
+        } else {
+            (10, Some(1000), Some(1_000_000))
+        };
+        let found = (
+            offer.limits.min_cell,
+            offer.limits.max_queries_per_day,
+            offer.limits.max_rows,
+        );
+        assert_eq!(found, expected, "{tier}");
+        assert_eq!(
+            offer.window,
+            if tier == Tier::Aggregate {
+                days(0, 30)
+            } else {
+                days(0, 365)
+            }
+        );
+    }
+    let all = offered(&set(None, strict()), &widest());
+    assert_eq!((all.limits.min_cell, all.window), (25, days(0, 30)));
+}
+
+#[test]
+fn limits_set_later_bind_answers_under_older_grants() {
+    let granted = offered(&heart(), &wide());
+    let decide = |facts: &DatasetFacts, now| {
+        let (purpose, asker) = (Purpose::HealthResearch, eva());
+        let (consumer, provider) = (zurich(), budapest());
+        let input = QueryInput {
+            granted: &granted,
+            asker: &asker,
+            purpose: &purpose,
+            as_of: false,
+            consumer: &consumer,
+            provider: &provider,
+            dataset: Some(facts),
+        };
+        shipped().decide(&input, now)
+    };
+    let QueryDecision::Permit(scope) = decide(&set(None, strict()), NOON) else {
+        panic!("denied")
+    };
+    assert_eq!((scope.limits.min_cell, scope.limits.max_rows), (25, Some(99)));
+    assert!(granted.covers(&scope));
+    let days = TierLimits {
+        days: NonZeroU16::new(1),
+        ..TierLimits::default()
+    };
+    let later = NOON.plus_seconds(25 * HOUR_S);
+    assert!(matches!(decide(&set(None, days), NOON), QueryDecision::Permit(_)));
+    assert!(matches!(decide(&set(None, days), later), QueryDecision::Deny { .. }));
+}
+
+#[test]
+fn sensitive_columns_leave_up_to_the_tier_that_is_set() {
+    for highest in TIERS {
+        let facts = DatasetFacts {
+            release: ReleaseRules {
+                sensitive: Some(highest),
+                ..ReleaseRules::default()
+            },
+            ..heart()
+        };
+        for tier in TIERS {
+            let purpose = &Purpose::HealthResearch;
+            let class = Some(ColumnClass::Sensitive);
+            let leaves = reveals_of(&shipped(), &facts, &zurich(), class, tier, purpose, "reveal-clear");
+            assert_eq!(leaves, tier <= highest, "{tier} of {highest}");
+        }
+    }
+    let offer = offered(&undecided(), &wide());
+    assert_eq!(offer.columns.transform(&name("chol")), Transform::Removed);
+}
+
+#[test]
+fn the_digest_tells_what_a_steward_has_set() {
+    let policy = shipped();
+    assert_eq!(policy.digest_with(&ReleaseRules::default()), policy.digest());
+    let one = policy.digest_with(&heart().release);
+    let two = policy.digest_with(&set(Some(Tier::Count), strict()).release);
+    let three = policy.digest_with(&set(None, strict()).release);
+    assert!(one != policy.digest() && one != two && two != three);
+}
+
+/// The guide's table is read and compared, so that neither can change alone.
+#[test]
+fn documented_limits_are_the_shipped_ones() {
+    let guide = include_str!("../../../../docs/guides/what-leaves.md");
+    let documented = |option: &str| {
+        let row = guide.lines().find(|line| line.contains(&format!("| `{option}` |")));
+        let cell = row.and_then(|row| row.split('|').nth(3)).map(str::trim);
+        cell.unwrap_or_else(|| panic!("{option} is not documented")).to_owned()
+    };
+    let shipped = Settings::default();
+    assert_eq!(documented("--min-cell"), shipped.min_cell.to_string());
+    assert_eq!(documented("--queries-per-day"), shipped.max_queries_per_day.to_string());
+    assert_eq!(documented("--max-rows"), shipped.max_rows.to_string());
+    assert_eq!(documented("--days"), shipped.max_days.to_string());
+    let sensitive = ReleaseRules::default().sensitive;
+    assert_eq!(
+        documented("--sensitive"),
+        sensitive.map_or("none".to_owned(), |tier| tier.to_string())
+    );
+}
+
+#[test]
+fn no_limit_can_be_set_away() {
+    let change = |limits| ReleaseChange {
+        limits,
+        ..ReleaseChange::default()
+    };
+    for bad in [
+        TierLimits {
+            min_cell: NonZeroU32::new(1),
+            ..TierLimits::default()
+        },
+        TierLimits {
+            days: NonZeroU16::new(1827),
+            ..TierLimits::default()
+        },
+    ] {
+        assert!(change(bad).applied(&ReleaseRules::default()).is_err());
+    }
+    for text in [
+        r#"{"max_rows":0}"#,
+        r#"{"min_cell":0}"#,
+        r#"{"queries_per_day":0}"#,
+        r#"{"days":0}"#,
+        r#"{"max_rows":-1}"#,
+        r#"{"rows":5}"#,
+    ] {
+        assert!(serde_json::from_str::<TierLimits>(text).is_err(), "{text}");
+    }
+}
