@@ -47,8 +47,8 @@ use crate::node::{Epoch, Identity};
 use crate::policy::LivePolicy;
 use crate::shutdown::Stage;
 
-pub use evidence::RECEIPT;
 pub use engine::{DEFAULT_MEMORY, EngineConfig};
+pub use evidence::RECEIPT;
 pub use own::OwnChunks;
 pub use places::Place;
 

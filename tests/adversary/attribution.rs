@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use concordat_node::api::{Api, client::Client, routes, serve};
+use concordat_node::api::client::{Client, Reading};
+use concordat_node::api::{Api, routes, serve};
+use concordat_node::config::ImportSection;
 use concordat_node::fault::Code;
 use concordat_node::iam::{SessionToken, Training};
 use concordat_node::shutdown::Shutdown;
@@ -54,7 +56,12 @@ impl Desk {
         std::fs::create_dir_all(socket.path().join("run")).unwrap();
         let mut stop = Shutdown::new();
         let stage = stop.stage("api", Duration::from_secs(1));
-        serve(Api::new(house.node.clone()), socket.path(), &stage).unwrap();
+        serve(
+            Api::new(house.node.clone(), ImportSection::default()),
+            socket.path(),
+            &stage,
+        )
+        .unwrap();
         add_people(&house).await;
         let mut used = BTreeSet::new();
         let mut people = Vec::new();
@@ -87,7 +94,8 @@ impl Desk {
         let before = self.house.node.ledger().size();
         let answer = match route {
             "/v1/datasets/{name}/import" => {
-                let mut lines = client.stream(&path, &body).await.unwrap();
+                let file = Reading::open(&self.socket.path().join("study.csv"), |_| ()).unwrap();
+                let mut lines = client.upload(&path, &body, Some(file)).await.unwrap();
                 let mut last = Value::Null;
                 while let Some(line) = lines.next().await.unwrap() {
                     last = line;
@@ -324,9 +332,9 @@ fn data_encoding(text: &str) -> String {
 
 async fn datasets(desk: &mut Desk) {
     use Leaves::{Entries, Nothing};
-    let path = desk.file("study.csv", "id,age\n1,40\n2,50\n");
+    desk.file("study.csv", "id,age\n1,40\n2,50\n");
     for mode in ["create", "append"] {
-        let import = json!({ "path": path, "mode": mode, "subject_column": "id" });
+        let import = json!({ "name": "study.csv", "mode": mode, "subject_column": "id" });
         desk.post("/v1/datasets/{name}/import", "study", import, Entries).await;
     }
     let classes = json!({ "classes": { "id": "direct-identifier", column("age").as_str(): "ordinary" } });

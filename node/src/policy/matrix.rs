@@ -10,7 +10,7 @@ use concordat_protocol::ids::{ColumnName, DatasetRef, InstitutionId, Jurisdictio
 use concordat_protocol::membership::MemberStatus;
 use concordat_protocol::query::Role;
 use concordat_protocol::scope::{Purpose, Tier};
-use concordat_storage::catalog::ColumnClass;
+use concordat_storage::catalog::{ColumnClass, ReleaseRules};
 use concordat_storage::ingest::ColumnKind;
 
 use super::ask::{self, Expr, Pair, Question, Thing, pair, text};
