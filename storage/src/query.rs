@@ -31,7 +31,7 @@ mod transform;
 mod witness;
 mod worker;
 
-pub use dialect::{parse, version_number};
+pub use dialect::{on_large_stack, parse, version_number};
 pub use error::QueryError;
 pub use run::answer;
 pub use session::{Bounds, allowed_functions};

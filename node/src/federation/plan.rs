@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use concordat_protocol::scope::Tier;
+use concordat_storage::query::on_large_stack;
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, TableFactor, TableWithJoins};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -22,7 +23,7 @@ use super::decompose::{MissingColumn, Share, check_shape, decompose, is_summary}
 use super::fault::QueryFault;
 use super::source::Target;
 use super::statement::{
-    ANSWER, Question, TableName, as_home_knows_it, as_the_provider_knows_it, occurrences, tables_of,
+    ANSWER, Question, TableName, as_home_knows_it, as_the_provider_knows_it, no_room, occurrences, tables_of,
 };
 
 /// Who stands behind each table of a question.
@@ -63,6 +64,10 @@ pub(super) struct Piece {
 /// # Errors
 /// [`QueryFault::Tier`] names the member whose tier does not allow what the question needs.
 pub(super) fn plan(question: Question, targets: &Targets) -> Result<Plan, QueryFault> {
+    on_large_stack(|| planned(question, targets)).unwrap_or_else(|| Err(no_room()))
+}
+
+fn planned(question: Question, targets: &Targets) -> Result<Plan, QueryFault> {
     let mut query = question.query;
     if let Some((table, target)) = only_target(&question.tables, targets)
         && check_shape(&query).is_ok()

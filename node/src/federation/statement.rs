@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 
 use concordat_protocol::ids::{DatasetName, InstitutionId};
 use concordat_storage::catalog::VersionNumber;
-use concordat_storage::query::{parse, version_number};
+use concordat_storage::query::{on_large_stack, parse, version_number};
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
     Statement, TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
@@ -118,6 +118,10 @@ impl Question {
     /// # Errors
     /// [`QueryFault::Usage`] unless it is exactly one `SELECT` over tables with two-part names.
     pub(super) fn parse(sql: &str) -> Result<Self, QueryFault> {
+        on_large_stack(|| Self::read(sql)).unwrap_or_else(|| Err(no_room()))
+    }
+
+    fn read(sql: &str) -> Result<Self, QueryFault> {
         let statements = parse(sql, MAX_DEPTH)
             .map_err(|error| QueryFault::usage(format!("the SQL text cannot be read: {error}")))?;
         let query = match <[Statement; 1]>::try_from(statements) {
@@ -131,6 +135,14 @@ impl Question {
         let tables = tables_of(&query)?;
         Ok(Self { query, tables })
     }
+}
+
+/// There is no thread with a stack for the question.
+pub(super) fn no_room() -> QueryFault {
+    QueryFault::machine(
+        "there is no room to read the question",
+        std::io::Error::from(std::io::ErrorKind::OutOfMemory),
+    )
 }
 
 /// The tables that `node` names, without those that it defines itself.

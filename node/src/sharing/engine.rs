@@ -87,7 +87,7 @@ mod tests {
         };
         assert_eq!(
             (engine.queries(), engine.bounds().memory),
-            (QUERIES, Bounds::default().memory)
+            (ANSWERED, Bounds::default().memory)
         );
     }
 }

@@ -76,7 +76,7 @@ fn only_the_accepted_configuration_starts_the_node() {
         ("[limits]\nconnections = 7\n", "limits.connections"),
         ("[limits]\nstreams_per_peer = 7\n", "limits.streams_per_peer"),
         (
-            "[storage]\nobjects = \"s3://b/p\"\ncredentials = \"k\"\n",
+            "[storage]\nobjects = \"s3://bucket/prefix\"\ncredentials = \"k\"\n",
             "storage.objects",
         ),
     ] {

@@ -142,17 +142,17 @@ impl Visitor for Nesting {
 }
 
 /// Reads on a thread with room for the deepest nesting of the longest text: a chain `1+1+…` nests some 30,000 deep before it is refused,
-/// and even dropping it recurses. Memory of the stack that is not used is not taken.
+/// and even dropping it recurses.
 fn with_room<T: Send>(read: impl FnOnce() -> Result<T, ParserError> + Send) -> Result<T, ParserError> {
+    on_large_stack(read).unwrap_or_else(|| Err(ParserError::ParserError("there is no room to read it".to_owned())))
+}
+
+/// Does `work`, which walks a statement recursively, on a thread with a stack for it; memory of the stack that is not used is not taken.
+/// `None` if there is no such thread.
+pub fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     std::thread::scope(|scope| {
-        let reader = std::thread::Builder::new()
-            .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, read);
-        let read = reader.map(std::thread::ScopedJoinHandle::join);
-        match read {
-            Ok(Ok(found)) => found,
-            Ok(Err(_)) | Err(_) => Err(ParserError::ParserError("there is no room to read it".to_owned())),
-        }
+        let worker = std::thread::Builder::new().stack_size(STACK_BYTES);
+        worker.spawn_scoped(scope, work).ok()?.join().ok()
     })
 }
 

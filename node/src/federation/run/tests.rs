@@ -1,6 +1,8 @@
 use concordat_protocol::scope::Tier;
 use datafusion::arrow::array::{Array, Float64Array, Int64Array};
 
+use std::sync::LazyLock;
+
 use super::*;
 use crate::federation::plan::{Targets, plan};
 use crate::federation::statement::Question;
@@ -8,7 +10,9 @@ use crate::federation::table::tests::{Script, batch, ints, target};
 
 async fn ask(sql: &str, targets: &Targets, script: Arc<dyn Ask>) -> Result<Part, QueryFault> {
     let planned = plan(Question::parse(sql).unwrap(), targets).unwrap();
-    run(planned, script, &Threads::default(), 64 << 20).await
+    // Rows come for as long as the threads are there.
+    static THREADS: LazyLock<Threads> = LazyLock::new(Threads::default);
+    run(planned, script, &THREADS, 64 << 20).await
 }
 
 fn consortium(targets: Vec<Target>) -> Targets {

@@ -215,7 +215,8 @@ fn cases_that_come_out_otherwise_stop_a_set() {
         reveal: Reveal::Clear,
         expect,
     };
-    let store = Place::new().store();
+    let place = Place::new();
+    let store = place.store();
     let sources = with(NO_RECORDS, false);
     let expect = digest(&sources);
     let wrong = [case(ColumnClass::DirectIdentifier, Expected::Permit)];
