@@ -129,7 +129,8 @@ async fn a_roster_that_changes_a_member_without_its_word_is_refused_by_each_memb
     let world = World::met().await;
     let (provider, friend) = (&world.provider, &world.friend);
     let (before, stranger) = (provider.roster(), Rogue::start("vienna", 88));
-    let changes: [(&str, Box<dyn Fn(&mut Member)>); 6] = [
+    type Change<'a> = Box<dyn Fn(&mut Member) + 'a>;
+    let changes: [(&str, Change<'_>); 6] = [
         ("key", Box::new(|member| member.key = stranger.house.public())),
         (
             "one more node",

@@ -82,7 +82,7 @@ fn rows_of_two_grants_are_joined_by_chance_only() {
     let places: Vec<u32> = one.iter().map(|chol| chol - 1000).collect();
     let others: Vec<u32> = two.iter().map(|ldl| ldl - 5000).collect();
     assert_eq!(
-        places.iter().collect::<BTreeSet<_>>().len() as u32,
+        u32::try_from(places.iter().collect::<BTreeSet<_>>().len()).unwrap(),
         PEOPLE,
         "every row has left"
     );
@@ -123,6 +123,6 @@ fn the_oldest_are_one_whatever_is_asked_of_them() {
     });
     assert!((1936..=1938).contains(&oldest), "{oldest}");
     // 1906 to the newest year that is one with those before it.
-    let hidden = years.iter().filter(|year| **year == oldest).count() as u32;
+    let hidden = u32::try_from(years.iter().filter(|year| **year == oldest).count()).unwrap();
     assert_eq!(hidden, (oldest - 1906 + 1) * PEOPLE / 100);
 }

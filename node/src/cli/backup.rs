@@ -315,11 +315,8 @@ impl Unlocking {
     /// What the operator says, in an option or in the configuration; else a passphrase is asked for. What the snapshot says of
     /// another secret is quoted, and no more.
     fn choose(self, named: Option<KeysFrom>, hints: Option<&Hints>) -> Result<Unlock, Problem> {
-        match (self.token, self.token_module) {
-            (Some(token), Some(module)) => {
-                return unlock::place(module, token, self.token_key, self.pin_file, self.pin_credential);
-            }
-            (None, _) | (_, None) => {}
+        if let (Some(token), Some(module)) = (self.token, self.token_module) {
+            return unlock::place(module, token, self.token_key, self.pin_file, self.pin_credential);
         }
         if let Some(path) = self.key_file {
             return Ok(Unlock::KeyFile(path));

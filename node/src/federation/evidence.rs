@@ -288,12 +288,14 @@ pub(super) fn outcome_of(fault: &QueryFault) -> Outcome {
         let first = refusal.reasons.first();
         Reason::fitted(first.map_or("no reason was given", |reason| reason.text.as_str()))
     };
-    match fault {
-        QueryFault::Refused { refusal, .. } => Outcome::Refused { reason: first(refusal) },
-        QueryFault::Cut { refusal, .. } => Outcome::Cut { reason: first(refusal) },
-        other => Outcome::Failed {
-            reason: Reason::fitted(&other.to_string()),
-        },
+    if let QueryFault::Refused { refusal, .. } = fault {
+        Outcome::Refused { reason: first(refusal) }
+    } else if let QueryFault::Cut { refusal, .. } = fault {
+        Outcome::Cut { reason: first(refusal) }
+    } else {
+        Outcome::Failed {
+            reason: Reason::fitted(&fault.to_string()),
+        }
     }
 }
 

@@ -34,9 +34,10 @@ impl Bound for SealedRoster {
     }
 
     fn announced(entry: &EntryBody) -> Option<Digest32> {
-        match entry {
-            EntryBody::RosterAccepted { digest, .. } => Some(*digest),
-            _ => None,
+        if let EntryBody::RosterAccepted { digest, .. } = entry {
+            Some(*digest)
+        } else {
+            None
         }
     }
 }

@@ -90,7 +90,7 @@ fn aligned(generalisation: Generalisation, values: &Values, oldest_year: i32) ->
     let band = |value: &Value| band(generalisation, value, oldest_year);
     match values {
         Values::Any => true,
-        Values::Set(set) => set.iter().all(|value| holds_band(band(value), set)),
+        Values::Set(set) => set.iter().all(|value| holds_band(band(value).as_ref(), set)),
         Values::Range { low, high } => {
             let begins = |value: &Value| band(value).is_some_and(|(first, _)| first.as_ref() == Some(value));
             let ends = |value: &Value| band(value).is_some_and(|(_, last)| last.as_ref() == Some(value));
@@ -104,11 +104,13 @@ fn aligned(generalisation: Generalisation, values: &Values, oldest_year: i32) ->
 type Band = (Option<Value>, Option<Value>);
 
 /// Whether the whole band is in the set.
-fn holds_band(band: Option<Band>, set: &BTreeSet<Value>) -> bool {
+fn holds_band(band: Option<&Band>, set: &BTreeSet<Value>) -> bool {
     match band {
-        Some((Some(Value::Int(first)), Some(Value::Int(last)))) => (first..=last).all(|n| set.contains(&Value::Int(n))),
+        Some((Some(Value::Int(first)), Some(Value::Int(last)))) => {
+            (*first..=*last).all(|n| set.contains(&Value::Int(n)))
+        }
         Some((Some(Value::Date(first)), Some(Value::Date(last)))) => {
-            (first..=last).all(|n| set.contains(&Value::Date(n)))
+            (*first..=*last).all(|n| set.contains(&Value::Date(n)))
         }
         Some(_) | None => false,
     }

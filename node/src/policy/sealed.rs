@@ -114,9 +114,10 @@ impl Bound for SealedPolicySet {
     }
 
     fn announced(entry: &EntryBody) -> Option<Digest32> {
-        match entry {
-            EntryBody::PolicyApplied { digest, .. } => Some(*digest),
-            _ => None,
+        if let EntryBody::PolicyApplied { digest, .. } = entry {
+            Some(*digest)
+        } else {
+            None
         }
     }
 }

@@ -62,9 +62,10 @@ impl Bound for AcceptedConfiguration {
     }
 
     fn announced(entry: &EntryBody) -> Option<Digest32> {
-        match entry {
-            EntryBody::ConfigurationAccepted { digest, .. } => Some(*digest),
-            _ => None,
+        if let EntryBody::ConfigurationAccepted { digest, .. } = entry {
+            Some(*digest)
+        } else {
+            None
         }
     }
 }

@@ -62,7 +62,10 @@ pub struct ValidExport {
 ///
 /// # Errors
 /// [`ExportError`] names the first entry that is wrong.
-pub fn check_export(head: ExportHead, lines: impl Iterator<Item = Option<String>>) -> Result<ValidExport, ExportError> {
+pub fn check_export(
+    head: &ExportHead,
+    lines: impl Iterator<Item = Option<String>>,
+) -> Result<ValidExport, ExportError> {
     let bytes = BASE64
         .decode(head.checkpoint.as_bytes())
         .map_err(|_| ExportError::Format)?;
@@ -178,7 +181,7 @@ mod tests {
     }
 
     fn check(head: &ExportHead, lines: &[String]) -> Result<ValidExport, ExportError> {
-        check_export(head.clone(), lines.iter().cloned().map(Some))
+        check_export(head, lines.iter().cloned().map(Some))
     }
 
     #[test]

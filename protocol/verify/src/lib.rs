@@ -56,7 +56,7 @@ pub fn conclude(text: &str, keys: &[String]) -> Result<Conclusion, VerifyError> 
     let mut lines = text.lines();
     let head = lines.next().and_then(|line| serde_json::from_str(line).ok());
     let entries = lines.map(|line| serde_json::from_str::<String>(line).ok());
-    let ledger = check_export(head.ok_or(VerifyError::Unreadable)?, entries)?;
+    let ledger = check_export(&head.ok_or(VerifyError::Unreadable)?, entries)?;
     let mut conclusion = Conclusion {
         lines: vec![format!(
             "the ledger of {}: {} entries up to {}, each following from the one before, as its key {} signed",

@@ -112,8 +112,8 @@ mod tests {
         for part in [
             "",
             "-",
-            &fingerprint[..34],
-            &bare[..31],
+            fingerprint.get(..34).unwrap(),
+            bare.get(..31).unwrap(),
             &format!("{bare}0"),
             &"0".repeat(64),
             "/etc/passwd",

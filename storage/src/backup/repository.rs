@@ -85,7 +85,7 @@ impl Repository {
         let is_known = small(root, "format").is_ok_and(|format| format == FORMAT.as_bytes());
         // What is written into a repository is written by path, so no folder of it may be a link.
         let leads_out = |part: &&str| fs::symlink_metadata(root.join(part)).is_ok_and(|about| !about.is_dir());
-        if is_known && !FOLDERS.iter().any(|part| leads_out(&part)) {
+        if is_known && !FOLDERS.iter().any(leads_out) {
             Ok(Self { root: root.to_owned() })
         } else {
             Err(BackupError::NoRepository { path: root.to_owned() })
@@ -312,10 +312,13 @@ impl SnapshotInfo {
     fn open_below(&self, folder: &str, file: &FileEntry) -> Result<File, BackupError> {
         let below = Path::new(folder).join(file.path.as_str());
         beneath::open(&self.root, &below).map_err(|error| {
-            let what = match error.kind() {
-                io::ErrorKind::NotFound => "is not there",
-                io::ErrorKind::InvalidInput => "is a link, or not a regular file",
-                _ => "cannot be read",
+            let kind = error.kind();
+            let what = if kind == io::ErrorKind::NotFound {
+                "is not there"
+            } else if kind == io::ErrorKind::InvalidInput {
+                "is a link, or not a regular file"
+            } else {
+                "cannot be read"
             };
             self.damaged(file.path.as_str(), what)
         })

@@ -249,10 +249,13 @@ impl Read for Tee {
 
 fn read_error(path: &Path, source: io::Error) -> IngestError {
     let path = path.to_owned();
-    match source.kind() {
-        io::ErrorKind::NotFound => IngestError::NotFound { path },
-        io::ErrorKind::InvalidInput => IngestError::NotAFile { path },
-        _ => IngestError::Read { path, source },
+    let kind = source.kind();
+    if kind == io::ErrorKind::NotFound {
+        IngestError::NotFound { path }
+    } else if kind == io::ErrorKind::InvalidInput {
+        IngestError::NotAFile { path }
+    } else {
+        IngestError::Read { path, source }
     }
 }
 

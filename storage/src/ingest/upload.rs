@@ -19,6 +19,9 @@ const SEALED_BLOCK: u64 = BLOCK_LEN as u64 + TAG_LEN;
 /// Bytes that sealing adds to a block.
 const TAG_LEN: u64 = 16;
 
+/// The bytes from their start, and the file that they come from if somebody could write to it meanwhile.
+type Opened = (Box<dyn Read + Send>, Option<Arc<File>>);
+
 /// What an import reads, twice; clones read the same bytes.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -72,7 +75,7 @@ impl Source {
     }
 
     /// The bytes from their start, and the file that they come from if somebody could write to it meanwhile.
-    pub(super) fn open(&self) -> io::Result<(Box<dyn Read + Send>, Option<Arc<File>>)> {
+    pub(super) fn open(&self) -> io::Result<Opened> {
         match &self.bytes {
             Bytes::Path => {
                 let file = Arc::new(open_regular(&self.name)?);
@@ -336,7 +339,7 @@ mod tests {
             3 * BLOCK_LEN,
             3 * BLOCK_LEN + 7,
         ] {
-            let sent: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
+            let sent: Vec<u8> = (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect();
             for piece in [1000, BLOCK_LEN, usize::MAX] {
                 let pieces: Vec<&[u8]> = sent.chunks(piece.min(sent.len().max(1))).collect();
                 let source = Source::sent("a.csv", upload(dir.path(), &pieces));

@@ -49,9 +49,12 @@ impl Reading {
     /// If it is not there, is something else, or may not be read.
     pub fn open(path: &Path, progress: impl FnMut(u64) + Send + 'static) -> Result<Self, Problem> {
         let shown = path.display();
-        let unreadable = |error: io::Error| match error.kind() {
-            io::ErrorKind::NotFound => Problem::new(Code::NotFound, format!("there is no file `{shown}`")),
-            _ => Problem::fault(&format!("cannot read `{shown}`"), &error),
+        let unreadable = |error: io::Error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                Problem::new(Code::NotFound, format!("there is no file `{shown}`"))
+            } else {
+                Problem::fault(&format!("cannot read `{shown}`"), &error)
+            }
         };
         // Looked at before it is opened, since opening a pipe waits for a writer.
         if !std::fs::metadata(path).map_err(unreadable)?.is_file() {

@@ -65,9 +65,12 @@ impl Place {
     fn applied(&self) -> Vec<(u64, Digest32, Cause)> {
         let entries = self.ledger.range(0, self.ledger.size()).unwrap().into_iter();
         entries
-            .filter_map(|stored| match stored.entry.body {
-                EntryBody::PolicyApplied { number, digest, .. } => Some((number, digest, stored.entry.cause)),
-                _ => None,
+            .filter_map(|stored| {
+                if let EntryBody::PolicyApplied { number, digest, .. } = stored.entry.body {
+                    Some((number, digest, stored.entry.cause))
+                } else {
+                    None
+                }
             })
             .collect()
     }

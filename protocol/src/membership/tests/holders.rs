@@ -76,7 +76,7 @@ fn a_charter_gives_way_by_the_word_of_its_holders_only() {
         ValidRoster::check(signed_by(&under(&new, changes), signers), &old, None, NOW).map(|_| ())
     };
     let good = signed_by(&change(&old, &new), &[1, 3]);
-    assert_eq!(taken(&[good.clone()], &[4]), Ok(()));
+    assert_eq!(taken(std::slice::from_ref(&good), &[4]), Ok(()));
     // The old holders cannot sign for the new ones, nor the new ones bring themselves in.
     assert!(taken(&[good], &[1, 2]).is_err());
     assert!(matches!(taken(&[], &[4]), Err(RosterError::OtherCharter { .. })));

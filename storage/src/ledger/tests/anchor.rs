@@ -70,8 +70,8 @@ fn grown() -> Place {
 
 /// Entries that the state knows of after `steps` steps: frequent ones alone do not move it this early.
 fn anchored(steps: usize) -> usize {
-    let changes = STEPS.iter().take(steps).enumerate().filter(|(_, step)| **step == b'c');
-    changes.last().map_or(0, |(n, _)| n + 1)
+    let change = STEPS.iter().take(steps).rposition(|step| *step == b'c');
+    change.map_or(0, |n| n + 1)
 }
 
 #[test]
