@@ -174,7 +174,7 @@ impl<E: Explain> From<E> for Problem {
 }
 
 /// What to do when the disk is full.
-const MAKE_ROOM: &str =
+pub const MAKE_ROOM: &str =
     "the disk is full, or a quota is used up: make room and do it again; nothing half done has stayed";
 
 /// What lies behind the error, outermost first.

@@ -19,7 +19,10 @@ const MAKERS: &[&str] = &[
 
 /// Commands that write into the data directory, whose folder nobody else can enter.
 const OF_THE_DATA_DIRECTORY: &[(&str, &str)] = &[
-    ("node/src/cli/session.rs", "write_private"),
+    // A folder and a file of the person's own, opened without following links.
+    ("node/src/cli/session/store.rs", "OpenOptions"),
+    ("node/src/cli/session/store.rs", "create_new"),
+    ("node/src/cli/session/store.rs", "fs::rename"),
     ("node/src/cli/key.rs", "write_private"),
 ];
 

@@ -156,11 +156,15 @@ fn versions_go_by_rule_and_an_erased_dataset_does_not_come_back() {
     let refused = house.try_start().unwrap_err();
     assert_eq!(refused.code, Some(6), "{}", refused.story());
 
-    // With everything of before but the ledger: the dataset is erased again.
+    // With everything of before but the ledger neither.
     for part in ["identity", "objects"] {
         fs::remove_dir_all(house.dir.join(part)).unwrap();
         copy(&place.join("older").join(part), &house.dir.join(part));
     }
+    let refused = house.try_start().unwrap_err();
+    assert_eq!(refused.code, Some(6), "{}", refused.story());
+    fs::remove_dir_all(&house.dir).unwrap();
+    copy(&place.join("newest"), &house.dir);
     house.start();
     house.forget_login();
     assert!(house.ask(QUESTION).code != Some(0));
@@ -192,7 +196,7 @@ fn an_older_catalogue_that_is_put_back_is_noticed_through_the_ledger() {
     let refused = house.try_start().unwrap_err();
     assert_eq!(refused.code, Some(6), "{}", refused.story());
     assert!(
-        refused.stderr.contains("version 2 of `heart` was imported"),
+        refused.stderr.contains("`meta` was replaced by an older copy"),
         "{}",
         refused.story()
     );

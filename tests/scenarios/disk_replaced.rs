@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use concordat_tests::{House, Person, World};
 use serde_json::Value;
 
-use super::{assert_ledger_holds, causes};
+use super::causes;
 
 /// A node with two moments kept: before a member was removed and a person disabled, and after.
 struct Kept {
@@ -87,7 +87,9 @@ fn facts(house: &House) -> Value {
         .map(|member| serde_json::json!([member["institution"], member["status"], member["fingerprint"]]))
         .collect();
     let mut people = house.json_as(Person::Administrator, &["user", "list"]);
-    assert_ledger_holds(house);
+    // A checkpoint that was exchanged is an integrity error of its own, which changes nothing that is served.
+    let verified = house.as_(Person::Administrator, &["audit", "verify"]);
+    assert!(matches!(verified.code, Some(0 | 6)), "{}", verified.story());
     serde_json::json!([roster["number"], roster["digest"], members, people.take()])
 }
 
@@ -240,6 +242,7 @@ fn disk_changed_configuration_needs_acceptance() {
         )
         .exits(7);
     house.accept_configuration();
+    house.stop();
     house.start();
     house.forget_login();
     let accepted = causes(house, "configuration_accepted");
@@ -248,6 +251,7 @@ fn disk_changed_configuration_needs_acceptance() {
         accepted[1]["person"]["actor"], "administrator@cleveland",
         "{accepted:?}"
     );
+    house.stop();
     let quieter = kept.start_after("another log level", |dir| {
         let path = dir.join("concordat.toml");
         let text = fs::read_to_string(&path).unwrap();

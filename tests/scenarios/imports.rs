@@ -200,9 +200,28 @@ fn nothing_is_imported_by_those_who_may_not(world: &World) {
     assert!(problem["detail"].as_str().unwrap().contains("chol"), "{problem}");
 }
 
-/// A request on the socket of `house` by whoever is logged in, as bytes.
+/// The token of a new session of the steward.
+fn token(house: &House) -> String {
+    let login = format!(
+        "{{\"name\":\"{}\",\"password\":\"{}\"}}",
+        Person::Steward.name(),
+        concordat_tests::PASSWORD
+    );
+    let mut socket = UnixStream::connect(house.dir.join("run/api.sock")).unwrap();
+    let request = format!(
+        "POST /v1/login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{login}",
+        login.len()
+    );
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    let (_, rest) = answer.split_once("\"token\":\"").unwrap();
+    rest.split('"').next().unwrap().to_owned()
+}
+
+/// A request on the socket of `house` by its steward, as bytes.
 fn request(house: &House, path: &str, media: &str, body: &[u8]) -> UnixStream {
-    let token = fs::read_to_string(house.dir.join("run/session")).unwrap();
+    let token = token(house);
     let mut socket = UnixStream::connect(house.dir.join("run/api.sock")).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let head = format!(
@@ -240,6 +259,7 @@ fn import_reads_what_the_person_may_read() {
         "dataset",
         "import",
         "mine",
+        "--each-row-is-a-subject",
         "--from",
         "/proc/self/fd/0",
     ]);
@@ -289,6 +309,7 @@ fn inbox_leads_nowhere_else() {
                 "dataset",
                 "import",
                 "inboxed",
+                "--each-row-is-a-subject",
                 "--from-inbox",
                 &path,
             ],
@@ -300,6 +321,7 @@ fn inbox_leads_nowhere_else() {
     let named = format!("inboxes = [\"{}\"]", inbox.display());
     fs::write(&path, config.replace("inboxes = []", &named)).unwrap();
     house.stop();
+    house.accept_configuration();
     house.start();
     house.forget_login();
 

@@ -34,7 +34,7 @@ fn prepared() -> World {
         Import {
             dataset: "notes",
             from: &file,
-            args: &[],
+            args: &["--each-row-is-a-subject"],
             classes: &["record=ordinary", "note=ordinary", "change=ordinary"],
         },
     );
@@ -131,7 +131,14 @@ fn answers_are_written_through_no_link() {
     house.refused_as(
         Person::Steward,
         2,
-        &["dataset", "import", "bad", "--from", bad.to_str().unwrap()],
+        &[
+            "dataset",
+            "import",
+            "bad",
+            "--each-row-is-a-subject",
+            "--from",
+            bad.to_str().unwrap(),
+        ],
     );
     assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
 

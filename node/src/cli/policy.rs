@@ -6,7 +6,7 @@ use clap::Subcommand;
 use concordat_protocol::ids::Digest32;
 use serde_json::{Value, json};
 
-use super::Context;
+use super::{Context, files};
 use crate::fault::{Code, Problem};
 use crate::json::Field as _;
 
@@ -128,14 +128,14 @@ impl Verb {
 }
 
 fn show(set: &Value, out: Option<&Path>, context: &Context) -> Result<(), Problem> {
-    let files = set.at("files").as_array().map(Vec::as_slice).unwrap_or_default();
+    let sources = set.at("files").as_array().map(Vec::as_slice).unwrap_or_default();
     if let Some(dir) = out {
         let failed = |error: std::io::Error| Problem::fault(&format!("cannot write into `{}`", dir.display()), &error);
         std::fs::create_dir(dir).map_err(failed)?;
-        for file in files {
-            std::fs::write(dir.join(file.text("name")), file.text("text")).map_err(failed)?;
+        for file in sources {
+            files::write(&dir.join(file.text("name")), file.text("text").as_bytes())?;
         }
-        std::fs::write(dir.join(SETTINGS), settings_text(set.at("settings"))).map_err(failed)?;
+        files::write(&dir.join(SETTINGS), settings_text(set.at("settings")).as_bytes())?;
         return context
             .out
             .done(&format!("written into {}", dir.display()), &json!({ "dir": dir }));
@@ -156,7 +156,7 @@ fn show(set: &Value, out: Option<&Path>, context: &Context) -> Result<(), Proble
             .out
             .remark(&format!("{by} proposes {digest}; another steward can approve it"));
     }
-    for file in files {
+    for file in sources {
         context
             .out
             .text(&format!("// {}\n{}\n", file.text("name"), file.text("text")))?;

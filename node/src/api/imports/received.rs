@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
-    fault::{Code, Problem},
+    fault::{Code, MAKE_ROOM, Problem},
     node::Node,
 };
 
@@ -98,7 +98,17 @@ async fn ended(writing: JoinHandle<std::io::Result<Upload>>) -> Result<Upload, P
     let written = writing
         .await
         .map_err(|error| Problem::fault("the bytes could not be kept", &error))?;
-    written.map_err(|error| Problem::fault("the bytes that were sent cannot be written", &error))
+    written.map_err(|error| {
+        let problem = Problem::fault("the bytes that were sent cannot be written", &error);
+        if matches!(
+            error.kind(),
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
+        ) {
+            problem.help(MAKE_ROOM)
+        } else {
+            problem
+        }
+    })
 }
 
 /// Part of a file is not imported.
