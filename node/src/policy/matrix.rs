@@ -2,7 +2,7 @@
 //!
 //! The questions are made of two grounds: members and columns that stand for every kind there is, and the real members of the
 //! roster and columns of the catalog, because a rule may name them. [`permitted`] gives each answer a line of text, so that two
-//! sets can be compared ([`super::diff`]).
+//! sets can be compared ([`mod@super::diff`]).
 
 use std::collections::BTreeMap;
 
