@@ -50,7 +50,10 @@ fn armoured<C: Carrier>(bytes: &[u8]) {
 fn cosigned<T: Document>(bytes: &[u8], key: InstitutionPublicKey) {
     if let Ok(document) = CoSigned::<T>::from_bytes(bytes.to_vec()) {
         let _ = document.peek_unverified();
-        assert!(document.verify_some(&[key], 1).is_err(), "a forged document was taken for signed");
+        assert!(
+            document.verify_some(&[key], 1).is_err(),
+            "a forged document was taken for signed"
+        );
     }
 }
 
