@@ -159,6 +159,17 @@ impl Ledger {
         })))
     }
 
+    /// Whether the checkpoint that lies here, if there is one, is signed by the institution's key. Its entries need no second look at a
+    /// start: the head that the sealed state knows covers them.
+    ///
+    /// # Errors
+    /// [`LedgerError::ForeignCheckpoint`] if it is not.
+    pub fn check_checkpoint(&self, institution: InstitutionPublicKey) -> Result<(), LedgerError> {
+        let signed = disk::latest_checkpoint(&self.0.dir)?;
+        let verified = signed.map(|signed| signed.verify(institution)).transpose();
+        verified.map(drop).map_err(LedgerError::ForeignCheckpoint)
+    }
+
     /// Appends an entry on the account of `by` and waits until it is durable. Blocks the thread; async code uses [`Ledger::append_async`].
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use concordat_protocol::{
     audit::{EntryBody, NodeTask},
+    identity::PrivateKey as _,
     text::{Address, Word},
 };
 use concordat_storage::keys::Argon2Cost;
@@ -36,6 +37,8 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
     // with what the sealed state knows, and the ledger takes a new entry.
     let storage = unlock::storage(&config, &context.dir).await?;
     let ledger = storage.open_ledger(config.node.institution.clone())?;
+    let institution_key = storage.identities().institution()?;
+    ledger.check_checkpoint(institution_key.public())?;
     let bound = StartState::open(storage.meta())?;
     bound.settle(&ledger)?;
     bound.check_configuration(&config)?;
@@ -55,7 +58,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
         institution: config.node.institution,
         name: config.node.name,
         jurisdiction: config.node.jurisdiction,
-        institution_key: storage.identities().institution()?,
+        institution_key,
         node_key: storage.identities().node()?,
     };
     let unknown = |error| Problem::fault("the path of this program is not known", &error);

@@ -87,6 +87,10 @@ pub(super) fn is_frequent(body: &EntryBody) -> bool {
             | EntryBody::LoginSucceeded { .. }
             | EntryBody::LoginFailed { .. }
             | EntryBody::PeerRefused { .. }
+            | EntryBody::QueryOpened { .. }
+            | EntryBody::QueryClosed { .. }
+            | EntryBody::AnswerLost { .. }
+            | EntryBody::QueriesRefused { .. }
     )
 }
 

@@ -67,6 +67,11 @@ pub enum LedgerError {
     /// The checkpoint cannot be signed or read.
     #[error("the checkpoint cannot be signed or read")]
     Signature(#[source] SignatureError),
+    /// The checkpoint that lies here is not one of this institution.
+    #[error(
+        "the checkpoint in the folder `ledger` is not signed by this institution; put the newest copy of `ledger` back"
+    )]
+    ForeignCheckpoint(#[source] SignatureError),
     /// No tree of such a size.
     #[error("the ledger has no such size")]
     OutOfRange(#[source] OutOfRange),
@@ -83,7 +88,7 @@ impl LedgerError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Damaged { .. } | Self::Signature(_) => Fault::Integrity,
+            Self::Damaged { .. } | Self::Signature(_) | Self::ForeignCheckpoint(_) => Fault::Integrity,
             Self::NoSuchEntry { .. } | Self::NotCheckpointed { .. } | Self::OutOfRange(_) => Fault::NotFound,
             Self::Entry(_) => Fault::Usage,
             Self::Io { .. } | Self::Write(_) | Self::Refusing | Self::Stopped => Fault::Machine,
