@@ -183,3 +183,6 @@ impl Custody {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
