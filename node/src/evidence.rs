@@ -6,7 +6,7 @@
 //! 2. A record is *open* until the end of its query is in the ledger. What a stop left open is closed at the next start
 //!    ([`Evidence::recover`]).
 //! 3. A provider knows for each consumer which receipts are not countersigned ([`Evidence::outstanding`]).
-//! 4. Records older than [`KEPT_DAYS`] are removed at the start and once a day.
+//! 4. Records older than [`KEPT_DAYS`] are removed at the start.
 
 mod recovery;
 
