@@ -120,6 +120,12 @@ impl CheckedStream {
         }
     }
 
+    /// Bytes of memory that the part of a message takes which has come so far.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.part.capacity().saturating_add(self.body.capacity())
+    }
+
     fn step(&mut self, bytes: &mut Bytes) -> Result<Progress, StreamViolation> {
         match self.step.clone() {
             Step::Prefix => self.prefix(bytes),

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 use super::*;
 
+mod forged;
+
 /// Five rows of every kind of column that a dataset has.
 fn rows() -> RecordBatch {
     let columns: [(&str, ArrayRef); 8] = [
