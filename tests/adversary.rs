@@ -21,3 +21,4 @@ mod notices;
 mod questions;
 mod rogue;
 mod rows;
+mod streams;
