@@ -318,8 +318,12 @@ fn no_number_of_a_batch_breaks_the_reader() {
     }
 }
 
+/// Writes the streams with which the fuzzer and the attacks over the wire begin, when it is asked to.
 #[test]
-fn zz_write_corpus() {
+fn seeds_are_written_when_asked_for() {
+    if std::env::var_os("CONCORDAT_WRITE_SEEDS").is_none() {
+        return;
+    }
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/streams");
     let put = |name: &str, bytes: Vec<u8>| std::fs::write(dir.join(name), bytes).unwrap();
     put("rows", encoded(&rows()));
