@@ -110,7 +110,7 @@ impl Parts {
                     Ok(())
                 }
                 // Half of a batch is not sent; the end says why there is no more.
-                Err(error) => self.end(Some(unencodable(error))),
+                Err(error) => self.end(Some(&unencodable(error))),
             },
             None => {
                 encoder.finish().map_err(unencodable)?;
@@ -119,7 +119,7 @@ impl Parts {
             }
             Some(Err(fault)) => {
                 self.rows(&encoder.take())?;
-                self.end(Some(fault.into()))
+                self.end(Some(&fault.into()))
             }
         }
     }
@@ -131,7 +131,7 @@ impl Parts {
         Ok(())
     }
 
-    fn end(&mut self, problem: Option<Problem>) -> Result<(), Problem> {
+    fn end(&mut self, problem: Option<&Problem>) -> Result<(), Problem> {
         let end = json!({ "account": self.answer.account(), "problem": problem });
         self.ready.push_back(part(END, end.to_string().as_bytes())?);
         Ok(())
