@@ -199,6 +199,12 @@ impl World {
         world
     }
 
+    /// Makes another rogue a member.
+    pub(super) async fn admit(&self, rogue: &Rogue) {
+        let founder = self.provider.node.membership();
+        founder.admit(rogue.enrolment().as_bytes(), &tester()).await.unwrap();
+    }
+
     /// What each test ends with: another member is served, nobody has lost the connection to it, and the ledgers hold.
     pub(super) async fn still_stands(&self) {
         let by = tester();

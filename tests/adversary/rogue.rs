@@ -75,7 +75,21 @@ struct Dial {
 impl Rogue {
     /// Starts one; `seed` makes its two keys.
     pub(super) fn start(institution: &str, seed: u8) -> Self {
-        let node = NodeKey::from_seed(&[seed; 32].into());
+        Self::with_seeds(institution, [seed; 32], [seed.wrapping_add(100); 32])
+    }
+
+    /// Starts one of many, whose keys are made of its number.
+    pub(super) fn numbered(institution: &str, number: u32) -> Self {
+        let seed = |purpose: u8| {
+            let mut seed = [purpose; 32];
+            seed[..4].copy_from_slice(&number.to_le_bytes());
+            seed
+        };
+        Self::with_seeds(institution, seed(1), seed(2))
+    }
+
+    fn with_seeds(institution: &str, node: [u8; 32], house: [u8; 32]) -> Self {
+        let node = NodeKey::from_seed(&node.into());
         let swarm = swarm(&node);
         let control = swarm.behaviour().streams.new_control();
         let (dials, inbox) = mpsc::channel(16);
@@ -83,7 +97,7 @@ impl Rogue {
         tokio::spawn(run(swarm, inbox, seen));
         Self {
             institution: InstitutionId::new(institution).unwrap(),
-            house: InstitutionKey::from_seed(&[seed.wrapping_add(100); 32].into()),
+            house: InstitutionKey::from_seed(&house.into()),
             node,
             control,
             dials,
