@@ -22,6 +22,7 @@ mod members;
 mod redial;
 mod resolve;
 mod session;
+mod source;
 mod streams;
 mod task;
 

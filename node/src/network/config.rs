@@ -41,6 +41,12 @@ impl NetworkConfig {
 pub struct Limits {
     /// Connections that have not finished their handshake, each way. Strangers get this far, members too.
     pub pending: usize,
+    /// Of the incoming ones, those from one host: one IPv4 address or one IPv6 /64.
+    pub pending_per_host: usize,
+    /// Of the incoming ones, those from one IPv4 /24 or one IPv6 /48, unless the roster names the host.
+    pub pending_per_block: usize,
+    /// Of the incoming ones, those from hosts that the roster does not name. The rest of the room is kept for members.
+    pub pending_unnamed: usize,
     /// Established connections in all.
     pub connections: usize,
     /// Established connections with one peer: two when both dial at once, two more while old ones wind down.
@@ -55,7 +61,10 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            pending: 64,
+            pending: 256,
+            pending_per_host: 64,
+            pending_per_block: 128,
+            pending_unnamed: 192,
             connections: 256,
             connections_per_peer: 4,
             streams_per_peer: 32,

@@ -2,7 +2,7 @@
 //!
 //! The gate stands first in the behaviour, so it is asked before any other part builds its handler:
 //!
-//! 1. before the handshake: is there room for one more unfinished connection?
+//! 1. before the handshake: is there room for one more unfinished connection from that source?
 //! 2. after the handshake, when the peer has proved its key: is it a member, and is there room for it?
 //! 3. whenever the members change: connections of those who are no longer among them are closed at once.
 
@@ -25,6 +25,7 @@ use libp2p::{
 use super::{
     config::Limits,
     members::{Members, node_id},
+    source::{Unfinished, host},
 };
 
 /// Why the gate closed a connection.
@@ -49,7 +50,7 @@ pub(super) enum Refused {
 pub(super) struct Gate {
     members: Arc<Members>,
     limits: Limits,
-    pending_in: HashSet<ConnectionId>,
+    pending_in: Unfinished<ConnectionId>,
     pending_out: HashSet<ConnectionId>,
     established: HashMap<PeerId, BTreeSet<ConnectionId>>,
     to_close: VecDeque<PeerId>,
@@ -61,7 +62,7 @@ impl Gate {
         Self {
             members: Arc::default(),
             limits,
-            pending_in: HashSet::new(),
+            pending_in: Unfinished::default(),
             pending_out: HashSet::new(),
             established: HashMap::new(),
             to_close: VecDeque::new(),
@@ -70,6 +71,7 @@ impl Gate {
 
     /// Replaces the members and returns those connected peers that are no longer among them; their connections close.
     pub(super) fn set_members(&mut self, members: Arc<Members>) -> Vec<PeerId> {
+        self.pending_in.set_members(&members);
         self.members = members;
         let removed: Vec<PeerId> = self
             .established
@@ -121,13 +123,12 @@ impl NetworkBehaviour for Gate {
         &mut self,
         connection: ConnectionId,
         _: &Multiaddr,
-        _: &Multiaddr,
+        remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        if self.pending_in.len() >= self.limits.pending {
-            return Err(ConnectionDenied::new(Refused::Pending));
+        if self.pending_in.enter(connection, host(remote), &self.limits) {
+            return Ok(());
         }
-        self.pending_in.insert(connection);
-        Ok(())
+        Err(ConnectionDenied::new(Refused::Pending))
     }
 
     fn handle_established_inbound_connection(
@@ -137,7 +138,7 @@ impl NetworkBehaviour for Gate {
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.pending_in.remove(&connection);
+        self.pending_in.leave(&connection);
         self.admit(&peer).map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
@@ -189,7 +190,7 @@ impl NetworkBehaviour for Gate {
                 self.pending_out.remove(&event.connection_id);
             }
             FromSwarm::ListenFailure(event) => {
-                self.pending_in.remove(&event.connection_id);
+                self.pending_in.leave(&event.connection_id);
             }
             _ => {}
         }
