@@ -42,6 +42,7 @@ pub use spread::ROSTER;
 use crate::clock::Clock;
 use crate::network::{Members, NetworkHandle};
 use crate::node::{Epoch, Identity};
+use crate::refusals::Refusals;
 use crate::start_state::Versions;
 
 /// How long a roster holds before the coordinator has to sign it again.
@@ -66,6 +67,7 @@ struct Inner {
     roster: watch::Sender<Option<Arc<ValidRoster>>>,
     changing: Mutex<()>,
     turned_away: std::sync::Mutex<BTreeMap<NodeId, String>>,
+    bad_hellos: Refusals,
     refused: std::sync::Mutex<Option<RefusedRoster>>,
 }
 
@@ -131,6 +133,7 @@ impl Membership {
             roster: watch::Sender::new(None),
             changing: Mutex::new(()),
             turned_away: std::sync::Mutex::default(),
+            bad_hellos: Refusals::default(),
             refused: std::sync::Mutex::default(),
         }));
         if let Some(charter) = membership.0.pins.get(CHARTER)? {
@@ -420,14 +423,12 @@ impl Membership {
         let ours = self.0.identity.node();
         let nodes = roster
             .active_members()
-            .flat_map(|member| &member.nodes)
-            .filter(|node| node.node != ours);
+            .flat_map(|member| member.nodes.iter().map(|node| (node, &member.institution)));
         nodes
-            .map(|node| {
-                (
-                    node.node,
-                    node.addresses.iter().filter_map(|a| a.as_str().parse().ok()).collect(),
-                )
+            .filter(|(node, _)| node.node != ours)
+            .map(|(node, institution)| {
+                let addresses = node.addresses.iter().filter_map(|a| a.as_str().parse().ok());
+                (node.node, institution.clone(), addresses.collect())
             })
             .collect()
     }

@@ -2,11 +2,11 @@
 //!
 //! Nodes speak libp2p over TCP (Noise, Yamux) and QUIC. A connection goes through four doors before it carries anything:
 //!
-//! 1. the transport's handshake proves the peer's Ed25519 node key;
+//! 1. the transport's handshake proves the peer's Ed25519 node key, in time and within bounds by source ([`transport`]);
 //! 2. the gate compares it with the members: a stranger's connection is closed before any protocol runs, and
 //!    a member's as soon as it stops being one;
-//! 3. [`hello`] ties the key to an institution; until then no other protocol is served;
-//! 4. every stream takes up room, counted for its peer and in all, so that no peer can crowd out the others.
+//! 3. [`hello`] ties the key to an institution; until then no other protocol is served, and whoever takes too long is cut off;
+//! 4. every stream takes up room, counted for its peer, its institution and in all, so that none can crowd out the others.
 //!
 //! One private task owns the swarm; [`NetworkHandle`] is how the rest of the node talks to it. Services open streams with
 //! [`NetworkHandle::open`] and serve them with [`NetworkHandle::accept`]; both get a [`FramedStream`] that bounds the size
@@ -25,6 +25,7 @@ mod session;
 mod source;
 mod streams;
 mod task;
+mod transport;
 
 use std::{sync::Arc, time::Duration};
 
@@ -68,7 +69,7 @@ impl Network {
     /// # Errors
     /// If the key is unusable or an address cannot be listened on.
     pub async fn start(config: NetworkConfig, stage: &Stage) -> Result<NetworkHandle, NetworkError> {
-        let sessions = Arc::new(Sessions::new(config.limits.streams_per_peer));
+        let sessions = Arc::new(Sessions::new(&config.limits));
         let acceptors = Arc::new(Acceptors::new(config.limits.streams));
         let mut swarm = behaviour::swarm(&config, sessions.clone(), acceptors.clone())?;
         let bound = tokio::time::timeout(LISTEN, listen(&mut swarm, &config.listen)).await;
@@ -89,6 +90,7 @@ impl Network {
             lookups: FuturesUnordered::new(),
             waiting: Default::default(),
             spans: Default::default(),
+            introduction: config.timeouts.introduction,
         };
         stage.spawn(task.run(stage.token().clone()));
         let timeouts = config.timeouts;

@@ -11,6 +11,7 @@ use concordat_protocol::{
     wire::codec::Frame,
 };
 use hello::Attested;
+use libp2p::multiaddr::Protocol;
 use serde::{Deserialize, Serialize};
 
 const CATALOG: StreamProtocol = StreamProtocol::new("/concordat/catalog/1");
@@ -86,7 +87,7 @@ async fn an_address_of_another_node_is_not_taken_for_the_member() {
         Node::start(3, TCP).await,
     );
     imposter.set_members(&[&house]).await;
-    let wrong = [(absent.id(), imposter.net.listen_addrs())];
+    let wrong = [(absent.id(), institution_of(&absent), imposter.net.listen_addrs())];
     house
         .net
         .set_members(Arc::new(wrong.into_iter().collect()))
@@ -266,7 +267,7 @@ async fn a_member_that_died_and_came_back_is_asked_over_its_new_connection() {
 
 #[test]
 fn the_newest_of_the_connections_that_stand_is_taken() {
-    let sessions = Sessions::new(8);
+    let sessions = Sessions::new(&Limits::default());
     let peer = NodeId::from_bytes([1; 32]);
     let [old, new] = [1, 2].map(libp2p::swarm::ConnectionId::new_unchecked);
     assert_eq!(sessions.newest(&peer), None);
@@ -275,6 +276,87 @@ fn the_newest_of_the_connections_that_stand_is_taken() {
     assert_eq!(sessions.newest(&peer), Some(new));
     sessions.closed(peer, new);
     assert_eq!(sessions.newest(&peer), Some(old));
+}
+
+#[test]
+fn nodes_of_one_institution_share_its_room() {
+    let limits = Limits {
+        streams_per_peer: 4,
+        streams_per_institution: 6,
+        ..Limits::default()
+    };
+    let sessions = Sessions::new(&limits);
+    let listed = |n: u8| {
+        let institution = if n < 16 { "zurich" } else { "budapest" };
+        (NodeId::from_bytes([n; 32]), institution.parse().unwrap(), Vec::new())
+    };
+    sessions.set_members(Arc::new((0..17).map(listed).collect()));
+    let mut taken = Vec::new();
+    let mut take_all = |n: u8| {
+        let connection = libp2p::swarm::ConnectionId::new_unchecked(n.into());
+        let session = sessions.connected(NodeId::from_bytes([n; 32]), connection, session::Role::Listener);
+        let before = taken.len();
+        taken.extend(std::iter::from_fn(|| session.inbound().take()));
+        taken.len() - before
+    };
+    assert_eq!((0..16).map(&mut take_all).sum::<usize>(), 6);
+    assert_eq!(take_all(16), 4);
+    // Whom the roster does not name has no room at all.
+    assert_eq!(take_all(17), 0);
+}
+
+#[tokio::test]
+async fn a_member_that_says_no_hello_is_cut_off() {
+    for transport in [TCP, QUIC] {
+        let (one, silent) = (Node::start(1, transport).await, Node::start(2, transport).await);
+        introduce(&[&one, &silent]).await;
+        let session = one.session(&silent).await;
+        let greeted = Node::start(3, transport).await;
+        introduce(&[&one, &silent, &greeted]).await;
+        let stays = one.session(&greeted).await;
+        stays.attest(attested());
+        tokio::time::timeout(PATIENCE, session.until_cut()).await.unwrap();
+        assert!(!stays.is_cut(), "over {transport}");
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_says_nothing_is_closed_soon() {
+    use tokio::io::AsyncReadExt;
+    let node = Node::start(1, TCP).await;
+    let mut socket = tokio::net::TcpStream::connect(node.socket()).await.unwrap();
+    let begun = std::time::Instant::now();
+    let mut byte = [0];
+    let read = tokio::time::timeout(PATIENCE, socket.read(&mut byte)).await.unwrap();
+    assert!(!matches!(read, Ok(1..)), "the node spoke first");
+    assert!(begun.elapsed() < Duration::from_secs(4), "after {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_handshake_byte_by_byte_ends_in_time() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let node = Node::start(1, TCP).await;
+    let (mut read, mut write) = tokio::net::TcpStream::connect(node.socket())
+        .await
+        .unwrap()
+        .into_split();
+    let begun = std::time::Instant::now();
+    let drip = tokio::spawn(async move {
+        // The header of multistream-select, which announces what is longer than the time that it gets.
+        for byte in b"\x13/multistream/1.0.0\n\x07/noise\n" {
+            if write.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    });
+    let mut rest = Vec::new();
+    // However the socket ends, it ends.
+    let _ = tokio::time::timeout(PATIENCE, read.read_to_end(&mut rest))
+        .await
+        .unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(8), "after {:?}", begun.elapsed());
+    drip.abort();
 }
 
 #[tokio::test]
@@ -352,6 +434,7 @@ async fn open_when_served(net: &NetworkHandle, peer: NodeId) -> FramedStream {
 
 const TEST_STREAMS_PER_PEER: usize = 16;
 const TEST_ATTEST: Duration = Duration::from_millis(100);
+const TEST_INTRODUCTION: Duration = Duration::from_secs(3);
 
 struct Node {
     net: NetworkHandle,
@@ -380,6 +463,7 @@ impl Node {
         let mut config = NetworkConfig::new(NodeKey::from_seed(&[seed; 32].into()), vec![listen.parse().unwrap()]);
         config.limits.streams_per_peer = TEST_STREAMS_PER_PEER;
         config.timeouts.attest = TEST_ATTEST;
+        config.timeouts.introduction = TEST_INTRODUCTION;
         config.backoff = Backoff {
             first: Duration::from_millis(20),
             cap: Duration::from_millis(100),
@@ -390,12 +474,22 @@ impl Node {
         Ok(Self { net, shutdown })
     }
 
+    fn socket(&self) -> std::net::SocketAddr {
+        let address = self.net.listen_addrs().remove(0);
+        let mut parts = address.iter();
+        let (Some(Protocol::Ip4(ip)), Some(Protocol::Tcp(port))) = (parts.next(), parts.next()) else {
+            panic!("{address}")
+        };
+        (ip, port).into()
+    }
+
     fn id(&self) -> NodeId {
         self.net.local_id()
     }
 
     async fn set_members(&self, others: &[&Self]) {
-        let members = others.iter().map(|node| (node.id(), node.net.listen_addrs())).collect();
+        let listed = |node: &&Self| (node.id(), institution_of(node), node.net.listen_addrs());
+        let members = others.iter().map(listed).collect();
         self.net.set_members(Arc::new(members)).await.unwrap();
     }
 
@@ -406,6 +500,12 @@ impl Node {
         let standing = tokio::time::timeout(PATIENCE, standing).await.unwrap().unwrap();
         standing[&other.id()].clone()
     }
+}
+
+/// Each node of these tests is an institution of its own.
+fn institution_of(node: &Node) -> InstitutionId {
+    let [first, second, ..] = *node.id().as_bytes();
+    format!("node-{first}-{second}").parse().unwrap()
 }
 
 async fn introduce(nodes: &[&Node]) {
