@@ -14,6 +14,7 @@
 
 mod behaviour;
 mod config;
+mod dial;
 mod error;
 pub(crate) mod framed;
 mod gate;
@@ -36,6 +37,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::{
     config::{Backoff, Deadlines, Limits, NetworkConfig, Timeouts},
+    dial::{DialRange, DialRefused, Dialing, InvalidDialRange},
     error::{Fault, NetworkError},
     framed::{FramedStream, MAX_CHUNK},
     members::{Members, node_id, peer_id},
@@ -71,7 +73,8 @@ impl Network {
     pub async fn start(config: NetworkConfig, stage: &Stage) -> Result<NetworkHandle, NetworkError> {
         let sessions = Arc::new(Sessions::new(&config.limits));
         let acceptors = Arc::new(Acceptors::new(config.limits.streams));
-        let mut swarm = behaviour::swarm(&config, sessions.clone(), acceptors.clone())?;
+        let dialing = Dialing::new(config.dial.clone());
+        let mut swarm = behaviour::swarm(&config, &dialing, sessions.clone(), acceptors.clone())?;
         let bound = tokio::time::timeout(LISTEN, listen(&mut swarm, &config.listen)).await;
         let addresses = bound.map_err(|_| NetworkError::ListenTimeout { after: LISTEN })??;
         let local = node_id(swarm.local_peer_id()).ok_or(NetworkError::Stopped)?;
@@ -102,6 +105,7 @@ impl Network {
                 acceptors,
                 listening: watched,
                 timeouts,
+                dialing,
             }),
         })
     }
@@ -144,6 +148,7 @@ struct Shared {
     acceptors: Arc<Acceptors>,
     listening: watch::Receiver<Vec<Multiaddr>>,
     timeouts: Timeouts,
+    dialing: Dialing,
 }
 
 impl NetworkHandle {
@@ -155,6 +160,11 @@ impl NetworkHandle {
     /// The addresses this node listens on, with the ports that were picked.
     pub fn listen_addrs(&self) -> Vec<Multiaddr> {
         self.inner.listening.borrow().clone()
+    }
+
+    /// Which addresses may be dialed.
+    pub fn dialing(&self) -> &Dialing {
+        &self.inner.dialing
     }
 
     /// The peers that are connected now.

@@ -29,7 +29,7 @@ use crate::federation::{Federation, FederationParts};
 use crate::iam::{Accounts, Sessions};
 use crate::membership::{Membership, MembershipError, MembershipParts, ROSTER};
 use crate::negotiation::{Grants, NegotiationFault, NegotiationParts, Negotiations};
-use crate::network::{Limits, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
+use crate::network::{DialRange, Limits, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
 use crate::policy::{PolicyStore, PolicyStoreError, PolicyStoreParts};
 use crate::sharing::{EngineConfig, Sharing, SharingParts};
 use crate::shutdown::Shutdown;
@@ -82,6 +82,8 @@ pub struct StartConfig {
     pub listen: Vec<Multiaddr>,
     /// Addresses that others are told; empty to tell those it listens on.
     pub announce: Vec<Address>,
+    /// Ranges of addresses at which members are dialed.
+    pub dial: Vec<DialRange>,
     /// What peers may occupy at one time.
     pub limits: Limits,
     /// What passwords cost to check.
@@ -182,6 +184,7 @@ impl Node {
             clock,
             listen,
             announce,
+            dial,
             limits,
             password_cost,
             engine,
@@ -213,6 +216,7 @@ impl Node {
         let transport_key = NodeKey::from_seed(&identity.node_key.expose_seed());
         let wishes = NetworkConfig {
             limits,
+            dial,
             ..NetworkConfig::new(transport_key, listen)
         };
         let network = Network::start(wishes, &wire).await?;

@@ -3,7 +3,7 @@
 //! Any address of 127.0.0.0/8 can be connected from, so one machine stands for as many hosts and blocks as a test needs. In
 //! each test an honest member connects and is answered while the attack goes on.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use concordat_node::network::hello::HELLO;
@@ -16,7 +16,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use super::honest::{House, World};
-use super::rogue::Rogue;
+use super::rogue::{NOWHERE, Rogue};
 
 /// More than there is room for from anywhere.
 const SOCKETS: u16 = 400;
@@ -78,6 +78,48 @@ async fn bad_hellos_in_a_loop_are_entered_in_bounded_number() {
         "the rest comes when the minute is over"
     );
     late_member(provider).await;
+    world.still_stands().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn addresses_of_an_applicant_are_dialed_only_after_a_yes() {
+    let world = World::new().await;
+    let membership = world.provider.node.membership();
+    let dials = |text: &str| {
+        let address = text.parse().unwrap();
+        world.provider.node.network().dialing().check(&address).is_ok()
+    };
+    let applies = |address: &str| {
+        let applicant = Rogue::start("zagreb", 44);
+        applicant.enrolment_at(&[NOWHERE, address])
+    };
+    let (inside, metadata) = ("/ip4/10.1.2.3/tcp/22", "/ip4/169.254.169.254/tcp/80");
+    let before = world.provider.roster();
+    for address in [
+        inside,
+        metadata,
+        "/ip4/0.0.0.0/tcp/22",
+        "/ip6/::ffff:10.1.2.3/tcp/22",
+        "/unix/run.sock",
+    ] {
+        let refused = membership
+            .admit(applies(address).as_bytes(), &tester())
+            .await
+            .unwrap_err();
+        assert!(refused.to_string().contains(address), "{refused}");
+        assert_eq!(world.provider.roster(), before, "{address}");
+    }
+    // A yes to another host is none to this one, and none helps what is never dialed.
+    let other: IpAddr = [10, 1, 2, 4].into();
+    let yes = |ip: &str| ip.parse::<IpAddr>().unwrap();
+    for (address, hosts) in [(inside, vec![other]), (metadata, vec![yes("169.254.169.254")])] {
+        let admitted = membership.admit_allowing(applies(address).as_bytes(), &hosts, &tester());
+        assert!(admitted.await.is_err(), "{address}");
+    }
+    assert!(!dials(inside));
+    let admitted = membership.admit_allowing(applies(inside).as_bytes(), &[yes("10.1.2.3"), other], &tester());
+    admitted.await.unwrap();
+    assert!(dials(inside) && !dials("/ip4/10.1.2.4/tcp/22") && !dials(metadata));
     world.still_stands().await;
 }
 

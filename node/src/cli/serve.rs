@@ -75,6 +75,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
             .iter()
             .map(|address| Address::fitted(&address.to_string()))
             .collect(),
+        dial: config.node.dial,
         limits: config.limits.into(),
         password_cost: Argon2Cost::default(),
         engine: EngineConfig {

@@ -6,6 +6,7 @@ use libp2p::{Swarm, identify, identity::Keypair, ping, swarm, swarm::NetworkBeha
 
 use super::{
     config::NetworkConfig,
+    dial::Dialing,
     error::NetworkError,
     gate::Gate,
     session::Sessions,
@@ -32,6 +33,7 @@ const DIALS_AT_ONCE: NonZeroU8 = NonZeroU8::MIN;
 /// Builds a swarm that speaks TCP with Noise and Yamux, and QUIC, with a closed gate and no listeners.
 pub(super) fn swarm(
     config: &NetworkConfig,
+    dialing: &Dialing,
     sessions: Arc<Sessions>,
     acceptors: Arc<Acceptors>,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
@@ -45,7 +47,7 @@ pub(super) fn swarm(
         streams: Streams::new(sessions, acceptors, config.keep_connected),
     };
     let timeouts = &config.timeouts;
-    let transport = transport(&keypair, timeouts, unfinished)?;
+    let transport = transport(&keypair, timeouts, unfinished, dialing.clone())?;
     let settings = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(timeouts.idle)
         .with_dial_concurrency_factor(DIALS_AT_ONCE);

@@ -5,6 +5,8 @@ use std::time::Duration;
 use concordat_protocol::identity::NodeKey;
 use libp2p::Multiaddr;
 
+use super::dial::{DialRange, Dialing};
+
 /// Everything the network needs to know before it starts.
 #[derive(Debug)]
 pub struct NetworkConfig {
@@ -12,6 +14,8 @@ pub struct NetworkConfig {
     pub key: NodeKey,
     /// Addresses to listen on, TCP (`/ip4/…/tcp/…`) and QUIC (`/ip4/…/udp/…/quic-v1`); port 0 picks a free one.
     pub listen: Vec<Multiaddr>,
+    /// Which addresses may be dialed.
+    pub dial: Vec<DialRange>,
     /// Whether a connection to every member is kept up, rather than made when it is needed.
     pub keep_connected: bool,
     /// Upper bounds on what peers can occupy.
@@ -28,6 +32,7 @@ impl NetworkConfig {
         Self {
             key,
             listen,
+            dial: Dialing::default_ranges(),
             keep_connected: true,
             limits: Limits::default(),
             timeouts: Timeouts::default(),

@@ -321,6 +321,43 @@ async fn a_member_that_says_no_hello_is_cut_off() {
 }
 
 #[tokio::test]
+async fn an_address_outside_the_ranges_is_not_dialed_however_it_is_written() {
+    for transport in [TCP, QUIC] {
+        // It dials nobody, so that every connection is one that was dialed to it.
+        let node = Node::start_dialing(1, transport, Vec::new()).await.unwrap();
+        let wary = Node::start_dialing(2, transport, Dialing::default_ranges())
+            .await
+            .unwrap();
+        let bold = Node::start(3, transport).await;
+        node.set_members(&[&wary, &bold]).await;
+        let plain = node.net.listen_addrs().remove(0);
+        let rest: Multiaddr = plain.iter().skip(1).collect();
+        let named: Multiaddr = format!("/dns4/localhost{rest}").parse().unwrap();
+        let mapped: Multiaddr = format!("/ip6/::ffff:127.0.0.1{rest}").parse().unwrap();
+        let zero: Multiaddr = format!("/ip4/0.0.0.0{rest}").parse().unwrap();
+        for (address, is_dialed) in [(plain, true), (named, true), (mapped, false), (zero, false)] {
+            let listed = [(node.id(), institution_of(&node), vec![address.clone()])];
+            let members = Arc::new(Members::from_iter(listed));
+            wary.net.set_members(members.clone()).await.unwrap();
+            assert!(
+                matches!(
+                    wary.net.open(node.id(), HELLO).await,
+                    Err(NetworkError::Unreachable { .. })
+                ),
+                "{address}"
+            );
+            if is_dialed {
+                bold.net.set_members(members).await.unwrap();
+                let met = tokio::time::timeout(PATIENCE, bold.session(&node)).await;
+                assert!(met.is_ok(), "{address}");
+                bold.net.set_members(Arc::default()).await.unwrap();
+            }
+        }
+        assert!(wary.net.connected_peers().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_socket_that_says_nothing_is_closed_soon() {
     use tokio::io::AsyncReadExt;
     let node = Node::start(1, TCP).await;
@@ -460,7 +497,12 @@ impl Node {
     }
 
     async fn try_start(seed: u8, listen: &str) -> Result<Self, NetworkError> {
+        Self::start_dialing(seed, listen, vec![DialRange::Loopback]).await
+    }
+
+    async fn start_dialing(seed: u8, listen: &str, dial: Vec<DialRange>) -> Result<Self, NetworkError> {
         let mut config = NetworkConfig::new(NodeKey::from_seed(&[seed; 32].into()), vec![listen.parse().unwrap()]);
+        config.dial = dial;
         config.limits.streams_per_peer = TEST_STREAMS_PER_PEER;
         config.timeouts.attest = TEST_ATTEST;
         config.timeouts.introduction = TEST_INTRODUCTION;

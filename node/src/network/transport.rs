@@ -4,7 +4,7 @@
 //! 2. Over TCP its first byte comes within a short time, so that a socket that says nothing costs little. With QUIC there is
 //!    no connection before the first packet.
 //! 3. Either kind ends its handshake within the time for connecting, however slowly bytes arrive.
-//! 4. An address is dialed only if [`DialRanges`] admit it. It is compared here, at the last moment: names have been looked up by
+//! 4. An address is dialed only if [`Dialing`] admits it. It is compared here, at the last moment: names have been looked up by
 //!    then, so that what is compared is what is dialed.
 
 use std::{
@@ -31,6 +31,7 @@ use tokio::time::Sleep;
 use super::{
     behaviour::{MULTIPLEXED, multiplexer},
     config::Timeouts,
+    dial::Dialing,
     error::NetworkError,
     source::{Unfinished, host},
 };
@@ -42,6 +43,7 @@ pub(super) fn transport(
     keypair: &Keypair,
     timeouts: &Timeouts,
     unfinished: Unfinished,
+    dialing: Dialing,
 ) -> Result<Boxed<Connection>, NetworkError> {
     let first_byte = timeouts.first_byte;
     let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
@@ -59,6 +61,7 @@ pub(super) fn transport(
     let guarded = Guarded {
         inner: either.boxed(),
         unfinished,
+        dialing,
     };
     Ok(guarded.boxed())
 }
@@ -67,6 +70,7 @@ pub(super) fn transport(
 struct Guarded {
     inner: Boxed<Connection>,
     unfinished: Unfinished,
+    dialing: Dialing,
 }
 
 impl Guarded {
@@ -101,6 +105,9 @@ impl Transport for Guarded {
     }
 
     fn dial(&mut self, address: Multiaddr, options: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
+        self.dialing
+            .check(&address)
+            .map_err(|refused| TransportError::Other(io::Error::other(refused)))?;
         self.inner.dial(address, options)
     }
 
