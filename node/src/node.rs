@@ -12,7 +12,7 @@ use std::time::Duration;
 use concordat_protocol::identity::{InstitutionKey, NodeKey};
 use concordat_protocol::text::Address;
 use concordat_storage::keys::{Argon2Cost, Secret};
-use concordat_storage::ledger::Ledger;
+use concordat_storage::ledger::{Ledger, Verification};
 use concordat_storage::storage::Storage;
 use libp2p::Multiaddr;
 use tokio::sync::watch;
@@ -276,6 +276,11 @@ impl Node {
         federation.serve(&services);
         custody.serve(&services);
         services.spawn(follow(accounts.changes(), epoch.clone(), services.token().clone()));
+        services.spawn(cut_on_damage(
+            ledger.verification(),
+            epoch.clone(),
+            services.token().clone(),
+        ));
 
         Ok(Self(Arc::new(Parts {
             identity,
@@ -386,6 +391,15 @@ async fn close_last_run(evidence: &Evidence, ledger: &Ledger, clock: &Clock) -> 
         tracing::warn!(closed, "queries that the last stop broke off were entered as ended");
     }
     Ok(())
+}
+
+/// Damage that is found in the ledger while the node runs ends what is under way: each answer is decided again, and no decision can be
+/// entered any more.
+async fn cut_on_damage(mut found: watch::Receiver<Verification>, epoch: Epoch, stop: CancellationToken) {
+    let failed = found.wait_for(|state| matches!(state, Verification::Failed { .. }));
+    if let Some(Ok(_)) = stop.run_until_cancelled(failed).await {
+        epoch.raise();
+    }
 }
 
 /// A change to people's accounts is a change on which running answers depend.
