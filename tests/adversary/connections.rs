@@ -209,9 +209,11 @@ fn socket(house: &House) -> SocketAddr {
 /// The counts of what the ledger tells of refused introductions of this peer.
 fn refusals(house: &House, rogue: &Rogue) -> Vec<u32> {
     let entries = house.node.ledger().range(0, house.node.ledger().size()).unwrap();
-    let count = |body: &EntryBody| match body {
-        EntryBody::PeerRefused { node, count, .. } if *node == rogue.id() => Some(*count),
-        _ => None,
+    let count = |body: &EntryBody| {
+        let EntryBody::PeerRefused { node, count, .. } = body else {
+            return None;
+        };
+        (*node == rogue.id()).then_some(*count)
     };
     entries.iter().filter_map(|stored| count(&stored.entry.body)).collect()
 }

@@ -86,7 +86,7 @@ async fn a_socket_that_says_nothing_is_closed_soon() {
     use tokio::io::AsyncReadExt;
     let node = Node::start(1, TCP).await;
     let mut socket = tokio::net::TcpStream::connect(node.socket()).await.unwrap();
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     let mut byte = [0];
     let read = tokio::time::timeout(PATIENCE, socket.read(&mut byte)).await.unwrap();
     assert!(!matches!(read, Ok(1..)), "the node spoke first");
@@ -120,7 +120,7 @@ async fn a_handshake_byte_by_byte_ends_in_time() {
         .await
         .unwrap()
         .into_split();
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     let drip = tokio::spawn(async move {
         // The header of multistream-select, which announces what is longer than the time that it gets.
         for byte in b"\x13/multistream/1.0.0\n\x07/noise\n" {
