@@ -220,7 +220,8 @@ impl Ledger {
     pub fn append(&self, body: EntryBody, by: &Attribution, now: Timestamp) -> Result<LedgerReceipt, LedgerError> {
         let (reply, answer) = mpsc::sync_channel(1);
         self.send(body, by, now, Box::new(move |result| drop(reply.send(result))))?;
-        answer.recv().map_err(|_| LedgerError::Stopped)?
+        let appended = answer.recv().map_err(|_| LedgerError::Stopped)?;
+        appended.map_err(|error| self.explained(error))
     }
 
     /// Appends an entry on the account of `by` and waits until it is durable. The entry may be written although the caller stops waiting.
@@ -235,7 +236,18 @@ impl Ledger {
     ) -> Result<LedgerReceipt, LedgerError> {
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.send(body, by, now, Box::new(move |result| drop(reply.send(result))))?;
-        answer.await.map_err(|_| LedgerError::Stopped)?
+        let appended = answer.await.map_err(|_| LedgerError::Stopped)?;
+        appended.map_err(|error| self.explained(error))
+    }
+
+    /// Why appends are refused, where it is not a failed write.
+    fn explained(&self, error: LedgerError) -> LedgerError {
+        match (&*self.0.verification.borrow(), &error) {
+            (Verification::Failed { reason, .. }, LedgerError::Refusing) => {
+                LedgerError::Unverified { reason: reason.clone() }
+            }
+            _ => error,
+        }
     }
 
     fn send(&self, body: EntryBody, by: &Attribution, at: Timestamp, reply: Reply) -> Result<(), LedgerError> {

@@ -110,9 +110,9 @@ impl LedgerError {
             }
             Self::NoSuchEntry { .. } | Self::NotCheckpointed { .. } | Self::OutOfRange(_) => Fault::NotFound,
             Self::Entry(_) => Fault::Usage,
-            Self::Io { .. } | Self::Write(_) | Self::Refusing | Self::Verifying { .. } | Self::Stopped => {
-                Fault::Machine
-            }
+            Self::Io { .. } | Self::Write(_) | Self::Refusing | Self::Stopped => Fault::Machine,
+            // It comes by waiting.
+            Self::Verifying { .. } => Fault::Unreachable,
             Self::Key(source) => source.fault(),
             Self::Anchor(source) => source.fault(),
         }

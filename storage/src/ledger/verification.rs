@@ -171,24 +171,25 @@ impl Reading {
         }
     }
 
-    /// Refuses first: from here on nothing is served. Then it is noted for the next start, and then others hear of it.
+    /// Refuses first: from here on nothing is served. Then it is noted for the next start.
     fn fail(&self, error: &LedgerError, note: &DamageNote) {
-        locked(&self.shared).refusing = true;
-        tracing::error!(%error, "the older part of the ledger cannot be verified; the ledger takes no more entries");
         let first_bad_entry = if let LedgerError::Damaged { first_bad_entry, .. } = error {
             Some(*first_bad_entry)
         } else {
             None
         };
+        let mut shared = locked(&self.shared);
+        shared.refusing = true;
+        self.state.send_replace(Verification::Failed {
+            first_bad_entry,
+            reason: error.to_string(),
+        });
+        drop(shared);
+        tracing::error!(%error, "the older part of the ledger cannot be verified; the ledger takes no more entries");
         if let Some(first) = first_bad_entry
             && let Err(error) = note.0.put(DAMAGE, &first)
         {
             tracing::error!(%error, "the damage could not be noted in the sealed state");
         }
-        let reason = error.to_string();
-        self.state.send_replace(Verification::Failed {
-            first_bad_entry,
-            reason,
-        });
     }
 }

@@ -96,7 +96,7 @@ fn damage_in_an_older_segment_is_found_and_stops_the_next_start() {
         };
         assert_eq!(first_bad_entry, Some(bad));
         let refused = ledger.append(login(1), &Attribution::eva(), NOW);
-        assert!(matches!(refused, Err(LedgerError::Refusing)));
+        assert!(matches!(refused, Err(LedgerError::Unverified { .. })));
         assert!(matches!(ledger.ready(), Err(LedgerError::Unverified { .. })));
         assert!(matches!(ledger.range(0, 9), Err(LedgerError::Unverified { .. })));
         assert!(matches!(
