@@ -54,6 +54,7 @@ fn damage_in_an_old_part_of_the_ledger_ends_the_service_and_the_next_start() {
     }
     flip(&log);
     house.start();
+    house.forget_login();
     house.log_in(Person::Administrator);
     assert_ledger_holds(&house);
 }
