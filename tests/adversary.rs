@@ -9,6 +9,7 @@
 mod answers;
 mod attribution;
 mod bargaining;
+mod connections;
 mod deal;
 mod doors;
 mod elsewhere;

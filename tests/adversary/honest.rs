@@ -62,6 +62,8 @@ impl House {
             clock: Clock::system(),
             listen: vec![LISTEN.parse().unwrap()],
             announce: Vec::new(),
+            // All nodes of a test are on this machine, and none dials anywhere else.
+            dial: vec![network::DialRange::Loopback],
             limits: network::Limits::default(),
             password_cost: Argon2Cost::dangerous_minimum(),
             engine: EngineConfig {

@@ -28,7 +28,7 @@ use super::honest::House;
 /// No test waits longer than this for something that has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Nobody listens on the discard port, so honest nodes never get through to a rogue: it dials them.
-const NOWHERE: &str = "/ip4/127.0.0.1/tcp/9";
+pub(super) const NOWHERE: &str = "/ip4/127.0.0.1/tcp/9";
 
 /// Waits for what has to happen.
 pub(super) async fn soon<T>(step: impl Future<Output = T>) -> T {
@@ -115,8 +115,17 @@ impl Rogue {
         to_armour(&self.statement(now()))
     }
 
+    /// An application that states these addresses.
+    pub(super) fn enrolment_at(&self, addresses: &[&str]) -> String {
+        to_armour(&self.statement_at(now(), addresses))
+    }
+
     /// What it says of itself at `issued_at`.
     pub(super) fn statement(&self, issued_at: Timestamp) -> Signed<Enrolment> {
+        self.statement_at(issued_at, &[NOWHERE])
+    }
+
+    fn statement_at(&self, issued_at: Timestamp, addresses: &[&str]) -> Signed<Enrolment> {
         let enrolment = Enrolment {
             institution: self.institution.clone(),
             name: LegalName::new("University Hospital Zurich").unwrap(),
@@ -124,7 +133,7 @@ impl Rogue {
             key: self.house.public(),
             nodes: vec![MemberNode {
                 node: self.id(),
-                addresses: vec![Address::new(NOWHERE).unwrap()],
+                addresses: addresses.iter().map(|at| Address::new(at).unwrap()).collect(),
             }],
             issued_at,
         };
