@@ -45,6 +45,7 @@ impl NetworkConfig {
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Connections that have not finished their handshake, each way. Anybody gets this far; the oldest gives way to the newest.
+    /// TCP and QUIC have this room each.
     pub pending: usize,
     /// Of the incoming ones, those from one host: one IPv4 address or one IPv6 /64.
     pub pending_per_host: usize,

@@ -4,6 +4,9 @@
 //! room: the oldest unfinished connection of its own host, then of its own block, then of all whose host the roster does not
 //! name, gives way. So whoever opens connections and does not finish them ends their own, and whoever finishes in time is
 //! not in the way of anybody.
+//!
+//! A TCP connection comes from where it says; the source of a QUIC packet can be forged. So the two are counted apart: whoever
+//! forges packets of a member's host ends handshakes over QUIC, and the member is let in over TCP.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,6 +29,24 @@ pub(super) fn host(address: &Multiaddr) -> Option<IpAddr> {
         Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
         Protocol::Ip6(ip) => Some(IpAddr::V6(ip).to_canonical()),
         _ => None,
+    }
+}
+
+/// What a connection comes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// TCP: the source has answered.
+    Tcp,
+    /// QUIC: the source is what a packet says.
+    Quic,
+}
+
+/// What a connection from `address` comes over.
+pub(super) fn carrier(address: &Multiaddr) -> Carrier {
+    if address.iter().any(|part| matches!(part, Protocol::Tcp(_))) {
+        Carrier::Tcp
+    } else {
+        Carrier::Quic
     }
 }
 
@@ -65,7 +86,8 @@ pub(super) struct Unfinished(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     limits: Limits,
-    waiting: Mutex<Waiting>,
+    tcp: Mutex<Waiting>,
+    quic: Mutex<Waiting>,
 }
 
 impl Unfinished {
@@ -73,20 +95,22 @@ impl Unfinished {
     pub(super) fn new(limits: Limits) -> Self {
         Self(Arc::new(Shared {
             limits,
-            waiting: Mutex::default(),
+            tcp: Mutex::default(),
+            quic: Mutex::default(),
         }))
     }
 
     /// Takes up the hosts that the roster names.
     pub(super) fn set_members(&self, members: &Members) {
         let addresses = members.ids().flat_map(|node| members.addresses(node));
-        let named = addresses.filter_map(host).map(|ip| Prefix::host(Some(ip))).collect();
-        self.waiting().named = named;
+        let named: BTreeSet<Prefix> = addresses.filter_map(host).map(|ip| Prefix::host(Some(ip))).collect();
+        self.waiting(Carrier::Tcp).named = named.clone();
+        self.waiting(Carrier::Quic).named = named;
     }
 
     /// Enters a connection from `ip`; older ones give way where there is no room left.
-    pub(super) fn enter(&self, ip: Option<IpAddr>) -> Place {
-        let mut waiting = self.waiting();
+    pub(super) fn enter(&self, ip: Option<IpAddr>, carrier: Carrier) -> Place {
+        let mut waiting = self.waiting(carrier);
         for given_up in waiting.make_room(ip, &self.0.limits) {
             tracing::debug!("the oldest unfinished connection gives way to a new one");
             given_up.cancel();
@@ -96,13 +120,18 @@ impl Unfinished {
         waiting.from.insert(number, (ip, cut.clone()));
         Place {
             register: self.clone(),
+            carrier,
             number,
             cut,
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self, carrier: Carrier) -> MutexGuard<'_, Waiting> {
+        let waiting = match carrier {
+            Carrier::Tcp => &self.0.tcp,
+            Carrier::Quic => &self.0.quic,
+        };
+        waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -110,6 +139,7 @@ impl Unfinished {
 #[derive(Debug)]
 pub(super) struct Place {
     register: Unfinished,
+    carrier: Carrier,
     number: u64,
     cut: CancellationToken,
 }
@@ -123,7 +153,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.register.waiting().from.remove(&self.number);
+        self.register.waiting(self.carrier).from.remove(&self.number);
     }
 }
 
@@ -210,10 +240,25 @@ mod tests {
         let register = register();
         register.set_members(&members("192.0.2.9"));
         let member = fill(&register, "192.0.2.9", 3);
-        let others: Vec<Place> = (0..100).map(|n| register.enter(Some([10, 0, n, 1].into()))).collect();
+        let others: Vec<Place> = (0..100)
+            .map(|n| register.enter(Some([10, 0, n, 1].into()), Carrier::Tcp))
+            .collect();
         let neighbors = fill(&register, "192.0.2.1", 50);
         assert_eq!(standing(&others).len() + standing(&neighbors).len(), 8);
         assert_eq!(standing(&member).len(), 3);
+    }
+
+    #[test]
+    fn forged_sources_over_quic_end_nothing_over_tcp() {
+        let register = register();
+        register.set_members(&members("192.0.2.9"));
+        let member = fill(&register, "192.0.2.9", 3);
+        let ip = "192.0.2.9".parse().ok();
+        let forged: Vec<Place> = (0..50).map(|_| register.enter(ip, Carrier::Quic)).collect();
+        assert_eq!((standing(&member).len(), standing(&forged).len()), (3, 3));
+        let [tcp, quic] =
+            ["/ip4/192.0.2.9/tcp/1", "/ip4/192.0.2.9/udp/1/quic-v1"].map(|at| carrier(&at.parse().unwrap()));
+        assert_eq!((tcp, quic), (Carrier::Tcp, Carrier::Quic));
     }
 
     #[test]
@@ -224,7 +269,7 @@ mod tests {
         let second = fill(&register, "192.0.2.1", 3);
         assert_eq!(standing(&second), [0, 1, 2]);
         drop(second);
-        assert!(register.waiting().from.is_empty());
+        assert!(register.waiting(Carrier::Tcp).from.is_empty());
     }
 
     #[test]
@@ -238,9 +283,9 @@ mod tests {
             match what % 5 {
                 0 => register.set_members(&members(&format!("10.0.{}.{}", block % 3, last % 3))),
                 1 if !places.is_empty() => drop(places.swap_remove(usize::from(key) % places.len())),
-                _ => places.push(register.enter(Some([10, 0, block % 3, last % 3].into()))),
+                _ => places.push(register.enter(Some([10, 0, block % 3, last % 3].into()), Carrier::Tcp)),
             }
-            let waiting = register.waiting();
+            let waiting = register.waiting(Carrier::Tcp);
             let mut hosts = BTreeMap::<_, usize>::new();
             for (ip, _) in waiting.from.values() {
                 *hosts.entry(Prefix::host(*ip)).or_default() += 1;
@@ -248,12 +293,12 @@ mod tests {
             assert!(waiting.from.len() <= 12 && hosts.values().all(|count| *count <= 3));
         }
         drop(places);
-        assert!(register.waiting().from.is_empty());
+        assert!(register.waiting(Carrier::Tcp).from.is_empty());
     }
 
     fn fill(register: &Unfinished, ip: &str, count: usize) -> Vec<Place> {
         let ip = ip.parse().ok();
-        (0..count).map(|_| register.enter(ip)).collect()
+        (0..count).map(|_| register.enter(ip, Carrier::Tcp)).collect()
     }
 
     /// Which of them need not give way.

@@ -33,7 +33,7 @@ use super::{
     config::Timeouts,
     dial::Dialing,
     error::NetworkError,
-    source::{Unfinished, host},
+    source::{Unfinished, carrier, host},
 };
 
 type Connection = (PeerId, StreamMuxerBox);
@@ -80,7 +80,7 @@ impl Guarded {
         from: &Multiaddr,
         handshake: impl Future<Output = io::Result<Connection>> + Send + 'static,
     ) -> BoxFuture<'static, io::Result<Connection>> {
-        let place = self.unfinished.enter(host(from));
+        let place = self.unfinished.enter(host(from), carrier(from));
         async move {
             let done = place.cut().run_until_cancelled_owned(handshake).await;
             drop(place);

@@ -37,8 +37,8 @@ async fn a_member_that_says_no_hello_is_cut_off() {
         let session = one.session(&silent).await;
         let greeted = Node::start(3, transport).await;
         introduce(&[&one, &silent, &greeted]).await;
+        attest(&one, &greeted).await;
         let stays = one.session(&greeted).await;
-        stays.attest(attested());
         tokio::time::timeout(PATIENCE, session.until_cut()).await.unwrap();
         assert!(!stays.is_cut(), "over {transport}");
     }
