@@ -110,7 +110,7 @@ impl Default for Timeouts {
         Self {
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(2),
-            introduction: Duration::from_secs(10),
+            introduction: Duration::from_secs(8),
             open: Duration::from_secs(20),
             attest: Duration::from_secs(5),
             idle: Duration::from_secs(300),
