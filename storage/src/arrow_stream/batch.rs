@@ -6,6 +6,9 @@ use arrow::ipc;
 use super::schema::{Layout, layout};
 use super::{ALIGNMENT, MAX_CELLS, MAX_ROWS, StreamViolation};
 
+/// Bytes of an offset into text.
+const OFFSET: usize = 4;
+
 /// Checks that `sent`, with a body of `body` bytes, is a batch of `schema`. Nothing of the body is looked at.
 ///
 /// # Errors
@@ -79,19 +82,21 @@ impl<'a, I: Iterator<Item = &'a ipc::Buffer>> Places<I> {
             return Ok(());
         }
         // Without missing values the validity may be left out, or be all ones.
-        self.take(column, "validity", if nulls > 0 { bits } else { 0 })?;
+        self.take(column, "validity", if nulls > 0 { bits } else { 0 }, 1)?;
         match layout {
             Layout::Nothing => Ok(()),
-            Layout::Bits => self.take(column, "bits", bits),
-            Layout::Fixed(width) => self.take(column, "values", rows.saturating_mul(width)),
+            Layout::Bits => self.take(column, "bits", bits, 1),
+            Layout::Fixed(width) => self.take(column, "values", rows.saturating_mul(width), width),
             Layout::Text => {
-                self.take(column, "offsets", rows.saturating_add(1).saturating_mul(4))?;
-                self.take(column, "text", 0)
+                self.take(column, "offsets", rows.saturating_add(1).saturating_mul(OFFSET), OFFSET)?;
+                self.take(column, "text", 0, 1)
             }
         }
     }
 
-    fn take(&mut self, column: usize, what: &'static str, least: usize) -> Result<(), StreamViolation> {
+    /// Takes one buffer of at least `least` bytes, a whole number of values of `width` bytes: the library reads it as values, and panics at
+    /// half a one.
+    fn take(&mut self, column: usize, what: &'static str, least: usize, width: usize) -> Result<(), StreamViolation> {
         let buffer = self.buffers.next().ok_or(StreamViolation::Count { what: "buffers" })?;
         let outside = StreamViolation::Buffer { column };
         let start = usize::try_from(buffer.offset()).map_err(|_| outside.clone())?;
@@ -104,7 +109,7 @@ impl<'a, I: Iterator<Item = &'a ipc::Buffer>> Places<I> {
         if !start.is_multiple_of(ALIGNMENT) {
             return Err(StreamViolation::Unaligned { what: "a buffer" });
         }
-        if length < least {
+        if length < least || !length.is_multiple_of(width) {
             return Err(StreamViolation::Column { column, what });
         }
         Ok(())
