@@ -40,6 +40,7 @@ pub use sealed::SealedRoster;
 pub use spread::ROSTER;
 
 use crate::clock::Clock;
+use crate::ledger_heads::LedgerHeads;
 use crate::network::{Members, NetworkHandle};
 use crate::node::{Epoch, Identity};
 use crate::start_state::Versions;
@@ -60,6 +61,7 @@ struct Inner {
     clock: Clock,
     network: NetworkHandle,
     epoch: Epoch,
+    heads: LedgerHeads,
     announced: Vec<Address>,
     pins: SealedTree<Charter>,
     sealed: Versions<SealedRoster>,
@@ -119,12 +121,14 @@ impl Membership {
         } = parts;
         let pins = storage.meta().tree(TreeId::new("membership"))?;
         let sealed = Versions::open(storage.meta())?;
+        let heads = LedgerHeads::open(identity.clone(), ledger.clone(), clock.clone(), storage.meta())?;
         let membership = Self(Arc::new(Inner {
             identity,
             ledger,
             clock,
             network,
             epoch,
+            heads,
             announced,
             pins,
             sealed,
@@ -142,6 +146,11 @@ impl Membership {
     /// The newest roster, whether or not it is still in force.
     pub fn newest(&self) -> Option<Arc<ValidRoster>> {
         self.0.roster.borrow().clone()
+    }
+
+    /// The heads of this node's ledger and of those of peers.
+    pub fn heads(&self) -> &LedgerHeads {
+        &self.0.heads
     }
 
     /// Watches the roster change.

@@ -108,6 +108,27 @@ impl EntryBody {
             Self::LoginFailed { actor: Some(actor) } => format!("a login as {actor} failed"),
             Self::LoginFailed { actor: None } => "a login with an unknown name failed".to_owned(),
             Self::PeerRefused { node, reason } => format!("node {} was refused: {reason}", node.short()),
+            Self::PeerLedgerConflict {
+                node,
+                institution,
+                reason,
+                ..
+            } => format!(
+                "ALARM: node {} of {institution} contradicts itself: {reason}",
+                node.short()
+            ),
+            Self::PeerLedgerAcknowledged { node, institution, .. } => {
+                format!(
+                    "the other ledger of node {} of {institution} was acknowledged",
+                    node.short()
+                )
+            }
+            Self::OwnLedgerConflict { size, .. } => {
+                format!("ALARM: this node had signed a ledger of {size} entries that this one does not extend")
+            }
+            Self::OwnLedgerAcknowledged { generation, .. } => {
+                format!("the older copy of the ledger was acknowledged, generation {generation}")
+            }
         }
     }
 
