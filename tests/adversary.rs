@@ -9,8 +9,10 @@
 mod answers;
 mod attribution;
 mod bargaining;
+mod connections;
 mod deal;
 mod doors;
+mod elsewhere;
 mod engine;
 mod evidence;
 mod floods;
@@ -22,3 +24,5 @@ mod notices;
 mod questions;
 mod rogue;
 mod rows;
+mod streams;
+mod under_attack;

@@ -14,6 +14,7 @@ mod history;
 mod hospitals;
 mod imports;
 mod ledger_heads;
+mod long_ledger;
 mod members;
 mod mishaps;
 mod narrowing;

@@ -3,6 +3,8 @@
 
 #![no_main]
 
+mod bounded;
+
 use concordat_protocol::{
     grant::{GrantTerms, Notice},
     identity::{InstitutionKey, InstitutionPublicKey, PrivateKey},

@@ -4,6 +4,8 @@
 
 #![no_main]
 
+mod bounded;
+
 use concordat_protocol::wire::{
     codec::{Frame, HEADER_LEN, decode, encode, frame_len},
     messages::{

@@ -4,6 +4,8 @@
 
 #![no_main]
 
+mod bounded;
+
 use std::sync::LazyLock;
 
 use concordat_storage::{

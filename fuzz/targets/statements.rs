@@ -2,6 +2,8 @@
 
 #![no_main]
 
+mod bounded;
+
 use std::sync::LazyLock;
 
 use concordat_protocol::ids::DatasetRef;

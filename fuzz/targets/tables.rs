@@ -4,6 +4,8 @@
 
 #![no_main]
 
+mod bounded;
+
 use std::{fs, sync::LazyLock};
 
 use concordat_storage::ingest::{CsvOptions, Header, Missing, Refused, Source, batches, survey};

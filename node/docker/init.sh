@@ -21,5 +21,5 @@ secret people.password
 
 if [ ! -e "$CONCORDAT_DIR/concordat.toml" ]; then
   concordat init --institution "$INSTITUTION" --name "$NAME" --jurisdiction "$JURISDICTION" --address "$ADDRESS" \
-    --port "${PORT:-7400}" --unattended < "$KEYS/administrator.password"
+    --port "${PORT:-7400}" --dial "${DIAL:-public}" --unattended < "$KEYS/administrator.password"
 fi

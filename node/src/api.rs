@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{FromRequest, Request},
+    extract::{DefaultBodyLimit, FromRequest, Request},
     http::{StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
@@ -119,6 +119,9 @@ pub fn router(api: Api) -> Router {
     router.with_state(api)
 }
 
+/// Most bytes of the body of a request: a longest file of a roster, as it is carried in JSON. Readers of JSON stop at a depth of 128.
+const MAX_BODY: usize = 4 << 20;
+
 /// A JSON body; what cannot be read as `T` is a problem document too.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
@@ -126,7 +129,8 @@ pub struct Body<T>(pub T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
+        DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
         match Json::<T>::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
             Err(rejection) => Err(Problem::usage(rejection.body_text())),
@@ -142,5 +146,32 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let document = serde_json::to_vec(&self).unwrap_or_default();
         (status, [(CONTENT_TYPE, "application/problem+json")], document).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body as HttpBody;
+    use serde_json::Value;
+
+    use super::*;
+
+    async fn read(body: String) -> Result<Value, Problem> {
+        let request = Request::builder()
+            .header(CONTENT_TYPE, "application/json")
+            .body(HttpBody::from(body))
+            .unwrap();
+        Body::from_request(request, &()).await.map(|Body(value)| value)
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_long_or_deep_is_a_problem() {
+        assert!(read("[[1]]".to_owned()).await.is_ok());
+        let text = |length: usize| format!("\"{}\"", "x".repeat(length - 2));
+        assert!(read(text(MAX_BODY)).await.is_ok());
+        assert_eq!(read(text(MAX_BODY + 1)).await.unwrap_err().code, Code::Usage);
+        let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert!(read(deep(100)).await.is_ok());
+        assert_eq!(read(deep(MAX_BODY / 2)).await.unwrap_err().code, Code::Usage);
     }
 }

@@ -27,6 +27,7 @@ use concordat_protocol::{
 };
 use libp2p::Multiaddr;
 
+use crate::network::{DialRange, Dialing};
 pub use deciding::{DECIDES_WHO, Deciding};
 pub use import::{ImportSection, Inbox, InvalidInbox};
 pub use keys::{CREDENTIALS_VARIABLE, KeysFrom, PinFrom, credential};
@@ -70,6 +71,8 @@ pub struct NodeSection {
     pub listen: Vec<Multiaddr>,
     /// Addresses at which others reach this node, as they go into the roster; empty means those it listens on.
     pub announce: Vec<Multiaddr>,
+    /// Ranges of addresses at which members are dialed.
+    pub dial: Vec<DialRange>,
 }
 
 /// `[log]`.
@@ -224,12 +227,14 @@ fn node(section: &mut Section<'_>) -> Option<NodeSection> {
         section.mistake::<()>("listen", "holds no address; a node without one cannot be reached");
     }
     let announce = section.list("announce").unwrap_or_default();
+    let dial = section.list("dial").unwrap_or_else(Dialing::default_ranges);
     Some(NodeSection {
         institution: institution?,
         name: name?,
         jurisdiction: jurisdiction?,
         listen,
         announce,
+        dial,
     })
 }
 
@@ -277,7 +282,14 @@ impl fmt::Display for Config {
         writeln!(f, "# port 0 picks a free one")?;
         writeln!(f, "listen = {}", list(&self.node.listen))?;
         writeln!(f, "# where others reach this node; without any, where it listens")?;
-        writeln!(f, "announce = {}\n", list(&self.node.announce))?;
+        writeln!(f, "announce = {}", list(&self.node.announce))?;
+        writeln!(
+            f,
+            "# addresses of members that are dialed: public, private, loopback, link-local"
+        )?;
+        writeln!(f, "# and blocks such as 10.20.0.0/16; all others are not")?;
+        let dial = self.node.dial.iter().map(|range| text(range)).collect();
+        writeln!(f, "dial = {}\n", toml::Value::Array(dial))?;
         write!(f, "{}", self.keys)?;
         writeln!(f, "\n{}", self.storage)?;
         writeln!(f, "{}", self.import)?;

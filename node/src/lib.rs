@@ -19,6 +19,7 @@ pub mod negotiation;
 pub mod network;
 pub mod node;
 pub mod policy;
+mod refusals;
 pub mod sharing;
 pub mod shutdown;
 pub mod start_state;

@@ -7,6 +7,7 @@
 //! 4. Sessions that the roster, a certificate or the time no longer vouches for end (`sessions.rs`).
 //! 5. Peers tell each other newer rosters over `/concordat/roster/1`, when they meet ([`hello`]) and when one changes.
 
+mod dialing;
 mod error;
 pub mod hello;
 mod holders;
@@ -15,6 +16,7 @@ mod sessions;
 mod spread;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +36,7 @@ use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use tokio::sync::{Mutex, watch};
 
+pub use dialing::NotDialed;
 pub use error::MembershipError;
 pub use holders::{Issued, Proposal};
 pub use sealed::SealedRoster;
@@ -43,7 +46,9 @@ use crate::clock::Clock;
 use crate::ledger_heads::LedgerHeads;
 use crate::network::{Members, NetworkHandle};
 use crate::node::{Epoch, Identity};
+use crate::refusals::Refusals;
 use crate::start_state::Versions;
+use dialing::AllowedHosts;
 
 /// How long a roster holds before the coordinator has to sign it again.
 const ROSTER_VALIDITY: Duration = Duration::from_secs(90 * 86_400);
@@ -64,10 +69,12 @@ struct Inner {
     heads: LedgerHeads,
     announced: Vec<Address>,
     pins: SealedTree<Charter>,
+    allowed_hosts: AllowedHosts,
     sealed: Versions<SealedRoster>,
     roster: watch::Sender<Option<Arc<ValidRoster>>>,
     changing: Mutex<()>,
     turned_away: std::sync::Mutex<BTreeMap<NodeId, String>>,
+    bad_hellos: Refusals,
     refused: std::sync::Mutex<Option<RefusedRoster>>,
 }
 
@@ -120,6 +127,8 @@ impl Membership {
             announced,
         } = parts;
         let pins = storage.meta().tree(TreeId::new("membership"))?;
+        let allowed_hosts = AllowedHosts::open(storage.meta())?;
+        network.dialing().allow(allowed_hosts.all()?);
         let sealed = Versions::open(storage.meta())?;
         let heads = LedgerHeads::open(identity.clone(), ledger.clone(), clock.clone(), storage.meta())?;
         let membership = Self(Arc::new(Inner {
@@ -131,10 +140,12 @@ impl Membership {
             heads,
             announced,
             pins,
+            allowed_hosts,
             sealed,
             roster: watch::Sender::new(None),
             changing: Mutex::new(()),
             turned_away: std::sync::Mutex::default(),
+            bad_hellos: Refusals::default(),
             refused: std::sync::Mutex::default(),
         }));
         if let Some(charter) = membership.0.pins.get(CHARTER)? {
@@ -243,15 +254,30 @@ impl Membership {
     /// compared by telephone.
     ///
     /// # Errors
-    /// [`MembershipError`] when the file is no sound application or this institution is not the coordinator.
+    /// [`MembershipError`] when the file is no sound application, names an address that this node does not dial, or this
+    /// institution is not the coordinator.
     pub async fn admit(
         &self,
         file: &[u8],
         by: &Attribution,
     ) -> Result<(Issued, InstitutionId, String), MembershipError> {
+        self.admit_allowing(file, &[], by).await
+    }
+
+    /// As [`Membership::admit`]; this node dials `hosts` from now on, which the caller has looked at.
+    ///
+    /// # Errors
+    /// As for [`Membership::admit`].
+    pub async fn admit_allowing(
+        &self,
+        file: &[u8],
+        hosts: &[IpAddr],
+        by: &Attribution,
+    ) -> Result<(Issued, InstitutionId, String), MembershipError> {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
         let applicant = ValidEnrolment::check(from_file(file)?, now)?;
+        self.allow_hosts_of(applicant.enrolment(), hosts).await?;
         let current = self.coordinated()?;
         let roster = self
             .issue(&admit(current.roster(), &applicant, now, ROSTER_VALIDITY)?, by, now)
@@ -414,6 +440,7 @@ impl Membership {
     async fn follow(&self, roster: Arc<ValidRoster>) -> Result<(), MembershipError> {
         self.0.network.set_members(Arc::new(self.peers(&roster))).await?;
         let number = roster.number();
+        self.warn_of_addresses(&roster);
         self.0.roster.send_replace(Some(roster));
         self.0
             .refused
@@ -429,14 +456,12 @@ impl Membership {
         let ours = self.0.identity.node();
         let nodes = roster
             .active_members()
-            .flat_map(|member| &member.nodes)
-            .filter(|node| node.node != ours);
+            .flat_map(|member| member.nodes.iter().map(|node| (node, &member.institution)));
         nodes
-            .map(|node| {
-                (
-                    node.node,
-                    node.addresses.iter().filter_map(|a| a.as_str().parse().ok()).collect(),
-                )
+            .filter(|(node, _)| node.node != ours)
+            .map(|(node, institution)| {
+                let addresses = node.addresses.iter().filter_map(|a| a.as_str().parse().ok());
+                (node.node, institution.clone(), addresses.collect())
             })
             .collect()
     }

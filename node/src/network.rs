@@ -2,11 +2,11 @@
 //!
 //! Nodes speak libp2p over TCP (Noise, Yamux) and QUIC. A connection goes through four doors before it carries anything:
 //!
-//! 1. the transport's handshake proves the peer's Ed25519 node key;
+//! 1. the transport's handshake proves the peer's Ed25519 node key, in time and within bounds by source ([`transport`]);
 //! 2. the gate compares it with the members: a stranger's connection is closed before any protocol runs, and
 //!    a member's as soon as it stops being one;
-//! 3. [`hello`] ties the key to an institution; until then no other protocol is served;
-//! 4. every stream takes up room, counted for its peer and in all, so that no peer can crowd out the others.
+//! 3. [`hello`] ties the key to an institution; until then no other protocol is served, and whoever takes too long is cut off;
+//! 4. every stream takes up room, counted for its peer, its institution and in all, so that none can crowd out the others.
 //!
 //! One private task owns the swarm; [`NetworkHandle`] is how the rest of the node talks to it. Services open streams with
 //! [`NetworkHandle::open`] and serve them with [`NetworkHandle::accept`]; both get a [`FramedStream`] that bounds the size
@@ -14,6 +14,7 @@
 
 mod behaviour;
 mod config;
+mod dial;
 mod error;
 pub(crate) mod framed;
 mod gate;
@@ -22,8 +23,10 @@ mod members;
 mod redial;
 mod resolve;
 mod session;
+mod source;
 mod streams;
 mod task;
+mod transport;
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,6 +37,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::{
     config::{Backoff, Deadlines, Limits, NetworkConfig, Timeouts},
+    dial::{DialRange, DialRefused, Dialing, InvalidDialRange},
     error::{Fault, NetworkError},
     framed::{FramedStream, MAX_CHUNK},
     members::{Members, node_id, peer_id},
@@ -67,9 +71,10 @@ impl Network {
     /// # Errors
     /// If the key is unusable or an address cannot be listened on.
     pub async fn start(config: NetworkConfig, stage: &Stage) -> Result<NetworkHandle, NetworkError> {
-        let sessions = Arc::new(Sessions::new(config.limits.streams_per_peer));
+        let sessions = Arc::new(Sessions::new(&config.limits));
         let acceptors = Arc::new(Acceptors::new(config.limits.streams));
-        let mut swarm = behaviour::swarm(&config, sessions.clone(), acceptors.clone())?;
+        let dialing = Dialing::new(config.dial.clone());
+        let mut swarm = behaviour::swarm(&config, &dialing, sessions.clone(), acceptors.clone())?;
         let bound = tokio::time::timeout(LISTEN, listen(&mut swarm, &config.listen)).await;
         let addresses = bound.map_err(|_| NetworkError::ListenTimeout { after: LISTEN })??;
         let local = node_id(swarm.local_peer_id()).ok_or(NetworkError::Stopped)?;
@@ -88,6 +93,7 @@ impl Network {
             lookups: FuturesUnordered::new(),
             waiting: Default::default(),
             spans: Default::default(),
+            introduction: config.timeouts.introduction,
         };
         stage.spawn(task.run(stage.token().clone()));
         let timeouts = config.timeouts;
@@ -99,6 +105,7 @@ impl Network {
                 acceptors,
                 listening: watched,
                 timeouts,
+                dialing,
             }),
         })
     }
@@ -141,6 +148,7 @@ struct Shared {
     acceptors: Arc<Acceptors>,
     listening: watch::Receiver<Vec<Multiaddr>>,
     timeouts: Timeouts,
+    dialing: Dialing,
 }
 
 impl NetworkHandle {
@@ -152,6 +160,11 @@ impl NetworkHandle {
     /// The addresses this node listens on, with the ports that were picked.
     pub fn listen_addrs(&self) -> Vec<Multiaddr> {
         self.inner.listening.borrow().clone()
+    }
+
+    /// Which addresses may be dialed.
+    pub fn dialing(&self) -> &Dialing {
+        &self.inner.dialing
     }
 
     /// The peers that are connected now.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use concordat_protocol::identity::{InstitutionKey, NodeKey};
 use concordat_protocol::text::Address;
 use concordat_storage::keys::{Argon2Cost, Secret};
-use concordat_storage::ledger::Ledger;
+use concordat_storage::ledger::{Ledger, Verification};
 use concordat_storage::storage::Storage;
 use libp2p::Multiaddr;
 use tokio::sync::watch;
@@ -29,7 +29,7 @@ use crate::federation::{Federation, FederationParts};
 use crate::iam::{Accounts, Sessions};
 use crate::membership::{Membership, MembershipError, MembershipParts, ROSTER};
 use crate::negotiation::{Grants, NegotiationFault, NegotiationParts, Negotiations};
-use crate::network::{Limits, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
+use crate::network::{DialRange, Limits, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
 use crate::policy::{PolicyStore, PolicyStoreError, PolicyStoreParts};
 use crate::sharing::{EngineConfig, Sharing, SharingParts};
 use crate::shutdown::Shutdown;
@@ -82,6 +82,8 @@ pub struct StartConfig {
     pub listen: Vec<Multiaddr>,
     /// Addresses that others are told; empty to tell those it listens on.
     pub announce: Vec<Address>,
+    /// Ranges of addresses at which members are dialed.
+    pub dial: Vec<DialRange>,
     /// What peers may occupy at one time.
     pub limits: Limits,
     /// What passwords cost to check.
@@ -182,6 +184,7 @@ impl Node {
             clock,
             listen,
             announce,
+            dial,
             limits,
             password_cost,
             engine,
@@ -213,6 +216,7 @@ impl Node {
         let transport_key = NodeKey::from_seed(&identity.node_key.expose_seed());
         let wishes = NetworkConfig {
             limits,
+            dial,
             ..NetworkConfig::new(transport_key, listen)
         };
         let network = Network::start(wishes, &wire).await?;
@@ -272,6 +276,11 @@ impl Node {
         federation.serve(&services);
         custody.serve(&services);
         services.spawn(follow(accounts.changes(), epoch.clone(), services.token().clone()));
+        services.spawn(cut_on_damage(
+            ledger.verification(),
+            epoch.clone(),
+            services.token().clone(),
+        ));
 
         Ok(Self(Arc::new(Parts {
             identity,
@@ -382,6 +391,15 @@ async fn close_last_run(evidence: &Evidence, ledger: &Ledger, clock: &Clock) -> 
         tracing::warn!(closed, "queries that the last stop broke off were entered as ended");
     }
     Ok(())
+}
+
+/// Damage that is found in the ledger while the node runs ends what is under way: each answer is decided again, and no decision can be
+/// entered any more.
+async fn cut_on_damage(mut found: watch::Receiver<Verification>, epoch: Epoch, stop: CancellationToken) {
+    let failed = found.wait_for(|state| matches!(state, Verification::Failed { .. }));
+    if let Some(Ok(_)) = stop.run_until_cancelled(failed).await {
+        epoch.raise();
+    }
 }
 
 /// A change to people's accounts is a change on which running answers depend.

@@ -34,7 +34,6 @@ use concordat_storage::query::{Bounds, Workers};
 use concordat_storage::storage::Storage;
 use libp2p::StreamProtocol;
 
-use self::early::EarlyRefusals;
 use self::places::{Party, Places};
 use self::quota::Quota;
 use crate::clock::Clock;
@@ -45,6 +44,7 @@ use crate::negotiation::Grants;
 use crate::network::{IncomingStreams, NetworkError, NetworkHandle};
 use crate::node::{Epoch, Identity};
 use crate::policy::LivePolicy;
+use crate::refusals::Refusals;
 use crate::shutdown::Stage;
 
 pub use engine::{DEFAULT_MEMORY, EngineConfig};
@@ -70,7 +70,7 @@ struct Inner {
     /// Room for what our own people have computed at home; apart, because each such question may ask our own datasets too.
     home: Places,
     quota: Quota,
-    early: EarlyRefusals,
+    early: Refusals,
 }
 
 /// What [`Sharing`] works with.
@@ -117,7 +117,7 @@ impl Sharing {
             home: Places::new(parts.engine.at_home(), parts.clock.clone()),
             parts,
             quota,
-            early: EarlyRefusals::default(),
+            early: Refusals::default(),
         })))
     }
 

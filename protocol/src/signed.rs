@@ -8,6 +8,7 @@
 //!    void on any other.
 
 mod cosigned;
+mod shape;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -21,6 +22,7 @@ pub use cosigned::{CoSigned, CoVerified};
 use crate::identity::{PrivateKey, PublicKey};
 use crate::ids::Digest32;
 use crate::labels::{self, Label};
+use crate::wire::codec::MAX_DEPTH;
 
 /// Largest signed document in bytes; a roster of 1,000 members takes about 300 KiB.
 pub const MAX_DOCUMENT: usize = 1 << 20;
@@ -113,6 +115,7 @@ impl<T: Document> Signed<T> {
     }
 
     fn parse(&self) -> Result<CoseSign1, SignatureError> {
+        shape::check(&self.bytes)?;
         let sign1 = CoseSign1::from_slice(&self.bytes).map_err(|_| SignatureError::Malformed)?;
         let eddsa = Some(coset::RegisteredLabelWithPrivate::Assigned(iana::Algorithm::EdDSA));
         if sign1.protected.header.alg == eddsa {
@@ -222,7 +225,8 @@ pub(crate) fn encode<T: Serialize>(document: &T) -> Result<Vec<u8>, SignatureErr
 /// Reads exactly one document: bytes left over are an error.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SignatureError> {
     let mut rest = bytes;
-    let document = ciborium::from_reader(&mut rest).map_err(|_| SignatureError::Malformed)?;
+    let document = ciborium::de::from_reader_with_recursion_limit(&mut rest, MAX_DEPTH);
+    let document = document.map_err(|_| SignatureError::Malformed)?;
     if rest.is_empty() {
         Ok(document)
     } else {

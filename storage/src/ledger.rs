@@ -3,6 +3,7 @@
 //! ```text
 //! ledger/entries.log      8 bytes "CCLEDGR" and format version 1, then records: length (4 bytes, big endian) | sealed entry
 //! ledger/head             sealed: number of acknowledged entries, Merkle root over them, length of the log up to there
+//! ledger/segments         sealed: how the ledger stood after each 1024 entries
 //! ledger/checkpoint.cose  the latest signed checkpoint
 //! ```
 //!
@@ -13,7 +14,9 @@
 //! 3. An acknowledgement is a [`LedgerReceipt`]. Nothing else makes one, and without one there is no permit.
 //! 4. What lies behind the head was never acknowledged. When the ledger is opened, whole records there are kept and a torn
 //!    one is cut off. Anything that does not hold *before* the head is damage, and the ledger does not open.
-//! 5. When a write fails the ledger refuses every further append until it is opened again.
+//! 5. A start of a node reads the newest entries, from the end of a segment on, and compares what they lead to with the head and
+//!    the sealed state. What is older is read in the background ([`Verification`]); until then it is not exported, nor is a checkpoint signed.
+//! 6. When a write fails the ledger refuses every further append until it is opened again.
 //!
 //! What a cut or an older copy shows: a log shorter than its head says, an older log exchanged alone, a lost head, and a
 //! ledger shorter than its own checkpoint are noticed here. An older head exchanged alone loses nothing: the entries behind it
@@ -26,6 +29,8 @@ mod disk;
 mod error;
 mod format;
 mod receipt;
+mod segments;
+mod verification;
 mod verify;
 mod writer;
 
@@ -40,19 +45,22 @@ use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey};
 use concordat_protocol::ids::{Digest32, InstitutionId};
 use concordat_protocol::signed::Signed;
 use concordat_protocol::time::Timestamp;
+use tokio::sync::watch;
 
 pub use anchor::AnchorError;
 pub use attribution::Attribution;
 pub use error::LedgerError;
 pub use receipt::LedgerReceipt;
+pub use verification::Verification;
 pub use verify::{AuditReport, CheckpointReport};
 
 use crate::keys::LedgerKey;
 use crate::meta::SealedDb;
 use crate::seal::durable::write_private;
 use anchor::Anchor;
-use disk::Opened;
+use disk::{Extent, Opened};
 use format::Record;
+use verification::{DamageNote, Older, Reading, Verifier};
 use writer::{Command, Reply, Shared, Tip, Writer};
 
 /// A handle to the ledger; clones share it. The files are closed when the last one is dropped.
@@ -64,6 +72,8 @@ struct Inner {
     key: Arc<LedgerKey>,
     institution: InstitutionId,
     shared: Arc<Mutex<Shared>>,
+    verification: Arc<watch::Sender<Verification>>,
+    verifier: Option<Verifier>,
     checkpointing: Mutex<()>,
     commands: Option<Sender<Command>>,
     thread: Option<JoinHandle<()>>,
@@ -97,12 +107,12 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Damaged`] when an acknowledged entry does not hold; [`LedgerError::Io`] when the files cannot be used.
     pub fn open(dir: &Path, key: LedgerKey, institution: InstitutionId) -> Result<Self, LedgerError> {
-        let Opened { files, shared } = disk::open(dir, &key)?;
-        Self::start(dir, key, institution, shared, files, None)
+        let Opened { files, shared, .. } = disk::open(dir, &key, Extent::Everything)?;
+        Self::start(dir, key, institution, shared, files, None, None)
     }
 
-    /// As [`Ledger::open`], and compares the ledger with what the sealed state `meta` knows of it, which follows it from here
-    /// on.
+    /// Opens the ledger and compares it with what the sealed state `meta` knows of it, which follows it from here on. The newest
+    /// entries are read and checked before this returns, the older ones in the background ([`Ledger::verification`]).
     ///
     /// # Errors
     /// [`LedgerError::Anchor`] when ledger or state is older than the other; otherwise as [`Ledger::open`].
@@ -112,9 +122,24 @@ impl Ledger {
         institution: InstitutionId,
         meta: &SealedDb,
     ) -> Result<Self, LedgerError> {
-        let Opened { files, shared } = disk::open(dir, &key)?;
-        let anchor = Anchor::check(meta, dir, &key, &shared.tip.head())?;
-        Self::start(dir, key, institution, shared, files, Some(anchor))
+        let note = DamageNote::open(meta).map_err(AnchorError::State)?;
+        let was_damaged = note.is_there().map_err(AnchorError::State)?;
+        let extent = match anchor::known(meta).map_err(AnchorError::State)? {
+            Some(anchored) if !was_damaged => Extent::From(anchored.size),
+            Some(_) | None => Extent::Everything,
+        };
+        let opened = match disk::open(dir, &key, extent) {
+            // What a segment states may be wrong where the entries are not.
+            Err(LedgerError::Damaged { .. }) => disk::open(dir, &key, Extent::Everything),
+            opened => opened,
+        };
+        let Opened { files, shared, older } = opened?;
+        let anchor = Anchor::check(meta, dir, &key, &shared)?;
+        if was_damaged {
+            note.clear().map_err(AnchorError::State)?;
+        }
+        let older = (!older.is_empty()).then_some(Older { ends: older, note });
+        Self::start(dir, key, institution, shared, files, Some(anchor), older)
     }
 
     /// As [`Ledger::open_anchored`] for a data directory that was just made from a snapshot: ledger and state come from one
@@ -128,9 +153,9 @@ impl Ledger {
         institution: InstitutionId,
         meta: &SealedDb,
     ) -> Result<Self, LedgerError> {
-        let Opened { files, shared } = disk::open(dir, &key)?;
+        let Opened { files, shared, .. } = disk::open(dir, &key, Extent::Everything)?;
         let anchor = Anchor::adopt(meta, &shared.tip.head())?;
-        Self::start(dir, key, institution, shared, files, Some(anchor))
+        Self::start(dir, key, institution, shared, files, Some(anchor), None)
     }
 
     fn start<M: writer::Medium>(
@@ -140,6 +165,7 @@ impl Ledger {
         shared: Shared,
         medium: M,
         anchor: Option<Anchor>,
+        older: Option<Older>,
     ) -> Result<Self, LedgerError> {
         let (key, shared) = (Arc::new(key), Arc::new(Mutex::new(shared)));
         let (commands, waiting) = mpsc::channel();
@@ -148,11 +174,28 @@ impl Ledger {
             .name("ledger".to_owned())
             .spawn(move || writer.run(&waiting))
             .map_err(|source| LedgerError::io("start the writer of", dir, source))?;
+        let begun = older
+            .as_ref()
+            .map_or(Verification::Whole, |older| Verification::Running {
+                verified: 0,
+                of: older.entries(),
+            });
+        let verification = Arc::new(watch::Sender::new(begun));
+        let reading = Reading {
+            dir: dir.to_owned(),
+            key: Arc::clone(&key),
+            shared: Arc::clone(&shared),
+            state: Arc::clone(&verification),
+        };
+        let verifier = older.map(|older| Verifier::start(reading, older)).transpose();
+        let verifier = verifier.map_err(|source| LedgerError::io("start the verification of", dir, source))?;
         Ok(Self(Arc::new(Inner {
             dir: dir.to_owned(),
             key,
             institution,
             shared,
+            verification,
+            verifier,
             checkpointing: Mutex::new(()),
             commands: Some(commands),
             thread: Some(thread),
@@ -177,7 +220,8 @@ impl Ledger {
     pub fn append(&self, body: EntryBody, by: &Attribution, now: Timestamp) -> Result<LedgerReceipt, LedgerError> {
         let (reply, answer) = mpsc::sync_channel(1);
         self.send(body, by, now, Box::new(move |result| drop(reply.send(result))))?;
-        answer.recv().map_err(|_| LedgerError::Stopped)?
+        let appended = answer.recv().map_err(|_| LedgerError::Stopped)?;
+        appended.map_err(|error| self.explained(error))
     }
 
     /// Appends an entry on the account of `by` and waits until it is durable. The entry may be written although the caller stops waiting.
@@ -192,7 +236,18 @@ impl Ledger {
     ) -> Result<LedgerReceipt, LedgerError> {
         let (reply, answer) = tokio::sync::oneshot::channel();
         self.send(body, by, now, Box::new(move |result| drop(reply.send(result))))?;
-        answer.await.map_err(|_| LedgerError::Stopped)?
+        let appended = answer.await.map_err(|_| LedgerError::Stopped)?;
+        appended.map_err(|error| self.explained(error))
+    }
+
+    /// Why appends are refused, where it is not a failed write.
+    fn explained(&self, error: LedgerError) -> LedgerError {
+        match (&*self.0.verification.borrow(), &error) {
+            (Verification::Failed { reason, .. }, LedgerError::Refusing) => {
+                LedgerError::Unverified { reason: reason.clone() }
+            }
+            _ => error,
+        }
     }
 
     fn send(&self, body: EntryBody, by: &Attribution, at: Timestamp, reply: Reply) -> Result<(), LedgerError> {
@@ -211,13 +266,29 @@ impl Ledger {
     /// Whether appends are taken; the node is ready only if they are.
     ///
     /// # Errors
-    /// [`LedgerError::Refusing`] after a write failed.
+    /// [`LedgerError::Refusing`] after a write failed, [`LedgerError::Unverified`] after damage was found.
     pub fn ready(&self) -> Result<(), LedgerError> {
+        if let Verification::Failed { reason, .. } = &*self.0.verification.borrow() {
+            return Err(LedgerError::Unverified { reason: reason.clone() });
+        }
         if self.shared().refusing {
             Err(LedgerError::Refusing)
         } else {
             Ok(())
         }
+    }
+
+    /// How far the ledger has been verified since it was opened.
+    pub fn verification(&self) -> watch::Receiver<Verification> {
+        self.0.verification.subscribe()
+    }
+
+    /// Whether all entries are verified, so that they may be exported.
+    ///
+    /// # Errors
+    /// [`LedgerError::Verifying`] or [`LedgerError::Unverified`].
+    pub fn verified(&self) -> Result<(), LedgerError> {
+        self.0.verification.borrow().covers(0, self.size())
     }
 
     /// Number of acknowledged entries.
@@ -267,11 +338,22 @@ impl Ledger {
     /// Entries from number `start` up to, not including, `end`.
     ///
     /// # Errors
-    /// [`LedgerError::Damaged`] when one of them does not hold.
+    /// [`LedgerError::Damaged`] when one of them does not hold, [`LedgerError::Verifying`] while that is not known.
     pub fn range(&self, start: u64, end: u64) -> Result<Vec<StoredEntry>, LedgerError> {
-        let (near, offset) = self.shared().nearest(start);
+        let end = end.min(self.size());
+        self.0.verification.borrow().covers(start, end)?;
+        self.range_for_start(start, end)
+    }
+
+    /// The same before the ledger is verified as a whole: for what a start completes. Each entry opens at its place only, and follows
+    /// on the one before; nothing of it may be shown or exported.
+    ///
+    /// # Errors
+    /// [`LedgerError::Damaged`] when one of them does not hold.
+    pub fn range_for_start(&self, start: u64, end: u64) -> Result<Vec<StoredEntry>, LedgerError> {
+        let from = self.shared().segments.before(start);
         let mut entries = Vec::new();
-        disk::read(&self.0.dir, &self.0.key, near, offset, end.min(self.size()), |record| {
+        disk::read(&self.0.dir, &self.0.key, &from, end.min(self.size()), |record| {
             if record.entry.sequence >= start {
                 entries.push(StoredEntry {
                     entry: record.entry,
@@ -285,10 +367,11 @@ impl Ledger {
     /// Signs size and root as they are now, and keeps the signed checkpoint.
     ///
     /// # Errors
-    /// [`LedgerError::Io`] when it cannot be kept.
+    /// [`LedgerError::Io`] when it cannot be kept; [`LedgerError::Verifying`] while it is not known whether the entries hold.
     pub fn checkpoint(&self, key: &InstitutionKey, now: Timestamp) -> Result<Signed<Checkpoint>, LedgerError> {
         let _one_at_a_time = locked(&self.0.checkpointing);
         let Tip { tree, .. } = self.tip();
+        self.0.verification.borrow().covers(0, tree.size())?;
         let checkpoint = Checkpoint {
             institution: self.0.institution.clone(),
             size: tree.size(),
@@ -394,6 +477,7 @@ impl Ledger {
 impl Drop for Inner {
     /// Lets the writer finish what was sent, and waits for it: afterwards the files may be opened again.
     fn drop(&mut self) {
+        drop(self.verifier.take());
         drop(self.commands.take());
         if let Some(thread) = self.thread.take() {
             drop(thread.join());

@@ -8,6 +8,7 @@
 //!
 //! What this crate does not do: it never decides who may ask. That is the node's part.
 
+pub mod arrow_stream;
 pub mod backup;
 pub mod beneath;
 pub mod catalog;

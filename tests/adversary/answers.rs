@@ -22,15 +22,15 @@ use super::rogue::{Rogue, Wire, now};
 const SQL: &str = "SELECT sex, chol FROM zurich.heart";
 
 /// A world in which the friend asks the rogue, which has true rows to tell, and a person who asks.
-struct Stage {
-    world: World,
+pub(super) struct Stage {
+    pub(super) world: World,
     eva: Actor,
-    truth: Answer,
+    pub(super) truth: Answer,
     incoming: IncomingStreams,
 }
 
 impl Stage {
-    async fn set() -> Self {
+    pub(super) async fn set() -> Self {
         let world = World::met().await;
         world.rogue.meet(&world.friend).await;
         let grant = granted(&world).await;
@@ -50,7 +50,7 @@ impl Stage {
     }
 
     /// The friend asks while the rogue answers with `act`; both are waited for.
-    async fn play(&mut self, act: impl AsyncFnOnce(&Rogue, Exchange)) -> Result<usize, QueryFault> {
+    pub(super) async fn play(&mut self, act: impl AsyncFnOnce(&Rogue, Exchange)) -> Result<usize, QueryFault> {
         let (world, incoming) = (&self.world, &mut self.incoming);
         let acting = async {
             let (_, mut stream) = Wire::next(incoming).await;
@@ -62,7 +62,7 @@ impl Stage {
         answered
     }
 
-    async fn plays(&mut self, what: &str, code: Code, act: impl AsyncFnOnce(&Rogue, Exchange)) {
+    pub(super) async fn plays(&mut self, what: &str, code: Code, act: impl AsyncFnOnce(&Rogue, Exchange)) {
         match self.play(act).await {
             Ok(rows) => panic!("{what}: {rows} rows were taken for an answer"),
             Err(fault) => assert_eq!(fault.code(), code, "{what}: {fault}"),
@@ -71,13 +71,13 @@ impl Stage {
 }
 
 /// One question of the friend, as the rogue has it.
-struct Exchange {
-    stream: Wire,
+pub(super) struct Exchange {
+    pub(super) stream: Wire,
     asked: QueryEnvelope,
 }
 
 impl Exchange {
-    async fn open(&mut self) {
+    pub(super) async fn open(&mut self) {
         let opening = QueryOpening::Accepted {
             query: self.asked.query,
             tier: Tier::Records,
@@ -85,7 +85,7 @@ impl Exchange {
         self.stream.send(&opening).await.unwrap();
     }
 
-    async fn rows(&mut self, chunks: &[Vec<u8>]) {
+    pub(super) async fn rows(&mut self, chunks: &[Vec<u8>]) {
         for chunk in chunks {
             self.stream.body(chunk).await.unwrap();
         }
@@ -98,7 +98,7 @@ impl Exchange {
     }
 
     /// The receipt an honest provider would sign.
-    fn receipt(&self, chunks: &[Vec<u8>]) -> Receipt {
+    pub(super) fn receipt(&self, chunks: &[Vec<u8>]) -> Receipt {
         let mut answer = AnswerDigest::default();
         chunks.iter().for_each(|chunk| answer.update(chunk));
         Receipt {
@@ -121,7 +121,7 @@ impl Exchange {
         }
     }
 
-    async fn close(&mut self, rogue: &Rogue, receipt: &Receipt, cut: Option<Refusal>) {
+    pub(super) async fn close(&mut self, rogue: &Rogue, receipt: &Receipt, cut: Option<Refusal>) {
         let receipt = CoSigned::propose(receipt).unwrap().add_signature(&rogue.node).unwrap();
         self.stream.send(&QueryClosing { receipt, cut }).await.unwrap();
     }

@@ -62,6 +62,8 @@ impl House {
             clock: Clock::system(),
             listen: vec![LISTEN.parse().unwrap()],
             announce: Vec::new(),
+            // All nodes of a test are on this machine, and none dials anywhere else.
+            dial: vec![network::DialRange::Loopback],
             limits: network::Limits::default(),
             password_cost: Argon2Cost::dangerous_minimum(),
             engine: EngineConfig {
@@ -197,6 +199,12 @@ impl World {
         let world = Self::new().await;
         world.rogue.meet(&world.provider).await;
         world
+    }
+
+    /// Makes another rogue a member.
+    pub(super) async fn admit(&self, rogue: &Rogue) {
+        let founder = self.provider.node.membership();
+        founder.admit(rogue.enrolment().as_bytes(), &tester()).await.unwrap();
     }
 
     /// What each test ends with: another member is served, nobody has lost the connection to it, and the ledgers hold.

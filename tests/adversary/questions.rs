@@ -288,10 +288,22 @@ pub(super) fn question(
     envelope: impl FnOnce(&mut QueryEnvelope),
     assertion: impl FnOnce(&mut ActorAssertion),
 ) -> Signed<QueryEnvelope> {
-    sign(&unsigned(world, grant, envelope, assertion), &world.rogue.node)
+    question_by(&world.rogue, world, grant, envelope, assertion)
+}
+
+/// As [`question`], by any rogue.
+pub(super) fn question_by(
+    rogue: &Rogue,
+    world: &World,
+    grant: GrantId,
+    envelope: impl FnOnce(&mut QueryEnvelope),
+    assertion: impl FnOnce(&mut ActorAssertion),
+) -> Signed<QueryEnvelope> {
+    sign(&unsigned(rogue, world, grant, envelope, assertion), &rogue.node)
 }
 
 fn unsigned(
+    rogue: &Rogue,
     world: &World,
     grant: GrantId,
     envelope: impl FnOnce(&mut QueryEnvelope),
@@ -299,7 +311,7 @@ fn unsigned(
 ) -> QueryEnvelope {
     let query = fresh();
     let mut stated = ActorAssertion {
-        actor: format!("mallory@{}", world.rogue.institution).parse().unwrap(),
+        actor: format!("mallory@{}", rogue.institution).parse().unwrap(),
         roles: [Role::Researcher].into(),
         factors: [Factor::Password].into(),
         authenticated_at: now().plus_seconds(-60),
@@ -313,9 +325,9 @@ fn unsigned(
     let mut question = QueryEnvelope {
         query,
         grant,
-        from: world.rogue.institution.clone(),
+        from: rogue.institution.clone(),
         to: world.provider.id().clone(),
-        actor: sign(&stated, &world.rogue.node),
+        actor: sign(&stated, &rogue.node),
         purpose: Purpose::HealthResearch,
         sql: "SELECT sex, chol FROM heart".to_owned(),
         sent_at: now(),
@@ -327,13 +339,13 @@ fn unsigned(
 
 fn by_another(world: &World, grant: GrantId) -> Signed<QueryEnvelope> {
     sign(
-        &unsigned(world, grant, |_| (), |_| ()),
+        &unsigned(&world.rogue, world, grant, |_| (), |_| ()),
         &NodeKey::from_seed(&[9; 32].into()),
     )
 }
 
 fn with_an_assertion_by_another(world: &World, grant: GrantId) -> Signed<QueryEnvelope> {
-    let mut question = unsigned(world, grant, |_| (), |_| ());
+    let mut question = unsigned(&world.rogue, world, grant, |_| (), |_| ());
     let stated = question.actor.peek_unverified().unwrap();
     question.actor = sign(&stated, &NodeKey::from_seed(&[9; 32].into()));
     sign(&question, &world.rogue.node)

@@ -29,7 +29,7 @@ use super::honest::House;
 /// No test waits longer than this for something that has to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Nobody listens on the discard port, so honest nodes never get through to a rogue: it dials them.
-const NOWHERE: &str = "/ip4/127.0.0.1/tcp/9";
+pub(super) const NOWHERE: &str = "/ip4/127.0.0.1/tcp/9";
 
 /// Waits for what has to happen.
 pub(super) async fn soon<T>(step: impl Future<Output = T>) -> T {
@@ -76,7 +76,21 @@ struct Dial {
 impl Rogue {
     /// Starts one; `seed` makes its two keys.
     pub(super) fn start(institution: &str, seed: u8) -> Self {
-        let node = NodeKey::from_seed(&[seed; 32].into());
+        Self::with_seeds(institution, [seed; 32], [seed.wrapping_add(100); 32])
+    }
+
+    /// Starts one of many, whose keys are made of its number.
+    pub(super) fn numbered(institution: &str, number: u32) -> Self {
+        let seed = |purpose: u8| {
+            let mut seed = [purpose; 32];
+            seed[..4].copy_from_slice(&number.to_le_bytes());
+            seed
+        };
+        Self::with_seeds(institution, seed(1), seed(2))
+    }
+
+    fn with_seeds(institution: &str, node: [u8; 32], house: [u8; 32]) -> Self {
+        let node = NodeKey::from_seed(&node.into());
         let swarm = swarm(&node);
         let control = swarm.behaviour().streams.new_control();
         let (dials, inbox) = mpsc::channel(16);
@@ -84,7 +98,7 @@ impl Rogue {
         tokio::spawn(run(swarm, inbox, seen));
         Self {
             institution: InstitutionId::new(institution).unwrap(),
-            house: InstitutionKey::from_seed(&[seed.wrapping_add(100); 32].into()),
+            house: InstitutionKey::from_seed(&house.into()),
             node,
             control,
             dials,
@@ -102,8 +116,17 @@ impl Rogue {
         to_armour(&self.statement(now()))
     }
 
+    /// An application that states these addresses.
+    pub(super) fn enrolment_at(&self, addresses: &[&str]) -> String {
+        to_armour(&self.statement_at(now(), addresses))
+    }
+
     /// What it says of itself at `issued_at`.
     pub(super) fn statement(&self, issued_at: Timestamp) -> Signed<Enrolment> {
+        self.statement_at(issued_at, &[NOWHERE])
+    }
+
+    fn statement_at(&self, issued_at: Timestamp, addresses: &[&str]) -> Signed<Enrolment> {
         let enrolment = Enrolment {
             institution: self.institution.clone(),
             name: LegalName::new("University Hospital Zurich").unwrap(),
@@ -111,7 +134,7 @@ impl Rogue {
             key: self.house.public(),
             nodes: vec![MemberNode {
                 node: self.id(),
-                addresses: vec![Address::new(NOWHERE).unwrap()],
+                addresses: addresses.iter().map(|at| Address::new(at).unwrap()).collect(),
             }],
             issued_at,
         };

@@ -51,6 +51,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("object_store", &[STORAGE]),
     ("encoding_rs", &[STORAGE]),
     ("flate2", &[STORAGE]),
+    // the limits under which messages of rows are verified
+    ("flatbuffers", &[STORAGE]),
     ("memchr", &[STORAGE]),
     // queries: the provider's engine in storage, the consumer's planner and `query --out` in node
     ("arrow", &[STORAGE, NODE]),

@@ -99,6 +99,8 @@ impl House {
             "/ip4/127.0.0.1/tcp/0",
             "--listen",
             "/ip4/127.0.0.1/udp/0/quic-v1",
+            "--dial",
+            "loopback",
         ];
         house.typed(&[&who[..], &local[..]].concat(), Some(PASSWORD)).ok();
         house

@@ -63,7 +63,7 @@ fn restore_words<'a>(backups: &'a Path, owner: &'a str) -> Vec<&'a str> {
         "--institution-key",
         owner,
     ];
-    [&words[..], &["--listen", "/ip4/127.0.0.1/tcp/0"]].concat()
+    [&words[..], &["--listen", "/ip4/127.0.0.1/tcp/0", "--dial", "loopback"]].concat()
 }
 
 fn back_up(house: &House, to: &Path) {

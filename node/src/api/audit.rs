@@ -66,7 +66,11 @@ async fn check(State(api): State<Api>) -> Result<Json<AuditReport>, Problem> {
         {
             return Ok(Json(report));
         }
-        sign(node)?;
+        match sign(node) {
+            // All of it was read just now; what the start has left to read follows by itself.
+            Err(LedgerError::Verifying { .. }) => return Ok(Json(report)),
+            signed => signed?,
+        }
         Ok::<_, LedgerError>(Json(node.ledger().verify(key)))
     })
     .await

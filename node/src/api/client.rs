@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     Method, Request, Response,
     body::{Frame, Incoming},
@@ -25,6 +25,9 @@ pub use reading::Reading;
 
 /// The longest line of a streamed answer: 1 MiB, far above what the daemon writes.
 const MAX_LINE: usize = 1024 * 1024;
+
+/// Most bytes of an answer that is read whole: 10,000 entries of the ledger fit.
+const MAX_WHOLE: usize = 64 << 20;
 
 /// A client of the daemon in one data directory.
 pub struct Client {
@@ -232,8 +235,12 @@ async fn whole<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, P
 }
 
 async fn collect(response: Response<Incoming>) -> Result<Bytes, Problem> {
-    let collected = response.into_body().collect().await;
-    Ok(collected.map_err(|error| broken(&error))?.to_bytes())
+    let collected = Limited::new(response.into_body(), MAX_WHOLE).collect().await;
+    let collected = collected.map_err(|error| match error.downcast_ref::<hyper::Error>() {
+        Some(error) => broken(error),
+        None => Problem::new(Code::Fault, "the node sent an answer that is too long"),
+    })?;
+    Ok(collected.to_bytes())
 }
 
 fn broken(error: &hyper::Error) -> Problem {

@@ -1,5 +1,7 @@
 //! The consortium: founding, enrolling, admitting, removing, joining, and the roster.
 
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
@@ -90,13 +92,26 @@ impl FileBody {
     }
 }
 
+/// An application, and the hosts of the applicant that are dialed from now on although the configuration names no such range.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AdmitBody {
+    file: String,
+    #[serde(default)]
+    allow_hosts: Vec<IpAddr>,
+}
+
 async fn admit(
     State(api): State<Api>,
     Caller(actor): Caller,
-    Body(body): Body<FileBody>,
+    Body(body): Body<AdmitBody>,
 ) -> Result<Json<Value>, Problem> {
     let membership = api.node().membership();
-    let (issued, institution, fingerprint) = membership.admit(&body.bytes()?, &actor.attribution()).await?;
+    let AdmitBody { file, allow_hosts } = body;
+    let file = FileBody { file }.bytes()?;
+    let (issued, institution, fingerprint) = membership
+        .admit_allowing(&file, &allow_hosts, &actor.attribution())
+        .await?;
     let mut value = match &issued {
         Issued::InForce(roster) => json!({ "number": roster.number() }),
         Issued::Proposed(_) => issued_as(&api, &issued),
@@ -104,6 +119,7 @@ async fn admit(
     if let Some(object) = value.as_object_mut() {
         object.insert("institution".to_owned(), json!(institution));
         object.insert("fingerprint".to_owned(), json!(fingerprint));
+        object.insert("allowed_hosts".to_owned(), json!(allow_hosts));
     }
     Ok(Json(value))
 }
@@ -269,6 +285,13 @@ fn shown(api: &Api, roster: &ValidRoster) -> Value {
             "nodes": nodes,
         })
     });
+    let not_dialed: Vec<_> = api
+        .node()
+        .membership()
+        .not_dialed(roster)
+        .iter()
+        .map(|found| json!({ "institution": found.institution, "address": found.address, "reason": found.reason.to_string() }))
+        .collect();
     let charter = &roster.roster().charter;
     let holders: Vec<_> = charter.keys().iter().map(InstitutionPublicKey::fingerprint).collect();
     json!({
@@ -281,6 +304,7 @@ fn shown(api: &Api, roster: &ValidRoster) -> Value {
         "charter_threshold": charter.threshold(),
         "charter_fingerprint": holders.join(", "),
         "digest": roster.digest(),
+        "not_dialed": not_dialed,
         "members": members.collect::<Vec<_>>(),
     })
 }

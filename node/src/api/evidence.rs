@@ -195,6 +195,7 @@ fn begins_with(node: &Node, text: &str) -> Result<Option<QueryId>, Problem> {
 
 /// The whole ledger up to a checkpoint that is signed for it, line by line.
 async fn export(State(api): State<Api>) -> Result<Response, Problem> {
+    api.node().ledger().verified()?;
     let (lines, waiting) = mpsc::channel::<String>(AHEAD);
     let node = api.node().clone();
     tokio::task::spawn_blocking(move || {

@@ -17,10 +17,11 @@ async fn alive() -> &'static str {
     "ok\n"
 }
 
-async fn ready(State(api): State<Api>) -> Result<&'static str, Problem> {
+async fn ready(State(api): State<Api>) -> Result<String, Problem> {
     let reasons = status::unready(api.node());
     if reasons.is_empty() {
-        Ok("ready\n")
+        let verification = status::verification(api.node()).map(|state| format!("; {state}"));
+        Ok(format!("ready{}\n", verification.unwrap_or_default()))
     } else {
         Err(Problem::new(Code::Unreachable, "the node is not ready").because(reasons))
     }

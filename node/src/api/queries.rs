@@ -5,13 +5,12 @@
 //!
 //! ```text
 //! part = tag (1 byte) | length (u32, big-endian) | bytes
-//! tag 'A'  a piece of an Arrow IPC stream, in order
+//! tag 'A'  a piece of an Arrow IPC stream, in order; at most 1 MiB
 //! tag 'E'  the end: JSON {"account": {receipts, notes}, "problem": null or a problem document}; nothing follows
 //! ```
 
 use std::collections::VecDeque;
 
-use arrow::ipc::writer::StreamWriter;
 use axum::Json;
 use axum::body::Body as HttpBody;
 use axum::extract::{Query, State};
@@ -21,18 +20,23 @@ use axum::routing::{get, post};
 use bytes::{BufMut, Bytes, BytesMut};
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::scope::Purpose;
+use concordat_storage::arrow_stream::{EncodeError, StreamEncoder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Access, Api, Body, Caller, Route, why};
 use crate::fault::Problem;
-use crate::federation::{AnswerStream, QueryFault};
+use crate::federation::AnswerStream;
 use crate::iam::Action;
 
 /// Tag of a piece of the Arrow IPC stream.
 pub const ARROW: u8 = b'A';
 /// Tag of the end.
 pub const END: u8 = b'E';
+/// Most bytes of one part. The rows come in smaller pieces; only the end is made at once.
+pub const MAX_PART: usize = 16 << 20;
+/// Most bytes of a piece of the rows.
+const PIECE: usize = 1 << 20;
 /// Media type of the parts.
 const PARTS: &str = "application/vnd.concordat.answer";
 
@@ -70,48 +74,64 @@ async fn query(
 /// An answer on its way to the socket.
 struct Parts {
     answer: AnswerStream,
-    writer: Option<StreamWriter<Vec<u8>>>,
+    encoder: Option<StreamEncoder>,
     ready: VecDeque<Bytes>,
 }
 
 impl Parts {
     fn begin(answer: AnswerStream) -> Result<Self, Problem> {
-        let writer = StreamWriter::try_new(Vec::new(), &answer.schema()).map_err(unencodable)?;
+        let encoder = StreamEncoder::new(&answer.schema()).map_err(unencodable)?;
         Ok(Self {
             answer,
-            writer: Some(writer),
+            encoder: Some(encoder),
             ready: VecDeque::new(),
         })
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
-        if let Some(part) = self.ready.pop_front() {
-            return Ok(Some(part));
-        }
-        let Some(mut writer) = self.writer.take() else {
-            return Ok(None);
-        };
-        match self.answer.next().await {
-            Some(Ok(batch)) => {
-                writer.write(&batch).map_err(unencodable)?;
-                let bytes = std::mem::take(writer.get_mut());
-                self.writer = Some(writer);
-                part(ARROW, &bytes).map(Some)
+        loop {
+            if let Some(part) = self.ready.pop_front() {
+                return Ok(Some(part));
             }
+            let Some(encoder) = self.encoder.take() else {
+                return Ok(None);
+            };
+            self.produce(encoder).await?;
+        }
+    }
+
+    /// Makes the parts of the next rows, or of the end.
+    async fn produce(&mut self, mut encoder: StreamEncoder) -> Result<(), Problem> {
+        match self.answer.next().await {
+            Some(Ok(batch)) => match encoder.encode(&batch) {
+                Ok(()) => {
+                    self.rows(&encoder.take())?;
+                    self.encoder = Some(encoder);
+                    Ok(())
+                }
+                // Half of a batch is not sent; the end says why there is no more.
+                Err(error) => self.end(Some(&unencodable(error))),
+            },
             None => {
-                writer.finish().map_err(unencodable)?;
-                self.end(None)?;
-                part(ARROW, writer.get_ref()).map(Some)
+                encoder.finish().map_err(unencodable)?;
+                self.rows(&encoder.take())?;
+                self.end(None)
             }
             Some(Err(fault)) => {
-                self.end(Some(fault))?;
-                part(ARROW, writer.get_ref()).map(Some)
+                self.rows(&encoder.take())?;
+                self.end(Some(&fault.into()))
             }
         }
     }
 
-    fn end(&mut self, fault: Option<QueryFault>) -> Result<(), Problem> {
-        let problem = fault.map(Problem::from);
+    fn rows(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        for piece in bytes.chunks(PIECE) {
+            self.ready.push_back(part(ARROW, piece)?);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, problem: Option<&Problem>) -> Result<(), Problem> {
         let end = json!({ "account": self.answer.account(), "problem": problem });
         self.ready.push_back(part(END, end.to_string().as_bytes())?);
         Ok(())
@@ -119,7 +139,8 @@ impl Parts {
 }
 
 fn part(tag: u8, bytes: &[u8]) -> Result<Bytes, Problem> {
-    let length = u32::try_from(bytes.len()).map_err(|_| Problem::usage("a part of the answer is larger than 4 GiB"))?;
+    let length = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= MAX_PART);
+    let length = length.ok_or_else(|| Problem::usage("the account of the answer is longer than one part may be"))?;
     let mut part = BytesMut::with_capacity(bytes.len().saturating_add(5));
     part.put_u8(tag);
     part.put_u32(length);
@@ -127,9 +148,11 @@ fn part(tag: u8, bytes: &[u8]) -> Result<Bytes, Problem> {
     Ok(part.freeze())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
-fn unencodable(error: arrow::error::ArrowError) -> Problem {
-    Problem::fault("the answer cannot be encoded", &error)
+fn unencodable(error: EncodeError) -> Problem {
+    match error {
+        EncodeError::Encoder(error) => Problem::fault("the answer cannot be encoded", &error),
+        EncodeError::Type { .. } | EncodeError::Columns | EncodeError::Row => Problem::usage(error.to_string()),
+    }
 }
 
 #[derive(Deserialize)]

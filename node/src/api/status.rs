@@ -6,6 +6,7 @@ use concordat_protocol::{
     ids::{Digest32, InstitutionId, Jurisdiction, NodeId},
     text::LegalName,
 };
+use concordat_storage::ledger::Verification;
 use serde::Serialize;
 
 use super::{Access, Api, OsAccount, Route, access};
@@ -32,6 +33,9 @@ pub(super) struct Status {
     roster: Option<RosterStatus>,
     policy: Option<PolicyStatus>,
     ledger_entries: u64,
+    /// How far the ledger has been verified since the start; none once it is whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledger_verification: Option<String>,
     connected: usize,
     /// Who is connected; only for those who are logged in.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,6 +119,7 @@ async fn status(State(api): State<Api>, account: OsAccount, headers: HeaderMap) 
         roster: roster(node),
         policy: policy(node),
         ledger_entries: node.ledger().size(),
+        ledger_verification: verification(node),
         connected: node.network().connected_peers().len(),
         peers: may_see_peers.then(|| peers(node)),
         turned_away: if may_see_peers { turned_away(node) } else { Vec::new() },
@@ -140,6 +145,17 @@ pub(super) fn unready(node: &Node) -> Vec<String> {
     }
     reasons.extend(node.custody().store_trouble());
     reasons
+}
+
+/// How far the ledger has been verified since the start, and what was found; `None` once it is whole.
+pub(super) fn verification(node: &Node) -> Option<String> {
+    match &*node.ledger().verification().borrow() {
+        Verification::Whole => None,
+        Verification::Running { verified, of } => {
+            Some(format!("the ledger is being verified: {verified} of {of} entries"))
+        }
+        Verification::Failed { reason, .. } => Some(format!("the ledger did not stand its verification: {reason}")),
+    }
 }
 
 /// The number of the newest roster.

@@ -4,17 +4,16 @@ mod cells;
 mod sink;
 
 use arrow::array::RecordBatch;
-use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::StreamDecoder;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
+use concordat_storage::arrow_stream::{CheckedStream, Item};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::Value;
 
 pub(super) use sink::Sink;
 
-use crate::api::queries::{ARROW, END};
+use crate::api::queries::{ARROW, END, MAX_PART};
 use crate::fault::{Code, Problem};
 
 /// Tag and length of a part.
@@ -25,8 +24,8 @@ const HEADER: usize = 5;
 pub(super) struct Reader {
     body: Incoming,
     buffer: BytesMut,
-    arrow: Buffer,
-    decoder: StreamDecoder,
+    arrow: Bytes,
+    decoder: CheckedStream,
     end: Option<Value>,
 }
 
@@ -35,8 +34,8 @@ impl Reader {
         Self {
             body,
             buffer: BytesMut::new(),
-            arrow: Buffer::from(Vec::<u8>::new()),
-            decoder: StreamDecoder::new(),
+            arrow: Bytes::new(),
+            decoder: CheckedStream::new(),
             end: None,
         }
     }
@@ -44,11 +43,14 @@ impl Reader {
     /// The next rows; nothing at the end.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, Problem> {
         loop {
-            if let Some(batch) = self.decoder.decode(&mut self.arrow).map_err(|error| broken(&error))? {
-                return Ok(Some(batch));
+            match self.decoder.decode(&mut self.arrow).map_err(|error| broken(&error))? {
+                Some(Item::Batch(batch)) => return Ok(Some(batch)),
+                // The columns are asked for afterwards.
+                Some(Item::Schema(_)) => continue,
+                None => {}
             }
             match self.part().await? {
-                Some((ARROW, bytes)) => self.arrow = Buffer::from(bytes),
+                Some((ARROW, bytes)) => self.arrow = bytes,
                 Some((END, bytes)) => {
                     self.end = Some(serde_json::from_slice(&bytes).map_err(|error| broken(&error))?);
                     return Ok(None);
@@ -76,17 +78,23 @@ impl Reader {
         self.decoder.schema()
     }
 
-    async fn part(&mut self) -> Result<Option<(u8, Vec<u8>)>, Problem> {
+    async fn part(&mut self) -> Result<Option<(u8, Bytes)>, Problem> {
         if !self.fill(HEADER).await? {
             return Ok(None);
         }
         let tag = self.buffer.get_u8();
         let length = self.buffer.get_u32();
         let length = usize::try_from(length).map_err(|error| broken(&error))?;
+        if length > MAX_PART {
+            return Err(Problem::new(
+                Code::Fault,
+                "the node sent a part of an answer that is too long",
+            ));
+        }
         if !self.fill(length).await? {
             return Ok(None);
         }
-        Ok(Some((tag, self.buffer.split_to(length).to_vec())))
+        Ok(Some((tag, self.buffer.split_to(length).freeze())))
     }
 
     /// Reads until `wanted` bytes are there; false when the body ends before.

@@ -19,13 +19,14 @@ use concordat_storage::{
 use libp2p::Multiaddr;
 use serde_json::{Value, json};
 
-use super::{Context, output::Column, unlock};
+use super::{Context, init::dial_ranges, output::Column, unlock};
 use crate::{
     clock::Clock,
     config::{self, Config, KeysFrom},
     fault::{Code, Problem, chain},
     init::{Given, Hints, RestorePlan, Taken, Unlock, restore, taken_over},
     json::Field as _,
+    network::DialRange,
 };
 
 #[derive(Debug, Subcommand)]
@@ -70,7 +71,7 @@ pub(super) struct Restore {
     #[arg(long, value_name = "ID")]
     snapshot: Option<Nonce>,
     /// Take this configuration, whole, instead of making one; a store for the objects is named there
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["objects", "address", "listen", "port"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["objects", "address", "listen", "port", "dial"])]
     config: Option<PathBuf>,
     #[command(flatten)]
     unlock: Unlocking,
@@ -86,6 +87,9 @@ pub(super) struct Restore {
     /// The port for peers, TCP and UDP; 0 picks a free one
     #[arg(long, default_value_t = config::DEFAULT_PORT)]
     port: u16,
+    /// Which addresses of members are dialed, as for `init`; may be given again
+    #[arg(long, value_name = "RANGE")]
+    dial: Vec<DialRange>,
 }
 
 /// What unlocked the node of the snapshot, and will unlock it; without any, a passphrase is asked for.
@@ -300,6 +304,7 @@ impl Restore {
             Given {
                 listen,
                 announce: self.address.clone(),
+                dial: dial_ranges(self.dial.clone()),
             },
         ))
     }

@@ -1,6 +1,7 @@
 //! `concordat consortium …`
 
 use crate::json::Field as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -29,6 +30,9 @@ pub(super) enum ConsortiumCommand {
     Admit {
         /// The application
         file: PathBuf,
+        /// Dial this host of the applicant although `dial` in `[node]` of concordat.toml does not name it; may be given again
+        #[arg(long = "allow-host", value_name = "IP")]
+        allow_hosts: Vec<IpAddr>,
     },
     /// Remove a member; its connections are closed at once
     Remove {
@@ -143,11 +147,12 @@ pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result
             };
             context.out.text(&enrolment.text("armour"))
         }
-        ConsortiumCommand::Admit { file } => {
-            let admitted: Value = context
-                .client()?
-                .post("/v1/consortium/members", &contents(&file)?)
-                .await?;
+        ConsortiumCommand::Admit { file, allow_hosts } => {
+            let mut body = contents(&file)?;
+            if let Some(body) = body.as_object_mut() {
+                body.insert("allow_hosts".to_owned(), json!(allow_hosts));
+            }
+            let admitted: Value = context.client()?.post("/v1/consortium/members", &body).await?;
             let (who, key) = (admitted.text("institution"), admitted.text("fingerprint"));
             conclude(
                 &format!("admitted `{who}`; compare its key by telephone: {key}"),
@@ -169,6 +174,7 @@ pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result
         }
         ConsortiumCommand::Join { file } => {
             let roster: Value = context.client()?.post("/v1/consortium/join", &contents(&file)?).await?;
+            remark_not_dialed(&roster, context);
             let (name, key) = (roster.text("consortium"), roster.text("charter_fingerprint"));
             context.out.done(
                 &format!(
@@ -317,6 +323,7 @@ fn show(roster: &Value, context: &Context) -> Result<(), Problem> {
         roster.text("not_after"),
     );
     let charter = roster.text("charter");
+    remark_not_dialed(roster, context);
     out.remark(&format!("{name}, roster {number}, in force until {until}; {charter}"));
     let columns = [
         ("institution", "institution"),
@@ -327,6 +334,16 @@ fn show(roster: &Value, context: &Context) -> Result<(), Problem> {
         ("key", "fingerprint"),
     ];
     out.list(roster.at("members"), &columns)
+}
+
+/// Says which addresses of members this node does not dial.
+fn remark_not_dialed(roster: &Value, context: &Context) {
+    for found in roster.at("not_dialed").as_array().into_iter().flatten() {
+        let (who, address, reason) = (found.text("institution"), found.text("address"), found.text("reason"));
+        context
+            .out
+            .remark(&format!("`{address}` of `{who}` is not dialed: {reason}"));
+    }
 }
 
 fn contents(file: &Path) -> Result<Value, Problem> {

@@ -16,6 +16,7 @@ use crate::{
     config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
     fault::{Code, Problem},
     init::{FIRST_ACCOUNT, Plan, Unlock, init},
+    network::{DialRange, Dialing},
 };
 
 #[derive(Debug, clap::Args)]
@@ -63,6 +64,10 @@ pub(super) struct Args {
     /// The port for peers, TCP and UDP; 0 picks a free one
     #[arg(long, default_value_t = config::DEFAULT_PORT)]
     port: u16,
+    /// Which addresses of members are dialed: `public` (the default), `private`, `loopback`, `link-local`, or a block such as
+    /// `10.20.0.0/16`; may be given again
+    #[arg(long, value_name = "RANGE")]
+    dial: Vec<DialRange>,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
@@ -88,6 +93,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
                 args.listen
             },
             announce: args.address,
+            dial: dial_ranges(args.dial),
         },
         keys: KeysFrom::Passphrase,
         storage: StorageSection::Local,
@@ -138,6 +144,15 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
         "password_file": created.made_password_file,
     });
     context.out.done(&sentence, &value)
+}
+
+/// The ranges that were given, or those without a setting.
+pub(super) fn dial_ranges(given: Vec<DialRange>) -> Vec<DialRange> {
+    if given.is_empty() {
+        Dialing::default_ranges()
+    } else {
+        given
+    }
 }
 
 fn unlock(key_file: Option<PathBuf>, credential: Option<String>, unattended: bool) -> Result<Unlock, Problem> {

@@ -41,6 +41,9 @@ impl Config {
             .collect();
         listen.sort();
         set("node.listen", listen.join(" "));
+        let mut dial: Vec<String> = node.dial.iter().map(ToString::to_string).collect();
+        dial.sort();
+        set("node.dial", dial.join(" "));
         set("limits.connections", limits.connections.to_string());
         set("limits.streams", limits.streams.to_string());
         set("limits.streams_per_peer", limits.streams_per_peer.to_string());

@@ -3,6 +3,10 @@
 //! Catalogue and ledger are kept apart. Whoever puts an older copy of the state database back, even the whole folder of it,
 //! brings back a catalogue that lacks versions the ledger names, or has datasets it says were erased. The other way round, a
 //! stop between the two leaves a catalogue that is one step ahead, which is completed here.
+//!
+//! What the ledger says of each dataset is kept in the state, with the number of entries that were read for it, so that a start reads those
+//! that have come since. A state that is put back brings back its own summary, which ends where it did then: the
+//! comparison reads on from there and finds what that state lacks. The state vouches for the entries before by its anchor.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +18,9 @@ use concordat_protocol::{
 use concordat_storage::{
     catalog::{CatalogError, VersionNumber},
     ledger::LedgerError,
+    meta::{MetaError, TreeId},
 };
+use serde::{Deserialize, Serialize};
 
 use super::Custody;
 use crate::{
@@ -22,6 +28,10 @@ use crate::{
     fault::{Code, Explain, Problem},
 };
 
+/// Where the summary is kept.
+const TREE: TreeId = TreeId::new("ledger-datasets");
+/// The key of the one summary in it.
+const KEY: &str = "summary";
 /// Entries that are read at a time.
 const PIECE: u64 = 4096;
 
@@ -42,6 +52,9 @@ pub enum RollbackError {
     /// The catalogue cannot be read.
     #[error("the catalogue cannot be compared with the ledger")]
     Catalog(#[from] CatalogError),
+    /// The summary of the ledger cannot be read or kept.
+    #[error("the catalogue cannot be compared with the ledger")]
+    State(#[from] MetaError),
     /// What a stop broke off cannot be completed.
     #[error("what the last stop broke off cannot be completed: {}", .0.detail)]
     Unfinished(Box<Problem>),
@@ -56,6 +69,7 @@ impl Explain for RollbackError {
             Self::OlderState { .. } => Code::Integrity,
             Self::Ledger(source) => source.code(),
             Self::Catalog(source) => source.code(),
+            Self::State(source) => source.fault().into(),
             Self::Unfinished(problem) => problem.code,
             Self::BrokenOff(_) => Code::Fault,
         }
@@ -69,16 +83,30 @@ impl Explain for RollbackError {
 }
 
 /// The last that the ledger says of a dataset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Last {
     Imported { version: u64, manifest: Digest32 },
     Erased { statement: Digest32 },
 }
 
+/// The last that the first entries of the ledger say of each dataset.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Told {
+    /// How many entries.
+    entries: u64,
+    datasets: BTreeMap<DatasetName, Last>,
+}
+
 impl Custody {
     pub(super) fn compare_with_ledger(&self) -> Result<(), RollbackError> {
-        let told = self.told()?;
+        let kept = self.0.with.storage.meta().tree(TREE)?;
+        let known: Option<Told> = kept.get(KEY)?;
+        let known = known.filter(|known| known.entries <= self.0.with.ledger.size());
+        let summary = self.told(known.unwrap_or_default())?;
+        let told = &summary.datasets;
         let catalog = self.0.with.storage.catalog();
-        for (dataset, last) in &told {
+        for (dataset, last) in told {
             match last {
                 Last::Imported { version, manifest } => self.must_have(dataset, *version, *manifest)?,
                 Last::Erased { statement } => self.must_be_erased(dataset, *statement)?,
@@ -93,14 +121,15 @@ impl Custody {
                 self.tell(&record.name, version)?;
             }
         }
-        Ok(())
+        // Only what was found to agree is kept; what was completed here stands in entries that are read the next time.
+        Ok(kept.put(KEY, &summary)?)
     }
 
-    fn told(&self) -> Result<BTreeMap<DatasetName, Last>, LedgerError> {
+    fn told(&self, known: Told) -> Result<Told, LedgerError> {
         let ledger = &self.0.with.ledger;
-        let (mut told, mut start) = (BTreeMap::new(), 0);
-        while start < ledger.size() {
-            for stored in ledger.range(start, start + PIECE)? {
+        let (size, mut told, mut start) = (ledger.size(), known.datasets, known.entries);
+        while start < size {
+            for stored in ledger.range_for_start(start, size.min(start + PIECE))? {
                 if let EntryBody::DatasetImported {
                     dataset,
                     version,
@@ -115,7 +144,10 @@ impl Custody {
             }
             start += PIECE;
         }
-        Ok(told)
+        Ok(Told {
+            entries: size,
+            datasets: told,
+        })
     }
 
     fn must_have(&self, dataset: &DatasetName, version: u64, manifest: Digest32) -> Result<(), RollbackError> {

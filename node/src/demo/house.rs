@@ -60,6 +60,8 @@ impl House {
             "/ip4/127.0.0.1/tcp/0",
             "--listen",
             "/ip4/127.0.0.1/udp/0/quic-v1",
+            "--dial",
+            "loopback",
         ];
         house.run(&[&init[..], &local[..]].concat(), Some(password)).await?;
         house.start().await?;

@@ -85,7 +85,8 @@ const SEARCHED: u64 = 10_000;
 /// The queries whose ends are in the ledger although their records are open.
 fn ended(ledger: &Ledger) -> Result<BTreeMap<QueryId, u64>, LedgerError> {
     let mut ended = BTreeMap::new();
-    for stored in ledger.tail(SEARCHED)? {
+    let size = ledger.size();
+    for stored in ledger.range_for_start(size.saturating_sub(SEARCHED), size)? {
         if let EntryBody::QueryClosed { query, .. }
         | EntryBody::AnswerReleased { query, .. }
         | EntryBody::AnswerLost { query } = stored.entry.body

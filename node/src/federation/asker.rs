@@ -4,6 +4,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use concordat_protocol::audit::Outcome;
 use concordat_protocol::grant::Party;
 use concordat_protocol::ids::{DatasetRef, GrantId, InstitutionId, NodeId, QueryId};
@@ -11,10 +12,9 @@ use concordat_protocol::query::QueryEnvelope;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
+use concordat_storage::arrow_stream::{CheckedStream, Item};
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::arrow::ipc::reader::StreamDecoder;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
@@ -210,8 +210,8 @@ impl Asker {
         let mut own = Own {
             provider: provider.clone(),
             chunks,
-            decoder: StreamDecoder::new(),
-            pending: empty(),
+            decoder: CheckedStream::new(),
+            pending: Bytes::new(),
             rows: 0,
         };
         let first = own.next().await?;
@@ -290,12 +290,8 @@ fn rows_of(reader: mpsc::Receiver<Rows>, provider: InstitutionId) -> Batches {
 fn unreadable(provider: &InstitutionId) -> QueryFault {
     QueryFault::Misbehaved {
         provider: provider.clone(),
-        detail: "its rows are no sound Arrow stream".to_owned(),
+        detail: "its rows are not a valid stream".to_owned(),
     }
-}
-
-fn empty() -> Buffer {
-    Buffer::from(Vec::<u8>::new())
 }
 
 /// Where the columns go once the answer has begun, or why it has not.
@@ -449,8 +445,8 @@ async fn was_the_end(reading: &mut Reading) -> bool {
 struct Own {
     provider: InstitutionId,
     chunks: OwnChunks,
-    decoder: StreamDecoder,
-    pending: Buffer,
+    decoder: CheckedStream,
+    pending: Bytes,
     rows: u64,
 }
 
@@ -461,14 +457,18 @@ impl Own {
                 .decoder
                 .decode(&mut self.pending)
                 .map_err(|_| unreadable(&self.provider))?;
-            if let Some(batch) = decoded {
-                self.rows = self
-                    .rows
-                    .saturating_add(u64::try_from(batch.num_rows()).unwrap_or(u64::MAX));
-                return Ok(Some(batch));
+            match decoded {
+                // Columns without rows are an answer too; its reader asks for them afterwards.
+                Some(Item::Schema(_)) => continue,
+                Some(Item::Batch(batch)) => {
+                    let rows = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+                    self.rows = self.rows.saturating_add(rows);
+                    return Ok(Some(batch));
+                }
+                None => {}
             }
             match self.chunks.recv().await {
-                Some(Ok(chunk)) => self.pending = Buffer::from(chunk),
+                Some(Ok(chunk)) => self.pending = chunk,
                 Some(Err(refusal)) => {
                     return Err(QueryFault::Cut {
                         provider: self.provider.clone(),
@@ -476,7 +476,8 @@ impl Own {
                         refusal,
                     });
                 }
-                None => return Ok(None),
+                None if self.decoder.is_complete() => return Ok(None),
+                None => return Err(unreadable(&self.provider)),
             }
         }
     }

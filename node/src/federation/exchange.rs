@@ -6,8 +6,9 @@
 //! 3. The receipt has to be about this question and these bytes. It is entered in the ledger, signed and sent back.
 //!
 //! A provider may send anything. Whatever is not exactly an answer ends the exchange with [`QueryFault::Misbehaved`], and
-//! nothing it says makes this node keep more than one message in memory.
+//! nothing it says makes this node keep more than one message in memory: [`CheckedStream`] looks at each before it is decoded.
 
+use bytes::Bytes;
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::ids::{Digest32, GrantId, InstitutionId, NodeId};
 use concordat_protocol::query::{Outcome, QueryEnvelope, Receipt, Received};
@@ -16,12 +17,10 @@ use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::wire::messages::{
     AnswerDigest, Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal,
 };
+use concordat_storage::arrow_stream::{CheckedStream, Item, StreamViolation};
 use concordat_storage::ledger::Attribution;
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::ipc::reader::StreamDecoder;
 use futures::{AsyncRead, AsyncWrite};
 
 use super::Federation;
@@ -29,9 +28,6 @@ use super::columns::AskedColumns;
 use super::fault::QueryFault;
 use crate::evidence::Counted;
 use crate::network::{FramedStream, NetworkError};
-
-/// Most bytes that may arrive without completing a batch of rows. Providers send batches of about half a MiB.
-const MAX_BATCH: u64 = 64 << 20;
 
 /// A question and what an answer to it has to fit.
 #[derive(Debug)]
@@ -71,9 +67,8 @@ impl Asked {
         }
     }
 
-    /// The decoder quotes what it read, which may be data; only that it failed is told.
-    fn undecodable(&self, _: &ArrowError) -> QueryFault {
-        self.misbehaved("its rows are no sound Arrow stream")
+    fn violated(&self, violation: &StreamViolation) -> QueryFault {
+        self.misbehaved(format!("its rows are not a valid stream: {violation}"))
     }
 }
 
@@ -82,12 +77,11 @@ impl Asked {
 pub(super) struct Reading<S = libp2p::Stream> {
     stream: FramedStream<S>,
     asked: Asked,
-    decoder: StreamDecoder,
-    pending: Buffer,
+    decoder: CheckedStream,
+    pending: Bytes,
     digest: AnswerDigest,
     bytes: u64,
     rows: u64,
-    since_batch: u64,
 }
 
 /// The receipt of an answer that has been read to its end, and why that end came early.
@@ -130,12 +124,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
         let mut reading = Self {
             stream,
             asked,
-            decoder: StreamDecoder::new(),
-            pending: Buffer::from(Vec::<u8>::new()),
+            decoder: CheckedStream::new(),
+            pending: Bytes::new(),
             digest: AnswerDigest::default(),
             bytes: 0,
             rows: 0,
-            since_batch: 0,
         };
         let schema = reading.schema().await?;
         if let Some(strange) = schema
@@ -147,54 +140,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
         Ok((reading, schema))
     }
 
-    /// Reads chunks until the columns are known; the chunks stay pending.
+    /// Reads chunks until the columns are known; `None` if the answer ends before.
     async fn schema(&mut self) -> Result<Option<SchemaRef>, QueryFault> {
-        while self.receive().await? {
-            if let Some(schema) = self.peek_schema()? {
-                return Ok(Some(schema));
+        loop {
+            match self.item().await? {
+                Some(Item::Schema(schema)) => return Ok(Some(schema)),
+                // Rows before the columns are a violation, so these are none.
+                Some(Item::Batch(_)) => {}
+                None => return Ok(None),
             }
         }
-        Ok(None)
-    }
-
-    /// The columns, if all of their message is among the pending bytes, which stay there.
-    fn peek_schema(&self) -> Result<Option<SchemaRef>, QueryFault> {
-        let mut decoder = StreamDecoder::new();
-        let mut bytes = self.pending.clone();
-        // A batch behind the columns may be incomplete or bad; that is found when it is read.
-        let decoded = decoder.decode(&mut bytes);
-        match (decoder.schema(), decoded) {
-            (Some(schema), _) => Ok(Some(schema)),
-            (None, Err(error)) => Err(self.asked.undecodable(&error)),
-            (None, Ok(_)) => Ok(None),
-        }
-    }
-
-    /// Takes in the next chunk behind what is pending; false when the chunks have ended.
-    async fn receive(&mut self) -> Result<bool, QueryFault> {
-        let Some(chunk) = self
-            .stream
-            .recv_chunk()
-            .await
-            .map_err(|error| self.asked.unreachable(error))?
-        else {
-            return Ok(false);
-        };
-        self.digest.update(&chunk);
-        let len = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
-        self.bytes = self.bytes.saturating_add(len);
-        self.since_batch = self.since_batch.saturating_add(len);
-        if self.since_batch > MAX_BATCH {
-            return Err(self
-                .asked
-                .misbehaved(format!("more than {MAX_BATCH} bytes came without a single row")));
-        }
-        self.pending = if self.pending.is_empty() {
-            Buffer::from(chunk)
-        } else {
-            Buffer::from([self.pending.as_slice(), &chunk].concat())
-        };
-        Ok(true)
     }
 
     /// The next rows; nothing when the provider has ended the answer.
@@ -203,22 +158,45 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
     /// When the exchange broke or the bytes are no rows.
     pub(super) async fn next_batch(&mut self) -> Result<Option<RecordBatch>, QueryFault> {
         loop {
-            let batch = self
-                .decoder
-                .decode(&mut self.pending)
-                .map_err(|error| self.asked.undecodable(&error))?;
-            if let Some(batch) = batch {
-                self.since_batch = 0;
-                self.rows = self
-                    .rows
-                    .saturating_add(u64::try_from(batch.num_rows()).unwrap_or(u64::MAX));
-                return Ok(Some(batch));
+            match self.item().await? {
+                // The columns come once, before any rows.
+                Some(Item::Schema(_)) => {}
+                Some(Item::Batch(batch)) => {
+                    let rows = u64::try_from(batch.num_rows()).unwrap_or(u64::MAX);
+                    self.rows = self.rows.saturating_add(rows);
+                    return Ok(Some(batch));
+                }
+                None => return Ok(None),
+            }
+        }
+    }
+
+    async fn item(&mut self) -> Result<Option<Item>, QueryFault> {
+        loop {
+            let item = self.decoder.decode(&mut self.pending);
+            if let Some(item) = item.map_err(|violation| self.asked.violated(&violation))? {
+                return Ok(Some(item));
             }
             if !self.receive().await? {
-                self.decoder.finish().map_err(|error| self.asked.undecodable(&error))?;
+                let ended = self.decoder.finish();
+                ended.map_err(|violation| self.asked.violated(&violation))?;
                 return Ok(None);
             }
         }
+    }
+
+    /// Takes in the next chunk when all before it are read; false when the chunks have ended.
+    async fn receive(&mut self) -> Result<bool, QueryFault> {
+        let chunk = self.stream.recv_chunk().await;
+        let Some(chunk) = chunk.map_err(|error| self.asked.unreachable(error))? else {
+            return Ok(false);
+        };
+        self.digest.update(&chunk);
+        self.bytes = self
+            .bytes
+            .saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
+        self.pending = chunk;
+        Ok(true)
     }
 
     /// Reads the provider's last word and checks its receipt.
@@ -248,6 +226,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
             return Err(self
                 .asked
                 .misbehaved("the receipt and the end of the answer contradict each other"));
+        }
+        if stated.outcome == Outcome::Completed && !self.decoder.is_complete() {
+            return Err(self
+                .asked
+                .misbehaved("the rows have no end, and the receipt calls them complete"));
         }
         let digest = verified.signed().payload_digest();
         let digest = digest.map_err(|error| self.asked.misbehaved(error.to_string()))?;

@@ -24,6 +24,7 @@ use crate::{
     attribution::by_this_account,
     config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
     fault::{Code, Problem},
+    network::DialRange,
     start_state::StartState,
 };
 
@@ -83,6 +84,8 @@ pub struct Given {
     pub listen: Vec<Multiaddr>,
     /// Addresses at which others reach the node.
     pub announce: Vec<Multiaddr>,
+    /// Ranges of addresses at which members are dialed.
+    pub dial: Vec<DialRange>,
 }
 
 /// Reads the configuration of a snapshot; none if it holds none that can be read.
@@ -128,6 +131,7 @@ impl Taken {
                 jurisdiction: self.jurisdiction,
                 listen: given.listen,
                 announce: given.announce,
+                dial: given.dial,
             },
             keys: KeysFrom::Passphrase,
             storage: StorageSection::Local,

@@ -55,7 +55,7 @@ impl Blocks {
         while self.count() < whole {
             let start = self.count();
             let end = whole.min(start.saturating_add(READ));
-            let entries = ledger.range(start * BLOCK, end * BLOCK)?;
+            let entries = ledger.range_for_start(start * BLOCK, end * BLOCK)?;
             let expected = usize::try_from((end - start) * BLOCK).unwrap_or(usize::MAX);
             if entries.len() != expected {
                 return Err(missing(size, start * BLOCK));
@@ -76,7 +76,7 @@ impl Blocks {
     fn leaves(&self, ledger: &Ledger, first: u64, second: u64) -> Result<Leaves<'_>, LedgerError> {
         let mut single = BTreeMap::new();
         for start in [first, second].map(|size| size - size % BLOCK) {
-            for entry in ledger.range(start, start.saturating_add(BLOCK).min(second))? {
+            for entry in ledger.range_for_start(start, start.saturating_add(BLOCK).min(second))? {
                 single.insert(entry.entry.sequence, entry.leaf);
             }
         }

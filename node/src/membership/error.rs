@@ -1,5 +1,7 @@
 //! What can go wrong with the consortium's list.
 
+use std::collections::BTreeSet;
+
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::membership::{ArmourError, ChangeError, CharterError, EnrolmentError, RosterError};
 use concordat_protocol::signed::SignatureError;
@@ -7,8 +9,9 @@ use concordat_storage::fault::Fault;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 
+use super::NotDialed;
 use crate::fault::{Code, Explain};
-use crate::network::NetworkError;
+use crate::network::{DialRefused, NetworkError};
 use crate::start_state::StartStateError;
 
 /// Why the roster was not changed or is not usable.
@@ -48,6 +51,12 @@ pub enum MembershipError {
     /// There is no address that others could reach.
     #[error("this node listens on no address that could be announced; set `node.announce` in `concordat.toml`")]
     NoAddress,
+    /// The applicant states addresses that this node does not dial.
+    #[error("the application names addresses that this node does not dial: {}", list(.addresses))]
+    NotDialed {
+        /// Each with the reason.
+        addresses: Vec<NotDialed>,
+    },
     /// The roster is not acceptable.
     #[error(transparent)]
     Roster(#[from] RosterError),
@@ -89,6 +98,7 @@ impl MembershipError {
             | Self::OtherConsortium
             | Self::NotListed { .. }
             | Self::NoAddress
+            | Self::NotDialed { .. }
             | Self::NoHolder { .. }
             | Self::Charter(_)
             | Self::Armour(_)
@@ -110,4 +120,30 @@ impl Explain for MembershipError {
     fn code(&self) -> Code {
         self.fault().into()
     }
+
+    fn help(&self) -> Option<String> {
+        let Self::NotDialed { addresses } = self else {
+            return None;
+        };
+        let hosts: BTreeSet<String> = addresses
+            .iter()
+            .filter_map(|found| match found.reason {
+                DialRefused::Range { ip } => Some(format!("--allow-host {ip}")),
+                DialRefused::Form | DialRefused::Name | DialRefused::Never { .. } => None,
+            })
+            .collect();
+        let rest = "; otherwise ask the applicant for an address that others reach (`concordat consortium enrol`)";
+        (!hosts.is_empty()).then(|| {
+            let hosts: Vec<String> = hosts.into_iter().collect();
+            format!(
+                "if these are hosts of the applicant, admit it with `{}`{rest}",
+                hosts.join(" ")
+            )
+        })
+    }
+}
+
+fn list(addresses: &[NotDialed]) -> String {
+    let each: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    each.join("; ")
 }

@@ -5,7 +5,7 @@
 //! 2. The listener checks it against the roster and answers with its own, and with its ledger's head and the proof that it extends
 //!    the one kept ([`crate::ledger_heads`]).
 //! 3. The dialler checks the answer, attests the session, and proves the same of its own ledger; then the listener attests. A failed
-//!    check closes the connection and goes into the ledger.
+//!    check closes the connection and is counted: the ledger takes the first of a peer at once and the others of a minute together.
 //!
 //! A dialler whose clock is wrong gets the listener's hello before it is turned away: from it, it sees the same for itself. So does
 //! the peer of a node whose ledger is an older copy.
@@ -26,6 +26,7 @@ use super::{Membership, MembershipError};
 use crate::ledger_heads::LedgerHeadsError;
 use crate::network::hello::{Attested, HELLO};
 use crate::network::{FramedStream, IncomingStreams, NetworkError, Role, Session};
+use crate::refusals::Due;
 use crate::shutdown::Stage;
 
 /// How old a hello may be in milliseconds; the allowed clock skew comes on top.
@@ -80,6 +81,7 @@ impl HelloError {
 impl Membership {
     /// Says hello on every new session, as dialler or listener, until `stage` stops.
     pub fn greet(&self, incoming: IncomingStreams, stage: &Stage) {
+        stage.spawn(self.clone().enter_counted_refusals(stage.clone()));
         stage.spawn(self.clone().answer_all(incoming, stage.clone()));
         stage.spawn(self.clone().greet_all(stage.clone()));
     }
@@ -258,7 +260,6 @@ impl Membership {
 
     async fn turn_away(&self, session: &Session, error: &HelloError) {
         let node = session.peer();
-        tracing::warn!(peer = %node.short(), %error, "peer turned away");
         self.turned_away().insert(node, error.to_string());
         // A conflict of ledgers has its own entry, made once.
         if !matches!(error, HelloError::LedgerHeads(LedgerHeadsError::PeerConflict { .. })) {
@@ -282,14 +283,38 @@ impl Membership {
     }
 
     async fn enter_refusal(&self, session: &Session, error: &HelloError) {
-        let node = session.peer();
-        let entry = EntryBody::PeerRefused {
-            node,
-            reason: Reason::fitted(&error.to_string()),
-        };
-        let by = session.attribution();
-        if let Err(error) = self.0.ledger.append_async(entry, &by, self.0.clock.now()).await {
-            tracing::error!(%error, "the ledger did not take the refusal of a peer");
+        let reason = Reason::fitted(&error.to_string());
+        let now = self.0.clock.now();
+        let due = self
+            .0
+            .bad_hellos
+            .note(session.peer(), session.attribution(), reason, now);
+        self.enter_refusals(due).await;
+    }
+
+    async fn enter_counted_refusals(self, stage: Stage) {
+        let now = || self.0.clock.now();
+        let enter = |due| self.enter_refusals(due);
+        self.0.bad_hellos.enter_counted(&stage, now, enter).await;
+    }
+
+    async fn enter_refusals(&self, due: Vec<Due>) {
+        for Due {
+            peer,
+            count,
+            reason,
+            by,
+        } in due
+        {
+            tracing::warn!(peer = %peer.short(), count, %reason, "peer turned away");
+            let entry = EntryBody::PeerRefused {
+                node: peer,
+                count,
+                reason,
+            };
+            if let Err(error) = self.0.ledger.append_async(entry, &by, self.0.clock.now()).await {
+                tracing::error!(%error, "the ledger did not take the refusal of a peer");
+            }
         }
     }
 }

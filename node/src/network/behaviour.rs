@@ -2,14 +2,17 @@
 
 use std::{num::NonZeroU8, sync::Arc};
 
-use libp2p::{Swarm, SwarmBuilder, identify, identity::Keypair, noise, ping, swarm::NetworkBehaviour, tcp, yamux};
+use libp2p::{Swarm, identify, identity::Keypair, ping, swarm, swarm::NetworkBehaviour, yamux};
 
 use super::{
     config::NetworkConfig,
+    dial::Dialing,
     error::NetworkError,
     gate::Gate,
     session::Sessions,
+    source::Unfinished,
     streams::{Acceptors, Streams},
+    transport::transport,
 };
 
 /// What runs on every connection. The order counts: the gate is asked first, the streams last.
@@ -22,7 +25,7 @@ pub(super) struct Behaviour {
 }
 
 /// Most streams in both directions on one connection, above which the multiplexer ends it. Each can hold 256 KiB.
-const MULTIPLEXED: usize = 256;
+pub(super) const MULTIPLEXED: usize = 256;
 
 /// Tried one after the other in the order the roster states, so that a member's preference between TCP and QUIC holds.
 const DIALS_AT_ONCE: NonZeroU8 = NonZeroU8::MIN;
@@ -30,36 +33,30 @@ const DIALS_AT_ONCE: NonZeroU8 = NonZeroU8::MIN;
 /// Builds a swarm that speaks TCP with Noise and Yamux, and QUIC, with a closed gate and no listeners.
 pub(super) fn swarm(
     config: &NetworkConfig,
+    dialing: &Dialing,
     sessions: Arc<Sessions>,
     acceptors: Arc<Acceptors>,
 ) -> Result<Swarm<Behaviour>, NetworkError> {
     let mut seed = config.key.expose_seed();
     let keypair = Keypair::ed25519_from_bytes(&mut *seed).map_err(NetworkError::Key)?;
+    let unfinished = Unfinished::new(config.limits.clone());
     let behaviour = Behaviour {
-        gate: Gate::new(config.limits.clone()),
+        gate: Gate::new(config.limits.clone(), unfinished.clone()),
         identify: identify::Behaviour::new(identify_config(&keypair)),
         ping: ping::Behaviour::default(),
         streams: Streams::new(sessions, acceptors, config.keep_connected),
     };
     let timeouts = &config.timeouts;
-    let transport = SwarmBuilder::with_existing_identity(keypair)
-        .with_tokio()
-        .with_tcp(tcp::Config::new().nodelay(true), noise::Config::new, multiplexer)
-        .map_err(NetworkError::Transport)?
-        .with_quic_config(|mut quic| {
-            quic.handshake_timeout = timeouts.connect;
-            quic.max_concurrent_stream_limit = u32::try_from(MULTIPLEXED).unwrap_or(u32::MAX);
-            quic
-        });
-    let Ok(swarm) = transport.with_behaviour(|_| behaviour);
-    Ok(swarm
-        .with_swarm_config(|swarm| {
-            swarm
-                .with_idle_connection_timeout(timeouts.idle)
-                .with_dial_concurrency_factor(DIALS_AT_ONCE)
-        })
-        .with_connection_timeout(timeouts.connect)
-        .build())
+    let transport = transport(&keypair, timeouts, unfinished, dialing.clone())?;
+    let settings = swarm::Config::with_tokio_executor()
+        .with_idle_connection_timeout(timeouts.idle)
+        .with_dial_concurrency_factor(DIALS_AT_ONCE);
+    Ok(Swarm::new(
+        transport,
+        behaviour,
+        keypair.public().to_peer_id(),
+        settings,
+    ))
 }
 
 /// Says as little as identify can say: no list of discovered peers is kept and no listen addresses are shown.
@@ -70,7 +67,7 @@ fn identify_config(keypair: &Keypair) -> identify::Config {
         .with_hide_listen_addrs(true)
 }
 
-fn multiplexer() -> yamux::Config {
+pub(super) fn multiplexer() -> yamux::Config {
     let mut config = yamux::Config::default();
     config.set_max_num_streams(MULTIPLEXED);
     config

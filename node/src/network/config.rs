@@ -5,6 +5,8 @@ use std::time::Duration;
 use concordat_protocol::identity::NodeKey;
 use libp2p::Multiaddr;
 
+use super::dial::{DialRange, Dialing};
+
 /// Everything the network needs to know before it starts.
 #[derive(Debug)]
 pub struct NetworkConfig {
@@ -12,6 +14,8 @@ pub struct NetworkConfig {
     pub key: NodeKey,
     /// Addresses to listen on, TCP (`/ip4/…/tcp/…`) and QUIC (`/ip4/…/udp/…/quic-v1`); port 0 picks a free one.
     pub listen: Vec<Multiaddr>,
+    /// Which addresses may be dialed.
+    pub dial: Vec<DialRange>,
     /// Whether a connection to every member is kept up, rather than made when it is needed.
     pub keep_connected: bool,
     /// Upper bounds on what peers can occupy.
@@ -28,6 +32,7 @@ impl NetworkConfig {
         Self {
             key,
             listen,
+            dial: Dialing::default_ranges(),
             keep_connected: true,
             limits: Limits::default(),
             timeouts: Timeouts::default(),
@@ -39,15 +44,26 @@ impl NetworkConfig {
 /// Upper bounds on what peers can occupy at one time.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections that have not finished their handshake, each way. Strangers get this far, members too.
+    /// Connections that have not finished their handshake, each way. Anybody gets this far; the oldest gives way to the newest.
+    /// TCP and QUIC have this room each.
     pub pending: usize,
-    /// Established connections in all.
+    /// Of the incoming ones, those from one host: one IPv4 address or one IPv6 /64.
+    pub pending_per_host: usize,
+    /// Of the incoming ones, those from one IPv4 /24 or one IPv6 /48, unless the roster names the host.
+    pub pending_per_block: usize,
+    /// Of the incoming ones, those from hosts that the roster does not name. The rest of the room is kept for members.
+    pub pending_unnamed: usize,
+    /// Established connections in all. An institution that has none is admitted beyond it.
     pub connections: usize,
+    /// Established connections with all nodes of one institution.
+    pub connections_per_institution: usize,
     /// Established connections with one peer: two when both dial at once, two more while old ones wind down.
     pub connections_per_peer: usize,
     /// Streams that one peer has opened here. Far below `streams`, so that one peer cannot stop the others from being
     /// served.
     pub streams_per_peer: usize,
+    /// Streams that all nodes of one institution have opened here: more nodes are no larger share.
+    pub streams_per_institution: usize,
     /// Streams that all peers together have opened here.
     pub streams: usize,
 }
@@ -55,10 +71,15 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            pending: 64,
+            pending: 256,
+            pending_per_host: 64,
+            pending_per_block: 128,
+            pending_unnamed: 192,
             connections: 256,
+            connections_per_institution: 32,
             connections_per_peer: 4,
             streams_per_peer: 32,
+            streams_per_institution: 64,
             streams: 512,
         }
     }
@@ -69,6 +90,11 @@ impl Default for Limits {
 pub struct Timeouts {
     /// Handshake of one dialled or incoming connection.
     pub connect: Duration,
+    /// Until an incoming TCP connection has sent its first byte.
+    pub first_byte: Duration,
+    /// From a connection to a good `hello`: whoever has not shown who it is by then is cut off. Shorter than what counts as
+    /// a stable connection, so that a member of that kind is dialed ever more rarely.
+    pub introduction: Duration,
     /// All of opening a stream: dialling, waiting for attestation, negotiation.
     pub open: Duration,
     /// An incoming stream waits this long for its peer to be attested and is then refused.
@@ -83,6 +109,8 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(2),
+            introduction: Duration::from_secs(10),
             open: Duration::from_secs(20),
             attest: Duration::from_secs(5),
             idle: Duration::from_secs(300),

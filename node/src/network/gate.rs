@@ -2,8 +2,8 @@
 //!
 //! The gate stands first in the behaviour, so it is asked before any other part builds its handler:
 //!
-//! 1. before the handshake: is there room for one more unfinished connection?
-//! 2. after the handshake, when the peer has proved its key: is it a member, and is there room for it?
+//! 1. before the handshake, connections are bounded by where they come from ([`super::source`]);
+//! 2. after the handshake, when the peer has proved its key: is it a member, and is there room for it, for its institution and in all?
 //! 3. whenever the members change: connections of those who are no longer among them are closed at once.
 
 use std::{
@@ -13,6 +13,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use concordat_protocol::ids::InstitutionId;
 use libp2p::{
     Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
@@ -25,6 +26,7 @@ use libp2p::{
 use super::{
     config::Limits,
     members::{Members, node_id},
+    source::Unfinished,
 };
 
 /// Why the gate closed a connection.
@@ -42,6 +44,9 @@ pub(super) enum Refused {
     /// Too many connections with this peer.
     #[error("too many connections with this peer")]
     PerPeer,
+    /// Too many connections with the nodes of this institution.
+    #[error("too many connections with this institution")]
+    PerInstitution,
 }
 
 /// Admits members within limits and shows everybody else the door.
@@ -49,7 +54,7 @@ pub(super) enum Refused {
 pub(super) struct Gate {
     members: Arc<Members>,
     limits: Limits,
-    pending_in: HashSet<ConnectionId>,
+    unfinished: Unfinished,
     pending_out: HashSet<ConnectionId>,
     established: HashMap<PeerId, BTreeSet<ConnectionId>>,
     to_close: VecDeque<PeerId>,
@@ -57,11 +62,11 @@ pub(super) struct Gate {
 
 impl Gate {
     /// A gate that admits nobody until it is told who the members are.
-    pub(super) fn new(limits: Limits) -> Self {
+    pub(super) fn new(limits: Limits, unfinished: Unfinished) -> Self {
         Self {
             members: Arc::default(),
             limits,
-            pending_in: HashSet::new(),
+            unfinished,
             pending_out: HashSet::new(),
             established: HashMap::new(),
             to_close: VecDeque::new(),
@@ -70,6 +75,7 @@ impl Gate {
 
     /// Replaces the members and returns those connected peers that are no longer among them; their connections close.
     pub(super) fn set_members(&mut self, members: Arc<Members>) -> Vec<PeerId> {
+        self.unfinished.set_members(&members);
         self.members = members;
         let removed: Vec<PeerId> = self
             .established
@@ -91,16 +97,27 @@ impl Gate {
     }
 
     fn admit(&self, peer: &PeerId) -> Result<(), Refused> {
-        if !self.is_member(peer) {
-            return Err(Refused::NotMember);
+        let node = node_id(peer).ok_or(Refused::NotMember)?;
+        let institution = self.members.institution(&node).ok_or(Refused::NotMember)?;
+        let theirs = self.established_with(institution);
+        if theirs >= self.limits.connections_per_institution {
+            return Err(Refused::PerInstitution);
         }
-        if self.established.values().map(BTreeSet::len).sum::<usize>() >= self.limits.connections {
+        // Whoever has no connection yet is let in whatever the others have: there are no more institutions than the roster has.
+        if theirs > 0 && self.established.values().map(BTreeSet::len).sum::<usize>() >= self.limits.connections {
             return Err(Refused::Total);
         }
         if self.established.get(peer).map_or(0, BTreeSet::len) >= self.limits.connections_per_peer {
             return Err(Refused::PerPeer);
         }
         Ok(())
+    }
+
+    fn established_with(&self, institution: &InstitutionId) -> usize {
+        let theirs =
+            |peer: &PeerId| node_id(peer).and_then(|node| self.members.institution(&node)) == Some(institution);
+        let connections = self.established.iter().filter(|(peer, _)| theirs(peer));
+        connections.map(|(_, connections)| connections.len()).sum()
     }
 
     fn closed(&mut self, peer: &PeerId, connection: ConnectionId) {
@@ -117,27 +134,13 @@ impl NetworkBehaviour for Gate {
     type ConnectionHandler = dummy::ConnectionHandler;
     type ToSwarm = Infallible;
 
-    fn handle_pending_inbound_connection(
-        &mut self,
-        connection: ConnectionId,
-        _: &Multiaddr,
-        _: &Multiaddr,
-    ) -> Result<(), ConnectionDenied> {
-        if self.pending_in.len() >= self.limits.pending {
-            return Err(ConnectionDenied::new(Refused::Pending));
-        }
-        self.pending_in.insert(connection);
-        Ok(())
-    }
-
     fn handle_established_inbound_connection(
         &mut self,
-        connection: ConnectionId,
+        _: ConnectionId,
         peer: PeerId,
         _: &Multiaddr,
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.pending_in.remove(&connection);
         self.admit(&peer).map_err(ConnectionDenied::new)?;
         Ok(dummy::ConnectionHandler)
     }
@@ -188,9 +191,6 @@ impl NetworkBehaviour for Gate {
             FromSwarm::DialFailure(event) => {
                 self.pending_out.remove(&event.connection_id);
             }
-            FromSwarm::ListenFailure(event) => {
-                self.pending_in.remove(&event.connection_id);
-            }
             _ => {}
         }
     }
@@ -230,17 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn unfinished_connections_are_bounded_each_way() {
+    fn unfinished_dials_are_bounded() {
         let (mut gate, member) = gate();
         for id in 0..2 {
-            assert_eq!(arrive(&mut gate, id), Ok(()));
             assert_eq!(dial(&mut gate, Some(member), 10 + id), Ok(()));
         }
-        assert_eq!(arrive(&mut gate, 2), Err(Refused::Pending));
         assert_eq!(dial(&mut gate, Some(member), 12), Err(Refused::Pending));
-
-        assert_eq!(inbound(&mut gate, member, 0), Ok(()));
-        assert_eq!(arrive(&mut gate, 2), Ok(()));
+        assert_eq!(outbound(&mut gate, member, 10), Ok(()));
+        assert_eq!(dial(&mut gate, Some(member), 12), Ok(()));
     }
 
     #[test]
@@ -256,6 +253,31 @@ mod tests {
 
         gate.limits.connections = 1;
         assert_eq!(inbound(&mut gate, member, 2), Err(Refused::Total));
+    }
+
+    #[test]
+    fn many_nodes_of_an_institution_are_no_larger_share() {
+        let nodes: Vec<PeerId> = (0..16)
+            .map(|_| Keypair::generate_ed25519().public().to_peer_id())
+            .collect();
+        let (mut gate, single) = gate();
+        let listed = |peer: &PeerId, institution: &str| (node_id(peer).unwrap(), institution.parse().unwrap(), vec![]);
+        let members = nodes.iter().map(|peer| listed(peer, "zurich"));
+        gate.members = Arc::new(members.chain([listed(&single, "budapest")]).collect());
+        gate.limits.connections = 5;
+        gate.limits.connections_per_institution = 5;
+        let admitted = nodes.iter().enumerate().filter(|(id, peer)| {
+            let admitted = inbound(&mut gate, **peer, *id).is_ok();
+            if admitted {
+                establish(&mut gate, **peer, *id);
+            }
+            admitted
+        });
+        assert_eq!(admitted.count(), 5);
+        assert_eq!(inbound(&mut gate, nodes[0], 50), Err(Refused::PerInstitution));
+        assert_eq!(inbound(&mut gate, single, 51), Ok(()));
+        establish(&mut gate, single, 51);
+        assert_eq!(inbound(&mut gate, single, 52), Err(Refused::Total));
     }
 
     #[test]
@@ -275,8 +297,9 @@ mod tests {
             ..Limits::default()
         };
         let member = Keypair::generate_ed25519().public().to_peer_id();
-        let mut gate = Gate::new(limits);
-        gate.members = Arc::new(Members::from_iter([(node_id(&member).unwrap(), vec![])]));
+        let mut gate = Gate::new(limits.clone(), Unfinished::new(limits));
+        let institution = "budapest".parse().unwrap();
+        gate.members = Arc::new(Members::from_iter([(node_id(&member).unwrap(), institution, vec![])]));
         (gate, member)
     }
 
@@ -293,12 +316,6 @@ mod tests {
             failed_addresses: &[],
             other_established: 0,
         }));
-    }
-
-    fn arrive(gate: &mut Gate, id: usize) -> Result<(), Refused> {
-        let (id, address) = (ConnectionId::new_unchecked(id), Multiaddr::empty());
-        gate.handle_pending_inbound_connection(id, &address, &address)
-            .map_err(reason)
     }
 
     fn dial(gate: &mut Gate, peer: Option<PeerId>, id: usize) -> Result<(), Refused> {

@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use concordat_protocol::ids::NodeId;
+use concordat_protocol::ids::{InstitutionId, NodeId};
 use libp2p::{Multiaddr, PeerId, identity::PublicKey, identity::ed25519};
 
-/// The active members: their node ids and addresses, in the order in which the addresses are to be tried.
+/// The active members: their node ids, whose they are, and their addresses in the order in which they are to be tried.
 #[derive(Debug, Clone, Default)]
 pub struct Members {
-    by_id: BTreeMap<NodeId, Vec<Multiaddr>>,
+    by_id: BTreeMap<NodeId, Listed>,
+}
+
+#[derive(Debug, Clone)]
+struct Listed {
+    institution: InstitutionId,
+    addresses: Vec<Multiaddr>,
 }
 
 impl Members {
@@ -19,7 +25,17 @@ impl Members {
 
     /// The addresses of `node`; empty if it is no member or stated none.
     pub fn addresses(&self, node: &NodeId) -> &[Multiaddr] {
-        self.by_id.get(node).map_or(&[], Vec::as_slice)
+        self.by_id.get(node).map_or(&[], |listed| &listed.addresses)
+    }
+
+    /// The institution whose node it is.
+    pub fn institution(&self, node: &NodeId) -> Option<&InstitutionId> {
+        self.by_id.get(node).map(|listed| &listed.institution)
+    }
+
+    /// Whether `institution` has a node here.
+    pub(super) fn has(&self, institution: &InstitutionId) -> bool {
+        self.by_id.values().any(|listed| listed.institution == *institution)
     }
 
     /// All members in the order of their ids.
@@ -28,10 +44,14 @@ impl Members {
     }
 }
 
-impl FromIterator<(NodeId, Vec<Multiaddr>)> for Members {
-    fn from_iter<I: IntoIterator<Item = (NodeId, Vec<Multiaddr>)>>(members: I) -> Self {
+impl FromIterator<(NodeId, InstitutionId, Vec<Multiaddr>)> for Members {
+    fn from_iter<I: IntoIterator<Item = (NodeId, InstitutionId, Vec<Multiaddr>)>>(members: I) -> Self {
+        let listed = members.into_iter().map(|(node, institution, addresses)| {
+            let listed = Listed { institution, addresses };
+            (node, listed)
+        });
         Self {
-            by_id: members.into_iter().collect(),
+            by_id: listed.collect(),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::config::Backoff;
 
 /// A connection that ends sooner than this after it was made counts as a failed attempt: a member that accepts and hangs up,
 /// because it has not joined yet or its clock is wrong, is not to be dialled without a pause.
-const STABLE: Duration = Duration::from_secs(10);
+const STABLE: Duration = Duration::from_secs(15);
 
 /// The members that are to be connected, with the time of the next attempt for those that are not.
 #[derive(Debug)]

@@ -12,13 +12,19 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use concordat_protocol::{audit::Cause, ids::NodeId};
+use concordat_protocol::{
+    audit::Cause,
+    ids::{InstitutionId, NodeId},
+};
 use concordat_storage::ledger::Attribution;
 use libp2p::swarm::ConnectionId;
-use tokio::sync::{Semaphore, watch};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-use super::{error::NetworkError, hello::Attested};
+use super::{config::Limits, error::NetworkError, hello::Attested, members::Members};
 
 /// Which side made the first connection of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +45,12 @@ struct Inner {
     role: Role,
     cut: CancellationToken,
     attested: watch::Sender<Option<Arc<Attested>>>,
-    inbound: Arc<Semaphore>,
+    inbound: InboundRoom,
+    began: Instant,
 }
 
 impl Session {
-    pub(super) fn new(peer: NodeId, number: u64, role: Role, inbound: Arc<Semaphore>) -> Self {
+    fn new(peer: NodeId, number: u64, role: Role, inbound: InboundRoom) -> Self {
         Self(Arc::new(Inner {
             peer,
             number,
@@ -51,6 +58,7 @@ impl Session {
             cut: CancellationToken::new(),
             attested: watch::Sender::new(None),
             inbound,
+            began: Instant::now(),
         }))
     }
 
@@ -114,9 +122,14 @@ impl Session {
         NetworkError::Cut { peer: self.0.peer }
     }
 
+    /// Since when it stands.
+    pub(super) fn began(&self) -> Instant {
+        self.0.began
+    }
+
     /// Room for the streams that the peer opens here.
-    pub(super) fn inbound(&self) -> Arc<Semaphore> {
-        self.0.inbound.clone()
+    pub(super) fn inbound(&self) -> &InboundRoom {
+        &self.0.inbound
     }
 
     fn cut(&self) {
@@ -136,6 +149,22 @@ impl fmt::Debug for Session {
     }
 }
 
+/// Room for the streams that a peer opens: its own, and what it shares with the other nodes of its institution.
+#[derive(Debug, Clone)]
+pub(super) struct InboundRoom {
+    peer: Arc<Semaphore>,
+    institution: Arc<Semaphore>,
+}
+
+impl InboundRoom {
+    /// Takes up room for one stream, if there is any of either kind.
+    pub(super) fn take(&self) -> Option<[OwnedSemaphorePermit; 2]> {
+        let peer = self.peer.clone().try_acquire_owned().ok()?;
+        let institution = self.institution.clone().try_acquire_owned().ok()?;
+        Some([peer, institution])
+    }
+}
+
 /// The sessions that stand, by peer; what [`super::NetworkHandle::sessions`] lets others watch.
 pub type SessionMap = BTreeMap<NodeId, Session>;
 
@@ -145,6 +174,7 @@ pub(super) struct Sessions {
     entries: Mutex<Entries>,
     standing: watch::Sender<Arc<SessionMap>>,
     streams_per_peer: usize,
+    streams_per_institution: usize,
 }
 
 #[derive(Debug, Default)]
@@ -153,14 +183,35 @@ struct Entries {
     connections: BTreeMap<NodeId, BTreeSet<ConnectionId>>,
     /// Kept between sessions, so that a peer does not get new room by coming back.
     inbound: BTreeMap<NodeId, Arc<Semaphore>>,
+    institutions: BTreeMap<InstitutionId, Arc<Semaphore>>,
+    members: Arc<Members>,
+}
+
+impl Entries {
+    fn room(&mut self, peer: NodeId, per_peer: usize, per_institution: usize) -> InboundRoom {
+        let new = |permits| move || Arc::new(Semaphore::new(permits));
+        let institution = match self.members.institution(&peer) {
+            Some(institution) => self
+                .institutions
+                .entry(institution.clone())
+                .or_insert_with(new(per_institution)),
+            // The gate lets nobody in whom the roster does not name.
+            None => &mut Arc::new(Semaphore::new(0)),
+        };
+        InboundRoom {
+            peer: self.inbound.entry(peer).or_insert_with(new(per_peer)).clone(),
+            institution: institution.clone(),
+        }
+    }
 }
 
 impl Sessions {
-    pub(super) fn new(streams_per_peer: usize) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self {
             entries: Mutex::default(),
             standing: watch::Sender::default(),
-            streams_per_peer,
+            streams_per_peer: limits.streams_per_peer,
+            streams_per_institution: limits.streams_per_institution,
         }
     }
 
@@ -184,11 +235,8 @@ impl Sessions {
         entries.last_number = entries.last_number.saturating_add(1);
         entries.connections.insert(peer, BTreeSet::from([connection]));
         let number = entries.last_number;
-        let room = entries
-            .inbound
-            .entry(peer)
-            .or_insert_with(|| Arc::new(Semaphore::new(self.streams_per_peer)));
-        let session = Session::new(peer, number, role, room.clone());
+        let room = entries.room(peer, self.streams_per_peer, self.streams_per_institution);
+        let session = Session::new(peer, number, role, room);
         self.standing.send_modify(|standing| {
             Arc::make_mut(standing).insert(peer, session.clone());
         });
@@ -217,9 +265,12 @@ impl Sessions {
         self.end(&mut self.entries(), peer);
     }
 
-    /// Forgets what is kept about peers that `keep` does not want.
-    pub(super) fn forget(&self, keep: impl Fn(&NodeId) -> bool) {
-        self.entries().inbound.retain(|peer, _| keep(peer));
+    /// Takes up the members, and forgets what is kept about others.
+    pub(super) fn set_members(&self, members: Arc<Members>) {
+        let mut entries = self.entries();
+        entries.inbound.retain(|peer, _| members.contains(peer));
+        entries.institutions.retain(|institution, _| members.has(institution));
+        entries.members = members;
     }
 
     fn end(&self, entries: &mut Entries, peer: NodeId) {

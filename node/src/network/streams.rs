@@ -55,7 +55,7 @@ pub(super) struct Inbound {
 /// Room taken up by one incoming stream, given back when dropped.
 #[derive(Debug)]
 pub(super) struct Room {
-    _peer: OwnedSemaphorePermit,
+    _peer_and_institution: [OwnedSemaphorePermit; 2],
     _all: OwnedSemaphorePermit,
 }
 
@@ -118,9 +118,12 @@ impl Acceptors {
     }
 
     fn room_for(&self, session: &Session) -> Option<Room> {
-        let peer = session.inbound().try_acquire_owned().ok()?;
+        let peer_and_institution = session.inbound().take()?;
         let all = self.room.clone().try_acquire_owned().ok()?;
-        Some(Room { _peer: peer, _all: all })
+        Some(Room {
+            _peer_and_institution: peer_and_institution,
+            _all: all,
+        })
     }
 
     fn queues(&self) -> MutexGuard<'_, HashMap<StreamProtocol, mpsc::Sender<Inbound>>> {

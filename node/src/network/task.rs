@@ -34,12 +34,14 @@ use super::{
     members::{Members, node_id, peer_id},
     redial::Redial,
     resolve::resolve,
-    session::Sessions,
+    session::{Session, Sessions},
     streams::Wish,
 };
 
 /// How long peers get to see that connections close, on stop.
 const FAREWELL: Duration = Duration::from_millis(500);
+/// How often peers that have not said hello are looked for.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What handles ask of the task.
 #[derive(Debug)]
@@ -76,11 +78,13 @@ pub(super) struct Task {
     pub(super) lookups: FuturesUnordered<Lookup>,
     pub(super) waiting: BTreeMap<NodeId, Vec<oneshot::Sender<Result<(), NetworkError>>>>,
     pub(super) spans: HashMap<ConnectionId, Span>,
+    pub(super) introduction: Duration,
 }
 
 impl Task {
     /// Runs until `stop` is cancelled or the last handle is gone.
     pub(super) async fn run(mut self, stop: CancellationToken) {
+        let mut tick = tokio::time::interval(LOOK);
         loop {
             let due = self.redial.next_due();
             tokio::select! {
@@ -91,6 +95,7 @@ impl Task {
                     None => break,
                 },
                 () = until(due) => self.redial_due(),
+                _ = tick.tick() => self.cut_unintroduced(),
                 Some((node, peer, addresses)) = self.lookups.next() => self.dial(node, peer, addresses),
                 event = self.swarm.select_next_some() => self.on_event(event),
             }
@@ -136,7 +141,7 @@ impl Task {
                 self.sessions.cut(node);
             }
         }
-        self.sessions.forget(|node| members.contains(node));
+        self.sessions.set_members(members.clone());
         self.redial.retain(|node| members.contains(node));
         if self.keep_connected {
             let now = Instant::now();
@@ -158,6 +163,17 @@ impl Task {
             Duration::from_millis(300)
         };
         self.redial.want(node, now, courtesy);
+    }
+
+    /// Ends the sessions whose peer has proved a member's key and has not shown in time whose node it is.
+    fn cut_unintroduced(&mut self) {
+        let standing = self.sessions.subscribe().borrow().clone();
+        let late = standing.values().filter(|session| session.attested().is_none());
+        let late = late.filter(|session| session.began().elapsed() >= self.introduction);
+        for node in late.map(Session::peer).collect::<Vec<_>>() {
+            tracing::info!(peer = %node.short(), "the peer has not said hello in time, its connections are closed");
+            self.disconnect(node);
+        }
     }
 
     fn disconnect(&mut self, node: NodeId) {

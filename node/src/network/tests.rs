@@ -1,5 +1,7 @@
 //! Networks in one process, over real sockets on the loopback interface.
 
+mod unknown;
+
 use super::*;
 use crate::shutdown::Shutdown;
 use bytes::Bytes;
@@ -11,6 +13,7 @@ use concordat_protocol::{
     wire::codec::Frame,
 };
 use hello::Attested;
+use libp2p::multiaddr::Protocol;
 use serde::{Deserialize, Serialize};
 
 const CATALOG: StreamProtocol = StreamProtocol::new("/concordat/catalog/1");
@@ -86,7 +89,7 @@ async fn an_address_of_another_node_is_not_taken_for_the_member() {
         Node::start(3, TCP).await,
     );
     imposter.set_members(&[&house]).await;
-    let wrong = [(absent.id(), imposter.net.listen_addrs())];
+    let wrong = [(absent.id(), institution_of(&absent), imposter.net.listen_addrs())];
     house
         .net
         .set_members(Arc::new(wrong.into_iter().collect()))
@@ -266,7 +269,7 @@ async fn a_member_that_died_and_came_back_is_asked_over_its_new_connection() {
 
 #[test]
 fn the_newest_of_the_connections_that_stand_is_taken() {
-    let sessions = Sessions::new(8);
+    let sessions = Sessions::new(&Limits::default());
     let peer = NodeId::from_bytes([1; 32]);
     let [old, new] = [1, 2].map(libp2p::swarm::ConnectionId::new_unchecked);
     assert_eq!(sessions.newest(&peer), None);
@@ -352,6 +355,7 @@ async fn open_when_served(net: &NetworkHandle, peer: NodeId) -> FramedStream {
 
 const TEST_STREAMS_PER_PEER: usize = 16;
 const TEST_ATTEST: Duration = Duration::from_millis(100);
+const TEST_INTRODUCTION: Duration = Duration::from_secs(3);
 
 struct Node {
     net: NetworkHandle,
@@ -377,9 +381,15 @@ impl Node {
     }
 
     async fn try_start(seed: u8, listen: &str) -> Result<Self, NetworkError> {
+        Self::start_dialing(seed, listen, vec![DialRange::Loopback]).await
+    }
+
+    async fn start_dialing(seed: u8, listen: &str, dial: Vec<DialRange>) -> Result<Self, NetworkError> {
         let mut config = NetworkConfig::new(NodeKey::from_seed(&[seed; 32].into()), vec![listen.parse().unwrap()]);
+        config.dial = dial;
         config.limits.streams_per_peer = TEST_STREAMS_PER_PEER;
         config.timeouts.attest = TEST_ATTEST;
+        config.timeouts.introduction = TEST_INTRODUCTION;
         config.backoff = Backoff {
             first: Duration::from_millis(20),
             cap: Duration::from_millis(100),
@@ -390,12 +400,22 @@ impl Node {
         Ok(Self { net, shutdown })
     }
 
+    fn socket(&self) -> std::net::SocketAddr {
+        let address = self.net.listen_addrs().remove(0);
+        let mut parts = address.iter();
+        let (Some(Protocol::Ip4(ip)), Some(Protocol::Tcp(port))) = (parts.next(), parts.next()) else {
+            panic!("{address}")
+        };
+        (ip, port).into()
+    }
+
     fn id(&self) -> NodeId {
         self.net.local_id()
     }
 
     async fn set_members(&self, others: &[&Self]) {
-        let members = others.iter().map(|node| (node.id(), node.net.listen_addrs())).collect();
+        let listed = |node: &&Self| (node.id(), institution_of(node), node.net.listen_addrs());
+        let members = others.iter().map(listed).collect();
         self.net.set_members(Arc::new(members)).await.unwrap();
     }
 
@@ -406,6 +426,12 @@ impl Node {
         let standing = tokio::time::timeout(PATIENCE, standing).await.unwrap().unwrap();
         standing[&other.id()].clone()
     }
+}
+
+/// Each node of these tests is an institution of its own.
+fn institution_of(node: &Node) -> InstitutionId {
+    let [first, second, ..] = *node.id().as_bytes();
+    format!("node-{first}-{second}").parse().unwrap()
 }
 
 async fn introduce(nodes: &[&Node]) {

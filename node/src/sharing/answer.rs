@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::Sharing;
 use super::decide::Case;
-use super::places::{Party, Place};
+use super::places::{Party, Place, Turn};
 use super::release::{Ended, How, Running, Sink, named_version};
 use crate::network::hello::Attested;
 use crate::network::{Deadlines, FramedStream, NetworkError, Session};
@@ -36,8 +36,8 @@ impl Sharing {
         let session = stream.session().clone();
         let peer = session.peer();
         let admitted = match self.admit_peer(envelope, &consumer, &session).await {
-            Ok((case, time, place)) => {
-                let running = self.admit(case, time, session.until_cut()).await;
+            Ok((case, time, place, turn)) => {
+                let running = self.admit(case, time, turn, session.until_cut()).await;
                 running.map(|running| (running, place))
             }
             Err(refusal) => {
@@ -61,7 +61,7 @@ impl Sharing {
         envelope: Signed<QueryEnvelope>,
         consumer: &Attested,
         session: &Session,
-    ) -> Result<(Case, Duration, Place), Refusal> {
+    ) -> Result<(Case, Duration, Place, Turn), Refusal> {
         let parts = &self.0.parts;
         let peer = session.peer();
         let place = self
@@ -69,6 +69,7 @@ impl Sharing {
             .places
             .take(Party::Institution(consumer.institution.clone()))
             .await?;
+        let turn = place.turn().await?;
         let now = parts.clock.now();
         let parties = Parties {
             peer,
@@ -100,7 +101,7 @@ impl Sharing {
             query: Box::new(query),
             lease,
         };
-        Ok((case, left.min(LONGEST), place))
+        Ok((case, left.min(LONGEST), place, turn))
     }
 
     async fn stream_to(

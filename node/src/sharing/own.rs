@@ -71,7 +71,8 @@ impl Sharing {
     ) -> Result<OwnChunks, Refusal> {
         let case = self.own_case(actor, purpose, dataset, sql)?;
         let place = self.0.places.take(Party::Person(actor.id().clone())).await?;
-        let mut running = self.admit(case, LONGEST, std::future::pending()).await?;
+        let turn = place.turn().await?;
+        let mut running = self.admit(case, LONGEST, turn, std::future::pending()).await?;
         let (chunks, reader) = mpsc::channel(AHEAD);
         let sharing = self.clone();
         tokio::spawn(async move {

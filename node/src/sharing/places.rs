@@ -42,6 +42,8 @@ pub(super) struct Places {
 #[derive(Debug)]
 struct Room {
     places: Arc<Semaphore>,
+    /// One query at a time is decided about.
+    turns: Arc<Semaphore>,
     /// When the time that was taken will have come back.
     paid: Timestamp,
 }
@@ -50,11 +52,41 @@ struct Room {
 #[derive(Debug)]
 pub struct Place {
     party: Party,
+    turns: Arc<Semaphore>,
+    /// Queries of the same party that had places already.
+    running: usize,
     since: Timestamp,
     clock: Clock,
     rooms: Arc<Mutex<BTreeMap<Party, Room>>>,
     _own: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
+}
+
+/// A query's turn to be checked and decided about, which a party's queries take one after the other: it costs the node's own threads
+/// something, and many queries at once would take them from everybody else.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// Queries of the same party that had places already.
+    pub(super) running: usize,
+    _only: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// Waits until no other query of the party is decided about.
+    ///
+    /// # Errors
+    /// [`RefusalCode::Busy`] when that takes too long.
+    pub(super) async fn turn(&self) -> Result<Turn, Refusal> {
+        let only = tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
+        let only = only
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(|| busy("other queries of yours are being decided about; ask again later"))?;
+        Ok(Turn {
+            running: self.running,
+            _only: only,
+        })
+    }
 }
 
 impl Places {
@@ -77,7 +109,8 @@ impl Places {
     }
 
     async fn take_within(&self, party: Party, patience: Duration) -> Result<Place, Refusal> {
-        let places = self.room(&party)?;
+        let (places, turns) = self.room(&party)?;
+        let waiting = Arc::clone(&places);
         // The party's own room first, so that who has none left stands in nobody's way.
         let own = tokio::time::timeout(patience, places.acquire_owned()).await;
         let own = own.ok().and_then(Result::ok).ok_or_else(|| {
@@ -89,8 +122,11 @@ impl Places {
             .ok()
             .and_then(Result::ok)
             .ok_or_else(|| busy("as many queries as there is room for are being answered; ask again later"))?;
+        let running = self.share.saturating_sub(waiting.available_permits()).saturating_sub(1);
         Ok(Place {
             party,
+            turns,
+            running,
             since: self.clock.now(),
             clock: self.clock.clone(),
             rooms: self.rooms.clone(),
@@ -99,7 +135,7 @@ impl Places {
         })
     }
 
-    fn room(&self, party: &Party) -> Result<Arc<Semaphore>, Refusal> {
+    fn room(&self, party: &Party) -> Result<(Arc<Semaphore>, Arc<Semaphore>), Refusal> {
         let now = self.clock.now();
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
         // Who has nothing running and owes nothing is forgotten, so that the list stays short.
@@ -112,7 +148,7 @@ impl Places {
                     "your queries have used up their time of the engine; ask again in {seconds} seconds"
                 )))
             }
-            (Party::Institution(_) | Party::Person(_), _) => Ok(room.places.clone()),
+            (Party::Institution(_) | Party::Person(_), _) => Ok((room.places.clone(), room.turns.clone())),
         }
     }
 }
@@ -121,6 +157,7 @@ impl Room {
     fn new(places: usize, now: Timestamp) -> Self {
         Self {
             places: Arc::new(Semaphore::new(places)),
+            turns: Arc::new(Semaphore::new(1)),
             paid: now,
         }
     }
@@ -194,6 +231,19 @@ mod tests {
         assert!(busy_for(&places, &c).await);
         held.pop();
         assert!(!busy_for(&places, &c).await);
+    }
+
+    #[tokio::test]
+    async fn queries_of_one_party_are_decided_about_one_after_the_other_and_know_how_many_run() {
+        let places = Places::new(16, Clock::system());
+        let take = async |name| places.take_within(institution(name), Duration::ZERO).await.unwrap();
+        let (first, second, other) = (take("zurich").await, take("zurich").await, take("budapest").await);
+        let turn = first.turn().await.unwrap();
+        assert_eq!((turn.running, other.turn().await.unwrap().running), (0, 0));
+        let mut waiting = Box::pin(second.turn());
+        assert!(futures::poll!(&mut waiting).is_pending());
+        drop(turn);
+        assert_eq!(waiting.await.unwrap().running, 1);
     }
 
     #[tokio::test]

@@ -25,6 +25,7 @@ use tokio::time::Instant;
 
 use super::Sharing;
 use super::decide::{Case, failed};
+use super::places::Turn;
 
 /// How long a reader that is in the way of a change of its grant may still take for the chunk it has begun.
 const LAST_CHUNK: Duration = Duration::from_secs(2);
@@ -106,6 +107,7 @@ impl Sharing {
         &self,
         case: Case,
         time: Duration,
+        turn: Turn,
         gone: impl Future<Output = ()> + Send,
     ) -> Result<Running, Refusal> {
         let decided_at = self.0.parts.epoch.current();
@@ -122,9 +124,11 @@ impl Sharing {
             }
         };
         let leaf = receipt.leaf();
+        let running = turn.running;
+        drop(turn);
         let opened = tokio::select! {
             biased;
-            opened = self.open_engine(&case, scope.clone(), receipt, time) => opened,
+            opened = self.open_engine(&case, scope.clone(), receipt, time, running) => opened,
             refusal = self.withdrawn(&case, &scope, decided_at) => Err(refusal),
             () = gone => Err(failed("nobody waits for the answer any more")),
         };
@@ -157,6 +161,7 @@ impl Sharing {
         scope: Scope,
         receipt: LedgerReceipt,
         time: Duration,
+        running: usize,
     ) -> Result<IpcAnswer, Refusal> {
         let version = self.version(scope.dataset.dataset.clone(), case.version()).await?;
         let scope = within(scope, case, &version)?;
@@ -175,7 +180,7 @@ impl Sharing {
         let answer = self
             .0
             .workers
-            .answer(permit, &version, case.sql(), Arc::new(in_time), time)
+            .answer(permit, &version, case.sql(), Arc::new(in_time), time, running)
             .await
             .map_err(|error| told(&error))?;
         answer.into_ipc().map_err(|error| told(&error))

@@ -106,6 +106,7 @@ fn every_setting_of_who_and_where_decides() {
             text("jurisdiction", "listen = [\"/ip4/10.0.0.1/tcp/7400\"]\njurisdiction"),
             "node.listen",
         ),
+        (text("jurisdiction", "dial = [\"private\"]\njurisdiction"), "node.dial"),
     ] {
         let reasons = bound.check_configuration(&parse(changed)).unwrap_err().reasons();
         assert!(reasons.iter().any(|reason| reason.contains(key)), "{reasons:?}");

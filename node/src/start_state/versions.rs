@@ -137,7 +137,7 @@ impl<V: Bound> Versions<V> {
         }) = self.record.get(KEY)?
         {
             let name = prepared.value.digest();
-            let since = ledger.range(prepared.ledger, ledger.size())?;
+            let since = ledger.range_for_start(prepared.ledger, ledger.size())?;
             if since
                 .iter()
                 .any(|stored| V::announced(&stored.entry.body) == Some(name))

@@ -46,6 +46,18 @@ impl CompactTree {
         Self::default()
     }
 
+    /// The tree of `size` leaves whose perfect subtrees have these roots, largest first; `None` if a tree of that size has
+    /// another number of them.
+    pub fn from_peaks(size: u64, peaks: Vec<Digest32>) -> Option<Self> {
+        let expected = usize::try_from(size.count_ones()).ok()?;
+        (peaks.len() == expected).then_some(Self { size, peaks })
+    }
+
+    /// Roots of its perfect subtrees, largest first.
+    pub fn peaks(&self) -> &[Digest32] {
+        &self.peaks
+    }
+
     /// Number of leaves.
     pub fn size(&self) -> u64 {
         self.size

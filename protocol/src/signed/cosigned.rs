@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use coset::{CborSerializable, CoseSign, CoseSignBuilder, CoseSignatureBuilder, HeaderBuilder, iana};
 
-use super::{Document, MAX_DOCUMENT, SignatureError, decode, encode};
+use super::{Document, MAX_DOCUMENT, SignatureError, decode, encode, shape};
 use crate::identity::{PrivateKey, PublicKey};
 use crate::ids::Digest32;
 use crate::labels;
@@ -132,6 +132,7 @@ impl<T: Document> CoSigned<T> {
     }
 
     fn parse(&self) -> Result<CoseSign, SignatureError> {
+        shape::check(&self.bytes)?;
         let sign = CoseSign::from_slice(&self.bytes).map_err(|_| SignatureError::Malformed)?;
         if sign.signatures.len() > MAX_SIGNATURES {
             Err(SignatureError::Malformed)

@@ -45,6 +45,21 @@ fn only_the_signer_verifies() {
     );
 }
 
+/// What stands in them is covered by no signature, so a document can be carried in as many forms as they have.
+#[test]
+fn headers_that_nobody_signed_are_refused() {
+    let (key, note) = (node(1), note());
+    let sign1 = CoseSign1Builder::new()
+        .protected(HeaderBuilder::new().algorithm(iana::Algorithm::EdDSA).build())
+        .unprotected(HeaderBuilder::new().key_id(vec![1]).build())
+        .payload(encode(&note).unwrap())
+        .create_signature(Note::LABEL.as_str().as_bytes(), |message| key.sign(message))
+        .build();
+    let signed = Signed::<Note>::from_bytes(sign1.to_vec().unwrap()).unwrap();
+    assert_eq!(signed.peek_unverified().unwrap_err(), SignatureError::Malformed);
+    assert_eq!(signed.verify(key.public()).unwrap_err(), SignatureError::Malformed);
+}
+
 #[test]
 fn a_signature_is_void_under_another_label() {
     let signed = Signed::sign(&note(), &node(1)).unwrap().signed().clone();

@@ -2,14 +2,13 @@
 
 use std::fmt;
 
-use arrow::{error::ArrowError, ipc::writer::StreamWriter};
 use bytes::Bytes;
 use concordat_protocol::{ids::Digest32, labels::ANSWER_HASH};
 use futures::{Stream, stream};
 use sha2::{Digest, Sha256};
 
 use super::ReleasedAnswer;
-use crate::query::QueryError;
+use crate::{arrow_stream::StreamEncoder, query::QueryError};
 
 /// What left, so far or in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +48,10 @@ impl AnswerHash {
     }
 }
 
-/// An answer on its way out: chunks of an Arrow IPC stream, one batch each.
+/// An answer on its way out: chunks of an Arrow IPC stream ([`crate::arrow_stream`]), one batch each.
 pub struct IpcAnswer {
     answer: ReleasedAnswer,
-    writer: StreamWriter<Vec<u8>>,
+    encoder: StreamEncoder,
     hash: AnswerHash,
     rows: u64,
     bytes: u64,
@@ -63,12 +62,12 @@ impl ReleasedAnswer {
     /// Encodes the answer as it is read. The first chunk carries the schema, the last one the end mark.
     ///
     /// # Errors
-    /// Only if the schema cannot be encoded.
+    /// [`QueryError::Encoding`] for columns that no answer can carry.
     pub fn into_ipc(self) -> Result<IpcAnswer, QueryError> {
-        let writer = StreamWriter::try_new(Vec::new(), &self.schema()).map_err(failed)?;
+        let encoder = StreamEncoder::new(&self.schema())?;
         Ok(IpcAnswer {
             answer: self,
-            writer,
+            encoder,
             hash: AnswerHash::default(),
             rows: 0,
             bytes: 0,
@@ -81,24 +80,24 @@ impl IpcAnswer {
     /// The next chunk; nothing after the end mark.
     ///
     /// # Errors
-    /// As [`ReleasedAnswer::next_batch`]; no end mark follows then.
+    /// As [`ReleasedAnswer::next_batch`], and [`QueryError::Encoding`] for a row that no answer can carry; no end mark follows then.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, QueryError> {
         if self.complete {
             return Ok(None);
         }
         match self.answer.next_batch().await? {
             Some(batch) => {
-                self.writer.write(batch.records()).map_err(failed)?;
+                self.encoder.encode(batch.records())?;
                 let rows = batch.records().num_rows().try_into().unwrap_or(u64::MAX);
                 self.rows = self.rows.saturating_add(rows);
             }
             None if self.answer.failed() => return Ok(None),
             None => {
-                self.writer.finish().map_err(failed)?;
+                self.encoder.finish()?;
                 self.complete = true;
             }
         }
-        let chunk = Bytes::from(std::mem::take(self.writer.get_mut()));
+        let chunk = Bytes::from(self.encoder.take());
         self.hash.update(&chunk);
         self.bytes = self.bytes.saturating_add(chunk.len().try_into().unwrap_or(u64::MAX));
         Ok(Some(chunk))
@@ -134,8 +133,4 @@ impl fmt::Debug for IpcAnswer {
             .field("tally", &self.tally())
             .finish_non_exhaustive()
     }
-}
-
-fn failed(_: ArrowError) -> QueryError {
-    QueryError::Engine { step: "encoding" }
 }

@@ -11,11 +11,12 @@
 
 use std::path::Path;
 
-use concordat_protocol::audit::{EntryBody, TreeHead, merkle::CompactTree};
+use concordat_protocol::audit::{EntryBody, TreeHead};
 use concordat_protocol::ids::Digest32;
 
-use super::format::{Head, MAGIC_LEN};
-use super::writer::MAX_GROUP;
+use super::format::Head;
+use super::segments::Segments;
+use super::writer::{MAX_GROUP, Shared};
 use super::{LedgerError, disk};
 use crate::fault::Fault;
 use crate::keys::LedgerKey;
@@ -106,12 +107,13 @@ impl Anchor {
     ///
     /// # Errors
     /// [`AnchorError`] if one of the two is older than the other.
-    pub(super) fn check(meta: &SealedDb, dir: &Path, key: &LedgerKey, found: &Head) -> Result<Self, LedgerError> {
+    pub(super) fn check(meta: &SealedDb, dir: &Path, key: &LedgerKey, opened: &Shared) -> Result<Self, LedgerError> {
+        let found = &opened.tip.head();
         let tree = meta.tree(TREE).map_err(AnchorError::State)?;
         let anchored: Option<TreeHead> = tree.get(KEY).map_err(AnchorError::State)?;
         let size = anchored.map_or(0, |anchored| anchored.size);
         if let Some(anchored) = anchored {
-            compare(dir, key, found, anchored)?;
+            compare(dir, key, found, anchored, &opened.segments)?;
         } else if found.size > 0 {
             return Err(older_state(found, 0).into());
         }
@@ -158,7 +160,18 @@ fn older_state(found: &Head, anchored: u64) -> AnchorError {
     }
 }
 
-fn compare(dir: &Path, key: &LedgerKey, found: &Head, anchored: TreeHead) -> Result<(), LedgerError> {
+/// The head that the state knows; `None` if it knows none.
+pub(super) fn known(meta: &SealedDb) -> Result<Option<TreeHead>, MetaError> {
+    meta.tree(TREE)?.get(KEY)
+}
+
+fn compare(
+    dir: &Path,
+    key: &LedgerKey,
+    found: &Head,
+    anchored: TreeHead,
+    segments: &Segments,
+) -> Result<(), LedgerError> {
     if found.size < anchored.size {
         return Err(AnchorError::LedgerOlder {
             found: found.size,
@@ -172,7 +185,7 @@ fn compare(dir: &Path, key: &LedgerKey, found: &Head, anchored: TreeHead) -> Res
     let (root, explained) = if found.size == anchored.size {
         (found.root, true)
     } else {
-        read_beyond(dir, key, found, anchored.size)?
+        read_beyond(dir, key, found, anchored.size, segments)?
     };
     if root != anchored.root {
         return Err(AnchorError::OtherLedger {
@@ -188,10 +201,19 @@ fn compare(dir: &Path, key: &LedgerKey, found: &Head, anchored: TreeHead) -> Res
 }
 
 /// The root over the first `anchored` entries, and whether a crash explains the entries after them.
-fn read_beyond(dir: &Path, key: &LedgerKey, found: &Head, anchored: u64) -> Result<(Digest32, bool), LedgerError> {
-    let (mut tree, mut explained) = (CompactTree::new(), true);
+///
+/// What a segment states of the tree at its end is taken: a wrong one leads to another root.
+fn read_beyond(
+    dir: &Path,
+    key: &LedgerKey,
+    found: &Head,
+    anchored: u64,
+    segments: &Segments,
+) -> Result<(Digest32, bool), LedgerError> {
+    let from = segments.before(anchored);
+    let (mut tree, mut explained) = (from.tree.clone(), true);
     let last = found.size.saturating_sub(1);
-    disk::read(dir, key, 0, MAGIC_LEN, found.size, |record| {
+    disk::read(dir, key, &from, found.size, |record| {
         let sequence = record.entry.sequence;
         if sequence < anchored {
             tree.push(record.leaf);

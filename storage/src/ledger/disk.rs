@@ -15,6 +15,7 @@ use concordat_protocol::signed::{MAX_DOCUMENT, Signed};
 
 use super::LedgerError;
 use super::format::{BadRecord, Head, MAGIC, MAGIC_LEN, Reader, Record};
+use super::segments::{self, SEGMENT, Segments};
 use super::writer::{Medium, Shared, Tip};
 use crate::keys::LedgerKey;
 use crate::seal::durable::{create_dir_private, write_private};
@@ -40,6 +41,16 @@ pub(super) fn checkpoint_path(dir: &Path) -> PathBuf {
 pub(super) struct Files {
     log: File,
     head: PathBuf,
+    segments: PathBuf,
+}
+
+/// How much is read when a ledger is opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Extent {
+    /// Every entry.
+    Everything,
+    /// The newest: from at least a segment before this number of entries on, which the sealed state vouches for.
+    From(u64),
 }
 
 /// A ledger that was found whole, or made whole.
@@ -48,24 +59,45 @@ pub(super) struct Opened {
     pub(super) files: Files,
     /// What is in it.
     pub(super) shared: Shared,
+    /// The ends of the segments that were not read.
+    pub(super) older: Vec<Tip>,
 }
 
-/// Opens the ledger in `dir` or begins one; checks every entry and cuts off what was never acknowledged and is torn.
-pub(super) fn open(dir: &Path, key: &LedgerKey) -> Result<Opened, LedgerError> {
+/// Opens the ledger in `dir` or begins one; checks the entries of `extent` and cuts off what was never acknowledged and is torn.
+pub(super) fn open(dir: &Path, key: &LedgerKey, extent: Extent) -> Result<Opened, LedgerError> {
     let (log, head) = (log_path(dir), head_path(dir));
     create_dir_private(dir).map_err(|source| LedgerError::io("create", dir, source))?;
     let acknowledged = match read_head(dir, key)? {
         Some(head) => head,
         None => begin(dir, key)?,
     };
-    let mut shared = Shared::default();
-    replay(dir, key, &acknowledged, |record| shared.note(record))?;
-    shared.tip.length = acknowledged.length;
+    let (segments, as_written, size) = match extent {
+        Extent::Everything => (Segments::default(), false, 0),
+        Extent::From(size) => {
+            let (segments, as_written) = Segments::read(dir, key, acknowledged.size)?;
+            // At least one entry follows on what is taken from there, so that its predecessor is compared, too.
+            (
+                segments,
+                as_written,
+                size.min(acknowledged.size).saturating_sub(SEGMENT),
+            )
+        }
+    };
+    let on_disk = segments.count();
+    let mut shared = Shared::from_segments(segments, size);
+    let older = shared.segments.up_to(u64::MAX).to_vec();
+    let from = shared.tip.clone();
+    replay_from(dir, key, &from, &acknowledged, |record| shared.note(record))?;
     check_against_checkpoint(dir, &shared)?;
     let whole = keep_whole_records(dir, key, &mut shared)?;
     let file = OpenOptions::new().append(true).mode(0o600).open(&log);
     let file = file.map_err(|source| LedgerError::io("open", &log, source))?;
-    let mut files = Files { log: file, head };
+    let segments = segments::path(dir);
+    let mut files = Files {
+        log: file,
+        head,
+        segments,
+    };
     cut(&files.log, whole).map_err(|source| LedgerError::io("mend", &log, source))?;
     if shared.tip.head() != acknowledged {
         let sealed = shared.tip.head().seal(key)?;
@@ -73,7 +105,12 @@ pub(super) fn open(dir: &Path, key: &LedgerKey) -> Result<Opened, LedgerError> {
             .put_head(&sealed)
             .map_err(|source| LedgerError::io("write", &files.head, source))?;
     }
-    Ok(Opened { files, shared })
+    let found = shared.segments.count();
+    if found != on_disk || !as_written && (found > 0 || files.segments.exists()) {
+        write_private(&files.segments, &shared.segments.sealed(key)?)
+            .map_err(|source| LedgerError::io("write", &files.segments, source))?;
+    }
+    Ok(Opened { files, shared, older })
 }
 
 /// Begins a ledger, unless there are traces of one whose head was lost.
@@ -111,7 +148,7 @@ pub(super) fn latest_checkpoint(dir: &Path) -> Result<Option<Signed<Checkpoint>>
         .map_err(LedgerError::Signature)
 }
 
-fn read_small(path: &Path, max: u64) -> Result<Option<Vec<u8>>, LedgerError> {
+pub(super) fn read_small(path: &Path, max: u64) -> Result<Option<Vec<u8>>, LedgerError> {
     let mut bytes = Vec::new();
     match File::open(path).and_then(|file| file.take(max).read_to_end(&mut bytes)) {
         Ok(_) => Ok(Some(bytes)),
@@ -138,14 +175,20 @@ fn check_against_checkpoint(dir: &Path, shared: &Shared) -> Result<(), LedgerErr
 }
 
 /// Reads the entries that `head` covers, hands each to `each`, and checks that they are the ones that were acknowledged.
-pub(super) fn replay(
+pub(super) fn replay(dir: &Path, key: &LedgerKey, head: &Head, each: impl FnMut(&Record)) -> Result<(), LedgerError> {
+    replay_from(dir, key, &Tip::default(), head, each)
+}
+
+/// The same for what follows on `from`.
+fn replay_from(
     dir: &Path,
     key: &LedgerKey,
+    from: &Tip,
     head: &Head,
     mut each: impl FnMut(&Record),
 ) -> Result<(), LedgerError> {
-    let mut tip = Tip::default();
-    tip.length = read(dir, key, 0, MAGIC_LEN, head.size, |record| {
+    let mut tip = from.clone();
+    tip.length = read(dir, key, from, head.size, |record| {
         tip.push(record.leaf);
         each(&record);
     })?;
@@ -156,17 +199,16 @@ pub(super) fn replay(
     }
 }
 
-/// Reads entries from `start`, whose record begins at `offset`, up to, not including, `end`; tells where the last one ends.
+/// Reads the entries that follow on `from` up to, not including, `end`; returns where the last one ends.
 pub(super) fn read(
     dir: &Path,
     key: &LedgerKey,
-    start: u64,
-    offset: u64,
+    from: &Tip,
     end: u64,
     mut each: impl FnMut(Record),
 ) -> Result<u64, LedgerError> {
-    let mut reader = Reader::new(log_from(dir, offset)?, key, start, offset);
-    for sequence in start..end {
+    let mut reader = Reader::new(log_from(dir, from.length)?, key, from);
+    for sequence in from.tree.size()..end {
         match reader.next() {
             Ok(Some(record)) => each(record),
             Ok(None) => return Err(LedgerError::damaged(sequence, "the log ends before it")),
@@ -201,17 +243,12 @@ fn log_from(dir: &Path, offset: u64) -> Result<BufReader<File>, LedgerError> {
 /// Takes over whole records behind the head: they were durable, only their acknowledgement is missing. Tells where the last
 /// whole record ends.
 fn keep_whole_records(dir: &Path, key: &LedgerKey, shared: &mut Shared) -> Result<u64, LedgerError> {
-    let (size, length, last) = (shared.tip.tree.size(), shared.tip.length, shared.tip.last);
-    let mut reader = Reader::new(log_from(dir, length)?, key, size, length);
-    let mut previous = last;
+    let from = shared.tip.clone();
+    let mut reader = Reader::new(log_from(dir, from.length)?, key, &from);
     loop {
         match reader.next() {
-            Ok(Some(record)) if record.entry.previous == previous => {
-                previous = record.leaf;
-                shared.note(&record);
-                shared.tip.length = reader.offset();
-            }
-            Ok(_) | Err(BadRecord::Broken(_)) => return Ok(shared.tip.length),
+            Ok(Some(record)) => shared.note(&record),
+            Ok(None) | Err(BadRecord::Broken(_)) => return Ok(shared.tip.length),
             Err(BadRecord::Io(source)) => return Err(LedgerError::io("read", &log_path(dir), source)),
         }
     }
@@ -243,5 +280,14 @@ impl Medium for Files {
         file.write_all(sealed)?;
         file.sync_data()?;
         std::fs::rename(&staged, &self.head)
+    }
+
+    fn put_segment(&mut self, record: &[u8]) -> io::Result<()> {
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&self.segments)?;
+        file.write_all(record)
     }
 }

@@ -42,6 +42,23 @@ pub enum LedgerError {
         /// What does not hold.
         reason: &'static str,
     },
+    /// An older part of the ledger is still being read again.
+    #[error(
+        "the ledger is being verified since the start: {verified} of {of} entries so far; what lies behind them is shown \
+         and signed when it is through"
+    )]
+    Verifying {
+        /// Entries that were read again.
+        verified: u64,
+        /// Entries that have to be.
+        of: u64,
+    },
+    /// What was found in an older part of the ledger while it was read again.
+    #[error("the ledger did not stand its verification, and takes no more entries: {reason}")]
+    Unverified {
+        /// What was found.
+        reason: String,
+    },
     /// There is no such entry.
     #[error("there is no entry {sequence}, the ledger has {size}")]
     NoSuchEntry {
@@ -88,10 +105,14 @@ impl LedgerError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Damaged { .. } | Self::Signature(_) | Self::ForeignCheckpoint(_) => Fault::Integrity,
+            Self::Damaged { .. } | Self::Unverified { .. } | Self::Signature(_) | Self::ForeignCheckpoint(_) => {
+                Fault::Integrity
+            }
             Self::NoSuchEntry { .. } | Self::NotCheckpointed { .. } | Self::OutOfRange(_) => Fault::NotFound,
             Self::Entry(_) => Fault::Usage,
             Self::Io { .. } | Self::Write(_) | Self::Refusing | Self::Stopped => Fault::Machine,
+            // It comes by waiting.
+            Self::Verifying { .. } => Fault::Unreachable,
             Self::Key(source) => source.fault(),
             Self::Anchor(source) => source.fault(),
         }

@@ -7,6 +7,7 @@ use concordat_protocol::ids::Digest32;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
+use super::writer::Tip;
 use crate::keys::{LedgerKey, Wrapped};
 
 /// First bytes of the log: what it is, and version 1 of its format.
@@ -73,8 +74,8 @@ pub(super) struct Record {
     pub(super) bytes: Vec<u8>,
     /// Their leaf hash.
     pub(super) leaf: Digest32,
-    /// Where its record begins in the log.
-    pub(super) offset: u64,
+    /// Where its record ends in the log.
+    pub(super) end: u64,
 }
 
 /// Why a record cannot be read.
@@ -91,21 +92,19 @@ pub(super) struct Reader<'a, R> {
     source: R,
     key: &'a LedgerKey,
     sequence: u64,
-    previous: Option<Digest32>,
+    previous: Digest32,
     offset: u64,
 }
 
 impl<'a, R: Read> Reader<'a, R> {
-    /// Reads from record `sequence` at `offset` on, where `source` stands. The predecessor of the first record is known only
-    /// at the beginning.
-    pub(super) fn new(source: R, key: &'a LedgerKey, sequence: u64, offset: u64) -> Self {
-        let previous = (sequence == 0).then_some(Digest32::ZERO);
+    /// Reads what follows on `from`, where `source` stands.
+    pub(super) fn new(source: R, key: &'a LedgerKey, from: &Tip) -> Self {
         Self {
             source,
             key,
-            sequence,
-            previous,
-            offset,
+            sequence: from.tree.size(),
+            previous: from.last,
+            offset: from.length,
         }
     }
 
@@ -124,18 +123,18 @@ impl<'a, R: Read> Reader<'a, R> {
             .expose()
             .to_vec();
         let entry = LedgerEntry::decode(&bytes).map_err(|_| BadRecord::Broken("it is no entry of a known kind"))?;
-        if entry.sequence != self.sequence || self.previous.is_some_and(|previous| entry.previous != previous) {
+        if entry.sequence != self.sequence || entry.previous != self.previous {
             return Err(BadRecord::Broken("it does not follow from the entry before"));
         }
+        self.offset = self.offset.saturating_add(PREFIX).saturating_add(length);
         let record = Record {
             leaf: leaf_hash(&bytes),
             entry,
             bytes,
-            offset: self.offset,
+            end: self.offset,
         };
-        self.previous = Some(record.leaf);
+        self.previous = record.leaf;
         self.sequence = self.sequence.saturating_add(1);
-        self.offset = self.offset.saturating_add(PREFIX).saturating_add(length);
         Ok(Some(record))
     }
 

@@ -1,5 +1,6 @@
 mod anchor;
 mod forgery;
+mod segments;
 
 use std::collections::HashSet;
 use std::fs;
@@ -319,6 +320,10 @@ impl writer::Medium for FullDisk {
         self.heads = self.heads.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
         Ok(())
     }
+
+    fn put_segment(&mut self, _: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
 }
 
 #[test]
@@ -332,6 +337,7 @@ fn after_a_failed_write_nothing_is_acknowledged_any_more() {
             institution(),
             Shared::default(),
             disk,
+            None,
             None,
         )
         .unwrap();
@@ -373,6 +379,11 @@ impl writer::Medium for PowerCut {
         self.step()?;
         self.files.put_head(sealed)
     }
+
+    fn put_segment(&mut self, record: &[u8]) -> io::Result<()> {
+        self.step()?;
+        self.files.put_segment(record)
+    }
 }
 
 #[test]
@@ -380,9 +391,9 @@ fn a_power_cut_between_entries_and_head_leaves_a_ledger_that_opens() {
     for steps in 0..5 {
         let place = Place::new();
         let key = place.master.ledger();
-        let disk::Opened { files, shared } = disk::open(&place.ledger(), &key).unwrap();
+        let disk::Opened { files, shared, .. } = disk::open(&place.ledger(), &key, disk::Extent::Everything).unwrap();
         let medium = PowerCut { files, steps };
-        let ledger = Ledger::start(&place.ledger(), key, institution(), shared, medium, None).unwrap();
+        let ledger = Ledger::start(&place.ledger(), key, institution(), shared, medium, None, None).unwrap();
         let acknowledged = (0..9)
             .take_while(|n| ledger.append(login(*n), &Attribution::eva(), NOW).is_ok())
             .count();
@@ -466,12 +477,12 @@ fn a_reader_tells_a_cut_from_an_end() {
     let key = place.master.ledger();
     let log = fs::read(place.file("entries.log")).unwrap();
     let records = &log[8..];
-    let mut reader = format::Reader::new(records, &key, 0, 8);
+    let mut reader = format::Reader::new(records, &key, &Tip::default());
     assert_eq!(reader.next().unwrap().unwrap().entry.sequence, 0);
     assert!(reader.next().unwrap().is_none());
-    let mut reader = format::Reader::new(&records[..records.len() - 1], &key, 0, 8);
+    let mut reader = format::Reader::new(&records[..records.len() - 1], &key, &Tip::default());
     assert!(matches!(reader.next(), Err(BadRecord::Broken(_))));
-    let mut reader = format::Reader::new(&[0xff; 9][..], &key, 0, 8);
+    let mut reader = format::Reader::new(&[0xff; 9][..], &key, &Tip::default());
     assert!(matches!(
         reader.next(),
         Err(BadRecord::Broken("its length is impossible"))

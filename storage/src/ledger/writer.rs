@@ -11,13 +11,12 @@ use concordat_protocol::time::Timestamp;
 
 use super::anchor::{Anchor, is_frequent};
 use super::format::{Head, MAGIC_LEN, Record, seal_record};
+use super::segments::{self, Segments};
 use super::{LedgerError, LedgerReceipt, locked};
 use crate::keys::LedgerKey;
 
 /// Most appends that share one sync: bounds how long the first of them waits.
 pub(super) const MAX_GROUP: usize = 256;
-/// Of how many entries one has its place in the log remembered.
-const STRIDE: u64 = 64;
 
 /// Where appends go. A call returns when what it wrote is on the disk.
 pub(super) trait Medium: Send + 'static {
@@ -25,6 +24,8 @@ pub(super) trait Medium: Send + 'static {
     fn append(&mut self, records: &[u8]) -> io::Result<()>;
     /// Replaces the head in one step.
     fn put_head(&mut self, sealed: &[u8]) -> io::Result<()>;
+    /// Adds the record of the end of a segment. It need not be durable: what is missing is found again by reading.
+    fn put_segment(&mut self, record: &[u8]) -> io::Result<()>;
 }
 
 /// Who is told how an append ended.
@@ -43,7 +44,7 @@ pub(super) struct Command {
 }
 
 /// The end of the ledger.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tip {
     /// The tree over all entries.
     pub(super) tree: CompactTree,
@@ -88,23 +89,27 @@ pub(super) struct Shared {
     pub(super) tip: Tip,
     /// Set for good when a write failed.
     pub(super) refusing: bool,
-    places: Vec<u64>,
+    /// The ends of the segments.
+    pub(super) segments: Segments,
 }
 
 impl Shared {
-    /// Adds an entry that was read from the log; its end is set by the caller.
-    pub(super) fn note(&mut self, record: &Record) {
-        if self.tip.tree.size().is_multiple_of(STRIDE) {
-            self.places.push(record.offset);
+    /// What is read from entry number `size` on follows on the segment before it.
+    pub(super) fn from_segments(segments: Segments, size: u64) -> Self {
+        let tip = segments.before(size);
+        let segments = segments.cut(size);
+        Self {
+            tip,
+            refusing: false,
+            segments,
         }
-        self.tip.push(record.leaf);
     }
 
-    /// Number and place of the nearest entry at or before `sequence` whose place is known.
-    pub(super) fn nearest(&self, sequence: u64) -> (u64, u64) {
-        let step = usize::try_from(sequence / STRIDE).ok();
-        let known = step.and_then(|step| self.places.get(step));
-        known.map_or((0, MAGIC_LEN), |offset| (sequence - sequence % STRIDE, *offset))
+    /// Adds an entry that was read from the log.
+    pub(super) fn note(&mut self, record: &Record) {
+        self.tip.push(record.leaf);
+        self.tip.length = record.end;
+        self.segments.note(&self.tip);
     }
 }
 
@@ -112,7 +117,8 @@ impl Shared {
 struct Group {
     tip: Tip,
     records: Vec<u8>,
-    places: Vec<u64>,
+    /// Where segments end in it.
+    ends: Vec<Tip>,
     waiting: Vec<Waiting>,
     /// Whether it holds an entry that the state has to know before it is acknowledged.
     anchored_first: bool,
@@ -176,7 +182,7 @@ impl<M: Medium> Writer<M> {
         let mut group = Group {
             tip,
             records: Vec::new(),
-            places: Vec::new(),
+            ends: Vec::new(),
             waiting: Vec::new(),
             anchored_first: false,
         };
@@ -208,12 +214,12 @@ impl<M: Medium> Writer<M> {
         let sealed = bytes.and_then(|bytes| Ok((leaf_hash(&bytes), seal_record(&self.key, sequence, &bytes)?)));
         match sealed {
             Ok((leaf, record)) => {
-                if sequence.is_multiple_of(STRIDE) {
-                    group.places.push(group.tip.length);
-                }
                 group.anchored_first |= anchored_first;
                 group.tip.push(leaf);
                 group.tip.length = group.tip.length.saturating_add(record.len() as u64);
+                if segments::is_end(&group.tip) {
+                    group.ends.push(group.tip.clone());
+                }
                 group.records.extend_from_slice(&record);
                 group.waiting.push(Waiting {
                     reply,
@@ -238,9 +244,10 @@ impl<M: Medium> Writer<M> {
     }
 
     /// Readers see the entries before their writers hear of them, so that a writer can read what it wrote.
-    fn acknowledge(&self, group: Group) {
+    fn acknowledge(&mut self, group: Group) {
+        self.end_segments(&group.ends);
         let mut shared = locked(&self.shared);
-        shared.places.extend(group.places);
+        group.ends.iter().for_each(|end| shared.segments.note(end));
         shared.tip = group.tip;
         drop(shared);
         for Waiting {
@@ -251,6 +258,16 @@ impl<M: Medium> Writer<M> {
         } in group.waiting
         {
             reply(Ok(LedgerReceipt::new(sequence, leaf, permits)));
+        }
+    }
+
+    /// The entries are durable and the head says so: without these records the next start only takes longer.
+    fn end_segments(&mut self, ends: &[Tip]) {
+        for end in ends {
+            let sealed = segments::seal(&self.key, end).map_err(io::Error::other);
+            if let Err(error) = sealed.and_then(|record| self.medium.put_segment(&record)) {
+                tracing::warn!(%error, "the end of a segment of the ledger was not kept; the next start takes longer");
+            }
         }
     }
 

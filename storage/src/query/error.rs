@@ -5,6 +5,7 @@ use datafusion::error::DataFusionError;
 
 use super::witness::Seen;
 use crate::{
+    arrow_stream::EncodeError,
     fault::Fault,
     seal::{SealError, store_fault},
 };
@@ -137,6 +138,9 @@ pub enum QueryError {
     /// A value could not be computed; which one is not said.
     #[error("a value of the answer could not be computed")]
     Computation,
+    /// Columns, or a row, that no answer can carry.
+    #[error(transparent)]
+    Encoding(#[from] EncodeError),
     /// The engine failed on our account.
     #[error("the query engine failed while it was {step}")]
     Engine {
@@ -158,6 +162,8 @@ impl QueryError {
             Self::Told { fault, .. } => *fault,
             Self::TransformMismatch { .. } | Self::RowsMismatch { .. } | Self::MissingColumn { .. } => Fault::Denied,
             Self::Computation => Fault::Usage,
+            Self::Encoding(EncodeError::Encoder(_)) => Fault::Machine,
+            Self::Encoding(EncodeError::Type { .. } | EncodeError::Columns | EncodeError::Row) => Fault::Usage,
             Self::Stored { fault } => *fault,
             Self::Engine { .. } => Fault::Machine,
         }

@@ -179,6 +179,7 @@ async fn start(institution: &str, jurisdiction: &str, seed: u8) -> (Node, (TempD
         ledger,
         clock: Clock::system(),
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
+        dial: vec![concordat_node::network::DialRange::Loopback],
         announce: Vec::new(),
         limits: Limits::default(),
         password_cost: Argon2Cost::dangerous_minimum(),

@@ -176,7 +176,7 @@ fn note(text: &str) -> Note {
 
 /// A stream of a standing session, the peer's end of it, and the register that can cut it.
 fn pair() -> (FramedStream<Compat<DuplexStream>>, DuplexStream, Sessions) {
-    let sessions = Sessions::new(8);
+    let sessions = Sessions::new(&crate::network::Limits::default());
     let session = sessions.connected(PEER, ConnectionId::new_unchecked(0), Role::Dialer);
     let (near, far) = tokio::io::duplex(64 << 10);
     (FramedStream::new(near.compat(), session, PATIENT, None), far, sessions)

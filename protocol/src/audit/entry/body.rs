@@ -271,11 +271,13 @@ pub enum EntryBody {
         /// The person, if the name is known here: an unknown name may be a mistyped password and is not recorded.
         actor: Option<ActorId>,
     },
-    /// A node was turned away.
+    /// The introductions of a node were refused.
     PeerRefused {
-        /// The node.
+        /// The node; of several that are counted together, the last.
         node: NodeId,
-        /// Why.
+        /// How many: one, or those of a minute together.
+        count: u32,
+        /// Why the last of them was.
         reason: Reason,
     },
     /// A peer's ledger does not extend the head that it had signed before: it was replaced or has two histories. The node is

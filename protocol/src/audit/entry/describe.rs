@@ -107,7 +107,13 @@ impl EntryBody {
             Self::LoginSucceeded { one_time: true } => "logged in to change a password set by somebody else".to_owned(),
             Self::LoginFailed { actor: Some(actor) } => format!("a login as {actor} failed"),
             Self::LoginFailed { actor: None } => "a login with an unknown name failed".to_owned(),
-            Self::PeerRefused { node, reason } => format!("node {} was refused: {reason}", node.short()),
+            Self::PeerRefused { node, count: 1, reason } => format!("node {} was refused: {reason}", node.short()),
+            Self::PeerRefused { node, count, reason } => {
+                format!(
+                    "node {} was refused {count} times, the last time: {reason}",
+                    node.short()
+                )
+            }
             Self::PeerLedgerConflict {
                 node,
                 institution,

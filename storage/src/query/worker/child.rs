@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, mpsc},
 };
 
-use arrow::{datatypes::SchemaRef, ipc::writer::StreamWriter};
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use futures::StreamExt;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -22,10 +22,11 @@ use super::{
     ARGUMENT,
     frames::{self, Frames, Kind},
     isolation,
-    messages::{Failure, Task, decode, encode, failed, numbered, schema_bytes},
+    messages::{Failure, Task, decode, encode, failed, numbered},
     objects::{FromNode, Waiting, Writer},
 };
 use crate::{
+    arrow_stream::StreamEncoder,
     disclosure::{RawAnswer, rows_in_a_piece},
     fault::Fault,
     keys::{OrderKey, PseudonymKey},
@@ -203,22 +204,19 @@ async fn computed(body: &[u8], writer: &Writer, waiting: &Waiting) -> Result<Raw
 /// Sends columns and rows, in pieces small enough to be cut off quickly.
 async fn pass_on(mut raw: RawAnswer, writer: &Writer) -> Result<(), QueryError> {
     let lost = |_| failed();
-    let unwritten = |_| QueryError::Engine { step: "encoding" };
-    let mut stream = StreamWriter::try_new(Vec::new(), &raw.schema).map_err(unwritten)?;
-    let opened = schema_bytes(&raw.schema)?;
+    let mut stream = StreamEncoder::new(&raw.schema)?;
     let withheld = raw.suppressed_cells.to_le_bytes();
-    frames::send(&mut *writer.lock().await, Kind::Opened, &withheld, &opened)
+    frames::send(&mut *writer.lock().await, Kind::Opened, &withheld, &stream.take())
         .await
         .map_err(lost)?;
     while let Some(batch) = raw.batches.next().await {
         let mut rest = batch?;
         while rest.num_rows() > 0 {
             let rows = rows_in_a_piece(&rest).clamp(1, rest.num_rows());
-            stream.write(&rest.slice(0, rows)).map_err(unwritten)?;
+            stream.encode(&rest.slice(0, rows))?;
             rest = rest.slice(rows, rest.num_rows().saturating_sub(rows));
-            let sent = frames::send(&mut *writer.lock().await, Kind::Rows, &[], stream.get_ref()).await;
+            let sent = frames::send(&mut *writer.lock().await, Kind::Rows, &[], &stream.take()).await;
             sent.map_err(|_| QueryError::Memory)?;
-            stream.get_mut().clear();
         }
     }
     Ok(())

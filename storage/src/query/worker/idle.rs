@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     messages::{Task, encode},
-    process::Process,
+    process::{MAX_STEPS, Process},
     pump::Pump,
 };
 use crate::{
@@ -77,7 +77,8 @@ impl Workers {
         self.0.bounds
     }
 
-    /// Answers `sql` within `permit`, as [`answer`](crate::query::answer), in a process of its own and within `time`.
+    /// Answers `sql` within `permit`, as [`answer`](crate::query::answer), in a process of its own and within `time`. Of a party that has
+    /// so many queries `running` already, the process gives way to others.
     ///
     /// # Errors
     /// [`QueryError`]; no row has left then.
@@ -88,6 +89,7 @@ impl Workers {
         sql: &str,
         watch: Arc<dyn StillPermitted>,
         time: Duration,
+        running: usize,
     ) -> Result<ReleasedAnswer, QueryError> {
         let (holder, scope, receipt) = permit.open();
         let (keys, max_rows) = (AnswerKeys::of(source, &holder), max_rows(&scope));
@@ -97,13 +99,22 @@ impl Workers {
         };
         let sleep = tokio::time::sleep(bounds.time);
         let task = Task::new(source, scope.clone(), &keys, sql, &bounds)?;
-        let (raw, deadline) = in_time(sleep, self.compute(Within { holder, scope }, &task, source)).await?;
+        let within = Within { holder, scope };
+        let steps = u8::try_from(running).unwrap_or(u8::MAX).min(MAX_STEPS);
+        let (raw, deadline) = in_time(sleep, self.compute(within, steps, &task, source)).await?;
         Ok(ReleasedAnswer::new(raw, max_rows, receipt, watch, deadline))
     }
 
     /// Dropping what this returns, or the future, ends the process.
-    async fn compute(&self, within: Within, task: &Task, source: &dyn Source) -> Result<RawAnswer, QueryError> {
-        let process = self.take(&within)?;
+    async fn compute(
+        &self,
+        within: Within,
+        steps: u8,
+        task: &Task,
+        source: &dyn Source,
+    ) -> Result<RawAnswer, QueryError> {
+        let mut process = self.take(&within, steps)?;
+        process.step_back(steps);
         let (opened, opening) = oneshot::channel();
         let (rows, reader) = mpsc::channel(1);
         let pump = Pump::new(process, source.object_store(), source.objects(), opened);
@@ -123,14 +134,14 @@ impl Workers {
         })
     }
 
-    /// A process that has answered within the same scope, else one that has answered nothing.
-    fn take(&self, within: &Within) -> Result<Process, QueryError> {
+    /// A process that has answered within the same scope and gives way no more than `steps`, else one that has answered nothing.
+    fn take(&self, within: &Within, steps: u8) -> Result<Process, QueryError> {
         loop {
             let found = {
                 let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                let same = waiting
-                    .iter()
-                    .position(|one| one.within.as_ref().is_some_and(|of| of.is(within)));
+                let same = waiting.iter().position(|one| {
+                    one.process.steps() <= steps && one.within.as_ref().is_some_and(|of| of.is(within))
+                });
                 let fresh = || waiting.iter().position(|one| one.within.is_none());
                 same.or_else(fresh).map(|at| waiting.swap_remove(at).process)
             };
@@ -169,7 +180,11 @@ impl Workers {
             let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.push(Waiting { process, within, until });
             if waiting.len() > WAITING {
-                waiting.remove(0);
+                let holders: Vec<_> = waiting
+                    .iter()
+                    .map(|one| one.within.as_ref().map(|of| of.holder))
+                    .collect();
+                waiting.remove(most_of_one(&holders));
             }
         }
         let all = Arc::downgrade(&self.0);
@@ -183,6 +198,16 @@ impl Workers {
     }
 }
 
+/// The first of those that there are most of: whoever asks most loses a process, and nobody else.
+fn most_of_one<T: PartialEq>(all: &[T]) -> usize {
+    let alike = |one: &T| all.iter().filter(|other| *other == one).count();
+    let (at, _) = all.iter().enumerate().fold((0, 0), |(at, most), (place, one)| {
+        let found = alike(one);
+        if found > most { (place, found) } else { (at, most) }
+    });
+    at
+}
+
 impl Within {
     /// Whether a process that has answered within the one may answer within the other. When a permission begins and ends changes nothing
     /// that is seen.
@@ -192,5 +217,18 @@ impl Within {
             ..self.scope.clone()
         };
         self.holder == other.holder && scope == other.scope
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_keeps_most_processes_loses_one() {
+        assert_eq!(most_of_one(&[1, 2, 3]), 0);
+        assert_eq!(most_of_one(&[1, 2, 2, 3]), 1);
+        assert_eq!(most_of_one(&[3, 2, 2, 3, 3]), 0);
+        assert_eq!(most_of_one(&[1]), 0);
     }
 }

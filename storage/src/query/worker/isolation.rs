@@ -12,7 +12,7 @@ use seccompiler::{
 };
 
 /// How far its threads stand back behind the node's.
-const NICE: i32 = 10;
+pub(super) const NICE: i32 = 10;
 /// Processor time after which the kernel ends the process, in seconds; the node ends it long before.
 const CPU_SECONDS: u64 = 2 * 3600;
 /// The kernel's out-of-memory killer takes this process before any other.

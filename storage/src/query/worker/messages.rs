@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use arrow::{buffer::Buffer, datatypes::SchemaRef, ipc::reader::StreamDecoder, ipc::writer::StreamWriter};
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use concordat_protocol::scope::Scope;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
+    arrow_stream::{CheckedStream, StreamEncoder},
     fault::Fault,
     query::{Bounds, QueryError, Source, source::AnswerKeys},
 };
@@ -171,18 +172,16 @@ pub(super) fn numbered(mut body: Bytes) -> Option<(u64, Bytes)> {
     Some((number, body.split_off(8)))
 }
 
-/// Columns as an Arrow IPC stream without rows.
-pub(super) fn schema_bytes(schema: &SchemaRef) -> Result<Vec<u8>, QueryError> {
-    let writer = StreamWriter::try_new(Vec::new(), schema);
-    let whole = writer.and_then(|mut writer| writer.finish().and_then(|()| writer.into_inner()));
-    whole.map_err(|_| failed())
+/// Columns as the beginning of a stream of rows.
+fn schema_bytes(schema: &SchemaRef) -> Result<Vec<u8>, QueryError> {
+    Ok(StreamEncoder::new(schema)?.take())
 }
 
-/// The columns of a stream without rows.
-pub(super) fn schema_of(bytes: &[u8]) -> Option<SchemaRef> {
-    let mut decoder = StreamDecoder::new();
-    decoder.decode(&mut Buffer::from(bytes)).ok()?;
-    decoder.schema()
+/// The columns that a stream begins with.
+fn schema_of(bytes: &[u8]) -> Option<SchemaRef> {
+    let mut stream = CheckedStream::new();
+    stream.decode(&mut Bytes::copy_from_slice(bytes)).ok()?;
+    stream.schema()
 }
 
 pub(super) const fn failed() -> QueryError {

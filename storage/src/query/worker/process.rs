@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::Pid;
 use tokio::{
     net::{
         UnixStream,
@@ -16,8 +17,12 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{ARGUMENT, frames::Frames};
+use super::{ARGUMENT, frames::Frames, isolation::NICE};
 
+/// How much less each step counts for; three steps from [`NICE`] are the least that there is.
+const STEP: i32 = 3;
+/// Most steps that a process can give way.
+pub(super) const MAX_STEPS: u8 = 3;
 /// How long a process that has hung up may take to end.
 const ENDING: Duration = Duration::from_secs(2);
 
@@ -25,6 +30,8 @@ const ENDING: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
+    /// How far it has stepped back.
+    steps: u8,
     pub(super) frames: Frames<OwnedReadHalf>,
     pub(super) writer: OwnedWriteHalf,
 }
@@ -50,9 +57,32 @@ impl Process {
         let (reader, writer) = UnixStream::from_std(ours)?.into_split();
         Ok(Self {
             child,
+            steps: 0,
             frames: Frames::new(reader),
             writer,
         })
+    }
+
+    /// How many steps it gives way to others of its kind.
+    pub(super) const fn steps(&self) -> u8 {
+        self.steps
+    }
+
+    /// Gives way by `steps` altogether; there is no way forward again, which takes a privilege.
+    pub(super) fn step_back(&mut self, steps: u8) {
+        if steps <= self.steps {
+            return;
+        }
+        self.steps = steps;
+        let Some(process) = self.child.id() else { return };
+        let nice = NICE.saturating_add(i32::from(steps).saturating_mul(STEP));
+        // Each thread has a priority of its own; those that it starts later take that of the first.
+        let threads = std::fs::read_dir(format!("/proc/{process}/task"));
+        let threads = threads.into_iter().flatten().flatten();
+        for thread in threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+            // One that has ended meanwhile needs no priority.
+            let _ = rustix::process::setpriority_process(Pid::from_raw(thread), nice);
+        }
     }
 
     /// Whether it still runs.

@@ -2,7 +2,7 @@
 
 use std::{ops::Range, os::unix::process::ExitStatusExt, sync::Arc};
 
-use arrow::{array::RecordBatch, buffer::Buffer, datatypes::SchemaRef, ipc::reader::StreamDecoder};
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use bytes::Bytes;
 use object_store::{ObjectMeta, ObjectStore};
 use tokio::{
@@ -13,10 +13,11 @@ use tokio::{
 use super::{
     child::NOT_ISOLATED,
     frames::{self, Kind},
-    messages::{Failure, MAX_WANTED, Wanted, decode, encode, failed, numbered, schema_of},
+    messages::{Failure, MAX_WANTED, Wanted, decode, encode, failed, numbered},
     process::Process,
 };
 use crate::{
+    arrow_stream::{CheckedStream, Item},
     fault::Fault,
     query::{QueryError, text},
     seal::store_fault,
@@ -43,8 +44,8 @@ pub(super) struct Pump {
     objects: Vec<ObjectMeta>,
     reads: JoinSet<(u64, Result<Vec<Bytes>, Fault>)>,
     opened: Option<oneshot::Sender<Result<Opening, QueryError>>>,
-    decoder: StreamDecoder,
-    schema: Option<SchemaRef>,
+    /// What the process sends is checked like what a peer sends: it has run the query of one.
+    stream: CheckedStream,
 }
 
 impl Pump {
@@ -60,8 +61,7 @@ impl Pump {
             objects,
             reads: JoinSet::new(),
             opened: Some(opened),
-            decoder: StreamDecoder::new(),
-            schema: None,
+            stream: CheckedStream::new(),
         }
     }
 
@@ -109,11 +109,7 @@ impl Pump {
                     match kind {
                         Kind::Wanted => self.want(&body)?,
                         Kind::Opened => self.open(body)?,
-                        Kind::Rows => {
-                            let batch = self.rows(body)?;
-                            // A reader that has gone is found out by `run`.
-                            drop(rows.send(Ok(batch)).await);
-                        }
+                        Kind::Rows => self.rows(body, rows).await?,
                         Kind::Done if self.opened.is_none() => return Ok(None),
                         Kind::Failed => return Ok(Some(decode::<Failure>(&body)?.into())),
                         Kind::Done | Kind::Task | Kind::Found | Kind::Missing => return Err(failed()),
@@ -163,13 +159,14 @@ impl Pump {
 
     /// What the process says of the columns is believed only as far as it is of types that may leave.
     fn open(&mut self, body: Bytes) -> Result<(), QueryError> {
-        let (suppressed_cells, stream) = numbered(body).ok_or(failed())?;
-        let schema = schema_of(&stream).ok_or(failed())?;
-        if text::owned_schema(&schema)? != schema {
+        let (suppressed_cells, mut stream) = numbered(body).ok_or(failed())?;
+        let Ok(Some(Item::Schema(schema))) = self.stream.decode(&mut stream) else {
+            return Err(failed());
+        };
+        if !stream.is_empty() || text::owned_schema(&schema)? != schema {
             return Err(failed());
         }
         let opened = self.opened.take().ok_or(failed())?;
-        self.schema = Some(Arc::clone(&schema));
         // Whoever asked may have gone, which `run` finds out.
         drop(opened.send(Ok(Opening {
             schema,
@@ -178,12 +175,16 @@ impl Pump {
         Ok(())
     }
 
-    fn rows(&mut self, body: Bytes) -> Result<RecordBatch, QueryError> {
-        let decoded = self.decoder.decode(&mut Buffer::from(body));
-        let batch = decoded.ok().flatten();
-        batch
-            .filter(|batch| Some(batch.schema()) == self.schema)
-            .ok_or(failed())
+    /// Passes on the batches of one frame, which holds whole messages.
+    async fn rows(&mut self, mut body: Bytes, rows: &Rows) -> Result<(), QueryError> {
+        while !body.is_empty() {
+            let Ok(Some(Item::Batch(batch))) = self.stream.decode(&mut body) else {
+                return Err(failed());
+            };
+            // A reader that has gone is found out by `run`.
+            drop(rows.send(Ok(batch)).await);
+        }
+        Ok(())
     }
 
     /// Why there is no more from the process.

@@ -4,6 +4,9 @@ use std::io;
 
 use nix::sys::resource::{Resource, setrlimit};
 
+/// Others that run at the same time come first.
+pub(super) const NICE: i32 = 10;
+
 /// Nothing is left open: the standard library marks what it opens.
 ///
 /// # Errors
@@ -17,7 +20,7 @@ pub(super) fn close_others() -> io::Result<()> {
 /// # Errors
 /// What the system says.
 pub(super) fn lower() -> io::Result<()> {
-    let _ = rustix::process::nice(10);
+    let _ = rustix::process::nice(NICE);
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     setrlimit(Resource::RLIMIT_FSIZE, 0, 0)?;
     Ok(())

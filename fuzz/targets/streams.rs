@@ -1,0 +1,39 @@
+//! Rows as a peer sends them: no bytes make the reader panic or take more memory than a message may have, what it reads is
+//! within the limits, and it comes to the same however the bytes are cut.
+
+#![no_main]
+
+mod bounded;
+
+use bytes::Bytes;
+use concordat_storage::arrow_stream::{CheckedStream, Item, MAX_CELLS, MAX_ROWS, StreamViolation};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let Some((step, bytes)) = input.split_first() else {
+        return;
+    };
+    // The files that the fuzzer begins with are streams as they are.
+    let whole = read(input, usize::MAX);
+    let cut = read(input, usize::from(*step).max(1));
+    assert_eq!(whole.is_ok(), cut.is_ok(), "it depends on how the bytes are cut");
+    let _ = read(bytes, usize::from(*step).max(1));
+});
+
+fn read(bytes: &[u8], step: usize) -> Result<u64, StreamViolation> {
+    let (mut stream, mut rows) = (CheckedStream::new(), 0);
+    for piece in bytes.chunks(step) {
+        let mut piece = Bytes::copy_from_slice(piece);
+        while let Some(item) = stream.decode(&mut piece)? {
+            let Item::Batch(batch) = item else { continue };
+            assert!((1..=MAX_ROWS).contains(&batch.num_rows()), "rows beyond the limit");
+            assert!(
+                batch.num_rows() * batch.num_columns() <= MAX_CELLS,
+                "values beyond the limit"
+            );
+            rows += batch.num_rows() as u64;
+        }
+        assert!(piece.is_empty(), "bytes were left behind");
+    }
+    stream.finish().map(|()| rows)
+}

@@ -1,0 +1,127 @@
+//! Addresses that members state and this node does not dial: shown to people, and allowed host by host when one is admitted.
+//!
+//! What the configuration names is dialed without a word. A host beyond that is dialed once a person has allowed it at
+//! `consortium admit`, by this node and no other; the answer is kept in the sealed state.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use concordat_protocol::ids::InstitutionId;
+use concordat_protocol::membership::{Enrolment, MemberNode, ValidRoster};
+use concordat_protocol::text::Address;
+use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
+use libp2p::Multiaddr;
+
+use super::{Membership, MembershipError};
+use crate::network::{DialRefused, Dialing};
+
+/// The key of the one entry in the tree of hosts.
+const HOSTS: &str = "hosts";
+
+/// The hosts that people allowed, in the sealed state.
+#[derive(Debug)]
+pub(super) struct AllowedHosts(SealedTree<Vec<IpAddr>>);
+
+impl AllowedHosts {
+    pub(super) fn open(meta: &SealedDb) -> Result<Self, MetaError> {
+        Ok(Self(meta.tree(TreeId::new("dialed-hosts"))?))
+    }
+
+    pub(super) fn all(&self) -> Result<Vec<IpAddr>, MetaError> {
+        Ok(self.0.get(HOSTS)?.unwrap_or_default())
+    }
+
+    fn add(&self, hosts: &[IpAddr]) -> Result<(), MetaError> {
+        let mut all = self.all()?;
+        all.extend(hosts);
+        all.sort();
+        all.dedup();
+        self.0.put(HOSTS, &all)
+    }
+}
+
+/// An address of a member that this node does not dial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotDialed {
+    /// Whose it is.
+    pub institution: InstitutionId,
+    /// The address as stated.
+    pub address: Address,
+    /// Why it is not dialed.
+    pub reason: DialRefused,
+}
+
+impl fmt::Display for NotDialed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.address, self.reason)
+    }
+}
+
+impl Membership {
+    /// What the applicant states is dialed, or has been allowed with `hosts`; else nobody is admitted.
+    pub(super) async fn allow_hosts_of(&self, enrolment: &Enrolment, hosts: &[IpAddr]) -> Result<(), MembershipError> {
+        let dialing = self.0.network.dialing();
+        let refused = not_dialed(dialing, &enrolment.institution, &enrolment.nodes);
+        let (named, other): (Vec<_>, Vec<_>) = refused.into_iter().partition(|found| match found.reason {
+            DialRefused::Range { ip } => hosts.contains(&ip),
+            // Nothing is known of a name before it is dialed, and then it is looked at.
+            DialRefused::Name => true,
+            DialRefused::Form | DialRefused::Never { .. } => false,
+        });
+        if !other.is_empty() {
+            return Err(MembershipError::NotDialed { addresses: other });
+        }
+        let allowed: Vec<IpAddr> = named.iter().filter_map(|found| host_of(found.reason)).collect();
+        if allowed.is_empty() {
+            return Ok(());
+        }
+        // Durable before it is dialed: what a person has answered is not asked again after a stop.
+        let (inner, kept) = (self.0.clone(), allowed.clone());
+        tokio::task::spawn_blocking(move || inner.allowed_hosts.add(&kept)).await??;
+        dialing.allow(allowed);
+        Ok(())
+    }
+
+    /// The addresses of active members that this node does not dial, host names left out.
+    pub fn not_dialed(&self, roster: &ValidRoster) -> Vec<NotDialed> {
+        let dialing = self.0.network.dialing();
+        let of = |institution, nodes| not_dialed(dialing, institution, nodes);
+        let members = roster.active_members();
+        let refused = members.flat_map(|member| of(&member.institution, &member.nodes));
+        refused.filter(|found| found.reason != DialRefused::Name).collect()
+    }
+
+    pub(super) fn warn_of_addresses(&self, roster: &ValidRoster) {
+        for NotDialed {
+            institution,
+            address,
+            reason,
+        } in self.not_dialed(roster)
+        {
+            tracing::warn!(%institution, %address, %reason, "an address of a member is not dialed");
+        }
+    }
+}
+
+fn host_of(reason: DialRefused) -> Option<IpAddr> {
+    match reason {
+        DialRefused::Range { ip } => Some(ip),
+        DialRefused::Form | DialRefused::Name | DialRefused::Never { .. } => None,
+    }
+}
+
+fn not_dialed(dialing: &Dialing, institution: &InstitutionId, nodes: &[MemberNode]) -> Vec<NotDialed> {
+    let check = |address: &Address| {
+        let parsed = address.as_str().parse::<Multiaddr>();
+        let checked = parsed
+            .map_err(|_| DialRefused::Form)
+            .and_then(|parsed| dialing.check(&parsed));
+        checked.err().map(|reason| NotDialed {
+            institution: institution.clone(),
+            address: address.clone(),
+            reason,
+        })
+    };
+    let addresses = nodes.iter().flat_map(|node| &node.addresses);
+    addresses.filter_map(check).collect()
+}

@@ -1,0 +1,280 @@
+//! Which addresses may be dialed.
+//!
+//! Every member dials the addresses that an institution states for its nodes. So that nobody can point the members at hosts
+//! behind their own firewalls, an address is dialed only if it lies in a range that the configuration names; without a setting,
+//! only public addresses. A steward who admits an applicant may allow single hosts beyond ([`Dialing::allow`]).
+//!
+//! 1. Only two forms are dialed: `/ip4|ip6/…/tcp/…` and `/ip4|ip6/…/udp/…/quic-v1`. Names are looked up before; all others, relays
+//!    among them, are unknown and refused.
+//! 2. An IPv6 address that embeds an IPv4 address (mapped, NAT64) is judged by that; tunnels (6to4, Teredo) are refused.
+//! 3. Addresses of no single host, and those at which clouds serve credentials to their machines, are never dialed,
+//!    whatever block is named.
+
+use std::{
+    collections::BTreeSet,
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use libp2p::{Multiaddr, multiaddr::Protocol};
+
+/// What kind of address it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Anybody's, over the Internet.
+    Public,
+    /// This machine's own.
+    Loopback,
+    /// An institution's own: RFC 1918, unique local, and what providers share among customers.
+    Private,
+    /// Of this link only.
+    LinkLocal,
+    /// Of no host that could be a member.
+    Never,
+}
+
+impl Kind {
+    fn of(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(ip) => Self::of_v4(ip),
+            IpAddr::V6(ip) => Self::of_v6(ip),
+        }
+    }
+
+    /// RFC 6890 and the registries that follow it.
+    fn of_v4(ip: Ipv4Addr) -> Self {
+        match ip.octets() {
+            // Where clouds serve credentials, and Azure and Alibaba serve them at addresses of other kinds.
+            [169, 254, 169, 254] | [169, 254, 170, 2 | 23] | [168, 63, 129, 16] | [100, 100, 100, 200] => Self::Never,
+            [127, ..] => Self::Loopback,
+            [10, ..] | [192, 168, ..] | [172, 16..=31, ..] | [100, 64..=127, ..] => Self::Private,
+            [169, 254, ..] => Self::LinkLocal,
+            // This network, protocol assignments, documentation, 6to4 relays, benchmarks, multicast, reserved, broadcast.
+            [0, ..]
+            | [192, 0, 0 | 2, _]
+            | [198, 51, 100, _]
+            | [203, 0, 113, _]
+            | [192, 88, 99, _]
+            | [198, 18 | 19, ..]
+            | [224..=255, ..] => Self::Never,
+            _ => Self::Public,
+        }
+    }
+
+    /// Only global unicast is public, and of that nothing with a meaning of its own.
+    fn of_v6(ip: Ipv6Addr) -> Self {
+        let embedded = |high: u16, low: u16| Self::of_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
+        match ip.segments() {
+            [0, 0, 0, 0, 0, 0, 0, 1] => Self::Loopback,
+            // Mapped, and NAT64 by its well-known prefix.
+            [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
+            // Amazon's services for its own machines.
+            [0xfd00, 0x0ec2, ..] => Self::Never,
+            [0xfc00..=0xfdff, ..] => Self::Private,
+            [0xfe80..=0xfebf, ..] => Self::LinkLocal,
+            // Protocol assignments with Teredo and ORCHID, documentation, 6to4.
+            [0x2001, 0..=0x01ff, ..] | [0x2001, 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] | [0x2002, ..] => Self::Never,
+            [0x2000..=0x3fff, ..] => Self::Public,
+            _ => Self::Never,
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Loopback => "this machine itself",
+            Self::Private => "private",
+            Self::LinkLocal => "of this link only",
+            Self::Never => "never dialed",
+        }
+    }
+}
+
+/// A range of addresses that may be dialed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DialRange {
+    /// `public`: what anybody reaches over the Internet.
+    Public,
+    /// `private`: RFC 1918, 100.64.0.0/10 and unique local addresses.
+    Private,
+    /// `loopback`: this machine itself.
+    Loopback,
+    /// `link-local`: hosts of this link.
+    LinkLocal,
+    /// A block such as `10.20.0.0/16` or `fd12:3456::/32`.
+    Block(IpAddr, u8),
+}
+
+/// A word that stands for no range.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be `public`, `private`, `loopback`, `link-local` or a block such as `10.20.0.0/16`")]
+pub struct InvalidDialRange;
+
+impl FromStr for DialRange {
+    type Err = InvalidDialRange;
+
+    fn from_str(text: &str) -> Result<Self, InvalidDialRange> {
+        match text {
+            "public" => Ok(Self::Public),
+            "private" => Ok(Self::Private),
+            "loopback" => Ok(Self::Loopback),
+            "link-local" => Ok(Self::LinkLocal),
+            block => Self::block(block).ok_or(InvalidDialRange),
+        }
+    }
+}
+
+impl fmt::Display for DialRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Public => f.write_str("public"),
+            Self::Private => f.write_str("private"),
+            Self::Loopback => f.write_str("loopback"),
+            Self::LinkLocal => f.write_str("link-local"),
+            Self::Block(ip, bits) => write!(f, "{ip}/{bits}"),
+        }
+    }
+}
+
+impl DialRange {
+    /// A block whose address has no bits beyond its length, so that it means what it seems to mean.
+    fn block(text: &str) -> Option<Self> {
+        let (ip, bits) = text.split_once('/')?;
+        let (ip, bits): (IpAddr, u8) = (ip.parse().ok()?, bits.parse().ok()?);
+        let longest = if ip.is_ipv4() { 32 } else { 128 };
+        (bits <= longest && ip == prefix(ip, bits) && ip == ip.to_canonical()).then_some(Self::Block(ip, bits))
+    }
+
+    fn contains(self, ip: IpAddr) -> bool {
+        let kind = Kind::of(ip);
+        match self {
+            Self::Public => kind == Kind::Public,
+            Self::Private => kind == Kind::Private,
+            Self::Loopback => kind == Kind::Loopback,
+            Self::LinkLocal => kind == Kind::LinkLocal,
+            Self::Block(block, bits) => {
+                let ip = ip.to_canonical();
+                kind != Kind::Never && block.is_ipv4() == ip.is_ipv4() && prefix(ip, bits) == block
+            }
+        }
+    }
+}
+
+fn prefix(ip: IpAddr, bits: u8) -> IpAddr {
+    match ip {
+        IpAddr::V4(ip) => {
+            let rest = u32::MAX.checked_shr(bits.into()).unwrap_or(0);
+            Ipv4Addr::from_bits(ip.to_bits() & !rest).into()
+        }
+        IpAddr::V6(ip) => {
+            let rest = u128::MAX.checked_shr(bits.into()).unwrap_or(0);
+            Ipv6Addr::from_bits(ip.to_bits() & !rest).into()
+        }
+    }
+}
+
+/// Why an address is not dialed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DialRefused {
+    /// It has a form that is not dialed.
+    #[error("its form is not dialed; TCP and QUIC are, to an IP address or a host name")]
+    Form,
+    /// It begins with a name; what that stands for is compared when it is dialed.
+    #[error("it is a host name, and what that stands for is looked at when it is dialed")]
+    Name,
+    /// It lies in no range that may be dialed.
+    #[error("{ip} is {}, and `dial` in `[node]` of concordat.toml does not name it", Kind::of(*.ip).label())]
+    Range {
+        /// The address.
+        ip: IpAddr,
+    },
+    /// No setting lets it be dialed.
+    #[error("{ip} is of a kind that is never dialed")]
+    Never {
+        /// The address.
+        ip: IpAddr,
+    },
+}
+
+/// The addresses that may be dialed; clones share what is allowed beyond the configuration.
+#[derive(Debug, Clone)]
+pub struct Dialing(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    ranges: Vec<DialRange>,
+    hosts: RwLock<BTreeSet<IpAddr>>,
+}
+
+impl Dialing {
+    /// The ranges without a setting.
+    pub fn default_ranges() -> Vec<DialRange> {
+        vec![DialRange::Public]
+    }
+
+    /// Dials `ranges` and nothing else.
+    pub fn new(ranges: Vec<DialRange>) -> Self {
+        let hosts = RwLock::default();
+        Self(Arc::new(Shared { ranges, hosts }))
+    }
+
+    /// Allows single hosts beyond the ranges. Those that are never dialed stay so.
+    pub fn allow(&self, hosts: impl IntoIterator<Item = IpAddr>) {
+        let mut allowed = self.0.hosts.write().unwrap_or_else(PoisonError::into_inner);
+        allowed.extend(hosts);
+    }
+
+    /// Whether `address` may be dialed as it is.
+    ///
+    /// # Errors
+    /// [`DialRefused`] says why not.
+    pub fn check(&self, address: &Multiaddr) -> Result<(), DialRefused> {
+        let ip = match destination(address).ok_or(DialRefused::Form)? {
+            Destination::Ip(ip) => ip,
+            Destination::Name => return Err(DialRefused::Name),
+        };
+        let hosts = self.0.hosts.read().unwrap_or_else(PoisonError::into_inner);
+        if Kind::of(ip) == Kind::Never {
+            Err(DialRefused::Never { ip })
+        } else if hosts.contains(&ip) || self.0.ranges.iter().any(|range| range.contains(ip)) {
+            Ok(())
+        } else {
+            Err(DialRefused::Range { ip })
+        }
+    }
+}
+
+enum Destination {
+    Ip(IpAddr),
+    Name,
+}
+
+/// Where an address leads; `None` unless all of it is of a form that is dialed.
+fn destination(address: &Multiaddr) -> Option<Destination> {
+    let mut parts = address.iter();
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "multiaddr adds protocols; what is not named here is not dialed"
+    )]
+    let to = match parts.next()? {
+        Protocol::Ip4(ip) => Destination::Ip(ip.into()),
+        Protocol::Ip6(ip) => Destination::Ip(ip.into()),
+        Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_) => Destination::Name,
+        _ => return None,
+    };
+    let known = match (parts.next()?, parts.next()) {
+        (Protocol::Tcp(_), None) => true,
+        (Protocol::Tcp(_), Some(Protocol::P2p(_))) => parts.next().is_none(),
+        (Protocol::Udp(_), Some(Protocol::QuicV1)) => match parts.next() {
+            None => true,
+            Some(last) => matches!(last, Protocol::P2p(_)) && parts.next().is_none(),
+        },
+        _ => false,
+    };
+    known.then_some(to)
+}
+
+#[cfg(test)]
+mod tests;

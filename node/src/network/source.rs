@@ -1,0 +1,314 @@
+//! Incoming connections that have not finished their handshake, counted by where they come from.
+//!
+//! Members and everybody else share this room until the handshake tells them apart. A newcomer is never refused for want of
+//! room: the oldest unfinished connection of its own host, then of its own block, then of all whose host the roster does not
+//! name, gives way. So whoever opens connections and does not finish them ends their own, and whoever finishes in time is
+//! not in the way of anybody.
+//!
+//! A TCP connection comes from where it says; the source of a QUIC packet can be forged. So the two are counted apart: whoever
+//! forges packets of a member's host ends handshakes over QUIC, and the member is let in over TCP.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use libp2p::{Multiaddr, multiaddr::Protocol};
+use tokio_util::sync::CancellationToken;
+
+use super::{config::Limits, members::Members};
+
+/// The host that an address begins with; `None` if it begins with a name or something else.
+pub(super) fn host(address: &Multiaddr) -> Option<IpAddr> {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "multiaddr adds protocols; only IP addresses have a host"
+    )]
+    match address.iter().next()? {
+        Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
+        Protocol::Ip6(ip) => Some(IpAddr::V6(ip).to_canonical()),
+        _ => None,
+    }
+}
+
+/// What a connection comes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Carrier {
+    /// TCP: the source has answered.
+    Tcp,
+    /// QUIC: the source is what a packet says.
+    Quic,
+}
+
+/// What a connection from `address` comes over.
+pub(super) fn carrier(address: &Multiaddr) -> Carrier {
+    if address.iter().any(|part| matches!(part, Protocol::Tcp(_))) {
+        Carrier::Tcp
+    } else {
+        Carrier::Quic
+    }
+}
+
+/// The first bits of an address, the rest zero. An address that is not IP shares one prefix with all others of its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Prefix(Option<IpAddr>);
+
+impl Prefix {
+    /// One host: an IPv4 address, or the /64 that one IPv6 host chooses its addresses from.
+    fn host(ip: Option<IpAddr>) -> Self {
+        Self::cut(ip, 32, 64)
+    }
+
+    /// What one customer of a provider commonly holds: an IPv4 /24 or an IPv6 /48.
+    fn block(ip: Option<IpAddr>) -> Self {
+        Self::cut(ip, 24, 48)
+    }
+
+    fn cut(ip: Option<IpAddr>, bits4: u32, bits6: u32) -> Self {
+        Self(ip.map(|ip| match ip {
+            IpAddr::V4(ip) => {
+                let rest = u32::MAX.checked_shr(bits4).unwrap_or(0);
+                IpAddr::V4((ip.to_bits() & !rest).into())
+            }
+            IpAddr::V6(ip) => {
+                let rest = u128::MAX.checked_shr(bits6).unwrap_or(0);
+                IpAddr::V6((ip.to_bits() & !rest).into())
+            }
+        }))
+    }
+}
+
+/// The register of unfinished incoming connections; clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Unfinished(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    limits: Limits,
+    tcp: Mutex<Waiting>,
+    quic: Mutex<Waiting>,
+}
+
+impl Unfinished {
+    /// An empty register that keeps to `limits`.
+    pub(super) fn new(limits: Limits) -> Self {
+        Self(Arc::new(Shared {
+            limits,
+            tcp: Mutex::default(),
+            quic: Mutex::default(),
+        }))
+    }
+
+    /// Takes up the hosts that the roster names.
+    pub(super) fn set_members(&self, members: &Members) {
+        let addresses = members.ids().flat_map(|node| members.addresses(node));
+        let named: BTreeSet<Prefix> = addresses.filter_map(host).map(|ip| Prefix::host(Some(ip))).collect();
+        self.waiting(Carrier::Tcp).named = named.clone();
+        self.waiting(Carrier::Quic).named = named;
+    }
+
+    /// Enters a connection from `ip`; older ones give way where there is no room left.
+    pub(super) fn enter(&self, ip: Option<IpAddr>, carrier: Carrier) -> Place {
+        let mut waiting = self.waiting(carrier);
+        for given_up in waiting.make_room(ip, &self.0.limits) {
+            tracing::debug!("the oldest unfinished connection gives way to a new one");
+            given_up.cancel();
+        }
+        let (number, cut) = (waiting.last.wrapping_add(1), CancellationToken::new());
+        waiting.last = number;
+        waiting.from.insert(number, (ip, cut.clone()));
+        Place {
+            register: self.clone(),
+            carrier,
+            number,
+            cut,
+        }
+    }
+
+    fn waiting(&self, carrier: Carrier) -> MutexGuard<'_, Waiting> {
+        let waiting = match carrier {
+            Carrier::Tcp => &self.0.tcp,
+            Carrier::Quic => &self.0.quic,
+        };
+        waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of one unfinished connection, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    register: Unfinished,
+    carrier: Carrier,
+    number: u64,
+    cut: CancellationToken,
+}
+
+impl Place {
+    /// Is cancelled when this connection has to give way.
+    pub(super) fn cut(&self) -> CancellationToken {
+        self.cut.clone()
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.register.waiting(self.carrier).from.remove(&self.number);
+    }
+}
+
+/// Unfinished connections in the order in which they came. There are a few hundred at most, so they are counted by looking
+/// at all of them.
+#[derive(Debug, Default)]
+struct Waiting {
+    from: BTreeMap<u64, (Option<IpAddr>, CancellationToken)>,
+    named: BTreeSet<Prefix>,
+    last: u64,
+}
+
+impl Waiting {
+    /// Takes out what has to give way to one more from `ip`.
+    fn make_room(&mut self, ip: Option<IpAddr>, limits: &Limits) -> Vec<CancellationToken> {
+        let (host, block) = (Prefix::host(ip), Prefix::block(ip));
+        let mut out = self.cut_oldest(limits.pending_per_host, |_, other| Prefix::host(other) == host);
+        if !self.is_named(ip) {
+            out.extend(self.cut_oldest(limits.pending_per_block, |waiting, other| {
+                Prefix::block(other) == block && !waiting.is_named(other)
+            }));
+            out.extend(self.cut_oldest(limits.pending_unnamed, |waiting, other| !waiting.is_named(other)));
+        }
+        out.extend(self.cut_oldest(limits.pending, |_, _| true));
+        out
+    }
+
+    /// Takes out the oldest of those in `group`, until there is room for one more below `most`.
+    fn cut_oldest(&mut self, most: usize, group: impl Fn(&Self, Option<IpAddr>) -> bool) -> Vec<CancellationToken> {
+        let within = self.from.iter().filter(|(_, (ip, _))| group(self, *ip));
+        let within: Vec<u64> = within.map(|(number, _)| *number).collect();
+        let surplus = within.len().saturating_add(1).saturating_sub(most.max(1));
+        let oldest = within.iter().take(surplus);
+        oldest
+            .filter_map(|number| self.from.remove(number).map(|(_, cut)| cut))
+            .collect()
+    }
+
+    fn is_named(&self, ip: Option<IpAddr>) -> bool {
+        ip.is_some() && self.named.contains(&Prefix::host(ip))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use concordat_protocol::ids::NodeId;
+
+    fn register() -> Unfinished {
+        Unfinished::new(Limits {
+            pending: 12,
+            pending_per_host: 3,
+            pending_per_block: 5,
+            pending_unnamed: 8,
+            ..Limits::default()
+        })
+    }
+
+    #[test]
+    fn one_host_and_one_block_give_way_to_themselves_only() {
+        for [host, neighbor, elsewhere] in [
+            ["192.0.2.1", "192.0.2.2", "198.51.100.1"],
+            ["2001:db8:1:1::1", "2001:db8:1:2::1", "2001:db8:2:1::1"],
+        ] {
+            let register = register();
+            let bystander = fill(&register, elsewhere, 1);
+            let flood = fill(&register, host, 50);
+            assert_eq!(standing(&flood), [47, 48, 49]);
+            let second = fill(&register, neighbor, 50);
+            assert_eq!((standing(&flood).len(), standing(&second).len()), (2, 3));
+            assert_eq!(standing(&bystander), [0]);
+        }
+    }
+
+    #[test]
+    fn an_ipv6_host_cannot_count_as_many() {
+        let register = register();
+        let (one, other) = (fill(&register, "2001:db8::1", 3), fill(&register, "2001:db8::2", 3));
+        assert_eq!((standing(&one).len(), standing(&other).len()), (0, 3));
+    }
+
+    #[test]
+    fn hosts_of_the_roster_give_way_to_no_other() {
+        let register = register();
+        register.set_members(&members("192.0.2.9"));
+        let member = fill(&register, "192.0.2.9", 3);
+        let others: Vec<Place> = (0..100)
+            .map(|n| register.enter(Some([10, 0, n, 1].into()), Carrier::Tcp))
+            .collect();
+        let neighbors = fill(&register, "192.0.2.1", 50);
+        assert_eq!(standing(&others).len() + standing(&neighbors).len(), 8);
+        assert_eq!(standing(&member).len(), 3);
+    }
+
+    #[test]
+    fn forged_sources_over_quic_end_nothing_over_tcp() {
+        let register = register();
+        register.set_members(&members("192.0.2.9"));
+        let member = fill(&register, "192.0.2.9", 3);
+        let ip = "192.0.2.9".parse().ok();
+        let forged: Vec<Place> = (0..50).map(|_| register.enter(ip, Carrier::Quic)).collect();
+        assert_eq!((standing(&member).len(), standing(&forged).len()), (3, 3));
+        let [tcp, quic] =
+            ["/ip4/192.0.2.9/tcp/1", "/ip4/192.0.2.9/udp/1/quic-v1"].map(|at| carrier(&at.parse().unwrap()));
+        assert_eq!((tcp, quic), (Carrier::Tcp, Carrier::Quic));
+    }
+
+    #[test]
+    fn whoever_has_finished_leaves_room() {
+        let register = register();
+        let first = fill(&register, "192.0.2.1", 3);
+        drop(first);
+        let second = fill(&register, "192.0.2.1", 3);
+        assert_eq!(standing(&second), [0, 1, 2]);
+        drop(second);
+        assert!(register.waiting(Carrier::Tcp).from.is_empty());
+    }
+
+    #[test]
+    fn whatever_the_order_every_bound_is_kept() {
+        let register = register();
+        let mut state = 1u32;
+        let mut places = Vec::new();
+        for _ in 0..5_000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let [what, key, block, last] = state.to_be_bytes();
+            match what % 5 {
+                0 => register.set_members(&members(&format!("10.0.{}.{}", block % 3, last % 3))),
+                1 if !places.is_empty() => drop(places.swap_remove(usize::from(key) % places.len())),
+                _ => places.push(register.enter(Some([10, 0, block % 3, last % 3].into()), Carrier::Tcp)),
+            }
+            let waiting = register.waiting(Carrier::Tcp);
+            let mut hosts = BTreeMap::<_, usize>::new();
+            for (ip, _) in waiting.from.values() {
+                *hosts.entry(Prefix::host(*ip)).or_default() += 1;
+            }
+            assert!(waiting.from.len() <= 12 && hosts.values().all(|count| *count <= 3));
+        }
+        drop(places);
+        assert!(register.waiting(Carrier::Tcp).from.is_empty());
+    }
+
+    fn fill(register: &Unfinished, ip: &str, count: usize) -> Vec<Place> {
+        let ip = ip.parse().ok();
+        (0..count).map(|_| register.enter(ip, Carrier::Tcp)).collect()
+    }
+
+    /// Which of them need not give way.
+    fn standing(places: &[Place]) -> Vec<usize> {
+        let stands = |index: &usize| !places[*index].cut.is_cancelled();
+        (0..places.len()).filter(stands).collect()
+    }
+
+    fn members(ip: &str) -> Members {
+        let address = format!("/ip4/{ip}/tcp/7400").parse().unwrap();
+        Members::from_iter([(NodeId::from_bytes([1; 32]), "budapest".parse().unwrap(), vec![address])])
+    }
+}

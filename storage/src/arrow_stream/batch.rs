@@ -1,0 +1,119 @@
+//! What a record batch states about itself, against its schema and its body.
+
+use arrow::datatypes::{Field, Schema};
+use arrow::ipc;
+
+use super::schema::{Layout, layout};
+use super::{ALIGNMENT, MAX_CELLS, MAX_ROWS, StreamViolation};
+
+/// Checks that `sent`, with a body of `body` bytes, is a batch of `schema`. Nothing of the body is looked at.
+///
+/// # Errors
+/// [`StreamViolation`] for the first number that does not fit.
+pub(super) fn check(sent: &ipc::RecordBatch<'_>, schema: &Schema, body: usize) -> Result<(), StreamViolation> {
+    if sent.compression().is_some() {
+        return Err(StreamViolation::Extra { what: "compression" });
+    }
+    if sent.variadicBufferCounts().is_some_and(|counts| !counts.is_empty()) {
+        return Err(StreamViolation::Extra {
+            what: "buffers of views",
+        });
+    }
+    let rows = rows(sent.length(), schema.fields().len())?;
+    let nodes = sent.nodes().unwrap_or_default();
+    if nodes.len() != schema.fields().len() {
+        return Err(StreamViolation::Count { what: "nodes" });
+    }
+    let mut place = Places {
+        buffers: sent.buffers().unwrap_or_default().iter(),
+        end: 0,
+        body,
+    };
+    for (column, (field, node)) in (1_usize..).zip(schema.fields().iter().zip(nodes.iter())) {
+        let nulls = nulls(column, field, node, rows)?;
+        place.column(column, field, rows, nulls)?;
+    }
+    place.finish()
+}
+
+/// How many rows a batch of `columns` columns has.
+fn rows(stated: i64, columns: usize) -> Result<usize, StreamViolation> {
+    usize::try_from(stated)
+        .ok()
+        .filter(|rows| (1..=MAX_ROWS).contains(rows) && rows.saturating_mul(columns) <= MAX_CELLS)
+        .ok_or(StreamViolation::Rows { rows: stated })
+}
+
+/// How many values of a column are missing.
+fn nulls(column: usize, field: &Field, node: &ipc::FieldNode, rows: usize) -> Result<usize, StreamViolation> {
+    let wrong = |what| StreamViolation::Column { column, what };
+    if usize::try_from(node.length()) != Ok(rows) {
+        return Err(wrong("a length"));
+    }
+    let nulls = usize::try_from(node.null_count()).map_err(|_| wrong("a number of missing values"))?;
+    let fits = match layout(field.data_type()) {
+        Some(Layout::Nothing) => nulls == rows,
+        _ if field.is_nullable() => nulls <= rows,
+        _ => nulls == 0,
+    };
+    if fits {
+        Ok(nulls)
+    } else {
+        Err(wrong("a number of missing values"))
+    }
+}
+
+/// The buffers of a batch, one behind the other in the body.
+struct Places<I> {
+    buffers: I,
+    end: usize,
+    body: usize,
+}
+
+impl<'a, I: Iterator<Item = &'a ipc::Buffer>> Places<I> {
+    /// Takes the buffers of one column; each has to hold what `rows` values need.
+    fn column(&mut self, column: usize, field: &Field, rows: usize, nulls: usize) -> Result<(), StreamViolation> {
+        let bits = rows.div_ceil(8);
+        let layout = layout(field.data_type()).ok_or(StreamViolation::Type { column })?;
+        if layout == Layout::Nothing {
+            return Ok(());
+        }
+        // Without missing values the validity may be left out, or be all ones.
+        self.take(column, "validity", if nulls > 0 { bits } else { 0 })?;
+        match layout {
+            Layout::Nothing => Ok(()),
+            Layout::Bits => self.take(column, "bits", bits),
+            Layout::Fixed(width) => self.take(column, "values", rows.saturating_mul(width)),
+            Layout::Text => {
+                self.take(column, "offsets", rows.saturating_add(1).saturating_mul(4))?;
+                self.take(column, "text", 0)
+            }
+        }
+    }
+
+    fn take(&mut self, column: usize, what: &'static str, least: usize) -> Result<(), StreamViolation> {
+        let buffer = self.buffers.next().ok_or(StreamViolation::Count { what: "buffers" })?;
+        let outside = StreamViolation::Buffer { column };
+        let start = usize::try_from(buffer.offset()).map_err(|_| outside.clone())?;
+        let length = usize::try_from(buffer.length()).map_err(|_| outside.clone())?;
+        let end = start.checked_add(length).filter(|end| *end <= self.body);
+        if start < self.end {
+            return Err(outside);
+        }
+        self.end = end.ok_or(outside)?;
+        if !start.is_multiple_of(ALIGNMENT) {
+            return Err(StreamViolation::Unaligned { what: "a buffer" });
+        }
+        if length < least {
+            return Err(StreamViolation::Column { column, what });
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), StreamViolation> {
+        match self.buffers.next() {
+            None => Ok(()),
+            Some(_) => Err(StreamViolation::Count { what: "buffers" }),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The writer of streams, which keeps the limits that the reader sets.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc::writer::StreamWriter;
+
+use super::schema::layout;
+use super::{MAX_BODY, MAX_CELLS, MAX_COLUMNS, MAX_METADATA, MAX_ROWS, PREFIX};
+
+/// Each buffer is padded by less than this, and a column has at most three.
+const PADDING: usize = 3 * 64;
+
+/// Why rows cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum EncodeError {
+    /// A column of a type that streams do not carry.
+    #[error(
+        "column `{column}` has the type {found}, which an answer cannot carry; cast it to text with `CAST(... AS VARCHAR)`"
+    )]
+    Type {
+        /// Its name.
+        column: String,
+        /// Its type.
+        found: String,
+    },
+    /// More columns, or longer names, than one stream may have.
+    #[error(
+        "the answer has more columns, or longer names, than one answer may have; select fewer columns or name them with `AS`"
+    )]
+    Columns,
+    /// One row that no message can carry.
+    #[error(
+        "a row of the answer is larger than {MAX_BODY} bytes, the most that one row may have; select fewer columns, or shorten text with `left`"
+    )]
+    Row,
+    /// The encoder failed.
+    #[error("the rows cannot be encoded")]
+    Encoder(#[source] ArrowError),
+}
+
+/// Writes rows as a stream that [`super::CheckedStream`] reads.
+pub struct StreamEncoder {
+    writer: StreamWriter<Vec<u8>>,
+    schema: SchemaRef,
+}
+
+impl StreamEncoder {
+    /// Begins a stream of the columns of `schema`. Text in any form is sent in one form; metadata is left out.
+    ///
+    /// # Errors
+    /// [`EncodeError::Type`] for a type that streams do not carry, [`EncodeError::Columns`] for too many columns.
+    pub fn new(schema: &Schema) -> Result<Self, EncodeError> {
+        if schema.fields().len() > MAX_COLUMNS {
+            return Err(EncodeError::Columns);
+        }
+        let fields: Result<Vec<_>, _> = schema.fields().iter().map(|field| sent(field)).collect();
+        let schema = Arc::new(Schema::new(fields?));
+        let writer = StreamWriter::try_new(Vec::new(), &schema).map_err(EncodeError::Encoder)?;
+        if writer.get_ref().len() > MAX_METADATA.saturating_add(PREFIX) {
+            return Err(EncodeError::Columns);
+        }
+        Ok(Self { writer, schema })
+    }
+
+    /// Writes the rows of `batch`, in as many messages as they need; none for no rows.
+    ///
+    /// # Errors
+    /// [`EncodeError::Row`] when a single row is too large.
+    pub fn encode(&mut self, batch: &RecordBatch) -> Result<(), EncodeError> {
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let columns = batch.columns().iter().zip(self.schema.fields());
+        let columns: Result<Vec<_>, _> = columns.map(|(column, field)| as_sent(column, field)).collect();
+        let batch = columns
+            .and_then(|columns| RecordBatch::try_new_with_options(self.schema.clone(), columns, &options))
+            .map_err(EncodeError::Encoder)?;
+        self.write(&batch)
+    }
+
+    /// Ends the stream.
+    ///
+    /// # Errors
+    /// [`EncodeError::Encoder`], which does not happen in memory.
+    pub fn finish(&mut self) -> Result<(), EncodeError> {
+        self.writer.finish().map_err(EncodeError::Encoder)
+    }
+
+    /// The bytes written since they were last taken.
+    #[must_use]
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(self.writer.get_mut())
+    }
+
+    /// Halves what is too large for one message, down to single rows; so deep as the number of rows has binary digits.
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), EncodeError> {
+        let rows = batch.num_rows();
+        match (rows, fits(batch)) {
+            (0, _) => Ok(()),
+            (_, true) => self.writer.write(batch).map_err(EncodeError::Encoder),
+            (1, false) => Err(EncodeError::Row),
+            (_, false) => {
+                let half = rows.div_ceil(2);
+                self.write(&batch.slice(0, half))?;
+                self.write(&batch.slice(half, rows.saturating_sub(half)))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for StreamEncoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StreamEncoder")
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Whether one message can carry all of `batch`.
+fn fits(batch: &RecordBatch) -> bool {
+    let (rows, columns) = (batch.num_rows(), batch.num_columns());
+    let bytes = batch
+        .columns()
+        .iter()
+        // A length that cannot be told is one that does not fit.
+        .map(|column| column.to_data().get_slice_memory_size().unwrap_or(usize::MAX))
+        .fold(columns.saturating_mul(PADDING), usize::saturating_add);
+    rows <= MAX_ROWS && rows.saturating_mul(columns) <= MAX_CELLS && bytes <= MAX_BODY
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "only text has several forms")]
+fn sent(field: &Field) -> Result<Field, EncodeError> {
+    let kind = match field.data_type() {
+        DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
+        other => other.clone(),
+    };
+    if layout(&kind).is_none() {
+        return Err(EncodeError::Type {
+            column: field.name().clone(),
+            found: kind.to_string(),
+        });
+    }
+    Ok(Field::new(field.name(), kind, field.is_nullable()))
+}
+
+fn as_sent(column: &ArrayRef, field: &Field) -> Result<ArrayRef, ArrowError> {
+    if column.data_type() == field.data_type() {
+        return Ok(column.clone());
+    }
+    cast(column, field.data_type())
+}

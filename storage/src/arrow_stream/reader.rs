@@ -1,0 +1,294 @@
+//! The reader of streams: bytes in as they come, rows out.
+
+use std::collections::HashMap;
+
+use arrow::array::RecordBatch;
+use arrow::buffer::{Buffer, MutableBuffer};
+use arrow::datatypes::SchemaRef;
+use arrow::ipc::reader::RecordBatchDecoder;
+use arrow::ipc::{Message, MessageHeader, MetadataVersion, root_as_message_with_opts};
+use bytes::Bytes;
+use flatbuffers::VerifierOptions;
+
+use super::schema::{difference, parse};
+use super::{ALIGNMENT, CONTINUATION, MAX_BODY, MAX_COLUMNS, MAX_METADATA, PREFIX, StreamViolation, batch};
+
+/// Tables inside the metadata of a message: the message, its schema, a field, its type.
+const MAX_DEPTH: usize = 6;
+/// Tables of a schema of the most columns: a field and its type for each.
+const MAX_TABLES: usize = 2 * MAX_COLUMNS + 8;
+/// Tables refer to names, and several may refer to the same; so often may all of the metadata be read.
+const MAX_READ: usize = 4 * MAX_METADATA;
+/// Memory for a body grows at least by this much, and never beyond the body.
+const STEP: usize = 64 << 10;
+
+/// What a stream gives.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Item {
+    /// The columns, before any row.
+    Schema(SchemaRef),
+    /// The next rows, at least one.
+    Batch(RecordBatch),
+}
+
+/// A stream that is being read. After a violation it gives nothing but that violation.
+#[derive(Debug, Default)]
+pub struct CheckedStream {
+    step: Step,
+    /// The bytes of the part that is being read, as far as they have come, except those of a body.
+    part: Vec<u8>,
+    body: MutableBuffer,
+    expected: Option<SchemaRef>,
+    schema: Option<SchemaRef>,
+}
+
+/// Which part of a message comes next.
+#[derive(Clone, Debug, Default, PartialEq)]
+enum Step {
+    #[default]
+    Prefix,
+    Metadata {
+        length: usize,
+    },
+    /// The metadata lies in `part` and has been checked.
+    Body {
+        length: usize,
+    },
+    End,
+    Violated(StreamViolation),
+}
+
+impl CheckedStream {
+    /// A stream of any columns; the caller looks at [`Item::Schema`] before it goes on.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A stream that has exactly the columns of `schema`, by name and type.
+    #[must_use]
+    pub fn expecting(schema: SchemaRef) -> Self {
+        Self {
+            expected: Some(schema),
+            ..Self::default()
+        }
+    }
+
+    /// Takes bytes from the front of `bytes` until something is complete; `None` when all of them are taken and more are needed,
+    /// or at the end.
+    ///
+    /// # Errors
+    /// [`StreamViolation`] for the first thing that is not as it has to be.
+    pub fn decode(&mut self, bytes: &mut Bytes) -> Result<Option<Item>, StreamViolation> {
+        loop {
+            match self.step(bytes) {
+                Ok(Progress::Item(item)) => return Ok(Some(item)),
+                Ok(Progress::Starved) => return Ok(None),
+                Ok(Progress::On) => {}
+                Err(violation) => {
+                    self.part = Vec::new();
+                    self.body = MutableBuffer::default();
+                    self.step = Step::Violated(violation.clone());
+                    return Err(violation);
+                }
+            }
+        }
+    }
+
+    /// The columns, once they have come.
+    #[must_use]
+    pub fn schema(&self) -> Option<SchemaRef> {
+        self.schema.clone()
+    }
+
+    /// Whether the end mark has come: the stream is whole.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.step == Step::End
+    }
+
+    /// Checks that the bytes may end here: at the end mark, or between two messages, where a sender that was interrupted stops.
+    ///
+    /// # Errors
+    /// [`StreamViolation::CutOff`] in the middle of a message.
+    pub fn finish(&self) -> Result<(), StreamViolation> {
+        match &self.step {
+            Step::End => Ok(()),
+            Step::Prefix if self.part.is_empty() => Ok(()),
+            Step::Violated(violation) => Err(violation.clone()),
+            Step::Prefix | Step::Metadata { .. } | Step::Body { .. } => Err(StreamViolation::CutOff),
+        }
+    }
+
+    /// Bytes of memory that the part of a message takes which has come so far.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.part.capacity().saturating_add(self.body.capacity())
+    }
+
+    fn step(&mut self, bytes: &mut Bytes) -> Result<Progress, StreamViolation> {
+        match self.step.clone() {
+            Step::Prefix => self.prefix(bytes),
+            Step::Metadata { length } => self.metadata(length, bytes),
+            Step::Body { length } => self.body(length, bytes),
+            Step::End if bytes.is_empty() => Ok(Progress::Starved),
+            Step::End => Err(StreamViolation::AfterEnd),
+            Step::Violated(violation) => Err(violation),
+        }
+    }
+
+    fn prefix(&mut self, bytes: &mut Bytes) -> Result<Progress, StreamViolation> {
+        let whole = self.fill(PREFIX, bytes);
+        let mark = self.part.iter().zip(CONTINUATION).all(|(found, mark)| *found == mark);
+        if !mark {
+            return Err(StreamViolation::NoMark);
+        }
+        let Some(length) = self.part.last_chunk().filter(|_| whole) else {
+            return Ok(Progress::Starved);
+        };
+        let stated = u32::from_le_bytes(*length);
+        self.part.clear();
+        let long = StreamViolation::LongMetadata { length: stated };
+        let length = usize::try_from(stated).map_err(|_| long.clone())?;
+        self.step = match length {
+            0 if self.schema.is_none() => {
+                return Err(StreamViolation::Order {
+                    what: "the stream ends before its columns are known",
+                });
+            }
+            0 => Step::End,
+            1..=MAX_METADATA if length.is_multiple_of(ALIGNMENT) => Step::Metadata { length },
+            1..=MAX_METADATA => return Err(StreamViolation::Unaligned { what: "the metadata" }),
+            _ => return Err(long),
+        };
+        Ok(Progress::On)
+    }
+
+    fn metadata(&mut self, length: usize, bytes: &mut Bytes) -> Result<Progress, StreamViolation> {
+        if !self.fill(length, bytes) {
+            return Ok(Progress::Starved);
+        }
+        let message = message(&self.part)?;
+        let body = body_length(&message)?;
+        match message.header_type() {
+            MessageHeader::Schema => self.schema_message(body),
+            MessageHeader::RecordBatch => {
+                let schema = self.schema.as_ref().ok_or(StreamViolation::Order {
+                    what: "rows come before the columns",
+                })?;
+                let sent = message.header_as_record_batch().ok_or(StreamViolation::BadMetadata)?;
+                batch::check(&sent, schema, body)?;
+                self.step = Step::Body { length: body };
+                Ok(Progress::On)
+            }
+            MessageHeader(kind) => Err(StreamViolation::Kind { kind }),
+        }
+    }
+
+    fn schema_message(&mut self, body: usize) -> Result<Progress, StreamViolation> {
+        if self.schema.is_some() {
+            return Err(StreamViolation::Order {
+                what: "columns are stated a second time",
+            });
+        }
+        if body != 0 {
+            return Err(StreamViolation::Extra {
+                what: "a body behind its columns",
+            });
+        }
+        let message = message(&self.part)?;
+        let sent = message.header_as_schema().ok_or(StreamViolation::BadMetadata)?;
+        let schema = parse(&sent)?;
+        if let Some(column) = self
+            .expected
+            .as_ref()
+            .and_then(|expected| difference(&schema, expected))
+        {
+            return Err(StreamViolation::Unexpected { column });
+        }
+        self.part.clear();
+        self.step = Step::Prefix;
+        self.schema = Some(schema.clone());
+        Ok(Progress::Item(Item::Schema(schema)))
+    }
+
+    fn body(&mut self, length: usize, bytes: &mut Bytes) -> Result<Progress, StreamViolation> {
+        let missing = length.saturating_sub(self.body.len());
+        let more = bytes.split_to(missing.min(bytes.len()));
+        // Memory follows what has come, not what is stated.
+        let room = self.body.len().saturating_add(more.len());
+        if room > self.body.capacity() {
+            let wanted = room.saturating_mul(2).max(STEP).min(length);
+            self.body.reserve(wanted.saturating_sub(self.body.len()));
+        }
+        self.body.extend_from_slice(&more);
+        if self.body.len() < length {
+            return Ok(Progress::Starved);
+        }
+        let body = std::mem::take(&mut self.body).into();
+        let batch = self.rows(&body)?;
+        self.part.clear();
+        self.step = Step::Prefix;
+        Ok(Progress::Item(Item::Batch(batch)))
+    }
+
+    /// The rows of a batch whose metadata has been checked. The decoder validates text, offsets and counts; what it says may
+    /// quote them.
+    fn rows(&self, body: &Buffer) -> Result<RecordBatch, StreamViolation> {
+        let message = message(&self.part)?;
+        let (sent, schema) = message
+            .header_as_record_batch()
+            .zip(self.schema.clone())
+            .ok_or(StreamViolation::BadMetadata)?;
+        let dictionaries = HashMap::new();
+        RecordBatchDecoder::try_new(body, sent, schema, &dictionaries, &MetadataVersion::V5)
+            .and_then(RecordBatchDecoder::read_record_batch)
+            .map_err(|_| StreamViolation::Values)
+    }
+
+    /// Moves bytes until `part` has `length`; false when they are not enough.
+    fn fill(&mut self, length: usize, bytes: &mut Bytes) -> bool {
+        let missing = length.saturating_sub(self.part.len());
+        let more = bytes.split_to(missing.min(bytes.len()));
+        self.part.extend_from_slice(&more);
+        self.part.len() == length
+    }
+}
+
+/// How far a step came.
+enum Progress {
+    On,
+    Starved,
+    Item(Item),
+}
+
+/// The message in `metadata`, verified within limits.
+fn message(metadata: &[u8]) -> Result<Message<'_>, StreamViolation> {
+    let limits = VerifierOptions {
+        max_depth: MAX_DEPTH,
+        max_tables: MAX_TABLES,
+        max_apparent_size: MAX_READ,
+        ignore_missing_null_terminator: false,
+    };
+    let message = root_as_message_with_opts(&limits, metadata).map_err(|_| StreamViolation::BadMetadata)?;
+    if message.version() != MetadataVersion::V5 {
+        return Err(StreamViolation::Version);
+    }
+    if message.custom_metadata().is_some_and(|metadata| !metadata.is_empty()) {
+        return Err(StreamViolation::Extra {
+            what: "metadata of its own",
+        });
+    }
+    Ok(message)
+}
+
+fn body_length(message: &Message<'_>) -> Result<usize, StreamViolation> {
+    let stated = message.bodyLength();
+    let wrong = StreamViolation::Body { length: stated };
+    let length = usize::try_from(stated).map_err(|_| wrong.clone())?;
+    match length {
+        0..=MAX_BODY if length.is_multiple_of(ALIGNMENT) => Ok(length),
+        0..=MAX_BODY => Err(StreamViolation::Unaligned { what: "a body" }),
+        _ => Err(wrong),
+    }
+}

@@ -1,0 +1,404 @@
+//! All kinds of attacks at once, in a loop, while a third member is served.
+//!
+//! Two members, one of which holds a grant, and many non-members attack a provider for as long as `CONCORDAT_ATTACK_SECONDS` says; they
+//! run at the lowest priority, so that what is measured is the work that they cause. Meanwhile another member asks one question after
+//! the other. An abort of either node ends this process. `.ci/attack` runs it; with `CONCORDAT_ATTACK_ONLY` one kind of attack alone.
+
+use std::num::NonZeroU32;
+use std::ops::AddAssign;
+use std::process::{Command, Stdio};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use concordat_node::iam::Actor;
+use concordat_node::membership::ROSTER;
+use concordat_node::sharing::QUERY;
+use concordat_protocol::ids::{DatasetName, GrantId};
+use concordat_protocol::membership::Roster;
+use concordat_protocol::wire::messages::{QueryFrame, RosterMessage};
+use concordat_storage::catalog::{ReleaseChange, TierLimits};
+use libp2p::StreamProtocol;
+use libp2p::multiaddr::Protocol;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::Instant;
+
+use super::deal::{between_friends, granted};
+use super::honest::World;
+use super::questions::{ask, question};
+use super::rogue::{Rogue, cosign, now};
+
+/// Seconds of attack unless said otherwise.
+const SECONDS: u64 = 20;
+/// Non-members that attack, each with a key of its own.
+const NON_MEMBERS: u32 = 1000;
+/// The least that is left of the third member's throughput.
+const KEPT: f64 = 0.7;
+/// Memory may grow by this part between the first third of the attack and its end, and by [`SLACK`].
+const GROWTH: f64 = 1.1;
+const SLACK: u64 = 32 << 20;
+/// How long the attackers go on before they pause.
+const ROUND: Duration = Duration::from_secs(20);
+/// How long what they have begun goes on when they pause.
+const SETTLE: Duration = Duration::from_secs(3);
+/// How long one attack may take.
+const EACH: Duration = Duration::from_secs(10);
+
+/// Statements that cost their reader more than their sender.
+const COSTLY: [fn() -> String; 8] = [
+    || format!("SELECT {}sex{} FROM heart", "nullif(".repeat(20), ", 1)".repeat(20)),
+    || format!("SELECT {}sex{} FROM heart", "(".repeat(30), " + 0)".repeat(30)),
+    || format!("SELECT {}sex{} FROM heart", "(".repeat(40), " / sex)".repeat(40)),
+    || format!("SELECT {}sex{} FROM heart", "coalesce(".repeat(30), ", sex)".repeat(30)),
+    || format!("SELECT octet_length(concat(sex, '{}')) FROM heart", "x".repeat(60_000)),
+    || {
+        "SELECT count(*) FROM heart WHERE 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa' LIKE concat('%a%a%a%a%a', sex)".to_owned()
+    },
+    || format!("SELECT sex FROM heart WHERE {}", vec!["sex = 1"; 6000].join(" OR ")),
+    || "SELECT sex, chol FROM heart ORDER BY chol, sex, chol + sex, chol * sex".to_owned(),
+];
+
+/// Everything that a member may open once it has said hello.
+const PROTOCOLS: [&str; 5] = [
+    "/concordat/roster/1",
+    "/concordat/catalog/1",
+    "/concordat/negotiation/1",
+    "/concordat/query/1",
+    "/concordat/notice/1",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "it runs for minutes: `.ci/attack`"]
+async fn node_under_attack_serves_a_third_member() {
+    if let Some(program) = std::env::var_os("CONCORDAT_PROGRAM") {
+        concordat_tests::program::choose(program.as_ref());
+    }
+    let whole = Duration::from_secs(set("CONCORDAT_ATTACK_SECONDS", SECONDS));
+    let world = Arc::new(World::met().await);
+    unlimited(&world).await;
+    let grant = granted(&world).await;
+    between_friends(&world).await;
+    let eva = world.friend.researcher().await;
+
+    let second = Arc::new(Rogue::start("vienna", 5));
+    world.admit(&second).await;
+    second.meet(&world.provider).await;
+    let mut attack = Attack::begin(&world, &second, grant);
+    serve(&world, &eva, SETTLE).await;
+
+    // Quiet and attack take turns, so that whatever else the machine does meets both.
+    let (mut quiet, mut attacked, mut memories) = (Served::default(), Served::default(), Vec::new());
+    let rounds = u32::try_from(whole.as_secs() / ROUND.as_secs()).unwrap().max(3);
+    for _ in 0..rounds {
+        attack.go_on();
+        attacked += serve(&world, &eva, ROUND).await;
+        memories.push(memory());
+        attack.pause();
+        serve(&world, &eva, SETTLE).await;
+        quiet += serve(&world, &eva, ROUND / 4).await;
+    }
+    let (made, kinds) = attack.end();
+
+    let kept = attacked.rate() / quiet.rate();
+    let (before, after) = (memories[memories.len() / 3], *memories.last().unwrap());
+    println!(
+        "{made} attacks of {kinds} kinds in {} s; the third member: {:.1} queries a second when it was quiet, {:.1} under attack, {kept:.2} \
+         of it; memory {} MiB after a third, {} MiB at the end",
+        (ROUND * rounds).as_secs(),
+        quiet.rate(),
+        attacked.rate(),
+        before >> 20,
+        after >> 20
+    );
+    assert!(
+        kept >= set("CONCORDAT_ATTACK_KEPT", KEPT),
+        "{kept:.2} of the throughput is left"
+    );
+    assert!(
+        after as f64 <= before as f64 * GROWTH + SLACK as f64,
+        "{before} bytes became {after}"
+    );
+    world.still_stands().await;
+}
+
+/// What the environment sets, or the default.
+fn set<T: FromStr>(name: &str, default: T) -> T {
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
+}
+
+/// Lets a grant be asked under as often as one likes, so that no attack ends because its day is used up.
+async fn unlimited(world: &World) {
+    let node = world.provider.node.clone();
+    let limits = TierLimits {
+        queries_per_day: NonZeroU32::new(u32::MAX),
+        ..TierLimits::default()
+    };
+    let change = ReleaseChange {
+        limits,
+        ..ReleaseChange::default()
+    };
+    let work = move || {
+        node.storage()
+            .catalog()
+            .set_release(&DatasetName::new("heart").unwrap(), &change)
+    };
+    tokio::task::spawn_blocking(work).await.unwrap().unwrap();
+}
+
+/// Queries that were answered, and in how many seconds.
+#[derive(Default)]
+struct Served {
+    answered: u32,
+    seconds: f64,
+}
+
+impl Served {
+    fn rate(&self) -> f64 {
+        f64::from(self.answered) / self.seconds
+    }
+}
+
+impl AddAssign for Served {
+    fn add_assign(&mut self, more: Self) {
+        self.answered += more.answered;
+        self.seconds += more.seconds;
+    }
+}
+
+/// Asks for `time`.
+async fn serve(world: &World, eva: &Actor, time: Duration) -> Served {
+    let (begun, mut answered) = (Instant::now(), 0_u32);
+    while begun.elapsed() < time {
+        let rows = world.friend.ask(eva, "SELECT sex, chol FROM cleveland.heart").await;
+        rows.expect("a third member is served");
+        answered += 1;
+    }
+    Served {
+        answered,
+        seconds: begun.elapsed().as_secs_f64(),
+    }
+}
+
+/// Memory of this process in bytes, of both nodes and of those who attack.
+fn memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// The attackers, on threads of their own.
+struct Attack {
+    runtime: Runtime,
+    over: Arc<AtomicBool>,
+    paused: Arc<AtomicBool>,
+    made: Arc<AtomicU64>,
+    kinds: usize,
+}
+
+impl Attack {
+    fn begin(world: &Arc<World>, second: &Arc<Rogue>, grant: GrantId) -> Self {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .on_thread_start(lowest_priority)
+            .enable_all()
+            .build()
+            .unwrap();
+        let mut attack = Self {
+            runtime,
+            over: Arc::default(),
+            paused: Arc::new(AtomicBool::new(true)),
+            made: Arc::default(),
+            kinds: 0,
+        };
+        for sql in COSTLY {
+            attack.repeat("costly query", world, move |world, _| async move {
+                let asked = question(&world, grant, |q| q.sql = sql(), |_| ());
+                drop(ask(&world.rogue, &world.provider, asked).await);
+            });
+        }
+        attack.repeat("unread answer", world, move |world, _| unread(world, grant));
+        attack.repeat("replayed query", world, move |world, _| twice(world, grant));
+        attack.repeat("forged query", world, move |world, _| forged(world, grant));
+        for protocol in PROTOCOLS {
+            let by = Arc::clone(second);
+            attack.repeat("garbage", world, move |world, number| {
+                garbage(world, Arc::clone(&by), protocol, number)
+            });
+            attack.repeat("unfinished frame", world, move |world, _| unfinished(world, protocol));
+        }
+        attack.repeat("forged roster", world, roster);
+        attack.repeat("silent sockets", world, |world, _| silent(world));
+        attack.repeat("bytes that are no handshake", world, |world, number| {
+            noise(world, number)
+        });
+        attack.repeat("non-member", world, non_member);
+        attack.repeat("bad hello", world, bad_hello);
+        attack
+    }
+
+    /// Does one thing again and again.
+    fn repeat<F: Future<Output = ()> + Send + 'static>(
+        &mut self,
+        kind: &'static str,
+        world: &Arc<World>,
+        one: impl Fn(Arc<World>, u32) -> F + Send + 'static,
+    ) {
+        if std::env::var("CONCORDAT_ATTACK_ONLY").is_ok_and(|only| only != kind) {
+            return;
+        }
+        self.kinds += 1;
+        let (world, over, made) = (Arc::clone(world), Arc::clone(&self.over), Arc::clone(&self.made));
+        let paused = Arc::clone(&self.paused);
+        self.runtime.spawn(async move {
+            for number in 0.. {
+                if over.load(Ordering::Relaxed) {
+                    return;
+                }
+                if paused.load(Ordering::Relaxed) {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+                // One that hangs has held a stream or a connection for long enough.
+                let _ = tokio::time::timeout(EACH, one(Arc::clone(&world), number)).await;
+                made.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+    }
+
+    fn go_on(&mut self) {
+        self.paused.store(false, Ordering::Relaxed);
+    }
+
+    fn pause(&mut self) {
+        self.paused.store(true, Ordering::Relaxed);
+    }
+
+    /// How many attacks were made, and of how many kinds.
+    fn end(self) -> (u64, usize) {
+        self.over.store(true, Ordering::Relaxed);
+        self.runtime.shutdown_background();
+        (self.made.load(Ordering::Relaxed), self.kinds)
+    }
+}
+
+/// Gives way to every other thread of the test.
+fn lowest_priority() {
+    let thread = std::fs::read_link("/proc/thread-self").unwrap();
+    let status = Command::new("renice")
+        .args(["-n", "19", "-p"])
+        .arg(thread.file_name().unwrap())
+        .stdout(Stdio::null())
+        .status()
+        .expect("`renice`, of util-linux");
+    assert!(status.success());
+}
+
+/// An answer that is not read.
+async fn unread(world: Arc<World>, grant: GrantId) {
+    let envelope = question(&world, grant, |_| (), |_| ());
+    if let Ok(mut stream) = world.rogue.open(&world.provider, QUERY).await {
+        let _ = stream.send(&QueryFrame { envelope }).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
+
+/// A question that is sent twice.
+async fn twice(world: Arc<World>, grant: GrantId) {
+    let asked = question(&world, grant, |_| (), |_| ());
+    for _ in 0..2 {
+        drop(ask(&world.rogue, &world.provider, asked.clone()).await);
+    }
+}
+
+/// A question in another institution's name.
+async fn forged(world: Arc<World>, grant: GrantId) {
+    let asked = question(&world, grant, |q| q.from = "budapest".parse().unwrap(), |_| ());
+    drop(ask(&world.rogue, &world.provider, asked).await);
+}
+
+/// Bytes that are no message.
+async fn garbage(world: Arc<World>, by: Arc<Rogue>, protocol: &'static str, number: u32) {
+    if let Ok(mut stream) = by.open(&world.provider, StreamProtocol::new(protocol)).await {
+        let byte = u8::try_from(number % 256).unwrap();
+        let _ = stream.body(&vec![byte; 1 + number as usize % 5000]).await;
+        stream.is_dropped().await;
+    }
+}
+
+/// A frame that stops in the middle.
+async fn unfinished(world: Arc<World>, protocol: &'static str) {
+    if let Ok(mut stream) = world.rogue.open(&world.provider, StreamProtocol::new(protocol)).await {
+        let _ = stream.raw(&[0, 0, 1, 0, 0xa1]).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+}
+
+/// A roster that a member signed.
+async fn roster(world: Arc<World>, number: u32) {
+    let forged = Roster {
+        number: 1000 + u64::from(number),
+        issued_at: now(),
+        ..world.provider.roster().peek_unverified().unwrap()
+    };
+    let told = RosterMessage::Tell(cosign(&forged, &[&world.rogue.house]));
+    drop(world.rogue.ask::<RosterMessage>(&world.provider, ROSTER, &told).await);
+}
+
+/// The TCP address of the provider.
+fn address(world: &World) -> (std::net::IpAddr, u16) {
+    let all = world.provider.node.network().listen_addrs();
+    let parts = |address: &libp2p::Multiaddr| {
+        let mut parts = address.iter();
+        match (parts.next(), parts.next()) {
+            (Some(Protocol::Ip4(ip)), Some(Protocol::Tcp(port))) => Some((ip.into(), port)),
+            _ => None,
+        }
+    };
+    all.iter().find_map(parts).unwrap()
+}
+
+/// Sockets that say nothing.
+async fn silent(world: Arc<World>) {
+    let to = address(&world);
+    let mut held = Vec::new();
+    for _ in 0..64 {
+        held.extend(TcpStream::connect(to).await.ok());
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(held);
+}
+
+/// Bytes that are no handshake.
+async fn noise(world: Arc<World>, number: u32) {
+    if let Ok(mut socket) = TcpStream::connect(address(&world)).await {
+        let byte = u8::try_from(number % 256).unwrap();
+        let _ = socket.write_all(&[byte; 700]).await;
+    }
+}
+
+/// One of a thousand nodes that nobody knows.
+async fn non_member(world: Arc<World>, number: u32) {
+    let non_member = Rogue::numbered("zagreb", number % NON_MEMBERS);
+    drop(non_member.dial(&world.provider).await);
+}
+
+/// A hello in another institution's name.
+async fn bad_hello(world: Arc<World>, number: u32) {
+    let liar = Rogue::numbered("zagreb", number % NON_MEMBERS);
+    if liar.dial(&world.provider).await.is_ok() {
+        let hello = liar.hello(&world.provider, |c| c.institution = "budapest".parse().unwrap(), |_| ());
+        let said = liar.ask::<concordat_protocol::wire::messages::Hello>(
+            &world.provider,
+            concordat_node::network::hello::HELLO,
+            &hello,
+        );
+        drop(said.await);
+    }
+}
