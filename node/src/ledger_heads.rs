@@ -304,14 +304,14 @@ impl LedgerHeads {
         if let Some(conflict) = &mut ledger.conflict {
             (conflict.latest, conflict.latest_head) = (shown.signed, shown.head);
             let refused = LedgerHeadsError::conflict(&ledger, node);
-            self.put(node, ledger)?;
+            self.put(node, &ledger)?;
             return Err(refused);
         }
         if !known {
-            return self.put(node, ledger);
+            return self.put(node, &ledger);
         }
         match change(&mut ledger) {
-            Ok(()) if at_once => self.put(node, ledger),
+            Ok(()) if at_once => self.put(node, &ledger),
             Ok(()) => {
                 let mut state = self.state();
                 state.peers.insert(node, ledger);
@@ -330,7 +330,7 @@ impl LedgerHeads {
                 tracing::error!(peer = %node.short(), %institution, %conflict, "the ledger of a peer was replaced or has two histories; the peer is refused");
                 ledger.contradict(shown, conflict.to_string(), now);
                 let refused = LedgerHeadsError::conflict(&ledger, node);
-                self.put(node, ledger)?;
+                self.put(node, &ledger)?;
                 drop(inner.ledger.append(entry, by, now)?);
                 Err(refused)
             }
@@ -338,9 +338,9 @@ impl LedgerHeads {
     }
 
     /// In memory first: a peer that is refused stays refused even if the state cannot be written.
-    fn put(&self, node: NodeId, ledger: PeerLedger) -> Result<(), LedgerHeadsError> {
+    fn put(&self, node: NodeId, ledger: &PeerLedger) -> Result<(), LedgerHeadsError> {
         self.state().peers.insert(node, ledger.clone());
-        self.0.peers.put(&node.to_string(), &ledger)?;
+        self.0.peers.put(&node.to_string(), ledger)?;
         self.state().unsaved.remove(&node);
         Ok(())
     }
@@ -360,7 +360,7 @@ impl LedgerHeads {
             for node in unsaved {
                 let ledger = heads.state().peers.get(&node).cloned();
                 if let Some(ledger) = ledger {
-                    heads.put(node, ledger)?;
+                    heads.put(node, &ledger)?;
                 }
             }
             Ok(())
@@ -429,7 +429,7 @@ impl LedgerHeads {
             let mut ledger = heads.state().peers.get(&node).cloned();
             if let Some(mut ledger) = ledger.take() {
                 ledger.acknowledge();
-                heads.put(node, ledger)?;
+                heads.put(node, &ledger)?;
             }
             Ok(node)
         };
