@@ -18,6 +18,7 @@ mod evidence;
 mod floods;
 mod frames;
 mod honest;
+mod ledgers;
 mod membership;
 mod notices;
 mod questions;

@@ -13,6 +13,7 @@ pub mod federation;
 pub mod iam;
 pub mod init;
 mod json;
+pub mod ledger_heads;
 pub mod membership;
 pub mod negotiation;
 pub mod network;

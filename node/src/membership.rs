@@ -43,6 +43,7 @@ pub use sealed::SealedRoster;
 pub use spread::ROSTER;
 
 use crate::clock::Clock;
+use crate::ledger_heads::LedgerHeads;
 use crate::network::{Members, NetworkHandle};
 use crate::node::{Epoch, Identity};
 use crate::refusals::Refusals;
@@ -65,6 +66,7 @@ struct Inner {
     clock: Clock,
     network: NetworkHandle,
     epoch: Epoch,
+    heads: LedgerHeads,
     announced: Vec<Address>,
     pins: SealedTree<Charter>,
     allowed_hosts: AllowedHosts,
@@ -128,12 +130,14 @@ impl Membership {
         let allowed_hosts = AllowedHosts::open(storage.meta())?;
         network.dialing().allow(allowed_hosts.all()?);
         let sealed = Versions::open(storage.meta())?;
+        let heads = LedgerHeads::open(identity.clone(), ledger.clone(), clock.clone(), storage.meta())?;
         let membership = Self(Arc::new(Inner {
             identity,
             ledger,
             clock,
             network,
             epoch,
+            heads,
             announced,
             pins,
             allowed_hosts,
@@ -153,6 +157,11 @@ impl Membership {
     /// The newest roster, whether or not it is still in force.
     pub fn newest(&self) -> Option<Arc<ValidRoster>> {
         self.0.roster.borrow().clone()
+    }
+
+    /// The heads of this node's ledger and of those of peers.
+    pub fn heads(&self) -> &LedgerHeads {
+        &self.0.heads
     }
 
     /// Watches the roster change.

@@ -9,7 +9,8 @@
 //!
 //! A start compares all of it before anything is served. What differs ends the start with the exit code for integrity, and
 //! the message says what differs and what to do. State and ledger replaced together by older copies look like an earlier day of
-//! the same node; that is noticed by peers, which keep the heads of each other's ledgers.
+//! the same node; that is noticed through peers, which keep the heads
+//! of each other's ledgers ([`crate::ledger_heads`]).
 
 mod configuration;
 mod versions;

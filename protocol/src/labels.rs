@@ -37,6 +37,8 @@ pub const NOTICE: Label = Label("concordat/notice/1");
 pub const ACKNOWLEDGEMENT: Label = Label("concordat/acknowledgement/1");
 /// The head of a ledger, by the institution's key.
 pub const CHECKPOINT: Label = Label("concordat/checkpoint/1");
+/// The head of a node's ledger, by the node's key.
+pub const LEDGER_HEAD: Label = Label("concordat/ledger-head/1");
 /// That a policy set came into force, by the institution's key.
 pub const POLICY_SET: Label = Label("concordat/policy-set-statement/1");
 /// A dataset version's manifest, by the institution's key.

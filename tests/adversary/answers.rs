@@ -4,6 +4,7 @@ use concordat_node::fault::{Code, Explain};
 use concordat_node::federation::QueryFault;
 use concordat_node::iam::Actor;
 use concordat_node::sharing::QUERY;
+use concordat_protocol::identity::NodeKey;
 use concordat_protocol::ids::{ActorId, Digest32, QueryId};
 use concordat_protocol::query::{ActorAssertion, Outcome, QueryEnvelope, Receipt};
 use concordat_protocol::scope::Tier;
@@ -115,6 +116,7 @@ impl Exchange {
             answer: answer.finish(),
             outcome: Outcome::Completed,
             decision: Digest32::ZERO,
+            ledger: super::rogue::empty_ledger(&self.asked.to, &NodeKey::from_seed(&[1; 32].into())),
             at: now(),
         }
     }

@@ -5,7 +5,7 @@ use concordat_node::network::hello::HELLO;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::membership::{Charter, Roster};
-use concordat_protocol::wire::messages::{Hello, RosterMessage};
+use concordat_protocol::wire::messages::{Hello, HelloReply, RosterMessage};
 use concordat_tests::tester;
 use libp2p::StreamProtocol;
 
@@ -19,7 +19,12 @@ async fn a_stranger_is_cut_off_before_any_protocol_runs() {
     // A dialler's own handshake may be through before the other side closes the connection.
     if stranger.dial(&world.provider).await.is_ok() {
         let hello = stranger.hello(&world.provider, |_| (), |_| ());
-        assert!(stranger.ask::<Hello>(&world.provider, HELLO, &hello).await.is_err());
+        assert!(
+            stranger
+                .ask::<HelloReply>(&world.provider, HELLO, &hello)
+                .await
+                .is_err()
+        );
     }
     stranger.until_alone().await;
     assert!(!world.provider.node.network().connected_peers().contains(&stranger.id()));
@@ -92,7 +97,7 @@ async fn a_hello_that_is_not_the_members_own_of_this_moment_ends_the_connection(
     ];
     for (what, lie) in lies {
         rogue.dial(provider).await.unwrap();
-        let answered = rogue.ask::<Hello>(provider, HELLO, &lie).await.is_ok();
+        let answered = rogue.ask::<HelloReply>(provider, HELLO, &lie).await.is_ok();
         assert_eq!(answered, CLOCKS.contains(&what), "{what}");
         rogue.until_alone().await;
         assert!(session_of(rogue, provider).is_none(), "{what} left a session");
@@ -115,7 +120,12 @@ async fn a_hello_overheard_is_of_no_use_to_another_node() {
         .unwrap();
     thief.dial(&world.provider).await.unwrap();
     let overheard = world.rogue.hello(&world.provider, |_| (), |_| ());
-    assert!(thief.ask::<Hello>(&world.provider, HELLO, &overheard).await.is_err());
+    assert!(
+        thief
+            .ask::<HelloReply>(&world.provider, HELLO, &overheard)
+            .await
+            .is_err()
+    );
     thief.until_alone().await;
     world.still_stands().await;
 }
@@ -211,7 +221,7 @@ async fn a_member_that_is_removed_is_cut_off_and_not_let_in_again() {
     rogue.until_alone().await;
     if rogue.dial(provider).await.is_ok() {
         let hello = rogue.hello(provider, |_| (), |_| ());
-        assert!(rogue.ask::<Hello>(provider, HELLO, &hello).await.is_err());
+        assert!(rogue.ask::<HelloReply>(provider, HELLO, &hello).await.is_err());
     }
     rogue.until_alone().await;
     world.still_stands().await;

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use concordat_node::membership::MembershipError;
 use concordat_node::network::hello::{Attested, HELLO};
-use concordat_protocol::audit::EntryBody;
+use concordat_protocol::audit::{EntryBody, LedgerProof};
 use concordat_protocol::grant::{Effective, GrantEvent};
 use concordat_protocol::identity::{InstitutionKey, PrivateKey};
 use concordat_protocol::ids::{GrantId, NodeId};
 use concordat_protocol::membership::{Member, MemberStatus, Roster, RosterError};
 use concordat_protocol::text::{Address, Reason};
-use concordat_protocol::wire::messages::{Hello, RefusalCode};
+use concordat_protocol::wire::messages::{HelloReply, RefusalCode};
 use concordat_tests::tester;
 use futures::StreamExt;
 
 use super::deal::{NEGOTIATION, between_friends, change, granted};
 use super::honest::{House, World};
-use super::rogue::{Rogue, cosign, now, soon};
+use super::rogue::{Rogue, cosign, empty_ledger, now, soon};
 
 /// How long nothing must happen before it counts as not happening.
 const QUIET: Duration = Duration::from_secs(2);
@@ -68,7 +68,7 @@ async fn a_name_that_is_given_to_another_key_takes_over_no_grant() {
     let mut heard = impostor.accept(NEGOTIATION);
     if impostor.dial(provider).await.is_ok() {
         let hello = impostor.hello(provider, |_| (), |_| ());
-        assert!(impostor.ask::<Hello>(provider, HELLO, &hello).await.is_err());
+        assert!(impostor.ask::<HelloReply>(provider, HELLO, &hello).await.is_err());
     }
     assert!(
         tokio::time::timeout(QUIET, heard.next()).await.is_err(),
@@ -214,7 +214,11 @@ async fn a_session_ends_with_the_certificate_that_was_shown() {
     let (rogue, provider) = (&world.rogue, &world.provider);
     rogue.dial(provider).await.unwrap();
     let short = rogue.hello(provider, |c| c.not_after = now().plus_seconds(3), |_| ());
-    rogue.ask::<Hello>(provider, HELLO, &short).await.unwrap();
+    let proof = LedgerProof {
+        head: empty_ledger(&rogue.institution, &rogue.node),
+        path: Some(Vec::new()),
+    };
+    rogue.greet(provider, &short, &proof).await.unwrap();
     let mut held = rogue.open(provider, NEGOTIATION).await.unwrap();
     let epoch = provider.node.epoch().current();
     assert!(held.is_dropped().await, "the stream outlived the certificate");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use concordat_node::clock::Clock;
 use concordat_node::network::{hello::HELLO, node_id, peer_id};
+use concordat_protocol::audit::{LedgerHead, LedgerProof, TreeHead, merkle};
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::{InstitutionId, Jurisdiction, NodeId, Nonce};
 use concordat_protocol::membership::{Enrolment, MemberNode, NodeCertificate, to_armour};
@@ -13,7 +14,7 @@ use concordat_protocol::signed::{CoSigned, Document, Signed};
 use concordat_protocol::text::{Address, LegalName};
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::codec::{self, Frame, HEADER_LEN};
-use concordat_protocol::wire::messages::{Hello, HelloStatement};
+use concordat_protocol::wire::messages::{Hello, HelloReply, HelloStatement};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
@@ -152,12 +153,23 @@ impl Rogue {
     pub(super) async fn meet(&self, house: &House) {
         self.dial(house).await.unwrap();
         let hello = self.hello(house, |_| (), |_| ());
-        let mut stream = self.open(house, HELLO).await.unwrap();
-        stream.send(&hello).await.unwrap();
-        stream
-            .recv::<Hello>()
+        let proof = LedgerProof {
+            head: empty_ledger(&self.institution, &self.node),
+            path: Some(Vec::new()),
+        };
+        self.greet(house, &hello, &proof)
             .await
             .expect("an honest node answers a member's hello");
+    }
+
+    /// Says the hello on the connection that stands, shows a ledger, and returns what was answered.
+    pub(super) async fn greet(&self, house: &House, hello: &Hello, proof: &LedgerProof) -> io::Result<HelloReply> {
+        let stream = self.open(house, HELLO).await;
+        let mut stream = stream.map_err(|error| io::Error::other(error.to_string()))?;
+        stream.send(hello).await?;
+        let reply = stream.recv().await?;
+        stream.send(proof).await?;
+        Ok(reply)
     }
 
     /// A hello, truthful but for what the two functions change before it is signed.
@@ -187,6 +199,7 @@ impl Rogue {
         Hello {
             certificate: sign(&certified, &self.house),
             statement: sign(&stated, &self.node),
+            kept: None,
         }
     }
 
@@ -223,6 +236,27 @@ impl Rogue {
             .await
             .unwrap();
     }
+}
+
+/// The head of a ledger without entries.
+pub(super) fn empty_ledger(institution: &InstitutionId, node: &NodeKey) -> Signed<LedgerHead> {
+    let tree = TreeHead {
+        size: 0,
+        root: merkle::empty_root(),
+    };
+    ledger_head(institution, node, tree)
+}
+
+/// Any head, signed by `node` about itself.
+pub(super) fn ledger_head(institution: &InstitutionId, node: &NodeKey, tree: TreeHead) -> Signed<LedgerHead> {
+    let head = LedgerHead {
+        institution: institution.clone(),
+        node: node.public(),
+        generation: 0,
+        tree,
+        at: now(),
+    };
+    sign(&head, node)
 }
 
 /// The time, for messages.

@@ -110,7 +110,7 @@ fn remove(path: &Path) {
 }
 
 /// Copies a folder with its permissions; sockets are left out.
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     let mode = fs::metadata(from).unwrap().permissions().mode();
     fs::DirBuilder::new().mode(mode).create(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {

@@ -35,6 +35,21 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new("/v1/consortium/roster/sign", manage, post(sign_roster)),
         Route::new("/v1/consortium/charter", manage, post(change_charter)),
         Route::new("/v1/consortium/charter/sign", manage, post(sign_charter)),
+        Route::new(
+            "/v1/consortium/ledgers",
+            Access::Needs(Action::ReadStatus),
+            get(ledger_conflicts),
+        ),
+        Route::new(
+            "/v1/consortium/ledgers/acknowledge",
+            Access::Needs(Action::AcknowledgeLedger),
+            post(acknowledge_ledger),
+        ),
+        Route::new(
+            "/v1/consortium/ledgers/acknowledge-own",
+            Access::Needs(Action::AcknowledgeLedger),
+            post(acknowledge_own_ledger),
+        ),
     ]
 }
 
@@ -177,6 +192,55 @@ async fn sign_charter(
     let membership = api.node().membership();
     let issued = membership.sign_charter(&body.bytes()?, &actor.attribution()).await?;
     Ok(Json(issued_as(&api, &issued)))
+}
+
+/// Ledgers that contradict what their nodes have signed.
+async fn ledger_conflicts(State(api): State<Api>) -> Json<Value> {
+    let heads = api.node().membership().heads();
+    let own = heads.own_conflict().map(|conflict| {
+        json!({
+            "head": conflict.signed.digest(),
+            "signed_entries": conflict.head.tree.size,
+            "shown_by": conflict.shown_by,
+            "at": conflict.at.to_string(),
+        })
+    });
+    Json(json!({ "own": own, "items": heads.conflicts() }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PeerLedgerBody {
+    institution: InstitutionId,
+    head: String,
+}
+
+async fn acknowledge_ledger(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Body(body): Body<PeerLedgerBody>,
+) -> Result<Json<Value>, Problem> {
+    let heads = api.node().membership().heads();
+    let node = heads
+        .acknowledge_peer(body.institution.clone(), body.head, actor.attribution())
+        .await?;
+    Ok(Json(json!({ "institution": body.institution, "node": node })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OwnLedgerBody {
+    head: String,
+}
+
+async fn acknowledge_own_ledger(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Body(body): Body<OwnLedgerBody>,
+) -> Result<Json<Value>, Problem> {
+    let heads = api.node().membership().heads();
+    let generation = heads.acknowledge_own(body.head, actor.attribution()).await?;
+    Ok(Json(json!({ "generation": generation })))
 }
 
 /// The roster if the change is in force, else the proposal and how many signatures it has.

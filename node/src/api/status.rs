@@ -43,6 +43,9 @@ pub(super) struct Status {
     /// Members that showed themselves in vain, and why; only for those who are logged in, and only if there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     turned_away: Vec<TurnedAway>,
+    /// What a person has to look into: ledgers that contradict what their nodes have signed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alarms: Vec<String>,
     /// RFC 3339, by the node's clock.
     time: String,
 }
@@ -120,6 +123,7 @@ async fn status(State(api): State<Api>, account: OsAccount, headers: HeaderMap) 
         connected: node.network().connected_peers().len(),
         peers: may_see_peers.then(|| peers(node)),
         turned_away: if may_see_peers { turned_away(node) } else { Vec::new() },
+        alarms: node.membership().heads().alarms(),
         time: node.clock().now().to_string(),
     })
 }
@@ -132,6 +136,9 @@ pub(super) fn unready(node: &Node) -> Vec<String> {
     }
     if let Err(error) = node.membership().in_force(node.clock().now()) {
         reasons.push(error.to_string());
+    }
+    if node.membership().heads().own_conflict().is_some() {
+        reasons.push("this node's ledger is older than what it has signed".to_owned());
     }
     if node.network().listen_addrs().is_empty() {
         reasons.push("the node listens on no address".to_owned());

@@ -50,6 +50,30 @@ pub(super) enum ConsortiumCommand {
     /// Whose signatures change the list of members
     #[command(subcommand)]
     Charter(CharterCommand),
+    /// Ledgers that contradict what their nodes have signed
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+}
+
+/// Ledgers that contradict what their nodes have signed.
+#[derive(Debug, Subcommand)]
+pub(super) enum LedgerCommand {
+    /// List them, with the name of each head
+    List,
+    /// Go on with a member whose ledger is not the one known before; what it showed last is the base from here on
+    Acknowledge {
+        /// Its short id
+        institution: String,
+        /// The head that it showed, as `list` names it
+        #[arg(long)]
+        head: String,
+    },
+    /// Go on with this node from an older copy of its ledger, after a restore that is meant
+    AcknowledgeOwn {
+        /// The signed head that the ledger does not extend, as `list` names it
+        #[arg(long)]
+        head: String,
+    },
 }
 
 /// Whose signatures change the list of members.
@@ -162,6 +186,51 @@ pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result
         }
         ConsortiumCommand::Roster(roster) => run_roster(roster, context).await,
         ConsortiumCommand::Charter(charter) => run_charter(charter, context).await,
+        ConsortiumCommand::Ledger(ledger) => run_ledger(ledger, context).await,
+    }
+}
+
+async fn run_ledger(command: LedgerCommand, context: &Context) -> Result<(), Problem> {
+    const PATH: &str = "/v1/consortium/ledgers";
+    let client = context.client()?;
+    match command {
+        LedgerCommand::List => {
+            let ledgers: Value = client.get(PATH).await?;
+            if context.out.format() == super::Format::Json {
+                return context.out.record(&ledgers);
+            }
+            let own = ledgers.at("own");
+            if !own.is_null() {
+                context.out.remark(&format!(
+                    "this node has signed {} entries that its ledger does not extend, head {}",
+                    own.at("signed_entries"),
+                    own.text("head")
+                ));
+            }
+            let columns = [
+                ("institution", "institution"),
+                ("node", "node"),
+                ("head", "head"),
+                ("known", "kept_entries"),
+                ("shown", "shown_entries"),
+                ("at", "at"),
+                ("reason", "reason"),
+            ];
+            context.out.list(ledgers.at("items"), &columns)
+        }
+        LedgerCommand::Acknowledge { institution, head } => {
+            let body = json!({ "institution": institution, "head": head });
+            let done: Value = client.post(&format!("{PATH}/acknowledge"), &body).await?;
+            let sentence = format!("the ledger that a node of `{institution}` shows is the base from here on");
+            context.out.done(&sentence, &done)
+        }
+        LedgerCommand::AcknowledgeOwn { head } => {
+            let done: Value = client
+                .post(&format!("{PATH}/acknowledge-own"), &json!({ "head": head }))
+                .await?;
+            let sentence = "this node goes on from its older ledger; each other member has to acknowledge that, too";
+            context.out.done(sentence, &done)
+        }
     }
 }
 

@@ -265,7 +265,24 @@ fn running(status: &Value) -> Vec<Finding> {
     } else {
         Finding::wrong("readiness", reasons.join("; "), "concordat status")
     });
+    findings.push(ledgers(status));
     findings
+}
+
+/// A ledger that contradicts what its node has signed, here or at a peer.
+fn ledgers(status: &Value) -> Finding {
+    let alarms: Vec<&str> = status
+        .at("alarms")
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    if alarms.is_empty() {
+        Finding::well("ledgers")
+    } else {
+        Finding::wrong("ledgers", alarms.join("; "), "concordat consortium ledger list")
+    }
 }
 
 fn clock(status: &Value) -> Finding {

@@ -19,6 +19,7 @@ use concordat_storage::ledger::Attribution;
 use super::fault::QueryFault;
 use super::{Federation, FederationParts};
 use crate::evidence::{Counted, EvidenceError, EvidencePeer, EvidenceRecord, EvidenceSide};
+use crate::ledger_heads::LedgerHeadsError;
 use crate::network::Session;
 use crate::sharing::RECEIPT;
 use crate::shutdown::Stage;
@@ -123,6 +124,7 @@ impl Federation {
         by: &Attribution,
     ) -> Result<(), QueryFault> {
         let parts = &self.0.parts;
+        self.note_ledger(&receipt, provider, by).await?;
         let digest = receipt.payload_digest();
         let digest = digest.map_err(|error| QueryFault::machine("the receipt cannot be read again", error))?;
         let entry = EntryBody::ReceiptCountersigned { query, digest, counted };
@@ -134,6 +136,40 @@ impl Federation {
             .evidence
             .blocking(move |evidence| evidence.countersigned(query, &provider, receipt, sequence));
         kept.await.map_err(unkept)
+    }
+
+    /// Keeps the head of the provider's ledger. A head that contradicts the one kept ends the session with its node.
+    async fn note_ledger(
+        &self,
+        receipt: &CoSigned<Receipt>,
+        provider: &InstitutionId,
+        by: &Attribution,
+    ) -> Result<(), QueryFault> {
+        let parts = &self.0.parts;
+        let unread = |error| QueryFault::machine("the receipt cannot be read again", error);
+        let signed = receipt.peek_unverified().map_err(unread)?.ledger;
+        let node = signed.peek_unverified().map_err(unread)?.node;
+        let roster = parts.membership.newest();
+        let listed = roster.as_ref().and_then(|roster| roster.active_node(&node));
+        if listed.is_none_or(|member| member.institution != *provider) {
+            return Ok(());
+        }
+        let noted = parts
+            .membership
+            .heads()
+            .note_receipt(provider.clone(), signed, by.clone())
+            .await;
+        match noted {
+            Ok(()) => Ok(()),
+            Err(LedgerHeadsError::PeerConflict { .. }) => {
+                // What has come was answered under the earlier head; from here on the node is refused.
+                parts.network.disconnect(node).await.map_err(broken)
+            }
+            Err(error) => Err(QueryFault::machine(
+                "the head of the provider's ledger cannot be kept",
+                error,
+            )),
+        }
     }
 
     /// Signs receipts that were left unsigned, whenever a peer connects, until `stage` stops.

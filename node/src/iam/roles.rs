@@ -59,6 +59,8 @@ actions! {
     ManageUsers = "manage-users",
     /// Found, enrol, admit, remove, join; change the roster.
     ManageConsortium = "manage-consortium",
+    /// Acknowledge that a ledger, one's own or a peer's, goes on from an older copy.
+    AcknowledgeLedger = "acknowledge-ledger",
     /// Read the roster.
     ReadRoster = "read-roster",
     /// Change the policy set.
@@ -111,6 +113,7 @@ pub const fn permitted_roles(action: Action) -> &'static [Role] {
         Action::RelinquishGrant => &[Researcher, Steward],
         Action::ManageUsers => &[Administrator],
         Action::ManageConsortium => &[Coordinator, Administrator],
+        Action::AcknowledgeLedger => &[Administrator],
         Action::ReadRoster => &Role::ALL,
         Action::ManagePolicy => &[Steward],
         Action::ReadPolicy => &[Researcher, Steward, SecurityOfficer, Auditor],

@@ -1,25 +1,29 @@
 //! The first exchange on every connection: each side shows whose node it is.
 //!
-//! 1. The dialler sends its [`Hello`]: the institution's certificate and a fresh statement that names both ends.
-//! 2. The listener checks it against the roster, attests the session, and answers with its own.
-//! 3. The dialler checks the answer and attests. A failed check closes the connection and is counted: the ledger takes the first
-//!    of a peer at once and the others of a minute together.
+//! 1. The dialler sends its [`Hello`]: the institution's certificate, a fresh statement that names both ends, and the newest head
+//!    that it keeps of the listener's ledger.
+//! 2. The listener checks it against the roster and answers with its own, and with its ledger's head and the proof that it extends
+//!    the one kept ([`crate::ledger_heads`]).
+//! 3. The dialler checks the answer, attests the session, and proves the same of its own ledger; then the listener attests. A failed
+//!    check closes the connection and is counted: the ledger takes the first of a peer at once and the others of a minute together.
 //!
-//! A dialler whose clock is wrong gets the listener's hello before it is turned away: from it, it sees the same for itself.
+//! A dialler whose clock is wrong gets the listener's hello before it is turned away: from it, it sees the same for itself. So does
+//! the peer of a node whose ledger is an older copy.
 
 use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
-use concordat_protocol::audit::EntryBody;
+use concordat_protocol::audit::{EntryBody, LedgerHead, LedgerProof};
 use concordat_protocol::ids::{NodeId, Nonce};
 use concordat_protocol::membership::{CertificateError, ValidCertificate};
 use concordat_protocol::signed::{SignatureError, Signed};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::{Staleness, Timestamp};
-use concordat_protocol::wire::messages::{Hello, HelloStatement};
+use concordat_protocol::wire::messages::{Hello, HelloReply, HelloStatement};
 
 use super::{Membership, MembershipError};
+use crate::ledger_heads::LedgerHeadsError;
 use crate::network::hello::{Attested, HELLO};
 use crate::network::{FramedStream, IncomingStreams, NetworkError, Role, Session};
 use crate::refusals::Due;
@@ -52,6 +56,12 @@ pub enum HelloError {
     /// The statement is not fresh: most often one of the two clocks is wrong.
     #[error("either one of the two clocks is wrong or the peer's statement is an old one: {0}")]
     NotFresh(Staleness),
+    /// The peer's ledger is not the one that it has shown before, or one of the two ledgers cannot be shown.
+    #[error(transparent)]
+    LedgerHeads(#[from] LedgerHeadsError),
+    /// This node goes on from an older copy of its ledger, and nobody has acknowledged that.
+    #[error("this node's ledger is older than what it has signed, so it neither serves nor asks")]
+    OwnLedger,
     /// No randomness to be had.
     #[error("the system gives no random numbers")]
     Random(#[from] getrandom::Error),
@@ -112,28 +122,79 @@ impl Membership {
     }
 
     pub(super) async fn introduce(&self, session: &Session) -> Result<Attested, HelloError> {
-        let mut stream = self.0.network.open(session.peer(), HELLO).await?;
-        stream.send(&self.hello(session.peer())?).await?;
-        let attested = self.check(stream.expect().await?, session.peer())?;
-        session.attest(attested.clone());
-        Ok(attested)
+        let peer = session.peer();
+        let mut stream = self.0.network.open(peer, HELLO).await?;
+        let ours = self.hello(peer)?;
+        let base = ours.kept.clone();
+        stream.send(&ours).await?;
+        let HelloReply { hello, ledger } = stream.expect().await?;
+        let kept = hello.kept.clone();
+        let attested = self.check(hello, peer)?;
+        self.check_ledger(&attested, session, base, ledger).await?;
+        let proof = self.0.heads.prove(kept, peer, session.attribution()).await?;
+        let stopped = self.own_ledger();
+        if stopped.is_ok() {
+            session.attest(attested.clone());
+        }
+        stream.send(&proof).await?;
+        stream.close().await?;
+        if stopped.is_err() {
+            tokio::time::timeout(FAREWELL, session.until_cut()).await.ok();
+        }
+        stopped.map(|()| attested)
     }
 
     async fn answer(&self, mut stream: FramedStream) -> Result<Attested, HelloError> {
         let session = stream.session().clone();
-        let checked = self.check(stream.expect().await?, session.peer());
-        match &checked {
-            Ok(attested) => session.attest(attested.clone()),
-            Err(error) if error.is_about_clocks() => {}
+        let peer = session.peer();
+        let hello: Hello = stream.expect().await?;
+        let kept = hello.kept.clone();
+        let checked = self.check(hello, peer);
+        let ledger = match &checked {
+            Ok(_) => self.0.heads.prove(kept, peer, session.attribution()).await?,
+            Err(error) if error.is_about_clocks() => self.0.heads.prove(None, peer, session.attribution()).await?,
             Err(_) => return checked,
-        }
-        stream.send(&self.hello(session.peer())?).await?;
+        };
+        let checked = checked.and_then(|attested| self.own_ledger().map(|()| attested));
+        let ours = self.hello(peer)?;
+        let base = ours.kept.clone();
+        stream.send(&HelloReply { hello: ours, ledger }).await?;
+        let attested = match checked {
+            Ok(attested) => attested,
+            Err(error) => {
+                stream.close().await?;
+                // The dialler hangs up once it has read; a connection closed before would take the answer with it.
+                tokio::time::timeout(FAREWELL, session.until_cut()).await.ok();
+                return Err(error);
+            }
+        };
+        let ledger = stream.expect().await?;
+        self.check_ledger(&attested, &session, base, ledger).await?;
+        // Nothing is served to a node that is an older copy, nor by one.
+        self.own_ledger()?;
+        session.attest(attested.clone());
         stream.close().await?;
-        if checked.is_err() {
-            // The dialler hangs up once it has read; a connection closed before would take the answer with it.
-            tokio::time::timeout(FAREWELL, session.until_cut()).await.ok();
+        Ok(attested)
+    }
+
+    async fn check_ledger(
+        &self,
+        attested: &Attested,
+        session: &Session,
+        base: Option<Signed<LedgerHead>>,
+        ledger: LedgerProof,
+    ) -> Result<(), HelloError> {
+        let peer = (session.peer(), attested.institution.clone());
+        let by = session.attribution();
+        Ok(self.0.heads.check_peer(peer, base, ledger, by).await?)
+    }
+
+    /// Whether this node's ledger is the newest that it has signed, as far as any peer has shown.
+    fn own_ledger(&self) -> Result<(), HelloError> {
+        match self.0.heads.own_conflict() {
+            None => Ok(()),
+            Some(_) => Err(HelloError::OwnLedger),
         }
-        checked
     }
 
     fn hello(&self, to: NodeId) -> Result<Hello, HelloError> {
@@ -152,6 +213,7 @@ impl Membership {
         Ok(Hello {
             certificate: self.0.identity.certificate(now)?,
             statement,
+            kept: self.0.heads.kept(&to),
         })
     }
 
@@ -186,6 +248,7 @@ impl Membership {
             Err(HelloError::Network(error)) => {
                 tracing::debug!(peer = %session.peer().short(), %error, "hello was not finished")
             }
+            Err(HelloError::OwnLedger) => self.leave_all().await,
             Err(error) => self.turn_away(session, &error).await,
         }
     }
@@ -198,13 +261,35 @@ impl Membership {
     async fn turn_away(&self, session: &Session, error: &HelloError) {
         let node = session.peer();
         self.turned_away().insert(node, error.to_string());
-        let reason = Reason::fitted(&error.to_string());
-        let now = self.0.clock.now();
-        self.enter_refusals(self.0.bad_hellos.note(node, session.attribution(), reason, now))
-            .await;
+        // A conflict of ledgers has its own entry, made once.
+        if !matches!(error, HelloError::LedgerHeads(LedgerHeadsError::PeerConflict { .. })) {
+            self.enter_refusal(session, error).await;
+        }
+        self.leave(node).await;
+    }
+
+    /// Ends every session: this node is an older copy of itself.
+    async fn leave_all(&self) {
+        for peer in self.0.network.connected_peers() {
+            self.leave(peer).await;
+        }
+        self.0.epoch.raise();
+    }
+
+    async fn leave(&self, node: NodeId) {
         if let Err(error) = self.0.network.disconnect(node).await {
             tracing::debug!(%error, "the network has stopped");
         }
+    }
+
+    async fn enter_refusal(&self, session: &Session, error: &HelloError) {
+        let reason = Reason::fitted(&error.to_string());
+        let now = self.0.clock.now();
+        let due = self
+            .0
+            .bad_hellos
+            .note(session.peer(), session.attribution(), reason, now);
+        self.enter_refusals(due).await;
     }
 
     async fn enter_counted_refusals(self, stage: Stage) {

@@ -39,6 +39,9 @@ impl Membership {
             if let Err(error) = self.end_sessions().await {
                 tracing::debug!(%error, "the network has stopped");
             }
+            if let Err(error) = self.0.heads.save().await {
+                tracing::error!(%error, "the heads of peers' ledgers could not be kept");
+            }
             let holds = self.in_force(now).is_ok();
             if in_force && !holds {
                 tracing::warn!("the roster has come to its end; nothing is served until a newer one comes");

@@ -187,6 +187,7 @@ impl Sharing {
                 How::Failed(_) | How::Abandoned(_) => Outcome::Failed,
             },
             decision: running.decision,
+            ledger: parts.membership.heads().signed()?,
             at: parts.clock.now(),
         };
         CoSigned::propose(&receipt)?.add_signature(&parts.identity.node_key)

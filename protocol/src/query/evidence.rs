@@ -4,7 +4,8 @@
 //!    know.
 //! 2. The query is signed by the consumer's node and names the person, the grant, the purpose and the text.
 //! 3. The receipt is signed by the provider's node, and by the consumer's if it has countersigned.
-//! 4. The holder's ledger entries about the query are proved against its signed checkpoint.
+//! 4. The receipt carries the head of the provider's ledger at that time, signed by the provider's node.
+//! 5. The holder's ledger entries about the query are proved against its signed checkpoint.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +13,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::{ActorAssertion, QueryEnvelope, Receipt};
-use crate::audit::{EntryBody, InclusionProof, LedgerEntry, ProofError};
+use crate::audit::{EntryBody, HeadError, InclusionProof, LedgerEntry, ProofError};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{Digest32, InstitutionId, QueryId};
 use crate::membership::NodeCertificate;
@@ -111,6 +112,8 @@ impl EvidenceBundle {
         let verified = self.receipt.verify(&[provider.node]).map_err(EvidenceError::Receipt)?;
         let receipt = verified.document().clone();
         about(&receipt, &query, &assertion)?;
+        let head = receipt.ledger.head_of(provider.node, &provider.institution);
+        head.map_err(EvidenceError::Head)?;
         for (certificate, of) in [(&consumer, "consumer"), (&provider, "provider")] {
             in_time(certificate, of, query.sent_at)?;
         }
@@ -265,7 +268,11 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::UserDisabled { .. }
         | EntryBody::LoginSucceeded { .. }
         | EntryBody::LoginFailed { .. }
-        | EntryBody::PeerRefused { .. } => None,
+        | EntryBody::PeerRefused { .. }
+        | EntryBody::PeerLedgerConflict { .. }
+        | EntryBody::PeerLedgerAcknowledged { .. }
+        | EntryBody::OwnLedgerConflict { .. }
+        | EntryBody::OwnLedgerAcknowledged { .. } => None,
     }
 }
 
@@ -296,6 +303,9 @@ pub enum EvidenceError {
     /// The receipt is not signed by the nodes of the certificates.
     #[error("the receipt is not signed as it should be")]
     Receipt(#[source] SignatureError),
+    /// The head of the ledger in the receipt is not the provider's.
+    #[error("the head of the ledger in the receipt is not that of the provider's node")]
+    Head(#[source] HeadError),
     /// The parts are not about the same.
     #[error("the parts do not belong together: {what}")]
     Inconsistent {

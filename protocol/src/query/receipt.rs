@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::QueryEnvelope;
+use crate::audit::{HeadError, LedgerHead};
 use crate::ids::{ActorId, Digest32, GrantId, InstitutionId, QueryId};
 use crate::labels::{self, Label};
 use crate::scope::{Purpose, Tier};
-use crate::signed::Document;
+use crate::signed::{Document, Signed};
 use crate::time::Timestamp;
 
 /// How an answer ended.
@@ -53,6 +54,8 @@ pub struct Receipt {
     pub outcome: Outcome,
     /// The provider's ledger entry that holds the decision (its leaf hash).
     pub decision: Digest32,
+    /// The head of the provider's ledger with that entry in it; the consumer keeps it.
+    pub ledger: Signed<LedgerHead>,
     /// When the answer ended.
     pub at: Timestamp,
 }
@@ -62,6 +65,15 @@ impl Document for Receipt {
 }
 
 impl Receipt {
+    /// The head of the provider's ledger, signed by the node that it names. Whether that is a node of the provider, the roster says.
+    ///
+    /// # Errors
+    /// [`HeadError`] if it is not signed, or of another institution.
+    pub fn ledger_head(&self) -> Result<LedgerHead, HeadError> {
+        let node = self.ledger.peek_unverified().map_err(HeadError::Signature)?.node;
+        self.ledger.head_of(node, &self.provider)
+    }
+
     /// Checks on the consumer's side that the receipt is about what was asked and what arrived, before it is countersigned.
     ///
     /// # Errors
@@ -77,6 +89,7 @@ impl Receipt {
             ("sql", self.sql == asked.sql_digest()),
             ("bytes", self.bytes == received.bytes),
             ("answer", self.answer == received.answer),
+            ("ledger", self.ledger_head().is_ok()),
         ];
         match checks.into_iter().find(|(_, same)| !same) {
             Some((field, _)) => Err(ReceiptMismatch { field }),

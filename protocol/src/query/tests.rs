@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::audit::{LedgerHead, TreeHead};
 use crate::identity::{NodeKey, PrivateKey};
 use crate::ids::{ActorId, Digest32, GrantId, InstitutionId, NodeId, QueryId};
 use crate::scope::{Purpose, Tier};
@@ -100,6 +101,20 @@ fn a_receipt_must_tell_what_happened() {
     assert_eq!(other.matches(&asked, &actor, received).unwrap_err().field, "sql");
 }
 
+fn ledger_head() -> Signed<LedgerHead> {
+    let head = LedgerHead {
+        institution: id("budapest"),
+        node: key(2).public(),
+        generation: 0,
+        tree: TreeHead {
+            size: 1,
+            root: Digest32::ZERO,
+        },
+        at: NOW,
+    };
+    Signed::sign(&head, &key(2)).unwrap().signed().clone()
+}
+
 fn receipt() -> Receipt {
     Receipt {
         query: QueryId::from_bytes([1; 16]),
@@ -116,6 +131,7 @@ fn receipt() -> Receipt {
         answer: Digest32::ZERO,
         outcome: Outcome::Completed,
         decision: Digest32::ZERO,
+        ledger: ledger_head(),
         at: NOW,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | protocol | dialler sends | other side answers |
 //! | --- | --- | --- |
-//! | `/concordat/hello/1` | [`Hello`] | [`Hello`] |
+//! | `/concordat/hello/1` | [`Hello`], then [`LedgerProof`] | [`HelloReply`] |
 //! | `/concordat/roster/1` | [`RosterMessage`] | [`RosterMessage`] |
 //! | `/concordat/catalog/1` | [`CatalogRequest`] | [`CatalogReply`] |
 //! | `/concordat/negotiation/1` | [`NegotiationFrame`] | [`Reply`] |
@@ -13,6 +13,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::codec::Frame;
+use crate::audit::{LedgerHead, LedgerProof};
 use crate::grant::{Acknowledgement, Notice};
 use crate::ids::{ColumnName, DatasetName, Digest32, NodeId, Nonce, QueryId};
 use crate::labels::{self, Label};
@@ -40,6 +41,26 @@ pub struct Hello {
     pub certificate: Signed<NodeCertificate>,
     /// The node's own statement, bound to both ends of the connection.
     pub statement: Signed<HelloStatement>,
+    /// The newest head of the other side's ledger that this side keeps, as the other side signed it.
+    pub kept: Option<Signed<LedgerHead>>,
+}
+
+/// The answer to a hello: the other side's own, and its ledger. The dialer's ledger follows.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HelloReply {
+    /// Who the listener is.
+    pub hello: Hello,
+    /// That its ledger extends the head that the dialer keeps.
+    pub ledger: LedgerProof,
+}
+
+impl Frame for HelloReply {
+    const MAX: usize = SMALL_FRAME;
+}
+
+impl Frame for LedgerProof {
+    const MAX: usize = SMALL_FRAME;
 }
 
 /// What a node states in a hello, signed by its node key.

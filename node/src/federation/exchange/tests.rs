@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use concordat_protocol::audit::Cause;
+use concordat_protocol::audit::{Cause, LedgerHead, TreeHead};
 use concordat_protocol::identity::PrivateKey as _;
 use concordat_protocol::ids::{ActorId, GrantId, QueryId};
 use concordat_protocol::query::ActorAssertion;
@@ -76,6 +76,21 @@ fn answer() -> Vec<u8> {
     std::mem::take(writer.get_mut())
 }
 
+fn ledger_head(institution: InstitutionId) -> Signed<LedgerHead> {
+    let tree = TreeHead {
+        size: 1,
+        root: Digest32::ZERO,
+    };
+    let head = LedgerHead {
+        institution,
+        node: key(2).public(),
+        generation: 0,
+        tree,
+        at: NOW,
+    };
+    Signed::sign(&head, &key(2)).unwrap().signed().clone()
+}
+
 fn receipt(bytes: &[u8]) -> Receipt {
     let Asked { question, actor, .. } = asked();
     let mut digest = AnswerDigest::default();
@@ -95,6 +110,7 @@ fn receipt(bytes: &[u8]) -> Receipt {
         answer: digest.finish(),
         outcome: Outcome::Completed,
         decision: Digest32::ZERO,
+        ledger: ledger_head(question.to.clone()),
         at: NOW,
     }
 }

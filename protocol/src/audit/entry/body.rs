@@ -280,6 +280,43 @@ pub enum EntryBody {
         /// Why the last of them was.
         reason: Reason,
     },
+    /// A peer's ledger does not extend the head that it had signed before: it was replaced or has two histories. The node is
+    /// refused until somebody acknowledges it.
+    PeerLedgerConflict {
+        /// The node.
+        node: NodeId,
+        /// Its institution.
+        institution: InstitutionId,
+        /// Names the signed head that was kept.
+        kept: Digest32,
+        /// Names the signed head that contradicts it.
+        shown: Digest32,
+        /// How.
+        reason: Reason,
+    },
+    /// Somebody acknowledged that a peer's ledger does not extend the head known before; the head shown last is the base.
+    PeerLedgerAcknowledged {
+        /// The node.
+        node: NodeId,
+        /// Its institution.
+        institution: InstitutionId,
+        /// Names the signed head that contradicted the one kept.
+        shown: Digest32,
+    },
+    /// A peer showed a head that this node had signed and its ledger does not extend: the data directory is an older copy.
+    OwnLedgerConflict {
+        /// Entries under the signed head.
+        size: u64,
+        /// Names the signed head.
+        signed: Digest32,
+    },
+    /// Somebody acknowledged that this node goes on from an older copy of its ledger.
+    OwnLedgerAcknowledged {
+        /// Names the signed head that the ledger does not extend.
+        signed: Digest32,
+        /// How often that has been done now.
+        generation: u32,
+    },
 }
 
 impl EntryBody {

@@ -114,6 +114,27 @@ impl EntryBody {
                     node.short()
                 )
             }
+            Self::PeerLedgerConflict {
+                node,
+                institution,
+                reason,
+                ..
+            } => format!(
+                "ALARM: node {} of {institution} contradicts itself: {reason}",
+                node.short()
+            ),
+            Self::PeerLedgerAcknowledged { node, institution, .. } => {
+                format!(
+                    "the other ledger of node {} of {institution} was acknowledged",
+                    node.short()
+                )
+            }
+            Self::OwnLedgerConflict { size, .. } => {
+                format!("ALARM: this node had signed a ledger of {size} entries that this one does not extend")
+            }
+            Self::OwnLedgerAcknowledged { generation, .. } => {
+                format!("the older copy of the ledger was acknowledged, generation {generation}")
+            }
         }
     }
 

@@ -10,6 +10,12 @@ pub trait LeafSource {
 
     /// Hash of leaf `index`; none past the end.
     fn leaf(&self, index: u64) -> Option<Digest32>;
+
+    /// Root of the perfect subtree over the leaves from `start` up to, not including, `end`, if it is at hand; saves asking for each
+    /// leaf.
+    fn subtree(&self, _start: u64, _end: u64) -> Option<Digest32> {
+        None
+    }
 }
 
 impl LeafSource for [Digest32] {
@@ -119,6 +125,9 @@ fn subtree<L: LeafSource + ?Sized>(leaves: &L, start: u64, end: u64) -> Result<D
             size: leaves.size(),
             asked: start,
         });
+    }
+    if let Some(root) = leaves.subtree(start, end) {
+        return Ok(root);
     }
     let middle = start + split(end - start);
     Ok(node_hash(

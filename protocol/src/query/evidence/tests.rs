@@ -2,7 +2,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::audit::merkle::{self, CompactTree};
-use crate::audit::{Cause, Checkpoint, leaf_hash};
+use crate::audit::{Cause, Checkpoint, LedgerHead, TreeHead, leaf_hash};
 use crate::identity::{InstitutionKey, NodeKey, PrivateKey};
 use crate::ids::{ActorId, GrantId};
 use crate::query::{Factor, Outcome, Role};
@@ -20,6 +20,29 @@ fn institution_key(seed: u8) -> InstitutionKey {
 
 fn id(text: &str) -> InstitutionId {
     InstitutionId::new(text).unwrap()
+}
+
+fn ledger_head(institution: &str, seed: u8) -> Signed<LedgerHead> {
+    let head = LedgerHead {
+        institution: id(institution),
+        node: node(seed).public(),
+        generation: 0,
+        tree: TreeHead {
+            size: 1,
+            root: Digest32::ZERO,
+        },
+        at: NOW,
+    };
+    Signed::sign(&head, &node(seed)).unwrap().signed().clone()
+}
+
+#[test]
+fn receipt_with_a_foreign_ledger_head_is_no_evidence() {
+    for (institution, seed) in [("budapest", 1), ("cleveland", 2), ("cleveland", 1)] {
+        let mut parts = Parts::sound();
+        parts.receipt.ledger = ledger_head(institution, seed);
+        assert!(parts.bundle().check().is_err(), "{institution} {seed}");
+    }
 }
 
 /// The parts of sound evidence, each of which a test may exchange before it is put together.
@@ -82,6 +105,7 @@ impl Parts {
             answer: Digest32::ZERO,
             outcome: Outcome::Completed,
             decision: Digest32::ZERO,
+            ledger: ledger_head("budapest", 2),
             at: NOW,
         };
         Self {
