@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use concordat_node::network::hello::HELLO;
 use concordat_protocol::audit::EntryBody;
-use concordat_protocol::wire::messages::Hello;
+use concordat_protocol::wire::messages::HelloReply;
 use concordat_tests::tester;
 use libp2p::multiaddr::Protocol;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -68,7 +68,7 @@ async fn bad_hellos_in_a_loop_are_entered_in_bounded_number() {
     for _ in 0..30 {
         if rogue.dial(provider).await.is_ok() {
             let lie = rogue.hello(provider, |_| (), |statement| statement.to = rogue.id());
-            assert!(rogue.ask::<Hello>(provider, HELLO, &lie).await.is_err());
+            assert!(rogue.ask::<HelloReply>(provider, HELLO, &lie).await.is_err());
         }
         rogue.until_alone().await;
     }

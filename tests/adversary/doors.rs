@@ -133,8 +133,10 @@ async fn a_hello_overheard_is_of_no_use_to_another_node() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_served_to_a_member_that_has_not_said_hello() {
     let world = World::new().await;
-    world.rogue.dial(&world.provider).await.unwrap();
     for protocol in ["/concordat/roster/1", "/concordat/negotiation/1", "/concordat/notice/1"] {
+        // A connection on which no hello comes is cut before long.
+        world.rogue.until_alone().await;
+        world.rogue.dial(&world.provider).await.unwrap();
         let mut stream = world
             .rogue
             .open(&world.provider, StreamProtocol::new(protocol))

@@ -7,7 +7,7 @@ use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::query::{Factor, Role};
 use concordat_protocol::scope::Purpose;
-use concordat_protocol::wire::messages::{Hello, RefusalCode};
+use concordat_protocol::wire::messages::{Hello, HelloReply, RefusalCode};
 
 use super::deal::granted;
 use super::honest::World;
@@ -146,9 +146,10 @@ async fn identity_is_the_certificate_of_the_key_that_holds_the_connection() {
         let mixed = Hello {
             certificate: sign(&certificate, signer),
             statement: sign(&statement, speaker),
+            ..hello
         };
         let met = match thief.dial(&world.provider).await {
-            Ok(()) => thief.ask::<Hello>(&world.provider, HELLO, &mixed).await.is_ok(),
+            Ok(()) => thief.ask::<HelloReply>(&world.provider, HELLO, &mixed).await.is_ok(),
             Err(_) => false,
         };
         assert_eq!(met, mixture == 0, "mixture {mixture:06b}");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use concordat_node::clock::Clock;
 use concordat_node::federation::QueryFault;
@@ -216,13 +217,16 @@ impl World {
             .negotiations()
             .request(wide(&self.provider), why(), &by);
         let asked = soon(asked).await.expect("an honest member is served");
-        let known = self
-            .provider
-            .node
-            .negotiations()
-            .show(&asked.id)
-            .await
-            .expect("the request has arrived");
+        // It is delivered once both sides know each other, which may be a moment later.
+        let arrived = async {
+            loop {
+                match self.provider.node.negotiations().show(&asked.id).await {
+                    Ok(known) => return known,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                }
+            }
+        };
+        let known = soon(arrived).await;
         assert_eq!((known.party, known.state), (Party::Provider, StateName::Requested));
         assert!(self.provider.ledger_holds() && self.friend.ledger_holds());
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use concordat_node::fault::{Code, Explain};
-use concordat_protocol::audit::{EntryBody, LedgerHead, LedgerProof, TreeHead, leaf_hash, merkle};
+use concordat_protocol::audit::{Cause, EntryBody, LedgerHead, LedgerProof, TreeHead, leaf_hash, merkle};
 use concordat_protocol::identity::{NodeKey, PrivateKey};
 use concordat_protocol::ids::{Digest32, InstitutionId};
 use concordat_protocol::signed::Signed;
@@ -126,6 +126,15 @@ async fn ledger_that_was_replaced_ends_service_until_acknowledged() {
         count(|body| matches!(body, EntryBody::PeerLedgerAcknowledged { .. })),
         5
     );
+    for entry in &entries {
+        if matches!(entry.entry.body, EntryBody::PeerLedgerAcknowledged { .. }) {
+            assert!(
+                matches!(entry.entry.cause, Cause::Person { .. }),
+                "{:?}",
+                entry.entry.cause
+            );
+        }
+    }
     world.still_stands().await;
 }
 

@@ -394,7 +394,7 @@ async fn bad_hello(world: Arc<World>, number: u32) {
     let liar = Rogue::numbered("zagreb", number % NON_MEMBERS);
     if liar.dial(&world.provider).await.is_ok() {
         let hello = liar.hello(&world.provider, |c| c.institution = "budapest".parse().unwrap(), |_| ());
-        let said = liar.ask::<concordat_protocol::wire::messages::Hello>(
+        let said = liar.ask::<concordat_protocol::wire::messages::HelloReply>(
             &world.provider,
             concordat_node::network::hello::HELLO,
             &hello,
