@@ -119,7 +119,7 @@ impl LedgerHeads {
             peers: kept,
             unsaved: BTreeSet::new(),
         };
-        Ok(Self(Arc::new(Inner {
+        let heads = Self(Arc::new(Inner {
             identity,
             ledger,
             clock,
@@ -128,7 +128,24 @@ impl LedgerHeads {
             blocks: Mutex::default(),
             state: Mutex::new(state),
             changing: Mutex::default(),
-        })))
+        }));
+        heads.read_ahead();
+        Ok(heads)
+    }
+
+    /// Reads the ledger once, in pieces and beside everything else, so that no hello has to wait for it.
+    fn read_ahead(&self) {
+        let (weak, size) = (Arc::downgrade(&self.0), self.0.ledger.size());
+        // No task of the runtime, whose end would wait for it. Each piece is read under its own lock, so that a hello may come between; what
+        // cannot be read is reported when somebody asks for it.
+        let more = move || {
+            let inner = weak.upgrade()?;
+            locked(&inner.blocks).fill_some(&inner.ledger, size).ok()
+        };
+        let thread = std::thread::Builder::new().name("ledger-roots".to_owned());
+        if let Err(error) = thread.spawn(move || while more() == Some(true) {}) {
+            tracing::warn!(%error, "the ledger is read when the first peer asks, not before");
+        }
     }
 
     /// The durable head of this node's ledger, signed.

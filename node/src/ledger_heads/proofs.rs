@@ -23,7 +23,7 @@ impl Blocks {
     /// What shows that the first `present.size` entries begin with those under `signed`: `None` if they do not.
     ///
     /// # Errors
-    /// If the ledger cannot be read.
+    /// If the ledger cannot be read, or what is read does not lead to `present`: then it is damaged, and says nothing about `signed`.
     pub(super) fn path(
         &mut self,
         ledger: &Ledger,
@@ -36,6 +36,10 @@ impl Blocks {
         }
         self.fill(ledger, second)?;
         let leaves = self.leaves(ledger, first, second)?;
+        if merkle::root(&leaves, second).map_err(LedgerError::OutOfRange)? != present.root {
+            let reason = "its entries do not lead to its head".to_owned();
+            return Err(LedgerError::Unverified { reason });
+        }
         if merkle::root(&leaves, first).map_err(LedgerError::OutOfRange)? != signed.tree.root {
             return Ok(None);
         }
@@ -51,25 +55,35 @@ impl Blocks {
     }
 
     fn fill(&mut self, ledger: &Ledger, size: u64) -> Result<(), LedgerError> {
+        while self.fill_some(ledger, size)? {}
+        Ok(())
+    }
+
+    /// Reads the next blocks of the first `size` entries; whether there were any.
+    ///
+    /// # Errors
+    /// If the ledger cannot be read.
+    pub(super) fn fill_some(&mut self, ledger: &Ledger, size: u64) -> Result<bool, LedgerError> {
         let whole = size / BLOCK;
-        while self.count() < whole {
-            let start = self.count();
-            let end = whole.min(start.saturating_add(READ));
-            let entries = ledger.range_for_start(start * BLOCK, end * BLOCK)?;
-            let expected = usize::try_from((end - start) * BLOCK).unwrap_or(usize::MAX);
-            if entries.len() != expected {
-                return Err(missing(size, start * BLOCK));
-            }
-            let mut tree = CompactTree::new();
-            for entry in entries {
-                tree.push(entry.leaf);
-                if tree.size() == BLOCK {
-                    self.0.push(tree.root());
-                    tree = CompactTree::new();
-                }
+        let start = self.count();
+        if start >= whole {
+            return Ok(false);
+        }
+        let end = whole.min(start.saturating_add(READ));
+        let entries = ledger.range_for_start(start * BLOCK, end * BLOCK)?;
+        let expected = usize::try_from((end - start) * BLOCK).unwrap_or(usize::MAX);
+        if entries.len() != expected {
+            return Err(missing(size, start * BLOCK));
+        }
+        let mut tree = CompactTree::new();
+        for entry in entries {
+            tree.push(entry.leaf);
+            if tree.size() == BLOCK {
+                self.0.push(tree.root());
+                tree = CompactTree::new();
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The blocks, and the single entries of those two that the sizes divide.

@@ -44,6 +44,10 @@ fn path_through_blocks_is_the_path_over_all_entries() {
             other.tree.root = Digest32::ZERO;
             assert_eq!(blocks.path(&ledger, &other, present).unwrap(), None, "{size}");
         }
+        // What is damaged says nothing about what was signed before.
+        let mut damaged = present;
+        damaged.root = Digest32::ZERO;
+        assert!(blocks.path(&ledger, &heads[0], damaged).is_err());
         let longer = head(size + 1, present.root);
         assert_eq!(blocks.path(&ledger, &longer, present).unwrap(), None);
         heads.push(head(size, present.root));
