@@ -150,11 +150,17 @@ impl Evidence {
 
     /// Begins a record; it is open from now on.
     ///
+    /// A record is never begun twice: the number of a query is chosen by whoever asks, and one that is used again would put another
+    /// query in the place of the one that was answered. Says whether it was begun.
+    ///
     /// # Errors
     /// If it cannot be made durable: the query must not go on then.
-    pub fn begin(&self, query: QueryId, record: &EvidenceRecord) -> Result<(), MetaError> {
+    pub fn begin(&self, query: QueryId, record: &EvidenceRecord) -> Result<bool, MetaError> {
         let _changing = self.changing();
         let inner = &self.0;
+        if inner.records.contains(&query.to_string())? {
+            return Ok(false);
+        }
         let day = record.at.as_millis().div_euclid(DAY_MS);
         let list = list_of(day, query);
         let mut listed = inner.days.get(&list)?.unwrap_or_default();
@@ -166,7 +172,16 @@ impl Evidence {
         if inner.oldest.get(OLDEST)?.is_none_or(|oldest| day < oldest) {
             batch.put(&inner.oldest, OLDEST, &day)?;
         }
-        inner.db.commit(batch)
+        inner.db.commit(batch)?;
+        Ok(true)
+    }
+
+    /// Whether a query of this number is kept, on whichever side.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn has(&self, query: QueryId) -> Result<bool, MetaError> {
+        self.0.records.contains(&query.to_string())
     }
 
     /// Changes a record; does nothing if there is none.

@@ -277,8 +277,9 @@ impl Membership {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
         let applicant = ValidEnrolment::check(from_file(file)?, now)?;
-        self.allow_hosts_of(applicant.enrolment(), hosts).await?;
+        // Who cannot admit anybody allows nothing either.
         let current = self.coordinated()?;
+        self.allow_hosts_of(applicant.enrolment(), hosts).await?;
         let roster = self
             .issue(&admit(current.roster(), &applicant, now, ROSTER_VALIDITY)?, by, now)
             .await?;

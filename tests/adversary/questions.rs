@@ -151,6 +151,31 @@ async fn a_question_is_answered_once() {
     world.still_stands().await;
 }
 
+/// The evidence of the other query would be lost under the new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_number_of_another_query_is_refused_whoever_asked_it() {
+    let world = World::met().await;
+    let grant = granted(&world).await;
+    between_friends(&world).await;
+    let eva = world.friend.researcher().await;
+    world.friend.ask(&eva, "SELECT sex FROM cleveland.heart").await.unwrap();
+    let ledger = world.provider.node.ledger();
+    let entries = ledger.range(0, ledger.size()).unwrap();
+    let asked = entries.iter().find_map(|entry| {
+        if let EntryBody::DecisionMade { request, .. } = &entry.entry.body {
+            Some(*request)
+        } else {
+            None
+        }
+    });
+    let used = asked.unwrap();
+    let again = question(&world, grant, |q| q.query = used, |a| a.query = used);
+    let refusal = refused(&world.rogue, &world.provider, again).await;
+    assert!(refusal.reasons[0].text.contains("asked before"), "{refusal:?}");
+    assert_eq!(released(&world.provider), 1);
+    world.still_stands().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn somebody_elses_grant_is_refused_in_the_words_for_one_that_is_not_there() {
     let world = World::met().await;

@@ -130,3 +130,13 @@ fn what_is_older_than_is_kept_is_removed_and_nothing_else() {
     let left: Vec<bool> = (0..4).map(|n| evidence.get(query(n)).unwrap().is_some()).collect();
     assert_eq!(left, [false, false, true, true]);
 }
+
+#[test]
+fn no_record_is_put_in_the_place_of_another() {
+    let world = World::new();
+    let (evidence, _ledger) = world.open();
+    let first = record(EvidenceSide::Consumer, NOON);
+    assert!(evidence.begin(query(1), &first).unwrap());
+    assert!(!evidence.begin(query(1), &record(EvidenceSide::Provider, NOON)).unwrap());
+    assert_eq!(evidence.get(query(1)).unwrap().unwrap().side, EvidenceSide::Consumer);
+}

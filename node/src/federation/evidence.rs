@@ -58,7 +58,12 @@ impl Federation {
         let query = QueryId::from_bytes(id);
         let record = record_of(parts, &intent, session, &by)?;
         let kept = parts.evidence.blocking(move |evidence| evidence.begin(query, &record));
-        kept.await.map_err(unkept)?;
+        if !kept.await.map_err(unkept)? {
+            return Err(QueryFault::machine(
+                "the number that was drawn for the query is taken",
+                std::io::Error::from(std::io::ErrorKind::AlreadyExists),
+            ));
+        }
         let entry = EntryBody::QueryOpened {
             query,
             provider: intent.provider.clone(),

@@ -70,8 +70,11 @@ impl Kind {
             [0, 0, 0, 0, 0, 0, 0, 1] => Self::Loopback,
             // Mapped, and NAT64 by its well-known prefix.
             [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
-            // Amazon's services for its own machines.
-            [0xfd00, 0x0ec2, ..] => Self::Never,
+            // What clouds tell their own machines: Amazon, Google, Oracle, Scaleway.
+            [0xfd00, 0x0ec2, ..]
+            | [0xfd20, 0x00ce, ..]
+            | [0xfd00, 0x00c1, ..]
+            | [0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042] => Self::Never,
             [0xfc00..=0xfdff, ..] => Self::Private,
             [0xfe80..=0xfebf, ..] => Self::LinkLocal,
             // Protocol assignments with Teredo and ORCHID, documentation, 6to4.

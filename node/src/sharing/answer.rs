@@ -84,6 +84,7 @@ impl Sharing {
             replay.admit(peer, envelope.query, now)
         };
         admitted.map_err(|error| invalid(error.to_string()))?;
+        self.is_new(envelope.query).await?;
         self.owes_no_signature(&consumer.institution, now).await?;
         let lease = parts.grants.lease(&envelope.grant, consumer, now).await?;
         let terms = lease.terms();

@@ -27,6 +27,13 @@ const MAX_OUTSTANDING: usize = 16;
 /// How long one of them may wait: long enough for a node that crashed to be started again.
 const GRACE_MS: i64 = 10 * 60_000;
 
+fn used_before() -> Refusal {
+    Refusal::because(
+        RefusalCode::Invalid,
+        "the number of this query was asked before; ask again under a new one".to_owned(),
+    )
+}
+
 impl Sharing {
     /// Refuses an institution that owes signatures beyond the grace.
     pub(super) async fn owes_no_signature(&self, consumer: &InstitutionId, now: Timestamp) -> Result<(), Refusal> {
@@ -64,10 +71,31 @@ impl Sharing {
             .evidence
             .blocking(move |evidence| evidence.begin(query, &record))
             .await;
-        kept.map_err(|error| {
-            tracing::error!(%error, "the evidence of a query cannot be kept, so it is not answered");
-            failed("the holder cannot keep the evidence of the query and therefore does not answer it")
-        })
+        match kept {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(used_before()),
+            Err(error) => {
+                tracing::error!(%error, "the evidence of a query cannot be kept, so it is not answered");
+                Err(failed(
+                    "the holder cannot keep the evidence of the query and therefore does not answer it",
+                ))
+            }
+        }
+    }
+
+    /// Refuses a query whose number is that of another one, however long ago it was, and on whichever side.
+    pub(super) async fn is_new(&self, query: QueryId) -> Result<(), Refusal> {
+        let known = self
+            .0
+            .parts
+            .evidence
+            .blocking(move |evidence| evidence.has(query))
+            .await;
+        match known {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(used_before()),
+            Err(_) => Err(failed("the evidence of earlier queries cannot be read")),
+        }
     }
 
     fn record_of(&self, case: &Case, entry: u64) -> Result<EvidenceRecord, Refusal> {

@@ -138,8 +138,8 @@ impl Places {
     fn room(&self, party: &Party) -> Result<(Arc<Semaphore>, Arc<Semaphore>), Refusal> {
         let now = self.clock.now();
         let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
-        // Who has nothing running and owes nothing is forgotten, so that the list stays short.
-        rooms.retain(|_, room| room.paid > now || room.places.available_permits() < self.share);
+        // Who has nothing running, asks nothing and owes nothing is forgotten, so that the list stays short.
+        rooms.retain(|_, room| room.paid > now || Arc::strong_count(&room.places) > 1);
         let room = rooms.entry(party.clone()).or_insert_with(|| Room::new(self.share, now));
         match (party, room.used_up(now)) {
             (Party::Institution(_), Some(over)) => {

@@ -5,9 +5,10 @@
 //! 2. Entries about single queries and logins are frequent, and each commit of the state costs a sync. For them the anchor
 //!    follows when it is [`MAX_LAG`] entries behind. Every other entry ends its group and is anchored before it is
 //!    acknowledged.
-//! 3. So after a crash at any instruction, what the ledger has beyond the anchor is at most one group longer than
-//!    [`MAX_LAG`], and an entry of the second kind can only be the last of it. Anything else means that the *state* is older
-//!    than the ledger.
+//! 3. Before an entry of the second kind is written, the state is told the head that the ledger will have with it.
+//! 4. So after a crash at any instruction, what the ledger has beyond the anchor is at most one group longer than
+//!    [`MAX_LAG`], and an entry of the second kind can only be the last of it, under the head that was announced. Anything else means
+//!    that the *state* is older than the ledger: a copy of it from before a revocation, for one, knows nothing of it.
 
 use std::path::Path;
 
@@ -25,9 +26,11 @@ use crate::meta::{MetaError, SealedDb, SealedTree, TreeId};
 /// Entries about queries and logins by which the anchor may fall behind.
 pub(super) const MAX_LAG: u64 = 64;
 /// The tree of anchors.
-const TREE: TreeId = TreeId::new("ledger-anchor");
+pub(super) const TREE: TreeId = TreeId::new("ledger-anchor");
 /// The key of the one anchor in it.
 const KEY: &str = "ledger";
+/// The key of the head that was announced last.
+pub(super) const ANNOUNCED: &str = "announced";
 
 /// Why ledger and sealed state do not belong together.
 #[derive(Debug, thiserror::Error)]
@@ -112,9 +115,10 @@ impl Anchor {
         let tree = meta.tree(TREE).map_err(AnchorError::State)?;
         let anchored: Option<TreeHead> = tree.get(KEY).map_err(AnchorError::State)?;
         let size = anchored.map_or(0, |anchored| anchored.size);
+        let announced: Option<TreeHead> = tree.get(ANNOUNCED).map_err(AnchorError::State)?;
         if let Some(anchored) = anchored {
-            compare(dir, key, found, anchored, &opened.segments)?;
-        } else if found.size > 0 {
+            compare(dir, key, found, (anchored, announced), &opened.segments)?;
+        } else if found.size > 0 && announced != Some(tree_head(found)) {
             return Err(older_state(found, 0).into());
         }
         Ok(Self { tree, size })
@@ -133,6 +137,11 @@ impl Anchor {
         Ok(anchor)
     }
 
+    /// Says durably which head the ledger is going to have, before the entry that the state has to know is written.
+    pub(super) fn announce(&self, head: &Head) -> Result<(), MetaError> {
+        self.tree.put(ANNOUNCED, &tree_head(head))
+    }
+
     /// Follows the ledger, whose entries up to `head` are durable. `now` says that the group may not be acknowledged before.
     pub(super) fn follow(&mut self, head: &Head, now: bool) -> Result<(), MetaError> {
         if now || head.size.saturating_sub(self.size) >= MAX_LAG {
@@ -143,13 +152,16 @@ impl Anchor {
     }
 
     fn put(&mut self, head: &Head) -> Result<(), MetaError> {
-        let anchored = TreeHead {
-            size: head.size,
-            root: head.root,
-        };
-        self.tree.put(KEY, &anchored)?;
+        self.tree.put(KEY, &tree_head(head))?;
         self.size = head.size;
         Ok(())
+    }
+}
+
+fn tree_head(head: &Head) -> TreeHead {
+    TreeHead {
+        size: head.size,
+        root: head.root,
     }
 }
 
@@ -169,7 +181,7 @@ fn compare(
     dir: &Path,
     key: &LedgerKey,
     found: &Head,
-    anchored: TreeHead,
+    (anchored, announced): (TreeHead, Option<TreeHead>),
     segments: &Segments,
 ) -> Result<(), LedgerError> {
     if found.size < anchored.size {
@@ -185,7 +197,8 @@ fn compare(
     let (root, explained) = if found.size == anchored.size {
         (found.root, true)
     } else {
-        read_beyond(dir, key, found, anchored.size, segments)?
+        let last = announced == Some(tree_head(found));
+        read_beyond(dir, key, found, (anchored.size, last), segments)?
     };
     if root != anchored.root {
         return Err(AnchorError::OtherLedger {
@@ -207,7 +220,7 @@ fn read_beyond(
     dir: &Path,
     key: &LedgerKey,
     found: &Head,
-    anchored: u64,
+    (anchored, last_announced): (u64, bool),
     segments: &Segments,
 ) -> Result<(Digest32, bool), LedgerError> {
     let from = segments.before(anchored);
@@ -217,7 +230,7 @@ fn read_beyond(
         let sequence = record.entry.sequence;
         if sequence < anchored {
             tree.push(record.leaf);
-        } else if sequence < last && !is_frequent(&record.entry.body) {
+        } else if !(is_frequent(&record.entry.body) || sequence == last && last_announced) {
             explained = false;
         }
     })?;

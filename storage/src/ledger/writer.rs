@@ -235,6 +235,9 @@ impl<M: Medium> Writer<M> {
     fn persist(&mut self, group: &Group) -> io::Result<()> {
         let head = group.tip.head();
         let sealed = head.seal(&self.key).map_err(io::Error::other)?;
+        if let Some(anchor) = self.anchor.as_ref().filter(|_| group.anchored_first) {
+            anchor.announce(&head).map_err(io::Error::other)?;
+        }
         self.medium.append(&group.records)?;
         self.medium.put_head(&sealed)?;
         match &mut self.anchor {
