@@ -69,18 +69,23 @@ impl<R: Role> Deal<R> {
 
     /// Takes what the honest side says next.
     pub(super) async fn follow(&mut self, house: &House) {
-        let message = house.authentic(hear(&mut self.incoming).await);
-        self.advance(message);
+        loop {
+            let message = house.authentic(hear(&mut self.incoming).await);
+            if self.advance(message) {
+                return;
+            }
+        }
     }
 
-    fn advance(&mut self, message: Authentic) {
-        match self
-            .view
-            .receive(message, now())
-            .expect("an honest node keeps the rules")
-        {
-            Received::Advanced(next) => self.view = next,
-            Received::Duplicate { .. } => panic!("said twice"),
+    /// Whether the message was a new one: what an honest node does not know to be taken it says again.
+    fn advance(&mut self, message: Authentic) -> bool {
+        let received = self.view.receive(message, now());
+        match received.expect("an honest node keeps the rules") {
+            Received::Advanced(next) => {
+                self.view = next;
+                true
+            }
+            Received::Duplicate { .. } => false,
         }
     }
 
