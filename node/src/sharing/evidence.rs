@@ -83,7 +83,7 @@ impl Sharing {
         }
     }
 
-    /// Refuses a query whose number is that of another one, however long ago it was, and on whichever side.
+    /// Refuses a query whose number is that of another one, on whichever side, as long as evidence of that one is kept.
     pub(super) async fn is_new(&self, query: QueryId) -> Result<(), Refusal> {
         let known = self
             .0

@@ -247,6 +247,15 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_party_that_is_about_to_take_a_place_is_not_forgotten() {
+        let places = Places::new(16, Clock::system());
+        let (room, _) = places.room(&institution("zurich")).unwrap();
+        places.room(&institution("budapest")).unwrap();
+        let (again, _) = places.room(&institution("zurich")).unwrap();
+        assert!(Arc::ptr_eq(&room, &again), "it has a second share");
+    }
+
+    #[tokio::test]
     async fn time_of_the_engine_is_counted_by_institution_and_comes_back() {
         let clock = Clock::still(Timestamp::from_millis(0));
         let places = Places::new(16, clock.clone());

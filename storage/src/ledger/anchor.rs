@@ -81,7 +81,8 @@ impl AnchorError {
     }
 }
 
-/// Whether an entry is of a frequent kind, about one query, login or connection: the state does not change with it.
+/// Whether an entry is of a frequent kind, about one query, login or connection. What the state keeps of these (evidence, lock-outs,
+/// counts) is not compared with them at a start.
 pub(super) fn is_frequent(body: &EntryBody) -> bool {
     matches!(
         body,
