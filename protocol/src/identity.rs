@@ -5,6 +5,7 @@
 //! The two are different types, so a node key cannot sign where the house must.
 
 use std::fmt;
+use std::sync::Arc;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -36,6 +37,18 @@ pub trait PrivateKey {
 
     /// Signs `message` (RFC 8032, Ed25519, deterministic): 64 bytes.
     fn sign(&self, message: &[u8]) -> Vec<u8>;
+}
+
+impl<K: PrivateKey> PrivateKey for Arc<K> {
+    type Public = K::Public;
+
+    fn public(&self) -> K::Public {
+        self.as_ref().public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.as_ref().sign(message)
+    }
 }
 
 /// The public half of an [`InstitutionKey`]; always a valid curve point.

@@ -17,6 +17,8 @@ pub const ROSTER: Label = Label("concordat/roster/1");
 pub const CHARTER: Label = Label("concordat/charter/1");
 /// An application to join, by the institution's key.
 pub const ENROLMENT: Label = Label("concordat/enrolment/1");
+/// Which key follows an institution's key, by the old key.
+pub const KEY_SUCCESSION: Label = Label("concordat/key-succession/1");
 /// A node certificate, by the institution's key.
 pub const NODE_CERTIFICATE: Label = Label("concordat/node-certificate/1");
 /// A hello, by the node's key.

@@ -12,6 +12,7 @@ mod armour;
 mod certificate;
 mod charter;
 mod enrolment;
+mod key_succession;
 mod roster;
 
 pub use armour::{ArmourError, Armoured, Carrier, from_file, to_armour};
@@ -19,7 +20,10 @@ pub use certificate::{CertificateError, NodeCertificate, ValidCertificate};
 pub use charter::{Charter, CharterChange, CharterError, MAX_CHARTER_CHANGES, MAX_CHARTER_KEYS};
 pub use enrolment::{
     ChangeError, Enrolment, EnrolmentError, MAX_ENROLMENT_AGE_MS, ValidEnrolment, admit, reinstate, remove, renew,
-    suspend,
+    replace_key, suspend,
+};
+pub use key_succession::{
+    ConfirmedKeys, EarlierKey, Follows, KeySuccession, KeySuccessionError, MAX_EARLIER_KEYS, key_after,
 };
 pub use roster::{
     MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, Member, MemberNode, MemberStatus, Roster, RosterError, ValidRoster,

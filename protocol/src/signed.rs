@@ -105,6 +105,21 @@ impl<T: Document> Signed<T> {
         })
     }
 
+    /// Checks the signature by whichever of `keys` made it: those that one signer has or had.
+    ///
+    /// # Errors
+    /// As [`Signed::verify`]; [`SignatureError::WrongSignature`] when none of them did.
+    pub fn verify_any<P: PublicKey>(self, keys: &[P]) -> Result<Verified<T, P>, SignatureError> {
+        let mut refused = SignatureError::WrongSignature;
+        for key in keys {
+            match self.clone().verify(*key) {
+                Ok(verified) => return Ok(verified),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
     /// Reads the document *without* trusting it, to learn which key it claims to be signed with. Use the result only to choose the key
     /// for [`Signed::verify`].
     ///

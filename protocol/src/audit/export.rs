@@ -9,6 +9,7 @@ use super::merkle::CompactTree;
 use super::{Checkpoint, EntryBody};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{Digest32, InstitutionId};
+use crate::membership::key_after;
 use crate::signed::{SignatureError, Signed};
 use crate::time::Timestamp;
 
@@ -50,7 +51,7 @@ impl ExportHead {
 pub struct ValidExport {
     /// Whose it is.
     pub institution: InstitutionId,
-    /// The key that signed its checkpoint, which its first entry names.
+    /// The key that signed its checkpoint, which its first entry names or leads to.
     pub key: InstitutionPublicKey,
     /// How many entries there are.
     pub entries: u64,
@@ -75,6 +76,7 @@ pub fn check_export(
     let checkpoint = Signed::<Checkpoint>::from_bytes(bytes).and_then(|signed| signed.verify(head.key))?;
     let checkpoint = checkpoint.document();
     let (mut tree, mut previous) = (CompactTree::new(), Digest32::ZERO);
+    let mut signer = None;
     for line in lines {
         let sequence = tree.size();
         let broken = ExportError::Broken { sequence };
@@ -84,11 +86,12 @@ pub fn check_export(
         if entry.sequence != sequence || entry.previous != previous {
             return Err(broken);
         }
-        if sequence == 0 && !names(&entry.body, &checkpoint.institution, head.key) {
-            return Err(ExportError::OtherKey);
-        }
+        signer = signer_after(signer, &entry.body, &checkpoint.institution)?;
         previous = leaf_hash(&bytes);
         tree.push(previous);
+    }
+    if signer != Some(head.key) {
+        return Err(ExportError::OtherKey);
     }
     if tree.size() != checkpoint.size || tree.root() != checkpoint.root {
         return Err(ExportError::OtherRoot);
@@ -101,9 +104,30 @@ pub fn check_export(
     })
 }
 
-/// Whether the first entry names the institution and the key, as that of every ledger does.
-fn names(first: &EntryBody, institution: &InstitutionId, key: InstitutionPublicKey) -> bool {
-    matches!(first, EntryBody::NodeInitialised { institution: whose, key: named, .. } if whose == institution && *named == key)
+/// The key that signs checkpoints after an entry: the first entry of every ledger names institution and key, and a key gives way to
+/// another only by its own word.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all other entries leave the key as it is")]
+fn signer_after(
+    signer: Option<InstitutionPublicKey>,
+    body: &EntryBody,
+    institution: &InstitutionId,
+) -> Result<Option<InstitutionPublicKey>, ExportError> {
+    match (signer, body) {
+        (
+            None,
+            EntryBody::NodeInitialised {
+                institution: whose,
+                key,
+                ..
+            },
+        ) if whose == institution => Ok(Some(*key)),
+        (None, _) => Err(ExportError::OtherKey),
+        (Some(before), EntryBody::InstitutionKeyReplaced { succession }) => {
+            let after = key_after(institution, before, std::slice::from_ref(succession));
+            after.map(Some).map_err(|_| ExportError::OtherKey)
+        }
+        (Some(before), _) => Ok(Some(before)),
+    }
 }
 
 /// Why an exported ledger does not hold.
@@ -115,8 +139,8 @@ pub enum ExportError {
     /// The checkpoint is not signed by the key that the file names.
     #[error("the checkpoint is not signed by the key that the file names")]
     Signature(#[from] SignatureError),
-    /// The first entry names another key.
-    #[error("the first entry names another institution or another key")]
+    /// The entries do not name the key, or do not lead to it.
+    #[error("the entries name another institution or another key")]
     OtherKey,
     /// An entry is no entry, or does not follow from the one before.
     #[error("entry {sequence} is no entry or does not follow from the one before")]
@@ -137,6 +161,7 @@ mod tests {
     use crate::audit::{Cause, NodeTask};
     use crate::identity::{InstitutionKey, PrivateKey};
     use crate::ids::NodeId;
+    use crate::membership::KeySuccession;
     use crate::text::Word;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -145,16 +170,38 @@ mod tests {
         InstitutionKey::from_seed(&Zeroizing::new([seed; 32]))
     }
 
+    /// What `signer` says of the keys of `zurich`.
+    fn replaced(signer: u8, from: u8, to: u8) -> EntryBody {
+        let succession = KeySuccession {
+            institution: InstitutionId::new("zurich").unwrap(),
+            from: key(from).public(),
+            to: key(to).public(),
+            at: NOW,
+        };
+        let signed = Signed::sign(&succession, &key(signer)).unwrap();
+        EntryBody::InstitutionKeyReplaced {
+            succession: signed.signed().clone(),
+        }
+    }
+
     fn export(signer: u8, count: u64) -> (ExportHead, Vec<String>) {
+        export_with(signer, count, &[])
+    }
+
+    fn export_with(signer: u8, count: u64, keys: &[EntryBody]) -> (ExportHead, Vec<String>) {
         let institution = InstitutionId::new("zurich").unwrap();
         let (mut tree, mut previous, mut lines) = (CompactTree::new(), Digest32::ZERO, Vec::new());
         for sequence in 0..count {
+            let at = sequence
+                .checked_sub(1)
+                .and_then(|at| keys.get(usize::try_from(at).unwrap()));
             let body = match sequence {
                 0 => EntryBody::NodeInitialised {
                     institution: institution.clone(),
                     node: NodeId::from_bytes([1; 32]),
                     key: key(5).public(),
                 },
+                _ if at.is_some() => at.unwrap().clone(),
                 _ => EntryBody::NodeStarted {
                     version: Word::fitted("1"),
                 },
@@ -198,5 +245,25 @@ mod tests {
         assert!(matches!(check(&forged, &lines), Err(ExportError::Signature(_))));
         let (other, lines) = export(6, 5);
         assert_eq!(check(&other, &lines), Err(ExportError::OtherKey));
+    }
+
+    #[test]
+    fn exported_ledger_signed_by_a_later_key_needs_the_word_of_each_key_before() {
+        let holds = |signer, keys: &[EntryBody]| {
+            let (head, lines) = export_with(signer, 5, keys);
+            check(&head, &lines).map(|valid| valid.key)
+        };
+        assert_eq!(holds(6, &[replaced(5, 5, 6)]), Ok(key(6).public()));
+        assert_eq!(holds(7, &[replaced(5, 5, 6), replaced(6, 6, 7)]), Ok(key(7).public()));
+        for (signer, keys) in [
+            (5, vec![replaced(5, 5, 6)]),
+            (6, vec![replaced(6, 5, 6)]),
+            (6, vec![replaced(6, 6, 5)]),
+            (7, vec![replaced(6, 6, 7)]),
+            (7, vec![replaced(5, 5, 6), replaced(5, 5, 7)]),
+            (7, vec![replaced(6, 6, 7), replaced(5, 5, 6)]),
+        ] {
+            assert_eq!(holds(signer, &keys), Err(ExportError::OtherKey), "{signer} {keys:?}");
+        }
     }
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, Member, MemberNode, MemberStatus, Roster};
+use super::{
+    EarlierKey, Follows, KeySuccession, KeySuccessionError, MAX_ADDRESSES, MAX_EARLIER_KEYS, MAX_MEMBERS, MAX_NODES,
+    Member, MemberNode, MemberStatus, Roster,
+};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{InstitutionId, Jurisdiction};
 use crate::labels::{self, Label};
@@ -33,6 +36,9 @@ pub struct Enrolment {
     pub nodes: Vec<MemberNode>,
     /// When it was signed; counts up from one statement of an institution to the next.
     pub issued_at: Timestamp,
+    /// The statement of the key before, if [`Enrolment::key`] follows one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeds: Option<Signed<KeySuccession>>,
 }
 
 impl Document for Enrolment {
@@ -67,12 +73,24 @@ impl ValidEnrolment {
         if let Some(found) = longest.filter(|found| *found > MAX_ADDRESSES) {
             return Err(EnrolmentError::TooManyAddresses { found });
         }
+        if let Some(succession) = &enrolment.succeeds {
+            let succession = succession.clone().of(&enrolment.institution)?;
+            if succession.document().to != enrolment.key {
+                return Err(KeySuccessionError::Broken.into());
+            }
+        }
         Ok(Self { verified })
     }
 
     /// The application.
     pub fn enrolment(&self) -> &Enrolment {
         self.verified.document()
+    }
+
+    /// The key that the application's key follows, by the statement of that key.
+    pub fn follows(&self) -> Option<InstitutionPublicKey> {
+        let succession = self.enrolment().succeeds.as_ref()?;
+        succession.peek_unverified().ok().map(|succession| succession.from)
     }
 
     /// The application as it was signed.
@@ -98,6 +116,9 @@ pub enum EnrolmentError {
         /// How many there are.
         found: usize,
     },
+    /// The statement of the key before does not lead to the application's key.
+    #[error("the enrolment carries a statement about an earlier key that is not valid")]
+    Succession(#[from] KeySuccessionError),
     /// More addresses than a node may have.
     #[error("the enrolment lists {found} addresses of one node, more than {MAX_ADDRESSES}")]
     TooManyAddresses {
@@ -107,13 +128,69 @@ pub enum EnrolmentError {
 }
 
 /// The roster with the applicant in it: a new member, or a known one (same key) with its newer statement. An institution that was
-/// removed may return with the key that it had, by an application that it has signed since; nothing is resumed by that.
+/// removed may return with the key that it had, by an application that it has signed since; nothing is resumed by that. A member may
+/// come with a new key that its present one has signed for ([`Enrolment::succeeds`]).
 ///
 /// # Errors
 /// [`ChangeError`] when the id, the key or a node is somebody else's or was, the application is an old one, or there is no room.
 pub fn admit(
     roster: &Roster,
     applicant: &ValidEnrolment,
+    now: Timestamp,
+    validity: Duration,
+) -> Result<Roster, ChangeError> {
+    let follows = own_key(roster, applicant)?;
+    admit_following(roster, applicant, follows, now, validity)
+}
+
+/// As [`admit`], for a member whose old key is lost or stolen: the holders of the charter put the applicant's key into its place. Every
+/// other member keeps what it granted to the old key suspended until it has confirmed the new one.
+///
+/// # Errors
+/// As for [`admit`]; [`ChangeError::Unknown`] when the applicant is not listed, [`ChangeError::NothingToReplace`] when it is, by this key.
+pub fn replace_key(
+    roster: &Roster,
+    applicant: &ValidEnrolment,
+    now: Timestamp,
+    validity: Duration,
+) -> Result<Roster, ChangeError> {
+    let Enrolment { institution, key, .. } = applicant.enrolment();
+    let institution = || institution.clone();
+    match roster.members.iter().find(|member| member.institution == institution()) {
+        None => Err(ChangeError::Unknown {
+            institution: institution(),
+        }),
+        Some(member) if member.key == *key => Err(ChangeError::NothingToReplace {
+            institution: institution(),
+        }),
+        Some(_) => admit_following(roster, applicant, Some(Follows::Holders { at: now }), now, validity),
+    }
+}
+
+/// How the applicant's key follows the one that is listed; `None` if it is that key, or the applicant is not listed.
+fn own_key(roster: &Roster, applicant: &ValidEnrolment) -> Result<Option<Follows>, ChangeError> {
+    let Enrolment {
+        institution,
+        key,
+        succeeds,
+        ..
+    } = applicant.enrolment();
+    let listed = roster.members.iter().find(|member| member.institution == *institution);
+    let Some(member) = listed.filter(|member| member.key != *key) else {
+        return Ok(None);
+    };
+    match succeeds {
+        Some(signed) if applicant.follows() == Some(member.key) => Ok(Some(Follows::OldKey(signed.clone()))),
+        Some(_) | None => Err(ChangeError::OtherKey {
+            institution: institution.clone(),
+        }),
+    }
+}
+
+fn admit_following(
+    roster: &Roster,
+    applicant: &ValidEnrolment,
+    follows: Option<Follows>,
     now: Timestamp,
     validity: Duration,
 ) -> Result<Roster, ChangeError> {
@@ -125,7 +202,14 @@ pub fn admit(
         .iter_mut()
         .find(|member| member.institution == applicant.enrolment().institution);
     match known {
-        Some(member) => restate(member, applicant, number)?,
+        Some(member) => {
+            if follows.is_some() && roster.charter.holds(&member.key) {
+                return Err(ChangeError::HolderKey {
+                    institution: member.institution.clone(),
+                });
+            }
+            restate(member, applicant, follows, number)?;
+        }
         None => next.members.push(Member::admitted(applicant, number)),
     }
     if next.members.len() > MAX_MEMBERS {
@@ -140,13 +224,9 @@ fn refuse_taken(roster: &Roster, applicant: &Enrolment) -> Result<(), ChangeErro
     for member in &roster.members {
         let institution = || member.institution.clone();
         let same = member.institution == applicant.institution;
-        if same && member.key != applicant.key {
-            return Err(ChangeError::OtherKey {
-                institution: institution(),
-            });
-        }
+        let had = member.earlier.iter().any(|earlier| earlier.key == applicant.key);
         let theirs = |node: &MemberNode| applicant.nodes.iter().any(|wanted| wanted.node == node.node);
-        if !same && (member.key == applicant.key || member.nodes.iter().any(theirs)) {
+        if had || !same && (member.key == applicant.key || member.nodes.iter().any(theirs)) {
             return Err(ChangeError::Taken {
                 institution: institution(),
             });
@@ -155,7 +235,12 @@ fn refuse_taken(roster: &Roster, applicant: &Enrolment) -> Result<(), ChangeErro
     Ok(())
 }
 
-fn restate(member: &mut Member, applicant: &ValidEnrolment, number: u64) -> Result<(), ChangeError> {
+fn restate(
+    member: &mut Member,
+    applicant: &ValidEnrolment,
+    follows: Option<Follows>,
+    number: u64,
+) -> Result<(), ChangeError> {
     let institution = || applicant.enrolment().institution.clone();
     if member.status == MemberStatus::Suspended {
         return Err(ChangeError::Suspended {
@@ -172,7 +257,20 @@ fn restate(member: &mut Member, applicant: &ValidEnrolment, number: u64) -> Resu
     } else {
         member.since
     };
-    *member = Member::admitted(applicant, since);
+    let mut earlier = member.earlier.clone();
+    if let Some(followed_by) = follows {
+        let key = member.key;
+        earlier.push(EarlierKey { key, followed_by });
+    }
+    if earlier.len() > MAX_EARLIER_KEYS {
+        return Err(ChangeError::TooManyKeys {
+            institution: institution(),
+        });
+    }
+    *member = Member {
+        earlier,
+        ..Member::admitted(applicant, since)
+    };
     Ok(())
 }
 
@@ -265,9 +363,29 @@ fn successor(roster: &Roster, now: Timestamp, validity: Duration) -> Roster {
 pub enum ChangeError {
     /// The id belongs, or belonged, to a member with another key.
     #[error(
-        "`{institution}` is or was a member with another key, and an id is never given to another key; let the applicant choose another id"
+        "`{institution}` is or was a member with another key, which has not signed for the new one; if it is another institution, let it choose another id; if `{institution}` has lost its key, compare the new one with it by telephone and admit it with `--replace-key`"
     )]
     OtherKey {
+        /// The member.
+        institution: InstitutionId,
+    },
+    /// The holders of the charter need their keys to sign rosters.
+    #[error(
+        "`{institution}` holds a key of the charter, which cannot be exchanged as long as it does; give the charter to others first with `concordat consortium charter set`"
+    )]
+    HolderKey {
+        /// The holder.
+        institution: InstitutionId,
+    },
+    /// There is no other key to replace.
+    #[error("`{institution}` is listed with this key already; admit it without `--replace-key`")]
+    NothingToReplace {
+        /// The member.
+        institution: InstitutionId,
+    },
+    /// The member had as many keys as a roster can carry.
+    #[error("`{institution}` had {MAX_EARLIER_KEYS} keys already, more than a roster can carry")]
+    TooManyKeys {
         /// The member.
         institution: InstitutionId,
     },

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 pub use valid::{RosterError, ValidRoster};
 
-use super::{Charter, CharterChange, Enrolment, ValidEnrolment};
+use super::key_succession::check_earlier;
+use super::{Charter, CharterChange, ConfirmedKeys, EarlierKey, Enrolment, Follows, ValidEnrolment};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{InstitutionId, Jurisdiction, NodeId};
 use crate::labels::{self, Label};
@@ -73,6 +74,8 @@ pub struct Member {
     pub jurisdiction: Jurisdiction,
     /// The key that speaks for it.
     pub key: InstitutionPublicKey,
+    /// The keys that spoke for it before, the oldest first.
+    pub earlier: Vec<EarlierKey>,
     /// Its nodes, at most [`MAX_NODES`].
     pub nodes: Vec<MemberNode>,
     /// When it stated all of this; a later statement replaces an earlier one and never the other way round.
@@ -95,12 +98,14 @@ impl Member {
             key,
             nodes,
             issued_at,
+            succeeds: _,
         } = applicant.enrolment().clone();
         Self {
             institution,
             name,
             jurisdiction,
             key,
+            earlier: Vec::new(),
             nodes,
             stated_at: issued_at,
             statement: applicant.signed().clone(),
@@ -109,8 +114,36 @@ impl Member {
         }
     }
 
-    /// Checks that the member itself has stated what the roster says of it.
+    /// The keys whose rights this member has: its present one, and those before it as long as each was followed by its own word or
+    /// the one after it is among `confirmed`.
+    pub fn recognized_keys(&self, confirmed: &ConfirmedKeys) -> Vec<InstitutionPublicKey> {
+        let mut keys = vec![self.key];
+        let mut next = self.key;
+        for EarlierKey { key, followed_by } in self.earlier.iter().rev() {
+            let recognized = match followed_by {
+                Follows::OldKey(_) => true,
+                Follows::Holders { .. } => confirmed.contains(&self.institution, &next),
+            };
+            if !recognized {
+                break;
+            }
+            keys.push(*key);
+            next = *key;
+        }
+        keys
+    }
+
+    /// Whether the member ever had `key`.
+    pub fn had(&self, key: &InstitutionPublicKey) -> bool {
+        self.earlier.iter().any(|earlier| earlier.key == *key)
+    }
+
+    /// Checks that the member itself has stated what the roster says of it, and that its keys lead to the present one.
     fn check_statement(&self) -> Result<(), RosterError> {
+        check_earlier(&self.institution, &self.earlier, self.key).map_err(|source| RosterError::Keys {
+            institution: self.institution.clone(),
+            source,
+        })?;
         let verified = self.statement.clone().verify(self.key);
         let verified = verified.map_err(|source| RosterError::Statement {
             institution: self.institution.clone(),

@@ -81,6 +81,7 @@ fn application(name: &str, key: u8, at: u8) -> Enrolment {
         key: house(key).public(),
         nodes: vec![at_node(at)],
         issued_at: NOW,
+        succeeds: None,
     }
 }
 

@@ -16,7 +16,7 @@ use super::{ActorAssertion, QueryEnvelope, Receipt};
 use crate::audit::{EntryBody, HeadError, InclusionProof, LedgerEntry, ProofError};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{Digest32, InstitutionId, QueryId};
-use crate::membership::NodeCertificate;
+use crate::membership::{KeySuccession, KeySuccessionError, NodeCertificate, key_after};
 use crate::signed::{CoSigned, Document, SignatureError, Signed};
 use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
 
@@ -41,6 +41,9 @@ pub struct EvidenceBundle {
     #[serde(with = "co_document")]
     receipt: CoSigned<Receipt>,
     proofs: Vec<InclusionProof>,
+    /// How the holder's key of the time led to the one that signed its ledger since.
+    #[serde(default, with = "documents", skip_serializing_if = "Vec::is_empty")]
+    successions: Vec<Signed<KeySuccession>>,
 }
 
 /// Evidence that holds together.
@@ -79,7 +82,16 @@ impl EvidenceBundle {
             query,
             receipt,
             proofs,
+            successions: Vec::new(),
         }
+    }
+
+    /// Adds how the keys of the holder followed one another, for a ledger that is signed by a later key than the certificate. Those
+    /// before the certificate's key are passed over.
+    #[must_use]
+    pub fn with_successions(mut self, successions: Vec<Signed<KeySuccession>>) -> Self {
+        self.successions = successions;
+        self
     }
 
     /// Checks everything that can be checked with the keys in the bundle. Whose keys these are is for the reader to compare.
@@ -122,6 +134,9 @@ impl EvidenceBundle {
             holder if *holder == provider.institution => provider.institution_key,
             _ => return Err(EvidenceError::Holder),
         };
+        let later = self.successions.iter().skip_while(|signed| !leaves(signed, key));
+        let later: Vec<_> = later.cloned().collect();
+        let key = key_after(&self.holder, key, &later).map_err(EvidenceError::Successions)?;
         let by_provider = self.holder == provider.institution;
         let entries = proven(
             &self.proofs,
@@ -233,6 +248,11 @@ fn proven(
     Ok(entries)
 }
 
+/// Whether a statement names `key` as the old one; that it is signed is checked afterwards.
+fn leaves(signed: &Signed<KeySuccession>, key: InstitutionPublicKey) -> bool {
+    signed.peek_unverified().is_ok_and(|named| named.from == key)
+}
+
 /// The query that an entry is about.
 pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
     match body {
@@ -245,6 +265,8 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         EntryBody::NodeInitialised { .. }
         | EntryBody::NodeStarted { .. }
         | EntryBody::KeyChanged { .. }
+        | EntryBody::InstitutionKeyReplaced { .. }
+        | EntryBody::PeerKeyConfirmed { .. }
         | EntryBody::ConfigurationAccepted { .. }
         | EntryBody::PolicyProposed { .. }
         | EntryBody::PolicyApplied { .. }
@@ -315,6 +337,9 @@ pub enum EvidenceError {
     /// The holder is neither side.
     #[error("the holder of the evidence is neither of the two sides")]
     Holder,
+    /// The keys of the holder do not follow one another.
+    #[error("the keys of the holder do not follow one another")]
+    Successions(#[source] KeySuccessionError),
     /// No proofs, or too many.
     #[error("between 1 and {MAX_PROOFS} ledger entries have to be proved")]
     Proofs,
@@ -337,6 +362,28 @@ mod document {
         let text = String::deserialize(deserializer)?;
         let bytes = BASE64.decode(text.as_bytes()).map_err(de::Error::custom)?;
         Signed::from_bytes(bytes).map_err(de::Error::custom)
+    }
+}
+
+/// The same for several documents.
+mod documents {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    use super::{BASE64, Document, Signed};
+
+    pub(super) fn serialize<T: Document, S: Serializer>(all: &[Signed<T>], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(all.iter().map(|signed| BASE64.encode(signed.as_bytes())))
+    }
+
+    pub(super) fn deserialize<'de, T: Document, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Signed<T>>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let decoded = texts.iter().map(|text| {
+            let bytes = BASE64.decode(text.as_bytes()).map_err(de::Error::custom)?;
+            Signed::from_bytes(bytes).map_err(de::Error::custom)
+        });
+        decoded.collect()
     }
 }
 

@@ -39,6 +39,8 @@ pub const MAX_CATALOG: usize = 10_000;
 pub struct Hello {
     /// The institution's word for the node key.
     pub certificate: Signed<NodeCertificate>,
+    /// The same by the key that is to follow the institution's, while the sender does not know that the roster names it.
+    pub next_certificate: Option<Signed<NodeCertificate>>,
     /// The node's own statement, bound to both ends of the connection.
     pub statement: Signed<HelloStatement>,
     /// The newest head of the other side's ledger that this side keeps, as the other side signed it.

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{ActorId, DatasetName, Digest32, GrantId, InstitutionId, NegotiationId, NodeId, Nonce, QueryId};
+use crate::membership::KeySuccession;
+use crate::signed::Signed;
 use crate::text::{Reason, Word};
 
 /// Most members of any list in an entry.
@@ -34,6 +36,18 @@ pub enum EntryBody {
         key: Word,
         /// What was done to it.
         change: KeyChange,
+    },
+    /// The institution's key gave way to another: it signs the checkpoints of this ledger from here on.
+    InstitutionKeyReplaced {
+        /// The word of the key before.
+        succession: Signed<KeySuccession>,
+    },
+    /// The key of a member, by which the holders of the charter had replaced another, was compared with the member.
+    PeerKeyConfirmed {
+        /// The member.
+        institution: InstitutionId,
+        /// The key.
+        key: InstitutionPublicKey,
     },
     /// A configuration was accepted: only one with these settings starts the node from here on.
     ConfigurationAccepted {

@@ -11,6 +11,17 @@ impl EntryBody {
             }
             Self::NodeStarted { version } => format!("the node started, version {version}"),
             Self::KeyChanged { key, change } => format!("{key} was {}", change.as_str()),
+            Self::InstitutionKeyReplaced { succession } => match succession.peek_unverified() {
+                Ok(named) => format!(
+                    "the institution's key {} replaced {}",
+                    named.to.fingerprint(),
+                    named.from.fingerprint()
+                ),
+                Err(_) => "the institution's key was replaced".to_owned(),
+            },
+            Self::PeerKeyConfirmed { institution, key } => {
+                format!("the key {} of {institution} was confirmed", key.fingerprint())
+            }
             Self::ConfigurationAccepted { digest } => format!("configuration {} was accepted", digest.short()),
             Self::PolicyProposed { digest } => format!("policy set {} was proposed", digest.short()),
             Self::PolicyApplied { number, digest, .. } => {

@@ -1,5 +1,5 @@
 //! What may change from one roster to the next. The charter key decides who belongs; who a member *is* only the member itself
-//! changes, by a newer statement under the same key.
+//! changes, by a newer statement under the same key or one that follows it.
 
 use std::collections::HashMap;
 
@@ -28,9 +28,23 @@ pub(super) fn check_members(held: &Roster, next: &Roster) -> Result<(), RosterEr
     }
 }
 
+/// Whether the keys of `offered` are those of `known` and perhaps further ones after them: no key or proof among the known ones differs.
+fn follows(known: &Member, offered: &Member) -> bool {
+    let same = known
+        .earlier
+        .iter()
+        .zip(&offered.earlier)
+        .all(|(known, offered)| known == offered);
+    let present = offered
+        .earlier
+        .get(known.earlier.len())
+        .map_or(offered.key, |earlier| earlier.key);
+    same && offered.earlier.len() >= known.earlier.len() && present == known.key
+}
+
 fn check_member(known: &Member, offered: &Member, held: u64) -> Result<(), RosterError> {
     let institution = || known.institution.clone();
-    if offered.key != known.key {
+    if !follows(known, offered) {
         return Err(RosterError::KeyChanged {
             institution: institution(),
             held: known.key.fingerprint(),

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Charter, MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, Member, MemberStatus, Roster, succession};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{Digest32, InstitutionId, NodeId};
-use crate::membership::CharterError;
+use crate::membership::{CharterError, KeySuccessionError};
 use crate::signed::{CoSigned, CoVerified, SignatureError};
 use crate::text::ConsortiumName;
 use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
@@ -206,7 +206,8 @@ fn check_duplicates(roster: &Roster) -> Result<(), RosterError> {
         if !institutions.insert(&member.institution) {
             return twice("institution", member);
         }
-        if !keys.insert(member.key) {
+        let had = member.earlier.iter().map(|earlier| earlier.key);
+        if !had.chain([member.key]).all(|key| keys.insert(key)) {
             return twice("institution key", member);
         }
         if !member.nodes.iter().all(|node| nodes.insert(node.node)) {
@@ -347,6 +348,17 @@ pub enum RosterError {
         /// What differs.
         what: &'static str,
     },
+    /// A member's keys do not lead to its present one.
+    #[error(
+        "the roster gives `{institution}` a key that its earlier one has not signed for; nothing was changed: ask `{institution}` and the coordinator by telephone"
+    )]
+    Keys {
+        /// The member.
+        institution: InstitutionId,
+        /// What is wrong.
+        #[source]
+        source: KeySuccessionError,
+    },
     /// A member's key was exchanged.
     #[error(
         "the roster gives `{institution}` the key {offered} in place of {held}; nothing was changed: ask `{institution}` and the coordinator by telephone"
@@ -411,6 +423,7 @@ impl RosterError {
             Self::Equivocation { .. }
             | Self::Statement { .. }
             | Self::NotStated { .. }
+            | Self::Keys { .. }
             | Self::KeyChanged { .. }
             | Self::OldStatement { .. }
             | Self::Dropped { .. }

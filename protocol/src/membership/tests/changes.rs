@@ -14,6 +14,7 @@ struct Change {
 enum Verdict {
     Taken,
     KeyChanged,
+    KeyNotSigned,
     NotStated,
     BadStatement,
     OldStatement,
@@ -51,10 +52,106 @@ fn restate(roster: &mut Roster, key: u8, seconds: i64, change: fn(&mut Enrolment
     *budapest(roster) = Member { status, ..entry };
 }
 
+/// Budapest's next key: its old one signs with `signer`'s key that `to` follows `from`.
+fn signed_over(signer: u8, from: u8, to: u8) -> Follows {
+    let succession = KeySuccession {
+        institution: id("budapest"),
+        from: house(from).public(),
+        to: house(to).public(),
+        at: NOW,
+    };
+    Follows::OldKey(Signed::sign(&succession, &house(signer)).unwrap().signed().clone())
+}
+
+/// Gives `budapest` the last of `keys`, after those before it, each with how it was followed.
+fn rekey(roster: &mut Roster, keys: Vec<(u8, Follows)>, present: u8) {
+    restate(roster, present, keys.len().try_into().unwrap(), |_| ());
+    budapest(roster).earlier = keys
+        .into_iter()
+        .map(|(key, followed_by)| EarlierKey {
+            key: house(key).public(),
+            followed_by,
+        })
+        .collect();
+}
+
+const BY_HOLDERS: Follows = Follows::Holders { at: NOW };
+
+/// All ways in which a member can be given another key.
+fn changes_of_key() -> Vec<Change> {
+    let change = |what, make, verdict| Change { what, make, verdict };
+    vec![
+        change(
+            "another key that the old one signed for",
+            |r| rekey(r, vec![(2, signed_over(2, 2, 6))], 6),
+            Verdict::Taken,
+        ),
+        change(
+            "another key by the holders",
+            |r| rekey(r, vec![(2, BY_HOLDERS)], 6),
+            Verdict::Taken,
+        ),
+        change(
+            "two further keys",
+            |r| rekey(r, vec![(2, signed_over(2, 2, 6)), (6, BY_HOLDERS)], 7),
+            Verdict::Taken,
+        ),
+        change(
+            "another key that signed for itself",
+            |r| rekey(r, vec![(2, signed_over(6, 2, 6))], 6),
+            Verdict::KeyNotSigned,
+        ),
+        change(
+            "another key than the old one signed for",
+            |r| rekey(r, vec![(2, signed_over(2, 2, 7))], 6),
+            Verdict::KeyNotSigned,
+        ),
+        change(
+            "another key, signed for by a third",
+            |r| rekey(r, vec![(2, signed_over(7, 7, 6))], 6),
+            Verdict::KeyNotSigned,
+        ),
+        change(
+            "another key after one that it never had",
+            |r| rekey(r, vec![(7, signed_over(7, 7, 6))], 6),
+            Verdict::KeyChanged,
+        ),
+        change(
+            "its key after one that it never had",
+            |r| rekey(r, vec![(7, signed_over(7, 7, 2))], 2),
+            Verdict::KeyChanged,
+        ),
+        change(
+            "its key followed by itself",
+            |r| rekey(r, vec![(2, BY_HOLDERS)], 2),
+            Verdict::Duplicate,
+        ),
+        change(
+            "a key of another member",
+            |r| rekey(r, vec![(2, BY_HOLDERS)], 3),
+            Verdict::Duplicate,
+        ),
+        change(
+            "an earlier key of another member",
+            |r| rekey(r, vec![(2, BY_HOLDERS), (3, BY_HOLDERS)], 6),
+            Verdict::Duplicate,
+        ),
+        change(
+            "more keys than there can be",
+            |r| {
+                let keys = (10_u8..).take(MAX_EARLIER_KEYS).map(|key| (key, BY_HOLDERS));
+                rekey(r, [(2, BY_HOLDERS)].into_iter().chain(keys).collect(), 6);
+            },
+            Verdict::KeyNotSigned,
+        ),
+    ]
+}
+
 /// The changes one by one, starting from a roster with `cleveland`, `budapest` (active) and `zurich` (removed).
 fn changes() -> Vec<Change> {
     let change = |what, make, verdict| Change { what, make, verdict };
-    vec![
+    let mut changes = changes_of_key();
+    changes.extend([
         change("nothing", |_| (), Verdict::Taken),
         change("its end", |r| r.not_after = r.not_after.plus_seconds(9), Verdict::Taken),
         change(
@@ -235,7 +332,8 @@ fn changes() -> Vec<Change> {
             |r| budapest(r).since = 1,
             Verdict::Backdated,
         ),
-    ]
+    ]);
+    changes
 }
 
 /// What `zurich` sends with key `key` after it was removed.
@@ -264,6 +362,7 @@ fn verdict(result: Result<ValidRoster, RosterError>) -> Verdict {
     match result {
         Ok(_) => Verdict::Taken,
         Err(RosterError::KeyChanged { .. }) => Verdict::KeyChanged,
+        Err(RosterError::Keys { .. }) => Verdict::KeyNotSigned,
         Err(RosterError::NotStated { .. }) => Verdict::NotStated,
         Err(RosterError::Statement { .. }) => Verdict::BadStatement,
         Err(RosterError::OldStatement { .. }) => Verdict::OldStatement,
@@ -319,11 +418,100 @@ fn a_member_that_was_away_takes_no_more_than_one_that_was_there() {
             if let Ok(taken) = &away {
                 for known in &held.roster().members {
                     let now = taken.member(&known.institution).unwrap();
-                    assert_eq!(now.key, known.key, "{what}: another key was taken");
+                    let followed = now.key == known.key || now.had(&known.key);
+                    assert!(followed, "{what}: another key was taken");
+                    let unheard = ConfirmedKeys::default();
+                    let by_holders = now.earlier.iter().any(|earlier| earlier.followed_by == BY_HOLDERS);
+                    assert_eq!(
+                        now.recognized_keys(&unheard).contains(&known.key),
+                        !by_holders,
+                        "{what}"
+                    );
                     let revived = known.status == MemberStatus::Removed && now.status != MemberStatus::Removed;
                     assert!(!revived || now.since > held.number(), "{what}: revived in silence");
                 }
             }
         }
     }
+}
+
+/// Which keys count, for each history of three keys and each choice of those that were confirmed.
+#[test]
+fn rights_follow_a_key_by_its_own_word_or_by_confirmation_only() {
+    let held = check(&three(), None).unwrap();
+    for (first, second) in [(true, true), (true, false), (false, true), (false, false)] {
+        let by = |own: bool, from, to| if own { signed_over(from, from, to) } else { BY_HOLDERS };
+        let mut roster = next(held.roster());
+        rekey(&mut roster, vec![(2, by(first, 2, 6)), (6, by(second, 6, 7))], 7);
+        let roster = check(&roster, Some(&held)).unwrap();
+        for (six, seven) in [(true, true), (true, false), (false, true), (false, false)] {
+            let mut confirmed = ConfirmedKeys::default();
+            confirmed.confirm(id("zurich"), house(6).public());
+            for (key, _) in [(6, six), (7, seven)].into_iter().filter(|(_, heard)| *heard) {
+                confirmed.confirm(id("budapest"), house(key).public());
+            }
+            let keys = roster.member(&id("budapest")).unwrap().recognized_keys(&confirmed);
+            let has = |key: u8| keys.contains(&house(key).public());
+            assert!(has(7));
+            assert_eq!(has(6), second || seven);
+            assert_eq!(has(2), (first || six) && (second || seven));
+            assert!(!has(3));
+        }
+    }
+}
+
+/// The coordinator's side: who gets which key, and what it takes.
+#[test]
+fn a_member_gets_another_key_by_its_old_one_or_by_the_holders() {
+    let with = |succeeds: Option<Signed<KeySuccession>>, key: u8| {
+        let statement = Enrolment {
+            issued_at: NOW.plus_seconds(1),
+            succeeds,
+            ..application("budapest", key, 102)
+        };
+        stated(&statement, key)
+    };
+    let Follows::OldKey(word) = signed_over(2, 2, 6) else {
+        panic!("made by the old key")
+    };
+    let roster = admit(&three(), &with(Some(word.clone()), 6), NOW, YEAR).unwrap();
+    let member = check(&roster, None).unwrap().member(&id("budapest")).unwrap().clone();
+    assert_eq!(member.key, house(6).public());
+    assert!(member.had(&house(2).public()) && member.since == 2);
+
+    let alone = admit(&three(), &with(None, 6), NOW, YEAR);
+    assert!(matches!(alone, Err(ChangeError::OtherKey { .. })));
+    let by_holders = replace_key(&three(), &with(None, 6), NOW, YEAR).unwrap();
+    assert_eq!(
+        by_holders.members[1].earlier[0].followed_by,
+        Follows::Holders { at: NOW }
+    );
+    let same = replace_key(&three(), &with(None, 2), NOW, YEAR);
+    assert!(matches!(same, Err(ChangeError::NothingToReplace { .. })));
+    let unknown = replace_key(&three(), &applicant("vienna", 5, 105), NOW, YEAR);
+    assert!(matches!(unknown, Err(ChangeError::Unknown { .. })));
+
+    // A key that was given up does not come back, and a statement about another key than the one listed is not followed.
+    let back = replace_key(&roster, &with(None, 2), NOW, YEAR);
+    assert!(matches!(back, Err(ChangeError::Taken { .. })));
+    let later = Enrolment {
+        issued_at: NOW.plus_seconds(2),
+        succeeds: Some(word),
+        ..application("budapest", 6, 102)
+    };
+    let twice = admit(&by_holders, &stated(&later, 6), NOW, YEAR);
+    assert!(twice.is_ok_and(|roster| roster.members[1].earlier.len() == 1));
+    let Follows::OldKey(foreign) = signed_over(7, 7, 8) else {
+        panic!("made by the old key")
+    };
+    let foreign = admit(&three(), &with(Some(foreign), 8), NOW, YEAR);
+    assert!(matches!(foreign, Err(ChangeError::OtherKey { .. })));
+
+    // The holder of the charter gives it away first.
+    let founder = Enrolment {
+        issued_at: NOW.plus_seconds(1),
+        ..application("cleveland", 9, 101)
+    };
+    let holder = replace_key(&three(), &stated(&founder, 9), NOW, YEAR);
+    assert!(matches!(holder, Err(ChangeError::HolderKey { .. })));
 }
