@@ -13,6 +13,7 @@ mod evidence;
 mod history;
 mod hospitals;
 mod imports;
+mod institution_keys;
 mod ledger_heads;
 mod long_ledger;
 mod members;

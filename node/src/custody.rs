@@ -248,7 +248,7 @@ impl Custody {
             at: with.clock.now(),
         };
         let catalog = with.storage.catalog();
-        let statement = catalog.state_erasure(dataset, order, &with.identity.institution_key)?;
+        let statement = catalog.state_erasure(dataset, order, &with.identity.institution_key())?;
         self.record(
             EntryBody::DatasetErased {
                 dataset: dataset.clone(),

@@ -251,7 +251,6 @@ impl Explain for crate::node::StartError {
             Self::Negotiation(source) => source.code(),
             Self::Sharing(source) => source.code(),
             Self::Evidence(source) => source.code(),
-            Self::Key { .. } => Code::Integrity,
             Self::BrokenOff(_) => Code::Fault,
         }
     }
@@ -266,8 +265,7 @@ impl Explain for crate::node::StartError {
             | Self::Negotiation(_)
             | Self::Sharing(_)
             | Self::Evidence(_)
-            | Self::BrokenOff(_)
-            | Self::Key { .. } => Vec::new(),
+            | Self::BrokenOff(_) => Vec::new(),
         }
     }
 
@@ -281,8 +279,7 @@ impl Explain for crate::node::StartError {
             | Self::Network(_)
             | Self::Membership(_)
             | Self::Negotiation(_)
-            | Self::Sharing(_)
-            | Self::Key { .. } => None,
+            | Self::Sharing(_) => None,
         }
     }
 }

@@ -11,6 +11,7 @@ mod dialing;
 mod error;
 pub mod hello;
 mod holders;
+mod keys;
 mod sealed;
 mod sessions;
 mod spread;
@@ -21,17 +22,18 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use concordat_protocol::audit::EntryBody;
+use concordat_protocol::identity::{InstitutionKey, PrivateKey as _};
 use concordat_protocol::ids::{Digest32, InstitutionId, NodeId};
 use concordat_protocol::membership::{
-    Charter, Enrolment, Member, MemberNode, Roster, RosterError, ValidEnrolment, ValidRoster, admit, from_file, remove,
-    to_armour,
+    Charter, Enrolment, KeySuccession, Member, MemberNode, Roster, RosterError, ValidEnrolment, ValidRoster, admit,
+    from_file, remove, replace_key, to_armour,
 };
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::{Address, ConsortiumName, Reason};
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{SealedTree, TreeId};
-use concordat_storage::storage::Storage;
+use concordat_storage::storage::{Identities, Storage};
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use tokio::sync::{Mutex, watch};
@@ -39,6 +41,7 @@ use tokio::sync::{Mutex, watch};
 pub use dialing::NotDialed;
 pub use error::MembershipError;
 pub use holders::{Issued, Proposal};
+pub use keys::{NextKey, UnconfirmedKey};
 pub use sealed::SealedRoster;
 pub use spread::ROSTER;
 
@@ -49,6 +52,7 @@ use crate::node::{Epoch, Identity};
 use crate::refusals::Refusals;
 use crate::start_state::Versions;
 use dialing::AllowedHosts;
+use keys::Confirmations;
 
 /// How long a roster holds before the coordinator has to sign it again.
 const ROSTER_VALIDITY: Duration = Duration::from_secs(90 * 86_400);
@@ -70,6 +74,8 @@ struct Inner {
     announced: Vec<Address>,
     pins: SealedTree<Charter>,
     allowed_hosts: AllowedHosts,
+    confirmations: Confirmations,
+    storage: Storage,
     sealed: Versions<SealedRoster>,
     roster: watch::Sender<Option<Arc<ValidRoster>>>,
     changing: Mutex<()>,
@@ -91,6 +97,15 @@ pub struct RefusedRoster {
     pub at: Timestamp,
 }
 
+/// What an administrator has looked at before an application is admitted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admission {
+    /// Hosts of the applicant that this node dials from now on although the configuration names no such range.
+    pub allow_hosts: Vec<IpAddr>,
+    /// Whether the applicant is a member that has lost its key, and its new one was compared with it.
+    pub replace_key: bool,
+}
+
 /// What [`Membership`] works with.
 #[derive(Debug)]
 pub struct MembershipParts {
@@ -108,6 +123,12 @@ pub struct MembershipParts {
     pub epoch: Epoch,
     /// Addresses that others are told; empty to tell those this node listens on.
     pub announced: Vec<Address>,
+}
+
+impl Inner {
+    fn identities(&self) -> &Identities {
+        self.storage.identities()
+    }
 }
 
 impl Membership {
@@ -141,6 +162,8 @@ impl Membership {
             announced,
             pins,
             allowed_hosts,
+            confirmations: Confirmations::open(storage.meta())?,
+            storage,
             sealed,
             roster: watch::Sender::new(None),
             changing: Mutex::new(()),
@@ -193,7 +216,7 @@ impl Membership {
         let roster = Roster::found(name, &founder, now, after(now, ROSTER_VALIDITY));
         let charter = roster.charter.clone();
         self.pin(charter.clone()).await?;
-        let signed = CoSigned::propose(&roster)?.add_signature(&self.0.identity.institution_key)?;
+        let signed = CoSigned::propose(&roster)?.add_signature(&self.0.identity.institution_key())?;
         self.take(signed, &charter, by).await
     }
 
@@ -208,6 +231,16 @@ impl Membership {
     }
 
     fn statement(&self, beside: Option<&[u8]>) -> Result<Signed<Enrolment>, MembershipError> {
+        self.stated_by(&self.0.identity.institution_key(), beside, None)
+    }
+
+    /// What this institution states of itself under `key`.
+    fn stated_by(
+        &self,
+        key: &InstitutionKey,
+        beside: Option<&[u8]>,
+        succeeds: Option<Signed<KeySuccession>>,
+    ) -> Result<Signed<Enrolment>, MembershipError> {
         let (identity, now) = (&self.0.identity, self.0.clock.now());
         let stated = match beside {
             Some(file) => Some(self.stated_in(file)?),
@@ -230,11 +263,12 @@ impl Membership {
             institution: identity.institution.clone(),
             name: identity.name.clone(),
             jurisdiction: identity.jurisdiction.clone(),
-            key: identity.institution_public(),
+            key: key.public(),
             nodes,
             issued_at,
+            succeeds,
         };
-        Ok(Signed::sign(&enrolment, &identity.institution_key)?.signed().clone())
+        Ok(Signed::sign(&enrolment, key)?.signed().clone())
     }
 
     /// What this institution has stated about its nodes on the roster in `file`; its own signature vouches for it.
@@ -261,17 +295,17 @@ impl Membership {
         file: &[u8],
         by: &Attribution,
     ) -> Result<(Issued, InstitutionId, String), MembershipError> {
-        self.admit_allowing(file, &[], by).await
+        self.admit_with(file, &Admission::default(), by).await
     }
 
-    /// As [`Membership::admit`]; this node dials `hosts` from now on, which the caller has looked at.
+    /// As [`Membership::admit`], with what the caller has looked at.
     ///
     /// # Errors
     /// As for [`Membership::admit`].
-    pub async fn admit_allowing(
+    pub async fn admit_with(
         &self,
         file: &[u8],
-        hosts: &[IpAddr],
+        admission: &Admission,
         by: &Attribution,
     ) -> Result<(Issued, InstitutionId, String), MembershipError> {
         let _changing = self.0.changing.lock().await;
@@ -279,10 +313,11 @@ impl Membership {
         let applicant = ValidEnrolment::check(from_file(file)?, now)?;
         // Who cannot admit anybody allows nothing either.
         let current = self.coordinated()?;
-        self.allow_hosts_of(applicant.enrolment(), hosts).await?;
-        let roster = self
-            .issue(&admit(current.roster(), &applicant, now, ROSTER_VALIDITY)?, by, now)
+        self.allow_hosts_of(applicant.enrolment(), &admission.allow_hosts)
             .await?;
+        let change = if admission.replace_key { replace_key } else { admit };
+        let next = change(current.roster(), &applicant, now, ROSTER_VALIDITY)?;
+        let roster = self.issue(&next, by, now).await?;
         let enrolment = applicant.enrolment();
         Ok((roster, enrolment.institution.clone(), enrolment.key.fingerprint()))
     }
@@ -439,6 +474,7 @@ impl Membership {
     }
 
     async fn follow(&self, roster: Arc<ValidRoster>) -> Result<(), MembershipError> {
+        self.follow_own_key(&roster).await?;
         self.0.network.set_members(Arc::new(self.peers(&roster))).await?;
         let number = roster.number();
         self.warn_of_addresses(&roster);

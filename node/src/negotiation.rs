@@ -227,7 +227,7 @@ impl Negotiations {
             | StateName::Terminated => {
                 self.same_key(negotiation.peer_side(), now)?;
                 let identity = &self.0.identity;
-                let sent = negotiation.verify_agreement(&identity.institution_key, &identity.node_key, now)?;
+                let sent = negotiation.verify_agreement(&identity.institution_key(), &identity.node_key, now)?;
                 self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
                     .await?;
             }
@@ -457,11 +457,23 @@ impl Negotiations {
         }
     }
 
+    /// The number of the roster by which the other side of a grant belongs, by its key of that time or one that follows it.
+    fn belongs_since(&self, peer: &Side, now: Timestamp) -> Result<u64, NegotiationFault> {
+        let roster = self.0.membership.in_force(now)?;
+        active(&roster, &peer.institution)?;
+        let member = self.0.membership.active_side(&roster, peer);
+        member
+            .map(|member| member.since)
+            .map_err(|_| NegotiationFault::OtherKey {
+                institution: peer.institution.clone(),
+            })
+    }
+
     /// The roster by which the other side of a grant belongs now; without one, nothing can be resumed.
     async fn resumable(&self, id: &GrantId, now: Timestamp) -> Result<u64, NegotiationFault> {
         let held = self.0.grants.get(id).await;
         let view = held.ok_or(NegotiationFault::UnknownGrant { grant: *id })?;
-        self.same_key(&view.terms.side(view.party.other()), now)
+        self.belongs_since(&view.terms.side(view.party.other()), now)
     }
 }
 

@@ -9,15 +9,14 @@ mod identity;
 use std::sync::Arc;
 use std::time::Duration;
 
-use concordat_protocol::identity::{InstitutionKey, NodeKey};
+use concordat_protocol::identity::NodeKey;
 use concordat_protocol::text::Address;
-use concordat_storage::keys::{Argon2Cost, Secret};
+use concordat_storage::keys::Argon2Cost;
 use concordat_storage::ledger::{Ledger, Verification};
 use concordat_storage::storage::Storage;
 use libp2p::Multiaddr;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use zeroize::Zeroizing;
 
 pub use epoch::Epoch;
 pub use identity::Identity;
@@ -34,10 +33,6 @@ use crate::policy::{PolicyStore, PolicyStoreError, PolicyStoreParts};
 use crate::sharing::{EngineConfig, Sharing, SharingParts};
 use crate::shutdown::Shutdown;
 
-/// Name under which the institution's key is sealed.
-pub const INSTITUTION_KEY: &str = "institution";
-/// Name under which the node's key is sealed.
-pub const NODE_KEY: &str = "node";
 /// How long services may finish what they hold.
 const SERVICE_GRACE: Duration = Duration::from_secs(5);
 /// How long the network may say goodbye.
@@ -122,52 +117,6 @@ pub enum StartError {
     /// A part was broken off while it started.
     #[error("the start was broken off")]
     BrokenOff(#[from] tokio::task::JoinError),
-    /// A sealed key is not one.
-    #[error("the sealed key `{name}` does not have 32 bytes")]
-    Key {
-        /// Which key.
-        name: &'static str,
-    },
-}
-
-impl Identity {
-    /// Makes the keys from their sealed seeds.
-    ///
-    /// # Errors
-    /// [`StartError::Key`] when a seed does not have 32 bytes.
-    pub fn unseal(particulars: Particulars, institution_seed: &Secret, node_seed: &Secret) -> Result<Self, StartError> {
-        let Particulars {
-            institution,
-            name,
-            jurisdiction,
-        } = particulars;
-        Ok(Self {
-            institution,
-            name,
-            jurisdiction,
-            institution_key: InstitutionKey::from_seed(&seed(INSTITUTION_KEY, institution_seed)?),
-            node_key: NodeKey::from_seed(&seed(NODE_KEY, node_seed)?),
-        })
-    }
-}
-
-/// What the configuration says about the institution.
-#[derive(Clone, Debug)]
-pub struct Particulars {
-    /// Its short id.
-    pub institution: concordat_protocol::ids::InstitutionId,
-    /// Its legal name.
-    pub name: concordat_protocol::text::LegalName,
-    /// Whose law binds it.
-    pub jurisdiction: concordat_protocol::ids::Jurisdiction,
-}
-
-fn seed(name: &'static str, secret: &Secret) -> Result<Zeroizing<[u8; 32]>, StartError> {
-    secret
-        .expose()
-        .try_into()
-        .map(Zeroizing::new)
-        .map_err(|_| StartError::Key { name })
 }
 
 impl Node {

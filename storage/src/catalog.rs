@@ -209,8 +209,8 @@ impl Catalog {
         }
         let signed = self.0.manifests.get(&manifest_key(&record.name, version))?;
         let signed = signed.ok_or_else(|| CatalogError::ManifestGone { name: name(), version })?;
-        let key = self.0.identities.institution_public().map_err(Box::new)?;
-        let manifest = signed.verify(key).map_err(|source| CatalogError::Signature {
+        let keys = self.0.identities.institution_keys().map_err(Box::new)?;
+        let manifest = signed.verify_any(&keys).map_err(|source| CatalogError::Signature {
             name: name(),
             version,
             source,

@@ -202,14 +202,14 @@ impl Ledger {
         })))
     }
 
-    /// Whether the checkpoint that lies here, if there is one, is signed by the institution's key. Its entries need no second look at a
+    /// Whether the checkpoint that lies here, if there is one, is signed by one of the institution's keys. Its entries need no second look at a
     /// start: the head that the sealed state knows covers them.
     ///
     /// # Errors
     /// [`LedgerError::ForeignCheckpoint`] if it is not.
-    pub fn check_checkpoint(&self, institution: InstitutionPublicKey) -> Result<(), LedgerError> {
+    pub fn check_checkpoint(&self, institution: &[InstitutionPublicKey]) -> Result<(), LedgerError> {
         let signed = disk::latest_checkpoint(&self.0.dir)?;
-        let verified = signed.map(|signed| signed.verify(institution)).transpose();
+        let verified = signed.map(|signed| signed.verify_any(institution)).transpose();
         verified.map(drop).map_err(LedgerError::ForeignCheckpoint)
     }
 
@@ -455,14 +455,14 @@ impl Ledger {
     }
 
     /// Reads everything again from the disk and checks it: each entry, the chain, the root, and the checkpoint with the
-    /// institution's public `key`.
-    pub fn verify(&self, key: InstitutionPublicKey) -> AuditReport {
-        verify::report(&self.0.dir, &self.0.key, key, Some(self.tip().head()))
+    /// institution's public `keys`.
+    pub fn verify(&self, keys: &[InstitutionPublicKey]) -> AuditReport {
+        verify::report(&self.0.dir, &self.0.key, keys, Some(self.tip().head()))
     }
 
     /// The same for a ledger that nobody has open, also for one that does not open any more.
-    pub fn inspect(dir: &Path, key: &LedgerKey, institution_key: InstitutionPublicKey) -> AuditReport {
-        verify::report(dir, key, institution_key, None)
+    pub fn inspect(dir: &Path, key: &LedgerKey, institution_keys: &[InstitutionPublicKey]) -> AuditReport {
+        verify::report(dir, key, institution_keys, None)
     }
 
     fn tip(&self) -> Tip {

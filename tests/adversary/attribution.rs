@@ -341,7 +341,7 @@ fn next_roster(founder: &House) -> String {
     let applicant = ValidEnrolment::check(from_file(applicant.as_bytes()).unwrap(), now()).unwrap();
     let current = founder.node.membership().newest().unwrap();
     let next = admit(current.roster(), &applicant, now(), Duration::from_secs(86_400)).unwrap();
-    to_armour(&cosign(&next, &[&founder.node.identity().institution_key]))
+    to_armour(&cosign(&next, &[&founder.node.identity().institution_key()]))
 }
 
 fn data_encoding(text: &str) -> String {

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use concordat_node::membership::Admission;
 use concordat_node::network::hello::HELLO;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::wire::messages::HelloReply;
@@ -115,7 +116,14 @@ async fn addresses_of_an_applicant_are_dialed_only_after_a_yes() {
     let admit = async |address: &str, hosts: &[IpAddr]| {
         let application = applies(address);
         membership
-            .admit_allowing(application.as_bytes(), hosts, &tester())
+            .admit_with(
+                application.as_bytes(),
+                &Admission {
+                    allow_hosts: hosts.to_vec(),
+                    replace_key: false,
+                },
+                &tester(),
+            )
             .await
     };
     assert!(admit(inside, &[other]).await.is_err());

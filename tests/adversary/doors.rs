@@ -152,7 +152,7 @@ async fn nothing_is_served_to_a_member_that_has_not_said_hello() {
 async fn rosters_that_are_forged_old_expired_or_contradictory_change_nothing() {
     let world = World::met().await;
     let (rogue, provider) = (&world.rogue, &world.provider);
-    let charter = &provider.node.identity().institution_key;
+    let charter = &provider.node.identity().institution_key();
     let (before, current) = (provider.roster(), provider.roster().peek_unverified().unwrap());
     let issue = |change: &dyn Fn(&mut Roster)| {
         let mut roster = Roster {

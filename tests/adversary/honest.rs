@@ -51,13 +51,15 @@ impl House {
         let id = InstitutionId::new(institution).unwrap();
         let ledger = Ledger::open(&storage.ledger_dir(), storage.ledger_key(), id.clone()).unwrap();
         let config = StartConfig {
-            identity: Identity {
-                institution: id,
-                name: LegalName::new(institution).unwrap(),
-                jurisdiction: Jurisdiction::new(jurisdiction).unwrap(),
-                institution_key: storage.identities().institution().unwrap(),
-                node_key: storage.identities().node().unwrap(),
-            },
+            identity: Identity::new(
+                (
+                    id,
+                    LegalName::new(institution).unwrap(),
+                    Jurisdiction::new(jurisdiction).unwrap(),
+                ),
+                storage.identities().institution().unwrap(),
+                storage.identities().node().unwrap(),
+            ),
             storage,
             ledger,
             clock: Clock::system(),
@@ -109,7 +111,10 @@ impl House {
 
     /// Whether its ledger holds from the first entry on.
     pub(super) fn ledger_holds(&self) -> bool {
-        self.node.ledger().verify(self.node.identity().institution_public()).ok
+        self.node
+            .ledger()
+            .verify(&[self.node.identity().institution_public()])
+            .ok
     }
 
     /// How many negotiations it has taken up.
@@ -328,7 +333,7 @@ fn import(node: &Node, name: &str, file: &Path) {
     };
     let catalog = node.storage().catalog();
     catalog
-        .import(&request, &node.identity().institution_key, now(), &mut |_| ())
+        .import(&request, &node.identity().institution_key(), now(), &mut |_| ())
         .unwrap();
     let classes = [
         ("record_number", ColumnClass::DirectIdentifier),

@@ -338,7 +338,7 @@ fn member<'a>(roster: &'a mut Roster, name: &str) -> &'a mut Member {
 
 /// Signs `roster` with the charter key of `coordinator` and gives it to `house`.
 async fn offer(house: &House, roster: &Roster, coordinator: &House) -> Result<(), MembershipError> {
-    let signed = cosign(roster, &[&coordinator.node.identity().institution_key]);
+    let signed = cosign(roster, &[&coordinator.node.identity().institution_key()]);
     house.node.membership().import(signed, &tester()).await.map(drop)
 }
 

@@ -137,6 +137,7 @@ impl Rogue {
                 addresses: addresses.iter().map(|at| Address::new(at).unwrap()).collect(),
             }],
             issued_at,
+            succeeds: None,
         };
         sign(&enrolment, &self.house)
     }
@@ -197,6 +198,7 @@ impl Rogue {
         };
         statement(&mut stated);
         Hello {
+            next_certificate: None,
             certificate: sign(&certified, &self.house),
             statement: sign(&stated, &self.node),
             kept: None,

@@ -55,8 +55,8 @@ pub(super) fn shown(stored: &StoredEntry) -> Value {
 
 async fn check(State(api): State<Api>) -> Result<Json<AuditReport>, Problem> {
     api.blocking(|node| {
-        let key = node.identity().institution_public();
-        let report = node.ledger().verify(key);
+        let keys = node.storage().identities().institution_keys()?;
+        let report = node.ledger().verify(&keys);
         // A ledger that does not hold is not signed.
         if !report.ok
             || report
@@ -71,7 +71,7 @@ async fn check(State(api): State<Api>) -> Result<Json<AuditReport>, Problem> {
             Err(LedgerError::Verifying { .. }) => return Ok(Json(report)),
             signed => signed?,
         }
-        Ok::<_, LedgerError>(Json(node.ledger().verify(key)))
+        Ok::<_, Problem>(Json(node.ledger().verify(&keys)))
     })
     .await
 }
@@ -89,6 +89,6 @@ async fn prove(State(api): State<Api>, Path(sequence): Path<u64>) -> Result<Json
 
 pub(super) fn sign(node: &Node) -> Result<(), LedgerError> {
     node.ledger()
-        .checkpoint(&node.identity().institution_key, node.clock().now())
+        .checkpoint(&node.identity().institution_key(), node.clock().now())
         .map(drop)
 }

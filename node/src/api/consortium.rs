@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{Access, Api, Body, Caller, Route};
 use crate::fault::Problem;
 use crate::iam::Action;
-use crate::membership::{Issued, MembershipError};
+use crate::membership::{Admission, Issued, MembershipError};
 
 pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Action::ManageConsortium);
@@ -29,6 +29,11 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         Route::new("/v1/consortium/members", manage, post(admit)),
         Route::new("/v1/consortium/members/{institution}/remove", manage, post(remove)),
+        Route::new(
+            "/v1/consortium/members/{institution}/confirm-key",
+            manage,
+            post(confirm_key),
+        ),
         Route::new("/v1/consortium/join", manage, post(join)),
         Route::new("/v1/consortium/roster", Access::Needs(Action::ReadRoster), get(roster)),
         Route::new("/v1/consortium/roster/import", manage, post(import)),
@@ -99,6 +104,9 @@ struct AdmitBody {
     file: String,
     #[serde(default)]
     allow_hosts: Vec<IpAddr>,
+    /// The applicant is a member that has lost its key.
+    #[serde(default)]
+    replace_key: bool,
 }
 
 async fn admit(
@@ -107,11 +115,17 @@ async fn admit(
     Body(body): Body<AdmitBody>,
 ) -> Result<Json<Value>, Problem> {
     let membership = api.node().membership();
-    let AdmitBody { file, allow_hosts } = body;
+    let AdmitBody {
+        file,
+        allow_hosts,
+        replace_key,
+    } = body;
+    let admission = Admission {
+        allow_hosts,
+        replace_key,
+    };
     let file = FileBody { file }.bytes()?;
-    let (issued, institution, fingerprint) = membership
-        .admit_allowing(&file, &allow_hosts, &actor.attribution())
-        .await?;
+    let (issued, institution, fingerprint) = membership.admit_with(&file, &admission, &actor.attribution()).await?;
     let mut value = match &issued {
         Issued::InForce(roster) => json!({ "number": roster.number() }),
         Issued::Proposed(_) => issued_as(&api, &issued),
@@ -119,7 +133,7 @@ async fn admit(
     if let Some(object) = value.as_object_mut() {
         object.insert("institution".to_owned(), json!(institution));
         object.insert("fingerprint".to_owned(), json!(fingerprint));
-        object.insert("allowed_hosts".to_owned(), json!(allow_hosts));
+        object.insert("allowed_hosts".to_owned(), json!(admission.allow_hosts));
     }
     Ok(Json(value))
 }
@@ -133,6 +147,29 @@ async fn remove(
     let membership = api.node().membership();
     let issued = membership.remove(&institution, &actor.attribution()).await?;
     Ok(Json(issued_as(&api, &issued)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfirmBody {
+    /// All of it, as the institution has read it out.
+    fingerprint: String,
+}
+
+async fn confirm_key(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(institution): Path<String>,
+    Body(body): Body<ConfirmBody>,
+) -> Result<Json<Value>, Problem> {
+    let institution: InstitutionId = institution.parse()?;
+    let membership = api.node().membership();
+    let key = membership
+        .confirm_key(&institution, &body.fingerprint, &actor.attribution())
+        .await?;
+    Ok(Json(
+        json!({ "institution": institution, "fingerprint": key.fingerprint() }),
+    ))
 }
 
 async fn join(
@@ -279,6 +316,7 @@ fn shown(api: &Api, roster: &ValidRoster) -> Value {
             "jurisdiction": member.jurisdiction,
             "status": member.status.as_str(),
             "fingerprint": member.key.fingerprint(),
+            "earlier_fingerprints": member.earlier.iter().map(|earlier| earlier.key.fingerprint()).collect::<Vec<_>>(),
             "since": member.since,
             "stated_at": member.stated_at.to_string(),
             "connected": member.nodes.iter().any(|node| node.node == ours || connected.contains(&node.node)),

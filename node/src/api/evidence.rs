@@ -12,6 +12,7 @@ use axum::{
 };
 use concordat_protocol::{
     audit::{ExportHead, InclusionProof},
+    identity::PrivateKey as _,
     ids::QueryId,
     query::{EvidenceBundle, query_of},
 };
@@ -143,11 +144,24 @@ fn bundle(node: &Node, record: EvidenceRecord) -> Result<EvidenceBundle, Missing
     let receipt = record
         .receipt
         .ok_or(Missing::Part("receipt: nothing was released under it"))?;
+    signed_by_present_key(node).map_err(|error| Missing::Problem(error.into()))?;
     let proofs = record.entries.iter().map(|sequence| proof(node, *sequence));
     let proofs = proofs.collect::<Result<Vec<InclusionProof>, LedgerError>>();
     let proofs = proofs.map_err(|error| Missing::Problem(error.into()))?;
     let holder = node.identity().institution.clone();
-    Ok(EvidenceBundle::new(holder, certificates, envelope, receipt, proofs))
+    let successions = node.storage().identities().successions();
+    let successions = successions.map_err(|error| Missing::Problem(error.into()))?;
+    Ok(EvidenceBundle::new(holder, certificates, envelope, receipt, proofs).with_successions(successions))
+}
+
+/// Signs a checkpoint if the one that lies here is by an earlier key: the proofs are checked with the present one.
+fn signed_by_present_key(node: &Node) -> Result<(), LedgerError> {
+    let present = node.identity().institution_public();
+    let checkpoint = node.ledger().latest_checkpoint()?;
+    match checkpoint.map(|signed| signed.verify(present)) {
+        Some(Ok(_)) | None => Ok(()),
+        Some(Err(_)) => audit::sign(node),
+    }
 }
 
 /// A proof against a checkpoint that covers the entry.
@@ -212,12 +226,10 @@ async fn export(State(api): State<Api>) -> Result<Response, Problem> {
 }
 
 fn write_export(node: &Node, lines: &mpsc::Sender<String>) -> Result<(), LedgerError> {
-    let identity = node.identity();
-    let checkpoint = node
-        .ledger()
-        .checkpoint(&identity.institution_key, node.clock().now())?;
+    let key = node.identity().institution_key();
+    let checkpoint = node.ledger().checkpoint(&key, node.clock().now())?;
     let size = checkpoint.peek_unverified().map_err(LedgerError::Signature)?.size;
-    let head = ExportHead::new(&checkpoint, identity.institution_public());
+    let head = ExportHead::new(&checkpoint, key.public());
     let mut piece = format!("{}\n", json!(head));
     let mut start = 0;
     loop {

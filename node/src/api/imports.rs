@@ -247,7 +247,7 @@ fn run(
     // What cannot be written down must not be done.
     node.ledger().ready()?;
     let now = node.clock().now();
-    let signer = &node.identity().institution_key;
+    let signer = &node.identity().institution_key();
     let imported = node
         .storage()
         .catalog()

@@ -6,12 +6,12 @@ use axum::{
     routing::{get, post},
 };
 use concordat_protocol::ids::{DatasetName, SegmentName};
-use concordat_storage::keys::Recipient;
+use concordat_storage::{keys::Recipient, ledger::Attribution};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Access, Api, Body, Caller, Route};
-use crate::{fault::Problem, iam::Action};
+use crate::{fault::Problem, iam::Action, membership::NextKey};
 
 pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Action::ManageKeys);
@@ -78,6 +78,7 @@ async fn back_up(
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Which {
     Master {},
+    Institution {},
     Segment {
         segment: SegmentName,
     },
@@ -94,22 +95,36 @@ async fn rotate(
     Body(which): Body<Which>,
 ) -> Result<Json<Value>, Problem> {
     let by = actor.attribution();
-    api.blocking(move |node| {
-        let custody = node.custody();
-        Ok::<_, Problem>(Json(match which {
-            Which::Master {} => {
-                custody.rotate_master(&by)?;
-                json!({ "rotated": "master key" })
-            }
-            Which::Segment { segment } => {
-                let count = custody.rotate_segment(&segment, &by)?;
-                json!({ "rotated": "segment key", "segment": segment, "datasets": count })
-            }
-            Which::Dataset { dataset, reseal } => {
-                let key = custody.rotate_dataset(&dataset, reseal, &by)?;
-                json!({ "rotated": "dataset key", "dataset": dataset, "key": key, "resealing": reseal })
-            }
-        }))
+    let rotated = match which {
+        Which::Institution {} => rotate_institution(&api, &by).await?,
+        Which::Master {} => {
+            api.blocking(move |node| node.custody().rotate_master(&by)).await?;
+            json!({ "rotated": "master key" })
+        }
+        Which::Segment { segment } => {
+            let named = segment.clone();
+            let count = api
+                .blocking(move |node| node.custody().rotate_segment(&named, &by))
+                .await?;
+            json!({ "rotated": "segment key", "segment": segment, "datasets": count })
+        }
+        Which::Dataset { dataset, reseal } => {
+            let named = dataset.clone();
+            let key = api
+                .blocking(move |node| node.custody().rotate_dataset(&named, reseal, &by))
+                .await?;
+            json!({ "rotated": "dataset key", "dataset": dataset, "key": key, "resealing": reseal })
+        }
+    };
+    Ok(Json(rotated))
+}
+
+/// The key that speaks for the institution follows only when the consortium has it.
+async fn rotate_institution(api: &Api, by: &Attribution) -> Result<Value, Problem> {
+    Ok(match api.node().membership().make_next_key(by).await? {
+        NextKey::Waits { application, key } => {
+            json!({ "made": "next institution key", "fingerprint": key.fingerprint(), "armour": application })
+        }
+        NextKey::Replaced { key } => json!({ "rotated": "institution key", "fingerprint": key.fingerprint() }),
     })
-    .await
 }

@@ -10,7 +10,7 @@ use concordat_storage::ledger::Verification;
 use serde::Serialize;
 
 use super::{Access, Api, OsAccount, Route, access};
-use crate::{iam::Action, node::Node};
+use crate::{iam::Action, membership::UnconfirmedKey, node::Node};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::new("/v1/status", Access::Open, get(status))]
@@ -123,9 +123,42 @@ async fn status(State(api): State<Api>, account: OsAccount, headers: HeaderMap) 
         connected: node.network().connected_peers().len(),
         peers: may_see_peers.then(|| peers(node)),
         turned_away: if may_see_peers { turned_away(node) } else { Vec::new() },
-        alarms: node.membership().heads().alarms(),
+        alarms: alarms(node),
         time: node.clock().now().to_string(),
     })
+}
+
+/// What a person has to look into: ledgers that contradict what was signed, and keys that nobody has compared.
+fn alarms(node: &Node) -> Vec<String> {
+    let membership = node.membership();
+    let mut alarms = membership.heads().alarms();
+    let Some(roster) = membership.newest() else {
+        return alarms;
+    };
+    let identity = node.identity();
+    let ours = roster.member(&identity.institution);
+    if let Some(member) = ours.filter(|member| member.key != identity.institution_public()) {
+        alarms.push(format!(
+            "the roster gives this institution the key {}, which this node does not have; ask the coordinator by telephone",
+            member.key.fingerprint()
+        ));
+    }
+    for UnconfirmedKey {
+        institution,
+        key,
+        before,
+    } in membership.unconfirmed_keys(&roster)
+    {
+        if institution != identity.institution {
+            alarms.push(format!(
+                "the holders of the charter replaced the key {} of `{institution}` by {}; compare it with `{institution}` by telephone, then run \
+                 `concordat consortium confirm-key {institution} --fingerprint FINGERPRINT`",
+                before.fingerprint(),
+                key.fingerprint()
+            ));
+        }
+    }
+    alarms
 }
 
 /// Why a request would not be served now; empty when it would.

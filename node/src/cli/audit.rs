@@ -104,8 +104,8 @@ fn flatten_entries(shown: &mut Value) {
 async fn verify_on_disk(context: &Context) -> Result<(), Problem> {
     let config = Config::load(&context.dir)?;
     let storage = unlock::storage(&config, &context.dir).await?;
-    let key = storage.identities().institution_public()?;
-    let report = Ledger::inspect(&storage.ledger_dir(), &storage.ledger_key(), key);
+    let keys = storage.identities().institution_keys()?;
+    let report = Ledger::inspect(&storage.ledger_dir(), &storage.ledger_key(), &keys);
     let report = serde_json::to_value(&report).map_err(|error| Problem::fault("cannot write the report", &error))?;
     conclude(&report, context)
 }

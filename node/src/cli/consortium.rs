@@ -33,6 +33,17 @@ pub(super) enum ConsortiumCommand {
         /// Dial this host of the applicant although `dial` in `[node]` of concordat.toml does not name it; may be given again
         #[arg(long = "allow-host", value_name = "IP")]
         allow_hosts: Vec<IpAddr>,
+        /// The applicant is a member that has lost its key: put the new one, compared with it by telephone, into its place
+        #[arg(long)]
+        replace_key: bool,
+    },
+    /// Confirm the key of a member by which the holders of the charter replaced another, after comparing it with the member
+    ConfirmKey {
+        /// Its short id
+        institution: String,
+        /// The fingerprint of its key, as the member has read it out
+        #[arg(long)]
+        fingerprint: String,
     },
     /// Remove a member; its connections are closed at once
     Remove {
@@ -147,10 +158,15 @@ pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result
             };
             context.out.text(&enrolment.text("armour"))
         }
-        ConsortiumCommand::Admit { file, allow_hosts } => {
+        ConsortiumCommand::Admit {
+            file,
+            allow_hosts,
+            replace_key,
+        } => {
             let mut body = contents(&file)?;
             if let Some(body) = body.as_object_mut() {
                 body.insert("allow_hosts".to_owned(), json!(allow_hosts));
+                body.insert("replace_key".to_owned(), json!(replace_key));
             }
             let admitted: Value = context.client()?.post("/v1/consortium/members", &body).await?;
             let (who, key) = (admitted.text("institution"), admitted.text("fingerprint"));
@@ -159,6 +175,23 @@ pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result
                 &admitted,
                 context,
             )
+        }
+        ConsortiumCommand::ConfirmKey {
+            institution,
+            fingerprint,
+        } => {
+            let path = format!(
+                "/v1/consortium/members/{}/confirm-key",
+                crate::api::client::segment(&institution)
+            );
+            let confirmed: Value = context
+                .client()?
+                .post(&path, &json!({ "fingerprint": fingerprint }))
+                .await?;
+            let sentence = format!(
+                "the key of `{institution}` is confirmed; what was granted to its key before can be resumed with `concordat grant resume`"
+            );
+            context.out.done(&sentence, &confirmed)
         }
         ConsortiumCommand::Remove { institution } => {
             let path = format!(

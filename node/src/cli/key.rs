@@ -72,6 +72,9 @@ pub(super) struct Which {
     /// The master key; data and state are not touched
     #[arg(long)]
     master: bool,
+    /// The key that speaks for the institution; prints the application that the coordinator has to admit before it counts
+    #[arg(long)]
+    institution: bool,
     /// The key of a segment; data is not touched
     #[arg(long, value_name = "SEGMENT")]
     segment: Option<SegmentName>,
@@ -112,6 +115,9 @@ impl Verb {
                 context.out.list(status.at("items"), &COLUMNS)
             }
             Self::Rotate(rotate) => {
+                if rotate.which.institution {
+                    return rotate_institution(context).await;
+                }
                 let (body, sentence) = rotate.request();
                 let done: Value = context.client()?.post("/v1/keys/rotate", &body).await?;
                 context.out.done(&sentence, &done)
@@ -142,6 +148,29 @@ impl NewUnlock {
         };
         given_provider(unlock, Argon2Cost::default())
     }
+}
+
+/// The next key waits until the roster names it; without a consortium it counts at once.
+async fn rotate_institution(context: &Context) -> Result<(), Problem> {
+    let made: Value = context
+        .client()?
+        .post("/v1/keys/rotate", &json!({ "institution": {} }))
+        .await?;
+    let fingerprint = made.text("fingerprint");
+    if made.at("armour").is_null() {
+        let sentence = format!(
+            "the institution has a new key, {fingerprint}; take a snapshot, older ones are signed by the key before"
+        );
+        return context.out.done(&sentence, &made);
+    }
+    if context.out.format() == super::Format::Json {
+        return context.out.record(&made);
+    }
+    context.out.remark(&format!(
+        "the next key of this institution is {fingerprint}. Nothing has changed yet: send what follows to the coordinator, who runs \
+         `concordat consortium admit FILE`; take a snapshot once the roster names the key"
+    ));
+    context.out.text(&made.text("armour"))
 }
 
 /// The configuration follows the key: between the two, the error at a start says what unlocks the node.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use concordat_protocol::{
     audit::{EntryBody, NodeTask},
-    identity::PrivateKey as _,
     text::{Address, Word},
 };
 use concordat_storage::{keys::Argon2Cost, ledger::LedgerError};
@@ -37,8 +36,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
     // with what the sealed state knows, and the ledger takes a new entry.
     let storage = unlock::storage(&config, &context.dir).await?;
     let ledger = storage.open_ledger(config.node.institution.clone())?;
-    let institution_key = storage.identities().institution()?;
-    ledger.check_checkpoint(institution_key.public())?;
+    ledger.check_checkpoint(&storage.identities().institution_keys()?)?;
     let bound = StartState::open(storage.meta())?;
     bound.settle(&ledger)?;
     bound.check_configuration(&config)?;
@@ -54,13 +52,13 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
     // 4. People, policy, network and services; the API comes last and stops first.
     let mut shutdown = Shutdown::new();
     let door = shutdown.stage("api", API_GRACE);
-    let identity = Identity {
-        institution: config.node.institution,
-        name: config.node.name,
-        jurisdiction: config.node.jurisdiction,
-        institution_key,
-        node_key: storage.identities().node()?,
-    };
+    let identities = storage.identities();
+    let identity = Identity::new(
+        (config.node.institution, config.node.name, config.node.jurisdiction),
+        identities.institution()?,
+        identities.node()?,
+    )
+    .with_next_key(identities.next_institution()?);
     let unknown = |error| Problem::fault("the path of this program is not known", &error);
     let engine = EngineConfig::of_this_program().map_err(unknown)?;
     let start = StartConfig {
@@ -93,7 +91,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
 
     tracing::info!("stopping");
     let late = shutdown.stop().await;
-    match ledger.checkpoint(&node.identity().institution_key, clock.now()) {
+    match ledger.checkpoint(&node.identity().institution_key(), clock.now()) {
         Err(error @ (LedgerError::Verifying { .. } | LedgerError::Unverified { .. })) => {
             tracing::warn!(%error, "no checkpoint is signed at this stop");
         }

@@ -27,7 +27,7 @@ impl Custody {
         let request = BackupRequest {
             to,
             institution: with.identity.institution.clone(),
-            signer: &with.identity.institution_key,
+            signer: &with.identity.institution_key(),
             now: with.clock.now(),
         };
         let known = to.to_string_lossy();

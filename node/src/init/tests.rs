@@ -36,7 +36,7 @@ fn opens(dir: &Path) {
         config.node.institution.clone(),
     )
     .unwrap();
-    assert!(ledger.verify(storage.identities().institution_public().unwrap()).ok);
+    assert!(ledger.verify(&storage.identities().institution_keys().unwrap()).ok);
     // Who this is, the configuration that was accepted, the first policy set, the first account.
     assert_eq!(ledger.size(), 4);
     let password = std::fs::read_to_string(dir.join(MADE_PASSWORD_FILE)).unwrap();

@@ -8,6 +8,7 @@ use concordat_protocol::signed::SignatureError;
 use concordat_storage::fault::Fault;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
+use concordat_storage::storage::StorageError;
 
 use super::NotDialed;
 use crate::fault::{Code, Explain};
@@ -39,6 +40,25 @@ pub enum MembershipError {
         /// This institution.
         institution: InstitutionId,
     },
+    /// The key of a holder of the charter is not exchanged.
+    #[error(
+        "this institution holds a key of the charter, which cannot be exchanged as long as it does; give the charter to others first with `concordat consortium charter set`"
+    )]
+    HolderKey,
+    /// No key waits to be confirmed.
+    #[error(
+        "no key of `{institution}` with this fingerprint waits to be confirmed; `concordat doctor` lists those that do"
+    )]
+    NotReplaced {
+        /// The member.
+        institution: InstitutionId,
+    },
+    /// A private key could not be read or written.
+    #[error("the institution's key could not be read or written")]
+    Identity(#[from] StorageError),
+    /// No randomness to be had.
+    #[error("the system gives no random numbers")]
+    Random(#[from] getrandom::Error),
     /// A holder of the charter must be an active member.
     #[error("`{institution}` is no active member and cannot hold a key of the charter")]
     NoHolder {
@@ -100,18 +120,21 @@ impl MembershipError {
             | Self::NoAddress
             | Self::NotDialed { .. }
             | Self::NoHolder { .. }
+            | Self::HolderKey
+            | Self::NotReplaced { .. }
             | Self::Charter(_)
             | Self::Armour(_)
             | Self::Enrolment(_)
             | Self::Change(_) => Fault::Usage,
             Self::NotCoordinator => Fault::Denied,
             Self::Roster(_) | Self::Signature(_) => Fault::Integrity,
+            Self::Identity(source) => source.fault(),
             Self::Ledger(source) => source.fault(),
             Self::Meta(source) => source.fault(),
             Self::Sealed(StartStateError::Ledger(source)) => source.fault(),
             Self::Sealed(StartStateError::State(source)) => source.fault(),
             Self::Sealed(_) => Fault::Integrity,
-            Self::Network(_) | Self::Stopping(_) => Fault::Machine,
+            Self::Network(_) | Self::Stopping(_) | Self::Random(_) => Fault::Machine,
         }
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use concordat_protocol::audit::{EntryBody, LedgerHead, LedgerProof};
 use concordat_protocol::ids::{NodeId, Nonce};
-use concordat_protocol::membership::{CertificateError, ValidCertificate};
+use concordat_protocol::membership::{CertificateError, NodeCertificate, ValidCertificate, ValidRoster};
 use concordat_protocol::signed::{SignatureError, Signed};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::{Staleness, Timestamp};
@@ -212,6 +212,7 @@ impl Membership {
         let statement = Signed::sign(&statement, &self.0.identity.node_key)?.signed().clone();
         Ok(Hello {
             certificate: self.0.identity.certificate(now)?,
+            next_certificate: self.0.identity.next_certificate(now)?,
             statement,
             kept: self.0.heads.kept(&to),
         })
@@ -220,8 +221,7 @@ impl Membership {
     fn check(&self, hello: Hello, peer: NodeId) -> Result<Attested, HelloError> {
         let now = self.0.clock.now();
         let roster = self.newest().ok_or(MembershipError::NoConsortium)?;
-        let signed = hello.certificate;
-        let certificate = ValidCertificate::check(signed.clone(), &roster, peer, now)?;
+        let (signed, certificate) = certified(&hello, &roster, peer, now)?;
         let member = roster
             .active_node(&peer)
             .ok_or(CertificateError::NotAMember { node: peer })?;
@@ -230,6 +230,7 @@ impl Membership {
         Ok(Attested {
             institution: certificate.institution().clone(),
             institution_key: certificate.institution_key(),
+            earlier_keys: self.recognized_keys(member).into_iter().skip(1).collect(),
             member_since: member.since,
             roster_number: statement.document().roster,
             attested_at: now,
@@ -316,6 +317,23 @@ impl Membership {
                 tracing::error!(%error, "the ledger did not take the refusal of a peer");
             }
         }
+    }
+}
+
+/// The certificate by the key that the roster names: the present one of the sender, or the one that is to follow it.
+fn certified(
+    hello: &Hello,
+    roster: &ValidRoster,
+    peer: NodeId,
+    now: Timestamp,
+) -> Result<(Signed<NodeCertificate>, ValidCertificate), CertificateError> {
+    let check = |signed: &Signed<NodeCertificate>| {
+        let valid = ValidCertificate::check(signed.clone(), roster, peer, now)?;
+        Ok((signed.clone(), valid))
+    };
+    match (check(&hello.certificate), &hello.next_certificate) {
+        (Err(CertificateError::Signature(_)), Some(next)) => check(next),
+        (checked, _) => checked,
     }
 }
 

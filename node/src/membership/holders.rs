@@ -48,7 +48,7 @@ impl Membership {
         tracing::info!(number = roster.number, members = roster.members.len(), at = %now, "signing a roster");
         let proposed = CoSigned::propose(roster)?;
         if roster.charter.holds(&self.0.identity.institution_public()) {
-            let signed = proposed.add_signature(&self.0.identity.institution_key)?;
+            let signed = proposed.add_signature(&self.0.identity.institution_key())?;
             self.record("roster", signed.payload_digest()?, by, now).await?;
             self.advance(signed, &roster.charter, by).await
         } else {
@@ -73,7 +73,7 @@ impl Membership {
             return Err(MembershipError::NotCoordinator);
         }
         let signed = match signed.signed_by(&[ours])? {
-            0 => signed.add_signature(&self.0.identity.institution_key)?,
+            0 => signed.add_signature(&self.0.identity.institution_key())?,
             _ => signed,
         };
         self.record("roster", signed.payload_digest()?, by, now).await?;
@@ -109,7 +109,7 @@ impl Membership {
             to: Charter::new(keys, threshold)?,
             at: now,
         };
-        let signed = CoSigned::propose(&change)?.add_signature(&self.0.identity.institution_key)?;
+        let signed = CoSigned::propose(&change)?.add_signature(&self.0.identity.institution_key())?;
         self.record("charter", signed.payload_digest()?, by, now).await?;
         self.carry(signed, &current, by, now).await
     }
@@ -130,7 +130,7 @@ impl Membership {
             return Err(MembershipError::OtherConsortium);
         }
         let signed = match signed.signed_by(&[self.0.identity.institution_public()])? {
-            0 => signed.add_signature(&self.0.identity.institution_key)?,
+            0 => signed.add_signature(&self.0.identity.institution_key())?,
             _ => signed,
         };
         self.record("charter", signed.payload_digest()?, by, now).await?;

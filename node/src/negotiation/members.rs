@@ -32,7 +32,7 @@ impl Negotiations {
         let ours = roster.active_member(&identity.institution);
         let we_belong = ours.is_some_and(|member| member.key == identity.institution_public());
         for (id, peer, since) in self.0.grants.given().await {
-            let reason = match standing(roster, &peer, since) {
+            let reason = match self.standing(roster, &peer, since) {
                 Ok(()) if we_belong => continue,
                 Ok(()) => "this institution is no active member of the consortium".to_owned(),
                 Err(reason) => reason,
@@ -49,15 +49,14 @@ impl Negotiations {
             }
         }
     }
-}
 
-/// Why a grant given to `peer`, which belonged by roster `since`, cannot go on.
-fn standing(roster: &ValidRoster, peer: &Side, since: u64) -> Result<(), String> {
-    let institution = &peer.institution;
-    match roster.active_member(institution) {
-        None => Err(format!("`{institution}` is no active member of the consortium")),
-        Some(member) if member.key != peer.key => Err(format!("`{institution}` has another key")),
-        Some(member) if member.since != since => Err(format!("`{institution}` was removed and admitted again")),
-        Some(_) => Ok(()),
+    /// Why a grant given to `peer`, which belonged by roster `since`, cannot go on.
+    fn standing(&self, roster: &ValidRoster, peer: &Side, since: u64) -> Result<(), String> {
+        let member = self.0.membership.active_side(roster, peer)?;
+        if member.since == since {
+            Ok(())
+        } else {
+            Err(format!("`{}` was removed and admitted again", peer.institution))
+        }
     }
 }

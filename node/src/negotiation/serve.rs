@@ -141,7 +141,7 @@ impl Negotiations {
                 State::Accepted(_) => {
                     self.same_key(negotiation.peer_side(), now)?;
                     let policy = self.policy_digest(&negotiation).await?;
-                    let sent = negotiation.agree(policy, &identity.institution_key, &identity.node_key, now)?;
+                    let sent = negotiation.agree(policy, &identity.institution_key(), &identity.node_key, now)?;
                     self.forward(place, Entry::Provider(sent.next.clone()), sent, by, now)
                         .await
                 }
@@ -160,7 +160,7 @@ impl Negotiations {
             Entry::Consumer(negotiation) => match negotiation.state() {
                 State::Agreed(_) => {
                     self.same_key(negotiation.peer_side(), now)?;
-                    let sent = negotiation.verify_agreement(&identity.institution_key, &identity.node_key, now)?;
+                    let sent = negotiation.verify_agreement(&identity.institution_key(), &identity.node_key, now)?;
                     self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
                         .await
                 }
@@ -187,7 +187,7 @@ impl Negotiations {
     async fn activate(&self, entry: &Entry, by: &Attribution) -> Result<(), NegotiationFault> {
         let Some(grant) = entry.grant() else { return Ok(()) };
         let now = self.0.clock.now();
-        let peer_since = self.same_key(entry.peer_side(), now)?;
+        let peer_since = self.belongs_since(entry.peer_side(), now)?;
         self.0.grants.activate(grant, peer_since, by, now).await?;
         self.0.store.announce();
         Ok(())

@@ -28,6 +28,8 @@ pub struct Attested {
     pub institution: InstitutionId,
     /// The key by which it did, as the roster pins it. Rights and agreements belong to this key, not to the name.
     pub institution_key: InstitutionPublicKey,
+    /// The keys before it whose rights and agreements it has.
+    pub earlier_keys: Vec<InstitutionPublicKey>,
     /// Number of the roster by which the institution belongs, the last time if it was removed in between.
     pub member_since: u64,
     /// Number of the newest roster that the peer knows.
@@ -56,8 +58,9 @@ impl Attested {
         }
     }
 
-    /// Whether this peer speaks for `side`: the same institution by the same key.
+    /// Whether this peer speaks for `side`: the same institution by the same key, or by one that follows it.
     pub fn acts_for(&self, side: &Side) -> bool {
-        self.institution == side.institution && self.institution_key == side.key
+        let has = self.institution_key == side.key || self.earlier_keys.contains(&side.key);
+        self.institution == side.institution && has
     }
 }

@@ -456,6 +456,7 @@ fn attested() -> Attested {
     Attested {
         institution: "cleveland".parse::<InstitutionId>().unwrap(),
         institution_key: InstitutionKey::from_seed(&[1; 32].into()).public(),
+        earlier_keys: Vec::new(),
         member_since: 1,
         roster_number: 1,
         attested_at: Timestamp::from_millis(0),

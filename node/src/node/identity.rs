@@ -1,5 +1,7 @@
 //! Who this node is: its institution's particulars and the two keys.
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::{InstitutionId, Jurisdiction, NodeId};
 use concordat_protocol::membership::NodeCertificate;
@@ -19,13 +21,61 @@ pub struct Identity {
     pub name: LegalName,
     /// Whose law binds it.
     pub jurisdiction: Jurisdiction,
-    /// The key that speaks for the house.
-    pub institution_key: InstitutionKey,
     /// The key of this node.
     pub node_key: NodeKey,
+    /// The key that speaks for the institution; replaced while the node runs when the consortium has its next one.
+    institution_key: RwLock<Arc<InstitutionKey>>,
+    next_key: RwLock<Option<Arc<InstitutionKey>>>,
 }
 
 impl Identity {
+    /// An identity of these parts.
+    pub fn new(
+        (institution, name, jurisdiction): (InstitutionId, LegalName, Jurisdiction),
+        institution_key: InstitutionKey,
+        node_key: NodeKey,
+    ) -> Self {
+        Self {
+            institution,
+            name,
+            jurisdiction,
+            node_key,
+            institution_key: RwLock::new(Arc::new(institution_key)),
+            next_key: RwLock::default(),
+        }
+    }
+
+    /// The same with the key that is to follow once the consortium has it.
+    #[must_use]
+    pub fn with_next_key(self, next: Option<InstitutionKey>) -> Self {
+        Self {
+            next_key: RwLock::new(next.map(Arc::new)),
+            ..self
+        }
+    }
+
+    /// The key that is to follow, if one was made.
+    pub fn next_key(&self) -> Option<Arc<InstitutionKey>> {
+        self.next_key.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_next_key(&self, key: InstitutionKey) -> Arc<InstitutionKey> {
+        let key = Arc::new(key);
+        *self.next_key.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&key));
+        key
+    }
+
+    /// The key that speaks for the institution now.
+    pub fn institution_key(&self) -> Arc<InstitutionKey> {
+        Arc::clone(&self.institution_key.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From here on, `key` speaks for the institution, and none is to follow.
+    pub(crate) fn replace_key(&self, key: InstitutionKey) {
+        *self.institution_key.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
+        *self.next_key.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     /// This node's id.
     pub fn node(&self) -> NodeId {
         self.node_key.public()
@@ -33,7 +83,7 @@ impl Identity {
 
     /// The public half of the institution's key.
     pub fn institution_public(&self) -> InstitutionPublicKey {
-        self.institution_key.public()
+        self.institution_key().public()
     }
 
     /// The institution's word for this node, from `now` on for a day.
@@ -41,13 +91,25 @@ impl Identity {
     /// # Errors
     /// [`SignatureError`] when it cannot be encoded.
     pub fn certificate(&self, now: Timestamp) -> Result<Signed<NodeCertificate>, SignatureError> {
+        self.certified_by(&self.institution_key(), now)
+    }
+
+    /// The same by the key that is to follow, for a peer whose roster names it already.
+    ///
+    /// # Errors
+    /// As [`Identity::certificate`].
+    pub fn next_certificate(&self, now: Timestamp) -> Result<Option<Signed<NodeCertificate>>, SignatureError> {
+        self.next_key().map(|next| self.certified_by(&next, now)).transpose()
+    }
+
+    fn certified_by(&self, key: &InstitutionKey, now: Timestamp) -> Result<Signed<NodeCertificate>, SignatureError> {
         let certificate = NodeCertificate {
             institution: self.institution.clone(),
             node: self.node(),
-            institution_key: self.institution_public(),
+            institution_key: key.public(),
             issued_at: now,
             not_after: now.plus_seconds(CERTIFICATE_SECONDS),
         };
-        Ok(Signed::sign(&certificate, &self.institution_key)?.signed().clone())
+        Ok(Signed::sign(&certificate, key)?.signed().clone())
     }
 }

@@ -97,7 +97,8 @@ impl PolicyStore {
         let versions = Versions::open(&parts.meta)?;
         let proposals = parts.meta.tree(PROPOSALS)?;
         let now = parts.clock.now();
-        let who = (&parts.identity.institution, &parts.identity.institution_key, now);
+        let key = parts.identity.institution_key();
+        let who = (&parts.identity.institution, &*key, now);
         let (set, policy) = match versions.current()? {
             None => first(&versions, &parts.ledger, who, &by_node(NodeTask::Start))?,
             Some(set) => taken_up(&versions, &parts.ledger, set, who)?,
@@ -278,7 +279,8 @@ impl PolicyStore {
             ..
         } = &*self.0;
         let now = parts.clock.now();
-        let who = (&parts.identity.institution, &parts.identity.institution_key, now);
+        let key = parts.identity.institution_key();
+        let who = (&parts.identity.institution, &*key, now);
         let set = SealedPolicySet::sign(sources, &policy, by, Some(current), who)?;
         versions.adopt(set.clone(), &parts.ledger, set.announcement(Some(current)), by, now)?;
         live.replace(policy);

@@ -1,6 +1,7 @@
 //! What a snapshot holds.
 
 use concordat_protocol::{
+    identity::InstitutionPublicKey,
     ids::{Digest32, InstitutionId, KeyId, Nonce},
     labels::{self, Label},
     signed::Document,
@@ -26,6 +27,9 @@ pub struct Snapshot {
     pub ledger: u64,
     /// Objects that it needs.
     pub objects: u64,
+    /// The keys that the institution had before the one that signs this: erasures of that time are signed by them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier_keys: Vec<InstitutionPublicKey>,
     /// The files beside this document.
     pub files: Vec<FileEntry>,
 }

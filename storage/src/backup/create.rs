@@ -100,7 +100,8 @@ fn fill(
     draft: &Draft,
 ) -> Result<Made, BackupError> {
     let (holding, size) = draft.take_instant(storage, ledger)?;
-    let known = known_objects(repository, &request.signer.public().into())?;
+    let keys = storage.identities().institution_keys()?;
+    let known = known_objects(repository, &Owner::from(&*keys))?;
     let copies: Arc<dyn ObjectStore> = Arc::new(DurableStore::open(&repository.objects())?);
     let mut objects = Vec::new();
     let (mut copied, mut bytes) = (0, 0);
@@ -125,6 +126,11 @@ fn fill(
         at: request.now,
         ledger: size,
         objects: objects.len() as u64,
+        earlier_keys: keys
+            .iter()
+            .copied()
+            .filter(|key| *key != request.signer.public())
+            .collect(),
         files: draft.files()?,
     };
     let contents = Signed::sign(&snapshot, request.signer).map_err(BackupError::Sign)?;

@@ -83,7 +83,10 @@ pub enum BackupError {
     #[error("the contents of the snapshot cannot be signed")]
     Sign(#[source] SignatureError),
     /// A statement of an erasure in the repository does not hold.
-    #[error("the statement of an erasure `{}` does not hold; put the right one back", path.display())]
+    #[error(
+        "the statement of an erasure `{}` is not signed by a key that the institution had when the snapshot was taken; restore a snapshot from after its key was replaced, or put the right statement back",
+        path.display()
+    )]
     Statement {
         /// The file.
         path: PathBuf,

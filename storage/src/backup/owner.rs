@@ -7,7 +7,7 @@ use concordat_protocol::{identity::InstitutionPublicKey, ids::Digest32};
 /// The institution whose snapshots are wanted, by its key or the fingerprint of its key. It comes from the operator or from the
 /// sealed key of a node, never from a repository: a repository holds the keys of whoever wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner(Named);
+pub struct Owner(Vec<Named>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Named {
@@ -23,28 +23,47 @@ const FINGERPRINT_DIGITS: usize = 32;
 const GROUP: usize = 4;
 
 impl Owner {
-    /// Whether `key` is the institution's.
+    /// Whether `key` is one of the institution's.
     #[must_use]
     pub fn is(&self, key: &InstitutionPublicKey) -> bool {
-        match &self.0 {
+        self.0.iter().any(|named| match named {
             Named::Key(wanted) => wanted == key,
             Named::Fingerprint(wanted) => *wanted == key.fingerprint(),
-        }
+        })
     }
 
-    /// The fingerprint of the institution's key.
+    /// An institution that has or had all of these keys.
+    #[must_use]
+    pub fn of_all(owners: impl IntoIterator<Item = Self>) -> Self {
+        Self(owners.into_iter().flat_map(|owner| owner.0).collect())
+    }
+
+    /// The fingerprints of the institution's keys, with `, ` between them.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        match &self.0 {
-            Named::Key(key) => key.fingerprint(),
-            Named::Fingerprint(fingerprint) => fingerprint.clone(),
+        let fingerprints: Vec<String> = self.0.iter().map(Named::fingerprint).collect();
+        fingerprints.join(", ")
+    }
+}
+
+impl Named {
+    fn fingerprint(&self) -> String {
+        match self {
+            Self::Key(key) => key.fingerprint(),
+            Self::Fingerprint(fingerprint) => fingerprint.clone(),
         }
     }
 }
 
 impl From<InstitutionPublicKey> for Owner {
     fn from(key: InstitutionPublicKey) -> Self {
-        Self(Named::Key(key))
+        Self(vec![Named::Key(key)])
+    }
+}
+
+impl From<&[InstitutionPublicKey]> for Owner {
+    fn from(keys: &[InstitutionPublicKey]) -> Self {
+        Self(keys.iter().copied().map(Named::Key).collect())
     }
 }
 
@@ -64,7 +83,7 @@ impl FromStr for Owner {
         let text = text.trim();
         if let Ok(bytes) = text.parse::<Digest32>() {
             let key = InstitutionPublicKey::from_bytes(*bytes.as_bytes()).map_err(|_| InvalidOwner)?;
-            return Ok(Self(Named::Key(key)));
+            return Ok(Self(vec![Named::Key(key)]));
         }
         let digits: Vec<char> = text
             .chars()
@@ -75,7 +94,7 @@ impl FromStr for Owner {
             return Err(InvalidOwner);
         }
         let groups: Vec<String> = digits.chunks(GROUP).map(|group| group.iter().collect()).collect();
-        Ok(Self(Named::Fingerprint(groups.join("-"))))
+        Ok(Self(vec![Named::Fingerprint(groups.join("-"))]))
     }
 }
 

@@ -164,7 +164,7 @@ impl Repository {
 
     fn read(&self, id: Nonce, owner: &Owner) -> Result<SnapshotInfo, BackupError> {
         let contents = self.signed(id)?;
-        if !owner.is(&contents.signer()) {
+        if !self.is_of(owner, &contents.signer())? {
             return Err(BackupError::Foreign {
                 id,
                 institution: contents.document().institution.clone(),
@@ -176,6 +176,18 @@ impl Repository {
             contents,
             root: self.root.clone(),
         })
+    }
+
+    /// Whether `key` is `owner`'s, or a later key of `owner` that has signed a snapshot here names it as one before it.
+    fn is_of(&self, owner: &Owner, key: &InstitutionPublicKey) -> Result<bool, BackupError> {
+        if owner.is(key) {
+            return Ok(true);
+        }
+        let names = |id| {
+            let later = self.signed(id).ok().filter(|later| owner.is(&later.signer()));
+            later.is_some_and(|later| later.document().earlier_keys.contains(key))
+        };
+        Ok(self.ids()?.into_iter().any(names))
     }
 
     /// The contents of a snapshot, signed by the key beside it, whoever's that is.
@@ -229,18 +241,18 @@ impl Repository {
         sync_dir(&self.objects()).map_err(BackupError::io("sync", &folder))
     }
 
-    /// The statements of erasures that lie here, checked with the institution's key.
+    /// The statements of erasures that lie here, checked with the `keys` that the institution has and had.
     ///
     /// # Errors
     /// [`BackupError::Statement`] if one does not hold: to pass over it might bring a dataset back to life.
-    pub fn erasures(&self, key: InstitutionPublicKey) -> Result<Vec<ErasureStatement>, BackupError> {
+    pub fn erasures(&self, keys: &[InstitutionPublicKey]) -> Result<Vec<ErasureStatement>, BackupError> {
         let dir = self.root.join("erasures");
         let mut statements = Vec::new();
         for entry in fs::read_dir(&dir).map_err(BackupError::io("read", &dir))? {
             let name = entry.map_err(BackupError::io("read", &dir))?.file_name();
             let path = dir.join(&name);
             let bytes = small(&dir, &name.to_string_lossy()).map_err(BackupError::io("read", &path))?;
-            let verified = Signed::<Erasure>::from_bytes(bytes).and_then(|signed| signed.verify(key));
+            let verified = Signed::<Erasure>::from_bytes(bytes).and_then(|signed| signed.verify_any(keys));
             statements.push(verified.map_err(|_| BackupError::Statement { path })?);
         }
         Ok(statements)
@@ -248,6 +260,15 @@ impl Repository {
 }
 
 impl SnapshotInfo {
+    /// The keys that the institution had when the snapshot was made, that which signed it first.
+    pub(super) fn keys(&self) -> Vec<InstitutionPublicKey> {
+        let earlier = &self.contents.document().earlier_keys;
+        [self.contents.signer()]
+            .into_iter()
+            .chain(earlier.iter().copied())
+            .collect()
+    }
+
     /// The objects that the snapshot needs.
     ///
     /// # Errors

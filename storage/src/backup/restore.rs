@@ -56,7 +56,7 @@ pub fn restore(
     restore_state(&snapshot, dir, &master)?;
     drop(master);
     let signer = snapshot.contents.signer();
-    let statements = repository.erasures(signer)?;
+    let statements = repository.erasures(&snapshot.keys())?;
     let gone: Vec<String> = statements
         .iter()
         .flat_map(|statement| statement.document().keys.iter().map(ToString::to_string))

@@ -35,7 +35,7 @@ pub fn verify(repository: &Repository, id: Option<Nonce>, owner: &Owner) -> Resu
             snapshot.check(file)?;
             checked.bytes += file.len;
         }
-        let erasures = repository.erasures(snapshot.contents.signer())?;
+        let erasures = repository.erasures(&snapshot.keys())?;
         let gone: Vec<String> = erasures
             .iter()
             .flat_map(|erasure| erasure.document().keys.iter().map(ToString::to_string))

@@ -133,10 +133,10 @@ impl Catalog {
     /// # Errors
     /// If state cannot be read or a signature does not hold.
     pub fn erasures(&self) -> Result<Vec<ErasureStatement>, CatalogError> {
-        let key = self.0.identities.institution_public().map_err(Box::new)?;
+        let keys = self.0.identities.institution_keys().map_err(Box::new)?;
         let mut statements = Vec::new();
         for (_, signed) in self.0.erasures.iter()? {
-            statements.push(signed.verify(key).map_err(CatalogError::Statement)?);
+            statements.push(signed.verify_any(&keys).map_err(CatalogError::Statement)?);
         }
         statements.sort_by_key(|statement: &ErasureStatement| statement.document().at);
         Ok(statements)

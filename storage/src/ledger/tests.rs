@@ -55,7 +55,7 @@ impl Place {
     }
 
     fn inspect(&self) -> AuditReport {
-        Ledger::inspect(&self.ledger(), &self.master.ledger(), house().public())
+        Ledger::inspect(&self.ledger(), &self.master.ledger(), &[house().public()])
     }
 
     fn damage(&self) -> Option<u64> {
@@ -292,7 +292,7 @@ async fn thousands_of_concurrent_appends_make_one_chain() {
         .map(|receipt| receipt.unwrap().sequence())
         .collect();
     assert_eq!((places.len(), ledger.size()), (3000, 3100));
-    assert!(ledger.verify(house().public()).ok);
+    assert!(ledger.verify(&[house().public()]).ok);
     let tail: Vec<u64> = ledger
         .tail(70)
         .unwrap()
@@ -455,7 +455,7 @@ fn proofs_hold_against_the_signed_checkpoint() {
         .unwrap();
     let path = ledger.consistency(200, 201).unwrap();
     check_extension(first.document(), second.document(), &path).unwrap();
-    let report = ledger.verify(house().public());
+    let report = ledger.verify(&[house().public()]);
     assert_eq!(report.checkpoint.unwrap().size, 201);
 }
 

@@ -51,7 +51,7 @@ fn as_text<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Err
 pub(super) fn report(
     dir: &Path,
     key: &LedgerKey,
-    institution: InstitutionPublicKey,
+    institution: &[InstitutionPublicKey],
     known: Option<Head>,
 ) -> AuditReport {
     let mut report = AuditReport {
@@ -75,7 +75,7 @@ pub(super) fn report(
 fn check(
     dir: &Path,
     key: &LedgerKey,
-    institution: InstitutionPublicKey,
+    institution: &[InstitutionPublicKey],
     known: Option<Head>,
     report: &mut AuditReport,
 ) -> Result<(), LedgerError> {
@@ -97,13 +97,13 @@ fn check(
 
 fn check_checkpoint(
     dir: &Path,
-    institution: InstitutionPublicKey,
+    institution: &[InstitutionPublicKey],
     leaves: &[Digest32],
 ) -> Result<Option<CheckpointReport>, LedgerError> {
     let Some(signed) = disk::latest_checkpoint(dir)? else {
         return Ok(None);
     };
-    let verified = signed.verify(institution).map_err(LedgerError::Signature)?;
+    let verified = signed.verify_any(institution).map_err(LedgerError::Signature)?;
     let checkpoint = verified.document();
     let size = leaves.len() as u64;
     let covered = usize::try_from(checkpoint.size)

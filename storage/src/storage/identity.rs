@@ -5,19 +5,33 @@
     reason = "sources beyond the named ones are all the same here"
 )]
 
-use std::{fmt, fs, io, path::PathBuf, sync::OnceLock};
+use std::{
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
 
-use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey, NodeKey, PrivateKey};
+use concordat_protocol::{
+    identity::{InstitutionKey, InstitutionPublicKey, NodeKey, PrivateKey},
+    ids::InstitutionId,
+    membership::KeySuccession,
+    signed::Signed,
+    time::Timestamp,
+};
 use zeroize::Zeroizing;
 
 use super::StorageError;
 use crate::{
     keys::{IdentityKey, Secret, Wrapped},
-    seal::durable::write_private,
+    seal::durable::{sync_dir, write_private},
 };
 
 /// The name of the institution's key.
 const INSTITUTION: &str = "institution";
+/// The name of the key that follows the institution's key once the consortium has it.
+const NEXT: &str = "institution-next";
+/// The name of the statements of the keys before; sealed so that nobody else adds one.
+const SUCCESSIONS: &str = "institution-successions";
 /// The name of the node's key.
 const NODE: &str = "node";
 
@@ -25,7 +39,7 @@ const NODE: &str = "node";
 pub struct Identities {
     dir: PathBuf,
     key: IdentityKey,
-    institution: OnceLock<InstitutionPublicKey>,
+    public: RwLock<Option<Arc<[InstitutionPublicKey]>>>,
 }
 
 impl Identities {
@@ -33,7 +47,7 @@ impl Identities {
         Self {
             dir,
             key,
-            institution: OnceLock::new(),
+            public: RwLock::default(),
         }
     }
 
@@ -46,8 +60,12 @@ impl Identities {
         if path.exists() {
             return Err(StorageError::IdentityExists { name: name.to_owned() });
         }
+        self.write(name, &path, secret)
+    }
+
+    fn write(&self, name: &str, path: &Path, secret: &Secret) -> Result<(), StorageError> {
         let sealed = self.key.seal_secret(name, secret)?;
-        write_private(&path, sealed.as_bytes()).map_err(|source| StorageError::io("write", &path, source))
+        write_private(path, sealed.as_bytes()).map_err(|source| StorageError::io("write", path, source))
     }
 
     /// Opens a private key.
@@ -79,16 +97,140 @@ impl Identities {
         Ok(InstitutionKey::from_seed(&self.seed(INSTITUTION)?))
     }
 
-    /// The public half of the institution's key; read once.
+    /// The public half of the institution's key.
     ///
     /// # Errors
     /// As [`Identities::get`].
     pub fn institution_public(&self) -> Result<InstitutionPublicKey, StorageError> {
-        if let Some(known) = self.institution.get() {
-            return Ok(*known);
+        let damaged = || StorageError::IdentityDamaged {
+            name: INSTITUTION.to_owned(),
+        };
+        self.institution_keys()?.first().copied().ok_or_else(damaged)
+    }
+
+    /// The public halves of the institution's key and of those before it, the newest first; read once. What this node signed was
+    /// signed by one of them.
+    ///
+    /// # Errors
+    /// As [`Identities::get`].
+    pub fn institution_keys(&self) -> Result<Arc<[InstitutionPublicKey]>, StorageError> {
+        let known = self.public.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(known) = known {
+            return Ok(known);
         }
-        let public = self.institution()?.public();
-        Ok(*self.institution.get_or_init(|| public))
+        let mut keys = vec![self.institution()?.public()];
+        for signed in self.successions()?.iter().rev() {
+            let earlier = signed.peek_unverified().map(|named| named.from);
+            keys.push(earlier.map_err(|_| StorageError::IdentityDamaged {
+                name: SUCCESSIONS.to_owned(),
+            })?);
+        }
+        keys.dedup();
+        let keys: Arc<[InstitutionPublicKey]> = keys.into();
+        *self.public.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    /// What the keys before the present one signed about the key after them, the oldest first.
+    ///
+    /// # Errors
+    /// As [`Identities::get`].
+    pub fn successions(&self) -> Result<Vec<Signed<KeySuccession>>, StorageError> {
+        let damaged = || StorageError::IdentityDamaged {
+            name: SUCCESSIONS.to_owned(),
+        };
+        match self.get(SUCCESSIONS) {
+            Ok(kept) => ciborium::from_reader(kept.expose()).map_err(|_| damaged()),
+            Err(StorageError::NoIdentity { .. }) => Ok(Vec::new()),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The key that is to follow the institution's key, if one was made.
+    ///
+    /// # Errors
+    /// As [`Identities::get`].
+    pub fn next_institution(&self) -> Result<Option<InstitutionKey>, StorageError> {
+        match self.seed(NEXT) {
+            Ok(seed) => Ok(Some(InstitutionKey::from_seed(&seed))),
+            Err(StorageError::NoIdentity { .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    /// Stores the key that is to follow the institution's key.
+    ///
+    /// # Errors
+    /// As [`Identities::put`].
+    pub fn put_next_institution(&self, key: &InstitutionKey) -> Result<(), StorageError> {
+        self.put(NEXT, &Secret::from(key.expose_seed().to_vec()))
+    }
+
+    /// Forgets the key that was to follow; nothing if there is none.
+    ///
+    /// # Errors
+    /// [`StorageError::Io`].
+    pub fn discard_next_institution(&self) -> Result<(), StorageError> {
+        let path = self.path(NEXT)?;
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StorageError::io("remove", &path, source)),
+            Ok(()) | Err(_) => sync_dir(&self.dir).map_err(|source| StorageError::io("sync", &self.dir, source)),
+        }
+    }
+
+    /// What the present key says of the one that is to follow it; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Identities::get`].
+    pub fn succession(
+        &self,
+        institution: &InstitutionId,
+        now: Timestamp,
+    ) -> Result<Option<Signed<KeySuccession>>, StorageError> {
+        let Some(next) = self.next_institution()? else {
+            return Ok(None);
+        };
+        let present = self.institution()?;
+        let succession = KeySuccession {
+            institution: institution.clone(),
+            from: present.public(),
+            to: next.public(),
+            at: now,
+        };
+        let signed =
+            Signed::sign(&succession, &present).map_err(|_| StorageError::IdentityDamaged { name: NEXT.to_owned() })?;
+        Ok(Some(signed.signed().clone()))
+    }
+
+    /// Puts the key that was to follow into the place of the institution's key, which signed `succession` about it. The old private key
+    /// is gone afterwards. May be repeated after it broke off.
+    ///
+    /// # Errors
+    /// As [`Identities::get`]; [`StorageError::Io`].
+    pub fn replace_institution(&self, succession: &Signed<KeySuccession>) -> Result<InstitutionKey, StorageError> {
+        let damaged = || StorageError::IdentityDamaged { name: NEXT.to_owned() };
+        let next = self.next_institution()?.ok_or_else(damaged)?;
+        let named = succession.peek_unverified().map_err(|_| damaged())?;
+        if named.from != self.institution()?.public() || named.to != next.public() {
+            return Err(damaged());
+        }
+        let mut kept = self.successions()?;
+        let is_same =
+            |known: &Signed<KeySuccession>| known.peek_unverified().is_ok_and(|known| known.from == named.from);
+        kept.retain(|known| !is_same(known));
+        kept.push(succession.clone());
+        let mut bytes = Vec::new();
+        ciborium::into_writer(&kept, &mut bytes).map_err(|_| damaged())?;
+        // First the statements: with them, what either key signed is known as this institution's.
+        self.write(SUCCESSIONS, &self.path(SUCCESSIONS)?, &Secret::from(bytes))?;
+        self.write(
+            INSTITUTION,
+            &self.path(INSTITUTION)?,
+            &Secret::from(next.expose_seed().to_vec()),
+        )?;
+        *self.public.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.discard_next_institution()?;
+        Ok(next)
     }
 
     /// Stores the node's key.

@@ -168,13 +168,15 @@ async fn start(institution: &str, jurisdiction: &str, seed: u8) -> (Node, (TempD
     let id = InstitutionId::new(institution).unwrap();
     let ledger = Ledger::open(&storage.ledger_dir(), storage.ledger_key(), id.clone()).unwrap();
     let config = StartConfig {
-        identity: Identity {
-            institution: id,
-            name: LegalName::new(institution).unwrap(),
-            jurisdiction: Jurisdiction::new(jurisdiction).unwrap(),
+        identity: Identity::new(
+            (
+                id,
+                LegalName::new(institution).unwrap(),
+                Jurisdiction::new(jurisdiction).unwrap(),
+            ),
             institution_key,
             node_key,
-        },
+        ),
         storage,
         ledger,
         clock: Clock::system(),
@@ -204,7 +206,7 @@ fn import(node: &Node, name: &str, path: PathBuf) {
     };
     let (catalog, now) = (node.storage().catalog(), node.clock().now());
     catalog
-        .import(&request, &node.identity().institution_key, now, &mut |_| ())
+        .import(&request, &node.identity().institution_key(), now, &mut |_| ())
         .unwrap();
     let classes = CLASSES
         .iter()

@@ -38,14 +38,19 @@ impl Place {
         let key = dir.path().join("key");
         concordat_storage::seal::durable::write_private(&key, &[b'k'; 64]).unwrap();
         let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
-        let identity = Identity {
-            institution: "budapest".parse().unwrap(),
-            name: LegalName::new("B").unwrap(),
-            jurisdiction: Jurisdiction::new("HU").unwrap(),
-            institution_key: InstitutionKey::from_seed(&[1; 32].into()),
-            node_key: NodeKey::from_seed(&[2; 32].into()),
-        };
-        storage.identities().put_institution(&identity.institution_key).unwrap();
+        let identity = Identity::new(
+            (
+                "budapest".parse().unwrap(),
+                LegalName::new("B").unwrap(),
+                Jurisdiction::new("HU").unwrap(),
+            ),
+            InstitutionKey::from_seed(&[1; 32].into()),
+            NodeKey::from_seed(&[2; 32].into()),
+        );
+        storage
+            .identities()
+            .put_institution(&identity.institution_key())
+            .unwrap();
         let ledger = Ledger::open(
             &storage.ledger_dir(),
             storage.ledger_key(),
@@ -70,7 +75,7 @@ impl Place {
         let (catalog, identity) = (self.storage.catalog().clone(), Arc::clone(&self.identity));
         let imported = move || {
             catalog
-                .import(&request, &identity.institution_key, NOW, &mut |_| ())
+                .import(&request, &identity.institution_key(), NOW, &mut |_| ())
                 .unwrap();
             catalog.open_version(&heart(), None).unwrap().manifest_digest()
         };

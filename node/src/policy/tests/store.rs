@@ -45,13 +45,15 @@ impl Place {
     }
 
     fn store(&self) -> PolicyStore {
-        let identity = Identity {
-            institution: budapest().institution,
-            name: concordat_protocol::text::LegalName::new("Budapest").unwrap(),
-            jurisdiction: budapest().jurisdiction,
-            institution_key: InstitutionKey::from_seed(&Zeroizing::new([5; 32])),
-            node_key: NodeKey::from_seed(&Zeroizing::new([6; 32])),
-        };
+        let identity = Identity::new(
+            (
+                budapest().institution,
+                concordat_protocol::text::LegalName::new("Budapest").unwrap(),
+                budapest().jurisdiction,
+            ),
+            InstitutionKey::from_seed(&Zeroizing::new([5; 32])),
+            NodeKey::from_seed(&Zeroizing::new([6; 32])),
+        );
         PolicyStore::open(PolicyStoreParts {
             identity: Arc::new(identity),
             meta: self.storage.meta().clone(),

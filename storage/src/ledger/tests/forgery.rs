@@ -73,6 +73,6 @@ fn what_does_not_follow_behind_the_head_is_cut_off() {
     fs::write(place.file("head"), tip.head().seal(&place.master.ledger()).unwrap()).unwrap();
     let ledger = place.open().unwrap();
     assert_eq!(ledger.size(), 2);
-    assert!(ledger.verify(house().public()).ok);
+    assert!(ledger.verify(&[house().public()]).ok);
     assert_eq!(fs::metadata(place.file("entries.log")).unwrap().len(), tip.length);
 }

@@ -80,7 +80,7 @@ fn a_start_reads_the_newest_part_and_the_rest_is_verified() {
         }
         fill(&ledger, SEGMENT + 1);
         expected += SEGMENT + 1;
-        assert!(ledger.verify(house().public()).ok);
+        assert!(ledger.verify(&[house().public()]).ok);
     }
 }
 

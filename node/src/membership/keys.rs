@@ -1,0 +1,269 @@
+//! Keys of institutions that follow others: this institution's own, and those of other members.
+//!
+//! **This institution's.** A next key is made and sealed beside the present one, and the application that this gives goes to the
+//! coordinator. Nothing changes until a roster names the next key. Then the ledger takes the old key's statement, the next key takes
+//! the old one's place ([`Identities::replace_institution`]), and the old private key is gone. A stop in between repeats the rest at the
+//! next start: the roster is in the sealed state before all of this.
+//!
+//! **Other members'.** Where the old key itself has signed for the new one, grants go on. Where the holders of the charter have
+//! replaced a key, grants are suspended until a person here has compared the new key with the institution and confirmed it; the
+//! confirmation is entered, then kept in the sealed state.
+//!
+//! [`Identities::replace_institution`]: concordat_storage::storage::Identities::replace_institution
+
+use std::sync::{PoisonError, RwLock};
+
+use concordat_protocol::audit::{EntryBody, KeyChange, NodeTask};
+use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey, PrivateKey as _, Side};
+use concordat_protocol::ids::InstitutionId;
+use concordat_protocol::membership::{ConfirmedKeys, Follows, Member, ValidRoster, to_armour};
+use concordat_protocol::text::Word;
+use concordat_storage::ledger::{Attribution, LedgerError};
+use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
+use zeroize::Zeroizing;
+
+use super::{Membership, MembershipError};
+use crate::attribution::by_node;
+
+/// The confirmed keys: in the sealed state by institution, and in memory for each hello.
+#[derive(Debug)]
+pub(super) struct Confirmations {
+    tree: SealedTree<Vec<InstitutionPublicKey>>,
+    known: RwLock<ConfirmedKeys>,
+}
+
+impl Confirmations {
+    pub(super) fn open(meta: &SealedDb) -> Result<Self, MetaError> {
+        let tree: SealedTree<Vec<InstitutionPublicKey>> = meta.tree(TreeId::new("confirmed-keys"))?;
+        let mut known = ConfirmedKeys::default();
+        for (name, keys) in tree.iter()? {
+            let Ok(institution) = InstitutionId::new(&name) else {
+                continue;
+            };
+            for key in keys {
+                known.confirm(institution.clone(), key);
+            }
+        }
+        Ok(Self {
+            tree,
+            known: RwLock::new(known),
+        })
+    }
+
+    fn add(&self, institution: &InstitutionId, key: InstitutionPublicKey) -> Result<(), MetaError> {
+        let mut keys = self.tree.get(institution.as_str())?.unwrap_or_default();
+        keys.push(key);
+        keys.dedup();
+        self.tree.put(institution.as_str(), &keys)?;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.confirm(institution.clone(), key);
+        Ok(())
+    }
+}
+
+/// What became of a new key for this institution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NextKey {
+    /// The consortium has to learn of it: the application goes to the coordinator.
+    Waits {
+        /// The application, as text that can be mailed.
+        application: String,
+        /// The next key.
+        key: InstitutionPublicKey,
+    },
+    /// It is the institution's key: no consortium knows the one before.
+    Replaced {
+        /// The key.
+        key: InstitutionPublicKey,
+    },
+}
+
+/// A key by which the holders of the charter replaced another, and nobody here has confirmed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnconfirmedKey {
+    /// Whose it is.
+    pub institution: InstitutionId,
+    /// The key.
+    pub key: InstitutionPublicKey,
+    /// The key before.
+    pub before: InstitutionPublicKey,
+}
+
+impl Membership {
+    /// The active member that `side` stands for now: by the same key, or by one that follows it.
+    ///
+    /// # Errors
+    /// Why it stands for none, in a sentence.
+    pub fn active_side<'a>(&self, roster: &'a ValidRoster, side: &Side) -> Result<&'a Member, String> {
+        let institution = &side.institution;
+        let member = roster
+            .active_member(institution)
+            .ok_or_else(|| format!("`{institution}` is not an active member of the consortium"))?;
+        if self.recognized_keys(member).contains(&side.key) {
+            Ok(member)
+        } else if member.had(&side.key) {
+            Err(format!(
+                "`{institution}` has another key, for which its old one has not signed; compare the new one with it by telephone, then run \
+                 `concordat consortium confirm-key {institution} --fingerprint FINGERPRINT`"
+            ))
+        } else {
+            Err(format!("`{institution}` has another key"))
+        }
+    }
+
+    /// The keys whose rights `member` has here, its present one first.
+    pub fn recognized_keys(&self, member: &Member) -> Vec<InstitutionPublicKey> {
+        let confirmed = self
+            .0
+            .confirmations
+            .known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        member.recognized_keys(&confirmed)
+    }
+
+    /// The keys of active members that wait for somebody here to confirm them.
+    pub fn unconfirmed_keys(&self, roster: &ValidRoster) -> Vec<UnconfirmedKey> {
+        let confirmed = self
+            .0
+            .confirmations
+            .known
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let replaced = roster.active_members().flat_map(replaced_by_holders);
+        replaced
+            .filter(|found| !confirmed.contains(&found.institution, &found.key))
+            .collect()
+    }
+
+    /// Confirms the key of `institution` with this fingerprint, by which the holders of the charter replaced another. What was granted
+    /// to the key before can be resumed afterwards.
+    ///
+    /// # Errors
+    /// [`MembershipError::NotReplaced`] when no key of this fingerprint waits to be confirmed.
+    pub async fn confirm_key(
+        &self,
+        institution: &InstitutionId,
+        fingerprint: &str,
+        by: &Attribution,
+    ) -> Result<InstitutionPublicKey, MembershipError> {
+        let _changing = self.0.changing.lock().await;
+        let roster = self.newest().ok_or(MembershipError::NoConsortium)?;
+        let is_named = |found: &UnconfirmedKey| {
+            found.institution == *institution && found.key.fingerprint().eq_ignore_ascii_case(fingerprint.trim())
+        };
+        let found = self.unconfirmed_keys(&roster).into_iter().find(is_named);
+        let UnconfirmedKey { key, .. } = found.ok_or_else(|| MembershipError::NotReplaced {
+            institution: institution.clone(),
+        })?;
+        let entry = EntryBody::PeerKeyConfirmed {
+            institution: institution.clone(),
+            key,
+        };
+        drop(self.0.ledger.append_async(entry, by, self.0.clock.now()).await?);
+        let (inner, whose) = (self.0.clone(), institution.clone());
+        tokio::task::spawn_blocking(move || inner.confirmations.add(&whose, key)).await??;
+        // What the member's nodes have shown was compared with the keys that counted then: they are asked again.
+        for node in roster.member(institution).into_iter().flat_map(|member| &member.nodes) {
+            self.0.network.disconnect(node.node).await?;
+        }
+        self.0.epoch.raise();
+        Ok(key)
+    }
+
+    /// Makes the key that is to follow this institution's, if there is none yet, and states it under the present one.
+    ///
+    /// # Errors
+    /// [`MembershipError::HolderKey`] while the present key is one of the charter's.
+    pub async fn make_next_key(&self, by: &Attribution) -> Result<NextKey, MembershipError> {
+        let _changing = self.0.changing.lock().await;
+        let roster = self.newest();
+        let ours = self.0.identity.institution_public();
+        if roster
+            .as_ref()
+            .is_some_and(|roster| roster.roster().charter.holds(&ours))
+        {
+            return Err(MembershipError::HolderKey);
+        }
+        let next = match self.0.identity.next_key() {
+            Some(next) => next,
+            None => self.create_next_key(by).await?,
+        };
+        let key = next.public();
+        if roster.is_none() {
+            self.replace_own_key(by).await?;
+            return Ok(NextKey::Replaced { key });
+        }
+        let succession = self
+            .0
+            .identities()
+            .succession(&self.0.identity.institution, self.0.clock.now())?;
+        let application = to_armour(&self.stated_by(&next, None, succession)?);
+        Ok(NextKey::Waits { application, key })
+    }
+
+    async fn create_next_key(&self, by: &Attribution) -> Result<std::sync::Arc<InstitutionKey>, MembershipError> {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut())?;
+        let next = InstitutionKey::from_seed(&seed);
+        let entry = EntryBody::KeyChanged {
+            key: Word::fitted("next institution key"),
+            change: KeyChange::Created,
+        };
+        drop(self.0.ledger.append_async(entry, by, self.0.clock.now()).await?);
+        let inner = self.0.clone();
+        tokio::task::spawn_blocking(move || {
+            inner.identities().put_next_institution(&next)?;
+            Ok::<_, MembershipError>(inner.identity.set_next_key(next))
+        })
+        .await?
+    }
+
+    /// Takes the next key into use once `roster` names it.
+    pub(super) async fn follow_own_key(&self, roster: &ValidRoster) -> Result<(), MembershipError> {
+        let Some(next) = self.0.identity.next_key() else {
+            return Ok(());
+        };
+        let ours = roster.member(&self.0.identity.institution);
+        if ours.is_some_and(|member| member.key == next.public()) {
+            self.replace_own_key(&by_node(NodeTask::Maintenance)).await?;
+        }
+        Ok(())
+    }
+
+    /// Enters the statement of the present key, then lets the next one take its place. The old private key is gone afterwards.
+    async fn replace_own_key(&self, by: &Attribution) -> Result<(), MembershipError> {
+        let (inner, by) = (self.0.clone(), by.clone());
+        let replaced = move || {
+            let now = inner.clock.now();
+            let identities = inner.identities();
+            let Some(succession) = identities.succession(&inner.identity.institution, now)? else {
+                return Ok(());
+            };
+            let entry = EntryBody::InstitutionKeyReplaced {
+                succession: succession.clone(),
+            };
+            drop(inner.ledger.append(entry, &by, now)?);
+            inner.identity.replace_key(identities.replace_institution(&succession)?);
+            tracing::warn!(key = %inner.identity.institution_public().fingerprint(), "this institution has another key");
+            match inner.ledger.checkpoint(&inner.identity.institution_key(), now) {
+                Err(LedgerError::Verifying { .. } | LedgerError::Unverified { .. }) => Ok(()),
+                signed => signed.map(drop).map_err(MembershipError::from),
+            }
+        };
+        tokio::task::spawn_blocking(replaced).await?
+    }
+}
+
+fn replaced_by_holders(member: &Member) -> impl Iterator<Item = UnconfirmedKey> {
+    let next = member.earlier.iter().skip(1).map(|next| next.key).chain([member.key]);
+    let steps = member.earlier.iter().zip(next);
+    steps.filter_map(|(earlier, key)| match earlier.followed_by {
+        Follows::OldKey(_) => None,
+        Follows::Holders { .. } => Some(UnconfirmedKey {
+            institution: member.institution.clone(),
+            key,
+            before: earlier.key,
+        }),
+    })
+}
