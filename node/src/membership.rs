@@ -21,7 +21,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use concordat_protocol::audit::EntryBody;
+use concordat_protocol::audit::{EntryBody, NodeTask};
 use concordat_protocol::identity::{InstitutionKey, PrivateKey as _};
 use concordat_protocol::ids::{Digest32, InstitutionId, NodeId};
 use concordat_protocol::membership::{
@@ -45,6 +45,7 @@ pub use keys::{NextKey, UnconfirmedKey};
 pub use sealed::SealedRoster;
 pub use spread::ROSTER;
 
+use crate::attribution::by_node;
 use crate::clock::Clock;
 use crate::ledger_heads::LedgerHeads;
 use crate::network::{Members, NetworkHandle};
@@ -418,13 +419,13 @@ impl Membership {
             number: roster.number(),
             signed: roster.signed().clone(),
         };
-        let (inner, by) = (self.0.clone(), by.clone());
-        tokio::task::spawn_blocking(move || inner.sealed.adopt(value, &inner.ledger, entry, &by, now)).await??;
+        let (inner, whose) = (self.0.clone(), by.clone());
+        tokio::task::spawn_blocking(move || inner.sealed.adopt(value, &inner.ledger, entry, &whose, now)).await??;
         // After the roster: the older pin leads to its charter, a newer one would not lead back.
         if roster.roster().charter != *charter {
             self.pin(roster.roster().charter.clone()).await?;
         }
-        self.follow(roster.clone()).await?;
+        self.follow(roster.clone(), by).await?;
         Ok(roster)
     }
 
@@ -470,11 +471,11 @@ impl Membership {
         if let Err(expired) = roster.in_force(self.0.clock.now()) {
             tracing::warn!(%expired, "nothing is served until a newer roster comes");
         }
-        self.follow(roster).await
+        self.follow(roster, &by_node(NodeTask::Start)).await
     }
 
-    async fn follow(&self, roster: Arc<ValidRoster>) -> Result<(), MembershipError> {
-        self.follow_own_key(&roster).await?;
+    async fn follow(&self, roster: Arc<ValidRoster>, by: &Attribution) -> Result<(), MembershipError> {
+        self.follow_own_key(&roster, by).await?;
         self.0.network.set_members(Arc::new(self.peers(&roster))).await?;
         let number = roster.number();
         self.warn_of_addresses(&roster);

@@ -8,8 +8,9 @@ use concordat_protocol::audit::{EntryBody, LedgerProof};
 use concordat_protocol::grant::{Effective, GrantEvent};
 use concordat_protocol::identity::{InstitutionKey, PrivateKey};
 use concordat_protocol::ids::{GrantId, NodeId};
-use concordat_protocol::membership::{Member, MemberStatus, Roster, RosterError};
+use concordat_protocol::membership::{EarlierKey, Follows, Member, MemberStatus, Roster, RosterError};
 use concordat_protocol::text::{Address, Reason};
+use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{HelloReply, RefusalCode};
 use concordat_tests::tester;
 use futures::StreamExt;
@@ -76,6 +77,84 @@ async fn a_name_that_is_given_to_another_key_takes_over_no_grant() {
     );
     assert_eq!(standing(provider, &grant).await, Effective::Suspended);
     world.still_stands().await;
+}
+
+/// The holders of the charter may replace a key. The one they put there is let in, and inherits nothing until people have confirmed it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn institution_key_that_the_holders_put_there_inherits_no_grant() {
+    let world = World::met().await;
+    let (rogue, provider, friend) = (&world.rogue, &world.provider, &world.friend);
+    let grant = granted(&world).await;
+    let impostor = Rogue::start("zurich", 77);
+    let mut replaced = next(provider);
+    let entry = member(&mut replaced, "zurich");
+    let stated = impostor.statement(now()).peek_unverified().unwrap();
+    *entry = Member {
+        key: stated.key,
+        earlier: vec![EarlierKey {
+            key: entry.key,
+            followed_by: Follows::Holders { at: now() },
+        }],
+        nodes: stated.nodes,
+        stated_at: stated.issued_at,
+        statement: impostor.statement(stated.issued_at),
+        ..entry.clone()
+    };
+    for house in [provider, friend] {
+        offer(house, &replaced, provider).await.unwrap();
+    }
+    await_standing(provider, &grant, Effective::Suspended).await;
+    let membership = provider.node.membership();
+    let roster = membership.newest().unwrap();
+    let waiting = membership.unconfirmed_keys(&roster);
+    assert_eq!(waiting.len(), 1);
+    assert_eq!(waiting[0].key, impostor.house.public());
+
+    // By whichever key it shows itself, it gets no lease and resumes nothing.
+    impostor.meet(provider).await;
+    let impostor_shown = attested(provider, impostor.id());
+    assert_eq!(impostor_shown.earlier_keys, []);
+    let refused = provider
+        .node
+        .grants()
+        .lease(&grant, &impostor_shown, now())
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code, RefusalCode::NotFound);
+    let reason = Reason::new("resumed").unwrap();
+    let resumed = provider
+        .node
+        .negotiations()
+        .change_grant(&grant, GrantEvent::Resume, reason, &tester())
+        .await;
+    assert!(
+        resumed.is_err(),
+        "a grant was resumed for a key that nobody has confirmed"
+    );
+    for wrong in [
+        rogue.house.public().fingerprint(),
+        String::new(),
+        waiting[0].key.fingerprint()[..9].to_owned(),
+    ] {
+        let confirmed = membership.confirm_key(&rogue.institution, &wrong, &tester()).await;
+        assert!(matches!(confirmed, Err(MembershipError::NotReplaced { .. })), "{wrong}");
+    }
+    // A later roster does not take back what was shown, nor invent another history.
+    type Change = fn(&mut Member);
+    let changes: [Change; 3] = [
+        |member| member.earlier.clear(),
+        |member| {
+            member.earlier[0].followed_by = Follows::Holders {
+                at: Timestamp::from_millis(1),
+            }
+        },
+        |member| member.earlier.push(member.earlier[0].clone()),
+    ];
+    for change in changes {
+        let mut forged = next(provider);
+        change(member(&mut forged, "zurich"));
+        assert!(offer(friend, &forged, provider).await.is_err());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

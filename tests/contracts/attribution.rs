@@ -45,6 +45,10 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
         "both sides have decided and a stop came in between",
     ),
     (
+        "node/src/membership.rs",
+        "a start finishes the replacement of a key that a stop broke off",
+    ),
+    (
         "node/src/negotiation/members.rs",
         "a roster ends the membership on which grants rest",
     ),

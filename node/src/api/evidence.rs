@@ -144,7 +144,7 @@ fn bundle(node: &Node, record: EvidenceRecord) -> Result<EvidenceBundle, Missing
     let receipt = record
         .receipt
         .ok_or(Missing::Part("receipt: nothing was released under it"))?;
-    signed_by_present_key(node).map_err(|error| Missing::Problem(error.into()))?;
+    audit::sign_with_present_key(node).map_err(|error| Missing::Problem(error.into()))?;
     let proofs = record.entries.iter().map(|sequence| proof(node, *sequence));
     let proofs = proofs.collect::<Result<Vec<InclusionProof>, LedgerError>>();
     let proofs = proofs.map_err(|error| Missing::Problem(error.into()))?;
@@ -152,16 +152,6 @@ fn bundle(node: &Node, record: EvidenceRecord) -> Result<EvidenceBundle, Missing
     let successions = node.storage().identities().successions();
     let successions = successions.map_err(|error| Missing::Problem(error.into()))?;
     Ok(EvidenceBundle::new(holder, certificates, envelope, receipt, proofs).with_successions(successions))
-}
-
-/// Signs a checkpoint if the one that lies here is by an earlier key: the proofs are checked with the present one.
-fn signed_by_present_key(node: &Node) -> Result<(), LedgerError> {
-    let present = node.identity().institution_public();
-    let checkpoint = node.ledger().latest_checkpoint()?;
-    match checkpoint.map(|signed| signed.verify(present)) {
-        Some(Ok(_)) | None => Ok(()),
-        Some(Err(_)) => audit::sign(node),
-    }
 }
 
 /// A proof against a checkpoint that covers the entry.

@@ -13,7 +13,7 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use concordat_protocol::audit::{EntryBody, KeyChange, NodeTask};
+use concordat_protocol::audit::{EntryBody, KeyChange};
 use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey, PrivateKey as _, Side};
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::membership::{ConfirmedKeys, Follows, Member, ValidRoster, to_armour};
@@ -23,7 +23,6 @@ use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use zeroize::Zeroizing;
 
 use super::{Membership, MembershipError};
-use crate::attribution::by_node;
 
 /// The confirmed keys: in the sealed state by institution, and in memory for each hello.
 #[derive(Debug)]
@@ -220,13 +219,13 @@ impl Membership {
     }
 
     /// Takes the next key into use once `roster` names it.
-    pub(super) async fn follow_own_key(&self, roster: &ValidRoster) -> Result<(), MembershipError> {
+    pub(super) async fn follow_own_key(&self, roster: &ValidRoster, by: &Attribution) -> Result<(), MembershipError> {
         let Some(next) = self.0.identity.next_key() else {
             return Ok(());
         };
         let ours = roster.member(&self.0.identity.institution);
         if ours.is_some_and(|member| member.key == next.public()) {
-            self.replace_own_key(&by_node(NodeTask::Maintenance)).await?;
+            self.replace_own_key(by).await?;
         }
         Ok(())
     }

@@ -146,16 +146,22 @@ impl Identities {
         }
     }
 
-    /// The key that is to follow the institution's key, if one was made.
+    /// The key that is to follow the institution's key, if one was made. One that has taken its place already, before a stop, is
+    /// forgotten.
     ///
     /// # Errors
     /// As [`Identities::get`].
     pub fn next_institution(&self) -> Result<Option<InstitutionKey>, StorageError> {
-        match self.seed(NEXT) {
-            Ok(seed) => Ok(Some(InstitutionKey::from_seed(&seed))),
-            Err(StorageError::NoIdentity { .. }) => Ok(None),
-            Err(other) => Err(other),
+        let next = match self.seed(NEXT) {
+            Ok(seed) => InstitutionKey::from_seed(&seed),
+            Err(StorageError::NoIdentity { .. }) => return Ok(None),
+            Err(other) => return Err(other),
+        };
+        if next.public() == self.institution()?.public() {
+            self.discard_next_institution()?;
+            return Ok(None);
         }
+        Ok(Some(next))
     }
 
     /// Stores the key that is to follow the institution's key.
@@ -166,11 +172,7 @@ impl Identities {
         self.put(NEXT, &Secret::from(key.expose_seed().to_vec()))
     }
 
-    /// Forgets the key that was to follow; nothing if there is none.
-    ///
-    /// # Errors
-    /// [`StorageError::Io`].
-    pub fn discard_next_institution(&self) -> Result<(), StorageError> {
+    fn discard_next_institution(&self) -> Result<(), StorageError> {
         let path = self.path(NEXT)?;
         match fs::remove_file(&path) {
             Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StorageError::io("remove", &path, source)),
@@ -229,6 +231,9 @@ impl Identities {
             &Secret::from(next.expose_seed().to_vec()),
         )?;
         *self.public.write().unwrap_or_else(PoisonError::into_inner) = None;
+        let shown = self.dir.join("institution.pub");
+        write_private(&shown, format!("{}\n", next.public()).as_bytes())
+            .map_err(|source| StorageError::io("write", &shown, source))?;
         self.discard_next_institution()?;
         Ok(next)
     }

@@ -1,10 +1,18 @@
 use std::{
+    collections::BTreeMap,
+    ffi::OsString,
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt,
     path::Path,
 };
 
-use concordat_protocol::identity::{InstitutionKey, PrivateKey};
+use concordat_protocol::{
+    identity::{InstitutionKey, PrivateKey},
+    ids::InstitutionId,
+    membership::KeySuccession,
+    signed::Signed,
+    time::Timestamp,
+};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
@@ -12,6 +20,7 @@ use super::{Storage, StorageError};
 use crate::{
     fault::Fault,
     keys::{Argon2Cost, KeyError, Passphrase, Secret},
+    seal::durable::write_private,
 };
 
 const CHEAP: Argon2Cost = Argon2Cost::dangerous_minimum();
@@ -157,4 +166,91 @@ fn private_keys_are_sealed_under_their_names() {
     assert_eq!(storage.identities().node().unwrap_err().fault(), Fault::Integrity);
     let outside = storage.identities().get("../master").unwrap_err();
     assert!(matches!(outside, StorageError::IdentityName { .. }), "{outside}");
+}
+
+/// The files of the folder `identity`, by name.
+fn identity_files(dir: &Path) -> BTreeMap<OsString, Vec<u8>> {
+    let entries = fs::read_dir(dir.join("identity")).unwrap();
+    entries
+        .map(|entry| {
+            let entry = entry.unwrap();
+            (entry.file_name(), fs::read(entry.path()).unwrap())
+        })
+        .collect()
+}
+
+/// A stop after any of the files was written, in any order that the disk may have kept: the next start finishes it, and what either
+/// key signed is known.
+#[test]
+fn institution_key_replaced_is_finished_after_a_stop_at_any_step() {
+    let dir = made();
+    let keys = [1, 2].map(|seed| InstitutionKey::from_seed(&Zeroizing::new([seed; 32])));
+    let institution = "zurich".parse().unwrap();
+    let storage = open(dir.path()).unwrap();
+    storage.identities().put_institution(&keys[0]).unwrap();
+    storage.identities().put_next_institution(&keys[1]).unwrap();
+    let now = Timestamp::from_millis(1_800_000_000_000);
+    let succession = storage.identities().succession(&institution, now).unwrap().unwrap();
+    let before = identity_files(dir.path());
+    storage.identities().replace_institution(&succession).unwrap();
+    let after = identity_files(dir.path());
+    drop(storage);
+
+    let steps = [
+        "institution-successions.sealed",
+        "institution.sealed",
+        "institution.pub",
+        "institution-next.sealed",
+    ];
+    for done in 0..=steps.len() {
+        for (place, name) in steps.iter().enumerate() {
+            let path = dir.path().join("identity").join(name);
+            let files = if place < done { &after } else { &before };
+            match files.get(&OsString::from(name)) {
+                Some(bytes) => write_private(&path, bytes).unwrap(),
+                None => drop(fs::remove_file(&path)),
+            }
+        }
+        let storage = open(dir.path()).unwrap();
+        let identities = storage.identities();
+        assert!(
+            identities.institution_keys().unwrap().contains(&keys[0].public()),
+            "{done}"
+        );
+        if let Some(succession) = identities.succession(&institution, now).unwrap() {
+            identities.replace_institution(&succession).unwrap();
+        }
+        assert!(identities.next_institution().unwrap().is_none(), "{done}");
+        let known = identities.institution_keys().unwrap();
+        assert_eq!(*known, [keys[1].public(), keys[0].public()], "{done}");
+        assert_eq!(identities.successions().unwrap().len(), 1, "{done}");
+    }
+}
+
+/// Nobody is followed by the word of another, and a key that was not made here is not taken into use.
+#[test]
+fn institution_key_is_replaced_by_its_own_word_only() {
+    let dir = made();
+    let [present, next, other] = [1, 2, 3].map(|seed| InstitutionKey::from_seed(&Zeroizing::new([seed; 32])));
+    let institution: InstitutionId = "zurich".parse().unwrap();
+    let storage = open(dir.path()).unwrap();
+    let identities = storage.identities();
+    identities.put_institution(&present).unwrap();
+    let signed = |from: &InstitutionKey, to: &InstitutionKey| {
+        let succession = KeySuccession {
+            institution: institution.clone(),
+            from: from.public(),
+            to: to.public(),
+            at: Timestamp::from_millis(1_800_000_000_000),
+        };
+        Signed::sign(&succession, from).unwrap().signed().clone()
+    };
+    assert!(identities.replace_institution(&signed(&present, &next)).is_err());
+    identities.put_next_institution(&next).unwrap();
+    for wrong in [signed(&other, &next), signed(&present, &other), signed(&next, &present)] {
+        assert!(identities.replace_institution(&wrong).is_err());
+        assert_eq!(identities.institution_public().unwrap(), present.public());
+    }
+    identities.replace_institution(&signed(&present, &next)).unwrap();
+    assert_eq!(identities.institution_public().unwrap(), next.public());
 }
