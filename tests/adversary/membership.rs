@@ -134,7 +134,7 @@ async fn institution_key_that_the_holders_put_there_inherits_no_grant() {
     for wrong in [
         rogue.house.public().fingerprint(),
         String::new(),
-        waiting[0].key.fingerprint()[..9].to_owned(),
+        waiting[0].key.fingerprint().chars().take(9).collect(),
     ] {
         let confirmed = membership.confirm_key(&rogue.institution, &wrong, &tester()).await;
         assert!(matches!(confirmed, Err(MembershipError::NotReplaced { .. })), "{wrong}");
