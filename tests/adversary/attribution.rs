@@ -14,6 +14,7 @@ use concordat_node::fault::Code;
 use concordat_node::iam::{SessionToken, Training};
 use concordat_node::shutdown::Shutdown;
 use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry};
+use concordat_protocol::identity::PrivateKey as _;
 use concordat_protocol::ids::ActorId;
 use concordat_protocol::membership::{ValidEnrolment, admit, from_file, to_armour};
 use concordat_protocol::query::Role;
@@ -289,6 +290,19 @@ async fn consortium(holder: &mut Desk, asking: &mut Desk) {
     holder.post("/v1/consortium/members", "", enrolment, Entries).await;
     let zurich = file(&Rogue::start("zurich", 3).enrolment());
     holder.post("/v1/consortium/members", "", zurich, Entries).await;
+    let other = Rogue::start("zurich", 5);
+    let mut replaced = file(&other.enrolment());
+    replaced["replace_key"] = json!(true);
+    holder.post("/v1/consortium/members", "", replaced, Entries).await;
+    let confirmed = json!({ "fingerprint": other.house.public().fingerprint() });
+    holder
+        .post(
+            "/v1/consortium/members/{institution}/confirm-key",
+            "zurich",
+            confirmed,
+            Entries,
+        )
+        .await;
     let none = json!({});
     holder
         .post("/v1/consortium/members/{institution}/remove", "zurich", none, Entries)

@@ -112,7 +112,8 @@ async fn institution_key_that_the_holders_put_there_inherits_no_grant() {
 
     // By whichever key it shows itself, it gets no lease and resumes nothing.
     impostor.meet(provider).await;
-    let impostor_shown = attested(provider, impostor.id());
+    let met = provider.node.network().sessions().borrow().get(&impostor.id()).cloned();
+    let impostor_shown = soon(met.expect("a session").until_attested()).await.unwrap();
     assert_eq!(impostor_shown.earlier_keys, []);
     let refused = provider
         .node
