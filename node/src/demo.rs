@@ -105,7 +105,7 @@ impl Place {
         getrandom::fill(&mut random).context("the system gives no random numbers")?;
         let name = format!("concordat-demo-{}", data_encoding::HEXLOWER.encode(&random));
         let path = std::env::temp_dir().join(name);
-        concordat_storage::seal::durable::create_dir_private(&path).context("the temporary folder cannot be made")?;
+        concordat_storage::fs::create_dir_private(&path).context("the temporary folder cannot be made")?;
         Ok(Self { path, kept: false })
     }
 

@@ -21,8 +21,8 @@ use concordat_protocol::{
     time::Timestamp,
 };
 use concordat_storage::{
+    fs::write_private,
     keys::{Argon2Cost, KeyFile, KeyProvider, Passphrase, Secret, TokenKey, TokenPlace},
-    seal::durable::write_private,
     storage::Storage,
 };
 use data_encoding::{BASE32_NOPAD, BASE64};

@@ -20,7 +20,7 @@
 //!    the repository says at most whose else it may be. Then every hash is checked, and what unlocks the master key of that time
 //!    is needed.
 //! 4. A repository is data. No file in it is opened but by a path that [`FileEntry`] admits, without following links
-//!    ([`crate::beneath`]); the configuration in a snapshot is copied nowhere and names nothing that is used.
+//!    ([`crate::fs::open_beneath`]); the configuration in a snapshot is copied nowhere and names nothing that is used.
 //! 5. What is put back goes into a new folder.
 //!    Objects come out of the store where they lie and go into a place of their own, so that neither a store that fails nor a
 //!    node that still runs loses anything to a backup.

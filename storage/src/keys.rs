@@ -31,7 +31,6 @@ mod labels;
 mod locked;
 mod master;
 mod password;
-mod private;
 mod provider;
 mod raw;
 mod secret;
@@ -46,7 +45,6 @@ pub use escrow::{Escrow, Recipient, RecoveryKey, Share, ShareError, SharePlan};
 pub(crate) use labels::{META_HEAD, META_VALUE, OBJECT_CONTENT, OBJECT_HEADER};
 pub use master::MasterKey;
 pub use password::{PasswordHash, verify_absent};
-pub(crate) use private::read_private;
 pub use provider::{
     Argon2Cost, KeyEncryptingKey, KeyFile, KeyProvider, Parameters, Passphrase, TokenError, TokenKey, TokenPlace,
 };

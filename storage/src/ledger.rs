@@ -54,9 +54,9 @@ pub use receipt::LedgerReceipt;
 pub use verification::Verification;
 pub use verify::{AuditReport, CheckpointReport};
 
+use crate::fs::write_private;
 use crate::keys::LedgerKey;
 use crate::meta::SealedDb;
-use crate::seal::durable::write_private;
 use anchor::Anchor;
 use disk::{Extent, Opened};
 use format::Record;

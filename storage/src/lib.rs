@@ -10,10 +10,10 @@
 
 pub mod arrow_stream;
 pub mod backup;
-pub mod beneath;
 pub mod catalog;
 pub mod disclosure;
 pub mod fault;
+pub mod fs;
 pub mod ingest;
 pub mod keys;
 pub mod ledger;

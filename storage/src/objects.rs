@@ -15,12 +15,14 @@
 mod claim;
 mod connection;
 mod credentials;
+mod durable;
 mod error;
 mod place;
 mod remote;
 mod response;
 mod upload;
 
+pub use durable::DurableStore;
 pub use error::{CredentialsFault, PlaceError, Said};
 pub use place::{Endpoint, InvalidPlace, ObjectPlace, PlainHttp, Region, S3Place, S3Url};
 

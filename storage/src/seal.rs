@@ -20,7 +20,6 @@
 //! What an object is called is *not* part of what is sealed (objects may be renamed); which objects form a dataset version,
 //! with their hashes, is stated by the version's manifest.
 
-pub mod durable;
 mod error;
 mod object;
 mod read;
@@ -28,7 +27,6 @@ mod store;
 mod suite;
 mod upload;
 
-pub use durable::DurableStore;
 pub use error::{SealError, store_fault};
 pub use object::{BLOCK_LEN, HEADER_LEN, Opener, Sealer, open, plain_len, seal, sealed_len};
 pub use store::SealedStore;

@@ -43,15 +43,12 @@ pub use identity::Identities;
 
 use crate::{
     catalog::Catalog,
+    fs::{create_dir_private, write_private},
     ingest::{Upload, UploadWriter},
     keys::{Escrow, KeyProvider, LedgerKey, MasterKey},
     ledger::{Ledger, LedgerError},
     meta::SealedDb,
-    objects::{self, ObjectPlace, PlaceError, RemoteStore},
-    seal::{
-        DurableStore,
-        durable::{create_dir_private, write_private},
-    },
+    objects::{self, DurableStore, ObjectPlace, PlaceError, RemoteStore},
 };
 
 /// The opened data directory of one node; clones are handles to the same one.

@@ -27,8 +27,8 @@ use concordat_protocol::{
     ids::{DatasetName, SegmentName},
 };
 use concordat_storage::{
-    beneath,
     catalog::{ImportMode, ImportRequest, Imported, Progress},
+    fs::open_beneath,
     ingest::{CsvOptions, Header, Missing, Note, Refused, Source, SubjectRule, TextEncoding},
     ledger::Attribution,
 };
@@ -175,7 +175,7 @@ fn in_inbox(api: &Api, path: &std::path::Path) -> Result<Source, Problem> {
                 .help("send the file with `--from`; an administrator can name inboxes as `import.inboxes`"),
         );
     };
-    match beneath::open(inbox, below) {
+    match open_beneath(inbox, below) {
         Ok(file) => Ok(Source::opened(path, file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Err(Problem::new(Code::NotFound, format!("there is no file `{shown}`")))

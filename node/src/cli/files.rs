@@ -6,7 +6,7 @@
 //!
 //! What lies in a data directory is written by [`write_private`], which nobody else can get between: the folder is 0700.
 //!
-//! [`write_private`]: concordat_storage::seal::durable::write_private
+//! [`write_private`]: concordat_storage::fs::write_private
 
 use std::{
     fs::{self, File, Metadata},
@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use concordat_storage::seal::durable::sync_dir;
+use concordat_storage::fs::sync_dir;
 use data_encoding::HEXLOWER;
 
 use crate::fault::Problem;

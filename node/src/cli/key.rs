@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use concordat_protocol::ids::{DatasetName, SegmentName};
 use concordat_storage::{
+    fs::write_private,
     keys::{Argon2Cost, KeyProvider},
-    seal::durable::write_private,
 };
 use serde_json::{Value, json};
 

@@ -23,7 +23,7 @@ impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("key");
-        concordat_storage::seal::durable::write_private(&key, &[b'k'; 64]).unwrap();
+        concordat_storage::fs::write_private(&key, &[b'k'; 64]).unwrap();
         let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
         Self { _dir: dir, storage }
     }

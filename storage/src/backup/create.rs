@@ -24,12 +24,10 @@ use super::{
 };
 use crate::{
     catalog::Holding,
+    fs::{create_dir_private, sync_dir, write_private},
     keys::KeyError,
     ledger::Ledger,
-    seal::{
-        DurableStore,
-        durable::{create_dir_private, sync_dir, write_private},
-    },
+    objects::DurableStore,
     storage::Storage,
 };
 

@@ -15,9 +15,8 @@ use concordat_protocol::{
 
 use super::{BackupError, FileEntry, Owner, Snapshot, contents::FILE_HASH};
 use crate::{
-    beneath,
     catalog::ErasureStatement,
-    seal::durable::{create_dir_private, sync_dir, write_private},
+    fs::{create_dir_private, open_beneath, sync_dir, write_private},
 };
 
 /// The format of repositories.
@@ -332,7 +331,7 @@ impl SnapshotInfo {
 
     fn open_below(&self, folder: &str, file: &FileEntry) -> Result<File, BackupError> {
         let below = Path::new(folder).join(file.path.as_str());
-        beneath::open(&self.root, &below).map_err(|error| {
+        open_beneath(&self.root, &below).map_err(|error| {
             let kind = error.kind();
             let what = if kind == io::ErrorKind::NotFound {
                 "is not there"
@@ -376,7 +375,7 @@ impl SnapshotInfo {
 /// The bytes of a small file of a repository.
 fn small(root: &Path, below: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    beneath::open(root, Path::new(below))?
+    open_beneath(root, Path::new(below))?
         .take(MAX_SMALL)
         .read_to_end(&mut bytes)?;
     Ok(bytes)

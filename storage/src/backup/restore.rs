@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     catalog::ErasureStatement,
+    fs::create_dir_private,
     keys::{KeyProvider, MasterKey},
     meta::SealedDb,
     objects::ObjectPlace,
-    seal::durable::create_dir_private,
     storage::{Storage, StorageError},
 };
 

@@ -25,8 +25,9 @@ use crate::{
     ingest::{Source, SubjectRule},
     keys::{Argon2Cost, KeyProvider, Passphrase, Secret},
     ledger::{Attribution, Ledger},
+    objects::DurableStore,
     objects::ObjectPlace,
-    seal::{DurableStore, HEADER_LEN},
+    seal::HEADER_LEN,
     storage::Storage,
 };
 
@@ -127,7 +128,7 @@ impl House {
         let _within = self.runtime.enter();
         let dir = tempfile::tempdir().unwrap();
         let into = dir.path().join("node");
-        crate::seal::durable::create_dir_private(&into).unwrap();
+        crate::fs::create_dir_private(&into).unwrap();
         let repository = Repository::open(&self.repository())?;
         let snapshot = repository.snapshot(None, &owner())?;
         Ok((
@@ -204,7 +205,7 @@ fn what_is_put_back_is_what_was_there_at_that_instant() {
     let _within = house.runtime.enter();
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("node");
-    crate::seal::durable::create_dir_private(&into).unwrap();
+    crate::fs::create_dir_private(&into).unwrap();
     let repository = Repository::open(&house.repository()).unwrap();
     let id = first.contents.document().id;
     let snapshot = repository.snapshot(Some(id), &owner()).unwrap();

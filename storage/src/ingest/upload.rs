@@ -9,8 +9,9 @@ use std::{
 };
 
 use crate::{
+    fs::create_dir_private,
     keys::{DatasetKey, KeyError},
-    seal::{BLOCK_LEN, HEADER_LEN, Opener, SealError, Sealer, Suite, durable::create_dir_private, sealed_len},
+    seal::{BLOCK_LEN, HEADER_LEN, Opener, SealError, Sealer, Suite, sealed_len},
 };
 
 /// Bytes of a sealed block after the header.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::TokenError;
-use crate::fault::Fault;
+use crate::{fault::Fault, fs::PrivateFileError};
 
 /// Why a key could not be made, stored or opened.
 #[derive(Debug, thiserror::Error)]
@@ -180,6 +180,15 @@ impl KeyError {
             action,
             path: path.to_owned(),
             source,
+        }
+    }
+}
+
+impl From<PrivateFileError> for KeyError {
+    fn from(error: PrivateFileError) -> Self {
+        match error {
+            PrivateFileError::Exposed { path } => Self::Exposed { path },
+            PrivateFileError::Io { action, path, source } => Self::io(action, &path, source),
         }
     }
 }

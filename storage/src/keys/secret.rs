@@ -4,7 +4,8 @@ use std::{fmt, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::{KeyError, private::read_private};
+use super::KeyError;
+use crate::fs::read_private;
 
 /// Secret bytes: wiped when dropped, never printed, compared or serialised.
 ///

@@ -17,8 +17,8 @@ use super::LedgerError;
 use super::format::{BadRecord, Head, MAGIC, MAGIC_LEN, Reader, Record};
 use super::segments::{self, SEGMENT, Segments};
 use super::writer::{Medium, Shared, Tip};
+use crate::fs::{create_dir_private, write_private};
 use crate::keys::LedgerKey;
-use crate::seal::durable::{create_dir_private, write_private};
 
 /// Longest sealed head that is read; a real one takes about 130 bytes.
 const MAX_HEAD: u64 = 4096;

@@ -21,7 +21,7 @@ use super::{
     codec::{HashedKey, decode, encode, hashed, open_value, seal_value},
     head::Head,
 };
-use crate::{keys::StateKey, seal::durable::create_dir_private};
+use crate::{fs::create_dir_private, keys::StateKey};
 
 /// Most memory that sled's page cache may take: 32 MB.
 const CACHE_BYTES: u64 = 32 * 1000 * 1000;

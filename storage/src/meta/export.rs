@@ -15,7 +15,7 @@ use super::{
     db::{guarded, open_sled},
     head::Head,
 };
-use crate::{keys::StateKey, seal::durable::create_dir_private};
+use crate::{fs::create_dir_private, keys::StateKey};
 
 /// Longest piece that is read; values are far shorter.
 const MAX_PIECE: u32 = 64 * 1024 * 1024;

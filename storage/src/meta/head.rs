@@ -13,8 +13,8 @@ use std::{
 
 use super::MetaError;
 use crate::{
+    fs::sync_dir,
     keys::{META_HEAD, StateKey, context, open, seal},
-    seal::durable::sync_dir,
 };
 
 /// The file `head`, open for writing.

@@ -24,7 +24,7 @@ use object_store::{CredentialProvider, aws::AwsCredential};
 use zeroize::Zeroizing;
 
 use super::{CredentialsFault, PlaceError};
-use crate::keys::{KeyError, read_private};
+use crate::fs::{PrivateFileError, read_private};
 
 /// Looks whether a file holds a key in the right format, and keeps nothing of it.
 ///
@@ -98,12 +98,9 @@ fn unreadable(error: &io::Error) -> CredentialsFault {
 
 fn read(path: &Path) -> Result<StoreKey, PlaceError> {
     let bytes = read_private(path).map_err(|error| {
-        let fault = if matches!(error, KeyError::Exposed { .. }) {
-            CredentialsFault::Exposed
-        } else if matches!(error, KeyError::Missing { .. }) {
-            CredentialsFault::Missing
-        } else {
-            CredentialsFault::Unreadable
+        let fault = match error {
+            PrivateFileError::Exposed { .. } => CredentialsFault::Exposed,
+            PrivateFileError::Io { source, .. } => unreadable(&source),
         };
         PlaceError::credentials(path, fault)
     })?;

@@ -15,12 +15,13 @@ use object_store::{
 use proptest::prelude::*;
 
 use super::{
-    BLOCK_LEN, DurableStore, HEADER_LEN, PART_LEN, SealError, SealedStore, Sealer, Suite, open, plain_len, seal,
-    sealed_len, store_fault, upload::SealedUpload,
+    BLOCK_LEN, HEADER_LEN, PART_LEN, SealError, SealedStore, Sealer, Suite, open, plain_len, seal, sealed_len,
+    store_fault, upload::SealedUpload,
 };
 use crate::{
     fault::Fault,
     keys::{Argon2Cost, DatasetKey, MasterKey, Passphrase, Secret, SegmentKey, Wrapped},
+    objects::DurableStore,
 };
 
 const SUITES: [Suite; 2] = [Suite::ChaCha20Poly1305, Suite::Aes256Gcm];

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::StorageError;
-use crate::seal::durable::create_dir_private;
+use crate::fs::create_dir_private;
 
 /// Offending paths that an error names.
 const SHOWN: usize = 5;

@@ -6,7 +6,7 @@
 use std::{io, path::Path};
 
 use super::StorageError;
-use crate::seal::durable::write_private;
+use crate::fs::write_private;
 
 /// The format that this program writes.
 ///

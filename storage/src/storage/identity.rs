@@ -22,8 +22,8 @@ use zeroize::Zeroizing;
 
 use super::StorageError;
 use crate::{
+    fs::{sync_dir, write_private},
     keys::{IdentityKey, Secret, Wrapped},
-    seal::durable::{sync_dir, write_private},
 };
 
 /// The name of the institution's key.

@@ -33,7 +33,7 @@ impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("key");
-        concordat_storage::seal::durable::write_private(&key, &[b'k'; 64]).unwrap();
+        concordat_storage::fs::write_private(&key, &[b'k'; 64]).unwrap();
         let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
         let ledger = storage.open_ledger(budapest().institution).unwrap();
         Self {
@@ -86,7 +86,7 @@ fn ground() -> Ground {
 fn steward(name: &str) -> Actor {
     let dir = tempfile::tempdir().unwrap();
     let key = dir.path().join("key");
-    concordat_storage::seal::durable::write_private(&key, &[b'k'; 64]).unwrap();
+    concordat_storage::fs::write_private(&key, &[b'k'; 64]).unwrap();
     let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
     let cost = Argon2Cost::dangerous_minimum();
     let accounts = Accounts::open(storage.meta(), budapest().institution, cost).unwrap();

@@ -58,7 +58,7 @@ fn refusals(house: &House) -> [Fault; 2] {
         let verified = Repository::open(&repository).and_then(|found| verify(&found, None, &owner()));
         let dir = tempfile::tempdir().unwrap();
         let into = dir.path().join("node");
-        crate::seal::durable::create_dir_private(&into).unwrap();
+        crate::fs::create_dir_private(&into).unwrap();
         let restored = Repository::open(&repository).and_then(|found| {
             let snapshot = found.snapshot(None, &owner())?;
             restore(&found, snapshot, &into, &secret("p"), &ObjectPlace::Local).map(drop)

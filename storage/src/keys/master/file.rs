@@ -5,10 +5,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    super::{KeyError, Parameters, Wrapped, labels, private::read_private, wrap::to_cbor},
+    super::{KeyError, Parameters, Wrapped, labels, wrap::to_cbor},
     WrappedRoots,
 };
-use crate::seal::durable;
+use crate::fs::{read_private, write_private};
 
 /// The format that is written.
 const VERSION: u8 = 2;
@@ -65,7 +65,7 @@ impl Stored {
         let mut bytes = to_cbor(self, WHAT)?;
         let check = checksum(&bytes);
         bytes.extend_from_slice(&check);
-        durable::write_private(path, &bytes).map_err(|source| KeyError::io("write", path, source))
+        write_private(path, &bytes).map_err(|source| KeyError::io("write", path, source))
     }
 }
 
@@ -90,5 +90,5 @@ pub(super) fn write_format_1(path: &Path, kdf: Parameters, wrapped: Wrapped) {
     let mut bytes = to_cbor(&written, WHAT).unwrap();
     let check = checksum(&bytes);
     bytes.extend_from_slice(&check);
-    durable::write_private(path, &bytes).unwrap();
+    write_private(path, &bytes).unwrap();
 }

@@ -6,7 +6,10 @@ use data_encoding::{BASE64, BASE64URL, HEXLOWER_PERMISSIVE};
 use zeroize::Zeroizing;
 
 use super::{KeyEncryptingKey, KeyProvider, Parameters, salt};
-use crate::keys::{KeyError, Secret, labels, private::read_private, raw::RawKey};
+use crate::{
+    fs::read_private,
+    keys::{KeyError, Secret, labels, raw::RawKey},
+};
 
 /// A file with at least 32 bytes of key as hex, base64 or raw bytes, readable by its owner only.
 #[derive(Debug, Clone)]
@@ -20,12 +23,9 @@ impl KeyFile {
     }
 
     fn key(&self, salt: &[u8]) -> Result<KeyEncryptingKey, KeyError> {
-        let bytes = read_private(&self.0).map_err(|error| {
-            if let KeyError::Missing { path } = error {
-                KeyError::KeyFileMissing { path }
-            } else {
-                error
-            }
+        let bytes = read_private(&self.0).map_err(|error| match KeyError::from(error) {
+            KeyError::Missing { path } => KeyError::KeyFileMissing { path },
+            error => error,
         })?;
         let material = decode(&self.0, bytes)?;
         let key = RawKey::derive(material.expose(), salt, labels::KEY_FILE);

@@ -24,7 +24,7 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLO
 /// # Errors
 /// [`io::ErrorKind::NotFound`] if it is not there; [`io::ErrorKind::InvalidInput`] if the path leaves `root`, if a link is on
 /// the way, or if it is not a regular file.
-pub fn open(root: &Path, below: &Path) -> io::Result<File> {
+pub fn open_beneath(root: &Path, below: &Path) -> io::Result<File> {
     let mut names = Vec::new();
     for part in below.components() {
         match part {
@@ -79,7 +79,7 @@ mod tests {
         let (root, below) = (root.to_owned(), below.to_owned());
         let (done, waiting) = mpsc::channel();
         // On a thread of its own: opening a pipe would wait for ever.
-        thread::spawn(move || done.send(open(&root, Path::new(&below)).map(drop).unwrap_err().kind()));
+        thread::spawn(move || done.send(open_beneath(&root, Path::new(&below)).map(drop).unwrap_err().kind()));
         waiting
             .recv_timeout(Duration::from_secs(20))
             .expect("the opening waits")
@@ -100,7 +100,7 @@ mod tests {
         let _socket = std::os::unix::net::UnixListener::bind(root.join("socket")).unwrap();
 
         let mut text = String::new();
-        open(&root, Path::new("a/b/file"))
+        open_beneath(&root, Path::new("a/b/file"))
             .unwrap()
             .read_to_string(&mut text)
             .unwrap();
@@ -126,6 +126,6 @@ mod tests {
         assert_eq!(kind(&root, "a/none"), io::ErrorKind::NotFound);
         let link = dir.path().join("link to root");
         symlink(&root, &link).unwrap();
-        open(&link, Path::new("a/b/file")).unwrap();
+        open_beneath(&link, Path::new("a/b/file")).unwrap();
     }
 }

@@ -44,7 +44,7 @@ fn is_harmless([tag @ .., a, b, c, d, e, f]: [u8; ENTRY], uid: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys::{KeyError, read_private};
+    use crate::fs::{PrivateFileError, read_private};
 
     const GROUP: u16 = 0x04;
     const NAMED_GROUP: u16 = 0x08;
@@ -99,7 +99,7 @@ mod tests {
         );
         assert_eq!(read_private(&path).unwrap().as_slice(), b"one small secret");
         hand_to(uid + 1).unwrap();
-        assert!(matches!(read_private(&path), Err(KeyError::Exposed { .. })));
+        assert!(matches!(read_private(&path), Err(PrivateFileError::Exposed { .. })));
     }
 
     #[test]

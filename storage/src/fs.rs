@@ -1,0 +1,10 @@
+//! Files and folders as everything above needs them: durable when a call returns, private to their owner, and never reached
+//! through a link that somebody else laid.
+
+mod beneath;
+mod durable;
+mod private;
+
+pub use beneath::open_beneath;
+pub use durable::{create_dir_private, sync_dir, write_private};
+pub(crate) use private::{PrivateFileError, read_private};
