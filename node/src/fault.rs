@@ -284,7 +284,7 @@ impl Explain for crate::node::StartError {
     }
 }
 
-impl Explain for concordat_storage::catalog::InvalidClass {
+impl Explain for concordat_protocol::schema::InvalidClass {
     fn code(&self) -> Code {
         Code::Usage
     }

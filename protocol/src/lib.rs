@@ -15,6 +15,7 @@ pub mod membership;
 pub mod negotiation;
 pub mod policy_set;
 pub mod query;
+pub mod schema;
 pub mod scope;
 pub mod signed;
 pub mod text;

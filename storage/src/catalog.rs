@@ -43,11 +43,12 @@ use concordat_protocol::{
     audit::Erasure,
     identity::InstitutionPublicKey,
     ids::{DatasetName, Digest32, SegmentName},
+    schema::VersionNumber,
     signed::{Signed, Verified},
 };
 use object_store::ObjectStore;
 
-pub use classification::{Classification, ColumnClass, InvalidClass};
+pub use classification::Classification;
 pub use dataset::DatasetRecord;
 pub use erase::{ErasureOrder, ErasureStatement};
 pub use error::CatalogError;
@@ -57,7 +58,7 @@ pub use limits::{LEAST_MIN_CELL, MAX_DAYS, ReleaseChange, ReleaseRules, TierLimi
 pub use read::OpenVersion;
 pub use reseal::{KeepGoing, Resealed};
 pub use upkeep::Verification;
-pub use version::{ColumnMeta, Manifest, ObjectEntry, Provenance, VersionNumber};
+pub use version::{ColumnMeta, Manifest, ObjectEntry, Provenance};
 
 pub use placement::Holding;
 use placement::{Placement, Readers};

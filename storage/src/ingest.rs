@@ -66,4 +66,4 @@ pub use rejects::{Discard, MAX_KEPT_REJECTS, Reason, Reject, RejectFile, RejectS
 pub use source::Fingerprint;
 pub use survey::{Column, Note, Subject, Survey, survey, survey_into};
 pub use upload::{Source, Upload, UploadWriter};
-pub use values::ColumnKind;
+pub(crate) use values::data_type;

@@ -11,7 +11,6 @@ use concordat_node::network;
 use concordat_node::node::{Identity, Node, StartConfig};
 use concordat_node::sharing::{DEFAULT_MEMORY, EngineConfig};
 use concordat_node::shutdown::Shutdown;
-use concordat_protocol::grant::Party;
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::{ColumnName, DatasetName, InstitutionId, Jurisdiction};
 use concordat_protocol::membership::{Roster, from_file};
@@ -22,7 +21,8 @@ use concordat_protocol::scope::{
 };
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::{ConsortiumName, LegalName, Text};
-use concordat_storage::catalog::{ColumnClass, ImportRequest, ReleaseChange};
+use concordat_protocol::{grant::Party, schema::ColumnClass};
+use concordat_storage::catalog::{ImportRequest, ReleaseChange};
 use concordat_storage::ingest::{CsvOptions, Source, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;

@@ -13,13 +13,12 @@ use axum::{
 use concordat_protocol::{
     audit::EntryBody,
     ids::{ColumnName, DatasetName, Digest32},
+    schema::ColumnClass,
     scope::Tier,
     text::Reason,
 };
 use concordat_storage::{
-    catalog::{
-        CatalogError, Classification, ColumnClass, DatasetRecord, ErasureStatement, Manifest, ReleaseChange, TierLimits,
-    },
+    catalog::{CatalogError, Classification, DatasetRecord, ErasureStatement, Manifest, ReleaseChange, TierLimits},
     ledger::Attribution,
 };
 use data_encoding::BASE64;
@@ -382,7 +381,7 @@ fn details(node: &Node, record: &DatasetRecord) -> Result<Value, CatalogError> {
     let columns = manifest.own_columns().map(|column| {
         json!({
             "name": column.name,
-            "kind": column.kind.in_words(),
+            "kind": column.kind.label(),
             "nullable": column.nullable,
             "class": record.classification.class(&column.name),
         })

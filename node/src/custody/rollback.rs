@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 use concordat_protocol::{
     audit::{EntryBody, NodeTask},
     ids::{DatasetName, Digest32},
+    schema::VersionNumber,
     text::Reason,
 };
 use concordat_storage::{
-    catalog::{CatalogError, VersionNumber},
+    catalog::CatalogError,
     ledger::LedgerError,
     meta::{MetaError, TreeId},
 };

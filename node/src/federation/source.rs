@@ -5,9 +5,11 @@ use std::fmt::Debug;
 use std::pin::Pin;
 
 use async_trait::async_trait;
-use concordat_protocol::ids::{DatasetRef, GrantId};
 use concordat_protocol::scope::{Purpose, Tier};
-use concordat_storage::catalog::VersionNumber;
+use concordat_protocol::{
+    ids::{DatasetRef, GrantId},
+    schema::VersionNumber,
+};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::Stream;

@@ -9,8 +9,10 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::ControlFlow;
 
-use concordat_protocol::ids::{DatasetName, InstitutionId};
-use concordat_storage::catalog::VersionNumber;
+use concordat_protocol::{
+    ids::{DatasetName, InstitutionId},
+    schema::VersionNumber,
+};
 use concordat_storage::query::{on_large_stack, parse, version_number};
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,

@@ -16,9 +16,9 @@ use cedar_policy::{
 
 use concordat_protocol::{
     membership::MemberStatus,
+    schema::ColumnClass,
     scope::{Purpose, Tier},
 };
-use concordat_storage::catalog::ColumnClass;
 
 use super::{
     ColumnFacts, DatasetFacts, Effect, Party, Policy, Reason, Rule, Step, facts,

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use concordat_protocol::ids::{ColumnName, InstitutionId, Jurisdiction};
 use concordat_protocol::membership::MemberStatus;
 use concordat_protocol::scope::{Purpose, Tier};
-use concordat_storage::catalog::ColumnClass;
-use concordat_storage::ingest::ColumnKind;
+use concordat_protocol::{
+    ids::{ColumnName, InstitutionId, Jurisdiction},
+    schema::{ColumnClass, ColumnKind},
+};
 use serde::{Deserialize, Serialize};
 
 use super::matrix::{self, Ground};

@@ -3,11 +3,12 @@
 use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
     membership::MemberStatus,
+    schema::{ColumnClass, ColumnKind},
     scope::{BandWidth, Generalisation, Kind, Transform},
 };
 use concordat_storage::{
-    catalog::{ColumnClass, DatasetRecord, Manifest, ReleaseRules},
-    ingest::{ColumnKind, is_age, is_birth},
+    catalog::{DatasetRecord, Manifest, ReleaseRules},
+    ingest::{is_age, is_birth},
 };
 
 /// The word policies have for a kind of column.

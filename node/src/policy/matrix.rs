@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 
-use concordat_protocol::ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, SegmentName};
 use concordat_protocol::membership::MemberStatus;
 use concordat_protocol::query::Role;
 use concordat_protocol::scope::{Purpose, Tier};
-use concordat_storage::catalog::{ColumnClass, ReleaseRules};
-use concordat_storage::ingest::ColumnKind;
+use concordat_protocol::{
+    ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
+    schema::{ColumnClass, ColumnKind},
+};
+use concordat_storage::catalog::ReleaseRules;
 
 use super::ask::{self, Expr, Pair, Question, Thing, pair, text};
 use super::{ColumnFacts, DatasetFacts, Party, Policy};

@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_hidden_column_and_a_missing_one_are_refused_in_the_same_words() {
         let name = ColumnName::new("mrn").unwrap();
-        let column = ColumnFacts::new(name.clone(), None, concordat_storage::ingest::ColumnKind::Int);
+        let column = ColumnFacts::new(name.clone(), None, concordat_protocol::schema::ColumnKind::Int);
         let constraint = Constraint::new(Values::Set(BTreeSet::from([Value::Int(1)])), false).unwrap();
         for transform in [Transform::Removed, Transform::Pseudonym] {
             assert_eq!(check(&column, transform, &constraint, OLDEST), Err(unavailable(&name)));

@@ -12,13 +12,11 @@ use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, QueryId, SegmentName},
     membership::MemberStatus,
     query::{ActorAssertion, Factor, Role},
+    schema::{ColumnClass, ColumnKind},
     scope::{Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window},
     time::Timestamp,
 };
-use concordat_storage::{
-    catalog::{ColumnClass, ReleaseChange, ReleaseRules, TierLimits},
-    ingest::ColumnKind,
-};
+use concordat_storage::catalog::{ReleaseChange, ReleaseRules, TierLimits};
 
 use super::*;
 

@@ -1,13 +1,12 @@
 //! May this question be answered now? Asked before the first byte, and again whenever something changed.
 
-use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::{DatasetRef, Digest32, GrantId, QueryId};
 use concordat_protocol::query::{ActorAssertion, ValidQuery};
 use concordat_protocol::scope::{Purpose, Scope};
 use concordat_protocol::text;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
-use concordat_storage::catalog::VersionNumber;
+use concordat_protocol::{audit::EntryBody, schema::VersionNumber};
 use concordat_storage::ledger::{Attribution, LedgerReceipt};
 use concordat_storage::permit::Holder;
 

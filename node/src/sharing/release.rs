@@ -9,12 +9,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use concordat_protocol::audit::{self, EntryBody};
 use concordat_protocol::ids::{DatasetName, Digest32};
 use concordat_protocol::scope::{Columns, Scope};
 use concordat_protocol::text;
 use concordat_protocol::wire::messages::{AnswerDigest, Refusal, RefusalCode};
-use concordat_storage::catalog::{CatalogError, OpenVersion, VersionNumber};
+use concordat_protocol::{
+    audit::{self, EntryBody},
+    schema::VersionNumber,
+};
+use concordat_storage::catalog::{CatalogError, OpenVersion};
 use concordat_storage::disclosure::{Cut, IpcAnswer, Tally};
 use concordat_storage::fault::Fault;
 use concordat_storage::ledger::{LedgerError, LedgerReceipt};

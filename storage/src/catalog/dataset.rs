@@ -2,10 +2,13 @@
 
 use std::num::NonZeroU32;
 
-use concordat_protocol::ids::{ColumnName, DatasetName, SegmentName};
+use concordat_protocol::{
+    ids::{ColumnName, DatasetName, SegmentName},
+    schema::VersionNumber,
+};
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, CatalogError, Classification, ReleaseRules, VersionNumber, keys::DatasetKeys};
+use super::{Catalog, CatalogError, Classification, ReleaseRules, keys::DatasetKeys};
 use crate::meta::{Batch, MetaError};
 
 /// What is kept of a dataset apart from its data.

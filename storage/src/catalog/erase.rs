@@ -11,6 +11,7 @@ use concordat_protocol::{
     audit::Erasure,
     identity::{InstitutionKey, InstitutionPublicKey},
     ids::{ActorId, DatasetName, InstitutionId, KeyId, SegmentName},
+    schema::VersionNumber,
     signed::{Signed, Verified},
     text::Reason,
     time::Timestamp,
@@ -19,7 +20,7 @@ use futures::TryStreamExt;
 use object_store::{ObjectStore, path::Path};
 use tokio::runtime::Handle;
 
-use super::{Catalog, CatalogError, DatasetRecord, ObjectEntry, VersionNumber, manifest_key, upkeep::runtime};
+use super::{Catalog, CatalogError, DatasetRecord, ObjectEntry, manifest_key, upkeep::runtime};
 use crate::meta::Batch;
 
 /// An erasure that was stated and not done yet.

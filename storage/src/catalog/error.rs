@@ -2,10 +2,10 @@
 
 use concordat_protocol::{
     ids::{ColumnName, DatasetName, SegmentName},
+    schema::VersionNumber,
     signed::SignatureError,
 };
 
-use super::VersionNumber;
 use crate::{
     fault::Fault, keys::KeyError, meta::MetaError, objects::PlaceError, seal::store_fault, storage::StorageError,
 };

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use concordat_protocol::{
     identity::{InstitutionKey, PrivateKey},
     ids::{ActorId, DatasetName, Digest32, SegmentName},
+    schema::VersionNumber,
     time::Timestamp,
 };
 use tokio::runtime::Handle;
@@ -26,7 +27,7 @@ pub use error::ImportError;
 use shape::Shape;
 
 use super::{
-    Catalog, CatalogError, DatasetRecord, Manifest, ObjectEntry, VersionNumber,
+    Catalog, CatalogError, DatasetRecord, Manifest, ObjectEntry,
     upkeep::runtime,
     writer::{Target, VersionWriter},
 };

@@ -2,10 +2,13 @@
 
 use std::num::NonZeroU32;
 
-use concordat_protocol::ids::{ColumnName, DatasetName, SegmentName};
+use concordat_protocol::{
+    ids::{ColumnName, DatasetName, SegmentName},
+    schema::VersionNumber,
+};
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, CatalogError, Classification, DATASETS, DatasetRecord, VersionNumber, keys::DatasetKeys};
+use super::{Catalog, CatalogError, Classification, DATASETS, DatasetRecord, keys::DatasetKeys};
 use crate::{keys::Wrapped, meta::Batch};
 
 /// A dataset in format 1: one key, which was the secret of the pseudonyms too, and all versions kept.

@@ -6,14 +6,16 @@
 
 use std::time::Duration;
 
-use concordat_protocol::ids::{DatasetName, Digest32, Nonce};
+use concordat_protocol::{
+    ids::{DatasetName, Digest32, Nonce},
+    schema::VersionNumber,
+};
 use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, WriteMultipart, path::Path};
 use tokio::runtime::Handle;
 
 use super::{
-    Catalog, CatalogError, DatasetRecord, ObjectEntry, VersionNumber, placement::Placement, read::header_digest,
-    upkeep::runtime,
+    Catalog, CatalogError, DatasetRecord, ObjectEntry, placement::Placement, read::header_digest, upkeep::runtime,
 };
 use crate::{
     keys::{DatasetKey, KeyError, OBJECT_CONTENT},

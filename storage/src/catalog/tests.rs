@@ -14,6 +14,7 @@ use arrow::{
 use concordat_protocol::{
     identity::InstitutionKey,
     ids::{ColumnName, DatasetName},
+    schema::{ColumnClass, VersionNumber},
     time::Timestamp,
 };
 use object_store::{ObjectStore, ObjectStoreExt};

@@ -5,12 +5,15 @@ use std::{
     sync::{Arc, PoisonError},
 };
 
-use concordat_protocol::ids::{DatasetName, KeyId};
+use concordat_protocol::{
+    ids::{DatasetName, KeyId},
+    schema::VersionNumber,
+};
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use tokio::runtime::Handle;
 
-use super::{Catalog, CatalogError, ObjectEntry, OpenVersion, VersionNumber, placement::Live, read::content};
+use super::{Catalog, CatalogError, ObjectEntry, OpenVersion, placement::Live, read::content};
 use crate::objects::Needed;
 
 /// What [`Catalog::verify`] read and found whole.

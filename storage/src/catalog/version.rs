@@ -1,11 +1,12 @@
 //! An immutable version of a dataset, as its signed manifest states it.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use concordat_protocol::{
     ids::{ActorId, ColumnName, DatasetName, Digest32},
     labels::{self, Label},
+    schema::{ColumnKind, VersionNumber},
     signed::Document,
     text::Text,
     time::Timestamp,
@@ -14,39 +15,7 @@ use object_store::{ObjectMeta, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::Classification;
-use crate::ingest::ColumnKind;
-
-/// Which version of a dataset, counted from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct VersionNumber(u64);
-
-impl VersionNumber {
-    /// The version that the first import makes.
-    pub const FIRST: Self = Self(1);
-
-    /// The version with this number.
-    #[must_use]
-    pub const fn new(number: u64) -> Self {
-        Self(number)
-    }
-
-    /// The number.
-    #[must_use]
-    pub const fn get(self) -> u64 {
-        self.0
-    }
-
-    pub(super) const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-}
-
-impl fmt::Display for VersionNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
+use crate::ingest::data_type;
 
 /// What a version holds and where it comes from; signed by the institution's key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,7 +78,7 @@ pub struct ColumnMeta {
 
 impl ColumnMeta {
     fn field(&self) -> Field {
-        Field::new(self.name.as_str(), self.kind.data_type(), self.nullable)
+        Field::new(self.name.as_str(), data_type(self.kind), self.nullable)
     }
 }
 

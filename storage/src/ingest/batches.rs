@@ -9,6 +9,7 @@ use arrow::{
     },
     datatypes::SchemaRef,
 };
+use concordat_protocol::schema::ColumnKind;
 
 use super::{
     ahead::Ahead,
@@ -18,7 +19,7 @@ use super::{
     survey::{Column, Subject, Survey},
     table::{Ending, Piece, Table},
     upload::Source,
-    values::{self, ColumnKind, UTC, is_marker, trim},
+    values::{self, UTC, is_marker, trim},
 };
 
 /// Reads a surveyed file again, as record batches of [`Survey::schema`], on threads of its own ahead of whoever takes them.

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use concordat_protocol::schema::ColumnKind;
 
 use super::{
     block::Block,
@@ -16,7 +17,7 @@ use super::{
     table::{Piece, Table},
     tally::Tally,
     upload::Source,
-    values::{ColumnKind, is_marker, trim},
+    values::{data_type, is_marker, trim},
 };
 
 /// How many lines without a subject an error names.
@@ -127,7 +128,7 @@ impl fmt::Display for Note {
             }
             Self::Renamed { given, name } => write!(f, "column `{given}` is called `{name}`"),
             Self::Turned { column, from, line } => {
-                let from = from.in_words();
+                let from = from.label();
                 write!(
                     f,
                     "column `{column}` looks like {from} until line {line} and is kept as text because of that line"
@@ -274,7 +275,7 @@ impl Survey {
         let columns = self
             .columns
             .iter()
-            .map(|column| Field::new(&column.name, column.kind.data_type(), column.missing > 0));
+            .map(|column| Field::new(&column.name, data_type(column.kind), column.missing > 0));
         Arc::new(Schema::new(assigned.into_iter().chain(columns).collect::<Vec<_>>()))
     }
 

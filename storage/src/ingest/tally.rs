@@ -1,8 +1,10 @@
 //! What a column turns out to hold, field by field.
 
+use concordat_protocol::schema::ColumnKind;
+
 use super::{
     options::Missing,
-    values::{ColumnKind, Kinds, classify, is_marker, trim},
+    values::{Kinds, classify, is_marker, trim},
 };
 
 /// The running result of one column.

@@ -3,6 +3,7 @@
 use std::{fs, io::Write, path::PathBuf};
 
 use arrow::{array::RecordBatch, util::display::array_value_to_string};
+use concordat_protocol::schema::ColumnKind;
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use tempfile::TempDir;

@@ -5,60 +5,23 @@
 
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{Datelike, NaiveDate};
-use serde::{Deserialize, Serialize};
-
-/// The type of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ColumnKind {
-    /// Whole numbers of 64 bits.
-    Int,
-    /// 64-bit floating point numbers.
-    Float,
-    /// `true` or `false`.
-    Boolean,
-    /// Days, written `yyyy-mm-dd`.
-    Date,
-    /// Date and time of day without a zone, in milliseconds.
-    Timestamp,
-    /// Date and time of day with a zone, in milliseconds of UTC.
-    TimestampUtc,
-    /// Everything else.
-    Text,
-}
-
-impl ColumnKind {
-    /// The Arrow type that holds it.
-    #[must_use]
-    pub fn data_type(self) -> DataType {
-        match self {
-            Self::Int => DataType::Int64,
-            Self::Float => DataType::Float64,
-            Self::Boolean => DataType::Boolean,
-            Self::Date => DataType::Date32,
-            Self::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, None),
-            Self::TimestampUtc => DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into())),
-            Self::Text => DataType::Utf8,
-        }
-    }
-
-    /// What a column of this kind holds, in words.
-    #[must_use]
-    pub fn in_words(self) -> &'static str {
-        match self {
-            Self::Int => "whole numbers",
-            Self::Float => "numbers",
-            Self::Boolean => "true or false",
-            Self::Date => "dates",
-            Self::Timestamp => "date-times",
-            Self::TimestampUtc => "date-times with a zone",
-            Self::Text => "text",
-        }
-    }
-}
+use concordat_protocol::schema::ColumnKind;
 
 /// The zone name of [`ColumnKind::TimestampUtc`].
 pub(super) const UTC: &str = "UTC";
+
+/// The Arrow type that holds a column of this kind.
+pub(crate) fn data_type(kind: ColumnKind) -> DataType {
+    match kind {
+        ColumnKind::Int => DataType::Int64,
+        ColumnKind::Float => DataType::Float64,
+        ColumnKind::Boolean => DataType::Boolean,
+        ColumnKind::Date => DataType::Date32,
+        ColumnKind::Timestamp => DataType::Timestamp(TimeUnit::Millisecond, None),
+        ColumnKind::TimestampUtc => DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into())),
+        ColumnKind::Text => DataType::Utf8,
+    }
+}
 
 /// A set of kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 
 use std::ops::ControlFlow;
 
+use concordat_protocol::schema::VersionNumber;
 use datafusion::sql::sqlparser::{
     ast::{
         Expr, Select, Statement, TableFactor, TableVersion, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
@@ -12,8 +13,6 @@ use datafusion::sql::sqlparser::{
     parser::{Parser, ParserError},
     tokenizer::{Location, Token, TokenWithSpan, Tokenizer},
 };
-
-use crate::catalog::VersionNumber;
 
 /// How deeply calls, lists and `CASE` may be nested in each other, in words before they are read: where the parser fails, it tries some of
 /// them a second way, so that its work doubles with every level.

@@ -7,7 +7,7 @@ mod expression;
 
 use std::collections::BTreeSet;
 
-use concordat_protocol::{ids::DatasetRef, query::MAX_SQL};
+use concordat_protocol::{ids::DatasetRef, query::MAX_SQL, schema::VersionNumber};
 use datafusion::sql::sqlparser::{
     ast::{
         Distinct, GroupByExpr, Ident, LimitClause, ObjectName, OrderBy, OrderByKind, Query, Select, SelectFlavor,
@@ -18,7 +18,6 @@ use datafusion::sql::sqlparser::{
 };
 
 use super::{QueryError, parse, version_number};
-use crate::catalog::VersionNumber;
 use expression::Expressions;
 
 /// How deeply a query may be nested; the engine walks it recursively.

@@ -1,9 +1,10 @@
 //! Whatever a steward says, the offer stays within what the policy allows.
 
-use concordat_protocol::ids::SegmentName;
 use concordat_protocol::scope::{Constraint, Limits, Places, Purpose, Purposes, Value, Values};
-use concordat_storage::catalog::ColumnClass;
-use concordat_storage::ingest::ColumnKind;
+use concordat_protocol::{
+    ids::SegmentName,
+    schema::{ColumnClass, ColumnKind},
+};
 
 use super::*;
 use crate::policy::ColumnFacts;

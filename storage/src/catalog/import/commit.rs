@@ -6,6 +6,7 @@
 use concordat_protocol::{
     identity::InstitutionKey,
     ids::Digest32,
+    schema::VersionNumber,
     signed::{Signed, Verified},
     text::Text,
     time::Timestamp,
@@ -14,7 +15,7 @@ use concordat_protocol::{
 use super::{
     super::{
         Catalog, CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, Provenance, ReleaseRules,
-        VersionNumber, keys::DatasetKeys, manifest_key,
+        keys::DatasetKeys, manifest_key,
     },
     ImportError, ImportMode, ImportRequest, Imported, Place, Progress, Shape,
 };

@@ -7,12 +7,15 @@ use arrow::{
     datatypes::{Field, Int64Type, Schema, SchemaRef},
     record_batch::RecordBatch,
 };
-use concordat_protocol::ids::{ColumnName, DatasetName, InvalidName};
+use concordat_protocol::{
+    ids::{ColumnName, DatasetName, InvalidName},
+    schema::ColumnKind,
+};
 
 use super::ImportError;
 use crate::{
     catalog::{ColumnMeta, Manifest},
-    ingest::{ColumnKind, IngestError, SUBJECT_COLUMN, Subject, Survey},
+    ingest::{IngestError, SUBJECT_COLUMN, Subject, Survey, data_type},
 };
 
 /// What the version will look like.
@@ -58,7 +61,7 @@ impl Shape {
         };
         let fields = columns
             .iter()
-            .map(|c| Field::new(c.name.as_str(), c.kind.data_type(), c.nullable));
+            .map(|c| Field::new(c.name.as_str(), data_type(c.kind), c.nullable));
         Ok(Self {
             schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
             places: columns
@@ -93,7 +96,7 @@ impl Shape {
     }
 
     fn fit_column(&self, column: &ColumnMeta, array: &ArrayRef) -> ArrayRef {
-        let kind = column.kind.data_type();
+        let kind = data_type(column.kind);
         if *array.data_type() != kind {
             return new_null_array(&kind, array.len());
         }
@@ -150,7 +153,7 @@ fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Ve
             None if name.is_reserved() => {}
             None => differences.push(format!("column `{name}` is missing")),
             Some(other) if other.meta.kind != column.kind && !other.empty => {
-                let (is, was) = (other.meta.kind.in_words(), column.kind.in_words());
+                let (is, was) = (other.meta.kind.label(), column.kind.label());
                 differences.push(format!("column `{name}` holds {is}, not {was}"));
             }
             Some(_) => {}

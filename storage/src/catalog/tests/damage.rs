@@ -1,6 +1,9 @@
 //! Whatever is changed in what is stored is noticed, and never read as data.
 
-use concordat_protocol::signed::{SignatureError, Signed};
+use concordat_protocol::{
+    schema::VersionNumber,
+    signed::{SignatureError, Signed},
+};
 
 use super::*;
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use concordat_protocol::{ids::InstitutionId, text::Reason};
+use concordat_protocol::{ids::InstitutionId, schema::VersionNumber, text::Reason};
 
 use super::*;
 

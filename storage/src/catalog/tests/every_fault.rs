@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use concordat_protocol::{
     audit::EntryBody,
     ids::{GrantId, InstitutionId, QueryId},
+    schema::VersionNumber,
     scope::{Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window},
     text::Reason,
 };

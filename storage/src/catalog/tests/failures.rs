@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use concordat_protocol::schema::VersionNumber;
+
 use super::*;
 
 #[test]

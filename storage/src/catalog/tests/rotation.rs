@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, num::NonZeroU32};
 
-use concordat_protocol::ids::{KeyId, SegmentName};
+use concordat_protocol::{
+    ids::{KeyId, SegmentName},
+    schema::VersionNumber,
+};
 
 use super::*;
 use crate::{

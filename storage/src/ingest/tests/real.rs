@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use concordat_protocol::schema::ColumnKind;
+
 use super::*;
 
 fn shared(file: &str) -> Option<PathBuf> {
