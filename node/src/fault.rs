@@ -215,6 +215,7 @@ explain_by_fault!(
     concordat_storage::catalog::CatalogError,
     concordat_storage::catalog::ImportError,
     concordat_storage::ingest::IngestError,
+    concordat_storage::keys::IdentityError,
     concordat_storage::keys::KeyError,
     concordat_storage::keys::ShareError,
     concordat_storage::ledger::LedgerError,

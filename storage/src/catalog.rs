@@ -64,11 +64,10 @@ pub use placement::Holding;
 use placement::{Placement, Readers};
 
 use crate::{
-    keys::{DatasetKey, MasterKey, Wrapped},
+    keys::{DatasetKey, Identities, MasterKey, Wrapped},
     meta::{SealedDb, SealedTree, TreeId},
     objects::RemoteStore,
     seal::{SealedStore, Suite},
-    storage::Identities,
 };
 
 const SEGMENTS: TreeId = TreeId::new("segments");
@@ -210,7 +209,7 @@ impl Catalog {
         }
         let signed = self.0.manifests.get(&manifest_key(&record.name, version))?;
         let signed = signed.ok_or_else(|| CatalogError::ManifestGone { name: name(), version })?;
-        let keys = self.0.identities.institution_keys().map_err(Box::new)?;
+        let keys = self.0.identities.institution_keys()?;
         let manifest = signed.verify_any(&keys).map_err(|source| CatalogError::Signature {
             name: name(),
             version,

@@ -27,6 +27,7 @@
 mod data;
 mod error;
 mod escrow;
+mod identities;
 mod labels;
 mod locked;
 mod master;
@@ -42,6 +43,7 @@ pub(crate) use data::ObjectKey;
 pub use data::{DatasetKey, OrderKey, PseudonymKey, PseudonymSecret, SegmentKey};
 pub use error::KeyError;
 pub use escrow::{Escrow, Recipient, RecoveryKey, Share, ShareError, SharePlan};
+pub use identities::{Identities, IdentityError};
 pub(crate) use labels::{META_HEAD, META_VALUE, OBJECT_CONTENT, OBJECT_HEADER};
 pub use master::MasterKey;
 pub use password::{PasswordHash, verify_absent};

@@ -26,7 +26,7 @@
 mod error;
 mod files;
 mod format;
-mod identity;
+mod object_place;
 
 use std::{
     fmt,
@@ -39,16 +39,15 @@ use concordat_protocol::ids::InstitutionId;
 use object_store::ObjectStore;
 
 pub use error::StorageError;
-pub use identity::Identities;
 
 use crate::{
     catalog::Catalog,
     fs::{create_dir_private, write_private},
     ingest::{Upload, UploadWriter},
-    keys::{Escrow, KeyProvider, LedgerKey, MasterKey},
+    keys::{Escrow, Identities, KeyProvider, LedgerKey, MasterKey},
     ledger::{Ledger, LedgerError},
     meta::SealedDb,
-    objects::{self, DurableStore, ObjectPlace, PlaceError, RemoteStore},
+    objects::{DurableStore, ObjectPlace, PlaceError, RemoteStore},
 };
 
 /// The opened data directory of one node; clones are handles to the same one.
@@ -94,7 +93,7 @@ impl Storage {
     ///
     /// # Errors
     /// As [`Storage::open`], and [`PlaceError`] if the settings of a store cannot be used. Whether the store answers shows later:
-    /// [`Storage::look_at_objects`].
+    /// [`Storage::check_objects`].
     pub fn open_at(dir: &Path, provider: &dyn KeyProvider, place: &ObjectPlace) -> Result<Self, StorageError> {
         Self::open_over(dir, provider, place, |objects| objects)
     }
@@ -140,7 +139,7 @@ impl Storage {
     pub(crate) fn open_copy(dir: &Path, provider: &dyn KeyProvider, place: &ObjectPlace) -> Result<Self, StorageError> {
         {
             let master = MasterKey::unlock(&master_key(dir), provider)?;
-            objects::forget_place(&SealedDb::open(&dir.join("meta"), master.state())?)?;
+            object_place::forget(&SealedDb::open(&dir.join("meta"), master.state())?)?;
         }
         Self::open_at(dir, provider, place)
     }
@@ -184,7 +183,7 @@ impl Storage {
         let folder = dir.join("objects");
         let remote = match place {
             ObjectPlace::Local => None,
-            ObjectPlace::S3(place) => Some(RemoteStore::open(place, &meta)?),
+            ObjectPlace::S3(place) => Some(RemoteStore::open(place, object_place::marker(&meta, &place.url)?)?),
         };
         let objects: Arc<dyn ObjectStore> = match &remote {
             None => Arc::new(DurableStore::open(&folder)?),
@@ -200,8 +199,8 @@ impl Storage {
             remote.clone(),
         )?;
         match &remote {
-            None => objects::must_be_here(&meta, &folder, || catalog.live_objects())?,
-            Some(remote) => remote.need(catalog.needed()),
+            None => object_place::must_be_local(&meta, &folder, catalog.required_objects())?,
+            Some(remote) => remote.require(catalog.required_objects()),
         }
         Ok(Self(Arc::new(Inner {
             dir: dir.to_owned(),
@@ -252,15 +251,15 @@ impl Storage {
         self.0.remote.is_some()
     }
 
-    /// Looks whether the store that holds the objects can be used now; objects in the data directory always can. Waits no
+    /// Checks whether the store that holds the objects can be used now; objects in the data directory always can. Waits no
     /// longer than for one answer.
     ///
     /// # Errors
     /// [`PlaceError`] says why not.
-    pub async fn look_at_objects(&self) -> Result<(), PlaceError> {
+    pub async fn check_objects(&self) -> Result<(), PlaceError> {
         match &self.0.remote {
             None => Ok(()),
-            Some(remote) => remote.look().await,
+            Some(remote) => remote.check().await,
         }
     }
 
@@ -273,7 +272,7 @@ impl Storage {
         Upload::begin(&dir).map_err(|source| StorageError::io("write to", &dir, source))
     }
 
-    /// The private keys of the house.
+    /// The private keys of the institution and its node.
     #[must_use]
     pub fn identities(&self) -> &Identities {
         &self.0.identities

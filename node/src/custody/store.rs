@@ -53,7 +53,7 @@ impl Custody {
     pub(super) async fn watch_store(&self, stop: CancellationToken) {
         let watching = async {
             loop {
-                let found = self.0.with.storage.look_at_objects().await;
+                let found = self.0.with.storage.check_objects().await;
                 self.note(found.as_ref().err().map(Trouble::of)).await;
                 tokio::time::sleep(PERIOD).await;
             }

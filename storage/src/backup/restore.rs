@@ -16,7 +16,7 @@ use super::{
 use crate::{
     catalog::ErasureStatement,
     fs::create_dir_private,
-    keys::{KeyProvider, MasterKey},
+    keys::{IdentityError, KeyProvider, MasterKey},
     meta::SealedDb,
     objects::ObjectPlace,
     storage::{Storage, StorageError},
@@ -80,15 +80,15 @@ pub fn restore(
             }
         }
         let storage = Storage::open_copy(dir, provider, place)?;
-        let sealed = storage.identities().institution()?;
+        let sealed = storage.identities().institution().map_err(StorageError::from)?;
         if sealed.public() != signer {
-            return Err(StorageError::IdentityDamaged {
+            return Err(StorageError::from(IdentityError::Damaged {
                 name: "institution".to_owned(),
-            }
+            })
             .into());
         }
         // Takes the place, which it finds complete.
-        runtime.block_on(storage.look_at_objects())?;
+        runtime.block_on(storage.check_objects())?;
         let erased = storage.catalog().apply_erasures(&statements)?;
         Ok::<_, BackupError>((storage, erased))
     };

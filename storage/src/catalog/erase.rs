@@ -134,7 +134,7 @@ impl Catalog {
     /// # Errors
     /// If state cannot be read or a signature does not hold.
     pub fn erasures(&self) -> Result<Vec<ErasureStatement>, CatalogError> {
-        let keys = self.0.identities.institution_keys().map_err(Box::new)?;
+        let keys = self.0.identities.institution_keys()?;
         let mut statements = Vec::new();
         for (_, signed) in self.0.erasures.iter()? {
             statements.push(signed.verify_any(&keys).map_err(CatalogError::Statement)?);

@@ -7,7 +7,11 @@ use concordat_protocol::{
 };
 
 use crate::{
-    fault::Fault, keys::KeyError, meta::MetaError, objects::PlaceError, seal::store_fault, storage::StorageError,
+    fault::Fault,
+    keys::{IdentityError, KeyError},
+    meta::MetaError,
+    objects::PlaceError,
+    seal::store_fault,
 };
 
 /// Why a dataset cannot be found, changed or read.
@@ -143,7 +147,7 @@ pub enum CatalogError {
     Place(PlaceError),
     /// The institution's key cannot be read.
     #[error(transparent)]
-    Storage(#[from] Box<StorageError>),
+    Identity(#[from] IdentityError),
 }
 
 impl CatalogError {
@@ -167,7 +171,7 @@ impl CatalogError {
             Self::Meta(source) => source.fault(),
             Self::Store(source) => store_fault(source),
             Self::Place(source) => source.fault(),
-            Self::Storage(source) => source.fault(),
+            Self::Identity(source) => source.fault(),
         }
     }
 }

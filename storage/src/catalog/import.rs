@@ -170,12 +170,7 @@ impl Catalog {
     }
 
     fn check_signer(&self, signer: &InstitutionKey) -> Result<(), ImportError> {
-        let known = self
-            .0
-            .identities
-            .institution_public()
-            .map_err(Box::new)
-            .map_err(CatalogError::from)?;
+        let known = self.0.identities.institution_public().map_err(CatalogError::from)?;
         if signer.public() == known {
             Ok(())
         } else {
@@ -229,7 +224,7 @@ impl Catalog {
     /// Removes what a failed import wrote. If that fails too, the next start of the node removes it; where a store does not
     /// answer it is not tried, so that whoever waits for the import hears of it.
     fn discard(&self, runtime: &Handle, writer: VersionWriter<'_>) {
-        if let Some(Err(error)) = self.0.remote.as_ref().map(|remote| runtime.block_on(remote.look())) {
+        if let Some(Err(error)) = self.0.remote.as_ref().map(|remote| runtime.block_on(remote.check())) {
             return tracing::warn!(%error, "objects of a failed import stay until the store answers");
         }
         if let Err(error) = self.remove(runtime, writer.abandon()) {

@@ -14,7 +14,7 @@ use object_store::path::Path;
 use tokio::runtime::Handle;
 
 use super::{Catalog, CatalogError, ObjectEntry, OpenVersion, placement::Live, read::content};
-use crate::objects::Needed;
+use crate::objects::{RequiredObjects, UnknownObjects};
 
 /// What [`Catalog::verify`] read and found whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,11 +90,14 @@ impl Catalog {
     }
 
     /// [`Catalog::live_objects`] for a store, which must not keep the catalogue alive that it belongs to.
-    pub(crate) fn needed(&self) -> Needed {
+    pub(crate) fn required_objects(&self) -> RequiredObjects {
         let inner = Arc::downgrade(&self.0);
-        Box::new(move || match inner.upgrade() {
-            Some(inner) => Self(inner).live_objects(),
-            None => Ok(BTreeSet::new()),
+        Box::new(move || {
+            let Some(inner) = inner.upgrade() else {
+                return Ok(BTreeSet::new());
+            };
+            let live = Self(inner).live_objects();
+            live.map_err(|error| UnknownObjects::new(error.fault(), error))
         })
     }
 

@@ -98,7 +98,7 @@ impl Connection {
     }
 
     /// An error as those above can tell it apart: what concerns one object stays as it is, the rest becomes a [`PlaceError`].
-    pub(crate) fn told(&self, error: Error) -> Error {
+    pub(crate) fn classify(&self, error: Error) -> Error {
         match error {
             Error::NotFound { .. } if is_no_bucket(&error) => self.place_error(error).into(),
             Error::Generic { .. } | Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {

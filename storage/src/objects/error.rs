@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{catalog::CatalogError, fault::Fault, keys::KeyError, meta::MetaError};
+use super::ownership::UnknownObjects;
+use crate::fault::Fault;
 
 /// Why objects cannot be reached where they lie.
 #[derive(Debug, thiserror::Error)]
@@ -61,14 +62,14 @@ pub enum PlaceError {
         #[source]
         source: Said,
     },
-    /// The place bears the mark of another data directory.
+    /// The place bears the marker of another data directory.
     #[error("`{place}` belongs to another data directory; give this one a prefix of its own in `storage.objects`")]
     Taken {
         /// The place.
         place: String,
     },
-    /// The mark of this data directory went away.
-    #[error("`{place}` no longer bears the mark of this node; what was there may be gone: ask who runs the store")]
+    /// The marker of this data directory went away.
+    #[error("`{place}` no longer bears the marker of this node; what was there may be gone: ask who runs the store")]
     Unmarked {
         /// The place.
         place: String,
@@ -114,24 +115,18 @@ pub enum PlaceError {
         /// What is wrong with it.
         fault: CredentialsFault,
     },
-    /// Which objects are needed cannot be said.
-    #[error("cannot tell which objects have to be in `{place}`")]
-    Needed {
+    /// Which objects have to be there is not known.
+    #[error("cannot find out which objects have to be in `{place}`")]
+    Unlisted {
         /// The place.
         place: String,
         /// Why not.
         #[source]
-        source: Box<CatalogError>,
+        source: UnknownObjects,
     },
     /// The work on the catalogue was broken off.
     #[error("looking for the objects of this node was broken off")]
     BrokenOff,
-    /// The number of the data directory cannot be made.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// The number of the data directory cannot be read or stored.
-    #[error(transparent)]
-    Meta(#[from] MetaError),
 }
 
 /// What a store or the way to it said: a stranger's words, so on one line and only so many of them.
@@ -211,10 +206,8 @@ impl PlaceError {
                 | CredentialsFault::Twice(_)
                 | CredentialsFault::Lacks(_) => Fault::Usage,
             },
-            Self::Needed { source, .. } => source.fault(),
+            Self::Unlisted { source, .. } => source.fault,
             Self::BrokenOff => Fault::Machine,
-            Self::Key(source) => source.fault(),
-            Self::Meta(source) => source.fault(),
         }
     }
 

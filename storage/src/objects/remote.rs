@@ -1,15 +1,14 @@
 //! A store elsewhere, as if it were a folder here.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "errors and payloads beyond the named ones are all the same here"
-)]
-
-use std::{collections::BTreeSet, fmt, ops::Range, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    ops::Range,
+    sync::{Arc, OnceLock},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use concordat_protocol::ids::Nonce;
 use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
@@ -19,16 +18,14 @@ use tokio::sync::OnceCell;
 
 use super::{
     PlaceError, S3Place,
-    claim::{Claim, Needed},
     connection::{Connection, Store},
+    ownership::{OwnershipMarker, RequiredObjects},
 };
-use crate::meta::SealedDb;
 
 type Result<T, E = object_store::Error> = std::result::Result<T, E>;
 
-/// The object that bears the mark: 32 hexadecimal digits. Its name is none that a sealed object can have.
-const MARK: &str = "owner";
-const MARK_LEN: u64 = 32;
+/// The object that bears the marker. Its name is none that a sealed object can have.
+const MARKER: &str = "owner";
 
 /// The objects of one data directory in an S3-compatible store. Cloning makes another handle.
 ///
@@ -36,11 +33,20 @@ const MARK_LEN: u64 = 32;
 #[derive(Clone, Debug)]
 pub(crate) struct RemoteStore(Arc<Inner>);
 
-#[derive(Debug)]
 struct Inner {
     connection: Arc<Connection>,
-    claim: Claim,
+    marker: OwnershipMarker,
+    required: OnceLock<RequiredObjects>,
     admitted: OnceCell<()>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("connection", &self.connection)
+            .field("marker", &self.marker)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RemoteStore {
@@ -48,10 +54,11 @@ impl RemoteStore {
     ///
     /// # Errors
     /// If the credentials cannot be read or no client can be made of the settings.
-    pub(crate) fn open(place: &S3Place, meta: &SealedDb) -> Result<Self, PlaceError> {
+    pub(crate) fn open(place: &S3Place, marker: OwnershipMarker) -> Result<Self, PlaceError> {
         Ok(Self(Arc::new(Inner {
             connection: Connection::open(place)?,
-            claim: Claim::remembered(meta, &place.url)?,
+            marker,
+            required: OnceLock::new(),
             admitted: OnceCell::new(),
         })))
     }
@@ -64,16 +71,17 @@ impl RemoteStore {
         self.0.connection.to_string()
     }
 
-    /// Says which objects must be there if the place is new to this data directory.
-    pub(crate) fn need(&self, needed: Needed) {
-        self.0.claim.need(needed);
+    /// Sets which objects must be there if the place is new to this data directory. Only the first call counts.
+    pub(crate) fn require(&self, required: RequiredObjects) {
+        // By the order of opening there is no second call.
+        drop(self.0.required.set(required));
     }
 
-    /// Looks whether the place can be used now.
+    /// Checks whether the place can be used now.
     ///
     /// # Errors
     /// [`PlaceError`] says why not.
-    pub(crate) async fn look(&self) -> Result<(), PlaceError> {
+    pub(crate) async fn check(&self) -> Result<(), PlaceError> {
         let connection = &self.0.connection;
         if self.0.admitted.initialized() {
             connection.promptly(self.must_be_ours()).await
@@ -88,12 +96,12 @@ impl RemoteStore {
     }
 
     async fn take_place(&self) -> Result<(), PlaceError> {
-        if self.mark().await?.is_none() {
+        if self.marker().await?.is_none() {
             self.must_be_complete().await?;
-            let mark = PutPayload::from(self.0.claim.mark.to_string());
+            let marker = PutPayload::from(self.0.marker.to_string());
             let made = self
                 .store()
-                .put_opts(&Path::from(MARK), mark, PutMode::Create.into())
+                .put_opts(&Path::from(MARKER), marker, PutMode::Create.into())
                 .await;
             match made {
                 Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
@@ -103,41 +111,41 @@ impl RemoteStore {
         self.must_be_ours().await
     }
 
-    /// Of two that take a place at once, one finds the other's mark.
+    /// Of two that take a place at once, one finds the other's marker.
     async fn must_be_ours(&self) -> Result<(), PlaceError> {
         let place = || self.place();
-        match self.mark().await? {
-            Some(mark) if mark == self.0.claim.mark => Ok(()),
+        match self.marker().await? {
+            Some(marker) if marker == self.0.marker => Ok(()),
             Some(_) => Err(PlaceError::Taken { place: place() }),
             None => Err(PlaceError::Unmarked { place: place() }),
         }
     }
 
-    async fn mark(&self) -> Result<Option<Nonce>, PlaceError> {
-        let bytes = match self.store().get_range(&Path::from(MARK), 0..MARK_LEN).await {
+    async fn marker(&self) -> Result<Option<OwnershipMarker>, PlaceError> {
+        let read = self
+            .store()
+            .get_range(&Path::from(MARKER), 0..OwnershipMarker::LEN)
+            .await;
+        let bytes = match read {
             Ok(bytes) => bytes,
             Err(error) => {
-                return match self.0.connection.told(error) {
-                    object_store::Error::NotFound { .. } => Ok(None),
-                    error => Err(self.0.connection.place_error(error)),
-                };
+                let error = self.0.connection.classify(error);
+                if matches!(error, object_store::Error::NotFound { .. }) {
+                    return Ok(None);
+                }
+                return Err(self.0.connection.place_error(error));
             }
         };
-        let mark = std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok());
-        mark.map(Some).ok_or_else(|| PlaceError::Taken { place: self.place() })
+        let marker = OwnershipMarker::parse(&bytes);
+        marker
+            .map(Some)
+            .ok_or_else(|| PlaceError::Taken { place: self.place() })
     }
 
     /// A listing may lack what is new, so what it lacks is asked for by name.
     async fn must_be_complete(&self) -> Result<(), PlaceError> {
-        let claim = self.0.claim.clone();
-        let needed = tokio::task::spawn_blocking(move || claim.needed())
-            .await
-            .map_err(|_| PlaceError::BrokenOff)?
-            .map_err(|source| PlaceError::Needed {
-                place: self.place(),
-                source: Box::new(source),
-            })?;
-        if needed.is_empty() {
+        let required = self.required().await?;
+        if required.is_empty() {
             return Ok(());
         }
         let listed = self.store().list(None).map_ok(|meta| meta.location);
@@ -145,12 +153,12 @@ impl RemoteStore {
             .try_collect()
             .await
             .map_err(|error| self.0.connection.place_error(error))?;
-        for path in needed.difference(&listed) {
+        for path in required.difference(&listed) {
             match self
                 .store()
                 .head(path)
                 .await
-                .map_err(|error| self.0.connection.told(error))
+                .map_err(|error| self.0.connection.classify(error))
             {
                 Ok(_) => {}
                 Err(object_store::Error::NotFound { .. }) => {
@@ -165,14 +173,28 @@ impl RemoteStore {
         Ok(())
     }
 
-    /// [`Connection::told`] of a read: an object counts as gone only where the rest is still there.
-    async fn told_of_read(&self, error: object_store::Error) -> object_store::Error {
-        let told = self.0.connection.told(error);
-        if !matches!(told, object_store::Error::NotFound { .. }) {
-            return told;
+    /// The objects that must be there.
+    async fn required(&self) -> Result<BTreeSet<Path>, PlaceError> {
+        let inner = Arc::clone(&self.0);
+        let listing = tokio::task::spawn_blocking(move || match inner.required.get() {
+            Some(required) => required(),
+            None => Ok(BTreeSet::new()),
+        });
+        let listed = listing.await.map_err(|_| PlaceError::BrokenOff)?;
+        listed.map_err(|source| PlaceError::Unlisted {
+            place: self.place(),
+            source,
+        })
+    }
+
+    /// [`Connection::classify`] for a read: an object counts as missing only where the rest is still there.
+    async fn classify_read(&self, error: object_store::Error) -> object_store::Error {
+        let error = self.0.connection.classify(error);
+        if !matches!(error, object_store::Error::NotFound { .. }) {
+            return error;
         }
         match self.must_be_ours().await {
-            Ok(()) => told,
+            Ok(()) => error,
             Err(error) => error.into(),
         }
     }
@@ -182,13 +204,14 @@ impl RemoteStore {
         &self,
         begin: impl FnOnce(&Store) -> BoxStream<'static, Result<T>> + Send + 'static,
     ) -> BoxStream<'static, Result<T>> {
-        let (remote, telling) = (self.clone(), Arc::clone(&self.0.connection));
+        let remote = self.clone();
+        let connection = Arc::clone(&self.0.connection);
         stream::once(async move {
             remote.admit().await?;
             Ok::<_, object_store::Error>(begin(remote.store()))
         })
         .try_flatten()
-        .map_err(move |error| telling.told(error))
+        .map_err(move |error| connection.classify(error))
         .boxed()
     }
 }
@@ -204,7 +227,7 @@ impl ObjectStore for RemoteStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         self.admit().await?;
         let result = self.store().put_opts(location, payload, opts).await;
-        result.map_err(|error| self.0.connection.told(error))
+        result.map_err(|error| self.0.connection.classify(error))
     }
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
@@ -216,12 +239,16 @@ impl ObjectStore for RemoteStore {
         self.admit().await?;
         let found = match self.store().get_opts(location, options).await {
             Ok(found) => found,
-            Err(error) => return Err(self.told_of_read(error).await),
+            Err(error) => return Err(self.classify_read(error).await),
         };
-        let telling = Arc::clone(&self.0.connection);
+        let connection = Arc::clone(&self.0.connection);
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "which other payloads there are depends on the platform"
+        )]
         let payload = match found.payload {
             GetResultPayload::Stream(bytes) => {
-                GetResultPayload::Stream(bytes.map_err(move |error| telling.told(error)).boxed())
+                GetResultPayload::Stream(bytes.map_err(move |error| connection.classify(error)).boxed())
             }
             other => other,
         };
@@ -237,7 +264,7 @@ impl ObjectStore for RemoteStore {
         self.admit().await?;
         match self.store().get_ranges(location, ranges).await {
             Ok(found) => Ok(found),
-            Err(error) => Err(self.told_of_read(error).await),
+            Err(error) => Err(self.classify_read(error).await),
         }
     }
 
@@ -249,21 +276,21 @@ impl ObjectStore for RemoteStore {
         let prefix = prefix.cloned();
         let listed = self.admitted(move |store| store.list(prefix.as_ref()));
         listed
-            .try_filter(|meta| std::future::ready(meta.location.as_ref() != MARK))
+            .try_filter(|meta| std::future::ready(meta.location.as_ref() != MARKER))
             .boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         self.admit().await?;
         let listed = self.store().list_with_delimiter(prefix).await;
-        let mut listed = listed.map_err(|error| self.0.connection.told(error))?;
-        listed.objects.retain(|meta| meta.location.as_ref() != MARK);
+        let mut listed = listed.map_err(|error| self.0.connection.classify(error))?;
+        listed.objects.retain(|meta| meta.location.as_ref() != MARKER);
         Ok(listed)
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
         self.admit().await?;
         let copied = self.store().copy_opts(from, to, options).await;
-        copied.map_err(|error| self.0.connection.told(error))
+        copied.map_err(|error| self.0.connection.classify(error))
     }
 }

@@ -3,10 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    catalog::CatalogError, fault::Fault, keys::KeyError, meta::MetaError, objects::PlaceError, seal::store_fault,
+    catalog::CatalogError,
+    fault::Fault,
+    keys::{IdentityError, KeyError},
+    meta::MetaError,
+    objects::PlaceError,
+    seal::store_fault,
 };
 
-/// Why the data directory cannot be opened, or a private key not read or stored.
+/// Why the data directory cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// There is no data directory here.
@@ -61,31 +66,10 @@ pub enum StorageError {
     },
     /// The catalogue cannot be opened or brought forward.
     #[error(transparent)]
-    Catalog(Box<CatalogError>),
-    /// A name that no private key can have.
-    #[error("`{name}` cannot be the name of a private key: use `a-z`, `0-9` and `-`")]
-    IdentityName {
-        /// The name as given.
-        name: String,
-    },
-    /// There is no private key of this name.
-    #[error("there is no private key `{name}`; run `concordat init`")]
-    NoIdentity {
-        /// The name.
-        name: String,
-    },
-    /// There is a private key of this name, which is not overwritten.
-    #[error("there is a private key `{name}` already, and it is not overwritten")]
-    IdentityExists {
-        /// The name.
-        name: String,
-    },
-    /// A private key opens but is none.
-    #[error("the private key `{name}` is damaged; restore it from a backup")]
-    IdentityDamaged {
-        /// The name.
-        name: String,
-    },
+    Catalog(#[from] CatalogError),
+    /// A private key cannot be read or stored.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// A key cannot be opened.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -105,12 +89,12 @@ impl StorageError {
     #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
-            Self::Missing { .. } | Self::NoIdentity { .. } => Fault::NotFound,
+            Self::Missing { .. } => Fault::NotFound,
             Self::InUse { .. } => Fault::Locked,
-            Self::Exposed { .. } | Self::IdentityName { .. } | Self::IdentityExists { .. } => Fault::Usage,
+            Self::Exposed { .. } => Fault::Usage,
             Self::Io { .. } | Self::Format { .. } => Fault::Machine,
             Self::Catalog(source) => source.fault(),
-            Self::IdentityDamaged { .. } => Fault::Integrity,
+            Self::Identity(source) => source.fault(),
             Self::Key(source) => source.fault(),
             Self::Meta(source) => source.fault(),
             Self::Store(source) => store_fault(source),
@@ -124,12 +108,6 @@ impl StorageError {
             path: path.to_owned(),
             source,
         }
-    }
-}
-
-impl From<CatalogError> for StorageError {
-    fn from(error: CatalogError) -> Self {
-        Self::Catalog(Box::new(error))
     }
 }
 

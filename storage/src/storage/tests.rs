@@ -19,8 +19,8 @@ use zeroize::Zeroizing;
 use super::{Storage, StorageError};
 use crate::{
     fault::Fault,
-    keys::{Argon2Cost, KeyError, Passphrase, Secret},
-    seal::durable::write_private,
+    fs::write_private,
+    keys::{Argon2Cost, IdentityError, KeyError, Passphrase, Secret},
 };
 
 const CHEAP: Argon2Cost = Argon2Cost::dangerous_minimum();
@@ -156,7 +156,7 @@ fn private_keys_are_sealed_under_their_names() {
     assert_eq!(missing.fault(), Fault::NotFound, "{missing}");
     storage.identities().put_institution(&key).unwrap();
     let again = storage.identities().put_institution(&key).unwrap_err();
-    assert!(matches!(again, StorageError::IdentityExists { .. }), "{again}");
+    assert!(matches!(again, IdentityError::Exists { .. }), "{again}");
     assert_eq!(storage.identities().institution_public().unwrap(), key.public());
 
     let folder = dir.path().join("identity");
@@ -165,7 +165,7 @@ fn private_keys_are_sealed_under_their_names() {
     fs::copy(folder.join("institution.sealed"), folder.join("node.sealed")).unwrap();
     assert_eq!(storage.identities().node().unwrap_err().fault(), Fault::Integrity);
     let outside = storage.identities().get("../master").unwrap_err();
-    assert!(matches!(outside, StorageError::IdentityName { .. }), "{outside}");
+    assert!(matches!(outside, IdentityError::Name { .. }), "{outside}");
 }
 
 /// The files of the folder `identity`, by name.

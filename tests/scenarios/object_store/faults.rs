@@ -136,7 +136,7 @@ fn a_store_that_is_down_slow_failing_or_closed_says_so_and_no_half_version_stays
         told(&error, error.fault());
         let error = vault.verify().unwrap_err();
         told(&error, error.fault());
-        let looked = vault.runtime.block_on(vault.storage().look_at_objects());
+        let looked = vault.runtime.block_on(vault.storage().check_objects());
         let error = looked.unwrap_err();
         told(&error, error.fault());
         (trouble.end)(&server);
@@ -144,7 +144,7 @@ fn a_store_that_is_down_slow_failing_or_closed_says_so_and_no_half_version_stays
         assert_eq!(vault.verify().unwrap().objects, 1, "{}", trouble.name);
         vault.collect_orphans().unwrap();
         assert_eq!(server.objects(PREFIX).len(), 1, "{}", trouble.name);
-        vault.runtime.block_on(vault.storage().look_at_objects()).unwrap();
+        vault.runtime.block_on(vault.storage().check_objects()).unwrap();
     }
     vault.import(&many(1000), ImportMode::Replace).unwrap();
     assert_eq!(vault.newest(), (2, 1000));

@@ -79,7 +79,7 @@ fn a_place_that_loses_its_mark_is_not_trusted() {
     let text = fs::read_to_string(&mark).unwrap();
     assert_eq!(text.len(), 32, "{text}");
     fs::remove_file(&mark).unwrap();
-    let looked = vault.runtime.block_on(vault.storage().look_at_objects());
+    let looked = vault.runtime.block_on(vault.storage().check_objects());
     assert_eq!(looked.unwrap_err().fault(), Whose::Integrity);
 
     // Where everything is still there, the next start marks it again; where something is not, it says so.

@@ -1,9 +1,4 @@
-//! The private keys of the house, each sealed in a file of its own.
-
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "sources beyond the named ones are all the same here"
-)]
+//! The private keys of the institution and its node, each sealed in a file of its own.
 
 use std::{
     fmt, fs, io,
@@ -20,10 +15,10 @@ use concordat_protocol::{
 };
 use zeroize::Zeroizing;
 
-use super::StorageError;
+use super::{IdentityKey, KeyError, Secret, Wrapped};
 use crate::{
+    fault::Fault,
     fs::{sync_dir, write_private},
-    keys::{IdentityKey, Secret, Wrapped},
 };
 
 /// The name of the institution's key.
@@ -43,7 +38,7 @@ pub struct Identities {
 }
 
 impl Identities {
-    pub(super) fn new(dir: PathBuf, key: IdentityKey) -> Self {
+    pub(crate) fn new(dir: PathBuf, key: IdentityKey) -> Self {
         Self {
             dir,
             key,
@@ -54,29 +49,32 @@ impl Identities {
     /// Seals a private key under a name of `a-z`, `0-9` and `-`; it is on the disk when this returns.
     ///
     /// # Errors
-    /// [`StorageError::IdentityExists`] if there is one of this name.
-    pub fn put(&self, name: &str, secret: &Secret) -> Result<(), StorageError> {
+    /// [`IdentityError::Exists`] if there is one of this name.
+    pub fn put(&self, name: &str, secret: &Secret) -> Result<(), IdentityError> {
         let path = self.path(name)?;
         if path.exists() {
-            return Err(StorageError::IdentityExists { name: name.to_owned() });
+            return Err(IdentityError::Exists { name: name.to_owned() });
         }
         self.write(name, &path, secret)
     }
 
-    fn write(&self, name: &str, path: &Path, secret: &Secret) -> Result<(), StorageError> {
+    fn write(&self, name: &str, path: &Path, secret: &Secret) -> Result<(), IdentityError> {
         let sealed = self.key.seal_secret(name, secret)?;
-        write_private(path, sealed.as_bytes()).map_err(|source| StorageError::io("write", path, source))
+        write_private(path, sealed.as_bytes()).map_err(|source| IdentityError::io("write", path, source))
     }
 
     /// Opens a private key.
     ///
     /// # Errors
-    /// [`StorageError::NoIdentity`] if there is none of this name; [`crate::keys::KeyError::Unopenable`] if it was changed.
-    pub fn get(&self, name: &str) -> Result<Secret, StorageError> {
+    /// [`IdentityError::Missing`] if there is none of this name; [`crate::keys::KeyError::Unopenable`] if it was changed.
+    pub fn get(&self, name: &str) -> Result<Secret, IdentityError> {
         let path = self.path(name)?;
-        let sealed = fs::read(&path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => StorageError::NoIdentity { name: name.to_owned() },
-            _ => StorageError::io("read", &path, source),
+        let sealed = fs::read(&path).map_err(|source| {
+            if source.kind() == io::ErrorKind::NotFound {
+                IdentityError::Missing { name: name.to_owned() }
+            } else {
+                IdentityError::io("read", &path, source)
+            }
         })?;
         Ok(self.key.open_secret(name, &Wrapped::from_bytes(sealed))?)
     }
@@ -85,7 +83,7 @@ impl Identities {
     ///
     /// # Errors
     /// As [`Identities::put`].
-    pub fn put_institution(&self, key: &InstitutionKey) -> Result<(), StorageError> {
+    pub fn put_institution(&self, key: &InstitutionKey) -> Result<(), IdentityError> {
         self.put(INSTITUTION, &Secret::from(key.expose_seed().to_vec()))
     }
 
@@ -93,7 +91,7 @@ impl Identities {
     ///
     /// # Errors
     /// As [`Identities::get`].
-    pub fn institution(&self) -> Result<InstitutionKey, StorageError> {
+    pub fn institution(&self) -> Result<InstitutionKey, IdentityError> {
         Ok(InstitutionKey::from_seed(&self.seed(INSTITUTION)?))
     }
 
@@ -101,8 +99,8 @@ impl Identities {
     ///
     /// # Errors
     /// As [`Identities::get`].
-    pub fn institution_public(&self) -> Result<InstitutionPublicKey, StorageError> {
-        let damaged = || StorageError::IdentityDamaged {
+    pub fn institution_public(&self) -> Result<InstitutionPublicKey, IdentityError> {
+        let damaged = || IdentityError::Damaged {
             name: INSTITUTION.to_owned(),
         };
         self.institution_keys()?.first().copied().ok_or_else(damaged)
@@ -113,7 +111,7 @@ impl Identities {
     ///
     /// # Errors
     /// As [`Identities::get`].
-    pub fn institution_keys(&self) -> Result<Arc<[InstitutionPublicKey]>, StorageError> {
+    pub fn institution_keys(&self) -> Result<Arc<[InstitutionPublicKey]>, IdentityError> {
         let known = self.public.read().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(known) = known {
             return Ok(known);
@@ -121,7 +119,7 @@ impl Identities {
         let mut keys = vec![self.institution()?.public()];
         for signed in self.successions()?.iter().rev() {
             let earlier = signed.peek_unverified().map(|named| named.from);
-            keys.push(earlier.map_err(|_| StorageError::IdentityDamaged {
+            keys.push(earlier.map_err(|_| IdentityError::Damaged {
                 name: SUCCESSIONS.to_owned(),
             })?);
         }
@@ -135,13 +133,13 @@ impl Identities {
     ///
     /// # Errors
     /// As [`Identities::get`].
-    pub fn successions(&self) -> Result<Vec<Signed<KeySuccession>>, StorageError> {
-        let damaged = || StorageError::IdentityDamaged {
+    pub fn successions(&self) -> Result<Vec<Signed<KeySuccession>>, IdentityError> {
+        let damaged = || IdentityError::Damaged {
             name: SUCCESSIONS.to_owned(),
         };
         match self.get(SUCCESSIONS) {
             Ok(kept) => ciborium::from_reader(kept.expose()).map_err(|_| damaged()),
-            Err(StorageError::NoIdentity { .. }) => Ok(Vec::new()),
+            Err(IdentityError::Missing { .. }) => Ok(Vec::new()),
             Err(other) => Err(other),
         }
     }
@@ -151,10 +149,10 @@ impl Identities {
     ///
     /// # Errors
     /// As [`Identities::get`].
-    pub fn next_institution(&self) -> Result<Option<InstitutionKey>, StorageError> {
+    pub fn next_institution(&self) -> Result<Option<InstitutionKey>, IdentityError> {
         let next = match self.seed(NEXT) {
             Ok(seed) => InstitutionKey::from_seed(&seed),
-            Err(StorageError::NoIdentity { .. }) => return Ok(None),
+            Err(IdentityError::Missing { .. }) => return Ok(None),
             Err(other) => return Err(other),
         };
         if next.public() == self.institution()?.public() {
@@ -168,15 +166,15 @@ impl Identities {
     ///
     /// # Errors
     /// As [`Identities::put`].
-    pub fn put_next_institution(&self, key: &InstitutionKey) -> Result<(), StorageError> {
+    pub fn put_next_institution(&self, key: &InstitutionKey) -> Result<(), IdentityError> {
         self.put(NEXT, &Secret::from(key.expose_seed().to_vec()))
     }
 
-    fn discard_next_institution(&self) -> Result<(), StorageError> {
+    fn discard_next_institution(&self) -> Result<(), IdentityError> {
         let path = self.path(NEXT)?;
         match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(StorageError::io("remove", &path, source)),
-            Ok(()) | Err(_) => sync_dir(&self.dir).map_err(|source| StorageError::io("sync", &self.dir, source)),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(IdentityError::io("remove", &path, source)),
+            Ok(()) | Err(_) => sync_dir(&self.dir).map_err(|source| IdentityError::io("sync", &self.dir, source)),
         }
     }
 
@@ -188,7 +186,7 @@ impl Identities {
         &self,
         institution: &InstitutionId,
         now: Timestamp,
-    ) -> Result<Option<Signed<KeySuccession>>, StorageError> {
+    ) -> Result<Option<Signed<KeySuccession>>, IdentityError> {
         let Some(next) = self.next_institution()? else {
             return Ok(None);
         };
@@ -200,7 +198,7 @@ impl Identities {
             at: now,
         };
         let signed =
-            Signed::sign(&succession, &present).map_err(|_| StorageError::IdentityDamaged { name: NEXT.to_owned() })?;
+            Signed::sign(&succession, &present).map_err(|_| IdentityError::Damaged { name: NEXT.to_owned() })?;
         Ok(Some(signed.signed().clone()))
     }
 
@@ -208,9 +206,9 @@ impl Identities {
     /// is gone afterwards. May be repeated after it broke off.
     ///
     /// # Errors
-    /// As [`Identities::get`]; [`StorageError::Io`].
-    pub fn replace_institution(&self, succession: &Signed<KeySuccession>) -> Result<InstitutionKey, StorageError> {
-        let damaged = || StorageError::IdentityDamaged { name: NEXT.to_owned() };
+    /// As [`Identities::get`]; [`IdentityError::Io`].
+    pub fn replace_institution(&self, succession: &Signed<KeySuccession>) -> Result<InstitutionKey, IdentityError> {
+        let damaged = || IdentityError::Damaged { name: NEXT.to_owned() };
         let next = self.next_institution()?.ok_or_else(damaged)?;
         let named = succession.peek_unverified().map_err(|_| damaged())?;
         if named.from != self.institution()?.public() || named.to != next.public() {
@@ -233,7 +231,7 @@ impl Identities {
         *self.public.write().unwrap_or_else(PoisonError::into_inner) = None;
         let shown = self.dir.join("institution.pub");
         write_private(&shown, format!("{}\n", next.public()).as_bytes())
-            .map_err(|source| StorageError::io("write", &shown, source))?;
+            .map_err(|source| IdentityError::io("write", &shown, source))?;
         self.discard_next_institution()?;
         Ok(next)
     }
@@ -242,7 +240,7 @@ impl Identities {
     ///
     /// # Errors
     /// As [`Identities::put`].
-    pub fn put_node(&self, key: &NodeKey) -> Result<(), StorageError> {
+    pub fn put_node(&self, key: &NodeKey) -> Result<(), IdentityError> {
         self.put(NODE, &Secret::from(key.expose_seed().to_vec()))
     }
 
@@ -250,22 +248,22 @@ impl Identities {
     ///
     /// # Errors
     /// As [`Identities::get`].
-    pub fn node(&self) -> Result<NodeKey, StorageError> {
+    pub fn node(&self) -> Result<NodeKey, IdentityError> {
         Ok(NodeKey::from_seed(&self.seed(NODE)?))
     }
 
-    fn seed(&self, name: &str) -> Result<Zeroizing<[u8; 32]>, StorageError> {
+    fn seed(&self, name: &str) -> Result<Zeroizing<[u8; 32]>, IdentityError> {
         let secret = self.get(name)?;
         let seed = <[u8; 32]>::try_from(secret.expose()).map(Zeroizing::new);
-        seed.map_err(|_| StorageError::IdentityDamaged { name: name.to_owned() })
+        seed.map_err(|_| IdentityError::Damaged { name: name.to_owned() })
     }
 
-    fn path(&self, name: &str) -> Result<PathBuf, StorageError> {
+    fn path(&self, name: &str) -> Result<PathBuf, IdentityError> {
         let plain = name
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if name.is_empty() || name.len() > 64 || !plain {
-            return Err(StorageError::IdentityName { name: name.to_owned() });
+            return Err(IdentityError::Name { name: name.to_owned() });
         }
         Ok(self.dir.join(format!("{name}.sealed")))
     }
@@ -276,5 +274,70 @@ impl fmt::Debug for Identities {
         f.debug_struct("Identities")
             .field("dir", &self.dir)
             .finish_non_exhaustive()
+    }
+}
+
+/// Why a private key cannot be read or stored.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// A name that no private key can have.
+    #[error("`{name}` cannot be the name of a private key: use `a-z`, `0-9` and `-`")]
+    Name {
+        /// The name as given.
+        name: String,
+    },
+    /// There is no private key of this name.
+    #[error("there is no private key `{name}`; run `concordat init`")]
+    Missing {
+        /// The name.
+        name: String,
+    },
+    /// There is a private key of this name, which is not overwritten.
+    #[error("there is a private key `{name}` already, and it is not overwritten")]
+    Exists {
+        /// The name.
+        name: String,
+    },
+    /// A private key opens but has the wrong length.
+    #[error("the private key `{name}` is damaged; restore it from a backup")]
+    Damaged {
+        /// The name.
+        name: String,
+    },
+    /// A file cannot be read or written.
+    #[error("cannot {action} `{}`", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// It cannot be sealed or opened.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+}
+
+impl IdentityError {
+    /// Whose fault it is.
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Name { .. } | Self::Exists { .. } => Fault::Usage,
+            Self::Missing { .. } => Fault::NotFound,
+            Self::Damaged { .. } => Fault::Integrity,
+            Self::Io { .. } => Fault::Machine,
+            Self::Key(source) => source.fault(),
+        }
+    }
+
+    fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
     }
 }

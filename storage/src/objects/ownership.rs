@@ -1,0 +1,59 @@
+//! Which data directory a place belongs to: a random number, once in the sealed state and once at the place.
+
+use std::{collections::BTreeSet, fmt};
+
+use concordat_protocol::ids::Nonce;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+
+use crate::fault::Fault;
+
+/// The number that a place bears: 32 hexadecimal digits there, and known to one data directory only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct OwnershipMarker(Nonce);
+
+impl OwnershipMarker {
+    /// Bytes of it at the place.
+    pub(super) const LEN: u64 = 32;
+
+    /// A new one.
+    pub(crate) fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(Nonce::from_bytes(bytes)))
+    }
+
+    /// Reads it as it stands at the place.
+    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
+        std::str::from_utf8(bytes).ok()?.parse().ok().map(Self)
+    }
+}
+
+impl fmt::Display for OwnershipMarker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which objects must be at a place that is new to this data directory. Blocks.
+pub(crate) type RequiredObjects = Box<dyn Fn() -> Result<BTreeSet<Path>, UnknownObjects> + Send + Sync>;
+
+/// The list of the objects that a data directory has could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the list of this node's objects cannot be read")]
+pub struct UnknownObjects {
+    pub(super) fault: Fault,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl UnknownObjects {
+    /// From the error of whoever keeps the list, and whose fault that is.
+    pub(crate) fn new(fault: Fault, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self {
+            fault,
+            source: Box::new(source),
+        }
+    }
+}
