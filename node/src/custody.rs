@@ -23,10 +23,10 @@ use concordat_protocol::{
 };
 use concordat_storage::{
     catalog::{ErasureOrder, ErasureStatement, Resealed},
+    data_dir::Storage,
     fault::Fault,
     keys::Recipient,
     ledger::{Attribution, Ledger},
-    storage::Storage,
 };
 use tokio::sync::Notify;
 

@@ -220,7 +220,7 @@ explain_by_fault!(
     concordat_storage::keys::ShareError,
     concordat_storage::ledger::LedgerError,
     concordat_storage::meta::MetaError,
-    concordat_storage::storage::StorageError,
+    concordat_storage::data_dir::StorageError,
     crate::policy::PolicyErrors,
 );
 

@@ -21,9 +21,9 @@ use concordat_protocol::{
     time::Timestamp,
 };
 use concordat_storage::{
+    data_dir::Storage,
     fs::write_private,
     keys::{Argon2Cost, KeyFile, KeyProvider, Passphrase, Secret, TokenKey, TokenPlace},
-    storage::Storage,
 };
 use data_encoding::{BASE32_NOPAD, BASE64};
 use zeroize::Zeroizing;

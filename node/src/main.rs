@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     if let Err(error) = keep_memory_to_ourselves() {
         tracing::warn!(%error, "the memory of this process could not be kept out of core dumps");
     }
-    if let Some(served) = concordat_storage::query::serve(std::env::args_os()) {
+    if let Some(served) = concordat_storage::engine::serve(std::env::args_os()) {
         return served;
     }
     let cli = Cli::parse();

@@ -31,9 +31,12 @@ use concordat_protocol::membership::{
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::{Address, ConsortiumName, Reason};
 use concordat_protocol::time::Timestamp;
-use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{SealedTree, TreeId};
-use concordat_storage::storage::{Identities, Storage};
+use concordat_storage::{
+    data_dir::Storage,
+    keys::Identities,
+    ledger::{Attribution, Ledger},
+};
 use libp2p::Multiaddr;
 use libp2p::multiaddr::Protocol;
 use tokio::sync::{Mutex, watch};

@@ -32,8 +32,10 @@ use concordat_protocol::scope::Scope;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::{Reason, Word};
 use concordat_protocol::time::Timestamp;
-use concordat_storage::ledger::{Attribution, Ledger};
-use concordat_storage::storage::Storage;
+use concordat_storage::{
+    data_dir::Storage,
+    ledger::{Attribution, Ledger},
+};
 
 pub use condition::ConditionError;
 pub use error::NegotiationFault;

@@ -28,10 +28,12 @@ use std::sync::{Arc, Mutex};
 
 use concordat_protocol::query::ReplayWindow;
 use concordat_protocol::wire::messages::Refusal;
-use concordat_storage::ledger::Ledger;
 use concordat_storage::meta::MetaError;
-use concordat_storage::query::{Bounds, Workers};
-use concordat_storage::storage::Storage;
+use concordat_storage::{
+    data_dir::Storage,
+    engine::{Bounds, Workers},
+    ledger::Ledger,
+};
 use libp2p::StreamProtocol;
 
 use self::places::{Party, Places};

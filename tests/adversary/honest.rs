@@ -22,11 +22,13 @@ use concordat_protocol::scope::{
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::{ConsortiumName, LegalName, Text};
 use concordat_protocol::{grant::Party, schema::ColumnClass};
-use concordat_storage::catalog::{ImportRequest, ReleaseChange};
 use concordat_storage::ingest::{CsvOptions, Source, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
-use concordat_storage::storage::Storage;
+use concordat_storage::{
+    catalog::{ImportRequest, ReleaseChange},
+    data_dir::Storage,
+};
 use concordat_tests::tester;
 use tempfile::TempDir;
 

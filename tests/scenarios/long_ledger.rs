@@ -5,8 +5,7 @@ use std::path::Path;
 
 use concordat_node::clock::Clock;
 use concordat_protocol::audit::EntryBody;
-use concordat_storage::keys::KeyFile;
-use concordat_storage::storage::Storage;
+use concordat_storage::{data_dir::Storage, keys::KeyFile};
 use concordat_tests::{House, Person, tester};
 
 use super::assert_ledger_holds;

@@ -15,13 +15,13 @@ use std::time::Duration;
 use concordat_protocol::identity::InstitutionKey;
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::catalog::{
-    Catalog, CatalogError, ImportError, ImportMode, ImportRequest, Imported, Progress, Verification,
-};
 use concordat_storage::ingest::{Source, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::objects::{Endpoint, ObjectPlace, PlainHttp, Region, S3Place};
-use concordat_storage::storage::{Storage, StorageError};
+use concordat_storage::{
+    catalog::{Catalog, CatalogError, ImportError, ImportMode, ImportRequest, Imported, Progress, Verification},
+    data_dir::{Storage, StorageError},
+};
 use concordat_tests::s3::{BUCKET, S3Server};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;

@@ -4,7 +4,7 @@
 
 use clap::Subcommand;
 use concordat_protocol::ids::Digest32;
-use concordat_storage::{keys::Argon2Cost, storage::Storage};
+use concordat_storage::{data_dir::Storage, keys::Argon2Cost};
 use serde_json::{Value, json};
 
 use super::{Context, output::Column, prompt, unlock};

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use concordat_storage::{
+    data_dir::Storage,
     keys::{Argon2Cost, KeyError, Secret, TokenPlace},
-    storage::Storage,
 };
 
 use super::prompt;

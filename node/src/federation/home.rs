@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use concordat_storage::query::{QueryError, admitted, rows_in_a_batch};
+use concordat_storage::engine::{QueryError, admitted, rows_in_a_batch};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemTable, MemorySchemaProvider, TableProvider};

@@ -13,7 +13,7 @@ use concordat_protocol::{
     ids::{DatasetName, InstitutionId},
     schema::VersionNumber,
 };
-use concordat_storage::query::{on_large_stack, parse, version_number};
+use concordat_storage::engine::{on_large_stack, parse, version_number};
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, ObjectName, ObjectNamePart, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
     Statement, TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut,

@@ -9,8 +9,7 @@ use concordat_protocol::scope::{Difference, Scope};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages;
-use concordat_storage::catalog::CatalogError;
-use concordat_storage::storage::Storage;
+use concordat_storage::{catalog::CatalogError, data_dir::Storage};
 
 use super::{NegotiationFault, Negotiations, Restriction, narrow};
 use crate::policy::{self, DatasetFacts, Explanation, OfferDecision, OfferInput};

@@ -19,9 +19,11 @@ use concordat_protocol::signed::{Signed, Verified};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
-use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{SealedTree, TreeId};
-use concordat_storage::storage::Storage;
+use concordat_storage::{
+    data_dir::Storage,
+    ledger::{Attribution, Ledger},
+};
 use tokio::sync::{OwnedRwLockReadGuard, watch};
 
 pub use record::{GrantView, PendingNotice};

@@ -16,8 +16,10 @@ use concordat_protocol::negotiation::{
 };
 use concordat_protocol::signed::Signed;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::meta::{SealedTree, TreeId};
-use concordat_storage::storage::Storage;
+use concordat_storage::{
+    data_dir::Storage,
+    meta::{SealedTree, TreeId},
+};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedMutexGuard, watch};
 

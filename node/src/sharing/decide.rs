@@ -7,8 +7,10 @@ use concordat_protocol::text;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
 use concordat_protocol::{audit::EntryBody, schema::VersionNumber};
-use concordat_storage::ledger::{Attribution, LedgerReceipt};
-use concordat_storage::permit::Holder;
+use concordat_storage::{
+    engine::Holder,
+    ledger::{Attribution, LedgerReceipt},
+};
 
 use super::Sharing;
 use crate::evidence::EvidencePeer;

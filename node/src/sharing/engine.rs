@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use concordat_storage::query::Bounds;
+use concordat_storage::engine::Bounds;
 
 /// Queries that the engine's memory is to have room for.
 const QUERIES: usize = ANSWERED + AT_HOME;

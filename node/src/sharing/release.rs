@@ -17,12 +17,12 @@ use concordat_protocol::{
     audit::{self, EntryBody},
     schema::VersionNumber,
 };
-use concordat_storage::catalog::{CatalogError, OpenVersion};
-use concordat_storage::disclosure::{Cut, IpcAnswer, Tally};
 use concordat_storage::fault::Fault;
 use concordat_storage::ledger::{LedgerError, LedgerReceipt};
-use concordat_storage::permit::Permit;
-use concordat_storage::query::{QueryError, version_asked};
+use concordat_storage::{
+    catalog::{CatalogError, OpenVersion},
+    engine::{Cut, IpcAnswer, Permit, QueryError, Tally, version_asked},
+};
 use tokio::sync::watch;
 use tokio::time::Instant;
 

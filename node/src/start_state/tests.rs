@@ -1,7 +1,6 @@
 use super::*;
 use concordat_protocol::ids::InstitutionId;
-use concordat_storage::keys::KeyFile;
-use concordat_storage::storage::Storage;
+use concordat_storage::{data_dir::Storage, keys::KeyFile};
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -24,11 +24,11 @@ use super::{
 };
 use crate::{
     catalog::Holding,
+    data_dir::Storage,
     fs::{create_dir_private, sync_dir, write_private},
     keys::KeyError,
     ledger::Ledger,
     objects::DurableStore,
-    storage::Storage,
 };
 
 /// Objects are read in pieces of this size: each is one request where objects lie in a store elsewhere, and has its own time.

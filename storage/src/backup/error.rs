@@ -8,8 +8,8 @@ use concordat_protocol::{
 };
 
 use crate::{
-    catalog::CatalogError, fault::Fault, keys::KeyError, ledger::LedgerError, meta::MetaError, objects::PlaceError,
-    seal::store_fault, storage::StorageError,
+    catalog::CatalogError, data_dir::StorageError, fault::Fault, keys::KeyError, ledger::LedgerError, meta::MetaError,
+    objects::PlaceError, seal::store_fault,
 };
 
 /// Why a snapshot was not taken, checked or put back.

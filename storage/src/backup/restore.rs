@@ -15,11 +15,11 @@ use super::{
 };
 use crate::{
     catalog::ErasureStatement,
+    data_dir::{Storage, StorageError},
     fs::create_dir_private,
     keys::{IdentityError, KeyProvider, MasterKey},
     meta::SealedDb,
     objects::ObjectPlace,
-    storage::{Storage, StorageError},
 };
 
 /// The configuration of the node that the snapshot was taken of.

@@ -21,14 +21,13 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     catalog::{CatalogError, ErasureOrder, ErasureStatement, ImportMode, ImportRequest},
+    data_dir::Storage,
     fault::Fault,
     ingest::{Source, SubjectRule},
     keys::{Argon2Cost, KeyProvider, Passphrase, Secret},
     ledger::{Attribution, Ledger},
-    objects::DurableStore,
-    objects::ObjectPlace,
+    objects::{DurableStore, ObjectPlace},
     seal::HEADER_LEN,
-    storage::Storage,
 };
 
 mod hostile;

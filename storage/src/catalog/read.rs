@@ -28,8 +28,8 @@ use object_store::{
 
 use super::{Manifest, ObjectEntry, placement::Reading};
 use crate::{
+    engine::Source,
     keys::{OBJECT_CONTENT, OBJECT_HEADER, OrderKey, PseudonymKey, PseudonymSecret},
-    query::Source,
     seal::{HEADER_LEN, SealError, SealedStore},
 };
 

@@ -25,12 +25,12 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::{
+    data_dir::Storage,
     fault::Fault,
     ingest::{CsvOptions, IngestError, Refused, SUBJECT_COLUMN, Source, SubjectRule},
     keys::{Argon2Cost, Passphrase, Secret},
     objects::ObjectPlace,
     seal::store_fault,
-    storage::Storage,
 };
 
 mod damage;

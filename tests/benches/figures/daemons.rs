@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use concordat_protocol::ids::DatasetName;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::catalog::ImportRequest;
 use concordat_storage::ingest::{Source, SubjectRule};
 use concordat_storage::keys::KeyFile;
-use concordat_storage::storage::Storage;
+use concordat_storage::{catalog::ImportRequest, data_dir::Storage};
 use concordat_tests::{House, Import, Person, World};
 use tokio::time::Instant;
 

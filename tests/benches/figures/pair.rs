@@ -21,11 +21,13 @@ use concordat_protocol::scope::{
     self, Columns, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
 };
 use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
-use concordat_storage::catalog::{ImportRequest, ReleaseChange, TierLimits};
 use concordat_storage::ingest::{CsvOptions, Source, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
-use concordat_storage::storage::Storage;
+use concordat_storage::{
+    catalog::{ImportRequest, ReleaseChange, TierLimits},
+    data_dir::Storage,
+};
 use concordat_tests::tester;
 use tempfile::TempDir;
 use tokio::time::Instant;

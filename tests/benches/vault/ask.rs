@@ -12,14 +12,15 @@ use concordat_protocol::scope::{
     Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
 };
 use concordat_protocol::time::Timestamp;
-use concordat_storage::catalog::OpenVersion;
 use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::objects::DurableStore;
-use concordat_storage::permit::{Holder, Permit};
-use concordat_storage::query::{Bounds, answer};
 use concordat_storage::seal::{SealedStore, Suite};
-use concordat_storage::storage::Storage;
+use concordat_storage::{
+    catalog::OpenVersion,
+    data_dir::Storage,
+    engine::{Bounds, Holder, Permit, answer},
+};
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::datasource::physical_plan::parquet::transform_schema_to_view;

@@ -6,10 +6,12 @@ use std::time::Instant;
 use concordat_protocol::identity::InstitutionKey;
 use concordat_protocol::ids::{DatasetName, SegmentName};
 use concordat_protocol::time::Timestamp;
-use concordat_storage::catalog::{ImportRequest, MAIN_SEGMENT};
 use concordat_storage::ingest::{Source, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
-use concordat_storage::storage::Storage;
+use concordat_storage::{
+    catalog::{ImportRequest, MAIN_SEGMENT},
+    data_dir::Storage,
+};
 use tokio::runtime::Runtime;
 
 use super::peak;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use concordat_storage::{
+    data_dir::Storage,
     keys::{Escrow, KeyError, RecoveryKey, Share},
-    storage::Storage,
 };
 use zeroize::Zeroizing;
 

@@ -7,11 +7,13 @@ use concordat_protocol::identity::{InstitutionKey, NodeKey};
 use concordat_protocol::ids::Jurisdiction;
 use concordat_protocol::text::LegalName;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::catalog::{ImportMode, ImportRequest};
 use concordat_storage::ingest::{Source, SubjectRule};
 use concordat_storage::keys::KeyFile;
 use concordat_storage::ledger::Ledger;
-use concordat_storage::storage::Storage;
+use concordat_storage::{
+    catalog::{ImportMode, ImportRequest},
+    data_dir::Storage,
+};
 
 use super::super::CustodyParts;
 use super::*;

@@ -1,8 +1,7 @@
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::{InstitutionId, NodeId};
 use concordat_protocol::time::Timestamp;
-use concordat_storage::keys::KeyFile;
-use concordat_storage::storage::Storage;
+use concordat_storage::{data_dir::Storage, keys::KeyFile};
 
 use super::*;
 

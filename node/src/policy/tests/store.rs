@@ -5,9 +5,11 @@ use std::sync::Arc;
 use concordat_protocol::audit::{Cause, EntryBody, NodeTask};
 use concordat_protocol::identity::{InstitutionKey, NodeKey};
 use concordat_protocol::ids::Digest32;
-use concordat_storage::keys::{Argon2Cost, KeyFile, Secret};
 use concordat_storage::ledger::Ledger;
-use concordat_storage::storage::Storage;
+use concordat_storage::{
+    data_dir::Storage,
+    keys::{Argon2Cost, KeyFile, Secret},
+};
 use zeroize::Zeroizing;
 
 use super::*;

@@ -12,10 +12,9 @@ use concordat_protocol::{
 
 use super::*;
 use crate::{
+    engine::{Bounds, Holder, Permit, QueryError, answer},
     faulty::{Faults, FaultyStore, How},
     ledger::{Attribution, Ledger},
-    permit::{Holder, Permit},
-    query::{Bounds, QueryError, answer},
 };
 
 const MANY: u64 = 9_000;

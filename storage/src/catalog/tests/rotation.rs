@@ -9,8 +9,8 @@ use concordat_protocol::{
 
 use super::*;
 use crate::{
+    data_dir::StorageError,
     keys::{Escrow, KeyProvider, MasterKey},
-    storage::StorageError,
 };
 
 fn main_segment() -> SegmentName {
@@ -44,7 +44,7 @@ impl House {
     }
 
     fn pseudonyms(&self) -> [u8; 32] {
-        use crate::query::Source as _;
+        use crate::engine::Source as _;
         *self.current().pseudonym_key(Some(&[7; 16])).bytes()
     }
 }

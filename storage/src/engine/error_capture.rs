@@ -22,9 +22,9 @@ use crate::{fault::Fault, seal::store_fault};
 
 /// What the store of one query said last when it failed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen(Arc<Mutex<Option<Fault>>>);
+pub(super) struct CapturedError(Arc<Mutex<Option<Fault>>>);
 
-impl Seen {
+impl CapturedError {
     pub(super) fn fault(&self) -> Option<Fault> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -36,14 +36,14 @@ impl Seen {
 
 /// The store of one query.
 #[derive(Debug)]
-pub(super) struct Witness {
+pub(super) struct ErrorCapture {
     inner: Arc<dyn ObjectStore>,
-    seen: Seen,
+    seen: CapturedError,
 }
 
-impl Witness {
-    pub(super) fn over(inner: Arc<dyn ObjectStore>) -> (Arc<dyn ObjectStore>, Seen) {
-        let seen = Seen::default();
+impl ErrorCapture {
+    pub(super) fn over(inner: Arc<dyn ObjectStore>) -> (Arc<dyn ObjectStore>, CapturedError) {
+        let seen = CapturedError::default();
         let witness = Self {
             inner,
             seen: seen.clone(),
@@ -56,14 +56,14 @@ impl Witness {
     }
 }
 
-impl fmt::Display for Witness {
+impl fmt::Display for ErrorCapture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Witness({})", self.inner)
+        write!(f, "ErrorCapture({})", self.inner)
     }
 }
 
 #[async_trait]
-impl ObjectStore for Witness {
+impl ObjectStore for ErrorCapture {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         self.inner.put_opts(location, payload, opts).await
     }

@@ -25,7 +25,7 @@ use super::{
     OBJECTS_URL,
     shuffle::{BAG_BYTES, BAG_ROWS, Bag, Part},
 };
-use crate::query::order::Order;
+use crate::engine::order::Order;
 
 /// Footers read at the same time; a store elsewhere takes a round trip for each.
 const AT_ONCE: usize = 8;

@@ -72,7 +72,7 @@ impl AggregateUDFImpl for SubjectsUpTo {
     }
 
     fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(One(Seen::new(self.enough))))
+        Ok(Box::new(One(CapturedError::new(self.enough))))
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs<'_>) -> bool {
@@ -80,7 +80,7 @@ impl AggregateUDFImpl for SubjectsUpTo {
     }
 
     fn create_groups_accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Seen::new(self.enough)))
+        Ok(Box::new(CapturedError::new(self.enough)))
     }
 }
 
@@ -90,13 +90,13 @@ fn hash_field() -> Field {
 
 /// The subjects seen in each group, as hashes.
 #[derive(Debug)]
-struct Seen {
+struct CapturedError {
     enough: usize,
     groups: Vec<HashSet<u64>>,
     hashes: usize,
 }
 
-impl Seen {
+impl CapturedError {
     const fn new(enough: usize) -> Self {
         Self {
             enough,
@@ -124,7 +124,7 @@ impl Seen {
     }
 }
 
-impl GroupsAccumulator for Seen {
+impl GroupsAccumulator for CapturedError {
     /// Most rows are of groups that have enough already: only the others are hashed.
     fn update_batch(
         &mut self,
@@ -183,7 +183,7 @@ impl GroupsAccumulator for Seen {
 
 /// The same for a query without groups.
 #[derive(Debug)]
-struct One(Seen);
+struct One(CapturedError);
 
 impl Accumulator for One {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
@@ -265,7 +265,7 @@ mod tests {
     /// The state of a part of the rows: counted, or every row by itself as when counting ahead does not pay.
     fn state(enough: usize, rows: &[Row], counted: bool) -> (Vec<ArrayRef>, Vec<usize>) {
         let (subjects, groups, filter) = columns(rows);
-        let mut seen = Seen::new(enough);
+        let mut seen = CapturedError::new(enough);
         if counted {
             seen.update_batch(&[subjects], &groups, Some(&filter), 4).unwrap();
             (seen.state(EmitTo::All).unwrap(), (0..4).collect())
@@ -283,7 +283,7 @@ mod tests {
             ),
             enough in 1_usize..15,
         ) {
-            let mut whole = Seen::new(enough);
+            let mut whole = CapturedError::new(enough);
             for (counted, rows) in &parts {
                 let (states, groups) = state(enough, rows, *counted);
                 whole.merge_batch(&states, &groups, 4).unwrap();
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn a_group_takes_no_more_memory_than_enough_subjects() {
         let subjects: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100_000));
-        let mut seen = Seen::new(10);
+        let mut seen = CapturedError::new(10);
         seen.update_batch(&[subjects], &vec![0; 100_000], None, 1).unwrap();
         assert_eq!(seen.groups[0].len(), 10);
     }

@@ -39,7 +39,7 @@ use futures::{
 };
 
 use super::exec::Gate;
-use crate::query::order::Order;
+use crate::engine::order::Order;
 
 /// Most rows of a bag that is not a single row group: four of the largest row groups. Fewer in tests, which would take long
 /// to fill several.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::query::{source::AnswerKeys, worker::Task};
+use crate::engine::{source::AnswerKeys, worker::Task};
 
 #[tokio::test]
 async fn a_query_arrives_at_its_process_as_it_was() {

@@ -11,7 +11,7 @@ use datafusion::{
     scalar::ScalarValue,
 };
 
-use crate::query::divide::{QUOTIENT, REMAINDER};
+use crate::engine::divide::{QUOTIENT, REMAINDER};
 
 /// Functions that never fail, whatever their arguments' values.
 const SILENT: [&str; 30] = [

@@ -39,10 +39,9 @@ use tempfile::TempDir;
 
 use super::{Bounds, QueryError, Source, answer};
 use crate::{
-    disclosure::{Cut, ReleasedAnswer, StillPermitted},
+    engine::{Cut, Holder, Permit, ReleasedAnswer, StillPermitted},
     keys::{Argon2Cost, MasterKey, OrderKey, Passphrase, PseudonymKey, PseudonymSecret, Secret},
     ledger::{Attribution, Ledger},
-    permit::{Holder, Permit},
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);

@@ -5,8 +5,10 @@ use std::{fmt, sync::Arc};
 use arrow::datatypes::SchemaRef;
 use object_store::{ObjectMeta, ObjectStore};
 
-use crate::keys::{OrderKey, PseudonymKey};
-use crate::permit::Holder;
+use crate::{
+    engine::Holder,
+    keys::{OrderKey, PseudonymKey},
+};
 
 /// One immutable version of a dataset, as the engine reads it.
 pub trait Source: fmt::Debug + Send + Sync {

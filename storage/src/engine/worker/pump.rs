@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     arrow_stream::{CheckedStream, Item},
+    engine::{QueryError, text},
     fault::Fault,
-    query::{QueryError, text},
     seal::store_fault,
 };
 

@@ -4,7 +4,7 @@
 //! those away. Whatever leaves is a [`ReleasedAnswer`]; it asks before each batch whether it still may ([`StillPermitted`])
 //! and keeps count of what left ([`Tally`]).
 
-pub mod cells;
+pub(crate) mod cells;
 mod ipc;
 mod release;
 

@@ -28,6 +28,7 @@ use futures::{
 use super::{
     Bounds, QueryError, Source,
     aggregate::{Apart, Cells, Split},
+    error_capture::{CapturedError, ErrorCapture},
     guard::{View, regrouped},
     order::Order,
     plan::planned,
@@ -35,12 +36,8 @@ use super::{
     size,
     source::AnswerKeys,
     statement, text,
-    witness::{Seen, Witness},
 };
-use crate::{
-    disclosure::{RawAnswer, ReleasedAnswer, StillPermitted, Subjects},
-    permit::Permit,
-};
+use crate::engine::{Permit, ReleasedAnswer, StillPermitted, Subjects, disclosure::RawAnswer};
 
 /// Answers `sql` within `permit`, which is used up by it.
 ///
@@ -85,7 +82,7 @@ pub(super) async fn compute(
         .map(concordat_protocol::ids::ColumnName::as_str)
         .collect();
     let statement = statement::checked(sql, &scope.dataset, &columns)?;
-    let (objects, seen) = Witness::over(source.object_store());
+    let (objects, seen) = ErrorCapture::over(source.object_store());
     let world = world(&scope.dataset, Arc::new(view.clone()), objects, &bounds)?;
     let engine = Engine {
         world,
@@ -126,7 +123,7 @@ struct Engine {
     view: View,
     scope: Scope,
     bounds: Bounds,
-    seen: Seen,
+    seen: CapturedError,
 }
 
 impl Engine {
@@ -286,7 +283,10 @@ fn reading(plan: LogicalPlan, table: &Arc<dyn TableProvider>) -> Result<LogicalP
     Ok(read.data)
 }
 
-fn explained(stream: SendableRecordBatchStream, seen: &Seen) -> BoxStream<'static, Result<RecordBatch, QueryError>> {
+fn explained(
+    stream: SendableRecordBatchStream,
+    seen: &CapturedError,
+) -> BoxStream<'static, Result<RecordBatch, QueryError>> {
     let seen = seen.clone();
     stream.map_err(move |error| QueryError::running(&error, &seen)).boxed()
 }

@@ -8,7 +8,7 @@ use futures::{Stream, stream};
 use sha2::{Digest, Sha256};
 
 use super::ReleasedAnswer;
-use crate::{arrow_stream::StreamEncoder, query::QueryError};
+use crate::{arrow_stream::StreamEncoder, engine::QueryError};
 
 /// What left, so far or in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,17 +10,14 @@ use arrow::{
 };
 use datafusion::scalar::ScalarValue;
 
-use crate::{
-    disclosure::{Cell, Subjects, withhold},
-    query::QueryError,
-};
+use crate::engine::{Cell, QueryError, Subjects, withhold};
 
 /// Names of the counts added to a grouping start so.
-pub(in crate::query) const MEASURED: &str = "__concordat_cell_";
+pub(in crate::engine) const MEASURED: &str = "__concordat_cell_";
 
 /// One row a group: dimensions, measures, then subjects and rows of the group and of each counted column.
 #[derive(Debug)]
-pub(in crate::query) struct Cells {
+pub(in crate::engine) struct Cells {
     table: RecordBatch,
     dimensions: usize,
     measures: Vec<Option<usize>>,
@@ -28,7 +25,7 @@ pub(in crate::query) struct Cells {
 
 impl Cells {
     /// `measures` tells for each measure which counted column it takes.
-    pub(in crate::query) const fn new(table: RecordBatch, dimensions: usize, measures: Vec<Option<usize>>) -> Self {
+    pub(in crate::engine) const fn new(table: RecordBatch, dimensions: usize, measures: Vec<Option<usize>>) -> Self {
         Self {
             table,
             dimensions,
@@ -37,19 +34,19 @@ impl Cells {
     }
 
     /// How many groups there are.
-    pub(in crate::query) fn groups(&self) -> usize {
+    pub(in crate::engine) fn groups(&self) -> usize {
         self.table.num_rows()
     }
 
     /// Subjects behind each group, counted as far as was asked for.
-    pub(in crate::query) fn subjects(&self) -> Result<Vec<u64>, QueryError> {
+    pub(in crate::engine) fn subjects(&self) -> Result<Vec<u64>, QueryError> {
         self.counts(0)
     }
 
     /// The cells that may leave, under plain names, and how many were withheld.
     ///
     /// A group that is withheld has no row, except when there are no groups: then its row is there, empty.
-    pub(in crate::query) fn release(
+    pub(in crate::engine) fn release(
         &self,
         min_cell: u64,
         subjects: Subjects,

@@ -12,8 +12,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     arrow_stream::{CheckedStream, StreamEncoder},
+    engine::{Bounds, QueryError, Source, source::AnswerKeys},
     fault::Fault,
-    query::{Bounds, QueryError, Source, source::AnswerKeys},
 };
 
 /// Most bytes that one message about objects asks for.
@@ -23,9 +23,9 @@ const MAX_TEXT: usize = 500;
 
 /// One query, as a process of the engine is given it.
 #[derive(Serialize, Deserialize)]
-pub(in crate::query) struct Task {
-    pub(in crate::query) scope: Scope,
-    pub(in crate::query) sql: String,
+pub(in crate::engine) struct Task {
+    pub(in crate::engine) scope: Scope,
+    pub(in crate::engine) sql: String,
     pub(super) subject: String,
     schema: Vec<u8>,
     objects: Vec<Object>,
@@ -56,7 +56,7 @@ struct Object {
 }
 
 impl Task {
-    pub(in crate::query) fn new(
+    pub(in crate::engine) fn new(
         source: &dyn Source,
         scope: Scope,
         keys: &AnswerKeys,
@@ -84,11 +84,11 @@ impl Task {
         })
     }
 
-    pub(in crate::query) fn schema(&self) -> Option<SchemaRef> {
+    pub(in crate::engine) fn schema(&self) -> Option<SchemaRef> {
         schema_of(&self.schema)
     }
 
-    pub(in crate::query) fn objects(&self) -> Option<Vec<ObjectMeta>> {
+    pub(in crate::engine) fn objects(&self) -> Option<Vec<ObjectMeta>> {
         let meta = |object: &Object| {
             Some(ObjectMeta {
                 location: Path::parse(&object.path).ok()?,
@@ -101,11 +101,11 @@ impl Task {
         self.objects.iter().map(meta).collect()
     }
 
-    pub(in crate::query) fn keys(&self) -> Option<AnswerKeys> {
+    pub(in crate::engine) fn keys(&self) -> Option<AnswerKeys> {
         AnswerKeys::handed_over(&self.pseudonyms.0, &self.order.0)
     }
 
-    pub(in crate::query) fn bounds(&self) -> Bounds {
+    pub(in crate::engine) fn bounds(&self) -> Bounds {
         Bounds {
             memory: self.memory,
             time: Duration::from_millis(self.milliseconds),

@@ -3,7 +3,7 @@
 //! The plan of such a query is a chain: expressions, `HAVING`, order and limit above exactly one grouping, conditions and the
 //! table below it. The grouping runs over a table that also has the subject (`View::with_subject`). For the group and for each
 //! aggregated column, over the rows in which it has a value, it counts the subjects as far as the minimum, and the rows. The chain
-//! above is then computed from what [`disclosure::cells`](crate::disclosure::cells) leaves.
+//! above is then computed from what [`disclosure::cells`](crate::engine::disclosure::cells) leaves.
 //!
 //! Aggregates take bare columns only: `sum(CASE WHEN id = 7 THEN x ELSE 0 END)` has every subject behind it and still shows
 //! one value.

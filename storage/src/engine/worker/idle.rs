@@ -18,14 +18,11 @@ use super::{
     process::{MAX_STEPS, Process},
     pump::Pump,
 };
-use crate::{
-    disclosure::{RawAnswer, ReleasedAnswer, StillPermitted},
-    permit::{Holder, Permit},
-    query::{
-        Bounds, QueryError, Source,
-        run::{in_time, max_rows},
-        source::AnswerKeys,
-    },
+use crate::engine::{
+    Bounds, Holder, Permit, QueryError, ReleasedAnswer, Source, StillPermitted,
+    disclosure::RawAnswer,
+    run::{in_time, max_rows},
+    source::AnswerKeys,
 };
 
 /// How long a process waits for the next query.
@@ -77,7 +74,7 @@ impl Workers {
         self.0.bounds
     }
 
-    /// Answers `sql` within `permit`, as [`answer`](crate::query::answer), in a process of its own and within `time`. Of a party that has
+    /// Answers `sql` within `permit`, as [`answer`](crate::engine::answer), in a process of its own and within `time`. Of a party that has
     /// so many queries `running` already, the process gives way to others.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use concordat_protocol::{ids::DatasetRef, scope::Tier};
 use datafusion::error::DataFusionError;
 
-use super::witness::Seen;
+use super::error_capture::CapturedError;
 use crate::{
     arrow_stream::EncodeError,
     fault::Fault,
@@ -198,7 +198,7 @@ impl QueryError {
 
     /// An error of the running engine. Its words may quote values (`cannot cast 'Smith'`), so only its kind is kept.
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind may quote a value")]
-    pub(super) fn running(error: &DataFusionError, seen: &Seen) -> Self {
+    pub(super) fn running(error: &DataFusionError, seen: &CapturedError) -> Self {
         if let Some(fault) = stored_fault(error, seen) {
             return Self::Stored { fault };
         }
@@ -222,7 +222,7 @@ fn away(fault: Fault) -> &'static str {
 
 /// The fault of a store, wherever in the chain it stands. An error of the reader that does not say what the store said may be
 /// about that.
-fn stored_fault(error: &(dyn std::error::Error + 'static), seen: &Seen) -> Option<Fault> {
+fn stored_fault(error: &(dyn std::error::Error + 'static), seen: &CapturedError) -> Option<Fault> {
     let mut next = Some(error);
     let mut parquet = false;
     while let Some(current) = next {

@@ -27,10 +27,14 @@ use super::{
 };
 use crate::{
     arrow_stream::StreamEncoder,
-    disclosure::{RawAnswer, rows_in_a_piece},
+    engine::{
+        QueryError, Source,
+        disclosure::{RawAnswer, rows_in_a_piece},
+        run::compute,
+        source::AnswerKeys,
+    },
     fault::Fault,
     keys::{OrderKey, PseudonymKey},
-    query::{QueryError, Source, run::compute, source::AnswerKeys},
 };
 
 /// Threads that run parts of a query at the same time.

@@ -24,10 +24,10 @@ use datafusion::{
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
 use super::shuffle::{Full, Leaving, Ranked, internal};
-use crate::query::order::Order;
+use crate::engine::order::Order;
 
 /// `plan` with its last grouping in the order of `order`.
-pub(in crate::query) fn regrouped(plan: Arc<dyn ExecutionPlan>, order: &Order) -> Result<Arc<dyn ExecutionPlan>> {
+pub(in crate::engine) fn regrouped(plan: Arc<dyn ExecutionPlan>, order: &Order) -> Result<Arc<dyn ExecutionPlan>> {
     if let Some(groups) = groups(plan.as_ref()) {
         return Ok(if groups == 0 {
             plan

@@ -5,13 +5,13 @@ use std::collections::{HashMap, hash_map::RandomState};
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::common::hash_utils::create_hashes_with_hasher;
 
-use crate::query::QueryError;
+use crate::engine::QueryError;
 
 /// Bytes of memory for each subject: a table that has just grown is less than half full, and the old one is still there while it grows.
 const SUBJECT_BYTES: usize = 64;
 
 /// The group of each subject seen so far. Both are known by keyed hashes: who asks chooses the groups, but not the key.
-pub(in crate::query) struct Apart {
+pub(in crate::engine) struct Apart {
     homes: HashMap<u64, u64>,
     most: usize,
     key: RandomState,
@@ -19,7 +19,7 @@ pub(in crate::query) struct Apart {
 
 impl Apart {
     /// Remembers as many subjects as fit in `memory` bytes.
-    pub(in crate::query) fn new(memory: usize) -> Self {
+    pub(in crate::engine) fn new(memory: usize) -> Self {
         Self {
             homes: HashMap::new(),
             most: memory / SUBJECT_BYTES,
@@ -29,7 +29,7 @@ impl Apart {
 
     /// Takes in rows: the subject, then what they are grouped by. Tells whether, as far as is known, no subject is in two groups; it
     /// is not known of more subjects than there is memory for.
-    pub(in crate::query) fn holds(&mut self, rows: &RecordBatch) -> Result<bool, QueryError> {
+    pub(in crate::engine) fn holds(&mut self, rows: &RecordBatch) -> Result<bool, QueryError> {
         let (subject, groups) = rows
             .columns()
             .split_first()

@@ -9,7 +9,7 @@ use datafusion::logical_expr::LogicalPlan;
 use proptest::prelude::*;
 
 use super::*;
-use crate::query::{
+use crate::engine::{
     guard::View,
     plan::planned,
     session::world,

@@ -8,7 +8,7 @@ use futures::{
     stream::{self, BoxStream},
 };
 
-use crate::{ledger::LedgerReceipt, query::QueryError};
+use crate::{engine::QueryError, ledger::LedgerReceipt};
 
 /// Most bytes in one released batch: small enough to be cut off quickly, large enough to be worth a frame.
 const PIECE_BYTES: usize = 512 << 10;
