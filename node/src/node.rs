@@ -12,10 +12,7 @@ use std::time::Duration;
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::text::Address;
 use concordat_storage::ledger::{Ledger, Verification};
-use concordat_storage::{
-    data_dir::Storage,
-    keys::Argon2Cost,
-};
+use concordat_storage::{data_dir::Storage, keys::Argon2Cost};
 use libp2p::Multiaddr;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

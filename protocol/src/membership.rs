@@ -10,24 +10,23 @@
 
 mod armour;
 mod certificate;
+mod changes;
 mod charter;
 mod enrolment;
 mod key_succession;
+mod member_node;
 mod roster;
 
 pub use armour::{ArmourError, Armoured, Carrier, from_file, to_armour};
 pub use certificate::{CertificateError, NodeCertificate, ValidCertificate};
+pub use changes::{ChangeError, admit, reinstate, remove, renew, replace_key, suspend};
 pub use charter::{Charter, CharterChange, CharterError, MAX_CHARTER_CHANGES, MAX_CHARTER_KEYS};
-pub use enrolment::{
-    ChangeError, Enrolment, EnrolmentError, MAX_ENROLMENT_AGE_MS, ValidEnrolment, admit, reinstate, remove, renew,
-    replace_key, suspend,
-};
+pub use enrolment::{Enrolment, EnrolmentError, MAX_ENROLMENT_AGE_MS, ValidEnrolment};
 pub use key_succession::{
     ConfirmedKeys, EarlierKey, Follows, KeySuccession, KeySuccessionError, MAX_EARLIER_KEYS, key_after,
 };
-pub use roster::{
-    MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, Member, MemberNode, MemberStatus, Roster, RosterError, ValidRoster,
-};
+pub use member_node::{MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, MemberNode};
+pub use roster::{Member, MemberStatus, Roster, RosterError, ValidRoster};
 
 #[cfg(test)]
 mod tests;

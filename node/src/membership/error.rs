@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::membership::{ArmourError, ChangeError, CharterError, EnrolmentError, RosterError};
 use concordat_protocol::signed::SignatureError;
-use concordat_storage::{data_dir::StorageError, fault::Fault};
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
+use concordat_storage::{data_dir::StorageError, fault::Fault};
 
 use super::NotDialed;
 use crate::fault::{Code, Explain};

@@ -1,27 +1,24 @@
 //! The roster: the signed, numbered, expiring list of members. It is also the list of addresses to start from.
 
+mod error;
 mod succession;
 mod valid;
 
 use serde::{Deserialize, Serialize};
 
-pub use valid::{RosterError, ValidRoster};
+pub use error::RosterError;
+pub use valid::ValidRoster;
 
-use super::key_succession::check_earlier;
-use super::{Charter, CharterChange, ConfirmedKeys, EarlierKey, Enrolment, Follows, ValidEnrolment};
+use super::charter::{Charter, CharterChange};
+use super::enrolment::{Enrolment, ValidEnrolment};
+use super::key_succession::{ConfirmedKeys, EarlierKey, Follows, check_earlier};
+use super::member_node::MemberNode;
 use crate::identity::InstitutionPublicKey;
-use crate::ids::{InstitutionId, Jurisdiction, NodeId};
+use crate::ids::{InstitutionId, Jurisdiction};
 use crate::labels::{self, Label};
 use crate::signed::{CoSigned, Document, Signed};
-use crate::text::{Address, ConsortiumName, LegalName};
+use crate::text::{ConsortiumName, LegalName};
 use crate::time::Timestamp;
-
-/// Most members of one roster: with addresses it stays under [`crate::signed::MAX_DOCUMENT`].
-pub const MAX_MEMBERS: usize = 1000;
-/// Most nodes of one member.
-pub const MAX_NODES: usize = 16;
-/// Most addresses of one node.
-pub const MAX_ADDRESSES: usize = 16;
 
 /// The list of members as the holders of the charter sign it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,16 +163,6 @@ impl Member {
             None => Ok(()),
         }
     }
-}
-
-/// One node of a member and where it can be reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MemberNode {
-    /// Its key, which is its id.
-    pub node: NodeId,
-    /// Where it listens, at most [`MAX_ADDRESSES`].
-    pub addresses: Vec<Address>,
 }
 
 /// Whether a member takes part.
