@@ -8,10 +8,12 @@
 
 mod lifecycle;
 mod notice;
+mod party;
 mod terms;
 
-pub use lifecycle::{Effective, GrantEvent, GrantState, LifecycleError, Party, Standing};
+pub use lifecycle::{Effective, GrantEvent, GrantState, LifecycleError, Standing};
 pub use notice::{Acknowledgement, MAX_RESUME_AGE_MS, Notice, NoticeError, ValidAcknowledgement, ValidNotice};
+pub use party::Party;
 pub use terms::{GrantError, GrantTerms, ValidGrant};
 
 #[cfg(test)]

@@ -21,19 +21,23 @@
 mod consumer;
 mod error;
 mod message;
+mod parties;
 mod provider;
 mod session;
 mod state;
+mod state_name;
 mod transcript;
 
 pub use crate::identity::Side;
 pub use consumer::ConsumerNegotiation;
-pub use error::{NegotiationError, Refusal};
-pub use message::{Authentic, Body, Justification, MAX_NARROWINGS, Narrowing, NegotiationMessage, RuleName};
+pub use error::{MAX_NARROWINGS, NegotiationError, Refusal};
+pub use message::{Authentic, Body, Justification, Narrowing, NegotiationMessage, RuleName};
+pub use parties::Parties;
 pub use provider::ProviderNegotiation;
 pub use session::{AsConsumer, AsProvider, Negotiation, Received, Role, Sent};
-pub use state::{Accepted, Agreed, Finalized, Offered, Requested, State, StateName, Terminated, VerifiedTerms};
-pub use transcript::{MAX_MESSAGE_AGE_MS, MAX_MESSAGES, Parties, StoredNegotiation, Transcript};
+pub use state::{Accepted, Agreed, Finalized, Offered, Requested, State, Terminated, VerifiedTerms};
+pub use state_name::StateName;
+pub use transcript::{MAX_MESSAGE_AGE_MS, MAX_MESSAGES, StoredNegotiation, Transcript};
 
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,8 @@
 //!    void on any other.
 
 mod cosigned;
+mod error;
+mod limits;
 mod shape;
 
 use std::fmt;
@@ -18,14 +20,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use cosigned::{CoSigned, CoVerified};
+pub use error::SignatureError;
+pub use limits::{MAX_DEPTH, MAX_DOCUMENT};
 
 use crate::identity::{PrivateKey, PublicKey};
 use crate::ids::Digest32;
 use crate::labels::{self, Label};
-use crate::wire::codec::MAX_DEPTH;
-
-/// Largest signed document in bytes; a roster of 1,000 members takes about 300 KiB.
-pub const MAX_DOCUMENT: usize = 1 << 20;
 
 /// A document that can be signed.
 pub trait Document: Serialize + DeserializeOwned {
@@ -212,23 +212,6 @@ impl<T: Document, P: PublicKey> Verified<T, P> {
     pub fn digest(&self) -> Digest32 {
         self.signed.digest()
     }
-}
-
-/// Why signed bytes are not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SignatureError {
-    /// More than [`MAX_DOCUMENT`] bytes.
-    #[error("the signed document is larger than {MAX_DOCUMENT} bytes")]
-    TooLarge,
-    /// Not COSE, not Ed25519, or not the expected kind of document.
-    #[error("the bytes are no signed document of the expected kind")]
-    Malformed,
-    /// The expected key did not sign these bytes for this purpose.
-    #[error("the signature does not belong to the expected key")]
-    WrongSignature,
-    /// A signature that must be there is not.
-    #[error("a required signature is missing")]
-    MissingSignature,
 }
 
 pub(crate) fn encode<T: Serialize>(document: &T) -> Result<Vec<u8>, SignatureError> {

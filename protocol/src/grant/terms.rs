@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Party;
+use super::party::Party;
 use crate::identity::{InstitutionPublicKey, Side};
 use crate::ids::{Digest32, GrantId, InstitutionId};
 use crate::labels::{self, Label};

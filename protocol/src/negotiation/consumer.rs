@@ -3,8 +3,8 @@
 use super::message::{Authentic, Body, Justification, NegotiationMessage};
 use super::session::{AsConsumer, Negotiation, Sent, sign};
 use super::state::State;
-use super::transcript::{Parties, Transcript};
 use super::{NegotiationError, Refusal};
+use super::{parties::Parties, transcript::Transcript};
 use crate::grant::{GrantError, Party};
 use crate::identity::{InstitutionKey, NodeKey, PrivateKey};
 use crate::ids::NegotiationId;

@@ -1,11 +1,14 @@
 //! Why a step of a negotiation is not taken, and whose fault that is.
 
-use super::state::StateName;
+use super::state_name::StateName;
 use crate::grant::{GrantError, Party};
 use crate::ids::{InstitutionId, NegotiationId, NodeId};
 use crate::scope::Part;
 use crate::signed::SignatureError;
 use crate::time::{Staleness, Timestamp};
+
+/// Most narrowings one offer may explain: as many columns as a scope may name, and the other parts.
+pub const MAX_NARROWINGS: usize = 4104;
 
 /// Why a step is not taken. The negotiation stays as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,7 +129,7 @@ pub enum Refusal {
     #[error("the reasons given for the offer are not those of its differences from the request")]
     Misexplained,
     /// More narrowings than an offer may carry.
-    #[error("the offer lists {found} narrowings, more than {}", super::MAX_NARROWINGS)]
+    #[error("the offer lists {found} narrowings, more than {}", MAX_NARROWINGS)]
     TooManyNarrowings {
         /// How many.
         found: usize,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
+use super::error::{MAX_NARROWINGS, Refusal};
 use crate::grant::GrantTerms;
 use crate::identity::{InstitutionPublicKey, Side};
 use crate::ids::{Digest32, InstitutionId, NegotiationId, NodeId};
@@ -20,8 +20,6 @@ pub type Justification = Text<2000>;
 /// Name of a policy rule.
 pub type RuleName = Text<100>;
 
-/// Most narrowings one offer may explain: as many columns as a scope may name, and the other parts.
-pub const MAX_NARROWINGS: usize = 4104;
 /// Longest description of one side of a difference, in characters; longer ones are cut.
 const MAX_DESCRIPTION: usize = 1000;
 

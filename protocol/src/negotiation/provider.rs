@@ -3,8 +3,8 @@
 use super::message::{Authentic, Body, Narrowing, RuleName};
 use super::session::{AsProvider, Negotiation, Sent};
 use super::state::State;
-use super::transcript::{Parties, Transcript};
 use super::{NegotiationError, Refusal};
+use super::{parties::Parties, transcript::Transcript};
 use crate::grant::{GrantError, GrantTerms, Party};
 use crate::identity::{InstitutionKey, NodeKey};
 use crate::ids::{Digest32, GrantId};

@@ -4,7 +4,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use super::message::{Authentic, Body, NegotiationMessage};
-use super::state::{State, StateName};
+use super::state::State;
+use super::state_name::StateName;
 use super::transcript::{Arrival, StoredNegotiation, Transcript};
 use super::{NegotiationError, Refusal};
 use crate::grant::{Party, ValidGrant};

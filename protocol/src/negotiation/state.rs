@@ -2,12 +2,11 @@
 //!
 //! Both sides apply the same rules to every message, their own included: nobody can send what it would refuse.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
-use super::message::{Body, Justification, Narrowing, NegotiationMessage};
 use super::{Parties, Refusal};
+use super::{
+    message::{Body, Justification, Narrowing, NegotiationMessage},
+    state_name::StateName,
+};
 use crate::grant::{GrantError, GrantTerms, Party, ValidGrant};
 use crate::ids::{Digest32, GrantId};
 use crate::scope::Scope;
@@ -92,23 +91,6 @@ pub enum State {
     Terminated(Terminated),
 }
 
-/// The name of a state, as the Dataspace Protocol writes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-#[expect(
-    missing_docs,
-    reason = "each variant names the state struct of the same name, which is documented"
-)]
-pub enum StateName {
-    Requested,
-    Offered,
-    Accepted,
-    Agreed,
-    Verified,
-    Finalized,
-    Terminated,
-}
-
 /// One message on its way into a state: everything the rules look at besides the state itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn<'a> {
@@ -172,37 +154,6 @@ impl State {
             Self::Finalized(_) => StateName::Finalized,
             Self::Terminated(_) => StateName::Terminated,
         }
-    }
-}
-
-impl StateName {
-    /// Whether `by` may end the negotiation here.
-    pub const fn may_terminate(self, by: Party) -> bool {
-        match self {
-            Self::Requested | Self::Offered => true,
-            Self::Accepted | Self::Verified => matches!(by, Party::Provider),
-            Self::Agreed => matches!(by, Party::Consumer),
-            Self::Finalized | Self::Terminated => false,
-        }
-    }
-
-    /// Whether nothing can follow.
-    pub const fn is_final(self) -> bool {
-        matches!(self, Self::Finalized | Self::Terminated)
-    }
-}
-
-impl fmt::Display for StateName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Requested => "REQUESTED",
-            Self::Offered => "OFFERED",
-            Self::Accepted => "ACCEPTED",
-            Self::Agreed => "AGREED",
-            Self::Verified => "VERIFIED",
-            Self::Finalized => "FINALIZED",
-            Self::Terminated => "TERMINATED",
-        })
     }
 }
 

@@ -4,7 +4,7 @@
 //! these bytes are few: an array of four, of which the first and the third are byte strings, the second is an empty map, and the
 //! fourth is small.
 
-use super::{MAX_DOCUMENT, SignatureError};
+use super::{error::SignatureError, limits::MAX_DOCUMENT};
 
 /// Most bytes of either part beside the document; the signatures of a document with most signers take less than 1 KiB.
 const MAX_BESIDE: usize = 4096;

@@ -16,11 +16,10 @@
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::signed::MAX_DEPTH;
+
 /// Bytes that announce the length of a frame's body.
 pub const HEADER_LEN: usize = 4;
-
-/// Deepest nesting of arrays and maps in a body; the deepest message in use stays below half of it.
-pub const MAX_DEPTH: usize = 48;
 
 /// A message that travels in a frame of its own.
 pub trait Frame: Serialize + DeserializeOwned {

@@ -1,0 +1,20 @@
+//! Why signed bytes are not accepted.
+
+use super::limits::MAX_DOCUMENT;
+
+/// Why signed bytes are not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureError {
+    /// More than [`MAX_DOCUMENT`] bytes.
+    #[error("the signed document is larger than {MAX_DOCUMENT} bytes")]
+    TooLarge,
+    /// Not COSE, not Ed25519, or not the expected kind of document.
+    #[error("the bytes are no signed document of the expected kind")]
+    Malformed,
+    /// The expected key did not sign these bytes for this purpose.
+    #[error("the signature does not belong to the expected key")]
+    WrongSignature,
+    /// A signature that must be there is not.
+    #[error("a required signature is missing")]
+    MissingSignature,
+}
