@@ -114,7 +114,7 @@ impl Storage {
         let before = {
             let _lock = files::lock(dir)?;
             let before = std::fs::read(&path).ok();
-            MasterKey::restore(&path, escrow, provider)?;
+            MasterKey::restore(&path, escrow.material(), provider)?;
             before
         };
         let opened = Self::open_at(dir, provider, place).and_then(|storage| {

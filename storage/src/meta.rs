@@ -11,6 +11,7 @@
 
 mod batch;
 mod codec;
+mod database;
 mod db;
 mod error;
 mod export;

@@ -22,6 +22,7 @@
 
 mod error;
 mod object;
+mod openers;
 mod read;
 mod store;
 mod suite;

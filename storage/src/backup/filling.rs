@@ -40,7 +40,7 @@ impl<'a> Filling<'a> {
         let text = entry.path.as_str();
         let file = snapshot.open_object(entry)?;
         let location = Path::from(text);
-        let begun = self.place.begin_upload(&location, PutMultipartOptions::default());
+        let begun = RemoteUpload::begin(&self.place, &location, PutMultipartOptions::default());
         let mut upload = self.runtime.block_on(begun)?;
         let put = self.send(file, FsPath::new(text), &mut upload).and_then(|sent| {
             if sent == (entry.len, entry.hash) {

@@ -10,122 +10,34 @@
 
 mod commit;
 mod error;
+mod place;
+mod request;
 mod shape;
 
 use std::sync::Arc;
 
 use concordat_protocol::{
     identity::{InstitutionKey, PrivateKey},
-    ids::{ActorId, DatasetName, Digest32, SegmentName},
-    schema::VersionNumber,
+    ids::DatasetName,
     time::Timestamp,
 };
 use tokio::runtime::Handle;
 
 use commit::Draft;
 pub use error::ImportError;
+use place::{Place, main_segment};
+pub use request::{ImportMode, ImportRequest, Imported, MAIN_SEGMENT, Progress, ROWS_PER_OBJECT};
 use shape::Shape;
 
 use super::{
-    Catalog, CatalogError, DatasetRecord, Manifest, ObjectEntry,
+    Catalog, CatalogError, DatasetRecord, ObjectEntry,
     upkeep::runtime,
     writer::{Target, VersionWriter},
 };
 use crate::{
-    ingest::{CsvOptions, Note, Refused, Reject, RejectSink, Source, SubjectRule, Survey, batches, survey_into},
+    ingest::{CsvOptions, Refused, Reject, RejectSink, Survey, batches, survey_into},
     keys::DatasetKey,
 };
-
-/// The segment of datasets for which none is named.
-pub const MAIN_SEGMENT: &str = "main";
-
-/// Rows in an object unless the request says otherwise: eight row groups, a file that is easy to move and to read in
-/// parallel.
-pub const ROWS_PER_OBJECT: u64 = 1024 * 1024;
-
-/// What to import, and as what.
-#[derive(Clone, Debug)]
-pub struct ImportRequest {
-    /// The dataset.
-    pub name: DatasetName,
-    /// What to import.
-    pub source: Source,
-    /// How to read it. A new dataset needs its subjects to be stated; one that exists keeps its own where they are not.
-    pub options: CsvOptions,
-    /// The segment of a new dataset, [`MAIN_SEGMENT`] if none is named; a dataset that exists stays in its own.
-    pub segment: Option<SegmentName>,
-    /// What becomes of the rows that are there.
-    pub mode: ImportMode,
-    /// Rows after which a new object begins.
-    pub rows_per_object: u64,
-    /// Who imports.
-    pub by: Option<ActorId>,
-}
-
-impl ImportRequest {
-    /// A new dataset with the defaults for everything.
-    #[must_use]
-    pub fn new(name: DatasetName, source: Source) -> Self {
-        Self {
-            name,
-            source,
-            options: CsvOptions::default(),
-            segment: None,
-            mode: ImportMode::Create,
-            rows_per_object: ROWS_PER_OBJECT,
-            by: None,
-        }
-    }
-}
-
-/// What becomes of the rows that are there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImportMode {
-    /// There must be none: the dataset is new.
-    Create,
-    /// They stay, and the file's rows follow them. Its columns must be the same, but may lack values where none did; columns
-    /// that are new stand last, and the rows before lack them.
-    Append,
-    /// The new version holds the file's rows only; older versions keep theirs.
-    Replace,
-}
-
-/// How far an import is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// The first pass over the file begins.
-    Surveying,
-    /// A row cannot be taken; comes once for each.
-    Refused(Reject),
-    /// So many rows are written.
-    Writing {
-        /// Rows written.
-        rows: u64,
-        /// Rows in the file.
-        of: u64,
-    },
-    /// Everything is written; the new version is about to appear.
-    Committing,
-}
-
-/// What an import did.
-#[derive(Clone, Debug)]
-pub struct Imported {
-    /// The version that is current now.
-    pub version: VersionNumber,
-    /// Rows that came with this file.
-    pub rows: u64,
-    /// Rows of the version.
-    pub total_rows: u64,
-    /// Rows of the file that were left out, as the request allowed.
-    pub refused: u64,
-    /// What the steward should know.
-    pub notes: Vec<Note>,
-    /// Names the manifest, for the ledger.
-    pub manifest: Digest32,
-    /// The dataset was published and no longer is, because the new version has columns without a class.
-    pub withdrawn: bool,
-}
 
 impl Catalog {
     /// Imports a file as a new version, signed by the institution. Blocks until the version is durable; see the module for
@@ -229,38 +141,6 @@ impl Catalog {
         }
         if let Err(error) = self.remove(runtime, writer.abandon()) {
             tracing::warn!(%error, "objects of a failed import stay until the next start");
-        }
-    }
-}
-
-#[expect(
-    clippy::expect_used,
-    reason = "by INVARIANT on MAIN_SEGMENT: it follows the rule of segment names"
-)]
-fn main_segment() -> SegmentName {
-    SegmentName::new(MAIN_SEGMENT).expect("a valid name")
-}
-
-/// Where an import goes, with the key to write there.
-struct Place {
-    old: Option<DatasetRecord>,
-    previous: Option<Manifest>,
-    segment: SegmentName,
-    key: Arc<DatasetKey>,
-}
-
-impl Place {
-    fn appended_to(&self, mode: ImportMode) -> Option<&Manifest> {
-        self.previous.as_ref().filter(|_| mode == ImportMode::Append)
-    }
-
-    /// Whose records the rows are: what the request states, or else what the dataset has.
-    fn subject(&self, request: &ImportRequest) -> Result<SubjectRule, ImportError> {
-        match (&request.options.subject, &self.previous) {
-            (SubjectRule::Unstated, None) => Err(ImportError::SubjectUnstated),
-            (SubjectRule::Unstated, Some(before)) if before.subject.is_reserved() => Ok(SubjectRule::EachRow),
-            (SubjectRule::Unstated, Some(before)) => Ok(SubjectRule::Column(before.subject.to_string())),
-            (stated @ (SubjectRule::Column(_) | SubjectRule::EachRow), _) => Ok(stated.clone()),
         }
     }
 }

@@ -35,7 +35,7 @@ use object_store::ObjectMeta;
 use parquet::arrow::RowNumber;
 
 use super::{QueryError, Source, order::Order, rows, transform::Change};
-use crate::keys::PseudonymKey;
+use crate::{engine::source::OBJECTS_URL, keys::PseudonymKey};
 use exec::{Gate, Guard, Shown};
 pub(super) use regroup::regrouped;
 use shuffle::Shuffle;
@@ -44,8 +44,6 @@ use shuffle::Shuffle;
 pub(super) const CELL_SUBJECT: &str = "__concordat_cell_subject";
 /// Under this name the number of a stored row is read; no column of a dataset can have it, because the prefix is reserved.
 const ROW_NUMBER: &str = "__concordat_row_number";
-/// Where a query's runtime finds the objects of its one dataset.
-pub(super) const OBJECTS_URL: &str = "concordat://objects";
 
 /// What a permit shows of one dataset version.
 #[derive(Clone, Debug)]

@@ -19,7 +19,7 @@ use datafusion::{
 };
 use object_store::ObjectStore;
 
-use super::{QueryError, guard::OBJECTS_URL};
+use super::{QueryError, source::OBJECTS_URL};
 
 /// Rows in one batch of the engine: enough that what is done once for each batch does not count.
 const BATCH_ROWS: usize = 32 * 1024;

@@ -10,6 +10,9 @@ use crate::{
     keys::{OrderKey, PseudonymKey},
 };
 
+/// Where a query's runtime finds the objects of its one dataset.
+pub(super) const OBJECTS_URL: &str = "concordat://objects";
+
 /// One immutable version of a dataset, as the engine reads it.
 pub trait Source: fmt::Debug + Send + Sync {
     /// All columns as they are stored.

@@ -4,24 +4,23 @@
 //! only shown statements that passed.
 
 mod expression;
+mod refusal;
 
 use std::collections::BTreeSet;
 
 use concordat_protocol::{ids::DatasetRef, query::MAX_SQL, schema::VersionNumber};
 use datafusion::sql::sqlparser::{
     ast::{
-        Distinct, GroupByExpr, Ident, LimitClause, ObjectName, OrderBy, OrderByKind, Query, Select, SelectFlavor,
-        SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement, TableFactor, TableWithJoins,
-        WildcardAdditionalOptions,
+        Distinct, GroupByExpr, LimitClause, ObjectName, OrderBy, OrderByKind, Query, Select, SelectFlavor, SelectItem,
+        SelectItemQualifiedWildcardKind, SetExpr, Statement, TableFactor, TableWithJoins, WildcardAdditionalOptions,
     },
     parser::ParserError,
 };
 
 use super::{QueryError, parse, version_number};
 use expression::Expressions;
+use refusal::{MAX_DEPTH, forbid, not_reserved, refused, too_deep};
 
-/// How deeply a query may be nested; the engine walks it recursively.
-const MAX_DEPTH: usize = 64;
 /// How much of the parser's message is repeated, in characters.
 const MAX_DETAIL: usize = 200;
 
@@ -51,14 +50,6 @@ pub fn version_asked(sql: &str) -> Result<Option<VersionNumber>, QueryError> {
     Ok(table.version)
 }
 
-const fn refused(what: &'static str) -> QueryError {
-    QueryError::Refused { what }
-}
-
-fn forbid(present: bool, what: &'static str) -> Result<(), QueryError> {
-    if present { Err(refused(what)) } else { Ok(()) }
-}
-
 fn parsed(sql: &str) -> Result<Vec<Statement>, QueryError> {
     if sql.len() > MAX_SQL {
         return Err(QueryError::TooComplex {
@@ -72,13 +63,6 @@ fn parsed(sql: &str) -> Result<Vec<Statement>, QueryError> {
             detail: text.chars().take(MAX_DETAIL).collect(),
         },
     })
-}
-
-const fn too_deep() -> QueryError {
-    QueryError::TooComplex {
-        what: "nested too deeply",
-        max: MAX_DEPTH,
-    }
 }
 
 fn only_query(mut statements: Vec<Statement>) -> Result<Box<Query>, QueryError> {
@@ -180,14 +164,6 @@ fn alias(item: &SelectItem) -> Option<&str> {
         | SelectItem::QualifiedWildcard(..)
         | SelectItem::Wildcard(_) => None,
     }
-}
-
-fn not_reserved(name: &Ident) -> Result<(), QueryError> {
-    let reserved = concordat_protocol::ids::RESERVED_PREFIX;
-    forbid(
-        name.value.to_ascii_lowercase().starts_with(reserved),
-        "names that start with `__concordat` are",
-    )
 }
 
 fn check_select<'a>(select: &'a Select, columns: usize, expressions: &mut Expressions<'a>) -> Result<(), QueryError> {

@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use super::{
-    records::MAX_COLUMNS,
+    limits::MAX_COLUMNS,
     rejects::{Reason, Reject},
 };
 use crate::fault::Fault;

@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use super::records::{MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES};
+use super::limits::{MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES};
 
 /// How many refused rows [`Rejects`] keeps one by one; the count goes on.
 pub const MAX_KEPT_REJECTS: usize = 1000;

@@ -11,7 +11,7 @@ use std::{
 use super::{
     block::Block,
     names::Name,
-    survey::Note,
+    note::Note,
     values::{is_marker, trim},
 };
 

@@ -90,7 +90,7 @@ impl fmt::Debug for RecoveryKey {
 /// The keys of a node, taken out of their escrow.
 #[derive(Debug)]
 pub struct Escrow {
-    pub(super) material: Material,
+    material: Material,
     segments: Vec<SegmentKey>,
 }
 
@@ -129,6 +129,11 @@ impl Escrow {
         let mut plain = Zeroizing::new(Vec::with_capacity(64 * 1024));
         reader.read_to_end(&mut plain).map_err(|_| KeyError::WrongRecoveryKey)?;
         decode(&plain).ok_or(KeyError::Unopenable { what: "escrow of keys" })
+    }
+
+    /// The keys above those of segments.
+    pub(crate) fn material(&self) -> &Material {
+        &self.material
     }
 
     /// The key of a segment at the time of the escrow.

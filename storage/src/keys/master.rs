@@ -11,19 +11,20 @@
 //! In format 1 there are no wrapped roots; they are derived from the master key.
 
 mod file;
+mod roots;
 
 use std::{
     path::{Path, PathBuf},
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use serde::{Deserialize, Serialize};
-
 use super::{
-    Escrow, IdentityKey, KeyEncryptingKey, KeyError, KeyProvider, LedgerKey, Parameters, SegmentKey, StateKey, Wrapped,
-    labels, raw::RawKey, wrap::context,
+    IdentityKey, KeyEncryptingKey, KeyError, KeyProvider, LedgerKey, Parameters, SegmentKey, StateKey, Wrapped, labels,
+    raw::RawKey, wrap::context,
 };
 use file::Stored;
+pub(crate) use roots::Material;
+use roots::Roots;
 
 /// The key above all keys of a node: random, and stored only wrapped. It can be exchanged while in use.
 #[derive(Debug)]
@@ -116,13 +117,12 @@ impl MasterKey {
         }
     }
 
-    /// Stores the keys of an escrow at `path` for `provider` to unlock; a file that is there is replaced.
+    /// Stores the keys of an escrow, `material`, at `path` for `provider` to unlock; a file that is there is replaced.
     ///
     /// # Errors
     /// As for [`MasterKey::create`], except that the file is replaced.
-    pub(crate) fn restore(path: &Path, escrow: &Escrow, provider: &dyn KeyProvider) -> Result<(), KeyError> {
+    pub(crate) fn restore(path: &Path, material: &Material, provider: &dyn KeyProvider) -> Result<(), KeyError> {
         let (wrapping, kdf) = provider.fresh()?;
-        let material = &escrow.material;
         let chain = Chain {
             kdf,
             wrapping,
@@ -311,82 +311,4 @@ fn segments(master: &RawKey) -> RawKey {
 
 fn context_of(label: &str) -> Vec<u8> {
     context(label, &[])
-}
-
-/// A master key with its roots, unwrapped.
-#[derive(Debug)]
-pub(super) struct Material {
-    pub(super) master: RawKey,
-    pub(super) state: RawKey,
-    pub(super) ledger: RawKey,
-    pub(super) identity: RawKey,
-}
-
-impl Material {
-    pub(super) fn keys(&self) -> [&RawKey; 4] {
-        [&self.master, &self.state, &self.ledger, &self.identity]
-    }
-}
-
-/// The keys that stay the same for as long as the data directory lives.
-#[derive(Debug)]
-struct Roots {
-    state: RawKey,
-    ledger: RawKey,
-    identity: RawKey,
-}
-
-impl Roots {
-    fn random() -> Result<Self, KeyError> {
-        Ok(Self {
-            state: RawKey::random()?,
-            ledger: RawKey::random()?,
-            identity: RawKey::random()?,
-        })
-    }
-
-    fn of_format_1(master: &RawKey) -> Self {
-        let derived = |label| RawKey::derive(master.bytes(), &[], label);
-        Self {
-            state: derived(labels::STATE),
-            ledger: derived(labels::LEDGER),
-            identity: derived(labels::IDENTITY),
-        }
-    }
-
-    fn wrap(&self, master: &RawKey) -> Result<WrappedRoots, KeyError> {
-        let key = roots_key(master);
-        let one = |name: &str, root: &RawKey| Wrapped::seal(&key, &root_context(name), root.bytes());
-        Ok(WrappedRoots {
-            state: one("state", &self.state)?,
-            ledger: one("ledger", &self.ledger)?,
-            identity: one("identity", &self.identity)?,
-        })
-    }
-
-    fn unwrap(master: &RawKey, wrapped: &WrappedRoots) -> Result<Self, KeyError> {
-        let key = roots_key(master);
-        let one = |name: &str, root: &Wrapped| root.open_key(&key, &root_context(name), "root key");
-        Ok(Self {
-            state: one("state", &wrapped.state)?,
-            ledger: one("ledger", &wrapped.ledger)?,
-            identity: one("identity", &wrapped.identity)?,
-        })
-    }
-}
-
-/// [`Roots`] as they are stored.
-#[derive(Debug, Serialize, Deserialize)]
-struct WrappedRoots {
-    state: Wrapped,
-    ledger: Wrapped,
-    identity: Wrapped,
-}
-
-fn roots_key(master: &RawKey) -> RawKey {
-    RawKey::derive(master.bytes(), &[], labels::ROOTS)
-}
-
-fn root_context(name: &str) -> Vec<u8> {
-    context(labels::ROOTS_WRAP, &[name.as_bytes()])
 }

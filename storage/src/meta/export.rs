@@ -12,7 +12,7 @@ use std::{
 
 use super::{
     MetaError, SealedDb,
-    db::{guarded, open_sled},
+    database::{Database, guarded, open_sled},
     head::Head,
 };
 use crate::{fs::create_dir_private, keys::StateKey};
@@ -29,13 +29,13 @@ impl SealedDb {
     /// # Errors
     /// If the database fails or `out` cannot be written.
     pub fn export(&self, out: &File) -> Result<u64, MetaError> {
-        let inner = self.inner();
-        let _frozen = inner.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let database = self.database();
+        let _frozen = database.gate.write().unwrap_or_else(PoisonError::into_inner);
         let mut out = BufWriter::with_capacity(256 * 1024, out);
         let mut count = 0;
         guarded(|| {
-            for name in inner.db.tree_names() {
-                let tree = inner.db.open_tree(&name)?;
+            for name in database.db.tree_names() {
+                let tree = database.db.open_tree(&name)?;
                 for entry in &tree {
                     let (key, value) = entry?;
                     for piece in [name.as_ref(), key.as_ref(), value.as_ref()] {
@@ -78,9 +78,7 @@ impl SealedDb {
             db.flush()?;
             Ok(())
         })?;
-        let db = Self::open_with(dir, key, Head::adopt)?;
-        drop(db);
-        Ok(())
+        Database::open(dir, key, Head::adopt).map(drop)
     }
 }
 

@@ -1,15 +1,14 @@
 //! One tree of typed values.
 
-use std::{fmt, marker::PhantomData};
+use std::{fmt, marker::PhantomData, sync::Arc};
 
 use serde::{Serialize, de::DeserializeOwned};
 use sled::Tree;
-use zeroize::Zeroizing;
 
 use super::{
-    Batch, MetaError, SealedDb,
+    MetaError,
     codec::{HashedKey, decode, encode, hashed, open_value, seal_value},
-    db::guarded,
+    database::{Change, Database, Op, guarded},
 };
 
 /// The name of a tree; it stands on disk in clear, so it says what is kept and never about whom.
@@ -30,16 +29,16 @@ impl TreeId {
     }
 }
 
-/// Values of one type under string keys; see [`SealedDb::tree`].
+/// Values of one type under string keys; see [`super::SealedDb::tree`].
 pub struct SealedTree<V> {
-    db: SealedDb,
+    db: Arc<Database>,
     id: TreeId,
     tree: Tree,
     values: PhantomData<fn() -> V>,
 }
 
 impl<V: Serialize + DeserializeOwned> SealedTree<V> {
-    pub(super) fn new(db: SealedDb, id: TreeId, tree: Tree) -> Self {
+    pub(super) fn new(db: Arc<Database>, id: TreeId, tree: Tree) -> Self {
         Self {
             db,
             id,
@@ -74,9 +73,7 @@ impl<V: Serialize + DeserializeOwned> SealedTree<V> {
     /// # Errors
     /// If it cannot be encoded, sealed or written.
     pub fn put(&self, key: &str, value: &V) -> Result<(), MetaError> {
-        let mut batch = Batch::new();
-        batch.put(self, key, value)?;
-        self.db.commit(batch)
+        self.db.commit(&[self.put_op(key, value)?])
     }
 
     /// Removes a value, if there is one; it is gone from the tree when this returns.
@@ -84,9 +81,7 @@ impl<V: Serialize + DeserializeOwned> SealedTree<V> {
     /// # Errors
     /// If the database fails.
     pub fn remove(&self, key: &str) -> Result<(), MetaError> {
-        let mut batch = Batch::new();
-        batch.remove(self, key);
-        self.db.commit(batch)
+        self.db.commit(&[self.remove_op(key)])
     }
 
     /// Replaces `old` by `new` (`None`: no value) if `old` is what is there; says whether it was.
@@ -94,13 +89,11 @@ impl<V: Serialize + DeserializeOwned> SealedTree<V> {
     /// # Errors
     /// If the database fails or a value cannot be sealed or opened.
     pub fn compare_and_swap(&self, key: &str, old: Option<&V>, new: Option<&V>) -> Result<bool, MetaError> {
-        let mut batch = Batch::new();
-        batch.expect(self, key, old)?;
-        match new {
-            Some(value) => batch.put(self, key, value)?,
-            None => batch.remove(self, key),
+        let change = match new {
+            Some(value) => self.put_op(key, value)?,
+            None => self.remove_op(key),
         };
-        match self.db.commit(batch) {
+        match self.db.commit(&[self.expect_op(key, old)?, change]) {
             Ok(()) => Ok(true),
             Err(MetaError::Conflict { .. }) => Ok(false),
             Err(error) => Err(error),
@@ -129,29 +122,44 @@ impl<V: Serialize + DeserializeOwned> SealedTree<V> {
         self.id.as_str()
     }
 
+    #[cfg(test)]
     pub(super) fn raw(&self) -> &Tree {
         &self.tree
     }
 
     pub(super) fn hashed(&self, key: &str) -> HashedKey {
-        hashed(&self.db.inner().key, self.name(), key)
+        hashed(&self.db.key, self.name(), key)
     }
 
-    pub(super) fn encoded(&self, key: &str, value: &V) -> Result<Zeroizing<Vec<u8>>, MetaError> {
-        encode(self.name(), key, value)
+    /// Stores a value.
+    pub(super) fn put_op(&self, key: &str, value: &V) -> Result<Op, MetaError> {
+        let plain = encode(self.name(), key, value)?;
+        let sealed = seal_value(&self.db.key, self.name(), &self.hashed(key), &plain)?;
+        Ok(self.op(key, Change::Put(sealed)))
     }
 
-    pub(super) fn sealed(&self, key: &str, value: &V) -> Result<Vec<u8>, MetaError> {
-        seal_value(
-            &self.db.inner().key,
-            self.name(),
-            &self.hashed(key),
-            &self.encoded(key, value)?,
-        )
+    /// Removes a value.
+    pub(super) fn remove_op(&self, key: &str) -> Op {
+        self.op(key, Change::Remove)
+    }
+
+    /// Goes on only if this value, or none, is there.
+    pub(super) fn expect_op(&self, key: &str, value: Option<&V>) -> Result<Op, MetaError> {
+        let expected = value.map(|value| encode(self.name(), key, value)).transpose()?;
+        Ok(self.op(key, Change::Expect(expected)))
+    }
+
+    fn op(&self, key: &str, change: Change) -> Op {
+        Op {
+            tree: self.tree.clone(),
+            name: self.name(),
+            key: self.hashed(key),
+            change,
+        }
     }
 
     fn opened(&self, hashed: &[u8], sealed: &[u8]) -> Result<(String, V), MetaError> {
-        let plain = open_value(&self.db.inner().key, self.name(), hashed, sealed)?;
+        let plain = open_value(&self.db.key, self.name(), hashed, sealed)?;
         decode(self.name(), &plain)
     }
 }
@@ -159,7 +167,7 @@ impl<V: Serialize + DeserializeOwned> SealedTree<V> {
 impl<V> Clone for SealedTree<V> {
     fn clone(&self) -> Self {
         Self {
-            db: self.db.clone(),
+            db: Arc::clone(&self.db),
             id: self.id,
             tree: self.tree.clone(),
             values: PhantomData,

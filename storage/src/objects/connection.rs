@@ -8,16 +8,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use object_store::{
-    BackoffConfig, ClientOptions, Error, ObjectStore, ObjectStoreExt, PutMultipartOptions, RetryConfig,
+    BackoffConfig, ClientOptions, Error, ObjectStore, ObjectStoreExt, RetryConfig,
     aws::AmazonS3Builder,
     client::{HttpError, HttpErrorKind},
     path::Path,
     prefix::PrefixStore,
 };
 
-use super::{
-    Endpoint, PlaceError, S3Place, Said, credentials::FileCredentials, response::BoundedConnector, upload::RemoteUpload,
-};
+use super::{Endpoint, PlaceError, S3Place, Said, credentials::FileCredentials, response::BoundedConnector};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -69,16 +67,6 @@ impl Connection {
 
     pub(crate) fn store(&self) -> &Store {
         &self.store
-    }
-
-    pub(crate) async fn begin_upload(
-        self: &Arc<Self>,
-        location: &Path,
-        opts: PutMultipartOptions,
-    ) -> Result<RemoteUpload> {
-        let begun = self.store.put_multipart_opts(location, opts).await;
-        let inner = begun.map_err(|error| self.failed(error))?;
-        Ok(RemoteUpload::new(inner, Arc::clone(self), location.clone()))
     }
 
     /// Does something that tells whether the store can be used at this moment, and waits no longer for it than for one answer.

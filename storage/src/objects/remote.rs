@@ -20,6 +20,7 @@ use super::{
     PlaceError, S3Place,
     connection::{Connection, Store},
     ownership::{OwnershipMarker, RequiredObjects},
+    upload::RemoteUpload,
 };
 
 type Result<T, E = object_store::Error> = std::result::Result<T, E>;
@@ -232,7 +233,7 @@ impl ObjectStore for RemoteStore {
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         self.admit().await?;
-        Ok(Box::new(self.0.connection.begin_upload(location, opts).await?))
+        Ok(Box::new(RemoteUpload::begin(&self.0.connection, location, opts).await?))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::{FutureExt, TryFutureExt};
-use object_store::{MultipartUpload, PutPayload, PutResult, Result, UploadPart, path::Path};
+use object_store::{
+    MultipartUpload, ObjectStore, PutMultipartOptions, PutPayload, PutResult, Result, UploadPart, path::Path,
+};
 
 use super::connection::Connection;
 
@@ -18,13 +20,22 @@ pub(crate) struct RemoteUpload {
 }
 
 impl RemoteUpload {
-    pub(super) fn new(inner: Box<dyn MultipartUpload>, connection: Arc<Connection>, location: Path) -> Self {
-        Self {
-            inner,
-            connection,
-            location,
+    /// Begins an upload to `location`.
+    ///
+    /// # Errors
+    /// What the store answers.
+    pub(crate) async fn begin(
+        connection: &Arc<Connection>,
+        location: &Path,
+        opts: PutMultipartOptions,
+    ) -> Result<Self> {
+        let begun = connection.store().put_multipart_opts(location, opts).await;
+        Ok(Self {
+            inner: begun.map_err(|error| connection.failed(error))?,
+            connection: Arc::clone(connection),
+            location: location.clone(),
             sent: 0,
-        }
+        })
     }
 }
 

@@ -1,11 +1,6 @@
 //! An object store in which everything is sealed.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    ops::Range,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,6 +13,7 @@ use object_store::{
 
 use super::{
     SealError, Sealer, Suite,
+    openers::Openers,
     read::{OpenObject, plain_list, plain_meta, sealed_meta},
     upload::{SealedUpload, seal_payload},
 };
@@ -221,34 +217,5 @@ impl ObjectStore for SealedStore {
         self.openers.forget(from);
         self.openers.forget(to);
         result
-    }
-}
-
-/// Objects opened lately, so that a header is read and a key derived once an object and not once a range.
-#[derive(Debug, Default)]
-pub(super) struct Openers(Mutex<HashMap<Path, Arc<OpenObject>>>);
-
-impl Openers {
-    /// More objects than one scan has open; an entry is under 2 KiB.
-    const MAX: usize = 256;
-
-    fn get(&self, location: &Path) -> Option<Arc<OpenObject>> {
-        self.entries().get(location).cloned()
-    }
-
-    fn put(&self, object: &Arc<OpenObject>) {
-        let mut entries = self.entries();
-        if entries.len() >= Self::MAX {
-            entries.clear();
-        }
-        entries.insert(object.sealed.location.clone(), Arc::clone(object));
-    }
-
-    pub(super) fn forget(&self, location: &Path) {
-        self.entries().remove(location);
-    }
-
-    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<Path, Arc<OpenObject>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

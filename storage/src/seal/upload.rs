@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use object_store::{MultipartUpload, PutPayload, PutResult, Result, UploadPart, path::Path};
 
-use super::{BLOCK_LEN, SealError, Sealer, store::Openers};
+use super::{BLOCK_LEN, SealError, Sealer, openers::Openers};
 
 /// Sealed bytes are passed on in parts of this size, the last one smaller: S3-compatible stores take no smaller ones than 5 MiB,
 /// and some take only parts that are all of one size.

@@ -17,7 +17,10 @@ use super::{
         Catalog, CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, Provenance, ReleaseRules,
         keys::DatasetKeys, manifest_key,
     },
-    ImportError, ImportMode, ImportRequest, Imported, Place, Progress, Shape,
+    ImportError,
+    place::Place,
+    request::{ImportMode, ImportRequest, Imported, Progress},
+    shape::Shape,
 };
 use crate::{
     ingest::Survey,

@@ -21,11 +21,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectMeta, ObjectStore};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData};
 
-use super::{
-    OBJECTS_URL,
-    shuffle::{BAG_BYTES, BAG_ROWS, Bag, Part},
-};
-use crate::engine::order::Order;
+use super::shuffle::{BAG_BYTES, BAG_ROWS, Bag, Part};
+use crate::engine::{order::Order, source::OBJECTS_URL};
 
 /// Footers read at the same time; a store elsewhere takes a round trip for each.
 const AT_ONCE: usize = 8;

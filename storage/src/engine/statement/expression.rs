@@ -8,8 +8,8 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArgumentList, FunctionArguments, Ident, UnaryOperator, Value,
 };
 
-use super::{MAX_DEPTH, QueryError, forbid, not_reserved, refused, too_deep};
-use crate::engine::{session::is_allowed_function, size::Parts};
+use super::refusal::{MAX_DEPTH, forbid, not_reserved, refused, too_deep};
+use crate::engine::{QueryError, session::is_allowed_function, size::Parts};
 
 /// How deeply functions, `CASE`, casts and lists may be nested in each other: the planner works out the type of each from those within,
 /// and again for each that it is within, so that its work doubles with every level.

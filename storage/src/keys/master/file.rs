@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     super::{KeyError, Parameters, Wrapped, labels, wrap::to_cbor},
-    WrappedRoots,
+    roots::WrappedRoots,
 };
 use crate::fs::{read_private, write_private};
 

@@ -9,27 +9,17 @@
 
 mod error;
 mod module;
+mod place;
 mod session;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 pub use error::TokenError;
+pub use place::TokenPlace;
 
 use super::{KeyEncryptingKey, KeyProvider, Parameters, salt};
 use crate::keys::{KeyError, Secret, labels, raw::RawKey};
 use session::Access;
-
-/// Where a key lies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenPlace {
-    /// The PKCS#11 module: the library with which the maker of the token drives it, by its path from the root. It is loaded only
-    /// if nobody but root could have written it.
-    pub module: PathBuf,
-    /// The label of the token.
-    pub token: String,
-    /// The label of the key in it.
-    pub key: String,
-}
 
 /// A key in a token, and the PIN behind which it is.
 #[derive(Debug)]

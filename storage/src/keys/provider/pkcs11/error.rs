@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cryptoki::error::{Error, RvError};
 
-use super::TokenPlace;
+use super::place::TokenPlace;
 use crate::fault::Fault;
 
 /// Why a key in a PKCS#11 token could not be used.

@@ -16,7 +16,7 @@ use cryptoki::{
 };
 use zeroize::Zeroizing;
 
-use super::{TokenError, TokenPlace, module::TrustedModule};
+use super::{TokenError, module::TrustedModule, place::TokenPlace};
 use crate::keys::Secret;
 
 /// Bytes of the key in the token, and of what it makes.

@@ -1,0 +1,47 @@
+//! Where an import goes.
+
+use std::sync::Arc;
+
+use concordat_protocol::ids::SegmentName;
+
+use super::{
+    ImportError,
+    request::{ImportMode, ImportRequest, MAIN_SEGMENT},
+};
+use crate::{
+    catalog::{DatasetRecord, Manifest},
+    ingest::SubjectRule,
+    keys::DatasetKey,
+};
+
+/// Where an import goes, with the key to write there.
+pub(super) struct Place {
+    pub(super) old: Option<DatasetRecord>,
+    pub(super) previous: Option<Manifest>,
+    pub(super) segment: SegmentName,
+    pub(super) key: Arc<DatasetKey>,
+}
+
+impl Place {
+    pub(super) fn appended_to(&self, mode: ImportMode) -> Option<&Manifest> {
+        self.previous.as_ref().filter(|_| mode == ImportMode::Append)
+    }
+
+    /// Whose records the rows are: what the request states, or else what the dataset has.
+    pub(super) fn subject(&self, request: &ImportRequest) -> Result<SubjectRule, ImportError> {
+        match (&request.options.subject, &self.previous) {
+            (SubjectRule::Unstated, None) => Err(ImportError::SubjectUnstated),
+            (SubjectRule::Unstated, Some(before)) if before.subject.is_reserved() => Ok(SubjectRule::EachRow),
+            (SubjectRule::Unstated, Some(before)) => Ok(SubjectRule::Column(before.subject.to_string())),
+            (stated @ (SubjectRule::Column(_) | SubjectRule::EachRow), _) => Ok(stated.clone()),
+        }
+    }
+}
+
+#[expect(
+    clippy::expect_used,
+    reason = "by INVARIANT on MAIN_SEGMENT: it follows the rule of segment names"
+)]
+pub(super) fn main_segment() -> SegmentName {
+    SegmentName::new(MAIN_SEGMENT).expect("a valid name")
+}
