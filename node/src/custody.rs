@@ -22,7 +22,7 @@ use concordat_protocol::{
     text::{Reason, Word},
 };
 use concordat_storage::{
-    catalog::{ErasureOrder, ErasureStatement, Resealed},
+    catalog::{ErasureOrder, ErasureStatement, Reencrypted},
     data_dir::Storage,
     fault::Fault,
     keys::Recipient,
@@ -65,7 +65,7 @@ pub struct CustodyParts {
 #[derive(Debug)]
 struct Parts {
     with: CustodyParts,
-    resealing: Mutex<BTreeMap<DatasetName, Resealed>>,
+    resealing: Mutex<BTreeMap<DatasetName, Reencrypted>>,
     store_trouble: Mutex<Option<Trouble>>,
     wake: Notify,
 }
@@ -119,7 +119,7 @@ impl Custody {
     async fn catch_up(&self) {
         let custody = self.clone();
         let work = move || {
-            let statements = custody.0.with.storage.catalog().erasures()?;
+            let statements = custody.0.with.storage.catalog().erasures().all().all()?;
             Ok::<_, Problem>(custody.erase_in_repositories(&statements)?)
         };
         match tokio::task::spawn_blocking(work).await {
@@ -131,7 +131,7 @@ impl Custody {
 
     async fn collect_orphans(&self) {
         let storage = self.0.with.storage.clone();
-        match tokio::task::spawn_blocking(move || storage.catalog().collect_orphans()).await {
+        match tokio::task::spawn_blocking(move || storage.catalog().maintenance().collect_orphans()).await {
             Ok(Ok(0)) => {}
             Ok(Ok(count)) => tracing::info!(count, "removed objects that no dataset needs"),
             Ok(Err(error)) => tracing::warn!(error = %crate::fault::chain(&error), "objects could not be cleared up"),
@@ -141,16 +141,16 @@ impl Custody {
 
     fn reseal_all(&self, keep_going: &dyn Fn() -> bool) {
         let catalog = self.0.with.storage.catalog();
-        let names = match catalog.to_reseal() {
+        let names = match catalog.reencryption().pending() {
             Ok(names) => names,
             Err(error) => return tracing::error!(error = %crate::fault::chain(&error), "cannot see what to seal again"),
         };
         for name in names.into_iter().take_while(|_| keep_going()) {
-            let mut follow = |done: Resealed| {
+            let mut follow = |done: Reencrypted| {
                 self.resealing().insert(name.clone(), done);
                 keep_going()
             };
-            match catalog.reseal(&name, Some(RESEAL_RATE), &mut follow) {
+            match catalog.reencryption().run(&name, Some(RESEAL_RATE), &mut follow) {
                 Ok(done) => tracing::info!(dataset = %name, objects = done.objects, "sealed again under the new key"),
                 Err(error) if error.fault() == Fault::NotFound => {
                     tracing::info!(dataset = %name, "gone before it was sealed again");
@@ -164,11 +164,11 @@ impl Custody {
     }
 
     /// How far sealing again is with a dataset that it works on now.
-    pub fn resealed(&self, dataset: &DatasetName) -> Option<Resealed> {
+    pub fn resealed(&self, dataset: &DatasetName) -> Option<Reencrypted> {
         self.resealing().get(dataset).copied()
     }
 
-    fn resealing(&self) -> std::sync::MutexGuard<'_, BTreeMap<DatasetName, Resealed>> {
+    fn resealing(&self) -> std::sync::MutexGuard<'_, BTreeMap<DatasetName, Reencrypted>> {
         self.0.resealing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -178,7 +178,7 @@ impl Custody {
     /// If it cannot be written down or done.
     pub fn rotate_master(&self, by: &Attribution) -> Result<(), Problem> {
         self.record_key("master key", KeyChange::Rotated, by)?;
-        Ok(self.0.with.storage.catalog().rotate_master()?)
+        Ok(self.0.with.storage.catalog().keys().rotate_master()?)
     }
 
     /// Exchanges the key of a segment and says how many datasets it wraps. Blocks.
@@ -187,11 +187,17 @@ impl Custody {
     /// `not_found` if there is no such segment.
     pub fn rotate_segment(&self, segment: &SegmentName, by: &Attribution) -> Result<u64, Problem> {
         let catalog = self.0.with.storage.catalog();
-        if !catalog.key_status()?.segments.iter().any(|(known, _)| known == segment) {
-            return Ok(catalog.rotate_segment(segment)?);
+        if !catalog
+            .keys()
+            .status()?
+            .segments
+            .iter()
+            .any(|(known, _)| known == segment)
+        {
+            return Ok(catalog.keys().rotate_segment(segment)?);
         }
         self.record_key(&format!("key of segment {segment}"), KeyChange::Rotated, by)?;
-        Ok(catalog.rotate_segment(segment)?)
+        Ok(catalog.keys().rotate_segment(segment)?)
     }
 
     /// Gives a dataset a new key; with `reseal`, what it holds is sealed again in the background. Blocks.
@@ -200,9 +206,9 @@ impl Custody {
     /// `not_found` if there is no such dataset.
     pub fn rotate_dataset(&self, dataset: &DatasetName, reseal: bool, by: &Attribution) -> Result<KeyId, Problem> {
         let catalog = self.0.with.storage.catalog();
-        catalog.show(dataset)?;
+        catalog.datasets().show(dataset)?;
         self.record_key(&format!("key of dataset {dataset}"), KeyChange::Rotated, by)?;
-        let id = catalog.rotate_dataset(dataset, reseal)?;
+        let id = catalog.keys().rotate_dataset(dataset, reseal)?;
         if reseal {
             self.0.wake.notify_one();
         }
@@ -215,7 +221,7 @@ impl Custody {
     /// `not_found` if there is no such dataset.
     pub fn retain(&self, dataset: &DatasetName, keep: Option<NonZeroU32>, by: &Attribution) -> Result<u64, Problem> {
         let catalog = self.0.with.storage.catalog();
-        let record = catalog.show(dataset)?;
+        let record = catalog.datasets().show(dataset)?;
         let oldest = keep.map(|keep| (record.current.get() + 1).saturating_sub(u64::from(keep.get())));
         if let Some(oldest) = oldest.filter(|oldest| *oldest > record.oldest.get()) {
             self.record(
@@ -226,7 +232,7 @@ impl Custody {
                 by,
             )?;
         }
-        Ok(catalog.retain(dataset, keep)?)
+        Ok(catalog.retention().retain(dataset, keep)?)
     }
 
     /// Erases a dataset for good, here and in the repositories of backups, and returns the signed statement of it with the
@@ -248,7 +254,10 @@ impl Custody {
             at: with.clock.now(),
         };
         let catalog = with.storage.catalog();
-        let statement = catalog.state_erasure(dataset, order, &with.identity.institution_key())?;
+        let statement = catalog
+            .erasures()
+            .all()
+            .state(dataset, order, &with.identity.institution_key())?;
         self.record(
             EntryBody::DatasetErased {
                 dataset: dataset.clone(),
@@ -256,7 +265,7 @@ impl Custody {
             },
             by,
         )?;
-        let erased = catalog.erase(&statement);
+        let erased = catalog.erasures().all().erase(&statement);
         with.epoch.raise();
         erased?;
         let out_of_reach = self.erase_in_repositories(std::slice::from_ref(&statement))?;
@@ -268,7 +277,7 @@ impl Custody {
     /// # Errors
     /// `usage` if there is no recipient.
     pub fn back_up_keys(&self, recipients: &[Recipient], by: &Attribution) -> Result<String, Problem> {
-        let escrow = self.0.with.storage.catalog().escrow(recipients)?;
+        let escrow = self.0.with.storage.catalog().keys().escrow(recipients)?;
         self.record_key("keys of the node", KeyChange::BackedUp, by)?;
         Ok(escrow)
     }

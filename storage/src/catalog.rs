@@ -8,10 +8,13 @@
 //!    is there, after it the new one, and never anything between.
 //! 4. A reader ([`Catalog::open_version`]) holds one manifest and sees its objects only. Objects of a version are never
 //!    changed, so it goes on undisturbed while newer versions appear.
-//! 5. What an import that failed or was killed left behind is named by no manifest; [`Catalog::collect_orphans`] removes it.
+//! 5. What an import that failed or was killed left behind is named by no manifest; [`Maintenance::collect_orphans`] removes it.
 //!
-//! 6. A dataset's key can be rotated; what the older one sealed may be sealed again while it is read ([`Catalog::reseal`]).
-//!    Old versions are removed by a rule of retention, a dataset by erasing it ([`Catalog::erase`]).
+//! 6. A dataset's key can be rotated; what the older one sealed may be encrypted again while it is read ([`Reencryption`]).
+//!    Old versions are removed by a rule of retention ([`Retention`]), a dataset by erasing it ([`Erasures`]).
+//!
+//! Locks are taken in this order: the one of those who write objects, the one of those who change a record or a key, the one of
+//! those who change where objects lie.
 //!
 //! An object lies at `KEY-ID/RANDOM.parquet`: its path says nothing about the dataset. What the steward says about the
 //! columns ([`Classification`]) may change at any time and does not make a version.
@@ -20,121 +23,125 @@
 //! `tokio::task::spawn_blocking` (in an async task itself they would panic, as blocking there does).
 
 mod classification;
-mod dataset;
+mod content;
+mod datasets;
 mod erase;
 mod error;
+mod holding;
 mod import;
-mod keys;
+mod keyring;
 mod limits;
+mod maintenance;
 mod migrate;
-mod placement;
+mod objects;
 mod read;
-mod reseal;
-mod upkeep;
+mod record;
+mod reencryption;
+mod retention;
+mod runtime;
 mod version;
+mod versions;
 mod writer;
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
-};
+use std::{fmt, sync::Arc};
 
-use concordat_protocol::{
-    audit::Erasure,
-    identity::InstitutionPublicKey,
-    ids::{DatasetName, Digest32, SegmentName},
-    schema::VersionNumber,
-    signed::{Signed, Verified},
-};
+use concordat_protocol::{identity::InstitutionKey, ids::DatasetName, schema::VersionNumber, time::Timestamp};
 use object_store::ObjectStore;
 
 pub use classification::Classification;
-pub use dataset::DatasetRecord;
-pub use erase::{ErasureOrder, ErasureStatement};
+pub use datasets::Datasets;
+pub use erase::{ErasureOrder, ErasureStatement, Erasures};
 pub use error::CatalogError;
+pub use holding::Holding;
 pub use import::{ImportError, ImportMode, ImportRequest, Imported, MAIN_SEGMENT, Progress, ROWS_PER_OBJECT};
-pub use keys::{DatasetKeyStatus, KeyStatus};
-pub use limits::{LEAST_MIN_CELL, MAX_DAYS, ReleaseChange, ReleaseRules, TierLimits};
+pub use keyring::{DatasetKeyStatus, KeyStatus, Keyring};
+pub use limits::{InvalidLimits, LEAST_MIN_CELL, MAX_DAYS, ReleaseChange, ReleaseRules, TierLimits};
+pub use maintenance::{Maintenance, Verification};
 pub use read::OpenVersion;
-pub use reseal::{KeepGoing, Resealed};
-pub use upkeep::Verification;
+pub use record::DatasetRecord;
+pub use reencryption::{KeepGoing, Reencrypted, Reencryption};
+pub use retention::Retention;
 pub use version::{ColumnMeta, Manifest, ObjectEntry, Provenance};
 
-pub use placement::Holding;
-use placement::{Placement, Readers};
+use import::Importer;
+use objects::StoredObjects;
+use versions::Versions;
 
 use crate::{
-    keys::{DatasetKey, Identities, MasterKey, Wrapped},
-    meta::{SealedDb, SealedTree, TreeId},
-    objects::RemoteStore,
-    seal::{SealedStore, Suite},
+    keys::{Identities, MasterKey},
+    meta::SealedDb,
+    objects::{RemoteStore, RequiredObjects},
 };
 
-const SEGMENTS: TreeId = TreeId::new("segments");
-const DATASETS: TreeId = TreeId::new("datasets");
-const MANIFESTS: TreeId = TreeId::new("manifests");
-const PLACEMENTS: TreeId = TreeId::new("placements");
-const ERASURES: TreeId = TreeId::new("erasures");
-const ERASING: TreeId = TreeId::new("erasing");
-
-/// The datasets of one node.
+/// The datasets of one node. Clones are handles to the same ones.
 #[derive(Clone)]
 pub struct Catalog(Arc<Inner>);
 
+/// The duties, each over what it needs of the lower ones.
 struct Inner {
-    master: Arc<MasterKey>,
-    identities: Arc<Identities>,
-    meta: SealedDb,
-    segments: SealedTree<Wrapped>,
-    datasets: SealedTree<DatasetRecord>,
-    manifests: SealedTree<Signed<Manifest>>,
-    placements: SealedTree<Placement>,
-    erasures: SealedTree<Signed<Erasure>>,
-    /// Erasures that are under way, with the segment of the dataset.
-    erasing: SealedTree<SegmentName>,
-    /// Holds sealed bytes; only [`SealedStore`]s read and write it.
-    objects: Arc<dyn ObjectStore>,
-    /// The store that `objects` lie in, if they do not lie here.
-    remote: Option<RemoteStore>,
-    /// Shared by imports, taken alone by the removal of orphans, to which an import's objects would look like ones.
-    writing: RwLock<()>,
-    /// Held by whoever changes a record or a key; never across work on objects.
-    changing: Mutex<()>,
-    /// Taken alone while objects change their place, shared by those who find out where they are.
-    moving: RwLock<()>,
-    readers: Arc<Readers>,
+    datasets: Arc<Datasets>,
+    keys: Arc<Keyring>,
+    objects: Arc<StoredObjects>,
+    versions: Versions,
+    importer: Importer,
+    retention: Retention,
+    erasures: Erasures,
+    reencryption: Reencryption,
+    maintenance: Maintenance,
 }
 
 impl Catalog {
+    /// Opens the catalogue, and finishes rotations and erasures that were broken off.
     pub(crate) fn open(
         master: Arc<MasterKey>,
         identities: Arc<Identities>,
-        meta: SealedDb,
-        objects: Arc<dyn ObjectStore>,
+        meta: &SealedDb,
+        store: Arc<dyn ObjectStore>,
         remote: Option<RemoteStore>,
     ) -> Result<Self, CatalogError> {
-        let catalog = Self(Arc::new(Inner {
-            master,
-            identities,
-            segments: meta.tree(SEGMENTS)?,
-            datasets: meta.tree(DATASETS)?,
-            manifests: meta.tree(MANIFESTS)?,
-            placements: meta.tree(PLACEMENTS)?,
-            erasures: meta.tree(ERASURES)?,
-            erasing: meta.tree(ERASING)?,
-            meta,
-            objects,
-            remote,
-            writing: RwLock::default(),
-            changing: Mutex::default(),
-            moving: RwLock::default(),
-            readers: Arc::default(),
-        }));
-        if catalog.0.master.is_rotating() {
-            catalog.finish_master_rotation()?;
-        }
-        catalog.finish_erasures()?;
+        let datasets = Arc::new(Datasets::open(meta, identities)?);
+        let keys = Arc::new(Keyring::open(master, meta, Arc::clone(&datasets))?);
+        let objects = Arc::new(StoredObjects::open(store, remote, meta, Arc::clone(&datasets))?);
+        let catalog = Self(Arc::new(Inner::over(meta, datasets, keys, objects)?));
+        catalog.0.keys.finish_rotation()?;
+        catalog.0.erasures.finish()?;
         Ok(catalog)
+    }
+
+    /// The records of datasets and the manifests of their versions.
+    #[must_use]
+    pub fn datasets(&self) -> &Datasets {
+        &self.0.datasets
+    }
+
+    /// The keys of segments and datasets.
+    #[must_use]
+    pub fn keys(&self) -> &Keyring {
+        &self.0.keys
+    }
+
+    /// Which versions are kept.
+    #[must_use]
+    pub fn retention(&self) -> &Retention {
+        &self.0.retention
+    }
+
+    /// The erasures of datasets.
+    #[must_use]
+    pub fn erasures(&self) -> &Erasures {
+        &self.0.erasures
+    }
+
+    /// Encrypting again what older keys sealed.
+    #[must_use]
+    pub fn reencryption(&self) -> &Reencryption {
+        &self.0.reencryption
+    }
+
+    /// Checking what is kept, and removing what no version needs.
+    #[must_use]
+    pub fn maintenance(&self) -> &Maintenance {
+        &self.0.maintenance
     }
 
     /// Opens a version, the current one if none is named.
@@ -147,93 +154,88 @@ impl Catalog {
         name: &DatasetName,
         version: Option<VersionNumber>,
     ) -> Result<OpenVersion, CatalogError> {
-        let _steady = self.0.moving.read().unwrap_or_else(PoisonError::into_inner);
-        let record = self.show(name)?;
-        let manifest = self.manifest(&record, version.unwrap_or(record.current))?;
-        let entries = self.placed(&record, manifest.document())?;
-        let reading = self
-            .0
-            .readers
-            .enter(entries.iter().map(ObjectEntry::location).collect());
-        let keys = self.open_keys(&record)?;
-        let sealed = self.sealed_store(keys.current).reading_also(keys.older);
-        Ok(OpenVersion::new(read::Parts {
-            manifest,
-            entries,
-            pseudonyms: keys.pseudonyms,
-            sealed,
-            inner: Arc::clone(&self.0.objects),
-            reading,
-        }))
+        self.0.versions.open(name, version)
     }
 
-    /// The manifests of all versions of a dataset that are kept, the oldest first.
+    /// Imports a file as a new version, signed by the institution. Blocks until the version is durable; see the module for
+    /// where to call it. Every event is reported to `progress`.
     ///
     /// # Errors
-    /// As [`Catalog::open_version`].
-    pub fn versions(&self, name: &DatasetName) -> Result<Vec<Manifest>, CatalogError> {
-        let record = self.show(name)?;
-        let numbers = record.oldest.get()..=record.current.get();
-        numbers
-            .map(|number| Ok(self.manifest(&record, VersionNumber::new(number))?.document().clone()))
-            .collect()
+    /// [`ImportError`]; the dataset is then as it was.
+    pub fn import(
+        &self,
+        request: &ImportRequest,
+        signer: &InstitutionKey,
+        now: Timestamp,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Imported, ImportError> {
+        self.0.importer.import(request, signer, now, progress)
     }
 
-    /// Names the signed manifest of a version, as it lies there; nothing is checked but its seal.
+    /// Does `work` while no record, key or place of an object changes, and holds the objects of that instant.
     ///
     /// # Errors
-    /// [`CatalogError::Meta`] if state cannot be read.
-    pub fn manifest_digest(
-        &self,
-        name: &DatasetName,
-        version: VersionNumber,
-    ) -> Result<Option<Digest32>, CatalogError> {
-        let found = self.0.manifests.get(&manifest_key(name, version))?;
-        Ok(found.map(|signed| signed.digest()))
+    /// If a manifest cannot be read.
+    pub fn hold<T>(&self, work: impl FnOnce() -> T) -> Result<(Holding, T), CatalogError> {
+        Holding::take(&self.0.datasets, &self.0.keys, &self.0.objects, work)
     }
 
-    /// The manifest of a version, its signature and its place checked.
-    fn manifest(
-        &self,
-        record: &DatasetRecord,
-        version: VersionNumber,
-    ) -> Result<Verified<Manifest, InstitutionPublicKey>, CatalogError> {
-        let name = || record.name.clone();
-        if !(record.oldest..=record.current).contains(&version) {
-            return Err(CatalogError::NoSuchVersion {
-                name: name(),
-                version,
-                oldest: record.oldest,
-                current: record.current,
-            });
-        }
-        let signed = self.0.manifests.get(&manifest_key(&record.name, version))?;
-        let signed = signed.ok_or_else(|| CatalogError::ManifestGone { name: name(), version })?;
-        let keys = self.0.identities.institution_keys()?;
-        let manifest = signed.verify_any(&keys).map_err(|source| CatalogError::Signature {
-            name: name(),
-            version,
-            source,
-        })?;
-        if manifest.document().dataset != record.name || manifest.document().version != version {
-            return Err(CatalogError::OtherManifest { name: name(), version });
-        }
-        Ok(manifest)
+    /// Which objects must be where objects lie.
+    pub(crate) fn required_objects(&self) -> RequiredObjects {
+        self.0.objects.required()
     }
 
-    /// Held by whoever writes objects that no manifest names yet.
-    fn writing(&self) -> RwLockReadGuard<'_, ()> {
-        self.0.writing.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn sealed_store(&self, key: impl Into<Arc<DatasetKey>>) -> SealedStore {
-        SealedStore::new(Arc::clone(&self.0.objects), key, Suite::auto())
+    /// Rewrites the records of format 1.
+    pub(crate) fn migrate_from_1(&self) -> Result<(), CatalogError> {
+        migrate::migrate_from_1(&self.0.datasets, &self.0.keys)
     }
 }
 
-/// Where the manifest of a version is kept.
-fn manifest_key(name: &DatasetName, version: VersionNumber) -> String {
-    format!("{name}/{version}")
+impl Inner {
+    fn over(
+        meta: &SealedDb,
+        datasets: Arc<Datasets>,
+        keys: Arc<Keyring>,
+        objects: Arc<StoredObjects>,
+    ) -> Result<Self, CatalogError> {
+        let versions = Versions {
+            datasets: Arc::clone(&datasets),
+            keys: Arc::clone(&keys),
+            objects: Arc::clone(&objects),
+        };
+        let retention = Retention {
+            datasets: Arc::clone(&datasets),
+            objects: Arc::clone(&objects),
+        };
+        let importer = Importer {
+            datasets: Arc::clone(&datasets),
+            keys: Arc::clone(&keys),
+            objects: Arc::clone(&objects),
+            retention: retention.clone(),
+        };
+        let erasures = Erasures::open(meta, Arc::clone(&datasets), Arc::clone(&keys), Arc::clone(&objects))?;
+        let reencryption = Reencryption {
+            datasets: Arc::clone(&datasets),
+            keys: Arc::clone(&keys),
+            objects: Arc::clone(&objects),
+        };
+        let maintenance = Maintenance {
+            datasets: Arc::clone(&datasets),
+            objects: Arc::clone(&objects),
+            versions: versions.clone(),
+        };
+        Ok(Self {
+            datasets,
+            keys,
+            objects,
+            versions,
+            importer,
+            retention,
+            erasures,
+            reencryption,
+            maintenance,
+        })
+    }
 }
 
 impl fmt::Debug for Catalog {

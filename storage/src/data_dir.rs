@@ -118,7 +118,7 @@ impl Storage {
             before
         };
         let opened = Self::open_at(dir, provider, place).and_then(|storage| {
-            storage.catalog().adopt(escrow)?;
+            storage.catalog().keys().adopt(escrow)?;
             Ok(storage)
         });
         if let (Err(_), Some(before)) = (&opened, before) {
@@ -194,7 +194,7 @@ impl Storage {
         let catalog = Catalog::open(
             Arc::clone(&master),
             Arc::clone(&identities),
-            meta.clone(),
+            &meta,
             layer(objects),
             remote.clone(),
         )?;

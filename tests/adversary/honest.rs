@@ -100,6 +100,7 @@ impl House {
             import(&node, "heart", &file);
             node.storage()
                 .catalog()
+                .datasets()
                 .publish(&DatasetName::new("heart").unwrap())
                 .unwrap();
         };
@@ -345,6 +346,7 @@ fn import(node: &Node, name: &str, file: &Path) {
         ("chol", ColumnClass::Sensitive),
     ];
     catalog
+        .datasets()
         .classify(
             &name,
             &classes.map(|(name, class)| (column(name), class)).into_iter().collect(),
@@ -354,7 +356,7 @@ fn import(node: &Node, name: &str, file: &Path) {
         sensitive: Some(Some(Tier::Records)),
         ..ReleaseChange::default()
     };
-    catalog.set_release(&name, &release).unwrap();
+    catalog.datasets().set_release(&name, &release).unwrap();
 }
 
 fn cohort() -> String {

@@ -146,6 +146,7 @@ async fn unlimited(world: &World) {
     let work = move || {
         node.storage()
             .catalog()
+            .datasets()
             .set_release(&DatasetName::new("heart").unwrap(), &change)
     };
     tokio::task::spawn_blocking(work).await.unwrap().unwrap();

@@ -104,12 +104,12 @@ impl Vault {
 
     fn verify(&self) -> Result<Verification, CatalogError> {
         let _within = self.runtime.enter();
-        self.catalog().verify(&people())
+        self.catalog().maintenance().verify(&people())
     }
 
     fn collect_orphans(&self) -> Result<u64, CatalogError> {
         let _within = self.runtime.enter();
-        self.catalog().collect_orphans()
+        self.catalog().maintenance().collect_orphans()
     }
 
     /// The newest version's number and rows.
@@ -203,11 +203,19 @@ fn the_same_data_lies_in_a_store_and_the_store_can_read_none_of_it() {
     assert_eq!(vault.collect_orphans().unwrap(), 0);
 
     let _within = vault.runtime.enter();
-    vault.catalog().rotate_dataset(&people(), true).unwrap();
-    vault.catalog().reseal(&people(), None, &mut |_| true).unwrap();
+    vault.catalog().keys().rotate_dataset(&people(), true).unwrap();
+    vault
+        .catalog()
+        .reencryption()
+        .run(&people(), None, &mut |_| true)
+        .unwrap();
     assert_eq!(vault.verify().unwrap().objects, 8);
     assert_eq!(server.objects(PREFIX).len(), 5);
-    vault.catalog().retain(&people(), std::num::NonZeroU32::new(1)).unwrap();
+    vault
+        .catalog()
+        .retention()
+        .retain(&people(), std::num::NonZeroU32::new(1))
+        .unwrap();
     let erased = operator::erase(&vault);
     assert!(erased, "it was there");
     assert_eq!(server.objects(PREFIX), Vec::<PathBuf>::new());

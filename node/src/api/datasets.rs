@@ -66,7 +66,7 @@ pub(super) fn routes() -> Vec<Route> {
 async fn list(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     let items = api
         .blocking(|node| {
-            let records = node.storage().catalog().list()?;
+            let records = node.storage().catalog().datasets().list()?;
             records
                 .iter()
                 .map(|record| summary(node, record))
@@ -79,7 +79,7 @@ async fn list(State(api): State<Api>) -> Result<Json<Value>, Problem> {
 async fn show(State(api): State<Api>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let name: DatasetName = name.parse()?;
     let shown = api
-        .blocking(move |node| details(node, &node.storage().catalog().show(&name)?))
+        .blocking(move |node| details(node, &node.storage().catalog().datasets().show(&name)?))
         .await?;
     Ok(Json(shown))
 }
@@ -87,7 +87,7 @@ async fn show(State(api): State<Api>, Path(name): Path<String>) -> Result<Json<V
 async fn versions(State(api): State<Api>, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let name: DatasetName = name.parse()?;
     let manifests = api
-        .blocking(move |node| node.storage().catalog().versions(&name))
+        .blocking(move |node| node.storage().catalog().datasets().versions(&name))
         .await?;
     let items: Vec<Value> = manifests.iter().map(version).collect();
     Ok(Json(json!({ "items": items })))
@@ -97,7 +97,7 @@ async fn verify(State(api): State<Api>, Path(name): Path<String>) -> Result<Json
     let name: DatasetName = name.parse()?;
     let named = name.clone();
     let found = api
-        .blocking(move |node| node.storage().catalog().verify(&named))
+        .blocking(move |node| node.storage().catalog().maintenance().verify(&named))
         .await?;
     Ok(Json(json!({
         "dataset": name,
@@ -154,7 +154,9 @@ async fn erase(
 }
 
 async fn erasures(State(api): State<Api>) -> Result<Json<Value>, Problem> {
-    let statements = api.blocking(|node| node.storage().catalog().erasures()).await?;
+    let statements = api
+        .blocking(|node| node.storage().catalog().erasures().all().all())
+        .await?;
     let items: Vec<Value> = statements.iter().map(erasure).collect();
     Ok(Json(json!({ "items": items })))
 }
@@ -198,7 +200,7 @@ async fn classify(
             classification: Digest32::sha256(CLASSIFICATION, &text),
         };
         record(node, entry, &by)?;
-        let record = node.storage().catalog().classify(&name, &classification)?;
+        let record = node.storage().catalog().datasets().classify(&name, &classification)?;
         node.epoch().raise();
         Ok::<_, Problem>(Json(details(node, &record)?))
     })
@@ -228,7 +230,7 @@ async fn open(State(api): State<Api>, Caller(actor): Caller, Path(name): Path<St
     let by = actor.attribution();
     api.blocking(move |node| {
         let catalog = node.storage().catalog();
-        let columns = catalog.unclassified(&catalog.show(&dataset)?)?;
+        let columns = catalog.datasets().unclassified(&catalog.datasets().show(&dataset)?)?;
         if !columns.is_empty() {
             return Err(CatalogError::Unclassified { name: dataset, columns }.into());
         }
@@ -239,7 +241,7 @@ async fn open(State(api): State<Api>, Caller(actor): Caller, Path(name): Path<St
             },
             &by,
         )?;
-        let record = catalog.publish(&dataset)?;
+        let record = catalog.datasets().publish(&dataset)?;
         node.epoch().raise();
         Ok::<_, Problem>(Json(summary(node, &record)?))
     })
@@ -291,14 +293,16 @@ async fn limit(
             .iter()
             .map(|column| (column.clone(), ColumnClass::QuasiIdentifier));
         check_columns(node, &name, &births.collect())?;
-        let rules = change.applied(&catalog.show(&name)?.release)?;
+        let rules = change
+            .applied(&catalog.datasets().show(&name)?.release)
+            .map_err(CatalogError::from)?;
         let text = serde_json::to_vec(&rules).map_err(|error| Problem::fault("cannot write the limits", &error))?;
         let entry = EntryBody::DatasetLimited {
             dataset: name.clone(),
             rules: Digest32::sha256(RELEASE_RULES, &text),
         };
         record(node, entry, &by)?;
-        let record = catalog.set_release(&name, &change)?;
+        let record = catalog.datasets().set_release(&name, &change)?;
         node.epoch().raise();
         Ok::<_, Problem>(Json(details(node, &record)?))
     })
@@ -340,7 +344,7 @@ async fn withdraw(
     let by = actor.attribution();
     api.blocking(move |node| {
         let catalog = node.storage().catalog();
-        catalog.show(&dataset)?;
+        catalog.datasets().show(&dataset)?;
         record(
             node,
             EntryBody::DatasetWithdrawn {
@@ -348,7 +352,7 @@ async fn withdraw(
             },
             &by,
         )?;
-        let record = catalog.withdraw(&dataset)?;
+        let record = catalog.datasets().withdraw(&dataset)?;
         node.epoch().raise();
         Ok::<_, Problem>(Json(summary(node, &record)?))
     })
@@ -370,7 +374,7 @@ fn summary(node: &Node, record: &DatasetRecord) -> Result<Value, CatalogError> {
         "version": record.current,
         "rows": manifest.rows,
         "columns": manifest.own_columns().count(),
-        "unclassified": catalog.unclassified(record)?.len(),
+        "unclassified": catalog.datasets().unclassified(record)?.len(),
         "published": record.published,
     }))
 }

@@ -24,7 +24,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn status(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     api.blocking(|node| {
-        let keys = node.storage().catalog().key_status()?;
+        let keys = node.storage().catalog().keys().status()?;
         let segments = keys
             .segments
             .iter()

@@ -52,7 +52,7 @@ fn ground(node: &Node) -> Result<Ground, Problem> {
     });
     let catalog = node.storage().catalog();
     let mut datasets = Vec::new();
-    for record in catalog.list()? {
+    for record in catalog.datasets().list()? {
         let version = catalog.open_version(&record.name, None)?;
         datasets.push(DatasetFacts::new(&identity.institution, &record, version.manifest()));
     }

@@ -113,7 +113,7 @@ impl Custody {
                 Last::Erased { statement } => self.must_be_erased(dataset, *statement)?,
             }
         }
-        for record in catalog.list()? {
+        for record in catalog.datasets().list()? {
             let first = match told.get(&record.name) {
                 Some(Last::Imported { version, .. }) => version + 1,
                 Some(Last::Erased { .. }) | None => record.oldest.get(),
@@ -157,7 +157,7 @@ impl Custody {
             told: format!("version {version} of `{dataset}` was imported"),
             found,
         };
-        let record = match catalog.show(dataset) {
+        let record = match catalog.datasets().show(dataset) {
             Ok(record) => record,
             Err(CatalogError::NotFound { .. }) => return Err(older("has no such dataset")),
             Err(error) => return Err(error.into()),
@@ -168,7 +168,11 @@ impl Custody {
         if record.oldest.get() > version {
             return Ok(());
         }
-        if catalog.manifest_digest(dataset, VersionNumber::new(version))? == Some(manifest) {
+        if catalog
+            .datasets()
+            .manifest_digest(dataset, VersionNumber::new(version))?
+            == Some(manifest)
+        {
             Ok(())
         } else {
             Err(older("has another one of that number"))
@@ -179,8 +183,13 @@ impl Custody {
     /// the dataset goes.
     fn must_be_erased(&self, dataset: &DatasetName, statement: Digest32) -> Result<(), RollbackError> {
         let catalog = self.0.with.storage.catalog();
-        let done = catalog.erasures()?.iter().any(|done| done.digest() == statement);
-        let is_there = catalog.list()?.iter().any(|record| record.name == *dataset);
+        let done = catalog
+            .erasures()
+            .all()
+            .all()?
+            .iter()
+            .any(|done| done.digest() == statement);
+        let is_there = catalog.datasets().list()?.iter().any(|record| record.name == *dataset);
         if done || !is_there {
             return Ok(());
         }

@@ -186,7 +186,7 @@ pub async fn dataset_facts(storage: &Storage, dataset: &DatasetRef) -> Result<Op
     let (catalog, dataset) = (storage.catalog().clone(), dataset.clone());
     let read = move || match catalog.open_version(&dataset.dataset, None) {
         Ok(version) => {
-            let record = catalog.show(&dataset.dataset)?;
+            let record = catalog.datasets().show(&dataset.dataset)?;
             Ok(Some(DatasetFacts::new(
                 &dataset.institution,
                 &record,

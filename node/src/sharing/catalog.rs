@@ -46,7 +46,12 @@ impl Sharing {
         let Some(asker) = roster.and_then(known) else {
             return Ok(reply);
         };
-        let published: Vec<_> = catalog.list()?.into_iter().filter(|record| record.published).collect();
+        let published: Vec<_> = catalog
+            .datasets()
+            .list()?
+            .into_iter()
+            .filter(|record| record.published)
+            .collect();
         let from = usize::try_from(from).unwrap_or(usize::MAX);
         let next = from.saturating_add(PAGE);
         reply.next = u32::try_from(next).ok().filter(|_| published.len() > next);

@@ -89,7 +89,7 @@ pub fn restore(
         }
         // Takes the place, which it finds complete.
         runtime.block_on(storage.check_objects())?;
-        let erased = storage.catalog().apply_erasures(&statements)?;
+        let erased = storage.catalog().erasures().all().apply(&statements)?;
         Ok::<_, BackupError>((storage, erased))
     };
     let opened = open();

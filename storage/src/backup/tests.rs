@@ -145,14 +145,14 @@ impl House {
         };
         let _within = self.runtime.enter();
         let catalog = self.storage.catalog();
-        let statement = catalog.state_erasure(&people(), order, &signer()).unwrap();
-        assert!(catalog.erase(&statement).unwrap());
+        let statement = catalog.erasures().all().state(&people(), order, &signer()).unwrap();
+        assert!(catalog.erasures().all().erase(&statement).unwrap());
         statement
     }
 
     fn rows(&self, storage: &Storage) -> Result<u64, CatalogError> {
         let _within = self.runtime.enter();
-        storage.catalog().verify(&people())?;
+        storage.catalog().maintenance().verify(&people())?;
         Ok(storage.catalog().open_version(&people(), None)?.manifest().rows)
     }
 }
@@ -186,7 +186,7 @@ fn what_is_put_back_is_what_was_there_at_that_instant() {
         "an object is copied once"
     );
     house.import("id,age\n9,90\n", ImportMode::Replace);
-    house.storage.catalog().rotate_master().unwrap();
+    house.storage.catalog().keys().rotate_master().unwrap();
     let checked = house.verify().unwrap();
     assert_eq!((checked.snapshots, checked.objects, checked.erased), (2, 3, 0));
 
@@ -299,7 +299,7 @@ fn a_backup_never_brings_an_erased_dataset_back_to_life() {
     let (restored, _dir) = house.restore(&secret("p")).unwrap();
     assert_eq!(restored.erased.len(), 1);
     assert_eq!(house.rows(&restored.storage).unwrap_err().fault(), Fault::NotFound);
-    assert_eq!(restored.storage.catalog().erasures().unwrap().len(), 1);
+    assert_eq!(restored.storage.catalog().erasures().all().all().unwrap().len(), 1);
 
     // Somebody had kept the objects and puts them back.
     for (path, bytes) in kept {
@@ -322,9 +322,9 @@ fn erasing_reaches_snapshots_from_before_the_key_was_exchanged() {
     {
         let _within = house.runtime.enter();
         let catalog = house.storage.catalog();
-        catalog.rotate_dataset(&people(), true).unwrap();
-        catalog.reseal(&people(), None, &mut |_| true).unwrap();
-        assert!(catalog.key_status().unwrap().datasets[0].older.is_empty());
+        catalog.keys().rotate_dataset(&people(), true).unwrap();
+        catalog.reencryption().run(&people(), None, &mut |_| true).unwrap();
+        assert!(catalog.keys().status().unwrap().datasets[0].older.is_empty());
     }
     let statement = house.erase();
     assert_eq!(
@@ -415,9 +415,9 @@ fn what_was_sealed_again_while_it_was_held_is_still_backed_up() {
     fs::copy(house.storage.dir().join("objects").join(held.as_ref()), &copy).unwrap();
     let copies: Arc<dyn ObjectStore> = Arc::new(DurableStore::open(&folder).unwrap());
     let check = || house.runtime.block_on(holding.check(&held, &copies, &held));
-    catalog.rotate_dataset(&people(), true).unwrap();
+    catalog.keys().rotate_dataset(&people(), true).unwrap();
     check().unwrap();
-    catalog.reseal(&people(), None, &mut |_| true).unwrap();
+    catalog.reencryption().run(&people(), None, &mut |_| true).unwrap();
     check().unwrap();
     drop(house.erase());
     check().unwrap();

@@ -6,6 +6,7 @@ use concordat_protocol::{
     signed::SignatureError,
 };
 
+use super::limits::InvalidLimits;
 use crate::{
     fault::Fault,
     keys::{IdentityError, KeyError},
@@ -18,8 +19,8 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
     /// A limit that cannot be set.
-    #[error("a cell has {least} subjects at least, and a grant lasts {days} days at most", least = super::LEAST_MIN_CELL, days = super::MAX_DAYS)]
-    Limits,
+    #[error(transparent)]
+    Limits(#[from] InvalidLimits),
     /// There is no such dataset.
     #[error("there is no dataset `{name}`")]
     NotFound {
@@ -156,7 +157,7 @@ impl CatalogError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::NotFound { .. } | Self::NoSuchVersion { .. } | Self::NoSegment { .. } => Fault::NotFound,
-            Self::Unclassified { .. } | Self::UnknownColumns { .. } | Self::TooManyKeys { .. } | Self::Limits => {
+            Self::Unclassified { .. } | Self::UnknownColumns { .. } | Self::TooManyKeys { .. } | Self::Limits(_) => {
                 Fault::Usage
             }
             Self::SegmentGone { .. }

@@ -3,11 +3,6 @@
 //! The objects are written and on the disk before anything points to them; the last step is one commit that stores the
 //! manifest and moves the dataset's pointer. Whatever fails before leaves the dataset as it was.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "sources beyond the named ones are all the same here"
-)]
-
 mod commit;
 mod error;
 mod place;
@@ -23,15 +18,18 @@ use concordat_protocol::{
 };
 use tokio::runtime::Handle;
 
-use commit::Draft;
+use commit::{Commit, Draft};
 pub use error::ImportError;
 use place::{Place, main_segment};
 pub use request::{ImportMode, ImportRequest, Imported, MAIN_SEGMENT, Progress, ROWS_PER_OBJECT};
 use shape::Shape;
 
 use super::{
-    Catalog, CatalogError, DatasetRecord, ObjectEntry,
-    upkeep::runtime,
+    CatalogError, DatasetRecord, ObjectEntry, Retention,
+    datasets::Datasets,
+    keyring::Keyring,
+    objects::StoredObjects,
+    runtime::runtime,
     writer::{Target, VersionWriter},
 };
 use crate::{
@@ -39,13 +37,22 @@ use crate::{
     keys::DatasetKey,
 };
 
-impl Catalog {
+/// Makes versions out of files.
+#[derive(Debug)]
+pub(super) struct Importer {
+    pub(super) datasets: Arc<Datasets>,
+    pub(super) keys: Arc<Keyring>,
+    pub(super) objects: Arc<StoredObjects>,
+    pub(super) retention: Retention,
+}
+
+impl Importer {
     /// Imports a file as a new version, signed by the institution. Blocks until the version is durable; see the module for
     /// where to call it. Every event is reported to `progress`.
     ///
     /// # Errors
     /// [`ImportError`]; the dataset is then as it was.
-    pub fn import(
+    pub(super) fn import(
         &self,
         request: &ImportRequest,
         signer: &InstitutionKey,
@@ -53,7 +60,7 @@ impl Catalog {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Imported, ImportError> {
         let runtime = runtime()?;
-        let _shared = self.writing();
+        let _shared = self.objects.writing();
         self.check_signer(signer)?;
         let place = self.place(request)?;
         let survey = survey(request, &place, progress)?;
@@ -61,11 +68,15 @@ impl Catalog {
         let mut writer = VersionWriter::new(Target {
             runtime: &runtime,
             folder: place.key.id().to_string(),
-            sealed: self.sealed_store(Arc::clone(&place.key)),
-            inner: self.0.objects.as_ref(),
+            sealed: self.objects.sealed_under(Arc::clone(&place.key)),
+            inner: self.objects.store.as_ref(),
             schema: shape.schema(),
             rows_per_object: request.rows_per_object.max(1),
         });
+        let commit = Commit {
+            datasets: &self.datasets,
+            keys: &self.keys,
+        };
         let draft = Draft {
             request,
             survey: &survey,
@@ -73,7 +84,7 @@ impl Catalog {
             place: &place,
         };
         let result = write_rows(request, &survey, &shape, &mut writer, progress)
-            .and_then(|objects| self.commit(&draft, objects, signer, now, progress));
+            .and_then(|objects| commit.run(&draft, objects, signer, now, progress));
         match &result {
             Ok(_) => self.trim_after(&request.name),
             Err(_) => self.discard(&runtime, writer),
@@ -82,7 +93,7 @@ impl Catalog {
     }
 
     fn check_signer(&self, signer: &InstitutionKey) -> Result<(), ImportError> {
-        let known = self.0.identities.institution_public().map_err(CatalogError::from)?;
+        let known = self.datasets.signer()?;
         if signer.public() == known {
             Ok(())
         } else {
@@ -91,7 +102,7 @@ impl Catalog {
     }
 
     fn place(&self, request: &ImportRequest) -> Result<Place, ImportError> {
-        let old = self.0.datasets.get(request.name.as_str()).map_err(CatalogError::from)?;
+        let old = self.datasets.find(&request.name)?;
         match (old, request.mode) {
             (Some(_), ImportMode::Create) => Err(ImportError::Exists {
                 name: request.name.clone(),
@@ -119,8 +130,8 @@ impl Catalog {
             });
         }
         Ok(Place {
-            previous: Some(self.manifest(&old, old.current)?.document().clone()),
-            key: Arc::new(self.open_keys(&old)?.current),
+            previous: Some(self.datasets.manifest(&old, old.current)?.document().clone()),
+            key: Arc::new(self.keys.open_keys(&old)?.current),
             segment: old.segment.clone(),
             old: Some(old),
         })
@@ -128,7 +139,7 @@ impl Catalog {
 
     /// Applies the rule of retention. The version stands; what a failure leaves is removed after the next import.
     fn trim_after(&self, name: &DatasetName) {
-        if let Err(error) = self.trim(name) {
+        if let Err(error) = self.retention.trim(name) {
             tracing::warn!(%error, dataset = %name, "older versions stay although they are no longer kept");
         }
     }
@@ -136,10 +147,10 @@ impl Catalog {
     /// Removes what a failed import wrote. If that fails too, the next start of the node removes it; where a store does not
     /// answer it is not tried, so that whoever waits for the import hears of it.
     fn discard(&self, runtime: &Handle, writer: VersionWriter<'_>) {
-        if let Some(Err(error)) = self.0.remote.as_ref().map(|remote| runtime.block_on(remote.check())) {
+        if let Err(error) = runtime.block_on(self.objects.check()) {
             return tracing::warn!(%error, "objects of a failed import stay until the store answers");
         }
-        if let Err(error) = self.remove(runtime, writer.abandon()) {
+        if let Err(error) = self.objects.remove(runtime, writer.abandon()) {
             tracing::warn!(%error, "objects of a failed import stay until the next start");
         }
     }

@@ -5,13 +5,8 @@ use std::{
     num::{NonZeroU16, NonZeroU32, NonZeroU64},
 };
 
-use concordat_protocol::{
-    ids::{ColumnName, DatasetName},
-    scope::Tier,
-};
+use concordat_protocol::{ids::ColumnName, scope::Tier};
 use serde::{Deserialize, Serialize};
-
-use super::{Catalog, CatalogError, DatasetRecord};
 
 /// Longest time of a grant that can be set, in days: as long as a scope may last.
 pub const MAX_DAYS: u16 = 1826;
@@ -87,10 +82,10 @@ impl ReleaseChange {
     /// The rules as they are after this change.
     ///
     /// # Errors
-    /// [`CatalogError::Limits`] for a limit that protects nobody or is longer than any grant.
-    pub fn applied(&self, rules: &ReleaseRules) -> Result<ReleaseRules, CatalogError> {
+    /// [`InvalidLimits`] for a limit that protects nobody or is longer than any grant.
+    pub fn applied(&self, rules: &ReleaseRules) -> Result<ReleaseRules, InvalidLimits> {
         if !self.limits.is_valid() {
-            return Err(CatalogError::Limits);
+            return Err(InvalidLimits);
         }
         let mut changed = rules.clone();
         for tier in [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records] {
@@ -106,18 +101,7 @@ impl ReleaseChange {
     }
 }
 
-impl Catalog {
-    /// Changes what a steward has decided about the answers of a dataset.
-    ///
-    /// # Errors
-    /// [`CatalogError::NotFound`] if there is none of this name, [`CatalogError::Limits`] as [`ReleaseChange::applied`].
-    pub fn set_release(&self, name: &DatasetName, change: &ReleaseChange) -> Result<DatasetRecord, CatalogError> {
-        let _changing = self.changing();
-        let old = self.show(name)?;
-        let new = DatasetRecord {
-            release: change.applied(&old.release)?,
-            ..old.clone()
-        };
-        self.exchange(&old, new)
-    }
-}
+/// A limit that cannot be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a cell has {LEAST_MIN_CELL} subjects at least, and a grant lasts {MAX_DAYS} days at most")]
+pub struct InvalidLimits;

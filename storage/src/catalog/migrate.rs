@@ -8,7 +8,12 @@ use concordat_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Catalog, CatalogError, Classification, DATASETS, DatasetRecord, keys::DatasetKeys};
+use super::{
+    CatalogError, Classification, DatasetRecord,
+    datasets::{DATASETS, Datasets},
+    keyring::Keyring,
+    record::DatasetKeys,
+};
 use crate::{keys::Wrapped, meta::Batch};
 
 /// A dataset in format 1: one key, which was the secret of the pseudonyms too, and all versions kept.
@@ -23,7 +28,7 @@ pub(super) struct RecordOfFormat1 {
     pub(super) key: Wrapped,
 }
 
-/// A record of either format: a migration that was broken off begins anew.
+/// A record of either format: a migration that was broken off starts again.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum AnyRecord {
@@ -40,63 +45,61 @@ impl Serialize for AnyRecord {
     }
 }
 
-impl Catalog {
-    /// Rewrites the records of format 1, in one commit.
-    pub(crate) fn migrate_from_1(&self) -> Result<(), CatalogError> {
-        let _changing = self.changing();
-        let tree = self.0.meta.tree::<AnyRecord>(DATASETS)?;
-        let mut batch = Batch::new();
-        for (name, record) in tree.iter()? {
-            if let AnyRecord::Format1(record) = record {
-                batch.put(&self.0.datasets, &name, &self.brought_forward(record)?)?;
-            }
+/// Rewrites the records of format 1, in one commit.
+pub(super) fn migrate_from_1(datasets: &Datasets, keys: &Keyring) -> Result<(), CatalogError> {
+    let _changing = datasets.changing();
+    let tree = datasets.meta.tree::<AnyRecord>(DATASETS)?;
+    let mut batch = Batch::new();
+    for (name, record) in tree.iter()? {
+        if let AnyRecord::Format1(record) = record {
+            batch.put(&datasets.records, &name, &migrated(keys, record)?)?;
         }
-        Ok(self.0.meta.commit(batch)?)
     }
+    Ok(datasets.meta.commit(batch)?)
+}
 
-    /// Writes the record of a dataset as format 1 did.
-    #[cfg(test)]
-    pub(super) fn write_format_1(&self, name: &DatasetName) {
-        let now = self.show(name).unwrap();
-        let tree = self.0.meta.tree::<RecordOfFormat1>(DATASETS).unwrap();
-        let old = RecordOfFormat1 {
-            name: now.name,
-            segment: now.segment,
-            subject: now.subject,
-            classification: now.classification,
-            published: now.published,
-            current: now.current,
-            key: now.keys.current,
-        };
-        tree.put(name.as_str(), &old).unwrap();
-    }
+/// Writes the record of a dataset as format 1 did.
+#[cfg(test)]
+pub(super) fn write_format_1(datasets: &Datasets, name: &DatasetName) {
+    let now = datasets.show(name).unwrap();
+    let tree = datasets.meta.tree::<RecordOfFormat1>(DATASETS).unwrap();
+    let old = RecordOfFormat1 {
+        name: now.name,
+        segment: now.segment,
+        subject: now.subject,
+        classification: now.classification,
+        published: now.published,
+        current: now.current,
+        key: now.keys.current,
+    };
+    tree.put(name.as_str(), &old).unwrap();
+}
 
-    fn brought_forward(&self, old: RecordOfFormat1) -> Result<DatasetRecord, CatalogError> {
-        let segment = self
-            .segment_key(&old.segment)?
-            .ok_or_else(|| CatalogError::SegmentGone {
-                segment: old.segment.clone(),
-            })?;
-        let key = segment.open_dataset(old.name.as_str(), &old.key)?;
-        let keep: Option<NonZeroU32> = None;
-        Ok(DatasetRecord {
-            release: super::ReleaseRules::default(),
-            keys: DatasetKeys {
-                pseudonyms: segment.pseudonyms_of_format_1(old.name.as_str(), &key)?,
-                current: old.key,
-                older: Vec::new(),
-                past: Vec::new(),
-                moved: false,
-                resealing: false,
-            },
-            name: old.name,
-            segment: old.segment,
-            subject: old.subject,
-            classification: old.classification,
-            published: old.published,
-            current: old.current,
-            oldest: VersionNumber::FIRST,
-            keep,
-        })
-    }
+fn migrated(keys: &Keyring, old: RecordOfFormat1) -> Result<DatasetRecord, CatalogError> {
+    let segment = keys
+        .segment_key(&old.segment)?
+        .ok_or_else(|| CatalogError::SegmentGone {
+            segment: old.segment.clone(),
+        })?;
+    let key = segment.open_dataset(old.name.as_str(), &old.key)?;
+    let keep: Option<NonZeroU32> = None;
+    Ok(DatasetRecord {
+        release: super::ReleaseRules::default(),
+        keys: DatasetKeys {
+            pseudonyms: segment.pseudonyms_of_format_1(old.name.as_str(), &key)?,
+            current: old.key,
+            older: Vec::new(),
+            past: Vec::new(),
+            moved: false,
+            resealing: false,
+        },
+        name: old.name,
+        segment: old.segment,
+        subject: old.subject,
+        classification: old.classification,
+        published: old.published,
+        current: old.current,
+        oldest: VersionNumber::FIRST,
+        keep,
+    })
 }

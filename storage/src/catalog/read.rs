@@ -1,15 +1,10 @@
 //! Reading one version: the objects its manifest names, and nothing else.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "sources beyond the named ones are all the same here"
-)]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use arrow::datatypes::SchemaRef;
@@ -20,17 +15,17 @@ use concordat_protocol::{
     ids::{ColumnName, Digest32},
     signed::Verified,
 };
-use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{StreamExt, stream::BoxStream};
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, path::Path,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult, Result, path::Path,
 };
 
-use super::{Manifest, ObjectEntry, placement::Reading};
+use super::{Manifest, ObjectEntry, content::header_digest, objects::Reading};
 use crate::{
     engine::Source,
-    keys::{OBJECT_CONTENT, OBJECT_HEADER, OrderKey, PseudonymKey, PseudonymSecret},
-    seal::{HEADER_LEN, SealError, SealedStore},
+    keys::{OrderKey, PseudonymKey, PseudonymSecret},
+    seal::{SealError, SealedStore},
 };
 
 /// A version that a reader keeps, whatever is imported meanwhile.
@@ -65,7 +60,7 @@ impl OpenVersion {
                 .map(|entry| (entry.location(), entry.header))
                 .collect(),
             entries: parts.entries,
-            recognised: Mutex::default(),
+            recognized: Mutex::default(),
             _reading: parts.reading,
         };
         Self {
@@ -144,7 +139,7 @@ impl Source for OpenVersion {
     }
 }
 
-/// The objects of one version. Each is recognised by its header before anything of it is read, so an intact object of the
+/// The objects of one version. Each is recognized by its header before anything of it is read, so an intact object of the
 /// same dataset that was put in its place is refused.
 #[derive(Debug)]
 struct VersionStore {
@@ -153,53 +148,31 @@ struct VersionStore {
     metas: Vec<ObjectMeta>,
     headers: BTreeMap<Path, Digest32>,
     entries: Vec<ObjectEntry>,
-    recognised: Mutex<BTreeSet<Path>>,
+    recognized: Mutex<BTreeSet<Path>>,
     _reading: Reading,
 }
 
 impl VersionStore {
-    async fn recognise(&self, location: &Path) -> Result<()> {
+    async fn recognize(&self, location: &Path) -> Result<()> {
         let expected = self.headers.get(location).ok_or_else(|| not_named(location))?;
-        if self.recognised().contains(location) {
+        if self.recognized().contains(location) {
             return Ok(());
         }
         let found = header_digest(self.inner.as_ref(), location).await?;
         if found != *expected {
             return Err(SealError::Replaced.at(location));
         }
-        self.recognised().insert(location.clone());
+        self.recognized().insert(location.clone());
         Ok(())
     }
 
-    fn recognised(&self) -> std::sync::MutexGuard<'_, BTreeSet<Path>> {
-        self.recognised.lock().unwrap_or_else(PoisonError::into_inner)
+    fn recognized(&self) -> MutexGuard<'_, BTreeSet<Path>> {
+        self.recognized.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn named(&self) -> Vec<Result<ObjectMeta>> {
         self.metas.iter().cloned().map(Ok).collect()
     }
-}
-
-/// What tells a sealed object from every other one.
-pub(super) async fn header_digest(sealed: &dyn ObjectStore, location: &Path) -> Result<Digest32> {
-    let found = sealed.get_range(location, 0..HEADER_LEN as u64).await;
-    let header = found.map_err(|error| match error {
-        object_store::Error::NotFound { .. } => SealError::Gone.at(location),
-        other => other,
-    })?;
-    Ok(Digest32::from_bytes(blake3::derive_key(OBJECT_HEADER, &header)))
-}
-
-/// Length and hash of what the object holds, read as `store` shows it.
-pub(super) async fn content(store: &dyn ObjectStore, location: &Path) -> Result<(u64, Digest32)> {
-    let mut stream = store.get(location).await?.into_stream();
-    let mut hasher = blake3::Hasher::new_derive_key(OBJECT_CONTENT);
-    let mut len = 0;
-    while let Some(bytes) = stream.try_next().await? {
-        hasher.update(&bytes);
-        len += bytes.len() as u64;
-    }
-    Ok((len, Digest32::from_bytes(*hasher.finalize().as_bytes())))
 }
 
 fn not_named(location: &Path) -> object_store::Error {
@@ -232,12 +205,12 @@ impl ObjectStore for VersionStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.recognise(location).await?;
+        self.recognize(location).await?;
         self.sealed.get_opts(location, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.recognise(location).await?;
+        self.recognize(location).await?;
         self.sealed.get_ranges(location, ranges).await
     }
 

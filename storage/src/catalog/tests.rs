@@ -122,12 +122,12 @@ impl House {
 
     fn verify(&self) -> Result<Verification, CatalogError> {
         let _within = self.runtime.enter();
-        self.catalog().verify(&people())
+        self.catalog().maintenance().verify(&people())
     }
 
     fn collect_orphans(&self) -> u64 {
         let _within = self.runtime.enter();
-        self.catalog().collect_orphans().unwrap()
+        self.catalog().maintenance().collect_orphans().unwrap()
     }
 
     fn object_files(&self) -> Vec<PathBuf> {
@@ -238,7 +238,7 @@ fn a_reader_keeps_the_version_it_started_with() {
     assert_eq!(first.manifest(), old.manifest());
     let third = house.catalog().open_version(&people(), Some(VersionNumber::new(3)));
     assert_eq!(third.unwrap_err().fault(), Fault::NotFound);
-    assert_eq!(house.catalog().versions(&people()).unwrap().len(), 2);
+    assert_eq!(house.catalog().datasets().versions(&people()).unwrap().len(), 2);
 }
 
 #[test]
@@ -309,8 +309,15 @@ fn a_new_column_is_appended_and_the_rows_before_lack_it() {
     let batches = house.read(&version).unwrap();
     assert_eq!(values(&batches, "name")[3..], ["Dora Sentinel", "Emil Sentinel"]);
     assert_eq!(values(&batches[1..], "sex"), ["1", "0"]);
-    let record = house.catalog().show(&people()).unwrap();
-    assert!(house.catalog().unclassified(&record).unwrap().contains(&column("sex")));
+    let record = house.catalog().datasets().show(&people()).unwrap();
+    assert!(
+        house
+            .catalog()
+            .datasets()
+            .unclassified(&record)
+            .unwrap()
+            .contains(&column("sex"))
+    );
 }
 
 #[test]
@@ -319,7 +326,7 @@ fn nothing_new_is_imported_before_its_subjects_are_stated() {
     let mut request = house.request(PEOPLE, ImportMode::Create);
     request.options.subject = SubjectRule::Unstated;
     assert!(matches!(house.import(&request), Err(ImportError::SubjectUnstated)));
-    assert!(house.catalog().list().unwrap().is_empty());
+    assert!(house.catalog().datasets().list().unwrap().is_empty());
 }
 
 #[test]
@@ -331,7 +338,7 @@ fn subjects_are_kept_by_a_version_that_states_none() {
         (SubjectRule::EachRow, SUBJECT_COLUMN),
         (SubjectRule::Unstated, SUBJECT_COLUMN),
     ] {
-        let is_there = !house.catalog().list().unwrap().is_empty();
+        let is_there = !house.catalog().datasets().list().unwrap().is_empty();
         let mode = if is_there {
             ImportMode::Replace
         } else {
@@ -379,7 +386,7 @@ fn what_is_unclassified_is_not_published() {
     let house = House::new();
     house.take(PEOPLE, ImportMode::Create);
     let catalog = house.catalog();
-    let error = catalog.publish(&people()).unwrap_err();
+    let error = catalog.datasets().publish(&people()).unwrap_err();
     assert!(
         error
             .to_string()
@@ -390,18 +397,22 @@ fn what_is_unclassified_is_not_published() {
         (column("id"), ColumnClass::DirectIdentifier),
         (column("name"), ColumnClass::DirectIdentifier),
     ];
-    catalog.classify(&people(), &some.into_iter().collect()).unwrap();
-    assert_eq!(catalog.publish(&people()).unwrap_err().fault(), Fault::Usage);
     catalog
+        .datasets()
+        .classify(&people(), &some.into_iter().collect())
+        .unwrap();
+    assert_eq!(catalog.datasets().publish(&people()).unwrap_err().fault(), Fault::Usage);
+    catalog
+        .datasets()
         .classify(
             &people(),
             &[(column("age"), ColumnClass::QuasiIdentifier)].into_iter().collect(),
         )
         .unwrap();
-    assert!(catalog.publish(&people()).unwrap().published);
-    assert!(!catalog.withdraw(&people()).unwrap().published);
+    assert!(catalog.datasets().publish(&people()).unwrap().published);
+    assert!(!catalog.datasets().withdraw(&people()).unwrap().published);
     for unknown in ["weight", SUBJECT_COLUMN] {
-        let error = catalog.classify(
+        let error = catalog.datasets().classify(
             &people(),
             &[(column(unknown), ColumnClass::Ordinary)].into_iter().collect(),
         );
@@ -414,14 +425,17 @@ fn a_new_column_withdraws_a_published_dataset() {
     let house = House::new();
     house.take("age\n41\n", ImportMode::Create);
     let age = [(column("age"), ColumnClass::QuasiIdentifier)].into_iter().collect();
-    house.catalog().classify(&people(), &age).unwrap();
-    house.catalog().publish(&people()).unwrap();
+    house.catalog().datasets().classify(&people(), &age).unwrap();
+    house.catalog().datasets().publish(&people()).unwrap();
     assert!(!house.take("age\n42\n", ImportMode::Replace).withdrawn);
-    assert!(house.catalog().show(&people()).unwrap().published);
+    assert!(house.catalog().datasets().show(&people()).unwrap().published);
     let imported = house.take("age,diagnosis\n43,flu\n", ImportMode::Replace);
     assert!(imported.withdrawn);
-    let record = house.catalog().show(&people()).unwrap();
+    let record = house.catalog().datasets().show(&people()).unwrap();
     assert!(!record.published);
     assert_eq!(record.classification, age);
-    assert_eq!(house.catalog().unclassified(&record).unwrap(), [column("diagnosis")]);
+    assert_eq!(
+        house.catalog().datasets().unclassified(&record).unwrap(),
+        [column("diagnosis")]
+    );
 }

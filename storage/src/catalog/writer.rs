@@ -12,7 +12,7 @@ use parquet::{
 };
 use tokio::runtime::Handle;
 
-use super::{ObjectEntry, read::header_digest};
+use super::{ObjectEntry, content::header_digest};
 use crate::{
     keys::{KeyError, OBJECT_CONTENT},
     seal::SealedStore,

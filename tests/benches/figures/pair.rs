@@ -213,7 +213,7 @@ fn import(node: &Node, name: &str, path: PathBuf) {
     let classes = CLASSES
         .iter()
         .map(|(column, class)| (ColumnName::new(column).unwrap(), class.parse().unwrap()));
-    catalog.classify(&name, &classes.collect()).unwrap();
+    catalog.datasets().classify(&name, &classes.collect()).unwrap();
     let release = ReleaseChange {
         limits: TierLimits {
             max_rows: NonZeroU64::new(1_000_000_000),
@@ -223,8 +223,8 @@ fn import(node: &Node, name: &str, path: PathBuf) {
         sensitive: Some(Some(Tier::Records)),
         ..ReleaseChange::default()
     };
-    catalog.set_release(&name, &release).unwrap();
-    catalog.publish(&name).unwrap();
+    catalog.datasets().set_release(&name, &release).unwrap();
+    catalog.datasets().publish(&name).unwrap();
 }
 
 async fn researcher(node: &Node) -> Actor {

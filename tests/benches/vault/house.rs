@@ -90,7 +90,7 @@ pub(crate) fn many(dir: &Path, count: u64) {
 pub(crate) fn open(dir: &Path) {
     let began = Instant::now();
     let storage = opened(dir);
-    let datasets = storage.catalog().list().unwrap().len();
+    let datasets = storage.catalog().datasets().list().unwrap().len();
     println!(
         r#"{{"seconds": {:.3}, "datasets": {datasets}, "peak_mib": {:.1}}}"#,
         began.elapsed().as_secs_f64(),
@@ -103,7 +103,7 @@ pub(crate) fn rotate(dir: &Path) {
     let storage = opened(dir);
     let began = Instant::now();
     let segment = SegmentName::new(MAIN_SEGMENT).unwrap();
-    let rewrapped = storage.catalog().rotate_segment(&segment).unwrap();
+    let rewrapped = storage.catalog().keys().rotate_segment(&segment).unwrap();
     println!(
         r#"{{"seconds": {:.3}, "datasets": {rewrapped}, "peak_mib": {:.1}}}"#,
         began.elapsed().as_secs_f64(),

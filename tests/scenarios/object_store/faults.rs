@@ -40,8 +40,8 @@ fn failures_that_end_before_the_last_try_are_not_noticed() {
             5
         );
         let _within = vault.runtime.enter();
-        vault.catalog().rotate_dataset(&people(), true).unwrap();
-        let resealed = vault.catalog().reseal(&people(), None, &mut |_| true);
+        vault.catalog().keys().rotate_dataset(&people(), true).unwrap();
+        let resealed = vault.catalog().reencryption().run(&people(), None, &mut |_| true);
         assert_eq!(
             resealed.unwrap_or_else(|error| panic!("{fault:?}: {error:?}")).objects,
             4
@@ -324,7 +324,7 @@ fn a_listing_that_lags_takes_no_object_that_lives_and_fails_on_none_that_is_gone
     let statement = operator::state(&vault);
     vault.import(&many(10), ImportMode::Append).unwrap();
     server.faults().set(lagging);
-    assert!(vault.catalog().erase(&statement).unwrap());
+    assert!(vault.catalog().erasures().all().erase(&statement).unwrap());
     assert!(server.faults().struck(), "the old listing was shown");
     assert_eq!(server.objects(PREFIX), Vec::<PathBuf>::new());
 }
@@ -346,7 +346,7 @@ fn objects_of_an_import_under_way_are_no_orphans() {
             let (catalog, runtime, told) = (catalog.clone(), runtime.clone(), told.clone());
             collecting = Some(thread::spawn(move || {
                 let _within = runtime.enter();
-                told.send(catalog.collect_orphans().unwrap()).unwrap();
+                told.send(catalog.maintenance().collect_orphans().unwrap()).unwrap();
             }));
             waited = heard.recv_timeout(Duration::from_millis(300)).is_err();
         }

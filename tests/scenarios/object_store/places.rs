@@ -151,11 +151,11 @@ fn a_snapshot_holds_what_lay_in_a_store_and_goes_back_into_an_empty_place() {
     for to in [elsewhere, ObjectPlace::Local] {
         let (storage, dir) = restore(&vault, &repository, &to).unwrap();
         let _within = vault.runtime.enter();
-        assert_eq!(storage.catalog().verify(&people()).unwrap().objects, 3);
-        assert_eq!(storage.catalog().collect_orphans().unwrap(), 0);
+        assert_eq!(storage.catalog().maintenance().verify(&people()).unwrap().objects, 3);
+        assert_eq!(storage.catalog().maintenance().collect_orphans().unwrap(), 0);
         drop(storage);
         let storage = Storage::open_at(dir.path(), &secret(), &to).unwrap();
-        assert_eq!(storage.catalog().verify(&people()).unwrap().objects, 3);
+        assert_eq!(storage.catalog().maintenance().verify(&people()).unwrap().objects, 3);
     }
     assert_eq!(names(&server.objects("study/anew")).len(), 2);
     let mark = |prefix: &str| fs::read_to_string(server.bucket().join(prefix).join("owner")).unwrap();

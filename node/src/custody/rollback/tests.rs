@@ -141,8 +141,8 @@ async fn catalogue_with_what_the_ledger_says_was_erased_is_erased_at_the_start()
         statement: Digest32::sha256("test", b"erased"),
     });
     place.open().await.unwrap();
-    assert!(place.storage.catalog().list().unwrap().is_empty());
-    assert_eq!(place.storage.catalog().erasures().unwrap().len(), 1);
+    assert!(place.storage.catalog().datasets().list().unwrap().is_empty());
+    assert_eq!(place.storage.catalog().erasures().all().all().unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -14,8 +14,10 @@ use concordat_protocol::{
 
 use super::{
     super::{
-        Catalog, CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, Provenance, ReleaseRules,
-        keys::DatasetKeys, manifest_key,
+        CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, Provenance, ReleaseRules,
+        datasets::{Datasets, manifest_key},
+        keyring::Keyring,
+        record::DatasetKeys,
     },
     ImportError,
     place::Place,
@@ -36,9 +38,15 @@ pub(super) struct Draft<'a> {
     pub(super) place: &'a Place,
 }
 
-impl Catalog {
+/// Where a version becomes visible.
+pub(super) struct Commit<'a> {
+    pub(super) datasets: &'a Datasets,
+    pub(super) keys: &'a Keyring,
+}
+
+impl Commit<'_> {
     /// Signs the manifest and makes the version visible.
-    pub(super) fn commit(
+    pub(super) fn run(
         &self,
         draft: &Draft<'_>,
         objects: Vec<ObjectEntry>,
@@ -47,7 +55,7 @@ impl Catalog {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Imported, ImportError> {
         progress(Progress::Committing);
-        let _changing = self.changing();
+        let _changing = self.datasets.changing();
         let old = self.unchanged(draft)?;
         let manifest = draft.manifest(old.as_ref(), objects, now);
         let signed = Signed::sign(&manifest, signer).map_err(ImportError::Sign)?;
@@ -76,11 +84,11 @@ impl Catalog {
     /// The dataset as it is now, if it still has the version that the import began with and the key it wrote under.
     fn unchanged(&self, draft: &Draft<'_>) -> Result<Option<DatasetRecord>, ImportError> {
         let name = &draft.request.name;
-        let now = self.0.datasets.get(name.as_str()).map_err(CatalogError::from)?;
+        let now = self.datasets.find(name)?;
         match (now, &draft.place.old) {
             (None, None) => Ok(None),
             (Some(now), Some(old)) if now.current == old.current => {
-                let known = self.open_keys(&now)?.ids();
+                let known = self.keys.open_keys(&now)?.ids();
                 if known.contains(&draft.place.key.id()) {
                     Ok(Some(now))
                 } else {
@@ -94,18 +102,7 @@ impl Catalog {
     /// Wraps the keys of a new dataset, and makes its segment if that is new too.
     fn new_keys(&self, draft: &Draft<'_>, batch: &mut Batch) -> Result<DatasetKeys, CatalogError> {
         let segment = &draft.place.segment;
-        let key = match self.segment_key(segment)? {
-            Some(key) => key,
-            None => {
-                let (key, wrapped) = self.0.master.create_segment(segment.as_str())?;
-                batch.expect(&self.0.segments, segment.as_str(), None)?.put(
-                    &self.0.segments,
-                    segment.as_str(),
-                    &wrapped,
-                )?;
-                key
-            }
-        };
+        let key = self.keys.segment_or_new(segment, batch)?;
         Ok(draft.wrapped_keys(&key)?)
     }
 
@@ -119,15 +116,15 @@ impl Catalog {
     where
         P: concordat_protocol::identity::PublicKey,
     {
-        let (name, house) = (record.name.as_str(), &self.0);
+        let (name, datasets) = (record.name.as_str(), self.datasets);
         let key = manifest_key(&record.name, record.current);
         batch
-            .expect(&house.datasets, name, old)?
-            .put(&house.datasets, name, record)?;
+            .expect(&datasets.records, name, old)?
+            .put(&datasets.records, name, record)?;
         batch
-            .expect(&house.manifests, &key, None)?
-            .put(&house.manifests, &key, signed.signed())?;
-        house.meta.commit(batch)
+            .expect(&datasets.manifests, &key, None)?
+            .put(&datasets.manifests, &key, signed.signed())?;
+        datasets.meta.commit(batch)
     }
 }
 

@@ -5,6 +5,7 @@ use concordat_protocol::{
     signed::{SignatureError, Signed},
 };
 
+use super::super::datasets::manifest_key;
 use super::*;
 
 fn damage_of(error: CatalogError) -> CatalogError {
@@ -92,7 +93,7 @@ fn a_manifest_must_be_signed_by_the_house() {
     let (version, catalog) = (house.current(), house.catalog());
     let place = manifest_key(&people(), VersionNumber::FIRST);
     let forged = Signed::sign(version.manifest(), &key(2)).unwrap();
-    catalog.0.manifests.put(&place, forged.signed()).unwrap();
+    catalog.0.datasets.manifests.put(&place, forged.signed()).unwrap();
     let error = catalog.open_version(&people(), None).unwrap_err();
     let wrong = SignatureError::WrongSignature;
     assert!(matches!(damage_of(error), CatalogError::Signature { source, .. } if source == wrong));
@@ -103,6 +104,7 @@ fn a_manifest_must_be_signed_by_the_house() {
     bytes[middle] ^= 1;
     catalog
         .0
+        .datasets
         .manifests
         .put(&place, &Signed::from_bytes(bytes).unwrap())
         .unwrap();
@@ -115,13 +117,13 @@ fn a_manifest_of_another_version_is_refused() {
     let house = House::new();
     house.take(PEOPLE, ImportMode::Create);
     let old = manifest_key(&people(), VersionNumber::FIRST);
-    let signed = house.catalog().0.manifests.get(&old).unwrap().unwrap();
+    let signed = house.catalog().0.datasets.manifests.get(&old).unwrap().unwrap();
     house.take(PEOPLE, ImportMode::Replace);
     let new = manifest_key(&people(), VersionNumber::new(2));
-    house.catalog().0.manifests.put(&new, &signed).unwrap();
+    house.catalog().0.datasets.manifests.put(&new, &signed).unwrap();
     let error = house.catalog().open_version(&people(), None).unwrap_err();
     assert!(matches!(damage_of(error), CatalogError::OtherManifest { .. }));
-    house.catalog().0.manifests.remove(&new).unwrap();
+    house.catalog().0.datasets.manifests.remove(&new).unwrap();
     damage_of(house.catalog().open_version(&people(), None).unwrap_err());
 }
 

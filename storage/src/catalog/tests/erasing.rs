@@ -15,17 +15,24 @@ impl House {
             at: NOW,
         };
         let _within = self.runtime.enter();
-        self.catalog().state_erasure(&people(), order, &key(1)).unwrap()
+        self.catalog()
+            .erasures()
+            .all()
+            .state(&people(), order, &key(1))
+            .unwrap()
     }
 
     fn erase(&self, statement: &ErasureStatement) -> bool {
         let _within = self.runtime.enter();
-        self.catalog().erase(statement).unwrap()
+        self.catalog().erasures().all().erase(statement).unwrap()
     }
 
     fn retain(&self, versions: u32) -> u64 {
         let _within = self.runtime.enter();
-        self.catalog().retain(&people(), NonZeroU32::new(versions)).unwrap()
+        self.catalog()
+            .retention()
+            .retain(&people(), NonZeroU32::new(versions))
+            .unwrap()
     }
 }
 
@@ -39,25 +46,29 @@ fn an_erased_dataset_is_gone_with_its_keys_and_its_statement_stays() {
         ..house.request(PEOPLE, ImportMode::Create)
     };
     house.import(&other).unwrap();
-    let record = house.catalog().show(&people()).unwrap();
-    let segment = house.catalog().0.segments.get(MAIN_SEGMENT).unwrap().unwrap();
+    let record = house.catalog().datasets().show(&people()).unwrap();
+    let segment = house.catalog().0.keys.segments.get(MAIN_SEGMENT).unwrap().unwrap();
     let statement = house.state();
     assert_eq!((statement.document().versions, statement.document().objects), (2, 2));
 
     assert!(house.erase(&statement));
-    assert_eq!(house.catalog().show(&people()).unwrap_err().fault(), Fault::NotFound);
+    assert_eq!(
+        house.catalog().datasets().show(&people()).unwrap_err().fault(),
+        Fault::NotFound
+    );
     assert_eq!(house.object_files().len(), 1, "the other dataset keeps its object");
     // What old pages of the state database may still hold opens nothing.
     house
         .catalog()
         .0
+        .keys
         .master
         .open_segment(MAIN_SEGMENT, &segment)
         .unwrap_err();
-    house.catalog().open_keys(&record).err().unwrap();
+    house.catalog().keys().open_keys(&record).err().unwrap();
     assert!(!house.erase(&statement), "a second time there is nothing to erase");
     house.reopen(|objects| objects);
-    assert_eq!(house.catalog().erasures().unwrap().len(), 1);
+    assert_eq!(house.catalog().erasures().all().all().unwrap().len(), 1);
     house.catalog().open_version(&other.name, None).unwrap();
 
     house.take(PEOPLE, ImportMode::Create);
@@ -69,25 +80,29 @@ fn an_erased_dataset_is_gone_with_its_keys_and_its_statement_stays() {
 fn a_damaged_dataset_can_be_erased_too() {
     let house = House::new();
     house.take(PEOPLE, ImportMode::Create);
-    house.catalog().0.manifests.remove("people/1").unwrap();
+    house.catalog().0.datasets.manifests.remove("people/1").unwrap();
     house.verify().unwrap_err();
     assert!(house.erase(&house.state()));
     assert!(house.object_files().is_empty());
-    assert_eq!(house.catalog().show(&people()).unwrap_err().fault(), Fault::NotFound);
+    assert_eq!(
+        house.catalog().datasets().show(&people()).unwrap_err().fault(),
+        Fault::NotFound
+    );
 }
 
 #[test]
 fn an_erasure_that_was_broken_off_destroys_the_keys_at_the_next_start() {
     let mut house = House::new();
     house.take(PEOPLE, ImportMode::Create);
-    let segment = house.catalog().0.segments.get(MAIN_SEGMENT).unwrap().unwrap();
+    let segment = house.catalog().0.keys.segments.get(MAIN_SEGMENT).unwrap().unwrap();
     let name = concordat_protocol::ids::SegmentName::new(MAIN_SEGMENT).unwrap();
-    house.catalog().0.erasing.put("a statement", &name).unwrap();
+    house.catalog().0.erasures.under_way.put("a statement", &name).unwrap();
     house.reopen(|objects| objects);
-    assert!(!house.catalog().0.erasing.contains("a statement").unwrap());
+    assert!(!house.catalog().0.erasures.under_way.contains("a statement").unwrap());
     house
         .catalog()
         .0
+        .keys
         .master
         .open_segment(MAIN_SEGMENT, &segment)
         .unwrap_err();
@@ -125,7 +140,7 @@ fn versions_that_are_no_longer_kept_go_with_the_objects_that_only_they_need() {
     house.take("id,name,age\n5,Emil Sentinel,61\n", ImportMode::Replace);
     assert_eq!(house.object_files().len(), 1, "the rule holds for each import");
     house.reopen(|objects| objects);
-    assert_eq!(house.catalog().versions(&people()).unwrap().len(), 1);
+    assert_eq!(house.catalog().datasets().versions(&people()).unwrap().len(), 1);
     assert_eq!(values(&house.read(&house.current()).unwrap(), "id"), ["5"]);
     assert_eq!(house.verify().unwrap().versions, 1);
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use concordat_protocol::{
     audit::EntryBody,
-    ids::{GrantId, InstitutionId, QueryId},
+    ids::{Digest32, GrantId, InstitutionId, QueryId},
     schema::VersionNumber,
     scope::{Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window},
     text::Reason,
@@ -81,10 +81,10 @@ impl House {
     /// Removes orphans, and expects that what is left is what the catalogue names, whole.
     fn has_no_orphans(&self) {
         self.collect_orphans();
-        let live = self.catalog().live_objects().unwrap();
+        let live = self.catalog().0.objects.live_paths().unwrap();
         let kept = self.object_files();
         assert_eq!(kept.len(), live.len(), "{kept:?} for {live:?}");
-        if self.catalog().show(&people()).is_ok() {
+        if self.catalog().datasets().show(&people()).is_ok() {
             self.verify().unwrap();
         }
     }
@@ -117,7 +117,11 @@ fn a_version_that_replaces_another_stands_even_if_the_other_cannot_be_removed() 
     at_every_write(
         |house| {
             let _within = house.runtime.enter();
-            house.catalog().retain(&people(), NonZeroU32::new(1)).unwrap();
+            house
+                .catalog()
+                .retention()
+                .retain(&people(), NonZeroU32::new(1))
+                .unwrap();
         },
         |house| {
             house
@@ -136,20 +140,24 @@ fn a_version_that_replaces_another_stands_even_if_the_other_cannot_be_removed() 
 fn resealing_that_fails_at_any_write_loses_nothing_and_goes_on_when_repeated() {
     let reseal = |house: &House| {
         let _within = house.runtime.enter();
-        house.catalog().reseal(&people(), None, &mut |_| true).map(drop)
+        house
+            .catalog()
+            .reencryption()
+            .run(&people(), None, &mut |_| true)
+            .map(drop)
     };
     let failed = at_every_write(
         |house| {
             house.take("id,name,age\n4,Dora,33\n", ImportMode::Append);
-            house.catalog().rotate_dataset(&people(), true).unwrap();
+            house.catalog().keys().rotate_dataset(&people(), true).unwrap();
         },
         reseal,
         CatalogError::fault,
         |house, done| {
             assert_eq!(house.ids_now(), ["1", "2", "3", "4"]);
-            assert_eq!(house.catalog().to_reseal().unwrap().is_empty(), done);
+            assert_eq!(house.catalog().reencryption().pending().unwrap().is_empty(), done);
             reseal(house).unwrap();
-            assert_eq!(house.catalog().to_reseal().unwrap(), []);
+            assert_eq!(house.catalog().reencryption().pending().unwrap(), []);
             assert_eq!(house.ids_now(), ["1", "2", "3", "4"]);
         },
     );
@@ -168,14 +176,17 @@ fn an_erasure_is_done_even_if_objects_cannot_be_removed() {
         |house| drop(house.take("id,name,age\n4,Dora,33\n", ImportMode::Append)),
         |house| {
             let _within = house.runtime.enter();
-            let statement = house.catalog().state_erasure(&people(), order(), &key(1))?;
-            assert!(house.catalog().erase(&statement)?);
+            let statement = house.catalog().erasures().all().state(&people(), order(), &key(1))?;
+            assert!(house.catalog().erasures().all().erase(&statement)?);
             Ok(())
         },
         CatalogError::fault,
         |house, done| {
             assert!(done, "its keys are gone, so it is");
-            assert_eq!(house.catalog().show(&people()).unwrap_err().fault(), Fault::NotFound);
+            assert_eq!(
+                house.catalog().datasets().show(&people()).unwrap_err().fault(),
+                Fault::NotFound
+            );
             house.collect_orphans();
             assert_eq!(house.object_files(), Vec::<PathBuf>::new());
         },

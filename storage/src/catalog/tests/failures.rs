@@ -4,6 +4,7 @@ use std::io::Write;
 
 use concordat_protocol::schema::VersionNumber;
 
+use super::super::datasets::manifest_key;
 use super::*;
 
 #[test]
@@ -29,7 +30,7 @@ fn a_file_that_changes_while_it_is_read_makes_no_version() {
         matches!(error, ImportError::Ingest(IngestError::Changed { .. })),
         "{error}"
     );
-    assert_eq!(house.catalog().list().unwrap(), []);
+    assert_eq!(house.catalog().datasets().list().unwrap(), []);
     assert_eq!(house.object_files(), Vec::<PathBuf>::new());
 }
 
@@ -49,7 +50,10 @@ fn refused_rows_stop_an_import_unless_they_may_be_left_out() {
         "{error}"
     );
     assert_eq!(refused, [3]);
-    assert_eq!(house.catalog().show(&people()).unwrap_err().fault(), Fault::NotFound);
+    assert_eq!(
+        house.catalog().datasets().show(&people()).unwrap_err().fault(),
+        Fault::NotFound
+    );
     request.options.refused = Refused::Skip;
     let imported = house.import(&request).unwrap();
     assert_eq!((imported.rows, imported.refused), (2, 1));
@@ -108,10 +112,14 @@ fn orphans_are_removed_and_nothing_else() {
     let catalog = house.catalog();
     catalog
         .0
+        .datasets
         .manifests
         .remove(&manifest_key(&people(), VersionNumber::FIRST))
         .unwrap();
     let _within = house.runtime.enter();
-    assert_eq!(catalog.collect_orphans().unwrap_err().fault(), Fault::Integrity);
+    assert_eq!(
+        catalog.maintenance().collect_orphans().unwrap_err().fault(),
+        Fault::Integrity
+    );
     assert_eq!(house.object_files().len(), live.len() + 1);
 }

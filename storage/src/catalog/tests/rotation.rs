@@ -35,12 +35,15 @@ impl House {
     }
 
     fn dataset_key(&self) -> KeyId {
-        self.catalog().key_status().unwrap().datasets[0].current
+        self.catalog().keys().status().unwrap().datasets[0].current
     }
 
-    fn reseal(&self) -> Resealed {
+    fn reseal(&self) -> Reencrypted {
         let _within = self.runtime.enter();
-        self.catalog().reseal(&people(), None, &mut |_| true).unwrap()
+        self.catalog()
+            .reencryption()
+            .run(&people(), None, &mut |_| true)
+            .unwrap()
     }
 
     fn pseudonyms(&self) -> [u8; 32] {
@@ -59,9 +62,9 @@ fn a_new_master_key_opens_everything_and_the_old_file_nothing_new() {
     house.take(PEOPLE, ImportMode::Create);
     let master_key = house.dir.path().join("identity/master.key");
     let (before, objects) = (fs::read(&master_key).unwrap(), house.object_files());
-    let segment = house.catalog().0.segments.get(MAIN_SEGMENT).unwrap().unwrap();
-    house.catalog().rotate_master().unwrap();
-    assert!(!house.catalog().0.master.is_rotating());
+    let segment = house.catalog().0.keys.segments.get(MAIN_SEGMENT).unwrap().unwrap();
+    house.catalog().keys().rotate_master().unwrap();
+    assert!(!house.catalog().0.keys.master.is_rotating());
     assert_ne!(fs::read(&master_key).unwrap(), before);
     assert_eq!(house.object_files(), objects, "no data was touched");
     house.reopen(|objects| objects);
@@ -72,11 +75,12 @@ fn a_new_master_key_opens_everything_and_the_old_file_nothing_new() {
     fs::set_permissions(&stolen, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     let old = MasterKey::unlock(&stolen, &secret()).unwrap();
     old.open_segment(MAIN_SEGMENT, &segment).unwrap();
-    let now = house.catalog().0.segments.get(MAIN_SEGMENT).unwrap().unwrap();
+    let now = house.catalog().0.keys.segments.get(MAIN_SEGMENT).unwrap().unwrap();
     old.open_segment(MAIN_SEGMENT, &now).unwrap_err();
     house
         .catalog()
         .0
+        .keys
         .master
         .open_segment(MAIN_SEGMENT, &segment)
         .unwrap_err();
@@ -86,10 +90,10 @@ fn a_new_master_key_opens_everything_and_the_old_file_nothing_new() {
 fn a_rotation_of_the_master_key_that_was_broken_off_is_finished_at_the_next_start() {
     let mut house = House::new();
     house.take(PEOPLE, ImportMode::Create);
-    house.catalog().0.master.begin_rotation().unwrap();
+    house.catalog().0.keys.master.begin_rotation().unwrap();
     assert_eq!(house.ids(), ["1", "2", "3"], "both keys open segments meanwhile");
     house.reopen(|objects| objects);
-    assert!(!house.catalog().0.master.is_rotating());
+    assert!(!house.catalog().0.keys.master.is_rotating());
     assert_eq!(house.ids(), ["1", "2", "3"]);
     house.reopen(|objects| objects);
     assert_eq!(house.ids(), ["1", "2", "3"]);
@@ -99,16 +103,20 @@ fn a_rotation_of_the_master_key_that_was_broken_off_is_finished_at_the_next_star
 fn a_new_segment_key_wraps_its_datasets_and_touches_no_data() {
     let mut house = House::new();
     house.take(PEOPLE, ImportMode::Create);
-    let (record, objects) = (house.catalog().show(&people()).unwrap(), house.object_files());
+    let (record, objects) = (
+        house.catalog().datasets().show(&people()).unwrap(),
+        house.object_files(),
+    );
     let before = house.pseudonyms();
-    assert_eq!(house.catalog().rotate_segment(&main_segment()).unwrap(), 1);
+    assert_eq!(house.catalog().keys().rotate_segment(&main_segment()).unwrap(), 1);
     assert_eq!(house.object_files(), objects);
-    house.catalog().open_keys(&record).err().unwrap();
+    house.catalog().keys().open_keys(&record).err().unwrap();
     house.reopen(|objects| objects);
     assert_eq!(house.ids(), ["1", "2", "3"]);
     assert_eq!(house.pseudonyms(), before, "pseudonyms stay what they were");
     let error = house
         .catalog()
+        .keys()
         .rotate_segment(&SegmentName::new("other").unwrap())
         .unwrap_err();
     assert_eq!(error.fault(), Fault::NotFound);
@@ -120,10 +128,10 @@ fn a_new_dataset_key_seals_what_comes_and_resealing_brings_over_the_rest() {
     house.take(PEOPLE, ImportMode::Create);
     house.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
     let (first, pseudonyms) = (house.dataset_key(), house.pseudonyms());
-    let manifests = house.catalog().versions(&people()).unwrap();
-    let new = house.catalog().rotate_dataset(&people(), true).unwrap();
+    let manifests = house.catalog().datasets().versions(&people()).unwrap();
+    let new = house.catalog().keys().rotate_dataset(&people(), true).unwrap();
     assert_ne!(new, first);
-    assert_eq!(house.catalog().to_reseal().unwrap(), [people()]);
+    assert_eq!(house.catalog().reencryption().pending().unwrap(), [people()]);
     house.take("id,name,age\n5,Emil Sentinel,61\n", ImportMode::Append);
     assert_eq!(house.folders(), BTreeSet::from([first.to_string(), new.to_string()]));
     assert_eq!(
@@ -147,17 +155,17 @@ fn a_new_dataset_key_seals_what_comes_and_resealing_brings_over_the_rest() {
     assert_eq!(house.ids(), ["1", "2", "3", "4", "5"]);
     assert_eq!(house.verify().unwrap().versions, 3);
     assert_eq!(
-        house.catalog().versions(&people()).unwrap()[..2],
+        house.catalog().datasets().versions(&people()).unwrap()[..2],
         manifests,
         "manifests are not touched"
     );
     assert_eq!(house.pseudonyms(), pseudonyms);
-    let status = house.catalog().key_status().unwrap().datasets.remove(0);
+    let status = house.catalog().keys().status().unwrap().datasets.remove(0);
     assert_eq!(
         (status.current, status.older, status.resealing),
         (new, Vec::new(), false)
     );
-    assert_eq!(house.catalog().to_reseal().unwrap(), []);
+    assert_eq!(house.catalog().reencryption().pending().unwrap(), []);
 }
 
 #[test]
@@ -165,7 +173,7 @@ fn resealing_that_was_broken_off_goes_on_where_it_was() {
     let mut house = House::new();
     house.take(PEOPLE, ImportMode::Create);
     house.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
-    house.catalog().rotate_dataset(&people(), true).unwrap();
+    house.catalog().keys().rotate_dataset(&people(), true).unwrap();
     let stopped = {
         let _within = house.runtime.enter();
         let mut left = 1;
@@ -173,12 +181,12 @@ fn resealing_that_was_broken_off_goes_on_where_it_was() {
             left -= 1;
             left >= 0
         };
-        house.catalog().reseal(&people(), None, &mut once).unwrap()
+        house.catalog().reencryption().run(&people(), None, &mut once).unwrap()
     };
     assert_eq!((stopped.objects, stopped.of), (1, 2));
     house.reopen(|objects| objects);
     assert_eq!(house.ids(), ["1", "2", "3", "4"]);
-    assert_eq!(house.catalog().to_reseal().unwrap(), [people()]);
+    assert_eq!(house.catalog().reencryption().pending().unwrap(), [people()]);
     house.reseal();
     assert_eq!(house.collect_orphans(), 0);
     assert_eq!(house.object_files().len(), 2);
@@ -191,19 +199,30 @@ fn resealing_goes_on_when_versions_are_taken_out_under_its_hands() {
     house.take(PEOPLE, ImportMode::Create);
     house.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Replace);
     house.take("id,name,age\n5,Emil Sentinel,61\n", ImportMode::Append);
-    let new = house.catalog().rotate_dataset(&people(), true).unwrap();
+    let new = house.catalog().keys().rotate_dataset(&people(), true).unwrap();
     let _within = house.runtime.enter();
     let mut asked = 0;
     let mut trimming = |_| {
         asked += 1;
         if asked == 1 {
-            assert_eq!(house.catalog().retain(&people(), NonZeroU32::new(1)).unwrap(), 2);
+            assert_eq!(
+                house
+                    .catalog()
+                    .retention()
+                    .retain(&people(), NonZeroU32::new(1))
+                    .unwrap(),
+                2
+            );
         }
         true
     };
-    let done = house.catalog().reseal(&people(), None, &mut trimming).unwrap();
+    let done = house
+        .catalog()
+        .reencryption()
+        .run(&people(), None, &mut trimming)
+        .unwrap();
     assert_eq!(done.of, 2);
-    assert_eq!(house.catalog().to_reseal().unwrap(), []);
+    assert_eq!(house.catalog().reencryption().pending().unwrap(), []);
     assert_eq!(house.folders(), BTreeSet::from([new.to_string()]));
     assert_eq!(house.ids(), ["4", "5"]);
     assert_eq!(house.collect_orphans(), 0);
@@ -215,15 +234,23 @@ fn what_only_a_reader_still_holds_is_given_no_new_place() {
     house.take(PEOPLE, ImportMode::Create);
     let old = house.current();
     house.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Replace);
-    house.catalog().rotate_dataset(&people(), true).unwrap();
+    house.catalog().keys().rotate_dataset(&people(), true).unwrap();
     let _within = house.runtime.enter();
     let mut trimming = |_| {
-        house.catalog().retain(&people(), NonZeroU32::new(1)).unwrap();
+        house
+            .catalog()
+            .retention()
+            .retain(&people(), NonZeroU32::new(1))
+            .unwrap();
         true
     };
-    house.catalog().reseal(&people(), None, &mut trimming).unwrap();
+    house
+        .catalog()
+        .reencryption()
+        .run(&people(), None, &mut trimming)
+        .unwrap();
     assert_eq!(values(&house.read(&old).unwrap(), "id"), ["1", "2", "3"]);
-    let placed = house.catalog().0.placements.iter().unwrap();
+    let placed = house.catalog().0.objects.placements.iter().unwrap();
     assert_eq!(placed.count(), 1, "only that of the version that is left");
     drop(old);
     assert_eq!(house.collect_orphans(), 1);
@@ -241,12 +268,20 @@ fn an_object_that_is_not_what_its_manifest_states_is_not_sealed_again() {
     );
     let new = house.object_files().into_iter().find(|path| *path != old).unwrap();
     fs::copy(&old, &new).unwrap();
-    house.catalog().rotate_dataset(&people(), true).unwrap();
+    house.catalog().keys().rotate_dataset(&people(), true).unwrap();
     let _within = house.runtime.enter();
-    let error = house.catalog().reseal(&people(), None, &mut |_| true).unwrap_err();
+    let error = house
+        .catalog()
+        .reencryption()
+        .run(&people(), None, &mut |_| true)
+        .unwrap_err();
     assert_eq!(error.fault(), Fault::Integrity, "{error}");
-    assert!(house.catalog().key_status().unwrap().datasets[0].older.contains(&first));
-    assert_eq!(house.catalog().to_reseal().unwrap(), [people()]);
+    assert!(
+        house.catalog().keys().status().unwrap().datasets[0]
+            .older
+            .contains(&first)
+    );
+    assert_eq!(house.catalog().reencryption().pending().unwrap(), [people()]);
 }
 
 #[test]
@@ -257,9 +292,9 @@ fn keys_may_be_rotated_during_an_import_but_not_forgotten() {
     let catalog = house.catalog().clone();
     let rotate = |event: Progress| {
         if event == Progress::Surveying {
-            catalog.rotate_master().unwrap();
-            catalog.rotate_segment(&main_segment()).unwrap();
-            catalog.rotate_dataset(&people(), false).unwrap();
+            catalog.keys().rotate_master().unwrap();
+            catalog.keys().rotate_segment(&main_segment()).unwrap();
+            catalog.keys().rotate_dataset(&people(), false).unwrap();
         }
     };
     house
@@ -269,8 +304,8 @@ fn keys_may_be_rotated_during_an_import_but_not_forgotten() {
 
     let mut forget = |event: Progress| {
         if event == Progress::Surveying {
-            catalog.rotate_dataset(&people(), true).unwrap();
-            catalog.reseal(&people(), None, &mut |_| true).unwrap();
+            catalog.keys().rotate_dataset(&people(), true).unwrap();
+            catalog.reencryption().run(&people(), None, &mut |_| true).unwrap();
         }
     };
     let error = house
@@ -297,13 +332,13 @@ fn a_directory_of_format_1_is_brought_forward_with_its_data_and_pseudonyms() {
     let mut house = House::new();
     house.storage = Some(Storage::open(dir.path(), &secret()).unwrap());
     house.dir = dir;
-    house.catalog().0.identities.put_institution(&key(1)).unwrap();
+    house.catalog().0.datasets.identities.put_institution(&key(1)).unwrap();
     house.take(PEOPLE, ImportMode::Create);
     house.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
     let before = {
-        let record = house.catalog().show(&people()).unwrap();
-        let key = house.catalog().open_keys(&record).unwrap().current;
-        let segment = house.catalog().segment_key(&main_segment()).unwrap().unwrap();
+        let record = house.catalog().datasets().show(&people()).unwrap();
+        let key = house.catalog().keys().open_keys(&record).unwrap().current;
+        let segment = house.catalog().keys().segment_key(&main_segment()).unwrap().unwrap();
         let of_format_1 = segment.pseudonyms_of_format_1("people", &key).unwrap();
         *segment
             .open_pseudonyms("people", &of_format_1)
@@ -312,7 +347,7 @@ fn a_directory_of_format_1_is_brought_forward_with_its_data_and_pseudonyms() {
             .bytes()
     };
     for _ in 0..2 {
-        house.catalog().write_format_1(&people());
+        migrate::write_format_1(house.catalog().datasets(), &people());
         house.storage = None;
         fs::write(house.dir.path().join("identity/master.key"), &master_of_format_1).unwrap();
         fs::remove_file(house.dir.path().join("format")).unwrap();
@@ -320,9 +355,12 @@ fn a_directory_of_format_1_is_brought_forward_with_its_data_and_pseudonyms() {
         assert_eq!(house.ids(), ["1", "2", "3", "4"]);
         assert_eq!(house.pseudonyms(), before);
         assert_eq!(fs::read_to_string(house.dir.path().join("format")).unwrap(), "2\n");
-        assert_eq!(house.catalog().show(&people()).unwrap().oldest, VersionNumber::FIRST);
+        assert_eq!(
+            house.catalog().datasets().show(&people()).unwrap().oldest,
+            VersionNumber::FIRST
+        );
     }
-    house.catalog().rotate_master().unwrap();
+    house.catalog().keys().rotate_master().unwrap();
     house.reopen(|objects| objects);
     assert_eq!(house.ids(), ["1", "2", "3", "4"]);
 
@@ -340,8 +378,8 @@ fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
     house.take(PEOPLE, ImportMode::Create);
     let recipients: Vec<Recipient> = [&first.0, &second.0].map(|public| public.parse().unwrap()).to_vec();
     assert!("age1nobody".parse::<Recipient>().is_err());
-    house.catalog().escrow(&[]).unwrap_err();
-    let escrow = house.catalog().escrow(&recipients).unwrap();
+    house.catalog().keys().escrow(&[]).unwrap_err();
+    let escrow = house.catalog().keys().escrow(&recipients).unwrap();
     assert!(escrow.starts_with("-----BEGIN AGE ENCRYPTED FILE-----"));
 
     let key = RecoveryKey::in_file(second.1.as_bytes()).unwrap();
@@ -355,7 +393,7 @@ fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
     RecoveryKey::in_file(b"nothing").unwrap_err();
 
     // The master key went on, the segment's did not.
-    house.catalog().rotate_master().unwrap();
+    house.catalog().keys().rotate_master().unwrap();
     house.storage = None;
     let new = Passphrase::new(Secret::from("new".to_owned()), Argon2Cost::dangerous_minimum());
     let recovered = recover(&house, &opened, &new).unwrap();
@@ -367,8 +405,8 @@ fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
         Fault::Locked
     );
     house.storage = Some(Storage::open(house.dir.path(), &new).unwrap());
-    house.catalog().rotate_segment(&main_segment()).unwrap();
-    house.catalog().rotate_master().unwrap();
+    house.catalog().keys().rotate_segment(&main_segment()).unwrap();
+    house.catalog().keys().rotate_master().unwrap();
     house.storage.as_ref().unwrap().change_provider(&secret()).unwrap();
     house.storage = None;
 
@@ -380,7 +418,7 @@ fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
 
     // One of another node opens nothing.
     let other = House::new();
-    let foreign = other.catalog().escrow(&recipients).unwrap();
+    let foreign = other.catalog().keys().escrow(&recipients).unwrap();
     let foreign = Escrow::open(foreign.as_bytes(), &key).unwrap();
     house.storage = None;
     let error = recover(&house, &foreign, &new).unwrap_err();

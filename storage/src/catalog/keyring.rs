@@ -1,38 +1,23 @@
 //! The keys of segments and datasets: opening them, and putting new ones into their place.
 //!
 //! Rotating a key that wraps others wraps those again, in one commit, and touches no data. A dataset's key seals data: a new
-//! one seals what is imported from then on, the older ones stay for what they sealed until that is sealed again
-//! ([`Catalog::reseal`]).
+//! one seals what is imported from then on, the older ones stay for what they sealed until that is encrypted again
+//! ([`super::Reencryption`]).
 
-use std::sync::PoisonError;
+use std::sync::Arc;
 
 use concordat_protocol::{
     audit::MAX_KEYS,
     ids::{DatasetName, KeyId, SegmentName},
 };
-use serde::{Deserialize, Serialize};
 
-use super::{Catalog, CatalogError, DatasetRecord};
+use super::{CatalogError, DatasetRecord, datasets::Datasets, record::DatasetKeys};
 use crate::{
-    keys::{DatasetKey, Escrow, KeyError, PseudonymSecret, Recipient, SegmentKey, Wrapped},
-    meta::Batch,
+    keys::{DatasetKey, Escrow, KeyError, MasterKey, PseudonymSecret, Recipient, SegmentKey, Wrapped},
+    meta::{Batch, MetaError, SealedDb, SealedTree, TreeId},
 };
 
-/// The keys of a dataset as they are stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct DatasetKeys {
-    /// Seals what is written.
-    pub(super) current: Wrapped,
-    /// Open what they sealed; the newest first.
-    pub(super) older: Vec<Wrapped>,
-    /// Names of keys that were forgotten: older backups hold what they sealed, and erasing has to reach that too.
-    pub(super) past: Vec<KeyId>,
-    pub(super) pseudonyms: Wrapped,
-    /// Some objects lie elsewhere than their manifests say.
-    pub(super) moved: bool,
-    /// What the older keys sealed is being sealed again.
-    pub(super) resealing: bool,
-}
+const SEGMENTS: TreeId = TreeId::new("segments");
 
 /// The keys of a dataset, opened.
 pub(super) struct OpenKeys {
@@ -74,15 +59,39 @@ pub struct DatasetKeyStatus {
     pub resealing: bool,
 }
 
-impl Catalog {
+/// The keys above objects: of the segments and, in the records, of the datasets.
+#[derive(Debug)]
+pub struct Keyring {
+    pub(super) master: Arc<MasterKey>,
+    pub(super) segments: SealedTree<Wrapped>,
+    datasets: Arc<Datasets>,
+}
+
+impl Keyring {
+    pub(super) fn open(master: Arc<MasterKey>, meta: &SealedDb, datasets: Arc<Datasets>) -> Result<Self, MetaError> {
+        Ok(Self {
+            master,
+            segments: meta.tree(SEGMENTS)?,
+            datasets,
+        })
+    }
+
+    /// Finishes a rotation of the master key that was broken off.
+    pub(super) fn finish_rotation(&self) -> Result<(), CatalogError> {
+        if self.master.is_rotating() {
+            self.finish_master_rotation()?;
+        }
+        Ok(())
+    }
+
     /// Which keys there are, and which datasets still need older ones.
     ///
     /// # Errors
     /// If a key does not open.
-    pub fn key_status(&self) -> Result<KeyStatus, CatalogError> {
+    pub fn status(&self) -> Result<KeyStatus, CatalogError> {
         let mut segments: Vec<(SegmentName, u64)> = Vec::new();
         let mut datasets = Vec::new();
-        for record in self.list()? {
+        for record in self.datasets.list()? {
             let keys = self.open_keys(&record)?;
             match segments.iter_mut().find(|(segment, _)| *segment == record.segment) {
                 Some((_, count)) => *count += 1,
@@ -97,7 +106,7 @@ impl Catalog {
             });
         }
         Ok(KeyStatus {
-            unlocked_by: self.0.master.unlocked_by(),
+            unlocked_by: self.master.unlocked_by(),
             segments,
             datasets,
         })
@@ -108,26 +117,26 @@ impl Catalog {
     /// # Errors
     /// If a file or state cannot be written. A rotation that was broken off is finished when the catalogue is opened again.
     pub fn rotate_master(&self) -> Result<(), CatalogError> {
-        let _changing = self.changing();
+        let _changing = self.datasets.changing();
         self.rotate_master_alone()
     }
 
-    /// [`Catalog::rotate_master`] by one who holds the lock.
+    /// [`Keyring::rotate_master`] by one who holds the lock.
     pub(super) fn rotate_master_alone(&self) -> Result<(), CatalogError> {
-        self.0.master.begin_rotation()?;
+        self.master.begin_rotation()?;
         self.finish_master_rotation()
     }
 
     /// Wraps all segment keys under the new master key and forgets the one before.
-    pub(super) fn finish_master_rotation(&self) -> Result<(), CatalogError> {
-        let (master, tree) = (&self.0.master, &self.0.segments);
+    fn finish_master_rotation(&self) -> Result<(), CatalogError> {
+        let (master, tree) = (&self.master, &self.segments);
         let mut batch = Batch::new();
         for (segment, wrapped) in tree.iter()? {
             let key = master.open_segment(&segment, &wrapped)?;
             batch.expect(tree, &segment, Some(&wrapped))?;
             batch.put(tree, &segment, &master.wrap_segment(&key)?)?;
         }
-        self.0.meta.commit(batch)?;
+        self.datasets.meta.commit(batch)?;
         Ok(master.finish_rotation()?)
     }
 
@@ -136,42 +145,47 @@ impl Catalog {
     /// # Errors
     /// [`CatalogError::NoSegment`] if there is none of this name; otherwise if a key does not open or state cannot be written.
     pub fn rotate_segment(&self, segment: &SegmentName) -> Result<u64, CatalogError> {
-        let _changing = self.changing();
+        let _changing = self.datasets.changing();
         self.rotate_segment_alone(segment)
     }
 
-    /// [`Catalog::rotate_segment`] by one who holds the lock.
+    /// [`Keyring::rotate_segment`] by one who holds the lock.
     pub(super) fn rotate_segment_alone(&self, segment: &SegmentName) -> Result<u64, CatalogError> {
         let name = segment.as_str();
-        let before = self.0.segments.get(name)?.ok_or_else(|| CatalogError::NoSegment {
+        let before = self.segments.get(name)?.ok_or_else(|| CatalogError::NoSegment {
             segment: segment.clone(),
         })?;
-        let old = self.0.master.open_segment(name, &before)?;
-        let (new, wrapped) = self.0.master.create_segment(name)?;
+        let old = self.master.open_segment(name, &before)?;
+        let (new, wrapped) = self.master.create_segment(name)?;
         let mut batch = Batch::new();
         batch
-            .expect(&self.0.segments, name, Some(&before))?
-            .put(&self.0.segments, name, &wrapped)?;
+            .expect(&self.segments, name, Some(&before))?
+            .put(&self.segments, name, &wrapped)?;
         let mut count = 0;
-        for record in self.list()?.into_iter().filter(|record| record.segment == *segment) {
+        for record in self
+            .datasets
+            .list()?
+            .into_iter()
+            .filter(|record| record.segment == *segment)
+        {
             let keys = rewrapped(&record, &old, &new)?;
             let changed = DatasetRecord { keys, ..record.clone() };
-            self.replace(&mut batch, &record, &changed)?;
+            self.datasets.replace(&mut batch, &record, &changed)?;
             count += 1;
         }
-        self.0.meta.commit(batch)?;
+        self.datasets.meta.commit(batch)?;
         Ok(count)
     }
 
     /// Gives a dataset a new key for what is imported from now on. With `reseal`, what the older keys sealed is marked to be
-    /// sealed again; [`Catalog::reseal`] does it.
+    /// sealed again; [`super::Reencryption::run`] does it.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] if there is none of this name, [`CatalogError::TooManyKeys`] after a thousand rotations;
     /// otherwise if a key does not open or state cannot be written.
     pub fn rotate_dataset(&self, name: &DatasetName, reseal: bool) -> Result<KeyId, CatalogError> {
-        let _changing = self.changing();
-        let old = self.show(name)?;
+        let _changing = self.datasets.changing();
+        let old = self.datasets.show(name)?;
         if old.keys.older.len() + old.keys.past.len() + 2 > MAX_KEYS {
             return Err(CatalogError::TooManyKeys { name: name.clone() });
         }
@@ -180,7 +194,7 @@ impl Catalog {
         let before = std::mem::replace(&mut new.keys.current, wrapped);
         new.keys.older.insert(0, before);
         new.keys.resealing |= reseal;
-        self.exchange(&old, new)?;
+        self.datasets.exchange(&old, new)?;
         Ok(key.id())
     }
 
@@ -189,18 +203,18 @@ impl Catalog {
     /// # Errors
     /// [`crate::keys::KeyError::NoRecipient`] if there is none.
     pub fn escrow(&self, recipients: &[Recipient]) -> Result<String, CatalogError> {
-        let _changing = self.changing();
+        let _changing = self.datasets.changing();
         let mut segments = Vec::new();
-        for (segment, wrapped) in self.0.segments.iter()? {
-            segments.push(self.0.master.open_segment(&segment, &wrapped)?);
+        for (segment, wrapped) in self.segments.iter()? {
+            segments.push(self.master.open_segment(&segment, &wrapped)?);
         }
-        Ok(Escrow::seal(&self.0.master, &segments, recipients)?)
+        Ok(Escrow::seal(&self.master, &segments, recipients)?)
     }
 
     /// Wraps the segment keys of an escrow under the master key that it brought back, where they do not open any more.
     pub(crate) fn adopt(&self, escrow: &Escrow) -> Result<(), CatalogError> {
-        let _changing = self.changing();
-        let (master, tree) = (&self.0.master, &self.0.segments);
+        let _changing = self.datasets.changing();
+        let (master, tree) = (&self.master, &self.segments);
         let mut batch = Batch::new();
         for (segment, wrapped) in tree.iter()? {
             if master.open_segment(&segment, &wrapped).is_ok() {
@@ -210,16 +224,17 @@ impl Catalog {
                 segment: segment.clone(),
             };
             let key = escrow.segment(&segment).ok_or_else(outdated)?;
-            let datasets = self.list()?.into_iter();
+            let datasets = self.datasets.list()?.into_iter();
             for record in datasets.filter(|record| record.segment.as_str() == segment) {
                 let opened = key.open_dataset(record.name.as_str(), &record.keys.current);
                 opened.map_err(|_| outdated())?;
             }
             batch.put(tree, &segment, &master.wrap_segment(key)?)?;
         }
-        Ok(self.0.meta.commit(batch)?)
+        Ok(self.datasets.meta.commit(batch)?)
     }
 
+    /// Opens the keys of a dataset.
     pub(super) fn open_keys(&self, record: &DatasetRecord) -> Result<OpenKeys, CatalogError> {
         let segment = self.segment_of(record)?;
         let (name, keys) = (record.name.as_str(), &record.keys);
@@ -231,6 +246,19 @@ impl Catalog {
         })
     }
 
+    /// Opens the key of a segment; if there is none, makes one as part of `batch`.
+    pub(super) fn segment_or_new(&self, segment: &SegmentName, batch: &mut Batch) -> Result<SegmentKey, CatalogError> {
+        if let Some(key) = self.segment_key(segment)? {
+            return Ok(key);
+        }
+        let name = segment.as_str();
+        let (key, wrapped) = self.master.create_segment(name)?;
+        batch
+            .expect(&self.segments, name, None)?
+            .put(&self.segments, name, &wrapped)?;
+        Ok(key)
+    }
+
     fn segment_of(&self, record: &DatasetRecord) -> Result<SegmentKey, CatalogError> {
         let segment = self.segment_key(&record.segment)?;
         segment.ok_or_else(|| CatalogError::SegmentGone {
@@ -238,16 +266,12 @@ impl Catalog {
         })
     }
 
+    /// The key of a segment, if there is one.
     pub(super) fn segment_key(&self, segment: &SegmentName) -> Result<Option<SegmentKey>, CatalogError> {
-        let Some(wrapped) = self.0.segments.get(segment.as_str())? else {
+        let Some(wrapped) = self.segments.get(segment.as_str())? else {
             return Ok(None);
         };
-        Ok(Some(self.0.master.open_segment(segment.as_str(), &wrapped)?))
-    }
-
-    /// Held by whoever changes a record or a key, so that changes do not overtake each other.
-    pub(super) fn changing(&self) -> std::sync::MutexGuard<'_, ()> {
-        self.0.changing.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(Some(self.master.open_segment(segment.as_str(), &wrapped)?))
     }
 }
 

@@ -4,18 +4,20 @@
 //! manifest states, and one commit says where it lies now. What is not done is known by the keys that the objects name, so a
 //! process that is killed goes on at the next start. Manifests are not touched: what a version holds does not change.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use concordat_protocol::{
-    ids::{DatasetName, Digest32, Nonce},
-    schema::VersionNumber,
-};
+use concordat_protocol::ids::{DatasetName, Digest32, Nonce};
 use futures::TryStreamExt;
 use object_store::{ObjectStoreExt, WriteMultipart, path::Path};
 use tokio::runtime::Handle;
 
 use super::{
-    Catalog, CatalogError, DatasetRecord, ObjectEntry, placement::Placement, read::header_digest, upkeep::runtime,
+    CatalogError, DatasetRecord, ObjectEntry,
+    content::header_digest,
+    datasets::Datasets,
+    keyring::Keyring,
+    objects::{Placement, StoredObjects},
+    runtime::runtime,
 };
 use crate::{
     keys::{DatasetKey, KeyError, OBJECT_CONTENT},
@@ -25,7 +27,7 @@ use crate::{
 
 /// How far the work on one dataset is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Resealed {
+pub struct Reencrypted {
     /// Objects that are sealed under the current key.
     pub objects: u64,
     /// Objects of the dataset.
@@ -35,15 +37,23 @@ pub struct Resealed {
 }
 
 /// Whether to go on, asked between two pieces of work.
-pub type KeepGoing<'a> = &'a mut dyn FnMut(Resealed) -> bool;
+pub type KeepGoing<'a> = &'a mut dyn FnMut(Reencrypted) -> bool;
 
-impl Catalog {
+/// Encrypts again what older keys of a dataset sealed.
+#[derive(Debug)]
+pub struct Reencryption {
+    pub(super) datasets: Arc<Datasets>,
+    pub(super) keys: Arc<Keyring>,
+    pub(super) objects: Arc<StoredObjects>,
+}
+
+impl Reencryption {
     /// The datasets of which older keys' objects are to be sealed again.
     ///
     /// # Errors
     /// [`CatalogError::Meta`] if state cannot be read.
-    pub fn to_reseal(&self) -> Result<Vec<DatasetName>, CatalogError> {
-        let records = self.list()?.into_iter().filter(|record| record.keys.resealing);
+    pub fn pending(&self) -> Result<Vec<DatasetName>, CatalogError> {
+        let records = self.datasets.list()?.into_iter().filter(|record| record.keys.resealing);
         Ok(records.map(|record| record.name).collect())
     }
 
@@ -53,16 +63,16 @@ impl Catalog {
     ///
     /// # Errors
     /// [`CatalogError::Content`] if an object is not what its manifest states; nothing is exchanged for it then.
-    pub fn reseal(
+    pub fn run(
         &self,
         name: &DatasetName,
         bytes_per_second: Option<u64>,
         go_on: KeepGoing<'_>,
-    ) -> Result<Resealed, CatalogError> {
+    ) -> Result<Reencrypted, CatalogError> {
         loop {
-            let record = self.show(name)?;
-            match self.reseal_as_it_is(&record, bytes_per_second, go_on) {
-                Err(error) if self.show(name)? == record => return Err(error),
+            let record = self.datasets.show(name)?;
+            match self.run_on(&record, bytes_per_second, go_on) {
+                Err(error) if self.datasets.show(name)? == record => return Err(error),
                 // Versions were taken out, or keys exchanged again, under its hands: it begins again with what there is now.
                 Err(_) => {}
                 done => return done,
@@ -70,22 +80,22 @@ impl Catalog {
         }
     }
 
-    fn reseal_as_it_is(
+    fn run_on(
         &self,
         record: &DatasetRecord,
         bytes_per_second: Option<u64>,
         go_on: KeepGoing<'_>,
-    ) -> Result<Resealed, CatalogError> {
+    ) -> Result<Reencrypted, CatalogError> {
         let runtime = runtime()?;
-        let _shared = self.writing();
-        let keys = self.open_keys(record)?;
+        let _shared = self.objects.writing();
+        let keys = self.keys.open_keys(record)?;
         let current = keys.current.id();
-        let store = self.sealed_store(keys.current).reading_also(keys.older);
-        let mut done = Resealed::default();
+        let store = self.objects.sealed_under(keys.current).reading_also(keys.older);
+        let mut done = Reencrypted::default();
         let mut left = Vec::new();
-        for entry in self.named_objects(record)? {
+        for entry in self.datasets.named_objects(record)? {
             done.of += 1;
-            if self.placed_one(entry.clone())?.lies_under(&current.to_string()) {
+            if self.objects.placed_one(entry.clone())?.lies_under(&current.to_string()) {
                 done.objects += 1;
             } else {
                 left.push(entry);
@@ -95,7 +105,7 @@ impl Catalog {
             if !go_on(done) {
                 return Ok(done);
             }
-            self.reseal_object(&runtime, record, &entry, &store, &current.to_string())?;
+            self.reencrypt_object(&runtime, record, &entry, &store, &current.to_string())?;
             done.objects += 1;
             done.bytes += entry.len;
             if let Some(rate) = bytes_per_second.filter(|rate| *rate > 0) {
@@ -107,7 +117,7 @@ impl Catalog {
         Ok(done)
     }
 
-    fn reseal_object(
+    fn reencrypt_object(
         &self,
         runtime: &Handle,
         record: &DatasetRecord,
@@ -115,14 +125,14 @@ impl Catalog {
         store: &SealedStore,
         folder: &str,
     ) -> Result<(), CatalogError> {
-        let from = self.placed_one(entry.clone())?;
+        let from = self.objects.placed_one(entry.clone())?;
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(KeyError::Random)?;
         let to = format!("{folder}/{}.parquet", Nonce::from_bytes(random));
         let written = runtime.block_on(copy(store, &from.location(), &Path::from(to.as_str())));
         let placed = written.and_then(|(len, content)| {
             if (len, content) == (entry.len, entry.content) {
-                Ok(runtime.block_on(header_digest(self.0.objects.as_ref(), &Path::from(to.as_str())))?)
+                Ok(runtime.block_on(header_digest(self.objects.store.as_ref(), &Path::from(to.as_str())))?)
             } else {
                 Err(CatalogError::Changed {
                     name: record.name.clone(),
@@ -146,8 +156,8 @@ impl Catalog {
             Err(_) => Path::from(to.as_str()),
         };
         // What cannot be removed now is an orphan, and goes with the others.
-        if self.0.readers.is_free(&useless) {
-            drop(self.remove(runtime, vec![useless]));
+        if self.objects.readers.is_free(&useless) {
+            drop(self.objects.remove(runtime, vec![useless]));
         }
         moved
     }
@@ -161,9 +171,9 @@ impl Catalog {
         from: &ObjectEntry,
         to: &Placement,
     ) -> Result<(), CatalogError> {
-        let _changing = self.changing();
-        let _steady = self.0.moving.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let (record, tree) = (self.show(&listed.name)?, &self.0.placements);
+        let _changing = self.datasets.changing();
+        let _steady = self.objects.moving();
+        let (record, tree) = (self.datasets.show(&listed.name)?, &self.objects.placements);
         if record.oldest != listed.oldest {
             return Err(MetaError::Conflict { tree: tree.name() }.into());
         }
@@ -178,21 +188,21 @@ impl Catalog {
         if !record.keys.moved {
             let mut changed = record.clone();
             changed.keys.moved = true;
-            self.replace(&mut batch, &record, &changed)?;
+            self.datasets.replace(&mut batch, &record, &changed)?;
         }
-        Ok(self.0.meta.commit(batch)?)
+        Ok(self.datasets.meta.commit(batch)?)
     }
 
     /// Once nothing is sealed under them. An import that began under an older key finds out when it commits.
     fn forget_older_keys(&self, name: &DatasetName, current: &str) -> Result<(), CatalogError> {
-        let _changing = self.changing();
-        let record = self.show(name)?;
-        let keys = self.open_keys(&record)?;
+        let _changing = self.datasets.changing();
+        let record = self.datasets.show(name)?;
+        let keys = self.keys.open_keys(&record)?;
         if keys.current.id().to_string() != current {
             return Ok(());
         }
-        for entry in self.named_objects(&record)? {
-            if !self.placed_one(entry)?.lies_under(current) {
+        for entry in self.datasets.named_objects(&record)? {
+            if !self.objects.placed_one(entry)?.lies_under(current) {
                 return Ok(());
             }
         }
@@ -200,20 +210,8 @@ impl Catalog {
         changed.keys.older.clear();
         changed.keys.past.extend(keys.older.iter().map(DatasetKey::id));
         changed.keys.resealing = false;
-        self.exchange(&record, changed)?;
+        self.datasets.exchange(&record, changed)?;
         Ok(())
-    }
-
-    /// Every object that a version of the dataset names, once, as its manifest states it.
-    pub(super) fn named_objects(&self, record: &DatasetRecord) -> Result<Vec<ObjectEntry>, CatalogError> {
-        let mut named: Vec<ObjectEntry> = Vec::new();
-        for number in record.oldest.get()..=record.current.get() {
-            let manifest = self.manifest(record, VersionNumber::new(number))?;
-            named.extend(manifest.document().objects.iter().cloned());
-        }
-        named.sort_by(|a, b| a.path.cmp(&b.path));
-        named.dedup_by(|a, b| a.path == b.path);
-        Ok(named)
     }
 }
 

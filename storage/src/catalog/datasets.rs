@@ -1,0 +1,254 @@
+//! The records of datasets and the manifests of their versions, and what a steward decides about them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use concordat_protocol::{
+    identity::InstitutionPublicKey,
+    ids::{ColumnName, DatasetName, Digest32},
+    schema::VersionNumber,
+    signed::{Signed, Verified},
+};
+
+use super::{CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, ReleaseChange};
+use crate::{
+    keys::Identities,
+    meta::{Batch, MetaError, SealedDb, SealedTree, TreeId},
+};
+
+pub(super) const DATASETS: TreeId = TreeId::new("datasets");
+const MANIFESTS: TreeId = TreeId::new("manifests");
+
+/// The datasets of one node, as its state has them.
+#[derive(Debug)]
+pub struct Datasets {
+    pub(super) meta: SealedDb,
+    pub(super) records: SealedTree<DatasetRecord>,
+    pub(super) manifests: SealedTree<Signed<Manifest>>,
+    pub(super) identities: Arc<Identities>,
+    /// Held by whoever changes a record or a key; never across work on objects.
+    changing: Mutex<()>,
+}
+
+impl Datasets {
+    pub(super) fn open(meta: &SealedDb, identities: Arc<Identities>) -> Result<Self, MetaError> {
+        Ok(Self {
+            records: meta.tree(DATASETS)?,
+            manifests: meta.tree(MANIFESTS)?,
+            meta: meta.clone(),
+            identities,
+            changing: Mutex::default(),
+        })
+    }
+
+    /// The institution's public key, which signs manifests.
+    pub(super) fn signer(&self) -> Result<InstitutionPublicKey, CatalogError> {
+        Ok(self.identities.institution_public()?)
+    }
+
+    /// That key and those before it: what is kept was signed by one of them.
+    pub(super) fn signers(&self) -> Result<Arc<[InstitutionPublicKey]>, CatalogError> {
+        Ok(self.identities.institution_keys()?)
+    }
+
+    /// All datasets, by name.
+    ///
+    /// # Errors
+    /// [`CatalogError::Meta`] if state cannot be read.
+    pub fn list(&self) -> Result<Vec<DatasetRecord>, CatalogError> {
+        Ok(self.records.iter()?.map(|(_, record)| record).collect())
+    }
+
+    /// The record of a dataset, if there is one.
+    pub(super) fn find(&self, name: &DatasetName) -> Result<Option<DatasetRecord>, CatalogError> {
+        Ok(self.records.get(name.as_str())?)
+    }
+
+    /// One dataset.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] if there is none of this name.
+    pub fn show(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
+        self.find(name)?
+            .ok_or_else(|| CatalogError::NotFound { name: name.clone() })
+    }
+
+    /// Sets the classes of some columns; the others keep theirs.
+    ///
+    /// # Errors
+    /// [`CatalogError::UnknownColumns`] if the current version lacks any of them; nothing is changed then.
+    pub fn classify(&self, name: &DatasetName, classes: &Classification) -> Result<DatasetRecord, CatalogError> {
+        let _changing = self.changing();
+        let old = self.show(name)?;
+        let manifest = self.manifest(&old, old.current)?;
+        let is_known = |column: &ColumnName| manifest.document().own_columns().any(|known| known.name == *column);
+        let unknown: Vec<ColumnName> = classes
+            .iter()
+            .map(|(column, _)| column.clone())
+            .filter(|column| !is_known(column))
+            .collect();
+        if !unknown.is_empty() {
+            return Err(CatalogError::UnknownColumns {
+                name: name.clone(),
+                columns: unknown,
+            });
+        }
+        let mut new = old.clone();
+        new.classification.merge(classes);
+        self.exchange(&old, new)
+    }
+
+    /// Lets other institutions know of the dataset.
+    ///
+    /// # Errors
+    /// [`CatalogError::Unclassified`] while any column of the current version has no class.
+    pub fn publish(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
+        let _changing = self.changing();
+        let old = self.show(name)?;
+        let columns = self.unclassified(&old)?;
+        if !columns.is_empty() {
+            return Err(CatalogError::Unclassified {
+                name: name.clone(),
+                columns,
+            });
+        }
+        let new = DatasetRecord {
+            published: true,
+            ..old.clone()
+        };
+        self.exchange(&old, new)
+    }
+
+    /// Stops letting other institutions know of the dataset; grants are not touched by this.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] if there is none of this name.
+    pub fn withdraw(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
+        let _changing = self.changing();
+        let old = self.show(name)?;
+        let new = DatasetRecord {
+            published: false,
+            ..old.clone()
+        };
+        self.exchange(&old, new)
+    }
+
+    /// The columns of the current version that have no class yet.
+    ///
+    /// # Errors
+    /// As [`super::Catalog::open_version`].
+    pub fn unclassified(&self, record: &DatasetRecord) -> Result<Vec<ColumnName>, CatalogError> {
+        let manifest = self.manifest(record, record.current)?;
+        let columns = manifest.document().own_columns().map(|column| &column.name);
+        Ok(columns
+            .filter(|column| record.classification.class(column).is_none())
+            .cloned()
+            .collect())
+    }
+
+    /// Changes what a steward has decided about the answers of a dataset.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] if there is none of this name, [`CatalogError::Limits`] for a limit that cannot be set.
+    pub fn set_release(&self, name: &DatasetName, change: &ReleaseChange) -> Result<DatasetRecord, CatalogError> {
+        let _changing = self.changing();
+        let old = self.show(name)?;
+        let new = DatasetRecord {
+            release: change.applied(&old.release)?,
+            ..old.clone()
+        };
+        self.exchange(&old, new)
+    }
+
+    /// The manifests of all versions of a dataset that are kept, the oldest first.
+    ///
+    /// # Errors
+    /// As [`super::Catalog::open_version`].
+    pub fn versions(&self, name: &DatasetName) -> Result<Vec<Manifest>, CatalogError> {
+        let record = self.show(name)?;
+        let numbers = record.oldest.get()..=record.current.get();
+        numbers
+            .map(|number| Ok(self.manifest(&record, VersionNumber::new(number))?.document().clone()))
+            .collect()
+    }
+
+    /// Names the signed manifest of a version, as it lies there; nothing is checked but its seal.
+    ///
+    /// # Errors
+    /// [`CatalogError::Meta`] if state cannot be read.
+    pub fn manifest_digest(
+        &self,
+        name: &DatasetName,
+        version: VersionNumber,
+    ) -> Result<Option<Digest32>, CatalogError> {
+        let found = self.manifests.get(&manifest_key(name, version))?;
+        Ok(found.map(|signed| signed.digest()))
+    }
+
+    /// The manifest of a version, its signature and its place checked.
+    pub(super) fn manifest(
+        &self,
+        record: &DatasetRecord,
+        version: VersionNumber,
+    ) -> Result<Verified<Manifest, InstitutionPublicKey>, CatalogError> {
+        let name = || record.name.clone();
+        if !(record.oldest..=record.current).contains(&version) {
+            return Err(CatalogError::NoSuchVersion {
+                name: name(),
+                version,
+                oldest: record.oldest,
+                current: record.current,
+            });
+        }
+        let signed = self.manifests.get(&manifest_key(&record.name, version))?;
+        let signed = signed.ok_or_else(|| CatalogError::ManifestGone { name: name(), version })?;
+        let keys = self.signers()?;
+        let manifest = signed.verify_any(&keys).map_err(|source| CatalogError::Signature {
+            name: name(),
+            version,
+            source,
+        })?;
+        if manifest.document().dataset != record.name || manifest.document().version != version {
+            return Err(CatalogError::OtherManifest { name: name(), version });
+        }
+        Ok(manifest)
+    }
+
+    /// Every object that a version of the dataset names, once, as its manifest states it.
+    pub(super) fn named_objects(&self, record: &DatasetRecord) -> Result<Vec<ObjectEntry>, CatalogError> {
+        let mut named: Vec<ObjectEntry> = Vec::new();
+        for number in record.oldest.get()..=record.current.get() {
+            let manifest = self.manifest(record, VersionNumber::new(number))?;
+            named.extend(manifest.document().objects.iter().cloned());
+        }
+        named.sort_by(|a, b| a.path.cmp(&b.path));
+        named.dedup_by(|a, b| a.path == b.path);
+        Ok(named)
+    }
+
+    /// Puts `new` in the place of `old`, if nobody changed it meanwhile.
+    pub(super) fn exchange(&self, old: &DatasetRecord, new: DatasetRecord) -> Result<DatasetRecord, CatalogError> {
+        let mut batch = Batch::new();
+        self.replace(&mut batch, old, &new)?;
+        self.meta.commit(batch)?;
+        Ok(new)
+    }
+
+    /// The same as part of a larger change.
+    pub(super) fn replace(&self, batch: &mut Batch, old: &DatasetRecord, new: &DatasetRecord) -> Result<(), MetaError> {
+        let name = old.name.as_str();
+        batch
+            .expect(&self.records, name, Some(old))?
+            .put(&self.records, name, new)?;
+        Ok(())
+    }
+
+    /// Held by whoever changes a record or a key, so that changes do not overtake each other.
+    pub(super) fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the manifest of a version is kept.
+pub(super) fn manifest_key(name: &DatasetName, version: VersionNumber) -> String {
+    format!("{name}/{version}")
+}

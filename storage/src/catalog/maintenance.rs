@@ -1,0 +1,82 @@
+//! Checking what is kept, and removing what no version needs.
+
+use std::sync::Arc;
+
+use concordat_protocol::{ids::DatasetName, schema::VersionNumber};
+use object_store::path::Path;
+
+use super::{
+    CatalogError, ObjectEntry, OpenVersion, content::content, datasets::Datasets, objects::StoredObjects,
+    runtime::runtime, versions::Versions,
+};
+
+/// What [`Maintenance::verify`] read and found whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verification {
+    /// Versions.
+    pub versions: u64,
+    /// Objects; one that several versions name counts once for each.
+    pub objects: u64,
+    /// Bytes of Parquet.
+    pub bytes: u64,
+}
+
+/// What is done for the whole of the catalogue from time to time.
+#[derive(Debug)]
+pub struct Maintenance {
+    pub(super) datasets: Arc<Datasets>,
+    pub(super) objects: Arc<StoredObjects>,
+    pub(super) versions: Versions,
+}
+
+impl Maintenance {
+    /// Reads every version of a dataset again: the manifest's signature, every block of every object, and the hash over
+    /// all of it.
+    ///
+    /// # Errors
+    /// The first damage found, as an error of [`crate::fault::Fault::Integrity`].
+    pub fn verify(&self, name: &DatasetName) -> Result<Verification, CatalogError> {
+        let runtime = runtime()?;
+        let mut done = Verification::default();
+        let record = self.datasets.show(name)?;
+        for number in record.oldest.get()..=record.current.get() {
+            let version = self.versions.open(name, Some(VersionNumber::new(number)))?;
+            for entry in version.entries() {
+                done.bytes += runtime.block_on(verify_object(&version, entry))?;
+                done.objects += 1;
+            }
+            done.versions += 1;
+        }
+        Ok(done)
+    }
+
+    /// Removes objects that no manifest names, and says how many; meant for the start of a node. Objects that somebody reads
+    /// stay until the next time, and so does what has no name that an object could have: it is somebody else's. What is removed
+    /// follows from the state alone, so a listing that lags costs nothing: what it still shows is removed again, and what it does
+    /// not show yet stays.
+    ///
+    /// # Errors
+    /// If a manifest cannot be read, nothing is removed: what it names would look like orphans.
+    pub fn collect_orphans(&self) -> Result<u64, CatalogError> {
+        let runtime = runtime()?;
+        let _alone = self.objects.writing_alone();
+        let live = self.objects.live_paths()?;
+        let is_orphan = |location: &Path| !live.contains(location) && self.objects.readers.is_free(location);
+        let listed = runtime.block_on(self.objects.list())?;
+        self.objects
+            .remove(&runtime, listed.into_iter().filter(is_orphan).collect())
+    }
+}
+
+async fn verify_object(version: &OpenVersion, entry: &ObjectEntry) -> Result<u64, CatalogError> {
+    let (len, hash) = content(&version.object_store(), &entry.location()).await?;
+    if (len, hash) == (entry.len, entry.content) {
+        return Ok(len);
+    }
+    let manifest = version.manifest();
+    Err(CatalogError::Content {
+        name: manifest.dataset.clone(),
+        version: manifest.version,
+        path: entry.path.clone(),
+    })
+}
