@@ -119,7 +119,7 @@ impl Custody {
     async fn catch_up(&self) {
         let custody = self.clone();
         let work = move || {
-            let statements = custody.0.with.storage.catalog().erasures().all().all()?;
+            let statements = custody.0.with.storage.catalog().erasures().all()?;
             Ok::<_, Problem>(custody.erase_in_repositories(&statements)?)
         };
         match tokio::task::spawn_blocking(work).await {
@@ -256,7 +256,6 @@ impl Custody {
         let catalog = with.storage.catalog();
         let statement = catalog
             .erasures()
-            .all()
             .state(dataset, order, &with.identity.institution_key())?;
         self.record(
             EntryBody::DatasetErased {
@@ -265,7 +264,7 @@ impl Custody {
             },
             by,
         )?;
-        let erased = catalog.erasures().all().erase(&statement);
+        let erased = catalog.erasures().erase(&statement);
         with.epoch.raise();
         erased?;
         let out_of_reach = self.erase_in_repositories(std::slice::from_ref(&statement))?;

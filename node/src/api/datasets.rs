@@ -154,9 +154,7 @@ async fn erase(
 }
 
 async fn erasures(State(api): State<Api>) -> Result<Json<Value>, Problem> {
-    let statements = api
-        .blocking(|node| node.storage().catalog().erasures().all().all())
-        .await?;
+    let statements = api.blocking(|node| node.storage().catalog().erasures().all()).await?;
     let items: Vec<Value> = statements.iter().map(erasure).collect();
     Ok(Json(json!({ "items": items })))
 }

@@ -183,12 +183,7 @@ impl Custody {
     /// the dataset goes.
     fn must_be_erased(&self, dataset: &DatasetName, statement: Digest32) -> Result<(), RollbackError> {
         let catalog = self.0.with.storage.catalog();
-        let done = catalog
-            .erasures()
-            .all()
-            .all()?
-            .iter()
-            .any(|done| done.digest() == statement);
+        let done = catalog.erasures().all()?.iter().any(|done| done.digest() == statement);
         let is_there = catalog.datasets().list()?.iter().any(|record| record.name == *dataset);
         if done || !is_there {
             return Ok(());

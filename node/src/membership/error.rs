@@ -7,7 +7,7 @@ use concordat_protocol::membership::{ArmourError, ChangeError, CharterError, Enr
 use concordat_protocol::signed::SignatureError;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
-use concordat_storage::{data_dir::StorageError, fault::Fault};
+use concordat_storage::{fault::Fault, keys::IdentityError};
 
 use super::NotDialed;
 use crate::fault::{Code, Explain};
@@ -54,7 +54,7 @@ pub enum MembershipError {
     },
     /// A private key could not be read or written.
     #[error("the institution's key could not be read or written")]
-    Identity(#[from] StorageError),
+    Identity(#[from] IdentityError),
     /// No randomness to be had.
     #[error("the system gives no random numbers")]
     Random(#[from] getrandom::Error),

@@ -9,7 +9,7 @@
 //! replaced a key, grants are suspended until a person here has compared the new key with the institution and confirmed it; the
 //! confirmation is entered, then kept in the sealed state.
 //!
-//! [`Identities::replace_institution`]: concordat_storage::data_dir::Identities::replace_institution
+//! [`Identities::replace_institution`]: concordat_storage::keys::Identities::replace_institution
 
 use std::sync::{PoisonError, RwLock};
 

@@ -4,12 +4,10 @@
 use std::time::Duration;
 
 use super::enrolment::{Enrolment, ValidEnrolment};
-use super::key_succession::{EarlierKey, Follows, KeySuccession, KeySuccessionError, MAX_EARLIER_KEYS};
+use super::key_succession::{EarlierKey, Follows, MAX_EARLIER_KEYS};
 use super::member_node::{MAX_MEMBERS, MemberNode};
 use super::roster::{Member, MemberStatus, Roster};
-use crate::identity::InstitutionPublicKey;
 use crate::ids::InstitutionId;
-use crate::signed::Signed;
 use crate::time::Timestamp;
 
 /// The roster with the applicant in it: a new member, or a known one (same key) with its newer statement. An institution that was

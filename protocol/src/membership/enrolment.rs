@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::key_succession::{Follows, KeySuccession, KeySuccessionError};
+use super::key_succession::{KeySuccession, KeySuccessionError};
 use super::member_node::{MAX_ADDRESSES, MAX_NODES, MemberNode};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{InstitutionId, Jurisdiction};

@@ -66,7 +66,7 @@ pub fn create(storage: &Storage, ledger: &Ledger, request: &BackupRequest<'_>) -
     let runtime = Handle::try_current().map_err(|_| BackupError::NoRuntime)?;
     refuse_inside(storage.dir(), request.to)?;
     let repository = Repository::create(request.to)?;
-    for statement in storage.catalog().erasures().all().all()? {
+    for statement in storage.catalog().erasures().all()? {
         repository.note_erasure(&statement)?;
     }
     let mut random = [0; 16];

@@ -8,8 +8,14 @@ use concordat_protocol::{
 };
 
 use crate::{
-    catalog::CatalogError, data_dir::StorageError, fault::Fault, keys::KeyError, ledger::LedgerError, meta::MetaError,
-    objects::PlaceError, seal::store_fault,
+    catalog::CatalogError,
+    data_dir::StorageError,
+    fault::Fault,
+    keys::{IdentityError, KeyError},
+    ledger::LedgerError,
+    meta::MetaError,
+    objects::PlaceError,
+    seal::store_fault,
 };
 
 /// Why a snapshot was not taken, checked or put back.
@@ -103,6 +109,9 @@ pub enum BackupError {
     /// State cannot be read or written.
     #[error(transparent)]
     Meta(#[from] MetaError),
+    /// A private key cannot be read.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// The data directory cannot be opened.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -133,6 +142,7 @@ impl BackupError {
             }
             Self::Key(source) => source.fault(),
             Self::Meta(source) => source.fault(),
+            Self::Identity(source) => source.fault(),
             Self::Storage(source) => source.fault(),
             Self::Catalog(source) => source.fault(),
             Self::Ledger(source) => source.fault(),

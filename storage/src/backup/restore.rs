@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     catalog::ErasureStatement,
-    data_dir::{Storage, StorageError},
+    data_dir::Storage,
     fs::create_dir_private,
     keys::{IdentityError, KeyProvider, MasterKey},
     meta::SealedDb,
@@ -80,16 +80,16 @@ pub fn restore(
             }
         }
         let storage = Storage::open_copy(dir, provider, place)?;
-        let sealed = storage.identities().institution().map_err(StorageError::from)?;
+        let sealed = storage.identities().institution()?;
         if sealed.public() != signer {
-            return Err(StorageError::from(IdentityError::Damaged {
+            return Err(IdentityError::Damaged {
                 name: "institution".to_owned(),
-            })
+            }
             .into());
         }
         // Takes the place, which it finds complete.
         runtime.block_on(storage.check_objects())?;
-        let erased = storage.catalog().erasures().all().apply(&statements)?;
+        let erased = storage.catalog().erasures().apply(&statements)?;
         Ok::<_, BackupError>((storage, erased))
     };
     let opened = open();

@@ -145,8 +145,8 @@ impl House {
         };
         let _within = self.runtime.enter();
         let catalog = self.storage.catalog();
-        let statement = catalog.erasures().all().state(&people(), order, &signer()).unwrap();
-        assert!(catalog.erasures().all().erase(&statement).unwrap());
+        let statement = catalog.erasures().state(&people(), order, &signer()).unwrap();
+        assert!(catalog.erasures().erase(&statement).unwrap());
         statement
     }
 
@@ -299,7 +299,7 @@ fn a_backup_never_brings_an_erased_dataset_back_to_life() {
     let (restored, _dir) = house.restore(&secret("p")).unwrap();
     assert_eq!(restored.erased.len(), 1);
     assert_eq!(house.rows(&restored.storage).unwrap_err().fault(), Fault::NotFound);
-    assert_eq!(restored.storage.catalog().erasures().all().all().unwrap().len(), 1);
+    assert_eq!(restored.storage.catalog().erasures().all().unwrap().len(), 1);
 
     // Somebody had kept the objects and puts them back.
     for (path, bytes) in kept {

@@ -324,7 +324,7 @@ fn a_listing_that_lags_takes_no_object_that_lives_and_fails_on_none_that_is_gone
     let statement = operator::state(&vault);
     vault.import(&many(10), ImportMode::Append).unwrap();
     server.faults().set(lagging);
-    assert!(vault.catalog().erasures().all().erase(&statement).unwrap());
+    assert!(vault.catalog().erasures().erase(&statement).unwrap());
     assert!(server.faults().struck(), "the old listing was shown");
     assert_eq!(server.objects(PREFIX), Vec::<PathBuf>::new());
 }

@@ -14,17 +14,12 @@ pub(super) fn state(vault: &Vault) -> ErasureStatement {
         reason: Reason::new("the study ended").unwrap(),
         at: NOW,
     };
-    vault
-        .catalog()
-        .erasures()
-        .all()
-        .state(&people(), order, &key())
-        .unwrap()
+    vault.catalog().erasures().state(&people(), order, &key()).unwrap()
 }
 
 /// Erases the dataset, and says whether it was there. To be called within the vault's runtime.
 pub(super) fn erase(vault: &Vault) -> bool {
-    vault.catalog().erasures().all().erase(&state(vault)).unwrap()
+    vault.catalog().erasures().erase(&state(vault)).unwrap()
 }
 
 fn is_noticed(vault: &Vault, what: &str) {

@@ -142,7 +142,7 @@ async fn catalogue_with_what_the_ledger_says_was_erased_is_erased_at_the_start()
     });
     place.open().await.unwrap();
     assert!(place.storage.catalog().datasets().list().unwrap().is_empty());
-    assert_eq!(place.storage.catalog().erasures().all().all().unwrap().len(), 1);
+    assert_eq!(place.storage.catalog().erasures().all().unwrap().len(), 1);
 }
 
 #[tokio::test]

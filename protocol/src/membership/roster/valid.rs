@@ -7,8 +7,7 @@ use crate::identity::InstitutionPublicKey;
 use crate::ids::{Digest32, InstitutionId, NodeId};
 use crate::membership::charter::Charter;
 use crate::membership::member_node::{MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES};
-use crate::signed::{CoSigned, CoVerified, SignatureError};
-use crate::text::ConsortiumName;
+use crate::signed::{CoSigned, CoVerified};
 use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
 
 /// A roster that was checked against the pinned charter key and against the one held before.

@@ -15,16 +15,12 @@ impl House {
             at: NOW,
         };
         let _within = self.runtime.enter();
-        self.catalog()
-            .erasures()
-            .all()
-            .state(&people(), order, &key(1))
-            .unwrap()
+        self.catalog().erasures().state(&people(), order, &key(1)).unwrap()
     }
 
     fn erase(&self, statement: &ErasureStatement) -> bool {
         let _within = self.runtime.enter();
-        self.catalog().erasures().all().erase(statement).unwrap()
+        self.catalog().erasures().erase(statement).unwrap()
     }
 
     fn retain(&self, versions: u32) -> u64 {
@@ -68,7 +64,7 @@ fn an_erased_dataset_is_gone_with_its_keys_and_its_statement_stays() {
     house.catalog().keys().open_keys(&record).err().unwrap();
     assert!(!house.erase(&statement), "a second time there is nothing to erase");
     house.reopen(|objects| objects);
-    assert_eq!(house.catalog().erasures().all().all().unwrap().len(), 1);
+    assert_eq!(house.catalog().erasures().all().unwrap().len(), 1);
     house.catalog().open_version(&other.name, None).unwrap();
 
     house.take(PEOPLE, ImportMode::Create);

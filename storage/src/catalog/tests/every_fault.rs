@@ -176,8 +176,8 @@ fn an_erasure_is_done_even_if_objects_cannot_be_removed() {
         |house| drop(house.take("id,name,age\n4,Dora,33\n", ImportMode::Append)),
         |house| {
             let _within = house.runtime.enter();
-            let statement = house.catalog().erasures().all().state(&people(), order(), &key(1))?;
-            assert!(house.catalog().erasures().all().erase(&statement)?);
+            let statement = house.catalog().erasures().state(&people(), order(), &key(1))?;
+            assert!(house.catalog().erasures().erase(&statement)?);
             Ok(())
         },
         CatalogError::fault,
