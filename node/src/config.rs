@@ -27,7 +27,10 @@ use concordat_protocol::{
 };
 use libp2p::Multiaddr;
 
-use crate::network::{DialRange, Dialing};
+use crate::{
+    fault::{Code, Explain},
+    network::{DialRange, Dialing},
+};
 pub use deciding::{DECIDES_WHO, Deciding};
 pub use import::{ImportSection, Inbox, InvalidInbox};
 pub use keys::{CREDENTIALS_VARIABLE, KeysFrom, PinFrom, credential};
@@ -404,6 +407,41 @@ pub enum ConfigError {
         /// All of them, in the order of the file's sections.
         mistakes: Vec<Mistake>,
     },
+}
+
+impl Explain for ConfigError {
+    fn code(&self) -> Code {
+        match self {
+            Self::NoNode { .. } => Code::NotFound,
+            Self::NoCredentials { .. } => Code::Locked,
+            Self::Unreadable { .. } => Code::Fault,
+            Self::Syntax { .. } => Code::Usage,
+            Self::Mistakes { .. } => Code::Usage,
+        }
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        match self {
+            Self::Mistakes { mistakes, .. } => mistakes.iter().map(ToString::to_string).collect(),
+            Self::NoNode { .. } | Self::NoCredentials { .. } | Self::Unreadable { .. } | Self::Syntax { .. } => {
+                Vec::new()
+            }
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::NoNode { .. } => {
+                Some("set one up with `concordat init`, or name its directory with `--dir`".to_owned())
+            }
+            Self::NoCredentials { name } => Some(format!(
+                "start it as a service with `LoadCredentialEncrypted={name}:FILE`, or name a file in {} instead (the key file that unlocks it can be named in {} too)",
+                FILE, KEY_FILE_VARIABLE
+            )),
+            Self::Mistakes { .. } | Self::Syntax { .. } => Some("mend the file and try again".to_owned()),
+            Self::Unreadable { .. } => None,
+        }
+    }
 }
 
 #[cfg(test)]

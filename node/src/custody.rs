@@ -33,12 +33,7 @@ use tokio::sync::Notify;
 pub use rollback::RollbackError;
 use store::Trouble;
 
-use crate::{
-    clock::Clock,
-    fault::Problem,
-    node::{Epoch, Identity},
-    shutdown::Stage,
-};
+use crate::{clock::Clock, epoch::Epoch, fault::Problem, identity::Identity, shutdown::Stage};
 
 /// Bytes that sealing again reads a second: it leaves most of a disk and of a core to those who ask.
 const RESEAL_RATE: u64 = 64 * 1024 * 1024;

@@ -221,69 +221,7 @@ explain_by_fault!(
     concordat_storage::ledger::LedgerError,
     concordat_storage::meta::MetaError,
     concordat_storage::data_dir::StorageError,
-    crate::policy::PolicyErrors,
 );
-
-impl Explain for crate::iam::IamError {
-    fn code(&self) -> Code {
-        self.fault().into()
-    }
-
-    fn help(&self) -> Option<String> {
-        if let Self::NotPermitted { needed, .. } = self {
-            let roles: Vec<&str> = needed.iter().map(|role| role.as_str()).collect();
-            return Some(format!(
-                "ask somebody here with the role {}; an administrator can give it to you",
-                roles.join(" or ")
-            ));
-        }
-        None
-    }
-}
-
-impl Explain for crate::node::StartError {
-    fn code(&self) -> Code {
-        match self {
-            Self::Accounts(source) => source.code(),
-            Self::Custody(source) => source.code(),
-            Self::Policy(source) => source.code(),
-            Self::Network(source) => source.code(),
-            Self::Membership(source) => source.code(),
-            Self::Negotiation(source) => source.code(),
-            Self::Sharing(source) => source.code(),
-            Self::Evidence(source) => source.code(),
-            Self::BrokenOff(_) => Code::Fault,
-        }
-    }
-
-    fn reasons(&self) -> Vec<String> {
-        match self {
-            Self::Policy(source) => source.reasons(),
-            Self::Custody(_)
-            | Self::Accounts(_)
-            | Self::Network(_)
-            | Self::Membership(_)
-            | Self::Negotiation(_)
-            | Self::Sharing(_)
-            | Self::Evidence(_)
-            | Self::BrokenOff(_) => Vec::new(),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        match self {
-            Self::Custody(source) => source.help(),
-            Self::Evidence(source) => source.help(),
-            Self::Policy(source) => source.help(),
-            Self::Accounts(_)
-            | Self::BrokenOff(_)
-            | Self::Network(_)
-            | Self::Membership(_)
-            | Self::Negotiation(_)
-            | Self::Sharing(_) => None,
-        }
-    }
-}
 
 impl Explain for concordat_protocol::schema::InvalidClass {
     fn code(&self) -> Code {
@@ -306,54 +244,6 @@ impl Explain for concordat_protocol::text::InvalidText {
 impl Explain for concordat_protocol::time::InvalidTime {
     fn code(&self) -> Code {
         Code::Usage
-    }
-}
-
-impl Explain for crate::network::NetworkError {
-    fn code(&self) -> Code {
-        use crate::network::Fault as Whose;
-        match self.fault() {
-            Whose::Peer => Code::Unreachable,
-            Whose::Outside => Code::Unreachable,
-            Whose::Operator => Code::Usage,
-            Whose::Bug => Code::Fault,
-        }
-    }
-}
-
-impl Explain for crate::config::ConfigError {
-    fn code(&self) -> Code {
-        match self {
-            Self::NoNode { .. } => Code::NotFound,
-            Self::NoCredentials { .. } => Code::Locked,
-            Self::Unreadable { .. } => Code::Fault,
-            Self::Syntax { .. } => Code::Usage,
-            Self::Mistakes { .. } => Code::Usage,
-        }
-    }
-
-    fn reasons(&self) -> Vec<String> {
-        match self {
-            Self::Mistakes { mistakes, .. } => mistakes.iter().map(ToString::to_string).collect(),
-            Self::NoNode { .. } | Self::NoCredentials { .. } | Self::Unreadable { .. } | Self::Syntax { .. } => {
-                Vec::new()
-            }
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        match self {
-            Self::NoNode { .. } => {
-                Some("set one up with `concordat init`, or name its directory with `--dir`".to_owned())
-            }
-            Self::NoCredentials { name } => Some(format!(
-                "start it as a service with `LoadCredentialEncrypted={name}:FILE`, or name a file in {} instead (the key file that unlocks it can be named in {} too)",
-                crate::config::FILE,
-                crate::config::KEY_FILE_VARIABLE
-            )),
-            Self::Mistakes { .. } | Self::Syntax { .. } => Some("mend the file and try again".to_owned()),
-            Self::Unreadable { .. } => None,
-        }
     }
 }
 
@@ -388,18 +278,6 @@ mod tests {
         let problem = Problem::from(error);
         assert_eq!(problem.detail, "cannot read `k`: disk on fire");
         assert_eq!(problem.code, Code::Fault);
-    }
-
-    #[test]
-    fn a_missing_role_says_who_can_help() {
-        use crate::iam::{Action, IamError, permitted_roles};
-        let action = Action::ManageUsers;
-        let problem = Problem::from(IamError::NotPermitted {
-            action,
-            needed: permitted_roles(action),
-        });
-        assert_eq!(problem.code, Code::Denied);
-        assert!(problem.help.unwrap().contains("with the role administrator"));
     }
 
     #[test]

@@ -49,10 +49,10 @@ use self::threads::Threads;
 use crate::clock::Clock;
 use crate::evidence::Evidence;
 use crate::iam::{Action, Actor};
+use crate::identity::Identity;
 use crate::membership::Membership;
 use crate::negotiation::Grants;
 use crate::network::NetworkHandle;
-use crate::node::Identity;
 use crate::policy::Explanation;
 use crate::sharing::{Place, Sharing};
 

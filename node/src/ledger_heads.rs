@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::fault::{Code, Explain};
-use crate::node::Identity;
+use crate::identity::Identity;
 use peers::{PeerLedger, Shown};
 use proofs::Blocks;
 

@@ -50,9 +50,10 @@ pub use spread::ROSTER;
 
 use crate::attribution::by_node;
 use crate::clock::Clock;
+use crate::epoch::Epoch;
+use crate::identity::Identity;
 use crate::ledger_heads::LedgerHeads;
 use crate::network::{Members, NetworkHandle};
-use crate::node::{Epoch, Identity};
 use crate::refusals::Refusals;
 use crate::start_state::Versions;
 use dialing::AllowedHosts;

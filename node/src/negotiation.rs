@@ -47,9 +47,9 @@ pub use wish::{Wish, WishError};
 
 use self::store::Store;
 use crate::clock::Clock;
+use crate::identity::Identity;
 use crate::membership::Membership;
 use crate::network::NetworkHandle;
-use crate::node::Identity;
 use crate::policy::LivePolicy;
 
 /// A cloneable handle to the negotiations of this node.

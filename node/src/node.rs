@@ -3,9 +3,6 @@
 //! Start: storage is unlocked by the caller; then people and policy, the network with a closed gate, the grants, the roster
 //! (which opens the gate), the services that answer peers, and at last the APIs. Stop is the reverse; see [`crate::shutdown`].
 
-mod epoch;
-mod identity;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,14 +14,14 @@ use libp2p::Multiaddr;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use epoch::Epoch;
-pub use identity::Identity;
-
 use crate::clock::Clock;
 use crate::custody::{Custody, CustodyParts, RollbackError};
+use crate::epoch::Epoch;
 use crate::evidence::{Evidence, EvidenceError};
+use crate::fault::{Code, Explain};
 use crate::federation::{Federation, FederationParts};
 use crate::iam::{Accounts, Sessions};
+use crate::identity::Identity;
 use crate::membership::{Membership, MembershipError, MembershipParts, ROSTER};
 use crate::negotiation::{Grants, NegotiationFault, NegotiationParts, Negotiations};
 use crate::network::{DialRange, Limits, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
@@ -354,5 +351,49 @@ async fn cut_on_damage(mut found: watch::Receiver<Verification>, epoch: Epoch, s
 async fn follow(mut changes: watch::Receiver<u64>, epoch: Epoch, stop: CancellationToken) {
     while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
         epoch.raise();
+    }
+}
+
+impl Explain for StartError {
+    fn code(&self) -> Code {
+        match self {
+            Self::Accounts(source) => source.code(),
+            Self::Custody(source) => source.code(),
+            Self::Policy(source) => source.code(),
+            Self::Network(source) => source.code(),
+            Self::Membership(source) => source.code(),
+            Self::Negotiation(source) => source.code(),
+            Self::Sharing(source) => source.code(),
+            Self::Evidence(source) => source.code(),
+            Self::BrokenOff(_) => Code::Fault,
+        }
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        match self {
+            Self::Policy(source) => source.reasons(),
+            Self::Custody(_)
+            | Self::Accounts(_)
+            | Self::Network(_)
+            | Self::Membership(_)
+            | Self::Negotiation(_)
+            | Self::Sharing(_)
+            | Self::Evidence(_)
+            | Self::BrokenOff(_) => Vec::new(),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Custody(source) => source.help(),
+            Self::Evidence(source) => source.help(),
+            Self::Policy(source) => source.help(),
+            Self::Accounts(_)
+            | Self::BrokenOff(_)
+            | Self::Network(_)
+            | Self::Membership(_)
+            | Self::Negotiation(_)
+            | Self::Sharing(_) => None,
+        }
     }
 }

@@ -4,6 +4,7 @@ use concordat_protocol::{ids::InvalidName, query::Role, time::Timestamp};
 use concordat_storage::{fault::Fault, keys::KeyError, meta::MetaError};
 
 use super::Action;
+use crate::fault::{Code, Explain};
 
 /// Why somebody is not let in, or an account cannot be changed so.
 #[derive(Debug, thiserror::Error)]
@@ -136,4 +137,39 @@ impl IamError {
 
 fn words(roles: &[Role]) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ")
+}
+
+impl Explain for IamError {
+    fn code(&self) -> Code {
+        self.fault().into()
+    }
+
+    fn help(&self) -> Option<String> {
+        if let Self::NotPermitted { needed, .. } = self {
+            let roles: Vec<&str> = needed.iter().map(|role| role.as_str()).collect();
+            return Some(format!(
+                "ask somebody here with the role {}; an administrator can give it to you",
+                roles.join(" or ")
+            ));
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::Problem;
+    use crate::iam::permitted_roles;
+
+    #[test]
+    fn a_missing_role_says_who_can_help() {
+        let action = Action::ManageUsers;
+        let problem = Problem::from(IamError::NotPermitted {
+            action,
+            needed: permitted_roles(action),
+        });
+        assert_eq!(problem.code, Code::Denied);
+        assert!(problem.help.unwrap().contains("with the role administrator"));
+    }
 }

@@ -30,8 +30,9 @@ pub use record::{GrantView, PendingNotice};
 use record::{Live, Record};
 
 use super::NegotiationFault;
+use crate::epoch::Epoch;
+use crate::identity::Identity;
 use crate::network::hello::Attested;
-use crate::node::{Epoch, Identity};
 
 /// A cloneable handle to the register of grants.
 #[derive(Clone, Debug)]

@@ -5,6 +5,8 @@ use std::{io, sync::Arc, time::Duration};
 use concordat_protocol::{ids::NodeId, wire::codec::WireError};
 use libp2p::{Multiaddr, StreamProtocol, TransportError, swarm::DialError};
 
+use crate::fault::{Code, Explain};
+
 /// Whose fault an error is, and with that what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -132,6 +134,17 @@ impl From<io::Error> for NetworkError {
             Self::Closed
         } else {
             Self::Io(error)
+        }
+    }
+}
+
+impl Explain for NetworkError {
+    fn code(&self) -> Code {
+        match self.fault() {
+            Fault::Peer => Code::Unreachable,
+            Fault::Outside => Code::Unreachable,
+            Fault::Operator => Code::Usage,
+            Fault::Bug => Code::Fault,
         }
     }
 }

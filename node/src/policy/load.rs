@@ -20,6 +20,7 @@ use concordat_storage::{
 use serde::{Deserialize, Serialize};
 
 use super::{Effect, Reason};
+use crate::fault::{Code, Explain};
 
 /// The vocabulary of policies; shipped, not replaceable, because the questions are built to it.
 pub(super) const SCHEMA: &str = include_str!("../../policies/concordat.cedarschema");
@@ -265,5 +266,11 @@ impl PolicyErrors {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         Fault::Usage
+    }
+}
+
+impl Explain for PolicyErrors {
+    fn code(&self) -> Code {
+        self.fault().into()
     }
 }

@@ -24,9 +24,10 @@ use super::matrix::{self, Ground};
 use super::{LivePolicy, Policy, PolicyErrors, PolicySources, SealedPolicySet};
 use crate::attribution::by_node;
 use crate::clock::Clock;
+use crate::epoch::Epoch;
 use crate::fault::{Code, Explain};
 use crate::iam::Actor;
-use crate::node::{Epoch, Identity};
+use crate::identity::Identity;
 use crate::start_state::{StartStateError, Versions};
 
 /// The tree of the one proposal.

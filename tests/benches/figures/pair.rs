@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use concordat_node::clock::Clock;
 use concordat_node::iam::{Actor, Training};
+use concordat_node::identity::Identity;
 use concordat_node::negotiation::Restriction;
 use concordat_node::network::Limits;
-use concordat_node::node::{Identity, Node, StartConfig};
+use concordat_node::node::{Node, StartConfig};
 use concordat_node::sharing::{DEFAULT_MEMORY, EngineConfig};
 use concordat_node::shutdown::Shutdown;
 use concordat_protocol::grant::GrantEvent;

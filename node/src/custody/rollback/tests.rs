@@ -19,7 +19,8 @@ use super::super::CustodyParts;
 use super::*;
 use crate::attribution::by_this_account;
 use crate::clock::Clock;
-use crate::node::{Epoch, Identity};
+use crate::epoch::Epoch;
+use crate::identity::Identity;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 

@@ -15,8 +15,9 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::attribution::by_node;
 use crate::clock::Clock;
+use crate::epoch::Epoch;
 use crate::iam::{Accounts, Actor, Sessions};
-use crate::node::{Epoch, Identity};
+use crate::identity::Identity;
 
 /// Lets direct identifiers leave as they are.
 const NAMES: &str =
