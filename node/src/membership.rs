@@ -12,6 +12,7 @@ mod error;
 pub mod hello;
 mod holders;
 mod keys;
+mod review;
 mod sealed;
 mod sessions;
 mod spread;
@@ -42,6 +43,7 @@ pub use dialing::NotDialed;
 pub use error::MembershipError;
 pub use holders::{Issued, Proposal};
 pub use keys::{NextKey, UnconfirmedKey};
+pub use review::Review;
 pub use sealed::SealedRoster;
 pub use spread::ROSTER;
 
@@ -150,9 +152,15 @@ impl Membership {
         } = parts;
         let pins = storage.meta().tree(TreeId::new("membership"))?;
         let allowed_hosts = AllowedHosts::open(storage.meta())?;
-        network.dialing().allow(allowed_hosts.all()?);
+        network.dialing().allow_only(allowed_hosts.all()?);
         let sealed = Versions::open(storage.meta())?;
-        let heads = LedgerHeads::open(identity.clone(), ledger.clone(), clock.clone(), storage.meta())?;
+        let heads = LedgerHeads::open(
+            identity.clone(),
+            ledger.clone(),
+            clock.clone(),
+            epoch.clone(),
+            storage.meta(),
+        )?;
         let membership = Self(Arc::new(Inner {
             identity,
             ledger,
@@ -196,10 +204,14 @@ impl Membership {
     /// The roster in force at `now`.
     ///
     /// # Errors
-    /// [`MembershipError::NoConsortium`] before the node has joined one; [`MembershipError::Roster`] when it has expired.
+    /// [`MembershipError::NoConsortium`] before the node has joined one; [`MembershipError::Roster`] when it has expired;
+    /// [`MembershipError::OwnLedger`] while this node is an older copy of itself: then it serves and asks nobody.
     pub fn in_force(&self, now: Timestamp) -> Result<Arc<ValidRoster>, MembershipError> {
         let roster = self.newest().ok_or(MembershipError::NoConsortium)?;
         roster.in_force(now)?;
+        if self.0.heads.own_conflict().is_some() {
+            return Err(MembershipError::OwnLedger);
+        }
         Ok(roster)
     }
 
@@ -314,7 +326,7 @@ impl Membership {
         let applicant = ValidEnrolment::check(from_file(file)?, now)?;
         // Who cannot admit anybody allows nothing either.
         let current = self.coordinated()?;
-        self.allow_hosts_of(applicant.enrolment(), &admission.allow_hosts)
+        self.allow_hosts_of(applicant.enrolment(), &admission.allow_hosts, by)
             .await?;
         let change = if admission.replace_key { replace_key } else { admit };
         let next = change(current.roster(), &applicant, now, ROSTER_VALIDITY)?;
@@ -476,6 +488,7 @@ impl Membership {
 
     async fn follow(&self, roster: Arc<ValidRoster>, by: &Attribution) -> Result<(), MembershipError> {
         self.follow_own_key(&roster, by).await?;
+        self.drop_hosts_of_removed(roster.clone()).await?;
         self.0.network.set_members(Arc::new(self.peers(&roster))).await?;
         let number = roster.number();
         self.warn_of_addresses(&roster);

@@ -136,6 +136,8 @@ impl Negotiations {
         let id = NegotiationId::from_bytes(id);
         let sent = ConsumerNegotiation::request(id, &parties, scope, justification, &self.0.identity.node_key, now)?;
         let mut place = self.0.store.reserve(id).await;
+        // Before anybody can see it: the connection to the holder may come up while it is sent.
+        let delivery = self.0.store.delivery(&id).await?;
         self.step(&mut place, Entry::Consumer(sent.next), &sent.message, by, now)
             .await?;
         let delivered = self.send(parties.provider(), sent.message).await;
@@ -147,6 +149,7 @@ impl Negotiations {
         if delivered.is_ok() {
             self.0.store.acknowledge(&id, 1).await?;
         }
+        drop(delivery);
         self.show(&id).await
     }
 

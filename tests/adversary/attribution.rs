@@ -303,6 +303,7 @@ async fn consortium(holder: &mut Desk, asking: &mut Desk) {
     let next = file(&next_roster(&holder.house));
     holder.post("/v1/consortium/roster/import", "", next, Entries).await;
     let next = file(&next_roster(&holder.house));
+    let next = reviewed(holder, "/v1/consortium/roster/review", next).await;
     holder.post("/v1/consortium/roster/sign", "", next, Entries).await;
     charter(holder, asking).await;
     // No ledger here went back; `ledgers` looks at who is named when one did.
@@ -321,6 +322,7 @@ async fn charter(holder: &mut Desk, asking: &mut Desk) {
     let both = json!({ "threshold": 2, "holders": ["cleveland", "budapest"] });
     let proposed = holder.post("/v1/consortium/charter", "", both, Entries).await;
     let proposed = file(&proposed, "proposal");
+    let proposed = reviewed(asking, "/v1/consortium/roster/review", proposed).await;
     asking.post("/v1/consortium/roster/sign", "", proposed, Entries).await;
     let roster = asking.house.roster();
     let taken = holder.house.node.membership().import(roster, &tester()).await.unwrap();
@@ -332,7 +334,15 @@ async fn charter(holder: &mut Desk, asking: &mut Desk) {
         (&json!("charter"), &json!(1))
     );
     let proposed = file(&proposed, "proposal");
+    let proposed = reviewed(asking, "/v1/consortium/charter/review", proposed).await;
     asking.post("/v1/consortium/charter/sign", "", proposed, Entries).await;
+}
+
+/// The document with the digest under which its holder has reviewed it.
+async fn reviewed(desk: &mut Desk, path: &'static str, mut document: Value) -> Value {
+    let review = desk.post(path, "", document.clone(), Leaves::Nothing).await;
+    document["expect"] = review["digest"].clone();
+    document
 }
 
 /// The roster after the present one, signed with the charter key as at another place.

@@ -150,8 +150,8 @@ pub struct NegotiationView {
 #[serde(deny_unknown_fields)]
 struct Kept {
     negotiation: StoredNegotiation,
-    /// Number of the newest message of ours that the other side has acknowledged; what it has taken is not sent again unless it
-    /// asks. 0 before the first.
+    /// Number of the newest message of ours that the other side has acknowledged; what it has taken is not sent again unless
+    /// it repeats itself. 0 before the first.
     acknowledged: u32,
 }
 
@@ -161,6 +161,9 @@ struct Slot {
     entry: RwLock<Option<Entry>>,
     acknowledged: AtomicU32,
     step: Arc<tokio::sync::Mutex<()>>,
+    /// Held while a message is on its way: no message is sent by two at a time. Whoever holds it and waits for `step` is let through,
+    /// because nobody waits for it with `step` in hand.
+    delivery: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Slot {
@@ -169,6 +172,7 @@ impl Slot {
             entry: RwLock::new(Some(entry)),
             acknowledged: AtomicU32::new(acknowledged),
             step: Arc::default(),
+            delivery: Arc::default(),
         }
     }
 
@@ -287,6 +291,27 @@ impl Store {
             acknowledged,
         };
         Ok(tokio::task::spawn_blocking(move || tree.put(&key, &kept)).await??)
+    }
+
+    /// Waits until no message of a negotiation is on its way; while the result is held, none is sent but by its holder, who holds no
+    /// place then.
+    pub(super) async fn delivery(&self, id: &NegotiationId) -> Result<OwnedMutexGuard<()>, NegotiationFault> {
+        let delivery = self.slot(id)?.delivery.clone();
+        Ok(delivery.lock_owned().await)
+    }
+
+    /// As [`Store::delivery`]; `None` if a message is on its way.
+    pub(super) fn idle_delivery(&self, id: &NegotiationId) -> Result<Option<OwnedMutexGuard<()>>, NegotiationFault> {
+        let delivery = self.slot(id)?.delivery.clone();
+        Ok(delivery.try_lock_owned().ok())
+    }
+
+    /// Whether the other side has neither acknowledged nor answered a message of ours.
+    pub(super) fn is_waiting(&self, id: &NegotiationId, message: &Signed<NegotiationMessage>) -> bool {
+        let Ok(slot) = self.slot(id) else { return false };
+        let acknowledged = slot.acknowledged.load(Ordering::Acquire);
+        let waits = |entry: &Entry| entry.unanswered_after(acknowledged).contains(message);
+        slot.look(waits).unwrap_or(false)
     }
 
     /// The other side has taken message `sequence` of ours: it is durable there, and not sent again by itself.

@@ -31,6 +31,10 @@ impl EntryBody {
             Self::CharterSigned { document, digest } => {
                 format!("a {document} ({}) was signed for the charter", digest.short())
             }
+            Self::HostsAllowed { institution, hosts } => {
+                let hosts: Vec<&str> = hosts.iter().map(|host| host.as_str()).collect();
+                format!("{} of {institution} may be dialed", hosts.join(", "))
+            }
             Self::RosterRefused { number, digest, reason } => {
                 format!("roster {number} ({}) was refused: {reason}", digest.short())
             }
