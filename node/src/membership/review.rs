@@ -6,7 +6,7 @@
 use concordat_protocol::identity::InstitutionPublicKey;
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::membership::{
-    Charter, CharterChange, Member, MemberNode, MemberStatus, Roster, ValidRoster, from_file,
+    Charter, CharterChange, Follows, Member, MemberNode, MemberStatus, Roster, ValidRoster, from_file,
 };
 use concordat_protocol::signed::CoSigned;
 use serde::Serialize;
@@ -138,7 +138,14 @@ fn member_changes(before: &Member, after: &Member) -> Vec<String> {
     }
     if before.key != after.key {
         let (old, new) = (before.key.fingerprint(), after.key.fingerprint());
-        changes.push(format!("`{who}` has another key: {new} instead of {old}"));
+        let word = match after.earlier.last().map(|earlier| &earlier.followed_by) {
+            Some(Follows::OldKey(_)) => "by the word of its old key",
+            Some(Follows::Holders { .. }) => "by the word of the holders of the charter alone",
+            None => "by nobody's word",
+        };
+        changes.push(format!("`{who}` has another key, {word}: {new} instead of {old}"));
+    } else if before.earlier != after.earlier {
+        changes.push(format!("`{who}` lists other earlier keys"));
     }
     if before.name != after.name {
         changes.push(format!("`{who}` is called {} instead of {}", after.name, before.name));

@@ -63,7 +63,7 @@ const EDITS: [Edit; 14] = [
     ),
     (
         |r| budapest(r).key = key(9).public(),
-        &["`budapest` has another key", "instead of"],
+        &["`budapest` has another key, by nobody's word", "instead of"],
     ),
     (
         |r| budapest(r).name = LegalName::new("Another").unwrap(),
