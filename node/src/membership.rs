@@ -48,6 +48,7 @@ pub use sealed::SealedRoster;
 pub use spread::ROSTER;
 
 use crate::attribution::by_node;
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::ledger_heads::LedgerHeads;
 use crate::network::{Members, NetworkHandle};
@@ -77,6 +78,7 @@ struct Inner {
     announced: Vec<Address>,
     pins: SealedTree<Charter>,
     allowed_hosts: AllowedHosts,
+    changes: Changes,
     confirmations: Confirmations,
     storage: Storage,
     sealed: Versions<SealedRoster>,
@@ -153,6 +155,7 @@ impl Membership {
         let pins = storage.meta().tree(TreeId::new("membership"))?;
         let allowed_hosts = AllowedHosts::open(storage.meta())?;
         network.dialing().allow_only(allowed_hosts.all()?);
+        let changes = Changes::open(storage.meta(), ledger.clone())?;
         let sealed = Versions::open(storage.meta())?;
         let heads = LedgerHeads::open(
             identity.clone(),
@@ -171,6 +174,7 @@ impl Membership {
             announced,
             pins,
             allowed_hosts,
+            changes,
             confirmations: Confirmations::open(storage.meta())?,
             storage,
             sealed,

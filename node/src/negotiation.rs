@@ -44,6 +44,7 @@ pub use store::{Entry, NegotiationView};
 pub use wish::{Wish, WishError};
 
 use self::store::Store;
+use crate::changes::{Changes, Subject};
 use crate::clock::Clock;
 use crate::membership::Membership;
 use crate::network::NetworkHandle;
@@ -58,7 +59,7 @@ pub struct Negotiations(Arc<Inner>);
 struct Inner {
     identity: Arc<Identity>,
     storage: Storage,
-    ledger: Ledger,
+    changes: Changes,
     clock: Clock,
     network: NetworkHandle,
     membership: Membership,
@@ -105,10 +106,11 @@ impl Negotiations {
             policy,
         } = parts;
         let store = Store::open(&storage)?;
+        let changes = Changes::open(storage.meta(), ledger)?;
         Ok(Self(Arc::new(Inner {
             identity,
             storage,
-            ledger,
+            changes,
             clock,
             network,
             membership,
@@ -400,17 +402,16 @@ impl Negotiations {
         by: &Attribution,
         now: Timestamp,
     ) -> Result<(), NegotiationFault> {
-        self.enter(&next, message, Direction::Sent, by, now).await?;
-        self.0.store.put(place, next).await
+        self.enter_and_put(place, next, (message, Direction::Sent), (by, now))
+            .await
     }
 
-    async fn enter(
+    async fn enter_and_put(
         &self,
-        next: &Entry,
-        message: &Signed<NegotiationMessage>,
-        direction: Direction,
-        by: &Attribution,
-        now: Timestamp,
+        place: &mut store::Place<'_>,
+        next: Entry,
+        (message, direction): (&Signed<NegotiationMessage>, Direction),
+        by: (&Attribution, Timestamp),
     ) -> Result<(), NegotiationFault> {
         let entry = EntryBody::NegotiationStep {
             negotiation: next.id(),
@@ -419,8 +420,11 @@ impl Negotiations {
             state: Word::fitted(&next.state_name().to_string()),
             message: message.digest(),
         };
-        drop(self.0.ledger.append_async(entry, by, now).await?);
-        Ok(())
+        let subject = Subject::Negotiation(next.id().to_string());
+        let open = self.0.changes.begin_async(subject, entry, by).await?;
+        let put = self.0.store.put(place, next).await;
+        self.0.changes.end_async(open, put.is_ok()).await?;
+        put
     }
 
     /// The two sides of a negotiation with `peer`, where this node is on the side `us`.

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 pub use epoch::Epoch;
 pub use identity::Identity;
 
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::custody::{Custody, CustodyParts, RollbackError};
 use crate::evidence::{Evidence, EvidenceError};
@@ -60,6 +61,7 @@ struct Parts {
     policies: PolicyStore,
     custody: Custody,
     evidence: Evidence,
+    changes: Changes,
 }
 
 /// What a node is started with.
@@ -150,6 +152,7 @@ impl Node {
             epoch: epoch.clone(),
         })
         .await?;
+        let changes = Changes::open(storage.meta(), ledger.clone())?;
         let evidence = Evidence::open(storage.meta()).map_err(EvidenceError::from)?;
         close_last_run(&evidence, &ledger, &clock).await?;
         let accounts = Accounts::open(storage.meta(), identity.institution.clone(), password_cost)?;
@@ -248,6 +251,7 @@ impl Node {
             policies,
             custody,
             evidence,
+            changes,
         })))
     }
 
@@ -319,6 +323,11 @@ impl Node {
     /// The care of keys and of datasets' lives.
     pub fn custody(&self) -> &Custody {
         &self.0.custody
+    }
+
+    /// Changes that the ledger tells of first.
+    pub fn changes(&self) -> &Changes {
+        &self.0.changes
     }
 
     /// What is kept of queries.

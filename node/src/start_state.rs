@@ -24,6 +24,7 @@ use concordat_storage::meta::{MetaError, SealedDb};
 pub use configuration::{AcceptedConfiguration, Difference, configuration_digest};
 pub use versions::{Bound, Versions};
 
+use crate::changes::{ChangeEntryError, Changes};
 use crate::config::Config;
 use crate::evidence::{Evidence, EvidenceError};
 use crate::fault::{Code, Explain};
@@ -37,6 +38,7 @@ pub struct StartState {
     roster: Versions<SealedRoster>,
     policy: Versions<SealedPolicySet>,
     evidence: Evidence,
+    meta: SealedDb,
 }
 
 impl StartState {
@@ -50,6 +52,7 @@ impl StartState {
             roster: Versions::open(meta)?,
             policy: Versions::open(meta)?,
             evidence: Evidence::open(meta)?,
+            meta: meta.clone(),
         })
     }
 
@@ -58,11 +61,13 @@ impl StartState {
     ///
     /// # Errors
     /// [`StartStateError::StateOlder`] if the ledger tells of something that the state lacks.
-    pub fn settle(&self, ledger: &Ledger) -> Result<(), StartStateError> {
+    pub fn settle(&self, ledger: &Ledger, now: Timestamp) -> Result<(), StartStateError> {
         self.evidence.compare(ledger)?;
         self.configuration.settle(ledger)?;
         self.roster.settle(ledger)?;
-        self.policy.settle(ledger)
+        self.policy.settle(ledger)?;
+        // It enters what was not made; what compares with the last entries comes before.
+        Ok(Changes::open(&self.meta, ledger.clone())?.settle(now)?)
     }
 
     /// Compares the configuration with the one that was accepted.
@@ -142,6 +147,9 @@ pub enum StartStateError {
     /// The records of queries are not those that the ledger tells of.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
+    /// What the last stop broke off cannot be settled.
+    #[error(transparent)]
+    Changes(#[from] ChangeEntryError),
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -155,6 +163,7 @@ impl Explain for StartStateError {
         match self {
             Self::StateOlder { .. } | Self::Configuration { .. } | Self::OtherInstitution => Code::Integrity,
             Self::Evidence(source) => source.code(),
+            Self::Changes(source) => source.code(),
             Self::Ledger(source) => source.code(),
             Self::State(source) => source.code(),
         }
@@ -163,9 +172,12 @@ impl Explain for StartStateError {
     fn reasons(&self) -> Vec<String> {
         match self {
             Self::Configuration { differences } => differences.iter().map(ToString::to_string).collect(),
-            Self::StateOlder { .. } | Self::OtherInstitution | Self::Evidence(_) | Self::Ledger(_) | Self::State(_) => {
-                Vec::new()
-            }
+            Self::StateOlder { .. }
+            | Self::OtherInstitution
+            | Self::Evidence(_)
+            | Self::Changes(_)
+            | Self::Ledger(_)
+            | Self::State(_) => Vec::new(),
         }
     }
 
@@ -181,7 +193,7 @@ impl Explain for StartStateError {
                     .to_owned(),
             ),
             Self::OtherInstitution => Some("put this node's own `concordat.toml` back".to_owned()),
-            Self::Ledger(_) | Self::State(_) => None,
+            Self::Changes(_) | Self::Ledger(_) | Self::State(_) => None,
         }
     }
 }

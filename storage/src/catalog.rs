@@ -71,7 +71,8 @@ use crate::{
 };
 
 const SEGMENTS: TreeId = TreeId::new("segments");
-const DATASETS: TreeId = TreeId::new("datasets");
+/// The records of datasets, under their names.
+pub const DATASETS: TreeId = TreeId::new("datasets");
 const MANIFESTS: TreeId = TreeId::new("manifests");
 const PLACEMENTS: TreeId = TreeId::new("placements");
 const ERASURES: TreeId = TreeId::new("erasures");

@@ -14,10 +14,11 @@ use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::membership::{Enrolment, Member, MemberNode, MemberStatus, ValidRoster};
 use concordat_protocol::text::{Address, Word};
 use concordat_storage::ledger::Attribution;
-use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
+use concordat_storage::meta::{MetaError, SealedDb, SealedTree};
 use libp2p::Multiaddr;
 
 use super::{Membership, MembershipError};
+use crate::changes::{ALLOWED_HOSTS, Subject};
 use crate::network::{DialRefused, Dialing};
 
 /// The hosts that people allowed, in the sealed state, by institution.
@@ -26,7 +27,7 @@ pub(super) struct AllowedHosts(SealedTree<Vec<IpAddr>>);
 
 impl AllowedHosts {
     pub(super) fn open(meta: &SealedDb) -> Result<Self, MetaError> {
-        Ok(Self(meta.tree(TreeId::new("dialed-hosts"))?))
+        Ok(Self(meta.tree(ALLOWED_HOSTS)?))
     }
 
     pub(super) fn all(&self) -> Result<Vec<IpAddr>, MetaError> {
@@ -105,12 +106,15 @@ impl Membership {
             institution: institution.clone(),
             hosts: allowed.iter().map(|ip| Word::fitted(&ip.to_string())).collect(),
         };
-        drop(self.0.ledger.append_async(entry, by, self.0.clock.now()).await?);
         // Durable before it is dialed: what a person has answered is not asked again after a stop.
-        let inner = self.0.clone();
+        let (inner, by) = (self.0.clone(), by.clone());
         let all = tokio::task::spawn_blocking(move || {
-            inner.allowed_hosts.add(&institution, &allowed)?;
-            inner.allowed_hosts.all()
+            let (changes, now) = (&inner.changes, inner.clock.now());
+            let subject = Subject::AllowedHosts(institution.to_string());
+            changes.make(subject, entry, (&by, now), || {
+                inner.allowed_hosts.add(&institution, &allowed)?;
+                Ok::<_, MembershipError>(inner.allowed_hosts.all()?)
+            })
         });
         dialing.allow_only(all.await??);
         Ok(())

@@ -11,6 +11,7 @@ use concordat_storage::meta::MetaError;
 use concordat_storage::storage::StorageError;
 
 use super::NotDialed;
+use crate::changes::ChangeEntryError;
 use crate::fault::{Code, Explain};
 use crate::network::{DialRefused, NetworkError};
 use crate::start_state::StartStateError;
@@ -119,6 +120,9 @@ pub enum MembershipError {
     /// This node goes on from an older copy of its ledger, and nobody has acknowledged that.
     #[error("this node's ledger is older than what it has signed, so it neither serves nor asks")]
     OwnLedger,
+    /// The change was not entered.
+    #[error("the change was not made")]
+    NotEntered(#[from] ChangeEntryError),
     /// A helper thread was ended.
     #[error("the node is stopping")]
     Stopping(#[from] tokio::task::JoinError),
@@ -151,7 +155,9 @@ impl MembershipError {
             Self::Sealed(StartStateError::Ledger(source)) => source.fault(),
             Self::Sealed(StartStateError::State(source)) => source.fault(),
             Self::Sealed(_) => Fault::Integrity,
-            Self::Network(_) | Self::Stopping(_) | Self::Random(_) => Fault::Machine,
+            Self::NotEntered(ChangeEntryError::State(source)) => source.fault(),
+            Self::NotEntered(ChangeEntryError::Ledger(source)) => source.fault(),
+            Self::NotEntered(_) | Self::Network(_) | Self::Stopping(_) | Self::Random(_) => Fault::Machine,
         }
     }
 }

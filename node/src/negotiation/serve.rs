@@ -120,8 +120,8 @@ impl Negotiations {
                 }
             },
         };
-        self.enter(&next, &signed, Direction::Received, by, now).await?;
-        self.0.store.put(&mut place, next).await?;
+        self.enter_and_put(&mut place, next, (&signed, Direction::Received), (by, now))
+            .await?;
         Ok(Taken::New(id))
     }
 

@@ -16,12 +16,13 @@ use concordat_protocol::negotiation::{
 };
 use concordat_protocol::signed::Signed;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::meta::{SealedTree, TreeId};
+use concordat_storage::meta::SealedTree;
 use concordat_storage::storage::Storage;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::NegotiationFault;
+use crate::changes::NEGOTIATIONS;
 use crate::network::hello::Attested;
 
 /// A negotiation from the side on which this node is.
@@ -217,7 +218,7 @@ impl Place<'_> {
 
 impl Store {
     pub(super) fn open(storage: &Storage) -> Result<Self, NegotiationFault> {
-        let tree: SealedTree<Kept> = storage.meta().tree(TreeId::new("negotiations"))?;
+        let tree: SealedTree<Kept> = storage.meta().tree(NEGOTIATIONS)?;
         let mut slots = BTreeMap::new();
         for (_, kept) in tree.iter()? {
             let entry = restore(kept.negotiation)?;

@@ -288,6 +288,7 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::RosterAccepted { .. }
         | EntryBody::RosterRefused { .. }
         | EntryBody::CharterSigned { .. }
+        | EntryBody::ChangeNotMade { .. }
         | EntryBody::HostsAllowed { .. }
         | EntryBody::DatasetImported { .. }
         | EntryBody::DatasetClassified { .. }

@@ -82,6 +82,11 @@ pub enum EntryBody {
         /// Names what was signed.
         digest: Digest32,
     },
+    /// A change that an earlier entry tells of was not made: it failed, or a stop came in between.
+    ChangeNotMade {
+        /// The number of that entry.
+        entry: u64,
+    },
     /// Hosts of an applicant were allowed to be dialed although the configuration names no range with them.
     HostsAllowed {
         /// Whose hosts they are.
