@@ -124,12 +124,17 @@ impl Desk {
 
     /// The next of the two posts what there is nothing of to change, which leaves nothing.
     async fn post_in_vain(&mut self, route: &'static str, body: Value) {
+        self.post_refused(route, "", Code::NotFound, body).await;
+    }
+
+    /// As [`Desk::post_in_vain`], of something by its name and refused for another reason.
+    async fn post_refused(&mut self, route: &'static str, name: &str, code: Code, body: Value) {
         let (actor, client) = &self.people[self.turns % 2];
         self.turns += 1;
         self.used.insert(route);
         let before = self.house.node.ledger().size();
-        let answer: Result<Value, _> = client.post(route, &body).await;
-        assert_eq!(answer.unwrap_err().code, Code::NotFound, "{route}");
+        let answer: Result<Value, _> = client.post(&filled(route, name), &body).await;
+        assert_eq!(answer.unwrap_err().code, code, "{route}");
         assert_by(&self.house, before, actor, Leaves::Nothing, route);
     }
 
@@ -306,6 +311,10 @@ async fn consortium(holder: &mut Desk, asking: &mut Desk) {
     let next = reviewed(holder, "/v1/consortium/roster/review", next).await;
     holder.post("/v1/consortium/roster/sign", "", next, Entries).await;
     charter(holder, asking).await;
+    // Nobody's key was replaced; `keys` looks at who confirms one that was.
+    let key = json!({ "fingerprint": "0000" });
+    let confirm = "/v1/consortium/members/{institution}/confirm-key";
+    holder.post_refused(confirm, "zurich", Code::Usage, key).await;
     // No ledger here went back; `ledgers` looks at who is named when one did.
     let head = json!({ "institution": "budapest", "head": "00" });
     holder.post_in_vain("/v1/consortium/ledgers/acknowledge", head).await;
