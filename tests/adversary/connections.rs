@@ -174,11 +174,11 @@ async fn hosts_allowed_for_a_member_are_entered_and_end_with_it() {
 /// Who allowed which hosts, as the ledger tells it.
 fn allowed(house: &House) -> Vec<(Cause, Vec<String>)> {
     let entries = house.node.ledger().range(0, u64::MAX).unwrap().into_iter();
-    let allowed = entries.filter_map(|stored| match stored.entry.body {
-        EntryBody::HostsAllowed { hosts, .. } => {
-            Some((stored.entry.cause, hosts.iter().map(ToString::to_string).collect()))
-        }
-        _ => None,
+    let allowed = entries.filter_map(|stored| {
+        let EntryBody::HostsAllowed { hosts, .. } = stored.entry.body else {
+            return None;
+        };
+        Some((stored.entry.cause, hosts.iter().map(ToString::to_string).collect()))
     });
     allowed.collect()
 }

@@ -55,9 +55,11 @@ fn put(meta: &SealedDb, subject: &Subject, value: u8) {
 
 fn not_made(ledger: &Ledger) -> Vec<u64> {
     let entries = ledger.range(0, ledger.size()).unwrap().into_iter();
-    let not_made = entries.filter_map(|stored| match stored.entry.body {
-        EntryBody::ChangeNotMade { entry } => Some(entry),
-        _ => None,
+    let not_made = entries.filter_map(|stored| {
+        let EntryBody::ChangeNotMade { entry } = stored.entry.body else {
+            return None;
+        };
+        Some(entry)
     });
     not_made.collect()
 }
