@@ -175,6 +175,14 @@ impl Rogue {
         self.greet(house, &hello, &proof)
             .await
             .expect("an honest node answers a member's hello");
+        // The node believes it once it has looked at the ledger that was shown last.
+        for _ in 0..200 {
+            let session = house.node.network().sessions().borrow().get(&self.id()).cloned();
+            if session.is_none_or(|session| session.attested().is_some()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Says the hello on the connection that stands, shows a ledger, and returns what was answered.
