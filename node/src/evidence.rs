@@ -1,8 +1,9 @@
 //! What this node keeps of every query, on either side of it: the signed query, its text, the receipt with its signatures, and
 //! which ledger entries tell of it. Sealed like all state.
 //!
-//! 1. A record is durable before the step that it is evidence of: before a query is signed, before the engine is opened, before
-//!    a receipt is sent, before a countersignature is.
+//! 1. A record is durable before the step that it is evidence of: before a query is decided or signed, before the engine is opened,
+//!    before a receipt is sent, before a countersignature is. It is there before the ledger takes the first entry about the query, so
+//!    that a start finds out an older copy of the state ([`Evidence::compare`]).
 //! 2. A record is *open* until the end of its query is in the ledger. What a stop left open is closed at the next start
 //!    ([`Evidence::recover`]).
 //! 3. A provider knows for each consumer which receipts are not countersigned ([`Evidence::outstanding`]).
@@ -15,6 +16,7 @@ pub use recovery::EvidenceError;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use concordat_protocol::audit::LedgerHead;
 use concordat_protocol::ids::{ActorId, Digest32, GrantId, InstitutionId, NodeId, QueryId};
 use concordat_protocol::membership::NodeCertificate;
 use concordat_protocol::query::{QueryEnvelope, Receipt};
@@ -92,6 +94,8 @@ pub struct EvidenceRecord {
     pub receipt: Option<CoSigned<Receipt>>,
     /// Whether both sides have signed.
     pub countersigned: bool,
+    /// The head of the consumer's ledger that came with its signature.
+    pub consumer_ledger: Option<Signed<LedgerHead>>,
 }
 
 /// A receipt that the other side has not signed.
@@ -247,7 +251,7 @@ impl Evidence {
         &self,
         query: QueryId,
         consumer: &InstitutionId,
-        receipt: CoSigned<Receipt>,
+        (receipt, consumer_ledger): (CoSigned<Receipt>, Signed<LedgerHead>),
         entry: u64,
     ) -> Result<(), MetaError> {
         let _changing = self.changing();
@@ -255,6 +259,7 @@ impl Evidence {
         if let Some(mut record) = self.get(query)? {
             record.receipt = Some(receipt);
             record.countersigned = true;
+            record.consumer_ledger = Some(consumer_ledger);
             record.entries.push(entry);
             batch.put(&self.0.records, &query.to_string(), &record)?;
         }

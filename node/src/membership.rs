@@ -12,6 +12,7 @@ mod error;
 pub mod hello;
 mod holders;
 mod keys;
+mod review;
 mod sealed;
 mod sessions;
 mod spread;
@@ -45,10 +46,12 @@ pub use dialing::NotDialed;
 pub use error::MembershipError;
 pub use holders::{Issued, Proposal};
 pub use keys::{NextKey, UnconfirmedKey};
+pub use review::Review;
 pub use sealed::SealedRoster;
 pub use spread::ROSTER;
 
 use crate::attribution::by_node;
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::identity::Identity;
@@ -79,6 +82,7 @@ struct Inner {
     announced: Vec<Address>,
     pins: SealedTree<Charter>,
     allowed_hosts: AllowedHosts,
+    changes: Changes,
     confirmations: Confirmations,
     storage: Storage,
     sealed: Versions<SealedRoster>,
@@ -154,9 +158,16 @@ impl Membership {
         } = parts;
         let pins = storage.meta().tree(TreeId::new("membership"))?;
         let allowed_hosts = AllowedHosts::open(storage.meta())?;
-        network.dialing().allow(allowed_hosts.all()?);
+        network.dialing().allow_only(allowed_hosts.all()?);
+        let changes = Changes::open(storage.meta(), ledger.clone())?;
         let sealed = Versions::open(storage.meta())?;
-        let heads = LedgerHeads::open(identity.clone(), ledger.clone(), clock.clone(), storage.meta())?;
+        let heads = LedgerHeads::open(
+            identity.clone(),
+            ledger.clone(),
+            clock.clone(),
+            epoch.clone(),
+            storage.meta(),
+        )?;
         let membership = Self(Arc::new(Inner {
             identity,
             ledger,
@@ -167,6 +178,7 @@ impl Membership {
             announced,
             pins,
             allowed_hosts,
+            changes,
             confirmations: Confirmations::open(storage.meta())?,
             storage,
             sealed,
@@ -200,10 +212,14 @@ impl Membership {
     /// The roster in force at `now`.
     ///
     /// # Errors
-    /// [`MembershipError::NoConsortium`] before the node has joined one; [`MembershipError::Roster`] when it has expired.
+    /// [`MembershipError::NoConsortium`] before the node has joined one; [`MembershipError::Roster`] when it has expired;
+    /// [`MembershipError::OwnLedger`] while this node is an older copy of itself: then it serves and asks nobody.
     pub fn in_force(&self, now: Timestamp) -> Result<Arc<ValidRoster>, MembershipError> {
         let roster = self.newest().ok_or(MembershipError::NoConsortium)?;
         roster.in_force(now)?;
+        if self.0.heads.own_conflict().is_some() {
+            return Err(MembershipError::OwnLedger);
+        }
         Ok(roster)
     }
 
@@ -318,7 +334,7 @@ impl Membership {
         let applicant = ValidEnrolment::check(from_file(file)?, now)?;
         // Who cannot admit anybody allows nothing either.
         let current = self.coordinated()?;
-        self.allow_hosts_of(applicant.enrolment(), &admission.allow_hosts)
+        self.allow_hosts_of(applicant.enrolment(), &admission.allow_hosts, by)
             .await?;
         let change = if admission.replace_key { replace_key } else { admit };
         let next = change(current.roster(), &applicant, now, ROSTER_VALIDITY)?;
@@ -480,6 +496,7 @@ impl Membership {
 
     async fn follow(&self, roster: Arc<ValidRoster>, by: &Attribution) -> Result<(), MembershipError> {
         self.follow_own_key(&roster, by).await?;
+        self.drop_hosts_of_removed(roster.clone()).await?;
         self.0.network.set_members(Arc::new(self.peers(&roster))).await?;
         let number = roster.number();
         self.warn_of_addresses(&roster);

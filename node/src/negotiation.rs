@@ -46,6 +46,7 @@ pub use store::{Entry, NegotiationView};
 pub use wish::{Wish, WishError};
 
 use self::store::Store;
+use crate::changes::{Changes, Subject};
 use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::membership::Membership;
@@ -60,7 +61,7 @@ pub struct Negotiations(Arc<Inner>);
 struct Inner {
     identity: Arc<Identity>,
     storage: Storage,
-    ledger: Ledger,
+    changes: Changes,
     clock: Clock,
     network: NetworkHandle,
     membership: Membership,
@@ -107,10 +108,11 @@ impl Negotiations {
             policy,
         } = parts;
         let store = Store::open(&storage)?;
+        let changes = Changes::open(storage.meta(), ledger)?;
         Ok(Self(Arc::new(Inner {
             identity,
             storage,
-            ledger,
+            changes,
             clock,
             network,
             membership,
@@ -138,6 +140,8 @@ impl Negotiations {
         let id = NegotiationId::from_bytes(id);
         let sent = ConsumerNegotiation::request(id, &parties, scope, justification, &self.0.identity.node_key, now)?;
         let mut place = self.0.store.reserve(id).await;
+        // Before anybody can see it: the connection to the holder may come up while it is sent.
+        let delivery = self.0.store.delivery(&id).await?;
         self.step(&mut place, Entry::Consumer(sent.next), &sent.message, by, now)
             .await?;
         let delivered = self.send(parties.provider(), sent.message).await;
@@ -149,6 +153,7 @@ impl Negotiations {
         if delivered.is_ok() {
             self.0.store.acknowledge(&id, 1).await?;
         }
+        drop(delivery);
         self.show(&id).await
     }
 
@@ -399,17 +404,16 @@ impl Negotiations {
         by: &Attribution,
         now: Timestamp,
     ) -> Result<(), NegotiationFault> {
-        self.enter(&next, message, Direction::Sent, by, now).await?;
-        self.0.store.put(place, next).await
+        self.enter_and_put(place, next, (message, Direction::Sent), (by, now))
+            .await
     }
 
-    async fn enter(
+    async fn enter_and_put(
         &self,
-        next: &Entry,
-        message: &Signed<NegotiationMessage>,
-        direction: Direction,
-        by: &Attribution,
-        now: Timestamp,
+        place: &mut store::Place<'_>,
+        next: Entry,
+        (message, direction): (&Signed<NegotiationMessage>, Direction),
+        by: (&Attribution, Timestamp),
     ) -> Result<(), NegotiationFault> {
         let entry = EntryBody::NegotiationStep {
             negotiation: next.id(),
@@ -418,8 +422,11 @@ impl Negotiations {
             state: Word::fitted(&next.state_name().to_string()),
             message: message.digest(),
         };
-        drop(self.0.ledger.append_async(entry, by, now).await?);
-        Ok(())
+        let subject = Subject::Negotiation(next.id().to_string());
+        let open = self.0.changes.begin_async(subject, entry, by).await?;
+        let put = self.0.store.put(place, next).await;
+        self.0.changes.end_async(open, put.is_ok()).await?;
+        put
     }
 
     /// The two sides of a negotiation with `peer`, where this node is on the side `us`.

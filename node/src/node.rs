@@ -14,6 +14,7 @@ use libp2p::Multiaddr;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::custody::{Custody, CustodyParts, RollbackError};
 use crate::epoch::Epoch;
@@ -56,6 +57,7 @@ struct Parts {
     policies: PolicyStore,
     custody: Custody,
     evidence: Evidence,
+    changes: Changes,
 }
 
 /// What a node is started with.
@@ -146,6 +148,7 @@ impl Node {
             epoch: epoch.clone(),
         })
         .await?;
+        let changes = Changes::open(storage.meta(), ledger.clone())?;
         let evidence = Evidence::open(storage.meta()).map_err(EvidenceError::from)?;
         close_last_run(&evidence, &ledger, &clock).await?;
         let accounts = Accounts::open(storage.meta(), identity.institution.clone(), password_cost)?;
@@ -244,6 +247,7 @@ impl Node {
             policies,
             custody,
             evidence,
+            changes,
         })))
     }
 
@@ -315,6 +319,11 @@ impl Node {
     /// The care of keys and of datasets' lives.
     pub fn custody(&self) -> &Custody {
         &self.0.custody
+    }
+
+    /// Changes that the ledger tells of first.
+    pub fn changes(&self) -> &Changes {
+        &self.0.changes
     }
 
     /// What is kept of queries.

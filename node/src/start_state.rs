@@ -5,6 +5,7 @@
 //! | roster | sealed state | the state itself, and the ledger's entries |
 //! | policy set | sealed state | the state itself, its signature, and the ledger's entries |
 //! | configuration | `concordat.toml` | the settings that decide something, in the state |
+//! | evidence of queries | sealed state | the ledger's entries about each query |
 //! | ledger | `ledger/` | its size and root, in the state ([`concordat_storage::ledger::AnchorError`]) |
 //!
 //! A start compares all of it before anything is served. What differs ends the start with the exit code for integrity, and
@@ -23,7 +24,9 @@ use concordat_storage::meta::{MetaError, SealedDb};
 pub use configuration::{AcceptedConfiguration, Difference, configuration_digest};
 pub use versions::{Bound, Versions};
 
+use crate::changes::{ChangeEntryError, Changes};
 use crate::config::Config;
+use crate::evidence::{Evidence, EvidenceError};
 use crate::fault::{Code, Explain};
 use crate::membership::SealedRoster;
 use crate::policy::SealedPolicySet;
@@ -34,6 +37,8 @@ pub struct StartState {
     configuration: Versions<AcceptedConfiguration>,
     roster: Versions<SealedRoster>,
     policy: Versions<SealedPolicySet>,
+    evidence: Evidence,
+    meta: SealedDb,
 }
 
 impl StartState {
@@ -46,6 +51,8 @@ impl StartState {
             configuration: Versions::open(meta)?,
             roster: Versions::open(meta)?,
             policy: Versions::open(meta)?,
+            evidence: Evidence::open(meta)?,
+            meta: meta.clone(),
         })
     }
 
@@ -54,10 +61,13 @@ impl StartState {
     ///
     /// # Errors
     /// [`StartStateError::StateOlder`] if the ledger tells of something that the state lacks.
-    pub fn settle(&self, ledger: &Ledger) -> Result<(), StartStateError> {
+    pub fn settle(&self, ledger: &Ledger, now: Timestamp) -> Result<(), StartStateError> {
+        self.evidence.compare(ledger)?;
         self.configuration.settle(ledger)?;
         self.roster.settle(ledger)?;
-        self.policy.settle(ledger)
+        self.policy.settle(ledger)?;
+        // It enters what was not made; what compares with the last entries comes before.
+        Ok(Changes::open(&self.meta, ledger.clone())?.settle(now)?)
     }
 
     /// Compares the configuration with the one that was accepted.
@@ -134,6 +144,12 @@ pub enum StartStateError {
     /// The configuration is of another institution.
     #[error("`concordat.toml` names another institution than the one this node was set up for")]
     OtherInstitution,
+    /// The records of queries are not those that the ledger tells of.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
+    /// What the last stop broke off cannot be settled.
+    #[error(transparent)]
+    Changes(#[from] ChangeEntryError),
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -146,6 +162,8 @@ impl Explain for StartStateError {
     fn code(&self) -> Code {
         match self {
             Self::StateOlder { .. } | Self::Configuration { .. } | Self::OtherInstitution => Code::Integrity,
+            Self::Evidence(source) => source.code(),
+            Self::Changes(source) => source.code(),
             Self::Ledger(source) => source.code(),
             Self::State(source) => source.code(),
         }
@@ -154,12 +172,18 @@ impl Explain for StartStateError {
     fn reasons(&self) -> Vec<String> {
         match self {
             Self::Configuration { differences } => differences.iter().map(ToString::to_string).collect(),
-            Self::StateOlder { .. } | Self::OtherInstitution | Self::Ledger(_) | Self::State(_) => Vec::new(),
+            Self::StateOlder { .. }
+            | Self::OtherInstitution
+            | Self::Evidence(_)
+            | Self::Changes(_)
+            | Self::Ledger(_)
+            | Self::State(_) => Vec::new(),
         }
     }
 
     fn help(&self) -> Option<String> {
         match self {
+            Self::Evidence(source) => source.help(),
             Self::StateOlder { .. } => Some(
                 "put the newest copy of `meta` back, or restore a backup into an empty directory".to_owned(),
             ),
@@ -169,7 +193,7 @@ impl Explain for StartStateError {
                     .to_owned(),
             ),
             Self::OtherInstitution => Some("put this node's own `concordat.toml` back".to_owned()),
-            Self::Ledger(_) | Self::State(_) => None,
+            Self::Changes(_) | Self::Ledger(_) | Self::State(_) => None,
         }
     }
 }

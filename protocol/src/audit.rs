@@ -24,4 +24,4 @@ pub use entry::{
 };
 pub use erasure::{Erasure, MAX_KEYS};
 pub use export::{ExportError, ExportHead, ValidExport, check_export};
-pub use head::{HeadConflict, HeadError, LedgerHead, LedgerProof, TreeHead, check_growth};
+pub use head::{HeadConflict, HeadError, LedgerHead, LedgerProof, MAX_HEADS, TreeHead, check_growth};

@@ -54,6 +54,8 @@ pub const CATALOG: Label = Label("concordat/catalog/1");
 
 /// Hash of a negotiation message as the next one names it.
 pub const TRANSCRIPT_HASH: &str = "concordat/transcript-hash/1";
+/// Hash of a value of the sealed state, by which a change of it is found out.
+pub const STATE_VALUE_HASH: &str = "concordat/state-value-hash/1";
 /// Hash of a query's text as receipts and ledgers name it.
 pub const SQL_HASH: &str = "concordat/sql-hash/1";
 /// Hash over the batches of an answer.

@@ -49,7 +49,7 @@ use concordat_protocol::{identity::InstitutionKey, ids::DatasetName, schema::Ver
 use object_store::ObjectStore;
 
 pub use classification::Classification;
-pub use datasets::Datasets;
+pub use datasets::{DATASETS, Datasets};
 pub use erase::{ErasureOrder, ErasureStatement, Erasures};
 pub use error::CatalogError;
 pub use holding::Holding;

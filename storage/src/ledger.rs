@@ -72,6 +72,8 @@ struct Inner {
     key: Arc<LedgerKey>,
     institution: InstitutionId,
     shared: Arc<Mutex<Shared>>,
+    /// Entries that the sealed state vouched for when the ledger was opened.
+    anchored: u64,
     verification: Arc<watch::Sender<Verification>>,
     verifier: Option<Verifier>,
     checkpointing: Mutex<()>,
@@ -167,6 +169,7 @@ impl Ledger {
         anchor: Option<Anchor>,
         older: Option<Older>,
     ) -> Result<Self, LedgerError> {
+        let anchored = anchor.as_ref().map_or(shared.tip.head().size, Anchor::size);
         let (key, shared) = (Arc::new(key), Arc::new(Mutex::new(shared)));
         let (commands, waiting) = mpsc::channel();
         let writer = Writer::new(Arc::clone(&key), Arc::clone(&shared), medium, anchor);
@@ -194,12 +197,19 @@ impl Ledger {
             key,
             institution,
             shared,
+            anchored,
             verification,
             verifier,
             checkpointing: Mutex::new(()),
             commands: Some(commands),
             thread: Some(thread),
         })))
+    }
+
+    /// Entries that the sealed state vouched for when the ledger was opened: whoever keeps something about each later one finds it, or
+    /// the state is an older copy.
+    pub fn anchored(&self) -> u64 {
+        self.0.anchored
     }
 
     /// Whether the checkpoint that lies here, if there is one, is signed by one of the institution's keys. Its entries need no second look at a

@@ -116,7 +116,7 @@ impl Exchange {
             answer: answer.finish(),
             outcome: Outcome::Completed,
             decision: Digest32::ZERO,
-            ledger: super::rogue::empty_ledger(&self.asked.to, &NodeKey::from_seed(&[1; 32].into())),
+            ledger: super::rogue::empty_ledger(&self.asked.to, &NodeKey::from_seed(&[3; 32].into())),
             at: now(),
         }
     }

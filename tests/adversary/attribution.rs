@@ -125,12 +125,17 @@ impl Desk {
 
     /// The next of the two posts what there is nothing of to change, which leaves nothing.
     async fn post_in_vain(&mut self, route: &'static str, body: Value) {
+        self.post_refused(route, "", Code::NotFound, body).await;
+    }
+
+    /// As [`Desk::post_in_vain`], of something by its name and refused for another reason.
+    async fn post_refused(&mut self, route: &'static str, name: &str, code: Code, body: Value) {
         let (actor, client) = &self.people[self.turns % 2];
         self.turns += 1;
         self.used.insert(route);
         let before = self.house.node.ledger().size();
-        let answer: Result<Value, _> = client.post(route, &body).await;
-        assert_eq!(answer.unwrap_err().code, Code::NotFound, "{route}");
+        let answer: Result<Value, _> = client.post(&filled(route, name), &body).await;
+        assert_eq!(answer.unwrap_err().code, code, "{route}");
         assert_by(&self.house, before, actor, Leaves::Nothing, route);
     }
 
@@ -317,8 +322,13 @@ async fn consortium(holder: &mut Desk, asking: &mut Desk) {
     let next = file(&next_roster(&holder.house));
     holder.post("/v1/consortium/roster/import", "", next, Entries).await;
     let next = file(&next_roster(&holder.house));
+    let next = reviewed(holder, "/v1/consortium/roster/review", next).await;
     holder.post("/v1/consortium/roster/sign", "", next, Entries).await;
     charter(holder, asking).await;
+    // Nobody's key was replaced; `keys` looks at who confirms one that was.
+    let key = json!({ "fingerprint": "0000" });
+    let confirm = "/v1/consortium/members/{institution}/confirm-key";
+    holder.post_refused(confirm, "zurich", Code::Usage, key).await;
     // No ledger here went back; `ledgers` looks at who is named when one did.
     let head = json!({ "institution": "budapest", "head": "00" });
     holder.post_in_vain("/v1/consortium/ledgers/acknowledge", head).await;
@@ -335,6 +345,7 @@ async fn charter(holder: &mut Desk, asking: &mut Desk) {
     let both = json!({ "threshold": 2, "holders": ["cleveland", "budapest"] });
     let proposed = holder.post("/v1/consortium/charter", "", both, Entries).await;
     let proposed = file(&proposed, "proposal");
+    let proposed = reviewed(asking, "/v1/consortium/roster/review", proposed).await;
     asking.post("/v1/consortium/roster/sign", "", proposed, Entries).await;
     let roster = asking.house.roster();
     let taken = holder.house.node.membership().import(roster, &tester()).await.unwrap();
@@ -346,7 +357,15 @@ async fn charter(holder: &mut Desk, asking: &mut Desk) {
         (&json!("charter"), &json!(1))
     );
     let proposed = file(&proposed, "proposal");
+    let proposed = reviewed(asking, "/v1/consortium/charter/review", proposed).await;
     asking.post("/v1/consortium/charter/sign", "", proposed, Entries).await;
+}
+
+/// The document with the digest under which its holder has reviewed it.
+async fn reviewed(desk: &mut Desk, path: &'static str, mut document: Value) -> Value {
+    let review = desk.post(path, "", document.clone(), Leaves::Nothing).await;
+    document["expect"] = review["digest"].clone();
+    document
 }
 
 /// The roster after the present one, signed with the charter key as at another place.

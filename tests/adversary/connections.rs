@@ -6,9 +6,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use concordat_node::membership::Admission;
+use concordat_node::membership::{Admission, MembershipError};
 use concordat_node::network::hello::HELLO;
-use concordat_protocol::audit::EntryBody;
+use concordat_protocol::audit::{Cause, EntryBody};
 use concordat_protocol::wire::messages::HelloReply;
 use concordat_tests::tester;
 use libp2p::multiaddr::Protocol;
@@ -132,6 +132,55 @@ async fn addresses_of_an_applicant_are_dialed_only_after_a_yes() {
     admit(inside, &[yes("10.1.2.3"), other]).await.unwrap();
     assert!(dials(inside) && !dials("/ip4/10.1.2.4/tcp/22") && !dials(metadata));
     world.still_stands().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts_allowed_for_a_member_are_entered_and_end_with_it() {
+    let world = World::new().await;
+    let (provider, friend) = (&world.provider, &world.friend);
+    let inside = "/ip4/10.1.2.3/tcp/22";
+    let dials = |house: &House| {
+        let address = inside.parse().unwrap();
+        house.node.network().dialing().check(&address).is_ok()
+    };
+    let application = Rogue::start("zagreb", 44).enrolment_at(&[NOWHERE, inside]);
+    // Whoever cannot admit anybody allows nothing either: that comes first.
+    let (by, member) = (tester(), friend.node.membership());
+    let admission = Admission {
+        allow_hosts: vec![IpAddr::from([10, 1, 2, 3])],
+        ..Admission::default()
+    };
+    let refused = member.admit_with(application.as_bytes(), &admission, &by);
+    assert!(matches!(refused.await.unwrap_err(), MembershipError::NotCoordinator));
+    assert!(!dials(friend) && allowed(friend).is_empty());
+
+    let membership = provider.node.membership();
+    membership
+        .admit_with(application.as_bytes(), &admission, &tester())
+        .await
+        .unwrap();
+    assert!(dials(provider));
+    let entries = allowed(provider);
+    assert_eq!(entries.len(), 1);
+    assert_eq!(entries[0].1, ["10.1.2.3"]);
+    assert_eq!(&entries[0].0, tester().cause());
+    // The removal of another member does not end it, that of this one does.
+    membership.remove(friend.id(), &tester()).await.unwrap();
+    assert!(dials(provider));
+    membership.remove(&"zagreb".parse().unwrap(), &tester()).await.unwrap();
+    assert!(!dials(provider), "the host of a removed member is dialed");
+}
+
+/// Who allowed which hosts, as the ledger tells it.
+fn allowed(house: &House) -> Vec<(Cause, Vec<String>)> {
+    let entries = house.node.ledger().range(0, u64::MAX).unwrap().into_iter();
+    let allowed = entries.filter_map(|stored| {
+        let EntryBody::HostsAllowed { hosts, .. } = stored.entry.body else {
+            return None;
+        };
+        Some((stored.entry.cause, hosts.iter().map(ToString::to_string).collect()))
+    });
+    allowed.collect()
 }
 
 fn everywhere(n: u16) -> Ipv4Addr {

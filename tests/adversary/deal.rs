@@ -5,7 +5,7 @@ use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::ids::{Digest32, GrantId, NegotiationId};
 use concordat_protocol::negotiation::Negotiation;
 use concordat_protocol::negotiation::{
-    Authentic, ConsumerNegotiation, NegotiationMessage, ProviderNegotiation, Received, Role, StateName,
+    ConsumerNegotiation, NegotiationMessage, ProviderNegotiation, Received, Role, StateName,
 };
 use concordat_protocol::scope::Scope;
 use concordat_protocol::signed::Signed;
@@ -69,23 +69,11 @@ impl<R: Role> Deal<R> {
 
     /// Takes what the honest side says next.
     pub(super) async fn follow(&mut self, house: &House) {
-        loop {
-            let message = house.authentic(hear(&mut self.incoming).await);
-            if self.advance(message) {
-                return;
-            }
-        }
-    }
-
-    /// Whether the message was a new one: what an honest node does not know to be taken it says again.
-    fn advance(&mut self, message: Authentic) -> bool {
+        let message = house.authentic(hear(&mut self.incoming).await);
         let received = self.view.receive(message, now());
         match received.expect("an honest node keeps the rules") {
-            Received::Advanced(next) => {
-                self.view = next;
-                true
-            }
-            Received::Duplicate { .. } => false,
+            Received::Advanced(next) => self.view = next,
+            Received::Duplicate { .. } => panic!("what was taken was sent again"),
         }
     }
 

@@ -71,7 +71,7 @@ async fn who_does_not_countersign_is_answered_again_only_after_it_has() {
     });
     let altered = altered.unwrap().add_signature(&world.rogue.node).unwrap();
     for bad in [forged, altered, receipts[2].clone()] {
-        stream.send(&Countersignature { receipt: bad }).await.unwrap();
+        stream.send(&world.rogue.countersignature(bad)).await.unwrap();
         assert!(matches!(stream.recv().await.unwrap(), Reply::Refused(_)));
     }
     assert!(
@@ -79,7 +79,7 @@ async fn who_does_not_countersign_is_answered_again_only_after_it_has() {
         "signatures that are none pay nothing"
     );
     let signed = receipts[0].add_signature(&world.rogue.node).unwrap();
-    stream.send(&Countersignature { receipt: signed }).await.unwrap();
+    stream.send(&world.rogue.countersignature(signed)).await.unwrap();
     assert_eq!(stream.recv::<Reply>().await.unwrap(), Reply::Taken);
     assert!(
         take_unsigned(&world, grant).await,
@@ -246,7 +246,7 @@ fn receipt(asked: &QueryEnvelope, chunks: &[Vec<u8>]) -> Receipt {
         answer: answer.finish(),
         outcome: concordat_protocol::query::Outcome::Completed,
         decision: concordat_protocol::ids::Digest32::ZERO,
-        ledger: super::rogue::empty_ledger(&asked.to, &NodeKey::from_seed(&[1; 32].into())),
+        ledger: super::rogue::empty_ledger(&asked.to, &NodeKey::from_seed(&[3; 32].into())),
         at: now(),
     }
 }

@@ -9,19 +9,19 @@ use concordat_protocol::ids::{Digest32, InstitutionId};
 use concordat_protocol::signed::Signed;
 use concordat_tests::tester;
 
-use super::honest::World;
+use super::honest::{House, World};
 use super::rogue::{Rogue, ledger_head, now, sign, soon};
 
 /// How often and how long it is looked whether the rogue is served.
 const LOOK: Duration = Duration::from_millis(50);
 
-fn leaves(count: usize, history: &str) -> Vec<Digest32> {
+pub(super) fn leaves(count: usize, history: &str) -> Vec<Digest32> {
     (0..count)
         .map(|n| leaf_hash(format!("{history} {n}").as_bytes()))
         .collect()
 }
 
-fn tree(leaves: &[Digest32]) -> TreeHead {
+pub(super) fn tree(leaves: &[Digest32]) -> TreeHead {
     let size = leaves.len() as u64;
     TreeHead {
         size,
@@ -36,15 +36,32 @@ async fn served(
     path: Option<Vec<Digest32>>,
     kept: Option<Signed<LedgerHead>>,
 ) -> bool {
-    let (rogue, provider) = (&world.rogue, &world.provider);
-    rogue.dial(provider).await.unwrap();
-    let mut hello = rogue.hello(provider, |_| (), |_| ());
-    hello.kept = kept;
+    let proof = LedgerProof {
+        head,
+        paths: vec![path],
+    };
+    let served = attested(&world.rogue, &world.provider, &proof, kept).await;
+    if served {
+        leave(&world.rogue, &world.provider).await;
+    }
+    served
+}
+
+/// Connects, shows a ledger, and says whether the house serves the rogue then; if it does, the session stands.
+pub(super) async fn attested(
+    rogue: &Rogue,
+    house: &House,
+    proof: &LedgerProof,
+    kept: Option<Signed<LedgerHead>>,
+) -> bool {
+    rogue.dial(house).await.unwrap();
+    let mut hello = rogue.hello(house, |_| (), |_| ());
+    hello.kept = kept.into_iter().collect();
     // A refused member may be cut off before it has sent everything.
-    let _ = rogue.greet(provider, &hello, &LedgerProof { head, path }).await;
-    let served = soon(async {
+    let _ = rogue.greet(house, &hello, proof).await;
+    let attested = soon(async {
         loop {
-            let session = provider.node.network().sessions().borrow().get(&rogue.id()).cloned();
+            let session = house.node.network().sessions().borrow().get(&rogue.id()).cloned();
             match session {
                 Some(session) if session.attested().is_some() => return true,
                 Some(_) => tokio::time::sleep(LOOK).await,
@@ -53,14 +70,19 @@ async fn served(
         }
     })
     .await;
-    if served {
-        provider.node.network().disconnect(rogue.id()).await.unwrap();
+    if !attested {
+        rogue.until_alone().await;
     }
-    rogue.until_alone().await;
-    served
+    attested
 }
 
-fn own(rogue: &Rogue, tree: TreeHead) -> Signed<LedgerHead> {
+/// Ends the session with a house.
+pub(super) async fn leave(rogue: &Rogue, house: &House) {
+    house.node.network().disconnect(rogue.id()).await.unwrap();
+    rogue.until_alone().await;
+}
+
+pub(super) fn own(rogue: &Rogue, tree: TreeHead) -> Signed<LedgerHead> {
     ledger_head(&rogue.institution, &rogue.node, tree)
 }
 

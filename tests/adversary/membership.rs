@@ -296,7 +296,7 @@ async fn a_session_ends_with_the_certificate_that_was_shown() {
     let short = rogue.hello(provider, |c| c.not_after = now().plus_seconds(3), |_| ());
     let proof = LedgerProof {
         head: empty_ledger(&rogue.institution, &rogue.node),
-        path: Some(Vec::new()),
+        paths: vec![Some(Vec::new())],
     };
     rogue.greet(provider, &short, &proof).await.unwrap();
     let mut held = rogue.open(provider, NEGOTIATION).await.unwrap();

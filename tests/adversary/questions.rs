@@ -10,9 +10,7 @@ use concordat_protocol::ids::{GrantId, QueryId};
 use concordat_protocol::query::{ActorAssertion, Factor, MAX_SQL, QueryEnvelope, Receipt, Role};
 use concordat_protocol::scope::Purpose;
 use concordat_protocol::signed::{CoSigned, Signed};
-use concordat_protocol::wire::messages::{
-    Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode,
-};
+use concordat_protocol::wire::messages::{QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode};
 
 use super::deal::{between_friends, change, granted};
 use super::honest::{House, SUBJECTS, World};
@@ -301,9 +299,7 @@ async fn a_receipt_that_is_not_signed_is_told_apart_and_costs_nobody_anything() 
         let QueryClosing { receipt, .. } = stream.recv().await.unwrap();
         if forge {
             stream
-                .send(&Countersignature {
-                    receipt: receipt.add_signature(&other).unwrap(),
-                })
+                .send(&rogue.countersignature(receipt.add_signature(&other).unwrap()))
                 .await
                 .unwrap();
             assert!(stream.is_dropped().await);
@@ -414,7 +410,7 @@ pub(super) async fn ask(rogue: &Rogue, house: &House, envelope: Signed<QueryEnve
     }
     let QueryClosing { receipt, cut } = stream.recv().await.unwrap();
     let both = receipt.add_signature(&rogue.node).unwrap();
-    stream.send(&Countersignature { receipt: both }).await.unwrap();
+    stream.send(&rogue.countersignature(both)).await.unwrap();
     assert!(stream.is_dropped().await);
     cut.map_or(Ok(Answer { chunks, receipt }), Err)
 }

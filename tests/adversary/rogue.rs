@@ -10,11 +10,12 @@ use concordat_protocol::audit::{LedgerHead, LedgerProof, TreeHead, merkle};
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::{InstitutionId, Jurisdiction, NodeId, Nonce};
 use concordat_protocol::membership::{Enrolment, MemberNode, NodeCertificate, to_armour};
+use concordat_protocol::query::Receipt;
 use concordat_protocol::signed::{CoSigned, Document, Signed};
 use concordat_protocol::text::{Address, LegalName};
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::codec::{self, Frame, HEADER_LEN};
-use concordat_protocol::wire::messages::{Hello, HelloReply, HelloStatement};
+use concordat_protocol::wire::messages::{Countersignature, Hello, HelloReply, HelloStatement};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
@@ -77,6 +78,19 @@ impl Rogue {
     /// Starts one; `seed` makes its two keys.
     pub(super) fn start(institution: &str, seed: u8) -> Self {
         Self::with_seeds(institution, [seed; 32], [seed.wrapping_add(100); 32])
+    }
+
+    /// Starts another node of the same institution.
+    pub(super) fn beside(&self, seed: u8) -> Self {
+        Self::with_seeds(self.institution.as_str(), [seed; 32], *self.house.expose_seed())
+    }
+
+    /// What it says of itself and of another node of its institution.
+    pub(super) fn enrolment_beside(&self, other: &Self) -> String {
+        let own = self.statement(now()).peek_unverified().unwrap();
+        let mut nodes = own.nodes.clone();
+        nodes.extend(other.statement(now()).peek_unverified().unwrap().nodes);
+        to_armour(&sign(&Enrolment { nodes, ..own }, &self.house))
     }
 
     /// Starts one of many, whose keys are made of its number.
@@ -156,11 +170,19 @@ impl Rogue {
         let hello = self.hello(house, |_| (), |_| ());
         let proof = LedgerProof {
             head: empty_ledger(&self.institution, &self.node),
-            path: Some(Vec::new()),
+            paths: vec![Some(Vec::new())],
         };
         self.greet(house, &hello, &proof)
             .await
             .expect("an honest node answers a member's hello");
+        // The node believes it once it has looked at the ledger that was shown last.
+        for _ in 0..200 {
+            let session = house.node.network().sessions().borrow().get(&self.id()).cloned();
+            if session.is_none_or(|session| session.attested().is_some()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Says the hello on the connection that stands, shows a ledger, and returns what was answered.
@@ -171,6 +193,14 @@ impl Rogue {
         let reply = stream.recv().await?;
         stream.send(proof).await?;
         Ok(reply)
+    }
+
+    /// A countersignature with the head of the ledger that it shows in each hello.
+    pub(super) fn countersignature(&self, receipt: CoSigned<Receipt>) -> Countersignature {
+        Countersignature {
+            receipt,
+            ledger: empty_ledger(&self.institution, &self.node),
+        }
     }
 
     /// A hello, truthful but for what the two functions change before it is signed.
@@ -201,7 +231,7 @@ impl Rogue {
             next_certificate: None,
             certificate: sign(&certified, &self.house),
             statement: sign(&stated, &self.node),
-            kept: None,
+            kept: Vec::new(),
         }
     }
 

@@ -22,6 +22,10 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
         "a login that failed: whoever it was has no session",
     ),
     ("node/src/attribution.rs", "where they are made"),
+    (
+        "node/src/changes.rs",
+        "what a stop kept from being done is entered at the start",
+    ),
     ("node/src/cli/serve.rs", "the start"),
     (
         "node/src/custody/rollback.rs",

@@ -277,3 +277,60 @@ fn disk_policy_file_decides_nothing() {
     assert!(!shown["files"].to_string().contains("open"), "{shown}");
     assert_eq!(house.status()["policy"]["digest"], shown["digest"]);
 }
+
+/// The entries about queries are in the ledger before the state's anchor follows; the record of each query is in the state before.
+#[test]
+fn disk_older_state_with_only_queries_in_between_stops_the_start() {
+    let mut world = World::strangers(1);
+    let file = world.file("patients.csv", "record,sex\n1,0\n2,1\n3,1\n");
+    let earlier = world.place().join("earlier");
+    let house = &mut world.houses[0];
+    house.hire();
+    house
+        .as_(Person::Administrator, &["consortium", "found", "--name", "Heart Study"])
+        .ok();
+    let from = file.to_str().unwrap();
+    house
+        .as_(
+            Person::Steward,
+            &[
+                "dataset",
+                "import",
+                "heart",
+                "--from",
+                from,
+                "--subject-column",
+                "record",
+            ],
+        )
+        .ok();
+    let classes = ["record=direct-identifier", "sex=ordinary"];
+    house
+        .as_(
+            Person::Steward,
+            &["dataset", "classify", "heart", classes[0], classes[1]],
+        )
+        .ok();
+    house.as_(Person::Steward, &["dataset", "publish", "heart"]).ok();
+    let sql = format!("SELECT count(sex) FROM {}.heart", house.id);
+    house.as_(Person::Researcher, &["query", &sql]).ok();
+    // The copy is of a node that runs and does nothing.
+    copy(&house.dir.join("meta"), &earlier);
+    house.as_(Person::Researcher, &["query", &sql]).ok();
+    house.kill();
+    let newest = house.dir.with_file_name("newest-meta");
+    fs::rename(house.dir.join("meta"), &newest).unwrap();
+    copy(&earlier, &house.dir.join("meta"));
+    for _ in 0..2 {
+        let refused = house.try_start().expect_err("an older state started the node");
+        assert_eq!(refused.code, Some(6), "{}", refused.story());
+        for word in ["`meta` was replaced", "no record", "restore a backup"] {
+            assert!(refused.stderr.contains(word), "{word}: {}", refused.story());
+        }
+    }
+    remove(&house.dir.join("meta"));
+    fs::rename(&newest, house.dir.join("meta")).unwrap();
+    house.start();
+    house.forget_login();
+    assert_ledger_holds(house);
+}

@@ -1,6 +1,6 @@
 //! A member is removed from the consortium.
 
-use concordat_tests::{Import, Person, World};
+use concordat_tests::{House, Import, Person, World};
 
 #[test]
 fn a_removed_member_is_disconnected_and_asks_in_vain() {
@@ -72,7 +72,29 @@ fn two_holders_of_the_charter_change_the_roster_together_and_one_alone_does_not(
     let proposal = first.as_(administrator, &set).ok().stdout;
     let number = first.status()["roster"]["number"].as_u64().unwrap();
     let file = world.file("charter.txt", &proposal);
-    let signed = second.as_(administrator, &["consortium", "roster", "sign", file.to_str().unwrap()]);
+    // Without a terminal nothing is signed by its file alone, nor under the digest of another document.
+    let path = file.to_str().unwrap();
+    let blind = second.as_(administrator, &["consortium", "roster", "sign", path]);
+    assert_eq!(blind.code, Some(2), "{}", blind.story());
+    assert!(
+        blind
+            .stderr
+            .contains("a holder of the charter from then on: `budapest`"),
+        "{}",
+        blind.story()
+    );
+    assert!(blind.stderr.contains("--expect"), "{}", blind.story());
+    let other = "00".repeat(32);
+    let blind = second.as_(
+        administrator,
+        &["consortium", "roster", "sign", path, "--expect", &other],
+    );
+    assert_eq!(blind.code, Some(2), "{}", blind.story());
+    let digest = reviewed(second, path);
+    let signed = second.as_(
+        administrator,
+        &["consortium", "roster", "sign", path, "--expect", &digest],
+    );
     assert!(signed.ok().stdout.contains("is in force"));
     for house in &world.houses {
         house.await_that("the roster with the new charter", |house| {
@@ -94,15 +116,22 @@ fn two_holders_of_the_charter_change_the_roster_together_and_one_alone_does_not(
     assert_eq!(alone.code, Some(6), "{}", alone.story());
     assert_eq!(first.status()["roster"]["number"], number + 1);
     let outsider = world.house("zurich");
-    let signed = outsider.as_(administrator, &["consortium", "roster", "sign", file.to_str().unwrap()]);
+    let path = file.to_str().unwrap();
+    let digest = reviewed(second, path);
+    let expecting = ["consortium", "roster", "sign", path, "--expect", &digest];
+    let signed = outsider.as_(administrator, &expecting);
     assert_eq!(signed.code, Some(3), "{}", signed.story());
 
     // The second signature puts it in force, and everybody hears of it.
-    second
-        .as_(administrator, &["consortium", "roster", "sign", file.to_str().unwrap()])
-        .ok();
+    second.as_(administrator, &expecting).ok();
     for house in [first, second] {
         house.await_that("the removal", |house| house.status()["roster"]["number"] == number + 2);
         house.await_peers(1);
     }
+}
+
+/// The digest of the proposal in a file, as the holder sees it with what would change.
+fn reviewed(house: &House, file: &str) -> String {
+    let review = house.json_as(Person::Administrator, &["consortium", "roster", "review", file]);
+    review["digest"].as_str().expect("a digest").to_owned()
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use concordat_protocol::identity::InstitutionPublicKey;
-use concordat_protocol::ids::InstitutionId;
+use concordat_protocol::ids::{Digest32, InstitutionId};
 use concordat_protocol::membership::{ValidRoster, from_file};
 use concordat_protocol::text::ConsortiumName;
 use data_encoding::BASE64;
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{Access, Api, Body, Caller, Route};
 use crate::fault::Problem;
 use crate::iam::Action;
-use crate::membership::{Admission, Issued, MembershipError};
+use crate::membership::{Admission, Issued, MembershipError, Review};
 
 pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Action::ManageConsortium);
@@ -37,8 +37,10 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new("/v1/consortium/join", manage, post(join)),
         Route::new("/v1/consortium/roster", Access::Needs(Action::ReadRoster), get(roster)),
         Route::new("/v1/consortium/roster/import", manage, post(import)),
+        Route::new("/v1/consortium/roster/review", manage, post(review_roster)),
         Route::new("/v1/consortium/roster/sign", manage, post(sign_roster)),
         Route::new("/v1/consortium/charter", manage, post(change_charter)),
+        Route::new("/v1/consortium/charter/review", manage, post(review_charter)),
         Route::new("/v1/consortium/charter/sign", manage, post(sign_charter)),
         Route::new(
             "/v1/consortium/ledgers",
@@ -192,13 +194,37 @@ async fn import(
     Ok(Json(shown(&api, &roster)))
 }
 
+/// A document to be signed, and the digest under which it was reviewed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignBody {
+    file: String,
+    expect: Digest32,
+}
+
+impl SignBody {
+    fn bytes(self) -> Result<Vec<u8>, Problem> {
+        FileBody { file: self.file }.bytes()
+    }
+}
+
+async fn review_roster(State(api): State<Api>, Body(body): Body<FileBody>) -> Result<Json<Review>, Problem> {
+    Ok(Json(api.node().membership().review_roster(&body.bytes()?)?))
+}
+
+async fn review_charter(State(api): State<Api>, Body(body): Body<FileBody>) -> Result<Json<Review>, Problem> {
+    Ok(Json(api.node().membership().review_charter(&body.bytes()?)?))
+}
+
 async fn sign_roster(
     State(api): State<Api>,
     Caller(actor): Caller,
-    Body(body): Body<FileBody>,
+    Body(body): Body<SignBody>,
 ) -> Result<Json<Value>, Problem> {
-    let membership = api.node().membership();
-    let issued = membership.sign_roster(&body.bytes()?, &actor.attribution()).await?;
+    let (membership, expect) = (api.node().membership(), body.expect);
+    let issued = membership
+        .sign_roster(&body.bytes()?, expect, &actor.attribution())
+        .await?;
     Ok(Json(issued_as(&api, &issued)))
 }
 
@@ -224,10 +250,12 @@ async fn change_charter(
 async fn sign_charter(
     State(api): State<Api>,
     Caller(actor): Caller,
-    Body(body): Body<FileBody>,
+    Body(body): Body<SignBody>,
 ) -> Result<Json<Value>, Problem> {
-    let membership = api.node().membership();
-    let issued = membership.sign_charter(&body.bytes()?, &actor.attribution()).await?;
+    let (membership, expect) = (api.node().membership(), body.expect);
+    let issued = membership
+        .sign_charter(&body.bytes()?, expect, &actor.attribution())
+        .await?;
     Ok(Json(issued_as(&api, &issued)))
 }
 
@@ -258,10 +286,10 @@ async fn acknowledge_ledger(
     Body(body): Body<PeerLedgerBody>,
 ) -> Result<Json<Value>, Problem> {
     let heads = api.node().membership().heads();
-    let node = heads
-        .acknowledge_peer(body.institution.clone(), body.head, actor.attribution())
+    let acknowledged = heads
+        .acknowledge_peer(body.institution, body.head, actor.attribution())
         .await?;
-    Ok(Json(json!({ "institution": body.institution, "node": node })))
+    Ok(Json(json!(acknowledged)))
 }
 
 #[derive(Deserialize)]

@@ -26,7 +26,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Access, Api, Body, Caller, Route};
-use crate::{fault::Problem, iam::Action, node::Node};
+use crate::{changes::Subject, fault::Problem, iam::Action, node::Node};
 
 /// Domain of the digest under which the ledger names a classification.
 const CLASSIFICATION: &str = "concordat/classification/1";
@@ -197,8 +197,9 @@ async fn classify(
             dataset: name.clone(),
             classification: Digest32::sha256(CLASSIFICATION, &text),
         };
-        record(node, entry, &by)?;
-        let record = node.storage().catalog().datasets().classify(&name, &classification)?;
+        let record = make(node, &name, (entry, &by), || {
+            Ok(node.storage().catalog().datasets().classify(&name, &classification)?)
+        })?;
         node.epoch().raise();
         Ok::<_, Problem>(Json(details(node, &record)?))
     })
@@ -232,14 +233,12 @@ async fn open(State(api): State<Api>, Caller(actor): Caller, Path(name): Path<St
         if !columns.is_empty() {
             return Err(CatalogError::Unclassified { name: dataset, columns }.into());
         }
-        record(
-            node,
-            EntryBody::DatasetPublished {
-                dataset: dataset.clone(),
-            },
-            &by,
-        )?;
-        let record = catalog.datasets().publish(&dataset)?;
+        let entry = EntryBody::DatasetPublished {
+            dataset: dataset.clone(),
+        };
+        let record = make(node, &dataset, (entry, &by), || {
+            Ok(catalog.datasets().publish(&dataset)?)
+        })?;
         node.epoch().raise();
         Ok::<_, Problem>(Json(summary(node, &record)?))
     })
@@ -299,8 +298,9 @@ async fn limit(
             dataset: name.clone(),
             rules: Digest32::sha256(RELEASE_RULES, &text),
         };
-        record(node, entry, &by)?;
-        let record = catalog.datasets().set_release(&name, &change)?;
+        let record = make(node, &name, (entry, &by), || {
+            Ok(catalog.datasets().set_release(&name, &change)?)
+        })?;
         node.epoch().raise();
         Ok::<_, Problem>(Json(details(node, &record)?))
     })
@@ -343,23 +343,28 @@ async fn withdraw(
     api.blocking(move |node| {
         let catalog = node.storage().catalog();
         catalog.datasets().show(&dataset)?;
-        record(
-            node,
-            EntryBody::DatasetWithdrawn {
-                dataset: dataset.clone(),
-            },
-            &by,
-        )?;
-        let record = catalog.datasets().withdraw(&dataset)?;
+        let entry = EntryBody::DatasetWithdrawn {
+            dataset: dataset.clone(),
+        };
+        let record = make(node, &dataset, (entry, &by), || {
+            Ok(catalog.datasets().withdraw(&dataset)?)
+        })?;
         node.epoch().raise();
         Ok::<_, Problem>(Json(summary(node, &record)?))
     })
     .await
 }
 
-fn record(node: &Node, entry: EntryBody, by: &Attribution) -> Result<(), Problem> {
-    drop(node.ledger().append(entry, by, node.clock().now())?);
-    Ok(())
+/// Enters what is done to a dataset, and does it.
+fn make(
+    node: &Node,
+    name: &DatasetName,
+    (entry, by): (EntryBody, &Attribution),
+    change: impl FnOnce() -> Result<DatasetRecord, Problem>,
+) -> Result<DatasetRecord, Problem> {
+    let by = (by, node.clock().now());
+    node.changes()
+        .make(Subject::Dataset(name.to_string()), entry, by, change)
 }
 
 fn summary(node: &Node, record: &DatasetRecord) -> Result<Value, CatalogError> {

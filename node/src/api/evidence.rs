@@ -151,6 +151,7 @@ fn bundle(node: &Node, record: EvidenceRecord) -> Result<EvidenceBundle, Missing
     let holder = node.identity().institution.clone();
     let successions = node.storage().identities().successions();
     let successions = successions.map_err(|error| Missing::Problem(error.into()))?;
+    let receipt = (receipt, record.consumer_ledger);
     Ok(EvidenceBundle::new(holder, certificates, envelope, receipt, proofs).with_successions(successions))
 }
 

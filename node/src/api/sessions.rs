@@ -20,6 +20,7 @@ use std::collections::BTreeSet;
 use super::{Access, Api, Body, Caller, OsAccount, Route, access};
 use crate::{
     attribution::by_os_account,
+    changes::Subject,
     fault::Problem,
     iam::{Actor, Login, Training},
 };
@@ -121,8 +122,9 @@ async fn set_password(
                 change: Word::fitted("password"),
                 roles: Vec::new(),
             };
-            drop(node.ledger().append(entry, &actor.attribution(), now)?);
-            node.accounts().set_own_password(name, &password)?;
+            let (subject, by) = (Subject::Account(name.to_owned()), actor.attribution());
+            let change = || Ok::<_, Problem>(node.accounts().set_own_password(name, &password)?);
+            node.changes().make(subject, entry, (&by, now), change)?;
             Ok::<Login, Problem>(node.sessions().login_at(name, &password, account.uid, now)?)
         })
         .await?;

@@ -170,9 +170,6 @@ pub(super) fn unready(node: &Node) -> Vec<String> {
     if let Err(error) = node.membership().in_force(node.clock().now()) {
         reasons.push(error.to_string());
     }
-    if node.membership().heads().own_conflict().is_some() {
-        reasons.push("this node's ledger is older than what it has signed".to_owned());
-    }
     if node.network().listen_addrs().is_empty() {
         reasons.push("the node listens on no address".to_owned());
     }

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use super::{Access, Api, Body, Caller, Route, sessions::secret};
 use crate::{
+    changes::Subject,
     fault::Problem,
     iam::{AccountView, Action, IamError, Training},
     node::Node,
@@ -86,15 +87,15 @@ async fn add(
         if node.accounts().show(&name).is_ok() {
             return Err(IamError::Exists { name }.into());
         }
-        record(
-            node,
-            &caller.attribution(),
-            EntryBody::UserAdded {
-                actor: actor(node, &name)?,
-                roles: words(&roles),
-            },
-        )?;
-        node.accounts().add_for(&name, roles, &password, node.clock().now())?;
+        let entry = EntryBody::UserAdded {
+            actor: actor(node, &name)?,
+            roles: words(&roles),
+        };
+        let now = node.clock().now();
+        make(node, &name, (&caller.attribution(), entry), || {
+            node.accounts().add_for(&name, roles, &password, now)?;
+            Ok(())
+        })?;
         show(node, &name)
     })
     .await
@@ -113,16 +114,14 @@ async fn set_roles(
     Body(Roles { roles }): Body<Roles>,
 ) -> Result<Json<Account>, Problem> {
     change(&api, name, move |node, name| {
-        record(
-            node,
-            &caller.attribution(),
-            EntryBody::UserChanged {
-                actor: actor(node, name)?,
-                change: Word::fitted("roles"),
-                roles: words(&roles),
-            },
-        )?;
-        Ok(node.accounts().set_roles(name, roles)?)
+        let entry = EntryBody::UserChanged {
+            actor: actor(node, name)?,
+            change: Word::fitted("roles"),
+            roles: words(&roles),
+        };
+        make(node, name, (&caller.attribution(), entry), || {
+            Ok(node.accounts().set_roles(name, roles)?)
+        })
     })
     .await
 }
@@ -141,17 +140,16 @@ async fn set_access(
 ) -> Result<Json<Account>, Problem> {
     change(&api, name, move |node, name| {
         if enabled {
-            record(node, &caller.attribution(), changed(node, name, "access")?)?;
-            Ok(node.accounts().enable(name)?)
+            let entry = changed(node, name, "access")?;
+            make(node, name, (&caller.attribution(), entry), || {
+                Ok(node.accounts().enable(name)?)
+            })
         } else {
-            record(
-                node,
-                &caller.attribution(),
-                EntryBody::UserDisabled {
-                    actor: actor(node, name)?,
-                },
-            )?;
-            Ok(node.accounts().disable(name)?)
+            let actor = actor(node, name)?;
+            let entry = EntryBody::UserDisabled { actor };
+            make(node, name, (&caller.attribution(), entry), || {
+                Ok(node.accounts().disable(name)?)
+            })
         }
     })
     .await
@@ -171,10 +169,10 @@ async fn set_password(
     Body(NewPassword { password }): Body<NewPassword>,
 ) -> Result<Json<Account>, Problem> {
     change(&api, name, move |node, name| {
-        record(node, &caller.attribution(), changed(node, name, "password-reset")?)?;
-        Ok(node
-            .accounts()
-            .reset_password(name, &password, caller.id(), node.clock().now())?)
+        let (entry, now) = (changed(node, name, "password-reset")?, node.clock().now());
+        make(node, name, (&caller.attribution(), entry), || {
+            Ok(node.accounts().reset_password(name, &password, caller.id(), now)?)
+        })
     })
     .await
 }
@@ -194,9 +192,11 @@ async fn record_training(
 ) -> Result<Json<Account>, Problem> {
     let until = Timestamp::parse(&new.until)?;
     change(&api, name, move |node, name| {
-        record(node, &caller.attribution(), changed(node, name, "training")?)?;
+        let (entry, now) = (changed(node, name, "training")?, node.clock().now());
         let training = Training { name: new.name, until };
-        Ok(node.accounts().record_training(name, training, node.clock().now())?)
+        make(node, name, (&caller.attribution(), entry), || {
+            Ok(node.accounts().record_training(name, training, now)?)
+        })
     })
     .await
 }
@@ -235,7 +235,14 @@ fn changed(node: &Node, name: &str, what: &str) -> Result<EntryBody, Problem> {
     })
 }
 
-fn record(node: &Node, by: &Attribution, entry: EntryBody) -> Result<(), Problem> {
-    drop(node.ledger().append(entry, by, node.clock().now())?);
-    Ok(())
+/// Enters what is done to an account, and does it.
+fn make(
+    node: &Node,
+    name: &str,
+    (by, entry): (&Attribution, EntryBody),
+    change: impl FnOnce() -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let by = (by, node.clock().now());
+    node.changes()
+        .make(Subject::Account(name.to_owned()), entry, by, change)
 }

@@ -39,7 +39,7 @@ impl Verb {
         let storage = unlock::storage(&config, &context.dir).await?;
         let ledger = storage.open_ledger(config.node.institution.clone())?;
         let bound = StartState::open(storage.meta())?;
-        bound.settle(&ledger)?;
+        bound.settle(&ledger, Clock::system().now())?;
         match self {
             Self::Diff => {
                 let differences = bound.differences(&config)?;

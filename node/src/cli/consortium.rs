@@ -1,5 +1,7 @@
 //! `concordat consortium …`
 
+mod signing;
+
 use crate::json::Field as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -71,11 +73,11 @@ pub(super) enum ConsortiumCommand {
 pub(super) enum LedgerCommand {
     /// List them, with the name of each head
     List,
-    /// Go on with a member whose ledger is not the one known before; what it showed last is the base from here on
+    /// Go on with a member whose ledger is not the one known before; the head that is named is the base from here on
     Acknowledge {
         /// Its short id
         institution: String,
-        /// The head that it showed, as `list` names it
+        /// The head that it showed, as `list` names it by its root; its later ones have to extend it
         #[arg(long)]
         head: String,
     },
@@ -101,10 +103,18 @@ pub(super) enum CharterCommand {
         #[arg(long = "holder", required = true)]
         holders: Vec<String>,
     },
-    /// Sign the change of the charter in FILE as one of its holders
+    /// Show what the change of the charter in FILE would change, and its digest
+    Review {
+        /// The change
+        file: PathBuf,
+    },
+    /// Sign the change of the charter in FILE as one of its holders, after showing what it changes
     Sign {
         /// The change
         file: PathBuf,
+        /// Sign without a question if this is the document's digest; needed where there is no terminal
+        #[arg(long, value_name = "DIGEST")]
+        expect: Option<String>,
     },
 }
 
@@ -119,10 +129,18 @@ pub(super) enum RosterCommand {
     },
     /// Check that the roster is in force
     Verify,
-    /// Sign the proposed roster in FILE as a holder of the charter
+    /// Show what the proposed roster in FILE would change, and its digest
+    Review {
+        /// The proposal
+        file: PathBuf,
+    },
+    /// Sign the proposed roster in FILE as a holder of the charter, after showing what it changes
     Sign {
         /// The proposal
         file: PathBuf,
+        /// Sign without a question if this is the document's digest; needed where there is no terminal
+        #[arg(long, value_name = "DIGEST")]
+        expect: Option<String>,
     },
     /// Take a newer roster from FILE
     Import {
@@ -254,7 +272,11 @@ async fn run_ledger(command: LedgerCommand, context: &Context) -> Result<(), Pro
         LedgerCommand::Acknowledge { institution, head } => {
             let body = json!({ "institution": institution, "head": head });
             let done: Value = client.post(&format!("{PATH}/acknowledge"), &body).await?;
-            let sentence = format!("the ledger that a node of `{institution}` shows is the base from here on");
+            let sentence = format!(
+                "the {} entries that a node of `{institution}` showed, root {}, are the base from here on",
+                done.at("shown_entries"),
+                done.text("head")
+            );
             context.out.done(&sentence, &done)
         }
         LedgerCommand::AcknowledgeOwn { head } => {
@@ -268,21 +290,21 @@ async fn run_ledger(command: LedgerCommand, context: &Context) -> Result<(), Pro
 }
 
 async fn run_charter(command: CharterCommand, context: &Context) -> Result<(), Problem> {
-    let (path, body) = match command {
+    let sentence = |issued: &Value| format!("{}; roster {} is in force", issued.text("charter"), issued.at("number"));
+    let issued: Value = match command {
         CharterCommand::Show => {
             let roster: Value = context.client()?.get("/v1/consortium/roster").await?;
             let (charter, keys) = (roster.text("charter"), roster.text("charter_fingerprint"));
             return context.out.done(&format!("{charter}; {keys}"), &roster);
         }
-        CharterCommand::Set { threshold, holders } => (
-            "/v1/consortium/charter",
-            json!({ "threshold": threshold, "holders": holders }),
-        ),
-        CharterCommand::Sign { file } => ("/v1/consortium/charter/sign", contents(&file)?),
+        CharterCommand::Set { threshold, holders } => {
+            let body = json!({ "threshold": threshold, "holders": holders });
+            context.client()?.post("/v1/consortium/charter", &body).await?
+        }
+        CharterCommand::Review { file } => return signing::review("charter", &file, context).await,
+        CharterCommand::Sign { file, expect } => signing::sign("charter", &file, expect, context).await?,
     };
-    let issued: Value = context.client()?.post(path, &body).await?;
-    let sentence = format!("{}; roster {} is in force", issued.text("charter"), issued.at("number"));
-    conclude(&sentence, &issued, context)
+    conclude(&sentence(&issued), &issued, context)
 }
 
 /// Says what is in force now, or prints the proposal that other holders have to sign.
@@ -326,11 +348,9 @@ async fn run_roster(command: RosterCommand, context: &Context) -> Result<(), Pro
                 Err(Problem::new(crate::fault::Code::Integrity, expired).help("ask the coordinator for a newer one"))
             }
         }
-        RosterCommand::Sign { file } => {
-            let issued: Value = context
-                .client()?
-                .post("/v1/consortium/roster/sign", &contents(&file)?)
-                .await?;
+        RosterCommand::Review { file } => signing::review("roster", &file, context).await,
+        RosterCommand::Sign { file, expect } => {
+            let issued = signing::sign("roster", &file, expect, context).await?;
             conclude(&format!("roster {} is in force", issued.at("number")), &issued, context)
         }
         RosterCommand::Import { file } => {

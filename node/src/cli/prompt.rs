@@ -55,8 +55,16 @@ pub(super) fn piped() -> Result<Option<Secret>, Problem> {
 /// # Errors
 /// If something else is typed, or there is no terminal to ask at.
 pub(super) fn confirmed(question: &str, word: &str) -> Result<(), Problem> {
+    confirmed_or(question, word, "add `--yes`")
+}
+
+/// As [`confirmed`]; `instead` says what to do where there is no terminal.
+///
+/// # Errors
+/// As for [`confirmed`].
+pub(super) fn confirmed_or(question: &str, word: &str, instead: &str) -> Result<(), Problem> {
     if !std::io::stdin().is_terminal() {
-        return Err(Problem::usage("this is done only when it is confirmed").help("add `--yes`"));
+        return Err(Problem::usage("this is done only when it is confirmed").help(instead));
     }
     eprint!("{question}: ");
     let mut line = String::new();

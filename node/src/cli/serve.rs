@@ -39,7 +39,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
     let ledger = storage.open_ledger(config.node.institution.clone())?;
     ledger.check_checkpoint(&storage.identities().institution_keys()?)?;
     let bound = StartState::open(storage.meta())?;
-    bound.settle(&ledger)?;
+    bound.settle(&ledger, clock.now())?;
     bound.check_configuration(&config)?;
     let started = EntryBody::NodeStarted {
         version: Word::fitted(env!("CARGO_PKG_VERSION")),

@@ -1,9 +1,13 @@
-//! Closing what a stop left open.
+//! What a start does with the evidence: it compares it with the ledger, and closes what a stop left open.
+//!
+//! The record of a query is durable before the first entry about it. So an entry without a record shows that the sealed state is an
+//! older copy: no crash explains it. A record without its entries is what a crash leaves.
 
 use std::collections::BTreeMap;
 
 use concordat_protocol::audit::{EntryBody, NodeTask, Outcome};
 use concordat_protocol::ids::QueryId;
+use concordat_protocol::query::query_of;
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Ledger, LedgerError};
@@ -22,6 +26,18 @@ pub enum EvidenceError {
     /// The ledger does not take their ends.
     #[error("the ends of queries that a stop broke off cannot be entered in the ledger")]
     Ledger(#[from] LedgerError),
+    /// The ledger tells of a query of which the state has no record.
+    #[error(
+        "the folder `meta` was replaced by an older copy: entry {entry} of the ledger tells of query {}, of which the sealed state \
+         has no record, and no crash explains that",
+        .query.short()
+    )]
+    StateOlder {
+        /// The query.
+        query: QueryId,
+        /// The entry.
+        entry: u64,
+    },
     /// The work itself was broken off.
     #[error("closing the queries of the last run was broken off")]
     BrokenOff(#[from] tokio::task::JoinError),
@@ -32,12 +48,35 @@ impl Explain for EvidenceError {
         match self {
             Self::State(source) => source.code(),
             Self::Ledger(source) => source.code(),
+            Self::StateOlder { .. } => Code::Integrity,
             Self::BrokenOff(_) => Code::Fault,
         }
+    }
+
+    fn help(&self) -> Option<String> {
+        matches!(self, Self::StateOlder { .. })
+            .then(|| "put the newest copy of `meta` back, or restore a backup into an empty directory".to_owned())
     }
 }
 
 impl Evidence {
+    /// Compares the records with the entries for which the sealed state did not vouch when the ledger was opened, and gives each record
+    /// the entries that a crash kept from it. To be called before the ledger takes another entry. Blocks.
+    ///
+    /// # Errors
+    /// [`EvidenceError::StateOlder`] if there is an entry about a query of which there is no record.
+    pub fn compare(&self, ledger: &Ledger) -> Result<(), EvidenceError> {
+        for stored in ledger.range_for_start(ledger.anchored(), ledger.size())? {
+            let (entry, about) = (stored.entry.sequence, query_of(&stored.entry.body));
+            let Some(query) = about else { continue };
+            let record = self.get(query)?.ok_or(EvidenceError::StateOlder { query, entry })?;
+            if !record.entries.contains(&entry) {
+                self.update(query, |record| record.entries.push(entry))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Enters in the ledger that the queries which the last stop left open have ended, before anything else is asked or
     /// answered, and removes what is too old. Says how many were open. Blocks.
     ///

@@ -1,9 +1,11 @@
-use concordat_protocol::audit::{Cause, EntryBody, Outcome};
+use concordat_protocol::audit::{Cause, EntryBody, NodeTask, Outcome};
 use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_storage::ledger::{Attribution, Ledger};
 use tempfile::TempDir;
 
 use super::*;
+use crate::attribution::by_node;
+use crate::fault::{Code, Explain};
 
 const NOON: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -27,6 +29,128 @@ impl World {
     }
 }
 
+impl World {
+    /// As a node opens them: the ledger is compared with the state.
+    fn open_anchored(&self) -> (Evidence, Ledger) {
+        let db = SealedDb::open(&self.meta(), self.master.state()).unwrap();
+        let ledger = self.dir.path().join("ledger");
+        let ledger = Ledger::open_anchored(&ledger, self.master.ledger(), budapest(), &db).unwrap();
+        (Evidence::open(&db).unwrap(), ledger)
+    }
+
+    fn meta(&self) -> std::path::PathBuf {
+        self.dir.path().join("meta")
+    }
+
+    fn copy_meta(&self, from: &std::path::Path, to: &std::path::Path) {
+        std::fs::remove_dir_all(to).ok();
+        let copied = std::process::Command::new("cp").arg("-r").args([from, to]).status();
+        assert!(copied.unwrap().success());
+    }
+}
+
+/// An entry of each frequent kind.
+fn about(n: u8) -> [EntryBody; 6] {
+    let (query, grant) = (query(n), GrantId::from_bytes([1; 16]));
+    let outcome = Outcome::Completed;
+    [
+        EntryBody::DecisionMade {
+            request: query,
+            grant: None,
+            permitted: false,
+            reasons: Vec::new(),
+            policy: Digest32::ZERO,
+            sql: None,
+        },
+        EntryBody::QueryOpened {
+            query,
+            provider: budapest(),
+            grant,
+            sql: Digest32::ZERO,
+        },
+        EntryBody::AnswerReleased {
+            query,
+            grant: None,
+            rows: 1,
+            bytes: 1,
+            answer: Digest32::ZERO,
+            outcome: outcome.clone(),
+            receipt: None,
+        },
+        EntryBody::QueryClosed {
+            query,
+            rows: 1,
+            bytes: 1,
+            outcome,
+        },
+        EntryBody::ReceiptCountersigned {
+            query,
+            digest: Digest32::ZERO,
+            counted: true,
+        },
+        EntryBody::AnswerLost { query },
+    ]
+}
+
+#[test]
+fn entry_of_a_query_without_a_record_shows_an_older_state() {
+    let by = by_node(NodeTask::Start);
+    for entry in about(1) {
+        let world = World::new();
+        let (_, ledger) = world.open_anchored();
+        let version = concordat_protocol::text::Word::fitted("1");
+        let _ = ledger.append(EntryBody::NodeStarted { version }, &by, NOON).unwrap();
+        drop(ledger);
+        let earlier = world.dir.path().join("earlier");
+        world.copy_meta(&world.meta(), &earlier);
+
+        let (evidence, ledger) = world.open_anchored();
+        evidence.compare(&ledger).unwrap();
+        evidence.begin(query(1), &record(EvidenceSide::Provider, NOON)).unwrap();
+        let _ = ledger.append(entry.clone(), &by, NOON).unwrap();
+        drop((evidence, ledger));
+        let (evidence, ledger) = world.open_anchored();
+        evidence.compare(&ledger).expect("the newest state knows it");
+        drop((evidence, ledger));
+
+        world.copy_meta(&earlier, &world.meta());
+        for _ in 0..2 {
+            let (evidence, ledger) = world.open_anchored();
+            let refused = evidence.compare(&ledger).unwrap_err();
+            assert!(
+                matches!(refused, EvidenceError::StateOlder { entry: 1, .. }),
+                "{entry:?}: {refused}"
+            );
+            assert_eq!(refused.code(), Code::Integrity);
+            assert!(refused.help().is_some());
+        }
+    }
+}
+
+#[test]
+fn record_without_its_entries_is_what_a_crash_leaves() {
+    let world = World::new();
+    let (evidence, ledger) = world.open_anchored();
+    let empty = EvidenceRecord {
+        entries: Vec::new(),
+        ..record(EvidenceSide::Provider, NOON)
+    };
+    let by = by_node(NodeTask::Start);
+    let version = concordat_protocol::text::Word::fitted("1");
+    let _ = ledger.append(EntryBody::NodeStarted { version }, &by, NOON).unwrap();
+    // The stop comes before the entry, or between the entry and the record's knowing it.
+    evidence.begin(query(1), &empty).unwrap();
+    evidence.begin(query(2), &empty).unwrap();
+    let [decision, ..] = about(2);
+    let _ = ledger.append(decision, &by, NOON).unwrap();
+    drop((evidence, ledger));
+    let (evidence, ledger) = world.open_anchored();
+    evidence.compare(&ledger).unwrap();
+    assert_eq!(evidence.get(query(1)).unwrap().unwrap().entries, [0_u64; 0]);
+    assert_eq!(evidence.get(query(2)).unwrap().unwrap().entries, [1]);
+    assert_eq!(evidence.recover(&ledger, NOON).unwrap(), 2);
+}
+
 fn budapest() -> InstitutionId {
     InstitutionId::new("budapest").unwrap()
 }
@@ -48,6 +172,7 @@ fn record(side: EvidenceSide, at: Timestamp) -> EvidenceRecord {
         counted: None,
         receipt: None,
         countersigned: false,
+        consumer_ledger: None,
     }
 }
 
@@ -100,7 +225,10 @@ fn a_receipt_waits_until_it_is_countersigned_also_over_a_restart() {
             .await_countersignature(query(n), &budapest(), receipt(), NOON.plus_seconds(i64::from(n)))
             .unwrap();
     }
-    evidence.countersigned(query(1), &budapest(), receipt(), 7).unwrap();
+    let ledger_head = Signed::from_bytes(vec![1]).unwrap();
+    evidence
+        .countersigned(query(1), &budapest(), (receipt(), ledger_head), 7)
+        .unwrap();
     drop((evidence, ledger));
     let (evidence, _ledger) = world.open();
     let waiting = evidence.outstanding(&budapest()).unwrap();

@@ -117,7 +117,8 @@ impl Federation {
         kept.await.map_err(unkept)
     }
 
-    /// Enters that the receipt is being signed and keeps it with both signatures; it may be sent afterwards.
+    /// Enters that the receipt is being signed and keeps it with both signatures and the head of the ledger that has this entry; the
+    /// result may be sent.
     ///
     /// # Errors
     /// If it cannot be made durable.
@@ -127,7 +128,7 @@ impl Federation {
         (query, provider): (QueryId, &InstitutionId),
         counted: bool,
         by: &Attribution,
-    ) -> Result<(), QueryFault> {
+    ) -> Result<Countersignature, QueryFault> {
         let parts = &self.0.parts;
         self.note_ledger(&receipt, provider, by).await?;
         let digest = receipt.payload_digest();
@@ -136,11 +137,14 @@ impl Federation {
         let entered = parts.ledger.append_async(entry, by, parts.clock.now()).await;
         let unentered = |error| QueryFault::machine("the receipt could not be entered in the ledger", error);
         let sequence = entered.map_err(unentered)?.sequence();
-        let provider = provider.clone();
+        let ledger = parts.membership.heads().signed();
+        let ledger = ledger.map_err(|error| QueryFault::machine("the head of the ledger cannot be signed", error))?;
+        let (provider, both) = (provider.clone(), (receipt.clone(), ledger.clone()));
         let kept = parts
             .evidence
-            .blocking(move |evidence| evidence.countersigned(query, &provider, receipt, sequence));
-        kept.await.map_err(unkept)
+            .blocking(move |evidence| evidence.countersigned(query, &provider, both, sequence));
+        kept.await.map_err(unkept)?;
+        Ok(Countersignature { receipt, ledger })
     }
 
     /// Keeps the head of the provider's ledger. A head that contradicts the one kept ends the session with its node.
@@ -154,15 +158,10 @@ impl Federation {
         let unread = |error| QueryFault::machine("the receipt cannot be read again", error);
         let signed = receipt.peek_unverified().map_err(unread)?.ledger;
         let node = signed.peek_unverified().map_err(unread)?.node;
-        let roster = parts.membership.newest();
-        let listed = roster.as_ref().and_then(|roster| roster.active_node(&node));
-        if listed.is_none_or(|member| member.institution != *provider) {
-            return Ok(());
-        }
         let noted = parts
             .membership
             .heads()
-            .note_receipt(provider.clone(), signed, by.clone())
+            .note_pending(provider.clone(), signed, by.clone())
             .await;
         match noted {
             Ok(()) => Ok(()),
@@ -220,10 +219,7 @@ impl Federation {
             let Some(signed) = self.sign_later(receipt, node, &by).await? else {
                 continue;
             };
-            stream
-                .send(&Countersignature { receipt: signed })
-                .await
-                .map_err(broken)?;
+            stream.send(&signed).await.map_err(broken)?;
             match stream.expect().await.map_err(broken)? {
                 Reply::Taken => taken += 1,
                 Reply::Refused(refusal) => tracing::debug!(?refusal, "a countersigned receipt was not taken"),
@@ -239,7 +235,7 @@ impl Federation {
         receipt: CoSigned<Receipt>,
         node: NodeId,
         by: &Attribution,
-    ) -> Result<Option<CoSigned<Receipt>>, QueryFault> {
+    ) -> Result<Option<Countersignature>, QueryFault> {
         let parts = &self.0.parts;
         let Ok(verified) = receipt.verify(&[node]) else {
             return Ok(None);
@@ -261,17 +257,20 @@ impl Federation {
         if let Some(before) = record.receipt.as_ref().filter(|_| record.countersigned) {
             // Our signature was lost on the way.
             let same = matches!((before.payload_digest(), signed.payload_digest()), (Ok(a), Ok(b)) if a == b);
-            return Ok(same.then(|| before.clone()));
+            let (receipt, ledger) = (before.clone(), record.consumer_ledger.clone());
+            return Ok(ledger
+                .filter(|_| same)
+                .map(|ledger| Countersignature { receipt, ledger }));
         }
-        let Some(counted) = about_ours(&stated, &record) else {
+        let head = stated.ledger.head_of(node, &stated.provider);
+        let Some(counted) = about_ours(&stated, &record).filter(|_| head.is_ok()) else {
             tracing::warn!(query = %query.short(), "a receipt is not about what was asked; it stays unsigned");
             return Ok(None);
         };
         let ours = signed.add_signature(&parts.identity.node_key);
         let ours = ours.map_err(|error| QueryFault::machine("the receipt cannot be signed", error))?;
-        self.keep_countersigned(ours.clone(), (query, &stated.provider), counted, by)
-            .await?;
-        Ok(Some(ours))
+        let signed = self.keep_countersigned(ours, (query, &stated.provider), counted, by);
+        signed.await.map(Some)
     }
 }
 
@@ -320,6 +319,7 @@ fn record_of(
         counted: None,
         receipt: None,
         countersigned: false,
+        consumer_ledger: None,
     })
 }
 

@@ -14,9 +14,7 @@ use concordat_protocol::ids::{Digest32, GrantId, InstitutionId, NodeId};
 use concordat_protocol::query::{Outcome, QueryEnvelope, Receipt, Received};
 use concordat_protocol::scope::Tier;
 use concordat_protocol::signed::{CoSigned, Signed};
-use concordat_protocol::wire::messages::{
-    AnswerDigest, Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal,
-};
+use concordat_protocol::wire::messages::{AnswerDigest, QueryClosing, QueryFrame, QueryOpening, Refusal};
 use concordat_storage::arrow_stream::{CheckedStream, Item, StreamViolation};
 use concordat_storage::ledger::Attribution;
 use datafusion::arrow::array::RecordBatch;
@@ -217,6 +215,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
         stated
             .matches(&self.asked.question, &self.asked.actor, received)
             .map_err(|mismatch| self.asked.misbehaved(mismatch.to_string()))?;
+        // A head by another node's key would be kept of nobody.
+        let head = stated.ledger.head_of(self.asked.node, self.asked.provider());
+        head.map_err(|error| self.asked.misbehaved(error.to_string()))?;
         if stated.rows != self.rows {
             return Err(self
                 .asked
@@ -277,10 +278,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
             .map_err(|error| self.asked.misbehaved(error.to_string()))?;
         // The ledger before the signature leaves: what was signed can always be found here.
         let of = (self.asked.question.query, self.asked.provider());
-        federation
-            .keep_countersigned(signed.clone(), of, true, &self.asked.by)
-            .await?;
-        let sent = self.stream.send(&Countersignature { receipt: signed }).await;
+        let signed = federation.keep_countersigned(signed, of, true, &self.asked.by).await?;
+        let sent = self.stream.send(&signed).await;
         if let Err(error) = sent {
             tracing::debug!(provider = %self.asked.provider(), %error, "the countersigned receipt was not taken");
         } else if let Err(error) = self.stream.close().await {

@@ -13,14 +13,14 @@ use concordat_protocol::{
 };
 use concordat_storage::{
     keys::{Argon2Cost, PasswordHash, Secret, verify_absent},
-    meta::{SealedDb, SealedTree, TreeId},
+    meta::{SealedDb, SealedTree},
 };
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::{IamError, Training, lockout::Lockout, passwords};
+use crate::changes::ACCOUNTS;
 
-const TREE: TreeId = TreeId::new("accounts");
+use super::{IamError, Training, lockout::Lockout, passwords};
 
 /// An account as it is kept.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -97,7 +97,7 @@ impl Accounts {
         Ok(Self(Arc::new(Inner {
             institution,
             cost,
-            tree: db.tree(TREE)?,
+            tree: db.tree(ACCOUNTS)?,
             lockout: Mutex::new(Lockout::open(db)?),
             changing: Mutex::new(()),
             changes: watch::Sender::new(0),

@@ -171,7 +171,7 @@ pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Proble
     let (folder, key) = (opened.ledger_dir(), opened.ledger_key());
     let ledger = Ledger::open_restored(&folder, key, contents.institution.clone(), opened.meta())?;
     let bound = StartState::open(opened.meta())?;
-    bound.settle(&ledger)?;
+    bound.settle(&ledger, now)?;
     let entry = EntryBody::SnapshotRestored {
         snapshot: contents.id,
         contents: restored.contents.digest(),

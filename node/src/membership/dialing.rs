@@ -1,42 +1,57 @@
 //! Addresses that members state and this node does not dial: shown to people, and allowed host by host when one is admitted.
 //!
 //! What the configuration names is dialed without a word. A host beyond that is dialed once a person has allowed it at
-//! `consortium admit`, by this node and no other; the answer is kept in the sealed state.
+//! `consortium admit`, by this node and no other; who allowed it is in the ledger, and the answer is kept in the sealed state
+//! under the institution whose host it is. It ends when that institution is removed.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
+use concordat_protocol::audit::{EntryBody, MAX_LIST};
 use concordat_protocol::ids::InstitutionId;
-use concordat_protocol::membership::{Enrolment, MemberNode, ValidRoster};
-use concordat_protocol::text::Address;
-use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
+use concordat_protocol::membership::{Enrolment, Member, MemberNode, MemberStatus, ValidRoster};
+use concordat_protocol::text::{Address, Word};
+use concordat_storage::ledger::Attribution;
+use concordat_storage::meta::{MetaError, SealedDb, SealedTree};
 use libp2p::Multiaddr;
 
 use super::{Membership, MembershipError};
+use crate::changes::{ALLOWED_HOSTS, Subject};
 use crate::network::{DialRefused, Dialing};
 
-/// The key of the one entry in the tree of hosts.
-const HOSTS: &str = "hosts";
-
-/// The hosts that people allowed, in the sealed state.
+/// The hosts that people allowed, in the sealed state, by institution.
 #[derive(Debug)]
 pub(super) struct AllowedHosts(SealedTree<Vec<IpAddr>>);
 
 impl AllowedHosts {
     pub(super) fn open(meta: &SealedDb) -> Result<Self, MetaError> {
-        Ok(Self(meta.tree(TreeId::new("dialed-hosts"))?))
+        Ok(Self(meta.tree(ALLOWED_HOSTS)?))
     }
 
     pub(super) fn all(&self) -> Result<Vec<IpAddr>, MetaError> {
-        Ok(self.0.get(HOSTS)?.unwrap_or_default())
+        Ok(self.0.iter()?.flat_map(|(_, hosts)| hosts).collect())
     }
 
-    fn add(&self, hosts: &[IpAddr]) -> Result<(), MetaError> {
-        let mut all = self.all()?;
+    fn add(&self, institution: &InstitutionId, hosts: &[IpAddr]) -> Result<(), MetaError> {
+        let mut all = self.0.get(institution.as_str())?.unwrap_or_default();
         all.extend(hosts);
         all.sort();
         all.dedup();
-        self.0.put(HOSTS, &all)
+        self.0.put(institution.as_str(), &all)
+    }
+
+    /// Drops the hosts of members that the roster lists as removed.
+    fn drop_removed(&self, roster: &ValidRoster) -> Result<(), MetaError> {
+        let removed = |member: &&Member| member.status == MemberStatus::Removed;
+        for member in roster.roster().members.iter().filter(removed) {
+            if self.0.contains(member.institution.as_str())? {
+                self.0.remove(member.institution.as_str())?;
+                tracing::info!(institution = %member.institution, "hosts that were allowed for it are not dialed any more");
+            }
+        }
+        Ok(())
     }
 }
 
@@ -59,7 +74,15 @@ impl fmt::Display for NotDialed {
 
 impl Membership {
     /// What the applicant states is dialed, or has been allowed with `hosts`; else nobody is admitted.
-    pub(super) async fn allow_hosts_of(&self, enrolment: &Enrolment, hosts: &[IpAddr]) -> Result<(), MembershipError> {
+    ///
+    /// # Errors
+    /// [`MembershipError::NotDialed`] names what is neither; [`MembershipError::TooManyHosts`].
+    pub(super) async fn allow_hosts_of(
+        &self,
+        enrolment: &Enrolment,
+        hosts: &[IpAddr],
+        by: &Attribution,
+    ) -> Result<(), MembershipError> {
         let dialing = self.0.network.dialing();
         let refused = not_dialed(dialing, &enrolment.institution, &enrolment.nodes);
         let (named, other): (Vec<_>, Vec<_>) = refused.into_iter().partition(|found| match found.reason {
@@ -71,14 +94,40 @@ impl Membership {
         if !other.is_empty() {
             return Err(MembershipError::NotDialed { addresses: other });
         }
-        let allowed: Vec<IpAddr> = named.iter().filter_map(|found| host_of(found.reason)).collect();
+        let allowed: BTreeSet<IpAddr> = named.iter().filter_map(|found| host_of(found.reason)).collect();
         if allowed.is_empty() {
             return Ok(());
         }
+        if allowed.len() > MAX_LIST {
+            return Err(MembershipError::TooManyHosts { max: MAX_LIST });
+        }
+        let (institution, allowed) = (enrolment.institution.clone(), Vec::from_iter(allowed));
+        let entry = EntryBody::HostsAllowed {
+            institution: institution.clone(),
+            hosts: allowed.iter().map(|ip| Word::fitted(&ip.to_string())).collect(),
+        };
         // Durable before it is dialed: what a person has answered is not asked again after a stop.
-        let (inner, kept) = (self.0.clone(), allowed.clone());
-        tokio::task::spawn_blocking(move || inner.allowed_hosts.add(&kept)).await??;
-        dialing.allow(allowed);
+        let (inner, by) = (self.0.clone(), by.clone());
+        let all = tokio::task::spawn_blocking(move || {
+            let (changes, now) = (&inner.changes, inner.clock.now());
+            let subject = Subject::AllowedHosts(institution.to_string());
+            changes.make(subject, entry, (&by, now), || {
+                inner.allowed_hosts.add(&institution, &allowed)?;
+                Ok::<_, MembershipError>(inner.allowed_hosts.all()?)
+            })
+        });
+        dialing.allow_only(all.await??);
+        Ok(())
+    }
+
+    /// Stops dialing the hosts that were allowed for members which `roster` lists as removed.
+    pub(super) async fn drop_hosts_of_removed(&self, roster: Arc<ValidRoster>) -> Result<(), MembershipError> {
+        let inner = self.0.clone();
+        let all = tokio::task::spawn_blocking(move || {
+            inner.allowed_hosts.drop_removed(&roster)?;
+            inner.allowed_hosts.all()
+        });
+        self.0.network.dialing().allow_only(all.await??);
         Ok(())
     }
 

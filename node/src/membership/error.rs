@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use concordat_protocol::ids::InstitutionId;
+use concordat_protocol::ids::{Digest32, InstitutionId};
 use concordat_protocol::membership::{ArmourError, ChangeError, CharterError, EnrolmentError, RosterError};
 use concordat_protocol::signed::SignatureError;
 use concordat_storage::ledger::LedgerError;
@@ -10,6 +10,7 @@ use concordat_storage::meta::MetaError;
 use concordat_storage::{fault::Fault, keys::IdentityError};
 
 use super::NotDialed;
+use crate::changes::ChangeEntryError;
 use crate::fault::{Code, Explain};
 use crate::network::{DialRefused, NetworkError};
 use crate::start_state::StartStateError;
@@ -70,11 +71,23 @@ pub enum MembershipError {
     /// There is no address that others could reach.
     #[error("this node listens on no address that could be announced; set `node.announce` in `concordat.toml`")]
     NoAddress,
+    /// The document is not the one that was reviewed.
+    #[error("the file holds the document {digest}, not the one that was reviewed; nothing was signed")]
+    NotReviewed {
+        /// Names the one in the file.
+        digest: Digest32,
+    },
     /// The applicant states addresses that this node does not dial.
     #[error("the application names addresses that this node does not dial: {}", list(.addresses))]
     NotDialed {
         /// Each with the reason.
         addresses: Vec<NotDialed>,
+    },
+    /// More hosts are to be allowed at once than an entry of the ledger names.
+    #[error("at most {max} hosts can be allowed for one applicant")]
+    TooManyHosts {
+        /// How many.
+        max: usize,
     },
     /// The roster is not acceptable.
     #[error(transparent)]
@@ -103,6 +116,12 @@ pub enum MembershipError {
     /// The roster could not be bound into the sealed state.
     #[error("the roster was not taken")]
     Sealed(#[from] StartStateError),
+    /// This node goes on from an older copy of its ledger, and nobody has acknowledged that.
+    #[error("this node's ledger is older than what it has signed, so it neither serves nor asks")]
+    OwnLedger,
+    /// The change was not entered.
+    #[error("the change was not made")]
+    NotEntered(#[from] ChangeEntryError),
     /// A helper thread was ended.
     #[error("the node is stopping")]
     Stopping(#[from] tokio::task::JoinError),
@@ -117,7 +136,9 @@ impl MembershipError {
             | Self::OtherConsortium
             | Self::NotListed { .. }
             | Self::NoAddress
+            | Self::NotReviewed { .. }
             | Self::NotDialed { .. }
+            | Self::TooManyHosts { .. }
             | Self::NoHolder { .. }
             | Self::HolderKey
             | Self::NotReplaced { .. }
@@ -126,14 +147,16 @@ impl MembershipError {
             | Self::Enrolment(_)
             | Self::Change(_) => Fault::Usage,
             Self::NotCoordinator => Fault::Denied,
-            Self::Roster(_) | Self::Signature(_) => Fault::Integrity,
+            Self::Roster(_) | Self::Signature(_) | Self::OwnLedger => Fault::Integrity,
             Self::Identity(source) => source.fault(),
             Self::Ledger(source) => source.fault(),
             Self::Meta(source) => source.fault(),
             Self::Sealed(StartStateError::Ledger(source)) => source.fault(),
             Self::Sealed(StartStateError::State(source)) => source.fault(),
             Self::Sealed(_) => Fault::Integrity,
-            Self::Network(_) | Self::Stopping(_) | Self::Random(_) => Fault::Machine,
+            Self::NotEntered(ChangeEntryError::State(source)) => source.fault(),
+            Self::NotEntered(ChangeEntryError::Ledger(source)) => source.fault(),
+            Self::NotEntered(_) | Self::Network(_) | Self::Stopping(_) | Self::Random(_) => Fault::Machine,
         }
     }
 }

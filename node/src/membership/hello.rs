@@ -1,11 +1,13 @@
 //! The first exchange on every connection: each side shows whose node it is.
 //!
-//! 1. The dialler sends its [`Hello`]: the institution's certificate, a fresh statement that names both ends, and the newest head
-//!    that it keeps of the listener's ledger.
+//! 1. The dialler sends its [`Hello`]: the institution's certificate, a fresh statement that names both ends, and the heads that it
+//!    keeps of the listener's ledger.
 //! 2. The listener checks it against the roster and answers with its own, and with its ledger's head and the proof that it extends
-//!    the one kept ([`crate::ledger_heads`]).
+//!    those kept ([`crate::ledger_heads`]).
 //! 3. The dialler checks the answer, attests the session, and proves the same of its own ledger; then the listener attests. A failed
 //!    check closes the connection and is counted: the ledger takes the first of a peer at once and the others of a minute together.
+//!
+//! A hello is repeated on a standing session to renew a certificate, and to prove heads of which many are pending.
 //!
 //! A dialler whose clock is wrong gets the listener's hello before it is turned away: from it, it sees the same for itself. So does
 //! the peer of a node whose ledger is an older copy.
@@ -34,6 +36,9 @@ const MAX_HELLO_AGE_MS: i64 = 30_000;
 
 /// How long a dialler with a wrong clock may take to read that.
 const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Least time between two rounds in which peers are asked for proofs: what is asked more often costs more than it shows.
+const PROOF_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Why a peer was not believed.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +89,53 @@ impl Membership {
         stage.spawn(self.clone().enter_counted_refusals(stage.clone()));
         stage.spawn(self.clone().answer_all(incoming, stage.clone()));
         stage.spawn(self.clone().greet_all(stage.clone()));
+        stage.spawn(self.clone().end_when_older(stage.clone()));
+        stage.spawn(self.clone().ask_for_proofs(stage.clone()));
+    }
+
+    /// Ends what is served the moment this node learns that it is an older copy of itself, whatever becomes of the connection that
+    /// showed it. Sessions that are still in their hello stay for it: the peer is to see the head as well.
+    async fn end_when_older(self, stage: Stage) {
+        let mut older = self.0.heads.watch_older();
+        let mut after = false;
+        loop {
+            let changed = stage
+                .token()
+                .run_until_cancelled(older.wait_for(|older| *older != after))
+                .await;
+            match changed.map(|found| found.map(|older| *older)) {
+                Some(Ok(older)) => after = older,
+                Some(Err(_)) | None => return,
+            }
+            if after {
+                let standing = self.0.network.sessions().borrow().clone();
+                for session in standing.values().filter(|session| session.attested().is_some()) {
+                    self.leave(session.peer()).await;
+                }
+                self.0.epoch.raise();
+            }
+        }
+    }
+
+    /// Says hello again to peers of which many heads came without a proof.
+    async fn ask_for_proofs(self, stage: Stage) {
+        while let Some(peers) = stage.token().run_until_cancelled(self.0.heads.many_pending()).await {
+            for peer in peers {
+                let session = self.0.network.sessions().borrow().get(&peer).cloned();
+                if let Some(session) = session.filter(|session| session.attested().is_some()) {
+                    let said = self.introduce(&session).await;
+                    self.conclude(&session, said).await;
+                }
+            }
+            if stage
+                .token()
+                .run_until_cancelled(tokio::time::sleep(PROOF_INTERVAL))
+                .await
+                .is_none()
+            {
+                return;
+            }
+        }
     }
 
     async fn answer_all(self, mut incoming: IncomingStreams, stage: Stage) {
@@ -152,7 +204,9 @@ impl Membership {
         let checked = self.check(hello, peer);
         let ledger = match &checked {
             Ok(_) => self.0.heads.prove(kept, peer, session.attribution()).await?,
-            Err(error) if error.is_about_clocks() => self.0.heads.prove(None, peer, session.attribution()).await?,
+            Err(error) if error.is_about_clocks() => {
+                self.0.heads.prove(Vec::new(), peer, session.attribution()).await?
+            }
             Err(_) => return checked,
         };
         let checked = checked.and_then(|attested| self.own_ledger().map(|()| attested));
@@ -181,7 +235,7 @@ impl Membership {
         &self,
         attested: &Attested,
         session: &Session,
-        base: Option<Signed<LedgerHead>>,
+        base: Vec<Signed<LedgerHead>>,
         ledger: LedgerProof,
     ) -> Result<(), HelloError> {
         let peer = (session.peer(), attested.institution.clone());

@@ -13,6 +13,7 @@ use concordat_protocol::text::Word;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::Attribution;
 
+use super::review::reviewed;
 use super::{Membership, MembershipError, ROSTER_VALIDITY};
 
 /// What became of a change.
@@ -60,11 +61,18 @@ impl Membership {
     /// holders. With enough signatures it is in force when this returns.
     ///
     /// # Errors
-    /// [`MembershipError`] when the roster would be refused, or this institution is not a holder of its charter.
-    pub async fn sign_roster(&self, file: &[u8], by: &Attribution) -> Result<Issued, MembershipError> {
+    /// [`MembershipError`] when the roster would be refused, is not the one that was reviewed as `expected`, or this institution is not a
+    /// holder of its charter.
+    pub async fn sign_roster(
+        &self,
+        file: &[u8],
+        expected: Digest32,
+        by: &Attribution,
+    ) -> Result<Issued, MembershipError> {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
         let signed: CoSigned<Roster> = from_file(file)?;
+        reviewed(signed.payload_digest()?, expected)?;
         let known = self.newest().ok_or(MembershipError::NoConsortium)?;
         let pinned = self.charter()?.ok_or(MembershipError::NoConsortium)?;
         let roster = ValidRoster::check_proposal(&signed, &pinned, Some(&known), now)?;
@@ -118,12 +126,19 @@ impl Membership {
     /// change is proposed.
     ///
     /// # Errors
-    /// [`MembershipError`] when it is a change of another charter, or this institution is not a holder of the one in force.
-    pub async fn sign_charter(&self, file: &[u8], by: &Attribution) -> Result<Issued, MembershipError> {
+    /// [`MembershipError`] when it is a change of another charter, not the one that was reviewed as `expected`, or this institution is not a
+    /// holder of the one in force.
+    pub async fn sign_charter(
+        &self,
+        file: &[u8],
+        expected: Digest32,
+        by: &Attribution,
+    ) -> Result<Issued, MembershipError> {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
         let current = self.coordinated()?;
         let signed: CoSigned<CharterChange> = from_file(file)?;
+        reviewed(signed.payload_digest()?, expected)?;
         let change = signed.peek_unverified()?;
         let roster = current.roster();
         if change.from != roster.charter || change.consortium != roster.consortium {

@@ -32,7 +32,8 @@ impl Membership {
 
     async fn tick(self, stage: Stage) {
         let mut tried = BTreeMap::new();
-        let mut in_force = self.in_force(self.0.clock.now()).is_ok();
+        let in_time = |now| self.newest().is_some_and(|roster| roster.in_force(now).is_ok());
+        let mut in_force = in_time(self.0.clock.now());
         let wait = || tokio::time::sleep(TICK);
         while stage.token().run_until_cancelled(wait()).await.is_some() {
             let now = self.0.clock.now();
@@ -42,7 +43,7 @@ impl Membership {
             if let Err(error) = self.0.heads.save().await {
                 tracing::error!(%error, "the heads of peers' ledgers could not be kept");
             }
-            let holds = self.in_force(now).is_ok();
+            let holds = in_time(now);
             if in_force && !holds {
                 tracing::warn!("the roster has come to its end; nothing is served until a newer one comes");
                 self.0.epoch.raise();

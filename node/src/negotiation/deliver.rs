@@ -8,6 +8,7 @@ use concordat_protocol::signed::Signed;
 use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeReply, Reply};
 use libp2p::StreamProtocol;
 
+use super::serve::Taken;
 use super::{NegotiationFault, Negotiations, PendingNotice};
 use crate::attribution::by_node;
 use crate::network::FramedStream;
@@ -38,11 +39,37 @@ impl Negotiations {
     }
 
     /// As [`Self::send`], and keeps that the message was taken. Whoever calls holds no place.
+    ///
+    /// The one who takes a step and the connection that comes up meanwhile may both want to send the same message. One of them does; the
+    /// other one waits and finds it taken.
     pub(super) async fn deliver(
         &self,
         peer: &Side,
         message: Signed<NegotiationMessage>,
     ) -> Result<(), NegotiationFault> {
+        let sent = message.peek_unverified()?;
+        let _delivery = self.0.store.delivery(&sent.negotiation).await?;
+        if !self.0.store.is_waiting(&sent.negotiation, &message) {
+            return Ok(());
+        }
+        self.send_and_note(peer, message).await
+    }
+
+    /// Sends a message that the peer may have taken before, because it has repeated its own; not while it is on its way.
+    pub(super) async fn deliver_again(
+        &self,
+        peer: &Side,
+        message: Signed<NegotiationMessage>,
+    ) -> Result<(), NegotiationFault> {
+        let sent = message.peek_unverified()?;
+        match self.0.store.idle_delivery(&sent.negotiation)? {
+            Some(_delivery) => self.send_and_note(peer, message).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whoever calls holds the delivery.
+    async fn send_and_note(&self, peer: &Side, message: Signed<NegotiationMessage>) -> Result<(), NegotiationFault> {
         let sent = message.peek_unverified()?;
         self.send(peer, message).await?;
         // It is durable at the other side. A mark that is lost costs one more delivery and nothing else.
@@ -137,7 +164,7 @@ impl Negotiations {
             // What the peer has acknowledged it is not told again, so a step is due only where none of ours is outstanding.
             let due = self.0.store.look(&id, |entry| entry.unanswered().is_empty());
             if due.unwrap_or(false) {
-                self.react(id, &by_node(NodeTask::Negotiation)).await;
+                self.react(Taken::New(id), &by_node(NodeTask::Negotiation)).await;
             }
             for message in waiting {
                 if let Err(error) = self.deliver(&side, message).await {

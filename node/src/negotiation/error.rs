@@ -17,6 +17,7 @@ use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 
 use super::RestrictionError;
+use crate::changes::ChangeEntryError;
 use crate::fault::{Code, Explain};
 use crate::membership::MembershipError;
 use crate::network::NetworkError;
@@ -260,5 +261,16 @@ fn told(reason: Reason) -> String {
     match reason.remedy {
         Some(remedy) => format!("{} (to change that: {remedy})", reason.text),
         None => reason.text,
+    }
+}
+
+impl From<ChangeEntryError> for NegotiationFault {
+    fn from(error: ChangeEntryError) -> Self {
+        match error {
+            ChangeEntryError::State(source) => source.into(),
+            ChangeEntryError::Ledger(source) => source.into(),
+            ChangeEntryError::Random(source) => source.into(),
+            ChangeEntryError::Stopping(source) => source.into(),
+        }
     }
 }

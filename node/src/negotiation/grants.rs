@@ -19,17 +19,16 @@ use concordat_protocol::signed::{Signed, Verified};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
-use concordat_storage::meta::{SealedTree, TreeId};
-use concordat_storage::{
-    data_dir::Storage,
-    ledger::{Attribution, Ledger},
-};
+use concordat_storage::data_dir::Storage;
+use concordat_storage::ledger::{Attribution, Ledger};
+use concordat_storage::meta::SealedTree;
 use tokio::sync::{OwnedRwLockReadGuard, watch};
 
 pub use record::{GrantView, PendingNotice};
 use record::{Live, Record};
 
 use super::NegotiationFault;
+use crate::changes::{Changes, GRANTS, Subject};
 use crate::epoch::Epoch;
 use crate::identity::Identity;
 use crate::network::hello::Attested;
@@ -41,7 +40,7 @@ pub struct Grants(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     identity: Arc<Identity>,
-    ledger: Ledger,
+    changes: Changes,
     epoch: Epoch,
     records: SealedTree<Record>,
     live: RwLock<BTreeMap<GrantId, Arc<Live>>>,
@@ -58,15 +57,16 @@ impl Grants {
         ledger: Ledger,
         epoch: Epoch,
     ) -> Result<Self, NegotiationFault> {
-        let records: SealedTree<Record> = storage.meta().tree(TreeId::new("grants"))?;
+        let records: SealedTree<Record> = storage.meta().tree(GRANTS)?;
         let mut live = BTreeMap::new();
         for (_, record) in records.iter()? {
             let grant = Live::open(record, &identity.institution)?;
             live.insert(grant.terms().grant, Arc::new(grant));
         }
+        let changes = Changes::open(storage.meta(), ledger)?;
         Ok(Self(Arc::new(Inner {
             identity,
-            ledger,
+            changes,
             epoch,
             records,
             live: RwLock::new(live),
@@ -90,8 +90,8 @@ impl Grants {
         }
         let record = Record::new(grant, peer_since, now);
         let live = Arc::new(Live::open(record.clone(), &self.0.identity.institution)?);
-        self.enter(&live, GrantChange::Activated, None, by, now).await?;
-        self.save(id, record).await?;
+        self.enter_and_save(&live, (GrantChange::Activated, None), record, (by, now))
+            .await?;
         self.0
             .live
             .write()
@@ -171,8 +171,8 @@ impl Grants {
         let notice = self.notice(&live, event, reason.clone(), held.sent.saturating_add(1), now)?;
         let mut record = held.changed_here(next, notice.signed().clone());
         record.peer_since = peer_since.unwrap_or(held.peer_since);
-        self.enter(&live, change_of(event), Some(reason), by, now).await?;
-        self.save(*id, record.clone()).await?;
+        self.enter_and_save(&live, (change_of(event), Some(reason)), record.clone(), (by, now))
+            .await?;
         *held = record;
         self.0.epoch.raise();
         Ok(PendingNotice {
@@ -206,9 +206,8 @@ impl Grants {
         let notice = valid.notice();
         let next = held.state.apply(notice.event, valid.by(), notice.reason.clone(), now)?;
         let record = held.changed_there(next, notice.sequence, valid.digest());
-        self.enter(&live, change_of(notice.event), Some(notice.reason.clone()), by, now)
-            .await?;
-        self.save(id, record.clone()).await?;
+        let change = (change_of(notice.event), Some(notice.reason.clone()));
+        self.enter_and_save(&live, change, record.clone(), (by, now)).await?;
         *held = record;
         self.0.epoch.raise();
         Ok(valid)
@@ -272,23 +271,29 @@ impl Grants {
         Ok(Signed::sign(&notice, &self.0.identity.node_key)?)
     }
 
-    /// The ledger takes it before anything else happens.
-    async fn enter(
+    /// The ledger takes it before the record changes.
+    async fn enter_and_save(
         &self,
         live: &Live,
-        change: GrantChange,
-        reason: Option<Reason>,
-        by: &Attribution,
-        now: Timestamp,
+        (change, reason): (GrantChange, Option<Reason>),
+        record: Record,
+        by: (&Attribution, Timestamp),
     ) -> Result<(), NegotiationFault> {
+        let id = live.terms().grant;
         let entry = EntryBody::GrantChanged {
-            grant: live.terms().grant,
+            grant: id,
             peer: live.peer().clone(),
             change,
             reason,
         };
-        drop(self.0.ledger.append_async(entry, by, now).await?);
-        Ok(())
+        let open = self
+            .0
+            .changes
+            .begin_async(Subject::Grant(id.to_string()), entry, by)
+            .await?;
+        let saved = self.save(id, record).await;
+        self.0.changes.end_async(open, saved.is_ok()).await?;
+        saved
     }
 
     async fn save(&self, id: GrantId, record: Record) -> Result<(), NegotiationFault> {

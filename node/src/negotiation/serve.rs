@@ -20,6 +20,23 @@ use crate::shutdown::Stage;
 /// that a peer cannot fill the house with them.
 const MAX_BEGUN: usize = 64;
 
+/// What became of a message that is durable here.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Taken {
+    /// It was a step.
+    New(NegotiationId),
+    /// It was known.
+    Repeated(NegotiationId),
+}
+
+impl Taken {
+    const fn id(self) -> NegotiationId {
+        match self {
+            Self::New(id) | Self::Repeated(id) => id,
+        }
+    }
+}
+
 impl Negotiations {
     /// Serves peers until `stage` stops.
     ///
@@ -51,9 +68,9 @@ impl Negotiations {
         let NegotiationFrame { message } = stream.expect().await?;
         let by = stream.session().attribution();
         let reply = match self.take(message, &sender, &by).await {
-            Ok(id) => {
+            Ok(taken) => {
                 let negotiations = self.clone();
-                stage.spawn(async move { negotiations.react(id, &by).await });
+                stage.spawn(async move { negotiations.react(taken, &by).await });
                 Reply::Taken
             }
             Err(fault) => {
@@ -71,7 +88,7 @@ impl Negotiations {
         signed: Signed<NegotiationMessage>,
         sender: &Attested,
         by: &Attribution,
-    ) -> Result<NegotiationId, NegotiationFault> {
+    ) -> Result<Taken, NegotiationFault> {
         let now = self.0.clock.now();
         let roster = self.0.membership.in_force(now)?;
         let message = Authentic::check(signed.clone(), |node| owner_of(&roster, node))?;
@@ -89,11 +106,11 @@ impl Negotiations {
         let next = match place.entry() {
             Ok(Entry::Provider(negotiation)) => match negotiation.receive(message, now)? {
                 Received::Advanced(next) => Entry::Provider(next),
-                Received::Duplicate { .. } => return Ok(id),
+                Received::Duplicate { .. } => return Ok(Taken::Repeated(id)),
             },
             Ok(Entry::Consumer(negotiation)) => match negotiation.receive(message, now)? {
                 Received::Advanced(next) => Entry::Consumer(next),
-                Received::Duplicate { .. } => return Ok(id),
+                Received::Duplicate { .. } => return Ok(Taken::Repeated(id)),
             },
             Err(_) => match self.begin(message, &sender.institution, now).await {
                 Ok(opened) => Entry::Provider(opened),
@@ -103,9 +120,9 @@ impl Negotiations {
                 }
             },
         };
-        self.enter(&next, &signed, Direction::Received, by, now).await?;
-        self.0.store.put(&mut place, next).await?;
-        Ok(id)
+        self.enter_and_put(&mut place, next, (&signed, Direction::Received), (by, now))
+            .await?;
+        Ok(Taken::New(id))
     }
 
     /// A first request. A dataset that the peer may not know of is refused in the same words as one that is not there.
@@ -126,13 +143,15 @@ impl Negotiations {
     }
 
     /// The steps that follow without anybody's decision, on the account of the peer whose message led to them.
-    pub(super) async fn react(&self, id: NegotiationId, by: &Attribution) {
-        if let Err(error) = self.try_react(id, by).await {
+    pub(super) async fn react(&self, taken: Taken, by: &Attribution) {
+        let id = taken.id();
+        if let Err(error) = self.try_react(taken, by).await {
             tracing::warn!(negotiation = %id.short(), %error, "the next step of a negotiation failed");
         }
     }
 
-    async fn try_react(&self, id: NegotiationId, by: &Attribution) -> Result<(), NegotiationFault> {
+    async fn try_react(&self, taken: Taken, by: &Attribution) -> Result<(), NegotiationFault> {
+        let id = taken.id();
         let now = self.0.clock.now();
         let identity = &self.0.identity;
         let place = self.0.store.open_entry(&id).await?;
@@ -155,7 +174,7 @@ impl Negotiations {
                 | State::Offered(_)
                 | State::Agreed(_)
                 | State::Finalized(_)
-                | State::Terminated(_) => self.repeat(place).await,
+                | State::Terminated(_) => self.repeat(place, taken).await,
             },
             Entry::Consumer(negotiation) => match negotiation.state() {
                 State::Agreed(_) => {
@@ -169,19 +188,26 @@ impl Negotiations {
                 | State::Offered(_)
                 | State::Accepted(_)
                 | State::Verified(_)
-                | State::Terminated(_) => self.repeat(place).await,
+                | State::Terminated(_) => self.repeat(place, taken).await,
             },
         }
     }
 
     /// The other side has sent something again: it has not seen our answer.
-    async fn repeat(&self, place: Place<'_>) -> Result<(), NegotiationFault> {
+    /// A peer that repeats itself has not seen our answer and gets it again. One whose message was new has nothing to be told: whatever
+    /// has been said since then is on its way already.
+    async fn repeat(&self, place: Place<'_>, taken: Taken) -> Result<(), NegotiationFault> {
         let entry = place.entry()?;
         drop(place);
-        for message in entry.unanswered() {
-            self.deliver(entry.peer_side(), message).await?;
+        match taken {
+            Taken::New(_) => Ok(()),
+            Taken::Repeated(_) => {
+                for message in entry.unanswered() {
+                    self.deliver_again(entry.peer_side(), message).await?;
+                }
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     async fn activate(&self, entry: &Entry, by: &Attribution) -> Result<(), NegotiationFault> {

@@ -16,14 +16,13 @@ use concordat_protocol::negotiation::{
 };
 use concordat_protocol::signed::Signed;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::{
-    data_dir::Storage,
-    meta::{SealedTree, TreeId},
-};
+use concordat_storage::data_dir::Storage;
+use concordat_storage::meta::SealedTree;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::NegotiationFault;
+use crate::changes::NEGOTIATIONS;
 use crate::network::hello::Attested;
 
 /// A negotiation from the side on which this node is.
@@ -152,8 +151,8 @@ pub struct NegotiationView {
 #[serde(deny_unknown_fields)]
 struct Kept {
     negotiation: StoredNegotiation,
-    /// Number of the newest message of ours that the other side has acknowledged; what it has taken is not sent again unless it
-    /// asks. 0 before the first.
+    /// Number of the newest message of ours that the other side has acknowledged; what it has taken is not sent again unless
+    /// it repeats itself. 0 before the first.
     acknowledged: u32,
 }
 
@@ -163,6 +162,9 @@ struct Slot {
     entry: RwLock<Option<Entry>>,
     acknowledged: AtomicU32,
     step: Arc<tokio::sync::Mutex<()>>,
+    /// Held while a message is on its way: no message is sent by two at a time. Whoever holds it and waits for `step` is let through,
+    /// because nobody waits for it with `step` in hand.
+    delivery: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Slot {
@@ -171,6 +173,7 @@ impl Slot {
             entry: RwLock::new(Some(entry)),
             acknowledged: AtomicU32::new(acknowledged),
             step: Arc::default(),
+            delivery: Arc::default(),
         }
     }
 
@@ -215,7 +218,7 @@ impl Place<'_> {
 
 impl Store {
     pub(super) fn open(storage: &Storage) -> Result<Self, NegotiationFault> {
-        let tree: SealedTree<Kept> = storage.meta().tree(TreeId::new("negotiations"))?;
+        let tree: SealedTree<Kept> = storage.meta().tree(NEGOTIATIONS)?;
         let mut slots = BTreeMap::new();
         for (_, kept) in tree.iter()? {
             let entry = restore(kept.negotiation)?;
@@ -289,6 +292,27 @@ impl Store {
             acknowledged,
         };
         Ok(tokio::task::spawn_blocking(move || tree.put(&key, &kept)).await??)
+    }
+
+    /// Waits until no message of a negotiation is on its way; while the result is held, none is sent but by its holder, who holds no
+    /// place then.
+    pub(super) async fn delivery(&self, id: &NegotiationId) -> Result<OwnedMutexGuard<()>, NegotiationFault> {
+        let delivery = self.slot(id)?.delivery.clone();
+        Ok(delivery.lock_owned().await)
+    }
+
+    /// As [`Store::delivery`]; `None` if a message is on its way.
+    pub(super) fn idle_delivery(&self, id: &NegotiationId) -> Result<Option<OwnedMutexGuard<()>>, NegotiationFault> {
+        let delivery = self.slot(id)?.delivery.clone();
+        Ok(delivery.try_lock_owned().ok())
+    }
+
+    /// Whether the other side has neither acknowledged nor answered a message of ours.
+    pub(super) fn is_waiting(&self, id: &NegotiationId, message: &Signed<NegotiationMessage>) -> bool {
+        let Ok(slot) = self.slot(id) else { return false };
+        let acknowledged = slot.acknowledged.load(Ordering::Acquire);
+        let waits = |entry: &Entry| entry.unanswered_after(acknowledged).contains(message);
+        slot.look(waits).unwrap_or(false)
     }
 
     /// The other side has taken message `sequence` of ours: it is durable there, and not sent again by itself.

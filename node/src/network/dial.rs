@@ -2,7 +2,7 @@
 //!
 //! Every member dials the addresses that an institution states for its nodes. So that nobody can point the members at hosts
 //! behind their own firewalls, an address is dialed only if it lies in a range that the configuration names; without a setting,
-//! only public addresses. A steward who admits an applicant may allow single hosts beyond ([`Dialing::allow`]).
+//! only public addresses. A steward who admits an applicant may allow single hosts beyond ([`Dialing::allow_only`]).
 //!
 //! 1. Only two forms are dialed: `/ip4|ip6/…/tcp/…` and `/ip4|ip6/…/udp/…/quic-v1`. Names are looked up before; all others, relays
 //!    among them, are unknown and refused.
@@ -46,8 +46,15 @@ impl Kind {
     /// RFC 6890 and the registries that follow it.
     fn of_v4(ip: Ipv4Addr) -> Self {
         match ip.octets() {
-            // Where clouds serve credentials, and Azure and Alibaba serve them at addresses of other kinds.
-            [169, 254, 169, 254] | [169, 254, 170, 2 | 23] | [168, 63, 129, 16] | [100, 100, 100, 200] => Self::Never,
+            // Where clouds serve credentials: nearly all at the first, Amazon's containers, Rancher, Tencent and Scaleway beside it,
+            // and Azure, Alibaba and Volcengine at addresses of other kinds.
+            [169, 254, 169, 250 | 254]
+            | [169, 254, 170, 2 | 23]
+            | [169, 254, 0, 23]
+            | [169, 254, 42, 42]
+            | [168, 63, 129, 16]
+            | [100, 100, 100, 200]
+            | [100, 96, 0, 96] => Self::Never,
             [127, ..] => Self::Loopback,
             [10, ..] | [192, 168, ..] | [172, 16..=31, ..] | [100, 64..=127, ..] => Self::Private,
             [169, 254, ..] => Self::LinkLocal,
@@ -70,11 +77,13 @@ impl Kind {
             [0, 0, 0, 0, 0, 0, 0, 1] => Self::Loopback,
             // Mapped, and NAT64 by its well-known prefix.
             [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
-            // What clouds tell their own machines: Amazon, Google, Oracle, Scaleway.
+            // What clouds tell their own machines: Amazon, Google, Oracle, Linode, Scaleway, and OpenStack on the link.
             [0xfd00, 0x0ec2, ..]
             | [0xfd20, 0x00ce, ..]
             | [0xfd00, 0x00c1, ..]
-            | [0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042] => Self::Never,
+            | [0xfd00, 0xa9fe, 0xa9fe, ..]
+            | [0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042]
+            | [0xfe80, 0, 0, 0, 0, 0, 0xa9fe, 0xa9fe] => Self::Never,
             [0xfc00..=0xfdff, ..] => Self::Private,
             [0xfe80..=0xfebf, ..] => Self::LinkLocal,
             // Protocol assignments with Teredo and ORCHID, documentation, 6to4.
@@ -223,10 +232,10 @@ impl Dialing {
         Self(Arc::new(Shared { ranges, hosts }))
     }
 
-    /// Allows single hosts beyond the ranges. Those that are never dialed stay so.
-    pub fn allow(&self, hosts: impl IntoIterator<Item = IpAddr>) {
+    /// Allows these single hosts beyond the ranges and no others. Those that are never dialed stay so.
+    pub fn allow_only(&self, hosts: impl IntoIterator<Item = IpAddr>) {
         let mut allowed = self.0.hosts.write().unwrap_or_else(PoisonError::into_inner);
-        allowed.extend(hosts);
+        *allowed = hosts.into_iter().collect();
     }
 
     /// Whether `address` may be dialed as it is.

@@ -211,19 +211,19 @@ impl Sharing {
         stream.end_chunks().await?;
         stream.send(&QueryClosing { receipt, cut }).await?;
         stream.set_deadlines(SIGNING);
-        let Countersignature { receipt } = stream.expect().await?;
-        let same = receipt.payload_digest().ok() == digest;
+        let signed: Countersignature = stream.expect().await?;
+        let same = signed.receipt.payload_digest().ok() == digest;
         let keys = [self.0.parts.identity.node(), peer];
-        match digest.filter(|_| same && receipt.clone().verify(&keys).is_ok()) {
-            Some(_) => self.countersigned(case, receipt).await,
+        match digest.filter(|_| same && signed.receipt.clone().verify(&keys).is_ok()) {
+            Some(_) => self.countersigned(case, signed, peer).await,
             None => tracing::warn!(query = %case.query().short(), "the receipt came back without a sound signature"),
         }
         Ok(())
     }
 
-    async fn countersigned(&self, case: &Case, receipt: CoSigned<Receipt>) {
+    async fn countersigned(&self, case: &Case, signed: Countersignature, peer: NodeId) {
         let Case::Peer { lease, by, .. } = case else { return };
-        let kept = self.keep_countersigned(case.query(), &lease.terms().consumer, receipt, by);
+        let kept = self.keep_countersigned(case.query(), (&lease.terms().consumer, peer), signed, by);
         if let Err(refusal) = kept.await {
             tracing::error!(?refusal, "a countersigned receipt is not in the ledger");
         }

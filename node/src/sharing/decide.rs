@@ -186,8 +186,8 @@ impl Sharing {
         let identity = &parts.identity;
         let listed = parts
             .membership
-            .in_force(now)
-            .ok()
+            .newest()
+            .filter(|roster| roster.in_force(now).is_ok())
             .and_then(|roster| party(&roster, &identity.institution));
         listed.unwrap_or_else(|| policy::Party {
             institution: identity.institution.clone(),

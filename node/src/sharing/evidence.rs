@@ -4,10 +4,10 @@
 //! further query of that institution is answered: it fetches the receipts over [`RECEIPT`], signs them and goes on. What a crash
 //! of either side left unsigned is made good in the same way.
 
-use concordat_protocol::audit::EntryBody;
-use concordat_protocol::ids::{InstitutionId, QueryId};
+use concordat_protocol::audit::{EntryBody, LedgerHead};
+use concordat_protocol::ids::{InstitutionId, NodeId, QueryId};
 use concordat_protocol::query::Receipt;
-use concordat_protocol::signed::CoSigned;
+use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{
     Countersignature, MAX_RECEIPTS, Reason, ReceiptReply, ReceiptRequest, Refusal, RefusalCode, Reply,
@@ -18,6 +18,7 @@ use libp2p::StreamProtocol;
 use super::Sharing;
 use super::decide::{Case, failed};
 use crate::evidence::{EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
+use crate::ledger_heads::LedgerHeadsError;
 use crate::network::{FramedStream, NetworkError, Session};
 
 /// Receipts that were not countersigned.
@@ -62,9 +63,9 @@ impl Sharing {
         }
     }
 
-    /// Keeps the query and the decision about it; durable before the engine is opened.
-    pub(super) async fn keep_decision(&self, case: &Case, decision: &LedgerReceipt) -> Result<(), Refusal> {
-        let (query, record) = (case.query(), self.record_of(case, decision.sequence())?);
+    /// Keeps the query before it is decided. The record comes before the entry: an entry without a record is found at the next start.
+    pub(super) async fn begin_evidence(&self, case: &Case) -> Result<(), Refusal> {
+        let (query, record) = (case.query(), self.record_of(case)?);
         let kept = self
             .0
             .parts
@@ -83,6 +84,17 @@ impl Sharing {
         }
     }
 
+    /// Keeps which entry tells of the decision; durable before the engine is opened.
+    pub(super) async fn keep_decision(&self, case: &Case, decision: &LedgerReceipt) -> Result<(), Refusal> {
+        let (query, entry) = (case.query(), decision.sequence());
+        let evidence = &self.0.parts.evidence;
+        let kept = evidence.blocking(move |evidence| evidence.update(query, |record| record.entries.push(entry)));
+        kept.await.map_err(|error| {
+            tracing::error!(%error, "the evidence of a query cannot be kept, so it is not answered");
+            failed("the holder cannot keep the evidence of the query and therefore does not answer it")
+        })
+    }
+
     /// Refuses a query whose number is that of another one, on whichever side, as long as evidence of that one is kept.
     pub(super) async fn is_new(&self, query: QueryId) -> Result<(), Refusal> {
         let known = self
@@ -98,7 +110,7 @@ impl Sharing {
         }
     }
 
-    fn record_of(&self, case: &Case, entry: u64) -> Result<EvidenceRecord, Refusal> {
+    fn record_of(&self, case: &Case) -> Result<EvidenceRecord, Refusal> {
         let parts = &self.0.parts;
         let (side, peer, envelope) = match case {
             Case::Peer { query, peer, .. } => (
@@ -116,10 +128,11 @@ impl Sharing {
             peer,
             sql: case.sql().to_owned(),
             envelope,
-            entries: vec![entry],
+            entries: Vec::new(),
             counted: None,
             receipt: None,
             countersigned: false,
+            consumer_ledger: None,
         })
     }
 
@@ -165,15 +178,17 @@ impl Sharing {
         kept.is_ok()
     }
 
-    /// Enters a receipt that the consumer has signed and keeps it; nobody waits for the signature any more.
+    /// Enters a receipt that the consumer's node has signed and keeps it with the head of that node's ledger; nobody waits for the
+    /// signature any more.
     pub(super) async fn keep_countersigned(
         &self,
         query: QueryId,
-        consumer: &InstitutionId,
-        receipt: CoSigned<Receipt>,
+        (consumer, node): (&InstitutionId, NodeId),
+        Countersignature { receipt, ledger }: Countersignature,
         by: &Attribution,
     ) -> Result<(), Refusal> {
         let parts = &self.0.parts;
+        self.note_ledger((consumer, node), &ledger, by).await?;
         let digest = receipt.payload_digest();
         let entry = EntryBody::ReceiptCountersigned {
             query,
@@ -185,8 +200,32 @@ impl Sharing {
         let consumer = consumer.clone();
         let kept = parts
             .evidence
-            .blocking(move |evidence| evidence.countersigned(query, &consumer, receipt, entry));
+            .blocking(move |evidence| evidence.countersigned(query, &consumer, (receipt, ledger), entry));
         kept.await.map_err(|_| failed("the receipt cannot be kept"))
+    }
+
+    /// Keeps the head of the consumer's ledger. A head that contradicts those kept ends the session with its node; the receipt is signed
+    /// all the same.
+    async fn note_ledger(
+        &self,
+        (consumer, node): (&InstitutionId, NodeId),
+        ledger: &Signed<LedgerHead>,
+        by: &Attribution,
+    ) -> Result<(), Refusal> {
+        let parts = &self.0.parts;
+        ledger
+            .head_of(node, consumer)
+            .map_err(|error| Refusal::because(RefusalCode::Invalid, error.to_string()))?;
+        let heads = parts.membership.heads();
+        match heads.note_pending(consumer.clone(), ledger.clone(), by.clone()).await {
+            Ok(()) => Ok(()),
+            Err(LedgerHeadsError::PeerConflict { .. }) => {
+                // What was answered is answered; from here on the node is refused.
+                let ended = parts.network.disconnect(node).await;
+                ended.map_err(|_| failed("the holder is stopping"))
+            }
+            Err(error) => Err(failed(&error.to_string())),
+        }
     }
 
     /// Gives a consumer the receipts that wait for its signature and takes them back signed.
@@ -197,10 +236,10 @@ impl Sharing {
         let expected = receipts.len();
         stream.send(&ReceiptReply { receipts }).await?;
         for _ in 0..expected {
-            let Some(Countersignature { receipt }) = stream.recv().await? else {
+            let Some(signed) = stream.recv::<Countersignature>().await? else {
                 break;
             };
-            let reply = match self.take_countersignature(&consumer, receipt, stream.session()).await {
+            let reply = match self.take_countersignature(&consumer, signed, stream.session()).await {
                 Ok(()) => Reply::Taken,
                 Err(refusal) => Reply::Refused(refusal),
             };
@@ -227,9 +266,10 @@ impl Sharing {
     async fn take_countersignature(
         &self,
         consumer: &InstitutionId,
-        receipt: CoSigned<Receipt>,
+        signed: Countersignature,
         session: &Session,
     ) -> Result<(), Refusal> {
+        let receipt = &signed.receipt;
         let invalid = || Refusal::because(RefusalCode::Invalid, "no such receipt waits for your signature");
         let query = receipt.peek_unverified().map_err(|_| invalid())?.query;
         let of = consumer.clone();
@@ -248,7 +288,7 @@ impl Sharing {
         if !same || receipt.clone().verify(&keys).is_err() {
             return Err(invalid());
         }
-        self.keep_countersigned(query, consumer, receipt, &session.attribution())
+        self.keep_countersigned(query, (consumer, session.peer()), signed, &session.attribution())
             .await
     }
 }

@@ -116,6 +116,7 @@ impl Sharing {
         let decided_at = self.0.parts.epoch.current();
         let policy = self.policy();
         let decision = self.decide(&case, &policy).await;
+        self.begin_evidence(&case).await?;
         let receipt = self.record(&case, decision.as_ref(), &policy).await?;
         self.keep_decision(&case, &receipt).await?;
         let scope = match decision {

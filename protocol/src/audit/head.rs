@@ -1,11 +1,12 @@
 //! The head of a ledger: how many entries, and the root over them (RFC 6962 calls it a tree head).
 //!
-//! 1. A node signs the head of its ledger ([`LedgerHead`]) in every hello and every receipt; peers keep the newest.
-//! 2. In a hello each side sends back the head that it keeps of the other. Only then the other signs its present one, with the
-//!    consistency proof between the two, so that a node whose ledger only grew can always give it ([`check_growth`]).
-//! 3. A head that a node signed and its ledger does not extend shows both that the ledger was replaced: the peer, which has no
+//! 1. A node signs the head of its ledger ([`LedgerHead`]) in every hello, receipt and countersignature.
+//! 2. Peers keep the newest head that was *proven* to extend the one before, and every head that came without a proof since.
+//! 3. In a hello each side sends back all that it keeps of the other. Only then the other signs its present head, with a
+//!    consistency proof from each of those, so that a node whose ledger only grew can always give them ([`check_growth`]).
+//! 4. A head that a node signed and its ledger does not extend shows both that the ledger was replaced: the peer, which has no
 //!    proof, and the node itself, which sees its own signature.
-//! 4. A node that was restored on purpose goes on under the next *generation*; heads of earlier ones are not held against its
+//! 5. A node that was restored on purpose goes on under the next *generation*; heads of earlier ones are not held against its
 //!    own ledger any more. Each peer still acknowledges the restore by itself.
 
 use serde::{Deserialize, Serialize};
@@ -63,14 +64,24 @@ impl Signed<LedgerHead> {
     }
 }
 
-/// The present head, and what shows that it extends the one that the peer keeps.
+/// Most heads of one node that a peer keeps and asks about: the proven one, and those that came without a proof since.
+pub const MAX_HEADS: usize = 17;
+
+/// The present head, and what shows that it extends those that the peer keeps.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerProof {
-    /// Signed after the kept head was received.
+    /// Signed after the kept heads were received.
     pub head: Signed<LedgerHead>,
-    /// The consistency path; `None` if there is not one.
-    pub path: Option<Vec<Digest32>>,
+    /// The consistency path from each of the kept heads, in their order; `None` where there is not one.
+    pub paths: Vec<Option<Vec<Digest32>>>,
+}
+
+impl LedgerProof {
+    /// The consistency path from the kept head at `index`; `None` if there is not one.
+    pub fn path(&self, index: usize) -> Option<&[Digest32]> {
+        self.paths.get(index).and_then(Option::as_deref)
+    }
 }
 
 /// Checks that a ledger whose head was `kept` only grew until it was `shown`.

@@ -4,7 +4,8 @@
 //!    know.
 //! 2. The query is signed by the consumer's node and names the person, the grant, the purpose and the text.
 //! 3. The receipt is signed by the provider's node, and by the consumer's if it has countersigned.
-//! 4. The receipt carries the head of the provider's ledger at that time, signed by the provider's node.
+//! 4. The receipt carries the head of the provider's ledger at that time, signed by the provider's node; with the
+//!    countersignature comes that of the consumer's.
 //! 5. The holder's ledger entries about the query are proved against its signed checkpoint.
 
 use std::collections::BTreeSet;
@@ -13,7 +14,7 @@ use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
 use super::{ActorAssertion, QueryEnvelope, Receipt};
-use crate::audit::{EntryBody, HeadError, InclusionProof, LedgerEntry, ProofError};
+use crate::audit::{EntryBody, HeadError, InclusionProof, LedgerEntry, LedgerHead, ProofError};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{Digest32, InstitutionId, QueryId};
 use crate::membership::{KeySuccession, KeySuccessionError, NodeCertificate, key_after};
@@ -21,7 +22,7 @@ use crate::signed::{CoSigned, Document, SignatureError, Signed};
 use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
 
 /// The one form of the file.
-const FORMAT: &str = "concordat-evidence/1";
+const FORMAT: &str = "concordat-evidence/2";
 /// Most ledger entries about one query.
 const MAX_PROOFS: usize = 16;
 
@@ -40,6 +41,8 @@ pub struct EvidenceBundle {
     query: Signed<QueryEnvelope>,
     #[serde(with = "co_document")]
     receipt: CoSigned<Receipt>,
+    #[serde(with = "optional_document")]
+    consumer_ledger: Option<Signed<LedgerHead>>,
     proofs: Vec<InclusionProof>,
     /// How the holder's key of the time led to the one that signed its ledger since.
     #[serde(default, with = "documents", skip_serializing_if = "Vec::is_empty")]
@@ -57,6 +60,8 @@ pub struct ValidEvidence {
     pub receipt: Receipt,
     /// Whether the consumer's node has signed it, too.
     pub countersigned: bool,
+    /// The head of the consumer's ledger when it had entered its countersignature; `None` before that.
+    pub consumer_ledger: Option<LedgerHead>,
     /// The key of the consumer's institution, as its certificate names it.
     pub consumer_key: InstitutionPublicKey,
     /// The key of the provider's institution, as its certificate names it.
@@ -71,7 +76,7 @@ impl EvidenceBundle {
         holder: InstitutionId,
         [consumer, provider]: [Signed<NodeCertificate>; 2],
         query: Signed<QueryEnvelope>,
-        receipt: CoSigned<Receipt>,
+        (receipt, consumer_ledger): (CoSigned<Receipt>, Option<Signed<LedgerHead>>),
         proofs: Vec<InclusionProof>,
     ) -> Self {
         Self {
@@ -81,6 +86,7 @@ impl EvidenceBundle {
             provider,
             query,
             receipt,
+            consumer_ledger,
             proofs,
             successions: Vec::new(),
         }
@@ -126,6 +132,14 @@ impl EvidenceBundle {
         about(&receipt, &query, &assertion)?;
         let head = receipt.ledger.head_of(provider.node, &provider.institution);
         head.map_err(EvidenceError::Head)?;
+        let consumer_ledger = self.consumer_ledger.as_ref();
+        let consumer_ledger = consumer_ledger.map(|head| head.head_of(consumer.node, &consumer.institution));
+        let consumer_ledger = consumer_ledger.transpose().map_err(EvidenceError::ConsumerHead)?;
+        if consumer_ledger.is_some() != countersigned {
+            return Err(EvidenceError::Inconsistent {
+                what: "a countersignature comes with the head of the consumer's ledger, and the head with it",
+            });
+        }
         for (certificate, of) in [(&consumer, "consumer"), (&provider, "provider")] {
             in_time(certificate, of, query.sent_at)?;
         }
@@ -150,6 +164,7 @@ impl EvidenceBundle {
             assertion,
             receipt,
             countersigned,
+            consumer_ledger,
             consumer_key: consumer.institution_key,
             provider_key: provider.institution_key,
             entries,
@@ -273,6 +288,8 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::RosterAccepted { .. }
         | EntryBody::RosterRefused { .. }
         | EntryBody::CharterSigned { .. }
+        | EntryBody::ChangeNotMade { .. }
+        | EntryBody::HostsAllowed { .. }
         | EntryBody::DatasetImported { .. }
         | EntryBody::DatasetClassified { .. }
         | EntryBody::DatasetPublished { .. }
@@ -328,6 +345,9 @@ pub enum EvidenceError {
     /// The head of the ledger in the receipt is not the provider's.
     #[error("the head of the ledger in the receipt is not that of the provider's node")]
     Head(#[source] HeadError),
+    /// The head of the ledger with the countersignature is not the consumer's.
+    #[error("the head of the ledger with the countersignature is not that of the consumer's node")]
+    ConsumerHead(#[source] HeadError),
     /// The parts are not about the same.
     #[error("the parts do not belong together: {what}")]
     Inconsistent {
@@ -384,6 +404,33 @@ mod documents {
             Signed::from_bytes(bytes).map_err(de::Error::custom)
         });
         decoded.collect()
+    }
+}
+
+/// The same for documents that may be missing.
+mod optional_document {
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    use super::{BASE64, Document, Signed};
+
+    pub(super) fn serialize<T: Document, S: Serializer>(
+        signed: &Option<Signed<T>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match signed {
+            Some(signed) => super::document::serialize(signed, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, T: Document, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Signed<T>>, D::Error> {
+        let Some(text) = Option::<String>::deserialize(deserializer)? else {
+            return Ok(None);
+        };
+        let bytes = BASE64.decode(text.as_bytes()).map_err(de::Error::custom)?;
+        Signed::from_bytes(bytes).map(Some).map_err(de::Error::custom)
     }
 }
 

@@ -43,8 +43,9 @@ pub struct Hello {
     pub next_certificate: Option<Signed<NodeCertificate>>,
     /// The node's own statement, bound to both ends of the connection.
     pub statement: Signed<HelloStatement>,
-    /// The newest head of the other side's ledger that this side keeps, as the other side signed it.
-    pub kept: Option<Signed<LedgerHead>>,
+    /// The heads of the other side's ledger that this side keeps, as the other side signed them: the proven one first, at most
+    /// [`MAX_HEADS`](crate::audit::MAX_HEADS).
+    pub kept: Vec<Signed<LedgerHead>>,
 }
 
 /// The answer to a hello: the other side's own, and its ledger. The dialer's ledger follows.
@@ -53,7 +54,7 @@ pub struct Hello {
 pub struct HelloReply {
     /// Who the listener is.
     pub hello: Hello,
-    /// That its ledger extends the head that the dialer keeps.
+    /// That its ledger extends the heads that the dialer keeps.
     pub ledger: LedgerProof,
 }
 
@@ -284,12 +285,14 @@ impl Frame for QueryClosing {
     const MAX: usize = SMALL_FRAME;
 }
 
-/// The consumer's last word: the same receipt with both signatures.
+/// The consumer's last word: the same receipt with both signatures, and the head of its ledger.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Countersignature {
     /// Signed by both nodes.
     pub receipt: CoSigned<Receipt>,
+    /// The head of the consumer's ledger with the entry about the countersignature in it; the provider keeps it.
+    pub ledger: Signed<LedgerHead>,
 }
 
 impl Frame for Countersignature {

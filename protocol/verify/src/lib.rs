@@ -9,7 +9,7 @@ mod command;
 
 pub use command::{Ended, run};
 
-use concordat_protocol::audit::{ExportError, LedgerEntry, check_export};
+use concordat_protocol::audit::{ExportError, LedgerEntry, LedgerHead, check_export};
 use concordat_protocol::identity::InstitutionPublicKey;
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::query::{EvidenceBundle, EvidenceError, ValidEvidence};
@@ -87,6 +87,7 @@ fn query(valid: &ValidEvidence, holder: &InstitutionId, keys: Keys<'_>) -> Concl
             query.to, receipt.at, receipt.rows, receipt.bytes, receipt.suppressed_cells, receipt.tier, receipt.outcome
         ),
     ];
+    lines.extend(receipt.ledger_head().ok().map(|head| signed_head(&query.to, &head)));
     lines.extend(valid.entries.iter().map(|entry| entered(holder, entry)));
     let mut conclusion = Conclusion {
         lines,
@@ -96,6 +97,12 @@ fn query(valid: &ValidEvidence, holder: &InstitutionId, keys: Keys<'_>) -> Concl
         conclusion
             .lines
             .push(format!("{} has countersigned the receipt", query.from));
+        conclusion.lines.extend(
+            valid
+                .consumer_ledger
+                .as_ref()
+                .map(|head| signed_head(&query.from, head)),
+        );
     } else {
         conclusion
             .missing
@@ -104,6 +111,11 @@ fn query(valid: &ValidEvidence, holder: &InstitutionId, keys: Keys<'_>) -> Concl
     keys.compare(&query.from, valid.consumer_key, &mut conclusion);
     keys.compare(&query.to, valid.provider_key, &mut conclusion);
     conclusion
+}
+
+fn signed_head(institution: &InstitutionId, head: &LedgerHead) -> String {
+    let (size, root) = (head.tree.size, head.tree.root);
+    format!("the ledger of {institution} had {size} entries then, root {root}, as its node signed")
 }
 
 fn entered(holder: &InstitutionId, entry: &LedgerEntry) -> String {

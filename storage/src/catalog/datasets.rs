@@ -15,7 +15,8 @@ use crate::{
     meta::{Batch, MetaError, SealedDb, SealedTree, TreeId},
 };
 
-pub(super) const DATASETS: TreeId = TreeId::new("datasets");
+/// The records of datasets, under their names.
+pub const DATASETS: TreeId = TreeId::new("datasets");
 const MANIFESTS: TreeId = TreeId::new("manifests");
 
 /// The datasets of one node, as its state has them.

@@ -2,9 +2,10 @@
 //!
 //! 1. A group of entries is made durable in the ledger first, then its head is put into the state, then the group is
 //!    acknowledged. The state therefore never knows more than the ledger has: a shorter ledger is an older one.
-//! 2. Entries about single queries and logins are frequent, and each commit of the state costs a sync. For them the anchor
-//!    follows when it is [`MAX_LAG`] entries behind. Every other entry ends its group and is anchored before it is
-//!    acknowledged.
+//! 2. Entries about single queries are frequent, and each commit of the state costs a sync. For them the anchor follows when it is
+//!    [`MAX_LAG`] entries behind. The state keeps a record of each of these queries, made durable before the first entry about it; a
+//!    start looks for the records of all entries beyond the anchor. Every other entry ends its group and is anchored before it
+//!    is acknowledged.
 //! 3. Before an entry of the second kind is written, the state is told the head that the ledger will have with it.
 //! 4. So after a crash at any instruction, what the ledger has beyond the anchor is at most one group longer than
 //!    [`MAX_LAG`], and an entry of the second kind can only be the last of it, under the head that was announced. Anything else means
@@ -23,7 +24,7 @@ use crate::fault::Fault;
 use crate::keys::LedgerKey;
 use crate::meta::{MetaError, SealedDb, SealedTree, TreeId};
 
-/// Entries about queries and logins by which the anchor may fall behind.
+/// Entries about queries by which the anchor may fall behind.
 pub(super) const MAX_LAG: u64 = 64;
 /// The tree of anchors.
 pub(super) const TREE: TreeId = TreeId::new("ledger-anchor");
@@ -81,21 +82,16 @@ impl AnchorError {
     }
 }
 
-/// Whether an entry is of a frequent kind, about one query, login or connection. What the state keeps of these (evidence, lock-outs,
-/// counts) is not compared with them at a start.
+/// Whether an entry is of a frequent kind: about one query, of which the state had a record before.
 pub(super) fn is_frequent(body: &EntryBody) -> bool {
     matches!(
         body,
         EntryBody::DecisionMade { .. }
             | EntryBody::AnswerReleased { .. }
             | EntryBody::ReceiptCountersigned { .. }
-            | EntryBody::LoginSucceeded { .. }
-            | EntryBody::LoginFailed { .. }
-            | EntryBody::PeerRefused { .. }
             | EntryBody::QueryOpened { .. }
             | EntryBody::QueryClosed { .. }
             | EntryBody::AnswerLost { .. }
-            | EntryBody::QueriesRefused { .. }
     )
 }
 
@@ -107,6 +103,11 @@ pub(super) struct Anchor {
 }
 
 impl Anchor {
+    /// Entries that the state vouches for.
+    pub(super) const fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Compares a ledger that was just read with the state.
     ///
     /// # Errors

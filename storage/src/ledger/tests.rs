@@ -50,7 +50,7 @@ impl Place {
     fn with_entries(count: u64) -> Self {
         let place = Self::new();
         let ledger = place.open().unwrap();
-        (0..count).for_each(|n| drop(ledger.append(login(n), &Attribution::eva(), NOW).unwrap()));
+        (0..count).for_each(|n| drop(ledger.append(query_end(n), &Attribution::eva(), NOW).unwrap()));
         place
     }
 
@@ -75,8 +75,10 @@ fn house() -> InstitutionKey {
     InstitutionKey::from_seed(&Zeroizing::new([5; 32]))
 }
 
-fn login(n: u64) -> EntryBody {
-    EntryBody::LoginSucceeded { one_time: n % 2 == 1 }
+fn query_end(n: u64) -> EntryBody {
+    EntryBody::AnswerLost {
+        query: concordat_protocol::ids::QueryId::from_bytes(u128::from(n).to_be_bytes()),
+    }
 }
 
 fn decision(permitted: bool) -> EntryBody {
@@ -94,8 +96,8 @@ fn decision(permitted: bool) -> EntryBody {
 fn what_was_acknowledged_is_there_after_reopening() {
     let place = Place::new();
     let ledger = place.open().unwrap();
-    let receipt = ledger.append(login(0), &Attribution::eva(), NOW).unwrap();
-    let next = ledger.append(login(1), &Attribution::eva(), NOW).unwrap();
+    let receipt = ledger.append(query_end(0), &Attribution::eva(), NOW).unwrap();
+    let next = ledger.append(query_end(1), &Attribution::eva(), NOW).unwrap();
     assert_eq!((receipt.sequence(), next.sequence()), (0, 1));
     assert_eq!(ledger.entry(1).unwrap().entry.previous, receipt.leaf());
     let root = ledger.root();
@@ -113,7 +115,13 @@ fn what_was_acknowledged_is_there_after_reopening() {
         ledger.entry(2),
         Err(LedgerError::NoSuchEntry { sequence: 2, size: 2 })
     ));
-    assert_eq!(ledger.append(login(2), &Attribution::eva(), NOW).unwrap().sequence(), 2);
+    assert_eq!(
+        ledger
+            .append(query_end(2), &Attribution::eva(), NOW)
+            .unwrap()
+            .sequence(),
+        2
+    );
 }
 
 #[test]
@@ -135,7 +143,7 @@ fn only_a_permitting_decision_permits() {
         None
     );
     assert_eq!(
-        ledger.append(login(0), &Attribution::eva(), NOW).unwrap().permits(),
+        ledger.append(query_end(0), &Attribution::eva(), NOW).unwrap().permits(),
         None
     );
 }
@@ -209,7 +217,7 @@ fn a_torn_append_is_cut_off_wherever_it_was_torn() {
         place
             .open()
             .unwrap()
-            .append(login(2), &Attribution::eva(), NOW)
+            .append(query_end(2), &Attribution::eva(), NOW)
             .unwrap(),
     );
     let after = fs::read(place.file("entries.log")).unwrap();
@@ -220,7 +228,10 @@ fn a_torn_append_is_cut_off_wherever_it_was_torn() {
         let kept = if length == after.len() { 3 } else { 2 };
         assert_eq!(ledger.size(), kept, "{length}");
         assert_eq!(
-            ledger.append(login(9), &Attribution::eva(), NOW).unwrap().sequence(),
+            ledger
+                .append(query_end(9), &Attribution::eva(), NOW)
+                .unwrap()
+                .sequence(),
             kept
         );
         drop(ledger);
@@ -248,7 +259,7 @@ fn files_of_an_older_copy_are_noticed() {
         fs::read(place.file("head")).unwrap(),
     );
     let ledger = place.open().unwrap();
-    drop(ledger.append(login(2), &Attribution::eva(), NOW).unwrap());
+    drop(ledger.append(query_end(2), &Attribution::eva(), NOW).unwrap());
     ledger.checkpoint(&house(), NOW).unwrap();
     drop(ledger);
     fs::write(place.file("entries.log"), &old.0).unwrap();
@@ -275,13 +286,18 @@ async fn thousands_of_concurrent_appends_make_one_chain() {
     let ledger = place.open().unwrap();
     let tasks = (0..3000).map(|n| {
         let ledger = ledger.clone();
-        tokio::spawn(async move { ledger.append_async(login(n), &Attribution::eva(), NOW).await.unwrap() })
+        tokio::spawn(async move {
+            ledger
+                .append_async(query_end(n), &Attribution::eva(), NOW)
+                .await
+                .unwrap()
+        })
     });
     let threads: Vec<_> = (0..4)
         .map(|n| {
             let ledger = ledger.clone();
             std::thread::spawn(move || {
-                (0..25).for_each(|_| drop(ledger.append(login(n), &Attribution::eva(), NOW).unwrap()))
+                (0..25).for_each(|_| drop(ledger.append(query_end(n), &Attribution::eva(), NOW).unwrap()))
             })
         })
         .collect();
@@ -341,14 +357,14 @@ fn after_a_failed_write_nothing_is_acknowledged_any_more() {
             None,
         )
         .unwrap();
-        drop(ledger.append(login(0), &Attribution::eva(), NOW).unwrap());
+        drop(ledger.append(query_end(0), &Attribution::eva(), NOW).unwrap());
         assert!(ledger.ready().is_ok());
         assert!(matches!(
-            ledger.append(login(1), &Attribution::eva(), NOW),
+            ledger.append(query_end(1), &Attribution::eva(), NOW),
             Err(LedgerError::Write(_))
         ));
         assert!(matches!(
-            ledger.append(login(2), &Attribution::eva(), NOW),
+            ledger.append(query_end(2), &Attribution::eva(), NOW),
             Err(LedgerError::Refusing)
         ));
         assert!(matches!(ledger.ready(), Err(LedgerError::Refusing)));
@@ -395,7 +411,7 @@ fn a_power_cut_between_entries_and_head_leaves_a_ledger_that_opens() {
         let medium = PowerCut { files, steps };
         let ledger = Ledger::start(&place.ledger(), key, institution(), shared, medium, None, None).unwrap();
         let acknowledged = (0..9)
-            .take_while(|n| ledger.append(login(*n), &Attribution::eva(), NOW).is_ok())
+            .take_while(|n| ledger.append(query_end(*n), &Attribution::eva(), NOW).is_ok())
             .count();
         drop(ledger);
         let reopened = place
@@ -425,7 +441,13 @@ fn an_entry_that_cannot_be_encoded_harms_no_other() {
         ledger.append(body, &Attribution::eva(), NOW),
         Err(LedgerError::Entry(_))
     ));
-    assert_eq!(ledger.append(login(0), &Attribution::eva(), NOW).unwrap().sequence(), 0);
+    assert_eq!(
+        ledger
+            .append(query_end(0), &Attribution::eva(), NOW)
+            .unwrap()
+            .sequence(),
+        0
+    );
 }
 
 #[test]
@@ -438,7 +460,7 @@ fn proofs_hold_against_the_signed_checkpoint() {
         .unwrap()
         .verify(house().public())
         .unwrap();
-    drop(ledger.append(login(200), &Attribution::eva(), NOW).unwrap());
+    drop(ledger.append(query_end(200), &Attribution::eva(), NOW).unwrap());
     assert!(matches!(
         ledger.prove(200),
         Err(LedgerError::NotCheckpointed {

@@ -2,10 +2,12 @@
 
 use std::{fmt, path::Path, sync::Arc};
 
+use concordat_protocol::{ids::Digest32, labels};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     Batch, MetaError, SealedTree, TreeId,
+    codec::encode,
     database::{Database, guarded},
     head::Head,
 };
@@ -32,6 +34,22 @@ impl SealedDb {
     pub fn tree<V: Serialize + DeserializeOwned>(&self, id: TreeId) -> Result<SealedTree<V>, MetaError> {
         let tree = guarded(|| Ok(self.0.db.open_tree(id.as_str())?))?;
         Ok(SealedTree::new(Arc::clone(&self.0), id, tree))
+    }
+
+    /// Names the value under `key` of a tree by its contents; `None` if there is not one.
+    ///
+    /// # Errors
+    /// [`MetaError::Value`] if it was changed or moved.
+    pub fn fingerprint(&self, id: TreeId, key: &str) -> Result<Option<Digest32>, MetaError> {
+        let tree: SealedTree<ciborium::Value> = self.tree(id)?;
+        let value = tree.get(key)?;
+        let named = |value| {
+            Ok(Digest32::sha256(
+                labels::STATE_VALUE_HASH,
+                &encode(id.as_str(), key, &value)?,
+            ))
+        };
+        value.map(named).transpose()
     }
 
     /// Does everything in the batch or nothing, and returns when it is on disk.

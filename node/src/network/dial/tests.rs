@@ -82,12 +82,24 @@ const KINDS: [(Kind, &[&str]); 5] = [
             "192.88.99.1",
             "192.0.0.192",
             "169.254.169.254",
+            "169.254.169.250",
             "169.254.170.2",
+            "169.254.170.23",
+            "169.254.0.23",
+            "169.254.42.42",
             "168.63.129.16",
             "100.100.100.200",
+            "100.96.0.96",
             "::ffff:169.254.169.254",
             "64:ff9b::a9fe:a9fe",
+            "64:ff9b::6460:0060",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:a9fe:a9fe::1",
+            "fd00:42::42",
+            "fe80::a9fe:a9fe",
             "::",
             "::127.0.0.1",
             "ff02::1",
@@ -169,7 +181,7 @@ fn a_block_or_a_yes_allows_what_it_names_and_never_the_rest() {
         }
     }
     let dialing = Dialing::new(vec!["10.20.0.0/16".parse().unwrap()]);
-    dialing.allow(["192.168.3.4".parse().unwrap(), "169.254.169.254".parse().unwrap()]);
+    dialing.allow_only(["192.168.3.4".parse().unwrap(), "169.254.169.254".parse().unwrap()]);
     for (text, dialed) in [
         ("10.20.255.1", true),
         ("10.21.0.1", false),

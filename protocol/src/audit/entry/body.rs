@@ -82,6 +82,18 @@ pub enum EntryBody {
         /// Names what was signed.
         digest: Digest32,
     },
+    /// A change that an earlier entry tells of was not made: it failed, or a stop came in between.
+    ChangeNotMade {
+        /// The number of that entry.
+        entry: u64,
+    },
+    /// Hosts of an applicant were allowed to be dialed although the configuration names no range with them.
+    HostsAllowed {
+        /// Whose hosts they are.
+        institution: InstitutionId,
+        /// Their addresses, at most [`MAX_LIST`].
+        hosts: Vec<Word>,
+    },
     /// A roster that the charter key signed was refused, because it says of members what they have not said themselves.
     RosterRefused {
         /// Its number.
@@ -338,6 +350,8 @@ impl EntryBody {
     pub(super) fn longest_list(&self) -> usize {
         if let Self::DecisionMade { reasons, .. } = self {
             reasons.len()
+        } else if let Self::HostsAllowed { hosts, .. } = self {
+            hosts.len()
         } else if let Self::UserAdded { roles, .. } | Self::UserChanged { roles, .. } = self {
             roles.len()
         } else {

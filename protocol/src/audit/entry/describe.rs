@@ -31,6 +31,11 @@ impl EntryBody {
             Self::CharterSigned { document, digest } => {
                 format!("a {document} ({}) was signed for the charter", digest.short())
             }
+            Self::ChangeNotMade { entry } => format!("what entry {entry} tells of was not done"),
+            Self::HostsAllowed { institution, hosts } => {
+                let hosts: Vec<&str> = hosts.iter().map(|host| host.as_str()).collect();
+                format!("{} of {institution} may be dialed", hosts.join(", "))
+            }
             Self::RosterRefused { number, digest, reason } => {
                 format!("roster {number} ({}) was refused: {reason}", digest.short())
             }

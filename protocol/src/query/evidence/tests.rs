@@ -45,6 +45,22 @@ fn receipt_with_a_foreign_ledger_head_is_no_evidence() {
     }
 }
 
+#[test]
+fn countersignature_needs_the_head_of_the_consumers_ledger() {
+    let foreign =
+        [("budapest", 1), ("cleveland", 2), ("budapest", 2)].map(|(institution, seed)| Some((institution, seed)));
+    for head in foreign.into_iter().chain([None]) {
+        let mut parts = Parts::sound();
+        parts.consumer_ledger = head.map(|(institution, seed)| ledger_head(institution, seed));
+        assert!(parts.bundle().check().is_err(), "{head:?}");
+    }
+    let mut alone = Parts::sound();
+    alone.countersign = false;
+    assert!(alone.bundle().check().is_err(), "a head without a countersignature");
+    let valid = Parts::sound().bundle().check().unwrap();
+    assert_eq!(valid.consumer_ledger.unwrap().institution, id("cleveland"));
+}
+
 /// The parts of sound evidence, each of which a test may exchange before it is put together.
 struct Parts {
     holder: InstitutionId,
@@ -55,6 +71,7 @@ struct Parts {
     receipt: Receipt,
     entry: EntryBody,
     countersign: bool,
+    consumer_ledger: Option<Signed<LedgerHead>>,
 }
 
 impl Parts {
@@ -124,6 +141,7 @@ impl Parts {
                 sql: None,
             },
             countersign: true,
+            consumer_ledger: Some(ledger_head("cleveland", 1)),
         }
     }
 
@@ -177,7 +195,7 @@ impl Parts {
                     .clone(),
             ],
             Signed::sign(&self.query, &node(1)).unwrap().signed().clone(),
-            receipt,
+            (receipt, self.consumer_ledger),
             vec![proof],
         )
     }
@@ -195,6 +213,7 @@ fn sound_evidence_holds_and_names_both_keys() {
     assert_eq!(valid.entries.len(), 1);
     let mut once = Parts::sound();
     once.countersign = false;
+    once.consumer_ledger = None;
     assert!(!once.bundle().check().unwrap().countersigned);
 }
 

@@ -54,7 +54,7 @@ fn grown() -> Place {
         let body = if *step == b'c' {
             change(n as u64)
         } else {
-            login(n as u64)
+            query_end(n as u64)
         };
         drop(
             place
@@ -166,7 +166,7 @@ fn frequent_entries_are_anchored_before_the_lag_grows_beyond_its_bound() {
     place.copy("meta", "meta-old");
     let ledger = place.open_anchored().unwrap();
     for n in 0..400 {
-        drop(ledger.append(login(n), &Attribution::eva(), NOW).unwrap());
+        drop(ledger.append(query_end(n), &Attribution::eva(), NOW).unwrap());
     }
     drop(ledger);
     // A crash loses nothing of it: the newest state belongs to it.

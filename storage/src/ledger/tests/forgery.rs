@@ -31,7 +31,7 @@ fn log(key: &LedgerKey, bodies: &[EntryBody], broken: Option<u64>) -> (Vec<u8>, 
 }
 
 fn bodies(count: u64) -> Vec<EntryBody> {
-    (0..count).map(login).collect()
+    (0..count).map(query_end).collect()
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn an_entry_that_does_not_follow_is_named() {
 fn a_rewritten_entry_does_not_lead_to_the_head() {
     let place = Place::with_entries(4);
     let mut rewritten = bodies(4);
-    rewritten[3] = login(8);
+    rewritten[3] = query_end(8);
     let (forged, _) = log(&place.master.ledger(), &rewritten, None);
     fs::write(place.file("entries.log"), forged).unwrap();
     assert_eq!(place.damage(), Some(4));

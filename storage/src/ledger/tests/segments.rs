@@ -22,14 +22,14 @@ fn fill(ledger: &Ledger, entries: u64) {
     for n in 1..entries {
         ledger
             .send(
-                login(n),
+                query_end(n),
                 &Attribution::eva(),
                 NOW,
                 Box::new(|appended| drop(appended.unwrap())),
             )
             .unwrap();
     }
-    drop(ledger.append(login(0), &Attribution::eva(), NOW).unwrap());
+    drop(ledger.append(query_end(0), &Attribution::eva(), NOW).unwrap());
 }
 
 impl Place {
@@ -95,7 +95,7 @@ fn damage_in_an_older_segment_is_found_and_stops_the_next_start() {
             panic!("{found:?}")
         };
         assert_eq!(first_bad_entry, Some(bad));
-        let refused = ledger.append(login(1), &Attribution::eva(), NOW);
+        let refused = ledger.append(query_end(1), &Attribution::eva(), NOW);
         assert!(matches!(refused, Err(LedgerError::Unverified { .. })));
         assert!(matches!(ledger.ready(), Err(LedgerError::Unverified { .. })));
         assert!(matches!(ledger.range(0, 9), Err(LedgerError::Unverified { .. })));
@@ -174,7 +174,7 @@ fn a_rewritten_older_part_does_not_lead_to_what_follows() {
             previous: tip.last,
             at: if sequence == 7 { NOW.plus_millis(1) } else { NOW },
             cause: Attribution::eva().cause().clone(),
-            body: login(sequence + 1),
+            body: query_end(sequence + 1),
         };
         let bytes = entry.encode().unwrap();
         log.extend(format::seal_record(&key, sequence, &bytes).unwrap());
@@ -220,7 +220,7 @@ fn what_is_not_verified_yet_is_neither_shown_nor_signed() {
         Err(LedgerError::Verifying { .. })
     ));
     // It takes entries meanwhile: what they follow on is vouched for.
-    drop(ledger.append(login(1), &Attribution::eva(), NOW).unwrap());
+    drop(ledger.append(query_end(1), &Attribution::eva(), NOW).unwrap());
     assert!(ledger.ready().is_ok());
 }
 
