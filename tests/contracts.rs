@@ -8,6 +8,7 @@ mod attribution;
 mod dependencies;
 mod documents;
 mod files;
+mod layers;
 mod sources;
 
 use std::fmt;
