@@ -1,4 +1,4 @@
-//! Files that people import: no bytes make the survey panic, and what it says of a file is what reading it gives.
+//! Files that people import: no bytes make the inspection panic, and what it says of a file is what reading it gives.
 //!
 //! The first byte chooses the options, the rest is the file.
 
@@ -8,7 +8,7 @@ mod bounded;
 
 use std::{fs, sync::LazyLock};
 
-use concordat_storage::ingest::{CsvOptions, Header, Missing, Refused, Source, batches, survey};
+use concordat_storage::ingest::{CsvOptions, Header, Missing, Refused, Source, batches, infer_schema};
 use libfuzzer_sys::fuzz_target;
 
 static PLACE: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
@@ -20,7 +20,7 @@ fuzz_target!(|input: &[u8]| {
     let path = PLACE.path().join("table.csv");
     fs::write(&path, bytes).expect("a file");
     let path = Source::at_path(path);
-    let Ok(found) = survey(&path, &options(*choice)) else {
+    let Ok(found) = infer_schema(&path, &options(*choice)) else {
         return;
     };
     let columns = found.columns().len();
@@ -35,7 +35,7 @@ fuzz_target!(|input: &[u8]| {
         assert!(batch.num_columns() >= columns, "a column was lost");
         rows += batch.num_rows() as u64;
     }
-    assert_eq!(rows, found.rows(), "the survey counted other rows than there are");
+    assert_eq!(rows, found.rows(), "the inspection counted other rows than there are");
 });
 
 fn options(choice: u8) -> CsvOptions {

@@ -1,7 +1,7 @@
 //! The care of what this node keeps: its keys, its datasets' lives, and that nobody put an older state back.
 //!
 //! 1. At the start the catalogue is compared with the ledger ([`rollback`]), before anything is served.
-//! 2. What was erased is erased in repositories of backups that can be reached now, objects that nothing names are removed, and sealing again that was broken off goes on, in the background.
+//! 2. What was erased is erased in repositories of backups that can be reached now, objects that nothing names are removed, and encrypting again that was broken off goes on, in the background.
 //! 3. A store that holds the objects is watched ([`store`]); the objects that nothing names are removed when it answers.
 //! 4. What is done to a key or a dataset stands in the ledger before it is done.
 
@@ -24,7 +24,7 @@ use concordat_protocol::{
 use concordat_storage::{
     catalog::{ErasureOrder, ErasureStatement, Reencrypted},
     data_dir::Storage,
-    fault::Fault,
+    error_kind::ErrorKind,
     keys::Recipient,
     ledger::{Attribution, Ledger},
 };
@@ -35,8 +35,8 @@ use store::Trouble;
 
 use crate::{clock::Clock, epoch::Epoch, fault::Problem, identity::Identity, shutdown::Stage};
 
-/// Bytes that sealing again reads a second: it leaves most of a disk and of a core to those who ask.
-const RESEAL_RATE: u64 = 64 * 1024 * 1024;
+/// Bytes that encrypting again reads a second: it leaves most of a disk and of a core to those who ask.
+const REENCRYPT_RATE: u64 = 64 * 1024 * 1024;
 
 /// A cloneable handle.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ pub struct CustodyParts {
 #[derive(Debug)]
 struct Parts {
     with: CustodyParts,
-    resealing: Mutex<BTreeMap<DatasetName, Reencrypted>>,
+    reencrypting: Mutex<BTreeMap<DatasetName, Reencrypted>>,
     store_trouble: Mutex<Option<Trouble>>,
     wake: Notify,
 }
@@ -75,7 +75,7 @@ impl Custody {
         let custody = Self(Arc::new(Parts {
             with,
             store_trouble: Mutex::new(trouble),
-            resealing: Mutex::default(),
+            reencrypting: Mutex::default(),
             wake: Notify::new(),
         }));
         let checked = custody.clone();
@@ -84,7 +84,7 @@ impl Custody {
         Ok(custody)
     }
 
-    /// Removes orphans, then seals again whenever there is something to seal, until the stage stops.
+    /// Removes orphans, then encrypts again whenever there is something to seal, until the stage stops.
     pub fn serve(&self, stage: &Stage) {
         let is_remote = self.0.with.storage.is_remote();
         if is_remote {
@@ -100,8 +100,8 @@ impl Custody {
             loop {
                 let (working, ending) = (custody.clone(), stop.clone());
                 let keep_going = move || !ending.is_cancelled();
-                if let Err(error) = tokio::task::spawn_blocking(move || working.reseal_all(&keep_going)).await {
-                    tracing::error!(%error, "sealing again was broken off");
+                if let Err(error) = tokio::task::spawn_blocking(move || working.reencrypt_all(&keep_going)).await {
+                    tracing::error!(%error, "encrypting again was broken off");
                 }
                 if stop.run_until_cancelled(custody.0.wake.notified()).await.is_none() {
                     return;
@@ -134,37 +134,41 @@ impl Custody {
         }
     }
 
-    fn reseal_all(&self, keep_going: &dyn Fn() -> bool) {
+    fn reencrypt_all(&self, keep_going: &dyn Fn() -> bool) {
         let catalog = self.0.with.storage.catalog();
         let names = match catalog.reencryption().pending() {
             Ok(names) => names,
-            Err(error) => return tracing::error!(error = %crate::fault::chain(&error), "cannot see what to seal again"),
+            Err(error) => {
+                return tracing::error!(error = %crate::fault::chain(&error), "cannot see what to encrypt again");
+            }
         };
         for name in names.into_iter().take_while(|_| keep_going()) {
             let mut follow = |done: Reencrypted| {
-                self.resealing().insert(name.clone(), done);
+                self.reencrypting().insert(name.clone(), done);
                 keep_going()
             };
-            match catalog.reencryption().run(&name, Some(RESEAL_RATE), &mut follow) {
-                Ok(done) => tracing::info!(dataset = %name, objects = done.objects, "sealed again under the new key"),
-                Err(error) if error.fault() == Fault::NotFound => {
-                    tracing::info!(dataset = %name, "gone before it was sealed again");
+            match catalog.reencryption().run(&name, Some(REENCRYPT_RATE), &mut follow) {
+                Ok(done) => {
+                    tracing::info!(dataset = %name, objects = done.objects, "encrypted again under the new key")
+                }
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    tracing::info!(dataset = %name, "gone before it was encrypted again");
                 }
                 Err(error) => {
-                    tracing::error!(dataset = %name, error = %crate::fault::chain(&error), "cannot be sealed again");
+                    tracing::error!(dataset = %name, error = %crate::fault::chain(&error), "cannot be encrypted again");
                 }
             }
-            self.resealing().remove(&name);
+            self.reencrypting().remove(&name);
         }
     }
 
-    /// How far sealing again is with a dataset that it works on now.
-    pub fn resealed(&self, dataset: &DatasetName) -> Option<Reencrypted> {
-        self.resealing().get(dataset).copied()
+    /// How far encrypting again is with a dataset that it works on now.
+    pub fn reencrypted(&self, dataset: &DatasetName) -> Option<Reencrypted> {
+        self.reencrypting().get(dataset).copied()
     }
 
-    fn resealing(&self) -> std::sync::MutexGuard<'_, BTreeMap<DatasetName, Reencrypted>> {
-        self.0.resealing.lock().unwrap_or_else(PoisonError::into_inner)
+    fn reencrypting(&self) -> std::sync::MutexGuard<'_, BTreeMap<DatasetName, Reencrypted>> {
+        self.0.reencrypting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Exchanges the master key. Blocks.
@@ -195,16 +199,16 @@ impl Custody {
         Ok(catalog.keys().rotate_segment(segment)?)
     }
 
-    /// Gives a dataset a new key; with `reseal`, what it holds is sealed again in the background. Blocks.
+    /// Gives a dataset a new key; with `reencrypt`, what it holds is encrypted again in the background. Blocks.
     ///
     /// # Errors
     /// `not_found` if there is no such dataset.
-    pub fn rotate_dataset(&self, dataset: &DatasetName, reseal: bool, by: &Attribution) -> Result<KeyId, Problem> {
+    pub fn rotate_dataset(&self, dataset: &DatasetName, reencrypt: bool, by: &Attribution) -> Result<KeyId, Problem> {
         let catalog = self.0.with.storage.catalog();
         catalog.datasets().show(dataset)?;
         self.record_key(&format!("key of dataset {dataset}"), KeyChange::Rotated, by)?;
-        let id = catalog.keys().rotate_dataset(dataset, reseal)?;
-        if reseal {
+        let id = catalog.keys().rotate_dataset(dataset, reencrypt)?;
+        if reencrypt {
             self.0.wake.notify_one();
         }
         Ok(id)

@@ -16,7 +16,7 @@
 use std::error::Error;
 use std::io;
 
-use concordat_storage::fault::Fault;
+use concordat_storage::error_kind::ErrorKind;
 use serde::{Deserialize, Serialize};
 
 /// What kind of problem it is; decides the exit code and the HTTP status.
@@ -71,16 +71,16 @@ impl Code {
     }
 }
 
-impl From<Fault> for Code {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Usage => Self::Usage,
-            Fault::Denied => Self::Denied,
-            Fault::NotFound => Self::NotFound,
-            Fault::Unreachable => Self::Unreachable,
-            Fault::Integrity => Self::Integrity,
-            Fault::Locked => Self::Locked,
-            Fault::Machine => Self::Fault,
+impl From<ErrorKind> for Code {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Usage => Self::Usage,
+            ErrorKind::Denied => Self::Denied,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Unreachable => Self::Unreachable,
+            ErrorKind::Integrity => Self::Integrity,
+            ErrorKind::Locked => Self::Locked,
+            ErrorKind::Machine => Self::Fault,
         }
     }
 }
@@ -199,18 +199,18 @@ fn is_full_disk(error: &dyn Error) -> bool {
     kinds.any(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
 }
 
-/// Errors of storage carry their [`Fault`].
-macro_rules! explain_by_fault {
+/// Errors of storage carry their [`ErrorKind`].
+macro_rules! explain_by_kind {
     ($($error:ty),+ $(,)?) => {
         $(impl Explain for $error {
             fn code(&self) -> Code {
-                self.fault().into()
+                self.kind().into()
             }
         })+
     };
 }
 
-explain_by_fault!(
+explain_by_kind!(
     concordat_storage::backup::BackupError,
     concordat_storage::catalog::CatalogError,
     concordat_storage::catalog::ImportError,
@@ -255,16 +255,16 @@ mod tests {
     #[test]
     fn each_kind_has_the_exit_code_of_the_contract() {
         let kinds = [
-            (Fault::Machine, 1),
-            (Fault::Usage, 2),
-            (Fault::Denied, 3),
-            (Fault::NotFound, 4),
-            (Fault::Unreachable, 5),
-            (Fault::Integrity, 6),
-            (Fault::Locked, 7),
+            (ErrorKind::Machine, 1),
+            (ErrorKind::Usage, 2),
+            (ErrorKind::Denied, 3),
+            (ErrorKind::NotFound, 4),
+            (ErrorKind::Unreachable, 5),
+            (ErrorKind::Integrity, 6),
+            (ErrorKind::Locked, 7),
         ];
-        for (fault, exit) in kinds {
-            assert_eq!(Code::from(fault).exit(), exit, "{fault:?}");
+        for (kind, exit) in kinds {
+            assert_eq!(Code::from(kind).exit(), exit, "{kind:?}");
         }
     }
 

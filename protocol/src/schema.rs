@@ -117,7 +117,7 @@ impl fmt::Display for ColumnClass {
 
 /// A word that names no class of columns.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no class of columns; use `direct-identifier`, `quasi-identifier`, `sensitive` or `ordinary`")]
+#[error("`{text}` is not a class of columns; use `direct-identifier`, `quasi-identifier`, `sensitive` or `ordinary`")]
 pub struct InvalidClass {
     text: String,
 }

@@ -7,18 +7,19 @@
 //! 4. The document's [`Label`] is external additional data of every signature, so a signature on one kind of document is
 //!    void on any other.
 
+mod carried;
 mod cosigned;
 mod error;
 mod limits;
 mod shape;
 
-use std::fmt;
 use std::marker::PhantomData;
 
 use coset::{CborSerializable, CoseSign1, CoseSign1Builder, HeaderBuilder, iana};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use carried::carried_as_bytes;
 pub use cosigned::{CoSigned, CoVerified};
 pub use error::SignatureError;
 pub use limits::{MAX_DEPTH, MAX_DOCUMENT};
@@ -141,48 +142,7 @@ impl<T: Document> Signed<T> {
     }
 }
 
-/// What all carriers of signed bytes have in common: they are compared, copied and carried as bytes and shown by their length.
-macro_rules! carried_as_bytes {
-    ($name:ident) => {
-        impl<T> Clone for $name<T> {
-            fn clone(&self) -> Self {
-                Self {
-                    bytes: self.bytes.clone(),
-                    of: PhantomData,
-                }
-            }
-        }
-
-        impl<T> PartialEq for $name<T> {
-            fn eq(&self, other: &Self) -> bool {
-                self.bytes == other.bytes
-            }
-        }
-
-        impl<T> Eq for $name<T> {}
-
-        impl<T> fmt::Debug for $name<T> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}({} bytes)", stringify!($name), self.bytes.len())
-            }
-        }
-
-        impl<T> Serialize for $name<T> {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_bytes(&self.bytes)
-            }
-        }
-
-        impl<'de, T: Document> Deserialize<'de> for $name<T> {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::from_bytes(byte_buf(deserializer)?).map_err(de::Error::custom)
-            }
-        }
-    };
-}
-
 carried_as_bytes!(Signed);
-carried_as_bytes!(CoSigned);
 
 /// A document whose signature by `signer` has been checked.
 #[derive(Clone, Debug)]
@@ -230,33 +190,6 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SignatureEr
     } else {
         Err(SignatureError::Malformed)
     }
-}
-
-fn byte_buf<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    struct Bytes;
-    impl<'de> de::Visitor<'de> for Bytes {
-        type Value = Vec<u8>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("signed bytes")
-        }
-        fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
-            Ok(bytes.to_vec())
-        }
-        fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
-            Ok(bytes)
-        }
-        fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<u8>, A::Error> {
-            let mut bytes = Vec::new();
-            while let Some(byte) = seq.next_element::<u8>()? {
-                bytes.push(byte);
-                if bytes.len() > MAX_DOCUMENT {
-                    return Err(de::Error::custom(SignatureError::TooLarge));
-                }
-            }
-            Ok(bytes)
-        }
-    }
-    deserializer.deserialize_byte_buf(Bytes)
 }
 
 #[cfg(test)]

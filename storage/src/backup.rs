@@ -21,7 +21,7 @@
 //!    is needed.
 //! 4. A repository is data. No file in it is opened but by a path that [`FileEntry`] admits, without following links
 //!    ([`crate::fs::open_beneath`]); the configuration in a snapshot is copied nowhere and names nothing that is used.
-//! 5. What is put back goes into a new folder.
+//! 5. What is restored goes into a new folder.
 //!    Objects come out of the store where they lie and go into a place of their own, so that neither a store that fails nor a
 //!    node that still runs loses anything to a backup.
 //! 6. An erased dataset is erased in the repositories that the node knows, and a restore erases whatever an older snapshot would
@@ -30,10 +30,11 @@
 mod contents;
 mod create;
 mod error;
-mod filling;
+mod files;
 mod owner;
 mod repository;
 mod restore;
+mod restore_upload;
 mod verify;
 
 pub use contents::{FileEntry, Snapshot};

@@ -147,7 +147,7 @@ impl Catalog {
     /// Opens a version, the current one if none is named.
     ///
     /// # Errors
-    /// [`CatalogError::NotFound`], [`CatalogError::NoSuchVersion`], and an error of [`crate::fault::Fault::Integrity`] if
+    /// [`CatalogError::NotFound`], [`CatalogError::NoSuchVersion`], and an error of [`crate::error_kind::ErrorKind::Integrity`] if
     /// the manifest or a key is not what was stored.
     pub fn open_version(
         &self,

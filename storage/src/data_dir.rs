@@ -19,7 +19,7 @@
 //! 3. Every file must be 0600 and every folder 0700.
 //! 4. The format must be known; a newer one is refused before anything is touched.
 //! 5. The master key is unlocked, and the state database opened with its key.
-//! 6. An older format is brought forward.
+//! 6. An older format is migrated.
 //!
 //! A store elsewhere is not asked for anything before it is used: a node starts while its store is down.
 
@@ -102,7 +102,7 @@ impl Storage {
     /// directory stays as it was. Blocks for as long as that costs.
     ///
     /// # Errors
-    /// [`crate::keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of [`crate::fault::Fault::Integrity`] if the
+    /// [`crate::keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of [`crate::error_kind::ErrorKind::Integrity`] if the
     /// escrow is of another node; otherwise as [`Storage::open`].
     pub fn recover(
         dir: &Path,
@@ -162,7 +162,7 @@ impl Storage {
         let master = MasterKey::unlock(&master_key(dir), provider)?;
         let storage = Self::start(dir, master, lock, place, layer)?;
         if found < format::CURRENT {
-            storage.bring_forward(found)?;
+            storage.migrate(found)?;
         }
         Ok(storage)
     }
@@ -214,12 +214,8 @@ impl Storage {
     }
 
     /// Each step may be taken again, so a process that is killed here does no harm.
-    fn bring_forward(&self, found: u32) -> Result<(), StorageError> {
-        tracing::info!(
-            from = found,
-            to = format::CURRENT,
-            "the data directory is brought forward"
-        );
+    fn migrate(&self, found: u32) -> Result<(), StorageError> {
+        tracing::info!(from = found, to = format::CURRENT, "the data directory is migrated");
         if found < 2 {
             self.0.master.rewrite()?;
             self.0.catalog.migrate_from_1()?;

@@ -34,9 +34,8 @@ mod transform;
 mod worker;
 
 pub use dialect::{on_large_stack, parse, version_number};
-pub use disclosure::{
-    AnswerHash, Cell, Cut, IpcAnswer, ReleasedAnswer, ReleasedBatch, StillPermitted, Subjects, Tally, withhold,
-};
+pub use disclosure::{AnswerTotals, Cut, IpcAnswer, ReleasedAnswer, ReleasedBatch, StillPermitted};
+
 pub use error::QueryError;
 pub use permit::{Holder, NotPermitted, Permit};
 pub use run::answer;

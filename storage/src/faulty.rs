@@ -19,12 +19,12 @@ use object_store::{
 
 /// How an operation fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum How {
+pub(crate) enum Outcome {
     /// It is not done.
     #[default]
-    Undone,
+    NotDone,
     /// It is done, and nobody learns of it.
-    Unsaid,
+    Unreported,
     /// A read brings fewer bytes than were asked for, and no error.
     Short,
 }
@@ -34,22 +34,22 @@ pub(crate) enum How {
 pub(crate) struct Faults {
     writes: AtomicU64,
     reads: AtomicU64,
-    how: Mutex<How>,
+    how: Mutex<Outcome>,
     struck: AtomicBool,
 }
 
 impl Faults {
     /// The `number`th write from now on fails.
-    pub(crate) fn at_write(&self, number: u64, how: How) {
+    pub(crate) fn at_write(&self, number: u64, how: Outcome) {
         self.arm(&self.writes, number, how);
     }
 
     /// The `number`th read or listing from now on fails.
-    pub(crate) fn at_read(&self, number: u64, how: How) {
+    pub(crate) fn at_read(&self, number: u64, how: Outcome) {
         self.arm(&self.reads, number, how);
     }
 
-    fn arm(&self, counter: &AtomicU64, number: u64, how: How) {
+    fn arm(&self, counter: &AtomicU64, number: u64, how: Outcome) {
         *self.how.lock().unwrap() = how;
         self.struck.store(false, Ordering::SeqCst);
         counter.store(number, Ordering::SeqCst);
@@ -62,7 +62,7 @@ impl Faults {
         self.struck.load(Ordering::SeqCst)
     }
 
-    fn strikes(&self, counter: &AtomicU64) -> Option<How> {
+    fn strikes(&self, counter: &AtomicU64) -> Option<Outcome> {
         let left = counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         (left == Ok(1)).then(|| {
             self.struck.store(true, Ordering::SeqCst);
@@ -91,8 +91,8 @@ impl FaultyStore {
 async fn written<T>(faults: &Faults, work: impl Future<Output = Result<T>>) -> Result<T> {
     match faults.strikes(&faults.writes) {
         None => work.await,
-        Some(How::Unsaid) => work.await.and(Err(failure(io::ErrorKind::StorageFull.into()))),
-        Some(How::Undone | How::Short) => Err(failure(io::ErrorKind::StorageFull.into())),
+        Some(Outcome::Unreported) => work.await.and(Err(failure(io::ErrorKind::StorageFull.into()))),
+        Some(Outcome::NotDone | Outcome::Short) => Err(failure(io::ErrorKind::StorageFull.into())),
     }
 }
 
@@ -138,12 +138,12 @@ impl ObjectStore for FaultyStore {
         let mut found = self.inner.get_ranges(location, ranges).await?;
         match struck {
             None => Ok(found),
-            Some(How::Short) => {
+            Some(Outcome::Short) => {
                 let last = found.pop().unwrap_or_default();
                 found.push(last.slice(..last.len() / 2));
                 Ok(found)
             }
-            Some(How::Undone | How::Unsaid) => Err(unreadable()),
+            Some(Outcome::NotDone | Outcome::Unreported) => Err(unreadable()),
         }
     }
 

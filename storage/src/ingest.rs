@@ -4,7 +4,7 @@
 //! memory holds, in a file without a name ([`Upload`]). It is read twice, each time as a stream of bounded memory, and no byte of it
 //! is written anywhere in clear:
 //!
-//! 1. [`survey()`] reads the whole file and finds out what it is: compression, encoding, delimiter, header, rows, the exact
+//! 1. [`infer_schema()`] reads the whole file and finds out what it is: compression, encoding, delimiter, header, rows, the exact
 //!    type of each column, the rows that cannot be taken, and the length and BLAKE3 hash of its bytes.
 //! 2. [`batches()`] reads it again as Arrow record batches of those types, and fails at the end unless the bytes were the
 //!    same. A caller makes nothing visible before the iterator has ended without an error.
@@ -38,22 +38,23 @@
 //!   are any, unless the caller chose [`Refused::Skip`].
 //! - **Privacy.** Errors, notes and rejects carry line numbers, column names and reasons, never what a cell holds.
 
-mod ahead;
 mod batches;
 mod block;
+mod column_stats;
 mod error;
+mod inspection;
 mod limits;
 mod names;
 mod note;
 mod options;
+mod prefetch;
 mod records;
 mod rejects;
 mod repeats;
+mod row;
 mod sniff;
 mod source;
-mod survey;
 mod table;
-mod tally;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -61,12 +62,12 @@ mod values;
 
 pub use batches::{Batches, batches};
 pub use error::IngestError;
+pub use inspection::{Column, Inspection, Subject, infer_schema, infer_schema_into};
 pub use limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES};
 pub use names::{SUBJECT_COLUMN, is_age, is_birth};
 pub use note::Note;
 pub use options::{CsvOptions, Header, Missing, Refused, SubjectRule, TextEncoding};
 pub use rejects::{Discard, MAX_KEPT_REJECTS, Reason, Reject, RejectFile, RejectSink, Rejects};
 pub use source::Fingerprint;
-pub use survey::{Column, Subject, Survey, survey, survey_into};
 pub use upload::{Source, Upload, UploadWriter};
 pub(crate) use values::data_type;

@@ -38,7 +38,6 @@ mod secret;
 mod state;
 mod wrap;
 
-pub use concordat_protocol::ids::KeyId;
 pub(crate) use data::ObjectKey;
 pub use data::{DatasetKey, OrderKey, PseudonymKey, PseudonymSecret, SegmentKey};
 pub use error::KeyError;

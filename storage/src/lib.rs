@@ -12,7 +12,7 @@
 //!
 //! What this crate does not do: it never decides who may ask. That is the node's part.
 
-pub mod fault;
+pub mod error_kind;
 
 pub mod fs;
 pub mod keys;

@@ -7,7 +7,7 @@
 //!    or tree it does not open.
 //! 3. Every commit is on disk when the call returns. All calls block: run them off the async threads.
 //! 4. Each commit raises a sealed counter in the database and, afterwards, in the file `head` beside it. sled takes a damaged
-//!    end of its log for a torn write and drops it; a counter behind `head` shows that, and any older copy put back alone.
+//!    end of its log for a torn write and drops it; a counter behind `head` shows that, and any older copy restored alone.
 
 mod batch;
 mod codec;

@@ -23,7 +23,7 @@ mod response;
 mod upload;
 
 pub use durable::DurableStore;
-pub use error::{CredentialsFault, PlaceError, Said};
+pub use error::{CredentialsError, PlaceError, StoreReply};
 pub use ownership::UnknownObjects;
 pub use place::{Endpoint, InvalidPlace, ObjectPlace, PlainHttp, Region, S3Place, S3Url};
 

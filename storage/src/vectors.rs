@@ -141,7 +141,7 @@ fn passphrases_agree_with_rfc_9106() {
             .filter_map(|line| line.split_once('='))
             .map(|(name, value)| (name.trim(), value.trim()))
             .collect();
-        // Ours have no key of the house and no associated data.
+        // Ours have no key of the node and no associated data.
         if fields.contains_key("secret") || fields.contains_key("ad") {
             continue;
         }

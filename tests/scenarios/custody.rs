@@ -78,11 +78,11 @@ fn keys_are_exchanged_while_questions_are_answered() {
     assert_eq!(answer(house), right);
     assert_eq!(officer(&["key", "rotate", "--segment", "main"])["datasets"], 1);
     assert_eq!(answer(house), right);
-    officer(&["key", "rotate", "--dataset", "heart", "--reseal"]);
+    officer(&["key", "rotate", "--dataset", "heart", "--reencrypt"]);
     assert_eq!(answer(house), right);
-    house.await_that("the end of sealing again", |house| {
+    house.await_that("the end of encrypting again", |house| {
         let status = house.json_as(Person::Administrator, &["key", "status"]);
-        status["items"][0]["resealing"] == false
+        status["items"][0]["reencrypting"] == false
     });
     let after = officer(&["key", "status"]);
     assert_ne!(after["items"][0]["key"], key);

@@ -1,4 +1,4 @@
-//! Power cuts during everything that a house does with its data over the years: append, rotate, seal again, trim, back up, erase.
+//! Power cuts during everything that a house does with its data over the years: append, rotate, encrypt again, trim, back up, erase.
 //!
 //! `CONCORDAT_CRASH_ROUNDS` says how often; `.ci/crash` runs hundreds.
 
@@ -104,7 +104,7 @@ fn work(house: &House, number: u64, more: &Path, backups: &Path, known: &mut Ack
         }
         1 => does(&["key", "rotate", "--master"]),
         2 => does(&["key", "rotate", "--segment", "main"]),
-        3 => does(&["key", "rotate", "--dataset", "heart", "--reseal"]),
+        3 => does(&["key", "rotate", "--dataset", "heart", "--reencrypt"]),
         5 => does(&["dataset", "retain", "heart", "--versions", "3"]),
         6 => {
             let done = does(&["backup", "create", "--to", backups.to_str().unwrap()]);

@@ -5,7 +5,7 @@
 //! path that a request names, except below the inboxes of its configuration (`inbox` in the line of JSON, and nothing after it).
 //!
 //! ```text
-//! {"surveying":true}  {"refused":{"line":3,"reason":"…"}} …  {"written":{"rows":8192,"of":50000}} …  {"committing":true}
+//! {"inspecting":true}  {"refused":{"line":3,"reason":"…"}} …  {"written":{"rows":8192,"of":50000}} …  {"committing":true}
 //! {"imported":{…}}    or    {"problem":{…}}
 //! ```
 
@@ -278,7 +278,7 @@ fn report(lines: &mpsc::Sender<Bytes>, event: Progress) {
                 &json!({ "refused": { "line": reject.line, "reason": reject.reason.to_string() } }),
             );
         }
-        Progress::Surveying => offer(lines, &json!({ "surveying": true })),
+        Progress::Inspecting => offer(lines, &json!({ "inspecting": true })),
         Progress::Writing { rows, of } => offer(lines, &json!({ "written": { "rows": rows, "of": of } })),
         Progress::Committing => offer(lines, &json!({ "committing": true })),
     }

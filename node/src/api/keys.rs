@@ -30,14 +30,14 @@ async fn status(State(api): State<Api>) -> Result<Json<Value>, Problem> {
             .iter()
             .map(|(segment, datasets)| json!({ "segment": segment, "datasets": datasets }));
         let datasets = keys.datasets.iter().map(|dataset| {
-            let done = node.custody().resealed(&dataset.dataset);
+            let done = node.custody().reencrypted(&dataset.dataset);
             json!({
                 "dataset": dataset.dataset,
                 "segment": dataset.segment,
                 "key": dataset.current,
                 "older_keys": dataset.older,
-                "resealing": dataset.resealing,
-                "resealed": done.map(|done| json!({ "objects": done.objects, "of": done.of })),
+                "reencrypting": dataset.reencrypting,
+                "reencrypted": done.map(|done| json!({ "objects": done.objects, "of": done.of })),
             })
         });
         Ok::<_, Problem>(Json(json!({
@@ -85,7 +85,7 @@ enum Which {
     Dataset {
         dataset: DatasetName,
         #[serde(default)]
-        reseal: bool,
+        reencrypt: bool,
     },
 }
 
@@ -108,12 +108,12 @@ async fn rotate(
                 .await?;
             json!({ "rotated": "segment key", "segment": segment, "datasets": count })
         }
-        Which::Dataset { dataset, reseal } => {
+        Which::Dataset { dataset, reencrypt } => {
             let named = dataset.clone();
             let key = api
-                .blocking(move |node| node.custody().rotate_dataset(&named, reseal, &by))
+                .blocking(move |node| node.custody().rotate_dataset(&named, reencrypt, &by))
                 .await?;
-            json!({ "rotated": "dataset key", "dataset": dataset, "key": key, "resealing": reseal })
+            json!({ "rotated": "dataset key", "dataset": dataset, "key": key, "reencrypting": reencrypt })
         }
     };
     Ok(Json(rotated))

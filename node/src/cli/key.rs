@@ -87,9 +87,9 @@ pub(super) struct Which {
 pub(super) struct Rotate {
     #[command(flatten)]
     which: Which,
-    /// Seal again what the dataset holds, in the background, and forget its older keys
+    /// Encrypt again what the dataset holds, in the background, and forget its older keys
     #[arg(long, requires = "dataset")]
-    reseal: bool,
+    reencrypt: bool,
 }
 
 const COLUMNS: [Column; 5] = [
@@ -97,7 +97,7 @@ const COLUMNS: [Column; 5] = [
     ("segment", "segment"),
     ("key", "key"),
     ("older keys", "older_keys"),
-    ("resealing", "resealing"),
+    ("reencrypting", "reencrypting"),
 ];
 
 impl Verb {
@@ -204,9 +204,9 @@ impl Rotate {
             let said = "the node has a new master key; no data was touched. Make a new backup of the keys";
             return (json!({ "master": {} }), said.to_owned());
         };
-        let body = json!({ "dataset": { "dataset": dataset, "reseal": self.reseal } });
-        let said = if self.reseal {
-            format!("{dataset} has a new key; what it holds is being sealed again, see `concordat key status`")
+        let body = json!({ "dataset": { "dataset": dataset, "reencrypt": self.reencrypt } });
+        let said = if self.reencrypt {
+            format!("{dataset} has a new key; what it holds is being encrypted again, see `concordat key status`")
         } else {
             format!("{dataset} has a new key for what is imported from now on")
         };

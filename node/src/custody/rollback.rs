@@ -70,7 +70,7 @@ impl Explain for RollbackError {
             Self::OlderState { .. } => Code::Integrity,
             Self::Ledger(source) => source.code(),
             Self::Catalog(source) => source.code(),
-            Self::State(source) => source.fault().into(),
+            Self::State(source) => source.kind().into(),
             Self::Unfinished(problem) => problem.code,
             Self::BrokenOff(_) => Code::Fault,
         }

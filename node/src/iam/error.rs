@@ -1,7 +1,7 @@
 //! What can go wrong with people.
 
 use concordat_protocol::{ids::InvalidName, query::Role, time::Timestamp};
-use concordat_storage::{fault::Fault, keys::KeyError, meta::MetaError};
+use concordat_storage::{error_kind::ErrorKind, keys::KeyError, meta::MetaError};
 
 use super::Action;
 use crate::fault::{Code, Explain};
@@ -109,17 +109,17 @@ pub enum IamError {
 }
 
 impl IamError {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
+    /// What kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::WrongLogin
             | Self::LockedOut { .. }
             | Self::Disabled { .. }
             | Self::OneTimeUsed { .. }
             | Self::PasswordNeeded
-            | Self::NotLoggedIn => Fault::Locked,
-            Self::NotPermitted { .. } | Self::SamePerson { .. } => Fault::Denied,
-            Self::Unknown { .. } => Fault::NotFound,
+            | Self::NotLoggedIn => ErrorKind::Locked,
+            Self::NotPermitted { .. } | Self::SamePerson { .. } => ErrorKind::Denied,
+            Self::Unknown { .. } => ErrorKind::NotFound,
             Self::Exists { .. }
             | Self::LastAdministrator { .. }
             | Self::NoRole
@@ -127,10 +127,10 @@ impl IamError {
             | Self::LongPassword { .. }
             | Self::SamePassword
             | Self::TrainingOver { .. }
-            | Self::Name(_) => Fault::Usage,
-            Self::Random => Fault::Machine,
-            Self::Hash(source) => source.fault(),
-            Self::State(source) => source.fault(),
+            | Self::Name(_) => ErrorKind::Usage,
+            Self::Random => ErrorKind::Machine,
+            Self::Hash(source) => source.kind(),
+            Self::State(source) => source.kind(),
         }
     }
 }
@@ -141,7 +141,7 @@ fn words(roles: &[Role]) -> String {
 
 impl Explain for IamError {
     fn code(&self) -> Code {
-        self.fault().into()
+        self.kind().into()
     }
 
     fn help(&self) -> Option<String> {

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use concordat_protocol::{ids::InstitutionId, query::Role, text::Text, time::Timestamp};
 use concordat_storage::{
-    fault::Fault,
+    error_kind::ErrorKind,
     keys::{Argon2Cost, MasterKey, Passphrase, Secret},
     meta::SealedDb,
 };
@@ -72,7 +72,7 @@ fn a_login_gives_an_actor_with_roles_and_assurance() {
     assert!(actor.require(Action::Query).is_ok());
     let refused = actor.require(Action::ManageUsers).unwrap_err();
     assert_eq!(refused.to_string(), "`manage-users` needs the role administrator");
-    assert_eq!(refused.fault(), Fault::Denied);
+    assert_eq!(refused.kind(), ErrorKind::Denied);
     assert!(!format!("{login:?}").contains(text.as_str()));
 }
 
@@ -292,7 +292,7 @@ fn what_needs_two_people_is_not_done_by_one() {
     let both = eva.attribution_with(&root).unwrap();
     assert_eq!(both.cause().to_string(), "eva@budapest and root@budapest");
     let refused = eva.attribution_with(&login("eva")).unwrap_err();
-    assert_eq!(refused.fault(), Fault::Denied);
+    assert_eq!(refused.kind(), ErrorKind::Denied);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use concordat_protocol::membership::{ArmourError, ChangeError, CharterError, Enr
 use concordat_protocol::signed::SignatureError;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
-use concordat_storage::{fault::Fault, keys::IdentityError};
+use concordat_storage::{error_kind::ErrorKind, keys::IdentityError};
 
 use super::NotDialed;
 use crate::changes::ChangeEntryError;
@@ -128,8 +128,8 @@ pub enum MembershipError {
 }
 
 impl MembershipError {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
+    /// What kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NoConsortium
             | Self::AlreadyMember
@@ -145,25 +145,25 @@ impl MembershipError {
             | Self::Charter(_)
             | Self::Armour(_)
             | Self::Enrolment(_)
-            | Self::Change(_) => Fault::Usage,
-            Self::NotCoordinator => Fault::Denied,
-            Self::Roster(_) | Self::Signature(_) | Self::OwnLedger => Fault::Integrity,
-            Self::Identity(source) => source.fault(),
-            Self::Ledger(source) => source.fault(),
-            Self::Meta(source) => source.fault(),
-            Self::Sealed(StartStateError::Ledger(source)) => source.fault(),
-            Self::Sealed(StartStateError::State(source)) => source.fault(),
-            Self::Sealed(_) => Fault::Integrity,
-            Self::NotEntered(ChangeEntryError::State(source)) => source.fault(),
-            Self::NotEntered(ChangeEntryError::Ledger(source)) => source.fault(),
-            Self::NotEntered(_) | Self::Network(_) | Self::Stopping(_) | Self::Random(_) => Fault::Machine,
+            | Self::Change(_) => ErrorKind::Usage,
+            Self::NotCoordinator => ErrorKind::Denied,
+            Self::Roster(_) | Self::Signature(_) | Self::OwnLedger => ErrorKind::Integrity,
+            Self::Identity(source) => source.kind(),
+            Self::Ledger(source) => source.kind(),
+            Self::Meta(source) => source.kind(),
+            Self::Sealed(StartStateError::Ledger(source)) => source.kind(),
+            Self::Sealed(StartStateError::State(source)) => source.kind(),
+            Self::Sealed(_) => ErrorKind::Integrity,
+            Self::NotEntered(ChangeEntryError::State(source)) => source.kind(),
+            Self::NotEntered(ChangeEntryError::Ledger(source)) => source.kind(),
+            Self::NotEntered(_) | Self::Network(_) | Self::Stopping(_) | Self::Random(_) => ErrorKind::Machine,
         }
     }
 }
 
 impl Explain for MembershipError {
     fn code(&self) -> Code {
-        self.fault().into()
+        self.kind().into()
     }
 
     fn help(&self) -> Option<String> {

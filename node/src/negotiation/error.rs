@@ -12,7 +12,7 @@ use concordat_protocol::scope::Disjoint;
 use concordat_protocol::signed::SignatureError;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
 use concordat_storage::catalog::CatalogError;
-use concordat_storage::fault::Fault;
+use concordat_storage::error_kind::ErrorKind;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 
@@ -169,39 +169,39 @@ pub enum NegotiationFault {
 }
 
 impl NegotiationFault {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
+    /// What kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::UnknownNegotiation { .. }
             | Self::UnknownGrant { .. }
             | Self::NoMember { .. }
-            | Self::NoDataset { .. } => Fault::NotFound,
+            | Self::NoDataset { .. } => ErrorKind::NotFound,
             Self::ForeignSender { .. }
             | Self::OtherKey { .. }
             | Self::NotProvider
             | Self::NotConsumer
             | Self::Crowded { .. }
             | Self::Wider { .. }
-            | Self::Denied { .. } => Fault::Denied,
+            | Self::Denied { .. } => ErrorKind::Denied,
             Self::Refused { refusal, .. } => fault_of(refusal.code),
-            Self::Unreachable { .. } | Self::Network(_) => Fault::Unreachable,
+            Self::Unreachable { .. } | Self::Network(_) => ErrorKind::Unreachable,
             Self::NotNow { .. }
             | Self::Restriction(_)
             | Self::NothingLeft(_)
             | Self::Protocol(NegotiationError::Ours(_))
             | Self::Lifecycle(_)
-            | Self::Rule(_) => Fault::Usage,
+            | Self::Rule(_) => ErrorKind::Usage,
             Self::ForeignGrant { .. }
             | Self::NoRoster
             | Self::Protocol(_)
             | Self::Grant(_)
             | Self::Notice(_)
-            | Self::Signature(_) => Fault::Integrity,
-            Self::Membership(source) => source.fault(),
-            Self::Catalog(source) => source.fault(),
-            Self::Ledger(source) => source.fault(),
-            Self::Meta(source) => source.fault(),
-            Self::Random(_) | Self::Stopping(_) => Fault::Machine,
+            | Self::Signature(_) => ErrorKind::Integrity,
+            Self::Membership(source) => source.kind(),
+            Self::Catalog(source) => source.kind(),
+            Self::Ledger(source) => source.kind(),
+            Self::Meta(source) => source.kind(),
+            Self::Random(_) | Self::Stopping(_) => ErrorKind::Machine,
         }
     }
 
@@ -216,11 +216,11 @@ impl NegotiationFault {
 
     /// What the peer whose message caused it is told; details of this node stay here.
     pub fn refusal(&self) -> Refusal {
-        let code = match self.fault() {
-            Fault::NotFound => RefusalCode::NotFound,
-            Fault::Denied => RefusalCode::Denied,
-            Fault::Usage | Fault::Integrity => RefusalCode::Invalid,
-            Fault::Unreachable | Fault::Locked | Fault::Machine => RefusalCode::Failed,
+        let code = match self.kind() {
+            ErrorKind::NotFound => RefusalCode::NotFound,
+            ErrorKind::Denied => RefusalCode::Denied,
+            ErrorKind::Usage | ErrorKind::Integrity => RefusalCode::Invalid,
+            ErrorKind::Unreachable | ErrorKind::Locked | ErrorKind::Machine => RefusalCode::Failed,
         };
         match self {
             Self::Denied { reasons } => Refusal {
@@ -237,18 +237,18 @@ impl NegotiationFault {
     }
 }
 
-const fn fault_of(code: RefusalCode) -> Fault {
+const fn fault_of(code: RefusalCode) -> ErrorKind {
     match code {
-        RefusalCode::Invalid => Fault::Usage,
-        RefusalCode::Denied | RefusalCode::CountersignFirst => Fault::Denied,
-        RefusalCode::NotFound => Fault::NotFound,
-        RefusalCode::Busy | RefusalCode::Failed => Fault::Unreachable,
+        RefusalCode::Invalid => ErrorKind::Usage,
+        RefusalCode::Denied | RefusalCode::CountersignFirst => ErrorKind::Denied,
+        RefusalCode::NotFound => ErrorKind::NotFound,
+        RefusalCode::Busy | RefusalCode::Failed => ErrorKind::Unreachable,
     }
 }
 
 impl Explain for NegotiationFault {
     fn code(&self) -> Code {
-        self.fault().into()
+        self.kind().into()
     }
 
     fn reasons(&self) -> Vec<String> {

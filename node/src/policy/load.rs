@@ -15,7 +15,7 @@ use concordat_protocol::{
 };
 use concordat_storage::{
     catalog::{ReleaseRules, TierLimits},
-    fault::Fault,
+    error_kind::ErrorKind,
 };
 use serde::{Deserialize, Serialize};
 
@@ -263,14 +263,14 @@ impl PolicyErrors {
         self.0.iter().map(String::as_str)
     }
 
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
-        Fault::Usage
+    /// What kind of error it is.
+    pub fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
     }
 }
 
 impl Explain for PolicyErrors {
     fn code(&self) -> Code {
-        self.fault().into()
+        self.kind().into()
     }
 }

@@ -132,7 +132,7 @@ impl Sharing {
                 .await
             }
             Err(error) => Ended {
-                tally: running.left(),
+                totals: running.left(),
                 how: How::Abandoned(error.to_string()),
             },
         };
@@ -159,7 +159,7 @@ impl Sharing {
         };
         // Written whether or not the other side signed: what left has left.
         let entered = self.write_down(&running.case, &ended, digest).await;
-        tracing::info!(query = %running.case.query().short(), rows = ended.tally.rows, recorded = entered.is_ok(), "an answer ended");
+        tracing::info!(query = %running.case.query().short(), rows = ended.totals.rows, recorded = entered.is_ok(), "an answer ended");
         signed
     }
 
@@ -178,10 +178,10 @@ impl Sharing {
             purpose: envelope.purpose.clone(),
             sql: query.sql_digest(),
             tier: running.scope.tier,
-            rows: ended.tally.rows,
-            bytes: ended.tally.bytes,
-            suppressed_cells: ended.tally.suppressed_cells,
-            answer: ended.tally.answer,
+            rows: ended.totals.rows,
+            bytes: ended.totals.bytes,
+            suppressed_cells: ended.totals.suppressed_cells,
+            answer: ended.totals.answer,
             outcome: match &ended.how {
                 How::Completed => Outcome::Completed,
                 How::Cut(_) | How::Interrupted(_) => Outcome::Cut,

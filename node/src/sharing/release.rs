@@ -17,11 +17,11 @@ use concordat_protocol::{
     audit::{self, EntryBody},
     schema::VersionNumber,
 };
-use concordat_storage::fault::Fault;
+use concordat_storage::error_kind::ErrorKind;
 use concordat_storage::ledger::{LedgerError, LedgerReceipt};
 use concordat_storage::{
     catalog::{CatalogError, OpenVersion},
-    engine::{Cut, IpcAnswer, Permit, QueryError, Tally, version_asked},
+    engine::{AnswerTotals, Cut, IpcAnswer, Permit, QueryError, version_asked},
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -48,15 +48,15 @@ pub(super) struct Running {
 
 impl Running {
     /// What left so far.
-    pub(super) fn left(&self) -> Tally {
-        self.answer.tally()
+    pub(super) fn left(&self) -> AnswerTotals {
+        self.answer.totals()
     }
 }
 
 /// How an answer ended, and what had left until then.
 #[derive(Debug)]
 pub(super) struct Ended {
-    pub(super) tally: Tally,
+    pub(super) totals: AnswerTotals,
     pub(super) how: How,
 }
 
@@ -147,7 +147,7 @@ impl Sharing {
             }),
             Err(refusal) => {
                 let ended = Ended {
-                    tally: nothing(),
+                    totals: nothing(),
                     how: How::Failed(refusal.clone()),
                 };
                 self.write_down(&case, &ended, None)
@@ -209,16 +209,16 @@ impl Sharing {
     /// Lets the answer out, chunk by chunk, each under a guard of the grant and a decision that still holds.
     pub(super) async fn let_out(&self, running: &mut Running, sink: &mut impl Sink) -> Ended {
         loop {
-            let left = running.answer.tally();
+            let left = running.answer.totals();
             let chunk = match self.next_chunk(running, sink).await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => {
                     return Ended {
-                        tally: left,
+                        totals: left,
                         how: How::Completed,
                     };
                 }
-                Err(how) => return Ended { tally: left, how },
+                Err(how) => return Ended { totals: left, how },
             };
             if let Some(changes) = sink.hurry() {
                 changes.mark_unchanged();
@@ -227,14 +227,14 @@ impl Sharing {
                 Ok(guard) => guard,
                 Err(refusal) => {
                     return Ended {
-                        tally: left,
+                        totals: left,
                         how: How::Cut(refusal),
                     };
                 }
             };
             if let Err(refusal) = self.still_holds(running).await {
                 return Ended {
-                    tally: left,
+                    totals: left,
                     how: How::Cut(refusal),
                 };
             }
@@ -244,7 +244,7 @@ impl Sharing {
                 Ok(()) => {}
                 Err(Stuck::Gone(why)) => {
                     return Ended {
-                        tally: left,
+                        totals: left,
                         how: How::Abandoned(why),
                     };
                 }
@@ -252,7 +252,7 @@ impl Sharing {
                     // Whoever waited for the chunk comes first at the gate; then it says why no more may leave.
                     let refused = running.case.guard(self.0.parts.clock.now()).await.err();
                     return Ended {
-                        tally: left,
+                        totals: left,
                         how: interrupted(refused),
                     };
                 }
@@ -349,9 +349,9 @@ impl Sharing {
                 reason: text::Reason::fitted(why),
             },
         };
-        let Tally {
+        let AnswerTotals {
             rows, bytes, answer, ..
-        } = ended.tally;
+        } = ended.totals;
         let entry = EntryBody::AnswerReleased {
             query: case.query(),
             grant: case.grant(),
@@ -417,17 +417,17 @@ fn broke(error: &QueryError) -> How {
 
 /// An error of the engine as the asking side may read it; its words reveal no value of the data.
 fn told(error: &QueryError) -> Refusal {
-    let code = match error.fault() {
-        Fault::Usage => RefusalCode::Invalid,
-        Fault::Denied => RefusalCode::Denied,
-        Fault::NotFound => RefusalCode::NotFound,
-        Fault::Unreachable | Fault::Integrity | Fault::Locked | Fault::Machine => RefusalCode::Failed,
+    let code = match error.kind() {
+        ErrorKind::Usage => RefusalCode::Invalid,
+        ErrorKind::Denied => RefusalCode::Denied,
+        ErrorKind::NotFound => RefusalCode::NotFound,
+        ErrorKind::Unreachable | ErrorKind::Integrity | ErrorKind::Locked | ErrorKind::Machine => RefusalCode::Failed,
     };
     Refusal::because(code, error.to_string())
 }
 
-fn nothing() -> Tally {
-    Tally {
+fn nothing() -> AnswerTotals {
+    AnswerTotals {
         rows: 0,
         bytes: 0,
         answer: AnswerDigest::default().finish(),

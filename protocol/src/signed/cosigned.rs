@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use coset::{CborSerializable, CoseSign, CoseSignBuilder, CoseSignatureBuilder, HeaderBuilder, iana};
 
-use super::{Document, MAX_DOCUMENT, SignatureError, decode, encode, shape};
+use super::{Document, MAX_DOCUMENT, SignatureError, carried::carried_as_bytes, decode, encode, shape};
 use crate::identity::{PrivateKey, PublicKey};
 use crate::ids::Digest32;
 use crate::labels;
@@ -17,6 +17,8 @@ pub struct CoSigned<T> {
     pub(super) bytes: Vec<u8>,
     pub(super) of: PhantomData<fn() -> T>,
 }
+
+carried_as_bytes!(CoSigned);
 
 impl<T: Document> CoSigned<T> {
     /// Encodes `document`; this is the one time that it is encoded. Nobody has signed yet.

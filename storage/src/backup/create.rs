@@ -20,7 +20,8 @@ use tokio::runtime::Handle;
 use super::{
     BackupError, FileEntry, Owner, Repository, Snapshot,
     contents::FILE_HASH,
-    repository::{SIGNER, copy_file, hash_file},
+    files::{copy_file, hash_file},
+    repository::SIGNER,
 };
 use crate::{
     catalog::Holding,
@@ -74,7 +75,7 @@ pub fn create(storage: &Storage, ledger: &Ledger, request: &BackupRequest<'_>) -
     let draft = Draft::begin(&repository, Nonce::from_bytes(random))?;
     let result = fill(&runtime, storage, ledger, request, &repository, &draft);
     if result.is_err() {
-        // What is left of it is no snapshot, whether it goes or not.
+        // What is left of it is not a snapshot, whether it goes or not.
         drop(fs::remove_dir_all(&draft.dir));
     }
     result
@@ -204,7 +205,7 @@ async fn copy_bytes(
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
     let gone = |error| {
         if matches!(error, object_store::Error::NotFound { .. }) {
-            BackupError::ObjectGone
+            BackupError::ObjectMissing
         } else {
             error.into()
         }
@@ -229,7 +230,7 @@ async fn copy_bytes(
         let piece = len..size.min(len + PIECE);
         let bytes = store.get_range(path, piece.clone()).await.map_err(gone)?;
         if bytes.len() as u64 != piece.end - piece.start {
-            return Err(BackupError::ObjectGone);
+            return Err(BackupError::ObjectMissing);
         }
         hasher.update(&bytes);
         file.write_all(&bytes).map_err(io("write"))?;

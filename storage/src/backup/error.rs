@@ -10,15 +10,15 @@ use concordat_protocol::{
 use crate::{
     catalog::CatalogError,
     data_dir::StorageError,
-    fault::Fault,
+    error_kind::ErrorKind,
     keys::{IdentityError, KeyError},
     ledger::LedgerError,
     meta::MetaError,
     objects::PlaceError,
-    seal::store_fault,
+    seal::store_error_kind,
 };
 
-/// Why a snapshot was not taken, checked or put back.
+/// Why a snapshot was not taken, checked or restored.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// A file or folder cannot be read or written.
@@ -33,7 +33,7 @@ pub enum BackupError {
         source: std::io::Error,
     },
     /// The folder is something else, or of a newer format.
-    #[error("`{}` is no repository of backups that this program knows", path.display())]
+    #[error("`{}` is not a repository of backups that this program knows", path.display())]
     NoRepository {
         /// The folder.
         path: PathBuf,
@@ -99,7 +99,7 @@ pub enum BackupError {
     },
     /// An object went away while it was copied.
     #[error("an object of the snapshot is gone; a dataset may have been erased meanwhile: take the snapshot again")]
-    ObjectGone,
+    ObjectMissing,
     /// The work needs a runtime.
     #[error("this work needs a thread of a tokio runtime")]
     NoRuntime,
@@ -130,24 +130,24 @@ pub enum BackupError {
 }
 
 impl BackupError {
-    /// Whose fault it is.
+    /// What kind of error it is.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { .. } | Self::NoRuntime | Self::Sign(_) | Self::ObjectGone => Fault::Machine,
-            Self::NoRepository { .. } | Self::Inside { .. } => Fault::Usage,
-            Self::NoSnapshot { .. } => Fault::NotFound,
+            Self::Io { .. } | Self::NoRuntime | Self::Sign(_) | Self::ObjectMissing => ErrorKind::Machine,
+            Self::NoRepository { .. } | Self::Inside { .. } => ErrorKind::Usage,
+            Self::NoSnapshot { .. } => ErrorKind::NotFound,
             Self::Damaged { .. } | Self::Signature { .. } | Self::Foreign { .. } | Self::Statement { .. } => {
-                Fault::Integrity
+                ErrorKind::Integrity
             }
-            Self::Key(source) => source.fault(),
-            Self::Meta(source) => source.fault(),
-            Self::Identity(source) => source.fault(),
-            Self::Storage(source) => source.fault(),
-            Self::Catalog(source) => source.fault(),
-            Self::Ledger(source) => source.fault(),
-            Self::Store(source) => store_fault(source),
-            Self::Place(source) => source.fault(),
+            Self::Key(source) => source.kind(),
+            Self::Meta(source) => source.kind(),
+            Self::Identity(source) => source.kind(),
+            Self::Storage(source) => source.kind(),
+            Self::Catalog(source) => source.kind(),
+            Self::Ledger(source) => source.kind(),
+            Self::Store(source) => store_error_kind(source),
+            Self::Place(source) => source.kind(),
         }
     }
 

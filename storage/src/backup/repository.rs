@@ -13,7 +13,10 @@ use concordat_protocol::{
     signed::{Signed, Verified},
 };
 
-use super::{BackupError, FileEntry, Owner, Snapshot, contents::FILE_HASH};
+use super::{
+    BackupError, FileEntry, Owner, Snapshot,
+    files::{MAX_SMALL, hash_file, small},
+};
 use crate::{
     catalog::ErasureStatement,
     fs::{create_dir_private, open_beneath, sync_dir, write_private},
@@ -49,9 +52,6 @@ pub struct Claimed {
     /// The fingerprint of the key that lies beside it and signed it.
     pub fingerprint: String,
 }
-
-/// The most that the small files of a repository may hold: the list of a snapshot's files, a key, a statement.
-const MAX_SMALL: u64 = 16 * 1024 * 1024;
 
 /// The folders of a repository.
 const FOLDERS: [&str; 3] = ["objects", "snapshots", "erasures"];
@@ -211,7 +211,7 @@ impl Repository {
             return Err(damaged("contents.cose", "belongs to another snapshot"));
         }
         if let Some(file) = snapshot.files.iter().find(|file| !file.is_part()) {
-            return Err(damaged(file.path.as_str(), "is no file of a snapshot"));
+            return Err(damaged(file.path.as_str(), "is not a file of a snapshot"));
         }
         Ok(contents)
     }
@@ -278,11 +278,11 @@ impl SnapshotInfo {
         self.check(listed)?;
         let file = self.open(listed)?;
         let objects: Vec<FileEntry> = ciborium::from_reader(BufReader::new(file))
-            .map_err(|_| self.damaged("objects", "is no list of objects"))?;
+            .map_err(|_| self.damaged("objects", "is not a list of objects"))?;
         if objects.iter().all(FileEntry::is_object) {
             Ok(objects)
         } else {
-            Err(self.damaged("objects", "names a file that is no object of the repository"))
+            Err(self.damaged("objects", "names a file that is not an object of the repository"))
         }
     }
 
@@ -310,7 +310,7 @@ impl SnapshotInfo {
     /// Opens a file of the snapshot.
     pub(super) fn open(&self, file: &FileEntry) -> Result<File, BackupError> {
         if !file.is_part() {
-            return Err(self.damaged(file.path.as_str(), "is no file of a snapshot"));
+            return Err(self.damaged(file.path.as_str(), "is not a file of a snapshot"));
         }
         let folder = format!("snapshots/{}", self.contents.document().id);
         self.open_below(&folder, file)
@@ -319,7 +319,7 @@ impl SnapshotInfo {
     /// Opens a sealed object.
     pub(super) fn open_object(&self, object: &FileEntry) -> Result<File, BackupError> {
         if !object.is_object() {
-            return Err(self.damaged(object.path.as_str(), "is no object of the repository"));
+            return Err(self.damaged(object.path.as_str(), "is not an object of the repository"));
         }
         self.open_below("objects", object)
     }
@@ -370,53 +370,4 @@ impl SnapshotInfo {
             what,
         }
     }
-}
-
-/// The bytes of a small file of a repository.
-fn small(root: &Path, below: &str) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open_beneath(root, Path::new(below))?
-        .take(MAX_SMALL)
-        .read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// Length and hash of a file.
-pub(super) fn hash_file(mut file: File) -> io::Result<(u64, Digest32)> {
-    let mut hasher = blake3::Hasher::new_derive_key(FILE_HASH);
-    let mut buffer = vec![0; 256 * 1024];
-    let mut len = 0;
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok((len, Digest32::from_bytes(*hasher.finalize().as_bytes())));
-        }
-        hasher.update(buffer.get(..read).unwrap_or_default());
-        len += read as u64;
-    }
-}
-
-/// Copies a file so that it is on the disk, 0600, and says what was copied.
-pub(super) fn copy_file(from: File, to: &Path, limit: Option<u64>) -> io::Result<(u64, Digest32)> {
-    use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    if let Some(parent) = to.parent() {
-        create_dir_private(parent)?;
-    }
-    let mut source = from.take(limit.unwrap_or(u64::MAX));
-    let mut target = File::options().write(true).create_new(true).mode(0o600).open(to)?;
-    let mut hasher = blake3::Hasher::new_derive_key(FILE_HASH);
-    let mut buffer = vec![0; 256 * 1024];
-    let mut len = 0;
-    loop {
-        let read = source.read(&mut buffer)?;
-        if read == 0 {
-            break;
-        }
-        let bytes = buffer.get(..read).unwrap_or_default();
-        hasher.update(bytes);
-        target.write_all(bytes)?;
-        len += read as u64;
-    }
-    target.sync_all()?;
-    Ok((len, Digest32::from_bytes(*hasher.finalize().as_bytes())))
 }

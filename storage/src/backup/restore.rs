@@ -9,9 +9,7 @@ use concordat_protocol::{
 use tokio::runtime::Handle;
 
 use super::{
-    BackupError, Repository, Snapshot,
-    filling::Filling,
-    repository::{SnapshotInfo, copy_file},
+    BackupError, Repository, Snapshot, files::copy_file, repository::SnapshotInfo, restore_upload::RestoreUpload,
 };
 use crate::{
     catalog::ErasureStatement,
@@ -25,7 +23,7 @@ use crate::{
 /// The configuration of the node that the snapshot was taken of.
 const CONFIGURATION: &str = "concordat.toml";
 
-/// A data directory that was put back.
+/// A data directory that was restored.
 #[derive(Debug)]
 pub struct Restored {
     /// The directory, opened.
@@ -36,7 +34,7 @@ pub struct Restored {
     pub erased: Vec<ErasureStatement>,
 }
 
-/// Puts a snapshot into the empty folder `dir`, and its objects into an empty `place`. Its configuration is not put back: whoever
+/// Puts a snapshot into the empty folder `dir`, and its objects into an empty `place`. Its configuration is not restored: whoever
 /// calls it writes a new one, of what the operator gives. Blocks; must be called on a thread of a tokio runtime that may block. Whoever calls it removes `dir` if it fails; what it put into a store
 /// elsewhere it removes itself.
 ///
@@ -63,7 +61,7 @@ pub fn restore(
         .collect();
     let mut objects = snapshot.objects()?;
     objects.retain(|object| !gone.iter().any(|key| object.path.as_str().starts_with(key.as_str())));
-    let filling = match place {
+    let upload = match place {
         ObjectPlace::Local => {
             for object in &objects {
                 let target = dir.join("objects").join(object.path.as_str());
@@ -71,12 +69,12 @@ pub fn restore(
             }
             None
         }
-        ObjectPlace::S3(place) => Some(Filling::begin(&runtime, place)?),
+        ObjectPlace::S3(place) => Some(RestoreUpload::begin(&runtime, place)?),
     };
     let open = || {
-        if let Some(filling) = &filling {
+        if let Some(upload) = &upload {
             for object in &objects {
-                filling.put(&snapshot, object)?;
+                upload.put(&snapshot, object)?;
             }
         }
         let storage = Storage::open_copy(dir, provider, place)?;
@@ -93,8 +91,8 @@ pub fn restore(
         Ok::<_, BackupError>((storage, erased))
     };
     let opened = open();
-    if let (Err(_), Some(filling)) = (&opened, filling) {
-        filling.undo(&objects);
+    if let (Err(_), Some(upload)) = (&opened, upload) {
+        upload.undo(&objects);
     }
     let (storage, erased) = opened?;
     Ok(Restored {

@@ -1,4 +1,4 @@
-//! Snapshots of a house with data, and what can happen to them.
+//! Snapshots of a node with data, and what can happen to them.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ use super::*;
 use crate::{
     catalog::{CatalogError, ErasureOrder, ErasureStatement, ImportMode, ImportRequest},
     data_dir::Storage,
-    fault::Fault,
+    error_kind::ErrorKind,
     ingest::{Source, SubjectRule},
     keys::{Argon2Cost, KeyProvider, Passphrase, Secret},
     ledger::{Attribution, Ledger},
@@ -34,7 +34,7 @@ mod hostile;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-struct House {
+struct TestNode {
     storage: Storage,
     ledger: Ledger,
     runtime: Runtime,
@@ -66,20 +66,20 @@ fn people() -> DatasetName {
     DatasetName::new("people").unwrap()
 }
 
-impl House {
+impl TestNode {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let storage = Storage::init(dir.path(), &secret("p")).unwrap();
         storage.identities().put_institution(&signer()).unwrap();
-        let house = Self {
+        let node = Self {
             ledger: ledger_of(&storage),
             storage,
             runtime: Runtime::new().unwrap(),
             _dir: dir,
             place: tempfile::tempdir().unwrap(),
         };
-        house.import("id,age\n1,41\n2,52\n", ImportMode::Create);
-        house
+        node.import("id,age\n1,41\n2,52\n", ImportMode::Create);
+        node
     }
 
     fn import(&self, rows: &str, mode: ImportMode) {
@@ -175,37 +175,37 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn what_is_put_back_is_what_was_there_at_that_instant() {
-    let house = House::new();
-    let first = house.back_up();
+    let node = TestNode::new();
+    let first = node.back_up();
     assert_eq!((first.copied, first.contents.document().objects), (1, 1));
-    house.import("id,age\n3,33\n", ImportMode::Append);
-    let second = house.back_up();
+    node.import("id,age\n3,33\n", ImportMode::Append);
+    let second = node.back_up();
     assert_eq!(
         (second.copied, second.contents.document().objects),
         (1, 2),
         "an object is copied once"
     );
-    house.import("id,age\n9,90\n", ImportMode::Replace);
-    house.storage.catalog().keys().rotate_master().unwrap();
-    let checked = house.verify().unwrap();
+    node.import("id,age\n9,90\n", ImportMode::Replace);
+    node.storage.catalog().keys().rotate_master().unwrap();
+    let checked = node.verify().unwrap();
     assert_eq!((checked.snapshots, checked.objects, checked.erased), (2, 3, 0));
 
-    let (restored, _dir) = house.restore(&secret("p")).unwrap();
-    assert_eq!(house.rows(&restored.storage).unwrap(), 3);
+    let (restored, _dir) = node.restore(&secret("p")).unwrap();
+    assert_eq!(node.rows(&restored.storage).unwrap(), 3);
     let ledger = ledger_of(&restored.storage);
     assert_eq!(ledger.size(), second.contents.document().ledger);
-    let (twin, _dir) = house.restore(&secret("p")).unwrap();
+    let (twin, _dir) = node.restore(&secret("p")).unwrap();
     assert_eq!(
-        house.rows(&twin.storage).unwrap(),
+        node.rows(&twin.storage).unwrap(),
         3,
-        "it can be put back more than once"
+        "it can be restored more than once"
     );
 
-    let _within = house.runtime.enter();
+    let _within = node.runtime.enter();
     let dir = tempfile::tempdir().unwrap();
     let into = dir.path().join("node");
     crate::fs::create_dir_private(&into).unwrap();
-    let repository = Repository::open(&house.repository()).unwrap();
+    let repository = Repository::open(&node.repository()).unwrap();
     let id = first.contents.document().id;
     let snapshot = repository.snapshot(Some(id), &owner()).unwrap();
     let oldest = restore(&repository, snapshot, &into, &secret("p"), &ObjectPlace::Local).unwrap();
@@ -223,27 +223,27 @@ fn what_is_put_back_is_what_was_there_at_that_instant() {
 
 #[test]
 fn a_snapshot_needs_the_secret_of_its_time_and_leaves_nothing_readable() {
-    let house = House::new();
-    house.back_up();
-    let wrong = house.restore(&secret("q")).unwrap_err();
-    assert_eq!(wrong.fault(), Fault::Locked, "{wrong}");
-    for file in files_below(&house.repository()) {
+    let node = TestNode::new();
+    node.back_up();
+    let wrong = node.restore(&secret("q")).unwrap_err();
+    assert_eq!(wrong.kind(), ErrorKind::Locked, "{wrong}");
+    for file in files_below(&node.repository()) {
         let bytes = fs::read(&file).unwrap();
         let plain = bytes.windows(6).any(|window| window == b"people");
         assert!(!plain, "{} names a dataset", file.display());
     }
-    let inside = house.try_back_up(&house.storage.dir().join("backups")).unwrap_err();
-    assert_eq!(inside.fault(), Fault::Usage, "{inside}");
-    let other = house.try_back_up(house.place.path()).unwrap_err();
+    let inside = node.try_back_up(&node.storage.dir().join("backups")).unwrap_err();
+    assert_eq!(inside.kind(), ErrorKind::Usage, "{inside}");
+    let other = node.try_back_up(node.place.path()).unwrap_err();
     assert!(matches!(other, BackupError::NoRepository { .. }), "{other}");
 }
 
 #[test]
 fn every_flipped_bit_in_a_repository_is_noticed() {
-    let house = House::new();
-    house.back_up();
-    let format = house.repository().join("format");
-    for file in files_below(&house.repository())
+    let node = TestNode::new();
+    node.back_up();
+    let format = node.repository().join("format");
+    for file in files_below(&node.repository())
         .into_iter()
         .filter(|file| *file != format)
     {
@@ -253,52 +253,52 @@ fn every_flipped_bit_in_a_repository_is_noticed() {
             bytes[at] ^= 1;
             fs::write(&file, &bytes).unwrap();
             let name = file.display();
-            let error = house.verify().unwrap_err();
-            assert_eq!(error.fault(), Fault::Integrity, "byte {at} of {name}: {error}");
-            let error = house.restore(&secret("p")).unwrap_err();
-            assert_eq!(error.fault(), Fault::Integrity, "byte {at} of {name}: {error}");
+            let error = node.verify().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Integrity, "byte {at} of {name}: {error}");
+            let error = node.restore(&secret("p")).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Integrity, "byte {at} of {name}: {error}");
         }
         fs::remove_file(&file).unwrap();
-        house.verify().unwrap_err();
-        house.restore(&secret("p")).unwrap_err();
+        node.verify().unwrap_err();
+        node.restore(&secret("p")).unwrap_err();
         fs::write(&file, &whole).unwrap();
     }
-    house.verify().unwrap();
+    node.verify().unwrap();
 }
 
 #[test]
 fn a_snapshot_that_was_broken_off_is_none() {
-    let house = House::new();
-    house.back_up();
-    let snapshots = house.repository().join("snapshots");
+    let node = TestNode::new();
+    node.back_up();
+    let snapshots = node.repository().join("snapshots");
     fs::create_dir(snapshots.join("00112233445566778899aabbccddeeff.new")).unwrap();
-    assert_eq!(house.verify().unwrap().snapshots, 1);
+    assert_eq!(node.verify().unwrap().snapshots, 1);
     fs::remove_dir_all(&snapshots).unwrap();
     fs::create_dir(&snapshots).unwrap();
-    assert_eq!(house.verify().unwrap_err().fault(), Fault::NotFound);
-    assert_eq!(house.restore(&secret("p")).unwrap_err().fault(), Fault::NotFound);
+    assert_eq!(node.verify().unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(node.restore(&secret("p")).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[test]
 fn a_backup_never_brings_an_erased_dataset_back_to_life() {
-    let house = House::new();
-    house.back_up();
-    let objects = house.repository().join("objects");
+    let node = TestNode::new();
+    node.back_up();
+    let objects = node.repository().join("objects");
     let kept: Vec<(PathBuf, Vec<u8>)> = files_below(&objects)
         .into_iter()
         .map(|path| (path.clone(), fs::read(&path).unwrap()))
         .collect();
-    let statement = house.erase();
-    let repository = Repository::open(&house.repository()).unwrap();
+    let statement = node.erase();
+    let repository = Repository::open(&node.repository()).unwrap();
     repository.note_erasure(&statement).unwrap();
     assert!(
         files_below(&objects).is_empty(),
         "its objects are gone from the repository"
     );
-    assert_eq!(house.verify().unwrap().erased, 1);
-    let (restored, _dir) = house.restore(&secret("p")).unwrap();
+    assert_eq!(node.verify().unwrap().erased, 1);
+    let (restored, _dir) = node.restore(&secret("p")).unwrap();
     assert_eq!(restored.erased.len(), 1);
-    assert_eq!(house.rows(&restored.storage).unwrap_err().fault(), Fault::NotFound);
+    assert_eq!(node.rows(&restored.storage).unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(restored.storage.catalog().erasures().all().unwrap().len(), 1);
 
     // Somebody had kept the objects and puts them back.
@@ -306,62 +306,62 @@ fn a_backup_never_brings_an_erased_dataset_back_to_life() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
-    let (restored, _dir) = house.restore(&secret("p")).unwrap();
+    let (restored, _dir) = node.restore(&secret("p")).unwrap();
     assert_eq!(restored.erased.len(), 1);
-    assert_eq!(house.rows(&restored.storage).unwrap_err().fault(), Fault::NotFound);
+    assert_eq!(node.rows(&restored.storage).unwrap_err().kind(), ErrorKind::NotFound);
 
-    let path = files_below(&house.repository().join("erasures")).remove(0);
+    let path = files_below(&node.repository().join("erasures")).remove(0);
     fs::write(&path, b"nonsense").unwrap();
-    assert_eq!(house.restore(&secret("p")).unwrap_err().fault(), Fault::Integrity);
+    assert_eq!(node.restore(&secret("p")).unwrap_err().kind(), ErrorKind::Integrity);
 }
 
 #[test]
 fn erasing_reaches_snapshots_from_before_the_key_was_exchanged() {
-    let house = House::new();
-    house.back_up();
+    let node = TestNode::new();
+    node.back_up();
     {
-        let _within = house.runtime.enter();
-        let catalog = house.storage.catalog();
+        let _within = node.runtime.enter();
+        let catalog = node.storage.catalog();
         catalog.keys().rotate_dataset(&people(), true).unwrap();
         catalog.reencryption().run(&people(), None, &mut |_| true).unwrap();
         assert!(catalog.keys().status().unwrap().datasets[0].older.is_empty());
     }
-    let statement = house.erase();
+    let statement = node.erase();
     assert_eq!(
         statement.document().keys.len(),
         2,
         "the key that was forgotten is named too"
     );
-    let repository = Repository::open(&house.repository()).unwrap();
+    let repository = Repository::open(&node.repository()).unwrap();
     repository.note_erasure(&statement).unwrap();
-    let (restored, _dir) = house.restore(&secret("p")).unwrap();
-    assert_eq!(house.rows(&restored.storage).unwrap_err().fault(), Fault::NotFound);
+    let (restored, _dir) = node.restore(&secret("p")).unwrap();
+    assert_eq!(node.rows(&restored.storage).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
 #[test]
 fn a_damaged_snapshot_keeps_no_new_one_from_being_taken() {
-    let house = House::new();
-    let first = house.back_up().contents.document().id;
-    let contents = house.repository().join(format!("snapshots/{first}/contents.cose"));
+    let node = TestNode::new();
+    let first = node.back_up().contents.document().id;
+    let contents = node.repository().join(format!("snapshots/{first}/contents.cose"));
     fs::write(contents, b"nonsense").unwrap();
-    house.import("id,age\n3,33\n", ImportMode::Append);
-    let second = house.back_up();
+    node.import("id,age\n3,33\n", ImportMode::Append);
+    let second = node.back_up();
     assert_eq!(second.copied, 2);
     assert_eq!(
-        house.restore(&secret("p")).unwrap_err().fault(),
-        Fault::Integrity,
+        node.restore(&secret("p")).unwrap_err().kind(),
+        ErrorKind::Integrity,
         "it is not passed over in silence"
     );
-    let _within = house.runtime.enter();
-    let repository = Repository::open(&house.repository()).unwrap();
+    let _within = node.runtime.enter();
+    let repository = Repository::open(&node.repository()).unwrap();
     let checked = verify(&repository, Some(second.contents.document().id), &owner()).unwrap();
     assert_eq!((checked.snapshots, checked.objects), (1, 2));
 }
 
 #[test]
 fn what_is_damaged_is_not_backed_up_as_if_it_were_whole() {
-    let house = House::new();
-    let object = files_below(&house.storage.dir().join("objects")).remove(0);
+    let node = TestNode::new();
+    let object = files_below(&node.storage.dir().join("objects")).remove(0);
     let whole = fs::read(&object).unwrap();
     let mut damaged: Vec<Vec<u8>> = [0, HEADER_LEN / 2, HEADER_LEN, whole.len() - 1]
         .map(|at| {
@@ -373,77 +373,77 @@ fn what_is_damaged_is_not_backed_up_as_if_it_were_whole() {
     damaged.push(whole[..whole.len() - 1].to_vec());
     for bytes in damaged {
         fs::write(&object, bytes).unwrap();
-        let error = house.try_back_up(&house.repository()).unwrap_err();
+        let error = node.try_back_up(&node.repository()).unwrap_err();
         assert!(
             matches!(&error, BackupError::Catalog(CatalogError::Changed { name, .. }) if *name == people()),
             "{error}"
         );
-        assert_eq!(error.fault(), Fault::Integrity);
-        assert_eq!(files_below(&house.repository().join("objects")), Vec::<PathBuf>::new());
+        assert_eq!(error.kind(), ErrorKind::Integrity);
+        assert_eq!(files_below(&node.repository().join("objects")), Vec::<PathBuf>::new());
         assert_eq!(
-            house.verify().unwrap_err().fault(),
-            Fault::NotFound,
+            node.verify().unwrap_err().kind(),
+            ErrorKind::NotFound,
             "there is no snapshot"
         );
     }
 
     // A whole object of the same dataset in the place of another one.
     fs::write(&object, &whole).unwrap();
-    house.import("id,age\n3,33\n", ImportMode::Append);
-    let other = files_below(&house.storage.dir().join("objects"))
+    node.import("id,age\n3,33\n", ImportMode::Append);
+    let other = files_below(&node.storage.dir().join("objects"))
         .into_iter()
         .find(|path| *path != object)
         .unwrap();
     let others = fs::read(&other).unwrap();
     fs::copy(&object, &other).unwrap();
-    house.try_back_up(&house.repository()).unwrap_err();
+    node.try_back_up(&node.repository()).unwrap_err();
     fs::write(&other, others).unwrap();
-    assert_eq!(house.back_up().contents.document().objects, 2);
-    house.verify().unwrap();
+    assert_eq!(node.back_up().contents.document().objects, 2);
+    node.verify().unwrap();
 }
 
 #[test]
 fn what_was_sealed_again_while_it_was_held_is_still_backed_up() {
-    let house = House::new();
-    let _within = house.runtime.enter();
-    let catalog = house.storage.catalog();
+    let node = TestNode::new();
+    let _within = node.runtime.enter();
+    let catalog = node.storage.catalog();
     let (holding, ()) = catalog.hold(|| ()).unwrap();
     let held = holding.paths().next().unwrap().clone();
-    let folder = house.place.path().join("copies");
+    let folder = node.place.path().join("copies");
     let copy = folder.join(held.as_ref());
     fs::create_dir_all(copy.parent().unwrap()).unwrap();
-    fs::copy(house.storage.dir().join("objects").join(held.as_ref()), &copy).unwrap();
+    fs::copy(node.storage.dir().join("objects").join(held.as_ref()), &copy).unwrap();
     let copies: Arc<dyn ObjectStore> = Arc::new(DurableStore::open(&folder).unwrap());
-    let check = || house.runtime.block_on(holding.check(&held, &copies, &held));
+    let check = || node.runtime.block_on(holding.check(&held, &copies, &held));
     catalog.keys().rotate_dataset(&people(), true).unwrap();
     check().unwrap();
     catalog.reencryption().run(&people(), None, &mut |_| true).unwrap();
     check().unwrap();
-    drop(house.erase());
+    drop(node.erase());
     check().unwrap();
     fs::write(&copy, [0; HEADER_LEN]).unwrap();
     assert_eq!(
-        check().unwrap_err().fault(),
-        Fault::Integrity,
+        check().unwrap_err().kind(),
+        ErrorKind::Integrity,
         "its header is still known"
     );
 }
 
 #[test]
 fn a_snapshot_can_be_taken_in_the_middle_of_imports() {
-    let house = House::new();
+    let node = TestNode::new();
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
             for number in 0..20 {
-                house.import(&format!("id,age\n{number},1\n"), ImportMode::Append);
+                node.import(&format!("id,age\n{number},1\n"), ImportMode::Append);
             }
         });
         while !writer.is_finished() {
-            house.back_up();
-            let (restored, _dir) = house.restore(&secret("p")).unwrap();
-            assert!(house.rows(&restored.storage).unwrap() >= 2);
+            node.back_up();
+            let (restored, _dir) = node.restore(&secret("p")).unwrap();
+            assert!(node.rows(&restored.storage).unwrap() >= 2);
             drop(ledger_of(&restored.storage));
         }
     });
-    house.verify().unwrap();
+    node.verify().unwrap();
 }

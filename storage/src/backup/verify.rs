@@ -20,7 +20,7 @@ pub struct Checked {
 /// Reads a snapshot of `owner`, or all of them, and compares every byte with what was signed. Needs no secret.
 ///
 /// # Errors
-/// The first damage found, or the first snapshot of another institution, as an error of [`crate::fault::Fault::Integrity`].
+/// The first damage found, or the first snapshot of another institution, as an error of [`crate::error_kind::ErrorKind::Integrity`].
 pub fn verify(repository: &Repository, id: Option<Nonce>, owner: &Owner) -> Result<Checked, BackupError> {
     let snapshots = match id {
         Some(id) => vec![repository.snapshot(Some(id), owner)?],

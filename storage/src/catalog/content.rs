@@ -14,7 +14,7 @@ pub(super) async fn header_digest(sealed: &dyn ObjectStore, location: &Path) -> 
     let found = sealed.get_range(location, 0..HEADER_LEN as u64).await;
     let header = found.map_err(|error| {
         if matches!(error, object_store::Error::NotFound { .. }) {
-            SealError::Gone.at(location)
+            SealError::Missing.at(location)
         } else {
             error
         }

@@ -201,7 +201,7 @@ impl Datasets {
             });
         }
         let signed = self.manifests.get(&manifest_key(&record.name, version))?;
-        let signed = signed.ok_or_else(|| CatalogError::ManifestGone { name: name(), version })?;
+        let signed = signed.ok_or_else(|| CatalogError::ManifestMissing { name: name(), version })?;
         let keys = self.signers()?;
         let manifest = signed.verify_any(&keys).map_err(|source| CatalogError::Signature {
             name: name(),

@@ -8,11 +8,11 @@ use concordat_protocol::{
 
 use super::limits::InvalidLimits;
 use crate::{
-    fault::Fault,
+    error_kind::ErrorKind,
     keys::{IdentityError, KeyError},
     meta::MetaError,
     objects::PlaceError,
-    seal::store_fault,
+    seal::store_error_kind,
 };
 
 /// Why a dataset cannot be found, changed or read.
@@ -65,7 +65,7 @@ pub enum CatalogError {
         /// The name as given.
         segment: SegmentName,
     },
-    /// An object that was to be sealed again or backed up is not what the manifest states.
+    /// An object that was to be encrypted again or backed up is not what the manifest states.
     #[error(
         "object `{path}` of dataset `{name}` is not what its manifest states; restore it from a backup, or import its data again \
          and keep only the new version"
@@ -90,13 +90,13 @@ pub enum CatalogError {
     },
     /// The key of a segment is not there.
     #[error("the key of segment `{segment}` is gone; restore the data directory from a backup")]
-    SegmentGone {
+    SegmentMissing {
         /// The segment.
         segment: SegmentName,
     },
     /// The manifest of a version is not there.
     #[error("the manifest of dataset `{name}` version {version} is gone; restore the data directory from a backup")]
-    ManifestGone {
+    ManifestMissing {
         /// The dataset.
         name: DatasetName,
         /// The version.
@@ -152,27 +152,27 @@ pub enum CatalogError {
 }
 
 impl CatalogError {
-    /// Whose fault it is.
+    /// What kind of error it is.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound { .. } | Self::NoSuchVersion { .. } | Self::NoSegment { .. } => Fault::NotFound,
+            Self::NotFound { .. } | Self::NoSuchVersion { .. } | Self::NoSegment { .. } => ErrorKind::NotFound,
             Self::Unclassified { .. } | Self::UnknownColumns { .. } | Self::TooManyKeys { .. } | Self::Limits(_) => {
-                Fault::Usage
+                ErrorKind::Usage
             }
-            Self::SegmentGone { .. }
-            | Self::ManifestGone { .. }
+            Self::SegmentMissing { .. }
+            | Self::ManifestMissing { .. }
             | Self::Signature { .. }
             | Self::OtherManifest { .. }
             | Self::Content { .. }
             | Self::Changed { .. }
-            | Self::Statement(_) => Fault::Integrity,
-            Self::NoRuntime | Self::Sign(_) => Fault::Machine,
-            Self::Key(source) => source.fault(),
-            Self::Meta(source) => source.fault(),
-            Self::Store(source) => store_fault(source),
-            Self::Place(source) => source.fault(),
-            Self::Identity(source) => source.fault(),
+            | Self::Statement(_) => ErrorKind::Integrity,
+            Self::NoRuntime | Self::Sign(_) => ErrorKind::Machine,
+            Self::Key(source) => source.kind(),
+            Self::Meta(source) => source.kind(),
+            Self::Store(source) => store_error_kind(source),
+            Self::Place(source) => source.kind(),
+            Self::Identity(source) => source.kind(),
         }
     }
 }

@@ -13,9 +13,9 @@ use super::{
     objects::{Live, Reading, StoredObjects},
 };
 use crate::{
-    fault::Fault,
+    error_kind::ErrorKind,
     keys::DatasetKey,
-    seal::{SealedStore, Suite, store_fault},
+    seal::{SealedStore, Suite, store_error_kind},
 };
 
 /// Every object of the catalogue at one instant; none of them is removed while this lives, except by erasing its dataset.
@@ -61,7 +61,7 @@ impl Holding {
     }
 
     /// Compares `copy`, in another store of sealed bytes, with what is known of the object at `path`: its header, and what it
-    /// holds. What cannot be opened any more was erased, or sealed again and read for that, while this was held.
+    /// holds. What cannot be opened any more was erased, or encrypted again and read for that, while this was held.
     ///
     /// # Errors
     /// [`CatalogError::Changed`] if it is not what the manifest states; otherwise why it cannot be read.
@@ -73,7 +73,7 @@ impl Holding {
         let holds_the_same = match self.opened(dataset, entry, copies)? {
             Some(store) => match content(&store, copy).await {
                 Ok(found) => found == (entry.len, entry.content),
-                Err(error) if store_fault(&error) == Fault::Integrity => false,
+                Err(error) if store_error_kind(&error) == ErrorKind::Integrity => false,
                 Err(error) => return Err(error.into()),
             },
             None => true,

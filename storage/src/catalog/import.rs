@@ -33,7 +33,7 @@ use super::{
     writer::{Target, VersionWriter},
 };
 use crate::{
-    ingest::{CsvOptions, Refused, Reject, RejectSink, Survey, batches, survey_into},
+    ingest::{CsvOptions, Inspection, Refused, Reject, RejectSink, batches, infer_schema_into},
     keys::DatasetKey,
 };
 
@@ -63,8 +63,8 @@ impl Importer {
         let _shared = self.objects.writing();
         self.check_signer(signer)?;
         let place = self.place(request)?;
-        let survey = survey(request, &place, progress)?;
-        let shape = Shape::of(&request.name, &survey, place.appended_to(request.mode))?;
+        let inspection = inspect(request, &place, progress)?;
+        let shape = Shape::of(&request.name, &inspection, place.appended_to(request.mode))?;
         let mut writer = VersionWriter::new(Target {
             runtime: &runtime,
             folder: place.key.id().to_string(),
@@ -79,11 +79,11 @@ impl Importer {
         };
         let draft = Draft {
             request,
-            survey: &survey,
+            inspection: &inspection,
             shape: &shape,
             place: &place,
         };
-        let result = write_rows(request, &survey, &shape, &mut writer, progress)
+        let result = write_rows(request, &inspection, &shape, &mut writer, progress)
             .and_then(|objects| commit.run(&draft, objects, signer, now, progress));
         match &result {
             Ok(_) => self.trim_after(&request.name),
@@ -157,36 +157,40 @@ impl Importer {
 }
 
 /// The first pass.
-fn survey(request: &ImportRequest, place: &Place, progress: &mut dyn FnMut(Progress)) -> Result<Survey, ImportError> {
-    progress(Progress::Surveying);
+fn inspect(
+    request: &ImportRequest,
+    place: &Place,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Inspection, ImportError> {
+    progress(Progress::Inspecting);
     let options = CsvOptions {
         subject: place.subject(request)?,
         ..request.options.clone()
     };
-    let survey = survey_into(&request.source, &options, &mut Reporter(progress))?;
-    if options.refused == Refused::Stop && survey.rejects().count() > 0 {
+    let inspection = infer_schema_into(&request.source, &options, &mut Reporter(progress))?;
+    if options.refused == Refused::Stop && inspection.rejects().count() > 0 {
         // The second pass refuses to start, with the reason; nothing has been written yet.
-        batches(&request.source, &survey)?;
+        batches(&request.source, &inspection)?;
     }
-    Ok(survey)
+    Ok(inspection)
 }
 
 /// The second pass, into objects.
 fn write_rows(
     request: &ImportRequest,
-    survey: &Survey,
+    inspection: &Inspection,
     shape: &Shape,
     writer: &mut VersionWriter<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<ObjectEntry>, ImportError> {
     let mut rows = 0;
-    for batch in batches(&request.source, survey)? {
+    for batch in batches(&request.source, inspection)? {
         let batch = shape.fit(&batch?)?;
         writer.write(&batch)?;
         rows += batch.num_rows() as u64;
         progress(Progress::Writing {
             rows,
-            of: survey.rows(),
+            of: inspection.rows(),
         });
     }
     Ok(writer.finish()?)

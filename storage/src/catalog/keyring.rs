@@ -55,8 +55,8 @@ pub struct DatasetKeyStatus {
     pub current: KeyId,
     /// Keys that are needed for what they sealed.
     pub older: Vec<KeyId>,
-    /// Whether what the older keys sealed is being sealed again.
-    pub resealing: bool,
+    /// Whether what the older keys sealed is being encrypted again.
+    pub reencrypting: bool,
 }
 
 /// The keys above objects: of the segments and, in the records, of the datasets.
@@ -102,7 +102,7 @@ impl Keyring {
                 segment: record.segment,
                 current: keys.current.id(),
                 older: keys.older.iter().map(DatasetKey::id).collect(),
-                resealing: record.keys.resealing,
+                reencrypting: record.keys.reencrypting,
             });
         }
         Ok(KeyStatus {
@@ -177,13 +177,13 @@ impl Keyring {
         Ok(count)
     }
 
-    /// Gives a dataset a new key for what is imported from now on. With `reseal`, what the older keys sealed is marked to be
-    /// sealed again; [`super::Reencryption::run`] does it.
+    /// Gives a dataset a new key for what is imported from now on. With `reencrypt`, what the older keys sealed is marked to be
+    /// encrypted again; [`super::Reencryption::run`] does it.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] if there is none of this name, [`CatalogError::TooManyKeys`] after a thousand rotations;
     /// otherwise if a key does not open or state cannot be written.
-    pub fn rotate_dataset(&self, name: &DatasetName, reseal: bool) -> Result<KeyId, CatalogError> {
+    pub fn rotate_dataset(&self, name: &DatasetName, reencrypt: bool) -> Result<KeyId, CatalogError> {
         let _changing = self.datasets.changing();
         let old = self.datasets.show(name)?;
         if old.keys.older.len() + old.keys.past.len() + 2 > MAX_KEYS {
@@ -193,7 +193,7 @@ impl Keyring {
         let mut new = old.clone();
         let before = std::mem::replace(&mut new.keys.current, wrapped);
         new.keys.older.insert(0, before);
-        new.keys.resealing |= reseal;
+        new.keys.reencrypting |= reencrypt;
         self.datasets.exchange(&old, new)?;
         Ok(key.id())
     }
@@ -261,7 +261,7 @@ impl Keyring {
 
     fn segment_of(&self, record: &DatasetRecord) -> Result<SegmentKey, CatalogError> {
         let segment = self.segment_key(&record.segment)?;
-        segment.ok_or_else(|| CatalogError::SegmentGone {
+        segment.ok_or_else(|| CatalogError::SegmentMissing {
             segment: record.segment.clone(),
         })
     }
@@ -284,6 +284,6 @@ fn rewrapped(record: &DatasetRecord, old: &SegmentKey, new: &SegmentKey) -> Resu
         past: keys.past.clone(),
         pseudonyms: new.wrap_pseudonyms(name, &old.open_pseudonyms(name, &keys.pseudonyms)?)?,
         moved: keys.moved,
-        resealing: keys.resealing,
+        reencrypting: keys.reencrypting,
     })
 }

@@ -78,7 +78,7 @@ pub(super) fn write_format_1(datasets: &Datasets, name: &DatasetName) {
 fn migrated(keys: &Keyring, old: RecordOfFormat1) -> Result<DatasetRecord, CatalogError> {
     let segment = keys
         .segment_key(&old.segment)?
-        .ok_or_else(|| CatalogError::SegmentGone {
+        .ok_or_else(|| CatalogError::SegmentMissing {
             segment: old.segment.clone(),
         })?;
     let key = segment.open_dataset(old.name.as_str(), &old.key)?;
@@ -91,7 +91,7 @@ fn migrated(keys: &Keyring, old: RecordOfFormat1) -> Result<DatasetRecord, Catal
             older: Vec::new(),
             past: Vec::new(),
             moved: false,
-            resealing: false,
+            reencrypting: false,
         },
         name: old.name,
         segment: old.segment,

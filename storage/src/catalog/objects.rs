@@ -140,7 +140,7 @@ impl StoredObjects {
                 return Ok(BTreeSet::new());
             };
             let live = objects.live_paths();
-            live.map_err(|error| UnknownObjects::new(error.fault(), error))
+            live.map_err(|error| UnknownObjects::new(error.kind(), error))
         })
     }
 
@@ -182,7 +182,7 @@ fn is_object(location: &Path) -> bool {
     })
 }
 
-/// Where an object lies that was sealed again, under the path that its manifest states.
+/// Where an object lies that was encrypted again, under the path that its manifest states.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Placement {

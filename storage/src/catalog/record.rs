@@ -48,6 +48,6 @@ pub(super) struct DatasetKeys {
     pub(super) pseudonyms: Wrapped,
     /// Some objects lie elsewhere than their manifests say.
     pub(super) moved: bool,
-    /// What the older keys sealed is being sealed again.
-    pub(super) resealing: bool,
+    /// What the older keys sealed is being encrypted again.
+    pub(super) reencrypting: bool,
 }

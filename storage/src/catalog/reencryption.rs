@@ -1,4 +1,4 @@
-//! Sealing again what older keys of a dataset sealed, so that those keys can be forgotten.
+//! Encrypting again what older keys of a dataset sealed, so that those keys can be forgotten.
 //!
 //! One object at a time: it is read, sealed under the current key into a new object, its content compared with what the
 //! manifest states, and one commit says where it lies now. What is not done is known by the keys that the objects name, so a
@@ -32,7 +32,7 @@ pub struct Reencrypted {
     pub objects: u64,
     /// Objects of the dataset.
     pub of: u64,
-    /// Bytes of Parquet sealed again.
+    /// Bytes of Parquet encrypted again.
     pub bytes: u64,
 }
 
@@ -48,12 +48,16 @@ pub struct Reencryption {
 }
 
 impl Reencryption {
-    /// The datasets of which older keys' objects are to be sealed again.
+    /// The datasets of which older keys' objects are to be encrypted again.
     ///
     /// # Errors
     /// [`CatalogError::Meta`] if state cannot be read.
     pub fn pending(&self) -> Result<Vec<DatasetName>, CatalogError> {
-        let records = self.datasets.list()?.into_iter().filter(|record| record.keys.resealing);
+        let records = self
+            .datasets
+            .list()?
+            .into_iter()
+            .filter(|record| record.keys.reencrypting);
         Ok(records.map(|record| record.name).collect())
     }
 
@@ -209,7 +213,7 @@ impl Reencryption {
         let mut changed = record.clone();
         changed.keys.older.clear();
         changed.keys.past.extend(keys.older.iter().map(DatasetKey::id));
-        changed.keys.resealing = false;
+        changed.keys.reencrypting = false;
         self.datasets.exchange(&record, changed)?;
         Ok(())
     }

@@ -26,11 +26,11 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     data_dir::Storage,
-    fault::Fault,
+    error_kind::ErrorKind,
     ingest::{CsvOptions, IngestError, Refused, SUBJECT_COLUMN, Source, SubjectRule},
     keys::{Argon2Cost, Passphrase, Secret},
     objects::ObjectPlace,
-    seal::store_fault,
+    seal::store_error_kind,
 };
 
 mod damage;
@@ -43,15 +43,15 @@ mod rotation;
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const PEOPLE: &str = "id,name,age\n1,Zsofia Sentinel,41\n2,Bela Sentinel,52\n3,Carl Sentinel,\n";
 
-/// A house with a catalogue, a folder to import from, and a runtime.
-struct House {
+/// A node with a catalogue, a folder to import from, and a runtime.
+struct TestNode {
     storage: Option<Storage>,
     runtime: Runtime,
     dir: TempDir,
     files: TempDir,
 }
 
-impl House {
+impl TestNode {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let runtime = Runtime::new().unwrap();
@@ -187,32 +187,32 @@ fn each_row(mode: ImportMode) -> CsvOptions {
 
 #[test]
 fn what_is_imported_is_what_is_read() {
-    let mut house = House::new();
-    let imported = house.take(PEOPLE, ImportMode::Create);
+    let mut node = TestNode::new();
+    let imported = node.take(PEOPLE, ImportMode::Create);
     assert_eq!(
         (imported.version, imported.rows, imported.refused),
         (VersionNumber::FIRST, 3, 0)
     );
-    house.reopen(|objects| objects);
-    let version = house.current();
+    node.reopen(|objects| objects);
+    let version = node.current();
     assert_eq!(version.manifest_digest(), imported.manifest);
     assert_eq!(version.subject_column().as_str(), SUBJECT_COLUMN);
     assert_eq!(version.schema().field(0).name(), SUBJECT_COLUMN);
-    let batches = house.read(&version).unwrap();
+    let batches = node.read(&version).unwrap();
     assert_eq!(batches[0].schema().fields(), version.schema().fields());
     assert_eq!(
         values(&batches, "name"),
         ["Zsofia Sentinel", "Bela Sentinel", "Carl Sentinel"]
     );
     assert_eq!(values(&batches, "age"), ["41", "52", ""]);
-    assert_eq!(house.verify().unwrap().objects, 1);
+    assert_eq!(node.verify().unwrap().objects, 1);
 }
 
 #[test]
 fn nothing_readable_is_on_the_disk() {
-    let house = House::new();
-    house.take(PEOPLE, ImportMode::Create);
-    for path in files_below(house.dir.path()) {
+    let node = TestNode::new();
+    node.take(PEOPLE, ImportMode::Create);
+    for path in files_below(node.dir.path()) {
         let bytes = fs::read(&path).unwrap();
         for clear in ["Sentinel", "PAR1", "people", "age"] {
             let found = bytes.windows(clear.len()).any(|window| window == clear.as_bytes());
@@ -223,34 +223,34 @@ fn nothing_readable_is_on_the_disk() {
 
 #[test]
 fn a_reader_keeps_the_version_it_started_with() {
-    let house = House::new();
-    house.take(PEOPLE, ImportMode::Create);
-    let old = house.current();
-    let imported = house.take("id,name,age\n9,Dora,30\n", ImportMode::Replace);
+    let node = TestNode::new();
+    node.take(PEOPLE, ImportMode::Create);
+    let old = node.current();
+    let imported = node.take("id,name,age\n9,Dora,30\n", ImportMode::Replace);
     assert_eq!((imported.version.get(), imported.total_rows), (2, 1));
-    assert_eq!(house.collect_orphans(), 0);
-    assert_eq!(values(&house.read(&old).unwrap(), "id"), ["1", "2", "3"]);
-    assert_eq!(values(&house.read(&house.current()).unwrap(), "id"), ["9"]);
-    let first = house
+    assert_eq!(node.collect_orphans(), 0);
+    assert_eq!(values(&node.read(&old).unwrap(), "id"), ["1", "2", "3"]);
+    assert_eq!(values(&node.read(&node.current()).unwrap(), "id"), ["9"]);
+    let first = node
         .catalog()
         .open_version(&people(), Some(VersionNumber::FIRST))
         .unwrap();
     assert_eq!(first.manifest(), old.manifest());
-    let third = house.catalog().open_version(&people(), Some(VersionNumber::new(3)));
-    assert_eq!(third.unwrap_err().fault(), Fault::NotFound);
-    assert_eq!(house.catalog().datasets().versions(&people()).unwrap().len(), 2);
+    let third = node.catalog().open_version(&people(), Some(VersionNumber::new(3)));
+    assert_eq!(third.unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(node.catalog().datasets().versions(&people()).unwrap().len(), 2);
 }
 
 #[test]
 fn appended_rows_are_new_subjects_and_may_lack_values() {
-    let house = House::new();
-    house.take("id,name,age\n1,Anna,41\n2,Bela,52\n", ImportMode::Create);
-    assert!(!house.current().manifest().column(&column("age")).unwrap().nullable);
-    let imported = house.take("id,name,age\n3,Carl,\n4,Dora,\n", ImportMode::Append);
+    let node = TestNode::new();
+    node.take("id,name,age\n1,Anna,41\n2,Bela,52\n", ImportMode::Create);
+    assert!(!node.current().manifest().column(&column("age")).unwrap().nullable);
+    let imported = node.take("id,name,age\n3,Carl,\n4,Dora,\n", ImportMode::Append);
     assert_eq!((imported.rows, imported.total_rows), (2, 4));
-    let version = house.current();
+    let version = node.current();
     assert!(version.manifest().column(&column("age")).unwrap().nullable);
-    let batches = house.read(&version).unwrap();
+    let batches = node.read(&version).unwrap();
     assert_eq!(values(&batches, SUBJECT_COLUMN), ["1", "2", "3", "4"]);
     assert_eq!(values(&batches, "age"), ["41", "52", "", ""]);
     assert!(
@@ -262,10 +262,10 @@ fn appended_rows_are_new_subjects_and_may_lack_values() {
 
 #[test]
 fn a_file_with_other_columns_is_not_appended() {
-    let house = House::new();
-    house.take(PEOPLE, ImportMode::Create);
-    let error = house
-        .import(&house.request("id,age,sex\n4,old,1\n", ImportMode::Append))
+    let node = TestNode::new();
+    node.take(PEOPLE, ImportMode::Create);
+    let error = node
+        .import(&node.request("id,age,sex\n4,old,1\n", ImportMode::Append))
         .unwrap_err();
     let ImportError::Columns { differences, .. } = &error else {
         panic!("{error}")
@@ -274,31 +274,31 @@ fn a_file_with_other_columns_is_not_appended() {
         differences.as_slice(),
         ["column `name` is missing", "column `age` holds text, not whole numbers"]
     );
-    let swapped = house
-        .import(&house.request("id,age,name\n4,40,Eva\n", ImportMode::Append))
+    let swapped = node
+        .import(&node.request("id,age,name\n4,40,Eva\n", ImportMode::Append))
         .unwrap_err();
     assert!(swapped.to_string().contains("another order"), "{swapped}");
-    let mut named = house.request("id,name,age\n4,Eva,40\n", ImportMode::Append);
+    let mut named = node.request("id,name,age\n4,Eva,40\n", ImportMode::Append);
     named.options.subject = SubjectRule::Column("id".to_owned());
-    let named = house.import(&named).unwrap_err();
+    let named = node.import(&named).unwrap_err();
     assert!(
         named
             .to_string()
             .contains("its subjects are in column `id`, not numbered by row"),
         "{named}"
     );
-    assert_eq!(house.current().manifest().version, VersionNumber::FIRST);
+    assert_eq!(node.current().manifest().version, VersionNumber::FIRST);
 }
 
 #[test]
 fn a_new_column_is_appended_and_the_rows_before_lack_it() {
-    let house = House::new();
-    house.take(PEOPLE, ImportMode::Create);
-    house.take(
+    let node = TestNode::new();
+    node.take(PEOPLE, ImportMode::Create);
+    node.take(
         "sex,id,name,age\n1,4,Dora Sentinel,33\n0,5,Emil Sentinel,61\n",
         ImportMode::Append,
     );
-    let version = house.current();
+    let version = node.current();
     let columns: Vec<&str> = version
         .manifest()
         .own_columns()
@@ -306,13 +306,12 @@ fn a_new_column_is_appended_and_the_rows_before_lack_it() {
         .collect();
     assert_eq!(columns, ["id", "name", "age", "sex"], "what is new stands last");
     assert!(version.manifest().column(&column("sex")).unwrap().nullable);
-    let batches = house.read(&version).unwrap();
+    let batches = node.read(&version).unwrap();
     assert_eq!(values(&batches, "name")[3..], ["Dora Sentinel", "Emil Sentinel"]);
     assert_eq!(values(&batches[1..], "sex"), ["1", "0"]);
-    let record = house.catalog().datasets().show(&people()).unwrap();
+    let record = node.catalog().datasets().show(&people()).unwrap();
     assert!(
-        house
-            .catalog()
+        node.catalog()
             .datasets()
             .unclassified(&record)
             .unwrap()
@@ -322,70 +321,70 @@ fn a_new_column_is_appended_and_the_rows_before_lack_it() {
 
 #[test]
 fn nothing_new_is_imported_before_its_subjects_are_stated() {
-    let house = House::new();
-    let mut request = house.request(PEOPLE, ImportMode::Create);
+    let node = TestNode::new();
+    let mut request = node.request(PEOPLE, ImportMode::Create);
     request.options.subject = SubjectRule::Unstated;
-    assert!(matches!(house.import(&request), Err(ImportError::SubjectUnstated)));
-    assert!(house.catalog().datasets().list().unwrap().is_empty());
+    assert!(matches!(node.import(&request), Err(ImportError::SubjectUnstated)));
+    assert!(node.catalog().datasets().list().unwrap().is_empty());
 }
 
 #[test]
 fn subjects_are_kept_by_a_version_that_states_none() {
-    let house = House::new();
+    let node = TestNode::new();
     for (stated, kept) in [
         (SubjectRule::Column("id".to_owned()), "id"),
         (SubjectRule::Unstated, "id"),
         (SubjectRule::EachRow, SUBJECT_COLUMN),
         (SubjectRule::Unstated, SUBJECT_COLUMN),
     ] {
-        let is_there = !house.catalog().datasets().list().unwrap().is_empty();
+        let is_there = !node.catalog().datasets().list().unwrap().is_empty();
         let mode = if is_there {
             ImportMode::Replace
         } else {
             ImportMode::Create
         };
-        let mut request = house.request(PEOPLE, mode);
+        let mut request = node.request(PEOPLE, mode);
         request.options.subject = stated;
-        house.import(&request).unwrap();
-        assert_eq!(house.current().subject_column().as_str(), kept);
+        node.import(&request).unwrap();
+        assert_eq!(node.current().subject_column().as_str(), kept);
     }
 }
 
 #[test]
 fn the_subject_column_is_remembered_when_rows_are_appended() {
-    let house = House::new();
-    let mut request = house.request(PEOPLE, ImportMode::Create);
+    let node = TestNode::new();
+    let mut request = node.request(PEOPLE, ImportMode::Create);
     request.options.subject = SubjectRule::Column("id".to_owned());
-    house.import(&request).unwrap();
-    house.take("id,name,age\n1,Zsofia Sentinel,42\n", ImportMode::Append);
-    let version = house.current();
+    node.import(&request).unwrap();
+    node.take("id,name,age\n1,Zsofia Sentinel,42\n", ImportMode::Append);
+    let version = node.current();
     assert_eq!(version.subject_column().as_str(), "id");
-    assert_eq!(values(&house.read(&version).unwrap(), "id"), ["1", "2", "3", "1"]);
+    assert_eq!(values(&node.read(&version).unwrap(), "id"), ["1", "2", "3", "1"]);
 }
 
 #[test]
 fn rows_are_spread_over_objects_and_no_rows_need_none() {
-    let house = House::new();
+    let node = TestNode::new();
     let rows: String = (0..20_000).map(|row| format!("{row},x\n")).collect();
-    let mut request = house.request(&format!("id,what\n{rows}"), ImportMode::Create);
+    let mut request = node.request(&format!("id,what\n{rows}"), ImportMode::Create);
     request.rows_per_object = 8192;
-    house.import(&request).unwrap();
-    let version = house.current();
+    node.import(&request).unwrap();
+    let version = node.current();
     let sizes: Vec<u64> = version.manifest().objects.iter().map(|object| object.rows).collect();
     assert_eq!(sizes, [8192, 8192, 3616]);
-    let ids = values(&house.read(&version).unwrap(), "id");
+    let ids = values(&node.read(&version).unwrap(), "id");
     assert!(ids.iter().enumerate().all(|(row, id)| *id == row.to_string()));
 
-    house.take("id,what\n", ImportMode::Replace);
-    assert!(house.current().objects().is_empty());
-    assert_eq!(house.verify().unwrap().versions, 2);
+    node.take("id,what\n", ImportMode::Replace);
+    assert!(node.current().objects().is_empty());
+    assert_eq!(node.verify().unwrap().versions, 2);
 }
 
 #[test]
 fn what_is_unclassified_is_not_published() {
-    let house = House::new();
-    house.take(PEOPLE, ImportMode::Create);
-    let catalog = house.catalog();
+    let node = TestNode::new();
+    node.take(PEOPLE, ImportMode::Create);
+    let catalog = node.catalog();
     let error = catalog.datasets().publish(&people()).unwrap_err();
     assert!(
         error
@@ -401,7 +400,10 @@ fn what_is_unclassified_is_not_published() {
         .datasets()
         .classify(&people(), &some.into_iter().collect())
         .unwrap();
-    assert_eq!(catalog.datasets().publish(&people()).unwrap_err().fault(), Fault::Usage);
+    assert_eq!(
+        catalog.datasets().publish(&people()).unwrap_err().kind(),
+        ErrorKind::Usage
+    );
     catalog
         .datasets()
         .classify(
@@ -422,20 +424,20 @@ fn what_is_unclassified_is_not_published() {
 
 #[test]
 fn a_new_column_withdraws_a_published_dataset() {
-    let house = House::new();
-    house.take("age\n41\n", ImportMode::Create);
+    let node = TestNode::new();
+    node.take("age\n41\n", ImportMode::Create);
     let age = [(column("age"), ColumnClass::QuasiIdentifier)].into_iter().collect();
-    house.catalog().datasets().classify(&people(), &age).unwrap();
-    house.catalog().datasets().publish(&people()).unwrap();
-    assert!(!house.take("age\n42\n", ImportMode::Replace).withdrawn);
-    assert!(house.catalog().datasets().show(&people()).unwrap().published);
-    let imported = house.take("age,diagnosis\n43,flu\n", ImportMode::Replace);
+    node.catalog().datasets().classify(&people(), &age).unwrap();
+    node.catalog().datasets().publish(&people()).unwrap();
+    assert!(!node.take("age\n42\n", ImportMode::Replace).withdrawn);
+    assert!(node.catalog().datasets().show(&people()).unwrap().published);
+    let imported = node.take("age,diagnosis\n43,flu\n", ImportMode::Replace);
     assert!(imported.withdrawn);
-    let record = house.catalog().datasets().show(&people()).unwrap();
+    let record = node.catalog().datasets().show(&people()).unwrap();
     assert!(!record.published);
     assert_eq!(record.classification, age);
     assert_eq!(
-        house.catalog().datasets().unclassified(&record).unwrap(),
+        node.catalog().datasets().unclassified(&record).unwrap(),
         [column("diagnosis")]
     );
 }

@@ -73,7 +73,7 @@ impl<'a> VersionWriter<'a> {
     pub(super) fn abandon(mut self) -> Vec<Path> {
         let mut written: Vec<Path> = self.done.iter().map(ObjectEntry::location).collect();
         if let Some(mut open) = self.open.take() {
-            // Whether it works does not matter: what is left is no object, or one that nothing names.
+            // Whether it works does not matter: what is left is not an object, or one that nothing names.
             drop(self.target.runtime.block_on(open.upload.abort()));
             written.push(Path::from(open.path.as_str()));
         }

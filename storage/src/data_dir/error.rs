@@ -4,18 +4,18 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     catalog::CatalogError,
-    fault::Fault,
+    error_kind::ErrorKind,
     keys::{IdentityError, KeyError},
     meta::MetaError,
     objects::PlaceError,
-    seal::store_fault,
+    seal::store_error_kind,
 };
 
 /// Why the data directory cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// There is no data directory here.
-    #[error("`{}` is no data directory; run `concordat init`", dir.display())]
+    #[error("`{}` is not a data directory; run `concordat init`", dir.display())]
     Missing {
         /// Where it was looked for.
         dir: PathBuf,
@@ -64,7 +64,7 @@ pub enum StorageError {
         /// The newest format that is known.
         known: u32,
     },
-    /// The catalogue cannot be opened or brought forward.
+    /// The catalogue cannot be opened or migrated.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     /// A private key cannot be read or stored.
@@ -85,20 +85,20 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// Whose fault it is.
+    /// What kind of error it is.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Missing { .. } => Fault::NotFound,
-            Self::InUse { .. } => Fault::Locked,
-            Self::Exposed { .. } => Fault::Usage,
-            Self::Io { .. } | Self::Format { .. } => Fault::Machine,
-            Self::Catalog(source) => source.fault(),
-            Self::Identity(source) => source.fault(),
-            Self::Key(source) => source.fault(),
-            Self::Meta(source) => source.fault(),
-            Self::Store(source) => store_fault(source),
-            Self::Place(source) => source.fault(),
+            Self::Missing { .. } => ErrorKind::NotFound,
+            Self::InUse { .. } => ErrorKind::Locked,
+            Self::Exposed { .. } => ErrorKind::Usage,
+            Self::Io { .. } | Self::Format { .. } => ErrorKind::Machine,
+            Self::Catalog(source) => source.kind(),
+            Self::Identity(source) => source.kind(),
+            Self::Key(source) => source.kind(),
+            Self::Meta(source) => source.kind(),
+            Self::Store(source) => store_error_kind(source),
+            Self::Place(source) => source.kind(),
         }
     }
 

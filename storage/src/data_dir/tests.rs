@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::{Storage, StorageError};
 use crate::{
-    fault::Fault,
+    error_kind::ErrorKind,
     fs::write_private,
     keys::{Argon2Cost, IdentityError, KeyError, Passphrase, Secret},
 };
@@ -50,7 +50,7 @@ fn a_directory_is_made_once_and_opened_with_its_secret() {
     let again = Storage::init(dir.path(), &passphrase("p")).unwrap_err();
     assert!(matches!(again, StorageError::Key(KeyError::Exists { .. })), "{again}");
     let wrong = Storage::open(dir.path(), &passphrase("q")).unwrap_err();
-    assert_eq!(wrong.fault(), Fault::Locked, "{wrong}");
+    assert_eq!(wrong.kind(), ErrorKind::Locked, "{wrong}");
     open(dir.path()).unwrap();
     let nowhere = open(&dir.path().join("elsewhere")).unwrap_err();
     assert!(matches!(nowhere, StorageError::Missing { .. }), "{nowhere}");
@@ -63,7 +63,7 @@ fn one_process_uses_a_directory() {
     let second = open(dir.path()).unwrap_err();
     assert!(matches!(second, StorageError::InUse { .. }), "{second}");
     assert!(second.to_string().starts_with("another process uses `"), "{second}");
-    assert_eq!(second.fault(), Fault::Locked);
+    assert_eq!(second.kind(), ErrorKind::Locked);
     drop(first);
     open(dir.path()).unwrap();
 }
@@ -86,7 +86,7 @@ fn what_others_can_use_is_refused_with_the_command_that_mends_it() {
             matches!(&error, StorageError::Exposed { count: 1, .. }),
             "{what}: {error}"
         );
-        assert_eq!(error.fault(), Fault::Usage);
+        assert_eq!(error.kind(), ErrorKind::Usage);
         let text = error.to_string();
         let (_, command) = text.rsplit_once("run `").unwrap();
         let mut words = command.trim_end_matches('`').split(' ');
@@ -153,7 +153,7 @@ fn private_keys_are_sealed_under_their_names() {
     let storage = open(dir.path()).unwrap();
     let key = InstitutionKey::from_seed(&Zeroizing::new([7; 32]));
     let missing = storage.identities().institution().unwrap_err();
-    assert_eq!(missing.fault(), Fault::NotFound, "{missing}");
+    assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
     storage.identities().put_institution(&key).unwrap();
     let again = storage.identities().put_institution(&key).unwrap_err();
     assert!(matches!(again, IdentityError::Exists { .. }), "{again}");
@@ -163,7 +163,7 @@ fn private_keys_are_sealed_under_their_names() {
     let bytes = fs::read(folder.join("institution.sealed")).unwrap();
     assert!(!bytes.windows(8).any(|window| window == [7; 8]));
     fs::copy(folder.join("institution.sealed"), folder.join("node.sealed")).unwrap();
-    assert_eq!(storage.identities().node().unwrap_err().fault(), Fault::Integrity);
+    assert_eq!(storage.identities().node().unwrap_err().kind(), ErrorKind::Integrity);
     let outside = storage.identities().get("../master").unwrap_err();
     assert!(matches!(outside, IdentityError::Name { .. }), "{outside}");
 }

@@ -8,10 +8,10 @@
 //! Aggregates take bare columns only: `sum(CASE WHEN id = 7 THEN x ELSE 0 END)` has every subject behind it and still shows
 //! one value.
 
-mod apart;
 mod cells;
-mod silent;
+mod subject_overlap;
 mod subjects;
+mod total;
 
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ use datafusion::{
 };
 
 use super::{QueryError, guard};
-pub(super) use apart::Apart;
 pub(super) use cells::{Cells, MEASURED};
+pub(super) use subject_overlap::SubjectOverlap;
 
 /// Statistics that do not show a single value: no minimum, maximum, median or n-th value.
 const STATISTICS: [&str; 11] = [
@@ -81,7 +81,7 @@ impl Split {
                 needs: "group by six columns at most",
             });
         }
-        if let Some(name) = silent::first_that_may_fail(&grouping) {
+        if let Some(name) = total::first_that_may_fail(&grouping) {
             return Err(QueryError::Function { name });
         }
         let columns: Result<Vec<_>, _> = grouping

@@ -6,8 +6,8 @@ use datafusion::error::DataFusionError;
 use super::error_capture::CapturedError;
 use crate::{
     arrow_stream::EncodeError,
-    fault::Fault,
-    seal::{SealError, store_fault},
+    error_kind::ErrorKind,
+    seal::{SealError, store_error_kind},
 };
 
 /// How much of a planner's message about the query itself is repeated, in characters.
@@ -112,12 +112,12 @@ pub enum QueryError {
     /// The process of the engine ended before its answer did: it ran into the limits that the kernel holds it to.
     #[error("the query needs more memory, or is more complex, than one query may; narrow or split it")]
     Ended,
-    /// What a process of the engine said of the query.
+    /// What a process of the engine reported.
     #[error("{text}")]
-    Told {
-        /// Whose fault it is.
-        fault: Fault,
-        /// Its words.
+    Reported {
+        /// What kind of error it is.
+        kind: ErrorKind,
+        /// Its message.
         text: String,
     },
     /// The time for the query is over.
@@ -130,10 +130,10 @@ pub enum QueryError {
         reason: String,
     },
     /// Stored data cannot be read.
-    #[error("the stored data cannot be read{}", away(*fault))]
+    #[error("the stored data cannot be read{}", away(*kind))]
     Stored {
         /// Whether the bytes are not those written, or the machine failed.
-        fault: Fault,
+        kind: ErrorKind,
     },
     /// A value could not be computed; which one is not said.
     #[error("a value of the answer could not be computed")]
@@ -150,22 +150,24 @@ pub enum QueryError {
 }
 
 impl QueryError {
-    /// Whose fault it is.
+    /// What kind of error it is.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Refused { .. } | Self::Function { .. } | Self::Tier { .. } => Fault::Denied,
-            Self::TooManyRows { .. } | Self::TooManyGroups { .. } | Self::Cut { .. } => Fault::Denied,
-            Self::Syntax { .. } | Self::TooComplex { .. } | Self::Invalid { .. } => Fault::Usage,
-            Self::UnknownColumn { .. } | Self::UnknownTable { .. } | Self::Memory | Self::Deadline => Fault::Usage,
-            Self::Ended => Fault::Usage,
-            Self::Told { fault, .. } => *fault,
-            Self::TransformMismatch { .. } | Self::RowsMismatch { .. } | Self::MissingColumn { .. } => Fault::Denied,
-            Self::Computation => Fault::Usage,
-            Self::Encoding(EncodeError::Encoder(_)) => Fault::Machine,
-            Self::Encoding(EncodeError::Type { .. } | EncodeError::Columns | EncodeError::Row) => Fault::Usage,
-            Self::Stored { fault } => *fault,
-            Self::Engine { .. } => Fault::Machine,
+            Self::Refused { .. } | Self::Function { .. } | Self::Tier { .. } => ErrorKind::Denied,
+            Self::TooManyRows { .. } | Self::TooManyGroups { .. } | Self::Cut { .. } => ErrorKind::Denied,
+            Self::Syntax { .. } | Self::TooComplex { .. } | Self::Invalid { .. } => ErrorKind::Usage,
+            Self::UnknownColumn { .. } | Self::UnknownTable { .. } | Self::Memory | Self::Deadline => ErrorKind::Usage,
+            Self::Ended => ErrorKind::Usage,
+            Self::Reported { kind, .. } => *kind,
+            Self::TransformMismatch { .. } | Self::RowsMismatch { .. } | Self::MissingColumn { .. } => {
+                ErrorKind::Denied
+            }
+            Self::Computation => ErrorKind::Usage,
+            Self::Encoding(EncodeError::Encoder(_)) => ErrorKind::Machine,
+            Self::Encoding(EncodeError::Type { .. } | EncodeError::Columns | EncodeError::Row) => ErrorKind::Usage,
+            Self::Stored { kind } => *kind,
+            Self::Engine { .. } => ErrorKind::Machine,
         }
     }
 
@@ -199,12 +201,14 @@ impl QueryError {
     /// An error of the running engine. Its words may quote values (`cannot cast 'Smith'`), so only its kind is kept.
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind may quote a value")]
     pub(super) fn running(error: &DataFusionError, seen: &CapturedError) -> Self {
-        if let Some(fault) = stored_fault(error, seen) {
-            return Self::Stored { fault };
+        if let Some(kind) = stored_error_kind(error, seen) {
+            return Self::Stored { kind };
         }
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Memory,
-            DataFusionError::IoError(_) => Self::Stored { fault: Fault::Machine },
+            DataFusionError::IoError(_) => Self::Stored {
+                kind: ErrorKind::Machine,
+            },
             DataFusionError::Internal(_) | DataFusionError::ExecutionJoin(_) => Self::Engine { step: "answering" },
             _ => Self::Computation,
         }
@@ -212,28 +216,28 @@ impl QueryError {
 }
 
 /// Says of a store elsewhere that it is the reason; that tells nothing about the data.
-fn away(fault: Fault) -> &'static str {
-    if fault == Fault::Unreachable {
+fn away(kind: ErrorKind) -> &'static str {
+    if kind == ErrorKind::Unreachable {
         ": the object store of this institution does not answer; ask again later"
     } else {
         ""
     }
 }
 
-/// The fault of a store, wherever in the chain it stands. An error of the reader that does not say what the store said may be
+/// The kind of the error of a store, wherever in the chain it stands. An error of the reader that does not say what the store said may be
 /// about that.
-fn stored_fault(error: &(dyn std::error::Error + 'static), seen: &CapturedError) -> Option<Fault> {
+fn stored_error_kind(error: &(dyn std::error::Error + 'static), seen: &CapturedError) -> Option<ErrorKind> {
     let mut next = Some(error);
     let mut parquet = false;
     while let Some(current) = next {
         if let Some(seal) = current.downcast_ref::<SealError>() {
-            return Some(seal.fault());
+            return Some(seal.kind());
         }
         if let Some(store) = current.downcast_ref::<object_store::Error>() {
-            return Some(store_fault(store));
+            return Some(store_error_kind(store));
         }
         if let Some(DataFusionError::ObjectStore(store)) = current.downcast_ref::<DataFusionError>() {
-            return Some(store_fault(store));
+            return Some(store_error_kind(store));
         }
         parquet |= matches!(
             current.downcast_ref::<DataFusionError>(),
@@ -242,5 +246,5 @@ fn stored_fault(error: &(dyn std::error::Error + 'static), seen: &CapturedError)
         parquet |= current.is::<parquet::errors::ParquetError>();
         next = current.source();
     }
-    parquet.then(|| seen.fault().unwrap_or(Fault::Integrity))
+    parquet.then(|| seen.kind().unwrap_or(ErrorKind::Integrity))
 }

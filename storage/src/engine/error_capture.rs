@@ -18,19 +18,19 @@ use object_store::{
     PutOptions, PutPayload, PutResult, Result, path::Path,
 };
 
-use crate::{fault::Fault, seal::store_fault};
+use crate::{error_kind::ErrorKind, seal::store_error_kind};
 
 /// What the store of one query said last when it failed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct CapturedError(Arc<Mutex<Option<Fault>>>);
+pub(super) struct CapturedError(Arc<Mutex<Option<ErrorKind>>>);
 
 impl CapturedError {
-    pub(super) fn fault(&self) -> Option<Fault> {
+    pub(super) fn kind(&self) -> Option<ErrorKind> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, error: &object_store::Error) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(store_fault(error));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(store_error_kind(error));
     }
 }
 

@@ -27,7 +27,7 @@ use futures::{
 
 use super::{
     Bounds, QueryError, Source,
-    aggregate::{Apart, Cells, Split},
+    aggregate::{Cells, Split, SubjectOverlap},
     error_capture::{CapturedError, ErrorCapture},
     guard::{View, regrouped},
     order::Order,
@@ -37,7 +37,10 @@ use super::{
     source::AnswerKeys,
     statement, text,
 };
-use crate::engine::{Permit, ReleasedAnswer, StillPermitted, Subjects, disclosure::RawAnswer};
+use crate::engine::{
+    Permit, ReleasedAnswer, StillPermitted,
+    disclosure::{RawAnswer, Subjects},
+};
 
 /// Answers `sql` within `permit`, which is used up by it.
 ///
@@ -196,7 +199,7 @@ impl Engine {
         let counted: Arc<dyn TableProvider> = Arc::new(self.view.clone().with_subject()?);
         let plan = split.homes(&counted).map_err(planning)?;
         let mut rows = explained(self.stream(state, &plan).await?, &self.seen);
-        let mut apart = Apart::new(self.bounds.memory);
+        let mut apart = SubjectOverlap::new(self.bounds.memory);
         while let Some(batch) = rows.try_next().await? {
             if !apart.holds(&batch)? {
                 return Ok(Subjects::InSeveral);

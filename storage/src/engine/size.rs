@@ -26,7 +26,7 @@ const MAX_ROW_BYTES: usize = 4 << 20;
 const BATCH_BYTES: usize = 32 << 20;
 /// What a text of a column is taken to have at most, in bytes; where it has more, the limit on memory holds.
 const COLUMN_BYTES: usize = 128;
-/// What a value that is no text has at most, in bytes.
+/// What a value that is not text has at most, in bytes.
 const VALUE_BYTES: usize = 16;
 /// A literal counts as one node for each of so many bytes.
 const LITERAL_BYTES: usize = 64;
@@ -224,7 +224,7 @@ fn text_bytes(expression: &Expr) -> (usize, usize) {
     (own, computed.saturating_add(own))
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "every other value is no text")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other value is not text")]
 fn text_of(value: &ScalarValue) -> Option<&str> {
     match value {
         ScalarValue::Utf8(text) | ScalarValue::LargeUtf8(text) | ScalarValue::Utf8View(text) => text.as_deref(),

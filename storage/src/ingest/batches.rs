@@ -12,43 +12,43 @@ use arrow::{
 use concordat_protocol::schema::ColumnKind;
 
 use super::{
-    ahead::Ahead,
     block::Block,
     error::IngestError,
+    inspection::{Column, Inspection, Subject},
+    prefetch::Prefetch,
     source::Fingerprint,
-    survey::{Column, Subject, Survey},
     table::{Ending, Piece, Table},
     upload::Source,
     values::{self, UTC, is_marker, trim},
 };
 
-/// Reads a surveyed file again, as record batches of [`Survey::schema`], on threads of its own ahead of whoever takes them.
+/// Reads a surveyed file again, as record batches of [`Inspection::schema`], on threads of its own ahead of whoever takes them.
 ///
-/// The iterator ends with an error if the bytes are not those of the survey, so what it gave before counts only once it
+/// The iterator ends with an error if the bytes are not those of the inspection, so what it gave before counts only once it
 /// has ended without one. After an error it ends.
 ///
 /// # Errors
 /// [`IngestError::RowsRefused`] while there are refused rows that may not be left out, and errors of opening the file.
-pub fn batches(source: &Source, survey: &Survey) -> Result<Batches, IngestError> {
-    survey.check_rejects()?;
+pub fn batches(source: &Source, inspection: &Inspection) -> Result<Batches, IngestError> {
+    inspection.check_rejects()?;
     let path = source.name();
-    let (table, header) = Table::open(source, &survey.options, survey.layout)?;
-    if header.len() != survey.columns().len() {
+    let (table, header) = Table::open(source, &inspection.options, inspection.layout)?;
+    if header.len() != inspection.columns().len() {
         return Err(IngestError::Changed { path: path.to_owned() });
     }
     let typing = Typing {
         path: path.to_owned(),
         pieces: Some(table.pieces(path)?),
-        schema: survey.schema(),
-        subjects: *survey.subject() == Subject::Assigned,
-        columns: survey.columns().to_vec(),
+        schema: inspection.schema(),
+        subjects: *inspection.subject() == Subject::Assigned,
+        columns: inspection.columns().to_vec(),
         rows: 0,
-        expected_rows: survey.rows(),
-        expected: survey.fingerprint(),
+        expected_rows: inspection.rows(),
+        expected: inspection.fingerprint(),
     };
     Ok(Batches {
-        schema: survey.schema(),
-        ahead: Ahead::run(path, typing)?,
+        schema: inspection.schema(),
+        ahead: Prefetch::run(path, typing)?,
     })
 }
 
@@ -56,7 +56,7 @@ pub fn batches(source: &Source, survey: &Survey) -> Result<Batches, IngestError>
 #[derive(Debug)]
 pub struct Batches {
     schema: SchemaRef,
-    ahead: Ahead<RecordBatch>,
+    ahead: Prefetch<RecordBatch>,
 }
 
 impl Batches {
@@ -78,7 +78,7 @@ impl Iterator for Batches {
 /// Makes typed columns of a file's blocks.
 struct Typing {
     path: PathBuf,
-    pieces: Option<Ahead<Piece>>,
+    pieces: Option<Prefetch<Piece>>,
     schema: SchemaRef,
     /// Whether each row gets a subject of its own.
     subjects: bool,
@@ -145,7 +145,7 @@ impl Typing {
     }
 }
 
-/// One column of a block; `None` if a field is not what the survey found in this column.
+/// One column of a block; `None` if a field is not what the inspection found in this column.
 fn typed(column: &Column, block: &Block, index: usize) -> Option<ArrayRef> {
     let cells = block.column(index).map(|field| cell(column, field));
     Some(match column.kind {

@@ -1,6 +1,6 @@
 //! Many rows of one width at a time, read by column.
 
-use super::{records::Row, rejects::Reject};
+use super::{rejects::Reject, row::Row};
 
 /// The most rows in a block.
 pub(super) const BLOCK_ROWS: usize = 8192;

@@ -6,7 +6,7 @@ use super::{
     limits::MAX_COLUMNS,
     rejects::{Reason, Reject},
 };
-use crate::fault::Fault;
+use crate::error_kind::ErrorKind;
 
 /// Why a file cannot be imported; says where and what to do, never what a cell holds.
 #[derive(Debug, thiserror::Error)]
@@ -72,13 +72,13 @@ pub enum IngestError {
         path: PathBuf,
     },
     /// The file holds one line of one field, which may be a secret as well as a name.
-    #[error("`{}` holds a single line with a single field, which is no table; a table has a line with column names and rows below it", path.display())]
+    #[error("`{}` holds a single line with a single field, which is not a table; a table has a line with column names and rows below it", path.display())]
     NotATable {
         /// The path as given.
         path: PathBuf,
     },
     /// The encoding has no such name.
-    #[error("`{label}` is no text encoding; use a label such as `utf-8`, `windows-1252` or `utf-16le`")]
+    #[error("`{label}` is not a text encoding; use a label such as `utf-8`, `windows-1252` or `utf-16le`")]
     UnknownEncoding {
         /// The label as given.
         label: String,
@@ -165,7 +165,7 @@ pub enum IngestError {
     },
     /// The file holds rows that cannot be taken, and the options do not allow to leave them out.
     #[error(
-        "{count} rows cannot be imported, the first on line {}: {}; mend them, or leave them out with `--skip-refused`",
+        "{count} rows cannot be imported, the first on line {}: {}; fix them, or leave them out with `--skip-refused`",
         first.line,
         first.reason
     )]
@@ -192,13 +192,13 @@ pub enum IngestError {
 }
 
 impl IngestError {
-    /// Whose fault it is: the machine's if it cannot read or write, otherwise that of the file or the options.
+    /// What kind of error it is: the machine's if it cannot read or write, otherwise that of the file or the options.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::NotFound { .. } => Fault::NotFound,
+            Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Read { .. } | Self::Interrupted { .. } | Self::RejectSink { .. } | Self::Arrow { .. } => {
-                Fault::Machine
+                ErrorKind::Machine
             }
             Self::NotAFile { .. }
             | Self::Damaged { .. }
@@ -217,7 +217,7 @@ impl IngestError {
             | Self::ReservedNames { .. }
             | Self::NoSuchColumn { .. }
             | Self::SubjectMissing { .. }
-            | Self::RowsRefused { .. } => Fault::Usage,
+            | Self::RowsRefused { .. } => ErrorKind::Usage,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Column names that SQL can say.
 //!
 //! A name that is an identifier of up to 63 characters is kept as it stands. Others are cleaned: lower case, runs of
-//! other characters become one `_`, a leading digit gets a `_` before it. The survey notes each cleaned name.
+//! other characters become one `_`, a leading digit gets a `_` before it. The inspection notes each cleaned name.
 
 use std::collections::BTreeMap;
 

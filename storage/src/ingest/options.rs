@@ -77,7 +77,7 @@ pub enum Missing {
 /// What happens to a file that holds rows that cannot be taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Refused {
-    /// The file is not imported until they are mended.
+    /// The file is not imported until they are fixed.
     #[default]
     Stop,
     /// The other rows are imported; the refused ones are counted and listed.

@@ -12,55 +12,15 @@
 //!    other text had a quote that was not closed. The lines up to the one with that quote are refused as one row.
 //! 4. A field or record over its limit is refused, and the rest of its line is skipped without being kept.
 
-use memchr::{memchr, memchr_iter, memchr3};
+use memchr::{memchr, memchr3};
 
 use super::{
     error::IngestError,
     limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES},
     rejects::{Reason, Reject},
+    row::{BEHIND, Row},
     source::TextSource,
 };
-
-/// One record, reused from call to call.
-#[derive(Default)]
-pub(super) struct Row {
-    /// The fields, one byte behind each.
-    pub(super) text: String,
-    /// Where each field ends.
-    pub(super) ends: Vec<usize>,
-    /// Fields on the row, also those beyond [`MAX_COLUMNS`], which are not kept.
-    pub(super) width: usize,
-    /// The line on which the row starts.
-    pub(super) line: u64,
-}
-
-impl Row {
-    fn clear(&mut self, line: u64) {
-        self.text.clear();
-        self.ends.clear();
-        self.width = 0;
-        self.line = line;
-    }
-
-    fn take_line(&mut self, line: &str, delimiter: u8) {
-        self.text.push_str(line);
-        self.text.push(BEHIND.into());
-        let ends = memchr_iter(delimiter, line.as_bytes()).chain(std::iter::once(line.len()));
-        self.ends.extend(ends);
-        self.width = self.ends.len();
-        self.ends.truncate(MAX_COLUMNS);
-    }
-
-    pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
-        let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
-        starts
-            .zip(&self.ends)
-            .map(|(start, end)| self.text.get(start..*end).unwrap_or_default())
-    }
-}
-
-/// Stands behind each field in [`Row::text`]; which byte it is does not matter.
-const BEHIND: u8 = b'\n';
 
 /// What [`Records::next`] found.
 #[derive(Debug, PartialEq, Eq)]
@@ -104,7 +64,7 @@ struct Scan {
     /// The start of the line below the one where the quote opened, once the field has reached it.
     next_line: Option<(usize, u64)>,
     quoted: bool,
-    fault: Option<Reason>,
+    refused: Option<Reason>,
 }
 
 impl<S: TextSource> Records<S> {
@@ -217,7 +177,7 @@ impl<S: TextSource> Records<S> {
             used += usize::from(self.pending().get(used) == Some(&b'\n'));
         }
         let record = self.pending().get(..used).unwrap_or_default();
-        let step = if let Some(reason) = scan.fault {
+        let step = if let Some(reason) = scan.refused {
             Step::Refused(Reject { line: row.line, reason })
         } else if row.width == 1 && text.len() == 1 && !scan.quoted {
             Step::Blank
@@ -303,7 +263,7 @@ impl Scan {
             field_line: line,
             next_line: None,
             quoted: false,
-            fault: None,
+            refused: None,
         }
     }
 
@@ -336,7 +296,7 @@ impl Scan {
             }
             State::QuoteClosed if self.next_line.is_some() => return Found::Unclosed,
             State::QuoteClosed => {
-                self.fault
+                self.refused
                     .get_or_insert(Reason::TextAfterQuote { field: row.width + 1 });
                 self.state = State::Plain;
             }

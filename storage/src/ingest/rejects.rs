@@ -1,7 +1,7 @@
 //! Rows that cannot be taken: where they are and why, never what they hold.
 //!
 //! A refused row is a patient's record as much as any other, so what is kept of it is a line number and a reason. The
-//! person who mends the file looks the line up there.
+//! person who fixes the file looks the line up there.
 
 use std::io::{self, Write};
 
@@ -95,7 +95,7 @@ impl Rejects {
 
 /// Takes every refused row as it is found, however many there are.
 pub trait RejectSink {
-    /// Takes one refused row; an error ends the survey.
+    /// Takes one refused row; an error ends the inspection.
     ///
     /// # Errors
     /// Whatever keeps the sink from taking it.

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use super::{
     error::IngestError,
     options::{CsvOptions, Header},
-    records::{Records, Row, Step},
+    records::{Records, Step},
+    row::Row,
     source::{FileText, TextSource},
     upload::Source,
     values::{Kinds, classify, is_marker, trim},

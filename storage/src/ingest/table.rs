@@ -3,14 +3,15 @@
 use std::path::Path;
 
 use super::{
-    ahead::Ahead,
     block::Block,
     error::IngestError,
     limits::MAX_COLUMNS,
     names::numbered,
     options::{CsvOptions, Header, Refused, TextEncoding},
-    records::{Records, Row, Step},
+    prefetch::Prefetch,
+    records::{Records, Step},
     rejects::{Reason, Reject},
+    row::Row,
     sniff::Layout,
     source::{FileText, Fingerprint},
     upload::Source,
@@ -100,8 +101,8 @@ impl Table {
     ///
     /// # Errors
     /// [`IngestError::Interrupted`] if there is no thread for it.
-    pub(super) fn pieces(self, path: &Path) -> Result<Ahead<Piece>, IngestError> {
-        Ahead::run(
+    pub(super) fn pieces(self, path: &Path) -> Result<Prefetch<Piece>, IngestError> {
+        Prefetch::run(
             path,
             Reading {
                 table: Some(self),

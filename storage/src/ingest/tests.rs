@@ -26,16 +26,16 @@ impl Folder {
     }
 }
 
-fn survey_of(bytes: impl AsRef<[u8]>, options: &CsvOptions) -> Result<Survey, IngestError> {
-    survey(&Source::at_path(Folder::new().file(bytes)), options)
+fn survey_of(bytes: impl AsRef<[u8]>, options: &CsvOptions) -> Result<Inspection, IngestError> {
+    infer_schema(&Source::at_path(Folder::new().file(bytes)), options)
 }
 
-fn kinds(survey: &Survey) -> Vec<ColumnKind> {
-    survey.columns().iter().map(|column| column.kind).collect()
+fn kinds(inspection: &Inspection) -> Vec<ColumnKind> {
+    inspection.columns().iter().map(|column| column.kind).collect()
 }
 
-fn names(survey: &Survey) -> Vec<&str> {
-    survey.columns().iter().map(|column| column.name.as_str()).collect()
+fn names(inspection: &Inspection) -> Vec<&str> {
+    inspection.columns().iter().map(|column| column.name.as_str()).collect()
 }
 
 /// All cells by row, without the assigned subject; a null is `None`.
@@ -53,12 +53,12 @@ fn cells(batches: &[RecordBatch]) -> Vec<Vec<Option<String>>> {
     rows
 }
 
-fn import(bytes: impl AsRef<[u8]>, options: &CsvOptions) -> Result<(Survey, Vec<RecordBatch>), IngestError> {
+fn import(bytes: impl AsRef<[u8]>, options: &CsvOptions) -> Result<(Inspection, Vec<RecordBatch>), IngestError> {
     let folder = Folder::new();
     let path = Source::at_path(folder.file(bytes));
-    let survey = survey(&path, options)?;
-    let batches = batches(&path, &survey)?.collect::<Result<Vec<_>, _>>()?;
-    Ok((survey, batches))
+    let inspection = infer_schema(&path, options)?;
+    let batches = batches(&path, &inspection)?.collect::<Result<Vec<_>, _>>()?;
+    Ok((inspection, batches))
 }
 
 fn skipping() -> CsvOptions {
@@ -72,10 +72,10 @@ fn skipping() -> CsvOptions {
 fn each_kind_of_column() {
     let text = "i,f,b,d,t,z,s\n1,1,true,2020-01-01,2020-01-01T10:00,2020-01-01T10:00+01:00,001\n\
                 ?,2.5,NA,.,null,N/A,x\n";
-    let (survey, batches) = import(text, &CsvOptions::default()).unwrap();
+    let (inspection, batches) = import(text, &CsvOptions::default()).unwrap();
     use ColumnKind::{Boolean, Date, Float, Int, Text, Timestamp, TimestampUtc};
     assert_eq!(
-        kinds(&survey),
+        kinds(&inspection),
         [Int, Float, Boolean, Date, Timestamp, TimestampUtc, Text]
     );
     let rows = cells(&batches);
@@ -98,14 +98,14 @@ fn a_column_that_turns_at_row_50000_is_text_from_the_start() {
         text.push_str(&format!("{row},{row}\n"));
     }
     text.push_str("50000,Smith\n");
-    let (survey, batches) = import(&text, &CsvOptions::default()).unwrap();
-    assert_eq!(kinds(&survey), [ColumnKind::Int, ColumnKind::Text]);
+    let (inspection, batches) = import(&text, &CsvOptions::default()).unwrap();
+    assert_eq!(kinds(&inspection), [ColumnKind::Int, ColumnKind::Text]);
     let turned = Note::Turned {
         column: "dose".to_owned(),
         from: ColumnKind::Int,
         line: 50_001,
     };
-    assert_eq!(survey.notes(), std::slice::from_ref(&turned));
+    assert_eq!(inspection.notes(), std::slice::from_ref(&turned));
     assert!(!turned.to_string().contains("Smith"));
     assert!(batches.iter().all(|batch| batch.num_rows() <= BLOCK_ROWS));
     let rows = cells(&batches);
@@ -118,9 +118,9 @@ fn a_column_that_turns_at_row_50000_is_text_from_the_start() {
 #[test]
 fn markers_in_text_stay_unless_told_otherwise() {
     let text = "country,n\nNA,NA\nCH,1\n,2\n";
-    let (survey, batches) = import(text, &CsvOptions::default()).unwrap();
+    let (inspection, batches) = import(text, &CsvOptions::default()).unwrap();
     assert_eq!(
-        survey.notes(),
+        inspection.notes(),
         [Note::MarkersKept {
             column: "country".to_owned(),
             count: 1
@@ -147,20 +147,20 @@ fn markers_in_text_stay_unless_told_otherwise() {
 fn delimiters_and_headers_are_found() {
     for delimiter in [",", ";", "\t", "|"] {
         let text = ["name,age", "a,1", "b,2"].join("\n").replace(',', delimiter);
-        let survey = survey_of(text, &CsvOptions::default()).unwrap();
+        let inspection = survey_of(text, &CsvOptions::default()).unwrap();
         assert_eq!(
-            (survey.delimiter(), survey.has_header(), survey.rows()),
+            (inspection.delimiter(), inspection.has_header(), inspection.rows()),
             (delimiter.as_bytes()[0], true, 2)
         );
     }
-    let survey = survey_of("dose;x\n1,5;2,25\n2,5;3,25\n", &CsvOptions::default()).unwrap();
-    assert_eq!(survey.delimiter(), b';');
-    let survey = survey_of("Smith,1\nJones,2\n", &CsvOptions::default()).unwrap();
+    let inspection = survey_of("dose;x\n1,5;2,25\n2,5;3,25\n", &CsvOptions::default()).unwrap();
+    assert_eq!(inspection.delimiter(), b';');
+    let inspection = survey_of("Smith,1\nJones,2\n", &CsvOptions::default()).unwrap();
     assert_eq!(
-        (survey.has_header(), survey.rows(), names(&survey)),
+        (inspection.has_header(), inspection.rows(), names(&inspection)),
         (false, 2, vec!["column_1", "column_2"])
     );
-    assert_eq!(survey.notes(), [Note::NoHeader]);
+    assert_eq!(inspection.notes(), [Note::NoHeader]);
     for unclear in [
         "a,\nb,c\n",
         "59 2 32.1\n48 1 21.6\n",
@@ -229,10 +229,10 @@ fn encodings() {
 #[test]
 fn refused_rows_stop_the_import_unless_they_may_be_left_out() {
     let text = "a,b\n1,2\n3\n4,5,6\n7,\"Smith\n8,9\n";
-    let survey = survey_of(text, &CsvOptions::default()).unwrap();
-    assert_eq!((survey.rows(), survey.rejects().count()), (2, 3));
+    let inspection = survey_of(text, &CsvOptions::default()).unwrap();
+    assert_eq!((inspection.rows(), inspection.rejects().count()), (2, 3));
     assert_eq!(
-        survey
+        inspection
             .rejects()
             .kept()
             .iter()
@@ -248,12 +248,12 @@ fn refused_rows_stop_the_import_unless_they_may_be_left_out() {
             first: Reject { line: 3, .. }
         })
     ));
-    let (survey, batches) = import(text, &skipping()).unwrap();
-    assert_eq!((survey.rows(), cells(&batches).len()), (2, 2));
+    let (inspection, batches) = import(text, &skipping()).unwrap();
+    assert_eq!((inspection.rows(), cells(&batches).len()), (2, 2));
 
     let folder = Folder::new();
     let mut list = Vec::new();
-    survey_into(
+    infer_schema_into(
         &Source::at_path(folder.file(text)),
         &skipping(),
         &mut RejectFile::new(&mut list),
@@ -280,8 +280,8 @@ fn subjects() {
         survey_of(text, &by("nobody")),
         Err(IngestError::NoSuchColumn { .. })
     ));
-    let (survey, batches) = import("Patient Id,x\np1,1\np1,2\n", &by("Patient Id")).unwrap();
-    assert_eq!(survey.subject(), &Subject::Column("patient_id".to_owned()));
+    let (inspection, batches) = import("Patient Id,x\np1,1\np1,2\n", &by("Patient Id")).unwrap();
+    assert_eq!(inspection.subject(), &Subject::Column("patient_id".to_owned()));
     assert_eq!(batches[0].num_columns(), 2);
     assert!(!batches[0].schema().field(0).is_nullable());
 }
@@ -338,12 +338,15 @@ fn nothing_or_next_to_nothing() {
             "{empty:?}"
         );
     }
-    let (survey, batches) = import("a,b\n", &CsvOptions::default()).unwrap();
-    assert_eq!((survey.rows(), survey.columns().len(), batches.len()), (0, 2, 0));
+    let (inspection, batches) = import("a,b\n", &CsvOptions::default()).unwrap();
+    assert_eq!(
+        (inspection.rows(), inspection.columns().len(), batches.len()),
+        (0, 2, 0)
+    );
     let folder = Folder::new();
-    let missing = super::survey(&Source::at_path(folder.0.path().join("none")), &CsvOptions::default());
+    let missing = super::infer_schema(&Source::at_path(folder.0.path().join("none")), &CsvOptions::default());
     assert!(matches!(missing, Err(IngestError::NotFound { .. })));
-    let not_a_file = super::survey(&Source::at_path(folder.0.path()), &CsvOptions::default());
+    let not_a_file = super::infer_schema(&Source::at_path(folder.0.path()), &CsvOptions::default());
     assert!(matches!(not_a_file, Err(IngestError::NotAFile { .. })));
     assert!(matches!(
         survey_of(b"PK\x03\x04", &CsvOptions::default()),
@@ -364,9 +367,9 @@ fn a_file_that_changes_between_the_passes_is_detected() {
     ] {
         let folder = Folder::new();
         let path = Source::at_path(folder.file(text));
-        let survey = survey(&path, &CsvOptions::default()).unwrap();
+        let inspection = infer_schema(&path, &CsvOptions::default()).unwrap();
         folder.file(changed);
-        let result = batches(&path, &survey).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let result = batches(&path, &inspection).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         assert!(matches!(result, Err(IngestError::Changed { .. })), "{changed:?}");
     }
 }
@@ -375,8 +378,8 @@ fn a_file_that_changes_between_the_passes_is_detected() {
 fn a_file_that_shrinks_under_the_reader_is_detected() {
     let folder = Folder::new();
     let path = Source::at_path(folder.file(format!("a,b\n{}", "1,2\n".repeat(200_000))));
-    let survey = survey(&path, &CsvOptions::default()).unwrap();
-    let mut batches = batches(&path, &survey).unwrap();
+    let inspection = infer_schema(&path, &CsvOptions::default()).unwrap();
+    let mut batches = batches(&path, &inspection).unwrap();
     batches.next().unwrap().unwrap();
     fs::OpenOptions::new()
         .write(true)
@@ -394,9 +397,9 @@ fn gzip_whole_and_cut() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(b"a,b\n1,2\n").unwrap();
     let bytes = gzip.finish().unwrap();
-    let (survey, batches) = import(&bytes, &CsvOptions::default()).unwrap();
-    assert!(survey.is_gzip());
-    assert_eq!(survey.fingerprint().blake3, *blake3::hash(&bytes).as_bytes());
+    let (inspection, batches) = import(&bytes, &CsvOptions::default()).unwrap();
+    assert!(inspection.is_gzip());
+    assert_eq!(inspection.fingerprint().blake3, *blake3::hash(&bytes).as_bytes());
     assert_eq!(cells(&batches).len(), 1);
     let cut = survey_of(&bytes[..bytes.len() - 6], &CsvOptions::default());
     assert!(matches!(cut, Err(IngestError::Damaged { .. })));
@@ -421,12 +424,12 @@ proptest! {
         rows.iter().for_each(|row| writer.write_record(row).unwrap());
         let text = writer.into_inner().unwrap();
         let options = CsvOptions { delimiter: Some(b','), header: Header::Present, ..CsvOptions::default() };
-        let (survey, batches) = import(&text, &options).unwrap();
+        let (inspection, batches) = import(&text, &options).unwrap();
         let found = cells(&batches);
-        prop_assert_eq!(survey.rows(), rows.len() as u64);
+        prop_assert_eq!(inspection.rows(), rows.len() as u64);
         let plain: Vec<csv::StringRecord> = csv::Reader::from_reader(&text[..]).records().map(Result::unwrap).collect();
         for (row, plain) in found.iter().zip(&plain) {
-            for ((cell, plain), column) in row.iter().zip(plain).zip(survey.columns()) {
+            for ((cell, plain), column) in row.iter().zip(plain).zip(inspection.columns()) {
                 match cell {
                     None => prop_assert!(plain.trim_matches(' ').is_empty() || plain == "?" || plain == "NA"),
                     Some(cell) if column.kind == ColumnKind::Float => {
@@ -459,7 +462,7 @@ fn files_that_are_no_table_are_refused_without_a_quote() {
     for file in files {
         for options in &options {
             let error = survey_of(&file, options).unwrap_err();
-            assert_eq!(error.fault(), crate::fault::Fault::Usage, "{error}");
+            assert_eq!(error.kind(), crate::error_kind::ErrorKind::Usage, "{error}");
             assert!(!format!("{error} {error:?}").contains("kJ8s"), "{file:?}: {error:?}");
         }
     }

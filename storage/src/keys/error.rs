@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::TokenError;
-use crate::{fault::Fault, fs::PrivateFileError};
+use crate::{error_kind::ErrorKind, fs::PrivateFileError};
 
 /// Why a key could not be made, stored or opened.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,7 @@ pub enum KeyError {
         needs: &'static str,
     },
     /// Not the public half of a recovery key.
-    #[error("`{text}` is no recovery key: it is made by `age-keygen` and begins with `age1`")]
+    #[error("`{text}` is not a recovery key: it is made by `age-keygen` and begins with `age1`")]
     Recipient {
         /// The text as given.
         text: String,
@@ -145,12 +145,12 @@ pub enum KeyError {
 }
 
 impl KeyError {
-    /// Whose fault it is.
+    /// What kind of error it is.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Random(_) | Self::Io { .. } => Fault::Machine,
-            Self::Missing { .. } => Fault::NotFound,
+            Self::Random(_) | Self::Io { .. } => ErrorKind::Machine,
+            Self::Missing { .. } => ErrorKind::NotFound,
             Self::Exists { .. }
             | Self::Exposed { .. }
             | Self::KeyFileTooShort { .. }
@@ -159,16 +159,16 @@ impl KeyError {
             | Self::Recipient { .. }
             | Self::NoRecipient
             | Self::NoRecoveryKey
-            | Self::Cost(_) => Fault::Usage,
+            | Self::Cost(_) => ErrorKind::Usage,
             Self::WrongPassphrase { .. }
             | Self::WrongKeyFile { .. }
             | Self::WrongTokenKey { .. }
             | Self::KeyFileMissing { .. }
             | Self::WrongRecoveryKey
-            | Self::OutdatedEscrow { .. } => Fault::Locked,
-            Self::Damaged { .. } | Self::Unopenable { .. } | Self::PasswordHash(_) => Fault::Integrity,
-            Self::Version { .. } => Fault::Machine,
-            Self::Token(source) => source.fault(),
+            | Self::OutdatedEscrow { .. } => ErrorKind::Locked,
+            Self::Damaged { .. } | Self::Unopenable { .. } | Self::PasswordHash(_) => ErrorKind::Integrity,
+            Self::Version { .. } => ErrorKind::Machine,
+            Self::Token(source) => source.kind(),
         }
     }
 

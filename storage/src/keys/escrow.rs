@@ -121,7 +121,7 @@ impl Escrow {
     /// Opens what [`Escrow::seal`] made.
     ///
     /// # Errors
-    /// [`KeyError::WrongRecoveryKey`] if it was not made for this key, or is no such file.
+    /// [`KeyError::WrongRecoveryKey`] if it was not made for this key, or is not such a file.
     pub fn open(sealed: &[u8], key: &RecoveryKey) -> Result<Self, KeyError> {
         let opened = Decryptor::new_buffered(ArmoredReader::new(sealed))
             .and_then(|decryptor| decryptor.decrypt(std::iter::once(&key.0 as &dyn age::Identity)));

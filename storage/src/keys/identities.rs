@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::{IdentityKey, KeyError, Secret, Wrapped};
 use crate::{
-    fault::Fault,
+    error_kind::ErrorKind,
     fs::{sync_dir, write_private},
 };
 
@@ -321,15 +321,15 @@ pub enum IdentityError {
 }
 
 impl IdentityError {
-    /// Whose fault it is.
+    /// What kind of error it is.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Name { .. } | Self::Exists { .. } => Fault::Usage,
-            Self::Missing { .. } => Fault::NotFound,
-            Self::Damaged { .. } => Fault::Integrity,
-            Self::Io { .. } => Fault::Machine,
-            Self::Key(source) => source.fault(),
+            Self::Name { .. } | Self::Exists { .. } => ErrorKind::Usage,
+            Self::Missing { .. } => ErrorKind::NotFound,
+            Self::Damaged { .. } => ErrorKind::Integrity,
+            Self::Io { .. } => ErrorKind::Machine,
+            Self::Key(source) => source.kind(),
         }
     }
 

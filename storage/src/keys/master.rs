@@ -1,6 +1,6 @@
 //! The master key and the file that keeps it.
 //!
-//! `master.key` is a CBOR map followed by the BLAKE3 checksum of that map. The checksum is no protection; it tells damage from
+//! `master.key` is a CBOR map followed by the BLAKE3 checksum of that map. The checksum is not a protection; it tells damage from
 //! a wrong passphrase, which the authenticated encryption alone cannot. The map holds:
 //!
 //! 1. how the key-encrypting key is made, and the master key wrapped under it;
@@ -221,7 +221,7 @@ impl MasterKey {
     /// How it is unlocked, in words.
     #[must_use]
     pub fn unlocked_by(&self) -> &'static str {
-        self.chain().kdf.in_words()
+        self.chain().kdf.label()
     }
 
     /// The key of the state database.

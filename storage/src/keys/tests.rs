@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::{
     Argon2Cost, KeyError, KeyFile, KeyProvider, MasterKey, Passphrase, PasswordHash, Secret, Wrapped, verify_absent,
 };
-use crate::fault::Fault;
+use crate::error_kind::ErrorKind;
 
 const CHEAP: Argon2Cost = Argon2Cost::dangerous_minimum();
 
@@ -63,7 +63,7 @@ fn a_wrong_passphrase_is_not_damage() {
     let (_dir, path, _) = created(&passphrase("right"));
     let error = MasterKey::unlock(&path, &passphrase("wrong")).unwrap_err();
     assert!(matches!(error, KeyError::WrongPassphrase { .. }));
-    assert_eq!(error.fault(), Fault::Locked);
+    assert_eq!(error.kind(), ErrorKind::Locked);
     assert!(matches!(
         MasterKey::unlock(&path, &passphrase("")).unwrap_err(),
         KeyError::Empty
@@ -80,7 +80,7 @@ fn every_flipped_bit_is_damage_and_not_a_wrong_passphrase() {
         fs::write(&path, &bad).unwrap();
         let error = MasterKey::unlock(&path, &passphrase("right")).unwrap_err();
         assert!(matches!(error, KeyError::Damaged { .. }), "byte {at}: {error:?}");
-        assert_eq!(error.fault(), Fault::Integrity);
+        assert_eq!(error.kind(), ErrorKind::Integrity);
     }
     for len in [0, 1, 31, 32, good.len() - 1] {
         fs::write(&path, &good[..len]).unwrap();
@@ -105,7 +105,7 @@ fn files_that_others_can_read_are_refused_with_the_command_that_helps() {
             error.to_string().contains(&format!("chmod 600 {}", exposed.display())),
             "{error}"
         );
-        assert_eq!(error.fault(), Fault::Usage);
+        assert_eq!(error.kind(), ErrorKind::Usage);
         assert!(!dir.path().join("other").exists());
     }
 }
@@ -113,7 +113,7 @@ fn files_that_others_can_read_are_refused_with_the_command_that_helps() {
 #[test]
 fn a_missing_file_is_not_found() {
     let error = MasterKey::unlock(Path::new("/nonexistent/master.key"), &passphrase("p")).unwrap_err();
-    assert_eq!(error.fault(), Fault::NotFound);
+    assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
 #[test]
@@ -179,7 +179,8 @@ fn wrapped_keys_open_only_at_their_place() {
         dataset.id()
     );
 
-    let refused = |error: KeyError| matches!(error, KeyError::Unopenable { .. }) && error.fault() == Fault::Integrity;
+    let refused =
+        |error: KeyError| matches!(error, KeyError::Unopenable { .. }) && error.kind() == ErrorKind::Integrity;
     assert!(refused(master.open_segment("other", &wrapped_segment).unwrap_err()));
     assert!(refused(master.open_segment("main", &wrapped_dataset).unwrap_err()));
     assert!(refused(segment.open_dataset("lung", &wrapped_dataset).unwrap_err()));
@@ -240,5 +241,5 @@ fn passwords_verify_and_never_show() {
         Err(KeyError::Empty)
     ));
     let broken: PasswordHash = serde_json::from_str("\"nonsense\"").unwrap();
-    assert_eq!(broken.verify(&password).unwrap_err().fault(), Fault::Integrity);
+    assert_eq!(broken.verify(&password).unwrap_err().kind(), ErrorKind::Integrity);
 }

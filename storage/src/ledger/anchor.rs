@@ -20,7 +20,7 @@ use super::format::Head;
 use super::segments::Segments;
 use super::writer::{MAX_GROUP, Shared};
 use super::{LedgerError, disk};
-use crate::fault::Fault;
+use crate::error_kind::ErrorKind;
 use crate::keys::LedgerKey;
 use crate::meta::{MetaError, SealedDb, SealedTree, TreeId};
 
@@ -74,10 +74,10 @@ pub enum AnchorError {
 }
 
 impl AnchorError {
-    pub(super) fn fault(&self) -> Fault {
+    pub(super) fn kind(&self) -> ErrorKind {
         match self {
-            Self::LedgerOlder { .. } | Self::OtherLedger { .. } | Self::StateOlder { .. } => Fault::Integrity,
-            Self::State(source) => source.fault(),
+            Self::LedgerOlder { .. } | Self::OtherLedger { .. } | Self::StateOlder { .. } => ErrorKind::Integrity,
+            Self::State(source) => source.kind(),
         }
     }
 }

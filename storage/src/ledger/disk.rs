@@ -1,4 +1,4 @@
-//! The files: opening and mending them, reading them, making appends durable.
+//! The files: opening and fixing them, reading them, making appends durable.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -98,7 +98,7 @@ pub(super) fn open(dir: &Path, key: &LedgerKey, extent: Extent) -> Result<Opened
         head,
         segments,
     };
-    cut(&files.log, whole).map_err(|source| LedgerError::io("mend", &log, source))?;
+    cut(&files.log, whole).map_err(|source| LedgerError::io("fix", &log, source))?;
     if shared.tip.head() != acknowledged {
         let sealed = shared.tip.head().seal(key)?;
         files

@@ -9,7 +9,7 @@ use concordat_protocol::audit::merkle::OutOfRange;
 use concordat_protocol::signed::SignatureError;
 
 use super::AnchorError;
-use crate::fault::Fault;
+use crate::error_kind::ErrorKind;
 use crate::keys::KeyError;
 
 /// Why the ledger cannot do what was asked.
@@ -28,11 +28,11 @@ pub enum LedgerError {
     },
     /// An append could not be made durable; from now on the ledger refuses.
     #[error(
-        "the ledger could not be written; the node refuses to serve until the disk is mended and it is started again"
+        "the ledger could not be written; the node refuses to serve until the disk is fixed and it is started again"
     )]
     Write(#[source] Arc<io::Error>),
     /// An earlier append could not be made durable.
-    #[error("the ledger takes no entries since a write failed; mend the disk and start the node again")]
+    #[error("the ledger takes no entries since a write failed; fix the disk and start the node again")]
     Refusing,
     /// What was acknowledged is not there any more as it was written.
     #[error("the ledger is damaged at entry {first_bad_entry}: {reason}; restore the folder `ledger` from a backup")]
@@ -101,20 +101,20 @@ pub enum LedgerError {
 }
 
 impl LedgerError {
-    /// Whose fault it is.
+    /// What kind of error it is.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Damaged { .. } | Self::Unverified { .. } | Self::Signature(_) | Self::ForeignCheckpoint(_) => {
-                Fault::Integrity
+                ErrorKind::Integrity
             }
-            Self::NoSuchEntry { .. } | Self::NotCheckpointed { .. } | Self::OutOfRange(_) => Fault::NotFound,
-            Self::Entry(_) => Fault::Usage,
-            Self::Io { .. } | Self::Write(_) | Self::Refusing | Self::Stopped => Fault::Machine,
+            Self::NoSuchEntry { .. } | Self::NotCheckpointed { .. } | Self::OutOfRange(_) => ErrorKind::NotFound,
+            Self::Entry(_) => ErrorKind::Usage,
+            Self::Io { .. } | Self::Write(_) | Self::Refusing | Self::Stopped => ErrorKind::Machine,
             // It comes by waiting.
-            Self::Verifying { .. } => Fault::Unreachable,
-            Self::Key(source) => source.fault(),
-            Self::Anchor(source) => source.fault(),
+            Self::Verifying { .. } => ErrorKind::Unreachable,
+            Self::Key(source) => source.kind(),
+            Self::Anchor(source) => source.kind(),
         }
     }
 

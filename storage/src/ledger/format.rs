@@ -122,7 +122,7 @@ impl<'a, R: Read> Reader<'a, R> {
             .map_err(|_| BadRecord::Broken("it does not open: it was changed or moved"))?
             .expose()
             .to_vec();
-        let entry = LedgerEntry::decode(&bytes).map_err(|_| BadRecord::Broken("it is no entry of a known kind"))?;
+        let entry = LedgerEntry::decode(&bytes).map_err(|_| BadRecord::Broken("it is not an entry of a known kind"))?;
         if entry.sequence != self.sequence || entry.previous != self.previous {
             return Err(BadRecord::Broken("it does not follow from the entry before"));
         }

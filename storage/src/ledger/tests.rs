@@ -55,7 +55,7 @@ impl Place {
     }
 
     fn inspect(&self) -> AuditReport {
-        Ledger::inspect(&self.ledger(), &self.master.ledger(), &[house().public()])
+        Ledger::inspect(&self.ledger(), &self.master.ledger(), &[node().public()])
     }
 
     fn damage(&self) -> Option<u64> {
@@ -71,7 +71,7 @@ fn institution() -> InstitutionId {
     InstitutionId::new("budapest").unwrap()
 }
 
-fn house() -> InstitutionKey {
+fn node() -> InstitutionKey {
     InstitutionKey::from_seed(&Zeroizing::new([5; 32]))
 }
 
@@ -172,7 +172,7 @@ fn names_are_not_readable_on_disk_and_files_are_private() {
 #[test]
 fn any_changed_byte_in_any_file_is_noticed() {
     let place = Place::with_entries(3);
-    place.open().unwrap().checkpoint(&house(), NOW).unwrap();
+    place.open().unwrap().checkpoint(&node(), NOW).unwrap();
     assert!(place.inspect().ok, "{:?}", place.inspect());
     for name in ["entries.log", "head", "checkpoint.cose"] {
         let whole = fs::read(place.file(name)).unwrap();
@@ -260,7 +260,7 @@ fn files_of_an_older_copy_are_noticed() {
     );
     let ledger = place.open().unwrap();
     drop(ledger.append(query_end(2), &Attribution::eva(), NOW).unwrap());
-    ledger.checkpoint(&house(), NOW).unwrap();
+    ledger.checkpoint(&node(), NOW).unwrap();
     drop(ledger);
     fs::write(place.file("entries.log"), &old.0).unwrap();
     assert_eq!(place.damage(), Some(2));
@@ -308,7 +308,7 @@ async fn thousands_of_concurrent_appends_make_one_chain() {
         .map(|receipt| receipt.unwrap().sequence())
         .collect();
     assert_eq!((places.len(), ledger.size()), (3000, 3100));
-    assert!(ledger.verify(&[house().public()]).ok);
+    assert!(ledger.verify(&[node().public()]).ok);
     let tail: Vec<u64> = ledger
         .tail(70)
         .unwrap()
@@ -456,9 +456,9 @@ fn proofs_hold_against_the_signed_checkpoint() {
     let ledger = place.open().unwrap();
     assert!(matches!(ledger.prove(3), Err(LedgerError::NotCheckpointed { .. })));
     let first = ledger
-        .checkpoint(&house(), NOW)
+        .checkpoint(&node(), NOW)
         .unwrap()
-        .verify(house().public())
+        .verify(node().public())
         .unwrap();
     drop(ledger.append(query_end(200), &Attribution::eva(), NOW).unwrap());
     assert!(matches!(
@@ -468,16 +468,16 @@ fn proofs_hold_against_the_signed_checkpoint() {
             size: 200
         })
     ));
-    let proven = ledger.prove(130).unwrap().check(house().public()).unwrap();
+    let proven = ledger.prove(130).unwrap().check(node().public()).unwrap();
     assert_eq!(proven.entry(), &ledger.entry(130).unwrap().entry);
     let second = ledger
-        .checkpoint(&house(), NOW)
+        .checkpoint(&node(), NOW)
         .unwrap()
-        .verify(house().public())
+        .verify(node().public())
         .unwrap();
     let path = ledger.consistency(200, 201).unwrap();
     check_extension(first.document(), second.document(), &path).unwrap();
-    let report = ledger.verify(&[house().public()]);
+    let report = ledger.verify(&[node().public()]);
     assert_eq!(report.checkpoint.unwrap().size, 201);
 }
 

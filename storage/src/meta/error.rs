@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{fault::Fault, keys::KeyError};
+use crate::{error_kind::ErrorKind, keys::KeyError};
 
 /// Why state could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -71,16 +71,16 @@ pub enum MetaError {
 }
 
 impl MetaError {
-    /// Whose fault it is.
+    /// What kind of error it is.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::InUse { .. } => Fault::Locked,
-            Self::Damaged | Self::Value { .. } | Self::Kind { .. } | Self::RolledBack { .. } => Fault::Integrity,
+            Self::InUse { .. } => ErrorKind::Locked,
+            Self::Damaged | Self::Value { .. } | Self::Kind { .. } | Self::RolledBack { .. } => ErrorKind::Integrity,
             Self::Io { .. } | Self::Export(_) | Self::Database(_) | Self::Encode { .. } | Self::Conflict { .. } => {
-                Fault::Machine
+                ErrorKind::Machine
             }
-            Self::Key(source) => source.fault(),
+            Self::Key(source) => source.kind(),
         }
     }
 }

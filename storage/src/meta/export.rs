@@ -52,7 +52,7 @@ impl SealedDb {
     /// Makes a database in `dir` out of what [`SealedDb::export`] wrote.
     ///
     /// # Errors
-    /// [`MetaError::Damaged`] if it is no such stream; otherwise if the database fails.
+    /// [`MetaError::Damaged`] if it is not such a stream; otherwise if the database fails.
     pub fn import(dir: &Path, key: StateKey, input: File) -> Result<(), MetaError> {
         let io = |source| MetaError::Io {
             action: "create",

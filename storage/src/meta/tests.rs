@@ -4,7 +4,7 @@ use tempfile::TempDir;
 
 use super::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 use crate::{
-    fault::Fault,
+    error_kind::ErrorKind,
     keys::{Argon2Cost, MasterKey, Passphrase, Secret, StateKey},
 };
 
@@ -79,7 +79,7 @@ fn a_second_opener_is_told_that_the_directory_is_in_use() {
     let first = world.open().unwrap();
     let error = world.open().unwrap_err();
     assert!(matches!(error, MetaError::InUse { .. }), "{error:?}");
-    assert_eq!(error.fault(), Fault::Locked);
+    assert_eq!(error.kind(), ErrorKind::Locked);
     drop(first);
     world.open().unwrap();
 }
@@ -95,7 +95,7 @@ fn a_value_moved_to_another_key_or_tree_does_not_open() {
     users.raw().insert(users.hashed("eve"), sealed.clone()).unwrap();
     grants.raw().insert(users.hashed("adam"), sealed.clone()).unwrap();
     grants.raw().insert(grants.hashed("adam"), sealed).unwrap();
-    let refused = |error: MetaError| matches!(error, MetaError::Value { .. }) && error.fault() == Fault::Integrity;
+    let refused = |error: MetaError| matches!(error, MetaError::Value { .. }) && error.kind() == ErrorKind::Integrity;
     assert!(refused(users.get("eve").unwrap_err()));
     assert!(refused(grants.get("adam").unwrap_err()));
     assert!(refused(users.iter().unwrap_err()));
@@ -123,7 +123,7 @@ fn another_key_opens_nothing() {
     world.tree().put("adam", &1).unwrap();
     let stranger = World::new();
     let error = SealedDb::open(&world.dir.path().join("meta"), stranger.key()).unwrap_err();
-    assert_eq!(error.fault(), Fault::Integrity);
+    assert_eq!(error.kind(), ErrorKind::Integrity);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_database_without_its_commit_counter_is_refused() {
     let world = World::new();
     world.tree().put("adam", &1).unwrap();
     fs::remove_file(world.dir.path().join("meta/head")).unwrap();
-    assert_eq!(world.open().unwrap_err().fault(), Fault::Integrity);
+    assert_eq!(world.open().unwrap_err().kind(), ErrorKind::Integrity);
 }
 
 /// Damage in any file is an error or does no harm, and never a panic or a silently missing value.
@@ -212,7 +212,10 @@ fn a_flipped_byte_in_any_file_loses_nothing_in_silence() {
             match everything(&world) {
                 Ok(values) => assert_eq!(values, (0..20).collect::<Vec<_>>(), "{} byte {at}", file.display()),
                 Err(error) => {
-                    assert!(matches!(error.fault(), Fault::Integrity | Fault::Machine), "{error:?}");
+                    assert!(
+                        matches!(error.kind(), ErrorKind::Integrity | ErrorKind::Machine),
+                        "{error:?}"
+                    );
                 }
             }
         }

@@ -1,10 +1,5 @@
 //! How a store elsewhere is spoken to, and what its errors mean.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "errors beyond the named ones are all the same here"
-)]
-
 use std::{fmt, sync::Arc, time::Duration};
 
 use object_store::{
@@ -15,7 +10,7 @@ use object_store::{
     prefix::PrefixStore,
 };
 
-use super::{Endpoint, PlaceError, S3Place, Said, credentials::FileCredentials, response::BoundedConnector};
+use super::{Endpoint, PlaceError, S3Place, StoreReply, credentials::FileCredentials, response::BoundedConnector};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -33,7 +28,7 @@ pub(crate) struct Connection {
     store: Store,
     place: String,
     /// The longest that a look may take, however often it is tried.
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Connection {
@@ -56,12 +51,12 @@ impl Connection {
         };
         let store = builder.build().map_err(|error| PlaceError::Unusable {
             place: place.url.to_string(),
-            source: Said::new(&error),
+            source: StoreReply::new(&error),
         })?;
         Ok(Arc::new(Self {
             store: PrefixStore::new(Box::new(store), place.url.prefix()),
             place: place.url.to_string(),
-            patience: place.request_timeout,
+            timeout: place.request_timeout,
         }))
     }
 
@@ -71,11 +66,11 @@ impl Connection {
 
     /// Does something that tells whether the store can be used at this moment, and waits no longer for it than for one answer.
     pub(super) async fn promptly<T>(&self, work: impl Future<Output = Result<T, PlaceError>>) -> Result<T, PlaceError> {
-        let done = tokio::time::timeout(self.patience, work).await;
+        let done = tokio::time::timeout(self.timeout, work).await;
         done.unwrap_or_else(|_| {
             Err(PlaceError::Slow {
                 place: self.place.clone(),
-                source: Said::text(&format!("no answer within {} seconds", self.patience.as_secs_f32())),
+                source: StoreReply::text(&format!("no answer within {} seconds", self.timeout.as_secs_f32())),
             })
         })
     }
@@ -87,12 +82,18 @@ impl Connection {
 
     /// An error as those above can tell it apart: what concerns one object stays as it is, the rest becomes a [`PlaceError`].
     pub(crate) fn classify(&self, error: Error) -> Error {
-        match error {
-            Error::NotFound { .. } if is_no_bucket(&error) => self.place_error(error).into(),
-            Error::Generic { .. } | Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
-                self.place_error(error).into()
-            }
-            other => other,
+        let is_of_the_store = if matches!(error, Error::NotFound { .. }) {
+            is_no_bucket(&error)
+        } else {
+            matches!(
+                error,
+                Error::Generic { .. } | Error::PermissionDenied { .. } | Error::Unauthenticated { .. }
+            )
+        };
+        if is_of_the_store {
+            self.place_error(error).into()
+        } else {
+            error
         }
     }
 
@@ -107,7 +108,7 @@ impl Connection {
             Ok(known) => return known,
             Err(error) => error,
         };
-        let (place, source) = (self.place.clone(), Said::new(&error));
+        let (place, source) = (self.place.clone(), StoreReply::new(&error));
         match (&error, http_kind(&error)) {
             (Error::NotFound { .. }, _) if is_no_bucket(&error) => PlaceError::NoBucket { place, source },
             (Error::PermissionDenied { .. } | Error::Unauthenticated { .. }, _) => PlaceError::Denied { place, source },

@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use object_store::{CredentialProvider, aws::AwsCredential};
 use zeroize::Zeroizing;
 
-use super::{CredentialsFault, PlaceError};
+use super::{CredentialsError, PlaceError};
 use crate::fs::{PrivateFileError, read_private};
 
 /// Looks whether a file holds a key in the right format, and keeps nothing of it.
@@ -88,24 +88,24 @@ fn stamp(path: &Path) -> Result<Stamp, PlaceError> {
     ))
 }
 
-fn unreadable(error: &io::Error) -> CredentialsFault {
+fn unreadable(error: &io::Error) -> CredentialsError {
     if error.kind() == io::ErrorKind::NotFound {
-        CredentialsFault::Missing
+        CredentialsError::Missing
     } else {
-        CredentialsFault::Unreadable
+        CredentialsError::Unreadable
     }
 }
 
 fn read(path: &Path) -> Result<StoreKey, PlaceError> {
     let bytes = read_private(path).map_err(|error| {
-        let fault = match error {
-            PrivateFileError::Exposed { .. } => CredentialsFault::Exposed,
+        let reason = match error {
+            PrivateFileError::Exposed { .. } => CredentialsError::Exposed,
             PrivateFileError::Io { source, .. } => unreadable(&source),
         };
-        PlaceError::credentials(path, fault)
+        PlaceError::credentials(path, reason)
     })?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| PlaceError::credentials(path, CredentialsFault::Line(1)))?;
-    StoreKey::parse(text).map_err(|fault| PlaceError::credentials(path, fault))
+    let text = std::str::from_utf8(&bytes).map_err(|_| PlaceError::credentials(path, CredentialsError::Line(1)))?;
+    StoreKey::parse(text).map_err(|reason| PlaceError::credentials(path, reason))
 }
 
 /// The key of a store: wiped when dropped, never printed.
@@ -117,7 +117,7 @@ struct StoreKey {
 }
 
 impl StoreKey {
-    fn parse(text: &str) -> Result<Self, CredentialsFault> {
+    fn parse(text: &str) -> Result<Self, CredentialsError> {
         let mut key = Self::default();
         let mut headers = 0;
         for (number, line) in (1..).zip(text.lines().map(str::trim)) {
@@ -127,7 +127,7 @@ impl StoreKey {
             if line.starts_with('[') && line.ends_with(']') {
                 headers += 1;
                 if headers > 1 {
-                    return Err(CredentialsFault::Twice(number));
+                    return Err(CredentialsError::Twice(number));
                 }
                 continue;
             }
@@ -135,14 +135,14 @@ impl StoreKey {
         }
         for (part, name) in [(&key.id, "aws_access_key_id"), (&key.secret, "aws_secret_access_key")] {
             if part.is_none() {
-                return Err(CredentialsFault::Lacks(name));
+                return Err(CredentialsError::Lacks(name));
             }
         }
         Ok(key)
     }
 
-    fn take(&mut self, line: &str, number: usize) -> Result<(), CredentialsFault> {
-        let unknown = || CredentialsFault::Line(number);
+    fn take(&mut self, line: &str, number: usize) -> Result<(), CredentialsError> {
+        let unknown = || CredentialsError::Line(number);
         let (name, value) = line.split_once('=').ok_or_else(unknown)?;
         let part = match name.trim() {
             "aws_access_key_id" => &mut self.id,
@@ -156,7 +156,7 @@ impl StoreKey {
         }
         match part.replace(Zeroizing::new(value.to_owned())) {
             None => Ok(()),
-            Some(_) => Err(CredentialsFault::Twice(number)),
+            Some(_) => Err(CredentialsError::Twice(number)),
         }
     }
 
@@ -185,7 +185,7 @@ mod tests {
 
     const WHOLE: &str = "# ours\n[default]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key=wJalr/+=x\n";
 
-    fn fault(text: &str) -> CredentialsFault {
+    fn reason(text: &str) -> CredentialsError {
         StoreKey::parse(text).unwrap_err()
     }
 
@@ -205,17 +205,17 @@ mod tests {
     #[test]
     fn a_file_with_anything_else_in_it_is_refused_by_its_line() {
         assert_eq!(
-            fault("aws_access_key_id = A\n"),
-            CredentialsFault::Lacks("aws_secret_access_key")
+            reason("aws_access_key_id = A\n"),
+            CredentialsError::Lacks("aws_secret_access_key")
         );
-        assert_eq!(fault(""), CredentialsFault::Lacks("aws_access_key_id"));
-        assert_eq!(fault("region = eu\n"), CredentialsFault::Line(1));
-        assert_eq!(fault("\naws_access_key_id =\n"), CredentialsFault::Line(2));
+        assert_eq!(reason(""), CredentialsError::Lacks("aws_access_key_id"));
+        assert_eq!(reason("region = eu\n"), CredentialsError::Line(1));
+        assert_eq!(reason("\naws_access_key_id =\n"), CredentialsError::Line(2));
         assert_eq!(
-            fault("aws_access_key_id = A\naws_access_key_id = B\n"),
-            CredentialsFault::Twice(2)
+            reason("aws_access_key_id = A\naws_access_key_id = B\n"),
+            CredentialsError::Twice(2)
         );
-        assert_eq!(fault("[a]\n[b]\n"), CredentialsFault::Twice(2));
+        assert_eq!(reason("[a]\n[b]\n"), CredentialsError::Twice(2));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::ownership::UnknownObjects;
-use crate::fault::Fault;
+use crate::error_kind::ErrorKind;
 
 /// Why objects cannot be reached where they lie.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum PlaceError {
         place: String,
         /// What the last try ended with.
         #[source]
-        source: Said,
+        source: StoreReply,
     },
     /// An answer takes longer than it may.
     #[error(
@@ -31,16 +31,16 @@ pub enum PlaceError {
         place: String,
         /// What the last try ended with.
         #[source]
-        source: Said,
+        source: StoreReply,
     },
-    /// The store answers with an error, or with what is no answer.
+    /// The store answers with an error, or with what is not an answer.
     #[error("the object store `{place}` answers with errors; its own log says more")]
     Failing {
         /// The place.
         place: String,
         /// What the last try ended with.
         #[source]
-        source: Said,
+        source: StoreReply,
     },
     /// The key is not known there, or may not do this.
     #[error(
@@ -51,7 +51,7 @@ pub enum PlaceError {
         place: String,
         /// What the store said.
         #[source]
-        source: Said,
+        source: StoreReply,
     },
     /// The bucket is not there.
     #[error("the object store has no bucket for `{place}`; create it, or correct `storage.objects`")]
@@ -60,7 +60,7 @@ pub enum PlaceError {
         place: String,
         /// What the store said.
         #[source]
-        source: Said,
+        source: StoreReply,
     },
     /// The place bears the marker of another data directory.
     #[error("`{place}` belongs to another data directory; give this one a prefix of its own in `storage.objects`")]
@@ -92,7 +92,7 @@ pub enum PlaceError {
         /// Where they are.
         place: String,
     },
-    /// A snapshot is put back into an empty place only.
+    /// A snapshot is restored into an empty place only.
     #[error("`{place}` is not empty; restore into a place of its own with `--objects`")]
     Occupied {
         /// The place.
@@ -105,15 +105,15 @@ pub enum PlaceError {
         place: String,
         /// Why not.
         #[source]
-        source: Said,
+        source: StoreReply,
     },
     /// The file with the key cannot be used.
-    #[error("the credentials file `{}` {fault}", path.display())]
+    #[error("the credentials file `{}` {reason}", path.display())]
     Credentials {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        fault: CredentialsFault,
+        reason: CredentialsError,
     },
     /// Which objects have to be there is not known.
     #[error("cannot find out which objects have to be in `{place}`")]
@@ -132,9 +132,9 @@ pub enum PlaceError {
 /// What a store or the way to it said: a stranger's words, so on one line and only so many of them.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Said(String);
+pub struct StoreReply(String);
 
-impl Said {
+impl StoreReply {
     /// The most characters of an error that are repeated.
     const MOST: usize = 700;
 
@@ -160,7 +160,7 @@ impl Said {
 
 /// What is wrong with a file of credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CredentialsFault {
+pub enum CredentialsError {
     /// It is not there.
     #[error("is not there; put it back, or correct `storage.credentials`")]
     Missing,
@@ -184,37 +184,37 @@ pub enum CredentialsFault {
 }
 
 impl PlaceError {
-    /// Whose fault it is.
+    /// What kind of error it is.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Unreachable { .. }
             | Self::Slow { .. }
             | Self::Failing { .. }
             | Self::Denied { .. }
-            | Self::NoBucket { .. } => Fault::Unreachable,
+            | Self::NoBucket { .. } => ErrorKind::Unreachable,
             Self::Taken { .. }
             | Self::Incomplete { .. }
             | Self::Elsewhere { .. }
             | Self::Occupied { .. }
-            | Self::Unusable { .. } => Fault::Usage,
-            Self::Unmarked { .. } => Fault::Integrity,
-            Self::Credentials { fault, .. } => match fault {
-                CredentialsFault::Missing | CredentialsFault::Unreadable => Fault::Locked,
-                CredentialsFault::Exposed
-                | CredentialsFault::Line(_)
-                | CredentialsFault::Twice(_)
-                | CredentialsFault::Lacks(_) => Fault::Usage,
+            | Self::Unusable { .. } => ErrorKind::Usage,
+            Self::Unmarked { .. } => ErrorKind::Integrity,
+            Self::Credentials { reason, .. } => match reason {
+                CredentialsError::Missing | CredentialsError::Unreadable => ErrorKind::Locked,
+                CredentialsError::Exposed
+                | CredentialsError::Line(_)
+                | CredentialsError::Twice(_)
+                | CredentialsError::Lacks(_) => ErrorKind::Usage,
             },
-            Self::Unlisted { source, .. } => source.fault,
-            Self::BrokenOff => Fault::Machine,
+            Self::Unlisted { source, .. } => source.kind,
+            Self::BrokenOff => ErrorKind::Machine,
         }
     }
 
-    pub(super) fn credentials(path: &Path, fault: CredentialsFault) -> Self {
+    pub(super) fn credentials(path: &Path, reason: CredentialsError) -> Self {
         Self::Credentials {
             path: path.to_owned(),
-            fault,
+            reason,
         }
     }
 

@@ -6,7 +6,7 @@ use concordat_protocol::ids::Nonce;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
-use crate::fault::Fault;
+use crate::error_kind::ErrorKind;
 
 /// The number that a place bears: 32 hexadecimal digits there, and known to one data directory only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,16 +43,16 @@ pub(crate) type RequiredObjects = Box<dyn Fn() -> Result<BTreeSet<Path>, Unknown
 #[derive(Debug, thiserror::Error)]
 #[error("the list of this node's objects cannot be read")]
 pub struct UnknownObjects {
-    pub(super) fault: Fault,
+    pub(super) kind: ErrorKind,
     #[source]
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
 impl UnknownObjects {
-    /// From the error of whoever keeps the list, and whose fault that is.
-    pub(crate) fn new(fault: Fault, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+    /// From the error of whoever keeps the list, and what kind of error that is.
+    pub(crate) fn new(kind: ErrorKind, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self {
-            fault,
+            kind,
             source: Box::new(source),
         }
     }

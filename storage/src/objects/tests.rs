@@ -72,7 +72,7 @@ fn a_server_without_tls_is_refused_unless_it_is_allowed_by_name() {
 #[test]
 fn what_a_store_says_is_repeated_on_one_line_and_in_part() {
     let source = Box::new(std::io::Error::other(format!("one\ntwo\u{1b}[31m{}", "x".repeat(5000))));
-    let said = Said::new(&object_store::Error::Generic { store: "s", source }).to_string();
+    let said = StoreReply::new(&object_store::Error::Generic { store: "s", source }).to_string();
     assert!(said.starts_with("Generic s error: one two [31m"), "{said}");
     assert_eq!(said.chars().count(), 700);
 }

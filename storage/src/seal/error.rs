@@ -1,10 +1,11 @@
 //! What can be wrong with a sealed object.
 
+use concordat_protocol::ids::KeyId;
 use object_store::path::Path;
 
 use crate::{
-    fault::{Fault, Reported},
-    keys::{KeyError, KeyId},
+    error_kind::{ErrorKind, Reported},
+    keys::KeyError,
     objects::PlaceError,
 };
 
@@ -46,16 +47,16 @@ pub enum SealError {
     Replaced,
     /// The manifest names an object that is not there.
     #[error("the object that the manifest names is gone")]
-    Gone,
+    Missing,
     /// No random bytes for the header.
     #[error("cannot make the key of an object")]
     Key(#[source] KeyError),
 }
 
 impl SealError {
-    /// Whose fault it is.
+    /// What kind of error it is.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NotSealed
             | Self::Version(_)
@@ -64,9 +65,9 @@ impl SealError {
             | Self::Length { .. }
             | Self::Block { .. }
             | Self::Replaced
-            | Self::Gone => Fault::Integrity,
-            Self::Order => Fault::Machine,
-            Self::Key(source) => source.fault(),
+            | Self::Missing => ErrorKind::Integrity,
+            Self::Order => ErrorKind::Machine,
+            Self::Key(source) => source.kind(),
         }
     }
 
@@ -92,25 +93,25 @@ struct AtPath {
     source: SealError,
 }
 
-/// Whose fault an error of an object store is; a [`SealError`] or [`PlaceError`] within it decides.
+/// What kind of error an error of an object store is; a [`SealError`] or [`PlaceError`] within it decides.
 #[must_use]
-pub fn store_fault(error: &object_store::Error) -> Fault {
+pub fn store_error_kind(error: &object_store::Error) -> ErrorKind {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = next {
         if let Some(seal) = current.downcast_ref::<SealError>() {
-            return seal.fault();
+            return seal.kind();
         }
         if let Some(place) = current.downcast_ref::<PlaceError>() {
-            return place.fault();
+            return place.kind();
         }
-        if let Some(Reported(fault)) = current.downcast_ref::<Reported>() {
-            return *fault;
+        if let Some(Reported(kind)) = current.downcast_ref::<Reported>() {
+            return *kind;
         }
         next = current.source();
     }
     if matches!(error, object_store::Error::NotFound { .. }) {
-        Fault::NotFound
+        ErrorKind::NotFound
     } else {
-        Fault::Machine
+        ErrorKind::Machine
     }
 }

@@ -6,7 +6,9 @@ use super::{
     SealError, Suite,
     suite::{Cipher, TAG_LEN},
 };
-use crate::keys::{DatasetKey, KeyError, KeyId, OBJECT_HEADER};
+use concordat_protocol::ids::KeyId;
+
+use crate::keys::{DatasetKey, KeyError, OBJECT_HEADER};
 
 /// Plaintext bytes in each block but the last.
 pub const BLOCK_LEN: usize = 64 * 1024;
@@ -123,7 +125,7 @@ impl Opener {
     /// Reads a header and derives the object's key.
     ///
     /// # Errors
-    /// If this is no header, of an unknown version or suite, or of another dataset's key. Whether the header was changed
+    /// If this is not a header, of an unknown version or suite, or of another dataset's key. Whether the header was changed
     /// shows when a block is opened.
     pub fn new(key: &DatasetKey, header: &[u8]) -> Result<Self, SealError> {
         Self::among([key], header)

@@ -16,10 +16,10 @@ use proptest::prelude::*;
 
 use super::{
     BLOCK_LEN, HEADER_LEN, PART_LEN, SealError, SealedStore, Sealer, Suite, open, plain_len, seal, sealed_len,
-    store_fault, upload::SealedUpload,
+    store_error_kind, upload::SealedUpload,
 };
 use crate::{
-    fault::Fault,
+    error_kind::ErrorKind,
     keys::{Argon2Cost, DatasetKey, MasterKey, Passphrase, Secret, SegmentKey, Wrapped},
     objects::DurableStore,
 };
@@ -152,7 +152,7 @@ fn every_flipped_byte_is_noticed() {
             let mut bad = small.clone();
             bad[at] ^= 1 << (at % 8);
             let error = open(&key, &bad).unwrap_err();
-            assert_eq!(error.fault(), Fault::Integrity, "byte {at}: {error}");
+            assert_eq!(error.kind(), ErrorKind::Integrity, "byte {at}: {error}");
         }
         let large = seal(&key, suite, &plain(2 * BLOCK_LEN + 9)).unwrap();
         let tag = HEADER_LEN + BLOCK_LEN;
@@ -196,7 +196,7 @@ fn moved_blocks_are_noticed() {
                 .into_iter()
                 .fold(head.clone(), |bytes, part| [bytes.as_slice(), part].concat());
             let error = open(&key, &bad).unwrap_err();
-            assert_eq!(error.fault(), Fault::Integrity, "{name}: {error}");
+            assert_eq!(error.kind(), ErrorKind::Integrity, "{name}: {error}");
         }
         let headed = [&other[..HEADER_LEN], &good[HEADER_LEN..]].concat();
         assert!(matches!(open(&key, &headed), Err(SealError::Block { number: 0 })));
@@ -250,7 +250,10 @@ async fn the_store_shows_plaintext_above_and_none_below() {
         "SENTINEL"
     );
     store.delete(&Path::from("v1/renamed")).await.unwrap();
-    assert_eq!(store_fault(&store.get(&path).await.unwrap_err()), Fault::NotFound);
+    assert_eq!(
+        store_error_kind(&store.get(&path).await.unwrap_err()),
+        ErrorKind::NotFound
+    );
 }
 
 #[tokio::test]
@@ -312,9 +315,9 @@ async fn a_cut_object_is_noticed_even_by_a_read_of_its_start() {
         .get_ranges(&path, from_ref(&(0..10)))
         .await
         .unwrap_err();
-    assert_eq!(store_fault(&error), Fault::Integrity, "{error:?}");
+    assert_eq!(store_error_kind(&error), ErrorKind::Integrity, "{error:?}");
     let error = keys.store(&inner).get_range(&path, 0..10).await.unwrap_err();
-    assert_eq!(store_fault(&error), Fault::Integrity, "{error:?}");
+    assert_eq!(store_error_kind(&error), ErrorKind::Integrity, "{error:?}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use concordat_storage::fault::Fault as Whose;
+use concordat_storage::error_kind::ErrorKind as Whose;
 use concordat_tests::s3::{Fault, Kind, Rule};
 
 use super::*;
@@ -41,9 +41,11 @@ fn failures_that_end_before_the_last_try_are_not_noticed() {
         );
         let _within = vault.runtime.enter();
         vault.catalog().keys().rotate_dataset(&people(), true).unwrap();
-        let resealed = vault.catalog().reencryption().run(&people(), None, &mut |_| true);
+        let reencrypted = vault.catalog().reencryption().run(&people(), None, &mut |_| true);
         assert_eq!(
-            resealed.unwrap_or_else(|error| panic!("{fault:?}: {error:?}")).objects,
+            reencrypted
+                .unwrap_or_else(|error| panic!("{fault:?}: {error:?}"))
+                .objects,
             4
         );
         server.faults().clear();
@@ -133,12 +135,12 @@ fn a_store_that_is_down_slow_failing_or_closed_says_so_and_no_half_version_stays
             );
         };
         let error = vault.import(&many(1000), ImportMode::Replace).unwrap_err();
-        told(&error, error.fault());
+        told(&error, error.kind());
         let error = vault.verify().unwrap_err();
-        told(&error, error.fault());
+        told(&error, error.kind());
         let looked = vault.runtime.block_on(vault.storage().check_objects());
         let error = looked.unwrap_err();
-        told(&error, error.fault());
+        told(&error, error.kind());
         (trouble.end)(&server);
         assert_eq!(vault.newest(), (1, 3), "{}", trouble.name);
         assert_eq!(vault.verify().unwrap().objects, 1, "{}", trouble.name);
@@ -197,7 +199,7 @@ fn a_server_that_does_not_speak_tls_is_not_spoken_to() {
     };
     vault.open(&s3(place)).unwrap();
     let error = vault.import(PEOPLE, ImportMode::Create).unwrap_err();
-    assert_eq!(error.fault(), Whose::Unreachable, "{error}");
+    assert_eq!(error.kind(), Whose::Unreachable, "{error}");
     assert!(error.to_string().contains("cannot be reached"), "{error}");
     assert_eq!(server.faults().asked(Kind::Read), 0, "nothing was sent in clear");
 }
@@ -236,7 +238,7 @@ fn an_import_that_fails_at_any_request_leaves_the_old_version_and_succeeds_when_
             }
             failed += 1;
             assert_eq!(
-                imported.unwrap_err().fault(),
+                imported.unwrap_err().kind(),
                 Whose::Unreachable,
                 "{fault:?} at request {number}"
             );
@@ -268,7 +270,7 @@ fn a_large_object_goes_up_in_parts_and_one_that_fails_is_given_up() {
 
     server.faults().set([Rule::once(Fault::Error(400), &[Kind::Write], 2)]);
     let error = vault.import_watched(&request, &mut |_| {}).unwrap_err();
-    assert_eq!(error.fault(), Whose::Unreachable, "{error}");
+    assert_eq!(error.kind(), Whose::Unreachable, "{error}");
     assert_eq!(server.faults().asked(Kind::Abort), 1);
     assert_eq!(server.open_uploads(), 0, "nothing of it is paid for");
     assert_eq!(server.objects(PREFIX).len(), 1);

@@ -3,7 +3,7 @@
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::text::Reason;
 use concordat_storage::catalog::{ErasureOrder, ErasureStatement};
-use concordat_storage::fault::Fault as Whose;
+use concordat_storage::error_kind::ErrorKind as Whose;
 
 use super::*;
 
@@ -24,7 +24,7 @@ pub(super) fn erase(vault: &Vault) -> bool {
 
 fn is_noticed(vault: &Vault, what: &str) {
     let error = vault.verify().unwrap_err();
-    assert_eq!(error.fault(), Whose::Integrity, "{what}: {error}");
+    assert_eq!(error.kind(), Whose::Integrity, "{what}: {error}");
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_place_that_loses_its_mark_is_not_trusted() {
     assert_eq!(text.len(), 32, "{text}");
     fs::remove_file(&mark).unwrap();
     let looked = vault.runtime.block_on(vault.storage().check_objects());
-    assert_eq!(looked.unwrap_err().fault(), Whose::Integrity);
+    assert_eq!(looked.unwrap_err().kind(), Whose::Integrity);
 
     // Where everything is still there, the next start marks it again; where something is not, it says so.
     let again = s3(place(&server, vault.files.path(), PREFIX));

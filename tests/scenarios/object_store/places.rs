@@ -3,7 +3,7 @@
 use concordat_protocol::identity::PrivateKey;
 use concordat_protocol::ids::InstitutionId;
 use concordat_storage::backup::{self, BackupError, BackupRequest, Repository};
-use concordat_storage::fault::Fault as Whose;
+use concordat_storage::error_kind::ErrorKind as Whose;
 use concordat_storage::ledger::Ledger;
 
 use super::*;
@@ -14,8 +14,8 @@ fn a_place_belongs_to_one_data_directory_and_another_ones_orphans_are_not_remove
     let objects = server.objects(PREFIX);
     let other = Vault::at(&s3(place(&server, vault.files.path(), PREFIX)));
     for error in [
-        other.import(PEOPLE, ImportMode::Create).unwrap_err().fault(),
-        other.collect_orphans().unwrap_err().fault(),
+        other.import(PEOPLE, ImportMode::Create).unwrap_err().kind(),
+        other.collect_orphans().unwrap_err().kind(),
     ] {
         assert_eq!(error, Whose::Usage);
     }
@@ -52,7 +52,7 @@ fn objects_move_to_a_store_and_back_with_any_tool_that_copies_files() {
 
     vault.open(&there).unwrap();
     let error = vault.verify().unwrap_err();
-    assert_eq!(error.fault(), Whose::Usage, "{error}");
+    assert_eq!(error.kind(), Whose::Usage, "{error}");
     assert!(error.to_string().contains("copy them there"), "{error}");
     vault.import(&many(5), ImportMode::Append).unwrap_err();
     assert_eq!(vault.newest(), (2, 103));
@@ -63,7 +63,7 @@ fn objects_move_to_a_store_and_back_with_any_tool_that_copies_files() {
     vault.import(&many(5), ImportMode::Append).unwrap();
 
     let error = vault.open(&ObjectPlace::Local).unwrap_err();
-    assert_eq!(error.fault(), Whose::Usage, "{error}");
+    assert_eq!(error.kind(), Whose::Usage, "{error}");
     assert!(error.to_string().contains("s3://hospital/study/a"), "{error}");
     copy(&server.bucket().join(PREFIX), &vault.dir.path().join("objects"));
     vault.open(&ObjectPlace::Local).unwrap();
@@ -94,14 +94,14 @@ fn the_key_of_a_store_is_exchanged_without_a_restart() {
     let right = fs::read_to_string(&path).unwrap();
     fs::write(&path, right.replace("secretoftests", "another")).unwrap();
     let error = vault.verify().unwrap_err();
-    assert_eq!(error.fault(), Whose::Unreachable, "{error}");
+    assert_eq!(error.kind(), Whose::Unreachable, "{error}");
     assert!(error.to_string().contains("refuses the key"), "{error}");
     assert!(!format!("{error:?}").contains("another\""), "{error:?}");
     fs::write(&path, &right).unwrap();
     assert_eq!(vault.verify().unwrap().objects, 1);
     fs::remove_file(&path).unwrap();
     let error = vault.verify().unwrap_err();
-    assert_eq!(error.fault(), Whose::Locked, "{error}");
+    assert_eq!(error.kind(), Whose::Locked, "{error}");
     drop(server);
 }
 
@@ -143,7 +143,7 @@ fn a_snapshot_holds_what_lay_in_a_store_and_goes_back_into_an_empty_place() {
 
     // Not where the node still lives, whoever runs it.
     let error = restore(&vault, &repository, &s3(place(&server, vault.files.path(), PREFIX))).unwrap_err();
-    assert_eq!(error.fault(), Whose::Usage, "{error}");
+    assert_eq!(error.kind(), Whose::Usage, "{error}");
     assert!(error.to_string().contains("is not empty"), "{error}");
     assert_eq!(server.objects(PREFIX), objects);
 
@@ -173,7 +173,7 @@ fn a_snapshot_of_a_bucket_that_went_away_does_not_call_the_objects_gone() {
     let (server, vault) = filled();
     server.faults().set([Rule::every(Fault::Error(404), &[], 1)]);
     let error = back_up(&vault, &vault.files.path().join("backups")).unwrap_err();
-    assert_eq!(error.fault(), Whose::Unreachable, "{error}");
+    assert_eq!(error.kind(), Whose::Unreachable, "{error}");
     assert!(error.to_string().contains("has no bucket for"), "{error}");
 }
 
@@ -191,7 +191,7 @@ fn a_restore_that_fails_leaves_nothing_in_the_store() {
     for kind in [Kind::Begin, Kind::Write, Kind::Complete] {
         server.faults().set([Rule::once(Fault::Error(500), &[kind], 2)]);
         let error = restore(&vault, &repository, &to).unwrap_err();
-        assert_eq!(error.fault(), Whose::Unreachable, "{kind:?}: {error}");
+        assert_eq!(error.kind(), Whose::Unreachable, "{kind:?}: {error}");
         assert_eq!(server.objects("study/anew"), Vec::<PathBuf>::new(), "{kind:?}");
         assert_eq!(server.open_uploads(), 0, "{kind:?}");
     }
@@ -220,7 +220,7 @@ fn a_snapshot_that_fails_at_any_request_does_not_appear_and_succeeds_when_repeat
             Ok(_) => assert!(!struck, "request {number} failed and was passed over"),
             Err(error) => {
                 failed += 1;
-                assert_eq!(error.fault(), Whose::Unreachable, "{error}");
+                assert_eq!(error.kind(), Whose::Unreachable, "{error}");
                 assert_eq!(
                     Repository::open(&repository).unwrap().ids().unwrap(),
                     [],

@@ -53,7 +53,7 @@ fn together(files: &[PathBuf]) -> Result<RecoveryKey, Problem> {
     for path in files {
         let share = Share::in_file(&read(path)?);
         shares
-            .push(share.map_err(|error| Problem::new(error.fault().into(), format!("`{}`: {error}", path.display())))?);
+            .push(share.map_err(|error| Problem::new(error.kind().into(), format!("`{}`: {error}", path.display())))?);
     }
     Ok(RecoveryKey::from_shares(&shares)?)
 }

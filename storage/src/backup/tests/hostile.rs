@@ -16,10 +16,10 @@ use crate::backup::{contents::FILE_HASH, repository::SIGNER};
 const LONG: Duration = Duration::from_secs(60);
 
 /// Signs the contents of the one snapshot again, after `change`, with `key`.
-fn sign_again(house: &House, key: &InstitutionKey, change: impl FnOnce(&mut Snapshot, &mut Vec<FileEntry>)) {
-    let repository = Repository::open(&house.repository()).unwrap();
+fn sign_again(node: &TestNode, key: &InstitutionKey, change: impl FnOnce(&mut Snapshot, &mut Vec<FileEntry>)) {
+    let repository = Repository::open(&node.repository()).unwrap();
     let id = repository.ids().unwrap().remove(0);
-    let dir = house.repository().join(format!("snapshots/{id}"));
+    let dir = node.repository().join(format!("snapshots/{id}"));
     let mut snapshot = repository.claimed(id).unwrap().snapshot;
     let mut objects: Vec<FileEntry> = ciborium::from_reader(fs::File::open(dir.join("objects")).unwrap()).unwrap();
     change(&mut snapshot, &mut objects);
@@ -50,8 +50,8 @@ fn hash(bytes: &[u8]) -> Digest32 {
 }
 
 /// What verifying and restoring end in; a failure if either waits.
-fn refusals(house: &House) -> [Fault; 2] {
-    let (repository, runtime) = (house.repository(), house.runtime.handle().clone());
+fn refusals(node: &TestNode) -> [ErrorKind; 2] {
+    let (repository, runtime) = (node.repository(), node.runtime.handle().clone());
     let (done, waiting) = mpsc::channel();
     thread::spawn(move || {
         let _within = runtime.enter();
@@ -63,7 +63,7 @@ fn refusals(house: &House) -> [Fault; 2] {
             let snapshot = found.snapshot(None, &owner())?;
             restore(&found, snapshot, &into, &secret("p"), &ObjectPlace::Local).map(drop)
         });
-        done.send([verified.unwrap_err().fault(), restored.unwrap_err().fault()])
+        done.send([verified.unwrap_err().kind(), restored.unwrap_err().kind()])
     });
     waiting
         .recv_timeout(LONG)
@@ -72,36 +72,36 @@ fn refusals(house: &House) -> [Fault; 2] {
 
 #[test]
 fn snapshot_of_another_institution_is_said_to_be_that() {
-    let house = House::new();
-    house.back_up();
+    let node = TestNode::new();
+    node.back_up();
     let other = InstitutionKey::from_seed(&Zeroizing::new([2; 32]));
-    sign_again(&house, &other, |_, _| {});
-    let error = house.verify().unwrap_err();
+    sign_again(&node, &other, |_, _| {});
+    let error = node.verify().unwrap_err();
     let words = error.to_string();
     assert!(matches!(error, BackupError::Foreign { .. }), "{words}");
     for part in ["`budapest`", &other.public().fingerprint(), &owner().fingerprint()] {
         assert!(words.contains(part), "{part}: {words}");
     }
-    assert_eq!(refusals(&house), [Fault::Integrity; 2]);
-    let repository = Repository::open(&house.repository()).unwrap();
+    assert_eq!(refusals(&node), [ErrorKind::Integrity; 2]);
+    let repository = Repository::open(&node.repository()).unwrap();
     verify(&repository, None, &other.public().into()).unwrap();
 
     // Its list of objects is not believed when the next snapshot is taken.
-    house.import("id,age\n3,33\n", ImportMode::Append);
-    assert_eq!(house.back_up().copied, 2);
+    node.import("id,age\n3,33\n", ImportMode::Append);
+    assert_eq!(node.back_up().copied, 2);
 }
 
 /// Every text of a snapshot, set to what names something else. The entry has the length and hash of what it names, so nothing but
 /// its path speaks against it.
 #[test]
 fn no_text_in_a_snapshot_names_a_file_that_is_opened() {
-    let house = House::new();
-    house.back_up();
-    let outside = house.place.path().join("outside");
+    let node = TestNode::new();
+    node.back_up();
+    let outside = node.place.path().join("outside");
     fs::write(&outside, b"outside").unwrap();
-    let pipe = house.place.path().join("pipe");
+    let pipe = node.place.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let id = Repository::open(&house.repository()).unwrap().ids().unwrap().remove(0);
+    let id = Repository::open(&node.repository()).unwrap().ids().unwrap().remove(0);
     let hostile = [
         outside.to_str().unwrap(),
         pipe.to_str().unwrap(),
@@ -120,10 +120,10 @@ fn no_text_in_a_snapshot_names_a_file_that_is_opened() {
         "dir//identity",
         "http://127.0.0.1:9/x",
     ];
-    let contents = house.repository().join(format!("snapshots/{id}/contents.cose"));
-    let list = house.repository().join(format!("snapshots/{id}/objects"));
+    let contents = node.repository().join(format!("snapshots/{id}/contents.cose"));
+    let list = node.repository().join(format!("snapshots/{id}/objects"));
     let (whole, whole_list) = (fs::read(&contents).unwrap(), fs::read(&list).unwrap());
-    let files = Repository::open(&house.repository())
+    let files = Repository::open(&node.repository())
         .unwrap()
         .claimed(id)
         .unwrap()
@@ -137,17 +137,17 @@ fn no_text_in_a_snapshot_names_a_file_that_is_opened() {
             hash: hash(b"outside"),
         };
         for place in 0..=files + 1 {
-            sign_again(&house, &signer(), |snapshot, objects| match place {
+            sign_again(&node, &signer(), |snapshot, objects| match place {
                 place if place < files => snapshot.files[place] = entry.clone(),
                 place if place == files => snapshot.files.push(entry.clone()),
                 _ => objects.push(entry.clone()),
             });
-            assert_eq!(refusals(&house), [Fault::Integrity; 2], "`{text}` at {place}");
+            assert_eq!(refusals(&node), [ErrorKind::Integrity; 2], "`{text}` at {place}");
             fs::write(&contents, &whole).unwrap();
             fs::write(&list, &whole_list).unwrap();
         }
     }
-    house.verify().unwrap();
+    node.verify().unwrap();
     let reader = fs::File::options()
         .write(true)
         .custom_flags(nix::libc::O_NONBLOCK)
@@ -161,40 +161,40 @@ fn no_text_in_a_snapshot_names_a_file_that_is_opened() {
 
 #[test]
 fn links_pipes_and_devices_in_a_repository_are_refused() {
-    let house = House::new();
-    house.back_up();
-    let kept = house.place.path().join("kept");
-    for file in files_below(&house.repository()) {
+    let node = TestNode::new();
+    node.back_up();
+    let kept = node.place.path().join("kept");
+    for file in files_below(&node.repository()) {
         fs::rename(&file, &kept).unwrap();
-        let expected = if file == house.repository().join("format") {
-            Fault::Usage
+        let expected = if file == node.repository().join("format") {
+            ErrorKind::Usage
         } else {
-            Fault::Integrity
+            ErrorKind::Integrity
         };
         symlink(&kept, &file).unwrap();
         assert_eq!(
-            refusals(&house),
+            refusals(&node),
             [expected; 2],
             "a link to the same bytes: {}",
             file.display()
         );
         fs::remove_file(&file).unwrap();
         symlink("/dev/zero", &file).unwrap();
-        assert_eq!(refusals(&house), [expected; 2], "a device: {}", file.display());
+        assert_eq!(refusals(&node), [expected; 2], "a device: {}", file.display());
         fs::remove_file(&file).unwrap();
         nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(refusals(&house), [expected; 2], "a pipe: {}", file.display());
+        assert_eq!(refusals(&node), [expected; 2], "a pipe: {}", file.display());
         fs::remove_file(&file).unwrap();
         fs::rename(&kept, &file).unwrap();
     }
-    house.verify().unwrap();
+    node.verify().unwrap();
 
     // Nothing is written through a link either.
     for part in ["objects", "snapshots", "erasures"] {
-        let folder = house.repository().join(part);
+        let folder = node.repository().join(part);
         fs::rename(&folder, &kept).unwrap();
         symlink(&kept, &folder).unwrap();
-        let error = house.try_back_up(&house.repository()).unwrap_err();
+        let error = node.try_back_up(&node.repository()).unwrap_err();
         assert!(matches!(error, BackupError::NoRepository { .. }), "{part}: {error}");
         fs::remove_file(&folder).unwrap();
         fs::rename(&kept, &folder).unwrap();
@@ -203,13 +203,13 @@ fn links_pipes_and_devices_in_a_repository_are_refused() {
 
 #[test]
 fn configuration_of_a_snapshot_is_not_put_back() {
-    let house = House::new();
+    let node = TestNode::new();
     fs::write(
-        house.storage.dir().join("concordat.toml"),
+        node.storage.dir().join("concordat.toml"),
         "[keys]\nsource = \"pkcs11\"\n",
     )
     .unwrap();
-    let made = house.back_up();
+    let made = node.back_up();
     let listed = |path: &str| {
         made.contents
             .document()
@@ -218,7 +218,7 @@ fn configuration_of_a_snapshot_is_not_put_back() {
             .any(|file| file.path.as_str() == path)
     };
     assert!(listed("dir/concordat.toml"));
-    let (restored, _dir) = house.restore(&secret("p")).unwrap();
+    let (restored, _dir) = node.restore(&secret("p")).unwrap();
     assert!(!restored.storage.dir().join("concordat.toml").exists());
     assert!(restored.storage.dir().join("identity/institution.sealed").exists());
 }

@@ -25,7 +25,7 @@ use super::{
     shape::Shape,
 };
 use crate::{
-    ingest::Survey,
+    ingest::Inspection,
     keys::{KeyError, PseudonymSecret, SegmentKey},
     meta::{Batch, MetaError},
 };
@@ -33,7 +33,7 @@ use crate::{
 /// What the manifest and the record are made from.
 pub(super) struct Draft<'a> {
     pub(super) request: &'a ImportRequest,
-    pub(super) survey: &'a Survey,
+    pub(super) inspection: &'a Inspection,
     pub(super) shape: &'a Shape,
     pub(super) place: &'a Place,
 }
@@ -72,10 +72,10 @@ impl Commit<'_> {
         })?;
         Ok(Imported {
             version: manifest.version,
-            rows: draft.survey.rows(),
+            rows: draft.inspection.rows(),
             total_rows: manifest.rows,
-            refused: draft.survey.rejects().count(),
-            notes: draft.survey.notes().to_vec(),
+            refused: draft.inspection.rejects().count(),
+            notes: draft.inspection.notes().to_vec(),
             manifest: signed.digest(),
             withdrawn: old.is_some_and(|old| old.published) && !record.published,
         })
@@ -143,7 +143,7 @@ impl Draft<'_> {
             past: Vec::new(),
             pseudonyms: segment.wrap_pseudonyms(name, &PseudonymSecret::random()?)?,
             moved: false,
-            resealing: false,
+            reencrypting: false,
         })
     }
 
@@ -152,7 +152,7 @@ impl Draft<'_> {
         let kept = previous.filter(|_| self.request.mode == ImportMode::Append);
         let kept_objects = kept.map_or(&[][..], |manifest| manifest.objects.as_slice());
         let file = self.request.source.name().file_name().unwrap_or_default();
-        let fingerprint = self.survey.fingerprint();
+        let fingerprint = self.inspection.fingerprint();
         Manifest {
             dataset: self.request.name.clone(),
             version: old.map_or(VersionNumber::FIRST, |old| old.current.next()),
@@ -160,7 +160,7 @@ impl Draft<'_> {
             subject: self.shape.subject().clone(),
             classification: self.classification(old),
             objects: kept_objects.iter().cloned().chain(objects).collect(),
-            rows: kept.map_or(0, |manifest| manifest.rows) + self.survey.rows(),
+            rows: kept.map_or(0, |manifest| manifest.rows) + self.inspection.rows(),
             provenance: Provenance {
                 file: Text::fitted(&file.to_string_lossy()),
                 len: fingerprint.length,

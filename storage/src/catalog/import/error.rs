@@ -8,7 +8,7 @@ use parquet::errors::ParquetError;
 
 use crate::{
     catalog::{CatalogError, writer::WriteError},
-    fault::Fault,
+    error_kind::ErrorKind,
     ingest::IngestError,
 };
 
@@ -38,7 +38,7 @@ pub enum ImportError {
         segment: SegmentName,
     },
     /// The file's columns are not those of the dataset.
-    #[error("the file does not fit dataset `{name}`: {}; mend it, or import it with `--replace`", differences.join(", "))]
+    #[error("the file does not fit dataset `{name}`: {}; fix it, or import it with `--replace`", differences.join(", "))]
     Columns {
         /// The dataset.
         name: DatasetName,
@@ -69,18 +69,18 @@ pub enum ImportError {
 }
 
 impl ImportError {
-    /// Whose fault it is.
+    /// What kind of error it is.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Ingest(source) => source.fault(),
-            Self::Catalog(source) => source.fault(),
+            Self::Ingest(source) => source.kind(),
+            Self::Catalog(source) => source.kind(),
             Self::Exists { .. }
             | Self::OtherSegment { .. }
             | Self::Columns { .. }
             | Self::SubjectUnstated
-            | Self::Overtaken { .. } => Fault::Usage,
-            Self::ForeignSigner | Self::Sign(_) | Self::Encode(_) => Fault::Machine,
+            | Self::Overtaken { .. } => ErrorKind::Usage,
+            Self::ForeignSigner | Self::Sign(_) | Self::Encode(_) => ErrorKind::Machine,
         }
     }
 }

@@ -65,7 +65,7 @@ pub enum ImportMode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// The first pass over the file begins.
-    Surveying,
+    Inspecting,
     /// A row cannot be taken; comes once for each.
     Refused(Reject),
     /// So many rows are written.

@@ -15,7 +15,7 @@ use concordat_protocol::{
 use super::ImportError;
 use crate::{
     catalog::{ColumnMeta, Manifest},
-    ingest::{IngestError, SUBJECT_COLUMN, Subject, Survey, data_type},
+    ingest::{IngestError, Inspection, SUBJECT_COLUMN, Subject, data_type},
 };
 
 /// What the version will look like.
@@ -41,13 +41,17 @@ impl Shape {
     ///
     /// # Errors
     /// [`ImportError::Columns`] with every difference.
-    pub(super) fn of(name: &DatasetName, survey: &Survey, before: Option<&Manifest>) -> Result<Self, ImportError> {
+    pub(super) fn of(
+        name: &DatasetName,
+        inspection: &Inspection,
+        before: Option<&Manifest>,
+    ) -> Result<Self, ImportError> {
         let invalid = |error: InvalidName| ImportError::Columns {
             name: name.clone(),
             differences: vec![error.to_string()],
         };
-        let found = found_columns(survey).map_err(invalid)?;
-        let subject = match survey.subject() {
+        let found = found_columns(inspection).map_err(invalid)?;
+        let subject = match inspection.subject() {
             Subject::Column(column) => ColumnName::new(column),
             Subject::Assigned => ColumnName::new(SUBJECT_COLUMN),
         };
@@ -110,9 +114,9 @@ impl Shape {
     }
 }
 
-fn found_columns(survey: &Survey) -> Result<Vec<Found>, InvalidName> {
+fn found_columns(inspection: &Inspection) -> Result<Vec<Found>, InvalidName> {
     let mut found = Vec::new();
-    if *survey.subject() == Subject::Assigned {
+    if *inspection.subject() == Subject::Assigned {
         found.push(Found {
             meta: ColumnMeta {
                 name: ColumnName::new(SUBJECT_COLUMN)?,
@@ -122,14 +126,14 @@ fn found_columns(survey: &Survey) -> Result<Vec<Found>, InvalidName> {
             empty: false,
         });
     }
-    for column in survey.columns() {
+    for column in inspection.columns() {
         found.push(Found {
             meta: ColumnMeta {
                 name: ColumnName::new(&column.name)?,
                 kind: column.kind,
                 nullable: column.missing > 0,
             },
-            empty: column.missing == survey.rows(),
+            empty: column.missing == inspection.rows(),
         });
     }
     Ok(found)
@@ -142,8 +146,8 @@ fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Ve
     if before.subject != *subject {
         differences.push(format!(
             "its subjects are {}, not {}",
-            in_words(subject),
-            in_words(&before.subject)
+            subject_label(subject),
+            subject_label(&before.subject)
         ));
     }
     for column in &before.columns {
@@ -180,7 +184,7 @@ fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Ve
     Ok(joined.chain(added).collect())
 }
 
-fn in_words(subject: &ColumnName) -> String {
+fn subject_label(subject: &ColumnName) -> String {
     if subject.is_reserved() {
         "numbered by row".to_owned()
     } else {

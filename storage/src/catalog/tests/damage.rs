@@ -9,88 +9,87 @@ use super::super::datasets::manifest_key;
 use super::*;
 
 fn damage_of(error: CatalogError) -> CatalogError {
-    assert_eq!(error.fault(), Fault::Integrity, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
     error
 }
 
 #[test]
 fn a_flipped_bit_in_an_object_is_never_read_as_data() {
-    let mut house = House::new();
-    house.take(PEOPLE, ImportMode::Create);
-    let object = house.object_files().remove(0);
+    let mut node = TestNode::new();
+    node.take(PEOPLE, ImportMode::Create);
+    let object = node.object_files().remove(0);
     let whole = fs::read(&object).unwrap();
     for at in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
         let mut bytes = whole.clone();
         bytes[at] ^= 1 << (at % 8);
         fs::write(&object, &bytes).unwrap();
-        let error = house.read(&house.current()).unwrap_err();
-        assert_eq!(store_fault(&error), Fault::Integrity, "byte {at}: {error}");
-        damage_of(house.verify().unwrap_err());
+        let error = node.read(&node.current()).unwrap_err();
+        assert_eq!(store_error_kind(&error), ErrorKind::Integrity, "byte {at}: {error}");
+        damage_of(node.verify().unwrap_err());
     }
     for len in [0, 55, 56, whole.len() - 1] {
         fs::write(&object, &whole[..len]).unwrap();
-        house.read(&house.current()).unwrap_err();
-        house.verify().unwrap_err();
+        node.read(&node.current()).unwrap_err();
+        node.verify().unwrap_err();
     }
     fs::write(&object, &whole).unwrap();
-    house.reopen(|objects| objects);
-    house.verify().unwrap();
+    node.reopen(|objects| objects);
+    node.verify().unwrap();
 }
 
 #[test]
 fn an_intact_object_of_another_version_is_refused() {
-    let house = House::new();
-    house.take(PEOPLE, ImportMode::Create);
-    let old = house.object_files().remove(0);
-    house.take(
+    let node = TestNode::new();
+    node.take(PEOPLE, ImportMode::Create);
+    let old = node.object_files().remove(0);
+    node.take(
         "id,name,age\n1,Zsofia Sentinel,99\n2,Bela Sentinel,52\n3,Carl Sentinel,\n",
         ImportMode::Replace,
     );
-    let new = house.object_files().into_iter().find(|path| *path != old).unwrap();
+    let new = node.object_files().into_iter().find(|path| *path != old).unwrap();
     fs::copy(&old, &new).unwrap();
-    let version = house.current();
-    let error = house.read(&version).unwrap_err();
-    assert_eq!(store_fault(&error), Fault::Integrity, "{error}");
+    let version = node.current();
+    let error = node.read(&version).unwrap_err();
+    assert_eq!(store_error_kind(&error), ErrorKind::Integrity, "{error}");
     let location = version.objects().remove(0).location;
-    let ranges = house.runtime.block_on(
+    let ranges = node.runtime.block_on(
         version
             .object_store()
             .get_ranges(&location, std::slice::from_ref(&(0..4))),
     );
-    assert_eq!(store_fault(&ranges.unwrap_err()), Fault::Integrity);
-    damage_of(house.verify().unwrap_err());
+    assert_eq!(store_error_kind(&ranges.unwrap_err()), ErrorKind::Integrity);
+    damage_of(node.verify().unwrap_err());
 
     fs::remove_file(&new).unwrap();
-    damage_of(house.verify().unwrap_err());
+    damage_of(node.verify().unwrap_err());
 }
 
 #[test]
 fn a_version_gives_its_own_objects_and_takes_none() {
-    let house = House::new();
-    house.take(PEOPLE, ImportMode::Create);
-    let old = house.current();
-    house.take(PEOPLE, ImportMode::Replace);
-    let (store, location) = (house.current().object_store(), old.objects().remove(0).location);
-    let read = house.runtime.block_on(async { store.get(&location).await });
+    let node = TestNode::new();
+    node.take(PEOPLE, ImportMode::Create);
+    let old = node.current();
+    node.take(PEOPLE, ImportMode::Replace);
+    let (store, location) = (node.current().object_store(), old.objects().remove(0).location);
+    let read = node.runtime.block_on(async { store.get(&location).await });
     assert!(matches!(read, Err(object_store::Error::NotFound { .. })));
-    let own = house.current().objects().remove(0).location;
+    let own = node.current().objects().remove(0).location;
     for outcome in [
-        house.runtime.block_on(async { store.delete(&own).await }),
-        house
-            .runtime
+        node.runtime.block_on(async { store.delete(&own).await }),
+        node.runtime
             .block_on(async { store.put(&own, "x".into()).await.map(drop) }),
-        house.runtime.block_on(async { store.copy(&own, &location).await }),
+        node.runtime.block_on(async { store.copy(&own, &location).await }),
     ] {
         assert!(matches!(outcome, Err(object_store::Error::NotSupported { .. })));
     }
-    house.read(&house.current()).unwrap();
+    node.read(&node.current()).unwrap();
 }
 
 #[test]
-fn a_manifest_must_be_signed_by_the_house() {
-    let house = House::new();
-    house.take(PEOPLE, ImportMode::Create);
-    let (version, catalog) = (house.current(), house.catalog());
+fn a_manifest_must_be_signed_by_the_institution() {
+    let node = TestNode::new();
+    node.take(PEOPLE, ImportMode::Create);
+    let (version, catalog) = (node.current(), node.catalog());
     let place = manifest_key(&people(), VersionNumber::FIRST);
     let forged = Signed::sign(version.manifest(), &key(2)).unwrap();
     catalog.0.datasets.manifests.put(&place, forged.signed()).unwrap();
@@ -109,22 +108,22 @@ fn a_manifest_must_be_signed_by_the_house() {
         .put(&place, &Signed::from_bytes(bytes).unwrap())
         .unwrap();
     damage_of(catalog.open_version(&people(), None).unwrap_err());
-    damage_of(house.verify().unwrap_err());
+    damage_of(node.verify().unwrap_err());
 }
 
 #[test]
 fn a_manifest_of_another_version_is_refused() {
-    let house = House::new();
-    house.take(PEOPLE, ImportMode::Create);
+    let node = TestNode::new();
+    node.take(PEOPLE, ImportMode::Create);
     let old = manifest_key(&people(), VersionNumber::FIRST);
-    let signed = house.catalog().0.datasets.manifests.get(&old).unwrap().unwrap();
-    house.take(PEOPLE, ImportMode::Replace);
+    let signed = node.catalog().0.datasets.manifests.get(&old).unwrap().unwrap();
+    node.take(PEOPLE, ImportMode::Replace);
     let new = manifest_key(&people(), VersionNumber::new(2));
-    house.catalog().0.datasets.manifests.put(&new, &signed).unwrap();
-    let error = house.catalog().open_version(&people(), None).unwrap_err();
+    node.catalog().0.datasets.manifests.put(&new, &signed).unwrap();
+    let error = node.catalog().open_version(&people(), None).unwrap_err();
     assert!(matches!(damage_of(error), CatalogError::OtherManifest { .. }));
-    house.catalog().0.datasets.manifests.remove(&new).unwrap();
-    damage_of(house.catalog().open_version(&people(), None).unwrap_err());
+    node.catalog().0.datasets.manifests.remove(&new).unwrap();
+    damage_of(node.catalog().open_version(&people(), None).unwrap_err());
 }
 
 /// Bytes of a sealed block.
@@ -133,16 +132,16 @@ const HEADER: usize = 56;
 
 #[test]
 fn a_block_that_is_removed_doubled_or_exchanged_is_never_read_as_data() {
-    let house = House::new();
+    let node = TestNode::new();
     let wide = |from: u64| -> String {
         let rows = (from..from + 20_000)
             .map(|row| format!("{row},{:x},{}\n", row.wrapping_mul(0x9E37_79B9_7F4A_7C15), row % 90));
         std::iter::once("id,name,age\n".to_owned()).chain(rows).collect()
     };
-    house.take(&wide(0), ImportMode::Create);
-    let old = house.object_files().remove(0);
-    house.take(&wide(1), ImportMode::Replace);
-    let new = house.object_files().into_iter().find(|path| *path != old).unwrap();
+    node.take(&wide(0), ImportMode::Create);
+    let old = node.object_files().remove(0);
+    node.take(&wide(1), ImportMode::Replace);
+    let new = node.object_files().into_iter().find(|path| *path != old).unwrap();
     let (whole, other) = (fs::read(&new).unwrap(), fs::read(&old).unwrap());
     let cut = |bytes: &[u8]| -> Vec<Vec<u8>> { bytes[HEADER..].chunks(BLOCK).map(<[u8]>::to_vec).collect() };
     let (blocks, others) = (cut(&whole), cut(&other));
@@ -153,10 +152,10 @@ fn a_block_that_is_removed_doubled_or_exchanged_is_never_read_as_data() {
     );
     let spoil = |what: &str, blocks: Vec<Vec<u8>>| {
         fs::write(&new, [&whole[..HEADER], &blocks.concat()].concat()).unwrap();
-        let error = house.verify().unwrap_err();
-        assert_eq!(error.fault(), Fault::Integrity, "{what}: {error}");
-        let error = house.read(&house.current()).unwrap_err();
-        assert_eq!(store_fault(&error), Fault::Integrity, "{what}: {error}");
+        let error = node.verify().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Integrity, "{what}: {error}");
+        let error = node.read(&node.current()).unwrap_err();
+        assert_eq!(store_error_kind(&error), ErrorKind::Integrity, "{what}: {error}");
     };
     for at in 0..blocks.len() {
         let with = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
@@ -181,5 +180,5 @@ fn a_block_that_is_removed_doubled_or_exchanged_is_never_read_as_data() {
         }
     }
     fs::write(&new, &whole).unwrap();
-    house.verify().unwrap();
+    node.verify().unwrap();
 }

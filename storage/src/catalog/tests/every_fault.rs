@@ -13,7 +13,7 @@ use concordat_protocol::{
 use super::*;
 use crate::{
     engine::{Bounds, Holder, Permit, QueryError, answer},
-    faulty::{Faults, FaultyStore, How},
+    faulty::{Faults, FaultyStore, Outcome},
     ledger::{Attribution, Ledger},
 };
 
@@ -21,48 +21,48 @@ const MANY: u64 = 9_000;
 /// More moments than any of these operations has; beyond it something never ends.
 const MOMENTS: u64 = 200;
 
-/// A house with one version of three rows, over a store that fails when it is told to.
-fn house() -> (House, Arc<Faults>) {
-    let mut house = House::new();
-    house.take(PEOPLE, ImportMode::Create);
+/// A node with one version of three rows, over a store that fails when it is told to.
+fn node() -> (TestNode, Arc<Faults>) {
+    let mut node = TestNode::new();
+    node.take(PEOPLE, ImportMode::Create);
     let faults = Arc::<Faults>::default();
     let layer = Arc::clone(&faults);
-    house.reopen(move |inner| Arc::new(FaultyStore::new(inner, layer)));
-    (house, faults)
+    node.reopen(move |inner| Arc::new(FaultyStore::new(inner, layer)));
+    (node, faults)
 }
 
 /// A file that makes two objects.
-fn large(house: &House, mode: ImportMode) -> ImportRequest {
+fn large(node: &TestNode, mode: ImportMode) -> ImportRequest {
     let rows: String = (0..MANY).map(|row| format!("{row},name {row},40\n")).collect();
     ImportRequest {
         rows_per_object: 8192,
-        ..house.request(&format!("id,name,age\n{rows}"), mode)
+        ..node.request(&format!("id,name,age\n{rows}"), mode)
     }
 }
 
-/// Does `work` in a new house for each write that can fail, undone or done and unsaid. `settled` sees each house afterwards, with
+/// Does `work` in a new node for each write that can fail, undone or done and unsaid. `settled` sees each node afterwards, with
 /// nothing failing any more, and whether the work was done.
 fn at_every_write<E: std::fmt::Display>(
-    prepare: impl Fn(&House),
-    work: impl Fn(&House) -> Result<(), E>,
-    fault: impl Fn(&E) -> Fault,
-    settled: impl Fn(&House, bool),
+    prepare: impl Fn(&TestNode),
+    work: impl Fn(&TestNode) -> Result<(), E>,
+    fault: impl Fn(&E) -> ErrorKind,
+    settled: impl Fn(&TestNode, bool),
 ) -> u64 {
     let mut failed = 0;
-    for how in [How::Undone, How::Unsaid] {
+    for how in [Outcome::NotDone, Outcome::Unreported] {
         let mut ended = false;
         for number in 1..MOMENTS {
-            let (house, faults) = house();
-            prepare(&house);
+            let (node, faults) = node();
+            prepare(&node);
             faults.at_write(number, how);
-            let done = work(&house);
+            let done = work(&node);
             ended = !faults.end();
             if let Err(error) = &done {
-                assert_eq!(fault(error), Fault::Machine, "write {number} {how:?}: {error}");
+                assert_eq!(fault(error), ErrorKind::Machine, "write {number} {how:?}: {error}");
                 failed += 1;
             }
-            settled(&house, done.is_ok());
-            house.has_no_orphans();
+            settled(&node, done.is_ok());
+            node.has_no_orphans();
             if ended {
                 assert!(done.is_ok(), "nothing failed, and it was not done");
                 break;
@@ -73,7 +73,7 @@ fn at_every_write<E: std::fmt::Display>(
     failed
 }
 
-impl House {
+impl TestNode {
     fn ids_now(&self) -> Vec<String> {
         values(&self.read(&self.current()).unwrap(), "id")
     }
@@ -95,17 +95,17 @@ fn an_import_that_fails_at_any_write_leaves_the_old_version_and_succeeds_when_re
     for (mode, rows) in [(ImportMode::Append, MANY + 3), (ImportMode::Replace, MANY)] {
         let failed = at_every_write(
             |_| {},
-            |house| house.import(&large(house, mode)).map(drop),
-            ImportError::fault,
-            |house, done| {
+            |node| node.import(&large(node, mode)).map(drop),
+            ImportError::kind,
+            |node, done| {
                 if !done {
-                    assert_eq!(house.current().manifest().version, VersionNumber::FIRST);
-                    assert_eq!(house.ids_now(), ["1", "2", "3"]);
-                    assert_eq!(house.object_files().len(), 1, "nothing of it stayed");
-                    house.import(&large(house, mode)).unwrap();
+                    assert_eq!(node.current().manifest().version, VersionNumber::FIRST);
+                    assert_eq!(node.ids_now(), ["1", "2", "3"]);
+                    assert_eq!(node.object_files().len(), 1, "nothing of it stayed");
+                    node.import(&large(node, mode)).unwrap();
                 }
-                assert_eq!(house.current().manifest().version.get(), 2);
-                assert_eq!(house.ids_now().len() as u64, rows);
+                assert_eq!(node.current().manifest().version.get(), 2);
+                assert_eq!(node.ids_now().len() as u64, rows);
             },
         );
         assert!(failed >= 12, "{failed} writes failed");
@@ -115,50 +115,47 @@ fn an_import_that_fails_at_any_write_leaves_the_old_version_and_succeeds_when_re
 #[test]
 fn a_version_that_replaces_another_stands_even_if_the_other_cannot_be_removed() {
     at_every_write(
-        |house| {
-            let _within = house.runtime.enter();
-            house
-                .catalog()
+        |node| {
+            let _within = node.runtime.enter();
+            node.catalog()
                 .retention()
                 .retain(&people(), NonZeroU32::new(1))
                 .unwrap();
         },
-        |house| {
-            house
-                .import(&house.request("id,name,age\n9,Ida,20\n", ImportMode::Replace))
+        |node| {
+            node.import(&node.request("id,name,age\n9,Ida,20\n", ImportMode::Replace))
                 .map(drop)
         },
-        ImportError::fault,
-        |house, done| {
+        ImportError::kind,
+        |node, done| {
             let expected: &[&str] = if done { &["9"] } else { &["1", "2", "3"] };
-            assert_eq!(house.ids_now(), expected);
+            assert_eq!(node.ids_now(), expected);
         },
     );
 }
 
 #[test]
-fn resealing_that_fails_at_any_write_loses_nothing_and_goes_on_when_repeated() {
-    let reseal = |house: &House| {
-        let _within = house.runtime.enter();
-        house
-            .catalog()
+fn reencrypting_that_fails_at_any_write_loses_nothing_and_goes_on_when_repeated() {
+    let reencrypt = |node: &TestNode| {
+        let _within = node.runtime.enter();
+        node.catalog()
             .reencryption()
             .run(&people(), None, &mut |_| true)
             .map(drop)
     };
     let failed = at_every_write(
-        |house| {
-            house.take("id,name,age\n4,Dora,33\n", ImportMode::Append);
-            house.catalog().keys().rotate_dataset(&people(), true).unwrap();
+        |node| {
+            node.take("id,name,age\n4,Dora,33\n", ImportMode::Append);
+            node.catalog().keys().rotate_dataset(&people(), true).unwrap();
         },
-        reseal,
-        CatalogError::fault,
-        |house, done| {
-            assert_eq!(house.ids_now(), ["1", "2", "3", "4"]);
-            assert_eq!(house.catalog().reencryption().pending().unwrap().is_empty(), done);
-            reseal(house).unwrap();
-            assert_eq!(house.catalog().reencryption().pending().unwrap(), []);
-            assert_eq!(house.ids_now(), ["1", "2", "3", "4"]);
+        reencrypt,
+        CatalogError::kind,
+        |node, done| {
+            assert_eq!(node.ids_now(), ["1", "2", "3", "4"]);
+            assert_eq!(node.catalog().reencryption().pending().unwrap().is_empty(), done);
+            reencrypt(node).unwrap();
+            assert_eq!(node.catalog().reencryption().pending().unwrap(), []);
+            assert_eq!(node.ids_now(), ["1", "2", "3", "4"]);
         },
     );
     assert!(failed >= 6, "{failed} writes failed");
@@ -173,38 +170,41 @@ fn an_erasure_is_done_even_if_objects_cannot_be_removed() {
         at: NOW,
     };
     at_every_write(
-        |house| drop(house.take("id,name,age\n4,Dora,33\n", ImportMode::Append)),
-        |house| {
-            let _within = house.runtime.enter();
-            let statement = house.catalog().erasures().state(&people(), order(), &key(1))?;
-            assert!(house.catalog().erasures().erase(&statement)?);
+        |node| drop(node.take("id,name,age\n4,Dora,33\n", ImportMode::Append)),
+        |node| {
+            let _within = node.runtime.enter();
+            let statement = node.catalog().erasures().state(&people(), order(), &key(1))?;
+            assert!(node.catalog().erasures().erase(&statement)?);
             Ok(())
         },
-        CatalogError::fault,
-        |house, done| {
+        CatalogError::kind,
+        |node, done| {
             assert!(done, "its keys are gone, so it is");
             assert_eq!(
-                house.catalog().datasets().show(&people()).unwrap_err().fault(),
-                Fault::NotFound
+                node.catalog().datasets().show(&people()).unwrap_err().kind(),
+                ErrorKind::NotFound
             );
-            house.collect_orphans();
-            assert_eq!(house.object_files(), Vec::<PathBuf>::new());
+            node.collect_orphans();
+            assert_eq!(node.object_files(), Vec::<PathBuf>::new());
         },
     );
 }
 
 #[test]
 fn a_read_that_fails_at_any_moment_ends_a_query_or_a_check_and_never_changes_an_answer() {
-    let (house, faults) = house();
-    house.import(&large(&house, ImportMode::Append)).unwrap();
-    let asking = Asking::new(&house);
-    let right = asking.rows(&house, 0).unwrap();
+    let (node, faults) = node();
+    node.import(&large(&node, ImportMode::Append)).unwrap();
+    let asking = Asking::new(&node);
+    let right = asking.rows(&node, 0).unwrap();
     assert_eq!(right.len() as u64, MANY + 3);
-    for (how, fault) in [(How::Undone, Fault::Machine), (How::Short, Fault::Integrity)] {
+    for (how, fault) in [
+        (Outcome::NotDone, ErrorKind::Machine),
+        (Outcome::Short, ErrorKind::Integrity),
+    ] {
         let mut failed = 0;
         for number in 1..MOMENTS {
             faults.at_read(number, how);
-            let answered = asking.rows(&house, number);
+            let answered = asking.rows(&node, number);
             let struck = faults.end();
             match answered {
                 Ok(rows) => assert_eq!(rows, right, "read {number} {how:?}"),
@@ -215,7 +215,7 @@ fn a_read_that_fails_at_any_moment_ends_a_query_or_a_check_and_never_changes_an_
                         "read {number} {how:?}: {error}"
                     );
                     assert!(
-                        [fault, Fault::Machine].contains(&error.fault()),
+                        [fault, ErrorKind::Machine].contains(&error.kind()),
                         "read {number} {how:?}: {error}"
                     );
                 }
@@ -227,9 +227,9 @@ fn a_read_that_fails_at_any_moment_ends_a_query_or_a_check_and_never_changes_an_
         assert!(failed >= 3, "{failed} reads failed");
         for number in 1..MOMENTS {
             faults.at_read(number, how);
-            let checked = house.verify();
+            let checked = node.verify();
             match (faults.end(), checked) {
-                (true, Err(error)) => assert!([fault, Fault::Machine].contains(&error.fault()), "{error}"),
+                (true, Err(error)) => assert!([fault, ErrorKind::Machine].contains(&error.kind()), "{error}"),
                 // One that is looked at afresh is whole.
                 (true, Ok(checked)) => assert_eq!(checked.objects, 4, "read {number} {how:?}"),
                 (false, checked) => {
@@ -247,15 +247,15 @@ struct Asking {
 }
 
 impl Asking {
-    fn new(house: &House) -> Self {
-        let storage = house.storage.as_ref().unwrap();
+    fn new(node: &TestNode) -> Self {
+        let storage = node.storage.as_ref().unwrap();
         let institution = InstitutionId::new("budapest").unwrap();
         Self {
             ledger: Ledger::open(&storage.ledger_dir(), storage.ledger_key(), institution).unwrap(),
         }
     }
 
-    fn rows(&self, house: &House, number: u64) -> Result<Vec<String>, QueryError> {
+    fn rows(&self, node: &TestNode, number: u64) -> Result<Vec<String>, QueryError> {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&number.to_le_bytes());
         let query = QueryId::from_bytes(id);
@@ -270,8 +270,8 @@ impl Asking {
         let receipt = self.ledger.append(decision, &Attribution::eva(), NOW).unwrap();
         let permit = Permit::new(Holder::Grant(GrantId::from_bytes([1; 16])), query, scope(), receipt).unwrap();
         let sql = "SELECT id, name FROM budapest.people";
-        house.runtime.block_on(async {
-            let mut answer = answer(permit, &house.current(), sql, Arc::new(|| Ok(())), Bounds::default()).await?;
+        node.runtime.block_on(async {
+            let mut answer = answer(permit, &node.current(), sql, Arc::new(|| Ok(())), Bounds::default()).await?;
             let mut rows = Vec::new();
             while let Some(batch) = answer.next_batch().await? {
                 let batch = std::slice::from_ref(batch.records());

@@ -9,10 +9,10 @@ use super::*;
 
 #[test]
 fn a_file_that_changes_while_it_is_read_makes_no_version() {
-    let house = House::new();
+    let node = TestNode::new();
     // More than is read ahead.
     let rows: String = (0..200_000).map(|row| format!("{row},x,40\n")).collect();
-    let mut request = house.request(&format!("id,name,age\n{rows}"), ImportMode::Create);
+    let mut request = node.request(&format!("id,name,age\n{rows}"), ImportMode::Create);
     request.rows_per_object = 8192;
     let path = request.source.name().to_owned();
     let mut grow = |progress| {
@@ -25,101 +25,101 @@ fn a_file_that_changes_while_it_is_read_makes_no_version() {
                 .unwrap();
         }
     };
-    let error = house.import_watched(&request, &mut grow).unwrap_err();
+    let error = node.import_watched(&request, &mut grow).unwrap_err();
     assert!(
         matches!(error, ImportError::Ingest(IngestError::Changed { .. })),
         "{error}"
     );
-    assert_eq!(house.catalog().datasets().list().unwrap(), []);
-    assert_eq!(house.object_files(), Vec::<PathBuf>::new());
+    assert_eq!(node.catalog().datasets().list().unwrap(), []);
+    assert_eq!(node.object_files(), Vec::<PathBuf>::new());
 }
 
 #[test]
 fn refused_rows_stop_an_import_unless_they_may_be_left_out() {
-    let house = House::new();
-    let mut request = house.request("id,name\n1,Anna\n2\n3,Carl\n", ImportMode::Create);
+    let node = TestNode::new();
+    let mut request = node.request("id,name\n1,Anna\n2\n3,Carl\n", ImportMode::Create);
     let mut refused = Vec::new();
     let mut watch = |progress| {
         if let Progress::Refused(reject) = progress {
             refused.push(reject.line);
         }
     };
-    let error = house.import_watched(&request, &mut watch).unwrap_err();
+    let error = node.import_watched(&request, &mut watch).unwrap_err();
     assert!(
         matches!(error, ImportError::Ingest(IngestError::RowsRefused { count: 1, .. })),
         "{error}"
     );
     assert_eq!(refused, [3]);
     assert_eq!(
-        house.catalog().datasets().show(&people()).unwrap_err().fault(),
-        Fault::NotFound
+        node.catalog().datasets().show(&people()).unwrap_err().kind(),
+        ErrorKind::NotFound
     );
     request.options.refused = Refused::Skip;
-    let imported = house.import(&request).unwrap();
+    let imported = node.import(&request).unwrap();
     assert_eq!((imported.rows, imported.refused), (2, 1));
 }
 
 #[test]
 fn a_name_is_taken_once_and_must_exist_to_be_replaced() {
-    let house = House::new();
-    let replace = house.import(&house.request(PEOPLE, ImportMode::Replace)).unwrap_err();
-    assert_eq!(replace.fault(), Fault::NotFound);
-    house.take(PEOPLE, ImportMode::Create);
-    let again = house.import(&house.request(PEOPLE, ImportMode::Create)).unwrap_err();
+    let node = TestNode::new();
+    let replace = node.import(&node.request(PEOPLE, ImportMode::Replace)).unwrap_err();
+    assert_eq!(replace.kind(), ErrorKind::NotFound);
+    node.take(PEOPLE, ImportMode::Create);
+    let again = node.import(&node.request(PEOPLE, ImportMode::Create)).unwrap_err();
     assert!(matches!(again, ImportError::Exists { .. }), "{again}");
-    let mut moved = house.request(PEOPLE, ImportMode::Replace);
+    let mut moved = node.request(PEOPLE, ImportMode::Replace);
     moved.segment = Some("apart".parse().unwrap());
-    assert!(matches!(house.import(&moved), Err(ImportError::OtherSegment { .. })));
+    assert!(matches!(node.import(&moved), Err(ImportError::OtherSegment { .. })));
 }
 
 #[test]
 fn only_the_institution_signs() {
-    let house = House::new();
-    let request = house.request(PEOPLE, ImportMode::Create);
-    let _within = house.runtime.enter();
-    let error = house.catalog().import(&request, &key(2), NOW, &mut |_| {}).unwrap_err();
+    let node = TestNode::new();
+    let request = node.request(PEOPLE, ImportMode::Create);
+    let _within = node.runtime.enter();
+    let error = node.catalog().import(&request, &key(2), NOW, &mut |_| {}).unwrap_err();
     assert!(matches!(error, ImportError::ForeignSigner), "{error}");
 }
 
 #[test]
 fn of_two_imports_at_once_one_wins_and_the_other_leaves_nothing() {
-    let house = House::new();
-    house.take(PEOPLE, ImportMode::Create);
-    let request = house.request(PEOPLE, ImportMode::Replace);
+    let node = TestNode::new();
+    node.take(PEOPLE, ImportMode::Create);
+    let request = node.request(PEOPLE, ImportMode::Replace);
     let mut overtaking = |progress| {
         if progress == Progress::Committing {
-            house.import(&request).unwrap();
+            node.import(&request).unwrap();
         }
     };
-    let error = house.import_watched(&request, &mut overtaking).unwrap_err();
+    let error = node.import_watched(&request, &mut overtaking).unwrap_err();
     assert!(matches!(error, ImportError::Overtaken { .. }), "{error}");
-    assert_eq!(house.current().manifest().version.get(), 2);
-    assert_eq!(house.object_files().len(), 2);
+    assert_eq!(node.current().manifest().version.get(), 2);
+    assert_eq!(node.object_files().len(), 2);
 }
 
 #[test]
 fn orphans_are_removed_and_nothing_else() {
-    let house = House::new();
-    house.take(PEOPLE, ImportMode::Create);
-    house.take(PEOPLE, ImportMode::Append);
-    let live = house.object_files();
+    let node = TestNode::new();
+    node.take(PEOPLE, ImportMode::Create);
+    node.take(PEOPLE, ImportMode::Append);
+    let live = node.object_files();
     let orphan = live[0].with_file_name("ffff.parquet");
     fs::copy(&live[0], &orphan).unwrap();
-    assert_eq!(house.collect_orphans(), 1);
-    assert_eq!(house.object_files(), live);
+    assert_eq!(node.collect_orphans(), 1);
+    assert_eq!(node.object_files(), live);
 
     fs::copy(&live[0], &orphan).unwrap();
-    let catalog = house.catalog();
+    let catalog = node.catalog();
     catalog
         .0
         .datasets
         .manifests
         .remove(&manifest_key(&people(), VersionNumber::FIRST))
         .unwrap();
-    let _within = house.runtime.enter();
+    let _within = node.runtime.enter();
     assert_eq!(
-        catalog.maintenance().collect_orphans().unwrap_err().fault(),
-        Fault::Integrity
+        catalog.maintenance().collect_orphans().unwrap_err().kind(),
+        ErrorKind::Integrity
     );
-    assert_eq!(house.object_files().len(), live.len() + 1);
+    assert_eq!(node.object_files().len(), live.len() + 1);
 }

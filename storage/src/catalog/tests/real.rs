@@ -23,13 +23,13 @@ fn hospitals_and_clinical_tables_arrive_whole() {
         ("omop-gibleed-5.3/care_site.csv.gz", None, 0),
     ] {
         let Some(path) = shared(file) else { return };
-        let house = House::new();
+        let node = TestNode::new();
         let mut request = ImportRequest::new(people(), Source::at_path(path));
         request.options.subject = subject.map_or(SubjectRule::EachRow, |column| SubjectRule::Column(column.to_owned()));
-        let imported = house.import(&request).unwrap();
+        let imported = node.import(&request).unwrap();
         assert_eq!((imported.total_rows, imported.refused), (rows, 0), "{file}");
-        let version = house.current();
-        let batches = house.read(&version).unwrap();
+        let version = node.current();
+        let batches = node.read(&version).unwrap();
         assert_eq!(
             batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64,
             rows,
@@ -40,6 +40,6 @@ fn hospitals_and_clinical_tables_arrive_whole() {
                 .iter()
                 .all(|batch| batch.schema().fields() == version.schema().fields())
         );
-        house.verify().unwrap();
+        node.verify().unwrap();
     }
 }

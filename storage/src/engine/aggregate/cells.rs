@@ -10,7 +10,10 @@ use arrow::{
 };
 use datafusion::scalar::ScalarValue;
 
-use crate::engine::{Cell, QueryError, Subjects, withhold};
+use crate::engine::{
+    QueryError,
+    disclosure::{Cell, Subjects, withhold},
+};
 
 /// Names of the counts added to a grouping start so.
 pub(in crate::engine) const MEASURED: &str = "__concordat_cell_";

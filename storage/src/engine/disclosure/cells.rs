@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 
 /// One cell: where it lies along each dimension, and what is behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// Its place along each dimension.
     pub key: Vec<u32>,
     /// Subjects behind it, counted at least as far as the minimum.
@@ -24,7 +24,7 @@ pub struct Cell {
 
 /// Whether a subject can be behind more than one cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Subjects {
+pub(crate) enum Subjects {
     /// Each subject is behind one cell, so subjects of several cells add up.
     InOneCell,
     /// A subject may be behind several cells, so several cells have at least as many subjects as the largest of them.
@@ -34,7 +34,7 @@ pub enum Subjects {
 /// Tells for each of `cells` whether it is withheld; those in `already` stay so.
 ///
 /// Cells without any subject are withheld but need no cover, since nothing is behind them.
-pub fn withhold(cells: &[Cell], already: &[bool], min_cell: u64, subjects: Subjects) -> Vec<bool> {
+pub(crate) fn withhold(cells: &[Cell], already: &[bool], min_cell: u64, subjects: Subjects) -> Vec<bool> {
     let known = already.iter().copied().chain(std::iter::repeat(false));
     let mut hidden: Vec<bool> = cells
         .iter()

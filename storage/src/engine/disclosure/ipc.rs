@@ -12,7 +12,7 @@ use crate::{arrow_stream::StreamEncoder, engine::QueryError};
 
 /// What left, so far or in the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tally {
+pub struct AnswerTotals {
     /// Rows in the chunks that left.
     pub rows: u64,
     /// Their encoded length in bytes.
@@ -27,7 +27,7 @@ pub struct Tally {
 
 /// The running hash of an answer's bytes; both sides compute it over the chunks as they pass.
 #[derive(Clone, Debug)]
-pub struct AnswerHash(Sha256);
+pub(crate) struct AnswerHash(Sha256);
 
 impl Default for AnswerHash {
     fn default() -> Self {
@@ -37,13 +37,13 @@ impl Default for AnswerHash {
 
 impl AnswerHash {
     /// Takes in the next bytes.
-    pub fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
     /// The hash of all bytes so far, the same as [`Digest32::sha256`] of them together.
     #[must_use]
-    pub fn digest(&self) -> Digest32 {
+    pub(crate) fn digest(&self) -> Digest32 {
         Digest32::from_bytes(self.0.clone().finalize().into())
     }
 }
@@ -105,8 +105,8 @@ impl IpcAnswer {
 
     /// What left so far.
     #[must_use]
-    pub fn tally(&self) -> Tally {
-        Tally {
+    pub fn totals(&self) -> AnswerTotals {
+        AnswerTotals {
             rows: self.rows,
             bytes: self.bytes,
             answer: self.hash.digest(),
@@ -115,7 +115,7 @@ impl IpcAnswer {
         }
     }
 
-    /// All chunks as a stream, ending after the first error. To have the [`Tally`], call [`IpcAnswer::next_chunk`] instead.
+    /// All chunks as a stream, ending after the first error. To have the [`AnswerTotals`], call [`IpcAnswer::next_chunk`] instead.
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, QueryError>> + Send {
         stream::unfold(Some(self), |state| async {
             let mut ipc = state?;
@@ -130,7 +130,7 @@ impl IpcAnswer {
 impl fmt::Debug for IpcAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IpcAnswer")
-            .field("tally", &self.tally())
+            .field("totals", &self.totals())
             .finish_non_exhaustive()
     }
 }

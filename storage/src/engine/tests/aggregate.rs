@@ -156,7 +156,7 @@ async fn what_shows_single_values_is_not_an_aggregate() {
         "SELECT age, sex, chol, born, age + 1, age + 2, age + 3, count(*) FROM heart GROUP BY age, sex, chol, born, age + 1, age + 2, age + 3",
     ] {
         let error = world.refused(aggregate(), sql).await;
-        assert_eq!(error.fault(), crate::fault::Fault::Denied, "{sql}: {error}");
+        assert_eq!(error.kind(), crate::error_kind::ErrorKind::Denied, "{sql}: {error}");
     }
 }
 

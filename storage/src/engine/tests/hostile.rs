@@ -4,7 +4,7 @@
 )]
 
 use super::*;
-use crate::fault::Fault;
+use crate::error_kind::ErrorKind;
 
 fn visible() -> Scope {
     clear(Tier::Records, &["age", "sex"])
@@ -153,7 +153,7 @@ async fn everything_but_one_plain_select_is_denied() {
         for scope in [visible(), clear(Tier::Aggregate, &["age", "sex"])] {
             let error = world.refused(scope, sql).await;
             let known = match &error {
-                QueryError::Refused { .. } | QueryError::Function { .. } => error.fault() == Fault::Denied,
+                QueryError::Refused { .. } | QueryError::Function { .. } => error.kind() == ErrorKind::Denied,
                 QueryError::Syntax { .. } | QueryError::UnknownColumn { .. } | QueryError::UnknownTable { .. } => true,
                 _ => false,
             };

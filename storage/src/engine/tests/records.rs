@@ -244,7 +244,7 @@ async fn a_cut_takes_effect_before_the_next_batch() {
         ipc.next_chunk().await.unwrap().is_none(),
         "not even the end mark follows"
     );
-    assert!(matches!((ipc.tally().rows, ipc.tally().complete), (1..50_000, false)));
+    assert!(matches!((ipc.totals().rows, ipc.totals().complete), (1..50_000, false)));
 }
 
 #[tokio::test]
@@ -261,12 +261,12 @@ async fn what_leaves_is_arrow_and_its_tally_names_it() {
     while let Some(chunk) = ipc.next_chunk().await.unwrap() {
         bytes.extend_from_slice(&chunk);
     }
-    let tally = ipc.tally();
+    let totals = ipc.totals();
     assert_eq!(
-        (tally.rows, tally.bytes, tally.complete),
+        (totals.rows, totals.bytes, totals.complete),
         (200, bytes.len() as u64, true)
     );
-    assert_eq!(tally.answer, Digest32::sha256(ANSWER_HASH, &bytes));
+    assert_eq!(totals.answer, Digest32::sha256(ANSWER_HASH, &bytes));
     let rows: usize = StreamReader::try_new(bytes.as_slice(), None)
         .unwrap()
         .map(|batch| batch.unwrap().num_rows())
@@ -353,7 +353,7 @@ async fn damaged_objects_are_an_integrity_fault() {
     let error = world
         .refused(clear(Tier::Records, &["mrn"]), "SELECT mrn FROM heart")
         .await;
-    assert_eq!(error.fault(), crate::fault::Fault::Integrity, "{error}");
+    assert_eq!(error.kind(), crate::error_kind::ErrorKind::Integrity, "{error}");
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ use crate::{
         run::compute,
         source::AnswerKeys,
     },
-    fault::Fault,
+    error_kind::ErrorKind,
     keys::{OrderKey, PseudonymKey},
 };
 
@@ -123,7 +123,7 @@ async fn receive(mut frames: Frames<OwnedReadHalf>, waiting: Waiting, tasks: tok
                 let found = if kind == Kind::Found {
                     Ok(rest)
                 } else {
-                    Err(decode(&rest).unwrap_or(Fault::Machine))
+                    Err(decode(&rest).unwrap_or(ErrorKind::Machine))
                 };
                 waiting.give(number, found);
             }

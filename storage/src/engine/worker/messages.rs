@@ -13,7 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::{
     arrow_stream::{CheckedStream, StreamEncoder},
     engine::{Bounds, QueryError, Source, source::AnswerKeys},
-    fault::Fault,
+    error_kind::ErrorKind,
 };
 
 /// Most bytes that one message about objects asks for.
@@ -126,8 +126,8 @@ pub(super) struct Wanted {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Failure {
     Memory,
-    Stored(Fault),
-    Told(Fault, String),
+    Stored(ErrorKind),
+    Reported(ErrorKind, String),
 }
 
 impl From<&QueryError> for Failure {
@@ -135,8 +135,8 @@ impl From<&QueryError> for Failure {
     fn from(error: &QueryError) -> Self {
         match error {
             QueryError::Memory => Self::Memory,
-            QueryError::Stored { fault } => Self::Stored(*fault),
-            other => Self::Told(other.fault(), other.to_string()),
+            QueryError::Stored { kind } => Self::Stored(*kind),
+            other => Self::Reported(other.kind(), other.to_string()),
         }
     }
 }
@@ -145,9 +145,9 @@ impl From<Failure> for QueryError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Memory => Self::Memory,
-            Failure::Stored(fault) => Self::Stored { fault },
-            Failure::Told(fault, text) => Self::Told {
-                fault,
+            Failure::Stored(kind) => Self::Stored { kind },
+            Failure::Reported(kind, text) => Self::Reported {
+                kind,
                 text: text.chars().take(MAX_TEXT).collect(),
             },
         }

@@ -20,7 +20,7 @@ use super::{
     frames::{self, Kind},
     messages::{MAX_WANTED, Wanted, encode},
 };
-use crate::fault::{Fault, Reported};
+use crate::error_kind::{ErrorKind, Reported};
 
 /// The way to the node; whole frames are sent under the lock.
 pub(super) type Writer = Arc<tokio::sync::Mutex<OwnedWriteHalf>>;
@@ -32,11 +32,11 @@ pub(super) struct Waiting(Arc<Mutex<Requests>>);
 #[derive(Debug, Default)]
 struct Requests {
     last: u64,
-    open: HashMap<u64, oneshot::Sender<std::result::Result<Bytes, Fault>>>,
+    open: HashMap<u64, oneshot::Sender<std::result::Result<Bytes, ErrorKind>>>,
 }
 
 impl Waiting {
-    fn ask(&self) -> (u64, oneshot::Receiver<std::result::Result<Bytes, Fault>>) {
+    fn ask(&self) -> (u64, oneshot::Receiver<std::result::Result<Bytes, ErrorKind>>) {
         let (sender, receiver) = oneshot::channel();
         let mut requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         requests.last = requests.last.wrapping_add(1);
@@ -46,7 +46,7 @@ impl Waiting {
     }
 
     /// Gives what came to whoever waits for it.
-    pub(super) fn give(&self, number: u64, found: std::result::Result<Bytes, Fault>) {
+    pub(super) fn give(&self, number: u64, found: std::result::Result<Bytes, ErrorKind>) {
         let mut requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(waiting) = requests.open.remove(&number) {
             // Whoever asked may have gone.
@@ -92,7 +92,7 @@ impl FromNode {
         sent.map_err(lost)?;
         match found.await {
             Ok(Ok(bytes)) => Ok(bytes),
-            Ok(Err(fault)) => Err(generic(Reported(fault))),
+            Ok(Err(kind)) => Err(generic(Reported(kind))),
             Err(error) => Err(lost(error)),
         }
     }
@@ -163,7 +163,7 @@ fn generic(source: impl std::error::Error + Send + Sync + 'static) -> object_sto
 
 /// The node is not there any more; this process ends with it.
 fn lost(_: impl std::error::Error) -> object_store::Error {
-    generic(Reported(Fault::Machine))
+    generic(Reported(ErrorKind::Machine))
 }
 
 fn read_only() -> object_store::Error {

@@ -19,8 +19,8 @@ use super::{
 use crate::{
     arrow_stream::{CheckedStream, Item},
     engine::{QueryError, text},
-    fault::Fault,
-    seal::store_fault,
+    error_kind::ErrorKind,
+    seal::store_error_kind,
 };
 
 /// Requests of one process that are worked on at the same time: one for each part of its query, and one ahead.
@@ -42,7 +42,7 @@ pub(super) struct Pump {
     process: Process,
     store: Arc<dyn ObjectStore>,
     objects: Vec<ObjectMeta>,
-    reads: JoinSet<(u64, Result<Vec<Bytes>, Fault>)>,
+    reads: JoinSet<(u64, Result<Vec<Bytes>, ErrorKind>)>,
     opened: Option<oneshot::Sender<Result<Opening, QueryError>>>,
     /// What the process sends is checked like what a peer sends: it has run the query of one.
     stream: CheckedStream,
@@ -141,18 +141,18 @@ impl Pump {
         let (store, location) = (Arc::clone(&self.store), object.location.clone());
         self.reads.spawn(async move {
             let found = store.get_ranges(&location, &ranges).await;
-            (wanted.number, found.map_err(|error| store_fault(&error)))
+            (wanted.number, found.map_err(|error| store_error_kind(&error)))
         });
         Ok(())
     }
 
-    async fn give(&mut self, number: u64, found: Result<Vec<Bytes>, Fault>) -> std::io::Result<()> {
+    async fn give(&mut self, number: u64, found: Result<Vec<Bytes>, ErrorKind>) -> std::io::Result<()> {
         let writer = &mut self.process.writer;
         match found {
             Ok(parts) => frames::send(writer, Kind::Found, &number.to_le_bytes(), &parts.concat()).await,
-            Err(fault) => {
-                let fault = encode(&fault).map_err(std::io::Error::other)?;
-                frames::send(writer, Kind::Missing, &number.to_le_bytes(), &fault).await
+            Err(kind) => {
+                let kind = encode(&kind).map_err(std::io::Error::other)?;
+                frames::send(writer, Kind::Missing, &number.to_le_bytes(), &kind).await
             }
         }
     }

@@ -17,18 +17,18 @@ fn shared(file: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-fn import_file(path: &Path) -> (Survey, Vec<RecordBatch>) {
+fn import_file(path: &Path) -> (Inspection, Vec<RecordBatch>) {
     let source = Source::at_path(path);
-    let survey = survey(&source, &CsvOptions::default()).unwrap();
-    let batches = batches(&source, &survey)
+    let inspection = infer_schema(&source, &CsvOptions::default()).unwrap();
+    let batches = batches(&source, &inspection)
         .unwrap()
         .collect::<Result<Vec<_>, _>>()
         .unwrap();
     assert_eq!(
         batches.iter().map(RecordBatch::num_rows).sum::<usize>() as u64,
-        survey.rows()
+        inspection.rows()
     );
-    (survey, batches)
+    (inspection, batches)
 }
 
 #[test]
@@ -37,18 +37,25 @@ fn two_hospitals_of_the_heart_study() {
         let Some(path) = shared(&format!("uci-heart-4-hospitals/processed.{hospital}.data")) else {
             return;
         };
-        let (survey, _) = import_file(&path);
+        let (inspection, _) = import_file(&path);
         assert_eq!(
-            (survey.rows(), survey.columns().len(), survey.rejects().count()),
+            (
+                inspection.rows(),
+                inspection.columns().len(),
+                inspection.rejects().count()
+            ),
             (rows, 14, 0)
         );
-        assert_eq!((names(&survey)[0], survey.subject()), ("age", &Subject::Assigned));
+        assert_eq!(
+            (names(&inspection)[0], inspection.subject()),
+            ("age", &Subject::Assigned)
+        );
         assert!(
-            kinds(&survey)
+            kinds(&inspection)
                 .iter()
                 .all(|kind| matches!(kind, ColumnKind::Int | ColumnKind::Float))
         );
-        let ca = survey.columns().iter().find(|column| column.name == "ca").unwrap();
+        let ca = inspection.columns().iter().find(|column| column.name == "ca").unwrap();
         assert_eq!(ca.missing, missing_ca, "{hospital}");
     }
 }
@@ -64,9 +71,9 @@ fn tables_of_a_clinical_data_model() {
         let Some(path) = shared(&format!("omop-gibleed-5.3/{table}.csv.gz")) else {
             return;
         };
-        let (survey, _) = import_file(&path);
+        let (inspection, _) = import_file(&path);
         assert_eq!(
-            (survey.rows(), survey.has_header(), survey.rejects().count()),
+            (inspection.rows(), inspection.has_header(), inspection.rejects().count()),
             (rows, true, 0),
             "{table}"
         );
@@ -81,8 +88,8 @@ fn every_table_of_the_shared_folder_is_read_or_refused_with_a_reason() {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "gz") {
-            let (survey, _) = import_file(&path);
-            assert_eq!(survey.rejects().count(), 0, "{}", path.display());
+            let (inspection, _) = import_file(&path);
+            assert_eq!(inspection.rejects().count(), 0, "{}", path.display());
         }
     }
 }

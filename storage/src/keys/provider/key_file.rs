@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use data_encoding::{BASE64, BASE64URL, HEXLOWER_PERMISSIVE};
 use zeroize::Zeroizing;
 
-use super::{KeyEncryptingKey, KeyProvider, Parameters, salt};
+use super::key_encrypting_key::{KeyEncryptingKey, KeyProvider, Parameters, salt};
 use crate::{
     fs::read_private,
     keys::{KeyError, Secret, labels, raw::RawKey},

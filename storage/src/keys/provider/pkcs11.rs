@@ -17,7 +17,7 @@ use std::path::Path;
 pub use error::TokenError;
 pub use place::TokenPlace;
 
-use super::{KeyEncryptingKey, KeyProvider, Parameters, salt};
+use super::key_encrypting_key::{KeyEncryptingKey, KeyProvider, Parameters, salt};
 use crate::keys::{KeyError, Secret, labels, raw::RawKey};
 use session::Access;
 

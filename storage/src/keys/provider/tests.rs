@@ -4,8 +4,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::Deserialize;
+
+use super::key_encrypting_key::SALT;
 use super::*;
-use crate::keys::{MasterKey, Secret};
+use crate::keys::{MasterKey, Secret, Wrapped};
 
 const CHEAP: Argon2Cost = Argon2Cost::dangerous_minimum();
 const DEARER: Argon2Cost = Argon2Cost {
@@ -147,7 +150,7 @@ fn a_provider_says_what_is_needed_instead() {
     for (number, provider) in providers.iter().enumerate() {
         for (other, stored) in parameters.iter().enumerate().filter(|(other, _)| *other != number) {
             let error = provider.again(stored, &file).unwrap_err();
-            let needs = format!("`master.key` is opened with a {}", parameters[other].in_words());
+            let needs = format!("`master.key` is opened with a {}", parameters[other].label());
             assert_eq!(error.to_string(), needs);
         }
     }

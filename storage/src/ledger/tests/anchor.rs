@@ -154,7 +154,7 @@ fn another_ledger_of_the_same_length_is_noticed() {
         matches!(error, LedgerError::Anchor(AnchorError::OtherLedger { anchored: 1 })),
         "{error}"
     );
-    assert_eq!(error.fault(), crate::fault::Fault::Integrity);
+    assert_eq!(error.kind(), crate::error_kind::ErrorKind::Integrity);
 }
 
 #[test]

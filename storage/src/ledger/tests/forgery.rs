@@ -55,7 +55,7 @@ fn a_rewritten_entry_does_not_lead_to_the_head() {
 #[test]
 fn a_rewritten_ledger_does_not_lead_to_the_signed_checkpoint() {
     let place = Place::with_entries(4);
-    place.open().unwrap().checkpoint(&house(), NOW).unwrap();
+    place.open().unwrap().checkpoint(&node(), NOW).unwrap();
     let key = place.master.ledger();
     let (forged, tip) = log(&key, &bodies(9)[5..], None);
     fs::write(place.file("entries.log"), forged).unwrap();
@@ -73,6 +73,6 @@ fn what_does_not_follow_behind_the_head_is_cut_off() {
     fs::write(place.file("head"), tip.head().seal(&place.master.ledger()).unwrap()).unwrap();
     let ledger = place.open().unwrap();
     assert_eq!(ledger.size(), 2);
-    assert!(ledger.verify(&[house().public()]).ok);
+    assert!(ledger.verify(&[node().public()]).ok);
     assert_eq!(fs::metadata(place.file("entries.log")).unwrap().len(), tip.length);
 }

@@ -80,7 +80,7 @@ fn a_start_reads_the_newest_part_and_the_rest_is_verified() {
         }
         fill(&ledger, SEGMENT + 1);
         expected += SEGMENT + 1;
-        assert!(ledger.verify(&[house().public()]).ok);
+        assert!(ledger.verify(&[node().public()]).ok);
     }
 }
 
@@ -100,7 +100,7 @@ fn damage_in_an_older_segment_is_found_and_stops_the_next_start() {
         assert!(matches!(ledger.ready(), Err(LedgerError::Unverified { .. })));
         assert!(matches!(ledger.range(0, 9), Err(LedgerError::Unverified { .. })));
         assert!(matches!(
-            ledger.checkpoint(&house(), NOW),
+            ledger.checkpoint(&node(), NOW),
             Err(LedgerError::Unverified { .. })
         ));
         drop(ledger);
@@ -216,7 +216,7 @@ fn what_is_not_verified_yet_is_neither_shown_nor_signed() {
         assert!(is_shown || matches!(shown, Err(LedgerError::Verifying { .. })));
     }
     assert!(matches!(
-        ledger.checkpoint(&house(), NOW),
+        ledger.checkpoint(&node(), NOW),
         Err(LedgerError::Verifying { .. })
     ));
     // It takes entries meanwhile: what they follow on is vouched for.

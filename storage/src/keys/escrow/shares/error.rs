@@ -1,6 +1,6 @@
 //! What can be wrong with shares.
 
-use crate::fault::Fault;
+use crate::error_kind::ErrorKind;
 
 /// Why a recovery key cannot be split, or its shares not be put together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,14 +53,16 @@ pub enum ShareError {
 }
 
 impl ShareError {
-    /// Whose fault it is.
+    /// What kind of error it is.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Plan { .. } | Self::NoShare | Self::None | Self::Mixed { .. } | Self::Twice { .. } => Fault::Usage,
-            Self::TooFew { .. } => Fault::Locked,
-            Self::Damaged | Self::Forged => Fault::Integrity,
-            Self::Unshareable => Fault::Machine,
+            Self::Plan { .. } | Self::NoShare | Self::None | Self::Mixed { .. } | Self::Twice { .. } => {
+                ErrorKind::Usage
+            }
+            Self::TooFew { .. } => ErrorKind::Locked,
+            Self::Damaged | Self::Forged => ErrorKind::Integrity,
+            Self::Unshareable => ErrorKind::Machine,
         }
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fault::Fault;
+use crate::error_kind::ErrorKind;
 
 fn dealt(shares: u8, threshold: u8) -> (RecoveryKey, Vec<String>) {
     let key = RecoveryKey::random();
@@ -70,7 +70,7 @@ fn shares_of_different_escrows_do_not_mix() {
     let ((_, one), (_, other)) = (dealt(3, 2), dealt(3, 2));
     let error = combined([&one[0], &other[1]]).unwrap_err();
     assert!(matches!(error, ShareError::Mixed { .. }), "{error}");
-    assert_eq!(error.fault(), Fault::Usage);
+    assert_eq!(error.kind(), ErrorKind::Usage);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn every_character_that_is_exchanged_is_noticed() {
     }
 }
 
-/// One whose check was made anew is not noticed alone, but by what comes out.
+/// One whose check was made again is not noticed alone, but by what comes out.
 #[test]
 fn a_forged_share_opens_nothing() {
     let (_, lines) = dealt(3, 2);
@@ -112,7 +112,7 @@ fn a_forged_share_opens_nothing() {
         let forged: Share = shares[1].line().parse().unwrap();
         shares[1] = forged;
         assert_eq!(RecoveryKey::from_shares(&shares).unwrap_err(), ShareError::Forged);
-        assert_eq!(ShareError::Forged.fault(), Fault::Integrity);
+        assert_eq!(ShareError::Forged.kind(), ErrorKind::Integrity);
     }
     let (_, others) = dealt(3, 2);
     let mut foreign = read(&others[..2]);
@@ -142,7 +142,7 @@ fn a_share_is_found_between_comments_and_in_capital_letters() {
 #[test]
 fn plans_that_protect_nothing_are_refused() {
     for (shares, threshold) in [(0, 0), (1, 1), (3, 0), (3, 1), (3, 4)] {
-        assert_eq!(SharePlan::new(shares, threshold).unwrap_err().fault(), Fault::Usage);
+        assert_eq!(SharePlan::new(shares, threshold).unwrap_err().kind(), ErrorKind::Usage);
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cryptoki::error::{Error, RvError};
 
 use super::place::TokenPlace;
-use crate::fault::Fault;
+use crate::error_kind::ErrorKind;
 
 /// Why a key in a PKCS#11 token could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +33,7 @@ pub enum TokenError {
         /// What is wrong with it.
         what: &'static str,
     },
-    /// The file is no module, or the module does not start.
+    /// The file is not a module, or the module does not start.
     #[error("`{}` does not work as a PKCS#11 module; set `keys.module` to the library of the token", module.display())]
     UnusableModule {
         /// The file.
@@ -135,22 +135,22 @@ pub enum TokenError {
 }
 
 impl TokenError {
-    /// Whose fault it is.
+    /// What kind of error it is.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::NoModule { .. }
             | Self::UnusableModule { .. }
             | Self::UntrustedModule { .. }
             | Self::SeveralTokens { .. }
             | Self::SeveralKeys { .. }
-            | Self::KeyCanLeave { .. } => Fault::Usage,
+            | Self::KeyCanLeave { .. } => ErrorKind::Usage,
             Self::NoToken { .. }
             | Self::WrongPin { .. }
             | Self::PinLocked { .. }
             | Self::PinUnset { .. }
-            | Self::NoKey { .. } => Fault::Locked,
-            Self::WrongLength { .. } | Self::Failed { .. } => Fault::Machine,
+            | Self::NoKey { .. } => ErrorKind::Locked,
+            Self::WrongLength { .. } | Self::Failed { .. } => ErrorKind::Machine,
         }
     }
 

@@ -15,7 +15,7 @@ use cryptoki::{
 
 use super::*;
 use crate::{
-    fault::Fault,
+    error_kind::ErrorKind,
     keys::{MasterKey, Wrapped},
 };
 
@@ -134,35 +134,35 @@ fn each_thing_that_is_wrong_with_a_token_is_an_error_of_its_own() {
                 (
                     key(module, "vault", "concordat", "000000"),
                     "wrong PIN for the token `vault`",
-                    Fault::Locked,
+                    ErrorKind::Locked,
                 ),
-                (key(module, "vault", "concordat", "1"), "wrong PIN", Fault::Locked),
-                (key(module, "vault", "concordat", ""), "is empty", Fault::Usage),
+                (key(module, "vault", "concordat", "1"), "wrong PIN", ErrorKind::Locked),
+                (key(module, "vault", "concordat", ""), "is empty", ErrorKind::Usage),
                 (
                     key(module, "cellar", "concordat", PIN),
                     "no token `cellar`",
-                    Fault::Locked,
+                    ErrorKind::Locked,
                 ),
                 (
                     key(module, "vault", "other", PIN),
                     "holds no secret key `other`",
-                    Fault::Locked,
+                    ErrorKind::Locked,
                 ),
                 (
                     key(Path::new("/nonexistent.so"), "vault", "concordat", PIN),
                     "no PKCS#11 module",
-                    Fault::Usage,
+                    ErrorKind::Usage,
                 ),
                 (
                     key(Path::new("/bin/sh"), "vault", "concordat", PIN),
                     "does not work as a PKCS#11 module",
-                    Fault::Usage,
+                    ErrorKind::Usage,
                 ),
             ];
             for (provider, words, fault) in cases {
                 let error = refusal(&path, &provider);
                 assert!(error.to_string().contains(words), "{words}: {error}");
-                assert_eq!(error.fault(), fault, "{error}");
+                assert_eq!(error.kind(), fault, "{error}");
             }
             let absent = refusal(&path, &key(module, "cellar", "concordat", PIN)).to_string();
             assert!(absent.contains("which has `vault`"), "{absent}");
@@ -186,7 +186,7 @@ fn the_same_name_in_another_token_does_not_unlock() {
             MasterKey::create(&dir.join("other"), &spare).unwrap();
             let error = refusal(&path, &spare);
             assert!(matches!(error, KeyError::WrongTokenKey { .. }), "{error}");
-            assert_eq!(error.fault(), Fault::Locked);
+            assert_eq!(error.kind(), ErrorKind::Locked);
             add_token(&dir.join("softhsm2.conf"), "vault");
             let error = refusal(&path, &key(module, "vault", "concordat", PIN));
             assert!(
@@ -257,23 +257,23 @@ fn what_a_token_says_of_its_pin_is_told_apart() {
     };
     let told = |code, last| {
         let error = TokenError::of_login(&place, Error::Pkcs11(code, Function::Login), last);
-        (error.to_string(), error.fault())
+        (error.to_string(), error.kind())
     };
     let (words, fault) = told(RvError::PinIncorrect, true);
     assert!(
-        words.contains("one more wrong PIN locks it") && fault == Fault::Locked,
+        words.contains("one more wrong PIN locks it") && fault == ErrorKind::Locked,
         "{words}"
     );
     let (words, fault) = told(RvError::PinLocked, false);
     assert!(
-        words.contains("is locked") && words.contains("set a new one") && fault == Fault::Locked,
+        words.contains("is locked") && words.contains("set a new one") && fault == ErrorKind::Locked,
         "{words}"
     );
     let (words, fault) = told(RvError::PinExpired, false);
-    assert!(words.contains("expired") && fault == Fault::Locked, "{words}");
+    assert!(words.contains("expired") && fault == ErrorKind::Locked, "{words}");
     let (words, fault) = told(RvError::DeviceError, false);
     assert!(
-        words.contains("does not let us log in") && fault == Fault::Machine,
+        words.contains("does not let us log in") && fault == ErrorKind::Machine,
         "{words}"
     );
 }

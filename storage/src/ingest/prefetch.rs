@@ -16,13 +16,13 @@ const WAITING: usize = 2;
 ///
 /// It ends without an error only if that iterator did: a thread that breaks off in the middle is an error, and never looks
 /// like the end of a file.
-pub(super) struct Ahead<T> {
+pub(super) struct Prefetch<T> {
     path: PathBuf,
     items: Option<Receiver<Result<T, IngestError>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl<T: Send + 'static> Ahead<T> {
+impl<T: Send + 'static> Prefetch<T> {
     /// Runs `source`, which reads the file at `path`, until its end or until this is dropped.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl<T: Send + 'static> Ahead<T> {
     }
 }
 
-impl<T> Iterator for Ahead<T> {
+impl<T> Iterator for Prefetch<T> {
     type Item = Result<T, IngestError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -70,7 +70,7 @@ impl<T> Iterator for Ahead<T> {
 }
 
 /// Waits for the thread, so that nothing is read any more once this is gone.
-impl<T> Drop for Ahead<T> {
+impl<T> Drop for Prefetch<T> {
     fn drop(&mut self) {
         self.items = None;
         if let Some(thread) = self.thread.take() {
@@ -80,9 +80,9 @@ impl<T> Drop for Ahead<T> {
     }
 }
 
-impl<T> fmt::Debug for Ahead<T> {
+impl<T> fmt::Debug for Prefetch<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ahead")
+        f.debug_struct("Prefetch")
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
@@ -92,8 +92,8 @@ impl<T> fmt::Debug for Ahead<T> {
 mod tests {
     use super::*;
 
-    fn ahead(numbers: impl Iterator<Item = u64> + Send + 'static) -> Ahead<u64> {
-        Ahead::run(Path::new("a.csv"), numbers.map(Ok)).unwrap()
+    fn ahead(numbers: impl Iterator<Item = u64> + Send + 'static) -> Prefetch<u64> {
+        Prefetch::run(Path::new("a.csv"), numbers.map(Ok)).unwrap()
     }
 
     #[test]

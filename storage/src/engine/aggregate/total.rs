@@ -14,7 +14,7 @@ use datafusion::{
 use crate::engine::divide::{QUOTIENT, REMAINDER};
 
 /// Functions that never fail, whatever their arguments' values.
-const SILENT: [&str; 30] = [
+const TOTAL: [&str; 30] = [
     "btrim",
     "ceil",
     "character_length",
@@ -49,10 +49,10 @@ const SILENT: [&str; 30] = [
 /// Parts that every date and timestamp has.
 const PARTS: [&str; 7] = ["year", "quarter", "month", "week", "day", "dow", "doy"];
 
-/// The first function in the conditions and groups that is not known to be silent.
+/// The first function in the conditions and groups that is not known to be total.
 pub(super) fn first_that_may_fail(grouping: &Aggregate) -> Option<String> {
     let groups = grouping.group_expr.iter();
-    groups.chain(conditions(&grouping.input)).find_map(noisy)
+    groups.chain(conditions(&grouping.input)).find_map(may_fail)
 }
 
 #[expect(
@@ -69,7 +69,7 @@ fn conditions(plan: &LogicalPlan) -> Vec<&Expr> {
     }
 }
 
-fn noisy(expression: &Expr) -> Option<String> {
+fn may_fail(expression: &Expr) -> Option<String> {
     let mut found = None;
     // The visitor cannot fail.
     let _ = expression.exists(|inner| {
@@ -85,7 +85,7 @@ fn noisy(expression: &Expr) -> Option<String> {
 
 fn is_silent(function: &ScalarFunction) -> bool {
     let name = function.func.name();
-    SILENT.contains(&name) && (name != "date_part" || function.args.first().is_some_and(is_known_part))
+    TOTAL.contains(&name) && (name != "date_part" || function.args.first().is_some_and(is_known_part))
 }
 
 #[expect(

@@ -7,6 +7,7 @@ use concordat_protocol::schema::ColumnKind;
 
 use super::{
     block::Block,
+    column_stats::ColumnStats,
     error::IngestError,
     names::{Name, SUBJECT_COLUMN, is_age, is_birth, name_columns},
     note::Note,
@@ -16,7 +17,6 @@ use super::{
     sniff::{Layout, sniff},
     source::Fingerprint,
     table::{Piece, Table},
-    tally::Tally,
     upload::Source,
     values::{data_type, is_marker, trim},
 };
@@ -26,7 +26,7 @@ const SHOWN_LINES: usize = 10;
 
 /// What the first pass found; [`super::batches()`] reads the file by it.
 #[derive(Clone, Debug)]
-pub struct Survey {
+pub struct Inspection {
     pub(super) options: CsvOptions,
     pub(super) layout: Layout,
     encoding: TextEncoding,
@@ -65,17 +65,21 @@ pub enum Subject {
 /// Reads a whole file and finds out what it holds, keeping the first refused rows.
 ///
 /// # Errors
-/// [`IngestError`] for a file that cannot be read, is no delimited text, has unusable column names or lacks subjects.
-/// Rows that cannot be taken are no error here: see [`Survey::rejects`].
-pub fn survey(source: &Source, options: &CsvOptions) -> Result<Survey, IngestError> {
-    survey_into(source, options, &mut Discard)
+/// [`IngestError`] for a file that cannot be read, is not delimited text, has unusable column names or lacks subjects.
+/// Rows that cannot be taken are no error here: see [`Inspection::rejects`].
+pub fn infer_schema(source: &Source, options: &CsvOptions) -> Result<Inspection, IngestError> {
+    infer_schema_into(source, options, &mut Discard)
 }
 
-/// Like [`survey`], and hands every refused row to `sink`.
+/// Like [`infer_schema`], and hands every refused row to `sink`.
 ///
 /// # Errors
-/// As [`survey`], and [`IngestError::RejectSink`] if the sink fails.
-pub fn survey_into(source: &Source, options: &CsvOptions, sink: &mut dyn RejectSink) -> Result<Survey, IngestError> {
+/// As [`infer_schema`], and [`IngestError::RejectSink`] if the sink fails.
+pub fn infer_schema_into(
+    source: &Source,
+    options: &CsvOptions,
+    sink: &mut dyn RejectSink,
+) -> Result<Inspection, IngestError> {
     let path = source.name();
     let layout = sniff(source, options)?;
     let (table, header) = Table::open(source, options, layout)?;
@@ -95,7 +99,7 @@ pub fn survey_into(source: &Source, options: &CsvOptions, sink: &mut dyn RejectS
         return Err(IngestError::NotATable { path: path.to_owned() });
     }
     count.check_subjects(&names)?;
-    Ok(Survey {
+    Ok(Inspection {
         options: options.clone(),
         layout,
         encoding: ending.encoding,
@@ -109,7 +113,7 @@ pub fn survey_into(source: &Source, options: &CsvOptions, sink: &mut dyn RejectS
     })
 }
 
-impl Survey {
+impl Inspection {
     /// The columns of the file, without the assigned subject.
     #[must_use]
     pub fn columns(&self) -> &[Column] {
@@ -196,7 +200,7 @@ impl Survey {
 fn check_known<'a>(names: &[Name], wanted: impl Iterator<Item = &'a String>) -> Result<(), IngestError> {
     for name in wanted {
         if !names.iter().any(|column| is_called(column, name)) {
-            // The only line of a file that is no table may be anything.
+            // The only line of a file that is not a table may be anything.
             let columns = match names {
                 [] | [_] => Vec::new(),
                 [_, _, ..] => names.iter().map(|column| column.name.clone()).collect(),
@@ -216,7 +220,7 @@ fn is_called(column: &Name, name: &str) -> bool {
 
 /// What is counted while rows pass.
 struct Count {
-    tallies: Vec<Tally>,
+    stats: Vec<ColumnStats>,
     rows: u64,
     rejects: Rejects,
     repeats: Repeats,
@@ -228,14 +232,14 @@ struct Count {
 impl Count {
     fn new(names: &[Name], options: &CsvOptions) -> Self {
         let forced_text = |column: &Name| options.text_columns.iter().any(|name| is_called(column, name));
-        let tallies = names
+        let stats = names
             .iter()
-            .map(|column| Tally::new(options.missing, forced_text(column)))
+            .map(|column| ColumnStats::new(options.missing, forced_text(column)))
             .collect();
         let subject = options.subject.column();
         let subject = subject.and_then(|name| names.iter().position(|column| is_called(column, name)));
         Self {
-            tallies,
+            stats,
             rows: 0,
             rejects: Rejects::default(),
             repeats: Repeats::new(names, subject),
@@ -247,9 +251,9 @@ impl Count {
 
     fn block(&mut self, block: &Block, sink: &mut dyn RejectSink) -> Result<(), IngestError> {
         self.rows += block.rows() as u64;
-        for (index, tally) in self.tallies.iter_mut().enumerate() {
+        for (index, stats) in self.stats.iter_mut().enumerate() {
             for (field, line) in block.column(index).zip(block.lines()) {
-                tally.observe(field, line);
+                stats.observe(field, line);
             }
         }
         self.repeats.observe(block);
@@ -304,14 +308,14 @@ impl Count {
     }
 
     fn columns(&self, names: &[Name]) -> Vec<Column> {
-        let column = |(name, tally): (&Name, &Tally)| Column {
+        let column = |(name, stats): (&Name, &ColumnStats)| Column {
             name: name.name.clone(),
             given: name.given.clone(),
-            kind: tally.kind(),
-            missing: tally.missing(),
-            markers_are_missing: tally.markers_are_missing(),
+            kind: stats.kind(),
+            missing: stats.missing(),
+            markers_are_missing: stats.markers_are_missing(),
         };
-        names.iter().zip(&self.tallies).map(column).collect()
+        names.iter().zip(&self.stats).map(column).collect()
     }
 
     fn notes(&self, names: &[Name], layout: Layout, options: &CsvOptions, blank_lines: u64) -> Vec<Note> {
@@ -319,7 +323,7 @@ impl Count {
         if !layout.header && options.header == super::options::Header::Auto {
             notes.push(Note::NoHeader);
         }
-        for (Name { name, given }, tally) in names.iter().zip(&self.tallies) {
+        for (Name { name, given }, stats) in names.iter().zip(&self.stats) {
             let column = name.clone();
             if name != given {
                 notes.push(Note::Renamed {
@@ -327,15 +331,15 @@ impl Count {
                     name: name.clone(),
                 });
             }
-            if !tally.has_values() && self.rows > 0 {
+            if !stats.has_values() && self.rows > 0 {
                 notes.push(Note::NoValues { column });
-            } else if let Some((from, line)) = tally.turned() {
+            } else if let Some((from, line)) = stats.turned() {
                 notes.push(Note::Turned { column, from, line });
             }
-            if tally.markers_kept() > 0 {
+            if stats.markers_kept() > 0 {
                 notes.push(Note::MarkersKept {
                     column: name.clone(),
-                    count: tally.markers_kept(),
+                    count: stats.markers_kept(),
                 });
             }
         }

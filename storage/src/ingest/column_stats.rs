@@ -9,7 +9,7 @@ use super::{
 
 /// The running result of one column.
 #[derive(Clone, Debug)]
-pub(super) struct Tally {
+pub(super) struct ColumnStats {
     kinds: Kinds,
     forced_text: bool,
     missing_rule: Missing,
@@ -19,7 +19,7 @@ pub(super) struct Tally {
     turned: Option<(ColumnKind, u64)>,
 }
 
-impl Tally {
+impl ColumnStats {
     pub(super) fn new(missing_rule: Missing, forced_text: bool) -> Self {
         let kinds = if forced_text { Kinds::NONE } else { Kinds::ALL };
         Self {

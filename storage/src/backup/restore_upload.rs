@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// An empty place that a snapshot goes into. It bears no mark yet, so nobody takes what lies there for theirs.
-pub(super) struct Filling<'a> {
+pub(super) struct RestoreUpload<'a> {
     runtime: &'a Handle,
     place: Arc<Connection>,
 }
 
-impl<'a> Filling<'a> {
+impl<'a> RestoreUpload<'a> {
     /// # Errors
     /// [`PlaceError::Occupied`] if anything is there.
     pub(super) fn begin(runtime: &'a Handle, place: &S3Place) -> Result<Self, BackupError> {
@@ -50,7 +50,7 @@ impl<'a> Filling<'a> {
             }
         });
         if put.is_err() {
-            // What is left of it is no object.
+            // What is left of it is not an object.
             drop(self.runtime.block_on(upload.abort()));
         }
         put.map(drop)

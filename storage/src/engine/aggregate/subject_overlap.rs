@@ -11,13 +11,13 @@ use crate::engine::QueryError;
 const SUBJECT_BYTES: usize = 64;
 
 /// The group of each subject seen so far. Both are known by keyed hashes: who asks chooses the groups, but not the key.
-pub(in crate::engine) struct Apart {
+pub(in crate::engine) struct SubjectOverlap {
     homes: HashMap<u64, u64>,
     most: usize,
     key: RandomState,
 }
 
-impl Apart {
+impl SubjectOverlap {
     /// Remembers as many subjects as fit in `memory` bytes.
     pub(in crate::engine) fn new(memory: usize) -> Self {
         Self {

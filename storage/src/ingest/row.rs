@@ -1,0 +1,46 @@
+//! One record of a file.
+
+use memchr::memchr_iter;
+
+use super::limits::MAX_COLUMNS;
+
+/// One record, reused from call to call.
+#[derive(Default)]
+pub(super) struct Row {
+    /// The fields, one byte behind each.
+    pub(super) text: String,
+    /// Where each field ends.
+    pub(super) ends: Vec<usize>,
+    /// Fields on the row, also those beyond [`MAX_COLUMNS`], which are not kept.
+    pub(super) width: usize,
+    /// The line on which the row starts.
+    pub(super) line: u64,
+}
+
+impl Row {
+    pub(super) fn clear(&mut self, line: u64) {
+        self.text.clear();
+        self.ends.clear();
+        self.width = 0;
+        self.line = line;
+    }
+
+    pub(super) fn take_line(&mut self, line: &str, delimiter: u8) {
+        self.text.push_str(line);
+        self.text.push(BEHIND.into());
+        let ends = memchr_iter(delimiter, line.as_bytes()).chain(std::iter::once(line.len()));
+        self.ends.extend(ends);
+        self.width = self.ends.len();
+        self.ends.truncate(MAX_COLUMNS);
+    }
+
+    pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
+        starts
+            .zip(&self.ends)
+            .map(|(start, end)| self.text.get(start..*end).unwrap_or_default())
+    }
+}
+
+/// Stands behind each field in [`Row::text`]; which byte it is does not matter.
+pub(super) const BEHIND: u8 = b'\n';
