@@ -6,6 +6,7 @@
 //! filter is a conjunction of constraints on single columns. Unknown terms make a scope invalid: nothing is ever dropped.
 
 mod columns;
+mod invalid;
 mod limits;
 mod purpose;
 mod rows;
@@ -16,6 +17,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use columns::{BandWidth, Columns, Generalisation, Transform};
+pub(crate) use invalid::short;
+pub use invalid::{InvalidScope, Part};
 pub use limits::{DEFAULT_MIN_CELL, Limits, People, Places, Window};
 pub use purpose::{DiseaseCode, Purpose, Purposes};
 pub use rows::{Bound, Constraint, Rows, Values};
@@ -89,46 +92,6 @@ pub struct Scope {
     pub limits: Limits,
     /// From when until when.
     pub window: Window,
-}
-
-/// The parts of a scope, to say where two differ.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Part {
-    /// The dataset.
-    Dataset,
-    /// The tier.
-    Tier,
-    /// Columns and transforms.
-    Columns,
-    /// The row filter.
-    Rows,
-    /// The purposes.
-    Purposes,
-    /// The people.
-    People,
-    /// The places.
-    Places,
-    /// The limits.
-    Limits,
-    /// The time window.
-    Window,
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Dataset => "dataset",
-            Self::Tier => "tier",
-            Self::Columns => "columns",
-            Self::Rows => "rows",
-            Self::Purposes => "purposes",
-            Self::People => "people",
-            Self::Places => "places",
-            Self::Limits => "limits",
-            Self::Window => "window",
-        })
-    }
 }
 
 impl Scope {
@@ -242,29 +205,6 @@ impl Disjoint {
     const fn in_part(part: Part) -> Self {
         Self { part }
     }
-}
-
-/// A scope that says something unknown, contradictory or too large.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("invalid {part}: {detail}")]
-pub struct InvalidScope {
-    /// The part that is invalid.
-    pub part: Part,
-    detail: String,
-}
-
-impl InvalidScope {
-    pub(crate) fn new(part: Part, detail: impl Into<String>) -> Self {
-        Self {
-            part,
-            detail: detail.into(),
-        }
-    }
-}
-
-/// Input as it may be repeated in a message.
-pub(crate) fn short(text: &str) -> String {
-    text.chars().take(60).collect()
 }
 
 #[cfg(test)]

@@ -4,34 +4,15 @@
 //! of `n` leaves splits at the largest power of two below `n`. [`CompactTree`] keeps only the roots of the perfect subtrees,
 //! which is all that appending needs: at most 64 hashes.
 
+mod hash;
 mod prove;
 mod verify;
 
-use sha2::{Digest, Sha256};
-
+pub use hash::{empty_root, leaf_hash, node_hash};
 pub use prove::{LeafSource, OutOfRange, consistency_path, inclusion_path, root};
 pub use verify::{VerifyError, verify_consistency, verify_inclusion};
 
 use crate::ids::Digest32;
-
-/// Hash of a leaf: SHA-256 of a zero byte and its bytes.
-pub fn leaf_hash(bytes: &[u8]) -> Digest32 {
-    Digest32::from_bytes(Sha256::new().chain_update([0]).chain_update(bytes).finalize().into())
-}
-
-/// Hash of an inner node: SHA-256 of a one byte and the hashes of its two sides.
-pub fn node_hash(left: &Digest32, right: &Digest32) -> Digest32 {
-    let hash = Sha256::new()
-        .chain_update([1])
-        .chain_update(left.as_bytes())
-        .chain_update(right.as_bytes());
-    Digest32::from_bytes(hash.finalize().into())
-}
-
-/// Root of the tree without leaves: SHA-256 of nothing.
-pub fn empty_root() -> Digest32 {
-    Digest32::from_bytes(Sha256::new().finalize().into())
-}
 
 /// A growing tree that remembers only the roots of its perfect subtrees, largest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidScope, Part};
+use super::invalid::{InvalidScope, Part};
 use crate::ids::ColumnName;
 
 /// Most columns a scope may name.

@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::Datelike as _;
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidScope, Part};
+use super::invalid::{InvalidScope, Part};
 use crate::ids::{ActorId, Jurisdiction};
 use crate::time::Timestamp;
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidScope, Part, short};
+use super::invalid::{InvalidScope, Part, short};
 
 /// Most purposes a scope may list.
 const MAX_PURPOSES: usize = 32;

@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidScope, Kind, Part, Value};
+use super::invalid::{InvalidScope, Part};
+use super::value::{Kind, Value};
 use crate::ids::ColumnName;
 
 /// Most columns a filter may constrain.

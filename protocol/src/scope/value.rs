@@ -6,7 +6,7 @@ use std::fmt;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidScope, Part};
+use super::invalid::{InvalidScope, Part};
 
 /// A value a column may be compared with. Values of different kinds never meet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -38,7 +38,7 @@ macro_rules! carried_as_bytes {
             }
         }
 
-        impl<'de, T: crate::signed::Document> serde::Deserialize<'de> for $name<T> {
+        impl<'de, T: Document> serde::Deserialize<'de> for $name<T> {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 Self::from_bytes(crate::signed::carried::byte_buf(deserializer)?).map_err(serde::de::Error::custom)
             }

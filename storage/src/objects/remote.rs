@@ -243,10 +243,6 @@ impl ObjectStore for RemoteStore {
             Err(error) => return Err(self.classify_read(error).await),
         };
         let connection = Arc::clone(&self.0.connection);
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "which other payloads there are depends on the platform"
-        )]
         let payload = match found.payload {
             GetResultPayload::Stream(bytes) => {
                 GetResultPayload::Stream(bytes.map_err(move |error| connection.classify(error)).boxed())

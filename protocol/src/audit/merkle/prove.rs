@@ -1,6 +1,6 @@
 //! Making proofs from the leaf hashes.
 
-use super::{empty_root, node_hash};
+use super::hash::{empty_root, node_hash};
 use crate::ids::Digest32;
 
 /// Where leaf hashes come from.

@@ -1,6 +1,6 @@
 //! Checking proofs. Needs no ledger, only hashes.
 
-use super::node_hash;
+use super::hash::{empty_root, node_hash};
 use crate::ids::Digest32;
 
 /// Why a proof does not hold.
@@ -87,7 +87,7 @@ pub fn verify_consistency(
         });
     }
     if first == second || first == 0 {
-        let expected = if first == 0 { super::empty_root() } else { second_root };
+        let expected = if first == 0 { empty_root() } else { second_root };
         return if path.is_empty() {
             same(expected, first_root)
         } else {

@@ -66,9 +66,12 @@ impl Commit<'_> {
         };
         let record = draft.record(&manifest, old.as_ref(), keys);
         let stored = self.store(batch, old.as_ref(), &record, &signed);
-        stored.map_err(|error| match error {
-            MetaError::Conflict { .. } => draft.overtaken(),
-            other => CatalogError::from(other).into(),
+        stored.map_err(|error| {
+            if matches!(error, MetaError::Conflict { .. }) {
+                draft.overtaken()
+            } else {
+                CatalogError::from(error).into()
+            }
         })?;
         Ok(Imported {
             version: manifest.version,

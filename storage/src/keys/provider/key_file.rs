@@ -23,9 +23,13 @@ impl KeyFile {
     }
 
     fn key(&self, salt: &[u8]) -> Result<KeyEncryptingKey, KeyError> {
-        let bytes = read_private(&self.0).map_err(|error| match KeyError::from(error) {
-            KeyError::Missing { path } => KeyError::KeyFileMissing { path },
-            error => error,
+        let bytes = read_private(&self.0).map_err(|error| {
+            let error = KeyError::from(error);
+            if let KeyError::Missing { path } = error {
+                KeyError::KeyFileMissing { path }
+            } else {
+                error
+            }
         })?;
         let material = decode(&self.0, bytes)?;
         let key = RawKey::derive(material.expose(), salt, labels::KEY_FILE);

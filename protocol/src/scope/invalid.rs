@@ -1,0 +1,68 @@
+//! The parts of a scope, and what is wrong with one.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The parts of a scope, to say where two differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Part {
+    /// The dataset.
+    Dataset,
+    /// The tier.
+    Tier,
+    /// Columns and transforms.
+    Columns,
+    /// The row filter.
+    Rows,
+    /// The purposes.
+    Purposes,
+    /// The people.
+    People,
+    /// The places.
+    Places,
+    /// The limits.
+    Limits,
+    /// The time window.
+    Window,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Dataset => "dataset",
+            Self::Tier => "tier",
+            Self::Columns => "columns",
+            Self::Rows => "rows",
+            Self::Purposes => "purposes",
+            Self::People => "people",
+            Self::Places => "places",
+            Self::Limits => "limits",
+            Self::Window => "window",
+        })
+    }
+}
+
+/// A scope that says something unknown, contradictory or too large.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid {part}: {detail}")]
+pub struct InvalidScope {
+    /// The part that is invalid.
+    pub part: Part,
+    detail: String,
+}
+
+impl InvalidScope {
+    pub(crate) fn new(part: Part, detail: impl Into<String>) -> Self {
+        Self {
+            part,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// Input as it may be repeated in a message.
+pub(crate) fn short(text: &str) -> String {
+    text.chars().take(60).collect()
+}
