@@ -119,7 +119,7 @@ fn a_full_disk_loses_nothing_and_lets_nothing_out() {
         "{refused}"
     );
     let login = house.typed(&["login", Person::Steward.name()], Some(PASSWORD)).exits(1);
-    assert!(login.stderr.contains("mend the disk"), "{}", login.story());
+    assert!(login.stderr.contains("fix the disk"), "{}", login.story());
     assert_eq!(house.status()["ready"], false);
 
     fs::remove_file(ballast).unwrap();

@@ -130,6 +130,10 @@ fn no_text_in_a_snapshot_names_a_file_that_is_opened() {
         .snapshot
         .files
         .len();
+    // What lies in the snapshot and is signed is still not put anywhere but where parts of a data directory are.
+    let elsewhere = node.repository().join(format!("snapshots/{id}/dir/elsewhere"));
+    crate::fs::create_dir_private(&elsewhere).unwrap();
+    fs::write(elsewhere.join("file"), "outside").unwrap();
     for text in hostile {
         let entry = FileEntry {
             path: Text::fitted(text),

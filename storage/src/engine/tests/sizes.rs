@@ -13,7 +13,7 @@ use crate::engine::{
     guard::View,
     plan::planned,
     session::world,
-    size::{MAX_NODES, admitted, nodes_written_out},
+    size::{MAX_NODES, admitted, nodes_written_out, rows_in_a_batch},
     statement,
 };
 use constructs::{CONSTRUCTS, Construct};
@@ -141,7 +141,11 @@ async fn names_of_the_querys_own_count_as_what_they_stand_for() {
         format!("SELECT ({long}), count(*) FROM heart GROUP BY {}", many("1")),
         format!("SELECT {} FROM heart", vec!["*"; MAX_NODES / 2].join(",")),
     ] {
-        let error = world.refused(clear(Tier::Records, &["age", "sex", "name"]), &sql).await;
+        // Before anything of it is planned, which is what takes the time.
+        let scope = clear(Tier::Records, &["age", "sex", "name"]);
+        let checked = statement::checked(&sql, &scope.dataset, &["age", "sex", "name"]);
+        assert!(matches!(checked, Err(QueryError::TooComplex { .. })), "{sql:.40}");
+        let error = world.refused(scope, &sql).await;
         assert!(matches!(error, QueryError::TooComplex { .. }), "{error}");
     }
 }
@@ -176,6 +180,36 @@ async fn batches_shrink_as_text_grows() {
     let sql = format!("SELECT octet_length({wide}) AS a FROM heart");
     let error = world.refused(clear(Tier::Records, &["name"]), &sql).await;
     assert!(matches!(error, QueryError::TooComplex { .. }), "{error}");
+
+    // A batch holds as many rows as fit, and what does not fit in one row is not computed.
+    // A letter may become three in capitals.
+    let room = |bytes: usize, capitals: usize| {
+        let (open, close, text) = ("upper(".repeat(capitals), ")".repeat(capitals), "x".repeat(bytes));
+        format!("{open}concat(name, '{text}'){close}")
+    };
+    let rows = async |expression: String| {
+        let plan = plan_of(&world, &format!("SELECT octet_length({expression}) AS a FROM heart")).await;
+        rows_in_a_batch(&plan, 8192)
+    };
+    assert_eq!(rows("name".to_owned()).await.unwrap(), 8192);
+    let (few, fewer) = (
+        rows(room(20_000, 0)).await.unwrap(),
+        rows(room(60_000, 0)).await.unwrap(),
+    );
+    assert!(fewer < few && few < 8192, "{fewer} {few}");
+    let too_wide = rows(room(60_000, 5)).await;
+    assert!(matches!(too_wide, Err(QueryError::TooComplex { .. })), "{too_wide:?}");
+}
+
+/// The plan of a statement that was checked.
+async fn plan_of(world_of: &World, sql: &str) -> LogicalPlan {
+    let scope = clear(Tier::Records, &["name", "age", "sex"]);
+    let key = world_of.pseudonym_key(None);
+    let view = View::new(world_of, &scope, &key).unwrap();
+    let statement = statement::checked(sql, &scope.dataset, &["name", "age", "sex"]).unwrap();
+    let store = world_of.object_store();
+    let context = world(&scope.dataset, Arc::new(view), store, &Bounds::default()).unwrap();
+    planned(&context.state(), statement, &scope.dataset).await.unwrap()
 }
 
 #[tokio::test]
