@@ -73,7 +73,7 @@ pub struct Member {
     pub key: InstitutionPublicKey,
     /// The keys that spoke for it before, the oldest first.
     pub earlier: Vec<EarlierKey>,
-    /// Its nodes, at most [`MAX_NODES`].
+    /// Its nodes, at most [`MAX_NODES`](crate::membership::MAX_NODES).
     pub nodes: Vec<MemberNode>,
     /// When it stated all of this; a later statement replaces an earlier one and never the other way round.
     pub stated_at: Timestamp,
