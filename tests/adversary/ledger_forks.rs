@@ -19,7 +19,7 @@ use super::questions::question;
 use super::rogue::{Rogue, now, sign, soon};
 
 /// From here on the node asks for proofs by itself.
-const MANY: usize = 8;
+const MANY: usize = (concordat_protocol::audit::MAX_HEADS - 1) / 2;
 
 /// The first `count` entries of one of the two histories, which agree in none.
 fn head(rogue: &Rogue, history: &str, count: usize) -> Signed<LedgerHead> {
@@ -195,8 +195,8 @@ async fn pending_ledger_heads_are_bounded_and_asked_for() {
     );
     leave(rogue, provider).await;
     let firsts: Vec<usize> = (9..=9 + 2 * MANY).collect();
-    assert!(attested(rogue, provider, &proof(rogue, "one", 30, &firsts), None).await);
-    assert_eq!(kept(provider, rogue), [30]);
+    assert!(attested(rogue, provider, &proof(rogue, "one", 80, &firsts), None).await);
+    assert_eq!(kept(provider, rogue), [80]);
     world.still_stands().await;
 }
 

@@ -71,15 +71,25 @@ pub(super) async fn attested(
     })
     .await;
     if !attested {
-        rogue.until_alone().await;
+        gone(rogue).await;
     }
     attested
 }
 
+/// The rogue hears a moment later that a session has ended; its connection to another node may go on.
+async fn gone(rogue: &Rogue) {
+    tokio::time::timeout(Duration::from_secs(2), rogue.until_alone())
+        .await
+        .ok();
+}
+
 /// Ends the session with a house.
 pub(super) async fn leave(rogue: &Rogue, house: &House) {
+    let mut sessions = house.node.network().sessions();
     house.node.network().disconnect(rogue.id()).await.unwrap();
-    rogue.until_alone().await;
+    let ended = sessions.wait_for(|standing| !standing.contains_key(&rogue.id()));
+    soon(ended).await.unwrap();
+    gone(rogue).await;
 }
 
 pub(super) fn own(rogue: &Rogue, tree: TreeHead) -> Signed<LedgerHead> {

@@ -76,6 +76,9 @@ async fn node_under_attack_serves_a_third_member() {
     if let Some(program) = std::env::var_os("CONCORDAT_PROGRAM") {
         concordat_tests::program::choose(program.as_ref());
     }
+    if std::env::var_os("CONCORDAT_LOG").is_some() {
+        concordat_node::telemetry::start_quiet(false);
+    }
     let whole = Duration::from_secs(set("CONCORDAT_ATTACK_SECONDS", SECONDS));
     let world = Arc::new(World::met().await);
     unlimited(&world).await;

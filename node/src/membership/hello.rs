@@ -12,8 +12,8 @@
 //! A dialler whose clock is wrong gets the listener's hello before it is turned away: from it, it sees the same for itself. So does
 //! the peer of a node whose ledger is an older copy.
 
-use std::collections::BTreeMap;
-use std::sync::{MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use concordat_protocol::audit::{EntryBody, LedgerHead, LedgerProof};
@@ -39,6 +39,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Least time between two rounds in which peers are asked for proofs: what is asked more often costs more than it shows.
 const PROOF_INTERVAL: Duration = Duration::from_millis(250);
+/// How long a peer may take to prove heads of its ledger on a standing session.
+const PROOF_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why a peer was not believed.
 #[derive(Debug, thiserror::Error)]
@@ -117,15 +119,26 @@ impl Membership {
         }
     }
 
-    /// Says hello again to peers of which many heads came without a proof.
+    /// Says hello again to peers of which many heads came without a proof. A peer that is slow to answer holds up no other.
     async fn ask_for_proofs(self, stage: Stage) {
+        let asked = Arc::new(Mutex::new(BTreeSet::new()));
         while let Some(peers) = stage.token().run_until_cancelled(self.0.heads.many_pending()).await {
             for peer in peers {
                 let session = self.0.network.sessions().borrow().get(&peer).cloned();
-                if let Some(session) = session.filter(|session| session.attested().is_some()) {
-                    let said = self.introduce(&session).await;
-                    self.conclude(&session, said).await;
-                }
+                let session = session.filter(|session| session.attested().is_some());
+                let Some(session) = session.filter(|_| locked(&asked).insert(peer)) else {
+                    continue;
+                };
+                let (membership, asked) = (self.clone(), Arc::clone(&asked));
+                stage.spawn(async move {
+                    match tokio::time::timeout(PROOF_TIMEOUT, membership.introduce(&session)).await {
+                        Ok(said) => membership.conclude(&session, said).await,
+                        Err(_) => {
+                            tracing::info!(peer = %peer.short(), "a peer did not prove the heads of its ledger in time")
+                        }
+                    }
+                    locked(&asked).remove(&peer);
+                });
             }
             if stage
                 .token()
@@ -372,6 +385,10 @@ impl Membership {
             }
         }
     }
+}
+
+fn locked(asked: &Mutex<BTreeSet<NodeId>>) -> MutexGuard<'_, BTreeSet<NodeId>> {
+    asked.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The certificate by the key that the roster names: the present one of the sender, or the one that is to follow it.

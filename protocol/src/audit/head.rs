@@ -64,8 +64,9 @@ impl Signed<LedgerHead> {
     }
 }
 
-/// Most heads of one node that a peer keeps and asks about: the proven one, and those that came without a proof since.
-pub const MAX_HEADS: usize = 17;
+/// Most heads of one node that a peer keeps and asks about: the proven one, and those that came without a proof since. With a few
+/// hellos a second, a member can be answered a few hundred times a second.
+pub const MAX_HEADS: usize = 65;
 
 /// The present head, and what shows that it extends those that the peer keeps.
 #[derive(Clone, Debug, Serialize, Deserialize)]

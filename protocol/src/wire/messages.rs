@@ -28,6 +28,8 @@ use crate::time::Timestamp;
 const DOCUMENT_FRAME: usize = MAX_DOCUMENT + 64 * 1024;
 /// Room for small answers.
 const SMALL_FRAME: usize = 64 * 1024;
+/// Limit of messages with proofs for [`MAX_HEADS`](crate::audit::MAX_HEADS) heads: a ledger of 10^9 entries takes about 1 KiB for each.
+const PROOF_FRAME: usize = 192 * 1024;
 /// Most receipts in one [`ReceiptReply`].
 pub const MAX_RECEIPTS: usize = 16;
 /// Most datasets in one catalogue answer.
@@ -59,11 +61,11 @@ pub struct HelloReply {
 }
 
 impl Frame for HelloReply {
-    const MAX: usize = SMALL_FRAME;
+    const MAX: usize = PROOF_FRAME;
 }
 
 impl Frame for LedgerProof {
-    const MAX: usize = SMALL_FRAME;
+    const MAX: usize = PROOF_FRAME;
 }
 
 /// What a node states in a hello, signed by its node key.
