@@ -1,7 +1,8 @@
 //! Consistency proofs without reading the whole ledger for each.
 //!
 //! A hello from any member asks for one, so what it costs is bounded: the root of every [`BLOCK`] entries is kept in memory
-//! (32 bytes each), each entry is read once for it, and a proof reads the entries of two blocks.
+//! (32 bytes each), each entry is read once for it, and a proof needs the entries of two blocks. Those of the blocks that were needed
+//! last are kept: most proofs are about heads of the last minutes, and a peer may ask about many of them at once.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +16,16 @@ const BLOCK: u64 = 256;
 /// Blocks that are read at a time.
 const READ: u64 = 16;
 
-/// Roots of the ledger's whole blocks, as far as they were needed.
+/// Blocks of which the single entries are kept: 8 KiB each.
+const KEPT: usize = 64;
+
+/// Roots of the ledger's whole blocks, as far as they were needed, and the entries of the newest of those that were needed singly.
 #[derive(Debug, Default)]
-pub(super) struct Blocks(Vec<Digest32>);
+pub(super) struct Blocks {
+    roots: Vec<Digest32>,
+    /// By the number of the first entry; a ledger only grows, so what is here stays right.
+    leaves: BTreeMap<u64, Vec<Digest32>>,
+}
 
 impl Blocks {
     /// What shows that the first `present.size` entries begin with those under `signed`: `None` if they do not.
@@ -51,7 +59,7 @@ impl Blocks {
     }
 
     fn count(&self) -> u64 {
-        u64::try_from(self.0.len()).unwrap_or(u64::MAX)
+        u64::try_from(self.roots.len()).unwrap_or(u64::MAX)
     }
 
     fn fill(&mut self, ledger: &Ledger, size: u64) -> Result<(), LedgerError> {
@@ -79,7 +87,7 @@ impl Blocks {
         for entry in entries {
             tree.push(entry.leaf);
             if tree.size() == BLOCK {
-                self.0.push(tree.root());
+                self.roots.push(tree.root());
                 tree = CompactTree::new();
             }
         }
@@ -87,16 +95,24 @@ impl Blocks {
     }
 
     /// The blocks, and the single entries of those two that the sizes divide.
-    fn leaves(&self, ledger: &Ledger, first: u64, second: u64) -> Result<Leaves<'_>, LedgerError> {
-        let mut single = BTreeMap::new();
-        for start in [first, second].map(|size| size - size % BLOCK) {
-            for entry in ledger.range_for_start(start, start.saturating_add(BLOCK).min(second))? {
-                single.insert(entry.entry.sequence, entry.leaf);
+    fn leaves(&mut self, ledger: &Ledger, first: u64, second: u64) -> Result<Leaves<'_>, LedgerError> {
+        let starts = [first, second].map(|size| size - size % BLOCK);
+        for start in starts {
+            let known = self.leaves.entry(start).or_default();
+            let next = start.saturating_add(u64::try_from(known.len()).unwrap_or(u64::MAX));
+            let end = start.saturating_add(BLOCK).min(second);
+            if next < end {
+                known.extend(ledger.range_for_start(next, end)?.into_iter().map(|entry| entry.leaf));
             }
         }
+        while self.leaves.len() > KEPT {
+            let oldest = self.leaves.keys().find(|start| !starts.contains(start)).copied();
+            let Some(oldest) = oldest else { break };
+            self.leaves.remove(&oldest);
+        }
         Ok(Leaves {
-            blocks: &self.0,
-            single,
+            blocks: &self.roots,
+            single: &self.leaves,
             size: second,
         })
     }
@@ -108,7 +124,7 @@ fn missing(size: u64, asked: u64) -> LedgerError {
 
 struct Leaves<'a> {
     blocks: &'a [Digest32],
-    single: BTreeMap<u64, Digest32>,
+    single: &'a BTreeMap<u64, Vec<Digest32>>,
     size: u64,
 }
 
@@ -118,7 +134,9 @@ impl LeafSource for Leaves<'_> {
     }
 
     fn leaf(&self, index: u64) -> Option<Digest32> {
-        self.single.get(&index).copied()
+        let start = index - index % BLOCK;
+        let within = usize::try_from(index % BLOCK).ok()?;
+        self.single.get(&start)?.get(within).copied()
     }
 
     fn subtree(&self, start: u64, end: u64) -> Option<Digest32> {
