@@ -1,6 +1,6 @@
 //! Negotiations that a rogue leads by the rules, up to the point where a test breaks them.
 
-use concordat_node::negotiation::Restriction;
+use concordat_node::negotiation::{NegotiationFault, Restriction};
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::ids::{Digest32, GrantId, NegotiationId};
 use concordat_protocol::negotiation::Negotiation;
@@ -173,10 +173,16 @@ pub(super) async fn given(world: &World) -> GrantId {
 pub(super) async fn between_friends(world: &World) -> GrantId {
     let (friend, provider) = (world.friend.node.negotiations(), world.provider.node.negotiations());
     let asked = friend.request(wide(&world.provider), why(), &tester()).await.unwrap();
-    provider
-        .offer(&asked.id, &Restriction::default(), &tester())
-        .await
-        .unwrap();
+    // A request waits for the connection, if that is not up at this moment.
+    let offered = soon(async {
+        loop {
+            match provider.offer(&asked.id, &Restriction::default(), &tester()).await {
+                Err(NegotiationFault::UnknownNegotiation { .. }) => tokio::time::sleep(Duration::from_millis(50)).await,
+                offered => return offered,
+            }
+        }
+    });
+    offered.await.unwrap();
     friend.accept(&asked.id, &tester()).await.unwrap();
     settled(&world.friend, &asked.id).await;
     GrantId::from(asked.id)
