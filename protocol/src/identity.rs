@@ -1,8 +1,8 @@
 //! Keys of institutions and nodes.
 //!
-//! An institution has one Ed25519 key that speaks for the house: it signs certificates, grants and checkpoints, and the
-//! roster pins it. Each node has a key of its own for everyday messages; a certificate by the institution's key binds it.
-//! The two are different types, so a node key cannot sign where the house must.
+//! An institution has one Ed25519 key that represents it: it signs certificates, grants and checkpoints, and the
+//! roster pins it. Each node has a key of its own for routine messages; a certificate by the institution's key binds it.
+//! The two are different types, so a node key cannot sign where the institution's key is required.
 
 use std::fmt;
 use std::sync::Arc;
@@ -59,7 +59,7 @@ impl InstitutionPublicKey {
     /// Checks that `bytes` are a usable Ed25519 public key.
     ///
     /// # Errors
-    /// [`InvalidKey`] when they are no curve point or a weak one.
+    /// [`InvalidKey`] if they are not a curve point, or are a weak one.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, InvalidKey> {
         let key = VerifyingKey::from_bytes(&bytes).map_err(|_| InvalidKey)?;
         if key.is_weak() {
@@ -120,21 +120,21 @@ impl<'de> Deserialize<'de> for InstitutionPublicKey {
     }
 }
 
-/// An institution with the key that speaks for it. Agreements and messages belong to the key: another key under the same
+/// An institution with the key that represents it. Agreements and messages belong to the key: another key under the same
 /// name is another party.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Side {
     /// Its id.
     pub institution: InstitutionId,
-    /// The key that speaks for it.
+    /// The key that represents it.
     pub key: InstitutionPublicKey,
 }
 
-/// The key that speaks for an institution. Zeroized when dropped (ed25519-dalek), never shown.
+/// The key that represents an institution. Zeroized when dropped (ed25519-dalek), never shown.
 pub struct InstitutionKey(SigningKey);
 
-/// The everyday key of one node. Zeroized when dropped (ed25519-dalek), never shown.
+/// The key of one node, for routine messages. Zeroized when dropped (ed25519-dalek), never shown.
 pub struct NodeKey(SigningKey);
 
 macro_rules! private_key {
@@ -145,7 +145,7 @@ macro_rules! private_key {
                 Self(SigningKey::from_bytes(seed))
             }
 
-            /// The seed, to be sealed and stored or handed to the transport. Handle with care.
+            /// The seed, to be sealed and stored, or passed to the transport. Handle with care.
             pub fn expose_seed(&self) -> Zeroizing<[u8; 32]> {
                 Zeroizing::new(self.0.to_bytes())
             }
@@ -175,7 +175,7 @@ macro_rules! private_key {
 private_key!(InstitutionKey, InstitutionPublicKey, InstitutionPublicKey);
 private_key!(NodeKey, NodeId, NodeId::from_bytes);
 
-/// Bytes that are no usable Ed25519 public key.
+/// Bytes that are not a usable Ed25519 public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("these 32 bytes are no usable Ed25519 public key")]
+#[error("these 32 bytes are not a usable Ed25519 public key")]
 pub struct InvalidKey;

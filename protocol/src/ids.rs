@@ -1,4 +1,4 @@
-//! Identifiers: one type per thing, so that none can be taken for another.
+//! Identifiers: one type for each kind, so that none can be mistaken for another.
 
 mod names;
 mod random;

@@ -1,8 +1,9 @@
-//! What Concordat nodes say to each other and what must hold.
+//! The messages that Concordat nodes exchange and the rules that these messages must satisfy.
 //!
-//! The parts in the order of the story: who somebody is ([`ids`], [`identity`], [`signed`]), who belongs to the consortium
-//! ([`membership`]), what a permission covers ([`scope`]), how two sides come to one ([`negotiation`], [`grant`]), how it is
-//! used ([`query`]), how use is proved afterwards ([`audit`]), and how all of it is carried ([`wire`]).
+//! The parts in the order in which they are used: identities and signatures ([`ids`], [`identity`], [`signed`]), who belongs to
+//! the consortium ([`membership`]), what a permission covers ([`scope`]), how two sides agree on one ([`negotiation`],
+//! [`grant`]), how it is used ([`query`]), how its use is proven afterward ([`audit`]), and how all of it is transmitted
+//! ([`wire`]).
 //!
 //! Nothing here reads a clock, a disk or a socket: bytes, events and `now` come in, values and messages go out.
 

@@ -1,27 +1,27 @@
 //! Who belongs to the consortium.
 //!
-//! 1. The founder makes a [`Roster`] and signs it with its institution key, which thereby becomes the charter key.
-//! 2. Who wants to join sends an [`Enrolment`], signed with its own institution key. The two compare key fingerprints by
-//!    telephone; then the coordinator [`admit`]s it, which gives the roster with the next number.
+//! 1. The founder creates a [`Roster`] and signs it with its institution key, which thereby becomes the charter key.
+//! 2. An institution that wants to join sends an [`Enrollment`], signed with its own institution key. The two compare key
+//!    fingerprints by telephone; then the coordinator [`admit`]s it, which creates the roster with the next number.
 //! 3. Every node accepts a roster only as [`ValidRoster`]: signed by the charter key that was pinned when it joined, not
 //!    expired, not older than the one it has, and not another one under the same number.
 //! 4. The roster pins each institution's key; that key signs a [`NodeCertificate`] for each node. A peer shows it, and
-//!    [`ValidCertificate::check`] holds it against the roster and against the key the connection was made with.
+//!    [`ValidCertificate::check`] compares it with the roster and with the key of the connection.
 
-mod armour;
+mod armor;
 mod certificate;
 mod changes;
 mod charter;
-mod enrolment;
+mod enrollment;
 mod key_succession;
 mod member_node;
 mod roster;
 
-pub use armour::{ArmourError, Armoured, Carrier, from_file, to_armour};
+pub use armor::{ArmorError, Armored, SignedFile, from_file, to_armor};
 pub use certificate::{CertificateError, NodeCertificate, ValidCertificate};
 pub use changes::{ChangeError, admit, reinstate, remove, renew, replace_key, suspend};
 pub use charter::{Charter, CharterChange, CharterError, MAX_CHARTER_CHANGES, MAX_CHARTER_KEYS};
-pub use enrolment::{Enrolment, EnrolmentError, MAX_ENROLMENT_AGE_MS, ValidEnrolment};
+pub use enrollment::{Enrollment, EnrollmentError, MAX_ENROLLMENT_AGE_MS, ValidEnrollment};
 pub use key_succession::{
     ConfirmedKeys, EarlierKey, Follows, KeySuccession, KeySuccessionError, MAX_EARLIER_KEYS, key_after,
 };

@@ -1,22 +1,22 @@
-//! How two institutions come to an agreement.
+//! How two institutions reach an agreement.
 //!
-//! The names are those of the Dataspace Protocol; C stands for the consumer's message, P for the provider's.
+//! The names are those of the Dataspace Protocol; C is a message of the consumer, P one of the provider.
 //!
 //! ```text
 //! REQUESTED(C) -> OFFERED(P) -> ACCEPTED(C) -> AGREED(P) -> VERIFIED(C) -> FINALIZED(P)
-//! REQUESTED -> AGREED(P) when nothing is narrowed         OFFERED -> REQUESTED(C) to ask for something else
+//! REQUESTED -> AGREED(P) if nothing is narrowed           OFFERED -> REQUESTED(C) to request something else
 //! REQUESTED, OFFERED -> TERMINATED(C or P)    ACCEPTED, VERIFIED -> TERMINATED(P)    AGREED -> TERMINATED(C)
 //! ```
 //!
-//! 1. Bytes from a peer become an [`Authentic`] message: signed by a node of the institution it claims to come from.
-//! 2. Each message has the next number and names the digest of the one before, so both sides keep one [`Transcript`] and
-//!    nothing can be left out, repeated or moved to another negotiation.
-//! 3. The rules of each [`State`] apply alike to what is received and to what is sent. An offer lies inside the request; the
-//!    terms cover exactly what was accepted; the two institutions sign the same bytes.
+//! 1. Bytes from a peer become an [`Authentic`] message: signed by a node of the institution that it names as its sender.
+//! 2. Each message has the next number and names the digest of the one before, so both sides keep the same [`Transcript`] and
+//!    no message can be omitted, repeated or moved to another negotiation.
+//! 3. The rules of each [`State`] apply to received and to sent messages alike. An offer lies inside the request; the terms
+//!    cover exactly what was accepted; the two institutions sign the same bytes.
 //! 4. [`ProviderNegotiation`] and [`ConsumerNegotiation`] are the two views with the steps that each side can take. A step
-//!    gives a new value: store it, then send. When it is not stored, nothing has happened.
-//! 5. A message that was lost is sent again as it is, and its receiver answers as before. A termination that crosses another
-//!    message on the way stands, and the other message is withdrawn.
+//!    returns a new value: store it, then send the message. If it is not stored, the step did not happen.
+//! 5. A lost message is sent again unchanged, and its receiver answers as before. A termination that crosses another message in
+//!    transit takes precedence, and the other message is withdrawn.
 
 mod consumer;
 mod error;

@@ -1,12 +1,12 @@
-//! Signed questions, the person behind them, and the receipt both sides keep.
+//! Signed queries, the person behind them, and the receipt that both sides keep.
 //!
-//! 1. The consumer's node states in an [`ActorAssertion`] who asks, how that person was authenticated and when, for this one
+//! 1. The consumer's node states in an [`ActorAssertion`] who sends the query, how that person was authenticated and when, for this one
 //!    query and this one provider.
 //! 2. It puts the assertion, the grant, the purpose and the SQL into a [`QueryEnvelope`] and signs that.
-//! 3. The provider turns the envelope into a [`ValidQuery`]; nothing else is ever answered. A [`ReplayWindow`] refuses the
+//! 3. The provider turns the envelope into a [`ValidQuery`]; only a valid query is ever answered. A [`ReplayWindow`] refuses the
 //!    same query a second time.
 //! 4. The answer ends with a [`Receipt`] that both nodes sign.
-//! 5. All of it together is an [`EvidenceBundle`], which anybody can check.
+//! 5. All of it together is an [`EvidenceBundle`], which anyone can check.
 
 mod actor;
 mod envelope;

@@ -1,16 +1,16 @@
-//! What is known of a dataset's columns and versions, by those who keep it and by those who ask.
+//! What the provider and the consumers know about the columns and versions of a dataset.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// Which version of a dataset, counted from 1.
+/// The number of a version of a dataset, counting from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct VersionNumber(u64);
 
 impl VersionNumber {
-    /// The version that the first import makes.
+    /// The version created by the first import.
     pub const FIRST: Self = Self(1);
 
     /// The version with this number.
@@ -25,7 +25,7 @@ impl VersionNumber {
         self.0
     }
 
-    /// The version that the next import makes.
+    /// The version created by the next import.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -59,7 +59,7 @@ pub enum ColumnKind {
 }
 
 impl ColumnKind {
-    /// What a column of this kind holds, as people read it.
+    /// What a column of this kind contains, for people to read.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -78,11 +78,11 @@ impl ColumnKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ColumnClass {
-    /// Names one person by itself: name, record number, address.
+    /// Identifies one person by itself: name, record number, address.
     DirectIdentifier,
-    /// Narrows down who it is together with others: age, sex, postcode, dates.
+    /// Narrows down the identity in combination with others: age, sex, ZIP code, dates.
     QuasiIdentifier,
-    /// Says something a person would not want to be known: a diagnosis, a result.
+    /// Reveals something that a person would not want others to know: a diagnosis, a result.
     Sensitive,
     /// Neither identifies nor harms.
     Ordinary,
@@ -97,7 +97,7 @@ impl ColumnClass {
         Self::Ordinary,
     ];
 
-    /// The word for it, as stewards write it.
+    /// The name of the class, as stewards write it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -115,7 +115,7 @@ impl fmt::Display for ColumnClass {
     }
 }
 
-/// A word that names no class of columns.
+/// A text that does not name a class of columns.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a class of columns; use `direct-identifier`, `quasi-identifier`, `sensitive` or `ordinary`")]
 pub struct InvalidClass {

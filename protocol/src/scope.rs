@@ -2,8 +2,8 @@
 //!
 //! A [`Scope`] is a product of parts, and every part is ordered from wide to narrow: the tier, the columns with their
 //! transforms, the rows, the purposes, the people, the places, the limits and the time. [`Scope::meet`] is the widest scope
-//! inside two others; [`Scope::covers`] tells whether one lies inside another. Both are total and decidable because a row
-//! filter is a conjunction of constraints on single columns. Unknown terms make a scope invalid: nothing is ever dropped.
+//! inside two others; [`Scope::covers`] checks whether one lies inside another. Both are total and decidable because a row
+//! filter is a conjunction of constraints on single columns. Unknown terms make a scope invalid: no term is ever ignored.
 
 mod columns;
 mod invalid;
@@ -16,7 +16,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use columns::{BandWidth, Columns, Generalisation, Transform};
+pub use columns::{BandWidth, Columns, Generalization, Transform};
 pub(crate) use invalid::short;
 pub use invalid::{InvalidScope, Part};
 pub use limits::{DEFAULT_MIN_CELL, Limits, People, Places, Window};
@@ -26,7 +26,7 @@ pub use value::{Finite, Kind, Value};
 
 use crate::ids::DatasetRef;
 
-/// How much an answer may reveal, from nothing but existence up to records.
+/// How much an answer may reveal, from mere existence up to records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
@@ -62,7 +62,7 @@ impl std::str::FromStr for Tier {
             _ => Err(InvalidScope::new(
                 Part::Tier,
                 format!(
-                    "`{}` is no tier; write exists, count, aggregate or records",
+                    "`{}` is not a tier; write exists, count, aggregate or records",
                     short(text)
                 ),
             )),
@@ -74,7 +74,7 @@ impl std::str::FromStr for Tier {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scope {
-    /// The one dataset it is about.
+    /// The dataset that it covers.
     pub dataset: DatasetRef,
     /// How much an answer may reveal.
     pub tier: Tier,
@@ -84,21 +84,21 @@ pub struct Scope {
     pub rows: Rows,
     /// What for.
     pub purposes: Purposes,
-    /// Who at the consumer.
+    /// Which people at the consumer.
     pub people: People,
     /// In which jurisdictions the answer may be received.
     pub places: Places,
-    /// How much and how fine.
+    /// How much, and in how much detail.
     pub limits: Limits,
     /// From when until when.
     pub window: Window,
 }
 
 impl Scope {
-    /// The widest scope that lies inside both: what one side asks and the other allows.
+    /// The widest scope that lies inside both: what one side requests and the other allows.
     ///
     /// # Errors
-    /// [`Disjoint`] names the first part in which the two have nothing in common.
+    /// [`Disjoint`] names the first part in which the two do not overlap.
     pub fn meet(&self, other: &Self) -> Result<Self, Disjoint> {
         if self.dataset != other.dataset {
             return Err(Disjoint::in_part(Part::Dataset));
@@ -129,7 +129,7 @@ impl Scope {
         self.wider_parts(inner).is_empty()
     }
 
-    /// The parts in which `inner` goes beyond this scope; empty when this scope covers it.
+    /// The parts in which `inner` goes beyond this scope; empty if this scope covers it.
     pub fn wider_parts(&self, inner: &Self) -> Vec<Part> {
         let checks = [
             (Part::Dataset, self.dataset == inner.dataset),
@@ -149,55 +149,59 @@ impl Scope {
             .collect()
     }
 
-    /// Where `offered` differs from this scope, in words that a person can check: one line for each part or column.
+    /// Where `offered` differs from this scope, as text that a person can check: one line for each part or column.
     pub fn differences(&self, offered: &Self) -> Vec<Difference> {
         let mut differences = Vec::new();
-        let mut note = |part, asked: String, offered: String| {
-            if asked != offered {
-                differences.push(Difference { part, asked, offered });
+        let mut compare = |part, requested: String, offered: String| {
+            if requested != offered {
+                differences.push(Difference {
+                    part,
+                    requested,
+                    offered,
+                });
             }
         };
-        note(Part::Dataset, self.dataset.to_string(), offered.dataset.to_string());
-        note(Part::Tier, self.tier.to_string(), offered.tier.to_string());
+        compare(Part::Dataset, self.dataset.to_string(), offered.dataset.to_string());
+        compare(Part::Tier, self.tier.to_string(), offered.tier.to_string());
         for column in self
             .columns
             .names()
             .chain(offered.columns.names())
             .collect::<std::collections::BTreeSet<_>>()
         {
-            note(
+            compare(
                 Part::Columns,
                 format!("{column} {}", self.columns.transform(column)),
                 format!("{column} {}", offered.columns.transform(column)),
             );
         }
-        note(Part::Rows, self.rows.to_string(), offered.rows.to_string());
-        note(Part::Purposes, self.purposes.to_string(), offered.purposes.to_string());
-        note(Part::People, self.people.to_string(), offered.people.to_string());
-        note(Part::Places, self.places.to_string(), offered.places.to_string());
-        note(Part::Limits, self.limits.to_string(), offered.limits.to_string());
-        note(Part::Window, self.window.to_string(), offered.window.to_string());
+        compare(Part::Rows, self.rows.to_string(), offered.rows.to_string());
+        compare(Part::Purposes, self.purposes.to_string(), offered.purposes.to_string());
+        compare(Part::People, self.people.to_string(), offered.people.to_string());
+        compare(Part::Places, self.places.to_string(), offered.places.to_string());
+        compare(Part::Limits, self.limits.to_string(), offered.limits.to_string());
+        compare(Part::Window, self.window.to_string(), offered.window.to_string());
         differences
     }
 }
 
-/// One difference between what was asked and what is offered.
+/// One difference between what was requested and what is offered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Difference {
     /// In which part.
     pub part: Part,
-    /// What was asked.
-    pub asked: String,
+    /// What was requested.
+    pub requested: String,
     /// What is offered instead.
     pub offered: String,
 }
 
-/// Two scopes that have nothing in common.
+/// Two scopes that do not overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("nothing is left of the {part}: what is asked and what is allowed do not meet")]
+#[error("the requested and the allowed {part} do not overlap")]
 pub struct Disjoint {
-    /// The part in which they do not meet.
+    /// The part in which they do not overlap.
     pub part: Part,
 }
 

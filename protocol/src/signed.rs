@@ -1,11 +1,11 @@
-//! COSE signatures over the bytes as carried (RFC 9052).
+//! COSE signatures over the bytes as transmitted (RFC 9052).
 //!
-//! 1. A document is encoded once, by whoever signs it first. These bytes travel; nobody encodes them again.
-//! 2. [`Signed`] holds the bytes of a `COSE_Sign1` whose signer is not known to be right. The only way to the content is
-//!    [`Signed::verify`] with the key that is expected, which gives a [`Verified`].
+//! 1. A document is encoded once, by its first signer. These bytes are transmitted and never encoded again.
+//! 2. [`Signed`] holds the bytes of a `COSE_Sign1` whose signature has not been checked. The only way to the content is
+//!    [`Signed::verify`] with the expected key, which returns a [`Verified`].
 //! 3. [`CoSigned`] is the same for documents with several signers (`COSE_Sign`): grants and receipts.
-//! 4. The document's [`Label`] is external additional data of every signature, so a signature on one kind of document is
-//!    void on any other.
+//! 4. The document's [`DomainLabel`] is external additional data of every signature, so a signature on one kind of document is
+//!    invalid on any other.
 
 mod carried;
 mod cosigned;
@@ -26,12 +26,12 @@ pub use limits::{MAX_DEPTH, MAX_DOCUMENT};
 
 use crate::identity::{PrivateKey, PublicKey};
 use crate::ids::Digest32;
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 
 /// A document that can be signed.
 pub trait Document: Serialize + DeserializeOwned {
     /// What a signature on it is about.
-    const LABEL: Label;
+    const LABEL: DomainLabel;
 }
 
 /// A signed document whose signature has not been checked against an expected key.
@@ -44,7 +44,7 @@ impl<T: Document> Signed<T> {
     /// Encodes `document` and signs it.
     ///
     /// # Errors
-    /// [`SignatureError::TooLarge`] above [`MAX_DOCUMENT`]; [`SignatureError::Malformed`] when it cannot be encoded.
+    /// [`SignatureError::TooLarge`] above [`MAX_DOCUMENT`]; [`SignatureError::Malformed`] if it cannot be encoded.
     pub fn sign<K: PrivateKey>(document: &T, key: &K) -> Result<Verified<T, K::Public>, SignatureError>
     where
         T: Clone,
@@ -63,7 +63,7 @@ impl<T: Document> Signed<T> {
         })
     }
 
-    /// Takes bytes as they came; nothing but their length is checked yet.
+    /// Takes the received bytes; only their length is checked.
     ///
     /// # Errors
     /// [`SignatureError::TooLarge`] above [`MAX_DOCUMENT`].
@@ -75,12 +75,12 @@ impl<T: Document> Signed<T> {
         }
     }
 
-    /// The bytes as carried.
+    /// The encoded bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Names this document: SHA-256 over the bytes as carried.
+    /// Identifies this document: SHA-256 of its encoded bytes.
     pub fn digest(&self) -> Digest32 {
         Digest32::sha256(labels::DOCUMENT_HASH, &self.bytes)
     }
@@ -88,7 +88,8 @@ impl<T: Document> Signed<T> {
     /// Checks the signature by `key` and only then reads the document.
     ///
     /// # Errors
-    /// [`SignatureError::Malformed`] when the bytes are no such document, [`SignatureError::WrongSignature`] when `key` did not sign them.
+    /// [`SignatureError::Malformed`] if the bytes are not such a document, [`SignatureError::WrongSignature`] if `key` did not
+    /// sign them.
     pub fn verify<P: PublicKey>(self, key: P) -> Result<Verified<T, P>, SignatureError> {
         let sign1 = self.parse()?;
         sign1.verify_signature(T::LABEL.as_str().as_bytes(), |signature, message| {
@@ -106,10 +107,10 @@ impl<T: Document> Signed<T> {
         })
     }
 
-    /// Checks the signature by whichever of `keys` made it: those that one signer has or had.
+    /// Checks the signature against each of `keys`: the current and earlier keys of one signer.
     ///
     /// # Errors
-    /// As [`Signed::verify`]; [`SignatureError::WrongSignature`] when none of them did.
+    /// As [`Signed::verify`]; [`SignatureError::WrongSignature`] if none of them did.
     pub fn verify_any<P: PublicKey>(self, keys: &[P]) -> Result<Verified<T, P>, SignatureError> {
         let mut refused = SignatureError::WrongSignature;
         for key in keys {
@@ -121,11 +122,11 @@ impl<T: Document> Signed<T> {
         Err(refused)
     }
 
-    /// Reads the document *without* trusting it, to learn which key it claims to be signed with. Use the result only to choose the key
-    /// for [`Signed::verify`].
+    /// Reads the document *without* trusting it, to find out which key it claims to be signed with. Use the result only to
+    /// choose the key for [`Signed::verify`].
     ///
     /// # Errors
-    /// [`SignatureError::Malformed`] when the bytes are no such document.
+    /// [`SignatureError::Malformed`] if the bytes are not such a document.
     pub fn peek_unverified(&self) -> Result<T, SignatureError> {
         decode(self.parse()?.payload.as_deref().ok_or(SignatureError::Malformed)?)
     }
@@ -163,12 +164,12 @@ impl<T: Document, P: PublicKey> Verified<T, P> {
         self.signer
     }
 
-    /// The signed bytes, to keep or pass on.
+    /// The signed bytes, to store or forward.
     pub fn signed(&self) -> &Signed<T> {
         &self.signed
     }
 
-    /// Names this document: SHA-256 over the bytes as carried.
+    /// Identifies this document: SHA-256 of its encoded bytes.
     pub fn digest(&self) -> Digest32 {
         self.signed.digest()
     }

@@ -1,4 +1,4 @@
-//! Text that people wrote and other people will read: bounded, on one line, without characters that deceive a reader.
+//! Text that people wrote and other people will read: bounded, on one line, without characters that can deceive a reader.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,16 +17,16 @@ pub type LegalName = Text<200>;
 pub type ConsortiumName = Text<100>;
 /// Network address of a node as libp2p multiaddr, for example `/dns4/node.example.org/tcp/7400`.
 pub type Address = Text<256>;
-/// A reason, as people read it.
+/// A reason, for people to read.
 pub type Reason = Text<500>;
-/// A short word for a state, kind or outcome.
-pub type Word = Text<40>;
+/// A short name of a state, kind or outcome.
+pub type Label = Text<40>;
 
 impl<const MAX: usize> Text<MAX> {
-    /// Checks the rule and takes the text; blanks at both ends are dropped.
+    /// Checks the text; whitespace at both ends is removed.
     ///
     /// # Errors
-    /// [`InvalidText`] says which part of the rule it misses.
+    /// [`InvalidText`] names the rule that the text breaks.
     pub fn new(text: &str) -> Result<Self, InvalidText> {
         let text = text.trim();
         if text.is_empty() {
@@ -35,19 +35,19 @@ impl<const MAX: usize> Text<MAX> {
         if text.chars().count() > MAX {
             return Err(InvalidText::TooLong { max: MAX });
         }
-        if text.chars().any(deceives) {
+        if text.chars().any(is_deceptive) {
             Err(InvalidText::Unprintable)
         } else {
             Ok(Self(text.into()))
         }
     }
 
-    /// Makes any text fit: what deceives becomes a blank, what is too long is cut, nothing becomes `-`.
-    pub fn fitted(text: &str) -> Self {
+    /// Turns any text into a valid one: deceptive characters become spaces, text that is too long is cut, empty text becomes `-`.
+    pub fn sanitized(text: &str) -> Self {
         let clean: String = text
             .trim()
             .chars()
-            .map(|c| if deceives(c) { ' ' } else { c })
+            .map(|c| if is_deceptive(c) { ' ' } else { c })
             .take(MAX)
             .collect();
         let clean = clean.trim();
@@ -60,7 +60,7 @@ impl<const MAX: usize> Text<MAX> {
     }
 }
 
-fn deceives(c: char) -> bool {
+fn is_deceptive(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -90,10 +90,10 @@ impl<const MAX: usize> From<Text<MAX>> for String {
     }
 }
 
-/// A text that does not follow the rule of [`Text`].
+/// A text that breaks a rule of [`Text`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidText {
-    /// Nothing but blanks.
+    /// Empty, or only whitespace.
     #[error("the text is empty")]
     Empty,
     /// More characters than its kind may have.
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_that_deceives_or_does_not_fit_is_refused() {
+    fn deceptive_or_too_long_text_is_refused() {
         assert_eq!(Text::<4>::new(" Zürich ").unwrap_err(), InvalidText::TooLong { max: 4 });
         assert_eq!(Text::<6>::new(" Zürich ").unwrap().as_str(), "Zürich");
         assert_eq!(Text::<9>::new("  ").unwrap_err(), InvalidText::Empty);
@@ -123,9 +123,9 @@ mod tests {
     }
 
     #[test]
-    fn any_text_can_be_made_to_fit() {
-        assert_eq!(Text::<5>::fitted("a\nbcdefg").as_str(), "a bcd");
-        assert_eq!(Text::<5>::fitted("\u{1b}").as_str(), "-");
-        proptest::proptest!(|(any in ".{0,40}")| { Text::<7>::new(Text::<7>::fitted(&any).as_str()).unwrap(); });
+    fn any_text_can_be_sanitized() {
+        assert_eq!(Text::<5>::sanitized("a\nbcdefg").as_str(), "a bcd");
+        assert_eq!(Text::<5>::sanitized("\u{1b}").as_str(), "-");
+        proptest::proptest!(|(any in ".{0,40}")| { Text::<7>::new(Text::<7>::sanitized(&any).as_str()).unwrap(); });
     }
 }

@@ -1,11 +1,11 @@
-//! Points in time, without a clock. Whoever needs "now" is given it as an argument.
+//! Points in time, without a clock. Code that needs the current time receives it as an argument.
 
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-/// Clock skew that peers are allowed, in milliseconds: two minutes, what unsynchronised hospital servers drift within a month.
+/// Clock skew that peers are allowed, in milliseconds: two minutes, the drift of unsynchronized hospital servers within a month.
 pub const MAX_CLOCK_SKEW_MS: i64 = 120_000;
 
 /// A point in time: milliseconds since 1970-01-01T00:00:00Z.
@@ -34,15 +34,16 @@ impl Timestamp {
         self.plus_millis(seconds.saturating_mul(1000))
     }
 
-    /// Milliseconds from `earlier` to this point; negative when this point is the earlier one.
+    /// Milliseconds from `earlier` to this point; negative if this point is the earlier one.
     pub const fn since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// Whether a message sent at this time is fresh at `now`: at most `max_age_ms` old and not from the future, give or take [`MAX_CLOCK_SKEW_MS`].
+    /// Whether a message sent at this time is fresh at `now`: at most `max_age_ms` old and not from the future, give or take
+    /// [`MAX_CLOCK_SKEW_MS`].
     ///
     /// # Errors
-    /// [`Staleness`] says in which direction it misses, and by how much.
+    /// [`Staleness`] states in which direction it is out of range, and by how much.
     pub const fn fresh_at(self, now: Self, max_age_ms: i64) -> Result<(), Staleness> {
         let age = now.since(self);
         if age > max_age_ms.saturating_add(MAX_CLOCK_SKEW_MS) {
@@ -96,14 +97,14 @@ pub enum Staleness {
         by_ms: i64,
     },
     /// Sent in the future: one of the two clocks is wrong.
-    #[error("it comes from {by_ms} ms in the future; one of the two clocks is wrong")]
+    #[error("it was sent {by_ms} ms in the future; one of the two clocks is wrong")]
     FutureDated {
-        /// How far ahead, in milliseconds.
+        /// How far in the future, in milliseconds.
         by_ms: i64,
     },
 }
 
-/// A text that is no date and no date-time.
+/// A text that is neither a date nor a date-time.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a date; write `2027-01-31` or `2027-01-31T12:00:00Z`")]
 pub struct InvalidTime {

@@ -1,4 +1,4 @@
-//! The signed head of a ledger, and proofs that need nothing but the institution's public key.
+//! The signed head of a ledger, and proofs that can be checked with only the institution's public key.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use super::entry::{EntryError, LedgerEntry, MAX_ENTRY, leaf_hash};
 use super::merkle::{self, VerifyError};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{Digest32, InstitutionId};
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 use crate::signed::{Document, SignatureError, Signed, Verified};
 use crate::time::Timestamp;
 
@@ -31,14 +31,14 @@ pub struct Checkpoint {
 }
 
 impl Document for Checkpoint {
-    const LABEL: Label = labels::CHECKPOINT;
+    const LABEL: DomainLabel = labels::CHECKPOINT;
 }
 
 /// Checks that a ledger whose head was `earlier` only grew until it was `later`.
 ///
 /// # Errors
-/// [`ProofError::OtherLedger`] when they are of two institutions, [`ProofError::Path`] when the path does not show it: with
-/// equal sizes and different roots that is proof of two histories.
+/// [`ProofError::OtherLedger`] if they belong to two institutions, [`ProofError::Path`] if the path does not prove it: equal
+/// sizes with different roots prove two histories.
 pub fn check_extension(earlier: &Checkpoint, later: &Checkpoint, path: &[Digest32]) -> Result<(), ProofError> {
     if earlier.institution != later.institution {
         return Err(ProofError::OtherLedger {
@@ -51,7 +51,7 @@ pub fn check_extension(earlier: &Checkpoint, later: &Checkpoint, path: &[Digest3
     merkle::verify_consistency(earlier.size, earlier.root, later.size, later.root, path).map_err(ProofError::Path)
 }
 
-/// Shows that one entry is in a ledger: the entry as written, its path, and the signed head that the path leads to.
+/// Proves that one entry is in a ledger: the entry as written, its path, and the signed head that the path leads to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InclusionProof {
@@ -68,7 +68,7 @@ pub struct InclusionProof {
 }
 
 impl InclusionProof {
-    /// Puts a proof together; it is not checked.
+    /// Assembles a proof without checking it.
     pub fn new(
         institution: InstitutionId,
         sequence: u64,
@@ -86,10 +86,10 @@ impl InclusionProof {
         }
     }
 
-    /// Checks everything with nothing but the institution's public key.
+    /// Checks the whole proof with only the institution's public key.
     ///
     /// # Errors
-    /// [`ProofError`] says which link fails.
+    /// [`ProofError`] names the step that fails.
     pub fn check(&self, key: InstitutionPublicKey) -> Result<ProvenEntry, ProofError> {
         let signed = Signed::<Checkpoint>::from_bytes(self.checkpoint.0.clone()).map_err(ProofError::Signature)?;
         let checkpoint = signed.verify(key).map_err(ProofError::Signature)?;
@@ -106,7 +106,7 @@ impl InclusionProof {
         merkle::verify_inclusion(leaf, self.sequence, head.size, head.root, &self.path).map_err(ProofError::Path)?;
         let entry = LedgerEntry::decode(&self.entry.0).map_err(ProofError::Entry)?;
         if entry.sequence != self.sequence {
-            return Err(ProofError::OtherPlace {
+            return Err(ProofError::WrongPosition {
                 named: entry.sequence,
                 proven: self.sequence,
             });
@@ -119,7 +119,7 @@ impl InclusionProof {
     }
 }
 
-/// An entry that was shown to be in a ledger.
+/// An entry that was proven to be in a ledger.
 #[derive(Clone, Debug)]
 pub struct ProvenEntry {
     entry: LedgerEntry,
@@ -133,7 +133,7 @@ impl ProvenEntry {
         &self.entry
     }
 
-    /// What names it.
+    /// Its leaf hash, which identifies it.
     pub fn leaf(&self) -> Digest32 {
         self.leaf
     }
@@ -144,7 +144,7 @@ impl ProvenEntry {
     }
 }
 
-/// Why evidence does not hold.
+/// Why evidence is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProofError {
     /// The institution's key did not sign the checkpoint.
@@ -156,23 +156,23 @@ pub enum ProofError {
         /// The institution it names.
         named: InstitutionId,
     },
-    /// The hashes do not show what they should.
+    /// The hashes do not lead to the signed head.
     #[error("the hashes do not lead to the signed head")]
     Path(#[source] VerifyError),
-    /// The bytes that were proven are no entry.
-    #[error("what was proven is no ledger entry")]
+    /// The proven bytes are not an entry.
+    #[error("the proven bytes are not a ledger entry")]
     Entry(#[source] EntryError),
-    /// The entry carries another number than the place it was proven at.
-    #[error("the entry says that it is number {named}, but it is at place {proven}")]
-    OtherPlace {
+    /// The number in the entry differs from the position at which it was proven.
+    #[error("the entry states number {named}, but it is at position {proven}")]
+    WrongPosition {
         /// The number in the entry.
         named: u64,
-        /// The place of the proof.
+        /// The position in the proof.
         proven: u64,
     },
 }
 
-/// Bytes in CBOR, base64 where people read it.
+/// Bytes in CBOR, base64 in human-readable formats.
 #[derive(Clone, PartialEq, Eq)]
 struct Blob(Vec<u8>);
 

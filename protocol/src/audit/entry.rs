@@ -14,10 +14,10 @@ use crate::ids::Digest32;
 use crate::signed;
 use crate::time::Timestamp;
 
-/// Largest entry in bytes: [`MAX_LIST`] reasons of the longest kind, in four-byte characters, and room for the rest.
+/// Largest entry in bytes: [`MAX_LIST`] reasons of maximum length, in four-byte characters, and some space for the rest.
 pub const MAX_ENTRY: usize = 64 * 1024;
 
-/// One entry: its place in the chain, when it was made, on whose account, and what happened.
+/// One entry: its position in the chain, when it was made, who or what caused it, and what happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerEntry {
@@ -27,14 +27,14 @@ pub struct LedgerEntry {
     pub previous: Digest32,
     /// When it was made.
     pub at: Timestamp,
-    /// On whose account.
+    /// Who or what caused it.
     pub cause: Cause,
     /// What happened.
     pub body: EntryBody,
 }
 
 impl LedgerEntry {
-    /// The bytes of the entry, made once: what is hashed, kept and shown is these bytes.
+    /// The bytes of the entry, encoded once: these bytes are hashed, stored and shown.
     ///
     /// # Errors
     /// [`EntryError::TooLarge`] above [`MAX_ENTRY`], [`EntryError::LongList`] above [`MAX_LIST`].
@@ -51,7 +51,7 @@ impl LedgerEntry {
     /// Reads the bytes of exactly one entry; an unknown kind or field is an error.
     ///
     /// # Errors
-    /// [`EntryError`] when they are no entry or break a bound.
+    /// [`EntryError`] if they are not an entry or exceed a limit.
     pub fn decode(bytes: &[u8]) -> Result<Self, EntryError> {
         if bytes.len() > MAX_ENTRY {
             return Err(EntryError::TooLarge);
@@ -70,7 +70,7 @@ impl LedgerEntry {
     }
 }
 
-/// Names an entry: SHA-256 of a zero byte and the bytes as written (RFC 6962, section 2.1).
+/// Identifies an entry: SHA-256 of a zero byte and the bytes as written (RFC 6962, section 2.1).
 pub fn leaf_hash(bytes: &[u8]) -> Digest32 {
     merkle::leaf_hash(bytes)
 }
@@ -85,7 +85,7 @@ pub enum EntryError {
     #[error("a list in the ledger entry has more than {MAX_LIST} members")]
     LongList,
     /// Not the bytes of one entry of a known kind.
-    #[error("the bytes are no ledger entry of a known kind")]
+    #[error("the bytes are not a ledger entry of a known kind")]
     Malformed,
 }
 

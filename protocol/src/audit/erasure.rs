@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ActorId, DatasetName, InstitutionId, KeyId};
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 use crate::signed::Document;
 use crate::text::Reason;
 use crate::time::Timestamp;
@@ -13,8 +13,8 @@ pub const MAX_KEYS: usize = 1024;
 
 /// A dataset was erased: its keys were destroyed and its objects removed. Signed by the institution's key.
 ///
-/// It names the keys, so that an older copy of the dataset is known by them wherever it turns up, and a new dataset of the
-/// same name is not taken for it.
+/// It names the keys, so that an older copy of the dataset can be recognized by them wherever it appears, and a new dataset of
+/// the same name is not mistaken for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Erasure {
@@ -24,9 +24,9 @@ pub struct Erasure {
     pub dataset: DatasetName,
     /// The keys under which its objects were sealed, at most [`MAX_KEYS`].
     pub keys: Vec<KeyId>,
-    /// Versions it had.
+    /// Number of versions it had.
     pub versions: u64,
-    /// Objects that were removed.
+    /// Number of objects that were removed.
     pub objects: u64,
     /// When.
     pub at: Timestamp,
@@ -37,5 +37,5 @@ pub struct Erasure {
 }
 
 impl Document for Erasure {
-    const LABEL: Label = labels::ERASURE;
+    const LABEL: DomainLabel = labels::ERASURE;
 }

@@ -1,4 +1,4 @@
-//! A whole ledger as text, for somebody without a node: the first line is its [`ExportHead`], each further line one entry as
+//! A whole ledger as text, for readers without a node: the first line is its [`ExportHead`], each further line one entry as
 //! written, in base64.
 
 use data_encoding::BASE64;
@@ -12,7 +12,7 @@ use crate::ids::{Digest32, InstitutionId};
 use crate::signed::{SignatureError, Signed};
 use crate::time::Timestamp;
 
-/// The one form of the file.
+/// The only format of the file.
 const FORMAT: &str = "concordat-ledger/1";
 
 /// The first line of an exported ledger.
@@ -36,7 +36,7 @@ impl ExportHead {
         }
     }
 
-    /// One entry as a line of the file has it.
+    /// One entry as a line of the file.
     ///
     /// # Errors
     /// [`EntryError`] if it cannot be encoded.
@@ -45,12 +45,12 @@ impl ExportHead {
     }
 }
 
-/// An exported ledger that holds.
+/// An exported ledger that was verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValidExport {
     /// Whose it is.
     pub institution: InstitutionId,
-    /// The key that signed its checkpoint, which its first entry names or leads to.
+    /// The key that signed its checkpoint: the one that its first entry names, or one that follows it.
     pub key: InstitutionPublicKey,
     /// How many entries there are.
     pub entries: u64,
@@ -103,8 +103,8 @@ pub fn check_export(
     })
 }
 
-/// The key that signs checkpoints after an entry: the first entry of every ledger names institution and key, and a key gives way to
-/// another only by its own word.
+/// The key that signs checkpoints after an entry: the first entry of every ledger names institution and key, and a key is
+/// followed by another only by its own signed statement.
 fn signer_after(
     signer: Option<InstitutionPublicKey>,
     body: &EntryBody,
@@ -113,17 +113,17 @@ fn signer_after(
     match (signer, body) {
         (
             None,
-            EntryBody::NodeInitialised {
-                institution: whose,
+            EntryBody::NodeInitialized {
+                institution: owner,
                 key,
                 ..
             },
-        ) if whose == institution => Ok(Some(*key)),
+        ) if owner == institution => Ok(Some(*key)),
         (None, _) => Err(ExportError::OtherKey),
         (Some(before), EntryBody::InstitutionKeyReplaced { succession }) => {
             let verified = succession.clone().of(institution).map_err(|_| ExportError::OtherKey)?;
             let named = verified.document();
-            // A node that stops before the new key is in its place enters the same again.
+            // A node that stops before the new key is stored records the same succession again.
             if named.from == before || named.to == before {
                 Ok(Some(named.to))
             } else {
@@ -134,11 +134,11 @@ fn signer_after(
     }
 }
 
-/// Why an exported ledger does not hold.
+/// Why an exported ledger is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ExportError {
-    /// Another kind of file.
-    #[error("the file is no ledger of a known form")]
+    /// Not an exported ledger, or another version of the format.
+    #[error("the file is not a ledger in a known format")]
     Format,
     /// The checkpoint is not signed by the key that the file names.
     #[error("the checkpoint is not signed by the key that the file names")]
@@ -146,8 +146,8 @@ pub enum ExportError {
     /// The entries do not name the key, or do not lead to it.
     #[error("the entries name another institution or another key")]
     OtherKey,
-    /// An entry is no entry, or does not follow from the one before.
-    #[error("entry {sequence} is no entry or does not follow from the one before")]
+    /// An entry is malformed, or does not follow from the one before.
+    #[error("entry {sequence} is malformed or does not follow from the one before")]
     Broken {
         /// Its number.
         sequence: u64,
@@ -166,7 +166,7 @@ mod tests {
     use crate::identity::{InstitutionKey, PrivateKey};
     use crate::ids::NodeId;
     use crate::membership::KeySuccession;
-    use crate::text::Word;
+    use crate::text::Label;
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -174,7 +174,7 @@ mod tests {
         InstitutionKey::from_seed(&Zeroizing::new([seed; 32]))
     }
 
-    /// What `signer` says of the keys of `zurich`.
+    /// What `signer` states about the keys of `zurich`.
     fn replaced(signer: u8, from: u8, to: u8) -> EntryBody {
         let succession = KeySuccession {
             institution: InstitutionId::new("zurich").unwrap(),
@@ -200,14 +200,14 @@ mod tests {
                 .checked_sub(1)
                 .and_then(|at| keys.get(usize::try_from(at).unwrap()));
             let body = match sequence {
-                0 => EntryBody::NodeInitialised {
+                0 => EntryBody::NodeInitialized {
                     institution: institution.clone(),
                     node: NodeId::from_bytes([1; 32]),
                     key: key(5).public(),
                 },
                 _ if at.is_some() => at.unwrap().clone(),
                 _ => EntryBody::NodeStarted {
-                    version: Word::fitted("1"),
+                    version: Label::sanitized("1"),
                 },
             };
             let entry = LedgerEntry {
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exported_ledger_holds_only_as_a_whole_and_under_its_own_key() {
+    fn exported_ledger_is_valid_only_whole_and_under_its_own_key() {
         let (head, lines) = export(5, 5);
         assert_eq!(check(&head, &lines).unwrap().entries, 5);
         assert_eq!(check(&head, &lines[..4]), Err(ExportError::OtherRoot));
@@ -252,14 +252,20 @@ mod tests {
     }
 
     #[test]
-    fn exported_ledger_signed_by_a_later_key_needs_the_word_of_each_key_before() {
-        let holds = |signer, keys: &[EntryBody]| {
+    fn exported_ledger_under_later_key_needs_each_key_succession() {
+        let verified_key = |signer, keys: &[EntryBody]| {
             let (head, lines) = export_with(signer, 5, keys);
             check(&head, &lines).map(|valid| valid.key)
         };
-        assert_eq!(holds(6, &[replaced(5, 5, 6)]), Ok(key(6).public()));
-        assert_eq!(holds(7, &[replaced(5, 5, 6), replaced(6, 6, 7)]), Ok(key(7).public()));
-        assert_eq!(holds(6, &[replaced(5, 5, 6), replaced(5, 5, 6)]), Ok(key(6).public()));
+        assert_eq!(verified_key(6, &[replaced(5, 5, 6)]), Ok(key(6).public()));
+        assert_eq!(
+            verified_key(7, &[replaced(5, 5, 6), replaced(6, 6, 7)]),
+            Ok(key(7).public())
+        );
+        assert_eq!(
+            verified_key(6, &[replaced(5, 5, 6), replaced(5, 5, 6)]),
+            Ok(key(6).public())
+        );
         for (signer, keys) in [
             (5, vec![replaced(5, 5, 6)]),
             (6, vec![replaced(6, 5, 6)]),
@@ -268,7 +274,11 @@ mod tests {
             (7, vec![replaced(5, 5, 6), replaced(5, 5, 7)]),
             (7, vec![replaced(6, 6, 7), replaced(5, 5, 6)]),
         ] {
-            assert_eq!(holds(signer, &keys), Err(ExportError::OtherKey), "{signer} {keys:?}");
+            assert_eq!(
+                verified_key(signer, &keys),
+                Err(ExportError::OtherKey),
+                "{signer} {keys:?}"
+            );
         }
     }
 }

@@ -1,20 +1,20 @@
-//! The head of a ledger: how many entries, and the root over them (RFC 6962 calls it a tree head).
+//! The head of a ledger: the number of entries, and the root over them (RFC 6962 calls it a tree head).
 //!
 //! 1. A node signs the head of its ledger ([`LedgerHead`]) in every hello, receipt and countersignature.
-//! 2. Peers keep the newest head that was *proven* to extend the one before, and every head that came without a proof since.
-//! 3. In a hello each side sends back all that it keeps of the other. Only then the other signs its present head, with a
-//!    consistency proof from each of those, so that a node whose ledger only grew can always give them ([`check_growth`]).
-//! 4. A head that a node signed and its ledger does not extend shows both that the ledger was replaced: the peer, which has no
-//!    proof, and the node itself, which sees its own signature.
-//! 5. A node that was restored on purpose goes on under the next *generation*; heads of earlier ones are not held against its
-//!    own ledger any more. Each peer still acknowledges the restore by itself.
+//! 2. Peers keep the newest head that was *proven* to extend the one before, and every later head that came without a proof.
+//! 3. In a hello, each side sends back all heads that it keeps of the other. Only then does the other sign its current head, with
+//!    a consistency proof from each of those, so that a node whose ledger only grew can always provide them ([`check_growth`]).
+//! 4. A head that a node signed but that its ledger does not extend shows to both sides that the ledger was replaced: to the
+//!    peer, which receives no proof, and to the node itself, which sees its own signature.
+//! 5. A node that was restored on purpose continues under the next *generation*; it no longer compares its own ledger with heads
+//!    of earlier generations. Each peer still acknowledges the restore separately.
 
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::MAX_PATH;
 use super::merkle;
 use crate::ids::{Digest32, InstitutionId, NodeId};
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 use crate::signed::{Document, SignatureError, Signed};
 use crate::time::Timestamp;
 
@@ -45,14 +45,14 @@ pub struct LedgerHead {
 }
 
 impl Document for LedgerHead {
-    const LABEL: Label = labels::LEDGER_HEAD;
+    const LABEL: DomainLabel = labels::LEDGER_HEAD;
 }
 
 impl Signed<LedgerHead> {
     /// The head, if `node` of `institution` signed it about itself.
     ///
     /// # Errors
-    /// [`HeadError`] if it is another node's, or not signed by the node.
+    /// [`HeadError`] if it belongs to another node, or is not signed by the node.
     pub fn head_of(&self, node: NodeId, institution: &InstitutionId) -> Result<LedgerHead, HeadError> {
         let verified = self.clone().verify(node).map_err(HeadError::Signature)?;
         let head = verified.document();
@@ -64,38 +64,38 @@ impl Signed<LedgerHead> {
     }
 }
 
-/// Most heads of one node that a peer keeps and asks about: the proven one, and those that came without a proof since. With a few
-/// hellos a second, a member can be answered a few hundred times a second.
+/// Most heads of one node that a peer keeps and sends in a hello: the proven one, and later ones that came without a proof. With
+/// a few hellos a second, a member can be answered a few hundred times a second.
 pub const MAX_HEADS: usize = 65;
 
-/// The present head, and what shows that it extends those that the peer keeps.
+/// The current head, and the proofs that it extends those that the peer knows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LedgerProof {
-    /// Signed after the kept heads were received.
+    /// Signed after the known heads were received.
     pub head: Signed<LedgerHead>,
-    /// The consistency path from each of the kept heads, in their order; `None` where there is not one.
+    /// The consistency path from each of the known heads, in their order; `None` if there is none.
     pub paths: Vec<Option<Vec<Digest32>>>,
 }
 
 impl LedgerProof {
-    /// The consistency path from the kept head at `index`; `None` if there is not one.
+    /// The consistency path from the known head at `index`; `None` if there is none.
     pub fn path(&self, index: usize) -> Option<&[Digest32]> {
         self.paths.get(index).and_then(Option::as_deref)
     }
 }
 
-/// Checks that a ledger whose head was `kept` only grew until it was `shown`.
+/// Checks that a ledger whose head was `known` only grew until its head was `shown`.
 ///
 /// # Errors
-/// [`HeadConflict`] if that is not shown: together the two signed heads are evidence against the node.
-pub fn check_growth(kept: &LedgerHead, shown: &LedgerHead, path: Option<&[Digest32]>) -> Result<(), HeadConflict> {
-    let grown = grows(kept, shown, path);
-    // A restore that the node has acknowledged is still a restore, but a different one to look into.
+/// [`HeadConflict`] if that is not proven: together the two signed heads are evidence against the node.
+pub fn check_growth(known: &LedgerHead, shown: &LedgerHead, path: Option<&[Digest32]>) -> Result<(), HeadConflict> {
+    let grown = grows(known, shown, path);
+    // A restore that the node has acknowledged is still a restore, but calls for a different investigation.
     grown.map_err(|conflict| {
-        if shown.generation > kept.generation {
+        if shown.generation > known.generation {
             HeadConflict::Restored {
-                kept: kept.tree.size,
+                known: known.tree.size,
                 shown: shown.tree.size,
             }
         } else {
@@ -104,21 +104,29 @@ pub fn check_growth(kept: &LedgerHead, shown: &LedgerHead, path: Option<&[Digest
     })
 }
 
-fn grows(kept: &LedgerHead, shown: &LedgerHead, path: Option<&[Digest32]>) -> Result<(), HeadConflict> {
-    let (size, now) = (kept.tree.size, shown.tree.size);
-    if kept.node != shown.node || kept.institution != shown.institution {
+fn grows(known: &LedgerHead, shown: &LedgerHead, path: Option<&[Digest32]>) -> Result<(), HeadConflict> {
+    let (size, now) = (known.tree.size, shown.tree.size);
+    if known.node != shown.node || known.institution != shown.institution {
         return Err(HeadConflict::OtherNode);
     }
-    if shown.generation < kept.generation || now < size {
-        return Err(HeadConflict::Shorter { kept: size, shown: now });
+    if shown.generation < known.generation || now < size {
+        return Err(HeadConflict::Shorter {
+            known: size,
+            shown: now,
+        });
     }
-    if now == size && shown.tree.root != kept.tree.root {
+    if now == size && shown.tree.root != known.tree.root {
         return Err(HeadConflict::OtherRoot { size });
     }
     let path = path.filter(|path| path.len() <= MAX_PATH);
-    let path = path.ok_or(HeadConflict::NotProven { kept: size, shown: now })?;
-    merkle::verify_consistency(size, kept.tree.root, now, shown.tree.root, path)
-        .map_err(|_| HeadConflict::NotProven { kept: size, shown: now })
+    let path = path.ok_or(HeadConflict::NotProven {
+        known: size,
+        shown: now,
+    })?;
+    merkle::verify_consistency(size, known.tree.root, now, shown.tree.root, path).map_err(|_| HeadConflict::NotProven {
+        known: size,
+        shown: now,
+    })
 }
 
 /// Why a signed head is not the one that is expected.
@@ -127,46 +135,46 @@ pub enum HeadError {
     /// The node did not sign it.
     #[error("the head of the ledger is not signed by the node")]
     Signature(#[source] SignatureError),
-    /// It is of another ledger.
-    #[error("the head is of the ledger of another node")]
+    /// It belongs to another ledger.
+    #[error("the head belongs to the ledger of another node")]
     OtherNode,
 }
 
 /// How two heads that one node signed contradict each other.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeadConflict {
-    /// They are of two nodes.
-    #[error("the two heads are of two nodes")]
+    /// They belong to two nodes.
+    #[error("the two heads belong to two nodes")]
     OtherNode,
     /// The ledger became shorter, or belongs to an earlier generation.
-    #[error("the ledger had {kept} entries and now shows {shown}, of an older copy")]
+    #[error("the ledger had {known} entries and now shows {shown}: it is an older copy")]
     Shorter {
         /// Entries that it had.
-        kept: u64,
+        known: u64,
         /// Entries that it shows.
         shown: u64,
     },
     /// Two histories of one length.
-    #[error("the first {size} entries of the ledger are others than before")]
+    #[error("the first {size} entries of the ledger differ from those known before")]
     OtherRoot {
         /// Entries of both.
         size: u64,
     },
-    /// Nothing shows that the longer one extends the other.
-    #[error("nothing shows that the {shown} entries of the ledger begin with the {kept} known before")]
+    /// There is no proof that the longer one extends the other.
+    #[error("there is no proof that the {shown} entries of the ledger begin with the {known} known before")]
     NotProven {
         /// Entries that it had.
-        kept: u64,
+        known: u64,
         /// Entries that it shows.
         shown: u64,
     },
     /// The node states that it was restored.
     #[error(
-        "the node states that it was restored: its ledger had {kept} entries and now shows {shown} of another history"
+        "the node states that it was restored: its ledger had {known} entries and now shows {shown} of another history"
     )]
     Restored {
         /// Entries that it had.
-        kept: u64,
+        known: u64,
         /// Entries that it shows.
         shown: u64,
     },

@@ -1,6 +1,6 @@
 //! Merkle trees over leaf hashes (RFC 6962, section 2.1; verification as in RFC 9162, sections 2.1.3.2 and 2.1.4.2).
 //!
-//! A leaf is hashed with a zero byte in front, an inner node with a one byte, so that neither can pass for the other. A tree
+//! A leaf is hashed with a zero byte in front, an inner node with a one byte, so that neither can be mistaken for the other. A tree
 //! of `n` leaves splits at the largest power of two below `n`. [`CompactTree`] keeps only the roots of the perfect subtrees,
 //! which is all that appending needs: at most 64 hashes.
 

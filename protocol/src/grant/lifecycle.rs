@@ -1,4 +1,4 @@
-//! The life of a grant after both have signed.
+//! The lifecycle of a grant after both sides have signed it.
 //!
 //! ```text
 //! ACTIVE <-> SUSPENDED (provider)      ACTIVE, SUSPENDED -> REVOKED (provider)
@@ -19,18 +19,18 @@ use crate::time::Timestamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GrantEvent {
-    /// The provider stops it for a time.
+    /// The provider suspends it.
     Suspend,
-    /// The provider lets a suspended one go on.
+    /// The provider resumes a suspended grant.
     Resume,
-    /// The provider ends it.
+    /// The provider revokes it.
     Revoke,
-    /// The consumer gives it back.
+    /// The consumer relinquishes it.
     Relinquish,
 }
 
 impl GrantEvent {
-    /// The one side that may do it.
+    /// The only party that may do it.
     pub const fn party(self) -> Party {
         match self {
             Self::Suspend | Self::Resume | Self::Revoke => Party::Provider,
@@ -38,12 +38,12 @@ impl GrantEvent {
         }
     }
 
-    const fn leads_to(self) -> Standing {
+    const fn leads_to(self) -> GrantStatus {
         match self {
-            Self::Suspend => Standing::Suspended,
-            Self::Resume => Standing::Active,
-            Self::Revoke => Standing::Revoked,
-            Self::Relinquish => Standing::Relinquished,
+            Self::Suspend => GrantStatus::Suspended,
+            Self::Resume => GrantStatus::Active,
+            Self::Revoke => GrantStatus::Revoked,
+            Self::Relinquish => GrantStatus::Relinquished,
         }
     }
 }
@@ -59,24 +59,24 @@ impl fmt::Display for GrantEvent {
     }
 }
 
-/// The states a grant can be stored in.
+/// The states in which a grant can be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Standing {
+pub enum GrantStatus {
     /// In use.
     Active,
-    /// Stopped for a time.
+    /// Suspended by the provider.
     Suspended,
-    /// Ended by the provider.
+    /// Revoked by the provider.
     Revoked,
-    /// Given back by the consumer.
+    /// Relinquished by the consumer.
     Relinquished,
-    /// Its time has run out.
+    /// Its time window is over.
     Expired,
 }
 
-impl Standing {
-    /// Whether nothing can follow.
+impl GrantStatus {
+    /// Whether no other status can follow.
     pub const fn is_final(self) -> bool {
         match self {
             Self::Active | Self::Suspended => false,
@@ -85,7 +85,7 @@ impl Standing {
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for GrantStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Active => "active",
@@ -97,41 +97,41 @@ impl fmt::Display for Standing {
     }
 }
 
-/// Where a grant stands, since when and why.
+/// The status of a grant, since when and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GrantState {
-    /// Where it stands.
-    pub standing: Standing,
+    /// The status.
+    pub status: GrantStatus,
     /// Since when.
     pub since: Timestamp,
-    /// Why, in the words of the party that changed it.
+    /// Why, as stated by the party that changed it.
     pub reason: Option<Reason>,
 }
 
-/// What holds at one moment; only [`Effective::Active`] permits anything.
+/// The status of a grant at one time; only [`Effective::Active`] permits anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effective {
-    /// Its time has not come.
+    /// Its time window has not begun.
     NotYet,
     /// It may be used.
     Active,
-    /// Stopped for a time.
+    /// Suspended by the provider.
     Suspended,
-    /// Ended by the provider.
+    /// Revoked by the provider.
     Revoked,
-    /// Given back by the consumer.
+    /// Relinquished by the consumer.
     Relinquished,
-    /// Its time has run out.
+    /// Its time window is over.
     Expired,
 }
 
 impl GrantState {
-    /// The state of a grant from the moment its negotiation is finalised.
+    /// The state of a grant from the moment its negotiation is finalized.
     pub const fn active(since: Timestamp) -> Self {
         Self {
-            standing: Standing::Active,
+            status: GrantStatus::Active,
             since,
             reason: None,
         }
@@ -140,36 +140,36 @@ impl GrantState {
     /// The state after `by` did `event` for `reason` at `now`.
     ///
     /// # Errors
-    /// [`LifecycleError`] when that party may not do it or the state does not allow it; the state then stays as it is.
+    /// [`LifecycleError`] if that party may not do it or the state does not allow it; the state is then unchanged.
     pub fn apply(&self, event: GrantEvent, by: Party, reason: Reason, now: Timestamp) -> Result<Self, LifecycleError> {
         if by != event.party() {
             return Err(LifecycleError::WrongParty { event, by });
         }
-        let allowed = match self.standing {
-            Standing::Active => event != GrantEvent::Resume,
-            Standing::Suspended => event != GrantEvent::Suspend,
-            Standing::Revoked | Standing::Relinquished | Standing::Expired => false,
+        let allowed = match self.status {
+            GrantStatus::Active => event != GrantEvent::Resume,
+            GrantStatus::Suspended => event != GrantEvent::Suspend,
+            GrantStatus::Revoked | GrantStatus::Relinquished | GrantStatus::Expired => false,
         };
         if allowed {
             Ok(Self {
-                standing: event.leads_to(),
+                status: event.leads_to(),
                 since: now,
                 reason: Some(reason),
             })
         } else {
             Err(LifecycleError::WrongState {
                 event,
-                standing: self.standing,
+                status: self.status,
             })
         }
     }
 
-    /// This state once time is taken into account: what is not final is expired from the end of the window on.
-    pub fn settled(&self, terms: &GrantTerms, now: Timestamp) -> Self {
+    /// This state with expiry applied: a state that is not final is expired from the end of the window on.
+    pub fn with_expiry(&self, terms: &GrantTerms, now: Timestamp) -> Self {
         let end = terms.scope.window.not_after();
-        if !self.standing.is_final() && now >= end {
+        if !self.status.is_final() && now >= end {
             Self {
-                standing: Standing::Expired,
+                status: GrantStatus::Expired,
                 since: end,
                 reason: None,
             }
@@ -178,15 +178,15 @@ impl GrantState {
         }
     }
 
-    /// What holds at `now` under `terms`.
+    /// The effective status at `now` under `terms`.
     pub fn effective(&self, terms: &GrantTerms, now: Timestamp) -> Effective {
-        match self.settled(terms, now).standing {
-            Standing::Active if now < terms.scope.window.not_before() => Effective::NotYet,
-            Standing::Active => Effective::Active,
-            Standing::Suspended => Effective::Suspended,
-            Standing::Revoked => Effective::Revoked,
-            Standing::Relinquished => Effective::Relinquished,
-            Standing::Expired => Effective::Expired,
+        match self.with_expiry(terms, now).status {
+            GrantStatus::Active if now < terms.scope.window.not_before() => Effective::NotYet,
+            GrantStatus::Active => Effective::Active,
+            GrantStatus::Suspended => Effective::Suspended,
+            GrantStatus::Revoked => Effective::Revoked,
+            GrantStatus::Relinquished => Effective::Relinquished,
+            GrantStatus::Expired => Effective::Expired,
         }
     }
 }
@@ -194,21 +194,21 @@ impl GrantState {
 /// Why a grant does not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LifecycleError {
-    /// The other side alone may do this.
+    /// Only the other party may do this.
     #[error("the {by} cannot {event} a grant; only the {} can", event.party())]
     WrongParty {
         /// What was tried.
         event: GrantEvent,
-        /// Who tried.
+        /// Who tried it.
         by: Party,
     },
     /// The state does not allow it.
-    #[error("cannot {event} a grant that is {standing}")]
+    #[error("cannot {event} a grant that is {status}")]
     WrongState {
         /// What was tried.
         event: GrantEvent,
-        /// Where the grant stands.
-        standing: Standing,
+        /// The status of the grant.
+        status: GrantStatus,
     },
 }
 
@@ -217,12 +217,12 @@ mod tests {
     use super::*;
     use crate::grant::testing::{T0, terms};
 
-    const STATES: [Standing; 5] = [
-        Standing::Active,
-        Standing::Suspended,
-        Standing::Revoked,
-        Standing::Relinquished,
-        Standing::Expired,
+    const STATES: [GrantStatus; 5] = [
+        GrantStatus::Active,
+        GrantStatus::Suspended,
+        GrantStatus::Revoked,
+        GrantStatus::Relinquished,
+        GrantStatus::Expired,
     ];
     const EVENTS: [GrantEvent; 4] = [
         GrantEvent::Suspend,
@@ -231,60 +231,65 @@ mod tests {
         GrantEvent::Relinquish,
     ];
 
-    fn allowed() -> Vec<(Standing, GrantEvent, Party, Standing)> {
+    fn allowed() -> Vec<(GrantStatus, GrantEvent, Party, GrantStatus)> {
         vec![
             (
-                Standing::Active,
+                GrantStatus::Active,
                 GrantEvent::Suspend,
                 Party::Provider,
-                Standing::Suspended,
-            ),
-            (Standing::Active, GrantEvent::Revoke, Party::Provider, Standing::Revoked),
-            (
-                Standing::Active,
-                GrantEvent::Relinquish,
-                Party::Consumer,
-                Standing::Relinquished,
+                GrantStatus::Suspended,
             ),
             (
-                Standing::Suspended,
-                GrantEvent::Resume,
-                Party::Provider,
-                Standing::Active,
-            ),
-            (
-                Standing::Suspended,
+                GrantStatus::Active,
                 GrantEvent::Revoke,
                 Party::Provider,
-                Standing::Revoked,
+                GrantStatus::Revoked,
             ),
             (
-                Standing::Suspended,
+                GrantStatus::Active,
                 GrantEvent::Relinquish,
                 Party::Consumer,
-                Standing::Relinquished,
+                GrantStatus::Relinquished,
+            ),
+            (
+                GrantStatus::Suspended,
+                GrantEvent::Resume,
+                Party::Provider,
+                GrantStatus::Active,
+            ),
+            (
+                GrantStatus::Suspended,
+                GrantEvent::Revoke,
+                Party::Provider,
+                GrantStatus::Revoked,
+            ),
+            (
+                GrantStatus::Suspended,
+                GrantEvent::Relinquish,
+                Party::Consumer,
+                GrantStatus::Relinquished,
             ),
         ]
     }
 
     #[test]
     fn every_transition_is_in_the_table_or_refused() {
-        for standing in STATES {
+        for status in STATES {
             for event in EVENTS {
                 for by in [Party::Provider, Party::Consumer] {
                     let state = GrantState {
-                        standing,
+                        status,
                         since: T0,
                         reason: None,
                     };
-                    let got = state
-                        .apply(event, by, Reason::fitted("why"), T0.plus_seconds(1))
+                    let actual = state
+                        .apply(event, by, Reason::sanitized("why"), T0.plus_seconds(1))
                         .ok()
-                        .map(|s| s.standing);
+                        .map(|s| s.status);
                     let row = allowed()
                         .into_iter()
-                        .find(|(s, e, p, _)| (*s, *e, *p) == (standing, event, by));
-                    assert_eq!(got, row.map(|(_, _, _, next)| next), "{standing} {event} {by}");
+                        .find(|(s, e, p, _)| (*s, *e, *p) == (status, event, by));
+                    assert_eq!(actual, row.map(|(_, _, _, next)| next), "{status} {event} {by}");
                 }
             }
         }
@@ -302,16 +307,16 @@ mod tests {
         assert_eq!(active.effective(&terms, window.not_before()), Effective::Active);
         assert_eq!(active.effective(&terms, window.not_after()), Effective::Expired);
         let revoked = active
-            .apply(GrantEvent::Revoke, Party::Provider, Reason::fitted("misuse"), T0)
+            .apply(GrantEvent::Revoke, Party::Provider, Reason::sanitized("misuse"), T0)
             .unwrap();
         assert_eq!(revoked.effective(&terms, window.not_after()), Effective::Revoked);
         let suspended = active
-            .apply(GrantEvent::Suspend, Party::Provider, Reason::fitted("audit"), T0)
+            .apply(GrantEvent::Suspend, Party::Provider, Reason::sanitized("audit"), T0)
             .unwrap();
-        let settled = suspended.settled(&terms, window.not_after().plus_seconds(9));
+        let expired = suspended.with_expiry(&terms, window.not_after().plus_seconds(9));
         assert_eq!(
-            (settled.standing, settled.since),
-            (Standing::Expired, window.not_after())
+            (expired.status, expired.since),
+            (GrantStatus::Expired, window.not_after())
         );
     }
 }

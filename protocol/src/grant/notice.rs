@@ -1,17 +1,17 @@
-//! Notices: how one side tells the other that a grant changed, and how the other confirms it.
+//! Notices: how one side notifies the other that a grant changed, and how the other confirms it.
 
 use serde::{Deserialize, Serialize};
 
 use super::{GrantEvent, GrantTerms, Party};
 use crate::identity::Side;
 use crate::ids::{Digest32, GrantId, InstitutionId, NodeId};
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 use crate::signed::{Document, Verified};
 use crate::text::Reason;
 use crate::time::{MAX_CLOCK_SKEW_MS, Staleness, Timestamp};
 
-/// Oldest notice that may widen access again, in milliseconds: ten minutes. What narrows access is taken however late it comes,
-/// because a peer that was cut off must still learn of a revocation.
+/// Oldest notice that may widen access again, in milliseconds: ten minutes. A notice that narrows access is accepted however
+/// late it arrives, because a peer that was cut off must still learn of a revocation.
 pub const MAX_RESUME_AGE_MS: i64 = 600_000;
 
 /// A change of a grant's state, signed by a node of the party that made it.
@@ -26,7 +26,7 @@ pub struct Notice {
     pub reason: Reason,
     /// Who did it.
     pub from: InstitutionId,
-    /// Who is told.
+    /// Who is notified.
     pub to: InstitutionId,
     /// Counts up from 1 for each sender and grant.
     pub sequence: u32,
@@ -35,26 +35,26 @@ pub struct Notice {
 }
 
 impl Document for Notice {
-    const LABEL: Label = labels::NOTICE;
+    const LABEL: DomainLabel = labels::NOTICE;
 }
 
-/// The answer to a notice: from this moment on it is obeyed. Signed by a node of the party that was told.
+/// The answer to a notice: from this time on the notice is applied. Signed by a node of the party that was notified.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Acknowledgement {
     /// Digest of the signed notice.
     pub notice: Digest32,
-    /// Who obeys it.
+    /// Who applies it.
     pub by: InstitutionId,
     /// Since when.
     pub at: Timestamp,
 }
 
 impl Document for Acknowledgement {
-    const LABEL: Label = labels::ACKNOWLEDGEMENT;
+    const LABEL: DomainLabel = labels::ACKNOWLEDGEMENT;
 }
 
-/// A notice that this institution has to obey.
+/// A notice that this institution has to apply.
 #[derive(Clone, Debug)]
 pub struct ValidNotice {
     verified: Verified<Notice, NodeId>,
@@ -62,11 +62,11 @@ pub struct ValidNotice {
 }
 
 impl ValidNotice {
-    /// Checks a notice that came from a node of `sender` to us, who are on the side `us` of the grant under `terms`, after notice
-    /// number `last` of the same sender (0 when there was none). The sender's key must be the one that the terms name.
+    /// Checks a notice that a node of `sender` sent to us; `us` is our side of the grant under `terms`, and `last` is the number
+    /// of the previous notice from the same sender (0 if there was none). The sender's key must be the one that the terms name.
     ///
     /// # Errors
-    /// [`NoticeError`] names the rule it breaks; the grant then stays as it is.
+    /// [`NoticeError`] names the rule that it breaks; the grant is then unchanged.
     pub fn check(
         verified: Verified<Notice, NodeId>,
         sender: &Side,
@@ -105,7 +105,7 @@ impl ValidNotice {
         self.by
     }
 
-    /// Names the signed notice.
+    /// Digest of the signed notice.
     pub fn digest(&self) -> Digest32 {
         self.verified.digest()
     }
@@ -128,7 +128,7 @@ fn check_age(notice: &Notice, now: Timestamp) -> Result<(), Staleness> {
     notice.at.fresh_at(now, max_age)
 }
 
-/// An acknowledgement that answers a certain notice.
+/// An acknowledgement that was checked against the notice that it answers.
 #[derive(Clone, Debug)]
 pub struct ValidAcknowledgement {
     verified: Verified<Acknowledgement, NodeId>,
@@ -138,7 +138,7 @@ impl ValidAcknowledgement {
     /// Checks that a node of `sender` answered exactly the notice `sent`.
     ///
     /// # Errors
-    /// [`NoticeError`] names the rule it breaks; the notice then stays unanswered.
+    /// [`NoticeError`] names the rule that it breaks; the notice then stays unacknowledged.
     pub fn check(
         verified: Verified<Acknowledgement, NodeId>,
         sender: &InstitutionId,
@@ -166,7 +166,7 @@ impl ValidAcknowledgement {
     }
 }
 
-/// Why a notice or its acknowledgement is not believed; the peer's fault, except for clocks.
+/// Why a notice or its acknowledgement is not accepted. The peer is responsible, except for wrong clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoticeError {
     /// About another grant.
@@ -175,10 +175,10 @@ pub enum NoticeError {
         /// The grant it names.
         grant: GrantId,
     },
-    /// Sender and addressee are not the right sides of the grant.
+    /// Sender and recipient are not the right sides of the grant.
     #[error("the notice is not from the party that may send it to the party it concerns")]
     OtherParties,
-    /// Its number was used already.
+    /// Its number was already used.
     #[error("notice {sequence} comes after notice {last}: it is a replay")]
     Replayed {
         /// Its number.
@@ -186,8 +186,8 @@ pub enum NoticeError {
         /// The highest number seen.
         last: u32,
     },
-    /// Its time cannot be right.
-    #[error("the notice is not of this time")]
+    /// Its time is not plausible.
+    #[error("the time of the notice is not acceptable")]
     Stale(#[source] Staleness),
     /// The acknowledgement answers another notice.
     #[error("the acknowledgement answers another notice")]
@@ -205,7 +205,7 @@ mod tests {
         Notice {
             grant: terms.grant,
             event: GrantEvent::Revoke,
-            reason: Reason::fitted("the study was stopped"),
+            reason: Reason::sanitized("the study was stopped"),
             from: terms.provider,
             to: terms.consumer,
             sequence: 1,
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_is_obeyed_however_late() {
+    fn revocation_notice_is_accepted_however_late() {
         assert_eq!(
             check(&revocation(), 0, T0.plus_seconds(30 * 86_400)).unwrap().by(),
             Party::Provider
@@ -270,16 +270,16 @@ mod tests {
     }
 
     #[test]
-    fn only_the_right_parties_speak() {
+    fn notice_from_the_wrong_party_is_refused() {
         let (provider, consumer) = (terms().provider, terms().consumer);
-        let stranger = InstitutionId::new("geneva").unwrap();
+        let non_member = InstitutionId::new("geneva").unwrap();
         let wrong = [
             Notice {
-                from: stranger.clone(),
+                from: non_member.clone(),
                 ..revocation()
             },
             Notice {
-                to: stranger.clone(),
+                to: non_member.clone(),
                 ..revocation()
             },
             Notice {
@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(by(side("budapest", 1), Party::Consumer), Ok(()));
         assert_eq!(by(side("zurich", 2), Party::Provider), Err(NoticeError::OtherParties));
         assert_eq!(by(side("geneva", 1), Party::Consumer), Err(NoticeError::OtherParties));
-        // The name of a party with another key is not that party.
+        // The name of a party with another key does not identify that party.
         assert_eq!(by(side("budapest", 4), Party::Consumer), Err(NoticeError::OtherParties));
         let other = Notice {
             grant: GrantId::from_bytes([9; 16]),
@@ -319,27 +319,27 @@ mod tests {
     fn an_acknowledgement_answers_one_notice() {
         let sent = Signed::sign(&revocation(), &node(1)).unwrap();
         let answer = check(&revocation(), 0, T0).unwrap().acknowledge(T0);
-        let judge = |answer: &Acknowledgement, sender: &InstitutionId| {
+        let check_answer = |answer: &Acknowledgement, sender: &InstitutionId| {
             let verified = Signed::sign(answer, &node(2)).unwrap();
             ValidAcknowledgement::check(verified, sender, &sent, T0).map(|_| ())
         };
         let consumer = terms().consumer;
-        assert_eq!(judge(&answer, &consumer), Ok(()));
-        assert_eq!(judge(&answer, &terms().provider), Err(NoticeError::OtherParties));
+        assert_eq!(check_answer(&answer, &consumer), Ok(()));
+        assert_eq!(check_answer(&answer, &terms().provider), Err(NoticeError::OtherParties));
         let other = Acknowledgement {
             notice: Digest32::ZERO,
             ..answer.clone()
         };
-        assert_eq!(judge(&other, &consumer), Err(NoticeError::OtherNotice));
+        assert_eq!(check_answer(&other, &consumer), Err(NoticeError::OtherNotice));
         let early = Acknowledgement {
             at: T0.plus_seconds(-3600),
             ..answer.clone()
         };
-        assert!(matches!(judge(&early, &consumer), Err(NoticeError::Stale(_))));
+        assert!(matches!(check_answer(&early, &consumer), Err(NoticeError::Stale(_))));
         let future = Acknowledgement {
             at: T0.plus_seconds(3600),
             ..answer
         };
-        assert!(matches!(judge(&future, &consumer), Err(NoticeError::Stale(_))));
+        assert!(matches!(check_answer(&future, &consumer), Err(NoticeError::Stale(_))));
     }
 }

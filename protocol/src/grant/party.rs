@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum Party {
     /// Holds the data.
     Provider,
-    /// Asks for it.
+    /// Requests access to it.
     Consumer,
 }
 

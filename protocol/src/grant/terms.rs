@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::party::Party;
 use crate::identity::{InstitutionPublicKey, Side};
 use crate::ids::{Digest32, GrantId, InstitutionId};
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 use crate::scope::Scope;
 use crate::signed::{CoSigned, CoVerified, Document, SignatureError};
 use crate::time::Timestamp;
@@ -20,11 +20,11 @@ pub struct GrantTerms {
     pub revision: u32,
     /// Who holds the data.
     pub provider: InstitutionId,
-    /// The key that speaks for the provider. The grant is this key's: a name alone gives nobody a right under it.
+    /// The key that represents the provider. The grant belongs to this key: a name alone gives no rights under it.
     pub provider_key: InstitutionPublicKey,
-    /// Who may ask.
+    /// Who may query it.
     pub consumer: InstitutionId,
-    /// The key that speaks for the consumer.
+    /// The key that represents the consumer.
     pub consumer_key: InstitutionPublicKey,
     /// What is permitted.
     pub scope: Scope,
@@ -37,11 +37,11 @@ pub struct GrantTerms {
 }
 
 impl Document for GrantTerms {
-    const LABEL: Label = labels::GRANT;
+    const LABEL: DomainLabel = labels::GRANT;
 }
 
 impl GrantTerms {
-    /// The one on the side `party`, with its key.
+    /// The institution on the side `party`, with its key.
     pub fn side(&self, party: Party) -> Side {
         let (institution, key) = match party {
             Party::Provider => (&self.provider, self.provider_key),
@@ -60,10 +60,10 @@ impl GrantTerms {
             .find(|party| self.side(*party) == *who)
     }
 
-    /// Checks what terms must satisfy whoever signed them.
+    /// Checks the rules that terms must satisfy, no matter who signed them.
     ///
     /// # Errors
-    /// [`GrantError`] names the rule they break.
+    /// [`GrantError`] names the rule that they break.
     pub fn check(&self) -> Result<(), GrantError> {
         if self.provider == self.consumer || self.provider_key == self.consumer_key {
             return Err(GrantError::OneParty);
@@ -89,10 +89,11 @@ pub struct ValidGrant {
 }
 
 impl ValidGrant {
-    /// Checks the signatures of both institutions, whose keys the roster pins, and what the terms must satisfy by themselves.
+    /// Checks the signatures of both institutions, whose keys the roster pins, and the rules that the terms must satisfy by
+    /// themselves.
     ///
     /// # Errors
-    /// [`GrantError`] names the rule they break.
+    /// [`GrantError`] names the rule that they break.
     pub fn check(
         signed: CoSigned<GrantTerms>,
         provider: InstitutionPublicKey,
@@ -116,12 +117,12 @@ impl ValidGrant {
         self.verified.document()
     }
 
-    /// The bytes both signed, to keep or show.
+    /// The bytes that both signed, to store or show.
     pub fn signed(&self) -> &CoSigned<GrantTerms> {
         self.verified.signed()
     }
 
-    /// Names the terms: SHA-256 over the payload as carried.
+    /// Identifies the terms: SHA-256 of the encoded payload.
     pub fn digest(&self) -> Digest32 {
         self.digest
     }
@@ -145,8 +146,8 @@ pub enum GrantError {
     /// The terms name other keys than those of the two institutions.
     #[error("the terms name other keys than those of the two institutions")]
     OtherKeys,
-    /// The dataset belongs to somebody else.
-    #[error("the terms cover a dataset that `{provider}` does not hold")]
+    /// The dataset belongs to another institution.
+    #[error("the terms cover a dataset of another institution than `{provider}`")]
     ForeignDataset {
         /// The provider named in the terms.
         provider: InstitutionId,
@@ -159,38 +160,52 @@ pub enum GrantError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grant::testing::{house, side, terms};
+    use crate::grant::testing::{institution_key, side, terms};
     use crate::identity::PrivateKey;
 
     fn signed_by(terms: &GrantTerms, seeds: &[u8]) -> CoSigned<GrantTerms> {
         let proposed = CoSigned::propose(terms).unwrap();
-        seeds
-            .iter()
-            .fold(proposed, |signed, seed| signed.add_signature(&house(*seed)).unwrap())
+        seeds.iter().fold(proposed, |signed, seed| {
+            signed.add_signature(&institution_key(*seed)).unwrap()
+        })
     }
 
     #[test]
     fn terms_need_both_signatures() {
-        let check = |seeds: &[u8]| ValidGrant::check(signed_by(&terms(), seeds), house(1).public(), house(2).public());
+        let check = |seeds: &[u8]| {
+            ValidGrant::check(
+                signed_by(&terms(), seeds),
+                institution_key(1).public(),
+                institution_key(2).public(),
+            )
+        };
         assert_eq!(check(&[1, 2]).unwrap().terms(), &terms());
-        for lacking in [&[1][..], &[2], &[], &[1, 3]] {
-            assert!(matches!(check(lacking), Err(GrantError::Signature(_))), "{lacking:?}");
+        for incomplete in [&[1][..], &[2], &[], &[1, 3]] {
+            assert!(
+                matches!(check(incomplete), Err(GrantError::Signature(_))),
+                "{incomplete:?}"
+            );
         }
     }
 
     #[test]
-    fn terms_name_the_keys_of_both_and_a_name_with_another_key_is_no_party() {
+    fn terms_bind_parties_to_their_keys() {
         let check = |terms: &GrantTerms| {
-            ValidGrant::check(signed_by(terms, &[1, 2]), house(1).public(), house(2).public()).map(|_| ())
+            ValidGrant::check(
+                signed_by(terms, &[1, 2]),
+                institution_key(1).public(),
+                institution_key(2).public(),
+            )
+            .map(|_| ())
         };
         assert_eq!(check(&terms()), Ok(()));
         let others = [
             GrantTerms {
-                provider_key: house(3).public(),
+                provider_key: institution_key(3).public(),
                 ..terms()
             },
             GrantTerms {
-                consumer_key: house(3).public(),
+                consumer_key: institution_key(3).public(),
                 ..terms()
             },
         ];
@@ -199,26 +214,35 @@ mod tests {
         }
         assert_eq!(terms().party(&side("zurich", 2)), Some(Party::Consumer));
         assert_eq!(terms().party(&side("budapest", 1)), Some(Party::Provider));
-        for stranger in [
+        for other in [
             side("zurich", 3),
             side("budapest", 2),
             side("zurich", 1),
             side("geneva", 2),
         ] {
-            assert_eq!(terms().party(&stranger), None, "{stranger:?}");
+            assert_eq!(terms().party(&other), None, "{other:?}");
         }
     }
 
     #[test]
     fn one_signature_cannot_stand_for_two() {
-        let refused = ValidGrant::check(signed_by(&terms(), &[1]), house(1).public(), house(1).public());
+        let refused = ValidGrant::check(
+            signed_by(&terms(), &[1]),
+            institution_key(1).public(),
+            institution_key(1).public(),
+        );
         assert_eq!(refused.unwrap_err(), GrantError::OneParty);
     }
 
     #[test]
     fn terms_that_contradict_themselves_are_refused() {
         let check = |terms: &GrantTerms| {
-            ValidGrant::check(signed_by(terms, &[1, 2]), house(1).public(), house(2).public()).unwrap_err()
+            ValidGrant::check(
+                signed_by(terms, &[1, 2]),
+                institution_key(1).public(),
+                institution_key(2).public(),
+            )
+            .unwrap_err()
         };
         let same = GrantTerms {
             consumer: terms().provider,

@@ -1,4 +1,4 @@
-//! A world of two institutions for the tests of grants and negotiations.
+//! Two institutions, for the tests of grants and negotiations.
 
 use zeroize::Zeroizing;
 
@@ -6,14 +6,14 @@ use super::GrantTerms;
 use crate::identity::{InstitutionKey, NodeKey, PrivateKey, Side};
 use crate::ids::{ColumnName, Digest32, GrantId, InstitutionId};
 use crate::scope::{
-    BandWidth, Columns, Generalisation, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
+    BandWidth, Columns, Generalization, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
 };
 use crate::time::Timestamp;
 
-/// 2027-01-15, when the stories of these tests begin.
+/// 2027-01-15, the start time of these tests.
 pub(crate) const T0: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-pub(crate) fn house(seed: u8) -> InstitutionKey {
+pub(crate) fn institution_key(seed: u8) -> InstitutionKey {
     InstitutionKey::from_seed(&Zeroizing::new([seed; 32]))
 }
 
@@ -28,11 +28,11 @@ pub(crate) fn institution(name: &str) -> InstitutionId {
 pub(crate) fn side(name: &str, seed: u8) -> Side {
     Side {
         institution: institution(name),
-        key: house(seed).public(),
+        key: institution_key(seed).public(),
     }
 }
 
-/// What `zurich` asks of `budapest`.
+/// What `zurich` requests from `budapest`.
 pub(crate) fn wide() -> Scope {
     let columns = ["age", "sex"].map(|name| (ColumnName::new(name).unwrap(), Transform::Clear));
     Scope {
@@ -48,9 +48,9 @@ pub(crate) fn wide() -> Scope {
     }
 }
 
-/// What `budapest` lets go.
+/// What `budapest` offers.
 pub(crate) fn narrow() -> Scope {
-    let banded = Transform::Generalised(Generalisation::AgeBand(BandWidth::Ten));
+    let banded = Transform::Generalized(Generalization::AgeBand(BandWidth::Ten));
     let columns = [
         (ColumnName::new("age").unwrap(), banded),
         (ColumnName::new("sex").unwrap(), Transform::Clear),
@@ -66,9 +66,9 @@ pub(crate) fn terms() -> GrantTerms {
         grant: GrantId::from_bytes([7; 16]),
         revision: 1,
         provider: institution("budapest"),
-        provider_key: house(1).public(),
+        provider_key: institution_key(1).public(),
         consumer: institution("zurich"),
-        consumer_key: house(2).public(),
+        consumer_key: institution_key(2).public(),
         scope: narrow(),
         policy: Digest32::from_bytes([5; 32]),
         transcript: Digest32::from_bytes([6; 32]),

@@ -1,16 +1,16 @@
-//! Names that people choose and read.
+//! Names chosen and read by people.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Column names that start so belong to the system; imports refuse them.
+/// Prefix of column names that are reserved for the system; imports reject them.
 pub const RESERVED_PREFIX: &str = "__concordat";
 
-/// A name that does not follow the rule of its kind.
+/// A name that breaks the rule of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no {kind}: {rule}")]
+#[error("`{text}` is not a valid {kind}: {rule}")]
 pub struct InvalidName {
     kind: &'static str,
     text: String,
@@ -35,10 +35,10 @@ macro_rules! name {
         pub struct $name(Box<str>);
 
         impl $name {
-            /// Checks the rule and makes the name.
+            /// Checks the rule and creates the name.
             ///
             /// # Errors
-            /// [`InvalidName`] tells the rule.
+            /// [`InvalidName`] states the rule.
             pub fn new(text: &str) -> Result<Self, InvalidName> {
                 let valid: fn(&str) -> bool = $valid;
                 if valid(text) { Ok(Self(text.into())) } else { Err(InvalidName::new($kind, text, $rule)) }
@@ -82,7 +82,7 @@ name!(
     /// Short id of a member, for example `cleveland`: 2 to 32 characters, `a-z0-9-`, starting with a letter.
     InstitutionId,
     "institution id",
-    "2 to 32 characters of `a-z`, `0-9` and `-`, starting with a letter; `consortium` is taken",
+    "2 to 32 characters of `a-z`, `0-9` and `-`, starting with a letter; `consortium` is reserved",
     |text| (2..=32).contains(&text.len()) && plain(text, b'-') && text != "consortium"
 );
 name!(
@@ -109,7 +109,7 @@ name!(
         && !text.starts_with(|c: char| c.is_ascii_digit())
 );
 name!(
-    /// Country whose law binds an institution: ISO 3166-1 alpha-2, upper case, for example `HU`.
+    /// Country whose law applies to an institution: ISO 3166-1 alpha-2, upper case, for example `HU`.
     Jurisdiction,
     "jurisdiction",
     "two upper-case letters of ISO 3166-1, for example `CH`",
@@ -134,7 +134,7 @@ fn plain(text: &str, joiner: u8) -> bool {
 }
 
 impl ColumnName {
-    /// Whether the name belongs to the system.
+    /// Whether the name is reserved for the system.
     pub fn is_reserved(&self) -> bool {
         self.as_str().to_ascii_lowercase().starts_with(RESERVED_PREFIX)
     }
@@ -144,7 +144,7 @@ impl ActorId {
     /// The actor called `name` at `institution`.
     ///
     /// # Errors
-    /// [`InvalidName`] when the name does not follow the rule.
+    /// [`InvalidName`] if the name breaks the rule.
     pub fn at(name: &str, institution: &InstitutionId) -> Result<Self, InvalidName> {
         Self::new(&format!("{name}@{institution}"))
     }
@@ -153,7 +153,7 @@ impl ActorId {
     pub fn belongs_to(&self, institution: &InstitutionId) -> bool {
         self.as_str()
             .split_once('@')
-            .is_some_and(|(_, home)| home == institution.as_str())
+            .is_some_and(|(_, domain)| domain == institution.as_str())
     }
 
     /// The part before the `@`.
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_name_does_not_survive_deserialisation() {
+    fn an_invalid_name_does_not_survive_deserialization() {
         assert!(serde_json::from_str::<DatasetName>("\"heart\"").is_ok());
         assert!(serde_json::from_str::<DatasetName>("\"Heart; DROP\"").is_err());
     }

@@ -1,11 +1,11 @@
-//! The node certificate: an institution's word that a node is its own.
+//! The node certificate: an institution's signed statement that a node is its own.
 
 use serde::{Deserialize, Serialize};
 
 use super::ValidRoster;
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{InstitutionId, NodeId};
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 use crate::signed::{Document, SignatureError, Signed};
 use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
 
@@ -19,14 +19,14 @@ pub struct NodeCertificate {
     pub node: NodeId,
     /// The key that signs this certificate.
     pub institution_key: InstitutionPublicKey,
-    /// From when on it holds.
+    /// From when it is valid.
     pub issued_at: Timestamp,
-    /// Until when it holds.
+    /// Until when it is valid.
     pub not_after: Timestamp,
 }
 
 impl Document for NodeCertificate {
-    const LABEL: Label = labels::NODE_CERTIFICATE;
+    const LABEL: DomainLabel = labels::NODE_CERTIFICATE;
 }
 
 /// A certificate that was checked against the roster and the key of the connection.
@@ -36,10 +36,10 @@ pub struct ValidCertificate {
 }
 
 impl ValidCertificate {
-    /// Checks what `peer`, known by the key of its connection, shows for itself.
+    /// Checks the certificate of `peer`, which is identified by the key of its connection.
     ///
     /// # Errors
-    /// [`CertificateError`] says why the peer is not who it claims to be; the connection is to be closed.
+    /// [`CertificateError`] states why the peer is not the node that it claims to be; the connection must be closed.
     pub fn check(
         signed: Signed<NodeCertificate>,
         roster: &ValidRoster,
@@ -77,7 +77,7 @@ impl ValidCertificate {
         &self.certificate.institution
     }
 
-    /// The key that signed it: the institution's, as the roster pins it.
+    /// The key that signed it: the institution's, which the roster pins.
     pub fn institution_key(&self) -> InstitutionPublicKey {
         self.certificate.institution_key
     }
@@ -87,17 +87,17 @@ impl ValidCertificate {
         self.certificate.node
     }
 
-    /// Until when the certificate holds; the connection must not outlive it.
+    /// Until when the certificate is valid; the connection must not outlive it.
     pub fn not_after(&self) -> Timestamp {
         self.certificate.not_after
     }
 }
 
-/// Why a node certificate is not believed.
+/// Why a node certificate is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
     /// No active member of the roster has this node.
-    #[error("the node `{node}` belongs to no active member of the roster")]
+    #[error("the node `{node}` does not belong to an active member of the roster")]
     NotAMember {
         /// The peer.
         node: NodeId,
@@ -105,7 +105,7 @@ pub enum CertificateError {
     /// The institution that the roster names for this node did not sign the certificate.
     #[error("the node certificate is not signed by the institution that the roster names for this node")]
     Signature(#[source] SignatureError),
-    /// It is a certificate of another node, institution or key.
+    /// It belongs to another node, institution or key.
     #[error("the node certificate does not belong to the node `{node}`")]
     OtherNode {
         /// The peer.
@@ -114,10 +114,10 @@ pub enum CertificateError {
     /// Signed in the future: one of the two clocks is wrong.
     #[error("the node certificate is dated {issued_at}, which is in the future; one of the two clocks is wrong")]
     FutureDated {
-        /// When it says that it was signed.
+        /// When it was signed, by its own statement.
         issued_at: Timestamp,
     },
-    /// Its time has run out.
+    /// It has expired.
     #[error("the node certificate expired at {not_after}; the peer must issue a new one")]
     Expired {
         /// The end of its validity.

@@ -1,24 +1,24 @@
-//! The changes of a roster that answer applications. Each gives the unsigned roster with the next number; the coordinator signs
-//! it with the charter key.
+//! The changes of a roster. Each returns the unsigned roster with the next number; the coordinator signs it with the charter key.
 
 use std::time::Duration;
 
-use super::enrolment::{Enrolment, ValidEnrolment};
+use super::enrollment::{Enrollment, ValidEnrollment};
 use super::key_succession::{EarlierKey, Follows, MAX_EARLIER_KEYS};
 use super::member_node::{MAX_MEMBERS, MemberNode};
 use super::roster::{Member, MemberStatus, Roster};
 use crate::ids::InstitutionId;
 use crate::time::Timestamp;
 
-/// The roster with the applicant in it: a new member, or a known one (same key) with its newer statement. An institution that was
-/// removed may return with the key that it had, by an application that it has signed since; nothing is resumed by that. A member may
-/// come with a new key that its present one has signed for ([`Enrolment::succeeds`]).
+/// The roster with the applicant: a new member, or a known one (same key) with a newer statement. An institution that was
+/// removed may return with the same key, with an application that it signed after the removal; that resumes no grant. A member may
+/// apply with a new key for which its current key has signed ([`Enrollment::succeeds`]).
 ///
 /// # Errors
-/// [`ChangeError`] when the id, the key or a node is somebody else's or was, the application is an old one, or there is no room.
+/// [`ChangeError`] if the id, the key or a node belongs or belonged to another member, the application is not newer, or the
+/// roster is full.
 pub fn admit(
     roster: &Roster,
-    applicant: &ValidEnrolment,
+    applicant: &ValidEnrollment,
     now: Timestamp,
     validity: Duration,
 ) -> Result<Roster, ChangeError> {
@@ -26,18 +26,19 @@ pub fn admit(
     admit_following(roster, applicant, follows, now, validity)
 }
 
-/// As [`admit`], for a member whose old key is lost or stolen: the holders of the charter put the applicant's key into its place. Every
-/// other member keeps what it granted to the old key suspended until it has confirmed the new one.
+/// As [`admit`], for a member whose old key is lost or stolen: the holders of the charter replace it with the applicant's key.
+/// Every other member keeps its grants to the old key suspended until it has confirmed the new one.
 ///
 /// # Errors
-/// As for [`admit`]; [`ChangeError::Unknown`] when the applicant is not listed, [`ChangeError::NothingToReplace`] when it is, by this key.
+/// As for [`admit`]; [`ChangeError::Unknown`] if the applicant is not listed, [`ChangeError::NothingToReplace`] if it is
+/// listed with this key.
 pub fn replace_key(
     roster: &Roster,
-    applicant: &ValidEnrolment,
+    applicant: &ValidEnrollment,
     now: Timestamp,
     validity: Duration,
 ) -> Result<Roster, ChangeError> {
-    let Enrolment { institution, key, .. } = applicant.enrolment();
+    let Enrollment { institution, key, .. } = applicant.enrollment();
     let institution = || institution.clone();
     match roster.members.iter().find(|member| member.institution == institution()) {
         None => Err(ChangeError::Unknown {
@@ -51,13 +52,13 @@ pub fn replace_key(
 }
 
 /// How the applicant's key follows the one that is listed; `None` if it is that key, or the applicant is not listed.
-fn own_key(roster: &Roster, applicant: &ValidEnrolment) -> Result<Option<Follows>, ChangeError> {
-    let Enrolment {
+fn own_key(roster: &Roster, applicant: &ValidEnrollment) -> Result<Option<Follows>, ChangeError> {
+    let Enrollment {
         institution,
         key,
         succeeds,
         ..
-    } = applicant.enrolment();
+    } = applicant.enrollment();
     let listed = roster.members.iter().find(|member| member.institution == *institution);
     let Some(member) = listed.filter(|member| member.key != *key) else {
         return Ok(None);
@@ -72,18 +73,18 @@ fn own_key(roster: &Roster, applicant: &ValidEnrolment) -> Result<Option<Follows
 
 fn admit_following(
     roster: &Roster,
-    applicant: &ValidEnrolment,
+    applicant: &ValidEnrollment,
     follows: Option<Follows>,
     now: Timestamp,
     validity: Duration,
 ) -> Result<Roster, ChangeError> {
-    refuse_taken(roster, applicant.enrolment())?;
+    check_not_taken(roster, applicant.enrollment())?;
     let mut next = successor(roster, now, validity);
     let number = next.number;
     let known = next
         .members
         .iter_mut()
-        .find(|member| member.institution == applicant.enrolment().institution);
+        .find(|member| member.institution == applicant.enrollment().institution);
     match known {
         Some(member) => {
             if follows.is_some() && roster.charter.holds(&member.key) {
@@ -102,13 +103,13 @@ fn admit_following(
     }
 }
 
-/// Ids, keys and nodes of members are theirs for good, of those removed as well.
-fn refuse_taken(roster: &Roster, applicant: &Enrolment) -> Result<(), ChangeError> {
+/// Ids, keys and nodes of members are never reassigned, not even those of removed members.
+fn check_not_taken(roster: &Roster, applicant: &Enrollment) -> Result<(), ChangeError> {
     for member in &roster.members {
         let institution = || member.institution.clone();
         let same = member.institution == applicant.institution;
         let had = member.earlier.iter().any(|earlier| earlier.key == applicant.key);
-        let theirs = |node: &MemberNode| applicant.nodes.iter().any(|wanted| wanted.node == node.node);
+        let theirs = |node: &MemberNode| applicant.nodes.iter().any(|requested| requested.node == node.node);
         if had || !same && (member.key == applicant.key || member.nodes.iter().any(theirs)) {
             return Err(ChangeError::Taken {
                 institution: institution(),
@@ -120,17 +121,17 @@ fn refuse_taken(roster: &Roster, applicant: &Enrolment) -> Result<(), ChangeErro
 
 fn restate(
     member: &mut Member,
-    applicant: &ValidEnrolment,
+    applicant: &ValidEnrollment,
     follows: Option<Follows>,
     number: u64,
 ) -> Result<(), ChangeError> {
-    let institution = || applicant.enrolment().institution.clone();
+    let institution = || applicant.enrollment().institution.clone();
     if member.status == MemberStatus::Suspended {
         return Err(ChangeError::Suspended {
             institution: institution(),
         });
     }
-    if applicant.enrolment().issued_at <= member.stated_at {
+    if applicant.enrollment().issued_at <= member.stated_at {
         return Err(ChangeError::OldApplication {
             institution: institution(),
         });
@@ -160,7 +161,7 @@ fn restate(
 /// The roster with `institution` removed.
 ///
 /// # Errors
-/// [`ChangeError::Unknown`] when it is not listed, [`ChangeError::Founder`] for a holder of the charter.
+/// [`ChangeError::Unknown`] if it is not listed, [`ChangeError::Founder`] for a holder of the charter.
 pub fn remove(
     roster: &Roster,
     institution: &InstitutionId,
@@ -186,7 +187,7 @@ pub fn suspend(
 /// The roster with the suspension of `institution` lifted.
 ///
 /// # Errors
-/// As for [`remove`]; [`ChangeError::Unknown`] also when it was removed, since it then has to enrol again.
+/// As for [`remove`]; [`ChangeError::Unknown`] also if it was removed, since it then has to enroll again.
 pub fn reinstate(
     roster: &Roster,
     institution: &InstitutionId,
@@ -226,7 +227,7 @@ fn with_status(
     Ok(next)
 }
 
-/// The roster with the next number and a new end, and nothing else changed.
+/// The roster with the next number and a new expiry time, otherwise unchanged.
 pub fn renew(roster: &Roster, now: Timestamp, validity: Duration) -> Roster {
     successor(roster, now, validity)
 }
@@ -241,12 +242,12 @@ fn successor(roster: &Roster, now: Timestamp, validity: Duration) -> Roster {
     }
 }
 
-/// Why a roster cannot be changed so.
+/// Why a roster cannot be changed this way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChangeError {
     /// The id belongs, or belonged, to a member with another key.
     #[error(
-        "`{institution}` is or was a member with another key, which has not signed for the new one; if it is another institution, let it choose another id; if `{institution}` has lost its key, compare the new one with it by telephone and admit it with `--replace-key`"
+        "`{institution}` is or was a member with another key, which has not signed for the new one; if it is another institution, it must choose another id; if `{institution}` has lost its key, compare the new one with it by telephone and admit it with `--replace-key`"
     )]
     OtherKey {
         /// The member.
@@ -254,28 +255,28 @@ pub enum ChangeError {
     },
     /// The holders of the charter need their keys to sign rosters.
     #[error(
-        "`{institution}` holds a key of the charter, which cannot be exchanged as long as it does; give the charter to others first with `concordat consortium charter set`"
+        "`{institution}` holds a key of the charter, which cannot be replaced while it does; transfer the charter to other holders first with `concordat consortium charter set`"
     )]
     HolderKey {
         /// The holder.
         institution: InstitutionId,
     },
-    /// There is no other key to replace.
-    #[error("`{institution}` is listed with this key already; admit it without `--replace-key`")]
+    /// The member is already listed with this key.
+    #[error("`{institution}` is already listed with this key; admit it without `--replace-key`")]
     NothingToReplace {
         /// The member.
         institution: InstitutionId,
     },
-    /// The member had as many keys as a roster can carry.
-    #[error("`{institution}` had {MAX_EARLIER_KEYS} keys already, more than a roster can carry")]
+    /// The member has had as many keys as a roster can list.
+    #[error("`{institution}` has already had {MAX_EARLIER_KEYS} earlier keys, the most that a roster can list")]
     TooManyKeys {
         /// The member.
         institution: InstitutionId,
     },
-    /// The applicant's key or node is another member's.
-    #[error("the key or node of the applicant belongs to `{institution}` already")]
+    /// The applicant's key or node belongs to another member.
+    #[error("the key or node of the applicant already belongs to `{institution}`")]
     Taken {
-        /// Whose it is.
+        /// The member that it belongs to.
         institution: InstitutionId,
     },
     /// The member is suspended; enrolling again does not lift that.
@@ -301,7 +302,7 @@ pub enum ChangeError {
         /// The id that was given.
         institution: InstitutionId,
     },
-    /// A holder of the charter signs the rosters and cannot be taken off them.
+    /// A holder of the charter signs the rosters and cannot be removed from them.
     #[error("`{institution}` holds a key of the charter and cannot be suspended or removed; change the charter first")]
     Founder {
         /// The founder.

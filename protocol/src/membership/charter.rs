@@ -1,20 +1,20 @@
-//! The charter: whose signatures make a roster, and how that changes.
+//! The charter: whose signatures make a roster valid, and how the charter changes.
 
 use serde::{Deserialize, Serialize};
 
 use crate::identity::InstitutionPublicKey;
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 use crate::signed::{CoSigned, Document, SignatureError};
 use crate::text::ConsortiumName;
 use crate::time::Timestamp;
 
-/// Most keys of a charter: as many as a document carries signatures.
+/// Most keys of a charter: the most signatures of a document.
 pub const MAX_CHARTER_KEYS: usize = 8;
-/// Most changes of the charter that a roster carries, all there ever were: a decade of yearly elections.
+/// Most changes of the charter that a roster contains, counted from the first one: more than a decade of yearly elections.
 pub const MAX_CHARTER_CHANGES: usize = 16;
 
-/// The keys that make rosters together, and how many of them it takes. In order and without doubles, so that equal charters are
-/// equal bytes.
+/// The keys that sign rosters together, and how many of them must sign. Sorted and without duplicates, so that equal charters
+/// are equal bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Parts", into = "Parts")]
 pub struct Charter {
@@ -52,7 +52,7 @@ impl Charter {
     /// `threshold` of these keys.
     ///
     /// # Errors
-    /// [`CharterError`] when a key is there twice, there are too many or none, or the threshold is not between 1 and their number.
+    /// [`CharterError`] if a key occurs twice, there are too many keys or none, or the threshold is not between 1 and their number.
     pub fn new(mut keys: Vec<InstitutionPublicKey>, threshold: u8) -> Result<Self, CharterError> {
         keys.sort_by_key(|key| key.to_string());
         let given = keys.len();
@@ -66,7 +66,7 @@ impl Charter {
         Ok(Self { keys, threshold })
     }
 
-    /// One key alone.
+    /// A charter with one key.
     pub fn sole(key: InstitutionPublicKey) -> Self {
         Self {
             keys: vec![key],
@@ -79,7 +79,7 @@ impl Charter {
         &self.keys
     }
 
-    /// How many of them it takes.
+    /// How many of them must sign.
     pub const fn threshold(&self) -> u8 {
         self.threshold
     }
@@ -89,7 +89,7 @@ impl Charter {
         self.keys.contains(key)
     }
 
-    /// The charter in words, without its keys.
+    /// A summary of the charter, without its keys.
     pub fn summary(&self) -> String {
         let (k, n) = (self.threshold, self.keys.len());
         match k {
@@ -98,11 +98,11 @@ impl Charter {
         }
     }
 
-    /// The charter after `changes`, each signed by enough keys of the one before. They may begin before this charter: what lies
-    /// before it is passed over.
+    /// The charter after `changes`, each signed by enough keys of the one before. They may begin before this charter:
+    /// earlier changes are skipped.
     ///
     /// # Errors
-    /// [`CharterError`] when they do not lead from here to anywhere, or one is not signed.
+    /// [`CharterError`] if they do not continue from this charter, or one is not signed.
     pub fn followed_by(
         &self,
         changes: &[CoSigned<CharterChange>],
@@ -133,7 +133,7 @@ impl Charter {
     }
 }
 
-/// A charter gives way to another; signed by enough keys of the one before.
+/// The replacement of a charter by another; signed by enough keys of the one before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CharterChange {
@@ -148,17 +148,17 @@ pub struct CharterChange {
 }
 
 impl Document for CharterChange {
-    const LABEL: Label = labels::CHARTER;
+    const LABEL: DomainLabel = labels::CHARTER;
 }
 
 /// Why a charter or its change is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CharterError {
-    /// Keys in the wrong number, order or twice.
+    /// Too many keys, none, unsorted or duplicate keys.
     #[error("a charter has 1 to {MAX_CHARTER_KEYS} different keys")]
     Keys,
-    /// More signatures than keys, or none.
-    #[error("a charter of {keys} keys takes between 1 and {keys} signatures")]
+    /// More required signatures than keys, or none.
+    #[error("a charter of {keys} keys requires between 1 and {keys} signatures")]
     Threshold {
         /// How many keys there are.
         keys: usize,
@@ -166,10 +166,10 @@ pub enum CharterError {
     /// The change is not signed by enough keys of the charter before.
     #[error("the change of the charter is not signed by enough of its holders")]
     Signature(#[source] SignatureError),
-    /// The change is of another charter or consortium.
-    #[error("the change is of another charter than the one in force")]
+    /// The change belongs to another charter or consortium.
+    #[error("the change belongs to another charter than the current one")]
     OtherCharter,
-    /// There are too many.
+    /// There are too many changes.
     #[error("the charter was changed more than {MAX_CHARTER_CHANGES} times")]
     TooLong,
 }

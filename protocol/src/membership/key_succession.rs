@@ -1,12 +1,12 @@
 //! How one institution key follows another.
 //!
-//! - The old key signs that the new one follows it ([`KeySuccession`]), and the new key signs the application that carries this
-//!   statement. Whoever trusted the old key can follow.
-//! - If the old key is lost or stolen, the holders of the charter replace it: enough of them sign a roster that says so. Rights of the
-//!   old key follow only where people have confirmed the new key with the institution ([`ConfirmedKeys`]).
+//! - The old key signs that the new one follows it ([`KeySuccession`]), and the new key signs the application that contains this
+//!   statement. Members that trusted the old key can verify the succession.
+//! - If the old key is lost or stolen, the holders of the charter replace it: enough of them sign a roster that states it. The rights of
+//!   the old key transfer only where people have confirmed the new key with the institution ([`ConfirmedKeys`]).
 //!
-//! A member's entry on the roster carries every key that it ever had, each with how it was followed ([`EarlierKey`]). The list only
-//! grows: a roster that tells another history of a key is refused.
+//! A member's entry on the roster lists every key that it ever had, each with the proof of its successor ([`EarlierKey`]). The
+//! list only grows: a roster with another history of a key is refused.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::identity::InstitutionPublicKey;
 use crate::ids::InstitutionId;
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 use crate::signed::{Document, SignatureError, Signed, Verified};
 use crate::time::Timestamp;
 
-/// Most keys that a member had before its present one: a new key each year for a decade and a half.
+/// Most keys that a member can have had before its current one: a new key each year for a decade and a half.
 pub const MAX_EARLIER_KEYS: usize = 16;
 
 /// An institution states, with its old key, which key follows it.
@@ -36,14 +36,14 @@ pub struct KeySuccession {
 }
 
 impl Document for KeySuccession {
-    const LABEL: Label = labels::KEY_SUCCESSION;
+    const LABEL: DomainLabel = labels::KEY_SUCCESSION;
 }
 
 impl Signed<KeySuccession> {
     /// Checks that the old key of `institution` signed it.
     ///
     /// # Errors
-    /// [`KeySuccessionError`] says what is wrong.
+    /// [`KeySuccessionError`] states what is wrong.
     pub fn of(
         self,
         institution: &InstitutionId,
@@ -64,7 +64,7 @@ impl Signed<KeySuccession> {
 /// The key that `successions` lead to from `key`, each signed by the key before.
 ///
 /// # Errors
-/// [`KeySuccessionError`] when one is not signed, is another institution's, or does not begin where the one before ended.
+/// [`KeySuccessionError`] if one is not signed, belongs to another institution, or does not continue from the one before.
 pub fn key_after(
     institution: &InstitutionId,
     key: InstitutionPublicKey,
@@ -84,42 +84,42 @@ pub fn key_after(
     Ok(current)
 }
 
-/// A key that a member had, and why another one is in its place.
+/// A key that a member had, and who authorized the next one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EarlierKey {
     /// The key.
     pub key: InstitutionPublicKey,
-    /// By whose word the next key follows it.
+    /// Who authorized the next key.
     pub followed_by: Follows,
 }
 
-/// By whose word a key follows another.
+/// Who authorized that a key follows another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Follows {
-    /// The old key's own.
+    /// The old key, with this statement.
     OldKey(Signed<KeySuccession>),
-    /// That of the holders of the charter, whose signatures are those of the roster.
+    /// The holders of the charter, whose signatures are those of the roster.
     Holders {
         /// When they replaced it.
         at: Timestamp,
     },
 }
 
-/// Checks the history of a member's keys: bounded, and signed by the old key wherever it says so.
+/// Checks the history of a member's keys: bounded, and signed by the old key wherever the entry claims that.
 ///
 /// # Errors
-/// [`KeySuccessionError`] says what is wrong.
+/// [`KeySuccessionError`] states what is wrong.
 pub(super) fn check_earlier(
     institution: &InstitutionId,
     earlier: &[EarlierKey],
-    present: InstitutionPublicKey,
+    current: InstitutionPublicKey,
 ) -> Result<(), KeySuccessionError> {
     if earlier.len() > MAX_EARLIER_KEYS {
         return Err(KeySuccessionError::TooMany);
     }
-    let next = earlier.iter().skip(1).map(|next| next.key).chain([present]);
+    let next = earlier.iter().skip(1).map(|next| next.key).chain([current]);
     for (EarlierKey { key, followed_by }, next) in earlier.iter().zip(next) {
         match followed_by {
             Follows::Holders { .. } => {}
@@ -134,7 +134,7 @@ pub(super) fn check_earlier(
     Ok(())
 }
 
-/// Keys that people here have compared with the institution itself, each in place of the one that it replaced.
+/// Replacement keys that people at this institution have confirmed with the other institution itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfirmedKeys(BTreeMap<InstitutionId, Vec<InstitutionPublicKey>>);
 
@@ -159,16 +159,16 @@ pub enum KeySuccessionError {
     /// The statement is not signed by the old key.
     #[error("the statement is not signed by the old key")]
     Signature(#[from] SignatureError),
-    /// It is another institution's.
-    #[error("the statement is another institution's")]
+    /// It belongs to another institution.
+    #[error("the statement belongs to another institution")]
     OtherInstitution,
-    /// It names one key twice.
+    /// The old and the new key are the same.
     #[error("the statement names the same key as old and as new")]
     SameKey,
-    /// It is about other keys.
+    /// The statements do not form a chain.
     #[error("the statements do not lead from one key to the next")]
     Broken,
-    /// There are too many.
-    #[error("a member can have had {MAX_EARLIER_KEYS} keys before its present one")]
+    /// There are too many keys.
+    #[error("a member can have had at most {MAX_EARLIER_KEYS} keys before its current one")]
     TooMany,
 }

@@ -1,4 +1,4 @@
-//! A node as its institution states it, and how much there may be.
+//! A node as its institution states it, and the limits of the lists.
 
 use serde::{Deserialize, Serialize};
 

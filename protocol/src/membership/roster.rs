@@ -1,4 +1,4 @@
-//! The roster: the signed, numbered, expiring list of members. It is also the list of addresses to start from.
+//! The roster: the signed, numbered, expiring list of members. It is also the bootstrap list of addresses.
 
 mod error;
 mod succession;
@@ -10,56 +10,57 @@ pub use error::RosterError;
 pub use valid::ValidRoster;
 
 use super::charter::{Charter, CharterChange};
-use super::enrolment::{Enrolment, ValidEnrolment};
+use super::enrollment::{Enrollment, ValidEnrollment};
 use super::key_succession::{ConfirmedKeys, EarlierKey, Follows, check_earlier};
 use super::member_node::MemberNode;
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{InstitutionId, Jurisdiction};
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 use crate::signed::{CoSigned, Document, Signed};
 use crate::text::{ConsortiumName, LegalName};
 use crate::time::Timestamp;
 
-/// The list of members as the holders of the charter sign it.
+/// The list of members, signed by the holders of the charter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Roster {
-    /// Whose list it is.
+    /// The consortium that it belongs to.
     pub consortium: ConsortiumName,
     /// Counts up from 1 with every change; a lower number never replaces a higher one.
     pub number: u64,
     /// When it was signed.
     pub issued_at: Timestamp,
-    /// After this it is void: a member cut off from news stops trusting old lists.
+    /// It is void after this time: a member that is cut off from updates stops trusting an old list.
     pub not_after: Timestamp,
-    /// Whose signatures make a roster of this consortium; at first the founder's institution key alone.
+    /// Whose signatures make a roster of this consortium valid; at first the founder's institution key alone.
     pub charter: Charter,
-    /// How the charter came to be this one, from the first on; each change signed by enough of the holders before.
+    /// The changes that led to this charter, from the first on; each signed by enough of the previous holders.
     pub charter_changes: Vec<CoSigned<CharterChange>>,
     /// The members, those suspended and removed included.
     pub members: Vec<Member>,
 }
 
 impl Document for Roster {
-    const LABEL: Label = labels::ROSTER;
+    const LABEL: DomainLabel = labels::ROSTER;
 }
 
 impl Roster {
     /// The first roster, with the founder as its only member; the founder's key becomes the charter key.
-    pub fn found(consortium: ConsortiumName, founder: &ValidEnrolment, now: Timestamp, not_after: Timestamp) -> Self {
+    pub fn found(consortium: ConsortiumName, founder: &ValidEnrollment, now: Timestamp, not_after: Timestamp) -> Self {
         Self {
             consortium,
             number: 1,
             issued_at: now,
             not_after,
-            charter: Charter::sole(founder.enrolment().key),
+            charter: Charter::sole(founder.enrollment().key),
             charter_changes: Vec::new(),
             members: vec![Member::admitted(founder, 1)],
         }
     }
 }
 
-/// One institution of the consortium. All but its status and when it came is what it states itself, under its own key.
+/// One institution of the consortium. Except for its status and when it was admitted, all of it is stated by the institution
+/// itself, under its own key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
@@ -67,28 +68,28 @@ pub struct Member {
     pub institution: InstitutionId,
     /// Its legal name.
     pub name: LegalName,
-    /// Whose law binds it.
+    /// Country whose law applies to it.
     pub jurisdiction: Jurisdiction,
-    /// The key that speaks for it.
+    /// The key that represents it.
     pub key: InstitutionPublicKey,
-    /// The keys that spoke for it before, the oldest first.
+    /// The keys that represented it before, the oldest first.
     pub earlier: Vec<EarlierKey>,
     /// Its nodes, at most [`MAX_NODES`](crate::membership::MAX_NODES).
     pub nodes: Vec<MemberNode>,
-    /// When it stated all of this; a later statement replaces an earlier one and never the other way round.
+    /// When it stated all of this; a later statement replaces an earlier one, never the reverse.
     pub stated_at: Timestamp,
-    /// The statement, signed by [`Member::key`]: nobody else gives it another name, node or address.
-    pub statement: Signed<Enrolment>,
-    /// Number of the roster that admitted it, the last time if it was removed in between.
+    /// The statement, signed by [`Member::key`]: only the member itself can change its name, nodes or addresses.
+    pub statement: Signed<Enrollment>,
+    /// Number of the roster that admitted it; of the last admission if it was removed in between.
     pub since: u64,
-    /// Whether it takes part at present.
+    /// Whether it is currently active.
     pub status: MemberStatus,
 }
 
 impl Member {
     /// The entry of an applicant whom roster `since` admits.
-    pub(super) fn admitted(applicant: &ValidEnrolment, since: u64) -> Self {
-        let Enrolment {
+    pub(super) fn admitted(applicant: &ValidEnrollment, since: u64) -> Self {
+        let Enrollment {
             institution,
             name,
             jurisdiction,
@@ -96,7 +97,7 @@ impl Member {
             nodes,
             issued_at,
             succeeds: _,
-        } = applicant.enrolment().clone();
+        } = applicant.enrollment().clone();
         Self {
             institution,
             name,
@@ -111,8 +112,8 @@ impl Member {
         }
     }
 
-    /// The keys whose rights this member has: its present one, and those before it as long as each was followed by its own word or
-    /// the one after it is among `confirmed`.
+    /// The keys whose rights this member has: its current one, and earlier ones as long as each authorized its successor itself or
+    /// the successor is among `confirmed`.
     pub fn recognized_keys(&self, confirmed: &ConfirmedKeys) -> Vec<InstitutionPublicKey> {
         let mut keys = vec![self.key];
         let mut next = self.key;
@@ -135,7 +136,7 @@ impl Member {
         self.earlier.iter().any(|earlier| earlier.key == *key)
     }
 
-    /// Checks that the member itself has stated what the roster says of it, and that its keys lead to the present one.
+    /// Checks that the member itself has stated what the roster lists about it, and that its keys lead to the current one.
     fn check_statement(&self) -> Result<(), RosterError> {
         check_earlier(&self.institution, &self.earlier, self.key).map_err(|source| RosterError::Keys {
             institution: self.institution.clone(),
@@ -165,20 +166,20 @@ impl Member {
     }
 }
 
-/// Whether a member takes part.
+/// Whether a member is active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MemberStatus {
-    /// It takes part.
+    /// It is active.
     Active,
-    /// It does not take part at present; its place and keys are kept.
+    /// It is suspended; its entry and keys are kept.
     Suspended,
-    /// It no longer belongs; it stays listed so that its id and keys are not given to somebody else.
+    /// It is no longer a member; it stays listed so that its id and keys are not assigned to another institution.
     Removed,
 }
 
 impl MemberStatus {
-    /// The status as a word.
+    /// The name of the status.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",

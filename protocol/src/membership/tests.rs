@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
-fn house(seed: u8) -> InstitutionKey {
+fn institution_key(seed: u8) -> InstitutionKey {
     InstitutionKey::from_seed(&Zeroizing::new([seed; 32]))
 }
 
@@ -36,17 +36,17 @@ fn address() -> Vec<Address> {
     vec![Address::new("/ip4/127.0.0.1/tcp/7400").unwrap()]
 }
 
-fn founder() -> ValidEnrolment {
-    let statement = Enrolment {
+fn founder() -> ValidEnrollment {
+    let statement = Enrollment {
         jurisdiction: Jurisdiction::new("US").unwrap(),
         ..application("cleveland", 1, 101)
     };
     stated(&statement, 1)
 }
 
-fn stated(statement: &Enrolment, key: u8) -> ValidEnrolment {
-    let signed = Signed::sign(statement, &house(key)).unwrap().signed().clone();
-    ValidEnrolment::check(signed, NOW.plus_seconds(3600)).unwrap()
+fn stated(statement: &Enrollment, key: u8) -> ValidEnrollment {
+    let signed = Signed::sign(statement, &institution_key(key)).unwrap().signed().clone();
+    ValidEnrollment::check(signed, NOW.plus_seconds(3600)).unwrap()
 }
 
 fn first() -> Roster {
@@ -60,25 +60,25 @@ fn signed(roster: &Roster) -> CoSigned<Roster> {
 
 fn signed_by<T: crate::signed::Document>(document: &T, seeds: &[u8]) -> CoSigned<T> {
     let proposed = CoSigned::propose(document).unwrap();
-    seeds
-        .iter()
-        .fold(proposed, |signed, seed| signed.add_signature(&house(*seed)).unwrap())
+    seeds.iter().fold(proposed, |signed, seed| {
+        signed.add_signature(&institution_key(*seed)).unwrap()
+    })
 }
 
 fn sole() -> Charter {
-    Charter::sole(house(1).public())
+    Charter::sole(institution_key(1).public())
 }
 
 fn check(roster: &Roster, previous: Option<&ValidRoster>) -> Result<ValidRoster, RosterError> {
     ValidRoster::check(signed(roster), &sole(), previous, NOW)
 }
 
-fn application(name: &str, key: u8, at: u8) -> Enrolment {
-    Enrolment {
+fn application(name: &str, key: u8, at: u8) -> Enrollment {
+    Enrollment {
         institution: id(name),
         name: LegalName::new(name).unwrap(),
         jurisdiction: Jurisdiction::new("HU").unwrap(),
-        key: house(key).public(),
+        key: institution_key(key).public(),
         nodes: vec![at_node(at)],
         issued_at: NOW,
         succeeds: None,
@@ -92,13 +92,13 @@ fn at_node(seed: u8) -> MemberNode {
     }
 }
 
-fn applicant(name: &str, key: u8, at: u8) -> ValidEnrolment {
+fn applicant(name: &str, key: u8, at: u8) -> ValidEnrollment {
     stated(&application(name, key, at), key)
 }
 
 /// The application of `budapest`, made `seconds` after the first and listing these nodes.
-fn later(key: u8, nodes: &[u8], seconds: i64) -> ValidEnrolment {
-    let statement = Enrolment {
+fn later(key: u8, nodes: &[u8], seconds: i64) -> ValidEnrollment {
+    let statement = Enrollment {
         nodes: nodes.iter().map(|seed| at_node(*seed)).collect(),
         issued_at: NOW.plus_seconds(seconds),
         ..application("budapest", key, 102)
@@ -134,19 +134,19 @@ fn only_the_charter_key_makes_rosters() {
     let error = ValidRoster::check(signed_by(&two(), &[2]), &sole(), None, NOW).unwrap_err();
     assert_eq!(error, RosterError::Signature(SignatureError::MissingSignature));
     let other = Roster {
-        charter: Charter::sole(house(2).public()),
+        charter: Charter::sole(institution_key(2).public()),
         ..two()
     };
     assert!(matches!(check(&other, None), Err(RosterError::OtherCharter { .. })));
 }
 
 #[test]
-fn a_roster_holds_for_its_time_only() {
+fn roster_is_valid_only_until_it_expires() {
     let late = first().not_after.plus_millis(1);
     let expired = ValidRoster::check(signed(&first()), &sole(), None, late).unwrap_err();
     assert!(matches!(expired, RosterError::Expired { .. }));
     assert!(matches!(
-        check(&first(), None).unwrap().in_force(late),
+        check(&first(), None).unwrap().check_validity(late),
         Err(RosterError::Expired { .. })
     ));
     let early = ValidRoster::check(signed(&first()), &sole(), None, NOW.plus_seconds(-3600)).unwrap_err();
@@ -193,7 +193,10 @@ fn nothing_is_listed_twice() {
         }
     };
     assert_eq!(twice(|member| member.institution = id("cleveland")), "institution");
-    assert_eq!(twice(|member| member.key = house(1).public()), "institution key");
+    assert_eq!(
+        twice(|member| member.key = institution_key(1).public()),
+        "institution key"
+    );
     assert_eq!(twice(|member| member.nodes[0].node = node(101)), "node");
 }
 
@@ -228,28 +231,28 @@ fn every_list_has_a_maximum() {
 
 #[test]
 fn an_application_is_signed_by_the_key_it_names_and_fresh() {
-    let forged = Signed::sign(&application("budapest", 2, 102), &house(3))
+    let forged = Signed::sign(&application("budapest", 2, 102), &institution_key(3))
         .unwrap()
         .signed()
         .clone();
     assert!(matches!(
-        ValidEnrolment::check(forged, NOW),
-        Err(EnrolmentError::Signature(_))
+        ValidEnrollment::check(forged, NOW),
+        Err(EnrollmentError::Signature(_))
     ));
-    let honest = Signed::sign(&application("budapest", 2, 102), &house(2))
+    let valid = Signed::sign(&application("budapest", 2, 102), &institution_key(2))
         .unwrap()
         .signed()
         .clone();
     let late = NOW.plus_seconds(40 * 24 * 3600);
     assert!(matches!(
-        ValidEnrolment::check(honest, late),
-        Err(EnrolmentError::Stale(_))
+        ValidEnrollment::check(valid, late),
+        Err(EnrollmentError::Stale(_))
     ));
 }
 
 #[test]
-fn nobody_takes_the_place_of_another() {
-    let refused = |who: ValidEnrolment| admit(&two(), &who, NOW, YEAR).unwrap_err();
+fn admission_cannot_replace_another_member() {
+    let refused = |who: ValidEnrollment| admit(&two(), &who, NOW, YEAR).unwrap_err();
     assert!(matches!(
         refused(applicant("budapest", 3, 103)),
         ChangeError::OtherKey { .. }
@@ -268,7 +271,7 @@ fn nobody_takes_the_place_of_another() {
 }
 
 #[test]
-fn a_member_states_its_nodes_and_a_removed_one_may_return_with_its_key() {
+fn removed_member_may_return_with_its_key() {
     let more = admit(&two(), &later(2, &[102, 112], 1), NOW, YEAR).unwrap();
     assert_eq!((more.members[1].nodes.len(), more.members[1].since), (2, 2));
     let old = admit(&more, &later(2, &[102], 1), NOW, YEAR);
@@ -285,9 +288,9 @@ fn a_member_states_its_nodes_and_a_removed_one_may_return_with_its_key() {
 }
 
 #[test]
-fn an_id_a_key_or_a_node_that_was_removed_is_never_given_to_somebody_else() {
+fn removed_id_key_or_node_is_never_reassigned() {
     let removed = remove(&two(), &id("budapest"), NOW, YEAR).unwrap();
-    let refused = |who: ValidEnrolment| admit(&removed, &who, NOW, YEAR).unwrap_err();
+    let refused = |who: ValidEnrollment| admit(&removed, &who, NOW, YEAR).unwrap_err();
     assert!(matches!(refused(later(7, &[107], 5)), ChangeError::OtherKey { .. }));
     assert!(matches!(
         refused(applicant("vienna", 2, 107)),
@@ -301,7 +304,7 @@ fn an_id_a_key_or_a_node_that_was_removed_is_never_given_to_somebody_else() {
 }
 
 #[test]
-fn the_founder_stays_and_strangers_cannot_be_removed() {
+fn founder_and_non_members_cannot_be_removed() {
     assert!(matches!(
         remove(&two(), &id("cleveland"), NOW, YEAR),
         Err(ChangeError::Founder { .. })
@@ -321,7 +324,7 @@ fn certificate() -> NodeCertificate {
     NodeCertificate {
         institution: id("budapest"),
         node: node(102),
-        institution_key: house(2).public(),
+        institution_key: institution_key(2).public(),
         issued_at: NOW,
         not_after: NOW.plus_seconds(3600),
     }
@@ -333,12 +336,15 @@ fn shown(
     peer: u8,
     now: Timestamp,
 ) -> Result<ValidCertificate, CertificateError> {
-    let signed = Signed::sign(certificate, &house(key)).unwrap().signed().clone();
+    let signed = Signed::sign(certificate, &institution_key(key))
+        .unwrap()
+        .signed()
+        .clone();
     ValidCertificate::check(signed, &check(&two(), None).unwrap(), node(peer), now)
 }
 
 #[test]
-fn a_certificate_holds_for_its_node_its_institution_and_its_time() {
+fn certificate_is_valid_for_its_node_institution_and_time_only() {
     let valid = shown(&certificate(), 2, 102, NOW).unwrap();
     assert_eq!((valid.institution(), valid.node()), (&id("budapest"), node(102)));
     assert!(matches!(
@@ -363,7 +369,7 @@ fn a_certificate_holds_for_its_node_its_institution_and_its_time() {
             ..certificate()
         },
         NodeCertificate {
-            institution_key: house(1).public(),
+            institution_key: institution_key(1).public(),
             ..certificate()
         },
     ] {
@@ -383,21 +389,21 @@ fn a_certificate_holds_for_its_node_its_institution_and_its_time() {
 }
 
 #[test]
-fn files_are_read_raw_and_armoured() {
+fn files_are_read_raw_and_armored() {
     let roster = signed(&two());
     assert_eq!(from_file::<CoSigned<Roster>>(roster.as_bytes()).unwrap(), roster);
     let mailed = format!(
         "Dear colleague,\r\n{}\r\nGreetings",
-        to_armour(&roster).replace('\n', "\r\n")
+        to_armor(&roster).replace('\n', "\r\n")
     );
     assert_eq!(from_file::<CoSigned<Roster>>(mailed.as_bytes()).unwrap(), roster);
     assert_eq!(
-        from_file::<Signed<Enrolment>>(mailed.as_bytes()).unwrap_err(),
-        ArmourError::OtherKind { expected: "ENROLMENT" }
+        from_file::<Signed<Enrollment>>(mailed.as_bytes()).unwrap_err(),
+        ArmorError::OtherKind { expected: "ENROLLMENT" }
     );
     let cut = mailed.replace("-----END", "");
     assert_eq!(
         from_file::<CoSigned<Roster>>(cut.as_bytes()).unwrap_err(),
-        ArmourError::Damaged
+        ArmorError::Damaged
     );
 }

@@ -11,14 +11,14 @@ use crate::ids::NegotiationId;
 use crate::scope::Scope;
 use crate::time::Timestamp;
 
-/// A negotiation seen by the institution that asks.
+/// A negotiation as seen by the institution that requests data.
 pub type ConsumerNegotiation = Negotiation<AsConsumer>;
 
 impl ConsumerNegotiation {
-    /// Begins a negotiation under the fresh random number `id` by asking for `scope`.
+    /// Begins a negotiation under the new random number `id` by requesting `scope`.
     ///
     /// # Errors
-    /// [`NegotiationError::Ours`] when the dataset is not the provider's or the time asked for is over.
+    /// [`NegotiationError::Ours`] if the dataset is not the provider's or the requested time window is over.
     pub fn request(
         id: NegotiationId,
         parties: &Parties,
@@ -42,15 +42,15 @@ impl ConsumerNegotiation {
         let transcript = Transcript::begin(Authentic::own(signed, parties.consumer().key), parties, now)
             .map_err(NegotiationError::Ours)?;
         Ok(Sent {
-            next: Self::over(transcript),
+            next: Self::from_transcript(transcript),
             message,
         })
     }
 
-    /// Answers an offer by asking for something else of the same dataset.
+    /// Answers an offer by requesting something else of the same dataset.
     ///
     /// # Errors
-    /// [`NegotiationError::Ours`] when there is no offer, or the scope breaks a rule of requests.
+    /// [`NegotiationError::Ours`] if there is no offer, or the scope breaks a rule of requests.
     pub fn counter(
         &self,
         scope: Scope,
@@ -58,24 +58,24 @@ impl ConsumerNegotiation {
         node: &NodeKey,
         now: Timestamp,
     ) -> Result<Sent<AsConsumer>, NegotiationError> {
-        self.say(Body::Request { scope, justification }, node, now)
+        self.advance(Body::Request { scope, justification }, node, now)
     }
 
     /// Accepts the offer as it is.
     ///
     /// # Errors
-    /// [`NegotiationError::Ours`] when there is no offer.
+    /// [`NegotiationError::Ours`] if there is no offer.
     pub fn accept(&self, node: &NodeKey, now: Timestamp) -> Result<Sent<AsConsumer>, NegotiationError> {
-        self.say(Body::Accept, node, now)
+        self.advance(Body::Accept, node, now)
     }
 
     /// Adds our institution's signature to the terms that the provider signed.
     ///
     /// # Errors
-    /// [`NegotiationError::Ours`] when there are none or `house` is not the key that the roster pins.
+    /// [`NegotiationError::Ours`] if there are none or `institution_key` is not the key that the roster pins.
     pub fn verify_agreement(
         &self,
-        house: &InstitutionKey,
+        institution_key: &InstitutionKey,
         node: &NodeKey,
         now: Timestamp,
     ) -> Result<Sent<AsConsumer>, NegotiationError> {
@@ -95,8 +95,8 @@ impl ConsumerNegotiation {
                 }));
             }
         };
-        let both = signed.add_signature(house);
+        let both = signed.add_signature(institution_key);
         let terms = both.map_err(|error| NegotiationError::Ours(Refusal::Terms(GrantError::Signature(error))))?;
-        self.say(Body::Verification { terms }, node, now)
+        self.advance(Body::Verification { terms }, node, now)
     }
 }

@@ -1,4 +1,4 @@
-//! Why a step of a negotiation is not taken, and whose fault that is.
+//! Why a step of a negotiation is refused, and which side is responsible.
 
 use super::state_name::StateName;
 use crate::grant::{GrantError, Party};
@@ -7,19 +7,19 @@ use crate::scope::Part;
 use crate::signed::SignatureError;
 use crate::time::{Staleness, Timestamp};
 
-/// Most narrowings one offer may explain: as many columns as a scope may name, and the other parts.
+/// Most narrowings one offer may explain: the most columns that a scope may name, plus the other parts.
 pub const MAX_NARROWINGS: usize = 4104;
 
-/// Why a step is not taken. The negotiation stays as it was.
+/// Why a step is refused. The negotiation is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NegotiationError {
     /// The peer broke a rule: its message is refused and may be answered with the refusal.
     #[error("the peer's message is refused")]
     Peer(#[source] Refusal),
-    /// Our side asked for a step that the rules do not allow; nothing was signed.
+    /// Our side tried a step that the rules do not allow; nothing was signed.
     #[error("this step of the negotiation is not possible")]
     Ours(#[source] Refusal),
-    /// What is stored does not add up to a negotiation.
+    /// The stored messages do not form a valid negotiation.
     #[error("the stored negotiation is damaged at message {sequence}")]
     Stored {
         /// The first message that does not fit, counted from 1.
@@ -28,7 +28,7 @@ pub enum NegotiationError {
         #[source]
         refusal: Refusal,
     },
-    /// What is stored was stored by the other side of the negotiation.
+    /// The stored negotiation belongs to the other side.
     #[error("the stored negotiation is one in which this node is the {role}")]
     OtherRole {
         /// The side it was stored for.
@@ -37,7 +37,7 @@ pub enum NegotiationError {
 }
 
 impl NegotiationError {
-    /// The rule that was broken, whoever broke it.
+    /// The rule that was broken, by either side.
     pub const fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Peer(refusal) | Self::Ours(refusal) | Self::Stored { refusal, .. } => Some(refusal),
@@ -52,15 +52,15 @@ pub enum Refusal {
     /// The signature is not that of the node that the message names.
     #[error("the message is not signed by the node it names")]
     Signature(#[source] SignatureError),
-    /// The node does not belong to the sender.
+    /// The node does not belong to the institution of the sender.
     #[error("the node `{node}` does not belong to `{from}`")]
     ForeignNode {
         /// The node that signed.
         node: NodeId,
-        /// The institution that the message claims to come from.
+        /// The institution that the message names as its sender.
         from: InstitutionId,
     },
-    /// The sender bears the name of a party and another key.
+    /// The sender has the name of a party but another key.
     #[error("the message comes from another key than the one with which `{from}` began this negotiation")]
     OtherKey {
         /// The sender it names.
@@ -72,37 +72,37 @@ pub enum Refusal {
         /// The negotiation it names.
         found: NegotiationId,
     },
-    /// Sender and addressee are not the two parties.
-    #[error("the message goes from `{from}` to `{to}`, who are not the two parties in this order")]
+    /// Sender and recipient are not the two parties.
+    #[error("the message goes from `{from}` to `{to}`, which are not the two parties in this order")]
     OtherParties {
         /// The sender it names.
         from: InstitutionId,
-        /// The addressee it names.
+        /// The recipient it names.
         to: InstitutionId,
     },
-    /// The two parties are one, or have one key.
+    /// The two parties are the same, or have the same key.
     #[error("a negotiation needs two institutions with a key each")]
     OneParty,
-    /// Not the next number.
-    #[error("message {found} came where message {expected} is due")]
+    /// Its number is not the next one.
+    #[error("message {found} was received where message {expected} is expected")]
     OutOfOrder {
-        /// The number that is due.
+        /// The expected number.
         expected: u32,
-        /// The number that came.
+        /// The received number.
         found: u32,
     },
-    /// It names another message as the one before.
+    /// It names another message as its predecessor.
     #[error("the message follows another transcript than ours")]
-    OtherPast,
-    /// Not of this time, or before the message it answers.
-    #[error("the message is not of this time")]
+    OtherTranscript,
+    /// Too old, dated in the future, or dated before the message that it answers.
+    #[error("the time of the message is not acceptable")]
     Stale(#[source] Staleness),
     /// Not this party's turn, or not with this message.
     #[error("the {by} cannot send a {kind} while the negotiation is {state}")]
     WrongTurn {
-        /// Where the negotiation stands.
+        /// The state of the negotiation.
         state: StateName,
-        /// Who spoke.
+        /// Who sent the message.
         by: Party,
         /// Kind of the message.
         kind: &'static str,
@@ -113,8 +113,8 @@ pub enum Refusal {
     /// The dataset is not the provider's, or not the one the negotiation began with.
     #[error("the scope is about another dataset")]
     OtherDataset,
-    /// The window is over.
-    #[error("the time asked for ended at {not_after}")]
+    /// The time window is over.
+    #[error("the requested time window ended at {not_after}")]
     WindowOver {
         /// The end of the window.
         not_after: Timestamp,
@@ -125,16 +125,16 @@ pub enum Refusal {
         /// In which parts.
         parts: Vec<Part>,
     },
-    /// The reasons given do not fit the differences.
-    #[error("the reasons given for the offer are not those of its differences from the request")]
-    Misexplained,
+    /// The stated narrowings are not the differences from the request.
+    #[error("the narrowings stated in the offer are not its differences from the request")]
+    NarrowingsMismatch,
     /// More narrowings than an offer may carry.
     #[error("the offer lists {found} narrowings, more than {}", MAX_NARROWINGS)]
     TooManyNarrowings {
-        /// How many.
+        /// How many it carries.
         found: usize,
     },
-    /// The agreement covers something else than what was offered and accepted, or asked.
+    /// The agreement covers something else than what was offered and accepted, or requested.
     #[error("the terms cover something else than what was {}", origin(.accepted))]
     ScopeChanged {
         /// Whether there was an offer that was accepted; else the agreement answered the request.
@@ -149,8 +149,8 @@ pub enum Refusal {
     /// The verification is not over the bytes that the provider signed.
     #[error("the consumer signed other terms than the provider")]
     TermsChanged,
-    /// The terms are not signed as they must be, or contradict themselves.
-    #[error("the terms are not valid")]
+    /// The terms are not signed as required, or contradict themselves.
+    #[error("the terms are invalid")]
     Terms(#[source] GrantError),
     /// The first message must be a request.
     #[error("a negotiation begins with a request")]
@@ -158,7 +158,7 @@ pub enum Refusal {
 }
 
 fn origin(accepted: &bool) -> &'static str {
-    if *accepted { "accepted" } else { "asked" }
+    if *accepted { "accepted" } else { "requested" }
 }
 
 fn list(parts: &[Part]) -> String {

@@ -9,13 +9,13 @@ use super::error::{MAX_NARROWINGS, Refusal};
 use crate::grant::GrantTerms;
 use crate::identity::{InstitutionPublicKey, Side};
 use crate::ids::{Digest32, InstitutionId, NegotiationId, NodeId};
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 use crate::scope::{Difference, Scope};
 use crate::signed::{CoSigned, Document, Signed, Verified};
 use crate::text::{Reason, Text};
 use crate::time::Timestamp;
 
-/// Why access is asked for, in the words of the person who asks.
+/// Why access is requested, as written by the person who requests it.
 pub type Justification = Text<2000>;
 /// Name of a policy rule.
 pub type RuleName = Text<100>;
@@ -29,38 +29,38 @@ const MAX_DESCRIPTION: usize = 1000;
 pub struct NegotiationMessage {
     /// The negotiation, chosen at random by the consumer.
     pub negotiation: NegotiationId,
-    /// Counts both sides' messages together, up from 1.
+    /// Counts the messages of both sides together, from 1.
     pub sequence: u32,
-    /// Digest of the message before, whoever sent it; none in the first.
+    /// Digest of the previous message of either side; `None` in the first.
     pub previous: Option<Digest32>,
-    /// Who speaks.
+    /// The sender.
     pub from: InstitutionId,
-    /// To whom.
+    /// The recipient.
     pub to: InstitutionId,
     /// The node of `from` whose key signs this message.
     pub node: NodeId,
     /// When it was signed.
     pub sent_at: Timestamp,
-    /// What is said.
+    /// The content.
     pub body: Body,
 }
 
 impl Document for NegotiationMessage {
-    const LABEL: Label = labels::NEGOTIATION;
+    const LABEL: DomainLabel = labels::NEGOTIATION;
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Body {
-    /// The consumer asks; also as the answer to an offer, asking for something else.
+    /// The consumer requests access; also as the answer to an offer, to request something else.
     Request {
-        /// What is asked.
+        /// What is requested.
         scope: Scope,
         /// Why.
         justification: Justification,
     },
-    /// The provider offers, never more than was asked.
+    /// The provider makes an offer, never for more than was requested.
     Offer {
         /// What is offered.
         scope: Scope,
@@ -69,12 +69,12 @@ pub enum Body {
     },
     /// The consumer accepts the offer as it is.
     Accept,
-    /// The provider binds itself.
+    /// The provider signs the terms.
     Agreement {
         /// The terms with the provider's signature.
         terms: CoSigned<GrantTerms>,
     },
-    /// The consumer binds itself.
+    /// The consumer signs the terms.
     Verification {
         /// The same terms with both signatures.
         terms: CoSigned<GrantTerms>,
@@ -89,7 +89,7 @@ pub enum Body {
 }
 
 impl Body {
-    /// The kind of message as a word.
+    /// The name of the kind of message.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Request { .. } => "request",
@@ -103,7 +103,7 @@ impl Body {
     }
 }
 
-/// One difference between a request and the offer, and why it is there.
+/// One difference between a request and the offer, and its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Narrowing {
@@ -126,7 +126,7 @@ impl Narrowing {
         let explained = differences.map(|difference| {
             let (reason, rule) = explain(&difference);
             Self {
-                difference: fitted(&difference),
+                difference: sanitized(&difference),
                 reason,
                 rule,
             }
@@ -141,29 +141,29 @@ impl Narrowing {
                 found: narrowings.len(),
             });
         }
-        let differences: Vec<_> = request.differences(offer).iter().map(fitted).collect();
-        let key = |d: &Difference| (d.part, d.asked.clone(), d.offered.clone());
+        let differences: Vec<_> = request.differences(offer).iter().map(sanitized).collect();
+        let key = |d: &Difference| (d.part, d.requested.clone(), d.offered.clone());
         let real: BTreeSet<_> = differences.iter().map(key).collect();
-        let told: BTreeSet<_> = narrowings.iter().map(|narrowing| key(&narrowing.difference)).collect();
-        if real == told {
+        let stated: BTreeSet<_> = narrowings.iter().map(|narrowing| key(&narrowing.difference)).collect();
+        if real == stated {
             Ok(())
         } else {
-            Err(Refusal::Misexplained)
+            Err(Refusal::NarrowingsMismatch)
         }
     }
 }
 
-/// A difference as it travels: short, on one line, without characters that deceive.
-pub(super) fn fitted(difference: &Difference) -> Difference {
-    let fit = |text: &str| Text::<MAX_DESCRIPTION>::fitted(text).as_str().to_owned();
+/// A difference as it is sent: short, on one line, without deceptive characters.
+pub(super) fn sanitized(difference: &Difference) -> Difference {
+    let sanitize = |text: &str| Text::<MAX_DESCRIPTION>::sanitized(text).as_str().to_owned();
     Difference {
         part: difference.part,
-        asked: fit(&difference.asked),
-        offered: fit(&difference.offered),
+        requested: sanitize(&difference.requested),
+        offered: sanitize(&difference.offered),
     }
 }
 
-/// A message whose signature is that of a node of the institution it says it comes from.
+/// A message that is signed by a node of the institution that it names as its sender.
 #[derive(Clone, Debug)]
 pub struct Authentic {
     verified: Verified<NegotiationMessage, NodeId>,
@@ -171,7 +171,7 @@ pub struct Authentic {
 }
 
 impl Authentic {
-    /// Checks the signature; `owner` tells which institution a node belongs to, and by which key, by the roster.
+    /// Checks the signature; `owner` returns the institution of a node and its key, from the roster.
     ///
     /// # Errors
     /// [`Refusal::Signature`] or [`Refusal::ForeignNode`].
@@ -203,17 +203,17 @@ impl Authentic {
         self.verified.document()
     }
 
-    /// The signed bytes, to keep or send.
+    /// The signed bytes, to store or send.
     pub fn signed(&self) -> &Signed<NegotiationMessage> {
         self.verified.signed()
     }
 
-    /// Names the message as the next one refers to it.
+    /// Digest of the message, by which the next one refers to it.
     pub fn digest(&self) -> Digest32 {
         Digest32::sha256(labels::TRANSCRIPT_HASH, self.signed().as_bytes())
     }
 
-    /// A message of ours, or one that was checked when it came and has been kept since.
+    /// A message of ours, or a stored one that was checked when it was received.
     pub(super) const fn own(verified: Verified<NegotiationMessage, NodeId>, key: InstitutionPublicKey) -> Self {
         Self { verified, key }
     }

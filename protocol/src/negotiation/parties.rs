@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{grant::Party, identity::Side, signed::Signed};
 
-/// The two institutions of a negotiation, with the keys that they begin it with.
+/// The two institutions of a negotiation, with the keys with which they begin it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Sides")]
 pub struct Parties {
@@ -33,10 +33,10 @@ impl TryFrom<Sides> for Parties {
 }
 
 impl Parties {
-    /// Takes two different institutions.
+    /// Two different institutions.
     ///
     /// # Errors
-    /// [`Refusal::OneParty`] when they share an id or a key.
+    /// [`Refusal::OneParty`] if they share an id or a key.
     pub fn new(provider: Side, consumer: Side) -> Result<Self, Refusal> {
         if provider.institution == consumer.institution || provider.key == consumer.key {
             Err(Refusal::OneParty)
@@ -50,12 +50,12 @@ impl Parties {
         &self.provider
     }
 
-    /// Who asks.
+    /// Who requests it.
     pub fn consumer(&self) -> &Side {
         &self.consumer
     }
 
-    /// The one on the side `party`.
+    /// The institution on the side `party`.
     pub fn side(&self, party: Party) -> &Side {
         match party {
             Party::Provider => &self.provider,
@@ -63,7 +63,7 @@ impl Parties {
         }
     }
 
-    /// Which side sent `authentic`; its addressee must be the other one, and its key the one that the negotiation began with.
+    /// Which side sent `authentic`; its recipient must be the other one, and its key the one that the negotiation began with.
     pub(super) fn author(&self, authentic: &Authentic) -> Result<Party, Refusal> {
         let message = authentic.message();
         let sent_by = |party: Party| {
@@ -85,8 +85,8 @@ impl Parties {
         }
     }
 
-    /// A message that was kept. Which institution its node belonged to was checked when it came; nodes may have changed since.
-    pub(super) fn kept(&self, signed: Signed<NegotiationMessage>) -> Result<Authentic, Refusal> {
+    /// A stored message. The institution of its node was checked when the message was received; the nodes may have changed since.
+    pub(super) fn authenticate_stored(&self, signed: Signed<NegotiationMessage>) -> Result<Authentic, Refusal> {
         let claimed = signed.peek_unverified().map_err(Refusal::Signature)?.node;
         let verified = signed.verify(claimed).map_err(Refusal::Signature)?;
         let from = &verified.document().from;

@@ -13,7 +13,7 @@ use crate::signed::{CoSigned, SignatureError};
 use crate::text::Reason;
 use crate::time::Timestamp;
 
-/// A negotiation seen by the institution that holds the data.
+/// A negotiation as seen by the institution that holds the data.
 pub type ProviderNegotiation = Negotiation<AsProvider>;
 
 impl ProviderNegotiation {
@@ -23,14 +23,14 @@ impl ProviderNegotiation {
     /// [`NegotiationError::Peer`] with the rule that the request breaks.
     pub fn open(request: Authentic, parties: &Parties, now: Timestamp) -> Result<Self, NegotiationError> {
         Transcript::begin(request, parties, now)
-            .map(Self::over)
+            .map(Self::from_transcript)
             .map_err(NegotiationError::Peer)
     }
 
     /// Offers `scope`, which must lie inside the request; `explain` gives the reason and the rule for each difference.
     ///
     /// # Errors
-    /// [`NegotiationError::Ours`] when it is wider than the request or not our turn.
+    /// [`NegotiationError::Ours`] if it is wider than the request or it is not our turn.
     pub fn offer(
         &self,
         scope: Scope,
@@ -47,18 +47,18 @@ impl ProviderNegotiation {
             | State::Finalized(_)
             | State::Terminated(_) => Vec::new(),
         };
-        self.say(Body::Offer { scope, narrowings }, node, now)
+        self.advance(Body::Offer { scope, narrowings }, node, now)
     }
 
-    /// Signs the terms: for the offer that was accepted, or for the request as it is when nothing is narrowed. `policy` is the
+    /// Signs the terms: for the offer that was accepted, or for the request as it is if nothing is narrowed. `policy` is the
     /// digest of the policy set that decided.
     ///
     /// # Errors
-    /// [`NegotiationError::Ours`] when it is not our turn or `house` is not the key that the roster pins.
+    /// [`NegotiationError::Ours`] if it is not our turn or `institution_key` is not the key that the roster pins.
     pub fn agree(
         &self,
         policy: Digest32,
-        house: &InstitutionKey,
+        institution_key: &InstitutionKey,
         node: &NodeKey,
         now: Timestamp,
     ) -> Result<Sent<AsProvider>, NegotiationError> {
@@ -71,17 +71,17 @@ impl ProviderNegotiation {
         };
         let terms = self.terms(scope, policy, now);
         let signed = CoSigned::propose(&terms)
-            .and_then(|terms| terms.add_signature(house))
+            .and_then(|terms| terms.add_signature(institution_key))
             .map_err(unsigned)?;
-        self.say(Body::Agreement { terms: signed }, node, now)
+        self.advance(Body::Agreement { terms: signed }, node, now)
     }
 
     /// Confirms the consumer's signature: the grant is active.
     ///
     /// # Errors
-    /// [`NegotiationError::Ours`] when it is not our turn.
+    /// [`NegotiationError::Ours`] if it is not our turn.
     pub fn finalize(&self, node: &NodeKey, now: Timestamp) -> Result<Sent<AsProvider>, NegotiationError> {
-        self.say(Body::Finalized, node, now)
+        self.advance(Body::Finalized, node, now)
     }
 
     fn terms(&self, scope: Scope, policy: Digest32, now: Timestamp) -> GrantTerms {

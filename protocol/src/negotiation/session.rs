@@ -1,4 +1,4 @@
-//! What both sides of a negotiation can do; their own steps stand in `provider` and `consumer`.
+//! What both sides of a negotiation can do; their own steps are in `provider` and `consumer`.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -25,7 +25,7 @@ pub trait Role: sealed::Sealed + Copy + fmt::Debug + PartialEq {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AsProvider;
 
-/// The side that asks.
+/// The side that requests data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AsConsumer;
 
@@ -43,7 +43,7 @@ mod sealed {
     impl Sealed for super::AsConsumer {}
 }
 
-/// A negotiation seen from one side. No step changes it: each gives the next one, to be stored before the message is sent.
+/// A negotiation as seen from one side. No step changes it: each returns the next value, to be stored before the message is sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Negotiation<R> {
     pub(super) transcript: Transcript,
@@ -55,18 +55,18 @@ pub struct Negotiation<R> {
 pub struct Sent<R> {
     /// The negotiation after the step.
     pub next: Negotiation<R>,
-    /// What the other side is to be told.
+    /// The message to the other side.
     pub message: Signed<NegotiationMessage>,
 }
 
-/// What became of a message that the other side sent.
+/// The result of receiving a message.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "one exists at a time, and almost always the large one"
 )]
 pub enum Received<R> {
-    /// The negotiation went on: store it before acknowledging.
+    /// The negotiation advanced: store it before acknowledging.
     Advanced(Negotiation<R>),
     /// The message was received before; nothing changes.
     Duplicate {
@@ -76,38 +76,38 @@ pub enum Received<R> {
 }
 
 impl<R: Role> Negotiation<R> {
-    /// Takes the next message of the other side.
+    /// Handles the next message of the other side.
     ///
     /// # Errors
-    /// [`NegotiationError::Peer`] with the rule it breaks; the negotiation stays as it was.
+    /// [`NegotiationError::Peer`] with the rule that it breaks; the negotiation is unchanged.
     pub fn receive(&self, message: Authentic, now: Timestamp) -> Result<Received<R>, NegotiationError> {
         let arrival = self
             .transcript
             .receive(R::PARTY, message, now)
             .map_err(NegotiationError::Peer)?;
         Ok(match arrival {
-            Arrival::New(transcript) => Received::Advanced(Self::over(transcript)),
+            Arrival::New(transcript) => Received::Advanced(Self::from_transcript(transcript)),
             Arrival::Known { answers } => Received::Duplicate { answers },
         })
     }
 
-    /// Ends the negotiation, where the table allows it to our side.
+    /// Ends the negotiation, if the state table allows that to our side.
     ///
     /// # Errors
-    /// [`NegotiationError::Ours`] when it does not.
+    /// [`NegotiationError::Ours`] if it does not.
     pub fn terminate(&self, reason: Reason, node: &NodeKey, now: Timestamp) -> Result<Sent<R>, NegotiationError> {
-        self.say(Body::Terminate { reason }, node, now)
+        self.advance(Body::Terminate { reason }, node, now)
     }
 
-    /// Reads a stored negotiation back.
+    /// Restores a stored negotiation.
     ///
     /// # Errors
-    /// [`NegotiationError::Stored`] when it is damaged or of the other side.
+    /// [`NegotiationError::Stored`] if it is damaged, [`NegotiationError::OtherRole`] if it belongs to the other side.
     pub fn restore(stored: StoredNegotiation) -> Result<Self, NegotiationError> {
         if stored.role != R::PARTY {
             return Err(NegotiationError::OtherRole { role: stored.role });
         }
-        Transcript::reread(stored).map(Self::over)
+        Transcript::from_stored(stored).map(Self::from_transcript)
     }
 
     /// What to store.
@@ -125,7 +125,7 @@ impl<R: Role> Negotiation<R> {
         }
     }
 
-    /// The negotiation.
+    /// Its id.
     pub fn id(&self) -> NegotiationId {
         self.transcript.negotiation()
     }
@@ -135,7 +135,7 @@ impl<R: Role> Negotiation<R> {
         &self.transcript
     }
 
-    /// Where it stands.
+    /// Its state.
     pub fn state(&self) -> &State {
         self.transcript.state()
     }
@@ -155,7 +155,7 @@ impl<R: Role> Negotiation<R> {
         self.transcript.parties().side(R::PARTY.other())
     }
 
-    /// The grant that came of it, once finalised.
+    /// The resulting grant, once finalized.
     pub fn grant(&self) -> Option<&ValidGrant> {
         match self.state() {
             State::Finalized(state) => Some(&state.grant),
@@ -168,30 +168,30 @@ impl<R: Role> Negotiation<R> {
         }
     }
 
-    /// What we sent since the other side last spoke, in order, to be sent again after a break.
+    /// What we sent since the last message of the other side, in order, to be sent again after an interruption.
     pub fn unanswered(&self) -> Vec<Signed<NegotiationMessage>> {
         self.transcript.since_other_side(R::PARTY)
     }
 
-    pub(super) fn say(&self, body: Body, node: &NodeKey, now: Timestamp) -> Result<Sent<R>, NegotiationError> {
+    pub(super) fn advance(&self, body: Body, node: &NodeKey, now: Timestamp) -> Result<Sent<R>, NegotiationError> {
         let draft = self.transcript.draft(R::PARTY, body, node.public(), now);
         let signed = sign(&draft, node)?;
         let message = signed.signed().clone();
         let next = self
             .transcript
             .clone()
-            .take(
+            .append(
                 Authentic::own(signed, self.transcript.parties().side(R::PARTY).key),
                 now,
             )
             .map_err(NegotiationError::Ours)?;
         Ok(Sent {
-            next: Self::over(next),
+            next: Self::from_transcript(next),
             message,
         })
     }
 
-    pub(super) const fn over(transcript: Transcript) -> Self {
+    pub(super) const fn from_transcript(transcript: Transcript) -> Self {
         Self {
             transcript,
             role: PhantomData,

@@ -1,6 +1,6 @@
 //! The states, one struct each, and the rules by which a message leads from one to the next.
 //!
-//! Both sides apply the same rules to every message, their own included: nobody can send what it would refuse.
+//! Both sides apply the same rules to every message, including their own: no side can send what it would refuse.
 
 use super::{Parties, Refusal};
 use super::{
@@ -14,30 +14,30 @@ use crate::signed::CoSigned;
 use crate::text::Reason;
 use crate::time::Timestamp;
 
-/// The consumer has asked.
+/// The consumer has sent a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Requested {
-    /// What it asks.
+    /// What it requests.
     pub request: Scope,
     /// Why.
     pub justification: Justification,
 }
 
-/// The provider has offered.
+/// The provider has sent an offer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offered {
-    /// What was asked.
+    /// What was requested.
     pub request: Scope,
     /// What is offered.
     pub offer: Scope,
-    /// Why it is less.
+    /// Why it is narrower.
     pub narrowings: Vec<Narrowing>,
 }
 
 /// The consumer has accepted the offer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accepted {
-    /// What both want.
+    /// What both sides have accepted.
     pub offer: Scope,
 }
 
@@ -66,7 +66,7 @@ pub struct Finalized {
     pub at: Timestamp,
 }
 
-/// One side has ended the negotiation; no grant came of it.
+/// One side has ended the negotiation; there is no grant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Terminated {
     /// Which side.
@@ -75,7 +75,7 @@ pub struct Terminated {
     pub reason: Reason,
 }
 
-/// Where a negotiation stands.
+/// The state of a negotiation.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(
     missing_docs,
@@ -91,7 +91,7 @@ pub enum State {
     Terminated(Terminated),
 }
 
-/// One message on its way into a state: everything the rules look at besides the state itself.
+/// One incoming or outgoing message: everything that the rules check besides the state itself.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Turn<'a> {
     pub(super) message: &'a NegotiationMessage,
@@ -249,7 +249,8 @@ impl VerifiedTerms {
     }
 }
 
-/// Terms must name this negotiation and be dated as the message that carries them, which was checked to be fresh: no backdating.
+/// Terms must name this negotiation and have the date of the message that contains them, which was checked to be fresh. This
+/// prevents backdating.
 fn check_terms(terms: &GrantTerms, turn: &Turn<'_>) -> Result<(), Refusal> {
     let head = turn.message.previous.unwrap_or(Digest32::ZERO);
     let same = [

@@ -34,7 +34,7 @@ impl StateName {
         }
     }
 
-    /// Whether nothing can follow.
+    /// Whether no other state can follow.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Finalized | Self::Terminated)
     }

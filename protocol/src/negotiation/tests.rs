@@ -1,4 +1,4 @@
-//! Negotiations told from beginning to end; the rules one by one in `rules`, random networks in `model`.
+//! Complete negotiations; the single rules are tested in `rules`, random networks in `model`.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -6,12 +6,13 @@
 )]
 
 mod model;
+mod order;
 mod rules;
 
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::grant::testing::{T0, house, institution, narrow, node, side, wide};
+use crate::grant::testing::{T0, institution, institution_key, narrow, node, side, wide};
 use crate::grant::{GrantError, GrantTerms, Party};
 use crate::identity::{NodeKey, PrivateKey};
 use crate::ids::{Digest32, NegotiationId, NodeId};
@@ -33,8 +34,8 @@ fn a_request_is_narrowed_accepted_signed_and_confirmed() {
 #[test]
 fn an_unnarrowed_request_is_agreed_at_once() {
     let (consumer, provider) = requested();
-    let (provider, consumer) = exchange(provider.agree(POLICY, &house(1), &node(1), T0), &consumer);
-    let (consumer, provider) = exchange(consumer.verify_agreement(&house(2), &node(2), T0), &provider);
+    let (provider, consumer) = exchange(provider.agree(POLICY, &institution_key(1), &node(1), T0), &consumer);
+    let (consumer, provider) = exchange(consumer.verify_agreement(&institution_key(2), &node(2), T0), &provider);
     let (provider, consumer) = exchange(provider.finalize(&node(1), T0), &consumer);
     assert_eq!(provider.grant().unwrap().terms().scope, wide());
     assert_eq!(provider.transcript(), consumer.transcript());
@@ -48,7 +49,7 @@ fn a_consumer_can_ask_for_something_else() {
         (consumer.state_name(), provider.state_name()),
         (StateName::Requested, StateName::Requested)
     );
-    let (provider, _) = exchange(provider.agree(POLICY, &house(1), &node(1), T0), &consumer);
+    let (provider, _) = exchange(provider.agree(POLICY, &institution_key(1), &node(1), T0), &consumer);
     assert!(matches!(provider.state(), State::Agreed(state) if state.terms.scope == narrow()));
 }
 
@@ -58,12 +59,12 @@ fn every_narrowing_has_its_reason() {
     let State::Offered(state) = consumer.state() else {
         panic!("{:?}", consumer.state_name())
     };
-    let told: Vec<_> = state
+    let narrowings: Vec<_> = state
         .narrowings
         .iter()
         .map(|n| (n.difference.offered.as_str(), n.reason.as_str()))
         .collect();
-    assert_eq!(told, [("age generalised to bands of 10 years", "it is columns")]);
+    assert_eq!(narrowings, [("age generalized to bands of 10 years", "it is columns")]);
 }
 
 #[test]
@@ -115,13 +116,13 @@ fn id() -> NegotiationId {
 }
 
 fn why() -> Justification {
-    Justification::fitted("mortality after infarction")
+    Justification::sanitized("mortality after infarction")
 }
 
 fn explain(difference: &Difference) -> (Reason, Option<RuleName>) {
     (
-        Reason::fitted(&format!("it is {}", difference.part)),
-        Some(RuleName::fitted("quasi-identifier")),
+        Reason::sanitized(&format!("it is {}", difference.part)),
+        Some(RuleName::sanitized("quasi-identifier")),
     )
 }
 
@@ -136,7 +137,7 @@ fn flipped(message: &Signed<NegotiationMessage>, at: usize) -> Signed<Negotiatio
     Signed::from_bytes(bytes).unwrap()
 }
 
-/// Delivers what one side sent to the other; both as they stand afterwards, the sender first.
+/// Delivers what one side sent to the other; returns both in their new state, the sender first.
 fn exchange<A: Role, B: Role>(
     sent: Result<Sent<A>, NegotiationError>,
     to: &Negotiation<B>,
@@ -144,16 +145,16 @@ fn exchange<A: Role, B: Role>(
     let sent = sent.unwrap();
     match to.receive(authentic(&sent.message), T0).unwrap() {
         Received::Advanced(next) => (sent.next, next),
-        Received::Duplicate { .. } => panic!("a new message was taken for an old one"),
+        Received::Duplicate { .. } => panic!("a new message was mistaken for an old one"),
     }
 }
 
-fn ask(scope: Scope) -> Result<Sent<AsConsumer>, NegotiationError> {
+fn begin(scope: Scope) -> Result<Sent<AsConsumer>, NegotiationError> {
     ConsumerNegotiation::request(id(), &parties(), scope, why(), &node(2), T0)
 }
 
 fn requested() -> (ConsumerNegotiation, ProviderNegotiation) {
-    let sent = ask(wide()).unwrap();
+    let sent = begin(wide()).unwrap();
     let provider = ProviderNegotiation::open(authentic(&sent.message), &parties(), T0).unwrap();
     (sent.next, provider)
 }
@@ -171,13 +172,13 @@ fn accepted() -> (ConsumerNegotiation, ProviderNegotiation) {
 
 fn agreed() -> (ConsumerNegotiation, ProviderNegotiation) {
     let (consumer, provider) = accepted();
-    let (provider, consumer) = exchange(provider.agree(POLICY, &house(1), &node(1), T0), &consumer);
+    let (provider, consumer) = exchange(provider.agree(POLICY, &institution_key(1), &node(1), T0), &consumer);
     (consumer, provider)
 }
 
 fn verified() -> (ConsumerNegotiation, ProviderNegotiation) {
     let (consumer, provider) = agreed();
-    exchange(consumer.verify_agreement(&house(2), &node(2), T0), &provider)
+    exchange(consumer.verify_agreement(&institution_key(2), &node(2), T0), &provider)
 }
 
 fn finalized() -> (ConsumerNegotiation, ProviderNegotiation) {
@@ -189,12 +190,12 @@ fn finalized() -> (ConsumerNegotiation, ProviderNegotiation) {
 fn terminated() -> (ConsumerNegotiation, ProviderNegotiation) {
     let (consumer, provider) = requested();
     exchange(
-        consumer.terminate(Reason::fitted("no longer needed"), &node(2), T0),
+        consumer.terminate(Reason::sanitized("no longer needed"), &node(2), T0),
         &provider,
     )
 }
 
-/// The next message of `from` as `change` makes it, properly signed.
+/// The next message of `from`, modified by `change` and properly signed.
 fn forged<R: Role>(
     from: &Negotiation<R>,
     body: Body,

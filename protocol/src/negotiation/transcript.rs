@@ -1,7 +1,7 @@
-//! The transcript: every message in order, each naming the one before, and the state they lead to.
+//! The transcript: every message in order, each naming the one before, and the resulting state.
 //!
-//! Both sides keep the same transcript. Whoever has it and knows the parties' keys can go through it again and comes to the
-//! same state; that is how a stored negotiation is read back, and how it is shown to somebody else.
+//! Both sides keep the same transcript. Anyone who has it and knows the keys of the parties can replay it and
+//! reaches the same state; this is how a stored negotiation is restored, and how it is proven to others.
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -19,12 +19,13 @@ use crate::time::{MAX_CLOCK_SKEW_MS, Staleness, Timestamp};
 
 /// Most messages of one negotiation; with it a transcript is bounded in memory and on disk.
 pub const MAX_MESSAGES: usize = 64;
-/// Places kept free for coming to an end: no more bargaining once only these are left.
+/// Messages reserved for the conclusion: no more requests and offers once only these are left.
 const CLOSING_MESSAGES: usize = 8;
-/// Oldest message that is taken, in milliseconds: a day, so that a peer may be down overnight. The chain, not the age, stops replays.
+/// Oldest message that is accepted, in milliseconds: a day, so that a peer may be offline overnight. The chain, not the age,
+/// stops replays.
 pub const MAX_MESSAGE_AGE_MS: i64 = 86_400_000;
 
-/// A negotiation's messages, checked, and where they lead.
+/// A negotiation's messages, checked, and the resulting state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transcript {
     parties: Parties,
@@ -34,11 +35,11 @@ pub struct Transcript {
 }
 
 impl Transcript {
-    /// Goes through `messages` from the first on and checks everything again except that they are fresh; `owner` tells which
-    /// institution a node belongs or belonged to, and by which key.
+    /// Replays `messages` from the first on and checks everything again except their freshness; `owner` returns the institution to
+    /// which a node belongs or belonged, and its key.
     ///
     /// # Errors
-    /// [`NegotiationError::Stored`] names the first message that does not fit.
+    /// [`NegotiationError::Stored`] names the first message that is not valid.
     pub fn verify(
         messages: impl IntoIterator<Item = Signed<NegotiationMessage>>,
         parties: &Parties,
@@ -47,14 +48,14 @@ impl Transcript {
         Self::replay(messages, parties, |signed| Authentic::check(signed, &owner))
     }
 
-    /// As [`Transcript::verify`], for messages that this node has kept where nobody else can write: whose node sent a message was
-    /// checked when it came.
+    /// As [`Transcript::verify`], for messages that this node has stored where no one else can write: the institution of the
+    /// sending node was checked when the message was received.
     ///
     /// # Errors
-    /// [`NegotiationError::Stored`] names the first message that does not fit.
-    pub(super) fn reread(stored: StoredNegotiation) -> Result<Self, NegotiationError> {
+    /// [`NegotiationError::Stored`] names the first message that is not valid.
+    pub(super) fn from_stored(stored: StoredNegotiation) -> Result<Self, NegotiationError> {
         let StoredNegotiation { parties, messages, .. } = stored;
-        Self::replay(messages, &parties, |signed| parties.kept(signed))
+        Self::replay(messages, &parties, |signed| parties.authenticate_stored(signed))
     }
 
     fn replay(
@@ -66,14 +67,14 @@ impl Transcript {
         let mut sequence = 0_usize;
         for signed in messages {
             sequence = sequence.saturating_add(1);
-            let taken = check(signed).and_then(|message| {
+            let appended = check(signed).and_then(|message| {
                 let sent_at = message.message().sent_at;
                 match transcript.take() {
                     None => Self::begin(message, parties, sent_at),
-                    Some(so_far) => so_far.take(message, sent_at),
+                    Some(so_far) => so_far.append(message, sent_at),
                 }
             });
-            transcript = Some(taken.map_err(|refusal| NegotiationError::Stored { sequence, refusal })?);
+            transcript = Some(appended.map_err(|refusal| NegotiationError::Stored { sequence, refusal })?);
         }
         transcript.ok_or(NegotiationError::Stored {
             sequence,
@@ -81,7 +82,7 @@ impl Transcript {
         })
     }
 
-    /// Names the newest message.
+    /// Digest of the newest message.
     pub fn head(&self) -> Digest32 {
         self.messages.last().map_or(Digest32::ZERO, Authentic::digest)
     }
@@ -96,7 +97,7 @@ impl Transcript {
         &self.parties
     }
 
-    /// Where it stands.
+    /// The resulting state.
     pub fn state(&self) -> &State {
         &self.state
     }
@@ -120,7 +121,7 @@ impl Transcript {
             });
         }
         if message.previous.is_some() {
-            return Err(Refusal::OtherPast);
+            return Err(Refusal::OtherTranscript);
         }
         let state = State::begin(&Turn {
             message,
@@ -136,13 +137,13 @@ impl Transcript {
         })
     }
 
-    /// The transcript with one more message, from whichever side.
-    pub(super) fn take(self, next: Authentic, now: Timestamp) -> Result<Self, Refusal> {
+    /// The transcript with one more message, from either side.
+    pub(super) fn append(self, next: Authentic, now: Timestamp) -> Result<Self, Refusal> {
         let by = self.author(&next)?;
         let message = next.message();
-        self.check_place(message)?;
+        self.check_sequence(message)?;
         self.check_time(message, now)?;
-        self.check_room(&message.body)?;
+        self.check_length(&message.body)?;
         let state = self.state.next(&Turn {
             message,
             by,
@@ -158,7 +159,7 @@ impl Transcript {
         })
     }
 
-    /// What a message from the other side does: it leads on, it is known already, or it crossed one of ours.
+    /// Handles a message from the other side: it is the next one, it is already known, or it crossed one of ours.
     pub(super) fn receive(&self, us: Party, message: Authentic, now: Timestamp) -> Result<Arrival, Refusal> {
         if self.author(&message)? == us {
             return Err(Refusal::OtherParties {
@@ -172,8 +173,8 @@ impl Transcript {
             });
         }
         match self.before_crossing(&message, us)? {
-            Some(earlier) => earlier.take(message, now),
-            None => self.clone().take(message, now),
+            Some(earlier) => earlier.append(message, now),
+            None => self.clone().append(message, now),
         }
         .map(Arrival::New)
     }
@@ -192,13 +193,13 @@ impl Transcript {
         }
     }
 
-    /// What `party` sent since the other side last spoke, in order.
+    /// What `party` sent since the last message of the other side, in order.
     pub(super) fn since_other_side(&self, party: Party) -> Vec<Signed<NegotiationMessage>> {
         let last = self.messages.iter().rposition(|message| !self.is_from(message, party));
         let ours = self
             .messages
             .iter()
-            .skip(last.map_or(0, |place| place.saturating_add(1)));
+            .skip(last.map_or(0, |position| position.saturating_add(1)));
         ours.map(|message| message.signed().clone()).collect()
     }
 
@@ -217,7 +218,7 @@ impl Transcript {
             .map_or(1, |last| last.message().sequence.saturating_add(1))
     }
 
-    fn check_place(&self, message: &NegotiationMessage) -> Result<(), Refusal> {
+    fn check_sequence(&self, message: &NegotiationMessage) -> Result<(), Refusal> {
         let expected = self.next_sequence();
         if message.sequence != expected {
             return Err(Refusal::OutOfOrder {
@@ -228,7 +229,7 @@ impl Transcript {
         if message.previous == Some(self.head()) {
             Ok(())
         } else {
-            Err(Refusal::OtherPast)
+            Err(Refusal::OtherTranscript)
         }
     }
 
@@ -249,14 +250,14 @@ impl Transcript {
         }
     }
 
-    fn check_room(&self, body: &Body) -> Result<(), Refusal> {
-        let bargaining = matches!(body, Body::Request { .. } | Body::Offer { .. });
-        let room = if bargaining {
+    fn check_length(&self, body: &Body) -> Result<(), Refusal> {
+        let negotiating = matches!(body, Body::Request { .. } | Body::Offer { .. });
+        let limit = if negotiating {
             MAX_MESSAGES.saturating_sub(CLOSING_MESSAGES)
         } else {
             MAX_MESSAGES
         };
-        if self.messages.len() < room {
+        if self.messages.len() < limit {
             Ok(())
         } else {
             Err(Refusal::TooLong)
@@ -267,8 +268,9 @@ impl Transcript {
         message.message().from == self.parties.side(party).institution
     }
 
-    /// A termination and a message of ours can cross on the way, where either side may speak. The termination then stands and
-    /// our message is withdrawn, so that both sides come to rest on the same transcript. This is the transcript before ours.
+    /// A termination and a message of ours can cross in transit, in states where either side may send. The termination then
+    /// takes precedence and our message is withdrawn, so that both sides end with the same transcript. This is the transcript
+    /// before ours.
     fn before_crossing(&self, message: &Authentic, us: Party) -> Result<Option<Self>, Refusal> {
         let [earlier @ .., last] = self.messages.as_slice() else {
             return Ok(None);
@@ -284,21 +286,21 @@ impl Transcript {
             return Ok(None);
         }
         let begun = Self::begin(first.clone(), &self.parties, first.message().sent_at)?;
-        let replayed = rest
-            .iter()
-            .try_fold(begun, |so_far, next| so_far.take(next.clone(), next.message().sent_at))?;
+        let replayed = rest.iter().try_fold(begun, |so_far, next| {
+            so_far.append(next.clone(), next.message().sent_at)
+        })?;
         Ok(Some(replayed))
     }
 }
 
-/// What a message from the other side turned out to be.
+/// The result of receiving a message.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
     reason = "one exists at a time, and almost always the large one"
 )]
 pub(super) enum Arrival {
-    /// It leads to this transcript.
+    /// It is new and leads to this transcript.
     New(Transcript),
     /// It was received before.
     Known {
@@ -307,14 +309,14 @@ pub(super) enum Arrival {
     },
 }
 
-/// A negotiation as it is stored: which side we are on, between which keys, and the messages as carried. The state is found by
-/// reading them again.
+/// A negotiation as it is stored: which side we are on, between which keys, and the signed messages. The state is restored by
+/// replaying them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoredNegotiation {
     /// Our side.
     pub role: Party,
-    /// The two institutions with the keys of that time: whatever becomes of the roster, the negotiation stays theirs.
+    /// The two institutions with their keys at that time: the negotiation belongs to these keys, even if the roster changes.
     pub parties: Parties,
     /// The messages in order, at most [`MAX_MESSAGES`].
     #[serde(deserialize_with = "bounded")]

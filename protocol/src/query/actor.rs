@@ -1,4 +1,4 @@
-//! Who asks.
+//! The person behind a query.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,21 +7,21 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ActorId, InstitutionId, QueryId};
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 use crate::signed::Document;
 use crate::time::Timestamp;
 
-/// What a person does for the institution.
+/// The role of a person at the institution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// Finds datasets, asks for access, queries.
+    /// Finds datasets, requests access, sends queries.
     Researcher,
     /// Imports and classifies datasets, answers requests.
     Steward,
     /// Founds the consortium, admits and removes members.
     Coordinator,
-    /// Watches, answers incidents, rotates keys.
+    /// Monitors, handles incidents, rotates keys.
     SecurityOfficer,
     /// Reads and verifies the ledger.
     Auditor,
@@ -69,12 +69,12 @@ impl FromStr for Role {
     }
 }
 
-/// A word that names no role.
+/// A text that does not name a role.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no role; write researcher, steward, coordinator, security-officer, auditor or administrator")]
+#[error("`{0}` is not a role; write researcher, steward, coordinator, security-officer, auditor or administrator")]
 pub struct UnknownRole(String);
 
-/// What a person proved to be who they are.
+/// An authentication factor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Factor {
@@ -86,30 +86,30 @@ pub enum Factor {
     HardwareKey,
 }
 
-/// The consumer's statement about the person behind one query, signed by its node. Good for one query and one provider.
+/// The consumer's statement about the person behind one query, signed by its node. Valid for one query and one provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ActorAssertion {
-    /// Who asks.
+    /// The person who sends the query.
     pub actor: ActorId,
     /// The roles that person has.
     pub roles: BTreeSet<Role>,
-    /// What was proved at the last authentication.
+    /// The factors of the last authentication.
     pub factors: BTreeSet<Factor>,
     /// When that was.
     pub authenticated_at: Timestamp,
-    /// When somebody else last set this person's password: for an hour after that, the login may be that of whoever set it.
+    /// When another person last set this person's password: for an hour after that, the login may be by that other person.
     pub password_reset_at: Option<Timestamp>,
-    /// Until when the person's training is valid; nothing when there is none.
+    /// Until when the person's training is valid; `None` if there is none.
     pub training_until: Option<Timestamp>,
-    /// The provider this statement is made to.
+    /// The provider for which this statement is made.
     pub audience: InstitutionId,
-    /// The query this statement is made for.
+    /// The query for which this statement is made.
     pub query: QueryId,
-    /// When the statement is void.
+    /// When the statement expires.
     pub expires: Timestamp,
 }
 
 impl Document for ActorAssertion {
-    const LABEL: Label = labels::ACTOR_ASSERTION;
+    const LABEL: DomainLabel = labels::ACTOR_ASSERTION;
 }

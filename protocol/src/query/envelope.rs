@@ -1,36 +1,36 @@
-//! The signed question.
+//! The signed query.
 
 use serde::{Deserialize, Serialize};
 
 use super::ActorAssertion;
 use crate::ids::{Digest32, GrantId, InstitutionId, NodeId, QueryId};
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 use crate::scope::Purpose;
 use crate::signed::{Document, SignatureError, Signed};
 use crate::time::{Staleness, Timestamp};
 
 /// Longest SQL text, in bytes.
 pub const MAX_SQL: usize = 64 * 1024;
-/// How old a query may be when it arrives, in milliseconds; the allowed clock skew comes on top.
+/// How old a query may be when it arrives, in milliseconds; the allowed clock skew is added.
 pub const MAX_QUERY_AGE_MS: i64 = 60_000;
 
-/// One question under one grant, signed by the consumer's node.
+/// One query under one grant, signed by the consumer's node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueryEnvelope {
     /// Chosen at random by the consumer; makes the envelope unique.
     pub query: QueryId,
-    /// The grant it is asked under.
+    /// The grant under which it is sent.
     pub grant: GrantId,
-    /// The institution that asks.
+    /// The institution that sends the query.
     pub from: InstitutionId,
-    /// The institution that is asked.
+    /// The institution that is to answer it.
     pub to: InstitutionId,
-    /// Who asks; nested bytes as signed.
+    /// The assertion about the person; nested bytes as signed.
     pub actor: Signed<ActorAssertion>,
     /// What for.
     pub purpose: Purpose,
-    /// The question: one `SELECT`.
+    /// The SQL text: one `SELECT`.
     pub sql: String,
     /// When it was sent.
     pub sent_at: Timestamp,
@@ -39,15 +39,15 @@ pub struct QueryEnvelope {
 }
 
 impl Document for QueryEnvelope {
-    const LABEL: Label = labels::QUERY;
+    const LABEL: DomainLabel = labels::QUERY;
 }
 
-/// Between whom a query goes, as the connection and the roster tell it.
+/// Sender and recipient of a query, according to the connection and the roster.
 #[derive(Clone, Debug)]
 pub struct Parties {
     /// The node at the other end of the connection.
     pub peer: NodeId,
-    /// The institution the roster gives for that node.
+    /// The institution of that node, according to the roster.
     pub consumer: InstitutionId,
     /// This institution.
     pub provider: InstitutionId,
@@ -62,11 +62,11 @@ pub struct ValidQuery {
 }
 
 impl ValidQuery {
-    /// Checks everything about a query that can be known without the grant: both signatures by the peer's node key, sender
-    /// and addressee, the person belonging to the sender, the assertion made for this query, the times and the length.
+    /// Checks everything about a query that can be checked without the grant: both signatures by the peer's node key, sender
+    /// and recipient, the person belonging to the sender, the assertion made for this query, the times and the length.
     ///
     /// # Errors
-    /// [`InvalidQuery`] says which of them fails.
+    /// [`InvalidQuery`] names the check that fails.
     pub fn check(signed: Signed<QueryEnvelope>, parties: &Parties, now: Timestamp) -> Result<Self, InvalidQuery> {
         let verified = signed.verify(parties.peer)?;
         let envelope = verified.document().clone();
@@ -75,10 +75,10 @@ impl ValidQuery {
             return Err(InvalidQuery::ForeignSender);
         }
         if envelope.to != parties.provider || assertion.audience != parties.provider {
-            return Err(InvalidQuery::NotForUs);
+            return Err(InvalidQuery::WrongRecipient);
         }
         if assertion.query != envelope.query {
-            return Err(InvalidQuery::BorrowedAssertion);
+            return Err(InvalidQuery::AssertionForOtherQuery);
         }
         if envelope.sql.len() > MAX_SQL {
             return Err(InvalidQuery::TooLong);
@@ -97,64 +97,64 @@ impl ValidQuery {
         })
     }
 
-    /// The question.
+    /// The envelope.
     pub fn envelope(&self) -> &QueryEnvelope {
         &self.envelope
     }
 
-    /// Who asks.
+    /// The assertion about the person.
     pub fn assertion(&self) -> &ActorAssertion {
         &self.assertion
     }
 
-    /// Names the signed envelope.
+    /// Digest of the signed envelope.
     pub fn digest(&self) -> Digest32 {
         self.signed.digest()
     }
 
-    /// The bytes as signed, to keep.
+    /// The bytes as signed, to store.
     pub fn signed(&self) -> &Signed<QueryEnvelope> {
         &self.signed
     }
 
-    /// Names the SQL text in receipts and ledgers.
+    /// Digest of the SQL text, for receipts and ledgers.
     pub fn sql_digest(&self) -> Digest32 {
         self.envelope.sql_digest()
     }
 }
 
 impl QueryEnvelope {
-    /// Names the SQL text in receipts and ledgers.
+    /// Digest of the SQL text, for receipts and ledgers.
     pub fn sql_digest(&self) -> Digest32 {
         Digest32::sha256(labels::SQL_HASH, self.sql.as_bytes())
     }
 }
 
-/// Why a query is not answered before anything is looked up.
+/// Why a query is refused before anything is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidQuery {
-    /// A signature is wrong or the bytes are no query.
+    /// A signature is wrong or the bytes are not a query.
     #[error("the query is not signed by the node that sent it")]
     Signature(#[from] SignatureError),
     /// Sent in the name of another institution.
-    #[error("the query speaks for another institution than the one that sent it")]
+    #[error("the query names another institution as its sender than the one that sent it")]
     ForeignSender,
-    /// Addressed to somebody else.
+    /// Addressed to another institution.
     #[error("the query is addressed to another institution")]
-    NotForUs,
+    WrongRecipient,
     /// The statement about the person was made for another query.
     #[error("the statement about the person was made for another query")]
-    BorrowedAssertion,
+    AssertionForOtherQuery,
     /// More than [`MAX_SQL`] bytes.
     #[error("the SQL text is longer than {MAX_SQL} bytes")]
     TooLong,
     /// Sent too long ago or in the future.
     #[error("the query is not fresh")]
     NotFresh(#[from] Staleness),
-    /// The statement about the person is void.
+    /// The statement about the person has expired.
     #[error("the statement about the person has expired")]
     AssertionExpired,
-    /// Nobody waits any more.
+    /// The consumer no longer waits for the answer.
     #[error("the deadline of the query has passed")]
     DeadlinePassed,
 }

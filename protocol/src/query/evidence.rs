@@ -1,12 +1,12 @@
-//! What shows, to somebody who trusts neither side, who asked what and what was released.
+//! Evidence, for readers who trust neither side, of who queried what and what was released.
 //!
-//! 1. Each node's certificate is signed by the key of its institution; compare the fingerprints of these two keys with those you
-//!    know.
+//! 1. Each node's certificate is signed by the key of its institution; compare the fingerprints of these two keys with the ones
+//!    that you know.
 //! 2. The query is signed by the consumer's node and names the person, the grant, the purpose and the text.
 //! 3. The receipt is signed by the provider's node, and by the consumer's if it has countersigned.
-//! 4. The receipt carries the head of the provider's ledger at that time, signed by the provider's node; with the
-//!    countersignature comes that of the consumer's.
-//! 5. The holder's ledger entries about the query are proved against its signed checkpoint.
+//! 4. The receipt carries the head of the provider's ledger at that time, signed by the provider's node; the
+//!    countersignature comes with the head of the consumer's ledger.
+//! 5. The holder's ledger entries about the query are proven against its signed checkpoint.
 
 use std::collections::BTreeSet;
 
@@ -21,12 +21,12 @@ use crate::membership::{KeySuccession, KeySuccessionError, NodeCertificate, key_
 use crate::signed::{CoSigned, Document, SignatureError, Signed};
 use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
 
-/// The one form of the file.
+/// The only format of the file.
 const FORMAT: &str = "concordat-evidence/2";
 /// Most ledger entries about one query.
 const MAX_PROOFS: usize = 16;
 
-/// All the evidence of one query as one of the two sides holds it; written as JSON, signed documents in base64.
+/// The whole evidence of one query, from one of the two sides; written as JSON, with signed documents in base64.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EvidenceBundle {
@@ -44,12 +44,12 @@ pub struct EvidenceBundle {
     #[serde(with = "optional_document")]
     consumer_ledger: Option<Signed<LedgerHead>>,
     proofs: Vec<InclusionProof>,
-    /// How the holder's key of the time led to the one that signed its ledger since.
+    /// The successions from the holder's key at that time to the one that signed its checkpoint.
     #[serde(default, with = "documents", skip_serializing_if = "Vec::is_empty")]
     successions: Vec<Signed<KeySuccession>>,
 }
 
-/// Evidence that holds together.
+/// Evidence that was checked.
 #[derive(Clone, Debug)]
 pub struct ValidEvidence {
     /// The query as signed by the consumer's node.
@@ -58,20 +58,20 @@ pub struct ValidEvidence {
     pub assertion: ActorAssertion,
     /// The receipt as signed by the provider's node.
     pub receipt: Receipt,
-    /// Whether the consumer's node has signed it, too.
+    /// Whether the consumer's node has signed it as well.
     pub countersigned: bool,
-    /// The head of the consumer's ledger when it had entered its countersignature; `None` before that.
+    /// The head of the consumer's ledger that contains its countersignature; `None` without a countersignature.
     pub consumer_ledger: Option<LedgerHead>,
     /// The key of the consumer's institution, as its certificate names it.
     pub consumer_key: InstitutionPublicKey,
     /// The key of the provider's institution, as its certificate names it.
     pub provider_key: InstitutionPublicKey,
-    /// The holder's ledger entries about the query, each proved.
+    /// The holder's ledger entries about the query, each proven.
     pub entries: Vec<LedgerEntry>,
 }
 
 impl EvidenceBundle {
-    /// Puts evidence together; nothing is checked.
+    /// Assembles evidence without checking it.
     pub fn new(
         holder: InstitutionId,
         [consumer, provider]: [Signed<NodeCertificate>; 2],
@@ -92,18 +92,19 @@ impl EvidenceBundle {
         }
     }
 
-    /// Adds how the keys of the holder followed one another, for a ledger that is signed by a later key than the certificate. Those
-    /// before the certificate's key are passed over.
+    /// Adds the successions of the holder's keys, for a ledger that is signed by a later key than the certificate. Successions
+    /// before the certificate's key are skipped.
     #[must_use]
     pub fn with_successions(mut self, successions: Vec<Signed<KeySuccession>>) -> Self {
         self.successions = successions;
         self
     }
 
-    /// Checks everything that can be checked with the keys in the bundle. Whose keys these are is for the reader to compare.
+    /// Checks everything that can be checked with the keys in the bundle. The reader has to compare the keys with known
+    /// fingerprints.
     ///
     /// # Errors
-    /// [`EvidenceError`] names the first thing that is wrong.
+    /// [`EvidenceError`] names the first check that fails.
     pub fn check(self) -> Result<ValidEvidence, EvidenceError> {
         if self.format != FORMAT {
             return Err(EvidenceError::Format);
@@ -137,7 +138,7 @@ impl EvidenceBundle {
         let consumer_ledger = consumer_ledger.transpose().map_err(EvidenceError::ConsumerHead)?;
         if consumer_ledger.is_some() != countersigned {
             return Err(EvidenceError::Inconsistent {
-                what: "a countersignature comes with the head of the consumer's ledger, and the head with it",
+                what: "a countersignature and the head of the consumer's ledger are valid only together",
             });
         }
         for (certificate, of) in [(&consumer, "consumer"), (&provider, "provider")] {
@@ -148,7 +149,7 @@ impl EvidenceBundle {
             holder if *holder == provider.institution => provider.institution_key,
             _ => return Err(EvidenceError::Holder),
         };
-        let later = self.successions.iter().skip_while(|signed| !leaves(signed, key));
+        let later = self.successions.iter().skip_while(|signed| !starts_at(signed, key));
         let later: Vec<_> = later.cloned().collect();
         let key = key_after(&self.holder, key, &later).map_err(EvidenceError::Successions)?;
         let by_provider = self.holder == provider.institution;
@@ -172,7 +173,7 @@ impl EvidenceBundle {
     }
 }
 
-/// A certificate that its own institution's key has signed.
+/// The certificate, if the key of its own institution has signed it.
 fn certified(signed: Signed<NodeCertificate>, of: &'static str) -> Result<NodeCertificate, EvidenceError> {
     let failed = |source| EvidenceError::Certificate { of, source };
     let key = signed.peek_unverified().map_err(failed)?.institution_key;
@@ -197,7 +198,10 @@ fn consistent(
     let checks = [
         ("the query names another consumer", query.from == consumer.institution),
         ("the query names another provider", query.to == provider.institution),
-        ("both sides are one", consumer.institution != provider.institution),
+        (
+            "both sides are the same institution",
+            consumer.institution != provider.institution,
+        ),
         (
             "the person belongs to another institution",
             assertion.actor.belongs_to(&consumer.institution),
@@ -211,10 +215,10 @@ fn consistent(
             assertion.query == query.query,
         ),
     ];
-    first_wrong(checks)
+    first_failed(checks)
 }
 
-/// The same as at the countersigning, but for the bytes, which nobody has any more.
+/// The same checks as before a countersignature, except for the bytes of the answer, which are no longer available.
 fn about(receipt: &Receipt, query: &QueryEnvelope, assertion: &ActorAssertion) -> Result<(), EvidenceError> {
     let stated = super::Received {
         bytes: receipt.bytes,
@@ -227,8 +231,8 @@ fn about(receipt: &Receipt, query: &QueryEnvelope, assertion: &ActorAssertion) -
         })
 }
 
-fn first_wrong<const N: usize>(checks: [(&'static str, bool); N]) -> Result<(), EvidenceError> {
-    match checks.into_iter().find(|(_, holds)| !holds) {
+fn first_failed<const N: usize>(checks: [(&'static str, bool); N]) -> Result<(), EvidenceError> {
+    match checks.into_iter().find(|(_, valid)| !valid) {
         Some((what, _)) => Err(EvidenceError::Inconsistent { what }),
         None => Ok(()),
     }
@@ -257,14 +261,14 @@ fn proven(
     }
     if answered.is_some_and(|receipt| !leaves.contains(&receipt.decision)) {
         return Err(EvidenceError::Inconsistent {
-            what: "the decision that the receipt names is not among the proved entries",
+            what: "the decision that the receipt names is not among the proven entries",
         });
     }
     Ok(entries)
 }
 
-/// Whether a statement names `key` as the old one; that it is signed is checked afterwards.
-fn leaves(signed: &Signed<KeySuccession>, key: InstitutionPublicKey) -> bool {
+/// Whether a statement names `key` as the old key; its signature is checked afterward.
+fn starts_at(signed: &Signed<KeySuccession>, key: InstitutionPublicKey) -> bool {
     signed.peek_unverified().is_ok_and(|named| named.from == key)
 }
 
@@ -277,7 +281,7 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::QueryOpened { query, .. }
         | EntryBody::QueryClosed { query, .. }
         | EntryBody::AnswerLost { query } => Some(*query),
-        EntryBody::NodeInitialised { .. }
+        EntryBody::NodeInitialized { .. }
         | EntryBody::NodeStarted { .. }
         | EntryBody::KeyChanged { .. }
         | EntryBody::InstitutionKeyReplaced { .. }
@@ -315,14 +319,14 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
     }
 }
 
-/// Why evidence does not hold.
+/// Why evidence is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EvidenceError {
-    /// Another kind of file, or another version of it.
-    #[error("the file is no evidence of a known form")]
+    /// Not an evidence file, or another version of the format.
+    #[error("the file is not evidence in a known format")]
     Format,
     /// A certificate is not signed by the key that it names.
-    #[error("the certificate of the {of}'s node does not hold")]
+    #[error("the certificate of the {of}'s node is invalid")]
     Certificate {
         /// Whose.
         of: &'static str,
@@ -330,8 +334,8 @@ pub enum EvidenceError {
         #[source]
         source: SignatureError,
     },
-    /// A certificate did not hold when the query was signed.
-    #[error("the certificate of the {of}'s node is not of the time of the query")]
+    /// A certificate was not valid when the query was signed.
+    #[error("the certificate of the {of}'s node was not valid at the time of the query")]
     OutOfTime {
         /// Whose.
         of: &'static str,
@@ -340,7 +344,7 @@ pub enum EvidenceError {
     #[error("the query is not signed by the consumer's node")]
     Query(#[source] SignatureError),
     /// The receipt is not signed by the nodes of the certificates.
-    #[error("the receipt is not signed as it should be")]
+    #[error("the receipt is not signed as required")]
     Receipt(#[source] SignatureError),
     /// The head of the ledger in the receipt is not the provider's.
     #[error("the head of the ledger in the receipt is not that of the provider's node")]
@@ -348,7 +352,7 @@ pub enum EvidenceError {
     /// The head of the ledger with the countersignature is not the consumer's.
     #[error("the head of the ledger with the countersignature is not that of the consumer's node")]
     ConsumerHead(#[source] HeadError),
-    /// The parts are not about the same.
+    /// The parts do not belong together.
     #[error("the parts do not belong together: {what}")]
     Inconsistent {
         /// What differs.
@@ -361,10 +365,10 @@ pub enum EvidenceError {
     #[error("the keys of the holder do not follow one another")]
     Successions(#[source] KeySuccessionError),
     /// No proofs, or too many.
-    #[error("between 1 and {MAX_PROOFS} ledger entries have to be proved")]
+    #[error("between 1 and {MAX_PROOFS} ledger entries have to be proven")]
     Proofs,
     /// A ledger entry is not in the holder's ledger.
-    #[error("a ledger entry is not proved")]
+    #[error("a ledger entry is not proven")]
     Ledger(#[source] ProofError),
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::QueryEnvelope;
 use crate::audit::{HeadError, LedgerHead};
 use crate::ids::{ActorId, Digest32, GrantId, InstitutionId, QueryId};
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 use crate::scope::{Purpose, Tier};
 use crate::signed::{Document, Signed};
 use crate::time::Timestamp;
@@ -16,9 +16,9 @@ use crate::time::Timestamp;
 pub enum Outcome {
     /// All of it was sent.
     Completed,
-    /// It was cut because the permission ended on the way.
+    /// It was cut because the permission ended during the stream.
     Cut,
-    /// It broke for a technical reason.
+    /// It failed for a technical reason.
     Failed,
 }
 
@@ -28,17 +28,17 @@ pub enum Outcome {
 pub struct Receipt {
     /// The query.
     pub query: QueryId,
-    /// The grant it was asked under.
+    /// The grant under which it was sent.
     pub grant: GrantId,
     /// Who answered.
     pub provider: InstitutionId,
-    /// Who asked.
+    /// Who sent the query.
     pub consumer: InstitutionId,
     /// The person.
     pub actor: ActorId,
     /// What for.
     pub purpose: Purpose,
-    /// Names the SQL text.
+    /// Digest of the SQL text.
     pub sql: Digest32,
     /// How much the answer could reveal.
     pub tier: Tier,
@@ -46,13 +46,13 @@ pub struct Receipt {
     pub rows: u64,
     /// Bytes released.
     pub bytes: u64,
-    /// Cells withheld because too few subjects stand behind them.
+    /// Cells withheld because too few subjects contribute to them.
     pub suppressed_cells: u64,
-    /// Names the bytes released.
+    /// Digest of the bytes released.
     pub answer: Digest32,
     /// How it ended.
     pub outcome: Outcome,
-    /// The provider's ledger entry that holds the decision (its leaf hash).
+    /// The provider's ledger entry with the decision (its leaf hash).
     pub decision: Digest32,
     /// The head of the provider's ledger with that entry in it; the consumer keeps it.
     pub ledger: Signed<LedgerHead>,
@@ -61,11 +61,12 @@ pub struct Receipt {
 }
 
 impl Document for Receipt {
-    const LABEL: Label = labels::RECEIPT;
+    const LABEL: DomainLabel = labels::RECEIPT;
 }
 
 impl Receipt {
-    /// The head of the provider's ledger, signed by the node that it names. Whether that is a node of the provider, the roster says.
+    /// The head of the provider's ledger, signed by the node that it names. Whether that is a node of the provider is checked
+    /// against the roster.
     ///
     /// # Errors
     /// [`HeadError`] if it is not signed, or of another institution.
@@ -74,19 +75,20 @@ impl Receipt {
         self.ledger.head_of(node, &self.provider)
     }
 
-    /// Checks on the consumer's side that the receipt is about what was asked and what arrived, before it is countersigned.
+    /// Checks on the consumer's side that the receipt matches the query that was sent and the answer that was received, before
+    /// it is countersigned.
     ///
     /// # Errors
     /// [`ReceiptMismatch`] names the first field that differs.
-    pub fn matches(&self, asked: &QueryEnvelope, actor: &ActorId, received: Received) -> Result<(), ReceiptMismatch> {
+    pub fn matches(&self, sent: &QueryEnvelope, actor: &ActorId, received: Received) -> Result<(), ReceiptMismatch> {
         let checks = [
-            ("query", self.query == asked.query),
-            ("grant", self.grant == asked.grant),
-            ("provider", self.provider == asked.to),
-            ("consumer", self.consumer == asked.from),
+            ("query", self.query == sent.query),
+            ("grant", self.grant == sent.grant),
+            ("provider", self.provider == sent.to),
+            ("consumer", self.consumer == sent.from),
             ("actor", self.actor == *actor),
-            ("purpose", self.purpose == asked.purpose),
-            ("sql", self.sql == asked.sql_digest()),
+            ("purpose", self.purpose == sent.purpose),
+            ("sql", self.sql == sent.sql_digest()),
             ("bytes", self.bytes == received.bytes),
             ("answer", self.answer == received.answer),
             ("ledger", self.ledger_head().is_ok()),
@@ -98,18 +100,18 @@ impl Receipt {
     }
 }
 
-/// What the consumer has counted itself.
+/// What the consumer itself has received.
 #[derive(Clone, Copy, Debug)]
 pub struct Received {
     /// Bytes received.
     pub bytes: u64,
-    /// Names these bytes.
+    /// Digest of these bytes.
     pub answer: Digest32,
 }
 
-/// A receipt that states something else than what happened.
+/// A receipt that does not match the query or the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the receipt states another `{field}` than what was asked and received")]
+#[error("the receipt states another `{field}` than what was sent and received")]
 pub struct ReceiptMismatch {
     /// The field that differs.
     pub field: &'static str,

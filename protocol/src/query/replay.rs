@@ -1,4 +1,4 @@
-//! The same query is answered once.
+//! Each query is answered only once.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -6,11 +6,11 @@ use super::MAX_QUERY_AGE_MS;
 use crate::ids::{NodeId, QueryId};
 use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
 
-/// Most queries of one peer remembered; more than that within the window is a flood and refused.
+/// Most queries of one peer that are remembered; more within the window are a flood and are refused.
 const MAX_PER_PEER: usize = 65_536;
 
-/// Remembers the queries of the last minutes, peer by peer, so that one peer cannot push out another's. A query older than the
-/// window is refused for its age, so nothing has to be remembered longer.
+/// Remembers the queries of the last minutes, peer by peer, so that one peer cannot evict the queries of another. A query
+/// older than the window is refused because of its age, so no query has to be remembered longer.
 #[derive(Debug, Default)]
 pub struct ReplayWindow {
     seen: BTreeMap<NodeId, Peer>,
@@ -25,8 +25,8 @@ struct Peer {
 /// Why a query is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Replayed {
-    /// It was asked before.
-    #[error("this query was asked before")]
+    /// It was received before.
+    #[error("this query was received before")]
     Again,
     /// Too many queries within the window.
     #[error("more than {MAX_PER_PEER} queries within a few minutes")]
@@ -37,7 +37,7 @@ impl ReplayWindow {
     /// Remembers `query` of `peer`.
     ///
     /// # Errors
-    /// [`Replayed`] when it was asked before, or when the peer asks too much.
+    /// [`Replayed`] if it was received before, or if the peer sends too many queries.
     pub fn admit(&mut self, peer: NodeId, query: QueryId, now: Timestamp) -> Result<(), Replayed> {
         let peer = self.seen.entry(peer).or_default();
         peer.forget_before(now.plus_millis(-(MAX_QUERY_AGE_MS + 2 * MAX_CLOCK_SKEW_MS)));

@@ -13,19 +13,25 @@ use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
 const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
 
 #[test]
-fn a_sound_query_is_valid() {
-    let valid = check(&sound(), &key(1)).unwrap();
+fn a_valid_query_is_accepted() {
+    let valid = check(&valid_query(), &key(1)).unwrap();
     assert_eq!(valid.envelope().sql, "SELECT 1");
     assert_eq!(valid.assertion().actor.name(), "eva");
 }
 
 #[test]
-fn only_the_peer_itself_may_ask() {
-    assert!(matches!(check(&sound(), &key(2)), Err(InvalidQuery::Signature(_))));
-    let mut other_house = sound();
-    other_house.from = id("zurich");
-    assert_eq!(check(&other_house, &key(1)).unwrap_err(), InvalidQuery::ForeignSender);
-    let mut foreign_person = sound();
+fn query_is_accepted_only_from_the_peer_itself() {
+    assert!(matches!(
+        check(&valid_query(), &key(2)),
+        Err(InvalidQuery::Signature(_))
+    ));
+    let mut other_institution = valid_query();
+    other_institution.from = id("zurich");
+    assert_eq!(
+        check(&other_institution, &key(1)).unwrap_err(),
+        InvalidQuery::ForeignSender
+    );
+    let mut foreign_person = valid_query();
     foreign_person.actor = assertion(|a| a.actor = ActorId::new("eva@zurich").unwrap());
     assert_eq!(
         check(&foreign_person, &key(1)).unwrap_err(),
@@ -34,37 +40,43 @@ fn only_the_peer_itself_may_ask() {
 }
 
 #[test]
-fn a_query_to_somebody_else_is_refused() {
-    let mut elsewhere = sound();
+fn query_for_another_recipient_is_refused() {
+    let mut elsewhere = valid_query();
     elsewhere.to = id("zurich");
-    assert_eq!(check(&elsewhere, &key(1)).unwrap_err(), InvalidQuery::NotForUs);
-    let mut other_audience = sound();
+    assert_eq!(check(&elsewhere, &key(1)).unwrap_err(), InvalidQuery::WrongRecipient);
+    let mut other_audience = valid_query();
     other_audience.actor = assertion(|a| a.audience = id("zurich"));
-    assert_eq!(check(&other_audience, &key(1)).unwrap_err(), InvalidQuery::NotForUs);
+    assert_eq!(
+        check(&other_audience, &key(1)).unwrap_err(),
+        InvalidQuery::WrongRecipient
+    );
 }
 
 #[test]
 fn an_assertion_serves_one_query_and_ends() {
-    let mut borrowed = sound();
+    let mut borrowed = valid_query();
     borrowed.actor = assertion(|a| a.query = QueryId::from_bytes([9; 16]));
-    assert_eq!(check(&borrowed, &key(1)).unwrap_err(), InvalidQuery::BorrowedAssertion);
-    let mut expired = sound();
+    assert_eq!(
+        check(&borrowed, &key(1)).unwrap_err(),
+        InvalidQuery::AssertionForOtherQuery
+    );
+    let mut expired = valid_query();
     expired.actor = assertion(|a| a.expires = NOW);
     assert_eq!(check(&expired, &key(1)).unwrap_err(), InvalidQuery::AssertionExpired);
 }
 
 #[test]
 fn time_and_size_have_limits() {
-    let mut old = sound();
+    let mut old = valid_query();
     old.sent_at = NOW.plus_seconds(-3600);
     assert!(matches!(check(&old, &key(1)), Err(InvalidQuery::NotFresh(_))));
-    let mut early = sound();
+    let mut early = valid_query();
     early.sent_at = NOW.plus_seconds(3600);
     assert!(matches!(check(&early, &key(1)), Err(InvalidQuery::NotFresh(_))));
-    let mut late = sound();
+    let mut late = valid_query();
     late.deadline = NOW;
     assert_eq!(check(&late, &key(1)).unwrap_err(), InvalidQuery::DeadlinePassed);
-    let mut long = sound();
+    let mut long = valid_query();
     long.sql = " ".repeat(MAX_SQL + 1);
     assert_eq!(check(&long, &key(1)).unwrap_err(), InvalidQuery::TooLong);
 }
@@ -85,20 +97,20 @@ fn a_replay_is_refused_for_as_long_as_it_could_be_fresh() {
 }
 
 #[test]
-fn a_receipt_must_tell_what_happened() {
-    let asked = sound();
+fn receipt_must_match_what_was_sent_and_received() {
+    let sent = valid_query();
     let actor = ActorId::new("eva@cleveland").unwrap();
     let received = Received {
         bytes: 7,
         answer: Digest32::ZERO,
     };
-    assert!(receipt().matches(&asked, &actor, received).is_ok());
+    assert!(receipt().matches(&sent, &actor, received).is_ok());
     let mut more = receipt();
     more.bytes = 8;
-    assert_eq!(more.matches(&asked, &actor, received).unwrap_err().field, "bytes");
+    assert_eq!(more.matches(&sent, &actor, received).unwrap_err().field, "bytes");
     let mut other = receipt();
     other.sql = Digest32::ZERO;
-    assert_eq!(other.matches(&asked, &actor, received).unwrap_err().field, "sql");
+    assert_eq!(other.matches(&sent, &actor, received).unwrap_err().field, "sql");
 }
 
 fn ledger_head() -> Signed<LedgerHead> {
@@ -123,7 +135,7 @@ fn receipt() -> Receipt {
         consumer: id("cleveland"),
         actor: ActorId::new("eva@cleveland").unwrap(),
         purpose: Purpose::HealthResearch,
-        sql: sound().sql_digest(),
+        sql: valid_query().sql_digest(),
         tier: Tier::Records,
         rows: 1,
         bytes: 7,
@@ -146,7 +158,7 @@ fn check(envelope: &QueryEnvelope, peer: &NodeKey) -> Result<ValidQuery, Invalid
     ValidQuery::check(signed, &parties, NOW)
 }
 
-fn sound() -> QueryEnvelope {
+fn valid_query() -> QueryEnvelope {
     QueryEnvelope {
         query: QueryId::from_bytes([1; 16]),
         grant: GrantId::from_bytes([2; 16]),

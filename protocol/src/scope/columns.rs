@@ -11,25 +11,25 @@ use crate::ids::ColumnName;
 /// Most columns a scope may name.
 const MAX_COLUMNS: usize = 4096;
 
-/// How a column is changed before it leaves: clear at the top, removed at the bottom, and between them generalised or
-/// pseudonymised, of which neither contains the other.
+/// How a column is changed before it leaves: clear at the top, removed at the bottom, and between them generalized or
+/// pseudonymized, neither of which contains the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Transform {
     /// As it is.
     Clear,
     /// Coarser: a date as its year, an age as a band.
-    Generalised(Generalisation),
-    /// A keyed pseudonym, another one under each grant: equal values stay equal, nothing else is kept.
+    Generalized(Generalization),
+    /// A keyed pseudonym, another one under each grant: equal values stay equal, no other property is preserved.
     Pseudonym,
-    /// Not there at all.
+    /// Not shown at all.
     Removed,
 }
 
 /// How values are made coarser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Generalisation {
+pub enum Generalization {
     /// A date or time as its year. Years from which an age of 90 or more follows are shown as the newest of them
     /// (45 CFR 164.514(b)(2)(i)(C)); see [`Window::oldest_year`](super::Window::oldest_year).
     Year,
@@ -58,15 +58,15 @@ impl BandWidth {
 }
 
 impl Transform {
-    /// The transform that reveals what both reveal.
+    /// The transform that reveals only what both reveal.
     pub fn meet(self, other: Self) -> Self {
         match (self, other) {
             (Self::Clear, x) | (x, Self::Clear) => x,
-            (Self::Generalised(Generalisation::AgeBand(a)), Self::Generalised(Generalisation::AgeBand(b))) => {
-                Self::Generalised(Generalisation::AgeBand(a.max(b)))
+            (Self::Generalized(Generalization::AgeBand(a)), Self::Generalized(Generalization::AgeBand(b))) => {
+                Self::Generalized(Generalization::AgeBand(a.max(b)))
             }
             (a, b) if a == b => a,
-            (Self::Generalised(_) | Self::Pseudonym | Self::Removed, _) => Self::Removed,
+            (Self::Generalized(_) | Self::Pseudonym | Self::Removed, _) => Self::Removed,
         }
     }
 
@@ -80,9 +80,9 @@ impl fmt::Display for Transform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Clear => "clear",
-            Self::Generalised(Generalisation::Year) => "generalised to year",
-            Self::Generalised(Generalisation::AgeBand(BandWidth::Five)) => "generalised to bands of 5 years",
-            Self::Generalised(Generalisation::AgeBand(BandWidth::Ten)) => "generalised to bands of 10 years",
+            Self::Generalized(Generalization::Year) => "generalized to year",
+            Self::Generalized(Generalization::AgeBand(BandWidth::Five)) => "generalized to bands of 5 years",
+            Self::Generalized(Generalization::AgeBand(BandWidth::Ten)) => "generalized to bands of 10 years",
             Self::Pseudonym => "pseudonym",
             Self::Removed => "removed",
         })
@@ -98,30 +98,30 @@ impl fmt::Display for Transform {
 pub struct Columns(BTreeMap<ColumnName, Transform>);
 
 impl Columns {
-    /// Takes the visible columns; those marked removed are left out.
+    /// The visible columns; removed ones are omitted.
     ///
     /// # Errors
     /// [`InvalidScope`] for more than 4096 columns or a reserved name.
     pub fn new(columns: impl IntoIterator<Item = (ColumnName, Transform)>) -> Result<Self, InvalidScope> {
-        let mut kept = BTreeMap::new();
+        let mut visible = BTreeMap::new();
         for (name, transform) in columns {
             if name.is_reserved() {
                 return Err(InvalidScope::new(Part::Columns, format!("`{name}` is a reserved name")));
             }
             if transform != Transform::Removed {
-                kept.insert(name, transform);
+                visible.insert(name, transform);
             }
         }
-        if kept.len() > MAX_COLUMNS {
+        if visible.len() > MAX_COLUMNS {
             return Err(InvalidScope::new(
                 Part::Columns,
                 format!("more than {MAX_COLUMNS} columns"),
             ));
         }
-        Ok(Self(kept))
+        Ok(Self(visible))
     }
 
-    /// What happens to `column`; [`Transform::Removed`] when it is not named.
+    /// What happens to `column`; [`Transform::Removed`] if it is not named.
     pub fn transform(&self, column: &ColumnName) -> Transform {
         self.0.get(column).copied().unwrap_or(Transform::Removed)
     }
@@ -136,7 +136,7 @@ impl Columns {
         self.0.keys()
     }
 
-    /// Whether nothing is visible.
+    /// Whether no column is visible.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

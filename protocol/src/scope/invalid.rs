@@ -1,10 +1,10 @@
-//! The parts of a scope, and what is wrong with one.
+//! The parts of a scope, and why one is invalid.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The parts of a scope, to say where two differ.
+/// The parts of a scope, to state where two differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
@@ -44,7 +44,7 @@ impl fmt::Display for Part {
     }
 }
 
-/// A scope that says something unknown, contradictory or too large.
+/// A scope with an unknown, contradictory or too large part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {part}: {detail}")]
 pub struct InvalidScope {
@@ -62,7 +62,7 @@ impl InvalidScope {
     }
 }
 
-/// Input as it may be repeated in a message.
+/// Input, shortened for use in a message.
 pub(crate) fn short(text: &str) -> String {
     text.chars().take(60).collect()
 }

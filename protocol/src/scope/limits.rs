@@ -10,13 +10,13 @@ use super::invalid::{InvalidScope, Part};
 use crate::ids::{ActorId, Jurisdiction};
 use crate::time::Timestamp;
 
-/// Fewest subjects behind a released cell where nobody says otherwise.
+/// Fewest subjects behind a released cell if nothing else is set.
 pub const DEFAULT_MIN_CELL: u32 = 10;
 /// From this age on people are one category (45 CFR 164.514(b)(2)(i)(C)).
 const TOP_AGE: i32 = 90;
 /// Most people or places a scope may list.
 const MAX_LISTED: usize = 1000;
-/// Longest time a scope may last: five years.
+/// Longest time window of a scope: five years.
 const MAX_WINDOW_MS: i64 = 5 * 366 * 86_400_000;
 
 macro_rules! listed {
@@ -111,7 +111,7 @@ where
     Ok(items)
 }
 
-/// How much and how fine. `None` sets no limit; a smaller number is narrower, for `min_cell` a larger one.
+/// How much, and in how much detail. `None` sets no limit; a smaller number is narrower, for `min_cell` a larger one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
@@ -134,7 +134,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The least that can be asked to be limited; what comes of it is set by the holder.
+    /// The fewest limits that can be requested; the provider sets the actual ones.
     pub const WIDEST: Self = Self {
         max_rows: None,
         max_queries_per_day: None,
@@ -192,7 +192,7 @@ impl Window {
     /// The time from `not_before` until `not_after`.
     ///
     /// # Errors
-    /// [`InvalidScope`] when it is empty or longer than five years.
+    /// [`InvalidScope`] if it is empty or longer than five years.
     pub fn new(not_before: Timestamp, not_after: Timestamp) -> Result<Self, InvalidScope> {
         let length = not_after.since(not_before);
         if length <= 0 {
@@ -221,11 +221,11 @@ impl Window {
     }
 
     /// The newest year from which an age of 90 or more can follow before the window ends. A date that is shown as its year shows
-    /// this and all earlier years as this one, so that the oldest are one category (45 CFR 164.514(b)(2)(i)(C)) and stay so as
-    /// long as the permission lasts.
+    /// this and all earlier years as this one, so that the oldest people are one category (45 CFR 164.514(b)(2)(i)(C)) and
+    /// stay so as long as the permission lasts.
     pub fn oldest_year(&self) -> i32 {
         let end = chrono::DateTime::from_timestamp_millis(self.not_after.as_millis());
-        // A moment that no calendar holds shows no year at all.
+        // A time outside the range of the calendar shows no year at all.
         end.map_or(i32::MAX, |end| end.year().saturating_sub(TOP_AGE))
     }
 
@@ -234,7 +234,7 @@ impl Window {
         self.not_before <= now && now < self.not_after
     }
 
-    /// The time that lies in both; none if there is no such time.
+    /// The time that lies in both; `None` if there is none.
     pub fn meet(&self, other: &Self) -> Option<Self> {
         Self::new(
             self.not_before.max(other.not_before),

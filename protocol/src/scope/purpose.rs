@@ -12,7 +12,7 @@ use super::invalid::{InvalidScope, Part, short};
 const MAX_PURPOSES: usize = 32;
 
 /// What data may be used for. General research contains health research, which contains research on one disease
-/// (DUO:0000042, DUO:0000006, DUO:0000007); the others stand for themselves.
+/// (DUO:0000042, DUO:0000006, DUO:0000007); the others contain no other purpose.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Purpose {
@@ -44,7 +44,10 @@ impl FromStr for DiseaseCode {
             .ok_or_else(|| {
                 InvalidScope::new(
                     Part::Purposes,
-                    format!("`{}` is no disease code; write `MONDO:` and seven digits", short(text)),
+                    format!(
+                        "`{}` is not a disease code; write `MONDO:` and seven digits",
+                        short(text)
+                    ),
                 )
             })
     }
@@ -57,7 +60,7 @@ impl fmt::Display for DiseaseCode {
 }
 
 impl Purpose {
-    /// Whether a use for `inner` is a use for this purpose.
+    /// Whether this purpose includes `inner`.
     pub fn covers(&self, inner: &Self) -> bool {
         self == inner
             || match self {
@@ -99,7 +102,7 @@ impl FromStr for Purpose {
                 None => Err(InvalidScope::new(
                     Part::Purposes,
                     format!(
-                        "`{}` is no known purpose; write general-research, health-research, disease:MONDO:nnnnnnn, methods-development, ancestry or clinical-care",
+                        "`{}` is not a known purpose; write general-research, health-research, disease:MONDO:nnnnnnn, methods-development, ancestry or clinical-care",
                         short(text)
                     ),
                 )),

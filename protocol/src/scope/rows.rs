@@ -16,7 +16,7 @@ const MAX_SET: usize = 1000;
 /// Longest text a filter may compare with, in bytes.
 const MAX_TEXT: usize = 256;
 
-/// Which rows: every constraint must hold. No constraint means all rows.
+/// Which rows: every constraint must be satisfied. Without constraints, all rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     try_from = "BTreeMap<ColumnName, Constraint>",
@@ -63,7 +63,7 @@ impl Rows {
         self.0.is_empty()
     }
 
-    /// The rows that satisfy both filters; nothing when no row can.
+    /// The rows that satisfy both filters; `None` if no row can.
     pub fn meet(&self, other: &Self) -> Option<Self> {
         let mut met = self.0.clone();
         for (column, theirs) in &other.0 {
@@ -111,7 +111,7 @@ impl fmt::Display for Rows {
     }
 }
 
-/// What one column may be.
+/// Which values one column may have.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawConstraint", into = "RawConstraint")]
 pub struct Constraint {
@@ -134,7 +134,7 @@ pub enum Values {
     Any,
     /// One of these; an empty set allows no value at all.
     Set(BTreeSet<Value>),
-    /// Between two ends, of which at least one is there.
+    /// Between two ends, at least one of which is set.
     Range {
         /// The lower end.
         low: Option<Bound>,
@@ -157,7 +157,7 @@ impl Constraint {
     /// A constraint in its one canonical form: discrete bounds become inclusive, a range of one value becomes a set.
     ///
     /// # Errors
-    /// [`InvalidScope`] when no value can satisfy it, when it mixes kinds, or when it is too large.
+    /// [`InvalidScope`] if no value can satisfy it, it mixes kinds, or it is too large.
     pub fn new(values: Values, null: bool) -> Result<Self, InvalidScope> {
         let values = match values {
             Values::Any => Values::Any,
@@ -182,7 +182,7 @@ impl Constraint {
         self.null
     }
 
-    /// The kind of the values, if any is named.
+    /// The kind of the values, if any is listed.
     pub fn kind(&self) -> Option<Kind> {
         match &self.values {
             Values::Any => None,
@@ -191,12 +191,12 @@ impl Constraint {
         }
     }
 
-    /// Whether `value` (nothing for a missing one) satisfies the constraint.
+    /// Whether `value` (`None` for a missing one) satisfies the constraint.
     pub fn admits(&self, value: Option<&Value>) -> bool {
         value.map_or(self.null, |value| self.values.admit(value))
     }
 
-    /// What satisfies both; nothing when no value does or when the kinds differ.
+    /// What satisfies both; `None` if no value does or if the kinds differ.
     pub fn meet(&self, other: &Self) -> Option<Self> {
         let kinds_differ = matches!((self.kind(), other.kind()), (Some(a), Some(b)) if a != b);
         let null = self.null && other.null;
@@ -320,24 +320,24 @@ fn check_text(value: &Value) -> Result<(), InvalidScope> {
 }
 
 fn canonical_range(low: Option<Bound>, high: Option<Bound>) -> Result<Values, InvalidScope> {
-    let nothing = || Ok(Values::Set(BTreeSet::new()));
+    let empty = || Ok(Values::Set(BTreeSet::new()));
     for bound in low.iter().chain(&high) {
         check_text(&bound.value)?;
     }
     let (Some(low), Some(high)) = (close(low, Value::successor), close(high, Value::predecessor)) else {
-        return nothing();
+        return empty();
     };
     match (&low, &high) {
         (None, None) => Ok(Values::Any),
         (Some(l), Some(h)) if l.value.kind() != h.value.kind() => {
             Err(InvalidScope::new(Part::Rows, "a range mixes values of different kinds"))
         }
-        (Some(l), Some(h)) if l.value > h.value => nothing(),
+        (Some(l), Some(h)) if l.value > h.value => empty(),
         (Some(l), Some(h)) if l.value == h.value => {
             if l.inclusive && h.inclusive {
                 Ok(Values::Set(BTreeSet::from([l.value.clone()])))
             } else {
-                nothing()
+                empty()
             }
         }
         (Some(_), _) | (None, Some(_)) => Ok(Values::Range { low, high }),

@@ -1,4 +1,4 @@
-//! The lattice laws, checked over small random worlds, and the row filters, checked value by value.
+//! The lattice laws, checked over small random sets, and the row filters, checked value by value.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,25 +85,25 @@ fn unknown_terms_make_a_scope_invalid() {
 }
 
 #[test]
-fn differences_are_told_column_by_column() {
-    let asked = base();
+fn scope_differences_list_each_column() {
+    let requested = base();
     let mut offered = base();
     offered.tier = Tier::Aggregate;
     offered.columns = Columns::new([(
         name("age"),
-        Transform::Generalised(Generalisation::AgeBand(BandWidth::Ten)),
+        Transform::Generalized(Generalization::AgeBand(BandWidth::Ten)),
     )])
     .unwrap();
-    let told: Vec<String> = asked
+    let differences: Vec<String> = requested
         .differences(&offered)
         .iter()
-        .map(|d| format!("{}: {} -> {}", d.part, d.asked, d.offered))
+        .map(|d| format!("{}: {} -> {}", d.part, d.requested, d.offered))
         .collect();
     assert_eq!(
-        told,
+        differences,
         [
             "tier: records -> aggregate",
-            "columns: age clear -> age generalised to bands of 10 years",
+            "columns: age clear -> age generalized to bands of 10 years",
             "columns: name clear -> name removed",
         ]
     );
@@ -117,7 +117,7 @@ fn purposes_contain_each_other_as_in_the_ontology() {
     assert!(!Purpose::GeneralResearch.covers(&Purpose::ClinicalCare));
 }
 
-/// A scope that shows no column although its tier needs one: no meet ever gives it.
+/// Whether a scope shows no column although its tier needs one: no meet ever returns such a scope.
 fn hollow(scope: &Scope) -> bool {
     scope.tier >= Tier::Aggregate && scope.columns.is_empty()
 }
@@ -171,10 +171,10 @@ fn constraints() -> impl Strategy<Value = Constraint> {
 }
 
 fn transforms() -> impl Strategy<Value = Transform> {
-    let band = |width| Transform::Generalised(Generalisation::AgeBand(width));
+    let band = |width| Transform::Generalized(Generalization::AgeBand(width));
     proptest::sample::select(vec![
         Transform::Clear,
-        Transform::Generalised(Generalisation::Year),
+        Transform::Generalized(Generalization::Year),
         band(BandWidth::Five),
         band(BandWidth::Ten),
         Transform::Pseudonym,

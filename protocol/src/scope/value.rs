@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::invalid::{InvalidScope, Part};
 
-/// A value a column may be compared with. Values of different kinds never meet.
+/// A value a column may be compared with. Values of different kinds are never equal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Value {

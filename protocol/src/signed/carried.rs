@@ -1,4 +1,4 @@
-//! Carriers of signed bytes.
+//! What [`Signed`](super::Signed) and [`CoSigned`](super::CoSigned) have in common.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserializer, de};
 
 use super::{error::SignatureError, limits::MAX_DOCUMENT};
 
-/// What all carriers of signed bytes have in common: they are compared, copied and carried as bytes and shown by their length.
+/// Implements the common traits: signed documents are compared, copied and serialized as bytes, and shown by their length.
 macro_rules! carried_as_bytes {
     ($name:ident) => {
         impl<T> Clone for $name<T> {
@@ -47,7 +47,7 @@ macro_rules! carried_as_bytes {
 }
 pub(super) use carried_as_bytes;
 
-/// Bytes as they are carried, with a bound.
+/// Reads signed bytes of bounded length.
 pub(super) fn byte_buf<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
     struct Bytes;
     impl<'de> de::Visitor<'de> for Bytes {

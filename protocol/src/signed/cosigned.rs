@@ -9,7 +9,7 @@ use crate::identity::{PrivateKey, PublicKey};
 use crate::ids::Digest32;
 use crate::labels;
 
-/// Most signatures a document may carry: two parties, and room for witnesses.
+/// Most signatures a document may carry: two parties, and some witnesses.
 const MAX_SIGNATURES: usize = 8;
 
 /// A document that several parties sign: the same payload bytes for all of them.
@@ -21,19 +21,19 @@ pub struct CoSigned<T> {
 carried_as_bytes!(CoSigned);
 
 impl<T: Document> CoSigned<T> {
-    /// Encodes `document`; this is the one time that it is encoded. Nobody has signed yet.
+    /// Encodes `document`; this is the only time that it is encoded. It has no signatures yet.
     ///
     /// # Errors
-    /// [`SignatureError::TooLarge`] or [`SignatureError::Malformed`] when it cannot be carried.
+    /// [`SignatureError::TooLarge`] or [`SignatureError::Malformed`] if it cannot be encoded.
     pub fn propose(document: &T) -> Result<Self, SignatureError> {
         let sign = CoseSignBuilder::new().payload(encode(document)?).build();
         Self::from_bytes(sign.to_vec().map_err(|_| SignatureError::Malformed)?)
     }
 
-    /// Adds the signature of `key` over the payload as carried.
+    /// Adds the signature of `key` over the encoded payload.
     ///
     /// # Errors
-    /// [`SignatureError::Malformed`] when the bytes are no such document or carry too many signatures.
+    /// [`SignatureError::Malformed`] if the bytes are not such a document or have too many signatures.
     pub fn add_signature<K: PrivateKey>(&self, key: &K) -> Result<Self, SignatureError> {
         let mut sign = self.parse()?;
         let mut signature = CoseSignatureBuilder::new()
@@ -53,7 +53,7 @@ impl<T: Document> CoSigned<T> {
         Self::from_bytes(sign.to_vec().map_err(|_| SignatureError::Malformed)?)
     }
 
-    /// Takes bytes as they came; nothing but their length is checked yet.
+    /// Takes the received bytes; only their length is checked.
     ///
     /// # Errors
     /// [`SignatureError::TooLarge`] above [`MAX_DOCUMENT`].
@@ -65,15 +65,15 @@ impl<T: Document> CoSigned<T> {
         }
     }
 
-    /// The bytes as carried.
+    /// The encoded bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Names the document: SHA-256 over the payload as carried, the same before and after further signatures.
+    /// Identifies the document: SHA-256 of the encoded payload, the same before and after further signatures.
     ///
     /// # Errors
-    /// [`SignatureError::Malformed`] when the bytes are no such document.
+    /// [`SignatureError::Malformed`] if the bytes are not such a document.
     pub fn payload_digest(&self) -> Result<Digest32, SignatureError> {
         Ok(Digest32::sha256(labels::DOCUMENT_HASH, &self.payload()?))
     }
@@ -81,8 +81,8 @@ impl<T: Document> CoSigned<T> {
     /// Checks that every one of `keys` has signed, and only then reads the document.
     ///
     /// # Errors
-    /// [`SignatureError::MissingSignature`] when one of them has not, [`SignatureError::WrongSignature`] when a signature that names one
-    /// of them is not theirs.
+    /// [`SignatureError::MissingSignature`] if one of them has not, [`SignatureError::WrongSignature`] if a signature that
+    /// names one of them was not made by it.
     pub fn verify<P: PublicKey>(self, keys: &[P]) -> Result<CoVerified<T>, SignatureError> {
         let sign = self.parse()?;
         for key in keys {
@@ -94,7 +94,8 @@ impl<T: Document> CoSigned<T> {
         })
     }
 
-    /// How many of `keys` have signed. A signature that names one of them and is not theirs is an error, whatever the others are.
+    /// How many of `keys` have signed. A signature that names one of them but was not made by it is an error, regardless of
+    /// the others.
     ///
     /// # Errors
     /// [`SignatureError::Malformed`] and [`SignatureError::WrongSignature`].
@@ -111,7 +112,7 @@ impl<T: Document> CoSigned<T> {
         Ok(signed.len())
     }
 
-    /// Checks that at least `needed` different ones of `keys` have signed, and only then reads the document.
+    /// Checks that at least `needed` different keys of `keys` have signed, and only then reads the document.
     ///
     /// # Errors
     /// As [`CoSigned::verify`].
@@ -125,10 +126,10 @@ impl<T: Document> CoSigned<T> {
         })
     }
 
-    /// Reads the document *without* trusting it, to learn whose signatures to ask for.
+    /// Reads the document *without* trusting it, to find out whose signatures to require.
     ///
     /// # Errors
-    /// [`SignatureError::Malformed`] when the bytes are no such document.
+    /// [`SignatureError::Malformed`] if the bytes are not such a document.
     pub fn peek_unverified(&self) -> Result<T, SignatureError> {
         decode(&self.payload()?)
     }
@@ -150,11 +151,11 @@ impl<T: Document> CoSigned<T> {
 
 fn check_one<P: PublicKey>(sign: &CoseSign, key: P, label: &str) -> Result<(), SignatureError> {
     let eddsa = Some(coset::RegisteredLabelWithPrivate::Assigned(iana::Algorithm::EdDSA));
-    let wanted = key.key_bytes();
+    let expected_id = key.key_bytes();
     let which = sign
         .signatures
         .iter()
-        .position(|s| s.protected.header.alg == eddsa && s.protected.header.key_id == wanted)
+        .position(|s| s.protected.header.alg == eddsa && s.protected.header.key_id == expected_id)
         .ok_or(SignatureError::MissingSignature)?;
     sign.verify_signature(which, label.as_bytes(), |signature, message| {
         if key.verifies(message, signature) {
@@ -178,7 +179,7 @@ impl<T: Document> CoVerified<T> {
         &self.document
     }
 
-    /// The signed bytes, to keep or pass on.
+    /// The signed bytes, to store or forward.
     pub fn signed(&self) -> &CoSigned<T> {
         &self.signed
     }

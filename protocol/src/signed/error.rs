@@ -9,12 +9,12 @@ pub enum SignatureError {
     #[error("the signed document is larger than {MAX_DOCUMENT} bytes")]
     TooLarge,
     /// Not COSE, not Ed25519, or not the expected kind of document.
-    #[error("the bytes are no signed document of the expected kind")]
+    #[error("the bytes are not a signed document of the expected kind")]
     Malformed,
     /// The expected key did not sign these bytes for this purpose.
     #[error("the signature does not belong to the expected key")]
     WrongSignature,
-    /// A signature that must be there is not.
+    /// A required signature is missing.
     #[error("a required signature is missing")]
     MissingSignature,
 }

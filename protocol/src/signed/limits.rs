@@ -1,4 +1,4 @@
-//! How large and how deep what is signed or sent may be.
+//! The maximum size and nesting of signed documents and messages.
 
 /// Largest signed document in bytes; a roster of 1,000 members takes about 300 KiB.
 pub const MAX_DOCUMENT: usize = 1 << 20;

@@ -1,19 +1,19 @@
-//! What a signed message looks like from outside, checked before it is read.
+//! The outer structure of a signed message, checked before it is parsed.
 //!
-//! The reader of COSE makes a tree of everything around the document, and a tree takes thirty times the memory of its bytes. So
-//! these bytes are few: an array of four, of which the first and the third are byte strings, the second is an empty map, and the
-//! fourth is small.
+//! The COSE parser builds a tree of everything around the document, and a tree takes thirty times the memory of its bytes.
+//! Therefore the number of these bytes is limited: an array of four, of which the first and the third are byte strings, the second
+//! is an empty map, and the fourth is small.
 
 use super::{error::SignatureError, limits::MAX_DOCUMENT};
 
-/// Most bytes of either part beside the document; the signatures of a document with most signers take less than 1 KiB.
+/// Most bytes of either part beside the document; the signatures of a document with the most signers take less than 1 KiB.
 const MAX_BESIDE: usize = 4096;
 /// An array of four.
 const FOUR: u8 = 0x84;
-/// A map of nothing: there are no headers that nobody signs.
+/// An empty map: there are no unsigned headers.
 const NO_HEADERS: u8 = 0xa0;
 
-/// Checks that nothing but the document is long.
+/// Checks that all parts except the document are short.
 pub(super) fn check(bytes: &[u8]) -> Result<(), SignatureError> {
     let checked = || {
         let protected = after(bytes, FOUR)?;
@@ -55,11 +55,11 @@ fn number<const N: usize>(bytes: &[u8]) -> Option<(usize, &[u8])> {
 mod tests {
     use super::*;
 
-    const SOUND: &[u8] = b"\x84\x43\xa1\x01\x27\xa0\x43doc\x42ok";
+    const VALID: &[u8] = b"\x84\x43\xa1\x01\x27\xa0\x43doc\x42ok";
 
     #[test]
     fn the_parts_beside_the_document_are_short() {
-        assert_eq!(check(SOUND), Ok(()));
+        assert_eq!(check(VALID), Ok(()));
         let long = |head: &[u8]| [head, &[0; 5000]].concat();
         for bad in [
             b"".to_vec(),

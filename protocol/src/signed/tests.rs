@@ -10,7 +10,7 @@ struct Note {
     text: String,
 }
 impl Document for Note {
-    const LABEL: Label = labels::NOTICE;
+    const LABEL: DomainLabel = labels::NOTICE;
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,14 +18,14 @@ struct Other {
     text: String,
 }
 impl Document for Other {
-    const LABEL: Label = labels::QUERY;
+    const LABEL: DomainLabel = labels::QUERY;
 }
 
 fn node(seed: u8) -> NodeKey {
     NodeKey::from_seed(&Zeroizing::new([seed; 32]))
 }
 
-fn house(seed: u8) -> InstitutionKey {
+fn institution_key(seed: u8) -> InstitutionKey {
     InstitutionKey::from_seed(&Zeroizing::new([seed; 32]))
 }
 
@@ -45,9 +45,9 @@ fn only_the_signer_verifies() {
     );
 }
 
-/// What stands in them is covered by no signature, so a document can be carried in as many forms as they have.
+/// Their content is not covered by a signature, so the same document could have many different encodings.
 #[test]
-fn headers_that_nobody_signed_are_refused() {
+fn unsigned_headers_are_refused() {
     let (key, note) = (node(1), note());
     let sign1 = CoseSign1Builder::new()
         .protected(HeaderBuilder::new().algorithm(iana::Algorithm::EdDSA).build())
@@ -63,9 +63,9 @@ fn headers_that_nobody_signed_are_refused() {
 #[test]
 fn a_signature_is_void_under_another_label() {
     let signed = Signed::sign(&note(), &node(1)).unwrap().signed().clone();
-    let relabelled = Signed::<Other>::from_bytes(signed.as_bytes().to_vec()).unwrap();
+    let relabeled = Signed::<Other>::from_bytes(signed.as_bytes().to_vec()).unwrap();
     assert_eq!(
-        relabelled.verify(node(1).public()).unwrap_err(),
+        relabeled.verify(node(1).public()).unwrap_err(),
         SignatureError::WrongSignature
     );
 }
@@ -89,9 +89,9 @@ fn no_single_byte_can_be_changed() {
 #[test]
 fn a_cosigned_document_needs_every_signature() {
     let proposed = CoSigned::propose(&note()).unwrap();
-    let one = proposed.add_signature(&house(1)).unwrap();
-    let both = one.add_signature(&house(2)).unwrap();
-    let keys = [house(1).public(), house(2).public()];
+    let one = proposed.add_signature(&institution_key(1)).unwrap();
+    let both = one.add_signature(&institution_key(2)).unwrap();
+    let keys = [institution_key(1).public(), institution_key(2).public()];
     assert_eq!(one.clone().verify(&keys).unwrap_err(), SignatureError::MissingSignature);
     assert_eq!(both.clone().verify(&keys).unwrap().document(), &note());
     assert_eq!(one.payload_digest().unwrap(), both.payload_digest().unwrap());
@@ -99,13 +99,16 @@ fn a_cosigned_document_needs_every_signature() {
 
 #[test]
 fn a_signature_moved_to_another_document_is_refused() {
-    let mine = CoSigned::propose(&note()).unwrap().add_signature(&house(1)).unwrap();
+    let mine = CoSigned::propose(&note())
+        .unwrap()
+        .add_signature(&institution_key(1))
+        .unwrap();
     let other = CoSigned::propose(&Note { text: "wider".into() }).unwrap();
     let mut forged = CoseSignForge::parse(other.as_bytes());
     forged.signatures = CoseSignForge::parse(mine.as_bytes()).signatures;
     let forged = CoSigned::<Note>::from_bytes(forged.to_vec().unwrap()).unwrap();
     assert_eq!(
-        forged.verify(&[house(1).public()]).unwrap_err(),
+        forged.verify(&[institution_key(1).public()]).unwrap_err(),
         SignatureError::WrongSignature
     );
 }

@@ -4,15 +4,15 @@
 //! frame = length (u32, big-endian) | body (CBOR, RFC 8949, `length` bytes)
 //! ```
 //!
-//! A reader goes through three steps and can be refused at each, the cheap ones first:
+//! Reading has three steps, the cheap ones first, and each can refuse the frame:
 //!
 //! 1. [`frame_len`] looks at the four length bytes and refuses more than the message type's [`Frame::MAX`]. Nothing has
 //!    been allocated yet, so a peer that announces 4 GiB costs four bytes.
 //! 2. The caller reads exactly that many bytes.
 //! 3. [`decode`] refuses bodies that nest deeper than [`MAX_DEPTH`], that do not match the type (message types carry
-//!    `deny_unknown_fields`), and those that go on after the value.
+//!    `deny_unknown_fields`), and those that continue after the value.
 //!
-//! Bytes that were signed are carried inside frames as byte strings and checked as carried: nothing here re-encodes them.
+//! Signed bytes are transmitted inside frames as byte strings and checked unchanged: they are never encoded again.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -21,7 +21,7 @@ use crate::signed::MAX_DEPTH;
 /// Bytes that announce the length of a frame's body.
 pub const HEADER_LEN: usize = 4;
 
-/// A message that travels in a frame of its own.
+/// A message that is sent in a frame of its own.
 pub trait Frame: Serialize + DeserializeOwned {
     /// Largest encoded body, in bytes, that is sent or accepted.
     const MAX: usize;
@@ -38,7 +38,7 @@ pub enum WireError {
         /// The type's [`Frame::MAX`].
         max: usize,
     },
-    /// The body goes on after the message has ended.
+    /// The body continues after the end of the message.
     #[error("{extra} bytes follow the end of the message")]
     Trailing {
         /// Number of bytes left over.
@@ -56,7 +56,7 @@ pub enum WireError {
         /// What the decoder objected to; names fields and types, never values.
         reason: String,
     },
-    /// The message cannot be encoded; the fault is on this side.
+    /// The message cannot be encoded; this side is responsible.
     #[error("message cannot be encoded: {reason}")]
     Unencodable {
         /// What the encoder objected to.
@@ -67,7 +67,7 @@ pub enum WireError {
 /// The frame of `message`: header and body in one buffer, ready to be written.
 ///
 /// # Errors
-/// [`WireError::TooLong`] above [`Frame::MAX`]; [`WireError::Unencodable`] if the type refuses to serialise.
+/// [`WireError::TooLong`] above [`Frame::MAX`]; [`WireError::Unencodable`] if the type refuses to serialize.
 pub fn encode<F: Frame>(message: &F) -> Result<Vec<u8>, WireError> {
     let mut frame = vec![0; HEADER_LEN];
     ciborium::into_writer(message, &mut frame).map_err(|error| WireError::Unencodable {
@@ -124,7 +124,7 @@ fn refusal(error: ciborium::de::Error<std::io::Error>) -> WireError {
     match error {
         ciborium::de::Error::Io(_) => WireError::Truncated,
         ciborium::de::Error::Syntax(offset) => WireError::Malformed {
-            reason: format!("no CBOR at byte {offset}"),
+            reason: format!("invalid CBOR at byte {offset}"),
         },
         ciborium::de::Error::Semantic(_, reason) => WireError::Malformed { reason },
         ciborium::de::Error::RecursionLimitExceeded => WireError::TooDeep,
@@ -260,7 +260,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_message_comes_back(number: u64, text in "\\PC{0,20}", tags in prop::collection::vec("[a-z]{0,4}", 0..8)) {
+        fn every_message_survives_encoding(number: u64, text in "\\PC{0,20}", tags in prop::collection::vec("[a-z]{0,4}", 0..8)) {
             let message = Note { number, text, tags };
             prop_assert_eq!(decode::<Note>(&body(&message)), Ok(message));
         }

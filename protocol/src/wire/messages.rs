@@ -1,6 +1,6 @@
 //! The messages of each protocol between nodes, one per frame.
 //!
-//! | protocol | dialler sends | other side answers |
+//! | protocol | dialer sends | other side answers |
 //! | --- | --- | --- |
 //! | `/concordat/hello/1` | [`Hello`], then [`LedgerProof`] | [`HelloReply`] |
 //! | `/concordat/roster/1` | [`RosterMessage`] | [`RosterMessage`] |
@@ -16,7 +16,7 @@ use super::codec::Frame;
 use crate::audit::{LedgerHead, LedgerProof};
 use crate::grant::{Acknowledgement, Notice};
 use crate::ids::{ColumnName, DatasetName, Digest32, NodeId, Nonce, QueryId};
-use crate::labels::{self, Label};
+use crate::labels::{self, DomainLabel};
 use crate::membership::{NodeCertificate, Roster};
 use crate::negotiation::NegotiationMessage;
 use crate::query::{QueryEnvelope, Receipt};
@@ -24,39 +24,40 @@ use crate::scope::Tier;
 use crate::signed::{CoSigned, Document, MAX_DOCUMENT, Signed};
 use crate::time::Timestamp;
 
-/// Room for the CBOR around a largest signed document.
+/// Limit for the largest signed document and the CBOR around it.
 const DOCUMENT_FRAME: usize = MAX_DOCUMENT + 64 * 1024;
-/// Room for small answers.
+/// Limit for small messages.
 const SMALL_FRAME: usize = 64 * 1024;
-/// Limit of messages with proofs for [`MAX_HEADS`](crate::audit::MAX_HEADS) heads: a ledger of 10^9 entries takes about 1 KiB for each.
+/// Limit of messages with proofs for [`MAX_HEADS`](crate::audit::MAX_HEADS) heads: a ledger of 10^9 entries needs about 1 KiB
+/// for each.
 const PROOF_FRAME: usize = 192 * 1024;
 /// Most receipts in one [`ReceiptReply`].
 pub const MAX_RECEIPTS: usize = 16;
-/// Most datasets in one catalogue answer.
+/// Most datasets in one catalog reply.
 pub const MAX_CATALOG: usize = 10_000;
 
-/// First on every connection, from both sides: who I am, and that I mean you.
+/// The first message on every connection, from both sides: identifies the sender and names the recipient.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hello {
-    /// The institution's word for the node key.
+    /// The institution's certificate for the node key.
     pub certificate: Signed<NodeCertificate>,
-    /// The same by the key that is to follow the institution's, while the sender does not know that the roster names it.
+    /// The same certificate by the next key of the institution, as long as the sender does not know whether the roster lists it.
     pub next_certificate: Option<Signed<NodeCertificate>>,
     /// The node's own statement, bound to both ends of the connection.
     pub statement: Signed<HelloStatement>,
-    /// The heads of the other side's ledger that this side keeps, as the other side signed them: the proven one first, at most
+    /// The heads of the other side's ledger that this side knows, as the other side signed them: the proven one first, at most
     /// [`MAX_HEADS`](crate::audit::MAX_HEADS).
-    pub kept: Vec<Signed<LedgerHead>>,
+    pub known_heads: Vec<Signed<LedgerHead>>,
 }
 
-/// The answer to a hello: the other side's own, and its ledger. The dialer's ledger follows.
+/// The answer to a hello: the hello of the other side, and the proof of its ledger. The proof of the dialer's ledger follows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HelloReply {
-    /// Who the listener is.
+    /// The hello of the listener.
     pub hello: Hello,
-    /// That its ledger extends the heads that the dialer keeps.
+    /// Proves that its ledger extends the heads that the dialer knows.
     pub ledger: LedgerProof,
 }
 
@@ -72,49 +73,49 @@ impl Frame for LedgerProof {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HelloStatement {
-    /// The node that speaks.
+    /// The sending node.
     pub from: NodeId,
-    /// The node it speaks to.
+    /// The receiving node.
     pub to: NodeId,
     /// Makes the statement unique.
     pub nonce: Nonce,
     /// Number of the newest roster it knows.
     pub roster: u64,
-    /// Version of the program, for the operator's eyes.
+    /// Version of the program, for operators.
     pub version: String,
     /// When it was made.
     pub sent_at: Timestamp,
 }
 
 impl Document for HelloStatement {
-    const LABEL: Label = labels::HELLO;
+    const LABEL: DomainLabel = labels::HELLO;
 }
 
 impl Frame for Hello {
     const MAX: usize = SMALL_FRAME;
 }
 
-/// Asking for, telling or acknowledging the newest roster.
+/// Requests, announces or acknowledges the newest roster.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum RosterMessage {
-    /// Asks for the newest roster.
-    Ask,
-    /// Tells a roster.
-    Tell(CoSigned<Roster>),
-    /// The roster told is taken or known already.
-    Known,
+    /// Requests the newest roster.
+    Request,
+    /// Announces a roster.
+    Announce(CoSigned<Roster>),
+    /// The announced roster was accepted or is already known.
+    Acknowledged,
 }
 
 impl Frame for RosterMessage {
     const MAX: usize = DOCUMENT_FRAME;
 }
 
-/// Asks which datasets the caller may know of.
+/// Requests the datasets that the caller may see.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogRequest {
-    /// Where to go on: 0, then what the last reply named.
+    /// Where to continue: 0, then the value from the last reply.
     pub from: u32,
 }
 
@@ -122,13 +123,13 @@ impl Frame for CatalogRequest {
     const MAX: usize = 1024;
 }
 
-/// One page of the datasets the caller may know of.
+/// One page of the datasets that the caller may see.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogReply {
     /// The entries, in order of their names.
     pub datasets: Vec<CatalogEntry>,
-    /// Where the next page begins in the holder's order, always further on; nothing after the last page.
+    /// Where the next page begins in the provider's order, always increasing; `None` after the last page.
     pub next: Option<u32>,
 }
 
@@ -136,7 +137,7 @@ impl Frame for CatalogReply {
     const MAX: usize = DOCUMENT_FRAME;
 }
 
-/// What a peer may know of a dataset before it has a grant: the shape, never a figure that depends on single subjects.
+/// What a peer may know about a dataset before it has a grant: its structure, never a number that depends on single subjects.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogEntry {
@@ -146,17 +147,17 @@ pub struct CatalogEntry {
     pub columns: Vec<CatalogColumn>,
     /// Number of rows, rounded to two digits.
     pub about_rows: u64,
-    /// The highest tier a request may hope for.
+    /// The highest tier that a request can obtain.
     pub tier: Tier,
 }
 
-/// One column in a catalogue.
+/// One column in a catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogColumn {
     /// Its name.
     pub name: ColumnName,
-    /// Its type as stored, in words: `integer`, `number`, `text`, `date`, `time`, `boolean`.
+    /// The name of its type as stored: `integer`, `number`, `text`, `date`, `time`, `boolean`.
     pub kind: String,
     /// Its class: `direct-identifier`, `quasi-identifier`, `sensitive`, `ordinary`.
     pub class: String,
@@ -174,13 +175,13 @@ impl Frame for NegotiationFrame {
     const MAX: usize = DOCUMENT_FRAME;
 }
 
-/// Taken, or refused with reasons. A refusal changes no state on either side.
+/// Accepted, or refused with reasons. A refusal changes no state on either side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Reply {
-    /// Taken.
-    Taken,
-    /// Not taken.
+    /// Accepted.
+    Accepted,
+    /// Not accepted.
     Refused(Refusal),
 }
 
@@ -194,7 +195,7 @@ impl Frame for Reply {
 pub struct Refusal {
     /// The kind of refusal.
     pub code: RefusalCode,
-    /// Every reason, each with what would turn it into a yes.
+    /// Every reason, each with what would have to change for the request to be accepted.
     pub reasons: Vec<Reason>,
 }
 
@@ -216,11 +217,11 @@ impl Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefusalCode {
-    /// The message is not what it should be.
+    /// The message is invalid.
     Invalid,
     /// A policy, a grant or its state forbids it.
     Denied,
-    /// There is no such thing, or none that the caller may see: the two are told in the same words.
+    /// It does not exist, or the caller may not see it: the two are indistinguishable.
     NotFound,
     /// Too much at once; try again later.
     Busy,
@@ -234,11 +235,11 @@ pub enum RefusalCode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reason {
-    /// What stands against it.
+    /// Why it was refused.
     pub text: String,
-    /// What would turn it into a yes.
+    /// What would have to change for it to be accepted.
     pub remedy: Option<String>,
-    /// The rule that says so.
+    /// The rule that refused it.
     pub rule: Option<String>,
 }
 
@@ -254,7 +255,7 @@ impl Frame for QueryFrame {
     const MAX: usize = 2 * SMALL_FRAME;
 }
 
-/// First answer to a query: the stream that follows, or the reasons why none does.
+/// First answer to a query: the stream that follows, or the reasons why there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum QueryOpening {
@@ -287,13 +288,13 @@ impl Frame for QueryClosing {
     const MAX: usize = SMALL_FRAME;
 }
 
-/// The consumer's last word: the same receipt with both signatures, and the head of its ledger.
+/// The last message of the consumer: the same receipt with both signatures, and the head of its ledger.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Countersignature {
     /// Signed by both nodes.
     pub receipt: CoSigned<Receipt>,
-    /// The head of the consumer's ledger with the entry about the countersignature in it; the provider keeps it.
+    /// The head of the consumer's ledger with the entry about the countersignature in it; the provider stores it.
     pub ledger: Signed<LedgerHead>,
 }
 
@@ -301,7 +302,7 @@ impl Frame for Countersignature {
     const MAX: usize = SMALL_FRAME;
 }
 
-/// Asks for the receipts that the caller's institution has not countersigned.
+/// Requests the receipts that the caller's institution has not countersigned.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiptRequest {}
@@ -338,9 +339,9 @@ impl Frame for NoticeFrame {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum NoticeReply {
-    /// Taken; signed.
+    /// Accepted; signed.
     Acknowledged(Signed<Acknowledgement>),
-    /// Not taken.
+    /// Not accepted.
     Refused(Refusal),
 }
 
@@ -348,7 +349,7 @@ impl Frame for NoticeReply {
     const MAX: usize = SMALL_FRAME;
 }
 
-/// The digest an answer's bytes are named by: SHA-256 over the chunks in order, begun with its label.
+/// The digest that identifies the bytes of an answer: SHA-256 over the chunks in order, starting with its label.
 #[derive(Clone, Debug)]
 pub struct AnswerDigest(sha2::Sha256);
 
@@ -364,12 +365,12 @@ impl Default for AnswerDigest {
 }
 
 impl AnswerDigest {
-    /// Takes the next bytes of the answer.
+    /// Adds the next bytes of the answer.
     pub fn update(&mut self, bytes: &[u8]) {
         sha2::Digest::update(&mut self.0, bytes);
     }
 
-    /// The digest over everything taken so far.
+    /// The digest over all bytes added so far.
     pub fn finish(&self) -> Digest32 {
         Digest32::from_bytes(sha2::Digest::finalize(self.0.clone()).into())
     }

@@ -1,20 +1,20 @@
-//! The command: its arguments, what it prints and how it ends.
+//! The command: its arguments, its output and its exit codes.
 
 use crate::{Conclusion, VerifyError, conclude};
 
 const USAGE: &str = "\
 concordat-verify FILE [--key FINGERPRINT]...
 
-Checks what `concordat audit receipt` or `audit export` wrote, with nothing but public keys. FINGERPRINT is that of an
+Checks what `concordat audit receipt` or `audit export` wrote, with only public keys. FINGERPRINT is that of an
 institution whose key you know from elsewhere (`concordat consortium roster show`); give one for each institution.
 
-Ends with 0 if all of it holds and each key is one of those given, 3 if it holds and something is missing (a key that nobody
-named, a signature of the other side), 2 if the file cannot be read, 6 if it does not hold.
+Exits with 0 if the file is valid and each key is one of those given, 3 if it is valid but something is missing (a key that was
+not given, a signature of the other side), 2 if the file cannot be read, 6 if it is invalid.
 ";
 
-/// How the command ended.
+/// The result of the command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct CommandResult {
     /// The exit code.
     pub code: u8,
     /// For standard output.
@@ -24,11 +24,11 @@ pub struct Ended {
 }
 
 /// Runs the command.
-pub fn run(mut arguments: impl Iterator<Item = String>) -> Ended {
+pub fn run(mut arguments: impl Iterator<Item = String>) -> CommandResult {
     let (mut file, mut keys) = (None, Vec::new());
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
-            "--help" | "-h" => return said(0, USAGE.to_owned()),
+            "--help" | "-h" => return succeeded(0, USAGE.to_owned()),
             "--key" => match arguments.next() {
                 Some(key) => keys.push(key),
                 None => return failed(2, USAGE),
@@ -41,33 +41,32 @@ pub fn run(mut arguments: impl Iterator<Item = String>) -> Ended {
         return failed(2, USAGE);
     };
     match std::fs::read_to_string(&file) {
-        Ok(text) => concluded(conclude(&text, &keys)),
+        Ok(text) => report(conclude(&text, &keys)),
         Err(error) => failed(2, &format!("cannot read `{file}`: {error}\n")),
     }
 }
 
-fn concluded(conclusion: Result<Conclusion, VerifyError>) -> Ended {
+fn report(conclusion: Result<Conclusion, VerifyError>) -> CommandResult {
     match conclusion {
-        Ok(Conclusion { lines, missing }) if missing.is_empty() => said(0, format!("{}\nok\n", lines.join("\n"))),
-        Ok(Conclusion { lines, missing }) => said(
-            3,
-            format!("{}\nit holds, but {}\n", lines.join("\n"), missing.join("; ")),
-        ),
+        Ok(Conclusion { lines, missing }) if missing.is_empty() => succeeded(0, format!("{}\nok\n", lines.join("\n"))),
+        Ok(Conclusion { lines, missing }) => {
+            succeeded(3, format!("{}\nvalid, but {}\n", lines.join("\n"), missing.join("; ")))
+        }
         Err(error @ VerifyError::Unreadable) => failed(2, &format!("{error}\n")),
         Err(error @ (VerifyError::Evidence(_) | VerifyError::Export(_))) => failed(6, &format!("{}\n", chain(&error))),
     }
 }
 
-const fn said(code: u8, stdout: String) -> Ended {
-    Ended {
+const fn succeeded(code: u8, stdout: String) -> CommandResult {
+    CommandResult {
         code,
         stdout,
         stderr: String::new(),
     }
 }
 
-fn failed(code: u8, text: &str) -> Ended {
-    Ended {
+fn failed(code: u8, text: &str) -> CommandResult {
+    CommandResult {
         code,
         stdout: String::new(),
         stderr: text.to_owned(),
@@ -91,19 +90,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_way_to_end_has_its_code() {
+    fn each_result_has_its_exit_code() {
         let code = |arguments: &[&str]| run(arguments.iter().map(|text| (*text).to_owned())).code;
         assert_eq!(code(&["--help"]), 0);
         assert_eq!((code(&[]), code(&["--key"]), code(&["a", "b"])), (2, 2, 2));
-        assert_eq!(code(&["/nowhere/at/all"]), 2);
+        assert_eq!(code(&["/nonexistent/file"]), 2);
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
         assert_eq!(code(&[manifest, "--key", "abcd"]), 2);
         let conclusion = |missing: &[&str]| Conclusion {
             lines: Vec::new(),
             missing: missing.iter().map(|text| (*text).to_owned()).collect(),
         };
-        assert_eq!(concluded(Ok(conclusion(&[]))).code, 0);
-        assert_eq!(concluded(Ok(conclusion(&["a key"]))).code, 3);
-        assert_eq!(concluded(Err(ExportError::OtherRoot.into())).code, 6);
+        assert_eq!(report(Ok(conclusion(&[]))).code, 0);
+        assert_eq!(report(Ok(conclusion(&["a key"]))).code, 3);
+        assert_eq!(report(Err(ExportError::OtherRoot.into())).code, 6);
     }
 }

@@ -1,49 +1,49 @@
-//! What a file of evidence proves, for somebody who trusts neither its writer nor the other side.
+//! What an evidence file proves, for readers who trust neither its writer nor the other side.
 //!
-//! 1. The file says by its form what it is: the evidence of one query, or a whole ledger.
+//! 1. The format of the file shows what it is: the evidence of one query, or a whole ledger.
 //! 2. All signatures, hashes and paths in it are checked with the keys in it.
-//! 3. Whose keys these are is compared with the fingerprints that the caller knows. A key that nobody named is *missing*: the
-//!    file is then as good as the word of whoever gave it.
+//! 3. The keys are compared with the fingerprints that the caller knows. A key that was not given is *missing*: the file is then
+//!    only as trustworthy as its source.
 
 mod command;
 
-pub use command::{Ended, run};
+pub use command::{CommandResult, run};
 
 use concordat_protocol::audit::{ExportError, LedgerEntry, LedgerHead, check_export};
 use concordat_protocol::identity::InstitutionPublicKey;
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::query::{EvidenceBundle, EvidenceError, ValidEvidence};
 
-/// Longest file in bytes: a ledger of some million entries.
+/// Longest file in bytes: a ledger of several million entries.
 const MAX_FILE: usize = 1 << 30;
 
 /// What a file proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conclusion {
-    /// In sentences.
+    /// Each as one sentence.
     pub lines: Vec<String>,
-    /// What is not there although all that is there holds.
+    /// What is missing although everything in the file is valid.
     pub missing: Vec<String>,
 }
 
-/// Why a file proves nothing.
+/// Why a file is not valid evidence.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// No file of a known form.
-    #[error("the file is none that `audit receipt` or `audit export` writes")]
+    /// Not a file in a known format.
+    #[error("the file was not written by `audit receipt` or `audit export`")]
     Unreadable,
-    /// The evidence of a query does not hold.
-    #[error("the evidence of the query does not hold")]
+    /// The evidence of a query is invalid.
+    #[error("the evidence of the query is invalid")]
     Evidence(#[from] EvidenceError),
-    /// A ledger does not hold.
-    #[error("the ledger does not hold")]
+    /// A ledger is invalid.
+    #[error("the ledger is invalid")]
     Export(#[from] ExportError),
 }
 
 /// Checks a file against the fingerprints in `keys`.
 ///
 /// # Errors
-/// [`VerifyError`] if it does not hold, or is no such file.
+/// [`VerifyError`] if it is invalid, or not such a file.
 pub fn conclude(text: &str, keys: &[String]) -> Result<Conclusion, VerifyError> {
     if text.len() > MAX_FILE {
         return Err(VerifyError::Unreadable);
@@ -79,7 +79,7 @@ fn query(valid: &ValidEvidence, holder: &InstitutionId, keys: Keys<'_>) -> Concl
             query.query, query.grant, query.purpose
         ),
         format!(
-            "asked by {} of {} on {}, signed by that institution's node: {}",
+            "sent by {} of {} on {}, signed by that institution's node: {}",
             valid.assertion.actor, query.from, query.sent_at, query.sql
         ),
         format!(
@@ -88,7 +88,7 @@ fn query(valid: &ValidEvidence, holder: &InstitutionId, keys: Keys<'_>) -> Concl
         ),
     ];
     lines.extend(receipt.ledger_head().ok().map(|head| signed_head(&query.to, &head)));
-    lines.extend(valid.entries.iter().map(|entry| entered(holder, entry)));
+    lines.extend(valid.entries.iter().map(|entry| describe_entry(holder, entry)));
     let mut conclusion = Conclusion {
         lines,
         missing: Vec::new(),
@@ -115,10 +115,10 @@ fn query(valid: &ValidEvidence, holder: &InstitutionId, keys: Keys<'_>) -> Concl
 
 fn signed_head(institution: &InstitutionId, head: &LedgerHead) -> String {
     let (size, root) = (head.tree.size, head.tree.root);
-    format!("the ledger of {institution} had {size} entries then, root {root}, as its node signed")
+    format!("the ledger of {institution} had {size} entries at that time, root {root}, as its node signed")
 }
 
-fn entered(holder: &InstitutionId, entry: &LedgerEntry) -> String {
+fn describe_entry(holder: &InstitutionId, entry: &LedgerEntry) -> String {
     let (number, what) = (entry.sequence, entry.body.describe());
     format!(
         "entry {number} of the ledger of {holder}, {}, by {}: {what}",
@@ -137,9 +137,9 @@ impl Keys<'_> {
         if self.0.iter().any(|known| plain(known) == plain(&print)) {
             conclusion
                 .lines
-                .push(format!("the key of {institution} is the one you named: {print}"));
+                .push(format!("the key of {institution} is one of the given keys: {print}"));
         } else {
-            let missing = format!("you have not named the key under which it speaks for {institution}: {print}");
+            let missing = format!("the key of {institution} is not one of the given keys: {print}");
             conclusion.missing.push(missing);
         }
     }

@@ -5,9 +5,9 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::audit::{Cause, EntryBody, NodeTask, merkle};
 use crate::identity::{InstitutionKey, PrivateKey};
-use crate::text::Word;
+use crate::text::Label;
 
-fn house(seed: u8) -> InstitutionKey {
+fn institution_key(seed: u8) -> InstitutionKey {
     InstitutionKey::from_seed(&Zeroizing::new([seed; 32]))
 }
 
@@ -19,7 +19,7 @@ fn entries(count: u64, version: &str) -> Vec<Vec<u8>> {
     let mut previous = Digest32::ZERO;
     let entry = |sequence| {
         let body = EntryBody::NodeStarted {
-            version: Word::new(version).unwrap(),
+            version: Label::new(version).unwrap(),
         };
         let bytes = LedgerEntry {
             sequence,
@@ -53,7 +53,10 @@ fn head(leaves: &[Digest32], size: u64) -> Checkpoint {
 fn proof(sequence: u64) -> InclusionProof {
     let entries = entries(5, "1");
     let leaves = hashes(&entries);
-    let signed = Signed::sign(&head(&leaves, 5), &house(1)).unwrap().signed().clone();
+    let signed = Signed::sign(&head(&leaves, 5), &institution_key(1))
+        .unwrap()
+        .signed()
+        .clone();
     let path = merkle::inclusion_path(&leaves, sequence, 5).unwrap();
     InclusionProof::new(
         institution(),
@@ -68,7 +71,7 @@ fn proof(sequence: u64) -> InclusionProof {
 fn a_proof_needs_only_the_public_key() {
     let json = serde_json::to_string(&proof(3)).unwrap();
     let read: InclusionProof = serde_json::from_str(&json).unwrap();
-    assert_eq!(read.check(house(1).public()).unwrap().entry().sequence, 3);
+    assert_eq!(read.check(institution_key(1).public()).unwrap().entry().sequence, 3);
     let mut cbor = Vec::new();
     ciborium::into_writer(&proof(3), &mut cbor).unwrap();
     assert_eq!(
@@ -79,9 +82,9 @@ fn a_proof_needs_only_the_public_key() {
 
 #[test]
 fn a_proof_with_anything_exchanged_fails() {
-    let key = house(1).public();
+    let key = institution_key(1).public();
     assert!(matches!(
-        proof(3).check(house(2).public()),
+        proof(3).check(institution_key(2).public()),
         Err(ProofError::Signature(_))
     ));
     assert!(matches!(
@@ -116,15 +119,18 @@ fn a_proof_with_anything_exchanged_fails() {
 }
 
 #[test]
-fn an_entry_at_the_wrong_place_is_noticed() {
+fn inclusion_proof_at_wrong_position_is_refused() {
     let mut entries = entries(2, "1");
     entries.swap(0, 1);
     let leaves = hashes(&entries);
-    let signed = Signed::sign(&head(&leaves, 2), &house(1)).unwrap().signed().clone();
+    let signed = Signed::sign(&head(&leaves, 2), &institution_key(1))
+        .unwrap()
+        .signed()
+        .clone();
     let path = merkle::inclusion_path(&leaves, 0, 2).unwrap();
     let proof = InclusionProof::new(institution(), 0, entries[0].clone(), path, &signed);
-    let error = proof.check(house(1).public()).unwrap_err();
-    assert_eq!(error, ProofError::OtherPlace { named: 1, proven: 0 });
+    let error = proof.check(institution_key(1).public()).unwrap_err();
+    assert_eq!(error, ProofError::WrongPosition { named: 1, proven: 0 });
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Everything that a node records. Identifiers, digests and reasons; never data, never a query's text. On whose
-//! account it happened is told by the entry around it.
+//! Everything that a node records: identifiers, digests and reasons; never data, never a query's text. Who or what caused it is
+//! recorded in the entry that contains it.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::identity::InstitutionPublicKey;
 use crate::ids::{ActorId, DatasetName, Digest32, GrantId, InstitutionId, NegotiationId, NodeId, Nonce, QueryId};
 use crate::membership::KeySuccession;
 use crate::signed::Signed;
-use crate::text::{Reason, Word};
+use crate::text::{Label, Reason};
 
 /// Most members of any list in an entry.
 pub const MAX_LIST: usize = 16;
@@ -16,8 +16,8 @@ pub const MAX_LIST: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum EntryBody {
-    /// The node was set up.
-    NodeInitialised {
+    /// The node was initialized.
+    NodeInitialized {
         /// Whose node it is.
         institution: InstitutionId,
         /// The node.
@@ -28,77 +28,77 @@ pub enum EntryBody {
     /// The daemon started.
     NodeStarted {
         /// Version of the program.
-        version: Word,
+        version: Label,
     },
     /// A key was made, replaced or destroyed.
     KeyChanged {
         /// Which kind of key.
-        key: Word,
+        key: Label,
         /// What was done to it.
         change: KeyChange,
     },
-    /// The institution's key gave way to another: it signs the checkpoints of this ledger from here on.
+    /// The institution's key was replaced: the new one signs the checkpoints of this ledger from here on.
     InstitutionKeyReplaced {
-        /// The word of the key before.
+        /// The statement of the previous key.
         succession: Signed<KeySuccession>,
     },
-    /// The key of a member, by which the holders of the charter had replaced another, was compared with the member.
+    /// The key of a member, which the holders of the charter had put in place of another, was confirmed with the member.
     PeerKeyConfirmed {
         /// The member.
         institution: InstitutionId,
         /// The key.
         key: InstitutionPublicKey,
     },
-    /// A configuration was accepted: only one with these settings starts the node from here on.
+    /// A configuration was accepted: from here on, the node starts only with these settings.
     ConfigurationAccepted {
-        /// Names the settings that decide something.
+        /// Digest of the settings that affect decisions.
         digest: Digest32,
     },
-    /// A policy set was proposed; it comes into force when another person approves it.
+    /// A policy set was proposed; it is applied when another person approves it.
     PolicyProposed {
-        /// Names the set: schema, rules and settings.
+        /// Digest of the set: schema, rules and settings.
         digest: Digest32,
     },
-    /// A policy set came into force.
+    /// A policy set was applied.
     PolicyApplied {
         /// Its number, counting from 1.
         number: u64,
-        /// Names the set: schema, rules and settings.
+        /// Digest of the set: schema, rules and settings.
         digest: Digest32,
-        /// Names the set that was in force before; none for the first.
+        /// Digest of the set that was active before; `None` for the first.
         previous: Option<Digest32>,
     },
-    /// A roster came into force.
+    /// A roster was accepted.
     RosterAccepted {
         /// Its number.
         number: u64,
-        /// Names its bytes.
+        /// Digest of its bytes.
         digest: Digest32,
     },
     /// This institution signed as a holder of the charter.
     CharterSigned {
         /// What kind of document: a roster, or a change of the charter.
-        document: Word,
-        /// Names what was signed.
+        document: Label,
+        /// Digest of what was signed.
         digest: Digest32,
     },
-    /// A change that an earlier entry tells of was not made: it failed, or a stop came in between.
+    /// A change that an earlier entry records was not made: it failed, or the node stopped before it.
     ChangeNotMade {
         /// The number of that entry.
         entry: u64,
     },
-    /// Hosts of an applicant were allowed to be dialed although the configuration names no range with them.
+    /// Hosts of an applicant may be dialed although no range in the configuration contains them.
     HostsAllowed {
         /// Whose hosts they are.
         institution: InstitutionId,
         /// Their addresses, at most [`MAX_LIST`].
-        hosts: Vec<Word>,
+        hosts: Vec<Label>,
     },
-    /// A roster that the charter key signed was refused, because it says of members what they have not said themselves.
+    /// A roster that the charter key signed was refused, because it states about members what they have not stated themselves.
     RosterRefused {
         /// Its number.
         number: u64,
-        /// Names its bytes.
+        /// Digest of its bytes.
         digest: Digest32,
         /// What is wrong with it.
         reason: Reason,
@@ -111,14 +111,14 @@ pub enum EntryBody {
         version: u64,
         /// Rows in it.
         rows: u64,
-        /// Names its manifest.
+        /// Digest of its manifest.
         manifest: Digest32,
     },
     /// The columns of a dataset were classified.
     DatasetClassified {
         /// The dataset.
         dataset: DatasetName,
-        /// Names the classification.
+        /// Digest of the classification.
         classification: Digest32,
     },
     /// A dataset was opened to requests.
@@ -131,11 +131,11 @@ pub enum EntryBody {
         /// The dataset.
         dataset: DatasetName,
     },
-    /// A steward set the limits of a dataset's answers, or how far its sensitive columns go.
+    /// A steward set the limits of a dataset's answers, or how much of its sensitive columns may be revealed.
     DatasetLimited {
         /// The dataset.
         dataset: DatasetName,
-        /// Names what is set now.
+        /// Digest of what is set now.
         rules: Digest32,
     },
     /// Versions of a dataset that are older than this one were removed.
@@ -149,21 +149,21 @@ pub enum EntryBody {
     DatasetErased {
         /// The dataset.
         dataset: DatasetName,
-        /// Names the signed statement.
+        /// Digest of the signed statement.
         statement: Digest32,
     },
     /// A snapshot of the data directory was made.
     SnapshotMade {
         /// The snapshot.
         snapshot: Nonce,
-        /// Names its signed contents.
+        /// Digest of its signed contents.
         contents: Digest32,
     },
     /// The data directory was restored from a snapshot.
     SnapshotRestored {
         /// The snapshot.
         snapshot: Nonce,
-        /// Names its signed contents.
+        /// Digest of its signed contents.
         contents: Digest32,
     },
     /// A message of a negotiation was sent or received.
@@ -175,8 +175,8 @@ pub enum EntryBody {
         /// Who sent the message.
         direction: Direction,
         /// The state that it leads to.
-        state: Word,
-        /// Names the message.
+        state: Label,
+        /// Digest of the message.
         message: Digest32,
     },
     /// A grant changed its state.
@@ -200,16 +200,16 @@ pub enum EntryBody {
         permitted: bool,
         /// Why, at most [`MAX_LIST`].
         reasons: Vec<Reason>,
-        /// Names the policies that decided.
+        /// Digest of the policies that decided.
         policy: Digest32,
-        /// Names the text of the query.
+        /// Digest of the text of the query.
         sql: Option<Digest32>,
     },
     /// An answer left this node, wholly or in part.
     AnswerReleased {
         /// The query.
         query: QueryId,
-        /// The grant it was made under; none for this node's own people.
+        /// The grant it was made under; `None` for the people of this institution.
         grant: Option<GrantId>,
         /// Rows released.
         rows: u64,
@@ -219,17 +219,17 @@ pub enum EntryBody {
         answer: Digest32,
         /// How it ended.
         outcome: Outcome,
-        /// Names the receipt.
+        /// Digest of the receipt.
         receipt: Option<Digest32>,
     },
     /// A receipt came back with the other side's signature, or was signed as the other side.
     ReceiptCountersigned {
         /// The query.
         query: QueryId,
-        /// Names the receipt.
+        /// Digest of the receipt.
         digest: Digest32,
-        /// Whether the signer had counted the bytes that it states; a receipt that is signed later, after the answer was not read
-        /// to its end, is signed on the provider's word.
+        /// Whether the signer had counted the bytes that it states; a receipt that is signed later, for an answer that was not read
+        /// to its end, relies on the count that the provider states.
         counted: bool,
     },
     /// A query to another institution; made durable before the query is signed.
@@ -240,10 +240,10 @@ pub enum EntryBody {
         provider: InstitutionId,
         /// The grant it is made under.
         grant: GrantId,
-        /// Names the text of the query.
+        /// Digest of the text of the query.
         sql: Digest32,
     },
-    /// The end of a query to another institution, however it came.
+    /// The end of a query to another institution, for whatever reason.
     QueryClosed {
         /// The query.
         query: QueryId,
@@ -254,16 +254,16 @@ pub enum EntryBody {
         /// How it ended.
         outcome: Outcome,
     },
-    /// The node stopped while it answered a query; how much had left by then is not known.
+    /// The node stopped while it answered a query; how much had been sent by then is not known.
     AnswerLost {
         /// The query.
         query: QueryId,
     },
-    /// Queries of a peer were refused before any policy was asked.
+    /// Queries of a peer were refused before any policy was evaluated.
     QueriesRefused {
-        /// How many: one, or those of a minute together.
+        /// How many: one, or all of one minute together.
         count: u32,
-        /// Why the last of them was.
+        /// Why the last of them was refused.
         reason: Reason,
     },
     /// A person was given access to this node.
@@ -271,16 +271,16 @@ pub enum EntryBody {
         /// The person.
         actor: ActorId,
         /// What they may do, at most [`MAX_LIST`].
-        roles: Vec<Word>,
+        roles: Vec<Label>,
     },
     /// A person's account was changed.
     UserChanged {
         /// The person.
         actor: ActorId,
         /// What was changed: roles, access, password or training.
-        change: Word,
+        change: Label,
         /// What they may do from now on, at most [`MAX_LIST`]; empty where that did not change.
-        roles: Vec<Word>,
+        roles: Vec<Label>,
     },
     /// A person's access was ended.
     UserDisabled {
@@ -289,7 +289,7 @@ pub enum EntryBody {
     },
     /// A person logged in.
     LoginSucceeded {
-        /// Whether with a password that somebody else had set.
+        /// Whether with a password that another person had set.
         one_time: bool,
     },
     /// A login failed.
@@ -297,56 +297,56 @@ pub enum EntryBody {
         /// The person, if the name is known here: an unknown name may be a mistyped password and is not recorded.
         actor: Option<ActorId>,
     },
-    /// The introductions of a node were refused.
+    /// The hellos of a node were refused.
     PeerRefused {
         /// The node; of several that are counted together, the last.
         node: NodeId,
-        /// How many: one, or those of a minute together.
+        /// How many: one, or all of one minute together.
         count: u32,
-        /// Why the last of them was.
+        /// Why the last of them was refused.
         reason: Reason,
     },
     /// A peer's ledger does not extend the head that it had signed before: it was replaced or has two histories. The node is
-    /// refused until somebody acknowledges it.
+    /// refused until an administrator acknowledges it.
     PeerLedgerConflict {
         /// The node.
         node: NodeId,
         /// Its institution.
         institution: InstitutionId,
-        /// Names the signed head that was kept.
-        kept: Digest32,
-        /// Names the signed head that contradicts it.
+        /// Digest of the signed head that was known.
+        known: Digest32,
+        /// Digest of the signed head that contradicts it.
         shown: Digest32,
-        /// How.
+        /// What contradicts.
         reason: Reason,
     },
-    /// Somebody acknowledged that a peer's ledger does not extend the head known before; the head shown last is the base.
+    /// A person acknowledged that a peer's ledger does not extend the head known before; the head shown last is the new base.
     PeerLedgerAcknowledged {
         /// The node.
         node: NodeId,
         /// Its institution.
         institution: InstitutionId,
-        /// Names the signed head that contradicted the one kept.
+        /// Digest of the signed head that contradicted the known one.
         shown: Digest32,
     },
     /// A peer showed a head that this node had signed and its ledger does not extend: the data directory is an older copy.
     OwnLedgerConflict {
         /// Entries under the signed head.
         size: u64,
-        /// Names the signed head.
+        /// Digest of the signed head.
         signed: Digest32,
     },
-    /// Somebody acknowledged that this node goes on from an older copy of its ledger.
+    /// A person acknowledged that this node continues from an older copy of its ledger.
     OwnLedgerAcknowledged {
-        /// Names the signed head that the ledger does not extend.
+        /// Digest of the signed head that the ledger does not extend.
         signed: Digest32,
-        /// How often that has been done now.
+        /// How often that has been done so far.
         generation: u32,
     },
 }
 
 impl EntryBody {
-    /// Members of the longest list in it.
+    /// Number of members of its longest list.
     pub(super) fn longest_list(&self) -> usize {
         if let Self::DecisionMade { reasons, .. } = self {
             reasons.len()
@@ -374,17 +374,17 @@ pub enum Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantChange {
-    /// It came into force.
+    /// It became active.
     Activated,
-    /// It was put on hold.
+    /// It was suspended.
     Suspended,
-    /// It was taken off hold.
+    /// It was resumed.
     Resumed,
     /// Both sides signed new terms.
     Amended,
     /// The provider ended it.
     Revoked,
-    /// The consumer gave it up.
+    /// The consumer relinquished it.
     Relinquished,
     /// Its time ran out.
     Expired,
@@ -396,11 +396,11 @@ pub enum GrantChange {
 pub enum KeyChange {
     /// It was made.
     Created,
-    /// Another took its place.
+    /// It was replaced by another.
     Rotated,
-    /// It was copied for safe keeping.
+    /// It was backed up.
     BackedUp,
-    /// It was destroyed, and with it what it sealed.
+    /// It was destroyed, and with it the data that it sealed.
     Destroyed,
 }
 
@@ -410,7 +410,7 @@ pub enum KeyChange {
 pub enum Outcome {
     /// All of it was released.
     Completed,
-    /// It was stopped on the way.
+    /// It was stopped before its end.
     Cut {
         /// Why.
         reason: Reason,
@@ -425,6 +425,6 @@ pub enum Outcome {
         /// Why.
         reason: Reason,
     },
-    /// Whoever read it stopped before its end.
+    /// The reader stopped before its end.
     Abandoned,
 }

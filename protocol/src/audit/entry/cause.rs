@@ -1,4 +1,4 @@
-//! On whose account an entry was made.
+//! Who or what caused an entry.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ActorId, InstitutionId, NodeId};
 
-/// Who or what caused that which an entry records.
+/// Who or what caused the event that an entry records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Cause {
@@ -15,9 +15,9 @@ pub enum Cause {
         /// The person.
         actor: ActorId,
     },
-    /// Two persons of this institution, where one alone may not.
+    /// Two people of this institution, where one alone is not allowed to act.
     TwoPeople {
-        /// Who asked for it.
+        /// Who requested it.
         first: ActorId,
         /// Who confirmed it.
         second: ActorId,
@@ -26,39 +26,39 @@ pub enum Cause {
     Peer {
         /// The node, as the transport proved it.
         node: NodeId,
-        /// The institution it has shown to belong to; none before it has shown one.
+        /// The institution that it has proven to belong to; `None` before that.
         institution: Option<InstitutionId>,
-        /// The person for whom that institution says it asks.
+        /// The person on whose behalf that institution states that it acts.
         actor: Option<ActorId>,
     },
-    /// Somebody who is not logged in: a command on the data directory, or a request on the socket.
+    /// A user who is not logged in: a command on the data directory, or a request on the socket.
     OsAccount {
-        /// Number of the account at the operating system.
+        /// User ID of the account in the operating system.
         uid: u32,
     },
     /// The node, by itself.
     Node {
-        /// On which occasion.
+        /// During which task.
         task: NodeTask,
     },
 }
 
-/// On which occasion a node acts without being asked.
+/// The tasks in which a node acts by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeTask {
     /// It starts.
     Start,
-    /// It completes what a stop broke off.
+    /// It completes what a stop interrupted.
     Recovery,
-    /// It goes on with a negotiation that both sides have decided.
+    /// It continues a negotiation that both sides have decided.
     Negotiation,
-    /// It does what a rule or a timer says.
+    /// It follows a rule or a timer.
     Maintenance,
 }
 
 impl Cause {
-    /// The person of this institution, or the one a peer names; the first of two.
+    /// The person of this institution, or the one that a peer names; the first if there are two.
     pub const fn actor(&self) -> Option<&ActorId> {
         match self {
             Self::Person { actor } => Some(actor),
@@ -106,7 +106,7 @@ impl fmt::Display for Cause {
 }
 
 impl NodeTask {
-    /// The occasion in one word.
+    /// The name of the task.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Start => "start",

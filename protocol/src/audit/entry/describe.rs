@@ -3,11 +3,11 @@
 use super::{Direction, EntryBody, GrantChange, KeyChange, Outcome};
 
 impl EntryBody {
-    /// What happened, in one sentence for people.
+    /// What happened, as one sentence.
     pub fn describe(&self) -> String {
         match self {
-            Self::NodeInitialised { institution, node, .. } => {
-                format!("node {} of {institution} was set up", node.short())
+            Self::NodeInitialized { institution, node, .. } => {
+                format!("node {} of {institution} was initialized", node.short())
             }
             Self::NodeStarted { version } => format!("the node started, version {version}"),
             Self::KeyChanged { key, change } => format!("{key} was {}", change.as_str()),
@@ -25,13 +25,13 @@ impl EntryBody {
             Self::ConfigurationAccepted { digest } => format!("configuration {} was accepted", digest.short()),
             Self::PolicyProposed { digest } => format!("policy set {} was proposed", digest.short()),
             Self::PolicyApplied { number, digest, .. } => {
-                format!("policy set {number} ({}) came into force", digest.short())
+                format!("policy set {number} ({}) was applied", digest.short())
             }
-            Self::RosterAccepted { number, digest } => format!("roster {number} ({}) came into force", digest.short()),
+            Self::RosterAccepted { number, digest } => format!("roster {number} ({}) was accepted", digest.short()),
             Self::CharterSigned { document, digest } => {
                 format!("a {document} ({}) was signed for the charter", digest.short())
             }
-            Self::ChangeNotMade { entry } => format!("what entry {entry} tells of was not done"),
+            Self::ChangeNotMade { entry } => format!("the change recorded in entry {entry} was not made"),
             Self::HostsAllowed { institution, hosts } => {
                 let hosts: Vec<&str> = hosts.iter().map(|host| host.as_str()).collect();
                 format!("{} of {institution} may be dialed", hosts.join(", "))
@@ -63,11 +63,11 @@ impl EntryBody {
                 state,
                 ..
             } => {
-                let towards = match direction {
+                let direction = match direction {
                     Direction::Sent => "to",
                     Direction::Received => "from",
                 };
-                format!("negotiation {}: {state} {towards} {peer}", negotiation.short())
+                format!("negotiation {}: {state} {direction} {peer}", negotiation.short())
             }
             Self::GrantChanged {
                 grant,
@@ -96,11 +96,11 @@ impl EntryBody {
                 let later = if *counted {
                     ""
                 } else {
-                    ", later and on the provider's word"
+                    ", later and with the byte count stated by the provider"
                 };
                 format!("query {}: receipt signed by both sides{later}", query.short())
             }
-            Self::QueryOpened { query, provider, .. } => format!("query {} to {provider} was begun", query.short()),
+            Self::QueryOpened { query, provider, .. } => format!("query {} to {provider} was started", query.short()),
             Self::QueryClosed {
                 query,
                 rows,
@@ -120,7 +120,9 @@ impl EntryBody {
             Self::UserChanged { actor, change, .. } => format!("{change} of {actor} changed"),
             Self::UserDisabled { actor } => format!("{actor} was disabled"),
             Self::LoginSucceeded { one_time: false } => "logged in".to_owned(),
-            Self::LoginSucceeded { one_time: true } => "logged in to change a password set by somebody else".to_owned(),
+            Self::LoginSucceeded { one_time: true } => {
+                "logged in to change a password set by another person".to_owned()
+            }
             Self::LoginFailed { actor: Some(actor) } => format!("a login as {actor} failed"),
             Self::LoginFailed { actor: None } => "a login with an unknown name failed".to_owned(),
             Self::PeerRefused { node, count: 1, reason } => format!("node {} was refused: {reason}", node.short()),
@@ -136,7 +138,7 @@ impl EntryBody {
                 reason,
                 ..
             } => format!(
-                "ALARM: node {} of {institution} contradicts itself: {reason}",
+                "ALARM: node {} of {institution} contradicts its own ledger: {reason}",
                 node.short()
             ),
             Self::PeerLedgerAcknowledged { node, institution, .. } => {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::ids::{ActorId, InstitutionId, NodeId, QueryId};
-use crate::text::{Reason, Word};
+use crate::text::{Label, Reason};
 
 fn decision(reasons: usize) -> LedgerEntry {
     LedgerEntry {
@@ -14,7 +14,7 @@ fn decision(reasons: usize) -> LedgerEntry {
             request: QueryId::from_bytes([1; 16]),
             grant: None,
             permitted: false,
-            reasons: vec![Reason::fitted(&"\u{10ffff}".repeat(500)); reasons],
+            reasons: vec![Reason::sanitized(&"\u{10ffff}".repeat(500)); reasons],
             policy: Digest32::ZERO,
             sql: Some(Digest32::ZERO),
         },
@@ -55,7 +55,7 @@ fn sentences_name_who_and_why() {
     assert_eq!(body.describe(), "query 01010101 was denied: no grant covers it");
     let added = EntryBody::UserAdded {
         actor: ActorId::new("eva@budapest").unwrap(),
-        roles: vec![Word::new("steward").unwrap()],
+        roles: vec![Label::new("steward").unwrap()],
     };
     assert_eq!(added.describe(), "eva@budapest was added as steward");
 }
@@ -70,14 +70,14 @@ fn a_cause_names_each_person_and_each_node() {
         second: tom,
     };
     assert_eq!(two.to_string(), "eva@budapest and tom@budapest");
-    let asked = Cause::Peer {
+    let peer = Cause::Peer {
         node,
         institution: Some(InstitutionId::new("budapest").unwrap()),
         actor: Some(eva.clone()),
     };
     let expected = format!("eva@budapest at node {} of budapest", node.short());
-    assert_eq!((asked.to_string(), asked.actor()), (expected, Some(&eva)));
-    assert_eq!(asked.peer().unwrap().as_str(), "budapest");
+    assert_eq!((peer.to_string(), peer.actor()), (expected, Some(&eva)));
+    assert_eq!(peer.peer().unwrap().as_str(), "budapest");
     let start = Cause::Node { task: NodeTask::Start };
     assert_eq!((start.to_string().as_str(), start.actor()), ("this node (start)", None));
 }

@@ -11,7 +11,7 @@ fn key(seed: u8) -> NodeKey {
     NodeKey::from_seed(&Zeroizing::new([seed; 32]))
 }
 
-/// Leaves of a history that leaves the first one after `fork` entries.
+/// Leaves of a history that diverges from the first one after `fork` entries.
 fn history(length: u64, fork: u64) -> Vec<Digest32> {
     let leaf = |n: u64| leaf_hash(format!("{n} {}", n >= fork).as_bytes());
     (0..length).map(leaf).collect()
@@ -30,43 +30,43 @@ fn head(leaves: &[Digest32], size: u64, generation: u32) -> LedgerHead {
     }
 }
 
-fn path(leaves: &[Digest32], kept: u64, shown: u64) -> Vec<Digest32> {
-    if kept == 0 || kept >= shown {
+fn path(leaves: &[Digest32], known: u64, shown: u64) -> Vec<Digest32> {
+    if known == 0 || known >= shown {
         Vec::new()
     } else {
-        merkle::consistency_path(leaves, kept, shown).unwrap()
+        merkle::consistency_path(leaves, known, shown).unwrap()
     }
 }
 
 proptest! {
     #[test]
-    fn growth_is_shown_by_every_ledger_that_only_grew(first in 0u64..200, more in 0u64..200) {
+    fn growth_is_proven_by_every_ledger_that_only_grew(first in 0u64..200, more in 0u64..200) {
         let leaves = history(first + more, u64::MAX);
-        let (kept, shown) = (head(&leaves, first, 0), head(&leaves, first + more, 0));
+        let (known, shown) = (head(&leaves, first, 0), head(&leaves, first + more, 0));
         let path = path(&leaves, first, first + more);
-        prop_assert_eq!(check_growth(&kept, &shown, Some(&path)), Ok(()));
-        let none = check_growth(&kept, &shown, None);
+        prop_assert_eq!(check_growth(&known, &shown, Some(&path)), Ok(()));
+        let none = check_growth(&known, &shown, None);
         let unproven = matches!(none, Err(HeadConflict::NotProven { .. }));
         prop_assert!(unproven);
     }
 
     #[test]
-    fn growth_is_not_shown_by_a_ledger_put_back(
-        kept in 1u64..150,
+    fn growth_is_not_proven_by_a_restored_ledger(
+        known in 1u64..150,
         back in 0u64..150,
         on in 0u64..150,
         restored in 0u32..2,
     ) {
-        let fork = back % kept;
+        let fork = back % known;
         let length = fork + on;
-        let (known, other) = (history(kept, u64::MAX), history(length, fork));
-        let (kept_head, shown) = (head(&known, kept, 0), head(&other, length, restored));
-        for path in [None, Some(path(&other, kept, length)), Some(path(&known, fork, kept)), Some(Vec::new())] {
-            let checked = check_growth(&kept_head, &shown, path.as_deref());
+        let (original, other) = (history(known, u64::MAX), history(length, fork));
+        let (known_head, shown) = (head(&original, known, 0), head(&other, length, restored));
+        for path in [None, Some(path(&other, known, length)), Some(path(&original, fork, known)), Some(Vec::new())] {
+            let checked = check_growth(&known_head, &shown, path.as_deref());
             match checked {
                 Err(HeadConflict::Restored { .. }) => prop_assert_eq!(restored, 1),
                 Err(_) => prop_assert_eq!(restored, 0),
-                Ok(()) => prop_assert!(false, "{} {} {}", kept, fork, length),
+                Ok(()) => prop_assert!(false, "{} {} {}", known, fork, length),
             }
         }
     }
@@ -76,7 +76,7 @@ proptest! {
 fn growth_does_not_lead_back_to_an_earlier_generation() {
     let leaves = history(9, u64::MAX);
     let path = path(&leaves, 4, 9);
-    let grown = |kept, shown| check_growth(&head(&leaves, 4, kept), &head(&leaves, 9, shown), Some(&path));
+    let grown = |known, shown| check_growth(&head(&leaves, 4, known), &head(&leaves, 9, shown), Some(&path));
     assert_eq!(grown(1, 1), Ok(()));
     assert_eq!(grown(0, 1), Ok(()));
     assert!(matches!(grown(1, 0), Err(HeadConflict::Shorter { .. })));

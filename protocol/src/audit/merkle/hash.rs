@@ -1,4 +1,4 @@
-//! The hashes that a tree is made of.
+//! The hashes of a tree.
 
 use sha2::{Digest, Sha256};
 
@@ -18,7 +18,7 @@ pub fn node_hash(left: &Digest32, right: &Digest32) -> Digest32 {
     Digest32::from_bytes(hash.finalize().into())
 }
 
-/// Root of the tree without leaves: SHA-256 of nothing.
+/// Root of the tree without leaves: SHA-256 of the empty string.
 pub fn empty_root() -> Digest32 {
     Digest32::from_bytes(Sha256::new().finalize().into())
 }

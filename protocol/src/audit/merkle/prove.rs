@@ -1,4 +1,4 @@
-//! Making proofs from the leaf hashes.
+//! Creating proofs from the leaf hashes.
 
 use super::hash::{empty_root, node_hash};
 use crate::ids::Digest32;
@@ -8,10 +8,10 @@ pub trait LeafSource {
     /// Number of leaves.
     fn size(&self) -> u64;
 
-    /// Hash of leaf `index`; none past the end.
+    /// Hash of leaf `index`; `None` past the end.
     fn leaf(&self, index: u64) -> Option<Digest32>;
 
-    /// Root of the perfect subtree over the leaves from `start` up to, not including, `end`, if it is at hand; saves asking for each
+    /// Root of the perfect subtree over the leaves from `start` up to, not including, `end`, if it is available; saves reading each
     /// leaf.
     fn subtree(&self, _start: u64, _end: u64) -> Option<Digest32> {
         None
@@ -40,12 +40,12 @@ impl LeafSource for Vec<Digest32> {
 
 /// A leaf or tree size that the tree does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the tree has {size} leaves, {asked} was asked for")]
+#[error("the tree has {size} leaves, {requested} was requested")]
 pub struct OutOfRange {
-    /// Leaves there are.
+    /// Number of leaves.
     pub size: u64,
-    /// The place or size that was asked for.
-    pub asked: u64,
+    /// The position or size that was requested.
+    pub requested: u64,
 }
 
 /// Root of the tree over the first `size` leaves.
@@ -63,10 +63,10 @@ pub fn root<L: LeafSource + ?Sized>(leaves: &L, size: u64) -> Result<Digest32, O
 /// The path from leaf `index` to the root of the tree over the first `size` leaves (RFC 6962, section 2.1.1), lowest first.
 ///
 /// # Errors
-/// [`OutOfRange`] when there is no such leaf.
+/// [`OutOfRange`] if there is no such leaf.
 pub fn inclusion_path<L: LeafSource + ?Sized>(leaves: &L, index: u64, size: u64) -> Result<Vec<Digest32>, OutOfRange> {
     if index >= size {
-        return Err(OutOfRange { size, asked: index });
+        return Err(OutOfRange { size, requested: index });
     }
     let (mut start, mut end) = (0, size);
     let mut path = Vec::new();
@@ -84,7 +84,7 @@ pub fn inclusion_path<L: LeafSource + ?Sized>(leaves: &L, index: u64, size: u64)
     Ok(path)
 }
 
-/// What shows that the tree of `second` leaves only adds to the tree of `first` (RFC 6962, section 2.1.2).
+/// The proof that the tree of `second` leaves only adds to the tree of `first` (RFC 6962, section 2.1.2).
 ///
 /// # Errors
 /// [`OutOfRange`] when `first` is 0 or more than `second`, or there are fewer than `second` leaves.
@@ -96,7 +96,7 @@ pub fn consistency_path<L: LeafSource + ?Sized>(
     if first == 0 || first > second {
         return Err(OutOfRange {
             size: second,
-            asked: first,
+            requested: first,
         });
     }
     let (mut start, mut end) = (0, second);
@@ -123,7 +123,7 @@ fn subtree<L: LeafSource + ?Sized>(leaves: &L, start: u64, end: u64) -> Result<D
     if end - start <= 1 {
         return leaves.leaf(start).ok_or_else(|| OutOfRange {
             size: leaves.size(),
-            asked: start,
+            requested: start,
         });
     }
     if let Some(root) = leaves.subtree(start, end) {

@@ -77,7 +77,7 @@ struct ConsistencyVector {
     want_err: bool,
 }
 
-/// A hash of the vectors; one of the wrong length cannot even be written down here.
+/// A hash of the vectors; `None` if its length is wrong, which a [`Digest32`] cannot represent.
 fn hash(base64: &str) -> Option<Digest32> {
     Some(Digest32::from_bytes(
         BASE64.decode(base64.as_bytes()).ok()?.try_into().ok()?,
@@ -89,21 +89,21 @@ fn path(proof: Option<Vec<String>>) -> Option<Vec<Digest32>> {
 }
 
 fn included(vector: InclusionVector) -> (bool, bool) {
-    let holds = || {
+    let verify = || {
         let (leaf, root) = (hash(&vector.leaf_hash)?, hash(&vector.root)?);
         verify_inclusion(leaf, vector.leaf_idx, vector.tree_size, root, &path(vector.proof)?).ok()
     };
     let wanted = !vector.want_err;
-    (holds().is_some(), wanted)
+    (verify().is_some(), wanted)
 }
 
 fn consistent(vector: ConsistencyVector) -> (bool, bool) {
-    let holds = || {
+    let verify = || {
         let (first, second) = (hash(&vector.root1)?, hash(&vector.root2)?);
         verify_consistency(vector.size1, first, vector.size2, second, &path(vector.proof)?).ok()
     };
     let wanted = !vector.want_err;
-    (holds().is_some(), wanted)
+    (verify().is_some(), wanted)
 }
 
 fn json_files(folder: &Path) -> Vec<PathBuf> {
@@ -120,7 +120,7 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn the_vectors_of_other_implementations_give_their_verdict() {
+fn merkle_vectors_of_other_implementations_are_reproduced() {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data").to_owned();
     let root = PathBuf::from(std::env::var("CONCORDAT_SHARED_DATA").unwrap_or(default)).join("tlog-merkle");
     if !root.is_dir() {
@@ -143,7 +143,7 @@ fn the_vectors_of_other_implementations_give_their_verdict() {
 }
 
 #[test]
-fn every_proof_of_small_trees_holds_and_for_nothing_else() {
+fn merkle_proofs_of_small_trees_verify_only_for_their_leaf() {
     let leaves = leaves(33);
     for size in 1..=33_u64 {
         let tree_root = root(&leaves, size).unwrap();
@@ -193,11 +193,11 @@ proptest! {
     fn a_rewritten_history_is_not_an_extension(count in 2_usize..200, first in 1_u64..200, changed in 0_u64..200) {
         let size = count as u64;
         let first = 1 + first % size;
-        let honest = leaves(count);
-        let mut forged = honest.clone();
+        let original = leaves(count);
+        let mut forged = original.clone();
         forged[(changed % first) as usize] = Digest32::ZERO;
         let path = consistency_path(&forged, first, size).unwrap();
-        let (seen, shown) = (root(&honest, first).unwrap(), root(&forged, size).unwrap());
+        let (seen, shown) = (root(&original, first).unwrap(), root(&forged, size).unwrap());
         prop_assert!(verify_consistency(first, seen, size, shown, &path).is_err());
     }
 }

@@ -1,15 +1,15 @@
-//! Checking proofs. Needs no ledger, only hashes.
+//! Checking proofs. This needs only hashes, not the ledger.
 
 use super::hash::{empty_root, node_hash};
 use crate::ids::Digest32;
 
-/// Why a proof does not hold.
+/// Why a proof is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// The sizes or the place cannot belong together.
-    #[error("place {small} does not belong into a tree of {large} leaves")]
+    /// The position is outside the tree, or the earlier tree is larger than the later one.
+    #[error("position {small} is outside a tree of {large} leaves")]
     Range {
-        /// The leaf's place, or the size of the earlier tree.
+        /// The leaf's position, or the size of the earlier tree.
         small: u64,
         /// The size of the tree, or of the later one.
         large: u64,
@@ -17,7 +17,7 @@ pub enum VerifyError {
     /// Too many or too few hashes for these sizes.
     #[error("the proof has {found} hashes, which does not fit the size of the tree")]
     Length {
-        /// How many there are.
+        /// Number of hashes in the proof.
         found: usize,
     },
     /// The hashes do not lead to the root.
@@ -33,7 +33,7 @@ pub enum VerifyError {
 /// Checks that the leaf with hash `leaf` is number `index` of the tree of `size` leaves with `root`.
 ///
 /// # Errors
-/// [`VerifyError`] when the path does not show that.
+/// [`VerifyError`] if the path does not prove that.
 pub fn verify_inclusion(
     leaf: Digest32,
     index: u64,
@@ -48,30 +48,34 @@ pub fn verify_inclusion(
         });
     }
     let length = VerifyError::Length { found: path.len() };
-    let mut place = Place {
+    let mut position = Position {
         node: index,
         last: size - 1,
     };
     let mut hash = leaf;
     for other in path {
-        if place.last == 0 {
+        if position.last == 0 {
             return Err(length);
         }
-        hash = if place.is_right() {
+        hash = if position.is_right() {
             node_hash(other, &hash)
         } else {
             node_hash(&hash, other)
         };
-        place.rise();
+        position.rise();
     }
-    if place.last != 0 { Err(length) } else { same(root, hash) }
+    if position.last != 0 {
+        Err(length)
+    } else {
+        same(root, hash)
+    }
 }
 
 /// Checks that the tree of `second` leaves with `second_root` only adds to the tree of `first` leaves with `first_root`.
 /// Everything adds to the empty tree.
 ///
 /// # Errors
-/// [`VerifyError`] when the path does not show that.
+/// [`VerifyError`] if the path does not prove that.
 pub fn verify_consistency(
     first: u64,
     first_root: Digest32,
@@ -94,12 +98,12 @@ pub fn verify_consistency(
             Err(length)
         };
     }
-    let mut place = Place {
+    let mut position = Position {
         node: first - 1,
         last: second - 1,
     };
-    while place.node & 1 == 1 {
-        place.shift();
+    while position.node & 1 == 1 {
+        position.shift();
     }
     // A first tree that is perfect is its own starting point; otherwise the path begins with one.
     let (start, path) = if first.is_power_of_two() {
@@ -109,37 +113,37 @@ pub fn verify_consistency(
     };
     let (mut old, mut new) = (start, start);
     for other in path {
-        if place.last == 0 {
+        if position.last == 0 {
             return Err(length);
         }
-        if place.is_right() {
+        if position.is_right() {
             old = node_hash(other, &old);
             new = node_hash(other, &new);
         } else {
             new = node_hash(&new, other);
         }
-        place.rise();
+        position.rise();
     }
-    if place.last != 0 {
+    if position.last != 0 {
         return Err(length);
     }
     same(first_root, old)?;
     same(second_root, new)
 }
 
-/// Where a node stands on its level, and where the last node of that level stands.
-struct Place {
+/// The position of a node on its level, and that of the last node of this level.
+struct Position {
     node: u64,
     last: u64,
 }
 
-impl Place {
+impl Position {
     /// Whether the next hash of the path belongs to its left: it is a right child, or the last node without a sibling.
     fn is_right(&self) -> bool {
         self.node & 1 == 1 || self.node == self.last
     }
 
-    /// To the parent; from a last node without sibling on to the first ancestor that is a right child.
+    /// To the parent; from a last node without sibling to the first ancestor that is a right child.
     fn rise(&mut self) {
         if self.is_right() {
             while self.node & 1 == 0 && self.node != 0 {

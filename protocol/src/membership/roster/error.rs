@@ -1,4 +1,4 @@
-//! Why a roster is not believed.
+//! Why a roster is not accepted.
 
 use crate::ids::{Digest32, InstitutionId};
 use crate::membership::charter::CharterError;
@@ -7,24 +7,24 @@ use crate::signed::SignatureError;
 use crate::text::ConsortiumName;
 use crate::time::Timestamp;
 
-/// Why a roster is not believed.
+/// Why a roster is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RosterError {
-    /// Not enough holders of the charter have signed it, or the bytes are no roster.
+    /// Not enough holders of the charter have signed it, or the bytes are not a roster.
     #[error(
         "the roster is not signed by enough of the charter's holders; ask the coordinator for the file again and compare fingerprints"
     )]
     Signature(#[source] SignatureError),
-    /// A change of the charter that it carries is not valid.
-    #[error("the roster carries a change of the charter that is not valid")]
+    /// A change of the charter in it is invalid.
+    #[error("the roster contains an invalid change of the charter")]
     Charter(#[source] CharterError),
-    /// It names another charter than the pinned one, and no change by its holders leads there.
+    /// It names another charter than the pinned one, and no change by its holders leads to that one.
     #[error("the roster names another charter, of {named}; ask the coordinator which one is right")]
     OtherCharter {
         /// Fingerprints of the keys it names.
         named: String,
     },
-    /// Its time has run out.
+    /// It has expired.
     #[error("the roster expired at {not_after}; ask the coordinator for a newer one")]
     Expired {
         /// The end of its validity.
@@ -35,48 +35,48 @@ pub enum RosterError {
         "the roster is dated {issued_at}, which is in the future; set the clock of this machine or of the coordinator's"
     )]
     FutureDated {
-        /// When it says that it was signed.
+        /// When it was signed, by its own statement.
         issued_at: Timestamp,
     },
-    /// A newer one is held already.
-    #[error("roster {offered} is older than roster {held}, which is in force; nothing was changed")]
+    /// The node already has a newer one.
+    #[error("roster {offered} is older than the current roster {held}; nothing was changed")]
     Older {
         /// Number of the refused roster.
         offered: u64,
-        /// Number of the roster in force.
+        /// Number of the current roster.
         held: u64,
     },
     /// Two different rosters carry the same number: the charter key shows two histories.
     #[error(
-        "two different rosters carry the number {number} (`{first}` and `{second}`); tell every member and the coordinator"
+        "two different rosters carry the number {number} (`{first}` and `{second}`); inform every member and the coordinator"
     )]
     Equivocation {
         /// The number both carry.
         number: u64,
-        /// Digest of the one in force.
+        /// Digest of the current one.
         first: Digest32,
         /// Digest of the other.
         second: Digest32,
     },
     /// It belongs to another consortium.
-    #[error("the roster is of the consortium `{offered}`, this node belongs to `{held}`")]
+    #[error("the roster belongs to the consortium `{offered}`, this node belongs to `{held}`")]
     OtherConsortium {
         /// The consortium it names.
         offered: ConsortiumName,
         /// The consortium of this node.
         held: ConsortiumName,
     },
-    /// Something that must be unique is there twice.
+    /// Something that must be unique occurs twice.
     #[error("the roster lists the {what} of `{institution}` twice; ask the coordinator to correct it")]
     Duplicate {
-        /// What is there twice.
+        /// What occurs twice.
         what: &'static str,
-        /// At whose place it was seen again.
+        /// The member at which it occurs again.
         institution: InstitutionId,
     },
     /// A member's own statement is not signed by its key.
     #[error(
-        "the roster says of `{institution}` what it has not signed; nothing was changed: ask `{institution}` and the coordinator by telephone"
+        "the roster states about `{institution}` what that institution has not signed; nothing was changed: ask `{institution}` and the coordinator by telephone"
     )]
     Statement {
         /// The member.
@@ -85,7 +85,7 @@ pub enum RosterError {
         #[source]
         source: SignatureError,
     },
-    /// The roster says something else of a member than the member itself.
+    /// The roster states something else about a member than the member itself.
     #[error(
         "the roster gives `{institution}` another {what} than it states under its own key; nothing was changed: ask `{institution}` and the coordinator by telephone"
     )]
@@ -95,9 +95,9 @@ pub enum RosterError {
         /// What differs.
         what: &'static str,
     },
-    /// A member's keys do not lead to its present one.
+    /// A member's keys do not lead to its current one.
     #[error(
-        "the roster gives `{institution}` a key that its earlier one has not signed for; nothing was changed: ask `{institution}` and the coordinator by telephone"
+        "the roster gives `{institution}` a key for which its earlier key has not signed; nothing was changed: ask `{institution}` and the coordinator by telephone"
     )]
     Keys {
         /// The member.
@@ -106,7 +106,7 @@ pub enum RosterError {
         #[source]
         source: KeySuccessionError,
     },
-    /// A member's key was exchanged.
+    /// A member's key was replaced without proof.
     #[error(
         "the roster gives `{institution}` the key {offered} in place of {held}; nothing was changed: ask `{institution}` and the coordinator by telephone"
     )]
@@ -118,9 +118,9 @@ pub enum RosterError {
         /// Fingerprint of the other key.
         offered: String,
     },
-    /// A member's statement was put back to an older one.
+    /// A member's statement was reverted to an older one.
     #[error(
-        "the roster puts the nodes and addresses of `{institution}` back from those of {held} to those of {offered}; nothing was changed"
+        "the roster reverts the nodes and addresses of `{institution}` from those of {held} to those of {offered}; nothing was changed"
     )]
     OldStatement {
         /// The member.
@@ -130,20 +130,22 @@ pub enum RosterError {
         /// When it made the one on the roster.
         offered: Timestamp,
     },
-    /// A member is not listed any more, so that its id or key could be given to somebody else.
+    /// A member is not listed any more, so that its id or key could be assigned to another institution.
     #[error("the roster no longer lists `{institution}`, not even as removed; nothing was changed")]
     Dropped {
         /// The member.
         institution: InstitutionId,
     },
-    /// A member that was removed is back without having applied again.
-    #[error("the roster brings `{institution}` back, which was removed and has not applied again; nothing was changed")]
+    /// A removed member is listed as a member again without having applied again.
+    #[error("the roster reinstates `{institution}`, which was removed and has not applied again; nothing was changed")]
     Revived {
         /// The member.
         institution: InstitutionId,
     },
-    /// A member is said to have been admitted by a roster that did not.
-    #[error("the roster says of `{institution}` that it was admitted when it was not; nothing was changed")]
+    /// The roster claims that a member was admitted by a roster that did not admit it.
+    #[error(
+        "the roster claims that `{institution}` was admitted by a roster that did not admit it; nothing was changed"
+    )]
     Backdated {
         /// The member.
         institution: InstitutionId,
@@ -154,17 +156,17 @@ pub enum RosterError {
     /// A list is longer than allowed.
     #[error("the roster has {found} {what}, more than {max}")]
     TooMany {
-        /// What there is too much of.
+        /// What there are too many of.
         what: &'static str,
-        /// How many there are.
+        /// The number found.
         found: usize,
-        /// How many there may be.
+        /// The maximum.
         max: usize,
     },
 }
 
 impl RosterError {
-    /// Whether the charter key was used to say something that it may not: everybody should hear of it.
+    /// Whether the charter key was abused, to state something that only a member itself may state: all members must be informed.
     pub const fn is_abuse(&self) -> bool {
         match self {
             Self::Equivocation { .. }

@@ -1,12 +1,12 @@
-//! What may change from one roster to the next. The charter key decides who belongs; who a member *is* only the member itself
-//! changes, by a newer statement under the same key or one that follows it.
+//! What may change from one roster to the next. The charter key decides who is a member; only the member itself
+//! changes its own identity, by a newer statement under the same key or one that follows it.
 
 use std::collections::HashMap;
 
 use super::{Member, MemberStatus, Roster, RosterError};
 use crate::ids::InstitutionId;
 
-/// Checks every member of `held` against `next`, and that nobody new pretends to have been there before.
+/// Checks every member of `held` against `next`, and that no new member is listed as if it had been admitted before.
 pub(super) fn check_members(held: &Roster, next: &Roster) -> Result<(), RosterError> {
     let offered: HashMap<&InstitutionId, &Member> = next.members.iter().map(|m| (&m.institution, m)).collect();
     for known in &held.members {
@@ -28,18 +28,19 @@ pub(super) fn check_members(held: &Roster, next: &Roster) -> Result<(), RosterEr
     }
 }
 
-/// Whether the keys of `offered` are those of `known` and perhaps further ones after them: no key or proof among the known ones differs.
+/// Whether the keys of `offered` are those of `known` and perhaps further ones after them: none of the known keys and proofs
+/// differs.
 fn follows(known: &Member, offered: &Member) -> bool {
     let same = known
         .earlier
         .iter()
         .zip(&offered.earlier)
         .all(|(known, offered)| known == offered);
-    let present = offered
+    let current = offered
         .earlier
         .get(known.earlier.len())
         .map_or(offered.key, |earlier| earlier.key);
-    same && offered.earlier.len() >= known.earlier.len() && present == known.key
+    same && offered.earlier.len() >= known.earlier.len() && current == known.key
 }
 
 fn check_member(known: &Member, offered: &Member, held: u64) -> Result<(), RosterError> {
@@ -69,7 +70,8 @@ fn check_member(known: &Member, offered: &Member, held: u64) -> Result<(), Roste
             Ok(())
         };
     }
-    // It was removed and admitted again, perhaps while this node was away: by its own newer application, and from then on.
+    // It was removed and admitted again, perhaps while this node was offline: that needs its own newer application and a newer
+    // roster.
     if offered.since <= held {
         Err(RosterError::Backdated {
             institution: institution(),

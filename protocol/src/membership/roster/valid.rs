@@ -1,4 +1,4 @@
-//! What must hold before a roster is believed.
+//! The checks that a roster must pass before it is accepted.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,20 +10,20 @@ use crate::membership::member_node::{MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES};
 use crate::signed::{CoSigned, CoVerified};
 use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
 
-/// A roster that was checked against the pinned charter key and against the one held before.
+/// A roster that was checked against the pinned charter key and against the previous one.
 #[derive(Clone, Debug)]
 pub struct ValidRoster {
     verified: CoVerified<Roster>,
     digest: Digest32,
-    places: HashMap<NodeId, usize>,
+    member_index: HashMap<NodeId, usize>,
 }
 
 impl ValidRoster {
-    /// Checks `signed` against the `charter` that is pinned, the roster held so far, and the time. If the charter was changed since,
-    /// the roster says so with the signatures of the holders before.
+    /// Checks `signed` against the pinned `charter`, the current roster, and the time. If the charter was changed since, the roster
+    /// contains the changes with the signatures of the previous holders.
     ///
     /// # Errors
-    /// [`RosterError`] says which rule it breaks; the roster held so far then stays in force.
+    /// [`RosterError`] names the rule that it breaks; the current roster then stays valid.
     pub fn check(
         signed: CoSigned<Roster>,
         charter: &Charter,
@@ -36,15 +36,15 @@ impl ValidRoster {
         let verified = verified.map_err(RosterError::Signature)?;
         let roster = verified.document();
         check_content(roster, digest, previous, now)?;
-        let places = places(roster);
+        let member_index = member_index(roster);
         Ok(Self {
             verified,
             digest,
-            places,
+            member_index,
         })
     }
 
-    /// Checks all of a roster but whether enough holders have signed it: what a holder looks at before it signs.
+    /// Checks all of a roster except whether enough holders have signed it: what a holder checks before it signs.
     ///
     /// # Errors
     /// As [`ValidRoster::check`].
@@ -66,12 +66,12 @@ impl ValidRoster {
         self.verified.document()
     }
 
-    /// The signed bytes, to keep or pass on.
+    /// The signed bytes, to store or forward.
     pub fn signed(&self) -> &CoSigned<Roster> {
         self.verified.signed()
     }
 
-    /// Names this roster, whichever holders have signed it.
+    /// Identifies this roster, independent of which holders have signed it.
     pub fn digest(&self) -> Digest32 {
         self.digest
     }
@@ -81,11 +81,11 @@ impl ValidRoster {
         self.roster().number
     }
 
-    /// Whether it is still in force at `now`; to be asked again as time passes.
+    /// Checks that it has not expired at `now`; to be checked again as time passes.
     ///
     /// # Errors
-    /// [`RosterError::Expired`] once it is void.
-    pub fn in_force(&self, now: Timestamp) -> Result<(), RosterError> {
+    /// [`RosterError::Expired`] once it has expired.
+    pub fn check_validity(&self, now: Timestamp) -> Result<(), RosterError> {
         check_time(self.roster(), now)
     }
 
@@ -105,10 +105,10 @@ impl ValidRoster {
 
     /// The active member that `node` belongs to.
     pub fn active_node(&self, node: &NodeId) -> Option<&Member> {
-        let place = self.places.get(node)?;
+        let index = self.member_index.get(node)?;
         self.roster()
             .members
-            .get(*place)
+            .get(*index)
             .filter(|member| member.status == MemberStatus::Active)
     }
 
@@ -121,7 +121,7 @@ impl ValidRoster {
     }
 }
 
-/// The charter that has to have signed: the pinned one, or what its holders have made of it.
+/// The charter that must have signed: the pinned one, or the one to which its holders have changed it.
 fn signers(signed: &CoSigned<Roster>, pinned: &Charter) -> Result<Charter, RosterError> {
     let named = signed.peek_unverified().map_err(RosterError::Signature)?;
     let expected = pinned
@@ -253,9 +253,9 @@ fn check_statements(roster: &Roster) -> Result<(), RosterError> {
     Ok(())
 }
 
-fn places(roster: &Roster) -> HashMap<NodeId, usize> {
+fn member_index(roster: &Roster) -> HashMap<NodeId, usize> {
     let members = roster.members.iter().enumerate();
     members
-        .flat_map(|(place, member)| member.nodes.iter().map(move |node| (node.node, place)))
+        .flat_map(|(index, member)| member.nodes.iter().map(move |node| (node.node, index)))
         .collect()
 }

@@ -1,18 +1,18 @@
-//! Every change from one roster to the next, with and without the member's own word, and what a member makes of it.
+//! Every change from one roster to the next, with and without the member's own statement, and how a member judges it.
 
 use super::*;
 
-/// One change of a roster that the charter key signs, whatever it is.
+/// One change of a roster, signed by the charter key.
 struct Change {
     what: &'static str,
     make: fn(&mut Roster),
     verdict: Verdict,
 }
 
-/// What a member that holds the roster before makes of the one after.
+/// The result of the check by a member that has the previous roster.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    Taken,
+    Accepted,
     KeyChanged,
     KeyNotSigned,
     NotStated,
@@ -32,7 +32,7 @@ fn zurich(roster: &mut Roster) -> &mut Member {
         .unwrap()
 }
 
-/// Budapest of a test, and how its entry is rewritten by a statement of its own.
+/// The entry of `budapest`.
 fn budapest(roster: &mut Roster) -> &mut Member {
     roster
         .members
@@ -41,8 +41,8 @@ fn budapest(roster: &mut Roster) -> &mut Member {
         .unwrap()
 }
 
-fn restate(roster: &mut Roster, key: u8, seconds: i64, change: fn(&mut Enrolment)) {
-    let mut statement = Enrolment {
+fn restate(roster: &mut Roster, key: u8, seconds: i64, change: fn(&mut Enrollment)) {
+    let mut statement = Enrollment {
         issued_at: NOW.plus_seconds(seconds),
         ..application("budapest", key, 102)
     };
@@ -52,24 +52,29 @@ fn restate(roster: &mut Roster, key: u8, seconds: i64, change: fn(&mut Enrolment
     *budapest(roster) = Member { status, ..entry };
 }
 
-/// Budapest's next key: its old one signs with `signer`'s key that `to` follows `from`.
+/// The next key of `budapest`: a statement that `to` follows `from`, signed with the key of `signer`.
 fn signed_over(signer: u8, from: u8, to: u8) -> Follows {
     let succession = KeySuccession {
         institution: id("budapest"),
-        from: house(from).public(),
-        to: house(to).public(),
+        from: institution_key(from).public(),
+        to: institution_key(to).public(),
         at: NOW,
     };
-    Follows::OldKey(Signed::sign(&succession, &house(signer)).unwrap().signed().clone())
+    Follows::OldKey(
+        Signed::sign(&succession, &institution_key(signer))
+            .unwrap()
+            .signed()
+            .clone(),
+    )
 }
 
-/// Gives `budapest` the last of `keys`, after those before it, each with how it was followed.
-fn rekey(roster: &mut Roster, keys: Vec<(u8, Follows)>, present: u8) {
-    restate(roster, present, keys.len().try_into().unwrap(), |_| ());
+/// Gives `budapest` the key `current`, after the earlier `keys`, each with the proof of its successor.
+fn rekey(roster: &mut Roster, keys: Vec<(u8, Follows)>, current: u8) {
+    restate(roster, current, keys.len().try_into().unwrap(), |_| ());
     budapest(roster).earlier = keys
         .into_iter()
         .map(|(key, followed_by)| EarlierKey {
-            key: house(key).public(),
+            key: institution_key(key).public(),
             followed_by,
         })
         .collect();
@@ -77,24 +82,24 @@ fn rekey(roster: &mut Roster, keys: Vec<(u8, Follows)>, present: u8) {
 
 const BY_HOLDERS: Follows = Follows::Holders { at: NOW };
 
-/// All ways in which a member can be given another key.
+/// All ways to give a member another key.
 fn changes_of_key() -> Vec<Change> {
     let change = |what, make, verdict| Change { what, make, verdict };
     vec![
         change(
-            "another key that the old one signed for",
+            "another key for which the old one signed",
             |r| rekey(r, vec![(2, signed_over(2, 2, 6))], 6),
-            Verdict::Taken,
+            Verdict::Accepted,
         ),
         change(
             "another key by the holders",
             |r| rekey(r, vec![(2, BY_HOLDERS)], 6),
-            Verdict::Taken,
+            Verdict::Accepted,
         ),
         change(
             "two further keys",
             |r| rekey(r, vec![(2, signed_over(2, 2, 6)), (6, BY_HOLDERS)], 7),
-            Verdict::Taken,
+            Verdict::Accepted,
         ),
         change(
             "another key that signed for itself",
@@ -102,12 +107,12 @@ fn changes_of_key() -> Vec<Change> {
             Verdict::KeyNotSigned,
         ),
         change(
-            "another key than the old one signed for",
+            "another key than the one for which the old one signed",
             |r| rekey(r, vec![(2, signed_over(2, 2, 7))], 6),
             Verdict::KeyNotSigned,
         ),
         change(
-            "another key, signed for by a third",
+            "another key, signed by a third",
             |r| rekey(r, vec![(2, signed_over(7, 7, 6))], 6),
             Verdict::KeyNotSigned,
         ),
@@ -137,7 +142,7 @@ fn changes_of_key() -> Vec<Change> {
             Verdict::Duplicate,
         ),
         change(
-            "more keys than there can be",
+            "more keys than allowed",
             |r| {
                 let keys = (10_u8..).take(MAX_EARLIER_KEYS).map(|key| (key, BY_HOLDERS));
                 rekey(r, [(2, BY_HOLDERS)].into_iter().chain(keys).collect(), 6);
@@ -152,27 +157,31 @@ fn changes() -> Vec<Change> {
     let change = |what, make, verdict| Change { what, make, verdict };
     let mut changes = changes_of_key();
     changes.extend([
-        change("nothing", |_| (), Verdict::Taken),
-        change("its end", |r| r.not_after = r.not_after.plus_seconds(9), Verdict::Taken),
+        change("no change", |_| (), Verdict::Accepted),
         change(
-            "somebody new",
-            |r| r.members.push(Member::admitted(&applicant("vienna", 5, 105), r.number)),
-            Verdict::Taken,
+            "its expiry time",
+            |r| r.not_after = r.not_after.plus_seconds(9),
+            Verdict::Accepted,
         ),
         change(
-            "somebody new, as if it had been there before",
+            "a new member",
+            |r| r.members.push(Member::admitted(&applicant("vienna", 5, 105), r.number)),
+            Verdict::Accepted,
+        ),
+        change(
+            "a new member, as if it had been admitted before",
             |r| r.members.push(Member::admitted(&applicant("vienna", 5, 105), 1)),
             Verdict::Backdated,
         ),
         change(
             "suspended",
             |r| budapest(r).status = MemberStatus::Suspended,
-            Verdict::Taken,
+            Verdict::Accepted,
         ),
         change(
             "removed",
             |r| budapest(r).status = MemberStatus::Removed,
-            Verdict::Taken,
+            Verdict::Accepted,
         ),
         change(
             "dropped",
@@ -187,22 +196,22 @@ fn changes() -> Vec<Change> {
         change(
             "other nodes, stated",
             |r| restate(r, 2, 1, |s| s.nodes.push(at_node(112))),
-            Verdict::Taken,
+            Verdict::Accepted,
         ),
         change(
             "a node less, stated",
             |r| restate(r, 2, 1, |s| s.nodes = vec![at_node(112)]),
-            Verdict::Taken,
+            Verdict::Accepted,
         ),
         change(
             "another name, stated",
             |r| restate(r, 2, 1, |s| s.name = LegalName::new("B").unwrap()),
-            Verdict::Taken,
+            Verdict::Accepted,
         ),
         change(
             "another law, stated",
             |r| restate(r, 2, 1, |s| s.jurisdiction = Jurisdiction::new("AT").unwrap()),
-            Verdict::Taken,
+            Verdict::Accepted,
         ),
         change(
             "an older statement",
@@ -246,18 +255,18 @@ fn changes() -> Vec<Change> {
             Verdict::NotStated,
         ),
         change(
-            "a statement by somebody else",
+            "a statement by another key",
             |r| budapest(r).statement = applicant("budapest", 6, 102).signed().clone(),
             Verdict::BadStatement,
         ),
         change(
-            "another key, by its own word only",
+            "another key, stated only by itself",
             |r| restate(r, 6, 1, |_| ()),
             Verdict::KeyChanged,
         ),
         change(
-            "another key without any word",
-            |r| budapest(r).key = house(6).public(),
+            "another key without a statement",
+            |r| budapest(r).key = institution_key(6).public(),
             Verdict::BadStatement,
         ),
         change(
@@ -285,22 +294,22 @@ fn changes() -> Vec<Change> {
             Verdict::Duplicate,
         ),
         change(
-            "the node of a removed one for somebody new",
+            "the node of a removed one for a new member",
             |r| r.members.push(Member::admitted(&applicant("vienna", 5, 103), r.number)),
             Verdict::Duplicate,
         ),
         change(
-            "a removed one is back",
+            "a removed one is active",
             |r| zurich(r).status = MemberStatus::Active,
             Verdict::Revived,
         ),
         change(
-            "a removed one is suspended only",
+            "a removed one is only suspended",
             |r| zurich(r).status = MemberStatus::Suspended,
             Verdict::Revived,
         ),
         change(
-            "a removed one is back, admitted again with its old word",
+            "a removed one is active, admitted again with its old statement",
             |r| {
                 zurich(r).status = MemberStatus::Active;
                 zurich(r).since = r.number;
@@ -310,10 +319,10 @@ fn changes() -> Vec<Change> {
         change(
             "a removed one has applied again",
             |r| *zurich(r) = Member::admitted(&returned(3), r.number),
-            Verdict::Taken,
+            Verdict::Accepted,
         ),
         change(
-            "a removed one has applied again, and is said to have been there all the time",
+            "a removed one has applied again, and is listed as never removed",
             |r| *zurich(r) = Member::admitted(&returned(3), 2),
             Verdict::Backdated,
         ),
@@ -323,12 +332,12 @@ fn changes() -> Vec<Change> {
             Verdict::KeyChanged,
         ),
         change(
-            "admitted by a roster to come",
+            "admitted by a future roster",
             |r| budapest(r).since = r.number + 1,
             Verdict::Backdated,
         ),
         change(
-            "admitted by another roster of the past",
+            "admitted by another past roster",
             |r| budapest(r).since = 1,
             Verdict::Backdated,
         ),
@@ -337,8 +346,8 @@ fn changes() -> Vec<Change> {
 }
 
 /// What `zurich` sends with key `key` after it was removed.
-fn returned(key: u8) -> ValidEnrolment {
-    let statement = Enrolment {
+fn returned(key: u8) -> ValidEnrollment {
+    let statement = Enrollment {
         issued_at: NOW.plus_seconds(1),
         ..application("zurich", key, 103)
     };
@@ -360,7 +369,7 @@ fn next(roster: &Roster) -> Roster {
 
 fn verdict(result: Result<ValidRoster, RosterError>) -> Verdict {
     match result {
-        Ok(_) => Verdict::Taken,
+        Ok(_) => Verdict::Accepted,
         Err(RosterError::KeyChanged { .. }) => Verdict::KeyChanged,
         Err(RosterError::Keys { .. }) => Verdict::KeyNotSigned,
         Err(RosterError::NotStated { .. }) => Verdict::NotStated,
@@ -375,7 +384,7 @@ fn verdict(result: Result<ValidRoster, RosterError>) -> Verdict {
 }
 
 #[test]
-fn each_change_of_a_roster_is_taken_with_the_members_own_word_only() {
+fn roster_change_needs_the_members_own_statement() {
     let held = check(&three(), None).unwrap();
     for Change {
         what,
@@ -388,47 +397,50 @@ fn each_change_of_a_roster_is_taken_with_the_members_own_word_only() {
         let found = check(&offered, Some(&held));
         if let Err(error) = &found {
             let abuse = error.is_abuse() || matches!(error, RosterError::Duplicate { .. });
-            assert!(abuse, "{what}: {error} is not told to anybody");
+            assert!(abuse, "{what}: {error} is not reported");
         }
         assert_eq!(verdict(found), expected, "{what}");
     }
 }
 
-/// Two changes after one another, taken by a member that sees both rosters and by one that was away for the first: what the one
-/// refuses, the other does not take either.
+/// Two changes in a row, checked by a member that sees both rosters and by one that was offline for the first: what the one
+/// refuses, the other must not accept either.
 #[test]
-fn a_member_that_was_away_takes_no_more_than_one_that_was_there() {
+fn roster_change_after_absence_is_checked_as_strictly() {
     let held = check(&three(), None).unwrap();
     for first in changes() {
         for second in changes() {
             let (mut one, what) = (next(held.roster()), format!("{}, then {}", first.what, second.what));
             (first.make)(&mut one);
             let mut two = next(&one);
-            let there_still = |name| one.members.iter().any(|member| member.institution == id(name));
-            if !there_still("budapest") || !there_still("zurich") {
+            let still_listed = |name| one.members.iter().any(|member| member.institution == id(name));
+            if !still_listed("budapest") || !still_listed("zurich") {
                 continue;
             }
             (second.make)(&mut two);
-            let there = check(&one, Some(&held)).and_then(|seen| check(&two, Some(&seen)));
-            let away = check(&two, Some(&held));
-            // What was made good in between is no harm; what was taken in two steps must not fail in one.
-            if there.is_ok() {
-                assert!(away.is_ok(), "{what}: {:?}", away.err());
+            let online = check(&one, Some(&held)).and_then(|seen| check(&two, Some(&seen)));
+            let offline = check(&two, Some(&held));
+            // A change that the second one corrects does no harm; what was accepted in two steps must not fail in one.
+            if online.is_ok() {
+                assert!(offline.is_ok(), "{what}: {:?}", offline.err());
             }
-            if let Ok(taken) = &away {
+            if let Ok(accepted) = &offline {
                 for known in &held.roster().members {
-                    let now = taken.member(&known.institution).unwrap();
+                    let now = accepted.member(&known.institution).unwrap();
                     let followed = now.key == known.key || now.had(&known.key);
-                    assert!(followed, "{what}: another key was taken");
-                    let unheard = ConfirmedKeys::default();
+                    assert!(followed, "{what}: another key was accepted");
+                    let unconfirmed = ConfirmedKeys::default();
                     let by_holders = now.earlier.iter().any(|earlier| earlier.followed_by == BY_HOLDERS);
                     assert_eq!(
-                        now.recognized_keys(&unheard).contains(&known.key),
+                        now.recognized_keys(&unconfirmed).contains(&known.key),
                         !by_holders,
                         "{what}"
                     );
                     let revived = known.status == MemberStatus::Removed && now.status != MemberStatus::Removed;
-                    assert!(!revived || now.since > held.number(), "{what}: revived in silence");
+                    assert!(
+                        !revived || now.since > held.number(),
+                        "{what}: revived without a new application"
+                    );
                 }
             }
         }
@@ -437,7 +449,7 @@ fn a_member_that_was_away_takes_no_more_than_one_that_was_there() {
 
 /// Which keys count, for each history of three keys and each choice of those that were confirmed.
 #[test]
-fn rights_follow_a_key_by_its_own_word_or_by_confirmation_only() {
+fn key_rights_transfer_only_by_old_key_or_confirmation() {
     let held = check(&three(), None).unwrap();
     for (first, second) in [(true, true), (true, false), (false, true), (false, false)] {
         let by = |own: bool, from, to| if own { signed_over(from, from, to) } else { BY_HOLDERS };
@@ -446,12 +458,15 @@ fn rights_follow_a_key_by_its_own_word_or_by_confirmation_only() {
         let roster = check(&roster, Some(&held)).unwrap();
         for (six, seven) in [(true, true), (true, false), (false, true), (false, false)] {
             let mut confirmed = ConfirmedKeys::default();
-            confirmed.confirm(id("zurich"), house(6).public());
-            for (key, _) in [(6, six), (7, seven)].into_iter().filter(|(_, heard)| *heard) {
-                confirmed.confirm(id("budapest"), house(key).public());
+            confirmed.confirm(id("zurich"), institution_key(6).public());
+            for (key, _) in [(6, six), (7, seven)]
+                .into_iter()
+                .filter(|(_, is_confirmed)| *is_confirmed)
+            {
+                confirmed.confirm(id("budapest"), institution_key(key).public());
             }
             let keys = roster.member(&id("budapest")).unwrap().recognized_keys(&confirmed);
-            let has = |key: u8| keys.contains(&house(key).public());
+            let has = |key: u8| keys.contains(&institution_key(key).public());
             assert!(has(7));
             assert_eq!(has(6), second || seven);
             assert_eq!(has(2), (first || six) && (second || seven));
@@ -460,24 +475,24 @@ fn rights_follow_a_key_by_its_own_word_or_by_confirmation_only() {
     }
 }
 
-/// The coordinator's side: who gets which key, and what it takes.
+/// The coordinator's side: who gets which key, and what that requires.
 #[test]
 fn a_member_gets_another_key_by_its_old_one_or_by_the_holders() {
     let with = |succeeds: Option<Signed<KeySuccession>>, key: u8| {
-        let statement = Enrolment {
+        let statement = Enrollment {
             issued_at: NOW.plus_seconds(1),
             succeeds,
             ..application("budapest", key, 102)
         };
         stated(&statement, key)
     };
-    let Follows::OldKey(word) = signed_over(2, 2, 6) else {
+    let Follows::OldKey(succession) = signed_over(2, 2, 6) else {
         panic!("made by the old key")
     };
-    let roster = admit(&three(), &with(Some(word.clone()), 6), NOW, YEAR).unwrap();
+    let roster = admit(&three(), &with(Some(succession.clone()), 6), NOW, YEAR).unwrap();
     let member = check(&roster, None).unwrap().member(&id("budapest")).unwrap().clone();
-    assert_eq!(member.key, house(6).public());
-    assert!(member.had(&house(2).public()) && member.since == 2);
+    assert_eq!(member.key, institution_key(6).public());
+    assert!(member.had(&institution_key(2).public()) && member.since == 2);
 
     let alone = admit(&three(), &with(None, 6), NOW, YEAR);
     assert!(matches!(alone, Err(ChangeError::OtherKey { .. })));
@@ -491,12 +506,12 @@ fn a_member_gets_another_key_by_its_old_one_or_by_the_holders() {
     let unknown = replace_key(&three(), &applicant("vienna", 5, 105), NOW, YEAR);
     assert!(matches!(unknown, Err(ChangeError::Unknown { .. })));
 
-    // A key that was given up does not come back, and a statement about another key than the one listed is not followed.
+    // A key that was replaced does not return, and a statement about another key than the one listed is not followed.
     let back = replace_key(&roster, &with(None, 2), NOW, YEAR);
     assert!(matches!(back, Err(ChangeError::Taken { .. })));
-    let later = Enrolment {
+    let later = Enrollment {
         issued_at: NOW.plus_seconds(2),
-        succeeds: Some(word),
+        succeeds: Some(succession),
         ..application("budapest", 6, 102)
     };
     let twice = admit(&by_holders, &stated(&later, 6), NOW, YEAR);
@@ -507,8 +522,8 @@ fn a_member_gets_another_key_by_its_old_one_or_by_the_holders() {
     let foreign = admit(&three(), &with(Some(foreign), 8), NOW, YEAR);
     assert!(matches!(foreign, Err(ChangeError::OtherKey { .. })));
 
-    // The holder of the charter gives it away first.
-    let founder = Enrolment {
+    // The holder of the charter has to transfer it first.
+    let founder = Enrollment {
         issued_at: NOW.plus_seconds(1),
         ..application("cleveland", 9, 101)
     };

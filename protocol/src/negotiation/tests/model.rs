@@ -1,4 +1,4 @@
-//! Two honest sides over a network that loses, repeats, reorders and damages messages, step by step at random.
+//! Two well-behaved sides over a network that loses, repeats, reorders and damages messages, step by step at random.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -9,16 +9,16 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What may happen next.
+/// What can happen next.
 #[derive(Clone, Debug)]
-enum Happening {
-    /// A side takes a step; a low number ends the negotiation, any other leads on.
+enum Event {
+    /// A side takes a step; a low number ends the negotiation, any other advances it.
     Act(Party, u8),
-    /// A message that was sent at some time arrives; which one is counted from the newest.
+    /// A message that was sent earlier arrives, counted from the newest.
     Arrive(Party, usize),
     /// A message arrives with one bit changed.
     Damaged(Party, usize, usize),
-    /// A side is restarted and reads its state back.
+    /// A side is restarted and restores its state.
     Restart(Party),
 }
 
@@ -26,13 +26,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
-    fn both_sides_come_to_the_same_end(happenings in prop::collection::vec(happening(), 0..40)) {
+    fn both_sides_come_to_the_same_end(events in prop::collection::vec(event(), 0..40)) {
         let mut world = World::new();
-        for happening in happenings {
-            world.step(&happening);
+        for event in events {
+            world.step(&event);
             world.check();
         }
-        world.settle();
+        world.run_to_end();
         let (consumer, provider) = (&world.consumer, world.provider.as_ref().unwrap());
         prop_assert!(consumer.state_name().is_final(), "{}", consumer.state_name());
         prop_assert_eq!(consumer.state_name(), provider.state_name());
@@ -40,26 +40,26 @@ proptest! {
     }
 }
 
-fn happening() -> impl Strategy<Value = Happening> {
+fn event() -> impl Strategy<Value = Event> {
     let party = || prop_oneof![Just(Party::Provider), Just(Party::Consumer)];
     prop_oneof![
-        4 => (party(), any::<u8>()).prop_map(|(by, pick)| Happening::Act(by, pick)),
-        4 => (party(), 0_usize..4).prop_map(|(to, back)| Happening::Arrive(to, back)),
-        1 => (party(), 0_usize..4, any::<usize>()).prop_map(|(to, back, at)| Happening::Damaged(to, back, at)),
-        1 => party().prop_map(Happening::Restart),
+        4 => (party(), any::<u8>()).prop_map(|(by, pick)| Event::Act(by, pick)),
+        4 => (party(), 0_usize..4).prop_map(|(to, back)| Event::Arrive(to, back)),
+        1 => (party(), 0_usize..4, any::<usize>()).prop_map(|(to, back, at)| Event::Damaged(to, back, at)),
+        1 => party().prop_map(Event::Restart),
     ]
 }
 
 struct World {
     consumer: ConsumerNegotiation,
     provider: Option<ProviderNegotiation>,
-    /// Everything ever sent, with its addressee: nothing is ever safely gone from a network.
+    /// Everything ever sent, with its recipient: a network may deliver any message again.
     sent: Vec<(Party, Signed<NegotiationMessage>)>,
 }
 
 impl World {
     fn new() -> Self {
-        let Sent { next, message } = ask(wide()).unwrap();
+        let Sent { next, message } = begin(wide()).unwrap();
         Self {
             consumer: next,
             provider: None,
@@ -67,23 +67,23 @@ impl World {
         }
     }
 
-    fn step(&mut self, happening: &Happening) {
-        match *happening {
-            Happening::Act(by, pick) => self.act(by, pick),
-            Happening::Arrive(to, back) => {
+    fn step(&mut self, event: &Event) {
+        match *event {
+            Event::Act(by, pick) => self.act(by, pick),
+            Event::Arrive(to, back) => {
                 if let Some(message) = self.sent_to(to, back) {
                     self.deliver(to, &message);
                 }
             }
-            Happening::Damaged(to, back, at) => {
+            Event::Damaged(to, back, at) => {
                 if let Some(message) = self.sent_to(to, back) {
                     assert!(Authentic::check(flipped(&message, at), owner).is_err());
                 }
             }
-            Happening::Restart(Party::Consumer) => {
+            Event::Restart(Party::Consumer) => {
                 self.consumer = ConsumerNegotiation::restore(self.consumer.stored()).unwrap();
             }
-            Happening::Restart(Party::Provider) => {
+            Event::Restart(Party::Provider) => {
                 self.provider = self
                     .provider
                     .take()
@@ -95,20 +95,20 @@ impl World {
     fn sent_to(&self, to: Party, back: usize) -> Option<Signed<NegotiationMessage>> {
         self.sent
             .iter()
-            .filter(|(addressee, _)| *addressee == to)
+            .filter(|(recipient, _)| *recipient == to)
             .rev()
             .nth(back)
             .map(|(_, message)| message.clone())
     }
 
     fn act(&mut self, by: Party, pick: u8) {
-        let end = || Reason::fitted("enough");
+        let end = || Reason::sanitized("enough");
         match by {
             Party::Consumer => {
                 let step = match self.consumer.state_name() {
                     _ if pick < 8 => self.consumer.terminate(end(), &node(2), T0),
                     StateName::Offered if pick < 40 => self.consumer.counter(wide(), why(), &node(2), T0),
-                    StateName::Agreed => self.consumer.verify_agreement(&house(2), &node(2), T0),
+                    StateName::Agreed => self.consumer.verify_agreement(&institution_key(2), &node(2), T0),
                     _ => self.consumer.accept(&node(2), T0),
                 };
                 if let Ok(Sent { next, message }) = step {
@@ -122,7 +122,7 @@ impl World {
                     _ if pick < 8 => provider.terminate(end(), &node(1), T0),
                     StateName::Requested if pick < 200 => provider.offer(narrow(), explain, &node(1), T0),
                     StateName::Verified => provider.finalize(&node(1), T0),
-                    _ => provider.agree(POLICY, &house(1), &node(1), T0),
+                    _ => provider.agree(POLICY, &institution_key(1), &node(1), T0),
                 };
                 if let Ok(Sent { next, message }) = step {
                     self.provider = Some(next);
@@ -151,7 +151,7 @@ impl World {
         }
     }
 
-    /// What must hold after every step.
+    /// The invariants after every step.
     fn check(&self) {
         let Some(provider) = &self.provider else { return };
         let (ours, theirs) = (self.consumer.transcript().messages(), provider.transcript().messages());
@@ -178,8 +178,8 @@ impl World {
         }
     }
 
-    /// The network becomes reliable and both sides go on to the end.
-    fn settle(&mut self) {
+    /// The network becomes reliable and both sides continue to the end.
+    fn run_to_end(&mut self) {
         for _ in 0..12 {
             self.resend();
             self.act(Party::Provider, u8::MAX);

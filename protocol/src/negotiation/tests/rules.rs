@@ -1,4 +1,4 @@
-//! Each rule with a message that breaks it and nothing else.
+//! Each rule, with a message that breaks only this rule.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -18,7 +18,7 @@ fn each_state_takes_the_messages_of_the_table_and_no_other() {
         AGREED consumer verification, AGREED consumer termination,
         VERIFIED provider confirmation, VERIFIED provider termination";
     let allowed: BTreeSet<String> = allowed.split(',').map(|row| row.trim().to_owned()).collect();
-    let mut taken = BTreeSet::new();
+    let mut accepted_messages = BTreeSet::new();
     for (consumer, provider) in [
         requested(),
         offered(),
@@ -38,26 +38,26 @@ fn each_state_takes_the_messages_of_the_table_and_no_other() {
                 ("consumer", from_consumer.map(|_| ())),
             ] {
                 match result {
-                    Ok(()) => drop(taken.insert(format!("{state} {party} {kind}"))),
+                    Ok(()) => drop(accepted_messages.insert(format!("{state} {party} {kind}"))),
                     Err(NegotiationError::Peer(Refusal::WrongTurn { state: s, .. })) => assert_eq!(s, state),
                     Err(other) => panic!("{state} {party} {kind}: {other:?}"),
                 }
             }
         }
     }
-    assert_eq!(taken, allowed);
+    assert_eq!(accepted_messages, allowed);
 }
 
-/// One body of each kind, right for the state that `provider` is in if that state takes it at all.
+/// One body of each kind, valid for the state of `provider` if that state accepts it at all.
 fn bodies(provider: &ProviderNegotiation) -> Vec<Body> {
     let scope = if provider.state_name() == StateName::Requested {
         wide()
     } else {
         narrow()
     };
-    let once = terms(provider, scope).add_signature(&house(1)).unwrap();
+    let once = terms(provider, scope).add_signature(&institution_key(1)).unwrap();
     let both = match provider.state() {
-        State::Agreed(state) => state.signed.add_signature(&house(2)).unwrap(),
+        State::Agreed(state) => state.signed.add_signature(&institution_key(2)).unwrap(),
         _ => once.clone(),
     };
     vec![
@@ -74,7 +74,7 @@ fn bodies(provider: &ProviderNegotiation) -> Vec<Body> {
         Body::Verification { terms: both },
         Body::Finalized,
         Body::Terminate {
-            reason: Reason::fitted("enough"),
+            reason: Reason::sanitized("enough"),
         },
     ]
 }
@@ -84,9 +84,9 @@ fn terms_of(provider: &ProviderNegotiation, scope: Scope) -> GrantTerms {
         grant: id().into(),
         revision: 1,
         provider: institution("budapest"),
-        provider_key: house(1).public(),
+        provider_key: institution_key(1).public(),
         consumer: institution("zurich"),
-        consumer_key: house(2).public(),
+        consumer_key: institution_key(2).public(),
         scope,
         policy: POLICY,
         transcript: provider.transcript().head(),
@@ -100,7 +100,10 @@ fn terms(provider: &ProviderNegotiation, scope: Scope) -> CoSigned<GrantTerms> {
 
 fn agreement(terms: &GrantTerms, seed: u8) -> Body {
     Body::Agreement {
-        terms: CoSigned::propose(terms).unwrap().add_signature(&house(seed)).unwrap(),
+        terms: CoSigned::propose(terms)
+            .unwrap()
+            .add_signature(&institution_key(seed))
+            .unwrap(),
     }
 }
 
@@ -133,7 +136,7 @@ fn exchange_counter() -> (ConsumerNegotiation, ProviderNegotiation) {
 }
 
 #[test]
-fn an_offer_gives_a_reason_for_every_difference_and_for_nothing_else() {
+fn offer_explains_every_difference_and_no_other() {
     let (consumer, provider) = requested();
     let true_ones = Narrowing::explain_all(&wide(), &narrow(), explain);
     let mut invented = true_ones.clone();
@@ -148,7 +151,7 @@ fn an_offer_gives_a_reason_for_every_difference_and_for_nothing_else() {
             &node(1),
             |_| (),
         );
-        assert_eq!(refusal(&consumer, offer), Refusal::Misexplained);
+        assert_eq!(refusal(&consumer, offer), Refusal::NarrowingsMismatch);
     }
     let narrowings = true_ones.into_iter().cycle().take(MAX_NARROWINGS + 1).collect();
     let long = forged(
@@ -168,7 +171,7 @@ fn a_negotiation_goes_on_with_the_keys_that_it_began_with_only() {
     let (consumer, provider) = offered();
     let successor = |node_id: &NodeId| {
         owner(node_id).map(|side| Side {
-            key: house(4).public(),
+            key: institution_key(4).public(),
             ..side
         })
     };
@@ -178,13 +181,13 @@ fn a_negotiation_goes_on_with_the_keys_that_it_began_with_only() {
     assert_eq!(refusal(&provider, renamed), Refusal::OtherKey { from: from.clone() });
     assert!(provider.receive(authentic(&ours), T0).is_ok());
     // Nor can another key begin one in the name of a party.
-    let first = ask(wide()).unwrap().message;
+    let first = begin(wide()).unwrap().message;
     let opened = ProviderNegotiation::open(Authentic::check(first, successor).unwrap(), &parties(), T0);
     assert_eq!(opened.unwrap_err().refusal(), Some(&Refusal::OtherKey { from }));
 }
 
 #[test]
-fn terms_cover_exactly_what_was_accepted_or_asked() {
+fn terms_cover_exactly_what_was_accepted_or_requested() {
     let (consumer, provider) = accepted();
     let wider = forged(&provider, agreement(&terms_of(&provider, wide()), 1), &node(1), |_| ());
     assert_eq!(refusal(&consumer, wider), Refusal::ScopeChanged { accepted: true });
@@ -227,14 +230,14 @@ fn terms_name_this_negotiation_its_parties_and_this_moment() {
         (
             "consumer key",
             GrantTerms {
-                consumer_key: house(4).public(),
+                consumer_key: institution_key(4).public(),
                 ..right.clone()
             },
         ),
         (
             "provider key",
             GrantTerms {
-                provider_key: house(4).public(),
+                provider_key: institution_key(4).public(),
                 ..right.clone()
             },
         ),
@@ -269,18 +272,18 @@ fn terms_name_this_negotiation_its_parties_and_this_moment() {
 }
 
 #[test]
-fn the_provider_signs_with_the_key_of_the_house() {
+fn provider_agrees_with_the_institution_key_only() {
     let (consumer, provider) = accepted();
     let right = terms_of(&provider, narrow());
-    let lacking = Refusal::Terms(GrantError::Signature(SignatureError::MissingSignature));
+    let missing_signature = Refusal::Terms(GrantError::Signature(SignatureError::MissingSignature));
     let message = forged(&provider, agreement(&right, 3), &node(1), |_| ());
-    assert_eq!(refusal(&consumer, message), lacking);
-    let ours = provider.agree(POLICY, &house(3), &node(1), T0).unwrap_err();
-    assert_eq!(ours, NegotiationError::Ours(lacking));
+    assert_eq!(refusal(&consumer, message), missing_signature);
+    let ours = provider.agree(POLICY, &institution_key(3), &node(1), T0).unwrap_err();
+    assert_eq!(ours, NegotiationError::Ours(missing_signature));
 }
 
 #[test]
-fn the_consumer_signs_the_same_bytes_with_the_key_of_the_house() {
+fn consumer_signs_same_bytes_with_the_institution_key_only() {
     let (consumer, provider) = agreed();
     let State::Agreed(state) = provider.state() else {
         panic!("{}", provider.state_name())
@@ -291,29 +294,34 @@ fn the_consumer_signs_the_same_bytes_with_the_key_of_the_house() {
             forged(&consumer, Body::Verification { terms }, &node(2), |_| ()),
         )
     };
-    let lacking = Refusal::Terms(GrantError::Signature(SignatureError::MissingSignature));
-    assert_eq!(refused(state.signed.clone()), lacking);
-    assert_eq!(refused(state.signed.add_signature(&house(3)).unwrap()), lacking);
+    let missing_signature = Refusal::Terms(GrantError::Signature(SignatureError::MissingSignature));
+    assert_eq!(refused(state.signed.clone()), missing_signature);
+    assert_eq!(
+        refused(state.signed.add_signature(&institution_key(3)).unwrap()),
+        missing_signature
+    );
     let wider = GrantTerms {
         scope: wide(),
         ..state.terms.clone()
     };
     let other = CoSigned::propose(&wider)
         .unwrap()
-        .add_signature(&house(1))
+        .add_signature(&institution_key(1))
         .unwrap()
-        .add_signature(&house(2))
+        .add_signature(&institution_key(2))
         .unwrap();
     assert_eq!(refused(other), Refusal::TermsChanged);
-    let own = consumer.verify_agreement(&house(3), &node(2), T0).unwrap_err();
-    assert_eq!(own, NegotiationError::Ours(lacking));
+    let own = consumer
+        .verify_agreement(&institution_key(3), &node(2), T0)
+        .unwrap_err();
+    assert_eq!(own, NegotiationError::Ours(missing_signature));
 }
 
 #[test]
-fn a_message_has_one_place() {
+fn message_has_one_position_in_the_transcript() {
     let (consumer, provider) = requested();
     let terminate = || Body::Terminate {
-        reason: Reason::fitted("no"),
+        reason: Reason::sanitized("no"),
     };
     let refused =
         |change: fn(&mut NegotiationMessage)| refusal(&consumer, forged(&provider, terminate(), &node(1), change));
@@ -325,8 +333,8 @@ fn a_message_has_one_place() {
         refused(|m| m.sequence = 1),
         Refusal::OutOfOrder { expected: 2, found: 1 }
     );
-    assert_eq!(refused(|m| m.previous = None), Refusal::OtherPast);
-    assert_eq!(refused(|m| m.previous = Some(Digest32::ZERO)), Refusal::OtherPast);
+    assert_eq!(refused(|m| m.previous = None), Refusal::OtherTranscript);
+    assert_eq!(refused(|m| m.previous = Some(Digest32::ZERO)), Refusal::OtherTranscript);
     let other = NegotiationId::from_bytes([8; 16]);
     assert_eq!(
         refused(|m| m.negotiation = NegotiationId::from_bytes([8; 16])),
@@ -339,11 +347,11 @@ fn a_message_has_one_place() {
 }
 
 #[test]
-fn only_nodes_of_the_two_parties_speak() {
+fn only_nodes_of_the_two_parties_can_send_messages() {
     let (consumer, provider) = requested();
     let draft = |from: &str, seed: u8| {
         let body = Body::Terminate {
-            reason: Reason::fitted("no"),
+            reason: Reason::sanitized("no"),
         };
         let mut draft = provider
             .transcript()
@@ -351,8 +359,8 @@ fn only_nodes_of_the_two_parties_speak() {
         draft.from = institution(from);
         Signed::sign(&draft, &node(seed)).unwrap().signed().clone()
     };
-    let stranger = refusal(&consumer, authentic(&draft("geneva", 3)));
-    assert!(matches!(stranger, Refusal::OtherParties { .. }));
+    let non_member = refusal(&consumer, authentic(&draft("geneva", 3)));
+    assert!(matches!(non_member, Refusal::OtherParties { .. }));
     assert!(matches!(
         Authentic::check(draft("budapest", 3), owner),
         Err(Refusal::ForeignNode { .. })
@@ -373,10 +381,10 @@ fn only_nodes_of_the_two_parties_speak() {
 }
 
 #[test]
-fn messages_are_of_their_time() {
+fn message_outside_its_time_is_refused() {
     let (consumer, provider) = requested();
     let terminate = || Body::Terminate {
-        reason: Reason::fitted("no"),
+        reason: Reason::sanitized("no"),
     };
     let day_late = T0.plus_millis(MAX_MESSAGE_AGE_MS + MAX_CLOCK_SKEW_MS);
     assert!(
@@ -394,19 +402,19 @@ fn messages_are_of_their_time() {
         m.sent_at = T0.plus_millis(-MAX_CLOCK_SKEW_MS - 1)
     });
     assert!(matches!(refusal(&consumer, before_the_request), Refusal::Stale(_)));
-    let request = ask(wide()).unwrap().message;
+    let request = begin(wide()).unwrap().message;
     let late = ProviderNegotiation::open(authentic(&request), &parties(), day_late.plus_millis(1)).unwrap_err();
     assert!(matches!(late, NegotiationError::Peer(Refusal::Stale(_))));
 }
 
 #[test]
-fn a_window_that_is_over_is_neither_asked_nor_offered_nor_agreed() {
+fn expired_window_is_never_requested_offered_or_agreed() {
     let past = Scope {
         window: Window::new(T0.plus_seconds(-60), T0).unwrap(),
         ..wide()
     };
     assert_eq!(
-        ask(past).unwrap_err(),
+        begin(past).unwrap_err(),
         NegotiationError::Ours(Refusal::WindowOver { not_after: T0 })
     );
     let not_after = wide().window.not_after();
@@ -414,7 +422,9 @@ fn a_window_that_is_over_is_neither_asked_nor_offered_nor_agreed() {
     let late = provider.offer(narrow(), explain, &node(1), not_after).unwrap_err();
     assert_eq!(late, NegotiationError::Ours(Refusal::WindowOver { not_after }));
     let (_, provider) = accepted();
-    let late = provider.agree(POLICY, &house(1), &node(1), not_after).unwrap_err();
+    let late = provider
+        .agree(POLICY, &institution_key(1), &node(1), not_after)
+        .unwrap_err();
     assert_eq!(late, NegotiationError::Ours(Refusal::WindowOver { not_after }));
 }
 
@@ -424,7 +434,10 @@ fn a_negotiation_is_about_one_dataset_of_the_provider() {
         dataset: "geneva.heart".parse().unwrap(),
         ..wide()
     };
-    assert_eq!(ask(foreign).unwrap_err(), NegotiationError::Ours(Refusal::OtherDataset));
+    assert_eq!(
+        begin(foreign).unwrap_err(),
+        NegotiationError::Ours(Refusal::OtherDataset)
+    );
     let (consumer, _) = offered();
     let other = Scope {
         dataset: "budapest.lung".parse().unwrap(),
@@ -456,7 +469,10 @@ fn a_negotiation_begins_with_the_consumers_first_request() {
         open(|m| m.sequence = 2),
         Err(Refusal::OutOfOrder { expected: 1, found: 2 })
     );
-    assert_eq!(open(|m| m.previous = Some(Digest32::ZERO)), Err(Refusal::OtherPast));
+    assert_eq!(
+        open(|m| m.previous = Some(Digest32::ZERO)),
+        Err(Refusal::OtherTranscript)
+    );
     assert_eq!(open(|m| m.body = Body::Accept), Err(Refusal::NoRequest));
     assert_eq!(
         open(|m| std::mem::swap(&mut m.from, &mut m.to)),
@@ -472,7 +488,7 @@ fn a_negotiation_begins_with_the_consumers_first_request() {
 fn two_institutions_with_a_key_each_negotiate() {
     let side = |name, seed| Side {
         institution: institution(name),
-        key: house(seed).public(),
+        key: institution_key(seed).public(),
     };
     assert_eq!(
         Parties::new(side("budapest", 1), side("budapest", 2)),
@@ -485,111 +501,17 @@ fn two_institutions_with_a_key_each_negotiate() {
 }
 
 #[test]
-fn a_repeated_message_is_answered_as_before_and_an_older_one_refused() {
-    let (_, waiting) = requested();
-    let (consumer, provider) = offered();
-    let request = consumer.transcript().messages()[0].clone();
-    let offer = provider.transcript().messages()[1].signed().clone();
-    let answer = |provider: &ProviderNegotiation| match provider.receive(request.clone(), T0).unwrap() {
-        Received::Duplicate { answers } => answers,
-        Received::Advanced(_) => panic!("a repeated request led on"),
-    };
-    assert_eq!(answer(&waiting), []);
-    assert_eq!(answer(&provider), [offer]);
-    let (_, provider) = accepted();
-    assert!(matches!(refusal(&provider, request), Refusal::OutOfOrder { .. }));
-    let (_, provider) = finalized();
-    let verification = provider.transcript().messages()[4].clone();
-    assert!(matches!(
-        provider.receive(verification, T0).unwrap(),
-        Received::Duplicate { answers } if answers.len() == 1
-    ));
-}
-
-#[test]
-fn a_termination_that_crosses_an_offer_stands() {
-    let (consumer, provider) = requested();
-    let offer = provider.offer(narrow(), explain, &node(1), T0).unwrap();
-    let end = consumer
-        .terminate(Reason::fitted("no longer needed"), &node(2), T0)
-        .unwrap();
-    let (ended, provider) = exchange(Ok(end), &offer.next);
-    assert_eq!(provider.transcript(), ended.transcript());
-    assert!(matches!(
-        refusal(&ended, authentic(&offer.message)),
-        Refusal::OutOfOrder { .. }
-    ));
-    assert_eq!(provider.state_name(), StateName::Terminated);
-}
-
-#[test]
-fn a_crossing_termination_cannot_undo_a_message_that_was_answered_or_a_grant() {
-    for (consumer, provider) in [accepted(), verified(), finalized()] {
-        let earlier = consumer.transcript().messages()[0].digest();
-        let back = forged(
-            &consumer,
-            Body::Terminate {
-                reason: Reason::fitted("undo"),
-            },
-            &node(2),
-            |m| {
-                m.sequence = 2;
-                m.previous = Some(earlier);
-            },
-        );
-        assert!(matches!(refusal(&provider, back), Refusal::OutOfOrder { .. }));
-    }
-    let (consumer, provider) = finalized();
-    let verification = consumer.transcript().messages()[4].digest();
-    let back = forged(
-        &consumer,
-        Body::Terminate {
-            reason: Reason::fitted("undo"),
-        },
-        &node(2),
-        |m| {
-            m.sequence = 6;
-            m.previous = Some(verification);
-        },
-    );
-    assert!(matches!(refusal(&provider, back), Refusal::OutOfOrder { .. }));
-}
-
-#[test]
-fn bargaining_ends_while_there_is_room_to_conclude() {
-    let (mut consumer, mut provider) = offered();
-    let refused = loop {
-        match consumer.counter(wide(), why(), &node(2), T0) {
-            Ok(sent) => (consumer, provider) = exchange(Ok(sent), &provider),
-            Err(error) => break error,
-        }
-        (provider, consumer) = exchange(provider.offer(narrow(), explain, &node(1), T0), &consumer);
-    };
-    assert_eq!(refused, NegotiationError::Ours(Refusal::TooLong));
-    let (consumer, provider) = exchange(consumer.accept(&node(2), T0), &provider);
-    let (provider, consumer) = exchange(provider.agree(POLICY, &house(1), &node(1), T0), &consumer);
-    let (consumer, provider) = exchange(consumer.verify_agreement(&house(2), &node(2), T0), &provider);
-    let (_, consumer) = exchange(provider.finalize(&node(1), T0), &consumer);
-    assert!(consumer.grant().is_some());
-    let mut stored = consumer.stored();
-    stored.messages = std::iter::repeat_n(stored.messages[0].clone(), MAX_MESSAGES + 1).collect();
-    let mut bytes = Vec::new();
-    ciborium::into_writer(&stored, &mut bytes).unwrap();
-    assert!(ciborium::from_reader::<StoredNegotiation, _>(bytes.as_slice()).is_err());
-}
-
-#[test]
-fn differences_travel_without_marks_that_deceive() {
+fn differences_are_sent_without_deceptive_characters() {
     let difference = Difference {
         part: Part::Rows,
-        asked: "a\u{1b}[2J\u{202e}b".into(),
+        requested: "a\u{1b}[2J\u{202e}b".into(),
         offered: "x".repeat(5000),
     };
     let narrowing = Narrowing {
-        difference: super::super::message::fitted(&difference),
-        reason: Reason::fitted("r"),
+        difference: super::super::message::sanitized(&difference),
+        reason: Reason::sanitized("r"),
         rule: None,
     };
-    assert!(Text::<5000>::new(&narrowing.difference.asked).is_ok());
+    assert!(Text::<5000>::new(&narrowing.difference.requested).is_ok());
     assert_eq!(narrowing.difference.offered.len(), 1000);
 }

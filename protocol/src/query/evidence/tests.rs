@@ -39,7 +39,7 @@ fn ledger_head(institution: &str, seed: u8) -> Signed<LedgerHead> {
 #[test]
 fn receipt_with_a_foreign_ledger_head_is_no_evidence() {
     for (institution, seed) in [("budapest", 1), ("cleveland", 2), ("cleveland", 1)] {
-        let mut parts = Parts::sound();
+        let mut parts = Parts::valid();
         parts.receipt.ledger = ledger_head(institution, seed);
         assert!(parts.bundle().check().is_err(), "{institution} {seed}");
     }
@@ -50,18 +50,18 @@ fn countersignature_needs_the_head_of_the_consumers_ledger() {
     let foreign =
         [("budapest", 1), ("cleveland", 2), ("budapest", 2)].map(|(institution, seed)| Some((institution, seed)));
     for head in foreign.into_iter().chain([None]) {
-        let mut parts = Parts::sound();
+        let mut parts = Parts::valid();
         parts.consumer_ledger = head.map(|(institution, seed)| ledger_head(institution, seed));
         assert!(parts.bundle().check().is_err(), "{head:?}");
     }
-    let mut alone = Parts::sound();
+    let mut alone = Parts::valid();
     alone.countersign = false;
     assert!(alone.bundle().check().is_err(), "a head without a countersignature");
-    let valid = Parts::sound().bundle().check().unwrap();
+    let valid = Parts::valid().bundle().check().unwrap();
     assert_eq!(valid.consumer_ledger.unwrap().institution, id("cleveland"));
 }
 
-/// The parts of sound evidence, each of which a test may exchange before it is put together.
+/// The parts of valid evidence, each of which a test may replace before they are assembled.
 struct Parts {
     holder: InstitutionId,
     consumer: NodeCertificate,
@@ -75,7 +75,7 @@ struct Parts {
 }
 
 impl Parts {
-    fn sound() -> Self {
+    fn valid() -> Self {
         let certificate = |name: &str, seed: u8| NodeCertificate {
             institution: id(name),
             node: node(seed).public(),
@@ -145,7 +145,7 @@ impl Parts {
         }
     }
 
-    /// The decision is entered, the receipt names its entry, and everything is signed by whose it is.
+    /// The decision is recorded, the receipt names its entry, and everything is signed by its owner.
     fn bundle(mut self) -> EvidenceBundle {
         let entry = LedgerEntry {
             sequence: 0,
@@ -202,8 +202,8 @@ impl Parts {
 }
 
 #[test]
-fn sound_evidence_holds_and_names_both_keys() {
-    let text = serde_json::to_string(&Parts::sound().bundle()).unwrap();
+fn valid_evidence_verifies_and_names_both_keys() {
+    let text = serde_json::to_string(&Parts::valid().bundle()).unwrap();
     let read: EvidenceBundle = serde_json::from_str(&text).unwrap();
     let valid = read.check().unwrap();
     assert!(valid.countersigned);
@@ -211,13 +211,13 @@ fn sound_evidence_holds_and_names_both_keys() {
     assert_eq!(valid.consumer_key, institution_key(11).public());
     assert_eq!(valid.provider_key, institution_key(12).public());
     assert_eq!(valid.entries.len(), 1);
-    let mut once = Parts::sound();
+    let mut once = Parts::valid();
     once.countersign = false;
     once.consumer_ledger = None;
     assert!(!once.bundle().check().unwrap().countersigned);
 }
 
-/// One part exchanged for another that is signed as it should be, for each part there is.
+/// For each part: the part is replaced by another one that is properly signed.
 #[test]
 fn evidence_of_parts_that_do_not_belong_together_is_refused() {
     type Change = fn(&mut Parts);
@@ -240,7 +240,7 @@ fn evidence_of_parts_that_do_not_belong_together_is_refused() {
             p.provider.not_after = NOW.plus_seconds(-7200)
         }),
         ("another text", |p| p.query.sql = "SELECT 2".to_owned()),
-        ("another addressee", |p| p.query.to = id("zurich")),
+        ("another recipient", |p| p.query.to = id("zurich")),
         ("a person of another institution", |p| {
             p.assertion.actor = ActorId::new("eva@zurich").unwrap();
         }),
@@ -255,23 +255,23 @@ fn evidence_of_parts_that_do_not_belong_together_is_refused() {
         }),
     ];
     for (what, change) in changes {
-        let mut parts = Parts::sound();
+        let mut parts = Parts::valid();
         change(&mut parts);
         assert!(parts.bundle().check().is_err(), "{what}");
     }
-    let mut other = Parts::sound();
+    let mut other = Parts::valid();
     other.entry = EntryBody::AnswerLost {
         query: QueryId::from_bytes([9; 16]),
     };
     assert!(other.bundle().check().is_err(), "an entry about another query");
 }
 
-/// A byte of the file, changed, makes it unreadable or void, takes the second signature away or says the same.
+/// A changed byte makes the file unreadable or invalid, removes the second signature, or does not change its meaning.
 #[test]
 fn no_single_character_of_the_file_can_be_changed() {
-    let text = serde_json::to_string(&Parts::sound().bundle()).unwrap();
-    let said = |valid: &ValidEvidence| format!("{valid:?}");
-    let sound = said(&serde_json::from_str::<EvidenceBundle>(&text).unwrap().check().unwrap());
+    let text = serde_json::to_string(&Parts::valid().bundle()).unwrap();
+    let summary = |valid: &ValidEvidence| format!("{valid:?}");
+    let expected = summary(&serde_json::from_str::<EvidenceBundle>(&text).unwrap().check().unwrap());
     for at in (0..text.len()).step_by(7) {
         let mut bytes = text.clone().into_bytes();
         bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
@@ -283,7 +283,7 @@ fn no_single_character_of_the_file_can_be_changed() {
                 countersigned: true,
                 ..valid
             };
-            assert_eq!(said(&less), sound, "byte {at}");
+            assert_eq!(summary(&less), expected, "byte {at}");
         }
     }
 }
