@@ -1,39 +1,41 @@
 //! Datasets and their immutable versions.
 //!
-//! 1. An import ([`Catalog::import`]) writes sealed Parquet objects that nobody can see yet; each is on the disk when it is
-//!    complete.
-//! 2. A [`Manifest`] states what the version holds: columns, rows, and each object with its length and hashes. The
-//!    institution's key signs it.
-//! 3. One commit of the state database stores the manifest and moves the dataset's pointer to it. Before it the old version
-//!    is there, after it the new one, and never anything between.
-//! 4. A reader ([`Catalog::open_version`]) holds one manifest and sees its objects only. Objects of a version are never
-//!    changed, so it goes on undisturbed while newer versions appear.
-//! 5. What an import that failed or was killed left behind is named by no manifest; [`Maintenance::collect_orphans`] removes it.
+//! 1. An import ([`Catalog::import`]) writes sealed Parquet objects that are not visible yet; each is durable once it
+//!    is complete.
+//! 2. A [`Manifest`] describes the contents of the version: columns, rows, and each object with its length and hashes.
+//!    The institution's key signs it.
+//! 3. One commit of the state database stores the manifest and moves the dataset's pointer to it. Before it, readers
+//!    see the old version, after it the new one, and never anything in between.
+//! 4. A reader ([`Catalog::open_version`]) reads one manifest and sees only its objects. Objects of a version are never
+//!    changed, so newer versions do not affect it.
+//! 5. Objects of an import that failed or was killed are not named by any manifest; [`Maintenance::collect_orphans`]
+//!    removes them.
 //!
-//! 6. A dataset's key can be rotated; what the older one sealed may be encrypted again while it is read ([`Reencryption`]).
-//!    Old versions are removed by a rule of retention ([`Retention`]), a dataset by erasing it ([`Erasures`]).
+//! 6. A dataset's key can be rotated; what the older key sealed can be reencrypted while it is in use
+//!    ([`Reencryption`]). Old versions are removed by a retention rule ([`Retention`]), a dataset by erasing it
+//!    ([`Erasures`]).
 //!
-//! Locks are taken in this order: the one of those who write objects, the one of those who change a record or a key, the one of
-//! those who change where objects lie.
+//! Locks are acquired in this order: the one for writing objects, the one for changing a record or a key, the one for
+//! changing the locations of objects.
 //!
-//! An object lies at `KEY-ID/RANDOM.parquet`: its path says nothing about the dataset. What the steward says about the
-//! columns ([`Classification`]) may change at any time and does not make a version.
+//! An object is stored at `KEY-ID/RANDOM.parquet`: its path reveals nothing about the dataset. The steward can change
+//! the [`Classification`] of the columns at any time; this does not create a version.
 //!
-//! All calls block. `import`, `verify` and `collect_orphans` do file work on a tokio runtime: call them within
-//! `tokio::task::spawn_blocking` (in an async task itself they would panic, as blocking there does).
+//! All calls block. `import`, `verify` and `collect_orphans` do file I/O on a tokio runtime: call them within
+//! `tokio::task::spawn_blocking` (directly in an async task they would panic, because they block).
 
 mod classification;
 mod content;
 mod datasets;
 mod erase;
 mod error;
-mod holding;
 mod import;
 mod keyring;
 mod limits;
 mod maintenance;
 mod migrate;
 mod objects;
+mod pinned_objects;
 mod read;
 mod record;
 mod reencryption;
@@ -52,11 +54,11 @@ pub use classification::Classification;
 pub use datasets::{DATASETS, Datasets};
 pub use erase::{ErasureOrder, ErasureStatement, Erasures};
 pub use error::CatalogError;
-pub use holding::Holding;
 pub use import::{ImportError, ImportMode, ImportRequest, Imported, MAIN_SEGMENT, Progress, ROWS_PER_OBJECT};
 pub use keyring::{DatasetKeyStatus, KeyStatus, Keyring};
 pub use limits::{InvalidLimits, LEAST_MIN_CELL, MAX_DAYS, ReleaseChange, ReleaseRules, TierLimits};
 pub use maintenance::{Maintenance, Verification};
+pub use pinned_objects::PinnedObjects;
 pub use read::OpenVersion;
 pub use record::DatasetRecord;
 pub use reencryption::{KeepGoing, Reencrypted, Reencryption};
@@ -77,7 +79,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Catalog(Arc<Inner>);
 
-/// The duties, each over what it needs of the lower ones.
+/// The components, each built on the lower ones that it needs.
 struct Inner {
     datasets: Arc<Datasets>,
     keys: Arc<Keyring>,
@@ -91,7 +93,7 @@ struct Inner {
 }
 
 impl Catalog {
-    /// Opens the catalogue, and finishes rotations and erasures that were broken off.
+    /// Opens the catalog, and finishes interrupted rotations and erasures.
     pub(crate) fn open(
         master: Arc<MasterKey>,
         identities: Arc<Identities>,
@@ -102,7 +104,7 @@ impl Catalog {
         let datasets = Arc::new(Datasets::open(meta, identities)?);
         let keys = Arc::new(Keyring::open(master, meta, Arc::clone(&datasets))?);
         let objects = Arc::new(StoredObjects::open(store, remote, meta, Arc::clone(&datasets))?);
-        let catalog = Self(Arc::new(Inner::over(meta, datasets, keys, objects)?));
+        let catalog = Self(Arc::new(Inner::assemble(meta, datasets, keys, objects)?));
         catalog.0.keys.finish_rotation()?;
         catalog.0.erasures.finish()?;
         Ok(catalog)
@@ -132,19 +134,19 @@ impl Catalog {
         &self.0.erasures
     }
 
-    /// Encrypting again what older keys sealed.
+    /// Reencryption of what older keys sealed.
     #[must_use]
     pub fn reencryption(&self) -> &Reencryption {
         &self.0.reencryption
     }
 
-    /// Checking what is kept, and removing what no version needs.
+    /// Verification of stored data, and removal of objects that no version needs.
     #[must_use]
     pub fn maintenance(&self) -> &Maintenance {
         &self.0.maintenance
     }
 
-    /// Opens a version, the current one if none is named.
+    /// Opens a version, the current one if none is given.
     ///
     /// # Errors
     /// [`CatalogError::NotFound`], [`CatalogError::NoSuchVersion`], and an error of [`crate::error_kind::ErrorKind::Integrity`] if
@@ -157,11 +159,11 @@ impl Catalog {
         self.0.versions.open(name, version)
     }
 
-    /// Imports a file as a new version, signed by the institution. Blocks until the version is durable; see the module for
-    /// where to call it. Every event is reported to `progress`.
+    /// Imports a file as a new version, signed by the institution. Blocks until the version is durable; see the module
+    /// documentation for where to call it. Every event is reported to `progress`.
     ///
     /// # Errors
-    /// [`ImportError`]; the dataset is then as it was.
+    /// [`ImportError`]; the dataset is then unchanged.
     pub fn import(
         &self,
         request: &ImportRequest,
@@ -172,15 +174,15 @@ impl Catalog {
         self.0.importer.import(request, signer, now, progress)
     }
 
-    /// Does `work` while no record, key or place of an object changes, and holds the objects of that instant.
+    /// Does `work` while no record, key or object location changes, and pins the objects of that moment.
     ///
     /// # Errors
     /// If a manifest cannot be read.
-    pub fn hold<T>(&self, work: impl FnOnce() -> T) -> Result<(Holding, T), CatalogError> {
-        Holding::take(&self.0.datasets, &self.0.keys, &self.0.objects, work)
+    pub fn pin_objects<T>(&self, work: impl FnOnce() -> T) -> Result<(PinnedObjects, T), CatalogError> {
+        PinnedObjects::pin(&self.0.datasets, &self.0.keys, &self.0.objects, work)
     }
 
-    /// Which objects must be where objects lie.
+    /// Which objects must be in the object location.
     pub(crate) fn required_objects(&self) -> RequiredObjects {
         self.0.objects.required()
     }
@@ -192,7 +194,7 @@ impl Catalog {
 }
 
 impl Inner {
-    fn over(
+    fn assemble(
         meta: &SealedDb,
         datasets: Arc<Datasets>,
         keys: Arc<Keyring>,

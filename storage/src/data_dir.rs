@@ -6,27 +6,27 @@
 //! identity/master.key    the master key, wrapped
 //! identity/NAME.sealed   private keys, sealed under a key derived from the master key
 //! meta/                  the state database: sealed values under hashed keys
-//! uploads/               empty: what is sent for an import lies here sealed, in files without names
-//! objects/               sealed objects, unless they lie in a store elsewhere
+//! uploads/               empty: data uploaded for an import is stored here sealed, in unnamed files
+//! objects/               sealed objects, unless they are in a remote store
 //! ledger/                the ledger
 //! run/ log/              socket and logs of the running node
 //! ```
 //!
-//! Opening goes in this order, and each step needs the ones before it:
+//! Opening has these steps, and each needs the ones before it:
 //!
-//! 1. The lock is taken: from here on no other process touches the directory.
-//! 2. Files that a killed process was in the middle of writing are removed; they were never objects.
+//! 1. The lock is taken: from here on no other process uses the directory.
+//! 2. Files that a killed process had only partly written are removed; they were never objects.
 //! 3. Every file must be 0600 and every folder 0700.
-//! 4. The format must be known; a newer one is refused before anything is touched.
-//! 5. The master key is unlocked, and the state database opened with its key.
+//! 4. The format must be known; a newer one is rejected before anything is changed.
+//! 5. The master key is unlocked, and the state database is opened with its key.
 //! 6. An older format is migrated.
 //!
-//! A store elsewhere is not asked for anything before it is used: a node starts while its store is down.
+//! Nothing is requested from a remote store before it is used, so a node starts while its store is down.
 
 mod error;
 mod files;
 mod format;
-mod object_place;
+mod object_location;
 
 use std::{
     fmt,
@@ -47,7 +47,7 @@ use crate::{
     keys::{Escrow, Identities, KeyProvider, LedgerKey, MasterKey},
     ledger::{Ledger, LedgerError},
     meta::SealedDb,
-    objects::{DurableStore, ObjectPlace, PlaceError, RemoteStore},
+    objects::{DurableStore, LocationError, ObjectLocation, RemoteStore},
 };
 
 /// The opened data directory of one node; clones are handles to the same one.
@@ -61,54 +61,54 @@ struct Inner {
     meta: SealedDb,
     catalog: Catalog,
     remote: Option<RemoteStore>,
-    /// Dropped last: the directory is free once everything else is closed.
+    /// Dropped last: the directory is released once everything else is closed.
     _lock: File,
 }
 
 impl Storage {
-    /// Makes a data directory with a new master key that `provider` unlocks. Blocks for as long as that costs. A folder that is
-    /// there and empty is made private; one that is not empty must be private already.
+    /// Creates a data directory with a new master key that `provider` unlocks. Blocks while the key is derived. An empty folder
+    /// is made private; one that is not empty must already be private.
     ///
     /// # Errors
-    /// [`crate::keys::KeyError::Exists`] if there is one already; otherwise as [`Storage::open`].
+    /// [`crate::keys::KeyError::Exists`] if there is already one; otherwise as [`Storage::open`].
     pub fn init(dir: &Path, provider: &dyn KeyProvider) -> Result<Self, StorageError> {
         files::create(dir)?;
         let lock = files::lock(dir)?;
         files::check_modes(dir)?;
         let master = MasterKey::create(&master_key(dir), provider)?;
         format::write(dir)?;
-        Self::start(dir, master, lock, &ObjectPlace::Local, |objects| objects)
+        Self::start(dir, master, lock, &ObjectLocation::Local, |objects| objects)
     }
 
-    /// Opens a data directory. Blocks for as long as the passphrase costs.
+    /// Opens a data directory. Blocks while the key is derived.
     ///
     /// # Errors
-    /// [`StorageError::Missing`] if there is none, [`StorageError::InUse`], [`StorageError::Exposed`], and whatever is
-    /// wrong with keys or state.
+    /// [`StorageError::Missing`] if there is none, [`StorageError::InUse`], [`StorageError::Exposed`], and errors of keys or
+    /// state.
     pub fn open(dir: &Path, provider: &dyn KeyProvider) -> Result<Self, StorageError> {
-        Self::open_at(dir, provider, &ObjectPlace::Local)
+        Self::open_at(dir, provider, &ObjectLocation::Local)
     }
 
-    /// As [`Storage::open`], with its objects at `place`.
+    /// As [`Storage::open`], with its objects at `location`.
     ///
     /// # Errors
-    /// As [`Storage::open`], and [`PlaceError`] if the settings of a store cannot be used. Whether the store answers shows later:
-    /// [`Storage::check_objects`].
-    pub fn open_at(dir: &Path, provider: &dyn KeyProvider, place: &ObjectPlace) -> Result<Self, StorageError> {
-        Self::open_over(dir, provider, place, |objects| objects)
+    /// As [`Storage::open`], and [`LocationError`] if the settings of a store cannot be used. Whether the store answers shows
+    /// later: [`Storage::check_objects`].
+    pub fn open_at(dir: &Path, provider: &dyn KeyProvider, location: &ObjectLocation) -> Result<Self, StorageError> {
+        Self::open_over(dir, provider, location, |objects| objects)
     }
 
-    /// Opens a data directory with the keys of an escrow, and has `provider` unlock it from now on. If that does not succeed, the
-    /// directory stays as it was. Blocks for as long as that costs.
+    /// Opens a data directory with the keys of an escrow; from then on `provider` unlocks it. If that fails, the directory is
+    /// unchanged. Blocks while the keys are derived.
     ///
     /// # Errors
-    /// [`crate::keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of [`crate::error_kind::ErrorKind::Integrity`] if the
-    /// escrow is of another node; otherwise as [`Storage::open`].
+    /// [`crate::keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of
+    /// [`crate::error_kind::ErrorKind::Integrity`] if the escrow belongs to another node; otherwise as [`Storage::open`].
     pub fn recover(
         dir: &Path,
         escrow: &Escrow,
         provider: &dyn KeyProvider,
-        place: &ObjectPlace,
+        location: &ObjectLocation,
     ) -> Result<Self, StorageError> {
         let path = master_key(dir);
         let before = {
@@ -117,7 +117,7 @@ impl Storage {
             MasterKey::restore(&path, escrow.material(), provider)?;
             before
         };
-        let opened = Self::open_at(dir, provider, place).and_then(|storage| {
+        let opened = Self::open_at(dir, provider, location).and_then(|storage| {
             storage.catalog().keys().adopt(escrow)?;
             Ok(storage)
         });
@@ -127,28 +127,32 @@ impl Storage {
         opened
     }
 
-    /// Has another provider unlock the directory from now on. Blocks for as long as that costs.
+    /// Makes another provider unlock the directory from now on. Blocks while the key is derived.
     ///
     /// # Errors
-    /// If the file of the master key cannot be written; the old one then goes on to unlock it.
+    /// If the master key file cannot be written; the old provider then still unlocks it.
     pub fn change_provider(&self, provider: &dyn KeyProvider) -> Result<(), StorageError> {
         Ok(self.0.master.change_provider(provider)?)
     }
 
-    /// As [`Storage::open_at`], for a copy of a data directory: whatever place the one that was copied had, this one is new to it.
-    pub(crate) fn open_copy(dir: &Path, provider: &dyn KeyProvider, place: &ObjectPlace) -> Result<Self, StorageError> {
+    /// As [`Storage::open_at`], for a copy of a data directory: the copy does not own the object location of the original.
+    pub(crate) fn open_copy(
+        dir: &Path,
+        provider: &dyn KeyProvider,
+        location: &ObjectLocation,
+    ) -> Result<Self, StorageError> {
         {
             let master = MasterKey::unlock(&master_key(dir), provider)?;
-            object_place::forget(&SealedDb::open(&dir.join("meta"), master.state())?)?;
+            object_location::forget(&SealedDb::open(&dir.join("meta"), master.state())?)?;
         }
-        Self::open_at(dir, provider, place)
+        Self::open_at(dir, provider, location)
     }
 
     /// As [`Storage::open_at`], with a layer around the store of sealed objects.
     pub(crate) fn open_over(
         dir: &Path,
         provider: &dyn KeyProvider,
-        place: &ObjectPlace,
+        location: &ObjectLocation,
         layer: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
     ) -> Result<Self, StorageError> {
         if !master_key(dir).exists() {
@@ -160,7 +164,7 @@ impl Storage {
         files::check_modes(dir)?;
         let found = format::read(dir)?;
         let master = MasterKey::unlock(&master_key(dir), provider)?;
-        let storage = Self::start(dir, master, lock, place, layer)?;
+        let storage = Self::start(dir, master, lock, location, layer)?;
         if found < format::CURRENT {
             storage.migrate(found)?;
         }
@@ -171,7 +175,7 @@ impl Storage {
         dir: &Path,
         master: MasterKey,
         lock: File,
-        place: &ObjectPlace,
+        location: &ObjectLocation,
         layer: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
     ) -> Result<Self, StorageError> {
         for part in ["ledger", "run", "log"] {
@@ -181,9 +185,12 @@ impl Storage {
         let meta = SealedDb::open(&dir.join("meta"), master.state())?;
         files::tighten(&dir.join(files::SLED))?;
         let folder = dir.join("objects");
-        let remote = match place {
-            ObjectPlace::Local => None,
-            ObjectPlace::S3(place) => Some(RemoteStore::open(place, object_place::marker(&meta, &place.url)?)?),
+        let remote = match location {
+            ObjectLocation::Local => None,
+            ObjectLocation::S3(location) => Some(RemoteStore::open(
+                location,
+                object_location::marker(&meta, &location.url)?,
+            )?),
         };
         let objects: Arc<dyn ObjectStore> = match &remote {
             None => Arc::new(DurableStore::open(&folder)?),
@@ -199,7 +206,7 @@ impl Storage {
             remote.clone(),
         )?;
         match &remote {
-            None => object_place::must_be_local(&meta, &folder, catalog.required_objects())?,
+            None => object_location::check_local(&meta, &folder, catalog.required_objects())?,
             Some(remote) => remote.require(catalog.required_objects()),
         }
         Ok(Self(Arc::new(Inner {
@@ -213,9 +220,9 @@ impl Storage {
         })))
     }
 
-    /// Each step may be taken again, so a process that is killed here does no harm.
+    /// Each step can be repeated, so a process that is killed here does no harm.
     fn migrate(&self, found: u32) -> Result<(), StorageError> {
-        tracing::info!(from = found, to = format::CURRENT, "the data directory is migrated");
+        tracing::info!(from = found, to = format::CURRENT, "migrating the data directory");
         if found < 2 {
             self.0.master.rewrite()?;
             self.0.catalog.migrate_from_1()?;
@@ -241,28 +248,28 @@ impl Storage {
         &self.0.catalog
     }
 
-    /// Whether the objects lie in a store elsewhere.
+    /// Whether the objects are in a remote store.
     #[must_use]
     pub fn is_remote(&self) -> bool {
         self.0.remote.is_some()
     }
 
-    /// Checks whether the store that holds the objects can be used now; objects in the data directory always can. Waits no
-    /// longer than for one answer.
+    /// Checks whether the store that holds the objects is usable now; objects in the data directory always are. Waits at most as
+    /// long as one request may take.
     ///
     /// # Errors
-    /// [`PlaceError`] says why not.
-    pub async fn check_objects(&self) -> Result<(), PlaceError> {
+    /// [`LocationError`] with the reason.
+    pub async fn check_objects(&self) -> Result<(), LocationError> {
         match &self.0.remote {
             None => Ok(()),
             Some(remote) => remote.check().await,
         }
     }
 
-    /// Begins to take bytes that are sent for an import; they lie here sealed, without a name, until they have been read.
+    /// Begins an upload of data for an import; the data is stored sealed, in an unnamed file, until it has been read.
     ///
     /// # Errors
-    /// If the disk takes none.
+    /// If the file cannot be created.
     pub fn begin_upload(&self) -> Result<UploadWriter, StorageError> {
         let dir = self.0.dir.join(files::UPLOADS);
         Upload::begin(&dir).map_err(|source| StorageError::io("write to", &dir, source))

@@ -1,14 +1,14 @@
-//! What kind of error one is, so that every caller reacts the same way.
+//! Kinds of errors, so that every caller reacts the same way.
 //!
-//! Each area has its own error type with a `kind()` that answers with one of these; the command line turns the answer into
-//! its exit code and the API into a status, without either knowing the errors themselves.
+//! Each area has its own error type with a `kind()` that returns one of these. The command line turns it into its exit code and
+//! the API into a status, and neither has to know the errors themselves.
 
 use serde::{Deserialize, Serialize};
 
-/// What kind of thing went wrong.
+/// The kind of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ErrorKind {
-    /// The caller asked for something that cannot be (wrong input, wrong permissions on a file they own).
+    /// The caller asked for something impossible (wrong input, wrong permissions on a file they own).
     Usage,
     /// A rule forbids it.
     Denied,
@@ -26,5 +26,5 @@ pub enum ErrorKind {
 
 /// The kind of an error of a store that another process reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the store did not give what was asked for")]
+#[error("the store did not return the requested data")]
 pub(crate) struct Reported(pub(crate) ErrorKind);

@@ -1,5 +1,5 @@
-//! Files and folders as everything above needs them: durable when a call returns, private to their owner, and never reached
-//! through a link that somebody else laid.
+//! Files and folders that are durable when a call returns, private to their owner, and never reached through a link that
+//! another user created.
 
 mod beneath;
 mod durable;

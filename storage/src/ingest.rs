@@ -1,42 +1,44 @@
-//! How data comes in, without staging plaintext.
+//! Reads imported data, without staging plaintext.
 //!
-//! What is imported is a [`Source`]: a file that is open, or bytes that somebody sent, which lie sealed under a key that only
-//! memory holds, in a file without a name ([`Upload`]). It is read twice, each time as a stream of bounded memory, and no byte of it
-//! is written anywhere in clear:
+//! An import reads a [`Source`]: an open file, or uploaded bytes, which are stored in an unnamed file, sealed under a
+//! key that exists only in memory ([`Upload`]). It is read twice, each time as a stream in bounded memory, and no byte
+//! of it is written anywhere in plaintext:
 //!
-//! 1. [`infer_schema()`] reads the whole file and finds out what it is: compression, encoding, delimiter, header, rows, the exact
-//!    type of each column, the rows that cannot be taken, and the length and BLAKE3 hash of its bytes.
-//! 2. [`batches()`] reads it again as Arrow record batches of those types, and fails at the end unless the bytes were the
-//!    same. A caller makes nothing visible before the iterator has ended without an error.
+//! 1. [`infer_schema()`] reads the whole file and determines its compression, encoding, delimiter, header, rows, the
+//!    exact type of each column, the rows that cannot be imported, and the length and BLAKE3 hash of its bytes.
+//! 2. [`batches()`] reads it again as Arrow record batches of those types, and fails at the end unless the bytes were
+//!    the same. The caller must not make anything visible before the iterator has ended without an error.
 //!
-//! Two passes are what makes types exact: a column that holds whole numbers for 50,000 lines and text after that is text
-//! from its first line on, and [`Note::Turned`] says at which line.
+//! Two passes make the types exact: a column with whole numbers for 50,000 lines and text after that is text from its
+//! first line on, and [`Note::BecameText`] states at which line.
 //!
 //! ```text
-//! file -> fingerprint -> gunzip (by magic bytes) -> text (UTF-8; UTF-16 with a mark; others by name) -> records -> columns
+//! file -> fingerprint -> gunzip (by magic bytes) -> text (UTF-8; UTF-16 with a byte order mark; others by name) -> records -> columns
 //! ```
 //!
-//! Records are split on one thread and typed on another, in blocks of thousands of rows, a little ahead of whoever takes the
-//! batches.
+//! Records are split on one thread and typed on another, in blocks of thousands of rows, which are prefetched for the
+//! consumer of the batches.
 //!
 //! # Rules
 //!
 //! - **Records** follow RFC 4180, with LF, CRLF or CR line ends. A quote inside an unquoted field is an ordinary character.
 //!   Lines with nothing on them are skipped and counted.
-//! - **Types.** Whole numbers (64 bit), numbers (64-bit floating point), `true`/`false`, `yyyy-mm-dd`, ISO 8601 date-times
-//!   (to the millisecond; with `Z` or an offset they become UTC), else text. What would not come back as it was written
-//!   is text: leading zeros, a leading `+`, whole numbers that do not fit, times finer than a millisecond. Blanks around a
-//!   typed value are dropped; text is kept as it is.
-//! - **Missing values.** An empty or blank field is missing in every column. The markers `?`, `NA`, `NaN`, `NULL`, `null`,
-//!   `N/A` and `.` are missing in a typed column, where they can be nothing else, and in a column without any value. In a
-//!   text column they may be somebody's initials or a country, so they stay text and [`Note::MarkersKept`] says how many.
-//!   [`Missing`] changes the rule. In the subject column a marker is always missing.
-//! - **Subjects.** A named subject column stays an ordinary column and must be filled on every row. Otherwise each row
-//!   is a subject of its own, numbered from 1 in the `Int64` column [`SUBJECT_COLUMN`], which comes first. A note says where a
-//!   column that looks like a person's number repeats and the rule does not fit it.
-//! - **Refused rows** are never dropped in silence. Each becomes a [`Reject`], and [`batches()`] refuses to start while there
-//!   are any, unless the caller chose [`Refused::Skip`].
-//! - **Privacy.** Errors, notes and rejects carry line numbers, column names and reasons, never what a cell holds.
+//! - **Types.** Whole numbers (64 bit), numbers (64-bit floating point), `true`/`false`, `yyyy-mm-dd`, ISO 8601
+//!   date-times (to the millisecond; with `Z` or an offset they become UTC), else text. A value that could not be
+//!   restored as it was written is text: leading zeros, a leading `+`, whole numbers that do not fit, times with more
+//!   precision than a millisecond. Blanks around a typed value are removed; text is not changed.
+//! - **Missing values.** An empty or blank field is missing in every column. The markers `?`, `NA`, `NaN`, `NULL`,
+//!   `null`, `N/A` and `.` are missing in a typed column, where they cannot be values, and in a column without any
+//!   value. In a text column they may be a person's initials or a country, so they stay text and
+//!   [`Note::MarkersAsText`] states how many. [`Missing`] changes the rule. In the subject column a marker is always
+//!   missing.
+//! - **Subjects.** A named subject column stays an ordinary column and must have a value in every row. Otherwise each
+//!   row is its own subject, numbered from 1 in the `Int64` column [`SUBJECT_COLUMN`], which comes first. A note
+//!   reports a column that looks like a person's number and has repeated values that do not match the rule.
+//! - **Refused rows** are never dropped silently. Each becomes a [`Reject`], and [`batches()`] refuses to start while
+//!   there are any, unless the caller chose [`Refused::Skip`].
+//! - **Privacy.** Errors, notes and rejects contain line numbers, column names and reasons, never the contents of a
+//!   cell.
 
 mod batches;
 mod block;
@@ -67,7 +69,7 @@ pub use limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINE
 pub use names::{SUBJECT_COLUMN, is_age, is_birth};
 pub use note::Note;
 pub use options::{CsvOptions, Header, Missing, Refused, SubjectRule, TextEncoding};
-pub use rejects::{Discard, MAX_KEPT_REJECTS, Reason, Reject, RejectFile, RejectSink, Rejects};
+pub use rejects::{Discard, MAX_LISTED_REJECTS, Reason, Reject, RejectFile, RejectSink, Rejects};
 pub use source::Fingerprint;
 pub use upload::{Source, Upload, UploadWriter};
 pub(crate) use values::data_type;

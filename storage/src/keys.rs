@@ -19,10 +19,10 @@
 //!                                                             ObjectKey        (one object, never stored)
 //! ```
 //!
-//! Each stage is a type of its own, so a key cannot be used at the wrong stage. Every derivation has a label; all labels
-//! stand in `keys/labels.rs`. Wrapped keys carry their place and kind as associated data: one that is moved to another
-//! segment or dataset does not open. A key that wraps others is rotated by wrapping them again; data is not touched. To erase
-//! a dataset, destroy its wrapped keys and rotate what wrapped them.
+//! Each stage has its own type, so a key cannot be used at the wrong stage. Every derivation has a label; all labels are in
+//! `keys/labels.rs`. Wrapped keys have their kind and position as associated data: a key that is moved to another segment or
+//! dataset does not open. A key that wraps others is rotated by wrapping them again; data is not rewritten. To erase a dataset,
+//! destroy its wrapped keys and rotate the keys that wrapped them.
 
 mod data;
 mod error;
@@ -47,7 +47,7 @@ pub(crate) use labels::{META_HEAD, META_VALUE, OBJECT_CONTENT, OBJECT_HEADER};
 pub use master::MasterKey;
 pub use password::{PasswordHash, verify_absent};
 pub use provider::{
-    Argon2Cost, KeyEncryptingKey, KeyFile, KeyProvider, Parameters, Passphrase, TokenError, TokenKey, TokenPlace,
+    Argon2Cost, KeyEncryptingKey, KeyFile, KeyProvider, Parameters, Passphrase, TokenError, TokenKey, TokenLocation,
 };
 pub use secret::Secret;
 pub use state::{IdentityKey, LedgerKey, StateKey};

@@ -3,25 +3,27 @@
 //! ```text
 //! ledger/entries.log      8 bytes "CCLEDGR" and format version 1, then records: length (4 bytes, big endian) | sealed entry
 //! ledger/head             sealed: number of acknowledged entries, Merkle root over them, length of the log up to there
-//! ledger/segments         sealed: how the ledger stood after each 1024 entries
+//! ledger/segments         sealed: the state of the ledger after every 1024 entries
 //! ledger/checkpoint.cose  the latest signed checkpoint
 //! ```
 //!
-//! 1. Entries name people, so each is sealed (XChaCha20-Poly1305, random nonce) for its number; a record moved to another
-//!    place does not open.
-//! 2. One thread owns the file. It takes all appends that wait, writes them, syncs the log once, replaces the head (written
-//!    beside, synced, renamed), and only then acknowledges them. Appends that come at the same time share both syncs.
-//! 3. An acknowledgement is a [`LedgerReceipt`]. Nothing else makes one, and without one there is no permit.
-//! 4. What lies behind the head was never acknowledged. When the ledger is opened, whole records there are kept and a torn
-//!    one is cut off. Anything that does not hold *before* the head is damage, and the ledger does not open.
-//! 5. A start of a node reads the newest entries, from the end of a segment on, and compares what they lead to with the head and
-//!    the sealed state. What is older is read in the background ([`Verification`]); until then it is not exported, nor is a checkpoint signed.
-//! 6. When a write fails the ledger refuses every further append until it is opened again.
+//! 1. Entries contain names of people, so each is sealed (XChaCha20-Poly1305, random nonce) for its number; a record moved to
+//!    another position does not open.
+//! 2. One thread owns the file. It takes all waiting appends, writes them, syncs the log once, replaces the head (written to a
+//!    separate file, synced, renamed), and only then acknowledges them. Concurrent appends share both syncs.
+//! 3. An acknowledgment is a [`LedgerReceipt`]. Only the ledger creates one, and without one there is no permit.
+//! 4. Records after the head were never acknowledged. When the ledger is opened, complete records there are kept and a torn one
+//!    is cut off. Anything invalid *before* the head is damage, and the ledger does not open.
+//! 5. When a node starts, it reads the newest entries, from the end of a segment on, and compares the result with the head and
+//!    the sealed state. Older entries are read in the background ([`Verification`]); until then they are not exported, and no
+//!    checkpoint is signed.
+//! 6. When a write fails, the ledger rejects every further append until it is opened again.
 //!
-//! What a cut or an older copy shows: a log shorter than its head says, an older log exchanged alone, a lost head, and a
-//! ledger shorter than its own checkpoint are noticed here. An older head exchanged alone loses nothing: the entries behind it
-//! are taken over. The whole folder replaced by an older copy of itself is noticed through the sealed state, which holds the
-//! ledger's size and root ([`Ledger::open_anchored`]); the whole disk replaced, only by peers.
+//! How truncation and older copies are detected: a log shorter than its head states, a log that alone was replaced by an older
+//! copy, a lost head, and a ledger shorter than its own checkpoint are detected here. If only the head was replaced by an older
+//! copy, nothing is lost: the entries after it are recovered. An older copy of the whole folder is detected through the sealed
+//! state, which contains the ledger's size and root ([`Ledger::open_anchored`]). An older copy of the whole disk is detected only
+//! by peers.
 
 mod anchor;
 mod attribution;
@@ -72,7 +74,7 @@ struct Inner {
     key: Arc<LedgerKey>,
     institution: InstitutionId,
     shared: Arc<Mutex<Shared>>,
-    /// Entries that the sealed state vouched for when the ledger was opened.
+    /// Entries that the sealed state covered when the ledger was opened.
     anchored: u64,
     verification: Arc<watch::Sender<Verification>>,
     verifier: Option<Verifier>,
@@ -81,7 +83,7 @@ struct Inner {
     thread: Option<JoinHandle<()>>,
 }
 
-/// An entry as it is kept, with the hash that names it.
+/// An entry as it is stored, with its leaf hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredEntry {
     /// The entry.
@@ -104,20 +106,20 @@ pub struct Frozen {
 }
 
 impl Ledger {
-    /// Opens the ledger of `institution` in `dir`, or begins one if there is none. Every entry is read and checked.
+    /// Opens the ledger of `institution` in `dir`, or creates one if there is none. Every entry is read and checked.
     ///
     /// # Errors
-    /// [`LedgerError::Damaged`] when an acknowledged entry does not hold; [`LedgerError::Io`] when the files cannot be used.
+    /// [`LedgerError::Damaged`] if an acknowledged entry is invalid; [`LedgerError::Io`] if the files cannot be used.
     pub fn open(dir: &Path, key: LedgerKey, institution: InstitutionId) -> Result<Self, LedgerError> {
         let Opened { files, shared, .. } = disk::open(dir, &key, Extent::Everything)?;
         Self::start(dir, key, institution, shared, files, None, None)
     }
 
-    /// Opens the ledger and compares it with what the sealed state `meta` knows of it, which follows it from here on. The newest
+    /// Opens the ledger and compares it with its anchor in the sealed state `meta`, which is updated from then on. The newest
     /// entries are read and checked before this returns, the older ones in the background ([`Ledger::verification`]).
     ///
     /// # Errors
-    /// [`LedgerError::Anchor`] when ledger or state is older than the other; otherwise as [`Ledger::open`].
+    /// [`LedgerError::Anchor`] if ledger or state is older than the other; otherwise as [`Ledger::open`].
     pub fn open_anchored(
         dir: &Path,
         key: LedgerKey,
@@ -125,13 +127,13 @@ impl Ledger {
         meta: &SealedDb,
     ) -> Result<Self, LedgerError> {
         let note = DamageNote::open(meta).map_err(AnchorError::State)?;
-        let was_damaged = note.is_there().map_err(AnchorError::State)?;
+        let was_damaged = note.is_present().map_err(AnchorError::State)?;
         let extent = match anchor::known(meta).map_err(AnchorError::State)? {
             Some(anchored) if !was_damaged => Extent::From(anchored.size),
             Some(_) | None => Extent::Everything,
         };
         let opened = match disk::open(dir, &key, extent) {
-            // What a segment states may be wrong where the entries are not.
+            // The list of segments may be damaged while the entries are intact.
             Err(LedgerError::Damaged { .. }) => disk::open(dir, &key, Extent::Everything),
             opened => opened,
         };
@@ -144,8 +146,8 @@ impl Ledger {
         Self::start(dir, key, institution, shared, files, Some(anchor), older)
     }
 
-    /// As [`Ledger::open_anchored`] for a data directory that was just made from a snapshot: ledger and state come from one
-    /// signed snapshot, so the state takes the ledger as it is.
+    /// As [`Ledger::open_anchored`] for a data directory that was just restored from a snapshot: ledger and state come from one
+    /// signed snapshot, so the anchor is set from the ledger as it is.
     ///
     /// # Errors
     /// As [`Ledger::open`], or if the state cannot be written.
@@ -206,14 +208,14 @@ impl Ledger {
         })))
     }
 
-    /// Entries that the sealed state vouched for when the ledger was opened: whoever keeps something about each later one finds it, or
-    /// the state is an older copy.
+    /// Entries that the sealed state covered when the ledger was opened. State that is recorded for each later entry must be
+    /// there; otherwise the state is an older copy.
     pub fn anchored(&self) -> u64 {
         self.0.anchored
     }
 
-    /// Whether the checkpoint that lies here, if there is one, is signed by one of the institution's keys. Its entries need no second look at a
-    /// start: the head that the sealed state knows covers them.
+    /// Checks that the stored checkpoint, if there is one, is signed by one of the institution's keys. Its entries need no
+    /// second check at a start: the head in the sealed state covers them.
     ///
     /// # Errors
     /// [`LedgerError::ForeignCheckpoint`] if it is not.
@@ -223,10 +225,12 @@ impl Ledger {
         verified.map(drop).map_err(LedgerError::ForeignCheckpoint)
     }
 
-    /// Appends an entry on the account of `by` and waits until it is durable. Blocks the thread; async code uses [`Ledger::append_async`].
+    /// Appends an entry attributed to `by` and waits until it is durable. Blocks the thread; async code uses
+    /// [`Ledger::append_async`].
     ///
     /// # Errors
-    /// [`LedgerError::Write`] or [`LedgerError::Refusing`] when it cannot be made durable: what it stands for must not happen.
+    /// [`LedgerError::Write`] or [`LedgerError::Refusing`] if it cannot be made durable: the recorded action must then not
+    /// happen.
     pub fn append(&self, body: EntryBody, by: &Attribution, now: Timestamp) -> Result<LedgerReceipt, LedgerError> {
         let (reply, answer) = mpsc::sync_channel(1);
         self.send(body, by, now, Box::new(move |result| drop(reply.send(result))))?;
@@ -234,7 +238,8 @@ impl Ledger {
         appended.map_err(|error| self.explained(error))
     }
 
-    /// Appends an entry on the account of `by` and waits until it is durable. The entry may be written although the caller stops waiting.
+    /// Appends an entry attributed to `by` and waits until it is durable. The entry may be written even if the caller stops
+    /// waiting.
     ///
     /// # Errors
     /// As for [`Ledger::append`].
@@ -250,7 +255,7 @@ impl Ledger {
         appended.map_err(|error| self.explained(error))
     }
 
-    /// Why appends are refused, where it is not a failed write.
+    /// Replaces the error if appends are rejected for another reason than a failed write.
     fn explained(&self, error: LedgerError) -> LedgerError {
         match (&*self.0.verification.borrow(), &error) {
             (Verification::Failed { reason, .. }, LedgerError::Refusing) => {
@@ -261,7 +266,7 @@ impl Ledger {
     }
 
     fn send(&self, body: EntryBody, by: &Attribution, at: Timestamp, reply: Reply) -> Result<(), LedgerError> {
-        // The queue needs no bound of its own: everybody in it waits for the answer.
+        // The queue needs no separate bound: every sender waits for the answer.
         let commands = self.0.commands.as_ref().ok_or(LedgerError::Stopped)?;
         commands
             .send(Command {
@@ -273,10 +278,10 @@ impl Ledger {
             .map_err(|_| LedgerError::Stopped)
     }
 
-    /// Whether appends are taken; the node is ready only if they are.
+    /// Checks that appends are accepted; the node is ready only if they are.
     ///
     /// # Errors
-    /// [`LedgerError::Refusing`] after a write failed, [`LedgerError::Unverified`] after damage was found.
+    /// [`LedgerError::Refusing`] after a failed write, [`LedgerError::Unverified`] after damage was found.
     pub fn ready(&self) -> Result<(), LedgerError> {
         if let Verification::Failed { reason, .. } = &*self.0.verification.borrow() {
             return Err(LedgerError::Unverified { reason: reason.clone() });
@@ -293,7 +298,7 @@ impl Ledger {
         self.0.verification.subscribe()
     }
 
-    /// Whether all entries are verified, so that they may be exported.
+    /// Checks that all entries are verified, so that they may be exported.
     ///
     /// # Errors
     /// [`LedgerError::Verifying`] or [`LedgerError::Unverified`].
@@ -311,7 +316,7 @@ impl Ledger {
         self.shared().tip.tree.root()
     }
 
-    /// Size and root of the acknowledged entries, as they are together.
+    /// Size and root of the acknowledged entries, read at one instant.
     pub fn head(&self) -> TreeHead {
         let Tip { tree, .. } = self.tip();
         TreeHead {
@@ -323,7 +328,7 @@ impl Ledger {
     /// The last `count` entries, oldest first.
     ///
     /// # Errors
-    /// [`LedgerError::Damaged`] when one of them does not hold.
+    /// [`LedgerError::Damaged`] if one of them is invalid.
     pub fn tail(&self, count: u64) -> Result<Vec<StoredEntry>, LedgerError> {
         let size = self.size();
         self.range(size.saturating_sub(count), size)
@@ -332,7 +337,7 @@ impl Ledger {
     /// Entry number `sequence`.
     ///
     /// # Errors
-    /// [`LedgerError::NoSuchEntry`] past the end, [`LedgerError::Damaged`] when it does not hold.
+    /// [`LedgerError::NoSuchEntry`] past the end, [`LedgerError::Damaged`] if it is invalid.
     pub fn entry(&self, sequence: u64) -> Result<StoredEntry, LedgerError> {
         let missing = || LedgerError::NoSuchEntry {
             sequence,
@@ -348,18 +353,18 @@ impl Ledger {
     /// Entries from number `start` up to, not including, `end`.
     ///
     /// # Errors
-    /// [`LedgerError::Damaged`] when one of them does not hold, [`LedgerError::Verifying`] while that is not known.
+    /// [`LedgerError::Damaged`] if one of them is invalid, [`LedgerError::Verifying`] while they are not verified yet.
     pub fn range(&self, start: u64, end: u64) -> Result<Vec<StoredEntry>, LedgerError> {
         let end = end.min(self.size());
         self.0.verification.borrow().covers(start, end)?;
         self.range_for_start(start, end)
     }
 
-    /// The same before the ledger is verified as a whole: for what a start completes. Each entry opens at its place only, and follows
-    /// on the one before; nothing of it may be shown or exported.
+    /// The same before the whole ledger is verified: for recovery at a start. Each entry opens only at its position, and is
+    /// linked to the one before; none of them may be shown or exported.
     ///
     /// # Errors
-    /// [`LedgerError::Damaged`] when one of them does not hold.
+    /// [`LedgerError::Damaged`] if one of them is invalid.
     pub fn range_for_start(&self, start: u64, end: u64) -> Result<Vec<StoredEntry>, LedgerError> {
         let from = self.shared().segments.before(start);
         let mut entries = Vec::new();
@@ -374,10 +379,10 @@ impl Ledger {
         Ok(entries)
     }
 
-    /// Signs size and root as they are now, and keeps the signed checkpoint.
+    /// Signs the present size and root, and stores the signed checkpoint.
     ///
     /// # Errors
-    /// [`LedgerError::Io`] when it cannot be kept; [`LedgerError::Verifying`] while it is not known whether the entries hold.
+    /// [`LedgerError::Io`] if it cannot be stored; [`LedgerError::Verifying`] while the entries are not verified yet.
     pub fn checkpoint(&self, key: &InstitutionKey, now: Timestamp) -> Result<Signed<Checkpoint>, LedgerError> {
         let _one_at_a_time = locked(&self.0.checkpointing);
         let Tip { tree, .. } = self.tip();
@@ -394,10 +399,10 @@ impl Ledger {
         Ok(verified.signed().clone())
     }
 
-    /// The checkpoint signed last; its signature is not checked here.
+    /// The latest checkpoint; its signature is not checked here.
     ///
     /// # Errors
-    /// [`LedgerError::Io`] when it cannot be read.
+    /// [`LedgerError::Io`] if it cannot be read.
     pub fn latest_checkpoint(&self) -> Result<Option<Signed<Checkpoint>>, LedgerError> {
         disk::latest_checkpoint(&self.0.dir)
     }
@@ -405,7 +410,7 @@ impl Ledger {
     /// Proves that entry `sequence` is in the ledger, against the latest checkpoint. Reads all entries.
     ///
     /// # Errors
-    /// [`LedgerError::NotCheckpointed`] when no checkpoint covers the entry.
+    /// [`LedgerError::NotCheckpointed`] if no checkpoint covers the entry.
     pub fn prove(&self, sequence: u64) -> Result<InclusionProof, LedgerError> {
         let signed = self
             .latest_checkpoint()?
@@ -431,19 +436,18 @@ impl Ledger {
         ))
     }
 
-    /// What shows that the ledger with `second` entries only added to the one with `first`. Reads all entries.
+    /// The proof that the ledger with `second` entries extends the one with `first`. Reads all entries.
     ///
     /// # Errors
-    /// [`LedgerError::OutOfRange`] when there are no such sizes.
+    /// [`LedgerError::OutOfRange`] if there are no such sizes.
     pub fn consistency(&self, first: u64, second: u64) -> Result<Vec<Digest32>, LedgerError> {
         merkle::consistency_path(&self.leaves(|_| ())?, first, second).map_err(LedgerError::OutOfRange)
     }
 
-    /// The files of the ledger as they are at this instant, for a backup. The log only grows, so its beginning may be copied
-    /// afterwards.
+    /// The files of the ledger at this instant, for a backup. The log only grows, so its first bytes may be copied afterwards.
     ///
     /// # Errors
-    /// [`LedgerError::Io`] when the checkpoint cannot be read.
+    /// [`LedgerError::Io`] if the checkpoint cannot be read.
     pub fn frozen(&self) -> Result<Frozen, LedgerError> {
         let checkpoint = self.latest_checkpoint()?;
         let head = self.tip().head();
@@ -455,22 +459,22 @@ impl Ledger {
         })
     }
 
-    fn leaves(&self, mut look: impl FnMut(&Record)) -> Result<Vec<Digest32>, LedgerError> {
+    fn leaves(&self, mut inspect: impl FnMut(&Record)) -> Result<Vec<Digest32>, LedgerError> {
         let mut leaves = Vec::new();
         disk::replay(&self.0.dir, &self.0.key, &self.tip().head(), |record| {
-            look(record);
+            inspect(record);
             leaves.push(record.leaf);
         })?;
         Ok(leaves)
     }
 
-    /// Reads everything again from the disk and checks it: each entry, the chain, the root, and the checkpoint with the
+    /// Reads everything from the disk again and checks it: each entry, the chain, the root, and the checkpoint with the
     /// institution's public `keys`.
     pub fn verify(&self, keys: &[InstitutionPublicKey]) -> AuditReport {
         verify::report(&self.0.dir, &self.0.key, keys, Some(self.tip().head()))
     }
 
-    /// The same for a ledger that nobody has open, also for one that does not open any more.
+    /// The same for a ledger that is not open, including one that no longer opens.
     pub fn inspect(dir: &Path, key: &LedgerKey, institution_keys: &[InstitutionPublicKey]) -> AuditReport {
         verify::report(dir, key, institution_keys, None)
     }
@@ -485,7 +489,7 @@ impl Ledger {
 }
 
 impl Drop for Inner {
-    /// Lets the writer finish what was sent, and waits for it: afterwards the files may be opened again.
+    /// Waits until the writer has finished all queued appends: afterwards the files may be opened again.
     fn drop(&mut self) {
         drop(self.verifier.take());
         drop(self.commands.take());
@@ -501,7 +505,7 @@ impl fmt::Debug for Ledger {
     }
 }
 
-/// What a thread that panicked has left is whole: every change under these locks is a single assignment.
+/// The data is consistent even after a panic in another thread: every change under these locks is a single assignment.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

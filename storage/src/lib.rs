@@ -1,16 +1,16 @@
-//! How data is kept, asked and released. Everything at rest is sealed here; every answer leaves from here.
+//! How data is stored, queried and released. Everything at rest is sealed here, and every answer is released here.
 //!
-//! In the order of the story, which is the order of the modules: each uses only those before it.
+//! The modules, in order; each uses only those before it:
 //!
-//! 1. Files are made durable and private ([`fs`]), and keys unlock ([`keys`]).
-//! 2. Objects lie here or in a store elsewhere ([`objects`]), and what lies there is sealed ([`seal`]). Small state is sealed
-//!    too ([`meta`]), and every decision is written down ([`ledger`]).
-//! 3. Data comes in ([`ingest`]). A permit opens the [`engine`] once, and only a released answer leaves it, as a stream of
+//! 1. Files are durable and private ([`fs`]), and keys are unlocked ([`keys`]).
+//! 2. Objects are stored locally or in a remote store ([`objects`]), and they are always sealed ([`seal`]). Small state is sealed
+//!    too ([`meta`]), and every decision is recorded ([`ledger`]).
+//! 3. Data is imported ([`ingest`]). A permit opens the [`engine`] once, and only a released answer leaves it, as a stream of
 //!    rows ([`arrow_stream`]).
-//! 4. Datasets and their immutable versions are the [`catalog`]. [`data_dir::Storage`] opens the data directory and hands out the
-//!    parts; [`backup`] saves and restores it.
+//! 4. Datasets and their immutable versions are in the [`catalog`]. [`data_dir::Storage`] opens the data directory and gives
+//!    access to its parts; [`backup`] saves and restores it.
 //!
-//! What this crate does not do: it never decides who may ask. That is the node's part.
+//! This crate never decides who may query. The node does.
 
 pub mod error_kind;
 
@@ -32,6 +32,6 @@ pub mod catalog;
 pub mod data_dir;
 
 #[cfg(test)]
-mod faulty;
+mod fault_injection;
 #[cfg(test)]
 mod vectors;

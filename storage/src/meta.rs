@@ -1,13 +1,13 @@
 //! Small transactional state, sealed in sled.
 //!
-//! A [`SealedDb`] holds trees of typed values under string keys. On disk neither is readable:
+//! A [`SealedDb`] contains trees of typed values under string keys. On disk neither is readable:
 //!
-//! 1. A key becomes its keyed BLAKE3 hash, because logical keys may be personal (user names).
+//! 1. A key is stored as its keyed BLAKE3 hash, because logical keys may be personal data (user names).
 //! 2. A value is CBOR of (logical key, value), sealed with its tree and hashed key as associated data; moved to another key
 //!    or tree it does not open.
-//! 3. Every commit is on disk when the call returns. All calls block: run them off the async threads.
-//! 4. Each commit raises a sealed counter in the database and, afterwards, in the file `head` beside it. sled takes a damaged
-//!    end of its log for a torn write and drops it; a counter behind `head` shows that, and any older copy restored alone.
+//! 3. Every commit is on disk when the call returns. All calls block: do not run them on async threads.
+//! 4. Each commit increments a sealed counter in the database and then in the file `head` next to it. sled treats a damaged end
+//!    of its log as a torn write and drops it; a counter lower than `head` reveals that, and any older copy restored alone.
 
 mod batch;
 mod codec;

@@ -1,7 +1,8 @@
-//! Other people's vectors against ciphers, key derivation and signatures, reached the way the product reaches them. Of SHA-256 and
-//! BLAKE3 by themselves there are none here.
+//! Published test vectors for ciphers, key derivation and signatures, run through the code paths of the product. SHA-256 and
+//! BLAKE3 by themselves are not tested here.
 //!
-//! Wycheproof, RFC 9106, RFC 5869 and RFC 8032 lie in the shared data folder; without it those tests say that they are skipped.
+//! Wycheproof, RFC 9106, RFC 5869 and RFC 8032 are in the shared data folder; without it those tests report that they are
+//! skipped.
 
 use std::{
     collections::BTreeMap,
@@ -38,7 +39,7 @@ fn unzipped(path: &Path) -> String {
     text
 }
 
-/// The cases of a Wycheproof file with the group that each is in; none if the folder is not there.
+/// The cases of a Wycheproof file with the group of each; empty if the folder is missing.
 fn wycheproof(name: &str) -> Vec<(Value, Value)> {
     let Some(path) = shared(&format!("crypto-wycheproof/{name}_test.json.gz")) else {
         return Vec::new();
@@ -50,7 +51,7 @@ fn wycheproof(name: &str) -> Vec<(Value, Value)> {
             cases.push((group.clone(), case.clone()));
         }
     }
-    assert!(!cases.is_empty(), "{name} holds no cases");
+    assert!(!cases.is_empty(), "{name} has no cases");
     cases
 }
 
@@ -58,7 +59,7 @@ fn hex(value: &Value) -> Vec<u8> {
     HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
 }
 
-/// Every key of ours has 32 bytes, every nonce 12 and every tag 16; other cases cannot be asked of us.
+/// Our keys always have 32 bytes, nonces 12 and tags 16; cases of other sizes are skipped.
 fn aead(name: &str, suite: Suite, expected: usize) {
     let mut count = 0;
     for (group, case) in wycheproof(name) {
@@ -109,7 +110,7 @@ fn small_sealed_values_agree_with_the_draft_of_xchacha() {
     open(&key, b"", &whole, "vector").unwrap_err();
 }
 
-/// Keys of ours are 32 bytes long, which is where the longer outputs of the vectors begin.
+/// Our keys are 32 bytes long, so of longer outputs only the first 32 bytes are compared.
 #[test]
 fn derived_keys_agree_with_wycheproof_and_rfc_5869() {
     let mut count = 0;
@@ -141,7 +142,7 @@ fn passphrases_agree_with_rfc_9106() {
             .filter_map(|line| line.split_once('='))
             .map(|(name, value)| (name.trim(), value.trim()))
             .collect();
-        // Ours have no key of the node and no associated data.
+        // Our hashes use no secret key and no associated data.
         if fields.contains_key("secret") || fields.contains_key("ad") {
             continue;
         }

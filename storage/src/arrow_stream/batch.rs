@@ -1,4 +1,4 @@
-//! What a record batch states about itself, against its schema and its body.
+//! Checks the metadata of a record batch against its schema and its body.
 
 use arrow::datatypes::{Field, Schema};
 use arrow::ipc;
@@ -6,13 +6,13 @@ use arrow::ipc;
 use super::schema::{Layout, layout};
 use super::{ALIGNMENT, MAX_CELLS, MAX_ROWS, StreamViolation};
 
-/// Bytes of an offset into text.
+/// Size of an offset into text, in bytes.
 const OFFSET: usize = 4;
 
-/// Checks that `sent`, with a body of `body` bytes, is a batch of `schema`. Nothing of the body is looked at.
+/// Checks that `sent`, with a body of `body` bytes, is a batch of `schema`. The body itself is not read.
 ///
 /// # Errors
-/// [`StreamViolation`] for the first number that does not fit.
+/// [`StreamViolation`] for the first number that is inconsistent.
 pub(super) fn check(sent: &ipc::RecordBatch<'_>, schema: &Schema, body: usize) -> Result<(), StreamViolation> {
     if sent.compression().is_some() {
         return Err(StreamViolation::Extra { what: "compression" });
@@ -27,19 +27,19 @@ pub(super) fn check(sent: &ipc::RecordBatch<'_>, schema: &Schema, body: usize) -
     if nodes.len() != schema.fields().len() {
         return Err(StreamViolation::Count { what: "nodes" });
     }
-    let mut place = Places {
+    let mut buffers = Buffers {
         buffers: sent.buffers().unwrap_or_default().iter(),
         end: 0,
         body,
     };
     for (column, (field, node)) in (1_usize..).zip(schema.fields().iter().zip(nodes.iter())) {
         let nulls = nulls(column, field, node, rows)?;
-        place.column(column, field, rows, nulls)?;
+        buffers.column(column, field, rows, nulls)?;
     }
-    place.finish()
+    buffers.finish()
 }
 
-/// How many rows a batch of `columns` columns has.
+/// The number of rows of a batch of `columns` columns.
 fn rows(stated: i64, columns: usize) -> Result<usize, StreamViolation> {
     usize::try_from(stated)
         .ok()
@@ -47,7 +47,7 @@ fn rows(stated: i64, columns: usize) -> Result<usize, StreamViolation> {
         .ok_or(StreamViolation::Rows { rows: stated })
 }
 
-/// How many values of a column are missing.
+/// The number of missing values in a column.
 fn nulls(column: usize, field: &Field, node: &ipc::FieldNode, rows: usize) -> Result<usize, StreamViolation> {
     let wrong = |what| StreamViolation::Column { column, what };
     if usize::try_from(node.length()) != Ok(rows) {
@@ -55,7 +55,7 @@ fn nulls(column: usize, field: &Field, node: &ipc::FieldNode, rows: usize) -> Re
     }
     let nulls = usize::try_from(node.null_count()).map_err(|_| wrong("a number of missing values"))?;
     let fits = match layout(field.data_type()) {
-        Some(Layout::Nothing) => nulls == rows,
+        Some(Layout::Empty) => nulls == rows,
         _ if field.is_nullable() => nulls <= rows,
         _ => nulls == 0,
     };
@@ -66,37 +66,43 @@ fn nulls(column: usize, field: &Field, node: &ipc::FieldNode, rows: usize) -> Re
     }
 }
 
-/// The buffers of a batch, one behind the other in the body.
-struct Places<I> {
+/// The buffers of a batch, in the order of the body.
+struct Buffers<I> {
     buffers: I,
     end: usize,
     body: usize,
 }
 
-impl<'a, I: Iterator<Item = &'a ipc::Buffer>> Places<I> {
-    /// Takes the buffers of one column; each has to hold what `rows` values need.
+impl<'a, I: Iterator<Item = &'a ipc::Buffer>> Buffers<I> {
+    /// Checks the buffers of one column; each must be large enough for `rows` values.
     fn column(&mut self, column: usize, field: &Field, rows: usize, nulls: usize) -> Result<(), StreamViolation> {
         let bits = rows.div_ceil(8);
         let layout = layout(field.data_type()).ok_or(StreamViolation::Type { column })?;
-        if layout == Layout::Nothing {
+        if layout == Layout::Empty {
             return Ok(());
         }
-        // Without missing values the validity may be left out, or be all ones.
-        self.take(column, "validity", if nulls > 0 { bits } else { 0 }, 1)?;
+        // Without missing values, the validity may be omitted or be all ones.
+        self.check_buffer(column, "validity", if nulls > 0 { bits } else { 0 }, 1)?;
         match layout {
-            Layout::Nothing => Ok(()),
-            Layout::Bits => self.take(column, "bits", bits, 1),
-            Layout::Fixed(width) => self.take(column, "values", rows.saturating_mul(width), width),
+            Layout::Empty => Ok(()),
+            Layout::Bits => self.check_buffer(column, "bits", bits, 1),
+            Layout::Fixed(width) => self.check_buffer(column, "values", rows.saturating_mul(width), width),
             Layout::Text => {
-                self.take(column, "offsets", rows.saturating_add(1).saturating_mul(OFFSET), OFFSET)?;
-                self.take(column, "text", 0, 1)
+                self.check_buffer(column, "offsets", rows.saturating_add(1).saturating_mul(OFFSET), OFFSET)?;
+                self.check_buffer(column, "text", 0, 1)
             }
         }
     }
 
-    /// Takes one buffer of at least `least` bytes, a whole number of values of `width` bytes: the library reads it as values, and panics at
-    /// half a one.
-    fn take(&mut self, column: usize, what: &'static str, least: usize, width: usize) -> Result<(), StreamViolation> {
+    /// Checks the next buffer: it has at least `least` bytes and contains a whole number of values of `width` bytes.
+    /// The library reads it as values and panics on a partial one.
+    fn check_buffer(
+        &mut self,
+        column: usize,
+        what: &'static str,
+        least: usize,
+        width: usize,
+    ) -> Result<(), StreamViolation> {
         let buffer = self.buffers.next().ok_or(StreamViolation::Count { what: "buffers" })?;
         let outside = StreamViolation::Buffer { column };
         let start = usize::try_from(buffer.offset()).map_err(|_| outside.clone())?;

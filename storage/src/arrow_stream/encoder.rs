@@ -1,4 +1,4 @@
-//! The writer of streams, which keeps the limits that the reader sets.
+//! The writer of streams, which enforces the limits of the reader.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ const PADDING: usize = 3 * 64;
 /// Why rows cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
-    /// A column of a type that streams do not carry.
+    /// A column of a type that streams do not support.
     #[error(
-        "column `{column}` has the type {found}, which an answer cannot carry; cast it to text with `CAST(... AS VARCHAR)`"
+        "column `{column}` has the type {found}, which an answer cannot contain; cast it to text with `CAST(... AS VARCHAR)`"
     )]
     Type {
         /// Its name.
@@ -33,9 +33,9 @@ pub enum EncodeError {
         "the answer has more columns, or longer names, than one answer may have; select fewer columns or name them with `AS`"
     )]
     Columns,
-    /// One row that no message can carry.
+    /// A row that is too large for any message.
     #[error(
-        "a row of the answer is larger than {MAX_BODY} bytes, the most that one row may have; select fewer columns, or shorten text with `left`"
+        "a row of the answer is larger than {MAX_BODY} bytes, the maximum for one row; select fewer columns, or shorten text with `left`"
     )]
     Row,
     /// The encoder failed.
@@ -50,15 +50,15 @@ pub struct StreamEncoder {
 }
 
 impl StreamEncoder {
-    /// Begins a stream of the columns of `schema`. Text in any form is sent in one form; metadata is left out.
+    /// Starts a stream with the columns of `schema`. All text types are sent as one type; metadata is omitted.
     ///
     /// # Errors
-    /// [`EncodeError::Type`] for a type that streams do not carry, [`EncodeError::Columns`] for too many columns.
+    /// [`EncodeError::Type`] for a type that streams do not support, [`EncodeError::Columns`] for too many columns.
     pub fn new(schema: &Schema) -> Result<Self, EncodeError> {
         if schema.fields().len() > MAX_COLUMNS {
             return Err(EncodeError::Columns);
         }
-        let fields: Result<Vec<_>, _> = schema.fields().iter().map(|field| sent(field)).collect();
+        let fields: Result<Vec<_>, _> = schema.fields().iter().map(|field| wire_field(field)).collect();
         let schema = Arc::new(Schema::new(fields?));
         let writer = StreamWriter::try_new(Vec::new(), &schema).map_err(EncodeError::Encoder)?;
         if writer.get_ref().len() > MAX_METADATA.saturating_add(PREFIX) {
@@ -67,21 +67,21 @@ impl StreamEncoder {
         Ok(Self { writer, schema })
     }
 
-    /// Writes the rows of `batch`, in as many messages as they need; none for no rows.
+    /// Writes the rows of `batch` in as many messages as needed; none if there are no rows.
     ///
     /// # Errors
-    /// [`EncodeError::Row`] when a single row is too large.
+    /// [`EncodeError::Row`] if a single row is too large.
     pub fn encode(&mut self, batch: &RecordBatch) -> Result<(), EncodeError> {
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         let columns = batch.columns().iter().zip(self.schema.fields());
-        let columns: Result<Vec<_>, _> = columns.map(|(column, field)| as_sent(column, field)).collect();
+        let columns: Result<Vec<_>, _> = columns.map(|(column, field)| to_wire(column, field)).collect();
         let batch = columns
             .and_then(|columns| RecordBatch::try_new_with_options(self.schema.clone(), columns, &options))
             .map_err(EncodeError::Encoder)?;
         self.write(&batch)
     }
 
-    /// Ends the stream.
+    /// Writes the end marker.
     ///
     /// # Errors
     /// [`EncodeError::Encoder`], which does not happen in memory.
@@ -89,13 +89,14 @@ impl StreamEncoder {
         self.writer.finish().map_err(EncodeError::Encoder)
     }
 
-    /// The bytes written since they were last taken.
+    /// Returns and removes the bytes written since the last call.
     #[must_use]
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(self.writer.get_mut())
     }
 
-    /// Halves what is too large for one message, down to single rows; so deep as the number of rows has binary digits.
+    /// Splits a batch that is too large for one message in halves, down to single rows. The recursion is as deep as the
+    /// number of rows has binary digits.
     fn write(&mut self, batch: &RecordBatch) -> Result<(), EncodeError> {
         let rows = batch.num_rows();
         match (rows, fits(batch)) {
@@ -119,20 +120,20 @@ impl fmt::Debug for StreamEncoder {
     }
 }
 
-/// Whether one message can carry all of `batch`.
+/// Whether all of `batch` fits in one message.
 fn fits(batch: &RecordBatch) -> bool {
     let (rows, columns) = (batch.num_rows(), batch.num_columns());
     let bytes = batch
         .columns()
         .iter()
-        // A length that cannot be told is one that does not fit.
+        // A column of unknown size counts as too large.
         .map(|column| column.to_data().get_slice_memory_size().unwrap_or(usize::MAX))
         .fold(columns.saturating_mul(PADDING), usize::saturating_add);
     rows <= MAX_ROWS && rows.saturating_mul(columns) <= MAX_CELLS && bytes <= MAX_BODY
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "only text has several forms")]
-fn sent(field: &Field) -> Result<Field, EncodeError> {
+#[expect(clippy::wildcard_enum_match_arm, reason = "only text has several types")]
+fn wire_field(field: &Field) -> Result<Field, EncodeError> {
     let kind = match field.data_type() {
         DataType::Utf8View | DataType::LargeUtf8 => DataType::Utf8,
         other => other.clone(),
@@ -146,7 +147,7 @@ fn sent(field: &Field) -> Result<Field, EncodeError> {
     Ok(Field::new(field.name(), kind, field.is_nullable()))
 }
 
-fn as_sent(column: &ArrayRef, field: &Field) -> Result<ArrayRef, ArrowError> {
+fn to_wire(column: &ArrayRef, field: &Field) -> Result<ArrayRef, ArrowError> {
     if column.data_type() == field.data_type() {
         return Ok(column.clone());
     }

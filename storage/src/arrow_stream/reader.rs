@@ -1,4 +1,4 @@
-//! The reader of streams: bytes in as they come, rows out.
+//! The reader of streams: takes bytes as they arrive and returns rows.
 
 use std::collections::HashMap;
 
@@ -15,14 +15,14 @@ use super::{ALIGNMENT, CONTINUATION, MAX_BODY, MAX_COLUMNS, MAX_METADATA, PREFIX
 
 /// Tables inside the metadata of a message: the message, its schema, a field, its type.
 const MAX_DEPTH: usize = 6;
-/// Tables of a schema of the most columns: a field and its type for each.
+/// Tables of a schema with the maximum number of columns: a field and its type for each.
 const MAX_TABLES: usize = 2 * MAX_COLUMNS + 8;
-/// Tables refer to names, and several may refer to the same; so often may all of the metadata be read.
+/// Tables refer to names, and several may refer to the same one; this bounds how often all of the metadata may be read.
 const MAX_READ: usize = 4 * MAX_METADATA;
-/// Memory for a body grows at least by this much, and never beyond the body.
+/// Memory for a body grows by at least this much, and never beyond the size of the body.
 const STEP: usize = 64 << 10;
 
-/// What a stream gives.
+/// An item of a stream.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
     /// The columns, before any row.
@@ -31,11 +31,11 @@ pub enum Item {
     Batch(RecordBatch),
 }
 
-/// A stream that is being read. After a violation it gives nothing but that violation.
+/// A stream that is being read. After a violation it only returns that violation.
 #[derive(Debug, Default)]
 pub struct CheckedStream {
     step: Step,
-    /// The bytes of the part that is being read, as far as they have come, except those of a body.
+    /// The bytes of the part that is being read, as far as they have arrived, except those of a body.
     part: Vec<u8>,
     body: MutableBuffer,
     expected: Option<SchemaRef>,
@@ -50,7 +50,7 @@ enum Step {
     Metadata {
         length: usize,
     },
-    /// The metadata lies in `part` and has been checked.
+    /// The metadata is in `part` and has been checked.
     Body {
         length: usize,
     },
@@ -59,7 +59,7 @@ enum Step {
 }
 
 impl CheckedStream {
-    /// A stream of any columns; the caller looks at [`Item::Schema`] before it goes on.
+    /// A stream of any columns; the caller checks [`Item::Schema`] before it continues.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -74,17 +74,17 @@ impl CheckedStream {
         }
     }
 
-    /// Takes bytes from the front of `bytes` until something is complete; `None` when all of them are taken and more are needed,
-    /// or at the end.
+    /// Consumes bytes from the front of `bytes` until an item is complete; `None` if all of them are consumed and more
+    /// are needed, or at the end.
     ///
     /// # Errors
-    /// [`StreamViolation`] for the first thing that is not as it has to be.
+    /// [`StreamViolation`] for the first thing that is invalid.
     pub fn decode(&mut self, bytes: &mut Bytes) -> Result<Option<Item>, StreamViolation> {
         loop {
             match self.step(bytes) {
                 Ok(Progress::Item(item)) => return Ok(Some(item)),
-                Ok(Progress::Starved) => return Ok(None),
-                Ok(Progress::On) => {}
+                Ok(Progress::NeedsBytes) => return Ok(None),
+                Ok(Progress::Continue) => {}
                 Err(violation) => {
                     self.part = Vec::new();
                     self.body = MutableBuffer::default();
@@ -95,19 +95,20 @@ impl CheckedStream {
         }
     }
 
-    /// The columns, once they have come.
+    /// The columns, once they have arrived.
     #[must_use]
     pub fn schema(&self) -> Option<SchemaRef> {
         self.schema.clone()
     }
 
-    /// Whether the end mark has come: the stream is whole.
+    /// Whether the end marker has arrived, so that the stream is complete.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.step == Step::End
     }
 
-    /// Checks that the bytes may end here: at the end mark, or between two messages, where a sender that was interrupted stops.
+    /// Checks that the bytes may end here: at the end marker, or between two messages, where an interrupted sender
+    /// stops.
     ///
     /// # Errors
     /// [`StreamViolation::CutOff`] in the middle of a message.
@@ -120,7 +121,7 @@ impl CheckedStream {
         }
     }
 
-    /// Bytes of memory that the part of a message takes which has come so far.
+    /// Bytes of memory used by the part of a message that has arrived so far.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.part.capacity().saturating_add(self.body.capacity())
@@ -131,7 +132,7 @@ impl CheckedStream {
             Step::Prefix => self.prefix(bytes),
             Step::Metadata { length } => self.metadata(length, bytes),
             Step::Body { length } => self.body(length, bytes),
-            Step::End if bytes.is_empty() => Ok(Progress::Starved),
+            Step::End if bytes.is_empty() => Ok(Progress::NeedsBytes),
             Step::End => Err(StreamViolation::AfterEnd),
             Step::Violated(violation) => Err(violation),
         }
@@ -139,12 +140,16 @@ impl CheckedStream {
 
     fn prefix(&mut self, bytes: &mut Bytes) -> Result<Progress, StreamViolation> {
         let whole = self.fill(PREFIX, bytes);
-        let mark = self.part.iter().zip(CONTINUATION).all(|(found, mark)| *found == mark);
-        if !mark {
-            return Err(StreamViolation::NoMark);
+        let is_continuation = self
+            .part
+            .iter()
+            .zip(CONTINUATION)
+            .all(|(found, expected)| *found == expected);
+        if !is_continuation {
+            return Err(StreamViolation::MissingContinuation);
         }
         let Some(length) = self.part.last_chunk().filter(|_| whole) else {
-            return Ok(Progress::Starved);
+            return Ok(Progress::NeedsBytes);
         };
         let stated = u32::from_le_bytes(*length);
         self.part.clear();
@@ -161,12 +166,12 @@ impl CheckedStream {
             1..=MAX_METADATA => return Err(StreamViolation::Unaligned { what: "the metadata" }),
             _ => return Err(long),
         };
-        Ok(Progress::On)
+        Ok(Progress::Continue)
     }
 
     fn metadata(&mut self, length: usize, bytes: &mut Bytes) -> Result<Progress, StreamViolation> {
         if !self.fill(length, bytes) {
-            return Ok(Progress::Starved);
+            return Ok(Progress::NeedsBytes);
         }
         let message = message(&self.part)?;
         let body = body_length(&message)?;
@@ -179,7 +184,7 @@ impl CheckedStream {
                 let sent = message.header_as_record_batch().ok_or(StreamViolation::BadMetadata)?;
                 batch::check(&sent, schema, body)?;
                 self.step = Step::Body { length: body };
-                Ok(Progress::On)
+                Ok(Progress::Continue)
             }
             MessageHeader(kind) => Err(StreamViolation::Kind { kind }),
         }
@@ -188,12 +193,12 @@ impl CheckedStream {
     fn schema_message(&mut self, body: usize) -> Result<Progress, StreamViolation> {
         if self.schema.is_some() {
             return Err(StreamViolation::Order {
-                what: "columns are stated a second time",
+                what: "the columns are stated a second time",
             });
         }
         if body != 0 {
             return Err(StreamViolation::Extra {
-                what: "a body behind its columns",
+                what: "a body after its columns",
             });
         }
         let message = message(&self.part)?;
@@ -215,15 +220,15 @@ impl CheckedStream {
     fn body(&mut self, length: usize, bytes: &mut Bytes) -> Result<Progress, StreamViolation> {
         let missing = length.saturating_sub(self.body.len());
         let more = bytes.split_to(missing.min(bytes.len()));
-        // Memory follows what has come, not what is stated.
-        let room = self.body.len().saturating_add(more.len());
-        if room > self.body.capacity() {
-            let wanted = room.saturating_mul(2).max(STEP).min(length);
+        // Memory is allocated for the bytes that have arrived, not for the stated length.
+        let needed = self.body.len().saturating_add(more.len());
+        if needed > self.body.capacity() {
+            let wanted = needed.saturating_mul(2).max(STEP).min(length);
             self.body.reserve(wanted.saturating_sub(self.body.len()));
         }
         self.body.extend_from_slice(&more);
         if self.body.len() < length {
-            return Ok(Progress::Starved);
+            return Ok(Progress::NeedsBytes);
         }
         let body = std::mem::take(&mut self.body).into();
         let batch = self.rows(&body)?;
@@ -232,8 +237,8 @@ impl CheckedStream {
         Ok(Progress::Item(Item::Batch(batch)))
     }
 
-    /// The rows of a batch whose metadata has been checked. The decoder validates text, offsets and counts; what it says may
-    /// quote them.
+    /// The rows of a batch whose metadata has been checked. The decoder validates text, offsets and counts; its errors
+    /// may quote values, so they are dropped.
     fn rows(&self, body: &Buffer) -> Result<RecordBatch, StreamViolation> {
         let message = message(&self.part)?;
         let (sent, schema) = message
@@ -246,7 +251,7 @@ impl CheckedStream {
             .map_err(|_| StreamViolation::Values)
     }
 
-    /// Moves bytes until `part` has `length`; false when they are not enough.
+    /// Moves bytes until `part` has `length`; false if there are not enough.
     fn fill(&mut self, length: usize, bytes: &mut Bytes) -> bool {
         let missing = length.saturating_sub(self.part.len());
         let more = bytes.split_to(missing.min(bytes.len()));
@@ -255,10 +260,10 @@ impl CheckedStream {
     }
 }
 
-/// How far a step came.
+/// The result of a step.
 enum Progress {
-    On,
-    Starved,
+    Continue,
+    NeedsBytes,
     Item(Item),
 }
 
@@ -276,7 +281,7 @@ fn message(metadata: &[u8]) -> Result<Message<'_>, StreamViolation> {
     }
     if message.custom_metadata().is_some_and(|metadata| !metadata.is_empty()) {
         return Err(StreamViolation::Extra {
-            what: "metadata of its own",
+            what: "custom metadata",
         });
     }
     Ok(message)

@@ -1,4 +1,4 @@
-//! The columns of a stream: which types there are, and how their values lie in a body.
+//! The columns of a stream: which types are supported, and the layout of their values in a body.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use arrow::ipc;
 
 use super::{MAX_COLUMNS, StreamViolation};
 
-/// The one zone with a name.
+/// The only time zone that is given by name.
 const UTC: &str = "UTC";
 
-/// How the values of a column lie in a body.
+/// The layout of a column's values in a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// Nothing lies there.
-    Nothing,
+    /// No buffers.
+    Empty,
     /// Validity, and one bit for each value.
     Bits,
     /// Validity, and this many bytes for each value.
@@ -23,11 +23,14 @@ pub(super) enum Layout {
     Text,
 }
 
-/// The layout of a type that streams carry; `None` for every other type.
-#[expect(clippy::wildcard_enum_match_arm, reason = "a type that is not named is not carried")]
+/// The layout of a type that streams support; `None` for every other type.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a type that is not listed is not supported"
+)]
 pub(super) fn layout(kind: &DataType) -> Option<Layout> {
     match kind {
-        DataType::Null => Some(Layout::Nothing),
+        DataType::Null => Some(Layout::Empty),
         DataType::Boolean => Some(Layout::Bits),
         DataType::Utf8 => Some(Layout::Text),
         DataType::Timestamp(_, Some(zone)) if !is_zone(zone) => None,
@@ -35,7 +38,7 @@ pub(super) fn layout(kind: &DataType) -> Option<Layout> {
     }
 }
 
-/// UTC, or a fixed distance from it such as `+01:00`: what every reader can show.
+/// UTC, or a fixed offset from it such as `+01:00`, which every reader can display.
 fn is_zone(zone: &str) -> bool {
     let offset = |bytes: &[u8]| match bytes {
         [b'+' | b'-', hours @ .., b':', tens @ b'0'..=b'5', ones] => {
@@ -49,14 +52,15 @@ fn is_zone(zone: &str) -> bool {
 /// The columns that `sent` states.
 ///
 /// # Errors
-/// [`StreamViolation`] for anything that [`layout`] does not name, and for every property that is not used here.
+/// [`StreamViolation`] for any type that [`layout`] does not support, and for every property that these streams do not
+/// use.
 pub(super) fn parse(sent: &ipc::Schema<'_>) -> Result<SchemaRef, StreamViolation> {
     let extra = |what| Err(StreamViolation::Extra { what });
     if sent.endianness() != ipc::Endianness::Little {
         return extra("another byte order");
     }
     if sent.custom_metadata().is_some_and(|metadata| !metadata.is_empty()) {
-        return extra("metadata of its own");
+        return extra("custom metadata");
     }
     if sent.features().is_some_and(|features| !features.is_empty()) {
         return extra("features");
@@ -79,7 +83,7 @@ fn field(column: usize, sent: &ipc::Field<'_>) -> Result<Field, StreamViolation>
     }
     if sent.custom_metadata().is_some_and(|metadata| !metadata.is_empty()) {
         return Err(StreamViolation::Extra {
-            what: "metadata of its own",
+            what: "custom metadata",
         });
     }
     let kind = data_type(sent).filter(|kind| layout(kind).is_some()).ok_or(refused)?;
@@ -165,7 +169,7 @@ fn unit(sent: ipc::TimeUnit) -> Option<TimeUnit> {
     }
 }
 
-/// The first column, from 1, in which `found` is not `expected`; whether a value may be missing is not compared.
+/// The first column, from 1, in which `found` differs from `expected`; nullability is not compared.
 pub(super) fn difference(found: &Schema, expected: &Schema) -> Option<usize> {
     let same = |(found, expected): (&Arc<Field>, &Arc<Field>)| {
         found.name() == expected.name() && found.data_type() == expected.data_type()

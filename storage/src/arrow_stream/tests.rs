@@ -76,12 +76,12 @@ fn written(batch: &RecordBatch, options: IpcWriteOptions) -> Vec<u8> {
     std::mem::take(writer.get_mut())
 }
 
-/// Reads a stream that comes in pieces of `step` bytes.
+/// Reads a stream that arrives in chunks of `step` bytes.
 fn read_in(bytes: &[u8], step: usize) -> Result<(SchemaRef, Vec<RecordBatch>), StreamViolation> {
     let (mut stream, mut batches) = (CheckedStream::new(), Vec::new());
-    for piece in bytes.chunks(step) {
-        let mut piece = Bytes::copy_from_slice(piece);
-        while let Some(item) = stream.decode(&mut piece)? {
+    for chunk in bytes.chunks(step) {
+        let mut chunk = Bytes::copy_from_slice(chunk);
+        while let Some(item) = stream.decode(&mut chunk)? {
             match item {
                 Item::Schema(schema) => assert_eq!(stream.schema(), Some(schema)),
                 Item::Batch(batch) => batches.push(batch),
@@ -101,7 +101,7 @@ fn violates(bytes: &[u8], expected: &StreamViolation) {
     assert_eq!(read(bytes).unwrap_err(), *expected);
 }
 
-/// Where the metadata of each message lies: start and length.
+/// The start and length of each message's metadata.
 fn messages(bytes: &[u8]) -> Vec<(usize, usize)> {
     let (mut at, mut found) = (0, Vec::new());
     loop {
@@ -116,29 +116,29 @@ fn messages(bytes: &[u8]) -> Vec<(usize, usize)> {
 }
 
 #[test]
-fn a_stream_comes_back_however_it_is_cut() {
+fn stream_is_read_in_chunks_of_any_size() {
     let batch = rows();
     let bytes = encoded(&batch);
     for step in [1, 2, 3, 7, 8, 9, 64, 1000, usize::MAX] {
         let (schema, batches) = read_in(&bytes, step).unwrap();
         assert_eq!(schema.fields(), batch.schema().fields());
-        assert_eq!(batches, std::slice::from_ref(&batch), "pieces of {step}");
+        assert_eq!(batches, std::slice::from_ref(&batch), "chunks of {step}");
     }
 }
 
 #[test]
-fn a_stream_that_stops_is_whole_only_at_its_end() {
+fn interrupted_stream_is_complete_only_at_its_end() {
     let bytes = encoded(&rows());
     let ends: Vec<_> = (0..=bytes.len())
         .filter(|end| {
             let mut stream = CheckedStream::new();
-            let mut piece = Bytes::copy_from_slice(&bytes[..*end]);
-            while stream.decode(&mut piece).unwrap().is_some() {}
+            let mut chunk = Bytes::copy_from_slice(&bytes[..*end]);
+            while stream.decode(&mut chunk).unwrap().is_some() {}
             assert_eq!(stream.is_complete(), *end == bytes.len());
             stream.finish().is_ok()
         })
         .collect();
-    // Nothing, the columns, the rows, the end mark.
+    // The start, and the ends of the columns, the rows and the end marker.
     assert_eq!(ends.len(), 4);
     let mut longer = bytes.clone();
     longer.push(0);
@@ -147,7 +147,7 @@ fn a_stream_that_stops_is_whole_only_at_its_end() {
 }
 
 #[test]
-fn only_the_expected_columns_are_taken() {
+fn only_the_expected_columns_are_accepted() {
     let batch = rows();
     let bytes = encoded(&batch);
     let begin = |expected: SchemaRef| CheckedStream::expecting(expected).decode(&mut Bytes::copy_from_slice(&bytes));
@@ -179,7 +179,7 @@ fn only_the_expected_columns_are_taken() {
 fn compression_dictionaries_and_old_versions_are_refused() {
     let batch = rows();
     let zstd = || IpcWriteOptions::default().try_with_compression(Some(arrow::ipc::CompressionType::ZSTD));
-    // The codec may be missing from this build; a reader sees its name only.
+    // The codec may be missing from this build; a reader only sees its name.
     if let Ok(options) = zstd() {
         let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options).unwrap();
         if writer.write(&batch).is_ok() {
@@ -216,7 +216,7 @@ fn types_that_are_not_sent_are_refused_by_both_sides() {
             Err(EncodeError::Type { .. })
         ));
     }
-    let views = StringViewArray::from(vec!["a text that is too long to lie in its view"]);
+    let views = StringViewArray::from(vec!["a text that is too long to be stored in its view"]);
     let batch = RecordBatch::try_from_iter([("c", Arc::new(views) as ArrayRef)]).unwrap();
     violates(
         &written(&batch, IpcWriteOptions::default()),
@@ -227,13 +227,13 @@ fn types_that_are_not_sent_are_refused_by_both_sides() {
 }
 
 #[test]
-fn metadata_of_a_sender_is_neither_sent_nor_taken() {
+fn custom_metadata_is_neither_sent_nor_accepted() {
     let field =
         Field::new("id", DataType::Int64, false).with_metadata(HashMap::from([("a".to_owned(), "b".to_owned())]));
     let schema = Arc::new(Schema::new(vec![field]));
     let batch = RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![1]))]).unwrap();
     let refused = StreamViolation::Extra {
-        what: "metadata of its own",
+        what: "custom metadata",
     };
     violates(&written(&batch, IpcWriteOptions::default()), &refused);
     assert!(read(&encoded(&batch)).unwrap().0.field(0).metadata().is_empty());
@@ -253,7 +253,7 @@ fn what_is_too_large_for_one_message_is_sent_in_several() {
 }
 
 #[test]
-fn a_row_that_no_message_can_carry_is_an_error_that_says_so() {
+fn row_too_large_for_a_message_is_a_clear_error() {
     let text = "x".repeat(MAX_BODY + 1);
     let batch = RecordBatch::try_from_iter([("t", Arc::new(StringArray::from(vec![text])) as ArrayRef)]).unwrap();
     let mut encoder = StreamEncoder::new(&batch.schema()).unwrap();
@@ -270,22 +270,23 @@ fn an_import_of_the_most_columns_can_be_sent() {
 }
 
 #[test]
-fn zones_are_utc_or_a_distance_from_it() {
-    let carried = |zone: &str| schema::layout(&DataType::Timestamp(TimeUnit::Millisecond, Some(zone.into()))).is_some();
-    assert!(["UTC", "+00:00", "-05:30", "+23:59"].into_iter().all(carried));
+fn time_zones_are_utc_or_a_fixed_offset() {
+    let is_supported =
+        |zone: &str| schema::layout(&DataType::Timestamp(TimeUnit::Millisecond, Some(zone.into()))).is_some();
+    assert!(["UTC", "+00:00", "-05:30", "+23:59"].into_iter().all(is_supported));
     assert!(
         !["", "Z", "Europe/Berlin", "+24:00", "+1:00", "+01:60", "+0a:00"]
             .into_iter()
-            .any(carried)
+            .any(is_supported)
     );
 }
 
-/// Every number in the metadata of a stream, as 1, 2, 4 and 8 bytes at every place, exchanged for what breaks readers. Whatever
-/// is taken then has no more rows, columns and bytes than the limits allow.
+/// Every number in the metadata of a stream, as 1, 2, 4 and 8 bytes at every offset, replaced by values that break
+/// readers. What is accepted then has no more rows, columns and bytes than the limits allow.
 #[test]
 fn no_number_in_the_metadata_breaks_the_reader() {
     let bytes = encoded(&rows());
-    let (mut refused, mut taken) = (0_usize, 0_usize);
+    let (mut refused, mut accepted) = (0_usize, 0_usize);
     for (start, length) in messages(&bytes) {
         for at in start - 8..start + length {
             for width in [1, 2, 4, 8].into_iter().filter(|width| at + width <= bytes.len()) {
@@ -294,7 +295,7 @@ fn no_number_in_the_metadata_breaks_the_reader() {
                     changed[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
                     match read(&changed) {
                         Ok((schema, batches)) => {
-                            taken += 1;
+                            accepted += 1;
                             bounded(&schema, &batches);
                         }
                         Err(_) => refused += 1,
@@ -303,7 +304,10 @@ fn no_number_in_the_metadata_breaks_the_reader() {
             }
         }
     }
-    assert!(refused > 10_000 && taken > 100, "{refused} refused, {taken} taken");
+    assert!(
+        refused > 10_000 && accepted > 100,
+        "{refused} refused, {accepted} accepted"
+    );
 }
 
 fn values(found: &[u8]) -> [u64; 7] {

@@ -1,9 +1,9 @@
-//! What a snapshot holds.
+//! The contents of a snapshot.
 
 use concordat_protocol::{
     identity::InstitutionPublicKey,
     ids::{Digest32, InstitutionId, KeyId, Nonce},
-    labels::{self, Label},
+    labels::{self, DomainLabel},
     signed::Document,
     text::Text,
     time::Timestamp,
@@ -25,24 +25,24 @@ pub struct Snapshot {
     pub at: Timestamp,
     /// Entries of the ledger at that instant.
     pub ledger: u64,
-    /// Objects that it needs.
+    /// Number of objects that it needs.
     pub objects: u64,
-    /// The keys that the institution had before the one that signs this: erasures of that time are signed by them.
+    /// The keys that the institution had before the one that signs this: earlier erasures are signed by them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier_keys: Vec<InstitutionPublicKey>,
-    /// The files beside this document.
+    /// The files next to this document.
     pub files: Vec<FileEntry>,
 }
 
 impl Document for Snapshot {
-    const LABEL: Label = labels::SNAPSHOT;
+    const LABEL: DomainLabel = labels::SNAPSHOT;
 }
 
 /// A file with its hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
-    /// Where it lies: below the snapshot, or below `objects/` of the repository.
+    /// Its path below the snapshot, or below `objects/` of the repository.
     pub path: Text<1024>,
     /// Its length in bytes.
     pub len: u64,
@@ -50,7 +50,7 @@ pub struct FileEntry {
     pub hash: Digest32,
 }
 
-/// The folders and files of a data directory that a snapshot may hold.
+/// The folders and files of a data directory that a snapshot may contain.
 const PARTS: [&str; 6] = [
     "format",
     "concordat.toml",
@@ -60,11 +60,11 @@ const PARTS: [&str; 6] = [
     "ledger",
 ];
 
-/// The deepest that a file of a snapshot lies.
+/// Most levels in the path of a file of a snapshot.
 const MAX_DEPTH: usize = 8;
 
 impl FileEntry {
-    /// Whether this is a file that a snapshot is made of: its lists, or a known part of a data directory.
+    /// Whether this is a file that belongs in a snapshot: one of its lists, or a known part of a data directory.
     pub(super) fn is_part(&self) -> bool {
         match self.names().as_deref() {
             Some(["state" | "objects" | "institution.pub"]) => true,
@@ -73,7 +73,7 @@ impl FileEntry {
         }
     }
 
-    /// Whether this is a sealed object: the number of a key, and a name of hexadecimal digits.
+    /// Whether this is the path of a sealed object: a key id, and a name of hexadecimal digits.
     pub(super) fn is_object(&self) -> bool {
         let Some([folder, file]) = self.names().and_then(|names| <[&str; 2]>::try_from(names).ok()) else {
             return false;
@@ -82,7 +82,7 @@ impl FileEntry {
         folder.parse::<KeyId>().is_ok() && stem.parse::<Nonce>().is_ok()
     }
 
-    /// The names that the path is made of; `None` if it could lead anywhere but down.
+    /// The components of the path; `None` if the path could lead out of its folder.
     fn names(&self) -> Option<Vec<&str>> {
         let names: Vec<&str> = self.path.as_str().split('/').collect();
         let is_plain = |name: &&str| !name.is_empty() && *name != "." && *name != ".." && !name.contains('\0');

@@ -1,4 +1,4 @@
-//! Taking a snapshot while the node is serving.
+//! Takes a snapshot while the node is serving.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ use super::{
     repository::SIGNER,
 };
 use crate::{
-    catalog::Holding,
+    catalog::PinnedObjects,
     data_dir::Storage,
     fs::{create_dir_private, sync_dir, write_private},
     keys::KeyError,
@@ -32,10 +32,10 @@ use crate::{
     objects::DurableStore,
 };
 
-/// Objects are read in pieces of this size: each is one request where objects lie in a store elsewhere, and has its own time.
-const PIECE: u64 = 8 * 1024 * 1024;
+/// Objects are read in chunks of this size: in a remote store each is one request with its own timeout.
+const CHUNK: u64 = 8 * 1024 * 1024;
 
-/// Whose snapshot it is, and where it goes.
+/// What to back up, and where to.
 #[derive(Debug)]
 pub struct BackupRequest<'a> {
     /// The repository; an empty or missing folder becomes one.
@@ -44,28 +44,28 @@ pub struct BackupRequest<'a> {
     pub institution: InstitutionId,
     /// Its key, which signs the contents.
     pub signer: &'a InstitutionKey,
-    /// When.
+    /// The time of the snapshot.
     pub now: Timestamp,
 }
 
 /// A snapshot that was taken.
 #[derive(Clone, Debug)]
-pub struct Made {
-    /// What it holds.
+pub struct CreatedSnapshot {
+    /// Its contents.
     pub contents: Verified<Snapshot, InstitutionPublicKey>,
-    /// Objects that were copied; the others were there already.
+    /// Objects that were copied; the others were in the repository already.
     pub copied: u64,
     /// Bytes that were copied, without state and ledger.
     pub bytes: u64,
 }
 
-/// Takes a snapshot. Blocks; must be called on a thread of a tokio runtime that may block.
+/// Takes a snapshot. Blocks; must be called on a tokio runtime thread that may block.
 ///
 /// # Errors
-/// [`BackupError`]; no snapshot appears then.
-pub fn create(storage: &Storage, ledger: &Ledger, request: &BackupRequest<'_>) -> Result<Made, BackupError> {
+/// [`BackupError`]; the repository then has no new snapshot.
+pub fn create(storage: &Storage, ledger: &Ledger, request: &BackupRequest<'_>) -> Result<CreatedSnapshot, BackupError> {
     let runtime = Handle::try_current().map_err(|_| BackupError::NoRuntime)?;
-    refuse_inside(storage.dir(), request.to)?;
+    reject_inside(storage.dir(), request.to)?;
     let repository = Repository::create(request.to)?;
     for statement in storage.catalog().erasures().all()? {
         repository.note_erasure(&statement)?;
@@ -75,13 +75,13 @@ pub fn create(storage: &Storage, ledger: &Ledger, request: &BackupRequest<'_>) -
     let draft = Draft::begin(&repository, Nonce::from_bytes(random))?;
     let result = fill(&runtime, storage, ledger, request, &repository, &draft);
     if result.is_err() {
-        // What is left of it is not a snapshot, whether it goes or not.
+        // The leftover is not a snapshot, even if it cannot be removed.
         drop(fs::remove_dir_all(&draft.dir));
     }
     result
 }
 
-fn refuse_inside(dir: &Path, to: &Path) -> Result<(), BackupError> {
+fn reject_inside(dir: &Path, to: &Path) -> Result<(), BackupError> {
     let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let (dir, target) = (absolute(dir), absolute(to));
     if target.starts_with(&dir) || dir.starts_with(&target) {
@@ -97,8 +97,8 @@ fn fill(
     request: &BackupRequest<'_>,
     repository: &Repository,
     draft: &Draft,
-) -> Result<Made, BackupError> {
-    let (holding, size) = draft.take_instant(storage, ledger)?;
+) -> Result<CreatedSnapshot, BackupError> {
+    let (holding, size) = draft.capture(storage, ledger)?;
     let keys = storage.identities().institution_keys()?;
     let known = known_objects(repository, &Owner::from(&*keys))?;
     let copies: Arc<dyn ObjectStore> = Arc::new(DurableStore::open(&repository.objects())?);
@@ -106,7 +106,7 @@ fn fill(
     let (mut copied, mut bytes) = (0, 0);
     for path in holding.paths() {
         let text = path.to_string();
-        let entry = match known.get(&text).filter(|entry| is_there(repository, entry)) {
+        let entry = match known.get(&text).filter(|entry| is_present(repository, entry)) {
             Some(entry) => entry.clone(),
             None => {
                 let entry = runtime.block_on(copy_object(&holding, path, &copies, &repository.objects()))?;
@@ -134,18 +134,18 @@ fn fill(
     };
     let contents = Signed::sign(&snapshot, request.signer).map_err(BackupError::Sign)?;
     draft.finish(repository, contents.signed().as_bytes())?;
-    Ok(Made {
+    Ok(CreatedSnapshot {
         contents,
         copied,
         bytes,
     })
 }
 
-/// The objects that earlier snapshots of this institution named, with their hashes.
+/// The objects that earlier snapshots of this institution list, with their hashes.
 fn known_objects(repository: &Repository, owner: &Owner) -> Result<BTreeMap<String, FileEntry>, BackupError> {
     let mut known = BTreeMap::new();
     for id in repository.ids()? {
-        // A damaged snapshot must not keep a new one from being taken: what it named is copied again.
+        // A damaged snapshot must not prevent a new one: the objects that it lists are copied again.
         if let Ok(objects) = repository
             .snapshot(Some(id), owner)
             .and_then(|snapshot| snapshot.objects())
@@ -156,16 +156,16 @@ fn known_objects(repository: &Repository, owner: &Owner) -> Result<BTreeMap<Stri
     Ok(known)
 }
 
-/// Its length is compared; `verify` compares its bytes.
-fn is_there(repository: &Repository, entry: &FileEntry) -> bool {
+/// Compares only the length; `verify` compares the bytes.
+fn is_present(repository: &Repository, entry: &FileEntry) -> bool {
     let found = fs::symlink_metadata(repository.objects().join(entry.path.as_str()));
     found.is_ok_and(|found| found.is_file() && found.len() == entry.len)
 }
 
-/// Copies a sealed object as it is, and keeps the copy if it is what the manifest states: a copy of what is damaged would be found
-/// whole by everyone who compares it with what was copied.
+/// Copies a sealed object as it is, and keeps the copy only if it matches the manifest: otherwise a copy of a damaged object
+/// would pass every later comparison with the recorded hash.
 async fn copy_object(
-    holding: &Holding,
+    holding: &PinnedObjects,
     path: &object_store::path::Path,
     copies: &Arc<dyn ObjectStore>,
     into: &Path,
@@ -184,7 +184,7 @@ async fn copy_object(
 }
 
 async fn copy_and_check(
-    holding: &Holding,
+    holding: &PinnedObjects,
     path: &object_store::path::Path,
     copies: &Arc<dyn ObjectStore>,
     staged: &Path,
@@ -203,16 +203,16 @@ async fn copy_bytes(
     staged: &Path,
 ) -> Result<FileEntry, BackupError> {
     use std::{io::Write, os::unix::fs::OpenOptionsExt};
-    let gone = |error| {
+    let missing = |error| {
         if matches!(error, object_store::Error::NotFound { .. }) {
             BackupError::ObjectMissing
         } else {
             error.into()
         }
     };
-    let size = store.head(path).await.map_err(gone)?.size;
+    let size = store.head(path).await.map_err(missing)?.size;
     let io = |action| BackupError::io(action, staged);
-    // What a broken-off backup left goes, and whatever else lies there is never written through.
+    // A leftover of an interrupted backup is removed, and an existing file or link is never written through.
     if let Err(error) = fs::remove_file(staged)
         && error.kind() != std::io::ErrorKind::NotFound
     {
@@ -227,9 +227,9 @@ async fn copy_bytes(
     let mut hasher = blake3::Hasher::new_derive_key(FILE_HASH);
     let mut len = 0;
     while len < size {
-        let piece = len..size.min(len + PIECE);
-        let bytes = store.get_range(path, piece.clone()).await.map_err(gone)?;
-        if bytes.len() as u64 != piece.end - piece.start {
+        let chunk = len..size.min(len + CHUNK);
+        let bytes = store.get_range(path, chunk.clone()).await.map_err(missing)?;
+        if bytes.len() as u64 != chunk.end - chunk.start {
             return Err(BackupError::ObjectMissing);
         }
         hasher.update(&bytes);
@@ -238,19 +238,19 @@ async fn copy_bytes(
     }
     file.sync_all().map_err(io("sync"))?;
     Ok(FileEntry {
-        path: Text::fitted(path.as_ref()),
+        path: Text::sanitized(path.as_ref()),
         len,
         hash: Digest32::from_bytes(*hasher.finalize().as_bytes()),
     })
 }
 
 /// Copies a file of the data directory.
-fn copy_own(from: &Path, to: &Path) -> Result<(), BackupError> {
+fn copy_data_file(from: &Path, to: &Path) -> Result<(), BackupError> {
     let copied = fs::File::open(from).and_then(|file| copy_file(file, to, None));
     copied.map(drop).map_err(BackupError::io("copy", from))
 }
 
-/// A snapshot that nobody sees yet.
+/// A snapshot that is not visible yet.
 struct Draft {
     id: Nonce,
     dir: PathBuf,
@@ -263,8 +263,8 @@ impl Draft {
         Ok(Self { id, dir })
     }
 
-    /// State, ledger and keys as they are at one instant, and the objects that belong to them.
-    fn take_instant(&self, storage: &Storage, ledger: &Ledger) -> Result<(Holding, u64), BackupError> {
+    /// Captures state, ledger and keys at one instant, and the objects that belong to them.
+    fn capture(&self, storage: &Storage, ledger: &Ledger) -> Result<(PinnedObjects, u64), BackupError> {
         let state = self.dir.join("state");
         let mut out = fs::File::options();
         let file = {
@@ -273,7 +273,7 @@ impl Draft {
         };
         let file = file.map_err(BackupError::io("create", &state))?;
         let source = storage.dir();
-        let (holding, frozen) = storage.catalog().hold(|| {
+        let (holding, frozen) = storage.catalog().pin_objects(|| {
             storage.meta().export(&file)?;
             self.copy_settings(source)?;
             Ok::<_, BackupError>(ledger.frozen()?)
@@ -282,7 +282,7 @@ impl Draft {
         file.sync_all().map_err(BackupError::io("sync", &state))?;
         let folder = self.dir.join("dir/ledger");
         create_dir_private(&folder).map_err(BackupError::io("create", &folder))?;
-        // The log only grows, so its beginning can be copied after the instant.
+        // The log only grows, so its first bytes can be copied afterwards.
         let log = folder.join("entries.log");
         fs::File::open(source.join("ledger/entries.log"))
             .and_then(|file| copy_file(file, &log, Some(frozen.length)))
@@ -295,12 +295,12 @@ impl Draft {
         Ok((holding, frozen.size))
     }
 
-    /// What is small and set: keys, configuration, roster, policies.
+    /// Copies the small files: keys, configuration, roster, policies.
     fn copy_settings(&self, from: &Path) -> Result<(), BackupError> {
         for part in ["format", "concordat.toml", "roster.cose"] {
             let path = from.join(part);
             if path.exists() {
-                copy_own(&path, &self.dir.join("dir").join(part))?;
+                copy_data_file(&path, &self.dir.join("dir").join(part))?;
             }
         }
         for part in ["identity", "policies"] {
@@ -320,7 +320,7 @@ impl Draft {
             if path.is_dir() {
                 self.copy_folder(from, &below)?;
             } else {
-                copy_own(&path, &self.dir.join("dir").join(&below))?;
+                copy_data_file(&path, &self.dir.join("dir").join(&below))?;
             }
         }
         Ok(())
@@ -340,7 +340,7 @@ impl Draft {
         write_private(&path, format!("{key}\n").as_bytes()).map_err(BackupError::io("write", &path))
     }
 
-    /// Everything that lies in the draft, with hashes.
+    /// All files in the draft, with hashes.
     fn files(&self) -> Result<Vec<FileEntry>, BackupError> {
         let (mut files, mut folders) = (Vec::new(), vec![self.dir.clone()]);
         while let Some(folder) = folders.pop() {
@@ -355,7 +355,7 @@ impl Draft {
                     .map_err(BackupError::io("read", &path))?;
                 let below = path.strip_prefix(&self.dir).unwrap_or(&path);
                 files.push(FileEntry {
-                    path: Text::fitted(&below.to_string_lossy()),
+                    path: Text::sanitized(&below.to_string_lossy()),
                     len,
                     hash,
                 });
@@ -365,13 +365,13 @@ impl Draft {
         Ok(files)
     }
 
-    /// From here on it is a snapshot.
+    /// Makes the draft a snapshot.
     fn finish(&self, repository: &Repository, contents: &[u8]) -> Result<(), BackupError> {
         let path = self.dir.join("contents.cose");
         write_private(&path, contents).map_err(BackupError::io("write", &path))?;
         let snapshots = repository.snapshots_dir();
-        let place = snapshots.join(self.id.to_string());
-        fs::rename(&self.dir, &place).map_err(BackupError::io("rename", &place))?;
+        let target = snapshots.join(self.id.to_string());
+        fs::rename(&self.dir, &target).map_err(BackupError::io("rename", &target))?;
         sync_dir(&snapshots).map_err(BackupError::io("sync", &snapshots))
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with a backup.
+//! Errors of backups.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use crate::{
     keys::{IdentityError, KeyError},
     ledger::LedgerError,
     meta::MetaError,
-    objects::PlaceError,
+    objects::LocationError,
     seal::store_error_kind,
 };
 
@@ -28,32 +28,32 @@ pub enum BackupError {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// The folder is something else, or of a newer format.
-    #[error("`{}` is not a repository of backups that this program knows", path.display())]
+    /// The folder is something else, or has a newer format.
+    #[error("`{}` is not a backup repository that this program knows", path.display())]
     NoRepository {
         /// The folder.
         path: PathBuf,
     },
-    /// The repository may not lie within what it is to save.
-    #[error("`{}` lies in the data directory; a backup belongs on another disk", path.display())]
+    /// The repository may not be inside the data directory that it backs up.
+    #[error("`{}` is in the data directory; a backup belongs on another disk", path.display())]
     Inside {
         /// The folder.
         path: PathBuf,
     },
     /// There is no such snapshot.
-    #[error("`{}` holds no snapshot{}", path.display(), id.map(|id| format!(" {id}")).unwrap_or_default())]
+    #[error("`{}` has no snapshot{}", path.display(), id.map(|id| format!(" {id}")).unwrap_or_default())]
     NoSnapshot {
         /// The repository.
         path: PathBuf,
-        /// The one that was asked for; none if any would have done.
+        /// The requested one; `None` if any snapshot would do.
         id: Option<Nonce>,
     },
-    /// Some of a snapshot is not what was written.
-    #[error("snapshot {id} is damaged: `{path}` {what}; `backup list` shows which are whole, `--snapshot` names one")]
+    /// Part of a snapshot is not what was written.
+    #[error("snapshot {id} is damaged: `{path}` {what}; `backup list` shows the intact ones, `--snapshot` selects one")]
     Damaged {
         /// The snapshot.
         id: Nonce,
@@ -63,22 +63,22 @@ pub enum BackupError {
         what: &'static str,
     },
     /// The contents are not signed by the institution.
-    #[error("snapshot {id} is not signed by the key that lies beside it")]
+    #[error("snapshot {id} is not signed by the key stored with it")]
     Signature {
         /// The snapshot.
         id: Nonce,
-        /// What does not hold.
+        /// Why the signature is invalid.
         #[source]
         source: SignatureError,
     },
     /// The snapshot is signed with another key than the one that was named.
     #[error(
-        "snapshot {id} is not of the institution whose key has the fingerprint {wanted}: it says that it is one of `{institution}`, and it is signed with the key of fingerprint {fingerprint}"
+        "snapshot {id} does not belong to the institution whose key has the fingerprint {wanted}: it claims to be of `{institution}`, and it is signed with the key of fingerprint {fingerprint}"
     )]
     Foreign {
         /// The snapshot.
         id: Nonce,
-        /// Whose it says that it is.
+        /// The institution that it claims to be of.
         institution: InstitutionId,
         /// The fingerprint of the key that signed it.
         fingerprint: String,
@@ -88,20 +88,22 @@ pub enum BackupError {
     /// A snapshot cannot be signed: it has too many files.
     #[error("the contents of the snapshot cannot be signed")]
     Sign(#[source] SignatureError),
-    /// A statement of an erasure in the repository does not hold.
+    /// An erasure statement in the repository is invalid.
     #[error(
-        "the statement of an erasure `{}` is not signed by a key that the institution had when the snapshot was taken; restore a snapshot from after its key was replaced, or put the right statement back",
+        "the erasure statement `{}` is not signed by a key that the institution had when the snapshot was taken; restore a snapshot from after its key was replaced, or restore the right statement",
         path.display()
     )]
     Statement {
         /// The file.
         path: PathBuf,
     },
-    /// An object went away while it was copied.
-    #[error("an object of the snapshot is gone; a dataset may have been erased meanwhile: take the snapshot again")]
+    /// An object was removed while it was copied.
+    #[error(
+        "an object of the snapshot is missing; a dataset may have been erased in the meantime: take the snapshot again"
+    )]
     ObjectMissing,
-    /// The work needs a runtime.
-    #[error("this work needs a thread of a tokio runtime")]
+    /// The call needs a runtime.
+    #[error("this call needs a thread of a tokio runtime")]
     NoRuntime,
     /// A key cannot be opened.
     #[error(transparent)]
@@ -115,7 +117,7 @@ pub enum BackupError {
     /// The data directory cannot be opened.
     #[error(transparent)]
     Storage(#[from] StorageError),
-    /// The catalogue cannot be read or changed.
+    /// The catalog cannot be read or changed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     /// The ledger cannot be read.
@@ -124,9 +126,9 @@ pub enum BackupError {
     /// An object cannot be read or written.
     #[error(transparent)]
     Store(object_store::Error),
-    /// The place where objects lie cannot be used.
+    /// The location of the objects cannot be used.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Location(#[from] LocationError),
 }
 
 impl BackupError {
@@ -147,7 +149,7 @@ impl BackupError {
             Self::Catalog(source) => source.kind(),
             Self::Ledger(source) => source.kind(),
             Self::Store(source) => store_error_kind(source),
-            Self::Place(source) => source.kind(),
+            Self::Location(source) => source.kind(),
         }
     }
 
@@ -162,6 +164,6 @@ impl BackupError {
 
 impl From<object_store::Error> for BackupError {
     fn from(error: object_store::Error) -> Self {
-        PlaceError::within(error).map_or_else(Self::Store, Self::Place)
+        LocationError::within(error).map_or_else(Self::Store, Self::Location)
     }
 }

@@ -12,7 +12,7 @@ use concordat_protocol::ids::Digest32;
 use super::contents::FILE_HASH;
 use crate::fs::{create_dir_private, open_beneath};
 
-/// The most that the small files of a repository may hold: the list of a snapshot's files, a key, a statement.
+/// Most bytes of a small file of a repository: the list of a snapshot's files, a key, a statement.
 pub(super) const MAX_SMALL: u64 = 16 * 1024 * 1024;
 
 /// The bytes of a small file of a repository.
@@ -39,7 +39,7 @@ pub(super) fn hash_file(mut file: File) -> io::Result<(u64, Digest32)> {
     }
 }
 
-/// Copies a file so that it is on the disk, 0600, and says what was copied.
+/// Copies a file durably with mode 0600; returns the length and hash of what was copied.
 pub(super) fn copy_file(from: File, to: &Path, limit: Option<u64>) -> io::Result<(u64, Digest32)> {
     if let Some(parent) = to.parent() {
         create_dir_private(parent)?;

@@ -1,18 +1,18 @@
-//! Whose snapshots are wanted.
+//! The institution whose snapshots are accepted.
 
 use std::{fmt, str::FromStr};
 
 use concordat_protocol::{identity::InstitutionPublicKey, ids::Digest32};
 
-/// The institution whose snapshots are wanted, by its key or the fingerprint of its key. It comes from the operator or from the
-/// sealed key of a node, never from a repository: a repository holds the keys of whoever wrote it.
+/// The institution whose snapshots are accepted, by its key or the fingerprint of its key. It comes from the operator or from the
+/// sealed key of a node, never from a repository: the keys in a repository are chosen by its author.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner(Vec<Named>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Named {
     Key(InstitutionPublicKey),
-    /// As [`InstitutionPublicKey::fingerprint`] writes it.
+    /// As [`InstitutionPublicKey::fingerprint`] formats it.
     Fingerprint(String),
 }
 
@@ -77,8 +77,8 @@ pub struct InvalidOwner;
 impl FromStr for Owner {
     type Err = InvalidOwner;
 
-    /// Takes a whole fingerprint, with or without the signs between its groups, or a public key. A part of a fingerprint is
-    /// refused: it would fit other keys.
+    /// Accepts a whole fingerprint, with or without the separators between its groups, or a public key. Part of a fingerprint is
+    /// rejected: it would match other keys.
     fn from_str(text: &str) -> Result<Self, InvalidOwner> {
         let text = text.trim();
         if let Ok(bytes) = text.parse::<Digest32>() {
@@ -87,8 +87,8 @@ impl FromStr for Owner {
         }
         let digits: Vec<char> = text
             .chars()
-            .filter(|sign| !matches!(sign, '-' | ':' | ' '))
-            .map(|sign| sign.to_ascii_lowercase())
+            .filter(|character| !matches!(character, '-' | ':' | ' '))
+            .map(|character| character.to_ascii_lowercase())
             .collect();
         if digits.len() != FINGERPRINT_DIGITS || !digits.iter().all(char::is_ascii_hexdigit) {
             return Err(InvalidOwner);

@@ -1,4 +1,4 @@
-//! The folder that holds snapshots.
+//! The folder with the snapshots.
 
 use std::{
     fs::{self, File},
@@ -25,8 +25,8 @@ use crate::{
 /// The format of repositories.
 const FORMAT: &str = "concordat backups 1\n";
 
-/// The file of a snapshot with the key that signed it, in hexadecimal digits. Whether it is the right one shows when the sealed
-/// key of the institution is opened.
+/// The file of a snapshot with the key that signed it, in hexadecimal digits. Whether it is the right key is only known when the
+/// sealed key of the institution is opened.
 pub(super) const SIGNER: &str = "institution.pub";
 
 /// A repository of snapshots.
@@ -35,21 +35,21 @@ pub struct Repository {
     root: PathBuf,
 }
 
-/// A snapshot of the institution that was asked for: it is signed with the key that the [`Owner`] names.
+/// A snapshot of the requested institution: it is signed with a key of the [`Owner`].
 #[derive(Clone, Debug)]
 pub struct SnapshotInfo {
-    /// What it holds.
+    /// Its contents.
     pub contents: Verified<Snapshot, InstitutionPublicKey>,
     /// The repository.
     root: PathBuf,
 }
 
-/// What a snapshot says about itself. Whoever wrote the repository can have written all of it: it is for lists only.
+/// What a snapshot claims about itself. Anyone who can write to the repository can forge all of it: it is for listings only.
 #[derive(Clone, Debug)]
-pub struct Claimed {
-    /// What it says that it holds.
+pub struct UnverifiedSnapshot {
+    /// The contents that it claims to have.
     pub snapshot: Snapshot,
-    /// The fingerprint of the key that lies beside it and signed it.
+    /// The fingerprint of the key that is stored with it and signed it.
     pub fingerprint: String,
 }
 
@@ -76,15 +76,15 @@ impl Repository {
         Ok(repository)
     }
 
-    /// Opens a repository that is there.
+    /// Opens an existing repository.
     ///
     /// # Errors
-    /// [`BackupError::NoRepository`] if it is none, or if one of its folders is a link that leads elsewhere.
+    /// [`BackupError::NoRepository`] if it is not a repository, or if one of its folders is a link.
     pub fn open(root: &Path) -> Result<Self, BackupError> {
         let is_known = small(root, "format").is_ok_and(|format| format == FORMAT.as_bytes());
-        // What is written into a repository is written by path, so no folder of it may be a link.
-        let leads_out = |part: &&str| fs::symlink_metadata(root.join(part)).is_ok_and(|about| !about.is_dir());
-        if is_known && !FOLDERS.iter().any(leads_out) {
+        // Files are written into a repository by path, so none of its folders may be a link.
+        let is_link = |part: &&str| fs::symlink_metadata(root.join(part)).is_ok_and(|about| !about.is_dir());
+        if is_known && !FOLDERS.iter().any(is_link) {
             Ok(Self { root: root.to_owned() })
         } else {
             Err(BackupError::NoRepository { path: root.to_owned() })
@@ -105,11 +105,11 @@ impl Repository {
         self.root.join("snapshots")
     }
 
-    /// All snapshots, the oldest first. One that was broken off is none.
+    /// All snapshots, the oldest first. An interrupted one does not count.
     ///
     /// # Errors
-    /// [`BackupError::Foreign`], [`BackupError::Signature`] or [`BackupError::Damaged`] if one of them is not `owner`'s or does
-    /// not hold.
+    /// [`BackupError::Foreign`], [`BackupError::Signature`] or [`BackupError::Damaged`] if one of them is not `owner`'s or is
+    /// invalid.
     pub fn snapshots(&self, owner: &Owner) -> Result<Vec<SnapshotInfo>, BackupError> {
         let mut found = Vec::new();
         for id in self.ids()? {
@@ -119,7 +119,7 @@ impl Repository {
         Ok(found)
     }
 
-    /// The names of all snapshots, damaged ones as well.
+    /// The names of all snapshots, including damaged ones.
     ///
     /// # Errors
     /// [`BackupError::Io`] if the folder cannot be read.
@@ -133,7 +133,7 @@ impl Repository {
         Ok(ids)
     }
 
-    /// One snapshot, the newest if none is named.
+    /// One snapshot; the newest if `id` is `None`.
     ///
     /// # Errors
     /// [`BackupError::NoSnapshot`] if there is none; otherwise as [`Repository::snapshots`].
@@ -149,13 +149,13 @@ impl Repository {
         }
     }
 
-    /// What a snapshot says about itself, whoever signed it.
+    /// What a snapshot claims about itself, regardless of which key signed it.
     ///
     /// # Errors
-    /// [`BackupError::Signature`] or [`BackupError::Damaged`] if it does not hold.
-    pub fn claimed(&self, id: Nonce) -> Result<Claimed, BackupError> {
+    /// [`BackupError::Signature`] or [`BackupError::Damaged`] if it is invalid.
+    pub fn snapshot_unverified(&self, id: Nonce) -> Result<UnverifiedSnapshot, BackupError> {
         let contents = self.signed(id)?;
-        Ok(Claimed {
+        Ok(UnverifiedSnapshot {
             fingerprint: contents.signer().fingerprint(),
             snapshot: contents.document().clone(),
         })
@@ -177,19 +177,19 @@ impl Repository {
         })
     }
 
-    /// Whether `key` is `owner`'s, or a later key of `owner` that has signed a snapshot here names it as one before it.
+    /// Whether `key` is `owner`'s, or is listed as an earlier key in a snapshot here that a key of `owner` signed.
     fn is_of(&self, owner: &Owner, key: &InstitutionPublicKey) -> Result<bool, BackupError> {
         if owner.is(key) {
             return Ok(true);
         }
-        let names = |id| {
+        let lists_key = |id| {
             let later = self.signed(id).ok().filter(|later| owner.is(&later.signer()));
             later.is_some_and(|later| later.document().earlier_keys.contains(key))
         };
-        Ok(self.ids()?.into_iter().any(names))
+        Ok(self.ids()?.into_iter().any(lists_key))
     }
 
-    /// The contents of a snapshot, signed by the key beside it, whoever's that is.
+    /// The contents of a snapshot, signed by the key stored with it, whichever key that is.
     fn signed(&self, id: Nonce) -> Result<Verified<Snapshot, InstitutionPublicKey>, BackupError> {
         let damaged = |path: &str, what| BackupError::Damaged {
             id,
@@ -202,7 +202,7 @@ impl Repository {
             .and_then(|bytes| String::from_utf8(bytes).ok())
             .and_then(|text| text.trim().parse::<Digest32>().ok())
             .and_then(|bytes| InstitutionPublicKey::from_bytes(*bytes.as_bytes()).ok())
-            .ok_or_else(|| damaged(SIGNER, "is not there or no public key"))?;
+            .ok_or_else(|| damaged(SIGNER, "is missing or is not a public key"))?;
         let bytes = read("contents.cose").map_err(|_| damaged("contents.cose", "cannot be read"))?;
         let verified = Signed::from_bytes(bytes).and_then(|signed: Signed<Snapshot>| signed.verify(key));
         let contents = verified.map_err(|source| BackupError::Signature { id, source })?;
@@ -216,7 +216,7 @@ impl Repository {
         Ok(contents)
     }
 
-    /// Keeps a statement of an erasure, and removes the objects of the keys that it names.
+    /// Stores an erasure statement, and removes the objects of the keys that it names.
     ///
     /// # Errors
     /// [`BackupError::Io`] if the repository cannot be written.
@@ -240,10 +240,10 @@ impl Repository {
         sync_dir(&self.objects()).map_err(BackupError::io("sync", &folder))
     }
 
-    /// The statements of erasures that lie here, checked with the `keys` that the institution has and had.
+    /// The erasure statements in the repository, checked with the `keys` that the institution has and had.
     ///
     /// # Errors
-    /// [`BackupError::Statement`] if one does not hold: to pass over it might bring a dataset back to life.
+    /// [`BackupError::Statement`] if one is invalid: ignoring it could restore an erased dataset.
     pub fn erasures(&self, keys: &[InstitutionPublicKey]) -> Result<Vec<ErasureStatement>, BackupError> {
         let dir = self.root.join("erasures");
         let mut statements = Vec::new();
@@ -259,7 +259,7 @@ impl Repository {
 }
 
 impl SnapshotInfo {
-    /// The keys that the institution had when the snapshot was made, that which signed it first.
+    /// The keys that the institution had when the snapshot was taken; the one that signed it is first.
     pub(super) fn keys(&self) -> Vec<InstitutionPublicKey> {
         let earlier = &self.contents.document().earlier_keys;
         [self.contents.signer()]
@@ -274,7 +274,7 @@ impl SnapshotInfo {
     /// [`BackupError::Damaged`] if the list is not the one that was signed.
     pub(super) fn objects(&self) -> Result<Vec<FileEntry>, BackupError> {
         let listed = self.listed("objects");
-        let listed = listed.ok_or_else(|| self.damaged("objects", "is not named"))?;
+        let listed = listed.ok_or_else(|| self.damaged("objects", "is not listed"))?;
         self.check(listed)?;
         let file = self.open(listed)?;
         let objects: Vec<FileEntry> = ciborium::from_reader(BufReader::new(file))
@@ -282,22 +282,22 @@ impl SnapshotInfo {
         if objects.iter().all(FileEntry::is_object) {
             Ok(objects)
         } else {
-            Err(self.damaged("objects", "names a file that is not an object of the repository"))
+            Err(self.damaged("objects", "lists a file that is not an object of the repository"))
         }
     }
 
-    /// A file of the data directory as the snapshot holds it; none if it holds no such file. It is what the institution signed,
-    /// and still only data: nothing that it names may be opened, called or run.
+    /// A file of the data directory as it is in the snapshot; `None` if the snapshot does not have it. The institution signed
+    /// it, but it is still only data: nothing that it names may be opened, called or run.
     ///
     /// # Errors
     /// [`BackupError::Damaged`] if it is not the one that was signed.
     pub fn file(&self, path: &str) -> Result<Option<Vec<u8>>, BackupError> {
-        let Some(named) = self.listed(&format!("dir/{path}")) else {
+        let Some(entry) = self.listed(&format!("dir/{path}")) else {
             return Ok(None);
         };
-        self.check(named)?;
+        self.check(entry)?;
         let mut bytes = Vec::new();
-        let read = self.open(named)?.take(MAX_SMALL).read_to_end(&mut bytes);
+        let read = self.open(entry)?.take(MAX_SMALL).read_to_end(&mut bytes);
         read.map_err(|_| self.damaged(path, "cannot be read"))?;
         Ok(Some(bytes))
     }
@@ -324,7 +324,7 @@ impl SnapshotInfo {
         self.open_below("objects", object)
     }
 
-    /// Whether the repository holds an object.
+    /// Whether the repository has an object.
     pub(super) fn has_object(&self, object: &FileEntry) -> bool {
         object.is_object() && fs::symlink_metadata(self.root.join("objects").join(object.path.as_str())).is_ok()
     }
@@ -334,7 +334,7 @@ impl SnapshotInfo {
         open_beneath(&self.root, &below).map_err(|error| {
             let kind = error.kind();
             let what = if kind == io::ErrorKind::NotFound {
-                "is not there"
+                "is missing"
             } else if kind == io::ErrorKind::InvalidInput {
                 "is a link, or not a regular file"
             } else {
@@ -344,12 +344,12 @@ impl SnapshotInfo {
         })
     }
 
-    /// Whether a file of the snapshot is the one that was signed.
+    /// Checks that a file of the snapshot is the one that was signed.
     pub(super) fn check(&self, file: &FileEntry) -> Result<(), BackupError> {
         self.compare(file, self.open(file)?)
     }
 
-    /// Whether an object is the one that was signed.
+    /// Checks that an object is the one that was signed.
     pub(super) fn check_object(&self, object: &FileEntry) -> Result<(), BackupError> {
         self.compare(object, self.open_object(object)?)
     }

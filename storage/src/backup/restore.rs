@@ -1,4 +1,4 @@
-//! From a snapshot to a data directory.
+//! Restores a data directory from a snapshot.
 
 use std::{fs::File, path::Path};
 
@@ -17,10 +17,10 @@ use crate::{
     fs::create_dir_private,
     keys::{IdentityError, KeyProvider, MasterKey},
     meta::SealedDb,
-    objects::ObjectPlace,
+    objects::ObjectLocation,
 };
 
-/// The configuration of the node that the snapshot was taken of.
+/// The configuration of the node in the snapshot.
 const CONFIGURATION: &str = "concordat.toml";
 
 /// A data directory that was restored.
@@ -28,25 +28,25 @@ const CONFIGURATION: &str = "concordat.toml";
 pub struct Restored {
     /// The directory, opened.
     pub storage: Storage,
-    /// The snapshot it was made from.
+    /// The snapshot it was restored from.
     pub contents: Verified<Snapshot, InstitutionPublicKey>,
-    /// Datasets that the snapshot held and that were erased since; they were erased again.
+    /// Datasets in the snapshot that were erased later; they were erased again.
     pub erased: Vec<ErasureStatement>,
 }
 
-/// Puts a snapshot into the empty folder `dir`, and its objects into an empty `place`. Its configuration is not restored: whoever
-/// calls it writes a new one, of what the operator gives. Blocks; must be called on a thread of a tokio runtime that may block. Whoever calls it removes `dir` if it fails; what it put into a store
-/// elsewhere it removes itself.
+/// Restores a snapshot into the empty folder `dir`, and its objects into the empty `location`. The configuration is not restored:
+/// the caller writes a new one from what the operator provides. Blocks; must be called on a tokio runtime thread that may block.
+/// If it fails, the caller removes `dir`; objects uploaded to a remote store are removed here.
 ///
 /// # Errors
 /// [`BackupError::Damaged`] if anything is not what was signed; a [`crate::keys::KeyError`] if `provider` does not unlock the
-/// master key of that time; [`crate::objects::PlaceError::Occupied`] if the place is not empty.
+/// master key of that time; [`crate::objects::LocationError::Occupied`] if the location is not empty.
 pub fn restore(
     repository: &Repository,
     snapshot: SnapshotInfo,
     dir: &Path,
     provider: &dyn KeyProvider,
-    place: &ObjectPlace,
+    location: &ObjectLocation,
 ) -> Result<Restored, BackupError> {
     let runtime = Handle::try_current().map_err(|_| BackupError::NoRuntime)?;
     copy_files(&snapshot, dir)?;
@@ -55,21 +55,25 @@ pub fn restore(
     drop(master);
     let signer = snapshot.contents.signer();
     let statements = repository.erasures(&snapshot.keys())?;
-    let gone: Vec<String> = statements
+    let erased_keys: Vec<String> = statements
         .iter()
         .flat_map(|statement| statement.document().keys.iter().map(ToString::to_string))
         .collect();
     let mut objects = snapshot.objects()?;
-    objects.retain(|object| !gone.iter().any(|key| object.path.as_str().starts_with(key.as_str())));
-    let upload = match place {
-        ObjectPlace::Local => {
+    objects.retain(|object| {
+        !erased_keys
+            .iter()
+            .any(|key| object.path.as_str().starts_with(key.as_str()))
+    });
+    let upload = match location {
+        ObjectLocation::Local => {
             for object in &objects {
                 let target = dir.join("objects").join(object.path.as_str());
                 copy_checked(&snapshot, snapshot.open_object(object)?, object, &target)?;
             }
             None
         }
-        ObjectPlace::S3(place) => Some(RestoreUpload::begin(&runtime, place)?),
+        ObjectLocation::S3(location) => Some(RestoreUpload::begin(&runtime, location)?),
     };
     let open = || {
         if let Some(upload) = &upload {
@@ -77,7 +81,7 @@ pub fn restore(
                 upload.put(&snapshot, object)?;
             }
         }
-        let storage = Storage::open_copy(dir, provider, place)?;
+        let storage = Storage::open_copy(dir, provider, location)?;
         let sealed = storage.identities().institution()?;
         if sealed.public() != signer {
             return Err(IdentityError::Damaged {
@@ -85,7 +89,7 @@ pub fn restore(
             }
             .into());
         }
-        // Takes the place, which it finds complete.
+        // Writes the ownership marker, after finding all objects at the location.
         runtime.block_on(storage.check_objects())?;
         let erased = storage.catalog().erasures().apply(&statements)?;
         Ok::<_, BackupError>((storage, erased))
@@ -109,7 +113,7 @@ fn copy_files(snapshot: &SnapshotInfo, dir: &Path) -> Result<(), BackupError> {
     }
     for file in &snapshot.contents.document().files {
         match file.path.as_str().strip_prefix("dir/") {
-            // What it names was never the operator's word for this machine.
+            // Its settings were not chosen by the operator of this machine.
             None | Some(CONFIGURATION) => snapshot.check(file)?,
             Some(below) => copy_checked(snapshot, snapshot.open(file)?, file, &dir.join(below))?,
         }
@@ -117,7 +121,7 @@ fn copy_files(snapshot: &SnapshotInfo, dir: &Path) -> Result<(), BackupError> {
     Ok(())
 }
 
-/// Copies a file and compares what was copied with what was signed.
+/// Copies a file and compares the copy with what was signed.
 fn copy_checked(snapshot: &SnapshotInfo, from: File, file: &super::FileEntry, to: &Path) -> Result<(), BackupError> {
     let copied = copy_file(from, to, None).map_err(BackupError::io("copy", to))?;
     if copied == (file.len, file.hash) {
@@ -130,6 +134,6 @@ fn copy_checked(snapshot: &SnapshotInfo, from: File, file: &super::FileEntry, to
 fn restore_state(snapshot: &SnapshotInfo, dir: &Path, master: &MasterKey) -> Result<(), BackupError> {
     let files = &snapshot.contents.document().files;
     let listed = files.iter().find(|file| file.path.as_str() == "state");
-    let file = snapshot.open(listed.ok_or_else(|| snapshot.damaged("state", "is not named"))?)?;
+    let file = snapshot.open(listed.ok_or_else(|| snapshot.damaged("state", "is not listed"))?)?;
     Ok(SealedDb::import(&dir.join("meta"), master.state(), file)?)
 }

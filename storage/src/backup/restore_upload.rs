@@ -1,4 +1,4 @@
-//! Putting the objects of a snapshot into a store elsewhere.
+//! Uploads the objects of a snapshot to a remote store.
 
 use std::{fs::File, io::Read, path::Path as FsPath, sync::Arc};
 
@@ -9,38 +9,38 @@ use tokio::runtime::Handle;
 
 use super::{BackupError, FileEntry, contents::FILE_HASH, repository::SnapshotInfo};
 use crate::{
-    objects::{Connection, PlaceError, RemoteUpload, S3Place},
+    objects::{Connection, LocationError, RemoteUpload, S3Location},
     seal::PART_LEN,
 };
 
-/// An empty place that a snapshot goes into. It bears no mark yet, so nobody takes what lies there for theirs.
+/// An empty location that a snapshot is restored to. It has no ownership marker yet, so no node uses the objects there.
 pub(super) struct RestoreUpload<'a> {
     runtime: &'a Handle,
-    place: Arc<Connection>,
+    connection: Arc<Connection>,
 }
 
 impl<'a> RestoreUpload<'a> {
     /// # Errors
-    /// [`PlaceError::Occupied`] if anything is there.
-    pub(super) fn begin(runtime: &'a Handle, place: &S3Place) -> Result<Self, BackupError> {
-        let place = Connection::open(place)?;
-        let first = runtime.block_on(place.store().list(None).next());
+    /// [`LocationError::Occupied`] if anything is there.
+    pub(super) fn begin(runtime: &'a Handle, location: &S3Location) -> Result<Self, BackupError> {
+        let connection = Connection::open(location)?;
+        let first = runtime.block_on(connection.store().list(None).next());
         match first {
-            None => Ok(Self { runtime, place }),
-            Some(Ok(_)) => Err(PlaceError::Occupied {
-                place: place.to_string(),
+            None => Ok(Self { runtime, connection }),
+            Some(Ok(_)) => Err(LocationError::Occupied {
+                location: connection.to_string(),
             }
             .into()),
-            Some(Err(error)) => Err(place.place_error(error).into()),
+            Some(Err(error)) => Err(connection.location_error(error).into()),
         }
     }
 
-    /// Puts one object there and compares what was sent with what was signed.
+    /// Uploads one object and compares what was sent with what was signed.
     pub(super) fn put(&self, snapshot: &SnapshotInfo, entry: &FileEntry) -> Result<(), BackupError> {
         let text = entry.path.as_str();
         let file = snapshot.open_object(entry)?;
         let location = Path::from(text);
-        let begun = RemoteUpload::begin(&self.place, &location, PutMultipartOptions::default());
+        let begun = RemoteUpload::begin(&self.connection, &location, PutMultipartOptions::default());
         let mut upload = self.runtime.block_on(begun)?;
         let put = self.send(file, FsPath::new(text), &mut upload).and_then(|sent| {
             if sent == (entry.len, entry.hash) {
@@ -50,7 +50,7 @@ impl<'a> RestoreUpload<'a> {
             }
         });
         if put.is_err() {
-            // What is left of it is not an object.
+            // An unfinished upload is not an object.
             drop(self.runtime.block_on(upload.abort()));
         }
         put.map(drop)
@@ -73,16 +73,19 @@ impl<'a> RestoreUpload<'a> {
         }
     }
 
-    /// Removes what was put there. If that fails too, objects stay that no key but this institution's opens.
+    /// Removes the uploaded objects. If that fails too, they stay there, and only this institution's keys can open them.
     pub(super) fn undo(self, objects: &[FileEntry]) {
         let paths: Vec<_> = objects
             .iter()
             .map(|object| Ok(Path::from(object.path.as_str())))
             .collect();
-        let removing = self.place.store().delete_stream(futures::stream::iter(paths).boxed());
+        let removing = self
+            .connection
+            .store()
+            .delete_stream(futures::stream::iter(paths).boxed());
         let removed = removing.try_for_each(|_| std::future::ready(Ok(())));
         if let Err(error) = self.runtime.block_on(removed) {
-            tracing::warn!(%error, place = %self.place, "objects of a restore that failed stay there");
+            tracing::warn!(%error, location = %self.connection, "objects of a failed restore were not removed");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Snapshots of a node with data, and what can happen to them.
+//! Snapshots of a node with data: restoring, damage, erasure, concurrent imports.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use concordat_protocol::{
     audit::EntryBody,
     identity::{InstitutionKey, PrivateKey},
     ids::{DatasetName, InstitutionId},
-    text::{Reason, Word},
+    text::{Label, Reason},
     time::Timestamp,
 };
 use object_store::ObjectStore;
@@ -26,7 +26,7 @@ use crate::{
     ingest::{Source, SubjectRule},
     keys::{Argon2Cost, KeyProvider, Passphrase, Secret},
     ledger::{Attribution, Ledger},
-    objects::{DurableStore, ObjectPlace},
+    objects::{DurableStore, ObjectLocation},
     seal::HEADER_LEN,
 };
 
@@ -39,7 +39,7 @@ struct TestNode {
     ledger: Ledger,
     runtime: Runtime,
     _dir: TempDir,
-    place: TempDir,
+    workspace: TempDir,
 }
 
 fn secret(text: &str) -> Passphrase {
@@ -76,14 +76,14 @@ impl TestNode {
             storage,
             runtime: Runtime::new().unwrap(),
             _dir: dir,
-            place: tempfile::tempdir().unwrap(),
+            workspace: tempfile::tempdir().unwrap(),
         };
         node.import("id,age\n1,41\n2,52\n", ImportMode::Create);
         node
     }
 
     fn import(&self, rows: &str, mode: ImportMode) {
-        let path = self.place.path().join("people.csv");
+        let path = self.workspace.path().join("people.csv");
         fs::write(&path, rows).unwrap();
         let mut request = ImportRequest {
             mode,
@@ -94,20 +94,20 @@ impl TestNode {
         let catalog = self.storage.catalog();
         catalog.import(&request, &signer(), NOW, &mut |_| {}).unwrap();
         let entry = EntryBody::NodeStarted {
-            version: Word::fitted("1"),
+            version: Label::sanitized("1"),
         };
         drop(self.ledger.append(entry, &Attribution::eva(), NOW).unwrap());
     }
 
     fn repository(&self) -> PathBuf {
-        self.place.path().join("backups")
+        self.workspace.path().join("backups")
     }
 
-    fn back_up(&self) -> Made {
+    fn back_up(&self) -> CreatedSnapshot {
         self.try_back_up(&self.repository()).unwrap()
     }
 
-    fn try_back_up(&self, to: &Path) -> Result<Made, BackupError> {
+    fn try_back_up(&self, to: &Path) -> Result<CreatedSnapshot, BackupError> {
         let _within = self.runtime.enter();
         let request = BackupRequest {
             to,
@@ -131,7 +131,7 @@ impl TestNode {
         let repository = Repository::open(&self.repository())?;
         let snapshot = repository.snapshot(None, &owner())?;
         Ok((
-            restore(&repository, snapshot, &into, provider, &ObjectPlace::Local)?,
+            restore(&repository, snapshot, &into, provider, &ObjectLocation::Local)?,
             dir,
         ))
     }
@@ -140,12 +140,12 @@ impl TestNode {
         let order = ErasureOrder {
             institution: institution(),
             by: None,
-            reason: Reason::fitted("the study ended"),
+            reason: Reason::sanitized("the study ended"),
             at: NOW,
         };
         let _within = self.runtime.enter();
         let catalog = self.storage.catalog();
-        let statement = catalog.erasures().state(&people(), order, &signer()).unwrap();
+        let statement = catalog.erasures().sign_statement(&people(), order, &signer()).unwrap();
         assert!(catalog.erasures().erase(&statement).unwrap());
         statement
     }
@@ -174,7 +174,7 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn what_is_put_back_is_what_was_there_at_that_instant() {
+fn restored_data_is_the_data_at_the_time_of_the_snapshot() {
     let node = TestNode::new();
     let first = node.back_up();
     assert_eq!((first.copied, first.contents.document().objects), (1, 1));
@@ -208,7 +208,7 @@ fn what_is_put_back_is_what_was_there_at_that_instant() {
     let repository = Repository::open(&node.repository()).unwrap();
     let id = first.contents.document().id;
     let snapshot = repository.snapshot(Some(id), &owner()).unwrap();
-    let oldest = restore(&repository, snapshot, &into, &secret("p"), &ObjectPlace::Local).unwrap();
+    let oldest = restore(&repository, snapshot, &into, &secret("p"), &ObjectLocation::Local).unwrap();
     assert_eq!(
         oldest
             .storage
@@ -222,7 +222,7 @@ fn what_is_put_back_is_what_was_there_at_that_instant() {
 }
 
 #[test]
-fn a_snapshot_needs_the_secret_of_its_time_and_leaves_nothing_readable() {
+fn snapshot_needs_its_secret_and_has_nothing_readable() {
     let node = TestNode::new();
     node.back_up();
     let wrong = node.restore(&secret("q")).unwrap_err();
@@ -230,11 +230,11 @@ fn a_snapshot_needs_the_secret_of_its_time_and_leaves_nothing_readable() {
     for file in files_below(&node.repository()) {
         let bytes = fs::read(&file).unwrap();
         let plain = bytes.windows(6).any(|window| window == b"people");
-        assert!(!plain, "{} names a dataset", file.display());
+        assert!(!plain, "{} contains the name of a dataset", file.display());
     }
     let inside = node.try_back_up(&node.storage.dir().join("backups")).unwrap_err();
     assert_eq!(inside.kind(), ErrorKind::Usage, "{inside}");
-    let other = node.try_back_up(node.place.path()).unwrap_err();
+    let other = node.try_back_up(node.workspace.path()).unwrap_err();
     assert!(matches!(other, BackupError::NoRepository { .. }), "{other}");
 }
 
@@ -267,7 +267,7 @@ fn every_flipped_bit_in_a_repository_is_noticed() {
 }
 
 #[test]
-fn a_snapshot_that_was_broken_off_is_none() {
+fn interrupted_snapshot_does_not_count() {
     let node = TestNode::new();
     node.back_up();
     let snapshots = node.repository().join("snapshots");
@@ -280,11 +280,11 @@ fn a_snapshot_that_was_broken_off_is_none() {
 }
 
 #[test]
-fn a_backup_never_brings_an_erased_dataset_back_to_life() {
+fn restore_never_brings_back_an_erased_dataset() {
     let node = TestNode::new();
     node.back_up();
     let objects = node.repository().join("objects");
-    let kept: Vec<(PathBuf, Vec<u8>)> = files_below(&objects)
+    let saved: Vec<(PathBuf, Vec<u8>)> = files_below(&objects)
         .into_iter()
         .map(|path| (path.clone(), fs::read(&path).unwrap()))
         .collect();
@@ -293,7 +293,7 @@ fn a_backup_never_brings_an_erased_dataset_back_to_life() {
     repository.note_erasure(&statement).unwrap();
     assert!(
         files_below(&objects).is_empty(),
-        "its objects are gone from the repository"
+        "its objects are removed from the repository"
     );
     assert_eq!(node.verify().unwrap().erased, 1);
     let (restored, _dir) = node.restore(&secret("p")).unwrap();
@@ -301,8 +301,8 @@ fn a_backup_never_brings_an_erased_dataset_back_to_life() {
     assert_eq!(node.rows(&restored.storage).unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(restored.storage.catalog().erasures().all().unwrap().len(), 1);
 
-    // Somebody had kept the objects and puts them back.
-    for (path, bytes) in kept {
+    // The objects are copied back from another copy.
+    for (path, bytes) in saved {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
@@ -316,7 +316,7 @@ fn a_backup_never_brings_an_erased_dataset_back_to_life() {
 }
 
 #[test]
-fn erasing_reaches_snapshots_from_before_the_key_was_exchanged() {
+fn erasure_covers_snapshots_from_before_a_key_rotation() {
     let node = TestNode::new();
     node.back_up();
     {
@@ -330,7 +330,7 @@ fn erasing_reaches_snapshots_from_before_the_key_was_exchanged() {
     assert_eq!(
         statement.document().keys.len(),
         2,
-        "the key that was forgotten is named too"
+        "the statement names the discarded key too"
     );
     let repository = Repository::open(&node.repository()).unwrap();
     repository.note_erasure(&statement).unwrap();
@@ -339,7 +339,7 @@ fn erasing_reaches_snapshots_from_before_the_key_was_exchanged() {
 }
 
 #[test]
-fn a_damaged_snapshot_keeps_no_new_one_from_being_taken() {
+fn damaged_snapshot_does_not_prevent_a_new_one() {
     let node = TestNode::new();
     let first = node.back_up().contents.document().id;
     let contents = node.repository().join(format!("snapshots/{first}/contents.cose"));
@@ -350,7 +350,7 @@ fn a_damaged_snapshot_keeps_no_new_one_from_being_taken() {
     assert_eq!(
         node.restore(&secret("p")).unwrap_err().kind(),
         ErrorKind::Integrity,
-        "it is not passed over in silence"
+        "it is not silently skipped"
     );
     let _within = node.runtime.enter();
     let repository = Repository::open(&node.repository()).unwrap();
@@ -359,7 +359,7 @@ fn a_damaged_snapshot_keeps_no_new_one_from_being_taken() {
 }
 
 #[test]
-fn what_is_damaged_is_not_backed_up_as_if_it_were_whole() {
+fn damaged_object_is_not_backed_up() {
     let node = TestNode::new();
     let object = files_below(&node.storage.dir().join("objects")).remove(0);
     let whole = fs::read(&object).unwrap();
@@ -387,7 +387,7 @@ fn what_is_damaged_is_not_backed_up_as_if_it_were_whole() {
         );
     }
 
-    // A whole object of the same dataset in the place of another one.
+    // An intact object of the same dataset replaces another one.
     fs::write(&object, &whole).unwrap();
     node.import("id,age\n3,33\n", ImportMode::Append);
     let other = files_below(&node.storage.dir().join("objects"))
@@ -403,13 +403,13 @@ fn what_is_damaged_is_not_backed_up_as_if_it_were_whole() {
 }
 
 #[test]
-fn what_was_sealed_again_while_it_was_held_is_still_backed_up() {
+fn object_reencrypted_while_it_is_held_is_still_backed_up() {
     let node = TestNode::new();
     let _within = node.runtime.enter();
     let catalog = node.storage.catalog();
-    let (holding, ()) = catalog.hold(|| ()).unwrap();
+    let (holding, ()) = catalog.pin_objects(|| ()).unwrap();
     let held = holding.paths().next().unwrap().clone();
-    let folder = node.place.path().join("copies");
+    let folder = node.workspace.path().join("copies");
     let copy = folder.join(held.as_ref());
     fs::create_dir_all(copy.parent().unwrap()).unwrap();
     fs::copy(node.storage.dir().join("objects").join(held.as_ref()), &copy).unwrap();
@@ -430,7 +430,7 @@ fn what_was_sealed_again_while_it_was_held_is_still_backed_up() {
 }
 
 #[test]
-fn a_snapshot_can_be_taken_in_the_middle_of_imports() {
+fn snapshot_can_be_taken_during_imports() {
     let node = TestNode::new();
     std::thread::scope(|scope| {
         let writer = scope.spawn(|| {

@@ -1,10 +1,10 @@
-//! Reading a repository again.
+//! Verifies a repository.
 
 use concordat_protocol::ids::Nonce;
 
 use super::{BackupError, Owner, Repository};
 
-/// What was read and found whole.
+/// What was read and found intact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Checked {
     /// Snapshots.
@@ -13,14 +13,15 @@ pub struct Checked {
     pub objects: u64,
     /// Bytes that were read.
     pub bytes: u64,
-    /// Objects that are gone because their datasets were erased since.
+    /// Objects that are missing because their datasets were erased later.
     pub erased: u64,
 }
 
-/// Reads a snapshot of `owner`, or all of them, and compares every byte with what was signed. Needs no secret.
+/// Reads one snapshot of `owner`, or all of them, and compares every byte with what was signed. Needs no secret.
 ///
 /// # Errors
-/// The first damage found, or the first snapshot of another institution, as an error of [`crate::error_kind::ErrorKind::Integrity`].
+/// The first damage found, or the first snapshot of another institution, as an error of
+/// [`crate::error_kind::ErrorKind::Integrity`].
 pub fn verify(repository: &Repository, id: Option<Nonce>, owner: &Owner) -> Result<Checked, BackupError> {
     let snapshots = match id {
         Some(id) => vec![repository.snapshot(Some(id), owner)?],
@@ -36,12 +37,14 @@ pub fn verify(repository: &Repository, id: Option<Nonce>, owner: &Owner) -> Resu
             checked.bytes += file.len;
         }
         let erasures = repository.erasures(&snapshot.keys())?;
-        let gone: Vec<String> = erasures
+        let erased_keys: Vec<String> = erasures
             .iter()
             .flat_map(|erasure| erasure.document().keys.iter().map(ToString::to_string))
             .collect();
         for object in snapshot.objects()? {
-            let is_erased = gone.iter().any(|key| object.path.as_str().starts_with(key.as_str()));
+            let is_erased = erased_keys
+                .iter()
+                .any(|key| object.path.as_str().starts_with(key.as_str()));
             if is_erased && !snapshot.has_object(&object) {
                 checked.erased += 1;
                 continue;

@@ -1,4 +1,4 @@
-//! What the columns of a dataset reveal, as its steward says.
+//! What the columns of a dataset reveal, as classified by its steward.
 
 use std::collections::BTreeMap;
 
@@ -27,13 +27,13 @@ impl Classification {
         self.0.iter().map(|(column, class)| (column, *class))
     }
 
-    /// Takes over the classes of `other` where it has any.
+    /// Overwrites the classes with those of `other` where it has any.
     pub(super) fn merge(&mut self, other: &Self) {
         self.0
             .extend(other.0.iter().map(|(column, class)| (column.clone(), *class)));
     }
 
-    /// The same without columns that `keep` does not want.
+    /// The same without the columns that `keep` rejects.
     pub(super) fn filtered(&self, keep: impl Fn(&ColumnName) -> bool) -> Self {
         self.iter()
             .filter(|(column, _)| keep(column))

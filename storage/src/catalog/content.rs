@@ -1,4 +1,4 @@
-//! What an object is recognized by.
+//! The digests that identify an object.
 
 use concordat_protocol::ids::Digest32;
 use futures::TryStreamExt;
@@ -9,7 +9,7 @@ use crate::{
     seal::{HEADER_LEN, SealError},
 };
 
-/// What tells a sealed object from every other one.
+/// The digest that distinguishes a sealed object from every other one.
 pub(super) async fn header_digest(sealed: &dyn ObjectStore, location: &Path) -> Result<Digest32> {
     let found = sealed.get_range(location, 0..HEADER_LEN as u64).await;
     let header = found.map_err(|error| {
@@ -22,7 +22,7 @@ pub(super) async fn header_digest(sealed: &dyn ObjectStore, location: &Path) -> 
     Ok(Digest32::from_bytes(blake3::derive_key(OBJECT_HEADER, &header)))
 }
 
-/// Length and hash of what the object holds, read as `store` shows it.
+/// Length and hash of the object's contents, as read through `store`.
 pub(super) async fn content(store: &dyn ObjectStore, location: &Path) -> Result<(u64, Digest32)> {
     let mut stream = store.get(location).await?.into_stream();
     let mut hasher = blake3::Hasher::new_derive_key(OBJECT_CONTENT);

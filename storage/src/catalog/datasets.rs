@@ -1,4 +1,4 @@
-//! The records of datasets and the manifests of their versions, and what a steward decides about them.
+//! The records of datasets and the manifests of their versions, and the decisions of stewards about them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,15 +19,15 @@ use crate::{
 pub const DATASETS: TreeId = TreeId::new("datasets");
 const MANIFESTS: TreeId = TreeId::new("manifests");
 
-/// The datasets of one node, as its state has them.
+/// The datasets of one node, as stored in its state database.
 #[derive(Debug)]
 pub struct Datasets {
     pub(super) meta: SealedDb,
     pub(super) records: SealedTree<DatasetRecord>,
     pub(super) manifests: SealedTree<Signed<Manifest>>,
     pub(super) identities: Arc<Identities>,
-    /// Held by whoever changes a record or a key; never across work on objects.
-    changing: Mutex<()>,
+    /// Held while a record or a key is changed; never during work on objects.
+    change_lock: Mutex<()>,
 }
 
 impl Datasets {
@@ -37,7 +37,7 @@ impl Datasets {
             manifests: meta.tree(MANIFESTS)?,
             meta: meta.clone(),
             identities,
-            changing: Mutex::default(),
+            change_lock: Mutex::default(),
         })
     }
 
@@ -46,7 +46,7 @@ impl Datasets {
         Ok(self.identities.institution_public()?)
     }
 
-    /// That key and those before it: what is kept was signed by one of them.
+    /// That key and the earlier ones: stored documents were signed by one of them.
     pub(super) fn signers(&self) -> Result<Arc<[InstitutionPublicKey]>, CatalogError> {
         Ok(self.identities.institution_keys()?)
     }
@@ -67,7 +67,7 @@ impl Datasets {
     /// One dataset.
     ///
     /// # Errors
-    /// [`CatalogError::NotFound`] if there is none of this name.
+    /// [`CatalogError::NotFound`] if there is no dataset with this name.
     pub fn show(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
         self.find(name)?
             .ok_or_else(|| CatalogError::NotFound { name: name.clone() })
@@ -78,7 +78,7 @@ impl Datasets {
     /// # Errors
     /// [`CatalogError::UnknownColumns`] if the current version lacks any of them; nothing is changed then.
     pub fn classify(&self, name: &DatasetName, classes: &Classification) -> Result<DatasetRecord, CatalogError> {
-        let _changing = self.changing();
+        let _changes = self.lock_changes();
         let old = self.show(name)?;
         let manifest = self.manifest(&old, old.current)?;
         let is_known = |column: &ColumnName| manifest.document().own_columns().any(|known| known.name == *column);
@@ -95,15 +95,15 @@ impl Datasets {
         }
         let mut new = old.clone();
         new.classification.merge(classes);
-        self.exchange(&old, new)
+        self.update(&old, new)
     }
 
-    /// Lets other institutions know of the dataset.
+    /// Shows the dataset to other institutions.
     ///
     /// # Errors
     /// [`CatalogError::Unclassified`] while any column of the current version has no class.
     pub fn publish(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
-        let _changing = self.changing();
+        let _changes = self.lock_changes();
         let old = self.show(name)?;
         let columns = self.unclassified(&old)?;
         if !columns.is_empty() {
@@ -116,21 +116,21 @@ impl Datasets {
             published: true,
             ..old.clone()
         };
-        self.exchange(&old, new)
+        self.update(&old, new)
     }
 
-    /// Stops letting other institutions know of the dataset; grants are not touched by this.
+    /// Stops showing the dataset to other institutions; this does not affect grants.
     ///
     /// # Errors
-    /// [`CatalogError::NotFound`] if there is none of this name.
+    /// [`CatalogError::NotFound`] if there is no dataset with this name.
     pub fn withdraw(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
-        let _changing = self.changing();
+        let _changes = self.lock_changes();
         let old = self.show(name)?;
         let new = DatasetRecord {
             published: false,
             ..old.clone()
         };
-        self.exchange(&old, new)
+        self.update(&old, new)
     }
 
     /// The columns of the current version that have no class yet.
@@ -146,18 +146,19 @@ impl Datasets {
             .collect())
     }
 
-    /// Changes what a steward has decided about the answers of a dataset.
+    /// Changes the steward's decisions about the answers of a dataset.
     ///
     /// # Errors
-    /// [`CatalogError::NotFound`] if there is none of this name, [`CatalogError::Limits`] for a limit that cannot be set.
+    /// [`CatalogError::NotFound`] if there is no dataset with this name, [`CatalogError::Limits`] for a limit that
+    /// cannot be set.
     pub fn set_release(&self, name: &DatasetName, change: &ReleaseChange) -> Result<DatasetRecord, CatalogError> {
-        let _changing = self.changing();
+        let _changes = self.lock_changes();
         let old = self.show(name)?;
         let new = DatasetRecord {
             release: change.applied(&old.release)?,
             ..old.clone()
         };
-        self.exchange(&old, new)
+        self.update(&old, new)
     }
 
     /// The manifests of all versions of a dataset that are kept, the oldest first.
@@ -172,7 +173,7 @@ impl Datasets {
             .collect()
     }
 
-    /// Names the signed manifest of a version, as it lies there; nothing is checked but its seal.
+    /// The digest of the signed manifest of a version, as stored; only its seal is checked.
     ///
     /// # Errors
     /// [`CatalogError::Meta`] if state cannot be read.
@@ -185,7 +186,7 @@ impl Datasets {
         Ok(found.map(|signed| signed.digest()))
     }
 
-    /// The manifest of a version, its signature and its place checked.
+    /// The manifest of a version, after checking its signature and that it belongs to this dataset and version.
     pub(super) fn manifest(
         &self,
         record: &DatasetRecord,
@@ -214,7 +215,7 @@ impl Datasets {
         Ok(manifest)
     }
 
-    /// Every object that a version of the dataset names, once, as its manifest states it.
+    /// Every object that a version of the dataset names, each once, as its manifest states it.
     pub(super) fn named_objects(&self, record: &DatasetRecord) -> Result<Vec<ObjectEntry>, CatalogError> {
         let mut named: Vec<ObjectEntry> = Vec::new();
         for number in record.oldest.get()..=record.current.get() {
@@ -226,8 +227,8 @@ impl Datasets {
         Ok(named)
     }
 
-    /// Puts `new` in the place of `old`, if nobody changed it meanwhile.
-    pub(super) fn exchange(&self, old: &DatasetRecord, new: DatasetRecord) -> Result<DatasetRecord, CatalogError> {
+    /// Replaces `old` with `new`, if it was not changed in the meantime.
+    pub(super) fn update(&self, old: &DatasetRecord, new: DatasetRecord) -> Result<DatasetRecord, CatalogError> {
         let mut batch = Batch::new();
         self.replace(&mut batch, old, &new)?;
         self.meta.commit(batch)?;
@@ -243,13 +244,13 @@ impl Datasets {
         Ok(())
     }
 
-    /// Held by whoever changes a record or a key, so that changes do not overtake each other.
-    pub(super) fn changing(&self) -> MutexGuard<'_, ()> {
-        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks changes of records and keys, so that concurrent changes do not overwrite each other.
+    pub(super) fn lock_changes(&self) -> MutexGuard<'_, ()> {
+        self.change_lock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Where the manifest of a version is kept.
+/// The key under which the manifest of a version is stored.
 pub(super) fn manifest_key(name: &DatasetName, version: VersionNumber) -> String {
     format!("{name}/{version}")
 }

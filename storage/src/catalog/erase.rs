@@ -1,9 +1,9 @@
-//! Removing whole datasets for good.
+//! Permanent removal of whole datasets.
 //!
-//! Erasing a dataset destroys its keys. Its wrapped keys are taken out of the state database; because that keeps old pages for
-//! a while, the keys that wrapped them are rotated too, the segment's and the master key. What may still lie on the disk does
-//! not open then. The signed statement stays, and names the keys: a copy of the dataset that comes back with an older backup
-//! is erased again ([`Erasures::apply`]).
+//! Erasing a dataset destroys its keys. Its wrapped keys are removed from the state database; because the database
+//! keeps old pages for a while, the keys that wrapped them are rotated too: the segment's key and the master key. What
+//! may remain on the disk can then no longer be opened. The signed statement stays, and names the keys: a copy of the
+//! dataset that is restored from an older backup is erased again ([`Erasures::apply`]).
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -32,13 +32,13 @@ use crate::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 const ERASURES: TreeId = TreeId::new("erasures");
 const ERASING: TreeId = TreeId::new("erasing");
 
-/// An erasure that was stated and not done yet.
+/// A verified statement of an erasure.
 pub type ErasureStatement = Verified<Erasure, InstitutionPublicKey>;
 
-/// Who erases, and why.
+/// Who orders an erasure, and why.
 #[derive(Clone, Debug)]
 pub struct ErasureOrder {
-    /// Whose dataset it is.
+    /// The institution that owns the dataset.
     pub institution: InstitutionId,
     /// Who orders it.
     pub by: Option<ActorId>,
@@ -48,15 +48,15 @@ pub struct ErasureOrder {
     pub at: Timestamp,
 }
 
-/// The erasures of datasets: those that were stated, and carrying them out.
+/// The erasures of datasets: their statements, and their execution.
 #[derive(Debug)]
 pub struct Erasures {
     datasets: Arc<Datasets>,
     keys: Arc<Keyring>,
     objects: Arc<StoredObjects>,
     statements: SealedTree<Signed<Erasure>>,
-    /// Erasures that are under way, with the segment of the dataset.
-    pub(super) under_way: SealedTree<SegmentName>,
+    /// Erasures in progress, with the segment of the dataset.
+    pub(super) in_progress: SealedTree<SegmentName>,
 }
 
 impl Erasures {
@@ -71,15 +71,15 @@ impl Erasures {
             keys,
             objects,
             statements: meta.tree(ERASURES)?,
-            under_way: meta.tree(ERASING)?,
+            in_progress: meta.tree(ERASING)?,
         })
     }
 
-    /// States that a dataset is erased; [`Erasures::erase`] does it.
+    /// Signs the statement that a dataset is erased; [`Erasures::erase`] carries it out.
     ///
     /// # Errors
-    /// [`CatalogError::NotFound`] if there is none of this name.
-    pub fn state(
+    /// [`CatalogError::NotFound`] if there is no dataset with this name.
+    pub fn sign_statement(
         &self,
         name: &DatasetName,
         order: ErasureOrder,
@@ -102,19 +102,19 @@ impl Erasures {
         Signed::sign(&erasure, signer).map_err(CatalogError::Sign)
     }
 
-    /// Erases the dataset that a statement names, if it is there with one of the keys that it names, and says whether it was.
-    /// Answers under way break off. Blocks; see [`super`] for where to call it.
+    /// Erases the dataset that a statement names, if it exists with one of the keys in the statement, and returns
+    /// whether it existed. Answers in progress are interrupted. Blocks; see [`super`] for where to call it.
     ///
     /// # Errors
-    /// If state or keys cannot be written; calling it again goes on.
+    /// If state or keys cannot be written; calling it again continues.
     pub fn erase(&self, statement: &ErasureStatement) -> Result<bool, CatalogError> {
         let runtime = runtime()?;
         let erasure = statement.document();
         let mut objects = BTreeSet::new();
-        let was_there = {
-            let _changing = self.datasets.changing();
+        let was_present = {
+            let _changes = self.datasets.lock_changes();
             match self.datasets.records.get(erasure.dataset.as_str())? {
-                Some(record) if self.is_meant(&record, erasure)? => {
+                Some(record) if self.applies_to(&record, erasure)? => {
                     objects.extend(self.known_objects(&record));
                     self.forget_dataset(&record, statement)?;
                     true
@@ -126,10 +126,11 @@ impl Erasures {
             }
         };
         self.remove_erased(&runtime, erasure, objects);
-        Ok(was_there)
+        Ok(was_present)
     }
 
-    /// The keys are gone, so the dataset is. Objects that cannot be removed now open under no key, and go with the orphans.
+    /// The keys are destroyed, so the dataset is erased. Objects that cannot be removed now can no longer be opened,
+    /// and are removed with the orphans.
     fn remove_erased(&self, runtime: &Handle, erasure: &Erasure, mut objects: BTreeSet<Path>) {
         let listed = self.objects_under(runtime, &erasure.keys);
         let removed = listed.and_then(|listed| {
@@ -137,20 +138,20 @@ impl Erasures {
             self.objects.remove(runtime, objects.into_iter().collect())
         });
         if let Err(error) = removed {
-            tracing::warn!(%error, dataset = %erasure.dataset, "objects of an erased dataset stay for now; no key opens them");
+            tracing::warn!(%error, dataset = %erasure.dataset, "objects of an erased dataset were not removed yet; no key opens them");
         }
     }
 
-    /// The objects of a dataset as far as its manifests can be read; a listing that lags may not show all of them.
+    /// The objects of a dataset as far as its manifests can be read; an outdated listing may not show all of them.
     fn known_objects(&self, record: &DatasetRecord) -> Vec<Path> {
         let named = self.datasets.named_objects(record).unwrap_or_default().into_iter();
         named
-            .filter_map(|entry| self.objects.placed_one(entry).ok())
+            .filter_map(|entry| self.objects.current_entry(entry).ok())
             .map(|entry| entry.location())
             .collect()
     }
 
-    /// Carries out statements that came with a backup, and returns those whose datasets had come back to life.
+    /// Carries out the statements of a backup, and returns those whose datasets existed again.
     ///
     /// # Errors
     /// As [`Erasures::erase`].
@@ -178,19 +179,19 @@ impl Erasures {
         Ok(statements)
     }
 
-    fn is_meant(&self, record: &DatasetRecord, erasure: &Erasure) -> Result<bool, CatalogError> {
+    fn applies_to(&self, record: &DatasetRecord, erasure: &Erasure) -> Result<bool, CatalogError> {
         Ok(self.all_keys(record)?.iter().any(|id| erasure.keys.contains(id)))
     }
 
-    /// Names all keys that the dataset ever had.
+    /// The ids of all keys that the dataset ever had.
     fn all_keys(&self, record: &DatasetRecord) -> Result<Vec<KeyId>, CatalogError> {
         let mut keys = self.keys.open_keys(record)?.ids();
         keys.extend(&record.keys.past);
         Ok(keys)
     }
 
-    /// Every object that is sealed under one of the keys, whether a manifest names it or not: one that cannot be read any more
-    /// must not keep a dataset from being erased.
+    /// Every object that is sealed under one of the keys, whether a manifest names it or not: an unreadable object must
+    /// not prevent the erasure of a dataset.
     fn objects_under(&self, runtime: &Handle, keys: &[KeyId]) -> Result<Vec<Path>, CatalogError> {
         let mut found = Vec::new();
         for key in keys {
@@ -201,7 +202,8 @@ impl Erasures {
         Ok(found)
     }
 
-    /// Takes the dataset out of the state and destroys the keys above it; what remains are objects that nothing opens.
+    /// Removes the dataset from the state and destroys the keys above it; the remaining objects can no longer be
+    /// opened.
     fn forget_dataset(&self, record: &DatasetRecord, statement: &ErasureStatement) -> Result<(), CatalogError> {
         let name = record.name.as_str();
         let mut batch = Batch::new();
@@ -219,7 +221,7 @@ impl Erasures {
         let digest = statement.digest().to_string();
         batch
             .put(&self.statements, &digest, statement.signed())?
-            .put(&self.under_way, &digest, &record.segment)?;
+            .put(&self.in_progress, &digest, &record.segment)?;
         self.datasets.meta.commit(batch)?;
         self.destroy_keys(&digest, &record.segment)
     }
@@ -232,19 +234,19 @@ impl Erasures {
         Ok(self.statements.put(&key, statement.signed())?)
     }
 
-    /// Goes on with erasures that were broken off between taking the dataset out and rotating the keys above it.
+    /// Finishes erasures that were interrupted between removing the dataset and rotating the keys above it.
     pub(super) fn finish(&self) -> Result<(), CatalogError> {
-        let _changing = self.datasets.changing();
-        for (statement, segment) in self.under_way.iter()? {
+        let _changes = self.datasets.lock_changes();
+        for (statement, segment) in self.in_progress.iter()? {
             self.destroy_keys(&statement, &segment)?;
         }
         Ok(())
     }
 
-    /// Rotates what wrapped the keys of a dataset that was taken out.
+    /// Rotates the keys that wrapped those of a removed dataset.
     fn destroy_keys(&self, statement: &str, segment: &SegmentName) -> Result<(), CatalogError> {
-        self.keys.rotate_segment_alone(segment)?;
-        self.keys.rotate_master_alone()?;
-        Ok(self.under_way.remove(statement)?)
+        self.keys.rotate_segment_locked(segment)?;
+        self.keys.rotate_master_locked()?;
+        Ok(self.in_progress.remove(statement)?)
     }
 }

@@ -1,4 +1,4 @@
-//! What can go wrong with datasets.
+//! Errors of datasets.
 
 use concordat_protocol::{
     ids::{ColumnName, DatasetName, SegmentName},
@@ -11,14 +11,14 @@ use crate::{
     error_kind::ErrorKind,
     keys::{IdentityError, KeyError},
     meta::MetaError,
-    objects::PlaceError,
+    objects::LocationError,
     seal::store_error_kind,
 };
 
 /// Why a dataset cannot be found, changed or read.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogError {
-    /// A limit that cannot be set.
+    /// A limit that is not allowed.
     #[error(transparent)]
     Limits(#[from] InvalidLimits),
     /// There is no such dataset.
@@ -32,7 +32,7 @@ pub enum CatalogError {
     NoSuchVersion {
         /// The dataset.
         name: DatasetName,
-        /// The version that was asked for.
+        /// The requested version.
         version: VersionNumber,
         /// The oldest version that is kept.
         oldest: VersionNumber,
@@ -51,7 +51,7 @@ pub enum CatalogError {
         /// The columns without a class.
         columns: Vec<ColumnName>,
     },
-    /// Columns that the dataset does not have.
+    /// The dataset does not have these columns.
     #[error("dataset `{name}` has no column {}", list(columns))]
     UnknownColumns {
         /// The dataset.
@@ -65,9 +65,9 @@ pub enum CatalogError {
         /// The name as given.
         segment: SegmentName,
     },
-    /// An object that was to be encrypted again or backed up is not what the manifest states.
+    /// An object that was to be reencrypted or backed up does not match its manifest.
     #[error(
-        "object `{path}` of dataset `{name}` is not what its manifest states; restore it from a backup, or import its data again \
+        "object `{path}` of dataset `{name}` does not match its manifest; restore it from a backup, or import its data again \
          and keep only the new version"
     )]
     Changed {
@@ -77,25 +77,25 @@ pub enum CatalogError {
         path: String,
     },
     /// A statement cannot be signed.
-    #[error("the statement of the erasure cannot be signed")]
+    #[error("the erasure statement cannot be signed")]
     Sign(#[source] SignatureError),
-    /// A statement of an erasure is not signed by this institution.
-    #[error("a statement of an erasure is not signed by this institution")]
+    /// An erasure statement is not signed by this institution.
+    #[error("an erasure statement is not signed by this institution")]
     Statement(#[source] SignatureError),
-    /// A dataset has had as many keys as a statement of its erasure can name.
+    /// A dataset has had as many keys as its erasure statement can name.
     #[error("dataset `{name}` has had too many keys; export it and import it under another name")]
     TooManyKeys {
         /// The dataset.
         name: DatasetName,
     },
-    /// The key of a segment is not there.
-    #[error("the key of segment `{segment}` is gone; restore the data directory from a backup")]
+    /// The key of a segment is missing.
+    #[error("the key of segment `{segment}` is missing; restore the data directory from a backup")]
     SegmentMissing {
         /// The segment.
         segment: SegmentName,
     },
-    /// The manifest of a version is not there.
-    #[error("the manifest of dataset `{name}` version {version} is gone; restore the data directory from a backup")]
+    /// The manifest of a version is missing.
+    #[error("the manifest of dataset `{name}` version {version} is missing; restore the data directory from a backup")]
     ManifestMissing {
         /// The dataset.
         name: DatasetName,
@@ -109,11 +109,11 @@ pub enum CatalogError {
         name: DatasetName,
         /// The version.
         version: VersionNumber,
-        /// What does not hold.
+        /// What is invalid.
         #[source]
         source: SignatureError,
     },
-    /// A signed manifest, but that of something else.
+    /// A signed manifest that belongs to another dataset or version.
     #[error("the manifest found for dataset `{name}` version {version} belongs to another dataset or version")]
     OtherManifest {
         /// The dataset.
@@ -121,8 +121,8 @@ pub enum CatalogError {
         /// The version.
         version: VersionNumber,
     },
-    /// The bytes of an object are not those that the manifest states.
-    #[error("object `{path}` of dataset `{name}` version {version} is not what its manifest states")]
+    /// The bytes of an object do not match the manifest.
+    #[error("object `{path}` of dataset `{name}` version {version} does not match its manifest")]
     Content {
         /// The dataset.
         name: DatasetName,
@@ -131,10 +131,10 @@ pub enum CatalogError {
         /// The object.
         path: String,
     },
-    /// There is no tokio runtime to do file work on.
-    #[error("this work needs a thread of a tokio runtime")]
+    /// There is no tokio runtime for file I/O.
+    #[error("this call needs a thread of a tokio runtime")]
     NoRuntime,
-    /// A key does not open.
+    /// A key cannot be opened.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// State could not be read or written.
@@ -143,9 +143,9 @@ pub enum CatalogError {
     /// An object could not be read or written.
     #[error(transparent)]
     Store(object_store::Error),
-    /// The place where objects lie cannot be used.
+    /// The object location cannot be used.
     #[error(transparent)]
-    Place(PlaceError),
+    Location(LocationError),
     /// The institution's key cannot be read.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -171,7 +171,7 @@ impl CatalogError {
             Self::Key(source) => source.kind(),
             Self::Meta(source) => source.kind(),
             Self::Store(source) => store_error_kind(source),
-            Self::Place(source) => source.kind(),
+            Self::Location(source) => source.kind(),
             Self::Identity(source) => source.kind(),
         }
     }
@@ -179,7 +179,7 @@ impl CatalogError {
 
 impl From<object_store::Error> for CatalogError {
     fn from(error: object_store::Error) -> Self {
-        PlaceError::within(error).map_or_else(Self::Store, Self::Place)
+        LocationError::within(error).map_or_else(Self::Store, Self::Location)
     }
 }
 

@@ -1,11 +1,11 @@
 //! From a file to a new version.
 //!
-//! The objects are written and on the disk before anything points to them; the last step is one commit that stores the
-//! manifest and moves the dataset's pointer. Whatever fails before leaves the dataset as it was.
+//! The objects are durable before anything points to them; the last step is one commit that stores the manifest and
+//! moves the dataset's pointer. Any failure before that leaves the dataset unchanged.
 
 mod commit;
+mod destination;
 mod error;
-mod place;
 mod request;
 mod shape;
 
@@ -19,8 +19,8 @@ use concordat_protocol::{
 use tokio::runtime::Handle;
 
 use commit::{Commit, Draft};
+use destination::{Destination, main_segment};
 pub use error::ImportError;
-use place::{Place, main_segment};
 pub use request::{ImportMode, ImportRequest, Imported, MAIN_SEGMENT, Progress, ROWS_PER_OBJECT};
 use shape::Shape;
 
@@ -37,7 +37,7 @@ use crate::{
     keys::DatasetKey,
 };
 
-/// Makes versions out of files.
+/// Creates versions from files.
 #[derive(Debug)]
 pub(super) struct Importer {
     pub(super) datasets: Arc<Datasets>,
@@ -47,11 +47,11 @@ pub(super) struct Importer {
 }
 
 impl Importer {
-    /// Imports a file as a new version, signed by the institution. Blocks until the version is durable; see the module for
-    /// where to call it. Every event is reported to `progress`.
+    /// Imports a file as a new version, signed by the institution. Blocks until the version is durable; see the module
+    /// documentation for where to call it. Every event is reported to `progress`.
     ///
     /// # Errors
-    /// [`ImportError`]; the dataset is then as it was.
+    /// [`ImportError`]; the dataset is then unchanged.
     pub(super) fn import(
         &self,
         request: &ImportRequest,
@@ -60,15 +60,15 @@ impl Importer {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Imported, ImportError> {
         let runtime = runtime()?;
-        let _shared = self.objects.writing();
+        let _writing = self.objects.begin_write();
         self.check_signer(signer)?;
-        let place = self.place(request)?;
-        let inspection = inspect(request, &place, progress)?;
-        let shape = Shape::of(&request.name, &inspection, place.appended_to(request.mode))?;
+        let destination = self.destination(request)?;
+        let inspection = inspect(request, &destination, progress)?;
+        let shape = Shape::of(&request.name, &inspection, destination.appended_to(request.mode))?;
         let mut writer = VersionWriter::new(Target {
             runtime: &runtime,
-            folder: place.key.id().to_string(),
-            sealed: self.objects.sealed_under(Arc::clone(&place.key)),
+            folder: destination.key.id().to_string(),
+            sealed: self.objects.sealed_under(Arc::clone(&destination.key)),
             inner: self.objects.store.as_ref(),
             schema: shape.schema(),
             rows_per_object: request.rows_per_object.max(1),
@@ -81,7 +81,7 @@ impl Importer {
             request,
             inspection: &inspection,
             shape: &shape,
-            place: &place,
+            destination: &destination,
         };
         let result = write_rows(request, &inspection, &shape, &mut writer, progress)
             .and_then(|objects| commit.run(&draft, objects, signer, now, progress));
@@ -97,11 +97,11 @@ impl Importer {
         if signer.public() == known {
             Ok(())
         } else {
-            Err(ImportError::ForeignSigner)
+            Err(ImportError::WrongSigner)
         }
     }
 
-    fn place(&self, request: &ImportRequest) -> Result<Place, ImportError> {
+    fn destination(&self, request: &ImportRequest) -> Result<Destination, ImportError> {
         let old = self.datasets.find(&request.name)?;
         match (old, request.mode) {
             (Some(_), ImportMode::Create) => Err(ImportError::Exists {
@@ -111,17 +111,17 @@ impl Importer {
                 name: request.name.clone(),
             }
             .into()),
-            (None, ImportMode::Create) => Ok(Place {
+            (None, ImportMode::Create) => Ok(Destination {
                 old: None,
                 previous: None,
                 segment: request.segment.clone().unwrap_or_else(main_segment),
                 key: Arc::new(DatasetKey::random().map_err(CatalogError::from)?),
             }),
-            (Some(old), ImportMode::Append | ImportMode::Replace) => self.old_place(request, old),
+            (Some(old), ImportMode::Append | ImportMode::Replace) => self.existing_destination(request, old),
         }
     }
 
-    fn old_place(&self, request: &ImportRequest, old: DatasetRecord) -> Result<Place, ImportError> {
+    fn existing_destination(&self, request: &ImportRequest, old: DatasetRecord) -> Result<Destination, ImportError> {
         if let Some(segment) = request.segment.as_ref().filter(|segment| **segment != old.segment) {
             return Err(ImportError::OtherSegment {
                 name: request.name.clone(),
@@ -129,7 +129,7 @@ impl Importer {
                 segment: old.segment,
             });
         }
-        Ok(Place {
+        Ok(Destination {
             previous: Some(self.datasets.manifest(&old, old.current)?.document().clone()),
             key: Arc::new(self.keys.open_keys(&old)?.current),
             segment: old.segment.clone(),
@@ -137,18 +137,19 @@ impl Importer {
         })
     }
 
-    /// Applies the rule of retention. The version stands; what a failure leaves is removed after the next import.
+    /// Applies the retention rule. The new version stays valid if this fails; what could not be removed is removed
+    /// after the next import.
     fn trim_after(&self, name: &DatasetName) {
         if let Err(error) = self.retention.trim(name) {
-            tracing::warn!(%error, dataset = %name, "older versions stay although they are no longer kept");
+            tracing::warn!(%error, dataset = %name, "older versions beyond the retention rule were not removed");
         }
     }
 
-    /// Removes what a failed import wrote. If that fails too, the next start of the node removes it; where a store does not
-    /// answer it is not tried, so that whoever waits for the import hears of it.
+    /// Removes what a failed import wrote. If that fails too, the next start of the node removes it. It is not
+    /// attempted if the store does not respond, so that the caller gets the error of the import without waiting longer.
     fn discard(&self, runtime: &Handle, writer: VersionWriter<'_>) {
         if let Err(error) = runtime.block_on(self.objects.check()) {
-            return tracing::warn!(%error, "objects of a failed import stay until the store answers");
+            return tracing::warn!(%error, "objects of a failed import stay until the store responds");
         }
         if let Err(error) = self.objects.remove(runtime, writer.abandon()) {
             tracing::warn!(%error, "objects of a failed import stay until the next start");
@@ -159,12 +160,12 @@ impl Importer {
 /// The first pass.
 fn inspect(
     request: &ImportRequest,
-    place: &Place,
+    destination: &Destination,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Inspection, ImportError> {
     progress(Progress::Inspecting);
     let options = CsvOptions {
-        subject: place.subject(request)?,
+        subject: destination.subject(request)?,
         ..request.options.clone()
     };
     let inspection = infer_schema_into(&request.source, &options, &mut Reporter(progress))?;
@@ -185,7 +186,7 @@ fn write_rows(
 ) -> Result<Vec<ObjectEntry>, ImportError> {
     let mut rows = 0;
     for batch in batches(&request.source, inspection)? {
-        let batch = shape.fit(&batch?)?;
+        let batch = shape.cast(&batch?)?;
         writer.write(&batch)?;
         rows += batch.num_rows() as u64;
         progress(Progress::Writing {
@@ -196,7 +197,7 @@ fn write_rows(
     Ok(writer.finish()?)
 }
 
-/// Passes refused rows on.
+/// Reports refused rows as progress events.
 struct Reporter<'a>(&'a mut dyn FnMut(Progress));
 
 impl RejectSink for Reporter<'_> {

@@ -1,7 +1,7 @@
-//! The keys of segments and datasets: opening them, and putting new ones into their place.
+//! The keys of segments and datasets: opening and rotating them.
 //!
-//! Rotating a key that wraps others wraps those again, in one commit, and touches no data. A dataset's key seals data: a new
-//! one seals what is imported from then on, the older ones stay for what they sealed until that is encrypted again
+//! Rotating a key that wraps others rewraps those in one commit, and does not touch data. A dataset's key seals data: a
+//! new one seals what is imported from then on, the older ones remain for what they sealed until that is reencrypted
 //! ([`super::Reencryption`]).
 
 use std::sync::Arc;
@@ -33,29 +33,29 @@ impl OpenKeys {
     }
 }
 
-/// The keys of all segments and datasets, by their public names.
+/// The ids of the keys of all segments and datasets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyStatus {
-    /// What unlocks the master key, in words.
+    /// A label for what unlocks the master key.
     pub unlocked_by: &'static str,
-    /// Each segment with how many datasets it holds.
+    /// Each segment with its number of datasets.
     pub segments: Vec<(SegmentName, u64)>,
     /// Each dataset.
     pub datasets: Vec<DatasetKeyStatus>,
 }
 
-/// The keys of one dataset, by their public names.
+/// The ids of the keys of one dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatasetKeyStatus {
     /// The dataset.
     pub dataset: DatasetName,
-    /// The segment it lies in.
+    /// Its segment.
     pub segment: SegmentName,
-    /// The key that seals what is written.
+    /// The key that seals new data.
     pub current: KeyId,
-    /// Keys that are needed for what they sealed.
+    /// Keys that are still needed for what they sealed.
     pub older: Vec<KeyId>,
-    /// Whether what the older keys sealed is being encrypted again.
+    /// Whether what the older keys sealed is being reencrypted.
     pub reencrypting: bool,
 }
 
@@ -76,7 +76,7 @@ impl Keyring {
         })
     }
 
-    /// Finishes a rotation of the master key that was broken off.
+    /// Finishes an interrupted rotation of the master key.
     pub(super) fn finish_rotation(&self) -> Result<(), CatalogError> {
         if self.master.is_rotating() {
             self.finish_master_rotation()?;
@@ -87,7 +87,7 @@ impl Keyring {
     /// Which keys there are, and which datasets still need older ones.
     ///
     /// # Errors
-    /// If a key does not open.
+    /// If a key cannot be opened.
     pub fn status(&self) -> Result<KeyStatus, CatalogError> {
         let mut segments: Vec<(SegmentName, u64)> = Vec::new();
         let mut datasets = Vec::new();
@@ -112,22 +112,22 @@ impl Keyring {
         })
     }
 
-    /// Puts a new master key into the place of the one that is there. Data and state are not touched.
+    /// Replaces the master key with a new one. Data and state are not touched.
     ///
     /// # Errors
-    /// If a file or state cannot be written. A rotation that was broken off is finished when the catalogue is opened again.
+    /// If a file or state cannot be written. An interrupted rotation is finished when the catalog is opened again.
     pub fn rotate_master(&self) -> Result<(), CatalogError> {
-        let _changing = self.datasets.changing();
-        self.rotate_master_alone()
+        let _changes = self.datasets.lock_changes();
+        self.rotate_master_locked()
     }
 
-    /// [`Keyring::rotate_master`] by one who holds the lock.
-    pub(super) fn rotate_master_alone(&self) -> Result<(), CatalogError> {
+    /// [`Keyring::rotate_master`] for a caller that holds the lock.
+    pub(super) fn rotate_master_locked(&self) -> Result<(), CatalogError> {
         self.master.begin_rotation()?;
         self.finish_master_rotation()
     }
 
-    /// Wraps all segment keys under the new master key and forgets the one before.
+    /// Wraps all segment keys with the new master key and discards the previous one.
     fn finish_master_rotation(&self) -> Result<(), CatalogError> {
         let (master, tree) = (&self.master, &self.segments);
         let mut batch = Batch::new();
@@ -140,17 +140,19 @@ impl Keyring {
         Ok(master.finish_rotation()?)
     }
 
-    /// Puts a new key into the place of a segment's and says how many datasets' keys were wrapped again. Data is not touched.
+    /// Replaces the key of a segment with a new one and returns how many datasets' keys were rewrapped. Data is not
+    /// touched.
     ///
     /// # Errors
-    /// [`CatalogError::NoSegment`] if there is none of this name; otherwise if a key does not open or state cannot be written.
+    /// [`CatalogError::NoSegment`] if there is none with this name; otherwise if a key cannot be opened or state cannot
+    /// be written.
     pub fn rotate_segment(&self, segment: &SegmentName) -> Result<u64, CatalogError> {
-        let _changing = self.datasets.changing();
-        self.rotate_segment_alone(segment)
+        let _changes = self.datasets.lock_changes();
+        self.rotate_segment_locked(segment)
     }
 
-    /// [`Keyring::rotate_segment`] by one who holds the lock.
-    pub(super) fn rotate_segment_alone(&self, segment: &SegmentName) -> Result<u64, CatalogError> {
+    /// [`Keyring::rotate_segment`] for a caller that holds the lock.
+    pub(super) fn rotate_segment_locked(&self, segment: &SegmentName) -> Result<u64, CatalogError> {
         let name = segment.as_str();
         let before = self.segments.get(name)?.ok_or_else(|| CatalogError::NoSegment {
             segment: segment.clone(),
@@ -177,14 +179,14 @@ impl Keyring {
         Ok(count)
     }
 
-    /// Gives a dataset a new key for what is imported from now on. With `reencrypt`, what the older keys sealed is marked to be
-    /// encrypted again; [`super::Reencryption::run`] does it.
+    /// Gives a dataset a new key for what is imported from now on. With `reencrypt`, what the older keys sealed is
+    /// marked for reencryption; [`super::Reencryption::run`] does it.
     ///
     /// # Errors
-    /// [`CatalogError::NotFound`] if there is none of this name, [`CatalogError::TooManyKeys`] after a thousand rotations;
-    /// otherwise if a key does not open or state cannot be written.
+    /// [`CatalogError::NotFound`] if there is no dataset with this name, [`CatalogError::TooManyKeys`] after a thousand
+    /// rotations; otherwise if a key cannot be opened or state cannot be written.
     pub fn rotate_dataset(&self, name: &DatasetName, reencrypt: bool) -> Result<KeyId, CatalogError> {
-        let _changing = self.datasets.changing();
+        let _changes = self.datasets.lock_changes();
         let old = self.datasets.show(name)?;
         if old.keys.older.len() + old.keys.past.len() + 2 > MAX_KEYS {
             return Err(CatalogError::TooManyKeys { name: name.clone() });
@@ -194,7 +196,7 @@ impl Keyring {
         let before = std::mem::replace(&mut new.keys.current, wrapped);
         new.keys.older.insert(0, before);
         new.keys.reencrypting |= reencrypt;
-        self.datasets.exchange(&old, new)?;
+        self.datasets.update(&old, new)?;
         Ok(key.id())
     }
 
@@ -203,7 +205,7 @@ impl Keyring {
     /// # Errors
     /// [`crate::keys::KeyError::NoRecipient`] if there is none.
     pub fn escrow(&self, recipients: &[Recipient]) -> Result<String, CatalogError> {
-        let _changing = self.datasets.changing();
+        let _changes = self.datasets.lock_changes();
         let mut segments = Vec::new();
         for (segment, wrapped) in self.segments.iter()? {
             segments.push(self.master.open_segment(&segment, &wrapped)?);
@@ -211,9 +213,9 @@ impl Keyring {
         Ok(Escrow::seal(&self.master, &segments, recipients)?)
     }
 
-    /// Wraps the segment keys of an escrow under the master key that it brought back, where they do not open any more.
+    /// Wraps the segment keys of an escrow with the recovered master key, if they can no longer be opened.
     pub(crate) fn adopt(&self, escrow: &Escrow) -> Result<(), CatalogError> {
-        let _changing = self.datasets.changing();
+        let _changes = self.datasets.lock_changes();
         let (master, tree) = (&self.master, &self.segments);
         let mut batch = Batch::new();
         for (segment, wrapped) in tree.iter()? {
@@ -246,7 +248,7 @@ impl Keyring {
         })
     }
 
-    /// Opens the key of a segment; if there is none, makes one as part of `batch`.
+    /// Opens the key of a segment; if there is none, creates one as part of `batch`.
     pub(super) fn segment_or_new(&self, segment: &SegmentName, batch: &mut Batch) -> Result<SegmentKey, CatalogError> {
         if let Some(key) = self.segment_key(segment)? {
             return Ok(key);
@@ -277,10 +279,10 @@ impl Keyring {
 
 fn rewrapped(record: &DatasetRecord, old: &SegmentKey, new: &SegmentKey) -> Result<DatasetKeys, CatalogError> {
     let (name, keys) = (record.name.as_str(), &record.keys);
-    let again = |wrapped| new.wrap_dataset(name, &old.open_dataset(name, wrapped)?);
+    let rewrap = |wrapped| new.wrap_dataset(name, &old.open_dataset(name, wrapped)?);
     Ok(DatasetKeys {
-        current: again(&keys.current)?,
-        older: keys.older.iter().map(again).collect::<Result<_, _>>()?,
+        current: rewrap(&keys.current)?,
+        older: keys.older.iter().map(rewrap).collect::<Result<_, _>>()?,
         past: keys.past.clone(),
         pseudonyms: new.wrap_pseudonyms(name, &old.open_pseudonyms(name, &keys.pseudonyms)?)?,
         moved: keys.moved,

@@ -1,4 +1,5 @@
-//! What a steward sets for a dataset: limits of answers at each tier, and how far sensitive columns may go.
+//! The steward's limits for a dataset: limits on answers at each tier, and the tiers at which sensitive columns may be
+//! released.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,22 +9,22 @@ use std::{
 use concordat_protocol::{ids::ColumnName, scope::Tier};
 use serde::{Deserialize, Serialize};
 
-/// Longest time of a grant that can be set, in days: as long as a scope may last.
+/// Maximum duration of a grant that can be set, in days: the maximum duration of a scope.
 pub const MAX_DAYS: u16 = 1826;
-/// A cell of fewer subjects is one person's.
+/// A cell with fewer subjects belongs to a single person.
 pub const LEAST_MIN_CELL: u32 = 2;
 
-/// Limits at one tier; what is not set is the node's default. None of them can be set to "no limit".
+/// Limits at one tier; limits that are not set have the node's default. None of them can be set to "no limit".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TierLimits {
-    /// Fewest subjects behind a released cell.
+    /// Minimum number of subjects in a released cell.
     pub min_cell: Option<NonZeroU32>,
-    /// Most queries of one grant in 24 hours.
+    /// Maximum queries of one grant in 24 hours.
     pub queries_per_day: Option<NonZeroU32>,
-    /// Most rows in one answer.
+    /// Maximum rows in one answer.
     pub max_rows: Option<NonZeroU64>,
-    /// Longest time of a grant, in days.
+    /// Maximum duration of a grant, in days.
     pub days: Option<NonZeroU16>,
 }
 
@@ -45,20 +46,20 @@ impl TierLimits {
     }
 }
 
-/// What a steward has decided about the answers of a dataset; nothing is in it until then.
+/// The steward's decisions about the answers of a dataset; empty by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ReleaseRules {
     /// Limits by tier.
     pub limits: BTreeMap<Tier, TierLimits>,
-    /// The highest tier at which sensitive columns leave; at none without it.
+    /// The highest tier at which sensitive columns are released; `None` if they never are.
     pub sensitive: Option<Tier>,
-    /// Columns that tell when a person was born, beside those that are called so.
+    /// Columns that contain a date of birth, in addition to those whose names indicate one.
     pub births: BTreeSet<ColumnName>,
 }
 
 impl ReleaseRules {
-    /// What is set at `tier`.
+    /// The limits that are set at `tier`.
     #[must_use]
     pub fn at(&self, tier: Tier) -> TierLimits {
         self.limits.get(&tier).copied().unwrap_or_default()
@@ -68,13 +69,13 @@ impl ReleaseRules {
 /// A change to [`ReleaseRules`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReleaseChange {
-    /// The tier whose limits are set; every tier without one.
+    /// The tier whose limits are set; all tiers if `None`.
     pub tier: Option<Tier>,
     /// The limits that are set; others stay.
     pub limits: TierLimits,
-    /// How far sensitive columns go from now on, where that is changed.
+    /// The new highest tier for sensitive columns, if that is changed.
     pub sensitive: Option<Option<Tier>>,
-    /// Further columns that tell when a person was born.
+    /// Further columns that contain a date of birth.
     pub births: BTreeSet<ColumnName>,
 }
 
@@ -82,7 +83,7 @@ impl ReleaseChange {
     /// The rules as they are after this change.
     ///
     /// # Errors
-    /// [`InvalidLimits`] for a limit that protects nobody or is longer than any grant.
+    /// [`InvalidLimits`] for a cell limit that protects no one or a duration longer than any grant.
     pub fn applied(&self, rules: &ReleaseRules) -> Result<ReleaseRules, InvalidLimits> {
         if !self.limits.is_valid() {
             return Err(InvalidLimits);
@@ -103,5 +104,5 @@ impl ReleaseChange {
 
 /// A limit that cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a cell has {LEAST_MIN_CELL} subjects at least, and a grant lasts {MAX_DAYS} days at most")]
+#[error("a cell must have at least {LEAST_MIN_CELL} subjects, and a grant lasts at most {MAX_DAYS} days")]
 pub struct InvalidLimits;

@@ -1,4 +1,4 @@
-//! Checking what is kept, and removing what no version needs.
+//! Verification of stored data, and removal of objects that no version needs.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use super::{
     runtime::runtime, versions::Versions,
 };
 
-/// What [`Maintenance::verify`] read and found whole.
+/// What [`Maintenance::verify`] read and found intact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verification {
     /// Versions.
     pub versions: u64,
-    /// Objects; one that several versions name counts once for each.
+    /// Objects; an object named by several versions counts once for each.
     pub objects: u64,
     /// Bytes of Parquet.
     pub bytes: u64,
 }
 
-/// What is done for the whole of the catalogue from time to time.
+/// Periodic work on the whole catalog.
 #[derive(Debug)]
 pub struct Maintenance {
     pub(super) datasets: Arc<Datasets>,
@@ -34,7 +34,7 @@ impl Maintenance {
     /// all of it.
     ///
     /// # Errors
-    /// The first damage found, as an error of [`crate::error_kind::ErrorKind::Integrity`].
+    /// The first damage that was found, as an error of [`crate::error_kind::ErrorKind::Integrity`].
     pub fn verify(&self, name: &DatasetName) -> Result<Verification, CatalogError> {
         let runtime = runtime()?;
         let mut done = Verification::default();
@@ -50,18 +50,18 @@ impl Maintenance {
         Ok(done)
     }
 
-    /// Removes objects that no manifest names, and says how many; meant for the start of a node. Objects that somebody reads
-    /// stay until the next time, and so does what has no name that an object could have: it is somebody else's. What is removed
-    /// follows from the state alone, so a listing that lags costs nothing: what it still shows is removed again, and what it does
-    /// not show yet stays.
+    /// Removes objects that no manifest names, and returns how many; meant for the start of a node. Objects that are
+    /// being read stay until the next time. Files that do not have the name of an object are not touched, because they
+    /// do not belong to this node. What is removed follows from the state alone, so an outdated listing does no harm:
+    /// what it still shows is removed again, and what it does not show yet stays.
     ///
     /// # Errors
     /// If a manifest cannot be read, nothing is removed: what it names would look like orphans.
     pub fn collect_orphans(&self) -> Result<u64, CatalogError> {
         let runtime = runtime()?;
-        let _alone = self.objects.writing_alone();
+        let _exclusive = self.objects.exclude_writes();
         let live = self.objects.live_paths()?;
-        let is_orphan = |location: &Path| !live.contains(location) && self.objects.readers.is_free(location);
+        let is_orphan = |location: &Path| !live.contains(location) && self.objects.readers.is_unused(location);
         let listed = runtime.block_on(self.objects.list())?;
         self.objects
             .remove(&runtime, listed.into_iter().filter(is_orphan).collect())

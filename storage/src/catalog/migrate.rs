@@ -1,4 +1,4 @@
-//! Bringing the state of the catalogue forward from older formats of the data directory.
+//! Migration of the catalog's state from older formats of the data directory.
 
 use std::num::NonZeroU32;
 
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{keys::Wrapped, meta::Batch};
 
-/// A dataset in format 1: one key, which was the secret of the pseudonyms too, and all versions kept.
+/// A dataset in format 1: one key, which was also the secret for pseudonyms, and no retention rule.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct RecordOfFormat1 {
     pub(super) name: DatasetName,
@@ -28,7 +28,7 @@ pub(super) struct RecordOfFormat1 {
     pub(super) key: Wrapped,
 }
 
-/// A record of either format: a migration that was broken off starts again.
+/// A record of either format: an interrupted migration starts again.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum AnyRecord {
@@ -47,7 +47,7 @@ impl Serialize for AnyRecord {
 
 /// Rewrites the records of format 1, in one commit.
 pub(super) fn migrate_from_1(datasets: &Datasets, keys: &Keyring) -> Result<(), CatalogError> {
-    let _changing = datasets.changing();
+    let _changes = datasets.lock_changes();
     let tree = datasets.meta.tree::<AnyRecord>(DATASETS)?;
     let mut batch = Batch::new();
     for (name, record) in tree.iter()? {

@@ -1,8 +1,8 @@
-//! Where the objects of all versions lie, which of them there must be, and who is reading them.
+//! Where the objects of all versions are stored, which of them must exist, and which are being read.
 //!
-//! A manifest is signed once and says where its objects were written. An object that was encrypted again lies elsewhere, with
-//! another header and the same content; the state database says where. A reader notes the objects it holds, so that nobody
-//! removes them under its hands.
+//! A manifest is signed once and states where its objects were written. A reencrypted object has another path, with
+//! another header and the same content; the state database stores this path. A reader registers the objects that it
+//! uses, so that they are not removed while it reads them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ use super::{CatalogError, DatasetRecord, Manifest, ObjectEntry, datasets::Datase
 use crate::{
     keys::DatasetKey,
     meta::{MetaError, SealedDb, SealedTree, TreeId},
-    objects::{PlaceError, RemoteStore, RequiredObjects, UnknownObjects},
+    objects::{LocationError, RemoteStore, RequiredObjects, UnknownObjects},
     seal::{SealedStore, Suite},
 };
 
@@ -28,16 +28,16 @@ const PLACEMENTS: TreeId = TreeId::new("placements");
 
 /// The sealed objects of one node.
 pub(super) struct StoredObjects {
-    /// Holds sealed bytes; only [`SealedStore`]s read and write it.
+    /// Contains sealed bytes; only [`SealedStore`]s read and write it.
     pub(super) store: Arc<dyn ObjectStore>,
-    /// The store that `store` is, if the objects do not lie here.
+    /// The remote store behind `store`, if the objects are not stored locally.
     remote: Option<RemoteStore>,
     pub(super) placements: SealedTree<Placement>,
     datasets: Arc<Datasets>,
-    /// Shared by imports, taken alone by the removal of orphans, to which an import's objects would look like ones.
-    writing: RwLock<()>,
-    /// Taken alone while objects change their place, shared by those who find out where they are.
-    moving: RwLock<()>,
+    /// Shared by imports, exclusive for the removal of orphans, which would take the objects of an import for orphans.
+    write_lock: RwLock<()>,
+    /// Exclusive while objects move, shared while their locations are looked up.
+    placement_lock: RwLock<()>,
     pub(super) readers: Arc<Readers>,
 }
 
@@ -53,62 +53,66 @@ impl StoredObjects {
             remote,
             placements: meta.tree(PLACEMENTS)?,
             datasets,
-            writing: RwLock::default(),
-            moving: RwLock::default(),
+            write_lock: RwLock::default(),
+            placement_lock: RwLock::default(),
             readers: Arc::default(),
         })
     }
 
-    /// Held by whoever writes objects that no manifest names yet.
-    pub(super) fn writing(&self) -> RwLockReadGuard<'_, ()> {
-        self.writing.read().unwrap_or_else(PoisonError::into_inner)
+    /// Held while objects are written that no manifest names yet.
+    pub(super) fn begin_write(&self) -> RwLockReadGuard<'_, ()> {
+        self.write_lock.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Held by whoever removes objects that no manifest names.
-    pub(super) fn writing_alone(&self) -> RwLockWriteGuard<'_, ()> {
-        self.writing.write().unwrap_or_else(PoisonError::into_inner)
+    /// Held while objects are removed that no manifest names.
+    pub(super) fn exclude_writes(&self) -> RwLockWriteGuard<'_, ()> {
+        self.write_lock.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Held by whoever finds out where objects lie.
-    pub(super) fn steady(&self) -> RwLockReadGuard<'_, ()> {
-        self.moving.read().unwrap_or_else(PoisonError::into_inner)
+    /// Held while the locations of objects are looked up.
+    pub(super) fn read_placements(&self) -> RwLockReadGuard<'_, ()> {
+        self.placement_lock.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Held by whoever says in the state that objects lie elsewhere, or no longer.
-    pub(super) fn moving(&self) -> RwLockWriteGuard<'_, ()> {
-        self.moving.write().unwrap_or_else(PoisonError::into_inner)
+    /// Held while the state is changed because objects move or are removed.
+    pub(super) fn change_placements(&self) -> RwLockWriteGuard<'_, ()> {
+        self.placement_lock.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The store as the holder of this key sees it.
+    /// The store for reading and writing with this key.
     pub(super) fn sealed_under(&self, key: impl Into<Arc<DatasetKey>>) -> SealedStore {
         SealedStore::new(Arc::clone(&self.store), key, Suite::auto())
     }
 
-    /// Checks whether a store elsewhere can be used now.
-    pub(super) async fn check(&self) -> Result<(), PlaceError> {
+    /// Checks whether the remote store, if there is one, can be used now.
+    pub(super) async fn check(&self) -> Result<(), LocationError> {
         match &self.remote {
             Some(remote) => remote.check().await,
             None => Ok(()),
         }
     }
 
-    /// The objects of a version, as and where they are now.
-    pub(super) fn placed(&self, record: &DatasetRecord, manifest: &Manifest) -> Result<Vec<ObjectEntry>, CatalogError> {
+    /// The objects of a version with their current paths and headers.
+    pub(super) fn current_entries(
+        &self,
+        record: &DatasetRecord,
+        manifest: &Manifest,
+    ) -> Result<Vec<ObjectEntry>, CatalogError> {
         let entries = manifest.objects.iter().cloned();
         if !record.keys.moved {
             return Ok(entries.collect());
         }
-        entries.map(|entry| self.placed_one(entry)).collect()
+        entries.map(|entry| self.current_entry(entry)).collect()
     }
 
-    pub(super) fn placed_one(&self, entry: ObjectEntry) -> Result<ObjectEntry, CatalogError> {
+    pub(super) fn current_entry(&self, entry: ObjectEntry) -> Result<ObjectEntry, CatalogError> {
         Ok(match self.placements.get(&entry.path)? {
             Some(Placement { path, header }) => ObjectEntry { path, header, ..entry },
             None => entry,
         })
     }
 
-    /// Removes objects and says how many there were; one that is gone already is none.
+    /// Removes objects and returns how many existed.
     pub(super) fn remove(&self, runtime: &Handle, objects: Vec<Path>) -> Result<u64, CatalogError> {
         let locations = futures::stream::iter(objects.into_iter().map(Ok)).boxed();
         let mut removing = self.store.delete_stream(locations);
@@ -132,7 +136,7 @@ impl StoredObjects {
         Ok(objects.try_collect().await?)
     }
 
-    /// [`StoredObjects::live_paths`] for a store, which must not keep the catalogue alive that it belongs to.
+    /// [`StoredObjects::live_paths`] for a store, which must not keep its own catalog alive.
     pub(super) fn required(self: &Arc<Self>) -> RequiredObjects {
         let objects = Arc::downgrade(self);
         Box::new(move || {
@@ -144,22 +148,22 @@ impl StoredObjects {
         })
     }
 
-    /// Where every object lies now that a manifest names.
+    /// The current path of every object that a manifest names.
     pub(super) fn live_paths(&self) -> Result<BTreeSet<Path>, CatalogError> {
         Ok(self.live()?.into_keys().collect())
     }
 
-    /// Every object that a manifest names, by where it lies now.
-    pub(super) fn live(&self) -> Result<BTreeMap<Path, Live>, CatalogError> {
+    /// Every object that a manifest names, by its current path.
+    pub(super) fn live(&self) -> Result<BTreeMap<Path, LiveObject>, CatalogError> {
         let mut live = BTreeMap::new();
         for record in self.datasets.list()? {
             for entry in self.datasets.named_objects(&record)? {
                 let entry = if record.keys.moved {
-                    self.placed_one(entry)?
+                    self.current_entry(entry)?
                 } else {
                     entry
                 };
-                live.insert(entry.location(), Live::new(record.name.clone(), entry));
+                live.insert(entry.location(), LiveObject::new(record.name.clone(), entry));
             }
         }
         Ok(live)
@@ -182,7 +186,7 @@ fn is_object(location: &Path) -> bool {
     })
 }
 
-/// Where an object lies that was encrypted again, under the path that its manifest states.
+/// The current path and header of a reencrypted object, stored under the path in its manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Placement {
@@ -190,14 +194,14 @@ pub(super) struct Placement {
     pub(super) header: Digest32,
 }
 
-/// An object that a version names, where it lies now.
+/// An object that a version names, at its current path.
 #[derive(Clone, Debug)]
-pub(super) struct Live {
+pub(super) struct LiveObject {
     pub(super) dataset: DatasetName,
     pub(super) entry: ObjectEntry,
 }
 
-impl Live {
+impl LiveObject {
     pub(super) fn new(dataset: DatasetName, entry: ObjectEntry) -> Self {
         Self { dataset, entry }
     }
@@ -208,43 +212,43 @@ impl Live {
 pub(super) struct Readers(Mutex<BTreeMap<Path, usize>>);
 
 impl Readers {
-    /// Notes that these objects are read until the value is dropped.
-    pub(super) fn enter(self: &Arc<Self>, paths: Vec<Path>) -> Reading {
-        let mut held = self.held();
+    /// Registers these objects as being read until the value is dropped.
+    pub(super) fn register(self: &Arc<Self>, paths: Vec<Path>) -> ReadGuard {
+        let mut counts = self.counts();
         for path in &paths {
-            *held.entry(path.clone()).or_default() += 1;
+            *counts.entry(path.clone()).or_default() += 1;
         }
-        drop(held);
-        Reading {
+        drop(counts);
+        ReadGuard {
             readers: Arc::clone(self),
             paths,
         }
     }
 
-    /// Whether nobody reads the object.
-    pub(super) fn is_free(&self, path: &Path) -> bool {
-        !self.held().contains_key(path)
+    /// Whether the object is not being read.
+    pub(super) fn is_unused(&self, path: &Path) -> bool {
+        !self.counts().contains_key(path)
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<Path, usize>> {
+    fn counts(&self) -> MutexGuard<'_, BTreeMap<Path, usize>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Objects that are read for as long as this lives.
+/// Registers objects as being read for as long as this value exists.
 #[derive(Debug)]
-pub(super) struct Reading {
+pub(super) struct ReadGuard {
     readers: Arc<Readers>,
     paths: Vec<Path>,
 }
 
-impl Drop for Reading {
+impl Drop for ReadGuard {
     fn drop(&mut self) {
-        let mut held = self.readers.held();
+        let mut counts = self.readers.counts();
         for path in &self.paths {
-            match held.get_mut(path) {
+            match counts.get_mut(path) {
                 Some(count) if *count > 1 => *count -= 1,
-                Some(_) | None => drop(held.remove(path)),
+                Some(_) | None => drop(counts.remove(path)),
             }
         }
     }

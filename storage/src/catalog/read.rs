@@ -1,4 +1,4 @@
-//! Reading one version: the objects its manifest names, and nothing else.
+//! Reading one version: only the objects that its manifest names.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,14 +21,14 @@ use object_store::{
     PutOptions, PutPayload, PutResult, Result, path::Path,
 };
 
-use super::{Manifest, ObjectEntry, content::header_digest, objects::Reading};
+use super::{Manifest, ObjectEntry, content::header_digest, objects::ReadGuard};
 use crate::{
     engine::Source,
     keys::{OrderKey, PseudonymKey, PseudonymSecret},
     seal::{SealError, SealedStore},
 };
 
-/// A version that a reader keeps, whatever is imported meanwhile.
+/// An open version, which stays readable whatever is imported in the meantime.
 #[derive(Clone, Debug)]
 pub struct OpenVersion {
     manifest: Arc<Verified<Manifest, InstitutionPublicKey>>,
@@ -36,15 +36,15 @@ pub struct OpenVersion {
     store: Arc<VersionStore>,
 }
 
-/// What a version is opened from.
+/// The parts of an [`OpenVersion`].
 pub(super) struct Parts {
     pub(super) manifest: Verified<Manifest, InstitutionPublicKey>,
-    /// The manifest's objects, as and where they are now.
+    /// The manifest's objects with their current paths and headers.
     pub(super) entries: Vec<ObjectEntry>,
     pub(super) pseudonyms: PseudonymSecret,
     pub(super) sealed: SealedStore,
     pub(super) inner: Arc<dyn ObjectStore>,
-    pub(super) reading: Reading,
+    pub(super) guard: ReadGuard,
 }
 
 impl OpenVersion {
@@ -61,7 +61,7 @@ impl OpenVersion {
                 .collect(),
             entries: parts.entries,
             recognized: Mutex::default(),
-            _reading: parts.reading,
+            _guard: parts.guard,
         };
         Self {
             manifest: Arc::new(parts.manifest),
@@ -70,7 +70,7 @@ impl OpenVersion {
         }
     }
 
-    /// The objects, as and where they are now.
+    /// The objects with their current paths and headers.
     pub(super) fn entries(&self) -> &[ObjectEntry] {
         &self.store.entries
     }
@@ -81,32 +81,32 @@ impl OpenVersion {
         self.manifest.document()
     }
 
-    /// The name of the signed manifest, for receipts and the ledger.
+    /// The digest of the signed manifest, for receipts and the ledger.
     #[must_use]
     pub fn manifest_digest(&self) -> Digest32 {
         self.manifest.digest()
     }
 
-    /// The Arrow schema of the version; an older object may have columns that are not nullable where this one has nullable
-    /// ones.
+    /// The Arrow schema of the version; an older object may have columns that are not nullable although they are
+    /// nullable here.
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         self.manifest().schema()
     }
 
-    /// The column that says whose record a row is; a reserved name where each row is a subject of its own.
+    /// The column that identifies the subject of a row; a reserved name if each row is its own subject.
     #[must_use]
     pub fn subject_column(&self) -> &ColumnName {
         &self.manifest().subject
     }
 
-    /// The objects as plain Parquet: read-only, and only those of this version.
+    /// The objects as plain Parquet: read-only, and limited to this version.
     #[must_use]
     pub fn object_store(&self) -> Arc<dyn ObjectStore> {
         Arc::clone(&self.store) as Arc<dyn ObjectStore>
     }
 
-    /// The Parquet files in their order; lengths are those of the plaintext. There are none if there are no rows.
+    /// The Parquet files in order, with plaintext lengths; empty if there are no rows.
     #[must_use]
     pub fn objects(&self) -> Vec<ObjectMeta> {
         self.store.metas.clone()
@@ -139,8 +139,8 @@ impl Source for OpenVersion {
     }
 }
 
-/// The objects of one version. Each is recognized by its header before anything of it is read, so an intact object of the
-/// same dataset that was put in its place is refused.
+/// The objects of one version. Each is identified by its header before any of it is read, so another intact object of
+/// the same dataset that was substituted for it is refused.
 #[derive(Debug)]
 struct VersionStore {
     sealed: SealedStore,
@@ -149,7 +149,7 @@ struct VersionStore {
     headers: BTreeMap<Path, Digest32>,
     entries: Vec<ObjectEntry>,
     recognized: Mutex<BTreeSet<Path>>,
-    _reading: Reading,
+    _guard: ReadGuard,
 }
 
 impl VersionStore {

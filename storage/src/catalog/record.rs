@@ -1,4 +1,4 @@
-//! A dataset, as its institution keeps it.
+//! The record of a dataset, as its institution stores it.
 
 use std::num::NonZeroU32;
 
@@ -11,26 +11,26 @@ use serde::{Deserialize, Serialize};
 use super::{Classification, ReleaseRules};
 use crate::keys::Wrapped;
 
-/// What is kept of a dataset apart from its data.
+/// What is stored about a dataset apart from its data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatasetRecord {
     /// Its name.
     pub name: DatasetName,
-    /// The segment it lies in.
+    /// Its segment.
     pub segment: SegmentName,
-    /// The column that says whose record a row is; a reserved name where each row is a subject of its own.
+    /// The column that identifies the subject of a row; a reserved name if each row is its own subject.
     pub subject: ColumnName,
     /// What its columns reveal.
     pub classification: Classification,
-    /// Whether other institutions may know of it.
+    /// Whether it is shown to other institutions.
     pub published: bool,
     /// The version that a new query reads.
     pub current: VersionNumber,
     /// The oldest version that is kept.
     pub oldest: VersionNumber,
-    /// How many versions are kept; all of them if nothing is said.
+    /// How many versions are kept; all of them if `None`.
     pub keep: Option<NonZeroU32>,
-    /// What the steward has decided about its answers.
+    /// The steward's decisions about its answers.
     #[serde(default)]
     pub release: ReleaseRules,
     pub(super) keys: DatasetKeys,
@@ -39,15 +39,15 @@ pub struct DatasetRecord {
 /// The keys of a dataset as they are stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DatasetKeys {
-    /// Seals what is written.
+    /// Seals new data.
     pub(super) current: Wrapped,
-    /// Open what they sealed; the newest first.
+    /// Keys that still open older objects; the newest first.
     pub(super) older: Vec<Wrapped>,
-    /// Names of keys that were forgotten: older backups hold what they sealed, and erasing has to reach that too.
+    /// Ids of discarded keys: older backups contain what they sealed, and an erasure must cover that too.
     pub(super) past: Vec<KeyId>,
     pub(super) pseudonyms: Wrapped,
-    /// Some objects lie elsewhere than their manifests say.
+    /// Some objects have other paths than their manifests state.
     pub(super) moved: bool,
-    /// What the older keys sealed is being encrypted again.
+    /// What the older keys sealed is being reencrypted.
     pub(super) reencrypting: bool,
 }

@@ -1,8 +1,9 @@
-//! Encrypting again what older keys of a dataset sealed, so that those keys can be forgotten.
+//! Reencryption of what older keys of a dataset sealed, so that those keys can be discarded.
 //!
-//! One object at a time: it is read, sealed under the current key into a new object, its content compared with what the
-//! manifest states, and one commit says where it lies now. What is not done is known by the keys that the objects name, so a
-//! process that is killed goes on at the next start. Manifests are not touched: what a version holds does not change.
+//! One object at a time: it is read and sealed under the current key into a new object, its content is compared with
+//! the manifest, and one commit stores its new path. The key ids in the paths of the objects show what is left to do,
+//! so a process that was killed continues at the next start. Manifests are not touched: the contents of a version do
+//! not change.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,21 +26,21 @@ use crate::{
     seal::SealedStore,
 };
 
-/// How far the work on one dataset is.
+/// The progress of the reencryption of one dataset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reencrypted {
     /// Objects that are sealed under the current key.
     pub objects: u64,
     /// Objects of the dataset.
     pub of: u64,
-    /// Bytes of Parquet encrypted again.
+    /// Bytes of Parquet that were reencrypted.
     pub bytes: u64,
 }
 
-/// Whether to go on, asked between two pieces of work.
+/// Called with the progress before each object; returns whether to continue.
 pub type KeepGoing<'a> = &'a mut dyn FnMut(Reencrypted) -> bool;
 
-/// Encrypts again what older keys of a dataset sealed.
+/// Reencrypts what older keys of a dataset sealed.
 #[derive(Debug)]
 pub struct Reencryption {
     pub(super) datasets: Arc<Datasets>,
@@ -48,7 +49,7 @@ pub struct Reencryption {
 }
 
 impl Reencryption {
-    /// The datasets of which older keys' objects are to be encrypted again.
+    /// The datasets that have objects to reencrypt.
     ///
     /// # Errors
     /// [`CatalogError::Meta`] if state cannot be read.
@@ -61,23 +62,23 @@ impl Reencryption {
         Ok(records.map(|record| record.name).collect())
     }
 
-    /// Seals everything that older keys of a dataset sealed under its current key, then forgets the older keys. At most
-    /// `bytes_per_second` are read, if that is given. `go_on` is told how far it is and may end the work early; it then goes
-    /// on with the next call. Blocks; see the module for where to call it.
+    /// Reencrypts everything that older keys of a dataset sealed with its current key, then discards the older keys. At
+    /// most `bytes_per_second` are read, if that is given. `keep_going` gets the progress and may stop the work early;
+    /// the next call then continues it. Blocks; see the documentation of [`super`] for where to call it.
     ///
     /// # Errors
-    /// [`CatalogError::Content`] if an object is not what its manifest states; nothing is exchanged for it then.
+    /// [`CatalogError::Content`] if an object does not match its manifest; it is not replaced then.
     pub fn run(
         &self,
         name: &DatasetName,
         bytes_per_second: Option<u64>,
-        go_on: KeepGoing<'_>,
+        keep_going: KeepGoing<'_>,
     ) -> Result<Reencrypted, CatalogError> {
         loop {
             let record = self.datasets.show(name)?;
-            match self.run_on(&record, bytes_per_second, go_on) {
+            match self.run_on(&record, bytes_per_second, keep_going) {
                 Err(error) if self.datasets.show(name)? == record => return Err(error),
-                // Versions were taken out, or keys exchanged again, under its hands: it begins again with what there is now.
+                // Versions were removed or keys were rotated in the meantime: start again with the current state.
                 Err(_) => {}
                 done => return done,
             }
@@ -88,25 +89,29 @@ impl Reencryption {
         &self,
         record: &DatasetRecord,
         bytes_per_second: Option<u64>,
-        go_on: KeepGoing<'_>,
+        keep_going: KeepGoing<'_>,
     ) -> Result<Reencrypted, CatalogError> {
         let runtime = runtime()?;
-        let _shared = self.objects.writing();
+        let _writing = self.objects.begin_write();
         let keys = self.keys.open_keys(record)?;
         let current = keys.current.id();
-        let store = self.objects.sealed_under(keys.current).reading_also(keys.older);
+        let store = self.objects.sealed_under(keys.current).with_older_keys(keys.older);
         let mut done = Reencrypted::default();
         let mut left = Vec::new();
         for entry in self.datasets.named_objects(record)? {
             done.of += 1;
-            if self.objects.placed_one(entry.clone())?.lies_under(&current.to_string()) {
+            if self
+                .objects
+                .current_entry(entry.clone())?
+                .is_sealed_under(&current.to_string())
+            {
                 done.objects += 1;
             } else {
                 left.push(entry);
             }
         }
         for entry in left {
-            if !go_on(done) {
+            if !keep_going(done) {
                 return Ok(done);
             }
             self.reencrypt_object(&runtime, record, &entry, &store, &current.to_string())?;
@@ -116,8 +121,8 @@ impl Reencryption {
                 std::thread::sleep(Duration::from_millis(entry.len.saturating_mul(1000) / rate));
             }
         }
-        self.forget_older_keys(&record.name, &current.to_string())?;
-        go_on(done);
+        self.discard_older_keys(&record.name, &current.to_string())?;
+        keep_going(done);
         Ok(done)
     }
 
@@ -129,7 +134,7 @@ impl Reencryption {
         store: &SealedStore,
         folder: &str,
     ) -> Result<(), CatalogError> {
-        let from = self.objects.placed_one(entry.clone())?;
+        let from = self.objects.current_entry(entry.clone())?;
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(KeyError::Random)?;
         let to = format!("{folder}/{}.parquet", Nonce::from_bytes(random));
@@ -155,19 +160,19 @@ impl Reencryption {
                 },
             )
         });
-        let useless = match &moved {
+        let unneeded = match &moved {
             Ok(()) => from.location(),
             Err(_) => Path::from(to.as_str()),
         };
-        // What cannot be removed now is an orphan, and goes with the others.
-        if self.objects.readers.is_free(&useless) {
-            drop(self.objects.remove(runtime, vec![useless]));
+        // An object that cannot be removed now is an orphan, and is removed with the others.
+        if self.objects.readers.is_unused(&unneeded) {
+            drop(self.objects.remove(runtime, vec![unneeded]));
         }
         moved
     }
 
-    /// Says in one commit where the object lies now. Whoever opens a version before this reads the old object, and whoever
-    /// does so later the new one.
+    /// Stores the new path of the object in one commit. A version that was opened before this reads the old object, one
+    /// opened later reads the new one.
     fn move_object(
         &self,
         listed: &DatasetRecord,
@@ -175,8 +180,8 @@ impl Reencryption {
         from: &ObjectEntry,
         to: &Placement,
     ) -> Result<(), CatalogError> {
-        let _changing = self.datasets.changing();
-        let _steady = self.objects.moving();
+        let _changes = self.datasets.lock_changes();
+        let _placements = self.objects.change_placements();
         let (record, tree) = (self.datasets.show(&listed.name)?, &self.objects.placements);
         if record.oldest != listed.oldest {
             return Err(MetaError::Conflict { tree: tree.name() }.into());
@@ -197,16 +202,17 @@ impl Reencryption {
         Ok(self.datasets.meta.commit(batch)?)
     }
 
-    /// Once nothing is sealed under them. An import that began under an older key finds out when it commits.
-    fn forget_older_keys(&self, name: &DatasetName, current: &str) -> Result<(), CatalogError> {
-        let _changing = self.datasets.changing();
+    /// Discards the older keys once nothing is sealed under them. An import that started with an older key fails when
+    /// it commits.
+    fn discard_older_keys(&self, name: &DatasetName, current: &str) -> Result<(), CatalogError> {
+        let _changes = self.datasets.lock_changes();
         let record = self.datasets.show(name)?;
         let keys = self.keys.open_keys(&record)?;
         if keys.current.id().to_string() != current {
             return Ok(());
         }
         for entry in self.datasets.named_objects(&record)? {
-            if !self.objects.placed_one(entry)?.lies_under(current) {
+            if !self.objects.current_entry(entry)?.is_sealed_under(current) {
                 return Ok(());
             }
         }
@@ -214,13 +220,13 @@ impl Reencryption {
         changed.keys.older.clear();
         changed.keys.past.extend(keys.older.iter().map(DatasetKey::id));
         changed.keys.reencrypting = false;
-        self.datasets.exchange(&record, changed)?;
+        self.datasets.update(&record, changed)?;
         Ok(())
     }
 }
 
-/// Copies an object through the sealed store, which opens it under its key and seals it under the current one. Returns length
-/// and hash of what it holds.
+/// Copies an object through the sealed store, which opens it with its key and seals it with the current one. Returns
+/// length and hash of its contents.
 async fn copy(store: &SealedStore, from: &Path, to: &Path) -> Result<(u64, Digest32), CatalogError> {
     let mut source = store.get(from).await?.into_stream();
     let mut target = WriteMultipart::new(store.put_multipart(to).await?);
@@ -243,7 +249,7 @@ async fn copy(store: &SealedStore, from: &Path, to: &Path) -> Result<(u64, Diges
         drop(target.abort().await);
         return Err(error.into());
     }
-    // Gives the upload up itself if that fails.
+    // This aborts the upload itself if it fails.
     target.finish().await?;
     Ok((len, Digest32::from_bytes(*hasher.finalize().as_bytes())))
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::meta::Batch;
 
-/// Removes the versions that a steward does not keep.
+/// Removes the versions that the retention rule of a dataset excludes.
 #[derive(Clone, Debug)]
 pub struct Retention {
     pub(super) datasets: Arc<Datasets>,
@@ -21,16 +21,16 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Keeps only the newest versions of a dataset, now and after each import; `None` keeps all from now on. Returns how many
-    /// versions were removed. Blocks; see [`super`] for where to call it.
+    /// Keeps only the given number of newest versions of a dataset, now and after each import; `None` keeps all from
+    /// now on. Returns how many versions were removed. Blocks; see [`super`] for where to call it.
     ///
     /// # Errors
-    /// [`CatalogError::NotFound`] if there is none of this name.
+    /// [`CatalogError::NotFound`] if there is no dataset with this name.
     pub fn retain(&self, name: &DatasetName, versions: Option<NonZeroU32>) -> Result<u64, CatalogError> {
         {
-            let _changing = self.datasets.changing();
+            let _changes = self.datasets.lock_changes();
             let record = self.datasets.show(name)?;
-            self.datasets.exchange(
+            self.datasets.update(
                 &record,
                 DatasetRecord {
                     keep: versions,
@@ -41,12 +41,12 @@ impl Retention {
         self.trim(name)
     }
 
-    /// Removes the versions that the dataset's rule does not keep.
+    /// Removes the versions that the dataset's retention rule excludes.
     pub(super) fn trim(&self, name: &DatasetName) -> Result<u64, CatalogError> {
         let runtime = runtime()?;
         let (removed, objects) = {
-            let _changing = self.datasets.changing();
-            let _steady = self.objects.moving();
+            let _changes = self.datasets.lock_changes();
+            let _placements = self.objects.change_placements();
             let record = self.datasets.show(name)?;
             let Some(keep) = record.keep else { return Ok(0) };
             let oldest = (record.current.get() + 1).saturating_sub(u64::from(keep.get()));
@@ -57,19 +57,19 @@ impl Retention {
             let removed = oldest.get() - record.oldest.get();
             (removed, self.forget_versions(&record, oldest)?)
         };
-        let free = objects.into_iter().filter(|path| self.objects.readers.is_free(path));
+        let free = objects.into_iter().filter(|path| self.objects.readers.is_unused(path));
         self.objects.remove(&runtime, free.collect())?;
         Ok(removed)
     }
 
-    /// Takes versions out of the state and names the objects that no other version needs.
+    /// Removes versions from the state and returns the objects that no other version needs.
     fn forget_versions(&self, record: &DatasetRecord, oldest: VersionNumber) -> Result<Vec<Path>, CatalogError> {
         let changed = DatasetRecord {
             oldest,
             ..record.clone()
         };
-        let kept = self.datasets.named_objects(&changed)?;
-        let is_kept = |entry: &ObjectEntry| kept.iter().any(|other| other.path == entry.path);
+        let needed = self.datasets.named_objects(&changed)?;
+        let is_needed = |entry: &ObjectEntry| needed.iter().any(|other| other.path == entry.path);
         let mut batch = Batch::new();
         self.datasets.replace(&mut batch, record, &changed)?;
         for number in record.oldest.get()..oldest.get() {
@@ -81,10 +81,10 @@ impl Retention {
             .datasets
             .named_objects(record)?
             .into_iter()
-            .filter(|entry| !is_kept(entry))
+            .filter(|entry| !is_needed(entry))
         {
             batch.remove(&self.objects.placements, &entry.path);
-            objects.push(self.objects.placed_one(entry)?.location());
+            objects.push(self.objects.current_entry(entry)?.location());
         }
         self.datasets.meta.commit(batch)?;
         Ok(objects)

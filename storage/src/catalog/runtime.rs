@@ -1,4 +1,4 @@
-//! Where file work is done.
+//! The tokio runtime for file I/O.
 
 use tokio::runtime::Handle;
 

@@ -1,4 +1,4 @@
-//! Datasets as a steward and a query see them.
+//! Datasets from the perspective of a steward and of a query.
 
 use std::{
     fs,
@@ -29,21 +29,21 @@ use crate::{
     error_kind::ErrorKind,
     ingest::{CsvOptions, IngestError, Refused, SUBJECT_COLUMN, Source, SubjectRule},
     keys::{Argon2Cost, Passphrase, Secret},
-    objects::ObjectPlace,
+    objects::ObjectLocation,
     seal::store_error_kind,
 };
 
 mod damage;
 mod erasing;
-mod every_fault;
 mod failures;
+mod injected_faults;
 mod real;
 mod rotation;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 const PEOPLE: &str = "id,name,age\n1,Zsofia Sentinel,41\n2,Bela Sentinel,52\n3,Carl Sentinel,\n";
 
-/// A node with a catalogue, a folder to import from, and a runtime.
+/// A node with a catalog, a folder to import from, and a runtime.
 struct TestNode {
     storage: Option<Storage>,
     runtime: Runtime,
@@ -70,7 +70,7 @@ impl TestNode {
     /// Closes the directory and opens it again, with a layer around the store of objects.
     fn reopen(&mut self, layer: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) {
         self.storage = None;
-        self.storage = Some(Storage::open_over(self.dir.path(), &secret(), &ObjectPlace::Local, layer).unwrap());
+        self.storage = Some(Storage::open_over(self.dir.path(), &secret(), &ObjectLocation::Local, layer).unwrap());
     }
 
     fn catalog(&self) -> &Catalog {
@@ -100,7 +100,7 @@ impl TestNode {
         self.catalog().import(request, &key(1), NOW, watch)
     }
 
-    fn take(&self, contents: &str, mode: ImportMode) -> Imported {
+    fn import_text(&self, contents: &str, mode: ImportMode) -> Imported {
         self.import(&self.request(contents, mode)).unwrap()
     }
 
@@ -174,7 +174,7 @@ fn values(batches: &[RecordBatch], name: &str) -> Vec<String> {
     values
 }
 
-/// Each row is a subject of its own in a new dataset; one that exists keeps what it has.
+/// Each row is its own subject in a new dataset; an existing one keeps its rule.
 fn each_row(mode: ImportMode) -> CsvOptions {
     CsvOptions {
         subject: match mode {
@@ -188,7 +188,7 @@ fn each_row(mode: ImportMode) -> CsvOptions {
 #[test]
 fn what_is_imported_is_what_is_read() {
     let mut node = TestNode::new();
-    let imported = node.take(PEOPLE, ImportMode::Create);
+    let imported = node.import_text(PEOPLE, ImportMode::Create);
     assert_eq!(
         (imported.version, imported.rows, imported.refused),
         (VersionNumber::FIRST, 3, 0)
@@ -209,9 +209,9 @@ fn what_is_imported_is_what_is_read() {
 }
 
 #[test]
-fn nothing_readable_is_on_the_disk() {
+fn no_plaintext_is_on_the_disk() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     for path in files_below(node.dir.path()) {
         let bytes = fs::read(&path).unwrap();
         for clear in ["Sentinel", "PAR1", "people", "age"] {
@@ -224,9 +224,9 @@ fn nothing_readable_is_on_the_disk() {
 #[test]
 fn a_reader_keeps_the_version_it_started_with() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let old = node.current();
-    let imported = node.take("id,name,age\n9,Dora,30\n", ImportMode::Replace);
+    let imported = node.import_text("id,name,age\n9,Dora,30\n", ImportMode::Replace);
     assert_eq!((imported.version.get(), imported.total_rows), (2, 1));
     assert_eq!(node.collect_orphans(), 0);
     assert_eq!(values(&node.read(&old).unwrap(), "id"), ["1", "2", "3"]);
@@ -244,9 +244,9 @@ fn a_reader_keeps_the_version_it_started_with() {
 #[test]
 fn appended_rows_are_new_subjects_and_may_lack_values() {
     let node = TestNode::new();
-    node.take("id,name,age\n1,Anna,41\n2,Bela,52\n", ImportMode::Create);
+    node.import_text("id,name,age\n1,Anna,41\n2,Bela,52\n", ImportMode::Create);
     assert!(!node.current().manifest().column(&column("age")).unwrap().nullable);
-    let imported = node.take("id,name,age\n3,Carl,\n4,Dora,\n", ImportMode::Append);
+    let imported = node.import_text("id,name,age\n3,Carl,\n4,Dora,\n", ImportMode::Append);
     assert_eq!((imported.rows, imported.total_rows), (2, 4));
     let version = node.current();
     assert!(version.manifest().column(&column("age")).unwrap().nullable);
@@ -263,7 +263,7 @@ fn appended_rows_are_new_subjects_and_may_lack_values() {
 #[test]
 fn a_file_with_other_columns_is_not_appended() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let error = node
         .import(&node.request("id,age,sex\n4,old,1\n", ImportMode::Append))
         .unwrap_err();
@@ -272,7 +272,10 @@ fn a_file_with_other_columns_is_not_appended() {
     };
     assert_eq!(
         differences.as_slice(),
-        ["column `name` is missing", "column `age` holds text, not whole numbers"]
+        [
+            "column `name` is missing",
+            "column `age` contains text, not whole numbers"
+        ]
     );
     let swapped = node
         .import(&node.request("id,age,name\n4,40,Eva\n", ImportMode::Append))
@@ -293,8 +296,8 @@ fn a_file_with_other_columns_is_not_appended() {
 #[test]
 fn a_new_column_is_appended_and_the_rows_before_lack_it() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
-    node.take(
+    node.import_text(PEOPLE, ImportMode::Create);
+    node.import_text(
         "sex,id,name,age\n1,4,Dora Sentinel,33\n0,5,Emil Sentinel,61\n",
         ImportMode::Append,
     );
@@ -304,7 +307,7 @@ fn a_new_column_is_appended_and_the_rows_before_lack_it() {
         .own_columns()
         .map(|column| column.name.as_str())
         .collect();
-    assert_eq!(columns, ["id", "name", "age", "sex"], "what is new stands last");
+    assert_eq!(columns, ["id", "name", "age", "sex"], "new columns come last");
     assert!(version.manifest().column(&column("sex")).unwrap().nullable);
     let batches = node.read(&version).unwrap();
     assert_eq!(values(&batches, "name")[3..], ["Dora Sentinel", "Emil Sentinel"]);
@@ -320,25 +323,25 @@ fn a_new_column_is_appended_and_the_rows_before_lack_it() {
 }
 
 #[test]
-fn nothing_new_is_imported_before_its_subjects_are_stated() {
+fn new_dataset_needs_its_subjects_stated() {
     let node = TestNode::new();
     let mut request = node.request(PEOPLE, ImportMode::Create);
     request.options.subject = SubjectRule::Unstated;
-    assert!(matches!(node.import(&request), Err(ImportError::SubjectUnstated)));
+    assert!(matches!(node.import(&request), Err(ImportError::SubjectNotStated)));
     assert!(node.catalog().datasets().list().unwrap().is_empty());
 }
 
 #[test]
-fn subjects_are_kept_by_a_version_that_states_none() {
+fn version_without_stated_subjects_keeps_the_rule() {
     let node = TestNode::new();
-    for (stated, kept) in [
+    for (stated, expected) in [
         (SubjectRule::Column("id".to_owned()), "id"),
         (SubjectRule::Unstated, "id"),
         (SubjectRule::EachRow, SUBJECT_COLUMN),
         (SubjectRule::Unstated, SUBJECT_COLUMN),
     ] {
-        let is_there = !node.catalog().datasets().list().unwrap().is_empty();
-        let mode = if is_there {
+        let exists = !node.catalog().datasets().list().unwrap().is_empty();
+        let mode = if exists {
             ImportMode::Replace
         } else {
             ImportMode::Create
@@ -346,7 +349,7 @@ fn subjects_are_kept_by_a_version_that_states_none() {
         let mut request = node.request(PEOPLE, mode);
         request.options.subject = stated;
         node.import(&request).unwrap();
-        assert_eq!(node.current().subject_column().as_str(), kept);
+        assert_eq!(node.current().subject_column().as_str(), expected);
     }
 }
 
@@ -356,7 +359,7 @@ fn the_subject_column_is_remembered_when_rows_are_appended() {
     let mut request = node.request(PEOPLE, ImportMode::Create);
     request.options.subject = SubjectRule::Column("id".to_owned());
     node.import(&request).unwrap();
-    node.take("id,name,age\n1,Zsofia Sentinel,42\n", ImportMode::Append);
+    node.import_text("id,name,age\n1,Zsofia Sentinel,42\n", ImportMode::Append);
     let version = node.current();
     assert_eq!(version.subject_column().as_str(), "id");
     assert_eq!(values(&node.read(&version).unwrap(), "id"), ["1", "2", "3", "1"]);
@@ -375,7 +378,7 @@ fn rows_are_spread_over_objects_and_no_rows_need_none() {
     let ids = values(&node.read(&version).unwrap(), "id");
     assert!(ids.iter().enumerate().all(|(row, id)| *id == row.to_string()));
 
-    node.take("id,what\n", ImportMode::Replace);
+    node.import_text("id,what\n", ImportMode::Replace);
     assert!(node.current().objects().is_empty());
     assert_eq!(node.verify().unwrap().versions, 2);
 }
@@ -383,7 +386,7 @@ fn rows_are_spread_over_objects_and_no_rows_need_none() {
 #[test]
 fn what_is_unclassified_is_not_published() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let catalog = node.catalog();
     let error = catalog.datasets().publish(&people()).unwrap_err();
     assert!(
@@ -425,13 +428,13 @@ fn what_is_unclassified_is_not_published() {
 #[test]
 fn a_new_column_withdraws_a_published_dataset() {
     let node = TestNode::new();
-    node.take("age\n41\n", ImportMode::Create);
+    node.import_text("age\n41\n", ImportMode::Create);
     let age = [(column("age"), ColumnClass::QuasiIdentifier)].into_iter().collect();
     node.catalog().datasets().classify(&people(), &age).unwrap();
     node.catalog().datasets().publish(&people()).unwrap();
-    assert!(!node.take("age\n42\n", ImportMode::Replace).withdrawn);
+    assert!(!node.import_text("age\n42\n", ImportMode::Replace).withdrawn);
     assert!(node.catalog().datasets().show(&people()).unwrap().published);
-    let imported = node.take("age,diagnosis\n43,flu\n", ImportMode::Replace);
+    let imported = node.import_text("age,diagnosis\n43,flu\n", ImportMode::Replace);
     assert!(imported.withdrawn);
     let record = node.catalog().datasets().show(&people()).unwrap();
     assert!(!record.published);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use concordat_protocol::{
     ids::{ActorId, ColumnName, DatasetName, Digest32},
-    labels::{self, Label},
+    labels::{self, DomainLabel},
     schema::{ColumnKind, VersionNumber},
     signed::Document,
     text::Text,
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::Classification;
 use crate::ingest::data_type;
 
-/// What a version holds and where it comes from; signed by the institution's key.
+/// The contents of a version and their origin; signed by the institution's key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
@@ -25,22 +25,22 @@ pub struct Manifest {
     pub dataset: DatasetName,
     /// Its version.
     pub version: VersionNumber,
-    /// The columns in their order, the assigned subject among them if there is one.
+    /// The columns in order, including the assigned subject if there is one.
     pub columns: Vec<ColumnMeta>,
-    /// The column that says whose record a row is; a reserved name where each row is a subject of its own.
+    /// The column that identifies the subject of a row; a reserved name if each row is its own subject.
     pub subject: ColumnName,
-    /// The classes of the columns when the version was made.
+    /// The classes of the columns when the version was created.
     pub classification: Classification,
-    /// The objects that hold the rows, in their order; none if there are no rows.
+    /// The objects that contain the rows, in order; empty if there are no rows.
     pub objects: Vec<ObjectEntry>,
     /// Rows in all objects.
     pub rows: u64,
-    /// Where the rows that came last are from.
+    /// The origin of the rows that were added last.
     pub provenance: Provenance,
 }
 
 impl Document for Manifest {
-    const LABEL: Label = labels::MANIFEST;
+    const LABEL: DomainLabel = labels::MANIFEST;
 }
 
 impl Manifest {
@@ -58,7 +58,7 @@ impl Manifest {
         self.columns.iter().find(|column| column.name == *name)
     }
 
-    /// The columns that came with the data: all but the assigned subject.
+    /// The columns of the imported data: all but the assigned subject.
     pub fn own_columns(&self) -> impl Iterator<Item = &ColumnMeta> {
         self.columns.iter().filter(|column| !column.name.is_reserved())
     }
@@ -86,7 +86,7 @@ impl ColumnMeta {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectEntry {
-    /// Where it lies below `objects/`.
+    /// Its path below `objects/`.
     pub path: String,
     /// Bytes of Parquet.
     pub len: u64,
@@ -94,23 +94,24 @@ pub struct ObjectEntry {
     pub rows: u64,
     /// BLAKE3 hash of the Parquet bytes.
     pub content: Digest32,
-    /// BLAKE3 hash of the sealed object's header: every block is bound to it, so it tells this object from any other one.
+    /// BLAKE3 hash of the sealed object's header: every block is bound to it, so it distinguishes this object from any
+    /// other one.
     pub header: Digest32,
 }
 
 impl ObjectEntry {
-    /// Where it lies, as the object store says it.
+    /// Its path, as a path of the object store.
     #[must_use]
     pub fn location(&self) -> Path {
         Path::from(self.path.as_str())
     }
 
-    /// Whether it is sealed under the key of this name: its folder bears it.
-    pub(super) fn lies_under(&self, key: &str) -> bool {
+    /// Whether it is sealed under the key with this id: the id is the name of its folder.
+    pub(super) fn is_sealed_under(&self, key: &str) -> bool {
         self.path.split_once('/').is_some_and(|(folder, _)| folder == key)
     }
 
-    /// What an object store would tell about it; the time is that of the version.
+    /// Its metadata for an object store; the time is that of the version.
     pub(super) fn meta(&self, made: Timestamp) -> ObjectMeta {
         ObjectMeta {
             location: self.location(),
@@ -122,7 +123,7 @@ impl ObjectEntry {
     }
 }
 
-/// Where rows come from.
+/// The origin of rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provenance {

@@ -8,7 +8,7 @@ use super::{
     CatalogError, ObjectEntry, OpenVersion, datasets::Datasets, keyring::Keyring, objects::StoredObjects, read::Parts,
 };
 
-/// What opens versions.
+/// Opens versions.
 #[derive(Clone, Debug)]
 pub(super) struct Versions {
     pub(super) datasets: Arc<Datasets>,
@@ -18,23 +18,23 @@ pub(super) struct Versions {
 
 impl Versions {
     pub(super) fn open(&self, name: &DatasetName, version: Option<VersionNumber>) -> Result<OpenVersion, CatalogError> {
-        let _steady = self.objects.steady();
+        let _placements = self.objects.read_placements();
         let record = self.datasets.show(name)?;
         let manifest = self.datasets.manifest(&record, version.unwrap_or(record.current))?;
-        let entries = self.objects.placed(&record, manifest.document())?;
-        let reading = self
+        let entries = self.objects.current_entries(&record, manifest.document())?;
+        let guard = self
             .objects
             .readers
-            .enter(entries.iter().map(ObjectEntry::location).collect());
+            .register(entries.iter().map(ObjectEntry::location).collect());
         let keys = self.keys.open_keys(&record)?;
-        let sealed = self.objects.sealed_under(keys.current).reading_also(keys.older);
+        let sealed = self.objects.sealed_under(keys.current).with_older_keys(keys.older);
         Ok(OpenVersion::new(Parts {
             manifest,
             entries,
             pseudonyms: keys.pseudonyms,
             sealed,
             inner: Arc::clone(&self.objects.store),
-            reading,
+            guard,
         }))
     }
 }

@@ -1,4 +1,4 @@
-//! Record batches into sealed Parquet objects, in bounded memory and with no plaintext on the disk.
+//! Writes record batches into sealed Parquet objects, in bounded memory and without plaintext on the disk.
 
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use bytes::Bytes;
@@ -18,16 +18,16 @@ use crate::{
     seal::SealedStore,
 };
 
-/// Rows in a row group: few enough to skip most of a table by its statistics, enough for columns to compress.
+/// Rows in a row group: few enough to skip most of a table by its statistics, and enough for columns to compress well.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
-/// A row group ends early at this size, which bounds the memory of an import whatever the rows are like.
+/// A row group ends early at this size, which bounds the memory of an import for any rows.
 const ROW_GROUP_BYTES: usize = 64 * 1024 * 1024;
 
-/// Where the objects of a version go.
+/// The target of a version's objects.
 pub(super) struct Target<'a> {
     pub(super) runtime: &'a Handle,
     pub(super) sealed: SealedStore,
-    /// Under `sealed`, to read back the header.
+    /// The store below `sealed`, to read back the header.
     pub(super) inner: &'a dyn ObjectStore,
     pub(super) folder: String,
     pub(super) schema: SchemaRef,
@@ -62,18 +62,18 @@ impl<'a> VersionWriter<'a> {
         Ok(())
     }
 
-    /// Ends the last object; all of them are on the disk now.
+    /// Completes the last object; all of them are durable after this.
     pub(super) fn finish(&mut self) -> Result<Vec<ObjectEntry>, WriteError> {
         self.finish_object()?;
         Ok(self.done.clone())
     }
 
-    /// Gives up the object that is being written, and names it with those that are complete: one whose last answer was lost is
-    /// complete without anybody knowing.
+    /// Aborts the object that is being written, and returns its path with those of the complete ones: if the last
+    /// response of the store was lost, it may be complete without this node knowing.
     pub(super) fn abandon(mut self) -> Vec<Path> {
         let mut written: Vec<Path> = self.done.iter().map(ObjectEntry::location).collect();
         if let Some(mut open) = self.open.take() {
-            // Whether it works does not matter: what is left is not an object, or one that nothing names.
+            // The result does not matter: what is left is not an object, or an object that no manifest names.
             drop(self.target.runtime.block_on(open.upload.abort()));
             written.push(Path::from(open.path.as_str()));
         }
@@ -95,7 +95,7 @@ impl<'a> VersionWriter<'a> {
 struct OpenObject {
     path: String,
     upload: Box<dyn MultipartUpload>,
-    /// Encodes into memory; what is there is taken out whenever a row group ends.
+    /// Encodes into memory; the encoded bytes are uploaded whenever a row group ends.
     parquet: ArrowWriter<Vec<u8>>,
     hasher: blake3::Hasher,
     len: u64,
@@ -152,7 +152,8 @@ impl OpenObject {
     }
 }
 
-/// Level 1: an import is bound by reading text, and higher levels gain little on columns of codes and numbers.
+/// Level 1: the speed of an import is limited by reading text, and higher levels gain little on columns of codes and
+/// numbers.
 fn properties() -> Result<WriterProperties, ParquetError> {
     Ok(WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))

@@ -1,4 +1,4 @@
-//! What can keep a data directory from being opened.
+//! Errors of a data directory.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use crate::{
     error_kind::ErrorKind,
     keys::{IdentityError, KeyError},
     meta::MetaError,
-    objects::PlaceError,
+    objects::LocationError,
     seal::store_error_kind,
 };
 
@@ -26,7 +26,7 @@ pub enum StorageError {
         /// The data directory.
         dir: PathBuf,
     },
-    /// Others on this machine can get at files.
+    /// Other accounts on this machine can access files.
     #[error(
         "{count} files or folders can be used by others: {}; run `chmod -R go-rwx {}`",
         list(paths, *count),
@@ -47,7 +47,7 @@ pub enum StorageError {
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
@@ -59,12 +59,12 @@ pub enum StorageError {
     Format {
         /// The data directory.
         dir: PathBuf,
-        /// What its file `format` says.
+        /// The contents of its file `format`.
         found: String,
         /// The newest format that is known.
         known: u32,
     },
-    /// The catalogue cannot be opened or migrated.
+    /// The catalog cannot be opened or migrated.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     /// A private key cannot be read or stored.
@@ -79,9 +79,9 @@ pub enum StorageError {
     /// The folder of objects cannot be opened.
     #[error(transparent)]
     Store(#[from] object_store::Error),
-    /// The place where objects lie cannot be used.
+    /// The location of the objects cannot be used.
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Location(#[from] LocationError),
 }
 
 impl StorageError {
@@ -98,7 +98,7 @@ impl StorageError {
             Self::Key(source) => source.kind(),
             Self::Meta(source) => source.kind(),
             Self::Store(source) => store_error_kind(source),
-            Self::Place(source) => source.kind(),
+            Self::Location(source) => source.kind(),
         }
     }
 

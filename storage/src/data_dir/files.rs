@@ -1,4 +1,4 @@
-//! The files of a data directory: one process, and nobody else's eyes.
+//! The files of a data directory: used by one process and private to its account.
 
 use std::{
     fs::{self, DirEntry, File, OpenOptions, Permissions, TryLockError},
@@ -9,17 +9,17 @@ use std::{
 use super::StorageError;
 use crate::fs::create_dir_private;
 
-/// Offending paths that an error names.
-const SHOWN: usize = 5;
+/// Most paths that an error names.
+const MAX_SHOWN: usize = 5;
 
-/// What sled keeps. It makes new files at any time as the process's umask says, so what counts here is that the folder is
-/// 0700; [`tighten`] brings the files in it into line at each start.
+/// The files of sled. It creates new files at any time with the mode that the process's umask gives, so what protects them is
+/// that the folder is 0700; [`tighten`] makes the files in it private at each start.
 pub(super) const SLED: &str = "meta/sled";
 
-/// Where bytes lie that are sent for an import. Their files have no names, so this folder is empty.
+/// Where data uploaded for an import is stored. Its files have no names, so this folder is empty.
 pub(super) const UPLOADS: &str = "uploads";
 
-/// Removes files of uploads whose process was killed in the moment before they lost their names; nothing was in them yet.
+/// Removes files of uploads whose process was killed just before they were unlinked; they are still empty.
 pub(super) fn remove_uploads(dir: &Path) -> Result<(), StorageError> {
     let uploads = dir.join(UPLOADS);
     match fs::remove_dir_all(&uploads) {
@@ -30,7 +30,7 @@ pub(super) fn remove_uploads(dir: &Path) -> Result<(), StorageError> {
     }
 }
 
-/// Makes the folder of a new data directory, or makes an empty one private.
+/// Creates the folder of a new data directory, or makes an existing empty one private.
 pub(super) fn create(dir: &Path) -> Result<(), StorageError> {
     create_dir_private(dir).map_err(|source| StorageError::io("create", dir, source))?;
     let mut entries = fs::read_dir(dir).map_err(|source| StorageError::io("inspect", dir, source))?;
@@ -40,7 +40,7 @@ pub(super) fn create(dir: &Path) -> Result<(), StorageError> {
     fs::set_permissions(dir, Permissions::from_mode(0o700)).map_err(|source| StorageError::io("protect", dir, source))
 }
 
-/// Takes the directory for this process until the file is closed.
+/// Locks the directory for this process until the file is closed.
 pub(super) fn lock(dir: &Path) -> Result<File, StorageError> {
     let path = dir.join("lock");
     let file = OpenOptions::new()
@@ -57,14 +57,14 @@ pub(super) fn lock(dir: &Path) -> Result<File, StorageError> {
     }
 }
 
-/// Refuses the directory if others can use anything in it.
+/// Rejects the directory if other accounts can access anything in it.
 pub(super) fn check_modes(dir: &Path) -> Result<(), StorageError> {
     let sled = dir.join(SLED);
     let (mut paths, mut count) = (Vec::new(), 0);
     let mut note = |path: &Path, mode: u32| {
         if mode & 0o077 != 0 {
             count += 1;
-            if paths.len() < SHOWN {
+            if paths.len() < MAX_SHOWN {
                 paths.push(path.to_owned());
             }
         }
@@ -98,7 +98,7 @@ pub(super) fn tighten(dir: &Path) -> Result<(), StorageError> {
     })
 }
 
-/// Removes what a killed process was uploading: the object store writes `NAME#NUMBER` before it renames to `NAME`.
+/// Removes unfinished uploads of a killed process: the object store writes `NAME#NUMBER` before it renames it to `NAME`.
 pub(super) fn remove_unfinished(objects: &Path) -> Result<(), StorageError> {
     if !objects.exists() {
         return Ok(());
@@ -125,8 +125,8 @@ fn is_unfinished(path: &Path) -> bool {
         && number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Tells `visit` of every file and folder below `dir` with its mode, and goes into the folders for which it answers true. A
-/// link counts as what it leads to, and is not gone into. A socket is passed over: without its process it leads nowhere.
+/// Calls `visit` with every file and folder below `dir` and its mode, and descends into the folders for which it returns true. A
+/// link counts as its target, and is not descended into. A socket is skipped: without its process it cannot be used.
 fn walk(dir: &Path, visit: &mut dyn FnMut(&Path, u32) -> bool) -> Result<(), StorageError> {
     let mut folders: Vec<PathBuf> = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -138,8 +138,8 @@ fn walk(dir: &Path, visit: &mut dyn FnMut(&Path, u32) -> bool) -> Result<(), Sto
             if !inspected.is_file() && !inspected.is_dir() {
                 continue;
             }
-            let go_in = visit(&path, inspected.permissions().mode());
-            if go_in && entry.file_type().map_err(unreadable)?.is_dir() {
+            let descend = visit(&path, inspected.permissions().mode());
+            if descend && entry.file_type().map_err(unreadable)?.is_dir() {
                 folders.push(path);
             }
         }

@@ -1,7 +1,7 @@
 //! Which format a data directory has.
 //!
-//! The file `format` holds one number as text. Format 1 had no such file. A program refuses a directory of a newer format than
-//! its own and brings an older one forward.
+//! The file `format` contains one number as text. Format 1 had no such file. A program rejects a directory of a newer format than
+//! its own and migrates an older one.
 
 use std::{io, path::Path};
 
@@ -10,7 +10,7 @@ use crate::fs::write_private;
 
 /// The format that this program writes.
 ///
-/// 2: the roots are wrapped in `master.key`; datasets have several keys, a secret of their own for pseudonyms, and an oldest
+/// 2: the root keys are wrapped in `master.key`; datasets have several keys, a separate secret for pseudonyms, and an oldest
 /// version.
 pub(super) const CURRENT: u32 = 2;
 
@@ -35,7 +35,7 @@ pub(super) fn read(dir: &Path) -> Result<u32, StorageError> {
     })
 }
 
-/// Says that the directory has the current format.
+/// Records that the directory has the current format.
 pub(super) fn write(dir: &Path) -> Result<(), StorageError> {
     let path = dir.join(FILE);
     write_private(&path, format!("{CURRENT}\n").as_bytes()).map_err(|source| StorageError::io("write", &path, source))

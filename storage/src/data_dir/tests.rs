@@ -29,8 +29,8 @@ fn passphrase(text: &str) -> Passphrase {
     Passphrase::new(Secret::from(text.to_owned()), CHEAP)
 }
 
-/// A data directory that was made and closed again.
-fn made() -> TempDir {
+/// A data directory that was created and closed again.
+fn created() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     drop(Storage::init(dir.path(), &passphrase("p")).unwrap());
     dir
@@ -45,8 +45,8 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn a_directory_is_made_once_and_opened_with_its_secret() {
-    let dir = made();
+fn a_directory_is_created_once_and_opened_with_its_secret() {
+    let dir = created();
     let again = Storage::init(dir.path(), &passphrase("p")).unwrap_err();
     assert!(matches!(again, StorageError::Key(KeyError::Exists { .. })), "{again}");
     let wrong = Storage::open(dir.path(), &passphrase("q")).unwrap_err();
@@ -58,7 +58,7 @@ fn a_directory_is_made_once_and_opened_with_its_secret() {
 
 #[test]
 fn one_process_uses_a_directory() {
-    let dir = made();
+    let dir = created();
     let first = open(dir.path()).unwrap();
     let second = open(dir.path()).unwrap_err();
     assert!(matches!(second, StorageError::InUse { .. }), "{second}");
@@ -69,7 +69,7 @@ fn one_process_uses_a_directory() {
 }
 
 #[test]
-fn what_others_can_use_is_refused_with_the_command_that_mends_it() {
+fn exposed_directory_is_rejected_with_the_command_that_fixes_it() {
     for (what, mode) in [
         ("identity/master.key", 0o640),
         ("identity", 0o750),
@@ -78,7 +78,7 @@ fn what_others_can_use_is_refused_with_the_command_that_mends_it() {
         ("meta/sled", 0o755),
         ("", 0o755),
     ] {
-        let dir = made();
+        let dir = created();
         drop(open(dir.path()).unwrap());
         set_mode(&dir.path().join(what), mode);
         let error = open(dir.path()).unwrap_err();
@@ -89,9 +89,9 @@ fn what_others_can_use_is_refused_with_the_command_that_mends_it() {
         assert_eq!(error.kind(), ErrorKind::Usage);
         let text = error.to_string();
         let (_, command) = text.rsplit_once("run `").unwrap();
-        let mut words = command.trim_end_matches('`').split(' ');
-        let done = std::process::Command::new(words.next().unwrap())
-            .args(words)
+        let mut parts = command.trim_end_matches('`').split(' ');
+        let done = std::process::Command::new(parts.next().unwrap())
+            .args(parts)
             .status()
             .unwrap();
         assert!(done.success());
@@ -101,7 +101,7 @@ fn what_others_can_use_is_refused_with_the_command_that_mends_it() {
 
 #[test]
 fn an_error_names_five_exposed_paths_and_counts_the_rest() {
-    let dir = made();
+    let dir = created();
     for number in 0..7 {
         let path = dir.path().join(format!("log/{number}"));
         fs::write(&path, "").unwrap();
@@ -117,7 +117,7 @@ fn an_error_names_five_exposed_paths_and_counts_the_rest() {
 
 #[test]
 fn everything_in_an_open_directory_is_private() {
-    let dir = made();
+    let dir = created();
     let storage = open(dir.path()).unwrap();
     storage.identities().put("session", &Secret::from(vec![1; 32])).unwrap();
     let mut folders = vec![dir.path().to_owned()];
@@ -136,7 +136,7 @@ fn everything_in_an_open_directory_is_private() {
 
 #[test]
 fn an_upload_that_was_killed_is_removed_at_the_next_start() {
-    let dir = made();
+    let dir = created();
     let folder = dir.path().join("objects/0123");
     fs::create_dir(&folder).unwrap();
     set_mode(&folder, 0o700);
@@ -149,7 +149,7 @@ fn an_upload_that_was_killed_is_removed_at_the_next_start() {
 
 #[test]
 fn private_keys_are_sealed_under_their_names() {
-    let dir = made();
+    let dir = created();
     let storage = open(dir.path()).unwrap();
     let key = InstitutionKey::from_seed(&Zeroizing::new([7; 32]));
     let missing = storage.identities().institution().unwrap_err();
@@ -179,11 +179,11 @@ fn identity_files(dir: &Path) -> BTreeMap<OsString, Vec<u8>> {
         .collect()
 }
 
-/// A stop after any of the files was written, in any order that the disk may have kept: the next start finishes it, and what either
-/// key signed is known.
+/// The process stops after any of the files was written, in any order that the disk may have kept: the next start completes the
+/// replacement, and signatures of either key are recognized.
 #[test]
-fn institution_key_replaced_is_finished_after_a_stop_at_any_step() {
-    let dir = made();
+fn institution_key_replacement_completes_after_any_interruption() {
+    let dir = created();
     let keys = [1, 2].map(|seed| InstitutionKey::from_seed(&Zeroizing::new([seed; 32])));
     let institution = "zurich".parse().unwrap();
     let storage = open(dir.path()).unwrap();
@@ -203,9 +203,9 @@ fn institution_key_replaced_is_finished_after_a_stop_at_any_step() {
         "institution-next.sealed",
     ];
     for done in 0..=steps.len() {
-        for (place, name) in steps.iter().enumerate() {
+        for (index, name) in steps.iter().enumerate() {
             let path = dir.path().join("identity").join(name);
-            let files = if place < done { &after } else { &before };
+            let files = if index < done { &after } else { &before };
             match files.get(&OsString::from(name)) {
                 Some(bytes) => write_private(&path, bytes).unwrap(),
                 None => drop(fs::remove_file(&path)),
@@ -227,10 +227,10 @@ fn institution_key_replaced_is_finished_after_a_stop_at_any_step() {
     }
 }
 
-/// Nobody is followed by the word of another, and a key that was not made here is not taken into use.
+/// A key cannot be replaced by the statement of another key, and a key that was not created here is not used.
 #[test]
-fn institution_key_is_replaced_by_its_own_word_only() {
-    let dir = made();
+fn institution_key_is_replaced_only_by_its_own_statement() {
+    let dir = created();
     let [present, next, other] = [1, 2, 3].map(|seed| InstitutionKey::from_seed(&Zeroizing::new([seed; 32])));
     let institution: InstitutionId = "zurich".parse().unwrap();
     let storage = open(dir.path()).unwrap();

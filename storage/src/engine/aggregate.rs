@@ -1,12 +1,13 @@
-//! Queries below tier `records`: group, count the subjects behind every cell, withhold, then compute the rest.
+//! Queries below tier `records`: group, count the subjects in every cell, withhold small cells, then compute the rest.
 //!
-//! The plan of such a query is a chain: expressions, `HAVING`, order and limit above exactly one grouping, conditions and the
-//! table below it. The grouping runs over a table that also has the subject (`View::with_subject`). For the group and for each
-//! aggregated column, over the rows in which it has a value, it counts the subjects as far as the minimum, and the rows. The chain
-//! above is then computed from what [`disclosure::cells`](crate::engine::disclosure::cells) leaves.
+//! The plan of such a query is a chain: expressions, `HAVING`, order and limit above exactly one grouping, conditions
+//! and the table below it. The grouping runs over a table that also has the subject (`View::with_subject`). For the
+//! group, and for each aggregated column over the rows in which it has a value, it counts the subjects up to the
+//! minimum, and the rows. The chain above is then computed from the cells that
+//! [`disclosure::cells`](crate::engine::disclosure::cells) releases.
 //!
-//! Aggregates take bare columns only: `sum(CASE WHEN id = 7 THEN x ELSE 0 END)` has every subject behind it and still shows
-//! one value.
+//! Aggregates take bare columns only: `sum(CASE WHEN id = 7 THEN x ELSE 0 END)` covers every subject and still shows a
+//! single value.
 
 mod cells;
 mod subject_overlap;
@@ -46,7 +47,7 @@ const STATISTICS: [&str; 11] = [
     "var_samp",
     "var_sample",
 ];
-/// Most columns in `GROUP BY`: withholding looks at every subset of them.
+/// Maximum number of columns in `GROUP BY`: withholding examines every subset of them.
 const MAX_DIMENSIONS: usize = 6;
 
 /// A query split at its grouping.
@@ -61,27 +62,27 @@ impl Split {
     /// Splits `plan`, if it is a chain with exactly one grouping and with aggregates that `tier` allows.
     ///
     /// # Errors
-    /// [`QueryError::Tier`] says what a query at this tier must look like.
+    /// [`QueryError::Tier`] describes what a query at this tier must look like.
     pub(super) fn new(plan: LogicalPlan, tier: Tier) -> Result<Self, QueryError> {
         let grouping = grouping(&plan).ok_or(QueryError::Tier {
             tier,
-            needs: "ask for aggregates such as `count(*)` or `avg(column)`, with or without `GROUP BY`",
+            needs: "select aggregates such as `count(*)` or `avg(column)`, with or without `GROUP BY`",
         })?;
         let grouping = grouping.clone();
         let counting = grouping.group_expr.is_empty() && grouping.aggr_expr.len() == 1;
         if tier < Tier::Aggregate && !(counting && grouping.aggr_expr.iter().all(is_plain_count)) {
             return Err(QueryError::Tier {
                 tier,
-                needs: "ask for one `count(*)` or `count(column)` without `GROUP BY`",
+                needs: "select one `count(*)` or `count(column)` without `GROUP BY`",
             });
         }
         if grouping.group_expr.len() > MAX_DIMENSIONS {
             return Err(QueryError::Tier {
                 tier,
-                needs: "group by six columns at most",
+                needs: "group by at most six columns",
             });
         }
-        if let Some(name) = total::first_that_may_fail(&grouping) {
+        if let Some(name) = total::first_fallible(&grouping) {
             return Err(QueryError::Function { name });
         }
         let columns: Result<Vec<_>, _> = grouping
@@ -101,7 +102,7 @@ impl Split {
         self.grouping.group_expr.len()
     }
 
-    /// For each aggregate of the query, which of [`Split::counted`] it takes, if it takes a column.
+    /// For each aggregate of the query, which column of [`Split::counted`] it aggregates, if it aggregates a column.
     pub(super) fn measures(&self) -> Vec<Option<usize>> {
         let counted = self.counted();
         self.columns
@@ -125,8 +126,8 @@ impl Split {
         counted
     }
 
-    /// The grouping with its cells counted: dimensions, measures, then subjects and rows of the group and of each counted column.
-    /// Subjects are counted as far as `enough`.
+    /// The grouping with counts for its cells: dimensions, measures, then subjects and rows of the group and of each
+    /// counted column. Subjects are counted up to `enough`.
     pub(super) fn measured(
         &self,
         table: &Arc<dyn TableProvider>,
@@ -153,8 +154,8 @@ impl Split {
             .build()
     }
 
-    /// The query's rows: the subject, then what they are grouped by.
-    pub(super) fn homes(&self, table: &Arc<dyn TableProvider>) -> PlanResult<LogicalPlan> {
+    /// The query's rows: the subject, then the columns of the grouping.
+    pub(super) fn subjects_by_group(&self, table: &Arc<dyn TableProvider>) -> PlanResult<LogicalPlan> {
         let input = with_subject(&self.grouping.input, table)?;
         let columns = std::iter::once(subject_of(&input)?).chain(self.grouping.group_expr.iter().cloned());
         let named = columns
@@ -182,7 +183,7 @@ impl Split {
 /// The grouping at the end of the chain.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "a plan or expression that is not named is refused"
+    reason = "a plan or expression that is not listed is refused"
 )]
 fn grouping(plan: &LogicalPlan) -> Option<&Aggregate> {
     match plan {
@@ -194,10 +195,10 @@ fn grouping(plan: &LogicalPlan) -> Option<&Aggregate> {
     }
 }
 
-/// Whether below the grouping there are only conditions and the table.
+/// Whether only conditions and the table are below the grouping.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "a plan or expression that is not named is refused"
+    reason = "a plan or expression that is not listed is refused"
 )]
 fn is_table(plan: &LogicalPlan) -> bool {
     match plan {
@@ -210,7 +211,7 @@ fn is_table(plan: &LogicalPlan) -> bool {
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "a plan or expression that is not named is refused"
+    reason = "a plan or expression that is not listed is refused"
 )]
 fn function(measure: &Expr) -> Option<&AggregateFunction> {
     match measure {
@@ -224,11 +225,11 @@ fn is_plain_count(measure: &Expr) -> bool {
     function(measure).is_some_and(|count| count.func.name() == "count" && !count.params.distinct)
 }
 
-/// The column that an aggregate takes; nothing for `count(*)`.
+/// The column that is aggregated; `None` for `count(*)`.
 fn measured(measure: &Expr, tier: Tier) -> Result<Option<Column>, QueryError> {
     let denied = |needs| Err(QueryError::Tier { tier, needs });
     let Some(AggregateFunction { func, params }) = function(measure) else {
-        return denied("ask for aggregates of columns");
+        return denied("select aggregates of columns");
     };
     if !STATISTICS.contains(&func.name()) {
         return Err(QueryError::Function {
@@ -245,7 +246,7 @@ fn measured(measure: &Expr, tier: Tier) -> Result<Option<Column>, QueryError> {
         [Expr::Literal(..)] if func.name() == "count" => Ok(None),
         [argument] => match bare(argument) {
             Some(column) => Ok(Some(column.clone())),
-            None => denied("aggregate columns as they are and compute with the result, as in `avg(chol) / 38.67`"),
+            None => denied("aggregate plain columns and compute with the result, as in `avg(chol) / 38.67`"),
         },
         _ => denied("aggregate one column at a time"),
     }
@@ -254,7 +255,7 @@ fn measured(measure: &Expr, tier: Tier) -> Result<Option<Column>, QueryError> {
 /// The column under the casts that the planner added.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "a plan or expression that is not named is refused"
+    reason = "a plan or expression that is not listed is refused"
 )]
 fn bare(argument: &Expr) -> Option<&Column> {
     match argument {
@@ -265,10 +266,10 @@ fn bare(argument: &Expr) -> Option<&Column> {
     }
 }
 
-/// The same plan over a table that has the subject too.
+/// The same plan over a table that also has the subject.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "a plan or expression that is not named is refused"
+    reason = "a plan or expression that is not listed is refused"
 )]
 fn with_subject(plan: &LogicalPlan, table: &Arc<dyn TableProvider>) -> PlanResult<LogicalPlan> {
     match plan {

@@ -1,4 +1,4 @@
-//! The SQL that questions are written in, at home and at the provider: standard SQL as widely as the parser reads it, and
+//! The SQL dialect of queries, for local data and at the provider: standard SQL as far as the parser supports it, and
 //! `dataset VERSION AS OF 3` for a version of a dataset.
 
 use std::ops::ControlFlow;
@@ -14,18 +14,19 @@ use datafusion::sql::sqlparser::{
     tokenizer::{Location, Token, TokenWithSpan, Tokenizer},
 };
 
-/// How deeply calls, lists and `CASE` may be nested in each other, in words before they are read: where the parser fails, it tries some of
-/// them a second way, so that its work doubles with every level.
+/// How deeply calls, lists and `CASE` may be nested, counted in tokens before they are parsed: where the parser fails,
+/// it tries some of them a second way, so that its work doubles with every level.
 const MAX_FORMS: usize = 14;
 /// Stack for reading one statement, in bytes.
 const STACK_BYTES: usize = 128 << 20;
 
-/// Reads `sql`, nested at most `depth` deep.
+/// Parses `sql`, nested at most `depth` deep.
 ///
 /// # Errors
-/// What the parser says, that it is nested too deeply, and that a version stands behind something other than a table.
+/// An error of the parser; [`ParserError::RecursionLimitExceeded`] if it is nested too deeply; an error if a version
+/// follows something other than a table.
 pub fn parse(sql: &str, depth: usize) -> Result<Vec<Statement>, ParserError> {
-    with_room(|| {
+    on_parser_stack(|| {
         let statements = read(sql, depth)?;
         if is_shallow(&statements, depth) {
             Ok(statements)
@@ -38,27 +39,27 @@ pub fn parse(sql: &str, depth: usize) -> Result<Vec<Statement>, ParserError> {
 fn read(sql: &str, depth: usize) -> Result<Vec<Statement>, ParserError> {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location()?;
     let (tokens, named) = without_versions(tokens);
-    if put_together(&tokens) > depth {
+    if set_operations(&tokens) > depth {
         return Err(ParserError::RecursionLimitExceeded);
     }
-    if forms_within_forms(&tokens) > MAX_FORMS {
+    if nested_forms(&tokens) > MAX_FORMS {
         return Err(ParserError::RecursionLimitExceeded);
     }
     let mut statements = Parser::new(&GenericDialect {})
         .with_recursion_limit(depth)
         .with_tokens_with_locations(tokens)
         .parse_statements()?;
-    let mut placing = Placing(named);
-    let _ = VisitMut::visit(&mut statements, &mut placing);
-    match placing.0.as_slice() {
+    let mut attacher = VersionAttacher(named);
+    let _ = VisitMut::visit(&mut statements, &mut attacher);
+    match attacher.0.as_slice() {
         [] => Ok(statements),
         [..] => Err(ParserError::ParserError(
-            "`VERSION AS OF` stands behind the name of a dataset".to_owned(),
+            "`VERSION AS OF` must follow the name of a dataset".to_owned(),
         )),
     }
 }
 
-/// The number in `VERSION AS OF number`; nothing for every other way to name a point in time.
+/// The number in `VERSION AS OF number`; `None` for every other way to name a point in time.
 #[must_use]
 pub fn version_number(version: &TableVersion) -> Option<VersionNumber> {
     let TableVersion::VersionAsOf(Expr::Value(ValueWithSpan {
@@ -71,8 +72,8 @@ pub fn version_number(version: &TableVersion) -> Option<VersionNumber> {
     number.parse().ok().map(VersionNumber::new)
 }
 
-/// The most words with a parenthesis or `CASE` that are open at the same time.
-fn forms_within_forms(tokens: &[TokenWithSpan]) -> usize {
+/// The maximum number of calls, lists and `CASE` expressions that are open at the same time.
+fn nested_forms(tokens: &[TokenWithSpan]) -> usize {
     let (mut open, mut forms, mut most) = (Vec::new(), 0_usize, 0);
     let mut after_word = false;
     for TokenWithSpan { token, .. } in tokens {
@@ -94,15 +95,15 @@ fn is_word(token: &Token, keyword: Keyword) -> bool {
     matches!(token, Token::Word(word) if word.keyword == keyword)
 }
 
-/// How many queries are put together, as by `UNION`.
-fn put_together(tokens: &[TokenWithSpan]) -> usize {
+/// The number of set operations, such as `UNION`.
+fn set_operations(tokens: &[TokenWithSpan]) -> usize {
     let joins = [Keyword::UNION, Keyword::INTERSECT, Keyword::EXCEPT, Keyword::MINUS];
     let is_one = |token: &&TokenWithSpan| joins.iter().any(|keyword| is_word(&token.token, *keyword));
     tokens.iter().filter(is_one).count()
 }
 
-/// Whether expressions are nested no deeper than `most`, and no block has more tables than that: who has the statement walks it
-/// recursively.
+/// Whether expressions are nested no deeper than `most`, and no block has more tables than that: later code walks the
+/// statement recursively.
 fn is_shallow(statements: &Vec<Statement>, most: usize) -> bool {
     let mut nesting = Nesting { most, depth: 0 };
     Visit::visit(statements, &mut nesting).is_continue()
@@ -140,14 +141,18 @@ impl Visitor for Nesting {
     }
 }
 
-/// Reads on a thread with room for the deepest nesting of the longest text: a chain `1+1+…` nests some 30,000 deep before it is refused,
-/// and even dropping it recurses.
-fn with_room<T: Send>(read: impl FnOnce() -> Result<T, ParserError> + Send) -> Result<T, ParserError> {
-    on_large_stack(read).unwrap_or_else(|| Err(ParserError::ParserError("there is no room to read it".to_owned())))
+/// Parses on a thread whose stack is large enough for the deepest nesting of the longest text: a chain `1+1+…` nests
+/// some 30,000 deep before it is refused, and even dropping it recurses.
+fn on_parser_stack<T: Send>(read: impl FnOnce() -> Result<T, ParserError> + Send) -> Result<T, ParserError> {
+    on_large_stack(read).unwrap_or_else(|| {
+        Err(ParserError::ParserError(
+            "there is not enough memory to parse it".to_owned(),
+        ))
+    })
 }
 
-/// Does `work`, which walks a statement recursively, on a thread with a stack for it; memory of the stack that is not used is not taken.
-/// `None` if there is no such thread.
+/// Does `work`, which walks a statement recursively, on a thread with a large stack; memory of unused parts of the
+/// stack is not allocated. `None` if the thread cannot be created.
 pub fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     std::thread::scope(|scope| {
         let worker = std::thread::Builder::new().stack_size(STACK_BYTES);
@@ -155,29 +160,29 @@ pub fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     })
 }
 
-/// A version, and where the name before it ends.
-struct Named {
-    behind: Location,
+/// A version, and the position where the name before it ends.
+struct NamedVersion {
+    name_end: Location,
     version: TableVersion,
 }
 
-/// Takes each `VERSION AS OF number` out of the text; the dialect does not know it.
-fn without_versions(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Vec<Named>) {
-    let (mut kept, mut named): (Vec<TokenWithSpan>, Vec<Named>) = (Vec::new(), Vec::new());
+/// Removes each `VERSION AS OF number` from the tokens, because the parser's dialect does not support it.
+fn without_versions(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Vec<NamedVersion>) {
+    let (mut remaining, mut named): (Vec<TokenWithSpan>, Vec<NamedVersion>) = (Vec::new(), Vec::new());
     for token in tokens {
         if matches!(token.token, Token::Whitespace(_)) {
             continue;
         }
-        kept.push(token);
-        if let Some(found) = version_at_the_end(&kept) {
+        remaining.push(token);
+        if let Some(found) = trailing_version(&remaining) {
             named.push(found);
-            kept.truncate(kept.len().saturating_sub(4));
+            remaining.truncate(remaining.len().saturating_sub(4));
         }
     }
-    (kept, named)
+    (remaining, named)
 }
 
-fn version_at_the_end(tokens: &[TokenWithSpan]) -> Option<Named> {
+fn trailing_version(tokens: &[TokenWithSpan]) -> Option<NamedVersion> {
     let [.., name, version, is_as, of, number] = tokens else {
         return None;
     };
@@ -186,17 +191,17 @@ fn version_at_the_end(tokens: &[TokenWithSpan]) -> Option<Named> {
         return None;
     };
     let named = matches!(name.token, Token::Word(_));
-    let said = is(version, Keyword::VERSION) && is(is_as, Keyword::AS) && is(of, Keyword::OF);
-    (named && said).then(|| Named {
-        behind: name.span.end,
+    let is_clause = is(version, Keyword::VERSION) && is(is_as, Keyword::AS) && is(of, Keyword::OF);
+    (named && is_clause).then(|| NamedVersion {
+        name_end: name.span.end,
         version: TableVersion::VersionAsOf(Expr::value(Value::Number(digits.clone(), *long))),
     })
 }
 
-/// Puts versions to the tables that they stood behind; those that remain stood behind something else.
-struct Placing(Vec<Named>);
+/// Attaches versions to the tables that they followed; those that remain followed something else.
+struct VersionAttacher(Vec<NamedVersion>);
 
-impl VisitorMut for Placing {
+impl VisitorMut for VersionAttacher {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<()> {
@@ -206,7 +211,7 @@ impl VisitorMut for Placing {
                 .last()
                 .and_then(|part| part.as_ident())
                 .map(|ident| ident.span.end)
-            && let Some(at) = self.0.iter().position(|named| named.behind == end)
+            && let Some(at) = self.0.iter().position(|named| named.name_end == end)
         {
             *version = Some(self.0.swap_remove(at).version);
         }

@@ -1,8 +1,8 @@
-//! What may leave.
+//! What may be released.
 //!
-//! Below tier `records`, [`withhold`] decides which cells have too few subjects behind them and which further ones would give
-//! those away. Whatever leaves is a [`ReleasedAnswer`]; it asks before each batch whether it still may ([`StillPermitted`])
-//! and keeps count of what left ([`AnswerTotals`]).
+//! Below tier `records`, [`withhold`] decides which cells have too few subjects and which further ones would reveal
+//! those. Everything that is released is a [`ReleasedAnswer`]; before each batch it checks whether it is still
+//! permitted ([`StillPermitted`]), and it counts what was released ([`AnswerTotals`]).
 
 pub(crate) mod cells;
 mod ipc;
@@ -11,4 +11,4 @@ mod release;
 pub(crate) use cells::{Cell, Subjects, withhold};
 pub use ipc::{AnswerTotals, IpcAnswer};
 pub use release::{Cut, ReleasedAnswer, ReleasedBatch, StillPermitted};
-pub(crate) use release::{RawAnswer, rows_in_a_piece};
+pub(crate) use release::{RawAnswer, rows_in_a_chunk};

@@ -1,7 +1,7 @@
-//! Division that gives NULL where there is no quotient.
+//! Division that returns NULL where there is no quotient.
 //!
-//! A function of its own rather than a `CASE` around the divisor: that would repeat both operands, and a plan of nested divisions
-//! would double with each of them.
+//! This is a separate function rather than a `CASE` around the divisor: that would repeat both operands, and the plan
+//! of nested divisions would double with each level.
 
 use std::sync::Arc;
 
@@ -23,12 +23,13 @@ use datafusion::{
     scalar::ScalarValue,
 };
 
-/// What the function of `/` is called; no query can say it.
+/// Name of the function for `/`; queries cannot use it.
 pub(super) const QUOTIENT: &str = "quotient";
-/// What the function of `%` is called.
+/// Name of the function for `%`.
 pub(super) const REMAINDER: &str = "remainder";
 
-/// `dividend / divisor` or `dividend % divisor`, NULL by zero, and NULL by -1 of the least number, which has no opposite.
+/// `dividend / divisor` or `dividend % divisor`; NULL if the divisor is zero, or if the least number is divided by -1,
+/// because it has no positive counterpart.
 pub(super) fn divided(dividend: Expr, operator: Operator, divisor: Expr) -> Expr {
     let division = Division {
         operator,
@@ -85,7 +86,7 @@ fn two_operands() -> DataFusionError {
     DataFusionError::Internal("a division has two operands".to_owned())
 }
 
-/// The divisors, or NULL where the quotient has no value.
+/// The divisors, or NULL where there is no quotient.
 fn divisible(dividend: &ArrayRef, divisor: &ArrayRef) -> Result<ArrayRef> {
     let zero = ScalarValue::new_zero(divisor.data_type())?.to_scalar()?;
     let mut without = eq(divisor, &zero)?;
@@ -104,7 +105,7 @@ fn divisible(dividend: &ArrayRef, divisor: &ArrayRef) -> Result<ArrayRef> {
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "other types have no least number without opposite"
+    reason = "other types have no least number without a positive counterpart"
 )]
 const fn least(data_type: &DataType) -> Option<ScalarValue> {
     match data_type {
@@ -122,7 +123,7 @@ mod tests {
     use arrow::{array::AsArray, array::Int64Array, datatypes::Int64Type};
 
     #[test]
-    fn what_has_no_quotient_is_missing_and_everything_else_is_exact() {
+    fn missing_quotients_are_null_and_others_are_exact() {
         let dividend: ArrayRef = Arc::new(Int64Array::from(vec![
             Some(7),
             Some(7),

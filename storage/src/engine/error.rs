@@ -1,4 +1,4 @@
-//! Why a query was not answered, in words that reveal no value of the data.
+//! Errors of queries, with messages that reveal no value of the data.
 
 use concordat_protocol::{ids::DatasetRef, scope::Tier};
 use datafusion::error::DataFusionError;
@@ -10,13 +10,13 @@ use crate::{
     seal::{SealError, store_error_kind},
 };
 
-/// How much of a planner's message about the query itself is repeated, in characters.
+/// Maximum length of a repeated planner message about the query, in characters.
 const MAX_DETAIL: usize = 300;
 
 /// Why a query was not answered, or why its answer ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum QueryError {
-    /// The query contains something that no query may contain.
+    /// The query contains something that is not allowed.
     #[error("a query must be one plain `SELECT` over one dataset; {what} not allowed")]
     Refused {
         /// What it contains, with its verb: `joins are`.
@@ -25,7 +25,7 @@ pub enum QueryError {
     /// A function outside the list of allowed ones.
     #[error("the function `{name}` is not allowed here")]
     Function {
-        /// Its name as written.
+        /// Its name as in the query.
         name: String,
     },
     /// The tier of the permission does not allow this kind of query.
@@ -36,24 +36,24 @@ pub enum QueryError {
         /// What a query at this tier must look like.
         needs: &'static str,
     },
-    /// The text is no SQL.
+    /// The text is not valid SQL.
     #[error("the query cannot be read: {detail}")]
     Syntax {
-        /// Where and what, in terms of the query's own text.
+        /// Where and what, in terms of the query's text.
         detail: String,
     },
     /// The text is too long or nested too deeply.
-    #[error("the query is {what}; the most is {max}")]
+    #[error("the query is {what}; the maximum is {max}")]
     TooComplex {
-        /// In which way.
+        /// What is too long or too deep.
         what: &'static str,
         /// The limit.
         max: usize,
     },
-    /// A column that is not there, whether it does not exist or is hidden.
+    /// A column that is not visible, either because it does not exist or because it is hidden.
     #[error("no column `{column}` in `{dataset}`")]
     UnknownColumn {
-        /// The name as written.
+        /// The name as in the query.
         column: String,
         /// The dataset.
         dataset: DatasetRef,
@@ -61,19 +61,19 @@ pub enum QueryError {
     /// A table other than the one dataset.
     #[error("no dataset `{table}` under this permission, which is for `{dataset}`")]
     UnknownTable {
-        /// The name as written.
+        /// The name as in the query.
         table: String,
         /// The dataset of the permission.
         dataset: DatasetRef,
     },
-    /// The query is well formed but does not fit the columns.
-    #[error("the query does not fit the columns: {detail}")]
+    /// The query is well formed but invalid for the columns.
+    #[error("the query is not valid for the columns: {detail}")]
     Invalid {
-        /// What does not fit, in terms of the query and the visible columns.
+        /// What is invalid, in terms of the query and the visible columns.
         detail: String,
     },
-    /// The permission transforms a column in a way that its type does not have.
-    #[error("column `{column}` holds `{found}`, which cannot be {transform}")]
+    /// The permission requires a transform that the type of a column does not support.
+    #[error("column `{column}` has the type `{found}`, which cannot be {transform}")]
     TransformMismatch {
         /// The column.
         column: String,
@@ -83,7 +83,7 @@ pub enum QueryError {
         transform: String,
     },
     /// The permission's row filter compares a column with a value of another kind.
-    #[error("the row filter of the permission does not fit column `{column}`")]
+    #[error("the row filter of the permission does not match the type of column `{column}`")]
     RowsMismatch {
         /// The column.
         column: String,
@@ -94,25 +94,25 @@ pub enum QueryError {
         /// The column.
         column: String,
     },
-    /// The answer has more rows than the permission allows; nothing beyond the limit left.
+    /// The answer has more rows than the permission allows; nothing beyond the limit was released.
     #[error("the answer has more than {limit} rows, the most this permission allows; narrow it or add `LIMIT {limit}`")]
     TooManyRows {
         /// The limit.
         limit: u64,
     },
-    /// More groups than one answer may have.
-    #[error("the query makes more than {limit} groups; group more coarsely")]
+    /// The query has more groups than allowed.
+    #[error("the query has more than {limit} groups; group more coarsely")]
     TooManyGroups {
         /// The limit.
         limit: usize,
     },
-    /// The query needs more memory than one query may take.
-    #[error("the query needs more memory than one query may take; narrow it")]
+    /// The query needs more memory than one query may use.
+    #[error("the query needs more memory than one query may use; narrow it")]
     Memory,
-    /// The process of the engine ended before its answer did: it ran into the limits that the kernel holds it to.
+    /// The engine process ended before its answer was complete: it reached the limits that the kernel enforces.
     #[error("the query needs more memory, or is more complex, than one query may; narrow or split it")]
     Ended,
-    /// What a process of the engine reported.
+    /// An error reported by an engine process.
     #[error("{text}")]
     Reported {
         /// What kind of error it is.
@@ -120,28 +120,28 @@ pub enum QueryError {
         /// Its message.
         text: String,
     },
-    /// The time for the query is over.
-    #[error("the query took longer than it may; narrow it")]
+    /// The query reached its time limit.
+    #[error("the query took longer than allowed; narrow it")]
     Deadline,
-    /// The permission ended while the answer was on its way.
-    #[error("the answer was cut: {reason}")]
+    /// The permission ended while the answer was being sent.
+    #[error("the answer was stopped: {reason}")]
     Cut {
         /// What ended it.
         reason: String,
     },
     /// Stored data cannot be read.
-    #[error("the stored data cannot be read{}", away(*kind))]
+    #[error("the stored data cannot be read{}", store_unreachable(*kind))]
     Stored {
-        /// Whether the bytes are not those written, or the machine failed.
+        /// Whether the bytes were changed, or the machine or the store failed.
         kind: ErrorKind,
     },
-    /// A value could not be computed; which one is not said.
+    /// A value could not be computed; the message does not reveal which one.
     #[error("a value of the answer could not be computed")]
     Computation,
-    /// Columns, or a row, that no answer can carry.
+    /// Columns or a row that an answer cannot contain.
     #[error(transparent)]
     Encoding(#[from] EncodeError),
-    /// The engine failed on our account.
+    /// The engine failed because of an internal error.
     #[error("the query engine failed while it was {step}")]
     Engine {
         /// What it was doing.
@@ -171,7 +171,8 @@ impl QueryError {
         }
     }
 
-    /// An error of the planner. It has seen the query and the visible columns but no data, so its own words may be repeated.
+    /// An error of the planner. The planner has seen the query and the visible columns but no data, so its message may
+    /// be repeated.
     pub(crate) fn planning(error: &DataFusionError, dataset: &DatasetRef) -> Self {
         let root = error.find_root();
         if let DataFusionError::SchemaError(schema, _) = root
@@ -198,7 +199,7 @@ impl QueryError {
         }
     }
 
-    /// An error of the running engine. Its words may quote values (`cannot cast 'Smith'`), so only its kind is kept.
+    /// An error of the running engine. Its message may quote values (`cannot cast 'Smith'`), so only its kind is kept.
     #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind may quote a value")]
     pub(super) fn running(error: &DataFusionError, seen: &CapturedError) -> Self {
         if let Some(kind) = stored_error_kind(error, seen) {
@@ -215,17 +216,17 @@ impl QueryError {
     }
 }
 
-/// Says of a store elsewhere that it is the reason; that tells nothing about the data.
-fn away(kind: ErrorKind) -> &'static str {
+/// Adds that an unreachable object store is the reason; this reveals nothing about the data.
+fn store_unreachable(kind: ErrorKind) -> &'static str {
     if kind == ErrorKind::Unreachable {
-        ": the object store of this institution does not answer; ask again later"
+        ": the object store of this institution does not respond; try again later"
     } else {
         ""
     }
 }
 
-/// The kind of the error of a store, wherever in the chain it stands. An error of the reader that does not say what the store said may be
-/// about that.
+/// The kind of a store's error, wherever it is in the chain of sources. If an error of the Parquet reader has lost the
+/// error of the store, the captured one is used.
 fn stored_error_kind(error: &(dyn std::error::Error + 'static), seen: &CapturedError) -> Option<ErrorKind> {
     let mut next = Some(error);
     let mut parquet = false;

@@ -1,8 +1,8 @@
-//! Remembers why a read failed.
+//! Captures the error of a failed read.
 //!
-//! The reader of Parquet keeps only the words of some errors, those of reading a file's footer among them, and words cannot be
-//! told apart from those about damaged bytes. What the store said is kept here, so that a store that is away is not taken for
-//! one that was tampered with.
+//! The Parquet reader keeps only the text of some errors, including those of reading a file's footer, and the text
+//! cannot be distinguished from errors about damaged bytes. The error of the store is captured here, so that an
+//! unreachable store is not mistaken for one that was tampered with.
 
 use std::{
     fmt,
@@ -20,7 +20,7 @@ use object_store::{
 
 use crate::{error_kind::ErrorKind, seal::store_error_kind};
 
-/// What the store of one query said last when it failed.
+/// The kind of the last error of one query's store.
 #[derive(Clone, Debug, Default)]
 pub(super) struct CapturedError(Arc<Mutex<Option<ErrorKind>>>);
 
@@ -29,7 +29,7 @@ impl CapturedError {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, error: &object_store::Error) {
+    fn record(&self, error: &object_store::Error) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(store_error_kind(error));
     }
 }
@@ -42,17 +42,17 @@ pub(super) struct ErrorCapture {
 }
 
 impl ErrorCapture {
-    pub(super) fn over(inner: Arc<dyn ObjectStore>) -> (Arc<dyn ObjectStore>, CapturedError) {
+    pub(super) fn wrap(inner: Arc<dyn ObjectStore>) -> (Arc<dyn ObjectStore>, CapturedError) {
         let seen = CapturedError::default();
-        let witness = Self {
+        let capture = Self {
             inner,
             seen: seen.clone(),
         };
-        (Arc::new(witness), seen)
+        (Arc::new(capture), seen)
     }
 
-    fn noted<T>(&self, result: Result<T>) -> Result<T> {
-        result.inspect_err(|error| self.seen.note(error))
+    fn recorded<T>(&self, result: Result<T>) -> Result<T> {
+        result.inspect_err(|error| self.seen.record(error))
     }
 }
 
@@ -74,12 +74,12 @@ impl ObjectStore for ErrorCapture {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let found = self.inner.get_opts(location, options).await;
-        self.noted(found)
+        self.recorded(found)
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let found = self.inner.get_ranges(location, ranges).await;
-        self.noted(found)
+        self.recorded(found)
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {

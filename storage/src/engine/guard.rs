@@ -1,11 +1,11 @@
-//! The one table of a permit's world.
+//! The only table that a permit gives access to.
 //!
-//! [`View`] shows the permitted columns, already changed, and the permitted rows. Its scan reads Parquet, drops the rows that
-//! are not permitted and changes the columns in one physical node, which no optimiser looks into: [`Guard`], or [`Shuffle`] where
-//! single rows leave and their order must not be the one in which they are stored. A query's own
-//! conditions are evaluated above it, on what it lets through: a division by zero or a cast that fails can only tell about
-//! permitted rows and changed values. Beneath it they serve at most to skip what cannot hold a row that they ask for: comparisons of a
-//! stored column with a literal, which cannot fail.
+//! [`View`] shows the permitted columns, already transformed, and the permitted rows. Its scan reads Parquet, drops the
+//! rows that are not permitted and transforms the columns in one physical node that is opaque to the optimizer:
+//! [`Guard`], or [`Shuffle`] if single rows are released and their order must not be the stored one. A query's own
+//! conditions are evaluated above it, on its output: a division by zero or a failing cast can only reveal something
+//! about permitted rows and transformed values. Below it, conditions only serve to skip data that cannot contain a
+//! matching row: these are comparisons of a stored column with a literal, which cannot fail.
 
 mod bags;
 mod exec;
@@ -36,28 +36,29 @@ use parquet::arrow::RowNumber;
 
 use super::{QueryError, Source, order::Order, rows, transform::Change};
 use crate::{engine::source::OBJECTS_URL, keys::PseudonymKey};
-use exec::{Gate, Guard, Shown};
+use exec::{Guard, ScopeFilter, Shown};
 pub(super) use regroup::regrouped;
 use shuffle::Shuffle;
 
-/// Under this name the subject is counted; no query can say it, because the prefix is reserved.
+/// Name of the column in which subjects are counted; queries cannot use it, because the prefix is reserved.
 pub(super) const CELL_SUBJECT: &str = "__concordat_cell_subject";
-/// Under this name the number of a stored row is read; no column of a dataset can have it, because the prefix is reserved.
+/// Name of the column with the number of the stored row; columns of datasets cannot have it, because the prefix is
+/// reserved.
 const ROW_NUMBER: &str = "__concordat_row_number";
 
 /// What a permit shows of one dataset version.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     stored: SchemaRef,
-    /// The stored columns as they are read: text as views into the pages that it was read from, which are cheaper to compare and
-    /// to pass on than copies.
+    /// The stored columns as they are read: text as views into the pages that it was read from, which are cheaper to
+    /// compare and to copy.
     read: SchemaRef,
     shown: Vec<Shown>,
     schema: SchemaRef,
     condition: Option<Expr>,
     objects: Arc<[ObjectMeta]>,
     subject: usize,
-    /// The order in which rows leave; none where single rows never do.
+    /// The order in which rows are released; `None` if single rows never are.
     order: Option<Order>,
 }
 
@@ -65,7 +66,7 @@ impl View {
     /// What `scope` shows of `source`.
     ///
     /// # Errors
-    /// When a column or filter of the scope does not fit the version; nothing is left out in silence.
+    /// If a column or filter of the scope does not match the version; nothing is omitted silently.
     pub(super) fn new(source: &dyn Source, scope: &Scope, key: &PseudonymKey) -> Result<Self, QueryError> {
         let stored = source.schema();
         let position = |name: &str| {
@@ -77,7 +78,7 @@ impl View {
             position(name.as_str())?;
         }
         let mut shown = Vec::new();
-        for (place, field) in stored.fields().iter().enumerate() {
+        for (index, field) in stored.fields().iter().enumerate() {
             let Some((_, transform)) = scope.columns.iter().find(|(name, _)| name.as_str() == field.name()) else {
                 continue;
             };
@@ -88,7 +89,7 @@ impl View {
                 key,
                 scope.window.oldest_year(),
             )? {
-                shown.push(Shown { place, change });
+                shown.push(Shown { index, change });
             }
         }
         let subject = position(source.subject_column())?;
@@ -113,7 +114,7 @@ impl View {
         self
     }
 
-    /// The same view with the subject as last column, called [`CELL_SUBJECT`], for counting behind the query's back.
+    /// The same view with the subject as last column, named [`CELL_SUBJECT`], for counting without the query seeing it.
     pub(super) fn with_subject(mut self) -> Result<Self, QueryError> {
         let field = self
             .read
@@ -124,13 +125,13 @@ impl View {
         let fields = self.schema.fields().iter().cloned().chain([Arc::new(subject)]);
         self.schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         self.shown.push(Shown {
-            place: self.subject,
+            index: self.subject,
             change: Change::Keep,
         });
         Ok(self)
     }
 
-    /// The same view with its rows as they come.
+    /// The same view with its rows in any order.
     pub(super) fn without_order(mut self) -> Self {
         self.order = None;
         self
@@ -158,30 +159,30 @@ impl View {
             .index_of(&column.name)
             .ok()
             .and_then(|at| self.shown.get(at));
-        let stored = shown.and_then(|shown| self.stored.fields().get(shown.place));
+        let stored = shown.and_then(|shown| self.stored.fields().get(shown.index));
         ordered
             && stored.is_some_and(|field| field.name() == &column.name)
             && shown.is_some_and(|shown| shown.change.is_clear())
     }
 
-    /// The places of the stored columns that a scan reads, in order.
-    fn places(&self, shown: &[Shown]) -> Result<Vec<usize>> {
-        let mut places: BTreeSet<usize> = shown.iter().map(|shown| shown.place).collect();
+    /// The indices of the stored columns that a scan reads, in order.
+    fn indices(&self, shown: &[Shown]) -> Result<Vec<usize>> {
+        let mut indices: BTreeSet<usize> = shown.iter().map(|shown| shown.index).collect();
         for column in self.condition.iter().flat_map(Expr::column_refs) {
-            places.insert(self.stored.index_of(&column.name)?);
+            indices.insert(self.stored.index_of(&column.name)?);
         }
-        Ok(places.into_iter().collect())
+        Ok(indices.into_iter().collect())
     }
 
     fn read(
         &self,
         session: &dyn Session,
-        places: &[usize],
+        indices: &[usize],
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if self.objects.is_empty() {
-            return Ok(Arc::new(EmptyExec::new(Arc::new(self.read.project(places)?))));
+            return Ok(Arc::new(EmptyExec::new(Arc::new(self.read.project(indices)?))));
         }
         let source = self.pruned(session, ParquetSource::new(Arc::clone(&self.read)), filters)?;
         let groups = self.file_groups(session.config().target_partitions());
@@ -191,12 +192,12 @@ impl View {
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(OBJECTS_URL)?, Arc::new(source))
             .with_file_groups(groups)
             .with_limit(whole)
-            .with_projection_indices(Some(places.to_vec()))?
+            .with_projection_indices(Some(indices.to_vec()))?
             .build();
         Ok(DataSourceExec::from_data_source(config))
     }
 
-    /// `source` with what it may skip.
+    /// `source` with the predicate by which it may skip data.
     fn pruned(&self, session: &dyn Session, source: ParquetSource, filters: &[Expr]) -> Result<ParquetSource> {
         let pruning = self
             .condition
@@ -212,11 +213,12 @@ impl View {
             .with_pushdown_filters(filters.iter().any(is_equality)))
     }
 
-    /// Reads the stored columns at `places`, and after them the number of each row in its object, as `bags` say.
+    /// Reads the stored columns at `indices`, and after them the number of each row in its object, from the files that
+    /// [`bags::plan`] returned.
     fn read_numbered(
         &self,
         session: &dyn Session,
-        places: &[usize],
+        indices: &[usize],
         filters: &[Expr],
         files: Vec<FileGroup>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
@@ -225,8 +227,8 @@ impl View {
         let source = self
             .pruned(session, ParquetSource::new(table.build()), filters)?
             .with_parquet_file_reader_factory(Arc::new(bags::reader(session)?));
-        let numbered = places.iter().copied().chain([self.read.fields().len()]);
-        // A limit is never passed on: the first rows stored are not the first to leave.
+        let numbered = indices.iter().copied().chain([self.read.fields().len()]);
+        // A limit is never passed on: the first stored rows are not the first to be released.
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(OBJECTS_URL)?, Arc::new(source))
             .with_file_groups(files)
             .with_preserve_order(true)
@@ -235,11 +237,11 @@ impl View {
         Ok(DataSourceExec::from_data_source(config))
     }
 
-    /// The names of all stored columns that the permit has to do with.
+    /// The names of all stored columns that the permit uses.
     fn columns(&self) -> Result<BTreeSet<&str>> {
-        let places = self.places(&self.shown)?;
-        let field = |place: &usize| Some(self.stored.fields().get(*place)?.name().as_str());
-        Ok(places.iter().filter_map(field).collect())
+        let indices = self.indices(&self.shown)?;
+        let field = |index: &usize| Some(self.stored.fields().get(*index)?.name().as_str());
+        Ok(indices.iter().filter_map(field).collect())
     }
 
     async fn scan_in_order(
@@ -250,19 +252,19 @@ impl View {
         schema: SchemaRef,
         order: &Order,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let places = self.places(&shown)?;
+        let indices = self.indices(&shown)?;
         let plan = bags::plan(session, &self.objects, &self.columns()?, order).await?;
-        let input = self.read_numbered(session, &places, filters, plan.files)?;
+        let input = self.read_numbered(session, &indices, filters, plan.files)?;
         let condition = self.physical_condition(session, &input)?;
         let number = Shown {
-            place: places.len(),
+            index: indices.len(),
             change: Change::Keep,
         };
-        let read = shown.into_iter().filter_map(|shown| shown.within(&places));
+        let read = shown.into_iter().filter_map(|shown| shown.within(&indices));
         let numbered = [Arc::new(Field::new(ROW_NUMBER, DataType::Int64, false))];
         let fields: Vec<_> = schema.fields().iter().cloned().chain(numbered).collect();
-        let gate = Gate::new(condition, read.chain([number]).collect(), Arc::new(Schema::new(fields)));
-        Ok(Arc::new(Shuffle::new(input, gate, schema, plan.bags, order.clone())))
+        let filter = ScopeFilter::new(condition, read.chain([number]).collect(), Arc::new(Schema::new(fields)));
+        Ok(Arc::new(Shuffle::new(input, filter, schema, plan.bags, order.clone())))
     }
 
     fn physical_condition(
@@ -287,14 +289,14 @@ impl View {
     }
 }
 
-/// Whether few rows are asked for: then it pays to read the other columns only where they are.
+/// Whether few rows match: then it is worthwhile to read the other columns only for these rows.
 fn is_equality(filter: &Expr) -> bool {
     matches!(filter, Expr::BinaryExpr(comparison) if comparison.op == Operator::Eq)
 }
 
 fn shown_schema(read: &Schema, shown: &[Shown]) -> Result<SchemaRef, QueryError> {
     let field = |shown: &Shown| {
-        let field = read.fields().get(shown.place)?;
+        let field = read.fields().get(shown.index)?;
         Some(Field::new(
             field.name(),
             shown.change.data_type(field.data_type()),
@@ -343,10 +345,10 @@ impl TableProvider for View {
         if let Some(order) = self.order.as_ref().filter(|_| !self.objects.is_empty()) {
             return self.scan_in_order(session, shown, filters, schema, order).await;
         }
-        let places = self.places(&shown)?;
-        let input = self.read(session, &places, filters, limit)?;
+        let indices = self.indices(&shown)?;
+        let input = self.read(session, &indices, filters, limit)?;
         let condition = self.physical_condition(session, &input)?;
-        let read: Vec<Shown> = shown.into_iter().filter_map(|shown| shown.within(&places)).collect();
+        let read: Vec<Shown> = shown.into_iter().filter_map(|shown| shown.within(&indices)).collect();
         Ok(Arc::new(Guard::new(input, condition, read, schema)))
     }
 }

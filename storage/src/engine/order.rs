@@ -1,19 +1,20 @@
-//! The order in which rows leave: a keyed permutation, the same for every question under one grant about one version, and
-//! unrelated under every other.
+//! The order in which rows are released: a keyed permutation, the same for every query under one grant and for one
+//! version, and unrelated for every other grant or version.
 //!
-//! Each stored row has a *rank*, a keyed hash of where it is stored, and rows leave by rank. What a row holds has no part in it,
-//! so a question that shows fewer rows or columns shows the same order, and `LIMIT 10 OFFSET 10` goes on after `LIMIT 10`.
+//! Each stored row has a *rank*, a keyed hash of where it is stored, and rows are released by rank. The contents of a
+//! row do not affect it, so a query that shows fewer rows or columns shows the same order, and `LIMIT 10 OFFSET 10`
+//! continues after `LIMIT 10`.
 
 use std::{fmt, sync::Arc};
 
 use crate::keys::OrderKey;
 
-/// Ranks computed at a time; consecutive rows share the work.
+/// Ranks that are computed at a time; consecutive rows share the work.
 const RANKS: usize = 256;
-/// What one rank takes.
+/// Bytes of one rank.
 const RANK_BYTES: usize = 8;
 
-/// The keyed permutation. Its hashers are large and shared, so that whoever holds it stays small on the stack.
+/// The keyed permutation. Its hashers are large, so they are shared on the heap to keep this value small on the stack.
 #[derive(Clone)]
 pub(super) struct Order(Arc<Hashers>);
 
@@ -49,7 +50,7 @@ impl Order {
             .map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 
-    /// The rank of a group by what it is grouped by.
+    /// The rank of a group by its grouping columns.
     pub(super) fn value(&self, value: &[u8]) -> u64 {
         let hash = self.0.values.clone().update(value).finalize();
         hash.as_bytes()
@@ -75,7 +76,7 @@ impl fmt::Debug for Order {
     }
 }
 
-/// Ranks of the rows of one object, read out of one keyed stream of bytes: cheap where rows follow each other.
+/// Ranks of the rows of one object, read from one keyed stream of bytes: cheap for consecutive rows.
 pub(super) struct Ranks {
     output: blake3::OutputReader,
     known: Option<u64>,
@@ -103,7 +104,7 @@ mod tests {
     use crate::keys::PseudonymSecret;
 
     #[test]
-    fn ranks_depend_on_key_object_and_row_and_on_nothing_else() {
+    fn ranks_depend_only_on_key_object_and_row() {
         let secret = PseudonymSecret::random().unwrap();
         let order = |grant: u8, version: u8| Order::new(&secret.order_key(Some(&[grant; 16]), &[version; 32]));
         let ranks = |order: &Order, object: usize| -> Vec<u64> {

@@ -1,7 +1,7 @@
 //! The value that opens the query engine once.
 //!
-//! A [`Permit`] is made from a scope and the ledger's receipt for the decision behind it. It cannot be copied, stored or
-//! sent, and the engine consumes it: one decision, one durable entry, one answer.
+//! A [`Permit`] is created from a scope and the ledger's receipt for the decision behind it. It cannot be copied,
+//! stored or sent, and the engine consumes it: one decision, one durable entry, one answer.
 
 use concordat_protocol::{
     ids::{GrantId, QueryId},
@@ -10,17 +10,17 @@ use concordat_protocol::{
 
 use crate::ledger::LedgerReceipt;
 
-/// Under what an answer is given.
+/// By what right an answer is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holder {
     /// A grant to another institution.
     Grant(GrantId),
-    /// The rights of the institution's own people.
+    /// The rights of the institution's own users.
     Local,
 }
 
 impl Holder {
-    /// The grant's 16 bytes; nothing for the institution's own people.
+    /// The grant's 16 bytes; `None` for the institution's own users.
     pub(crate) const fn grant(&self) -> Option<&[u8; 16]> {
         match self {
             Self::Grant(id) => Some(id.as_bytes()),
@@ -31,14 +31,14 @@ impl Holder {
 
 /// Permission for one answer.
 #[derive(Debug)]
-#[must_use = "a permit that is not used was decided and written down for nothing"]
+#[must_use = "an unused permit means a decision was made and recorded for nothing"]
 pub struct Permit {
     holder: Holder,
     scope: Scope,
     receipt: LedgerReceipt,
 }
 
-/// A ledger entry that is not the decision to permit the query in question.
+/// The ledger entry is not the decision to permit this query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("ledger entry `{sequence}` does not permit this query")]
 pub struct NotPermitted {
@@ -50,7 +50,7 @@ impl Permit {
     /// The permit for what `scope` covers, once the decision to permit `query` is durably in the ledger.
     ///
     /// # Errors
-    /// [`NotPermitted`] when the receipt is for another entry than that decision.
+    /// [`NotPermitted`] if the receipt is for another entry than that decision.
     pub fn new(holder: Holder, query: QueryId, scope: Scope, receipt: LedgerReceipt) -> Result<Self, NotPermitted> {
         if receipt.permits() == Some(query) {
             Ok(Self { holder, scope, receipt })

@@ -16,10 +16,10 @@ use datafusion::{
 
 use super::{QueryError, divide::divided};
 
-/// The analysed plan of `statement`, made total by [`total`].
+/// The analyzed plan of `statement`, made infallible by [`infallible`].
 ///
 /// # Errors
-/// [`QueryError::Invalid`] or [`QueryError::UnknownColumn`] when the statement does not fit the table.
+/// [`QueryError::Invalid`] or [`QueryError::UnknownColumn`] if the statement is not valid for the table.
 pub(super) async fn planned(
     state: &SessionState,
     statement: Statement,
@@ -32,12 +32,12 @@ pub(super) async fn planned(
         .analyzer()
         .execute_and_check(plan, state.config_options(), |_, _| {})
         .map_err(refused)?;
-    total(plan).map_err(refused)
+    infallible(plan).map_err(refused)
 }
 
-/// Replaces what can fail on a value: a cast becomes one that gives NULL, a quotient by zero becomes NULL. Otherwise
-/// `1 / (age - 47)` would tell whether anybody is 47. No operand is repeated, so that the plan grows by no node.
-fn total(plan: LogicalPlan) -> Result<LogicalPlan> {
+/// Replaces what can fail on a value: a cast becomes one that returns NULL, a quotient by zero becomes NULL. Otherwise
+/// `1 / (age - 47)` would reveal whether anyone is 47. No operand is repeated, so the plan does not grow.
+fn infallible(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up(|node| {
         let names = NamePreserver::new(&node);
         let mut schema = datafusion::common::DFSchema::empty();
@@ -46,19 +46,19 @@ fn total(plan: LogicalPlan) -> Result<LogicalPlan> {
         }
         node.map_expressions(|expression| {
             let name = names.save(&expression);
-            let total = expression.transform_up(|inner| total_expression(inner, &schema))?;
-            Ok(total.update_data(|expression| name.restore(expression)))
+            let infallible = expression.transform_up(|inner| infallible_expression(inner, &schema))?;
+            Ok(infallible.update_data(|expression| name.restore(expression)))
         })?
         .map_data(LogicalPlan::recompute_schema)
     })?;
     Ok(plan.data)
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "every other expression is total")]
-fn total_expression(expression: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other expression is infallible")]
+fn infallible_expression(expression: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
     match expression {
         Expr::Cast(cast) => match cast.expr.as_ref() {
-            // Whether a literal can be cast does not depend on any row, so that is told at once.
+            // Whether a literal can be cast does not depend on any row, so this error is reported immediately.
             Expr::Literal(value, _) => Ok(Transformed::yes(lit(value.cast_to(cast.field.data_type())?))),
             _ => Ok(Transformed::yes(Expr::TryCast(TryCast {
                 expr: cast.expr,

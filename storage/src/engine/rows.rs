@@ -9,10 +9,10 @@ use datafusion::{
 
 use super::QueryError;
 
-/// The condition that permitted rows fulfil; nothing when all rows are permitted.
+/// The condition that permitted rows satisfy; `None` if all rows are permitted.
 ///
 /// # Errors
-/// [`QueryError::MissingColumn`] or [`QueryError::RowsMismatch`] when the filter does not fit the stored columns.
+/// [`QueryError::MissingColumn`] or [`QueryError::RowsMismatch`] if the filter does not match the stored columns.
 pub(super) fn condition(rows: &Rows, stored: &Schema) -> Result<Option<Expr>, QueryError> {
     let mut all: Option<Expr> = None;
     for (column, constraint) in rows.constraints() {
@@ -20,7 +20,10 @@ pub(super) fn condition(rows: &Rows, stored: &Schema) -> Result<Option<Expr>, Qu
         let field = stored.field_with_name(name).map_err(|_| QueryError::MissingColumn {
             column: name.to_owned(),
         })?;
-        if !constraint.kind().is_none_or(|kind| fits(kind, field.data_type())) {
+        if !constraint
+            .kind()
+            .is_none_or(|kind| is_comparable(kind, field.data_type()))
+        {
             return Err(QueryError::RowsMismatch {
                 column: name.to_owned(),
             });
@@ -34,7 +37,7 @@ pub(super) fn condition(rows: &Rows, stored: &Schema) -> Result<Option<Expr>, Qu
     Ok(all)
 }
 
-const fn fits(kind: Kind, stored: &DataType) -> bool {
+const fn is_comparable(kind: Kind, stored: &DataType) -> bool {
     match kind {
         Kind::Bool => matches!(stored, DataType::Boolean),
         Kind::Int => matches!(stored, DataType::Int64 | DataType::Int32 | DataType::Float64),

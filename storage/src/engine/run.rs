@@ -32,7 +32,7 @@ use super::{
     guard::{View, regrouped},
     order::Order,
     plan::planned,
-    session::{for_groups, in_one_part, world},
+    session::{for_groups, in_one_partition, session_context},
     size,
     source::AnswerKeys,
     statement, text,
@@ -42,13 +42,13 @@ use crate::engine::{
     disclosure::{RawAnswer, Subjects},
 };
 
-/// Answers `sql` within `permit`, which is used up by it.
+/// Answers `sql` within `permit`, which is consumed.
 ///
-/// The answer streams; before each batch leaves, `watch` is asked whether it still may. All rows are computed from one
-/// version of the dataset, the one `source` stands for.
+/// The answer is streamed; before each batch is released, `watch` checks whether it still may be. All rows are computed
+/// from one version of the dataset, the one of `source`.
 ///
 /// # Errors
-/// [`QueryError`]; no row has left then.
+/// [`QueryError`]; no row was released then.
 pub async fn answer(
     permit: Permit,
     source: &dyn Source,
@@ -59,11 +59,11 @@ pub async fn answer(
     let (holder, scope, receipt) = permit.open();
     let (keys, max_rows) = (AnswerKeys::of(source, &holder), max_rows(&scope));
     let sleep = tokio::time::sleep(bounds.time);
-    let (raw, deadline) = in_time(sleep, compute(source, scope, &keys, sql, bounds)).await?;
+    let (raw, deadline) = with_deadline(sleep, compute(source, scope, &keys, sql, bounds)).await?;
     Ok(ReleasedAnswer::new(raw, max_rows, receipt, watch, deadline))
 }
 
-/// What `sql` gives within `scope`, before anything may leave.
+/// The result of `sql` within `scope`, before anything may be released.
 ///
 /// # Errors
 /// [`QueryError`].
@@ -85,30 +85,30 @@ pub(super) async fn compute(
         .map(concordat_protocol::ids::ColumnName::as_str)
         .collect();
     let statement = statement::checked(sql, &scope.dataset, &columns)?;
-    let (objects, seen) = ErrorCapture::over(source.object_store());
-    let world = world(&scope.dataset, Arc::new(view.clone()), objects, &bounds)?;
+    let (objects, seen) = ErrorCapture::wrap(source.object_store());
+    let context = session_context(&scope.dataset, Arc::new(view.clone()), objects, &bounds)?;
     let engine = Engine {
-        world,
+        context,
         view,
         scope,
         bounds,
         seen,
     };
-    Box::pin(engine.ask(statement)).await
+    Box::pin(engine.execute(statement)).await
 }
 
-/// Row limits are about records; the number of released cells is bounded by the groups.
+/// Row limits apply to records; the number of released cells is bounded by the groups.
 pub(super) fn max_rows(scope: &Scope) -> Option<u64> {
     scope.limits.max_rows.filter(|_| scope.tier == Tier::Records)
 }
 
 pub(super) type Sleep = std::pin::Pin<Box<tokio::time::Sleep>>;
 
-/// What `work` gives before `sleep` is over, and the rest of the sleep.
+/// The result of `work` if it is ready before `sleep` is over, and the rest of the sleep.
 ///
 /// # Errors
 /// [`QueryError::Deadline`], and those of `work`.
-pub(super) async fn in_time<T>(
+pub(super) async fn with_deadline<T>(
     sleep: tokio::time::Sleep,
     work: impl Future<Output = Result<T, QueryError>>,
 ) -> Result<(T, Sleep), QueryError> {
@@ -122,7 +122,7 @@ pub(super) async fn in_time<T>(
 }
 
 struct Engine {
-    world: SessionContext,
+    context: SessionContext,
     view: View,
     scope: Scope,
     bounds: Bounds,
@@ -130,11 +130,11 @@ struct Engine {
 }
 
 impl Engine {
-    async fn ask(&self, statement: datafusion::sql::sqlparser::ast::Statement) -> Result<RawAnswer, QueryError> {
-        let mut state = self.world.state();
+    async fn execute(&self, statement: datafusion::sql::sqlparser::ast::Statement) -> Result<RawAnswer, QueryError> {
+        let mut state = self.context.state();
         let plan = planned(&state, statement, &self.scope.dataset).await?;
         size::admitted(&plan)?;
-        let rows = size::rows_in_a_batch(&plan, state.config().batch_size())?;
+        let rows = size::rows_per_batch(&plan, state.config().batch_size())?;
         *state.config_mut() = state.config().clone().with_batch_size(rows);
         match self.scope.tier {
             Tier::Records => self.raw(Box::pin(self.records(&state, plan)).await?, 0),
@@ -155,8 +155,8 @@ impl Engine {
 
     fn raw(&self, stream: SendableRecordBatchStream, suppressed_cells: u64) -> Result<RawAnswer, QueryError> {
         let schema = text::owned_schema(&stream.schema())?;
-        let leaving = Arc::clone(&schema);
-        let batches = explained(stream, &self.seen).map(move |batch| text::owned(&batch?, &leaving));
+        let owned_schema = Arc::clone(&schema);
+        let batches = with_query_errors(stream, &self.seen).map(move |batch| text::owned(&batch?, &owned_schema));
         Ok(RawAnswer {
             schema,
             batches: batches.boxed(),
@@ -191,17 +191,17 @@ impl Engine {
         Ok(Cells::new(table, split.dimensions(), split.measures()))
     }
 
-    /// Whether the groups share subjects. Where there are more subjects than there is memory for, they are taken to.
+    /// Whether the groups share subjects. If there are more subjects than fit in memory, this is assumed.
     async fn overlap(&self, state: &SessionState, split: &Split, cells: &Cells) -> Result<Subjects, QueryError> {
         if cells.groups() < 2 {
             return Ok(Subjects::InOneCell);
         }
         let counted: Arc<dyn TableProvider> = Arc::new(self.view.clone().with_subject()?);
-        let plan = split.homes(&counted).map_err(planning)?;
-        let mut rows = explained(self.stream(state, &plan).await?, &self.seen);
-        let mut apart = SubjectOverlap::new(self.bounds.memory);
+        let plan = split.subjects_by_group(&counted).map_err(planning)?;
+        let mut rows = with_query_errors(self.stream(state, &plan).await?, &self.seen);
+        let mut overlap = SubjectOverlap::new(self.bounds.memory);
         while let Some(batch) = rows.try_next().await? {
-            if !apart.holds(&batch)? {
+            if !overlap.add_disjoint(&batch)? {
                 return Ok(Subjects::InSeveral);
             }
         }
@@ -215,23 +215,25 @@ impl Engine {
     async fn collect(&self, state: &SessionState, plan: &LogicalPlan) -> Result<RecordBatch, QueryError> {
         let stream = self.stream(state, plan).await?;
         let schema = stream.schema();
-        let batches: Vec<RecordBatch> = explained(stream, &self.seen).try_collect().await?;
+        let batches: Vec<RecordBatch> = with_query_errors(stream, &self.seen).try_collect().await?;
         concat_batches(&schema, &batches).map_err(|_| QueryError::Memory)
     }
 
-    /// Rows in the order of the grant, or groups in theirs; under a grouping, the order of the rows shows nowhere.
+    /// Rows in the order of the grant, or groups in their keyed order; below a grouping, the order of the rows is not
+    /// visible.
     async fn records(&self, state: &SessionState, plan: LogicalPlan) -> Result<SendableRecordBatchStream, QueryError> {
         let prepared = self.prepared(state, plan)?;
         let physical = Box::pin(self.physical(&prepared.state, &prepared.plan)).await?;
         self.started(&prepared, physical)
     }
 
-    /// What a question about records is planned with. On the heap: planning walks deep expressions with what is left of the stack.
+    /// Prepares the planning of a query for records. The result is on the heap, because planning walks deep expressions
+    /// with the remaining stack.
     fn prepared(&self, state: &SessionState, plan: LogicalPlan) -> Result<Box<Prepared>, QueryError> {
         let grouped = plan.exists(|node| Ok(matches!(node, LogicalPlan::Aggregate(_) | LogicalPlan::Distinct(_))));
         let grouped = grouped.map_err(planning)?;
         if !grouped {
-            let state = in_one_part(state.clone());
+            let state = in_one_partition(state.clone());
             return Ok(Box::new(Prepared { state, plan, grouped }));
         }
         let unordered: Arc<dyn TableProvider> = Arc::new(self.view.clone().without_order());
@@ -267,7 +269,7 @@ impl Engine {
     }
 }
 
-/// A question about records, ready to be planned.
+/// A query for records, ready to be planned.
 struct Prepared {
     state: SessionState,
     plan: LogicalPlan,
@@ -286,7 +288,7 @@ fn reading(plan: LogicalPlan, table: &Arc<dyn TableProvider>) -> Result<LogicalP
     Ok(read.data)
 }
 
-fn explained(
+fn with_query_errors(
     stream: SendableRecordBatchStream,
     seen: &CapturedError,
 ) -> BoxStream<'static, Result<RecordBatch, QueryError>> {

@@ -1,4 +1,4 @@
-//! The bounded runtime of one query and the functions it knows.
+//! The bounded runtime of one query and its functions.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,12 +21,12 @@ use object_store::ObjectStore;
 
 use super::{QueryError, source::OBJECTS_URL};
 
-/// Rows in one batch of the engine: enough that what is done once for each batch does not count.
+/// Rows in one batch of the engine: enough that the cost of each batch is negligible.
 const BATCH_ROWS: usize = 32 * 1024;
-/// Parts of one query that run at the same time.
+/// Partitions of one query that run concurrently.
 const PARTITIONS: usize = 2;
 
-/// Functions of one row: deterministic, no large output from small input, and no value that makes them fail.
+/// Functions of one row: deterministic, without large output from small input, and with no value that makes them fail.
 const SCALARS: [&str; 38] = [
     "abs",
     "btrim",
@@ -67,7 +67,7 @@ const SCALARS: [&str; 38] = [
     "trim",
     "upper",
 ];
-/// Functions of many rows. Which of them a tier allows is decided where the tier is handled.
+/// Aggregate functions. Which of them a tier allows is decided where the tier is handled.
 const AGGREGATES: [&str; 15] = [
     "avg",
     "corr",
@@ -86,17 +86,17 @@ const AGGREGATES: [&str; 15] = [
     "var_sample",
 ];
 
-/// Memory of a process of the engine beyond that of its query: batches on their way in and out, in bytes.
+/// Memory of an engine process beyond that of its query, in bytes: batches that are read and sent.
 const PROCESS_BYTES: usize = 64 << 20;
 
-/// How much one query may take.
+/// The resource limits of one query.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Memory for the groups, orders and joins of the engine, in bytes.
     pub memory: usize,
-    /// Time from the start until the last batch has left.
+    /// Time from the start until the last batch was released.
     pub time: Duration,
-    /// Most groups of one query below tier `records`.
+    /// Maximum groups of one query below tier `records`.
     pub groups: usize,
 }
 
@@ -122,7 +122,7 @@ pub(super) fn is_allowed_function(name: &str) -> bool {
 }
 
 impl Bounds {
-    /// What a process that answers one query may take in all, in bytes: what the kernel holds it to.
+    /// The total memory limit of a process that answers one query, in bytes; the kernel enforces it.
     #[must_use]
     pub const fn process(&self) -> usize {
         self.memory
@@ -131,8 +131,8 @@ impl Bounds {
     }
 }
 
-/// A runtime with one table in it and nothing else.
-pub(super) fn world(
+/// A session with a single table.
+pub(super) fn session_context(
     dataset: &DatasetRef,
     table: Arc<dyn TableProvider>,
     objects: Arc<dyn ObjectStore>,
@@ -159,14 +159,14 @@ pub(super) fn world(
     Ok(context)
 }
 
-/// The same state for rows whose order matters: parts that run at once would come together as they are ready.
-pub(super) fn in_one_part(mut state: SessionState) -> SessionState {
+/// The same state for rows whose order matters: the output of concurrent partitions would be merged in any order.
+pub(super) fn in_one_partition(mut state: SessionState) -> SessionState {
     state.config_mut().options_mut().execution.target_partitions = 1;
     state
 }
 
-/// The same state for groups whose order is made afterwards: all of them come out of the grouping, and nothing above it runs in
-/// several parts.
+/// The same state for groups that are sorted afterwards: the aggregation outputs all of them, and nothing above it runs
+/// in several partitions.
 pub(super) fn for_groups(mut state: SessionState) -> SessionState {
     let optimizer = &mut state.config_mut().options_mut().optimizer;
     optimizer.enable_distinct_aggregation_soft_limit = false;

@@ -1,8 +1,9 @@
-//! How large a plan is, how large the planner makes it, and how much text it computes for a row.
+//! The size of a plan, its size after the planner has expanded it, and how much text it computes for a row.
 //!
-//! The planner writes short forms out: `coalesce(a, b)` becomes `CASE WHEN a IS NOT NULL THEN a ELSE b END`, in which `a` stands
-//! twice, and a form within a form doubles with each level. So the size of a plan is taken as if all were written out, before any is.
-//! And text can grow with each row: how much is bounded from the plan, and batches are made so small that a batch of it fits.
+//! The planner expands short forms: `coalesce(a, b)` becomes `CASE WHEN a IS NOT NULL THEN a ELSE b END`, in which `a`
+//! occurs twice, and nested forms double with each level. So the size of a plan is computed as if all short forms were
+//! expanded, before any is. Text can also grow with each row: the plan gives an upper bound, and batches are made small
+//! enough that the text of one batch fits.
 
 use std::cell::Cell;
 
@@ -18,23 +19,23 @@ use datafusion::{
 
 use super::QueryError;
 
-/// Most nodes that all expressions of a plan together may have, written out.
+/// Maximum nodes of all expressions of a plan together, after expansion.
 pub(super) const MAX_NODES: usize = 50_000;
-/// Most bytes of text that expressions may compute for one row.
+/// Maximum bytes of text that expressions may compute for one row.
 const MAX_ROW_BYTES: usize = 4 << 20;
 /// Bytes of computed text in one batch.
 const BATCH_BYTES: usize = 32 << 20;
-/// What a text of a column is taken to have at most, in bytes; where it has more, the limit on memory holds.
+/// Assumed maximum length of a text in a column, in bytes; for longer text, the memory limit applies.
 const COLUMN_BYTES: usize = 128;
-/// What a value that is not text has at most, in bytes.
+/// Maximum size of a value that is not text, in bytes.
 const VALUE_BYTES: usize = 16;
-/// A literal counts as one node for each of so many bytes.
+/// A literal counts as one node for each this many bytes.
 const LITERAL_BYTES: usize = 64;
 
-/// More than any limit here.
-const ENOUGH: usize = 64 << 20;
+/// Counting stops above this, which is more than any limit here.
+const STOP_AT: usize = 64 << 20;
 
-/// Refuses a plan that is too large, or becomes too large when its short forms are written out.
+/// Refuses a plan that is too large, or becomes too large when its short forms are expanded.
 ///
 /// # Errors
 /// [`QueryError::TooComplex`].
@@ -45,24 +46,24 @@ pub fn admitted(plan: &LogicalPlan) -> Result<(), QueryError> {
     Ok(())
 }
 
-/// The nodes of all expressions of a plan, short forms written out.
+/// The nodes of all expressions of a plan, with short forms expanded.
 pub(super) fn nodes_written_out(plan: &LogicalPlan) -> usize {
     over_expressions(plan, written_out)
 }
 
 pub(super) const fn too_complex() -> QueryError {
     QueryError::TooComplex {
-        what: "too complex: it has too many parts, short forms such as `coalesce`, `BETWEEN` and `CASE` written out; \
+        what: "too complex: it has too many parts, with short forms such as `coalesce`, `BETWEEN` and `CASE` expanded; \
                split it, or nest these less deeply",
         max: MAX_NODES,
     }
 }
 
-/// How many rows a batch of `plan` may have so that what is computed for them fits; no more than `most`.
+/// How many rows a batch of `plan` may have so that the text computed for them fits; at most `most`.
 ///
 /// # Errors
-/// [`QueryError::TooComplex`] when not even a few rows fit.
-pub fn rows_in_a_batch(plan: &LogicalPlan, most: usize) -> Result<usize, QueryError> {
+/// [`QueryError::TooComplex`] if not even a few rows fit.
+pub fn rows_per_batch(plan: &LogicalPlan, most: usize) -> Result<usize, QueryError> {
     let bytes = over_expressions(plan, |expression| {
         let (own, below) = text_bytes(expression);
         let literal = matches!(expression, Expr::Literal(..));
@@ -77,7 +78,8 @@ pub fn rows_in_a_batch(plan: &LogicalPlan, most: usize) -> Result<usize, QueryEr
     Ok(BATCH_BYTES.checked_div(bytes).unwrap_or(most).clamp(1, most))
 }
 
-/// Stops when it is far beyond every limit: parts of a plan may be shared, so that walking all of it would never end.
+/// Sums sizes over a plan. Stops far above every limit: parts of a plan may be shared, so walking all of it might never
+/// end.
 fn over_expressions(plan: &LogicalPlan, size: impl Fn(&Expr) -> usize) -> usize {
     let mut sum = 0_usize;
     // The visitor cannot fail.
@@ -87,7 +89,7 @@ fn over_expressions(plan: &LogicalPlan, size: impl Fn(&Expr) -> usize) -> usize 
             sum = sum.saturating_add(size(expression));
             Ok(TreeNodeRecursion::Continue)
         })?;
-        Ok(if sum > ENOUGH {
+        Ok(if sum > STOP_AT {
             TreeNodeRecursion::Stop
         } else {
             TreeNodeRecursion::Continue
@@ -96,8 +98,8 @@ fn over_expressions(plan: &LogicalPlan, size: impl Fn(&Expr) -> usize) -> usize 
     sum
 }
 
-/// The nodes of an expression when its short forms are written out; never fewer than the planner makes.
-#[expect(clippy::wildcard_enum_match_arm, reason = "every other expression is left as it is")]
+/// The nodes of an expression when its short forms are expanded; never fewer than the planner creates.
+#[expect(clippy::wildcard_enum_match_arm, reason = "every other expression is not expanded")]
 fn written_out(expression: &Expr) -> usize {
     let times = |factor: usize, inner: &Expr| written_out(inner).saturating_mul(factor);
     let below = match expression {
@@ -111,7 +113,7 @@ fn written_out(expression: &Expr) -> usize {
         ]),
         Expr::InList(list) => in_list(list),
         Expr::Case(case) => cases(case),
-        Expr::ScalarFunction(function) if picks_first(function) => first_present(function),
+        Expr::ScalarFunction(function) if is_coalesce(function) => coalesce_size(function),
         Expr::BinaryExpr(BinaryExpr { left, op, right }) if compares(*op) => {
             // `date_part('year', a) = 2024` becomes a range of `a`; a literal is compared with each result of a `CASE`.
             let factor = |side: &Expr, other: &Expr| match (side, other) {
@@ -140,7 +142,7 @@ fn below(expression: &Expr) -> usize {
     sum
 }
 
-/// Few items become comparisons with `OR` between them; a function is compared with each item as a range.
+/// A short list becomes comparisons joined by `OR`; a function is compared with each item as a range.
 fn in_list(list: &InList) -> usize {
     let items = list.list.len();
     let factor = if matches!(list.expr.as_ref(), Expr::ScalarFunction(_)) {
@@ -173,12 +175,12 @@ fn cases(case: &Case) -> usize {
     sum(case.when_then_expr.iter().enumerate().map(of_branch)).saturating_add(sum(rest))
 }
 
-fn picks_first(function: &ScalarFunction) -> bool {
+fn is_coalesce(function: &ScalarFunction) -> bool {
     matches!(function.func.name(), "coalesce" | "nvl")
 }
 
-/// `CASE WHEN a IS NOT NULL THEN a …`, and when it is a condition, as [`cases`].
-fn first_present(function: &ScalarFunction) -> usize {
+/// `CASE WHEN a IS NOT NULL THEN a …`, and if it is a condition, as in [`cases`].
+fn coalesce_size(function: &ScalarFunction) -> usize {
     let last = function.args.len().saturating_sub(1);
     sum(function.args.iter().enumerate().map(|(at, argument)| {
         let factor = if at == last { 1 } else { 4 };
@@ -194,7 +196,10 @@ const fn compares(operator: Operator) -> bool {
 }
 
 /// Bytes of text of one value of the expression, and of all that is computed on the way to it.
-#[expect(clippy::wildcard_enum_match_arm, reason = "every other expression gives no text")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other expression does not return text"
+)]
 fn text_bytes(expression: &Expr) -> (usize, usize) {
     let (mut widest, mut together, mut computed) = (0_usize, 0_usize, 0_usize);
     // The visitor cannot fail.
@@ -212,7 +217,7 @@ fn text_bytes(expression: &Expr) -> (usize, usize) {
         Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => together,
         Expr::ScalarFunction(function) => match function.func.name() {
             "concat" => together,
-            // A letter may become three.
+            // One letter may become three.
             "upper" | "lower" => widest.saturating_mul(3),
             "btrim" | "ltrim" | "rtrim" | "trim" | "left" | "right" | "substr" | "substring" => widest,
             "coalesce" | "nvl" | "nullif" | "greatest" | "least" => widest,
@@ -232,16 +237,16 @@ fn text_of(value: &ScalarValue) -> Option<&str> {
     }
 }
 
-/// Counts the parts of a statement as it is read. A name of the query's own stands for the expression behind it, which the planner
-/// puts in its place each time.
+/// Counts the parts of a statement as it is read. An alias of the query counts as the expression behind it, which the
+/// planner substitutes each time.
 #[derive(Debug, Default)]
 pub(super) struct Parts(Cell<usize>);
 
 impl Parts {
-    /// Takes in so many.
+    /// Adds this many.
     ///
     /// # Errors
-    /// [`QueryError::TooComplex`] when there are too many.
+    /// [`QueryError::TooComplex`] if there are too many.
     pub(super) fn add(&self, parts: usize) -> Result<(), QueryError> {
         self.0.set(self.0.get().saturating_add(parts));
         if self.0.get() > MAX_NODES {
@@ -250,7 +255,7 @@ impl Parts {
         Ok(())
     }
 
-    /// How many there are so far.
+    /// The number so far.
     pub(super) fn sum(&self) -> usize {
         self.0.get()
     }

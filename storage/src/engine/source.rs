@@ -1,4 +1,4 @@
-//! What the engine needs to know of a dataset version.
+//! What the engine needs to know about a dataset version.
 
 use std::{fmt, sync::Arc};
 
@@ -17,29 +17,29 @@ pub(super) const OBJECTS_URL: &str = "concordat://objects";
 pub trait Source: fmt::Debug + Send + Sync {
     /// All columns as they are stored.
     fn schema(&self) -> SchemaRef;
-    /// The column that tells subjects apart.
+    /// The column that identifies subjects.
     fn subject_column(&self) -> &str;
-    /// Where the Parquet files are; it gives plaintext.
+    /// The store with the Parquet files; it returns plaintext.
     fn object_store(&self) -> Arc<dyn ObjectStore>;
     /// The Parquet files, with plaintext lengths in bytes.
     fn objects(&self) -> Vec<ObjectMeta>;
-    /// The key of the pseudonyms under the grant of these 16 bytes, or for the institution's own people.
+    /// The key of the pseudonyms under the grant of these 16 bytes, or for the institution's own users.
     fn pseudonym_key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey;
-    /// The key of the order in which rows leave, for the same; another one for each version.
+    /// The key of the order in which rows are released, likewise for each grant; it also differs for each version.
     fn order_key(&self, grant: Option<&[u8; 16]>) -> OrderKey;
 }
 
 /// The keys of one answer.
 #[derive(Debug)]
 pub(super) struct AnswerKeys {
-    /// What pseudonyms are made with.
+    /// The key for pseudonyms.
     pub(super) pseudonyms: PseudonymKey,
-    /// What the order of the rows is made with.
+    /// The key for the order of the rows.
     pub(super) order: OrderKey,
 }
 
 impl AnswerKeys {
-    /// The keys of what `source` shows `holder`.
+    /// The keys for the answers of `source` to `holder`.
     pub(super) fn of(source: &dyn Source, holder: &Holder) -> Self {
         Self {
             pseudonyms: source.pseudonym_key(holder.grant()),
@@ -47,11 +47,11 @@ impl AnswerKeys {
         }
     }
 
-    /// The keys that another process handed over, if they have the right length.
-    pub(super) fn handed_over(pseudonyms: &[u8], order: &[u8]) -> Option<Self> {
+    /// The keys from the bytes that another process sent, if they have the right length.
+    pub(super) fn from_bytes(pseudonyms: &[u8], order: &[u8]) -> Option<Self> {
         Some(Self {
-            pseudonyms: PseudonymKey::handed_over(pseudonyms)?,
-            order: OrderKey::handed_over(order)?,
+            pseudonyms: PseudonymKey::from_bytes(pseudonyms)?,
+            order: OrderKey::from_bytes(order)?,
         })
     }
 }

@@ -1,7 +1,7 @@
-//! What a query may look like: one plain `SELECT` over one table, made of the parts listed here and of nothing else.
+//! Checks the form of a query: one plain `SELECT` over one table, which contains only the constructs listed here.
 //!
-//! Whatever is not named in this module is refused, so a construct that a newer parser learns is refused too. The planner is
-//! only shown statements that passed.
+//! Everything that is not listed in this module is refused, so new constructs of a newer parser are refused too. The
+//! planner only gets statements that passed.
 
 mod expression;
 mod refusal;
@@ -21,10 +21,10 @@ use super::{QueryError, parse, version_number};
 use expression::Expressions;
 use refusal::{MAX_DEPTH, forbid, not_reserved, refused, too_deep};
 
-/// How much of the parser's message is repeated, in characters.
+/// Maximum length of a repeated parser message, in characters.
 const MAX_DETAIL: usize = 200;
 
-/// Reads `sql` and checks it against the columns a permit shows.
+/// Parses `sql` and checks it against the columns that a permit shows.
 ///
 /// # Errors
 /// [`QueryError`] for everything that is not one plain `SELECT` over `dataset`.
@@ -40,11 +40,11 @@ pub(super) fn checked(sql: &str, dataset: &DatasetRef, columns: &[&str]) -> Resu
     Ok(Statement::Query(query))
 }
 
-/// The version of its dataset that `sql` asks for with `VERSION AS OF`, if it does.
+/// The version of its dataset that `sql` requests with `VERSION AS OF`, if any.
 ///
 /// # Errors
 /// [`QueryError`] for what is not one `SELECT` over one table.
-pub fn version_asked(sql: &str) -> Result<Option<VersionNumber>, QueryError> {
+pub fn requested_version(sql: &str) -> Result<Option<VersionNumber>, QueryError> {
     let query = only_query(parsed(sql)?)?;
     let table = only_table(&only_select(&query)?.from)?;
     Ok(table.version)
@@ -76,7 +76,7 @@ fn only_query(mut statements: Vec<Statement>) -> Result<Box<Query>, QueryError> 
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "whatever is not named is refused")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "everything that is not listed is refused")]
 fn only_select(query: &Query) -> Result<&Select, QueryError> {
     forbid(query.with.is_some(), "common table expressions (`WITH`) are")?;
     match query.body.as_ref() {
@@ -196,7 +196,7 @@ fn check_select<'a>(select: &'a Select, columns: usize, expressions: &mut Expres
         return Err(refused("`GROUP BY ALL` is"));
     };
     forbid(!modifiers.is_empty(), "`ROLLUP`, `CUBE` and grouping sets are")?;
-    // A number in `GROUP BY` stands for an item, which the planner puts in its place.
+    // A number in `GROUP BY` refers to a selected item, which the planner substitutes.
     expressions.count(groups.len().saturating_mul(largest))?;
     expressions.all(groups.iter().chain(&select.selection).chain(&select.having))
 }

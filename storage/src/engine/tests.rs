@@ -23,7 +23,7 @@ use concordat_protocol::{
     audit::EntryBody,
     ids::{ColumnName, Digest32, GrantId, InstitutionId, QueryId},
     scope::{
-        BandWidth, Columns, Constraint, Generalisation, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier,
+        BandWidth, Columns, Constraint, Generalization, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier,
         Transform, Values, Window,
     },
     time::Timestamp,
@@ -48,7 +48,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 /// A dataset in memory, with a real ledger and real keys.
 #[derive(Debug)]
-struct World {
+struct Fixture {
     dir: TempDir,
     master: MasterKey,
     pseudonyms: PseudonymSecret,
@@ -58,7 +58,7 @@ struct World {
     stall: Duration,
 }
 
-impl Source for World {
+impl Source for Fixture {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -83,12 +83,12 @@ impl Source for World {
     }
 }
 
-impl World {
+impl Fixture {
     async fn of(batches: &[RecordBatch]) -> Self {
         Self::of_groups(batches, None).await
     }
 
-    /// The same with so many rows in a row group.
+    /// The same with this many rows in a row group.
     async fn of_groups(batches: &[RecordBatch], rows: Option<usize>) -> Self {
         let dir = TempDir::new().unwrap();
         let source = Passphrase::new(
@@ -117,7 +117,8 @@ impl World {
         }
     }
 
-    /// 200 patients in two files: odd ones are of sex 0; age is 20..=119 twice; `chol` is missing for every tenth.
+    /// 200 patients in two files: odd ones are of sex 0; age is 20..=119 twice; `chol` is missing for every tenth
+    /// patient.
     async fn new() -> Self {
         Self::of(&[patients(0..100), patients(100..200)]).await
     }
@@ -128,7 +129,7 @@ impl World {
         Permit::new(holder, query(), scope, receipt).unwrap()
     }
 
-    async fn ask_while(
+    async fn query_while(
         &self,
         scope: Scope,
         sql: &str,
@@ -137,13 +138,13 @@ impl World {
         answer(self.permit(grant(1), scope), self, sql, watch, Bounds::default()).await
     }
 
-    async fn ask(&self, scope: Scope, sql: &str) -> Result<ReleasedAnswer, QueryError> {
-        self.ask_while(scope, sql, Arc::new(|| Ok(()))).await
+    async fn query(&self, scope: Scope, sql: &str) -> Result<ReleasedAnswer, QueryError> {
+        self.query_while(scope, sql, Arc::new(|| Ok(()))).await
     }
 
     /// The answer as text, row by row.
     async fn rows(&self, scope: Scope, sql: &str) -> Result<Vec<Vec<String>>, QueryError> {
-        texts(self.ask(scope, sql).await?).await
+        texts(self.query(scope, sql).await?).await
     }
 
     async fn refused(&self, scope: Scope, sql: &str) -> QueryError {
@@ -255,13 +256,18 @@ fn with_rows(mut scope: Scope, column: &str, values: Values) -> Scope {
     scope
 }
 
-const BANDS: Transform = Transform::Generalised(Generalisation::AgeBand(BandWidth::Ten));
-const YEAR: Transform = Transform::Generalised(Generalisation::Year);
+const BANDS: Transform = Transform::Generalized(Generalization::AgeBand(BandWidth::Ten));
+const YEAR: Transform = Transform::Generalized(Generalization::Year);
 
 #[tokio::test]
-async fn an_entry_that_permits_nothing_makes_no_permit() {
-    let world = World::new().await;
-    let ledger = Ledger::open(&world.dir.path().join("ledger"), world.master.ledger(), institution()).unwrap();
+async fn entry_that_denies_makes_no_permit() {
+    let fixture = Fixture::new().await;
+    let ledger = Ledger::open(
+        &fixture.dir.path().join("ledger"),
+        fixture.master.ledger(),
+        institution(),
+    )
+    .unwrap();
     let scope = || clear(Tier::Records, &["age"]);
     let denied = ledger.append(decision(false), &Attribution::eva(), NOW).unwrap();
     assert!(Permit::new(grant(1), query(), scope(), denied).is_err());

@@ -1,7 +1,7 @@
-//! Text as it leaves.
+//! Text in a form that can be released.
 //!
-//! The engine reads text as views into the pages that it was read from, and a page also holds the text of rows that are not permitted.
-//! A view is encoded together with its page, so no view may leave: every value becomes one of its own first.
+//! The engine reads text as views into the pages that it was read from, and a page also holds the text of rows that are
+//! not permitted. A view is encoded together with its page, so no view may be released: every value is copied first.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use arrow::{
 
 use super::QueryError;
 
-/// The schema in which every value is one of its own.
+/// The schema in which no value is a view.
 ///
 /// # Errors
-/// [`QueryError::Engine`] for a type of which that is not known.
+/// [`QueryError::Engine`] for a type for which this is not known.
 pub(super) fn owned_schema(schema: &Schema) -> Result<SchemaRef, QueryError> {
     let field = |field: &Arc<Field>| {
         let owned = owned_type(field.data_type())?;
@@ -27,7 +27,10 @@ pub(super) fn owned_schema(schema: &Schema) -> Result<SchemaRef, QueryError> {
     Ok(Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())))
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "a type that is not named does not leave")]
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a type that is not listed is not released"
+)]
 fn owned_type(found: &DataType) -> Option<DataType> {
     match found {
         DataType::Utf8View => Some(DataType::Utf8),
@@ -36,10 +39,10 @@ fn owned_type(found: &DataType) -> Option<DataType> {
     }
 }
 
-/// The same rows under that schema.
+/// The same rows with that schema.
 ///
 /// # Errors
-/// [`QueryError::Memory`] when a batch holds more text than fits in one column.
+/// [`QueryError::Memory`] if a batch contains more text than fits in one column.
 pub(super) fn owned(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, QueryError> {
     let rows = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let column = |(column, field): (&ArrayRef, &Arc<Field>)| cast(column, field.data_type());

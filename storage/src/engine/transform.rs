@@ -1,4 +1,4 @@
-//! How the values of a column are changed before anyone sees them.
+//! Transforms the values of a column before they can be released.
 
 use std::{fmt, sync::Arc};
 
@@ -8,21 +8,21 @@ use arrow::{
     datatypes::{DataType, Float64Type, Int32Type, Int64Type},
     error::ArrowError,
 };
-use concordat_protocol::scope::{BandWidth, Generalisation, Transform};
+use concordat_protocol::scope::{BandWidth, Generalization, Transform};
 
 use super::QueryError;
 use crate::keys::PseudonymKey;
 
-/// From this age on there is one band only (45 CFR 164.514(b)(2)(i)(C)).
+/// From this age on there is only one band (45 CFR 164.514(b)(2)(i)(C)).
 const TOP_AGE: i64 = 90;
 /// Length of a pseudonym in hexadecimal digits: 128 bits.
 const PSEUDONYM_DIGITS: usize = 32;
 
-/// A transform that fits its column.
+/// A transform that was checked against the type of its column.
 #[derive(Clone)]
 pub(super) enum Change {
     Keep,
-    /// The year, but this one for every earlier year.
+    /// The year, but at least this one.
     Year(i32),
     Band(Arc<Bands>),
     Pseudonym(Box<blake3::Hasher>),
@@ -40,10 +40,10 @@ impl fmt::Debug for Change {
 }
 
 impl Change {
-    /// The change for a visible column; nothing for a removed one.
+    /// The transform of a visible column; `None` for a removed one.
     ///
     /// # Errors
-    /// [`QueryError::TransformMismatch`] when the type has no such transform.
+    /// [`QueryError::TransformMismatch`] if the type does not support the transform.
     pub(super) fn of(
         transform: Transform,
         column: &str,
@@ -54,16 +54,16 @@ impl Change {
         let change = match (transform, found) {
             (Transform::Removed, _) => return Ok(None),
             (Transform::Clear, _) => Self::Keep,
-            (Transform::Generalised(Generalisation::Year), DataType::Date32 | DataType::Timestamp(..)) => {
+            (Transform::Generalized(Generalization::Year), DataType::Date32 | DataType::Timestamp(..)) => {
                 Self::Year(oldest_year)
             }
-            (Transform::Generalised(Generalisation::AgeBand(width)), DataType::Int64 | DataType::Float64) => {
+            (Transform::Generalized(Generalization::AgeBand(width)), DataType::Int64 | DataType::Float64) => {
                 Self::Band(Arc::new(Bands::new(width)))
             }
             (Transform::Pseudonym, found) if has_pseudonym(found) => {
                 Self::Pseudonym(Box::new(column_hasher(key, column)))
             }
-            (Transform::Generalised(_) | Transform::Pseudonym, _) => {
+            (Transform::Generalized(_) | Transform::Pseudonym, _) => {
                 return Err(QueryError::TransformMismatch {
                     column: column.to_owned(),
                     found: found.to_string(),
@@ -74,7 +74,7 @@ impl Change {
         Ok(Some(change))
     }
 
-    /// The type of the changed column.
+    /// The type of the transformed column.
     pub(super) fn data_type(&self, found: &DataType) -> DataType {
         match self {
             Self::Keep => found.clone(),
@@ -87,7 +87,7 @@ impl Change {
         matches!(self, Self::Keep)
     }
 
-    /// The changed values, as many as there were.
+    /// The transformed values, one for each input value.
     pub(super) fn apply(&self, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
         match self {
             Self::Keep => Ok(Arc::clone(values)),
@@ -111,7 +111,8 @@ fn year(values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     date_part(&make_array(naive), DatePart::Year)
 }
 
-/// The years with all before `oldest` as `oldest`: whoever may be 90 cannot be told from those who are older.
+/// The years, with all before `oldest` replaced by `oldest`: a person who may be 90 cannot be distinguished from older
+/// ones.
 fn capped(years: &ArrayRef, oldest: i32) -> ArrayRef {
     match years.as_primitive_opt::<Int32Type>() {
         Some(years) => Arc::new(years.unary::<_, Int32Type>(|year| year.max(oldest))),
@@ -181,7 +182,7 @@ fn column_hasher(key: &PseudonymKey, column: &str) -> blake3::Hasher {
 }
 
 /// Keyed BLAKE3 of the value as text, its first 128 bits in hexadecimal.
-#[expect(clippy::wildcard_enum_match_arm, reason = "only timestamps have a zone to drop")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "only timestamps have a time zone to drop")]
 fn pseudonyms(hasher: &blake3::Hasher, values: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     let naive = match values.data_type() {
         DataType::Timestamp(..) => cast(values, &DataType::Int64)?,
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_become_bands_and_impossible_ages_nothing() {
+    fn ages_become_bands_and_impossible_ages_null() {
         let ages: ArrayRef = Arc::new(Int64Array::from(vec![
             Some(0),
             Some(49),
@@ -251,9 +252,9 @@ mod tests {
         assert_eq!(years(2000), [Some(2000), Some(2000), Some(2024), None]);
     }
 
-    /// Whatever a grant shows of two people who are 90 or older before it ends, it shows the same of both.
+    /// If two people are 90 or older before a grant ends, it shows the same values for both.
     #[test]
-    fn nobody_of_ninety_is_told_from_anybody_older() {
+    fn age_ninety_is_indistinguishable_from_older_ages() {
         let end = 2026;
         let oldest = end - i32::try_from(TOP_AGE).unwrap();
         let born = |year: i32| (year - 1970) * 365 + (year - 1968).div_euclid(4) + 200;
@@ -275,6 +276,6 @@ mod tests {
         let younger: ArrayRef = Arc::new(Date32Array::from(vec![born(end - 90), born(end - 89)]));
         let years = Change::Year(oldest).apply(&younger).unwrap();
         let years = years.as_primitive::<Int32Type>();
-        assert_ne!(years.value(0), years.value(1), "who is younger is told apart");
+        assert_ne!(years.value(0), years.value(1), "a younger person is distinguishable");
     }
 }

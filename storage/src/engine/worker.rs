@@ -1,19 +1,22 @@
-//! A process for each query.
+//! Runs each query in a process.
 //!
-//! What a query computes runs in a child of the node: the same program, started with [`ARGUMENT`], which [`serve`]s. It has no
-//! key, no file and no socket but the one to its parent. It is told the scope, the text and what the objects are called, and asks
-//! for the bytes of these objects; it gives back batches or an error. The kernel holds it to its memory and lets it call nothing
-//! that it does not need ([`isolation`]). Its stacks fit the deepest statement that is admitted.
+//! A query is computed in a child process of the node: the same program, started with [`ARGUMENT`], which calls
+//! [`serve`]. It has no long-lived key, no file, and no socket except the one to its parent. It receives the scope, the
+//! SQL text, the keys of the answer and the names of the objects, and requests the bytes of these objects; it returns
+//! batches or an error. The kernel enforces its memory limit and allows only the system calls that it needs
+//! ([`isolation`]). Its stacks are large enough for the deepest admitted statement.
 //!
-//! The parent ([`Workers`]) keeps the time, the permit and the disclosure: at a deadline or a cut the child is killed, whatever it
-//! is computing. A stack that overflows, memory that runs out and any other end are an error of the one query.
+//! The parent ([`Workers`]) handles the time limit, the permit and the disclosure: at a deadline, or if the permission
+//! ends, the child is killed, whatever it is computing. A stack overflow, exhausted memory or any other crash is only
+//! an error of this one query.
 //!
-//! A child answers one query after the other, but only within one scope; so nothing is left in it that the next query may not see.
+//! A child answers one query after another, but only within one scope, so it contains nothing that the next query may
+//! not see.
 
 mod child;
 mod frames;
 mod idle;
-#[cfg_attr(not(target_os = "linux"), path = "worker/isolation/elsewhere.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "worker/isolation/other_unix.rs")]
 mod isolation;
 mod messages;
 mod objects;
@@ -25,5 +28,5 @@ pub use idle::Workers;
 #[cfg(test)]
 pub(super) use messages::Task;
 
-/// The argument with which the program is started as a process of the engine; a second one tells its memory in bytes.
+/// The argument that starts the program as an engine process; a second argument is its memory limit in bytes.
 const ARGUMENT: &str = "engine-worker";

@@ -1,8 +1,8 @@
 //! Files below a folder whose contents others may have written: a backup repository, an inbox.
 //!
-//! Nothing that lies there leads out of it. Each folder on the way and the file itself are opened by their names in the folder
-//! before, links are not followed, and what is not a regular file is not opened at all: opening a pipe waits for a writer, and
-//! opening a device may do something.
+//! Nothing in the folder can lead out of it. Each folder on the path and the file itself are opened by their names relative to
+//! the parent folder, links are not followed, and what is not a regular file is not opened at all: opening a pipe waits for a
+//! writer, and opening a device may have side effects.
 
 use std::{
     fs::File,
@@ -16,14 +16,15 @@ use rustix::{
     io::Errno,
 };
 
-/// What each folder on the way is opened with.
+/// Flags for opening each folder on the path.
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// Opens the regular file at `below`, a relative path of plain names, for reading. `root` is the operator's: it may be a link.
+/// Opens the regular file at `below`, a relative path of plain names, for reading. `root` was chosen by the operator, so it may
+/// be a link.
 ///
 /// # Errors
-/// [`io::ErrorKind::NotFound`] if it is not there; [`io::ErrorKind::InvalidInput`] if the path leaves `root`, if a link is on
-/// the way, or if it is not a regular file.
+/// [`io::ErrorKind::NotFound`] if it does not exist; [`io::ErrorKind::InvalidInput`] if the path leaves `root`, if it goes
+/// through a link, or if it is not a regular file.
 pub fn open_beneath(root: &Path, below: &Path) -> io::Result<File> {
     let mut names = Vec::new();
     for part in below.components() {
@@ -34,22 +35,23 @@ pub fn open_beneath(root: &Path, below: &Path) -> io::Result<File> {
             }
         }
     }
-    let file = names.pop().ok_or_else(|| refused("the path names no file"))?;
+    let file = names.pop().ok_or_else(|| refused("the path does not name a file"))?;
     let mut folder = openat(CWD, root, FOLDER, Mode::empty())?;
     for name in names {
-        folder = openat(&folder, name, FOLDER.union(OFlags::NOFOLLOW), Mode::empty()).map_err(of_folder)?;
+        folder = openat(&folder, name, FOLDER.union(OFlags::NOFOLLOW), Mode::empty()).map_err(open_error)?;
     }
     regular(&folder, file)
 }
 
-/// The kind is looked at before, so that nothing else is opened, and after, because it may have been exchanged meanwhile.
+/// The file type is checked before opening, so that nothing else is opened, and after, because the file may have been replaced
+/// in between.
 fn regular(folder: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<File> {
     let before = statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?;
     if FileType::from_raw_mode(before.st_mode) != FileType::RegularFile {
         return Err(refused("it is a link, or not a regular file"));
     }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = openat(folder, name, flags, Mode::empty()).map_err(of_folder)?;
+    let file = openat(folder, name, flags, Mode::empty()).map_err(open_error)?;
     let opened = fstat(&file)?;
     if FileType::from_raw_mode(opened.st_mode) != FileType::RegularFile {
         return Err(refused("it is not a regular file"));
@@ -57,10 +59,10 @@ fn regular(folder: &OwnedFd, name: &std::ffi::OsStr) -> io::Result<File> {
     Ok(File::from(file))
 }
 
-fn of_folder(error: Errno) -> io::Error {
+fn open_error(error: Errno) -> io::Error {
     match error {
-        Errno::LOOP | Errno::MLINK => refused("a link is on the way"),
-        Errno::NOTDIR => refused("a link or a file is on the way where a folder should be"),
+        Errno::LOOP | Errno::MLINK => refused("the path goes through a link"),
+        Errno::NOTDIR => refused("the path goes through a link or a file where a folder should be"),
         other => other.into(),
     }
 }
@@ -78,11 +80,11 @@ mod tests {
     fn kind(root: &Path, below: &str) -> io::ErrorKind {
         let (root, below) = (root.to_owned(), below.to_owned());
         let (done, waiting) = mpsc::channel();
-        // On a thread of its own: opening a pipe would wait for ever.
+        // On a separate thread: opening a pipe would wait forever.
         thread::spawn(move || done.send(open_beneath(&root, Path::new(&below)).map(drop).unwrap_err().kind()));
         waiting
             .recv_timeout(Duration::from_secs(20))
-            .expect("the opening waits")
+            .expect("opening the file blocks")
     }
 
     #[test]

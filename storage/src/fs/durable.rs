@@ -1,4 +1,4 @@
-//! Files that are on the disk, private to their owner, when a call returns.
+//! Files that are on disk and private to their owner when a call returns.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, Permissions},
@@ -7,18 +7,18 @@ use std::{
     path::Path,
 };
 
-/// Creates a folder and its parents, 0700 where they are new.
+/// Creates a folder and its parents; new ones get mode 0700.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the system.
 pub fn create_dir_private(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
-/// Replaces a small file in one step: after a crash either the old or the new contents are there, whole. Mode 0600.
+/// Replaces a small file atomically: after a crash the file has either the old or the new contents. Mode 0600.
 ///
 /// # Errors
-/// What the system says; the old file is then untouched, and nothing else stays.
+/// The error of the system; the old file is then unchanged, and no temporary file remains.
 pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path
         .parent()
@@ -29,7 +29,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     name.push(".new");
     let staged = dir.join(name);
     if let Err(error) = write_staged(&staged, bytes).and_then(|()| std::fs::rename(&staged, path)) {
-        // On a full disk even an empty file may stay in the way of what is tried next.
+        // On a full disk even an empty leftover file may make the next attempt fail.
         drop(std::fs::remove_file(&staged));
         return Err(error);
     }
@@ -37,7 +37,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn write_staged(staged: &Path, bytes: &[u8]) -> io::Result<()> {
-    // What a process that was killed left goes; nothing is written through what somebody else put there.
+    // A leftover of a killed process is removed, and a link that another user created is never written through.
     match std::fs::remove_file(staged) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
@@ -55,7 +55,7 @@ fn write_staged(staged: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Makes the names in a folder durable.
 ///
 /// # Errors
-/// What the system says.
+/// The error of the system.
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }

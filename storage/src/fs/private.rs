@@ -1,4 +1,4 @@
-//! Files that only their owner may read, or nobody but the account that this runs under.
+//! Files that only their owner, or only the account that this process runs under, may read.
 
 mod acl;
 
@@ -28,7 +28,7 @@ pub(crate) enum PrivateFileError {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
@@ -43,7 +43,7 @@ impl PrivateFileError {
     }
 }
 
-/// Reads a small file that nobody else may read.
+/// Reads a small file that no other account may read.
 pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFileError> {
     let file = File::open(path).map_err(PrivateFileError::io("open", path))?;
     if !is_private(&file).map_err(PrivateFileError::io("inspect", path))? {
@@ -56,8 +56,8 @@ pub(crate) fn read_private(path: &Path) -> Result<Zeroizing<Vec<u8>>, PrivateFil
     Ok(bytes)
 }
 
-/// What a service manager hands over is its own and readable for one account by an access control list, which shows in the mode
-/// as if a group could read it.
+/// A credential that a service manager provides is owned by the service manager and readable by one account through an access
+/// control list, which shows in the mode as if a group could read it.
 fn is_private(file: &File) -> io::Result<bool> {
     let mode = file.metadata()?.mode();
     Ok(mode & 0o077 == 0 || mode & 0o037 == 0 && acl::is_for(file, nix::unistd::geteuid().as_raw())?)

@@ -17,18 +17,19 @@ use super::{
     inspection::{Column, Inspection, Subject},
     prefetch::Prefetch,
     source::Fingerprint,
-    table::{Ending, Piece, Table},
+    table::{Chunk, Ending, Table},
     upload::Source,
     values::{self, UTC, is_marker, trim},
 };
 
-/// Reads a surveyed file again, as record batches of [`Inspection::schema`], on threads of its own ahead of whoever takes them.
+/// Reads an inspected file again, as record batches of [`Inspection::schema`], which are prefetched on separate
+/// threads.
 ///
-/// The iterator ends with an error if the bytes are not those of the inspection, so what it gave before counts only once it
-/// has ended without one. After an error it ends.
+/// The iterator ends with an error if the bytes differ from those of the inspection, so its batches are valid only once
+/// it has ended without one. It ends after an error.
 ///
 /// # Errors
-/// [`IngestError::RowsRefused`] while there are refused rows that may not be left out, and errors of opening the file.
+/// [`IngestError::RowsRefused`] if there are refused rows that may not be skipped, and errors of opening the file.
 pub fn batches(source: &Source, inspection: &Inspection) -> Result<Batches, IngestError> {
     inspection.check_rejects()?;
     let path = source.name();
@@ -38,7 +39,7 @@ pub fn batches(source: &Source, inspection: &Inspection) -> Result<Batches, Inge
     }
     let typing = Typing {
         path: path.to_owned(),
-        pieces: Some(table.pieces(path)?),
+        chunks: Some(table.chunks(path)?),
         schema: inspection.schema(),
         subjects: *inspection.subject() == Subject::Assigned,
         columns: inspection.columns().to_vec(),
@@ -48,7 +49,7 @@ pub fn batches(source: &Source, inspection: &Inspection) -> Result<Batches, Inge
     };
     Ok(Batches {
         schema: inspection.schema(),
-        ahead: Prefetch::run(path, typing)?,
+        prefetch: Prefetch::run(path, typing)?,
     })
 }
 
@@ -56,7 +57,7 @@ pub fn batches(source: &Source, inspection: &Inspection) -> Result<Batches, Inge
 #[derive(Debug)]
 pub struct Batches {
     schema: SchemaRef,
-    ahead: Prefetch<RecordBatch>,
+    prefetch: Prefetch<RecordBatch>,
 }
 
 impl Batches {
@@ -71,16 +72,16 @@ impl Iterator for Batches {
     type Item = Result<RecordBatch, IngestError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.ahead.next()
+        self.prefetch.next()
     }
 }
 
-/// Makes typed columns of a file's blocks.
+/// Converts a file's blocks to typed columns.
 struct Typing {
     path: PathBuf,
-    pieces: Option<Prefetch<Piece>>,
+    chunks: Option<Prefetch<Chunk>>,
     schema: SchemaRef,
-    /// Whether each row gets a subject of its own.
+    /// Whether each row is its own subject.
     subjects: bool,
     columns: Vec<Column>,
     rows: u64,
@@ -93,15 +94,15 @@ impl Iterator for Typing {
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let mut pieces = self.pieces.take()?;
-            let block = match pieces.next()? {
-                Ok(Piece::Rows(block)) => block,
-                Ok(Piece::End(ending)) => return self.check_end(&ending).err().map(Err),
+            let mut chunks = self.chunks.take()?;
+            let block = match chunks.next()? {
+                Ok(Chunk::Rows(block)) => block,
+                Ok(Chunk::End(ending)) => return self.check_end(&ending).err().map(Err),
                 Err(error) => return Some(Err(error)),
             };
             let batch = (block.rows() > 0).then(|| self.batch(&block));
             if !matches!(batch, Some(Err(_))) {
-                self.pieces = Some(pieces);
+                self.chunks = Some(chunks);
             }
             if batch.is_some() {
                 return batch;
@@ -145,7 +146,7 @@ impl Typing {
     }
 }
 
-/// One column of a block; `None` if a field is not what the inspection found in this column.
+/// One column of a block; `None` if a field does not match the result of the inspection for this column.
 fn typed(column: &Column, block: &Block, index: usize) -> Option<ArrayRef> {
     let cells = block.column(index).map(|field| cell(column, field));
     Some(match column.kind {
@@ -159,7 +160,7 @@ fn typed(column: &Column, block: &Block, index: usize) -> Option<ArrayRef> {
     })
 }
 
-/// What a field holds: a value, or nothing where something may be missing; `None` where nothing may.
+/// The value of a field: `Some(None)` if it is missing and may be; `None` if it is missing but must not be.
 fn cell<'a>(column: &Column, field: &'a str) -> Option<Option<&'a str>> {
     let value = trim(field);
     if value.is_empty() || (column.markers_are_missing && is_marker(value)) {

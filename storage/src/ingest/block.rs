@@ -1,13 +1,13 @@
-//! Many rows of one width at a time, read by column.
+//! Blocks of rows of equal width, read by column.
 
 use super::{rejects::Reject, row::Row};
 
-/// The most rows in a block.
+/// Maximum rows in a block.
 pub(super) const BLOCK_ROWS: usize = 8192;
-/// A block ends early once its rows hold this many bytes of text, which bounds its memory whatever the rows are like.
+/// A block ends early once its rows contain this many bytes of text, which bounds its memory for any rows.
 pub(super) const BLOCK_BYTES: usize = 4 * 1024 * 1024;
 
-/// Rows that follow each other in a file, all of the same width, and what was refused between them.
+/// Consecutive rows of a file, all of the same width, and the rows that were refused between them.
 #[derive(Debug, Default)]
 pub(super) struct Block {
     text: String,
@@ -42,7 +42,7 @@ impl Block {
     pub(super) fn push(&mut self, row: &Row) {
         let before = self.text.len();
         self.text.push_str(&row.text);
-        // A block is full long before 4 GiB, whatever the last row is like.
+        // A block is full long before 4 GiB, however long the last row is.
         let ends = row
             .ends
             .iter()

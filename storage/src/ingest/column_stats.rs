@@ -1,4 +1,4 @@
-//! What a column turns out to hold, field by field.
+//! Infers the type of a column, field by field.
 
 use concordat_protocol::schema::ColumnKind;
 
@@ -7,7 +7,7 @@ use super::{
     values::{Kinds, classify, is_marker, trim},
 };
 
-/// The running result of one column.
+/// The statistics of one column so far.
 #[derive(Clone, Debug)]
 pub(super) struct ColumnStats {
     kinds: Kinds,
@@ -16,7 +16,7 @@ pub(super) struct ColumnStats {
     values: u64,
     blanks: u64,
     markers: u64,
-    turned: Option<(ColumnKind, u64)>,
+    became_text: Option<(ColumnKind, u64)>,
 }
 
 impl ColumnStats {
@@ -29,11 +29,11 @@ impl ColumnStats {
             values: 0,
             blanks: 0,
             markers: 0,
-            turned: None,
+            became_text: None,
         }
     }
 
-    /// Takes the field of the row that starts on `line`.
+    /// Adds the field of the row that starts on `line`.
     pub(super) fn observe(&mut self, field: &str, line: u64) {
         let value = trim(field);
         if value.is_empty() {
@@ -49,14 +49,14 @@ impl ColumnStats {
         if !self.kinds.is_none() {
             let narrowed = self.kinds.and(classify(value));
             if narrowed.is_none() && self.values > 0 {
-                self.turned = Some((self.kinds.best(), line));
+                self.became_text = Some((self.kinds.best(), line));
             }
             self.kinds = narrowed;
         }
         self.values += 1;
     }
 
-    /// The narrowest kind that holds every value; a column without values is text.
+    /// The narrowest kind that can represent every value; a column without values is text.
     pub(super) fn kind(&self) -> ColumnKind {
         if self.values == 0 || self.forced_text {
             ColumnKind::Text
@@ -85,12 +85,12 @@ impl ColumnStats {
     }
 
     /// Markers that stay in the column as text.
-    pub(super) fn markers_kept(&self) -> u64 {
+    pub(super) fn markers_as_text(&self) -> u64 {
         if self.markers_are_missing() { 0 } else { self.markers }
     }
 
-    /// What the column looked like before the line that made it text.
-    pub(super) fn turned(&self) -> Option<(ColumnKind, u64)> {
-        self.turned
+    /// The kind of the column before the line that made it text, and this line.
+    pub(super) fn became_text(&self) -> Option<(ColumnKind, u64)> {
+        self.became_text
     }
 }

@@ -1,4 +1,4 @@
-//! What can keep a file from being imported, and what to do about it.
+//! Errors of reading an imported file, and what to do about them.
 
 use std::{io, path::PathBuf};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::error_kind::ErrorKind;
 
-/// Why a file cannot be imported; says where and what to do, never what a cell holds.
+/// Why a file cannot be imported; the message states where and what to do, never the contents of a cell.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IngestError {
@@ -29,35 +29,35 @@ pub enum IngestError {
     Read {
         /// The path as given.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// The thread that reads the file could not be started, or broke off.
-    #[error("reading `{}` broke off; try again, and if it happens again, restart the node", path.display())]
+    /// The thread that reads the file could not be started, or panicked.
+    #[error("reading `{}` was interrupted; try again, and if it happens again, restart the node", path.display())]
     Interrupted {
         /// The path as given.
         path: PathBuf,
-        /// What the system says, if it is to blame.
+        /// The error of the system, if there is one.
         #[source]
         source: Option<io::Error>,
     },
-    /// The compressed file is damaged or cut short.
-    #[error("the gzip file `{}` is damaged or cut short; fetch it again and check it with `gzip -t`", path.display())]
+    /// The compressed file is damaged or truncated.
+    #[error("the gzip file `{}` is damaged or truncated; get it again and check it with `gzip -t`", path.display())]
     Damaged {
         /// The path as given.
         path: PathBuf,
-        /// What the decoder says.
+        /// The error of the decoder.
         #[source]
         source: io::Error,
     },
-    /// The file changed between or during the two readings.
-    #[error("`{}` changed while it was read; import a file that nothing writes to", path.display())]
+    /// The file changed between or during the two passes.
+    #[error("`{}` changed while it was read; import a file that is not being written", path.display())]
     Changed {
         /// The path as given.
         path: PathBuf,
     },
-    /// The file holds something other than delimited text.
+    /// The file does not contain delimited text.
     #[error("`{}` is {what}, not delimited text; export it as CSV", path.display())]
     NotText {
         /// The path as given.
@@ -65,19 +65,19 @@ pub enum IngestError {
         /// What it looks like.
         what: &'static str,
     },
-    /// The file holds no line with anything on it.
+    /// The file has no line that is not blank.
     #[error("`{}` is empty", path.display())]
     Empty {
         /// The path as given.
         path: PathBuf,
     },
-    /// The file holds one line of one field, which may be a secret as well as a name.
-    #[error("`{}` holds a single line with a single field, which is not a table; a table has a line with column names and rows below it", path.display())]
+    /// The file has a single line with a single field, which may be a secret rather than a column name.
+    #[error("`{}` has a single line with a single field, which is not a table; a table has a line with column names and rows below it", path.display())]
     NotATable {
         /// The path as given.
         path: PathBuf,
     },
-    /// The encoding has no such name.
+    /// There is no encoding with this label.
     #[error("`{label}` is not a text encoding; use a label such as `utf-8`, `windows-1252` or `utf-16le`")]
     UnknownEncoding {
         /// The label as given.
@@ -101,8 +101,8 @@ pub enum IngestError {
     Delimiter,
     /// The first line may be names or data.
     #[error(
-        "the first line may hold column names or data: say which with `--header present` or `--header absent`, and name \
-         the delimiter if it is none of comma, semicolon, tab and vertical bar"
+        "the first line may contain column names or data: choose with `--header present` or `--header absent`, and name \
+         the delimiter if it is not a comma, semicolon, tab or vertical bar"
     )]
     HeaderUnclear,
     /// The header line cannot be read.
@@ -122,24 +122,24 @@ pub enum IngestError {
         found: usize,
     },
     /// More columns than [`MAX_COLUMNS`].
-    #[error("{found} columns are more than the {MAX_COLUMNS} that a table can have")]
+    #[error("the file has {found} columns; a table can have at most {MAX_COLUMNS}")]
     TooManyColumns {
         /// Columns found.
         found: usize,
     },
-    /// Several columns have one name, ignoring case.
+    /// Several columns have the same name, ignoring case.
     #[error("more than one column is called {}; rename them in the header", list(names))]
     DuplicateNames {
         /// The names that occur more than once.
         names: Vec<String>,
     },
-    /// Column names that start like the node's own columns.
+    /// Column names with the prefix of the node's own columns.
     #[error(
         "names that start with `__concordat` are reserved, rename {} in the header",
         list(names)
     )]
     ReservedNames {
-        /// The names in question.
+        /// The reserved names.
         names: Vec<String>,
     },
     /// A column named in the options is not in the file.
@@ -147,7 +147,7 @@ pub enum IngestError {
     NoSuchColumn {
         /// The name as given.
         name: String,
-        /// The columns of the file; none if there is only one, which may be no name at all.
+        /// The columns of the file; empty if there is only one, which may not be a name at all.
         columns: Vec<String>,
     },
     /// Rows without a subject.
@@ -163,9 +163,9 @@ pub enum IngestError {
         /// Lines of the first of them.
         first: Vec<u64>,
     },
-    /// The file holds rows that cannot be taken, and the options do not allow to leave them out.
+    /// The file contains rows that cannot be imported, and the options do not allow skipping them.
     #[error(
-        "{count} rows cannot be imported, the first on line {}: {}; fix them, or leave them out with `--skip-refused`",
+        "{count} rows cannot be imported, the first on line {}: {}; fix them, or skip them with `--skip-refused`",
         first.line,
         first.reason
     )]
@@ -178,21 +178,22 @@ pub enum IngestError {
     /// The list of refused rows cannot be written.
     #[error("cannot write the list of refused rows")]
     RejectSink {
-        /// What the sink says.
+        /// The error of the sink.
         #[source]
         source: io::Error,
     },
-    /// Arrow refuses a batch.
+    /// Arrow rejects a batch.
     #[error("cannot build a record batch")]
     Arrow {
-        /// What Arrow says.
+        /// The error of Arrow.
         #[source]
         source: arrow::error::ArrowError,
     },
 }
 
 impl IngestError {
-    /// What kind of error it is: the machine's if it cannot read or write, otherwise that of the file or the options.
+    /// What kind of error it is: `Machine` if reading or writing fails, otherwise `NotFound` or `Usage` for the file or
+    /// the options.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {

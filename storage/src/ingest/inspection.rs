@@ -1,4 +1,4 @@
-//! The first pass: what a file holds, found out from all of it.
+//! The first pass: determines the contents of a file by reading all of it.
 
 use std::sync::Arc;
 
@@ -16,15 +16,15 @@ use super::{
     repeats::Repeats,
     sniff::{Layout, sniff},
     source::Fingerprint,
-    table::{Piece, Table},
+    table::{Chunk, Table},
     upload::Source,
     values::{data_type, is_marker, trim},
 };
 
-/// How many lines without a subject an error names.
+/// Maximum number of lines without a subject that an error lists.
 const SHOWN_LINES: usize = 10;
 
-/// What the first pass found; [`super::batches()`] reads the file by it.
+/// The result of the first pass; [`super::batches()`] uses it to read the file.
 #[derive(Clone, Debug)]
 pub struct Inspection {
     pub(super) options: CsvOptions,
@@ -48,30 +48,30 @@ pub struct Column {
     pub given: String,
     /// The type.
     pub kind: ColumnKind,
-    /// How many rows lack a value; none means that the column is not nullable.
+    /// How many rows have no value; 0 means that the column is not nullable.
     pub missing: u64,
     pub(super) markers_are_missing: bool,
 }
 
-/// Whose record a row is.
+/// The subject of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// The value of this column says so.
+    /// The value of this column.
     Column(String),
-    /// Each row is a subject of its own, numbered from 1 in [`SUBJECT_COLUMN`].
+    /// Each row is its own subject, numbered from 1 in [`SUBJECT_COLUMN`].
     Assigned,
 }
 
-/// Reads a whole file and finds out what it holds, keeping the first refused rows.
+/// Reads a whole file and determines its contents, listing the first refused rows.
 ///
 /// # Errors
 /// [`IngestError`] for a file that cannot be read, is not delimited text, has unusable column names or lacks subjects.
-/// Rows that cannot be taken are no error here: see [`Inspection::rejects`].
+/// Rows that cannot be imported are not an error here: see [`Inspection::rejects`].
 pub fn infer_schema(source: &Source, options: &CsvOptions) -> Result<Inspection, IngestError> {
     infer_schema_into(source, options, &mut Discard)
 }
 
-/// Like [`infer_schema`], and hands every refused row to `sink`.
+/// Like [`infer_schema`], but also sends every refused row to `sink`.
 ///
 /// # Errors
 /// As [`infer_schema`], and [`IngestError::RejectSink`] if the sink fails.
@@ -87,15 +87,15 @@ pub fn infer_schema_into(
     check_known(&names, options.text_columns.iter().chain(options.subject.column()))?;
     let mut count = Count::new(&names, options);
     let mut ending = None;
-    for piece in table.pieces(path)? {
-        match piece? {
-            Piece::Rows(block) => count.block(&block, sink)?,
-            Piece::End(end) => ending = Some(end),
+    for chunk in table.chunks(path)? {
+        match chunk? {
+            Chunk::Rows(block) => count.block(&block, sink)?,
+            Chunk::End(end) => ending = Some(end),
         }
     }
     let ending = ending.ok_or_else(|| IngestError::Changed { path: path.to_owned() })?;
     if names.len() == 1 && count.rows == 0 {
-        // A key file is one line too: it must not become the name of a column, which more people see.
+        // A key file may also have one line: it must not become the name of a column, which more people can see.
         return Err(IngestError::NotATable { path: path.to_owned() });
     }
     count.check_subjects(&names)?;
@@ -126,7 +126,7 @@ impl Inspection {
         self.rows
     }
 
-    /// Whose records the rows are.
+    /// The subjects of the rows.
     #[must_use]
     pub fn subject(&self) -> &Subject {
         &self.subject
@@ -168,7 +168,7 @@ impl Inspection {
         self.layout.delimiter
     }
 
-    /// Whether the first line holds the column names.
+    /// Whether the first line has the column names.
     #[must_use]
     pub fn has_header(&self) -> bool {
         self.layout.header
@@ -185,9 +185,9 @@ impl Inspection {
         Arc::new(Schema::new(assigned.into_iter().chain(columns).collect::<Vec<_>>()))
     }
 
-    /// Refuses if rows cannot be taken and the options do not allow to leave them out.
+    /// Returns an error if there are refused rows and the options do not allow skipping them.
     pub(super) fn check_rejects(&self) -> Result<(), IngestError> {
-        match self.rejects.kept().first() {
+        match self.rejects.listed().first() {
             Some(first) if self.options.refused == Refused::Stop => Err(IngestError::RowsRefused {
                 count: self.rejects.count(),
                 first: *first,
@@ -200,7 +200,7 @@ impl Inspection {
 fn check_known<'a>(names: &[Name], wanted: impl Iterator<Item = &'a String>) -> Result<(), IngestError> {
     for name in wanted {
         if !names.iter().any(|column| is_called(column, name)) {
-            // The only line of a file that is not a table may be anything.
+            // The only line of a file that is not a table may be a secret.
             let columns = match names {
                 [] | [_] => Vec::new(),
                 [_, _, ..] => names.iter().map(|column| column.name.clone()).collect(),
@@ -218,7 +218,7 @@ fn is_called(column: &Name, name: &str) -> bool {
     column.name == name || column.given == name.trim()
 }
 
-/// What is counted while rows pass.
+/// The counts of the first pass.
 struct Count {
     stats: Vec<ColumnStats>,
     rows: u64,
@@ -333,13 +333,13 @@ impl Count {
             }
             if !stats.has_values() && self.rows > 0 {
                 notes.push(Note::NoValues { column });
-            } else if let Some((from, line)) = stats.turned() {
-                notes.push(Note::Turned { column, from, line });
+            } else if let Some((from, line)) = stats.became_text() {
+                notes.push(Note::BecameText { column, from, line });
             }
-            if stats.markers_kept() > 0 {
-                notes.push(Note::MarkersKept {
+            if stats.markers_as_text() > 0 {
+                notes.push(Note::MarkersAsText {
                     column: name.clone(),
-                    count: stats.markers_kept(),
+                    count: stats.markers_as_text(),
                 });
             }
         }

@@ -1,12 +1,12 @@
-//! What an import takes at the most; all of it bounds memory.
+//! The limits of an import; all of them bound memory.
 
-/// The most columns a table can have.
+/// Maximum columns of a table.
 pub const MAX_COLUMNS: usize = 4096;
-/// The longest field, in bytes.
+/// Maximum length of a field, in bytes.
 pub const MAX_FIELD_BYTES: usize = 1024 * 1024;
-/// The longest record, in bytes; bounds the memory of the reader.
+/// Maximum length of a record, in bytes; bounds the memory of the reader.
 pub const MAX_RECORD_BYTES: usize = 16 * 1024 * 1024;
-/// The longest quoted field that spans lines, in bytes: room for a clinical note, not for half a file.
+/// Maximum length of a quoted field that spans lines, in bytes: enough for a clinical note, but not for half a file.
 pub const MAX_QUOTED_BYTES: usize = 64 * 1024;
-/// The most lines that a quoted field spans.
+/// Maximum number of lines that a quoted field may span.
 pub const MAX_QUOTED_LINES: u64 = 1000;

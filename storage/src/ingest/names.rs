@@ -1,33 +1,33 @@
-//! Column names that SQL can say.
+//! Column names that can be used in SQL.
 //!
-//! A name that is an identifier of up to 63 characters is kept as it stands. Others are cleaned: lower case, runs of
-//! other characters become one `_`, a leading digit gets a `_` before it. The inspection notes each cleaned name.
+//! A name that is an identifier of up to 63 characters is not changed. Others are cleaned: lower case, runs of other
+//! characters become one `_`, a leading digit gets a `_` before it. The inspection notes each cleaned name.
 
 use std::collections::BTreeMap;
 
 use super::error::IngestError;
 
-/// The column that numbers the subjects of a file without a subject column.
+/// The column with the numbers of the subjects, for a file without a subject column.
 pub const SUBJECT_COLUMN: &str = "__concordat_subject";
-/// What no column of a file may start with, in any case.
+/// The prefix that no column of a file may have, in upper or lower case.
 const RESERVED_PREFIX: &str = "__concordat";
-/// The longest identifier that common SQL clients take.
+/// Maximum length of an identifier that common SQL clients accept.
 const MAX_NAME: usize = 63;
 
-/// A column's name and what the header calls it.
+/// A column's name and its name in the header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Name {
     pub(super) name: String,
     pub(super) given: String,
 }
 
-/// Whether a column is called an age: `age`, `age_at_visit`.
+/// Whether a column name indicates an age: `age`, `age_at_visit`.
 #[must_use]
 pub fn is_age(name: &str) -> bool {
     name.split('_').any(|word| word.eq_ignore_ascii_case("age"))
 }
 
-/// Whether a column is called a birth: `birth_date`, `date_of_birth`, `BIRTH_DATETIME`, `born`, `dob`.
+/// Whether a column name indicates a date of birth: `birth_date`, `date_of_birth`, `BIRTH_DATETIME`, `born`, `dob`.
 #[must_use]
 pub fn is_birth(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();

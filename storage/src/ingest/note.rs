@@ -4,10 +4,10 @@ use std::fmt;
 
 use concordat_protocol::schema::ColumnKind;
 
-/// Something the steward should know about an import; names lines and columns, never values.
+/// Something the steward should know about an import; contains lines and columns, never values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// The first line was taken as data, and the columns were numbered.
+    /// The first line was read as data, and the columns were numbered.
     NoHeader,
     /// The header's name is not an identifier and was cleaned.
     Renamed {
@@ -16,47 +16,48 @@ pub enum Note {
         /// The name in the dataset.
         name: String,
     },
-    /// A column is text because of what it holds from some line on.
-    Turned {
+    /// A column is text because of a value on some line.
+    BecameText {
         /// The column.
         column: String,
-        /// What it looked like until then.
+        /// Its kind before that line.
         from: ColumnKind,
-        /// The first line that is different.
+        /// The line with the first value that does not match.
         line: u64,
     },
-    /// A text column holds markers that may stand for missing values and were kept as text.
-    MarkersKept {
+    /// A text column contains markers that may mean missing values and were kept as text.
+    MarkersAsText {
         /// The column.
         column: String,
         /// How many.
         count: u64,
     },
-    /// A column has no value on any row.
+    /// A column has no value in any row.
     NoValues {
         /// The column.
         column: String,
     },
-    /// Each row counts as a person, but a column that looks like a person's number has a value on several rows.
+    /// Each row counts as a person, but a column that looks like a person's number has the same value in several rows.
     Repeats {
         /// The column.
         column: String,
     },
-    /// Almost each row counts as a person of its own, while another column that looks like a person's number repeats.
+    /// Almost every row counts as a separate person, while another column that looks like a person's number has
+    /// repeated values.
     SubjectHardlyRepeats {
         /// The column of subjects.
         subject: String,
         /// The column that repeats.
         column: String,
     },
-    /// An age and a date of birth are both there: together they tell more than either.
+    /// There are both an age and a date of birth: together they reveal more than either.
     AgeAndBirth {
         /// The age.
         age: String,
         /// The date of birth.
         birth: String,
     },
-    /// Lines with nothing on them were skipped.
+    /// Blank lines were skipped.
     BlankLines {
         /// How many.
         count: u64,
@@ -69,15 +70,15 @@ impl fmt::Display for Note {
             Self::NoHeader => {
                 f.write_str("the first line looks like data, so the columns are named `column_1` onwards")
             }
-            Self::Renamed { given, name } => write!(f, "column `{given}` is called `{name}`"),
-            Self::Turned { column, from, line } => {
+            Self::Renamed { given, name } => write!(f, "column `{given}` was renamed to `{name}`"),
+            Self::BecameText { column, from, line } => {
                 let from = from.label();
                 write!(
                     f,
                     "column `{column}` looks like {from} until line {line} and is kept as text because of that line"
                 )
             }
-            Self::MarkersKept { column, count } => write!(
+            Self::MarkersAsText { column, count } => write!(
                 f,
                 "text column `{column}` has {count} fields such as `NA` or `?`, kept as text; import with `--missing \
                  everywhere` if they mean that the value is missing"
@@ -85,18 +86,18 @@ impl fmt::Display for Note {
             Self::NoValues { column } => write!(f, "column `{column}` has no values and is kept as text"),
             Self::Repeats { column } => write!(
                 f,
-                "each row counts as a person, but `{column}` has values that stand on several rows; if it tells people apart, \
-                 import again with `--replace --subject-column {column}`, or groups of fewer people than you allow leave"
+                "each row counts as a person, but `{column}` has values that occur in several rows; if it identifies people, \
+                 import again with `--replace --subject-column {column}`, or groups with fewer people than you allow may be released"
             ),
             Self::SubjectHardlyRepeats { subject, column } => write!(
                 f,
-                "almost each row has its own `{subject}`, while `{column}` has values that stand on several rows; if `{column}` \
-                 tells people apart, import again with `--replace --subject-column {column}`"
+                "almost every row has its own `{subject}`, while `{column}` has values that occur in several rows; if `{column}` \
+                 identifies people, import again with `--replace --subject-column {column}`"
             ),
             Self::AgeAndBirth { age, birth } => write!(
                 f,
-                "`{age}` and `{birth}` tell the same, so an offer shows one of the two; name further columns that tell when a \
-                 person was born with `concordat dataset limits --birth-date COLUMN`"
+                "`{age}` and `{birth}` reveal the same fact, so an offer shows only one of the two; name further columns that contain a \
+                 date of birth with `concordat dataset limits --birth-date COLUMN`"
             ),
             Self::BlankLines { count } => write!(f, "{count} blank lines were skipped"),
         }

@@ -1,43 +1,43 @@
-//! What a steward can say about a file before it is read.
+//! Options of a steward for reading a file.
 
 use encoding_rs::Encoding;
 
 use super::error::IngestError;
 
-/// How to read a delimited text file; the default detects everything and takes all rows or none.
+/// How to read a delimited text file; the default detects everything and imports all rows or none.
 #[derive(Clone, Debug, Default)]
 pub struct CsvOptions {
-    /// Whose records the rows are.
+    /// The subjects of the rows.
     pub subject: SubjectRule,
     /// The byte between fields; `None` chooses among comma, semicolon, tab and vertical bar.
     pub delimiter: Option<u8>,
-    /// Whether the first line holds the column names.
+    /// Whether the first line has the column names.
     pub header: Header,
-    /// The encoding of the text; a byte order mark goes before it, and without either the text must be UTF-8.
+    /// The encoding of the text; a byte order mark takes precedence over it, and without either the text must be UTF-8.
     pub encoding: Option<TextEncoding>,
     /// Which fields count as missing.
     pub missing: Missing,
-    /// What happens to a file that holds rows that cannot be taken.
+    /// What happens to a file with rows that cannot be imported.
     pub refused: Refused,
-    /// Columns kept as text whatever they hold, such as codes in which `250.00` and `250.0` differ.
+    /// Columns that are always kept as text, such as codes in which `250.00` and `250.0` differ.
     pub text_columns: Vec<String>,
 }
 
-/// Whose records the rows are, as the steward says. Everything that counts people counts by it, so a new dataset is not made
-/// before it is stated.
+/// The subjects of the rows, as stated by the steward. Everything that counts people uses this rule, so a new dataset
+/// is not created unless it is stated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SubjectRule {
-    /// Nothing was stated: a dataset that exists keeps its rule, and a reader alone numbers the rows.
+    /// Nothing was stated: an existing dataset keeps its rule, and reading a file without a dataset numbers the rows.
     #[default]
     Unstated,
-    /// The value of this column says so.
+    /// The subject is the value of this column.
     Column(String),
-    /// Each row is a subject of its own.
+    /// Each row is its own subject.
     EachRow,
 }
 
 impl SubjectRule {
-    /// The column that is named, if one is.
+    /// The subject column, if one is named.
     #[must_use]
     pub fn column(&self) -> Option<&String> {
         match self {
@@ -47,17 +47,17 @@ impl SubjectRule {
     }
 }
 
-/// Whether the first line holds the column names.
+/// Whether the first line has the column names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Header {
     /// Decided by comparing the first line with the ones below it.
     #[default]
     Auto,
-    /// The first line holds the names.
+    /// The first line has the names.
     Present,
-    /// The first line is data already.
+    /// The first line is data.
     Absent {
-        /// The names to use, one a column; if empty, `column_1`, `column_2` and so on.
+        /// The names to use, one for each column; if empty, `column_1`, `column_2` and so on.
         names: Vec<String>,
     },
 }
@@ -74,10 +74,10 @@ pub enum Missing {
     BlankOnly,
 }
 
-/// What happens to a file that holds rows that cannot be taken.
+/// What happens to a file with rows that cannot be imported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Refused {
-    /// The file is not imported until they are fixed.
+    /// The file is not imported.
     #[default]
     Stop,
     /// The other rows are imported; the refused ones are counted and listed.

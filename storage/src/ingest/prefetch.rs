@@ -1,4 +1,4 @@
-//! Reading on a thread of its own, a little ahead of whoever takes what was read.
+//! Reading on a separate thread, which prefetches items for the consumer.
 
 use std::{
     fmt,
@@ -9,12 +9,12 @@ use std::{
 
 use super::error::IngestError;
 
-/// Items that wait to be taken: one is made while another is used, and one evens out the difference.
+/// Items that are buffered: one is produced while another is used, and one evens out differences in speed.
 const WAITING: usize = 2;
 
 /// The items of an iterator that runs on another thread.
 ///
-/// It ends without an error only if that iterator did: a thread that breaks off in the middle is an error, and never looks
+/// It ends without an error only if that iterator did: a thread that panics in the middle is an error, and never looks
 /// like the end of a file.
 pub(super) struct Prefetch<T> {
     path: PathBuf,
@@ -26,7 +26,7 @@ impl<T: Send + 'static> Prefetch<T> {
     /// Runs `source`, which reads the file at `path`, until its end or until this is dropped.
     ///
     /// # Errors
-    /// [`IngestError::Interrupted`] if the system gives no thread.
+    /// [`IngestError::Interrupted`] if the thread cannot be started.
     pub(super) fn run(
         path: &Path,
         source: impl Iterator<Item = Result<T, IngestError>> + Send + 'static,
@@ -69,12 +69,12 @@ impl<T> Iterator for Prefetch<T> {
     }
 }
 
-/// Waits for the thread, so that nothing is read any more once this is gone.
+/// Waits for the thread, so that nothing is read any more after this is dropped.
 impl<T> Drop for Prefetch<T> {
     fn drop(&mut self) {
         self.items = None;
         if let Some(thread) = self.thread.take() {
-            // Nobody waits for its items any more, so it does not matter how it ended.
+            // Its items are no longer needed, so its result does not matter.
             drop(thread.join());
         }
     }
@@ -92,20 +92,20 @@ impl<T> fmt::Debug for Prefetch<T> {
 mod tests {
     use super::*;
 
-    fn ahead(numbers: impl Iterator<Item = u64> + Send + 'static) -> Prefetch<u64> {
+    fn prefetched(numbers: impl Iterator<Item = u64> + Send + 'static) -> Prefetch<u64> {
         Prefetch::run(Path::new("a.csv"), numbers.map(Ok)).unwrap()
     }
 
     #[test]
-    fn items_come_in_order_and_whoever_leaves_early_waits_for_nothing() {
-        let all: Result<Vec<u64>, _> = ahead(0..1000).collect();
+    fn items_are_in_order_and_early_drop_does_not_block() {
+        let all: Result<Vec<u64>, _> = prefetched(0..1000).collect();
         assert_eq!(all.unwrap(), (0..1000).collect::<Vec<_>>());
-        assert_eq!(ahead(0..).next().unwrap().unwrap(), 0);
+        assert_eq!(prefetched(0..).next().unwrap().unwrap(), 0);
     }
 
     #[test]
-    fn a_thread_that_breaks_off_is_an_error_and_not_the_end() {
-        let mut broken = ahead((0..10).inspect(|number| assert!(*number < 5, "on purpose")));
+    fn panicked_thread_is_an_error_and_not_the_end() {
+        let mut broken = prefetched((0..10).inspect(|number| assert!(*number < 5, "on purpose")));
         let found: Vec<_> = broken.by_ref().collect();
         assert_eq!(found.len(), 6);
         assert!(matches!(found.last(), Some(Err(IngestError::Interrupted { .. }))));

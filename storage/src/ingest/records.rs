@@ -1,16 +1,16 @@
-//! Splitting text into records after RFC 4180, strictly and within bounds.
+//! Splits text into records according to RFC 4180, strictly and with bounded memory.
 //!
-//! General CSV readers are lenient where an import must not be: a quote that is never closed takes the rest of the file
-//! into one field, and text after a closing quote is joined to it without a word. This reader keeps the bytes of the
-//! record at hand in a window, so when a quote turns out not to be closed it goes back and reads on at the next line:
+//! General CSV readers are lenient where an import must not be: a quote that is never closed turns the rest of the file
+//! into one field, and text after a closing quote is silently appended to it. This reader keeps the bytes of the
+//! current record in a window, so when a quote turns out not to be closed it goes back and continues at the next line:
 //!
-//! A line that lies in the window whole and has no quote on it, as most do, is taken at once. For every other record:
+//! A line that is completely in the window and has no quote, as most do, is read in one step. For every other record:
 //!
-//! 1. Bytes are scanned from the start of the window; more are fetched when it runs out.
+//! 1. Bytes are scanned from the start of the window; more are read when it is exhausted.
 //! 2. A line end outside quotes completes the record.
-//! 3. A quoted field that spans lines and then exceeds its bounds, reaches the end of the file, or closes in front of
-//!    other text had a quote that was not closed. The lines up to the one with that quote are refused as one row.
-//! 4. A field or record over its limit is refused, and the rest of its line is skipped without being kept.
+//! 3. A quoted field that spans lines and then exceeds its bounds, reaches the end of the file, or closes before other
+//!    text had a quote that was not closed. The lines up to the one with that quote are refused as one row.
+//! 4. A field or record over its limit is refused, and the rest of its line is skipped without being stored.
 
 use memchr::{memchr, memchr3};
 
@@ -18,18 +18,18 @@ use super::{
     error::IngestError,
     limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES},
     rejects::{Reason, Reject},
-    row::{BEHIND, Row},
+    row::{FIELD_END, Row},
     source::TextSource,
 };
 
-/// What [`Records::next`] found.
+/// The result of [`Records::next`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// A record, now in the row.
     Row,
-    /// A line with nothing on it.
+    /// A blank line.
     Blank,
-    /// A row that cannot be taken.
+    /// A row that cannot be imported.
     Refused(Reject),
     /// The end of the text.
     End,
@@ -54,7 +54,7 @@ enum State {
     QuoteClosed,
 }
 
-/// Where a scan stands inside one record.
+/// The state of the scan of one record.
 struct Scan {
     state: State,
     at: usize,
@@ -91,7 +91,7 @@ impl<S: TextSource> Records<S> {
     /// Reads one record into `row`.
     pub(super) fn next(&mut self, row: &mut Row) -> Result<Step, IngestError> {
         row.clear(self.line);
-        self.drop_read();
+        self.compact();
         if let Some(used) = self.plain_line(row) {
             self.consume(used, self.line + 1);
             return Ok(Step::Row);
@@ -114,7 +114,7 @@ impl<S: TextSource> Records<S> {
         }
     }
 
-    /// Takes a line without quotes whose end is in the window, and says how many bytes it has with its end.
+    /// Reads a line without quotes whose end is in the window, and returns its length including the line end.
     fn plain_line(&self, row: &mut Row) -> Option<usize> {
         let pending = self.pending();
         let end = memchr(b'\n', pending).filter(|end| *end <= MAX_FIELD_BYTES)?;
@@ -123,7 +123,7 @@ impl<S: TextSource> Records<S> {
         if line.is_empty() || memchr3(b'"', b'\r', 0, line).is_some() {
             return None;
         }
-        row.take_line(std::str::from_utf8(line).ok()?, self.delimiter);
+        row.push_line(std::str::from_utf8(line).ok()?, self.delimiter);
         Some(end + 1)
     }
 
@@ -142,8 +142,8 @@ impl<S: TextSource> Records<S> {
         Ok(false)
     }
 
-    /// Makes room once more than half of the window has been read.
-    fn drop_read(&mut self) {
+    /// Frees the read part of the window once it is more than half.
+    fn compact(&mut self) {
         if self.start > self.window.len() / 2 {
             self.window.drain(..self.start);
             self.start = 0;
@@ -214,7 +214,7 @@ impl<S: TextSource> Records<S> {
         })
     }
 
-    /// Refuses up to the end of the line where the quote opened and goes on below it.
+    /// Refuses up to the end of the line where the quote opened and continues below it.
     fn refuse_unclosed(&mut self, scan: &Scan, fields_before: usize) -> Step {
         let (bytes, line) = scan.next_line.unwrap_or((scan.at, scan.line + 1));
         self.consume(bytes, line);
@@ -237,7 +237,7 @@ impl<S: TextSource> Records<S> {
                 break;
             }
             self.consume(self.pending().len(), scan.line);
-            self.drop_read();
+            self.compact();
             if !self.more()? {
                 break;
             }
@@ -246,7 +246,7 @@ impl<S: TextSource> Records<S> {
     }
 }
 
-/// What one advance of the scan met.
+/// The result of one advance of the scan.
 enum Found {
     More,
     LineEnd,
@@ -267,7 +267,7 @@ impl Scan {
         }
     }
 
-    /// Takes a run of ordinary bytes, or one byte that means something, from `pending`, which holds bytes at `self.at`.
+    /// Consumes a run of ordinary bytes, or one special byte, from `pending`, which has bytes at `self.at`.
     fn advance(&mut self, pending: &[u8], delimiter: u8, text: &mut Vec<u8>, row: &mut Row) -> Found {
         let rest = pending.get(self.at..).unwrap_or_default();
         let Some(byte) = rest.first().copied() else {
@@ -305,7 +305,7 @@ impl Scan {
                 let run = rest
                     .iter()
                     .position(|byte| *byte == delimiter || matches!(*byte, b'\n' | b'\r'));
-                self.take(rest, run.unwrap_or(rest.len()), text);
+                self.copy(rest, run.unwrap_or(rest.len()), text);
             }
         }
         Found::More
@@ -318,13 +318,13 @@ impl Scan {
                 self.state = State::QuoteClosed;
             }
             b'\n' => {
-                self.take(rest, 1, text);
+                self.copy(rest, 1, text);
                 self.line += 1;
                 self.next_line.get_or_insert((self.at, self.line));
             }
             _ => {
                 let run = rest.iter().position(|byte| matches!(*byte, b'"' | b'\n'));
-                self.take(rest, run.unwrap_or(rest.len()), text);
+                self.copy(rest, run.unwrap_or(rest.len()), text);
             }
         }
         let too_far = self.line - self.field_line > MAX_QUOTED_LINES || self.at - self.field_at > MAX_QUOTED_BYTES;
@@ -335,7 +335,7 @@ impl Scan {
         }
     }
 
-    fn take(&mut self, rest: &[u8], len: usize, text: &mut Vec<u8>) {
+    fn copy(&mut self, rest: &[u8], len: usize, text: &mut Vec<u8>) {
         text.extend_from_slice(rest.get(..len).unwrap_or_default());
         self.at += len;
     }
@@ -345,7 +345,7 @@ impl Scan {
         if row.width <= MAX_COLUMNS {
             row.ends.push(text.len());
         }
-        text.push(BEHIND);
+        text.push(FIELD_END);
         self.state = State::FieldStart;
         self.field_at = self.at;
         self.field_line = self.line;

@@ -1,25 +1,25 @@
-//! Rows that cannot be taken: where they are and why, never what they hold.
+//! Rows that cannot be imported: where they are and why, never their contents.
 //!
-//! A refused row is a patient's record as much as any other, so what is kept of it is a line number and a reason. The
-//! person who fixes the file looks the line up there.
+//! A refused row is a patient's record like any other, so only a line number and a reason are stored. The person who
+//! fixes the file can look the line up there.
 
 use std::io::{self, Write};
 
 use super::limits::{MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES};
 
-/// How many refused rows [`Rejects`] keeps one by one; the count goes on.
-pub const MAX_KEPT_REJECTS: usize = 1000;
+/// How many refused rows [`Rejects`] lists; further ones are only counted.
+pub const MAX_LISTED_REJECTS: usize = 1000;
 
 /// One refused row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reject {
     /// The line to look at, counted from 1.
     pub line: u64,
-    /// Why the row cannot be taken.
+    /// Why the row cannot be imported.
     pub reason: Reason,
 }
 
-/// Why a row cannot be taken.
+/// Why a row cannot be imported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// The row has more or fewer fields than the table has columns.
@@ -51,8 +51,8 @@ pub enum Reason {
         /// The byte, counted from 0 in the unpacked text.
         offset: u64,
     },
-    /// A zero byte, which text does not hold.
-    #[error("the row holds a zero byte (is it UTF-16 without a byte order mark? then give the encoding `utf-16le`)")]
+    /// A zero byte, which text must not contain.
+    #[error("the row contains a zero byte (is it UTF-16 without a byte order mark? then give the encoding `utf-16le`)")]
     ZeroByte,
     /// A field longer than [`MAX_FIELD_BYTES`].
     #[error("field {field} is longer than {} KiB", MAX_FIELD_BYTES / 1024)]
@@ -65,11 +65,11 @@ pub enum Reason {
     RowTooLong,
 }
 
-/// The refused rows of one file: all counted, the first [`MAX_KEPT_REJECTS`] kept.
+/// The refused rows of one file: all are counted, the first [`MAX_LISTED_REJECTS`] are listed.
 #[derive(Clone, Debug, Default)]
 pub struct Rejects {
     count: u64,
-    kept: Vec<Reject>,
+    listed: Vec<Reject>,
 }
 
 impl Rejects {
@@ -81,28 +81,28 @@ impl Rejects {
 
     /// The first refused rows, in the order of the file.
     #[must_use]
-    pub fn kept(&self) -> &[Reject] {
-        &self.kept
+    pub fn listed(&self) -> &[Reject] {
+        &self.listed
     }
 
     pub(super) fn push(&mut self, reject: Reject) {
         self.count += 1;
-        if self.kept.len() < MAX_KEPT_REJECTS {
-            self.kept.push(reject);
+        if self.listed.len() < MAX_LISTED_REJECTS {
+            self.listed.push(reject);
         }
     }
 }
 
-/// Takes every refused row as it is found, however many there are.
+/// Receives every refused row as it is found, however many there are.
 pub trait RejectSink {
-    /// Takes one refused row; an error ends the inspection.
+    /// Receives one refused row; an error ends the inspection.
     ///
     /// # Errors
-    /// Whatever keeps the sink from taking it.
+    /// The error of the sink.
     fn reject(&mut self, reject: Reject) -> io::Result<()>;
 }
 
-/// A sink for callers that need no more than [`Rejects`].
+/// A sink for callers that only need [`Rejects`].
 #[derive(Clone, Copy, Debug)]
 pub struct Discard;
 

@@ -7,11 +7,11 @@ use super::limits::MAX_COLUMNS;
 /// One record, reused from call to call.
 #[derive(Default)]
 pub(super) struct Row {
-    /// The fields, one byte behind each.
+    /// The fields, with one byte after each.
     pub(super) text: String,
     /// Where each field ends.
     pub(super) ends: Vec<usize>,
-    /// Fields on the row, also those beyond [`MAX_COLUMNS`], which are not kept.
+    /// Fields on the row, including those beyond [`MAX_COLUMNS`], which are not stored.
     pub(super) width: usize,
     /// The line on which the row starts.
     pub(super) line: u64,
@@ -25,9 +25,9 @@ impl Row {
         self.line = line;
     }
 
-    pub(super) fn take_line(&mut self, line: &str, delimiter: u8) {
+    pub(super) fn push_line(&mut self, line: &str, delimiter: u8) {
         self.text.push_str(line);
-        self.text.push(BEHIND.into());
+        self.text.push(FIELD_END.into());
         let ends = memchr_iter(delimiter, line.as_bytes()).chain(std::iter::once(line.len()));
         self.ends.extend(ends);
         self.width = self.ends.len();
@@ -42,5 +42,5 @@ impl Row {
     }
 }
 
-/// Stands behind each field in [`Row::text`]; which byte it is does not matter.
-pub(super) const BEHIND: u8 = b'\n';
+/// The byte after each field in [`Row::text`]; which byte it is does not matter.
+pub(super) const FIELD_END: u8 = b'\n';

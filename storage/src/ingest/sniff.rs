@@ -1,8 +1,8 @@
-//! Finding out a file's delimiter and whether its first line holds names, from a sample of its start.
+//! Detects a file's delimiter and whether its first line has column names, from a sample of its start.
 //!
 //! The delimiter is the candidate under which the first line has as many fields as most lines have, most lines agree,
-//! and there are most fields. The first line holds names if, in the columns that are typed below it, it mostly holds
-//! something of another type; where no column is typed, if its fields are distinct words that start with a letter.
+//! and there are most fields. The first line has names if, in the columns that are typed below it, most of its fields
+//! have another type; if no column is typed, if its fields are distinct words that start with a letter.
 
 use std::collections::BTreeSet;
 
@@ -16,14 +16,14 @@ use super::{
     values::{Kinds, classify, is_marker, trim},
 };
 
-/// How much text is looked at.
+/// Maximum length of the sample, in bytes.
 const SAMPLE_BYTES: usize = 256 * 1024;
-/// How many records are looked at.
+/// Maximum number of records in the sample.
 const SAMPLE_ROWS: usize = 200;
-/// Delimiters that are tried, the most usual first.
+/// Delimiters that are tried, the most common first.
 const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
 
-/// How the records of a file lie.
+/// The layout of a file's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) delimiter: u8,
@@ -34,7 +34,7 @@ pub(super) struct Layout {
 
 type Sample = Vec<Vec<String>>;
 
-/// Decides what the options leave open.
+/// Detects what the options do not specify.
 pub(super) fn sniff(source: &Source, options: &CsvOptions) -> Result<Layout, IngestError> {
     let mut source = FileText::open(source, options.encoding)?;
     let mut text = Vec::new();
@@ -70,7 +70,7 @@ pub(super) fn sniff(source: &Source, options: &CsvOptions) -> Result<Layout, Ing
     })
 }
 
-/// The first records that can be read; one that the end of the sample cuts off is left out.
+/// The first records that can be read; a record that is truncated by the end of the sample is omitted.
 fn sample(text: &[u8], whole: bool, delimiter: u8) -> Result<Sample, IngestError> {
     let mut records = Records::new(text, delimiter);
     let mut row = Row::default();
@@ -93,12 +93,12 @@ fn sample(text: &[u8], whole: bool, delimiter: u8) -> Result<Sample, IngestError
     Ok(rows)
 }
 
-/// How well a delimiter fits; compared from the first field to the last.
+/// How well a delimiter matches; compared from the first field to the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Score {
     /// There is more than one field, and the first line has as many as most lines.
     fits: bool,
-    /// There is more than one field on most lines, whatever the first line is like.
+    /// There is more than one field on most lines, regardless of the first line.
     splits: bool,
     /// Lines in a thousand that have the usual number of fields.
     agreeing: usize,
@@ -145,7 +145,8 @@ fn guess_header(rows: &Sample) -> Result<bool, IngestError> {
         return Ok(names > values);
     }
     let distinct: BTreeSet<String> = first.iter().map(|cell| trim(cell).to_ascii_lowercase()).collect();
-    // A line of values must not become names, which more people see than the data; what starts with a digit is unclear.
+    // A line of values must not become names, which more people can see than the data; a field that starts with a digit
+    // is unclear.
     let is_name = |cell: &String| trim(cell).starts_with(|first: char| first.is_alphabetic() || first == '_');
     let words = first.iter().all(|cell| is_name(cell) && !is_missing(cell));
     if values == 0 && words && distinct.len() == first.len() {
@@ -155,7 +156,7 @@ fn guess_header(rows: &Sample) -> Result<bool, IngestError> {
     }
 }
 
-/// What all values of a column can be read as; none if it is text or has no values.
+/// The kinds that all values of a column can be parsed as; `NONE` if it is text or has no values.
 fn kinds_below(rows: &[Vec<String>], index: usize) -> Kinds {
     let mut values = rows
         .iter()

@@ -1,4 +1,4 @@
-//! From the bytes of a file to UTF-8 text, with the fingerprint taken on the way.
+//! Decodes the bytes of a file to UTF-8 text and computes their fingerprint.
 
 use std::{
     fs::File,
@@ -13,10 +13,10 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::{error::IngestError, options::TextEncoding, upload::Source};
 
-/// What is read from the file at a time.
+/// How many bytes are read from the file at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Length and BLAKE3 hash of a file's bytes as they lie on disk, so before unpacking.
+/// Length and BLAKE3 hash of a file's bytes as on disk, before decompression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {
     /// Bytes.
@@ -25,7 +25,7 @@ pub struct Fingerprint {
     pub blake3: [u8; 32],
 }
 
-/// What tells without reading that somebody wrote to a file. The file system's own times are compared with each other only.
+/// Shows without reading whether a file was written to. Times of the file system are only compared with each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
     length: u64,
@@ -42,9 +42,9 @@ impl Stamp {
     }
 }
 
-/// UTF-8 text in pieces.
+/// A source of UTF-8 text in chunks.
 pub(super) trait TextSource {
-    /// Appends the next piece to `out`; `false` means that there is none. Pieces may end inside a character.
+    /// Appends the next chunk to `out`; `false` means that there is none. A chunk may end inside a character.
     fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, IngestError>;
 }
 
@@ -63,7 +63,7 @@ pub(super) struct FileText {
 }
 
 impl FileText {
-    /// Opens a source; `encoding` counts only where there is no byte order mark.
+    /// Opens a source; `encoding` is used only if there is no byte order mark.
     pub(super) fn open(source: &Source, encoding: Option<TextEncoding>) -> Result<Self, IngestError> {
         let path = source.name();
         let (inner, file) = source.open().map_err(|source| read_error(path, source))?;
@@ -111,7 +111,7 @@ impl FileText {
         matches!(self.raw, Raw::Gzip(_))
     }
 
-    /// The encoding in use, known once the first piece has been read.
+    /// The encoding in use, known once the first chunk has been read.
     pub(super) fn encoding(&self) -> TextEncoding {
         self.encoding.unwrap_or(TextEncoding(UTF_8))
     }
@@ -152,7 +152,7 @@ impl FileText {
         Ok(())
     }
 
-    /// Looks for a byte order mark, takes it off and chooses the decoder.
+    /// Removes a byte order mark, if there is one, and chooses the decoder.
     fn begin(&mut self) {
         self.begun = true;
         if let Some((encoding, mark)) = Encoding::for_bom(&self.chunk) {
@@ -166,23 +166,24 @@ impl FileText {
         }
     }
 
-    /// Decodes the chunk onto `out`. UTF-8 passes as it is; the records check it, where the line is known.
+    /// Appends the decoded chunk to `out`. UTF-8 is copied unchanged; [`super::records`] validates it, where the line
+    /// is known.
     fn decode(&mut self, out: &mut Vec<u8>) -> Result<(), IngestError> {
         let Some(decoder) = self.decoder.as_mut() else {
             out.extend_from_slice(&self.chunk);
             return Ok(());
         };
         let from = out.len();
-        let room = decoder
+        let capacity = decoder
             .max_utf8_buffer_length_without_replacement(self.chunk.len())
             .unwrap_or(CHUNK_BYTES * 4);
-        out.resize(from + room, 0);
+        out.resize(from + capacity, 0);
         let target = out.get_mut(from..).unwrap_or_default();
         let (result, read, written) = decoder.decode_to_utf8_without_replacement(&self.chunk, target, self.ended);
         out.truncate(from + written);
         self.offset += read as u64;
-        let fresh = out.get(from..).unwrap_or_default();
-        self.lines += fresh.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let decoded = out.get(from..).unwrap_or_default();
+        self.lines += decoded.iter().filter(|byte| **byte == b'\n').count() as u64;
         match result {
             DecoderResult::InputEmpty => Ok(()),
             DecoderResult::Malformed(..) | DecoderResult::OutputFull => Err(IngestError::Encoding {
@@ -208,12 +209,12 @@ impl TextSource for FileText {
     }
 }
 
-/// A sample already in memory.
+/// A sample in memory.
 impl TextSource for &[u8] {
     fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, IngestError> {
-        let piece = std::mem::take(self);
-        out.extend_from_slice(piece);
-        Ok(!piece.is_empty())
+        let chunk = std::mem::take(self);
+        out.extend_from_slice(chunk);
+        Ok(!chunk.is_empty())
     }
 }
 
@@ -231,7 +232,7 @@ impl Read for Raw {
     }
 }
 
-/// Hashes and counts what passes.
+/// Hashes and counts the bytes that are read.
 struct Tee {
     inner: Box<dyn Read + Send>,
     hasher: blake3::Hasher,
@@ -259,8 +260,8 @@ fn read_error(path: &Path, source: io::Error) -> IngestError {
     }
 }
 
-/// Formats that people hand in as CSV by mistake, by their first bytes; those of keys among them, so that no line of one is taken for
-/// the names of columns.
+/// Formats that are imported as CSV by mistake, by their first bytes; these include key files, so that no line of a key
+/// is read as the names of columns.
 fn other_format(start: &[u8]) -> Option<&'static str> {
     const FORMATS: [(&[u8], &str); 13] = [
         (b"PK\x03\x04", "a zip file or a spreadsheet"),
@@ -288,7 +289,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_cut_ahead_of_the_reader_has_no_fingerprint() {
+    fn file_truncated_after_the_read_part_has_no_fingerprint() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         io::Write::write_all(&mut file, &vec![b'x'; 10 * CHUNK_BYTES]).unwrap();
         let mut text = FileText::open(&Source::at_path(file.path()), None).unwrap();
@@ -299,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_during_the_first_pass_has_no_fingerprint() {
+    fn file_truncated_during_first_pass_has_no_fingerprint() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         io::Write::write_all(&mut file, b"a,b\n1,2\n").unwrap();
         let mut text = FileText::open(&Source::at_path(file.path()), None).unwrap();

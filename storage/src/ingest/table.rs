@@ -17,7 +17,7 @@ use super::{
     upload::Source,
 };
 
-/// A file opened behind its header.
+/// A file that was opened and read up to the end of its header.
 pub(super) struct Table {
     records: Records<FileText>,
     width: usize,
@@ -25,45 +25,45 @@ pub(super) struct Table {
     blank_lines: u64,
 }
 
-/// What [`Table::next`] found.
+/// The result of [`Table::next`].
 enum Next {
     Row,
     Refused(Reject),
     End,
 }
 
-/// A part of a file, or its end, which comes last.
-pub(super) enum Piece {
+/// A part of a file, or its end, which is the last item.
+pub(super) enum Chunk {
     Rows(Block),
     End(Ending),
 }
 
-/// What is known of a file once all of it was read.
+/// What is known about a file after all of it was read.
 pub(super) struct Ending {
     pub(super) fingerprint: Fingerprint,
     pub(super) encoding: TextEncoding,
     pub(super) gzip: bool,
-    /// Lines with nothing on them.
+    /// Blank lines.
     pub(super) blank_lines: u64,
 }
 
-/// The table while it is being read.
-struct Reading {
+/// Reads the table in chunks.
+struct ChunkReader {
     table: Option<Table>,
     row: Row,
 }
 
-impl Iterator for Reading {
-    type Item = Result<Piece, IngestError>;
+impl Iterator for ChunkReader {
+    type Item = Result<Chunk, IngestError>;
 
-    /// After an error nothing follows.
+    /// `None` after an error.
     fn next(&mut self) -> Option<Self::Item> {
         let mut table = self.table.take()?;
         match table.block(&mut self.row) {
-            Ok(block) if block.is_empty() => Some(table.finish().map(Piece::End)),
+            Ok(block) if block.is_empty() => Some(table.finish().map(Chunk::End)),
             Ok(block) => {
                 self.table = Some(table);
-                Some(Ok(Piece::Rows(block)))
+                Some(Ok(Chunk::Rows(block)))
             }
             Err(error) => Some(Err(error)),
         }
@@ -71,7 +71,7 @@ impl Iterator for Reading {
 }
 
 impl Table {
-    /// Opens a file and gives the names of its columns as its header or the caller has them.
+    /// Opens a file and returns the names of its columns from its header or from the options.
     pub(super) fn open(
         source: &Source,
         options: &CsvOptions,
@@ -97,21 +97,21 @@ impl Table {
         Ok((table, header))
     }
 
-    /// Reads the rest of the file ahead of whoever takes its pieces.
+    /// Prefetches the chunks of the rest of the file.
     ///
     /// # Errors
-    /// [`IngestError::Interrupted`] if there is no thread for it.
-    pub(super) fn pieces(self, path: &Path) -> Result<Prefetch<Piece>, IngestError> {
+    /// [`IngestError::Interrupted`] if the thread cannot be started.
+    pub(super) fn chunks(self, path: &Path) -> Result<Prefetch<Chunk>, IngestError> {
         Prefetch::run(
             path,
-            Reading {
+            ChunkReader {
                 table: Some(self),
                 row: Row::default(),
             },
         )
     }
 
-    /// The next rows; none at the end.
+    /// The next rows; an empty block at the end.
     fn block(&mut self, row: &mut Row) -> Result<Block, IngestError> {
         let mut block = Block::new(self.width);
         while !block.is_full() {
@@ -124,7 +124,7 @@ impl Table {
         Ok(block)
     }
 
-    /// Reads the next row of as many fields as the table has columns.
+    /// Reads the next row that has as many fields as the table has columns.
     fn next(&mut self, row: &mut Row) -> Result<Next, IngestError> {
         loop {
             let reject = match self.records.next(row)? {
@@ -148,7 +148,7 @@ impl Table {
         }
     }
 
-    /// What is known after [`Next::End`].
+    /// The ending, after [`Next::End`].
     fn finish(self) -> Result<Ending, IngestError> {
         let source = self.records.into_source();
         Ok(Ending {
@@ -178,7 +178,7 @@ impl Table {
         }
     }
 
-    /// Bytes outside the encoding mostly mean another encoding, so unless rows may be left out they end the reading.
+    /// Invalid bytes usually mean that the file has another encoding, so they are an error unless rows may be skipped.
     fn check_encoding(&self, reject: Reject) -> Result<(), IngestError> {
         if let (true, Reason::InvalidBytes { offset }) = (self.stop_at_invalid, reject.reason) {
             return Err(IngestError::Encoding {

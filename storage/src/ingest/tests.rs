@@ -1,4 +1,4 @@
-//! The import as a caller sees it.
+//! The import from the perspective of a caller.
 
 use std::{fs, io::Write, path::PathBuf};
 
@@ -26,7 +26,7 @@ impl Folder {
     }
 }
 
-fn survey_of(bytes: impl AsRef<[u8]>, options: &CsvOptions) -> Result<Inspection, IngestError> {
+fn inspect(bytes: impl AsRef<[u8]>, options: &CsvOptions) -> Result<Inspection, IngestError> {
     infer_schema(&Source::at_path(Folder::new().file(bytes)), options)
 }
 
@@ -92,7 +92,7 @@ fn each_kind_of_column() {
 }
 
 #[test]
-fn a_column_that_turns_at_row_50000_is_text_from_the_start() {
+fn column_with_text_at_row_50000_is_text_from_the_start() {
     let mut text = String::from("id,dose\n");
     for row in 1..50_000 {
         text.push_str(&format!("{row},{row}\n"));
@@ -100,13 +100,13 @@ fn a_column_that_turns_at_row_50000_is_text_from_the_start() {
     text.push_str("50000,Smith\n");
     let (inspection, batches) = import(&text, &CsvOptions::default()).unwrap();
     assert_eq!(kinds(&inspection), [ColumnKind::Int, ColumnKind::Text]);
-    let turned = Note::Turned {
+    let note = Note::BecameText {
         column: "dose".to_owned(),
         from: ColumnKind::Int,
         line: 50_001,
     };
-    assert_eq!(inspection.notes(), std::slice::from_ref(&turned));
-    assert!(!turned.to_string().contains("Smith"));
+    assert_eq!(inspection.notes(), std::slice::from_ref(&note));
+    assert!(!note.to_string().contains("Smith"));
     assert!(batches.iter().all(|batch| batch.num_rows() <= BLOCK_ROWS));
     let rows = cells(&batches);
     assert_eq!(
@@ -116,12 +116,12 @@ fn a_column_that_turns_at_row_50000_is_text_from_the_start() {
 }
 
 #[test]
-fn markers_in_text_stay_unless_told_otherwise() {
+fn markers_in_text_columns_stay_unless_configured() {
     let text = "country,n\nNA,NA\nCH,1\n,2\n";
     let (inspection, batches) = import(text, &CsvOptions::default()).unwrap();
     assert_eq!(
         inspection.notes(),
-        [Note::MarkersKept {
+        [Note::MarkersAsText {
             column: "country".to_owned(),
             count: 1
         }]
@@ -137,25 +137,22 @@ fn markers_in_text_stay_unless_told_otherwise() {
         missing: Missing::BlankOnly,
         ..CsvOptions::default()
     };
-    assert_eq!(
-        survey_of(text, &blank_only).unwrap().columns()[1].kind,
-        ColumnKind::Text
-    );
+    assert_eq!(inspect(text, &blank_only).unwrap().columns()[1].kind, ColumnKind::Text);
 }
 
 #[test]
 fn delimiters_and_headers_are_found() {
     for delimiter in [",", ";", "\t", "|"] {
         let text = ["name,age", "a,1", "b,2"].join("\n").replace(',', delimiter);
-        let inspection = survey_of(text, &CsvOptions::default()).unwrap();
+        let inspection = inspect(text, &CsvOptions::default()).unwrap();
         assert_eq!(
             (inspection.delimiter(), inspection.has_header(), inspection.rows()),
             (delimiter.as_bytes()[0], true, 2)
         );
     }
-    let inspection = survey_of("dose;x\n1,5;2,25\n2,5;3,25\n", &CsvOptions::default()).unwrap();
+    let inspection = inspect("dose;x\n1,5;2,25\n2,5;3,25\n", &CsvOptions::default()).unwrap();
     assert_eq!(inspection.delimiter(), b';');
-    let inspection = survey_of("Smith,1\nJones,2\n", &CsvOptions::default()).unwrap();
+    let inspection = inspect("Smith,1\nJones,2\n", &CsvOptions::default()).unwrap();
     assert_eq!(
         (inspection.has_header(), inspection.rows(), names(&inspection)),
         (false, 2, vec!["column_1", "column_2"])
@@ -166,7 +163,7 @@ fn delimiters_and_headers_are_found() {
         "59 2 32.1\n48 1 21.6\n",
         "2,benign\n1,2,3,4\n1,2,3,4\n1,2,3,4\n",
     ] {
-        let result = survey_of(unclear, &CsvOptions::default());
+        let result = inspect(unclear, &CsvOptions::default());
         assert!(matches!(result, Err(IngestError::HeaderUnclear)), "{unclear}");
     }
     let absent = |names: &[&str]| CsvOptions {
@@ -175,9 +172,9 @@ fn delimiters_and_headers_are_found() {
         },
         ..CsvOptions::default()
     };
-    assert_eq!(names(&survey_of("a,b\n", &absent(&["x", "y"])).unwrap()), ["x", "y"]);
+    assert_eq!(names(&inspect("a,b\n", &absent(&["x", "y"])).unwrap()), ["x", "y"]);
     assert!(matches!(
-        survey_of("a,b\n", &absent(&["x"])),
+        inspect("a,b\n", &absent(&["x"])),
         Err(IngestError::NameCount { given: 1, found: 2 })
     ));
 }
@@ -195,11 +192,11 @@ fn encodings() {
         let (_, batches) = import(bytes, &CsvOptions::default()).unwrap();
         assert_eq!(cells(&batches), [[Some("Győr".to_owned()), Some("1".to_owned())]]);
     }
-    let cut = survey_of(&utf16[..utf16.len() - 1], &CsvOptions::default());
+    let cut = inspect(&utf16[..utf16.len() - 1], &CsvOptions::default());
     assert!(matches!(cut, Err(IngestError::Encoding { line: 2, .. })));
 
     let western = b"name,n\nAnn,1\nJos\xe9,2\n";
-    let error = survey_of(western, &CsvOptions::default()).unwrap_err();
+    let error = inspect(western, &CsvOptions::default()).unwrap_err();
     assert!(
         matches!(
             error,
@@ -222,19 +219,19 @@ fn encodings() {
     )
     .unwrap();
     assert_eq!(cells(&batches)[1][0].as_deref(), Some("José"));
-    assert_eq!(survey_of(western, &skipping()).unwrap().rejects().count(), 1);
+    assert_eq!(inspect(western, &skipping()).unwrap().rejects().count(), 1);
     assert!(TextEncoding::from_label("klingon").is_err());
 }
 
 #[test]
 fn refused_rows_stop_the_import_unless_they_may_be_left_out() {
     let text = "a,b\n1,2\n3\n4,5,6\n7,\"Smith\n8,9\n";
-    let inspection = survey_of(text, &CsvOptions::default()).unwrap();
+    let inspection = inspect(text, &CsvOptions::default()).unwrap();
     assert_eq!((inspection.rows(), inspection.rejects().count()), (2, 3));
     assert_eq!(
         inspection
             .rejects()
-            .kept()
+            .listed()
             .iter()
             .map(|reject| reject.line)
             .collect::<Vec<_>>(),
@@ -271,13 +268,13 @@ fn subjects() {
         ..CsvOptions::default()
     };
     let text = "Patient Id,x\np1,1\nNA,2\n ,3\np2,4\n";
-    let error = survey_of(text, &by("patient_id")).unwrap_err();
+    let error = inspect(text, &by("patient_id")).unwrap_err();
     assert!(
         matches!(&error, IngestError::SubjectMissing { count: 2, first, .. } if first == &[3, 4]),
         "{error}"
     );
     assert!(matches!(
-        survey_of(text, &by("nobody")),
+        inspect(text, &by("unknown")),
         Err(IngestError::NoSuchColumn { .. })
     ));
     let (inspection, batches) = import("Patient Id,x\np1,1\np1,2\n", &by("Patient Id")).unwrap();
@@ -297,7 +294,7 @@ fn a_persons_number_that_repeats_is_noted() {
             subject,
             ..CsvOptions::default()
         };
-        survey_of(&text, &options).unwrap().notes().to_vec()
+        inspect(&text, &options).unwrap().notes().to_vec()
     };
     let column = "patient_id".to_owned();
     assert_eq!(visits(SubjectRule::EachRow), [Note::Repeats { column: column.clone() }]);
@@ -315,26 +312,26 @@ fn a_persons_number_that_repeats_is_noted() {
 #[test]
 fn names_that_cannot_be_used() {
     assert!(matches!(
-        survey_of("age,Age\n1,2\n", &CsvOptions::default()),
+        inspect("age,Age\n1,2\n", &CsvOptions::default()),
         Err(IngestError::DuplicateNames { .. })
     ));
-    let reserved = survey_of("__concordat_x,y\n1,2\n", &CsvOptions::default());
+    let reserved = inspect("__concordat_x,y\n1,2\n", &CsvOptions::default());
     assert!(matches!(reserved, Err(IngestError::ReservedNames { .. })));
     let wide = format!(
         "{}\n",
         (0..=MAX_COLUMNS).map(|n| format!("c{n}")).collect::<Vec<_>>().join(",")
     );
     assert!(matches!(
-        survey_of(wide, &CsvOptions::default()),
+        inspect(wide, &CsvOptions::default()),
         Err(IngestError::TooManyColumns { found: 4097 })
     ));
 }
 
 #[test]
-fn nothing_or_next_to_nothing() {
+fn empty_and_minimal_files() {
     for empty in ["", "\n\n", "\u{feff}"] {
         assert!(
-            matches!(survey_of(empty, &CsvOptions::default()), Err(IngestError::Empty { .. })),
+            matches!(inspect(empty, &CsvOptions::default()), Err(IngestError::Empty { .. })),
             "{empty:?}"
         );
     }
@@ -349,7 +346,7 @@ fn nothing_or_next_to_nothing() {
     let not_a_file = super::infer_schema(&Source::at_path(folder.0.path()), &CsvOptions::default());
     assert!(matches!(not_a_file, Err(IngestError::NotAFile { .. })));
     assert!(matches!(
-        survey_of(b"PK\x03\x04", &CsvOptions::default()),
+        inspect(b"PK\x03\x04", &CsvOptions::default()),
         Err(IngestError::NotText { .. })
     ));
 }
@@ -375,7 +372,7 @@ fn a_file_that_changes_between_the_passes_is_detected() {
 }
 
 #[test]
-fn a_file_that_shrinks_under_the_reader_is_detected() {
+fn file_that_shrinks_while_it_is_read_is_detected() {
     let folder = Folder::new();
     let path = Source::at_path(folder.file(format!("a,b\n{}", "1,2\n".repeat(200_000))));
     let inspection = infer_schema(&path, &CsvOptions::default()).unwrap();
@@ -393,7 +390,7 @@ fn a_file_that_shrinks_under_the_reader_is_detected() {
 }
 
 #[test]
-fn gzip_whole_and_cut() {
+fn gzip_complete_and_truncated() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(b"a,b\n1,2\n").unwrap();
     let bytes = gzip.finish().unwrap();
@@ -401,7 +398,7 @@ fn gzip_whole_and_cut() {
     assert!(inspection.is_gzip());
     assert_eq!(inspection.fingerprint().blake3, *blake3::hash(&bytes).as_bytes());
     assert_eq!(cells(&batches).len(), 1);
-    let cut = survey_of(&bytes[..bytes.len() - 6], &CsvOptions::default());
+    let cut = inspect(&bytes[..bytes.len() - 6], &CsvOptions::default());
     assert!(matches!(cut, Err(IngestError::Damaged { .. })));
 }
 
@@ -416,9 +413,9 @@ fn cell() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// The `csv` crate reads the same fields from a file that it has written.
+    /// The `csv` crate reads the same fields from a file that it wrote.
     #[test]
-    fn batches_hold_what_a_plain_reader_reads(rows in prop::collection::vec([cell(), cell(), cell()], 1..40)) {
+    fn batches_match_a_plain_csv_reader(rows in prop::collection::vec([cell(), cell(), cell()], 1..40)) {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(["a", "b", "c"]).unwrap();
         rows.iter().for_each(|row| writer.write_record(row).unwrap());
@@ -443,7 +440,7 @@ proptest! {
 }
 
 #[test]
-fn files_that_are_no_table_are_refused_without_a_quote() {
+fn files_that_are_not_tables_are_refused_unquoted() {
     const SECRET: &str = "kJ8sQm2Vx9TzLw4Rb7Ny1Cf6Hd3Gp5Ea0UiOoSsDd";
     let mut options = [CsvOptions::default(), CsvOptions::default(), CsvOptions::default()];
     options[1].header = Header::Present;
@@ -461,13 +458,13 @@ fn files_that_are_no_table_are_refused_without_a_quote() {
     ];
     for file in files {
         for options in &options {
-            let error = survey_of(&file, options).unwrap_err();
+            let error = inspect(&file, options).unwrap_err();
             assert_eq!(error.kind(), crate::error_kind::ErrorKind::Usage, "{error}");
             assert!(!format!("{error} {error:?}").contains("kJ8s"), "{file:?}: {error:?}");
         }
     }
-    // The names of a table help whoever mistyped one.
-    let error = survey_of(
+    // For a table, the error lists the columns, to help with a mistyped name.
+    let error = inspect(
         "record,chol\n1,2\n",
         &CsvOptions {
             subject: SubjectRule::Column("id".to_owned()),

@@ -1,4 +1,4 @@
-//! What an import reads: a file that is open already, or bytes that were sent and lie here sealed.
+//! The source of an import: an open file, or uploaded bytes that are stored sealed.
 
 use std::{
     fs::{File, OpenOptions},
@@ -20,10 +20,10 @@ const SEALED_BLOCK: u64 = BLOCK_LEN as u64 + TAG_LEN;
 /// Bytes that sealing adds to a block.
 const TAG_LEN: u64 = 16;
 
-/// The bytes from their start, and the file that they come from if somebody could write to it meanwhile.
+/// A reader of the bytes from the start, and the file that they come from if it could be modified in the meantime.
 type Opened = (Box<dyn Read + Send>, Option<Arc<File>>);
 
-/// What an import reads, twice; clones read the same bytes.
+/// The bytes of an import, which are read twice; clones read the same bytes.
 #[derive(Clone, Debug)]
 pub struct Source {
     name: PathBuf,
@@ -32,17 +32,17 @@ pub struct Source {
 
 #[derive(Clone, Debug)]
 enum Bytes {
-    /// A file of this process's own choice: benchmarks and tests. No request gets here.
+    /// A file that this process chose: for benchmarks and tests. It is never used for a request.
     Path,
-    /// A file that was opened for the import, and that nobody can exchange for another any more.
+    /// A file that was opened for the import, so it can no longer be replaced by another one.
     File(Arc<File>),
-    /// Bytes that were sent.
+    /// Uploaded bytes.
     Upload(Arc<Upload>),
 }
 
 impl Source {
-    /// A file of this process's own choice, opened for each pass. Not for a path that somebody else names: that may lead anywhere
-    /// where this process can read.
+    /// A file that this process chose, opened for each pass. Must not be used for a path from another party: that could
+    /// be any file that this process can read.
     #[must_use]
     pub fn at_path(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -51,7 +51,7 @@ impl Source {
         }
     }
 
-    /// A file that is open; `name` is only what errors and the manifest call it.
+    /// An open file; `name` is only used in errors and in the manifest.
     #[must_use]
     pub fn opened(name: impl Into<PathBuf>, file: File) -> Self {
         Self {
@@ -60,7 +60,7 @@ impl Source {
         }
     }
 
-    /// Bytes that were sent; `name` is what the sender calls them.
+    /// Uploaded bytes; `name` is the name given by the sender.
     #[must_use]
     pub fn sent(name: impl Into<PathBuf>, upload: Upload) -> Self {
         Self {
@@ -69,20 +69,20 @@ impl Source {
         }
     }
 
-    /// What it is called.
+    /// The name of the source.
     #[must_use]
     pub fn name(&self) -> &Path {
         &self.name
     }
 
-    /// The bytes from their start, and the file that they come from if somebody could write to it meanwhile.
+    /// A reader of the bytes from the start, and the file that they come from if it could be modified in the meantime.
     pub(super) fn open(&self) -> io::Result<Opened> {
         match &self.bytes {
             Bytes::Path => {
                 let file = Arc::new(open_regular(&self.name)?);
-                Ok((Box::new(At::start(&file)), Some(file)))
+                Ok((Box::new(FileReader::start(&file)), Some(file)))
             }
-            Bytes::File(file) => Ok((Box::new(At::start(file)), Some(Arc::clone(file)))),
+            Bytes::File(file) => Ok((Box::new(FileReader::start(file)), Some(Arc::clone(file)))),
             Bytes::Upload(upload) => Ok((Box::new(UploadReader::new(upload)?), None)),
         }
     }
@@ -90,7 +90,7 @@ impl Source {
 
 /// Opens a file that can be read twice.
 fn open_regular(path: &Path) -> io::Result<File> {
-    // Looked at before it is opened, since opening a pipe waits for a writer.
+    // The type is checked before the file is opened, because opening a pipe waits for a writer.
     if std::fs::metadata(path)?.is_file() {
         File::open(path)
     } else {
@@ -98,13 +98,13 @@ fn open_regular(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Reads a file from its start, whoever else reads it.
-struct At {
+/// Reads a file from its start, independently of other readers.
+struct FileReader {
     file: Arc<File>,
     offset: u64,
 }
 
-impl At {
+impl FileReader {
     fn start(file: &Arc<File>) -> Self {
         Self {
             file: Arc::clone(file),
@@ -113,7 +113,7 @@ impl At {
     }
 }
 
-impl Read for At {
+impl Read for FileReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let read = self.file.read_at(buf, self.offset)?;
         self.offset += read as u64;
@@ -121,23 +121,23 @@ impl Read for At {
     }
 }
 
-/// Bytes that were sent, sealed under a key that is nowhere but in memory, in a file that has no name.
+/// Uploaded bytes in an unnamed file, sealed under a key that exists only in memory.
 ///
-/// A process that dies takes the key along, and the system takes the file: what was sent is on no disk in clear, and nothing of it
-/// is left. Memory holds one block at a time.
+/// If the process dies, the key is lost and the system removes the file: the uploaded bytes are never on a disk in
+/// plaintext, and nothing of them is left. Only one block at a time is in memory.
 #[derive(Debug)]
 pub struct Upload {
     file: File,
     key: DatasetKey,
-    /// Bytes that were sent.
+    /// Uploaded bytes.
     len: u64,
 }
 
 impl Upload {
-    /// Begins to take bytes; their file is made in `dir` and has lost its name when this returns.
+    /// Starts an upload; its file is created in `dir` and is unlinked before this returns.
     ///
     /// # Errors
-    /// If the system makes no file, or has no random bytes.
+    /// If the file cannot be created, or there are no random bytes.
     pub fn begin(dir: &Path) -> io::Result<UploadWriter> {
         create_dir_private(dir)?;
         let mut random = [0; 16];
@@ -150,8 +150,8 @@ impl Upload {
             .mode(0o600)
             .open(&path)?;
         std::fs::remove_file(&path)?;
-        let key = DatasetKey::random().map_err(of_key)?;
-        let sealer = Sealer::new(&key, Suite::auto()).map_err(of_seal)?;
+        let key = DatasetKey::random().map_err(key_error)?;
+        let sealer = Sealer::new(&key, Suite::auto()).map_err(seal_error)?;
         let mut writer = UploadWriter {
             file,
             key,
@@ -164,13 +164,13 @@ impl Upload {
         Ok(writer)
     }
 
-    /// Bytes that were sent.
+    /// Uploaded bytes.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether nothing was sent.
+    /// Whether no bytes were uploaded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -181,24 +181,24 @@ impl Upload {
     }
 }
 
-/// An upload that has not ended; dropped, it is gone.
+/// An upload in progress; dropping it discards the bytes.
 #[derive(Debug)]
 pub struct UploadWriter {
     file: File,
     key: DatasetKey,
     sealer: Sealer,
-    /// Plaintext that waits, because the last block of all is marked as the last.
+    /// Plaintext that is not sealed yet, because the last block must be marked as the last.
     block: Vec<u8>,
     out: Vec<u8>,
     len: u64,
 }
 
 impl UploadWriter {
-    /// Takes the next bytes.
+    /// Adds the next bytes.
     ///
     /// # Errors
-    /// If the disk refuses them.
-    pub fn take(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    /// If they cannot be written to disk.
+    pub fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             if self.block.len() == BLOCK_LEN {
                 self.seal(false)?;
@@ -211,10 +211,10 @@ impl UploadWriter {
         Ok(())
     }
 
-    /// All bytes were sent.
+    /// Completes the upload.
     ///
     /// # Errors
-    /// If the disk refuses the last of them.
+    /// If the last of them cannot be written to disk.
     pub fn finish(mut self) -> io::Result<Upload> {
         self.seal(true)?;
         Ok(Upload {
@@ -227,7 +227,7 @@ impl UploadWriter {
     fn seal(&mut self, last: bool) -> io::Result<()> {
         self.out.clear();
         let sealed = self.sealer.append_block(&self.block, last, &mut self.out);
-        sealed.map_err(of_seal)?;
+        sealed.map_err(seal_error)?;
         self.block.clear();
         self.file.write_all(&self.out)
     }
@@ -247,7 +247,7 @@ impl UploadReader {
         let mut header = [0; HEADER_LEN];
         upload.file.read_exact_at(&mut header, 0)?;
         Ok(Self {
-            opener: Opener::new(&upload.key, &header).map_err(of_seal)?,
+            opener: Opener::new(&upload.key, &header).map_err(seal_error)?,
             upload: Arc::clone(upload),
             next: 0,
             block: Vec::new(),
@@ -255,7 +255,7 @@ impl UploadReader {
         })
     }
 
-    /// Opens the next block; false after the last.
+    /// Opens the next block; `false` after the last.
     fn refill(&mut self) -> io::Result<bool> {
         let blocks = self.upload.blocks();
         if self.next >= blocks {
@@ -263,12 +263,12 @@ impl UploadReader {
         }
         let start = HEADER_LEN as u64 + self.next * SEALED_BLOCK;
         let end = (start + SEALED_BLOCK).min(sealed_len(self.upload.len));
-        let room = usize::try_from(end.saturating_sub(start)).map_err(io::Error::other)?;
-        self.block.resize(room, 0);
+        let length = usize::try_from(end.saturating_sub(start)).map_err(io::Error::other)?;
+        self.block.resize(length, 0);
         self.upload.file.read_exact_at(&mut self.block, start)?;
         let last = self.next + 1 == blocks;
         let plain = self.opener.open_block(self.next, last, &mut self.block);
-        self.block.truncate(plain.map_err(of_seal)?);
+        self.block.truncate(plain.map_err(seal_error)?);
         self.next += 1;
         self.at = 0;
         Ok(true)
@@ -295,18 +295,18 @@ impl Read for UploadReader {
     }
 }
 
-/// What was in it is erased, as everything that was in clear.
+/// The plaintext is zeroized.
 impl Drop for UploadReader {
     fn drop(&mut self) {
         zeroize::Zeroize::zeroize(&mut self.block);
     }
 }
 
-fn of_seal(error: SealError) -> io::Error {
+fn seal_error(error: SealError) -> io::Error {
     io::Error::other(error)
 }
 
-fn of_key(error: KeyError) -> io::Error {
+fn key_error(error: KeyError) -> io::Error {
     io::Error::other(error)
 }
 
@@ -314,10 +314,10 @@ fn of_key(error: KeyError) -> io::Error {
 mod tests {
     use super::*;
 
-    fn upload(dir: &Path, pieces: &[&[u8]]) -> Upload {
+    fn upload(dir: &Path, chunks: &[&[u8]]) -> Upload {
         let mut writer = Upload::begin(dir).unwrap();
-        for piece in pieces {
-            writer.take(piece).unwrap();
+        for chunk in chunks {
+            writer.write(chunk).unwrap();
         }
         writer.finish().unwrap()
     }
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn upload_is_read_as_it_was_sent_however_it_was_cut() {
+    fn upload_is_read_as_sent_in_chunks_of_any_size() {
         let dir = tempfile::tempdir().unwrap();
         for len in [
             0,
@@ -341,10 +341,10 @@ mod tests {
             3 * BLOCK_LEN + 7,
         ] {
             let sent: Vec<u8> = (0..len).map(|at| u8::try_from(at % 251).unwrap()).collect();
-            for piece in [1000, BLOCK_LEN, usize::MAX] {
-                let pieces: Vec<&[u8]> = sent.chunks(piece.min(sent.len().max(1))).collect();
-                let source = Source::sent("a.csv", upload(dir.path(), &pieces));
-                assert_eq!(text(&source), sent, "{len} bytes in pieces of {piece}");
+            for chunk in [1000, BLOCK_LEN, usize::MAX] {
+                let chunks: Vec<&[u8]> = sent.chunks(chunk.min(sent.len().max(1))).collect();
+                let source = Source::sent("a.csv", upload(dir.path(), &chunks));
+                assert_eq!(text(&source), sent, "{len} bytes in chunks of {chunk}");
                 assert_eq!(text(&source), sent, "and again");
             }
         }
@@ -357,11 +357,11 @@ mod tests {
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "it has a name");
         let mut bytes = vec![0; usize::try_from(uploaded.file.metadata().unwrap().len()).unwrap()];
         uploaded.file.read_exact_at(&mut bytes, 0).unwrap();
-        assert!(!bytes.windows(4).any(|window| window == b"Anna"), "it lies in clear");
+        assert!(!bytes.windows(4).any(|window| window == b"Anna"), "it is in plaintext");
     }
 
     #[test]
-    fn upload_that_was_changed_on_the_disk_is_not_read() {
+    fn upload_changed_on_the_disk_is_not_read() {
         let dir = tempfile::tempdir().unwrap();
         let uploaded = upload(dir.path(), &[&[7; BLOCK_LEN + 9]]);
         uploaded.file.write_all_at(&[1], HEADER_LEN as u64 + 5).unwrap();

@@ -1,7 +1,8 @@
-//! What a single field can be read as.
+//! Parses a single field.
 //!
-//! Every field has a set of kinds it can be read as without loss; the kinds of a column are what all its fields share.
-//! [`classify`] and the readers below agree: a field whose set holds a kind is read by that kind's reader.
+//! Every field has a set of kinds that it can be parsed as without loss; the kinds of a column are the intersection
+//! over its fields. [`classify`] and the parsers below agree: if the set of a field contains a kind, the parser of that
+//! kind accepts the field.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{Datelike, NaiveDate};
@@ -10,7 +11,7 @@ use concordat_protocol::schema::ColumnKind;
 /// The zone name of [`ColumnKind::TimestampUtc`].
 pub(super) const UTC: &str = "UTC";
 
-/// The Arrow type that holds a column of this kind.
+/// The Arrow type of a column of this kind.
 pub(crate) fn data_type(kind: ColumnKind) -> DataType {
     match kind {
         ColumnKind::Int => DataType::Int64,
@@ -68,7 +69,7 @@ impl Kinds {
     }
 }
 
-/// A field without the blanks around it, which typed values do not need.
+/// A field without leading and trailing blanks, which typed values ignore.
 pub(super) fn trim(field: &str) -> &str {
     let bytes = field.as_bytes();
     let blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
@@ -79,12 +80,12 @@ pub(super) fn trim(field: &str) -> &str {
     }
 }
 
-/// Whether a trimmed field is one of the usual markers for a missing value; a blank field is not a marker.
+/// Whether a trimmed field is one of the common markers for a missing value; a blank field is not a marker.
 pub(super) fn is_marker(trimmed: &str) -> bool {
     trimmed.len() <= 4 && matches!(trimmed, "?" | "NA" | "NaN" | "NULL" | "null" | "N/A" | ".")
 }
 
-/// All kinds that a trimmed, non-blank field can be read as; none means text.
+/// All kinds that a trimmed, non-blank field can be parsed as; `NONE` means text.
 pub(super) fn classify(trimmed: &str) -> Kinds {
     match trimmed.as_bytes().first() {
         Some(b't' | b'f' | b'T' | b'F') if boolean(trimmed).is_some() => Kinds::BOOLEAN,
@@ -135,17 +136,17 @@ fn number(value: &str) -> Kinds {
     }
 }
 
-/// Whether digits, a point and digits follow each other and nothing else, which is always a finite number: reading it is not
-/// needed to know that.
+/// Whether the field consists only of digits, a point and digits, which is always a finite number, so it does not have
+/// to be parsed.
 fn is_fraction(body: &str, whole: usize) -> bool {
-    /// The largest number has 309 digits in front of the point.
+    /// The largest number has 309 digits before the point.
     const SURELY_FINITE: usize = 300;
-    let behind = body.as_bytes().get(whole..).and_then(|rest| rest.strip_prefix(b"."));
+    let fraction = body.as_bytes().get(whole..).and_then(|rest| rest.strip_prefix(b"."));
     let digits = |rest: &[u8]| body.len() > 1 && rest.iter().all(u8::is_ascii_digit);
-    body.len() <= SURELY_FINITE && behind.is_some_and(digits)
+    body.len() <= SURELY_FINITE && fraction.is_some_and(digits)
 }
 
-/// A finite number in decimal notation; the words that Rust also reads (`inf`, `nan`) are text here.
+/// A finite number in decimal notation; the words that Rust also parses (`inf`, `nan`) are text here.
 pub(super) fn float(value: &str) -> Option<f64> {
     let decimal = value
         .bytes()
@@ -180,12 +181,12 @@ pub(super) fn date(value: &str) -> Option<i32> {
     Some(day.num_days_from_ce() - EPOCH)
 }
 
-/// Whether a date-time says which zone it is in.
+/// Whether a date-time states its time zone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Zone {
     /// It does not.
     Local,
-    /// It does, and has been moved to UTC.
+    /// It does, and was converted to UTC.
     Utc,
 }
 
@@ -203,7 +204,7 @@ pub(super) fn timestamp(value: &str) -> Option<(i64, Zone)> {
     })
 }
 
-/// Splits `Z` or `+hh:mm` off the end; the offset is in milliseconds east of UTC.
+/// Splits a trailing `Z` or `+hh:mm` off; the offset is in milliseconds east of UTC.
 fn zone(time: &str) -> Option<(&str, Option<i64>)> {
     if let Some(clock) = time.strip_suffix('Z') {
         return Some((clock, Some(0)));
@@ -218,7 +219,8 @@ fn zone(time: &str) -> Option<(&str, Option<i64>)> {
     Some((time.get(..at)?, Some(sign * i64::from(hours * 60 + minutes) * 60_000)))
 }
 
-/// Milliseconds since midnight of `hh:mm`, `hh:mm:ss` or `hh:mm:ss.f`; finer than a millisecond is not read.
+/// Milliseconds since midnight of `hh:mm`, `hh:mm:ss` or `hh:mm:ss.f`; more precision than a millisecond is not
+/// accepted.
 fn time_of_day(clock: &str) -> Option<i64> {
     let (clock, fraction) = clock
         .split_once('.')
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_come_back_as_written_is_text() {
+    fn values_that_cannot_be_restored_as_written_are_text() {
         for value in [
             "00123",
             "+3612345678",

@@ -1,4 +1,4 @@
-//! The keys for data: segment, dataset, object.
+//! The keys of data: segment, dataset, object.
 
 use concordat_protocol::ids::KeyId;
 
@@ -44,10 +44,10 @@ impl SegmentKey {
         &self.key
     }
 
-    /// Makes the key of a new dataset of this segment; keep the wrapped form, it is the only copy.
+    /// Creates the key of a new dataset of this segment; store the wrapped form, it is the only copy.
     ///
     /// # Errors
-    /// Only if the machine has no random bytes.
+    /// Only if no random bytes are available.
     pub fn create_dataset(&self, dataset: &str) -> Result<(DatasetKey, Wrapped), KeyError> {
         let key = RawKey::random()?;
         let wrapped = Wrapped::seal(&self.key, &self.dataset_context(dataset), key.bytes())?;
@@ -74,17 +74,17 @@ impl SegmentKey {
             .map(PseudonymSecret)
     }
 
-    /// The secret of pseudonyms in format 1, where they were made with the dataset's key, in the form that is stored now.
+    /// The secret of pseudonyms of format 1, in which they were derived from the dataset's key, wrapped as it is stored now.
     pub(crate) fn pseudonyms_of_format_1(&self, dataset: &str, key: &DatasetKey) -> Result<Wrapped, KeyError> {
         Wrapped::seal(&self.key, &self.pseudonym_context(dataset), key.key.bytes())
     }
 
-    /// Wraps a dataset's key again, for a segment key that takes the place of another.
+    /// Wraps a dataset's key again, for a segment key that replaces another.
     pub(crate) fn wrap_dataset(&self, dataset: &str, key: &DatasetKey) -> Result<Wrapped, KeyError> {
         Wrapped::seal(&self.key, &self.dataset_context(dataset), key.key.bytes())
     }
 
-    /// Wraps a dataset's secret of pseudonyms again.
+    /// Wraps a dataset's pseudonym secret again.
     pub(crate) fn wrap_pseudonyms(&self, dataset: &str, secret: &PseudonymSecret) -> Result<Wrapped, KeyError> {
         Wrapped::seal(&self.key, &self.pseudonym_context(dataset), secret.0.bytes())
     }
@@ -115,7 +115,7 @@ pub struct DatasetKey {
 }
 
 impl DatasetKey {
-    /// Makes a key; to be kept, it must be wrapped.
+    /// Creates a random key; to be stored, it must be wrapped.
     pub(crate) fn random() -> Result<Self, KeyError> {
         RawKey::random().map(Self::new)
     }
@@ -135,13 +135,13 @@ impl DatasetKey {
         }
     }
 
-    /// The public name of this key, written into the header of each object sealed under it.
+    /// The public id of this key, written into the header of each object sealed under it.
     #[must_use]
     pub fn id(&self) -> KeyId {
         self.id
     }
 
-    /// The key of the object whose header carries these random bytes and this suite.
+    /// The key of the object whose header has these random bytes and this suite.
     pub(crate) fn object_key(&self, salt: &[u8; 32], suite: u8) -> ObjectKey {
         ObjectKey(RawKey::derive_with(
             self.key.bytes(),
@@ -151,48 +151,53 @@ impl DatasetKey {
     }
 }
 
-/// What all pseudonyms of one dataset are made from. It outlives the dataset's key, so that the pseudonyms of a subject stay
-/// the same when that is rotated.
+/// The secret from which all pseudonyms of one dataset are derived. It is separate from the dataset's key, so the pseudonyms of a
+/// subject stay the same when that key is rotated.
 #[derive(Debug)]
 pub struct PseudonymSecret(RawKey);
 
 impl PseudonymSecret {
-    /// A secret of a test, so that what depends on chance is the same each time.
+    /// A fixed secret for tests, so that results are reproducible.
     #[cfg(test)]
     pub(crate) fn of(bytes: [u8; 32]) -> Self {
         Self(RawKey::of(bytes))
     }
 
-    /// Makes a secret; to be kept, it must be wrapped.
+    /// Creates a random secret; to be stored, it must be wrapped.
     pub(crate) fn random() -> Result<Self, KeyError> {
         RawKey::random().map(Self)
     }
 
-    /// The key of the pseudonyms under the grant of these 16 bytes; nothing stands for the institution's own people.
+    /// The key of the pseudonyms under the grant with this id; `None` for the institution's own users.
     #[must_use]
     pub fn key(&self, grant: Option<&[u8; 16]>) -> PseudonymKey {
-        let whose = [u8::from(grant.is_some())];
-        let info = [labels::PSEUDONYM.as_bytes(), &whose, grant.unwrap_or(&[0; 16])];
+        let has_grant = [u8::from(grant.is_some())];
+        let info = [labels::PSEUDONYM.as_bytes(), &has_grant, grant.unwrap_or(&[0; 16])];
         PseudonymKey(RawKey::derive_with(self.0.bytes(), &[], &info))
     }
 
-    /// The key of the order in which the rows of a version leave under the grant of these 16 bytes; nothing stands for the
-    /// institution's own people. `version` is the digest of the version's manifest.
+    /// The key of the order in which the rows of a version are released under the grant with this id; `None` for the
+    /// institution's own users. `version` is the digest of the version's manifest.
     #[must_use]
     pub fn order_key(&self, grant: Option<&[u8; 16]>, version: &[u8; 32]) -> OrderKey {
-        let whose = [u8::from(grant.is_some())];
-        let info = [labels::ROW_ORDER.as_bytes(), &whose, grant.unwrap_or(&[0; 16]), version];
+        let has_grant = [u8::from(grant.is_some())];
+        let info = [
+            labels::ROW_ORDER.as_bytes(),
+            &has_grant,
+            grant.unwrap_or(&[0; 16]),
+            version,
+        ];
         OrderKey(RawKey::derive_with(self.0.bytes(), &[], &info))
     }
 }
 
-/// Makes pseudonyms under one grant: the same value gets another pseudonym under every other grant and in every other column.
+/// Creates pseudonyms under one grant: the same value has a different pseudonym under each grant and in each column.
 #[derive(Debug)]
 pub struct PseudonymKey(RawKey);
 
 impl PseudonymKey {
-    /// The key that another process handed over, if it has the right length.
-    pub(crate) fn handed_over(bytes: &[u8]) -> Option<Self> {
+    /// The key received from another process, if it has the right length.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         RawKey::from_opened(bytes).map(Self)
     }
 
@@ -211,8 +216,8 @@ impl PseudonymKey {
 pub struct OrderKey(RawKey);
 
 impl OrderKey {
-    /// The key that another process handed over, if it has the right length.
-    pub(crate) fn handed_over(bytes: &[u8]) -> Option<Self> {
+    /// The key received from another process, if it has the right length.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         RawKey::from_opened(bytes).map(Self)
     }
 
@@ -226,7 +231,7 @@ impl OrderKey {
     }
 }
 
-/// The key of one object, held only while a cipher is made from it.
+/// The key of one object, held only while a cipher is created from it.
 #[derive(Debug)]
 pub(crate) struct ObjectKey(RawKey);
 

@@ -1,15 +1,15 @@
-//! What can go wrong with keys.
+//! Errors of keys.
 
 use std::path::{Path, PathBuf};
 
 use super::TokenError;
 use crate::{error_kind::ErrorKind, fs::PrivateFileError};
 
-/// Why a key could not be made, stored or opened.
+/// Why a key could not be created, stored or opened.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// The operating system gave no random bytes.
-    #[error("the operating system gave no random bytes")]
+    /// The operating system returned no random bytes.
+    #[error("the operating system returned no random bytes")]
     Random(#[source] getrandom::Error),
     /// A file could not be read or written.
     #[error("cannot {action} `{}`", path.display())]
@@ -18,7 +18,7 @@ pub enum KeyError {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
@@ -29,29 +29,29 @@ pub enum KeyError {
         path: PathBuf,
     },
     /// A master key exists already and is not overwritten.
-    #[error("`{}` exists already; creating a new master key would make all sealed data unreadable", path.display())]
+    #[error("`{}` already exists; creating a new master key would make all sealed data unreadable", path.display())]
     Exists {
-        /// The file in the way.
+        /// The existing file.
         path: PathBuf,
     },
-    /// Others on this machine can read the file.
+    /// Other accounts on this machine can read the file.
     #[error("`{}` can be read by others; run `chmod 600 {}`", path.display(), path.display())]
     Exposed {
         /// The exposed file.
         path: PathBuf,
     },
-    /// The key file is not where the configuration says.
-    #[error("the key file `{}` is not there; put it back, or mount the medium that holds it", path.display())]
+    /// There is no key file at the configured path.
+    #[error("there is no key file `{}`; restore it, or mount the medium that contains it", path.display())]
     KeyFileMissing {
         /// Where it should be.
         path: PathBuf,
     },
-    /// The key file holds too little.
-    #[error("the key file `{}` holds {bytes} bytes of key; at least 32 are needed", path.display())]
+    /// The key file is too short.
+    #[error("the key file `{}` has {bytes} bytes of key; at least 32 are needed", path.display())]
     KeyFileTooShort {
         /// The key file.
         path: PathBuf,
-        /// How many bytes it holds after decoding.
+        /// How many bytes it has after decoding.
         bytes: usize,
     },
     /// An empty passphrase, password or PIN.
@@ -71,7 +71,7 @@ pub enum KeyError {
     },
     /// The key in the token does not open the master key.
     #[error(
-        "the key `{key}` of the token `{token}` does not open `{}`: it is another key of the same name",
+        "the key `{key}` of the token `{token}` does not open `{}`: it is another key with the same name",
         path.display()
     )]
     WrongTokenKey {
@@ -82,7 +82,7 @@ pub enum KeyError {
         /// The label of the key.
         key: String,
     },
-    /// A PKCS#11 token does not do its part.
+    /// A PKCS#11 token cannot be used.
     #[error(transparent)]
     Token(#[from] TokenError),
     /// The master key is protected by another kind of secret.
@@ -93,25 +93,27 @@ pub enum KeyError {
         /// What opens it.
         needs: &'static str,
     },
-    /// Not the public half of a recovery key.
-    #[error("`{text}` is not a recovery key: it is made by `age-keygen` and begins with `age1`")]
+    /// The text is not the public half of a recovery key.
+    #[error("`{text}` is not a recovery key: `age-keygen` creates one, which begins with `age1`")]
     Recipient {
         /// The text as given.
         text: String,
     },
-    /// Nobody could open it.
-    #[error("the keys cannot be encrypted to nobody")]
+    /// No recovery key could open it.
+    #[error("the keys cannot be encrypted without a recipient")]
     NoRecipient,
-    /// A file without the private half of a recovery key.
+    /// The file does not contain the private half of a recovery key.
     #[error("there is no line that begins with `AGE-SECRET-KEY-1`")]
     NoRecoveryKey,
-    /// Not made for this recovery key, or no escrow of keys.
-    #[error("this recovery key does not open the escrow of keys, or it is damaged")]
+    /// The escrow was not encrypted to this recovery key, or is not an escrow of keys.
+    #[error("this recovery key does not open the escrow of keys, or the escrow is damaged")]
     WrongRecoveryKey,
-    /// The escrow does not fit the data directory.
-    #[error("the escrow of keys is older than the last rotation of the key of segment `{segment}`, or of another node")]
+    /// The escrow does not match the data directory.
+    #[error(
+        "the escrow of keys is older than the last rotation of the key of segment `{segment}`, or belongs to another node"
+    )]
     OutdatedEscrow {
-        /// The segment whose key it lacks.
+        /// The segment whose key is missing in it.
         segment: String,
     },
     /// The master key file is not what was written.
@@ -119,27 +121,27 @@ pub enum KeyError {
     Damaged {
         /// The master key file.
         path: PathBuf,
-        /// What does not hold.
+        /// What is wrong.
         what: &'static str,
     },
     /// A newer program wrote this.
-    #[error("format version `{version}` of the {what} is not known to this program")]
+    #[error("this program does not know format version `{version}` of the {what}")]
     Version {
         /// What was read.
         what: &'static str,
         /// The version found.
         version: u8,
     },
-    /// Sealed bytes do not open here: changed, moved, or sealed under another key.
+    /// Sealed bytes do not open: they were changed, moved, or sealed under another key.
     #[error("the {what} does not open: it was changed, moved or sealed under another key")]
     Unopenable {
         /// What was sealed.
         what: &'static str,
     },
-    /// Argon2 does not take these costs.
+    /// Argon2 does not accept this cost.
     #[error("the Argon2 cost is out of bounds")]
     Cost(#[source] argon2::Error),
-    /// A stored password hash is not one.
+    /// A stored password hash is malformed.
     #[error("the stored password hash cannot be read")]
     PasswordHash(#[source] argon2::password_hash::Error),
 }

@@ -1,14 +1,14 @@
-//! The keys of a node for the day when nothing unlocks it any more, encrypted to recovery keys.
+//! The keys of a node, encrypted to recovery keys, for when nothing else unlocks the node.
 //!
-//! The outside is an age file (<https://age-encryption.org/v1>, X25519 recipients, ASCII armour): whoever holds one of the recovery
-//! keys opens it with any implementation of age. Inside:
+//! The outer format is an age file (<https://age-encryption.org/v1>, X25519 recipients, ASCII armor): the holder of one of the
+//! recovery keys can open it with any implementation of age. The contents:
 //!
 //! ```text
-//! version 1, 1 byte | master key, 32 | roots of state, ledger and identity, 32 each | for each segment:
+//! version 1, 1 byte | master key, 32 | root keys of state, ledger and identity, 32 each | for each segment:
 //!     length of its name, 1 byte | name | key, 32
 //! ```
 //!
-//! Datasets' keys are not in it: they lie, wrapped under their segments' keys, in the state and in its backups.
+//! Datasets' keys are not included: they are in the state and in its backups, wrapped under their segments' keys.
 
 mod shares;
 
@@ -87,7 +87,7 @@ impl fmt::Debug for RecoveryKey {
     }
 }
 
-/// The keys of a node, taken out of their escrow.
+/// The keys of a node from an opened escrow.
 #[derive(Debug)]
 pub struct Escrow {
     material: Material,
@@ -95,7 +95,7 @@ pub struct Escrow {
 }
 
 impl Escrow {
-    /// Encrypts the keys of a node to each of the recipients, any of whom can open it alone.
+    /// Encrypts the keys of a node to the recipients, each of whom can open it alone.
     ///
     /// # Errors
     /// [`KeyError::NoRecipient`] if there is none.
@@ -105,8 +105,8 @@ impl Escrow {
         recipients: &[Recipient],
     ) -> Result<String, KeyError> {
         let plain = encode(&master.material(), segments);
-        let named = recipients.iter().map(|recipient| &recipient.0 as &dyn age::Recipient);
-        let encryptor = Encryptor::with_recipients(named).map_err(|_| KeyError::NoRecipient)?;
+        let recipients = recipients.iter().map(|recipient| &recipient.0 as &dyn age::Recipient);
+        let encryptor = Encryptor::with_recipients(recipients).map_err(|_| KeyError::NoRecipient)?;
         let mut text = Vec::new();
         let written = ArmoredWriter::wrap_output(&mut text, Format::AsciiArmor)
             .and_then(|armor| encryptor.wrap_output(armor))
@@ -121,7 +121,7 @@ impl Escrow {
     /// Opens what [`Escrow::seal`] made.
     ///
     /// # Errors
-    /// [`KeyError::WrongRecoveryKey`] if it was not made for this key, or is not such a file.
+    /// [`KeyError::WrongRecoveryKey`] if it was not encrypted to this key, or is not such a file.
     pub fn open(sealed: &[u8], key: &RecoveryKey) -> Result<Self, KeyError> {
         let opened = Decryptor::new_buffered(ArmoredReader::new(sealed))
             .and_then(|decryptor| decryptor.decrypt(std::iter::once(&key.0 as &dyn age::Identity)));

@@ -1,4 +1,4 @@
-//! The private keys of the institution and its node, each sealed in a file of its own.
+//! The private keys of the institution and its node, each sealed in a separate file.
 
 use std::{
     fmt, fs, io,
@@ -23,9 +23,9 @@ use crate::{
 
 /// The name of the institution's key.
 const INSTITUTION: &str = "institution";
-/// The name of the key that follows the institution's key once the consortium has it.
+/// The name of the key that replaces the institution's key once the consortium knows it.
 const NEXT: &str = "institution-next";
-/// The name of the statements of the keys before; sealed so that nobody else adds one.
+/// The name of the statements of earlier keys; sealed so that no one else can add one.
 const SUCCESSIONS: &str = "institution-successions";
 /// The name of the node's key.
 const NODE: &str = "node";
@@ -46,10 +46,10 @@ impl Identities {
         }
     }
 
-    /// Seals a private key under a name of `a-z`, `0-9` and `-`; it is on the disk when this returns.
+    /// Seals a private key under a name of `a-z`, `0-9` and `-`; it is on disk when this returns.
     ///
     /// # Errors
-    /// [`IdentityError::Exists`] if there is one of this name.
+    /// [`IdentityError::Exists`] if there is already one with this name.
     pub fn put(&self, name: &str, secret: &Secret) -> Result<(), IdentityError> {
         let path = self.path(name)?;
         if path.exists() {
@@ -66,7 +66,7 @@ impl Identities {
     /// Opens a private key.
     ///
     /// # Errors
-    /// [`IdentityError::Missing`] if there is none of this name; [`crate::keys::KeyError::Unopenable`] if it was changed.
+    /// [`IdentityError::Missing`] if there is none with this name; [`crate::keys::KeyError::Unopenable`] if it was changed.
     pub fn get(&self, name: &str) -> Result<Secret, IdentityError> {
         let path = self.path(name)?;
         let sealed = fs::read(&path).map_err(|source| {
@@ -106,8 +106,8 @@ impl Identities {
         self.institution_keys()?.first().copied().ok_or_else(damaged)
     }
 
-    /// The public halves of the institution's key and of those before it, the newest first; read once. What this node signed was
-    /// signed by one of them.
+    /// The public halves of the institution's key and of its earlier keys, newest first; read once. Everything that this
+    /// institution signed was signed with one of them.
     ///
     /// # Errors
     /// As [`Identities::get`].
@@ -118,7 +118,7 @@ impl Identities {
         }
         let mut keys = vec![self.institution()?.public()];
         for signed in self.successions()?.iter().rev() {
-            let earlier = signed.peek_unverified().map(|named| named.from);
+            let earlier = signed.peek_unverified().map(|succession| succession.from);
             keys.push(earlier.map_err(|_| IdentityError::Damaged {
                 name: SUCCESSIONS.to_owned(),
             })?);
@@ -129,7 +129,7 @@ impl Identities {
         Ok(keys)
     }
 
-    /// What the keys before the present one signed about the key after them, the oldest first.
+    /// The statements in which each earlier key named its successor, oldest first.
     ///
     /// # Errors
     /// As [`Identities::get`].
@@ -138,14 +138,14 @@ impl Identities {
             name: SUCCESSIONS.to_owned(),
         };
         match self.get(SUCCESSIONS) {
-            Ok(kept) => ciborium::from_reader(kept.expose()).map_err(|_| damaged()),
+            Ok(stored) => ciborium::from_reader(stored.expose()).map_err(|_| damaged()),
             Err(IdentityError::Missing { .. }) => Ok(Vec::new()),
             Err(other) => Err(other),
         }
     }
 
-    /// The key that is to follow the institution's key, if one was made. One that has taken its place already, before a stop, is
-    /// forgotten.
+    /// The key that will replace the institution's key, if one was created. If it already has, before an interruption, its
+    /// separate file is removed.
     ///
     /// # Errors
     /// As [`Identities::get`].
@@ -162,7 +162,7 @@ impl Identities {
         Ok(Some(next))
     }
 
-    /// Stores the key that is to follow the institution's key.
+    /// Stores the key that will replace the institution's key.
     ///
     /// # Errors
     /// As [`Identities::put`].
@@ -178,7 +178,7 @@ impl Identities {
         }
     }
 
-    /// What the present key says of the one that is to follow it; `None` if there is none.
+    /// The statement in which the present key names its successor; `None` if there is none.
     ///
     /// # Errors
     /// As [`Identities::get`].
@@ -202,26 +202,26 @@ impl Identities {
         Ok(Some(signed.signed().clone()))
     }
 
-    /// Puts the key that was to follow into the place of the institution's key, which signed `succession` about it. The old private key
-    /// is gone afterwards. May be repeated after it broke off.
+    /// Replaces the institution's key by the next key; the old key signed `succession` about it. The old private key is
+    /// removed. Can be repeated after an interruption.
     ///
     /// # Errors
     /// As [`Identities::get`]; [`IdentityError::Io`].
     pub fn replace_institution(&self, succession: &Signed<KeySuccession>) -> Result<InstitutionKey, IdentityError> {
         let damaged = || IdentityError::Damaged { name: NEXT.to_owned() };
         let next = self.next_institution()?.ok_or_else(damaged)?;
-        let named = succession.peek_unverified().map_err(|_| damaged())?;
-        if named.from != self.institution()?.public() || named.to != next.public() {
+        let stated = succession.peek_unverified().map_err(|_| damaged())?;
+        if stated.from != self.institution()?.public() || stated.to != next.public() {
             return Err(damaged());
         }
-        let mut kept = self.successions()?;
+        let mut statements = self.successions()?;
         let is_same =
-            |known: &Signed<KeySuccession>| known.peek_unverified().is_ok_and(|known| known.from == named.from);
-        kept.retain(|known| !is_same(known));
-        kept.push(succession.clone());
+            |known: &Signed<KeySuccession>| known.peek_unverified().is_ok_and(|known| known.from == stated.from);
+        statements.retain(|known| !is_same(known));
+        statements.push(succession.clone());
         let mut bytes = Vec::new();
-        ciborium::into_writer(&kept, &mut bytes).map_err(|_| damaged())?;
-        // First the statements: with them, what either key signed is known as this institution's.
+        ciborium::into_writer(&statements, &mut bytes).map_err(|_| damaged())?;
+        // The statements are written first: with them, signatures of either key are recognized as this institution's.
         self.write(SUCCESSIONS, &self.path(SUCCESSIONS)?, &Secret::from(bytes))?;
         self.write(
             INSTITUTION,
@@ -229,9 +229,9 @@ impl Identities {
             &Secret::from(next.expose_seed().to_vec()),
         )?;
         *self.public.write().unwrap_or_else(PoisonError::into_inner) = None;
-        let shown = self.dir.join("institution.pub");
-        write_private(&shown, format!("{}\n", next.public()).as_bytes())
-            .map_err(|source| IdentityError::io("write", &shown, source))?;
+        let public_file = self.dir.join("institution.pub");
+        write_private(&public_file, format!("{}\n", next.public()).as_bytes())
+            .map_err(|source| IdentityError::io("write", &public_file, source))?;
         self.discard_next_institution()?;
         Ok(next)
     }
@@ -259,10 +259,10 @@ impl Identities {
     }
 
     fn path(&self, name: &str) -> Result<PathBuf, IdentityError> {
-        let plain = name
+        let is_plain = name
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        if name.is_empty() || name.len() > 64 || !plain {
+        if name.is_empty() || name.len() > 64 || !is_plain {
             return Err(IdentityError::Name { name: name.to_owned() });
         }
         Ok(self.dir.join(format!("{name}.sealed")))
@@ -286,14 +286,14 @@ pub enum IdentityError {
         /// The name as given.
         name: String,
     },
-    /// There is no private key of this name.
+    /// There is no private key with this name.
     #[error("there is no private key `{name}`; run `concordat init`")]
     Missing {
         /// The name.
         name: String,
     },
-    /// There is a private key of this name, which is not overwritten.
-    #[error("there is a private key `{name}` already, and it is not overwritten")]
+    /// There is already a private key with this name, which is not overwritten.
+    #[error("there is already a private key `{name}`, and it is not overwritten")]
     Exists {
         /// The name.
         name: String,
@@ -311,7 +311,7 @@ pub enum IdentityError {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },

@@ -1,8 +1,8 @@
-//! Memory for a key: a page of its own that stays out of swap, and is wiped when it is given back.
+//! Memory for a key: a separate page that is locked out of swap, and is wiped when it is freed.
 //!
-//! Locks do not nest: the page of one key holds nothing else, so that the end of one key does not unlock another. (Where pages
-//! are larger than 4 KiB, as on some aarch64 machines, neighbours share one.) A process may lock only so much
-//! (`RLIMIT_MEMLOCK`, 8 MiB as a rule: 2,000 keys); beyond that a key works the same and may be swapped out.
+//! Locks do not nest: the page of one key contains nothing else, so dropping one key does not unlock another. (Where pages are
+//! larger than 4 KiB, as on some aarch64 machines, neighbors share one.) The memory that a process may lock is limited
+//! (`RLIMIT_MEMLOCK`, usually 8 MiB: 2,000 keys); beyond that a key works the same and may be swapped out.
 
 use std::sync::Once;
 
@@ -14,9 +14,9 @@ const PAGE: usize = 4096;
 #[repr(C, align(4096))]
 struct Page([u8; PAGE]);
 
-/// 32 bytes on a page of their own.
+/// 32 bytes on a separate page.
 pub(super) struct LockedKey {
-    /// Dropped before the page that it names.
+    /// Dropped before the page that it refers to.
     lock: Option<LockGuard>,
     page: Box<Page>,
 }
@@ -25,7 +25,7 @@ impl LockedKey {
     /// A key of zeros, to be filled in place.
     pub(super) fn zeroed() -> Self {
         let page = Box::new(Page([0; PAGE]));
-        let lock = region::lock(page.0.as_ptr(), PAGE).inspect_err(tell_once).ok();
+        let lock = region::lock(page.0.as_ptr(), PAGE).inspect_err(warn_once).ok();
         Self { lock, page }
     }
 
@@ -39,7 +39,7 @@ impl LockedKey {
         self.page.0.first_chunk_mut().expect("a page holds a key")
     }
 
-    /// Whether it stays out of swap.
+    /// Whether it is locked out of swap.
     #[cfg(test)]
     pub(super) fn is_locked(&self) -> bool {
         self.lock.is_some()
@@ -53,9 +53,9 @@ impl Drop for LockedKey {
     }
 }
 
-fn tell_once(error: &region::Error) {
-    static TOLD: Once = Once::new();
-    TOLD.call_once(|| {
+fn warn_once(error: &region::Error) {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
         tracing::warn!(%error, "keys cannot be locked into memory and may be swapped out; raise the limit, `LimitMEMLOCK=`");
     });
 }

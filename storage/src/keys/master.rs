@@ -1,14 +1,15 @@
-//! The master key and the file that keeps it.
+//! The master key and its file.
 //!
-//! `master.key` is a CBOR map followed by the BLAKE3 checksum of that map. The checksum is not a protection; it tells damage from
-//! a wrong passphrase, which the authenticated encryption alone cannot. The map holds:
+//! `master.key` is a CBOR map followed by the BLAKE3 checksum of that map. The checksum is not a protection; it distinguishes
+//! damage from a wrong passphrase, which the authenticated encryption alone cannot. The map contains:
 //!
-//! 1. how the key-encrypting key is made, and the master key wrapped under it;
-//! 2. the roots (the keys of state, ledger and identity), wrapped under the master key: they stay when it is rotated;
-//! 3. while a rotation is under way, the master key before it, wrapped under the new one. Segment keys are wrapped again in
-//!    between; a process that is killed there goes on at the next start.
+//! 1. how the key-encrypting key is derived, and the master key wrapped under it;
+//! 2. the root keys (the keys of state, ledger and identity), wrapped under the master key: they stay the same when it is
+//!    rotated;
+//! 3. during a rotation, the previous master key, wrapped under the new one. Segment keys are wrapped again in between; if the
+//!    process is killed there, the rotation continues at the next start.
 //!
-//! In format 1 there are no wrapped roots; they are derived from the master key.
+//! In format 1 there are no wrapped root keys; they are derived from the master key.
 
 mod file;
 mod roots;
@@ -26,7 +27,7 @@ use file::Stored;
 pub(crate) use roots::Material;
 use roots::Roots;
 
-/// The key above all keys of a node: random, and stored only wrapped. It can be exchanged while in use.
+/// The top-level key of a node: random, and stored only wrapped. It can be rotated while in use.
 #[derive(Debug)]
 pub struct MasterKey {
     path: PathBuf,
@@ -34,22 +35,22 @@ pub struct MasterKey {
     chain: RwLock<Chain>,
 }
 
-/// What is exchanged in a rotation.
+/// What a rotation replaces.
 #[derive(Debug)]
 struct Chain {
-    /// How `wrapping` is made again.
+    /// How `wrapping` is derived again.
     kdf: Parameters,
-    /// It opens nothing that the master key beside it does not.
+    /// Wraps `master` and nothing else.
     wrapping: KeyEncryptingKey,
     master: RawKey,
     previous: Option<RawKey>,
 }
 
 impl MasterKey {
-    /// Makes a new master key and stores it at `path`; `provider` unlocks it.
+    /// Creates a new master key and stores it at `path`; `provider` unlocks it.
     ///
     /// # Errors
-    /// [`KeyError::Exists`] if there is one already; otherwise as for the provider, or if the file cannot be written.
+    /// [`KeyError::Exists`] if there is already one; otherwise as for the provider, or if the file cannot be written.
     pub fn create(path: &Path, provider: &dyn KeyProvider) -> Result<Self, KeyError> {
         if path.exists() {
             return Err(KeyError::Exists { path: path.to_owned() });
@@ -70,24 +71,24 @@ impl MasterKey {
         Ok(created)
     }
 
-    /// Opens the master key stored at `path`, and stores it again where its key-encrypting key is weaker than one made today.
+    /// Opens the master key stored at `path`, and stores it again if its key-encrypting key is weaker than one derived today.
     ///
     /// # Errors
-    /// A wrong passphrase, a damaged file, a file that others can read and a missing file are each an error of its own.
+    /// A wrong passphrase, a damaged file, a file that other accounts can read and a missing file are distinct errors.
     pub fn unlock(path: &Path, provider: &dyn KeyProvider) -> Result<Self, KeyError> {
         let stored = Stored::read(path)?;
-        let wrapping = provider.again(&stored.kdf, path)?;
+        let wrapping = provider.rederive(&stored.kdf, path)?;
         let opened = wrapping.unwrap(&stored.kdf, &stored.wrapped);
-        let master = opened.map_err(|_| provider.refused(path))?;
+        let master = opened.map_err(|_| provider.unlock_error(path))?;
         let previous = stored.previous.as_ref().map(|wrapped| {
-            let place = context_of(labels::PREVIOUS_WRAP);
-            wrapped.open_key(&master, &place, "previous master key")
+            let context = context_of(labels::PREVIOUS_WRAP);
+            wrapped.open_key(&master, &context, "previous master key")
         });
         let roots = match &stored.roots {
             Some(wrapped) => Roots::unwrap(&master, wrapped)?,
             None => Roots::of_format_1(&master),
         };
-        let is_dated = provider.is_dated(&stored.kdf);
+        let is_outdated = provider.is_outdated(&stored.kdf);
         let unlocked = Self {
             path: path.to_owned(),
             roots,
@@ -98,26 +99,26 @@ impl MasterKey {
                 previous: previous.transpose()?,
             }),
         };
-        if is_dated {
+        if is_outdated {
             unlocked.strengthen(provider);
         }
         Ok(unlocked)
     }
 
-    /// Wraps the master key under a key that is as strong as one made today. The file is replaced in one step, so that either the
-    /// old or the new one unlocks after a crash. A disk that takes no file is no reason to stay locked.
+    /// Wraps the master key under a key that is as strong as one derived today. The file is replaced atomically, so after a
+    /// crash either the old or the new one unlocks. If the file cannot be written, the node is still unlocked.
     fn strengthen(&self, provider: &dyn KeyProvider) {
         let before = self.chain().kdf.clone();
         match self.change_provider(provider) {
             Ok(()) => {
                 let now = self.chain().kdf.clone();
-                tracing::info!(?before, ?now, "the master key is protected at today's cost from now on");
+                tracing::info!(?before, ?now, "the master key is now protected with the current cost");
             }
-            Err(error) => tracing::warn!(%error, "the master key stays protected at the cost of an earlier day"),
+            Err(error) => tracing::warn!(%error, "the master key is still protected with an earlier, lower cost"),
         }
     }
 
-    /// Stores the keys of an escrow, `material`, at `path` for `provider` to unlock; a file that is there is replaced.
+    /// Stores the keys of an escrow, `material`, at `path` for `provider` to unlock; an existing file is replaced.
     ///
     /// # Errors
     /// As for [`MasterKey::create`], except that the file is replaced.
@@ -151,7 +152,7 @@ impl MasterKey {
         }
     }
 
-    /// Has another provider unlock the same master key from now on, replacing the file in one step.
+    /// Makes another provider unlock the same master key from now on; replaces the file atomically.
     ///
     /// # Errors
     /// As for [`MasterKey::create`], except that the file is replaced.
@@ -169,16 +170,16 @@ impl MasterKey {
         Ok(())
     }
 
-    /// Writes the file as it is written now; brings one of format 1 forward.
+    /// Writes the file in the current format; migrates one of format 1.
     pub(crate) fn rewrite(&self) -> Result<(), KeyError> {
         self.save(&self.chain())
     }
 
-    /// Puts a new master key into the place of this one, which still opens segment keys until
-    /// [`MasterKey::finish_rotation`]. Does nothing while a rotation is under way.
+    /// Replaces the master key with a new one; the previous one still opens segment keys until
+    /// [`MasterKey::finish_rotation`]. Does nothing during a rotation.
     ///
     /// # Errors
-    /// If the file cannot be written; the old key then stays.
+    /// If the file cannot be written; the old key is then still used.
     pub(crate) fn begin_rotation(&self) -> Result<(), KeyError> {
         let mut chain = self.chain_mut();
         if chain.previous.is_some() {
@@ -195,10 +196,10 @@ impl MasterKey {
         Ok(())
     }
 
-    /// Forgets the master key before the last rotation; nothing may be wrapped under it any more.
+    /// Discards the previous master key; nothing may still be wrapped under it.
     ///
     /// # Errors
-    /// If the file cannot be written; the rotation is then still under way.
+    /// If the file cannot be written; the rotation is then still in progress.
     pub(crate) fn finish_rotation(&self) -> Result<(), KeyError> {
         let mut chain = self.chain_mut();
         let changed = Chain {
@@ -212,13 +213,13 @@ impl MasterKey {
         Ok(())
     }
 
-    /// Whether a rotation was begun and not finished.
+    /// Whether a rotation is in progress.
     #[must_use]
     pub fn is_rotating(&self) -> bool {
         self.chain().previous.is_some()
     }
 
-    /// How it is unlocked, in words.
+    /// What unlocks it, as text.
     #[must_use]
     pub fn unlocked_by(&self) -> &'static str {
         self.chain().kdf.label()
@@ -242,10 +243,10 @@ impl MasterKey {
         IdentityKey::of(&self.roots.identity)
     }
 
-    /// Makes the key of a new segment; keep the wrapped form, it is the only copy.
+    /// Creates the key of a new segment; store the wrapped form, it is the only copy.
     ///
     /// # Errors
-    /// Only if the machine has no random bytes.
+    /// Only if no random bytes are available.
     pub fn create_segment(&self, segment: &str) -> Result<(SegmentKey, Wrapped), KeyError> {
         SegmentKey::create(&segments(&self.chain().master), segment)
     }
@@ -253,7 +254,7 @@ impl MasterKey {
     /// Opens the key of the named segment.
     ///
     /// # Errors
-    /// [`KeyError::Unopenable`] if it was changed, belongs to another segment or to another node.
+    /// [`KeyError::Unopenable`] if it was changed, or belongs to another segment or node.
     pub fn open_segment(&self, segment: &str, wrapped: &Wrapped) -> Result<SegmentKey, KeyError> {
         let chain = self.chain();
         let opened = SegmentKey::unwrap(&segments(&chain.master), segment, wrapped);
@@ -263,10 +264,10 @@ impl MasterKey {
         }
     }
 
-    /// Wraps the key of a segment under the master key that is in place now.
+    /// Wraps the key of a segment under the present master key.
     ///
     /// # Errors
-    /// Only if the machine has no random bytes.
+    /// Only if no random bytes are available.
     pub fn wrap_segment(&self, key: &SegmentKey) -> Result<Wrapped, KeyError> {
         key.wrap(&segments(&self.chain().master))
     }
@@ -296,7 +297,7 @@ impl MasterKey {
 
 #[cfg(test)]
 impl MasterKey {
-    /// Turns the file into one of format 1. Its roots are others, so this comes before anything is sealed under them.
+    /// Replaces the file by one of format 1. Its root keys differ, so this must be called before anything is sealed under them.
     pub(crate) fn write_format_1(path: &Path, provider: &dyn KeyProvider) {
         let (wrapping, kdf) = provider.fresh().unwrap();
         let wrapped = wrapping.wrap(&kdf, &RawKey::random().unwrap()).unwrap();

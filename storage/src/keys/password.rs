@@ -1,4 +1,4 @@
-//! People's passwords: stored as Argon2id hashes, checked in the same work whether the person exists or not.
+//! Users' passwords: stored as Argon2id hashes, and checked with the same amount of work whether or not the user exists.
 
 use std::fmt;
 
@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 
 use super::{Argon2Cost, KeyError, Secret};
 
-/// A password's hash as a PHC string, which carries its own salt and cost.
+/// A password's hash as a PHC string, which contains its salt and cost.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// Hashes a new password with a fresh salt; slow by design, so call it off the async threads.
+    /// Hashes a new password with a fresh salt; slow by design, so do not call it on async threads.
     ///
     /// # Errors
-    /// [`KeyError::Empty`] for an empty password, [`KeyError::Cost`] for a cost Argon2 does not take.
+    /// [`KeyError::Empty`] for an empty password, [`KeyError::Cost`] for a cost that Argon2 does not accept.
     pub fn create(password: &Secret, cost: Argon2Cost) -> Result<Self, KeyError> {
         if password.is_empty() {
             return Err(KeyError::Empty);
@@ -34,7 +34,7 @@ impl PasswordHash {
     /// Whether this is the password; slow by design.
     ///
     /// # Errors
-    /// [`KeyError::PasswordHash`] if the stored hash is not one.
+    /// [`KeyError::PasswordHash`] if the stored hash is malformed.
     pub fn verify(&self, password: &Secret) -> Result<bool, KeyError> {
         match Argon2::default().verify_password(password.expose(), self.0.as_str()) {
             Ok(()) => Ok(true),
@@ -50,14 +50,14 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Does the work of [`PasswordHash::verify`] for a person who does not exist, so that the answer takes as long.
+/// Does the work of [`PasswordHash::verify`] for a user who does not exist, so that the answer takes as long.
 ///
 /// # Errors
-/// [`KeyError::Cost`] for a cost Argon2 does not take.
+/// [`KeyError::Cost`] for a cost that Argon2 does not accept.
 pub fn verify_absent(password: &Secret, cost: Argon2Cost) -> Result<(), KeyError> {
-    const NOBODYS_SALT: &[u8] = b"concordat nobody";
+    const DUMMY_SALT: &[u8] = b"concordat absent";
     let mut out = [0; 32];
     cost.hasher()?
-        .hash_password_into(password.expose(), NOBODYS_SALT, &mut out)
+        .hash_password_into(password.expose(), DUMMY_SALT, &mut out)
         .map_err(KeyError::Cost)
 }

@@ -1,4 +1,4 @@
-//! Thirty-two bytes of key, before they are given a stage.
+//! Thirty-two bytes of key without a stage.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ impl RawKey {
         Self::derive_with(material, salt, &[label.as_bytes()])
     }
 
-    /// The same with further `info` after the label; parts must have fixed lengths.
+    /// The same with several parts of `info`, the label first; parts must have fixed lengths.
     #[expect(
         clippy::expect_used,
         reason = "by INVARIANT on HKDF: 32 bytes are below its limit of 255 hashes"
@@ -40,21 +40,21 @@ impl RawKey {
         Self(key)
     }
 
-    /// A key that is filled in place.
+    /// A key that `fill` writes in place.
     pub(crate) fn filled<E>(fill: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
         let mut key = LockedKey::zeroed();
         fill(key.bytes_mut())?;
         Ok(Self(key))
     }
 
-    /// Takes over opened bytes, if there are 32.
+    /// Copies opened bytes, if there are 32.
     pub(crate) fn from_opened(bytes: &[u8]) -> Option<Self> {
         let mut key = LockedKey::zeroed();
-        let room: &mut [u8] = key.bytes_mut();
-        if room.len() != bytes.len() {
+        let target: &mut [u8] = key.bytes_mut();
+        if target.len() != bytes.len() {
             return None;
         }
-        room.copy_from_slice(bytes);
+        target.copy_from_slice(bytes);
         Some(Self(key))
     }
 
@@ -82,7 +82,7 @@ impl fmt::Debug for RawKey {
 mod tests {
     use super::*;
 
-    /// The flags of the mapping that holds `address`, as the kernel tells them (proc_pid_smaps(5)).
+    /// The flags of the mapping that contains `address`, as the kernel reports them (proc_pid_smaps(5)).
     fn flags(address: usize) -> String {
         let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
         let mut within = false;
@@ -96,14 +96,14 @@ mod tests {
                 return flags.to_owned();
             }
         }
-        panic!("no mapping holds {address:x}");
+        panic!("no mapping contains {address:x}");
     }
 
     #[test]
-    fn a_key_stays_out_of_swap_for_as_long_as_it_lives() {
+    fn key_memory_is_locked_until_the_key_is_dropped() {
         let key = RawKey::random().unwrap();
         if !key.0.is_locked() {
-            eprintln!("skipped: this process may lock no memory");
+            eprintln!("skipped: this process may not lock memory");
             return;
         }
         let address = key.bytes().as_ptr() as usize;
@@ -112,7 +112,7 @@ mod tests {
         drop(RawKey::random().unwrap());
         assert!(
             flags(address).split_whitespace().any(|flag| flag == "lo"),
-            "another key's end unlocks nothing"
+            "dropping another key does not unlock this one"
         );
         assert_ne!(key.bytes(), other.bytes());
     }

@@ -1,4 +1,4 @@
-//! A secret that a person or file gave us.
+//! A secret from a person or a file.
 
 use std::{fmt, path::Path};
 
@@ -7,16 +7,16 @@ use zeroize::Zeroizing;
 use super::KeyError;
 use crate::fs::read_private;
 
-/// Secret bytes: wiped when dropped, never printed, compared or serialised.
+/// Secret bytes: wiped when dropped, never printed, compared or serialized.
 ///
-/// It can be cloned by nobody; pass a reference. [`Secret::expose`] is the only way in.
+/// It cannot be cloned; pass a reference. [`Secret::expose`] is the only access to the bytes.
 pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
     /// The first line of a small file that only its owner may read.
     ///
     /// # Errors
-    /// [`KeyError::Missing`], [`KeyError::Exposed`], [`KeyError::Empty`] or what the system says.
+    /// [`KeyError::Missing`], [`KeyError::Exposed`], [`KeyError::Empty`] or the error of the system.
     pub fn in_file(path: &Path) -> Result<Self, KeyError> {
         let contents = read_private(path)?;
         let line = contents.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -27,13 +27,13 @@ impl Secret {
         Ok(Self(Zeroizing::new(line.to_vec())))
     }
 
-    /// The bytes themselves; every use of this name is a place to review.
+    /// The bytes themselves; every use of this name is a point to review.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it has no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

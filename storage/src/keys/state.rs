@@ -1,4 +1,4 @@
-//! The keys for state: the roots, which are random and stay the same while master keys come and go.
+//! The keys of state, from root keys that are random and stay the same when the master key is rotated.
 
 use super::{KeyError, Secret, Wrapped, labels, raw::RawKey, wrap};
 
@@ -28,7 +28,7 @@ impl StateKey {
     }
 }
 
-/// Seals what the ledger keeps beside its public hashes.
+/// Seals the private contents of the ledger.
 #[derive(Debug)]
 pub struct LedgerKey(RawKey);
 
@@ -37,25 +37,25 @@ impl LedgerKey {
         Self(root.copy())
     }
 
-    /// Seals one piece of the ledger (an entry, a tile) for its place.
+    /// Seals one part of the ledger (an entry, a segment end, the head) for its position.
     ///
     /// # Errors
-    /// Only if the machine has no random bytes.
-    pub fn seal(&self, place: &str, plain: &[u8]) -> Result<Wrapped, KeyError> {
-        Wrapped::seal(&self.0, &wrap::context(labels::LEDGER, &[place.as_bytes()]), plain)
+    /// Only if no random bytes are available.
+    pub fn seal(&self, position: &str, plain: &[u8]) -> Result<Wrapped, KeyError> {
+        Wrapped::seal(&self.0, &wrap::context(labels::LEDGER, &[position.as_bytes()]), plain)
     }
 
-    /// Opens what [`LedgerKey::seal`] sealed for the same place.
+    /// Opens what [`LedgerKey::seal`] sealed for the same position.
     ///
     /// # Errors
     /// [`KeyError::Unopenable`] if the bytes were changed or belong elsewhere.
-    pub fn open(&self, place: &str, sealed: &Wrapped) -> Result<Secret, KeyError> {
-        let context = wrap::context(labels::LEDGER, &[place.as_bytes()]);
+    pub fn open(&self, position: &str, sealed: &Wrapped) -> Result<Secret, KeyError> {
+        let context = wrap::context(labels::LEDGER, &[position.as_bytes()]);
         sealed.open(&self.0, &context, "ledger record").map(Secret::from)
     }
 }
 
-/// Seals the node's own private keys and other small secrets.
+/// Seals the node's private keys and other small secrets.
 #[derive(Debug)]
 pub struct IdentityKey(RawKey);
 
@@ -64,10 +64,10 @@ impl IdentityKey {
         Self(root.copy())
     }
 
-    /// Seals a small secret for the place that `name` says, such as `node key`.
+    /// Seals a small secret under `name`, such as `node key`.
     ///
     /// # Errors
-    /// Only if the machine has no random bytes.
+    /// Only if no random bytes are available.
     pub fn seal_secret(&self, name: &str, secret: &Secret) -> Result<Wrapped, KeyError> {
         Wrapped::seal(&self.0, &secret_context(name), secret.expose())
     }

@@ -32,7 +32,7 @@ fn created(provider: &dyn KeyProvider) -> (TempDir, PathBuf, MasterKey) {
 }
 
 #[test]
-fn the_same_passphrase_gives_the_same_keys() {
+fn same_passphrase_opens_the_same_keys() {
     let (_dir, path, master) = created(&passphrase("correct horse"));
     let sealed = master
         .identity()
@@ -90,7 +90,7 @@ fn every_flipped_bit_is_damage_and_not_a_wrong_passphrase() {
 }
 
 #[test]
-fn files_that_others_can_read_are_refused_with_the_command_that_helps() {
+fn exposed_key_file_is_rejected_with_the_command_that_fixes_it() {
     let (dir, path, _) = created(&passphrase("p"));
     for mode in [0o640, 0o604, 0o620] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
@@ -144,7 +144,7 @@ fn a_key_file_may_be_hex_base64_or_raw_but_not_short() {
 }
 
 #[test]
-fn the_other_kind_of_source_is_named() {
+fn wrong_provider_error_names_the_right_one() {
     let (dir, path, _) = created(&passphrase("p"));
     let source = KeyFile::new(key_file(dir.path(), &[1; 32], 0o600));
     let error = MasterKey::unlock(&path, &source).unwrap_err();
@@ -167,7 +167,7 @@ fn a_new_passphrase_keeps_the_master_key() {
 }
 
 #[test]
-fn wrapped_keys_open_only_at_their_place() {
+fn wrapped_keys_open_only_in_their_context() {
     let (_dir, _, master) = created(&passphrase("p"));
     let (segment, wrapped_segment) = master.create_segment("main").unwrap();
     let (dataset, wrapped_dataset) = segment.create_dataset("heart").unwrap();
@@ -189,9 +189,9 @@ fn wrapped_keys_open_only_at_their_place() {
     assert!(refused(foreign.open_segment("main", &wrapped_segment).unwrap_err()));
 }
 
-/// The same segment key under another name: only the associated data tells the places apart.
+/// One key seals several values: only the associated data distinguishes them.
 #[test]
-fn a_dataset_key_does_not_move_between_places_under_one_key() {
+fn sealed_value_does_not_open_under_another_name() {
     let (_dir, _, master) = created(&passphrase("p"));
     let identity = master.identity();
     let sealed = identity.seal_secret("node key", &Secret::from(vec![1])).unwrap();
@@ -202,7 +202,7 @@ fn a_dataset_key_does_not_move_between_places_under_one_key() {
 }
 
 #[test]
-fn every_flipped_byte_of_a_wrapped_key_is_noticed() {
+fn every_flipped_byte_of_a_wrapped_key_is_detected() {
     let (_dir, _, master) = created(&passphrase("p"));
     let (_, wrapped) = master.create_segment("main").unwrap();
     for at in 0..wrapped.as_bytes().len() {

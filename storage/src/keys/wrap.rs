@@ -1,7 +1,7 @@
-//! Sealing of small things: wrapped keys, secrets, state values.
+//! Sealing of small values: wrapped keys, secrets, state values.
 //!
-//! XChaCha20-Poly1305 with a random nonce of 24 bytes, which is long enough to be drawn at random for ever. What is sealed
-//! opens only with the same *context*: a label and the parts that name its place.
+//! XChaCha20-Poly1305 with a random nonce of 24 bytes, long enough that random nonces do not collide. A sealed value opens only
+//! with the same *context*: a label and the parts that name its position.
 //!
 //! Layout: one byte format version (1), 24 bytes nonce, ciphertext, 16 bytes tag.
 
@@ -18,12 +18,12 @@ const NONCE_LEN: usize = 24;
 const TAG_LEN: usize = 16;
 const OVERHEAD: usize = 1 + NONCE_LEN + TAG_LEN;
 
-/// A sealed key or secret, safe to store anywhere; destroying it destroys what it protects.
+/// A sealed key or secret, safe to store anywhere; destroying it makes what it protects unreadable.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Wrapped(Vec<u8>);
 
 impl Wrapped {
-    /// Takes bytes that [`Wrapped::as_bytes`] gave; they are checked when opened.
+    /// Wraps bytes from [`Wrapped::as_bytes`]; they are checked when opened.
     #[must_use]
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
@@ -53,7 +53,7 @@ impl Wrapped {
     }
 }
 
-/// Associated data: a label and the parts of a place, each with its length so that no two places read alike.
+/// Associated data: a label and the parts that name a position, each with its length so that no two contexts are equal.
 pub(crate) fn context(label: &str, parts: &[&[u8]]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(label.len() + parts.iter().map(|part| part.len() + 8).sum::<usize>() + 8);
     for part in std::iter::once(&label.as_bytes()).chain(parts) {

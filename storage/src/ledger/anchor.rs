@@ -1,15 +1,15 @@
-//! The ledger's head in the sealed state: neither of the two can be exchanged for an older copy without the other.
+//! The ledger's head in the sealed state: neither of the two can be replaced by an older copy without the other.
 //!
-//! 1. A group of entries is made durable in the ledger first, then its head is put into the state, then the group is
-//!    acknowledged. The state therefore never knows more than the ledger has: a shorter ledger is an older one.
-//! 2. Entries about single queries are frequent, and each commit of the state costs a sync. For them the anchor follows when it is
-//!    [`MAX_LAG`] entries behind. The state keeps a record of each of these queries, made durable before the first entry about it; a
-//!    start looks for the records of all entries beyond the anchor. Every other entry ends its group and is anchored before it
-//!    is acknowledged.
-//! 3. Before an entry of the second kind is written, the state is told the head that the ledger will have with it.
-//! 4. So after a crash at any instruction, what the ledger has beyond the anchor is at most one group longer than
-//!    [`MAX_LAG`], and an entry of the second kind can only be the last of it, under the head that was announced. Anything else means
-//!    that the *state* is older than the ledger: a copy of it from before a revocation, for one, knows nothing of it.
+//! 1. A group of entries is made durable in the ledger first, then its head is written to the state, then the group is
+//!    acknowledged. The anchor therefore never covers more than the ledger has: a shorter ledger is an older one.
+//! 2. Entries about single queries are frequent, and each commit of the state costs a sync. For them the anchor is updated when
+//!    it is [`MAX_LAG`] entries behind. The state has a record of each of these queries, made durable before the first entry
+//!    about it; a start looks for the records of all entries after the anchor. Every other entry ends its group and is anchored
+//!    before it is acknowledged.
+//! 3. Before an entry of the second kind is written, the head that the ledger will have with it is announced in the state.
+//! 4. So after a crash at any instruction, the ledger has at most one group more than [`MAX_LAG`] entries after the anchor, and
+//!    an entry of the second kind can only be the last of them, under the announced head. Anything else means that the *state*
+//!    is older than the ledger: for example, a copy of the state from before a revocation does not contain it.
 
 use std::path::Path;
 
@@ -24,48 +24,48 @@ use crate::error_kind::ErrorKind;
 use crate::keys::LedgerKey;
 use crate::meta::{MetaError, SealedDb, SealedTree, TreeId};
 
-/// Entries about queries by which the anchor may fall behind.
+/// Entries about queries by which the anchor may lag behind.
 pub(super) const MAX_LAG: u64 = 64;
 /// The tree of anchors.
 pub(super) const TREE: TreeId = TreeId::new("ledger-anchor");
-/// The key of the one anchor in it.
+/// The key of the anchor in it.
 const KEY: &str = "ledger";
-/// The key of the head that was announced last.
+/// The key of the latest announced head.
 pub(super) const ANNOUNCED: &str = "announced";
 
-/// Why ledger and sealed state do not belong together.
+/// Why ledger and sealed state do not match.
 #[derive(Debug, thiserror::Error)]
 pub enum AnchorError {
-    /// The ledger is shorter than the state knows it.
+    /// The ledger has fewer entries than the state.
     #[error(
-        "the folder `ledger` was replaced by an older copy: it has {found} entries, and the sealed state knows of \
-         {anchored}; put the newest copy of `ledger` back, or restore a backup into an empty directory"
+        "the folder `ledger` was replaced by an older copy: it has {found} entries, and the sealed state has \
+         {anchored}; restore the newest copy of `ledger`, or restore a backup into an empty directory"
     )]
     LedgerOlder {
-        /// Entries that are there.
+        /// Entries in the ledger.
         found: u64,
-        /// Entries that the state knows of.
+        /// Entries that the state covers.
         anchored: u64,
     },
     /// The ledger is another one.
     #[error(
-        "the folder `ledger` was replaced: its first {anchored} entries are not those that the sealed state knows; put \
-         the newest copy of `ledger` back, or restore a backup into an empty directory"
+        "the folder `ledger` was replaced: its first {anchored} entries are not those that the sealed state covers; restore \
+         the newest copy of `ledger`, or restore a backup into an empty directory"
     )]
     OtherLedger {
-        /// Entries that the state knows of.
+        /// Entries that the state covers.
         anchored: u64,
     },
     /// The state is older than the ledger.
     #[error(
-        "the folder `meta` was replaced by an older copy: the ledger has {found} entries, and the state knows of \
-         {anchored}, which no crash explains; put the newest copy of `meta` back, or restore a backup into an empty \
-         directory"
+        "the folder `meta` was replaced by an older copy: the ledger has {found} entries, and the state has \
+         {anchored}, which a crash cannot explain; restore the newest copy of `meta`, or restore a backup into an \
+         empty directory"
     )]
     StateOlder {
-        /// Entries that are there.
+        /// Entries in the ledger.
         found: u64,
-        /// Entries that the state knows of.
+        /// Entries that the state covers.
         anchored: u64,
     },
     /// The state cannot be read or written.
@@ -82,7 +82,7 @@ impl AnchorError {
     }
 }
 
-/// Whether an entry is of a frequent kind: about one query, of which the state had a record before.
+/// Whether an entry is of a frequent kind: about one query, for which the state already has a record.
 pub(super) fn is_frequent(body: &EntryBody) -> bool {
     matches!(
         body,
@@ -103,7 +103,7 @@ pub(super) struct Anchor {
 }
 
 impl Anchor {
-    /// Entries that the state vouches for.
+    /// Entries that the state covers.
     pub(super) const fn size(&self) -> u64 {
         self.size
     }
@@ -126,7 +126,7 @@ impl Anchor {
         Ok(Self { tree, size })
     }
 
-    /// Takes a ledger as it is: for a data directory that was made from a snapshot, whose parts are signed together.
+    /// Sets the anchor from the ledger as it is: for a data directory restored from a snapshot, whose parts are signed together.
     ///
     /// # Errors
     /// If the state cannot be written.
@@ -139,12 +139,12 @@ impl Anchor {
         Ok(anchor)
     }
 
-    /// Says durably which head the ledger is going to have, before the entry that the state has to know is written.
+    /// Durably records the head that the ledger will have, before an entry that must be anchored is written.
     pub(super) fn announce(&self, head: &Head) -> Result<(), MetaError> {
         self.tree.put(ANNOUNCED, &tree_head(head))
     }
 
-    /// Follows the ledger, whose entries up to `head` are durable. `now` says that the group may not be acknowledged before.
+    /// Updates the anchor after the entries up to `head` are durable. `now` is true if the group may not be acknowledged before.
     pub(super) fn follow(&mut self, head: &Head, now: bool) -> Result<(), MetaError> {
         if now || head.size.saturating_sub(self.size) >= MAX_LAG {
             self.put(head)
@@ -174,7 +174,7 @@ fn older_state(found: &Head, anchored: u64) -> AnchorError {
     }
 }
 
-/// The head that the state knows; `None` if it knows none.
+/// The anchored head; `None` if there is none.
 pub(super) fn known(meta: &SealedDb) -> Result<Option<TreeHead>, MetaError> {
     meta.tree(TREE)?.get(KEY)
 }
@@ -199,8 +199,8 @@ fn compare(
     let (root, explained) = if found.size == anchored.size {
         (found.root, true)
     } else {
-        let last = announced == Some(tree_head(found));
-        read_beyond(dir, key, found, (anchored.size, last), segments)?
+        let last_announced = announced == Some(tree_head(found));
+        read_beyond(dir, key, found, (anchored.size, last_announced), segments)?
     };
     if root != anchored.root {
         return Err(AnchorError::OtherLedger {
@@ -217,7 +217,7 @@ fn compare(
 
 /// The root over the first `anchored` entries, and whether a crash explains the entries after them.
 ///
-/// What a segment states of the tree at its end is taken: a wrong one leads to another root.
+/// The recorded tree at the end of a segment is used without a check: a wrong one leads to another root.
 fn read_beyond(
     dir: &Path,
     key: &LedgerKey,

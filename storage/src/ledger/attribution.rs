@@ -1,22 +1,21 @@
-//! The proof of on whose account an entry is made.
+//! The proof of who caused an entry.
 
 use concordat_protocol::audit::Cause;
 use concordat_protocol::ids::ActorId;
 
-/// On whose account something is done. Every append demands one, so a service that acts for somebody has to be given theirs.
+/// Who or what caused an action. Every append needs one, so a service that acts on behalf of someone must receive theirs.
 ///
-/// [`Attribution::vouch`] is called where the one behind it was authenticated, and nowhere else: a contract test counts its
-/// callers.
+/// [`Attribution::vouch`] is called only where the person, peer or account was authenticated: a contract test counts its callers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attribution(Cause);
 
 impl Attribution {
-    /// The caller has authenticated whom it names.
+    /// Creates an attribution; the caller has authenticated the cause.
     pub const fn vouch(cause: Cause) -> Self {
         Self(cause)
     }
 
-    /// Somebody, for tests.
+    /// A person, for tests.
     #[cfg(test)]
     pub(crate) fn eva() -> Self {
         Self(Cause::Person {
@@ -24,19 +23,19 @@ impl Attribution {
         })
     }
 
-    /// Who or what it is.
+    /// The cause.
     pub const fn cause(&self) -> &Cause {
         &self.0
     }
 
-    /// The person it is, or the one in whose name a peer asks.
+    /// The person, or the one on whose behalf a peer acts.
     pub const fn actor(&self) -> Option<&ActorId> {
         self.0.actor()
     }
 
-    /// The same peer, asking for the person that its signed assertion names; anybody else stays who they are.
+    /// The same peer, acting on behalf of the person that its signed assertion names; any other cause is unchanged.
     #[must_use]
-    pub fn in_the_name_of(self, person: ActorId) -> Self {
+    pub fn on_behalf_of(self, person: ActorId) -> Self {
         match self.0 {
             Cause::Peer { node, institution, .. } => Self(Cause::Peer {
                 node,

@@ -1,8 +1,8 @@
-//! The files: opening and fixing them, reading them, making appends durable.
+//! The files: opening and repairing them, reading them, making appends durable.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "sources beyond the named ones are all the same here"
+    reason = "all other sources are handled the same here"
 )]
 
 use std::fs::{File, OpenOptions};
@@ -31,7 +31,7 @@ fn head_path(dir: &Path) -> PathBuf {
     dir.join("head")
 }
 
-/// Where the latest checkpoint is kept.
+/// Where the latest checkpoint is stored.
 pub(super) fn checkpoint_path(dir: &Path) -> PathBuf {
     dir.join("checkpoint.cose")
 }
@@ -49,33 +49,34 @@ pub(super) struct Files {
 pub(super) enum Extent {
     /// Every entry.
     Everything,
-    /// The newest: from at least a segment before this number of entries on, which the sealed state vouches for.
+    /// The newest: starting at least one segment before this number of entries, which the sealed state covers.
     From(u64),
 }
 
-/// A ledger that was found whole, or made whole.
+/// A ledger that was found intact, or was repaired.
 pub(super) struct Opened {
     /// Its files.
     pub(super) files: Files,
-    /// What is in it.
+    /// Its contents.
     pub(super) shared: Shared,
     /// The ends of the segments that were not read.
     pub(super) older: Vec<Tip>,
 }
 
-/// Opens the ledger in `dir` or begins one; checks the entries of `extent` and cuts off what was never acknowledged and is torn.
+/// Opens the ledger in `dir` or creates one; checks the entries of `extent` and cuts off a torn record that was never
+/// acknowledged.
 pub(super) fn open(dir: &Path, key: &LedgerKey, extent: Extent) -> Result<Opened, LedgerError> {
     let (log, head) = (log_path(dir), head_path(dir));
     create_dir_private(dir).map_err(|source| LedgerError::io("create", dir, source))?;
     let acknowledged = match read_head(dir, key)? {
         Some(head) => head,
-        None => begin(dir, key)?,
+        None => create(dir, key)?,
     };
     let (segments, as_written, size) = match extent {
         Extent::Everything => (Segments::default(), false, 0),
         Extent::From(size) => {
             let (segments, as_written) = Segments::read(dir, key, acknowledged.size)?;
-            // At least one entry follows on what is taken from there, so that its predecessor is compared, too.
+            // At least one entry after the recorded end is read, so that its link to the predecessor is compared too.
             (
                 segments,
                 as_written,
@@ -89,7 +90,7 @@ pub(super) fn open(dir: &Path, key: &LedgerKey, extent: Extent) -> Result<Opened
     let from = shared.tip.clone();
     replay_from(dir, key, &from, &acknowledged, |record| shared.note(record))?;
     check_against_checkpoint(dir, &shared)?;
-    let whole = keep_whole_records(dir, key, &mut shared)?;
+    let end = recover_complete_records(dir, key, &mut shared)?;
     let file = OpenOptions::new().append(true).mode(0o600).open(&log);
     let file = file.map_err(|source| LedgerError::io("open", &log, source))?;
     let segments = segments::path(dir);
@@ -98,7 +99,7 @@ pub(super) fn open(dir: &Path, key: &LedgerKey, extent: Extent) -> Result<Opened
         head,
         segments,
     };
-    cut(&files.log, whole).map_err(|source| LedgerError::io("fix", &log, source))?;
+    cut(&files.log, end).map_err(|source| LedgerError::io("repair", &log, source))?;
     if shared.tip.head() != acknowledged {
         let sealed = shared.tip.head().seal(key)?;
         files
@@ -113,8 +114,8 @@ pub(super) fn open(dir: &Path, key: &LedgerKey, extent: Extent) -> Result<Opened
     Ok(Opened { files, shared, older })
 }
 
-/// Begins a ledger, unless there are traces of one whose head was lost.
-fn begin(dir: &Path, key: &LedgerKey) -> Result<Head, LedgerError> {
+/// Creates a ledger, unless there are traces of one whose head was lost.
+fn create(dir: &Path, key: &LedgerKey) -> Result<Head, LedgerError> {
     let log = log_path(dir);
     let length = match std::fs::metadata(&log) {
         Ok(metadata) => metadata.len(),
@@ -131,7 +132,7 @@ fn begin(dir: &Path, key: &LedgerKey) -> Result<Head, LedgerError> {
     Ok(head)
 }
 
-/// The head on disk; none when there is no such file.
+/// The head on disk; `None` if there is no such file.
 pub(super) fn read_head(dir: &Path, key: &LedgerKey) -> Result<Option<Head>, LedgerError> {
     match read_small(&head_path(dir), MAX_HEAD)? {
         Some(sealed) => Head::open(key, sealed).map(Some),
@@ -139,7 +140,7 @@ pub(super) fn read_head(dir: &Path, key: &LedgerKey) -> Result<Option<Head>, Led
     }
 }
 
-/// The checkpoint on disk; none when there is no such file.
+/// The checkpoint on disk; `None` if there is no such file.
 pub(super) fn latest_checkpoint(dir: &Path) -> Result<Option<Signed<Checkpoint>>, LedgerError> {
     let bytes = read_small(&checkpoint_path(dir), MAX_DOCUMENT as u64)?;
     bytes
@@ -157,7 +158,7 @@ pub(super) fn read_small(path: &Path, max: u64) -> Result<Option<Vec<u8>>, Ledge
     }
 }
 
-/// A ledger shorter than its own checkpoint was cut back together with its head.
+/// A ledger shorter than its own checkpoint was truncated together with its head.
 fn check_against_checkpoint(dir: &Path, shared: &Shared) -> Result<(), LedgerError> {
     let Some(signed) = latest_checkpoint(dir)? else {
         return Ok(());
@@ -174,12 +175,12 @@ fn check_against_checkpoint(dir: &Path, shared: &Shared) -> Result<(), LedgerErr
     }
 }
 
-/// Reads the entries that `head` covers, hands each to `each`, and checks that they are the ones that were acknowledged.
+/// Reads the entries that `head` covers, calls `each` with each, and checks that they are the ones that were acknowledged.
 pub(super) fn replay(dir: &Path, key: &LedgerKey, head: &Head, each: impl FnMut(&Record)) -> Result<(), LedgerError> {
     replay_from(dir, key, &Tip::default(), head, each)
 }
 
-/// The same for what follows on `from`.
+/// The same for the entries after `from`.
 fn replay_from(
     dir: &Path,
     key: &LedgerKey,
@@ -195,11 +196,11 @@ fn replay_from(
     if tip.head() == *head {
         Ok(())
     } else {
-        Err(LedgerError::damaged(head.size, "the entries are not those of the head"))
+        Err(LedgerError::damaged(head.size, "the entries do not match the head"))
     }
 }
 
-/// Reads the entries that follow on `from` up to, not including, `end`; returns where the last one ends.
+/// Reads the entries after `from` up to, not including, `end`; returns where the last one ends.
 pub(super) fn read(
     dir: &Path,
     key: &LedgerKey,
@@ -233,16 +234,16 @@ fn log_from(dir: &Path, offset: u64) -> Result<BufReader<File>, LedgerError> {
     if magic != MAGIC {
         return Err(LedgerError::damaged(
             0,
-            "the log does not begin like a log of this version",
+            "the log does not begin with the magic bytes of this version",
         ));
     }
     file.seek(SeekFrom::Start(offset)).map_err(failed)?;
     Ok(BufReader::new(file))
 }
 
-/// Takes over whole records behind the head: they were durable, only their acknowledgement is missing. Tells where the last
-/// whole record ends.
-fn keep_whole_records(dir: &Path, key: &LedgerKey, shared: &mut Shared) -> Result<u64, LedgerError> {
+/// Recovers complete records after the head: they are durable, only their acknowledgment is missing. Returns where the last
+/// complete record ends.
+fn recover_complete_records(dir: &Path, key: &LedgerKey, shared: &mut Shared) -> Result<u64, LedgerError> {
     let from = shared.tip.clone();
     let mut reader = Reader::new(log_from(dir, from.length)?, key, &from);
     loop {
@@ -267,8 +268,8 @@ impl Medium for Files {
         self.log.sync_data()
     }
 
-    /// The folder is not synced: after a power cut the head before may be back, and then the entries behind it, which are
-    /// durable, are taken over when the ledger is opened.
+    /// The folder is not synced: after a power cut the previous head may be there again, and then the entries after it, which are
+    /// durable, are recovered when the ledger is opened.
     fn put_head(&mut self, sealed: &[u8]) -> io::Result<()> {
         let staged = self.head.with_extension("new");
         let mut file = OpenOptions::new()

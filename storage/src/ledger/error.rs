@@ -1,4 +1,4 @@
-//! What can go wrong with the ledger.
+//! Errors of the ledger.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::AnchorError;
 use crate::error_kind::ErrorKind;
 use crate::keys::KeyError;
 
-/// Why the ledger cannot do what was asked.
+/// Why an operation of the ledger failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// A file could not be read or written.
@@ -22,39 +22,39 @@ pub enum LedgerError {
         action: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
-    /// An append could not be made durable; from now on the ledger refuses.
+    /// An append could not be made durable; from now on the ledger rejects appends.
     #[error(
-        "the ledger could not be written; the node refuses to serve until the disk is fixed and it is started again"
+        "the ledger could not be written; the node does not serve requests until the disk is fixed and it is restarted"
     )]
     Write(#[source] Arc<io::Error>),
     /// An earlier append could not be made durable.
-    #[error("the ledger takes no entries since a write failed; fix the disk and start the node again")]
+    #[error("the ledger accepts no entries since a write failed; fix the disk and restart the node")]
     Refusing,
-    /// What was acknowledged is not there any more as it was written.
+    /// An acknowledged entry is missing or changed.
     #[error("the ledger is damaged at entry {first_bad_entry}: {reason}; restore the folder `ledger` from a backup")]
     Damaged {
-        /// Number of the first entry that does not hold.
+        /// Number of the first invalid entry.
         first_bad_entry: u64,
-        /// What does not hold.
+        /// What is wrong.
         reason: &'static str,
     },
-    /// An older part of the ledger is still being read again.
+    /// An older part of the ledger is still being verified.
     #[error(
-        "the ledger is being verified since the start: {verified} of {of} entries so far; what lies behind them is shown \
-         and signed when it is through"
+        "the ledger is being verified after the start: {verified} of {of} entries so far; later entries are shown and \
+         signed when it is complete"
     )]
     Verifying {
-        /// Entries that were read again.
+        /// Entries that were verified.
         verified: u64,
-        /// Entries that have to be.
+        /// Entries to verify.
         of: u64,
     },
-    /// What was found in an older part of the ledger while it was read again.
-    #[error("the ledger did not stand its verification, and takes no more entries: {reason}")]
+    /// The verification of an older part of the ledger failed.
+    #[error("the verification of the ledger failed, and it accepts no more entries: {reason}")]
     Unverified {
         /// What was found.
         reason: String,
@@ -62,7 +62,7 @@ pub enum LedgerError {
     /// There is no such entry.
     #[error("there is no entry {sequence}, the ledger has {size}")]
     NoSuchEntry {
-        /// The number that was asked for.
+        /// The requested number.
         sequence: u64,
         /// How many entries there are.
         size: u64,
@@ -70,13 +70,13 @@ pub enum LedgerError {
     /// No checkpoint covers the entry yet.
     #[error("the latest checkpoint covers {size} entries, not entry {sequence}; sign a new checkpoint first")]
     NotCheckpointed {
-        /// The entry that was asked for.
+        /// The requested entry.
         sequence: u64,
         /// Entries that the checkpoint covers.
         size: u64,
     },
-    /// The entry breaks a bound.
-    #[error("this cannot be an entry of the ledger")]
+    /// The entry exceeds a limit.
+    #[error("this is not a valid entry of the ledger")]
     Entry(#[source] EntryError),
     /// Sealing failed.
     #[error("the entry cannot be sealed")]
@@ -84,15 +84,15 @@ pub enum LedgerError {
     /// The checkpoint cannot be signed or read.
     #[error("the checkpoint cannot be signed or read")]
     Signature(#[source] SignatureError),
-    /// The checkpoint that lies here is not one of this institution.
+    /// The stored checkpoint is not signed by this institution.
     #[error(
-        "the checkpoint in the folder `ledger` is not signed by this institution; put the newest copy of `ledger` back"
+        "the checkpoint in the folder `ledger` is not signed by this institution; restore the newest copy of `ledger`"
     )]
     ForeignCheckpoint(#[source] SignatureError),
-    /// No tree of such a size.
+    /// The ledger never had this size.
     #[error("the ledger has no such size")]
     OutOfRange(#[source] OutOfRange),
-    /// Ledger and sealed state do not belong together.
+    /// Ledger and sealed state do not match.
     #[error(transparent)]
     Anchor(#[from] AnchorError),
     /// The writer has ended.
@@ -111,7 +111,7 @@ impl LedgerError {
             Self::NoSuchEntry { .. } | Self::NotCheckpointed { .. } | Self::OutOfRange(_) => ErrorKind::NotFound,
             Self::Entry(_) => ErrorKind::Usage,
             Self::Io { .. } | Self::Write(_) | Self::Refusing | Self::Stopped => ErrorKind::Machine,
-            // It comes by waiting.
+            // Waiting resolves it.
             Self::Verifying { .. } => ErrorKind::Unreachable,
             Self::Key(source) => source.kind(),
             Self::Anchor(source) => source.kind(),

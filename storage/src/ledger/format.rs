@@ -1,4 +1,4 @@
-//! The bytes of log and head.
+//! The encoding of log and head.
 
 use std::io::{self, Read};
 
@@ -10,11 +10,11 @@ use super::LedgerError;
 use super::writer::Tip;
 use crate::keys::{LedgerKey, Wrapped};
 
-/// First bytes of the log: what it is, and version 1 of its format.
+/// First bytes of the log: its type, and version 1 of its format.
 pub(super) const MAGIC: [u8; 8] = *b"CCLEDGR\x01";
 /// Length of [`MAGIC`].
 pub(super) const MAGIC_LEN: u64 = 8;
-/// Bytes of the length in front of each record.
+/// Bytes of the length prefix of each record.
 const PREFIX: u64 = 4;
 /// Longest sealed entry: version, nonce and tag take 41 bytes.
 const MAX_SEALED: usize = MAX_ENTRY + 64;
@@ -32,14 +32,14 @@ pub(super) struct Head {
 }
 
 impl Head {
-    const PLACE: &'static str = "head";
+    const POSITION: &'static str = "head";
 
     /// The head, sealed.
     pub(super) fn seal(&self, key: &LedgerKey) -> Result<Vec<u8>, LedgerError> {
         let mut plain = Vec::new();
         ciborium::into_writer(self, &mut plain)
             .map_err(|_| LedgerError::damaged(self.size, "the head cannot be encoded"))?;
-        let sealed = key.seal(Self::PLACE, &plain).map_err(LedgerError::Key)?;
+        let sealed = key.seal(Self::POSITION, &plain).map_err(LedgerError::Key)?;
         Ok(sealed.as_bytes().to_vec())
     }
 
@@ -47,19 +47,19 @@ impl Head {
     pub(super) fn open(key: &LedgerKey, sealed: Vec<u8>) -> Result<Self, LedgerError> {
         let damaged = || LedgerError::damaged(0, "the head does not open: it was changed, or sealed under another key");
         let plain = key
-            .open(Self::PLACE, &Wrapped::from_bytes(sealed))
+            .open(Self::POSITION, &Wrapped::from_bytes(sealed))
             .map_err(|_| damaged())?;
         ciborium::from_reader(plain.expose()).map_err(|_| damaged())
     }
 }
 
-fn place(sequence: u64) -> String {
+fn position(sequence: u64) -> String {
     format!("entry {sequence}")
 }
 
 /// The record of an entry: its length and its sealed bytes.
 pub(super) fn seal_record(key: &LedgerKey, sequence: u64, entry: &[u8]) -> Result<Vec<u8>, LedgerError> {
-    let sealed = key.seal(&place(sequence), entry).map_err(LedgerError::Key)?;
+    let sealed = key.seal(&position(sequence), entry).map_err(LedgerError::Key)?;
     let too_large = |_| LedgerError::Entry(concordat_protocol::audit::EntryError::TooLarge);
     let length = u32::try_from(sealed.as_bytes().len()).map_err(too_large)?;
     Ok([&length.to_be_bytes(), sealed.as_bytes()].concat())
@@ -81,13 +81,13 @@ pub(super) struct Record {
 /// Why a record cannot be read.
 #[derive(Debug)]
 pub(super) enum BadRecord {
-    /// It was cut, changed or moved; says which.
+    /// It was cut, changed or moved; with the reason.
     Broken(&'static str),
     /// The disk failed.
     Io(io::Error),
 }
 
-/// Reads records one after the other and checks that each follows from the one before.
+/// Reads records one after the other and checks that each is linked to the one before.
 pub(super) struct Reader<'a, R> {
     source: R,
     key: &'a LedgerKey,
@@ -97,7 +97,7 @@ pub(super) struct Reader<'a, R> {
 }
 
 impl<'a, R: Read> Reader<'a, R> {
-    /// Reads what follows on `from`, where `source` stands.
+    /// Reads the records after `from`; `source` must be positioned there.
     pub(super) fn new(source: R, key: &'a LedgerKey, from: &Tip) -> Self {
         Self {
             source,
@@ -113,18 +113,18 @@ impl<'a, R: Read> Reader<'a, R> {
         self.offset
     }
 
-    /// The next record; none at the end of the log.
+    /// The next record; `None` at the end of the log.
     pub(super) fn next(&mut self) -> Result<Option<Record>, BadRecord> {
         let Some(sealed) = self.sealed()? else { return Ok(None) };
         let length = sealed.len() as u64;
-        let opened = self.key.open(&place(self.sequence), &Wrapped::from_bytes(sealed));
+        let opened = self.key.open(&position(self.sequence), &Wrapped::from_bytes(sealed));
         let bytes = opened
             .map_err(|_| BadRecord::Broken("it does not open: it was changed or moved"))?
             .expose()
             .to_vec();
         let entry = LedgerEntry::decode(&bytes).map_err(|_| BadRecord::Broken("it is not an entry of a known kind"))?;
         if entry.sequence != self.sequence || entry.previous != self.previous {
-            return Err(BadRecord::Broken("it does not follow from the entry before"));
+            return Err(BadRecord::Broken("it is not linked to the entry before"));
         }
         self.offset = self.offset.saturating_add(PREFIX).saturating_add(length);
         let record = Record {
@@ -159,7 +159,7 @@ impl<'a, R: Read> Reader<'a, R> {
     }
 }
 
-/// Reads until `buffer` is full or the source ends; tells how much there was.
+/// Reads until `buffer` is full or the source ends; returns how many bytes were read.
 fn fill(source: &mut impl Read, buffer: &mut [u8]) -> Result<usize, BadRecord> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {

@@ -1,9 +1,9 @@
-//! The proof that something was written down first.
+//! The proof that an action was recorded before it happens.
 
 use concordat_protocol::ids::{Digest32, QueryId};
 
-/// That an entry is durably in the ledger. Only the ledger makes one; it can be neither copied nor stored, so that one entry
-/// stands for one act.
+/// The proof that an entry is durably in the ledger. Only the ledger creates one; it can be neither copied nor stored, so that
+/// one entry permits one action.
 #[derive(Debug)]
 #[must_use = "without the receipt the entry permits nothing"]
 pub struct LedgerReceipt {

@@ -1,13 +1,13 @@
-//! Segments: the log in parts of [`SEGMENT`] entries, and how the ledger stood at the end of each.
+//! Segments: the log in parts of [`SEGMENT`] entries, and the state of the ledger at the end of each.
 //!
-//! The file `segments` holds a sealed record for the end of each whole segment: number of entries, the roots of the tree's perfect
-//! subtrees, the last leaf, and the place in the log. With it a start reads the newest entries only, from the end of a segment on, and finds
-//! any entry without reading those before its segment.
+//! The file `segments` contains a sealed record for the end of each complete segment: number of entries, the roots of the tree's
+//! perfect subtrees, the last leaf, and the offset in the log. With it a start reads only the newest entries, from the end of a
+//! segment on, and finds any entry without reading those before its segment.
 //!
-//! Nothing is believed because it stands here. The entries read from the end of a segment on have to lead to the head, which
-//! the sealed state knows, so that what the record says of the tree is what the head's root was made from. The segments
-//! before it are read again in the background ([`super::verification`]). A file that is missing, torn or another ledger's costs the
-//! time of reading everything, and is written again.
+//! The file is not trusted. The entries read from the end of a segment on must lead to the head, which is in the sealed state, so
+//! the tree in the record must be the one from which the head's root was computed. The segments before it are verified in the
+//! background ([`super::verification`]). If the file is missing, torn or from another ledger, all entries are read, and it is
+//! written again.
 
 use std::path::{Path, PathBuf};
 
@@ -19,14 +19,14 @@ use super::writer::Tip;
 use super::{LedgerError, disk};
 use crate::keys::{LedgerKey, Wrapped};
 
-/// Entries of a segment: some milliseconds to read.
+/// Entries of a segment, which take some milliseconds to read.
 pub(super) const SEGMENT: u64 = 1024;
 /// Longest sealed record: 64 subtrees of 34 bytes each, and the rest.
 const MAX_RECORD: usize = 4096;
-/// Bytes of the length in front of each record.
+/// Bytes of the length prefix of each record.
 const PREFIX: usize = 4;
 
-/// How the ledger stood at the end of a segment, as it is sealed.
+/// The state of the ledger at the end of a segment, as it is sealed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct End {
@@ -36,17 +36,17 @@ struct End {
     length: u64,
 }
 
-/// The ends of the segments that are whole, from the first on.
+/// The ends of the complete segments, from the first on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Segments(Vec<Tip>);
 
-/// Where the ends of segments are kept.
+/// Where the ends of segments are stored.
 pub(super) fn path(dir: &Path) -> PathBuf {
     dir.join("segments")
 }
 
 impl Segments {
-    /// The ends on disk up to `most` entries, and whether the file holds those and nothing else.
+    /// The ends on disk up to `most` entries, and whether the file contains those and nothing else.
     pub(super) fn read(dir: &Path, key: &LedgerKey, most: u64) -> Result<(Self, bool), LedgerError> {
         let longest = most
             .checked_div(SEGMENT)
@@ -55,9 +55,9 @@ impl Segments {
             .saturating_mul((MAX_RECORD + PREFIX) as u64);
         let bytes = disk::read_small(&path(dir), longest)?.unwrap_or_default();
         let (mut rest, mut found) = (bytes.as_slice(), Self::default());
-        while let Some((end, behind)) = found.next(key, rest, most) {
+        while let Some((end, after)) = found.next(key, rest, most) {
             found.0.push(end);
-            rest = behind;
+            rest = after;
         }
         Ok((found, rest.is_empty()))
     }
@@ -79,28 +79,28 @@ impl Segments {
         }
     }
 
-    /// How the ledger stood at the end of the newest segment that lies before entry number `size`, or at its beginning.
+    /// The state of the ledger at the end of the newest segment before entry number `size`, or at its beginning.
     pub(super) fn before(&self, size: u64) -> Tip {
         self.up_to(size).last().cloned().unwrap_or_default()
     }
 
-    /// The ends that lie before entry number `size`.
+    /// The ends before entry number `size`.
     pub(super) fn up_to(&self, size: u64) -> &[Tip] {
-        let whole = usize::try_from(size / SEGMENT).unwrap_or(usize::MAX);
-        self.0.get(..whole.min(self.0.len())).unwrap_or_default()
+        let complete = usize::try_from(size / SEGMENT).unwrap_or(usize::MAX);
+        self.0.get(..complete.min(self.0.len())).unwrap_or_default()
     }
 
-    /// The same without those that end behind entry number `size`.
+    /// The same without those that end after entry number `size`.
     pub(super) fn cut(self, size: u64) -> Self {
         Self(self.up_to(size).to_vec())
     }
 
-    /// Number of whole segments.
+    /// Number of complete segments.
     pub(super) fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// All records as they stand in the file.
+    /// All records as they are in the file.
     pub(super) fn sealed(&self, key: &LedgerKey) -> Result<Vec<u8>, LedgerError> {
         self.0
             .iter()
@@ -115,7 +115,7 @@ pub(super) fn is_end(tip: &Tip) -> bool {
     tip.tree.size() > 0 && tip.tree.size().is_multiple_of(SEGMENT)
 }
 
-fn place(number: u64) -> String {
+fn position(number: u64) -> String {
     format!("segment {number}")
 }
 
@@ -132,13 +132,15 @@ pub(super) fn seal(key: &LedgerKey, tip: &Tip) -> Result<Vec<u8>, LedgerError> {
     let mut plain = Vec::new();
     ciborium::into_writer(&end, &mut plain).map_err(|_| unencodable())?;
     let number = (size / SEGMENT).saturating_sub(1);
-    let sealed = key.seal(&place(number), &plain).map_err(LedgerError::Key)?;
+    let sealed = key.seal(&position(number), &plain).map_err(LedgerError::Key)?;
     let length = u32::try_from(sealed.as_bytes().len()).map_err(|_| unencodable())?;
     Ok([&length.to_be_bytes(), sealed.as_bytes()].concat())
 }
 
 fn open(key: &LedgerKey, number: u64, sealed: &[u8]) -> Option<Tip> {
-    let plain = key.open(&place(number), &Wrapped::from_bytes(sealed.to_vec())).ok()?;
+    let plain = key
+        .open(&position(number), &Wrapped::from_bytes(sealed.to_vec()))
+        .ok()?;
     let End {
         size,
         peaks,

@@ -18,13 +18,13 @@ use crate::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-/// A folder with a master key and room for a ledger.
-struct Place {
+/// A folder with a master key and a ledger.
+struct Fixture {
     dir: TempDir,
     master: MasterKey,
 }
 
-impl Place {
+impl Fixture {
     fn new() -> Self {
         let dir = TempDir::new().unwrap();
         let source = Passphrase::new(
@@ -48,10 +48,10 @@ impl Place {
     }
 
     fn with_entries(count: u64) -> Self {
-        let place = Self::new();
-        let ledger = place.open().unwrap();
+        let fixture = Self::new();
+        let ledger = fixture.open().unwrap();
         (0..count).for_each(|n| drop(ledger.append(query_end(n), &Attribution::eva(), NOW).unwrap()));
-        place
+        fixture
     }
 
     fn inspect(&self) -> AuditReport {
@@ -93,16 +93,16 @@ fn decision(permitted: bool) -> EntryBody {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_reopening() {
-    let place = Place::new();
-    let ledger = place.open().unwrap();
+fn acknowledged_entries_are_there_after_reopening() {
+    let fixture = Fixture::new();
+    let ledger = fixture.open().unwrap();
     let receipt = ledger.append(query_end(0), &Attribution::eva(), NOW).unwrap();
     let next = ledger.append(query_end(1), &Attribution::eva(), NOW).unwrap();
     assert_eq!((receipt.sequence(), next.sequence()), (0, 1));
     assert_eq!(ledger.entry(1).unwrap().entry.previous, receipt.leaf());
     let root = ledger.root();
     drop(ledger);
-    let ledger = place.open().unwrap();
+    let ledger = fixture.open().unwrap();
     assert_eq!((ledger.size(), ledger.root()), (2, root));
     assert_eq!(
         ledger.entry(1).unwrap(),
@@ -126,8 +126,8 @@ fn what_was_acknowledged_is_there_after_reopening() {
 
 #[test]
 fn only_a_permitting_decision_permits() {
-    let place = Place::new();
-    let ledger = place.open().unwrap();
+    let fixture = Fixture::new();
+    let ledger = fixture.open().unwrap();
     assert_eq!(
         ledger
             .append(decision(true), &Attribution::eva(), NOW)
@@ -151,8 +151,8 @@ fn only_a_permitting_decision_permits() {
 #[test]
 fn names_are_not_readable_on_disk_and_files_are_private() {
     use std::os::unix::fs::PermissionsExt;
-    let place = Place::with_entries(3);
-    for file in fs::read_dir(place.ledger()).unwrap() {
+    let fixture = Fixture::with_entries(3);
+    for file in fs::read_dir(fixture.ledger()).unwrap() {
         let path = file.unwrap().path();
         let bytes = fs::read(&path).unwrap();
         assert!(!bytes.windows(3).any(|part| part == b"eva"), "{}", path.display());
@@ -164,126 +164,126 @@ fn names_are_not_readable_on_disk_and_files_are_private() {
         );
     }
     assert_eq!(
-        fs::metadata(place.ledger()).unwrap().permissions().mode() & 0o777,
+        fs::metadata(fixture.ledger()).unwrap().permissions().mode() & 0o777,
         0o700
     );
 }
 
 #[test]
-fn any_changed_byte_in_any_file_is_noticed() {
-    let place = Place::with_entries(3);
-    place.open().unwrap().checkpoint(&node(), NOW).unwrap();
-    assert!(place.inspect().ok, "{:?}", place.inspect());
+fn any_changed_byte_in_any_ledger_file_is_detected() {
+    let fixture = Fixture::with_entries(3);
+    fixture.open().unwrap().checkpoint(&node(), NOW).unwrap();
+    assert!(fixture.inspect().ok, "{:?}", fixture.inspect());
     for name in ["entries.log", "head", "checkpoint.cose"] {
-        let whole = fs::read(place.file(name)).unwrap();
+        let whole = fs::read(fixture.file(name)).unwrap();
         for at in 0..whole.len() {
             let mut changed = whole.clone();
             changed[at] ^= 0x10;
-            fs::write(place.file(name), &changed).unwrap();
-            assert!(!place.inspect().ok, "{name} byte {at}");
+            fs::write(fixture.file(name), &changed).unwrap();
+            assert!(!fixture.inspect().ok, "{name} byte {at}");
             if name != "checkpoint.cose" {
-                assert!(place.damage().is_some(), "{name} byte {at}");
+                assert!(fixture.damage().is_some(), "{name} byte {at}");
             }
         }
-        fs::write(place.file(name), &whole).unwrap();
+        fs::write(fixture.file(name), &whole).unwrap();
     }
-    assert!(place.inspect().ok);
+    assert!(fixture.inspect().ok);
 }
 
 #[test]
 fn the_first_bad_entry_is_named() {
-    let place = Place::with_entries(5);
-    let whole = fs::read(place.file("entries.log")).unwrap();
+    let fixture = Fixture::with_entries(5);
+    let whole = fs::read(fixture.file("entries.log")).unwrap();
     let record = (whole.len() - 8) / 5;
     let mut changed = whole.clone();
     changed[8 + 3 * record + 20] ^= 1;
-    fs::write(place.file("entries.log"), &changed).unwrap();
-    let report = place.inspect();
+    fs::write(fixture.file("entries.log"), &changed).unwrap();
+    let report = fixture.inspect();
     assert_eq!((report.ok, report.first_bad_entry, report.entries), (false, Some(3), 5));
     let mut swapped = whole.clone();
     swapped[8..8 + record].copy_from_slice(&whole[8 + record..8 + 2 * record]);
-    fs::write(place.file("entries.log"), &swapped).unwrap();
-    assert_eq!(place.damage(), Some(0));
+    fs::write(fixture.file("entries.log"), &swapped).unwrap();
+    assert_eq!(fixture.damage(), Some(0));
 }
 
 #[test]
-fn a_torn_append_is_cut_off_wherever_it_was_torn() {
-    let place = Place::with_entries(2);
+fn torn_append_is_cut_off_at_any_byte() {
+    let fixture = Fixture::with_entries(2);
     let (before, head) = (
-        fs::read(place.file("entries.log")).unwrap(),
-        fs::read(place.file("head")).unwrap(),
+        fs::read(fixture.file("entries.log")).unwrap(),
+        fs::read(fixture.file("head")).unwrap(),
     );
     drop(
-        place
+        fixture
             .open()
             .unwrap()
             .append(query_end(2), &Attribution::eva(), NOW)
             .unwrap(),
     );
-    let after = fs::read(place.file("entries.log")).unwrap();
+    let after = fs::read(fixture.file("entries.log")).unwrap();
     for length in before.len()..=after.len() {
-        fs::write(place.file("entries.log"), &after[..length]).unwrap();
-        fs::write(place.file("head"), &head).unwrap();
-        let ledger = place.open().unwrap();
-        let kept = if length == after.len() { 3 } else { 2 };
-        assert_eq!(ledger.size(), kept, "{length}");
+        fs::write(fixture.file("entries.log"), &after[..length]).unwrap();
+        fs::write(fixture.file("head"), &head).unwrap();
+        let ledger = fixture.open().unwrap();
+        let expected = if length == after.len() { 3 } else { 2 };
+        assert_eq!(ledger.size(), expected, "{length}");
         assert_eq!(
             ledger
                 .append(query_end(9), &Attribution::eva(), NOW)
                 .unwrap()
                 .sequence(),
-            kept
+            expected
         );
         drop(ledger);
-        assert!(place.inspect().ok, "{length}");
+        assert!(fixture.inspect().ok, "{length}");
     }
 }
 
 #[test]
 fn an_acknowledged_entry_cannot_be_cut_off() {
-    let place = Place::with_entries(3);
-    let log = fs::read(place.file("entries.log")).unwrap();
+    let fixture = Fixture::with_entries(3);
+    let log = fs::read(fixture.file("entries.log")).unwrap();
     let record = (log.len() - 8) / 3;
     for length in 0..log.len() {
-        fs::write(place.file("entries.log"), &log[..length]).unwrap();
+        fs::write(fixture.file("entries.log"), &log[..length]).unwrap();
         let first = if length < 8 { 0 } else { (length - 8) / record };
-        assert_eq!(place.damage(), Some(first as u64), "{length}");
+        assert_eq!(fixture.damage(), Some(first as u64), "{length}");
     }
 }
 
 #[test]
-fn files_of_an_older_copy_are_noticed() {
-    let place = Place::with_entries(2);
+fn files_of_an_older_ledger_copy_are_detected() {
+    let fixture = Fixture::with_entries(2);
     let old = (
-        fs::read(place.file("entries.log")).unwrap(),
-        fs::read(place.file("head")).unwrap(),
+        fs::read(fixture.file("entries.log")).unwrap(),
+        fs::read(fixture.file("head")).unwrap(),
     );
-    let ledger = place.open().unwrap();
+    let ledger = fixture.open().unwrap();
     drop(ledger.append(query_end(2), &Attribution::eva(), NOW).unwrap());
     ledger.checkpoint(&node(), NOW).unwrap();
     drop(ledger);
-    fs::write(place.file("entries.log"), &old.0).unwrap();
-    assert_eq!(place.damage(), Some(2));
-    fs::write(place.file("head"), &old.1).unwrap();
-    assert_eq!(place.damage(), Some(2));
-    assert!(!place.inspect().ok);
-    fs::remove_file(place.file("head")).unwrap();
-    assert_eq!(place.damage(), Some(0));
-    fs::remove_file(place.file("entries.log")).unwrap();
-    assert_eq!(place.damage(), Some(0));
+    fs::write(fixture.file("entries.log"), &old.0).unwrap();
+    assert_eq!(fixture.damage(), Some(2));
+    fs::write(fixture.file("head"), &old.1).unwrap();
+    assert_eq!(fixture.damage(), Some(2));
+    assert!(!fixture.inspect().ok);
+    fs::remove_file(fixture.file("head")).unwrap();
+    assert_eq!(fixture.damage(), Some(0));
+    fs::remove_file(fixture.file("entries.log")).unwrap();
+    assert_eq!(fixture.damage(), Some(0));
 }
 
 #[test]
 fn a_ledger_opens_only_with_its_key() {
-    let (place, other) = (Place::with_entries(1), Place::new());
-    let error = Ledger::open(&place.ledger(), other.master.ledger(), institution()).unwrap_err();
+    let (fixture, other) = (Fixture::with_entries(1), Fixture::new());
+    let error = Ledger::open(&fixture.ledger(), other.master.ledger(), institution()).unwrap_err();
     assert!(matches!(error, LedgerError::Damaged { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thousands_of_concurrent_appends_make_one_chain() {
-    let place = Place::new();
-    let ledger = place.open().unwrap();
+    let fixture = Fixture::new();
+    let ledger = fixture.open().unwrap();
     let tasks = (0..3000).map(|n| {
         let ledger = ledger.clone();
         tokio::spawn(async move {
@@ -303,11 +303,11 @@ async fn thousands_of_concurrent_appends_make_one_chain() {
         .collect();
     let receipts = futures::future::join_all(tasks.collect::<Vec<_>>()).await;
     threads.into_iter().for_each(|thread| thread.join().unwrap());
-    let places: HashSet<u64> = receipts
+    let sequences: HashSet<u64> = receipts
         .into_iter()
         .map(|receipt| receipt.unwrap().sequence())
         .collect();
-    assert_eq!((places.len(), ledger.size()), (3000, 3100));
+    assert_eq!((sequences.len(), ledger.size()), (3000, 3100));
     assert!(ledger.verify(&[node().public()]).ok);
     let tail: Vec<u64> = ledger
         .tail(70)
@@ -317,10 +317,10 @@ async fn thousands_of_concurrent_appends_make_one_chain() {
         .collect();
     assert_eq!(tail, (3030..3100).collect::<Vec<u64>>());
     drop(ledger);
-    assert_eq!(place.open().unwrap().size(), 3100);
+    assert_eq!(fixture.open().unwrap().size(), 3100);
 }
 
-/// A disk that is full after some appends; each time it fails the record is half written.
+/// A disk that is full after some appends.
 struct FullDisk {
     appends: usize,
     heads: usize,
@@ -343,13 +343,13 @@ impl writer::Medium for FullDisk {
 }
 
 #[test]
-fn after_a_failed_write_nothing_is_acknowledged_any_more() {
+fn no_append_is_acknowledged_after_a_failed_write() {
     for (appends, heads) in [(1, 9), (9, 1)] {
-        let place = Place::new();
+        let fixture = Fixture::new();
         let disk = FullDisk { appends, heads };
         let ledger = Ledger::start(
-            &place.ledger(),
-            place.master.ledger(),
+            &fixture.ledger(),
+            fixture.master.ledger(),
             institution(),
             Shared::default(),
             disk,
@@ -372,7 +372,7 @@ fn after_a_failed_write_nothing_is_acknowledged_any_more() {
     }
 }
 
-/// A machine whose power goes after some steps, each of them writing the entries or the head.
+/// A machine that loses power after some steps, each of which writes the entries or the head.
 struct PowerCut {
     files: disk::Files,
     steps: usize,
@@ -403,18 +403,18 @@ impl writer::Medium for PowerCut {
 }
 
 #[test]
-fn a_power_cut_between_entries_and_head_leaves_a_ledger_that_opens() {
+fn ledger_opens_after_a_power_cut_between_entries_and_head() {
     for steps in 0..5 {
-        let place = Place::new();
-        let key = place.master.ledger();
-        let disk::Opened { files, shared, .. } = disk::open(&place.ledger(), &key, disk::Extent::Everything).unwrap();
+        let fixture = Fixture::new();
+        let key = fixture.master.ledger();
+        let disk::Opened { files, shared, .. } = disk::open(&fixture.ledger(), &key, disk::Extent::Everything).unwrap();
         let medium = PowerCut { files, steps };
-        let ledger = Ledger::start(&place.ledger(), key, institution(), shared, medium, None, None).unwrap();
+        let ledger = Ledger::start(&fixture.ledger(), key, institution(), shared, medium, None, None).unwrap();
         let acknowledged = (0..9)
             .take_while(|n| ledger.append(query_end(*n), &Attribution::eva(), NOW).is_ok())
             .count();
         drop(ledger);
-        let reopened = place
+        let reopened = fixture
             .open()
             .unwrap_or_else(|error| panic!("after {steps} steps: {error}"));
         assert!(reopened.size() >= acknowledged as u64, "after {steps} steps");
@@ -422,13 +422,13 @@ fn a_power_cut_between_entries_and_head_leaves_a_ledger_that_opens() {
 }
 
 #[test]
-fn an_entry_that_cannot_be_encoded_harms_no_other() {
-    let place = Place::new();
-    let ledger = place.open().unwrap();
+fn entry_that_cannot_be_encoded_does_not_affect_others() {
+    let fixture = Fixture::new();
+    let ledger = fixture.open().unwrap();
     let EntryBody::DecisionMade { request, policy, .. } = decision(true) else {
         unreachable!()
     };
-    let reasons = vec![concordat_protocol::text::Reason::fitted("because"); 99];
+    let reasons = vec![concordat_protocol::text::Reason::sanitized("because"); 99];
     let body = EntryBody::DecisionMade {
         request,
         policy,
@@ -451,9 +451,9 @@ fn an_entry_that_cannot_be_encoded_harms_no_other() {
 }
 
 #[test]
-fn proofs_hold_against_the_signed_checkpoint() {
-    let place = Place::with_entries(200);
-    let ledger = place.open().unwrap();
+fn ledger_proofs_are_valid_against_the_signed_checkpoint() {
+    let fixture = Fixture::with_entries(200);
+    let ledger = fixture.open().unwrap();
     assert!(matches!(ledger.prove(3), Err(LedgerError::NotCheckpointed { .. })));
     let first = ledger
         .checkpoint(&node(), NOW)
@@ -483,21 +483,21 @@ fn proofs_hold_against_the_signed_checkpoint() {
 
 #[test]
 fn a_checkpoint_by_another_key_does_not_count() {
-    let place = Place::with_entries(1);
-    place
+    let fixture = Fixture::with_entries(1);
+    fixture
         .open()
         .unwrap()
         .checkpoint(&InstitutionKey::from_seed(&Zeroizing::new([6; 32])), NOW)
         .unwrap();
-    let report = place.inspect();
+    let report = fixture.inspect();
     assert!(!report.ok && report.checkpoint.is_none());
 }
 
 #[test]
-fn a_reader_tells_a_cut_from_an_end() {
-    let place = Place::with_entries(1);
-    let key = place.master.ledger();
-    let log = fs::read(place.file("entries.log")).unwrap();
+fn ledger_reader_distinguishes_a_cut_from_the_end() {
+    let fixture = Fixture::with_entries(1);
+    let key = fixture.master.ledger();
+    let log = fs::read(fixture.file("entries.log")).unwrap();
     let records = &log[8..];
     let mut reader = format::Reader::new(records, &key, &Tip::default());
     assert_eq!(reader.next().unwrap().unwrap().entry.sequence, 0);

@@ -1,11 +1,11 @@
-//! The part of the ledger that a start does not read, read in the background.
+//! Verifies in the background the part of the ledger that a start does not read.
 //!
-//! 1. A start reads from the end of a segment on and compares with the head. What lies before is unverified: it is neither
-//!    exported nor signed, and a reader that asks for it is told to wait.
-//! 2. A thread of low precedence reads each segment from its beginning, and compares what it leads to with what the next one
-//!    begins with. The last of them is the one that the head has vouched for.
-//! 3. What is found damaged is noted in the sealed state, the ledger takes no more entries, and so nothing is served. The next start
-//!    reads everything first, and stops at the damage, until the ledger is whole again.
+//! 1. A start reads from the end of a segment on and compares with the head. Earlier entries are unverified: they are neither
+//!    exported nor signed, and reading them is an error that asks to wait.
+//! 2. A low-priority thread reads each segment from its beginning, and compares its result with the recorded end. The head
+//!    already covers the last of these ends.
+//! 3. Damage is recorded in the sealed state, and the ledger accepts no more entries, so the node serves nothing. The next start
+//!    reads everything first, and stops at the damage, until the ledger is intact again.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,9 +19,9 @@ use super::{LedgerError, disk, locked};
 use crate::keys::LedgerKey;
 use crate::meta::{MetaError, SealedDb, SealedTree, TreeId};
 
-/// By how much the thread gives way to others.
+/// Niceness of the thread.
 const NICE: i32 = 10;
-/// The key of the one note about damage.
+/// The key of the note about damage.
 const DAMAGE: &str = "damage";
 
 /// How far the ledger has been verified since it was opened.
@@ -31,22 +31,22 @@ pub enum Verification {
     Whole,
     /// Entries before number `verified`, and those from number `of` on.
     Running {
-        /// Entries that were read again from the first on.
+        /// Entries that were verified, from the first on.
         verified: u64,
-        /// Entries that have to be.
+        /// Entries to verify.
         of: u64,
     },
     /// It is damaged, or could not be read.
     Failed {
-        /// The first entry that does not hold, if it is known.
+        /// The first invalid entry, if it is known.
         first_bad_entry: Option<u64>,
-        /// What was found, for people.
+        /// What was found, as text for people.
         reason: String,
     },
 }
 
 impl Verification {
-    /// Whether the entries from number `start` up to, not including, `end` are verified.
+    /// Checks that the entries from number `start` up to, not including, `end` are verified.
     ///
     /// # Errors
     /// [`LedgerError::Verifying`] or [`LedgerError::Unverified`].
@@ -63,7 +63,7 @@ impl Verification {
     }
 }
 
-/// What the sealed state knows of damage that was found while the node ran.
+/// The note in the sealed state about damage that was found while the node was running.
 #[derive(Debug)]
 pub(super) struct DamageNote(SealedTree<u64>);
 
@@ -72,39 +72,39 @@ impl DamageNote {
         Ok(Self(meta.tree(TreeId::new("ledger-damage"))?))
     }
 
-    /// Whether everything has to be read before anything else.
-    pub(super) fn is_there(&self) -> Result<bool, MetaError> {
+    /// Whether there is a note, so that all entries must be read first.
+    pub(super) fn is_present(&self) -> Result<bool, MetaError> {
         self.0.contains(DAMAGE)
     }
 
-    /// After everything was read and found whole.
+    /// Removes the note after everything was read and found intact.
     pub(super) fn clear(&self) -> Result<(), MetaError> {
         self.0.remove(DAMAGE)
     }
 }
 
-/// What is to be read again.
+/// The part that is to be verified.
 pub(super) struct Older {
     /// The ends of its segments.
     pub(super) ends: Vec<Tip>,
-    /// Where damage is noted.
+    /// Where damage is recorded.
     pub(super) note: DamageNote,
 }
 
 impl Older {
-    /// How many entries that are.
+    /// Number of its entries.
     pub(super) fn entries(&self) -> u64 {
         self.ends.last().map_or(0, |end| end.tree.size())
     }
 }
 
-/// The thread that reads it.
+/// The thread that verifies it.
 pub(super) struct Verifier {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the thread works with.
+/// The inputs of the thread.
 pub(super) struct Reading {
     pub(super) dir: PathBuf,
     pub(super) key: Arc<LedgerKey>,
@@ -113,12 +113,12 @@ pub(super) struct Reading {
 }
 
 impl Verifier {
-    /// Starts to read what is older.
+    /// Starts to verify the older part.
     pub(super) fn start(reading: Reading, older: Older) -> std::io::Result<Self> {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let run = move || {
-            // It is slower without, and nothing else changes.
+            // If it fails, only the priority differs.
             let _ = rustix::process::nice(NICE);
             reading.run(&older, &stopped);
         };
@@ -154,7 +154,7 @@ impl Reading {
             self.state.send_replace(Verification::Running { verified, of });
             from = end.clone();
         }
-        tracing::info!(entries = of, "the older part of the ledger was read again and is whole");
+        tracing::info!(entries = of, "the older part of the ledger was verified and is intact");
         self.state.send_replace(Verification::Whole);
     }
 
@@ -171,7 +171,7 @@ impl Reading {
         }
     }
 
-    /// Refuses first: from here on nothing is served. Then it is noted for the next start.
+    /// Rejects appends first: from here on nothing is served. Then the damage is recorded for the next start.
     fn fail(&self, error: &LedgerError, note: &DamageNote) {
         let first_bad_entry = if let LedgerError::Damaged { first_bad_entry, .. } = error {
             Some(*first_bad_entry)
@@ -185,11 +185,11 @@ impl Reading {
             reason: error.to_string(),
         });
         drop(shared);
-        tracing::error!(%error, "the older part of the ledger cannot be verified; the ledger takes no more entries");
+        tracing::error!(%error, "the older part of the ledger cannot be verified; the ledger accepts no more entries");
         if let Some(first) = first_bad_entry
             && let Err(error) = note.0.put(DAMAGE, &first)
         {
-            tracing::error!(%error, "the damage could not be noted in the sealed state");
+            tracing::error!(%error, "the damage could not be recorded in the sealed state");
         }
     }
 }

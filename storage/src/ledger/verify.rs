@@ -1,4 +1,4 @@
-//! The answer to "is the ledger whole?".
+//! A full check of the ledger.
 
 use std::path::Path;
 
@@ -12,24 +12,24 @@ use super::format::Head;
 use super::{LedgerError, disk};
 use crate::keys::LedgerKey;
 
-/// What a check of the whole ledger found.
+/// The result of a check of the whole ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditReport {
     /// Number of entries that were acknowledged.
     pub entries: u64,
-    /// Merkle root over them, as the head names it.
+    /// Merkle root over them, as stated in the head.
     pub root: Digest32,
-    /// The latest checkpoint, if it holds.
+    /// The latest checkpoint, if it is valid.
     pub checkpoint: Option<CheckpointReport>,
-    /// Whether everything holds.
+    /// Whether everything is valid.
     pub ok: bool,
-    /// Number of the first entry that does not.
+    /// Number of the first invalid entry.
     pub first_bad_entry: Option<u64>,
-    /// What does not hold, for people.
+    /// What is wrong, as text for people.
     pub reason: Option<String>,
 }
 
-/// A checkpoint that holds.
+/// A valid checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CheckpointReport {
     /// Entries that it covers.
@@ -47,7 +47,7 @@ fn as_text<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Err
     serializer.collect_str(at)
 }
 
-/// Checks everything on disk: up to `known` where the ledger is open, else up to the head on disk.
+/// Checks everything on disk: up to `known` if the ledger is open, else up to the head on disk.
 pub(super) fn report(
     dir: &Path,
     key: &LedgerKey,

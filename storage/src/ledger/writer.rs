@@ -15,31 +15,31 @@ use super::segments::{self, Segments};
 use super::{LedgerError, LedgerReceipt, locked};
 use crate::keys::LedgerKey;
 
-/// Most appends that share one sync: bounds how long the first of them waits.
+/// Most appends that share one sync; limits how long the first of them waits.
 pub(super) const MAX_GROUP: usize = 256;
 
-/// Where appends go. A call returns when what it wrote is on the disk.
+/// Where appends are written. A call returns when its data is on disk.
 pub(super) trait Medium: Send + 'static {
     /// Adds records at the end of the log.
     fn append(&mut self, records: &[u8]) -> io::Result<()>;
-    /// Replaces the head in one step.
+    /// Replaces the head atomically.
     fn put_head(&mut self, sealed: &[u8]) -> io::Result<()>;
-    /// Adds the record of the end of a segment. It need not be durable: what is missing is found again by reading.
+    /// Adds the record of the end of a segment. It need not be durable: a missing record is computed again from the entries.
     fn put_segment(&mut self, record: &[u8]) -> io::Result<()>;
 }
 
-/// Who is told how an append ended.
+/// Receives the result of an append.
 pub(super) type Reply = Box<dyn FnOnce(Result<LedgerReceipt, LedgerError>) + Send>;
 
 /// One append.
 pub(super) struct Command {
     /// What happened.
     pub(super) body: EntryBody,
-    /// On whose account.
+    /// Who caused it.
     pub(super) cause: Cause,
     /// When.
     pub(super) at: Timestamp,
-    /// Who waits.
+    /// Receives the result.
     pub(super) reply: Reply,
 }
 
@@ -72,7 +72,7 @@ impl Tip {
         self.last = leaf;
     }
 
-    /// What is acknowledged once all up to here is.
+    /// The head once all entries up to here are acknowledged.
     pub(super) fn head(&self) -> Head {
         Head {
             size: self.tree.size(),
@@ -82,19 +82,19 @@ impl Tip {
     }
 }
 
-/// What readers may see: only what is acknowledged.
+/// What readers may see: only acknowledged entries.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// The end of the acknowledged entries.
     pub(super) tip: Tip,
-    /// Set for good when a write failed.
+    /// Set permanently when a write failed.
     pub(super) refusing: bool,
     /// The ends of the segments.
     pub(super) segments: Segments,
 }
 
 impl Shared {
-    /// What is read from entry number `size` on follows on the segment before it.
+    /// Starts at the end of the newest segment before entry number `size`; the entries after it are still to be read.
     pub(super) fn from_segments(segments: Segments, size: u64) -> Self {
         let tip = segments.before(size);
         let segments = segments.cut(size);
@@ -117,10 +117,10 @@ impl Shared {
 struct Group {
     tip: Tip,
     records: Vec<u8>,
-    /// Where segments end in it.
+    /// The ends of segments in it.
     ends: Vec<Tip>,
     waiting: Vec<Waiting>,
-    /// Whether it holds an entry that the state has to know before it is acknowledged.
+    /// Whether it contains an entry that must be anchored before it is acknowledged.
     anchored_first: bool,
 }
 
@@ -140,7 +140,7 @@ pub(super) struct Writer<M> {
 }
 
 impl<M: Medium> Writer<M> {
-    /// A writer that goes on from where `shared` ends.
+    /// A writer that continues after the end of `shared`.
     pub(super) fn new(key: Arc<LedgerKey>, shared: Arc<Mutex<Shared>>, medium: M, anchor: Option<Anchor>) -> Self {
         Self {
             key,
@@ -150,7 +150,7 @@ impl<M: Medium> Writer<M> {
         }
     }
 
-    /// Works until the last handle is gone. What comes in while a sync runs makes up the next group.
+    /// Works until the last handle is dropped. Appends that arrive during a sync form the next group.
     pub(super) fn run(mut self, commands: &Receiver<Command>) {
         while let Ok(first) = commands.recv() {
             let mut ends = self.ends_group(&first);
@@ -164,7 +164,7 @@ impl<M: Medium> Writer<M> {
         }
     }
 
-    /// Behind an entry that is anchored before it is acknowledged nothing may stand in the same group ([`super::anchor`]).
+    /// An entry that is anchored before it is acknowledged must be the last of its group ([`super::anchor`]).
     fn ends_group(&self, command: &Command) -> bool {
         self.anchor.is_some() && !is_frequent(&command.body)
     }
@@ -246,7 +246,7 @@ impl<M: Medium> Writer<M> {
         }
     }
 
-    /// Readers see the entries before their writers hear of them, so that a writer can read what it wrote.
+    /// Readers see the entries before the append is acknowledged, so that its caller can read what it wrote.
     fn acknowledge(&mut self, group: Group) {
         self.end_segments(&group.ends);
         let mut shared = locked(&self.shared);
@@ -264,20 +264,20 @@ impl<M: Medium> Writer<M> {
         }
     }
 
-    /// The entries are durable and the head says so: without these records the next start only takes longer.
+    /// The entries and the head are already durable: without these records the next start only takes longer.
     fn end_segments(&mut self, ends: &[Tip]) {
         for end in ends {
             let sealed = segments::seal(&self.key, end).map_err(io::Error::other);
             if let Err(error) = sealed.and_then(|record| self.medium.put_segment(&record)) {
-                tracing::warn!(%error, "the end of a segment of the ledger was not kept; the next start takes longer");
+                tracing::warn!(%error, "the end of a segment of the ledger was not stored; the next start takes longer");
             }
         }
     }
 
-    /// What reached the disk is unknown now, so nothing may be added behind it.
+    /// What reached the disk is unknown, so nothing may be appended after it.
     fn refuse(&self, group: Group, error: io::Error) {
         locked(&self.shared).refusing = true;
-        tracing::error!(%error, "the ledger could not be written and takes no more entries");
+        tracing::error!(%error, "the ledger could not be written and accepts no more entries");
         let error = Arc::new(error);
         for waiting in group.waiting {
             (waiting.reply)(Err(LedgerError::Write(Arc::clone(&error))));

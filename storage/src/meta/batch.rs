@@ -1,4 +1,4 @@
-//! Several changes that happen together or not at all.
+//! Several changes that are applied together or not at all.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -36,7 +36,7 @@ impl Batch {
         self
     }
 
-    /// Makes the whole batch depend on the value that is there now; `None` means that there must be none.
+    /// Makes the whole batch conditional on the present value; `None` means that there must be none.
     ///
     /// # Errors
     /// If the value cannot be encoded.

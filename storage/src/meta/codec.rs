@@ -1,4 +1,4 @@
-//! Values and keys as they lie on disk.
+//! Encoding of values and keys on disk.
 
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::MetaError;
 use crate::keys::{META_VALUE, StateKey, context, open, seal};
 
-/// A logical key as sled sees it.
+/// A logical key as it is stored in sled.
 pub(super) type HashedKey = [u8; 32];
 
 /// A logical key, hashed for its tree.
@@ -34,26 +34,26 @@ pub(super) fn decode<V: DeserializeOwned>(tree: &'static str, plain: &[u8]) -> R
     ciborium::from_reader(plain).map_err(|_| MetaError::Kind { tree })
 }
 
-/// Seals an encoded value for its place.
+/// Seals an encoded value for its tree and key.
 pub(super) fn seal_value(
     key: &StateKey,
     tree: &'static str,
     hashed: &[u8],
     plain: &[u8],
 ) -> Result<Vec<u8>, MetaError> {
-    seal(key.values(), &place(tree, hashed), plain).map_err(MetaError::Key)
+    seal(key.values(), &value_context(tree, hashed), plain).map_err(MetaError::Key)
 }
 
-/// Opens a value found at a place.
+/// Opens a value of a tree and key.
 pub(super) fn open_value(
     key: &StateKey,
     tree: &'static str,
     hashed: &[u8],
     sealed: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, MetaError> {
-    open(key.values(), &place(tree, hashed), sealed, "value").map_err(|_| MetaError::Value { tree })
+    open(key.values(), &value_context(tree, hashed), sealed, "value").map_err(|_| MetaError::Value { tree })
 }
 
-fn place(tree: &'static str, hashed: &[u8]) -> Vec<u8> {
+fn value_context(tree: &'static str, hashed: &[u8]) -> Vec<u8> {
     context(META_VALUE, &[tree.as_bytes(), hashed])
 }

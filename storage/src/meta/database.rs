@@ -1,4 +1,4 @@
-//! The database itself: sled, its lock, its counter of commits.
+//! The database: sled, its lock and its commit counter.
 
 use std::{
     fmt,
@@ -42,7 +42,7 @@ pub(super) enum Change {
     Put(Vec<u8>),
     /// Remove what is there.
     Remove,
-    /// Go on only if this encoded value, or nothing, is there.
+    /// Continue only if this encoded value is there, or none if `None`.
     Expect(Option<Zeroizing<Vec<u8>>>),
 }
 
@@ -57,23 +57,23 @@ impl fmt::Debug for Op {
     }
 }
 
-/// One opened database, which nobody else has open.
+/// An opened database; no other process has it open.
 pub(super) struct Database {
     pub(super) db: sled::Db,
     pub(super) key: StateKey,
     commits: Tree,
     commits_key: HashedKey,
-    /// Shared by commits, taken alone by whoever reads everything at one instant.
+    /// Held shared by commits, and exclusively while everything is read at one instant.
     pub(super) gate: RwLock<()>,
     head: Mutex<Head>,
     head_path: PathBuf,
-    /// Held for as long as the database is open.
+    /// Held while the database is open.
     _lock: File,
 }
 
 impl Database {
-    /// Opens the database in `dir`, creating it (0700) if there is none. `check` brings the counter beside the database in line
-    /// with it.
+    /// Opens the database in `dir`, creating it (0700) if there is none. `check` compares the counter in the file with the
+    /// database.
     pub(super) fn open(
         dir: &Path,
         key: StateKey,
@@ -119,7 +119,7 @@ impl Database {
         decode::<u64>(COMMITS, &plain).map(|(_, count)| count)
     }
 
-    /// Does all steps or none, and returns when they are on disk.
+    /// Applies all steps or none, and returns when they are on disk.
     pub(super) fn commit(&self, ops: &[Op]) -> Result<(), MetaError> {
         let _running = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         let mut trees = vec![self.commits.clone()];
@@ -136,7 +136,7 @@ impl Database {
             self.db.flush()?;
             Ok(count)
         })?;
-        // Only now is the commit durable, so only now may `head` say so.
+        // The commit is durable only now, so `head` may be raised only now.
         self.head
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -200,7 +200,7 @@ fn unwrap_abort(error: TransactionError<MetaError>) -> MetaError {
     }
 }
 
-/// Opens sled's part of the folder.
+/// Opens sled's subfolder.
 pub(super) fn open_sled(dir: &Path) -> Result<sled::Db, MetaError> {
     let path = dir.join("sled");
     wait_until_closed(&path.join("db"))?;
@@ -208,8 +208,8 @@ pub(super) fn open_sled(dir: &Path) -> Result<sled::Db, MetaError> {
     Ok(config.flush_every_ms(None).open()?)
 }
 
-/// Waits until sled has let go of its file: it closes on threads of its own, after the last handle is gone. Whoever holds
-/// the lock of the directory waits only for a closed database of its own process.
+/// Waits until sled has released its file: it closes on its own threads, after the last handle is dropped. The caller holds the
+/// lock of the directory, so this waits only for a closed database of the same process.
 fn wait_until_closed(file: &Path) -> Result<(), MetaError> {
     let waited = File::open(file).and_then(|file| file.lock());
     match waited {

@@ -1,4 +1,4 @@
-//! The state database as the others use it.
+//! The interface of the state database.
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -24,7 +24,7 @@ impl SealedDb {
     /// [`MetaError::InUse`] if another process has it open; [`MetaError::Damaged`], [`MetaError::Value`] or
     /// [`MetaError::RolledBack`] if it is not what was written.
     pub fn open(dir: &Path, key: StateKey) -> Result<Self, MetaError> {
-        Database::open(dir, key, Head::check).map(Self::over)
+        Database::open(dir, key, Head::check).map(Self::from_database)
     }
 
     /// A tree of values of one type.
@@ -36,23 +36,23 @@ impl SealedDb {
         Ok(SealedTree::new(Arc::clone(&self.0), id, tree))
     }
 
-    /// Names the value under `key` of a tree by its contents; `None` if there is not one.
+    /// A digest of the value under `key` of a tree; `None` if there is none.
     ///
     /// # Errors
     /// [`MetaError::Value`] if it was changed or moved.
     pub fn fingerprint(&self, id: TreeId, key: &str) -> Result<Option<Digest32>, MetaError> {
         let tree: SealedTree<ciborium::Value> = self.tree(id)?;
         let value = tree.get(key)?;
-        let named = |value| {
+        let digest = |value| {
             Ok(Digest32::sha256(
                 labels::STATE_VALUE_HASH,
                 &encode(id.as_str(), key, &value)?,
             ))
         };
-        value.map(named).transpose()
+        value.map(digest).transpose()
     }
 
-    /// Does everything in the batch or nothing, and returns when it is on disk.
+    /// Applies everything in the batch or nothing, and returns when it is on disk.
     ///
     /// # Errors
     /// [`MetaError::Conflict`] if the batch expected another value.
@@ -68,7 +68,7 @@ impl SealedDb {
         guarded(|| Ok(self.0.db.size_on_disk()?))
     }
 
-    pub(super) fn over(database: Database) -> Self {
+    pub(super) fn from_database(database: Database) -> Self {
         Self(Arc::new(database))
     }
 

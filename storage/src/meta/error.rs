@@ -1,4 +1,4 @@
-//! What can go wrong with state.
+//! Errors of the state database.
 
 use std::path::PathBuf;
 
@@ -13,18 +13,18 @@ pub enum MetaError {
         /// The state directory.
         path: PathBuf,
     },
-    /// A file beside the database could not be read or written.
+    /// A file next to the database could not be read or written.
     #[error("cannot {action} `{}`", path.display())]
     Io {
         /// What was tried.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// The database failed on the machine's account.
+    /// The database failed because of the machine.
     #[error("the state database failed")]
     Database(#[source] sled::Error),
     /// The database found its own files damaged.
@@ -36,8 +36,8 @@ pub enum MetaError {
         /// The tree.
         tree: &'static str,
     },
-    /// A value opens but is not of the tree's type.
-    #[error("a value in `{tree}` is not of the kind that belongs there")]
+    /// A value opens but does not have the tree's type.
+    #[error("a value in `{tree}` has the wrong type")]
     Kind {
         /// The tree.
         tree: &'static str,
@@ -50,8 +50,8 @@ pub enum MetaError {
         /// Commits that were acknowledged.
         expected: u64,
     },
-    /// The database could not be written out.
-    #[error("the state database cannot be written out")]
+    /// The database could not be exported.
+    #[error("the state database cannot be exported")]
     Export(#[source] std::io::Error),
     /// A value could not be encoded.
     #[error("a value for `{tree}` cannot be encoded")]
@@ -60,7 +60,7 @@ pub enum MetaError {
         tree: &'static str,
     },
     /// A batch expected another value; nothing was changed.
-    #[error("a value in `{tree}` was changed meanwhile")]
+    #[error("a value in `{tree}` was changed in the meantime")]
     Conflict {
         /// The tree.
         tree: &'static str,

@@ -1,7 +1,7 @@
 //! The whole database as a stream of sealed values, for backups.
 //!
-//! Each value is three pieces, each with its length before it (4 bytes, big endian): the name of its tree, its hashed key, its
-//! sealed bytes. Nothing is opened on the way out or in.
+//! Each value is three chunks, each with its length before it (4 bytes, big endian): the name of its tree, its hashed key, its
+//! sealed bytes. Nothing is opened during export or import.
 
 use std::{
     fs::File,
@@ -17,20 +17,20 @@ use super::{
 };
 use crate::{fs::create_dir_private, keys::StateKey};
 
-/// Longest piece that is read; values are far shorter.
-const MAX_PIECE: u32 = 64 * 1024 * 1024;
+/// Longest chunk that is read; values are far shorter.
+const MAX_CHUNK: u32 = 64 * 1024 * 1024;
 
-/// Values that are inserted at a time.
+/// Values that are inserted at once.
 const BATCH: usize = 1024;
 
 impl SealedDb {
-    /// Writes everything as it is at one instant; commits wait for that long.
+    /// Writes everything as it is at one instant; commits wait until it is done.
     ///
     /// # Errors
     /// If the database fails or `out` cannot be written.
     pub fn export(&self, out: &File) -> Result<u64, MetaError> {
         let database = self.database();
-        let _frozen = database.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let _exclusive = database.gate.write().unwrap_or_else(PoisonError::into_inner);
         let mut out = BufWriter::with_capacity(256 * 1024, out);
         let mut count = 0;
         guarded(|| {
@@ -38,8 +38,8 @@ impl SealedDb {
                 let tree = database.db.open_tree(&name)?;
                 for entry in &tree {
                     let (key, value) = entry?;
-                    for piece in [name.as_ref(), key.as_ref(), value.as_ref()] {
-                        write_piece(&mut out, piece).map_err(export_failed)?;
+                    for chunk in [name.as_ref(), key.as_ref(), value.as_ref()] {
+                        write_chunk(&mut out, chunk).map_err(export_failed)?;
                     }
                     count += 1;
                 }
@@ -49,7 +49,7 @@ impl SealedDb {
         Ok(count)
     }
 
-    /// Makes a database in `dir` out of what [`SealedDb::export`] wrote.
+    /// Creates a database in `dir` from the output of [`SealedDb::export`].
     ///
     /// # Errors
     /// [`MetaError::Damaged`] if it is not such a stream; otherwise if the database fails.
@@ -64,9 +64,9 @@ impl SealedDb {
         guarded(|| {
             let db = open_sled(dir)?;
             let mut waiting = (Vec::new(), sled::Batch::default(), 0);
-            while let Some(tree) = read_piece(&mut input)? {
-                let mut piece = || read_piece(&mut input)?.ok_or(MetaError::Damaged);
-                let (key, value) = (piece()?, piece()?);
+            while let Some(tree) = read_chunk(&mut input)? {
+                let mut chunk = || read_chunk(&mut input)?.ok_or(MetaError::Damaged);
+                let (key, value) = (chunk()?, chunk()?);
                 if tree != waiting.0 || waiting.2 == BATCH {
                     apply(&db, &mut waiting)?;
                     waiting.0 = tree;
@@ -90,14 +90,14 @@ fn apply(db: &sled::Db, (tree, batch, count): &mut (Vec<u8>, sled::Batch, usize)
     Ok(())
 }
 
-fn write_piece(out: &mut impl Write, piece: &[u8]) -> io::Result<()> {
-    let len = u32::try_from(piece.len()).map_err(io::Error::other)?;
+fn write_chunk(out: &mut impl Write, chunk: &[u8]) -> io::Result<()> {
+    let len = u32::try_from(chunk.len()).map_err(io::Error::other)?;
     out.write_all(&len.to_be_bytes())?;
-    out.write_all(piece)
+    out.write_all(chunk)
 }
 
-/// The next piece; none at the end.
-fn read_piece(input: &mut impl Read) -> Result<Option<Vec<u8>>, MetaError> {
+/// The next chunk; `None` at the end.
+fn read_chunk(input: &mut impl Read) -> Result<Option<Vec<u8>>, MetaError> {
     let mut len = [0; 4];
     let mut first = [0; 1];
     match input.read(&mut first) {
@@ -109,13 +109,13 @@ fn read_piece(input: &mut impl Read) -> Result<Option<Vec<u8>>, MetaError> {
     head.copy_from_slice(&first);
     input.read_exact(rest).map_err(|_| MetaError::Damaged)?;
     let len = u32::from_be_bytes(len);
-    if len > MAX_PIECE {
+    if len > MAX_CHUNK {
         return Err(MetaError::Damaged);
     }
-    let mut piece = Vec::new();
-    let read = input.take(u64::from(len)).read_to_end(&mut piece);
+    let mut chunk = Vec::new();
+    let read = input.take(u64::from(len)).read_to_end(&mut chunk);
     if read.is_ok_and(|read| read as u64 == u64::from(len)) {
-        Ok(Some(piece))
+        Ok(Some(chunk))
     } else {
         Err(MetaError::Damaged)
     }

@@ -1,8 +1,8 @@
-//! The commit counter beside the database.
+//! The commit counter in a file next to the database.
 //!
-//! Written after each commit with one small write and no `fsync`: it may fall behind after a power cut, which is harmless,
-//! but never runs ahead of what is durable. The file itself is made durable when it is created, so that a database with
-//! commits and no `head` was tampered with.
+//! Written after each commit with one small write and no `fsync`: after a power cut it may be lower than the counter in the
+//! database, which is harmless, but it is never higher than what is durable. The file itself is made durable when it is
+//! created, so a database with commits and no `head` was tampered with.
 
 use std::{
     fs::{File, OpenOptions},
@@ -65,7 +65,7 @@ impl Head {
         self.adopt(path, key, 0)
     }
 
-    /// Takes over the number found in a database that was just made from a backup.
+    /// Sets the counter to the number found in a database that was just restored from a backup.
     pub(super) fn adopt(&mut self, path: &Path, key: &StateKey, found: u64) -> Result<(), MetaError> {
         self.write(path, key, found)?;
         let synced = self

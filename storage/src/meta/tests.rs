@@ -11,12 +11,12 @@ use crate::{
 const USERS: TreeId = TreeId::new("users");
 const GRANTS: TreeId = TreeId::new("grants");
 
-struct World {
+struct Fixture {
     dir: TempDir,
     master: MasterKey,
 }
 
-impl World {
+impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let source = Passphrase::new(Secret::from("p".to_owned()), Argon2Cost::dangerous_minimum());
@@ -38,15 +38,15 @@ impl World {
 }
 
 #[test]
-fn values_come_back_after_reopening_in_the_order_of_their_keys() {
-    let world = World::new();
-    let tree = world.tree();
+fn values_are_there_after_reopening_in_key_order() {
+    let fixture = Fixture::new();
+    let tree = fixture.tree();
     for (key, value) in [("zoe", 3), ("adam", 1), ("mia", 2)] {
         tree.put(key, &value).unwrap();
     }
     tree.remove("mia").unwrap();
     drop(tree);
-    let tree = world.tree();
+    let tree = fixture.tree();
     assert_eq!(tree.get("adam").unwrap(), Some(1));
     assert_eq!(tree.get("mia").unwrap(), None);
     assert!(tree.contains("zoe").unwrap() && !tree.contains("mia").unwrap());
@@ -55,13 +55,13 @@ fn values_come_back_after_reopening_in_the_order_of_their_keys() {
 }
 
 #[test]
-fn neither_keys_nor_values_are_on_disk_in_clear() {
-    let world = World::new();
-    let tree: SealedTree<String> = world.open().unwrap().tree(USERS).unwrap();
+fn state_keys_and_values_are_not_on_disk_in_clear() {
+    let fixture = Fixture::new();
+    let tree: SealedTree<String> = fixture.open().unwrap().tree(USERS).unwrap();
     tree.put("SENTINEL-NAME", &"SENTINEL-VALUE".to_owned()).unwrap();
     drop(tree);
     let mut files = 0;
-    visit(world.dir.path(), &mut |path| {
+    visit(fixture.dir.path(), &mut |path| {
         files += 1;
         let bytes = fs::read(path).unwrap();
         assert!(
@@ -74,20 +74,20 @@ fn neither_keys_nor_values_are_on_disk_in_clear() {
 }
 
 #[test]
-fn a_second_opener_is_told_that_the_directory_is_in_use() {
-    let world = World::new();
-    let first = world.open().unwrap();
-    let error = world.open().unwrap_err();
+fn opening_a_database_twice_is_rejected_as_in_use() {
+    let fixture = Fixture::new();
+    let first = fixture.open().unwrap();
+    let error = fixture.open().unwrap_err();
     assert!(matches!(error, MetaError::InUse { .. }), "{error:?}");
     assert_eq!(error.kind(), ErrorKind::Locked);
     drop(first);
-    world.open().unwrap();
+    fixture.open().unwrap();
 }
 
 #[test]
 fn a_value_moved_to_another_key_or_tree_does_not_open() {
-    let world = World::new();
-    let db = world.open().unwrap();
+    let fixture = Fixture::new();
+    let db = fixture.open().unwrap();
     let users: SealedTree<u64> = db.tree(USERS).unwrap();
     let grants: SealedTree<u64> = db.tree(GRANTS).unwrap();
     users.put("adam", &1).unwrap();
@@ -104,9 +104,9 @@ fn a_value_moved_to_another_key_or_tree_does_not_open() {
 }
 
 #[test]
-fn every_flipped_byte_of_a_value_is_noticed() {
-    let world = World::new();
-    let tree = world.tree();
+fn every_flipped_byte_of_a_value_is_detected() {
+    let fixture = Fixture::new();
+    let tree = fixture.tree();
     tree.put("adam", &1).unwrap();
     let sealed = tree.raw().get(tree.hashed("adam")).unwrap().unwrap().to_vec();
     for at in 0..sealed.len() {
@@ -119,17 +119,17 @@ fn every_flipped_byte_of_a_value_is_noticed() {
 
 #[test]
 fn another_key_opens_nothing() {
-    let world = World::new();
-    world.tree().put("adam", &1).unwrap();
-    let stranger = World::new();
-    let error = SealedDb::open(&world.dir.path().join("meta"), stranger.key()).unwrap_err();
+    let fixture = Fixture::new();
+    fixture.tree().put("adam", &1).unwrap();
+    let other = Fixture::new();
+    let error = SealedDb::open(&fixture.dir.path().join("meta"), other.key()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Integrity);
 }
 
 #[test]
-fn a_batch_happens_whole_or_not_at_all() {
-    let world = World::new();
-    let db = world.open().unwrap();
+fn batch_is_applied_completely_or_not_at_all() {
+    let fixture = Fixture::new();
+    let db = fixture.open().unwrap();
     let users: SealedTree<u64> = db.tree(USERS).unwrap();
     let grants: SealedTree<String> = db.tree(GRANTS).unwrap();
     let mut batch = Batch::new();
@@ -152,8 +152,8 @@ fn a_batch_happens_whole_or_not_at_all() {
 
 #[test]
 fn compare_and_swap_changes_only_what_is_there() {
-    let world = World::new();
-    let tree = world.tree();
+    let fixture = Fixture::new();
+    let tree = fixture.tree();
     assert!(tree.compare_and_swap("n", None, Some(&1)).unwrap());
     assert!(!tree.compare_and_swap("n", None, Some(&2)).unwrap());
     assert!(!tree.compare_and_swap("n", Some(&7), Some(&2)).unwrap());
@@ -163,15 +163,15 @@ fn compare_and_swap_changes_only_what_is_there() {
 }
 
 #[test]
-fn an_older_database_put_back_is_noticed() {
-    let world = World::new();
-    let meta = world.dir.path().join("meta");
-    world.tree().put("adam", &1).unwrap();
-    copy_dir(&meta.join("sled"), &world.dir.path().join("old"));
-    world.tree().remove("adam").unwrap();
+fn restored_older_database_is_detected() {
+    let fixture = Fixture::new();
+    let meta = fixture.dir.path().join("meta");
+    fixture.tree().put("adam", &1).unwrap();
+    copy_dir(&meta.join("sled"), &fixture.dir.path().join("old"));
+    fixture.tree().remove("adam").unwrap();
     fs::remove_dir_all(meta.join("sled")).unwrap();
-    copy_dir(&world.dir.path().join("old"), &meta.join("sled"));
-    let error = world.open().unwrap_err();
+    copy_dir(&fixture.dir.path().join("old"), &meta.join("sled"));
+    let error = fixture.open().unwrap_err();
     assert!(
         matches!(error, MetaError::RolledBack { found: 1, expected: 2 }),
         "{error:?}"
@@ -180,21 +180,21 @@ fn an_older_database_put_back_is_noticed() {
 
 #[test]
 fn a_database_without_its_commit_counter_is_refused() {
-    let world = World::new();
-    world.tree().put("adam", &1).unwrap();
-    fs::remove_file(world.dir.path().join("meta/head")).unwrap();
-    assert_eq!(world.open().unwrap_err().kind(), ErrorKind::Integrity);
+    let fixture = Fixture::new();
+    fixture.tree().put("adam", &1).unwrap();
+    fs::remove_file(fixture.dir.path().join("meta/head")).unwrap();
+    assert_eq!(fixture.open().unwrap_err().kind(), ErrorKind::Integrity);
 }
 
 /// Damage in any file is an error or does no harm, and never a panic or a silently missing value.
 #[test]
-fn a_flipped_byte_in_any_file_loses_nothing_in_silence() {
-    let world = World::new();
-    let tree = world.tree();
+fn flipped_byte_in_any_file_never_loses_a_value_silently() {
+    let fixture = Fixture::new();
+    let tree = fixture.tree();
     (0..20).for_each(|n| tree.put(&format!("user {n}"), &n).unwrap());
     drop(tree);
-    let meta = world.dir.path().join("meta");
-    let good = world.dir.path().join("good");
+    let meta = fixture.dir.path().join("meta");
+    let good = fixture.dir.path().join("good");
     copy_dir(&meta, &good);
     let mut files = Vec::new();
     visit(&good, &mut |path| {
@@ -209,7 +209,7 @@ fn a_flipped_byte_in_any_file_loses_nothing_in_silence() {
             let mut bad = contents.clone();
             bad[at] ^= 0x10;
             fs::write(meta.join(&file), bad).unwrap();
-            match everything(&world) {
+            match everything(&fixture) {
                 Ok(values) => assert_eq!(values, (0..20).collect::<Vec<_>>(), "{} byte {at}", file.display()),
                 Err(error) => {
                     assert!(
@@ -222,8 +222,8 @@ fn a_flipped_byte_in_any_file_loses_nothing_in_silence() {
     }
 }
 
-fn everything(world: &World) -> Result<Vec<u64>, MetaError> {
-    let tree: SealedTree<u64> = world.open()?.tree(USERS)?;
+fn everything(fixture: &Fixture) -> Result<Vec<u64>, MetaError> {
+    let tree: SealedTree<u64> = fixture.open()?.tree(USERS)?;
     let mut values: Vec<_> = tree.iter()?.map(|(_, value)| value).collect();
     values.sort_unstable();
     Ok(values)
@@ -249,12 +249,12 @@ fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-/// `CONCORDAT_STATE_UPDATES` says how many values are written over others; a million is what a busy node writes in years.
+/// `CONCORDAT_STATE_UPDATES` sets how many values are overwritten; a busy node takes years to write a million.
 #[test]
-fn the_state_stays_in_proportion_however_often_it_changes() {
-    let world = World::new();
+fn state_size_does_not_grow_with_the_number_of_updates() {
+    let fixture = Fixture::new();
     let updates: usize = std::env::var("CONCORDAT_STATE_UPDATES").map_or(20_000, |count| count.parse().unwrap());
-    let db = world.open().unwrap();
+    let db = fixture.open().unwrap();
     let tree = db.tree::<String>(TreeId::new("values")).unwrap();
     let value = "x".repeat(400);
     for round in 0..updates / 1000 {
@@ -268,7 +268,7 @@ fn the_state_stays_in_proportion_however_often_it_changes() {
     }
     drop((tree, db));
     let size = |db: &SealedDb| db.size_on_disk().unwrap();
-    let db = world.open().unwrap();
+    let db = fixture.open().unwrap();
     println!(
         "after {updates} updates of 1000 values of 0.5 KB: {} KB",
         size(&db) / 1024

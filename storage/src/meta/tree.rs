@@ -11,7 +11,7 @@ use super::{
     database::{Change, Database, Op, guarded},
 };
 
-/// The name of a tree; it stands on disk in clear, so it says what is kept and never about whom.
+/// The name of a tree; it is on disk in clear, so it names the kind of data and never a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TreeId(&'static str);
 
@@ -76,7 +76,7 @@ impl<V: Serialize + DeserializeOwned> SealedTree<V> {
         self.db.commit(&[self.put_op(key, value)?])
     }
 
-    /// Removes a value, if there is one; it is gone from the tree when this returns.
+    /// Removes a value, if there is one; it is removed from the tree when this returns.
     ///
     /// # Errors
     /// If the database fails.
@@ -84,7 +84,7 @@ impl<V: Serialize + DeserializeOwned> SealedTree<V> {
         self.db.commit(&[self.remove_op(key)])
     }
 
-    /// Replaces `old` by `new` (`None`: no value) if `old` is what is there; says whether it was.
+    /// Replaces `old` by `new` (`None`: no value) if `old` is the present value; returns whether it was.
     ///
     /// # Errors
     /// If the database fails or a value cannot be sealed or opened.
@@ -100,7 +100,7 @@ impl<V: Serialize + DeserializeOwned> SealedTree<V> {
         }
     }
 
-    /// All keys and values in the order of the keys; the whole tree is opened at once.
+    /// All keys and values in key order; the whole tree is opened at once.
     ///
     /// # Errors
     /// [`MetaError::Value`] if any value was changed or moved.
@@ -143,7 +143,7 @@ impl<V: Serialize + DeserializeOwned> SealedTree<V> {
         self.op(key, Change::Remove)
     }
 
-    /// Goes on only if this value, or none, is there.
+    /// Continues only if this value is there, or none if `None`.
     pub(super) fn expect_op(&self, key: &str, value: Option<&V>) -> Result<Op, MetaError> {
         let expected = value.map(|value| encode(self.name(), key, value)).transpose()?;
         Ok(self.op(key, Change::Expect(expected)))

@@ -1,4 +1,4 @@
-//! How a store elsewhere is spoken to, and what its errors mean.
+//! The connection to a remote store, and the classification of its errors.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -10,53 +10,55 @@ use object_store::{
     prefix::PrefixStore,
 };
 
-use super::{Endpoint, PlaceError, S3Place, StoreReply, credentials::FileCredentials, response::BoundedConnector};
+use super::{
+    Endpoint, LocationError, S3Location, StoreReply, credentials::FileCredentials, response::BoundedConnector,
+};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The longest pause between two tries; a store that comes back within seconds is not given up.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// The longest wait for a connection; a host that is there accepts one within milliseconds.
-const CONNECT: Duration = Duration::from_secs(5);
+/// The longest delay between two attempts; a store that is back within seconds is still reached.
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+/// The longest wait for a connection; a reachable host accepts one within milliseconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The store below its prefix.
 pub(super) type Store = PrefixStore<Box<dyn ObjectStore>>;
 
-/// A client of one place.
+/// A client of one location.
 #[derive(Debug)]
 pub(crate) struct Connection {
     store: Store,
-    place: String,
-    /// The longest that a look may take, however often it is tried.
+    location: String,
+    /// The longest that a check may take, including retries.
     timeout: Duration,
 }
 
 impl Connection {
-    /// Makes the client. Nothing is sent yet.
+    /// Creates the client. Nothing is sent yet.
     ///
     /// # Errors
-    /// If the credentials cannot be read or no client can be made of the settings.
-    pub(crate) fn open(place: &S3Place) -> Result<Arc<Self>, PlaceError> {
-        let credentials = FileCredentials::open(&place.credentials)?;
+    /// If the credentials cannot be read or the settings are unusable.
+    pub(crate) fn open(location: &S3Location) -> Result<Arc<Self>, LocationError> {
+        let credentials = FileCredentials::open(&location.credentials)?;
         let builder = AmazonS3Builder::new()
-            .with_bucket_name(place.url.bucket())
-            .with_region(place.region.as_str())
+            .with_bucket_name(location.url.bucket())
+            .with_region(location.region.as_str())
             .with_credentials(Arc::new(credentials))
-            .with_client_options(client_options(place))
-            .with_retry(retries(place))
+            .with_client_options(client_options(location))
+            .with_retry(retries(location))
             .with_http_connector(BoundedConnector::default());
-        let builder = match &place.endpoint {
+        let builder = match &location.endpoint {
             Some(endpoint) => builder.with_endpoint(endpoint.as_str()),
             None => builder,
         };
-        let store = builder.build().map_err(|error| PlaceError::Unusable {
-            place: place.url.to_string(),
+        let store = builder.build().map_err(|error| LocationError::Unusable {
+            location: location.url.to_string(),
             source: StoreReply::new(&error),
         })?;
         Ok(Arc::new(Self {
-            store: PrefixStore::new(Box::new(store), place.url.prefix()),
-            place: place.url.to_string(),
-            timeout: place.request_timeout,
+            store: PrefixStore::new(Box::new(store), location.url.prefix()),
+            location: location.url.to_string(),
+            timeout: location.request_timeout,
         }))
     }
 
@@ -64,13 +66,16 @@ impl Connection {
         &self.store
     }
 
-    /// Does something that tells whether the store can be used at this moment, and waits no longer for it than for one answer.
-    pub(super) async fn promptly<T>(&self, work: impl Future<Output = Result<T, PlaceError>>) -> Result<T, PlaceError> {
+    /// Runs a check of whether the store is usable now, and waits at most as long as one request may take.
+    pub(super) async fn with_timeout<T>(
+        &self,
+        work: impl Future<Output = Result<T, LocationError>>,
+    ) -> Result<T, LocationError> {
         let done = tokio::time::timeout(self.timeout, work).await;
         done.unwrap_or_else(|_| {
-            Err(PlaceError::Slow {
-                place: self.place.clone(),
-                source: StoreReply::text(&format!("no answer within {} seconds", self.timeout.as_secs_f32())),
+            Err(LocationError::Slow {
+                location: self.location.clone(),
+                source: StoreReply::text(&format!("no response within {} seconds", self.timeout.as_secs_f32())),
             })
         })
     }
@@ -80,9 +85,9 @@ impl Connection {
         self.store.head(location).await.map(|meta| meta.size)
     }
 
-    /// An error as those above can tell it apart: what concerns one object stays as it is, the rest becomes a [`PlaceError`].
+    /// Separates errors of one object, which are unchanged, from errors of the store, which become a [`LocationError`].
     pub(crate) fn classify(&self, error: Error) -> Error {
-        let is_of_the_store = if matches!(error, Error::NotFound { .. }) {
+        let is_store_error = if matches!(error, Error::NotFound { .. }) {
             is_no_bucket(&error)
         } else {
             matches!(
@@ -90,71 +95,73 @@ impl Connection {
                 Error::Generic { .. } | Error::PermissionDenied { .. } | Error::Unauthenticated { .. }
             )
         };
-        if is_of_the_store {
-            self.place_error(error).into()
+        if is_store_error {
+            self.location_error(error).into()
         } else {
             error
         }
     }
 
-    /// An error where there is no object yet that it could be about.
+    /// An error of an operation before the object exists, so it is always an error of the store.
     pub(super) fn failed(&self, error: Error) -> Error {
-        self.place_error(error).into()
+        self.location_error(error).into()
     }
 
-    /// What keeps the place from being used.
-    pub(crate) fn place_error(&self, error: Error) -> PlaceError {
-        let error = match PlaceError::within(error) {
+    /// Why the location cannot be used.
+    pub(crate) fn location_error(&self, error: Error) -> LocationError {
+        let error = match LocationError::within(error) {
             Ok(known) => return known,
             Err(error) => error,
         };
-        let (place, source) = (self.place.clone(), StoreReply::new(&error));
+        let (location, source) = (self.location.clone(), StoreReply::new(&error));
         match (&error, http_kind(&error)) {
-            (Error::NotFound { .. }, _) if is_no_bucket(&error) => PlaceError::NoBucket { place, source },
-            (Error::PermissionDenied { .. } | Error::Unauthenticated { .. }, _) => PlaceError::Denied { place, source },
-            (_, Some(HttpErrorKind::Timeout)) => PlaceError::Slow { place, source },
-            (_, Some(HttpErrorKind::Decode)) => PlaceError::Failing { place, source },
-            (_, Some(_)) => PlaceError::Unreachable { place, source },
-            (_, None) => PlaceError::Failing { place, source },
+            (Error::NotFound { .. }, _) if is_no_bucket(&error) => LocationError::NoBucket { location, source },
+            (Error::PermissionDenied { .. } | Error::Unauthenticated { .. }, _) => {
+                LocationError::Denied { location, source }
+            }
+            (_, Some(HttpErrorKind::Timeout)) => LocationError::Slow { location, source },
+            (_, Some(HttpErrorKind::Decode)) => LocationError::Failing { location, source },
+            (_, Some(_)) => LocationError::Unreachable { location, source },
+            (_, None) => LocationError::Failing { location, source },
         }
     }
 }
 
-fn client_options(place: &S3Place) -> ClientOptions {
+fn client_options(location: &S3Location) -> ClientOptions {
     ClientOptions::new()
-        .with_timeout(place.request_timeout)
-        .with_connect_timeout(place.request_timeout.min(CONNECT))
-        .with_allow_http(place.endpoint.as_ref().is_some_and(Endpoint::is_plain))
+        .with_timeout(location.request_timeout)
+        .with_connect_timeout(location.request_timeout.min(CONNECT_TIMEOUT))
+        .with_allow_http(location.endpoint.as_ref().is_some_and(Endpoint::is_plain))
 }
 
-/// As many tries as were asked for, each with its whole time.
-fn retries(place: &S3Place) -> RetryConfig {
-    let tries = u32::try_from(place.retries).unwrap_or(u32::MAX).saturating_add(1);
+/// The configured number of retries, each with its full timeout.
+fn retries(location: &S3Location) -> RetryConfig {
+    let attempts = u32::try_from(location.retries).unwrap_or(u32::MAX).saturating_add(1);
     RetryConfig {
         backoff: BackoffConfig {
-            max_backoff: LONGEST_PAUSE,
+            max_backoff: MAX_BACKOFF,
             ..BackoffConfig::default()
         },
-        max_retries: place.retries,
-        retry_timeout: (place.request_timeout + LONGEST_PAUSE).saturating_mul(tries),
+        max_retries: location.retries,
+        retry_timeout: (location.request_timeout + MAX_BACKOFF).saturating_mul(attempts),
     }
 }
 
-/// The code that every S3-compatible store sends; the status alone is that of a missing object.
+/// Every S3-compatible store sends this code; the status alone is the same as for a missing object.
 fn is_no_bucket(error: &Error) -> bool {
     error.to_string().contains("NoSuchBucket")
 }
 
-/// How a request failed that got no answer.
+/// How a request without a response failed.
 fn http_kind(error: &Error) -> Option<HttpErrorKind> {
     let first: &(dyn std::error::Error + 'static) = error;
     let mut sources = std::iter::successors(Some(first), |error| error.source());
     sources.find_map(|error| Some(error.downcast_ref::<HttpError>()?.kind()))
 }
 
-/// The address of the place.
+/// The address of the location.
 impl fmt::Display for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.place)
+        f.write_str(&self.location)
     }
 }

@@ -1,16 +1,16 @@
 //! The key of a store, from a file that only its owner may read.
 //!
-//! The format is that of the `credentials` file which Amazon's own programs read, with one key in it:
+//! The format is that of the `credentials` file of Amazon's own programs, with one key in it:
 //!
 //! ```text
 //! [default]
 //! aws_access_key_id = AKIA…
 //! aws_secret_access_key = …
-//! aws_session_token = …        only for keys that end after a while
+//! aws_session_token = …        only for temporary keys
 //! ```
 //!
-//! The line in brackets may be left out; `#` begins a comment. The file is looked at before each request and read again when it
-//! has changed, so a key is exchanged without a restart.
+//! The line in brackets is optional; `#` begins a comment. The file is checked before each request and read again when it has
+//! changed, so a key can be replaced without a restart.
 
 use std::{
     fmt, fs, io,
@@ -23,31 +23,31 @@ use async_trait::async_trait;
 use object_store::{CredentialProvider, aws::AwsCredential};
 use zeroize::Zeroizing;
 
-use super::{CredentialsError, PlaceError};
+use super::{CredentialsError, LocationError};
 use crate::fs::{PrivateFileError, read_private};
 
-/// Looks whether a file holds a key in the right format, and keeps nothing of it.
+/// Checks that a file contains a key in the right format, and discards the key.
 ///
 /// # Errors
-/// [`PlaceError::Credentials`] says what is wrong.
-pub fn check(path: &Path) -> Result<(), PlaceError> {
+/// [`LocationError::Credentials`] with the reason.
+pub fn check(path: &Path) -> Result<(), LocationError> {
     read(path).map(drop)
 }
 
-/// Hands out the key as it is in the file now.
+/// Provides the key that is in the file now.
 #[derive(Debug)]
 pub(super) struct FileCredentials {
     path: PathBuf,
     last: Mutex<Option<(Stamp, Arc<AwsCredential>)>>,
 }
 
-/// What tells a file from the one that was there before.
+/// Device, inode, modification time and size, which differ if the file has changed.
 type Stamp = (u64, u64, i64, i64, u64);
 
 impl FileCredentials {
     /// # Errors
-    /// [`PlaceError::Credentials`] if the file cannot be used now.
-    pub(super) fn open(path: &Path) -> Result<Self, PlaceError> {
+    /// [`LocationError::Credentials`] if the file cannot be used now.
+    pub(super) fn open(path: &Path) -> Result<Self, LocationError> {
         let credentials = Self {
             path: path.to_owned(),
             last: Mutex::default(),
@@ -56,13 +56,13 @@ impl FileCredentials {
         Ok(credentials)
     }
 
-    fn current(&self) -> Result<Arc<AwsCredential>, PlaceError> {
+    fn current(&self) -> Result<Arc<AwsCredential>, LocationError> {
         let stamp = stamp(&self.path)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = last.as_ref().filter(|(known, _)| *known == stamp) {
             return Ok(Arc::clone(known));
         }
-        let key = Arc::new(read(&self.path)?.hand_over());
+        let key = Arc::new(read(&self.path)?.to_credential());
         *last = Some((stamp, Arc::clone(&key)));
         Ok(key)
     }
@@ -77,8 +77,8 @@ impl CredentialProvider for FileCredentials {
     }
 }
 
-fn stamp(path: &Path) -> Result<Stamp, PlaceError> {
-    let facts = fs::metadata(path).map_err(|error| PlaceError::credentials(path, unreadable(&error)))?;
+fn stamp(path: &Path) -> Result<Stamp, LocationError> {
+    let facts = fs::metadata(path).map_err(|error| LocationError::credentials(path, unreadable(&error)))?;
     Ok((
         facts.dev(),
         facts.ino(),
@@ -96,16 +96,16 @@ fn unreadable(error: &io::Error) -> CredentialsError {
     }
 }
 
-fn read(path: &Path) -> Result<StoreKey, PlaceError> {
+fn read(path: &Path) -> Result<StoreKey, LocationError> {
     let bytes = read_private(path).map_err(|error| {
         let reason = match error {
             PrivateFileError::Exposed { .. } => CredentialsError::Exposed,
             PrivateFileError::Io { source, .. } => unreadable(&source),
         };
-        PlaceError::credentials(path, reason)
+        LocationError::credentials(path, reason)
     })?;
-    let text = std::str::from_utf8(&bytes).map_err(|_| PlaceError::credentials(path, CredentialsError::Line(1)))?;
-    StoreKey::parse(text).map_err(|reason| PlaceError::credentials(path, reason))
+    let text = std::str::from_utf8(&bytes).map_err(|_| LocationError::credentials(path, CredentialsError::Line(1)))?;
+    StoreKey::parse(text).map_err(|reason| LocationError::credentials(path, reason))
 }
 
 /// The key of a store: wiped when dropped, never printed.
@@ -131,7 +131,7 @@ impl StoreKey {
                 }
                 continue;
             }
-            key.take(line, number)?;
+            key.parse_line(line, number)?;
         }
         for (part, name) in [(&key.id, "aws_access_key_id"), (&key.secret, "aws_secret_access_key")] {
             if part.is_none() {
@@ -141,7 +141,7 @@ impl StoreKey {
         Ok(key)
     }
 
-    fn take(&mut self, line: &str, number: usize) -> Result<(), CredentialsError> {
+    fn parse_line(&mut self, line: &str, number: usize) -> Result<(), CredentialsError> {
         let unknown = || CredentialsError::Line(number);
         let (name, value) = line.split_once('=').ok_or_else(unknown)?;
         let part = match name.trim() {
@@ -160,8 +160,9 @@ impl StoreKey {
         }
     }
 
-    /// As the library takes it, which signs requests with it and prints none of it. This one copy lives until the file changes.
-    fn hand_over(&self) -> AwsCredential {
+    /// The key in the type of the library, which signs requests with it and never prints it. This one copy is kept until the file
+    /// changes.
+    fn to_credential(&self) -> AwsCredential {
         let text = |part: &Option<Zeroizing<String>>| part.as_ref().map(|text| text.as_str().to_owned());
         AwsCredential {
             key_id: text(&self.id).unwrap_or_default(),
@@ -190,20 +191,20 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_read_as_amazons_programs_write_it() {
+    fn credentials_file_of_amazons_programs_is_read() {
         let key = StoreKey::parse(WHOLE).unwrap();
-        let handed = key.hand_over();
+        let credential = key.to_credential();
         assert_eq!(
-            (handed.key_id.as_str(), handed.secret_key.as_str()),
+            (credential.key_id.as_str(), credential.secret_key.as_str()),
             ("AKIAEXAMPLE", "wJalr/+=x")
         );
-        assert_eq!(handed.token, None);
-        let text = format!("{key:?} {handed:?}");
+        assert_eq!(credential.token, None);
+        let text = format!("{key:?} {credential:?}");
         assert!(!text.contains("wJalr"), "{text}");
     }
 
     #[test]
-    fn a_file_with_anything_else_in_it_is_refused_by_its_line() {
+    fn credentials_error_names_the_invalid_line() {
         assert_eq!(
             reason("aws_access_key_id = A\n"),
             CredentialsError::Lacks("aws_secret_access_key")
@@ -219,10 +220,10 @@ mod tests {
     }
 
     #[test]
-    fn a_key_file_that_others_can_read_is_refused_and_a_changed_one_read_again() {
+    fn exposed_credentials_are_rejected_and_changed_ones_reread() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store.key");
-        let refused = |error: PlaceError| matches!(error, PlaceError::Credentials { .. });
+        let refused = |error: LocationError| matches!(error, LocationError::Credentials { .. });
         assert!(refused(check(&path).unwrap_err()));
         fs::write(&path, WHOLE).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();

@@ -1,8 +1,8 @@
-//! Objects as local files that are on the disk, private to their owner, when a call returns.
+//! Objects as local files that are on disk and private to their owner when a call returns.
 //!
-//! [`object_store::local::LocalFileSystem`] writes into a temporary name and renames it, but never calls `fsync`; after a
-//! power cut the name may be there and the bytes not. [`DurableStore`] adds the missing steps: the file, then each folder
-//! up to the root of the store. Folders are 0700 and files 0600.
+//! [`object_store::local::LocalFileSystem`] writes a temporary file and renames it, but never calls `fsync`; after a power cut
+//! the name may be there without the bytes. [`DurableStore`] adds the missing steps: it syncs the file, then each folder up to
+//! the root of the store. Folders are 0700 and files 0600.
 
 use std::{
     fmt,
@@ -22,7 +22,7 @@ use object_store::{
 
 use crate::fs::{create_dir_private, sync_dir};
 
-/// Local files under one folder; whatever it acknowledges is on the disk.
+/// Local files under one folder; everything that it acknowledges is on disk.
 #[derive(Debug, Clone)]
 pub struct DurableStore {
     root: Arc<PathBuf>,
@@ -30,7 +30,7 @@ pub struct DurableStore {
 }
 
 impl DurableStore {
-    /// Opens the store in `root`, creating the folder (0700) if need be.
+    /// Opens the store in `root`, creating the folder (0700) if necessary.
     ///
     /// # Errors
     /// If the folder cannot be created or opened.
@@ -155,7 +155,7 @@ impl ObjectStore for DurableStore {
     }
 }
 
-/// A multipart upload that is on the disk when it is complete.
+/// A multipart upload that is on disk when it is complete.
 #[derive(Debug)]
 struct DurableUpload {
     inner: Box<dyn MultipartUpload>,

@@ -1,4 +1,4 @@
-//! What can go wrong with the place where objects lie, and what to do about it.
+//! Errors of the location of objects, and what to do about them.
 
 use std::{
     error::Error as _,
@@ -8,101 +8,103 @@ use std::{
 use super::ownership::UnknownObjects;
 use crate::error_kind::ErrorKind;
 
-/// Why objects cannot be reached where they lie.
+/// Why the location of the objects cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
-    /// Nobody answers, or the connection breaks off.
+pub enum LocationError {
+    /// There is no response, or the connection is lost.
     #[error(
-        "the object store `{place}` cannot be reached; see that it runs and that this machine reaches it, then do it again"
+        "the object store `{location}` cannot be reached; check that it is running and that this machine can reach it, then try again"
     )]
     Unreachable {
-        /// The place.
-        place: String,
-        /// What the last try ended with.
+        /// The location.
+        location: String,
+        /// The result of the last attempt.
         #[source]
         source: StoreReply,
     },
-    /// An answer takes longer than it may.
+    /// The response takes too long.
     #[error(
-        "the object store `{place}` does not answer in time; do it again later, or give it longer with `storage.request_timeout`"
+        "the object store `{location}` does not answer in time; try again later, or raise `storage.request_timeout`"
     )]
     Slow {
-        /// The place.
-        place: String,
-        /// What the last try ended with.
+        /// The location.
+        location: String,
+        /// The result of the last attempt.
         #[source]
         source: StoreReply,
     },
-    /// The store answers with an error, or with what is not an answer.
-    #[error("the object store `{place}` answers with errors; its own log says more")]
+    /// The store returns an error, or an invalid response.
+    #[error("the object store `{location}` answers with errors; see its log")]
     Failing {
-        /// The place.
-        place: String,
-        /// What the last try ended with.
+        /// The location.
+        location: String,
+        /// The result of the last attempt.
         #[source]
         source: StoreReply,
     },
-    /// The key is not known there, or may not do this.
+    /// The store does not know the key, or does not allow it to do this.
     #[error(
-        "the object store `{place}` refuses the key in `storage.credentials`; see that it is right and may read, write, list and remove there"
+        "the object store `{location}` rejects the key in `storage.credentials`; check that it is right and may read, write, list and delete there"
     )]
     Denied {
-        /// The place.
-        place: String,
-        /// What the store said.
+        /// The location.
+        location: String,
+        /// The response of the store.
         #[source]
         source: StoreReply,
     },
-    /// The bucket is not there.
-    #[error("the object store has no bucket for `{place}`; create it, or correct `storage.objects`")]
+    /// There is no such bucket.
+    #[error("the object store has no bucket for `{location}`; create it, or correct `storage.objects`")]
     NoBucket {
-        /// The place.
-        place: String,
-        /// What the store said.
+        /// The location.
+        location: String,
+        /// The response of the store.
         #[source]
         source: StoreReply,
     },
-    /// The place bears the marker of another data directory.
-    #[error("`{place}` belongs to another data directory; give this one a prefix of its own in `storage.objects`")]
-    Taken {
-        /// The place.
-        place: String,
+    /// The location has the ownership marker of another data directory.
+    #[error("`{location}` belongs to another data directory; use a different prefix for this one in `storage.objects`")]
+    OwnedByOther {
+        /// The location.
+        location: String,
     },
-    /// The marker of this data directory went away.
-    #[error("`{place}` no longer bears the marker of this node; what was there may be gone: ask who runs the store")]
-    Unmarked {
-        /// The place.
-        place: String,
-    },
-    /// A place that is new to this data directory lacks objects of it.
+    /// The ownership marker of this data directory was removed.
     #[error(
-        "`{place}` lacks objects of this node, `{first}` among them; copy them there from where they were, or correct `storage.objects`"
+        "`{location}` no longer has the ownership marker of this node; its objects may be lost: ask the administrator of the store"
+    )]
+    MarkerMissing {
+        /// The location.
+        location: String,
+    },
+    /// A location that is new to this data directory does not have all of its objects.
+    #[error(
+        "objects of this node are missing in `{location}`, including `{first}`; copy them there from their previous location, or correct `storage.objects`"
     )]
     Incomplete {
-        /// The place.
-        place: String,
+        /// The location.
+        location: String,
         /// One of them.
         first: String,
     },
-    /// The objects stayed in a store that the configuration no longer names.
+    /// The objects are still in a store that is no longer configured.
     #[error(
-        "the objects of this node are in `{place}`; set `storage.objects` to it, or copy them into `objects/` here"
+        "the objects of this node are in `{location}`; set `storage.objects` to it, or copy them into `objects/` here"
     )]
     Elsewhere {
         /// Where they are.
-        place: String,
+        location: String,
     },
-    /// A snapshot is restored into an empty place only.
-    #[error("`{place}` is not empty; restore into a place of its own with `--objects`")]
+    /// A snapshot is restored only into an empty location.
+    #[error("`{location}` is not empty; restore into an empty location with `--objects`")]
     Occupied {
-        /// The place.
-        place: String,
+        /// The location.
+        location: String,
     },
-    /// What the configuration says makes no client.
-    #[error("the object store `{place}` cannot be used as `[storage]` says")]
+    /// The settings are unusable.
+    #[error("the object store `{location}` cannot be used with the settings in `[storage]`")]
     Unusable {
-        /// The place.
-        place: String,
+        /// The location.
+        location: String,
         /// Why not.
         #[source]
         source: StoreReply,
@@ -115,75 +117,75 @@ pub enum PlaceError {
         /// What is wrong with it.
         reason: CredentialsError,
     },
-    /// Which objects have to be there is not known.
-    #[error("cannot find out which objects have to be in `{place}`")]
+    /// It is unknown which objects must be there.
+    #[error("cannot determine which objects must be in `{location}`")]
     Unlisted {
-        /// The place.
-        place: String,
+        /// The location.
+        location: String,
         /// Why not.
         #[source]
         source: UnknownObjects,
     },
-    /// The work on the catalogue was broken off.
-    #[error("looking for the objects of this node was broken off")]
-    BrokenOff,
+    /// Reading the catalog was interrupted.
+    #[error("listing the objects of this node was interrupted")]
+    Interrupted,
 }
 
-/// What a store or the way to it said: a stranger's words, so on one line and only so many of them.
+/// An error text from a store or the connection to it. It is untrusted, so it is limited to one line and a maximum length.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct StoreReply(String);
 
 impl StoreReply {
-    /// The most characters of an error that are repeated.
-    const MOST: usize = 700;
+    /// Most characters of an error text.
+    const MAX_CHARS: usize = 700;
 
-    /// The whole chain: why a connection failed, a certificate that is not trusted for instance, is said at its end only.
+    /// The whole error chain: the reason why a connection failed, such as an untrusted certificate, is only at its end.
     pub(super) fn new(error: &object_store::Error) -> Self {
-        let mut said = error.to_string();
+        let mut text = error.to_string();
         let mut next = error.source();
         while let Some(inner) = next {
-            let words = inner.to_string();
-            if !said.contains(&words) {
-                said = format!("{said}: {words}");
+            let next_text = inner.to_string();
+            if !text.contains(&next_text) {
+                text = format!("{text}: {next_text}");
             }
             next = inner.source();
         }
-        Self::text(&said)
+        Self::text(&text)
     }
 
     pub(super) fn text(text: &str) -> Self {
         let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-        Self(plain.take(Self::MOST).collect())
+        Self(plain.take(Self::MAX_CHARS).collect())
     }
 }
 
-/// What is wrong with a file of credentials.
+/// What is wrong with a credentials file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CredentialsError {
-    /// It is not there.
-    #[error("is not there; put it back, or correct `storage.credentials`")]
+    /// It does not exist.
+    #[error("does not exist; restore it, or correct `storage.credentials`")]
     Missing,
-    /// Others on this machine can read it.
+    /// Other accounts on this machine can read it.
     #[error("can be read by others; run `chmod 600` on it")]
     Exposed,
-    /// The system does not let this process read it.
-    #[error("cannot be read; see that it belongs to the account that runs the node")]
+    /// This process may not read it.
+    #[error("cannot be read; check that it belongs to the account that runs the node")]
     Unreadable,
-    /// A line is none that belongs there.
+    /// A line is invalid.
     #[error(
-        "has a line {0} that is neither `aws_access_key_id = …`, `aws_secret_access_key = …` nor `aws_session_token = …`"
+        "is invalid in line {0}, which is neither `aws_access_key_id = …`, `aws_secret_access_key = …` nor `aws_session_token = …`"
     )]
     Line(usize),
-    /// Something stands there twice.
-    #[error("says on line {0} what it said before; it may hold one key")]
+    /// A setting occurs twice.
+    #[error("repeats a setting in line {0}; it may contain one key")]
     Twice(usize),
-    /// One half of the key is not there.
-    #[error("lacks `{0} = …`")]
+    /// One half of the key is missing.
+    #[error("does not contain `{0} = …`")]
     Lacks(&'static str),
 }
 
-impl PlaceError {
+impl LocationError {
     /// What kind of error it is.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -193,12 +195,12 @@ impl PlaceError {
             | Self::Failing { .. }
             | Self::Denied { .. }
             | Self::NoBucket { .. } => ErrorKind::Unreachable,
-            Self::Taken { .. }
+            Self::OwnedByOther { .. }
             | Self::Incomplete { .. }
             | Self::Elsewhere { .. }
             | Self::Occupied { .. }
             | Self::Unusable { .. } => ErrorKind::Usage,
-            Self::Unmarked { .. } => ErrorKind::Integrity,
+            Self::MarkerMissing { .. } => ErrorKind::Integrity,
             Self::Credentials { reason, .. } => match reason {
                 CredentialsError::Missing | CredentialsError::Unreadable => ErrorKind::Locked,
                 CredentialsError::Exposed
@@ -207,7 +209,7 @@ impl PlaceError {
                 | CredentialsError::Lacks(_) => ErrorKind::Usage,
             },
             Self::Unlisted { source, .. } => source.kind,
-            Self::BrokenOff => ErrorKind::Machine,
+            Self::Interrupted => ErrorKind::Machine,
         }
     }
 
@@ -218,24 +220,24 @@ impl PlaceError {
         }
     }
 
-    /// Takes the error out of that of an object store, if it carries one.
+    /// Extracts this error from an error of an object store, if it contains one.
     ///
     /// # Errors
-    /// The error as it was, if it carries none.
+    /// The unchanged error, if it contains none.
     pub(crate) fn within(error: object_store::Error) -> Result<Self, object_store::Error> {
         if let object_store::Error::Generic { store, source } = error {
             return source
                 .downcast::<Self>()
-                .map(|place| *place)
+                .map(|location| *location)
                 .map_err(|source| object_store::Error::Generic { store, source });
         }
         Err(error)
     }
 }
 
-/// As the object store interface reports it.
-impl From<PlaceError> for object_store::Error {
-    fn from(error: PlaceError) -> Self {
+/// Wraps the error for the object store interface.
+impl From<LocationError> for object_store::Error {
+    fn from(error: LocationError) -> Self {
         Self::Generic {
             store: "object store",
             source: Box::new(error),

@@ -1,4 +1,4 @@
-//! Which data directory a place belongs to: a random number, once in the sealed state and once at the place.
+//! Which data directory a location belongs to: a random number, stored in the sealed state and at the location.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::error_kind::ErrorKind;
 
-/// The number that a place bears: 32 hexadecimal digits there, and known to one data directory only.
+/// The ownership marker of a location: 32 hexadecimal digits there, and known only to one data directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct OwnershipMarker(Nonce);
 
 impl OwnershipMarker {
-    /// Bytes of it at the place.
+    /// Its length at the location, in bytes.
     pub(super) const LEN: u64 = 32;
 
-    /// A new one.
+    /// A new random marker.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
         Ok(Self(Nonce::from_bytes(bytes)))
     }
 
-    /// Reads it as it stands at the place.
+    /// Parses it as it is stored at the location.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         std::str::from_utf8(bytes).ok()?.parse().ok().map(Self)
     }
@@ -36,10 +36,10 @@ impl fmt::Display for OwnershipMarker {
     }
 }
 
-/// Which objects must be at a place that is new to this data directory. Blocks.
+/// Which objects must be at a location that is new to this data directory. Blocks.
 pub(crate) type RequiredObjects = Box<dyn Fn() -> Result<BTreeSet<Path>, UnknownObjects> + Send + Sync>;
 
-/// The list of the objects that a data directory has could not be read.
+/// The list of the objects of a data directory could not be read.
 #[derive(Debug, thiserror::Error)]
 #[error("the list of this node's objects cannot be read")]
 pub struct UnknownObjects {
@@ -49,7 +49,7 @@ pub struct UnknownObjects {
 }
 
 impl UnknownObjects {
-    /// From the error of whoever keeps the list, and what kind of error that is.
+    /// From the error of the catalog that has the list, and the kind of that error.
     pub(crate) fn new(kind: ErrorKind, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self {
             kind,

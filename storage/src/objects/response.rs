@@ -1,8 +1,8 @@
-//! What a store answers is bounded before it is read.
+//! Responses of a store are limited in size before they are read.
 //!
-//! Whoever runs the store can send anything, and the client below reads whole answers into memory and parses some of them as
-//! XML, at a cost that grows with the square of the attributes of one tag (RUSTSEC-2026-0194) and without a bound on its
-//! namespaces (RUSTSEC-2026-0195). So no answer is longer than what was asked for, a listing or an error no longer than
+//! The store can send anything, and the client below reads whole responses into memory and parses some of them as XML, at a cost
+//! that grows with the square of the attributes of one tag (RUSTSEC-2026-0194) and without a limit on its namespaces
+//! (RUSTSEC-2026-0195). So an object is never longer than the requested range, a listing or an error never longer than
 //! [`MAX_DOCUMENT`], and no tag in one longer than [`MAX_TAG`].
 
 use std::fmt;
@@ -18,12 +18,12 @@ use object_store::{
     },
 };
 
-/// The longest listing, confirmation or error in bytes. A listing has at most 1,000 objects, each of some 500 bytes.
+/// The longest listing, confirmation or error in bytes. A listing has at most 1,000 objects of about 500 bytes each.
 const MAX_DOCUMENT: usize = 4 << 20;
-/// The longest tag of one in bytes. Tags of S3 carry at most a namespace.
+/// The longest tag in a document in bytes. Tags of S3 have at most a namespace.
 const MAX_TAG: usize = 4 << 10;
 
-/// Makes clients that bound what they are answered.
+/// Creates clients that limit the size of responses.
 #[derive(Debug, Default)]
 pub(super) struct BoundedConnector(ReqwestConnector);
 
@@ -49,7 +49,7 @@ impl HttpService for BoundedClient {
     }
 }
 
-/// The most bytes of an object that the answer may have; `None` if a document is the answer.
+/// Most bytes of an object in the response; `None` if the response is a document.
 fn expected_object(request: &HttpRequest) -> Option<usize> {
     let lists = request.uri().query().is_some_and(|query| query.contains("list-type="));
     if request.method().as_str() != "GET" || lists {
@@ -59,7 +59,7 @@ fn expected_object(request: &HttpRequest) -> Option<usize> {
     Some(range.and_then(range_len).unwrap_or(usize::MAX))
 }
 
-/// The length of `bytes=FIRST-LAST` (RFC 9110, section 14.1.2); `None` where the end is left open.
+/// The length of `bytes=FIRST-LAST` (RFC 9110, section 14.1.2); `None` if the range has no end.
 fn range_len(range: &str) -> Option<usize> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
@@ -73,50 +73,50 @@ async fn document(body: HttpResponseBody) -> Result<Bytes, HttpError> {
         .map_err(failed)?
         .to_bytes();
     match longest_tag(&bytes) {
-        longest if longest > MAX_TAG => Err(HttpError::new(HttpErrorKind::Decode, Unbounded::Tag)),
+        longest if longest > MAX_TAG => Err(HttpError::new(HttpErrorKind::Decode, TooLong::Tag)),
         _ => Ok(bytes),
     }
 }
 
-/// The most bytes between a `<` and the `>` after it, or the end.
+/// The most bytes between a `<` and the next `>`, or the end.
 fn longest_tag(bytes: &[u8]) -> usize {
     let tags = bytes.split(|byte| *byte == b'<').skip(1);
     let lengths = tags.map(|tag| tag.iter().position(|byte| *byte == b'>').unwrap_or(tag.len()));
     lengths.max().unwrap_or(0)
 }
 
-/// An error of the connection stays what it is; otherwise the answer was too long.
+/// An error of the connection is unchanged; otherwise the response was too long.
 fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> HttpError {
     match error.downcast::<HttpError>() {
         Ok(error) => *error,
-        Err(_) => HttpError::new(HttpErrorKind::Decode, Unbounded::Length),
+        Err(_) => HttpError::new(HttpErrorKind::Decode, TooLong::Length),
     }
 }
 
-/// An answer that is not read to its end.
+/// Why a response was not read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unbounded {
+enum TooLong {
     Length,
     Tag,
 }
 
-impl fmt::Display for Unbounded {
+impl fmt::Display for TooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Length => f.write_str("the store answered with more than was asked for"),
-            Self::Tag => write!(f, "the store answered with a tag of more than {MAX_TAG} bytes"),
+            Self::Length => f.write_str("the response of the store is longer than requested"),
+            Self::Tag => write!(f, "the response of the store has a tag of more than {MAX_TAG} bytes"),
         }
     }
 }
 
-impl std::error::Error for Unbounded {}
+impl std::error::Error for TooLong {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_length_of_a_range_is_read_only_where_both_ends_are_stated() {
+    fn range_length_is_known_only_if_both_ends_are_given() {
         assert_eq!(range_len("bytes=0-31"), Some(32));
         assert_eq!(range_len("bytes=5-5"), Some(1));
         for open in ["bytes=0-", "bytes=-5", "bytes=5-4", "items=0-1", "bytes=a-b"] {

@@ -1,10 +1,10 @@
-//! What the settings of a store may be, and what its errors turn into. How it behaves is seen with a real server, in
+//! The settings of a store, and the conversion of its errors. Its behavior with a real server is tested in
 //! `tests/scenarios/object_store.rs`.
 
 use super::*;
 
 #[test]
-fn a_place_is_a_bucket_and_a_prefix_of_plain_words() {
+fn s3_url_is_a_bucket_and_a_plain_prefix() {
     for (text, bucket, prefix) in [
         ("s3://heart", "heart", ""),
         ("s3://heart-study.eu/", "heart-study.eu", ""),
@@ -28,18 +28,18 @@ fn a_place_is_a_bucket_and_a_prefix_of_plain_words() {
         "https://heart/a",
         "s3://key:secret@heart",
     ] {
-        assert_eq!(text.parse::<S3Url>(), Err(InvalidPlace::Url), "{text}");
+        assert_eq!(text.parse::<S3Url>(), Err(InvalidLocation::Url), "{text}");
     }
 }
 
 #[test]
-fn a_server_without_tls_is_refused_unless_it_is_allowed_by_name() {
+fn endpoint_without_tls_is_rejected_unless_allowed() {
     let plain = |text, allowed| Endpoint::new(text, allowed).map(|endpoint| endpoint.is_plain());
     assert_eq!(plain("https://s3.example.org", PlainHttp::Refused), Ok(false));
     assert_eq!(plain("https://[::1]:9000/", PlainHttp::Refused), Ok(false));
     assert_eq!(
         plain("http://127.0.0.1:9000", PlainHttp::Refused),
-        Err(InvalidPlace::Plain)
+        Err(InvalidLocation::Plain)
     );
     for here in ["http://127.0.0.1:9000", "http://localhost", "http://[::1]:9000"] {
         assert_eq!(plain(here, PlainHttp::Loopback), Ok(true), "{here}");
@@ -49,7 +49,11 @@ fn a_server_without_tls_is_refused_unless_it_is_allowed_by_name() {
         "http://localhost.example.org",
         "http://127.0.0.1.example.org",
     ] {
-        assert_eq!(plain(there, PlainHttp::Loopback), Err(InvalidPlace::Plain), "{there}");
+        assert_eq!(
+            plain(there, PlainHttp::Loopback),
+            Err(InvalidLocation::Plain),
+            "{there}"
+        );
         assert_eq!(plain(there, PlainHttp::DangerAnywhere), Ok(true), "{there}");
     }
     for text in [
@@ -63,16 +67,16 @@ fn a_server_without_tls_is_refused_unless_it_is_allowed_by_name() {
     ] {
         assert_eq!(
             plain(text, PlainHttp::DangerAnywhere),
-            Err(InvalidPlace::Endpoint),
+            Err(InvalidLocation::Endpoint),
             "{text}"
         );
     }
 }
 
 #[test]
-fn what_a_store_says_is_repeated_on_one_line_and_in_part() {
+fn store_error_text_is_limited_to_one_line_and_700_characters() {
     let source = Box::new(std::io::Error::other(format!("one\ntwo\u{1b}[31m{}", "x".repeat(5000))));
-    let said = StoreReply::new(&object_store::Error::Generic { store: "s", source }).to_string();
-    assert!(said.starts_with("Generic s error: one two [31m"), "{said}");
-    assert_eq!(said.chars().count(), 700);
+    let text = StoreReply::new(&object_store::Error::Generic { store: "s", source }).to_string();
+    assert!(text.starts_with("Generic s error: one two [31m"), "{text}");
+    assert_eq!(text.chars().count(), 700);
 }

@@ -1,4 +1,4 @@
-//! An object on its way to a store, part by part.
+//! The upload of an object to a store, part by part.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use object_store::{
 
 use super::connection::Connection;
 
-/// A multipart upload of which nothing is visible before it is complete.
+/// A multipart upload; nothing is visible before it is complete.
 #[derive(Debug)]
 pub(crate) struct RemoteUpload {
     inner: Box<dyn MultipartUpload>,
@@ -23,7 +23,7 @@ impl RemoteUpload {
     /// Begins an upload to `location`.
     ///
     /// # Errors
-    /// What the store answers.
+    /// The error of the store.
     pub(crate) async fn begin(
         connection: &Arc<Connection>,
         location: &Path,
@@ -50,8 +50,9 @@ impl MultipartUpload for RemoteUpload {
             .boxed()
     }
 
-    /// When the answer to the last request is lost, it is asked again, and some stores no longer know an upload that they have
-    /// completed, or deny it. The name of an object is never used twice, so one of this length is this one.
+    /// If the response to the last request is lost, the request is repeated, and some stores then report that they do not know
+    /// the completed upload, or deny access to it. The name of an object is never used twice, so an object of this length is
+    /// this one.
     async fn complete(&mut self) -> Result<PutResult> {
         let failed = match self.inner.complete().await {
             Ok(result) => return Ok(result),

@@ -1,4 +1,4 @@
-//! What can be wrong with a sealed object.
+//! Errors of sealed objects.
 
 use concordat_protocol::ids::KeyId;
 use object_store::path::Path;
@@ -6,7 +6,7 @@ use object_store::path::Path;
 use crate::{
     error_kind::{ErrorKind, Reported},
     keys::KeyError,
-    objects::PlaceError,
+    objects::LocationError,
 };
 
 /// Why an object cannot be sealed or opened.
@@ -16,40 +16,40 @@ pub enum SealError {
     #[error("not a sealed object")]
     NotSealed,
     /// A newer program wrote it.
-    #[error("format version `{0}` of sealed objects is not known to this program")]
+    #[error("this program does not know format version `{0}` of sealed objects")]
     Version(u8),
-    /// The header names no known cipher.
-    #[error("cipher suite `{0}` is not known to this program")]
+    /// The header names an unknown cipher.
+    #[error("this program does not know cipher suite `{0}`")]
     Suite(u8),
     /// It was sealed under the key of another dataset.
-    #[error("the object is sealed under key `{found}`, which is none of this dataset")]
+    #[error("the object is sealed under key `{found}`, which is not a key of this dataset")]
     ForeignKey {
         /// The key id in the header.
         found: KeyId,
     },
-    /// Its length is none that a sealed object can have.
+    /// No sealed object can have this length.
     #[error("a sealed object cannot be `{len}` bytes long: it was cut or extended")]
     Length {
         /// The length found, in bytes.
         len: u64,
     },
-    /// One block is not what was sealed there.
+    /// One block is not what was sealed at this position.
     #[error("block `{number}` does not open: it was changed, moved or belongs to another object")]
     Block {
         /// Which block, from 0.
         number: u64,
     },
-    /// A block was sealed after the last, or one of a wrong length before it.
+    /// A block was sealed after the last one, or a block before the last has a wrong length.
     #[error("blocks were sealed out of order")]
     Order,
-    /// An intact object, but another one than the manifest names.
+    /// The object is intact, but it is not the one that the manifest names.
     #[error("the object is not the one that the manifest names")]
     Replaced,
-    /// The manifest names an object that is not there.
-    #[error("the object that the manifest names is gone")]
+    /// The manifest names an object that does not exist.
+    #[error("the object that the manifest names is missing")]
     Missing,
-    /// No random bytes for the header.
-    #[error("cannot make the key of an object")]
+    /// There are no random bytes for the header.
+    #[error("cannot create the key of an object")]
     Key(#[source] KeyError),
 }
 
@@ -71,7 +71,7 @@ impl SealError {
         }
     }
 
-    /// As the object store interface reports it, with the object's path.
+    /// Wraps the error for the object store interface, with the object's path.
     pub(crate) fn at(self, location: &Path) -> object_store::Error {
         let source = Box::new(AtPath {
             location: location.clone(),
@@ -84,7 +84,7 @@ impl SealError {
     }
 }
 
-/// A [`SealError`] with the object it happened to.
+/// A [`SealError`] with the path of the object.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot open `{location}`")]
 struct AtPath {
@@ -93,7 +93,7 @@ struct AtPath {
     source: SealError,
 }
 
-/// What kind of error an error of an object store is; a [`SealError`] or [`PlaceError`] within it decides.
+/// The kind of an error of an object store; determined by a [`SealError`] or [`LocationError`] in its chain.
 #[must_use]
 pub fn store_error_kind(error: &object_store::Error) -> ErrorKind {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
@@ -101,8 +101,8 @@ pub fn store_error_kind(error: &object_store::Error) -> ErrorKind {
         if let Some(seal) = current.downcast_ref::<SealError>() {
             return seal.kind();
         }
-        if let Some(place) = current.downcast_ref::<PlaceError>() {
-            return place.kind();
+        if let Some(location) = current.downcast_ref::<LocationError>() {
+            return location.kind();
         }
         if let Some(Reported(kind)) = current.downcast_ref::<Reported>() {
             return *kind;

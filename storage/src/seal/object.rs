@@ -1,4 +1,4 @@
-//! One sealed object as bytes: pure encoding and decoding.
+//! Encoding and decoding of one sealed object, without I/O.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use concordat_protocol::ids::KeyId;
 
 use crate::keys::{DatasetKey, KeyError, OBJECT_HEADER};
 
-/// Plaintext bytes in each block but the last.
+/// Plaintext bytes in each block except the last.
 pub const BLOCK_LEN: usize = 64 * 1024;
 
 /// Bytes of the header.
@@ -20,7 +20,7 @@ const MAGIC: &[u8; 6] = b"CCSEAL";
 const VERSION: u8 = 1;
 const SEALED_BLOCK: u64 = (BLOCK_LEN + TAG_LEN) as u64;
 
-/// Length of the object that holds `plain` bytes.
+/// Length of the sealed object with `plain` bytes of plaintext.
 #[must_use]
 pub fn sealed_len(plain: u64) -> u64 {
     HEADER_LEN as u64 + plain + blocks(plain) * TAG_LEN as u64
@@ -34,12 +34,12 @@ pub fn plain_len(sealed: u64) -> Option<u64> {
     (body > 0 && sealed_len(plain) == sealed).then_some(plain)
 }
 
-/// How many blocks hold `plain` bytes; an empty object has one empty block.
+/// Number of blocks for `plain` bytes; an empty object has one empty block.
 pub(super) fn blocks(plain: u64) -> u64 {
     plain.div_ceil(BLOCK_LEN as u64).max(1)
 }
 
-/// Where the given blocks stand in an object with `plain` bytes of plaintext.
+/// The byte range of the given blocks in an object with `plain` bytes of plaintext.
 pub(super) fn sealed_range(blocks: &Range<u64>, plain: u64) -> Range<u64> {
     let start = HEADER_LEN as u64 + blocks.start * SEALED_BLOCK;
     start..(HEADER_LEN as u64 + blocks.end * SEALED_BLOCK).min(sealed_len(plain))
@@ -54,17 +54,17 @@ pub struct Sealer {
 }
 
 impl Sealer {
-    /// Starts a new object with a fresh key of its own.
+    /// Starts a new object with a fresh key.
     ///
     /// # Errors
-    /// Only if the machine has no random bytes.
+    /// Only if no random bytes are available.
     pub fn new(key: &DatasetKey, suite: Suite) -> Result<Self, SealError> {
         let mut random = [0; 32];
         getrandom::fill(&mut random).map_err(|source| SealError::Key(KeyError::Random(source)))?;
         Ok(Self::with_random(key, suite, random))
     }
 
-    /// The same with random bytes that were never used before under this key.
+    /// The same with random bytes that were never used before with this key.
     pub(super) fn with_random(key: &DatasetKey, suite: Suite, random: [u8; 32]) -> Self {
         let header = Header {
             suite,
@@ -125,27 +125,27 @@ impl Opener {
     /// Reads a header and derives the object's key.
     ///
     /// # Errors
-    /// If this is not a header, of an unknown version or suite, or of another dataset's key. Whether the header was changed
-    /// shows when a block is opened.
+    /// If this is not a header, or it has an unknown version or suite, or another dataset's key. A changed header is detected
+    /// when a block is opened.
     pub fn new(key: &DatasetKey, header: &[u8]) -> Result<Self, SealError> {
         Self::among([key], header)
     }
 
-    /// Reads a header and derives the object's key from that one of the keys which it names.
+    /// Reads a header and derives the object's key from the key that it names.
     ///
     /// # Errors
     /// As [`Opener::new`].
     pub(super) fn among<'a>(keys: impl IntoIterator<Item = &'a DatasetKey>, header: &[u8]) -> Result<Self, SealError> {
         let parsed = Header::decode(header)?;
-        let named = keys.into_iter().find(|key| key.id() == parsed.key_id);
-        let key = named.ok_or(SealError::ForeignKey { found: parsed.key_id })?;
+        let found = keys.into_iter().find(|key| key.id() == parsed.key_id);
+        let key = found.ok_or(SealError::ForeignKey { found: parsed.key_id })?;
         Ok(Self(BlockCipher::new(key, parsed.suite, &parsed.random, header)))
     }
 
-    /// Opens one block (ciphertext and tag) in place; returns the length of its plaintext, which stands at the start.
+    /// Opens one block (ciphertext and tag) in place; returns the length of its plaintext, which is at the start.
     ///
     /// # Errors
-    /// [`SealError::Block`] if the block is not exactly what was sealed at this place.
+    /// [`SealError::Block`] if the block is not exactly what was sealed at this position.
     pub fn open_block(&self, number: u64, last: bool, sealed: &mut [u8]) -> Result<usize, SealError> {
         let (block, tag) = sealed
             .split_last_chunk_mut::<TAG_LEN>()
@@ -154,8 +154,8 @@ impl Opener {
         Ok(block.len())
     }
 
-    /// Opens consecutive blocks in place and closes the gaps where the tags stood; `total` is the object's block count.
-    /// The plaintext stands at the start of `sealed`; its length is returned.
+    /// Opens consecutive blocks in place and closes the gaps left by the tags; `total` is the object's block count.
+    /// The plaintext is at the start of `sealed`; its length is returned.
     ///
     /// # Errors
     /// [`SealError::Block`] as [`Opener::open_block`].
@@ -179,7 +179,7 @@ impl Opener {
 /// Seals a whole object in memory.
 ///
 /// # Errors
-/// Only if the machine has no random bytes.
+/// Only if no random bytes are available.
 pub fn seal(key: &DatasetKey, suite: Suite, plain: &[u8]) -> Result<Vec<u8>, SealError> {
     seal_with(Sealer::new(key, suite)?, plain)
 }
@@ -200,7 +200,7 @@ pub(super) fn seal_with(mut sealer: Sealer, plain: &[u8]) -> Result<Vec<u8>, Sea
 /// Opens a whole object in memory.
 ///
 /// # Errors
-/// A [`SealError`] if anything at all differs from what [`seal`] made.
+/// A [`SealError`] if anything differs from what [`seal`] returned.
 pub fn open(key: &DatasetKey, sealed: &[u8]) -> Result<Vec<u8>, SealError> {
     let (header, body) = sealed.split_at_checked(HEADER_LEN).ok_or(SealError::NotSealed)?;
     let opener = Opener::new(key, header)?;
@@ -248,7 +248,7 @@ impl Header {
     }
 }
 
-/// The object's cipher with the parts of nonce and associated data that stay the same.
+/// The object's cipher with its associated data.
 #[derive(Debug)]
 struct BlockCipher {
     cipher: Cipher,

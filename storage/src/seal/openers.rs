@@ -1,4 +1,4 @@
-//! Objects opened lately.
+//! A cache of recently opened objects.
 
 use std::{
     collections::HashMap,
@@ -9,12 +9,12 @@ use object_store::path::Path;
 
 use super::read::OpenObject;
 
-/// Kept so that a header is read and a key derived once an object and not once a range.
+/// Cached so that a header is read and a key derived once per object and not once per range.
 #[derive(Debug, Default)]
 pub(super) struct Openers(Mutex<HashMap<Path, Arc<OpenObject>>>);
 
 impl Openers {
-    /// More objects than one scan has open; an entry is under 2 KiB.
+    /// More objects than one scan has open; an entry takes less than 2 KiB.
     const MAX: usize = 256;
 
     pub(super) fn get(&self, location: &Path) -> Option<Arc<OpenObject>> {

@@ -19,10 +19,10 @@ use super::{
 };
 use crate::keys::DatasetKey;
 
-/// The objects of one dataset, sealed under its key, in an inner store that sees only sealed bytes.
+/// The objects of one dataset, sealed under its key, in an inner store that has only sealed bytes.
 ///
 /// Lengths in `head` and listings are computed from the sealed length; the length a `get` reports is authenticated.
-/// Attributes and tags would lie beside the object in clear and are refused as not supported.
+/// Attributes and tags would be stored in clear next to the object, and are rejected as not supported.
 #[derive(Debug, Clone)]
 pub struct SealedStore {
     inner: Arc<dyn ObjectStore>,
@@ -45,9 +45,9 @@ impl SealedStore {
         }
     }
 
-    /// Reads objects under these keys as well; new ones are not sealed under them.
+    /// Adds keys for reading older objects; new objects are not sealed under them.
     #[must_use]
-    pub fn reading_also(self, older: Vec<DatasetKey>) -> Self {
+    pub fn with_older_keys(self, older: Vec<DatasetKey>) -> Self {
         Self {
             older: older.into(),
             ..self
@@ -92,7 +92,7 @@ fn bad_range(source: impl std::error::Error + Send + Sync + 'static) -> object_s
     }
 }
 
-fn refuse_in_clear(attributes: &Attributes, tags: &TagSet) -> Result<()> {
+fn reject_in_clear(attributes: &Attributes, tags: &TagSet) -> Result<()> {
     if attributes.is_empty() && tags.encoded().is_empty() {
         return Ok(());
     }
@@ -110,7 +110,7 @@ impl fmt::Display for SealedStore {
 #[async_trait]
 impl ObjectStore for SealedStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
-        refuse_in_clear(&opts.attributes, &opts.tags)?;
+        reject_in_clear(&opts.attributes, &opts.tags)?;
         let sealer = self.sealer(location)?;
         let at = location.clone();
         let sealed = tokio::task::spawn_blocking(move || seal_payload(sealer, &payload)).await?;
@@ -123,7 +123,7 @@ impl ObjectStore for SealedStore {
     }
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        refuse_in_clear(&opts.attributes, &opts.tags)?;
+        reject_in_clear(&opts.attributes, &opts.tags)?;
         let sealer = self.sealer(location)?;
         let inner = self.inner.put_multipart_opts(location, opts).await?;
         Ok(Box::new(SealedUpload::new(
@@ -170,8 +170,8 @@ impl ObjectStore for SealedStore {
         })
     }
 
-    /// Uses what is known of the object without asking the inner store again. If the object was replaced meanwhile, its
-    /// blocks do not open; then it is looked at afresh, once.
+    /// Uses the cached object without another request to the inner store. If the object was replaced in the meantime, its
+    /// blocks do not open; then it is loaded again, once.
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         if let Some(known) = self.openers.get(location) {
             if let Ok(found) = self.read_ranges(&known, ranges).await {

@@ -7,7 +7,7 @@ use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, Error, KeyInit, Nonce};
 
 use crate::keys::ObjectKey;
 
-/// Which cipher seals an object; the number stands in its header.
+/// Which cipher seals an object; the number is in its header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Suite {
     /// ChaCha20-Poly1305 (RFC 8439), number 1.
@@ -17,7 +17,7 @@ pub enum Suite {
 }
 
 impl Suite {
-    /// AES where the processor computes it in hardware, ChaCha20 elsewhere.
+    /// AES if the processor computes it in hardware, otherwise ChaCha20.
     #[must_use]
     pub fn auto() -> Self {
         if has_aes() {
@@ -88,7 +88,7 @@ impl Cipher {
         }
     }
 
-    /// Decrypts in place if the tag is right.
+    /// Decrypts in place if the tag is valid.
     pub(crate) fn open(&self, nonce: [u8; 12], aad: &[u8], block: &mut [u8], tag: &[u8; TAG_LEN]) -> Result<(), Error> {
         let nonce = Nonce::from(nonce);
         match self {

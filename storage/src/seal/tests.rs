@@ -27,7 +27,7 @@ use crate::{
 const SUITES: [Suite; 2] = [Suite::ChaCha20Poly1305, Suite::Aes256Gcm];
 const SEALED_BLOCK: usize = BLOCK_LEN + 16;
 
-/// A dataset's key that can be taken out again and again.
+/// A dataset's key that can be opened repeatedly.
 struct Keys {
     segment: SegmentKey,
     wrapped: Wrapped,
@@ -58,7 +58,7 @@ fn plain(len: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Takes parts and keeps their lengths.
+/// Accepts parts and records their lengths.
 #[derive(Debug, Default)]
 struct Lengths(Arc<Mutex<Vec<usize>>>);
 
@@ -82,11 +82,11 @@ impl MultipartUpload for Lengths {
 }
 
 #[tokio::test]
-async fn parts_are_of_one_size_but_for_the_last() {
+async fn upload_parts_have_one_size_except_the_last() {
     let keys = Keys::new();
     let whole = PART_LEN - HEADER_LEN;
     let blocks = whole / SEALED_BLOCK * BLOCK_LEN;
-    for pieces in [
+    for chunks in [
         vec![20 << 20],
         vec![1, PART_LEN, 3 * PART_LEN, 7],
         vec![blocks, BLOCK_LEN],
@@ -96,21 +96,21 @@ async fn parts_are_of_one_size_but_for_the_last() {
         let sealer = Sealer::new(&keys.key(), Suite::auto()).unwrap();
         let inner = Box::new(Lengths(Arc::clone(&lengths)));
         let mut upload = SealedUpload::new(inner, sealer, Path::from("a"), Arc::default());
-        for len in &pieces {
+        for len in &chunks {
             upload.put_part(vec![7; *len].into()).await.unwrap();
         }
         upload.complete().await.unwrap();
         let lengths = lengths.lock().unwrap().clone();
         let (last, others) = lengths.split_last().unwrap();
-        assert!(others.iter().all(|len| *len == PART_LEN), "{pieces:?}: {lengths:?}");
-        assert!((1..=PART_LEN).contains(last), "{pieces:?}: {lengths:?}");
-        let sealed = sealed_len(pieces.iter().sum::<usize>() as u64);
-        assert_eq!(lengths.iter().sum::<usize>() as u64, sealed, "{pieces:?}");
+        assert!(others.iter().all(|len| *len == PART_LEN), "{chunks:?}: {lengths:?}");
+        assert!((1..=PART_LEN).contains(last), "{chunks:?}: {lengths:?}");
+        let sealed = sealed_len(chunks.iter().sum::<usize>() as u64);
+        assert_eq!(lengths.iter().sum::<usize>() as u64, sealed, "{chunks:?}");
     }
 }
 
 #[test]
-fn objects_of_every_length_come_back() {
+fn objects_of_every_length_are_opened_again() {
     let key = Keys::new().key();
     for suite in SUITES {
         for len in [0, 1, 15, BLOCK_LEN - 1, BLOCK_LEN, BLOCK_LEN + 1, 3 * BLOCK_LEN] {
@@ -133,7 +133,7 @@ fn two_objects_of_the_same_plaintext_share_nothing() {
 }
 
 #[test]
-fn impossible_lengths_are_known() {
+fn impossible_lengths_are_rejected() {
     assert_eq!(plain_len(HEADER_LEN as u64), None);
     assert_eq!(plain_len((HEADER_LEN + 15) as u64), None);
     assert_eq!(plain_len((HEADER_LEN + SEALED_BLOCK + 16) as u64), None);
@@ -144,7 +144,7 @@ fn impossible_lengths_are_known() {
 }
 
 #[test]
-fn every_flipped_byte_is_noticed() {
+fn every_flipped_byte_of_an_object_is_detected() {
     let key = Keys::new().key();
     for suite in SUITES {
         let small = seal(&key, suite, &plain(100)).unwrap();
@@ -172,9 +172,9 @@ fn every_flipped_byte_is_noticed() {
     }
 }
 
-/// Each way to rearrange blocks: none opens.
+/// No rearrangement of blocks opens.
 #[test]
-fn moved_blocks_are_noticed() {
+fn moved_blocks_are_detected() {
     let key = Keys::new().key();
     for suite in SUITES {
         let good = seal(&key, suite, &plain(3 * BLOCK_LEN)).unwrap();
@@ -198,13 +198,13 @@ fn moved_blocks_are_noticed() {
             let error = open(&key, &bad).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Integrity, "{name}: {error}");
         }
-        let headed = [&other[..HEADER_LEN], &good[HEADER_LEN..]].concat();
-        assert!(matches!(open(&key, &headed), Err(SealError::Block { number: 0 })));
+        let exchanged = [&other[..HEADER_LEN], &good[HEADER_LEN..]].concat();
+        assert!(matches!(open(&key, &exchanged), Err(SealError::Block { number: 0 })));
     }
 }
 
 #[test]
-fn every_cut_and_every_addition_is_noticed() {
+fn every_cut_and_every_addition_is_detected() {
     let key = Keys::new().key();
     let good = seal(&key, Suite::Aes256Gcm, &plain(BLOCK_LEN + 20)).unwrap();
     for len in (0..120).chain(good.len() - 60..good.len()) {
@@ -216,7 +216,7 @@ fn every_cut_and_every_addition_is_noticed() {
 }
 
 #[test]
-fn another_datasets_key_is_named_as_such() {
+fn object_of_another_dataset_is_reported_as_foreign_key() {
     let sealed = seal(&Keys::new().key(), Suite::Aes256Gcm, b"x").unwrap();
     assert!(matches!(
         open(&Keys::new().key(), &sealed),
@@ -233,7 +233,7 @@ fn blocks_are_sealed_in_order_only() {
 }
 
 #[tokio::test]
-async fn the_store_shows_plaintext_above_and_none_below() {
+async fn sealed_store_has_plaintext_above_and_none_below() {
     let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
     let (store, path) = (keys.store(&inner), Path::from("v1/part"));
     let data = [b"SENTINEL".as_slice(), &plain(200_000)].concat();
@@ -257,7 +257,7 @@ async fn the_store_shows_plaintext_above_and_none_below() {
 }
 
 #[tokio::test]
-async fn what_would_lie_in_clear_is_not_supported() {
+async fn metadata_that_would_be_in_clear_is_not_supported() {
     let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
     let mut options = PutOptions::default();
     options
@@ -294,7 +294,7 @@ async fn create_does_not_overwrite() {
 }
 
 #[tokio::test]
-async fn an_object_replaced_behind_the_cache_is_read_anew() {
+async fn object_replaced_behind_the_cache_is_read_again() {
     let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
     let (store, other, path) = (keys.store(&inner), keys.store(&inner), Path::from("a"));
     store.put(&path, "one".into()).await.unwrap();
@@ -304,7 +304,7 @@ async fn an_object_replaced_behind_the_cache_is_read_anew() {
 }
 
 #[tokio::test]
-async fn a_cut_object_is_noticed_even_by_a_read_of_its_start() {
+async fn cut_object_is_detected_by_a_read_of_its_start() {
     let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
     let path = Path::from("a");
     let sealed = seal(&keys.key(), Suite::auto(), &plain(3 * BLOCK_LEN)).unwrap();
@@ -398,21 +398,21 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// The rule that the fuzz target `objects` holds the reader to: what is written into a sealed object, appended or cut off is
-    /// noticed by each way of reading, and bytes of nobody make none of them panic.
+    /// The property that the fuzz target `objects` checks: bytes changed in a sealed object, appended or cut off are detected
+    /// by every way of reading, and arbitrary bytes never make one of them panic.
     #[test]
-    fn an_object_with_anything_exchanged_gives_what_was_sealed_or_nothing(
+    fn changed_object_returns_what_was_sealed_or_an_error(
         len in prop::sample::select(vec![0, 1, BLOCK_LEN - 1, BLOCK_LEN, 2 * BLOCK_LEN + 9]),
-        place in any::<prop::sample::Index>(),
+        offset in any::<prop::sample::Index>(),
         bytes in prop::collection::vec(any::<u8>(), 0..80),
         range in any::<prop::sample::Index>(),
     ) {
         let keys = Keys::new();
         let (key, data) = (keys.key(), plain(len));
         let sealed = seal(&key, Suite::Aes256Gcm, &data).unwrap();
-        let place = place.index(sealed.len() + 1);
-        let rest = if bytes.is_empty() { &[] } else { sealed.get(place + bytes.len()..).unwrap_or_default() };
-        let changed = [&sealed[..place], &bytes, rest].concat();
+        let offset = offset.index(sealed.len() + 1);
+        let rest = if bytes.is_empty() { &[] } else { sealed.get(offset + bytes.len()..).unwrap_or_default() };
+        let changed = [&sealed[..offset], &bytes, rest].concat();
         if changed == sealed {
             prop_assert_eq!(open(&key, &changed).unwrap(), data);
             return Ok(());
@@ -427,15 +427,15 @@ proptest! {
             let start = range.index(data.len().max(1));
             let end = (start + 100).min(data.len());
             if let Ok(found) = store.get_range(&path, start as u64..end as u64).await {
-                assert_eq!(found, data[start..end], "what is read of a changed object is what was sealed");
+                assert_eq!(found, data[start..end], "what is read from a changed object is what was sealed");
             }
         });
     }
 }
 
-/// Made by a second implementation, `tests/foreign/sealed_format.py`.
+/// The vectors are from a second implementation, `tests/foreign/sealed_format.py`.
 #[test]
-fn objects_are_sealed_as_the_vectors_say() {
+fn sealed_objects_match_the_vectors() {
     let vectors: serde_json::Value = serde_json::from_str(include_str!("vectors.json")).unwrap();
     let hex = |value: &serde_json::Value| -> [u8; 32] {
         let bytes = data_encoding::HEXLOWER.decode(value.as_str().unwrap().as_bytes());

@@ -1,4 +1,4 @@
-//! Sealing while data streams in.
+//! Sealing of streamed data.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use object_store::{MultipartUpload, PutPayload, PutResult, Result, UploadPart, p
 
 use super::{BLOCK_LEN, SealError, Sealer, openers::Openers};
 
-/// Sealed bytes are passed on in parts of this size, the last one smaller: S3-compatible stores take no smaller ones than 5 MiB,
-/// and some take only parts that are all of one size.
+/// Sealed bytes are uploaded in parts of this size, the last one smaller: S3-compatible stores do not accept parts smaller than
+/// 5 MiB, and some accept only parts of equal size.
 pub(crate) const PART_LEN: usize = 8 * 1024 * 1024;
 
-/// Parts of one object on their way at the same time: enough for a store with long answers, and not so many that each is late on
-/// a slow line.
-const PARTS_AT_ONCE: usize = 4;
+/// Parts of one object that are uploaded concurrently: enough for a store with long response times, and not so many that each one
+/// times out on a slow connection.
+const CONCURRENT_PARTS: usize = 4;
 
 /// Seals a whole payload, block by block, with one copy.
 pub(super) fn seal_payload(mut sealer: Sealer, payload: &PutPayload) -> Result<PutPayload, SealError> {
     let mut sealing = Sealing::new(&sealer);
-    for piece in payload {
-        sealing.push(&mut sealer, piece)?;
+    for chunk in payload {
+        sealing.push(&mut sealer, chunk)?;
     }
     sealing.finish(&mut sealer)?;
     Ok(PutPayload::from(sealing.take()))
@@ -29,7 +29,7 @@ pub(super) fn seal_payload(mut sealer: Sealer, payload: &PutPayload) -> Result<P
 
 /// Plaintext that waits for its block to fill, and the sealed bytes so far.
 ///
-/// A full block is kept back until more arrives, because only then is it known not to be the last.
+/// A full block waits until more arrives, because only then is it known not to be the last.
 #[derive(Debug)]
 struct Sealing {
     waiting: Vec<u8>,
@@ -50,8 +50,8 @@ impl Sealing {
                 sealer.append_block(&self.waiting, false, &mut self.sealed)?;
                 self.waiting.clear();
             }
-            let room = (BLOCK_LEN - self.waiting.len()).min(plain.len());
-            let (now, later) = plain.split_at_checked(room).unwrap_or((plain, &[]));
+            let len = (BLOCK_LEN - self.waiting.len()).min(plain.len());
+            let (now, later) = plain.split_at_checked(len).unwrap_or((plain, &[]));
             self.waiting.extend_from_slice(now);
             plain = later;
         }
@@ -68,7 +68,7 @@ impl Sealing {
         std::mem::take(&mut self.sealed).into()
     }
 
-    /// The whole parts among the sealed bytes; what is left over waits for more.
+    /// The complete parts of the sealed bytes; the remainder waits for more.
     fn take_parts(&mut self) -> Vec<Bytes> {
         if self.sealed.len() < PART_LEN {
             return Vec::new();
@@ -83,7 +83,7 @@ impl Sealing {
     }
 }
 
-/// A multipart upload that seals in constant memory: at most one part and one block wait here between two calls.
+/// A multipart upload that seals in constant memory: at most one part and one block are buffered between two calls.
 #[derive(Debug)]
 pub(super) struct SealedUpload {
     inner: Box<dyn MultipartUpload>,
@@ -105,9 +105,9 @@ impl SealedUpload {
     }
 
     fn push(&mut self, data: &PutPayload) -> Result<()> {
-        for piece in data {
+        for chunk in data {
             self.sealing
-                .push(&mut self.sealer, piece)
+                .push(&mut self.sealer, chunk)
                 .map_err(|error| error.at(&self.location))?;
         }
         Ok(())
@@ -123,7 +123,7 @@ impl MultipartUpload for SealedUpload {
         let parts = self.sealing.take_parts().into_iter();
         let sending: Vec<UploadPart> = parts.map(|part| self.inner.put_part(part.into())).collect();
         stream::iter(sending)
-            .buffer_unordered(PARTS_AT_ONCE)
+            .buffer_unordered(CONCURRENT_PARTS)
             .try_collect()
             .boxed()
     }

@@ -1,4 +1,4 @@
-//! Batches that state what they do not hold.
+//! Batches whose metadata does not match their contents.
 
 use arrow::ipc::{
     BodyCompressionArgs, BodyCompressionMethod, CompressionType, FieldNode, MessageArgs, MessageHeader, RecordBatchArgs,
@@ -7,7 +7,7 @@ use flatbuffers::FlatBufferBuilder;
 
 use super::*;
 
-/// A batch of two rows with a number and a text, as it is sent, to be changed.
+/// A batch of two rows with a number and a text, in the sent form, to be modified.
 #[derive(Clone)]
 struct Batch {
     version: MetadataVersion,
@@ -28,7 +28,7 @@ fn schema() -> Schema {
 }
 
 impl Batch {
-    fn sound() -> Self {
+    fn valid() -> Self {
         let words: Vec<u8> = [1_u64, 2].iter().flat_map(|n| n.to_le_bytes()).collect();
         let offsets: Vec<u8> = [0_i32, 1, 2].iter().flat_map(|n| n.to_le_bytes()).collect();
         let mut body = [words, offsets, vec![0; 4], b"ab".to_vec()].concat();
@@ -45,7 +45,7 @@ impl Batch {
         }
     }
 
-    /// The whole stream: the columns, this batch, the end mark.
+    /// The whole stream: the columns, this batch, the end marker.
     fn stream(&self, columns: &Schema) -> Vec<u8> {
         let mut stream = StreamEncoder::new(columns).unwrap().take();
         stream.extend(self.message());
@@ -98,14 +98,14 @@ impl Batch {
 
 #[track_caller]
 fn forged(change: impl FnOnce(&mut Batch), expected: &StreamViolation) {
-    let mut batch = Batch::sound();
+    let mut batch = Batch::valid();
     change(&mut batch);
     violates(&batch.stream(&schema()), expected);
 }
 
 #[test]
-fn a_forged_batch_is_read_if_nothing_is_wrong_with_it() {
-    let (_, batches) = read(&Batch::sound().stream(&schema())).unwrap();
+fn handmade_batch_is_read_if_it_is_valid() {
+    let (_, batches) = read(&Batch::valid().stream(&schema())).unwrap();
     let columns: [(&str, ArrayRef); 2] = [
         ("n", Arc::new(Int64Array::from(vec![Some(1), Some(2)]))),
         ("t", Arc::new(StringArray::from(vec![Some("a"), Some("b")]))),
@@ -120,7 +120,7 @@ fn compression_that_claims_64_tebibytes_is_refused_unread() {
     let compressed = |codec| {
         move |batch: &mut Batch| {
             batch.compression = Some(codec);
-            // In front of compressed bytes stands their length without compression.
+            // Compressed bytes are preceded by their uncompressed length.
             batch.body[..8].copy_from_slice(&(1_u64 << 46).to_le_bytes());
         }
     };
@@ -132,20 +132,20 @@ fn compression_that_claims_64_tebibytes_is_refused_unread() {
 
 #[test]
 fn rows_without_bytes_are_bounded() {
-    let columns = Schema::new(vec![Field::new("nothing", DataType::Null, true)]);
-    let nothing = |rows: i64| Batch {
+    let columns = Schema::new(vec![Field::new("empty", DataType::Null, true)]);
+    let empty = |rows: i64| Batch {
         rows,
         nodes: vec![(rows, rows)],
         buffers: Vec::new(),
         stated: 0,
         body: Vec::new(),
-        ..Batch::sound()
+        ..Batch::valid()
     };
-    assert_eq!(read(&nothing(7).stream(&columns)).unwrap().1[0].num_rows(), 7);
+    assert_eq!(read(&empty(7).stream(&columns)).unwrap().1[0].num_rows(), 7);
     for rows in [0, -1, MAX_ROWS as i64 + 1, 1 << 45, i64::MAX, i64::MIN] {
-        violates(&nothing(rows).stream(&columns), &StreamViolation::Rows { rows });
+        violates(&empty(rows).stream(&columns), &StreamViolation::Rows { rows });
     }
-    // Many columns without bytes have as many values as they have rows together.
+    // Many columns without bytes have as many values as all of their rows together.
     let wide = Schema::new(
         (0..100)
             .map(|n| Field::new(n.to_string(), DataType::Null, true))
@@ -154,26 +154,26 @@ fn rows_without_bytes_are_bounded() {
     let rows = MAX_ROWS as i64;
     let many = Batch {
         nodes: vec![(rows, rows); 100],
-        ..nothing(rows)
+        ..empty(rows)
     };
     violates(&many.stream(&wide), &StreamViolation::Rows { rows });
 }
 
 #[test]
-fn buffers_lie_in_the_body_behind_each_other() {
+fn buffers_are_in_the_body_without_overlap() {
     let outside = StreamViolation::Buffer { column: 1 };
     for buffer in [(0, 48), (0, i64::MAX), (-8, 16), (0, -1), (i64::MAX, i64::MAX), (8, 40)] {
         forged(|batch| batch.buffers[1] = buffer, &outside);
     }
-    let over = StreamViolation::Buffer { column: 2 };
-    forged(|batch| batch.buffers[3] = (8, 12), &over);
-    forged(|batch| batch.buffers[3] = (12, 12), &over);
-    let askew = StreamViolation::Unaligned { what: "a buffer" };
-    forged(|batch| batch.buffers[3] = (20, 12), &askew);
+    let overlapping = StreamViolation::Buffer { column: 2 };
+    forged(|batch| batch.buffers[3] = (8, 12), &overlapping);
+    forged(|batch| batch.buffers[3] = (12, 12), &overlapping);
+    let unaligned = StreamViolation::Unaligned { what: "a buffer" };
+    forged(|batch| batch.buffers[3] = (20, 12), &unaligned);
 }
 
 #[test]
-fn buffers_hold_what_their_rows_need() {
+fn buffers_are_large_enough_for_their_rows() {
     let short = |column, what| StreamViolation::Column { column, what };
     forged(|batch| batch.buffers[1] = (0, 15), &short(1, "values"));
     forged(|batch| batch.buffers[3] = (16, 11), &short(2, "offsets"));
@@ -188,7 +188,7 @@ fn buffers_hold_what_their_rows_need() {
 }
 
 #[test]
-fn nodes_and_buffers_are_those_of_the_columns() {
+fn nodes_and_buffers_match_the_columns() {
     let (nodes, buffers) = (
         StreamViolation::Count { what: "nodes" },
         StreamViolation::Count { what: "buffers" },
@@ -220,7 +220,7 @@ fn nodes_and_buffers_are_those_of_the_columns() {
 }
 
 #[test]
-fn the_body_is_as_long_as_stated_and_no_longer_than_the_most() {
+fn body_has_the_stated_length_within_the_limit() {
     for length in [-8, MAX_BODY as i64 + 8, 1 << 46, i64::MAX] {
         forged(|batch| batch.stated = length, &StreamViolation::Body { length });
     }
@@ -228,22 +228,22 @@ fn the_body_is_as_long_as_stated_and_no_longer_than_the_most() {
         |batch| batch.stated = 39,
         &StreamViolation::Unaligned { what: "a body" },
     );
-    // The rest of the body is taken for the next message.
-    let mut longer = Batch::sound();
+    // The rest of the body is read as the next message.
+    let mut longer = Batch::valid();
     longer.body.extend([0; 8]);
-    violates(&longer.stream(&schema()), &StreamViolation::NoMark);
-    let mut shorter = Batch::sound();
+    violates(&longer.stream(&schema()), &StreamViolation::MissingContinuation);
+    let mut shorter = Batch::valid();
     shorter.body.truncate(8);
     violates(&shorter.stream(&schema()), &StreamViolation::CutOff);
-    // No memory is taken for what is only stated.
+    // No memory is allocated for a length that is only stated.
     let large = Batch {
         stated: MAX_BODY as i64,
-        ..Batch::sound()
+        ..Batch::valid()
     };
     let mut stream = CheckedStream::new();
     let mut bytes = Bytes::from(large.stream(&schema()));
     while stream.decode(&mut bytes).unwrap().is_some() {}
-    assert!(stream.held() < 1 << 20, "{} bytes are held", stream.held());
+    assert!(stream.held() < 1 << 20, "{} bytes are allocated", stream.held());
 }
 
 #[test]
@@ -265,7 +265,8 @@ fn text_and_offsets_are_validated() {
     );
 }
 
-/// Each number of a batch, one at a time, with every value that breaks readers: whatever is then read is within the limits.
+/// Each number of a batch, one at a time, replaced by values that break readers: what is read then is within the
+/// limits.
 #[test]
 fn no_number_of_a_batch_breaks_the_reader() {
     let extremes = |found: i64| {
@@ -282,8 +283,8 @@ fn no_number_of_a_batch_breaks_the_reader() {
             1 << 62,
         ]
     };
-    let sound = Batch::sound();
-    let places: Vec<fn(&mut Batch) -> &mut i64> = vec![
+    let valid = Batch::valid();
+    let fields: Vec<fn(&mut Batch) -> &mut i64> = vec![
         |b| &mut b.rows,
         |b| &mut b.stated,
         |b| &mut b.nodes[0].0,
@@ -301,13 +302,13 @@ fn no_number_of_a_batch_breaks_the_reader() {
         |b| &mut b.buffers[4].0,
         |b| &mut b.buffers[4].1,
     ];
-    for place in &places {
-        for other in &places {
-            let (first, second) = (*place(&mut sound.clone()), *other(&mut sound.clone()));
+    for field in &fields {
+        for other in &fields {
+            let (first, second) = (*field(&mut valid.clone()), *other(&mut valid.clone()));
             for value in extremes(first) {
                 for another in extremes(second) {
-                    let mut batch = sound.clone();
-                    *place(&mut batch) = value;
+                    let mut batch = valid.clone();
+                    *field(&mut batch) = value;
                     *other(&mut batch) = another;
                     if let Ok((schema, batches)) = read(&batch.stream(&schema())) {
                         bounded(&schema, &batches);
@@ -318,37 +319,37 @@ fn no_number_of_a_batch_breaks_the_reader() {
     }
 }
 
-/// Writes the streams with which the fuzzer and the attacks over the wire begin, when it is asked to.
+/// Writes the seed streams of the fuzzer and of the attacks over the wire, if an environment variable requests it.
 #[test]
-fn seeds_are_written_when_asked_for() {
+fn seeds_are_written_on_request() {
     if std::env::var_os("CONCORDAT_WRITE_SEEDS").is_none() {
         return;
     }
     let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/streams");
     let put = |name: &str, bytes: Vec<u8>| std::fs::write(dir.join(name), bytes).unwrap();
     put("rows", encoded(&rows()));
-    put("sound", Batch::sound().stream(&schema()));
+    put("valid", Batch::valid().stream(&schema()));
     let mut compressed = Batch {
         compression: Some(CompressionType::ZSTD),
-        ..Batch::sound()
+        ..Batch::valid()
     };
     compressed.body[..8].copy_from_slice(&(1_u64 << 46).to_le_bytes());
     put("compressed", compressed.stream(&schema()));
-    let columns = Schema::new(vec![Field::new("nothing", DataType::Null, true)]);
-    let nothing = Batch {
+    let columns = Schema::new(vec![Field::new("empty", DataType::Null, true)]);
+    let empty = Batch {
         rows: 1 << 45,
         nodes: vec![(1 << 45, 1 << 45)],
         buffers: Vec::new(),
         stated: 0,
         body: Vec::new(),
-        ..Batch::sound()
+        ..Batch::valid()
     };
-    put("nothing", nothing.stream(&columns));
+    put("empty", empty.stream(&columns));
     put(
         "large",
         Batch {
             stated: 1 << 46,
-            ..Batch::sound()
+            ..Batch::valid()
         }
         .stream(&schema()),
     );
@@ -356,14 +357,14 @@ fn seeds_are_written_when_asked_for() {
         "negative",
         Batch {
             rows: -1,
-            ..Batch::sound()
+            ..Batch::valid()
         }
         .stream(&schema()),
     );
-    let mut outside = Batch::sound();
+    let mut outside = Batch::valid();
     outside.buffers[1] = (0, i64::MAX);
     put("outside", outside.stream(&schema()));
-    let mut offsets = Batch::sound();
+    let mut offsets = Batch::valid();
     offsets.body[20..24].copy_from_slice(&i32::MAX.to_le_bytes());
     put("offsets", offsets.stream(&schema()));
     let words: DictionaryArray<Int32Type> = ["a", "b", "a"].into_iter().collect();
@@ -372,7 +373,7 @@ fn seeds_are_written_when_asked_for() {
     let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1)])]);
     let batch = RecordBatch::try_from_iter([("list", Arc::new(list) as ArrayRef)]).unwrap();
     put("list", written(&batch, IpcWriteOptions::default()));
-    let views = StringViewArray::from(vec!["a text that is too long to lie in its view"; 3]);
+    let views = StringViewArray::from(vec!["a text that is too long to be stored in its view"; 3]);
     let batch = RecordBatch::try_from_iter([("view", Arc::new(views) as ArrayRef)]).unwrap();
     put("views", written(&batch, IpcWriteOptions::default()));
 }

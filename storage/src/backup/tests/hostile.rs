@@ -1,4 +1,4 @@
-//! Repositories that somebody else wrote: nothing in them is trusted, followed or opened but what the institution signed.
+//! Repositories written by an attacker: nothing in them is trusted, followed or opened except what the institution signed.
 
 use std::{
     os::unix::fs::{OpenOptionsExt, symlink},
@@ -12,15 +12,15 @@ use concordat_protocol::{ids::Digest32, signed::Signed, text::Text};
 use super::*;
 use crate::backup::{contents::FILE_HASH, repository::SIGNER};
 
-/// What a test may take, in which it would wait for ever if it opened a pipe.
-const LONG: Duration = Duration::from_secs(60);
+/// Time limit of a test, which would wait forever if it opened a pipe.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Signs the contents of the one snapshot again, after `change`, with `key`.
 fn sign_again(node: &TestNode, key: &InstitutionKey, change: impl FnOnce(&mut Snapshot, &mut Vec<FileEntry>)) {
     let repository = Repository::open(&node.repository()).unwrap();
     let id = repository.ids().unwrap().remove(0);
     let dir = node.repository().join(format!("snapshots/{id}"));
-    let mut snapshot = repository.claimed(id).unwrap().snapshot;
+    let mut snapshot = repository.snapshot_unverified(id).unwrap().snapshot;
     let mut objects: Vec<FileEntry> = ciborium::from_reader(fs::File::open(dir.join("objects")).unwrap()).unwrap();
     change(&mut snapshot, &mut objects);
     let mut bytes = Vec::new();
@@ -49,7 +49,7 @@ fn hash(bytes: &[u8]) -> Digest32 {
     )
 }
 
-/// What verifying and restoring end in; a failure if either waits.
+/// The errors of verifying and restoring; the test fails if either blocks.
 fn refusals(node: &TestNode) -> [ErrorKind; 2] {
     let (repository, runtime) = (node.repository(), node.runtime.handle().clone());
     let (done, waiting) = mpsc::channel();
@@ -61,45 +61,45 @@ fn refusals(node: &TestNode) -> [ErrorKind; 2] {
         crate::fs::create_dir_private(&into).unwrap();
         let restored = Repository::open(&repository).and_then(|found| {
             let snapshot = found.snapshot(None, &owner())?;
-            restore(&found, snapshot, &into, &secret("p"), &ObjectPlace::Local).map(drop)
+            restore(&found, snapshot, &into, &secret("p"), &ObjectLocation::Local).map(drop)
         });
         done.send([verified.unwrap_err().kind(), restored.unwrap_err().kind()])
     });
     waiting
-        .recv_timeout(LONG)
-        .expect("something in the repository was opened and waited for")
+        .recv_timeout(TEST_TIMEOUT)
+        .expect("something in the repository was opened and blocks")
 }
 
 #[test]
-fn snapshot_of_another_institution_is_said_to_be_that() {
+fn snapshot_of_another_institution_is_reported_as_foreign() {
     let node = TestNode::new();
     node.back_up();
     let other = InstitutionKey::from_seed(&Zeroizing::new([2; 32]));
     sign_again(&node, &other, |_, _| {});
     let error = node.verify().unwrap_err();
-    let words = error.to_string();
-    assert!(matches!(error, BackupError::Foreign { .. }), "{words}");
+    let text = error.to_string();
+    assert!(matches!(error, BackupError::Foreign { .. }), "{text}");
     for part in ["`budapest`", &other.public().fingerprint(), &owner().fingerprint()] {
-        assert!(words.contains(part), "{part}: {words}");
+        assert!(text.contains(part), "{part}: {text}");
     }
     assert_eq!(refusals(&node), [ErrorKind::Integrity; 2]);
     let repository = Repository::open(&node.repository()).unwrap();
     verify(&repository, None, &other.public().into()).unwrap();
 
-    // Its list of objects is not believed when the next snapshot is taken.
+    // Its list of objects is not trusted when the next snapshot is taken.
     node.import("id,age\n3,33\n", ImportMode::Append);
     assert_eq!(node.back_up().copied, 2);
 }
 
-/// Every text of a snapshot, set to what names something else. The entry has the length and hash of what it names, so nothing but
-/// its path speaks against it.
+/// Every path in a snapshot is replaced with the path of another file. The entry has the length and hash of that file, so only
+/// its path is invalid.
 #[test]
-fn no_text_in_a_snapshot_names_a_file_that_is_opened() {
+fn no_path_in_a_snapshot_opens_another_file() {
     let node = TestNode::new();
     node.back_up();
-    let outside = node.place.path().join("outside");
+    let outside = node.workspace.path().join("outside");
     fs::write(&outside, b"outside").unwrap();
-    let pipe = node.place.path().join("pipe");
+    let pipe = node.workspace.path().join("pipe");
     nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
     let id = Repository::open(&node.repository()).unwrap().ids().unwrap().remove(0);
     let hostile = [
@@ -125,28 +125,28 @@ fn no_text_in_a_snapshot_names_a_file_that_is_opened() {
     let (whole, whole_list) = (fs::read(&contents).unwrap(), fs::read(&list).unwrap());
     let files = Repository::open(&node.repository())
         .unwrap()
-        .claimed(id)
+        .snapshot_unverified(id)
         .unwrap()
         .snapshot
         .files
         .len();
-    // What lies in the snapshot and is signed is still not put anywhere but where parts of a data directory are.
+    // A signed file in the snapshot is still restored only if it is a known part of a data directory.
     let elsewhere = node.repository().join(format!("snapshots/{id}/dir/elsewhere"));
     crate::fs::create_dir_private(&elsewhere).unwrap();
     fs::write(elsewhere.join("file"), "outside").unwrap();
     for text in hostile {
         let entry = FileEntry {
-            path: Text::fitted(text),
+            path: Text::sanitized(text),
             len: 7,
             hash: hash(b"outside"),
         };
-        for place in 0..=files + 1 {
-            sign_again(&node, &signer(), |snapshot, objects| match place {
-                place if place < files => snapshot.files[place] = entry.clone(),
-                place if place == files => snapshot.files.push(entry.clone()),
+        for index in 0..=files + 1 {
+            sign_again(&node, &signer(), |snapshot, objects| match index {
+                index if index < files => snapshot.files[index] = entry.clone(),
+                index if index == files => snapshot.files.push(entry.clone()),
                 _ => objects.push(entry.clone()),
             });
-            assert_eq!(refusals(&node), [ErrorKind::Integrity; 2], "`{text}` at {place}");
+            assert_eq!(refusals(&node), [ErrorKind::Integrity; 2], "`{text}` at {index}");
             fs::write(&contents, &whole).unwrap();
             fs::write(&list, &whole_list).unwrap();
         }
@@ -159,23 +159,23 @@ fn no_text_in_a_snapshot_names_a_file_that_is_opened() {
     assert_eq!(
         reader.unwrap_err().raw_os_error(),
         Some(nix::libc::ENXIO),
-        "somebody reads the pipe"
+        "the pipe has a reader"
     );
 }
 
 #[test]
-fn links_pipes_and_devices_in_a_repository_are_refused() {
+fn links_pipes_and_devices_in_a_repository_are_rejected() {
     let node = TestNode::new();
     node.back_up();
-    let kept = node.place.path().join("kept");
+    let saved = node.workspace.path().join("saved");
     for file in files_below(&node.repository()) {
-        fs::rename(&file, &kept).unwrap();
+        fs::rename(&file, &saved).unwrap();
         let expected = if file == node.repository().join("format") {
             ErrorKind::Usage
         } else {
             ErrorKind::Integrity
         };
-        symlink(&kept, &file).unwrap();
+        symlink(&saved, &file).unwrap();
         assert_eq!(
             refusals(&node),
             [expected; 2],
@@ -189,33 +189,34 @@ fn links_pipes_and_devices_in_a_repository_are_refused() {
         nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert_eq!(refusals(&node), [expected; 2], "a pipe: {}", file.display());
         fs::remove_file(&file).unwrap();
-        fs::rename(&kept, &file).unwrap();
+        fs::rename(&saved, &file).unwrap();
     }
     node.verify().unwrap();
 
-    // Nothing is written through a link either.
+    // Writing through a link is rejected too.
     for part in ["objects", "snapshots", "erasures"] {
         let folder = node.repository().join(part);
-        fs::rename(&folder, &kept).unwrap();
-        symlink(&kept, &folder).unwrap();
+        fs::rename(&folder, &saved).unwrap();
+        symlink(&saved, &folder).unwrap();
         let error = node.try_back_up(&node.repository()).unwrap_err();
         assert!(matches!(error, BackupError::NoRepository { .. }), "{part}: {error}");
         fs::remove_file(&folder).unwrap();
-        fs::rename(&kept, &folder).unwrap();
+        fs::rename(&saved, &folder).unwrap();
     }
 }
 
 #[test]
-fn configuration_of_a_snapshot_is_not_put_back() {
+fn configuration_of_a_snapshot_is_not_restored() {
     let node = TestNode::new();
     fs::write(
         node.storage.dir().join("concordat.toml"),
         "[keys]\nsource = \"pkcs11\"\n",
     )
     .unwrap();
-    let made = node.back_up();
+    let created = node.back_up();
     let listed = |path: &str| {
-        made.contents
+        created
+            .contents
             .document()
             .files
             .iter()

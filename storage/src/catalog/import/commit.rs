@@ -1,7 +1,8 @@
 //! The last step of an import: one commit that makes the version visible.
 //!
-//! An import may take long, and keys and classes may change meanwhile. So the record is read again here, and what it says now
-//! goes on to hold; only a new version, a lost key or a lost dataset make the import fail.
+//! An import may take long, and keys and classes may change in the meantime. So the record is read again here, and its
+//! current values are kept; the import fails only if there is a new version, or if its key or its dataset no longer
+//! exists.
 
 use concordat_protocol::{
     identity::InstitutionKey,
@@ -20,7 +21,7 @@ use super::{
         record::DatasetKeys,
     },
     ImportError,
-    place::Place,
+    destination::Destination,
     request::{ImportMode, ImportRequest, Imported, Progress},
     shape::Shape,
 };
@@ -35,10 +36,10 @@ pub(super) struct Draft<'a> {
     pub(super) request: &'a ImportRequest,
     pub(super) inspection: &'a Inspection,
     pub(super) shape: &'a Shape,
-    pub(super) place: &'a Place,
+    pub(super) destination: &'a Destination,
 }
 
-/// Where a version becomes visible.
+/// The state in which a version becomes visible.
 pub(super) struct Commit<'a> {
     pub(super) datasets: &'a Datasets,
     pub(super) keys: &'a Keyring,
@@ -55,7 +56,7 @@ impl Commit<'_> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Imported, ImportError> {
         progress(Progress::Committing);
-        let _changing = self.datasets.changing();
+        let _changes = self.datasets.lock_changes();
         let old = self.unchanged(draft)?;
         let manifest = draft.manifest(old.as_ref(), objects, now);
         let signed = Signed::sign(&manifest, signer).map_err(ImportError::Sign)?;
@@ -68,7 +69,7 @@ impl Commit<'_> {
         let stored = self.store(batch, old.as_ref(), &record, &signed);
         stored.map_err(|error| {
             if matches!(error, MetaError::Conflict { .. }) {
-                draft.overtaken()
+                draft.concurrent_change()
             } else {
                 CatalogError::from(error).into()
             }
@@ -84,27 +85,28 @@ impl Commit<'_> {
         })
     }
 
-    /// The dataset as it is now, if it still has the version that the import began with and the key it wrote under.
+    /// The dataset as it is now, if it still has the version that the import started from and the key that sealed its
+    /// objects.
     fn unchanged(&self, draft: &Draft<'_>) -> Result<Option<DatasetRecord>, ImportError> {
         let name = &draft.request.name;
         let now = self.datasets.find(name)?;
-        match (now, &draft.place.old) {
+        match (now, &draft.destination.old) {
             (None, None) => Ok(None),
             (Some(now), Some(old)) if now.current == old.current => {
                 let known = self.keys.open_keys(&now)?.ids();
-                if known.contains(&draft.place.key.id()) {
+                if known.contains(&draft.destination.key.id()) {
                     Ok(Some(now))
                 } else {
-                    Err(draft.overtaken())
+                    Err(draft.concurrent_change())
                 }
             }
-            (Some(_), Some(_)) | (Some(_), None) | (None, Some(_)) => Err(draft.overtaken()),
+            (Some(_), Some(_)) | (Some(_), None) | (None, Some(_)) => Err(draft.concurrent_change()),
         }
     }
 
-    /// Wraps the keys of a new dataset, and makes its segment if that is new too.
+    /// Wraps the keys of a new dataset, and creates its segment if that is new too.
     fn new_keys(&self, draft: &Draft<'_>, batch: &mut Batch) -> Result<DatasetKeys, CatalogError> {
-        let segment = &draft.place.segment;
+        let segment = &draft.destination.segment;
         let key = self.keys.segment_or_new(segment, batch)?;
         Ok(draft.wrapped_keys(&key)?)
     }
@@ -132,8 +134,8 @@ impl Commit<'_> {
 }
 
 impl Draft<'_> {
-    fn overtaken(&self) -> ImportError {
-        ImportError::Overtaken {
+    fn concurrent_change(&self) -> ImportError {
+        ImportError::ConcurrentChange {
             name: self.request.name.clone(),
         }
     }
@@ -141,7 +143,7 @@ impl Draft<'_> {
     fn wrapped_keys(&self, segment: &SegmentKey) -> Result<DatasetKeys, KeyError> {
         let name = self.request.name.as_str();
         Ok(DatasetKeys {
-            current: segment.wrap_dataset(name, &self.place.key)?,
+            current: segment.wrap_dataset(name, &self.destination.key)?,
             older: Vec::new(),
             past: Vec::new(),
             pseudonyms: segment.wrap_pseudonyms(name, &PseudonymSecret::random()?)?,
@@ -151,9 +153,9 @@ impl Draft<'_> {
     }
 
     fn manifest(&self, old: Option<&DatasetRecord>, objects: Vec<ObjectEntry>, now: Timestamp) -> Manifest {
-        let previous = self.place.previous.as_ref();
-        let kept = previous.filter(|_| self.request.mode == ImportMode::Append);
-        let kept_objects = kept.map_or(&[][..], |manifest| manifest.objects.as_slice());
+        let previous = self.destination.previous.as_ref();
+        let appended_to = previous.filter(|_| self.request.mode == ImportMode::Append);
+        let old_objects = appended_to.map_or(&[][..], |manifest| manifest.objects.as_slice());
         let file = self.request.source.name().file_name().unwrap_or_default();
         let fingerprint = self.inspection.fingerprint();
         Manifest {
@@ -162,10 +164,10 @@ impl Draft<'_> {
             columns: self.shape.columns().to_vec(),
             subject: self.shape.subject().clone(),
             classification: self.classification(old),
-            objects: kept_objects.iter().cloned().chain(objects).collect(),
-            rows: kept.map_or(0, |manifest| manifest.rows) + self.inspection.rows(),
+            objects: old_objects.iter().cloned().chain(objects).collect(),
+            rows: appended_to.map_or(0, |manifest| manifest.rows) + self.inspection.rows(),
             provenance: Provenance {
-                file: Text::fitted(&file.to_string_lossy()),
+                file: Text::sanitized(&file.to_string_lossy()),
                 len: fingerprint.length,
                 blake3: Digest32::from_bytes(fingerprint.blake3),
                 imported_at: now,
@@ -182,7 +184,7 @@ impl Draft<'_> {
             .all(|column| classes.class(&column.name).is_some());
         DatasetRecord {
             name: manifest.dataset.clone(),
-            segment: self.place.segment.clone(),
+            segment: self.destination.segment.clone(),
             subject: manifest.subject.clone(),
             classification: classes.clone(),
             published: all_classified && old.is_some_and(|old| old.published),
@@ -194,7 +196,7 @@ impl Draft<'_> {
         }
     }
 
-    /// The classes of the columns that go on to exist.
+    /// The classes of the columns that still exist.
     fn classification(&self, old: Option<&DatasetRecord>) -> Classification {
         old.map_or_else(Classification::default, |old| {
             let columns = self.shape.columns();

@@ -1,4 +1,4 @@
-//! What can keep a file from becoming a version.
+//! Errors of an import.
 
 use concordat_protocol::{
     ids::{DatasetName, SegmentName},
@@ -12,7 +12,7 @@ use crate::{
     ingest::IngestError,
 };
 
-/// Why an import failed; the dataset is as it was.
+/// Why an import failed; the dataset is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The file cannot be read as a table.
@@ -21,42 +21,42 @@ pub enum ImportError {
     /// The dataset cannot be found, read or written.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
-    /// There is a dataset of this name.
-    #[error("there is a dataset `{name}` already; import with `--append` or `--replace`, or choose another name")]
+    /// There already is a dataset with this name.
+    #[error("there already is a dataset `{name}`; import with `--append` or `--replace`, or choose another name")]
     Exists {
         /// The name as given.
         name: DatasetName,
     },
-    /// The dataset lies in another segment than the one named.
-    #[error("dataset `{name}` lies in segment `{segment}` and cannot move to `{wanted}`; import it under another name")]
+    /// The dataset is in another segment than the requested one.
+    #[error("dataset `{name}` is in segment `{segment}` and cannot move to `{wanted}`; import it under another name")]
     OtherSegment {
         /// The dataset.
         name: DatasetName,
         /// The segment as given.
         wanted: SegmentName,
-        /// The segment it lies in.
+        /// The segment of the dataset.
         segment: SegmentName,
     },
     /// The file's columns are not those of the dataset.
-    #[error("the file does not fit dataset `{name}`: {}; fix it, or import it with `--replace`", differences.join(", "))]
+    #[error("the file does not match dataset `{name}`: {}; fix it, or import it with `--replace`", differences.join(", "))]
     Columns {
         /// The dataset.
         name: DatasetName,
-        /// Each difference, in words.
+        /// A description of each difference.
         differences: Vec<String>,
     },
-    /// Nobody said whose records the rows of a new dataset are.
+    /// It was not stated to whom the rows of a new dataset belong.
     #[error(
-        "whose records the rows are was not stated; name the column that tells people apart with `--subject-column COLUMN`, or \
-         say `--each-row-is-a-subject` if nobody has more than one row"
+        "it was not stated to whom the rows belong; name the column that identifies a person with `--subject-column COLUMN`, or \
+         use `--each-row-is-a-subject` if each person has at most one row"
     )]
-    SubjectUnstated,
+    SubjectNotStated,
     /// The key given to sign with is not the institution's.
     #[error("the key to sign with is not the institution's")]
-    ForeignSigner,
-    /// Another import made a version meanwhile.
+    WrongSigner,
+    /// Another import created a version in the meantime.
     #[error("dataset `{name}` was changed during the import; import again")]
-    Overtaken {
+    ConcurrentChange {
         /// The dataset.
         name: DatasetName,
     },
@@ -78,9 +78,9 @@ impl ImportError {
             Self::Exists { .. }
             | Self::OtherSegment { .. }
             | Self::Columns { .. }
-            | Self::SubjectUnstated
-            | Self::Overtaken { .. } => ErrorKind::Usage,
-            Self::ForeignSigner | Self::Sign(_) | Self::Encode(_) => ErrorKind::Machine,
+            | Self::SubjectNotStated
+            | Self::ConcurrentChange { .. } => ErrorKind::Usage,
+            Self::WrongSigner | Self::Sign(_) | Self::Encode(_) => ErrorKind::Machine,
         }
     }
 }

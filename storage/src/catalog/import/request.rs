@@ -1,4 +1,4 @@
-//! What is imported, as what, and what came of it.
+//! The request, the progress and the result of an import.
 
 use concordat_protocol::{
     ids::{ActorId, DatasetName, Digest32, SegmentName},
@@ -7,10 +7,10 @@ use concordat_protocol::{
 
 use crate::ingest::{CsvOptions, Note, Reject, Source};
 
-/// The segment of datasets for which none is named.
+/// The segment of datasets for which none is given.
 pub const MAIN_SEGMENT: &str = "main";
 
-/// Rows in an object unless the request says otherwise: eight row groups, a file that is easy to move and to read in
+/// Default number of rows in an object: eight row groups, which makes a file that is easy to transfer and to read in
 /// parallel.
 pub const ROWS_PER_OBJECT: u64 = 1024 * 1024;
 
@@ -21,11 +21,12 @@ pub struct ImportRequest {
     pub name: DatasetName,
     /// What to import.
     pub source: Source,
-    /// How to read it. A new dataset needs its subjects to be stated; one that exists keeps its own where they are not.
+    /// How to read it. The subjects of a new dataset must be stated; an existing one keeps its rule if the request
+    /// states none.
     pub options: CsvOptions,
-    /// The segment of a new dataset, [`MAIN_SEGMENT`] if none is named; a dataset that exists stays in its own.
+    /// The segment of a new dataset, [`MAIN_SEGMENT`] if none is given; an existing dataset stays in its segment.
     pub segment: Option<SegmentName>,
-    /// What becomes of the rows that are there.
+    /// What happens to the existing rows.
     pub mode: ImportMode,
     /// Rows after which a new object begins.
     pub rows_per_object: u64,
@@ -49,33 +50,33 @@ impl ImportRequest {
     }
 }
 
-/// What becomes of the rows that are there.
+/// What happens to the existing rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImportMode {
-    /// There must be none: the dataset is new.
+    /// There are none: the dataset must be new.
     Create,
-    /// They stay, and the file's rows follow them. Its columns must be the same, but may lack values where none did; columns
-    /// that are new stand last, and the rows before lack them.
+    /// They stay, and the file's rows follow them. The columns must be the same, but may have missing values where
+    /// there were none; new columns come last, and the existing rows have no values in them.
     Append,
-    /// The new version holds the file's rows only; older versions keep theirs.
+    /// The new version contains only the file's rows; older versions keep theirs.
     Replace,
 }
 
-/// How far an import is.
+/// The progress of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// The first pass over the file begins.
     Inspecting,
-    /// A row cannot be taken; comes once for each.
+    /// A row was refused; reported once for each.
     Refused(Reject),
-    /// So many rows are written.
+    /// This many rows are written.
     Writing {
         /// Rows written.
         rows: u64,
         /// Rows in the file.
         of: u64,
     },
-    /// Everything is written; the new version is about to appear.
+    /// Everything is written; the new version is about to become visible.
     Committing,
 }
 
@@ -84,15 +85,15 @@ pub enum Progress {
 pub struct Imported {
     /// The version that is current now.
     pub version: VersionNumber,
-    /// Rows that came with this file.
+    /// Rows of this file.
     pub rows: u64,
     /// Rows of the version.
     pub total_rows: u64,
-    /// Rows of the file that were left out, as the request allowed.
+    /// Rows of the file that were skipped, as the request allowed.
     pub refused: u64,
     /// What the steward should know.
     pub notes: Vec<Note>,
-    /// Names the manifest, for the ledger.
+    /// The digest of the manifest, for the ledger.
     pub manifest: Digest32,
     /// The dataset was published and no longer is, because the new version has columns without a class.
     pub withdrawn: bool,

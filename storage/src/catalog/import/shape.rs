@@ -1,4 +1,4 @@
-//! The columns of a new version, and how a file's rows become them.
+//! The columns of a new version, and the conversion of a file's rows to them.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use crate::{
     ingest::{IngestError, Inspection, SUBJECT_COLUMN, Subject, data_type},
 };
 
-/// What the version will look like.
+/// The columns and the schema of the new version.
 pub(super) struct Shape {
     columns: Vec<ColumnMeta>,
-    /// For each column, which one of the file's it is.
-    places: Vec<usize>,
+    /// For each column, its index in the file.
+    indices: Vec<usize>,
     subject: ColumnName,
     schema: SchemaRef,
     /// Added to each assigned subject: appended rows are new subjects.
@@ -32,12 +32,12 @@ pub(super) struct Shape {
 /// A column of the file.
 struct Found {
     meta: ColumnMeta,
-    /// Has no value at all, so that any type fits.
+    /// Has no value at all, so it matches any type.
     empty: bool,
 }
 
 impl Shape {
-    /// Joins what the file has with the version it is appended to, if there is one.
+    /// Merges the columns of the file with the version that it is appended to, if there is one.
     ///
     /// # Errors
     /// [`ImportError::Columns`] with every difference.
@@ -68,7 +68,7 @@ impl Shape {
             .map(|c| Field::new(c.name.as_str(), data_type(c.kind), c.nullable));
         Ok(Self {
             schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
-            places: columns
+            indices: columns
                 .iter()
                 .filter_map(|column| found.iter().position(|other| other.meta.name == column.name))
                 .collect(),
@@ -91,15 +91,15 @@ impl Shape {
     }
 
     /// The batch with the columns of the version.
-    pub(super) fn fit(&self, batch: &RecordBatch) -> Result<RecordBatch, IngestError> {
-        let columns = self.columns.iter().zip(&self.places);
+    pub(super) fn cast(&self, batch: &RecordBatch) -> Result<RecordBatch, IngestError> {
+        let columns = self.columns.iter().zip(&self.indices);
         let arrays = columns
-            .filter_map(|(column, place)| Some(self.fit_column(column, batch.columns().get(*place)?)))
+            .filter_map(|(column, index)| Some(self.cast_column(column, batch.columns().get(*index)?)))
             .collect();
         RecordBatch::try_new(self.schema(), arrays).map_err(|source| IngestError::Arrow { source })
     }
 
-    fn fit_column(&self, column: &ColumnMeta, array: &ArrayRef) -> ArrayRef {
+    fn cast_column(&self, column: &ColumnMeta, array: &ArrayRef) -> ArrayRef {
         let kind = data_type(column.kind);
         if *array.data_type() != kind {
             return new_null_array(&kind, array.len());
@@ -139,8 +139,8 @@ fn found_columns(inspection: &Inspection) -> Result<Vec<Found>, InvalidName> {
     Ok(found)
 }
 
-/// The columns of the version before, nullable where either side is, then those that are new, which the rows before lack; or
-/// every difference, in words.
+/// The columns of the previous version, nullable if either side is, then the new ones, which have no values in the
+/// existing rows; or a description of every difference.
 fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Vec<ColumnMeta>, Vec<String>> {
     let mut differences = Vec::new();
     if before.subject != *subject {
@@ -158,7 +158,7 @@ fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Ve
             None => differences.push(format!("column `{name}` is missing")),
             Some(other) if other.meta.kind != column.kind && !other.empty => {
                 let (is, was) = (other.meta.kind.label(), column.kind.label());
-                differences.push(format!("column `{name}` holds {is}, not {was}"));
+                differences.push(format!("column `{name}` contains {is}, not {was}"));
             }
             Some(_) => {}
         }
@@ -168,7 +168,7 @@ fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Ve
         .partition(|other| other.meta.name.is_reserved() || before.column(&other.meta.name).is_some());
     let same_order = before.columns.iter().zip(&known).all(|(a, b)| a.name == b.meta.name);
     if differences.is_empty() && !same_order {
-        differences.push("its columns stand in another order".to_owned());
+        differences.push("its columns are in another order".to_owned());
     }
     if !differences.is_empty() {
         return Err(differences);

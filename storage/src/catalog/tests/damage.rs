@@ -1,4 +1,4 @@
-//! Whatever is changed in what is stored is noticed, and never read as data.
+//! Any change to stored data is detected, and changed data is never read.
 
 use concordat_protocol::{
     schema::VersionNumber,
@@ -8,7 +8,7 @@ use concordat_protocol::{
 use super::super::datasets::manifest_key;
 use super::*;
 
-fn damage_of(error: CatalogError) -> CatalogError {
+fn expect_integrity_error(error: CatalogError) -> CatalogError {
     assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
     error
 }
@@ -16,7 +16,7 @@ fn damage_of(error: CatalogError) -> CatalogError {
 #[test]
 fn a_flipped_bit_in_an_object_is_never_read_as_data() {
     let mut node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let object = node.object_files().remove(0);
     let whole = fs::read(&object).unwrap();
     for at in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
@@ -25,7 +25,7 @@ fn a_flipped_bit_in_an_object_is_never_read_as_data() {
         fs::write(&object, &bytes).unwrap();
         let error = node.read(&node.current()).unwrap_err();
         assert_eq!(store_error_kind(&error), ErrorKind::Integrity, "byte {at}: {error}");
-        damage_of(node.verify().unwrap_err());
+        expect_integrity_error(node.verify().unwrap_err());
     }
     for len in [0, 55, 56, whole.len() - 1] {
         fs::write(&object, &whole[..len]).unwrap();
@@ -40,9 +40,9 @@ fn a_flipped_bit_in_an_object_is_never_read_as_data() {
 #[test]
 fn an_intact_object_of_another_version_is_refused() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let old = node.object_files().remove(0);
-    node.take(
+    node.import_text(
         "id,name,age\n1,Zsofia Sentinel,99\n2,Bela Sentinel,52\n3,Carl Sentinel,\n",
         ImportMode::Replace,
     );
@@ -58,18 +58,18 @@ fn an_intact_object_of_another_version_is_refused() {
             .get_ranges(&location, std::slice::from_ref(&(0..4))),
     );
     assert_eq!(store_error_kind(&ranges.unwrap_err()), ErrorKind::Integrity);
-    damage_of(node.verify().unwrap_err());
+    expect_integrity_error(node.verify().unwrap_err());
 
     fs::remove_file(&new).unwrap();
-    damage_of(node.verify().unwrap_err());
+    expect_integrity_error(node.verify().unwrap_err());
 }
 
 #[test]
-fn a_version_gives_its_own_objects_and_takes_none() {
+fn version_gives_only_its_own_objects_and_is_read_only() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let old = node.current();
-    node.take(PEOPLE, ImportMode::Replace);
+    node.import_text(PEOPLE, ImportMode::Replace);
     let (store, location) = (node.current().object_store(), old.objects().remove(0).location);
     let read = node.runtime.block_on(async { store.get(&location).await });
     assert!(matches!(read, Err(object_store::Error::NotFound { .. })));
@@ -88,14 +88,19 @@ fn a_version_gives_its_own_objects_and_takes_none() {
 #[test]
 fn a_manifest_must_be_signed_by_the_institution() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let (version, catalog) = (node.current(), node.catalog());
-    let place = manifest_key(&people(), VersionNumber::FIRST);
+    let key_of_manifest = manifest_key(&people(), VersionNumber::FIRST);
     let forged = Signed::sign(version.manifest(), &key(2)).unwrap();
-    catalog.0.datasets.manifests.put(&place, forged.signed()).unwrap();
+    catalog
+        .0
+        .datasets
+        .manifests
+        .put(&key_of_manifest, forged.signed())
+        .unwrap();
     let error = catalog.open_version(&people(), None).unwrap_err();
     let wrong = SignatureError::WrongSignature;
-    assert!(matches!(damage_of(error), CatalogError::Signature { source, .. } if source == wrong));
+    assert!(matches!(expect_integrity_error(error), CatalogError::Signature { source, .. } if source == wrong));
 
     let genuine = Signed::sign(version.manifest(), &key(1)).unwrap();
     let mut bytes = genuine.signed().as_bytes().to_vec();
@@ -105,25 +110,28 @@ fn a_manifest_must_be_signed_by_the_institution() {
         .0
         .datasets
         .manifests
-        .put(&place, &Signed::from_bytes(bytes).unwrap())
+        .put(&key_of_manifest, &Signed::from_bytes(bytes).unwrap())
         .unwrap();
-    damage_of(catalog.open_version(&people(), None).unwrap_err());
-    damage_of(node.verify().unwrap_err());
+    expect_integrity_error(catalog.open_version(&people(), None).unwrap_err());
+    expect_integrity_error(node.verify().unwrap_err());
 }
 
 #[test]
 fn a_manifest_of_another_version_is_refused() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let old = manifest_key(&people(), VersionNumber::FIRST);
     let signed = node.catalog().0.datasets.manifests.get(&old).unwrap().unwrap();
-    node.take(PEOPLE, ImportMode::Replace);
+    node.import_text(PEOPLE, ImportMode::Replace);
     let new = manifest_key(&people(), VersionNumber::new(2));
     node.catalog().0.datasets.manifests.put(&new, &signed).unwrap();
     let error = node.catalog().open_version(&people(), None).unwrap_err();
-    assert!(matches!(damage_of(error), CatalogError::OtherManifest { .. }));
+    assert!(matches!(
+        expect_integrity_error(error),
+        CatalogError::OtherManifest { .. }
+    ));
     node.catalog().0.datasets.manifests.remove(&new).unwrap();
-    damage_of(node.catalog().open_version(&people(), None).unwrap_err());
+    expect_integrity_error(node.catalog().open_version(&people(), None).unwrap_err());
 }
 
 /// Bytes of a sealed block.
@@ -131,16 +139,16 @@ const BLOCK: usize = 64 * 1024 + 16;
 const HEADER: usize = 56;
 
 #[test]
-fn a_block_that_is_removed_doubled_or_exchanged_is_never_read_as_data() {
+fn removed_duplicated_or_swapped_block_is_never_read_as_data() {
     let node = TestNode::new();
     let wide = |from: u64| -> String {
         let rows = (from..from + 20_000)
             .map(|row| format!("{row},{:x},{}\n", row.wrapping_mul(0x9E37_79B9_7F4A_7C15), row % 90));
         std::iter::once("id,name,age\n".to_owned()).chain(rows).collect()
     };
-    node.take(&wide(0), ImportMode::Create);
+    node.import_text(&wide(0), ImportMode::Create);
     let old = node.object_files().remove(0);
-    node.take(&wide(1), ImportMode::Replace);
+    node.import_text(&wide(1), ImportMode::Replace);
     let new = node.object_files().into_iter().find(|path| *path != old).unwrap();
     let (whole, other) = (fs::read(&new).unwrap(), fs::read(&old).unwrap());
     let cut = |bytes: &[u8]| -> Vec<Vec<u8>> { bytes[HEADER..].chunks(BLOCK).map(<[u8]>::to_vec).collect() };
@@ -150,7 +158,7 @@ fn a_block_that_is_removed_doubled_or_exchanged_is_never_read_as_data() {
         "{} blocks",
         blocks.len()
     );
-    let spoil = |what: &str, blocks: Vec<Vec<u8>>| {
+    let damage = |what: &str, blocks: Vec<Vec<u8>>| {
         fs::write(&new, [&whole[..HEADER], &blocks.concat()].concat()).unwrap();
         let error = node.verify().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Integrity, "{what}: {error}");
@@ -163,18 +171,18 @@ fn a_block_that_is_removed_doubled_or_exchanged_is_never_read_as_data() {
             change(&mut changed);
             changed
         };
-        spoil(&format!("block {at} removed"), with(&|blocks| drop(blocks.remove(at))));
-        spoil(
-            &format!("block {at} doubled"),
+        damage(&format!("block {at} removed"), with(&|blocks| drop(blocks.remove(at))));
+        damage(
+            &format!("block {at} duplicated"),
             with(&|blocks| blocks.insert(at, blocks[at].clone())),
         );
-        spoil(
+        damage(
             &format!("block {at} of the other version"),
             with(&|blocks| blocks[at].clone_from(&others[at])),
         );
         if at + 1 < blocks.len() {
-            spoil(
-                &format!("block {at} and its neighbour"),
+            damage(
+                &format!("block {at} and its neighbor"),
                 with(&|blocks| blocks.swap(at, at + 1)),
             );
         }

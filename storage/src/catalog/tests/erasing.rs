@@ -1,4 +1,4 @@
-//! What is erased stays erased; what is no longer kept goes, and nothing else.
+//! Erased datasets stay erased; only what the retention rule excludes is removed.
 
 use std::num::NonZeroU32;
 
@@ -7,7 +7,7 @@ use concordat_protocol::{ids::InstitutionId, schema::VersionNumber, text::Reason
 use super::*;
 
 impl TestNode {
-    fn state(&self) -> ErasureStatement {
+    fn signed_statement(&self) -> ErasureStatement {
         let order = ErasureOrder {
             institution: InstitutionId::new("budapest").unwrap(),
             by: None,
@@ -15,7 +15,10 @@ impl TestNode {
             at: NOW,
         };
         let _within = self.runtime.enter();
-        self.catalog().erasures().state(&people(), order, &key(1)).unwrap()
+        self.catalog()
+            .erasures()
+            .sign_statement(&people(), order, &key(1))
+            .unwrap()
     }
 
     fn erase(&self, statement: &ErasureStatement) -> bool {
@@ -33,10 +36,10 @@ impl TestNode {
 }
 
 #[test]
-fn an_erased_dataset_is_gone_with_its_keys_and_its_statement_stays() {
+fn erasure_destroys_dataset_and_keys_and_keeps_statement() {
     let mut node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
-    node.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
+    node.import_text(PEOPLE, ImportMode::Create);
+    node.import_text("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
     let other = ImportRequest {
         name: DatasetName::new("others").unwrap(),
         ..node.request(PEOPLE, ImportMode::Create)
@@ -44,7 +47,7 @@ fn an_erased_dataset_is_gone_with_its_keys_and_its_statement_stays() {
     node.import(&other).unwrap();
     let record = node.catalog().datasets().show(&people()).unwrap();
     let segment = node.catalog().0.keys.segments.get(MAIN_SEGMENT).unwrap().unwrap();
-    let statement = node.state();
+    let statement = node.signed_statement();
     assert_eq!((statement.document().versions, statement.document().objects), (2, 2));
 
     assert!(node.erase(&statement));
@@ -53,7 +56,7 @@ fn an_erased_dataset_is_gone_with_its_keys_and_its_statement_stays() {
         ErrorKind::NotFound
     );
     assert_eq!(node.object_files().len(), 1, "the other dataset keeps its object");
-    // What old pages of the state database may still hold opens nothing.
+    // What old pages of the state database may still contain opens nothing.
     node.catalog()
         .0
         .keys
@@ -61,23 +64,26 @@ fn an_erased_dataset_is_gone_with_its_keys_and_its_statement_stays() {
         .open_segment(MAIN_SEGMENT, &segment)
         .unwrap_err();
     node.catalog().keys().open_keys(&record).err().unwrap();
-    assert!(!node.erase(&statement), "a second time there is nothing to erase");
+    assert!(!node.erase(&statement), "there is nothing to erase the second time");
     node.reopen(|objects| objects);
     assert_eq!(node.catalog().erasures().all().unwrap().len(), 1);
     node.catalog().open_version(&other.name, None).unwrap();
 
-    node.take(PEOPLE, ImportMode::Create);
-    assert!(!node.erase(&statement), "a new dataset of the same name is not meant");
+    node.import_text(PEOPLE, ImportMode::Create);
+    assert!(
+        !node.erase(&statement),
+        "a new dataset with the same name is not erased"
+    );
     assert_eq!(values(&node.read(&node.current()).unwrap(), "id"), ["1", "2", "3"]);
 }
 
 #[test]
 fn a_damaged_dataset_can_be_erased_too() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     node.catalog().0.datasets.manifests.remove("people/1").unwrap();
     node.verify().unwrap_err();
-    assert!(node.erase(&node.state()));
+    assert!(node.erase(&node.signed_statement()));
     assert!(node.object_files().is_empty());
     assert_eq!(
         node.catalog().datasets().show(&people()).unwrap_err().kind(),
@@ -86,14 +92,14 @@ fn a_damaged_dataset_can_be_erased_too() {
 }
 
 #[test]
-fn an_erasure_that_was_broken_off_destroys_the_keys_at_the_next_start() {
+fn interrupted_erasure_destroys_the_keys_at_the_next_start() {
     let mut node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let segment = node.catalog().0.keys.segments.get(MAIN_SEGMENT).unwrap().unwrap();
     let name = concordat_protocol::ids::SegmentName::new(MAIN_SEGMENT).unwrap();
-    node.catalog().0.erasures.under_way.put("a statement", &name).unwrap();
+    node.catalog().0.erasures.in_progress.put("a statement", &name).unwrap();
     node.reopen(|objects| objects);
-    assert!(!node.catalog().0.erasures.under_way.contains("a statement").unwrap());
+    assert!(!node.catalog().0.erasures.in_progress.contains("a statement").unwrap());
     node.catalog()
         .0
         .keys
@@ -104,18 +110,18 @@ fn an_erasure_that_was_broken_off_destroys_the_keys_at_the_next_start() {
 }
 
 #[test]
-fn versions_that_are_no_longer_kept_go_with_the_objects_that_only_they_need() {
+fn retention_removes_versions_with_unshared_objects() {
     let mut node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let reader = node.current();
-    node.take("id,name,age\n9,Ida Sentinel,20\n", ImportMode::Replace);
-    node.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
+    node.import_text("id,name,age\n9,Ida Sentinel,20\n", ImportMode::Replace);
+    node.import_text("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
     assert_eq!(node.object_files().len(), 3);
     assert_eq!(node.retain(2), 1);
     assert_eq!(
         values(&node.read(&reader).unwrap(), "id"),
         ["1", "2", "3"],
-        "a reader keeps what it reads"
+        "a reader can still read its objects"
     );
     drop(reader);
     assert_eq!(node.collect_orphans(), 1);
@@ -131,8 +137,8 @@ fn versions_that_are_no_longer_kept_go_with_the_objects_that_only_they_need() {
         2,
         "the newest version names the object of the one before"
     );
-    node.take("id,name,age\n5,Emil Sentinel,61\n", ImportMode::Replace);
-    assert_eq!(node.object_files().len(), 1, "the rule holds for each import");
+    node.import_text("id,name,age\n5,Emil Sentinel,61\n", ImportMode::Replace);
+    assert_eq!(node.object_files().len(), 1, "the rule applies to each import");
     node.reopen(|objects| objects);
     assert_eq!(node.catalog().datasets().versions(&people()).unwrap().len(), 1);
     assert_eq!(values(&node.read(&node.current()).unwrap(), "id"), ["5"]);

@@ -1,4 +1,4 @@
-//! Imports that fail leave nothing behind.
+//! Failed imports leave nothing behind.
 
 use std::io::Write;
 
@@ -8,9 +8,9 @@ use super::super::datasets::manifest_key;
 use super::*;
 
 #[test]
-fn a_file_that_changes_while_it_is_read_makes_no_version() {
+fn file_changed_during_import_makes_no_version() {
     let node = TestNode::new();
-    // More than is read ahead.
+    // More than is prefetched.
     let rows: String = (0..200_000).map(|row| format!("{row},x,40\n")).collect();
     let mut request = node.request(&format!("id,name,age\n{rows}"), ImportMode::Create);
     request.rows_per_object = 8192;
@@ -60,15 +60,15 @@ fn refused_rows_stop_an_import_unless_they_may_be_left_out() {
 }
 
 #[test]
-fn a_name_is_taken_once_and_must_exist_to_be_replaced() {
+fn name_is_used_once_and_must_exist_to_be_replaced() {
     let node = TestNode::new();
     let replace = node.import(&node.request(PEOPLE, ImportMode::Replace)).unwrap_err();
     assert_eq!(replace.kind(), ErrorKind::NotFound);
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let again = node.import(&node.request(PEOPLE, ImportMode::Create)).unwrap_err();
     assert!(matches!(again, ImportError::Exists { .. }), "{again}");
     let mut moved = node.request(PEOPLE, ImportMode::Replace);
-    moved.segment = Some("apart".parse().unwrap());
+    moved.segment = Some("other".parse().unwrap());
     assert!(matches!(node.import(&moved), Err(ImportError::OtherSegment { .. })));
 }
 
@@ -78,21 +78,21 @@ fn only_the_institution_signs() {
     let request = node.request(PEOPLE, ImportMode::Create);
     let _within = node.runtime.enter();
     let error = node.catalog().import(&request, &key(2), NOW, &mut |_| {}).unwrap_err();
-    assert!(matches!(error, ImportError::ForeignSigner), "{error}");
+    assert!(matches!(error, ImportError::WrongSigner), "{error}");
 }
 
 #[test]
 fn of_two_imports_at_once_one_wins_and_the_other_leaves_nothing() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let request = node.request(PEOPLE, ImportMode::Replace);
-    let mut overtaking = |progress| {
+    let mut concurrent = |progress| {
         if progress == Progress::Committing {
             node.import(&request).unwrap();
         }
     };
-    let error = node.import_watched(&request, &mut overtaking).unwrap_err();
-    assert!(matches!(error, ImportError::Overtaken { .. }), "{error}");
+    let error = node.import_watched(&request, &mut concurrent).unwrap_err();
+    assert!(matches!(error, ImportError::ConcurrentChange { .. }), "{error}");
     assert_eq!(node.current().manifest().version.get(), 2);
     assert_eq!(node.object_files().len(), 2);
 }
@@ -100,8 +100,8 @@ fn of_two_imports_at_once_one_wins_and_the_other_leaves_nothing() {
 #[test]
 fn orphans_are_removed_and_nothing_else() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
-    node.take(PEOPLE, ImportMode::Append);
+    node.import_text(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Append);
     let live = node.object_files();
     let orphan = live[0].with_file_name("ffff.parquet");
     fs::copy(&live[0], &orphan).unwrap();

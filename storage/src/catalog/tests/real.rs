@@ -1,4 +1,4 @@
-//! Real files, where the shared data folder is at hand.
+//! Real files, if the shared data folder is available.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Keys that are exchanged while data is in use.
+//! Key rotation while data is in use.
 
 use std::{collections::BTreeSet, num::NonZeroU32};
 
@@ -53,13 +53,13 @@ impl TestNode {
 }
 
 fn recover(node: &TestNode, escrow: &Escrow, provider: &dyn KeyProvider) -> Result<Storage, StorageError> {
-    Storage::recover(node.dir.path(), escrow, provider, &ObjectPlace::Local)
+    Storage::recover(node.dir.path(), escrow, provider, &ObjectLocation::Local)
 }
 
 #[test]
-fn a_new_master_key_opens_everything_and_the_old_file_nothing_new() {
+fn rotated_master_key_opens_all_and_old_file_nothing_new() {
     let mut node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let master_key = node.dir.path().join("identity/master.key");
     let (before, objects) = (fs::read(&master_key).unwrap(), node.object_files());
     let segment = node.catalog().0.keys.segments.get(MAIN_SEGMENT).unwrap().unwrap();
@@ -86,11 +86,11 @@ fn a_new_master_key_opens_everything_and_the_old_file_nothing_new() {
 }
 
 #[test]
-fn a_rotation_of_the_master_key_that_was_broken_off_is_finished_at_the_next_start() {
+fn interrupted_master_rotation_is_finished_at_next_start() {
     let mut node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     node.catalog().0.keys.master.begin_rotation().unwrap();
-    assert_eq!(node.ids(), ["1", "2", "3"], "both keys open segments meanwhile");
+    assert_eq!(node.ids(), ["1", "2", "3"], "both keys open segments in the meantime");
     node.reopen(|objects| objects);
     assert!(!node.catalog().0.keys.master.is_rotating());
     assert_eq!(node.ids(), ["1", "2", "3"]);
@@ -101,7 +101,7 @@ fn a_rotation_of_the_master_key_that_was_broken_off_is_finished_at_the_next_star
 #[test]
 fn a_new_segment_key_wraps_its_datasets_and_touches_no_data() {
     let mut node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let (record, objects) = (node.catalog().datasets().show(&people()).unwrap(), node.object_files());
     let before = node.pseudonyms();
     assert_eq!(node.catalog().keys().rotate_segment(&main_segment()).unwrap(), 1);
@@ -109,7 +109,7 @@ fn a_new_segment_key_wraps_its_datasets_and_touches_no_data() {
     node.catalog().keys().open_keys(&record).err().unwrap();
     node.reopen(|objects| objects);
     assert_eq!(node.ids(), ["1", "2", "3"]);
-    assert_eq!(node.pseudonyms(), before, "pseudonyms stay what they were");
+    assert_eq!(node.pseudonyms(), before, "pseudonyms do not change");
     let error = node
         .catalog()
         .keys()
@@ -119,16 +119,16 @@ fn a_new_segment_key_wraps_its_datasets_and_touches_no_data() {
 }
 
 #[test]
-fn a_new_dataset_key_seals_what_comes_and_reencrypting_brings_over_the_rest() {
+fn new_dataset_key_seals_new_data_and_reencryption_the_rest() {
     let mut node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
-    node.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
+    node.import_text(PEOPLE, ImportMode::Create);
+    node.import_text("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
     let (first, pseudonyms) = (node.dataset_key(), node.pseudonyms());
     let manifests = node.catalog().datasets().versions(&people()).unwrap();
     let new = node.catalog().keys().rotate_dataset(&people(), true).unwrap();
     assert_ne!(new, first);
     assert_eq!(node.catalog().reencryption().pending().unwrap(), [people()]);
-    node.take("id,name,age\n5,Emil Sentinel,61\n", ImportMode::Append);
+    node.import_text("id,name,age\n5,Emil Sentinel,61\n", ImportMode::Append);
     assert_eq!(node.folders(), BTreeSet::from([first.to_string(), new.to_string()]));
     assert_eq!(node.ids(), ["1", "2", "3", "4", "5"], "both keys open what they sealed");
 
@@ -138,7 +138,7 @@ fn a_new_dataset_key_seals_what_comes_and_reencrypting_brings_over_the_rest() {
     assert_eq!(
         values(&node.read(&reader).unwrap(), "id"),
         ["1", "2", "3", "4", "5"],
-        "a reader is not disturbed"
+        "a reader is not affected"
     );
     drop(reader);
     node.collect_orphans();
@@ -161,10 +161,10 @@ fn a_new_dataset_key_seals_what_comes_and_reencrypting_brings_over_the_rest() {
 }
 
 #[test]
-fn reencrypting_that_was_broken_off_goes_on_where_it_was() {
+fn interrupted_reencryption_continues_where_it_stopped() {
     let mut node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
-    node.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
+    node.import_text(PEOPLE, ImportMode::Create);
+    node.import_text("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
     node.catalog().keys().rotate_dataset(&people(), true).unwrap();
     let stopped = {
         let _within = node.runtime.enter();
@@ -186,17 +186,17 @@ fn reencrypting_that_was_broken_off_goes_on_where_it_was() {
 }
 
 #[test]
-fn reencrypting_goes_on_when_versions_are_taken_out_under_its_hands() {
+fn reencryption_continues_when_versions_are_removed_meanwhile() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
-    node.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Replace);
-    node.take("id,name,age\n5,Emil Sentinel,61\n", ImportMode::Append);
+    node.import_text(PEOPLE, ImportMode::Create);
+    node.import_text("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Replace);
+    node.import_text("id,name,age\n5,Emil Sentinel,61\n", ImportMode::Append);
     let new = node.catalog().keys().rotate_dataset(&people(), true).unwrap();
     let _within = node.runtime.enter();
-    let mut asked = 0;
+    let mut calls = 0;
     let mut trimming = |_| {
-        asked += 1;
-        if asked == 1 {
+        calls += 1;
+        if calls == 1 {
             assert_eq!(
                 node.catalog()
                     .retention()
@@ -220,11 +220,11 @@ fn reencrypting_goes_on_when_versions_are_taken_out_under_its_hands() {
 }
 
 #[test]
-fn what_only_a_reader_still_holds_is_given_no_new_place() {
+fn object_only_in_use_by_a_reader_is_not_reencrypted() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let old = node.current();
-    node.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Replace);
+    node.import_text("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Replace);
     node.catalog().keys().rotate_dataset(&people(), true).unwrap();
     let _within = node.runtime.enter();
     let mut trimming = |_| {
@@ -239,19 +239,19 @@ fn what_only_a_reader_still_holds_is_given_no_new_place() {
         .run(&people(), None, &mut trimming)
         .unwrap();
     assert_eq!(values(&node.read(&old).unwrap(), "id"), ["1", "2", "3"]);
-    let placed = node.catalog().0.objects.placements.iter().unwrap();
-    assert_eq!(placed.count(), 1, "only that of the version that is left");
+    let placements = node.catalog().0.objects.placements.iter().unwrap();
+    assert_eq!(placements.count(), 1, "only that of the remaining version");
     drop(old);
     assert_eq!(node.collect_orphans(), 1);
     assert_eq!(node.ids(), ["4"]);
 }
 
 #[test]
-fn an_object_that_is_not_what_its_manifest_states_is_not_sealed_again() {
+fn object_that_contradicts_its_manifest_is_not_reencrypted() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let (old, first) = (node.object_files().remove(0), node.dataset_key());
-    node.take(
+    node.import_text(
         "id,name,age\n1,Zsofia Sentinel,41\n2,Bela Sentinel,52\n3,Carl Sentinel,9\n",
         ImportMode::Replace,
     );
@@ -274,9 +274,9 @@ fn an_object_that_is_not_what_its_manifest_states_is_not_sealed_again() {
 }
 
 #[test]
-fn keys_may_be_rotated_during_an_import_but_not_forgotten() {
+fn keys_may_be_rotated_but_not_discarded_during_an_import() {
     let node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let more = "id,name,age\n4,Dora Sentinel,33\n";
     let catalog = node.catalog().clone();
     let rotate = |event: Progress| {
@@ -290,16 +290,16 @@ fn keys_may_be_rotated_during_an_import_but_not_forgotten() {
         .unwrap();
     assert_eq!(node.ids(), ["1", "2", "3", "4"]);
 
-    let mut forget = |event: Progress| {
+    let mut discard = |event: Progress| {
         if event == Progress::Inspecting {
             catalog.keys().rotate_dataset(&people(), true).unwrap();
             catalog.reencryption().run(&people(), None, &mut |_| true).unwrap();
         }
     };
     let error = node
-        .import_watched(&node.request(more, ImportMode::Append), &mut forget)
+        .import_watched(&node.request(more, ImportMode::Append), &mut discard)
         .unwrap_err();
-    assert!(matches!(error, ImportError::Overtaken { .. }), "{error}");
+    assert!(matches!(error, ImportError::ConcurrentChange { .. }), "{error}");
     assert_eq!(node.ids(), ["1", "2", "3", "4"]);
 
     let created = ImportRequest {
@@ -311,7 +311,7 @@ fn keys_may_be_rotated_during_an_import_but_not_forgotten() {
 }
 
 #[test]
-fn a_directory_of_format_1_is_brought_forward_with_its_data_and_pseudonyms() {
+fn format_1_directory_is_migrated_with_data_and_pseudonyms() {
     let dir = tempfile::tempdir().unwrap();
     fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     let path = dir.path().join("identity/master.key");
@@ -321,8 +321,8 @@ fn a_directory_of_format_1_is_brought_forward_with_its_data_and_pseudonyms() {
     node.storage = Some(Storage::open(dir.path(), &secret()).unwrap());
     node.dir = dir;
     node.catalog().0.datasets.identities.put_institution(&key(1)).unwrap();
-    node.take(PEOPLE, ImportMode::Create);
-    node.take("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
+    node.import_text(PEOPLE, ImportMode::Create);
+    node.import_text("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
     let before = {
         let record = node.catalog().datasets().show(&people()).unwrap();
         let key = node.catalog().keys().open_keys(&record).unwrap().current;
@@ -359,13 +359,13 @@ fn a_directory_of_format_1_is_brought_forward_with_its_data_and_pseudonyms() {
 }
 
 #[test]
-fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
+fn any_recovery_key_recovers_from_a_lost_passphrase() {
     use crate::keys::{Recipient, RecoveryKey};
     let (first, second) = (RecoveryKey::generate(), RecoveryKey::generate());
     let mut node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
+    node.import_text(PEOPLE, ImportMode::Create);
     let recipients: Vec<Recipient> = [&first.0, &second.0].map(|public| public.parse().unwrap()).to_vec();
-    assert!("age1nobody".parse::<Recipient>().is_err());
+    assert!("age1invalid".parse::<Recipient>().is_err());
     node.catalog().keys().escrow(&[]).unwrap_err();
     let escrow = node.catalog().keys().escrow(&recipients).unwrap();
     assert!(escrow.starts_with("-----BEGIN AGE ENCRYPTED FILE-----"));
@@ -373,14 +373,14 @@ fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
     let key = RecoveryKey::in_file(second.1.as_bytes()).unwrap();
     let opened = Escrow::open(escrow.as_bytes(), &key).unwrap();
     Escrow::open(escrow.as_bytes(), &RecoveryKey::in_file(first.1.as_bytes()).unwrap()).unwrap();
-    let stranger = RecoveryKey::in_file(RecoveryKey::generate().1.as_bytes()).unwrap();
+    let other_key = RecoveryKey::in_file(RecoveryKey::generate().1.as_bytes()).unwrap();
     assert_eq!(
-        Escrow::open(escrow.as_bytes(), &stranger).unwrap_err().kind(),
+        Escrow::open(escrow.as_bytes(), &other_key).unwrap_err().kind(),
         ErrorKind::Locked
     );
     RecoveryKey::in_file(b"nothing").unwrap_err();
 
-    // The master key went on, the segment's did not.
+    // The master key was rotated after the escrow, the segment key was not.
     node.catalog().keys().rotate_master().unwrap();
     node.storage = None;
     let new = Passphrase::new(Secret::from("new".to_owned()), Argon2Cost::dangerous_minimum());
@@ -398,13 +398,13 @@ fn a_lost_passphrase_is_made_good_by_any_of_the_recovery_keys() {
     node.storage.as_ref().unwrap().change_provider(&secret()).unwrap();
     node.storage = None;
 
-    // An escrow from before a rotation of the segment's key says so, and nothing is changed.
+    // An escrow from before a rotation of the segment key is refused with that reason, and nothing is changed.
     let error = recover(&node, &opened, &new).unwrap_err();
     assert!(error.to_string().contains("segment `main`"), "{error}");
     node.reopen(|objects| objects);
     assert_eq!(node.ids(), ["1", "2", "3"]);
 
-    // One of another node opens nothing.
+    // An escrow of another node opens nothing.
     let other = TestNode::new();
     let foreign = other.catalog().keys().escrow(&recipients).unwrap();
     let foreign = Escrow::open(foreign.as_bytes(), &key).unwrap();

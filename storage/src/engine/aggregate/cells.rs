@@ -15,10 +15,10 @@ use crate::engine::{
     disclosure::{Cell, Subjects, withhold},
 };
 
-/// Names of the counts added to a grouping start so.
+/// Prefix of the names of the counts that are added to a grouping.
 pub(in crate::engine) const MEASURED: &str = "__concordat_cell_";
 
-/// One row a group: dimensions, measures, then subjects and rows of the group and of each counted column.
+/// One row for each group: dimensions, measures, then subjects and rows of the group and of each counted column.
 #[derive(Debug)]
 pub(in crate::engine) struct Cells {
     table: RecordBatch,
@@ -27,7 +27,7 @@ pub(in crate::engine) struct Cells {
 }
 
 impl Cells {
-    /// `measures` tells for each measure which counted column it takes.
+    /// `measures` has, for each measure, the counted column that it aggregates.
     pub(in crate::engine) const fn new(table: RecordBatch, dimensions: usize, measures: Vec<Option<usize>>) -> Self {
         Self {
             table,
@@ -36,19 +36,19 @@ impl Cells {
         }
     }
 
-    /// How many groups there are.
+    /// The number of groups.
     pub(in crate::engine) fn groups(&self) -> usize {
         self.table.num_rows()
     }
 
-    /// Subjects behind each group, counted as far as was asked for.
+    /// Subjects in each group, counted up to the requested number.
     pub(in crate::engine) fn subjects(&self) -> Result<Vec<u64>, QueryError> {
         self.counts(0)
     }
 
-    /// The cells that may leave, under plain names, and how many were withheld.
+    /// The cells that may be released, with plain names, and how many were withheld.
     ///
-    /// A group that is withheld has no row, except when there are no groups: then its row is there, empty.
+    /// A withheld group has no row. Without `GROUP BY`, there is always one row, which is empty if it is withheld.
     pub(in crate::engine) fn release(
         &self,
         min_cell: u64,
@@ -67,7 +67,7 @@ impl Cells {
         let groups = withhold(&cells(0)?, &vec![false; keys.len()], min_cell, subjects);
         let mut columns = self.table.columns().get(..self.dimensions).unwrap_or_default().to_vec();
         let mut withheld = 0_u64;
-        for (place, counted) in self.measures.iter().enumerate() {
+        for (index, counted) in self.measures.iter().enumerate() {
             let hidden = match counted {
                 Some(counted) => withhold(&cells(counted.saturating_add(1))?, &groups, min_cell, subjects),
                 None => groups.clone(),
@@ -75,7 +75,7 @@ impl Cells {
             withheld = withheld.saturating_add(count(&hidden));
             columns.push(
                 nullif(
-                    self.column(self.dimensions.saturating_add(place))?,
+                    self.column(self.dimensions.saturating_add(index))?,
                     &BooleanArray::from(hidden),
                 )
                 .map_err(failed)?,
@@ -92,16 +92,16 @@ impl Cells {
         Ok((filter_record_batch(&released, &shown).map_err(failed)?, withheld))
     }
 
-    /// Each group's place along each dimension.
+    /// Each group's coordinate along each dimension.
     fn keys(&self) -> Result<Vec<Vec<u32>>, QueryError> {
         let mut keys = vec![Vec::with_capacity(self.dimensions); self.table.num_rows()];
         for column in self.table.columns().iter().take(self.dimensions) {
-            let mut places: HashMap<ScalarValue, u32> = HashMap::new();
+            let mut codes: HashMap<ScalarValue, u32> = HashMap::new();
             for (row, key) in keys.iter_mut().enumerate() {
                 let value =
                     ScalarValue::try_from_array(column, row).map_err(|_| QueryError::Engine { step: "withholding" })?;
-                let next = u32::try_from(places.len()).unwrap_or(u32::MAX);
-                key.push(*places.entry(value).or_insert(next));
+                let next = u32::try_from(codes.len()).unwrap_or(u32::MAX);
+                key.push(*codes.entry(value).or_insert(next));
             }
         }
         Ok(keys)
@@ -122,10 +122,10 @@ impl Cells {
             .collect())
     }
 
-    fn column(&self, place: usize) -> Result<&ArrayRef, QueryError> {
+    fn column(&self, index: usize) -> Result<&ArrayRef, QueryError> {
         self.table
             .columns()
-            .get(place)
+            .get(index)
             .ok_or(QueryError::Engine { step: "withholding" })
     }
 }

@@ -7,29 +7,31 @@ use datafusion::common::hash_utils::create_hashes_with_hasher;
 
 use crate::engine::QueryError;
 
-/// Bytes of memory for each subject: a table that has just grown is less than half full, and the old one is still there while it grows.
+/// Bytes of memory for each subject: a hash table that has just grown is less than half full, and the old one still
+/// exists while it grows.
 const SUBJECT_BYTES: usize = 64;
 
-/// The group of each subject seen so far. Both are known by keyed hashes: who asks chooses the groups, but not the key.
+/// The group of each subject so far. Both are stored as keyed hashes: the requester chooses the groups, but does not
+/// know the key.
 pub(in crate::engine) struct SubjectOverlap {
-    homes: HashMap<u64, u64>,
+    group_of: HashMap<u64, u64>,
     most: usize,
     key: RandomState,
 }
 
 impl SubjectOverlap {
-    /// Remembers as many subjects as fit in `memory` bytes.
+    /// Stores as many subjects as fit in `memory` bytes.
     pub(in crate::engine) fn new(memory: usize) -> Self {
         Self {
-            homes: HashMap::new(),
+            group_of: HashMap::new(),
             most: memory / SUBJECT_BYTES,
             key: RandomState::new(),
         }
     }
 
-    /// Takes in rows: the subject, then what they are grouped by. Tells whether, as far as is known, no subject is in two groups; it
-    /// is not known of more subjects than there is memory for.
-    pub(in crate::engine) fn holds(&mut self, rows: &RecordBatch) -> Result<bool, QueryError> {
+    /// Adds rows: the subject, then the columns of the grouping. Returns whether it is certain that no subject so far
+    /// is in two groups; it is not certain if there are more subjects than fit in memory.
+    pub(in crate::engine) fn add_disjoint(&mut self, rows: &RecordBatch) -> Result<bool, QueryError> {
         let (subject, groups) = rows
             .columns()
             .split_first()
@@ -39,7 +41,7 @@ impl SubjectOverlap {
         let known = subjects.into_iter().zip(groups).enumerate();
         let mut known = known.filter(|(row, _)| subject.is_valid(*row));
         Ok(known.all(|(_, (subject, group))| {
-            *self.homes.entry(subject).or_insert(group) == group && self.homes.len() <= self.most
+            *self.group_of.entry(subject).or_insert(group) == group && self.group_of.len() <= self.most
         }))
     }
 

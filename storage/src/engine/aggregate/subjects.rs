@@ -1,8 +1,8 @@
-//! How many subjects are behind a cell, counted only as far as it matters.
+//! The number of subjects in a cell, counted only as far as it matters.
 //!
-//! Whether a cell may leave depends on whether it has at least the minimum of subjects, and on nothing beyond. So [`up_to`] stops
-//! counting there: however many subjects a table has, a cell costs no more memory than the minimum. Subjects are told apart by a hash
-//! of 64 bits; where two are taken for one, a cell has too few of them rather than too many.
+//! Whether a cell may be released depends only on whether it has at least the minimum number of subjects. So [`up_to`]
+//! stops counting there: however many subjects a table has, a cell needs no more memory than for the minimum. Subjects
+//! are distinguished by a 64-bit hash; if two have the same hash, the cell counts too few subjects, never too many.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -23,12 +23,12 @@ use datafusion::{
     },
 };
 
-/// What one group costs in memory besides its hashes, in bytes.
+/// Memory of one group without its hashes, in bytes.
 const GROUP_BYTES: usize = size_of::<HashSet<u64>>();
-/// What one hash costs in a set that has just grown, in bytes.
+/// Memory of one hash in a set that has just grown, in bytes.
 const HASH_BYTES: usize = 32;
 
-/// An aggregate function of one column: its distinct values, missing ones aside, or `enough` if there are as many or more.
+/// An aggregate function of one column: the number of its distinct values without missing ones, but at most `enough`.
 pub(super) fn up_to(enough: usize) -> Arc<AggregateUDF> {
     Arc::new(AggregateUDF::new_from_impl(SubjectsUpTo {
         enough: enough.max(1),
@@ -72,7 +72,7 @@ impl AggregateUDFImpl for SubjectsUpTo {
     }
 
     fn accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(One(CapturedError::new(self.enough))))
+        Ok(Box::new(SingleGroup(SeenSubjects::new(self.enough))))
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs<'_>) -> bool {
@@ -80,7 +80,7 @@ impl AggregateUDFImpl for SubjectsUpTo {
     }
 
     fn create_groups_accumulator(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(CapturedError::new(self.enough)))
+        Ok(Box::new(SeenSubjects::new(self.enough)))
     }
 }
 
@@ -90,13 +90,13 @@ fn hash_field() -> Field {
 
 /// The subjects seen in each group, as hashes.
 #[derive(Debug)]
-struct CapturedError {
+struct SeenSubjects {
     enough: usize,
     groups: Vec<HashSet<u64>>,
     hashes: usize,
 }
 
-impl CapturedError {
+impl SeenSubjects {
     const fn new(enough: usize) -> Self {
         Self {
             enough,
@@ -124,8 +124,8 @@ impl CapturedError {
     }
 }
 
-impl GroupsAccumulator for CapturedError {
-    /// Most rows are of groups that have enough already: only the others are hashed.
+impl GroupsAccumulator for SeenSubjects {
+    /// Most rows belong to groups that already have enough: only the others are hashed.
     fn update_batch(
         &mut self,
         values: &[ArrayRef],
@@ -134,8 +134,8 @@ impl GroupsAccumulator for CapturedError {
         total_num_groups: usize,
     ) -> Result<()> {
         self.groups.resize_with(total_num_groups, HashSet::new);
-        let subjects = only(values)?;
-        let counts = |row: usize| subjects.is_valid(row) && opt_filter.is_none_or(|filter| holds(filter, row));
+        let subjects = single_column(values)?;
+        let counts = |row: usize| subjects.is_valid(row) && opt_filter.is_none_or(|filter| is_set(filter, row));
         let wanted = (0_u32..).zip(group_indices).enumerate();
         let wanted = wanted.filter(|(row, (_, group))| self.wants_more(**group) && counts(*row));
         let (rows, groups): (Vec<u32>, Vec<usize>) = wanted.map(|(_, (row, group))| (row, *group)).unzip();
@@ -160,7 +160,7 @@ impl GroupsAccumulator for CapturedError {
 
     fn merge_batch(&mut self, values: &[ArrayRef], group_indices: &[usize], total_num_groups: usize) -> Result<()> {
         self.groups.resize_with(total_num_groups, HashSet::new);
-        let states = only(values)?.as_list_opt::<i32>().ok_or_else(not_a_state)?;
+        let states = single_column(values)?.as_list_opt::<i32>().ok_or_else(not_a_state)?;
         for (state, group) in states.iter().zip(group_indices) {
             let Some(state) = state else { continue };
             let hashes = state.as_primitive_opt::<UInt64Type>().ok_or_else(not_a_state)?;
@@ -170,8 +170,8 @@ impl GroupsAccumulator for CapturedError {
     }
 
     fn convert_to_state(&self, values: &[ArrayRef], opt_filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
-        let subjects = only(values)?;
-        let counts = |row: usize| subjects.is_valid(row) && opt_filter.is_none_or(|filter| holds(filter, row));
+        let subjects = single_column(values)?;
+        let counts = |row: usize| subjects.is_valid(row) && opt_filter.is_none_or(|filter| is_set(filter, row));
         let hashes = hashes(subjects)?.into_iter().enumerate();
         Ok(lists(hashes.map(|(row, hash)| counts(row).then_some([hash]))))
     }
@@ -183,16 +183,16 @@ impl GroupsAccumulator for CapturedError {
 
 /// The same for a query without groups.
 #[derive(Debug)]
-struct One(CapturedError);
+struct SingleGroup(SeenSubjects);
 
-impl Accumulator for One {
+impl Accumulator for SingleGroup {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let rows = only(values)?.len();
+        let rows = single_column(values)?.len();
         self.0.update_batch(values, &vec![0; rows], None, 1)
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let rows = only(states)?.len();
+        let rows = single_column(states)?.len();
         self.0.merge_batch(states, &vec![0; rows], 1)
     }
 
@@ -215,11 +215,11 @@ impl Accumulator for One {
     }
 }
 
-fn only(values: &[ArrayRef]) -> Result<&ArrayRef> {
+fn single_column(values: &[ArrayRef]) -> Result<&ArrayRef> {
     values.first().ok_or_else(not_a_state)
 }
 
-fn holds(filter: &BooleanArray, row: usize) -> bool {
+fn is_set(filter: &BooleanArray, row: usize) -> bool {
     filter.is_valid(row) && filter.value(row)
 }
 
@@ -262,10 +262,10 @@ mod tests {
         (Arc::new(subjects), groups, filter)
     }
 
-    /// The state of a part of the rows: counted, or every row by itself as when counting ahead does not pay.
+    /// The state of a part of the rows: counted, or each row separately, as when partial aggregation is not worthwhile.
     fn state(enough: usize, rows: &[Row], counted: bool) -> (Vec<ArrayRef>, Vec<usize>) {
         let (subjects, groups, filter) = columns(rows);
-        let mut seen = CapturedError::new(enough);
+        let mut seen = SeenSubjects::new(enough);
         if counted {
             seen.update_batch(&[subjects], &groups, Some(&filter), 4).unwrap();
             (seen.state(EmitTo::All).unwrap(), (0..4).collect())
@@ -276,14 +276,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn parts_together_count_as_far_as_enough(
+        fn merged_parts_count_up_to_enough(
             parts in proptest::collection::vec(
                 (any::<bool>(), proptest::collection::vec((0_usize..4, proptest::option::of(0_i64..30), any::<bool>()), 0..60)),
                 1..4,
             ),
             enough in 1_usize..15,
         ) {
-            let mut whole = CapturedError::new(enough);
+            let mut whole = SeenSubjects::new(enough);
             for (counted, rows) in &parts {
                 let (states, groups) = state(enough, rows, *counted);
                 whole.merge_batch(&states, &groups, 4).unwrap();
@@ -293,7 +293,7 @@ mod tests {
             for (group, found) in found.into_iter().enumerate() {
                 let rows = parts.iter().flat_map(|(_, rows)| rows);
                 let subjects: BTreeSet<i64> = rows
-                    .filter(|(place, _, counts)| *place == group && *counts)
+                    .filter(|(row_group, _, counts)| *row_group == group && *counts)
                     .filter_map(|(_, subject, _)| *subject)
                     .collect();
                 prop_assert_eq!(found, number(subjects.len().min(enough)));
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn a_group_takes_no_more_memory_than_enough_subjects() {
         let subjects: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100_000));
-        let mut seen = CapturedError::new(10);
+        let mut seen = SeenSubjects::new(10);
         seen.update_batch(&[subjects], &vec![0; 100_000], None, 1).unwrap();
         assert_eq!(seen.groups[0].len(), 10);
     }

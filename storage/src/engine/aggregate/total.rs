@@ -1,9 +1,9 @@
-//! No error about single rows.
+//! Prevents errors about single rows.
 //!
-//! Below tier `records` nobody sees rows, and an error is as good as an answer: `WHERE abs(CASE WHEN age = 47 THEN least
-//! number END) > 0` fails if somebody is 47. So what is computed from rows, conditions and groups, uses only functions that
-//! give a value or NULL whatever they are given. Above the grouping all functions may be used, since there are only released
-//! cells to fail on.
+//! Below tier `records` rows are not visible, but an error can reveal as much as an answer: `WHERE abs(CASE WHEN age =
+//! 47 THEN least number END) > 0` fails if someone is 47. So conditions and groups, which are computed from rows, may
+//! only use functions that return a value or NULL for every input. Above the grouping all functions may be used, since
+//! they only see released cells.
 
 use datafusion::{
     common::tree_node::TreeNode,
@@ -13,8 +13,8 @@ use datafusion::{
 
 use crate::engine::divide::{QUOTIENT, REMAINDER};
 
-/// Functions that never fail, whatever their arguments' values.
-const TOTAL: [&str; 30] = [
+/// Functions that never fail, whatever the values of their arguments.
+const INFALLIBLE: [&str; 30] = [
     "btrim",
     "ceil",
     "character_length",
@@ -46,18 +46,18 @@ const TOTAL: [&str; 30] = [
     "trim",
     "upper",
 ];
-/// Parts that every date and timestamp has.
-const PARTS: [&str; 7] = ["year", "quarter", "month", "week", "day", "dow", "doy"];
+/// Date parts that every date and timestamp has.
+const DATE_PARTS: [&str; 7] = ["year", "quarter", "month", "week", "day", "dow", "doy"];
 
-/// The first function in the conditions and groups that is not known to be total.
-pub(super) fn first_that_may_fail(grouping: &Aggregate) -> Option<String> {
+/// The first function in the conditions and groups that is not known to be infallible.
+pub(super) fn first_fallible(grouping: &Aggregate) -> Option<String> {
     let groups = grouping.group_expr.iter();
-    groups.chain(conditions(&grouping.input)).find_map(may_fail)
+    groups.chain(conditions(&grouping.input)).find_map(fallible_function)
 }
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the plan is known to be a chain; other literals name no part"
+    reason = "the plan is known to be a chain; other literals do not name a part"
 )]
 fn conditions(plan: &LogicalPlan) -> Vec<&Expr> {
     match plan {
@@ -69,12 +69,12 @@ fn conditions(plan: &LogicalPlan) -> Vec<&Expr> {
     }
 }
 
-fn may_fail(expression: &Expr) -> Option<String> {
+fn fallible_function(expression: &Expr) -> Option<String> {
     let mut found = None;
     // The visitor cannot fail.
     let _ = expression.exists(|inner| {
         if let Expr::ScalarFunction(function) = inner
-            && !is_silent(function)
+            && !is_infallible(function)
         {
             found = Some(function.func.name().to_owned());
         }
@@ -83,19 +83,19 @@ fn may_fail(expression: &Expr) -> Option<String> {
     found
 }
 
-fn is_silent(function: &ScalarFunction) -> bool {
+fn is_infallible(function: &ScalarFunction) -> bool {
     let name = function.func.name();
-    TOTAL.contains(&name) && (name != "date_part" || function.args.first().is_some_and(is_known_part))
+    INFALLIBLE.contains(&name) && (name != "date_part" || function.args.first().is_some_and(is_known_part))
 }
 
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the plan is known to be a chain; other literals name no part"
+    reason = "the plan is known to be a chain; other literals do not name a part"
 )]
 fn is_known_part(part: &Expr) -> bool {
     match part {
         Expr::Literal(ScalarValue::Utf8(Some(part)) | ScalarValue::Utf8View(Some(part)), _) => {
-            PARTS.contains(&part.to_ascii_lowercase().as_str())
+            DATE_PARTS.contains(&part.to_ascii_lowercase().as_str())
         }
         _ => false,
     }

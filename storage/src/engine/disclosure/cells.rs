@@ -1,39 +1,41 @@
 //! Which cells of a table are withheld.
 //!
-//! A cell with fewer subjects than the minimum is withheld. That alone does not hide it: a total is easily asked for, and a
-//! total minus the cells that are shown is the one that is not. So in every slice of the table (every set of cells that agree
-//! on some of the dimensions, the whole table included) that has a withheld cell, further cells are withheld, the smallest
-//! first, until at least two are hidden and together they have at least the minimum of subjects behind them. Hiding one can
-//! expose another slice, so this is repeated until nothing changes.
+//! A cell with fewer subjects than the minimum is withheld. That alone does not protect it: a total is easy to query,
+//! and the total minus the visible cells is the withheld one. So in every slice of the table (every set of cells that
+//! agree on some of the dimensions, including the whole table) that has a withheld cell, further cells are withheld,
+//! the smallest first, until at least two are hidden and together they have at least the minimum number of subjects.
+//! Hiding one can expose another slice, so this is repeated until nothing changes.
 //!
-//! Nothing here asks whether a cell has more subjects than the minimum, so they may be counted as far as that only; of cells with
-//! as many subjects, the smaller is the one with fewer rows.
+//! Nothing here depends on whether a cell has more subjects than the minimum, so they may be counted up to that only;
+//! of two cells with the same number of subjects, the one with fewer rows is the smaller one.
 
 use std::collections::BTreeMap;
 
-/// One cell: where it lies along each dimension, and what is behind it.
+/// One cell: its coordinates, and its subjects and rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
-    /// Its place along each dimension.
+    /// Its coordinate along each dimension.
     pub key: Vec<u32>,
-    /// Subjects behind it, counted at least as far as the minimum.
+    /// Subjects in it, counted at least up to the minimum.
     pub subjects: u64,
-    /// Rows behind it.
+    /// Rows in it.
     pub rows: u64,
 }
 
-/// Whether a subject can be behind more than one cell.
+/// Whether a subject can be in more than one cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subjects {
-    /// Each subject is behind one cell, so subjects of several cells add up.
+    /// Each subject is in one cell, so the subjects of several cells add up.
     InOneCell,
-    /// A subject may be behind several cells, so several cells have at least as many subjects as the largest of them.
+    /// A subject may be in several cells, so all that is known of several cells is that they have at least as many
+    /// subjects as the largest of them.
     InSeveral,
 }
 
-/// Tells for each of `cells` whether it is withheld; those in `already` stay so.
+/// Returns for each of `cells` whether it is withheld; those in `already` stay withheld.
 ///
-/// Cells without any subject are withheld but need no cover, since nothing is behind them.
+/// Cells without any subject are withheld but need no further withheld cells to protect them, since they contain no
+/// one.
 pub(crate) fn withhold(cells: &[Cell], already: &[bool], min_cell: u64, subjects: Subjects) -> Vec<bool> {
     let known = already.iter().copied().chain(std::iter::repeat(false));
     let mut hidden: Vec<bool> = cells
@@ -57,7 +59,7 @@ pub(crate) fn withhold(cells: &[Cell], already: &[bool], min_cell: u64, subjects
     }
 }
 
-/// The cell to hide next, if what is hidden in the slice could be computed from what is shown.
+/// The cell to hide next, if the hidden cells of the slice could be computed from the visible ones.
 fn exposed(slice: &[usize], cells: &[Cell], hidden: &[bool], min_cell: u64, subjects: Subjects) -> Option<usize> {
     let is_hidden = |at: &&usize| hidden.get(**at).copied().unwrap_or(true);
     let count = |at: &usize| cells.get(*at).map_or(0, |cell| cell.subjects);
@@ -82,20 +84,20 @@ fn exposed(slice: &[usize], cells: &[Cell], hidden: &[bool], min_cell: u64, subj
         .copied()
 }
 
-/// The cells that agree on some dimensions, for every choice of dimensions but all of them.
+/// The cells that agree on some dimensions, for every proper subset of the dimensions.
 fn slices(cells: &[Cell]) -> Vec<Vec<usize>> {
     let dimensions = cells.first().map_or(0, |cell| cell.key.len()).min(16);
     let mut slices = Vec::new();
     for fixed in 0..(1_u32 << dimensions).saturating_sub(1).max(1) {
         let mut by_key: BTreeMap<Vec<u32>, Vec<usize>> = BTreeMap::new();
         for (at, cell) in cells.iter().enumerate() {
-            let kept = cell
+            let fixed_dimensions = cell
                 .key
                 .iter()
                 .enumerate()
                 .filter(|(dimension, _)| fixed >> dimension & 1 == 1);
             by_key
-                .entry(kept.map(|(_, place)| *place).collect())
+                .entry(fixed_dimensions.map(|(_, coordinate)| *coordinate).collect())
                 .or_default()
                 .push(at);
         }
@@ -113,8 +115,8 @@ mod tests {
         counts
             .iter()
             .zip(0..)
-            .map(|(subjects, place)| Cell {
-                key: vec![place],
+            .map(|(subjects, coordinate)| Cell {
+                key: vec![coordinate],
                 subjects: *subjects,
                 rows: *subjects,
             })
@@ -128,19 +130,19 @@ mod tests {
     }
 
     #[test]
-    fn a_single_small_cell_takes_the_smallest_other_with_it() {
+    fn single_small_cell_also_hides_the_smallest_other_cell() {
         assert_eq!(hidden(&[40, 3, 25, 90], 10), [1, 2]);
         assert_eq!(hidden(&[40, 30, 25], 10), [] as [usize; 0]);
     }
 
     #[test]
-    fn small_cells_that_cover_each_other_suffice() {
+    fn small_cells_that_protect_each_other_are_enough() {
         assert_eq!(hidden(&[6, 7, 40], 10), [0, 1]);
         assert_eq!(hidden(&[2, 3, 40, 50], 10), [0, 1, 2]);
     }
 
     #[test]
-    fn a_lone_small_cell_and_an_empty_one() {
+    fn only_small_cell_and_empty_cell_are_hidden() {
         assert_eq!(hidden(&[9], 10), [0]);
         assert_eq!(hidden(&[0, 40], 10), [0]);
         assert!(withhold(&[], &[], 10, Subjects::InOneCell).is_empty());
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn counting_as_far_as_the_minimum_hides_the_same() {
+    fn counting_up_to_the_minimum_hides_the_same_cells() {
         for counts in [
             [40, 3, 25, 90].as_slice(),
             &[6, 7, 40],
@@ -178,8 +180,8 @@ mod tests {
     }
 
     #[test]
-    fn hiding_in_a_row_covers_the_column_too() {
-        // sex x hospital: one small cell hides one in its row, one in its column, and the corner where those meet.
+    fn hiding_in_a_row_also_protects_the_column() {
+        // sex x hospital: one small cell hides one in its row, one in its column, and the cell where those two meet.
         let counts = [[3, 30, 60], [40, 50, 70], [80, 90, 95]];
         let cell = |row: u32, column: u32| Cell {
             key: vec![row, column],
@@ -195,7 +197,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever total is known, what is hidden in it is at least two cells and enough subjects, or all of it.
+        /// In every known total, either at least two cells with enough subjects are hidden, or all of it is.
         #[test]
         fn no_hidden_cell_follows_from_a_total(
             counts in proptest::collection::btree_map((0_u32..4, 0_u32..3, 0_u32..3), 1_u64..60, 1..30),

@@ -10,22 +10,22 @@ use sha2::{Digest, Sha256};
 use super::ReleasedAnswer;
 use crate::{arrow_stream::StreamEncoder, engine::QueryError};
 
-/// What left, so far or in the end.
+/// What was released, so far or in total.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerTotals {
-    /// Rows in the chunks that left.
+    /// Rows in the released chunks.
     pub rows: u64,
     /// Their encoded length in bytes.
     pub bytes: u64,
-    /// Names exactly these bytes: SHA-256 under the label of answers.
+    /// Hash of exactly these bytes: SHA-256 with the domain separation label of answers.
     pub answer: Digest32,
     /// Cells withheld.
     pub suppressed_cells: u64,
-    /// Whether the answer left whole, with its end mark.
+    /// Whether the complete answer was released, with its end marker.
     pub complete: bool,
 }
 
-/// The running hash of an answer's bytes; both sides compute it over the chunks as they pass.
+/// The running hash of an answer's bytes; both sides compute it over the chunks as they are sent and received.
 #[derive(Clone, Debug)]
 pub(crate) struct AnswerHash(Sha256);
 
@@ -36,19 +36,19 @@ impl Default for AnswerHash {
 }
 
 impl AnswerHash {
-    /// Takes in the next bytes.
+    /// Adds the next bytes.
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }
 
-    /// The hash of all bytes so far, the same as [`Digest32::sha256`] of them together.
+    /// The hash of all bytes so far, the same as [`Digest32::sha256`] of all of them.
     #[must_use]
     pub(crate) fn digest(&self) -> Digest32 {
         Digest32::from_bytes(self.0.clone().finalize().into())
     }
 }
 
-/// An answer on its way out: chunks of an Arrow IPC stream ([`crate::arrow_stream`]), one batch each.
+/// An answer that is being encoded: chunks of an Arrow IPC stream ([`crate::arrow_stream`]), one batch each.
 pub struct IpcAnswer {
     answer: ReleasedAnswer,
     encoder: StreamEncoder,
@@ -59,10 +59,10 @@ pub struct IpcAnswer {
 }
 
 impl ReleasedAnswer {
-    /// Encodes the answer as it is read. The first chunk carries the schema, the last one the end mark.
+    /// Encodes the answer as it is read. The first chunk contains the schema, the last one the end marker.
     ///
     /// # Errors
-    /// [`QueryError::Encoding`] for columns that no answer can carry.
+    /// [`QueryError::Encoding`] for columns that answers do not support.
     pub fn into_ipc(self) -> Result<IpcAnswer, QueryError> {
         let encoder = StreamEncoder::new(&self.schema())?;
         Ok(IpcAnswer {
@@ -77,10 +77,11 @@ impl ReleasedAnswer {
 }
 
 impl IpcAnswer {
-    /// The next chunk; nothing after the end mark.
+    /// The next chunk; `None` after the end marker.
     ///
     /// # Errors
-    /// As [`ReleasedAnswer::next_batch`], and [`QueryError::Encoding`] for a row that no answer can carry; no end mark follows then.
+    /// As [`ReleasedAnswer::next_batch`], and [`QueryError::Encoding`] for a row that is too large; no end marker
+    /// follows then.
     pub async fn next_chunk(&mut self) -> Result<Option<Bytes>, QueryError> {
         if self.complete {
             return Ok(None);
@@ -103,7 +104,7 @@ impl IpcAnswer {
         Ok(Some(chunk))
     }
 
-    /// What left so far.
+    /// What was released so far.
     #[must_use]
     pub fn totals(&self) -> AnswerTotals {
         AnswerTotals {
@@ -115,7 +116,8 @@ impl IpcAnswer {
         }
     }
 
-    /// All chunks as a stream, ending after the first error. To have the [`AnswerTotals`], call [`IpcAnswer::next_chunk`] instead.
+    /// All chunks as a stream, ending after the first error. To get the [`AnswerTotals`], call
+    /// [`IpcAnswer::next_chunk`] instead.
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, QueryError>> + Send {
         stream::unfold(Some(self), |state| async {
             let mut ipc = state?;

@@ -1,4 +1,4 @@
-//! The only thing that can leave.
+//! The only type of answer that can leave the node.
 
 use std::{fmt, pin::Pin, sync::Arc};
 
@@ -10,15 +10,15 @@ use futures::{
 
 use crate::{engine::QueryError, ledger::LedgerReceipt};
 
-/// Most bytes in one released batch: small enough to be cut off quickly, large enough to be worth a frame.
-const PIECE_BYTES: usize = 512 << 10;
+/// Maximum bytes in one released batch: small enough to stop the answer quickly, large enough to be worth a frame.
+const CHUNK_BYTES: usize = 512 << 10;
 
-/// Asked before each batch leaves.
+/// Called before each batch is released.
 pub trait StillPermitted: Send + Sync {
-    /// Whether the next batch may leave.
+    /// Whether the next batch may be released.
     ///
     /// # Errors
-    /// [`Cut`] with the reason why it may not.
+    /// [`Cut`] with the reason if it may not.
     fn check(&self) -> Result<(), Cut>;
 }
 
@@ -28,22 +28,22 @@ impl<F: Fn() -> Result<(), Cut> + Send + Sync> StillPermitted for F {
     }
 }
 
-/// Why an answer must end now.
+/// Why an answer must stop now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Cut {
-    /// The reason, as the asking side may read it.
+    /// The reason, in a form that the consumer may see.
     pub reason: String,
 }
 
-/// What the engine computed, before anything may leave.
+/// What the engine computed, before anything may be released.
 pub(crate) struct RawAnswer {
     pub(crate) schema: SchemaRef,
     pub(crate) batches: BoxStream<'static, Result<RecordBatch, QueryError>>,
     pub(crate) suppressed_cells: u64,
 }
 
-/// An answer that may leave as long as it is still permitted. Drop it to stop the query.
+/// An answer that may be released as long as it is still permitted. Drop it to stop the query.
 pub struct ReleasedAnswer {
     raw: RawAnswer,
     rest: Option<RecordBatch>,
@@ -56,7 +56,7 @@ pub struct ReleasedAnswer {
     failed: bool,
 }
 
-/// A part of an answer: at most about half a MiB.
+/// A part of an answer, at most about half a MiB.
 #[derive(Clone, Debug)]
 pub struct ReleasedBatch(RecordBatch);
 
@@ -106,11 +106,11 @@ impl ReleasedAnswer {
         &self.receipt
     }
 
-    /// The next part; nothing at the end. After an error nothing follows.
+    /// The next part; `None` at the end and after an error.
     ///
     /// # Errors
-    /// [`QueryError::Cut`] when the permission ended, [`QueryError::TooManyRows`] instead of the first part that goes beyond
-    /// the limit, and whatever stopped the engine.
+    /// [`QueryError::Cut`] if the permission ended, [`QueryError::TooManyRows`] instead of the first part that exceeds
+    /// the limit, and every error of the engine.
     pub async fn next_batch(&mut self) -> Result<Option<ReleasedBatch>, QueryError> {
         if self.ended {
             return Ok(None);
@@ -119,35 +119,35 @@ impl ReleasedAnswer {
         self.ended = !matches!(next, Ok(Some(_)));
         self.failed = next.is_err();
         if self.ended {
-            // What still computes ends here, not when the answer is dropped.
+            // This stops the computation now, not only when the answer is dropped.
             self.raw.batches = stream::empty().boxed();
         }
         next
     }
 
-    /// Whether it ended with an error, so that no end mark may follow.
+    /// Whether it ended with an error, so that no end marker may follow.
     pub(super) const fn failed(&self) -> bool {
         self.failed
     }
 
     async fn permitted(&mut self) -> Result<Option<ReleasedBatch>, QueryError> {
-        let Some(piece) = self.piece().await? else {
+        let Some(chunk) = self.chunk().await? else {
             return Ok(None);
         };
         self.rows = self
             .rows
-            .saturating_add(piece.num_rows().try_into().unwrap_or(u64::MAX));
+            .saturating_add(chunk.num_rows().try_into().unwrap_or(u64::MAX));
         if let Some(limit) = self.max_rows.filter(|limit| self.rows > *limit) {
             return Err(QueryError::TooManyRows { limit });
         }
-        // The last thing before the batch leaves, so that what changed while it was computed counts.
+        // The last step before the batch is released, so that changes during the computation take effect.
         self.watch
             .check()
             .map_err(|Cut { reason }| QueryError::Cut { reason })?;
-        Ok(Some(ReleasedBatch(piece)))
+        Ok(Some(ReleasedBatch(chunk)))
     }
 
-    async fn piece(&mut self) -> Result<Option<RecordBatch>, QueryError> {
+    async fn chunk(&mut self) -> Result<Option<RecordBatch>, QueryError> {
         let batch = match self.rest.take() {
             Some(rest) => rest,
             None => match self.computed().await? {
@@ -155,7 +155,7 @@ impl ReleasedAnswer {
                 None => return Ok(None),
             },
         };
-        let rows = rows_in_a_piece(&batch);
+        let rows = rows_in_a_chunk(&batch);
         if rows < batch.num_rows() {
             self.rest = Some(batch.slice(rows, batch.num_rows().saturating_sub(rows)));
             return Ok(Some(batch.slice(0, rows)));
@@ -178,18 +178,18 @@ impl ReleasedAnswer {
     }
 }
 
-/// As many rows as make up [`PIECE_BYTES`], at least one.
-pub(crate) fn rows_in_a_piece(batch: &RecordBatch) -> usize {
+/// The number of rows that fit in [`CHUNK_BYTES`], at least one.
+pub(crate) fn rows_in_a_chunk(batch: &RecordBatch) -> usize {
     let bytes: usize = batch
         .columns()
         .iter()
         .map(|column| column.to_data().get_slice_memory_size().unwrap_or(0))
         .sum();
     let rows = batch.num_rows();
-    if bytes <= PIECE_BYTES {
+    if bytes <= CHUNK_BYTES {
         rows
     } else {
-        rows.saturating_mul(PIECE_BYTES)
+        rows.saturating_mul(CHUNK_BYTES)
             .checked_div(bytes)
             .unwrap_or(rows)
             .max(1)

@@ -1,4 +1,4 @@
-//! Which row groups are mixed with each other, from the footers of a version's objects.
+//! Groups the row groups of a version into bags whose rows are shuffled together, from the footers of its objects.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,12 +24,12 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, RowGroupMetaData
 use super::shuffle::{BAG_BYTES, BAG_ROWS, Bag, Part};
 use crate::engine::{order::Order, source::OBJECTS_URL};
 
-/// Footers read at the same time; a store elsewhere takes a round trip for each.
-const AT_ONCE: usize = 8;
-/// What a value takes at least where it is held.
+/// Footers that are read concurrently; a remote store needs a round trip for each.
+const CONCURRENT_FOOTERS: usize = 8;
+/// Minimum memory of a value, in bytes.
 const VALUE_BYTES: u64 = 16;
 
-/// A version's row groups in bags, and what reads each part of them.
+/// A version's row groups in bags, and the file groups that read each part of them.
 pub(super) struct Plan {
     pub(super) bags: Vec<Bag>,
     pub(super) files: Vec<FileGroup>,
@@ -42,7 +42,8 @@ struct Group {
     bytes: u64,
 }
 
-/// Puts the row groups of `objects` into bags. `columns` are the stored ones of the permit, whatever the question reads of them.
+/// Groups the row groups of `objects` into bags. `columns` are the stored columns of the permit, whichever of them the
+/// query reads.
 pub(super) async fn plan(
     session: &dyn Session,
     objects: &[ObjectMeta],
@@ -69,7 +70,7 @@ pub(super) async fn plan(
         }
         let mut read = Vec::new();
         for (object, plan) in parts {
-            let meta = objects.get(object).cloned().ok_or_else(gone)?;
+            let meta = objects.get(object).cloned().ok_or_else(object_missing)?;
             read.push(Part {
                 partition: files.len(),
                 object,
@@ -86,7 +87,7 @@ pub(super) async fn plan(
     Ok(Plan { bags, files })
 }
 
-/// Reads objects with footers that were read already.
+/// Reads objects with the footers that were already read.
 pub(super) fn reader(session: &dyn Session) -> Result<CachedParquetFileReaderFactory> {
     let runtime = session.runtime_env();
     let known = runtime.cache_manager.get_file_metadata_cache();
@@ -112,7 +113,7 @@ async fn footers(session: &dyn Session, objects: &[ObjectMeta]) -> Result<Vec<Ar
     };
     stream::iter(objects.to_vec())
         .map(footer)
-        .buffered(AT_ONCE)
+        .buffered(CONCURRENT_FOOTERS)
         .try_collect()
         .await
 }
@@ -131,7 +132,7 @@ fn groups<'a>(
     })
 }
 
-/// What the columns of a row group take in memory, as well as its footer can tell.
+/// The memory of the columns of a row group, as estimated from its footer.
 fn bytes(group: &RowGroupMetaData, columns: &BTreeSet<&str>) -> u64 {
     let rows = u64::try_from(group.num_rows()).unwrap_or(0);
     let held = group
@@ -143,7 +144,7 @@ fn bytes(group: &RowGroupMetaData, columns: &BTreeSet<&str>) -> u64 {
         .fold(rows.saturating_mul(VALUE_BYTES), u64::saturating_add)
 }
 
-/// As many groups in a bag as fit, one at least.
+/// Fills each bag with as many groups as fit, at least one.
 fn filled(groups: Vec<Group>) -> Vec<Vec<Group>> {
     let mut bags: Vec<Vec<Group>> = Vec::new();
     let (mut rows, mut bytes) = (0u64, 0u64);
@@ -164,6 +165,6 @@ fn filled(groups: Vec<Group>) -> Vec<Vec<Group>> {
     bags
 }
 
-fn gone() -> DataFusionError {
-    DataFusionError::Internal("an object is gone".to_owned())
+fn object_missing() -> DataFusionError {
+    DataFusionError::Internal("an object is missing".to_owned())
 }

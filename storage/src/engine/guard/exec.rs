@@ -1,4 +1,4 @@
-//! The physical node that permitted rows and changed columns come out of.
+//! The physical node that outputs permitted rows and transformed columns.
 
 use std::{fmt, sync::Arc};
 
@@ -23,35 +23,36 @@ use futures::StreamExt;
 
 use super::Change;
 
-/// One shown column: where the stored one is, and how it is changed.
+/// One visible column: the index of the stored column, and its transform.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
-    pub(super) place: usize,
+    pub(super) index: usize,
     pub(super) change: Change,
 }
 
 impl Shown {
-    /// The same column when only `places` are read.
-    pub(super) fn within(self, places: &[usize]) -> Option<Self> {
-        let place = places.binary_search(&self.place).ok()?;
+    /// The same column when only `indices` are read.
+    pub(super) fn within(self, indices: &[usize]) -> Option<Self> {
+        let index = indices.binary_search(&self.index).ok()?;
         Some(Self {
-            place,
+            index,
             change: self.change,
         })
     }
 }
 
-/// Drops rows and changes columns. It keeps the default of refusing every filter offered to it, and that is the point.
+/// Drops rows and transforms columns. It keeps the default of rejecting every filter that is pushed down to it; this is
+/// essential.
 #[derive(Debug)]
 pub(super) struct Guard {
     input: Arc<dyn ExecutionPlan>,
-    gate: Gate,
+    filter: ScopeFilter,
     properties: Arc<PlanProperties>,
 }
 
-/// What lets the permitted rows of a batch through, their columns changed.
+/// Keeps the permitted rows of a batch and transforms its columns.
 #[derive(Clone, Debug)]
-pub(super) struct Gate {
+pub(super) struct ScopeFilter {
     condition: Option<Arc<dyn PhysicalExpr>>,
     shown: Arc<[Shown]>,
     schema: SchemaRef,
@@ -64,25 +65,25 @@ impl Guard {
         shown: Vec<Shown>,
         schema: SchemaRef,
     ) -> Self {
-        Self::over(input, Gate::new(condition, shown, schema))
+        Self::with_filter(input, ScopeFilter::new(condition, shown, schema))
     }
 
-    fn over(input: Arc<dyn ExecutionPlan>, gate: Gate) -> Self {
+    fn with_filter(input: Arc<dyn ExecutionPlan>, filter: ScopeFilter) -> Self {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::clone(&gate.schema)),
+            EquivalenceProperties::new(Arc::clone(&filter.schema)),
             input.output_partitioning().clone(),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
         Self {
             input,
-            gate,
+            filter,
             properties: Arc::new(properties),
         }
     }
 }
 
-impl Gate {
+impl ScopeFilter {
     pub(super) fn new(condition: Option<Arc<dyn PhysicalExpr>>, shown: Vec<Shown>, schema: SchemaRef) -> Self {
         Self {
             condition,
@@ -91,11 +92,11 @@ impl Gate {
         }
     }
 
-    pub(super) fn pass(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+    pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let permitted = match &self.condition {
             Some(condition) => {
-                let holds = condition.evaluate(batch)?.into_array(batch.num_rows())?;
-                filter_record_batch(batch, holds.as_boolean())?
+                let permits = condition.evaluate(batch)?.into_array(batch.num_rows())?;
+                filter_record_batch(batch, permits.as_boolean())?
             }
             None => batch.clone(),
         };
@@ -105,8 +106,8 @@ impl Gate {
             .map(|shown| {
                 let stored = permitted
                     .columns()
-                    .get(shown.place)
-                    .ok_or_else(|| DataFusionError::Internal("a column is gone".to_owned()))?;
+                    .get(shown.index)
+                    .ok_or_else(|| DataFusionError::Internal("a column is missing".to_owned()))?;
                 Ok(shown.change.apply(stored)?)
             })
             .collect();
@@ -151,8 +152,8 @@ impl ExecutionPlan for Guard {
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match <[_; 1]>::try_from(children) {
-            Ok([input]) => Ok(Arc::new(Self::over(input, self.gate.clone()))),
-            Err(_) => Err(DataFusionError::Internal("a guard stands over one scan".to_owned())),
+            Ok([input]) => Ok(Arc::new(Self::with_filter(input, self.filter.clone()))),
+            Err(_) => Err(DataFusionError::Internal("a guard has one input".to_owned())),
         }
     }
 
@@ -162,13 +163,13 @@ impl ExecutionPlan for Guard {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let gate = self.gate.clone();
+        let filter = self.filter.clone();
         let batches = self
             .input
             .execute(partition, context)?
-            .map(move |batch| gate.pass(&batch?));
+            .map(move |batch| filter.apply(&batch?));
         Ok(Box::pin(RecordBatchStreamAdapter::new(
-            Arc::clone(&self.gate.schema),
+            Arc::clone(&self.filter.schema),
             batches,
         )))
     }

@@ -1,8 +1,8 @@
-//! The physical node that groups leave in a keyed order from.
+//! The physical node that outputs groups in a keyed order.
 //!
-//! Groups come out of a grouping in the order in which it first saw them, which is that of the stored rows and, where several parts
-//! run at once, of chance. Here they are put into the order of a keyed hash of what they are grouped by. So the rows beneath may be
-//! read as they come, in several parts and without being mixed first.
+//! An aggregation outputs groups in the order in which it first saw them, which follows the stored rows and, if several
+//! partitions run concurrently, chance. Here they are sorted by a keyed hash of their grouping columns. So the rows
+//! below may be read in any order, in several partitions and without being shuffled first.
 
 use std::{fmt, sync::Arc};
 
@@ -23,16 +23,16 @@ use datafusion::{
 };
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 
-use super::shuffle::{Full, Leaving, Ranked, internal};
+use super::shuffle::{LoadedBag, OutputBatches, Ranked, internal};
 use crate::engine::order::Order;
 
-/// `plan` with its last grouping in the order of `order`.
+/// `plan` with the output of its last grouping sorted by `order`.
 pub(in crate::engine) fn regrouped(plan: Arc<dyn ExecutionPlan>, order: &Order) -> Result<Arc<dyn ExecutionPlan>> {
     if let Some(groups) = groups(plan.as_ref()) {
         return Ok(if groups == 0 {
             plan
         } else {
-            Arc::new(Regroup::over(plan, groups, order.clone()))
+            Arc::new(Regroup::new(plan, groups, order.clone()))
         });
     }
     let children: Result<Vec<_>> = plan
@@ -48,7 +48,7 @@ pub(in crate::engine) fn regrouped(plan: Arc<dyn ExecutionPlan>, order: &Order) 
     plan.replace_children(children, recompute)
 }
 
-/// How many columns a grouping that is complete groups by.
+/// The number of grouping columns of a final aggregation.
 fn groups(plan: &dyn ExecutionPlan) -> Option<usize> {
     let aggregate = plan.downcast_ref::<AggregateExec>()?;
     match aggregate.mode() {
@@ -60,7 +60,7 @@ fn groups(plan: &dyn ExecutionPlan) -> Option<usize> {
     }
 }
 
-/// Collects groups, whose columns to group by stand first, and lets them leave by a keyed hash of these.
+/// Collects groups, whose grouping columns come first, and outputs them sorted by a keyed hash of these.
 #[derive(Debug)]
 struct Regroup {
     input: Arc<dyn ExecutionPlan>,
@@ -70,7 +70,7 @@ struct Regroup {
 }
 
 impl Regroup {
-    fn over(input: Arc<dyn ExecutionPlan>, groups: usize, order: Order) -> Self {
+    fn new(input: Arc<dyn ExecutionPlan>, groups: usize, order: Order) -> Self {
         let properties = PlanProperties::new(
             EquivalenceProperties::new(input.schema()),
             Partitioning::UnknownPartitioning(1),
@@ -92,14 +92,14 @@ async fn collected(
     groups: usize,
     order: Order,
     context: Arc<TaskContext>,
-) -> Result<Full> {
+) -> Result<LoadedBag> {
     let schema = input.schema();
     let fields = schema.fields().iter().take(groups);
     let keys = RowConverter::new(fields.map(|field| SortField::new(field.data_type().clone())).collect())?;
     let memory = MemoryConsumer::new("groups in order").register(context.memory_pool());
     let (mut batches, mut rows) = (Vec::new(), Vec::new());
-    let mut arriving = execute_stream(input, context)?;
-    while let Some(group) = arriving.try_next().await? {
+    let mut groups_stream = execute_stream(input, context)?;
+    while let Some(group) = groups_stream.try_next().await? {
         memory.try_grow(group.get_array_memory_size())?;
         let columns: Vec<_> = group.columns().iter().take(groups).cloned().collect();
         let batch = u32::try_from(batches.len()).map_err(|_| internal("too many groups"))?;
@@ -111,7 +111,7 @@ async fn collected(
         }));
         batches.push(group);
     }
-    Ok(Full::new(schema, batches, rows, memory))
+    Ok(LoadedBag::new(schema, batches, rows, memory))
 }
 
 impl DisplayAs for Regroup {
@@ -146,8 +146,8 @@ impl ExecutionPlan for Regroup {
         _: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         match <[_; 1]>::try_from(children) {
-            Ok([input]) => Ok(Arc::new(Self::over(input, self.groups, self.order.clone()))),
-            Err(_) => Err(internal("groups come out of one grouping")),
+            Ok([input]) => Ok(Arc::new(Self::new(input, self.groups, self.order.clone()))),
+            Err(_) => Err(internal("a regroup node has one input")),
         }
     }
 
@@ -160,9 +160,9 @@ impl ExecutionPlan for Regroup {
         let schema = self.input.schema();
         let batch_rows = context.session_config().batch_size();
         let all = collected(Arc::clone(&self.input), self.groups, self.order.clone(), context);
-        let leaving = Leaving::new(all.into_stream().boxed(), Arc::clone(&schema), batch_rows);
-        let batches = stream::try_unfold(leaving, async |mut leaving| {
-            Ok(leaving.next().await?.map(|batch| (batch, leaving)))
+        let output = OutputBatches::new(all.into_stream().boxed(), Arc::clone(&schema), batch_rows);
+        let batches = stream::try_unfold(output, async |mut output| {
+            Ok(output.next().await?.map(|batch| (batch, output)))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }

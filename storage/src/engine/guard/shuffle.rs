@@ -1,15 +1,15 @@
-//! The physical node that rows leave in a keyed order from.
+//! The physical node that outputs rows in a keyed order.
 //!
-//! 1. The row groups of all objects are put into their keyed order and, in that order, into *bags* of up to [`BAG_ROWS`] rows and
-//!    about [`BAG_BYTES`] of permitted columns, but of one row group at least. What a bag holds depends on the version and the
-//!    grant, not on the question.
-//! 2. A bag is read whole, with the number of each stored row. Rows that are not permitted are dropped and columns changed
-//!    ([`Gate`]), before anything of the query is evaluated.
-//! 3. Its rows leave by their rank ([`Order`]), in batches of one size, while the next bag is read.
+//! 1. The row groups of all objects are put in their keyed order and, in that order, grouped into *bags* of up to
+//!    [`BAG_ROWS`] rows and about [`BAG_BYTES`] of permitted columns, but with at least one row group. The contents of
+//!    a bag depend on the version and the grant, not on the query.
+//! 2. A bag is read completely, with the number of each stored row. Rows that are not permitted are dropped and columns
+//!    are transformed ([`ScopeFilter`]) before any part of the query is evaluated.
+//! 3. Its rows are output by their rank ([`Order`]), in batches of equal size, while the next bag is read.
 //!
-//! A table of one bag leaves in an order that tells nothing of how it is stored. Of a larger one it can be told which rows share a
-//! bag. Nothing above may bring another order in: there is one partition, and no optimiser looks beneath this node. Groups are put
-//! into an order of their own by [`regroup`](super::regroup).
+//! The order of a table with one bag reveals nothing about how it is stored. For a larger table it reveals which rows
+//! share a bag. Nothing above may introduce another order: there is one partition, and this node is opaque to the
+//! optimizer. Groups are sorted separately by [`regroup`](super::regroup).
 
 use std::{fmt, sync::Arc};
 
@@ -38,15 +38,15 @@ use futures::{
     stream::{self, BoxStream},
 };
 
-use super::exec::Gate;
+use super::exec::ScopeFilter;
 use crate::engine::order::Order;
 
-/// Most rows of a bag that is not a single row group: four of the largest row groups. Fewer in tests, which would take long
-/// to fill several.
+/// Maximum rows of a bag with more than one row group: four of the largest row groups. Fewer in tests, where filling
+/// several bags would take too long.
 pub(super) const BAG_ROWS: u64 = if cfg!(test) { 4 * 1024 } else { 4 * 128 * 1024 };
-/// Memory after which a bag takes no further row group.
+/// Memory limit above which no further row group is added to a bag.
 pub(super) const BAG_BYTES: u64 = 32 << 20;
-/// Above this a bag is not read while another one leaves.
+/// A bag above this size is not read while another one is output.
 const LARGE_BYTES: u64 = 64 << 20;
 
 /// A part of one object that is read into a bag.
@@ -54,19 +54,19 @@ const LARGE_BYTES: u64 = 64 << 20;
 pub(super) struct Part {
     /// The partition of the scan that reads it.
     pub(super) partition: usize,
-    /// The object's place among those of the version.
+    /// The object's index among those of the version.
     pub(super) object: usize,
 }
 
-/// Rows that are mixed with each other.
+/// Rows that are shuffled together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Bag {
     pub(super) parts: Vec<Part>,
-    /// What its permitted columns are estimated to take.
+    /// The estimated memory of its permitted columns.
     pub(super) bytes: u64,
 }
 
-/// Reads bag by bag and lets rows leave by rank.
+/// Reads bag by bag and outputs rows by rank.
 #[derive(Debug)]
 pub(super) struct Shuffle {
     reader: Arc<Reader>,
@@ -77,18 +77,19 @@ pub(super) struct Shuffle {
 #[derive(Debug)]
 struct Reader {
     scan: Arc<dyn ExecutionPlan>,
-    /// Lets the number of the stored row through as last column.
-    gate: Gate,
+    /// Keeps the number of the stored row as the last column.
+    filter: ScopeFilter,
     schema: SchemaRef,
     bags: Vec<Bag>,
     order: Order,
 }
 
 impl Shuffle {
-    /// Over `scan`, whose last column is the number of the stored row, with `gate` that keeps it last; `schema` is without it.
+    /// Over `scan`, whose last column is the number of the stored row, with a `filter` that keeps it last; `schema`
+    /// does not include it.
     pub(super) fn new(
         scan: Arc<dyn ExecutionPlan>,
-        gate: Gate,
+        filter: ScopeFilter,
         schema: SchemaRef,
         bags: Vec<Bag>,
         order: Order,
@@ -102,7 +103,7 @@ impl Shuffle {
         Self {
             reader: Arc::new(Reader {
                 scan,
-                gate,
+                filter,
                 schema: Arc::clone(&schema),
                 bags,
                 order,
@@ -113,7 +114,7 @@ impl Shuffle {
     }
 }
 
-/// Where a row of a bag is, by rank.
+/// The rank of a row, and its position in the bag.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ranked {
     pub(super) rank: u64,
@@ -121,17 +122,17 @@ pub(super) struct Ranked {
     pub(super) row: u32,
 }
 
-/// A bag that was read.
-pub(super) struct Full {
+/// A bag in memory.
+pub(super) struct LoadedBag {
     schema: SchemaRef,
     batches: Vec<RecordBatch>,
     rows: std::vec::IntoIter<Ranked>,
-    /// Held until the last of its rows has left.
+    /// Held until the last of its rows was output.
     _memory: MemoryReservation,
 }
 
 impl Reader {
-    async fn read(&self, bag: &Bag, context: &Arc<TaskContext>) -> Result<Full> {
+    async fn read(&self, bag: &Bag, context: &Arc<TaskContext>) -> Result<LoadedBag> {
         let memory = MemoryConsumer::new("rows in order").register(context.memory_pool());
         memory.try_grow(usize::try_from(bag.bytes).unwrap_or(usize::MAX))?;
         let (mut batches, mut rows) = (Vec::new(), Vec::new());
@@ -139,7 +140,7 @@ impl Reader {
             let mut ranks = self.order.rows(part.object);
             let mut stored = self.scan.execute(part.partition, Arc::clone(context))?;
             while let Some(batch) = stored.try_next().await? {
-                let (shown, numbers) = self.numbered(&self.gate.pass(&batch)?)?;
+                let (shown, numbers) = self.numbered(&self.filter.apply(&batch)?)?;
                 let batch = u32::try_from(batches.len()).map_err(|_| internal("a bag is too large"))?;
                 rows.extend(numbers.iter().zip(0u32..).map(|(number, row)| Ranked {
                     rank: ranks.of(number.cast_unsigned()),
@@ -149,7 +150,7 @@ impl Reader {
                 batches.push(shown);
             }
         }
-        Ok(Full::new(Arc::clone(&self.schema), batches, rows, memory))
+        Ok(LoadedBag::new(Arc::clone(&self.schema), batches, rows, memory))
     }
 
     /// The shown columns, and the number of each row.
@@ -167,7 +168,7 @@ impl Reader {
     }
 }
 
-impl Full {
+impl LoadedBag {
     pub(super) fn new(
         schema: SchemaRef,
         batches: Vec<RecordBatch>,
@@ -183,16 +184,16 @@ impl Full {
         }
     }
 
-    /// The next rows, `most` of them at most.
+    /// The next rows, at most `most`.
     fn next(&mut self, most: usize) -> Result<RecordBatch> {
-        let places: Vec<(usize, usize)> = self
+        let positions: Vec<(usize, usize)> = self
             .rows
             .by_ref()
             .take(most)
             .map(|ranked| (ranked.batch as usize, ranked.row as usize))
             .collect();
-        if self.schema.fields().is_empty() || places.is_empty() {
-            let count = RecordBatchOptions::new().with_row_count(Some(places.len()));
+        if self.schema.fields().is_empty() || positions.is_empty() {
+            let count = RecordBatchOptions::new().with_row_count(Some(positions.len()));
             let none = arrow::array::new_empty_array;
             let columns = self
                 .schema
@@ -207,7 +208,7 @@ impl Full {
             )?);
         }
         let batches: Vec<&RecordBatch> = self.batches.iter().collect();
-        Ok(interleave_record_batch(&batches, &places)?)
+        Ok(interleave_record_batch(&batches, &positions)?)
     }
 
     fn is_empty(&self) -> bool {
@@ -215,17 +216,17 @@ impl Full {
     }
 }
 
-/// Rows on their way out. All batches but the last are of one size, so that none shows where a bag ends.
-pub(super) struct Leaving {
-    bags: BoxStream<'static, Result<Full>>,
-    current: Option<Full>,
+/// The output rows. All batches but the last have the same size, so that none shows where a bag ends.
+pub(super) struct OutputBatches {
+    bags: BoxStream<'static, Result<LoadedBag>>,
+    current: Option<LoadedBag>,
     pending: Option<RecordBatch>,
     schema: SchemaRef,
     batch_rows: usize,
 }
 
-impl Leaving {
-    pub(super) fn new(bags: BoxStream<'static, Result<Full>>, schema: SchemaRef, batch_rows: usize) -> Self {
+impl OutputBatches {
+    pub(super) fn new(bags: BoxStream<'static, Result<LoadedBag>>, schema: SchemaRef, batch_rows: usize) -> Self {
         Self {
             bags,
             current: None,
@@ -237,17 +238,17 @@ impl Leaving {
 
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            let Some(full) = &mut self.current else {
+            let Some(bag) = &mut self.current else {
                 match self.bags.try_next().await? {
-                    Some(full) => self.current = Some(full),
+                    Some(bag) => self.current = Some(bag),
                     None => return Ok(self.pending.take()),
                 }
                 continue;
             };
             let pending = self.pending.take();
             let known = pending.as_ref().map_or(0, RecordBatch::num_rows);
-            let more = full.next(self.batch_rows.saturating_sub(known))?;
-            if full.is_empty() {
+            let more = bag.next(self.batch_rows.saturating_sub(known))?;
+            if bag.is_empty() {
                 self.current = None;
             }
             let batch = match pending {
@@ -281,7 +282,8 @@ impl ExecutionPlan for Shuffle {
         &self.properties
     }
 
-    /// None are shown, so nothing puts partitions together, takes them apart or passes a limit or condition on to the scan.
+    /// No children are shown, so the optimizer cannot merge or split partitions, or pass a limit or condition to the
+    /// scan.
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
         Vec::new()
     }
@@ -301,7 +303,7 @@ impl ExecutionPlan for Shuffle {
         if children.is_empty() {
             Ok(self)
         } else {
-            Err(internal("nothing stands beneath a shuffle"))
+            Err(internal("a shuffle has no visible children"))
         }
     }
 
@@ -312,7 +314,7 @@ impl ExecutionPlan for Shuffle {
 
     fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let reader = Arc::clone(&self.reader);
-        let ahead = if reader.bags.iter().any(|bag| bag.bytes > LARGE_BYTES) {
+        let prefetch = if reader.bags.iter().any(|bag| bag.bytes > LARGE_BYTES) {
             1
         } else {
             2
@@ -330,11 +332,11 @@ impl ExecutionPlan for Shuffle {
                         .map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?
                 }
             })
-            .buffered(ahead)
+            .buffered(prefetch)
             .boxed();
-        let leaving = Leaving::new(bags, Arc::clone(&self.schema), batch_rows);
-        let batches = stream::try_unfold(leaving, async |mut leaving| {
-            Ok(leaving.next().await?.map(|batch| (batch, leaving)))
+        let output = OutputBatches::new(bags, Arc::clone(&self.schema), batch_rows);
+        let batches = stream::try_unfold(output, async |mut output| {
+            Ok(output.next().await?.map(|batch| (batch, output)))
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(
             Arc::clone(&self.schema),

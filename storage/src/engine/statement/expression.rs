@@ -1,4 +1,4 @@
-//! What an expression of a query may be made of.
+//! Checks the expressions of a query.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,13 +11,13 @@ use datafusion::sql::sqlparser::ast::{
 use super::refusal::{MAX_DEPTH, forbid, not_reserved, refused, too_deep};
 use crate::engine::{QueryError, session::is_allowed_function, size::Parts};
 
-/// How deeply functions, `CASE`, casts and lists may be nested in each other: the planner works out the type of each from those within,
-/// and again for each that it is within, so that its work doubles with every level.
+/// How deeply functions, `CASE`, casts and lists may be nested: the planner derives the type of each from the inner
+/// ones, and again for each outer one, so that its work doubles with every level.
 const MAX_FORMS: usize = 12;
-/// Longest pattern of `LIKE`, in bytes.
+/// Maximum length of a `LIKE` pattern, in bytes.
 const MAX_PATTERN: usize = 1024;
 
-/// How deep an expression stands.
+/// The nesting depth of an expression.
 #[derive(Clone, Copy, Default)]
 struct Depth {
     all: usize,
@@ -25,7 +25,7 @@ struct Depth {
 }
 
 impl Depth {
-    /// Within `expression`, which stands here.
+    /// The depth inside `expression`, which is at this depth.
     fn below(self, expression: &Expr) -> Result<Self, QueryError> {
         let below = Self {
             all: self.all.saturating_add(1),
@@ -73,7 +73,7 @@ pub(super) struct Expressions<'a> {
     dataset: &'a DatasetRef,
     known: &'a BTreeSet<&'a str>,
     parts: Parts,
-    /// How many parts stand behind each of the query's own names.
+    /// The number of parts behind each alias of the query.
     named: BTreeMap<&'a str, usize>,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Expressions<'a> {
         }
     }
 
-    /// Checks what the query calls `name`, which counts as all of it wherever it stands from now on.
+    /// Checks an expression with the alias `name`. Each use of the alias counts as the whole expression.
     pub(super) fn check_named(&mut self, expression: &Expr, name: &'a str) -> Result<(), QueryError> {
         let before = self.parts.sum();
         self.check(expression)?;
@@ -98,12 +98,12 @@ impl<'a> Expressions<'a> {
         Ok(())
     }
 
-    /// Counts parts that stand in no expression.
+    /// Counts parts outside of expressions.
     pub(super) fn count(&self, parts: usize) -> Result<(), QueryError> {
         self.parts.add(parts)
     }
 
-    /// How many parts were counted.
+    /// The number of counted parts.
     pub(super) fn counted(&self) -> usize {
         self.parts.sum()
     }
@@ -118,7 +118,7 @@ impl<'a> Expressions<'a> {
         self.walk(expression, Depth::default())
     }
 
-    #[expect(clippy::wildcard_enum_match_arm, reason = "whatever is not named is refused")]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "everything that is not listed is refused")]
     fn walk(&self, expression: &Expr, depth: Depth) -> Result<(), QueryError> {
         let depth = depth.below(expression)?;
         self.parts.add(1)?;
@@ -254,7 +254,7 @@ impl<'a> Expressions<'a> {
     }
 }
 
-/// A pattern is written out, so that it is made ready once and not for each row.
+/// A pattern must be a literal, so that it is compiled once and not for each row.
 fn plain_pattern(pattern: &Expr) -> Result<(), QueryError> {
     let Expr::Value(value) = pattern else {
         return Err(refused("patterns of `LIKE` other than a 'text' are"));
@@ -264,7 +264,7 @@ fn plain_pattern(pattern: &Expr) -> Result<(), QueryError> {
     };
     if text.len() > MAX_PATTERN {
         return Err(QueryError::TooComplex {
-            what: "asking for a pattern that is too long in bytes",
+            what: "using a pattern that is too long in bytes",
             max: MAX_PATTERN,
         });
     }
@@ -300,7 +300,7 @@ const fn is_plain_operator(operator: &BinaryOperator) -> bool {
     )
 }
 
-/// Numbers, texts, booleans, dates and timestamps.
+/// Allows numbers, texts, booleans, dates and timestamps.
 fn plain_type(data_type: &DataType) -> Result<(), QueryError> {
     let plain = matches!(
         data_type,

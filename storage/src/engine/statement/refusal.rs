@@ -1,4 +1,4 @@
-//! How a statement is refused.
+//! Errors for refused statements.
 
 use concordat_protocol::ids::RESERVED_PREFIX;
 use datafusion::sql::sqlparser::ast::Ident;

@@ -16,8 +16,8 @@ fn ordinary_queries_pass() {
 }
 
 #[test]
-fn a_question_names_the_version_that_it_is_about() {
-    let version = |sql: &str| version_asked(sql).unwrap().map(VersionNumber::get);
+fn query_can_request_a_version() {
+    let version = |sql: &str| requested_version(sql).unwrap().map(VersionNumber::get);
     assert_eq!(version("SELECT * FROM heart"), None);
     assert_eq!(
         version("SELECT h.age FROM budapest.heart VERSION AS OF 3 AS h"),
@@ -30,7 +30,7 @@ fn a_question_names_the_version_that_it_is_about() {
         "SELECT age FROM heart TIMESTAMP AS OF '2026-01-01'",
         "SELECT age FROM heart VERSION AS OF 99999999999999999999",
     ] {
-        assert!(version_asked(sql).is_err(), "{sql}");
+        assert!(requested_version(sql).is_err(), "{sql}");
         assert!(checked(sql, &dataset, &["age"]).is_err(), "{sql}");
     }
 }

@@ -7,10 +7,10 @@ fn aggregate() -> Scope {
 }
 
 #[tokio::test]
-async fn large_groups_arrive_exact() {
-    let world = World::new().await;
+async fn large_groups_are_exact() {
+    let fixture = Fixture::new().await;
     let sql = "SELECT sex, count(*) AS n, avg(chol) AS mean, avg(chol) / 38.67 FROM heart GROUP BY sex HAVING count(*) > 20 ORDER BY sex DESC LIMIT 5";
-    let rows = world.rows(aggregate(), sql).await.unwrap();
+    let rows = fixture.rows(aggregate(), sql).await.unwrap();
     let mean = |sex: i64| {
         let values: Vec<f64> = (0..200_i32)
             .filter(|n| i64::from((n + 1) % 2) == sex && n % 10 != 0)
@@ -24,12 +24,12 @@ async fn large_groups_arrive_exact() {
 }
 
 #[tokio::test]
-async fn small_groups_are_withheld_with_one_that_covers_them() {
-    let world = World::new().await;
-    // 3 patients below 23 twice makes 6 subjects; the smallest other group goes with them.
+async fn small_groups_are_withheld_with_another_to_protect_them() {
+    let fixture = Fixture::new().await;
+    // Three ages below 23, two patients each, make 6 subjects; the smallest other group is withheld with them.
     let sql =
         "SELECT CASE WHEN age < 23 THEN 'a' WHEN age < 60 THEN 'b' ELSE 'c' END AS g, count(*) FROM heart GROUP BY g";
-    let mut answer = world.ask(aggregate(), sql).await.unwrap();
+    let mut answer = fixture.query(aggregate(), sql).await.unwrap();
     assert_eq!(answer.suppressed_cells(), 2);
     let batch = answer.next_batch().await.unwrap().unwrap();
     assert_eq!(batch.records().num_rows(), 1);
@@ -40,8 +40,8 @@ async fn small_groups_are_withheld_with_one_that_covers_them() {
 async fn subjects_are_counted_and_not_rows() {
     let one = patients(0..1);
     let rows: Vec<RecordBatch> = (0..50).map(|_| one.clone()).collect();
-    let world = World::of(&[arrow::compute::concat_batches(&schema(), &rows).unwrap()]).await;
-    let rows = world
+    let fixture = Fixture::of(&[arrow::compute::concat_batches(&schema(), &rows).unwrap()]).await;
+    let rows = fixture
         .rows(aggregate(), "SELECT sex, count(*) FROM heart GROUP BY sex")
         .await
         .unwrap();
@@ -49,7 +49,7 @@ async fn subjects_are_counted_and_not_rows() {
 }
 
 #[tokio::test]
-async fn groups_that_share_subjects_do_not_cover_each_other() {
+async fn groups_that_share_subjects_do_not_protect_each_other() {
     let visits = |ward: i64, range: std::ops::Range<i64>| {
         let batch = patients(range);
         let wards: ArrayRef = Arc::new(Int64Array::from(vec![ward; batch.num_rows()]));
@@ -58,15 +58,15 @@ async fn groups_that_share_subjects_do_not_cover_each_other() {
         RecordBatch::try_new(schema(), columns).unwrap()
     };
     let sql = "SELECT sex FROM heart GROUP BY sex ORDER BY sex";
-    let apart = World::of(&[
+    let disjoint = Fixture::of(&[
         visits(0, 0..6),
         visits(1, 10..17),
         visits(2, 100..140),
         visits(3, 140..190),
     ])
     .await;
-    assert_eq!(apart.rows(aggregate(), sql).await.unwrap(), [["2"], ["3"]]);
-    let shared = World::of(&[
+    assert_eq!(disjoint.rows(aggregate(), sql).await.unwrap(), [["2"], ["3"]]);
+    let shared = Fixture::of(&[
         visits(0, 0..6),
         visits(1, 0..7),
         visits(2, 100..140),
@@ -77,20 +77,21 @@ async fn groups_that_share_subjects_do_not_cover_each_other() {
 }
 
 #[tokio::test]
-async fn more_subjects_than_fit_in_memory_are_counted_far_enough() {
-    let world = World::of(&[patients(0..100_000), patients(100_000..200_000)]).await;
+async fn subjects_beyond_memory_are_counted_up_to_the_minimum() {
+    let fixture = Fixture::of(&[patients(0..100_000), patients(100_000..200_000)]).await;
     let little = |sql| {
         let bounds = Bounds {
             memory: 4 << 20,
             ..Bounds::default()
         };
-        let permit = world.permit(grant(1), aggregate());
-        answer(permit, &world, sql, Arc::new(|| Ok(())), bounds)
+        let permit = fixture.permit(grant(1), aggregate());
+        answer(permit, &fixture, sql, Arc::new(|| Ok(())), bounds)
     };
     let sql = "SELECT sex, count(*), count(chol) FROM heart GROUP BY sex ORDER BY sex";
     let rows = texts(little(sql).await.unwrap()).await.unwrap();
     assert_eq!(rows, [["0", "100000", "100000"], ["1", "100000", "80000"]]);
-    // That these groups share no subject cannot be known now: the small ones (6 and 7) do not cover each other any more.
+    // With little memory it is unknown that these groups share no subject: the small ones (6 and 7) do not protect each
+    // other any more.
     let sql = "SELECT CASE WHEN \"PERSON_ID\" < 1006 THEN 'a' WHEN \"PERSON_ID\" < 1013 THEN 'b' \
                WHEN \"PERSON_ID\" < 90000 THEN 'c' ELSE 'd' END AS g, count(*) FROM heart GROUP BY g";
     let scope = || clear(Tier::Aggregate, &["PERSON_ID"]);
@@ -100,8 +101,8 @@ async fn more_subjects_than_fit_in_memory_are_counted_far_enough() {
             ..Bounds::default()
         };
         answer(
-            world.permit(grant(1), scope()),
-            &world,
+            fixture.permit(grant(1), scope()),
+            &fixture,
             sql,
             Arc::new(|| Ok(())),
             bounds,
@@ -114,30 +115,30 @@ async fn more_subjects_than_fit_in_memory_are_counted_far_enough() {
 }
 
 #[tokio::test]
-async fn a_mean_over_few_values_is_withheld_although_its_group_is_large() {
-    let world = World::new().await;
+async fn mean_over_few_values_is_withheld_in_a_large_group() {
+    let fixture = Fixture::new().await;
     // 20 patients lack `chol`; two more have it.
     let sql = "SELECT count(*), count(chol), avg(chol) FROM heart WHERE chol IS NULL OR age = 21";
-    assert_eq!(world.rows(aggregate(), sql).await.unwrap(), [["22", "", ""]]);
+    assert_eq!(fixture.rows(aggregate(), sql).await.unwrap(), [["22", "", ""]]);
 }
 
 #[tokio::test]
 async fn a_total_of_few_is_an_empty_row() {
-    let world = World::new().await;
-    let mut answer = world
-        .ask(aggregate(), "SELECT count(*), sum(chol) FROM heart WHERE age = 40")
+    let fixture = Fixture::new().await;
+    let mut answer = fixture
+        .query(aggregate(), "SELECT count(*), sum(chol) FROM heart WHERE age = 40")
         .await
         .unwrap();
     assert_eq!(answer.suppressed_cells(), 2);
     let batch = answer.next_batch().await.unwrap().unwrap();
     assert!(batch.records().columns().iter().all(|column| column.is_null(0)));
     let inferred = "SELECT count(*) IS NULL, coalesce(count(*), 0) > 0 FROM heart WHERE age = 40";
-    assert_eq!(world.rows(aggregate(), inferred).await.unwrap(), [["true", "false"]]);
+    assert_eq!(fixture.rows(aggregate(), inferred).await.unwrap(), [["true", "false"]]);
 }
 
 #[tokio::test]
 async fn what_shows_single_values_is_not_an_aggregate() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     for sql in [
         "SELECT age FROM heart",
         "SELECT DISTINCT sex FROM heart",
@@ -155,22 +156,22 @@ async fn what_shows_single_values_is_not_an_aggregate() {
         "SELECT DISTINCT count(*) FROM heart",
         "SELECT age, sex, chol, born, age + 1, age + 2, age + 3, count(*) FROM heart GROUP BY age, sex, chol, born, age + 1, age + 2, age + 3",
     ] {
-        let error = world.refused(aggregate(), sql).await;
+        let error = fixture.refused(aggregate(), sql).await;
         assert_eq!(error.kind(), crate::error_kind::ErrorKind::Denied, "{sql}: {error}");
     }
 }
 
 #[tokio::test]
 async fn the_number_of_groups_is_bounded() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let bounds = Bounds {
         groups: 50,
         ..Bounds::default()
     };
-    let permit = world.permit(grant(1), aggregate());
+    let permit = fixture.permit(grant(1), aggregate());
     let error = answer(
         permit,
-        &world,
+        &fixture,
         "SELECT age, count(*) FROM heart GROUP BY age",
         Arc::new(|| Ok(())),
         bounds,
@@ -180,18 +181,18 @@ async fn the_number_of_groups_is_bounded() {
 }
 
 #[tokio::test]
-async fn lower_tiers_count_or_say_whether() {
-    let world = World::new().await;
+async fn lower_tiers_return_a_count_or_whether_it_exists() {
+    let fixture = Fixture::new().await;
     let count = || clear(Tier::Count, &["age", "chol"]);
     assert_eq!(
-        world
+        fixture
             .rows(count(), "SELECT count(*) FROM heart WHERE age >= 70")
             .await
             .unwrap(),
         [["100"]]
     );
     assert_eq!(
-        world
+        fixture
             .rows(count(), "SELECT count(*) FROM heart WHERE age = 70")
             .await
             .unwrap(),
@@ -205,36 +206,36 @@ async fn lower_tiers_count_or_say_whether() {
         "SELECT age FROM heart",
     ] {
         assert!(
-            matches!(world.refused(count(), sql).await, QueryError::Tier { .. }),
+            matches!(fixture.refused(count(), sql).await, QueryError::Tier { .. }),
             "{sql}"
         );
     }
     let exists = || clear(Tier::Exists, &["age"]);
     assert_eq!(
-        world
+        fixture
             .rows(exists(), "SELECT count(*) FROM heart WHERE age >= 70")
             .await
             .unwrap(),
         [["true"]]
     );
     assert_eq!(
-        world
+        fixture
             .rows(exists(), "SELECT count(*) FROM heart WHERE age = 70")
             .await
             .unwrap(),
         [["false"]]
     );
     assert!(matches!(
-        world.refused(exists(), "SELECT age FROM heart").await,
+        fixture.refused(exists(), "SELECT age FROM heart").await,
         QueryError::Tier { .. }
     ));
 }
 
 #[tokio::test]
 async fn counting_needs_no_column() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     assert_eq!(
-        world
+        fixture
             .rows(clear(Tier::Count, &[]), "SELECT count(*) FROM heart")
             .await
             .unwrap(),
@@ -243,40 +244,44 @@ async fn counting_needs_no_column() {
 }
 
 #[tokio::test]
-async fn no_error_tells_about_a_single_row() {
-    let world = World::new().await;
+async fn no_error_reveals_a_single_row() {
+    let fixture = Fixture::new().await;
     let oracle = |what: &str| format!("SELECT count(*) FROM heart WHERE CASE WHEN age = 47 THEN {what} ELSE 1 END = 1");
-    for noisy in [
+    for fallible in [
         "abs(-9223372036854775807 - 1)",
         "character_length(substr('x', 1, sex - 5))",
         "date_part('nonsense', born)",
         "round(chol, sex)",
         "log(sex, chol)",
     ] {
-        let error = world.refused(aggregate(), &oracle(noisy)).await;
-        assert!(matches!(error, QueryError::Function { .. }), "{noisy}: {error}");
+        let error = fixture.refused(aggregate(), &oracle(fallible)).await;
+        assert!(matches!(error, QueryError::Function { .. }), "{fallible}: {error}");
     }
-    for silent in [
+    for infallible in [
         "1 / (sex - sex)",
         "1 % (sex - sex)",
         "(-9223372036854775807 - 1) / (0 - 1 - sex + sex)",
         "date_part('year', born)",
         "CAST(substring AS INT)",
     ] {
-        let sql = oracle(&silent.replace("substring", "upper(concat('x', sex))"));
-        assert_eq!(world.rows(aggregate(), &sql).await.unwrap(), [["198"]], "{silent}");
+        let sql = oracle(&infallible.replace("substring", "upper(concat('x', sex))"));
+        assert_eq!(
+            fixture.rows(aggregate(), &sql).await.unwrap(),
+            [["198"]],
+            "{infallible}"
+        );
     }
-    // A literal that cannot be cast is refused whether or not anybody is 47, or 470.
+    // A literal that cannot be cast is refused whether or not anyone is 47, or 470.
     for age in [47, 470] {
-        let error = world
+        let error = fixture
             .refused(aggregate(), &oracle("CAST('x' AS INT)").replace("47", &age.to_string()))
             .await;
         assert!(matches!(error, QueryError::Invalid { .. }), "{error}");
     }
     let above = "SELECT round(avg(chol), 0), abs(count(*)) FROM heart WHERE date_part('year', born) > 1900";
-    assert_eq!(world.rows(aggregate(), above).await.unwrap().len(), 1);
+    assert_eq!(fixture.rows(aggregate(), above).await.unwrap().len(), 1);
     assert_eq!(
-        world
+        fixture
             .rows(aggregate(), "SELECT sex FROM heart GROUP BY sex")
             .await
             .unwrap()

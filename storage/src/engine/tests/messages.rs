@@ -2,23 +2,23 @@ use super::*;
 use crate::engine::{source::AnswerKeys, worker::Task};
 
 #[tokio::test]
-async fn a_query_arrives_at_its_process_as_it_was() {
-    let world = World::new().await;
-    let (scope, keys) = (clear(Tier::Records, &["age"]), AnswerKeys::of(&world, &Holder::Local));
+async fn task_survives_encoding_to_its_process() {
+    let fixture = Fixture::new().await;
+    let (scope, keys) = (clear(Tier::Records, &["age"]), AnswerKeys::of(&fixture, &Holder::Local));
     let bounds = Bounds::default();
-    let task = Task::new(&world, scope.clone(), &keys, "SELECT age FROM heart", &bounds).unwrap();
+    let task = Task::new(&fixture, scope.clone(), &keys, "SELECT age FROM heart", &bounds).unwrap();
     let mut bytes = Vec::new();
     ciborium::into_writer(&task, &mut bytes).unwrap();
-    let there: Task = ciborium::from_reader(bytes.as_slice()).unwrap();
-    assert_eq!((there.scope, there.sql.as_str()), (scope, "SELECT age FROM heart"));
-    let there: Task = ciborium::from_reader(bytes.as_slice()).unwrap();
-    let handed_over = there.keys().unwrap();
-    assert_eq!(handed_over.pseudonyms.bytes(), keys.pseudonyms.bytes());
-    assert_eq!(handed_over.order.bytes(), keys.order.bytes());
-    assert_eq!(there.schema(), Some(world.schema()));
-    assert_eq!(there.objects(), Some(world.objects()));
+    let decoded: Task = ciborium::from_reader(bytes.as_slice()).unwrap();
+    assert_eq!((decoded.scope, decoded.sql.as_str()), (scope, "SELECT age FROM heart"));
+    let decoded: Task = ciborium::from_reader(bytes.as_slice()).unwrap();
+    let received = decoded.keys().unwrap();
+    assert_eq!(received.pseudonyms.bytes(), keys.pseudonyms.bytes());
+    assert_eq!(received.order.bytes(), keys.order.bytes());
+    assert_eq!(decoded.schema(), Some(fixture.schema()));
+    assert_eq!(decoded.objects(), Some(fixture.objects()));
     assert_eq!(
-        (there.bounds().memory, there.bounds().groups),
+        (decoded.bounds().memory, decoded.bounds().groups),
         (bounds.memory, bounds.groups)
     );
 }

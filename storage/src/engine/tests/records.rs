@@ -6,8 +6,8 @@ use concordat_protocol::{
 };
 
 #[tokio::test]
-async fn the_bytes_that_leave_hold_the_text_of_no_other_row() {
-    let world = World::new().await;
+async fn released_bytes_contain_no_text_of_other_rows() {
+    let fixture = Fixture::new().await;
     let two = Values::Set([111, 112].map(Value::Int).into());
     let some = with_rows(clear(Tier::Records, &["name", "age"]), "mrn", two);
     for sql in [
@@ -15,7 +15,7 @@ async fn the_bytes_that_leave_hold_the_text_of_no_other_row() {
         "SELECT name FROM heart WHERE age = 31",
         "SELECT max(name) FROM heart",
     ] {
-        let mut ipc = world.ask(some.clone(), sql).await.unwrap().into_ipc().unwrap();
+        let mut ipc = fixture.query(some.clone(), sql).await.unwrap().into_ipc().unwrap();
         let mut bytes = Vec::new();
         while let Some(chunk) = ipc.next_chunk().await.unwrap() {
             bytes.extend_from_slice(&chunk);
@@ -29,8 +29,8 @@ async fn the_bytes_that_leave_hold_the_text_of_no_other_row() {
 }
 
 #[tokio::test]
-async fn permitted_columns_and_rows_arrive_changed_and_nothing_else() {
-    let world = World::new().await;
+async fn only_permitted_columns_and_rows_are_released_transformed() {
+    let fixture = Fixture::new().await;
     let columns = [
         ("name", Transform::Pseudonym),
         ("born", YEAR),
@@ -42,7 +42,7 @@ async fn permitted_columns_and_rows_arrive_changed_and_nothing_else() {
         inclusive: true,
     });
     let scope = with_rows(scope(Tier::Records, &columns), "mrn", Values::Range { low, high: None });
-    let rows = world
+    let rows = fixture
         .rows(scope, "SELECT * FROM heart ORDER BY PERSON_ID")
         .await
         .unwrap();
@@ -60,7 +60,7 @@ async fn permitted_columns_and_rows_arrive_changed_and_nothing_else() {
 
 #[tokio::test]
 async fn pseudonyms_agree_within_a_grant_and_differ_between_grants() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let scope = || {
         scope(
             Tier::Records,
@@ -68,11 +68,11 @@ async fn pseudonyms_agree_within_a_grant_and_differ_between_grants() {
         )
     };
     let sql = "SELECT sex, count(*) FROM heart GROUP BY sex ORDER BY sex";
-    let one = world.rows(scope(), sql).await.unwrap();
-    assert_eq!(one, world.rows(scope(), sql).await.unwrap());
+    let one = fixture.rows(scope(), sql).await.unwrap();
+    assert_eq!(one, fixture.rows(scope(), sql).await.unwrap());
     assert_eq!(one.len(), 2);
-    let permit = world.permit(grant(2), scope());
-    let other = answer(permit, &world, sql, Arc::new(|| Ok(())), Bounds::default())
+    let permit = fixture.permit(grant(2), scope());
+    let other = answer(permit, &fixture, sql, Arc::new(|| Ok(())), Bounds::default())
         .await
         .unwrap();
     assert!(
@@ -85,8 +85,8 @@ async fn pseudonyms_agree_within_a_grant_and_differ_between_grants() {
 }
 
 #[tokio::test]
-async fn names_keep_their_case_and_functions_do_not_care() {
-    let world = World::new().await;
+async fn column_names_are_case_sensitive_and_functions_are_not() {
+    let fixture = Fixture::new().await;
     let scope = || clear(Tier::Records, &["PERSON_ID", "name"]);
     for sql in [
         "SELECT PERSON_ID, UPPER(name) FROM heart WHERE PERSON_ID = 1007",
@@ -94,30 +94,30 @@ async fn names_keep_their_case_and_functions_do_not_care() {
         "SELECT heart.PERSON_ID, upper(\"name\") FROM budapest.heart WHERE budapest.heart.PERSON_ID = 1007",
     ] {
         assert_eq!(
-            world.rows(scope(), sql).await.unwrap(),
+            fixture.rows(scope(), sql).await.unwrap(),
             [["1007", "SENTINEL-7"]],
             "{sql}"
         );
     }
     assert!(matches!(
-        world.refused(scope(), "SELECT person_id FROM heart").await,
+        fixture.refused(scope(), "SELECT person_id FROM heart").await,
         QueryError::UnknownColumn { .. }
     ));
 }
 
 #[tokio::test]
-async fn conditions_see_changed_values_only() {
-    let world = World::new().await;
+async fn conditions_only_see_transformed_values() {
+    let fixture = Fixture::new().await;
     let scope = || scope(Tier::Records, &[("age", BANDS), ("born", YEAR)]);
-    let count = |sql: &'static str| async { world.rows(scope(), sql).await.unwrap()[0][0].clone() };
+    let count = |sql: &'static str| async { fixture.rows(scope(), sql).await.unwrap()[0][0].clone() };
     assert_eq!(count("SELECT count(*) FROM heart WHERE age = '40-49'").await, "20");
     assert_eq!(count("SELECT count(*) FROM heart WHERE age = '47'").await, "0");
     assert_eq!(count("SELECT count(*) FROM heart WHERE born < 1971").await, "4");
 }
 
 #[tokio::test]
-async fn an_error_cannot_tell_about_a_row_and_quotes_no_value() {
-    let world = World::new().await;
+async fn errors_reveal_no_row_and_quote_no_value() {
+    let fixture = Fixture::new().await;
     let low = Some(Bound {
         value: Value::Int(50),
         inclusive: true,
@@ -132,7 +132,7 @@ async fn an_error_cannot_tell_about_a_row_and_quotes_no_value() {
             },
         )
     };
-    let count = |sql: &'static str| async { world.rows(scope(), sql).await.unwrap()[0][0].clone() };
+    let count = |sql: &'static str| async { fixture.rows(scope(), sql).await.unwrap()[0][0].clone() };
     assert_eq!(count("SELECT count(*) FROM heart WHERE 1 / (mrn - 3) < 5").await, "150");
     assert_eq!(
         count("SELECT count(*) FROM heart WHERE 1 / (mrn - 77) < 5").await,
@@ -151,28 +151,34 @@ async fn an_error_cannot_tell_about_a_row_and_quotes_no_value() {
 
 #[tokio::test]
 async fn a_row_filter_skips_files_and_keeps_what_it_must() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let some = |values: Vec<Value>| Values::Set(values.into_iter().collect());
     let scope = with_rows(
         clear(Tier::Records, &["chol"]),
         "name",
         some(vec![Value::Text("Sentinel-11".into()), Value::Text("no".into())]),
     );
-    assert_eq!(world.rows(scope, "SELECT chol FROM heart").await.unwrap(), [["211.0"]]);
+    assert_eq!(
+        fixture.rows(scope, "SELECT chol FROM heart").await.unwrap(),
+        [["211.0"]]
+    );
     let scope = with_rows(clear(Tier::Records, &["mrn"]), "chol", Values::Any);
     assert_eq!(
-        world.rows(scope, "SELECT count(*) FROM heart").await.unwrap(),
+        fixture.rows(scope, "SELECT count(*) FROM heart").await.unwrap(),
         [["180"]]
     );
     let mut scope = clear(Tier::Records, &["mrn"]);
     let missing = Constraint::new(Values::Set(Default::default()), true).unwrap();
     scope.rows = Rows::new(BTreeMap::from([(name("chol"), missing)])).unwrap();
-    assert_eq!(world.rows(scope, "SELECT count(*) FROM heart").await.unwrap(), [["20"]]);
+    assert_eq!(
+        fixture.rows(scope, "SELECT count(*) FROM heart").await.unwrap(),
+        [["20"]]
+    );
 }
 
 #[tokio::test]
-async fn a_scope_that_does_not_fit_the_dataset_opens_nothing() {
-    let world = World::new().await;
+async fn scope_that_does_not_match_the_dataset_is_refused() {
+    let fixture = Fixture::new().await;
     let sql = "SELECT count(*) FROM heart";
     for (column, transform) in [
         ("name", BANDS),
@@ -181,34 +187,34 @@ async fn a_scope_that_does_not_fit_the_dataset_opens_nothing() {
         ("age", YEAR),
         ("chol", YEAR),
     ] {
-        let error = world.refused(scope(Tier::Records, &[(column, transform)]), sql).await;
+        let error = fixture.refused(scope(Tier::Records, &[(column, transform)]), sql).await;
         assert!(
             matches!(error, QueryError::TransformMismatch { .. }),
             "{column} {error}"
         );
     }
-    let error = world.refused(clear(Tier::Records, &["gone"]), sql).await;
+    let error = fixture.refused(clear(Tier::Records, &["missing"]), sql).await;
     assert!(matches!(error, QueryError::MissingColumn { .. }), "{error}");
     let text = Values::Set([Value::Text("47".into())].into());
-    let error = world
+    let error = fixture
         .refused(with_rows(clear(Tier::Records, &["name"]), "age", text.clone()), sql)
         .await;
     assert!(matches!(error, QueryError::RowsMismatch { .. }), "{error}");
-    let error = world
-        .refused(with_rows(clear(Tier::Records, &["name"]), "gone", text), sql)
+    let error = fixture
+        .refused(with_rows(clear(Tier::Records, &["name"]), "missing", text), sql)
         .await;
     assert!(matches!(error, QueryError::MissingColumn { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn an_answer_beyond_its_row_limit_ends_in_an_error() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let mut scope = clear(Tier::Records, &["mrn"]);
     scope.limits.max_rows = Some(150);
-    let error = world.refused(scope.clone(), "SELECT mrn FROM heart").await;
+    let error = fixture.refused(scope.clone(), "SELECT mrn FROM heart").await;
     assert!(matches!(error, QueryError::TooManyRows { limit: 150 }), "{error}");
     assert_eq!(
-        world
+        fixture
             .rows(scope, "SELECT mrn FROM heart LIMIT 150")
             .await
             .unwrap()
@@ -218,10 +224,10 @@ async fn an_answer_beyond_its_row_limit_ends_in_an_error() {
 }
 
 #[tokio::test]
-async fn a_cut_takes_effect_before_the_next_batch() {
-    let world = World::of(&[patients(0..50_000)]).await;
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
+async fn revocation_takes_effect_before_the_next_batch() {
+    let fixture = Fixture::of(&[patients(0..50_000)]).await;
+    let checks = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&checks);
     let watch = move || {
         if count.fetch_add(1, Ordering::SeqCst) == 0 {
             Ok(())
@@ -231,28 +237,28 @@ async fn a_cut_takes_effect_before_the_next_batch() {
             })
         }
     };
-    let mut ipc = world
-        .ask_while(clear(Tier::Records, &["mrn"]), "SELECT mrn FROM heart", Arc::new(watch))
+    let mut ipc = fixture
+        .query_while(clear(Tier::Records, &["mrn"]), "SELECT mrn FROM heart", Arc::new(watch))
         .await
         .unwrap()
         .into_ipc()
         .unwrap();
     assert!(ipc.next_chunk().await.unwrap().is_some());
     let error = ipc.next_chunk().await.unwrap_err();
-    assert_eq!(error.to_string(), "the answer was cut: the grant was revoked");
+    assert_eq!(error.to_string(), "the answer was stopped: the grant was revoked");
     assert!(
         ipc.next_chunk().await.unwrap().is_none(),
-        "not even the end mark follows"
+        "not even the end marker follows"
     );
     assert!(matches!((ipc.totals().rows, ipc.totals().complete), (1..50_000, false)));
 }
 
 #[tokio::test]
-async fn what_leaves_is_arrow_and_its_tally_names_it() {
-    let world = World::new().await;
+async fn released_answer_is_arrow_and_its_totals_match() {
+    let fixture = Fixture::new().await;
     let sql = "SELECT mrn, name FROM heart ORDER BY mrn";
-    let mut ipc = world
-        .ask(clear(Tier::Records, &["mrn", "name"]), sql)
+    let mut ipc = fixture
+        .query(clear(Tier::Records, &["mrn", "name"]), sql)
         .await
         .unwrap()
         .into_ipc()
@@ -275,7 +281,7 @@ async fn what_leaves_is_arrow_and_its_tally_names_it() {
 }
 
 #[tokio::test]
-async fn large_batches_leave_in_small_pieces() {
+async fn large_batches_are_released_in_small_chunks() {
     let wide = |range: std::ops::Range<i64>| {
         let batch = patients(range);
         let names: ArrayRef = Arc::new(StringArray::from_iter_values(
@@ -290,9 +296,9 @@ async fn large_batches_leave_in_small_pieces() {
         });
         RecordBatch::try_new(schema(), columns.collect()).unwrap()
     };
-    let world = World::of(&[wide(0..2000)]).await;
-    let mut answer = world
-        .ask(clear(Tier::Records, &["name"]), "SELECT name FROM heart")
+    let fixture = Fixture::of(&[wide(0..2000)]).await;
+    let mut answer = fixture
+        .query(clear(Tier::Records, &["name"]), "SELECT name FROM heart")
         .await
         .unwrap();
     let mut rows = 0;
@@ -305,15 +311,15 @@ async fn large_batches_leave_in_small_pieces() {
 
 #[tokio::test]
 async fn memory_and_time_are_bounded() {
-    let mut world = World::new().await;
-    let permit = world.permit(grant(1), clear(Tier::Records, &["name"]));
+    let mut fixture = Fixture::new().await;
+    let permit = fixture.permit(grant(1), clear(Tier::Records, &["name"]));
     let little = Bounds {
         memory: 1000,
         ..Bounds::default()
     };
     let sorted = answer(
         permit,
-        &world,
+        &fixture,
         "SELECT name FROM heart ORDER BY name",
         Arc::new(|| Ok(())),
         little,
@@ -322,13 +328,13 @@ async fn memory_and_time_are_bounded() {
     .unwrap();
     let error = texts(sorted).await.unwrap_err();
     assert!(matches!(error, QueryError::Memory), "{error}");
-    world.stall = Duration::from_secs(3600);
-    let permit = world.permit(grant(1), clear(Tier::Records, &["name"]));
+    fixture.stall = Duration::from_secs(3600);
+    let permit = fixture.permit(grant(1), clear(Tier::Records, &["name"]));
     let little = Bounds {
         time: Duration::from_millis(1),
         ..Bounds::default()
     };
-    let late = answer(permit, &world, "SELECT name FROM heart", Arc::new(|| Ok(())), little).await;
+    let late = answer(permit, &fixture, "SELECT name FROM heart", Arc::new(|| Ok(())), little).await;
     let error = match late {
         Ok(answer) => texts(answer).await.unwrap_err(),
         Err(error) => error,
@@ -338,37 +344,43 @@ async fn memory_and_time_are_bounded() {
 
 #[tokio::test]
 async fn a_version_without_rows_has_an_empty_answer() {
-    let world = World::of(&[]).await;
+    let fixture = Fixture::of(&[]).await;
     let sql = "SELECT count(*) FROM heart WHERE age > 3";
-    assert_eq!(world.rows(clear(Tier::Records, &["age"]), sql).await.unwrap(), [["0"]]);
-    assert_eq!(world.rows(clear(Tier::Aggregate, &["age"]), sql).await.unwrap(), [[""]]);
+    assert_eq!(
+        fixture.rows(clear(Tier::Records, &["age"]), sql).await.unwrap(),
+        [["0"]]
+    );
+    assert_eq!(
+        fixture.rows(clear(Tier::Aggregate, &["age"]), sql).await.unwrap(),
+        [[""]]
+    );
 }
 
 #[tokio::test]
-async fn damaged_objects_are_an_integrity_fault() {
-    let world = World::new().await;
-    let path = world.objects[0].location.clone();
-    let len = usize::try_from(world.objects[0].size).unwrap();
-    world.store.put(&path, vec![7_u8; len].into()).await.unwrap();
-    let error = world
+async fn damaged_objects_are_an_integrity_error() {
+    let fixture = Fixture::new().await;
+    let path = fixture.objects[0].location.clone();
+    let len = usize::try_from(fixture.objects[0].size).unwrap();
+    fixture.store.put(&path, vec![7_u8; len].into()).await.unwrap();
+    let error = fixture
         .refused(clear(Tier::Records, &["mrn"]), "SELECT mrn FROM heart")
         .await;
     assert_eq!(error.kind(), crate::error_kind::ErrorKind::Integrity, "{error}");
 }
 
 #[tokio::test]
-async fn a_condition_on_a_changed_column_skips_nothing_by_what_is_stored() {
-    let world = World::new().await;
+async fn condition_on_transformed_column_prunes_no_stored_values() {
+    let fixture = Fixture::new().await;
     let scope = || {
         scope(
             Tier::Records,
             &[("name", Transform::Pseudonym), ("mrn", Transform::Clear)],
         )
     };
-    let known = world
+    let known = fixture
         .rows(scope(), "SELECT name FROM heart WHERE mrn = 150")
         .await
         .unwrap();
     let back = format!("SELECT mrn FROM heart WHERE name = '{}'", known[0][0]);
-    assert_eq!(world.rows(scope(), &back).await.unwrap(), [["150"]]);
+    assert_eq!(fixture.rows(scope(), &back).await.unwrap(), [["150"]]);
 }

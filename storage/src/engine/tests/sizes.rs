@@ -1,4 +1,4 @@
-//! How large statements become, for every construct in itself and in others.
+//! The size of planned statements, for every construct nested in itself and in others.
 
 #[path = "../../../../tests/harness/constructs.rs"]
 #[expect(unreachable_pub, reason = "the same file is public where the whole node is tested")]
@@ -12,16 +12,16 @@ use super::*;
 use crate::engine::{
     guard::View,
     plan::planned,
-    session::world,
-    size::{MAX_NODES, admitted, nodes_written_out, rows_in_a_batch},
+    session::session_context,
+    size::{MAX_NODES, admitted, nodes_written_out, rows_per_batch},
     statement,
 };
 use constructs::{CONSTRUCTS, Construct};
 
-/// Room for the deepest statement in a build that is not optimised, as in a process of the engine.
+/// Stack for the deepest statement in an unoptimized build, as in an engine process.
 const STACK: usize = 256 << 20;
 
-fn with_room(work: impl FnOnce() + Send) {
+fn on_large_stack(work: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().stack_size(STACK);
         thread.spawn_scoped(scope, work).unwrap().join().unwrap();
@@ -42,20 +42,20 @@ fn nodes(plan: &LogicalPlan) -> usize {
     sum
 }
 
-/// Plans as the engine does; what is admitted has to stay within what it was taken to be. Tells whether it was admitted.
-async fn stays_within(world_of: &World, sql: &str) -> bool {
+/// Plans as the engine does; an admitted plan must stay within its estimated size. Returns whether it was admitted.
+async fn stays_within(fixture: &Fixture, sql: &str) -> bool {
     let scope = clear(Tier::Records, &["name", "age", "sex"]);
-    let key = world_of.pseudonym_key(None);
-    let view = View::new(world_of, &scope, &key).unwrap();
+    let key = fixture.pseudonym_key(None);
+    let view = View::new(fixture, &scope, &key).unwrap();
     let statement = match statement::checked(sql, &scope.dataset, &["name", "age", "sex"]) {
         Ok(statement) => statement,
         Err(QueryError::TooComplex { .. } | QueryError::Syntax { .. }) => return false,
         Err(other) => panic!("{sql}: {other}"),
     };
-    let context = world(
+    let context = session_context(
         &scope.dataset,
         Arc::new(view),
-        world_of.object_store(),
+        fixture.object_store(),
         &Bounds::default(),
     )
     .unwrap();
@@ -70,7 +70,7 @@ async fn stays_within(world_of: &World, sql: &str) -> bool {
     }
     let measured = nodes_written_out(&plan);
     let optimized = state.optimize(&plan).unwrap();
-    // A plan says its columns several times: in a condition, in a selection, in the list of what is read.
+    // A plan repeats its columns: in a condition, in a projection, in the list of columns to read.
     let most = measured.saturating_mul(2).saturating_add(50);
     assert!(nodes(&optimized) <= most, "{} > {most}: {sql}", nodes(&optimized));
     true
@@ -84,25 +84,25 @@ fn statements(expression: &str) -> [String; 2] {
 }
 
 #[test]
-fn no_construct_in_itself_becomes_larger_than_it_was_taken_to_be() {
+fn construct_in_itself_stays_within_its_estimated_size() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    with_room(|| {
+    on_large_stack(|| {
         runtime.block_on(async {
-            let world = World::new().await;
+            let fixture = Fixture::new().await;
             for construct in CONSTRUCTS {
                 for depth in [1, 3, 6, 12, 60] {
                     for sql in statements(&construct.nested(depth)) {
                         let began = tokio::time::Instant::now();
-                        let admitted = stays_within(&world, &sql).await;
+                        let admitted = stays_within(&fixture, &sql).await;
                         assert!(
                             began.elapsed() < Duration::from_secs(20),
                             "{:?}: {sql}",
                             began.elapsed()
                         );
-                        assert!(admitted || depth > 3, "{sql} is an ordinary question");
+                        assert!(admitted || depth > 3, "{sql} is an ordinary query");
                     }
                 }
             }
@@ -114,17 +114,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
-    fn no_construct_in_another_becomes_larger_than_it_was_taken_to_be(
+    fn construct_in_another_stays_within_its_estimated_size(
         (one, other) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
         depth in 2_usize..14,
     ) {
         let (one, other): (&Construct, &Construct) = (one.get(CONSTRUCTS), other.get(CONSTRUCTS));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        with_room(|| {
+        on_large_stack(|| {
             runtime.block_on(async {
-                let world = World::new().await;
+                let fixture = Fixture::new().await;
                 for sql in statements(&one.nested_in(other, depth)) {
-                    stays_within(&world, &sql).await;
+                    stays_within(&fixture, &sql).await;
                 }
             });
         });
@@ -132,8 +132,8 @@ proptest! {
 }
 
 #[tokio::test]
-async fn names_of_the_querys_own_count_as_what_they_stand_for() {
-    let world = World::new().await;
+async fn aliases_count_as_their_whole_expression() {
+    let fixture = Fixture::new().await;
     let long = vec!["age"; 50].join(" + ");
     let many = |what: &str| vec![what; 1000].join(", ");
     for sql in [
@@ -141,18 +141,18 @@ async fn names_of_the_querys_own_count_as_what_they_stand_for() {
         format!("SELECT ({long}), count(*) FROM heart GROUP BY {}", many("1")),
         format!("SELECT {} FROM heart", vec!["*"; MAX_NODES / 2].join(",")),
     ] {
-        // Before anything of it is planned, which is what takes the time.
+        // It is refused before it is planned, because planning takes the time.
         let scope = clear(Tier::Records, &["age", "sex", "name"]);
         let checked = statement::checked(&sql, &scope.dataset, &["age", "sex", "name"]);
         assert!(matches!(checked, Err(QueryError::TooComplex { .. })), "{sql:.40}");
-        let error = world.refused(scope, &sql).await;
+        let error = fixture.refused(scope, &sql).await;
         assert!(matches!(error, QueryError::TooComplex { .. }), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_pattern_is_written_out_and_short() {
-    let world = World::new().await;
+async fn like_pattern_is_a_short_literal() {
+    let fixture = Fixture::new().await;
     let long = "%a".repeat(600);
     for (pattern, admitted) in [
         ("'Sent%'".to_owned(), true),
@@ -161,60 +161,60 @@ async fn a_pattern_is_written_out_and_short() {
         ("'%' || 'a'".to_owned(), false),
         (format!("'{long}'"), false),
     ] {
-        for word in ["LIKE", "NOT LIKE", "ILIKE"] {
-            let sql = format!("SELECT age FROM heart WHERE name {word} {pattern}");
-            let asked = world.rows(clear(Tier::Records, &["age", "name"]), &sql).await;
-            assert_eq!(asked.is_ok(), admitted, "{sql}: {asked:?}");
+        for operator in ["LIKE", "NOT LIKE", "ILIKE"] {
+            let sql = format!("SELECT age FROM heart WHERE name {operator} {pattern}");
+            let result = fixture.rows(clear(Tier::Records, &["age", "name"]), &sql).await;
+            assert_eq!(result.is_ok(), admitted, "{sql}: {result:?}");
         }
     }
 }
 
 #[tokio::test]
 async fn batches_shrink_as_text_grows() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let long = "x".repeat(60_000);
     let sql = format!("SELECT sum(octet_length(concat(name, '{long}'))) FROM heart");
-    let rows = world.rows(clear(Tier::Records, &["name"]), &sql).await.unwrap();
+    let rows = fixture.rows(clear(Tier::Records, &["name"]), &sql).await.unwrap();
     assert!(rows[0][0].parse::<usize>().unwrap() > 200 * 60_000);
     let wide = vec![format!("concat(name, name, '{}')", "x".repeat(600)); 90].join(" || ");
     let sql = format!("SELECT octet_length({wide}) AS a FROM heart");
-    let error = world.refused(clear(Tier::Records, &["name"]), &sql).await;
+    let error = fixture.refused(clear(Tier::Records, &["name"]), &sql).await;
     assert!(matches!(error, QueryError::TooComplex { .. }), "{error}");
 
-    // A batch holds as many rows as fit, and what does not fit in one row is not computed.
-    // A letter may become three in capitals.
-    let room = |bytes: usize, capitals: usize| {
+    // A batch contains as many rows as fit, and a row that is too wide is not computed. One letter may become three in
+    // upper case.
+    let expression_of = |bytes: usize, capitals: usize| {
         let (open, close, text) = ("upper(".repeat(capitals), ")".repeat(capitals), "x".repeat(bytes));
         format!("{open}concat(name, '{text}'){close}")
     };
     let rows = async |expression: String| {
-        let plan = plan_of(&world, &format!("SELECT octet_length({expression}) AS a FROM heart")).await;
-        rows_in_a_batch(&plan, 8192)
+        let plan = plan_of(&fixture, &format!("SELECT octet_length({expression}) AS a FROM heart")).await;
+        rows_per_batch(&plan, 8192)
     };
     assert_eq!(rows("name".to_owned()).await.unwrap(), 8192);
     let (few, fewer) = (
-        rows(room(20_000, 0)).await.unwrap(),
-        rows(room(60_000, 0)).await.unwrap(),
+        rows(expression_of(20_000, 0)).await.unwrap(),
+        rows(expression_of(60_000, 0)).await.unwrap(),
     );
     assert!(fewer < few && few < 8192, "{fewer} {few}");
-    let too_wide = rows(room(60_000, 5)).await;
+    let too_wide = rows(expression_of(60_000, 5)).await;
     assert!(matches!(too_wide, Err(QueryError::TooComplex { .. })), "{too_wide:?}");
 }
 
 /// The plan of a statement that was checked.
-async fn plan_of(world_of: &World, sql: &str) -> LogicalPlan {
+async fn plan_of(fixture: &Fixture, sql: &str) -> LogicalPlan {
     let scope = clear(Tier::Records, &["name", "age", "sex"]);
-    let key = world_of.pseudonym_key(None);
-    let view = View::new(world_of, &scope, &key).unwrap();
+    let key = fixture.pseudonym_key(None);
+    let view = View::new(fixture, &scope, &key).unwrap();
     let statement = statement::checked(sql, &scope.dataset, &["name", "age", "sex"]).unwrap();
-    let store = world_of.object_store();
-    let context = world(&scope.dataset, Arc::new(view), store, &Bounds::default()).unwrap();
+    let store = fixture.object_store();
+    let context = session_context(&scope.dataset, Arc::new(view), store, &Bounds::default()).unwrap();
     planned(&context.state(), statement, &scope.dataset).await.unwrap()
 }
 
 #[tokio::test]
-async fn a_statement_that_cannot_be_read_is_given_up_soon() {
-    let world = World::new().await;
+async fn unparsable_statement_is_refused_quickly() {
+    let fixture = Fixture::new().await;
     for (open, close) in [
         ("CAST(", " AS INT)"),
         ("CASE WHEN ", " THEN 1 END"),
@@ -222,10 +222,10 @@ async fn a_statement_that_cannot_be_read_is_given_up_soon() {
         ("trim(", ")"),
     ] {
         for depth in [7, 14, 40, 1000] {
-            // What stands in the middle cannot be read, so every way to read what is around it is tried.
+            // The middle cannot be parsed, so every way to parse what is around it is tried.
             let sql = format!("SELECT {}1 1{} FROM heart", open.repeat(depth), close.repeat(depth));
             let began = tokio::time::Instant::now();
-            world.refused(clear(Tier::Records, &["age"]), &sql).await;
+            fixture.refused(clear(Tier::Records, &["age"]), &sql).await;
             assert!(
                 began.elapsed() < Duration::from_secs(30),
                 "{open} {depth}: {:?}",
@@ -237,7 +237,7 @@ async fn a_statement_that_cannot_be_read_is_given_up_soon() {
 
 #[tokio::test]
 async fn what_grows_too_large_is_refused_before_it_grows() {
-    let world = World::new().await;
+    let fixture = Fixture::new().await;
     let nest = |text: &str, depth| (0..depth).fold("age".to_owned(), |inner, _| text.replace("{}", &inner));
     let arms: String = (0..1200).map(|n| format!("WHEN age = {n} THEN false ")).collect();
     for expression in [
@@ -246,7 +246,7 @@ async fn what_grows_too_large_is_refused_before_it_grows() {
         nest("CASE WHEN {} BETWEEN 1 AND 3 THEN 1 END", 6),
         format!("CASE {arms} ELSE true END"),
     ] {
-        let error = world
+        let error = fixture
             .refused(
                 clear(Tier::Records, &["age"]),
                 &format!("SELECT {expression} FROM heart"),
@@ -254,11 +254,11 @@ async fn what_grows_too_large_is_refused_before_it_grows() {
             .await;
         assert!(matches!(error, QueryError::TooComplex { .. }), "{error}");
     }
-    // A long list is long, and no more.
+    // A long list does not grow.
     let list: Vec<String> = (0..9000).map(|n| n.to_string()).collect();
     let sql = format!("SELECT age FROM heart WHERE age IN ({})", list.join(","));
     assert_eq!(
-        world.rows(clear(Tier::Records, &["age"]), &sql).await.unwrap().len(),
+        fixture.rows(clear(Tier::Records, &["age"]), &sql).await.unwrap().len(),
         200
     );
 }

@@ -1,4 +1,4 @@
-//! The child's side: one query after the other, from the first frame to the end of the socket.
+//! The child's side: it answers one query after another until the socket is closed.
 
 use std::{
     ffi::OsString,
@@ -23,13 +23,13 @@ use super::{
     frames::{self, Frames, Kind},
     isolation,
     messages::{Failure, Task, decode, encode, failed, numbered},
-    objects::{FromNode, Waiting, Writer},
+    objects::{NodeStore, PendingReads, Writer},
 };
 use crate::{
     arrow_stream::StreamEncoder,
     engine::{
         QueryError, Source,
-        disclosure::{RawAnswer, rows_in_a_piece},
+        disclosure::{RawAnswer, rows_in_a_chunk},
         run::compute,
         source::AnswerKeys,
     },
@@ -37,18 +37,19 @@ use crate::{
     keys::{OrderKey, PseudonymKey},
 };
 
-/// Threads that run parts of a query at the same time.
+/// Threads that run partitions of a query concurrently.
 const THREADS: usize = 2;
 /// Stack of the thread that plans, in bytes: planning walks a statement recursively, and so does dropping it.
 const PLANNER_STACK: usize = 256 << 20;
 /// Stack of each thread that computes, in bytes.
 const THREAD_STACK: usize = 64 << 20;
-/// The exit code of a process that cannot be held to its limits; it has answered nothing.
+/// The exit code of a process whose limits could not be set; it has answered nothing.
 pub(super) const NOT_ISOLATED: u8 = 3;
 
-/// Serves queries of the node on standard input, a socket, until the node hangs up, if that is what the arguments of the program say.
+/// Serves queries of the node on standard input, which is a socket, until the node closes it. `None` if the arguments
+/// of the program do not request this.
 ///
-/// Nothing is written to standard output or error: a message could hold a value.
+/// Nothing is written to standard output or error, because a message could contain a value.
 pub fn serve(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter().skip(1);
     arguments.next().filter(|first| first == ARGUMENT)?;
@@ -63,8 +64,8 @@ pub fn serve(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> 
 
 /// The limits are in place before the first frame is read.
 fn start(memory: usize) -> io::Result<()> {
-    isolation::close_others()?;
-    isolation::lower()?;
+    isolation::close_inherited_files()?;
+    isolation::restrict_resources()?;
     let stdin = io::stdin();
     let socket = Socket::from(stdin.as_fd().try_clone_to_owned()?);
     socket.set_nonblocking(true)?;
@@ -81,9 +82,9 @@ fn start(memory: usize) -> io::Result<()> {
             std::process::exit(i32::from(served.is_err()));
         }
     })?;
-    isolation::enclose(memory)?;
+    isolation::apply_limits(memory)?;
     ready.send(()).map_err(io::Error::other)?;
-    // However busy the other threads are: when the node is gone, so is this process.
+    // However busy the other threads are, this process ends when the node does.
     let mut hung_up = [PollFd::new(stdin.as_fd(), PollFlags::empty())];
     while !hung_up.iter().any(|socket| socket.any().unwrap_or(true)) {
         match poll(&mut hung_up, PollTimeout::NONE) {
@@ -99,18 +100,18 @@ fn run(runtime: &Runtime, socket: Socket) -> Result<(), QueryError> {
     runtime.block_on(async {
         let (reader, writer) = UnixStream::from_std(socket).map_err(lost)?.into_split();
         let writer = Arc::new(tokio::sync::Mutex::new(writer));
-        let waiting = Waiting::default();
+        let pending = PendingReads::default();
         let (tasks, mut queue) = tokio::sync::mpsc::channel(1);
-        tokio::spawn(receive(Frames::new(reader), waiting.clone(), tasks));
+        tokio::spawn(receive(Frames::new(reader), pending.clone(), tasks));
         while let Some(body) = queue.recv().await {
-            answer(&body, &writer, &waiting).await?;
+            answer(&body, &writer, &pending).await?;
         }
         Ok(())
     })
 }
 
-/// Takes in what the node sends, also while a query computes.
-async fn receive(mut frames: Frames<OwnedReadHalf>, waiting: Waiting, tasks: tokio::sync::mpsc::Sender<Bytes>) {
+/// Receives what the node sends, also while a query is computed.
+async fn receive(mut frames: Frames<OwnedReadHalf>, pending: PendingReads, tasks: tokio::sync::mpsc::Sender<Bytes>) {
     while let Ok(Some((kind, body))) = frames.next().await {
         match kind {
             Kind::Task => {
@@ -118,31 +119,31 @@ async fn receive(mut frames: Frames<OwnedReadHalf>, waiting: Waiting, tasks: tok
                     return;
                 }
             }
-            Kind::Found | Kind::Missing => {
+            Kind::Data | Kind::ReadFailed => {
                 let Some((number, rest)) = numbered(body) else { return };
-                let found = if kind == Kind::Found {
+                let found = if kind == Kind::Data {
                     Ok(rest)
                 } else {
                     Err(decode(&rest).unwrap_or(ErrorKind::Machine))
                 };
-                waiting.give(number, found);
+                pending.resolve(number, found);
             }
-            Kind::Wanted | Kind::Opened | Kind::Rows | Kind::Done | Kind::Failed => return,
+            Kind::ReadRequest | Kind::Columns | Kind::Rows | Kind::Done | Kind::Failed => return,
         }
     }
 }
 
-/// A version of a dataset, as the node has described it.
+/// A version of a dataset, as described by the node.
 #[derive(Debug)]
-struct Described {
+struct RemoteVersion {
     schema: SchemaRef,
     subject: String,
     objects: Vec<ObjectMeta>,
-    store: Arc<FromNode>,
+    store: Arc<NodeStore>,
     keys: Arc<AnswerKeys>,
 }
 
-impl Source for Described {
+impl Source for RemoteVersion {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -168,10 +169,10 @@ impl Source for Described {
     }
 }
 
-/// Answers one query. An error here is one of the socket, and the end.
-async fn answer(body: &[u8], writer: &Writer, waiting: &Waiting) -> Result<(), QueryError> {
-    let ended = match computed(body, writer, waiting).await {
-        Ok(raw) => pass_on(raw, writer).await,
+/// Answers one query. An error returned here is an error of the socket and ends the process.
+async fn answer(body: &[u8], writer: &Writer, pending: &PendingReads) -> Result<(), QueryError> {
+    let ended = match computed(body, writer, pending).await {
+        Ok(raw) => send_answer(raw, writer).await,
         Err(error) => Err(error),
     };
     let lost = |_| failed();
@@ -185,7 +186,7 @@ async fn answer(body: &[u8], writer: &Writer, waiting: &Waiting) -> Result<(), Q
     }
 }
 
-async fn computed(body: &[u8], writer: &Writer, waiting: &Waiting) -> Result<RawAnswer, QueryError> {
+async fn computed(body: &[u8], writer: &Writer, pending: &PendingReads) -> Result<RawAnswer, QueryError> {
     let task: Task = decode(body)?;
     let (schema, objects, keys) = task
         .schema()
@@ -193,10 +194,10 @@ async fn computed(body: &[u8], writer: &Writer, waiting: &Waiting) -> Result<Raw
         .zip(task.keys())
         .map(|((schema, objects), keys)| (schema, objects, Arc::new(keys)))
         .ok_or(failed())?;
-    let source = Described {
+    let source = RemoteVersion {
         schema,
         subject: task.subject.clone(),
-        store: Arc::new(FromNode::new(objects.clone(), Arc::clone(writer), waiting.clone())),
+        store: Arc::new(NodeStore::new(objects.clone(), Arc::clone(writer), pending.clone())),
         objects,
         keys,
     };
@@ -205,18 +206,18 @@ async fn computed(body: &[u8], writer: &Writer, waiting: &Waiting) -> Result<Raw
     compute(&source, task.scope, &keys, &task.sql, bounds).await
 }
 
-/// Sends columns and rows, in pieces small enough to be cut off quickly.
-async fn pass_on(mut raw: RawAnswer, writer: &Writer) -> Result<(), QueryError> {
+/// Sends columns and rows, in chunks small enough to stop quickly.
+async fn send_answer(mut raw: RawAnswer, writer: &Writer) -> Result<(), QueryError> {
     let lost = |_| failed();
     let mut stream = StreamEncoder::new(&raw.schema)?;
     let withheld = raw.suppressed_cells.to_le_bytes();
-    frames::send(&mut *writer.lock().await, Kind::Opened, &withheld, &stream.take())
+    frames::send(&mut *writer.lock().await, Kind::Columns, &withheld, &stream.take())
         .await
         .map_err(lost)?;
     while let Some(batch) = raw.batches.next().await {
         let mut rest = batch?;
         while rest.num_rows() > 0 {
-            let rows = rows_in_a_piece(&rest).clamp(1, rest.num_rows());
+            let rows = rows_in_a_chunk(&rest).clamp(1, rest.num_rows());
             stream.encode(&rest.slice(0, rows))?;
             rest = rest.slice(rows, rest.num_rows().saturating_sub(rows));
             let sent = frames::send(&mut *writer.lock().await, Kind::Rows, &[], &stream.take()).await;

@@ -1,51 +1,51 @@
-//! Frames between the node and a process of the engine: a length, a kind, a body.
+//! Frames between the node and an engine process: a length, a kind, a body.
 
 use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// Longest body of a frame, in bytes.
+/// Maximum length of a frame's body, in bytes.
 pub(super) const MAX_FRAME: usize = 64 << 20;
 /// A length of 32 bits and a kind of 8.
 const HEADER: usize = 5;
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// To the child: the query.
     Task,
-    /// To the child: bytes of an object that it asked for.
-    Found,
-    /// To the child: why there are none.
-    Missing,
+    /// To the child: requested bytes of an object.
+    Data,
+    /// To the child: why the bytes cannot be read.
+    ReadFailed,
     /// From the child: which bytes it needs.
-    Wanted,
+    ReadRequest,
     /// From the child: the columns of the answer.
-    Opened,
+    Columns,
     /// From the child: rows.
     Rows,
-    /// From the child: these were all.
+    /// From the child: the answer is complete.
     Done,
-    /// From the child: why there are no more.
+    /// From the child: why the answer failed.
     Failed,
 }
 
 impl Kind {
     const ALL: [Self; 8] = [
         Self::Task,
-        Self::Found,
-        Self::Missing,
-        Self::Wanted,
-        Self::Opened,
+        Self::Data,
+        Self::ReadFailed,
+        Self::ReadRequest,
+        Self::Columns,
         Self::Rows,
         Self::Done,
         Self::Failed,
     ];
 
     fn byte(self) -> u8 {
-        let place = Self::ALL.iter().position(|kind| *kind == self);
-        place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX)
+        let index = Self::ALL.iter().position(|kind| *kind == self);
+        index.and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX)
     }
 
     fn of(byte: u8) -> io::Result<Self> {
@@ -54,7 +54,7 @@ impl Kind {
     }
 }
 
-/// The frames that come in.
+/// Reads incoming frames.
 #[derive(Debug)]
 pub(super) struct Frames<R> {
     inner: R,
@@ -69,10 +69,10 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         }
     }
 
-    /// The next frame; nothing at the end. Nothing is lost when this is dropped half way.
+    /// The next frame; `None` at the end. Cancel-safe: no bytes are lost if the future is dropped.
     ///
     /// # Errors
-    /// What the system says, and a frame that is too long, cut off or of no known kind.
+    /// Errors of the socket, and a frame that is too long, truncated or of an unknown kind.
     pub(super) async fn next(&mut self) -> io::Result<Option<(Kind, Bytes)>> {
         loop {
             if let Some(frame) = self.whole()? {
@@ -113,7 +113,7 @@ impl<R: AsyncRead + Unpin> Frames<R> {
 /// Sends one frame whose body is `head` and `rest`.
 ///
 /// # Errors
-/// What the system says, and a body that is too long.
+/// Errors of the socket, and a body that is too long.
 pub(super) async fn send<W: AsyncWrite + Unpin>(to: &mut W, kind: Kind, head: &[u8], rest: &[u8]) -> io::Result<()> {
     let length = head.len().saturating_add(rest.len());
     let short = u32::try_from(length).ok().filter(|_| length <= MAX_FRAME);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_frame_takes_no_memory_and_ends_the_reading() {
+    async fn invalid_frame_allocates_no_memory_and_is_an_error() {
         for bytes in [vec![0xff; 9], vec![0, 0, 0, 0, 99], vec![4, 0, 0, 0, 0, 1], vec![1, 2]] {
             assert!(read(bytes).await.is_err());
         }

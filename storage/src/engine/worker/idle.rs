@@ -1,4 +1,4 @@
-//! The processes that wait for a query.
+//! The pool of engine processes.
 
 use std::{
     path::PathBuf,
@@ -15,22 +15,22 @@ use tokio::{
 
 use super::{
     messages::{Task, encode},
-    process::{MAX_STEPS, Process},
+    process::{MAX_PRIORITY_STEPS, Process},
     pump::Pump,
 };
 use crate::engine::{
     Bounds, Holder, Permit, QueryError, ReleasedAnswer, Source, StillPermitted,
     disclosure::RawAnswer,
-    run::{in_time, max_rows},
+    run::{max_rows, with_deadline},
     source::AnswerKeys,
 };
 
-/// How long a process waits for the next query.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Most processes that wait.
-const WAITING: usize = 4;
+/// How long an idle process waits for the next query.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Maximum number of idle processes.
+const MAX_IDLE: usize = 4;
 
-/// The processes of the engine; a cloneable handle.
+/// The engine processes; a cloneable handle.
 #[derive(Clone, Debug)]
 pub struct Workers(Arc<Inner>);
 
@@ -38,21 +38,21 @@ pub struct Workers(Arc<Inner>);
 struct Inner {
     program: PathBuf,
     bounds: Bounds,
-    waiting: Mutex<Vec<Waiting>>,
+    idle: Mutex<Vec<IdleProcess>>,
 }
 
-/// A process without a query.
+/// A process that waits for a query.
 #[derive(Debug)]
-struct Waiting {
+struct IdleProcess {
     process: Process,
-    /// Within what it has answered; nothing if it has not.
-    within: Option<Within>,
+    /// The scope of its earlier answers; `None` if it has answered nothing.
+    answered: Option<AnsweredScope>,
     until: Instant,
 }
 
-/// By what right and within what scope a process has answered.
+/// The right and the scope of a process's answers.
 #[derive(Clone, Debug, PartialEq)]
-struct Within {
+struct AnsweredScope {
     holder: Holder,
     scope: Scope,
 }
@@ -64,21 +64,21 @@ impl Workers {
         Self(Arc::new(Inner {
             program,
             bounds,
-            waiting: Mutex::default(),
+            idle: Mutex::default(),
         }))
     }
 
-    /// What one query may take, unless it is given less time.
+    /// The limits of one query, unless it is given less time.
     #[must_use]
     pub fn bounds(&self) -> Bounds {
         self.0.bounds
     }
 
-    /// Answers `sql` within `permit`, as [`answer`](crate::engine::answer), in a process of its own and within `time`. Of a party that has
-    /// so many queries `running` already, the process gives way to others.
+    /// Answers `sql` within `permit`, as [`answer`](crate::engine::answer), in a separate process and within `time`.
+    /// The more queries of the same party are already `running`, the lower the priority of the process.
     ///
     /// # Errors
-    /// [`QueryError`]; no row has left then.
+    /// [`QueryError`]; no row was released then.
     pub async fn answer(
         &self,
         permit: Permit,
@@ -96,31 +96,31 @@ impl Workers {
         };
         let sleep = tokio::time::sleep(bounds.time);
         let task = Task::new(source, scope.clone(), &keys, sql, &bounds)?;
-        let within = Within { holder, scope };
-        let steps = u8::try_from(running).unwrap_or(u8::MAX).min(MAX_STEPS);
-        let (raw, deadline) = in_time(sleep, self.compute(within, steps, &task, source)).await?;
+        let answered = AnsweredScope { holder, scope };
+        let steps = u8::try_from(running).unwrap_or(u8::MAX).min(MAX_PRIORITY_STEPS);
+        let (raw, deadline) = with_deadline(sleep, self.compute(answered, steps, &task, source)).await?;
         Ok(ReleasedAnswer::new(raw, max_rows, receipt, watch, deadline))
     }
 
-    /// Dropping what this returns, or the future, ends the process.
+    /// Dropping the result, or the future, ends the process.
     async fn compute(
         &self,
-        within: Within,
+        answered: AnsweredScope,
         steps: u8,
         task: &Task,
         source: &dyn Source,
     ) -> Result<RawAnswer, QueryError> {
-        let mut process = self.take(&within, steps)?;
-        process.step_back(steps);
+        let mut process = self.acquire(&answered, steps)?;
+        process.lower_priority(steps);
         let (opened, opening) = oneshot::channel();
         let (rows, reader) = mpsc::channel(1);
         let pump = Pump::new(process, source.object_store(), source.objects(), opened);
         let (task, workers) = (encode(task)?, self.clone());
         tokio::spawn(async move {
             if let Some(process) = pump.run(&task, rows).await {
-                workers.keep(process, Some(within));
+                workers.keep_idle(process, Some(answered));
             }
-            workers.start_ahead();
+            workers.start_spare();
         });
         let opening = opening.await.map_err(|_| QueryError::Ended)??;
         let batches = stream::unfold(reader, |mut reader| async { Some((reader.recv().await?, reader)) });
@@ -131,19 +131,20 @@ impl Workers {
         })
     }
 
-    /// A process that has answered within the same scope and gives way no more than `steps`, else one that has answered nothing.
-    fn take(&self, within: &Within, steps: u8) -> Result<Process, QueryError> {
+    /// A process that has answered within the same scope and whose priority is not lower than by `steps`, or else one
+    /// that has answered nothing.
+    fn acquire(&self, scope: &AnsweredScope, steps: u8) -> Result<Process, QueryError> {
         loop {
             let found = {
-                let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                let same = waiting.iter().position(|one| {
-                    one.process.steps() <= steps && one.within.as_ref().is_some_and(|of| of.is(within))
+                let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                let same = idle.iter().position(|one| {
+                    one.process.priority_steps() <= steps && one.answered.as_ref().is_some_and(|of| of.matches(scope))
                 });
-                let fresh = || waiting.iter().position(|one| one.within.is_none());
-                same.or_else(fresh).map(|at| waiting.swap_remove(at).process)
+                let fresh = || idle.iter().position(|one| one.answered.is_none());
+                same.or_else(fresh).map(|at| idle.swap_remove(at).process)
             };
             let Some(mut process) = found else { return self.start() };
-            if process.runs() {
+            if process.is_running() {
                 return Ok(process);
             }
         }
@@ -151,64 +152,69 @@ impl Workers {
 
     fn start(&self) -> Result<Process, QueryError> {
         Process::start(&self.0.program, self.0.bounds.process()).map_err(|error| {
-            tracing::error!(%error, "a process of the engine cannot be started");
+            tracing::error!(%error, "an engine process cannot be started");
             QueryError::Engine {
                 step: "starting its process",
             }
         })
     }
 
-    /// Starts a process for the next query, if none waits that could take any.
-    fn start_ahead(&self) {
+    /// Starts a process for the next query, if no idle process could answer every query.
+    fn start_spare(&self) {
         let fresh = {
-            let waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.iter().any(|one| one.within.is_none())
+            let idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.iter().any(|one| one.answered.is_none())
         };
         if !fresh && let Ok(process) = self.start() {
-            self.keep(process, None);
+            self.keep_idle(process, None);
         }
     }
 
-    /// Lets a process wait for its next query, until it has waited too long.
-    fn keep(&self, process: Process, within: Option<Within>) {
-        let patience = tokio::time::sleep(PATIENCE);
-        let until = patience.deadline();
+    /// Keeps an idle process for its next query, until the timeout.
+    fn keep_idle(&self, process: Process, answered: Option<AnsweredScope>) {
+        let timeout = tokio::time::sleep(IDLE_TIMEOUT);
+        let until = timeout.deadline();
         {
-            let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.push(Waiting { process, within, until });
-            if waiting.len() > WAITING {
-                let holders: Vec<_> = waiting
+            let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.push(IdleProcess {
+                process,
+                answered,
+                until,
+            });
+            if idle.len() > MAX_IDLE {
+                let holders: Vec<_> = idle
                     .iter()
-                    .map(|one| one.within.as_ref().map(|of| of.holder))
+                    .map(|one| one.answered.as_ref().map(|of| of.holder))
                     .collect();
-                waiting.remove(most_of_one(&holders));
+                idle.remove(most_frequent(&holders));
             }
         }
         let all = Arc::downgrade(&self.0);
         tokio::spawn(async move {
-            patience.await;
+            timeout.await;
             if let Some(all) = all.upgrade() {
-                let mut waiting = all.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                waiting.retain(|one| one.until > until);
+                let mut idle = all.idle.lock().unwrap_or_else(PoisonError::into_inner);
+                idle.retain(|one| one.until > until);
             }
         });
     }
 }
 
-/// The first of those that there are most of: whoever asks most loses a process, and nobody else.
-fn most_of_one<T: PartialEq>(all: &[T]) -> usize {
+/// The index of the first of the most frequent values: the holder with the most idle processes loses one, no other
+/// holder does.
+fn most_frequent<T: PartialEq>(all: &[T]) -> usize {
     let alike = |one: &T| all.iter().filter(|other| *other == one).count();
-    let (at, _) = all.iter().enumerate().fold((0, 0), |(at, most), (place, one)| {
+    let (at, _) = all.iter().enumerate().fold((0, 0), |(at, most), (index, one)| {
         let found = alike(one);
-        if found > most { (place, found) } else { (at, most) }
+        if found > most { (index, found) } else { (at, most) }
     });
     at
 }
 
-impl Within {
-    /// Whether a process that has answered within the one may answer within the other. When a permission begins and ends changes nothing
-    /// that is seen.
-    fn is(&self, other: &Self) -> bool {
+impl AnsweredScope {
+    /// Whether a process that has answered within this scope may answer within the other one. The validity period of
+    /// the permission does not matter, because it does not affect what is visible.
+    fn matches(&self, other: &Self) -> bool {
         let scope = Scope {
             window: other.scope.window,
             ..self.scope.clone()
@@ -222,10 +228,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_keeps_most_processes_loses_one() {
-        assert_eq!(most_of_one(&[1, 2, 3]), 0);
-        assert_eq!(most_of_one(&[1, 2, 2, 3]), 1);
-        assert_eq!(most_of_one(&[3, 2, 2, 3, 3]), 0);
-        assert_eq!(most_of_one(&[1]), 0);
+    fn holder_of_most_idle_processes_loses_one() {
+        assert_eq!(most_frequent(&[1, 2, 3]), 0);
+        assert_eq!(most_frequent(&[1, 2, 2, 3]), 1);
+        assert_eq!(most_frequent(&[3, 2, 2, 3, 3]), 0);
+        assert_eq!(most_frequent(&[1]), 0);
     }
 }

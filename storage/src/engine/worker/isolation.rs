@@ -1,4 +1,4 @@
-//! What a process of the engine gives up before it reads its first frame.
+//! The restrictions of an engine process, applied before it reads its first frame.
 
 use std::{collections::BTreeMap, fs, io};
 
@@ -11,18 +11,18 @@ use seccompiler::{
     TargetArch, apply_filter_all_threads,
 };
 
-/// How far its threads stand back behind the node's.
+/// The nice value of its threads: they have a lower priority than the node's.
 pub(super) const NICE: i32 = 10;
-/// Processor time after which the kernel ends the process, in seconds; the node ends it long before.
+/// Processor time after which the kernel ends the process, in seconds; the node ends it long before that.
 const CPU_SECONDS: u64 = 2 * 3600;
-/// The kernel's out-of-memory killer takes this process before any other.
-const FIRST_TO_GO: &str = "1000";
-/// `prctl(2)`: a thread's name, and the name of a piece of memory.
-const NAMES: [u64; 2] = [15, 0x5356_4d41];
-/// `fcntl(2)`: what kind of descriptor one is.
-const LOOKS: [u64; 2] = [1, 3];
+/// The kernel's out-of-memory killer chooses this process before any other.
+const OOM_SCORE_ADJUSTMENT: &str = "1000";
+/// `prctl(2)`: setting the name of a thread and of a memory region.
+const PRCTL_OPERATIONS: [u64; 2] = [15, 0x5356_4d41];
+/// `fcntl(2)`: reading the flags of a descriptor.
+const FCNTL_OPERATIONS: [u64; 2] = [1, 3];
 
-/// System calls that remain: memory, threads, the clock, the sockets that are open, randomness, the end. None opens a file, a socket or
+/// The allowed system calls: memory, threads, the clock, open sockets, randomness, exit. None opens a file, a socket or
 /// a program; every other call fails with `EPERM`.
 const CALLS: &[i64] = &[
     libc::SYS_brk,
@@ -73,29 +73,29 @@ const CALLS: &[i64] = &[
     libc::SYS_poll,
 ];
 
-/// Closes whatever a library of the node has left open for its children.
+/// Closes all descriptors that a library of the node has left open for its children.
 ///
 /// # Errors
-/// What the system says.
-pub(super) fn close_others() -> io::Result<()> {
+/// Errors of the system.
+pub(super) fn close_inherited_files() -> io::Result<()> {
     let open: Vec<i32> = fs::read_dir("/proc/self/fd")?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|number| *number > libc::STDERR_FILENO)
         .collect();
     for number in open {
-        // The descriptor of the listing itself is closed already.
+        // The descriptor of the listing itself is already closed.
         let _ = nix::unistd::close(number);
     }
     Ok(())
 }
 
-/// Gives up precedence, files and core dumps.
+/// Lowers the priority, and disables writing files and core dumps.
 ///
 /// # Errors
-/// What the system says.
-pub(super) fn lower() -> io::Result<()> {
-    // Where another process may not be preferred, the limits below still hold.
-    let _ = fs::write("/proc/self/oom_score_adj", FIRST_TO_GO);
+/// Errors of the system.
+pub(super) fn restrict_resources() -> io::Result<()> {
+    // If these two fail, the limits below still apply.
+    let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE_ADJUSTMENT);
     let _ = rustix::process::nice(NICE);
     std::env::set_current_dir("/")?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
@@ -104,21 +104,21 @@ pub(super) fn lower() -> io::Result<()> {
     Ok(())
 }
 
-/// The last step, when all threads stand: no more memory than `bytes` beyond what their stacks may take, and no other system calls than
-/// [`CALLS`], for all of them.
+/// The last step, after all threads are started: limits memory to `bytes` beyond what their stacks may use, and system
+/// calls to [`CALLS`], for all threads.
 ///
 /// # Errors
-/// What the system says; the process must not serve then.
-pub(super) fn enclose(bytes: usize) -> io::Result<()> {
-    let taken = taken()?.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-    let most = taken.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+/// Errors of the system; the process must not serve queries then.
+pub(super) fn apply_limits(bytes: usize) -> io::Result<()> {
+    let used = used()?.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+    let most = used.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
     setrlimit(Resource::RLIMIT_DATA, most, most)?;
     setrlimit(Resource::RLIMIT_NOFILE, 64, 64)?;
     apply_filter_all_threads(&filter()?).map_err(io::Error::other)
 }
 
-/// What counts against the limit on memory so far, in bytes: for the most part stacks.
-fn taken() -> io::Result<Option<u64>> {
+/// The memory that already counts against the limit, in bytes: mostly stacks.
+fn used() -> io::Result<Option<u64>> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmData:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
@@ -128,11 +128,11 @@ fn taken() -> io::Result<Option<u64>> {
 fn filter() -> io::Result<BpfProgram> {
     let unusable = |error: seccompiler::BackendError| io::Error::other(error);
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = CALLS.iter().map(|call| (*call, Vec::new())).collect();
-    rules.insert(libc::SYS_prctl, only(0, &NAMES).map_err(unusable)?);
-    rules.insert(libc::SYS_fcntl, only(1, &LOOKS).map_err(unusable)?);
+    rules.insert(libc::SYS_prctl, only(0, &PRCTL_OPERATIONS).map_err(unusable)?);
+    rules.insert(libc::SYS_fcntl, only(1, &FCNTL_OPERATIONS).map_err(unusable)?);
     let denied = SeccompAction::Errno(u32::try_from(libc::EPERM).unwrap_or(1));
-    let here = TargetArch::try_from(std::env::consts::ARCH).map_err(unusable)?;
-    let filter = SeccompFilter::new(rules, denied, SeccompAction::Allow, here).map_err(unusable)?;
+    let architecture = TargetArch::try_from(std::env::consts::ARCH).map_err(unusable)?;
+    let filter = SeccompFilter::new(rules, denied, SeccompAction::Allow, architecture).map_err(unusable)?;
     BpfProgram::try_from(filter).map_err(unusable)
 }
 

@@ -1,4 +1,4 @@
-//! What the node and a process of the engine say to each other.
+//! The messages between the node and an engine process.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use crate::{
     error_kind::ErrorKind,
 };
 
-/// Most bytes that one message about objects asks for.
-pub(super) const MAX_WANTED: u64 = 16 << 20;
-/// Longest text of an error that is repeated, in characters.
+/// Maximum bytes that one read request may ask for.
+pub(super) const MAX_READ_BYTES: u64 = 16 << 20;
+/// Maximum length of a repeated error message, in characters.
 const MAX_TEXT: usize = 500;
 
-/// One query, as a process of the engine is given it.
+/// One query, as sent to an engine process.
 #[derive(Serialize, Deserialize)]
 pub(in crate::engine) struct Task {
     pub(in crate::engine) scope: Scope,
@@ -36,7 +36,7 @@ pub(in crate::engine) struct Task {
     groups: usize,
 }
 
-/// The bytes of a key on their way; wiped when dropped.
+/// The bytes of a key in a message; zeroized when dropped.
 #[derive(Serialize, Deserialize)]
 struct KeyBytes(Vec<u8>);
 
@@ -102,7 +102,7 @@ impl Task {
     }
 
     pub(in crate::engine) fn keys(&self) -> Option<AnswerKeys> {
-        AnswerKeys::handed_over(&self.pseudonyms.0, &self.order.0)
+        AnswerKeys::from_bytes(&self.pseudonyms.0, &self.order.0)
     }
 
     pub(in crate::engine) fn bounds(&self) -> Bounds {
@@ -114,9 +114,9 @@ impl Task {
     }
 }
 
-/// Parts of an object that a process of the engine needs; the number goes with the bytes.
+/// A request for parts of an object; the response has the same number.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct ReadRequest {
     pub(super) number: u64,
     pub(super) object: usize,
     pub(super) ranges: Vec<(u64, u64)>,
@@ -131,7 +131,10 @@ pub(super) enum Failure {
 }
 
 impl From<&QueryError> for Failure {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "every other error is told in its words")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "every other error is reported with its message"
+    )]
     fn from(error: &QueryError) -> Self {
         match error {
             QueryError::Memory => Self::Memory,
@@ -164,7 +167,7 @@ pub(super) fn decode<M: DeserializeOwned>(bytes: &[u8]) -> Result<M, QueryError>
     ciborium::from_reader(bytes).map_err(|_| failed())
 }
 
-/// The number that a message begins with, and the rest.
+/// The number at the start of a message, and the rest.
 pub(super) fn numbered(mut body: Bytes) -> Option<(u64, Bytes)> {
     let number = body
         .split_first_chunk::<8>()
@@ -172,12 +175,12 @@ pub(super) fn numbered(mut body: Bytes) -> Option<(u64, Bytes)> {
     Some((number, body.split_off(8)))
 }
 
-/// Columns as the beginning of a stream of rows.
+/// A schema, encoded as the start of a stream of rows.
 fn schema_bytes(schema: &SchemaRef) -> Result<Vec<u8>, QueryError> {
     Ok(StreamEncoder::new(schema)?.take())
 }
 
-/// The columns that a stream begins with.
+/// The schema at the start of a stream.
 fn schema_of(bytes: &[u8]) -> Option<SchemaRef> {
     let mut stream = CheckedStream::new();
     stream.decode(&mut Bytes::copy_from_slice(bytes)).ok()?;
@@ -186,6 +189,6 @@ fn schema_of(bytes: &[u8]) -> Option<SchemaRef> {
 
 pub(super) const fn failed() -> QueryError {
     QueryError::Engine {
-        step: "speaking with its process",
+        step: "communicating with its process",
     }
 }

@@ -1,4 +1,4 @@
-//! The objects of one query, as its process sees them: their bytes come from the node.
+//! The objects of one query in its process: their bytes are requested from the node.
 
 use std::{
     collections::HashMap,
@@ -18,16 +18,16 @@ use tokio::{net::unix::OwnedWriteHalf, sync::oneshot};
 
 use super::{
     frames::{self, Kind},
-    messages::{MAX_WANTED, Wanted, encode},
+    messages::{MAX_READ_BYTES, ReadRequest, encode},
 };
 use crate::error_kind::{ErrorKind, Reported};
 
-/// The way to the node; whole frames are sent under the lock.
+/// The connection to the node; whole frames are sent while the lock is held.
 pub(super) type Writer = Arc<tokio::sync::Mutex<OwnedWriteHalf>>;
 
-/// What was asked for and has not come yet.
+/// The reads that have not been answered yet.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Waiting(Arc<Mutex<Requests>>);
+pub(super) struct PendingReads(Arc<Mutex<Requests>>);
 
 #[derive(Debug, Default)]
 struct Requests {
@@ -35,8 +35,8 @@ struct Requests {
     open: HashMap<u64, oneshot::Sender<std::result::Result<Bytes, ErrorKind>>>,
 }
 
-impl Waiting {
-    fn ask(&self) -> (u64, oneshot::Receiver<std::result::Result<Bytes, ErrorKind>>) {
+impl PendingReads {
+    fn register(&self) -> (u64, oneshot::Receiver<std::result::Result<Bytes, ErrorKind>>) {
         let (sender, receiver) = oneshot::channel();
         let mut requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         requests.last = requests.last.wrapping_add(1);
@@ -45,30 +45,30 @@ impl Waiting {
         (number, receiver)
     }
 
-    /// Gives what came to whoever waits for it.
-    pub(super) fn give(&self, number: u64, found: std::result::Result<Bytes, ErrorKind>) {
+    /// Completes a pending read.
+    pub(super) fn resolve(&self, number: u64, found: std::result::Result<Bytes, ErrorKind>) {
         let mut requests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waiting) = requests.open.remove(&number) {
-            // Whoever asked may have gone.
-            let _ = waiting.send(found);
+        if let Some(pending) = requests.open.remove(&number) {
+            // The receiver may have been dropped.
+            let _ = pending.send(found);
         }
     }
 }
 
 /// A store with the objects of one query.
 #[derive(Debug)]
-pub(super) struct FromNode {
+pub(super) struct NodeStore {
     objects: Vec<ObjectMeta>,
     writer: Writer,
-    waiting: Waiting,
+    pending: PendingReads,
 }
 
-impl FromNode {
-    pub(super) const fn new(objects: Vec<ObjectMeta>, writer: Writer, waiting: Waiting) -> Self {
+impl NodeStore {
+    pub(super) const fn new(objects: Vec<ObjectMeta>, writer: Writer, pending: PendingReads) -> Self {
         Self {
             objects,
             writer,
-            waiting,
+            pending,
         }
     }
 
@@ -85,10 +85,10 @@ impl FromNode {
     }
 
     async fn fetch(&self, object: usize, ranges: &[Range<u64>]) -> Result<Bytes> {
-        let (number, found) = self.waiting.ask();
+        let (number, found) = self.pending.register();
         let ranges = ranges.iter().map(|range| (range.start, range.end)).collect();
-        let wanted = encode(&Wanted { number, object, ranges }).map_err(lost)?;
-        let sent = frames::send(&mut *self.writer.lock().await, Kind::Wanted, &wanted, &[]).await;
+        let request = encode(&ReadRequest { number, object, ranges }).map_err(lost)?;
+        let sent = frames::send(&mut *self.writer.lock().await, Kind::ReadRequest, &request, &[]).await;
         sent.map_err(lost)?;
         match found.await {
             Ok(Ok(bytes)) => Ok(bytes),
@@ -97,7 +97,7 @@ impl FromNode {
         }
     }
 
-    /// Bytes of one object, asked for in messages of a bounded size.
+    /// Reads bytes of one object, with requests of a bounded size.
     async fn read(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let (object, meta) = self.find(location)?;
         let mut found = Vec::with_capacity(ranges.len());
@@ -107,13 +107,13 @@ impl FromNode {
                 return Err(generic(std::io::Error::from(std::io::ErrorKind::InvalidInput)));
             }
             let len = range.end.saturating_sub(range.start);
-            if len > MAX_WANTED {
+            if len > MAX_READ_BYTES {
                 found.extend(self.fetch_together(object, &std::mem::take(&mut together)).await?);
-                found.push(self.fetch_in_pieces(object, range.clone()).await?);
+                found.push(self.fetch_in_chunks(object, range.clone()).await?);
                 size = 0;
                 continue;
             }
-            if len.saturating_add(size) > MAX_WANTED {
+            if len.saturating_add(size) > MAX_READ_BYTES {
                 found.extend(self.fetch_together(object, &std::mem::take(&mut together)).await?);
                 size = 0;
             }
@@ -136,13 +136,13 @@ impl FromNode {
         Ok(lengths.map(|length| all.split_to(length)).collect())
     }
 
-    async fn fetch_in_pieces(&self, object: usize, range: Range<u64>) -> Result<Bytes> {
+    async fn fetch_in_chunks(&self, object: usize, range: Range<u64>) -> Result<Bytes> {
         let mut whole = BytesMut::with_capacity(length(&range));
         let mut start = range.start;
         while start < range.end {
-            let end = start.saturating_add(MAX_WANTED).min(range.end);
-            for piece in self.fetch_together(object, std::slice::from_ref(&(start..end))).await? {
-                whole.extend_from_slice(&piece);
+            let end = start.saturating_add(MAX_READ_BYTES).min(range.end);
+            for chunk in self.fetch_together(object, std::slice::from_ref(&(start..end))).await? {
+                whole.extend_from_slice(&chunk);
             }
             start = end;
         }
@@ -161,7 +161,7 @@ fn generic(source: impl std::error::Error + Send + Sync + 'static) -> object_sto
     }
 }
 
-/// The node is not there any more; this process ends with it.
+/// The node has ended; this process ends too.
 fn lost(_: impl std::error::Error) -> object_store::Error {
     generic(Reported(ErrorKind::Machine))
 }
@@ -172,14 +172,14 @@ fn read_only() -> object_store::Error {
     }
 }
 
-impl fmt::Display for FromNode {
+impl fmt::Display for NodeStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "FromNode({} objects)", self.objects.len())
+        write!(f, "NodeStore({} objects)", self.objects.len())
     }
 }
 
 #[async_trait]
-impl ObjectStore for FromNode {
+impl ObjectStore for NodeStore {
     async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
         Err(read_only())
     }

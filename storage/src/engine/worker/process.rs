@@ -19,28 +19,28 @@ use tokio::{
 
 use super::{ARGUMENT, frames::Frames, isolation::NICE};
 
-/// How much less each step counts for; three steps from [`NICE`] are the least that there is.
-const STEP: i32 = 3;
-/// Most steps that a process can give way.
-pub(super) const MAX_STEPS: u8 = 3;
-/// How long a process that has hung up may take to end.
-const ENDING: Duration = Duration::from_secs(2);
+/// The nice value that each step adds; three steps from [`NICE`] reach the lowest priority.
+const NICE_PER_STEP: i32 = 3;
+/// Maximum number of steps by which the priority can be lowered.
+pub(super) const MAX_PRIORITY_STEPS: u8 = 3;
+/// How long a process that has closed its socket may take to exit.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A process of the engine; it is killed when this is dropped.
+/// An engine process; it is killed when this is dropped.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
-    /// How far it has stepped back.
-    steps: u8,
+    /// By how many steps its priority was lowered.
+    priority_steps: u8,
     pub(super) frames: Frames<OwnedReadHalf>,
     pub(super) writer: OwnedWriteHalf,
 }
 
 impl Process {
-    /// Starts `program`; it sees nothing of the node's environment.
+    /// Starts `program` without the node's environment variables.
     ///
     /// # Errors
-    /// What the system says.
+    /// Errors of the system.
     pub(super) fn start(program: &Path, memory: usize) -> io::Result<Self> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
@@ -57,42 +57,43 @@ impl Process {
         let (reader, writer) = UnixStream::from_std(ours)?.into_split();
         Ok(Self {
             child,
-            steps: 0,
+            priority_steps: 0,
             frames: Frames::new(reader),
             writer,
         })
     }
 
-    /// How many steps it gives way to others of its kind.
-    pub(super) const fn steps(&self) -> u8 {
-        self.steps
+    /// By how many steps its priority was lowered.
+    pub(super) const fn priority_steps(&self) -> u8 {
+        self.priority_steps
     }
 
-    /// Gives way by `steps` altogether; there is no way forward again, which takes a privilege.
-    pub(super) fn step_back(&mut self, steps: u8) {
-        if steps <= self.steps {
+    /// Lowers the priority to `priority_steps` steps in total. It cannot be raised again, because that needs a
+    /// privilege.
+    pub(super) fn lower_priority(&mut self, priority_steps: u8) {
+        if priority_steps <= self.priority_steps {
             return;
         }
-        self.steps = steps;
+        self.priority_steps = priority_steps;
         let Some(process) = self.child.id() else { return };
-        let nice = NICE.saturating_add(i32::from(steps).saturating_mul(STEP));
-        // Each thread has a priority of its own; those that it starts later take that of the first.
+        let nice = NICE.saturating_add(i32::from(priority_steps).saturating_mul(NICE_PER_STEP));
+        // Each thread has its own priority; threads that are started later inherit it.
         let threads = std::fs::read_dir(format!("/proc/{process}/task"));
         let threads = threads.into_iter().flatten().flatten();
         for thread in threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
-            // One that has ended meanwhile needs no priority.
+            // A thread that has ended in the meantime is not an error.
             let _ = rustix::process::setpriority_process(Pid::from_raw(thread), nice);
         }
     }
 
-    /// Whether it still runs.
-    pub(super) fn runs(&mut self) -> bool {
+    /// Whether it is still running.
+    pub(super) fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// How it ended, if it has.
-    pub(super) async fn ended(&mut self) -> Option<ExitStatus> {
-        let ended = tokio::time::timeout(ENDING, self.child.wait()).await;
+    /// Its exit status, if it exits before the timeout.
+    pub(super) async fn exit_status(&mut self) -> Option<ExitStatus> {
+        let ended = tokio::time::timeout(EXIT_TIMEOUT, self.child.wait()).await;
         ended.ok().and_then(Result::ok)
     }
 }

@@ -1,24 +1,24 @@
 use super::*;
 
-/// Gives its bytes a few at a time, so that every state is met at the edge of a piece.
+/// Returns its bytes a few at a time, so that every state occurs at the edge of a chunk.
 struct Drip<'a> {
     rest: &'a [u8],
-    piece: usize,
+    chunk: usize,
 }
 
 impl TextSource for Drip<'_> {
     fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, IngestError> {
-        let (piece, rest) = self.rest.split_at(self.piece.min(self.rest.len()));
-        out.extend_from_slice(piece);
+        let (chunk, rest) = self.rest.split_at(self.chunk.min(self.rest.len()));
+        out.extend_from_slice(chunk);
         self.rest = rest;
-        Ok(!piece.is_empty())
+        Ok(!chunk.is_empty())
     }
 }
 
 type Line = (u64, Result<Vec<String>, Reason>);
 
-fn read_in(text: &[u8], piece: usize) -> Vec<Line> {
-    let mut records = Records::new(Drip { rest: text, piece }, b',');
+fn read_in(text: &[u8], chunk: usize) -> Vec<Line> {
+    let mut records = Records::new(Drip { rest: text, chunk }, b',');
     let mut row = Row::default();
     let mut lines = Vec::new();
     loop {
@@ -33,8 +33,8 @@ fn read_in(text: &[u8], piece: usize) -> Vec<Line> {
 
 fn read(text: &str) -> Vec<Line> {
     let whole = read_in(text.as_bytes(), usize::MAX);
-    for piece in 1..4 {
-        assert_eq!(read_in(text.as_bytes(), piece), whole, "in pieces of {piece}");
+    for chunk in 1..4 {
+        assert_eq!(read_in(text.as_bytes(), chunk), whole, "in chunks of {chunk}");
     }
     whole
 }
@@ -57,7 +57,7 @@ fn all_line_ends_and_quotes_of_the_standard() {
 }
 
 #[test]
-fn an_unclosed_quote_costs_its_own_line_only() {
+fn unclosed_quote_only_loses_its_own_line() {
     let unclosed = |line, field| (line, Err(Reason::UnclosedQuote { field }));
     assert_eq!(
         read("a,b\n1,\"x\n2,y\n3,z\n"),

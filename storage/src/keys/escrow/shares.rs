@@ -1,15 +1,16 @@
-//! A recovery key in shares: any K of N give it back, and fewer say nothing about it.
+//! A recovery key split into shares: any K of N recover it, and fewer reveal nothing about it.
 //!
-//! Shamir's scheme (A. Shamir, "How to share a secret", 1979) over GF(256), byte by byte, by the crate `blahaj`. What is shared are the
-//! 58 characters after `AGE-SECRET-KEY-1` in the line of an age identity. A share is one line, to be printed or kept in a file:
+//! Shamir's scheme (A. Shamir, "How to share a secret", 1979) over GF(256), byte by byte, from the crate `blahaj`. The shared
+//! secret is the 58 characters after `AGE-SECRET-KEY-1` in the line of an age identity. A share is one line, to be printed or
+//! stored in a file:
 //!
 //! ```text
 //! concordat-share-1:ESCROW:any-3:2-of-5:DATA:CHECK
 //! ```
 //!
-//! `ESCROW` names the escrow: 10 bytes of BLAKE3 over the public half of the recovery key. `DATA` is one byte for each character that
-//! is shared, `CHECK` 5 bytes of BLAKE3 over all before it; all three are written in base32. The check tells a slip of the pen; what
-//! tells a forgery is that the key which comes out must have the name.
+//! `ESCROW` names the escrow: 10 bytes of BLAKE3 over the public half of the recovery key. `DATA` is one byte for each
+//! character that is shared, `CHECK` 5 bytes of BLAKE3 over everything before it; all three are encoded in base32. The check
+//! detects typing errors; a forgery is detected because the recovered key must match the name.
 
 mod error;
 
@@ -26,16 +27,16 @@ use super::{Recipient, RecoveryKey};
 use crate::keys::labels;
 
 const PREFIX: &str = "concordat-share-1";
-/// What every age identity begins with, so that it need not be shared.
+/// The prefix of every age identity, which need not be shared.
 const IDENTITY: &str = "AGE-SECRET-KEY-1";
 /// Characters of an age identity after that: 32 bytes and a checksum in Bech32.
 const SHARED: usize = 58;
 const NAME_LEN: usize = 10;
 const CHECK_LEN: usize = 5;
-/// Is read out, typed and printed; small and capital letters are the same.
+/// Shares are read aloud, typed and printed, so the case of letters does not matter.
 const TEXT: Encoding = BASE32_NOPAD_NOCASE;
 
-/// How many shares there are, and how many of them open.
+/// How many shares there are, and how many of them recover the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SharePlan {
     shares: u8,
@@ -43,7 +44,7 @@ pub struct SharePlan {
 }
 
 impl SharePlan {
-    /// A plan in which `threshold` of `shares` open.
+    /// A plan in which `threshold` of `shares` recover the key.
     ///
     /// # Errors
     /// [`ShareError::Plan`] unless 2 ≤ threshold ≤ shares.
@@ -61,7 +62,7 @@ impl SharePlan {
         self.shares
     }
 
-    /// How many open.
+    /// How many recover the key.
     #[must_use]
     pub fn threshold(self) -> u8 {
         self.threshold
@@ -80,7 +81,7 @@ impl Share {
     /// Finds the share in the contents of a file; other lines are comments.
     ///
     /// # Errors
-    /// [`ShareError::NoShare`] if there is none, [`ShareError::Damaged`] if it is not as it was written.
+    /// [`ShareError::NoShare`] if there is none, [`ShareError::Damaged`] if it was changed.
     pub fn in_file(contents: &[u8]) -> Result<Self, ShareError> {
         let text = std::str::from_utf8(contents).map_err(|_| ShareError::NoShare)?;
         let mut lines = text.lines().map(str::trim);
@@ -91,11 +92,11 @@ impl Share {
         lines.find(is_share).ok_or(ShareError::NoShare)?.parse()
     }
 
-    /// The share as its one line of text; whoever has enough of them has the keys.
+    /// The share as one line of text; anyone who has enough of them has the keys.
     #[must_use]
     pub fn line(&self) -> Zeroizing<String> {
         let body = self.body();
-        Zeroizing::new(format!("{}:{}", *body, written(&check(&body))))
+        Zeroizing::new(format!("{}:{}", *body, encode(&check(&body))))
     }
 
     /// The name of the escrow that it belongs to.
@@ -110,7 +111,7 @@ impl Share {
         self.number
     }
 
-    /// How many there are, and how many open.
+    /// How many there are, and how many recover the key.
     #[must_use]
     pub fn plan(&self) -> SharePlan {
         self.plan
@@ -119,7 +120,7 @@ impl Share {
     fn body(&self) -> Zeroizing<String> {
         let SharePlan { shares, threshold } = self.plan;
         let (escrow, number) = (&self.escrow, self.number);
-        let data = Zeroizing::new(written(&self.data));
+        let data = Zeroizing::new(encode(&self.data));
         Zeroizing::new(format!(
             "{PREFIX}:{escrow}:any-{threshold}:{number}-of-{shares}:{}",
             *data
@@ -137,17 +138,17 @@ impl FromStr for Share {
             return Err(ShareError::Damaged);
         }
         let parts: Vec<&str> = body.split(':').collect();
-        let &[PREFIX, escrow, threshold, place, data] = parts.as_slice() else {
+        let &[PREFIX, escrow, threshold, position, data] = parts.as_slice() else {
             return Err(ShareError::Damaged);
         };
-        Self::from_parts(escrow, threshold, place, data).ok_or(ShareError::Damaged)
+        Self::from_parts(escrow, threshold, position, data).ok_or(ShareError::Damaged)
     }
 }
 
 impl Share {
-    fn from_parts(escrow: &str, threshold: &str, place: &str, data: &str) -> Option<Self> {
+    fn from_parts(escrow: &str, threshold: &str, position: &str, data: &str) -> Option<Self> {
         let threshold = threshold.strip_prefix("any-")?.parse().ok()?;
-        let (number, shares) = place.split_once("-of-")?;
+        let (number, shares) = position.split_once("-of-")?;
         let plan = SharePlan::new(shares.parse().ok()?, threshold).ok()?;
         let number = number
             .parse()
@@ -174,7 +175,7 @@ impl fmt::Debug for Share {
 }
 
 impl RecoveryKey {
-    /// A new recovery key, to be handed out in shares.
+    /// A new recovery key, to be split into shares.
     #[must_use]
     pub fn random() -> Self {
         Self(x25519::Identity::generate())
@@ -189,17 +190,17 @@ impl RecoveryKey {
     /// Splits it; the shares come in the order of their numbers.
     ///
     /// # Errors
-    /// [`ShareError::Unshareable`] if age writes identities in another form than it did.
+    /// [`ShareError::Unshareable`] if age no longer writes identities in the expected form.
     pub fn split(&self, plan: SharePlan) -> Result<Vec<Share>, ShareError> {
         let line = self.0.to_string();
         let shared = line.expose_secret().strip_prefix(IDENTITY).map(str::as_bytes);
         let shared = shared
             .filter(|shared| shared.len() == SHARED)
             .ok_or(ShareError::Unshareable)?;
-        let escrow = name_of(&self.recipient());
-        let dealt = Sharks(plan.threshold).dealer(shared).take(usize::from(plan.shares));
-        let shares = dealt.map(|dealt| {
-            let bytes = Zeroizing::new(Vec::from(&dealt));
+        let escrow = escrow_name(&self.recipient());
+        let points = Sharks(plan.threshold).dealer(shared).take(usize::from(plan.shares));
+        let shares = points.map(|point| {
+            let bytes = Zeroizing::new(Vec::from(&point));
             let (number, data) = bytes.split_first()?;
             Some(Share {
                 escrow: escrow.clone(),
@@ -211,12 +212,12 @@ impl RecoveryKey {
         shares.collect::<Option<_>>().ok_or(ShareError::Unshareable)
     }
 
-    /// Puts it together again.
+    /// Recovers the key.
     ///
     /// # Errors
-    /// [`ShareError`] says which shares do not go together, or how many are missing.
+    /// [`ShareError`] if shares do not belong together, or some are missing.
     pub fn from_shares(shares: &[Share]) -> Result<Self, ShareError> {
-        let plan = fitting(shares)?;
+        let plan = common_plan(shares)?;
         let points: Vec<blahaj::Share> = shares.iter().map(point).collect::<Result<_, _>>()?;
         let recovered = Sharks(plan.threshold)
             .recover(&points)
@@ -225,7 +226,7 @@ impl RecoveryKey {
         let text = std::str::from_utf8(&recovered).map_err(|_| ShareError::Forged)?;
         let line = Zeroizing::new(format!("{IDENTITY}{text}"));
         let key = Self(line.parse().map_err(|_| ShareError::Forged)?);
-        if shares.iter().all(|share| share.escrow == name_of(&key.recipient())) {
+        if shares.iter().all(|share| share.escrow == escrow_name(&key.recipient())) {
             Ok(key)
         } else {
             Err(ShareError::Forged)
@@ -234,7 +235,7 @@ impl RecoveryKey {
 }
 
 /// The plan that all the shares have in common, if there are enough of them.
-fn fitting(shares: &[Share]) -> Result<SharePlan, ShareError> {
+fn common_plan(shares: &[Share]) -> Result<SharePlan, ShareError> {
     let Some((first, others)) = shares.split_first() else {
         return Err(ShareError::None);
     };
@@ -270,9 +271,9 @@ fn point(share: &Share) -> Result<blahaj::Share, ShareError> {
     blahaj::Share::try_from(bytes.as_slice()).map_err(|_| ShareError::Damaged)
 }
 
-fn name_of(recipient: &Recipient) -> String {
+fn escrow_name(recipient: &Recipient) -> String {
     let hash = blake3::derive_key(labels::SHARE_NAME, recipient.0.to_string().as_bytes());
-    written(hash.first_chunk::<NAME_LEN>().map_or(&[], <[u8; NAME_LEN]>::as_slice))
+    encode(hash.first_chunk::<NAME_LEN>().map_or(&[], <[u8; NAME_LEN]>::as_slice))
 }
 
 fn check(body: &str) -> [u8; CHECK_LEN] {
@@ -280,7 +281,7 @@ fn check(body: &str) -> [u8; CHECK_LEN] {
     hash.first_chunk().copied().unwrap_or_default()
 }
 
-fn written(bytes: &[u8]) -> String {
+fn encode(bytes: &[u8]) -> String {
     TEXT.encode(bytes).to_ascii_lowercase()
 }
 

@@ -12,10 +12,10 @@ use crate::fs::{read_private, write_private};
 
 /// The format that is written.
 const VERSION: u8 = 2;
-/// The format before: without roots.
+/// The previous format: without root keys.
 const WITHOUT_ROOTS: u8 = 1;
 const CHECK_LEN: usize = 32;
-/// What it is called in errors.
+/// Its name in errors.
 const WHAT: &str = "master key file";
 
 /// The contents of `master.key`.
@@ -49,14 +49,14 @@ impl Stored {
         let bytes = read_private(path)?;
         let (body, check) = bytes
             .split_last_chunk::<CHECK_LEN>()
-            .ok_or_else(|| damaged("it is cut short"))?;
+            .ok_or_else(|| damaged("it is truncated"))?;
         if checksum(body) != *check {
             return Err(damaged("its checksum does not match"));
         }
         let stored: Self = ciborium::from_reader(body).map_err(|_| damaged("it is not a master key file"))?;
         match (stored.version, &stored.roots) {
             (VERSION, Some(_)) | (WITHOUT_ROOTS, None) => Ok(stored),
-            (VERSION | WITHOUT_ROOTS, _) => Err(damaged("its parts do not fit its version")),
+            (VERSION | WITHOUT_ROOTS, _) => Err(damaged("its parts do not match its version")),
             (version, _) => Err(KeyError::Version { what: WHAT, version }),
         }
     }
@@ -73,7 +73,7 @@ fn checksum(body: &[u8]) -> [u8; CHECK_LEN] {
     blake3::derive_key(labels::MASTER_CHECK, body)
 }
 
-/// Writes the file as format 1 did.
+/// Writes the file in format 1.
 #[cfg(test)]
 pub(super) fn write_format_1(path: &Path, kdf: Parameters, wrapped: Wrapped) {
     #[derive(Serialize)]

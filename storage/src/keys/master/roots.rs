@@ -1,10 +1,10 @@
-//! The keys that a master key protects for as long as the data directory lives.
+//! The keys that a master key protects for the lifetime of the data directory.
 
 use serde::{Deserialize, Serialize};
 
 use crate::keys::{KeyError, Wrapped, labels, raw::RawKey, wrap::context};
 
-/// A master key with its roots, unwrapped.
+/// A master key with its root keys, unwrapped.
 #[derive(Debug)]
 pub(crate) struct Material {
     pub(in crate::keys) master: RawKey,
@@ -19,7 +19,7 @@ impl Material {
     }
 }
 
-/// The keys that stay the same for as long as the data directory lives.
+/// The keys that stay the same for the lifetime of the data directory.
 #[derive(Debug)]
 pub(super) struct Roots {
     pub(super) state: RawKey,

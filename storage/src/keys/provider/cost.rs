@@ -1,11 +1,11 @@
-//! What one try at a passphrase costs.
+//! The cost of one guess at a passphrase.
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::keys::KeyError;
 
-/// What one try at a passphrase costs (Argon2id, RFC 9106).
+/// The cost of one guess at a passphrase (Argon2id, RFC 9106).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Argon2Cost {
     /// Memory in KiB.
@@ -17,14 +17,14 @@ pub struct Argon2Cost {
 }
 
 impl Argon2Cost {
-    /// The most that a stored file may ask for: 1 GiB, so that a forged file cannot exhaust the machine.
+    /// The highest cost that is accepted from a stored file: 1 GiB, so that a forged file cannot exhaust the machine.
     const MAX: Self = Self {
         memory_kib: 1 << 20,
         passes: 64,
         lanes: 16,
     };
 
-    /// The least Argon2 takes, for tests only: it protects nothing.
+    /// The lowest cost that Argon2 accepts, for tests only: it protects nothing.
     #[must_use]
     pub const fn dangerous_minimum() -> Self {
         Self {
@@ -34,12 +34,12 @@ impl Argon2Cost {
         }
     }
 
-    /// Whether a stored cost may be paid.
-    pub(super) fn is_bearable(self) -> bool {
+    /// Whether a stored cost is within the limit.
+    pub(super) fn is_within_limit(self) -> bool {
         self.memory_kib <= Self::MAX.memory_kib && self.passes <= Self::MAX.passes && self.lanes <= Self::MAX.lanes
     }
 
-    /// Whether the other is more work and takes no less memory: to exchange this for it weakens nothing.
+    /// Whether `other` is more work and takes at least as much memory, so that replacing this cost by it weakens nothing.
     pub(super) fn is_below(self, other: Self) -> bool {
         let work = |cost: Self| u64::from(cost.memory_kib) * u64::from(cost.passes);
         self.memory_kib <= other.memory_kib && work(self) < work(other)
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cost_is_below_another_only_if_the_exchange_weakens_nothing() {
+    fn cost_is_below_another_only_if_replacing_it_weakens_nothing() {
         let cost = |memory_kib, passes| Argon2Cost {
             memory_kib,
             passes,

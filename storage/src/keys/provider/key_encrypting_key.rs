@@ -1,4 +1,4 @@
-//! The key that wraps the master key, what makes it, and what is stored to make it again.
+//! The key that wraps the master key, how it is derived, and what is stored to derive it again.
 
 use std::{fmt, path::Path};
 
@@ -11,37 +11,37 @@ use crate::keys::{
     wrap::{context, to_cbor},
 };
 
-/// A secret that unlocks a node, and how it becomes the key-encrypting key.
+/// A secret that unlocks a node, and how the key-encrypting key is derived from it.
 pub trait KeyProvider: fmt::Debug + Send + Sync {
-    /// Makes a key that nothing was wrapped under before, and what is stored to make it again. May take time by design.
+    /// Derives a new key with fresh parameters, which are stored to derive it again. May be slow by design.
     ///
     /// # Errors
     /// If the secret is missing, exposed or not good enough.
     fn fresh(&self) -> Result<(KeyEncryptingKey, Parameters), KeyError>;
 
-    /// Makes the key again from what the master key file at `file` stores. May take time by design.
+    /// Derives the key again from the parameters in the master key file at `file`. May be slow by design.
     ///
     /// # Errors
     /// [`KeyError::WrongProvider`] if another kind of secret is needed; otherwise as [`KeyProvider::fresh`].
-    fn again(&self, stored: &Parameters, file: &Path) -> Result<KeyEncryptingKey, KeyError>;
+    fn rederive(&self, stored: &Parameters, file: &Path) -> Result<KeyEncryptingKey, KeyError>;
 
-    /// Whether a key made with these parameters is weaker than one that is made today.
-    fn is_dated(&self, _stored: &Parameters) -> bool {
+    /// Whether a key derived with these parameters is weaker than one derived today.
+    fn is_outdated(&self, _stored: &Parameters) -> bool {
         false
     }
 
-    /// What to tell a person when the key that was made does not open the master key in `file`.
-    fn refused(&self, file: &Path) -> KeyError;
+    /// The error if the derived key does not open the master key in `file`.
+    fn unlock_error(&self, file: &Path) -> KeyError;
 }
 
-/// What is stored to make a key-encrypting key again: nothing in it is secret.
+/// What is stored to derive a key-encrypting key again; nothing in it is secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Parameters {
     /// Argon2id (RFC 9106) of a passphrase.
     Argon2id {
-        /// What one try costs.
+        /// The cost of one guess.
         cost: Argon2Cost,
-        /// Drawn at random for each master key file that is written for a new secret.
+        /// Random; new for each master key file that is written for a new secret.
         salt: [u8; SALT],
     },
     /// HKDF-SHA256 (RFC 5869) of a key file.
@@ -49,7 +49,7 @@ pub enum Parameters {
         /// As above.
         salt: [u8; SALT],
     },
-    /// HKDF-SHA256 of an HMAC-SHA256 (RFC 2104) that a PKCS#11 token makes over the salt.
+    /// HKDF-SHA256 of an HMAC-SHA256 (RFC 2104) that a PKCS#11 token computes over the salt.
     Pkcs11 {
         /// As above.
         salt: [u8; SALT],
@@ -60,7 +60,7 @@ pub enum Parameters {
 pub(super) const SALT: usize = 16;
 
 impl Parameters {
-    /// What unlocks, in words that go after "a".
+    /// The kind of secret, as a noun phrase that follows "a".
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
@@ -70,8 +70,8 @@ impl Parameters {
         }
     }
 
-    /// The error of a provider that was given the parameters of another.
-    pub(super) fn meant_for_another(&self, file: &Path) -> KeyError {
+    /// The error of a provider that gets the parameters of another kind.
+    pub(super) fn wrong_provider(&self, file: &Path) -> KeyError {
         KeyError::WrongProvider {
             path: file.to_owned(),
             needs: self.label(),

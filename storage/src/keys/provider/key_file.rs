@@ -1,4 +1,4 @@
-//! A file with a key in it: on a medium, mounted by a platform, or handed over by the service manager.
+//! A file with a key: on a medium, mounted by a platform, or provided by the service manager.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use crate::{
 pub struct KeyFile(PathBuf);
 
 impl KeyFile {
-    /// The file at `path`; it is read each time a key is made.
+    /// The file at `path`; it is read each time a key is derived.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self(path)
@@ -43,14 +43,14 @@ impl KeyProvider for KeyFile {
         Ok((self.key(&salt)?, Parameters::KeyFile { salt }))
     }
 
-    fn again(&self, stored: &Parameters, file: &Path) -> Result<KeyEncryptingKey, KeyError> {
+    fn rederive(&self, stored: &Parameters, file: &Path) -> Result<KeyEncryptingKey, KeyError> {
         match stored {
             Parameters::KeyFile { salt } => self.key(salt),
-            Parameters::Argon2id { .. } | Parameters::Pkcs11 { .. } => Err(stored.meant_for_another(file)),
+            Parameters::Argon2id { .. } | Parameters::Pkcs11 { .. } => Err(stored.wrong_provider(file)),
         }
     }
 
-    fn refused(&self, file: &Path) -> KeyError {
+    fn unlock_error(&self, file: &Path) -> KeyError {
         KeyError::WrongKeyFile { path: file.to_owned() }
     }
 }

@@ -1,4 +1,4 @@
-//! Something a person types.
+//! A passphrase that a person types.
 
 use std::path::Path;
 
@@ -14,8 +14,8 @@ pub struct Passphrase {
 }
 
 impl Passphrase {
-    /// The passphrase, and what one try at it should cost. A master key file that asks for less is written again with this cost
-    /// when it is unlocked.
+    /// The passphrase, and the cost of one guess at it. A master key file with a lower cost is rewritten with this cost when it
+    /// is unlocked.
     #[must_use]
     pub fn new(secret: Secret, cost: Argon2Cost) -> Self {
         Self { secret, cost }
@@ -38,25 +38,25 @@ impl KeyProvider for Passphrase {
         Ok((self.key(cost, &salt)?, Parameters::Argon2id { cost, salt }))
     }
 
-    fn again(&self, stored: &Parameters, file: &Path) -> Result<KeyEncryptingKey, KeyError> {
+    fn rederive(&self, stored: &Parameters, file: &Path) -> Result<KeyEncryptingKey, KeyError> {
         match stored {
-            Parameters::Argon2id { cost, .. } if !cost.is_bearable() => Err(KeyError::Damaged {
+            Parameters::Argon2id { cost, .. } if !cost.is_within_limit() => Err(KeyError::Damaged {
                 path: file.to_owned(),
-                what: "it asks for more memory than is allowed",
+                what: "it demands a higher cost than is allowed",
             }),
             Parameters::Argon2id { cost, salt } => self.key(*cost, salt),
-            Parameters::KeyFile { .. } | Parameters::Pkcs11 { .. } => Err(stored.meant_for_another(file)),
+            Parameters::KeyFile { .. } | Parameters::Pkcs11 { .. } => Err(stored.wrong_provider(file)),
         }
     }
 
-    fn is_dated(&self, stored: &Parameters) -> bool {
+    fn is_outdated(&self, stored: &Parameters) -> bool {
         match stored {
             Parameters::Argon2id { cost, .. } => cost.is_below(self.cost),
             Parameters::KeyFile { .. } | Parameters::Pkcs11 { .. } => false,
         }
     }
 
-    fn refused(&self, file: &Path) -> KeyError {
+    fn unlock_error(&self, file: &Path) -> KeyError {
         KeyError::WrongPassphrase { path: file.to_owned() }
     }
 }

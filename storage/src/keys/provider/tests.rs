@@ -11,7 +11,7 @@ use super::*;
 use crate::keys::{MasterKey, Secret, Wrapped};
 
 const CHEAP: Argon2Cost = Argon2Cost::dangerous_minimum();
-const DEARER: Argon2Cost = Argon2Cost {
+const HIGHER: Argon2Cost = Argon2Cost {
     memory_kib: 16,
     passes: 2,
     lanes: 1,
@@ -26,7 +26,7 @@ fn private(path: &Path, contents: &[u8]) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// What `master.key` says of how it is unlocked: the CBOR between its name and the next.
+/// The parameters in `master.key`.
 fn stored(path: &Path) -> Parameters {
     #[derive(Deserialize)]
     struct File {
@@ -44,12 +44,12 @@ fn cost(path: &Path) -> Argon2Cost {
     }
 }
 
-/// The files were written by the program of before there was this trait.
+/// The files were written by a version of the program before this trait existed.
 #[test]
-fn files_that_were_written_before_still_unlock() {
+fn files_of_earlier_versions_still_unlock() {
     let written: serde_json::Value = serde_json::from_str(include_str!("written_before.json")).unwrap();
-    let hex = |who: &str, what: &str| {
-        let text = written[who][what].as_str().unwrap();
+    let hex = |provider: &str, field: &str| {
+        let text = written[provider][field].as_str().unwrap();
         data_encoding::HEXLOWER.decode(text.as_bytes()).unwrap()
     };
     let dir = tempfile::tempdir().unwrap();
@@ -59,21 +59,21 @@ fn files_that_were_written_before_still_unlock() {
         ("passphrase", Box::new(passphrase(CHEAP))),
         ("key_file", Box::new(KeyFile::new(key_file))),
     ];
-    for (who, provider) in providers {
-        let path = dir.path().join(who);
-        private(&path, &hex(who, "master_key"));
+    for (name, provider) in providers {
+        let path = dir.path().join(name);
+        private(&path, &hex(name, "master_key"));
         let master = MasterKey::unlock(&path, provider.as_ref()).unwrap();
-        let sealed = Wrapped::from_bytes(hex(who, "sealed_secret"));
+        let sealed = Wrapped::from_bytes(hex(name, "sealed_secret"));
         let secret = master.identity().open_secret("node", &sealed).unwrap();
         assert_eq!(secret.expose(), b"one small secret");
-        let segment = Wrapped::from_bytes(hex(who, "wrapped_segment_key"));
+        let segment = Wrapped::from_bytes(hex(name, "wrapped_segment_key"));
         master.open_segment("main", &segment).unwrap();
-        assert_eq!(fs::read(&path).unwrap(), hex(who, "master_key"), "it is as it was");
+        assert_eq!(fs::read(&path).unwrap(), hex(name, "master_key"), "it is unchanged");
     }
 }
 
 #[test]
-fn a_weaker_cost_is_made_up_for_when_the_passphrase_unlocks() {
+fn weaker_cost_is_raised_when_the_passphrase_unlocks() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("master.key");
     let master = MasterKey::create(&path, &passphrase(CHEAP)).unwrap();
@@ -81,65 +81,65 @@ fn a_weaker_cost_is_made_up_for_when_the_passphrase_unlocks() {
     drop(master);
     let before = stored(&path);
 
-    let wrong = Passphrase::new(Secret::from("wrong".to_owned()), DEARER);
+    let wrong = Passphrase::new(Secret::from("wrong".to_owned()), HIGHER);
     MasterKey::unlock(&path, &wrong).unwrap_err();
     assert_eq!(stored(&path), before, "a wrong passphrase changes nothing");
 
-    let unlocked = MasterKey::unlock(&path, &passphrase(DEARER)).unwrap();
+    let unlocked = MasterKey::unlock(&path, &passphrase(HIGHER)).unwrap();
     unlocked.open_segment("main", &segment).unwrap();
-    assert_eq!(cost(&path), DEARER);
+    assert_eq!(cost(&path), HIGHER);
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let strengthened = fs::read(&path).unwrap();
-    let again = MasterKey::unlock(&path, &passphrase(DEARER)).unwrap();
+    let again = MasterKey::unlock(&path, &passphrase(HIGHER)).unwrap();
     again.open_segment("main", &segment).unwrap();
-    assert_eq!(fs::read(&path).unwrap(), strengthened, "once is enough");
+    assert_eq!(fs::read(&path).unwrap(), strengthened, "it is not written again");
 }
 
 #[test]
-fn a_stronger_cost_stays() {
+fn stronger_cost_is_not_lowered() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("master.key");
-    MasterKey::create(&path, &passphrase(DEARER)).unwrap();
+    MasterKey::create(&path, &passphrase(HIGHER)).unwrap();
     MasterKey::unlock(&path, &passphrase(CHEAP)).unwrap();
-    assert_eq!(cost(&path), DEARER);
+    assert_eq!(cost(&path), HIGHER);
 }
 
-/// The rotation that was under way goes on under the new cost.
+/// A rotation in progress continues under the new cost.
 #[test]
-fn a_weaker_cost_is_made_up_for_in_the_middle_of_a_rotation() {
+fn weaker_cost_is_raised_during_a_rotation() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("master.key");
     let master = MasterKey::create(&path, &passphrase(CHEAP)).unwrap();
     let (_, segment) = master.create_segment("main").unwrap();
     master.begin_rotation().unwrap();
     drop(master);
-    MasterKey::unlock(&path, &passphrase(DEARER)).unwrap();
-    let again = MasterKey::unlock(&path, &passphrase(DEARER)).unwrap();
+    MasterKey::unlock(&path, &passphrase(HIGHER)).unwrap();
+    let again = MasterKey::unlock(&path, &passphrase(HIGHER)).unwrap();
     assert!(again.is_rotating());
     again.open_segment("main", &segment).unwrap();
 }
 
-/// The new file is staged beside the old one; what is in the way there keeps it from being written.
+/// The new file is staged next to the old one; a folder with its name prevents it from being written.
 #[test]
-fn a_disk_that_takes_no_file_keeps_nobody_out() {
+fn weaker_cost_still_unlocks_if_the_file_cannot_be_written() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("master.key");
     MasterKey::create(&path, &passphrase(CHEAP)).unwrap();
     fs::create_dir(dir.path().join("master.key.new")).unwrap();
-    MasterKey::unlock(&path, &passphrase(DEARER)).unwrap();
+    MasterKey::unlock(&path, &passphrase(HIGHER)).unwrap();
     assert_eq!(cost(&path), CHEAP);
 }
 
 #[test]
-fn a_provider_says_what_is_needed_instead() {
+fn wrong_provider_error_names_the_needed_one() {
     let file = PathBuf::from("master.key");
     let key_file = KeyFile::new(PathBuf::from("/nonexistent/key"));
-    let place = TokenPlace {
+    let location = TokenLocation {
         module: "/nonexistent/module.so".into(),
         token: "t".into(),
         key: "k".into(),
     };
-    let token = TokenKey::new(place, Secret::from("1234".to_owned()));
+    let token = TokenKey::new(location, Secret::from("1234".to_owned()));
     let providers: [&dyn KeyProvider; 3] = [&passphrase(CHEAP), &key_file, &token];
     let salt = [0; SALT];
     let parameters = [
@@ -149,22 +149,22 @@ fn a_provider_says_what_is_needed_instead() {
     ];
     for (number, provider) in providers.iter().enumerate() {
         for (other, stored) in parameters.iter().enumerate().filter(|(other, _)| *other != number) {
-            let error = provider.again(stored, &file).unwrap_err();
+            let error = provider.rederive(stored, &file).unwrap_err();
             let needs = format!("`master.key` is opened with a {}", parameters[other].label());
             assert_eq!(error.to_string(), needs);
         }
     }
 }
 
-/// Debug output ends in logs.
+/// Debug output ends up in logs.
 #[test]
-fn no_provider_shows_its_secret() {
-    let place = TokenPlace {
+fn debug_output_of_providers_has_no_secrets() {
+    let location = TokenLocation {
         module: "/m.so".into(),
         token: "t".into(),
         key: "k".into(),
     };
-    let token = TokenKey::new(place, Secret::from("246810".to_owned()));
+    let token = TokenKey::new(location, Secret::from("246810".to_owned()));
     let (key, parameters) = passphrase(CHEAP).fresh().unwrap();
     let shown = format!("{:?} {token:?} {key:?} {parameters:?}", passphrase(CHEAP));
     assert!(!shown.contains("horse") && !shown.contains("246810"), "{shown}");

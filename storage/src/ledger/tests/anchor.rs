@@ -1,4 +1,4 @@
-//! Ledger and sealed state against each other: every older copy of the one with every copy of the other.
+//! Every copy of the ledger combined with every copy of the sealed state.
 
 use concordat_protocol::ids::ActorId;
 
@@ -15,7 +15,7 @@ fn change(n: u64) -> EntryBody {
     }
 }
 
-impl Place {
+impl Fixture {
     fn meta(&self) -> SealedDb {
         SealedDb::open(&self.dir.path().join("meta"), self.master.state()).unwrap()
     }
@@ -24,7 +24,7 @@ impl Place {
         Ledger::open_anchored(&self.ledger(), self.master.ledger(), institution(), &self.meta())
     }
 
-    /// Keeps a copy of a folder, or puts one back.
+    /// Copies a folder, replacing an existing one.
     fn copy(&self, from: &str, to: &str) {
         let (from, to) = (self.dir.path().join(from), self.dir.path().join(to));
         fs::remove_dir_all(&to).ok();
@@ -45,53 +45,53 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// A ledger that grew by [`STEPS`], with a copy of `ledger` and `meta` after each step and before the first.
-fn grown() -> Place {
-    let place = Place::new();
-    drop(place.open_anchored().unwrap());
+fn grown() -> Fixture {
+    let fixture = Fixture::new();
+    drop(fixture.open_anchored().unwrap());
     for (n, step) in STEPS.iter().enumerate() {
-        place.copy("ledger", &format!("ledger-{n}"));
-        place.copy("meta", &format!("meta-{n}"));
+        fixture.copy("ledger", &format!("ledger-{n}"));
+        fixture.copy("meta", &format!("meta-{n}"));
         let body = if *step == b'c' {
             change(n as u64)
         } else {
             query_end(n as u64)
         };
         drop(
-            place
+            fixture
                 .open_anchored()
                 .unwrap()
                 .append(body, &Attribution::eva(), NOW)
                 .unwrap(),
         );
     }
-    place.copy("ledger", &format!("ledger-{}", STEPS.len()));
-    place.copy("meta", &format!("meta-{}", STEPS.len()));
-    place
+    fixture.copy("ledger", &format!("ledger-{}", STEPS.len()));
+    fixture.copy("meta", &format!("meta-{}", STEPS.len()));
+    fixture
 }
 
-/// Entries that the state knows of after `steps` steps: frequent ones alone do not move it this early.
+/// Entries that the state covers after `steps` steps: frequent ones alone do not update the anchor this early.
 fn anchored(steps: usize) -> usize {
     let change = STEPS.iter().take(steps).rposition(|step| *step == b'c');
     change.map_or(0, |n| n + 1)
 }
 
 #[test]
-fn every_older_ledger_or_state_is_noticed() {
-    let place = grown();
+fn every_older_ledger_or_state_is_detected() {
+    let fixture = grown();
     for ledger in 0..=STEPS.len() {
         for meta in 0..=STEPS.len() {
-            place.copy(&format!("ledger-{ledger}"), "ledger");
-            place.copy(&format!("meta-{meta}"), "meta");
+            fixture.copy(&format!("ledger-{ledger}"), "ledger");
+            fixture.copy(&format!("meta-{meta}"), "meta");
             let beyond = STEPS.get(anchored(meta)..ledger);
             let expected = match beyond {
                 None => "ledger older",
                 Some(entries) if entries.contains(&b'c') => "state older",
-                // Nothing was anchored yet: a state that knows no ledger belongs to an empty one.
+                // Nothing was anchored yet: a state without an anchor belongs to an empty ledger.
                 Some(entries) if anchored(meta) == 0 && !entries.is_empty() => "state older",
-                Some(_) => "together",
+                Some(_) => "match",
             };
-            let found = match place.open_anchored() {
-                Ok(_) => "together",
+            let found = match fixture.open_anchored() {
+                Ok(_) => "match",
                 Err(LedgerError::Anchor(AnchorError::LedgerOlder { .. })) => "ledger older",
                 Err(LedgerError::Anchor(AnchorError::StateOlder { .. })) => "state older",
                 Err(other) => panic!("{other}"),
@@ -102,13 +102,13 @@ fn every_older_ledger_or_state_is_noticed() {
 }
 
 #[test]
-fn a_crash_between_an_entry_and_its_anchor_is_explained_by_what_was_announced_and_by_nothing_else() {
-    let place = Place::new();
-    let ledger = place.open_anchored().unwrap();
+fn crash_before_the_anchor_is_explained_by_the_announced_head() {
+    let fixture = Fixture::new();
+    let ledger = fixture.open_anchored().unwrap();
     drop(ledger.append(change(0), &Attribution::eva(), NOW).unwrap());
     drop(ledger);
-    place.copy("meta", "meta-old");
-    let ledger = place.open_anchored().unwrap();
+    fixture.copy("meta", "meta-old");
+    let ledger = fixture.open_anchored().unwrap();
     let before = ledger.head();
     drop(ledger.append(change(1), &Attribution::eva(), NOW).unwrap());
     let after = ledger.head();
@@ -123,33 +123,33 @@ fn a_crash_between_an_entry_and_its_anchor_is_explained_by_what_was_announced_an
         (Some(other), false),
         (Some(after), true),
     ] {
-        place.copy("meta-old", "meta");
+        fixture.copy("meta-old", "meta");
         if let Some(announced) = announced {
-            place.meta().tree(TREE).unwrap().put(ANNOUNCED, &announced).unwrap();
+            fixture.meta().tree(TREE).unwrap().put(ANNOUNCED, &announced).unwrap();
         }
-        assert_eq!(place.open_anchored().is_ok(), explained, "{announced:?}");
+        assert_eq!(fixture.open_anchored().is_ok(), explained, "{announced:?}");
     }
 }
 
 #[test]
-fn another_ledger_of_the_same_length_is_noticed() {
-    let place = Place::new();
+fn another_ledger_of_the_same_length_is_detected() {
+    let fixture = Fixture::new();
     drop(
-        place
+        fixture
             .open_anchored()
             .unwrap()
             .append(change(0), &Attribution::eva(), NOW)
             .unwrap(),
     );
-    fs::remove_dir_all(place.ledger()).unwrap();
+    fs::remove_dir_all(fixture.ledger()).unwrap();
     drop(
-        place
+        fixture
             .open()
             .unwrap()
             .append(change(1), &Attribution::eva(), NOW)
             .unwrap(),
     );
-    let error = place.open_anchored().unwrap_err();
+    let error = fixture.open_anchored().unwrap_err();
     assert!(
         matches!(error, LedgerError::Anchor(AnchorError::OtherLedger { anchored: 1 })),
         "{error}"
@@ -158,21 +158,21 @@ fn another_ledger_of_the_same_length_is_noticed() {
 }
 
 #[test]
-fn frequent_entries_are_anchored_before_the_lag_grows_beyond_its_bound() {
-    let place = Place::new();
-    let ledger = place.open_anchored().unwrap();
+fn frequent_entries_are_anchored_within_the_maximum_lag() {
+    let fixture = Fixture::new();
+    let ledger = fixture.open_anchored().unwrap();
     drop(ledger.append(change(0), &Attribution::eva(), NOW).unwrap());
     drop(ledger);
-    place.copy("meta", "meta-old");
-    let ledger = place.open_anchored().unwrap();
+    fixture.copy("meta", "meta-old");
+    let ledger = fixture.open_anchored().unwrap();
     for n in 0..400 {
         drop(ledger.append(query_end(n), &Attribution::eva(), NOW).unwrap());
     }
     drop(ledger);
-    // A crash loses nothing of it: the newest state belongs to it.
-    drop(place.open_anchored().unwrap());
-    place.copy("meta-old", "meta");
-    let error = place.open_anchored().unwrap_err();
+    // The newest state matches, even without a clean shutdown.
+    drop(fixture.open_anchored().unwrap());
+    fixture.copy("meta-old", "meta");
+    let error = fixture.open_anchored().unwrap_err();
     assert!(
         matches!(error, LedgerError::Anchor(AnchorError::StateOlder { found: 401, .. })),
         "{error}"
@@ -180,17 +180,17 @@ fn frequent_entries_are_anchored_before_the_lag_grows_beyond_its_bound() {
 }
 
 #[test]
-fn a_removed_ledger_is_noticed() {
-    let place = Place::new();
+fn a_removed_ledger_is_detected() {
+    let fixture = Fixture::new();
     drop(
-        place
+        fixture
             .open_anchored()
             .unwrap()
             .append(change(0), &Attribution::eva(), NOW)
             .unwrap(),
     );
-    fs::remove_dir_all(place.ledger()).unwrap();
-    let error = place.open_anchored().unwrap_err();
+    fs::remove_dir_all(fixture.ledger()).unwrap();
+    let error = fixture.open_anchored().unwrap_err();
     assert!(
         matches!(error, LedgerError::Anchor(AnchorError::LedgerOlder { found: 0, .. })),
         "{error}"

@@ -1,10 +1,10 @@
-//! What somebody who holds the sealing key can write, and where it is caught.
+//! What an attacker with the sealing key can write, and where it is detected.
 
 use concordat_protocol::audit::leaf_hash;
 
 use super::*;
 
-/// A log of these entries, each following from the one before, except that `broken` names another predecessor.
+/// A log of these entries, each linked to the one before, except that entry `broken` names another predecessor.
 fn log(key: &LedgerKey, bodies: &[EntryBody], broken: Option<u64>) -> (Vec<u8>, Tip) {
     let (mut log, mut tip) = (format::MAGIC.to_vec(), Tip::default());
     for body in bodies {
@@ -35,44 +35,44 @@ fn bodies(count: u64) -> Vec<EntryBody> {
 }
 
 #[test]
-fn an_entry_that_does_not_follow_is_named() {
-    let place = Place::with_entries(4);
-    let (forged, _) = log(&place.master.ledger(), &bodies(4), Some(2));
-    fs::write(place.file("entries.log"), forged).unwrap();
-    assert_eq!(place.damage(), Some(2));
+fn entry_with_a_wrong_predecessor_is_reported() {
+    let fixture = Fixture::with_entries(4);
+    let (forged, _) = log(&fixture.master.ledger(), &bodies(4), Some(2));
+    fs::write(fixture.file("entries.log"), forged).unwrap();
+    assert_eq!(fixture.damage(), Some(2));
 }
 
 #[test]
 fn a_rewritten_entry_does_not_lead_to_the_head() {
-    let place = Place::with_entries(4);
+    let fixture = Fixture::with_entries(4);
     let mut rewritten = bodies(4);
     rewritten[3] = query_end(8);
-    let (forged, _) = log(&place.master.ledger(), &rewritten, None);
-    fs::write(place.file("entries.log"), forged).unwrap();
-    assert_eq!(place.damage(), Some(4));
+    let (forged, _) = log(&fixture.master.ledger(), &rewritten, None);
+    fs::write(fixture.file("entries.log"), forged).unwrap();
+    assert_eq!(fixture.damage(), Some(4));
 }
 
 #[test]
 fn a_rewritten_ledger_does_not_lead_to_the_signed_checkpoint() {
-    let place = Place::with_entries(4);
-    place.open().unwrap().checkpoint(&node(), NOW).unwrap();
-    let key = place.master.ledger();
+    let fixture = Fixture::with_entries(4);
+    fixture.open().unwrap().checkpoint(&node(), NOW).unwrap();
+    let key = fixture.master.ledger();
     let (forged, tip) = log(&key, &bodies(9)[5..], None);
-    fs::write(place.file("entries.log"), forged).unwrap();
-    fs::write(place.file("head"), tip.head().seal(&key).unwrap()).unwrap();
-    assert!(!place.inspect().ok);
+    fs::write(fixture.file("entries.log"), forged).unwrap();
+    fs::write(fixture.file("head"), tip.head().seal(&key).unwrap()).unwrap();
+    assert!(!fixture.inspect().ok);
 }
 
 #[test]
-fn what_does_not_follow_behind_the_head_is_cut_off() {
-    let place = Place::with_entries(2);
-    let (forged, _) = log(&place.master.ledger(), &bodies(3), Some(2));
-    let (honest, tip) = log(&place.master.ledger(), &bodies(2), None);
-    let behind = &forged[honest.len()..];
-    fs::write(place.file("entries.log"), [honest.as_slice(), behind].concat()).unwrap();
-    fs::write(place.file("head"), tip.head().seal(&place.master.ledger()).unwrap()).unwrap();
-    let ledger = place.open().unwrap();
+fn invalid_records_after_the_head_are_cut_off() {
+    let fixture = Fixture::with_entries(2);
+    let (forged, _) = log(&fixture.master.ledger(), &bodies(3), Some(2));
+    let (valid, tip) = log(&fixture.master.ledger(), &bodies(2), None);
+    let after = &forged[valid.len()..];
+    fs::write(fixture.file("entries.log"), [valid.as_slice(), after].concat()).unwrap();
+    fs::write(fixture.file("head"), tip.head().seal(&fixture.master.ledger()).unwrap()).unwrap();
+    let ledger = fixture.open().unwrap();
     assert_eq!(ledger.size(), 2);
     assert!(ledger.verify(&[node().public()]).ok);
-    assert_eq!(fs::metadata(place.file("entries.log")).unwrap().len(), tip.length);
+    assert_eq!(fs::metadata(fixture.file("entries.log")).unwrap().len(), tip.length);
 }

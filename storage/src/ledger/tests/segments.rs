@@ -6,16 +6,16 @@ use super::*;
 use crate::ledger::segments::{SEGMENT, Segments};
 use crate::meta::SealedDb;
 
-/// Some whole segments and a little more.
+/// Some complete segments and a few more entries.
 const ENTRIES: u64 = 5 * SEGMENT + 10;
 
-/// A ledger of [`ENTRIES`] entries that the sealed state knows.
-fn grown() -> Place {
-    let place = Place::new();
-    let ledger = place.anchored().unwrap();
+/// A ledger of [`ENTRIES`] entries, anchored in the sealed state.
+fn grown() -> Fixture {
+    let fixture = Fixture::new();
+    let ledger = fixture.anchored().unwrap();
     fill(&ledger, ENTRIES);
     drop(ledger);
-    place
+    fixture
 }
 
 fn fill(ledger: &Ledger, entries: u64) {
@@ -32,7 +32,7 @@ fn fill(ledger: &Ledger, entries: u64) {
     drop(ledger.append(query_end(0), &Attribution::eva(), NOW).unwrap());
 }
 
-impl Place {
+impl Fixture {
     fn anchored(&self) -> Result<Ledger, LedgerError> {
         let meta = SealedDb::open(&self.dir.path().join("meta"), self.master.state()).unwrap();
         Ledger::open_anchored(&self.ledger(), self.master.ledger(), institution(), &meta)
@@ -57,7 +57,7 @@ impl Place {
     }
 }
 
-/// How the verification ends.
+/// The result of the verification.
 fn outcome(ledger: &Ledger) -> Verification {
     let mut seen = ledger.verification();
     let is_over = |state: &Verification| !matches!(state, Verification::Running { .. });
@@ -66,14 +66,14 @@ fn outcome(ledger: &Ledger) -> Verification {
 
 #[test]
 fn a_start_reads_the_newest_part_and_the_rest_is_verified() {
-    let place = grown();
-    let (mut expected, whole) = (ENTRIES, place.open().unwrap().root());
+    let fixture = grown();
+    let (mut expected, root) = (ENTRIES, fixture.open().unwrap().root());
     for _ in 0..3 {
-        let ledger = place.anchored().unwrap();
+        let ledger = fixture.anchored().unwrap();
         assert_eq!(ledger.size(), expected);
         assert_eq!(outcome(&ledger), Verification::Whole);
         if expected == ENTRIES {
-            assert_eq!(ledger.root(), whole);
+            assert_eq!(ledger.root(), root);
         }
         for sequence in [0, SEGMENT - 1, SEGMENT, 3 * SEGMENT + 7, expected - 1] {
             assert_eq!(ledger.entry(sequence).unwrap().entry.sequence, sequence);
@@ -86,10 +86,10 @@ fn a_start_reads_the_newest_part_and_the_rest_is_verified() {
 
 #[test]
 fn damage_in_an_older_segment_is_found_and_stops_the_next_start() {
-    let place = grown();
+    let fixture = grown();
     for bad in [0, 100, SEGMENT, 2 * SEGMENT + 5] {
-        place.flip(bad);
-        let ledger = place.anchored().unwrap();
+        fixture.flip(bad);
+        let ledger = fixture.anchored().unwrap();
         let found = outcome(&ledger);
         let Verification::Failed { first_bad_entry, .. } = found else {
             panic!("{found:?}")
@@ -105,67 +105,70 @@ fn damage_in_an_older_segment_is_found_and_stops_the_next_start() {
         ));
         drop(ledger);
         for _ in 0..2 {
-            let refused = place.anchored().unwrap_err();
+            let refused = fixture.anchored().unwrap_err();
             assert!(
                 matches!(refused, LedgerError::Damaged { first_bad_entry, .. } if first_bad_entry == bad),
                 "{refused}"
             );
         }
-        place.flip(bad);
-        // Read as a whole once, then from the newest part again.
-        assert_eq!(*place.anchored().unwrap().verification().borrow(), Verification::Whole);
-        assert_eq!(outcome(&place.anchored().unwrap()), Verification::Whole);
+        fixture.flip(bad);
+        // Everything is read once, then only the newest part again.
+        assert_eq!(
+            *fixture.anchored().unwrap().verification().borrow(),
+            Verification::Whole
+        );
+        assert_eq!(outcome(&fixture.anchored().unwrap()), Verification::Whole);
     }
 }
 
 #[test]
 fn damage_in_the_newest_part_stops_the_start() {
-    let place = grown();
+    let fixture = grown();
     for bad in [ENTRIES - 1, ENTRIES - 10, ENTRIES - SEGMENT] {
-        place.flip(bad);
-        let refused = place.anchored().unwrap_err();
+        fixture.flip(bad);
+        let refused = fixture.anchored().unwrap_err();
         assert!(
             matches!(refused, LedgerError::Damaged { first_bad_entry, .. } if first_bad_entry == bad),
             "{refused}"
         );
-        place.flip(bad);
+        fixture.flip(bad);
     }
-    drop(place.anchored().unwrap());
+    drop(fixture.anchored().unwrap());
 }
 
 #[test]
-fn whatever_is_done_to_the_list_of_segments_the_ledger_is_the_same() {
-    let (place, other) = (grown(), grown());
-    let list = place.file("segments");
-    let (sound, root) = (fs::read(&list).unwrap(), place.open().unwrap().root());
+fn damaged_list_of_segments_does_not_change_the_ledger() {
+    let (fixture, other) = (grown(), grown());
+    let list = fixture.file("segments");
+    let (intact, root) = (fs::read(&list).unwrap(), fixture.open().unwrap().root());
     let mut lists = vec![Vec::new(), vec![0xff; 100], fs::read(other.file("segments")).unwrap()];
-    lists.extend([1, 50, sound.len() / 2, sound.len() - 1].map(|length| sound[..length].to_vec()));
-    lists.extend([0, 10, sound.len() / 2, sound.len() - 1].map(|at| {
-        let mut flipped = sound.clone();
+    lists.extend([1, 50, intact.len() / 2, intact.len() - 1].map(|length| intact[..length].to_vec()));
+    lists.extend([0, 10, intact.len() / 2, intact.len() - 1].map(|at| {
+        let mut flipped = intact.clone();
         flipped[at] ^= 1;
         flipped
     }));
-    lists.push([&sound[..], &[1, 2, 3]].concat());
-    // The records change places.
-    let half = 4 + usize::try_from(u32::from_be_bytes(*sound.first_chunk().unwrap())).unwrap();
-    lists.push([&sound[half..], &sound[..half]].concat());
+    lists.push([&intact[..], &[1, 2, 3]].concat());
+    // The records are swapped.
+    let half = 4 + usize::try_from(u32::from_be_bytes(*intact.first_chunk().unwrap())).unwrap();
+    lists.push([&intact[half..], &intact[..half]].concat());
     for list_of in lists {
         fs::write(&list, &list_of).unwrap();
-        let ledger = place.anchored().unwrap();
+        let ledger = fixture.anchored().unwrap();
         assert_eq!((ledger.root(), outcome(&ledger)), (root, Verification::Whole));
         drop(ledger);
-        let written = Segments::read(&place.ledger(), &place.master.ledger(), u64::MAX).unwrap();
+        let written = Segments::read(&fixture.ledger(), &fixture.master.ledger(), u64::MAX).unwrap();
         assert!(written.1 && written.0.count() == 5);
     }
     fs::remove_file(&list).unwrap();
-    assert_eq!(place.anchored().unwrap().root(), root);
+    assert_eq!(fixture.anchored().unwrap().root(), root);
 }
 
 #[test]
-fn a_rewritten_older_part_does_not_lead_to_what_follows() {
-    let place = grown();
-    // Another history under the same key, entries, numbers and lengths alike but for one.
-    let key = place.master.ledger();
+fn rewritten_older_segments_fail_verification() {
+    let fixture = grown();
+    // Another history under the same key, with equal numbers and lengths, that differs in one entry.
+    let key = fixture.master.ledger();
     let mut tip = Tip::default();
     let mut log = format::MAGIC.to_vec();
     for sequence in 0..SEGMENT {
@@ -180,10 +183,10 @@ fn a_rewritten_older_part_does_not_lead_to_what_follows() {
         log.extend(format::seal_record(&key, sequence, &bytes).unwrap());
         tip.push(concordat_protocol::audit::leaf_hash(&bytes));
     }
-    let mut whole = fs::read(place.file("entries.log")).unwrap();
+    let mut whole = fs::read(fixture.file("entries.log")).unwrap();
     whole[..log.len()].copy_from_slice(&log);
-    fs::write(place.file("entries.log"), whole).unwrap();
-    let ledger = place.anchored().unwrap();
+    fs::write(fixture.file("entries.log"), whole).unwrap();
+    let ledger = fixture.anchored().unwrap();
     assert!(matches!(
         outcome(&ledger),
         Verification::Failed {
@@ -194,9 +197,9 @@ fn a_rewritten_older_part_does_not_lead_to_what_follows() {
 }
 
 #[test]
-fn what_is_not_verified_yet_is_neither_shown_nor_signed() {
-    let place = grown();
-    let ledger = place.anchored().unwrap();
+fn unverified_entries_are_neither_shown_nor_signed() {
+    let fixture = grown();
+    let ledger = fixture.anchored().unwrap();
     assert_eq!(outcome(&ledger), Verification::Whole);
     let (verified, of) = (SEGMENT, 3 * SEGMENT);
     ledger
@@ -219,28 +222,28 @@ fn what_is_not_verified_yet_is_neither_shown_nor_signed() {
         ledger.checkpoint(&node(), NOW),
         Err(LedgerError::Verifying { .. })
     ));
-    // It takes entries meanwhile: what they follow on is vouched for.
+    // It accepts entries in the meantime: their predecessor is verified.
     drop(ledger.append(query_end(1), &Attribution::eva(), NOW).unwrap());
     assert!(ledger.ready().is_ok());
 }
 
-/// `CONCORDAT_LEDGER_ENTRIES=1000000 cargo test --workspace --lib -- --nocapture a_start_of_a_long_ledger`
+/// `CONCORDAT_LEDGER_ENTRIES=1000000 cargo test --workspace --lib -- --nocapture start_of_a_long_ledger`
 #[test]
-#[expect(clippy::disallowed_methods, reason = "it measures, and nothing depends on it")]
-fn a_start_of_a_long_ledger_is_the_same_ledger() {
+#[expect(clippy::disallowed_methods, reason = "it only measures, and nothing depends on it")]
+fn start_of_a_long_ledger_has_the_same_root() {
     let entries = std::env::var("CONCORDAT_LEDGER_ENTRIES").map_or(2 * SEGMENT, |count| count.parse().unwrap());
-    let place = Place::new();
-    let ledger = place.anchored().unwrap();
+    let fixture = Fixture::new();
+    let ledger = fixture.anchored().unwrap();
     fill(&ledger, entries);
     let root = ledger.root();
     drop(ledger);
     let begun = std::time::Instant::now();
-    drop(place.open().unwrap());
+    drop(fixture.open().unwrap());
     let everything = begun.elapsed();
     let begun = std::time::Instant::now();
-    let ledger = place.anchored().unwrap();
+    let ledger = fixture.anchored().unwrap();
     let newest = begun.elapsed();
     assert_eq!((ledger.root(), outcome(&ledger)), (root, Verification::Whole));
     let rest = begun.elapsed();
-    eprintln!("{entries} entries: everything {everything:?}, the newest part {newest:?}, the rest behind it {rest:?}");
+    eprintln!("{entries} entries: everything {everything:?}, the newest part {newest:?}, with verification {rest:?}");
 }

@@ -1,36 +1,36 @@
-//! What can be wrong with shares.
+//! Errors of shares.
 
 use crate::error_kind::ErrorKind;
 
-/// Why a recovery key cannot be split, or its shares not be put together.
+/// Why a recovery key cannot be split, or cannot be recovered from its shares.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ShareError {
-    /// A plan that protects nothing, or that nobody could carry out.
-    #[error("{threshold} of {shares} shares cannot be: at least 2 must be needed, and no more than there are")]
+    /// A plan that protects nothing, or is impossible.
+    #[error("{threshold} of {shares} shares is impossible: at least 2 must be needed, and no more than there are")]
     Plan {
         /// How many there should be.
         shares: u8,
-        /// How many should open.
+        /// How many should recover the key.
         threshold: u8,
     },
     /// The age library writes identities in a form that is not known here.
     #[error("this recovery key cannot be split")]
     Unshareable,
-    /// A text without a share.
+    /// The text contains no share.
     #[error("there is no line that begins with `concordat-share-1`")]
     NoShare,
-    /// A share that is not as it was written.
-    #[error("the share is damaged or mistyped: its last characters do not fit the others")]
+    /// The share was changed.
+    #[error("the share is damaged or mistyped: its last characters do not match the others")]
     Damaged,
-    /// Nothing was given.
+    /// No share was given.
     #[error("no share was given")]
     None,
-    /// Shares of different escrows.
-    #[error("the shares do not belong together: one is of escrow `{one}`, another of `{other}`")]
+    /// The shares belong to different escrows.
+    #[error("the shares do not belong together: one is from escrow `{one}`, another from `{other}`")]
     Mixed {
-        /// The name that one of them carries.
+        /// The escrow of one of them.
         one: String,
-        /// The name that another carries.
+        /// The escrow of another.
         other: String,
     },
     /// The same share more than once.
@@ -44,11 +44,11 @@ pub enum ShareError {
     TooFew {
         /// How many there are.
         given: usize,
-        /// How many open.
+        /// How many recover the key.
         needed: u8,
     },
-    /// What comes out is not the key whose shares they say they are.
-    #[error("at least one of the shares is not what was handed out, although its check holds")]
+    /// The recovered key is not the one that the shares name.
+    #[error("at least one of the shares was forged, although its checksum is valid")]
     Forged,
 }
 

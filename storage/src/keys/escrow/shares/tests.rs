@@ -1,10 +1,10 @@
 use super::*;
 use crate::error_kind::ErrorKind;
 
-fn dealt(shares: u8, threshold: u8) -> (RecoveryKey, Vec<String>) {
+fn split(shares: u8, threshold: u8) -> (RecoveryKey, Vec<String>) {
     let key = RecoveryKey::random();
-    let dealt = key.split(SharePlan::new(shares, threshold).unwrap()).unwrap();
-    let lines = dealt.iter().map(|share| share.line().to_string()).collect();
+    let split = key.split(SharePlan::new(shares, threshold).unwrap()).unwrap();
+    let lines = split.iter().map(|share| share.line().to_string()).collect();
     (key, lines)
 }
 
@@ -17,10 +17,10 @@ fn combined<'a>(lines: impl IntoIterator<Item = &'a String>) -> Result<String, S
     Ok(key.0.to_string().expose_secret().to_owned())
 }
 
-/// All subsets of five shares: those of three and more open, and all others do not.
+/// All subsets of five shares: those of three and more recover the key, and all others do not.
 #[test]
-fn any_three_of_five_shares_open_and_no_two_do() {
-    let (key, lines) = dealt(5, 3);
+fn any_three_of_five_shares_recover_the_key_and_no_two_do() {
+    let (key, lines) = split(5, 3);
     let secret = key.0.to_string().expose_secret().to_owned();
     for chosen in 1_u32..32 {
         let subset: Vec<&String> = lines
@@ -38,8 +38,8 @@ fn any_three_of_five_shares_open_and_no_two_do() {
 }
 
 #[test]
-fn the_most_shares_there_can_be_open_together() {
-    let (key, lines) = dealt(255, 255);
+fn maximum_number_of_shares_recovers_the_key() {
+    let (key, lines) = split(255, 255);
     assert_eq!(combined(&lines).unwrap(), key.0.to_string().expose_secret());
     assert_eq!(
         combined(&lines[..254]),
@@ -50,24 +50,24 @@ fn the_most_shares_there_can_be_open_together() {
     );
 }
 
-/// Shares that lie about how many are needed give no key, and no part of one.
+/// Shares with a forged threshold recover no key, and no part of one.
 #[test]
-fn fewer_shares_than_were_needed_give_nothing_whatever_they_say() {
-    let (_, lines) = dealt(5, 3);
-    let lied = lines[..2].iter().map(|line| {
+fn shares_with_a_forged_threshold_recover_nothing() {
+    let (_, lines) = split(5, 3);
+    let forged = lines[..2].iter().map(|line| {
         let mut share: Share = line.parse().unwrap();
         share.plan.threshold = 2;
         share
     });
     assert_eq!(
-        RecoveryKey::from_shares(&lied.collect::<Vec<_>>()).unwrap_err(),
+        RecoveryKey::from_shares(&forged.collect::<Vec<_>>()).unwrap_err(),
         ShareError::Forged
     );
 }
 
 #[test]
 fn shares_of_different_escrows_do_not_mix() {
-    let ((_, one), (_, other)) = (dealt(3, 2), dealt(3, 2));
+    let ((_, one), (_, other)) = (split(3, 2), split(3, 2));
     let error = combined([&one[0], &other[1]]).unwrap_err();
     assert!(matches!(error, ShareError::Mixed { .. }), "{error}");
     assert_eq!(error.kind(), ErrorKind::Usage);
@@ -75,7 +75,7 @@ fn shares_of_different_escrows_do_not_mix() {
 
 #[test]
 fn a_share_counts_once() {
-    let (_, lines) = dealt(3, 2);
+    let (_, lines) = split(3, 2);
     assert_eq!(combined([&lines[1], &lines[1]]), Err(ShareError::Twice { number: 2 }));
     assert_eq!(
         combined([&lines[0], &lines[1], &lines[0]]),
@@ -85,8 +85,8 @@ fn a_share_counts_once() {
 }
 
 #[test]
-fn every_character_that_is_exchanged_is_noticed() {
-    let (_, lines) = dealt(3, 2);
+fn every_changed_character_of_a_share_is_detected() {
+    let (_, lines) = split(3, 2);
     let line = &lines[0];
     assert!(line.is_ascii() && !line.contains(char::is_whitespace), "{line}");
     for at in 0..line.len() {
@@ -102,10 +102,10 @@ fn every_character_that_is_exchanged_is_noticed() {
     }
 }
 
-/// One whose check was made again is not noticed alone, but by what comes out.
+/// A share with a recomputed check is valid by itself; the recovered key reveals the forgery.
 #[test]
-fn a_forged_share_opens_nothing() {
-    let (_, lines) = dealt(3, 2);
+fn forged_share_recovers_nothing() {
+    let (_, lines) = split(3, 2);
     for at in [0, 1, 30, SHARED - 1] {
         let mut shares = read(&lines[..2]);
         shares[1].data[at] ^= 1;
@@ -114,7 +114,7 @@ fn a_forged_share_opens_nothing() {
         assert_eq!(RecoveryKey::from_shares(&shares).unwrap_err(), ShareError::Forged);
         assert_eq!(ShareError::Forged.kind(), ErrorKind::Integrity);
     }
-    let (_, others) = dealt(3, 2);
+    let (_, others) = split(3, 2);
     let mut foreign = read(&others[..2]);
     for share in &mut foreign {
         share.escrow = read(&lines[..1])[0].escrow.clone();
@@ -122,7 +122,7 @@ fn a_forged_share_opens_nothing() {
     assert_eq!(
         RecoveryKey::from_shares(&foreign).unwrap_err(),
         ShareError::Forged,
-        "another key in its name"
+        "another key under its name"
     );
     let mut shares = read(&lines[..2]);
     shares[1].plan.shares = 4;
@@ -131,7 +131,7 @@ fn a_forged_share_opens_nothing() {
 
 #[test]
 fn a_share_is_found_between_comments_and_in_capital_letters() {
-    let (_, lines) = dealt(2, 2);
+    let (_, lines) = split(2, 2);
     let file = format!("# Share 1 of 2\r\n\n  {}  \r\n", lines[0].to_uppercase());
     let share = Share::in_file(file.as_bytes()).unwrap();
     assert_eq!(*share.line(), lines[0]);
@@ -148,7 +148,7 @@ fn plans_that_protect_nothing_are_refused() {
 
 #[test]
 fn a_share_shows_neither_in_debug_nor_anything_of_the_key() {
-    let (key, lines) = dealt(2, 2);
+    let (key, lines) = split(2, 2);
     let share: Share = lines[0].parse().unwrap();
     let data = lines[0].split(':').nth(4).unwrap();
     assert!(!format!("{share:?} {key:?}").contains(data));

@@ -1,8 +1,8 @@
 //! Which file may be loaded into this process as a PKCS#11 module.
 //!
-//! A module runs with the keys of the node in reach, so it must be what the administrator of the machine installed: owned by root,
-//! in folders of root, and writable by nobody else. It may not lie in a data directory or a repository of backups, whose contents
-//! somebody else may have written. The rule is checked before each load, because the configuration may have changed since.
+//! A module can access the keys of the node, so it must be one that the administrator of the machine installed: owned by root, in
+//! folders owned by root, and writable by no other account. It may not be in a data directory or a backup repository, whose
+//! contents another account may have written. The rule is checked before each load, because the configuration may have changed.
 
 use std::{
     fs::{self, Metadata},
@@ -15,18 +15,19 @@ use super::TokenError;
 /// The account that installs software.
 const ROOT: u32 = 0;
 
-/// Bits of a mode with which a group or everybody may write; an access control list that lets somebody write shows in the first.
+/// Mode bits with which the group or others may write; write access through an access control list shows in the group bits.
 const OTHERS_WRITE: u32 = 0o022;
 
-/// A module that may be loaded: its path without links.
+/// The path of a module that may be loaded, without links.
 #[derive(Debug)]
 pub(super) struct TrustedModule(PathBuf);
 
 impl TrustedModule {
-    /// Looks at the file and at every folder above it.
+    /// Checks the file and every folder above it.
     ///
     /// # Errors
-    /// [`TokenError::NoModule`] if it is not there, [`TokenError::UntrustedModule`] if somebody but root could exchange it.
+    /// [`TokenError::NoModule`] if it does not exist, [`TokenError::UntrustedModule`] if an account other than root could
+    /// replace it.
     pub(super) fn check(module: &Path) -> Result<Self, TokenError> {
         let untrusted = |path: &Path, what| TokenError::UntrustedModule {
             module: module.to_owned(),
@@ -34,7 +35,7 @@ impl TrustedModule {
             what,
         };
         if !module.is_absolute() {
-            return Err(untrusted(module, "is not a path from the root"));
+            return Err(untrusted(module, "is not an absolute path"));
         }
         let missing = || TokenError::NoModule {
             module: module.to_owned(),
@@ -43,14 +44,14 @@ impl TrustedModule {
         if !whole.is_file() {
             return Err(missing());
         }
-        // The path as it is written leads here only if nobody else can exchange a link on it.
+        // The configured path leads to this file only if no other account can replace a link on it.
         for path in whole.ancestors().chain(module.ancestors()) {
             let about = fs::metadata(path).map_err(|_| missing())?;
             if let Some(what) = weakness(&about) {
                 return Err(untrusted(path, what));
             }
             if about.is_dir() && is_written_by_nodes(path) {
-                return Err(untrusted(path, "is a data directory or a repository of backups"));
+                return Err(untrusted(path, "is a data directory or a backup repository"));
             }
         }
         Ok(Self(whole))
@@ -61,18 +62,18 @@ impl TrustedModule {
     }
 }
 
-/// What lets somebody other than root exchange a file or what is in a folder.
+/// Why an account other than root could replace a file or the contents of a folder.
 fn weakness(about: &Metadata) -> Option<&'static str> {
     if about.uid() != ROOT {
         Some("does not belong to root")
     } else if about.mode() & OTHERS_WRITE != 0 {
-        Some("can be written by others than root")
+        Some("can be written by accounts other than root")
     } else {
         None
     }
 }
 
-/// Whether a folder is a data directory, or a repository, which is known by its two folders.
+/// Whether a folder is a data directory or a backup repository, which is recognized by its two folders.
 fn is_written_by_nodes(folder: &Path) -> bool {
     let has = |part: &str| folder.join(part).exists();
     has("concordat.toml") || has("identity/master.key") || (has("snapshots") && has("objects"))
@@ -84,15 +85,15 @@ mod tests {
 
     use super::*;
 
-    /// A folder that only root can write to, with all folders above it; none where these tests do not run as root.
-    fn place_of_root() -> Option<tempfile::TempDir> {
+    /// A folder that only root can write to, as are all folders above it; `None` if the tests do not run as root.
+    fn root_folder() -> Option<tempfile::TempDir> {
         let dir = tempfile::Builder::new().prefix("concordat-").tempdir_in("/opt").ok()?;
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).ok()?;
-        let is_fit = dir
+        let is_safe = dir
             .path()
             .ancestors()
             .all(|path| fs::metadata(path).is_ok_and(|about| weakness(&about).is_none()));
-        is_fit.then_some(dir)
+        is_safe.then_some(dir)
     }
 
     fn set_mode(path: &Path, mode: u32) {
@@ -100,15 +101,15 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(module: &Path, words: &str) {
+    fn rejected(module: &Path, expected: &str) {
         let error = TrustedModule::check(module).unwrap_err();
         assert!(matches!(error, TokenError::UntrustedModule { .. }), "{error}");
-        assert!(error.to_string().contains(words), "{words}: {error}");
+        assert!(error.to_string().contains(expected), "{expected}: {error}");
     }
 
     #[test]
-    fn pkcs11_module_that_others_could_exchange_is_refused() {
-        let Some(dir) = place_of_root() else {
+    fn pkcs11_module_that_others_can_replace_is_rejected() {
+        let Some(dir) = root_folder() else {
             println!("skipped: there is no folder that only root can write to");
             return;
         };
@@ -123,21 +124,21 @@ mod tests {
         for path in [&module, &folder] {
             for mode in [0o775, 0o757, 0o1777] {
                 set_mode(path, mode);
-                refused(&module, "can be written by others");
+                rejected(&module, "can be written by accounts other");
             }
             set_mode(path, 0o755);
             chown(path, Some(65534), None).unwrap();
-            refused(&module, "does not belong to root");
+            rejected(&module, "does not belong to root");
             chown(path, Some(0), None).unwrap();
         }
         TrustedModule::check(&module).unwrap();
-        refused(Path::new("m.so"), "is not a path from the root");
+        rejected(Path::new("m.so"), "is not an absolute path");
         assert!(matches!(
             TrustedModule::check(&folder).unwrap_err(),
             TokenError::NoModule { .. }
         ));
 
-        // A link of root leads to the module; one in a folder of others does not.
+        // A link that root owns is followed to the module; one in a folder that others can write to is not.
         let link = dir.path().join("link.so");
         symlink(&module, &link).unwrap();
         assert_eq!(TrustedModule::check(&link).unwrap().path(), module);
@@ -145,36 +146,36 @@ mod tests {
         fs::create_dir(&shared).unwrap();
         set_mode(&shared, 0o1777);
         symlink(&module, shared.join("link.so")).unwrap();
-        refused(&shared.join("link.so"), "can be written by others");
+        rejected(&shared.join("link.so"), "can be written by accounts other");
         fs::copy(&module, shared.join("own.so")).unwrap();
         let outward = dir.path().join("outward.so");
         symlink(shared.join("own.so"), &outward).unwrap();
-        refused(&outward, "can be written by others");
+        rejected(&outward, "can be written by accounts other");
     }
 
     #[test]
-    fn pkcs11_module_in_data_or_backups_is_refused() {
-        let Some(dir) = place_of_root() else {
+    fn pkcs11_module_in_data_or_backups_is_rejected() {
+        let Some(dir) = root_folder() else {
             println!("skipped: there is no folder that only root can write to");
             return;
         };
-        for marks in [
+        for files in [
             &["concordat.toml"][..],
             &["identity/master.key"],
             &["snapshots/x", "objects/x"],
         ] {
-            let place = dir.path().join("place");
-            let deep = place.join("a/b");
+            let folder = dir.path().join("folder");
+            let deep = folder.join("a/b");
             fs::create_dir_all(&deep).unwrap();
             let module = deep.join("m.so");
             fs::write(&module, "not loaded here").unwrap();
             TrustedModule::check(&module).unwrap();
-            for mark in marks {
-                fs::create_dir_all(place.join(mark).parent().unwrap()).unwrap();
-                fs::write(place.join(mark), "").unwrap();
+            for file in files {
+                fs::create_dir_all(folder.join(file).parent().unwrap()).unwrap();
+                fs::write(folder.join(file), "").unwrap();
             }
-            refused(&module, "data directory or a repository");
-            fs::remove_dir_all(&place).unwrap();
+            rejected(&module, "data directory or a backup repository");
+            fs::remove_dir_all(&folder).unwrap();
         }
     }
 }

@@ -1,7 +1,7 @@
-//! One visit to a token: open the module, log in, find or make the key, use it, leave.
+//! One use of a token: open the module, log in, find or create the key, use it, close the module.
 //!
-//! A module is one for the whole process (PKCS #11 v3.0, section 5.4: `C_Initialize`, `C_Finalize`), so visits take turns, and each
-//! ends with the module closed: the daemon runs on without an open session to the token.
+//! A module is initialized once for the whole process (PKCS #11 v3.0, section 5.4: `C_Initialize`, `C_Finalize`), so uses are
+//! serialized, and each ends with the module closed: the daemon keeps no open session to the token.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,96 +16,96 @@ use cryptoki::{
 };
 use zeroize::Zeroizing;
 
-use super::{TokenError, module::TrustedModule, place::TokenPlace};
+use super::{TokenError, location::TokenLocation, module::TrustedModule};
 use crate::keys::Secret;
 
-/// Bytes of the key in the token, and of what it makes.
+/// Bytes of the key in the token, and of its HMAC.
 const KEY_LEN: u64 = 32;
 
-/// What a visit may do in the token.
+/// What may be done in the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Nothing is made or changed.
+    /// Use an existing key; nothing is created or changed.
     UseKey,
-    /// A key that is not there is made.
-    MakeKey,
+    /// Create the key if it does not exist.
+    CreateKey,
 }
 
-/// HMAC-SHA256 over `message` by the key at `place`.
+/// HMAC-SHA256 over `message` with the key at `location`.
 pub(super) fn hmac(
-    place: &TokenPlace,
+    location: &TokenLocation,
     pin: &Secret,
     access: Access,
     message: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, TokenError> {
-    let module = Module::open(place)?;
-    let made = module.slot(place).and_then(|slot| {
-        let session = module.log_in(place, slot, pin, access)?;
-        let key = find_or_make(&session, place, access)?;
+    let module = Module::open(location)?;
+    let result = module.slot(location).and_then(|slot| {
+        let session = module.log_in(location, slot, pin, access)?;
+        let key = find_or_create(&session, location, access)?;
         let code = session.sign(&Mechanism::Sha256Hmac, key, message);
-        let code = Zeroizing::new(code.map_err(TokenError::failed(place, "use the key"))?);
-        // The session is gone all the same when it is closed; not every module takes the log-out before.
+        let code = Zeroizing::new(code.map_err(TokenError::failed(location, "use the key"))?);
+        // Closing the session logs out as well; not every module accepts an explicit logout.
         session.logout().ok();
         Ok(code)
     });
     module.close();
-    let code = made?;
+    let code = result?;
     if code.len() as u64 == KEY_LEN {
         Ok(code)
     } else {
         Err(TokenError::WrongLength {
-            token: place.token.clone(),
+            token: location.token.clone(),
             bytes: code.len(),
         })
     }
 }
 
-/// The module, open for this visit alone.
+/// The module, open for one use.
 struct Module {
     library: Pkcs11,
-    /// Whether this visit opened it; a program that embeds this one may have it open already.
-    is_ours: bool,
-    _turn: MutexGuard<'static, ()>,
+    /// Whether it was initialized here; a program that embeds this one may have initialized it already.
+    initialized_here: bool,
+    _in_use: MutexGuard<'static, ()>,
 }
 
-/// Held during a visit.
-static VISIT: Mutex<()> = Mutex::new(());
+/// Held while a module is in use.
+static MODULE_IN_USE: Mutex<()> = Mutex::new(());
 
 impl Module {
-    fn open(place: &TokenPlace) -> Result<Self, TokenError> {
-        let turn = VISIT.lock().unwrap_or_else(PoisonError::into_inner);
-        let module = || place.module.clone();
-        let trusted = TrustedModule::check(&place.module)?;
+    fn open(location: &TokenLocation) -> Result<Self, TokenError> {
+        let in_use = MODULE_IN_USE.lock().unwrap_or_else(PoisonError::into_inner);
+        let module = || location.module.clone();
+        let trusted = TrustedModule::check(&location.module)?;
         let unusable = |source| TokenError::UnusableModule {
             module: module(),
             source,
         };
         let library = Pkcs11::new(trusted.path()).map_err(unusable)?;
-        let is_ours = match library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+        let initialized_here = match library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             Ok(()) => true,
             Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => false,
             Err(source) => return Err(unusable(source)),
         };
         Ok(Self {
             library,
-            is_ours,
-            _turn: turn,
+            initialized_here,
+            _in_use: in_use,
         })
     }
 
     /// The slot of the one token with the label.
-    fn slot(&self, place: &TokenPlace) -> Result<Slot, TokenError> {
-        let failed = TokenError::failed(place, "look for the token");
+    fn slot(&self, location: &TokenLocation) -> Result<Slot, TokenError> {
+        let failed = TokenError::failed(location, "look for the token");
         let slots = self.library.get_slots_with_token().map_err(&failed)?;
         let mut found = Vec::new();
         let mut labels = Vec::new();
         for slot in slots {
-            // A token that was pulled out since is not there.
+            // The token may have been removed in the meantime.
             let Ok(info) = self.library.get_token_info(slot) else {
                 continue;
             };
             match info.label().trim_end() {
-                label if label == place.token => found.push(slot),
+                label if label == location.token => found.push(slot),
                 "" => {}
                 other => labels.push(other.to_owned()),
             }
@@ -113,87 +113,93 @@ impl Module {
         match found.as_slice() {
             [slot] => Ok(*slot),
             [] => Err(TokenError::NoToken {
-                token: place.token.clone(),
-                module: place.module.clone(),
+                token: location.token.clone(),
+                module: location.module.clone(),
                 others: labels,
             }),
             [_, _, ..] => Err(TokenError::SeveralTokens {
-                token: place.token.clone(),
+                token: location.token.clone(),
             }),
         }
     }
 
-    /// Opens a session of the user whose PIN it is.
-    fn log_in(&self, place: &TokenPlace, slot: Slot, pin: &Secret, access: Access) -> Result<Session, TokenError> {
+    /// Opens a session and logs in as the user with this PIN.
+    fn log_in(
+        &self,
+        location: &TokenLocation,
+        slot: Slot,
+        pin: &Secret,
+        access: Access,
+    ) -> Result<Session, TokenError> {
         let session = match access {
             Access::UseKey => self.library.open_ro_session(slot),
-            Access::MakeKey => self.library.open_rw_session(slot),
+            Access::CreateKey => self.library.open_rw_session(slot),
         };
-        let session = session.map_err(TokenError::failed(place, "open a session"))?;
+        let session = session.map_err(TokenError::failed(location, "open a session"))?;
         let pin = RawAuthPin::new(Box::new(pin.expose().to_vec()));
         match session.login_with_raw(UserType::User, &pin) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(session),
-            Err(error) => Err(TokenError::of_login(place, error, self.is_last_try(slot))),
+            Err(error) => Err(TokenError::of_login(location, error, self.is_last_try(slot))),
         }
     }
 
-    /// Whether the token says that it locks itself after one more wrong PIN.
+    /// Whether the token reports that it locks itself after one more wrong PIN.
     fn is_last_try(&self, slot: Slot) -> bool {
         let info = self.library.get_token_info(slot);
         info.is_ok_and(|info| info.user_pin_final_try())
     }
 
     fn close(self) {
-        if self.is_ours
+        if self.initialized_here
             && let Err(error) = self.library.finalize()
         {
-            tracing::warn!(%error, "the PKCS#11 module did not close");
+            tracing::warn!(%error, "the PKCS#11 module could not be closed");
         }
     }
 }
 
-fn find_or_make(session: &Session, place: &TokenPlace, access: Access) -> Result<ObjectHandle, TokenError> {
+fn find_or_create(session: &Session, location: &TokenLocation, access: Access) -> Result<ObjectHandle, TokenError> {
     let template = [
         Attribute::Class(ObjectClass::SECRET_KEY),
-        Attribute::Label(place.key.as_bytes().to_vec()),
+        Attribute::Label(location.key.as_bytes().to_vec()),
         Attribute::Token(true),
     ];
     let found = session.find_objects(&template);
-    let found = found.map_err(TokenError::failed(place, "look for the key"))?;
+    let found = found.map_err(TokenError::failed(location, "look for the key"))?;
     match found.as_slice() {
-        [key] => is_kept(session, place, *key).map(|()| *key),
-        [] if access == Access::MakeKey => make(session, place),
+        [key] => check_not_exportable(session, location, *key).map(|()| *key),
+        [] if access == Access::CreateKey => create(session, location),
         [] => Err(TokenError::NoKey {
-            token: place.token.clone(),
-            key: place.key.clone(),
+            token: location.token.clone(),
+            key: location.key.clone(),
         }),
         [_, _, ..] => Err(TokenError::SeveralKeys {
-            token: place.token.clone(),
-            key: place.key.clone(),
+            token: location.token.clone(),
+            key: location.key.clone(),
         }),
     }
 }
 
-/// Refuses a key that the token would give away (PKCS #11 v3.0, section 4.10: `CKA_SENSITIVE`, `CKA_EXTRACTABLE`).
-fn is_kept(session: &Session, place: &TokenPlace, key: ObjectHandle) -> Result<(), TokenError> {
-    let asked = [AttributeType::Sensitive, AttributeType::Extractable];
-    let told = session.get_attributes(key, &asked);
-    let told = told.map_err(TokenError::failed(place, "inspect the key"))?;
-    if told.contains(&Attribute::Sensitive(true)) && told.contains(&Attribute::Extractable(false)) {
+/// Rejects a key that can be exported from the token (PKCS #11 v3.0, section 4.10: `CKA_SENSITIVE`, `CKA_EXTRACTABLE`).
+fn check_not_exportable(session: &Session, location: &TokenLocation, key: ObjectHandle) -> Result<(), TokenError> {
+    let requested = [AttributeType::Sensitive, AttributeType::Extractable];
+    let attributes = session.get_attributes(key, &requested);
+    let attributes = attributes.map_err(TokenError::failed(location, "inspect the key"))?;
+    if attributes.contains(&Attribute::Sensitive(true)) && attributes.contains(&Attribute::Extractable(false)) {
         Ok(())
     } else {
-        Err(TokenError::KeyCanLeave {
-            token: place.token.clone(),
-            key: place.key.clone(),
+        Err(TokenError::ExportableKey {
+            token: location.token.clone(),
+            key: location.key.clone(),
         })
     }
 }
 
-fn make(session: &Session, place: &TokenPlace) -> Result<ObjectHandle, TokenError> {
+fn create(session: &Session, location: &TokenLocation) -> Result<ObjectHandle, TokenError> {
     let template = [
         Attribute::Class(ObjectClass::SECRET_KEY),
         Attribute::KeyType(KeyType::GENERIC_SECRET),
-        Attribute::Label(place.key.as_bytes().to_vec()),
+        Attribute::Label(location.key.as_bytes().to_vec()),
         Attribute::ValueLen(KEY_LEN.into()),
         Attribute::Token(true),
         Attribute::Private(true),
@@ -201,37 +207,37 @@ fn make(session: &Session, place: &TokenPlace) -> Result<ObjectHandle, TokenErro
         Attribute::Extractable(false),
         Attribute::Sign(true),
     ];
-    let made = session.generate_key(&Mechanism::GenericSecretKeyGen, &template);
-    let made = made.map_err(TokenError::failed(place, "make a key"))?;
-    tracing::info!(token = %place.token, key = %place.key, "the token has made a key");
-    Ok(made)
+    let created = session.generate_key(&Mechanism::GenericSecretKeyGen, &template);
+    let created = created.map_err(TokenError::failed(location, "create a key"))?;
+    tracing::info!(token = %location.token, key = %location.key, "a key was created in the token");
+    Ok(created)
 }
 
-/// What the tests do in a token beside the provider.
+/// Access to a token for the tests, apart from the provider.
 #[cfg(test)]
 pub(super) mod tests {
     use std::path::Path;
 
     use super::*;
 
-    fn visit<T>(module: &Path, work: impl FnOnce(&Session) -> T) -> T {
-        let place = TokenPlace {
+    fn with_session<T>(module: &Path, work: impl FnOnce(&Session) -> T) -> T {
+        let location = TokenLocation {
             module: module.to_owned(),
             token: "vault".into(),
             key: String::new(),
         };
-        let module = Module::open(&place).unwrap();
-        let slot = module.slot(&place).unwrap();
+        let module = Module::open(&location).unwrap();
+        let slot = module.slot(&location).unwrap();
         let pin = Secret::from("135790".to_owned());
-        let session = module.log_in(&place, slot, &pin, Access::MakeKey).unwrap();
-        let done = work(&session);
+        let session = module.log_in(&location, slot, &pin, Access::CreateKey).unwrap();
+        let result = work(&session);
         drop(session);
         module.close();
-        done
+        result
     }
 
-    /// Makes a key with some attributes exchanged.
-    pub(in super::super) fn put_key(module: &Path, label: &str, instead: &[Attribute]) {
+    /// Creates a key with some attributes replaced.
+    pub(in super::super) fn create_key(module: &Path, label: &str, replacements: &[Attribute]) {
         let template = [
             Attribute::KeyType(KeyType::GENERIC_SECRET),
             Attribute::Label(label.as_bytes().to_vec()),
@@ -241,22 +247,22 @@ pub(super) mod tests {
             Attribute::Extractable(false),
             Attribute::Sign(true),
         ];
-        let kept = template.into_iter().filter(|one| {
-            !instead
+        let defaults = template.into_iter().filter(|one| {
+            !replacements
                 .iter()
                 .any(|other| other.attribute_type() == one.attribute_type())
         });
-        let template: Vec<Attribute> = kept.chain(instead.iter().cloned()).collect();
-        visit(module, |session| {
+        let template: Vec<Attribute> = defaults.chain(replacements.iter().cloned()).collect();
+        with_session(module, |session| {
             session
                 .generate_key(&Mechanism::GenericSecretKeyGen, &template)
                 .unwrap();
         });
     }
 
-    /// What the token tells of a key.
+    /// The attributes of a key that the token returns.
     pub(in super::super) fn attributes(module: &Path, label: &str) -> Vec<Attribute> {
-        let asked = [
+        let requested = [
             AttributeType::Sensitive,
             AttributeType::AlwaysSensitive,
             AttributeType::Extractable,
@@ -264,11 +270,11 @@ pub(super) mod tests {
             AttributeType::Private,
             AttributeType::Value,
         ];
-        visit(module, |session| {
+        with_session(module, |session| {
             let key = session
                 .find_objects(&[Attribute::Label(label.as_bytes().to_vec())])
                 .unwrap();
-            session.get_attributes(key[0], &asked).unwrap()
+            session.get_attributes(key[0], &requested).unwrap()
         })
     }
 }

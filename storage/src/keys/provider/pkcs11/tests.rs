@@ -1,5 +1,5 @@
-//! Against SoftHSM, a token in software. It takes its settings from an environment variable that is read when the module is opened,
-//! so each test runs once more, as the only one, in a process that has it.
+//! Tests with SoftHSM, a token in software. It reads its settings from an environment variable when the module is opened, so each
+//! test runs once more, alone, in a process that has the variable set.
 
 use std::{
     fs,
@@ -30,14 +30,14 @@ const MODULES: [&str; 4] = [
 ];
 const PIN: &str = "135790";
 
-/// Runs `story` with a token `vault` whose PIN is [`PIN`]; `name` is that of the test.
-fn with_token(name: &str, story: impl FnOnce(&Path, &Path)) {
+/// Runs `test` with a token `vault` whose PIN is [`PIN`]; `name` is the name of the test.
+fn with_token(name: &str, test: impl FnOnce(&Path, &Path)) {
     let Some(module) = MODULES.iter().map(Path::new).find(|module| module.is_file()) else {
         eprintln!("SKIPPED: {name}: there is no SoftHSM; install the package `softhsm2`");
         return;
     };
     if let Some(settings) = std::env::var_os(SETTINGS).filter(|_| std::env::args().any(|arg| arg == name)) {
-        return story(module, Path::new(&settings).parent().unwrap());
+        return test(module, Path::new(&settings).parent().unwrap());
     }
     let dir = tempfile::tempdir().unwrap();
     let settings = dir.path().join("softhsm2.conf");
@@ -53,12 +53,12 @@ fn with_token(name: &str, story: impl FnOnce(&Path, &Path)) {
         .env(SETTINGS, &settings)
         .output()
         .unwrap();
-    let told = format!(
+    let output = format!(
         "{}{}",
         String::from_utf8_lossy(&run.stdout),
         String::from_utf8_lossy(&run.stderr)
     );
-    assert!(run.status.success() && told.contains("1 passed"), "{told}");
+    assert!(run.status.success() && output.contains("1 passed"), "{output}");
 }
 
 fn add_token(settings: &Path, label: &str) {
@@ -85,12 +85,12 @@ fn name(test: &str) -> String {
 }
 
 fn key(module: &Path, token: &str, key: &str, pin: &str) -> TokenKey {
-    let place = TokenPlace {
+    let location = TokenLocation {
         module: module.to_owned(),
         token: token.to_owned(),
         key: key.to_owned(),
     };
-    TokenKey::new(place, Secret::from(pin.to_owned()))
+    TokenKey::new(location, Secret::from(pin.to_owned()))
 }
 
 /// A master key at `dir/NAME` that the key `concordat` in the token unlocks.
@@ -106,75 +106,69 @@ fn refusal(path: &Path, provider: &TokenKey) -> KeyError {
 }
 
 #[test]
-fn a_key_in_a_token_unlocks_again_and_is_made_once() {
-    with_token(
-        &name("a_key_in_a_token_unlocks_again_and_is_made_once"),
-        |module, dir| {
-            let (first, segment) = created(module, dir, "first");
-            let (second, _) = created(module, dir, "second");
-            let provider = key(module, "vault", "concordat", PIN);
-            let master = MasterKey::unlock(&first, &provider).unwrap();
-            master.open_segment("main", &segment).unwrap();
-            assert_eq!(master.unlocked_by(), "key in a PKCS#11 token");
-            master.change_provider(&provider).unwrap();
-            let again = MasterKey::unlock(&first, &provider).unwrap();
-            again.open_segment("main", &segment).unwrap();
-            MasterKey::unlock(&second, &provider).unwrap();
-        },
-    );
+fn token_key_unlocks_again_and_is_created_once() {
+    with_token(&name("token_key_unlocks_again_and_is_created_once"), |module, dir| {
+        let (first, segment) = created(module, dir, "first");
+        let (second, _) = created(module, dir, "second");
+        let provider = key(module, "vault", "concordat", PIN);
+        let master = MasterKey::unlock(&first, &provider).unwrap();
+        master.open_segment("main", &segment).unwrap();
+        assert_eq!(master.unlocked_by(), "key in a PKCS#11 token");
+        master.change_provider(&provider).unwrap();
+        let again = MasterKey::unlock(&first, &provider).unwrap();
+        again.open_segment("main", &segment).unwrap();
+        MasterKey::unlock(&second, &provider).unwrap();
+    });
 }
 
 #[test]
-fn each_thing_that_is_wrong_with_a_token_is_an_error_of_its_own() {
-    with_token(
-        &name("each_thing_that_is_wrong_with_a_token_is_an_error_of_its_own"),
-        |module, dir| {
-            let (path, _) = created(module, dir, "master.key");
-            let cases = [
-                (
-                    key(module, "vault", "concordat", "000000"),
-                    "wrong PIN for the token `vault`",
-                    ErrorKind::Locked,
-                ),
-                (key(module, "vault", "concordat", "1"), "wrong PIN", ErrorKind::Locked),
-                (key(module, "vault", "concordat", ""), "is empty", ErrorKind::Usage),
-                (
-                    key(module, "cellar", "concordat", PIN),
-                    "no token `cellar`",
-                    ErrorKind::Locked,
-                ),
-                (
-                    key(module, "vault", "other", PIN),
-                    "holds no secret key `other`",
-                    ErrorKind::Locked,
-                ),
-                (
-                    key(Path::new("/nonexistent.so"), "vault", "concordat", PIN),
-                    "no PKCS#11 module",
-                    ErrorKind::Usage,
-                ),
-                (
-                    key(Path::new("/bin/sh"), "vault", "concordat", PIN),
-                    "does not work as a PKCS#11 module",
-                    ErrorKind::Usage,
-                ),
-            ];
-            for (provider, words, fault) in cases {
-                let error = refusal(&path, &provider);
-                assert!(error.to_string().contains(words), "{words}: {error}");
-                assert_eq!(error.kind(), fault, "{error}");
-            }
-            let absent = refusal(&path, &key(module, "cellar", "concordat", PIN)).to_string();
-            assert!(absent.contains("which has `vault`"), "{absent}");
-            MasterKey::unlock(&path, &key(module, "vault", "concordat", PIN)).unwrap();
-        },
-    );
+fn token_problems_are_distinct_errors() {
+    with_token(&name("token_problems_are_distinct_errors"), |module, dir| {
+        let (path, _) = created(module, dir, "master.key");
+        let cases = [
+            (
+                key(module, "vault", "concordat", "000000"),
+                "wrong PIN for the token `vault`",
+                ErrorKind::Locked,
+            ),
+            (key(module, "vault", "concordat", "1"), "wrong PIN", ErrorKind::Locked),
+            (key(module, "vault", "concordat", ""), "is empty", ErrorKind::Usage),
+            (
+                key(module, "cellar", "concordat", PIN),
+                "no token `cellar`",
+                ErrorKind::Locked,
+            ),
+            (
+                key(module, "vault", "other", PIN),
+                "has no secret key `other`",
+                ErrorKind::Locked,
+            ),
+            (
+                key(Path::new("/nonexistent.so"), "vault", "concordat", PIN),
+                "no PKCS#11 module",
+                ErrorKind::Usage,
+            ),
+            (
+                key(Path::new("/bin/sh"), "vault", "concordat", PIN),
+                "does not work as a PKCS#11 module",
+                ErrorKind::Usage,
+            ),
+        ];
+        for (provider, text, kind) in cases {
+            let error = refusal(&path, &provider);
+            assert!(error.to_string().contains(text), "{text}: {error}");
+            assert_eq!(error.kind(), kind, "{error}");
+        }
+        let absent = refusal(&path, &key(module, "cellar", "concordat", PIN)).to_string();
+        assert!(absent.contains("which has `vault`"), "{absent}");
+        MasterKey::unlock(&path, &key(module, "vault", "concordat", PIN)).unwrap();
+    });
 }
 
 #[test]
-fn the_same_name_in_another_token_does_not_unlock() {
+fn key_of_the_same_name_in_another_token_does_not_unlock() {
     with_token(
-        &name("the_same_name_in_another_token_does_not_unlock"),
+        &name("key_of_the_same_name_in_another_token_does_not_unlock"),
         |module, dir| {
             let (path, _) = created(module, dir, "master.key");
             add_token(&dir.join("softhsm2.conf"), "spare");
@@ -197,26 +191,26 @@ fn the_same_name_in_another_token_does_not_unlock() {
     );
 }
 
-/// Somebody made the key with another program, and so that the token gives it away.
+/// The key was created with another program, and is exportable.
 #[test]
-fn a_key_that_can_leave_its_token_is_refused() {
-    with_token(&name("a_key_that_can_leave_its_token_is_refused"), |module, dir| {
+fn token_key_that_can_be_exported_is_rejected() {
+    with_token(&name("token_key_that_can_be_exported_is_rejected"), |module, dir| {
         let secret = [Attribute::Sensitive(false), Attribute::Extractable(true)];
         for (label, wrong) in [
             ("shown", &secret[..1]),
             ("wrapped", &secret[1..]),
             ("both", &secret[..]),
         ] {
-            session::tests::put_key(module, label, wrong);
+            session::tests::create_key(module, label, wrong);
             let error = MasterKey::create(&dir.join(label), &key(module, "vault", label, PIN)).unwrap_err();
             assert!(
-                matches!(error, KeyError::Token(TokenError::KeyCanLeave { .. })),
+                matches!(error, KeyError::Token(TokenError::ExportableKey { .. })),
                 "{label}: {error}"
             );
             assert!(!dir.join(label).exists());
         }
-        session::tests::put_key(module, "twice", &[]);
-        session::tests::put_key(module, "twice", &[]);
+        session::tests::create_key(module, "twice", &[]);
+        session::tests::create_key(module, "twice", &[]);
         let error = MasterKey::create(&dir.join("twice"), &key(module, "vault", "twice", PIN)).unwrap_err();
         assert!(
             matches!(error, KeyError::Token(TokenError::SeveralKeys { .. })),
@@ -225,12 +219,12 @@ fn a_key_that_can_leave_its_token_is_refused() {
     });
 }
 
-/// A key that the provider made is as the standard demands, and its value cannot be read.
+/// A key that the provider creates has the required attributes, and its value cannot be read.
 #[test]
-fn a_key_that_was_made_never_leaves_the_token() {
-    with_token(&name("a_key_that_was_made_never_leaves_the_token"), |module, dir| {
+fn created_token_key_cannot_be_exported() {
+    with_token(&name("created_token_key_cannot_be_exported"), |module, dir| {
         created(module, dir, "master.key");
-        let told = session::tests::attributes(module, "concordat");
+        let attributes = session::tests::attributes(module, "concordat");
         for wanted in [
             Attribute::Sensitive(true),
             Attribute::AlwaysSensitive(true),
@@ -238,57 +232,56 @@ fn a_key_that_was_made_never_leaves_the_token() {
             Attribute::NeverExtractable(true),
             Attribute::Private(true),
         ] {
-            assert!(told.contains(&wanted), "{wanted:?}: {told:?}");
+            assert!(attributes.contains(&wanted), "{wanted:?}: {attributes:?}");
         }
         assert!(
-            !told.iter().any(|attribute| matches!(attribute, Attribute::Value(_))),
-            "its value shows"
+            !attributes
+                .iter()
+                .any(|attribute| matches!(attribute, Attribute::Value(_))),
+            "its value can be read"
         );
     });
 }
 
-/// SoftHSM locks no PIN, so what other tokens say is told by hand.
+/// SoftHSM does not lock PINs, so the errors of other tokens are simulated.
 #[test]
-fn what_a_token_says_of_its_pin_is_told_apart() {
-    let place = TokenPlace {
+fn pin_errors_of_a_token_are_distinguished() {
+    let location = TokenLocation {
         module: "/m.so".into(),
         token: "vault".into(),
         key: "k".into(),
     };
-    let told = |code, last| {
-        let error = TokenError::of_login(&place, Error::Pkcs11(code, Function::Login), last);
+    let login_error = |code, last| {
+        let error = TokenError::of_login(&location, Error::Pkcs11(code, Function::Login), last);
         (error.to_string(), error.kind())
     };
-    let (words, fault) = told(RvError::PinIncorrect, true);
+    let (text, kind) = login_error(RvError::PinIncorrect, true);
     assert!(
-        words.contains("one more wrong PIN locks it") && fault == ErrorKind::Locked,
-        "{words}"
+        text.contains("one more wrong PIN locks it") && kind == ErrorKind::Locked,
+        "{text}"
     );
-    let (words, fault) = told(RvError::PinLocked, false);
+    let (text, kind) = login_error(RvError::PinLocked, false);
     assert!(
-        words.contains("is locked") && words.contains("set a new one") && fault == ErrorKind::Locked,
-        "{words}"
+        text.contains("is locked") && text.contains("set a new one") && kind == ErrorKind::Locked,
+        "{text}"
     );
-    let (words, fault) = told(RvError::PinExpired, false);
-    assert!(words.contains("expired") && fault == ErrorKind::Locked, "{words}");
-    let (words, fault) = told(RvError::DeviceError, false);
-    assert!(
-        words.contains("does not let us log in") && fault == ErrorKind::Machine,
-        "{words}"
-    );
+    let (text, kind) = login_error(RvError::PinExpired, false);
+    assert!(text.contains("expired") && kind == ErrorKind::Locked, "{text}");
+    let (text, kind) = login_error(RvError::DeviceError, false);
+    assert!(text.contains("cannot log in") && kind == ErrorKind::Machine, "{text}");
 }
 
-/// The module is closed after each visit, and threads take turns.
+/// The module is closed after each use, and uses by several threads are serialized.
 #[test]
-fn visits_from_many_threads_take_turns() {
-    with_token(&name("visits_from_many_threads_take_turns"), |module, dir| {
+fn token_uses_by_many_threads_are_serialized() {
+    with_token(&name("token_uses_by_many_threads_are_serialized"), |module, dir| {
         let (path, _) = created(module, dir, "master.key");
         std::thread::scope(|scope| {
-            let visits: Vec<_> = (0..4)
+            let threads: Vec<_> = (0..4)
                 .map(|_| scope.spawn(|| MasterKey::unlock(&path, &key(module, "vault", "concordat", PIN)).map(drop)))
                 .collect();
-            for visit in visits {
-                visit.join().unwrap().unwrap();
+            for thread in threads {
+                thread.join().unwrap().unwrap();
             }
         });
         let library = Pkcs11::new(module).unwrap();

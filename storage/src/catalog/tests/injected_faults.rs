@@ -1,4 +1,4 @@
-//! A disk that fails at one moment, for every moment there is: the first write, the second, and so on until nothing fails.
+//! A disk that fails once, at each possible operation: the first write, the second, and so on until nothing fails.
 
 use std::num::NonZeroU32;
 
@@ -13,77 +13,77 @@ use concordat_protocol::{
 use super::*;
 use crate::{
     engine::{Bounds, Holder, Permit, QueryError, answer},
-    faulty::{Faults, FaultyStore, Outcome},
+    fault_injection::{FaultyStore, InjectedFaults, Outcome},
     ledger::{Attribution, Ledger},
 };
 
-const MANY: u64 = 9_000;
-/// More moments than any of these operations has; beyond it something never ends.
-const MOMENTS: u64 = 200;
+const MANY_ROWS: u64 = 9_000;
+/// More reads or writes than any of these operations makes; if this is reached, something never ends.
+const MAX_OPERATIONS: u64 = 200;
 
-/// A node with one version of three rows, over a store that fails when it is told to.
-fn node() -> (TestNode, Arc<Faults>) {
+/// A node with one version of three rows, over a store with fault injection.
+fn node() -> (TestNode, Arc<InjectedFaults>) {
     let mut node = TestNode::new();
-    node.take(PEOPLE, ImportMode::Create);
-    let faults = Arc::<Faults>::default();
+    node.import_text(PEOPLE, ImportMode::Create);
+    let faults = Arc::<InjectedFaults>::default();
     let layer = Arc::clone(&faults);
     node.reopen(move |inner| Arc::new(FaultyStore::new(inner, layer)));
     (node, faults)
 }
 
-/// A file that makes two objects.
+/// A file that is stored as two objects.
 fn large(node: &TestNode, mode: ImportMode) -> ImportRequest {
-    let rows: String = (0..MANY).map(|row| format!("{row},name {row},40\n")).collect();
+    let rows: String = (0..MANY_ROWS).map(|row| format!("{row},name {row},40\n")).collect();
     ImportRequest {
         rows_per_object: 8192,
         ..node.request(&format!("id,name,age\n{rows}"), mode)
     }
 }
 
-/// Does `work` in a new node for each write that can fail, undone or done and unsaid. `settled` sees each node afterwards, with
-/// nothing failing any more, and whether the work was done.
+/// Does `work` in a new node for each write that can fail, either not done or done and not reported. Then `check` gets
+/// each node, without further failures, and whether the work succeeded.
 fn at_every_write<E: std::fmt::Display>(
     prepare: impl Fn(&TestNode),
     work: impl Fn(&TestNode) -> Result<(), E>,
-    fault: impl Fn(&E) -> ErrorKind,
-    settled: impl Fn(&TestNode, bool),
+    kind: impl Fn(&E) -> ErrorKind,
+    check: impl Fn(&TestNode, bool),
 ) -> u64 {
     let mut failed = 0;
-    for how in [Outcome::NotDone, Outcome::Unreported] {
+    for outcome in [Outcome::NotDone, Outcome::Unreported] {
         let mut ended = false;
-        for number in 1..MOMENTS {
+        for number in 1..MAX_OPERATIONS {
             let (node, faults) = node();
             prepare(&node);
-            faults.at_write(number, how);
+            faults.at_write(number, outcome);
             let done = work(&node);
             ended = !faults.end();
             if let Err(error) = &done {
-                assert_eq!(fault(error), ErrorKind::Machine, "write {number} {how:?}: {error}");
+                assert_eq!(kind(error), ErrorKind::Machine, "write {number} {outcome:?}: {error}");
                 failed += 1;
             }
-            settled(&node, done.is_ok());
-            node.has_no_orphans();
+            check(&node, done.is_ok());
+            node.check_no_orphans();
             if ended {
-                assert!(done.is_ok(), "nothing failed, and it was not done");
+                assert!(done.is_ok(), "no write failed, but the work did");
                 break;
             }
         }
-        assert!(ended, "it never came to its end");
+        assert!(ended, "the work never ended");
     }
     failed
 }
 
 impl TestNode {
-    fn ids_now(&self) -> Vec<String> {
+    fn current_ids(&self) -> Vec<String> {
         values(&self.read(&self.current()).unwrap(), "id")
     }
 
-    /// Removes orphans, and expects that what is left is what the catalogue names, whole.
-    fn has_no_orphans(&self) {
+    /// Removes orphans, and checks that the remaining objects are those that the catalog names, and intact.
+    fn check_no_orphans(&self) {
         self.collect_orphans();
         let live = self.catalog().0.objects.live_paths().unwrap();
-        let kept = self.object_files();
-        assert_eq!(kept.len(), live.len(), "{kept:?} for {live:?}");
+        let files = self.object_files();
+        assert_eq!(files.len(), live.len(), "{files:?} for {live:?}");
         if self.catalog().datasets().show(&people()).is_ok() {
             self.verify().unwrap();
         }
@@ -91,8 +91,8 @@ impl TestNode {
 }
 
 #[test]
-fn an_import_that_fails_at_any_write_leaves_the_old_version_and_succeeds_when_repeated() {
-    for (mode, rows) in [(ImportMode::Append, MANY + 3), (ImportMode::Replace, MANY)] {
+fn import_failing_at_any_write_keeps_the_old_version() {
+    for (mode, rows) in [(ImportMode::Append, MANY_ROWS + 3), (ImportMode::Replace, MANY_ROWS)] {
         let failed = at_every_write(
             |_| {},
             |node| node.import(&large(node, mode)).map(drop),
@@ -100,12 +100,12 @@ fn an_import_that_fails_at_any_write_leaves_the_old_version_and_succeeds_when_re
             |node, done| {
                 if !done {
                     assert_eq!(node.current().manifest().version, VersionNumber::FIRST);
-                    assert_eq!(node.ids_now(), ["1", "2", "3"]);
-                    assert_eq!(node.object_files().len(), 1, "nothing of it stayed");
+                    assert_eq!(node.current_ids(), ["1", "2", "3"]);
+                    assert_eq!(node.object_files().len(), 1, "no object of it remained");
                     node.import(&large(node, mode)).unwrap();
                 }
                 assert_eq!(node.current().manifest().version.get(), 2);
-                assert_eq!(node.ids_now().len() as u64, rows);
+                assert_eq!(node.current_ids().len() as u64, rows);
             },
         );
         assert!(failed >= 12, "{failed} writes failed");
@@ -113,7 +113,7 @@ fn an_import_that_fails_at_any_write_leaves_the_old_version_and_succeeds_when_re
 }
 
 #[test]
-fn a_version_that_replaces_another_stands_even_if_the_other_cannot_be_removed() {
+fn new_version_stands_if_the_old_one_cannot_be_removed() {
     at_every_write(
         |node| {
             let _within = node.runtime.enter();
@@ -129,13 +129,13 @@ fn a_version_that_replaces_another_stands_even_if_the_other_cannot_be_removed() 
         ImportError::kind,
         |node, done| {
             let expected: &[&str] = if done { &["9"] } else { &["1", "2", "3"] };
-            assert_eq!(node.ids_now(), expected);
+            assert_eq!(node.current_ids(), expected);
         },
     );
 }
 
 #[test]
-fn reencrypting_that_fails_at_any_write_loses_nothing_and_goes_on_when_repeated() {
+fn reencryption_failing_at_any_write_can_be_repeated() {
     let reencrypt = |node: &TestNode| {
         let _within = node.runtime.enter();
         node.catalog()
@@ -145,24 +145,24 @@ fn reencrypting_that_fails_at_any_write_loses_nothing_and_goes_on_when_repeated(
     };
     let failed = at_every_write(
         |node| {
-            node.take("id,name,age\n4,Dora,33\n", ImportMode::Append);
+            node.import_text("id,name,age\n4,Dora,33\n", ImportMode::Append);
             node.catalog().keys().rotate_dataset(&people(), true).unwrap();
         },
         reencrypt,
         CatalogError::kind,
         |node, done| {
-            assert_eq!(node.ids_now(), ["1", "2", "3", "4"]);
+            assert_eq!(node.current_ids(), ["1", "2", "3", "4"]);
             assert_eq!(node.catalog().reencryption().pending().unwrap().is_empty(), done);
             reencrypt(node).unwrap();
             assert_eq!(node.catalog().reencryption().pending().unwrap(), []);
-            assert_eq!(node.ids_now(), ["1", "2", "3", "4"]);
+            assert_eq!(node.current_ids(), ["1", "2", "3", "4"]);
         },
     );
     assert!(failed >= 6, "{failed} writes failed");
 }
 
 #[test]
-fn an_erasure_is_done_even_if_objects_cannot_be_removed() {
+fn erasure_is_done_even_if_objects_cannot_be_removed() {
     let order = || ErasureOrder {
         institution: InstitutionId::new("budapest").unwrap(),
         by: None,
@@ -170,16 +170,16 @@ fn an_erasure_is_done_even_if_objects_cannot_be_removed() {
         at: NOW,
     };
     at_every_write(
-        |node| drop(node.take("id,name,age\n4,Dora,33\n", ImportMode::Append)),
+        |node| drop(node.import_text("id,name,age\n4,Dora,33\n", ImportMode::Append)),
         |node| {
             let _within = node.runtime.enter();
-            let statement = node.catalog().erasures().state(&people(), order(), &key(1))?;
+            let statement = node.catalog().erasures().sign_statement(&people(), order(), &key(1))?;
             assert!(node.catalog().erasures().erase(&statement)?);
             Ok(())
         },
         CatalogError::kind,
         |node, done| {
-            assert!(done, "its keys are gone, so it is");
+            assert!(done, "its keys are destroyed, so it is erased");
             assert_eq!(
                 node.catalog().datasets().show(&people()).unwrap_err().kind(),
                 ErrorKind::NotFound
@@ -191,47 +191,47 @@ fn an_erasure_is_done_even_if_objects_cannot_be_removed() {
 }
 
 #[test]
-fn a_read_that_fails_at_any_moment_ends_a_query_or_a_check_and_never_changes_an_answer() {
+fn failing_read_ends_query_or_check_and_never_changes_answer() {
     let (node, faults) = node();
     node.import(&large(&node, ImportMode::Append)).unwrap();
-    let asking = Asking::new(&node);
-    let right = asking.rows(&node, 0).unwrap();
-    assert_eq!(right.len() as u64, MANY + 3);
-    for (how, fault) in [
+    let queries = QueryRunner::new(&node);
+    let expected_rows = queries.rows(&node, 0).unwrap();
+    assert_eq!(expected_rows.len() as u64, MANY_ROWS + 3);
+    for (outcome, expected) in [
         (Outcome::NotDone, ErrorKind::Machine),
         (Outcome::Short, ErrorKind::Integrity),
     ] {
         let mut failed = 0;
-        for number in 1..MOMENTS {
-            faults.at_read(number, how);
-            let answered = asking.rows(&node, number);
-            let struck = faults.end();
-            match answered {
-                Ok(rows) => assert_eq!(rows, right, "read {number} {how:?}"),
+        for number in 1..MAX_OPERATIONS {
+            faults.at_read(number, outcome);
+            let result = queries.rows(&node, number);
+            let triggered = faults.end();
+            match result {
+                Ok(rows) => assert_eq!(rows, expected_rows, "read {number} {outcome:?}"),
                 Err(error) => {
                     failed += 1;
                     assert!(
                         matches!(error, QueryError::Stored { .. }),
-                        "read {number} {how:?}: {error}"
+                        "read {number} {outcome:?}: {error}"
                     );
                     assert!(
-                        [fault, ErrorKind::Machine].contains(&error.kind()),
-                        "read {number} {how:?}: {error}"
+                        [expected, ErrorKind::Machine].contains(&error.kind()),
+                        "read {number} {outcome:?}: {error}"
                     );
                 }
             }
-            if !struck {
+            if !triggered {
                 break;
             }
         }
         assert!(failed >= 3, "{failed} reads failed");
-        for number in 1..MOMENTS {
-            faults.at_read(number, how);
+        for number in 1..MAX_OPERATIONS {
+            faults.at_read(number, outcome);
             let checked = node.verify();
             match (faults.end(), checked) {
-                (true, Err(error)) => assert!([fault, ErrorKind::Machine].contains(&error.kind()), "{error}"),
-                // One that is looked at afresh is whole.
-                (true, Ok(checked)) => assert_eq!(checked.objects, 4, "read {number} {how:?}"),
+                (true, Err(error)) => assert!([expected, ErrorKind::Machine].contains(&error.kind()), "{error}"),
+                // The failed read was repeated, and the object is intact.
+                (true, Ok(checked)) => assert_eq!(checked.objects, 4, "read {number} {outcome:?}"),
                 (false, checked) => {
                     assert_eq!(checked.unwrap().objects, 4);
                     break;
@@ -241,12 +241,12 @@ fn a_read_that_fails_at_any_moment_ends_a_query_or_a_check_and_never_changes_an_
     }
 }
 
-/// Questions by the path that every answer takes.
-struct Asking {
+/// Runs queries through the same path as every answer.
+struct QueryRunner {
     ledger: Ledger,
 }
 
-impl Asking {
+impl QueryRunner {
     fn new(node: &TestNode) -> Self {
         let storage = node.storage.as_ref().unwrap();
         let institution = InstitutionId::new("budapest").unwrap();

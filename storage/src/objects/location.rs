@@ -1,31 +1,31 @@
-//! What has to be known of a place to find it.
+//! The settings of an object location.
 
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
-/// Where the sealed objects of a data directory lie.
+/// Where the sealed objects of a data directory are stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum ObjectPlace {
+pub enum ObjectLocation {
     /// In the folder `objects` of the data directory.
     #[default]
     Local,
     /// In an S3-compatible store.
-    S3(Box<S3Place>),
+    S3(Box<S3Location>),
 }
 
-/// A place in an S3-compatible store, and how to speak to it.
+/// A location in an S3-compatible store, and how to connect to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct S3Place {
-    /// The bucket, and what the names of all objects begin with.
+pub struct S3Location {
+    /// The bucket, and the prefix of the names of all objects.
     pub url: S3Url,
-    /// The server; none for Amazon's own of the region.
+    /// The server; `None` for Amazon's server of the region.
     pub endpoint: Option<Endpoint>,
     /// The region that requests are signed for.
     pub region: Region,
     /// The file with the key; see [`crate::objects`].
     pub credentials: PathBuf,
-    /// The longest that one try of one request may take.
+    /// The longest that one attempt of one request may take.
     pub request_timeout: Duration,
-    /// How often a request is tried again.
+    /// How often a request is retried.
     pub retries: usize,
 }
 
@@ -43,7 +43,7 @@ impl S3Url {
         &self.bucket
     }
 
-    /// What the names of all objects begin with, without a `/` at its ends; may be empty.
+    /// The prefix of the names of all objects, without a `/` at its ends; may be empty.
     #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
@@ -51,14 +51,14 @@ impl S3Url {
 }
 
 impl FromStr for S3Url {
-    type Err = InvalidPlace;
+    type Err = InvalidLocation;
 
-    fn from_str(text: &str) -> Result<Self, InvalidPlace> {
-        let rest = text.strip_prefix("s3://").ok_or(InvalidPlace::Url)?;
+    fn from_str(text: &str) -> Result<Self, InvalidLocation> {
+        let rest = text.strip_prefix("s3://").ok_or(InvalidLocation::Url)?;
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
         if !is_bucket(bucket) || !(prefix.is_empty() || prefix.split('/').all(is_step)) {
-            return Err(InvalidPlace::Url);
+            return Err(InvalidLocation::Url);
         }
         Ok(Self {
             bucket: bucket.to_owned(),
@@ -77,7 +77,7 @@ impl fmt::Display for S3Url {
     }
 }
 
-/// The rule of Amazon, which the others share.
+/// Amazon's rule, which other stores share.
 fn is_bucket(name: &str) -> bool {
     let ends = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let bytes = name.as_bytes();
@@ -87,7 +87,7 @@ fn is_bucket(name: &str) -> bool {
         && bytes.iter().all(|byte| ends(Some(byte)) || b".-".contains(byte))
 }
 
-/// Characters that mean the same in every store, and no step that a path could lose.
+/// Only characters that mean the same in every store, and no part that path normalization would remove.
 fn is_step(step: &str) -> bool {
     !matches!(step, "" | "." | "..")
         && step
@@ -95,14 +95,14 @@ fn is_step(step: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-/// Whether a store may be spoken to without TLS. What it sees is sealed either way; what the network sees without TLS are the
-/// names of objects and who asks for them, and it can change answers at will.
+/// Whether a store may be used without TLS. Objects are sealed either way; without TLS the network sees the names of objects
+/// and who requests them, and it can change responses at will.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PlainHttp {
     /// Never.
     #[default]
     Refused,
-    /// On this machine.
+    /// Only on this machine.
     Loopback,
     /// Anywhere.
     DangerAnywhere,
@@ -116,18 +116,18 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads the address of a server.
+    /// Parses the address of a server.
     ///
     /// # Errors
-    /// [`InvalidPlace::Endpoint`], and [`InvalidPlace::Plain`] if it is without TLS and `plain` does not allow that.
-    pub fn new(text: &str, plain: PlainHttp) -> Result<Self, InvalidPlace> {
+    /// [`InvalidLocation::Endpoint`], and [`InvalidLocation::Plain`] if it is without TLS and `plain` does not allow that.
+    pub fn new(text: &str, plain: PlainHttp) -> Result<Self, InvalidLocation> {
         let url = text.strip_suffix('/').unwrap_or(text);
-        let (scheme, authority) = url.split_once("://").ok_or(InvalidPlace::Endpoint)?;
-        let host = host(authority).ok_or(InvalidPlace::Endpoint)?;
+        let (scheme, authority) = url.split_once("://").ok_or(InvalidLocation::Endpoint)?;
+        let host = host(authority).ok_or(InvalidLocation::Endpoint)?;
         let is_plain = match scheme {
             "https" => false,
             "http" => true,
-            _ => return Err(InvalidPlace::Endpoint),
+            _ => return Err(InvalidLocation::Endpoint),
         };
         let allowed = match plain {
             PlainHttp::Refused => !is_plain,
@@ -135,7 +135,7 @@ impl Endpoint {
             PlainHttp::DangerAnywhere => true,
         };
         if !allowed {
-            return Err(InvalidPlace::Plain);
+            return Err(InvalidLocation::Plain);
         }
         Ok(Self {
             url: url.to_owned(),
@@ -184,7 +184,7 @@ fn is_loopback(host: &str) -> bool {
             .is_ok_and(|address| address.is_loopback())
 }
 
-/// The name of a region, as requests are signed for it.
+/// The name of a region, for which requests are signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region(String);
 
@@ -196,7 +196,7 @@ impl Region {
     }
 }
 
-/// What stores other than Amazon's call theirs.
+/// The name that stores other than Amazon's use.
 impl Default for Region {
     fn default() -> Self {
         Self("us-east-1".to_owned())
@@ -204,9 +204,9 @@ impl Default for Region {
 }
 
 impl FromStr for Region {
-    type Err = InvalidPlace;
+    type Err = InvalidLocation;
 
-    fn from_str(text: &str) -> Result<Self, InvalidPlace> {
+    fn from_str(text: &str) -> Result<Self, InvalidLocation> {
         let is_name = (1..=64).contains(&text.len())
             && text
                 .bytes()
@@ -214,7 +214,7 @@ impl FromStr for Region {
         if is_name {
             Ok(Self(text.to_owned()))
         } else {
-            Err(InvalidPlace::Region)
+            Err(InvalidLocation::Region)
         }
     }
 }
@@ -225,21 +225,21 @@ impl fmt::Display for Region {
     }
 }
 
-/// Why a text names no place.
+/// Why a text is not a valid location setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidPlace {
-    /// No address of a bucket.
+pub enum InvalidLocation {
+    /// Not the address of a bucket.
     #[error("must be `s3://BUCKET` or `s3://BUCKET/PREFIX`, the prefix of letters, digits and `._-`")]
     Url,
-    /// No address of a server.
+    /// Not the address of a server.
     #[error("must be `https://HOST` or `https://HOST:PORT`")]
     Endpoint,
     /// A server without TLS.
     #[error(
-        "is without TLS; use `https://`, or allow it with `plain_http = \"loopback\"` for a server on this machine"
+        "does not use TLS; use `https://`, or allow it with `plain_http = \"loopback\"` for a server on this machine"
     )]
     Plain,
-    /// No name of a region.
+    /// Not the name of a region.
     #[error("must be the name of a region, such as `eu-central-1`")]
     Region,
 }

@@ -1,4 +1,4 @@
-//! Where an import goes.
+//! The destination of an import.
 
 use std::sync::Arc;
 
@@ -14,23 +14,23 @@ use crate::{
     keys::DatasetKey,
 };
 
-/// Where an import goes, with the key to write there.
-pub(super) struct Place {
+/// The destination of an import, with the key that seals its objects.
+pub(super) struct Destination {
     pub(super) old: Option<DatasetRecord>,
     pub(super) previous: Option<Manifest>,
     pub(super) segment: SegmentName,
     pub(super) key: Arc<DatasetKey>,
 }
 
-impl Place {
+impl Destination {
     pub(super) fn appended_to(&self, mode: ImportMode) -> Option<&Manifest> {
         self.previous.as_ref().filter(|_| mode == ImportMode::Append)
     }
 
-    /// Whose records the rows are: what the request states, or else what the dataset has.
+    /// To whom the rows belong: as the request states, or else as in the previous version.
     pub(super) fn subject(&self, request: &ImportRequest) -> Result<SubjectRule, ImportError> {
         match (&request.options.subject, &self.previous) {
-            (SubjectRule::Unstated, None) => Err(ImportError::SubjectUnstated),
+            (SubjectRule::Unstated, None) => Err(ImportError::SubjectNotStated),
             (SubjectRule::Unstated, Some(before)) if before.subject.is_reserved() => Ok(SubjectRule::EachRow),
             (SubjectRule::Unstated, Some(before)) => Ok(SubjectRule::Column(before.subject.to_string())),
             (stated @ (SubjectRule::Column(_) | SubjectRule::EachRow), _) => Ok(stated.clone()),

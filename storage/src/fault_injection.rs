@@ -23,63 +23,63 @@ pub(crate) enum Outcome {
     /// It is not done.
     #[default]
     NotDone,
-    /// It is done, and nobody learns of it.
+    /// It is done, but reported as failed.
     Unreported,
-    /// A read brings fewer bytes than were asked for, and no error.
+    /// A read returns fewer bytes than requested, and no error.
     Short,
 }
 
 /// When the store fails; shared with the test.
 #[derive(Debug, Default)]
-pub(crate) struct Faults {
+pub(crate) struct InjectedFaults {
     writes: AtomicU64,
     reads: AtomicU64,
-    how: Mutex<Outcome>,
-    struck: AtomicBool,
+    outcome: Mutex<Outcome>,
+    triggered: AtomicBool,
 }
 
-impl Faults {
+impl InjectedFaults {
     /// The `number`th write from now on fails.
-    pub(crate) fn at_write(&self, number: u64, how: Outcome) {
-        self.arm(&self.writes, number, how);
+    pub(crate) fn at_write(&self, number: u64, outcome: Outcome) {
+        self.arm(&self.writes, number, outcome);
     }
 
     /// The `number`th read or listing from now on fails.
-    pub(crate) fn at_read(&self, number: u64, how: Outcome) {
-        self.arm(&self.reads, number, how);
+    pub(crate) fn at_read(&self, number: u64, outcome: Outcome) {
+        self.arm(&self.reads, number, outcome);
     }
 
-    fn arm(&self, counter: &AtomicU64, number: u64, how: Outcome) {
-        *self.how.lock().unwrap() = how;
-        self.struck.store(false, Ordering::SeqCst);
+    fn arm(&self, counter: &AtomicU64, number: u64, outcome: Outcome) {
+        *self.outcome.lock().unwrap() = outcome;
+        self.triggered.store(false, Ordering::SeqCst);
         counter.store(number, Ordering::SeqCst);
     }
 
-    /// Nothing fails any more; says whether anything did.
+    /// Removes the injected fault; returns whether it was triggered.
     pub(crate) fn end(&self) -> bool {
         self.writes.store(0, Ordering::SeqCst);
         self.reads.store(0, Ordering::SeqCst);
-        self.struck.load(Ordering::SeqCst)
+        self.triggered.load(Ordering::SeqCst)
     }
 
-    fn strikes(&self, counter: &AtomicU64) -> Option<Outcome> {
+    fn trigger(&self, counter: &AtomicU64) -> Option<Outcome> {
         let left = counter.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         (left == Ok(1)).then(|| {
-            self.struck.store(true, Ordering::SeqCst);
-            *self.how.lock().unwrap()
+            self.triggered.store(true, Ordering::SeqCst);
+            *self.outcome.lock().unwrap()
         })
     }
 }
 
-/// The store.
+/// The store that fails.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
-    faults: Arc<Faults>,
+    faults: Arc<InjectedFaults>,
 }
 
 impl FaultyStore {
-    pub(crate) fn new(inner: Arc<dyn ObjectStore>, faults: Arc<Faults>) -> Self {
+    pub(crate) fn new(inner: Arc<dyn ObjectStore>, faults: Arc<InjectedFaults>) -> Self {
         Self { inner, faults }
     }
 
@@ -88,8 +88,8 @@ impl FaultyStore {
     }
 }
 
-async fn written<T>(faults: &Faults, work: impl Future<Output = Result<T>>) -> Result<T> {
-    match faults.strikes(&faults.writes) {
+async fn written<T>(faults: &InjectedFaults, work: impl Future<Output = Result<T>>) -> Result<T> {
+    match faults.trigger(&faults.writes) {
         None => work.await,
         Some(Outcome::Unreported) => work.await.and(Err(failure(io::ErrorKind::StorageFull.into()))),
         Some(Outcome::NotDone | Outcome::Short) => Err(failure(io::ErrorKind::StorageFull.into())),
@@ -103,7 +103,7 @@ fn failure(error: io::Error) -> object_store::Error {
     }
 }
 
-/// `EIO`, which a failing disk gives.
+/// `EIO`, as from a failing disk.
 fn unreadable() -> object_store::Error {
     failure(io::Error::from_raw_os_error(5))
 }
@@ -127,16 +127,16 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        match self.faults.strikes(&self.faults.reads) {
+        match self.faults.trigger(&self.faults.reads) {
             None => self.inner.get_opts(location, options).await,
             Some(_) => Err(unreadable()),
         }
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let struck = self.faults.strikes(&self.faults.reads);
+        let outcome = self.faults.trigger(&self.faults.reads);
         let mut found = self.inner.get_ranges(location, ranges).await?;
-        match struck {
+        match outcome {
             None => Ok(found),
             Some(Outcome::Short) => {
                 let last = found.pop().unwrap_or_default();
@@ -161,7 +161,7 @@ impl ObjectStore for FaultyStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        match self.faults.strikes(&self.faults.reads) {
+        match self.faults.trigger(&self.faults.reads) {
             None => self.inner.list(prefix),
             Some(_) => futures::stream::once(std::future::ready(Err(unreadable()))).boxed(),
         }
@@ -179,7 +179,7 @@ impl ObjectStore for FaultyStore {
 #[derive(Debug)]
 struct FaultyUpload {
     inner: Box<dyn MultipartUpload>,
-    faults: Arc<Faults>,
+    faults: Arc<InjectedFaults>,
 }
 
 #[async_trait]

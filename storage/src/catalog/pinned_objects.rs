@@ -1,4 +1,4 @@
-//! Every object at one instant, for a backup.
+//! Every object at one moment, for a backup.
 
 use std::{collections::BTreeMap, iter, sync::Arc};
 
@@ -10,7 +10,7 @@ use super::{
     content::{content, header_digest},
     datasets::Datasets,
     keyring::Keyring,
-    objects::{Live, Reading, StoredObjects},
+    objects::{LiveObject, ReadGuard, StoredObjects},
 };
 use crate::{
     error_kind::ErrorKind,
@@ -18,38 +18,39 @@ use crate::{
     seal::{SealedStore, Suite, store_error_kind},
 };
 
-/// Every object of the catalogue at one instant; none of them is removed while this lives, except by erasing its dataset.
+/// Every object of the catalog at one moment; none of them is removed while this value exists, except by erasing its
+/// dataset.
 #[derive(Debug)]
-pub struct Holding {
+pub struct PinnedObjects {
     datasets: Arc<Datasets>,
     keys: Arc<Keyring>,
     stored: Arc<StoredObjects>,
-    objects: BTreeMap<Path, Live>,
-    _reading: Reading,
+    objects: BTreeMap<Path, LiveObject>,
+    _guard: ReadGuard,
 }
 
-impl Holding {
-    /// Does `work` while no record, key or place of an object changes, and holds the objects of that instant.
-    pub(super) fn take<T>(
+impl PinnedObjects {
+    /// Does `work` while no record, key or object location changes, and pins the objects of that moment.
+    pub(super) fn pin<T>(
         datasets: &Arc<Datasets>,
         keys: &Arc<Keyring>,
         stored: &Arc<StoredObjects>,
         work: impl FnOnce() -> T,
     ) -> Result<(Self, T), CatalogError> {
-        let _changing = datasets.changing();
-        let _steady = stored.steady();
+        let _changes = datasets.lock_changes();
+        let _placements = stored.read_placements();
         let objects = stored.live()?;
-        let holding = Self {
+        let pinned = Self {
             datasets: Arc::clone(datasets),
             keys: Arc::clone(keys),
             stored: Arc::clone(stored),
-            _reading: stored.readers.enter(objects.keys().cloned().collect()),
+            _guard: stored.readers.register(objects.keys().cloned().collect()),
             objects,
         };
-        Ok((holding, work()))
+        Ok((pinned, work()))
     }
 
-    /// Where the objects lie, in order.
+    /// The paths of the objects, in order.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         self.objects.keys()
     }
@@ -60,17 +61,18 @@ impl Holding {
         self.stored.store.as_ref()
     }
 
-    /// Compares `copy`, in another store of sealed bytes, with what is known of the object at `path`: its header, and what it
-    /// holds. What cannot be opened any more was erased, or encrypted again and read for that, while this was held.
+    /// Compares `copy`, in another store of sealed bytes, with what is known about the object at `path`: its header and
+    /// its contents. An object that can no longer be opened was erased, or was reencrypted (and read for that), while
+    /// it was pinned.
     ///
     /// # Errors
-    /// [`CatalogError::Changed`] if it is not what the manifest states; otherwise why it cannot be read.
+    /// [`CatalogError::Changed`] if it does not match the manifest; otherwise the reason why it cannot be read.
     pub async fn check(&self, path: &Path, copies: &Arc<dyn ObjectStore>, copy: &Path) -> Result<(), CatalogError> {
-        let Some(Live { dataset, entry }) = self.objects.get(path) else {
+        let Some(LiveObject { dataset, entry }) = self.objects.get(path) else {
             return Ok(());
         };
         let same_header = header_digest(copies.as_ref(), copy).await? == entry.header;
-        let holds_the_same = match self.opened(dataset, entry, copies)? {
+        let same_content = match self.opened(dataset, entry, copies)? {
             Some(store) => match content(&store, copy).await {
                 Ok(found) => found == (entry.len, entry.content),
                 Err(error) if store_error_kind(&error) == ErrorKind::Integrity => false,
@@ -78,7 +80,7 @@ impl Holding {
             },
             None => true,
         };
-        if same_header && holds_the_same {
+        if same_header && same_content {
             return Ok(());
         }
         Err(CatalogError::Changed {
@@ -87,23 +89,23 @@ impl Holding {
         })
     }
 
-    /// `store` opened with the keys of the dataset; none if the key that sealed the object is gone.
+    /// `store` opened with the keys of the dataset; `None` if the key that sealed the object no longer exists.
     fn opened(
         &self,
         dataset: &DatasetName,
         entry: &ObjectEntry,
         store: &Arc<dyn ObjectStore>,
     ) -> Result<Option<SealedStore>, CatalogError> {
-        let _changing = self.datasets.changing();
+        let _changes = self.datasets.lock_changes();
         let Some(record) = self.datasets.find(dataset)? else {
             return Ok(None);
         };
         let keys = self.keys.open_keys(&record)?;
         let mut ids = iter::once(&keys.current).chain(&keys.older).map(DatasetKey::id);
-        if !ids.any(|id| entry.lies_under(&id.to_string())) {
+        if !ids.any(|id| entry.is_sealed_under(&id.to_string())) {
             return Ok(None);
         }
         let store = SealedStore::new(Arc::clone(store), keys.current, Suite::Aes256Gcm);
-        Ok(Some(store.reading_also(keys.older)))
+        Ok(Some(store.with_older_keys(keys.older)))
     }
 }
