@@ -1,14 +1,14 @@
 #!/bin/sh
-# Makes the secrets and the data directory of one institution; does nothing where they exist.
+# Creates the secrets and the data directory of one institution; does nothing if they exist.
 #
-# The secrets stand in a volume of their own: whoever takes the data volume alone has sealed bytes. In production put a file
-# from your secret store in the place of `unlock.key`.
+# The secrets are in a separate volume: the data volume alone contains only encrypted bytes. In production put a file
+# from your secret store in place of `unlock.key`.
 set -eu
 umask 077
 
 KEYS=$(dirname "$CONCORDAT_KEY_FILE")
 
-# 32 random bytes, moved into place whole: half a secret must never be taken for one.
+# 32 random bytes, moved into place when complete: a partial secret must never be used.
 secret() {
   [ -s "$KEYS/$1" ] && return
   head -c 32 /dev/urandom | base64 > "$KEYS/.$1"

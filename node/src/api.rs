@@ -1,9 +1,9 @@
 //! The HTTP API: JSON under `/v1` on the socket `run/api.sock`.
 //!
-//! 1. A file below `api/` holds one noun: the bodies it takes and gives, its handlers, and its [`Route`]s.
-//! 2. A route names its [`Access`]: open, for anybody logged in, or for those whose role permits an action. It has no other
+//! 1. A file below `api/` contains one noun: its request and response bodies, its handlers, and its [`Route`]s.
+//! 2. A route names its [`Access`]: open, for any logged-in user, or for users whose role permits an action. It has no other
 //!    way into the router, so no handler can be reached without the check ([`access`]).
-//! 3. Handlers end in a value or in a [`Problem`], which is written as an RFC 9457 problem document.
+//! 3. A handler returns a value or a [`Problem`], which is written as an RFC 9457 problem document.
 //!
 //! To add one: write the handler `async fn(State<Api>, Caller, …) -> Result<Json<T>, Problem>`, add a line to `routes()` of
 //! its file (new files: also to [`routes`]), and call it from the noun's file below `cli/` through [`client::Client`].
@@ -42,11 +42,11 @@ pub use socket::{OsAccount, SOCKET, serve};
 
 use crate::{
     config::ImportSection,
-    fault::{Code, Problem},
     node::Node,
+    problem::{Code, Problem},
 };
 
-/// What handlers work on; clones share it.
+/// The state that handlers work on; clones share it.
 #[derive(Debug, Clone)]
 pub struct Api {
     node: Arc<Node>,
@@ -67,7 +67,7 @@ impl Api {
         &self.node
     }
 
-    /// What the configuration says of imports.
+    /// The import section of the configuration.
     pub fn import(&self) -> &ImportSection {
         &self.import
     }
@@ -75,7 +75,7 @@ impl Api {
     /// Runs work that blocks (password hashing, durable state) off the async threads.
     ///
     /// # Errors
-    /// What the work answers.
+    /// The error of the work.
     pub async fn blocking<T, E>(&self, work: impl FnOnce(&Node) -> Result<T, E> + Send + 'static) -> Result<T, Problem>
     where
         T: Send + 'static,
@@ -84,7 +84,7 @@ impl Api {
         let node = Arc::clone(&self.node);
         match tokio::task::spawn_blocking(move || work(&node)).await {
             Ok(done) => done.map_err(Into::into),
-            Err(error) => Err(Problem::fault("the work was broken off", &error)),
+            Err(error) => Err(Problem::internal("the operation was interrupted", &error)),
         }
     }
 }
@@ -119,10 +119,10 @@ pub fn router(api: Api) -> Router {
     router.with_state(api)
 }
 
-/// Most bytes of the body of a request: a longest file of a roster, as it is carried in JSON. Readers of JSON stop at a depth of 128.
+/// Most bytes in a request body: the longest roster file, encoded in JSON. JSON parsers stop at a depth of 128.
 const MAX_BODY: usize = 4 << 20;
 
-/// A JSON body; what cannot be read as `T` is a problem document too.
+/// A JSON body; a body that cannot be parsed as `T` is also answered with a problem document.
 #[derive(Debug)]
 pub struct Body<T>(pub T);
 
@@ -140,7 +140,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        if matches!(self.code, Code::Fault | Code::Integrity) {
+        if matches!(self.code, Code::Internal | Code::Integrity) {
             tracing::error!(detail = self.detail, "a request failed");
         }
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

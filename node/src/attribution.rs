@@ -1,23 +1,23 @@
-//! On whose account the node enters what no session caused.
+//! Attribution of ledger entries that were not caused by a session.
 //!
-//! Where somebody is behind an entry, their own session says who: [`Actor::attribution`](crate::iam::Actor::attribution) for
-//! people, [`Session::attribution`](crate::network::Session::attribution) for peers. What is left is here, and a contract test
-//! names the files that may use it.
+//! If a person or a peer causes an entry, their session provides the attribution: [`Actor::attribution`](crate::iam::Actor::attribution)
+//! for people, [`Session::attribution`](crate::network::Session::attribution) for peers. All other cases are here, and a contract test
+//! lists the files that may use them.
 
 use concordat_protocol::audit::{Cause, NodeTask};
 use concordat_storage::ledger::Attribution;
 
-/// The node itself, where nobody asks it to act.
+/// The node itself, when it acts without a request.
 pub const fn by_node(task: NodeTask) -> Attribution {
     Attribution::vouch(Cause::Node { task })
 }
 
-/// Somebody who is not logged in, known by the account of the operating system alone.
+/// A person who is not logged in, identified only by an account of the operating system.
 pub const fn by_os_account(uid: u32) -> Attribution {
     Attribution::vouch(Cause::OsAccount { uid })
 }
 
-/// The account under which this process runs: for commands on the data directory.
+/// The account under which this process runs, for commands on the data directory.
 pub fn by_this_account() -> Attribution {
     by_os_account(nix::unistd::geteuid().as_raw())
 }

@@ -1,11 +1,11 @@
-//! Changes of the sealed state that the ledger tells of first.
+//! Changes of the sealed state that are written to the ledger first.
 //!
-//! 1. What is going to change is noted in the state, with a hash of the value as it is.
-//! 2. The ledger takes the entry. 3. The value is changed. 4. The note is removed.
+//! 1. A note of the intended change is stored in the state, with a hash of the present value.
+//! 2. The entry is written to the ledger. 3. The value is changed. 4. The note is removed.
 //!
-//! A kill between 2 and 3 leaves the note and the value as it was: the next start enters that the change was not made, before
-//! anything else is entered. A change that fails is entered as not made at once. Roster, policy set and configuration have a
-//! mechanism of their own, which completes them ([`crate::start_state`]).
+//! A kill between 2 and 3 leaves the note and the unchanged value: the next start records in the ledger that the change was not made,
+//! before any other entry. A change that fails is recorded as not made at once. Roster, policy set and configuration have a
+//! separate mechanism, which completes them ([`crate::start_state`]).
 
 use concordat_protocol::audit::{EntryBody, NodeTask};
 use concordat_protocol::ids::Digest32;
@@ -17,13 +17,13 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::attribution::by_node;
-use crate::fault::{Code, Explain};
+use crate::problem::{Code, Explain};
 
-/// The accounts of people, under their names.
+/// The accounts of people, by name.
 pub const ACCOUNTS: TreeId = TreeId::new("accounts");
-/// The grants, under their numbers.
+/// The grants, by id.
 pub const GRANTS: TreeId = TreeId::new("grants");
-/// The negotiations, under their numbers.
+/// The negotiations, by id.
 pub const NEGOTIATIONS: TreeId = TreeId::new("negotiations");
 /// The hosts that people allowed, by institution.
 pub const ALLOWED_HOSTS: TreeId = TreeId::new("dialed-hosts");
@@ -45,7 +45,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    fn place(&self) -> (TreeId, &str) {
+    fn location(&self) -> (TreeId, &str) {
         match self {
             Self::Account(key) => (ACCOUNTS, key),
             Self::Dataset(key) => (DATASETS, key),
@@ -56,22 +56,22 @@ impl Subject {
     }
 }
 
-/// A change that is under way, as the state notes it.
+/// The note of a change that is under way.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Note {
     subject: Subject,
-    /// Names the value before the change.
+    /// Digest of the value before the change.
     before: Option<Digest32>,
-    /// What the ledger is going to tell.
+    /// The ledger entry of the change.
     entry: EntryBody,
-    /// Entries of the ledger at that moment.
+    /// Number of ledger entries at that moment.
     ledger: u64,
 }
 
-/// A change whose entry is in the ledger. Whoever has it says whether it was made.
+/// A change whose entry is in the ledger. Its owner has to report whether the change was made.
 #[derive(Debug)]
-#[must_use = "whether the change was made has to be said"]
+#[must_use = "whether the change was made has to be reported"]
 pub struct OpenChange {
     note: String,
     entry: u64,
@@ -79,7 +79,7 @@ pub struct OpenChange {
     at: Timestamp,
 }
 
-/// Makes changes that the ledger tells of; clones share everything. All of it blocks but what is called async.
+/// Makes changes that are recorded in the ledger; clones share all state. All methods block, except those with `async` in the name.
 #[derive(Clone, Debug)]
 pub struct Changes {
     meta: SealedDb,
@@ -101,10 +101,10 @@ impl Changes {
         })
     }
 
-    /// Enters `entry` and makes the change that it tells of.
+    /// Writes `entry` to the ledger and makes the change that it records.
     ///
     /// # Errors
-    /// What `change` says; the ledger tells then that it was not made. [`ChangeEntryError`] if state or ledger cannot be written.
+    /// The error of `change`; the ledger then records that it was not made. [`ChangeEntryError`] if state or ledger cannot be written.
     pub fn make<T, E: From<ChangeEntryError>>(
         &self,
         subject: Subject,
@@ -118,7 +118,7 @@ impl Changes {
         made
     }
 
-    /// Enters `entry`; the change that it tells of may be made then.
+    /// Writes `entry` to the ledger; after that the change that it records may be made.
     ///
     /// # Errors
     /// If state or ledger cannot be written: the change must not be made.
@@ -131,7 +131,7 @@ impl Changes {
         let mut number = [0; 16];
         getrandom::fill(&mut number)?;
         let note = HEXLOWER.encode(&number);
-        let (tree, key) = subject.place();
+        let (tree, key) = subject.location();
         let noted = Note {
             before: self.meta.fingerprint(tree, key)?,
             subject,
@@ -146,15 +146,15 @@ impl Changes {
                 by: by.clone(),
                 at,
             }),
-            // The ledger takes nothing any more; what is left of the note is looked at by the next start.
+            // The ledger no longer accepts entries; the next start handles the note.
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Says whether a change was made.
+    /// Reports whether a change was made.
     ///
     /// # Errors
-    /// If state or ledger cannot be written; the next start finds out by itself then.
+    /// If state or ledger cannot be written; the next start then determines whether the change was made.
     pub fn end(&self, open: OpenChange, made: bool) -> Result<(), ChangeEntryError> {
         let OpenChange { note, entry, by, at } = open;
         if !made {
@@ -163,7 +163,7 @@ impl Changes {
         Ok(self.notes.remove(&note)?)
     }
 
-    /// As [`Changes::begin`], off the async threads.
+    /// As [`Changes::begin`], on a blocking thread.
     ///
     /// # Errors
     /// As for [`Changes::begin`].
@@ -177,7 +177,7 @@ impl Changes {
         tokio::task::spawn_blocking(move || changes.begin(subject, entry, (&by, at))).await?
     }
 
-    /// As [`Changes::end`], off the async threads.
+    /// As [`Changes::end`], on a blocking thread.
     ///
     /// # Errors
     /// As for [`Changes::end`].
@@ -186,20 +186,20 @@ impl Changes {
         tokio::task::spawn_blocking(move || changes.end(open, made)).await?
     }
 
-    /// Enters which changes the last stop kept from being made. To be called before the ledger takes another entry.
+    /// Records which changes were not made because of the last stop. Must be called before another entry is written to the ledger.
     ///
     /// # Errors
-    /// If state or ledger cannot be read or written; calling it again goes on.
-    pub fn settle(&self, now: Timestamp) -> Result<(), ChangeEntryError> {
+    /// If state or ledger cannot be read or written; calling it again continues.
+    pub fn reconcile(&self, now: Timestamp) -> Result<(), ChangeEntryError> {
         for (name, note) in self.notes.iter()? {
             let since = self.ledger.range_for_start(note.ledger, self.ledger.size())?;
-            let (tree, key) = note.subject.place();
-            if let Some(entry) = told(&since, &note.entry)
+            let (tree, key) = note.subject.location();
+            if let Some(entry) = entry_of_change(&since, &note.entry)
                 && self.meta.fingerprint(tree, key)? == note.before
             {
                 tracing::warn!(
                     entry,
-                    "a change that the last stop broke off was not made; the ledger tells so"
+                    "a change that the last stop interrupted was not made; this is recorded in the ledger"
                 );
                 let by = by_node(NodeTask::Recovery);
                 drop(self.ledger.append(EntryBody::ChangeNotMade { entry }, &by, now)?);
@@ -210,17 +210,17 @@ impl Changes {
     }
 }
 
-/// The number of the entry that tells of the change, unless a later one says that it was not made.
-fn told(since: &[StoredEntry], body: &EntryBody) -> Option<u64> {
-    let tells = since.iter().filter(|stored| stored.entry.body == *body);
-    let mut numbers = tells.map(|stored| stored.entry.sequence);
+/// The number of the entry that records the change, unless a later one records that it was not made.
+fn entry_of_change(since: &[StoredEntry], body: &EntryBody) -> Option<u64> {
+    let matching = since.iter().filter(|stored| stored.entry.body == *body);
+    let mut numbers = matching.map(|stored| stored.entry.sequence);
     numbers.find(|entry| {
         let denied = EntryBody::ChangeNotMade { entry: *entry };
         !since.iter().any(|stored| stored.entry.body == denied)
     })
 }
 
-/// Why a change was not entered.
+/// Why a change was not recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeEntryError {
     /// The state failed.
@@ -229,10 +229,10 @@ pub enum ChangeEntryError {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// No randomness to be had.
-    #[error("the system gives no random numbers")]
+    /// The system's random number generator failed.
+    #[error("the system's random number generator failed")]
     Random(#[from] getrandom::Error),
-    /// A helper thread was ended.
+    /// A blocking task was canceled.
     #[error("the node is stopping")]
     Stopping(#[from] tokio::task::JoinError),
 }
@@ -242,7 +242,7 @@ impl Explain for ChangeEntryError {
         match self {
             Self::State(source) => source.code(),
             Self::Ledger(source) => source.code(),
-            Self::Random(_) | Self::Stopping(_) => Code::Fault,
+            Self::Random(_) | Self::Stopping(_) => Code::Internal,
         }
     }
 }

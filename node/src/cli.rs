@@ -1,8 +1,8 @@
 //! The command line: `concordat <noun> <verb>`.
 //!
-//! A file below `cli/` holds one noun: its arguments and what its verbs do. Almost all of them ask the daemon through
-//! [`Client`] and hand the JSON answer to [`Output`], which writes it as a table, JSON or CSV. `init` and `serve` work on the
-//! data directory themselves.
+//! A file below `cli/` contains one noun: its arguments and what its verbs do. Almost all verbs send a request to the daemon
+//! through [`Client`] and pass the JSON response to [`Output`], which writes it as a table, JSON or CSV. `init` and `serve` work
+//! on the data directory themselves.
 //!
 //! To add one: an enum with `#[derive(Subcommand)]` and a `run(self, context)` in its file, a variant in [`Command`], and a
 //! line in [`run`].
@@ -37,7 +37,7 @@ use clap::{Parser, Subcommand};
 
 pub use output::{Format, Output};
 
-use crate::{api::client::Client, fault::Problem, telemetry};
+use crate::{api::client::Client, problem::Problem, telemetry};
 
 /// Share data under agreements that both sides have signed.
 #[derive(Debug, Parser)]
@@ -49,7 +49,7 @@ pub struct Cli {
     /// How data is written
     #[arg(long, global = true, value_enum, default_value_t)]
     format: Format,
-    /// Write without colours
+    /// Write without colors
     #[arg(long, global = true)]
     no_color: bool,
     #[command(subcommand)]
@@ -64,7 +64,7 @@ enum Command {
     Serve,
     /// What is running and who is connected
     Status(status::Args),
-    /// What is wrong, and the command that mends it
+    /// What is wrong, and the command that fixes it
     Doctor,
     /// Open a session
     Login(session::LoginArgs),
@@ -80,12 +80,12 @@ enum Command {
     /// The charter and the signed roster
     #[command(subcommand)]
     Consortium(consortium::ConsortiumCommand),
-    /// Negotiations and the grants that come of them
+    /// Negotiations and the grants that result from them
     #[command(subcommand)]
     Grant(grant::GrantCommand),
     /// What other institutions publish
     Catalog(catalog::Args),
-    /// Ask one question of your own and others' datasets
+    /// Query your own and other institutions' datasets
     Query(query::Args),
     /// Why something is permitted or denied, and what would change it
     Why(query::WhyArgs),
@@ -97,15 +97,15 @@ enum Command {
     /// Snapshots of this node
     #[command(subcommand)]
     Backup(backup::Verb),
-    /// Make the node anew from a snapshot
+    /// Recreate the node from a snapshot
     Restore(backup::Restore),
-    /// What unlocks and seals
+    /// Keys of the node
     #[command(subcommand)]
     Key(key::Verb),
     /// The ledger
     #[command(subcommand)]
     Audit(audit::Verb),
-    /// The rules of this institution
+    /// Policies of this institution
     #[command(subcommand)]
     Policy(policy::Verb),
     /// The configuration that was accepted
@@ -114,7 +114,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Where this command's answer goes.
+    /// Where the output of this command goes.
     pub fn output(&self) -> Output {
         Output::new(self.format, !self.no_color)
     }
@@ -125,14 +125,14 @@ impl Cli {
 pub struct Context {
     /// The data directory.
     pub dir: PathBuf,
-    /// Where answers go.
+    /// Where output goes.
     pub out: Output,
-    /// Whether there may be colours.
+    /// Whether output may be colored.
     pub color: bool,
 }
 
 impl Context {
-    /// A client of the daemon as the person who is logged in, or as nobody.
+    /// A client of the daemon, with the session of the logged-in person if there is one.
     ///
     /// # Errors
     /// If the session file cannot be read.
@@ -141,10 +141,10 @@ impl Context {
     }
 }
 
-/// Does what the command line says.
+/// Runs the command.
 ///
 /// # Errors
-/// What went wrong, with the exit code it ends in.
+/// The problem, whose code determines the exit code.
 pub async fn run(cli: Cli) -> Result<(), Problem> {
     let out = cli.output();
     let color = !cli.no_color && std::env::var_os("NO_COLOR").is_none();
@@ -188,10 +188,10 @@ fn data_dir(given: Option<PathBuf>) -> Result<PathBuf, Problem> {
         (Some(dir), _) => dir,
         (None, Some(home)) => home.join(".concordat"),
         (None, None) => {
-            return Err(Problem::usage("there is no home directory").help("name the data directory with `--dir`"));
+            return Err(Problem::usage("there is no home directory").help("give the data directory with `--dir`"));
         }
     };
-    std::path::absolute(&dir).map_err(|error| Problem::fault(&format!("cannot use `{}`", dir.display()), &error))
+    std::path::absolute(&dir).map_err(|error| Problem::internal(&format!("cannot use `{}`", dir.display()), &error))
 }
 
 #[cfg(test)]
@@ -200,12 +200,12 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_arguments_do_not_contradict_each_other() {
+    fn command_line_definition_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn global_options_stand_anywhere() {
+    fn global_options_are_accepted_after_the_command() {
         let cli = Cli::try_parse_from(["concordat", "user", "list", "--format", "json", "--dir", "d"]).unwrap();
         assert_eq!(cli.format, Format::Json);
         assert_eq!(cli.dir, Some(PathBuf::from("d")));

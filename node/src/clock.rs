@@ -1,7 +1,7 @@
-//! The one place that asks the system what time it is.
+//! The only module that reads the system clock.
 //!
-//! Everything that decides something takes `now` as an argument; only the services at the edge hold a [`Clock`]. A clock
-//! can be shifted, which is how tests let a grant expire and how a node with a wrong clock is played.
+//! All decisions take `now` as an argument; only the services at the edge hold a [`Clock`]. A clock
+//! can be shifted, so that tests can let a grant expire or simulate a node with a wrong clock.
 
 use std::{
     sync::{
@@ -36,7 +36,7 @@ impl Clock {
         }
     }
 
-    /// A clock that stands at `at` until it is shifted.
+    /// A clock that is fixed at `at` until it is shifted.
     pub fn still(at: Timestamp) -> Self {
         Self {
             base: Base::Still(at.as_millis()),
@@ -59,10 +59,7 @@ impl Clock {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the clock that everything else is given"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the clock that all other code uses")]
 fn system_millis() -> i64 {
     let (magnitude, sign) = match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(after) => (after, 1),

@@ -1,17 +1,17 @@
 //! `concordat.toml`, parsed once and whole into types.
 //!
-//! Every mistake is collected and reported at once, with the key it stands at; a key that is not known is a mistake, because
-//! it is most often a known one mistyped. Relative paths are taken from the data directory. One setting can come from the
-//! environment instead: [`KEY_FILE_VARIABLE`] names the key file, so that a container can bring its own.
+//! All mistakes are collected and reported at once, each with its key. An unknown key is a mistake, because
+//! it is usually a known one mistyped. Relative paths are resolved from the data directory. One setting can come from the
+//! environment instead: [`KEY_FILE_VARIABLE`] names the key file, so that a container can provide its own.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "sources beyond the named ones are all the same here"
+    reason = "all variants that are not named are handled alike"
 )]
 
-mod deciding;
 mod import;
 mod keys;
+mod protected;
 mod reader;
 mod storage;
 
@@ -28,18 +28,18 @@ use concordat_protocol::{
 use libp2p::Multiaddr;
 
 use crate::{
-    fault::{Code, Explain},
     network::{DialRange, Dialing},
+    problem::{Code, Explain},
 };
-pub use deciding::{DECIDES_WHO, Deciding};
 pub use import::{ImportSection, Inbox, InvalidInbox};
 pub use keys::{CREDENTIALS_VARIABLE, KeysFrom, PinFrom, credential};
+pub use protected::{INSTITUTION_SETTING, ProtectedSettings};
 use reader::{Reader, Section};
-pub use storage::{CredentialsFrom, InvalidObjects, ObjectsWord, PlainHttpWord, StorageSection, StoreSection};
+pub use storage::{CredentialsFrom, InvalidObjects, ObjectsSetting, PlainHttpSetting, StorageSection, StoreSection};
 
 /// Name of the file in the data directory.
 pub const FILE: &str = "concordat.toml";
-/// The environment variable that names the key file and goes before `[keys]`.
+/// The environment variable that names the key file and takes precedence over `[keys]`.
 pub const KEY_FILE_VARIABLE: &str = "CONCORDAT_KEY_FILE";
 /// The port for peers, TCP and UDP, unless another is set.
 pub const DEFAULT_PORT: u16 = 7400;
@@ -47,13 +47,13 @@ pub const DEFAULT_PORT: u16 = 7400;
 /// Everything that an operator can set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// `[node]`: whose node this is and where it listens.
+    /// `[node]`: the institution and the addresses of the node.
     pub node: NodeSection,
     /// `[keys]`: what unlocks the master key.
     pub keys: KeysFrom,
-    /// `[storage]`: where sealed objects lie.
+    /// `[storage]`: where sealed objects are stored.
     pub storage: StorageSection,
-    /// `[import]`: where files may lie that the node itself opens.
+    /// `[import]`: the folders with files that the node itself may open.
     pub import: ImportSection,
     /// `[log]`: what is logged, and how.
     pub log: LogSection,
@@ -72,7 +72,7 @@ pub struct NodeSection {
     pub jurisdiction: Jurisdiction,
     /// Addresses to listen on; port 0 picks a free one.
     pub listen: Vec<Multiaddr>,
-    /// Addresses at which others reach this node, as they go into the roster; empty means those it listens on.
+    /// Addresses at which others reach this node, as stated on the roster; empty means those it listens on.
     pub announce: Vec<Multiaddr>,
     /// Ranges of addresses at which members are dialed.
     pub dial: Vec<DialRange>,
@@ -81,13 +81,13 @@ pub struct NodeSection {
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LogSection {
-    /// How a line is written.
+    /// The format of a line.
     pub format: LogFormat,
-    /// The least important level that is written.
+    /// The lowest level that is written.
     pub level: LogLevel,
 }
 
-/// How a log line is written.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogFormat {
     /// For people.
@@ -97,17 +97,17 @@ pub enum LogFormat {
     Json,
 }
 
-/// The least important level that is written.
+/// The lowest level that is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogLevel {
-    /// Only what needs a person now.
+    /// Only what needs attention now.
     Error,
-    /// What may need a person soon.
+    /// What may need attention soon.
     Warn,
     /// What the node does.
     #[default]
     Info,
-    /// How it does it; may name people.
+    /// How the node does it; may contain personal identifiers.
     Debug,
     /// Everything.
     Trace,
@@ -116,13 +116,13 @@ pub enum LogLevel {
 /// `[limits]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitsSection {
-    /// Established connections in all.
+    /// Established connections in total.
     pub connections: usize,
     /// Streams that all peers together have open here.
     pub streams: usize,
     /// Streams that one peer has open here.
     pub streams_per_peer: usize,
-    /// Memory that all queries together take, in MiB.
+    /// Memory that all queries together may use, in MiB.
     pub memory_mib: usize,
 }
 
@@ -153,7 +153,7 @@ impl Config {
     /// Reads `concordat.toml` in the data directory `dir`.
     ///
     /// # Errors
-    /// If the file cannot be read, is not TOML or holds mistakes; all of them are named.
+    /// If the file cannot be read, is not TOML or contains mistakes; all of them are named.
     pub fn load(dir: &Path) -> Result<Self, ConfigError> {
         let path = dir.join(FILE);
         let text = std::fs::read_to_string(&path).map_err(|source| match source.kind() {
@@ -166,10 +166,10 @@ impl Config {
         Self::parse(&text, &path)
     }
 
-    /// Parses the text of the file at `path`, which is only named in errors.
+    /// Parses the text of the file at `path`; the path is only used in errors.
     ///
     /// # Errors
-    /// If it is not TOML or holds mistakes; all of them are named.
+    /// If it is not TOML or contains mistakes; all of them are named.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let table = text.parse::<toml::Table>().map_err(|source| ConfigError::Syntax {
             path: path.to_owned(),
@@ -199,8 +199,8 @@ impl Config {
         }
     }
 
-    /// What unlocks the node in `dir`: the key file that the environment names, else what `[keys]` says. Relative paths are from
-    /// `dir`.
+    /// What unlocks the node in `dir`: the key file that the environment names, otherwise the setting in `[keys]`. Relative paths are
+    /// resolved from `dir`.
     pub fn keys_from(&self, dir: &Path) -> KeysFrom {
         if let Some(path) = std::env::var_os(KEY_FILE_VARIABLE) {
             return KeysFrom::File(PathBuf::from(path));
@@ -227,7 +227,10 @@ fn node(section: &mut Section<'_>) -> Option<NodeSection> {
         .list("listen")
         .unwrap_or_else(|| Config::listen_at(DEFAULT_PORT));
     if listen.is_empty() {
-        section.mistake::<()>("listen", "holds no address; a node without one cannot be reached");
+        section.mistake::<()>(
+            "listen",
+            "does not contain an address; a node without one cannot be reached",
+        );
     }
     let announce = section.list("announce").unwrap_or_default();
     let dial = section.list("dial").unwrap_or_else(Dialing::default_ranges);
@@ -258,18 +261,18 @@ fn limits(section: &mut Section<'_>) -> LimitsSection {
     }
 }
 
-/// Less than this has no room for two queries at a time, for which a join asks, and one at home.
-const LEAST_MEMORY_MIB: usize = 512;
+/// The minimum that is enough for two concurrent remote queries, as a join needs, and one local query.
+const MIN_MEMORY_MIB: usize = 512;
 
 fn memory_mib(section: &mut Section<'_>) -> Option<usize> {
     let given = section.count("memory_mib")?;
-    if given < LEAST_MEMORY_MIB {
-        return section.mistake("memory_mib", format!("must be at least {LEAST_MEMORY_MIB}"));
+    if given < MIN_MEMORY_MIB {
+        return section.mistake("memory_mib", format!("must be at least {MIN_MEMORY_MIB}"));
     }
     Some(given)
 }
 
-/// The file as `init` writes it; what is not set keeps its default.
+/// The file as `init` writes it; settings that are not set have their default values.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = |value: &dyn fmt::Display| toml::Value::String(value.to_string());
@@ -284,7 +287,7 @@ impl fmt::Display for Config {
         writeln!(f, "jurisdiction = {}", text(&self.node.jurisdiction))?;
         writeln!(f, "# port 0 picks a free one")?;
         writeln!(f, "listen = {}", list(&self.node.listen))?;
-        writeln!(f, "# where others reach this node; without any, where it listens")?;
+        writeln!(f, "# where others reach this node; if empty, where it listens")?;
         writeln!(f, "announce = {}", list(&self.node.announce))?;
         writeln!(
             f,
@@ -318,28 +321,28 @@ impl fmt::Display for Config {
     }
 }
 
-/// A word that stands for no value of a setting.
+/// Text that is not a valid value of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be one of {choices}")]
-pub struct NoSuchChoice {
+pub struct InvalidChoice {
     choices: &'static str,
 }
 
 macro_rules! choice {
-    ($type:ty, $choices:literal, $($word:literal => $variant:ident),+) => {
+    ($type:ty, $choices:literal, $($name:literal => $variant:ident),+) => {
         impl FromStr for $type {
-            type Err = NoSuchChoice;
-            fn from_str(word: &str) -> Result<Self, NoSuchChoice> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(NoSuchChoice { choices: $choices }),
+            type Err = InvalidChoice;
+            fn from_str(text: &str) -> Result<Self, InvalidChoice> {
+                match text {
+                    $($name => Ok(Self::$variant),)+
+                    _ => Err(InvalidChoice { choices: $choices }),
                 }
             }
         }
 
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self { $(Self::$variant => $word,)+ })
+                f.write_str(match self { $(Self::$variant => $name,)+ })
             }
         }
     };
@@ -351,12 +354,12 @@ choice!(
     "error" => Error, "warn" => Warn, "info" => Info, "debug" => Debug, "trace" => Trace
 );
 
-/// One thing that is wrong in the file.
+/// One mistake in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mistake {
-    /// Where: `section.key`.
+    /// The key: `section.key`.
     pub key: String,
-    /// What.
+    /// The description.
     pub what: String,
 }
 
@@ -366,7 +369,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Why there is no configuration.
+/// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// No node was set up here.
@@ -380,7 +383,7 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         #[source]
         source: std::io::Error,
     },
@@ -393,14 +396,14 @@ pub enum ConfigError {
         #[source]
         source: toml::de::Error,
     },
-    /// A key should come from the service manager, which hands over nothing.
+    /// A key should come from the service manager, which does not provide it.
     #[error("the credential `{name}` is needed, but {CREDENTIALS_VARIABLE} is not set")]
     NoCredentials {
         /// The name of the credential.
         name: String,
     },
     /// Settings are missing, unknown or wrong.
-    #[error("`{}` holds {} {}", path.display(), mistakes.len(), if mistakes.len() == 1 { "mistake" } else { "mistakes" })]
+    #[error("`{}` contains {} {}", path.display(), mistakes.len(), if mistakes.len() == 1 { "mistake" } else { "mistakes" })]
     Mistakes {
         /// The file.
         path: PathBuf,
@@ -414,7 +417,7 @@ impl Explain for ConfigError {
         match self {
             Self::NoNode { .. } => Code::NotFound,
             Self::NoCredentials { .. } => Code::Locked,
-            Self::Unreadable { .. } => Code::Fault,
+            Self::Unreadable { .. } => Code::Internal,
             Self::Syntax { .. } => Code::Usage,
             Self::Mistakes { .. } => Code::Usage,
         }
@@ -435,10 +438,10 @@ impl Explain for ConfigError {
                 Some("set one up with `concordat init`, or name its directory with `--dir`".to_owned())
             }
             Self::NoCredentials { name } => Some(format!(
-                "start it as a service with `LoadCredentialEncrypted={name}:FILE`, or name a file in {} instead (the key file that unlocks it can be named in {} too)",
+                "start it as a service with `LoadCredentialEncrypted={name}:FILE`, or name a file in {} instead (the key file that unlocks it can also be named in {})",
                 FILE, KEY_FILE_VARIABLE
             )),
-            Self::Mistakes { .. } | Self::Syntax { .. } => Some("mend the file and try again".to_owned()),
+            Self::Mistakes { .. } | Self::Syntax { .. } => Some("fix the file and try again".to_owned()),
             Self::Unreadable { .. } => None,
         }
     }

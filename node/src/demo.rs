@@ -1,14 +1,14 @@
 //! Three institutions on one machine, start to finish.
 //!
-//! The demonstration has no shortcuts: it starts three daemons of this very program in three data directories and types the
-//! commands that people would type. They talk over real sockets and keep real sealed files.
+//! The demonstration takes no shortcuts: it starts three daemons of this program in three data directories and runs the
+//! commands that people would type. The daemons communicate over real sockets and store real encrypted files.
 
 pub mod cohort;
 mod cohorts;
-mod house;
+mod narrator;
+mod node;
 mod reader;
 mod story;
-mod tell;
 
 use std::path::{Path, PathBuf};
 
@@ -16,97 +16,97 @@ use anyhow::{Context, Result};
 
 use crate::clock::Clock;
 use cohorts::Cohorts;
-use story::{CHAPTERS, Houses, Story};
-use tell::Teller;
+use narrator::Narrator;
+use story::{CHAPTERS, DemoNodes, Story};
 
 /// How long the grants of the demonstration last, in seconds: 180 days.
 const GRANT_SECONDS: i64 = 180 * 86_400;
 
-/// What the demonstration is asked to do.
+/// Options of the demonstration.
 #[derive(Debug, Default)]
 pub struct DemoOptions {
     /// Folder with files of the four-hospital heart study.
     pub data: Option<PathBuf>,
     /// Leave the nodes running and the data in place.
     pub keep: bool,
-    /// No colours.
+    /// No colors.
     pub plain: bool,
 }
 
-/// Plays the demonstration.
+/// Runs the demonstration.
 ///
 /// # Errors
-/// The first step that does not go as the story tells.
+/// The first step that does not have the expected result.
 pub async fn run(options: &DemoOptions) -> Result<()> {
-    let place = Place::make()?;
+    let dir = DemoDir::create()?;
     let until = Clock::system().now().plus_seconds(GRANT_SECONDS).to_string();
     let until = until.split('T').next().unwrap_or(&until).to_owned();
-    let cohorts = Cohorts::prepare(options.data.as_deref(), place.path(), until)?;
-    let teller = Teller::new(!options.plain, CHAPTERS);
-    let story = Story::new(&teller, &cohorts);
+    let cohorts = Cohorts::prepare(options.data.as_deref(), dir.path(), until)?;
+    let narrator = Narrator::new(!options.plain, CHAPTERS);
+    let story = Story::new(&narrator, &cohorts);
 
-    let houses = story.settle(place.path()).await?;
-    story.unite(&houses, place.path()).await?;
-    story.import(&houses).await?;
-    let grant = story.negotiate(&houses).await?;
-    story.query(&houses).await?;
-    story.refuse(&houses).await?;
-    story.revoke(&houses, &grant).await?;
-    story.prove(&houses).await?;
-    teller.finish();
-    end(options, houses, place, &teller).await
+    let nodes = story.init_nodes(dir.path()).await?;
+    story.form_consortium(&nodes, dir.path()).await?;
+    story.import(&nodes).await?;
+    let grant = story.negotiate(&nodes).await?;
+    story.query(&nodes).await?;
+    story.refuse(&nodes).await?;
+    story.revoke(&nodes, &grant).await?;
+    story.prove(&nodes).await?;
+    narrator.finish();
+    end(options, nodes, dir, &narrator).await
 }
 
 /// Writes the generated patients of the three institutions into `dir`, one CSV file each, named after the institution.
 ///
 /// # Errors
-/// If the disk refuses.
+/// If the folder or a file cannot be written.
 pub fn write_cohorts(dir: &Path) -> Result<()> {
-    std::fs::create_dir_all(dir).with_context(|| format!("`{}` cannot be made", dir.display()))?;
+    std::fs::create_dir_all(dir).with_context(|| format!("`{}` cannot be created", dir.display()))?;
     Cohorts::prepare(None, dir, String::new()).map(drop)
 }
 
-async fn end(options: &DemoOptions, houses: Houses, place: Place, teller: &Teller) -> Result<()> {
-    let Houses {
+async fn end(options: &DemoOptions, nodes: DemoNodes, demo_dir: DemoDir, narrator: &Narrator) -> Result<()> {
+    let DemoNodes {
         cleveland,
         budapest,
         zurich,
-    } = houses;
+    } = nodes;
     if !options.keep {
-        for house in [cleveland, budapest, zurich] {
-            house.stop().await?;
+        for node in [cleveland, budapest, zurich] {
+            node.stop().await?;
         }
         return Ok(());
     }
-    teller.say("The three nodes keep running. To connect to one of them:");
-    for house in [cleveland, budapest, zurich] {
-        let (profile, dir) = (house.profile, house.keep());
-        teller.output(&format!(
+    narrator.narrate("The three nodes keep running. To connect to one of them:");
+    for node in [cleveland, budapest, zurich] {
+        let (profile, dir) = (node.profile, node.keep());
+        narrator.output(&format!(
             "concordat --dir {} login {}",
             dir.display(),
             profile.researcher
         ));
     }
-    teller.say(&format!("Everybody's password is \"{}\".", story::PASSWORD));
-    place.keep();
+    narrator.narrate(&format!("The password of every account is \"{}\".", story::PASSWORD));
+    demo_dir.keep();
     Ok(())
 }
 
-/// The folder in which everything happens; removed at the end unless it is kept.
+/// The folder with the data of the demonstration; removed at the end unless `--keep` is given.
 #[derive(Debug)]
-struct Place {
+struct DemoDir {
     path: PathBuf,
-    kept: bool,
+    keep: bool,
 }
 
-impl Place {
-    fn make() -> Result<Self> {
+impl DemoDir {
+    fn create() -> Result<Self> {
         let mut random = [0; 6];
-        getrandom::fill(&mut random).context("the system gives no random numbers")?;
+        getrandom::fill(&mut random).context("the operating system provides no random numbers")?;
         let name = format!("concordat-demo-{}", data_encoding::HEXLOWER.encode(&random));
         let path = std::env::temp_dir().join(name);
-        concordat_storage::fs::create_dir_private(&path).context("the temporary folder cannot be made")?;
-        Ok(Self { path, kept: false })
+        concordat_storage::fs::create_dir_private(&path).context("the temporary folder cannot be created")?;
+        Ok(Self { path, keep: false })
     }
 
     fn path(&self) -> &Path {
@@ -114,13 +114,13 @@ impl Place {
     }
 
     fn keep(mut self) {
-        self.kept = true;
+        self.keep = true;
     }
 }
 
-impl Drop for Place {
+impl Drop for DemoDir {
     fn drop(&mut self) {
-        if !self.kept
+        if !self.keep
             && let Err(error) = std::fs::remove_dir_all(&self.path)
         {
             tracing::warn!(path = %self.path.display(), %error, "the demonstration's folder was not removed");

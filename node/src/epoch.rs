@@ -2,8 +2,8 @@
 
 use tokio::sync::watch;
 
-/// Raised by any change to grants, policy, roster, people, training or posture. Whoever streams an answer compares it before
-/// the next batch leaves and decides again when it has moved.
+/// Raised by any change to grants, policy, roster, people, training or posture. The sender of an answer compares it before
+/// each batch and evaluates the decision again when it has changed.
 #[derive(Clone, Debug)]
 pub struct Epoch(watch::Sender<u64>);
 
@@ -14,17 +14,17 @@ impl Default for Epoch {
 }
 
 impl Epoch {
-    /// Something has changed.
+    /// Records that something has changed.
     pub fn raise(&self) {
         self.0.send_modify(|epoch| *epoch = epoch.wrapping_add(1));
     }
 
-    /// The number now.
+    /// The present number.
     pub fn current(&self) -> u64 {
         *self.0.borrow()
     }
 
-    /// Watches it move.
+    /// Watches for changes.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.0.subscribe()
     }

@@ -1,13 +1,13 @@
-//! What this node keeps of every query, on either side of it: the signed query, its text, the receipt with its signatures, and
-//! which ledger entries tell of it. Sealed like all state.
+//! The evidence that this node stores for every query, on either side: the signed query, its text, the receipt with its signatures,
+//! and the numbers of the ledger entries about it. Sealed like all state.
 //!
 //! 1. A record is durable before the step that it is evidence of: before a query is decided or signed, before the engine is opened,
-//!    before a receipt is sent, before a countersignature is. It is there before the ledger takes the first entry about the query, so
-//!    that a start finds out an older copy of the state ([`Evidence::compare`]).
-//! 2. A record is *open* until the end of its query is in the ledger. What a stop left open is closed at the next start
+//!    before a receipt is sent, before a countersignature is sent. It exists before the ledger gets the first entry about the query, so
+//!    that a start can detect an older copy of the state ([`Evidence::compare`]).
+//! 2. A record is *open* until the end of its query is in the ledger. Records that a stop left open are closed at the next start
 //!    ([`Evidence::recover`]).
 //! 3. A provider knows for each consumer which receipts are not countersigned ([`Evidence::outstanding`]).
-//! 4. Records older than [`KEPT_DAYS`] are removed at the start.
+//! 4. Records older than [`RETENTION_DAYS`] are removed at the start.
 
 mod recovery;
 
@@ -25,21 +25,21 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 use serde::{Deserialize, Serialize};
 
-/// Six years, as long as 45 CFR 164.316(b)(2)(i) wants such documents kept, and some days.
-pub const KEPT_DAYS: i64 = 2200;
+/// Six years, as 45 CFR 164.316(b)(2)(i) requires for such documents, and some days.
+pub const RETENTION_DAYS: i64 = 2200;
 const DAY_MS: i64 = 86_400_000;
-/// Lists into which the queries of a day are divided by their numbers, so that none of them becomes long.
+/// Number of lists into which the queries of a day are divided by their ids, so that no list becomes long.
 const LISTS: u8 = 64;
-/// The key of the one value in the tree of the oldest day.
+/// The key of the only value in the tree of the oldest day.
 const OLDEST: &str = "oldest";
 
-/// On which side of a query this node is.
+/// The side of a query that this node is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EvidenceSide {
     /// It answers another institution.
     Provider,
-    /// It asks another institution.
+    /// It queries another institution.
     Consumer,
     /// It answers one of its own people.
     Local,
@@ -52,45 +52,45 @@ pub struct EvidencePeer {
     pub institution: InstitutionId,
     /// The node.
     pub node: NodeId,
-    /// The certificate that it showed in hello.
+    /// The certificate that it presented in hello.
     pub certificate: Signed<NodeCertificate>,
     /// This node's own at the same time.
     pub own: Signed<NodeCertificate>,
 }
 
-/// What a consumer has counted of an answer.
+/// What a consumer has received of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counted {
     /// Rows received.
     pub rows: u64,
     /// Bytes received.
     pub bytes: u64,
-    /// Names these bytes.
+    /// Digest of these bytes.
     pub answer: Digest32,
 }
 
-/// What is kept of one query.
+/// The evidence of one query.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EvidenceRecord {
-    /// On which side.
+    /// The side that this node is on.
     pub side: EvidenceSide,
     /// When it began.
     pub at: Timestamp,
-    /// The person who asks.
+    /// The requester.
     pub actor: ActorId,
-    /// The grant; none for this node's own people.
+    /// The grant; `None` for queries of this node's own people.
     pub grant: Option<GrantId>,
-    /// The other node; none for this node's own people.
+    /// The other node; `None` for queries of this node's own people.
     pub peer: Option<EvidencePeer>,
     /// The text of the query.
     pub sql: String,
-    /// The query as signed; none before that, and for this node's own people.
+    /// The signed query; `None` before it is signed, and for queries of this node's own people.
     pub envelope: Option<Signed<QueryEnvelope>>,
-    /// The ledger entries that tell of it, in order.
+    /// The ledger entries about it, in order.
     pub entries: Vec<u64>,
-    /// What a consumer has counted, once its end has come.
+    /// What a consumer has received, once the query has ended.
     pub counted: Option<Counted>,
-    /// With the provider's signature, and the consumer's if `countersigned`.
+    /// The receipt with the provider's signature, and the consumer's if `countersigned`.
     pub receipt: Option<CoSigned<Receipt>>,
     /// Whether both sides have signed.
     pub countersigned: bool,
@@ -124,7 +124,7 @@ struct Inner {
 }
 
 impl Evidence {
-    /// Opens what is kept in `db`.
+    /// Opens the evidence in `db`.
     ///
     /// # Errors
     /// If the database fails.
@@ -140,10 +140,10 @@ impl Evidence {
         })))
     }
 
-    /// Does work that blocks off the async threads.
+    /// Runs blocking work on a thread for blocking tasks.
     ///
     /// # Errors
-    /// What the work answers, or that it was broken off.
+    /// The error of the work, or that it was interrupted.
     pub async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, MetaError> + Send + 'static,
@@ -154,11 +154,11 @@ impl Evidence {
 
     /// Begins a record; it is open from now on.
     ///
-    /// A record is never begun twice: the number of a query is chosen by whoever asks, and one that is used again would put another
-    /// query in the place of the one that was answered. Says whether it was begun.
+    /// A record is never begun twice: the id of a query is chosen by the consumer, and a reused id would replace the query that was
+    /// answered. Returns whether the record was begun.
     ///
     /// # Errors
-    /// If it cannot be made durable: the query must not go on then.
+    /// If it cannot be made durable. The query must not proceed in that case.
     pub fn begin(&self, query: QueryId, record: &EvidenceRecord) -> Result<bool, MetaError> {
         let _changing = self.changing();
         let inner = &self.0;
@@ -180,7 +180,7 @@ impl Evidence {
         Ok(true)
     }
 
-    /// Whether a query of this number is kept, on whichever side.
+    /// Whether there is a record of the query, on either side.
     ///
     /// # Errors
     /// If the database fails.
@@ -201,7 +201,7 @@ impl Evidence {
         self.0.records.put(&query.to_string(), &record)
     }
 
-    /// Ends a record: `entry` of the ledger tells how. `counted` is what a consumer received.
+    /// Closes a record: `entry` is the ledger entry of the end. `counted` is what a consumer received.
     ///
     /// # Errors
     /// If it cannot be made durable.
@@ -219,10 +219,10 @@ impl Evidence {
         self.0.db.commit(batch)
     }
 
-    /// Keeps a receipt that this node has signed as the provider, and waits for `consumer` to sign it.
+    /// Stores a receipt that this node has signed as the provider, as waiting for the signature of `consumer`.
     ///
     /// # Errors
-    /// If it cannot be made durable: the receipt must not be sent then.
+    /// If it cannot be made durable. The receipt must not be sent in that case.
     pub fn await_countersignature(
         &self,
         query: QueryId,
@@ -243,7 +243,7 @@ impl Evidence {
         self.0.db.commit(batch)
     }
 
-    /// Keeps a receipt that both sides have signed; nobody waits for it any more.
+    /// Stores a receipt that both sides have signed; it no longer waits for a signature.
     ///
     /// # Errors
     /// If it cannot be made durable.
@@ -277,7 +277,7 @@ impl Evidence {
         Ok(self.0.outstanding.get(consumer.as_str())?.unwrap_or_default())
     }
 
-    /// What is kept of a query.
+    /// The record of a query.
     ///
     /// # Errors
     /// If the database fails.
@@ -293,25 +293,25 @@ impl Evidence {
         self.0.open.contains(&query.to_string())
     }
 
-    /// Removes what is older than [`KEPT_DAYS`] and says how many records that were.
+    /// Removes the records older than [`RETENTION_DAYS`] and returns their number.
     ///
     /// # Errors
     /// If the database fails.
-    pub fn forget_old(&self, now: Timestamp) -> Result<usize, MetaError> {
+    pub fn remove_expired(&self, now: Timestamp) -> Result<usize, MetaError> {
         let _changing = self.changing();
-        let until = now.as_millis().div_euclid(DAY_MS).saturating_sub(KEPT_DAYS);
+        let until = now.as_millis().div_euclid(DAY_MS).saturating_sub(RETENTION_DAYS);
         let Some(oldest) = self.0.oldest.get(OLDEST)?.filter(|oldest| *oldest < until) else {
             return Ok(0);
         };
         let mut removed = 0;
         for day in oldest..until {
-            removed += self.forget_day(day)?;
+            removed += self.remove_day(day)?;
             self.0.oldest.put(OLDEST, &day.saturating_add(1))?;
         }
         Ok(removed)
     }
 
-    fn forget_day(&self, day: i64) -> Result<usize, MetaError> {
+    fn remove_day(&self, day: i64) -> Result<usize, MetaError> {
         let mut removed = 0;
         for list in (0..LISTS).map(|list| format!("{day}/{list}")) {
             let listed = self.0.days.get(&list)?.unwrap_or_default();

@@ -1,23 +1,23 @@
-//! Querying at home: remote datasets as tables.
+//! Federated queries: remote datasets as tables.
 //!
-//! 1. The question is read ([`statement`]) and each of its tables is found a grant ([`resolve`]).
-//! 2. It is decided who is asked what and what is left to do at home ([`mod@plan`], [`decompose`]).
-//! 3. Each member is asked over the network ([`exchange`]); our own datasets are asked through the same permit as everybody's.
-//! 4. Rows stream through the engine at home ([`home`], [`table`], [`union`]) to whoever asked, on threads of its own ([`threads`]).
-//! 5. A query is in the ledger before it is signed, and its end however it comes ([`evidence`]).
-//! 6. Every answer ends with a receipt that both sides sign ([`journal`]); a cut answer ends with an error, never in silence.
+//! 1. The query is parsed ([`statement`]), and a grant is found for each of its tables ([`resolve`]).
+//! 2. The plan decides which member gets which query and what is computed locally ([`mod@plan`], [`decompose`]).
+//! 3. Each member is queried over the network ([`exchange`]). Our own datasets are queried through the same permit as all others.
+//! 4. Rows stream through the local engine ([`local`], [`table`], [`union`]) to the requester, on dedicated threads ([`threads`]).
+//! 5. A query is in the ledger before it is signed. Its end is entered too, however the query ends ([`evidence`]).
+//! 6. Every answer ends with a receipt that both sides sign ([`report`]). A cut answer ends with an error, never silently.
 
-mod asker;
-mod browse;
 mod columns;
 mod decompose;
+mod error;
 mod evidence;
 mod exchange;
-mod fault;
 mod filter;
-mod home;
-mod journal;
+mod local;
 mod plan;
+mod provider_client;
+mod remote_catalog;
+mod report;
 mod resolve;
 mod run;
 mod source;
@@ -39,12 +39,12 @@ use datafusion::arrow::datatypes::SchemaRef;
 use futures::StreamExt;
 use tokio_util::task::TaskTracker;
 
-use self::asker::Asker;
-use self::journal::Journal;
 use self::plan::{Plan, Targets, plan};
-use self::resolve::{Known, target_of};
-use self::source::{Batches, Right, Target};
-use self::statement::{Question, TableName};
+use self::provider_client::ProviderClient;
+use self::report::QueryReport;
+use self::resolve::{ResolveContext, target_of};
+use self::source::{Access, Batches, Target};
+use self::statement::{ParsedQuery, TableName};
 use self::threads::Threads;
 use crate::clock::Clock;
 use crate::evidence::Evidence;
@@ -54,25 +54,25 @@ use crate::membership::Membership;
 use crate::negotiation::Grants;
 use crate::network::NetworkHandle;
 use crate::policy::Explanation;
-use crate::sharing::{Place, Sharing};
+use crate::sharing::{QuerySlot, Sharing};
 
-pub use browse::RemoteDataset;
-pub use fault::QueryFault;
-pub use journal::{Account, Received};
+pub use error::FederationError;
+pub use remote_catalog::RemoteDataset;
+pub use report::{AnswerReceipt, AnswerSummary};
 
-/// A cloneable handle to querying.
+/// A cloneable handle to the federated query service.
 #[derive(Clone, Debug)]
 pub struct Federation(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     parts: FederationParts,
-    /// Columns of what each grant shows, as the provider told them last.
-    shapes: Mutex<BTreeMap<GrantId, SchemaRef>>,
+    /// The columns that each grant exposes, as last reported by the provider.
+    schemas: Mutex<BTreeMap<GrantId, SchemaRef>>,
     threads: Threads,
 }
 
-/// What [`Federation`] works with.
+/// The dependencies of [`Federation`].
 #[derive(Debug)]
 pub struct FederationParts {
     /// Who this node is.
@@ -87,92 +87,110 @@ pub struct FederationParts {
     pub membership: Membership,
     /// The register of grants.
     pub grants: Grants,
-    /// The way to our own datasets.
+    /// Access to our own datasets.
     pub sharing: Sharing,
-    /// What is kept of queries.
+    /// The evidence records of queries.
     pub evidence: Evidence,
 }
 
 impl Federation {
-    /// Makes the service.
+    /// Creates the service.
     pub fn new(parts: FederationParts) -> Self {
         Self(Arc::new(Inner {
             parts,
-            shapes: Mutex::default(),
+            schemas: Mutex::default(),
             threads: Threads::default(),
         }))
     }
 
-    /// Answers one `SELECT` over `institution.dataset` and `consortium.dataset` for `actor`; without a purpose, the only one
-    /// that a grant allows is taken. Returns once the first answer has begun.
+    /// Answers one `SELECT` over `institution.dataset` and `consortium.dataset` for `actor`. If no purpose is given and the grant
+    /// allows exactly one, that one is used. Returns once the first answer has begun.
     ///
     /// # Errors
-    /// [`QueryFault`]; faults after the first row come at the end of the stream.
-    pub async fn query(&self, actor: &Actor, sql: &str, purpose: Option<Purpose>) -> Result<AnswerStream, QueryFault> {
+    /// [`FederationError`]. An error after the first row is the last item of the stream.
+    pub async fn query(
+        &self,
+        actor: &Actor,
+        sql: &str,
+        purpose: Option<Purpose>,
+    ) -> Result<AnswerStream, FederationError> {
         actor.require(Action::Query)?;
-        let question = Question::parse(sql)?;
-        let journal = Journal::default();
-        let targets = self.targets(&question, actor, purpose.as_ref(), &journal).await?;
-        let plan = plan(question, &targets)?;
+        let parsed = ParsedQuery::parse(sql)?;
+        let report = QueryReport::default();
+        let targets = self.targets(&parsed, actor, purpose.as_ref(), &report).await?;
+        let plan = plan(parsed, &targets)?;
         let tasks = TaskTracker::new();
-        let asker = Asker::new(self.clone(), actor.clone(), journal.clone(), tasks.clone());
+        let client = ProviderClient::new(self.clone(), actor.clone(), report.clone(), tasks.clone());
         let sharing = &self.0.parts.sharing;
-        let place = match &plan {
+        let slot = match &plan {
             Plan::Whole { .. } => None,
-            Plan::Home { .. } => {
-                let place = sharing.place_at_home(actor).await;
-                Some(place.map_err(|refusal| self.refused_here(refusal))?)
+            Plan::Local { .. } => {
+                let slot = sharing.local_slot(actor).await;
+                Some(slot.map_err(|refusal| self.refused_locally(refusal))?)
             }
         };
-        let part = run::run(plan, Arc::new(asker), &self.0.threads, sharing.bounds().memory).await?;
+        let answer = run::run(plan, Arc::new(client), &self.0.threads, sharing.bounds().memory).await?;
         Ok(AnswerStream {
-            _place: place,
-            schema: part.schema,
-            batches: Some(part.batches),
-            journal,
+            _slot: slot,
+            schema: answer.schema,
+            batches: Some(answer.batches),
+            report,
             tasks,
         })
     }
 
-    /// Who would be asked what for `sql`, in sentences; nobody is asked.
+    /// Describes in sentences which members would get which queries for `sql`. No query is sent.
     ///
     /// # Errors
-    /// [`QueryFault`] that the query would end with before it begins.
-    pub async fn explain(&self, actor: &Actor, sql: &str, purpose: Option<Purpose>) -> Result<Vec<String>, QueryFault> {
+    /// The [`FederationError`] that the query would fail with before it begins.
+    pub async fn explain(
+        &self,
+        actor: &Actor,
+        sql: &str,
+        purpose: Option<Purpose>,
+    ) -> Result<Vec<String>, FederationError> {
         actor.require(Action::Query)?;
-        let question = Question::parse(sql)?;
-        let journal = Journal::default();
-        let targets = self.targets(&question, actor, purpose.as_ref(), &journal).await?;
-        let mut steps = match plan(question, &targets)? {
-            Plan::Whole { target, sql } => vec![asks(&target, &sql)],
-            Plan::Home { query, pieces, tables } => {
-                let mut steps: Vec<_> = pieces
+        let parsed = ParsedQuery::parse(sql)?;
+        let report = QueryReport::default();
+        let targets = self.targets(&parsed, actor, purpose.as_ref(), &report).await?;
+        let mut steps = match plan(parsed, &targets)? {
+            Plan::Whole { target, sql } => vec![describe_query(&target, &sql)],
+            Plan::Local {
+                query,
+                fragments,
+                tables,
+            } => {
+                let mut steps: Vec<_> = fragments
                     .iter()
-                    .flat_map(|piece| &piece.asks)
-                    .map(|(target, sql)| asks(target, sql))
+                    .flat_map(|fragment| &fragment.queries)
+                    .map(|(target, sql)| describe_query(target, sql))
                     .collect();
                 for (table, targets) in tables {
                     let from: Vec<_> = targets.iter().map(|target| target.dataset.to_string()).collect();
-                    steps.push(format!("the records of `{table}` come home from {}", from.join(", ")));
+                    steps.push(format!(
+                        "the records of `{table}` are transferred from {}",
+                        from.join(", ")
+                    ));
                 }
-                steps.push(format!("at home: {query}"));
+                steps.push(format!("computed locally: {query}"));
                 steps
             }
         };
-        steps.extend(journal.account().notes);
+        steps.extend(report.summary().notes);
         Ok(steps)
     }
 
-    /// What our own policy says, rule by rule, of those tables of `sql` that are ours; each holder has its own for the rest.
+    /// The decision of our own policy, rule by rule, about those tables of `sql` that are ours. Other holders decide about the rest
+    /// by their own policies.
     ///
     /// # Errors
-    /// [`QueryFault`] if the actor may not ask or the text is no question.
+    /// [`FederationError`] if the actor may not query or the text is not a valid query.
     pub async fn explain_own(
         &self,
         actor: &Actor,
         sql: &str,
         purpose: Option<&Purpose>,
-    ) -> Result<Explanation, QueryFault> {
+    ) -> Result<Explanation, FederationError> {
         actor.require(Action::Query)?;
         let parts = &self.0.parts;
         let purpose = purpose.cloned().unwrap_or(Purpose::HealthResearch);
@@ -183,7 +201,7 @@ impl Federation {
                 .is_none_or(|id| *id == parts.identity.institution)
         };
         let mut explanation = Explanation::default();
-        for table in Question::parse(sql)?.tables.iter().filter(ours) {
+        for table in ParsedQuery::parse(sql)?.tables.iter().filter(ours) {
             let own = parts.sharing.explain_own(actor, &purpose, &table.dataset).await;
             explanation.steps.extend(own.steps);
         }
@@ -192,36 +210,36 @@ impl Federation {
 
     async fn targets(
         &self,
-        question: &Question,
+        parsed: &ParsedQuery,
         actor: &Actor,
         purpose: Option<&Purpose>,
-        journal: &Journal,
-    ) -> Result<Targets, QueryFault> {
+        report: &QueryReport,
+    ) -> Result<Targets, FederationError> {
         let parts = &self.0.parts;
         let grants = parts.grants.list().await;
-        let known = Known {
+        let context = ResolveContext {
             grants: &grants,
-            ours: &parts.identity.institution,
+            institution: &parts.identity.institution,
             purpose,
             now: parts.clock.now(),
         };
         let mut targets = Targets::new();
-        for table in &question.tables {
+        for table in &parsed.tables {
             let found = match &table.institution {
-                Some(institution) if institution == known.ours => {
+                Some(institution) if institution == context.institution => {
                     self.own(actor, purpose, &table.dataset).await?.into_iter().collect()
                 }
                 Some(institution) => {
                     let dataset = table.dataset.clone();
-                    vec![known.remote(&concordat_protocol::ids::DatasetRef {
+                    vec![context.remote(&concordat_protocol::ids::DatasetRef {
                         institution: institution.clone(),
                         dataset,
                     })?]
                 }
-                None => self.everybody(&known, table, actor, journal).await?,
+                None => self.all_members(&context, table, actor, report).await?,
             };
             if found.is_empty() {
-                return Err(known.nobody(table));
+                return Err(context.no_provider(table));
             }
             let version = table.version;
             let found = found.into_iter().map(|target| Target { version, ..target });
@@ -230,24 +248,24 @@ impl Federation {
         Ok(targets)
     }
 
-    /// All who share `consortium.dataset`, ourselves among them if we have one of that name.
-    async fn everybody(
+    /// All members that share `consortium.dataset`, including ourselves if we have a dataset of that name.
+    async fn all_members(
         &self,
-        known: &Known<'_>,
+        context: &ResolveContext<'_>,
         table: &TableName,
         actor: &Actor,
-        journal: &Journal,
-    ) -> Result<Vec<Target>, QueryFault> {
-        let mut targets = known.everybody(&table.dataset, journal)?;
-        let purpose = known
+        report: &QueryReport,
+    ) -> Result<Vec<Target>, FederationError> {
+        let mut targets = context.all_members(&table.dataset, report)?;
+        let purpose = context
             .purpose
             .cloned()
             .or_else(|| targets.first().map(|target| target.purpose.clone()));
         match self.own(actor, purpose.as_ref(), &table.dataset).await {
             Ok(own) => targets.extend(own),
-            Err(QueryFault::Refused { refusal, .. }) => {
+            Err(FederationError::Refused { refusal, .. }) => {
                 let reasons: Vec<_> = refusal.reasons.into_iter().map(|reason| reason.text).collect();
-                journal.note(format!(
+                report.note(format!(
                     "our own `{}` is not part of the answer: {}",
                     table.dataset,
                     reasons.join("; ")
@@ -259,8 +277,8 @@ impl Federation {
         Ok(targets)
     }
 
-    fn refused_here(&self, refusal: Refusal) -> QueryFault {
-        QueryFault::Refused {
+    fn refused_locally(&self, refusal: Refusal) -> FederationError {
+        FederationError::Refused {
             provider: self.0.parts.identity.institution.clone(),
             refusal,
         }
@@ -272,30 +290,33 @@ impl Federation {
         actor: &Actor,
         purpose: Option<&Purpose>,
         dataset: &DatasetName,
-    ) -> Result<Option<Target>, QueryFault> {
+    ) -> Result<Option<Target>, FederationError> {
         let purpose = purpose.cloned().unwrap_or(Purpose::HealthResearch);
         let scope = self.0.parts.sharing.own_scope(actor, &purpose, dataset).await;
-        let scope = scope.map_err(|refusal| self.refused_here(refusal))?;
-        Ok(scope.map(|scope| target_of(&scope, Right::Own, purpose)))
+        let scope = scope.map_err(|refusal| self.refused_locally(refusal))?;
+        Ok(scope.map(|scope| target_of(&scope, Access::Own, purpose)))
     }
 }
 
-fn asks(target: &Target, sql: &str) -> String {
-    let right = match target.right {
-        Right::Grant(grant) => format!("under grant {} at tier `{}`", grant.short(), target.tier),
-        Right::Own => "as our own".to_owned(),
+fn describe_query(target: &Target, sql: &str) -> String {
+    let access = match target.access {
+        Access::Grant(grant) => format!("under grant {} at tier `{}`", grant.short(), target.tier),
+        Access::Own => "as our own dataset".to_owned(),
     };
-    format!("`{}` is asked {right} for `{}`: {sql}", target.dataset, target.purpose)
+    format!(
+        "`{}` is queried {access} for `{}`: {sql}",
+        target.dataset, target.purpose
+    )
 }
 
-/// An answer: columns, rows as they come, and at the end the account of where they came from.
+/// An answer: its columns, its rows as they arrive, and at the end a summary of where they came from.
 pub struct AnswerStream {
     schema: SchemaRef,
     batches: Option<Batches>,
-    journal: Journal,
+    report: QueryReport,
     tasks: TaskTracker,
-    /// What is computed at home takes up room, as long as it is read.
-    _place: Option<Place>,
+    /// A query that is computed locally occupies a slot for as long as its answer is read.
+    _slot: Option<QuerySlot>,
 }
 
 impl AnswerStream {
@@ -304,15 +325,15 @@ impl AnswerStream {
         self.schema.clone()
     }
 
-    /// The next rows; nothing at the end. After an error nothing follows: the rows before it are genuine but not all.
+    /// The next rows; `None` at the end. Nothing follows an error: the rows before it are genuine but incomplete.
     ///
     /// # Errors
-    /// [`QueryFault`] that ended the answer early.
-    pub async fn next(&mut self) -> Option<Result<RecordBatch, QueryFault>> {
+    /// The [`FederationError`] that ended the answer early.
+    pub async fn next(&mut self) -> Option<Result<RecordBatch, FederationError>> {
         let batches = self.batches.as_mut()?;
         let next = batches.next().await;
         if !matches!(next, Some(Ok(_))) {
-            // The exchanges that were not read to their end stop when their reader goes.
+            // Dropping the reader stops the exchanges that were not read to their end.
             self.batches = None;
             self.tasks.close();
             self.tasks.wait().await;
@@ -320,9 +341,9 @@ impl AnswerStream {
         next
     }
 
-    /// Receipts and notes; complete once [`Self::next`] has returned nothing or an error.
-    pub fn account(&self) -> Account {
-        self.journal.account()
+    /// Receipts and notes; complete once [`Self::next`] has returned `None` or an error.
+    pub fn summary(&self) -> AnswerSummary {
+        self.report.summary()
     }
 }
 

@@ -1,12 +1,12 @@
-//! People: who they are, what they may do, and the proof that goes with everything they ask.
+//! People: their identity, their permissions, and the proof of authentication that accompanies each of their requests.
 //!
-//! 1. An account ([`Accounts`]) has roles, a password hash, training and an *epoch* that grows with every change.
-//! 2. [`Sessions::login`] checks the password and gives a short-lived [`SessionToken`], of which only the hash is kept.
-//! 3. [`Sessions::lookup`] turns a token into an [`Actor`], the only proof of who asks that the rest of the node accepts. It
-//!    compares epochs, so a session ends with the change of the account and not some minutes later.
-//! 4. [`Actor::require`] holds an [`Action`] against the one permission matrix, `iam/roles.golden`.
+//! 1. An account ([`Accounts`]) has roles, a password hash, training and an *epoch* that increases with every change.
+//! 2. [`Sessions::login`] checks the password and returns a short-lived [`SessionToken`], of which only the hash is stored.
+//! 3. [`Sessions::lookup`] turns a token into an [`Actor`], the only proof of identity that the rest of the node accepts. It compares
+//!    epochs, so a session ends immediately when the account changes.
+//! 4. [`Actor::require`] checks an [`Action`] against the single permission matrix, `iam/roles.golden`.
 //!
-//! All of it blocks (password hashing, durable state): call it off the async threads. Time is an argument.
+//! All functions block (password hashing, durable state): do not call them on async threads. Time is passed as an argument.
 
 mod accounts;
 mod actor;

@@ -1,4 +1,4 @@
-//! Who this node is: its institution's particulars and the two keys.
+//! The identity of this node: the details of its institution and the two keys.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -9,21 +9,21 @@ use concordat_protocol::signed::{SignatureError, Signed};
 use concordat_protocol::text::LegalName;
 use concordat_protocol::time::Timestamp;
 
-/// How long a node certificate holds: it is made anew at each start and each hello, so a day is plenty.
+/// How long a node certificate is valid: a new one is created at each start and each hello, so a day is sufficient.
 const CERTIFICATE_SECONDS: i64 = 86_400;
 
-/// The institution and node that this process speaks for.
+/// The institution and node that this process acts for.
 #[derive(Debug)]
 pub struct Identity {
     /// The institution's short id.
     pub institution: InstitutionId,
     /// Its legal name.
     pub name: LegalName,
-    /// Whose law binds it.
+    /// The country whose law applies to it.
     pub jurisdiction: Jurisdiction,
     /// The key of this node.
     pub node_key: NodeKey,
-    /// The key that speaks for the institution; replaced while the node runs when the consortium has its next one.
+    /// The key that signs for the institution; replaced while the node runs when the consortium has accepted the next one.
     institution_key: RwLock<Arc<InstitutionKey>>,
     next_key: RwLock<Option<Arc<InstitutionKey>>>,
 }
@@ -45,7 +45,7 @@ impl Identity {
         }
     }
 
-    /// The same with the key that is to follow once the consortium has it.
+    /// The same with the next institution key, which is used once the consortium has accepted it.
     #[must_use]
     pub fn with_next_key(self, next: Option<InstitutionKey>) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Identity {
         }
     }
 
-    /// The key that is to follow, if one was made.
+    /// The next institution key, if one was created.
     pub fn next_key(&self) -> Option<Arc<InstitutionKey>> {
         self.next_key.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -65,12 +65,12 @@ impl Identity {
         key
     }
 
-    /// The key that speaks for the institution now.
+    /// The key that signs for the institution now.
     pub fn institution_key(&self) -> Arc<InstitutionKey> {
         Arc::clone(&self.institution_key.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// From here on, `key` speaks for the institution, and none is to follow.
+    /// From now on, `key` signs for the institution, and there is no next key.
     pub(crate) fn replace_key(&self, key: InstitutionKey) {
         *self.institution_key.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
         *self.next_key.write().unwrap_or_else(PoisonError::into_inner) = None;
@@ -86,7 +86,7 @@ impl Identity {
         self.institution_key().public()
     }
 
-    /// The institution's word for this node, from `now` on for a day.
+    /// A certificate of the institution for this node, valid for a day from `now`.
     ///
     /// # Errors
     /// [`SignatureError`] when it cannot be encoded.
@@ -94,7 +94,7 @@ impl Identity {
         self.certified_by(&self.institution_key(), now)
     }
 
-    /// The same by the key that is to follow, for a peer whose roster names it already.
+    /// The same, signed by the next key, for a peer whose roster names that key already.
     ///
     /// # Errors
     /// As [`Identity::certificate`].

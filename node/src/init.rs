@@ -1,11 +1,11 @@
-//! Sets up the data directory of a new node.
+//! Creates the data directory of a new node.
 //!
-//! 1. Everything is made in a folder beside its place (inside it where the place exists and is empty, as a mounted volume
-//!    does), so that a failure leaves nothing behind.
-//! 2. Master key, institution key and node key are made and sealed; the ledger begins with who this is.
-//! 3. The first account is made. It holds every role, because in a new house one person has to begin; `concordat user role`
-//!    hands the duties out.
-//! 4. The folder moves into place, `concordat.toml` last: where that file is, there is a whole node.
+//! 1. Everything is created in a temporary folder beside the target (inside it if the target exists and is empty, like a mounted
+//!    volume), so that a failure leaves no files behind.
+//! 2. Master key, institution key and node key are created and sealed; the ledger begins with the identity of the node.
+//! 3. The first account is created. It has every role, because in a new institution one person has to start; `concordat user role`
+//!    assigns the roles to others.
+//! 4. The folder is moved to the target, `concordat.toml` last: a directory that contains that file contains a complete node.
 
 mod restore;
 mod site;
@@ -17,13 +17,13 @@ use concordat_protocol::{
     identity::{InstitutionKey, InstitutionPublicKey, NodeKey, PrivateKey},
     ids::{ActorId, NodeId},
     query::Role,
-    text::Word,
+    text::Label,
     time::Timestamp,
 };
 use concordat_storage::{
     data_dir::Storage,
     fs::write_private,
-    keys::{Argon2Cost, KeyFile, KeyProvider, Passphrase, Secret, TokenKey, TokenPlace},
+    keys::{Argon2Cost, KeyFile, KeyProvider, Passphrase, Secret, TokenKey, TokenLocation},
 };
 use data_encoding::{BASE32_NOPAD, BASE64};
 use zeroize::Zeroizing;
@@ -31,19 +31,21 @@ use zeroize::Zeroizing;
 use crate::{
     attribution::by_this_account,
     config::{self, Config, KeysFrom, PinFrom},
-    fault::Problem,
     iam::Accounts,
     policy,
+    problem::Problem,
     start_state::StartState,
 };
-pub use restore::{Given, Hints, RestorePlan, RestoredNode, Taken, restore, taken_over};
+pub use restore::{
+    Hints, OperatorSettings, RestorePlan, RestoredNode, SnapshotSettings, restore, settings_of_snapshot,
+};
 use site::Site;
 
 /// Name of the first account.
 pub const FIRST_ACCOUNT: &str = "administrator";
-/// Name of the key file that is made where nobody gives a secret.
+/// Name of the key file that is created if no secret is given.
 pub const MADE_KEY_FILE: &str = "unlock.key";
-/// Name of the file with the first password where nobody gives one.
+/// Name of the file with the first password if none is given.
 pub const MADE_PASSWORD_FILE: &str = "administrator.password";
 
 /// What unlocks the new node.
@@ -53,54 +55,54 @@ pub enum Unlock {
     Passphrase(Secret),
     /// A key file that exists.
     KeyFile(PathBuf),
-    /// A key file that the service manager hands over under this name.
+    /// A key file that the service manager provides under this name.
     Credential(String),
-    /// A key in a PKCS#11 token, which is made there if need be.
+    /// A key in a PKCS#11 token, which is created there if necessary.
     Token {
         /// Which key.
-        place: TokenPlace,
+        location: TokenLocation,
         /// Where the PIN comes from at the next start.
         pin_from: PinFrom,
         /// The PIN.
         pin: Secret,
     },
-    /// A key file to be made in the data directory.
+    /// A key file to be created in the data directory.
     MakeKeyFile,
 }
 
-/// What is to be set up.
+/// What to create.
 #[derive(Debug)]
 pub struct Plan {
     /// The data directory.
     pub dir: PathBuf,
-    /// The configuration to write; its `[keys]` follow from `unlock`.
+    /// The configuration to write; its `[keys]` section follows from `unlock`.
     pub config: Config,
     /// What unlocks it.
     pub unlock: Unlock,
-    /// Password of the first account; one is made and written to a file if there is none.
+    /// Password of the first account; if `None`, one is generated and written to a file.
     pub password: Option<Secret>,
-    /// What passphrase and password cost to check.
+    /// The Argon2 cost of passphrase and password.
     pub cost: Argon2Cost,
 }
 
-/// What was set up.
+/// What was created.
 #[derive(Debug, Clone)]
 pub struct Created {
     /// The node's id.
     pub node: NodeId,
     /// The institution's key.
     pub institution_key: InstitutionPublicKey,
-    /// The key file that was made.
+    /// The key file, if one was created.
     pub made_key_file: Option<PathBuf>,
-    /// The file with the password that was made.
+    /// The file with the generated password, if one was generated.
     pub made_password_file: Option<PathBuf>,
 }
 
-/// Sets up a node. Blocks; passphrase and password cost time.
+/// Creates a node. Blocks; hashing passphrase and password takes time.
 ///
 /// # Errors
-/// If something is in the way, a secret is not good enough or the disk refuses; nothing is left behind then, but for a key that
-/// was made in a token.
+/// If the directory is not empty, a secret is too weak or writing fails; nothing is left behind then, except a key that
+/// was created in a token.
 pub fn init(plan: Plan, now: Timestamp) -> Result<Created, Problem> {
     let site = Site::prepare(&plan.dir)?;
     let at = site.path().to_owned();
@@ -125,7 +127,7 @@ pub fn init(plan: Plan, now: Timestamp) -> Result<Created, Problem> {
         (keys.0.public(), keys.1.public())
     };
     write(&at.join(config::FILE), config.to_string().as_bytes())?;
-    site.move_into_place()?;
+    site.move_to_target()?;
     Ok(Created {
         node,
         institution_key,
@@ -134,13 +136,13 @@ pub fn init(plan: Plan, now: Timestamp) -> Result<Created, Problem> {
     })
 }
 
-/// What unlocks a node with a secret that somebody gave, and how the configuration says so. A new passphrase is to cost `cost`.
+/// The key provider for a given secret, and the matching `[keys]` section. A new passphrase uses `cost`.
 ///
 /// # Errors
-/// If the service manager hands over no credential, or no secret was given at all.
-pub fn given_provider(unlock: Unlock, cost: Argon2Cost) -> Result<(Box<dyn KeyProvider>, KeysFrom), Problem> {
+/// If the service manager does not provide the credential, or no secret was given.
+pub fn provider_from_secret(unlock: Unlock, cost: Argon2Cost) -> Result<(Box<dyn KeyProvider>, KeysFrom), Problem> {
     match unlock {
-        Unlock::MakeKeyFile => Err(Problem::usage("a key file that exists is needed here")),
+        Unlock::MakeKeyFile => Err(Problem::usage("an existing key file is required")),
         Unlock::Passphrase(_) | Unlock::KeyFile(_) | Unlock::Credential(_) | Unlock::Token { .. } => {
             key_provider(unlock, Path::new(""), cost)
         }
@@ -152,19 +154,23 @@ fn key_provider(unlock: Unlock, at: &Path, cost: Argon2Cost) -> Result<(Box<dyn 
     match unlock {
         Unlock::Passphrase(secret) => Ok((Box::new(Passphrase::new(secret, cost)), KeysFrom::Passphrase)),
         Unlock::KeyFile(path) => {
-            let whole = std::path::absolute(&path).unwrap_or(path);
-            Ok((Box::new(KeyFile::new(whole.clone())), KeysFrom::File(whole)))
+            let path = std::path::absolute(&path).unwrap_or(path);
+            Ok((Box::new(KeyFile::new(path.clone())), KeysFrom::File(path)))
         }
         Unlock::Credential(name) => Ok((
             Box::new(KeyFile::new(config::credential(&name)?)),
             KeysFrom::Credential(name),
         )),
-        Unlock::Token { place, pin_from, pin } => {
+        Unlock::Token {
+            location,
+            pin_from,
+            pin,
+        } => {
             let keys = KeysFrom::Token {
-                place: place.clone(),
+                location: location.clone(),
                 pin: pin_from,
             };
-            Ok((Box::new(TokenKey::new(place, pin)), keys))
+            Ok((Box::new(TokenKey::new(location, pin)), keys))
         }
         Unlock::MakeKeyFile => {
             let path = at.join(MADE_KEY_FILE);
@@ -176,7 +182,7 @@ fn key_provider(unlock: Unlock, at: &Path, cost: Argon2Cost) -> Result<(Box<dyn 
     }
 }
 
-/// 160 random bits in base 32, which can be read out and typed.
+/// 160 random bits in base 32, which can be read aloud and typed.
 fn make_password(at: &Path) -> Result<Secret, Problem> {
     let password = Zeroizing::new(BASE32_NOPAD.encode(&random::<20>()?[..]).to_lowercase());
     write(
@@ -186,7 +192,7 @@ fn make_password(at: &Path) -> Result<Secret, Problem> {
     Ok(Secret::from(password.as_bytes().to_vec()))
 }
 
-/// Makes and seals both keys and writes their public halves.
+/// Creates and seals both keys and writes their public halves.
 fn make_keys(storage: &Storage, at: &Path) -> Result<(InstitutionKey, NodeKey), Problem> {
     let institution = InstitutionKey::from_seed(&random()?);
     let node = NodeKey::from_seed(&random()?);
@@ -201,7 +207,7 @@ fn make_keys(storage: &Storage, at: &Path) -> Result<(InstitutionKey, NodeKey), 
     Ok((institution, node))
 }
 
-/// The first entries of the ledger, each before what it stands for is made.
+/// Writes the first entries of the ledger, each before the object that it records is created.
 fn begin_ledger(
     storage: &Storage,
     config: &Config,
@@ -212,16 +218,16 @@ fn begin_ledger(
 ) -> Result<(), Problem> {
     let institution = config.node.institution.clone();
     let ledger = storage.open_ledger(institution.clone())?;
-    let initialised = EntryBody::NodeInitialised {
+    let initialized = EntryBody::NodeInitialized {
         institution: institution.clone(),
         node: node_key.public(),
         key: institution_key.public(),
     };
     let by = by_this_account();
-    drop(ledger.append(initialised, &by, now)?);
+    drop(ledger.append(initialized, &by, now)?);
     StartState::open(storage.meta())?.accept_configuration(config, &ledger, &by, now)?;
     policy::begin(storage.meta(), &ledger, (&institution, institution_key, now), &by)?;
-    let roles = Role::ALL.map(|role| Word::fitted(role.as_str())).to_vec();
+    let roles = Role::ALL.map(|role| Label::sanitized(role.as_str())).to_vec();
     let actor = ActorId::at(FIRST_ACCOUNT, &institution)?;
     drop(ledger.append(EntryBody::UserAdded { actor, roles }, &by, now)?);
     let accounts = Accounts::open(storage.meta(), institution, cost)?;
@@ -233,12 +239,12 @@ fn begin_ledger(
 fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Problem> {
     let mut bytes = Zeroizing::new([0; N]);
     getrandom::fill(bytes.as_mut_slice())
-        .map_err(|error| Problem::fault("the machine gives no random numbers", &error))?;
+        .map_err(|error| Problem::internal("the system's random number generator failed", &error))?;
     Ok(bytes)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-    write_private(path, bytes).map_err(|error| Problem::fault(&format!("cannot write `{}`", path.display()), &error))
+    write_private(path, bytes).map_err(|error| Problem::internal(&format!("cannot write `{}`", path.display()), &error))
 }
 
 #[cfg(test)]

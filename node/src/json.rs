@@ -1,13 +1,13 @@
-//! Reading fields of JSON answers without panicking on what is not there.
+//! Reads fields of JSON responses without panicking on missing ones.
 
 use serde_json::Value;
 
 /// Fields of a JSON value.
 pub(crate) trait Field {
-    /// The field `key`; null when it is not there or this is no object.
+    /// The field `key`; null if it is missing or the value is not an object.
     fn at(&self, key: &str) -> &Value;
 
-    /// The field `key` as text; empty when it is no text.
+    /// The field `key` as text; empty if it is not a string.
     fn text(&self, key: &str) -> String;
 }
 

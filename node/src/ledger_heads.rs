@@ -1,15 +1,15 @@
-//! Signed heads of ledgers, between peers: no node goes back to an older copy of itself unseen.
+//! Exchange of signed ledger heads between peers: a node that is restored from an older copy of itself is detected.
 //!
-//! 1. In each hello a node shows the durable head of its ledger, signed, and that it extends every head which the other side
-//!    keeps ([`concordat_protocol::audit::check_growth`]). Receipts and countersignatures carry a head without a proof.
-//! 2. Peers keep in their sealed state the newest *proven* head of each node and the *pending* ones that came without a proof
-//!    (`peers.rs`). Every one of them has to be extended at the next hello; when many are pending, one is sent at once.
-//! 3. A head that contradicts one of those kept is entered, and the node is neither served nor asked until an administrator
-//!    acknowledges a head that it has shown since, by its root; that one is the new base.
-//! 4. The other side's hello brings back the heads that this node had signed. If the ledger here does not extend one, the data
-//!    directory is an older copy: the node neither serves nor asks from that moment on (`own.rs`). Only this node's own signature
-//!    counts, so nobody can stop it with a number.
-//! 5. Only acknowledged entries are under a signed head, and these are on the disk. So no crash looks like an older copy.
+//! 1. In each hello a node sends the durable head of its ledger, signed, and proves that it extends every head that the other side
+//!    has stored ([`concordat_protocol::audit::check_growth`]). Receipts and countersignatures contain a head without a proof.
+//! 2. Peers store in their sealed state the newest *proven* head of each node and the *pending* ones that arrived without a proof
+//!    (`peers.rs`). Each of them has to be extended at the next hello; when many are pending, a hello is sent at once.
+//! 3. A head that contradicts a stored one is written to the ledger, and no requests are served for or sent to the node until an
+//!    administrator acknowledges a head that it has shown since, by its root; that head is the new base.
+//! 4. The other side's hello contains the heads that this node had signed. If the present ledger does not extend one, the data
+//!    directory is an older copy: from then on the node neither serves nor sends requests (`own.rs`). Only this node's own signature
+//!    counts, so no peer can stop it by inventing a head.
+//! 5. A signed head covers only acknowledged entries, and these are on the disk. So a crash never looks like an older copy.
 
 mod error;
 mod own;
@@ -38,12 +38,12 @@ use own::OwnLedger;
 use peers::PeerLedger;
 use proofs::Blocks;
 
-/// The key of the one record about this node's own ledger.
+/// The key of the only record about this node's own ledger.
 const OWN: &str = "own";
-/// Least characters by which a head is named in a command.
+/// Minimum number of characters by which a head is named in a command.
 const MIN_NAME: usize = 8;
 
-/// A cloneable handle to the heads of this node's ledger and of those of peers.
+/// A cloneable handle to the heads of this node's ledger and of its peers' ledgers.
 #[derive(Clone, Debug)]
 pub struct LedgerHeads(Arc<Inner>);
 
@@ -52,7 +52,7 @@ struct Inner {
     identity: Arc<Identity>,
     ledger: Ledger,
     clock: Clock,
-    /// Raised at the moment at which this node learns that it is an older copy.
+    /// Raised when this node learns that it is an older copy.
     epoch: Epoch,
     own: SealedTree<OwnLedger>,
     peers: SealedTree<PeerLedger>,
@@ -62,10 +62,10 @@ struct Inner {
     changing: Mutex<()>,
     /// Whether this node is an older copy of itself.
     older: watch::Sender<bool>,
-    /// Many heads of a peer are pending.
+    /// Notified when many heads of a peer are pending.
     many: Notify,
-    /// Pending heads of a peer became proven.
-    room: Notify,
+    /// Notified when pending heads of a peer are proven.
+    capacity: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ struct State {
 }
 
 impl LedgerHeads {
-    /// Opens what is kept.
+    /// Loads the stored heads.
     ///
     /// # Errors
     /// If the state cannot be read.
@@ -90,13 +90,13 @@ impl LedgerHeads {
     ) -> Result<Self, MetaError> {
         let own: SealedTree<OwnLedger> = meta.tree(TreeId::new("ledger-head-own"))?;
         let peers: SealedTree<PeerLedger> = meta.tree(TreeId::new("ledger-heads"))?;
-        let kept = peers
+        let stored = peers
             .iter()?
             .map(|(_, ledger)| (ledger.proven.head.node, ledger))
             .collect();
         let state = State {
             own: own.get(OWN)?.unwrap_or_default(),
-            peers: kept,
+            peers: stored,
             unsaved: BTreeSet::new(),
         };
         let older = watch::Sender::new(state.own.is_older());
@@ -112,24 +112,24 @@ impl LedgerHeads {
             changing: Mutex::default(),
             older,
             many: Notify::new(),
-            room: Notify::new(),
+            capacity: Notify::new(),
         }));
-        heads.read_ahead();
+        heads.prefetch();
         Ok(heads)
     }
 
-    /// Reads the ledger once, in pieces and beside everything else, so that no hello has to wait for it.
-    fn read_ahead(&self) {
+    /// Reads the ledger once, in chunks and in the background, so that no hello has to wait for it.
+    fn prefetch(&self) {
         let (weak, size) = (Arc::downgrade(&self.0), self.0.ledger.size());
-        // No task of the runtime, whose end would wait for it. Each piece is read under its own lock, so that a hello may come between; what
-        // cannot be read is reported when somebody asks for it.
+        // A thread and not a task of the runtime, because the shutdown of the runtime would wait for it. Each chunk is read under its own lock,
+        // so that a hello can be served in between; a read error is reported when the entries are needed.
         let more = move || {
             let inner = weak.upgrade()?;
             locked(&inner.blocks).fill_some(&inner.ledger, size).ok()
         };
         let thread = std::thread::Builder::new().name("ledger-roots".to_owned());
         if let Err(error) = thread.spawn(move || while more() == Some(true) {}) {
-            tracing::warn!(%error, "the ledger is read when the first peer asks, not before");
+            tracing::warn!(%error, "the ledger cannot be prefetched; it is read when the first peer requests a proof");
         }
     }
 
@@ -149,22 +149,22 @@ impl LedgerHeads {
         Ok(Signed::sign(&head, &inner.identity.node_key)?.signed().clone())
     }
 
-    /// The heads that are kept of `peer`, to be sent to it: the proven one first.
-    pub fn kept(&self, peer: &NodeId) -> Vec<Signed<LedgerHead>> {
+    /// The stored heads of `peer`, to be sent to it: the proven one first.
+    pub fn known_heads(&self, peer: &NodeId) -> Vec<Signed<LedgerHead>> {
         let state = self.state();
         let known = state.peers.get(peer).into_iter().flat_map(PeerLedger::known);
         known.map(|shown| shown.signed.clone()).collect()
     }
 
-    /// Waits until many heads of peers came without a proof, and names the peers: a hello shows that they are sound.
+    /// Waits until peers have many heads without a proof, and returns these peers: a hello proves their heads.
     pub async fn many_pending(&self) -> Vec<NodeId> {
         loop {
-            let noted = self.0.many.notified();
+            let notified = self.0.many.notified();
             let peers = self.peers_with_many();
             if !peers.is_empty() {
                 return peers;
             }
-            noted.await;
+            notified.await;
         }
     }
 
@@ -182,7 +182,7 @@ impl LedgerHeads {
         Ok(())
     }
 
-    /// Makes durable what receipts brought.
+    /// Makes the heads from receipts durable.
     ///
     /// # Errors
     /// If the state cannot be written.
@@ -210,12 +210,12 @@ impl LedgerHeads {
     }
 }
 
-/// Whether `text` is enough of the digest to name it.
+/// Whether `text` is a sufficiently long prefix of the digest.
 fn names(text: &str, digest: Digest32) -> bool {
     text.len() >= MIN_NAME && digest.to_string().starts_with(text)
 }
 
-/// What a thread that panicked has left is whole: every change under these locks is a single assignment.
+/// A poisoned lock can be used: every change under these locks is a single assignment, so a thread that panicked left a consistent value.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

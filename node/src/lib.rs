@@ -1,4 +1,4 @@
-//! The Concordat node: who may ask, and how the world reaches us.
+//! The Concordat node: who may query, and how other programs and nodes connect to it.
 
 pub mod api;
 pub mod attribution;
@@ -6,22 +6,22 @@ pub mod changes;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod custody;
 pub mod demo;
 pub mod epoch;
 pub mod evidence;
-pub mod fault;
 pub mod federation;
 pub mod iam;
 pub mod identity;
 pub mod init;
 mod json;
 pub mod ledger_heads;
+pub mod lifecycle;
 pub mod membership;
 pub mod negotiation;
 pub mod network;
 pub mod node;
 pub mod policy;
+pub mod problem;
 mod refusals;
 pub mod sharing;
 pub mod shutdown;

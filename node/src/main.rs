@@ -5,19 +5,19 @@ use std::process::ExitCode;
 use clap::Parser;
 use concordat_node::{
     cli::{self, Cli},
-    fault::{Code, Problem},
+    problem::{Code, Problem},
 };
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
 
-/// Threads that run the node's tasks; work that blocks has threads of its own.
+/// Threads that run the node's tasks; blocking work runs on other threads.
 const WORKERS: usize = 2;
 
 fn main() -> ExitCode {
-    // Whatever this process writes is for its owner only.
+    // Files that this process writes are accessible to their owner only.
     umask(Mode::S_IRWXG | Mode::S_IRWXO);
-    if let Err(error) = keep_memory_to_ourselves() {
-        tracing::warn!(%error, "the memory of this process could not be kept out of core dumps");
+    if let Err(error) = protect_memory() {
+        tracing::warn!(%error, "the memory of this process could not be protected from core dumps and debuggers");
     }
     if let Some(served) = concordat_storage::engine::serve(std::env::args_os()) {
         return served;
@@ -33,8 +33,9 @@ fn main() -> ExitCode {
     }
 }
 
-/// Keys and answers are in memory: no core dump holds them, and no other process of the same account reads them (`ptrace(2)`).
-fn keep_memory_to_ourselves() -> nix::Result<()> {
+/// Keys and query results are in memory: core dumps must not contain them, and no other process of the same account may read
+/// them (`ptrace(2)`).
+fn protect_memory() -> nix::Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
     #[cfg(target_os = "linux")]
     nix::sys::prctl::set_dumpable(false)?;
@@ -46,6 +47,6 @@ fn run(cli: Cli) -> Result<(), Problem> {
         .worker_threads(WORKERS)
         .enable_all()
         .build()
-        .map_err(|error| Problem::new(Code::Fault, format!("cannot start the runtime: {error}")))?;
+        .map_err(|error| Problem::new(Code::Internal, format!("cannot start the runtime: {error}")))?;
     runtime.block_on(cli::run(cli))
 }

@@ -1,11 +1,11 @@
-//! The consortium as this node knows it: the roster in force, how it changes, and how peers learn of it.
+//! The consortium as known to this node: the roster, how it changes, and how peers learn about changes.
 //!
-//! 1. The founder makes the first roster; its institution key becomes the charter key, which every member pins when it joins.
-//! 2. A roster is taken only through [`ValidRoster::check`]: signed by the pinned key, in force, not older than the one known.
-//! 3. It is in the sealed state and in the ledger before the gate follows it ([`crate::start_state`]); then the epoch is raised,
-//!    so that running answers are decided again. No file of a roster is ever taken at a start.
-//! 4. Sessions that the roster, a certificate or the time no longer vouches for end (`sessions.rs`).
-//! 5. Peers tell each other newer rosters over `/concordat/roster/1`, when they meet ([`hello`]) and when one changes.
+//! 1. The founder creates the first roster; its institution key becomes the charter key, which every member pins when it joins.
+//! 2. A roster is accepted only through [`ValidRoster::check`]: signed by the pinned key, not expired, not older than the known one.
+//! 3. It is in the sealed state and in the ledger before the gate applies it ([`crate::start_state`]); then the epoch is raised,
+//!    so that running answers are evaluated again. A start never reads a roster from a file.
+//! 4. Sessions end when the roster or the certificate behind them is no longer valid (`sessions.rs`).
+//! 5. Peers exchange newer rosters over `/concordat/roster/1`, when they connect ([`hello`]) and when a roster changes.
 
 mod dialing;
 mod error;
@@ -13,9 +13,9 @@ pub mod hello;
 mod holders;
 mod keys;
 mod review;
+mod roster_sync;
 mod sealed;
 mod sessions;
-mod spread;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -26,8 +26,8 @@ use concordat_protocol::audit::{EntryBody, NodeTask};
 use concordat_protocol::identity::{InstitutionKey, PrivateKey as _};
 use concordat_protocol::ids::{Digest32, InstitutionId, NodeId};
 use concordat_protocol::membership::{
-    Charter, Enrolment, KeySuccession, Member, MemberNode, Roster, RosterError, ValidEnrolment, ValidRoster, admit,
-    from_file, remove, replace_key, to_armour,
+    Charter, Enrollment, KeySuccession, Member, MemberNode, Roster, RosterError, ValidEnrollment, ValidRoster, admit,
+    from_file, remove, replace_key, to_armor,
 };
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::{Address, ConsortiumName, Reason};
@@ -47,8 +47,8 @@ pub use error::MembershipError;
 pub use holders::{Issued, Proposal};
 pub use keys::{NextKey, UnconfirmedKey};
 pub use review::Review;
+pub use roster_sync::ROSTER;
 pub use sealed::SealedRoster;
-pub use spread::ROSTER;
 
 use crate::attribution::by_node;
 use crate::changes::Changes;
@@ -62,12 +62,12 @@ use crate::start_state::Versions;
 use dialing::AllowedHosts;
 use keys::Confirmations;
 
-/// How long a roster holds before the coordinator has to sign it again.
+/// How long a roster is valid before the coordinator has to sign it again.
 const ROSTER_VALIDITY: Duration = Duration::from_secs(90 * 86_400);
-/// The key of the one entry in the tree of pins.
+/// The key of the only entry in the tree of pins.
 const CHARTER: &str = "charter";
 
-/// A cloneable handle to what this node knows of the consortium.
+/// A cloneable handle to this node's view of the consortium.
 #[derive(Clone, Debug)]
 pub struct Membership(Arc<Inner>);
 
@@ -88,39 +88,39 @@ struct Inner {
     sealed: Versions<SealedRoster>,
     roster: watch::Sender<Option<Arc<ValidRoster>>>,
     changing: Mutex<()>,
-    turned_away: std::sync::Mutex<BTreeMap<NodeId, String>>,
+    rejected_peers: std::sync::Mutex<BTreeMap<NodeId, String>>,
     bad_hellos: Refusals,
     refused: std::sync::Mutex<Option<RefusedRoster>>,
 }
 
-/// A roster that the charter key signed and this node did not take.
+/// A roster that the charter key signed and this node rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedRoster {
     /// Its number.
     pub number: u64,
-    /// Names its bytes.
+    /// Digest of its bytes.
     pub digest: Digest32,
-    /// What it would have changed against the rules.
+    /// Which rule it violates.
     pub reason: String,
-    /// When it came.
+    /// When it was received.
     pub at: Timestamp,
 }
 
-/// What an administrator has looked at before an application is admitted.
+/// What an administrator has approved for the admission of an applicant.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admission {
-    /// Hosts of the applicant that this node dials from now on although the configuration names no such range.
+    /// Hosts of the applicant that this node dials from now on although they are not in a configured range.
     pub allow_hosts: Vec<IpAddr>,
-    /// Whether the applicant is a member that has lost its key, and its new one was compared with it.
+    /// Whether the applicant is a member that has lost its key, and whose new key was verified with it.
     pub replace_key: bool,
 }
 
-/// What [`Membership`] works with.
+/// The parts that [`Membership`] needs.
 #[derive(Debug)]
 pub struct MembershipParts {
     /// Who this node is.
     pub identity: Arc<Identity>,
-    /// Where pins and roster are kept.
+    /// Where pins and roster are stored.
     pub storage: Storage,
     /// The ledger.
     pub ledger: Ledger,
@@ -130,7 +130,7 @@ pub struct MembershipParts {
     pub network: NetworkHandle,
     /// Raised when the roster changes.
     pub epoch: Epoch,
-    /// Addresses that others are told; empty to tell those this node listens on.
+    /// Addresses to announce; if empty, those that this node listens on.
     pub announced: Vec<Address>,
 }
 
@@ -141,7 +141,7 @@ impl Inner {
 }
 
 impl Membership {
-    /// Takes up the roster that was in force when the node stopped. An expired one is kept for its members' keys, but no
+    /// Loads the roster that was current when the node stopped. An expired roster is loaded for its members' keys, but no
     /// request is served under it.
     ///
     /// # Errors
@@ -184,7 +184,7 @@ impl Membership {
             sealed,
             roster: watch::Sender::new(None),
             changing: Mutex::new(()),
-            turned_away: std::sync::Mutex::default(),
+            rejected_peers: std::sync::Mutex::default(),
             bad_hellos: Refusals::default(),
             refused: std::sync::Mutex::default(),
         }));
@@ -194,12 +194,12 @@ impl Membership {
         Ok(membership)
     }
 
-    /// The newest roster, whether or not it is still in force.
+    /// The newest roster, even if it has expired.
     pub fn newest(&self) -> Option<Arc<ValidRoster>> {
         self.0.roster.borrow().clone()
     }
 
-    /// The heads of this node's ledger and of those of peers.
+    /// The heads of this node's ledger and of its peers' ledgers.
     pub fn heads(&self) -> &LedgerHeads {
         &self.0.heads
     }
@@ -209,14 +209,14 @@ impl Membership {
         self.0.roster.subscribe()
     }
 
-    /// The roster in force at `now`.
+    /// The roster, if it is valid at `now`.
     ///
     /// # Errors
     /// [`MembershipError::NoConsortium`] before the node has joined one; [`MembershipError::Roster`] when it has expired;
-    /// [`MembershipError::OwnLedger`] while this node is an older copy of itself: then it serves and asks nobody.
-    pub fn in_force(&self, now: Timestamp) -> Result<Arc<ValidRoster>, MembershipError> {
+    /// [`MembershipError::OwnLedger`] while this node is an older copy of itself: it then neither serves nor sends requests.
+    pub fn valid_roster(&self, now: Timestamp) -> Result<Arc<ValidRoster>, MembershipError> {
         let roster = self.newest().ok_or(MembershipError::NoConsortium)?;
-        roster.in_force(now)?;
+        roster.check_validity(now)?;
         if self.0.heads.own_conflict().is_some() {
             return Err(MembershipError::OwnLedger);
         }
@@ -233,37 +233,37 @@ impl Membership {
             return Err(MembershipError::AlreadyMember);
         }
         let now = self.0.clock.now();
-        let founder = ValidEnrolment::check(self.statement(None)?, now)?;
+        let founder = ValidEnrollment::check(self.statement(None)?, now)?;
         let roster = Roster::found(name, &founder, now, after(now, ROSTER_VALIDITY));
         let charter = roster.charter.clone();
         self.pin(charter.clone()).await?;
         let signed = CoSigned::propose(&roster)?.add_signature(&self.0.identity.institution_key())?;
-        self.take(signed, &charter, by).await
+        self.accept_roster(signed, &charter, by).await
     }
 
     /// This institution's application to join, or its newer statement about itself, as text that can be mailed. It lists this node
-    /// and the other nodes of the institution: those on the roster in force, or on the one in the file `beside` for a node that has
+    /// and the other nodes of the institution: those on the present roster, or on the one in `roster_file` for a node that has
     /// not joined yet.
     ///
     /// # Errors
-    /// [`MembershipError`] when it cannot be signed, or the file is no roster with a statement of this institution.
-    pub fn enrol(&self, beside: Option<&[u8]>) -> Result<String, MembershipError> {
-        Ok(to_armour(&self.statement(beside)?))
+    /// [`MembershipError`] when it cannot be signed, or the file is not a roster with a statement of this institution.
+    pub fn enroll(&self, roster_file: Option<&[u8]>) -> Result<String, MembershipError> {
+        Ok(to_armor(&self.statement(roster_file)?))
     }
 
-    fn statement(&self, beside: Option<&[u8]>) -> Result<Signed<Enrolment>, MembershipError> {
-        self.stated_by(&self.0.identity.institution_key(), beside, None)
+    fn statement(&self, roster_file: Option<&[u8]>) -> Result<Signed<Enrollment>, MembershipError> {
+        self.stated_by(&self.0.identity.institution_key(), roster_file, None)
     }
 
-    /// What this institution states of itself under `key`.
+    /// This institution's statement about itself, signed with `key`.
     fn stated_by(
         &self,
         key: &InstitutionKey,
-        beside: Option<&[u8]>,
+        roster_file: Option<&[u8]>,
         succeeds: Option<Signed<KeySuccession>>,
-    ) -> Result<Signed<Enrolment>, MembershipError> {
+    ) -> Result<Signed<Enrollment>, MembershipError> {
         let (identity, now) = (&self.0.identity, self.0.clock.now());
-        let stated = match beside {
+        let stated = match roster_file {
             Some(file) => Some(self.stated_in(file)?),
             None => self.newest().and_then(|roster| {
                 let ours = roster.member(&identity.institution)?;
@@ -271,7 +271,7 @@ impl Membership {
             }),
         };
         let (mut nodes, issued_at) = match stated {
-            // A statement replaces an earlier one only if it is later, whatever the clock says.
+            // A statement replaces an earlier one only if it is later, so the clock alone does not decide.
             Some((nodes, at)) => (nodes, now.max(at.plus_millis(1))),
             None => (Vec::new(), now),
         };
@@ -280,7 +280,7 @@ impl Membership {
             node: identity.node(),
             addresses: self.addresses()?,
         });
-        let enrolment = Enrolment {
+        let enrollment = Enrollment {
             institution: identity.institution.clone(),
             name: identity.name.clone(),
             jurisdiction: identity.jurisdiction.clone(),
@@ -289,10 +289,10 @@ impl Membership {
             issued_at,
             succeeds,
         };
-        Ok(Signed::sign(&enrolment, key)?.signed().clone())
+        Ok(Signed::sign(&enrollment, key)?.signed().clone())
     }
 
-    /// What this institution has stated about its nodes on the roster in `file`; its own signature vouches for it.
+    /// What this institution has stated about its nodes on the roster in `file`, verified by its own signature.
     fn stated_in(&self, file: &[u8]) -> Result<(Vec<MemberNode>, Timestamp), MembershipError> {
         let identity = &self.0.identity;
         let roster = from_file::<CoSigned<Roster>>(file)?.peek_unverified()?;
@@ -305,11 +305,11 @@ impl Membership {
         Ok((stated.document().nodes.clone(), stated.document().issued_at))
     }
 
-    /// Admits the applicant in `file` and signs the next roster. Returns what became of that with the applicant's id and key fingerprint, to be
-    /// compared by telephone.
+    /// Admits the applicant in `file` and signs the next roster. Returns the outcome with the applicant's id and key fingerprint, which are
+    /// to be compared by telephone.
     ///
     /// # Errors
-    /// [`MembershipError`] when the file is no sound application, names an address that this node does not dial, or this
+    /// [`MembershipError`] when the file is not a valid application, names an address that this node does not dial, or this
     /// institution is not the coordinator.
     pub async fn admit(
         &self,
@@ -319,7 +319,7 @@ impl Membership {
         self.admit_with(file, &Admission::default(), by).await
     }
 
-    /// As [`Membership::admit`], with what the caller has looked at.
+    /// As [`Membership::admit`], with what an administrator has approved.
     ///
     /// # Errors
     /// As for [`Membership::admit`].
@@ -331,34 +331,34 @@ impl Membership {
     ) -> Result<(Issued, InstitutionId, String), MembershipError> {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
-        let applicant = ValidEnrolment::check(from_file(file)?, now)?;
-        // Who cannot admit anybody allows nothing either.
-        let current = self.coordinated()?;
-        self.allow_hosts_of(applicant.enrolment(), &admission.allow_hosts, by)
+        let applicant = ValidEnrollment::check(from_file(file)?, now)?;
+        // Checked first: an institution that cannot admit members cannot allow hosts either.
+        let current = self.roster_to_change()?;
+        self.allow_hosts_of(applicant.enrollment(), &admission.allow_hosts, by)
             .await?;
         let change = if admission.replace_key { replace_key } else { admit };
         let next = change(current.roster(), &applicant, now, ROSTER_VALIDITY)?;
         let roster = self.issue(&next, by, now).await?;
-        let enrolment = applicant.enrolment();
-        Ok((roster, enrolment.institution.clone(), enrolment.key.fingerprint()))
+        let enrollment = applicant.enrollment();
+        Ok((roster, enrollment.institution.clone(), enrollment.key.fingerprint()))
     }
 
-    /// Removes a member and signs the next roster; once it is in force, the member's connections are closed.
+    /// Removes a member and signs the next roster; once it takes effect, the member's connections are closed.
     ///
     /// # Errors
     /// [`MembershipError`] when there is no such member or this institution is not the coordinator.
     pub async fn remove(&self, institution: &InstitutionId, by: &Attribution) -> Result<Issued, MembershipError> {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
-        let current = self.coordinated()?;
+        let current = self.roster_to_change()?;
         self.issue(&remove(current.roster(), institution, now, ROSTER_VALIDITY)?, by, now)
             .await
     }
 
-    /// Joins the consortium whose roster is in `file`: pins its charter and takes the roster.
+    /// Joins the consortium whose roster is in `file`: pins its charter and accepts the roster.
     ///
     /// # Errors
-    /// [`MembershipError`] when the node belongs to another one, or the roster does not list this node with its keys.
+    /// [`MembershipError`] when the node belongs to a different one, or the roster does not list this node with its keys.
     pub async fn join(&self, file: &[u8], by: &Attribution) -> Result<Arc<ValidRoster>, MembershipError> {
         let _changing = self.0.changing.lock().await;
         let signed: CoSigned<Roster> = from_file(file)?;
@@ -367,15 +367,15 @@ impl Membership {
             None => signed.peek_unverified()?.charter,
         };
         let checked = ValidRoster::check(signed.clone(), &charter, None, self.0.clock.now())?;
-        self.listed(&checked)?;
+        self.check_listed(&checked)?;
         self.pin(charter.clone()).await?;
-        self.take(signed, &charter, by).await
+        self.accept_roster(signed, &charter, by).await
     }
 
-    /// Takes a newer roster that a peer or a file brings.
+    /// Accepts a newer roster from a peer or a file.
     ///
     /// # Errors
-    /// [`MembershipError`] when it is not signed by the pinned charter key, older, expired, or contradicts the one known.
+    /// [`MembershipError`] when it is not signed by the pinned charter key, older, expired, or contradicts the known one.
     pub async fn import(
         &self,
         signed: CoSigned<Roster>,
@@ -383,15 +383,15 @@ impl Membership {
     ) -> Result<Arc<ValidRoster>, MembershipError> {
         let _changing = self.0.changing.lock().await;
         let charter = self.charter()?.ok_or(MembershipError::NoConsortium)?;
-        self.take(signed, &charter, by).await
+        self.accept_roster(signed, &charter, by).await
     }
 
-    /// The roster in force as text that can be mailed.
+    /// The newest roster as text that can be mailed.
     ///
     /// # Errors
     /// [`MembershipError::NoConsortium`].
     pub fn export(&self) -> Result<String, MembershipError> {
-        Ok(to_armour(self.newest().ok_or(MembershipError::NoConsortium)?.signed()))
+        Ok(to_armor(self.newest().ok_or(MembershipError::NoConsortium)?.signed()))
     }
 
     /// The pinned charter.
@@ -402,8 +402,8 @@ impl Membership {
         Ok(self.0.pins.get(CHARTER)?)
     }
 
-    /// The roster, if this institution is the one that may change it.
-    fn coordinated(&self) -> Result<Arc<ValidRoster>, MembershipError> {
+    /// The newest roster, if this institution is a coordinator and may change it.
+    fn roster_to_change(&self) -> Result<Arc<ValidRoster>, MembershipError> {
         let current = self.newest().ok_or(MembershipError::NoConsortium)?;
         if current.roster().charter.holds(&self.0.identity.institution_public()) {
             Ok(current)
@@ -412,8 +412,8 @@ impl Membership {
         }
     }
 
-    /// Checks, records, then follows. The record comes first: a node that stops in between takes the roster up again.
-    async fn take(
+    /// Checks a roster, records it, then applies it. Recording comes first: a node that stops in between applies it at the next start.
+    async fn accept_roster(
         &self,
         signed: CoSigned<Roster>,
         charter: &Charter,
@@ -424,7 +424,7 @@ impl Membership {
         let roster = match ValidRoster::check(signed.clone(), charter, known.as_deref(), now) {
             Ok(roster) => Arc::new(roster),
             Err(error) => {
-                self.refuse(&signed, &error, by, now).await;
+                self.record_refusal(&signed, &error, by, now).await;
                 return Err(error.into());
             }
         };
@@ -439,23 +439,24 @@ impl Membership {
             number: roster.number(),
             signed: roster.signed().clone(),
         };
-        let (inner, whose) = (self.0.clone(), by.clone());
-        tokio::task::spawn_blocking(move || inner.sealed.adopt(value, &inner.ledger, entry, &whose, now)).await??;
-        // After the roster: the older pin leads to its charter, a newer one would not lead back.
+        let (inner, attribution) = (self.0.clone(), by.clone());
+        tokio::task::spawn_blocking(move || inner.sealed.adopt(value, &inner.ledger, entry, &attribution, now))
+            .await??;
+        // After the roster: from the old pin the new charter can be verified, but not the other way round.
         if roster.roster().charter != *charter {
             self.pin(roster.roster().charter.clone()).await?;
         }
-        self.follow(roster.clone(), by).await?;
+        self.apply(roster.clone(), by).await?;
         Ok(roster)
     }
 
-    /// The roster that was refused last, if none has come into force since that is as new.
+    /// The roster that was rejected last, if no roster at least as new has been accepted since.
     pub fn refused(&self) -> Option<RefusedRoster> {
         self.0.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Records a roster with which the charter key was abused, once. Its signature holds: nobody else can fill the ledger so.
-    async fn refuse(&self, signed: &CoSigned<Roster>, error: &RosterError, by: &Attribution, now: Timestamp) {
+    /// Records, once, a roster with which the charter key was misused. Its signature is valid, so no one else can fill the ledger this way.
+    async fn record_refusal(&self, signed: &CoSigned<Roster>, error: &RosterError, by: &Attribution, now: Timestamp) {
         let (Ok(digest), known) = (signed.payload_digest(), self.refused()) else {
             return;
         };
@@ -463,7 +464,7 @@ impl Membership {
             return;
         }
         let Ok(roster) = signed.peek_unverified() else { return };
-        tracing::warn!(number = roster.number, %error, "a roster by the charter key was refused");
+        tracing::warn!(number = roster.number, %error, "a roster signed by the charter key was rejected");
         *self.0.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(RefusedRoster {
             number: roster.number,
             digest,
@@ -473,28 +474,28 @@ impl Membership {
         let refusal = EntryBody::RosterRefused {
             number: roster.number,
             digest,
-            reason: Reason::fitted(&error.to_string()),
+            reason: Reason::sanitized(&error.to_string()),
         };
         if let Err(error) = self.0.ledger.append_async(refusal, by, now).await {
-            tracing::error!(%error, "the ledger did not take the refusal of a roster");
+            tracing::error!(%error, "the refusal of a roster could not be written to the ledger");
         }
     }
 
     async fn reload(&self, charter: Charter) -> Result<(), MembershipError> {
         let Some(SealedRoster { signed, .. }) = self.0.sealed.current()? else {
-            // The node stopped between the pin and the roster: it is asked to join again.
+            // The node stopped between the pin and the roster: it has to join again.
             return Ok(());
         };
-        // An expired roster is taken up as of its own time: its members' keys are still needed to accept the next one.
-        let written = signed.peek_unverified()?.issued_at;
-        let roster = Arc::new(ValidRoster::check(signed, &charter, None, written)?);
-        if let Err(expired) = roster.in_force(self.0.clock.now()) {
-            tracing::warn!(%expired, "nothing is served until a newer roster comes");
+        // An expired roster is checked as of the time it was issued: its members' keys are still needed to accept the next one.
+        let issued_at = signed.peek_unverified()?.issued_at;
+        let roster = Arc::new(ValidRoster::check(signed, &charter, None, issued_at)?);
+        if let Err(expired) = roster.check_validity(self.0.clock.now()) {
+            tracing::warn!(%expired, "nothing is served until a newer roster arrives");
         }
-        self.follow(roster, &by_node(NodeTask::Start)).await
+        self.apply(roster, &by_node(NodeTask::Start)).await
     }
 
-    async fn follow(&self, roster: Arc<ValidRoster>, by: &Attribution) -> Result<(), MembershipError> {
+    async fn apply(&self, roster: Arc<ValidRoster>, by: &Attribution) -> Result<(), MembershipError> {
         self.follow_own_key(&roster, by).await?;
         self.drop_hosts_of_removed(roster.clone()).await?;
         self.0.network.set_members(Arc::new(self.peers(&roster))).await?;
@@ -525,7 +526,7 @@ impl Membership {
             .collect()
     }
 
-    fn listed(&self, roster: &ValidRoster) -> Result<(), MembershipError> {
+    fn check_listed(&self, roster: &ValidRoster) -> Result<(), MembershipError> {
         let identity = &self.0.identity;
         let listed = roster.active_node(&identity.node()).is_some_and(|member| {
             member.institution == identity.institution && member.key == identity.institution_public()
@@ -544,7 +545,7 @@ impl Membership {
             return Ok(self.0.announced.clone());
         }
         let mut listening = self.0.network.listen_addrs();
-        // Addresses are tried in this order. TCP first: it is the faster one, and a peer that dies is noticed at once.
+        // Addresses are tried in this order. TCP first: it is faster, and a peer that dies is noticed at once.
         listening.sort_by_key(|address| !address.iter().any(|part| matches!(part, Protocol::Tcp(_))));
         let addresses: Vec<_> = listening
             .iter()

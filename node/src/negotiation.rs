@@ -1,23 +1,23 @@
-//! Negotiations as this node leads them, and the grants that come of them.
+//! The negotiations of this node, and the grants that result from them.
 //!
-//! The rules live in [`concordat_protocol::negotiation`]; this part stores, sends and reacts:
+//! The rules are in [`concordat_protocol::negotiation`]; this module stores, sends and reacts:
 //!
 //! 1. A step is written to the ledger and stored before its message is sent; what could not be delivered is sent again when
 //!    the peer connects. A message received is stored before it is answered.
 //! 2. People decide twice: the provider's steward lets the policy make an offer ([`Negotiations::offer`]), the consumer accepts
 //!    it ([`Negotiations::accept`]). What follows from that (agreement, verification, confirmation) the nodes do by themselves.
-//! 3. At the confirmation both sides enter the grant in their register ([`Grants`]); from then on it is changed by notices.
+//! 3. At the confirmation both sides record the grant in their register ([`Grants`]); from then on notices change it.
 
 mod condition;
 mod deliver;
 mod error;
 mod facts;
+mod grant_request;
 mod grants;
 mod members;
 mod narrow;
 mod serve;
 mod store;
-mod wish;
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ use concordat_protocol::negotiation::{
 };
 use concordat_protocol::scope::Scope;
 use concordat_protocol::signed::Signed;
-use concordat_protocol::text::{Reason, Word};
+use concordat_protocol::text::{Label, Reason};
 use concordat_protocol::time::Timestamp;
 use concordat_storage::{
     data_dir::Storage,
@@ -38,12 +38,12 @@ use concordat_storage::{
 };
 
 pub use condition::ConditionError;
-pub use error::NegotiationFault;
-pub use facts::{dataset_facts, party, speaks};
+pub use error::NegotiationError;
+pub use facts::{dataset_facts, is_active_side, party};
+pub use grant_request::{GrantRequest, GrantRequestError};
 pub use grants::{ChunkGuard, GrantView, Grants, Lease, PendingNotice};
-pub use narrow::{InvalidTransform, RestrictedLimits, Restriction, RestrictionError, TransformWord};
+pub use narrow::{InvalidTransform, RestrictedLimits, Restriction, RestrictionError, TransformName};
 pub use store::{Entry, NegotiationView};
-pub use wish::{Wish, WishError};
 
 use self::store::Store;
 use crate::changes::{Changes, Subject};
@@ -70,12 +70,12 @@ struct Inner {
     store: Store,
 }
 
-/// What [`Negotiations`] works with.
+/// The parts that [`Negotiations`] needs.
 #[derive(Debug)]
 pub struct NegotiationParts {
     /// Who this node is.
     pub identity: Arc<Identity>,
-    /// Where negotiations and datasets are kept.
+    /// Where negotiations and datasets are stored.
     pub storage: Storage,
     /// The ledger.
     pub ledger: Ledger,
@@ -92,11 +92,11 @@ pub struct NegotiationParts {
 }
 
 impl Negotiations {
-    /// Takes up the negotiations that are stored.
+    /// Loads the stored negotiations.
     ///
     /// # Errors
-    /// [`NegotiationFault`] when the state cannot be read or a negotiation in it is damaged.
-    pub fn open(parts: NegotiationParts) -> Result<Self, NegotiationFault> {
+    /// [`NegotiationError`] when the state cannot be read or a negotiation in it is damaged.
+    pub fn open(parts: NegotiationParts) -> Result<Self, NegotiationError> {
         let NegotiationParts {
             identity,
             storage,
@@ -122,16 +122,16 @@ impl Negotiations {
         })))
     }
 
-    /// Asks the holder of `scope.dataset` for `scope`. If the holder cannot be reached now, the request waits for it.
+    /// Asks the holder of `scope.dataset` for `scope`. If the holder cannot be reached now, the request is sent when it connects.
     ///
     /// # Errors
-    /// [`NegotiationFault`] when the request is not possible or the holder refuses it at once.
+    /// [`NegotiationError`] when the request is not possible or the holder refuses it at once.
     pub async fn request(
         &self,
         scope: Scope,
         justification: Justification,
         by: &Attribution,
-    ) -> Result<NegotiationView, NegotiationFault> {
+    ) -> Result<NegotiationView, NegotiationError> {
         let now = self.0.clock.now();
         let provider = scope.dataset.institution.clone();
         let parties = self.parties(&provider, Party::Consumer, now)?;
@@ -139,17 +139,17 @@ impl Negotiations {
         getrandom::fill(&mut id)?;
         let id = NegotiationId::from_bytes(id);
         let sent = ConsumerNegotiation::request(id, &parties, scope, justification, &self.0.identity.node_key, now)?;
-        let mut place = self.0.store.reserve(id).await;
-        // Before anybody can see it: the connection to the holder may come up while it is sent.
+        let mut locked = self.0.store.reserve(id).await;
+        // Locked before the request is visible: a connection to the holder may be established while it is sent.
         let delivery = self.0.store.delivery(&id).await?;
-        self.step(&mut place, Entry::Consumer(sent.next), &sent.message, by, now)
+        self.step(&mut locked, Entry::Consumer(sent.next), &sent.message, by, now)
             .await?;
         let delivered = self.send(parties.provider(), sent.message).await;
-        if let Err(refused @ NegotiationFault::Refused { .. }) = delivered {
-            self.0.store.forget(&mut place).await?;
+        if let Err(refused @ NegotiationError::Refused { .. }) = delivered {
+            self.0.store.forget(&mut locked).await?;
             return Err(refused);
         }
-        drop(place);
+        drop(locked);
         if delivered.is_ok() {
             self.0.store.acknowledge(&id, 1).await?;
         }
@@ -157,24 +157,24 @@ impl Negotiations {
         self.show(&id).await
     }
 
-    /// Lets the policy make an offer for a request, narrows it as the steward says, and sends it.
+    /// Creates the policy's offer for a request, narrows it by the options of the steward, and sends it.
     ///
     /// # Errors
-    /// [`NegotiationFault::Denied`] with every reason when the policy allows nothing of it, [`NegotiationFault::Wider`] when the
-    /// steward would offer more than the policy.
+    /// [`NegotiationError::Denied`] with every reason when the policy allows nothing of it, [`NegotiationError::ExceedsPolicy`]
+    /// when the steward would offer more than the policy.
     pub async fn offer(
         &self,
         id: &NegotiationId,
         restriction: &Restriction,
         by: &Attribution,
-    ) -> Result<NegotiationView, NegotiationFault> {
+    ) -> Result<NegotiationView, NegotiationError> {
         let now = self.0.clock.now();
-        let place = self.0.store.open_entry(id).await?;
-        let Entry::Provider(negotiation) = place.entry()? else {
-            return Err(NegotiationFault::NotProvider);
+        let locked = self.0.store.open_entry(id).await?;
+        let Entry::Provider(negotiation) = locked.entry()? else {
+            return Err(NegotiationError::NotProvider);
         };
         let State::Requested(requested) = negotiation.state() else {
-            return Err(NegotiationFault::NotNow {
+            return Err(NegotiationError::WrongState {
                 step: "offer",
                 state: negotiation.state_name(),
             });
@@ -188,42 +188,42 @@ impl Negotiations {
             &self.0.identity.node_key,
             now,
         )?;
-        self.forward(place, Entry::Provider(sent.next.clone()), sent, by, now)
+        self.forward(locked, Entry::Provider(sent.next.clone()), sent, by, now)
             .await?;
         self.show(id).await
     }
 
-    /// Accepts the offer; agreement and confirmation follow by themselves.
+    /// Accepts the offer; agreement and confirmation follow automatically.
     ///
     /// # Errors
-    /// [`NegotiationFault`] when there is no offer to accept.
-    pub async fn accept(&self, id: &NegotiationId, by: &Attribution) -> Result<NegotiationView, NegotiationFault> {
+    /// [`NegotiationError`] when there is no offer to accept.
+    pub async fn accept(&self, id: &NegotiationId, by: &Attribution) -> Result<NegotiationView, NegotiationError> {
         let now = self.0.clock.now();
-        let place = self.0.store.open_entry(id).await?;
-        let Entry::Consumer(negotiation) = place.entry()? else {
-            return Err(NegotiationFault::NotConsumer);
+        let locked = self.0.store.open_entry(id).await?;
+        let Entry::Consumer(negotiation) = locked.entry()? else {
+            return Err(NegotiationError::NotConsumer);
         };
         match negotiation.state_name() {
             StateName::Accepted | StateName::Agreed | StateName::Verified | StateName::Finalized => {}
             StateName::Requested | StateName::Offered | StateName::Terminated => {
                 self.same_key(negotiation.peer_side(), now)?;
                 let sent = negotiation.accept(&self.0.identity.node_key, now)?;
-                self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
+                self.forward(locked, Entry::Consumer(sent.next.clone()), sent, by, now)
                     .await?;
             }
         }
         self.show(id).await
     }
 
-    /// Signs the agreement as consumer, unless that was done already.
+    /// Signs the agreement as the consumer, unless it is signed already.
     ///
     /// # Errors
-    /// [`NegotiationFault`] when there is no agreement yet.
-    pub async fn verify(&self, id: &NegotiationId, by: &Attribution) -> Result<NegotiationView, NegotiationFault> {
+    /// [`NegotiationError`] when there is no agreement yet.
+    pub async fn verify(&self, id: &NegotiationId, by: &Attribution) -> Result<NegotiationView, NegotiationError> {
         let now = self.0.clock.now();
-        let place = self.0.store.open_entry(id).await?;
-        let Entry::Consumer(negotiation) = place.entry()? else {
-            return Err(NegotiationFault::NotConsumer);
+        let locked = self.0.store.open_entry(id).await?;
+        let Entry::Consumer(negotiation) = locked.entry()? else {
+            return Err(NegotiationError::NotConsumer);
         };
         match negotiation.state_name() {
             StateName::Verified | StateName::Finalized => {}
@@ -235,7 +235,7 @@ impl Negotiations {
                 self.same_key(negotiation.peer_side(), now)?;
                 let identity = &self.0.identity;
                 let sent = negotiation.verify_agreement(&identity.institution_key(), &identity.node_key, now)?;
-                self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
+                self.forward(locked, Entry::Consumer(sent.next.clone()), sent, by, now)
                     .await?;
             }
         }
@@ -245,43 +245,43 @@ impl Negotiations {
     /// Ends a negotiation before there is a grant.
     ///
     /// # Errors
-    /// [`NegotiationFault`] when it has ended already or it is not this side's turn to end it.
+    /// [`NegotiationError`] when it has ended already or it is not this side's turn to end it.
     pub async fn reject(
         &self,
         id: &NegotiationId,
         reason: Reason,
         by: &Attribution,
-    ) -> Result<NegotiationView, NegotiationFault> {
+    ) -> Result<NegotiationView, NegotiationError> {
         let now = self.0.clock.now();
-        let place = self.0.store.open_entry(id).await?;
+        let locked = self.0.store.open_entry(id).await?;
         let key = &self.0.identity.node_key;
-        match place.entry()? {
+        match locked.entry()? {
             Entry::Provider(negotiation) => {
                 let sent = negotiation.terminate(reason, key, now)?;
-                self.forward(place, Entry::Provider(sent.next.clone()), sent, by, now)
+                self.forward(locked, Entry::Provider(sent.next.clone()), sent, by, now)
                     .await?;
             }
             Entry::Consumer(negotiation) => {
                 let sent = negotiation.terminate(reason, key, now)?;
-                self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
+                self.forward(locked, Entry::Consumer(sent.next.clone()), sent, by, now)
                     .await?;
             }
         }
         self.show(id).await
     }
 
-    /// Suspends, resumes, revokes or gives back a grant. When this returns, the change is in force here and running answers have
-    /// stopped if it stops them; whether the other side has acknowledged it yet is the second value.
+    /// Suspends, resumes, revokes or relinquishes a grant. When this returns, the change is effective here and running answers have
+    /// stopped if it stops them; the second value is whether the other side has acknowledged it.
     ///
     /// # Errors
-    /// [`NegotiationFault`] when there is no such grant, or the change is not this side's to make.
+    /// [`NegotiationError`] when there is no such grant, or this side is not allowed to make the change.
     pub async fn change_grant(
         &self,
         id: &GrantId,
         event: GrantEvent,
         reason: Reason,
         by: &Attribution,
-    ) -> Result<(GrantView, bool), NegotiationFault> {
+    ) -> Result<(GrantView, bool), NegotiationError> {
         let now = self.0.clock.now();
         let peer_since = match event {
             GrantEvent::Resume => Some(self.resumable(id, now).await?),
@@ -291,7 +291,7 @@ impl Negotiations {
         let acknowledged = match self.notify(&pending).await {
             Ok(()) => true,
             Err(error) => {
-                tracing::warn!(grant = %id.short(), %error, "the other side has not acknowledged; it is told again when it connects");
+                tracing::warn!(grant = %id.short(), %error, "the other side has not acknowledged the change; the notice is sent again when it connects");
                 false
             }
         };
@@ -300,33 +300,33 @@ impl Negotiations {
             .grants
             .get(id)
             .await
-            .ok_or(NegotiationFault::UnknownGrant { grant: *id })?;
+            .ok_or(NegotiationError::UnknownGrant { grant: *id })?;
         Ok((view, acknowledged))
     }
 
     /// One negotiation.
     ///
     /// # Errors
-    /// [`NegotiationFault::UnknownNegotiation`].
+    /// [`NegotiationError::UnknownNegotiation`].
     #[expect(
         clippy::unused_async,
-        reason = "everything asked of negotiations is awaited, whether or not it waits"
+        reason = "all methods of negotiations are async, whether or not they wait"
     )]
-    pub async fn show(&self, id: &NegotiationId) -> Result<NegotiationView, NegotiationFault> {
-        self.0.store.look(id, Entry::view)
+    pub async fn show(&self, id: &NegotiationId) -> Result<NegotiationView, NegotiationError> {
+        self.0.store.read(id, Entry::view)
     }
 
     /// All negotiations, in the order of their first messages.
     ///
     /// # Errors
-    /// [`NegotiationFault`] when one cannot be read.
-    pub async fn list(&self) -> Result<Vec<NegotiationView>, NegotiationFault> {
+    /// [`NegotiationError`] when one cannot be read.
+    pub async fn list(&self) -> Result<Vec<NegotiationView>, NegotiationError> {
         let mut views = Vec::new();
         for id in self.0.store.ids() {
             match self.show(&id).await {
                 Ok(view) => views.push(view),
-                // It is just being begun, or was just given up.
-                Err(NegotiationFault::UnknownNegotiation { .. }) => {}
+                // It is being created, or was just removed.
+                Err(NegotiationError::UnknownNegotiation { .. }) => {}
                 Err(other) => return Err(other),
             }
         }
@@ -334,33 +334,33 @@ impl Negotiations {
         Ok(views)
     }
 
-    /// Waits until the negotiation has ended or `patience` is over, and shows it as it is then.
+    /// Waits until the negotiation has ended or `timeout` has passed, and returns its state at that time.
     ///
     /// # Errors
-    /// [`NegotiationFault::UnknownNegotiation`].
-    pub async fn settled(
+    /// [`NegotiationError::UnknownNegotiation`].
+    pub async fn wait_until_ended(
         &self,
         id: &NegotiationId,
-        patience: std::time::Duration,
-    ) -> Result<NegotiationView, NegotiationFault> {
+        timeout: std::time::Duration,
+    ) -> Result<NegotiationView, NegotiationError> {
         let mut changes = self.0.store.watch();
         let ended = async {
             loop {
                 changes.mark_unchanged();
                 let view = self.show(id).await?;
-                if self.at_its_end(&view).await || changes.changed().await.is_err() {
+                if self.has_ended(&view).await || changes.changed().await.is_err() {
                     return Ok(view);
                 }
             }
         };
-        match tokio::time::timeout(patience, ended).await {
+        match tokio::time::timeout(timeout, ended).await {
             Ok(view) => view,
             Err(_) => self.show(id).await,
         }
     }
 
-    /// Whether nothing follows by itself: it was ended, or its grant stands in the register.
-    async fn at_its_end(&self, view: &NegotiationView) -> bool {
+    /// Whether no automatic step follows: it was terminated, or its grant is in the register.
+    async fn has_ended(&self, view: &NegotiationView) -> bool {
         match view.state {
             StateName::Terminated => true,
             StateName::Finalized => self.0.grants.get(&GrantId::from(view.id)).await.is_some(),
@@ -372,66 +372,66 @@ impl Negotiations {
         }
     }
 
-    /// Records a step of ours, then sends it. A peer that is away gets it when it connects.
+    /// Records our step, then sends it. A peer that is not connected gets it when it connects.
     ///
-    /// The place is free while the message is on its way: two sides that waited for each other's place would wait for ever.
+    /// The lock is released while the message is sent: two sides that waited for each other's lock would deadlock.
     async fn forward<R>(
         &self,
-        mut place: store::Place<'_>,
+        mut locked: store::LockedSlot<'_>,
         next: Entry,
         sent: Sent<R>,
         by: &Attribution,
         now: Timestamp,
-    ) -> Result<(), NegotiationFault> {
+    ) -> Result<(), NegotiationError> {
         let peer = next.peer_side().clone();
-        self.step(&mut place, next, &sent.message, by, now).await?;
-        drop(place);
+        self.step(&mut locked, next, &sent.message, by, now).await?;
+        drop(locked);
         match self.deliver(&peer, sent.message).await {
-            Err(NegotiationFault::Unreachable { .. }) => {
-                tracing::info!(peer = %peer.institution, "the peer is away; the message waits for it");
+            Err(NegotiationError::Unreachable { .. }) => {
+                tracing::info!(peer = %peer.institution, "the peer is not connected; the message is sent when it connects");
                 Ok(())
             }
             other => other,
         }
     }
 
-    /// Ledger first, then the store: after a crash in between, the ledger shows a step that was never sent.
+    /// Writes the ledger first, then the store: after a crash in between, the ledger shows a step that was never sent.
     async fn step(
         &self,
-        place: &mut store::Place<'_>,
+        locked: &mut store::LockedSlot<'_>,
         next: Entry,
         message: &Signed<NegotiationMessage>,
         by: &Attribution,
         now: Timestamp,
-    ) -> Result<(), NegotiationFault> {
-        self.enter_and_put(place, next, (message, Direction::Sent), (by, now))
+    ) -> Result<(), NegotiationError> {
+        self.enter_and_put(locked, next, (message, Direction::Sent), (by, now))
             .await
     }
 
     async fn enter_and_put(
         &self,
-        place: &mut store::Place<'_>,
+        locked: &mut store::LockedSlot<'_>,
         next: Entry,
         (message, direction): (&Signed<NegotiationMessage>, Direction),
         by: (&Attribution, Timestamp),
-    ) -> Result<(), NegotiationFault> {
+    ) -> Result<(), NegotiationError> {
         let entry = EntryBody::NegotiationStep {
             negotiation: next.id(),
             peer: next.peer().clone(),
             direction,
-            state: Word::fitted(&next.state_name().to_string()),
+            state: Label::sanitized(&next.state_name().to_string()),
             message: message.digest(),
         };
         let subject = Subject::Negotiation(next.id().to_string());
         let open = self.0.changes.begin_async(subject, entry, by).await?;
-        let put = self.0.store.put(place, next).await;
+        let put = self.0.store.put(locked, next).await;
         self.0.changes.end_async(open, put.is_ok()).await?;
         put
     }
 
     /// The two sides of a negotiation with `peer`, where this node is on the side `us`.
-    fn parties(&self, peer: &InstitutionId, us: Party, now: Timestamp) -> Result<Parties, NegotiationFault> {
-        let roster = self.0.membership.in_force(now)?;
+    fn parties(&self, peer: &InstitutionId, us: Party, now: Timestamp) -> Result<Parties, NegotiationError> {
+        let roster = self.0.membership.valid_roster(now)?;
         let ours = Side {
             institution: self.0.identity.institution.clone(),
             key: self.0.identity.institution_public(),
@@ -446,55 +446,56 @@ impl Negotiations {
         })
     }
 
-    fn node_of(&self, peer: &InstitutionId) -> Result<NodeId, NegotiationFault> {
-        let roster = self.0.membership.in_force(self.0.clock.now())?;
+    fn node_of(&self, peer: &InstitutionId) -> Result<NodeId, NegotiationError> {
+        let roster = self.0.membership.valid_roster(self.0.clock.now())?;
         active_node(&roster, peer)
     }
 
-    /// Ends a negotiation's step unless the other side still has the key that the negotiation began with.
+    /// Checks that the other side still has the key that the negotiation began with.
     ///
-    /// Returns the number of the roster by which it belongs.
-    fn same_key(&self, peer: &Side, now: Timestamp) -> Result<u64, NegotiationFault> {
-        let roster = self.0.membership.in_force(now)?;
+    /// Returns the number of the roster that admitted it.
+    fn same_key(&self, peer: &Side, now: Timestamp) -> Result<u64, NegotiationError> {
+        let roster = self.0.membership.valid_roster(now)?;
         let member = active(&roster, &peer.institution)?;
         if member.key == peer.key {
             Ok(member.since)
         } else {
-            Err(NegotiationFault::OtherKey {
+            Err(NegotiationError::OtherKey {
                 institution: peer.institution.clone(),
             })
         }
     }
 
-    /// The number of the roster by which the other side of a grant belongs, by its key of that time or one that follows it.
-    fn belongs_since(&self, peer: &Side, now: Timestamp) -> Result<u64, NegotiationFault> {
-        let roster = self.0.membership.in_force(now)?;
+    /// The number of the roster that admitted the other side of a grant, with its key at that time or a successor of that key.
+    fn member_since(&self, peer: &Side, now: Timestamp) -> Result<u64, NegotiationError> {
+        let roster = self.0.membership.valid_roster(now)?;
         active(&roster, &peer.institution)?;
         let member = self.0.membership.active_side(&roster, peer);
         member
             .map(|member| member.since)
-            .map_err(|_| NegotiationFault::OtherKey {
+            .map_err(|_| NegotiationError::OtherKey {
                 institution: peer.institution.clone(),
             })
     }
 
-    /// The roster by which the other side of a grant belongs now; without one, nothing can be resumed.
-    async fn resumable(&self, id: &GrantId, now: Timestamp) -> Result<u64, NegotiationFault> {
+    /// The number of the roster that admitted the other side of a grant; fails if the grant cannot be resumed because the other side is not
+    /// a member.
+    async fn resumable(&self, id: &GrantId, now: Timestamp) -> Result<u64, NegotiationError> {
         let held = self.0.grants.get(id).await;
-        let view = held.ok_or(NegotiationFault::UnknownGrant { grant: *id })?;
-        self.belongs_since(&view.terms.side(view.party.other()), now)
+        let view = held.ok_or(NegotiationError::UnknownGrant { grant: *id })?;
+        self.member_since(&view.terms.side(view.party.other()), now)
     }
 }
 
-/// The node to ask at `institution`.
+/// The node of `institution` that receives messages.
 ///
 /// # Errors
-/// [`NegotiationFault::NoMember`] when it is no active member.
-pub fn active_node(roster: &ValidRoster, institution: &InstitutionId) -> Result<NodeId, NegotiationFault> {
+/// [`NegotiationError::NotMember`] when it is not an active member.
+pub fn active_node(roster: &ValidRoster, institution: &InstitutionId) -> Result<NodeId, NegotiationError> {
     let node = roster
         .active_member(institution)
         .and_then(|member| member.nodes.first());
-    node.map(|node| node.node).ok_or_else(|| NegotiationFault::NoMember {
+    node.map(|node| node.node).ok_or_else(|| NegotiationError::NotMember {
         institution: institution.clone(),
     })
 }
@@ -508,10 +509,10 @@ fn owner_of(roster: &ValidRoster, node: &NodeId) -> Option<Side> {
     })
 }
 
-fn active<'a>(roster: &'a ValidRoster, institution: &InstitutionId) -> Result<&'a Member, NegotiationFault> {
+fn active<'a>(roster: &'a ValidRoster, institution: &InstitutionId) -> Result<&'a Member, NegotiationError> {
     roster
         .active_member(institution)
-        .ok_or_else(|| NegotiationFault::NoMember {
+        .ok_or_else(|| NegotiationError::NotMember {
             institution: institution.clone(),
         })
 }

@@ -1,18 +1,18 @@
 //! The peer-to-peer network: who may connect, and streams of frames between those who may.
 //!
-//! Nodes speak libp2p over TCP (Noise, Yamux) and QUIC. A connection goes through four doors before it carries anything:
+//! Nodes use libp2p over TCP (Noise, Yamux) and QUIC. A connection passes four checks before it carries anything:
 //!
 //! 1. the transport's handshake proves the peer's Ed25519 node key, in time and within bounds by source ([`transport`]);
-//! 2. the gate compares it with the members: a stranger's connection is closed before any protocol runs, and
-//!    a member's as soon as it stops being one;
-//! 3. [`hello`] ties the key to an institution; until then no other protocol is served, and whoever takes too long is cut off;
-//! 4. every stream takes up room, counted for its peer, its institution and in all, so that none can crowd out the others.
+//! 2. the gate compares it with the members: the connection of a non-member is closed before any protocol runs, and
+//!    that of a member as soon as it is no longer a member;
+//! 3. [`hello`] binds the key to an institution; until then no other protocol is served, and a peer that takes too long is disconnected;
+//! 4. every stream needs a permit, counted for its peer, its institution and in total, so that none can crowd out the others.
 //!
-//! One private task owns the swarm; [`NetworkHandle`] is how the rest of the node talks to it. Services open streams with
+//! One private task owns the swarm; the rest of the node uses it through [`NetworkHandle`]. Services open streams with
 //! [`NetworkHandle::open`] and serve them with [`NetworkHandle::accept`]; both get a [`FramedStream`] that bounds the size
 //! and the time of everything that arrives.
 
-mod behaviour;
+mod behavior;
 mod config;
 mod dial;
 mod error;
@@ -38,7 +38,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use self::{
     config::{Backoff, Deadlines, Limits, NetworkConfig, Timeouts},
     dial::{DialRange, DialRefused, Dialing, InvalidDialRange},
-    error::{Fault, NetworkError},
+    error::{NetworkError, Responsibility},
     framed::{FramedStream, MAX_CHUNK},
     members::{Members, node_id, peer_id},
     session::{Role, Session, SessionMap},
@@ -47,19 +47,19 @@ use self::{
     hello::HELLO,
     redial::Redial,
     session::Sessions,
-    streams::{Acceptors, Inbound, Wish},
+    streams::{Acceptors, Inbound, StreamRequest},
     task::{Message, Task},
 };
 use crate::shutdown::Stage;
 
-/// Messages waiting for the task. Every sender waits for an answer, so this is about as many as there are callers.
-const INBOX: usize = 64;
+/// Capacity of the message queue of the task. Every sender waits for an answer, so this is about the number of concurrent callers.
+const QUEUE_CAPACITY: usize = 64;
 
-/// Over how many connections one stream is tried: each that is found dead gives way to a new one.
+/// Number of connections on which opening one stream is tried: a dead connection is replaced by a new one.
 const OPEN_ATTEMPTS: u32 = 3;
 
-/// How long listeners get to come up.
-const LISTEN: Duration = Duration::from_secs(5);
+/// How long to wait for listeners.
+const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The network's starting point.
 #[derive(Debug)]
@@ -74,13 +74,13 @@ impl Network {
         let sessions = Arc::new(Sessions::new(&config.limits));
         let acceptors = Arc::new(Acceptors::new(config.limits.streams));
         let dialing = Dialing::new(config.dial.clone());
-        let mut swarm = behaviour::swarm(&config, &dialing, sessions.clone(), acceptors.clone())?;
-        let bound = tokio::time::timeout(LISTEN, listen(&mut swarm, &config.listen)).await;
-        let addresses = bound.map_err(|_| NetworkError::ListenTimeout { after: LISTEN })??;
+        let mut swarm = behavior::swarm(&config, &dialing, sessions.clone(), acceptors.clone())?;
+        let bound = tokio::time::timeout(LISTEN_TIMEOUT, listen(&mut swarm, &config.listen)).await;
+        let addresses = bound.map_err(|_| NetworkError::ListenTimeout { after: LISTEN_TIMEOUT })??;
         let local = node_id(swarm.local_peer_id()).ok_or(NetworkError::Stopped)?;
 
         let (listening, watched) = watch::channel(addresses);
-        let (outbox, inbox) = mpsc::channel(INBOX);
+        let (outbox, inbox) = mpsc::channel(QUEUE_CAPACITY);
         let task = Task {
             swarm,
             inbox,
@@ -113,7 +113,7 @@ impl Network {
 
 /// Listens on `addresses` and waits until each has a socket.
 async fn listen(
-    swarm: &mut libp2p::Swarm<behaviour::Behaviour>,
+    swarm: &mut libp2p::Swarm<behavior::Behavior>,
     addresses: &[Multiaddr],
 ) -> Result<Vec<Multiaddr>, NetworkError> {
     let mut pending = std::collections::HashSet::new();
@@ -172,32 +172,32 @@ impl NetworkHandle {
         self.sessions().borrow().keys().copied().collect()
     }
 
-    /// Watches sessions come and go. A `borrow` of it must not be held for long: the connections wait for it.
+    /// Watches sessions start and end. A `borrow` of it must not be held for long: it blocks the connections.
     pub fn sessions(&self) -> watch::Receiver<Arc<SessionMap>> {
         self.inner.sessions.subscribe()
     }
 
-    /// Replaces the members. When this returns, strangers are refused and the streams of removed members fail.
+    /// Replaces the members. When this returns, non-members are refused and the streams of removed members fail.
     ///
     /// # Errors
     /// [`NetworkError::Stopped`].
     pub async fn set_members(&self, members: Arc<Members>) -> Result<(), NetworkError> {
-        self.ask(|reply| Message::SetMembers { members, reply }).await
+        self.request(|reply| Message::SetMembers { members, reply }).await
     }
 
-    /// Cuts the session with `peer`. A member that is kept connected is dialled again.
+    /// Cuts the session with `peer`. A member that is kept connected is dialed again.
     ///
     /// # Errors
     /// [`NetworkError::Stopped`].
     pub async fn disconnect(&self, peer: NodeId) -> Result<(), NetworkError> {
-        self.tell(Message::Disconnect { peer }).await
+        self.send(Message::Disconnect { peer }).await
     }
 
-    /// Opens a stream of `protocol` to `peer`: connects if need be, and waits for attestation unless it is `hello`. A
-    /// connection that turns out to be dead is replaced; nothing has been said on it, so nothing is said twice.
+    /// Opens a stream of `protocol` to `peer`: connects if necessary, and waits for attestation unless it is `hello`. A
+    /// connection that turns out to be dead is replaced; nothing has been sent on it, so nothing is sent twice.
     ///
     /// # Errors
-    /// If the peer is no member, cannot be reached, is not attested in time or does not speak the protocol.
+    /// If the peer is not a member, cannot be reached, is not attested in time or does not support the protocol.
     pub async fn open(&self, peer: NodeId, protocol: StreamProtocol) -> Result<FramedStream, NetworkError> {
         let after = self.inner.timeouts.open;
         let opening = async {
@@ -219,7 +219,7 @@ impl NetworkHandle {
         let session = match self.inner.sessions.get(&peer) {
             Some(session) => session,
             None => {
-                self.ask(|reply| Message::Connect { peer, reply }).await??;
+                self.request(|reply| Message::Connect { peer, reply }).await??;
                 self.inner.sessions.get(&peer).ok_or(NetworkError::Cut { peer })?
             }
         };
@@ -227,12 +227,12 @@ impl NetworkHandle {
             session.until_attested().await?;
         }
         let (reply, answer) = oneshot::channel();
-        self.tell(Message::Open {
+        self.send(Message::Open {
             peer,
-            wish: Wish { protocol, reply },
+            request: StreamRequest { protocol, reply },
         })
         .await?;
-        let stream = answer.await.map_err(|_| session.over())??;
+        let stream = answer.await.map_err(|_| session.ended())??;
         Ok(FramedStream::new(stream, session, self.inner.timeouts.stream, None))
     }
 
@@ -249,13 +249,13 @@ impl NetworkHandle {
         })
     }
 
-    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, NetworkError> {
+    async fn request<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, NetworkError> {
         let (reply, answer) = oneshot::channel();
-        self.tell(message(reply)).await?;
+        self.send(message(reply)).await?;
         answer.await.map_err(|_| NetworkError::Stopped)
     }
 
-    async fn tell(&self, message: Message) -> Result<(), NetworkError> {
+    async fn send(&self, message: Message) -> Result<(), NetworkError> {
         self.inner.outbox.send(message).await.map_err(|_| NetworkError::Stopped)
     }
 }
@@ -269,7 +269,7 @@ pub struct IncomingStreams {
 }
 
 impl IncomingStreams {
-    /// The next stream of an attested peer (of any peer, for `hello`); dropping it resets it. Can be given up and retried.
+    /// The next stream of an attested peer (of any peer, for `hello`); dropping it resets it. Cancel safe.
     pub async fn next(&mut self) -> FramedStream {
         loop {
             let inbound = tokio::select! {
@@ -277,8 +277,13 @@ impl IncomingStreams {
                 Some(inbound) = self.waiting.next() => inbound,
                 else => std::future::pending().await,
             };
-            if let Some(Inbound { session, stream, room }) = inbound {
-                return FramedStream::new(stream, session, self.timeouts.stream, Some(room));
+            if let Some(Inbound {
+                session,
+                stream,
+                permit,
+            }) = inbound
+            {
+                return FramedStream::new(stream, session, self.timeouts.stream, Some(permit));
             }
         }
     }
@@ -287,9 +292,9 @@ impl IncomingStreams {
         if self.before_attestation || inbound.session.attested().is_some() {
             return Some(inbound);
         }
-        let patience = self.timeouts.attest;
+        let limit = self.timeouts.attest;
         let attested = async move {
-            let attested = tokio::time::timeout(patience, inbound.session.until_attested()).await;
+            let attested = tokio::time::timeout(limit, inbound.session.until_attested()).await;
             matches!(attested, Ok(Ok(_))).then_some(inbound)
         };
         self.waiting.push(attested.boxed());

@@ -16,23 +16,23 @@ use tokio_util::sync::CancellationToken;
 
 use crate::changes::Changes;
 use crate::clock::Clock;
-use crate::custody::{Custody, CustodyParts, RollbackError};
 use crate::epoch::Epoch;
 use crate::evidence::{Evidence, EvidenceError};
-use crate::fault::{Code, Explain};
 use crate::federation::{Federation, FederationParts};
 use crate::iam::{Accounts, Sessions};
 use crate::identity::Identity;
+use crate::lifecycle::{Lifecycle, LifecycleParts, RollbackError};
 use crate::membership::{Membership, MembershipError, MembershipParts, ROSTER};
-use crate::negotiation::{Grants, NegotiationFault, NegotiationParts, Negotiations};
+use crate::negotiation::{Grants, NegotiationError, NegotiationParts, Negotiations};
 use crate::network::{DialRange, Limits, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
 use crate::policy::{PolicyStore, PolicyStoreError, PolicyStoreParts};
+use crate::problem::{Code, Explain};
 use crate::sharing::{EngineConfig, Sharing, SharingParts};
 use crate::shutdown::Shutdown;
 
-/// How long services may finish what they hold.
+/// How long services may take to finish running work.
 const SERVICE_GRACE: Duration = Duration::from_secs(5);
-/// How long the network may say goodbye.
+/// How long the network may take to close its connections.
 const NETWORK_GRACE: Duration = Duration::from_secs(2);
 
 /// A cloneable handle to the running node.
@@ -55,15 +55,15 @@ struct Parts {
     accounts: Accounts,
     sessions: Sessions,
     policies: PolicyStore,
-    custody: Custody,
+    lifecycle: Lifecycle,
     evidence: Evidence,
     changes: Changes,
 }
 
-/// What a node is started with.
+/// What a node needs to start.
 #[derive(Debug)]
 pub struct StartConfig {
-    /// Who it is.
+    /// Its identity.
     pub identity: Identity,
     /// Its unlocked storage.
     pub storage: Storage,
@@ -73,15 +73,15 @@ pub struct StartConfig {
     pub clock: Clock,
     /// Addresses to listen on.
     pub listen: Vec<Multiaddr>,
-    /// Addresses that others are told; empty to tell those it listens on.
+    /// Addresses to announce; if empty, those that it listens on.
     pub announce: Vec<Address>,
     /// Ranges of addresses at which members are dialed.
     pub dial: Vec<DialRange>,
     /// What peers may occupy at one time.
     pub limits: Limits,
-    /// What passwords cost to check.
+    /// The Argon2 cost of passwords.
     pub password_cost: Argon2Cost,
-    /// The program `concordat`, of which each query gets a process, and the memory that all of them share.
+    /// The program `concordat`, which is started as a process for each query, and the memory that all of these processes share.
     pub engine: EngineConfig,
 }
 
@@ -91,38 +91,38 @@ pub enum StartError {
     /// People's accounts cannot be read.
     #[error("the accounts cannot be opened")]
     Accounts(#[from] crate::iam::IamError),
-    /// The catalogue is not the one that the ledger tells of.
+    /// The catalog does not match the ledger.
     #[error(transparent)]
-    Custody(#[from] RollbackError),
+    Lifecycle(#[from] RollbackError),
     /// The policies are not valid.
     #[error(transparent)]
     Policy(#[from] PolicyStoreError),
-    /// The network does not come up.
-    #[error("the network does not come up")]
+    /// The network cannot be started.
+    #[error("the network cannot be started")]
     Network(#[from] NetworkError),
-    /// The roster is not usable.
+    /// The roster cannot be used.
     #[error(transparent)]
     Membership(#[from] MembershipError),
-    /// The grants are not usable.
+    /// The grants cannot be used.
     #[error(transparent)]
-    Negotiation(#[from] NegotiationFault),
-    /// What the last run left open cannot be closed.
+    Negotiation(#[from] NegotiationError),
+    /// The queries that the last stop interrupted cannot be closed.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
-    /// The state of queries is not usable.
+    /// The state of queries cannot be used.
     #[error("the state of queries cannot be opened")]
     Sharing(#[from] concordat_storage::meta::MetaError),
-    /// A part was broken off while it started.
-    #[error("the start was broken off")]
-    BrokenOff(#[from] tokio::task::JoinError),
+    /// The start of a part was interrupted.
+    #[error("the start was interrupted")]
+    Interrupted(#[from] tokio::task::JoinError),
 }
 
 impl Node {
-    /// Starts the node's parts in order and adds their stages to `shutdown` so that they stop in the reverse one. The API
+    /// Starts the node's parts in order and adds their stages to `shutdown`, so that they stop in reverse order. The API
     /// stages must have been added before.
     ///
     /// # Errors
-    /// [`StartError`] names the part that does not start.
+    /// [`StartError`] with the part that does not start.
     pub async fn start(config: StartConfig, shutdown: &mut Shutdown) -> Result<Self, StartError> {
         let StartConfig {
             identity,
@@ -140,7 +140,7 @@ impl Node {
         let wire = shutdown.stage("network", NETWORK_GRACE);
         let (identity, epoch) = (Arc::new(identity), Epoch::default());
 
-        let custody = Custody::open(CustodyParts {
+        let lifecycle = Lifecycle::open(LifecycleParts {
             identity: identity.clone(),
             storage: storage.clone(),
             ledger: ledger.clone(),
@@ -162,12 +162,12 @@ impl Node {
         let policies = tokio::task::spawn_blocking(move || PolicyStore::open(policies)).await??;
         let policy = policies.live();
         let transport_key = NodeKey::from_seed(&identity.node_key.expose_seed());
-        let wishes = NetworkConfig {
+        let network_config = NetworkConfig {
             limits,
             dial,
             ..NetworkConfig::new(transport_key, listen)
         };
-        let network = Network::start(wishes, &wire).await?;
+        let network = Network::start(network_config, &wire).await?;
         let (hellos, rosters) = (network.accept(HELLO)?, network.accept(ROSTER)?);
 
         let grants = Grants::open(identity.clone(), &storage, ledger.clone(), epoch.clone())?;
@@ -181,9 +181,9 @@ impl Node {
             announced: announce,
         })
         .await?;
-        membership.greet(hellos, &services);
-        membership.spread(rosters, &services);
-        membership.keep_time(&services);
+        membership.serve_hello(hellos, &services);
+        membership.sync_roster(rosters, &services);
+        membership.watch_expiry(&services);
         let sessions = Sessions::new(accounts.clone());
         let negotiations = Negotiations::open(NegotiationParts {
             identity: identity.clone(),
@@ -222,7 +222,7 @@ impl Node {
             evidence: evidence.clone(),
         });
         federation.serve(&services);
-        custody.serve(&services);
+        lifecycle.serve(&services);
         services.spawn(follow(accounts.changes(), epoch.clone(), services.token().clone()));
         services.spawn(cut_on_damage(
             ledger.verification(),
@@ -245,13 +245,13 @@ impl Node {
             accounts,
             sessions,
             policies,
-            custody,
+            lifecycle,
             evidence,
             changes,
         })))
     }
 
-    /// Who this node is.
+    /// The identity of this node.
     pub fn identity(&self) -> &Arc<Identity> {
         &self.0.identity
     }
@@ -291,17 +291,17 @@ impl Node {
         &self.0.grants
     }
 
-    /// The negotiations this node leads.
+    /// The negotiations this node is a party to.
     pub fn negotiations(&self) -> &Negotiations {
         &self.0.negotiations
     }
 
-    /// What this node answers to others.
+    /// The service that answers queries of other nodes.
     pub fn sharing(&self) -> &Sharing {
         &self.0.sharing
     }
 
-    /// What this node asks of others.
+    /// The client that sends queries to other nodes.
     pub fn federation(&self) -> &Federation {
         &self.0.federation
     }
@@ -316,17 +316,17 @@ impl Node {
         &self.0.sessions
     }
 
-    /// The care of keys and of datasets' lives.
-    pub fn custody(&self) -> &Custody {
-        &self.0.custody
+    /// The lifecycle of keys and datasets.
+    pub fn lifecycle(&self) -> &Lifecycle {
+        &self.0.lifecycle
     }
 
-    /// Changes that the ledger tells of first.
+    /// Changes of the state that are written to the ledger first.
     pub fn changes(&self) -> &Changes {
         &self.0.changes
     }
 
-    /// What is kept of queries.
+    /// The stored evidence of queries.
     pub fn evidence(&self) -> &Evidence {
         &self.0.evidence
     }
@@ -337,18 +337,18 @@ impl Node {
     }
 }
 
-/// Before anything is asked or answered, what a stop broke off stands in the ledger as ended.
+/// Records in the ledger that queries which the last stop interrupted have ended, before any query is sent or answered.
 async fn close_last_run(evidence: &Evidence, ledger: &Ledger, clock: &Clock) -> Result<(), EvidenceError> {
     let (evidence, ledger, now) = (evidence.clone(), ledger.clone(), clock.now());
     let closed = tokio::task::spawn_blocking(move || evidence.recover(&ledger, now)).await??;
     if closed > 0 {
-        tracing::warn!(closed, "queries that the last stop broke off were entered as ended");
+        tracing::warn!(closed, "queries that the last stop interrupted were recorded as ended");
     }
     Ok(())
 }
 
-/// Damage that is found in the ledger while the node runs ends what is under way: each answer is decided again, and no decision can be
-/// entered any more.
+/// If damage is found in the ledger while the node runs, running answers end: each is evaluated again, and decisions can no longer be
+/// recorded.
 async fn cut_on_damage(mut found: watch::Receiver<Verification>, epoch: Epoch, stop: CancellationToken) {
     let failed = found.wait_for(|state| matches!(state, Verification::Failed { .. }));
     if let Some(Ok(_)) = stop.run_until_cancelled(failed).await {
@@ -356,7 +356,7 @@ async fn cut_on_damage(mut found: watch::Receiver<Verification>, epoch: Epoch, s
     }
 }
 
-/// A change to people's accounts is a change on which running answers depend.
+/// Raises the epoch when an account changes, because running answers depend on accounts.
 async fn follow(mut changes: watch::Receiver<u64>, epoch: Epoch, stop: CancellationToken) {
     while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
         epoch.raise();
@@ -367,38 +367,38 @@ impl Explain for StartError {
     fn code(&self) -> Code {
         match self {
             Self::Accounts(source) => source.code(),
-            Self::Custody(source) => source.code(),
+            Self::Lifecycle(source) => source.code(),
             Self::Policy(source) => source.code(),
             Self::Network(source) => source.code(),
             Self::Membership(source) => source.code(),
             Self::Negotiation(source) => source.code(),
             Self::Sharing(source) => source.code(),
             Self::Evidence(source) => source.code(),
-            Self::BrokenOff(_) => Code::Fault,
+            Self::Interrupted(_) => Code::Internal,
         }
     }
 
     fn reasons(&self) -> Vec<String> {
         match self {
             Self::Policy(source) => source.reasons(),
-            Self::Custody(_)
+            Self::Lifecycle(_)
             | Self::Accounts(_)
             | Self::Network(_)
             | Self::Membership(_)
             | Self::Negotiation(_)
             | Self::Sharing(_)
             | Self::Evidence(_)
-            | Self::BrokenOff(_) => Vec::new(),
+            | Self::Interrupted(_) => Vec::new(),
         }
     }
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::Custody(source) => source.help(),
+            Self::Lifecycle(source) => source.help(),
             Self::Evidence(source) => source.help(),
             Self::Policy(source) => source.help(),
             Self::Accounts(_)
-            | Self::BrokenOff(_)
+            | Self::Interrupted(_)
             | Self::Network(_)
             | Self::Membership(_)
             | Self::Negotiation(_)

@@ -1,31 +1,31 @@
 //! The policy decision point: Cedar with a default of deny.
 //!
-//! Two decisions are made here, and both say why:
+//! It makes two decisions, and both include their reasons:
 //!
-//! 1. **Offer** ([`Policy::offer`]): a member asks for a scope. For its purposes, tier, columns and places Cedar is asked
-//!    what may leave at most, the widest first; that is the *ceiling*. What is offered is the meet of request and ceiling,
-//!    with a reason for each difference.
-//! 2. **Query** ([`Policy::decide`]): a person asks under a grant. The grant, the person's assurance and today's ceiling are
-//!    all checked, and a denial lists every reason at once, each with what would turn it into a yes.
+//! 1. **Offer** ([`Policy::offer`]): a member requests a scope. Cedar decides for its purposes, tier, columns and places what may be
+//!    released at most, starting with the widest; that is the *ceiling*. The offer is the meet of request and ceiling, with a reason
+//!    for each difference.
+//! 2. **Query** ([`Policy::decide`]): a person queries under a grant. The grant, the person's assurance and the current ceiling are
+//!    all checked. A denial lists every reason at once, each with its remedy.
 //!
-//! An error while a policy is evaluated, an attribute that is missing and a word that is unknown are denials. A policy set
-//! that does not hold against the schema is refused as a whole, with all its errors.
+//! An evaluation error, a missing attribute and an unknown enum value are denials. A policy set that does not validate against the
+//! schema is refused as a whole, with all its errors.
 //!
-//! Policy sets are kept in the sealed state and come into force through [`PolicyStore`] alone; who decides takes the one in
-//! force from a [`LivePolicy`].
+//! Policy sets are stored in the sealed state and are activated only through [`PolicyStore`]; code that decides takes the active one
+//! from a [`LivePolicy`].
 //!
-//! What peers are told about a column or dataset that is hidden is what they are told about one that does not exist. The
-//! [`Explanation`] tells the difference and is for the holder's own people.
+//! Peers get the same answer about a hidden column or dataset as about one that does not exist. The [`Explanation`] shows the
+//! difference and is for the holder's own people.
 
-mod ask;
+mod authorize;
 mod cases;
 mod diff;
 mod facts;
 mod live;
 mod load;
 mod matrix;
+mod max_scope;
 mod offer;
-mod prospect;
 mod query;
 mod reason;
 mod rows;
@@ -38,9 +38,9 @@ pub use diff::{FileDiff, PolicyDiff, diff};
 pub use facts::{ColumnFacts, DatasetFacts, Party};
 pub use live::LivePolicy;
 pub use load::{Policy, PolicyErrors, Settings};
-pub use matrix::{Ground, never_allowed};
+pub use matrix::{RequestSpace, never_allowed};
+pub use max_scope::MaxScope;
 pub use offer::{Narrowing, Offer, OfferDecision, OfferInput, Refusal};
-pub use prospect::Prospect;
 pub use query::{LocalInput, QueryDecision, QueryInput};
 pub use reason::{Effect, Explanation, Reason, Rule, Step};
 pub use sealed::SealedPolicySet;

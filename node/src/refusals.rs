@@ -1,8 +1,8 @@
-//! What peers are refused before anything is decided about them, entered in the ledger in bounded number.
+//! Refusals of peers before any decision about them, recorded in the ledger in bounded number.
 //!
-//! The first refusal of a peer is entered at once. Those that follow within a minute are counted and entered together when the
-//! minute is over, so that a peer can make this ledger grow by two entries a minute and no more. Beyond [`MOST_PEERS`] peers in
-//! one minute the others share one count: however many nodes act together, what they can make it grow by has a bound.
+//! The first refusal of a peer is recorded at once. Those that follow within a minute are counted and recorded together when the
+//! minute is over, so that a peer can make this ledger grow by at most two entries a minute. Beyond [`MAX_PEERS`] peers in
+//! one minute the others share one count: the growth is bounded even if many nodes cooperate.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -16,23 +16,23 @@ use concordat_storage::ledger::Attribution;
 
 use crate::shutdown::Stage;
 
-/// The time whose refusals make up one entry.
+/// The time window whose refusals are recorded in one entry.
 const WINDOW_MS: i64 = 60_000;
-/// How often windows that are over are looked for.
-const LOOK: Duration = Duration::from_secs(10);
-/// Peers whose refusals are counted apart. The rest of a minute is entered as those of the last of them.
-const MOST_PEERS: usize = 64;
+/// How often to check for windows that are over.
+const WINDOW_CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// Maximum number of peers whose refusals are counted separately. Those of all others in a minute are recorded under the last of them.
+const MAX_PEERS: usize = 64;
 
-/// What is to be entered, and on whose account.
+/// A refusal entry to be recorded, and its attribution.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Due {
-    /// The peer; of several that are counted together, the last one.
+    /// The peer; the last one if several are counted together.
     pub(crate) peer: NodeId,
-    /// How many refusals.
+    /// Number of refusals.
     pub(crate) count: u32,
-    /// Why the last of them was.
+    /// Reason of the last refusal.
     pub(crate) reason: Reason,
-    /// On whose account the entry is made.
+    /// Attribution of the entry.
     pub(crate) by: Attribution,
 }
 
@@ -43,14 +43,14 @@ pub(crate) struct Refusals(Mutex<Windows>);
 #[derive(Debug, Default)]
 struct Windows {
     peers: BTreeMap<NodeId, Window>,
-    /// Those of all peers beyond [`MOST_PEERS`].
+    /// Those of all peers beyond [`MAX_PEERS`].
     others: Option<Window>,
 }
 
 #[derive(Debug)]
 struct Window {
     began: Timestamp,
-    /// Refusals since the one that was entered when it began.
+    /// Number of refusals since the one that was recorded when the window began.
     counted: u32,
     last: Due,
 }
@@ -70,13 +70,13 @@ impl Window {
     }
 
     fn is_over(&self, now: Timestamp) -> bool {
-        // A clock that was put back ends it, too.
+        // A clock that was set back also ends the window.
         !(0..WINDOW_MS).contains(&now.since(self.began))
     }
 }
 
 impl Refusals {
-    /// Notes a refusal and gives what is to be entered now.
+    /// Counts a refusal and returns what has to be recorded now.
     pub(crate) fn note(&self, peer: NodeId, by: Attribution, reason: Reason, now: Timestamp) -> Vec<Due> {
         let this = Due {
             peer,
@@ -86,13 +86,13 @@ impl Refusals {
         };
         let mut windows = self.windows();
         let is_new = !windows.peers.contains_key(&peer);
-        let full = is_new && windows.peers.len() >= MOST_PEERS;
-        let standing = if full {
+        let full = is_new && windows.peers.len() >= MAX_PEERS;
+        let open = if full {
             windows.others.as_mut()
         } else {
             windows.peers.get_mut(&peer)
         };
-        if let Some(window) = standing.filter(|window| !window.is_over(now)) {
+        if let Some(window) = open.filter(|window| !window.is_over(now)) {
             window.count(this);
             return Vec::new();
         }
@@ -109,7 +109,7 @@ impl Refusals {
         before.and_then(Window::due).into_iter().chain([this]).collect()
     }
 
-    /// Ends the windows that are over at `now`, all of them if there is no `now`, and gives what they counted.
+    /// Ends the windows that are over at `now`, or all of them if `now` is `None`, and returns their counts.
     fn ended(&self, now: Option<Timestamp>) -> Vec<Due> {
         let mut windows = self.windows();
         let over = |window: &Window| now.is_none_or(|now| window.is_over(now));
@@ -124,14 +124,14 @@ impl Refusals {
         ended.into_iter().filter_map(Window::due).collect()
     }
 
-    /// Enters what was counted once its minute is over, until `stage` stops; then what is left.
+    /// Records the counts of each window when it is over, until `stage` stops; then those of all remaining windows.
     pub(crate) async fn enter_counted<F: Future<Output = ()>>(
         &self,
         stage: &Stage,
         now: impl Fn() -> Timestamp,
         enter: impl Fn(Vec<Due>) -> F,
     ) {
-        let wait = || tokio::time::sleep(LOOK);
+        let wait = || tokio::time::sleep(WINDOW_CHECK_INTERVAL);
         while stage.token().run_until_cancelled(wait()).await.is_some() {
             enter(self.ended(Some(now()))).await;
         }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn reason() -> Reason {
-        Reason::fitted("no such grant")
+        Reason::sanitized("no such grant")
     }
 
     fn counts(due: &[Due]) -> Vec<u32> {
@@ -172,17 +172,17 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_refusals_is_entered_in_two_entries_a_minute_and_each_is_counted() {
+    fn refusals_of_one_peer_make_two_entries_a_minute() {
         let refusals = Refusals::default();
-        let ((greedy, by), (modest, other)) = (peer(1), peer(2));
+        let ((flooding, by), (second, other)) = (peer(1), peer(2));
         let mut entered = Vec::new();
         for n in 0..6000 {
             let now = START.plus_millis(n * 50);
-            entered.extend(counts(&refusals.note(greedy, by.clone(), reason(), now)));
+            entered.extend(counts(&refusals.note(flooding, by.clone(), reason(), now)));
         }
-        assert_eq!(counts(&refusals.note(modest, other, reason(), START)), [1]);
+        assert_eq!(counts(&refusals.note(second, other, reason(), START)), [1]);
         let last = refusals.ended(None);
-        assert!(last.iter().all(|due| due.by == by && due.peer == greedy));
+        assert!(last.iter().all(|due| due.by == by && due.peer == flooding));
         entered.extend(counts(&last));
         assert_eq!(entered.iter().sum::<u32>(), 6000);
         assert_eq!(entered.len(), 10, "five minutes: {entered:?}");
@@ -190,11 +190,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_is_entered_when_the_minute_is_over_although_nothing_follows() {
+    fn refusals_are_recorded_at_the_end_of_their_minute() {
         let refusals = Refusals::default();
         let (node, by) = peer(1);
         for n in 0..3 {
-            refusals.note(node, by.clone(), Reason::fitted("a replay"), START.plus_millis(n));
+            refusals.note(node, by.clone(), Reason::sanitized("a replay"), START.plus_millis(n));
         }
         assert!(refusals.ended(Some(START.plus_millis(WINDOW_MS - 1))).is_empty());
         assert_eq!(counts(&refusals.ended(Some(START.plus_millis(WINDOW_MS)))), [2]);
@@ -214,7 +214,7 @@ mod tests {
             )));
         }
         entered.extend(counts(&refusals.ended(None)));
-        assert!(entered.len() <= MOST_PEERS + 2, "{}", entered.len());
+        assert!(entered.len() <= MAX_PEERS + 2, "{}", entered.len());
         assert_eq!(entered.iter().sum::<u32>(), 16_000);
     }
 }

@@ -1,26 +1,26 @@
-//! Answering other institutions: the provider's side of the catalogue and of queries.
+//! Answering other institutions: the provider's side of the catalog and of queries.
 //!
-//! A query goes through these doors in this order, and each can refuse it:
+//! A query passes these checks in this order, and each of them can refuse it:
 //!
-//! 1. the session is attested, and the institution has a place among those who ask at the moment;
-//! 2. the envelope is sound, fresh, meant for us, and was not sent before ([`concordat_protocol::query::ValidQuery`]);
-//! 3. its institution has countersigned the receipts of earlier answers ([`evidence`]);
+//! 1. the session is attested, and the institution gets a query slot ([`concurrency`]);
+//! 2. the envelope is valid, fresh, addressed to us, and was not sent before ([`concordat_protocol::query::ValidQuery`]);
+//! 3. the institution has countersigned the receipts of earlier answers ([`evidence`]);
 //! 4. there is a lease under its grant for that institution, and the day's queries are not used up;
 //! 5. the policy permits it ([`decide`]);
-//! 6. the decision is durably in the ledger, also when it is a denial; if it cannot be written, nothing is served;
+//! 6. the decision is durable in the ledger, also if it is a denial; if it cannot be written, nothing is served;
 //! 7. the permit opens the engine, once ([`release`]).
 //!
-//! While the answer streams ([`answer`]), every chunk leaves under a guard of the grant, and any change of grant, policy,
-//! roster or people is decided anew first. The end is a receipt that both sides sign.
+//! While the answer streams ([`answer`]), every chunk is sent under a guard of the grant. After any change of grant, policy, roster
+//! or people, the query is decided again before the next chunk. The answer ends with a receipt that both sides sign.
 
 mod answer;
 mod catalog;
+mod concurrency;
 mod decide;
 mod early;
 mod engine;
 mod evidence;
 mod own;
-mod places;
 mod quota;
 mod release;
 
@@ -36,7 +36,7 @@ use concordat_storage::{
 };
 use libp2p::StreamProtocol;
 
-use self::places::{Party, Places};
+use self::concurrency::{ConcurrencyLimits, Party};
 use self::quota::Quota;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
@@ -50,12 +50,12 @@ use crate::policy::LivePolicy;
 use crate::refusals::Refusals;
 use crate::shutdown::Stage;
 
+pub use concurrency::QuerySlot;
 pub use engine::{DEFAULT_MEMORY, EngineConfig};
 pub use evidence::RECEIPT;
 pub use own::OwnChunks;
-pub use places::Place;
 
-/// Datasets that a peer may know of.
+/// The datasets that a peer may see.
 pub const CATALOG: StreamProtocol = StreamProtocol::new("/concordat/catalog/1");
 /// Queries under a grant.
 pub const QUERY: StreamProtocol = StreamProtocol::new("/concordat/query/1");
@@ -69,14 +69,15 @@ struct Inner {
     parts: SharingParts,
     replay: Mutex<ReplayWindow>,
     workers: Workers,
-    places: Places,
-    /// Room for what our own people have computed at home; apart, because each such question may ask our own datasets too.
-    home: Places,
+    limits: ConcurrencyLimits,
+    /// The limits for queries that our own people have computed locally. They are separate because each such query may query our own
+    /// datasets too.
+    local_limits: ConcurrencyLimits,
     quota: Quota,
     early: Refusals,
 }
 
-/// What [`Sharing`] works with.
+/// The dependencies of [`Sharing`].
 #[derive(Debug)]
 pub struct SharingParts {
     /// Who this node is.
@@ -97,44 +98,44 @@ pub struct SharingParts {
     pub policy: LivePolicy,
     /// The sessions of this institution's own people.
     pub sessions: Sessions,
-    /// Counts the changes on which running answers depend.
+    /// Counts the changes that running answers depend on.
     pub epoch: Epoch,
-    /// What is kept of queries.
+    /// The evidence records of queries.
     pub evidence: Evidence,
-    /// What the engine is run with.
+    /// The configuration of the engine.
     pub engine: EngineConfig,
 }
 
 impl Sharing {
-    /// Makes the service; it answers nobody until [`Sharing::serve`].
+    /// Creates the service; it answers no peer until [`Sharing::serve`].
     ///
     /// # Errors
-    /// [`MetaError`] when the state cannot be opened.
+    /// [`MetaError`] if the state cannot be opened.
     pub fn open(parts: SharingParts) -> Result<Self, MetaError> {
         let quota = Quota::open(parts.storage.meta())?;
         let bounds = parts.engine.bounds();
         Ok(Self(Arc::new(Inner {
             replay: Mutex::default(),
             workers: Workers::new(parts.engine.program.clone(), bounds),
-            places: Places::new(parts.engine.queries(), parts.clock.clone()),
-            home: Places::new(parts.engine.at_home(), parts.clock.clone()),
+            limits: ConcurrencyLimits::new(parts.engine.queries(), parts.clock.clone()),
+            local_limits: ConcurrencyLimits::new(parts.engine.local_queries(), parts.clock.clone()),
             parts,
             quota,
             early: Refusals::default(),
         })))
     }
 
-    /// What one query may take here.
+    /// The resources that one query may use here.
     pub fn bounds(&self) -> Bounds {
         self.0.workers.bounds()
     }
 
-    /// Room for a question of `actor` that is computed at home, until it is dropped.
+    /// A slot for a query of `actor` that is computed locally, held until it is dropped.
     ///
     /// # Errors
-    /// [`Refusal`] when none becomes free in time.
-    pub async fn place_at_home(&self, actor: &Actor) -> Result<Place, Refusal> {
-        self.0.home.take(Party::Person(actor.id().clone())).await
+    /// [`Refusal`] if none becomes free in time.
+    pub async fn local_slot(&self, actor: &Actor) -> Result<QuerySlot, Refusal> {
+        self.0.local_limits.acquire(Party::Person(actor.id().clone())).await
     }
 
     /// Answers peers until `stage` stops.
@@ -152,18 +153,18 @@ impl Sharing {
         Ok(())
     }
 
-    /// Each stream has a task of its own, so that a slow reader holds up nobody else.
+    /// Each stream has a task of its own, so that a slow reader delays no other peer.
     async fn serve_all(self, mut incoming: IncomingStreams, stage: Stage, protocol: Protocol) {
         while let Some(stream) = stage.token().run_until_cancelled(incoming.next()).await {
             let sharing = self.clone();
             stage.spawn(async move {
                 let served = match protocol {
-                    Protocol::Catalog => sharing.tell_catalog(stream).await,
+                    Protocol::Catalog => sharing.send_catalog(stream).await,
                     Protocol::Query => sharing.answer_peer(stream).await,
                     Protocol::Receipt => sharing.serve_receipts(stream).await,
                 };
                 if let Err(error) = served {
-                    tracing::debug!(%error, "a stream that asked us broke");
+                    tracing::debug!(%error, "a stream opened by a peer failed");
                 }
             });
         }

@@ -1,12 +1,12 @@
 //! A graceful stop in a written order.
 //!
 //! A node starts from the inside out (storage, then network, then services, then the APIs) and stops in the reverse order,
-//! so that nothing is asked of a part that has already gone. Each part is a [`Stage`]; [`Shutdown::stop`] walks them in the
+//! so that no part is used after it has stopped. Each part is a [`Stage`]; [`Shutdown::stop`] walks them in the
 //! order in which they were added:
 //!
 //! 1. cancel the stage's token: its tasks stop taking new work,
-//! 2. wait for its tasks to finish what they hold, for at most the stage's grace period,
-//! 3. go on to the next stage, whether or not the grace period was enough, and say so if it was not.
+//! 2. wait for its tasks to finish their current work, for at most the stage's grace period,
+//! 3. go on to the next stage, whether or not the grace period was enough, and log a warning if it was not.
 
 use std::{future::Future, time::Duration};
 
@@ -53,7 +53,7 @@ impl Shutdown {
     }
 }
 
-/// One part of the node: a token that tells its tasks to finish, and the tasks themselves.
+/// One part of the node: a token that signals its tasks to finish, and the tasks themselves.
 #[derive(Debug, Clone)]
 pub struct Stage {
     name: &'static str,
@@ -63,7 +63,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// The token that is cancelled when this stage has to stop.
+    /// The token that is canceled when this stage has to stop.
     pub fn token(&self) -> &CancellationToken {
         &self.token
     }
@@ -98,7 +98,7 @@ mod tests {
             let (order, token) = (order.clone(), stage.token().clone());
             stage.spawn(async move {
                 token.cancelled().await;
-                order.lock().unwrap().push((name, "asked"));
+                order.lock().unwrap().push((name, "stopping"));
                 tokio::task::yield_now().await;
                 order.lock().unwrap().push((name, "done"));
             });
@@ -106,18 +106,18 @@ mod tests {
         assert!(shutdown.stop().await.is_empty());
         let expected: Vec<_> = ["api", "network", "storage"]
             .into_iter()
-            .flat_map(|name| [(name, "asked"), (name, "done")])
+            .flat_map(|name| [(name, "stopping"), (name, "done")])
             .collect();
         assert_eq!(*order.lock().unwrap(), expected);
     }
 
     #[tokio::test]
-    async fn a_stage_that_hangs_is_named_and_does_not_hold_up_the_rest() {
+    async fn shutdown_hanging_stage_is_named_and_skipped() {
         let mut shutdown = Shutdown::new();
-        let stuck = shutdown.stage("stuck", Duration::from_millis(10));
+        let hanging = shutdown.stage("hanging", Duration::from_millis(10));
         let last = shutdown.stage("last", Duration::from_secs(5));
-        stuck.spawn(std::future::pending::<()>());
-        assert_eq!(shutdown.stop().await, ["stuck"]);
+        hanging.spawn(std::future::pending::<()>());
+        assert_eq!(shutdown.stop().await, ["hanging"]);
         assert!(last.token().is_cancelled());
     }
 }

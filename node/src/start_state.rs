@@ -1,17 +1,16 @@
-//! What a start depends on, bound into the sealed state: the disk is trusted with none of it.
+//! What a start depends on, bound into the sealed state, so that the disk does not have to be trusted.
 //!
-//! | what | where its contents are | bound by |
+//! | what | where it is stored | bound by |
 //! | --- | --- | --- |
 //! | roster | sealed state | the state itself, and the ledger's entries |
 //! | policy set | sealed state | the state itself, its signature, and the ledger's entries |
-//! | configuration | `concordat.toml` | the settings that decide something, in the state |
+//! | configuration | `concordat.toml` | the protected settings, in the state |
 //! | evidence of queries | sealed state | the ledger's entries about each query |
 //! | ledger | `ledger/` | its size and root, in the state ([`concordat_storage::ledger::AnchorError`]) |
 //!
-//! A start compares all of it before anything is served. What differs ends the start with the exit code for integrity, and
-//! the message says what differs and what to do. State and ledger replaced together by older copies look like an earlier day of
-//! the same node; that is noticed through peers, which keep the heads
-//! of each other's ledgers ([`crate::ledger_heads`]).
+//! A start compares all of it before anything is served. Any difference ends the start with the exit code for integrity, and
+//! the message states the difference and what to do. If state and ledger are replaced together by older copies, they look like an
+//! earlier state of the same node; peers detect that, because they store the heads of each other's ledgers ([`crate::ledger_heads`]).
 
 mod configuration;
 mod versions;
@@ -27,9 +26,9 @@ pub use versions::{Bound, Versions};
 use crate::changes::{ChangeEntryError, Changes};
 use crate::config::Config;
 use crate::evidence::{Evidence, EvidenceError};
-use crate::fault::{Code, Explain};
 use crate::membership::SealedRoster;
 use crate::policy::SealedPolicySet;
+use crate::problem::{Code, Explain};
 
 /// Everything that a start compares.
 #[derive(Debug)]
@@ -56,24 +55,24 @@ impl StartState {
         })
     }
 
-    /// Completes what a stop broke off between state and ledger, and compares the two. To be called before the ledger takes
-    /// another entry.
+    /// Completes what a stop interrupted between state and ledger, and compares the two. Must be called before another entry is
+    /// written to the ledger.
     ///
     /// # Errors
-    /// [`StartStateError::StateOlder`] if the ledger tells of something that the state lacks.
-    pub fn settle(&self, ledger: &Ledger, now: Timestamp) -> Result<(), StartStateError> {
+    /// [`StartStateError::StateOlder`] if the ledger records something that the state lacks.
+    pub fn reconcile(&self, ledger: &Ledger, now: Timestamp) -> Result<(), StartStateError> {
         self.evidence.compare(ledger)?;
-        self.configuration.settle(ledger)?;
-        self.roster.settle(ledger)?;
-        self.policy.settle(ledger)?;
-        // It enters what was not made; what compares with the last entries comes before.
-        Ok(Changes::open(&self.meta, ledger.clone())?.settle(now)?)
+        self.configuration.reconcile(ledger)?;
+        self.roster.reconcile(ledger)?;
+        self.policy.reconcile(ledger)?;
+        // Last, because it writes entries, and the steps above compare with the last entries.
+        Ok(Changes::open(&self.meta, ledger.clone())?.reconcile(now)?)
     }
 
-    /// Compares the configuration with the one that was accepted.
+    /// Compares the configuration with the accepted one.
     ///
     /// # Errors
-    /// [`StartStateError::Configuration`] names each setting that differs.
+    /// [`StartStateError::Configuration`] with each setting that differs.
     pub fn check_configuration(&self, config: &Config) -> Result<(), StartStateError> {
         let differences = self.differences(config)?;
         if differences.is_empty() {
@@ -83,7 +82,7 @@ impl StartState {
         }
     }
 
-    /// Where the configuration differs from the one that was accepted.
+    /// The differences between the configuration and the accepted one.
     ///
     /// # Errors
     /// If the state cannot be read.
@@ -91,11 +90,11 @@ impl StartState {
         let accepted = self.configuration.current()?.map(|accepted| accepted.settings);
         Ok(configuration::differences(
             &accepted.unwrap_or_default(),
-            &config.deciding(),
+            &config.protected_settings(),
         ))
     }
 
-    /// Accepts the configuration: from here on the node starts with these settings and no others.
+    /// Accepts the configuration: from now on the node starts only with these settings.
     ///
     /// # Errors
     /// [`StartStateError::OtherInstitution`] if it is of another institution; otherwise if state or ledger cannot be written.
@@ -107,7 +106,7 @@ impl StartState {
         now: Timestamp,
     ) -> Result<AcceptedConfiguration, StartStateError> {
         let accepted = AcceptedConfiguration {
-            settings: config.deciding(),
+            settings: config.protected_settings(),
             by: by.cause().clone(),
             at: now,
         };
@@ -127,27 +126,25 @@ impl StartState {
 /// Why a start is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum StartStateError {
-    /// The ledger tells of something that the state lacks.
-    #[error(
-        "the folder `meta` was replaced by an older copy: the ledger tells of a {what} that the sealed state lacks"
-    )]
+    /// The ledger records something that the state lacks.
+    #[error("the folder `meta` was replaced by an older copy: the ledger records a {what} that the sealed state lacks")]
     StateOlder {
-        /// What it lacks.
+        /// What the state lacks.
         what: &'static str,
     },
-    /// The configuration is not the one that was accepted.
-    #[error("`concordat.toml` is not the configuration that was accepted")]
+    /// The configuration differs from the accepted one.
+    #[error("`concordat.toml` differs from the accepted configuration")]
     Configuration {
         /// Each setting that differs.
         differences: Vec<Difference>,
     },
     /// The configuration is of another institution.
-    #[error("`concordat.toml` names another institution than the one this node was set up for")]
+    #[error("`concordat.toml` names an institution other than the one this node was created for")]
     OtherInstitution,
-    /// The records of queries are not those that the ledger tells of.
+    /// The records of queries do not match the ledger.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
-    /// What the last stop broke off cannot be settled.
+    /// An interrupted change cannot be resolved.
     #[error(transparent)]
     Changes(#[from] ChangeEntryError),
     /// The ledger failed.
@@ -185,14 +182,14 @@ impl Explain for StartStateError {
         match self {
             Self::Evidence(source) => source.help(),
             Self::StateOlder { .. } => Some(
-                "put the newest copy of `meta` back, or restore a backup into an empty directory".to_owned(),
+                "restore the newest copy of `meta`, or restore a backup into an empty directory".to_owned(),
             ),
             Self::Configuration { .. } => Some(
-                "if an operator meant it, an administrator accepts it with `concordat config accept --as NAME`; if not, \
+                "if the change is intended, an administrator accepts it with `concordat config accept --as NAME`; if not, \
                  undo the change and find out who made it"
                     .to_owned(),
             ),
-            Self::OtherInstitution => Some("put this node's own `concordat.toml` back".to_owned()),
+            Self::OtherInstitution => Some("restore this node's own `concordat.toml`".to_owned()),
             Self::Changes(_) | Self::Ledger(_) | Self::State(_) => None,
         }
     }

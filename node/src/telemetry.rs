@@ -1,7 +1,7 @@
 //! Structured logs on standard error.
 //!
-//! Levels have meanings: `error` needs a person now, `warn` soon, `info` says what the node does, `debug` how. People and data
-//! are never named above `debug`; decisions go to the ledger. Values are fields, context is in spans.
+//! Levels have meanings: `error` needs attention now, `warn` soon, `info` describes what the node does, `debug` how. People and
+//! data are never named above `debug`; decisions go to the ledger. Values are fields, context is in spans.
 
 use std::io::IsTerminal;
 
@@ -9,10 +9,10 @@ use tracing_subscriber::{EnvFilter, fmt, prelude::*};
 
 use crate::config::{LogFormat, LogLevel, LogSection};
 
-/// The environment variable that goes before `log.level`, in the syntax of `tracing` directives.
+/// The environment variable that takes precedence over `log.level`, in the syntax of `tracing` directives.
 pub const LEVEL_VARIABLE: &str = "CONCORDAT_LOG";
 
-/// Libraries that are talkative at `info`.
+/// Libraries that are verbose at `info`.
 const QUIETER: &str = "libp2p=warn,libp2p_swarm=warn,datafusion=warn,sled=warn,hyper=warn,quinn=warn,yamux=warn";
 
 /// Starts logging for the daemon; the second call in a process changes nothing.
@@ -36,7 +36,7 @@ pub fn start(log: &LogSection, color: bool) {
             .try_init(),
     };
     if started.is_err() {
-        tracing::debug!("logging was started before");
+        tracing::debug!("logging was already started");
     }
 }
 

@@ -1,8 +1,8 @@
-//! Who may reach which route: the one door between the socket and the handlers.
+//! Who may use which route: the only access check between the socket and the handlers.
 //!
-//! The session token of the `Authorization: Bearer` header becomes an [`Actor`] once, here; the route's action is held
-//! against the actor's roles; the handler finds the actor as [`Caller`]. A request without a session ends with
-//! `locked`, one without the role with `denied`, and the reason names the roles that may.
+//! The session token of the `Authorization: Bearer` header is resolved to an [`Actor`] once, here; the route's action is
+//! checked against the actor's roles; the handler receives the actor as [`Caller`]. A request without a session ends with
+//! `locked`, one without the role with `denied`, and the reason names the roles that are permitted.
 
 use axum::{
     Router,
@@ -15,27 +15,27 @@ use axum::{
 
 use super::{Api, OsAccount};
 use crate::{
-    fault::{Code, Problem},
     iam::{Action, Actor, IamError, SessionToken},
+    problem::{Code, Problem},
 };
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Whoever can open the socket.
+    /// Any process that can open the socket.
     Open,
-    /// Whoever is logged in, also with a password that somebody else has set.
+    /// Any logged-in user, even with a password that someone else has set.
     AnySession,
-    /// Whoever is logged in with a password of their own.
+    /// Any user logged in with a password of their own.
     LoggedIn,
-    /// Whoever has a role that permits the action.
+    /// Users with a role that permits the action.
     Needs(Action),
 }
 
 /// A path of the API, who may use it, and what it does.
 #[derive(Debug)]
 pub struct Route {
-    /// The path, with `{name}` for what varies.
+    /// The path, with `{name}` for variable parts.
     pub path: &'static str,
     /// Who may use it.
     pub access: Access,
@@ -43,41 +43,41 @@ pub struct Route {
 }
 
 impl Route {
-    /// `handler` at `path`, for those whom `access` lets in.
+    /// `handler` at `path`, for those whom `access` permits.
     pub fn new(path: &'static str, access: Access, handler: MethodRouter<Api>) -> Self {
         Self { path, access, handler }
     }
 
     /// Adds the route to a router, behind its check.
     pub(super) fn add_to(self, router: Router<Api>, api: &Api) -> Router<Api> {
-        let door = Door {
+        let guard = RouteGuard {
             api: api.clone(),
             access: self.access,
         };
         let handler = match self.access {
             Access::Open => self.handler,
-            Access::AnySession => self.handler.route_layer(from_fn_with_state(door, check)),
-            Access::LoggedIn => self.handler.route_layer(from_fn_with_state(door, check)),
-            Access::Needs(_) => self.handler.route_layer(from_fn_with_state(door, check)),
+            Access::AnySession => self.handler.route_layer(from_fn_with_state(guard, check)),
+            Access::LoggedIn => self.handler.route_layer(from_fn_with_state(guard, check)),
+            Access::Needs(_) => self.handler.route_layer(from_fn_with_state(guard, check)),
         };
         router.route(self.path, handler)
     }
 }
 
 #[derive(Clone)]
-struct Door {
+struct RouteGuard {
     api: Api,
     access: Access,
 }
 
 async fn check(
-    State(door): State<Door>,
+    State(guard): State<RouteGuard>,
     account: OsAccount,
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let actor = actor(&door.api, request.headers(), account).await?;
-    match door.access {
+    let actor = actor(&guard.api, request.headers(), account).await?;
+    match guard.access {
         Access::Open => {}
         Access::AnySession => {}
         Access::LoggedIn if actor.is_only_to_set_password() => return Err(IamError::PasswordNeeded.into()),
@@ -101,7 +101,7 @@ pub(super) async fn actor(api: &Api, headers: &HeaderMap, account: OsAccount) ->
 /// The session token of the request.
 ///
 /// # Errors
-/// `locked` if there is none, or none in the right form.
+/// `locked` if the token is missing or malformed.
 pub(super) fn token(headers: &HeaderMap) -> Result<SessionToken, Problem> {
     let value = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = value
@@ -110,7 +110,7 @@ pub(super) fn token(headers: &HeaderMap) -> Result<SessionToken, Problem> {
     token.ok_or_else(|| IamError::NotLoggedIn.into())
 }
 
-/// The person who asks, as the door let them in.
+/// The person who sent the request, as the access check authenticated them.
 #[derive(Debug, Clone)]
 pub struct Caller(pub Actor);
 
@@ -119,7 +119,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Self>().cloned();
-        caller.ok_or_else(|| Problem::new(Code::Fault, "an open route asked who its caller is"))
+        caller.ok_or_else(|| Problem::new(Code::Internal, "an open route requested its caller"))
     }
 }
 
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::api::routes;
 
-    /// The whole list of what can be used without a session. It may only shrink.
+    /// The complete list of routes that can be used without a session. It may only shrink.
     #[test]
     fn only_these_routes_are_open() {
         let routes = routes();
@@ -138,7 +138,7 @@ mod tests {
             .map(|r| r.path)
             .collect();
         assert_eq!(open, ["/healthz", "/readyz", "/metrics", "/v1/status", "/v1/login"]);
-        // With a password that an administrator knows, nothing else can be done either.
+        // With a password that an administrator knows, no other routes are available either.
         let any: Vec<&str> = routes
             .iter()
             .filter(|r| r.access == Access::AnySession)

@@ -1,4 +1,4 @@
-//! The ledger: its entries, whether it is whole, and proofs for others.
+//! The ledger: its entries, its verification, and inclusion proofs.
 
 use axum::{
     Json,
@@ -11,11 +11,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Access, Api, Route};
-use crate::{fault::Problem, iam::Action, node::Node};
+use crate::{iam::Action, node::Node, problem::Problem};
 
-/// Entries that are shown where no number is given.
+/// Entries that are returned if no number is given.
 const TAIL: u64 = 20;
-/// Most entries of one answer.
+/// Most entries in one response.
 const MAX_TAIL: u64 = 10_000;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -36,11 +36,11 @@ struct Tail {
 async fn tail(State(api): State<Api>, Query(Tail { count }): Query<Tail>) -> Result<Json<Value>, Problem> {
     let count = count.unwrap_or(TAIL).min(MAX_TAIL);
     let entries = api.blocking(move |node| node.ledger().tail(count)).await?;
-    let items: Vec<Value> = entries.iter().map(shown).collect();
+    let items: Vec<Value> = entries.iter().map(entry_json).collect();
     Ok(Json(json!({ "items": items })))
 }
 
-pub(super) fn shown(stored: &StoredEntry) -> Value {
+pub(super) fn entry_json(stored: &StoredEntry) -> Value {
     let entry = &stored.entry;
     json!({
         "sequence": entry.sequence,
@@ -57,7 +57,7 @@ async fn check(State(api): State<Api>) -> Result<Json<AuditReport>, Problem> {
     api.blocking(|node| {
         let keys = node.storage().identities().institution_keys()?;
         let report = node.ledger().verify(&keys);
-        // A ledger that does not hold is not signed.
+        // An invalid ledger is not signed.
         if !report.ok
             || report
                 .checkpoint
@@ -67,7 +67,7 @@ async fn check(State(api): State<Api>) -> Result<Json<AuditReport>, Problem> {
             return Ok(Json(report));
         }
         match sign(node) {
-            // All of it was read just now; what the start has left to read follows by itself.
+            // All of it was read just now; the verification that began at startup finishes on its own.
             Err(LedgerError::Verifying { .. }) => return Ok(Json(report)),
             signed => signed?,
         }
@@ -78,7 +78,7 @@ async fn check(State(api): State<Api>) -> Result<Json<AuditReport>, Problem> {
 
 async fn prove(State(api): State<Api>, Path(sequence): Path<u64>) -> Result<Json<InclusionProof>, Problem> {
     api.blocking(move |node| {
-        sign_with_present_key(node)?;
+        sign_with_current_key(node)?;
         match node.ledger().prove(sequence) {
             Err(LedgerError::NotCheckpointed { .. }) if sequence < node.ledger().size() => {
                 sign(node)?;
@@ -90,11 +90,11 @@ async fn prove(State(api): State<Api>, Path(sequence): Path<u64>) -> Result<Json
     .await
 }
 
-/// Signs a checkpoint if the one that lies here is by an earlier key: proofs are checked with the present one.
-pub(super) fn sign_with_present_key(node: &Node) -> Result<(), LedgerError> {
-    let present = node.identity().institution_public();
+/// Signs a checkpoint if the stored one is signed with an earlier key: proofs are checked with the current one.
+pub(super) fn sign_with_current_key(node: &Node) -> Result<(), LedgerError> {
+    let current = node.identity().institution_public();
     let checkpoint = node.ledger().latest_checkpoint()?;
-    match checkpoint.map(|signed| signed.verify(present)) {
+    match checkpoint.map(|signed| signed.verify(current)) {
         Some(Ok(_)) | None => Ok(()),
         Some(Err(_)) => sign(node),
     }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Access, Api, Body, Caller, Route};
-use crate::{fault::Problem, iam::Action};
+use crate::{iam::Action, problem::Problem};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::new(
@@ -20,7 +20,7 @@ pub(super) fn routes() -> Vec<Route> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Target {
-    /// The repository, as the daemon sees it.
+    /// The repository, as a path on the daemon's machine.
     to: PathBuf,
 }
 
@@ -33,7 +33,7 @@ async fn create(
         return Err(Problem::usage("the path of the repository must be absolute"));
     }
     api.blocking(move |node| {
-        let made = node.custody().back_up(&to, &actor.attribution())?;
+        let made = node.lifecycle().back_up(&to, &actor.attribution())?;
         let snapshot = made.contents.document();
         Ok::<_, Problem>(Json(json!({
             "snapshot": snapshot.id,

@@ -1,4 +1,4 @@
-//! Speaks to the daemon through its socket.
+//! The client of the daemon's socket.
 
 mod reading;
 
@@ -19,15 +19,15 @@ use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use super::{SOCKET, imports::UPLOAD};
-use crate::fault::{Code, Problem};
+use crate::problem::{Code, Problem};
 
 pub use reading::Reading;
 
-/// The longest line of a streamed answer: 1 MiB, far above what the daemon writes.
+/// The longest line of a streamed response: 1 MiB, far above what the daemon writes.
 const MAX_LINE: usize = 1024 * 1024;
 
-/// Most bytes of an answer that is read whole: 10,000 entries of the ledger fit.
-const MAX_WHOLE: usize = 64 << 20;
+/// Most bytes of a response that is read in one go: 10,000 ledger entries fit.
+const MAX_RESPONSE: usize = 64 << 20;
 
 /// A client of the daemon in one data directory.
 pub struct Client {
@@ -36,7 +36,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client that is nobody.
+    /// A client without a session.
     pub fn new(dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
@@ -51,28 +51,28 @@ impl Client {
         self
     }
 
-    /// Asks for what is at `path`.
+    /// Fetches `path`.
     ///
     /// # Errors
-    /// What the daemon answered, or that it does not.
+    /// The problem that the daemon returned, or that it does not respond.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {
         let response = self.send(Method::GET, path, Bytes::new()).await?;
-        whole(response).await
+        read_json(response).await
     }
 
     /// Sends `body` to `path`.
     ///
     /// # Errors
-    /// What the daemon answered, or that it does not.
+    /// The problem that the daemon returned, or that it does not respond.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Problem> {
         let response = self.send(Method::POST, path, encode(body)?).await?;
-        whole(response).await
+        read_json(response).await
     }
 
-    /// Sends a line of JSON and the bytes of a file to `path`, as [`UPLOAD`] describes it, and reads the answer line by line.
+    /// Sends a line of JSON and the bytes of a file to `path`, as [`UPLOAD`] describes it, and reads the response line by line.
     ///
     /// # Errors
-    /// What the daemon answered, that it does not, or that the file could not be read to its end.
+    /// The problem that the daemon returned, that it does not respond, or that the file could not be read completely.
     pub async fn upload(&self, path: &str, head: &impl Serialize, file: Option<Reading>) -> Result<Lines, Problem> {
         let mut line = encode(head)?.to_vec();
         line.push(b'\n');
@@ -80,14 +80,14 @@ impl Client {
         let (body, reading) = match file {
             None => (UnsyncBoxBody::new(StreamBody::new(first)), None),
             Some(file) => {
-                let (pieces, reading) = file.begin();
-                (UnsyncBoxBody::new(StreamBody::new(first.chain(pieces))), Some(reading))
+                let (chunks, reading) = file.begin();
+                (UnsyncBoxBody::new(StreamBody::new(first.chain(chunks))), Some(reading))
             }
         };
         let sent = self.dispatch(Method::POST, path, UPLOAD, body).await;
         if let (Err(_), Some(reading)) = (&sent, reading) {
-            // Why the bytes ended says more than that the request broke off.
-            reading.ended()?;
+            // The reason why the file could not be read is more useful than the aborted request.
+            reading.check()?;
         }
         Ok(Lines {
             body: checked(sent?).await?.into_body(),
@@ -95,19 +95,19 @@ impl Client {
         })
     }
 
-    /// Sends `body` to `path` and gives the answer's body as it comes.
+    /// Sends `body` to `path` and returns the response body as a stream.
     ///
     /// # Errors
-    /// What the daemon answered, or that it does not.
+    /// The problem that the daemon returned, or that it does not respond.
     pub async fn raw(&self, path: &str, body: &impl Serialize) -> Result<Incoming, Problem> {
         let response = self.send(Method::POST, path, encode(body)?).await?;
         Ok(checked(response).await?.into_body())
     }
 
-    /// Asks for what is at `path` and gives the answer's body as it comes.
+    /// Fetches `path` and returns the response body as a stream.
     ///
     /// # Errors
-    /// What the daemon answered, or that it does not.
+    /// The problem that the daemon returned, or that it does not respond.
     pub async fn raw_get(&self, path: &str) -> Result<Incoming, Problem> {
         let response = self.send(Method::GET, path, Bytes::new()).await?;
         Ok(checked(response).await?.into_body())
@@ -128,7 +128,7 @@ impl Client {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| broken(&error))?;
-        // It ends with the connection; its error is also the error of the request.
+        // The task ends with the connection; a connection error also fails the request.
         tokio::spawn(connection);
         let mut request = Request::builder()
             .method(method)
@@ -140,7 +140,7 @@ impl Client {
         }
         let request = request
             .body(body)
-            .map_err(|error| Problem::usage(format!("`{path}` cannot be asked for: {error}")))?;
+            .map_err(|error| Problem::usage(format!("`{path}` cannot be requested: {error}")))?;
         sender.send_request(request).await.map_err(|error| broken(&error))
     }
 
@@ -157,7 +157,7 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// The lines of a streamed answer (NDJSON).
+/// The lines of a streamed response (NDJSON).
 #[derive(Debug)]
 pub struct Lines {
     body: Incoming,
@@ -168,7 +168,7 @@ impl Lines {
     /// The next line; `None` at the end.
     ///
     /// # Errors
-    /// A problem that the daemon reports in the stream, or a stream that breaks.
+    /// A problem that the daemon reports in the stream, or a broken stream.
     pub async fn next(&mut self) -> Result<Option<Value>, Problem> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
@@ -176,7 +176,7 @@ impl Lines {
                 return line_value(&line).map(Some);
             }
             if self.buffer.len() > MAX_LINE {
-                return Err(Problem::new(Code::Fault, "the node sent a line that is too long"));
+                return Err(Problem::new(Code::Internal, "the node sent a line that is too long"));
             }
             match self.body.frame().await {
                 None => return Ok(None),
@@ -199,7 +199,7 @@ fn line_value(line: &[u8]) -> Result<Value, Problem> {
     }
 }
 
-/// One part of a path, with what is special in paths escaped (RFC 3986, section 2.1).
+/// One path segment, with special characters escaped (RFC 3986, section 2.1).
 pub fn segment(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -215,7 +215,7 @@ pub fn segment(text: &str) -> String {
 fn encode(body: &impl Serialize) -> Result<Bytes, Problem> {
     serde_json::to_vec(body)
         .map(Bytes::from)
-        .map_err(|error| Problem::fault("cannot write the request", &error))
+        .map_err(|error| Problem::internal("cannot write the request", &error))
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
@@ -230,15 +230,15 @@ async fn checked(response: Response<Incoming>) -> Result<Response<Incoming>, Pro
     Err(decode::<Problem>(&bytes).unwrap_or_else(|problem| problem))
 }
 
-async fn whole<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, Problem> {
+async fn read_json<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, Problem> {
     decode(&collect(checked(response).await?).await?)
 }
 
 async fn collect(response: Response<Incoming>) -> Result<Bytes, Problem> {
-    let collected = Limited::new(response.into_body(), MAX_WHOLE).collect().await;
+    let collected = Limited::new(response.into_body(), MAX_RESPONSE).collect().await;
     let collected = collected.map_err(|error| match error.downcast_ref::<hyper::Error>() {
         Some(error) => broken(error),
-        None => Problem::new(Code::Fault, "the node sent an answer that is too long"),
+        None => Problem::new(Code::Internal, "the node sent a response that is too long"),
     })?;
     Ok(collected.to_bytes())
 }
@@ -246,17 +246,17 @@ async fn collect(response: Response<Incoming>) -> Result<Bytes, Problem> {
 fn broken(error: &hyper::Error) -> Problem {
     Problem::new(
         Code::Unreachable,
-        format!("the node stopped in the middle of its answer: {error}"),
+        format!("the node stopped in the middle of its response: {error}"),
     )
-    .help("see what it logged, and whether it runs, with `concordat status`")
+    .help("check its log, and check with `concordat status` whether it is running")
 }
 
 fn unreadable() -> Problem {
     Problem::new(
-        Code::Fault,
-        "the node's answer is not in a form that this program knows",
+        Code::Internal,
+        "the node's response has a format that this program does not know",
     )
-    .help("use the same version for both")
+    .help("use the same version of the node and of this program")
 }
 
 #[cfg(test)]
@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn without_a_daemon_the_answer_is_how_to_start_one() {
+    async fn client_without_daemon_suggests_starting_it() {
         let dir = tempfile::tempdir().unwrap();
         let problem = Client::new(dir.path()).get::<Value>("/v1/status").await.unwrap_err();
         assert_eq!(problem.code, Code::Unreachable);
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_special_in_paths_is_escaped() {
+    fn path_segment_special_characters_are_escaped() {
         assert_eq!(segment("a b/c?d"), "a%20b%2Fc%3Fd");
         assert_eq!(segment("heart_1"), "heart_1");
     }

@@ -1,4 +1,4 @@
-//! The consortium: founding, enrolling, admitting, removing, joining, and the roster.
+//! The consortium: founding, enrollment, admitting, removing, joining, and the roster.
 
 use std::net::IpAddr;
 
@@ -14,18 +14,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Access, Api, Body, Caller, Route};
-use crate::fault::Problem;
 use crate::iam::Action;
 use crate::membership::{Admission, Issued, MembershipError, Review};
+use crate::problem::Problem;
 
 pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Action::ManageConsortium);
     vec![
         Route::new("/v1/consortium/found", manage, post(found)),
         Route::new(
-            "/v1/consortium/enrolment",
+            "/v1/consortium/enrollment",
             manage,
-            get(enrolment).post(enrolment_beside),
+            get(enrollment).post(enrollment_of_further_node),
         ),
         Route::new("/v1/consortium/members", manage, post(admit)),
         Route::new("/v1/consortium/members/{institution}/remove", manage, post(remove)),
@@ -72,19 +72,22 @@ async fn found(
     Body(body): Body<FoundBody>,
 ) -> Result<Json<Value>, Problem> {
     let roster = api.node().membership().found(body.name, &actor.attribution()).await?;
-    Ok(Json(shown(&api, &roster)))
+    Ok(Json(roster_json(&api, &roster)))
 }
 
-async fn enrolment(State(api): State<Api>) -> Result<Json<Value>, Problem> {
-    Ok(Json(json!({ "armour": api.node().membership().enrol(None)? })))
+async fn enrollment(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    Ok(Json(json!({ "armor": api.node().membership().enroll(None)? })))
 }
 
-async fn enrolment_beside(State(api): State<Api>, Body(body): Body<FileBody>) -> Result<Json<Value>, Problem> {
-    let enrolment = api.node().membership().enrol(Some(&body.bytes()?))?;
-    Ok(Json(json!({ "armour": enrolment })))
+async fn enrollment_of_further_node(
+    State(api): State<Api>,
+    Body(body): Body<FileBody>,
+) -> Result<Json<Value>, Problem> {
+    let enrollment = api.node().membership().enroll(Some(&body.bytes()?))?;
+    Ok(Json(json!({ "armor": enrollment })))
 }
 
-/// A file, signed bytes or armoured text, as base64.
+/// A file, signed bytes or armored text, as base64.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileBody {
@@ -99,7 +102,7 @@ impl FileBody {
     }
 }
 
-/// An application, and the hosts of the applicant that are dialed from now on although the configuration names no such range.
+/// An application, and the applicant's hosts that may be dialed from now on although no range in the configuration covers them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AdmitBody {
@@ -129,8 +132,8 @@ async fn admit(
     let file = FileBody { file }.bytes()?;
     let (issued, institution, fingerprint) = membership.admit_with(&file, &admission, &actor.attribution()).await?;
     let mut value = match &issued {
-        Issued::InForce(roster) => json!({ "number": roster.number() }),
-        Issued::Proposed(_) => issued_as(&api, &issued),
+        Issued::Active(roster) => json!({ "number": roster.number() }),
+        Issued::Proposed(_) => issued_json(&api, &issued),
     };
     if let Some(object) = value.as_object_mut() {
         object.insert("institution".to_owned(), json!(institution));
@@ -148,13 +151,13 @@ async fn remove(
     let institution: InstitutionId = institution.parse()?;
     let membership = api.node().membership();
     let issued = membership.remove(&institution, &actor.attribution()).await?;
-    Ok(Json(issued_as(&api, &issued)))
+    Ok(Json(issued_json(&api, &issued)))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConfirmBody {
-    /// All of it, as the institution has read it out.
+    /// The complete fingerprint, as the institution has read it out.
     fingerprint: String,
 }
 
@@ -181,7 +184,7 @@ async fn join(
 ) -> Result<Json<Value>, Problem> {
     let membership = api.node().membership();
     let roster = membership.join(&body.bytes()?, &actor.attribution()).await?;
-    Ok(Json(shown(&api, &roster)))
+    Ok(Json(roster_json(&api, &roster)))
 }
 
 async fn import(
@@ -191,7 +194,7 @@ async fn import(
 ) -> Result<Json<Value>, Problem> {
     let signed = from_file(&body.bytes()?).map_err(MembershipError::from)?;
     let roster = api.node().membership().import(signed, &actor.attribution()).await?;
-    Ok(Json(shown(&api, &roster)))
+    Ok(Json(roster_json(&api, &roster)))
 }
 
 /// A document to be signed, and the digest under which it was reviewed.
@@ -225,7 +228,7 @@ async fn sign_roster(
     let issued = membership
         .sign_roster(&body.bytes()?, expect, &actor.attribution())
         .await?;
-    Ok(Json(issued_as(&api, &issued)))
+    Ok(Json(issued_json(&api, &issued)))
 }
 
 #[derive(Deserialize)]
@@ -244,7 +247,7 @@ async fn change_charter(
     let issued = membership
         .change_charter(body.threshold, &body.holders, &actor.attribution())
         .await?;
-    Ok(Json(issued_as(&api, &issued)))
+    Ok(Json(issued_json(&api, &issued)))
 }
 
 async fn sign_charter(
@@ -256,7 +259,7 @@ async fn sign_charter(
     let issued = membership
         .sign_charter(&body.bytes()?, expect, &actor.attribution())
         .await?;
-    Ok(Json(issued_as(&api, &issued)))
+    Ok(Json(issued_json(&api, &issued)))
 }
 
 /// Ledgers that contradict what their nodes have signed.
@@ -308,12 +311,12 @@ async fn acknowledge_own_ledger(
     Ok(Json(json!({ "generation": generation })))
 }
 
-/// The roster if the change is in force, else the proposal and how many signatures it has.
-fn issued_as(api: &Api, issued: &Issued) -> Value {
+/// The roster if the change took effect, otherwise the proposal and how many signatures it has.
+fn issued_json(api: &Api, issued: &Issued) -> Value {
     match issued {
-        Issued::InForce(roster) => shown(api, roster),
+        Issued::Active(roster) => roster_json(api, roster),
         Issued::Proposed(proposal) => json!({
-            "proposal": proposal.armour,
+            "proposal": proposal.armor,
             "kind": proposal.kind,
             "signatures": proposal.signatures,
             "needed": proposal.needed,
@@ -323,14 +326,14 @@ fn issued_as(api: &Api, issued: &Issued) -> Value {
 
 async fn roster(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     let roster = api.node().membership().newest().ok_or(MembershipError::NoConsortium)?;
-    let mut value = shown(&api, &roster);
+    let mut value = roster_json(&api, &roster);
     if let Some(object) = value.as_object_mut() {
-        object.insert("armour".to_owned(), api.node().membership().export()?.into());
+        object.insert("armor".to_owned(), api.node().membership().export()?.into());
     }
     Ok(Json(value))
 }
 
-fn shown(api: &Api, roster: &ValidRoster) -> Value {
+fn roster_json(api: &Api, roster: &ValidRoster) -> Value {
     let (ours, connected) = (api.node().identity().node(), api.node().network().connected_peers());
     let members = roster.roster().members.iter().map(|member| {
         let nodes: Vec<_> = member
@@ -365,7 +368,7 @@ fn shown(api: &Api, roster: &ValidRoster) -> Value {
         "number": roster.number(),
         "issued_at": roster.roster().issued_at.to_string(),
         "not_after": roster.roster().not_after.to_string(),
-        "in_force": roster.in_force(api.node().clock().now()).is_ok(),
+        "valid": roster.check_validity(api.node().clock().now()).is_ok(),
         "charter": charter.summary(),
         "charter_threshold": charter.threshold(),
         "charter_fingerprint": holders.join(", "),

@@ -1,4 +1,4 @@
-//! Datasets of this institution: what they hold, how their columns are classified, who may know of them.
+//! Datasets of this institution: their contents, the classes of their columns, and whether members can see them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,7 +26,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Access, Api, Body, Caller, Route};
-use crate::{changes::Subject, fault::Problem, iam::Action, node::Node};
+use crate::{changes::Subject, iam::Action, node::Node, problem::Problem};
 
 /// Domain of the digest under which the ledger names a classification.
 const CLASSIFICATION: &str = "concordat/classification/1";
@@ -35,7 +35,7 @@ const RELEASE_RULES: &str = "concordat/release-rules/1";
 
 pub(super) fn routes() -> Vec<Route> {
     let read = Access::Needs(Action::ReadDatasets);
-    let publish = Access::Needs(Action::PublishDataset);
+    let publishing = Access::Needs(Action::PublishDataset);
     vec![
         Route::new("/v1/datasets", read, get(list)),
         Route::new("/v1/datasets/{name}", read, get(show)),
@@ -57,9 +57,9 @@ pub(super) fn routes() -> Vec<Route> {
             post(erase),
         ),
         Route::new("/v1/erasures", read, get(erasures)),
-        Route::new("/v1/datasets/{name}/publish", publish, post(open)),
-        Route::new("/v1/datasets/{name}/limits", publish, post(limit)),
-        Route::new("/v1/datasets/{name}/withdraw", publish, post(withdraw)),
+        Route::new("/v1/datasets/{name}/publish", publishing, post(publish)),
+        Route::new("/v1/datasets/{name}/limits", publishing, post(limit)),
+        Route::new("/v1/datasets/{name}/withdraw", publishing, post(withdraw)),
     ]
 }
 
@@ -110,8 +110,8 @@ async fn verify(State(api): State<Api>, Path(name): Path<String>) -> Result<Json
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Rule {
-    /// How many versions are kept; null keeps all.
+struct RetentionBody {
+    /// How many versions to retain; null retains all.
     versions: Option<NonZeroU32>,
 }
 
@@ -119,11 +119,11 @@ async fn retain(
     State(api): State<Api>,
     Caller(actor): Caller,
     Path(name): Path<String>,
-    Body(Rule { versions }): Body<Rule>,
+    Body(RetentionBody { versions }): Body<RetentionBody>,
 ) -> Result<Json<Value>, Problem> {
     let name: DatasetName = name.parse()?;
     api.blocking(move |node| {
-        let removed = node.custody().retain(&name, versions, &actor.attribution())?;
+        let removed = node.lifecycle().retain(&name, versions, &actor.attribution())?;
         Ok::<_, Problem>(Json(json!({ "dataset": name, "keep": versions, "removed": removed })))
     })
     .await
@@ -131,7 +131,7 @@ async fn retain(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Order {
+struct EraseBody {
     reason: Reason,
 }
 
@@ -139,14 +139,14 @@ async fn erase(
     State(api): State<Api>,
     Caller(actor): Caller,
     Path(name): Path<String>,
-    Body(Order { reason }): Body<Order>,
+    Body(EraseBody { reason }): Body<EraseBody>,
 ) -> Result<Json<Value>, Problem> {
     let name: DatasetName = name.parse()?;
     api.blocking(move |node| {
-        let (statement, out_of_reach) = node.custody().erase(&name, reason, &actor.attribution())?;
+        let (statement, unreachable) = node.lifecycle().erase(&name, reason, &actor.attribution())?;
         let mut done = erasure(&statement);
         if let Some(fields) = done.as_object_mut() {
-            fields.insert("repositories_out_of_reach".to_owned(), json!(out_of_reach));
+            fields.insert("unreachable_repositories".to_owned(), json!(unreachable));
         }
         Ok::<_, Problem>(Json(done))
     })
@@ -159,7 +159,7 @@ async fn erasures(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     Ok(Json(json!({ "items": items })))
 }
 
-/// The statement in words, and as it was signed.
+/// The fields of the statement, and the statement as it was signed.
 fn erasure(statement: &ErasureStatement) -> Value {
     let erasure = statement.document();
     json!({
@@ -191,13 +191,13 @@ async fn classify(
     api.blocking(move |node| {
         let classification: Classification = classes.into_iter().collect();
         check_columns(node, &name, &classification)?;
-        let text =
-            serde_json::to_vec(&classification).map_err(|error| Problem::fault("cannot write the classes", &error))?;
+        let text = serde_json::to_vec(&classification)
+            .map_err(|error| Problem::internal("cannot write the classes", &error))?;
         let entry = EntryBody::DatasetClassified {
             dataset: name.clone(),
             classification: Digest32::sha256(CLASSIFICATION, &text),
         };
-        let record = make(node, &name, (entry, &by), || {
+        let record = record_change(node, &name, (entry, &by), || {
             Ok(node.storage().catalog().datasets().classify(&name, &classification)?)
         })?;
         node.epoch().raise();
@@ -206,7 +206,7 @@ async fn classify(
     .await
 }
 
-/// What would fail must not be in the ledger as done.
+/// Checked first: a change that would fail must not be recorded in the ledger as done.
 fn check_columns(node: &Node, name: &DatasetName, classes: &Classification) -> Result<(), CatalogError> {
     let version = node.storage().catalog().open_version(name, None)?;
     let known = |column: &ColumnName| version.manifest().own_columns().any(|own| own.name == *column);
@@ -224,7 +224,11 @@ fn check_columns(node: &Node, name: &DatasetName, classes: &Classification) -> R
     })
 }
 
-async fn open(State(api): State<Api>, Caller(actor): Caller, Path(name): Path<String>) -> Result<Json<Value>, Problem> {
+async fn publish(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
     let dataset: DatasetName = name.parse()?;
     let by = actor.attribution();
     api.blocking(move |node| {
@@ -236,7 +240,7 @@ async fn open(State(api): State<Api>, Caller(actor): Caller, Path(name): Path<St
         let entry = EntryBody::DatasetPublished {
             dataset: dataset.clone(),
         };
-        let record = make(node, &dataset, (entry, &by), || {
+        let record = record_change(node, &dataset, (entry, &by), || {
             Ok(catalog.datasets().publish(&dataset)?)
         })?;
         node.epoch().raise();
@@ -253,10 +257,10 @@ struct LimitsBody {
     tier: Option<Tier>,
     #[serde(default)]
     limits: TierLimits,
-    /// A tier, or `none`; left out where it stays.
+    /// A tier, or `none`; omitted to leave it unchanged.
     #[serde(default)]
     sensitive: Option<String>,
-    /// Further columns that tell when a person was born.
+    /// Further columns that reveal when a person was born.
     #[serde(default)]
     births: BTreeSet<ColumnName>,
 }
@@ -280,7 +284,9 @@ async fn limit(
             ..ReleaseChange::default()
         })
     {
-        return Err(Problem::usage("nothing is to be set").help("name a limit, or how far sensitive columns go"));
+        return Err(
+            Problem::usage("no setting was given").help("name a limit, or the highest tier for sensitive columns")
+        );
     }
     let by = actor.attribution();
     api.blocking(move |node| {
@@ -293,12 +299,12 @@ async fn limit(
         let rules = change
             .applied(&catalog.datasets().show(&name)?.release)
             .map_err(CatalogError::from)?;
-        let text = serde_json::to_vec(&rules).map_err(|error| Problem::fault("cannot write the limits", &error))?;
+        let text = serde_json::to_vec(&rules).map_err(|error| Problem::internal("cannot write the limits", &error))?;
         let entry = EntryBody::DatasetLimited {
             dataset: name.clone(),
             rules: Digest32::sha256(RELEASE_RULES, &text),
         };
-        let record = make(node, &name, (entry, &by), || {
+        let record = record_change(node, &name, (entry, &by), || {
             Ok(catalog.datasets().set_release(&name, &change)?)
         })?;
         node.epoch().raise();
@@ -316,7 +322,7 @@ fn sensitive(text: &str) -> Result<Option<Tier>, Problem> {
         .map_err(|error| Problem::usage(error.to_string()).help("or write `none`"))
 }
 
-/// The limits in force at each tier, and which of them the steward has set.
+/// The effective limits at each tier, and which of them the steward has set.
 fn limits(node: &Node, record: &DatasetRecord) -> Value {
     let tiers = [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records];
     let at = |tier: Tier| {
@@ -346,7 +352,7 @@ async fn withdraw(
         let entry = EntryBody::DatasetWithdrawn {
             dataset: dataset.clone(),
         };
-        let record = make(node, &dataset, (entry, &by), || {
+        let record = record_change(node, &dataset, (entry, &by), || {
             Ok(catalog.datasets().withdraw(&dataset)?)
         })?;
         node.epoch().raise();
@@ -355,8 +361,8 @@ async fn withdraw(
     .await
 }
 
-/// Enters what is done to a dataset, and does it.
-fn make(
+/// Records a change of a dataset in the ledger, and makes it.
+fn record_change(
     node: &Node,
     name: &DatasetName,
     (entry, by): (EntryBody, &Attribution),

@@ -1,6 +1,6 @@
-//! The evidence of queries, and the ledger as a file that others can check.
+//! The evidence of queries, and the ledger as a file that others can verify.
 //!
-//! What a query asked is readable to auditors alone; that it was asked, by whom and how it ended, to whoever reads the ledger.
+//! Only auditors can read the text of a query; everyone who may read the ledger can see that it was sent, by whom, and its outcome.
 
 use axum::{
     Json,
@@ -23,17 +23,17 @@ use tokio::sync::mpsc;
 use super::{Access, Api, Caller, Route, audit};
 use crate::{
     evidence::{EvidenceRecord, EvidenceSide},
-    fault::{Code, Problem},
     iam::Action,
     node::Node,
+    problem::{Code, Problem},
 };
 
-/// Entries of the ledger that are searched for the beginning of a number, from the newest on.
+/// Ledger entries that are searched for the prefix of an id, from the newest on.
 const SEARCHED: u64 = 100_000;
 /// Entries that are read at a time.
-const PIECE: u64 = 4096;
-/// Pieces of an export on their way to the reader.
-const AHEAD: usize = 2;
+const CHUNK: u64 = 4096;
+/// Chunks of an export that wait for the reader.
+const PREFETCH: usize = 2;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -62,9 +62,9 @@ async fn show(
         let entries = record
             .entries
             .iter()
-            .map(|sequence| node.ledger().entry(*sequence).map(|stored| audit::shown(&stored)))
+            .map(|sequence| node.ledger().entry(*sequence).map(|stored| audit::entry_json(&stored)))
             .collect::<Result<Vec<Value>, LedgerError>>()?;
-        let mut value = shown(query, &record);
+        let mut value = record_json(query, &record);
         if let Some(fields) = value.as_object_mut() {
             fields.insert("entries".to_owned(), entries.into());
             fields.insert("open".to_owned(), node.evidence().is_open(query)?.into());
@@ -77,7 +77,7 @@ async fn show(
     .await
 }
 
-fn shown(query: QueryId, record: &EvidenceRecord) -> Value {
+fn record_json(query: QueryId, record: &EvidenceRecord) -> Value {
     let receipt = record
         .receipt
         .as_ref()
@@ -115,7 +115,7 @@ async fn receipt(State(api): State<Api>, Path(query): Path<String>) -> Result<Js
     .await
 }
 
-/// Why there is no whole bundle.
+/// Why the bundle is incomplete.
 enum Missing {
     Part(&'static str),
     Problem(Problem),
@@ -125,13 +125,13 @@ fn missing_part(query: QueryId, missing: Missing) -> Problem {
     match missing {
         Missing::Problem(problem) => problem,
         Missing::Part(what) => Problem::new(Code::NotFound, format!("query {} has no {what}", query.short()))
-            .help("`concordat audit show` tells how far it came"),
+            .help("`concordat audit show` shows how far it got"),
     }
 }
 
 fn bundle(node: &Node, record: EvidenceRecord) -> Result<EvidenceBundle, Missing> {
     let peer = record.peer.ok_or(Missing::Part(
-        "other side: it was asked here about data of this institution",
+        "other side: it was a local query on data of this institution",
     ))?;
     let certificates = match record.side {
         EvidenceSide::Provider => [peer.certificate, peer.own],
@@ -144,7 +144,7 @@ fn bundle(node: &Node, record: EvidenceRecord) -> Result<EvidenceBundle, Missing
     let receipt = record
         .receipt
         .ok_or(Missing::Part("receipt: nothing was released under it"))?;
-    audit::sign_with_present_key(node).map_err(|error| Missing::Problem(error.into()))?;
+    audit::sign_with_current_key(node).map_err(|error| Missing::Problem(error.into()))?;
     let proofs = record.entries.iter().map(|sequence| proof(node, *sequence));
     let proofs = proofs.collect::<Result<Vec<InclusionProof>, LedgerError>>();
     let proofs = proofs.map_err(|error| Missing::Problem(error.into()))?;
@@ -166,28 +166,28 @@ fn proof(node: &Node, sequence: u64) -> Result<InclusionProof, LedgerError> {
     }
 }
 
-/// A query by its number or by the beginning of it, as the ledger shows it.
+/// A query by its id or by a prefix of it, as the ledger shows it.
 fn find(node: &Node, text: &str) -> Result<(QueryId, EvidenceRecord), Problem> {
     let unknown = || {
-        Problem::new(Code::NotFound, format!("nothing is kept of a query `{text}`"))
-            .help("`concordat audit tail` shows the beginnings of their numbers")
+        Problem::new(Code::NotFound, format!("there is no record of a query `{text}`"))
+            .help("`concordat audit tail` shows the first characters of query ids")
     };
     let query = match text.parse() {
         Ok(query) => query,
-        Err(_) => begins_with(node, text)?.ok_or_else(unknown)?,
+        Err(_) => newest_with_prefix(node, text)?.ok_or_else(unknown)?,
     };
     let record = node.evidence().get(query)?.ok_or_else(unknown)?;
     Ok((query, record))
 }
 
-/// The newest query in the ledger whose number begins so.
-fn begins_with(node: &Node, text: &str) -> Result<Option<QueryId>, Problem> {
+/// The newest query in the ledger whose id starts with `text`.
+fn newest_with_prefix(node: &Node, text: &str) -> Result<Option<QueryId>, Problem> {
     if text.len() < 4 {
-        return Err(Problem::usage("write at least four digits of the number"));
+        return Err(Problem::usage("give at least four characters of the id"));
     }
     let (mut end, first) = (node.ledger().size(), node.ledger().size().saturating_sub(SEARCHED));
     while end > first {
-        let start = end.saturating_sub(PIECE).max(first);
+        let start = end.saturating_sub(CHUNK).max(first);
         let queries = node.ledger().range(start, end)?;
         let queries = queries.iter().rev().filter_map(|stored| query_of(&stored.entry.body));
         if let Some(found) = queries.into_iter().find(|query| query.to_string().starts_with(text)) {
@@ -198,15 +198,15 @@ fn begins_with(node: &Node, text: &str) -> Result<Option<QueryId>, Problem> {
     Ok(None)
 }
 
-/// The whole ledger up to a checkpoint that is signed for it, line by line.
+/// The complete ledger up to a checkpoint that is signed for the export, line by line.
 async fn export(State(api): State<Api>) -> Result<Response, Problem> {
     api.node().ledger().verified()?;
-    let (lines, waiting) = mpsc::channel::<String>(AHEAD);
+    let (lines, waiting) = mpsc::channel::<String>(PREFETCH);
     let node = api.node().clone();
     tokio::task::spawn_blocking(move || {
         if let Err(error) = write_export(&node, &lines) {
-            // The reader notices: the entries do not lead to the checkpoint.
-            tracing::error!(%error, "an export of the ledger broke off");
+            // The reader notices: the entries do not match the checkpoint.
+            tracing::error!(%error, "an export of the ledger was aborted");
         }
     });
     let stream = futures::stream::unfold(waiting, async |mut waiting| {
@@ -221,16 +221,16 @@ fn write_export(node: &Node, lines: &mpsc::Sender<String>) -> Result<(), LedgerE
     let checkpoint = node.ledger().checkpoint(&key, node.clock().now())?;
     let size = checkpoint.peek_unverified().map_err(LedgerError::Signature)?.size;
     let head = ExportHead::new(&checkpoint, key.public());
-    let mut piece = format!("{}\n", json!(head));
+    let mut chunk = format!("{}\n", json!(head));
     let mut start = 0;
     loop {
-        if lines.blocking_send(std::mem::take(&mut piece)).is_err() || start >= size {
+        if lines.blocking_send(std::mem::take(&mut chunk)).is_err() || start >= size {
             return Ok(());
         }
-        let end = start.saturating_add(PIECE).min(size);
+        let end = start.saturating_add(CHUNK).min(size);
         for stored in node.ledger().range(start, end)? {
             let line = ExportHead::line(&stored.entry).map_err(LedgerError::Entry)?;
-            piece.push_str(&format!("\"{line}\"\n"));
+            chunk.push_str(&format!("\"{line}\"\n"));
         }
         start = end;
     }

@@ -1,4 +1,4 @@
-//! Negotiations and grants: one list, because a grant is what becomes of a negotiation and keeps its number.
+//! Negotiations and grants: one list, because a grant results from a negotiation and keeps its id.
 
 mod view;
 
@@ -15,12 +15,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Access, Api, Body, Caller, Route};
-use crate::fault::{Code, Problem};
 use crate::iam::Action;
-use crate::negotiation::{NegotiationView, Restriction, Wish};
+use crate::negotiation::{GrantRequest, NegotiationView, Restriction};
+use crate::problem::{Code, Problem};
 
-/// How long a step waits for what follows from it by itself.
-const SETTLE: Duration = Duration::from_secs(5);
+/// How long a step waits for the automatic steps that follow it.
+const AUTOMATIC_STEPS_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -74,17 +74,17 @@ pub(super) fn routes() -> Vec<Route> {
 async fn list(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     let mut items = Vec::new();
     for negotiation in api.node().negotiations().list().await? {
-        items.push(shown(&api, &negotiation).await);
+        items.push(grant_json(&api, &negotiation).await);
     }
     Ok(Json(Value::Array(items)))
 }
 
-/// What is asked for, as a person writes it.
+/// What is requested, as a person writes it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RequestBody {
     dataset: DatasetRef,
-    wish: Wish,
+    request: GrantRequest,
     #[serde(default)]
     justification: Option<Justification>,
 }
@@ -95,17 +95,20 @@ async fn request(
     Body(body): Body<RequestBody>,
 ) -> Result<Json<Value>, Problem> {
     let node = api.node();
-    let scope = body.wish.into_scope(node, body.dataset).await?;
-    let words = body
+    let scope = body.request.into_scope(node, body.dataset).await?;
+    let justification = body
         .justification
-        .unwrap_or_else(|| Justification::fitted("not stated"));
-    let negotiation = node.negotiations().request(scope, words, &actor.attribution()).await?;
-    Ok(Json(shown(&api, &negotiation).await))
+        .unwrap_or_else(|| Justification::sanitized("not stated"));
+    let negotiation = node
+        .negotiations()
+        .request(scope, justification, &actor.attribution())
+        .await?;
+    Ok(Json(grant_json(&api, &negotiation).await))
 }
 
 async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let negotiation = find(&api, &id).await?;
-    Ok(Json(shown(&api, &negotiation).await))
+    Ok(Json(grant_json(&api, &negotiation).await))
 }
 
 async fn transcript(State(api): State<Api>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
@@ -121,19 +124,19 @@ async fn offer(
     let id = find(&api, &id).await?.id;
     let by = actor.attribution();
     let negotiation = api.node().negotiations().offer(&id, &restriction, &by).await?;
-    Ok(Json(shown(&api, &negotiation).await))
+    Ok(Json(grant_json(&api, &negotiation).await))
 }
 
 async fn accept(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let id = find(&api, &id).await?.id;
     api.node().negotiations().accept(&id, &actor.attribution()).await?;
-    settled(&api, &id).await
+    after_automatic_steps(&api, &id).await
 }
 
 async fn verify(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let id = find(&api, &id).await?.id;
     api.node().negotiations().verify(&id, &actor.attribution()).await?;
-    settled(&api, &id).await
+    after_automatic_steps(&api, &id).await
 }
 
 #[derive(Deserialize)]
@@ -159,7 +162,7 @@ async fn reject(
         .negotiations()
         .reject(&negotiation.id, body.reason, &actor.attribution())
         .await?;
-    Ok(Json(shown(&api, &negotiation).await))
+    Ok(Json(grant_json(&api, &negotiation).await))
 }
 
 async fn revoke(
@@ -218,28 +221,32 @@ async fn change(
         .negotiations()
         .change_grant(&grant, event, body.reason, &actor.attribution())
         .await?;
-    let mut value = shown(&api, &negotiation).await;
+    let mut value = grant_json(&api, &negotiation).await;
     if let Some(object) = value.as_object_mut() {
         object.insert("acknowledged".to_owned(), acknowledged.into());
     }
     Ok(Json(value))
 }
 
-async fn settled(api: &Api, id: &NegotiationId) -> Result<Json<Value>, Problem> {
-    let negotiation = api.node().negotiations().settled(id, SETTLE).await?;
-    Ok(Json(shown(api, &negotiation).await))
+async fn after_automatic_steps(api: &Api, id: &NegotiationId) -> Result<Json<Value>, Problem> {
+    let negotiation = api
+        .node()
+        .negotiations()
+        .wait_until_ended(id, AUTOMATIC_STEPS_TIMEOUT)
+        .await?;
+    Ok(Json(grant_json(api, &negotiation).await))
 }
 
-async fn shown(api: &Api, negotiation: &NegotiationView) -> Value {
+async fn grant_json(api: &Api, negotiation: &NegotiationView) -> Value {
     let grant = api.node().grants().get(&GrantId::from(negotiation.id)).await;
     view::negotiation(negotiation, grant.as_ref(), api.node().clock().now())
 }
 
-/// A grant with what is behind it: where the offer fell short of the request, and where it stands now.
-/// A grant with what the holder's policy says of it today, rule by rule, if we are the holder.
-pub(super) async fn explained(api: &Api, id: &str) -> Result<Value, Problem> {
+/// A grant: where the offer is narrower than the request, and its current state. If this institution is the provider, also how its
+/// policy decides on the grant today, rule by rule.
+pub(super) async fn explain(api: &Api, id: &str) -> Result<Value, Problem> {
     let negotiation = find(api, id).await?;
-    let mut value = shown(api, &negotiation).await;
+    let mut value = grant_json(api, &negotiation).await;
     let explanation = api.node().negotiations().explain(&negotiation.id).await?;
     if let (Some(object), Some(explanation)) = (value.as_object_mut(), explanation) {
         object.insert("policy".to_owned(), json!(explanation.steps));
@@ -247,22 +254,26 @@ pub(super) async fn explained(api: &Api, id: &str) -> Result<Value, Problem> {
     Ok(value)
 }
 
-/// A negotiation by its number or by the beginning of it, if that is the only one that begins so.
+/// A negotiation by its id or by a prefix of it, if only one id starts with the prefix.
 async fn find(api: &Api, id: &str) -> Result<NegotiationView, Problem> {
     let negotiations = api.node().negotiations();
     if let Ok(whole) = id.parse() {
         return Ok(negotiations.show(&whole).await?);
     }
-    let unknown =
-        || Problem::new(Code::NotFound, format!("there is no grant `{id}`")).help("`concordat grant list` shows them");
+    let unknown = || {
+        Problem::new(Code::NotFound, format!("there is no grant `{id}`"))
+            .help("`concordat grant list` lists all grants")
+    };
     if id.len() < 4 {
         return Err(unknown());
     }
-    let mut fitting = negotiations.list().await?;
-    fitting.retain(|negotiation| negotiation.id.to_string().starts_with(id));
-    match fitting.len() {
-        1 => fitting.pop().ok_or_else(unknown),
+    let mut matching = negotiations.list().await?;
+    matching.retain(|negotiation| negotiation.id.to_string().starts_with(id));
+    match matching.len() {
+        1 => matching.pop().ok_or_else(unknown),
         0 => Err(unknown()),
-        several => Err(Problem::usage(format!("{several} grants begin with `{id}`")).help("write more of the number")),
+        several => {
+            Err(Problem::usage(format!("the ids of {several} grants start with `{id}`")).help("give more of the id"))
+        }
     }
 }

@@ -1,9 +1,9 @@
-//! For those who watch: is it alive, is it ready, and a few numbers. No person and no dataset is named here.
+//! For monitoring: liveness, readiness, and a few metrics. No person and no dataset is named here.
 
 use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
 
 use super::{Access, Api, Route, status};
-use crate::fault::{Code, Problem};
+use crate::problem::{Code, Problem};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -48,7 +48,7 @@ async fn metrics(State(api): State<Api>) -> impl IntoResponse {
         ),
         (
             "concordat_roster_number",
-            "Number of the roster in force",
+            "Number of the current roster",
             status::roster_number(node).unwrap_or(0),
         ),
     ];

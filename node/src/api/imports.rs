@@ -1,8 +1,9 @@
-//! Imports: the bytes of a file come in the request, and the answer is a stream of lines (NDJSON) that tells how far it is and ends
-//! with what it did.
+//! Imports: the request contains the bytes of a file, and the response is a stream of lines (NDJSON) that reports the progress
+//! and ends with the result.
 //!
-//! The body is a line of JSON and then the file, with the media type [`UPLOAD`]. Whoever sends it could read it; the node opens no
-//! path that a request names, except below the inboxes of its configuration (`inbox` in the line of JSON, and nothing after it).
+//! The body is a line of JSON and then the file, with the media type [`UPLOAD`]. The sender was able to read the file; the node
+//! opens no path that a request names, except below the inboxes of its configuration (`inbox` in the line of JSON, and no file
+//! bytes).
 //!
 //! ```text
 //! {"inspecting":true}  {"refused":{"line":3,"reason":"…"}} …  {"written":{"rows":8192,"of":50000}} …  {"committing":true}
@@ -40,15 +41,15 @@ use received::{Received, receive};
 
 use super::{Access, Api, Caller, Route};
 use crate::{
-    fault::{Code, Problem},
     iam::Action,
     node::Node,
+    problem::{Code, Problem},
 };
 
 /// A line of JSON, and the bytes of a file.
 pub(super) const UPLOAD: &str = "application/vnd.concordat.import";
 
-/// Lines on their way to the client: enough that the import seldom waits, few enough to cost nothing.
+/// Lines that wait for the client: enough that the import seldom waits, few enough to use little memory.
 const LINES: usize = 256;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -62,7 +63,7 @@ pub(super) fn routes() -> Vec<Route> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ImportBody {
-    /// What the sender calls the file; it goes into the manifest and into messages, and is never opened.
+    /// The sender's name of the file; it is used in the manifest and in messages, and is never opened.
     #[serde(default)]
     name: String,
     /// A file below an inbox, instead of bytes.
@@ -82,9 +83,9 @@ struct ImportBody {
     #[serde(default)]
     encoding: Option<String>,
     #[serde(default)]
-    header: HeaderWord,
+    header: HeaderOption,
     #[serde(default)]
-    missing: MissingWord,
+    missing: MissingOption,
     #[serde(default)]
     text_columns: Vec<String>,
 }
@@ -99,7 +100,7 @@ enum Mode {
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum HeaderWord {
+enum HeaderOption {
     #[default]
     Auto,
     Present,
@@ -108,14 +109,14 @@ enum HeaderWord {
 
 #[derive(Clone, Copy, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum MissingWord {
+enum MissingOption {
     #[default]
     Auto,
     Everywhere,
     BlankOnly,
 }
 
-/// Whoever gets this answer may import: a client asks before it sends a file.
+/// Succeeds if the caller may import: a client checks this before it sends a file.
 async fn may_import(Path(name): Path<String>) -> Result<Json<Value>, Problem> {
     let name: DatasetName = name.parse()?;
     Ok(Json(json!({ "dataset": name, "may_import": true })))
@@ -150,7 +151,7 @@ async fn import(
     let by = actor.attribution();
     let (lines, waiting) = mpsc::channel(LINES);
     let node = api.node().clone();
-    // It goes on when the client hangs up: half of it would be thrown away, and the ledger names who began it.
+    // It continues if the client disconnects: a partial import would be discarded, and the ledger names who started it.
     tokio::task::spawn_blocking(move || {
         let last = match run(&node, &request, &by, &lines) {
             Ok(imported) => json!({ "imported": summary(&request, &imported) }),
@@ -165,14 +166,14 @@ async fn import(
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], HttpBody::from_stream(stream)).into_response())
 }
 
-/// Opens a file below an inbox, beneath which no link leads out.
+/// Opens a file below an inbox; symbolic links that lead out of the inbox are not followed.
 fn in_inbox(api: &Api, path: &std::path::Path) -> Result<Source, Problem> {
     let shown = path.display();
     let found = api.import().inboxes.iter().find_map(|inbox| inbox.of(path));
     let Some((inbox, below)) = found else {
         return Err(
-            Problem::new(Code::Denied, format!("`{shown}` does not lie in an inbox of this node"))
-                .help("send the file with `--from`; an administrator can name inboxes as `import.inboxes`"),
+            Problem::new(Code::Denied, format!("`{shown}` is not in an inbox of this node"))
+                .help("send the file with `--from`; an administrator can configure inboxes as `import.inboxes`"),
         );
     };
     match open_beneath(inbox, below) {
@@ -195,14 +196,14 @@ impl ImportBody {
             subject: subject(self.subject_column, self.each_row_is_a_subject)?,
             encoding: self.encoding.as_deref().map(TextEncoding::from_label).transpose()?,
             header: match self.header {
-                HeaderWord::Auto => Header::Auto,
-                HeaderWord::Present => Header::Present,
-                HeaderWord::Absent => Header::Absent { names: Vec::new() },
+                HeaderOption::Auto => Header::Auto,
+                HeaderOption::Present => Header::Present,
+                HeaderOption::Absent => Header::Absent { names: Vec::new() },
             },
             missing: match self.missing {
-                MissingWord::Auto => Missing::Auto,
-                MissingWord::Everywhere => Missing::Everywhere,
-                MissingWord::BlankOnly => Missing::BlankOnly,
+                MissingOption::Auto => Missing::Auto,
+                MissingOption::Everywhere => Missing::Everywhere,
+                MissingOption::BlankOnly => Missing::BlankOnly,
             },
             refused: if self.skip_refused {
                 Refused::Skip
@@ -229,7 +230,7 @@ impl ImportBody {
 fn subject(column: Option<String>, each_row: bool) -> Result<SubjectRule, Problem> {
     match (column, each_row) {
         (Some(_), true) => Err(Problem::usage(
-            "either a column tells people apart, or each row is a subject of its own",
+            "either a column identifies the subjects, or each row is a subject of its own",
         )
         .help("state one of the two")),
         (Some(column), false) => Ok(SubjectRule::Column(column)),
@@ -244,7 +245,7 @@ fn run(
     by: &Attribution,
     lines: &mpsc::Sender<Bytes>,
 ) -> Result<Imported, Problem> {
-    // What cannot be written down must not be done.
+    // What cannot be recorded must not be done.
     node.ledger().ready()?;
     let now = node.clock().now();
     let signer = &node.identity().institution_key();
@@ -269,7 +270,7 @@ fn run(
     Ok(imported)
 }
 
-/// Every refused row arrives; of the rest, what the client is too slow for is left out.
+/// Every refused row is delivered; other progress lines are dropped if the client is too slow.
 fn report(lines: &mpsc::Sender<Bytes>, event: Progress) {
     match event {
         Progress::Refused(reject) => {
@@ -278,22 +279,22 @@ fn report(lines: &mpsc::Sender<Bytes>, event: Progress) {
                 &json!({ "refused": { "line": reject.line, "reason": reject.reason.to_string() } }),
             );
         }
-        Progress::Inspecting => offer(lines, &json!({ "inspecting": true })),
-        Progress::Writing { rows, of } => offer(lines, &json!({ "written": { "rows": rows, "of": of } })),
-        Progress::Committing => offer(lines, &json!({ "committing": true })),
+        Progress::Inspecting => send_or_drop(lines, &json!({ "inspecting": true })),
+        Progress::Writing { rows, of } => send_or_drop(lines, &json!({ "written": { "rows": rows, "of": of } })),
+        Progress::Committing => send_or_drop(lines, &json!({ "committing": true })),
     }
 }
 
-/// Waits for room; a client that has hung up misses nothing that is not also in the ledger.
+/// Waits for space in the channel; a disconnected client misses only what is also in the ledger.
 fn send(lines: &mpsc::Sender<Bytes>, line: &Value) {
-    lines.blocking_send(encoded(line)).ok();
+    lines.blocking_send(encode(line)).ok();
 }
 
-fn offer(lines: &mpsc::Sender<Bytes>, line: &Value) {
-    lines.try_send(encoded(line)).ok();
+fn send_or_drop(lines: &mpsc::Sender<Bytes>, line: &Value) {
+    lines.try_send(encode(line)).ok();
 }
 
-fn encoded(line: &Value) -> Bytes {
+fn encode(line: &Value) -> Bytes {
     Bytes::from(format!("{line}\n"))
 }
 

@@ -1,4 +1,4 @@
-//! Keys: what there is, and new ones in the place of old.
+//! Keys: which exist, and their rotation.
 
 use axum::{
     Json,
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Access, Api, Body, Caller, Route};
-use crate::{fault::Problem, iam::Action, membership::NextKey};
+use crate::{iam::Action, membership::NextKey, problem::Problem};
 
 pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Action::ManageKeys);
@@ -30,7 +30,7 @@ async fn status(State(api): State<Api>) -> Result<Json<Value>, Problem> {
             .iter()
             .map(|(segment, datasets)| json!({ "segment": segment, "datasets": datasets }));
         let datasets = keys.datasets.iter().map(|dataset| {
-            let done = node.custody().reencrypted(&dataset.dataset);
+            let done = node.lifecycle().reencrypted(&dataset.dataset);
             json!({
                 "dataset": dataset.dataset,
                 "segment": dataset.segment,
@@ -52,7 +52,7 @@ async fn status(State(api): State<Api>) -> Result<Json<Value>, Problem> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Recipients {
-    /// Public halves of recovery keys: `age1…`.
+    /// Public recovery keys: `age1…`.
     recipients: Vec<String>,
 }
 
@@ -67,13 +67,13 @@ async fn back_up(
             .iter()
             .map(|text| text.parse())
             .collect::<Result<Vec<Recipient>, _>>()?;
-        let escrow = node.custody().back_up_keys(&recipients, &by)?;
+        let escrow = node.lifecycle().back_up_keys(&recipients, &by)?;
         Ok::<_, Problem>(Json(json!({ "recipients": recipients.len(), "escrow": escrow })))
     })
     .await
 }
 
-/// Which key; exactly one of them.
+/// Which key to rotate; exactly one.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Which {
@@ -98,20 +98,20 @@ async fn rotate(
     let rotated = match which {
         Which::Institution {} => rotate_institution(&api, &by).await?,
         Which::Master {} => {
-            api.blocking(move |node| node.custody().rotate_master(&by)).await?;
+            api.blocking(move |node| node.lifecycle().rotate_master(&by)).await?;
             json!({ "rotated": "master key" })
         }
         Which::Segment { segment } => {
             let named = segment.clone();
             let count = api
-                .blocking(move |node| node.custody().rotate_segment(&named, &by))
+                .blocking(move |node| node.lifecycle().rotate_segment(&named, &by))
                 .await?;
             json!({ "rotated": "segment key", "segment": segment, "datasets": count })
         }
         Which::Dataset { dataset, reencrypt } => {
             let named = dataset.clone();
             let key = api
-                .blocking(move |node| node.custody().rotate_dataset(&named, reencrypt, &by))
+                .blocking(move |node| node.lifecycle().rotate_dataset(&named, reencrypt, &by))
                 .await?;
             json!({ "rotated": "dataset key", "dataset": dataset, "key": key, "reencrypting": reencrypt })
         }
@@ -119,11 +119,11 @@ async fn rotate(
     Ok(Json(rotated))
 }
 
-/// The key that speaks for the institution follows only when the consortium has it.
+/// The institution key is replaced only after the consortium has the new one in its roster.
 async fn rotate_institution(api: &Api, by: &Attribution) -> Result<Value, Problem> {
     Ok(match api.node().membership().make_next_key(by).await? {
-        NextKey::Waits { application, key } => {
-            json!({ "made": "next institution key", "fingerprint": key.fingerprint(), "armour": application })
+        NextKey::Pending { application, key } => {
+            json!({ "created": "next institution key", "fingerprint": key.fingerprint(), "armor": application })
         }
         NextKey::Replaced { key } => json!({ "rotated": "institution key", "fingerprint": key.fingerprint() }),
     })

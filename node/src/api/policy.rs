@@ -1,4 +1,4 @@
-//! The policy sets: read, tried, compared, applied.
+//! The policy sets: reading, testing, comparing and applying them.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -9,14 +9,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Access, Api, Body, Caller, Route};
-use crate::fault::Problem;
 use crate::iam::Action;
 use crate::negotiation::party;
 use crate::node::Node;
 use crate::policy::{
-    Applied, Case, DatasetFacts, Ground, Party, PolicySources, PolicyStoreError, Proposal, SealedPolicySet, diff,
+    Applied, Case, DatasetFacts, Party, PolicySources, PolicyStoreError, Proposal, RequestSpace, SealedPolicySet, diff,
     never_allowed,
 };
+use crate::problem::Problem;
 
 pub(super) fn routes() -> Vec<Route> {
     let (read, manage) = (Access::Needs(Action::ReadPolicy), Access::Needs(Action::ManagePolicy));
@@ -33,8 +33,8 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// The institution's policies, and who they are about: the members of the roster and the datasets of the catalog.
-fn ground(node: &Node) -> Result<Ground, Problem> {
+/// The facts that policies are evaluated with: the members of the roster and the datasets of the catalog.
+fn ground(node: &Node) -> Result<RequestSpace, Problem> {
     let identity = node.identity();
     let roster = node.membership().newest();
     let members: Vec<Party> = roster
@@ -56,10 +56,10 @@ fn ground(node: &Node) -> Result<Ground, Problem> {
         let version = catalog.open_version(&record.name, None)?;
         datasets.push(DatasetFacts::new(&identity.institution, &record, version.manifest()));
     }
-    Ok(Ground::new(holder).with(members, datasets))
+    Ok(RequestSpace::new(holder).with(members, datasets))
 }
 
-fn shown(set: &SealedPolicySet, at: Timestamp) -> Value {
+fn set_json(set: &SealedPolicySet, at: Timestamp) -> Value {
     json!({
         "number": set.number(),
         "digest": set.digest(),
@@ -77,7 +77,7 @@ fn with_sources(mut value: Value, sources: &PolicySources) -> Value {
     value
 }
 
-fn proposed(proposal: &Proposal) -> Value {
+fn proposal_json(proposal: &Proposal) -> Value {
     json!({ "digest": proposal.digest, "by": proposal.by, "at": proposal.at.to_string() })
 }
 
@@ -85,10 +85,13 @@ async fn show(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     api.blocking(|node| {
         let (store, sets) = (node.policies(), node.policies().history()?);
         let (set, at) = sets.last().ok_or(PolicyStoreError::NoSuchSet { number: 0 })?;
-        let mut value = with_sources(shown(set, *at), &set.sources);
+        let mut value = with_sources(set_json(set, *at), &set.sources);
         if let Some(object) = value.as_object_mut() {
             object.insert("rules".to_owned(), json!(store.live().current().rule_count()));
-            object.insert("proposal".to_owned(), json!(store.proposal()?.as_ref().map(proposed)));
+            object.insert(
+                "proposal".to_owned(),
+                json!(store.proposal()?.as_ref().map(proposal_json)),
+            );
         }
         Ok::<_, Problem>(Json(value))
     })
@@ -97,7 +100,7 @@ async fn show(State(api): State<Api>) -> Result<Json<Value>, Problem> {
 
 async fn history(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     let sets = api.blocking(|node| node.policies().history()).await?;
-    let items: Vec<Value> = sets.iter().rev().map(|(set, at)| shown(set, *at)).collect();
+    let items: Vec<Value> = sets.iter().rev().map(|(set, at)| set_json(set, *at)).collect();
     Ok(Json(json!({ "items": items })))
 }
 
@@ -106,7 +109,7 @@ async fn numbered(State(api): State<Api>, Path(number): Path<u64>) -> Result<Jso
         let sets = node.policies().history()?;
         let found = sets.iter().find(|(set, _)| set.number() == number);
         let (set, at) = found.ok_or(PolicyStoreError::NoSuchSet { number })?;
-        Ok::<_, Problem>(Json(with_sources(shown(set, *at), &set.sources)))
+        Ok::<_, Problem>(Json(with_sources(set_json(set, *at), &set.sources)))
     })
     .await
 }
@@ -126,7 +129,7 @@ async fn check(State(api): State<Api>, Body(sources): Body<PolicySources>) -> Re
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TestBody {
-    /// The set to try; the one in force where none is sent.
+    /// The set to test; the current one if none is sent.
     sources: Option<PolicySources>,
     cases: Vec<Case>,
 }
@@ -156,9 +159,9 @@ async fn test(State(api): State<Api>, Body(body): Body<TestBody>) -> Result<Json
 enum Side {
     /// A set by its number.
     Number(u64),
-    /// The one in force.
+    /// The current one.
     Current,
-    /// Files that are not applied yet.
+    /// Files that have not been applied yet.
     Sources(PolicySources),
 }
 
@@ -185,7 +188,8 @@ async fn compare(State(api): State<Api>, Body(body): Body<DiffBody>) -> Result<J
         let old = from.compile().map_err(PolicyStoreError::from)?;
         let new = to.compile().map_err(PolicyStoreError::from)?;
         let found = diff((&from, &old), (&to, &new), &ground(node)?);
-        let mut value = serde_json::to_value(found).map_err(|error| Problem::fault("cannot write the diff", &error))?;
+        let mut value =
+            serde_json::to_value(found).map_err(|error| Problem::internal("cannot write the diff", &error))?;
         if let Some(object) = value.as_object_mut() {
             object.insert("from".to_owned(), json!(old.digest()));
             object.insert("to".to_owned(), json!(new.digest()));
@@ -199,7 +203,7 @@ async fn compare(State(api): State<Api>, Body(body): Body<DiffBody>) -> Result<J
 #[serde(deny_unknown_fields)]
 struct ApplyBody {
     sources: PolicySources,
-    /// Names the set that was looked at.
+    /// The digest of the set that was reviewed.
     expect: Digest32,
     #[serde(default)]
     cases: Vec<Case>,
@@ -237,7 +241,7 @@ struct RollbackBody {
     number: u64,
 }
 
-/// An earlier set is applied again, under a new number and by the same way.
+/// Applies an earlier set again, under a new number and with the same procedure.
 async fn rollback(
     State(api): State<Api>,
     caller: Caller,
@@ -254,8 +258,8 @@ async fn rollback(
 
 fn outcome(applied: Applied) -> Result<Json<Value>, Problem> {
     Ok(Json(match applied {
-        Applied::InForce(set) => json!({
-            "state": "in-force",
+        Applied::Active(set) => json!({
+            "state": "applied",
             "number": set.number(),
             "digest": set.digest(),
             "actor": set.by.actor(),

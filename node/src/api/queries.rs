@@ -1,12 +1,12 @@
-//! Queries, catalogues and `why`.
+//! Queries, catalogs and `why`.
 //!
-//! The answer to `POST /v1/query` is a stream of parts, each with a tag and a length, so that the end is told apart from a
-//! connection that broke:
+//! The response to `POST /v1/query` is a stream of parts, each with a tag and a length, so that the end can be distinguished from a
+//! broken connection:
 //!
 //! ```text
 //! part = tag (1 byte) | length (u32, big-endian) | bytes
-//! tag 'A'  a piece of an Arrow IPC stream, in order; at most 1 MiB
-//! tag 'E'  the end: JSON {"account": {receipts, notes}, "problem": null or a problem document}; nothing follows
+//! tag 'A'  a chunk of an Arrow IPC stream, in order; at most 1 MiB
+//! tag 'E'  the end: JSON {"report": {receipts, notes}, "problem": null or a problem document}; nothing follows
 //! ```
 
 use std::collections::VecDeque;
@@ -25,18 +25,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Access, Api, Body, Caller, Route, why};
-use crate::fault::Problem;
 use crate::federation::AnswerStream;
 use crate::iam::Action;
+use crate::problem::Problem;
 
-/// Tag of a piece of the Arrow IPC stream.
+/// Tag of a chunk of the Arrow IPC stream.
 pub const ARROW: u8 = b'A';
 /// Tag of the end.
 pub const END: u8 = b'E';
-/// Most bytes of one part. The rows come in smaller pieces; only the end is made at once.
+/// Most bytes of one part. Rows are sent in smaller chunks; only the end is built in one part.
 pub const MAX_PART: usize = 16 << 20;
-/// Most bytes of a piece of the rows.
-const PIECE: usize = 1 << 20;
+/// Most bytes of a chunk of rows.
+const CHUNK: usize = 1 << 20;
 /// Media type of the parts.
 const PARTS: &str = "application/vnd.concordat.answer";
 
@@ -71,7 +71,7 @@ async fn query(
     Ok(([(CONTENT_TYPE, PARTS)], body).into_response())
 }
 
-/// An answer on its way to the socket.
+/// An answer that is being sent to the socket.
 struct Parts {
     answer: AnswerStream,
     encoder: Option<StreamEncoder>,
@@ -109,7 +109,7 @@ impl Parts {
                     self.encoder = Some(encoder);
                     Ok(())
                 }
-                // Half of a batch is not sent; the end says why there is no more.
+                // Part of a batch is not sent; the end reports why there are no more rows.
                 Err(error) => self.end(Some(&unencodable(error))),
             },
             None => {
@@ -117,22 +117,22 @@ impl Parts {
                 self.rows(&encoder.take())?;
                 self.end(None)
             }
-            Some(Err(fault)) => {
+            Some(Err(error)) => {
                 self.rows(&encoder.take())?;
-                self.end(Some(&fault.into()))
+                self.end(Some(&error.into()))
             }
         }
     }
 
     fn rows(&mut self, bytes: &[u8]) -> Result<(), Problem> {
-        for piece in bytes.chunks(PIECE) {
-            self.ready.push_back(part(ARROW, piece)?);
+        for chunk in bytes.chunks(CHUNK) {
+            self.ready.push_back(part(ARROW, chunk)?);
         }
         Ok(())
     }
 
     fn end(&mut self, problem: Option<&Problem>) -> Result<(), Problem> {
-        let end = json!({ "account": self.answer.account(), "problem": problem });
+        let end = json!({ "summary": self.answer.summary(), "problem": problem });
         self.ready.push_back(part(END, end.to_string().as_bytes())?);
         Ok(())
     }
@@ -140,7 +140,7 @@ impl Parts {
 
 fn part(tag: u8, bytes: &[u8]) -> Result<Bytes, Problem> {
     let length = u32::try_from(bytes.len()).ok().filter(|_| bytes.len() <= MAX_PART);
-    let length = length.ok_or_else(|| Problem::usage("the account of the answer is longer than one part may be"))?;
+    let length = length.ok_or_else(|| Problem::usage("the report of the answer is longer than one part may be"))?;
     let mut part = BytesMut::with_capacity(bytes.len().saturating_add(5));
     part.put_u8(tag);
     part.put_u32(length);
@@ -150,7 +150,7 @@ fn part(tag: u8, bytes: &[u8]) -> Result<Bytes, Problem> {
 
 fn unencodable(error: EncodeError) -> Problem {
     match error {
-        EncodeError::Encoder(error) => Problem::fault("the answer cannot be encoded", &error),
+        EncodeError::Encoder(error) => Problem::internal("the answer cannot be encoded", &error),
         EncodeError::Type { .. } | EncodeError::Columns | EncodeError::Row => Problem::usage(error.to_string()),
     }
 }
@@ -162,7 +162,7 @@ struct CatalogQuery {
     peer: Option<InstitutionId>,
 }
 
-/// What other members publish. A member that cannot be reached is named, and the others are listed all the same.
+/// What other members publish. A member that cannot be reached is named, and the others are still listed.
 async fn catalog(State(api): State<Api>, Query(query): Query<CatalogQuery>) -> Result<Json<Value>, Problem> {
     let federation = api.node().federation();
     let (mut items, mut unreachable) = (Vec::new(), Vec::new());
@@ -178,8 +178,8 @@ async fn catalog(State(api): State<Api>, Query(query): Query<CatalogQuery>) -> R
                     "columns": remote.entry.columns,
                 })
             })),
-            Err(fault) if one => return Err(fault.into()),
-            Err(fault) => unreachable.push(json!({ "institution": peer, "why": Problem::from(fault).detail })),
+            Err(error) if one => return Err(error.into()),
+            Err(error) => unreachable.push(json!({ "institution": peer, "reason": Problem::from(error).detail })),
         }
     }
     Ok(Json(json!({ "items": items, "unreachable": unreachable })))

@@ -10,7 +10,7 @@ use concordat_protocol::{
     audit::EntryBody,
     ids::ActorId,
     query::{Factor, Role},
-    text::Word,
+    text::Label,
 };
 use concordat_storage::keys::Secret;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -21,8 +21,8 @@ use super::{Access, Api, Body, Caller, OsAccount, Route, access};
 use crate::{
     attribution::by_os_account,
     changes::Subject,
-    fault::Problem,
     iam::{Actor, Login, Training},
+    problem::Problem,
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -57,7 +57,7 @@ async fn login(
             let now = node.clock().now();
             let name = body.name;
             let answer = node.sessions().login_at(&name, &body.password, account.uid, now);
-            // Written down before the person learns the outcome: what cannot be recorded does not count.
+            // Recorded before the person learns the outcome: a login that cannot be recorded is not valid.
             let (entry, by) = match &answer {
                 Ok(login) => (
                     EntryBody::LoginSucceeded {
@@ -74,11 +74,11 @@ async fn login(
             Ok::<Login, Problem>(answer?)
         })
         .await?;
-    Ok(Json(opened(&login)))
+    Ok(Json(session_json(&login)))
 }
 
-/// What a login gives, with what the person has to know of their password.
-fn opened(login: &Login) -> Value {
+/// The response to a login, with what the person must know about their password.
+fn session_json(login: &Login) -> Value {
     let token = login.token.expose();
     json!({
         "token": token.as_str(),
@@ -119,7 +119,7 @@ async fn set_password(
             node.accounts().check_own_password(name, &current, &password, now)?;
             let entry = EntryBody::UserChanged {
                 actor: actor.id().clone(),
-                change: Word::fitted("password"),
+                change: Label::sanitized("password"),
                 roles: Vec::new(),
             };
             let (subject, by) = (Subject::Account(name.to_owned()), actor.attribution());
@@ -128,7 +128,7 @@ async fn set_password(
             Ok::<Login, Problem>(node.sessions().login_at(name, &password, account.uid, now)?)
         })
         .await?;
-    Ok(Json(opened(&login)))
+    Ok(Json(session_json(&login)))
 }
 
 /// Only a name that is known here is recorded: an unknown one may be a mistyped password.

@@ -1,4 +1,4 @@
-//! The socket below the data directory, and which account of the operating system is at its other end.
+//! The socket below the data directory, and the operating system account of the connected process.
 
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
@@ -11,21 +11,21 @@ use tokio::net::UnixListener;
 
 use super::{Api, router};
 use crate::{
-    fault::{Code, Problem},
+    problem::{Code, Problem},
     shutdown::Stage,
 };
 
 /// The socket, below the data directory.
 pub const SOCKET: &str = "run/api.sock";
 
-/// The account of the operating system whose process made the connection, as the kernel says (`SO_PEERCRED`).
+/// The account of the operating system whose process made the connection, as the kernel reports it (`SO_PEERCRED`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OsAccount {
-    /// Its number.
+    /// Its user id.
     pub uid: u32,
 }
 
-/// What the kernel said when the connection was made; a connection of which it says nothing is served nothing.
+/// What the kernel reported when the connection was made; a connection without this information is denied everything.
 #[derive(Clone, Copy, Debug)]
 struct PeerAccount(Option<OsAccount>);
 
@@ -45,19 +45,20 @@ impl<S: Send + Sync> FromRequestParts<S> for OsAccount {
         account.ok_or_else(|| {
             Problem::new(
                 Code::Denied,
-                "the system does not say which account is at the other end",
+                "the operating system does not report the account of the connected process",
             )
         })
     }
 }
 
-/// Serves the API on the socket in the data directory `dir` as part of `stage`; when this returns, it is open.
+/// Serves the API on the socket in the data directory `dir` as part of `stage`; when this returns, the socket is open.
 ///
 /// # Errors
 /// If the socket cannot be made.
 pub fn serve(api: Api, dir: &Path, stage: &Stage) -> Result<(), Problem> {
     let path = dir.join(SOCKET);
-    let listener = bind(&path).map_err(|error| Problem::fault(&format!("cannot open `{}`", path.display()), &error))?;
+    let listener =
+        bind(&path).map_err(|error| Problem::internal(&format!("cannot open `{}`", path.display()), &error))?;
     let token = stage.token().clone();
     let service = router(api).into_make_service_with_connect_info::<PeerAccount>();
     let server = axum::serve(listener, service).with_graceful_shutdown(async move { token.cancelled().await });
@@ -70,7 +71,7 @@ pub fn serve(api: Api, dir: &Path, stage: &Stage) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A socket that lies there is left over: the lock on the data directory shows that no other node runs.
+/// An existing socket is a leftover: the lock on the data directory guarantees that no other node runs.
 fn bind(path: &Path) -> std::io::Result<UnixListener> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),

@@ -23,7 +23,7 @@ pub(super) struct Status {
     name: LegalName,
     jurisdiction: Jurisdiction,
     node: NodeId,
-    /// Fingerprint of the institution's key, to read out over the telephone.
+    /// Fingerprint of the institution's key, to be compared by telephone.
     fingerprint: String,
     version: &'static str,
     ready: bool,
@@ -33,17 +33,17 @@ pub(super) struct Status {
     roster: Option<RosterStatus>,
     policy: Option<PolicyStatus>,
     ledger_entries: u64,
-    /// How far the ledger has been verified since the start; none once it is whole.
+    /// How far the ledger has been verified since the start; `None` once it is completely verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     ledger_verification: Option<String>,
     connected: usize,
-    /// Who is connected; only for those who are logged in.
+    /// Who is connected; only for logged-in users.
     #[serde(skip_serializing_if = "Option::is_none")]
     peers: Option<Vec<PeerStatus>>,
-    /// Members that showed themselves in vain, and why; only for those who are logged in, and only if there are any.
+    /// Peers whose hello was rejected, and why; only for logged-in users, and only if there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    turned_away: Vec<TurnedAway>,
-    /// What a person has to look into: ledgers that contradict what their nodes have signed.
+    rejected_peers: Vec<RejectedPeer>,
+    /// What a person must investigate: ledgers that contradict what their nodes have signed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     alarms: Vec<String>,
     /// RFC 3339, by the node's clock.
@@ -56,14 +56,14 @@ struct RosterStatus {
     expires: String,
     /// Whose signatures change the roster.
     charter: CharterStatus,
-    /// A roster by the charter key that was refused, and why; nothing once a newer one has come into force.
+    /// A roster signed with the charter key that was refused, and why; `None` once a newer one has been accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<RefusedStatus>,
 }
 
 #[derive(Debug, Serialize)]
 struct CharterStatus {
-    /// How many signatures it takes.
+    /// How many signatures are required.
     threshold: u8,
     /// Fingerprints of the keys.
     keys: Vec<String>,
@@ -78,7 +78,7 @@ struct RefusedStatus {
     at: String,
 }
 
-/// The policy set in force.
+/// The current policy set.
 #[derive(Debug, Serialize)]
 struct PolicyStatus {
     number: u64,
@@ -88,14 +88,14 @@ struct PolicyStatus {
 #[derive(Debug, Serialize)]
 struct PeerStatus {
     node: NodeId,
-    /// None until the peer has said hello.
+    /// `None` until the peer has sent its hello.
     institution: Option<InstitutionId>,
 }
 
 #[derive(Debug, Serialize)]
-struct TurnedAway {
+struct RejectedPeer {
     node: NodeId,
-    /// None when the roster no longer names the node.
+    /// `None` if the roster no longer lists the node.
     institution: Option<InstitutionId>,
     reason: String,
 }
@@ -122,13 +122,17 @@ async fn status(State(api): State<Api>, account: OsAccount, headers: HeaderMap) 
         ledger_verification: verification(node),
         connected: node.network().connected_peers().len(),
         peers: may_see_peers.then(|| peers(node)),
-        turned_away: if may_see_peers { turned_away(node) } else { Vec::new() },
+        rejected_peers: if may_see_peers {
+            rejected_peers(node)
+        } else {
+            Vec::new()
+        },
         alarms: alarms(node),
         time: node.clock().now().to_string(),
     })
 }
 
-/// What a person has to look into: ledgers that contradict what was signed, and keys that nobody has compared.
+/// What a person must investigate: ledgers that contradict what was signed, and keys that have not been compared.
 fn alarms(node: &Node) -> Vec<String> {
     let membership = node.membership();
     let mut alarms = membership.heads().alarms();
@@ -161,30 +165,30 @@ fn alarms(node: &Node) -> Vec<String> {
     alarms
 }
 
-/// Why a request would not be served now; empty when it would.
+/// Why a request would not be served now; empty if it would.
 pub(super) fn unready(node: &Node) -> Vec<String> {
     let mut reasons = Vec::new();
     if let Err(error) = node.ledger().ready() {
         reasons.push(error.to_string());
     }
-    if let Err(error) = node.membership().in_force(node.clock().now()) {
+    if let Err(error) = node.membership().valid_roster(node.clock().now()) {
         reasons.push(error.to_string());
     }
     if node.network().listen_addrs().is_empty() {
         reasons.push("the node listens on no address".to_owned());
     }
-    reasons.extend(node.custody().store_trouble());
+    reasons.extend(node.lifecycle().store_unavailable());
     reasons
 }
 
-/// How far the ledger has been verified since the start, and what was found; `None` once it is whole.
+/// How far the ledger has been verified since the start, and what was found; `None` once it is completely verified.
 pub(super) fn verification(node: &Node) -> Option<String> {
     match &*node.ledger().verification().borrow() {
         Verification::Whole => None,
         Verification::Running { verified, of } => {
             Some(format!("the ledger is being verified: {verified} of {of} entries"))
         }
-        Verification::Failed { reason, .. } => Some(format!("the ledger did not stand its verification: {reason}")),
+        Verification::Failed { reason, .. } => Some(format!("the verification of the ledger failed: {reason}")),
     }
 }
 
@@ -222,26 +226,26 @@ fn policy(node: &Node) -> Option<PolicyStatus> {
 
 fn peers(node: &Node) -> Vec<PeerStatus> {
     let sessions = node.network().sessions();
-    let standing = sessions.borrow().clone();
-    let peers = standing.iter().map(|(id, session)| PeerStatus {
+    let live = sessions.borrow().clone();
+    let peers = live.iter().map(|(id, session)| PeerStatus {
         node: *id,
         institution: session.attested().map(|attested| attested.institution.clone()),
     });
     peers.collect()
 }
 
-fn turned_away(node: &Node) -> Vec<TurnedAway> {
+fn rejected_peers(node: &Node) -> Vec<RejectedPeer> {
     let roster = node.membership().newest();
     let institution = |id: &NodeId| {
         let mut members = roster.iter().flat_map(|roster| &roster.roster().members);
         let member = members.find(|member| member.nodes.iter().any(|listed| listed.node == *id));
         member.map(|member| member.institution.clone())
     };
-    let members = node.membership().turned_away().clone();
-    let told = members.into_iter().map(|(id, reason)| TurnedAway {
+    let members = node.membership().rejected_peers().clone();
+    let rejected = members.into_iter().map(|(id, reason)| RejectedPeer {
         node: id,
         institution: institution(&id),
         reason,
     });
-    told.collect()
+    rejected.collect()
 }

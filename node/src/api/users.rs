@@ -1,4 +1,4 @@
-//! People: their accounts, roles and training. Every change is in the ledger before it is made.
+//! People: their accounts, roles and training. Every change is recorded in the ledger before it is made.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use concordat_protocol::{
     audit::EntryBody,
     ids::ActorId,
     query::Role,
-    text::{Text, Word},
+    text::{Label, Text},
     time::Timestamp,
 };
 use concordat_storage::{keys::Secret, ledger::Attribution};
@@ -21,9 +21,9 @@ use serde_json::{Value, json};
 use super::{Access, Api, Body, Caller, Route, sessions::secret};
 use crate::{
     changes::Subject,
-    fault::Problem,
     iam::{AccountView, Action, IamError, Training},
     node::Node,
+    problem::Problem,
 };
 
 pub(super) fn routes() -> Vec<Route> {
@@ -37,7 +37,7 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// An account as people see it.
+/// An account as it is shown to people.
 #[derive(Serialize)]
 struct Account {
     name: String,
@@ -89,10 +89,10 @@ async fn add(
         }
         let entry = EntryBody::UserAdded {
             actor: actor(node, &name)?,
-            roles: words(&roles),
+            roles: labels(&roles),
         };
         let now = node.clock().now();
-        make(node, &name, (&caller.attribution(), entry), || {
+        record_change(node, &name, (&caller.attribution(), entry), || {
             node.accounts().add_for(&name, roles, &password, now)?;
             Ok(())
         })?;
@@ -116,10 +116,10 @@ async fn set_roles(
     change(&api, name, move |node, name| {
         let entry = EntryBody::UserChanged {
             actor: actor(node, name)?,
-            change: Word::fitted("roles"),
-            roles: words(&roles),
+            change: Label::sanitized("roles"),
+            roles: labels(&roles),
         };
-        make(node, name, (&caller.attribution(), entry), || {
+        record_change(node, name, (&caller.attribution(), entry), || {
             Ok(node.accounts().set_roles(name, roles)?)
         })
     })
@@ -140,14 +140,14 @@ async fn set_access(
 ) -> Result<Json<Account>, Problem> {
     change(&api, name, move |node, name| {
         if enabled {
-            let entry = changed(node, name, "access")?;
-            make(node, name, (&caller.attribution(), entry), || {
+            let entry = user_changed(node, name, "access")?;
+            record_change(node, name, (&caller.attribution(), entry), || {
                 Ok(node.accounts().enable(name)?)
             })
         } else {
             let actor = actor(node, name)?;
             let entry = EntryBody::UserDisabled { actor };
-            make(node, name, (&caller.attribution(), entry), || {
+            record_change(node, name, (&caller.attribution(), entry), || {
                 Ok(node.accounts().disable(name)?)
             })
         }
@@ -169,8 +169,8 @@ async fn set_password(
     Body(NewPassword { password }): Body<NewPassword>,
 ) -> Result<Json<Account>, Problem> {
     change(&api, name, move |node, name| {
-        let (entry, now) = (changed(node, name, "password-reset")?, node.clock().now());
-        make(node, name, (&caller.attribution(), entry), || {
+        let (entry, now) = (user_changed(node, name, "password-reset")?, node.clock().now());
+        record_change(node, name, (&caller.attribution(), entry), || {
             Ok(node.accounts().reset_password(name, &password, caller.id(), now)?)
         })
     })
@@ -192,16 +192,16 @@ async fn record_training(
 ) -> Result<Json<Account>, Problem> {
     let until = Timestamp::parse(&new.until)?;
     change(&api, name, move |node, name| {
-        let (entry, now) = (changed(node, name, "training")?, node.clock().now());
+        let (entry, now) = (user_changed(node, name, "training")?, node.clock().now());
         let training = Training { name: new.name, until };
-        make(node, name, (&caller.attribution(), entry), || {
+        record_change(node, name, (&caller.attribution(), entry), || {
             Ok(node.accounts().record_training(name, training, now)?)
         })
     })
     .await
 }
 
-/// Changes an account that exists, and shows it as it is then.
+/// Changes an existing account, and returns its new state.
 async fn change(
     api: &Api,
     name: String,
@@ -223,20 +223,20 @@ fn actor(node: &Node, name: &str) -> Result<ActorId, Problem> {
     Ok(ActorId::at(name, &node.identity().institution)?)
 }
 
-fn words(roles: &BTreeSet<Role>) -> Vec<Word> {
-    roles.iter().map(|role| Word::fitted(role.as_str())).collect()
+fn labels(roles: &BTreeSet<Role>) -> Vec<Label> {
+    roles.iter().map(|role| Label::sanitized(role.as_str())).collect()
 }
 
-fn changed(node: &Node, name: &str, what: &str) -> Result<EntryBody, Problem> {
+fn user_changed(node: &Node, name: &str, what: &str) -> Result<EntryBody, Problem> {
     Ok(EntryBody::UserChanged {
         actor: actor(node, name)?,
-        change: Word::fitted(what),
+        change: Label::sanitized(what),
         roles: Vec::new(),
     })
 }
 
-/// Enters what is done to an account, and does it.
-fn make(
+/// Records a change of an account in the ledger, and makes it.
+fn record_change(
     node: &Node,
     name: &str,
     (by, entry): (&Attribution, EntryBody),

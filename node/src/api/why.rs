@@ -1,8 +1,8 @@
-//! `why`: a decision, rule by rule, and what would turn it into a yes. Nothing is asked of the data.
+//! `why`: a decision, rule by rule, and what would have to change for a permit. No data is queried.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the enums of the SQL engine are open: what is not named is refused"
+    reason = "the enums of the SQL engine are non-exhaustive: variants that are not listed are refused"
 )]
 
 use axum::Json;
@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 
 use super::grants;
 use super::{Api, Body, Caller};
-use crate::fault::{Code, Problem};
 use crate::iam::Actor;
+use crate::problem::{Code, Problem};
 
-/// Entries of the ledger that are searched for a request, from the newest on.
+/// Ledger entries that are searched for a request, from the newest on.
 const SEARCHED: u64 = 10_000;
 
 #[derive(Deserialize)]
@@ -29,28 +29,28 @@ pub(super) struct WhyBody {
     purpose: Option<Purpose>,
 }
 
-/// A text with blanks is a question; a number is a request in the ledger, or a grant.
+/// A text with spaces is a query; an id is a request in the ledger, or a grant.
 pub(super) async fn why(
     State(api): State<Api>,
     Caller(actor): Caller,
     Body(body): Body<WhyBody>,
 ) -> Result<Json<Value>, Problem> {
     if body.subject.trim().contains(char::is_whitespace) {
-        return Ok(Json(question(&api, &actor, &body).await));
+        return Ok(Json(explain_query(&api, &actor, &body).await));
     }
     if let Ok(request) = body.subject.parse::<QueryId>()
-        && let Some(decision) = decided(&api, request).await?
+        && let Some(decision) = decision_in_ledger(&api, request).await?
     {
         return Ok(Json(decision));
     }
-    let grant = grants::explained(&api, &body.subject).await;
+    let grant = grants::explain(&api, &body.subject).await;
     grant.map(Json).map_err(|problem| match problem.code {
-        Code::NotFound => problem.help("name a grant, a request from the ledger, or a whole SELECT in quotes"),
+        Code::NotFound => problem.help("give a grant, a request id from the ledger, or a complete SELECT in quotes"),
         _ => problem,
     })
 }
 
-async fn question(api: &Api, actor: &Actor, body: &WhyBody) -> Value {
+async fn explain_query(api: &Api, actor: &Actor, body: &WhyBody) -> Value {
     let federation = api.node().federation();
     let own = federation
         .explain_own(actor, &body.subject, body.purpose.as_ref())
@@ -58,11 +58,11 @@ async fn question(api: &Api, actor: &Actor, body: &WhyBody) -> Value {
     let policy = own.map(|explanation| explanation.steps).unwrap_or_default();
     match federation.explain(actor, &body.subject, body.purpose.clone()).await {
         Ok(mut steps) => {
-            steps.push("nothing here stands against it; each holder decides again when it is asked".to_owned());
+            steps.push("no local rule forbids it; each provider decides again when it receives the query".to_owned());
             json!({ "decision": "permit", "steps": steps, "policy": policy })
         }
-        Err(fault) => {
-            let problem = Problem::from(fault);
+        Err(error) => {
+            let problem = Problem::from(error);
             json!({
                 "decision": "deny",
                 "detail": problem.detail,
@@ -74,8 +74,8 @@ async fn question(api: &Api, actor: &Actor, body: &WhyBody) -> Value {
     }
 }
 
-/// The decision about `request` as the ledger has it.
-async fn decided(api: &Api, request: QueryId) -> Result<Option<Value>, Problem> {
+/// The decision about `request` as recorded in the ledger.
+async fn decision_in_ledger(api: &Api, request: QueryId) -> Result<Option<Value>, Problem> {
     let entries = api.blocking(move |node| node.ledger().tail(SEARCHED)).await?;
     let found = entries.into_iter().rev().find_map(|stored| match stored.entry.body {
         EntryBody::DecisionMade {

@@ -1,4 +1,4 @@
-use concordat_protocol::text::Word;
+use concordat_protocol::text::Label;
 use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use tempfile::TempDir;
 
@@ -7,12 +7,12 @@ use crate::start_state::StartState;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-struct Place {
+struct Fixture {
     dir: TempDir,
     master: MasterKey,
 }
 
-impl Place {
+impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let source = Passphrase::new(Secret::from("p".to_owned()), Argon2Cost::dangerous_minimum());
@@ -20,7 +20,7 @@ impl Place {
         Self { dir, master }
     }
 
-    /// As a start opens them.
+    /// Opens them like a start does.
     fn open(&self) -> (SealedDb, Ledger, Changes) {
         let meta = SealedDb::open(&self.dir.path().join("meta"), self.master.state()).unwrap();
         let ledger = self.dir.path().join("ledger");
@@ -44,12 +44,12 @@ fn subjects() -> [Subject; 5] {
 
 /// Any entry; no two are equal.
 fn entry(n: usize) -> EntryBody {
-    let version = Word::fitted(&n.to_string());
+    let version = Label::sanitized(&n.to_string());
     EntryBody::NodeStarted { version }
 }
 
 fn put(meta: &SealedDb, subject: &Subject, value: u8) {
-    let (tree, key) = subject.place();
+    let (tree, key) = subject.location();
     meta.tree::<u8>(tree).unwrap().put(key, &value).unwrap();
 }
 
@@ -68,8 +68,8 @@ fn not_made(ledger: &Ledger) -> Vec<u64> {
 fn kill_between_entry_and_change_is_entered_at_the_next_start() {
     for before in [None, Some(1)] {
         for (n, subject) in subjects().into_iter().enumerate() {
-            let place = Place::new();
-            let (meta, ledger, changes) = place.open();
+            let fixture = Fixture::new();
+            let (meta, ledger, changes) = fixture.open();
             if let Some(before) = before {
                 put(&meta, &subject, before);
             }
@@ -77,11 +77,11 @@ fn kill_between_entry_and_change_is_entered_at_the_next_start() {
             let killed = changes.begin(subject.clone(), entry(n), by).unwrap();
             let sequence = killed.entry;
             drop((killed, meta, ledger, changes));
-            let (meta, ledger, changes) = place.open();
-            // As a start does it, and a second one.
+            let (meta, ledger, changes) = fixture.open();
+            // Like a start, and a second one.
             let start = StartState::open(&meta).unwrap();
-            start.settle(&ledger, NOW).unwrap();
-            start.settle(&ledger, NOW).unwrap();
+            start.reconcile(&ledger, NOW).unwrap();
+            start.reconcile(&ledger, NOW).unwrap();
             assert_eq!(not_made(&ledger), [sequence], "{subject:?}");
             drop((meta, ledger, changes));
         }
@@ -89,9 +89,9 @@ fn kill_between_entry_and_change_is_entered_at_the_next_start() {
 }
 
 #[test]
-fn kill_after_the_change_says_nothing() {
-    let place = Place::new();
-    let (meta, ledger, changes) = place.open();
+fn change_killed_after_write_enters_nothing() {
+    let fixture = Fixture::new();
+    let (meta, ledger, changes) = fixture.open();
     for (n, subject) in subjects().into_iter().enumerate() {
         let by = (&by_node(NodeTask::Start), NOW);
         let killed = changes.begin(subject.clone(), entry(n), by).unwrap();
@@ -99,16 +99,16 @@ fn kill_after_the_change_says_nothing() {
         drop(killed);
     }
     drop((meta, ledger, changes));
-    let (_meta, ledger, changes) = place.open();
-    changes.settle(NOW).unwrap();
+    let (_meta, ledger, changes) = fixture.open();
+    changes.reconcile(NOW).unwrap();
     assert_eq!(not_made(&ledger), [0_u64; 0]);
     assert_eq!(changes.notes.iter().unwrap().len(), 0);
 }
 
 #[test]
-fn kill_before_the_entry_says_nothing() {
-    let place = Place::new();
-    let (_meta, ledger, changes) = place.open();
+fn change_killed_before_entry_enters_nothing() {
+    let fixture = Fixture::new();
+    let (_meta, ledger, changes) = fixture.open();
     let note = Note {
         subject: Subject::Account("eva".to_owned()),
         before: None,
@@ -116,15 +116,15 @@ fn kill_before_the_entry_says_nothing() {
         ledger: 0,
     };
     changes.notes.put("note", &note).unwrap();
-    changes.settle(NOW).unwrap();
+    changes.reconcile(NOW).unwrap();
     assert_eq!(ledger.size(), 0);
     assert_eq!(changes.notes.iter().unwrap().len(), 0);
 }
 
 #[test]
 fn change_that_fails_is_entered_as_not_made_at_once() {
-    let place = Place::new();
-    let (_meta, ledger, changes) = place.open();
+    let fixture = Fixture::new();
+    let (_meta, ledger, changes) = fixture.open();
     let by = by_node(NodeTask::Start);
     let account = || Subject::Account("eva".to_owned());
     let made = changes.make(account(), entry(1), (&by, NOW), || Ok::<_, ChangeEntryError>(7));
@@ -134,11 +134,11 @@ fn change_that_fails_is_entered_as_not_made_at_once() {
     });
     assert!(failed.is_err());
     assert_eq!(not_made(&ledger), [1]);
-    // A kill between that entry and the end of the note enters it once.
+    // A kill between that entry and the removal of the note enters it only once.
     let killed = changes.begin(account(), entry(3), (&by, NOW)).unwrap();
     let denial = EntryBody::ChangeNotMade { entry: killed.entry };
     drop(ledger.append(denial, &by, NOW).unwrap());
     drop(killed);
-    changes.settle(NOW).unwrap();
+    changes.reconcile(NOW).unwrap();
     assert_eq!(not_made(&ledger), [1, 3]);
 }

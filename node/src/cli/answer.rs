@@ -1,4 +1,4 @@
-//! The rows of an answer: read as they come, written as they are wanted.
+//! The rows of an answer: read as a stream, written in the requested format.
 
 mod cells;
 mod sink;
@@ -14,7 +14,7 @@ use serde_json::Value;
 pub(super) use sink::Sink;
 
 use crate::api::queries::{ARROW, END, MAX_PART};
-use crate::fault::{Code, Problem};
+use crate::problem::{Code, Problem};
 
 /// Tag and length of a part.
 const HEADER: usize = 5;
@@ -40,12 +40,12 @@ impl Reader {
         }
     }
 
-    /// The next rows; nothing at the end.
+    /// The next rows; `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, Problem> {
         loop {
             match self.decoder.decode(&mut self.arrow).map_err(|error| broken(&error))? {
                 Some(Item::Batch(batch)) => return Ok(Some(batch)),
-                // The columns are asked for afterwards.
+                // The schema is available from `schema` afterwards.
                 Some(Item::Schema(_)) => continue,
                 None => {}
             }
@@ -55,22 +55,27 @@ impl Reader {
                     self.end = Some(serde_json::from_slice(&bytes).map_err(|error| broken(&error))?);
                     return Ok(None);
                 }
-                Some(_) => return Err(Problem::new(Code::Fault, "the node sent an unknown part of an answer")),
+                Some(_) => {
+                    return Err(Problem::new(
+                        Code::Internal,
+                        "the node sent an unknown part of an answer",
+                    ));
+                }
                 None => {
                     return Err(Problem::new(
                         Code::Unreachable,
-                        "the node went away before the answer was complete",
+                        "the connection to the node ended before the answer was complete",
                     ));
                 }
             }
         }
     }
 
-    /// What the node said at the end.
+    /// The end part that the node sent.
     pub(super) fn end(&mut self) -> Result<Value, Problem> {
         self.end
             .take()
-            .ok_or_else(|| Problem::new(Code::Fault, "the answer has not ended"))
+            .ok_or_else(|| Problem::new(Code::Internal, "the answer has not ended"))
     }
 
     /// The columns, once the first part has been read.
@@ -87,7 +92,7 @@ impl Reader {
         let length = usize::try_from(length).map_err(|error| broken(&error))?;
         if length > MAX_PART {
             return Err(Problem::new(
-                Code::Fault,
+                Code::Internal,
                 "the node sent a part of an answer that is too long",
             ));
         }
@@ -97,7 +102,7 @@ impl Reader {
         Ok(Some((tag, self.buffer.split_to(length).freeze())))
     }
 
-    /// Reads until `wanted` bytes are there; false when the body ends before.
+    /// Reads until `wanted` bytes are buffered; false if the body ends before.
     async fn fill(&mut self, wanted: usize) -> Result<bool, Problem> {
         while self.buffer.len() < wanted {
             match self.body.frame().await {
@@ -115,5 +120,5 @@ impl Reader {
 }
 
 fn broken(error: &dyn std::error::Error) -> Problem {
-    Problem::fault("the answer broke off", error)
+    Problem::internal("the answer was interrupted", error)
 }

@@ -10,7 +10,7 @@ use super::{Context, output::Format, unlock};
 use crate::{
     api::client::{Client, segment},
     config::Config,
-    fault::{Code, Problem},
+    problem::{Code, Problem},
 };
 
 #[derive(Debug, Subcommand)]
@@ -21,24 +21,24 @@ pub(super) enum Verb {
         #[arg(short = 'n', long, default_value_t = 20)]
         count: u64,
     },
-    /// Check every entry, the chain, the root and the checkpoint; ends with 6 if anything does not hold
+    /// Check every entry, the chain, the root and the checkpoint; exits with code 6 if anything is invalid
     Verify,
     /// Prove to others that an entry is in the ledger
     Prove {
         /// Number of the entry
         sequence: u64,
     },
-    /// What is kept of a query: who asked, how it ended, who signed; its text for auditors
+    /// The record of a query: who sent it, how it ended, who signed; for auditors also its text
     Show {
-        /// Its number, or the beginning of it as `audit tail` shows it
+        /// Its id, or a prefix of it as `audit tail` shows it
         query: String,
     },
     /// The evidence of a query as a file for `concordat-verify`: `audit receipt QUERY > FILE`
     Receipt {
-        /// Its number, or the beginning of it as `audit tail` shows it
+        /// Its id, or a prefix of it as `audit tail` shows it
         query: String,
     },
-    /// The whole ledger as a file for `concordat-verify`; it names people: `audit export > FILE`
+    /// The complete ledger as a file for `concordat-verify`; it names people: `audit export > FILE`
     Export,
 }
 
@@ -80,7 +80,7 @@ impl Verb {
 async fn export(client: &Client, context: &Context) -> Result<(), Problem> {
     let mut body = client.raw_get("/v1/audit/export").await?;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Problem::fault("the export broke off", &error))?;
+        let frame = frame.map_err(|error| Problem::internal("the export was interrupted", &error))?;
         if let Ok(bytes) = frame.into_data() {
             context.out.text(&String::from_utf8_lossy(&bytes))?;
         }
@@ -88,7 +88,7 @@ async fn export(client: &Client, context: &Context) -> Result<(), Problem> {
     Ok(())
 }
 
-/// For people, an entry is a sentence.
+/// In a table, an entry is shown as a sentence.
 fn flatten_entries(shown: &mut Value) {
     if let Some(entries) = shown.get_mut("entries") {
         let sentences = entries.as_array().into_iter().flatten().map(|entry| {
@@ -100,13 +100,13 @@ fn flatten_entries(shown: &mut Value) {
     }
 }
 
-/// Checks the ledger of a node that does not run, also one that does not start because of it.
+/// Checks the ledger of a stopped node, including one that cannot start because of its ledger.
 async fn verify_on_disk(context: &Context) -> Result<(), Problem> {
     let config = Config::load(&context.dir)?;
     let storage = unlock::storage(&config, &context.dir).await?;
     let keys = storage.identities().institution_keys()?;
     let report = Ledger::inspect(&storage.ledger_dir(), &storage.ledger_key(), &keys);
-    let report = serde_json::to_value(&report).map_err(|error| Problem::fault("cannot write the report", &error))?;
+    let report = serde_json::to_value(&report).map_err(|error| Problem::internal("cannot write the report", &error))?;
     conclude(&report, context)
 }
 
@@ -115,8 +115,8 @@ fn conclude(report: &Value, context: &Context) -> Result<(), Problem> {
     if *report.at("ok") == Value::Bool(true) {
         return Ok(());
     }
-    let reason = report.at("reason").as_str().unwrap_or("the report gives no reason");
-    Err(Problem::new(Code::Integrity, "the ledger does not hold")
+    let reason = report.at("reason").as_str().unwrap_or("the report contains no reason");
+    Err(Problem::new(Code::Integrity, "the ledger is invalid")
         .because([reason])
         .help("stop the node, keep the directory as it is, and restore a backup elsewhere to compare"))
 }

@@ -1,7 +1,7 @@
 //! `concordat backup …` and `concordat restore`: snapshots of this node.
 //!
-//! `create` asks the daemon, which goes on serving meanwhile. The others work on the repository itself; what they use of it is signed
-//! with the key that the operator names.
+//! `create` sends a request to the daemon, which keeps serving meanwhile. The others work on the repository itself; what they use
+//! of it is signed with the key that the operator names.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -23,17 +23,17 @@ use super::{Context, init::dial_ranges, output::Column, unlock};
 use crate::{
     clock::Clock,
     config::{self, Config, KeysFrom},
-    fault::{Code, Problem, chain},
-    init::{Given, Hints, RestorePlan, Taken, Unlock, restore, taken_over},
+    init::{Hints, OperatorSettings, RestorePlan, SnapshotSettings, Unlock, restore, settings_of_snapshot},
     json::Field as _,
     network::DialRange,
+    problem::{Code, Problem, chain},
 };
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Take a snapshot while the node serves
     Create {
-        /// The repository: a folder on another disk; it is made if it is not there
+        /// The repository: a folder on another disk; it is created if it does not exist
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
     },
@@ -48,8 +48,8 @@ pub(super) enum Verb {
         /// The repository
         #[arg(long, value_name = "DIR")]
         from: PathBuf,
-        /// Whose snapshots they must be: the fingerprint of the institution's key, its public key, or a file with either. Without
-        /// it, those of the node that runs in the data directory
+        /// The institution that must have signed them: the fingerprint of its key, its public key, or a file with either. Without
+        /// it, the institution of the node that runs in the data directory
         #[arg(long, value_name = "KEY")]
         institution_key: Option<OsString>,
         /// One snapshot instead of all
@@ -63,42 +63,42 @@ pub(super) struct Restore {
     /// The repository
     #[arg(long, value_name = "DIR")]
     from: PathBuf,
-    /// Whose snapshot it must be: the fingerprint of the institution's key, its public key, or a file with either, from anywhere
+    /// The institution that must have signed it: the fingerprint of its key, its public key, or a file with either, from any source
     /// but the backup
     #[arg(long, value_name = "KEY")]
     institution_key: OsString,
-    /// Another snapshot than the newest
+    /// A snapshot other than the newest
     #[arg(long, value_name = "ID")]
     snapshot: Option<Nonce>,
-    /// Take this configuration, whole, instead of making one; a store for the objects is named there
+    /// Use this complete configuration instead of generating one; it can name a store for the objects
     #[arg(long, value_name = "FILE", conflicts_with_all = ["objects", "address", "listen", "port", "dial"])]
     config: Option<PathBuf>,
     #[command(flatten)]
     unlock: Unlocking,
-    /// Put its objects into the data directory (`local`), wherever they lay
-    #[arg(long, value_name = "PLACE", value_parser = ["local"])]
+    /// Restore its objects into the data directory (`local`), wherever they were stored
+    #[arg(long, value_name = "LOCATION", value_parser = ["local"])]
     objects: Option<String>,
-    /// An address at which others reach this node; may be given again
+    /// An address at which others reach this node; can be repeated
     #[arg(long, value_name = "MULTIADDR")]
     address: Vec<Multiaddr>,
-    /// An address to listen on, instead of all of this machine's; may be given again
+    /// An address to listen on, instead of all of this machine's; can be repeated
     #[arg(long, value_name = "MULTIADDR", conflicts_with = "port")]
     listen: Vec<Multiaddr>,
     /// The port for peers, TCP and UDP; 0 picks a free one
     #[arg(long, default_value_t = config::DEFAULT_PORT)]
     port: u16,
-    /// Which addresses of members are dialed, as for `init`; may be given again
+    /// Which addresses of members are dialed, as for `init`; can be repeated
     #[arg(long, value_name = "RANGE")]
     dial: Vec<DialRange>,
 }
 
-/// What unlocked the node of the snapshot, and will unlock it; without any, a passphrase is asked for.
+/// What unlocked the node of the snapshot, and will unlock it; without any of these, the command prompts for a passphrase.
 #[derive(Debug, clap::Args)]
 struct Unlocking {
     /// The key file that unlocked the node, and that will unlock it
     #[arg(long, value_name = "PATH", env = config::KEY_FILE_VARIABLE)]
     key_file: Option<PathBuf>,
-    /// Unlock it with the credential of this name that systemd hands over
+    /// Unlock it with the credential of this name that systemd provides
     #[arg(long, value_name = "NAME", conflicts_with = "key_file")]
     key_credential: Option<String>,
     /// Unlock it with a key in the PKCS#11 token of this label
@@ -113,7 +113,7 @@ struct Unlocking {
     /// A file with the PIN of the token
     #[arg(long, value_name = "PATH", requires = "token")]
     pin_file: Option<PathBuf>,
-    /// The credential of this name, which systemd hands over, is the PIN of the token
+    /// The credential of this name, which systemd provides, is the PIN of the token
     #[arg(long, value_name = "NAME", requires = "token", conflicts_with = "pin_file")]
     pin_credential: Option<String>,
 }
@@ -132,9 +132,9 @@ impl Verb {
         match self {
             Self::Create { to } => {
                 let to = std::path::absolute(&to).unwrap_or(to);
-                let made: Value = context.client()?.post("/v1/backups", &json!({ "to": to })).await?;
+                let created: Value = context.client()?.post("/v1/backups", &json!({ "to": to })).await?;
                 let sentence = format!("a snapshot is in {}; check it with `backup verify`", to.display());
-                context.out.done(&sentence, &made)
+                context.out.done(&sentence, &created)
             }
             Self::List { from } => {
                 let repository = Repository::open(&from)?;
@@ -151,10 +151,10 @@ impl Verb {
     }
 }
 
-/// A damaged snapshot is listed as one: whoever needs a backup has to see the others. The list says what the snapshots say; whose
-/// they are shows in `verify`.
+/// A damaged snapshot is listed as damaged, so that the others remain visible. The list shows what the snapshots claim; `verify`
+/// checks which institution signed them.
 fn row(repository: &Repository, id: Nonce) -> Value {
-    match repository.claimed(id) {
+    match repository.snapshot_unverified(id) {
         Ok(claimed) => {
             let contents = claimed.snapshot;
             json!({
@@ -194,25 +194,25 @@ async fn verify(
     }))
 }
 
-/// The key of the node that runs in the data directory, which it has unsealed; a file there could have been exchanged.
+/// The key of the node that runs in the data directory, which has decrypted it; a file there could have been replaced.
 async fn running_owner(context: &Context) -> Result<Owner, Problem> {
     let status: Value = context.client()?.get("/v1/status").await.map_err(|_| {
-        Problem::usage("nothing says whose snapshots these must be")
-            .help("name the institution's key with `--institution-key FINGERPRINT`, or start the node")
+        Problem::usage("the institution that these snapshots must be from is unknown")
+            .help("give the institution's key with `--institution-key FINGERPRINT`, or start the node")
     })?;
     let fingerprint = status.text("fingerprint");
     fingerprint
         .parse()
-        .map_err(|error: InvalidOwner| Problem::new(Code::Fault, format!("the node's key {error}")))
+        .map_err(|error: InvalidOwner| Problem::new(Code::Internal, format!("the node's key {error}")))
 }
 
-/// The most that a file with a key may hold.
+/// Most bytes of a key file.
 const MAX_KEY_FILE: u64 = 1024;
 
-/// The key that the operator names: in itself, or in a file.
+/// The key that the operator gives: directly, or in a file.
 fn owner(given: &OsStr) -> Result<Owner, Problem> {
-    let said = given.to_str().and_then(|text| text.parse().ok());
-    if let Some(owner) = said {
+    let parsed = given.to_str().and_then(|text| text.parse().ok());
+    if let Some(owner) = parsed {
         return Ok(owner);
     }
     let path = Path::new(given);
@@ -223,7 +223,7 @@ fn owner(given: &OsStr) -> Result<Owner, Problem> {
     }
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(MAX_KEY_FILE).read_to_string(&mut text));
-    read.map_err(|error| Problem::fault(&format!("cannot read `{shown}`"), &error))?;
+    read.map_err(|error| Problem::internal(&format!("cannot read `{shown}`"), &error))?;
     text.parse()
         .map_err(|error: InvalidOwner| Problem::usage(format!("what is in `{shown}` {error}")))
 }
@@ -234,7 +234,7 @@ impl Restore {
         let repository = Repository::open(&self.from)?;
         let snapshot = repository.snapshot(self.snapshot, &owner)?;
         let id = snapshot.contents.document().id;
-        let found = taken_over(&snapshot)?;
+        let found = settings_of_snapshot(&snapshot)?;
         let hints = found.as_ref().map(|(_, hints)| hints.clone());
         let institution = snapshot.contents.document().institution.clone();
         let config = self.configuration(institution, found)?;
@@ -251,14 +251,14 @@ impl Restore {
         let now = Clock::system().now();
         let restored = tokio::task::spawn_blocking(move || restore(plan, now))
             .await
-            .map_err(|error| Problem::new(Code::Fault, format!("the work was broken off: {error}")))??;
+            .map_err(|error| Problem::new(Code::Internal, format!("the operation was interrupted: {error}")))??;
         for dataset in &restored.erased {
-            context.out.remark(&format!(
+            context.out.note(&format!(
                 "`{dataset}` was erased after this snapshot was taken, and is erased here too"
             ));
         }
         if let Some(hints) = hints.as_ref().filter(|_| self.config.is_none()) {
-            remark(hints, context);
+            note_not_adopted(hints, context);
         }
         let sentence = format!(
             "{} is restored into {} from snapshot {id}. Run `concordat serve`, and never two nodes of one identity",
@@ -277,22 +277,26 @@ impl Restore {
         context.out.done(&sentence, &value)
     }
 
-    /// The operator's configuration, or one of what the snapshot may say and of what the operator says.
-    fn configuration(&self, institution: InstitutionId, found: Option<(Taken, Hints)>) -> Result<Config, Problem> {
+    /// The operator's configuration, or one built from the adopted settings of the snapshot and the operator's options.
+    fn configuration(
+        &self,
+        institution: InstitutionId,
+        found: Option<(SnapshotSettings, Hints)>,
+    ) -> Result<Config, Problem> {
         if let Some(path) = &self.config {
             return given_configuration(path);
         }
         let Some((taken, hints)) = found else {
             return Err(Problem::usage("the configuration in the snapshot cannot be read")
-                .help("give one for this machine with `--config FILE`"));
+                .help("provide one for this machine with `--config FILE`"));
         };
         if hints.objects != "local" && self.objects.is_none() {
             let detail = format!(
-                "the objects lay in `{}`, and nothing says where they go now",
+                "the objects were stored in `{}`, and no new location was given",
                 hints.objects
             );
             return Err(Problem::usage(detail)
-                .help("put them into the data directory with `--objects local`, or name an empty place in a store in the configuration that you give with `--config FILE`"));
+                .help("restore them into the data directory with `--objects local`, or name an empty location in a store in a configuration that you give with `--config FILE`"));
         }
         let listen = if self.listen.is_empty() {
             Config::listen_at(self.port)
@@ -301,7 +305,7 @@ impl Restore {
         };
         Ok(taken.with(
             institution,
-            Given {
+            OperatorSettings {
                 listen,
                 announce: self.address.clone(),
                 dial: dial_ranges(self.dial.clone()),
@@ -317,11 +321,11 @@ fn given_configuration(path: &Path) -> Result<Config, Problem> {
 }
 
 impl Unlocking {
-    /// What the operator says, in an option or in the configuration; else a passphrase is asked for. What the snapshot says of
-    /// another secret is quoted, and no more.
+    /// What the operator gives, in an option or in the configuration; otherwise the command prompts for a passphrase. What the
+    /// snapshot contains about another secret is only quoted in a message.
     fn choose(self, named: Option<KeysFrom>, hints: Option<&Hints>) -> Result<Unlock, Problem> {
         if let (Some(token), Some(module)) = (self.token, self.token_module) {
-            return unlock::place(module, token, self.token_key, self.pin_file, self.pin_credential);
+            return unlock::with_token(module, token, self.token_key, self.pin_file, self.pin_credential);
         }
         if let Some(path) = self.key_file {
             return Ok(Unlock::KeyFile(path));
@@ -330,30 +334,30 @@ impl Unlocking {
             return Ok(Unlock::Credential(name));
         }
         match (named, hints) {
-            (Some(keys), _) => unlock::given(keys, "passphrase of that time"),
+            (Some(keys), _) => unlock::from_keys(keys, "passphrase at the time of the snapshot"),
             (None, Some(hints)) if hints.keys != "passphrase" => Err(Problem::new(
                 Code::Locked,
-                format!("the node was unlocked by a {}, which no backup holds", hints.keys),
+                format!("the node was unlocked by a {}, which is not part of a backup", hints.keys),
             )
             .help(
-                "say where it is on this machine: `--key-file`, `--key-credential`, or `--token` with `--token-module`",
+                "give its location on this machine: `--key-file`, `--key-credential`, or `--token` with `--token-module`",
             )),
-            (None, _) => unlock::given(KeysFrom::Passphrase, "passphrase of that time"),
+            (None, _) => unlock::from_keys(KeysFrom::Passphrase, "passphrase at the time of the snapshot"),
         }
     }
 }
 
-/// What was not taken over, for whoever sets this machine up.
-fn remark(hints: &Hints, context: &Context) {
-    let said = [
+/// Notes which settings of the snapshot were not adopted, for the operator who sets up this machine.
+fn note_not_adopted(hints: &Hints, context: &Context) {
+    let settings = [
         ("listened on", hints.listen.join(", ")),
         ("was reached at", hints.announce.join(", ")),
-        ("kept its objects in", hints.objects.clone()),
+        ("stored its objects in", hints.objects.clone()),
     ];
-    for (what, value) in said {
+    for (what, value) in settings {
         if !value.is_empty() && value != "local" {
-            context.out.remark(&format!(
-                "the node of the snapshot {what} {value}; that is not taken over"
+            context.out.note(&format!(
+                "the node of the snapshot {what} {value}; this setting is not adopted"
             ));
         }
     }

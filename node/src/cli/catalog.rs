@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::{Context, Format};
 use crate::api::client::segment;
-use crate::fault::Problem;
 use crate::json::Field as _;
+use crate::problem::Problem;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -21,10 +21,10 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     );
     let mut catalog: Value = context.client()?.get(&path).await?;
     for member in catalog.at("unreachable").as_array().into_iter().flatten() {
-        context.out.remark(&format!(
-            "{} is left out: {}",
+        context.out.note(&format!(
+            "{} is not included: {}",
             member.text("institution"),
-            member.text("why")
+            member.text("reason")
         ));
     }
     let Some(items) = catalog.get_mut("items") else {
@@ -42,7 +42,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     context.out.list(items, &columns)
 }
 
-/// The columns' names in a line, for a table.
+/// Replaces the columns by their names in one line, for a table.
 fn name_columns(item: &mut Value) {
     let names: Vec<String> = item
         .at("columns")

@@ -1,6 +1,6 @@
-//! `concordat config …`: the configuration that was accepted, and one that is to be.
+//! `concordat config …`: the configuration that was accepted, and a changed one to be accepted.
 //!
-//! Both commands work on the data directory of a node that does not run: a configuration takes effect at a start.
+//! Both commands work on the data directory of a stopped node: a configuration takes effect at startup.
 
 use clap::Subcommand;
 use concordat_protocol::ids::Digest32;
@@ -11,8 +11,8 @@ use super::{Context, output::Column, prompt, unlock};
 use crate::{
     clock::Clock,
     config::Config,
-    fault::{Code, Problem},
     iam::{Accounts, Action, Actor, Sessions},
+    problem::{Code, Problem},
     start_state::{StartState, configuration_digest},
 };
 
@@ -22,7 +22,7 @@ const COLUMNS: [Column; 3] = [("setting", "key"), ("accepted", "accepted"), ("fo
 pub(super) enum Verb {
     /// Where concordat.toml differs from what was accepted
     Diff,
-    /// Accept concordat.toml as it is now; asks for your password
+    /// Accept concordat.toml as it is now; prompts for your password
     Accept {
         /// Your account, with the role administrator or security officer
         #[arg(long = "as", value_name = "NAME")]
@@ -39,24 +39,24 @@ impl Verb {
         let storage = unlock::storage(&config, &context.dir).await?;
         let ledger = storage.open_ledger(config.node.institution.clone())?;
         let bound = StartState::open(storage.meta())?;
-        bound.settle(&ledger, Clock::system().now())?;
+        bound.reconcile(&ledger, Clock::system().now())?;
         match self {
             Self::Diff => {
                 let differences = bound.differences(&config)?;
                 let items = serde_json::to_value(&differences);
-                let items = items.map_err(|error| Problem::fault("cannot write the differences", &error))?;
+                let items = items.map_err(|error| Problem::internal("cannot write the differences", &error))?;
                 context.out.list(&items, &COLUMNS)
             }
             Self::Accept { name, expect } => {
                 let differences = bound.differences(&config)?;
                 if differences.is_empty() {
                     return context.out.done(
-                        "nothing differs from what was accepted",
+                        "the configuration is the one that was accepted",
                         &json!({ "accepted": Value::Null }),
                     );
                 }
                 for difference in &differences {
-                    context.out.remark(&difference.to_string());
+                    context.out.note(&difference.to_string());
                 }
                 let actor = authenticated(&name, &config, &storage).await?;
                 let by = actor.attribution();
@@ -64,30 +64,30 @@ impl Verb {
                     matches_expected(&config, expect)?;
                 }
                 let accepted = bound.accept_configuration(&config, &ledger, &by, Clock::system().now())?;
-                let said = format!("accepted the configuration {}", accepted.digest());
-                context.out.done(&said, &json!({ "accepted": accepted.digest() }))
+                let sentence = format!("accepted the configuration {}", accepted.digest());
+                context.out.done(&sentence, &json!({ "accepted": accepted.digest() }))
             }
         }
     }
 }
 
 fn matches_expected(config: &Config, expected: Digest32) -> Result<(), Problem> {
-    let found = configuration_digest(&config.deciding());
+    let found = configuration_digest(&config.protected_settings());
     if found == expected {
         return Ok(());
     }
-    let detail = format!("the settings have the digest {found}, not the one that is expected");
+    let detail = format!("the settings have the digest {found}, not the expected one");
     Err(Problem::new(Code::Integrity, detail).help("compare them with `concordat config diff`"))
 }
 
-/// The person who accepts, by their password: only a person who may can change what the node starts with.
+/// Authenticates the person who accepts with their password: only an authorized person can change what the node starts with.
 async fn authenticated(name: &str, config: &Config, storage: &Storage) -> Result<Actor, Problem> {
     let password = prompt::secret(&format!("password of {name}"))?;
     let accounts = Accounts::open(storage.meta(), config.node.institution.clone(), Argon2Cost::default())?;
     let (name, now) = (name.to_owned(), Clock::system().now());
     let login = move || Sessions::new(accounts).login(&name, &password, now);
     let login = tokio::task::spawn_blocking(login).await;
-    let login = login.map_err(|error| Problem::fault("the work was broken off", &error))?;
+    let login = login.map_err(|error| Problem::internal("the operation was interrupted", &error))?;
     let actor = login?.actor;
     actor.require(Action::AcceptConfiguration)?;
     Ok(actor)

@@ -11,7 +11,7 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::fault::Problem;
+use crate::problem::Problem;
 
 /// The charter and the signed roster.
 #[derive(Debug, Subcommand)]
@@ -32,14 +32,14 @@ pub(super) enum ConsortiumCommand {
     Admit {
         /// The application
         file: PathBuf,
-        /// Dial this host of the applicant although `dial` in `[node]` of concordat.toml does not name it; may be given again
+        /// Dial this host of the applicant even if `dial` in `[node]` of concordat.toml does not cover it; can be repeated
         #[arg(long = "allow-host", value_name = "IP")]
         allow_hosts: Vec<IpAddr>,
-        /// The applicant is a member that has lost its key: put the new one, compared with it by telephone, into its place
+        /// The applicant is a member that has lost its key: replace it with the new one, after comparing it by telephone
         #[arg(long)]
         replace_key: bool,
     },
-    /// Confirm the key of a member by which the holders of the charter replaced another, after comparing it with the member
+    /// Confirm the new key of a member, which the holders of the charter replaced, after comparing it with the member
     ConfirmKey {
         /// Its short id
         institution: String,
@@ -71,19 +71,19 @@ pub(super) enum ConsortiumCommand {
 /// Ledgers that contradict what their nodes have signed.
 #[derive(Debug, Subcommand)]
 pub(super) enum LedgerCommand {
-    /// List them, with the name of each head
+    /// List them, with each head
     List,
-    /// Go on with a member whose ledger is not the one known before; the head that is named is the base from here on
+    /// Continue with a member whose ledger is not the one known before; the given head is the base from now on
     Acknowledge {
         /// Its short id
         institution: String,
-        /// The head that it showed, as `list` names it by its root; its later ones have to extend it
+        /// The head that it presented, as `list` shows its root; its later heads must extend it
         #[arg(long)]
         head: String,
     },
-    /// Go on with this node from an older copy of its ledger, after a restore that is meant
+    /// Continue with this node from an older copy of its ledger, after an intended restore
     AcknowledgeOwn {
-        /// The signed head that the ledger does not extend, as `list` names it
+        /// The signed head that the ledger does not extend, as `list` shows it
         #[arg(long)]
         head: String,
     },
@@ -94,12 +94,12 @@ pub(super) enum LedgerCommand {
 pub(super) enum CharterCommand {
     /// Show the charter
     Show,
-    /// Let THRESHOLD of these members change the roster together from now on
+    /// Require the signatures of THRESHOLD of these members to change the roster from now on
     Set {
-        /// How many of them have to sign
+        /// How many of them must sign
         #[arg(long)]
         threshold: u8,
-        /// A member that holds a key of the charter; once for each
+        /// A member that holds a key of the charter; repeat for each
         #[arg(long = "holder", required = true)]
         holders: Vec<String>,
     },
@@ -112,7 +112,7 @@ pub(super) enum CharterCommand {
     Sign {
         /// The change
         file: PathBuf,
-        /// Sign without a question if this is the document's digest; needed where there is no terminal
+        /// Sign without a prompt if this is the document's digest; required if there is no terminal
         #[arg(long, value_name = "DIGEST")]
         expect: Option<String>,
     },
@@ -125,9 +125,9 @@ pub(super) enum RosterCommand {
     Show {
         /// Print the signed roster as text that can be mailed
         #[arg(long)]
-        armour: bool,
+        armor: bool,
     },
-    /// Check that the roster is in force
+    /// Check that the roster is valid
     Verify,
     /// Show what the proposed roster in FILE would change, and its digest
     Review {
@@ -138,11 +138,11 @@ pub(super) enum RosterCommand {
     Sign {
         /// The proposal
         file: PathBuf,
-        /// Sign without a question if this is the document's digest; needed where there is no terminal
+        /// Sign without a prompt if this is the document's digest; required if there is no terminal
         #[arg(long, value_name = "DIGEST")]
         expect: Option<String>,
     },
-    /// Take a newer roster from FILE
+    /// Import a newer roster from FILE
     Import {
         /// The roster
         file: PathBuf,
@@ -152,7 +152,7 @@ pub(super) enum RosterCommand {
 /// Runs the command.
 ///
 /// # Errors
-/// What the node answered.
+/// The problem that the node returned.
 pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result<(), Problem> {
     match command {
         ConsortiumCommand::Found { name } => {
@@ -169,19 +169,19 @@ pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result
             )
         }
         ConsortiumCommand::Enrol { beside } => {
-            const PATH: &str = "/v1/consortium/enrolment";
-            let enrolment: Value = match beside {
-                Some(roster) => context.client()?.post(PATH, &contents(&roster)?).await?,
+            const PATH: &str = "/v1/consortium/enrollment";
+            let enrollment: Value = match beside {
+                Some(roster) => context.client()?.post(PATH, &file_body(&roster)?).await?,
                 None => context.client()?.get(PATH).await?,
             };
-            context.out.text(&enrolment.text("armour"))
+            context.out.text(&enrollment.text("armor"))
         }
         ConsortiumCommand::Admit {
             file,
             allow_hosts,
             replace_key,
         } => {
-            let mut body = contents(&file)?;
+            let mut body = file_body(&file)?;
             if let Some(body) = body.as_object_mut() {
                 body.insert("allow_hosts".to_owned(), json!(allow_hosts));
                 body.insert("replace_key".to_owned(), json!(replace_key));
@@ -207,7 +207,7 @@ pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result
                 .post(&path, &json!({ "fingerprint": fingerprint }))
                 .await?;
             let sentence = format!(
-                "the key of `{institution}` is confirmed; what was granted to its key before can be resumed with `concordat grant resume`"
+                "the key of `{institution}` is confirmed; grants to its earlier key can be resumed with `concordat grant resume`"
             );
             context.out.done(&sentence, &confirmed)
         }
@@ -218,14 +218,17 @@ pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result
             );
             let roster: Value = context.client()?.post(&path, &json!({})).await?;
             conclude(
-                &format!("removed `{institution}`; roster {} is in force", roster.at("number")),
+                &format!("removed `{institution}`; roster {} is now current", roster.at("number")),
                 &roster,
                 context,
             )
         }
         ConsortiumCommand::Join { file } => {
-            let roster: Value = context.client()?.post("/v1/consortium/join", &contents(&file)?).await?;
-            remark_not_dialed(&roster, context);
+            let roster: Value = context
+                .client()?
+                .post("/v1/consortium/join", &file_body(&file)?)
+                .await?;
+            note_not_dialed(&roster, context);
             let (name, key) = (roster.text("consortium"), roster.text("charter_fingerprint"));
             context.out.done(
                 &format!(
@@ -252,7 +255,7 @@ async fn run_ledger(command: LedgerCommand, context: &Context) -> Result<(), Pro
             }
             let own = ledgers.at("own");
             if !own.is_null() {
-                context.out.remark(&format!(
+                context.out.note(&format!(
                     "this node has signed {} entries that its ledger does not extend, head {}",
                     own.at("signed_entries"),
                     own.text("head")
@@ -262,8 +265,8 @@ async fn run_ledger(command: LedgerCommand, context: &Context) -> Result<(), Pro
                 ("institution", "institution"),
                 ("node", "node"),
                 ("head", "head"),
-                ("known", "kept_entries"),
-                ("shown", "shown_entries"),
+                ("known", "known_entries"),
+                ("presented", "shown_entries"),
                 ("at", "at"),
                 ("reason", "reason"),
             ];
@@ -273,7 +276,7 @@ async fn run_ledger(command: LedgerCommand, context: &Context) -> Result<(), Pro
             let body = json!({ "institution": institution, "head": head });
             let done: Value = client.post(&format!("{PATH}/acknowledge"), &body).await?;
             let sentence = format!(
-                "the {} entries that a node of `{institution}` showed, root {}, are the base from here on",
+                "the {} entries that a node of `{institution}` presented, root {}, are the base from now on",
                 done.at("shown_entries"),
                 done.text("head")
             );
@@ -283,14 +286,20 @@ async fn run_ledger(command: LedgerCommand, context: &Context) -> Result<(), Pro
             let done: Value = client
                 .post(&format!("{PATH}/acknowledge-own"), &json!({ "head": head }))
                 .await?;
-            let sentence = "this node goes on from its older ledger; each other member has to acknowledge that, too";
+            let sentence = "this node continues from its older ledger; each other member must acknowledge that, too";
             context.out.done(sentence, &done)
         }
     }
 }
 
 async fn run_charter(command: CharterCommand, context: &Context) -> Result<(), Problem> {
-    let sentence = |issued: &Value| format!("{}; roster {} is in force", issued.text("charter"), issued.at("number"));
+    let sentence = |issued: &Value| {
+        format!(
+            "{}; roster {} is now current",
+            issued.text("charter"),
+            issued.at("number")
+        )
+    };
     let issued: Value = match command {
         CharterCommand::Show => {
             let roster: Value = context.client()?.get("/v1/consortium/roster").await?;
@@ -307,7 +316,7 @@ async fn run_charter(command: CharterCommand, context: &Context) -> Result<(), P
     conclude(&sentence(&issued), &issued, context)
 }
 
-/// Says what is in force now, or prints the proposal that other holders have to sign.
+/// Prints what changed, or the proposal that other holders must sign.
 fn conclude(sentence: &str, issued: &Value, context: &Context) -> Result<(), Problem> {
     let Some(proposal) = issued.at("proposal").as_str() else {
         return context.out.done(sentence, issued);
@@ -316,7 +325,7 @@ fn conclude(sentence: &str, issued: &Value, context: &Context) -> Result<(), Pro
         return context.out.record(issued);
     }
     let (kind, signatures, needed) = (issued.text("kind"), issued.at("signatures"), issued.at("needed"));
-    context.out.remark(&format!(
+    context.out.note(&format!(
         "nothing has changed yet: {signatures} of {needed} holders have signed; the next one runs `concordat consortium {kind} sign FILE`"
     ));
     context.out.text(proposal)
@@ -324,20 +333,20 @@ fn conclude(sentence: &str, issued: &Value, context: &Context) -> Result<(), Pro
 
 async fn run_roster(command: RosterCommand, context: &Context) -> Result<(), Problem> {
     match command {
-        RosterCommand::Show { armour: true } => {
+        RosterCommand::Show { armor: true } => {
             let roster: Value = context.client()?.get("/v1/consortium/roster").await?;
-            context.out.text(&roster.text("armour"))
+            context.out.text(&roster.text("armor"))
         }
-        RosterCommand::Show { armour: false } => {
+        RosterCommand::Show { armor: false } => {
             let roster: Value = context.client()?.get("/v1/consortium/roster").await?;
             show(&roster, context)
         }
         RosterCommand::Verify => {
             let roster: Value = context.client()?.get("/v1/consortium/roster").await?;
-            if roster.at("in_force") == true {
+            if roster.at("valid") == true {
                 context.out.done(
                     &format!(
-                        "roster {} is signed by the charter and in force; {}",
+                        "roster {} is signed by the charter and valid; {}",
                         roster.at("number"),
                         roster.text("charter")
                     ),
@@ -345,22 +354,26 @@ async fn run_roster(command: RosterCommand, context: &Context) -> Result<(), Pro
                 )
             } else {
                 let expired = format!("roster {} expired at {}", roster.at("number"), roster.text("not_after"));
-                Err(Problem::new(crate::fault::Code::Integrity, expired).help("ask the coordinator for a newer one"))
+                Err(Problem::new(crate::problem::Code::Integrity, expired).help("ask the coordinator for a newer one"))
             }
         }
         RosterCommand::Review { file } => signing::review("roster", &file, context).await,
         RosterCommand::Sign { file, expect } => {
             let issued = signing::sign("roster", &file, expect, context).await?;
-            conclude(&format!("roster {} is in force", issued.at("number")), &issued, context)
+            conclude(
+                &format!("roster {} is now current", issued.at("number")),
+                &issued,
+                context,
+            )
         }
         RosterCommand::Import { file } => {
             let roster: Value = context
                 .client()?
-                .post("/v1/consortium/roster/import", &contents(&file)?)
+                .post("/v1/consortium/roster/import", &file_body(&file)?)
                 .await?;
             context
                 .out
-                .done(&format!("roster {} is in force", roster.at("number")), &roster)
+                .done(&format!("roster {} is now current", roster.at("number")), &roster)
         }
     }
 }
@@ -376,12 +389,12 @@ fn show(roster: &Value, context: &Context) -> Result<(), Problem> {
         roster.text("not_after"),
     );
     let charter = roster.text("charter");
-    remark_not_dialed(roster, context);
-    out.remark(&format!("{name}, roster {number}, in force until {until}; {charter}"));
+    note_not_dialed(roster, context);
+    out.note(&format!("{name}, roster {number}, valid until {until}; {charter}"));
     let columns = [
         ("institution", "institution"),
         ("name", "name"),
-        ("law", "jurisdiction"),
+        ("jurisdiction", "jurisdiction"),
         ("status", "status"),
         ("connected", "connected"),
         ("key", "fingerprint"),
@@ -389,17 +402,17 @@ fn show(roster: &Value, context: &Context) -> Result<(), Problem> {
     out.list(roster.at("members"), &columns)
 }
 
-/// Says which addresses of members this node does not dial.
-fn remark_not_dialed(roster: &Value, context: &Context) {
+/// Notes which addresses of members this node does not dial.
+fn note_not_dialed(roster: &Value, context: &Context) {
     for found in roster.at("not_dialed").as_array().into_iter().flatten() {
         let (who, address, reason) = (found.text("institution"), found.text("address"), found.text("reason"));
         context
             .out
-            .remark(&format!("`{address}` of `{who}` is not dialed: {reason}"));
+            .note(&format!("`{address}` of `{who}` is not dialed: {reason}"));
     }
 }
 
-fn contents(file: &Path) -> Result<Value, Problem> {
+fn file_body(file: &Path) -> Result<Value, Problem> {
     let bytes =
         std::fs::read(file).map_err(|error| Problem::usage(format!("cannot read `{}`: {error}", file.display())))?;
     Ok(json!({ "file": BASE64.encode(&bytes) }))

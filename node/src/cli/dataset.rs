@@ -8,11 +8,11 @@ use concordat_protocol::ids::DatasetName;
 use serde_json::{Map, Value, json};
 
 use super::{Context, output::Column, prompt};
-use crate::{api::client::Client, fault::Problem};
+use crate::{api::client::Client, problem::Problem};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Bring a file in, as a new dataset or a new version of one
+    /// Import a file, as a new dataset or as a new version of one
     Import(import::Args),
     /// All datasets
     List,
@@ -21,22 +21,22 @@ pub(super) enum Verb {
         /// The dataset
         name: DatasetName,
     },
-    /// Say what columns reveal: direct-identifier, quasi-identifier, sensitive or ordinary
+    /// Set the class of columns: direct-identifier, quasi-identifier, sensitive or ordinary
     Classify {
         /// The dataset
         name: DatasetName,
-        /// COLUMN=CLASS, one for each
+        /// COLUMN=CLASS, one for each column
         #[arg(required = true, value_name = "COLUMN=CLASS", value_parser = assignment)]
         classes: Vec<(String, String)>,
     },
-    /// Let members of the consortium know of a dataset and ask for it
+    /// Let members of the consortium see a dataset and request it
     Publish {
         /// The dataset
         name: DatasetName,
     },
-    /// Set limits of a dataset's answers, or how far its sensitive columns go; without an option, show them
+    /// Set limits on a dataset's answers, or the highest tier for its sensitive columns; without an option, show them
     Limits(LimitArgs),
-    /// Take a dataset back from sight
+    /// Withdraw a published dataset
     Withdraw {
         /// The dataset
         name: DatasetName,
@@ -46,35 +46,35 @@ pub(super) enum Verb {
         /// The dataset
         name: DatasetName,
     },
-    /// Keep only so many versions of a dataset, now and after each import
+    /// Retain only this many versions of a dataset, now and after each import
     Retain {
         /// The dataset
         name: DatasetName,
-        /// How many of the newest versions are kept; 0 keeps all
+        /// How many of the newest versions are retained; 0 retains all
         #[arg(long, value_name = "COUNT")]
         versions: u32,
     },
-    /// Destroy a dataset for good, with its keys
+    /// Destroy a dataset permanently, with its keys
     Erase {
         /// The dataset
         name: DatasetName,
-        /// Why; stands in the signed statement
+        /// Why; recorded in the signed statement
         #[arg(long, value_name = "TEXT")]
         reason: String,
-        /// Do not ask
+        /// Do not prompt for confirmation
         #[arg(long)]
         yes: bool,
     },
     /// The signed statements of what was erased
     Erasures,
-    /// Read everything that is kept of a dataset and check it
+    /// Read all stored data of a dataset and check it
     Verify {
         /// The dataset
         name: DatasetName,
     },
 }
 
-/// What is set. What is left out stays.
+/// The limits to set. Omitted limits stay unchanged.
 #[derive(Debug, clap::Args)]
 pub(super) struct LimitArgs {
     /// The dataset
@@ -91,13 +91,13 @@ pub(super) struct LimitArgs {
     /// Most rows in one answer
     #[arg(long, value_name = "COUNT")]
     max_rows: Option<u64>,
-    /// Longest time of a grant
+    /// Longest duration of a grant, in days
     #[arg(long, value_name = "COUNT")]
     days: Option<u16>,
-    /// The highest tier at which sensitive columns leave, or none
+    /// The highest tier at which sensitive columns are released, or none
     #[arg(long, value_name = "TIER")]
     sensitive: Option<String>,
-    /// A column that tells when a person was born though its name does not say so
+    /// A column that reveals when a person was born although its name does not show it
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     birth_date: Vec<String>,
 }
@@ -126,7 +126,7 @@ impl LimitArgs {
         let sensitive = dataset.at("sensitive").as_str().unwrap_or("none").to_owned();
         context
             .out
-            .remark(&format!("sensitive columns leave up to the tier: {sensitive}"));
+            .note(&format!("sensitive columns are released up to the tier: {sensitive}"));
         context.out.list(dataset.at("limits"), &LIMITS)
     }
 }
@@ -149,7 +149,7 @@ const SUMMARY: [Column; 7] = [
 ];
 const COLUMNS: [Column; 4] = [
     ("column", "name"),
-    ("holds", "kind"),
+    ("type", "kind"),
     ("may be missing", "nullable"),
     ("class", "class"),
 ];
@@ -192,8 +192,8 @@ impl Verb {
                 let dataset: Value = client.post(&format!("/v1/datasets/{name}/classify"), &body).await?;
                 out.done(&format!("{count} columns of {name} classified"), &dataset)
             }
-            Self::Publish { name } => tell(&client, context, &name, "publish", "published").await,
-            Self::Withdraw { name } => tell(&client, context, &name, "withdraw", "withdrawn").await,
+            Self::Publish { name } => change_visibility(&client, context, &name, "publish", "published").await,
+            Self::Withdraw { name } => change_visibility(&client, context, &name, "withdraw", "withdrawn").await,
             Self::Versions { name } => {
                 let versions: Value = client.get(&format!("/v1/datasets/{name}/versions")).await?;
                 out.list(versions.at("items"), &VERSIONS)
@@ -201,18 +201,18 @@ impl Verb {
             Self::Retain { name, versions } => {
                 let body = json!({ "versions": (versions > 0).then_some(versions) });
                 let done: Value = client.post(&format!("/v1/datasets/{name}/retain"), &body).await?;
-                out.done(&format!("{name}: the rule holds from now on"), &done)
+                out.done(&format!("{name}: the retention rule applies from now on"), &done)
             }
             Self::Erase { name, reason, yes } => {
                 if !yes {
-                    prompt::confirmed(&format!("erase `{name}` for good? type its name"), name.as_str())?;
+                    prompt::confirm(&format!("erase `{name}` permanently? type its name"), name.as_str())?;
                 }
                 let body = json!({ "reason": reason });
                 let done: Value = client.post(&format!("/v1/datasets/{name}/erase"), &body).await?;
-                for path in done.at("repositories_out_of_reach").as_array().into_iter().flatten() {
+                for path in done.at("unreachable_repositories").as_array().into_iter().flatten() {
                     let path = path.as_str().unwrap_or_default();
-                    out.remark(&format!(
-                        "`{path}` cannot be reached: its copy is erased when the node starts, or backs up, while it can"
+                    out.note(&format!(
+                        "`{path}` cannot be reached: its copy is erased at the next start or backup during which it can be reached"
                     ));
                 }
                 out.done(&format!("{name} is erased and its keys are destroyed"), &done)
@@ -229,12 +229,18 @@ impl Verb {
     }
 }
 
-async fn tell(client: &Client, context: &Context, name: &DatasetName, verb: &str, done: &str) -> Result<(), Problem> {
+async fn change_visibility(
+    client: &Client,
+    context: &Context,
+    name: &DatasetName,
+    verb: &str,
+    done: &str,
+) -> Result<(), Problem> {
     let dataset: Value = client.post(&format!("/v1/datasets/{name}/{verb}"), &json!({})).await?;
     context.out.done(&format!("{name} is {done}"), &dataset)
 }
 
-/// People see the columns as a table of their own below the rest.
+/// In table format, the columns are shown as a separate table below the rest.
 fn show(mut dataset: Value, context: &Context) -> Result<(), Problem> {
     if context.out.format() == super::Format::Json {
         return context.out.record(&dataset);
@@ -267,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn assignments_have_two_sides() {
+    fn class_assignment_needs_column_and_class() {
         assert_eq!(assignment("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
         for wrong in ["a", "=b", "a="] {
             assert!(assignment(wrong).is_err(), "{wrong}");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Context;
 use crate::demo::{self, DemoOptions};
-use crate::fault::{Code, Problem};
+use crate::problem::{Code, Problem};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -22,13 +22,14 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     if let Some(dir) = &args.write_cohorts {
         let written = demo::write_cohorts(dir);
-        return written.map_err(|error| Problem::new(Code::Fault, format!("the patients were not written: {error:#}")));
+        return written
+            .map_err(|error| Problem::new(Code::Internal, format!("the patients were not written: {error:#}")));
     }
     let options = DemoOptions {
         data: args.data,
         keep: args.keep,
         plain: !context.color,
     };
-    let told = demo::run(&options).await;
-    told.map_err(|error| Problem::new(Code::Fault, format!("the demonstration stopped: {error:#}")))
+    let result = demo::run(&options).await;
+    result.map_err(|error| Problem::new(Code::Internal, format!("the demonstration stopped: {error:#}")))
 }

@@ -1,7 +1,7 @@
-//! `concordat doctor`: what is wrong, and the command that mends it.
+//! `concordat doctor`: what is wrong, and the command that fixes it.
 //!
-//! Each check looks at one thing and finds it well or says what is wrong. They run with and without a daemon; what only the
-//! daemon knows is checked through its status.
+//! Each check examines one thing and reports it as ok or what is wrong. The checks run with and without a daemon; what only the
+//! daemon knows is checked using its status.
 
 use crate::json::Field as _;
 use std::{
@@ -11,7 +11,7 @@ use std::{
 };
 
 use concordat_storage::{
-    keys::TokenPlace,
+    keys::TokenLocation,
     objects::{PlainHttp, check_credentials},
 };
 use nix::sys::statvfs::statvfs;
@@ -21,7 +21,7 @@ use super::{Context, output::Column};
 use crate::{
     clock::Clock,
     config::{Config, KeysFrom, PinFrom, StorageSection},
-    fault::{Code, Problem, chain},
+    problem::{Code, Problem, chain},
 };
 
 /// Free space below which a node may soon be unable to write its ledger: 1 GiB.
@@ -35,19 +35,19 @@ const COLUMNS: [Column; 4] = [
     ("check", "check"),
     ("", "state"),
     ("what", "what"),
-    ("mend it with", "mend"),
+    ("fix it with", "fix"),
 ];
 
 /// What a check found.
 struct Finding {
     check: &'static str,
-    /// What is to know although nothing is wrong.
+    /// Useful information although nothing is wrong.
     note: Option<String>,
     wrong: Option<(String, String)>,
 }
 
 impl Finding {
-    fn well(check: &'static str) -> Self {
+    fn ok(check: &'static str) -> Self {
         Self {
             check,
             note: None,
@@ -58,23 +58,23 @@ impl Finding {
     fn noted(check: &'static str, note: impl Into<String>) -> Self {
         Self {
             note: Some(note.into()),
-            ..Self::well(check)
+            ..Self::ok(check)
         }
     }
 
-    fn wrong(check: &'static str, what: impl Into<String>, mend: impl Into<String>) -> Self {
+    fn wrong(check: &'static str, what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self {
             check,
             note: None,
-            wrong: Some((what.into(), mend.into())),
+            wrong: Some((what.into(), fix.into())),
         }
     }
 
     fn value(&self) -> Value {
-        let (what, mend) = self.wrong.clone().unzip();
+        let (what, fix) = self.wrong.clone().unzip();
         let what = what.or_else(|| self.note.clone());
         let state = if self.wrong.is_none() { "ok" } else { "wrong" };
-        json!({ "check": self.check, "state": state, "what": what, "mend": mend })
+        json!({ "check": self.check, "state": state, "what": what, "fix": fix })
     }
 }
 
@@ -97,9 +97,9 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
-        Code::Fault,
+        Code::Internal,
         format!(
-            "{} of {} checks found something: {}",
+            "{} of {} checks found a problem: {}",
             wrong.len(),
             findings.len(),
             wrong.join(", ")
@@ -109,7 +109,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
 
 fn configuration<E: std::error::Error>(config: &Result<Config, E>, dir: &Path) -> Finding {
     match config {
-        Ok(_) => Finding::well("configuration"),
+        Ok(_) => Finding::ok("configuration"),
         Err(error) => Finding::wrong(
             "configuration",
             chain(error),
@@ -120,7 +120,7 @@ fn configuration<E: std::error::Error>(config: &Result<Config, E>, dir: &Path) -
 
 fn permissions(dir: &Path) -> Finding {
     match first_exposed(dir) {
-        Ok(None) => Finding::well("permissions"),
+        Ok(None) => Finding::ok("permissions"),
         Ok(Some(path)) => Finding::wrong(
             "permissions",
             format!("others can use `{}`", path.display()),
@@ -152,10 +152,10 @@ fn disk_space(dir: &Path) -> Finding {
         Ok(disk) => {
             let free = disk.blocks_available().saturating_mul(disk.fragment_size());
             if free >= LITTLE_SPACE {
-                Finding::well("disk space")
+                Finding::ok("disk space")
             } else {
                 let what = format!(
-                    "{} MiB are free; the ledger needs room before anything is served",
+                    "{} MiB are free; the ledger needs free space before the node can serve requests",
                     free >> 20
                 );
                 Finding::wrong("disk space", what, format!("df -h {}", dir.display()))
@@ -168,9 +168,9 @@ fn disk_space(dir: &Path) -> Finding {
 fn key_file(config: &Config, dir: &Path) -> Finding {
     let path = match config.keys_from(dir) {
         KeysFrom::File(path) => path,
-        // What the service manager hands over, it hands over to the service alone.
-        KeysFrom::Passphrase | KeysFrom::Credential(_) => return Finding::well("key file"),
-        KeysFrom::Token { place, pin } => return token(&place, &pin),
+        // The service manager provides credentials only to the service itself.
+        KeysFrom::Passphrase | KeysFrom::Credential(_) => return Finding::ok("key file"),
+        KeysFrom::Token { location, pin } => return token(&location, &pin),
     };
     let shown = path.display();
     match std::fs::metadata(&path) {
@@ -181,10 +181,10 @@ fn key_file(config: &Config, dir: &Path) -> Finding {
         ),
         Ok(_) if path.starts_with(dir) => Finding::wrong(
             "key file",
-            format!("`{shown}` lies beside the data that it unlocks: whoever copies the directory has both"),
+            format!("`{shown}` is stored beside the data that it unlocks: a copy of the directory contains both"),
             format!("mv {shown} ELSEWHERE, then set keys.file in concordat.toml"),
         ),
-        Ok(_) => Finding::well("key file"),
+        Ok(_) => Finding::ok("key file"),
         Err(error) => Finding::wrong(
             "key file",
             format!("`{shown}`: {error}"),
@@ -193,14 +193,14 @@ fn key_file(config: &Config, dir: &Path) -> Finding {
     }
 }
 
-/// The token itself is left alone: each log-in with a wrong PIN counts.
-fn token(place: &TokenPlace, pin: &PinFrom) -> Finding {
-    if !place.module.is_file() {
-        let what = format!("there is no PKCS#11 module at `{}`", place.module.display());
+/// The token itself is not accessed: each login with a wrong PIN counts as a failed attempt.
+fn token(location: &TokenLocation, pin: &PinFrom) -> Finding {
+    if !location.module.is_file() {
+        let what = format!("there is no PKCS#11 module at `{}`", location.module.display());
         return Finding::wrong("token", what, "set keys.module in concordat.toml");
     }
     let PinFrom::File(path) = pin else {
-        return Finding::well("token");
+        return Finding::ok("token");
     };
     let shown = path.display();
     match std::fs::metadata(path) {
@@ -209,7 +209,7 @@ fn token(place: &TokenPlace, pin: &PinFrom) -> Finding {
             format!("others can read the PIN in `{shown}`"),
             format!("chmod 600 {shown}"),
         ),
-        Ok(_) => Finding::well("token"),
+        Ok(_) => Finding::ok("token"),
         Err(error) => Finding::wrong(
             "token",
             format!("`{shown}`: {error}"),
@@ -218,13 +218,13 @@ fn token(place: &TokenPlace, pin: &PinFrom) -> Finding {
     }
 }
 
-/// What can be said of a store without asking it; whether it answers, the daemon knows.
+/// Checks of an object store that do not contact it; whether it responds is part of the daemon's status.
 fn object_store(config: &Config, dir: &Path) -> Option<Finding> {
     const CHECK: &str = "object store";
     let StorageSection::S3(store) = &config.storage else {
         return None;
     };
-    // What the service manager hands over, it hands over to the service alone.
+    // The service manager provides credentials only to the service itself.
     let path = store.key_file(dir).ok();
     let checked = path.as_deref().map(check_credentials);
     Some(match (checked, path, &store.endpoint) {
@@ -235,23 +235,23 @@ fn object_store(config: &Config, dir: &Path) -> Option<Finding> {
             Finding::wrong(
                 CHECK,
                 format!(
-                    "`{endpoint}` is asked without TLS: who listens sees the names of objects and can change answers"
+                    "`{endpoint}` is used without TLS: an eavesdropper sees the names of objects and can change responses"
                 ),
                 "set storage.endpoint to https:// and remove storage.plain_http in concordat.toml",
             )
         }
-        _ => Finding::well(CHECK),
+        _ => Finding::ok(CHECK),
     })
 }
 
-/// What only the daemon knows.
+/// Checks of what only the daemon knows.
 fn running(status: &Value) -> Vec<Finding> {
-    let mut findings = vec![Finding::well("daemon"), clock(status), roster(status)];
-    let alone = *status.at("connected") == json!(0);
-    findings.push(if alone && !status.at("roster").is_null() {
+    let mut findings = vec![Finding::ok("daemon"), clock(status), roster(status)];
+    let is_alone = *status.at("connected") == json!(0);
+    findings.push(if is_alone && !status.at("roster").is_null() {
         Finding::wrong("peers", "no member is connected", "concordat consortium roster show")
     } else {
-        Finding::well("peers")
+        Finding::ok("peers")
     });
     let reasons: Vec<&str> = status
         .at("reasons")
@@ -261,7 +261,7 @@ fn running(status: &Value) -> Vec<Finding> {
         .filter_map(Value::as_str)
         .collect();
     findings.push(if reasons.is_empty() {
-        Finding::well("readiness")
+        Finding::ok("readiness")
     } else {
         Finding::wrong("readiness", reasons.join("; "), "concordat status")
     });
@@ -279,7 +279,7 @@ fn ledgers(status: &Value) -> Finding {
         .filter_map(Value::as_str)
         .collect();
     if alarms.is_empty() {
-        Finding::well("ledgers")
+        Finding::ok("ledgers")
     } else {
         Finding::wrong("ledgers", alarms.join("; "), "concordat consortium ledger list")
     }
@@ -294,10 +294,10 @@ fn clock(status: &Value) -> Finding {
     match daemon {
         Some(there) if here.since(there).abs() > CLOCK_TOLERANCE_MS => Finding::wrong(
             "clock",
-            "the clock moved since the node started",
+            "the clock has changed since the node started",
             "timedatectl set-ntp true",
         ),
-        _ => Finding::well("clock"),
+        _ => Finding::ok("clock"),
     }
 }
 
@@ -307,19 +307,19 @@ fn roster(status: &Value) -> Finding {
     match expires {
         None => Finding::wrong(
             "roster",
-            "this node belongs to no consortium",
+            "this node is not in a consortium",
             "concordat consortium join ROSTER",
         ),
         Some(end) if end.since(Clock::system().now()) < ROSTER_WARNING_MS => Finding::wrong(
             "roster",
-            format!("the roster ends at {end}"),
+            format!("the roster expires at {end}"),
             "ask the coordinator for a new one",
         ),
         Some(_) => refused_roster(status),
     }
 }
 
-/// A roster that the charter key signed and this node did not take is for people to look into.
+/// A roster that is signed with the charter key but was refused by this node must be investigated by a person.
 fn refused_roster(status: &Value) -> Finding {
     let refused = status.at("roster").at("refused");
     match refused.at("reason").as_str() {
@@ -330,7 +330,7 @@ fn refused_roster(status: &Value) -> Finding {
         ),
         None => match status.at("roster").at("charter").at("note").as_str() {
             Some(note) => Finding::noted("roster", note),
-            None => Finding::well("roster"),
+            None => Finding::ok("roster"),
         },
     }
 }
@@ -340,7 +340,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exposed_files_are_found_and_named() {
+    fn doctor_finds_and_names_exposed_files() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
         let file = dir.path().join("f");
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_node_without_a_roster_is_told_how_to_join() {
+    fn doctor_without_roster_suggests_joining() {
         let status = json!({ "connected": 0, "roster": null, "reasons": ["no roster"], "time": null });
         let wrong: Vec<&str> = running(&status)
             .iter()

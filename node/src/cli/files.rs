@@ -1,10 +1,10 @@
-//! Files that commands write for people, all in one way.
+//! Files that commands write for people.
 //!
-//! 1. They are written under a name that nobody could know before, made anew (`O_EXCL`, which follows no link), mode 0600.
-//! 2. When all of it is there and on the disk, the file gets its name, in one step. A command that fails leaves nothing.
-//! 3. A name that is a link, or anything but a regular file, is refused, and so is a folder in which everybody can exchange files.
+//! 1. They are written under an unpredictable name, newly created (`O_EXCL`, which follows no link), with mode 0600.
+//! 2. Once the complete file is on disk, it is renamed atomically. A command that fails leaves no file behind.
+//! 3. A target that is a link, or anything but a regular file, is refused, and so is a folder in which any user can replace files.
 //!
-//! What lies in a data directory is written by [`write_private`], which nobody else can get between: the folder is 0700.
+//! Files in a data directory are written by [`write_private`], which is safe from other users: the folder is 0700.
 //!
 //! [`write_private`]: concordat_storage::fs::write_private
 
@@ -18,14 +18,14 @@ use std::{
 use concordat_storage::fs::sync_dir;
 use data_encoding::HEXLOWER;
 
-use crate::fault::Problem;
+use crate::problem::Problem;
 
-/// Everybody may write.
+/// Any user may write.
 const ALL_WRITE: u32 = 0o002;
 /// Only the owner of a file may rename or remove it.
 const STICKY: u32 = 0o1000;
 
-/// A file that is being written; dropped, it is gone.
+/// A file that is being written; it is deleted if this is dropped before [`NewFile::finish`].
 #[derive(Debug)]
 pub(super) struct NewFile {
     file: BufWriter<File>,
@@ -34,26 +34,27 @@ pub(super) struct NewFile {
 }
 
 impl NewFile {
-    /// Begins the file that will be at `path`.
+    /// Starts the file that will appear at `path`.
     ///
     /// # Errors
-    /// If something there is not a regular file, others could get in between, or the system refuses.
+    /// If the target is not a regular file, other users could replace it, or it cannot be created.
     pub(super) fn create(path: &Path) -> Result<Self, Problem> {
         let unwritable = |error: io::Error| Problem::usage(format!("cannot write `{}`: {error}", path.display()));
         if path.file_name().is_none() {
-            return Err(Problem::usage(format!("`{}` is no name of a file", path.display())));
+            return Err(Problem::usage(format!("`{}` is not a file name", path.display())));
         }
         refuse_unless_regular(path)?;
         let folder = folder(path);
-        let about = fs::metadata(folder).map_err(unwritable)?;
-        if is_open_to_all(&about) {
+        let metadata = fs::metadata(folder).map_err(unwritable)?;
+        if is_world_writable(&metadata) {
             return Err(
-                Problem::usage(format!("everybody can exchange files in `{}`", folder.display()))
-                    .help("write into a folder of your own"),
+                Problem::usage(format!("any user can replace files in `{}`", folder.display()))
+                    .help("write into a folder that only you can write to"),
             );
         }
         let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|error| Problem::fault("the machine gives no random numbers", &error))?;
+        getrandom::fill(&mut random)
+            .map_err(|error| Problem::internal("the operating system provides no random numbers", &error))?;
         let staged = folder.join(format!(".{}.part", HEXLOWER.encode(&random)));
         let file = File::options()
             .write(true)
@@ -68,16 +69,17 @@ impl NewFile {
         })
     }
 
-    /// All of it is there: the file appears.
+    /// Completes the file, which appears at its path.
     ///
     /// # Errors
-    /// If it cannot be written to its end, or something else has come to lie there.
+    /// If it cannot be written completely, or something other than a regular file appeared at its path.
     pub(super) fn finish(mut self) -> Result<(), Problem> {
-        let unwritable = |error: io::Error| Problem::fault(&format!("cannot write `{}`", self.path.display()), &error);
+        let unwritable =
+            |error: io::Error| Problem::internal(&format!("cannot write `{}`", self.path.display()), &error);
         self.file.flush().map_err(unwritable)?;
         self.file.get_ref().sync_all().map_err(unwritable)?;
         refuse_unless_regular(&self.path)?;
-        // A link that comes to lie there now is replaced, and not followed.
+        // A link that appears there now is replaced, and not followed.
         fs::rename(&self.staged, &self.path).map_err(unwritable)?;
         sync_dir(folder(&self.path)).map_err(unwritable)
     }
@@ -95,19 +97,19 @@ impl Write for NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        // After `finish` there is nothing of this name; if it cannot be removed, a file stays that says nothing by its name.
+        // After `finish` no file has this name; if it cannot be removed, a file with a random name remains.
         drop(fs::remove_file(&self.staged));
     }
 }
 
-/// Writes a whole file.
+/// Writes a complete file.
 ///
 /// # Errors
 /// As [`NewFile::create`] and [`NewFile::finish`].
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Problem> {
     let mut file = NewFile::create(path)?;
     file.write_all(bytes)
-        .map_err(|error| Problem::fault(&format!("cannot write `{}`", path.display()), &error))?;
+        .map_err(|error| Problem::internal(&format!("cannot write `{}`", path.display()), &error))?;
     file.finish()
 }
 
@@ -120,10 +122,12 @@ fn folder(path: &Path) -> &Path {
 fn refuse_unless_regular(path: &Path) -> Result<(), Problem> {
     let shown = path.display();
     match fs::symlink_metadata(path) {
-        Ok(about) if about.is_symlink() => Err(Problem::usage(format!("`{shown}` is a link, and is not followed"))
-            .help("name the file itself, or remove the link")),
-        Ok(about) if !about.is_file() => {
-            Err(Problem::usage(format!("`{shown}` is there, and is not a regular file")).help("choose another name"))
+        Ok(metadata) if metadata.is_symlink() => {
+            Err(Problem::usage(format!("`{shown}` is a link, and is not followed"))
+                .help("give the path of the file itself, or remove the link"))
+        }
+        Ok(metadata) if !metadata.is_file() => {
+            Err(Problem::usage(format!("`{shown}` exists, and is not a regular file")).help("choose another name"))
         }
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -131,8 +135,8 @@ fn refuse_unless_regular(path: &Path) -> Result<(), Problem> {
     }
 }
 
-/// Whether everybody can exchange what lies in a folder. Where only owners can (`/tmp`), a file that was made anew is safe.
-fn is_open_to_all(folder: &Metadata) -> bool {
+/// Whether any user can replace files in a folder. Where only owners can (`/tmp`), a newly created file is safe.
+fn is_world_writable(folder: &Metadata) -> bool {
     folder.mode() & ALL_WRITE != 0 && folder.mode() & STICKY == 0
 }
 
@@ -152,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn output_appears_whole_and_private_or_not_at_all() {
+    fn output_file_is_complete_and_private_or_absent() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
         let mut file = NewFile::create(&path).unwrap();
@@ -168,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn output_follows_no_link_and_opens_nothing_but_files() {
+    fn output_file_refuses_links_and_special_files() {
         let dir = tempfile::tempdir().unwrap();
         let victim = dir.path().join("victim");
         fs::write(&victim, "untouched").unwrap();
@@ -185,7 +189,7 @@ mod tests {
         assert!(write(Path::new("/"), b"x").is_err());
         assert!(write(dir.path(), b"x").is_err());
 
-        // A link that comes later is not followed either.
+        // A link that appears later is not followed either.
         let mut file = NewFile::create(&path).unwrap();
         file.write_all(b"x").unwrap();
         symlink(&victim, &path).unwrap();
@@ -196,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn output_is_not_written_where_everybody_can_exchange_it() {
+    fn output_file_refuses_world_writable_folder() {
         let dir = tempfile::tempdir().unwrap();
         let shared = dir.path().join("shared");
         fs::create_dir(&shared).unwrap();

@@ -6,48 +6,48 @@ use serde_json::{Map, Value, json};
 
 use super::Context;
 use crate::api::client::segment;
-use crate::fault::Problem;
+use crate::problem::Problem;
 
-/// Negotiations and the grants that come of them.
+/// Negotiations and the grants that result from them.
 #[derive(Debug, Subcommand)]
 pub(super) enum GrantCommand {
-    /// Ask another institution for access: `grant request budapest/heart --purpose health-research --until 2027-06-30`
+    /// Request access from another institution: `grant request budapest/heart --purpose health-research --until 2027-06-30`
     Request(RequestArgs),
     /// List negotiations and grants
     List,
     /// Show one
     Show {
-        /// Its number, or the beginning of it
+        /// Its id, or a prefix of it
         id: String,
     },
     /// Show every message of its negotiation
     Transcript {
-        /// Its number, or the beginning of it
+        /// Its id, or a prefix of it
         id: String,
     },
-    /// Offer what the policy allows of a request, or less: `grant offer 5b97 --tier aggregate --limits min-cell=20`
+    /// Offer what the policy allows of a request, or narrower terms: `grant offer 5b97 --tier aggregate --limits min-cell=20`
     Offer(OfferArgs),
     /// Accept an offer
     Accept {
-        /// Its number, or the beginning of it
+        /// Its id, or a prefix of it
         id: String,
     },
-    /// Sign the agreed terms, if that has not happened by itself
+    /// Sign the agreed terms, if that has not happened automatically
     Verify {
-        /// Its number, or the beginning of it
+        /// Its id, or a prefix of it
         id: String,
     },
     /// Decline a request or an offer
     Reject(ReasonArgs),
-    /// Stop a grant for a time
+    /// Suspend a grant temporarily
     Suspend(ReasonArgs),
-    /// Let a suspended grant go on
+    /// Resume a suspended grant
     Resume(ReasonArgs),
-    /// End a grant for good; running answers stop at once
+    /// End a grant permanently; running answers stop at once
     Revoke(ReasonArgs),
-    /// Give a grant back
+    /// Give up a grant
     Relinquish(ReasonArgs),
-    /// Show where two grants differ
+    /// Show the differences between two grants
     Diff {
         /// The first
         a: String,
@@ -56,7 +56,7 @@ pub(super) enum GrantCommand {
     },
 }
 
-/// What is asked for.
+/// What is requested.
 #[derive(Debug, Args)]
 pub(super) struct RequestArgs {
     /// The dataset, as `institution/dataset`
@@ -64,30 +64,30 @@ pub(super) struct RequestArgs {
     /// How much an answer may reveal: exists, count, aggregate or records
     #[arg(long, default_value = "records")]
     tier: String,
-    /// The columns, separated by commas; all where nothing is said
+    /// The columns, separated by commas; all by default
     #[arg(long, value_delimiter = ',')]
     columns: Vec<String>,
     /// Which rows, for example "age >= 40 AND sex = 1"
     #[arg(long = "where")]
     condition: Option<String>,
-    /// What for: general-research, health-research, disease:MONDO:nnnnnnn, methods-development, ancestry, clinical-care
+    /// The purpose: general-research, health-research, disease:MONDO:nnnnnnn, methods-development, ancestry, clinical-care
     #[arg(long, required = true, value_delimiter = ',')]
     purpose: Vec<String>,
     /// The end, for example 2027-06-30
     #[arg(long)]
     until: String,
-    /// Who may use it, as name@institution; everybody with the role where nothing is said
+    /// Who may use it, as name@institution; everyone with the role by default
     #[arg(long, value_delimiter = ',')]
     people: Vec<String>,
-    /// Why, in a sentence for the steward
+    /// The justification, in a sentence for the steward
     #[arg(long)]
     justification: Option<String>,
 }
 
-/// What is offered less than the policy allows. What is left out stays as the policy allows it.
+/// How the offer narrows what the policy allows. Omitted parts stay as the policy allows them.
 #[derive(Debug, Args)]
 pub(super) struct OfferArgs {
-    /// Its number, or the beginning of it
+    /// Its id, or a prefix of it
     id: String,
     /// The highest tier: exists, count, aggregate or records
     #[arg(long)]
@@ -122,17 +122,17 @@ impl OfferArgs {
             .collect();
         Ok(json!({
             "tier": self.tier,
-            "columns": some(&self.columns),
+            "columns": non_empty(&self.columns),
             "where": self.condition,
             "until": self.until,
-            "people": some(&self.people),
+            "people": non_empty(&self.people),
             "limits": limits?,
             "transforms": transforms?,
         }))
     }
 }
 
-fn some(list: &[String]) -> Value {
+fn non_empty(list: &[String]) -> Value {
     if list.is_empty() { Value::Null } else { json!(list) }
 }
 
@@ -144,21 +144,21 @@ fn split(text: &str) -> Result<(&str, &str), Problem> {
 fn limit(text: &str) -> Result<(String, Value), Problem> {
     let (name, number) = split(text)?;
     if !["max-rows", "queries-per-day", "min-cell"].contains(&name) {
-        return Err(Problem::usage(format!("there is no limit `{name}`"))
+        return Err(Problem::usage(format!("`{name}` is not a limit"))
             .help("the limits are max-rows, queries-per-day and min-cell"));
     }
     let number: u64 = number
         .parse()
-        .map_err(|_| Problem::usage(format!("the limit `{name}` is a whole number")))?;
+        .map_err(|_| Problem::usage(format!("the limit `{name}` must be a whole number")))?;
     Ok((name.replace('-', "_"), number.into()))
 }
 
 /// A step that gives a reason.
 #[derive(Debug, Args)]
 pub(super) struct ReasonArgs {
-    /// Its number, or the beginning of it
+    /// Its id, or a prefix of it
     id: String,
-    /// Why, for the other side and the ledger
+    /// The reason, for the other side and the ledger
     #[arg(long, default_value = "no reason given")]
     reason: String,
 }
@@ -166,14 +166,14 @@ pub(super) struct ReasonArgs {
 /// Runs the command.
 ///
 /// # Errors
-/// What the node answered.
+/// The problem that the node returned.
 pub(super) async fn run(command: GrantCommand, context: &Context) -> Result<(), Problem> {
     match command {
         GrantCommand::Request(args) => request(args, context).await,
         GrantCommand::List => list(context).await,
         GrantCommand::Show { id } => show(&id, context).await,
         GrantCommand::Transcript { id } => transcript(&id, context).await,
-        GrantCommand::Offer(args) => take(&args.id, "offer", &args.body()?, context).await,
+        GrantCommand::Offer(args) => take_step(&args.id, "offer", &args.body()?, context).await,
         GrantCommand::Accept { id } => step(&id, "accept", None, context).await,
         GrantCommand::Verify { id } => step(&id, "verify", None, context).await,
         GrantCommand::Reject(args) => step(&args.id, "reject", Some(&args.reason), context).await,
@@ -189,13 +189,13 @@ async fn request(args: RequestArgs, context: &Context) -> Result<(), Problem> {
     let dataset: concordat_protocol::ids::DatasetRef = args.dataset.parse()?;
     let body = json!({
         "dataset": dataset,
-        "wish": {
+        "request": {
             "tier": args.tier,
-            "columns": some(&args.columns),
+            "columns": non_empty(&args.columns),
             "where": args.condition,
             "purposes": args.purpose,
             "until": args.until,
-            "people": some(&args.people),
+            "people": non_empty(&args.people),
         },
         "justification": args.justification,
     });
@@ -203,7 +203,7 @@ async fn request(args: RequestArgs, context: &Context) -> Result<(), Problem> {
     let (id, peer) = (grant.text("id"), grant.text("peer"));
     context
         .out
-        .done(&format!("asked `{peer}`; the negotiation is {id}"), &grant)
+        .done(&format!("request sent to `{peer}`; the negotiation is {id}"), &grant)
 }
 
 async fn list(context: &Context) -> Result<(), Problem> {
@@ -240,7 +240,7 @@ async fn transcript(id: &str, context: &Context) -> Result<(), Problem> {
         ("#", "sequence"),
         ("from", "from"),
         ("sent", "sent_at"),
-        ("says", "says"),
+        ("summary", "summary"),
         ("digest", "digest"),
     ];
     context.out.list(transcript.at("messages"), &columns)
@@ -248,18 +248,18 @@ async fn transcript(id: &str, context: &Context) -> Result<(), Problem> {
 
 async fn step(id: &str, verb: &str, reason: Option<&str>, context: &Context) -> Result<(), Problem> {
     let body = reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }));
-    take(id, verb, &body, context).await
+    take_step(id, verb, &body, context).await
 }
 
-async fn take(id: &str, verb: &str, body: &Value, context: &Context) -> Result<(), Problem> {
+async fn take_step(id: &str, verb: &str, body: &Value, context: &Context) -> Result<(), Problem> {
     let grant: Value = context
         .client()?
         .post(&format!("/v1/grants/{}/{verb}", segment(id)), body)
         .await?;
-    // From the first grant on, it is this key that the other side is known by.
+    // From the first grant on, this key identifies the other side.
     if ["offer", "accept"].contains(&verb) {
         let (peer, key) = (grant.text("peer"), grant.text("peer_fingerprint"));
-        context.out.remark(&format!(
+        context.out.note(&format!(
             "the grant is for the key {key} of `{peer}`; compare it by telephone"
         ));
     }
@@ -267,7 +267,7 @@ async fn take(id: &str, verb: &str, body: &Value, context: &Context) -> Result<(
     if grant.at("acknowledged") == false {
         context
             .out
-            .remark("the other side has not acknowledged it yet; it is told again when it connects");
+            .note("the other side has not acknowledged it yet; the notice is sent again when it connects");
     }
     context.out.done(&sentence, &grant)
 }
@@ -298,7 +298,7 @@ async fn diff(a: &str, b: &str, context: &Context) -> Result<(), Problem> {
         .list(&Value::Array(rows), &[("part", "part"), ("a", "a"), ("b", "b")])
 }
 
-/// Lists of objects become lists of sentences for a table.
+/// Converts lists of objects to text for a table.
 fn flatten(grant: &mut Value) {
     let Some(object) = grant.as_object_mut() else { return };
     if let Some(columns) = object.get_mut("columns") {
@@ -311,7 +311,7 @@ fn flatten(grant: &mut Value) {
     }
     if let Some(narrowings) = object.get_mut("narrowings") {
         let shown = narrowings.as_array().into_iter().flatten();
-        let shown = shown.map(|n| format!("{} -> {}: {}", n.text("asked"), n.text("offered"), n.text("reason")));
+        let shown = shown.map(|n| format!("{} -> {}: {}", n.text("requested"), n.text("offered"), n.text("reason")));
         *narrowings = shown.collect::<Vec<_>>().join("; ").into();
     }
 }

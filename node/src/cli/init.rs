@@ -14,9 +14,9 @@ use super::{Context, prompt, unlock};
 use crate::{
     clock::Clock,
     config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
-    fault::{Code, Problem},
     init::{FIRST_ACCOUNT, Plan, Unlock, init},
     network::{DialRange, Dialing},
+    problem::{Code, Problem},
 };
 
 #[derive(Debug, clap::Args)]
@@ -30,17 +30,17 @@ pub(super) struct Args {
     /// The country whose law binds it (ISO 3166), such as `US`
     #[arg(long, value_name = "CC")]
     jurisdiction: Jurisdiction,
-    /// Ask nothing: make a key file and a first password where none is given
+    /// Do not prompt: generate a key file and a first password if none is given
     #[arg(long)]
     unattended: bool,
     /// Unlock the node with this file (at least 32 bytes; hex, base64 or raw) instead of a passphrase
     #[arg(long, value_name = "PATH", env = config::KEY_FILE_VARIABLE)]
     key_file: Option<PathBuf>,
-    /// Unlock the node with the credential of this name that systemd hands over, instead of a passphrase
+    /// Unlock the node with the credential of this name that systemd provides, instead of a passphrase
     #[arg(long, value_name = "NAME", conflicts_with = "key_file")]
     key_credential: Option<String>,
-    /// Unlock the node with a key in the PKCS#11 token of this label, instead of a passphrase; the key is made in it if it is not
-    /// there
+    /// Unlock the node with a key in the PKCS#11 token of this label, instead of a passphrase; the key is created in it if it does
+    /// not exist
     #[arg(long, value_name = "LABEL", requires = "token_module", conflicts_with_all = ["key_file", "key_credential"])]
     token: Option<String>,
     /// The PKCS#11 module of the token, such as `/usr/lib/softhsm/libsofthsm2.so`
@@ -49,23 +49,23 @@ pub(super) struct Args {
     /// The label of the key in the token
     #[arg(long, value_name = "LABEL", default_value = unlock::TOKEN_KEY)]
     token_key: String,
-    /// A file with the PIN of the token; without it, the PIN is asked for at every start
+    /// A file with the PIN of the token; without it, the node prompts for the PIN at every start
     #[arg(long, value_name = "PATH", requires = "token")]
     pin_file: Option<PathBuf>,
-    /// The credential of this name, which systemd hands over, is the PIN of the token
+    /// The credential of this name, which systemd provides, is the PIN of the token
     #[arg(long, value_name = "NAME", requires = "token", conflicts_with = "pin_file")]
     pin_credential: Option<String>,
-    /// An address at which others reach this node; may be given again
+    /// An address at which others reach this node; can be repeated
     #[arg(long, value_name = "MULTIADDR")]
     address: Vec<Multiaddr>,
-    /// An address to listen on, instead of all of this machine's; may be given again
+    /// An address to listen on, instead of all of this machine's; can be repeated
     #[arg(long, value_name = "MULTIADDR", conflicts_with = "port")]
     listen: Vec<Multiaddr>,
     /// The port for peers, TCP and UDP; 0 picks a free one
     #[arg(long, default_value_t = config::DEFAULT_PORT)]
     port: u16,
     /// Which addresses of members are dialed: `public` (the default), `private`, `loopback`, `link-local`, or a block such as
-    /// `10.20.0.0/16`; may be given again
+    /// `10.20.0.0/16`; can be repeated
     #[arg(long, value_name = "RANGE")]
     dial: Vec<DialRange>,
 }
@@ -73,7 +73,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     let unlock = match (args.token, args.token_module) {
         (Some(token), Some(module)) => {
-            unlock::place(module, token, args.token_key, args.pin_file, args.pin_credential)?
+            unlock::with_token(module, token, args.token_key, args.pin_file, args.pin_credential)?
         }
         (None, _) | (_, None) => unlock(args.key_file, args.key_credential, args.unattended)?,
     };
@@ -112,21 +112,21 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     let now = Clock::system().now();
     let created = tokio::task::spawn_blocking(move || init(plan, now))
         .await
-        .map_err(|error| Problem::new(Code::Fault, format!("the set-up was broken off: {error}")))??;
+        .map_err(|error| Problem::new(Code::Internal, format!("the setup was interrupted: {error}")))??;
     let fingerprint = created.institution_key.fingerprint();
     if let Some(path) = &created.made_key_file {
         let path = path.display();
-        context.out.remark(&format!(
-            "the node is unlocked by `{path}`: move it to a place that is not backed up with the data"
+        context.out.note(&format!(
+            "the node is unlocked by `{path}`: move it to a location that is not backed up with the data"
         ));
-        context.out.remark(&format!(
-            "and name its new place in `[keys]` of concordat.toml or in {}",
+        context.out.note(&format!(
+            "and set its new location in `[keys]` of concordat.toml or in {}",
             config::KEY_FILE_VARIABLE
         ));
     }
     if let Some(path) = &created.made_password_file {
         let path = path.display();
-        context.out.remark(&format!(
+        context.out.note(&format!(
             "the password of `{FIRST_ACCOUNT}` is in `{path}`: log in, then delete it"
         ));
     }
@@ -146,7 +146,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     context.out.done(&sentence, &value)
 }
 
-/// The ranges that were given, or those without a setting.
+/// The given ranges, or the default ranges if none were given.
 pub(super) fn dial_ranges(given: Vec<DialRange>) -> Vec<DialRange> {
     if given.is_empty() {
         Dialing::default_ranges()

@@ -1,4 +1,4 @@
-//! `concordat key …`: what unlocks and seals.
+//! `concordat key …`: the keys that unlock the node and encrypt its data.
 
 mod backup;
 mod recover;
@@ -16,22 +16,22 @@ use serde_json::{Value, json};
 use super::{Context, output::Column, prompt, unlock};
 use crate::{
     config::{self, Config, KeysFrom},
-    fault::Problem,
-    init::{Unlock, given_provider},
+    init::{Unlock, provider_from_secret},
     json::Field as _,
+    problem::Problem,
 };
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Which keys there are, and which datasets still need older ones
+    /// Which keys exist, and which datasets still need older ones
     Status,
-    /// Put a new key into the place of an old one
+    /// Replace a key with a new one
     Rotate(Rotate),
-    /// Write the keys of the node, encrypted to recovery keys, for the day when nothing unlocks it any more
+    /// Write the keys of the node, encrypted to recovery keys, in case its unlock secret is lost
     Backup(backup::Args),
-    /// Have the stopped node unlocked by something else from now on
+    /// Change what unlocks the stopped node
     ChangeUnlock(NewUnlock),
-    /// Have a stopped node that nothing unlocks any more unlocked by something new, with the keys of a backup
+    /// Set a new unlock secret on a stopped node whose secret is lost, with the keys of a backup
     Recover {
         #[command(flatten)]
         from: recover::Args,
@@ -40,16 +40,16 @@ pub(super) enum Verb {
     },
 }
 
-/// What unlocks the node from now on; without any, a passphrase that is asked for.
+/// What unlocks the node from now on; without any of these, the command prompts for a passphrase.
 #[derive(Debug, clap::Args)]
 pub(super) struct NewUnlock {
     /// A file with at least 32 bytes of key
     #[arg(long, value_name = "PATH")]
     new_key_file: Option<PathBuf>,
-    /// A credential of this name that systemd hands over
+    /// A credential of this name that systemd provides
     #[arg(long, value_name = "NAME", conflicts_with = "new_key_file")]
     new_key_credential: Option<String>,
-    /// The label of a PKCS#11 token; the key is made in it if it is not there
+    /// The label of a PKCS#11 token; the key is created in it if it does not exist
     #[arg(long, value_name = "LABEL", requires = "new_token_module", conflicts_with_all = ["new_key_file", "new_key_credential"])]
     new_token: Option<String>,
     /// The PKCS#11 module of that token, such as `/usr/lib/softhsm/libsofthsm2.so`
@@ -58,10 +58,10 @@ pub(super) struct NewUnlock {
     /// The label of the key in that token
     #[arg(long, value_name = "LABEL", default_value = unlock::TOKEN_KEY)]
     new_token_key: String,
-    /// A file with the PIN of that token; without it, the PIN is asked for at every start
+    /// A file with the PIN of that token; without it, the node prompts for the PIN at every start
     #[arg(long, value_name = "PATH", requires = "new_token")]
     new_pin_file: Option<PathBuf>,
-    /// The credential of this name, which systemd hands over, is the PIN of that token
+    /// The credential of this name, which systemd provides, is the PIN of that token
     #[arg(long, value_name = "NAME", requires = "new_token", conflicts_with = "new_pin_file")]
     new_pin_credential: Option<String>,
 }
@@ -72,7 +72,7 @@ pub(super) struct Which {
     /// The master key; data and state are not touched
     #[arg(long)]
     master: bool,
-    /// The key that speaks for the institution; prints the application that the coordinator has to admit before it counts
+    /// The key that signs for the institution; prints the application that the coordinator must admit before the key is valid
     #[arg(long)]
     institution: bool,
     /// The key of a segment; data is not touched
@@ -87,7 +87,7 @@ pub(super) struct Which {
 pub(super) struct Rotate {
     #[command(flatten)]
     which: Which,
-    /// Encrypt again what the dataset holds, in the background, and forget its older keys
+    /// Reencrypt the dataset in the background, and destroy its older keys
     #[arg(long, requires = "dataset")]
     reencrypt: bool,
 }
@@ -132,7 +132,7 @@ impl Verb {
 impl NewUnlock {
     fn provider(self) -> Result<(Box<dyn KeyProvider>, KeysFrom), Problem> {
         let unlock = if let (Some(token), Some(module)) = (self.new_token, self.new_token_module) {
-            unlock::place(
+            unlock::with_token(
                 module,
                 token,
                 self.new_token_key,
@@ -146,70 +146,70 @@ impl NewUnlock {
                 (None, None) => Unlock::Passphrase(prompt::new_secret("passphrase that unlocks the node")?),
             }
         };
-        given_provider(unlock, Argon2Cost::default())
+        provider_from_secret(unlock, Argon2Cost::default())
     }
 }
 
-/// The next key waits until the roster names it; without a consortium it counts at once.
+/// The next key is pending until the roster lists it; without a consortium it is valid at once.
 async fn rotate_institution(context: &Context) -> Result<(), Problem> {
-    let made: Value = context
+    let created: Value = context
         .client()?
         .post("/v1/keys/rotate", &json!({ "institution": {} }))
         .await?;
-    let fingerprint = made.text("fingerprint");
-    if made.at("armour").is_null() {
+    let fingerprint = created.text("fingerprint");
+    if created.at("armor").is_null() {
         let sentence = format!(
-            "the institution has a new key, {fingerprint}; take a snapshot, older ones are signed by the key before"
+            "the institution has a new key, {fingerprint}; take a snapshot, older ones are signed with the previous key"
         );
-        return context.out.done(&sentence, &made);
+        return context.out.done(&sentence, &created);
     }
     if context.out.format() == super::Format::Json {
-        return context.out.record(&made);
+        return context.out.record(&created);
     }
-    context.out.remark(&format!(
-        "the next key of this institution is {fingerprint}. Nothing has changed yet: send what follows to the coordinator, who runs \
-         `concordat consortium admit FILE`; take a snapshot once the roster names the key"
+    context.out.note(&format!(
+        "the next key of this institution is {fingerprint}. Nothing has changed yet: send the following text to the coordinator, who runs \
+         `concordat consortium admit FILE`; take a snapshot once the roster lists the key"
     ));
-    context.out.text(&made.text("armour"))
+    context.out.text(&created.text("armor"))
 }
 
-/// The configuration follows the key: between the two, the error at a start says what unlocks the node.
+/// The configuration is written after the key: if it fails in between, the error at startup names what unlocks the node.
 async fn change_unlock(new: NewUnlock, context: &Context) -> Result<(), Problem> {
     let config = Config::load(&context.dir)?;
     let storage = unlock::storage(&config, &context.dir).await?;
     let (provider, keys) = new.provider()?;
     storage.change_provider(provider.as_ref())?;
     drop(storage);
-    settle(config, keys, context)
+    save_unlock_setting(config, keys, context)
 }
 
 /// Writes what unlocks the node into its configuration.
-fn settle(mut config: Config, keys: KeysFrom, context: &Context) -> Result<(), Problem> {
+fn save_unlock_setting(mut config: Config, keys: KeysFrom, context: &Context) -> Result<(), Problem> {
     config.keys = keys;
     let path = context.dir.join(config::FILE);
     let written = write_private(&path, config.to_string().as_bytes());
-    written.map_err(|error| Problem::fault(&format!("cannot write `{}`", path.display()), &error))?;
-    let said = "the node is unlocked by it from now on; what unlocked it before does not";
-    context.out.done(said, &json!({ "dir": context.dir }))
+    written.map_err(|error| Problem::internal(&format!("cannot write `{}`", path.display()), &error))?;
+    let sentence = "the node is unlocked by the new secret from now on; the previous one no longer works";
+    context.out.done(sentence, &json!({ "dir": context.dir }))
 }
 
 impl Rotate {
-    /// What is asked of the daemon, and what is said when it is done.
+    /// The request to the daemon, and the sentence to print when it is done.
     fn request(&self) -> (Value, String) {
         if let Some(segment) = &self.which.segment {
             let body = json!({ "segment": { "segment": segment } });
             return (body, format!("segment {segment} has a new key; no data was touched"));
         }
         let Some(dataset) = &self.which.dataset else {
-            let said = "the node has a new master key; no data was touched. Make a new backup of the keys";
-            return (json!({ "master": {} }), said.to_owned());
+            let sentence = "the node has a new master key; no data was touched. Make a new backup of the keys";
+            return (json!({ "master": {} }), sentence.to_owned());
         };
         let body = json!({ "dataset": { "dataset": dataset, "reencrypt": self.reencrypt } });
-        let said = if self.reencrypt {
-            format!("{dataset} has a new key; what it holds is being encrypted again, see `concordat key status`")
+        let sentence = if self.reencrypt {
+            format!("{dataset} has a new key; its data is being reencrypted, see `concordat key status`")
         } else {
             format!("{dataset} has a new key for what is imported from now on")
         };
-        (body, said)
+        (body, sentence)
     }
 }

@@ -1,4 +1,4 @@
-//! How answers are written: data on standard output and nothing else there; problems on standard error.
+//! The output of commands: data, and only data, on standard output; problems on standard error.
 
 use std::io::{IsTerminal, Write};
 
@@ -7,7 +7,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Map, Value, json};
 
 use super::text::{escaped_json, for_terminal, lines_for_terminal};
-use crate::fault::Problem;
+use crate::problem::Problem;
 
 /// How data is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -24,14 +24,14 @@ pub enum Format {
 /// A column of a table: its heading, and the path of its value in each item, parts joined by dots.
 pub type Column = (&'static str, &'static str);
 
-/// Where a command's answer goes, and in which form.
+/// Writes the output of a command in the chosen format.
 #[derive(Debug, Clone, Copy)]
 pub struct Output {
     format: Format,
 }
 
 impl Output {
-    /// Writes in `format`; without `color` nothing is coloured.
+    /// Writes in `format`; without `color` nothing is colored.
     pub fn new(format: Format, color: bool) -> Self {
         if !color {
             anstream::ColorChoice::Never.write_global();
@@ -39,17 +39,17 @@ impl Output {
         Self { format }
     }
 
-    /// The chosen form.
+    /// The chosen format.
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// Whether a person watches: then there may be progress bars and remarks.
-    pub fn is_watched(&self) -> bool {
+    /// Whether a person is watching: progress bars and notes are shown.
+    pub fn is_interactive(&self) -> bool {
         self.format == Format::Table && std::io::stderr().is_terminal()
     }
 
-    /// Writes a list; as JSON the whole items, else the given columns.
+    /// Writes a list: as JSON the complete items, otherwise the given columns.
     ///
     /// # Errors
     /// If standard output cannot be written.
@@ -65,7 +65,7 @@ impl Output {
         }
     }
 
-    /// Writes one thing: as JSON the object, else a line for each field.
+    /// Writes one object: as JSON the object itself, otherwise a line for each field.
     ///
     /// # Errors
     /// If standard output cannot be written.
@@ -85,7 +85,7 @@ impl Output {
         }
     }
 
-    /// Says that something was done: `sentence` for people, `value` for programs.
+    /// Reports that something was done: `sentence` for people, `value` for programs.
     ///
     /// # Errors
     /// If standard output cannot be written.
@@ -96,7 +96,7 @@ impl Output {
         }
     }
 
-    /// Writes text as it is, such as a file that goes elsewhere.
+    /// Writes text unchanged, such as a file to be passed on.
     ///
     /// # Errors
     /// If standard output cannot be written.
@@ -104,10 +104,10 @@ impl Output {
         write(text)
     }
 
-    /// A remark for people, on standard error.
-    pub fn remark(&self, text: &str) {
+    /// A note for people, on standard error.
+    pub fn note(&self, text: &str) {
         if self.format == Format::Table {
-            tell(&clean(text));
+            write_error_line(&clean(text));
         }
     }
 
@@ -123,36 +123,36 @@ impl Output {
                 ..
             } = problem;
             let object = json!({ "code": code, "title": title, "detail": detail, "reasons": reasons, "help": help });
-            tell(&escaped_json(&object.to_string()));
+            write_error_line(&escaped_json(&object.to_string()));
             return;
         }
         let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
         let bold = Style::new().bold();
         let (title, detail) = (clean(&problem.title), clean(&problem.detail));
-        tell(&format!("{red}{title}:{red:#} {detail}"));
+        write_error_line(&format!("{red}{title}:{red:#} {detail}"));
         for reason in &problem.reasons {
-            tell(&format!("  - {}", clean(reason)));
+            write_error_line(&format!("  - {}", clean(reason)));
         }
         if let Some(help) = &problem.help {
-            tell(&format!("{bold}What to do:{bold:#} {}", clean(help)));
+            write_error_line(&format!("{bold}What to do:{bold:#} {}", clean(help)));
         }
     }
 }
 
-/// Writes a line to standard error. If that cannot be written, there is nobody left to tell.
-fn tell(line: &str) {
+/// Writes a line to standard error. A failure is ignored, because there is no other place to report it.
+fn write_error_line(line: &str) {
     writeln!(anstream::stderr(), "{line}").ok();
 }
 
 fn write(text: &str) -> Result<(), Problem> {
-    // Where a program reads, it gets the text as it is.
+    // A program that reads the output gets the text unchanged.
     let shown = std::io::stdout().is_terminal().then(|| lines_for_terminal(text));
     let text = shown.as_deref().unwrap_or(text);
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // The reader has seen enough, as `head` does.
+        // The reader has closed the pipe, as `head` does.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Problem::fault("cannot write to standard output", &error)),
+        Err(error) => Err(Problem::internal("cannot write to standard output", &error)),
         Ok(()) => Ok(()),
     }
 }
@@ -189,7 +189,7 @@ fn write_csv(header: impl Iterator<Item = String>, rows: impl Iterator<Item = Ve
     write(&text)
 }
 
-/// A field of RFC 4180: quoted if it holds a comma, a quote or a line end.
+/// A field of RFC 4180: quoted if it contains a comma, a quote or a line end.
 pub(super) fn quoted(field: &str) -> String {
     if field.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", field.replace('"', "\"\""))
@@ -220,7 +220,7 @@ fn cell(value: &Value) -> String {
     }
 }
 
-/// What others wrote, on one line.
+/// Untrusted text, made safe for one line of a terminal.
 fn clean(text: &str) -> String {
     for_terminal(text).into_owned()
 }
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_reach_into_items_and_miss_softly() {
+    fn column_path_missing_field_is_null() {
         let item = json!({ "checkpoint": { "size": 7 } });
         assert_eq!(at(&item, "checkpoint.size"), &json!(7));
         assert_eq!(at(&item, "checkpoint.root"), &Value::Null);

@@ -7,8 +7,8 @@ use concordat_protocol::ids::Digest32;
 use serde_json::{Value, json};
 
 use super::{Context, files};
-use crate::fault::{Code, Problem};
 use crate::json::Field as _;
+use crate::problem::{Code, Problem};
 
 /// Name of the file with the settings of a set, beside its rules.
 const SETTINGS: &str = "settings.toml";
@@ -17,7 +17,7 @@ const CASES: &str = "cases.toml";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// The set in force, who applied it and when; with a number, an earlier one
+    /// The current set, who applied it and when; with a number, an earlier one
     Show {
         /// Its number
         number: Option<u64>,
@@ -25,35 +25,35 @@ pub(super) enum Verb {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
-    /// Read files and check them against the schema; nothing comes into force
+    /// Read files and check them against the schema; nothing is applied
     Check {
-        /// A file of rules, or a folder with `*.cedar` and perhaps `settings.toml`
+        /// A file of rules, or a folder with `*.cedar` and optionally `settings.toml`
         path: PathBuf,
     },
-    /// Run cases: who, class, tier, purpose, and what has to come out
+    /// Run cases: who, class, tier, purpose, and the expected decision
     Test {
-        /// The rules to try; the set in force where none are named
+        /// The rules to test; the current set by default
         #[arg(long, value_name = "FILE|DIR")]
         rules: Option<PathBuf>,
         /// The cases, `[[case]]` in TOML
         cases: PathBuf,
     },
-    /// What opens and what closes
+    /// Show which answers become allowed and which no longer are
     Diff {
-        /// Before: the number of a set; the one in force where only one is named
+        /// Before: the number of a set; if only one argument is given, the current set
         a: String,
         /// After: the number of a set, a file or a folder
         b: Option<String>,
     },
-    /// Bring a set into force, or propose it where two people are needed
+    /// Apply a set, or propose it if two people are required
     Apply {
-        /// A file of rules, or a folder with `*.cedar` and perhaps `settings.toml` and `cases.toml`
+        /// A file of rules, or a folder with `*.cedar` and optionally `settings.toml` and `cases.toml`
         path: PathBuf,
         /// The digest that `policy diff` showed
         #[arg(long, value_name = "DIGEST")]
         expect: Digest32,
     },
-    /// Approve, as the second person, what was proposed
+    /// Approve a proposal, as the second person
     Approve {
         /// The digest of the proposal
         #[arg(long, value_name = "DIGEST")]
@@ -61,7 +61,7 @@ pub(super) enum Verb {
     },
     /// All sets, newest first
     History,
-    /// Bring an earlier set into force again, under a new number
+    /// Apply an earlier set again, under a new number
     Rollback {
         /// Its number
         number: u64,
@@ -78,8 +78,12 @@ impl Verb {
             }
             Self::Check { path } => {
                 let checked: Value = client.post("/v1/policy/check", &sources(&path)?).await?;
-                let said = format!("{} rules hold; digest {}", checked.at("rules"), checked.text("digest"));
-                context.out.done(&said, &checked)
+                let sentence = format!(
+                    "{} rules are valid; digest {}",
+                    checked.at("rules"),
+                    checked.text("digest")
+                );
+                context.out.done(&sentence, &checked)
             }
             Self::Test { rules, cases } => {
                 let rules = rules.as_deref().map(sources).transpose()?;
@@ -112,7 +116,7 @@ impl Verb {
                 let sets: Value = client.get("/v1/policy/sets").await?;
                 let columns = [
                     ("number", "number"),
-                    ("in force since", "at"),
+                    ("applied at", "at"),
                     ("by", "actor"),
                     ("approved by", "approved_by"),
                     ("digest", "digest"),
@@ -130,7 +134,8 @@ impl Verb {
 fn show(set: &Value, out: Option<&Path>, context: &Context) -> Result<(), Problem> {
     let sources = set.at("files").as_array().map(Vec::as_slice).unwrap_or_default();
     if let Some(dir) = out {
-        let failed = |error: std::io::Error| Problem::fault(&format!("cannot write into `{}`", dir.display()), &error);
+        let failed =
+            |error: std::io::Error| Problem::internal(&format!("cannot write into `{}`", dir.display()), &error);
         std::fs::create_dir(dir).map_err(failed)?;
         for file in sources {
             files::write(&dir.join(file.text("name")), file.text("text").as_bytes())?;
@@ -144,8 +149,8 @@ fn show(set: &Value, out: Option<&Path>, context: &Context) -> Result<(), Proble
         return context.out.record(set);
     }
     let by = set.at("actor").as_str().unwrap_or("the node itself");
-    context.out.remark(&format!(
-        "policy set {} in force since {}, by {by}, digest {}",
+    context.out.note(&format!(
+        "policy set {}, applied at {} by {by}, digest {}",
         set.at("number"),
         set.text("at"),
         set.text("digest")
@@ -154,7 +159,7 @@ fn show(set: &Value, out: Option<&Path>, context: &Context) -> Result<(), Proble
         let (by, digest) = (set.at("proposal").text("by"), set.at("proposal").text("digest"));
         context
             .out
-            .remark(&format!("{by} proposes {digest}; another steward can approve it"));
+            .note(&format!("{by} proposes {digest}; another steward can approve it"));
     }
     for file in sources {
         context
@@ -164,7 +169,7 @@ fn show(set: &Value, out: Option<&Path>, context: &Context) -> Result<(), Proble
     context.out.text(&settings_text(set.at("settings")))
 }
 
-/// Settings as `settings.toml` has them; what is not set is left out.
+/// Settings in the format of `settings.toml`; settings without a value are omitted.
 fn settings_text(settings: &Value) -> String {
     let object = settings.as_object().into_iter().flatten();
     let set = object.filter(|(_, value)| !value.is_null());
@@ -174,7 +179,7 @@ fn settings_text(settings: &Value) -> String {
 fn tested(outcome: &Value, context: &Context) -> Result<(), Problem> {
     context.out.list(
         outcome.at("items"),
-        &[("case", "case"), ("came out", "found"), ("as expected", "passed")],
+        &[("case", "case"), ("decision", "found"), ("as expected", "passed")],
     )?;
     let never = outcome
         .at("never_allowed")
@@ -186,7 +191,7 @@ fn tested(outcome: &Value, context: &Context) -> Result<(), Problem> {
     }
     let reasons = never.iter().filter_map(Value::as_str).map(str::to_owned);
     let detail = format!(
-        "{} cases do not come out as expected, and {} answers are allowed that no set may allow",
+        "{} cases do not have the expected decision, and {} answers are allowed that no set may allow",
         outcome.at("failed"),
         never.len()
     );
@@ -230,10 +235,10 @@ fn compared(diff: &Value, context: &Context) -> Result<(), Problem> {
     if diff.at("incomplete") == true {
         context
             .out
-            .remark("there are more datasets and members than were compared");
+            .note("there are more datasets and members than were compared");
     }
     context.out.text(&format!(
-        "{} questions compared; digest {}\n",
+        "{} authorization requests compared; digest {}\n",
         diff.at("compared"),
         diff.text("to")
     ))
@@ -241,15 +246,15 @@ fn compared(diff: &Value, context: &Context) -> Result<(), Problem> {
 
 fn concluded(applied: &Value, context: &Context) -> Result<(), Problem> {
     let digest = applied.text("digest");
-    let said = if applied.at("state") == "proposed" {
+    let sentence = if applied.at("state") == "proposed" {
         format!("proposed; another steward approves it with `concordat policy approve --expect {digest}`")
     } else {
-        format!("policy set {} is in force, digest {digest}", applied.at("number"))
+        format!("policy set {} is applied, digest {digest}", applied.at("number"))
     };
-    context.out.done(&said, applied)
+    context.out.done(&sentence, applied)
 }
 
-/// A number of a set, or files.
+/// The number of a set, or files.
 fn side(text: &str) -> Result<Value, Problem> {
     match text.parse::<u64>() {
         Ok(number) => Ok(json!({ "number": number })),
@@ -293,12 +298,12 @@ fn read_cases(path: &Path) -> Result<Value, Problem> {
         .map_err(|error| Problem::usage(format!("cannot read `{}`: {error}", path.display())))?;
     let mut value = table(path, &text)?;
     let cases = value.as_object_mut().and_then(|object| object.remove("case"));
-    cases.ok_or_else(|| Problem::usage(format!("`{}` holds no `[[case]]`", path.display())))
+    cases.ok_or_else(|| Problem::usage(format!("`{}` contains no `[[case]]`", path.display())))
 }
 
 fn table(path: &Path, text: &str) -> Result<Value, Problem> {
     let table = text
         .parse::<toml::Table>()
         .map_err(|error| Problem::usage(format!("`{}` is not TOML: {error}", path.display())))?;
-    serde_json::to_value(table).map_err(|error| Problem::fault("cannot read the file", &error))
+    serde_json::to_value(table).map_err(|error| Problem::internal("cannot read the file", &error))
 }

@@ -1,44 +1,44 @@
-//! Secrets from people: typed without echo at a terminal, or the first line of standard input where there is none.
+//! Reads secrets from people: typed without echo at a terminal, or as the first line of standard input if there is none.
 
 use std::io::{IsTerminal, Read};
 
 use concordat_storage::keys::Secret;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::fault::Problem;
+use crate::problem::Problem;
 
 /// Most bytes of a secret on standard input.
 const MAX_SECRET: usize = 4096;
 
-/// Asks for a secret that exists.
+/// Prompts for an existing secret.
 ///
 /// # Errors
 /// If there is neither a terminal nor a line of input.
 pub(super) fn secret(what: &str) -> Result<Secret, Problem> {
     if std::io::stdin().is_terminal() {
-        return typed(&format!("{}: ", capitalised(what)));
+        return typed(&format!("{}: ", capitalized(what)));
     }
-    first_line()?.ok_or_else(|| nothing(what))
+    first_line()?.ok_or_else(|| no_input(what))
 }
 
-/// Asks for a new secret; at a terminal twice, so that a slip of the finger does not lock anybody out.
+/// Prompts for a new secret; at a terminal twice, so that a typo does not lock the person out.
 ///
 /// # Errors
 /// If the two differ, or there is neither a terminal nor a line of input.
 pub(super) fn new_secret(what: &str) -> Result<Secret, Problem> {
     if !std::io::stdin().is_terminal() {
-        return first_line()?.ok_or_else(|| nothing(what));
+        return first_line()?.ok_or_else(|| no_input(what));
     }
     let first = typed(&format!("New {what}: "))?;
     let second = typed(&format!("The same {what} again: "))?;
     if first.expose() == second.expose() {
         Ok(first)
     } else {
-        Err(Problem::usage(format!("the two are not the same {what}")).help("try again"))
+        Err(Problem::usage("the two entries differ").help("try again"))
     }
 }
 
-/// The first line of standard input, without its line end; `None` at a terminal and where nothing is given.
+/// The first line of standard input, without its line end; `None` at a terminal and if the input is empty.
 ///
 /// # Errors
 /// If standard input cannot be read, or the line is too long for a secret.
@@ -50,26 +50,26 @@ pub(super) fn piped() -> Result<Option<Secret>, Problem> {
     }
 }
 
-/// Goes on only if the person types `word`.
+/// Succeeds only if the person types `word`.
 ///
 /// # Errors
-/// If something else is typed, or there is no terminal to ask at.
-pub(super) fn confirmed(question: &str, word: &str) -> Result<(), Problem> {
-    confirmed_or(question, word, "add `--yes`")
+/// If something else is typed, or there is no terminal.
+pub(super) fn confirm(prompt: &str, word: &str) -> Result<(), Problem> {
+    confirm_or(prompt, word, "add `--yes`")
 }
 
-/// As [`confirmed`]; `instead` says what to do where there is no terminal.
+/// Like [`confirm`]; `instead` is the help text if there is no terminal.
 ///
 /// # Errors
-/// As for [`confirmed`].
-pub(super) fn confirmed_or(question: &str, word: &str, instead: &str) -> Result<(), Problem> {
+/// As for [`confirm`].
+pub(super) fn confirm_or(prompt: &str, word: &str, instead: &str) -> Result<(), Problem> {
     if !std::io::stdin().is_terminal() {
-        return Err(Problem::usage("this is done only when it is confirmed").help(instead));
+        return Err(Problem::usage("this needs a confirmation").help(instead));
     }
-    eprint!("{question}: ");
+    eprint!("{prompt}: ");
     let mut line = String::new();
     let read = std::io::stdin().read_line(&mut line);
-    read.map_err(|error| Problem::fault("cannot read from the terminal", &error))?;
+    read.map_err(|error| Problem::internal("cannot read from the terminal", &error))?;
     if line.trim() == word {
         Ok(())
     } else {
@@ -80,7 +80,7 @@ pub(super) fn confirmed_or(question: &str, word: &str, instead: &str) -> Result<
 fn typed(prompt: &str) -> Result<Secret, Problem> {
     rpassword::prompt_password(prompt)
         .map(Secret::from)
-        .map_err(|error| Problem::fault("cannot read from the terminal", &error))
+        .map_err(|error| Problem::internal("cannot read from the terminal", &error))
 }
 
 /// Reads byte by byte, so that a second secret can follow on the next line.
@@ -90,7 +90,7 @@ fn first_line() -> Result<Option<Secret>, Problem> {
     let mut input = std::io::stdin().lock();
     while line.len() < MAX_SECRET {
         let read = input.read(&mut byte);
-        match read.map_err(|error| Problem::fault("cannot read standard input", &error))? {
+        match read.map_err(|error| Problem::internal("cannot read standard input", &error))? {
             0 => break,
             _ if byte == *b"\n" => break,
             _ => line.extend_from_slice(&byte),
@@ -108,16 +108,16 @@ fn first_line() -> Result<Option<Secret>, Problem> {
     Ok((!line.is_empty()).then(|| Secret::from(line)))
 }
 
-fn nothing(what: &str) -> Problem {
+fn no_input(what: &str) -> Problem {
     Problem::usage(format!(
-        "there is no {what}: standard input is neither a terminal nor a line of text"
+        "no {what} was given: standard input is neither a terminal nor a line of text"
     ))
     .help(format!(
-        "type the {what} at a terminal, or give it as the first line of standard input"
+        "type the {what} at a terminal, or pass it as the first line of standard input"
     ))
 }
 
-fn capitalised(text: &str) -> String {
+fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars
         .next()

@@ -6,37 +6,37 @@ use serde_json::{Value, json};
 
 use super::answer::{Reader, Sink};
 use super::{Context, Format};
-use crate::fault::Problem;
 use crate::json::Field as _;
+use crate::problem::Problem;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// One SELECT; tables are `institution.dataset`, and `consortium.dataset` for all who share it. Of your own datasets also
-    /// `institution.dataset VERSION AS OF number`
+    /// One SELECT; tables are `institution.dataset`, and `consortium.dataset` for all members that share it. For your own
+    /// datasets also `institution.dataset VERSION AS OF number`
     sql: String,
-    /// What for, where the grants leave a choice
+    /// The purpose, if the grants permit several
     #[arg(long)]
     purpose: Option<String>,
-    /// Write the rows to FILE; its ending (.csv, .parquet, .arrow, .ndjson) says how
+    /// Write the rows to FILE; its extension (.csv, .parquet, .arrow, .ndjson) selects the format
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write CSV that a spreadsheet can open: cells that would be formulas begin with an apostrophe, and marks that turn the
-    /// direction of text or are not seen are replaced
+    /// Write CSV that is safe to open in a spreadsheet: cells that would be formulas begin with an apostrophe, and characters
+    /// that change the direction of text or are invisible are replaced
     #[arg(long)]
     spreadsheet_safe: bool,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct WhyArgs {
-    /// A grant, a request from the ledger, or a SELECT in quotes
+    /// A grant, a request id from the ledger, or a SELECT in quotes
     subject: String,
-    /// What for, where the grants leave a choice
+    /// The purpose, if the grants permit several
     #[arg(long)]
     purpose: Option<String>,
 }
 
-/// Rows go where they are wanted as they come. An answer that ends early keeps its rows on standard output, where they were
-/// already seen, and leaves no file.
+/// Writes the rows as they arrive. If an answer ends early, its rows stay on standard output, where they were
+/// already visible, but no file is left.
 pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     let body = json!({ "sql": args.sql, "purpose": args.purpose });
     let mut reader = Reader::new(context.client()?.raw("/v1/query", &body).await?);
@@ -45,18 +45,18 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
         None => Sink::standard_output(context.out.format(), args.spreadsheet_safe)?,
     };
     while let Some(batch) = reader.next().await? {
-        sink.take(&batch)?;
+        sink.write(&batch)?;
     }
     let end = reader.end()?;
     for note in end
-        .at("account")
+        .at("report")
         .at("notes")
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(Value::as_str)
     {
-        context.out.remark(note);
+        context.out.note(note);
     }
     match serde_json::from_value::<Option<Problem>>(end.at("problem").clone()) {
         Ok(None) => {
@@ -68,22 +68,22 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
             sink.abandon()?;
             Err(problem)
         }
-        Err(error) => Err(Problem::fault("the end of the answer cannot be read", &error)),
+        Err(error) => Err(Problem::internal("the end of the answer cannot be read", &error)),
     }
 }
 
 fn receipts(end: &Value, rows: u64, context: &Context) {
-    let receipts = end.at("account").at("receipts").as_array().map_or(0, Vec::len);
+    let receipts = end.at("report").at("receipts").as_array().map_or(0, Vec::len);
     if receipts > 0 {
-        let (rows, receipts) = (counted(rows, "row"), counted(receipts, "receipt"));
-        context.out.remark(&format!("{rows}; {receipts} signed by both sides"));
+        let (rows, receipts) = (pluralized(rows, "row"), pluralized(receipts, "receipt"));
+        context.out.note(&format!("{rows}; {receipts} signed by both sides"));
     }
 }
 
-fn counted(number: impl std::fmt::Display, thing: &str) -> String {
+fn pluralized(number: impl std::fmt::Display, noun: &str) -> String {
     let number = number.to_string();
     let plural = if number == "1" { "" } else { "s" };
-    format!("{number} {thing}{plural}")
+    format!("{number} {noun}{plural}")
 }
 
 pub(super) async fn why(args: WhyArgs, context: &Context) -> Result<(), Problem> {
@@ -104,14 +104,14 @@ pub(super) async fn why(args: WhyArgs, context: &Context) -> Result<(), Problem>
     context.out.record(&answer)
 }
 
-/// Steps of a policy decision as text: each with its answer, below it the rules that took effect. Where nothing permits, the
-/// rules that would have are named.
+/// Steps of a policy decision as text: each with its decision, followed by the rules that took effect. If nothing permits, the
+/// rules that could have are named.
 fn rules(steps: &Value) -> String {
     let mut text = Vec::new();
     for step in steps.as_array().into_iter().flatten() {
         let allowed = step.at("allowed").as_bool() == Some(true);
-        let answer = if allowed { "yes" } else { "no" };
-        text.push(format!("{answer}: {} of {}", step.text("action"), step.text("about")));
+        let decision = if allowed { "yes" } else { "no" };
+        text.push(format!("{decision}: {} of {}", step.text("action"), step.text("about")));
         for rule in step.at("rules").as_array().into_iter().flatten() {
             let (met, permits) = (rule.at("met").as_bool() == Some(true), rule.text("effect") == "permit");
             let reason = rule.at("reason");
@@ -133,7 +133,7 @@ fn rules(steps: &Value) -> String {
     text.join("\n")
 }
 
-/// A list as text, an item a line.
+/// A list as text, one item per line.
 fn lines(list: &Value) -> String {
     let line = |item: &Value| match item.as_str() {
         Some(text) => text.to_owned(),

@@ -1,10 +1,10 @@
-//! `concordat serve`: the daemon from the first line to the last.
+//! `concordat serve`: the daemon, from start to stop.
 
 use std::time::Duration;
 
 use concordat_protocol::{
     audit::{EntryBody, NodeTask},
-    text::{Address, Word},
+    text::{Address, Label},
 };
 use concordat_storage::{keys::Argon2Cost, ledger::LedgerError};
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,9 +15,9 @@ use crate::{
     attribution::by_node,
     clock::Clock,
     config::Config,
-    fault::{Code, Problem},
     identity::Identity,
     node::{Node, StartConfig},
+    problem::{Code, Problem},
     sharing::EngineConfig,
     shutdown::Shutdown,
     start_state::StartState,
@@ -27,22 +27,22 @@ use crate::{
 /// How long requests on the socket may take to finish.
 const API_GRACE: Duration = Duration::from_secs(5);
 
-/// The start, in the order in which each step needs the ones before it; the stop is the reverse.
+/// Starts the daemon in the order of dependencies and stops it in the reverse order.
 pub(super) async fn run(context: &Context) -> Result<(), Problem> {
     let config = Config::load(&context.dir)?;
     telemetry::start(&config.log, context.color);
     let clock = Clock::system();
 
-    // 1. The storage is unlocked; 2. the newest part of the ledger is checked; 3. what the start depends on is compared
-    // with what the sealed state knows, and the ledger takes a new entry.
+    // 1. Unlock the storage. 2. Check the newest part of the ledger. 3. Compare what the start depends on
+    // with the sealed state, and append an entry to the ledger.
     let storage = unlock::storage(&config, &context.dir).await?;
     let ledger = storage.open_ledger(config.node.institution.clone())?;
     ledger.check_checkpoint(&storage.identities().institution_keys()?)?;
     let bound = StartState::open(storage.meta())?;
-    bound.settle(&ledger, clock.now())?;
+    bound.reconcile(&ledger, clock.now())?;
     bound.check_configuration(&config)?;
     let started = EntryBody::NodeStarted {
-        version: Word::fitted(env!("CARGO_PKG_VERSION")),
+        version: Label::sanitized(env!("CARGO_PKG_VERSION")),
     };
     drop(
         ledger
@@ -50,9 +50,9 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
             .await?,
     );
 
-    // 4. People, policy, network and services; the API comes last and stops first.
+    // 4. Start accounts, policy, network and services; the API starts last and stops first.
     let mut shutdown = Shutdown::new();
-    let door = shutdown.stage("api", API_GRACE);
+    let api_stage = shutdown.stage("api", API_GRACE);
     let identities = storage.identities();
     let identity = Identity::new(
         (config.node.institution, config.node.name, config.node.jurisdiction),
@@ -60,7 +60,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
         identities.node()?,
     )
     .with_next_key(identities.next_institution()?);
-    let unknown = |error| Problem::fault("the path of this program is not known", &error);
+    let unknown = |error| Problem::internal("the path of this program is not known", &error);
     let engine = EngineConfig::of_this_program().map_err(unknown)?;
     let start = StartConfig {
         identity,
@@ -72,7 +72,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
             .node
             .announce
             .iter()
-            .map(|address| Address::fitted(&address.to_string()))
+            .map(|address| Address::sanitized(&address.to_string()))
             .collect(),
         dial: config.node.dial,
         limits: config.limits.into(),
@@ -83,9 +83,9 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
         },
     };
     let node = Node::start(start, &mut shutdown).await?;
-    api::serve(Api::new(node.clone(), config.import), &context.dir, &door)?;
+    api::serve(Api::new(node.clone(), config.import), &context.dir, &api_stage)?;
 
-    // 5. Who and where, then that it is ready to be asked; what a stop needs is in place before that is said.
+    // 5. Announce the identity and addresses, then that the node is running; the signal handlers are installed before that.
     let stop = stop_signal()?;
     announce(&node, context)?;
     stop.await;
@@ -94,7 +94,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
     let late = shutdown.stop().await;
     match ledger.checkpoint(&node.identity().institution_key(), clock.now()) {
         Err(error @ (LedgerError::Verifying { .. } | LedgerError::Unverified { .. })) => {
-            tracing::warn!(%error, "no checkpoint is signed at this stop");
+            tracing::warn!(%error, "no checkpoint is signed at shutdown");
         }
         signed => drop(signed?),
     }
@@ -102,7 +102,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
         Ok(())
     } else {
         Err(Problem::new(
-            Code::Fault,
+            Code::Internal,
             format!("these parts did not stop in time: {}", late.join(", ")),
         ))
     }
@@ -118,9 +118,9 @@ fn announce(node: &Node, context: &Context) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Ends with SIGINT or SIGTERM; from here on they no longer kill the process.
+/// Completes on SIGINT or SIGTERM; from here on they no longer kill the process.
 fn stop_signal() -> Result<impl Future<Output = ()>, Problem> {
-    let unusable = |error| Problem::fault("cannot listen for signals", &error);
+    let unusable = |error| Problem::internal("cannot listen for signals", &error);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unusable)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(unusable)?;
     Ok(async move {

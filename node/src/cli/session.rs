@@ -1,4 +1,4 @@
-//! `concordat login`, `passwd`, `logout` and `whoami`; the session's token lies with the person ([`store`]).
+//! `concordat login`, `passwd`, `logout` and `whoami`; the session token is stored with the person ([`store`]).
 
 mod store;
 
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use self::store::SessionStore;
 use super::{Context, prompt};
-use crate::{api::client::Client, fault::Problem};
+use crate::{api::client::Client, problem::Problem};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct LoginArgs {
@@ -23,22 +23,22 @@ pub(super) async fn login(args: LoginArgs, context: &Context) -> Result<(), Prob
     let password = prompt::secret("password")?;
     let body = json!({ "name": args.name, "password": text(&password)? });
     let answer: Value = Client::new(&context.dir).post("/v1/login", &body).await?;
-    opened(answer, context)
+    finish_login(answer, context)
 }
 
-/// `concordat passwd`: the present password and the new one, typed or as two lines of standard input.
+/// `concordat passwd`: the current password and the new one, typed or as two lines of standard input.
 pub(super) async fn passwd(context: &Context) -> Result<(), Problem> {
-    let current = prompt::secret("present password")?;
+    let current = prompt::secret("current password")?;
     let password = prompt::new_secret("password")?;
     let body = json!({ "current": text(&current)?, "password": text(&password)? });
     let answer: Value = context.client()?.post("/v1/password", &body).await?;
-    opened(answer, context)
+    finish_login(answer, context)
 }
 
-/// Keeps the token of a new session, and says what the person has to know.
-fn opened(mut answer: Value, context: &Context) -> Result<(), Problem> {
+/// Stores the token of a new session, and prints what the person must know.
+fn finish_login(mut answer: Value, context: &Context) -> Result<(), Problem> {
     let token = Zeroizing::new(answer.at("token").as_str().unwrap_or_default().to_owned());
-    let store = place(&context.dir)?;
+    let store = session_store(&context.dir)?;
     store.put(&token).map_err(|error| unusable("write", &store, &error))?;
     if let Some(fields) = answer.as_object_mut() {
         fields.remove("token");
@@ -53,14 +53,14 @@ fn opened(mut answer: Value, context: &Context) -> Result<(), Problem> {
         sentence.push_str(&format!("\nyour password was set by {} on {}", part("by"), part("at")));
     }
     if *answer.at("set_password") == Value::Bool(true) {
-        sentence.push_str("\nset a password of your own now, with `concordat passwd`: nothing else can be done before");
+        sentence.push_str("\nset a password of your own now, with `concordat passwd`: nothing else is possible before");
     }
     context.out.done(&sentence, &answer)
 }
 
 pub(super) async fn logout(context: &Context) -> Result<(), Problem> {
     let ended = context.client()?.post::<Value>("/v1/logout", &json!({})).await;
-    let store = place(&context.dir)?;
+    let store = session_store(&context.dir)?;
     store.remove().map_err(|error| unusable("remove", &store, &error))?;
     context.out.done("logged out", &ended?)
 }
@@ -70,9 +70,9 @@ pub(super) async fn whoami(context: &Context) -> Result<(), Problem> {
     context.out.record(&person)
 }
 
-/// The token of the session in `dir`, if somebody is logged in.
+/// The token of the session in `dir`, if someone is logged in.
 pub(super) fn token(dir: &Path) -> Result<Option<Zeroizing<String>>, Problem> {
-    let store = place(dir)?;
+    let store = session_store(dir)?;
     store.get().map_err(|error| unusable("read", &store, &error))
 }
 
@@ -81,12 +81,12 @@ pub(super) fn text(secret: &Secret) -> Result<&str, Problem> {
     std::str::from_utf8(secret.expose()).map_err(|_| Problem::usage("the password is not text in UTF-8"))
 }
 
-fn place(dir: &Path) -> Result<SessionStore, Problem> {
+fn session_store(dir: &Path) -> Result<SessionStore, Problem> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     SessionStore::new(dir, runtime, std::env::home_dir())
-        .map_err(|_| Problem::usage("there is neither a home directory nor XDG_RUNTIME_DIR to keep the session in"))
+        .map_err(|_| Problem::usage("there is neither a home directory nor XDG_RUNTIME_DIR to store the session in"))
 }
 
 fn unusable(what: &str, store: &SessionStore, error: &std::io::Error) -> Problem {
-    Problem::fault(&format!("cannot {what} `{}`", store.path().display()), error)
+    Problem::internal(&format!("cannot {what} `{}`", store.path().display()), error)
 }

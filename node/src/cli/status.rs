@@ -4,11 +4,11 @@ use crate::json::Field as _;
 use serde_json::Value;
 
 use super::Context;
-use crate::fault::{Code, Problem};
+use crate::problem::{Code, Problem};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// End with 5 unless a request would be served now
+    /// Exit with code 5 unless a request would be served now
     #[arg(long)]
     ready: bool,
 }

@@ -1,23 +1,23 @@
-//! Text that others wrote, made harmless where it is shown.
+//! Untrusted text, made harmless for display.
 //!
-//! A cell, a name or a message of a peer may hold signs that a terminal obeys, that turn the direction of what follows, or that
-//! nobody sees. On a terminal they are always replaced; in JSON they are always escaped, which changes no value; in a CSV file they
-//! stay as they are unless a file for spreadsheets is asked for.
+//! A cell, a name or a message of a peer may contain characters that control a terminal, that change the direction of the
+//! following text, or that are invisible. On a terminal they are always replaced; in JSON they are always escaped, which changes
+//! no value; in a CSV file they stay unchanged unless a file for spreadsheets is requested.
 
 use std::{borrow::Cow, fmt::Write};
 
-/// What stands for a sign that would not be seen or would change how others are shown.
+/// Replaces a character that is invisible or would change how others are displayed.
 const REPLACEMENT: char = '\u{fffd}';
 
-/// Whether a sign is one that acts on other signs or is not seen: marks and overrides of direction, signs without width,
-/// separators of lines, tags, and what a terminal obeys.
-pub(super) fn is_deceptive(sign: char) -> bool {
-    sign.is_control() || is_invisible(sign)
+/// Whether a character acts on other characters or is invisible: direction marks and overrides, zero-width characters, line
+/// separators, tags, and control characters.
+pub(super) fn is_deceptive(character: char) -> bool {
+    character.is_control() || is_invisible(character)
 }
 
-fn is_invisible(sign: char) -> bool {
+fn is_invisible(character: char) -> bool {
     matches!(
-        sign,
+        character,
         '\u{ad}'
             | '\u{34f}'
             | '\u{61c}'
@@ -47,69 +47,75 @@ pub(super) fn for_terminal(text: &str) -> Cow<'_, str> {
     }
 }
 
-fn shown(sign: char) -> char {
-    if sign.is_control() {
+fn shown(character: char) -> char {
+    if character.is_control() {
         ' '
-    } else if is_invisible(sign) {
+    } else if is_invisible(character) {
         REPLACEMENT
     } else {
-        sign
+        character
     }
 }
 
 /// Text of several lines for a terminal.
 pub(super) fn lines_for_terminal(text: &str) -> String {
     text.chars()
-        .map(|sign| if matches!(sign, '\n' | '\t') { sign } else { shown(sign) })
+        .map(|character| {
+            if matches!(character, '\n' | '\t') {
+                character
+            } else {
+                shown(character)
+            }
+        })
         .collect()
 }
 
-/// JSON in which every such sign stands as an escape (RFC 8259, section 7): the same value, and nothing that a terminal obeys. Line
+/// JSON in which every such character is escaped (RFC 8259, section 7): the same value, and nothing that controls a terminal. Line
 /// ends between values stay.
 pub(super) fn escaped_json(json: &str) -> Cow<'_, str> {
-    let needs_escape = |sign: char| sign != '\n' && is_deceptive(sign);
+    let needs_escape = |character: char| character != '\n' && is_deceptive(character);
     if !json.chars().any(needs_escape) {
         return Cow::Borrowed(json);
     }
     let mut escaped = String::with_capacity(json.len());
-    for sign in json.chars() {
-        if needs_escape(sign) {
-            for unit in sign.encode_utf16(&mut [0; 2]) {
+    for character in json.chars() {
+        if needs_escape(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
                 // Writing to a string does not fail.
                 write!(escaped, "\\u{unit:04x}").ok();
             }
         } else {
-            escaped.push(sign);
+            escaped.push(character);
         }
     }
     Cow::Owned(escaped)
 }
 
-/// Signs with which a cell begins that a spreadsheet takes for a formula; some read the wide forms in the same way.
-const BEGINS_FORMULA: [char; 10] = [
+/// First characters of a cell that a spreadsheet treats as a formula; some programs also accept the full-width forms.
+const FORMULA_PREFIXES: [char; 10] = [
     '=', '+', '-', '@', '\t', '\r', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}',
 ];
 
-/// A cell for a spreadsheet: what would be a formula begins with an apostrophe, and signs that deceive are replaced. Numbers stay
+/// A cell for a spreadsheet: what would be a formula begins with an apostrophe, and deceptive characters are replaced. Numbers stay
 /// numbers.
 pub(super) fn for_spreadsheet(cell: &str) -> Cow<'_, str> {
-    let replaced = |sign: char| {
-        if matches!(sign, '\n' | '\r' | '\t') {
-            sign
+    let replaced = |character: char| {
+        if matches!(character, '\n' | '\r' | '\t') {
+            character
         } else {
-            shown(sign)
+            shown(character)
         }
     };
-    let clean: Cow<'_, str> = if cell.chars().any(|sign| replaced(sign) != sign) {
+    let clean: Cow<'_, str> = if cell.chars().any(|character| replaced(character) != character) {
         Cow::Owned(cell.chars().map(replaced).collect())
     } else {
         Cow::Borrowed(cell)
     };
-    // What is not seen, and blanks, do not count: some programs take them off before they look.
+    // Invisible characters and spaces do not count: some programs strip them before they check.
     let first = cell
         .chars()
-        .find(|sign| !is_invisible(*sign) && *sign != ' ' && *sign != '\n');
-    if first.is_some_and(|sign| BEGINS_FORMULA.contains(&sign)) && !is_number(cell) {
+        .find(|character| !is_invisible(*character) && *character != ' ' && *character != '\n');
+    if first.is_some_and(|character| FORMULA_PREFIXES.contains(&character)) && !is_number(cell) {
         Cow::Owned(format!("'{clean}"))
     } else {
         clean
@@ -126,7 +132,7 @@ fn is_number(cell: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Every sign that Unicode gives a direction to impose, no width, or a terminal something to obey.
+    /// Every character that changes direction, has no width, or controls a terminal.
     fn deceptive() -> impl Iterator<Item = char> {
         let controls = ('\0'..='\u{1f}').chain('\u{7f}'..='\u{9f}');
         let marks = [
@@ -142,18 +148,21 @@ mod tests {
     }
 
     #[test]
-    fn deceptive_signs_never_reach_a_terminal() {
-        for sign in deceptive() {
-            let text = format!("Anna{sign}Kovács");
+    fn deceptive_characters_never_reach_a_terminal() {
+        for character in deceptive() {
+            let text = format!("Anna{character}Kovács");
             let shown = for_terminal(&text);
-            assert!(!shown.contains(sign) && shown.starts_with("Anna"), "{sign:?}");
+            assert!(!shown.contains(character) && shown.starts_with("Anna"), "{character:?}");
             let lines = lines_for_terminal(&text);
-            assert!(!lines.contains(sign) || matches!(sign, '\n' | '\t'), "{sign:?}");
+            assert!(
+                !lines.contains(character) || matches!(character, '\n' | '\t'),
+                "{character:?}"
+            );
             let json = serde_json::Value::String(text.clone()).to_string();
             let escaped = escaped_json(&json);
-            assert!(!escaped.contains(sign), "{sign:?}");
+            assert!(!escaped.contains(character), "{character:?}");
             let back: String = serde_json::from_str(&escaped).unwrap();
-            assert_eq!(back, text, "{sign:?}");
+            assert_eq!(back, text, "{character:?}");
         }
         for text in ["Kovács Anna, 41", "żółć", "李雷", "شيراز", "🩺"] {
             assert_eq!(for_terminal(text), text);
@@ -164,7 +173,7 @@ mod tests {
 
     #[test]
     fn formulas_become_text_and_numbers_stay_numbers() {
-        for begin in BEGINS_FORMULA {
+        for begin in FORMULA_PREFIXES {
             for before in ["", " ", "\u{200b}", "\u{202e}", "\n"] {
                 let cell = format!("{before}{begin}cmd|' /C calc'!A0");
                 let safe = for_spreadsheet(&cell);

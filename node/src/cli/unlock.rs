@@ -1,20 +1,20 @@
-//! What opens the master key: a key file, a token behind a PIN, or a passphrase that a person types.
+//! What unlocks the master key: a key file, a token with a PIN, or a passphrase that a person types.
 
 use std::path::{Path, PathBuf};
 
 use concordat_storage::{
     data_dir::Storage,
-    keys::{Argon2Cost, KeyError, Secret, TokenPlace},
+    keys::{Argon2Cost, KeyError, Secret, TokenLocation},
 };
 
 use super::prompt;
 use crate::{
     config::{self, Config, KeysFrom, PinFrom},
-    fault::{Code, Problem},
-    init::{Unlock, given_provider},
+    init::{Unlock, provider_from_secret},
+    problem::{Code, Problem},
 };
 
-/// What a key in a token is called unless somebody says otherwise.
+/// Default label of the key in a token.
 pub(super) const TOKEN_KEY: &str = "concordat";
 
 /// Opens the storage of the node in `dir`.
@@ -22,55 +22,59 @@ pub(super) const TOKEN_KEY: &str = "concordat";
 /// # Errors
 /// If the secret is missing or wrong, or the storage does not open.
 pub(super) async fn storage(config: &Config, dir: &Path) -> Result<Storage, Problem> {
-    let unlock = given(config.keys_from(dir), "passphrase")?;
-    let (provider, _) = given_provider(unlock, Argon2Cost::default())?;
-    let place = config.storage.place(dir)?;
+    let unlock = from_keys(config.keys_from(dir), "passphrase")?;
+    let (provider, _) = provider_from_secret(unlock, Argon2Cost::default())?;
+    let location = config.storage.location(dir)?;
     let dir = dir.to_owned();
-    let opened = tokio::task::spawn_blocking(move || Storage::open_at(&dir, provider.as_ref(), &place)).await;
-    Ok(opened.map_err(|error| Problem::new(Code::Fault, format!("the start was broken off: {error}")))??)
+    let opened = tokio::task::spawn_blocking(move || Storage::open_at(&dir, provider.as_ref(), &location)).await;
+    Ok(opened.map_err(|error| Problem::new(Code::Internal, format!("the start was interrupted: {error}")))??)
 }
 
-/// The secret that the configuration speaks of; a person is asked for it where it is in no file.
+/// The secret that the configuration names; if it is not in a file, the person is prompted for it.
 ///
 /// # Errors
-/// If nobody gives it, or its file cannot be read.
-pub(super) fn given(keys: KeysFrom, passphrase: &str) -> Result<Unlock, Problem> {
+/// If it is not entered, or its file cannot be read.
+pub(super) fn from_keys(keys: KeysFrom, passphrase: &str) -> Result<Unlock, Problem> {
     Ok(match keys {
         KeysFrom::Passphrase => Unlock::Passphrase(prompt::secret(passphrase)?),
         KeysFrom::File(path) => Unlock::KeyFile(path),
         KeysFrom::Credential(name) => Unlock::Credential(name),
-        KeysFrom::Token { place, pin } => token(place, pin)?,
+        KeysFrom::Token { location, pin } => token_with_pin(location, pin)?,
     })
 }
 
-/// The key at `place`, with its PIN.
+/// The key at `location`, with its PIN.
 ///
 /// # Errors
-/// If nobody gives the PIN, or its file cannot be read.
-pub(super) fn token(place: TokenPlace, pin_from: PinFrom) -> Result<Unlock, Problem> {
+/// If the PIN is not entered, or its file cannot be read.
+pub(super) fn token_with_pin(location: TokenLocation, pin_from: PinFrom) -> Result<Unlock, Problem> {
     let pin = match &pin_from {
-        PinFrom::Prompt => prompt::secret(&format!("PIN of the token `{}`", place.token))?,
-        PinFrom::File(path) => pin_in(path)?,
-        PinFrom::Credential(name) => pin_in(&config::credential(name)?)?,
+        PinFrom::Prompt => prompt::secret(&format!("PIN of the token `{}`", location.token))?,
+        PinFrom::File(path) => read_pin(path)?,
+        PinFrom::Credential(name) => read_pin(&config::credential(name)?)?,
     };
-    Ok(Unlock::Token { place, pin_from, pin })
+    Ok(Unlock::Token {
+        location,
+        pin_from,
+        pin,
+    })
 }
 
-fn pin_in(path: &Path) -> Result<Secret, Problem> {
+fn read_pin(path: &Path) -> Result<Secret, Problem> {
     Secret::in_file(path).map_err(|error| {
         if !matches!(error, KeyError::Missing { .. }) {
             return error.into();
         }
-        let detail = format!("the file with the PIN, `{}`, is not there", path.display());
-        Problem::new(Code::Locked, detail).help("put it back, or name its place as `keys.pin_file`")
+        let detail = format!("the file with the PIN, `{}`, is missing", path.display());
+        Problem::new(Code::Locked, detail).help("restore it, or set its location as `keys.pin_file`")
     })
 }
 
-/// The place that the arguments of a command name: a module, a token, a key, and where its PIN is.
+/// The token key that the arguments of a command name: a module, a token, a key, and the source of its PIN.
 ///
 /// # Errors
-/// If the module is not named by a path from the root.
-pub(super) fn place(
+/// If the path of the module is not absolute.
+pub(super) fn with_token(
     module: PathBuf,
     token: String,
     key: String,
@@ -79,8 +83,8 @@ pub(super) fn place(
 ) -> Result<Unlock, Problem> {
     if !module.is_absolute() {
         return Err(
-            Problem::usage(format!("`{}` is no path from the root", module.display()))
-                .help("name the library of the token, such as `/usr/lib/softhsm/libsofthsm2.so`"),
+            Problem::usage(format!("`{}` is not an absolute path", module.display()))
+                .help("give the library of the token, such as `/usr/lib/softhsm/libsofthsm2.so`"),
         );
     }
     let pin_from = match (pin_credential, pin_file) {
@@ -88,5 +92,5 @@ pub(super) fn place(
         (None, Some(path)) => PinFrom::File(std::path::absolute(&path).unwrap_or(path)),
         (None, None) => PinFrom::Prompt,
     };
-    self::token(TokenPlace { module, token, key }, pin_from)
+    token_with_pin(TokenLocation { module, token, key }, pin_from)
 }

@@ -5,21 +5,21 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{Context, prompt, session};
-use crate::{api::client::segment, fault::Problem};
+use crate::{api::client::segment, problem::Problem};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Make an account; a password is asked for that is good for one login, in which the person sets their own
+    /// Create an account; prompts for a password that is valid for one login, in which the person sets their own
     Add {
         /// Name of the account, without the institution
         name: String,
-        /// What the person does; may be given again
+        /// A role of the person; can be repeated
         #[arg(long = "role", value_name = "ROLE", required = true, value_delimiter = ',')]
         roles: Vec<String>,
     },
     /// All accounts
     List,
-    /// Give an account other roles; its sessions end
+    /// Set the roles of an account; its sessions end
     Role {
         /// Name of the account
         name: String,
@@ -32,12 +32,12 @@ pub(super) enum Verb {
         /// Name of the account
         name: String,
     },
-    /// Let a disabled or locked-out account log in again
+    /// Allow a disabled or locked-out account to log in again
     Enable {
         /// Name of the account
         name: String,
     },
-    /// Give an account a password that is good for one login, in which the person sets their own; it is asked for
+    /// Set a password that is valid for one login, in which the person sets their own; prompts for it
     Password {
         /// Name of the account
         name: String,
@@ -49,7 +49,7 @@ pub(super) enum Verb {
         /// The training, such as `GCP 2027`
         #[arg(long)]
         course: String,
-        /// When it has to be renewed: a date
+        /// The date by which it must be renewed
         #[arg(long, value_name = "DATE")]
         until: String,
     },

@@ -1,4 +1,4 @@
-//! `[import]`: where files may lie that the node itself opens.
+//! `[import]`: the folders with files that the node itself may open.
 
 use std::{
     fmt,
@@ -11,25 +11,25 @@ use super::reader::Section;
 /// `[import]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ImportSection {
-    /// The folders below which a steward may name a file. None means that all files are sent.
+    /// The folders below which a steward may name a file. If there are none, clients send all files.
     pub inboxes: Vec<Inbox>,
 }
 
-/// A folder, by its path from the root.
+/// A folder, by its absolute path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inbox(PathBuf);
 
 impl Inbox {
-    /// The folder, and the rest of a path that lies below it; `None` if it does not.
+    /// The folder, and the rest of a path below it; `None` if the path is not below it.
     pub fn of<'a>(&self, path: &'a Path) -> Option<(&Path, &'a Path)> {
         let below = path.strip_prefix(&self.0).ok()?;
         (!below.as_os_str().is_empty()).then_some((self.0.as_path(), below))
     }
 }
 
-/// A path that is no inbox.
+/// A path that is not a valid inbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be a path from the root, and not the root itself")]
+#[error("must be an absolute path, and not the root itself")]
 pub struct InvalidInbox;
 
 impl FromStr for Inbox {
@@ -37,8 +37,8 @@ impl FromStr for Inbox {
 
     fn from_str(text: &str) -> Result<Self, InvalidInbox> {
         let path = PathBuf::from(text);
-        let is_fit = path.is_absolute() && path.components().nth(1).is_some();
-        is_fit.then_some(Self(path)).ok_or(InvalidInbox)
+        let is_valid = path.is_absolute() && path.components().nth(1).is_some();
+        is_valid.then_some(Self(path)).ok_or(InvalidInbox)
     }
 }
 
@@ -60,7 +60,7 @@ impl fmt::Display for ImportSection {
         let inboxes = self.inboxes.iter().map(|inbox| toml::Value::String(inbox.to_string()));
         writeln!(
             f,
-            "[import]\n# folders below which a steward may name a file that the node opens itself; others are sent"
+            "[import]\n# folders below which a steward may name a file that the node opens itself; clients send other files"
         )?;
         writeln!(f, "inboxes = {}", toml::Value::Array(inboxes.collect()))
     }

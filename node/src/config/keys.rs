@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use concordat_storage::keys::TokenPlace;
+use concordat_storage::keys::TokenLocation;
 
 use super::{ConfigError, reader::Section};
 
@@ -19,39 +19,39 @@ pub enum KeysFrom {
     Passphrase,
     /// A file that only its owner can read.
     File(PathBuf),
-    /// What the service manager hands over under this name (systemd credentials, `systemd.exec(5)`): a key file that is in no
-    /// file system that outlives the service, and in no environment variable.
+    /// What the service manager provides under this name (systemd credentials, `systemd.exec(5)`): a key file that is not in a
+    /// file system that outlives the service, and not in an environment variable.
     Credential(String),
     /// A key that never leaves a PKCS#11 token.
     Token {
         /// Which key.
-        place: TokenPlace,
+        location: TokenLocation,
         /// Where its PIN comes from.
         pin: PinFrom,
     },
 }
 
-/// Where the PIN of a token comes from; never from an argument or the environment, which others can read.
+/// Where the PIN of a token comes from; never from an argument or the environment, which other users can read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PinFrom {
     /// A person types it when the node starts.
     Prompt,
     /// The first line of a file that only its owner can read.
     File(PathBuf),
-    /// What the service manager hands over under this name.
+    /// What the service manager provides under this name.
     Credential(String),
 }
 
 impl KeysFrom {
-    /// The same with its paths taken from `dir`.
+    /// The same, with relative paths resolved from `dir`.
     pub(super) fn within(self, dir: &Path) -> Self {
         match self {
             Self::File(path) => Self::File(dir.join(path)),
             Self::Token {
-                place,
+                location,
                 pin: PinFrom::File(path),
             } => Self::Token {
-                place,
+                location,
                 pin: PinFrom::File(dir.join(path)),
             },
             Self::Passphrase | Self::Credential(_) | Self::Token { .. } => self,
@@ -59,8 +59,8 @@ impl KeysFrom {
     }
 }
 
-/// The settings that belong to one source and to no other.
-const OWNED: [(&str, &str); 7] = [
+/// The settings that are valid with only one source, and that source.
+const SOURCE_SETTINGS: [(&str, &str); 7] = [
     ("file", "file"),
     ("name", "credential"),
     ("module", "pkcs11"),
@@ -73,9 +73,12 @@ const OWNED: [(&str, &str); 7] = [
 /// Reads the section.
 pub(super) fn keys(section: &mut Section<'_>) -> Option<KeysFrom> {
     let source = section.required::<String>("source")?;
-    let mut left = OWNED.map(|(key, owner)| (key, owner, section.optional::<String>(key)));
-    if !OWNED.iter().any(|(_, owner)| *owner == source) && source != "passphrase" {
-        return section.mistake("source", "is none of `passphrase`, `file`, `credential` and `pkcs11`");
+    let mut left = SOURCE_SETTINGS.map(|(key, owner)| (key, owner, section.optional::<String>(key)));
+    if !SOURCE_SETTINGS.iter().any(|(_, owner)| *owner == source) && source != "passphrase" {
+        return section.mistake(
+            "source",
+            "must be one of `passphrase`, `file`, `credential` and `pkcs11`",
+        );
     }
     for (key, owner, value) in &left {
         if value.is_some() && *owner != source {
@@ -99,8 +102,8 @@ pub(super) fn keys(section: &mut Section<'_>) -> Option<KeysFrom> {
             let token = needed(section, "token", &source, given("token"));
             let key = needed(section, "key", &source, given("key"));
             let pin = pin(section, given("pin_file"), given("pin_credential"));
-            let place = place(section, module?.into(), token?, key?)?;
-            Some(KeysFrom::Token { place, pin: pin? })
+            let location = token_location(section, module?.into(), token?, key?)?;
+            Some(KeysFrom::Token { location, pin: pin? })
         }
         _ => Some(KeysFrom::Passphrase),
     }
@@ -110,15 +113,15 @@ fn needed(section: &mut Section<'_>, key: &str, source: &str, value: Option<Stri
     value.or_else(|| section.mistake(key, format!("is missing; `keys.source` is `{source}`")))
 }
 
-/// A module that is named by its path from the root is never looked for elsewhere.
-fn place(section: &mut Section<'_>, module: PathBuf, token: String, key: String) -> Option<TokenPlace> {
+/// The module must be named by an absolute path, so that it is not searched for elsewhere.
+fn token_location(section: &mut Section<'_>, module: PathBuf, token: String, key: String) -> Option<TokenLocation> {
     if !module.is_absolute() {
         return section.mistake(
             "module",
-            "must be a path from the root, such as `/usr/lib/softhsm/libsofthsm2.so`",
+            "must be an absolute path, such as `/usr/lib/softhsm/libsofthsm2.so`",
         );
     }
-    Some(TokenPlace { module, token, key })
+    Some(TokenLocation { module, token, key })
 }
 
 fn pin(section: &mut Section<'_>, file: Option<String>, credential: Option<String>) -> Option<PinFrom> {
@@ -126,23 +129,23 @@ fn pin(section: &mut Section<'_>, file: Option<String>, credential: Option<Strin
         (None, None) => Some(PinFrom::Prompt),
         (Some(path), None) => Some(PinFrom::File(path.into())),
         (None, Some(name)) => is_credential(section, "pin_credential", &name).then_some(PinFrom::Credential(name)),
-        (Some(_), Some(_)) => section.mistake("pin_file", "and `keys.pin_credential` are both set; leave one"),
+        (Some(_), Some(_)) => section.mistake("pin_file", "and `keys.pin_credential` are both set; remove one"),
     }
 }
 
-/// The name stays in its folder.
+/// Checks that the name cannot leave the folder of credentials.
 pub(super) fn is_credential(section: &mut Section<'_>, key: &str, name: &str) -> bool {
     if name.is_empty() || name == "." || name == ".." || name.contains('/') {
-        section.mistake::<()>(key, "is no name of a credential; it may not hold `/`");
+        section.mistake::<()>(key, "is not the name of a credential; it must not contain `/`");
         return false;
     }
     true
 }
 
-/// The file in which the service manager hands over the credential `name`.
+/// The file in which the service manager provides the credential `name`.
 ///
 /// # Errors
-/// [`ConfigError::NoCredentials`] when it hands over none.
+/// [`ConfigError::NoCredentials`] when it does not provide any.
 pub fn credential(name: &str) -> Result<PathBuf, ConfigError> {
     match std::env::var_os(CREDENTIALS_VARIABLE) {
         Some(folder) => Ok(Path::new(&folder).join(name)),
@@ -159,9 +162,9 @@ impl fmt::Display for KeysFrom {
             Self::Passphrase => writeln!(f, "source = \"passphrase\""),
             Self::File(path) => writeln!(f, "source = \"file\"\nfile = {}", text(&path.display())),
             Self::Credential(name) => writeln!(f, "source = \"credential\"\nname = {}", text(name)),
-            Self::Token { place, pin } => {
-                writeln!(f, "source = \"pkcs11\"\nmodule = {}", text(&place.module.display()))?;
-                writeln!(f, "token = {}\nkey = {}", text(&place.token), text(&place.key))?;
+            Self::Token { location, pin } => {
+                writeln!(f, "source = \"pkcs11\"\nmodule = {}", text(&location.module.display()))?;
+                writeln!(f, "token = {}\nkey = {}", text(&location.token), text(&location.key))?;
                 match pin {
                     PinFrom::Prompt => Ok(()),
                     PinFrom::File(path) => writeln!(f, "pin_file = {}", text(&path.display())),

@@ -1,8 +1,8 @@
-//! Takes a TOML table apart key by key and keeps a list of everything that is wrong.
+//! Reads a TOML table key by key and collects all mistakes.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "sources beyond the named ones are all the same here"
+    reason = "all variants that are not named are handled alike"
 )]
 
 use std::{fmt::Display, str::FromStr};
@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use super::Mistake;
 
-/// A file that is being read: what is left of it, and what was wrong so far.
+/// A file that is being read: the keys not read yet, and the mistakes so far.
 pub(super) struct Reader {
     left: Table,
     mistakes: Vec<Mistake>,
@@ -48,7 +48,7 @@ impl Reader {
         read
     }
 
-    /// What was wrong, with the sections that nobody asked for.
+    /// All mistakes, including unknown sections.
     pub(super) fn finish(mut self) -> Vec<Mistake> {
         let unknown = self.left.into_iter().map(|(key, _)| Mistake {
             key,
@@ -86,11 +86,11 @@ impl Section<'_> {
     pub(super) fn list<T: FromStr<Err: Display>>(&mut self, key: &str) -> Option<Vec<T>> {
         match self.left.remove(key)? {
             Value::Array(values) => {
-                let place = |index| format!("{key}[{index}]");
+                let element = |index| format!("{key}[{index}]");
                 let parsed = values
                     .iter()
                     .enumerate()
-                    .map(|(index, value)| self.text(&place(index), value));
+                    .map(|(index, value)| self.text(&element(index), value));
                 // Collected before the `None`s are dropped, so that every mistake is seen.
                 let parsed: Vec<Option<T>> = parsed.collect();
                 Some(parsed.into_iter().flatten().collect())
@@ -115,17 +115,17 @@ impl Section<'_> {
         }
     }
 
-    /// Whether anything stands at `key`.
+    /// Whether `key` is set.
     pub(super) fn has(&self, key: &str) -> bool {
         self.left.contains_key(key)
     }
 
-    /// Takes out what stands at `key` unread, and says whether there was anything.
-    pub(super) fn drop_if_there(&mut self, key: &str) -> bool {
+    /// Removes `key` without reading it, and returns whether it was set.
+    pub(super) fn remove_if_present(&mut self, key: &str) -> bool {
         self.left.remove(key).is_some()
     }
 
-    /// Notes a mistake at `key`.
+    /// Records a mistake at `key`.
     pub(super) fn mistake<T>(&mut self, key: &str, what: impl Into<String>) -> Option<T> {
         self.mistakes.push(Mistake {
             key: format!("{}.{key}", self.name),

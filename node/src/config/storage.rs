@@ -1,4 +1,4 @@
-//! `[storage]`: where sealed objects lie.
+//! `[storage]`: where sealed objects are stored.
 
 use std::{
     fmt,
@@ -7,15 +7,15 @@ use std::{
     time::Duration,
 };
 
-use concordat_storage::objects::{Endpoint, InvalidPlace, ObjectPlace, PlainHttp, Region, S3Place, S3Url};
+use concordat_storage::objects::{Endpoint, InvalidLocation, ObjectLocation, PlainHttp, Region, S3Location, S3Url};
 
-use super::{ConfigError, NoSuchChoice, credential, keys::is_credential, reader::Section};
+use super::{ConfigError, InvalidChoice, credential, keys::is_credential, reader::Section};
 
-/// The longest that one try of one request to a store may take, unless another time is set: four parts of 8 MiB at once go over
+/// Default timeout of one attempt of one request to a store, in seconds: enough for four concurrent parts of 8 MiB over
 /// 9 Mbit/s.
 const REQUEST_TIMEOUT: usize = 30;
-/// How often a request is tried again unless another number is set: some seconds where a connection is refused, two and a half
-/// minutes where nobody answers.
+/// Default number of retries of a request: a few seconds in total if connections are refused, two and a half
+/// minutes if there is no answer.
 const RETRIES: usize = 4;
 
 /// `[storage]`.
@@ -33,17 +33,17 @@ pub enum StorageSection {
 pub struct StoreSection {
     /// The bucket and the prefix.
     pub url: S3Url,
-    /// The server; none for Amazon's own.
+    /// The server; `None` for Amazon S3.
     pub endpoint: Option<Endpoint>,
-    /// Whether the server may be without TLS.
-    pub plain_http: PlainHttpWord,
+    /// Whether the server may be used without TLS.
+    pub plain_http: PlainHttpSetting,
     /// The region.
     pub region: Region,
     /// Where the key of the store comes from.
     pub credentials: CredentialsFrom,
-    /// Seconds that one try of one request may take.
+    /// Timeout of one attempt of one request, in seconds.
     pub request_timeout: usize,
-    /// How often a request is tried again.
+    /// Number of retries of a request.
     pub retries: usize,
 }
 
@@ -52,30 +52,30 @@ pub struct StoreSection {
 pub enum CredentialsFrom {
     /// A file that only its owner can read.
     File(PathBuf),
-    /// What the service manager hands over under this name.
+    /// What the service manager provides under this name.
     Credential(String),
 }
 
-/// `plain_http` as it is written.
+/// `plain_http` as written in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PlainHttpWord(pub PlainHttp);
+pub struct PlainHttpSetting(pub PlainHttp);
 
-impl FromStr for PlainHttpWord {
-    type Err = NoSuchChoice;
+impl FromStr for PlainHttpSetting {
+    type Err = InvalidChoice;
 
-    fn from_str(word: &str) -> Result<Self, NoSuchChoice> {
-        match word {
+    fn from_str(text: &str) -> Result<Self, InvalidChoice> {
+        match text {
             "refused" => Ok(Self(PlainHttp::Refused)),
             "loopback" => Ok(Self(PlainHttp::Loopback)),
             "danger-anywhere" => Ok(Self(PlainHttp::DangerAnywhere)),
-            _ => Err(NoSuchChoice {
+            _ => Err(InvalidChoice {
                 choices: "`refused`, `loopback` and `danger-anywhere`",
             }),
         }
     }
 }
 
-impl fmt::Display for PlainHttpWord {
+impl fmt::Display for PlainHttpSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             PlainHttp::Refused => "refused",
@@ -85,33 +85,33 @@ impl fmt::Display for PlainHttpWord {
     }
 }
 
-/// Where objects lie, as it is written.
+/// `objects` as written in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ObjectsWord {
+pub enum ObjectsSetting {
     /// `local`
     Local,
     /// `s3://…`
     S3(S3Url),
 }
 
-impl FromStr for ObjectsWord {
+impl FromStr for ObjectsSetting {
     type Err = InvalidObjects;
 
-    fn from_str(word: &str) -> Result<Self, InvalidObjects> {
-        if word == "local" {
+    fn from_str(text: &str) -> Result<Self, InvalidObjects> {
+        if text == "local" {
             return Ok(Self::Local);
         }
-        word.parse().map(Self::S3).map_err(|_| InvalidObjects)
+        text.parse().map(Self::S3).map_err(|_| InvalidObjects)
     }
 }
 
-/// A word that names no place where objects could lie.
+/// Text that does not name a location for objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be `local`, `s3://BUCKET` or `s3://BUCKET/PREFIX`, the prefix of letters, digits and `._-`")]
 pub struct InvalidObjects;
 
-/// What belongs to a store only.
-const OF_A_STORE: [&str; 7] = [
+/// Settings that are valid only with a store.
+const STORE_SETTINGS: [&str; 7] = [
     "endpoint",
     "plain_http",
     "region",
@@ -124,13 +124,13 @@ const OF_A_STORE: [&str; 7] = [
 pub(super) fn storage(section: &mut Section<'_>) -> Option<StorageSection> {
     let is_set = section.has("objects");
     match section.optional("objects") {
-        Some(ObjectsWord::S3(url)) => store(section, Some(url)),
-        // A mistyped store is one, with its other mistakes.
+        Some(ObjectsSetting::S3(url)) => store(section, Some(url)),
+        // A mistyped store is read as a store, so that its other mistakes are reported as well.
         None if is_set => store(section, None),
-        Some(ObjectsWord::Local) | None => {
-            for key in OF_A_STORE {
-                if section.drop_if_there(key) {
-                    section.mistake::<()>(key, "is set, but `storage.objects` names no store");
+        Some(ObjectsSetting::Local) | None => {
+            for key in STORE_SETTINGS {
+                if section.remove_if_present(key) {
+                    section.mistake::<()>(key, "is set, but `storage.objects` does not name a store");
                 }
             }
             Some(StorageSection::Local)
@@ -139,12 +139,12 @@ pub(super) fn storage(section: &mut Section<'_>) -> Option<StorageSection> {
 }
 
 fn store(section: &mut Section<'_>, url: Option<S3Url>) -> Option<StorageSection> {
-    let plain_http: PlainHttpWord = section.optional("plain_http").unwrap_or_default();
+    let plain_http: PlainHttpSetting = section.optional("plain_http").unwrap_or_default();
     let endpoint = match section.optional::<String>("endpoint") {
         None => Some(None),
         Some(text) => match Endpoint::new(&text, plain_http.0) {
             Ok(endpoint) => Some(Some(endpoint)),
-            Err(error @ InvalidPlace::Plain) => section.mistake("endpoint", error.to_string()),
+            Err(error @ InvalidLocation::Plain) => section.mistake("endpoint", error.to_string()),
             Err(error) => section.mistake("endpoint", format!("is `{text}`: {error}")),
         },
     };
@@ -174,20 +174,20 @@ fn credentials(section: &mut Section<'_>) -> Option<CredentialsFrom> {
         (Some(_), Some(_)) => section.mistake("credential", "is set, but `storage.credentials` names a file already"),
         (None, None) => section.mistake(
             "credentials",
-            "is missing: a store needs the path of the file that holds its key, or `credential` with its name at systemd",
+            "is missing: a store needs the path of the file with its key, or `credential` with the name of a systemd credential",
         ),
     }
 }
 
 impl StorageSection {
-    /// The place that the settings name, for the node in `dir`.
+    /// The configured location, for the node in `dir`.
     ///
     /// # Errors
-    /// [`ConfigError::NoCredentials`] when the key of a store should come from a service manager that hands over nothing.
-    pub fn place(&self, dir: &Path) -> Result<ObjectPlace, ConfigError> {
+    /// [`ConfigError::NoCredentials`] when the key of a store should come from a service manager that does not provide it.
+    pub fn location(&self, dir: &Path) -> Result<ObjectLocation, ConfigError> {
         match self {
-            Self::Local => Ok(ObjectPlace::Local),
-            Self::S3(store) => Ok(ObjectPlace::S3(Box::new(S3Place {
+            Self::Local => Ok(ObjectLocation::Local),
+            Self::S3(store) => Ok(ObjectLocation::S3(Box::new(S3Location {
                 url: store.url.clone(),
                 endpoint: store.endpoint.clone(),
                 region: store.region.clone(),
@@ -203,7 +203,7 @@ impl StoreSection {
     /// The file with the key of the store.
     ///
     /// # Errors
-    /// As [`StorageSection::place`].
+    /// As [`StorageSection::location`].
     pub fn key_file(&self, dir: &Path) -> Result<PathBuf, ConfigError> {
         match &self.credentials {
             CredentialsFrom::File(path) => Ok(dir.join(path)),
@@ -239,7 +239,7 @@ impl fmt::Display for StorageSection {
         }
         writeln!(
             f,
-            "# seconds for one try of one request, and how often it is tried again"
+            "# timeout in seconds of one attempt of one request, and the number of retries"
         )?;
         writeln!(
             f,

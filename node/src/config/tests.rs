@@ -1,13 +1,13 @@
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "a test names the one variant it looks for"
+    reason = "a test names only the variant that it expects"
 )]
 
-use concordat_storage::objects::ObjectPlace;
+use concordat_storage::objects::ObjectLocation;
 
 use super::*;
 
-const SMALLEST: &str = r#"
+const MINIMAL: &str = r#"
 [node]
 institution = "cleveland"
 name = "Cleveland Heart Hospital"
@@ -31,7 +31,7 @@ fn mistakes(text: &str) -> Vec<String> {
 
 #[test]
 fn what_is_left_out_has_a_default() {
-    let config = parse(SMALLEST).unwrap();
+    let config = parse(MINIMAL).unwrap();
     assert_eq!(config.node.listen, Config::listen_at(7400));
     assert_eq!(config.node.listen[1].to_string(), "/ip4/0.0.0.0/udp/7400/quic-v1");
     assert_eq!(config.log, LogSection::default());
@@ -42,19 +42,19 @@ fn what_is_left_out_has_a_default() {
 
 #[test]
 fn what_is_written_is_read_back() {
-    let mut config = parse(SMALLEST).unwrap();
+    let mut config = parse(MINIMAL).unwrap();
     config.node.name = LegalName::new("The \"Heart\" of Zürich \\ Ltd").unwrap();
     config.node.announce = vec!["/dns4/node.example.org/tcp/7400".parse().unwrap()];
     config.log.format = LogFormat::Json;
     config.limits.streams = 7;
     assert_eq!(parse(&config.to_string()).unwrap(), config);
-    let place = concordat_storage::keys::TokenPlace {
+    let location = concordat_storage::keys::TokenLocation {
         module: "/usr/lib/softhsm/libsofthsm2.so".into(),
         token: "a \"vault\"".into(),
         key: "concordat".into(),
     };
     let token = |pin| KeysFrom::Token {
-        place: place.clone(),
+        location: location.clone(),
         pin,
     };
     for keys in [
@@ -103,14 +103,14 @@ fn all_mistakes_are_reported_at_once() {
 }
 
 #[test]
-fn an_empty_file_says_what_is_needed() {
+fn config_empty_file_lists_required_settings() {
     let found = mistakes("");
     assert!(found.contains(&"`node.institution` is missing".to_owned()), "{found:?}");
     assert!(found.contains(&"`keys.source` is missing".to_owned()), "{found:?}");
 }
 
 #[test]
-fn a_directory_without_a_node_is_told_from_an_unreadable_file() {
+fn config_missing_node_differs_from_unreadable_file() {
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(Config::load(dir.path()), Err(ConfigError::NoNode { .. })));
     std::fs::create_dir(dir.path().join(FILE)).unwrap();
@@ -118,8 +118,8 @@ fn a_directory_without_a_node_is_told_from_an_unreadable_file() {
 }
 
 #[test]
-fn a_source_of_keys_has_its_own_setting_and_no_other() {
-    let with = |keys: &str| SMALLEST.split("[keys]").next().unwrap().to_owned() + "[keys]\n" + keys;
+fn config_key_source_accepts_only_its_own_settings() {
+    let with = |keys: &str| MINIMAL.split("[keys]").next().unwrap().to_owned() + "[keys]\n" + keys;
     for (keys, wrong) in [
         ("source = \"credential\"", "keys.name"),
         ("source = \"credential\"\nname = \"../unlock.key\"", "keys.name"),
@@ -164,11 +164,11 @@ credentials = "store.key"
 "#;
 
 fn store(more: &str) -> Result<Config, ConfigError> {
-    parse(&format!("{SMALLEST}{STORE}{more}"))
+    parse(&format!("{MINIMAL}{STORE}{more}"))
 }
 
 #[test]
-fn a_store_needs_an_address_and_a_key_and_has_defaults_for_the_rest() {
+fn config_store_requires_address_and_key_only() {
     let config = store("").unwrap();
     let StorageSection::S3(found) = &config.storage else {
         panic!("{config:?}")
@@ -176,15 +176,15 @@ fn a_store_needs_an_address_and_a_key_and_has_defaults_for_the_rest() {
     assert_eq!((found.url.bucket(), found.url.prefix()), ("hospital", "cleveland"));
     assert_eq!((found.request_timeout, found.retries), (30, 4));
     assert_eq!(found.region.as_str(), "us-east-1");
-    let ObjectPlace::S3(place) = config.storage.place(Path::new("/data")).unwrap() else {
+    let ObjectLocation::S3(location) = config.storage.location(Path::new("/data")).unwrap() else {
         panic!("{config:?}")
     };
     assert_eq!(
-        place.credentials,
+        location.credentials,
         Path::new("/data/store.key"),
         "relative to the data directory"
     );
-    assert_eq!(place.request_timeout, std::time::Duration::from_secs(30));
+    assert_eq!(location.request_timeout, std::time::Duration::from_secs(30));
     assert_eq!(
         parse(&config.to_string()).unwrap(),
         config,
@@ -199,17 +199,17 @@ fn every_setting_of_a_store_is_written_as_it_was_read() {
     )
     .unwrap();
     assert_eq!(parse(&config.to_string()).unwrap(), config);
-    let text = SMALLEST.to_owned() + &STORE.replace("credentials = \"store.key\"", "credential = \"store\"");
+    let text = MINIMAL.to_owned() + &STORE.replace("credentials = \"store.key\"", "credential = \"store\"");
     let config = parse(&text).unwrap();
     assert_eq!(parse(&config.to_string()).unwrap(), config);
-    let error = config.storage.place(Path::new("/data")).unwrap_err();
+    let error = config.storage.location(Path::new("/data")).unwrap_err();
     assert!(matches!(error, ConfigError::NoCredentials { .. }), "{error}");
 }
 
 #[test]
 fn mistakes_about_a_store_are_all_reported_at_once() {
     let found = mistakes(&format!(
-        "{SMALLEST}[storage]\nobjects = \"s3://Hospital\"\nendpoint = \"here\"\nplain_http = \"yes\"\nregion = 7\n\
+        "{MINIMAL}[storage]\nobjects = \"s3://Hospital\"\nendpoint = \"here\"\nplain_http = \"yes\"\nregion = 7\n\
          request_timeout = 0\nretries = -1\nbucket = 1\n"
     ));
     let keys: Vec<&str> = found.iter().map(|line| line.split('`').nth(1).unwrap()).collect();
@@ -238,8 +238,11 @@ fn plain_http_and_settings_without_a_store_are_mistakes() {
     assert!(store_at("http://10.0.0.1", "loopback").is_err());
     store_at("http://127.0.0.1:9000", "loopback").unwrap();
     store_at("http://10.0.0.1", "danger-anywhere").unwrap();
-    let found = mistakes(&format!("{SMALLEST}[storage]\nregion = \"eu-1\"\n"));
-    assert_eq!(found, ["`storage.region` is set, but `storage.objects` names no store"]);
-    let both = mistakes(&format!("{SMALLEST}{STORE}credential = \"store\"\n"));
+    let found = mistakes(&format!("{MINIMAL}[storage]\nregion = \"eu-1\"\n"));
+    assert_eq!(
+        found,
+        ["`storage.region` is set, but `storage.objects` does not name a store"]
+    );
+    let both = mistakes(&format!("{MINIMAL}{STORE}credential = \"store\"\n"));
     assert!(both[0].contains("names a file already"), "{both:?}");
 }

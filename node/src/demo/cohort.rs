@@ -6,7 +6,7 @@
 //! The hospitals differ as the real ones do: Budapest hardly ever records `slope`, `ca` and `thal`, Zurich examines mostly
 //! ill men and hardly ever measures `chol`.
 //!
-//! In front of them stand four columns that the published study does not have, a record number, a name, a birth date and a
+//! They are preceded by four columns that the published study does not have, a record number, a name, a birth date and a
 //! postcode, so that there is something to protect. No row describes a person.
 //!
 //! Everything follows from `(site, seed)`: no clock, no entropy, integers only. A longer cohort starts with the shorter one.
@@ -80,11 +80,11 @@ pub struct HeartRecord {
     pub thalach: i64,
     /// 1 if exercise brought on angina.
     pub exang: i64,
-    /// ST depression by exercise, in tenths of a millimetre; the file shows millimetres.
+    /// ST depression by exercise, in tenths of a millimeter; the file shows millimeters.
     pub oldpeak_tenths: i64,
     /// Slope of the ST segment at peak exercise: 1 up, 2 flat, 3 down.
     pub slope: Option<i64>,
-    /// Major vessels coloured by fluoroscopy, 0 to 3.
+    /// Major vessels colored by fluoroscopy, 0 to 3.
     pub ca: Option<i64>,
     /// Thallium scan: 3 normal, 6 fixed defect, 7 reversible defect.
     pub thal: Option<i64>,
@@ -138,7 +138,7 @@ impl Cohort {
     /// Writes the header and all remaining rows as CSV in UTF-8. No cell needs quoting.
     ///
     /// # Errors
-    /// Whatever `out` returns.
+    /// The error of `out`.
     pub fn write_csv(self, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "{},{}", IDENTITY_COLUMNS.join(","), HEART_COLUMNS.join(","))?;
         for row in self {
@@ -183,7 +183,7 @@ impl Iterator for Cohort {
     }
 }
 
-/// Scatters the numbers: the step has no common factor with the modulus, so none comes twice.
+/// Distributes the numbers: the step has no common factor with the modulus, so none occurs twice.
 fn record_number(profile: &Profile, drawn: u64) -> String {
     const NUMBERS: u64 = 10_000_000;
     const STEP: u64 = 7_919;
@@ -244,8 +244,8 @@ const CA_ILL: [(i64, u64); 4] = [(0, 33), (1, 32), (2, 22), (3, 13)];
 const THAL_WELL: [(i64, u64); 3] = [(3, 79), (6, 4), (7, 17)];
 const THAL_ILL: [(i64, u64); 3] = [(3, 27), (6, 8), (7, 65)];
 
-/// Most ages follow the hospital's curve; one subject in two hundred is 85 to 94, because the rarest ages are the ones that
-/// give a person away.
+/// Most ages follow the hospital's curve; one subject in two hundred is 85 to 94, because the rarest ages are the most
+/// identifying.
 fn draw_age(profile: &Profile, rng: &mut SplitMix64) -> i64 {
     let usual = rng.normal(profile.age).clamp(28, 79);
     let very_old = 85 + rng.below(10).cast_signed();

@@ -1,4 +1,4 @@
-//! The patients of the demonstration: the heart study's files where they are given, generated cohorts where not.
+//! The patients of the demonstration: the heart study's files if they are provided, otherwise generated cohorts.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -12,8 +12,8 @@ use super::cohort::{Cohort, HEART_COLUMNS, IDENTITY_COLUMNS, Site};
 /// Fixed, so that two runs show the same patients.
 const SEED: u64 = 1988;
 
-/// Each institution, its place in the study, the study's file and the size of the generated cohort. Budapest's is large enough
-/// for an answer to be under way when it is cut.
+/// Each institution, its site in the study, the study's file and the size of the generated cohort. Budapest's is large enough
+/// for an answer to be still running when it is interrupted.
 const SITES: [(&str, Site, &str, usize); 3] = [
     ("cleveland", Site::Cleveland, "processed.cleveland.data", 3000),
     ("budapest", Site::Budapest, "processed.hungarian.data", 40_000),
@@ -45,15 +45,15 @@ pub(super) struct Cohorts {
 }
 
 impl Cohorts {
-    /// Takes the study's files from `data` where they are there and writes generated cohorts into `place` for the rest.
+    /// Uses the study's files from `data` if they exist and writes generated cohorts into `dir` for the rest.
     /// `until` is the day on which the grants of the demonstration end.
-    pub(super) fn prepare(data: Option<&Path>, place: &Path, until: String) -> Result<Self> {
+    pub(super) fn prepare(data: Option<&Path>, dir: &Path, until: String) -> Result<Self> {
         let mut files = BTreeMap::new();
         for (id, site, file, subjects) in SITES {
-            let real = data.map(|dir| dir.join(file)).filter(|path| path.is_file());
+            let real = data.map(|data| data.join(file)).filter(|path| path.is_file());
             let cohort = match real {
-                Some(path) => given(path)?,
-                None => generated(place.join(format!("{id}.csv")), site, subjects)?,
+                Some(path) => study_file(path)?,
+                None => generated(dir.join(format!("{id}.csv")), site, subjects)?,
             };
             files.insert(id, cohort);
         }
@@ -98,7 +98,7 @@ fn generated(path: PathBuf, site: Site, subjects: usize) -> Result<CohortFile> {
 }
 
 /// A file of the study: its header names the columns, or the published order does.
-fn given(path: PathBuf) -> Result<CohortFile> {
+fn study_file(path: PathBuf) -> Result<CohortFile> {
     let mut first = String::new();
     BufReader::new(File::open(&path)?)
         .read_line(&mut first)

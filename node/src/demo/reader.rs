@@ -1,10 +1,10 @@
-//! A reader that takes its time: it stops after the first rows until it is told to go on.
+//! A slow reader: it stops after the first rows until [`SlowReader::finish`] is called.
 
 use anyhow::{Context, Result};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout};
 
-use super::house::House;
+use super::node::DemoNode;
 
 /// Reads the answer to a query line by line and leaves the rest in the pipe.
 #[derive(Debug)]
@@ -18,15 +18,15 @@ pub(super) struct SlowReader {
 /// How an answer ended.
 #[derive(Debug)]
 pub(super) struct End {
-    /// Rows that came.
+    /// Rows that were received.
     pub(super) rows: u64,
     /// Why it ended early, if it did.
     pub(super) error: Option<String>,
 }
 
 impl SlowReader {
-    pub(super) fn start(house: &House, sql: &str) -> Result<Self> {
-        let mut child = house.spawn(&["--format", "csv", "query", sql])?;
+    pub(super) fn start(node: &DemoNode, sql: &str) -> Result<Self> {
+        let mut child = node.spawn(&["--format", "csv", "query", sql])?;
         let lines = BufReader::new(child.stdout.take().context("no pipe to read from")?).lines();
         let errors = child.stderr.take().context("no pipe to read errors from")?;
         Ok(Self {
@@ -37,16 +37,16 @@ impl SlowReader {
         })
     }
 
-    /// Reads the header and a few rows, then stops reading: the answer waits all the way back to the provider.
+    /// Reads the header and a few rows, then stops reading: backpressure reaches the provider.
     pub(super) async fn first_rows(&mut self) -> Result<u64> {
         for _ in 0..10 {
-            self.lines.next_line().await?.context("the answer ended at once")?;
+            self.lines.next_line().await?.context("the answer ended immediately")?;
             self.rows += 1;
         }
         Ok(self.rows)
     }
 
-    /// Reads on to the end.
+    /// Reads the remaining rows.
     pub(super) async fn finish(mut self) -> Result<End> {
         while self.lines.next_line().await?.is_some() {
             self.rows += 1;

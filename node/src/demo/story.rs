@@ -1,4 +1,4 @@
-//! The story itself, chapter by chapter. Every line that looks like a command is one, typed by the person it names.
+//! The steps of the demonstration, chapter by chapter. Every command line that is shown is really run, by the person it names.
 
 use crate::json::Field as _;
 use std::path::Path;
@@ -8,15 +8,15 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::cohorts::Cohorts;
-use super::house::{House, Profile};
-use super::tell::Teller;
+use super::narrator::Narrator;
+use super::node::{DemoNode, Profile};
 
 /// Number of chapters.
 pub(super) const CHAPTERS: u64 = 8;
-/// The password of everybody in the demonstration: the machine is the reader's own and the patients are invented.
+/// The password of every account in the demonstration: it runs on the reader's own machine and the patients are invented.
 pub(super) const PASSWORD: &str = "correct horse battery staple";
-/// How long the slow reader waits before Budapest ends the grant.
-const FIRST_ROWS: Duration = Duration::from_secs(20);
+/// How long the slow reader may wait for its first rows.
+const FIRST_ROWS_TIMEOUT: Duration = Duration::from_secs(20);
 
 const CLEVELAND: Profile = Profile {
     id: "cleveland",
@@ -43,101 +43,101 @@ const ZURICH: Profile = Profile {
 /// The people of the demonstration and what they work with.
 #[derive(Debug)]
 pub(super) struct Story<'a> {
-    tell: &'a Teller,
+    narrator: &'a Narrator,
     cohorts: &'a Cohorts,
 }
 
 /// The three institutions.
 #[derive(Debug)]
-pub(super) struct Houses {
-    pub(super) cleveland: House,
-    pub(super) budapest: House,
-    pub(super) zurich: House,
+pub(super) struct DemoNodes {
+    pub(super) cleveland: DemoNode,
+    pub(super) budapest: DemoNode,
+    pub(super) zurich: DemoNode,
 }
 
-impl Houses {
-    pub(super) fn all(&self) -> [&House; 3] {
+impl DemoNodes {
+    pub(super) fn all(&self) -> [&DemoNode; 3] {
         [&self.cleveland, &self.budapest, &self.zurich]
     }
 }
 
 impl<'a> Story<'a> {
-    pub(super) fn new(tell: &'a Teller, cohorts: &'a Cohorts) -> Self {
-        Self { tell, cohorts }
+    pub(super) fn new(narrator: &'a Narrator, cohorts: &'a Cohorts) -> Self {
+        Self { narrator, cohorts }
     }
 
     /// Chapter 1: three daemons, each with keys and people of its own.
-    pub(super) async fn settle(&self, place: &Path) -> Result<Houses> {
-        self.tell.chapter("Three hospitals in three countries");
+    pub(super) async fn init_nodes(&self, dir: &Path) -> Result<DemoNodes> {
+        self.narrator.chapter("Three hospitals in three countries");
         let (cleveland, budapest, zurich) = tokio::try_join!(
-            House::found(CLEVELAND, place.join(CLEVELAND.id), PASSWORD),
-            House::found(BUDAPEST, place.join(BUDAPEST.id), PASSWORD),
-            House::found(ZURICH, place.join(ZURICH.id), PASSWORD),
+            DemoNode::init(CLEVELAND, dir.join(CLEVELAND.id), PASSWORD),
+            DemoNode::init(BUDAPEST, dir.join(BUDAPEST.id), PASSWORD),
+            DemoNode::init(ZURICH, dir.join(ZURICH.id), PASSWORD),
         )?;
-        let houses = Houses {
+        let nodes = DemoNodes {
             cleveland,
             budapest,
             zurich,
         };
-        for house in houses.all() {
+        for node in nodes.all() {
             let Profile {
                 name,
                 jurisdiction,
                 steward,
                 researcher,
                 ..
-            } = house.profile;
-            house.login("administrator", PASSWORD).await?;
-            house.hire(steward, "steward", PASSWORD).await?;
-            house.login("administrator", PASSWORD).await?;
-            house.hire(researcher, "researcher", PASSWORD).await?;
-            house.login("administrator", PASSWORD).await?;
-            self.tell.good(&format!(
+            } = node.profile;
+            node.login("administrator", PASSWORD).await?;
+            node.create_user(steward, "steward", PASSWORD).await?;
+            node.login("administrator", PASSWORD).await?;
+            node.create_user(researcher, "researcher", PASSWORD).await?;
+            node.login("administrator", PASSWORD).await?;
+            self.narrator.good(&format!(
                 "{name} ({jurisdiction}): steward {steward}, researcher {researcher}"
             ));
         }
-        self.tell
-            .say("Each runs its own node with its own keys. There is no server in the middle.");
-        Ok(houses)
+        self.narrator
+            .narrate("Each runs its own node with its own keys. There is no server in the middle.");
+        Ok(nodes)
     }
 
     /// Chapter 2: a consortium by signed files.
-    pub(super) async fn unite(&self, houses: &Houses, place: &Path) -> Result<()> {
-        self.tell.chapter("They found a consortium");
-        let founder = &houses.cleveland;
-        self.typed(
+    pub(super) async fn form_consortium(&self, nodes: &DemoNodes, dir: &Path) -> Result<()> {
+        self.narrator.chapter("They found a consortium");
+        let founder = &nodes.cleveland;
+        self.run_command(
             founder,
             &["consortium", "found", "--name", "European-American Heart Study"],
         )
         .await?;
-        for house in [&houses.budapest, &houses.zurich] {
-            let application = house.run(&["consortium", "enrol"], None).await?;
-            let file = place.join(format!("{}.enrolment", house.profile.id));
+        for node in [&nodes.budapest, &nodes.zurich] {
+            let application = node.run(&["consortium", "enrol"], None).await?;
+            let file = dir.join(format!("{}.enrollment", node.profile.id));
             std::fs::write(&file, application).context("the application cannot be written")?;
-            self.typed(founder, &["consortium", "admit", &file.to_string_lossy()])
+            self.run_command(founder, &["consortium", "admit", &file.to_string_lossy()])
                 .await?;
         }
-        let roster = place.join("roster.txt");
+        let roster = dir.join("roster.txt");
         std::fs::write(
             &roster,
-            founder.run(&["consortium", "roster", "show", "--armour"], None).await?,
+            founder.run(&["consortium", "roster", "show", "--armor"], None).await?,
         )?;
-        for house in [&houses.budapest, &houses.zurich] {
-            self.typed(house, &["consortium", "join", &roster.to_string_lossy()])
+        for node in [&nodes.budapest, &nodes.zurich] {
+            self.run_command(node, &["consortium", "join", &roster.to_string_lossy()])
                 .await?;
         }
-        self.tell
-            .say("The roster is signed and numbered; whoever is not on it is not even answered.");
+        self.narrator
+            .narrate("The roster is signed and numbered; a node that is not on it gets no answer at all.");
         Ok(())
     }
 
     /// Chapter 3: patients come in, are classified and published.
-    pub(super) async fn import(&self, houses: &Houses) -> Result<()> {
-        self.tell
-            .chapter("Each steward imports patients and says what is sensitive");
-        for house in houses.all() {
-            house.login(house.profile.steward, PASSWORD).await?;
-            let cohort = self.cohorts.of(house.profile.id)?;
+    pub(super) async fn import(&self, nodes: &DemoNodes) -> Result<()> {
+        self.narrator
+            .chapter("Each steward imports patients and classifies the columns");
+        for node in nodes.all() {
+            node.login(node.profile.steward, PASSWORD).await?;
+            let cohort = self.cohorts.of(node.profile.id)?;
             let file = cohort.path.to_string_lossy();
             let mut import = vec!["dataset", "import", "heart", "--from", &file];
             if cohort.generated {
@@ -145,40 +145,38 @@ impl<'a> Story<'a> {
             } else {
                 import.push("--each-row-is-a-subject");
             }
-            let imported = house.json(&import).await?;
+            let imported = node.json(&import).await?;
             let classes: Vec<&str> = cohort.classes();
-            house
-                .run(&[&["dataset", "classify", "heart"][..], &classes].concat(), None)
+            node.run(&[&["dataset", "classify", "heart"][..], &classes].concat(), None)
                 .await?;
-            house
-                .run(&["dataset", "limits", "heart", "--sensitive", "records"], None)
+            node.run(&["dataset", "limits", "heart", "--sensitive", "records"], None)
                 .await?;
-            house.run(&["dataset", "publish", "heart"], None).await?;
+            node.run(&["dataset", "publish", "heart"], None).await?;
             let rows = imported.at("rows").as_u64().unwrap_or(0);
             let origin = if cohort.generated {
                 "generated"
             } else {
                 "from the heart study's file"
             };
-            self.tell.good(&format!(
-                "{}: {rows} patients, {origin}, sealed on disk, published",
-                house.profile.id
+            self.narrator.good(&format!(
+                "{}: {rows} patients, {origin}, encrypted on disk, published",
+                node.profile.id
             ));
         }
-        self.tell.say(
+        self.narrator.narrate(
             "Names and record numbers are direct identifiers, age and postcode quasi-identifiers, findings sensitive.",
         );
         Ok(())
     }
 
     /// Chapter 4: a wide request, a narrower offer, an agreement.
-    pub(super) async fn negotiate(&self, houses: &Houses) -> Result<String> {
-        self.tell
-            .chapter("A researcher in Zurich asks for everything, and is offered less");
-        houses.zurich.login(ZURICH.researcher, PASSWORD).await?;
+    pub(super) async fn negotiate(&self, nodes: &DemoNodes) -> Result<String> {
+        self.narrator
+            .chapter("A researcher in Zurich requests everything, and is offered narrower terms");
+        nodes.zurich.login(ZURICH.researcher, PASSWORD).await?;
         let mut budapest_grant = String::new();
-        for provider in [&houses.cleveland, &houses.budapest] {
-            let grant = self.ask(houses, provider).await?;
+        for provider in [&nodes.cleveland, &nodes.budapest] {
+            let grant = self.request_grant(nodes, provider).await?;
             if provider.profile.id == BUDAPEST.id {
                 budapest_grant = grant;
             }
@@ -186,9 +184,9 @@ impl<'a> Story<'a> {
         Ok(budapest_grant)
     }
 
-    async fn ask(&self, houses: &Houses, provider: &House) -> Result<String> {
+    async fn request_grant(&self, nodes: &DemoNodes, provider: &DemoNode) -> Result<String> {
         let target = format!("{}/heart", provider.profile.id);
-        let asked = [
+        let args = [
             "grant",
             "request",
             &target,
@@ -200,32 +198,36 @@ impl<'a> Story<'a> {
             "2099-01-01",
         ];
         let until = self.cohorts.until();
-        let asked: Vec<&str> = asked
+        let args: Vec<&str> = args
             .iter()
             .map(|arg| if *arg == "2099-01-01" { until } else { arg })
             .collect();
-        self.tell
-            .command(ZURICH.researcher, &format!("concordat {}", asked.join(" ")));
-        let request = houses.zurich.json(&asked).await?;
+        self.narrator
+            .command(ZURICH.researcher, &format!("concordat {}", args.join(" ")));
+        let request = nodes.zurich.json(&args).await?;
         let id = text(&request, "id")?;
         provider.run(&["grant", "offer", &id], None).await?;
-        let offered = self.awaited(&houses.zurich, &id, "OFFERED").await?;
+        let offered = self.wait_for_state(&nodes.zurich, &id, "OFFERED").await?;
         for narrowing in offered.at("narrowings").as_array().into_iter().flatten() {
-            let (asked, given, why) = (
-                &narrowing.at("asked"),
+            let (requested, offered, reason) = (
+                &narrowing.at("requested"),
                 &narrowing.at("offered"),
                 &narrowing.at("reason"),
             );
-            self.tell
-                .refused(&format!("{} -> {}: {}", plain(asked), plain(given), plain(why)));
+            self.narrator.refused(&format!(
+                "{} -> {}: {}",
+                plain(requested),
+                plain(offered),
+                plain(reason)
+            ));
         }
-        self.tell
+        self.narrator
             .command(ZURICH.researcher, &format!("concordat grant accept {}", short(&id)));
-        houses.zurich.run(&["grant", "accept", &id], None).await?;
-        let grant = self.awaited(&houses.zurich, &id, "ACTIVE").await?;
+        nodes.zurich.run(&["grant", "accept", &id], None).await?;
+        let grant = self.wait_for_state(&nodes.zurich, &id, "ACTIVE").await?;
         let signers = grant.at("signed_by").as_array().map_or(0, Vec::len);
         ensure!(signers == 2, "a grant must carry two signatures");
-        self.tell.good(&format!(
+        self.narrator.good(&format!(
             "{} and Zurich have both signed grant {}",
             provider.profile.id,
             short(&id)
@@ -233,21 +235,21 @@ impl<'a> Story<'a> {
         Ok(id)
     }
 
-    /// Chapter 5: one question to all three.
-    pub(super) async fn query(&self, houses: &Houses) -> Result<()> {
-        self.tell.chapter("One question to three hospitals");
+    /// Chapter 5: one query to all three.
+    pub(super) async fn query(&self, nodes: &DemoNodes) -> Result<()> {
+        self.narrator.chapter("One query to three hospitals");
         let sql = "SELECT sex, count(*) AS patients, avg(chol) AS cholesterol FROM consortium.heart GROUP BY sex ORDER BY sex";
-        self.tell
+        self.narrator
             .command(ZURICH.researcher, &format!("concordat query \"{sql}\""));
-        let answer = houses.zurich.run(&["query", sql], None).await?;
-        self.tell.output(&answer);
-        self.tell.say("Rows crossed the borders encrypted, without names, with ages in bands; each answer left a receipt signed by both sides.");
+        let answer = nodes.zurich.run(&["query", sql], None).await?;
+        self.narrator.output(&answer);
+        self.narrator.narrate("Rows crossed the borders encrypted, without names, with ages in bands; each answer left a receipt signed by both sides.");
         Ok(())
     }
 
-    /// Chapter 6: refusals say why and what would help.
-    pub(super) async fn refuse(&self, houses: &Houses) -> Result<()> {
-        self.tell.chapter("Not everything is answered");
+    /// Chapter 6: refusals explain why and what would help.
+    pub(super) async fn refuse(&self, nodes: &DemoNodes) -> Result<()> {
+        self.narrator.chapter("Not everything is answered");
         let attempts: [(&str, Vec<&str>); 3] = [
             (
                 "a column that was not granted",
@@ -258,35 +260,36 @@ impl<'a> Story<'a> {
                 vec!["query", "SELECT sex FROM budapest.heart", "--purpose", "clinical-care"],
             ),
             (
-                "a second statement smuggled in",
+                "to smuggle in a second statement",
                 vec!["query", "SELECT sex FROM budapest.heart; DROP TABLE heart"],
             ),
         ];
         for (what, args) in attempts {
-            self.tell.say(&format!("She tries {what}:"));
-            self.tell
+            self.narrator.narrate(&format!("She tries {what}:"));
+            self.narrator
                 .command(ZURICH.researcher, &format!("concordat {}", quoted(&args)));
-            let error = houses.zurich.refusal(&args).await?;
-            self.tell.refused(&explained(&error));
+            let error = nodes.zurich.refusal(&args).await?;
+            self.narrator.refused(&error_summary(&error));
         }
         Ok(())
     }
 
-    /// Chapter 7: a revocation cuts a running answer.
-    pub(super) async fn revoke(&self, houses: &Houses, grant: &str) -> Result<()> {
-        self.tell.chapter("Budapest ends the grant in the middle of an answer");
+    /// Chapter 7: a revocation interrupts a running answer.
+    pub(super) async fn revoke(&self, nodes: &DemoNodes, grant: &str) -> Result<()> {
+        self.narrator
+            .chapter("Budapest ends the grant in the middle of an answer");
         let sql = "SELECT * FROM budapest.heart";
-        self.tell
+        self.narrator
             .command(ZURICH.researcher, &format!("concordat query \"{sql}\" | slow-reader"));
-        let mut reader = super::reader::SlowReader::start(&houses.zurich, sql)?;
-        let before = tokio::time::timeout(FIRST_ROWS, reader.first_rows())
+        let mut reader = super::reader::SlowReader::start(&nodes.zurich, sql)?;
+        let before = tokio::time::timeout(FIRST_ROWS_TIMEOUT, reader.first_rows())
             .await
-            .context("no rows came")??;
-        self.tell.command(
+            .context("no rows arrived")??;
+        self.narrator.command(
             BUDAPEST.steward,
             &format!("concordat grant revoke {} --reason \"consent withdrawn\"", short(grant)),
         );
-        let revoked = houses
+        let revoked = nodes
             .budapest
             .json(&["grant", "revoke", grant, "--reason", "consent withdrawn"])
             .await?;
@@ -294,55 +297,57 @@ impl<'a> Story<'a> {
         let end = reader.finish().await?;
         match end.error {
             Some(error) => self
-                .tell
-                .refused(&format!("the answer broke off after {} rows: {error}", end.rows)),
-            None if self.cohorts.of(BUDAPEST.id)?.generated => bail!("the answer was not cut: {} rows came", end.rows),
-            None => self.tell.say(&format!(
-                "All {} rows had left before: the file is small.",
+                .narrator
+                .refused(&format!("the answer was interrupted after {} rows: {error}", end.rows)),
+            None if self.cohorts.of(BUDAPEST.id)?.generated => {
+                bail!("the answer was not interrupted: {} rows arrived", end.rows)
+            }
+            None => self.narrator.narrate(&format!(
+                "All {} rows had already been sent: the file is small.",
                 before.max(end.rows)
             )),
         }
-        let error = houses
+        let error = nodes
             .zurich
             .refusal(&["query", "SELECT count(*) FROM budapest.heart"])
             .await?;
-        self.tell.refused(&explained(&error));
+        self.narrator.refused(&error_summary(&error));
         Ok(())
     }
 
     /// Chapter 8: the ledgers.
-    pub(super) async fn prove(&self, houses: &Houses) -> Result<()> {
-        self.tell.chapter("What happened can be proved");
-        for house in houses.all() {
-            house.login("administrator", PASSWORD).await?;
-            let report = house.json(&["audit", "verify"]).await?;
+    pub(super) async fn prove(&self, nodes: &DemoNodes) -> Result<()> {
+        self.narrator.chapter("The history can be proved");
+        for node in nodes.all() {
+            node.login("administrator", PASSWORD).await?;
+            let report = node.json(&["audit", "verify"]).await?;
             ensure!(
                 report.at("ok") == true,
                 "the ledger of {} does not verify: {report}",
-                house.profile.id
+                node.profile.id
             );
             let (entries, root) = (&report.at("entries"), plain(report.at("root")));
-            self.tell.good(&format!(
+            self.narrator.good(&format!(
                 "{}: {entries} ledger entries, chained and complete, root {}",
-                house.profile.id,
+                node.profile.id,
                 short(&root)
             ));
         }
         Ok(())
     }
 
-    async fn typed(&self, house: &House, args: &[&str]) -> Result<()> {
+    async fn run_command(&self, node: &DemoNode, args: &[&str]) -> Result<()> {
         let shown: Vec<String> = args.iter().map(|arg| file_name(arg)).collect();
         let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
-        self.tell
-            .command(house.profile.id, &format!("concordat {}", quoted(&shown)));
-        house.run(args, None).await.map(|_| ())
+        self.narrator
+            .command(node.profile.id, &format!("concordat {}", quoted(&shown)));
+        node.run(args, None).await.map(|_| ())
     }
 
     /// Waits until the negotiation or grant `id` is in `state`, as the other side's messages arrive.
-    async fn awaited(&self, house: &House, id: &str, state: &str) -> Result<Value> {
+    async fn wait_for_state(&self, node: &DemoNode, id: &str, state: &str) -> Result<Value> {
         for _ in 0..200 {
-            let shown = house.json(&["grant", "show", id]).await?;
+            let shown = node.json(&["grant", "show", id]).await?;
             if shown.at("state") == state {
                 return Ok(shown);
             }
@@ -386,8 +391,8 @@ fn quoted(args: &[&str]) -> String {
     args.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
-/// What an error object says, as one sentence with its reasons and the way out.
-fn explained(error: &Value) -> String {
+/// An error object as one sentence, with its reasons and what to do.
+fn error_summary(error: &Value) -> String {
     let mut parts = vec![plain(error.at("title"))];
     if let Some(detail) = error.at("detail").as_str() {
         parts.push(detail.to_owned());

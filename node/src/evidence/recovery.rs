@@ -1,7 +1,7 @@
-//! What a start does with the evidence: it compares it with the ledger, and closes what a stop left open.
+//! Recovery of the evidence at a start: compares it with the ledger, and closes the records that a stop left open.
 //!
 //! The record of a query is durable before the first entry about it. So an entry without a record shows that the sealed state is an
-//! older copy: no crash explains it. A record without its entries is what a crash leaves.
+//! older copy: no crash can cause this. A crash can leave a record without its entries.
 
 use std::collections::BTreeMap;
 
@@ -15,21 +15,21 @@ use concordat_storage::meta::MetaError;
 
 use super::{Evidence, EvidenceSide};
 use crate::attribution::by_node;
-use crate::fault::{Code, Explain};
+use crate::problem::{Code, Explain};
 
-/// Why the queries that a stop broke off could not be closed.
+/// Why the queries that a stop interrupted could not be closed.
 #[derive(Debug, thiserror::Error)]
 pub enum EvidenceError {
     /// The state cannot be read or written.
     #[error("the evidence of queries cannot be read or written")]
     State(#[from] MetaError),
-    /// The ledger does not take their ends.
-    #[error("the ends of queries that a stop broke off cannot be entered in the ledger")]
+    /// Their ends cannot be entered in the ledger.
+    #[error("the ends of interrupted queries cannot be entered in the ledger")]
     Ledger(#[from] LedgerError),
-    /// The ledger tells of a query of which the state has no record.
+    /// The ledger has an entry about a query without a record in the state.
     #[error(
-        "the folder `meta` was replaced by an older copy: entry {entry} of the ledger tells of query {}, of which the sealed state \
-         has no record, and no crash explains that",
+        "the folder `meta` was replaced by an older copy: entry {entry} of the ledger is about query {}, of which the sealed state \
+         has no record, and a crash cannot cause this",
         .query.short()
     )]
     StateOlder {
@@ -38,9 +38,9 @@ pub enum EvidenceError {
         /// The entry.
         entry: u64,
     },
-    /// The work itself was broken off.
-    #[error("closing the queries of the last run was broken off")]
-    BrokenOff(#[from] tokio::task::JoinError),
+    /// The work itself was interrupted.
+    #[error("closing the queries of the last run was interrupted")]
+    Interrupted(#[from] tokio::task::JoinError),
 }
 
 impl Explain for EvidenceError {
@@ -49,19 +49,19 @@ impl Explain for EvidenceError {
             Self::State(source) => source.code(),
             Self::Ledger(source) => source.code(),
             Self::StateOlder { .. } => Code::Integrity,
-            Self::BrokenOff(_) => Code::Fault,
+            Self::Interrupted(_) => Code::Internal,
         }
     }
 
     fn help(&self) -> Option<String> {
         matches!(self, Self::StateOlder { .. })
-            .then(|| "put the newest copy of `meta` back, or restore a backup into an empty directory".to_owned())
+            .then(|| "restore the newest copy of `meta`, or restore a backup into an empty directory".to_owned())
     }
 }
 
 impl Evidence {
-    /// Compares the records with the entries for which the sealed state did not vouch when the ledger was opened, and gives each record
-    /// the entries that a crash kept from it. To be called before the ledger takes another entry. Blocks.
+    /// Compares the records with the entries that were not covered by the sealed state when the ledger was opened, and adds to each
+    /// record the entries that are missing from it because of a crash. Must be called before the next entry is appended. Blocks.
     ///
     /// # Errors
     /// [`EvidenceError::StateOlder`] if there is an entry about a query of which there is no record.
@@ -77,11 +77,11 @@ impl Evidence {
         Ok(())
     }
 
-    /// Enters in the ledger that the queries which the last stop left open have ended, before anything else is asked or
-    /// answered, and removes what is too old. Says how many were open. Blocks.
+    /// Enters in the ledger that the queries that the last stop left open have ended, before anything else is queried or answered, and
+    /// removes expired records. Returns how many queries were open. Blocks.
     ///
     /// # Errors
-    /// [`EvidenceError`]; calling it again goes on.
+    /// [`EvidenceError`]; calling it again continues where it failed.
     pub fn recover(&self, ledger: &Ledger, now: Timestamp) -> Result<usize, EvidenceError> {
         let open = self.0.open.iter()?;
         let mut closed = 0;
@@ -104,7 +104,9 @@ impl Evidence {
                     rows: 0,
                     bytes: 0,
                     outcome: Outcome::Failed {
-                        reason: Reason::fitted("ended by a restart of this node; what had arrived is not known"),
+                        reason: Reason::sanitized(
+                            "ended by a restart of this node; what had been received is not known",
+                        ),
                     },
                 },
                 EvidenceSide::Provider | EvidenceSide::Local => EntryBody::AnswerLost { query },
@@ -113,15 +115,16 @@ impl Evidence {
             self.close(query, entry.sequence(), None)?;
             closed += 1;
         }
-        self.forget_old(now)?;
+        self.remove_expired(now)?;
         Ok(closed)
     }
 }
 
-/// Entries at the end of the ledger among which the end of an open query can stand: the stop came between the two.
+/// Entries at the end of the ledger that are searched for the end of an open query: the stop came between the entry and the closing of
+/// the record.
 const SEARCHED: u64 = 10_000;
 
-/// The queries whose ends are in the ledger although their records are open.
+/// The queries whose ends are in the ledger, although their records may still be open.
 fn ended(ledger: &Ledger) -> Result<BTreeMap<QueryId, u64>, LedgerError> {
     let mut ended = BTreeMap::new();
     let size = ledger.size();

@@ -5,16 +5,16 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::attribution::by_node;
-use crate::fault::{Code, Explain};
+use crate::problem::{Code, Explain};
 
 const NOON: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-struct World {
+struct Fixture {
     dir: TempDir,
     master: MasterKey,
 }
 
-impl World {
+impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let source = Passphrase::new(Secret::from("p".to_owned()), Argon2Cost::dangerous_minimum());
@@ -29,8 +29,8 @@ impl World {
     }
 }
 
-impl World {
-    /// As a node opens them: the ledger is compared with the state.
+impl Fixture {
+    /// Opens them as a node does: the ledger is compared with the state.
     fn open_anchored(&self) -> (Evidence, Ledger) {
         let db = SealedDb::open(&self.meta(), self.master.state()).unwrap();
         let ledger = self.dir.path().join("ledger");
@@ -93,29 +93,29 @@ fn about(n: u8) -> [EntryBody; 6] {
 }
 
 #[test]
-fn entry_of_a_query_without_a_record_shows_an_older_state() {
+fn evidence_entry_without_a_record_shows_an_older_state() {
     let by = by_node(NodeTask::Start);
     for entry in about(1) {
-        let world = World::new();
-        let (_, ledger) = world.open_anchored();
-        let version = concordat_protocol::text::Word::fitted("1");
+        let fixture = Fixture::new();
+        let (_, ledger) = fixture.open_anchored();
+        let version = concordat_protocol::text::Label::sanitized("1");
         let _ = ledger.append(EntryBody::NodeStarted { version }, &by, NOON).unwrap();
         drop(ledger);
-        let earlier = world.dir.path().join("earlier");
-        world.copy_meta(&world.meta(), &earlier);
+        let earlier = fixture.dir.path().join("earlier");
+        fixture.copy_meta(&fixture.meta(), &earlier);
 
-        let (evidence, ledger) = world.open_anchored();
+        let (evidence, ledger) = fixture.open_anchored();
         evidence.compare(&ledger).unwrap();
         evidence.begin(query(1), &record(EvidenceSide::Provider, NOON)).unwrap();
         let _ = ledger.append(entry.clone(), &by, NOON).unwrap();
         drop((evidence, ledger));
-        let (evidence, ledger) = world.open_anchored();
-        evidence.compare(&ledger).expect("the newest state knows it");
+        let (evidence, ledger) = fixture.open_anchored();
+        evidence.compare(&ledger).expect("the newest state has the record");
         drop((evidence, ledger));
 
-        world.copy_meta(&earlier, &world.meta());
+        fixture.copy_meta(&earlier, &fixture.meta());
         for _ in 0..2 {
-            let (evidence, ledger) = world.open_anchored();
+            let (evidence, ledger) = fixture.open_anchored();
             let refused = evidence.compare(&ledger).unwrap_err();
             assert!(
                 matches!(refused, EvidenceError::StateOlder { entry: 1, .. }),
@@ -128,23 +128,23 @@ fn entry_of_a_query_without_a_record_shows_an_older_state() {
 }
 
 #[test]
-fn record_without_its_entries_is_what_a_crash_leaves() {
-    let world = World::new();
-    let (evidence, ledger) = world.open_anchored();
+fn evidence_record_without_entries_is_left_by_a_crash() {
+    let fixture = Fixture::new();
+    let (evidence, ledger) = fixture.open_anchored();
     let empty = EvidenceRecord {
         entries: Vec::new(),
         ..record(EvidenceSide::Provider, NOON)
     };
     let by = by_node(NodeTask::Start);
-    let version = concordat_protocol::text::Word::fitted("1");
+    let version = concordat_protocol::text::Label::sanitized("1");
     let _ = ledger.append(EntryBody::NodeStarted { version }, &by, NOON).unwrap();
-    // The stop comes before the entry, or between the entry and the record's knowing it.
+    // The stop comes before the entry, or between the entry and the update of the record.
     evidence.begin(query(1), &empty).unwrap();
     evidence.begin(query(2), &empty).unwrap();
     let [decision, ..] = about(2);
     let _ = ledger.append(decision, &by, NOON).unwrap();
     drop((evidence, ledger));
-    let (evidence, ledger) = world.open_anchored();
+    let (evidence, ledger) = fixture.open_anchored();
     evidence.compare(&ledger).unwrap();
     assert_eq!(evidence.get(query(1)).unwrap().unwrap().entries, [0_u64; 0]);
     assert_eq!(evidence.get(query(2)).unwrap().unwrap().entries, [1]);
@@ -177,9 +177,9 @@ fn record(side: EvidenceSide, at: Timestamp) -> EvidenceRecord {
 }
 
 #[test]
-fn open_queries_are_closed_once_at_the_next_start() {
-    let world = World::new();
-    let (evidence, ledger) = world.open();
+fn evidence_open_queries_are_closed_once_at_the_next_start() {
+    let fixture = Fixture::new();
+    let (evidence, ledger) = fixture.open();
     let sides = [EvidenceSide::Consumer, EvidenceSide::Provider, EvidenceSide::Local];
     for (n, side) in (0..).zip(sides) {
         evidence.begin(query(n), &record(side, NOON)).unwrap();
@@ -201,7 +201,7 @@ fn open_queries_are_closed_once_at_the_next_start() {
     let _ = ledger.append(released, &eva, NOON).unwrap();
     drop((evidence, ledger));
 
-    let (evidence, ledger) = world.open();
+    let (evidence, ledger) = fixture.open();
     assert_eq!(evidence.recover(&ledger, NOON).unwrap(), 3);
     let ends: Vec<EntryBody> = ledger.tail(3).unwrap().into_iter().map(|e| e.entry.body).collect();
     let lost = |n| ends.contains(&EntryBody::AnswerLost { query: query(n) });
@@ -215,9 +215,9 @@ fn open_queries_are_closed_once_at_the_next_start() {
 }
 
 #[test]
-fn a_receipt_waits_until_it_is_countersigned_also_over_a_restart() {
-    let world = World::new();
-    let (evidence, ledger) = world.open();
+fn evidence_receipt_waits_for_countersignature_over_restart() {
+    let fixture = Fixture::new();
+    let (evidence, ledger) = fixture.open();
     let receipt = || CoSigned::from_bytes(vec![1]).unwrap();
     for n in 0..3 {
         evidence.begin(query(n), &record(EvidenceSide::Provider, NOON)).unwrap();
@@ -230,7 +230,7 @@ fn a_receipt_waits_until_it_is_countersigned_also_over_a_restart() {
         .countersigned(query(1), &budapest(), (receipt(), ledger_head), 7)
         .unwrap();
     drop((evidence, ledger));
-    let (evidence, _ledger) = world.open();
+    let (evidence, _ledger) = fixture.open();
     let waiting = evidence.outstanding(&budapest()).unwrap();
     assert_eq!(
         waiting.iter().map(|one| one.query).collect::<Vec<_>>(),
@@ -238,31 +238,31 @@ fn a_receipt_waits_until_it_is_countersigned_also_over_a_restart() {
     );
     assert!(evidence.get(query(1)).unwrap().unwrap().countersigned);
     assert!(!evidence.get(query(2)).unwrap().unwrap().countersigned);
-    let nobody = InstitutionId::new("zurich").unwrap();
-    assert!(evidence.outstanding(&nobody).unwrap().is_empty());
+    let other = InstitutionId::new("zurich").unwrap();
+    assert!(evidence.outstanding(&other).unwrap().is_empty());
 }
 
 #[test]
-fn what_is_older_than_is_kept_is_removed_and_nothing_else() {
-    let world = World::new();
-    let (evidence, _ledger) = world.open();
+fn evidence_only_expired_records_are_removed() {
+    let fixture = Fixture::new();
+    let (evidence, _ledger) = fixture.open();
     let day = |days: i64| NOON.plus_seconds(days * 86_400);
     for n in 0..4 {
         let mut record = record(EvidenceSide::Consumer, day(i64::from(n)));
         record.sql = "SELECT ".repeat(100);
         evidence.begin(query(n), &record).unwrap();
     }
-    assert_eq!(evidence.forget_old(day(KEPT_DAYS)).unwrap(), 0);
-    assert_eq!(evidence.forget_old(day(KEPT_DAYS + 2)).unwrap(), 2);
-    assert_eq!(evidence.forget_old(day(KEPT_DAYS + 2)).unwrap(), 0);
+    assert_eq!(evidence.remove_expired(day(RETENTION_DAYS)).unwrap(), 0);
+    assert_eq!(evidence.remove_expired(day(RETENTION_DAYS + 2)).unwrap(), 2);
+    assert_eq!(evidence.remove_expired(day(RETENTION_DAYS + 2)).unwrap(), 0);
     let left: Vec<bool> = (0..4).map(|n| evidence.get(query(n)).unwrap().is_some()).collect();
     assert_eq!(left, [false, false, true, true]);
 }
 
 #[test]
-fn no_record_is_put_in_the_place_of_another() {
-    let world = World::new();
-    let (evidence, _ledger) = world.open();
+fn evidence_record_is_never_replaced_by_another() {
+    let fixture = Fixture::new();
+    let (evidence, _ledger) = fixture.open();
     let first = record(EvidenceSide::Consumer, NOON);
     assert!(evidence.begin(query(1), &first).unwrap());
     assert!(!evidence.begin(query(1), &record(EvidenceSide::Provider, NOON)).unwrap());

@@ -1,6 +1,6 @@
-//! Which columns an answer may have, as far as the text of its question tells.
+//! The columns that an answer may have, as far as the text of its query determines them.
 //!
-//! A provider that sends more than was asked for, by mistake or on purpose, would hand over what nobody here may hold.
+//! A provider that sends more than was requested, by mistake or on purpose, would transfer data that this institution may not hold.
 
 use std::collections::BTreeSet;
 
@@ -10,49 +10,49 @@ use datafusion::sql::sqlparser::ast::{Expr, Ident, Query, SelectItem, SetExpr, S
 
 use super::statement::MAX_DEPTH;
 
-/// One item of a question's select list.
+/// One item of a query's select list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Item {
-    /// A column whose name the question states.
+    /// A column that is named in the query.
     Named(String),
-    /// A computed column; engines differ in what they call it.
+    /// A computed column; engines name it differently.
     Computed,
-    /// `*`: some of the columns that are granted.
+    /// `*`: some of the granted columns.
     Granted,
 }
 
-/// The columns that an answer has to have.
+/// The columns that an answer must have.
 #[derive(Clone, Debug)]
-pub(super) struct AskedColumns {
+pub(super) struct RequestedColumns {
     items: Vec<Item>,
     granted: BTreeSet<String>,
 }
 
-impl AskedColumns {
-    /// The columns of an answer to `sql` under a grant for `granted`; nothing if `sql` is not one plain `SELECT`.
-    pub(super) fn asked_for(sql: &str, granted: &BTreeSet<String>) -> Option<Self> {
+impl RequestedColumns {
+    /// The columns of an answer to `sql` under a grant for `granted`; `None` if `sql` is not one plain `SELECT`.
+    pub(super) fn for_query(sql: &str, granted: &BTreeSet<String>) -> Option<Self> {
         Some(Self {
             items: items_of(&query(sql)?)?,
             granted: granted.clone(),
         })
     }
 
-    /// The first column of `schema` that was not asked for, or the number of columns if that is what differs.
-    pub(super) fn strange_in(&self, schema: &Schema) -> Option<String> {
-        let came = schema.fields();
-        let slots = self.slots(came.len());
-        if slots.len() != came.len() {
-            return Some(format!("it sends {} columns", came.len()));
+    /// The first column of `schema` that was not requested, or the number of columns if that differs.
+    pub(super) fn unexpected_in(&self, schema: &Schema) -> Option<String> {
+        let received = schema.fields();
+        let slots = self.slots(received.len());
+        if slots.len() != received.len() {
+            return Some(format!("it sends {} columns", received.len()));
         }
-        let strange = slots.iter().zip(came).find(|(slot, field)| match slot {
+        let unexpected = slots.iter().zip(received).find(|(slot, field)| match slot {
             Item::Named(name) => name != field.name(),
             Item::Computed => false,
             Item::Granted => !self.granted.contains(field.name()),
         });
-        strange.map(|(_, field)| format!("it sends a column `{}`", field.name()))
+        unexpected.map(|(_, field)| format!("it sends a column `{}`", field.name()))
     }
 
-    /// One item for each column, if `*` stands for as many as make up `columns`.
+    /// One item for each column, where `*` stands for as many columns as are needed to make `columns` in total.
     fn slots(&self, columns: usize) -> Vec<&Item> {
         let stars = self.items.iter().filter(|item| **item == Item::Granted).count();
         let each = columns
@@ -94,7 +94,7 @@ fn item(item: &SelectItem) -> Item {
     }
 }
 
-/// A name as engines read it: what is not in quotes is in lower case.
+/// A name as engines read it: unquoted names are in lower case.
 fn name(ident: &Ident) -> String {
     match ident.quote_style {
         Some(_) => ident.value.clone(),
@@ -114,20 +114,20 @@ mod tests {
     use super::*;
     use datafusion::arrow::datatypes::{DataType, Field};
 
-    fn strange(sql: &str, came: &[&str]) -> Option<String> {
+    fn unexpected(sql: &str, received: &[&str]) -> Option<String> {
         let granted = ["sex", "age", "chol"].map(str::to_owned).into();
-        let fields: Vec<_> = came
+        let fields: Vec<_> = received
             .iter()
             .map(|name| Field::new(*name, DataType::Utf8, true))
             .collect();
-        AskedColumns::asked_for(sql, &granted)
+        RequestedColumns::for_query(sql, &granted)
             .unwrap()
-            .strange_in(&Schema::new(fields))
+            .unexpected_in(&Schema::new(fields))
     }
 
     #[test]
-    fn an_answer_has_the_columns_of_its_question() {
-        for (sql, came) in [
+    fn answer_with_the_columns_of_its_query_is_accepted() {
+        for (sql, received) in [
             ("SELECT sex, heart.age FROM heart", &["sex", "age"][..]),
             ("SELECT sex AS s, count(*) FROM heart GROUP BY sex", &["s", "count(*)"]),
             ("SELECT Sex AS S, \"Age\" FROM heart", &["s", "Age"]),
@@ -135,13 +135,13 @@ mod tests {
             ("SELECT *, age + 1 FROM heart", &["age", "sex", "chol", "age + 1"]),
             ("SELECT 1 AS n, heart.* FROM heart", &["n", "sex"]),
         ] {
-            assert_eq!(strange(sql, came), None, "{sql}");
+            assert_eq!(unexpected(sql, received), None, "{sql}");
         }
     }
 
     #[test]
-    fn whatever_was_not_asked_for_is_found() {
-        for (sql, came, found) in [
+    fn answer_with_a_column_not_requested_is_detected() {
+        for (sql, received, found) in [
             ("SELECT sex FROM heart", &["name"][..], "it sends a column `name`"),
             ("SELECT sex FROM heart", &["sex", "name"], "it sends 2 columns"),
             ("SELECT sex, age FROM heart", &["age", "sex"], "it sends a column `age`"),
@@ -153,12 +153,12 @@ mod tests {
             ),
             ("SELECT count(*) FROM heart", &[], "it sends 0 columns"),
         ] {
-            assert_eq!(strange(sql, came).as_deref(), Some(found), "{sql}");
+            assert_eq!(unexpected(sql, received).as_deref(), Some(found), "{sql}");
         }
     }
 
     #[test]
-    fn only_a_plain_select_has_columns_that_are_known() {
+    fn requested_columns_are_known_for_a_plain_select_only() {
         let granted = BTreeSet::new();
         for sql in [
             "SELECT 1 UNION SELECT 2",
@@ -167,7 +167,7 @@ mod tests {
             "DROP TABLE heart",
             "nonsense",
         ] {
-            assert!(AskedColumns::asked_for(sql, &granted).is_none(), "{sql}");
+            assert!(RequestedColumns::for_query(sql, &granted).is_none(), "{sql}");
         }
     }
 }

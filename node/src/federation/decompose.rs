@@ -1,14 +1,14 @@
-//! One question over many members, as partial aggregates.
+//! One query over many members, as partial aggregates.
 //!
 //! `SELECT sex, avg(chol) FROM consortium.heart WHERE age > 40 GROUP BY sex` becomes
 //!
 //! 1. for each member, under its own grant: `SELECT "sex" AS "g0", sum("chol") AS "a0", count("chol") AS "a1" FROM "heart"
 //!    WHERE "age" > 40 GROUP BY "sex"`;
-//! 2. at home, over the members' rows: `SELECT "g0" AS "sex", sum("a0") / sum("a1") AS "avg(chol)" … GROUP BY "g0"`.
+//! 2. locally, over the members' rows: `SELECT "g0" AS "sex", sum("a0") / sum("a1") AS "avg(chol)" … GROUP BY "g0"`.
 //!
-//! Counts and sums of whole numbers come out exactly as over one table; a mean is the sum divided by the count. A cell that a
-//! member withholds is missing; what all of them withhold is missing in the answer, not zero. What cannot
-//! be put together from parts (a median, a distinct count) is not decomposed, and the reason is kept for the error message.
+//! Counts and sums of integers are exactly those over one table; a mean is the sum divided by the count. A cell that a member
+//! withholds is null. A cell that all members withhold is null in the answer, not zero. An aggregate that cannot be combined from
+//! partial aggregates (a median, a distinct count) is not decomposed, and the reason is kept for the error message.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -29,30 +29,30 @@ use datafusion::sql::sqlparser::parser::Parser;
 
 use super::statement::{TableName, quoted};
 
-/// A question taken apart.
+/// A decomposed query.
 #[derive(Debug)]
 pub(super) struct Decomposed {
-    /// What each member is asked.
-    pub(super) share: Share,
-    /// What is asked of the members' answers.
-    pub(super) home: Query,
+    /// The query to each member.
+    pub(super) contribution: Contribution,
+    /// The query over the members' answers.
+    pub(super) local: Query,
 }
 
-/// What each member is asked: groups, partial aggregates and the condition, over columns without qualifiers.
+/// The query to each member: groups, partial aggregates and the condition, over columns without qualifiers.
 #[derive(Debug)]
-pub(super) struct Share {
+pub(super) struct Contribution {
     dataset: DatasetName,
     groups: Vec<Expr>,
     partials: Vec<Expr>,
     condition: Option<Expr>,
 }
 
-/// A column that a member does not share and without which its share cannot be computed.
+/// A column that a member does not share and without which its contribution cannot be computed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct MissingColumn(pub(super) String);
 
-impl Share {
-    /// Every column the share depends on.
+impl Contribution {
+    /// Every column that the contribution depends on.
     pub(super) fn columns(&self) -> BTreeSet<String> {
         self.groups
             .iter()
@@ -62,11 +62,11 @@ impl Share {
             .collect()
     }
 
-    /// The text for a member that shares `columns`. A group or aggregate of a column the member does not share is left out and
-    /// counts as missing values; more complicated uses of such a column cannot be answered.
+    /// The text for a member that shares `columns`. A group or aggregate of a column that the member does not share is left out and
+    /// counts as nulls. More complicated uses of such a column cannot be answered.
     pub(super) fn text(&self, columns: &BTreeSet<String>) -> Result<String, MissingColumn> {
-        let groups = kept(&self.groups, columns)?;
-        let partials = kept(&self.partials, columns)?;
+        let groups = answerable(&self.groups, columns)?;
+        let partials = answerable(&self.partials, columns)?;
         let mut items: Vec<String> = groups.iter().map(|(at, expr)| format!("{expr} AS \"g{at}\"")).collect();
         items.extend(partials.iter().map(|(at, expr)| format!("{expr} AS \"a{at}\"")));
         if items.is_empty() {
@@ -87,20 +87,20 @@ impl Share {
     }
 }
 
-/// The expressions a member can answer, with their numbers.
-fn kept<'a>(exprs: &'a [Expr], columns: &BTreeSet<String>) -> Result<Vec<(usize, &'a Expr)>, MissingColumn> {
-    let mut kept = Vec::new();
+/// The expressions that a member can answer, with their numbers.
+fn answerable<'a>(exprs: &'a [Expr], columns: &BTreeSet<String>) -> Result<Vec<(usize, &'a Expr)>, MissingColumn> {
+    let mut answerable = Vec::new();
     for (at, expr) in exprs.iter().enumerate() {
         match columns_of(expr).difference(columns).next() {
-            None => kept.push((at, expr)),
+            None => answerable.push((at, expr)),
             Some(_) if is_plain(expr) => {}
             Some(missing) => return Err(MissingColumn(missing.clone())),
         }
     }
-    Ok(kept)
+    Ok(answerable)
 }
 
-/// Whether `expr` is a column or an aggregate of one, which of nothing but missing values is missing.
+/// Whether `expr` is a column or an aggregate of one: over nulls alone, it is null.
 fn is_plain(expr: &Expr) -> bool {
     match expr {
         Expr::Identifier(_) => true,
@@ -112,41 +112,41 @@ fn is_plain(expr: &Expr) -> bool {
     }
 }
 
-/// Takes `query` apart if it asks for nothing but aggregates of one table and what they are grouped by; `into` names the table
-/// of the members' answers. The error says why it cannot be taken apart.
+/// Decomposes `query` if it selects only aggregates of one table and the expressions they are grouped by. `into` is the name of the
+/// table of the members' answers. The error explains why the query cannot be decomposed.
 pub(super) fn decompose(query: &Query, table: &TableName, into: &str) -> Result<Decomposed, String> {
-    let mut home = query.clone();
+    let mut local = query.clone();
     let alias = check_shape(query)?;
     let names = output_names(select_of(query)?);
     if select_of(query)?.distinct.is_some() {
-        return Err("it asks for distinct rows".to_owned());
+        return Err("it selects distinct rows".to_owned());
     }
-    unqualify(&mut home, table, alias.as_deref());
-    let aliases = aliases(select_of(&home)?);
-    let groups = group_keys(select_of(&home)?)?;
+    unqualify(&mut local, table, alias.as_deref());
+    let aliases = aliases(select_of(&local)?);
+    let groups = group_keys(select_of(&local)?)?;
     let mut merge = Merge {
         groups,
         partials: Vec::new(),
         aliases,
         inside: 0,
     };
-    merge.query(&mut home)?;
+    merge.query(&mut local)?;
     if merge.groups.is_empty() && merge.partials.is_empty() {
-        return Err("it asks for single records".to_owned());
+        return Err("it selects individual records".to_owned());
     }
-    let SetExpr::Select(select) = home.body.as_mut() else {
+    let SetExpr::Select(select) = local.body.as_mut() else {
         return Err(NOT_PLAIN.to_owned());
     };
     let condition = select.selection.take();
     finish(select, &names, merge.groups.len(), into)?;
     Ok(Decomposed {
-        share: Share {
+        contribution: Contribution {
             dataset: table.dataset.clone(),
             groups: merge.groups,
             partials: merge.partials,
             condition,
         },
-        home,
+        local,
     })
 }
 
@@ -159,7 +159,7 @@ fn select_of(query: &Query) -> Result<&Select, String> {
     }
 }
 
-/// Refuses every shape that is not looked at below; returns the table's alias.
+/// Rejects every form of query that is not handled below; returns the table's alias.
 pub(super) fn check_shape(query: &Query) -> Result<Option<String>, String> {
     let select = select_of(query)?;
     if query.with.is_some() || count_queries(query) > 1 {
@@ -184,7 +184,7 @@ pub(super) fn check_shape(query: &Query) -> Result<Option<String>, String> {
     }
 }
 
-/// Whether the rows of the answer stand for groups rather than for single records.
+/// Whether the rows of the answer represent groups rather than individual records.
 pub(super) fn is_summary(query: &Query) -> bool {
     struct Aggregates(bool);
     impl Visitor for Aggregates {
@@ -203,7 +203,7 @@ pub(super) fn is_summary(query: &Query) -> bool {
     aggregates.0 || grouped
 }
 
-/// The name that each column of the answer has, as the engine would call it.
+/// The name of each column of the answer, as the engine would name it.
 fn output_names(select: &Select) -> Vec<Ident> {
     let name = |item: &SelectItem| match item {
         SelectItem::ExprWithAlias { alias, .. } => quoted(&alias.value),
@@ -224,7 +224,7 @@ fn aliases(select: &Select) -> Vec<(String, Expr)> {
     select.projection.iter().filter_map(alias).collect()
 }
 
-/// The expressions that the rows are grouped by; numbers and aliases stand for the expressions they name.
+/// The expressions that the rows are grouped by; numbers and aliases are resolved to the expressions that they refer to.
 fn group_keys(select: &Select) -> Result<Vec<Expr>, String> {
     let GroupByExpr::Expressions(exprs, modifiers) = &select.group_by else {
         return Err("it groups by everything".to_owned());
@@ -259,12 +259,12 @@ fn group_key(expr: &Expr, select: &Select) -> Result<Expr, String> {
     }
 }
 
-/// Replaces groups and aggregates by what they are over the members' answers.
+/// Replaces groups and aggregates by the expressions over the members' answers.
 struct Merge {
     groups: Vec<Expr>,
     partials: Vec<Expr>,
     aliases: Vec<(String, Expr)>,
-    /// How deep the visit is inside an expression that has been replaced.
+    /// Depth of the visit inside an expression that has been replaced.
     inside: usize,
 }
 
@@ -276,7 +276,7 @@ impl Merge {
         for item in &mut select.projection {
             match item {
                 SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => self.expr(expr, false)?,
-                _ => return Err("it asks for all columns".to_owned()),
+                _ => return Err("it selects all columns".to_owned()),
             }
         }
         if let Some(having) = &mut select.having {
@@ -291,7 +291,7 @@ impl Merge {
         }
     }
 
-    /// Rewrites one expression; names of output columns stay as they are where they may stand.
+    /// Rewrites one expression; names of output columns are left unchanged where they are allowed.
     fn expr(&mut self, expr: &mut Expr, names_allowed: bool) -> Result<(), String> {
         if names_allowed
             && let Expr::Identifier(ident) = expr
@@ -331,7 +331,7 @@ impl Merge {
             .ok_or_else(|| cannot_combine(&name, function))?
             .to_string();
         let merged = match name.as_str() {
-            // Not 0 when nothing comes: a count that a member withholds is missing, and so is the sum of withheld counts.
+            // Not 0 if there are no values: a count that a member withholds is null, and so is the sum of withheld counts.
             "count" => format!("sum({})", self.partial(&format!("count({argument})"))?),
             "sum" => format!("sum({})", self.partial(&format!("sum({argument})"))?),
             "min" => format!("min({})", self.partial(&format!("min({argument})"))?),
@@ -346,7 +346,7 @@ impl Merge {
         read(&merged).map(Some)
     }
 
-    /// The name of the partial aggregate `text`, which is asked for once however often it is used.
+    /// The name of the partial aggregate `text`, which is requested once even if it is used several times.
     fn partial(&mut self, text: &str) -> Result<String, String> {
         let expr = read(text)?;
         let known = self.partials.iter().position(|partial| *partial == expr);
@@ -383,7 +383,7 @@ impl VisitorMut for Merge {
     }
 }
 
-/// The mean over the members that gave both parts: one that withholds either is left out of the other, too.
+/// The mean over the members that returned both parts: if a member withholds one, the other is not counted either.
 fn mean(sum: &str, count: &str) -> String {
     let both = |part: &str, other: &str| format!("CAST(sum(CASE WHEN {other} IS NOT NULL THEN {part} END) AS DOUBLE)");
     format!("({} / nullif({}, 0.0))", both(sum, count), both(count, sum))
@@ -406,12 +406,12 @@ fn single_argument(function: &Function) -> Option<&FunctionArgExpr> {
 }
 
 fn cannot_combine(name: &str, function: &Function) -> String {
-    let told = if matches!(name, "count" | "sum" | "avg" | "mean" | "min" | "max") {
+    let shown = if matches!(name, "count" | "sum" | "avg" | "mean" | "min" | "max") {
         function.to_string()
     } else {
         name.to_owned()
     };
-    format!("`{told}` cannot be put together from the members' parts")
+    format!("`{shown}` cannot be combined from the members' partial results")
 }
 
 fn is_aggregate(name: &str) -> bool {
@@ -421,7 +421,7 @@ fn is_aggregate(name: &str) -> bool {
             .any(|function| function.name() == name || function.aliases().iter().any(|alias| alias == name))
 }
 
-/// The rest of the outer query: names, grouping and the table of the members' answers.
+/// Completes the outer query: names, grouping and the table of the members' answers.
 fn finish(select: &mut Select, names: &[Ident], groups: usize, into: &str) -> Result<(), String> {
     let items = std::mem::take(&mut select.projection);
     for (item, name) in items.into_iter().zip(names) {
@@ -443,7 +443,7 @@ fn finish(select: &mut Select, names: &[Ident], groups: usize, into: &str) -> Re
     Ok(())
 }
 
-/// Takes the table out of qualified columns, of which there is only one to belong to, and quotes all columns.
+/// Removes the table from qualified columns, because there is only one table, and quotes all columns.
 fn unqualify(query: &mut Query, table: &TableName, alias: Option<&str>) {
     let _ = query.visit(&mut Unqualify { table, alias });
 }
@@ -483,7 +483,7 @@ fn read(text: &str) -> Result<Expr, String> {
     let parsed = Parser::new(&GenericDialect {})
         .try_with_sql(text)
         .and_then(|mut parser| parser.parse_expr());
-    parsed.map_err(|error| format!("a part of it cannot be read again: {error}"))
+    parsed.map_err(|error| format!("a part of it cannot be parsed again: {error}"))
 }
 
 /// The columns that `expr` mentions.

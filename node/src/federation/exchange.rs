@@ -1,12 +1,12 @@
-//! One question over `/concordat/query/1`, from the consumer's side.
+//! One query over `/concordat/query/1`, from the consumer's side.
 //!
 //! 1. The signed envelope goes out; the provider refuses, or opens an answer.
-//! 2. The answer's bytes are hashed and counted as they arrive and decoded into rows. The reader sets the pace: rows that
-//!    nobody takes are not read from the network.
-//! 3. The receipt has to be about this question and these bytes. It is entered in the ledger, signed and sent back.
+//! 2. The answer's bytes are hashed and counted as they arrive, and decoded into rows. The reader applies backpressure: rows that
+//!    are not consumed are not read from the network.
+//! 3. The receipt has to match this query and these bytes. It is entered in the ledger, signed and sent back.
 //!
-//! A provider may send anything. Whatever is not exactly an answer ends the exchange with [`QueryFault::Misbehaved`], and
-//! nothing it says makes this node keep more than one message in memory: [`CheckedStream`] looks at each before it is decoded.
+//! A provider may send anything. Anything that is not a valid answer ends the exchange with [`FederationError::Misbehaved`], and
+//! no input makes this node keep more than one message in memory: [`CheckedStream`] checks each message before it is decoded.
 
 use bytes::Bytes;
 use concordat_protocol::identity::NodeKey;
@@ -22,50 +22,50 @@ use datafusion::arrow::datatypes::SchemaRef;
 use futures::{AsyncRead, AsyncWrite};
 
 use super::Federation;
-use super::columns::AskedColumns;
-use super::fault::QueryFault;
+use super::columns::RequestedColumns;
+use super::error::FederationError;
 use crate::evidence::Counted;
 use crate::network::{FramedStream, NetworkError};
 
-/// A question and what an answer to it has to fit.
+/// A query on its way to a provider, and what its answer has to match.
 #[derive(Debug)]
-pub(super) struct Asked {
-    /// What was asked.
-    pub(super) question: QueryEnvelope,
-    /// The same as signed.
+pub(super) struct OutgoingQuery {
+    /// The query.
+    pub(super) envelope: QueryEnvelope,
+    /// The signed query.
     pub(super) signed: Signed<QueryEnvelope>,
-    /// Who asks.
+    /// The person on whose behalf the query is sent.
     pub(super) actor: concordat_protocol::ids::ActorId,
-    /// On whose account the exchange is entered.
+    /// The attribution of the ledger entries of this exchange.
     pub(super) by: Attribution,
-    /// The node that is asked.
+    /// The node that the query is sent to.
     pub(super) node: NodeId,
-    /// The highest tier that an answer may have.
+    /// The highest tier allowed for the answer.
     pub(super) tier: Tier,
-    /// The columns that an answer has.
-    pub(super) columns: AskedColumns,
+    /// The columns that the answer must have.
+    pub(super) columns: RequestedColumns,
 }
 
-impl Asked {
+impl OutgoingQuery {
     fn provider(&self) -> &InstitutionId {
-        &self.question.to
+        &self.envelope.to
     }
 
-    fn misbehaved(&self, detail: impl Into<String>) -> QueryFault {
-        QueryFault::Misbehaved {
+    fn misbehaved(&self, detail: impl Into<String>) -> FederationError {
+        FederationError::Misbehaved {
             provider: self.provider().clone(),
             detail: detail.into(),
         }
     }
 
-    fn unreachable(&self, source: NetworkError) -> QueryFault {
-        QueryFault::Unreachable {
+    fn unreachable(&self, source: NetworkError) -> FederationError {
+        FederationError::Unreachable {
             provider: self.provider().clone(),
             source,
         }
     }
 
-    fn violated(&self, violation: &StreamViolation) -> QueryFault {
+    fn violated(&self, violation: &StreamViolation) -> FederationError {
         self.misbehaved(format!("its rows are not a valid stream: {violation}"))
     }
 }
@@ -74,7 +74,7 @@ impl Asked {
 #[derive(Debug)]
 pub(super) struct Reading<S = libp2p::Stream> {
     stream: FramedStream<S>,
-    asked: Asked,
+    outgoing: OutgoingQuery,
     decoder: CheckedStream,
     pending: Bytes,
     digest: AnswerDigest,
@@ -82,46 +82,47 @@ pub(super) struct Reading<S = libp2p::Stream> {
     rows: u64,
 }
 
-/// The receipt of an answer that has been read to its end, and why that end came early.
+/// The receipt of an answer that has been read to its end, and the reason if it ended early.
 #[derive(Debug)]
 pub(super) struct Closing {
     pub(super) receipt: Receipt,
     pub(super) digest: Digest32,
-    pub(super) cut: Option<QueryFault>,
+    pub(super) cut: Option<FederationError>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
-    /// Asks; returns the answer with its columns once it has begun. Without columns it has ended before its first row.
+    /// Sends the query and returns the answer with its columns once it has begun. Without columns the answer ended before its first
+    /// row.
     ///
     /// # Errors
-    /// [`QueryFault::Refused`] with the provider's reasons, or how the exchange broke.
+    /// [`FederationError::Refused`] with the provider's reasons, or the error that ended the exchange.
     pub(super) async fn begin(
         mut stream: FramedStream<S>,
-        asked: Asked,
-    ) -> Result<(Self, Option<SchemaRef>), QueryFault> {
+        outgoing: OutgoingQuery,
+    ) -> Result<(Self, Option<SchemaRef>), FederationError> {
         let frame = QueryFrame {
-            envelope: asked.signed.clone(),
+            envelope: outgoing.signed.clone(),
         };
-        stream.send(&frame).await.map_err(|error| asked.unreachable(error))?;
-        match stream.expect().await.map_err(|error| asked.unreachable(error))? {
-            QueryOpening::Accepted { query, .. } if query != asked.question.query => {
-                return Err(asked.misbehaved("it answers another query"));
+        stream.send(&frame).await.map_err(|error| outgoing.unreachable(error))?;
+        match stream.expect().await.map_err(|error| outgoing.unreachable(error))? {
+            QueryOpening::Accepted { query, .. } if query != outgoing.envelope.query => {
+                return Err(outgoing.misbehaved("it answers another query"));
             }
-            QueryOpening::Accepted { tier, .. } if tier > asked.tier => {
-                return Err(asked.misbehaved(format!(
+            QueryOpening::Accepted { tier, .. } if tier > outgoing.tier => {
+                return Err(outgoing.misbehaved(format!(
                     "it answers at tier `{tier}`, above the grant's `{}`",
-                    asked.tier
+                    outgoing.tier
                 )));
             }
             QueryOpening::Accepted { .. } => {}
             QueryOpening::Refused(refusal) => {
-                let provider = asked.provider().clone();
-                return Err(QueryFault::Refused { provider, refusal });
+                let provider = outgoing.provider().clone();
+                return Err(FederationError::Refused { provider, refusal });
             }
         }
         let mut reading = Self {
             stream,
-            asked,
+            outgoing,
             decoder: CheckedStream::new(),
             pending: Bytes::new(),
             digest: AnswerDigest::default(),
@@ -129,32 +130,34 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
             rows: 0,
         };
         let schema = reading.schema().await?;
-        if let Some(strange) = schema
+        if let Some(unexpected) = schema
             .as_ref()
-            .and_then(|schema| reading.asked.columns.strange_in(schema))
+            .and_then(|schema| reading.outgoing.columns.unexpected_in(schema))
         {
-            return Err(reading.asked.misbehaved(format!("{strange}, which was not asked for")));
+            return Err(reading
+                .outgoing
+                .misbehaved(format!("{unexpected}, which was not requested")));
         }
         Ok((reading, schema))
     }
 
-    /// Reads chunks until the columns are known; `None` if the answer ends before.
-    async fn schema(&mut self) -> Result<Option<SchemaRef>, QueryFault> {
+    /// Reads chunks until the columns are known; `None` if the answer ends before that.
+    async fn schema(&mut self) -> Result<Option<SchemaRef>, FederationError> {
         loop {
             match self.item().await? {
                 Some(Item::Schema(schema)) => return Ok(Some(schema)),
-                // Rows before the columns are a violation, so these are none.
+                // The decoder rejects rows that come before the columns, so this does not happen.
                 Some(Item::Batch(_)) => {}
                 None => return Ok(None),
             }
         }
     }
 
-    /// The next rows; nothing when the provider has ended the answer.
+    /// The next rows; `None` once the provider has ended the answer.
     ///
     /// # Errors
-    /// When the exchange broke or the bytes are no rows.
-    pub(super) async fn next_batch(&mut self) -> Result<Option<RecordBatch>, QueryFault> {
+    /// If the exchange fails or the bytes are not valid rows.
+    pub(super) async fn next_batch(&mut self) -> Result<Option<RecordBatch>, FederationError> {
         loop {
             match self.item().await? {
                 // The columns come once, before any rows.
@@ -169,24 +172,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
         }
     }
 
-    async fn item(&mut self) -> Result<Option<Item>, QueryFault> {
+    async fn item(&mut self) -> Result<Option<Item>, FederationError> {
         loop {
             let item = self.decoder.decode(&mut self.pending);
-            if let Some(item) = item.map_err(|violation| self.asked.violated(&violation))? {
+            if let Some(item) = item.map_err(|violation| self.outgoing.violated(&violation))? {
                 return Ok(Some(item));
             }
             if !self.receive().await? {
                 let ended = self.decoder.finish();
-                ended.map_err(|violation| self.asked.violated(&violation))?;
+                ended.map_err(|violation| self.outgoing.violated(&violation))?;
                 return Ok(None);
             }
         }
     }
 
-    /// Takes in the next chunk when all before it are read; false when the chunks have ended.
-    async fn receive(&mut self) -> Result<bool, QueryFault> {
+    /// Receives the next chunk once all earlier ones are read; false if the chunks have ended.
+    async fn receive(&mut self) -> Result<bool, FederationError> {
         let chunk = self.stream.recv_chunk().await;
-        let Some(chunk) = chunk.map_err(|error| self.asked.unreachable(error))? else {
+        let Some(chunk) = chunk.map_err(|error| self.outgoing.unreachable(error))? else {
             return Ok(false);
         };
         self.digest.update(&chunk);
@@ -197,44 +200,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
         Ok(true)
     }
 
-    /// Reads the provider's last word and checks its receipt.
-    async fn closing(&mut self) -> Result<(CoSigned<Receipt>, Closing), QueryFault> {
+    /// Reads the provider's closing message and checks its receipt.
+    async fn closing(&mut self) -> Result<(CoSigned<Receipt>, Closing), FederationError> {
         let QueryClosing { receipt, cut } = self
             .stream
             .expect()
             .await
-            .map_err(|error| self.asked.unreachable(error))?;
-        let verified = receipt.verify(&[self.asked.node]);
+            .map_err(|error| self.outgoing.unreachable(error))?;
+        let verified = receipt.verify(&[self.outgoing.node]);
         let verified =
-            verified.map_err(|error| self.asked.misbehaved(format!("its receipt does not hold: {error}")))?;
+            verified.map_err(|error| self.outgoing.misbehaved(format!("its receipt is invalid: {error}")))?;
         let stated = verified.document();
         let received = Received {
             bytes: self.bytes,
             answer: self.digest.finish(),
         };
         stated
-            .matches(&self.asked.question, &self.asked.actor, received)
-            .map_err(|mismatch| self.asked.misbehaved(mismatch.to_string()))?;
-        // A head by another node's key would be kept of nobody.
-        let head = stated.ledger.head_of(self.asked.node, self.asked.provider());
-        head.map_err(|error| self.asked.misbehaved(error.to_string()))?;
+            .matches(&self.outgoing.envelope, &self.outgoing.actor, received)
+            .map_err(|mismatch| self.outgoing.misbehaved(mismatch.to_string()))?;
+        // A head signed by another node's key could not be attributed to this provider.
+        let head = stated.ledger.head_of(self.outgoing.node, self.outgoing.provider());
+        head.map_err(|error| self.outgoing.misbehaved(error.to_string()))?;
         if stated.rows != self.rows {
             return Err(self
-                .asked
-                .misbehaved("the receipt states another number of rows than came"));
+                .outgoing
+                .misbehaved("the receipt states a number of rows that differs from what was received"));
         }
         if (stated.outcome == Outcome::Completed) != cut.is_none() {
             return Err(self
-                .asked
+                .outgoing
                 .misbehaved("the receipt and the end of the answer contradict each other"));
         }
         if stated.outcome == Outcome::Completed && !self.decoder.is_complete() {
             return Err(self
-                .asked
-                .misbehaved("the rows have no end, and the receipt calls them complete"));
+                .outgoing
+                .misbehaved("the rows do not end, but the receipt states that they are complete"));
         }
         let digest = verified.signed().payload_digest();
-        let digest = digest.map_err(|error| self.asked.misbehaved(error.to_string()))?;
+        let digest = digest.map_err(|error| self.outgoing.misbehaved(error.to_string()))?;
         let cut = cut.map(|refusal| self.cut(refusal));
         let closing = Closing {
             receipt: stated.clone(),
@@ -244,15 +247,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
         Ok((verified.signed().clone(), closing))
     }
 
-    /// The grant under which was asked.
+    /// The grant that the query was sent under.
     pub(super) const fn grant(&self) -> GrantId {
-        self.asked.question.grant
+        self.outgoing.envelope.grant
     }
 
-    /// The end of an answer that the provider has cut.
-    pub(super) fn cut(&self, refusal: Refusal) -> QueryFault {
-        QueryFault::Cut {
-            provider: self.asked.provider().clone(),
+    /// The error for an answer that the provider has cut.
+    pub(super) fn cut(&self, refusal: Refusal) -> FederationError {
+        FederationError::Cut {
+            provider: self.outgoing.provider().clone(),
             rows: self.rows,
             refusal,
         }
@@ -267,23 +270,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
         }
     }
 
-    /// Ends the exchange: checks the receipt, enters it in the ledger, keeps it, signs it and sends it back.
+    /// Ends the exchange: checks the receipt, enters it in the ledger, stores it, signs it and sends it back.
     ///
     /// # Errors
-    /// When the receipt is not about what was asked and what came, or when it cannot be entered.
-    pub(super) async fn finish(mut self, key: &NodeKey, federation: &Federation) -> Result<Closing, QueryFault> {
+    /// If the receipt does not match the query and the received answer, or if it cannot be entered.
+    pub(super) async fn finish(mut self, key: &NodeKey, federation: &Federation) -> Result<Closing, FederationError> {
         let (receipt, closing) = self.closing().await?;
         let signed = receipt
             .add_signature(key)
-            .map_err(|error| self.asked.misbehaved(error.to_string()))?;
-        // The ledger before the signature leaves: what was signed can always be found here.
-        let of = (self.asked.question.query, self.asked.provider());
-        let signed = federation.keep_countersigned(signed, of, true, &self.asked.by).await?;
+            .map_err(|error| self.outgoing.misbehaved(error.to_string()))?;
+        // The entry is durable before the signature is sent, so that everything signed can be found in the ledger.
+        let of = (self.outgoing.envelope.query, self.outgoing.provider());
+        let signed = federation
+            .store_countersigned(signed, of, true, &self.outgoing.by)
+            .await?;
         let sent = self.stream.send(&signed).await;
         if let Err(error) = sent {
-            tracing::debug!(provider = %self.asked.provider(), %error, "the countersigned receipt was not taken");
+            tracing::debug!(provider = %self.outgoing.provider(), %error, "the countersigned receipt could not be sent");
         } else if let Err(error) = self.stream.close().await {
-            tracing::debug!(provider = %self.asked.provider(), %error, "the stream did not close");
+            tracing::debug!(provider = %self.outgoing.provider(), %error, "the stream did not close");
         }
         Ok(closing)
     }

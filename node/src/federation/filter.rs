@@ -1,7 +1,7 @@
-//! Conditions that are sent to the provider instead of being checked at home.
+//! Conditions that are sent to the provider instead of being checked locally.
 //!
-//! Only what means the same in both places is written: comparisons of a column with a value, lists, ranges, missing values, and
-//! their combinations. Everything else is checked at home, so nothing is lost by leaving it out.
+//! Only conditions that mean the same on both sides are sent: comparisons of a column with a value, lists, ranges, missing values,
+//! and their combinations. Everything else is checked locally, so leaving a condition out loses nothing.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -13,10 +13,10 @@ use datafusion::scalar::ScalarValue;
 
 use super::statement::quoted;
 
-/// Longest list that is written out; a longer one is checked at home.
+/// Longest list that is sent; a longer one is checked locally.
 const MAX_LIST: usize = 1000;
 
-/// `filter` as an SQL condition; nothing when it is not one that can be sent.
+/// `filter` as an SQL condition; `None` if it cannot be sent.
 pub(super) fn as_text(filter: &Expr) -> Option<String> {
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
@@ -78,7 +78,7 @@ mod tests {
     use datafusion::prelude::{col, lit};
 
     #[test]
-    fn comparisons_lists_and_missing_values_are_sent() {
+    fn filter_comparisons_lists_and_missing_values_are_sent() {
         let filter = col("age")
             .gt_eq(lit(40_i64))
             .and(col("sex").in_list(vec![lit("f"), lit("o'x")], true));
@@ -99,13 +99,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_a_quote_stays_one_name() {
+    fn filter_name_with_a_quote_stays_one_name() {
         let odd = Expr::Column(datafusion::common::Column::from_name("a\" OR 1=1 --"));
         assert_eq!(as_text(&odd.is_null()).unwrap(), "\"a\"\" OR 1=1 --\" IS NULL");
     }
 
     #[test]
-    fn what_may_mean_something_else_there_stays_at_home() {
+    fn filter_that_may_differ_at_the_provider_is_kept_local() {
         assert_eq!(
             as_text(&col("age").eq(lit(1_i64)).or((col("age") + lit(1_i64)).gt(lit(3_i64)))),
             None

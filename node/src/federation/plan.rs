@@ -1,10 +1,10 @@
-//! Who is asked what, and what is left to do at home.
+//! Which member gets which query, and what is computed locally.
 //!
-//! 1. A question that touches one dataset is put to its provider as it is.
-//! 2. Otherwise the question is carved: every block of it that is about one dataset alone and gives a summary is asked there;
-//!    every block that sums up one dataset over all members is taken apart ([`decompose`]). Each carved block leaves a table of
-//!    answers in its place.
-//! 3. What is left names tables whose records have to come home, which needs the tier `records` at every one of them.
+//! 1. A query that touches one dataset is sent to its provider unchanged.
+//! 2. Otherwise parts of the query are pushed down. Every block that concerns one dataset alone and returns a summary is sent to its
+//!    provider. Every block that aggregates one dataset over all members is decomposed ([`decompose`]). Each pushed-down block is
+//!    replaced by a table of answers.
+//! 3. The rest names tables whose records have to be transferred, which requires the tier `records` at each of their providers.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -19,76 +19,77 @@ use datafusion::sql::sqlparser::ast::{Query, SetExpr, TableFactor, TableWithJoin
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
-use super::decompose::{MissingColumn, Share, check_shape, decompose, is_summary};
-use super::fault::QueryFault;
+use super::decompose::{Contribution, MissingColumn, check_shape, decompose, is_summary};
+use super::error::FederationError;
 use super::source::Target;
 use super::statement::{
-    ANSWER, Question, TableName, as_home_knows_it, as_the_provider_knows_it, no_room, occurrences, tables_of,
+    ANSWER, ParsedQuery, TableName, occurrences, parser_thread_error, tables_of, use_local_version_names,
+    use_provider_table_name,
 };
 
-/// Who stands behind each table of a question.
+/// The datasets behind each table of a query.
 pub(super) type Targets = BTreeMap<TableName, Vec<Target>>;
 
-/// What is to be done.
+/// How a query is executed.
 #[derive(Debug)]
 pub(super) enum Plan {
-    /// One dataset answers the whole question.
+    /// One dataset answers the whole query.
     Whole {
-        /// Whom to ask.
+        /// The dataset.
         target: Target,
-        /// What.
+        /// The text sent to it.
         sql: String,
     },
-    /// Several are asked, and the rest is done at home.
-    Home {
-        /// The question over the tables of answers and records.
+    /// Several datasets are queried, and the rest is computed locally.
+    Local {
+        /// The query over the tables of answers and records.
         query: Box<Query>,
-        /// The blocks that are asked elsewhere.
-        pieces: Vec<Piece>,
-        /// The tables whose records come home.
+        /// The blocks that members answer.
+        fragments: Vec<Fragment>,
+        /// The tables whose records are transferred.
         tables: Vec<(TableName, Vec<Target>)>,
     },
 }
 
-/// One block of the question that members answer.
+/// One block of the query that members answer.
 #[derive(Debug)]
-pub(super) struct Piece {
+pub(super) struct Fragment {
     /// The table of its answers.
     pub(super) name: String,
-    /// Whom to ask what.
-    pub(super) asks: Vec<(Target, String)>,
+    /// The targets, with the query for each.
+    pub(super) queries: Vec<(Target, String)>,
 }
 
-/// Decides who is asked what.
+/// Decides which member gets which query.
 ///
 /// # Errors
-/// [`QueryFault::Tier`] names the member whose tier does not allow what the question needs.
-pub(super) fn plan(question: Question, targets: &Targets) -> Result<Plan, QueryFault> {
-    on_large_stack(|| planned(question, targets)).unwrap_or_else(|| Err(no_room()))
+/// [`FederationError::Tier`] names the member whose tier is too low for the query.
+pub(super) fn plan(parsed: ParsedQuery, targets: &Targets) -> Result<Plan, FederationError> {
+    on_large_stack(|| planned(parsed, targets)).unwrap_or_else(|| Err(parser_thread_error()))
 }
 
-fn planned(question: Question, targets: &Targets) -> Result<Plan, QueryFault> {
-    let mut query = question.query;
-    if let Some((table, target)) = only_target(&question.tables, targets)
+fn planned(parsed: ParsedQuery, targets: &Targets) -> Result<Plan, FederationError> {
+    let mut query = parsed.query;
+    if let Some((table, target)) = only_target(&parsed.tables, targets)
         && check_shape(&query).is_ok()
     {
-        as_the_provider_knows_it(&mut query, table);
+        use_provider_table_name(&mut query, table);
         return Ok(Plan::Whole {
             target: target.clone(),
             sql: query.to_string(),
         });
     }
-    let mut carver = Carver {
+    let mut pushdown = Pushdown {
         targets,
-        pieces: Vec::new(),
+        fragments: Vec::new(),
         obstacles: BTreeMap::new(),
     };
-    carver.query(&mut query)?;
-    let tables = carver.tables_left(&query)?;
-    as_home_knows_it(&mut query);
-    Ok(Plan::Home {
+    pushdown.query(&mut query)?;
+    let tables = pushdown.tables_left(&query)?;
+    use_local_version_names(&mut query);
+    Ok(Plan::Local {
         query: Box::new(query),
-        pieces: carver.pieces,
+        fragments: pushdown.fragments,
         tables,
     })
 }
@@ -101,26 +102,26 @@ fn only_target<'a>(tables: &'a BTreeSet<TableName>, targets: &'a Targets) -> Opt
     }
 }
 
-struct Carver<'a> {
+struct Pushdown<'a> {
     targets: &'a Targets,
-    pieces: Vec<Piece>,
-    /// Why a table's block could not be carved.
+    fragments: Vec<Fragment>,
+    /// Why a table's block could not be pushed down.
     obstacles: BTreeMap<TableName, String>,
 }
 
-impl Carver<'_> {
-    fn query(&mut self, query: &mut Query) -> Result<(), QueryFault> {
+impl Pushdown<'_> {
+    fn query(&mut self, query: &mut Query) -> Result<(), FederationError> {
         for defined in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
             self.query(&mut defined.query)?;
         }
-        if self.carve(query)? {
+        if self.push_down(query)? {
             Ok(())
         } else {
             self.body(&mut query.body)
         }
     }
 
-    fn body(&mut self, body: &mut SetExpr) -> Result<(), QueryFault> {
+    fn body(&mut self, body: &mut SetExpr) -> Result<(), FederationError> {
         match body {
             SetExpr::Select(select) => select.from.iter_mut().try_for_each(|from| self.from(from)),
             SetExpr::Query(query) => self.query(query),
@@ -133,19 +134,19 @@ impl Carver<'_> {
         }
     }
 
-    fn branch(&mut self, branch: &mut SetExpr) -> Result<(), QueryFault> {
+    fn branch(&mut self, branch: &mut SetExpr) -> Result<(), FederationError> {
         if !matches!(branch, SetExpr::Select(_)) {
             return self.body(branch);
         }
-        let mut alone = standing_alone(branch.clone());
-        if self.carve(&mut alone)? {
+        let mut alone = standalone(branch.clone());
+        if self.push_down(&mut alone)? {
             *branch = *alone.body;
             return Ok(());
         }
         self.body(branch)
     }
 
-    fn from(&mut self, from: &mut TableWithJoins) -> Result<(), QueryFault> {
+    fn from(&mut self, from: &mut TableWithJoins) -> Result<(), FederationError> {
         let joined = from.joins.iter_mut().map(|join| &mut join.relation);
         for factor in std::iter::once(&mut from.relation).chain(joined) {
             match factor {
@@ -161,22 +162,22 @@ impl Carver<'_> {
         Ok(())
     }
 
-    /// Has the block answered elsewhere and puts the table of answers in its place, if that can be done.
-    fn carve(&mut self, query: &mut Query) -> Result<bool, QueryFault> {
+    /// If possible, has the block answered by its provider and replaces it with the table of answers.
+    fn push_down(&mut self, query: &mut Query) -> Result<bool, FederationError> {
         let tables = occurrences(query)?;
         let [table] = tables.as_slice() else { return Ok(false) };
         let Some(targets) = self.targets.get(table) else {
             return Ok(false);
         };
         if let [target] = targets.as_slice() {
-            return Ok(self.carve_whole(query, table, target));
+            return Ok(self.push_down_whole(query, table, target));
         }
         let name = self.next_name();
         match decompose(query, table, &name) {
-            Ok(taken) => {
-                let asks = shares(&taken.share, targets)?;
-                self.pieces.push(Piece { name, asks });
-                *query = taken.home;
+            Ok(decomposed) => {
+                let queries = contributions(&decomposed.contribution, targets)?;
+                self.fragments.push(Fragment { name, queries });
+                *query = decomposed.local;
                 Ok(true)
             }
             Err(obstacle) => {
@@ -186,34 +187,34 @@ impl Carver<'_> {
         }
     }
 
-    fn carve_whole(&mut self, query: &mut Query, table: &TableName, target: &Target) -> bool {
+    fn push_down_whole(&mut self, query: &mut Query, table: &TableName, target: &Target) -> bool {
         let summary = check_shape(query).is_ok() && is_summary(query);
         let name = self.next_name();
         let Some(answers) = all_of(&name).filter(|_| summary) else {
             return false;
         };
-        as_the_provider_knows_it(query, table);
-        let asks = vec![(target.clone(), query.to_string())];
-        self.pieces.push(Piece { name, asks });
+        use_provider_table_name(query, table);
+        let queries = vec![(target.clone(), query.to_string())];
+        self.fragments.push(Fragment { name, queries });
         *query = answers;
         true
     }
 
     fn next_name(&self) -> String {
-        format!("{ANSWER}{}", self.pieces.len())
+        format!("{ANSWER}{}", self.fragments.len())
     }
 
-    /// The tables whose records have to come home.
-    fn tables_left(&self, query: &Query) -> Result<Vec<(TableName, Vec<Target>)>, QueryFault> {
+    /// The tables whose records have to be transferred.
+    fn tables_left(&self, query: &Query) -> Result<Vec<(TableName, Vec<Target>)>, FederationError> {
         let mut left = Vec::new();
         for table in tables_of(query)? {
             let targets = self.targets.get(&table).cloned().unwrap_or_default();
             if let Some(low) = targets.iter().find(|target| target.tier < Tier::Records) {
                 let obstacle = self.obstacles.get(&table).cloned();
-                return Err(QueryFault::Tier {
+                return Err(FederationError::Tier {
                     dataset: low.dataset.clone(),
                     tier: low.tier,
-                    reason: obstacle.unwrap_or_else(|| "it asks for single records".to_owned()),
+                    reason: obstacle.unwrap_or_else(|| "it selects individual records".to_owned()),
                 });
             }
             left.push((table, targets));
@@ -222,33 +223,33 @@ impl Carver<'_> {
     }
 }
 
-/// What each member is asked for its share.
-fn shares(share: &Share, targets: &[Target]) -> Result<Vec<(Target, String)>, QueryFault> {
+/// The query to each member for its contribution.
+fn contributions(contribution: &Contribution, targets: &[Target]) -> Result<Vec<(Target, String)>, FederationError> {
     let known: BTreeSet<_> = targets
         .iter()
         .flat_map(|target| target.columns.iter().cloned())
         .collect();
-    if let Some(unknown) = share.columns().difference(&known).next() {
+    if let Some(unknown) = contribution.columns().difference(&known).next() {
         let shared = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-        return Err(QueryFault::usage_with(
-            format!("nobody shares a column `{unknown}` with you"),
+        return Err(FederationError::usage_with(
+            format!("no member shares a column `{unknown}` with you"),
             format!("the columns shared are {shared}"),
         ));
     }
-    let text = |target: &Target| match share.text(&target.columns) {
+    let text = |target: &Target| match contribution.text(&target.columns) {
         Ok(text) => Ok((target.clone(), text)),
-        Err(MissingColumn(column)) => Err(QueryFault::usage_with(
+        Err(MissingColumn(column)) => Err(FederationError::usage_with(
             format!(
-                "`{}` does not share `{column}`, on which its part of the answer depends",
+                "`{}` does not share `{column}`, which its part of the answer depends on",
                 target.dataset
             ),
-            "leave the column out, or ask the institutions that share it",
+            "leave the column out, or query only the institutions that share it",
         )),
     };
     targets.iter().map(text).collect()
 }
 
-fn standing_alone(body: SetExpr) -> Query {
+fn standalone(body: SetExpr) -> Query {
     Query {
         with: None,
         body: Box::new(body),

@@ -1,4 +1,4 @@
-//! Who is asked, and how: the seam between planning and the network.
+//! The interface between planning and the network: which datasets are queried, and how.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -14,62 +14,62 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::Stream;
 
-use super::fault::QueryFault;
+use super::error::FederationError;
 
-/// One dataset that may be asked.
+/// One dataset that may be queried.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    /// Which dataset, and at whom.
+    /// The dataset and its institution.
     pub(super) dataset: DatasetRef,
-    /// Its version; nothing for the current one.
+    /// Its version; `None` for the current one.
     pub(super) version: Option<VersionNumber>,
-    /// By what right.
-    pub(super) right: Right,
+    /// What permits the query.
+    pub(super) access: Access,
     /// How much an answer may reveal.
     pub(super) tier: Tier,
-    /// What it is asked for.
+    /// The purpose of the query.
     pub(super) purpose: Purpose,
-    /// The columns an answer may hold.
+    /// The columns that an answer may contain.
     pub(super) columns: BTreeSet<String>,
 }
 
-/// By what right a dataset is asked.
+/// What permits a query of a dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Right {
-    /// A grant by another institution.
+pub(super) enum Access {
+    /// A grant from another institution.
     Grant(GrantId),
-    /// It is our own.
+    /// It is our own dataset.
     Own,
 }
 
 /// Rows as they arrive; an error is the last item.
-pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, QueryFault>> + Send>>;
+pub(super) type Batches = Pin<Box<dyn Stream<Item = Result<RecordBatch, FederationError>> + Send>>;
 
 /// The answer of one target.
-pub(super) struct Part {
+pub(super) struct Answer {
     /// Columns of the rows.
     pub(super) schema: SchemaRef,
     /// The rows.
     pub(super) batches: Batches,
 }
 
-impl Debug for Part {
+impl Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Part")
+        f.debug_struct("Answer")
             .field("schema", &self.schema)
             .finish_non_exhaustive()
     }
 }
 
-/// Puts questions to targets.
+/// Sends queries to targets.
 #[async_trait]
-pub(super) trait Ask: Debug + Send + Sync {
-    /// Asks `target` the question `sql`, in which the table bears the dataset's name; returns once the answer has begun.
-    async fn ask(&self, target: &Target, sql: String) -> Result<Part, QueryFault>;
+pub(super) trait QuerySource: Debug + Send + Sync {
+    /// Sends `sql` to `target`. In `sql`, the table has the dataset's name. Returns once the answer has begun.
+    async fn query(&self, target: &Target, sql: String) -> Result<Answer, FederationError>;
 
-    /// The columns and types of all that `target` shares.
-    async fn shape(&self, target: &Target) -> Result<SchemaRef, QueryFault>;
+    /// The columns of `target` that are shared, with their types.
+    async fn schema(&self, target: &Target) -> Result<SchemaRef, FederationError>;
 
-    /// The columns of `target` were not what [`Ask::shape`] told: it is to be asked again.
-    fn forget(&self, target: &Target);
+    /// Discards the cached schema: the columns of `target` were not those that [`QuerySource::schema`] returned.
+    fn forget_schema(&self, target: &Target);
 }

@@ -1,4 +1,4 @@
-//! The question as text: one `SELECT` over `institution.dataset` and `consortium.dataset`.
+//! The query as text: one `SELECT` over `institution.dataset` and `consortium.dataset`.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -19,25 +19,25 @@ use datafusion::sql::sqlparser::ast::{
     Statement, TableAlias, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-use super::fault::QueryFault;
+use super::error::FederationError;
 
-/// The schema that stands for everybody who shares a dataset.
+/// The schema that stands for all members that share a dataset.
 pub(super) const CONSORTIUM: &str = "consortium";
 
-/// How deeply a question may be nested: as deeply as a provider reads it.
+/// How deeply a query may be nested: the same limit as at a provider.
 pub(super) const MAX_DEPTH: usize = 64;
 
-/// Begins the names of tables that hold members' answers; no institution and no dataset is called so.
+/// Prefix of the tables that hold members' answers; no institution or dataset name can begin with it.
 pub(super) const ANSWER: &str = "__answer_";
 
-/// A table as the question names it.
+/// A table as named in the query.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TableName {
-    /// Whose dataset; nothing for that of everybody who shares it.
+    /// The institution; `None` for the dataset of all members that share it.
     pub(super) institution: Option<InstitutionId>,
     /// The dataset.
     pub(super) dataset: DatasetName,
-    /// Its version; nothing for the current one.
+    /// Its version; `None` for the current one.
     pub(super) version: Option<VersionNumber>,
 }
 
@@ -47,15 +47,15 @@ impl TableName {
         self.institution.as_ref().map_or(CONSORTIUM, InstitutionId::as_str)
     }
 
-    /// The second part of the name in the engine at home, where each version is a table of its own.
-    pub(super) fn at_home(&self) -> String {
+    /// The second part of the name in the local engine, where each version is a table of its own.
+    pub(super) fn local_name(&self) -> String {
         match self.version {
             None => self.dataset.to_string(),
             Some(version) => format!("{}@{version}", self.dataset),
         }
     }
 
-    fn read(name: &ObjectName, version: Option<VersionNumber>) -> Result<Self, QueryFault> {
+    fn read(name: &ObjectName, version: Option<VersionNumber>) -> Result<Self, FederationError> {
         let parts: Option<Vec<&str>> = name
             .0
             .iter()
@@ -63,17 +63,17 @@ impl TableName {
             .collect();
         let (schema, dataset) = match parts.as_deref() {
             Some([schema, dataset]) => (*schema, *dataset),
-            Some([dataset]) => return Err(unplaced(dataset)),
+            Some([dataset]) => return Err(missing_institution(dataset)),
             Some(_) | None => {
-                return Err(QueryFault::usage(format!(
-                    "`{name}` is no table; write `institution.dataset`"
+                return Err(FederationError::usage(format!(
+                    "`{name}` is not a table; write `institution.dataset`"
                 )));
             }
         };
-        let invalid = |error: concordat_protocol::ids::InvalidName| QueryFault::usage(error.to_string());
+        let invalid = |error: concordat_protocol::ids::InvalidName| FederationError::usage(error.to_string());
         let institution = if schema == CONSORTIUM {
             if version.is_some() {
-                return Err(QueryFault::usage_with(
+                return Err(FederationError::usage_with(
                     format!("`{name}` has no versions: each institution counts its own"),
                     format!("write `INSTITUTION.{dataset} VERSION AS OF NUMBER`"),
                 ));
@@ -98,62 +98,62 @@ impl fmt::Display for TableName {
     }
 }
 
-fn unplaced(dataset: &str) -> QueryFault {
-    QueryFault::usage_with(
-        format!("`{dataset}` does not say whose table it is"),
-        format!("write `INSTITUTION.{dataset}`, or `consortium.{dataset}` for all who share it"),
+fn missing_institution(dataset: &str) -> FederationError {
+    FederationError::usage_with(
+        format!("`{dataset}` does not name an institution"),
+        format!("write `INSTITUTION.{dataset}`, or `consortium.{dataset}` for all members that share it"),
     )
 }
 
-/// One `SELECT` that has been read, and the tables it names.
+/// One parsed `SELECT`, and the tables it names.
 #[derive(Clone, Debug)]
-pub(super) struct Question {
+pub(super) struct ParsedQuery {
     /// The statement.
     pub(super) query: Query,
     /// Every table, once.
     pub(super) tables: BTreeSet<TableName>,
 }
 
-impl Question {
-    /// Reads `sql`.
+impl ParsedQuery {
+    /// Parses `sql`.
     ///
     /// # Errors
-    /// [`QueryFault::Usage`] unless it is exactly one `SELECT` over tables with two-part names.
-    pub(super) fn parse(sql: &str) -> Result<Self, QueryFault> {
-        on_large_stack(|| Self::read(sql)).unwrap_or_else(|| Err(no_room()))
+    /// [`FederationError::Usage`] unless it is exactly one `SELECT` over tables with two-part names.
+    pub(super) fn parse(sql: &str) -> Result<Self, FederationError> {
+        on_large_stack(|| Self::read(sql)).unwrap_or_else(|| Err(parser_thread_error()))
     }
 
-    fn read(sql: &str) -> Result<Self, QueryFault> {
+    fn read(sql: &str) -> Result<Self, FederationError> {
         let statements = parse(sql, MAX_DEPTH)
-            .map_err(|error| QueryFault::usage(format!("the SQL text cannot be read: {error}")))?;
+            .map_err(|error| FederationError::usage(format!("the SQL text cannot be read: {error}")))?;
         let query = match <[Statement; 1]>::try_from(statements) {
             Ok([Statement::Query(query)]) => *query,
-            Ok([_]) => return Err(QueryFault::usage("only `SELECT` is answered")),
+            Ok([_]) => return Err(FederationError::usage("only `SELECT` is answered")),
             Err(several) if several.is_empty() => {
-                return Err(QueryFault::usage("there is no question in an empty text"));
+                return Err(FederationError::usage("an empty text is not a query"));
             }
-            Err(_) => return Err(QueryFault::usage("only one statement at a time is answered")),
+            Err(_) => return Err(FederationError::usage("only one statement at a time is answered")),
         };
         let tables = tables_of(&query)?;
         Ok(Self { query, tables })
     }
 }
 
-/// There is no thread with a stack for the question.
-pub(super) fn no_room() -> QueryFault {
-    QueryFault::machine(
-        "there is no room to read the question",
+/// The error if no thread with a large stack can be started.
+pub(super) fn parser_thread_error() -> FederationError {
+    FederationError::machine(
+        "no thread to parse the query could be started",
         std::io::Error::from(std::io::ErrorKind::OutOfMemory),
     )
 }
 
-/// The tables that `node` names, without those that it defines itself.
-pub(super) fn tables_of<V: Visit>(node: &V) -> Result<BTreeSet<TableName>, QueryFault> {
+/// The tables that `node` names, except those that it defines itself.
+pub(super) fn tables_of<V: Visit>(node: &V) -> Result<BTreeSet<TableName>, FederationError> {
     Ok(occurrences(node)?.into_iter().collect())
 }
 
-/// The tables that `node` names, as often as it does.
-pub(super) fn occurrences<V: Visit>(node: &V) -> Result<Vec<TableName>, QueryFault> {
+/// The tables that `node` names, once per mention.
+pub(super) fn occurrences<V: Visit>(node: &V) -> Result<Vec<TableName>, FederationError> {
     let mut defined = Defined::default();
     let _ = node.visit(&mut defined);
     let mut named = Named {
@@ -163,7 +163,7 @@ pub(super) fn occurrences<V: Visit>(node: &V) -> Result<Vec<TableName>, QueryFau
     };
     match node.visit(&mut named) {
         ControlFlow::Continue(()) => Ok(named.tables),
-        ControlFlow::Break(fault) => Err(fault),
+        ControlFlow::Break(error) => Err(error),
     }
 }
 
@@ -183,42 +183,44 @@ impl Visitor for Defined {
 
 struct Named {
     defined: BTreeSet<String>,
-    /// Of the table whose name comes next.
+    /// The version of the table whose name is visited next.
     version: Option<VersionNumber>,
     tables: Vec<TableName>,
 }
 
 impl Visitor for Named {
-    type Break = QueryFault;
+    type Break = FederationError;
 
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<QueryFault> {
-        let odd = query.for_clause.is_some() || !query.locks.is_empty() || !query.pipe_operators.is_empty();
-        if odd || !only_reads(&query.body) {
-            return ControlFlow::Break(QueryFault::usage("only `SELECT` is answered"));
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<FederationError> {
+        let unsupported = query.for_clause.is_some() || !query.locks.is_empty() || !query.pipe_operators.is_empty();
+        if unsupported || !only_reads(&query.body) {
+            return ControlFlow::Break(FederationError::usage("only `SELECT` is answered"));
         }
         ControlFlow::Continue(())
     }
 
-    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<QueryFault> {
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<FederationError> {
         match factor {
             TableFactor::Table {
                 args: None, version, ..
             } => {
                 self.version = version.as_ref().and_then(version_number);
                 match version {
-                    Some(other) if self.version.is_none() => ControlFlow::Break(QueryFault::usage_with(
-                        format!("`{other}` is no version that can be asked"),
+                    Some(other) if self.version.is_none() => ControlFlow::Break(FederationError::usage_with(
+                        format!("`{other}` is not a version that can be queried"),
                         "write `VERSION AS OF` and its number; `concordat dataset versions` lists them",
                     )),
                     Some(_) | None => ControlFlow::Continue(()),
                 }
             }
             TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => ControlFlow::Continue(()),
-            other => ControlFlow::Break(QueryFault::usage(format!("`{other}` is no table that can be asked"))),
+            other => ControlFlow::Break(FederationError::usage(format!(
+                "`{other}` is not a table that can be queried"
+            ))),
         }
     }
 
-    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<QueryFault> {
+    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<FederationError> {
         let single = match name.0.as_slice() {
             [part] => part.as_ident().map(|ident| ident.value.as_str()),
             _ => None,
@@ -232,7 +234,7 @@ impl Visitor for Named {
                 self.tables.push(table);
                 ControlFlow::Continue(())
             }
-            Err(fault) => ControlFlow::Break(fault),
+            Err(error) => ControlFlow::Break(error),
         }
     }
 }
@@ -247,26 +249,26 @@ fn only_reads(body: &SetExpr) -> bool {
     }
 }
 
-/// Writes `query`, which names only `table`, the way the provider knows it: the dataset alone, without its institution.
-pub(super) fn as_the_provider_knows_it<V: VisitMut>(node: &mut V, table: &TableName) {
+/// Rewrites a node that names only `table` to the provider's name for it: the dataset alone, without the institution.
+pub(super) fn use_provider_table_name<V: VisitMut>(node: &mut V, table: &TableName) {
     let _ = node.visit(&mut Shorten(table));
 }
 
 struct Shorten<'a>(&'a TableName);
 
 impl Shorten<'_> {
-    fn is_ours(&self, schema: &Ident, dataset: &Ident) -> bool {
+    fn is_table(&self, schema: &Ident, dataset: &Ident) -> bool {
         schema.value == self.0.schema() && dataset.value == self.0.dataset.as_str()
     }
 
     fn shorten(&self, name: &mut ObjectName) {
-        let ours = match name.0.as_slice() {
+        let same = match name.0.as_slice() {
             [schema, dataset] => {
-                matches!((schema.as_ident(), dataset.as_ident()), (Some(s), Some(d)) if self.is_ours(s, d))
+                matches!((schema.as_ident(), dataset.as_ident()), (Some(s), Some(d)) if self.is_table(s, d))
             }
             _ => false,
         };
-        if ours {
+        if same {
             *name = ObjectName(vec![ObjectNamePart::Identifier(quoted(self.0.dataset.as_str()))]);
         }
     }
@@ -292,7 +294,7 @@ impl VisitorMut for Shorten<'_> {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Expr::CompoundIdentifier(parts) = expr
             && let [schema, dataset, _] = parts.as_slice()
-            && self.is_ours(schema, dataset)
+            && self.is_table(schema, dataset)
         {
             parts.remove(0);
         }
@@ -300,8 +302,8 @@ impl VisitorMut for Shorten<'_> {
     }
 }
 
-/// Writes versions the way the engine at home knows them: as tables of their own, which go on to be called as before.
-pub(super) fn as_home_knows_it(query: &mut Query) {
+/// Rewrites versions to the names in the local engine, where each is a table of its own; an alias keeps the name used in the query.
+pub(super) fn use_local_version_names(query: &mut Query) {
     let _ = query.visit(&mut Rename);
 }
 
@@ -329,7 +331,7 @@ impl VisitorMut for Rename {
     }
 }
 
-/// A table of a provider in the text of a question, with its version if there is one.
+/// A table of a provider in SQL text, with its version if there is one.
 pub(super) fn table_text(dataset: &DatasetName, version: Option<VersionNumber>) -> String {
     let table = quoted(dataset.as_str()).to_string();
     match version {
@@ -338,7 +340,7 @@ pub(super) fn table_text(dataset: &DatasetName, version: Option<VersionNumber>) 
     }
 }
 
-/// An identifier that means exactly what it says.
+/// An identifier in quotes, so that it is taken literally.
 pub(super) fn quoted(name: &str) -> Ident {
     Ident::with_quote('"', name)
 }
@@ -348,7 +350,7 @@ mod tests {
     use super::*;
 
     fn tables(sql: &str) -> Vec<String> {
-        Question::parse(sql)
+        ParsedQuery::parse(sql)
             .unwrap()
             .tables
             .iter()
@@ -357,11 +359,11 @@ mod tests {
     }
 
     fn refusal(sql: &str) -> String {
-        Question::parse(sql).unwrap_err().to_string()
+        ParsedQuery::parse(sql).unwrap_err().to_string()
     }
 
     #[test]
-    fn every_table_is_found_wherever_it_stands() {
+    fn statement_tables_are_found_in_every_position() {
         assert_eq!(tables("SELECT * FROM budapest.heart"), ["budapest.heart"]);
         let sql = "WITH old AS (SELECT * FROM zurich.heart) SELECT (SELECT max(age) FROM consortium.heart) FROM old \
                    JOIN cleveland.heart c ON old.id = c.id WHERE c.id IN (SELECT id FROM budapest.visits)";
@@ -372,13 +374,13 @@ mod tests {
     }
 
     #[test]
-    fn a_table_without_an_institution_is_told_how_to_get_one() {
-        let fault = Question::parse("SELECT * FROM heart").unwrap_err();
-        assert!(fault.help().unwrap().contains("consortium.heart"), "{fault}");
+    fn statement_table_without_institution_gets_a_hint() {
+        let error = ParsedQuery::parse("SELECT * FROM heart").unwrap_err();
+        assert!(error.help().unwrap().contains("consortium.heart"), "{error}");
     }
 
     #[test]
-    fn nothing_but_one_select_is_asked() {
+    fn statement_other_than_one_select_is_rejected() {
         assert!(refusal("SELECT 1; SELECT 2").contains("one statement"));
         assert!(refusal("").contains("empty"));
         for sql in [
@@ -389,43 +391,43 @@ mod tests {
             "SELECT * INTO mine FROM budapest.heart",
             "SELECT * FROM budapest.heart FOR UPDATE",
         ] {
-            assert!(Question::parse(sql).is_err(), "{sql}");
+            assert!(ParsedQuery::parse(sql).is_err(), "{sql}");
         }
-        assert!(refusal("SELECT * FROM read_csv('/etc/passwd')").contains("no table"));
+        assert!(refusal("SELECT * FROM read_csv('/etc/passwd')").contains("not a table"));
         assert!(refusal("SELECT * FROM a.b.c").contains("institution.dataset"));
     }
 
     #[test]
-    fn versions_are_tables_of_their_own() {
+    fn statement_versions_are_separate_tables() {
         let sql =
             "SELECT heart.age FROM budapest.heart VERSION AS OF 3 JOIN budapest.heart AS new ON new.id = heart.id";
-        let mut question = Question::parse(sql).unwrap();
-        let names: Vec<String> = question.tables.iter().map(TableName::to_string).collect();
+        let mut parsed = ParsedQuery::parse(sql).unwrap();
+        let names: Vec<String> = parsed.tables.iter().map(TableName::to_string).collect();
         assert_eq!(names, ["budapest.heart", "budapest.heart VERSION AS OF 3"]);
-        as_home_knows_it(&mut question.query);
+        use_local_version_names(&mut parsed.query);
         assert_eq!(
-            question.query.to_string(),
+            parsed.query.to_string(),
             "SELECT heart.age FROM budapest.\"heart@3\" AS \"heart\" JOIN budapest.heart AS new ON new.id = heart.id"
         );
-        let old = Question::parse("SELECT age FROM budapest.heart VERSION AS OF 3").unwrap();
+        let old = ParsedQuery::parse("SELECT age FROM budapest.heart VERSION AS OF 3").unwrap();
         let table = old.tables.first().unwrap().clone();
         let mut query = old.query;
-        as_the_provider_knows_it(&mut query, &table);
+        use_provider_table_name(&mut query, &table);
         assert_eq!(query.to_string(), "SELECT age FROM \"heart\" VERSION AS OF 3");
         assert!(refusal("SELECT * FROM consortium.heart VERSION AS OF 3").contains("counts its own"));
         assert!(refusal("SELECT * FROM budapest.heart FOR SYSTEM_TIME AS OF '2026-01-01'").contains("cannot be read"));
     }
 
     #[test]
-    fn the_provider_gets_its_own_name_for_its_table() {
-        let mut question = Question::parse(
+    fn statement_sent_to_provider_has_no_institution_name() {
+        let mut parsed = ParsedQuery::parse(
             "SELECT budapest.heart.age, heart.sex, budapest.heart.* FROM budapest.heart WHERE budapest.heart.age > 3",
         )
         .unwrap();
-        let table = question.tables.first().unwrap().clone();
-        as_the_provider_knows_it(&mut question.query, &table);
+        let table = parsed.tables.first().unwrap().clone();
+        use_provider_table_name(&mut parsed.query, &table);
         assert_eq!(
-            question.query.to_string(),
+            parsed.query.to_string(),
             "SELECT heart.age, heart.sex, \"heart\".* FROM \"heart\" WHERE heart.age > 3"
         );
     }

@@ -1,4 +1,4 @@
-//! Remote records as a table of the engine at home: columns, conditions and limits travel to the provider, rows come back.
+//! Remote records as a table of the local engine: columns, conditions and limits are sent to the provider, rows are returned.
 
 use std::sync::Arc;
 
@@ -14,16 +14,16 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use futures::{StreamExt, TryStreamExt};
 
-use super::fault::QueryFault;
+use super::error::FederationError;
 use super::filter;
-use super::source::{Ask, Target};
+use super::source::{QuerySource, Target};
 use super::statement::{quoted, table_text};
-use super::union::{fit, unite};
+use super::union::{cast_to, union_schema};
 
-/// One member's rows in a table: whom to ask, and what its table looks like.
+/// One member of a table: the dataset to query, and its schema.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
-    /// Whom to ask.
+    /// The dataset to query.
     pub(super) target: Target,
     /// Its columns.
     pub(super) schema: SchemaRef,
@@ -32,25 +32,32 @@ pub(super) struct Member {
 /// The records of one or more members.
 #[derive(Debug)]
 pub(super) struct RemoteTable {
-    asker: Arc<dyn Ask>,
+    source: Arc<dyn QuerySource>,
     members: Vec<Member>,
     schema: SchemaRef,
 }
 
 impl RemoteTable {
-    /// The table of `members` under each other.
+    /// The union of the tables of `members`.
     ///
     /// # Errors
-    /// [`QueryFault::Disunion`] when their columns do not fit together.
-    pub(super) fn new(asker: Arc<dyn Ask>, members: Vec<Member>) -> std::result::Result<Self, QueryFault> {
-        let shapes = members
+    /// [`FederationError::SchemaMismatch`] if their columns cannot be combined.
+    pub(super) fn new(
+        source: Arc<dyn QuerySource>,
+        members: Vec<Member>,
+    ) -> std::result::Result<Self, FederationError> {
+        let schemas = members
             .iter()
             .map(|member| (&member.target.dataset.institution, member.schema.clone()));
-        let schema = unite(shapes)?;
-        Ok(Self { asker, members, schema })
+        let schema = union_schema(schemas)?;
+        Ok(Self {
+            source,
+            members,
+            schema,
+        })
     }
 
-    /// Whether every member can check `filter` and comes to the same result as the engine at home.
+    /// Whether every member can check `filter` with the same result as the local engine.
     fn can_send(&self, filter: &Expr) -> bool {
         let same_everywhere = |column: &str| {
             self.members.iter().all(|member| {
@@ -63,7 +70,7 @@ impl RemoteTable {
     }
 }
 
-/// Types whose literals are written exactly.
+/// Types whose values can be written exactly as literals.
 fn is_comparable(kind: &DataType) -> bool {
     matches!(
         kind,
@@ -106,20 +113,20 @@ impl TableProvider for RemoteTable {
             None => self.schema.clone(),
         };
         let conditions: Vec<_> = filters.iter().filter_map(filter::as_text).collect();
-        let share = |member: &Member| -> Arc<dyn PartitionStream> {
-            let asked = asked_of(member, &wanted);
-            Arc::new(Share {
-                asker: self.asker.clone(),
+        let partition = |member: &Member| -> Arc<dyn PartitionStream> {
+            let requested = requested_columns(member, &wanted);
+            Arc::new(MemberPartition {
+                source: self.source.clone(),
                 target: member.target.clone(),
-                sql: member_text(member, &asked, &conditions, limit),
-                asked,
+                sql: member_text(member, &requested, &conditions, limit),
+                requested,
                 schema: wanted.clone(),
             })
         };
-        let shares = self.members.iter().map(share).collect();
+        let partitions = self.members.iter().map(partition).collect();
         Ok(Arc::new(StreamingTableExec::try_new(
             wanted.clone(),
-            shares,
+            partitions,
             None,
             [],
             false,
@@ -128,8 +135,8 @@ impl TableProvider for RemoteTable {
     }
 }
 
-/// The columns of `wanted` that the member has, as it has them. Where nothing but the number of rows matters, its first column.
-fn asked_of(member: &Member, wanted: &SchemaRef) -> SchemaRef {
+/// The columns of `wanted` that the member has, with its own types. If only the number of rows matters, its first column.
+fn requested_columns(member: &Member, wanted: &SchemaRef) -> SchemaRef {
     let theirs = member.schema.fields();
     let common = wanted
         .fields()
@@ -142,8 +149,8 @@ fn asked_of(member: &Member, wanted: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-fn member_text(member: &Member, asked: &SchemaRef, conditions: &[String], limit: Option<usize>) -> String {
-    let columns: Vec<_> = asked
+fn member_text(member: &Member, requested: &SchemaRef, conditions: &[String], limit: Option<usize>) -> String {
+    let columns: Vec<_> = requested
         .fields()
         .iter()
         .map(|field| quoted(field.name()).to_string())
@@ -162,59 +169,63 @@ fn member_text(member: &Member, asked: &SchemaRef, conditions: &[String], limit:
     text
 }
 
-/// One member's rows, asked for when the engine begins to read them.
+/// One member's rows, requested when the engine begins to read them.
 #[derive(Debug)]
-struct Share {
-    asker: Arc<dyn Ask>,
+struct MemberPartition {
+    source: Arc<dyn QuerySource>,
     target: Target,
     sql: String,
-    /// The columns that have to come back.
-    asked: SchemaRef,
+    /// The columns that the answer must have.
+    requested: SchemaRef,
     schema: SchemaRef,
 }
 
-impl PartitionStream for Share {
+impl PartitionStream for MemberPartition {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (asker, target, sql, asked) = (
-            self.asker.clone(),
+        let (source, target, sql, requested) = (
+            self.source.clone(),
             self.target.clone(),
             self.sql.clone(),
-            self.asked.clone(),
+            self.requested.clone(),
         );
         let opened = async move {
-            let part = asker.ask(&target, sql).await?;
-            check_columns(&target, &asked, &part.schema).inspect_err(|_| asker.forget(&target))?;
-            Ok::<_, DataFusionError>(part)
+            let answer = source.query(&target, sql).await?;
+            check_columns(&target, &requested, &answer.schema).inspect_err(|_| source.forget_schema(&target))?;
+            Ok::<_, DataFusionError>(answer)
         };
-        let fitted = self.schema.clone();
+        let target_schema = self.schema.clone();
         let rows = futures::stream::once(opened)
-            .map_ok(|part| part.batches.map_err(DataFusionError::from))
+            .map_ok(|answer| answer.batches.map_err(DataFusionError::from))
             .try_flatten()
-            .map(move |batch| batch.and_then(|batch| fit(&batch, &fitted)));
+            .map(move |batch| batch.and_then(|batch| cast_to(&batch, &target_schema)));
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), rows))
     }
 }
 
-/// Refuses an answer whose columns are not the ones asked for: filling the difference with missing values would hide it.
-fn check_columns(target: &Target, asked: &SchemaRef, came: &SchemaRef) -> std::result::Result<(), QueryFault> {
-    let shape = |schema: &SchemaRef| -> Vec<_> {
+/// Rejects an answer whose columns are not the requested ones: filling the difference with nulls would hide it.
+fn check_columns(
+    target: &Target,
+    requested: &SchemaRef,
+    received: &SchemaRef,
+) -> std::result::Result<(), FederationError> {
+    let columns = |schema: &SchemaRef| -> Vec<_> {
         schema
             .fields()
             .iter()
             .map(|field| (field.name().clone(), field.data_type().clone()))
             .collect()
     };
-    if shape(asked) == shape(came) {
+    if columns(requested) == columns(received) {
         return Ok(());
     }
-    Err(QueryFault::Misbehaved {
+    Err(FederationError::Misbehaved {
         provider: target.dataset.institution.clone(),
         detail: format!(
-            "its columns of `{}` are not the ones asked for; ask again if it has a new version",
+            "its columns of `{}` are not the requested ones; query again if it has a new version",
             target.dataset
         ),
     })

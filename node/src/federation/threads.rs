@@ -1,8 +1,8 @@
-//! Threads for the engine at home, apart from those of the network.
+//! Threads for the local engine, separate from those of the network.
 //!
-//! Planning walks a question recursively, and a batch that is computed cannot be interrupted. So both happen on threads with large
-//! stacks that stand back behind the others; whatever a question of our own people does there, peers are answered. What is asked of
-//! others goes on where it was: on the threads of the node.
+//! Planning walks a query recursively, and the computation of a batch cannot be interrupted. Both therefore run on dedicated threads
+//! with large stacks: whatever a query of our own people does there, peers are still answered. Queries to other institutions continue
+//! to run on the threads of the node.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -14,25 +14,25 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::fault::QueryFault;
-use super::source::{Ask, Part, Target};
+use super::error::FederationError;
+use super::source::{Answer, QuerySource, Target};
 
-/// Threads that compute.
+/// Number of threads.
 const THREADS: usize = 2;
-/// Stack of each, in bytes; memory of it that is not used is not taken.
+/// Stack size of each, in bytes; unused stack takes no memory.
 const STACK: usize = 256 << 20;
-/// Longest that a question may take at home.
-const LONGEST: Duration = Duration::from_secs(600);
+/// Longest time that the local part of a query may take.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// The threads of the engine at home; there are none before the first question that needs them.
+/// The threads of the local engine; they are started by the first query that needs them.
 #[derive(Debug, Default)]
-pub(super) struct Threads(OnceLock<Option<Background>>);
+pub(super) struct Threads(OnceLock<Option<BackgroundRuntime>>);
 
-/// A runtime that may be dropped anywhere: it does not wait for what still computes.
+/// A runtime that may be dropped anywhere: it does not wait for running work.
 #[derive(Debug)]
-struct Background(Option<Runtime>);
+struct BackgroundRuntime(Option<Runtime>);
 
-impl Drop for Background {
+impl Drop for BackgroundRuntime {
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
@@ -41,56 +41,58 @@ impl Drop for Background {
 }
 
 impl Threads {
-    /// Does `work` and computes its rows on these threads, for as long as somebody reads them.
+    /// Runs `work` and computes its rows on these threads, for as long as the answer is read.
     ///
     /// # Errors
-    /// Those of the work, and [`QueryFault::Usage`] when it takes too long.
-    pub(super) async fn part(
+    /// Those of the work, and [`FederationError::Usage`] if it takes too long.
+    pub(super) async fn run(
         &self,
-        work: impl Future<Output = Result<Part, QueryFault>> + Send + 'static,
-    ) -> Result<Part, QueryFault> {
-        let until = tokio::time::sleep(LONGEST).deadline();
+        work: impl Future<Output = Result<Answer, FederationError>> + Send + 'static,
+    ) -> Result<Answer, FederationError> {
+        let until = tokio::time::sleep(QUERY_TIMEOUT).deadline();
         let (opened, opening) = oneshot::channel();
         let (rows, reader) = mpsc::channel(1);
         let task = self.handle()?.spawn(async move {
-            let mut part = match work.await {
-                Ok(part) => part,
-                // Whoever asked may have gone, here and below.
-                Err(fault) => return drop(opened.send(Err(fault))),
+            let mut answer = match work.await {
+                Ok(answer) => answer,
+                // The reader may have been dropped, here and below.
+                Err(error) => return drop(opened.send(Err(error))),
             };
-            let _ = opened.send(Ok(part.schema.clone()));
-            while let Some(batch) = part.batches.next().await {
+            let _ = opened.send(Ok(answer.schema.clone()));
+            while let Some(batch) = answer.batches.next().await {
                 let last = batch.is_err();
                 if rows.send(Some(batch)).await.is_err() || last {
                     return;
                 }
             }
-            // Without this the rows were not all.
+            // Signals that the rows are complete.
             let _ = rows.send(None).await;
         });
         let task = AbortOnDropHandle::new(task);
         let opened = tokio::time::timeout_at(until, opening).await.map_err(|_| too_long())?;
-        let schema: SchemaRef = opened.map_err(|_| broke_off())??;
+        let schema: SchemaRef = opened.map_err(|_| engine_stopped())??;
         let batches = stream::unfold((reader, Some(task)), move |(mut reader, task)| async move {
             task.as_ref()?;
             match tokio::time::timeout_at(until, reader.recv()).await {
                 Ok(Some(Some(Ok(batch)))) => Some((Ok(batch), (reader, task))),
-                Ok(Some(Some(Err(fault)))) => Some((Err(fault), (reader, None))),
+                Ok(Some(Some(Err(error)))) => Some((Err(error), (reader, None))),
                 Ok(Some(None)) => None,
-                Ok(None) => Some((Err(broke_off()), (reader, None))),
+                Ok(None) => Some((Err(engine_stopped()), (reader, None))),
                 Err(_) => Some((Err(too_long()), (reader, None))),
             }
         });
-        Ok(Part {
+        Ok(Answer {
             schema,
             batches: batches.boxed(),
         })
     }
 
-    fn handle(&self) -> Result<&Handle, QueryFault> {
-        let started = self.0.get_or_init(|| start().map(|runtime| Background(Some(runtime))));
+    fn handle(&self) -> Result<&Handle, FederationError> {
+        let started = self
+            .0
+            .get_or_init(|| start().map(|runtime| BackgroundRuntime(Some(runtime))));
         let runtime = started.as_ref().and_then(|background| background.0.as_ref());
-        runtime.map(Runtime::handle).ok_or_else(broke_off)
+        runtime.map(Runtime::handle).ok_or_else(engine_stopped)
     }
 }
 
@@ -99,60 +101,60 @@ fn start() -> Option<Runtime> {
         .worker_threads(THREADS)
         .max_blocking_threads(THREADS)
         .thread_stack_size(STACK)
-        .thread_name("home-engine")
+        .thread_name("local-engine")
         .enable_all()
         .build();
     started
-        .inspect_err(|error| tracing::error!(%error, "the engine at home has no threads"))
+        .inspect_err(|error| tracing::error!(%error, "the threads of the local engine cannot be started"))
         .ok()
 }
 
-fn broke_off() -> QueryFault {
-    QueryFault::machine(
-        "the engine at home broke off",
+fn engine_stopped() -> FederationError {
+    FederationError::machine(
+        "the local engine stopped",
         std::io::Error::from(std::io::ErrorKind::BrokenPipe),
     )
 }
 
-fn too_long() -> QueryFault {
-    QueryFault::usage_with(
-        format!("the question took longer than {} seconds", LONGEST.as_secs()),
-        "narrow it",
+fn too_long() -> FederationError {
+    FederationError::usage_with(
+        format!("the query took longer than {} seconds", QUERY_TIMEOUT.as_secs()),
+        "narrow the query",
     )
 }
 
-/// Asks on the threads of the node, from wherever it is asked.
+/// Runs queries on the node's runtime, from whichever thread they are sent.
 #[derive(Debug)]
-pub(super) struct FromThere {
-    asker: Arc<dyn Ask>,
-    there: Handle,
+pub(super) struct OnNodeRuntime {
+    source: Arc<dyn QuerySource>,
+    runtime: Handle,
 }
 
-impl FromThere {
-    /// `asker`, on the threads that this is called on.
-    pub(super) fn of(asker: Arc<dyn Ask>) -> Self {
+impl OnNodeRuntime {
+    /// Runs the queries of `source` on the current runtime.
+    pub(super) fn new(source: Arc<dyn QuerySource>) -> Self {
         Self {
-            asker,
-            there: Handle::current(),
+            source,
+            runtime: Handle::current(),
         }
     }
 }
 
 #[async_trait]
-impl Ask for FromThere {
-    async fn ask(&self, target: &Target, sql: String) -> Result<Part, QueryFault> {
-        let (asker, target) = (self.asker.clone(), target.clone());
-        let asked = self.there.spawn(async move { asker.ask(&target, sql).await });
-        AbortOnDropHandle::new(asked).await.map_err(|_| broke_off())?
+impl QuerySource for OnNodeRuntime {
+    async fn query(&self, target: &Target, sql: String) -> Result<Answer, FederationError> {
+        let (source, target) = (self.source.clone(), target.clone());
+        let task = self.runtime.spawn(async move { source.query(&target, sql).await });
+        AbortOnDropHandle::new(task).await.map_err(|_| engine_stopped())?
     }
 
-    async fn shape(&self, target: &Target) -> Result<SchemaRef, QueryFault> {
-        let (asker, target) = (self.asker.clone(), target.clone());
-        let asked = self.there.spawn(async move { asker.shape(&target).await });
-        AbortOnDropHandle::new(asked).await.map_err(|_| broke_off())?
+    async fn schema(&self, target: &Target) -> Result<SchemaRef, FederationError> {
+        let (source, target) = (self.source.clone(), target.clone());
+        let task = self.runtime.spawn(async move { source.schema(&target).await });
+        AbortOnDropHandle::new(task).await.map_err(|_| engine_stopped())?
     }
 
-    fn forget(&self, target: &Target) {
-        self.asker.forget(target);
+    fn forget_schema(&self, target: &Target) {
+        self.source.forget_schema(target);
     }
 }

@@ -1,7 +1,7 @@
-//! Tables of several members under each other.
+//! The union of the tables of several members.
 //!
-//! Columns are matched by name. A column that a member does not have is missing in its rows; whole numbers meet fractions as
-//! fractions; any other difference of type is an error that names the two institutions.
+//! Columns are matched by name. A column that a member does not have is null in its rows. Integers and floating-point numbers become
+//! floating-point numbers. Any other difference of type is an error that names the two institutions.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -16,12 +16,12 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
 
-use super::fault::QueryFault;
+use super::error::FederationError;
 
-/// The schema of all `members` together, in the order in which columns first appear; every column may be missing.
-pub(super) fn unite<'a>(
+/// The combined schema of all `members`, in the order in which columns first appear; every column is nullable.
+pub(super) fn union_schema<'a>(
     members: impl IntoIterator<Item = (&'a InstitutionId, SchemaRef)>,
-) -> std::result::Result<SchemaRef, QueryFault> {
+) -> std::result::Result<SchemaRef, FederationError> {
     let mut columns: Vec<(&InstitutionId, Field)> = Vec::new();
     for (member, schema) in members {
         for field in schema.fields() {
@@ -29,7 +29,7 @@ pub(super) fn unite<'a>(
                 None => columns.push((member, Field::new(field.name(), field.data_type().clone(), true))),
                 Some((first, known)) => {
                     let wider = widen(known.data_type(), field.data_type());
-                    let wider = wider.ok_or_else(|| disunion(first, known, member, field))?;
+                    let wider = wider.ok_or_else(|| schema_mismatch(first, known, member, field))?;
                     *known = Field::new(known.name(), wider, true);
                 }
             }
@@ -40,7 +40,7 @@ pub(super) fn unite<'a>(
     )))
 }
 
-/// The type that holds the values of both; nothing when that would change them into something else.
+/// The type that holds the values of both; `None` if a conversion would change them.
 fn widen(left: &DataType, right: &DataType) -> Option<DataType> {
     match (left, right) {
         (a, b) if a == b => Some(a.clone()),
@@ -56,21 +56,21 @@ fn is_text(kind: &DataType) -> bool {
     matches!(kind, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }
 
-fn disunion(left: &InstitutionId, known: &Field, right: &InstitutionId, field: &Field) -> QueryFault {
-    QueryFault::Disunion {
+fn schema_mismatch(left: &InstitutionId, known: &Field, right: &InstitutionId, field: &Field) -> FederationError {
+    FederationError::SchemaMismatch {
         column: known.name().clone(),
         left: left.clone(),
-        left_type: in_words(known.data_type()),
+        left_type: label(known.data_type()),
         right: right.clone(),
-        right_type: in_words(field.data_type()),
+        right_type: label(field.data_type()),
     }
 }
 
-/// A type as a reader knows it.
-fn in_words(kind: &DataType) -> String {
+/// The name of a type in error messages.
+fn label(kind: &DataType) -> String {
     match kind {
         DataType::Boolean => "boolean".to_owned(),
-        kind if kind.is_integer() => "a whole number".to_owned(),
+        kind if kind.is_integer() => "an integer".to_owned(),
         kind if kind.is_numeric() => "a number".to_owned(),
         kind if is_text(kind) => "text".to_owned(),
         DataType::Date32 | DataType::Date64 => "a date".to_owned(),
@@ -79,8 +79,8 @@ fn in_words(kind: &DataType) -> String {
     }
 }
 
-/// The rows of `batch` as rows of `schema`.
-pub(super) fn fit(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+/// Converts the rows of `batch` to `schema`.
+pub(super) fn cast_to(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let rows = batch.num_rows();
     let column = |field: &Arc<Field>| -> Result<ArrayRef> {
         match batch.column_by_name(field.name()) {
@@ -113,12 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn columns_meet_by_name_and_grow_wide_enough() {
+    fn union_matches_columns_by_name_and_widens_types() {
         let (a, b) = (at("aachen"), at("basel"));
         let left = schema(&[("age", DataType::Int64), ("chol", DataType::Int64)]);
         let right = schema(&[("chol", DataType::Float64), ("site", DataType::Utf8)]);
-        let united = unite([(&a, left), (&b, right)]).unwrap();
-        let columns: Vec<_> = united
+        let combined = union_schema([(&a, left), (&b, right)]).unwrap();
+        let columns: Vec<_> = combined
             .fields()
             .iter()
             .map(|f| (f.name().as_str(), f.data_type().clone()))
@@ -131,32 +131,32 @@ mod tests {
                 ("site", DataType::Utf8)
             ]
         );
-        assert!(united.fields().iter().all(|field| field.is_nullable()));
+        assert!(combined.fields().iter().all(|field| field.is_nullable()));
     }
 
     #[test]
-    fn a_clash_of_types_names_both_institutions() {
+    fn union_type_mismatch_names_both_institutions() {
         let (a, b) = (at("aachen"), at("basel"));
-        let clash = unite([
+        let mismatch = union_schema([
             (&a, schema(&[("age", DataType::Int64)])),
             (&b, schema(&[("age", DataType::Utf8)])),
         ]);
         assert_eq!(
-            clash.unwrap_err().to_string(),
-            "`age` is a whole number at aachen and text at basel, and the two cannot be put into one column"
+            mismatch.unwrap_err().to_string(),
+            "`age` is an integer at aachen and text at basel, and the two cannot be combined into one column"
         );
     }
 
     #[test]
-    fn rows_are_fitted_with_missing_values_and_exact_numbers() {
+    fn union_cast_fills_nulls_and_keeps_numbers_exact() {
         let wide = schema(&[("chol", DataType::Float64), ("site", DataType::Utf8)]);
-        let wide = unite([(&at("basel"), wide)]).unwrap();
+        let wide = union_schema([(&at("basel"), wide)]).unwrap();
         let narrow = schema(&[("chol", DataType::Int64)]);
         let batch = RecordBatch::try_new(narrow, vec![Arc::new(Int64Array::from(vec![7, 9]))]).unwrap();
-        let fitted = fit(&batch, &wide).unwrap();
-        let chol = fitted.column(0).as_any().downcast_ref::<Float64Array>().unwrap();
+        let converted = cast_to(&batch, &wide).unwrap();
+        let chol = converted.column(0).as_any().downcast_ref::<Float64Array>().unwrap();
         assert_eq!(chol.values(), &[7.0, 9.0]);
-        assert_eq!(fitted.column(1).null_count(), 2);
-        assert!(fitted.column(1).as_any().is::<StringArray>());
+        assert_eq!(converted.column(1).null_count(), 2);
+        assert!(converted.column(1).as_any().is::<StringArray>());
     }
 }

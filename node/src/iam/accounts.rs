@@ -22,32 +22,32 @@ use crate::changes::ACCOUNTS;
 
 use super::{IamError, Training, lockout::Lockout, passwords};
 
-/// An account as it is kept.
+/// An account as it is stored.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Account {
     pub(super) password: PasswordHash,
     pub(super) roles: BTreeSet<Role>,
     pub(super) training: Option<Training>,
-    /// Whether the password was set by somebody else, and if so whether it has opened its one session.
+    /// Whether the password was set by another person and, if so, whether it has opened its one session.
     pub(super) one_time: Option<OneTime>,
-    /// Who set the password for this person, and when; the newest last.
+    /// Who has set the password for this person, and when; the newest last.
     pub(super) resets: Vec<PasswordReset>,
     pub(super) disabled: bool,
     pub(super) created: Timestamp,
-    /// Grows with every change that ends sessions.
+    /// Increases with every change that ends sessions.
     pub(super) epoch: u64,
 }
 
-/// A password that somebody else has set: good for one session, in which it is changed.
+/// A password that another person has set: valid for one session, in which it is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum OneTime {
-    /// It has opened no session yet.
+    /// It has not opened a session yet.
     Unused,
-    /// It has opened its session and opens no other.
+    /// It has opened its session and cannot open another.
     Used,
 }
 
-/// That a password was set by somebody else.
+/// A record that a password was set by another person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PasswordReset {
     /// Who set it.
@@ -56,7 +56,7 @@ pub struct PasswordReset {
     pub at: Timestamp,
 }
 
-/// Most resets that an account remembers; the ledger has all of them.
+/// Most resets that an account stores; the ledger has all of them.
 const MAX_RESETS: usize = 8;
 
 /// An account as it may be shown.
@@ -68,9 +68,9 @@ pub struct AccountView {
     pub roles: BTreeSet<Role>,
     /// The last training that was recorded.
     pub training: Option<Training>,
-    /// Whether nobody can log in to it.
+    /// Whether logins are disabled.
     pub disabled: bool,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
 }
 
@@ -104,7 +104,7 @@ impl Accounts {
         })))
     }
 
-    /// Makes an account whose password its own person has set.
+    /// Creates an account whose password was set by the person it belongs to.
     ///
     /// # Errors
     /// [`IamError::Exists`], or what is wrong with name, roles or password.
@@ -115,10 +115,10 @@ impl Accounts {
         password: &Secret,
         now: Timestamp,
     ) -> Result<ActorId, IamError> {
-        self.make(name, roles, password, None, now)
+        self.create(name, roles, password, None, now)
     }
 
-    /// Makes an account for somebody else: its password opens one session, in which the person sets their own.
+    /// Creates an account for another person: its password opens one session, in which that person sets their own.
     ///
     /// # Errors
     /// As for [`Self::add`].
@@ -129,10 +129,10 @@ impl Accounts {
         password: &Secret,
         now: Timestamp,
     ) -> Result<ActorId, IamError> {
-        self.make(name, roles, password, Some(OneTime::Unused), now)
+        self.create(name, roles, password, Some(OneTime::Unused), now)
     }
 
-    fn make(
+    fn create(
         &self,
         name: &str,
         roles: BTreeSet<Role>,
@@ -192,7 +192,7 @@ impl Accounts {
     /// Gives an account other roles; its sessions end.
     ///
     /// # Errors
-    /// [`IamError::LastAdministrator`] if nobody could manage people afterwards.
+    /// [`IamError::LastAdministrator`] if no account could manage people afterwards.
     pub fn set_roles(&self, name: &str, roles: BTreeSet<Role>) -> Result<(), IamError> {
         if roles.is_empty() {
             return Err(IamError::NoRole);
@@ -203,12 +203,12 @@ impl Accounts {
     /// Disables an account; its sessions end.
     ///
     /// # Errors
-    /// [`IamError::LastAdministrator`] if nobody could manage people afterwards.
+    /// [`IamError::LastAdministrator`] if no account could manage people afterwards.
     pub fn disable(&self, name: &str) -> Result<(), IamError> {
         self.change(name, true, |account| account.disabled = true)
     }
 
-    /// Enables an account again, and ends a lock-out.
+    /// Enables an account again, and ends a lockout.
     ///
     /// # Errors
     /// [`IamError::Unknown`] if there is none of that name.
@@ -217,7 +217,7 @@ impl Accounts {
         lock(&self.0.lockout).clear(name)
     }
 
-    /// Gives an account a password that opens one session, in which the person sets their own; its sessions and a lock-out end.
+    /// Gives an account a password that opens one session, in which the person sets their own; its sessions and a lockout end.
     ///
     /// # Errors
     /// What is wrong with the password, or [`IamError::Unknown`].
@@ -237,7 +237,7 @@ impl Accounts {
         lock(&self.0.lockout).clear(name)
     }
 
-    /// Checks that `password` may become that of `name`, who has `current` now. A wrong `current` counts as a failed login.
+    /// Checks that `password` may replace `current` as the password of `name`. A wrong `current` counts as a failed login.
     ///
     /// # Errors
     /// [`IamError::WrongLogin`], or what is wrong with the new password.
@@ -256,7 +256,7 @@ impl Accounts {
         Ok(())
     }
 
-    /// Gives an account the password that its own person has chosen; its sessions end.
+    /// Sets the password that the person has chosen for their own account; its sessions end.
     ///
     /// # Errors
     /// What is wrong with the password, or [`IamError::Unknown`].
@@ -269,7 +269,7 @@ impl Accounts {
         })
     }
 
-    /// Notes that a password set by somebody else has opened its session. Only one of several logins at once gets it.
+    /// Records that a password set by another person has opened its session. Of several simultaneous logins, only one succeeds.
     pub(super) fn spend_one_time(&self, name: &str) -> Result<(), IamError> {
         let mut spent = false;
         self.change(name, false, |account| {
@@ -283,7 +283,7 @@ impl Accounts {
         }
     }
 
-    /// Records a training; sessions go on and know of it at once.
+    /// Records a training; sessions continue and see it immediately.
     ///
     /// # Errors
     /// [`IamError::TrainingOver`] if it has ended already.
@@ -294,7 +294,7 @@ impl Accounts {
         self.change(name, false, |account| account.training = Some(training))
     }
 
-    /// A counter that moves with every change of an account: decisions made before are to be made again.
+    /// A counter that changes with every change of an account: earlier decisions have to be made again.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
     }
@@ -395,7 +395,7 @@ fn view(name: String, account: Account) -> AccountView {
     }
 }
 
-/// A poisoned lock guards nothing that could be half changed: every change is one commit.
+/// Ignores poisoning, because no guarded value can be left half changed: every change is one commit.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -23,7 +23,7 @@ pub struct Training {
     pub until: Timestamp,
 }
 
-/// An authenticated person with roles, assurance and training. Only a session gives one.
+/// An authenticated person with roles, assurance and training. Only a session creates one.
 #[derive(Clone, Debug)]
 pub struct Actor {
     id: ActorId,
@@ -36,7 +36,7 @@ pub struct Actor {
     session: Digest32,
 }
 
-/// What an [`Actor`] is made of.
+/// The fields of an [`Actor`].
 pub(super) struct Proven {
     pub(super) id: ActorId,
     pub(super) roles: BTreeSet<Role>,
@@ -49,7 +49,7 @@ pub(super) struct Proven {
 }
 
 impl Actor {
-    /// The one constructor; its one caller is the session table.
+    /// The only constructor; its only caller is the session table.
     pub(super) fn from_session(proven: Proven) -> Self {
         let Proven {
             id,
@@ -73,15 +73,15 @@ impl Actor {
         }
     }
 
-    /// On whose account this person's acts are entered.
+    /// The attribution of this person's actions in the ledger.
     pub fn attribution(&self) -> Attribution {
         Attribution::vouch(Cause::Person { actor: self.id.clone() })
     }
 
-    /// The same for what needs the consent of a second person, who has a session of their own.
+    /// The attribution of an action that needs the consent of a second person, who has a session of their own.
     ///
     /// # Errors
-    /// [`IamError::SamePerson`] if both are one.
+    /// [`IamError::SamePerson`] if both are the same person.
     pub fn attribution_with(&self, second: &Self) -> Result<Attribution, IamError> {
         if self.id == second.id {
             return Err(IamError::SamePerson {
@@ -94,11 +94,11 @@ impl Actor {
         }))
     }
 
-    /// The same where the first person asked for it in a session of their own that may have ended since, as the sealed state
-    /// and the ledger show.
+    /// As [`Self::attribution_with`], if the first person requested the action in an earlier session that may have ended since, as the
+    /// sealed state and the ledger show.
     ///
     /// # Errors
-    /// [`IamError::SamePerson`] if both are one.
+    /// [`IamError::SamePerson`] if both are the same person.
     pub fn attribution_after(&self, first: &ActorId) -> Result<Attribution, IamError> {
         if self.id == *first {
             return Err(IamError::SamePerson {
@@ -111,7 +111,7 @@ impl Actor {
         }))
     }
 
-    /// Who it is.
+    /// The person's id.
     pub fn id(&self) -> &ActorId {
         &self.id
     }
@@ -121,7 +121,7 @@ impl Actor {
         &self.roles
     }
 
-    /// What was proved at the last authentication.
+    /// The factors checked at the last authentication.
     pub fn factors(&self) -> &BTreeSet<Factor> {
         &self.factors
     }
@@ -131,7 +131,7 @@ impl Actor {
         self.authenticated_at
     }
 
-    /// The person's training, valid or over.
+    /// The person's training, valid or expired.
     pub fn training(&self) -> Option<&Training> {
         self.training.as_ref()
     }
@@ -141,7 +141,7 @@ impl Actor {
         &self.resets
     }
 
-    /// Whether the session is there to set a password and for nothing else.
+    /// Whether the session may only be used to set a password.
     pub fn is_only_to_set_password(&self) -> bool {
         self.only_to_set_password
     }
@@ -168,7 +168,7 @@ impl Actor {
         }
     }
 
-    /// The statement about this person that goes with one query to one provider.
+    /// The assertion about this person that accompanies one query to one provider.
     pub fn assert_for(&self, audience: InstitutionId, query: QueryId, expires: Timestamp) -> ActorAssertion {
         ActorAssertion {
             actor: self.id.clone(),

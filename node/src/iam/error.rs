@@ -1,15 +1,15 @@
-//! What can go wrong with people.
+//! Errors of authentication and account management.
 
 use concordat_protocol::{ids::InvalidName, query::Role, time::Timestamp};
 use concordat_storage::{error_kind::ErrorKind, keys::KeyError, meta::MetaError};
 
 use super::Action;
-use crate::fault::{Code, Explain};
+use crate::problem::{Code, Explain};
 
-/// Why somebody is not let in, or an account cannot be changed so.
+/// Why a login or an action is denied, or an account cannot be changed.
 #[derive(Debug, thiserror::Error)]
 pub enum IamError {
-    /// Name and password do not belong together; whether the name exists is not said.
+    /// Name and password do not match; the error does not reveal whether the name exists.
     #[error("name or password is wrong")]
     WrongLogin,
     /// Too many wrong passwords.
@@ -17,7 +17,7 @@ pub enum IamError {
     LockedOut {
         /// The account.
         name: String,
-        /// When the next try is taken.
+        /// When the next attempt is accepted.
         until: Timestamp,
     },
     /// The password is right and the account is disabled.
@@ -30,30 +30,30 @@ pub enum IamError {
     #[error("not logged in, or the session has ended; run `concordat login`")]
     NotLoggedIn,
     /// None of the person's roles permits the action.
-    #[error("`{action}` needs the role {}", words(needed))]
+    #[error("`{action}` needs the role {}", label(needed))]
     NotPermitted {
-        /// What was tried.
+        /// The action.
         action: Action,
         /// The roles that permit it.
         needed: &'static [Role],
     },
-    /// One person has spoken twice where two are needed.
-    #[error("`{name}` cannot confirm what `{name}` has asked for; a second person has to")]
+    /// The same person acted twice where two people are needed.
+    #[error("`{name}` cannot confirm their own request; a second person has to")]
     SamePerson {
         /// The account.
         name: String,
     },
-    /// A password that somebody else has set opens one session, and that was opened.
-    #[error("the password of `{name}` was set by somebody else and has been used; ask an administrator for another")]
+    /// A password that another person has set opens one session, and that session was opened already.
+    #[error("the password of `{name}` was set by another person and has been used; ask an administrator for a new one")]
     OneTimeUsed {
         /// The account.
         name: String,
     },
-    /// The session is there for one thing only.
-    #[error("the password was set by somebody else; set your own first: `concordat passwd`")]
+    /// The session may only be used to set a password.
+    #[error("the password was set by another person; set your own first: `concordat passwd`")]
     PasswordNeeded,
-    /// The new password is the old one.
-    #[error("the new password is the old one")]
+    /// The new password is the same as the old one.
+    #[error("the new password is the same as the old one")]
     SamePassword,
     /// There is no such account.
     #[error("there is no account `{name}`")]
@@ -61,13 +61,13 @@ pub enum IamError {
         /// The name.
         name: String,
     },
-    /// There is such an account already.
-    #[error("there is an account `{name}` already")]
+    /// The account already exists.
+    #[error("the account `{name}` already exists")]
     Exists {
         /// The name.
         name: String,
     },
-    /// The change would leave nobody who can manage people.
+    /// The change would leave no account that can manage people.
     #[error("`{name}` is the last administrator; give another account that role first")]
     LastAdministrator {
         /// The account.
@@ -83,19 +83,19 @@ pub enum IamError {
         min: usize,
     },
     /// The password is too long to hash, or not text.
-    #[error("the password is no text of at most {max} bytes")]
+    #[error("the password is not text of at most {max} bytes")]
     LongPassword {
         /// Most bytes.
         max: usize,
     },
     /// The training record cannot be used.
-    #[error("the training ends at {until}, which is over")]
+    #[error("the training ended at {until}")]
     TrainingOver {
-        /// When it ends.
+        /// When it ended.
         until: Timestamp,
     },
-    /// The machine gave no random numbers.
-    #[error("the machine gives no random numbers")]
+    /// The system provided no random numbers.
+    #[error("the system provides no random numbers")]
     Random,
     /// The name does not follow the rule.
     #[error(transparent)]
@@ -109,7 +109,7 @@ pub enum IamError {
 }
 
 impl IamError {
-    /// What kind of error it is.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::WrongLogin
@@ -135,7 +135,7 @@ impl IamError {
     }
 }
 
-fn words(roles: &[Role]) -> String {
+fn label(roles: &[Role]) -> String {
     roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ")
 }
 
@@ -148,7 +148,7 @@ impl Explain for IamError {
         if let Self::NotPermitted { needed, .. } = self {
             let roles: Vec<&str> = needed.iter().map(|role| role.as_str()).collect();
             return Some(format!(
-                "ask somebody here with the role {}; an administrator can give it to you",
+                "ask a person at this institution with the role {}; an administrator can give you the role",
                 roles.join(" or ")
             ));
         }
@@ -159,11 +159,11 @@ impl Explain for IamError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fault::Problem;
     use crate::iam::permitted_roles;
+    use crate::problem::Problem;
 
     #[test]
-    fn a_missing_role_says_who_can_help() {
+    fn iam_error_for_a_missing_role_names_who_can_help() {
         let action = Action::ManageUsers;
         let problem = Problem::from(IamError::NotPermitted {
             action,

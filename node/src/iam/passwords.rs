@@ -1,4 +1,4 @@
-//! What a password must be: long. Rules of composition make passwords worse (NIST SP 800-63B, section 3.1.1.2).
+//! The requirement for passwords is length. Composition rules make passwords worse (NIST SP 800-63B, section 3.1.1.2).
 
 use concordat_storage::keys::Secret;
 use zeroize::Zeroizing;
@@ -7,7 +7,7 @@ use super::IamError;
 
 /// Fewest characters of a password, not counting the account's name.
 pub const MIN_PASSWORD_CHARS: usize = 12;
-/// Most bytes of a password, so that nobody can make hashing slow.
+/// Most bytes of a password, so that long input cannot make hashing slow.
 const MAX_PASSWORD_BYTES: usize = 1024;
 
 /// Checks a new password of `name`.
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn length_counts_and_the_name_does_not() {
+    fn password_length_does_not_count_the_name() {
         assert!(accepts("eva", "correct horse"));
         assert!(accepts("eva", "éééééééééééé"));
         assert!(!accepts("eva", "elevenchars"));

@@ -6,7 +6,7 @@ use concordat_protocol::query::Role;
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// An operation at one's own node.
+        /// An operation at a person's own node.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Action {
             $($(#[$doc])* $name,)*
@@ -27,45 +27,45 @@ macro_rules! actions {
 }
 
 actions! {
-    /// Bring a dataset in, or a new version of one.
+    /// Import a dataset, or a new version of one.
     ImportDataset = "import-dataset",
-    /// Say of what class each column is.
+    /// Set the class of each column.
     ClassifyDataset = "classify-dataset",
-    /// Show a dataset to the consortium, or withdraw it.
+    /// Publish a dataset to the consortium, or withdraw it.
     PublishDataset = "publish-dataset",
     /// Destroy a dataset's key.
     EraseDataset = "erase-dataset",
-    /// List one's own datasets.
+    /// List the datasets of the own institution.
     ReadDatasets = "read-datasets",
     /// List what other members publish.
     ReadCatalog = "read-catalog",
-    /// Offer, agree to or reject what another member asks.
+    /// Answer requests of other members with an offer, an agreement or a rejection.
     AnswerRequests = "answer-requests",
-    /// Ask another member for access.
+    /// Request access from another member.
     RequestGrant = "request-grant",
     /// Accept or decline an offer.
     AcceptOffer = "accept-offer",
     /// List grants and read their transcripts.
     ReadGrants = "read-grants",
-    /// Query under a grant, or one's own datasets.
+    /// Query under a grant, or query the datasets of the own institution.
     Query = "query",
-    /// End a grant for good.
+    /// End a grant permanently.
     RevokeGrant = "revoke-grant",
     /// Suspend a grant, or resume it.
     SuspendGrant = "suspend-grant",
-    /// Give back a grant that this institution holds.
+    /// Relinquish a grant that this institution holds.
     RelinquishGrant = "relinquish-grant",
     /// Add, change and disable accounts.
     ManageUsers = "manage-users",
-    /// Found, enrol, admit, remove, join; change the roster.
+    /// Found, enroll, admit, remove, join; change the roster.
     ManageConsortium = "manage-consortium",
-    /// Acknowledge that a ledger, one's own or a peer's, goes on from an older copy.
+    /// Acknowledge that a ledger, the node's own or a peer's, continues from an older copy.
     AcknowledgeLedger = "acknowledge-ledger",
     /// Read the roster.
     ReadRoster = "read-roster",
     /// Change the policy set.
     ManagePolicy = "manage-policy",
-    /// Read the policy set and try it.
+    /// Read the policy set and test it.
     ReadPolicy = "read-policy",
     /// Have a decision explained.
     ExplainDecision = "explain-decision",
@@ -73,15 +73,15 @@ actions! {
     ReadLedger = "read-ledger",
     /// Verify the ledger and prove entries.
     VerifyLedger = "verify-ledger",
-    /// Read what queries asked, and take their evidence or the whole ledger away.
+    /// Read the texts of queries, and export their evidence or the whole ledger.
     ReadEvidence = "read-evidence",
     /// Rotate and back up keys.
     ManageKeys = "manage-keys",
     /// Accept a configuration that was changed.
     AcceptConfiguration = "accept-settings",
-    /// Take a snapshot of the node.
+    /// Create a backup of the node.
     MakeBackup = "make-backup",
-    /// See what runs and who is connected.
+    /// Read the status of the node and its connections.
     ReadStatus = "read-status",
     /// Stop the node.
     StopNode = "stop-node",
@@ -93,7 +93,7 @@ impl fmt::Display for Action {
     }
 }
 
-/// The roles that permit `action`. Duties stay apart: who manages people or the consortium reads no data.
+/// The roles that permit `action`. Duties are separated: a role that manages people or the consortium cannot read data.
 pub const fn permitted_roles(action: Action) -> &'static [Role] {
     use Role::{Administrator, Auditor, Coordinator, Researcher, SecurityOfficer, Steward};
     match action {
@@ -133,9 +133,9 @@ pub const fn permitted_roles(action: Action) -> &'static [Role] {
 mod tests {
     use super::*;
 
-    /// The matrix as people review it: a change of permissions shows as a change of this file.
+    /// The matrix for review: a change of permissions appears as a change of the golden file.
     #[test]
-    fn the_matrix_is_the_one_that_was_reviewed() {
+    fn role_matrix_is_the_reviewed_one() {
         let mut table = format!("{:<18}", "");
         table.extend(Role::ALL.map(|role| format!(" {role}")));
         for action in Action::ALL {
@@ -150,11 +150,11 @@ mod tests {
             }
         }
         let table: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-        assert_eq!(table, include_str!("roles.golden"), "the matrix now reads\n{table}");
+        assert_eq!(table, include_str!("roles.golden"), "the matrix is now\n{table}");
     }
 
     #[test]
-    fn nobody_who_manages_people_or_members_may_query() {
+    fn role_that_manages_people_or_members_may_not_query() {
         for action in [Action::ManageUsers, Action::ManageConsortium, Action::ManageKeys] {
             for role in permitted_roles(action) {
                 assert!(

@@ -1,4 +1,4 @@
-//! Sessions: short-lived bearer tokens. They live in memory, so a restart ends them all.
+//! Sessions: short-lived bearer tokens. They are kept in memory, so a restart ends all of them.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -24,14 +24,14 @@ use super::{
 
 /// A session ends after this long without use: 15 minutes.
 pub const IDLE_MS: i64 = 15 * 60 * 1000;
-/// A session ends this long after the login however much it is used: 8 hours, a working day.
+/// A session ends this long after the login even if it is in use: 8 hours, a working day.
 pub const ABSOLUTE_MS: i64 = 8 * 60 * 60 * 1000;
-/// Most sessions of one node; past this the one unused for longest ends.
+/// Most sessions of one node; beyond this, the least recently used session ends.
 const MAX_SESSIONS: usize = 4096;
-/// Domain of the hash under which a token is known.
+/// Domain of the hash by which a token is identified.
 const TOKEN_HASH: &str = "concordat/session-token/1";
 
-/// What proves a session: 32 random bytes, written as 64 hexadecimal digits. Whoever has it is the person.
+/// The proof of a session: 32 random bytes, written as 64 hexadecimal digits. Any holder of it acts as the person.
 pub struct SessionToken(Zeroizing<[u8; 32]>);
 
 impl SessionToken {
@@ -41,7 +41,7 @@ impl SessionToken {
         Ok(Self(bytes))
     }
 
-    /// The token as text; every use of this name is a place to review.
+    /// The token as text; every call has to be reviewed.
     pub fn expose(&self) -> Zeroizing<String> {
         Zeroizing::new(HEXLOWER.encode(self.0.as_slice()))
     }
@@ -53,7 +53,7 @@ impl SessionToken {
 
 impl FromStr for SessionToken {
     type Err = IamError;
-    /// Reads the 64 digits; anything else belongs to no session.
+    /// Parses the 64 digits; any other text does not belong to a session.
     fn from_str(text: &str) -> Result<Self, IamError> {
         let bytes = HEXLOWER
             .decode(text.as_bytes())
@@ -75,7 +75,7 @@ struct Session {
     id: ActorId,
     epoch: u64,
     only_to_set_password: bool,
-    /// The account of the operating system that logged in, where the login came through the socket.
+    /// The operating system account that logged in, if the login came through the socket.
     account: Option<u32>,
     factors: BTreeSet<Factor>,
     authenticated_at: Timestamp,
@@ -89,10 +89,10 @@ impl Session {
     }
 }
 
-/// What a login gives.
+/// The result of a login.
 #[derive(Debug)]
 pub struct Login {
-    /// The proof, for the person to keep.
+    /// The proof of the session, for the person.
     pub token: SessionToken,
     /// The person.
     pub actor: Actor,
@@ -108,7 +108,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// No sessions yet, over these accounts.
+    /// Creates an empty session table for these accounts.
     pub fn new(accounts: Accounts) -> Self {
         Self {
             accounts,
@@ -124,7 +124,7 @@ impl Sessions {
         self.open_for(name, password, None, now)
     }
 
-    /// The same for somebody at the socket: the session serves the account of the operating system `uid` and no other.
+    /// As [`Self::login`], for a login through the socket: the session is valid only for the operating system account `uid`.
     ///
     /// # Errors
     /// As for [`Self::login`].
@@ -151,7 +151,7 @@ impl Sessions {
         };
         let actor = prove(&session, found, token.hash());
         let mut open = lock(&self.open);
-        make_room(&mut open, now);
+        evict(&mut open, now);
         open.insert(token.hash(), session);
         Ok(Login {
             token,
@@ -168,8 +168,8 @@ impl Sessions {
         self.resolve(token.hash(), now, true)
     }
 
-    /// The person behind a token that came through the socket from the account `uid`; counts as use of the session. A token in
-    /// the hands of another account is no session there.
+    /// The person behind a token that came through the socket from the account `uid`; counts as use of the session. A token is not
+    /// valid for any other account.
     ///
     /// # Errors
     /// [`IamError::NotLoggedIn`], also if the session was opened by another account or elsewhere.
@@ -182,7 +182,7 @@ impl Sessions {
         }
     }
 
-    /// The same person as known now; does not count as use. For work that goes on, before each step.
+    /// The current state of the same person; does not count as use. For long-running work, before each step.
     ///
     /// # Errors
     /// [`IamError::NotLoggedIn`] if the session has ended or the account was changed since.
@@ -190,7 +190,7 @@ impl Sessions {
         self.resolve(actor.session(), now, false)
     }
 
-    /// Proves the password again within a session, for what needs a fresh proof.
+    /// Checks the password again within a session, for operations that need recent authentication.
     ///
     /// # Errors
     /// As for [`Self::lookup`] and [`Self::login`].
@@ -239,7 +239,7 @@ fn prove(session: &Session, account: Account, hash: Digest32) -> Actor {
     })
 }
 
-fn make_room(open: &mut HashMap<Digest32, Session>, now: Timestamp) {
+fn evict(open: &mut HashMap<Digest32, Session>, now: Timestamp) {
     open.retain(|_, session| session.alive(now));
     if open.len() >= MAX_SESSIONS
         && let Some(oldest) = open

@@ -13,12 +13,12 @@ use super::*;
 const GOOD: &str = "correct horse battery";
 const NOON: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-struct World {
+struct Fixture {
     dir: TempDir,
     master: MasterKey,
 }
 
-impl World {
+impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let source = Passphrase::new(secret("p"), Argon2Cost::dangerous_minimum());
@@ -61,9 +61,9 @@ fn after(seconds: i64) -> Timestamp {
 }
 
 #[test]
-fn a_login_gives_an_actor_with_roles_and_assurance() {
-    let world = World::new();
-    let (_, sessions) = world.with_eva();
+fn session_login_returns_an_actor_with_roles_and_assurance() {
+    let fixture = Fixture::new();
+    let (_, sessions) = fixture.with_eva();
     let login = sessions.login("eva", &secret(GOOD), NOON).unwrap();
     let text = login.token.expose();
     let actor = sessions.lookup(&text.parse().unwrap(), after(10)).unwrap();
@@ -77,30 +77,30 @@ fn a_login_gives_an_actor_with_roles_and_assurance() {
 }
 
 #[test]
-fn wrong_name_and_wrong_password_are_told_apart_by_nothing() {
-    let world = World::new();
-    let (_, sessions) = world.with_eva();
-    let tell = |name: &str, n: i64| {
+fn session_wrong_name_and_wrong_password_look_the_same() {
+    let fixture = Fixture::new();
+    let (_, sessions) = fixture.with_eva();
+    let login_error = |name: &str, n: i64| {
         sessions
             .login(name, &secret("wrong wrong wrong"), after(n))
             .unwrap_err()
             .to_string()
     };
     for n in 0..3 {
-        assert_eq!(tell("eva", n), tell("nobody", n));
-        assert_eq!(tell("eva@elsewhere", n), "name or password is wrong");
+        assert_eq!(login_error("eva", n), login_error("unknown", n));
+        assert_eq!(login_error("eva@elsewhere", n), "name or password is wrong");
     }
     assert_eq!(
-        tell("eva", 2).replace("eva", "-"),
-        tell("nobody", 2).replace("nobody", "-")
+        login_error("eva", 2).replace("eva", "-"),
+        login_error("unknown", 2).replace("unknown", "-")
     );
-    assert!(tell("eva", 2).starts_with("too many wrong passwords"));
+    assert!(login_error("eva", 2).starts_with("too many wrong passwords"));
 }
 
 #[test]
-fn lock_out_grows_survives_a_restart_and_ends_with_the_right_password() {
-    let world = World::new();
-    let (_, sessions) = world.with_eva();
+fn lockout_grows_and_survives_a_restart() {
+    let fixture = Fixture::new();
+    let (_, sessions) = fixture.with_eva();
     for _ in 0..3 {
         assert!(matches!(
             sessions.login("eva", &secret("wrong"), NOON),
@@ -108,7 +108,7 @@ fn lock_out_grows_survives_a_restart_and_ends_with_the_right_password() {
         ));
     }
     drop(sessions);
-    let sessions = Sessions::new(world.accounts());
+    let sessions = Sessions::new(fixture.accounts());
     assert!(matches!(
         sessions.login("eva", &secret(GOOD), NOON),
         Err(IamError::LockedOut { .. })
@@ -123,7 +123,7 @@ fn lock_out_grows_survives_a_restart_and_ends_with_the_right_password() {
     ));
     assert!(
         sessions.login("root", &secret(GOOD), after(2)).is_ok(),
-        "one account's lock-out is its own"
+        "a lockout affects only its own account"
     );
     sessions.login("eva", &secret(GOOD), after(3)).unwrap();
     assert!(matches!(
@@ -134,26 +134,26 @@ fn lock_out_grows_survives_a_restart_and_ends_with_the_right_password() {
 }
 
 #[test]
-fn tries_made_at_once_are_all_counted() {
-    let world = World::new();
-    let (_, sessions) = world.with_eva();
-    let tries: Vec<IamError> = std::thread::scope(|scope| {
+fn lockout_counts_simultaneous_attempts() {
+    let fixture = Fixture::new();
+    let (_, sessions) = fixture.with_eva();
+    let errors: Vec<IamError> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..12)
             .map(|_| scope.spawn(|| sessions.login("eva", &secret("wrong"), NOON).unwrap_err()))
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    let looked_at = tries
+    let checked = errors
         .iter()
         .filter(|error| matches!(error, IamError::WrongLogin))
         .count();
-    assert_eq!(looked_at, 3);
+    assert_eq!(checked, 3);
 }
 
 #[test]
-fn a_change_of_roles_or_password_and_disabling_end_the_sessions_at_once() {
-    let world = World::new();
-    let (accounts, sessions) = world.with_eva();
+fn session_ends_immediately_when_the_account_changes() {
+    let fixture = Fixture::new();
+    let (accounts, sessions) = fixture.with_eva();
     let changes: [&dyn Fn() -> Result<(), IamError>; 4] = [
         &|| accounts.set_roles("eva", roles([Role::Researcher, Role::Auditor])),
         &|| accounts.set_own_password("eva", &secret(GOOD)),
@@ -177,9 +177,9 @@ fn a_change_of_roles_or_password_and_disabling_end_the_sessions_at_once() {
 }
 
 #[test]
-fn sessions_end_when_idle_and_at_the_end_of_the_day() {
-    let world = World::new();
-    let (_, sessions) = world.with_eva();
+fn session_ends_when_idle_and_after_a_working_day() {
+    let fixture = Fixture::new();
+    let (_, sessions) = fixture.with_eva();
     let idle = sessions.login("eva", &secret(GOOD), NOON).unwrap();
     let busy = sessions.login("eva", &secret(GOOD), NOON).unwrap();
     let step = IDLE_MS - 1;
@@ -193,18 +193,18 @@ fn sessions_end_when_idle_and_at_the_end_of_the_day() {
 }
 
 #[test]
-fn a_recheck_does_not_keep_a_session_alive() {
-    let world = World::new();
-    let (_, sessions) = world.with_eva();
+fn session_recheck_does_not_keep_it_alive() {
+    let fixture = Fixture::new();
+    let (_, sessions) = fixture.with_eva();
     let login = sessions.login("eva", &secret(GOOD), NOON).unwrap();
     sessions.recheck(&login.actor, NOON.plus_millis(IDLE_MS - 1)).unwrap();
     assert!(sessions.recheck(&login.actor, NOON.plus_millis(IDLE_MS)).is_err());
 }
 
 #[test]
-fn logging_out_and_unknown_tokens_give_nobody() {
-    let world = World::new();
-    let (_, sessions) = world.with_eva();
+fn session_after_logout_or_with_unknown_token_is_refused() {
+    let fixture = Fixture::new();
+    let (_, sessions) = fixture.with_eva();
     let login = sessions.login("eva", &secret(GOOD), NOON).unwrap();
     sessions.logout(&login.token);
     assert!(matches!(
@@ -216,9 +216,9 @@ fn logging_out_and_unknown_tokens_give_nobody() {
 }
 
 #[test]
-fn authenticating_again_renews_the_proof_and_not_the_session() {
-    let world = World::new();
-    let (_, sessions) = world.with_eva();
+fn session_reauthentication_does_not_extend_the_session() {
+    let fixture = Fixture::new();
+    let (_, sessions) = fixture.with_eva();
     let login = sessions.login("eva", &secret(GOOD), NOON).unwrap();
     assert!(
         sessions
@@ -231,9 +231,9 @@ fn authenticating_again_renews_the_proof_and_not_the_session() {
 }
 
 #[test]
-fn training_reaches_open_sessions_and_must_not_be_over() {
-    let world = World::new();
-    let (accounts, sessions) = world.with_eva();
+fn training_reaches_open_sessions_and_must_not_be_expired() {
+    let fixture = Fixture::new();
+    let (accounts, sessions) = fixture.with_eva();
     let login = sessions.login("eva", &secret(GOOD), NOON).unwrap();
     assert!(login.actor.training().is_none());
     let training = Training {
@@ -246,9 +246,9 @@ fn training_reaches_open_sessions_and_must_not_be_over() {
 }
 
 #[test]
-fn the_last_administrator_stays() {
-    let world = World::new();
-    let (accounts, _) = world.with_eva();
+fn account_of_the_last_administrator_cannot_be_disabled() {
+    let fixture = Fixture::new();
+    let (accounts, _) = fixture.with_eva();
     assert!(matches!(
         accounts.disable("root"),
         Err(IamError::LastAdministrator { .. })
@@ -260,9 +260,9 @@ fn the_last_administrator_stays() {
 }
 
 #[test]
-fn accounts_are_made_once_with_a_good_name_and_password() {
-    let world = World::new();
-    let (accounts, _) = world.with_eva();
+fn account_is_created_once_with_a_valid_name_and_password() {
+    let fixture = Fixture::new();
+    let (accounts, _) = fixture.with_eva();
     let add = |name: &str, password: &str| accounts.add(name, roles([Role::Auditor]), &secret(password), NOON);
     assert!(matches!(add("eva", GOOD), Err(IamError::Exists { .. })));
     assert!(matches!(add("Eva Nagy", GOOD), Err(IamError::Name(_))));
@@ -284,9 +284,9 @@ fn accounts_are_made_once_with_a_good_name_and_password() {
 }
 
 #[test]
-fn what_needs_two_people_is_not_done_by_one() {
-    let world = World::new();
-    let (_, sessions) = world.with_eva();
+fn attribution_of_two_people_needs_two_people() {
+    let fixture = Fixture::new();
+    let (_, sessions) = fixture.with_eva();
     let login = |name| sessions.login(name, &secret(GOOD), NOON).unwrap().actor;
     let (eva, root) = (login("eva"), login("root"));
     let both = eva.attribution_with(&root).unwrap();
@@ -296,10 +296,10 @@ fn what_needs_two_people_is_not_done_by_one() {
 }
 
 #[test]
-fn a_password_set_by_somebody_else_opens_one_session_that_can_only_change_it() {
-    const GIVEN: &str = "given by somebody else";
-    let world = World::new();
-    let (accounts, sessions) = world.with_eva();
+fn password_set_by_another_person_only_allows_changing_it() {
+    const GIVEN: &str = "set by another person";
+    let fixture = Fixture::new();
+    let (accounts, sessions) = fixture.with_eva();
     let root = sessions.login("root", &secret(GOOD), NOON).unwrap().actor;
     accounts
         .add_for("new", roles([Role::Researcher]), &secret(GIVEN), NOON)
@@ -332,9 +332,9 @@ fn a_password_set_by_somebody_else_opens_one_session_that_can_only_change_it() {
 }
 
 #[test]
-fn a_reset_is_told_to_its_person_and_to_every_provider() {
-    let world = World::new();
-    let (accounts, sessions) = world.with_eva();
+fn password_reset_is_shown_to_the_person_and_providers() {
+    let fixture = Fixture::new();
+    let (accounts, sessions) = fixture.with_eva();
     let provider = || InstitutionId::new("zurich").unwrap();
     let stated = |actor: &Actor| {
         let query = concordat_protocol::ids::QueryId::from_bytes([1; 16]);
@@ -345,30 +345,30 @@ fn a_reset_is_told_to_its_person_and_to_every_provider() {
     let root = sessions.login("root", &secret(GOOD), NOON).unwrap().actor;
     for n in 0..20 {
         accounts
-            .reset_password("eva", &secret("given by somebody else"), root.id(), after(n))
+            .reset_password("eva", &secret("set by another person"), root.id(), after(n))
             .unwrap();
     }
     accounts.set_own_password("eva", &secret(GOOD)).unwrap();
-    let told = sessions.login("eva", &secret(GOOD), after(30)).unwrap().actor;
-    assert_eq!(stated(&told), Some(after(19)));
-    assert_eq!(told.password_resets().len(), 8);
-    assert!(told.password_resets().iter().all(|reset| reset.by == *root.id()));
+    let after_resets = sessions.login("eva", &secret(GOOD), after(30)).unwrap().actor;
+    assert_eq!(stated(&after_resets), Some(after(19)));
+    assert_eq!(after_resets.password_resets().len(), 8);
+    assert!(
+        after_resets
+            .password_resets()
+            .iter()
+            .all(|reset| reset.by == *root.id())
+    );
 }
 
 #[test]
-fn of_several_logins_at_once_a_given_password_opens_one() {
-    let world = World::new();
-    let (accounts, sessions) = world.with_eva();
+fn password_one_time_opens_one_of_several_logins() {
+    let fixture = Fixture::new();
+    let (accounts, sessions) = fixture.with_eva();
     accounts
-        .add_for(
-            "new",
-            roles([Role::Researcher]),
-            &secret("given by somebody else"),
-            NOON,
-        )
+        .add_for("new", roles([Role::Researcher]), &secret("set by another person"), NOON)
         .unwrap();
     let opened = std::thread::scope(|scope| {
-        let try_one = || sessions.login("new", &secret("given by somebody else"), NOON).is_ok();
+        let try_one = || sessions.login("new", &secret("set by another person"), NOON).is_ok();
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(try_one)).collect();
         threads
             .into_iter()
@@ -380,9 +380,9 @@ fn of_several_logins_at_once_a_given_password_opens_one() {
 }
 
 #[test]
-fn a_session_serves_the_account_that_opened_it_and_no_other() {
-    let world = World::new();
-    let (_, sessions) = world.with_eva();
+fn session_is_valid_only_for_the_os_account_that_opened_it() {
+    let fixture = Fixture::new();
+    let (_, sessions) = fixture.with_eva();
     let login = sessions.login_at("eva", &secret(GOOD), 1000, NOON).unwrap();
     assert!(sessions.lookup_at(&login.token, 1000, NOON).is_ok());
     for other in [0, 999, 1001] {
@@ -391,7 +391,7 @@ fn a_session_serves_the_account_that_opened_it_and_no_other() {
     }
     assert!(
         sessions.lookup_at(&login.token, 1000, NOON).is_ok(),
-        "the owner goes on"
+        "the owner's session continues"
     );
     let elsewhere = sessions.login("eva", &secret(GOOD), NOON).unwrap();
     assert!(sessions.lookup_at(&elsewhere.token, 1000, NOON).is_err());

@@ -1,8 +1,8 @@
-//! A data directory from a snapshot.
+//! Creates a data directory from a snapshot.
 //!
-//! A snapshot is data. Of its configuration, only what names nothing outside of the node is taken over: the institution, its name
-//! and jurisdiction, and plain numbers ([`Taken`]). What says where something is (a module, a path, an address, a store, a
-//! credential) comes from the operator of this machine; what the snapshot says of it is shown and not used.
+//! A snapshot is untrusted data. Of its configuration, only settings that do not refer to anything outside the node are used: the
+//! institution, its name and jurisdiction, and plain numbers ([`SnapshotSettings`]). Every setting that locates something (a module, a
+//! path, an address, a store, a credential) comes from the operator of this machine; the snapshot's value is shown but not used.
 
 use std::path::PathBuf;
 
@@ -19,67 +19,67 @@ use concordat_storage::{
 };
 use libp2p::Multiaddr;
 
-use super::{Site, Unlock, given_provider, write};
+use super::{Site, Unlock, provider_from_secret, write};
 use crate::{
     attribution::by_this_account,
     config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
-    fault::{Code, Problem},
     network::DialRange,
+    problem::{Code, Problem},
     start_state::StartState,
 };
 
-/// Which snapshot becomes which data directory.
+/// What to restore, and where.
 #[derive(Debug)]
 pub struct RestorePlan {
-    /// Where it lies.
+    /// The repository that contains the snapshot.
     pub repository: Repository,
-    /// The snapshot, which is of the institution that the operator named.
+    /// The snapshot, which belongs to the institution that the operator named.
     pub snapshot: SnapshotInfo,
-    /// The data directory; it must be empty or not there.
+    /// The data directory; it must be empty or must not exist.
     pub dir: PathBuf,
-    /// The configuration, but for its `[keys]`, which follow from `unlock`.
+    /// The configuration, except `[keys]`, which follows from `unlock`.
     pub config: Config,
-    /// What unlocked the node at that time; [`Unlock::MakeKeyFile`] does not.
+    /// What unlocked the node at that time; [`Unlock::MakeKeyFile`] is not valid here.
     pub unlock: Unlock,
-    /// What a passphrase should cost from now on.
+    /// The Argon2 cost of a passphrase from now on.
     pub cost: Argon2Cost,
 }
 
-/// A node that was put back.
+/// A restored node.
 #[derive(Debug, Clone)]
 pub struct RestoredNode {
-    /// Whose it is.
+    /// Its institution.
     pub institution: InstitutionId,
     /// When the snapshot was taken.
     pub taken: Timestamp,
-    /// Datasets that were erased since, and were erased again.
+    /// Datasets that had been erased since the snapshot and were erased again.
     pub erased: Vec<DatasetName>,
 }
 
-/// What a snapshot's configuration says that names nothing outside of the node.
+/// The settings of a snapshot that do not refer to anything outside the node.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Taken {
+pub struct SnapshotSettings {
     name: LegalName,
     jurisdiction: Jurisdiction,
     limits: LimitsSection,
 }
 
-/// What a snapshot's configuration says of this or another machine: for people to read, and of no type that could be used.
+/// The settings of a snapshot that describe a machine: for display only, and of types that cannot be used by mistake.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Hints {
     /// What unlocked the node.
     pub keys: &'static str,
-    /// Where its objects lay.
+    /// Where its objects were stored.
     pub objects: String,
-    /// Where it listened.
+    /// The addresses it listened on.
     pub listen: Vec<String>,
-    /// Where others reached it.
+    /// The addresses it announced.
     pub announce: Vec<String>,
 }
 
-/// What the operator of this machine says of it.
+/// The settings that the operator of this machine gives.
 #[derive(Debug, Clone, Default)]
-pub struct Given {
+pub struct OperatorSettings {
     /// Addresses to listen on.
     pub listen: Vec<Multiaddr>,
     /// Addresses at which others reach the node.
@@ -88,11 +88,11 @@ pub struct Given {
     pub dial: Vec<DialRange>,
 }
 
-/// Reads the configuration of a snapshot; none if it holds none that can be read.
+/// Reads the configuration of a snapshot; `None` if it does not contain a valid one.
 ///
 /// # Errors
 /// If the snapshot is damaged.
-pub fn taken_over(snapshot: &SnapshotInfo) -> Result<Option<(Taken, Hints)>, Problem> {
+pub fn settings_of_snapshot(snapshot: &SnapshotInfo) -> Result<Option<(SnapshotSettings, Hints)>, Problem> {
     let bytes = snapshot.file(config::FILE)?.unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let Ok(found) = Config::parse(&text, std::path::Path::new(config::FILE)) else {
@@ -113,25 +113,25 @@ pub fn taken_over(snapshot: &SnapshotInfo) -> Result<Option<(Taken, Hints)>, Pro
         listen: texts(&found.node.listen),
         announce: texts(&found.node.announce),
     };
-    let taken = Taken {
+    let settings = SnapshotSettings {
         name: found.node.name,
         jurisdiction: found.node.jurisdiction,
         limits: found.limits,
     };
-    Ok(Some((taken, hints)))
+    Ok(Some((settings, hints)))
 }
 
-impl Taken {
+impl SnapshotSettings {
     /// A configuration of the institution that signed the snapshot, with its objects here.
-    pub fn with(self, institution: InstitutionId, given: Given) -> Config {
+    pub fn with(self, institution: InstitutionId, operator: OperatorSettings) -> Config {
         Config {
             node: NodeSection {
                 institution,
                 name: self.name,
                 jurisdiction: self.jurisdiction,
-                listen: given.listen,
-                announce: given.announce,
-                dial: given.dial,
+                listen: operator.listen,
+                announce: operator.announce,
+                dial: operator.dial,
             },
             keys: KeysFrom::Passphrase,
             storage: StorageSection::Local,
@@ -145,40 +145,40 @@ impl Taken {
 /// Makes a data directory from a snapshot. Blocks; must be called on a thread of a tokio runtime that may block.
 ///
 /// # Errors
-/// If something is in the way, the configuration is of another institution, the snapshot is damaged or the secret does not unlock
-/// it; nothing is left behind then.
+/// If the directory is not empty, the configuration is of another institution, the snapshot is damaged or the secret does not unlock
+/// it; no files are left behind then.
 pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Problem> {
     let institution = plan.snapshot.contents.document().institution.clone();
     let mut config = plan.config;
     if config.node.institution != institution {
         let detail = format!(
-            "the configuration is of `{}`, and the snapshot of `{institution}`",
+            "the configuration belongs to `{}`, but the snapshot to `{institution}`",
             config.node.institution
         );
         return Err(
-            Problem::new(Code::Usage, detail).help("give the configuration of this institution with `--config`")
+            Problem::new(Code::Usage, detail).help("pass the configuration of this institution with `--config`")
         );
     }
     let site = Site::prepare(&plan.dir)?;
     let at = site.path().to_owned();
-    let (provider, keys) = given_provider(plan.unlock, plan.cost)?;
+    let (provider, keys) = provider_from_secret(plan.unlock, plan.cost)?;
     config.keys = keys;
-    let place = config.storage.place(&plan.dir)?;
-    let restored = backup::restore(&plan.repository, plan.snapshot, &at, provider.as_ref(), &place)?;
+    let location = config.storage.location(&plan.dir)?;
+    let restored = backup::restore(&plan.repository, plan.snapshot, &at, provider.as_ref(), &location)?;
     write(&at.join(config::FILE), config.to_string().as_bytes())?;
     let contents = restored.contents.document();
     let opened = restored.storage;
     let (folder, key) = (opened.ledger_dir(), opened.ledger_key());
     let ledger = Ledger::open_restored(&folder, key, contents.institution.clone(), opened.meta())?;
     let bound = StartState::open(opened.meta())?;
-    bound.settle(&ledger, now)?;
+    bound.reconcile(&ledger, now)?;
     let entry = EntryBody::SnapshotRestored {
         snapshot: contents.id,
         contents: restored.contents.digest(),
     };
     let by = by_this_account();
     drop(ledger.append(entry, &by, now)?);
-    // Where the objects lie may have been changed for the restored node.
+    // The location of the objects may have changed for the restored node.
     bound.accept_configuration(&config, &ledger, &by, now)?;
     let mut erased = Vec::new();
     for statement in &restored.erased {
@@ -191,7 +191,7 @@ pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Proble
         erased.push(dataset);
     }
     drop((ledger, opened));
-    site.move_into_place()?;
+    site.move_to_target()?;
     Ok(RestoredNode {
         institution: contents.institution.clone(),
         taken: contents.at,

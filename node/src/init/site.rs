@@ -1,4 +1,4 @@
-//! Where a node is built before it moves into its place.
+//! The temporary folder in which a node is created before it is moved to its target.
 
 use std::{
     ffi::OsString,
@@ -8,76 +8,78 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{config, fault::Problem};
+use crate::{config, problem::Problem};
 
-/// Name of the folder inside an empty place that cannot be replaced, such as a mounted volume.
+/// Name of the temporary folder inside an empty target that cannot be replaced, such as a mounted volume.
 const INSIDE: &str = ".init";
 
-/// A folder that is removed again unless it moves into place.
+/// A temporary folder that is removed unless it is moved to its target.
 pub(super) struct Site {
     at: PathBuf,
-    place: PathBuf,
+    target: PathBuf,
     inside: bool,
 }
 
 impl Site {
-    /// Makes the folder to build in.
-    pub(super) fn prepare(place: &Path) -> Result<Self, Problem> {
-        let inside = place.exists();
+    /// Creates the temporary folder.
+    pub(super) fn prepare(target: &Path) -> Result<Self, Problem> {
+        let inside = target.exists();
         let at = if inside {
-            refuse_unless_empty(place)?;
-            place.join(INSIDE)
+            refuse_unless_empty(target)?;
+            target.join(INSIDE)
         } else {
-            let mut name = place.file_name().map_or_else(|| OsString::from("node"), OsString::from);
+            let mut name = target
+                .file_name()
+                .map_or_else(|| OsString::from("node"), OsString::from);
             name.push(format!(".tmp-{}", std::process::id()));
-            place.with_file_name(name)
+            target.with_file_name(name)
         };
         let made = (|| {
             if inside {
-                std::fs::set_permissions(place, Permissions::from_mode(0o700))?;
+                std::fs::set_permissions(target, Permissions::from_mode(0o700))?;
                 remove(&at)?;
             }
             DirBuilder::new().recursive(!inside).mode(0o700).create(&at)
         })();
-        made.map_err(|error| Problem::fault(&format!("cannot create `{}`", at.display()), &error))?;
+        made.map_err(|error| Problem::internal(&format!("cannot create `{}`", at.display()), &error))?;
         Ok(Self {
             at,
-            place: place.to_owned(),
+            target: target.to_owned(),
             inside,
         })
     }
 
-    /// The folder to build in.
+    /// The temporary folder.
     pub(super) fn path(&self) -> &Path {
         &self.at
     }
 
-    /// Moves what was built into its place.
-    pub(super) fn move_into_place(self) -> Result<(), Problem> {
+    /// Moves the contents to the target.
+    pub(super) fn move_to_target(self) -> Result<(), Problem> {
         let moved = if self.inside {
             self.move_contents()
         } else {
-            std::fs::rename(&self.at, &self.place)
+            std::fs::rename(&self.at, &self.target)
         };
-        moved.map_err(|error| Problem::fault(&format!("cannot fill `{}`", self.place.display()), &error))
+        moved.map_err(|error| Problem::internal(&format!("cannot fill `{}`", self.target.display()), &error))
     }
 
-    /// The configuration comes last: where it is, there is a whole node.
+    /// The configuration comes last: a directory that contains it contains a complete node.
     fn move_contents(&self) -> io::Result<()> {
         for entry in std::fs::read_dir(&self.at)? {
             let name = entry?.file_name();
             if name != config::FILE {
-                std::fs::rename(self.at.join(&name), self.place.join(&name))?;
+                std::fs::rename(self.at.join(&name), self.target.join(&name))?;
             }
         }
-        std::fs::rename(self.at.join(config::FILE), self.place.join(config::FILE))
+        std::fs::rename(self.at.join(config::FILE), self.target.join(config::FILE))
     }
 }
 
 impl Drop for Site {
     fn drop(&mut self) {
         if let Err(error) = remove(&self.at) {
-            tracing::warn!(path = %self.at.display(), %error, "what was half built could not be removed");
+            tracing::warn!(path = %self.at.display(), %error, "the temporary folder could not be removed");
         }
     }
 }
@@ -89,13 +91,13 @@ fn remove(folder: &Path) -> io::Result<()> {
     }
 }
 
-fn refuse_unless_empty(place: &Path) -> Result<(), Problem> {
-    let unusable = |error: io::Error| Problem::fault(&format!("cannot read `{}`", place.display()), &error);
-    for entry in std::fs::read_dir(place).map_err(unusable)? {
-        // Left behind by a set-up that was killed.
+fn refuse_unless_empty(target: &Path) -> Result<(), Problem> {
+    let unusable = |error: io::Error| Problem::internal(&format!("cannot read `{}`", target.display()), &error);
+    for entry in std::fs::read_dir(target).map_err(unusable)? {
+        // Left behind by an interrupted setup.
         if entry.map_err(unusable)?.file_name() != INSIDE {
             let help = "choose a directory that does not exist, with `--dir`";
-            return Err(Problem::usage(format!("`{}` exists and is not empty", place.display())).help(help));
+            return Err(Problem::usage(format!("`{}` exists and is not empty", target.display())).help(help));
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{fault::Code, iam::Sessions};
+use crate::{iam::Sessions, problem::Code};
 use std::os::unix::fs::PermissionsExt;
 
 fn plan(dir: &Path) -> Plan {
@@ -37,7 +37,7 @@ fn opens(dir: &Path) {
     )
     .unwrap();
     assert!(ledger.verify(&storage.identities().institution_keys().unwrap()).ok);
-    // Who this is, the configuration that was accepted, the first policy set, the first account.
+    // The node's identity, the accepted configuration, the first policy set, the first account.
     assert_eq!(ledger.size(), 4);
     let password = std::fs::read_to_string(dir.join(MADE_PASSWORD_FILE)).unwrap();
     let accounts = Accounts::open(storage.meta(), config.node.institution, Argon2Cost::dangerous_minimum()).unwrap();

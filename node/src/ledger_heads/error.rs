@@ -1,4 +1,4 @@
-//! Why a head was not given or not taken.
+//! Errors of ledger heads.
 
 use concordat_protocol::audit::HeadError;
 use concordat_protocol::ids::{InstitutionId, NodeId};
@@ -8,40 +8,38 @@ use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 
 use super::peers::PeerLedger;
-use crate::fault::{Code, Explain};
+use crate::problem::{Code, Explain};
 
-/// Why a head was not given or not taken.
+/// Why a head was not signed or not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerHeadsError {
     /// The peer's ledger contradicts what it had signed.
-    #[error("the ledger of node {} of `{institution}` is not the one that it has shown before: {reason}", .node.short())]
+    #[error("the ledger of node {} of `{institution}` contradicts what it has shown before: {reason}", .node.short())]
     PeerConflict {
         /// The institution.
         institution: InstitutionId,
         /// The node.
         node: NodeId,
-        /// How.
+        /// How they contradict each other.
         reason: String,
     },
     /// The head is not the peer's.
     #[error(transparent)]
     Head(#[from] HeadError),
     /// The head was not made for this hello.
-    #[error("the head of the ledger was not signed now: {0}")]
+    #[error("the head of the ledger is not fresh: {0}")]
     NotFresh(Staleness),
     /// Signed bytes are malformed.
     #[error("the head of a ledger cannot be read or signed")]
     Signature(#[from] SignatureError),
-    /// More heads of the peer wait for a proof than are kept.
-    #[error("the heads that node {} has signed wait for a proof, which it does not give", .node.short())]
+    /// Too many heads of the peer are unproven.
+    #[error("node {} has not proved the heads that it has signed", .node.short())]
     Unproven {
         /// The node.
         node: NodeId,
     },
     /// There is no such conflict.
-    #[error(
-        "no conflict with this head is waiting to be acknowledged; `concordat consortium ledger list` names the heads"
-    )]
+    #[error("there is no unacknowledged conflict with this head; `concordat consortium ledger list` lists the heads")]
     NothingToAcknowledge,
     /// The ledger failed.
     #[error(transparent)]
@@ -49,7 +47,7 @@ pub enum LedgerHeadsError {
     /// The state failed.
     #[error("the heads of ledgers cannot be read or written")]
     State(#[from] MetaError),
-    /// A helper thread was ended.
+    /// A blocking task was canceled.
     #[error("the node is stopping")]
     Stopping(#[from] tokio::task::JoinError),
 }
@@ -75,7 +73,7 @@ impl Explain for LedgerHeadsError {
             Self::NothingToAcknowledge => Code::NotFound,
             Self::Ledger(source) => source.code(),
             Self::State(source) => source.code(),
-            Self::Stopping(_) => Code::Fault,
+            Self::Stopping(_) => Code::Internal,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! This node's own ledger, as peers know it by this node's signatures.
+//! This node's own ledger, as peers know it from this node's signatures.
 
 use concordat_protocol::audit::{EntryBody, LedgerHead, LedgerProof, MAX_HEADS};
 use concordat_protocol::ids::{Digest32, NodeId};
@@ -10,26 +10,26 @@ use tokio::sync::watch;
 
 use super::{LedgerHeads, LedgerHeadsError, OWN, locked, names};
 
-/// What this node knows of its own ledger beyond the ledger itself.
+/// What this node stores about its own ledger outside of the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OwnLedger {
-    /// How often a restore was acknowledged.
+    /// How many times a restore was acknowledged.
     pub(super) generation: u32,
     pub(super) conflict: Option<OwnConflict>,
 }
 
-/// A head that this node has signed and that its ledger does not extend.
+/// A head that this node has signed but its ledger does not extend.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OwnConflict {
-    /// As it was signed.
+    /// The signed head.
     pub signed: Signed<LedgerHead>,
-    /// What is signed.
+    /// Its content.
     pub head: LedgerHead,
     /// The peer that showed it.
     pub shown_by: NodeId,
-    /// When.
+    /// When it was shown.
     pub at: Timestamp,
 }
 
@@ -40,60 +40,60 @@ impl OwnLedger {
 }
 
 impl LedgerHeads {
-    /// Signs the present head and proves that it extends the heads that a peer keeps. If it does not although this node signed
-    /// one, this node is an older copy of itself from here on.
+    /// Signs the present head and proves that it extends the heads that a peer has stored. If it does not extend one that this node
+    /// signed, this node counts as an older copy of itself from now on.
     ///
     /// # Errors
     /// If ledger or state cannot be read or written.
     pub async fn prove(
         &self,
-        kept: Vec<Signed<LedgerHead>>,
+        known_heads: Vec<Signed<LedgerHead>>,
         peer: NodeId,
         by: Attribution,
     ) -> Result<LedgerProof, LedgerHeadsError> {
         let heads = self.clone();
-        tokio::task::spawn_blocking(move || heads.prove_blocking(kept, peer, &by)).await?
+        tokio::task::spawn_blocking(move || heads.prove_blocking(known_heads, peer, &by)).await?
     }
 
     fn prove_blocking(
         &self,
-        kept: Vec<Signed<LedgerHead>>,
+        known_heads: Vec<Signed<LedgerHead>>,
         peer: NodeId,
         by: &Attribution,
     ) -> Result<LedgerProof, LedgerHeadsError> {
         let inner = &self.0;
         let signed = self.signed()?;
         let present = signed.head_of(inner.identity.node(), &inner.identity.institution)?;
-        let mut paths = Vec::with_capacity(kept.len().min(MAX_HEADS));
-        // Whoever keeps more than that does not keep the rules and gets no proof of the others.
-        for kept in kept.into_iter().take(MAX_HEADS) {
-            paths.push(self.path(kept, &present, peer, by)?);
+        let mut paths = Vec::with_capacity(known_heads.len().min(MAX_HEADS));
+        // A peer that sends more than that violates the protocol and does not get proofs for the rest.
+        for known in known_heads.into_iter().take(MAX_HEADS) {
+            paths.push(self.path(known, &present, peer, by)?);
         }
         Ok(LedgerProof { head: signed, paths })
     }
 
     fn path(
         &self,
-        kept: Signed<LedgerHead>,
+        known: Signed<LedgerHead>,
         present: &LedgerHead,
         peer: NodeId,
         by: &Attribution,
     ) -> Result<Option<Vec<Digest32>>, LedgerHeadsError> {
         let inner = &self.0;
         let (us, institution) = (inner.identity.node(), &inner.identity.institution);
-        // What this node did not sign says nothing about it.
-        let Ok(claimed) = kept.head_of(us, institution) else {
+        // A head that this node did not sign is not evidence about its ledger.
+        let Ok(claimed) = known.head_of(us, institution) else {
             return Ok(None);
         };
         let path = locked(&inner.blocks).path(&inner.ledger, &claimed, present.tree)?;
         let contradicts = path.is_none() && claimed.generation == present.generation;
         if contradicts || claimed.generation > present.generation {
-            self.contradict_own(kept, claimed, peer, by)?;
+            self.contradict_own(known, claimed, peer, by)?;
         }
         Ok(path)
     }
 
-    /// Durable before it is entered: a node that stops in between stays stopped.
+    /// The conflict is durable before the ledger entry is written: if the node stops in between, the conflict remains.
     fn contradict_own(
         &self,
         signed: Signed<LedgerHead>,
@@ -104,9 +104,9 @@ impl LedgerHeads {
         let inner = &self.0;
         let _changing = locked(&inner.changing);
         let mut own = self.state().own.clone();
-        let place = |head: &LedgerHead| (head.generation, head.tree.size);
-        let known = own.conflict.as_ref().map(|conflict| place(&conflict.head));
-        if known.is_some_and(|known| known >= place(&head)) {
+        let position = |head: &LedgerHead| (head.generation, head.tree.size);
+        let known = own.conflict.as_ref().map(|conflict| position(&conflict.head));
+        if known.is_some_and(|known| known >= position(&head)) {
             return Ok(());
         }
         let (size, digest, now) = (head.tree.size, signed.digest(), inner.clock.now());
@@ -116,14 +116,14 @@ impl LedgerHeads {
             shown_by: peer,
             at: now,
         });
-        // In memory first: whatever fails now, nothing is served any more. Running answers are decided again at once, and sessions
-        // end, whatever becomes of the connection that showed it.
+        // In memory first: even if a later step fails, nothing is served. Running answers are evaluated again at once, and sessions
+        // end, regardless of what happens to the connection that showed the head.
         self.state().own = own.clone();
         inner.epoch.raise();
         inner.older.send_replace(true);
         inner.own.put(OWN, &own)?;
         if known.is_none() {
-            tracing::error!(peer = %peer.short(), size, "the ledger is older than a head that this node has signed; nothing is served or asked");
+            tracing::error!(peer = %peer.short(), size, "the ledger is older than a head that this node has signed; the node neither serves nor sends requests");
             let signed = digest;
             drop(
                 inner
@@ -134,7 +134,7 @@ impl LedgerHeads {
         Ok(())
     }
 
-    /// The head that this node has signed and its ledger does not extend, until somebody acknowledges it.
+    /// The head that this node has signed but its ledger does not extend, until it is acknowledged.
     pub fn own_conflict(&self) -> Option<OwnConflict> {
         self.state().own.conflict.clone()
     }
@@ -144,11 +144,11 @@ impl LedgerHeads {
         self.0.older.subscribe()
     }
 
-    /// Acknowledges that this node goes on from an older copy of its ledger, under the next generation. `head` names the head that
+    /// Acknowledges that this node continues from an older copy of its ledger, in the next generation. `head` names the head that
     /// the ledger does not extend.
     ///
     /// # Errors
-    /// [`LedgerHeadsError::NothingToAcknowledge`] if no peer showed that.
+    /// [`LedgerHeadsError::NothingToAcknowledge`] if no peer has shown that head.
     pub async fn acknowledge_own(&self, head: String, by: Attribution) -> Result<u32, LedgerHeadsError> {
         let heads = self.clone();
         let acknowledge = move || {
@@ -180,8 +180,8 @@ impl LedgerHeads {
 
 pub(super) fn own_alarm(conflict: &OwnConflict) -> String {
     format!(
-        "the data directory is an older copy: this node has signed a ledger of {} entries, which the ledger here does not \
-         extend, and neither serves nor asks; restore the newest backup, or if an older one is meant, acknowledge it with \
+        "the data directory is an older copy: this node has signed a ledger of {} entries, which the present ledger does not \
+         extend, so it neither serves nor sends requests; restore the newest backup, or if the older copy is intended, acknowledge it with \
          `concordat consortium ledger acknowledge-own --head {}`",
         conflict.head.tree.size,
         conflict.signed.digest()

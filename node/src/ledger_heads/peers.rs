@@ -1,7 +1,7 @@
-//! What is kept of the ledgers of peers.
+//! The stored heads of peers' ledgers.
 //!
-//! One head is *proven*: the first that was known, or one that the node proved to extend it. Heads that came without a proof, in
-//! receipts and countersignatures, are *pending*: none of them is a base for anything, and each is asked about in the next hello.
+//! One head is *proven*: the first known one, or one that the node proved to extend it. Heads that arrived without a proof, in
+//! receipts and countersignatures, are *pending*: they are not used as a base, and the next hello requests a proof for each.
 
 use concordat_protocol::audit::{HeadConflict, LedgerHead, LedgerProof, MAX_HEADS, check_growth};
 use concordat_protocol::ids::{Digest32, InstitutionId};
@@ -9,12 +9,12 @@ use concordat_protocol::signed::Signed;
 use concordat_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Most pending heads of one node.
+/// Maximum number of pending heads of one node.
 const MAX_PENDING: usize = MAX_HEADS - 1;
-/// From how many on the node is asked for proofs at once, not at the next connection.
-const MANY: usize = MAX_PENDING / 2;
-/// How many of the heads that contradicted the known ones are kept, the newest: an administrator may acknowledge one that was shown
-/// a while ago although the node goes on.
+/// Number of pending heads from which on proofs are requested at once, not at the next connection.
+const MANY_PENDING: usize = MAX_PENDING / 2;
+/// Maximum number of contradicting heads that are stored, the newest ones: an administrator may acknowledge one that was shown
+/// a while ago while the node keeps showing newer ones.
 const MAX_SHOWN: usize = 32;
 
 /// The heads of one node's ledger, and whether some contradicted each other.
@@ -23,7 +23,7 @@ const MAX_SHOWN: usize = 32;
 pub(super) struct PeerLedger {
     pub(super) institution: InstitutionId,
     pub(super) proven: Shown,
-    /// In the order in which they came; no two of one size and generation.
+    /// In order of arrival; no two have the same size and generation.
     pub(super) pending: Vec<Shown>,
     pub(super) conflict: Option<Conflict>,
 }
@@ -32,13 +32,13 @@ pub(super) struct PeerLedger {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Conflict {
-    /// The heads shown since, the newest last, never empty; the one that is acknowledged becomes the base.
+    /// The heads shown since, the newest last, never empty; an acknowledged one becomes the base.
     shown: Vec<Shown>,
     pub(super) reason: String,
     pub(super) at: Timestamp,
 }
 
-/// A head as it was shown, and what is signed.
+/// A signed head as it was shown, and its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Shown {
@@ -46,38 +46,37 @@ pub(super) struct Shown {
     pub(super) head: LedgerHead,
 }
 
-/// Why a head is not taken up.
+/// Why a head is rejected.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotTaken {
-    /// It contradicts a head that is kept.
-    #[error("{how}")]
+pub(super) enum HeadRejected {
+    /// It contradicts a stored head.
+    #[error("{source}")]
     Conflict {
-        /// Names that head.
-        kept: Digest32,
-        /// How.
-        #[source]
-        how: HeadConflict,
+        /// Digest of that head.
+        known: Digest32,
+        /// How it contradicts that head.
+        source: HeadConflict,
     },
-    /// As many heads wait for a proof as are kept.
-    #[error("too many heads wait for a proof")]
+    /// The maximum number of heads is pending.
+    #[error("too many heads are pending")]
     Full,
 }
 
 impl Shown {
-    fn place(&self) -> (u32, u64) {
+    fn position(&self) -> (u32, u64) {
         (self.head.generation, self.head.tree.size)
     }
 
-    fn contradicted(&self, how: HeadConflict) -> NotTaken {
-        NotTaken::Conflict {
-            kept: self.signed.digest(),
-            how,
+    fn contradicted(&self, source: HeadConflict) -> HeadRejected {
+        HeadRejected::Conflict {
+            known: self.signed.digest(),
+            source,
         }
     }
 }
 
 impl PeerLedger {
-    /// The first head that is known of a node; nothing could prove it.
+    /// Starts with the first known head of a node, for which no proof is possible.
     pub(super) fn new(institution: InstitutionId, first: Shown) -> Self {
         Self {
             institution,
@@ -87,28 +86,29 @@ impl PeerLedger {
         }
     }
 
-    /// All heads that are kept, the proven one first.
+    /// All stored heads, the proven one first.
     pub(super) fn known(&self) -> impl Iterator<Item = &Shown> {
         std::iter::once(&self.proven).chain(&self.pending)
     }
 
-    /// Whether proofs should be asked for now.
+    /// Whether proofs should be requested now.
     pub(super) fn has_many_pending(&self) -> bool {
-        self.conflict.is_none() && self.pending.len() >= MANY
+        self.conflict.is_none() && self.pending.len() >= MANY_PENDING
     }
 
-    /// Takes a head that the node proved to extend those in `asked`. It is the base from here on, unless another one became that
-    /// in the meantime: then it is not proven to extend that one, and waits.
+    /// Accepts a head that the node proved to extend those in `sent`. It becomes the base, unless another head became the base
+    /// in the meantime: then it is not proven to extend that one, and is pending.
     ///
     /// # Errors
-    /// How it contradicts what is kept.
-    pub(super) fn extend(&mut self, asked: &[Shown], shown: Shown, proof: &LedgerProof) -> Result<(), NotTaken> {
-        for (index, known) in asked.iter().enumerate() {
-            check_growth(&known.head, &shown.head, proof.path(index)).map_err(|how| known.contradicted(how))?;
+    /// How it contradicts a stored head.
+    pub(super) fn extend(&mut self, sent: &[Shown], shown: Shown, proof: &LedgerProof) -> Result<(), HeadRejected> {
+        for (index, known) in sent.iter().enumerate() {
+            check_growth(&known.head, &shown.head, proof.path(index))
+                .map_err(|conflict| known.contradicted(conflict))?;
         }
-        self.differs_nowhere(&shown)?;
-        self.pending.retain(|pending| !asked.contains(pending));
-        if asked.contains(&self.proven) {
+        self.check_same_root(&shown)?;
+        self.pending.retain(|pending| !sent.contains(pending));
+        if sent.contains(&self.proven) {
             self.proven = shown;
             Ok(())
         } else {
@@ -116,24 +116,25 @@ impl PeerLedger {
         }
     }
 
-    /// Takes a head without a proof: it is pending.
+    /// Accepts a head without a proof: it is pending.
     ///
     /// # Errors
-    /// How it contradicts what is kept, or that no more can be kept.
-    pub(super) fn observe(&mut self, shown: Shown) -> Result<(), NotTaken> {
-        self.differs_nowhere(&shown)?;
-        if self.known().any(|known| known.place() == shown.place()) {
+    /// How it contradicts a stored head, or that no more can be stored.
+    pub(super) fn observe(&mut self, shown: Shown) -> Result<(), HeadRejected> {
+        self.check_same_root(&shown)?;
+        if self.known().any(|known| known.position() == shown.position()) {
             return Ok(());
         }
         if self.pending.len() >= MAX_PENDING {
-            return Err(NotTaken::Full);
+            return Err(HeadRejected::Full);
         }
         self.pending.push(shown);
         Ok(())
     }
 
-    fn differs_nowhere(&self, shown: &Shown) -> Result<(), NotTaken> {
-        let other = |known: &&Shown| known.place() == shown.place() && known.head.tree.root != shown.head.tree.root;
+    fn check_same_root(&self, shown: &Shown) -> Result<(), HeadRejected> {
+        let other =
+            |known: &&Shown| known.position() == shown.position() && known.head.tree.root != shown.head.tree.root;
         match self.known().find(other) {
             Some(known) => Err(known.contradicted(HeadConflict::OtherRoot {
                 size: known.head.tree.size,
@@ -142,7 +143,7 @@ impl PeerLedger {
         }
     }
 
-    /// The node is refused from here on.
+    /// Refuses the node from now on.
     pub(super) fn contradict(&mut self, shown: Shown, reason: String, at: Timestamp) {
         self.conflict = Some(Conflict {
             shown: vec![shown],
@@ -151,7 +152,7 @@ impl PeerLedger {
         });
     }
 
-    /// The head at `root` becomes the base, if the node has shown it since it contradicted itself. Says which that is.
+    /// Makes the head with `root` the base, if the node has shown it since it contradicted itself, and returns it.
     pub(super) fn acknowledge(&mut self, root: Digest32) -> Option<Shown> {
         let base = self.conflict.as_ref()?.with_root(root)?.clone();
         self.conflict = None;
@@ -162,7 +163,7 @@ impl PeerLedger {
 }
 
 impl Conflict {
-    /// Keeps a head that the refused node shows.
+    /// Stores a head that the refused node shows.
     pub(super) fn show(&mut self, shown: Shown) {
         self.shown.retain(|known| known.head.tree != shown.head.tree);
         self.shown.push(shown);
@@ -175,7 +176,7 @@ impl Conflict {
         self.shown.last()
     }
 
-    /// Those that were shown, the newest first.
+    /// The shown heads, the newest first.
     pub(super) fn newest_first(&self) -> impl Iterator<Item = &Shown> {
         self.shown.iter().rev()
     }

@@ -1,8 +1,8 @@
 //! Consistency proofs without reading the whole ledger for each.
 //!
-//! A hello from any member asks for one, so what it costs is bounded: the root of every [`BLOCK`] entries is kept in memory
-//! (32 bytes each), each entry is read once for it, and a proof needs the entries of two blocks. Those of the blocks that were needed
-//! last are kept: most proofs are about heads of the last minutes, and a peer may ask about many of them at once.
+//! A hello from any member requests proofs, so their cost is bounded: the root of every [`BLOCK`] entries is cached in memory
+//! (32 bytes each), each entry is read once for it, and a proof needs the entries of two blocks. The entries of the newest blocks that
+//! were needed are cached: most proofs are about recent heads, and a peer may request many of them at once.
 
 use std::collections::BTreeMap;
 
@@ -11,27 +11,27 @@ use concordat_protocol::audit::{LedgerHead, TreeHead};
 use concordat_protocol::ids::Digest32;
 use concordat_storage::ledger::{Ledger, LedgerError};
 
-/// Entries under one root that is kept; a power of two, so that they are a perfect subtree.
+/// Number of entries per cached root; a power of two, so that they are a perfect subtree.
 const BLOCK: u64 = 256;
-/// Blocks that are read at a time.
+/// Number of blocks that are read at a time.
 const READ: u64 = 16;
 
-/// Blocks of which the single entries are kept: 8 KiB each.
-const KEPT: usize = 64;
+/// Number of blocks whose individual entries are cached: 8 KiB each.
+const CACHED_BLOCKS: usize = 64;
 
-/// Roots of the ledger's whole blocks, as far as they were needed, and the entries of the newest of those that were needed singly.
+/// Roots of the ledger's complete blocks, as far as they were needed, and the entries of the newest blocks that were needed individually.
 #[derive(Debug, Default)]
 pub(super) struct Blocks {
     roots: Vec<Digest32>,
-    /// By the number of the first entry; a ledger only grows, so what is here stays right.
+    /// By the number of the first entry; a ledger only grows, so cached entries stay valid.
     leaves: BTreeMap<u64, Vec<Digest32>>,
 }
 
 impl Blocks {
-    /// What shows that the first `present.size` entries begin with those under `signed`: `None` if they do not.
+    /// The proof that the first `present.size` entries extend those of `signed`; `None` if they do not.
     ///
     /// # Errors
-    /// If the ledger cannot be read, or what is read does not lead to `present`: then it is damaged, and says nothing about `signed`.
+    /// If the ledger cannot be read, or its entries do not match `present`: then it is damaged, and is not evidence about `signed`.
     pub(super) fn path(
         &mut self,
         ledger: &Ledger,
@@ -45,7 +45,7 @@ impl Blocks {
         self.fill(ledger, second)?;
         let leaves = self.leaves(ledger, first, second)?;
         if merkle::root(&leaves, second).map_err(LedgerError::OutOfRange)? != present.root {
-            let reason = "its entries do not lead to its head".to_owned();
+            let reason = "its entries do not match its head".to_owned();
             return Err(LedgerError::Unverified { reason });
         }
         if merkle::root(&leaves, first).map_err(LedgerError::OutOfRange)? != signed.tree.root {
@@ -67,7 +67,7 @@ impl Blocks {
         Ok(())
     }
 
-    /// Reads the next blocks of the first `size` entries; whether there were any.
+    /// Reads the next blocks of the first `size` entries; returns whether there were any.
     ///
     /// # Errors
     /// If the ledger cannot be read.
@@ -94,7 +94,7 @@ impl Blocks {
         Ok(true)
     }
 
-    /// The blocks, and the single entries of those two that the sizes divide.
+    /// The blocks, and the individual entries of the two blocks that contain the sizes.
     fn leaves(&mut self, ledger: &Ledger, first: u64, second: u64) -> Result<Leaves<'_>, LedgerError> {
         let starts = [first, second].map(|size| size - size % BLOCK);
         for start in starts {
@@ -105,7 +105,7 @@ impl Blocks {
                 known.extend(ledger.range_for_start(next, end)?.into_iter().map(|entry| entry.leaf));
             }
         }
-        while self.leaves.len() > KEPT {
+        while self.leaves.len() > CACHED_BLOCKS {
             let oldest = self.leaves.keys().find(|start| !starts.contains(start)).copied();
             let Some(oldest) = oldest else { break };
             self.leaves.remove(&oldest);
@@ -118,8 +118,8 @@ impl Blocks {
     }
 }
 
-fn missing(size: u64, asked: u64) -> LedgerError {
-    LedgerError::OutOfRange(OutOfRange { size, asked })
+fn missing(size: u64, requested: u64) -> LedgerError {
+    LedgerError::OutOfRange(OutOfRange { size, requested })
 }
 
 struct Leaves<'a> {

@@ -10,13 +10,13 @@ use concordat_storage::ledger::Attribution;
 use serde::Serialize;
 
 use super::own::own_alarm;
-use super::peers::{NotTaken, PeerLedger, Shown};
+use super::peers::{HeadRejected, PeerLedger, Shown};
 use super::{LedgerHeads, LedgerHeadsError, locked, names};
 
-/// How old a head in a hello may be in milliseconds; the allowed clock skew comes on top.
+/// Maximum age of a head in a hello in milliseconds; the allowed clock skew is added to it.
 const MAX_HEAD_AGE_MS: i64 = 30_000;
-/// How long a head without a proof waits for room, which the proof of others makes.
-const ROOM_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a head without a proof waits for capacity, which becomes free when other heads are proven.
+const CAPACITY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A peer whose ledger contradicts what it had signed.
 #[derive(Clone, Debug, Serialize)]
@@ -25,28 +25,28 @@ pub struct PeerConflict {
     pub institution: InstitutionId,
     /// The node.
     pub node: NodeId,
-    /// The root of the head that it showed last: the base, once it is acknowledged by this name.
+    /// The root of the head that it showed last; it becomes the base when it is acknowledged by this root.
     pub head: Digest32,
-    /// Entries under the proven head that is kept.
-    pub kept_entries: u64,
-    /// Entries under the head that it showed last.
+    /// Number of entries of the stored proven head.
+    pub known_entries: u64,
+    /// Number of entries of the head that it showed last.
     pub shown_entries: u64,
     /// How the two contradict each other.
     pub reason: String,
-    /// When it showed it, RFC 3339.
+    /// When it showed that head, RFC 3339.
     pub at: String,
 }
 
 impl LedgerHeads {
-    /// Checks the head that an attested `peer` of `institution` shows in a hello against those in `asked`, which were sent to it, and
-    /// keeps it.
+    /// Checks the head that an attested `peer` of `institution` shows in a hello against those in `sent`, which were sent to it, and
+    /// stores it.
     ///
     /// # Errors
-    /// [`LedgerHeadsError::PeerConflict`] if it contradicts what is kept, now or before.
+    /// [`LedgerHeadsError::PeerConflict`] if it contradicts a stored head, now or earlier.
     pub async fn check_peer(
         &self,
         (peer, institution): (NodeId, InstitutionId),
-        asked: Vec<Signed<LedgerHead>>,
+        sent: Vec<Signed<LedgerHead>>,
         proof: LedgerProof,
         by: Attribution,
     ) -> Result<(), LedgerHeadsError> {
@@ -54,31 +54,31 @@ impl LedgerHeads {
         head.at
             .fresh_at(self.0.clock.now(), MAX_HEAD_AGE_MS)
             .map_err(LedgerHeadsError::NotFresh)?;
-        let asked = asked.into_iter().map(|signed| {
+        let sent = sent.into_iter().map(|signed| {
             let head = signed.peek_unverified()?;
             Ok(Shown { signed, head })
         });
-        let asked = asked.collect::<Result<Vec<Shown>, LedgerHeadsError>>()?;
+        let sent = sent.collect::<Result<Vec<Shown>, LedgerHeadsError>>()?;
         let shown = Shown {
             signed: proof.head.clone(),
             head,
         };
         let heads = self.clone();
-        let keep = move || {
-            let kept = heads.keep(&institution, shown.clone(), &by, true, |ledger| {
-                ledger.extend(&asked, shown, &proof)
+        let store = move || {
+            let stored = heads.update(&institution, shown.clone(), &by, true, |ledger| {
+                ledger.extend(&sent, shown, &proof)
             });
-            heads.0.room.notify_waiters();
-            kept
+            heads.0.capacity.notify_waiters();
+            stored
         };
-        tokio::task::spawn_blocking(keep).await?
+        tokio::task::spawn_blocking(store).await?
     }
 
-    /// Keeps the head in a receipt or countersignature that `institution` signed. It is pending: the next hello asks for a proof. It
+    /// Stores the head in a receipt or countersignature that `institution` signed. It is pending: the next hello requests a proof. It
     /// is durable when [`LedgerHeads::save`] has run.
     ///
     /// # Errors
-    /// [`LedgerHeadsError::PeerConflict`] if it contradicts what is kept, [`LedgerHeadsError::Unproven`] if the node has signed many
+    /// [`LedgerHeadsError::PeerConflict`] if it contradicts a stored head, [`LedgerHeadsError::Unproven`] if the node has signed many
     /// heads and proved none of them for a while.
     pub async fn note_pending(
         &self,
@@ -89,17 +89,17 @@ impl LedgerHeads {
         let node = signed.peek_unverified()?.node;
         let head = signed.head_of(node, &institution)?;
         let shown = Shown { signed, head };
-        let room = async {
+        let accepted = async {
             loop {
-                let proven = self.0.room.notified();
+                let proven = self.0.capacity.notified();
                 match self.try_note(&institution, &shown, &by).await {
                     Err(LedgerHeadsError::Unproven { .. }) => proven.await,
-                    taken => return taken,
+                    result => return result,
                 }
             }
         };
-        let taken = tokio::time::timeout(ROOM_TIMEOUT, room).await;
-        taken.unwrap_or(Err(LedgerHeadsError::Unproven { node }))
+        let result = tokio::time::timeout(CAPACITY_TIMEOUT, accepted).await;
+        result.unwrap_or(Err(LedgerHeadsError::Unproven { node }))
     }
 
     async fn try_note(
@@ -110,22 +110,22 @@ impl LedgerHeads {
     ) -> Result<(), LedgerHeadsError> {
         let (heads, institution, shown, by) = (self.clone(), institution.clone(), shown.clone(), by.clone());
         let node = shown.head.node;
-        let keep = move || heads.keep(&institution, shown.clone(), &by, false, |ledger| ledger.observe(shown));
-        let kept = tokio::task::spawn_blocking(keep).await?;
+        let store = move || heads.update(&institution, shown.clone(), &by, false, |ledger| ledger.observe(shown));
+        let stored = tokio::task::spawn_blocking(store).await?;
         if self.peers_with_many().contains(&node) {
             self.0.many.notify_one();
         }
-        kept
+        stored
     }
 
-    /// Changes what is kept of a node by `change`; a contradiction is durable and entered before this returns.
-    fn keep(
+    /// Applies `change` to the stored heads of a node; a contradiction is durable and in the ledger before this returns.
+    fn update(
         &self,
         institution: &InstitutionId,
         shown: Shown,
         by: &Attribution,
-        at_once: bool,
-        change: impl FnOnce(&mut PeerLedger) -> Result<(), NotTaken>,
+        durable: bool,
+        change: impl FnOnce(&mut PeerLedger) -> Result<(), HeadRejected>,
     ) -> Result<(), LedgerHeadsError> {
         let _changing = locked(&self.0.changing);
         let node = shown.head.node;
@@ -140,36 +140,36 @@ impl LedgerHeads {
             return Err(refused);
         }
         match change(&mut ledger) {
-            Ok(()) if at_once => self.put(node, &ledger),
+            Ok(()) if durable => self.put(node, &ledger),
             Ok(()) => {
                 let mut state = self.state();
                 state.peers.insert(node, ledger);
                 state.unsaved.insert(node);
                 Ok(())
             }
-            Err(NotTaken::Full) => Err(LedgerHeadsError::Unproven { node }),
-            Err(NotTaken::Conflict { kept, how }) => self.contradict_peer(ledger, shown, (kept, &how), by),
+            Err(HeadRejected::Full) => Err(LedgerHeadsError::Unproven { node }),
+            Err(HeadRejected::Conflict { known, source }) => self.contradict_peer(ledger, shown, (known, &source), by),
         }
     }
 
-    /// Refuses a node from here on; called with `changing` locked.
+    /// Refuses a node from now on; called with `changing` locked.
     fn contradict_peer(
         &self,
         mut ledger: PeerLedger,
         shown: Shown,
-        (kept, how): (Digest32, &HeadConflict),
+        (known, conflict): (Digest32, &HeadConflict),
         by: &Attribution,
     ) -> Result<(), LedgerHeadsError> {
         let (node, institution, now) = (shown.head.node, ledger.institution.clone(), self.0.clock.now());
-        tracing::error!(peer = %node.short(), %institution, conflict = %how, "the ledger of a peer was replaced or has two histories; the peer is refused");
+        tracing::error!(peer = %node.short(), %institution, %conflict, "the ledger of a peer was replaced or has diverged; the peer is refused");
         let entry = EntryBody::PeerLedgerConflict {
             node,
             institution,
-            kept,
+            known,
             shown: shown.signed.digest(),
-            reason: Reason::fitted(&how.to_string()),
+            reason: Reason::sanitized(&conflict.to_string()),
         };
-        ledger.contradict(shown, how.to_string(), now);
+        ledger.contradict(shown, conflict.to_string(), now);
         self.put(node, &ledger)?;
         drop(self.0.ledger.append(entry, by, now)?);
         Err(LedgerHeadsError::conflict(&ledger, node))
@@ -185,7 +185,7 @@ impl LedgerHeads {
                 institution: ledger.institution.clone(),
                 node: *node,
                 head: latest.head.tree.root,
-                kept_entries: ledger.proven.head.tree.size,
+                known_entries: ledger.proven.head.tree.size,
                 shown_entries: latest.head.tree.size,
                 reason: conflict.reason.clone(),
                 at: conflict.at.to_string(),
@@ -194,12 +194,12 @@ impl LedgerHeads {
         conflicts.collect()
     }
 
-    /// What is wrong, for people: one sentence for each conflict, with the command that ends it.
+    /// Messages for people: one sentence for each conflict, with the command that resolves it.
     pub fn alarms(&self) -> Vec<String> {
         let own = self.own_conflict().map(|conflict| own_alarm(&conflict));
         let peers = self.conflicts().into_iter().map(|conflict| {
             format!(
-                "node {} of `{}` is refused: {}; find out why, then acknowledge the {} entries that it shows now with `concordat \
+                "node {} of `{}` is refused: {}; find out the reason, then acknowledge the {} entries that it shows now with `concordat \
                  consortium ledger acknowledge {} --head {}`",
                 conflict.node.short(),
                 conflict.institution,
@@ -212,12 +212,12 @@ impl LedgerHeads {
         own.into_iter().chain(peers).collect()
     }
 
-    /// Acknowledges a head that a node of `institution` has shown since it contradicted itself: that one is the base from here on, and
-    /// the next hello has to extend it. `root` names it by the beginning of its root, so that nobody acknowledges what they have not
+    /// Acknowledges a head that a node of `institution` has shown since it contradicted itself: that head is the base from now on, and
+    /// the next hello has to extend it. `root` is a prefix of its root, so that no one acknowledges a head that they have not
     /// seen.
     ///
     /// # Errors
-    /// [`LedgerHeadsError::NothingToAcknowledge`] if that was not shown.
+    /// [`LedgerHeadsError::NothingToAcknowledge`] if no such head was shown.
     pub async fn acknowledge_peer(
         &self,
         institution: InstitutionId,
@@ -233,7 +233,7 @@ impl LedgerHeads {
                 .conflict
                 .as_ref()
                 .map_or_else(String::new, |conflict| conflict.reason.clone());
-            let kept_entries = ledger.proven.head.tree.size;
+            let known_entries = ledger.proven.head.tree.size;
             let base = ledger.acknowledge(root).ok_or(LedgerHeadsError::NothingToAcknowledge)?;
             let (entry, now) = (
                 EntryBody::PeerLedgerAcknowledged {
@@ -249,7 +249,7 @@ impl LedgerHeads {
                 institution,
                 node,
                 head: root,
-                kept_entries,
+                known_entries,
                 shown_entries: base.head.tree.size,
                 reason,
                 at: now.to_string(),

@@ -1,8 +1,8 @@
-//! Addresses that members state and this node does not dial: shown to people, and allowed host by host when one is admitted.
+//! Addresses that members state and this node does not dial: shown to people, and allowed host by host when a member is admitted.
 //!
-//! What the configuration names is dialed without a word. A host beyond that is dialed once a person has allowed it at
-//! `consortium admit`, by this node and no other; who allowed it is in the ledger, and the answer is kept in the sealed state
-//! under the institution whose host it is. It ends when that institution is removed.
+//! Addresses in the configured ranges are dialed without further approval. Any other host is dialed only after a person has allowed it at
+//! `consortium admit`, and only by this node; who allowed it is in the ledger, and the approval is stored in the sealed state
+//! under the institution that owns the host. It ends when that institution is removed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use concordat_protocol::audit::{EntryBody, MAX_LIST};
 use concordat_protocol::ids::InstitutionId;
-use concordat_protocol::membership::{Enrolment, Member, MemberNode, MemberStatus, ValidRoster};
-use concordat_protocol::text::{Address, Word};
+use concordat_protocol::membership::{Enrollment, Member, MemberNode, MemberStatus, ValidRoster};
+use concordat_protocol::text::{Address, Label};
 use concordat_storage::ledger::Attribution;
 use concordat_storage::meta::{MetaError, SealedDb, SealedTree};
 use libp2p::Multiaddr;
@@ -48,7 +48,7 @@ impl AllowedHosts {
         for member in roster.roster().members.iter().filter(removed) {
             if self.0.contains(member.institution.as_str())? {
                 self.0.remove(member.institution.as_str())?;
-                tracing::info!(institution = %member.institution, "hosts that were allowed for it are not dialed any more");
+                tracing::info!(institution = %member.institution, "hosts that were allowed for a removed institution are no longer dialed");
             }
         }
         Ok(())
@@ -58,7 +58,7 @@ impl AllowedHosts {
 /// An address of a member that this node does not dial.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotDialed {
-    /// Whose it is.
+    /// The institution that states it.
     pub institution: InstitutionId,
     /// The address as stated.
     pub address: Address,
@@ -73,21 +73,21 @@ impl fmt::Display for NotDialed {
 }
 
 impl Membership {
-    /// What the applicant states is dialed, or has been allowed with `hosts`; else nobody is admitted.
+    /// Checks that every address of the applicant is in a configured range or allowed with `hosts`, and records the allowed hosts.
     ///
     /// # Errors
-    /// [`MembershipError::NotDialed`] names what is neither; [`MembershipError::TooManyHosts`].
+    /// [`MembershipError::NotDialed`] with the addresses that are neither; [`MembershipError::TooManyHosts`].
     pub(super) async fn allow_hosts_of(
         &self,
-        enrolment: &Enrolment,
+        enrollment: &Enrollment,
         hosts: &[IpAddr],
         by: &Attribution,
     ) -> Result<(), MembershipError> {
         let dialing = self.0.network.dialing();
-        let refused = not_dialed(dialing, &enrolment.institution, &enrolment.nodes);
+        let refused = not_dialed(dialing, &enrollment.institution, &enrollment.nodes);
         let (named, other): (Vec<_>, Vec<_>) = refused.into_iter().partition(|found| match found.reason {
             DialRefused::Range { ip } => hosts.contains(&ip),
-            // Nothing is known of a name before it is dialed, and then it is looked at.
+            // The address behind a name is not known before it is dialed; it is checked then.
             DialRefused::Name => true,
             DialRefused::Form | DialRefused::Never { .. } => false,
         });
@@ -101,12 +101,12 @@ impl Membership {
         if allowed.len() > MAX_LIST {
             return Err(MembershipError::TooManyHosts { max: MAX_LIST });
         }
-        let (institution, allowed) = (enrolment.institution.clone(), Vec::from_iter(allowed));
+        let (institution, allowed) = (enrollment.institution.clone(), Vec::from_iter(allowed));
         let entry = EntryBody::HostsAllowed {
             institution: institution.clone(),
-            hosts: allowed.iter().map(|ip| Word::fitted(&ip.to_string())).collect(),
+            hosts: allowed.iter().map(|ip| Label::sanitized(&ip.to_string())).collect(),
         };
-        // Durable before it is dialed: what a person has answered is not asked again after a stop.
+        // Durable before it is dialed: the person is not asked again after a restart.
         let (inner, by) = (self.0.clone(), by.clone());
         let all = tokio::task::spawn_blocking(move || {
             let (changes, now) = (&inner.changes, inner.clock.now());
@@ -120,7 +120,7 @@ impl Membership {
         Ok(())
     }
 
-    /// Stops dialing the hosts that were allowed for members which `roster` lists as removed.
+    /// Stops dialing the hosts that were allowed for members that `roster` lists as removed.
     pub(super) async fn drop_hosts_of_removed(&self, roster: Arc<ValidRoster>) -> Result<(), MembershipError> {
         let inner = self.0.clone();
         let all = tokio::task::spawn_blocking(move || {
@@ -131,7 +131,7 @@ impl Membership {
         Ok(())
     }
 
-    /// The addresses of active members that this node does not dial, host names left out.
+    /// The addresses of active members that this node does not dial, except host names.
     pub fn not_dialed(&self, roster: &ValidRoster) -> Vec<NotDialed> {
         let dialing = self.0.network.dialing();
         let of = |institution, nodes| not_dialed(dialing, institution, nodes);

@@ -1,9 +1,9 @@
-//! What can go wrong with the consortium's list.
+//! Errors of the roster and of membership.
 
 use std::collections::BTreeSet;
 
 use concordat_protocol::ids::{Digest32, InstitutionId};
-use concordat_protocol::membership::{ArmourError, ChangeError, CharterError, EnrolmentError, RosterError};
+use concordat_protocol::membership::{ArmorError, ChangeError, CharterError, EnrollmentError, RosterError};
 use concordat_protocol::signed::SignatureError;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
@@ -11,23 +11,23 @@ use concordat_storage::{error_kind::ErrorKind, keys::IdentityError};
 
 use super::NotDialed;
 use crate::changes::ChangeEntryError;
-use crate::fault::{Code, Explain};
 use crate::network::{DialRefused, NetworkError};
+use crate::problem::{Code, Explain};
 use crate::start_state::StartStateError;
 
-/// Why the roster was not changed or is not usable.
+/// Why the roster was not changed or cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MembershipError {
     /// The node has not joined a consortium.
     #[error(
-        "this node belongs to no consortium; found one with `concordat consortium found` or join one with `concordat consortium join ROSTER`"
+        "this node does not belong to a consortium; found one with `concordat consortium found` or join one with `concordat consortium join ROSTER`"
     )]
     NoConsortium,
     /// The node belongs to a consortium.
     #[error("this node belongs to a consortium already")]
     AlreadyMember,
-    /// The roster is of another consortium than the one joined.
-    #[error("the document is of another consortium or charter than the one this node belongs to")]
+    /// The roster belongs to a consortium other than the one joined.
+    #[error("the document belongs to a different consortium or charter than this node")]
     OtherConsortium,
     /// Only holders of the charter sign rosters.
     #[error("only an institution that holds a key of the charter can change the roster; send it the file instead")]
@@ -40,14 +40,14 @@ pub enum MembershipError {
         /// This institution.
         institution: InstitutionId,
     },
-    /// The key of a holder of the charter is not exchanged.
+    /// The key of a holder of the charter cannot be replaced.
     #[error(
-        "this institution holds a key of the charter, which cannot be exchanged as long as it does; give the charter to others first with `concordat consortium charter set`"
+        "this institution holds a key of the charter, so its key cannot be replaced; transfer the charter to others first with `concordat consortium charter set`"
     )]
     HolderKey,
-    /// No key waits to be confirmed.
+    /// There is no unconfirmed key.
     #[error(
-        "no key of `{institution}` with this fingerprint waits to be confirmed; `concordat doctor` lists those that do"
+        "there is no unconfirmed key of `{institution}` with this fingerprint; `concordat doctor` lists the unconfirmed keys"
     )]
     NotReplaced {
         /// The member.
@@ -56,11 +56,11 @@ pub enum MembershipError {
     /// A private key could not be read or written.
     #[error("the institution's key could not be read or written")]
     Identity(#[from] IdentityError),
-    /// No randomness to be had.
-    #[error("the system gives no random numbers")]
+    /// The system's random number generator failed.
+    #[error("the system's random number generator failed")]
     Random(#[from] getrandom::Error),
     /// A holder of the charter must be an active member.
-    #[error("`{institution}` is no active member and cannot hold a key of the charter")]
+    #[error("`{institution}` is not an active member and cannot hold a key of the charter")]
     NoHolder {
         /// The institution.
         institution: InstitutionId,
@@ -68,13 +68,13 @@ pub enum MembershipError {
     /// The charter is not valid.
     #[error(transparent)]
     Charter(#[from] CharterError),
-    /// There is no address that others could reach.
-    #[error("this node listens on no address that could be announced; set `node.announce` in `concordat.toml`")]
+    /// There is no address that others can reach.
+    #[error("this node does not listen on any address that can be announced; set `node.announce` in `concordat.toml`")]
     NoAddress,
     /// The document is not the one that was reviewed.
-    #[error("the file holds the document {digest}, not the one that was reviewed; nothing was signed")]
+    #[error("the file contains the document {digest}, not the one that was reviewed; nothing was signed")]
     NotReviewed {
-        /// Names the one in the file.
+        /// Digest of the one in the file.
         digest: Digest32,
     },
     /// The applicant states addresses that this node does not dial.
@@ -83,10 +83,10 @@ pub enum MembershipError {
         /// Each with the reason.
         addresses: Vec<NotDialed>,
     },
-    /// More hosts are to be allowed at once than an entry of the ledger names.
+    /// More hosts are to be allowed at once than a ledger entry can name.
     #[error("at most {max} hosts can be allowed for one applicant")]
     TooManyHosts {
-        /// How many.
+        /// The maximum number.
         max: usize,
     },
     /// The roster is not acceptable.
@@ -94,13 +94,13 @@ pub enum MembershipError {
     Roster(#[from] RosterError),
     /// The application is not acceptable.
     #[error(transparent)]
-    Enrolment(#[from] EnrolmentError),
+    Enrollment(#[from] EnrollmentError),
     /// The change is not possible.
     #[error(transparent)]
     Change(#[from] ChangeError),
-    /// The file is not what it should be.
+    /// The file does not have the expected format.
     #[error(transparent)]
-    Armour(#[from] ArmourError),
+    Armor(#[from] ArmorError),
     /// Signed bytes are malformed.
     #[error(transparent)]
     Signature(#[from] SignatureError),
@@ -111,18 +111,18 @@ pub enum MembershipError {
     #[error("the consortium's state could not be read or written")]
     Meta(#[from] MetaError),
     /// The network has stopped.
-    #[error("the network did not follow")]
+    #[error("the network did not apply the roster")]
     Network(#[from] NetworkError),
     /// The roster could not be bound into the sealed state.
-    #[error("the roster was not taken")]
+    #[error("the roster was not accepted")]
     Sealed(#[from] StartStateError),
-    /// This node goes on from an older copy of its ledger, and nobody has acknowledged that.
-    #[error("this node's ledger is older than what it has signed, so it neither serves nor asks")]
+    /// This node continues from an older copy of its ledger, and no one has acknowledged that.
+    #[error("this node's ledger is older than what it has signed, so it neither serves nor sends requests")]
     OwnLedger,
-    /// The change was not entered.
+    /// The change was not recorded.
     #[error("the change was not made")]
     NotEntered(#[from] ChangeEntryError),
-    /// A helper thread was ended.
+    /// A blocking task was canceled.
     #[error("the node is stopping")]
     Stopping(#[from] tokio::task::JoinError),
 }
@@ -143,8 +143,8 @@ impl MembershipError {
             | Self::HolderKey
             | Self::NotReplaced { .. }
             | Self::Charter(_)
-            | Self::Armour(_)
-            | Self::Enrolment(_)
+            | Self::Armor(_)
+            | Self::Enrollment(_)
             | Self::Change(_) => ErrorKind::Usage,
             Self::NotCoordinator => ErrorKind::Denied,
             Self::Roster(_) | Self::Signature(_) | Self::OwnLedger => ErrorKind::Integrity,
@@ -177,7 +177,7 @@ impl Explain for MembershipError {
                 DialRefused::Form | DialRefused::Name | DialRefused::Never { .. } => None,
             })
             .collect();
-        let rest = "; otherwise ask the applicant for an address that others reach (`concordat consortium enrol`)";
+        let rest = "; otherwise ask the applicant for an address that others can reach (`concordat consortium enrol`)";
         (!hosts.is_empty()).then(|| {
             let hosts: Vec<String> = hosts.into_iter().collect();
             format!(

@@ -1,16 +1,17 @@
-//! The first exchange on every connection: each side shows whose node it is.
+//! The first exchange on every connection: each side proves which institution its node belongs to.
 //!
-//! 1. The dialler sends its [`Hello`]: the institution's certificate, a fresh statement that names both ends, and the heads that it
-//!    keeps of the listener's ledger.
-//! 2. The listener checks it against the roster and answers with its own, and with its ledger's head and the proof that it extends
-//!    those kept ([`crate::ledger_heads`]).
-//! 3. The dialler checks the answer, attests the session, and proves the same of its own ledger; then the listener attests. A failed
-//!    check closes the connection and is counted: the ledger takes the first of a peer at once and the others of a minute together.
+//! 1. The dialer sends its [`Hello`]: the institution's certificate, a fresh statement that names both ends, and the heads of the
+//!    listener's ledger that it has stored.
+//! 2. The listener checks it against the roster and answers with its own hello, and with its ledger's head and the proof that it extends
+//!    the stored heads ([`crate::ledger_heads`]).
+//! 3. The dialer checks the answer, attests the session, and proves the same for its own ledger; then the listener attests. A failed
+//!    check closes the connection and is counted: the first failure of a peer is written to the ledger at once, and the others of the same
+//!    minute together.
 //!
-//! A hello is repeated on a standing session to renew a certificate, and to prove heads of which many are pending.
+//! A hello is repeated on an existing session to renew a certificate, and to prove heads when many are pending.
 //!
-//! A dialler whose clock is wrong gets the listener's hello before it is turned away: from it, it sees the same for itself. So does
-//! the peer of a node whose ledger is an older copy.
+//! A dialer whose clock is wrong gets the listener's hello before it is rejected, so that it detects the problem itself. The same applies
+//! to the peer of a node whose ledger is an older copy.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,18 +32,18 @@ use crate::network::{FramedStream, IncomingStreams, NetworkError, Role, Session}
 use crate::refusals::Due;
 use crate::shutdown::Stage;
 
-/// How old a hello may be in milliseconds; the allowed clock skew comes on top.
+/// Maximum age of a hello in milliseconds; the allowed clock skew is added to it.
 const MAX_HELLO_AGE_MS: i64 = 30_000;
 
-/// How long a dialler with a wrong clock may take to read that.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long to wait for a rejected dialer to read the answer and close the connection.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Least time between two rounds in which peers are asked for proofs: what is asked more often costs more than it shows.
+/// Minimum time between two rounds of requesting proofs from peers: more frequent requests cost more than they show.
 const PROOF_INTERVAL: Duration = Duration::from_millis(250);
-/// How long a peer may take to prove heads of its ledger on a standing session.
+/// How long a peer may take to prove heads of its ledger on a open_sessions session.
 const PROOF_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why a peer was not believed.
+/// Why a hello failed.
 #[derive(Debug, thiserror::Error)]
 pub enum HelloError {
     /// The stream failed.
@@ -51,31 +52,31 @@ pub enum HelloError {
     /// There is no roster to check against.
     #[error(transparent)]
     Membership(#[from] MembershipError),
-    /// The certificate does not hold.
-    #[error("the peer's certificate does not hold: {0}")]
+    /// The certificate is invalid.
+    #[error("the peer's certificate is invalid: {0}")]
     Certificate(#[from] CertificateError),
     /// The statement is not signed by the peer.
-    #[error("the peer's statement is not its own: {0}")]
+    #[error("the peer's statement is not signed by the peer: {0}")]
     Statement(#[from] SignatureError),
-    /// The statement names other ends than those of this connection.
+    /// The statement names ends other than those of this connection.
     #[error("the peer's statement was made for another connection")]
     OtherConnection,
-    /// The statement is not fresh: most often one of the two clocks is wrong.
-    #[error("either one of the two clocks is wrong or the peer's statement is an old one: {0}")]
+    /// The statement is not fresh: usually one of the two clocks is wrong.
+    #[error("one of the two clocks is wrong, or the peer's statement is an old one: {0}")]
     NotFresh(Staleness),
-    /// The peer's ledger is not the one that it has shown before, or one of the two ledgers cannot be shown.
+    /// The peer's ledger contradicts what it has presented before, or one of the two ledgers cannot be read.
     #[error(transparent)]
     LedgerHeads(#[from] LedgerHeadsError),
-    /// This node goes on from an older copy of its ledger, and nobody has acknowledged that.
-    #[error("this node's ledger is older than what it has signed, so it neither serves nor asks")]
+    /// This node continues from an older copy of its ledger, and no one has acknowledged that.
+    #[error("this node's ledger is older than what it has signed, so it neither serves nor sends requests")]
     OwnLedger,
-    /// No randomness to be had.
-    #[error("the system gives no random numbers")]
+    /// The system's random number generator failed.
+    #[error("the system's random number generator failed")]
     Random(#[from] getrandom::Error),
 }
 
 impl HelloError {
-    /// Whether a wrong clock explains it, here or at the peer.
+    /// Whether a wrong clock, here or at the peer, is the likely cause.
     fn is_about_clocks(&self) -> bool {
         matches!(
             self,
@@ -86,58 +87,58 @@ impl HelloError {
 }
 
 impl Membership {
-    /// Says hello on every new session, as dialler or listener, until `stage` stops.
-    pub fn greet(&self, incoming: IncomingStreams, stage: &Stage) {
+    /// Runs the hello protocol on every new session, as dialer or listener, until `stage` stops.
+    pub fn serve_hello(&self, incoming: IncomingStreams, stage: &Stage) {
         stage.spawn(self.clone().enter_counted_refusals(stage.clone()));
         stage.spawn(self.clone().answer_all(incoming, stage.clone()));
-        stage.spawn(self.clone().greet_all(stage.clone()));
+        stage.spawn(self.clone().serve_hellos(stage.clone()));
         stage.spawn(self.clone().end_when_older(stage.clone()));
-        stage.spawn(self.clone().ask_for_proofs(stage.clone()));
+        stage.spawn(self.clone().request_proofs(stage.clone()));
     }
 
-    /// Ends what is served the moment this node learns that it is an older copy of itself, whatever becomes of the connection that
-    /// showed it. Sessions that are still in their hello stay for it: the peer is to see the head as well.
+    /// Stops serving as soon as this node learns that it is an older copy of itself, regardless of what happens to the connection that
+    /// revealed it. Sessions that are still in their hello stay open, so that the peer sees the head as well.
     async fn end_when_older(self, stage: Stage) {
         let mut older = self.0.heads.watch_older();
-        let mut after = false;
+        let mut known = false;
         loop {
             let changed = stage
                 .token()
-                .run_until_cancelled(older.wait_for(|older| *older != after))
+                .run_until_cancelled(older.wait_for(|older| *older != known))
                 .await;
             match changed.map(|found| found.map(|older| *older)) {
-                Some(Ok(older)) => after = older,
+                Some(Ok(older)) => known = older,
                 Some(Err(_)) | None => return,
             }
-            if after {
-                let standing = self.0.network.sessions().borrow().clone();
-                for session in standing.values().filter(|session| session.attested().is_some()) {
-                    self.leave(session.peer()).await;
+            if known {
+                let open_sessions = self.0.network.sessions().borrow().clone();
+                for session in open_sessions.values().filter(|session| session.attested().is_some()) {
+                    self.disconnect(session.peer()).await;
                 }
                 self.0.epoch.raise();
             }
         }
     }
 
-    /// Says hello again to peers of which many heads came without a proof. A peer that is slow to answer holds up no other.
-    async fn ask_for_proofs(self, stage: Stage) {
-        let asked = Arc::new(Mutex::new(BTreeSet::new()));
+    /// Repeats the hello with peers that have many heads without a proof. A peer that is slow to answer does not delay the others.
+    async fn request_proofs(self, stage: Stage) {
+        let pending = Arc::new(Mutex::new(BTreeSet::new()));
         while let Some(peers) = stage.token().run_until_cancelled(self.0.heads.many_pending()).await {
             for peer in peers {
                 let session = self.0.network.sessions().borrow().get(&peer).cloned();
                 let session = session.filter(|session| session.attested().is_some());
-                let Some(session) = session.filter(|_| locked(&asked).insert(peer)) else {
+                let Some(session) = session.filter(|_| locked(&pending).insert(peer)) else {
                     continue;
                 };
-                let (membership, asked) = (self.clone(), Arc::clone(&asked));
+                let (membership, pending) = (self.clone(), Arc::clone(&pending));
                 stage.spawn(async move {
                     match tokio::time::timeout(PROOF_TIMEOUT, membership.introduce(&session)).await {
-                        Ok(said) => membership.conclude(&session, said).await,
+                        Ok(outcome) => membership.finish_hello(&session, outcome).await,
                         Err(_) => {
                             tracing::info!(peer = %peer.short(), "a peer did not prove the heads of its ledger in time")
                         }
                     }
-                    locked(&asked).remove(&peer);
+                    locked(&pending).remove(&peer);
                 });
             }
             if stage
@@ -157,28 +158,28 @@ impl Membership {
             stage.spawn(async move {
                 let session = stream.session().clone();
                 let answered = membership.answer(stream).await;
-                membership.conclude(&session, answered).await;
+                membership.finish_hello(&session, answered).await;
             });
         }
     }
 
-    async fn greet_all(self, stage: Stage) {
+    async fn serve_hellos(self, stage: Stage) {
         let mut sessions = self.0.network.sessions();
-        let mut greeted = 0;
+        let mut seen = 0;
         loop {
-            let standing = sessions.borrow_and_update().clone();
-            let newest = standing.values().map(Session::number).max().unwrap_or(0);
-            for session in standing
+            let open_sessions = sessions.borrow_and_update().clone();
+            let newest = open_sessions.values().map(Session::number).max().unwrap_or(0);
+            for session in open_sessions
                 .values()
-                .filter(|s| s.number() > greeted && s.role() == Role::Dialer)
+                .filter(|s| s.number() > seen && s.role() == Role::Dialer)
             {
                 let (membership, session) = (self.clone(), session.clone());
                 stage.spawn(async move {
-                    let said = membership.introduce(&session).await;
-                    membership.conclude(&session, said).await;
+                    let outcome = membership.introduce(&session).await;
+                    membership.finish_hello(&session, outcome).await;
                 });
             }
-            greeted = greeted.max(newest);
+            seen = seen.max(newest);
             match stage.token().run_until_cancelled(sessions.changed()).await {
                 Some(Ok(())) => {}
                 Some(Err(_)) | None => return,
@@ -190,13 +191,13 @@ impl Membership {
         let peer = session.peer();
         let mut stream = self.0.network.open(peer, HELLO).await?;
         let ours = self.hello(peer)?;
-        let base = ours.kept.clone();
+        let base = ours.known_heads.clone();
         stream.send(&ours).await?;
         let HelloReply { hello, ledger } = stream.expect().await?;
-        let kept = hello.kept.clone();
+        let known_heads = hello.known_heads.clone();
         let attested = self.check(hello, peer)?;
         self.check_ledger(&attested, session, base, ledger).await?;
-        let proof = self.0.heads.prove(kept, peer, session.attribution()).await?;
+        let proof = self.0.heads.prove(known_heads, peer, session.attribution()).await?;
         let stopped = self.own_ledger();
         if stopped.is_ok() {
             session.attest(attested.clone());
@@ -204,7 +205,7 @@ impl Membership {
         stream.send(&proof).await?;
         stream.close().await?;
         if stopped.is_err() {
-            tokio::time::timeout(FAREWELL, session.until_cut()).await.ok();
+            tokio::time::timeout(GOODBYE_TIMEOUT, session.until_cut()).await.ok();
         }
         stopped.map(|()| attested)
     }
@@ -213,10 +214,10 @@ impl Membership {
         let session = stream.session().clone();
         let peer = session.peer();
         let hello: Hello = stream.expect().await?;
-        let kept = hello.kept.clone();
+        let known_heads = hello.known_heads.clone();
         let checked = self.check(hello, peer);
         let ledger = match &checked {
-            Ok(_) => self.0.heads.prove(kept, peer, session.attribution()).await?,
+            Ok(_) => self.0.heads.prove(known_heads, peer, session.attribution()).await?,
             Err(error) if error.is_about_clocks() => {
                 self.0.heads.prove(Vec::new(), peer, session.attribution()).await?
             }
@@ -224,20 +225,20 @@ impl Membership {
         };
         let checked = checked.and_then(|attested| self.own_ledger().map(|()| attested));
         let ours = self.hello(peer)?;
-        let base = ours.kept.clone();
+        let base = ours.known_heads.clone();
         stream.send(&HelloReply { hello: ours, ledger }).await?;
         let attested = match checked {
             Ok(attested) => attested,
             Err(error) => {
                 stream.close().await?;
-                // The dialler hangs up once it has read; a connection closed before would take the answer with it.
-                tokio::time::timeout(FAREWELL, session.until_cut()).await.ok();
+                // The dialer closes the connection once it has read the answer; closing it earlier here would discard the answer.
+                tokio::time::timeout(GOODBYE_TIMEOUT, session.until_cut()).await.ok();
                 return Err(error);
             }
         };
         let ledger = stream.expect().await?;
         self.check_ledger(&attested, &session, base, ledger).await?;
-        // Nothing is served to a node that is an older copy, nor by one.
+        // Nothing is served to a node that is an older copy, or by such a node.
         self.own_ledger()?;
         session.attest(attested.clone());
         stream.close().await?;
@@ -256,7 +257,7 @@ impl Membership {
         Ok(self.0.heads.check_peer(peer, base, ledger, by).await?)
     }
 
-    /// Whether this node's ledger is the newest that it has signed, as far as any peer has shown.
+    /// Checks that this node's ledger is the newest that it has signed, as far as peers have shown.
     fn own_ledger(&self) -> Result<(), HelloError> {
         match self.0.heads.own_conflict() {
             None => Ok(()),
@@ -281,7 +282,7 @@ impl Membership {
             certificate: self.0.identity.certificate(now)?,
             next_certificate: self.0.identity.next_certificate(now)?,
             statement,
-            kept: self.0.heads.kept(&to),
+            known_heads: self.0.heads.known_heads(&to),
         })
     }
 
@@ -306,52 +307,52 @@ impl Membership {
         })
     }
 
-    /// Rosters are compared after a good hello; a bad one is recorded and the peer disconnected.
-    pub(super) async fn conclude(&self, session: &Session, outcome: Result<Attested, HelloError>) {
+    /// After a successful hello the rosters are compared; a failed one is recorded and the peer is disconnected.
+    pub(super) async fn finish_hello(&self, session: &Session, outcome: Result<Attested, HelloError>) {
         match outcome {
             Ok(attested) => {
-                self.turned_away().remove(&session.peer());
+                self.rejected_peers().remove(&session.peer());
                 self.compare_rosters(session, &attested).await;
             }
             Err(HelloError::Network(error)) => {
-                tracing::debug!(peer = %session.peer().short(), %error, "hello was not finished")
+                tracing::debug!(peer = %session.peer().short(), %error, "the hello was not completed")
             }
-            Err(HelloError::OwnLedger) => self.leave_all().await,
-            Err(error) => self.turn_away(session, &error).await,
+            Err(HelloError::OwnLedger) => self.disconnect_all().await,
+            Err(error) => self.reject(session, &error).await,
         }
     }
 
-    /// The members that were turned away when they last said hello, each with the reason.
-    pub fn turned_away(&self) -> MutexGuard<'_, BTreeMap<NodeId, String>> {
-        self.0.turned_away.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The members whose last hello was rejected, each with the reason.
+    pub fn rejected_peers(&self) -> MutexGuard<'_, BTreeMap<NodeId, String>> {
+        self.0.rejected_peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn turn_away(&self, session: &Session, error: &HelloError) {
+    async fn reject(&self, session: &Session, error: &HelloError) {
         let node = session.peer();
-        self.turned_away().insert(node, error.to_string());
-        // A conflict of ledgers has its own entry, made once.
+        self.rejected_peers().insert(node, error.to_string());
+        // A ledger conflict has its own entry, which is written once.
         if !matches!(error, HelloError::LedgerHeads(LedgerHeadsError::PeerConflict { .. })) {
             self.enter_refusal(session, error).await;
         }
-        self.leave(node).await;
+        self.disconnect(node).await;
     }
 
     /// Ends every session: this node is an older copy of itself.
-    async fn leave_all(&self) {
+    async fn disconnect_all(&self) {
         for peer in self.0.network.connected_peers() {
-            self.leave(peer).await;
+            self.disconnect(peer).await;
         }
         self.0.epoch.raise();
     }
 
-    async fn leave(&self, node: NodeId) {
+    async fn disconnect(&self, node: NodeId) {
         if let Err(error) = self.0.network.disconnect(node).await {
             tracing::debug!(%error, "the network has stopped");
         }
     }
 
     async fn enter_refusal(&self, session: &Session, error: &HelloError) {
-        let reason = Reason::fitted(&error.to_string());
+        let reason = Reason::sanitized(&error.to_string());
         let now = self.0.clock.now();
         let due = self
             .0
@@ -374,24 +375,24 @@ impl Membership {
             by,
         } in due
         {
-            tracing::warn!(peer = %peer.short(), count, %reason, "peer turned away");
+            tracing::warn!(peer = %peer.short(), count, %reason, "peer rejected");
             let entry = EntryBody::PeerRefused {
                 node: peer,
                 count,
                 reason,
             };
             if let Err(error) = self.0.ledger.append_async(entry, &by, self.0.clock.now()).await {
-                tracing::error!(%error, "the ledger did not take the refusal of a peer");
+                tracing::error!(%error, "the refusal of a peer could not be written to the ledger");
             }
         }
     }
 }
 
-fn locked(asked: &Mutex<BTreeSet<NodeId>>) -> MutexGuard<'_, BTreeSet<NodeId>> {
-    asked.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(peers: &Mutex<BTreeSet<NodeId>>) -> MutexGuard<'_, BTreeSet<NodeId>> {
+    peers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The certificate by the key that the roster names: the present one of the sender, or the one that is to follow it.
+/// The certificate signed by the key that the roster names: the sender's present key, or its next one.
 fn certified(
     hello: &Hello,
     roster: &ValidRoster,
@@ -426,7 +427,7 @@ mod tests {
     fn a_hello_is_bound_to_both_ends_and_to_the_moment() {
         let (peer, us) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
         let now = Timestamp::from_millis(1_000_000_000);
-        let sound = HelloStatement {
+        let valid = HelloStatement {
             from: peer,
             to: us,
             nonce: Nonce::from_bytes([0; 16]),
@@ -434,10 +435,10 @@ mod tests {
             version: "1".into(),
             sent_at: now,
         };
-        assert!(check_statement(&sound, peer, us, now).is_ok());
+        assert!(check_statement(&valid, peer, us, now).is_ok());
         let elsewhere = HelloStatement {
             to: peer,
-            ..sound.clone()
+            ..valid.clone()
         };
         assert!(matches!(
             check_statement(&elsewhere, peer, us, now),
@@ -445,7 +446,7 @@ mod tests {
         ));
         let borrowed = HelloStatement {
             from: us,
-            ..sound.clone()
+            ..valid.clone()
         };
         assert!(matches!(
             check_statement(&borrowed, peer, us, now),
@@ -454,7 +455,7 @@ mod tests {
         for hour in [-3600, 3600] {
             let wrong_clock = HelloStatement {
                 sent_at: now.plus_seconds(hour),
-                ..sound.clone()
+                ..valid.clone()
             };
             assert!(matches!(
                 check_statement(&wrong_clock, peer, us, now),

@@ -1,45 +1,45 @@
-//! The holders of the charter: what they sign, each at their own node, and how the charter itself changes hands.
+//! The holders of the charter: what they sign, each at their own node, and how the charter itself changes.
 //!
-//! With a charter of one key, a change of the roster is in force at once. With more, it is a proposal: a file that goes from holder
+//! With a charter of one key, a change of the roster takes effect at once. With more keys, it is a proposal: a file that goes from holder
 //! to holder, each of whom checks and signs it, until there are enough signatures and it can be imported anywhere.
 
 use std::sync::Arc;
 
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::{Digest32, InstitutionId};
-use concordat_protocol::membership::{Charter, CharterChange, Roster, ValidRoster, from_file, renew, to_armour};
+use concordat_protocol::membership::{Charter, CharterChange, Roster, ValidRoster, from_file, renew, to_armor};
 use concordat_protocol::signed::CoSigned;
-use concordat_protocol::text::Word;
+use concordat_protocol::text::Label;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::Attribution;
 
 use super::review::reviewed;
 use super::{Membership, MembershipError, ROSTER_VALIDITY};
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Debug)]
 pub enum Issued {
-    /// It is in force.
-    InForce(Arc<ValidRoster>),
+    /// It has taken effect.
+    Active(Arc<ValidRoster>),
     /// It needs more signatures.
     Proposed(Proposal),
 }
 
-/// A document that waits for signatures.
+/// A document that needs more signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
     /// The document with the signatures so far, as text that can be mailed.
-    pub armour: String,
-    /// What it is: `roster` or `charter`.
+    pub armor: String,
+    /// The kind of document: `roster` or `charter`.
     pub kind: &'static str,
-    /// How many holders have signed.
+    /// Number of holders who have signed.
     pub signatures: usize,
-    /// How many have to.
+    /// Number of signatures required.
     pub needed: u8,
 }
 
 impl Membership {
-    /// Signs a roster of this node's making. With enough signatures it is in force when this returns.
+    /// Signs a roster that this node created. With enough signatures it is in effect when this returns.
     pub(super) async fn issue(
         &self,
         roster: &Roster,
@@ -57,8 +57,8 @@ impl Membership {
         }
     }
 
-    /// Adds this institution's signature to the proposed roster in `file`, if every member would take it once it is signed by enough
-    /// holders. With enough signatures it is in force when this returns.
+    /// Adds this institution's signature to the proposed roster in `file`, if every member would accept it once enough holders
+    /// have signed. With enough signatures it is in effect when this returns.
     ///
     /// # Errors
     /// [`MembershipError`] when the roster would be refused, is not the one that was reviewed as `expected`, or this institution is not a
@@ -89,10 +89,10 @@ impl Membership {
     }
 
     /// Proposes that the charter become `threshold` of the keys of `holders`, who are active members. If this institution's signature
-    /// is enough under the charter before, the roster that carries the change is proposed at once.
+    /// is sufficient under the present charter, the roster that contains the change is proposed at once.
     ///
     /// # Errors
-    /// [`MembershipError`] when this institution is not a holder, a holder is not an active member, or the threshold does not fit.
+    /// [`MembershipError`] when this institution is not a holder, a holder is not an active member, or the threshold is invalid.
     pub async fn change_charter(
         &self,
         threshold: u8,
@@ -101,7 +101,7 @@ impl Membership {
     ) -> Result<Issued, MembershipError> {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
-        let current = self.coordinated()?;
+        let current = self.roster_to_change()?;
         let mut keys = Vec::with_capacity(holders.len());
         for holder in holders {
             let member = current.active_member(holder);
@@ -119,15 +119,15 @@ impl Membership {
         };
         let signed = CoSigned::propose(&change)?.add_signature(&self.0.identity.institution_key())?;
         self.record("charter", signed.payload_digest()?, by, now).await?;
-        self.carry(signed, &current, by, now).await
+        self.advance_charter_change(signed, &current, by, now).await
     }
 
-    /// Adds this institution's signature to the change of the charter in `file`. With enough signatures, the roster that carries the
+    /// Adds this institution's signature to the change of the charter in `file`. With enough signatures, the roster that contains the
     /// change is proposed.
     ///
     /// # Errors
-    /// [`MembershipError`] when it is a change of another charter, not the one that was reviewed as `expected`, or this institution is not a
-    /// holder of the one in force.
+    /// [`MembershipError`] when it changes a different charter, is not the document that was reviewed as `expected`, or this institution is
+    /// not a holder of the present charter.
     pub async fn sign_charter(
         &self,
         file: &[u8],
@@ -136,7 +136,7 @@ impl Membership {
     ) -> Result<Issued, MembershipError> {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
-        let current = self.coordinated()?;
+        let current = self.roster_to_change()?;
         let signed: CoSigned<CharterChange> = from_file(file)?;
         reviewed(signed.payload_digest()?, expected)?;
         let change = signed.peek_unverified()?;
@@ -149,11 +149,11 @@ impl Membership {
             _ => signed,
         };
         self.record("charter", signed.payload_digest()?, by, now).await?;
-        self.carry(signed, &current, by, now).await
+        self.advance_charter_change(signed, &current, by, now).await
     }
 
-    /// The next step of a change of the charter: to more holders, or into a roster.
-    async fn carry(
+    /// The next step of a charter change: more signatures, or the roster that contains it.
+    async fn advance_charter_change(
         &self,
         signed: CoSigned<CharterChange>,
         current: &ValidRoster,
@@ -164,7 +164,7 @@ impl Membership {
         let signatures = signed.signed_by(before.keys())?;
         if signatures < usize::from(before.threshold()) {
             return Ok(Issued::Proposed(Proposal {
-                armour: to_armour(&signed),
+                armor: to_armor(&signed),
                 kind: "charter",
                 signatures,
                 needed: before.threshold(),
@@ -176,7 +176,7 @@ impl Membership {
         self.issue(&next, by, now).await
     }
 
-    /// Takes a roster that has enough signatures, hands on one that has not.
+    /// Accepts a roster that has enough signatures; returns one that has not as a proposal.
     async fn advance(
         &self,
         signed: CoSigned<Roster>,
@@ -188,10 +188,10 @@ impl Membership {
             return Ok(Issued::Proposed(proposal));
         }
         let pinned = self.charter()?.unwrap_or_else(|| charter.clone());
-        Ok(Issued::InForce(self.take(signed, &pinned, by).await?))
+        Ok(Issued::Active(self.accept_roster(signed, &pinned, by).await?))
     }
 
-    /// What this institution has signed as a holder is in its ledger before it leaves.
+    /// Records in the ledger what this institution has signed as a holder, before it leaves this node.
     async fn record(
         &self,
         document: &str,
@@ -200,7 +200,7 @@ impl Membership {
         now: Timestamp,
     ) -> Result<(), MembershipError> {
         let entry = EntryBody::CharterSigned {
-            document: Word::fitted(document),
+            document: Label::sanitized(document),
             digest,
         };
         drop(self.0.ledger.append_async(entry, by, now).await?);
@@ -210,7 +210,7 @@ impl Membership {
 
 fn roster_proposal(signed: &CoSigned<Roster>, charter: &Charter) -> Result<Proposal, MembershipError> {
     Ok(Proposal {
-        armour: to_armour(signed),
+        armor: to_armor(signed),
         kind: "roster",
         signatures: signed.signed_by(charter.keys())?,
         needed: charter.threshold(),

@@ -1,13 +1,13 @@
-//! Keys of institutions that follow others: this institution's own, and those of other members.
+//! Succession of institution keys: this institution's own key, and the keys of other members.
 //!
-//! **This institution's.** A next key is made and sealed beside the present one, and the application that this gives goes to the
-//! coordinator. Nothing changes until a roster names the next key. Then the ledger takes the old key's statement, the next key takes
-//! the old one's place ([`Identities::replace_institution`]), and the old private key is gone. A stop in between repeats the rest at the
-//! next start: the roster is in the sealed state before all of this.
+//! **This institution's.** A next key is created and sealed beside the present one, and the resulting application goes to the
+//! coordinator. Nothing changes until a roster names the next key. Then the old key's statement is written to the ledger, the next key
+//! replaces the old one ([`Identities::replace_institution`]), and the old private key is destroyed. If the node stops in between, the next
+//! start completes the remaining steps: the roster is in the sealed state before any of this.
 //!
-//! **Other members'.** Where the old key itself has signed for the new one, grants go on. Where the holders of the charter have
-//! replaced a key, grants are suspended until a person here has compared the new key with the institution and confirmed it; the
-//! confirmation is entered, then kept in the sealed state.
+//! **Other members'.** If the old key itself has signed for the new one, grants continue. If the holders of the charter have
+//! replaced a key, grants are suspended until a person here has verified the new key with the institution and confirmed it; the
+//! confirmation is written to the ledger, then to the sealed state.
 //!
 //! [`Identities::replace_institution`]: concordat_storage::keys::Identities::replace_institution
 
@@ -16,15 +16,15 @@ use std::sync::{PoisonError, RwLock};
 use concordat_protocol::audit::{EntryBody, KeyChange};
 use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey, PrivateKey as _, Side};
 use concordat_protocol::ids::InstitutionId;
-use concordat_protocol::membership::{ConfirmedKeys, Follows, Member, ValidRoster, to_armour};
-use concordat_protocol::text::Word;
+use concordat_protocol::membership::{ConfirmedKeys, Follows, Member, ValidRoster, to_armor};
+use concordat_protocol::text::Label;
 use concordat_storage::ledger::{Attribution, LedgerError};
 use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use zeroize::Zeroizing;
 
 use super::{Membership, MembershipError};
 
-/// The confirmed keys: in the sealed state by institution, and in memory for each hello.
+/// The confirmed keys: in the sealed state by institution, and in memory for use at each hello.
 #[derive(Debug)]
 pub(super) struct Confirmations {
     tree: SealedTree<Vec<InstitutionPublicKey>>,
@@ -60,39 +60,39 @@ impl Confirmations {
     }
 }
 
-/// What became of a new key for this institution.
+/// The outcome of creating a new key for this institution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NextKey {
-    /// The consortium has to learn of it: the application goes to the coordinator.
-    Waits {
+    /// The consortium has to accept it: the application goes to the coordinator.
+    Pending {
         /// The application, as text that can be mailed.
         application: String,
         /// The next key.
         key: InstitutionPublicKey,
     },
-    /// It is the institution's key: no consortium knows the one before.
+    /// It is the institution's key now: no consortium knows the previous one.
     Replaced {
         /// The key.
         key: InstitutionPublicKey,
     },
 }
 
-/// A key by which the holders of the charter replaced another, and nobody here has confirmed it.
+/// A key with which the holders of the charter replaced another one, and which no one here has confirmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnconfirmedKey {
-    /// Whose it is.
+    /// The institution.
     pub institution: InstitutionId,
     /// The key.
     pub key: InstitutionPublicKey,
-    /// The key before.
+    /// The previous key.
     pub before: InstitutionPublicKey,
 }
 
 impl Membership {
-    /// The active member that `side` stands for now: by the same key, or by one that follows it.
+    /// The active member that `side` is now: with the same key, or with a successor of that key.
     ///
     /// # Errors
-    /// Why it stands for none, in a sentence.
+    /// The reason why there is none, as a sentence.
     pub fn active_side<'a>(&self, roster: &'a ValidRoster, side: &Side) -> Result<&'a Member, String> {
         let institution = &side.institution;
         let member = roster
@@ -102,7 +102,7 @@ impl Membership {
             Ok(member)
         } else if member.had(&side.key) {
             Err(format!(
-                "`{institution}` has another key, for which its old one has not signed; compare the new one with it by telephone, then run \
+                "`{institution}` has another key, for which its old one has not signed; verify the new key with it by telephone, then run \
                  `concordat consortium confirm-key {institution} --fingerprint FINGERPRINT`"
             ))
         } else {
@@ -110,7 +110,7 @@ impl Membership {
         }
     }
 
-    /// The keys whose rights `member` has here, its present one first.
+    /// The keys whose rights `member` has at this node, its present key first.
     pub fn recognized_keys(&self, member: &Member) -> Vec<InstitutionPublicKey> {
         let confirmed = self
             .0
@@ -121,7 +121,7 @@ impl Membership {
         member.recognized_keys(&confirmed)
     }
 
-    /// The keys of active members that wait for somebody here to confirm them.
+    /// The keys of active members that have to be confirmed here.
     pub fn unconfirmed_keys(&self, roster: &ValidRoster) -> Vec<UnconfirmedKey> {
         let confirmed = self
             .0
@@ -135,11 +135,11 @@ impl Membership {
             .collect()
     }
 
-    /// Confirms the key of `institution` with this fingerprint, by which the holders of the charter replaced another. What was granted
-    /// to the key before can be resumed afterwards.
+    /// Confirms the key of `institution` with this fingerprint, with which the holders of the charter replaced another one. Grants
+    /// to the previous key can be resumed afterwards.
     ///
     /// # Errors
-    /// [`MembershipError::NotReplaced`] when no key of this fingerprint waits to be confirmed.
+    /// [`MembershipError::NotReplaced`] when there is no unconfirmed key with this fingerprint.
     pub async fn confirm_key(
         &self,
         institution: &InstitutionId,
@@ -160,9 +160,9 @@ impl Membership {
             key,
         };
         drop(self.0.ledger.append_async(entry, by, self.0.clock.now()).await?);
-        let (inner, whose) = (self.0.clone(), institution.clone());
-        tokio::task::spawn_blocking(move || inner.confirmations.add(&whose, key)).await??;
-        // What the member's nodes have shown was compared with the keys that counted then: they are asked again.
+        let (inner, member) = (self.0.clone(), institution.clone());
+        tokio::task::spawn_blocking(move || inner.confirmations.add(&member, key)).await??;
+        // The member's nodes were checked against the keys that were recognized at the time: they have to connect again.
         for node in roster.member(institution).into_iter().flat_map(|member| &member.nodes) {
             self.0.network.disconnect(node.node).await?;
         }
@@ -170,10 +170,10 @@ impl Membership {
         Ok(key)
     }
 
-    /// Makes the key that is to follow this institution's, if there is none yet, and states it under the present one.
+    /// Creates this institution's next key, if there is none yet, and signs a statement for it with the present one.
     ///
     /// # Errors
-    /// [`MembershipError::HolderKey`] while the present key is one of the charter's.
+    /// [`MembershipError::HolderKey`] while the present key is a key of the charter.
     pub async fn make_next_key(&self, by: &Attribution) -> Result<NextKey, MembershipError> {
         let _changing = self.0.changing.lock().await;
         let roster = self.newest();
@@ -197,8 +197,8 @@ impl Membership {
             .0
             .identities()
             .succession(&self.0.identity.institution, self.0.clock.now())?;
-        let application = to_armour(&self.stated_by(&next, None, succession)?);
-        Ok(NextKey::Waits { application, key })
+        let application = to_armor(&self.stated_by(&next, None, succession)?);
+        Ok(NextKey::Pending { application, key })
     }
 
     async fn create_next_key(&self, by: &Attribution) -> Result<std::sync::Arc<InstitutionKey>, MembershipError> {
@@ -206,7 +206,7 @@ impl Membership {
         getrandom::fill(seed.as_mut())?;
         let next = InstitutionKey::from_seed(&seed);
         let entry = EntryBody::KeyChanged {
-            key: Word::fitted("next institution key"),
+            key: Label::sanitized("next institution key"),
             change: KeyChange::Created,
         };
         drop(self.0.ledger.append_async(entry, by, self.0.clock.now()).await?);
@@ -230,7 +230,7 @@ impl Membership {
         Ok(())
     }
 
-    /// Enters the statement of the present key, then lets the next one take its place. The old private key is gone afterwards.
+    /// Writes the statement of the present key to the ledger, then replaces the key by the next one. The old private key is destroyed.
     async fn replace_own_key(&self, by: &Attribution) -> Result<(), MembershipError> {
         let (inner, by) = (self.0.clone(), by.clone());
         let replaced = move || {
@@ -244,7 +244,7 @@ impl Membership {
             };
             drop(inner.ledger.append(entry, &by, now)?);
             inner.identity.replace_key(identities.replace_institution(&succession)?);
-            tracing::warn!(key = %inner.identity.institution_public().fingerprint(), "this institution has another key");
+            tracing::warn!(key = %inner.identity.institution_public().fingerprint(), "this institution has a new key");
             match inner.ledger.checkpoint(&inner.identity.institution_key(), now) {
                 Err(LedgerError::Verifying { .. } | LedgerError::Unverified { .. }) => Ok(()),
                 signed => signed.map(drop).map_err(MembershipError::from),

@@ -1,7 +1,7 @@
-//! What a roster or a change of the charter would change, for the holder who is asked to sign it.
+//! Describes what a roster or a charter change would change, for the holder who is asked to sign it.
 //!
-//! A document is compared with what this node holds, not with what its sender says of it. Nothing is signed but the document whose
-//! digest was reviewed.
+//! A document is compared with the state of this node, not with its sender's description. Only the document whose digest was reviewed
+//! is signed.
 
 use concordat_protocol::identity::InstitutionPublicKey;
 use concordat_protocol::ids::Digest32;
@@ -16,15 +16,15 @@ use super::{Membership, MembershipError};
 /// What a document would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Review {
-    /// What it is: `roster` or `charter`.
+    /// The kind of document: `roster` or `charter`.
     pub kind: &'static str,
-    /// Names the document without its signatures; whoever signs says this name.
+    /// Digest of the document without its signatures; it is named when the document is signed.
     pub digest: Digest32,
-    /// How many holders have signed.
+    /// Number of holders who have signed.
     pub signatures: usize,
-    /// How many have to.
+    /// Number of signatures required.
     pub needed: u8,
-    /// Each difference from what this node holds, in a sentence.
+    /// Each difference from the state of this node, as a sentence.
     pub changes: Vec<String>,
 }
 
@@ -50,7 +50,7 @@ impl Membership {
     /// What the change of the charter in `file` would change.
     ///
     /// # Errors
-    /// [`MembershipError`] if it is a change of another charter than the one in force.
+    /// [`MembershipError`] if it changes a charter other than the present one.
     pub fn review_charter(&self, file: &[u8]) -> Result<Review, MembershipError> {
         let signed: CoSigned<CharterChange> = from_file(file)?;
         let change = signed.peek_unverified()?;
@@ -69,10 +69,10 @@ impl Membership {
     }
 }
 
-/// Lets only the document pass that was reviewed.
+/// Checks that the document is the one that was reviewed.
 ///
 /// # Errors
-/// [`MembershipError::NotReviewed`] if it is another one.
+/// [`MembershipError::NotReviewed`] if it is not.
 pub(super) fn reviewed(digest: Digest32, expected: Digest32) -> Result<(), MembershipError> {
     if digest == expected {
         Ok(())
@@ -90,7 +90,7 @@ fn roster_changes(known: &Roster, proposed: &Roster) -> Vec<String> {
             .find(|other| other.institution == member.institution);
         match listed {
             Some(listed) => changes.extend(member_changes(member, listed)),
-            None => changes.push(format!("`{}` is not listed any more", member.institution)),
+            None => changes.push(format!("`{}` is no longer listed", member.institution)),
         }
     }
     let is_new = |member: &&Member| {
@@ -120,7 +120,7 @@ fn roster_changes(known: &Roster, proposed: &Roster) -> Vec<String> {
         changes.push(format!("the consortium is called `{}`", proposed.consortium));
     }
     changes.push(format!(
-        "roster {} instead of {}, in force until {} instead of {}",
+        "roster {} instead of {}, valid until {} instead of {}",
         proposed.number, known.number, proposed.not_after, known.not_after
     ));
     changes
@@ -138,12 +138,12 @@ fn member_changes(before: &Member, after: &Member) -> Vec<String> {
     }
     if before.key != after.key {
         let (old, new) = (before.key.fingerprint(), after.key.fingerprint());
-        let word = match after.earlier.last().map(|earlier| &earlier.followed_by) {
-            Some(Follows::OldKey(_)) => "by the word of its old key",
-            Some(Follows::Holders { .. }) => "by the word of the holders of the charter alone",
-            None => "by nobody's word",
+        let signed_by = match after.earlier.last().map(|earlier| &earlier.followed_by) {
+            Some(Follows::OldKey(_)) => "signed for by its old key",
+            Some(Follows::Holders { .. }) => "signed for by the holders of the charter only",
+            None => "signed for by no one",
         };
-        changes.push(format!("`{who}` has another key, {word}: {new} instead of {old}"));
+        changes.push(format!("`{who}` has another key, {signed_by}: {new} instead of {old}"));
     } else if before.earlier != after.earlier {
         changes.push(format!("`{who}` lists other earlier keys"));
     }
@@ -155,8 +155,8 @@ fn member_changes(before: &Member, after: &Member) -> Vec<String> {
         changes.push(format!("`{who}` is under the law of {new} instead of {old}"));
     }
     let lacks = |nodes: &[MemberNode], node: &MemberNode| !nodes.contains(node);
-    let gone = before.nodes.iter().filter(|node| lacks(&after.nodes, node));
-    changes.extend(gone.map(|node| format!("`{who}` no longer has {}", described(node))));
+    let removed = before.nodes.iter().filter(|node| lacks(&after.nodes, node));
+    changes.extend(removed.map(|node| format!("`{who}` no longer has {}", described(node))));
     let new = after.nodes.iter().filter(|node| lacks(&before.nodes, node));
     changes.extend(new.map(|node| format!("`{who}` has {}", described(node))));
     if changes.is_empty() && before != after {

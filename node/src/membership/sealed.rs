@@ -25,7 +25,7 @@ impl Bound for SealedRoster {
     const HISTORY: Option<TreeId> = None;
 
     fn digest(&self) -> Digest32 {
-        // Bytes without a digest are never those that the ledger announced.
+        // Bytes without a digest cannot match those that the ledger announced.
         self.signed.payload_digest().unwrap_or(Digest32::ZERO)
     }
 

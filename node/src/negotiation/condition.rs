@@ -1,11 +1,11 @@
-//! A condition on rows, written as SQL, made into constraints on single columns.
+//! Parses a condition on rows, written as SQL, into constraints on single columns.
 //!
-//! `age >= 40 AND sex = 1 AND chol BETWEEN 200 AND 300 AND thal IN (3, 6)`. Whatever is not a conjunction of comparisons of one
-//! column with constants cannot be compared with what a policy allows, and is refused.
+//! `age >= 40 AND sex = 1 AND chol BETWEEN 200 AND 300 AND thal IN (3, 6)`. Anything that is not a conjunction of
+//! comparisons of one column with constants cannot be compared with what a policy allows, and is refused.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the enums of the SQL engine are open: what is not named is refused"
+    reason = "the enums of the SQL engine are open: variants that are not named here are refused"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,10 +23,10 @@ const MAX_CONDITION: usize = 16 * 1024;
 /// Days from 0001-01-01 to 1970-01-01 in the proleptic Gregorian calendar.
 const EPOCH_FROM_CE: i32 = 719_163;
 
-/// Why a condition cannot be asked.
+/// Why a condition is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConditionError {
-    /// It is no SQL condition.
+    /// It is not an SQL condition.
     #[error("the row condition cannot be read; write for example `age >= 40 AND sex = 1`")]
     Unreadable,
     /// It is more than a conjunction of comparisons.
@@ -34,23 +34,23 @@ pub enum ConditionError {
         "the row condition may only join comparisons of one column with constants by `AND` (`=`, `<`, `<=`, `>`, `>=`, `IN`, `BETWEEN`, `IS NULL`, `IS NOT NULL`)"
     )]
     TooGeneral,
-    /// A column that is not there.
+    /// An unknown column.
     #[error("there is no column `{0}`")]
     NoColumn(String),
-    /// A constant of another kind than the column.
+    /// A constant whose kind differs from that of the column.
     #[error("the column `{column}` holds values of the kind {kind} and cannot be compared with that constant")]
     Kind {
         /// The column.
         column: ColumnName,
-        /// What it holds.
+        /// The kind of its values.
         kind: String,
     },
-    /// Nothing can satisfy it.
+    /// It cannot be satisfied.
     #[error(transparent)]
     Scope(#[from] InvalidScope),
 }
 
-/// Reads `text` as a condition on `columns`.
+/// Parses `text` as a condition on `columns`.
 pub(super) fn parse(text: &str, columns: &[CatalogColumn]) -> Result<Rows, ConditionError> {
     if text.len() > MAX_CONDITION {
         return Err(ConditionError::TooGeneral);
@@ -170,7 +170,7 @@ fn compared(op: &BinaryOperator, value: Value) -> Option<Values> {
     }
 }
 
-/// The column an expression names, and what it holds.
+/// The column that an expression names, and the kind of its values.
 fn known(expr: &Expr, columns: &[CatalogColumn]) -> Result<(ColumnName, String), ConditionError> {
     let Expr::Identifier(name) = expr else {
         return Err(ConditionError::TooGeneral);

@@ -1,4 +1,4 @@
-//! Getting messages and notices to the other side, again if need be.
+//! Delivers messages and notices to the other side, and repeats them if necessary.
 
 use concordat_protocol::audit::NodeTask;
 use concordat_protocol::grant::ValidAcknowledgement;
@@ -8,8 +8,8 @@ use concordat_protocol::signed::Signed;
 use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeReply, Reply};
 use libp2p::StreamProtocol;
 
-use super::serve::Taken;
-use super::{NegotiationFault, Negotiations, PendingNotice};
+use super::serve::Recorded;
+use super::{NegotiationError, Negotiations, PendingNotice};
 use crate::attribution::by_node;
 use crate::network::FramedStream;
 use crate::network::hello::Attested;
@@ -21,32 +21,32 @@ pub(super) const NEGOTIATION: StreamProtocol = StreamProtocol::new("/concordat/n
 pub(super) const NOTICE: StreamProtocol = StreamProtocol::new("/concordat/notice/1");
 
 impl Negotiations {
-    /// Sends one message and waits until it is taken or refused.
-    pub(super) async fn send(&self, peer: &Side, message: Signed<NegotiationMessage>) -> Result<(), NegotiationFault> {
-        let away = |source| NegotiationFault::Unreachable {
+    /// Sends one message and waits until the peer has recorded or refused it.
+    pub(super) async fn send(&self, peer: &Side, message: Signed<NegotiationMessage>) -> Result<(), NegotiationError> {
+        let away = |source| NegotiationError::Unreachable {
             peer: peer.institution.clone(),
             source,
         };
         let mut stream = self.reach(peer, NEGOTIATION).await?;
         stream.send(&NegotiationFrame { message }).await.map_err(away)?;
         match stream.expect().await.map_err(away)? {
-            Reply::Taken => Ok(()),
-            Reply::Refused(refusal) => Err(NegotiationFault::Refused {
+            Reply::Accepted => Ok(()),
+            Reply::Refused(refusal) => Err(NegotiationError::Refused {
                 peer: peer.institution.clone(),
                 refusal,
             }),
         }
     }
 
-    /// As [`Self::send`], and keeps that the message was taken. Whoever calls holds no place.
+    /// As [`Self::send`], and stores the acknowledgment. The caller must not hold the lock of the negotiation.
     ///
-    /// The one who takes a step and the connection that comes up meanwhile may both want to send the same message. One of them does; the
-    /// other one waits and finds it taken.
+    /// The task that takes a step and a new connection may both try to send the same message. One of them sends it; the other one waits
+    /// and finds it acknowledged.
     pub(super) async fn deliver(
         &self,
         peer: &Side,
         message: Signed<NegotiationMessage>,
-    ) -> Result<(), NegotiationFault> {
+    ) -> Result<(), NegotiationError> {
         let sent = message.peek_unverified()?;
         let _delivery = self.0.store.delivery(&sent.negotiation).await?;
         if !self.0.store.is_waiting(&sent.negotiation, &message) {
@@ -55,12 +55,12 @@ impl Negotiations {
         self.send_and_note(peer, message).await
     }
 
-    /// Sends a message that the peer may have taken before, because it has repeated its own; not while it is on its way.
+    /// Sends a message again because the peer has repeated its own; does nothing while the message is being sent.
     pub(super) async fn deliver_again(
         &self,
         peer: &Side,
         message: Signed<NegotiationMessage>,
-    ) -> Result<(), NegotiationFault> {
+    ) -> Result<(), NegotiationError> {
         let sent = message.peek_unverified()?;
         match self.0.store.idle_delivery(&sent.negotiation)? {
             Some(_delivery) => self.send_and_note(peer, message).await,
@@ -68,20 +68,20 @@ impl Negotiations {
         }
     }
 
-    /// Whoever calls holds the delivery.
-    async fn send_and_note(&self, peer: &Side, message: Signed<NegotiationMessage>) -> Result<(), NegotiationFault> {
+    /// The caller holds the delivery lock.
+    async fn send_and_note(&self, peer: &Side, message: Signed<NegotiationMessage>) -> Result<(), NegotiationError> {
         let sent = message.peek_unverified()?;
         self.send(peer, message).await?;
-        // It is durable at the other side. A mark that is lost costs one more delivery and nothing else.
+        // The message is durable on the other side. A lost acknowledgment costs one more delivery and nothing else.
         if let Err(error) = self.0.store.acknowledge(&sent.negotiation, sent.sequence).await {
-            tracing::warn!(negotiation = %sent.negotiation.short(), %error, "an acknowledgement could not be kept");
+            tracing::warn!(negotiation = %sent.negotiation.short(), %error, "an acknowledgment could not be stored");
         }
         Ok(())
     }
 
-    /// Sends a notice and checks its acknowledgement.
-    pub(super) async fn notify(&self, pending: &PendingNotice) -> Result<(), NegotiationFault> {
-        let away = |source| NegotiationFault::Unreachable {
+    /// Sends a notice and checks its acknowledgment.
+    pub(super) async fn notify(&self, pending: &PendingNotice) -> Result<(), NegotiationError> {
+        let away = |source| NegotiationError::Unreachable {
             peer: pending.to.institution.clone(),
             source,
         };
@@ -102,16 +102,17 @@ impl Negotiations {
                     .acknowledged(&pending.grant, pending.notice.signed())
                     .await
             }
-            NoticeReply::Refused(refusal) => Err(NegotiationFault::Refused {
+            NoticeReply::Refused(refusal) => Err(NegotiationError::Refused {
                 peer: pending.to.institution.clone(),
                 refusal,
             }),
         }
     }
 
-    /// A stream to a node that has shown the key of `peer`: nothing about an agreement is told to another key under its name.
-    async fn reach(&self, peer: &Side, protocol: StreamProtocol) -> Result<FramedStream, NegotiationFault> {
-        let away = |source| NegotiationFault::Unreachable {
+    /// Opens a stream to a node that has presented the key of `peer`: nothing about an agreement is sent to a different key under the same
+    /// name.
+    async fn reach(&self, peer: &Side, protocol: StreamProtocol) -> Result<FramedStream, NegotiationError> {
+        let away = |source| NegotiationError::Unreachable {
             peer: peer.institution.clone(),
             source,
         };
@@ -121,19 +122,19 @@ impl Negotiations {
         if attested.acts_for(peer) {
             Ok(stream)
         } else {
-            Err(NegotiationFault::OtherKey {
+            Err(NegotiationError::OtherKey {
                 institution: peer.institution.clone(),
             })
         }
     }
 
-    /// Sends what a peer has not answered each time it connects, until `stage` stops.
+    /// Each time a peer connects, sends it what it has not answered, until `stage` stops.
     pub(super) async fn catch_up(self, stage: Stage) {
         let mut sessions = self.0.network.sessions();
         let mut seen = 0;
         loop {
-            let standing = sessions.borrow_and_update().clone();
-            for session in standing.values().filter(|session| session.number() > seen) {
+            let open_sessions = sessions.borrow_and_update().clone();
+            for session in open_sessions.values().filter(|session| session.number() > seen) {
                 let (negotiations, session) = (self.clone(), session.clone());
                 stage.spawn(async move {
                     if let Ok(attested) = session.until_attested().await {
@@ -141,7 +142,7 @@ impl Negotiations {
                     }
                 });
             }
-            seen = standing
+            seen = open_sessions
                 .values()
                 .map(|session| session.number())
                 .max()
@@ -154,17 +155,17 @@ impl Negotiations {
         }
     }
 
-    /// What the peer has not answered goes out again; a step that a stop of this node kept from being taken is taken now.
+    /// Sends again what the peer has not answered, and takes a step that was pending when this node stopped.
     async fn send_again(&self, attested: &Attested) {
         let peer = &attested.institution;
         for id in self.0.store.ids() {
             let Some((side, waiting)) = self.0.store.waiting(&id, attested) else {
                 continue;
             };
-            // What the peer has acknowledged it is not told again, so a step is due only where none of ours is outstanding.
-            let due = self.0.store.look(&id, |entry| entry.unanswered().is_empty());
+            // Acknowledged messages are not repeated, so a step is due only if none of our messages is outstanding.
+            let due = self.0.store.read(&id, |entry| entry.unanswered().is_empty());
             if due.unwrap_or(false) {
-                self.react(Taken::New(id), &by_node(NodeTask::Negotiation)).await;
+                self.react(Recorded::New(id), &by_node(NodeTask::Negotiation)).await;
             }
             for message in waiting {
                 if let Err(error) = self.deliver(&side, message).await {

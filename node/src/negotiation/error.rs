@@ -2,12 +2,12 @@
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "sources beyond the named ones are all the same here"
+    reason = "all variants that are not named are handled alike"
 )]
 
 use concordat_protocol::grant::{GrantError, LifecycleError, NoticeError};
 use concordat_protocol::ids::{GrantId, InstitutionId, NegotiationId};
-use concordat_protocol::negotiation::{NegotiationError, StateName};
+use concordat_protocol::negotiation::{NegotiationError as ProtocolError, StateName};
 use concordat_protocol::scope::Disjoint;
 use concordat_protocol::signed::SignatureError;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
@@ -18,13 +18,13 @@ use concordat_storage::meta::MetaError;
 
 use super::RestrictionError;
 use crate::changes::ChangeEntryError;
-use crate::fault::{Code, Explain};
 use crate::membership::MembershipError;
 use crate::network::NetworkError;
+use crate::problem::{Code, Explain};
 
-/// Why a step was not taken.
+/// Why a step of a negotiation or a change of a grant failed.
 #[derive(Debug, thiserror::Error)]
-pub enum NegotiationFault {
+pub enum NegotiationError {
     /// No negotiation has that number.
     #[error("there is no negotiation `{negotiation}`; `concordat grant list` shows them")]
     UnknownNegotiation {
@@ -37,77 +37,77 @@ pub enum NegotiationFault {
         /// The number.
         grant: GrantId,
     },
-    /// A stored grant is between others.
-    #[error("the stored grant `{grant}` is not one of this institution")]
+    /// A stored grant is between two other institutions.
+    #[error("this institution is not a party to the stored grant `{grant}`")]
     ForeignGrant {
         /// The number.
         grant: GrantId,
     },
-    /// The institution is no active member.
-    #[error("`{institution}` is no active member of the consortium; `concordat consortium roster show` lists them")]
-    NoMember {
+    /// The institution is not an active member.
+    #[error("`{institution}` is not an active member of the consortium; `concordat consortium roster show` lists them")]
+    NotMember {
         /// The institution.
         institution: InstitutionId,
     },
-    /// The institution has another key than the one that the agreement is with.
+    /// The institution has a different key than the one that the agreement was made with.
     #[error(
-        "`{institution}` has another key now than the one this was agreed with; compare fingerprints by telephone and begin a new negotiation"
+        "the key of `{institution}` is not the one this was agreed with; compare fingerprints by telephone and start a new negotiation"
     )]
     OtherKey {
         /// The institution.
         institution: InstitutionId,
     },
-    /// A message that names another institution as its sender than the one whose node sent it.
-    #[error("the message names `{named}` as its sender, and another institution sent it")]
+    /// A message names a sender other than the institution whose node sent it.
+    #[error("the message names `{named}` as its sender, but a different institution sent it")]
     ForeignSender {
-        /// Whom the message names.
+        /// The sender that the message names.
         named: InstitutionId,
     },
-    /// Only the provider does this.
+    /// Only the provider can do this.
     #[error("only the institution that holds the data can do this")]
     NotProvider,
-    /// Only the consumer does this.
-    #[error("only the institution that asked can do this")]
+    /// Only the consumer can do this.
+    #[error("only the institution that requested the data can do this")]
     NotConsumer,
     /// The state does not allow it.
-    #[error("there is nothing to {step}: the negotiation is {state}")]
-    NotNow {
-        /// What was to be done.
+    #[error("cannot {step}: the negotiation is {state}")]
+    WrongState {
+        /// The step that was attempted.
         step: &'static str,
-        /// Where it stands.
+        /// The state of the negotiation.
         state: StateName,
     },
-    /// The peer has begun too many negotiations.
-    #[error("{max} negotiations that you began are open; end some of them, or wait for their offers")]
-    Crowded {
-        /// How many may be open.
+    /// The peer has too many open negotiations.
+    #[error("you have {max} open negotiations; end some of them, or wait for their offers")]
+    TooManyOpen {
+        /// The maximum number of open negotiations.
         max: usize,
     },
-    /// The policy allows nothing of what was asked.
-    #[error("the policy allows nothing of what was asked")]
+    /// The policy allows nothing of the request.
+    #[error("the policy allows nothing of the request")]
     Denied {
         /// Every reason.
         reasons: Vec<Reason>,
     },
     /// The steward would offer more than the policy allows.
-    #[error("an offer cannot go beyond what the policy allows of the request")]
-    Wider {
-        /// Everything that does, each with what is allowed.
+    #[error("an offer cannot exceed what the policy allows for the request")]
+    ExceedsPolicy {
+        /// Everything that exceeds the policy, each with what is allowed.
         reasons: Vec<Reason>,
     },
-    /// What the steward would offer cannot be read.
+    /// The options of the steward cannot be parsed.
     #[error(transparent)]
     Restriction(#[from] RestrictionError),
-    /// The steward left nothing of it.
+    /// The options of the steward leave nothing to offer.
     #[error(transparent)]
     NothingLeft(#[from] Disjoint),
-    /// The dataset is not there, or not for this peer.
+    /// The dataset does not exist, or is not visible to this peer.
     #[error("there is no dataset `{dataset}`")]
     NoDataset {
-        /// Its name as it was asked for.
+        /// Its name as requested.
         dataset: String,
     },
-    /// The other side refused.
+    /// The other side refused the message.
     #[error("`{peer}` refused")]
     Refused {
         /// The other side.
@@ -127,9 +127,9 @@ pub enum NegotiationFault {
     /// This institution is not on the roster.
     #[error("this institution is not on the roster")]
     NoRoster,
-    /// A rule of negotiations.
+    /// A rule of negotiations was violated.
     #[error(transparent)]
-    Protocol(#[from] NegotiationError),
+    Protocol(#[from] ProtocolError),
     /// The same rule, outside a negotiation.
     #[error(transparent)]
     Rule(#[from] concordat_protocol::negotiation::Refusal),
@@ -139,10 +139,10 @@ pub enum NegotiationFault {
     /// The grant's state does not allow the change.
     #[error(transparent)]
     Lifecycle(#[from] LifecycleError),
-    /// A notice is not sound.
+    /// A notice is invalid.
     #[error(transparent)]
     Notice(#[from] NoticeError),
-    /// A signature is wrong.
+    /// A signature is invalid.
     #[error(transparent)]
     Signature(#[from] SignatureError),
     /// There is no consortium, or its roster has expired.
@@ -151,7 +151,7 @@ pub enum NegotiationFault {
     /// The network failed.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// The catalogue failed.
+    /// The catalog failed.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
     /// The ledger could not record it.
@@ -160,35 +160,35 @@ pub enum NegotiationFault {
     /// The state could not be read or written.
     #[error("the state of negotiations could not be read or written")]
     Meta(#[from] MetaError),
-    /// No randomness to be had.
-    #[error("the system gives no random numbers")]
+    /// The system's random number generator failed.
+    #[error("the system's random number generator failed")]
     Random(#[from] getrandom::Error),
-    /// A helper thread was ended.
+    /// A blocking task was canceled.
     #[error("the node is stopping")]
     Stopping(#[from] tokio::task::JoinError),
 }
 
-impl NegotiationFault {
+impl NegotiationError {
     /// What kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::UnknownNegotiation { .. }
             | Self::UnknownGrant { .. }
-            | Self::NoMember { .. }
+            | Self::NotMember { .. }
             | Self::NoDataset { .. } => ErrorKind::NotFound,
             Self::ForeignSender { .. }
             | Self::OtherKey { .. }
             | Self::NotProvider
             | Self::NotConsumer
-            | Self::Crowded { .. }
-            | Self::Wider { .. }
+            | Self::TooManyOpen { .. }
+            | Self::ExceedsPolicy { .. }
             | Self::Denied { .. } => ErrorKind::Denied,
-            Self::Refused { refusal, .. } => fault_of(refusal.code),
+            Self::Refused { refusal, .. } => kind_of(refusal.code),
             Self::Unreachable { .. } | Self::Network(_) => ErrorKind::Unreachable,
-            Self::NotNow { .. }
+            Self::WrongState { .. }
             | Self::Restriction(_)
             | Self::NothingLeft(_)
-            | Self::Protocol(NegotiationError::Ours(_))
+            | Self::Protocol(ProtocolError::Ours(_))
             | Self::Lifecycle(_)
             | Self::Rule(_) => ErrorKind::Usage,
             Self::ForeignGrant { .. }
@@ -205,16 +205,16 @@ impl NegotiationFault {
         }
     }
 
-    /// The reasons to list below the message.
+    /// The reasons to list after the message.
     pub fn reasons(&self) -> Vec<Reason> {
         match self {
-            Self::Denied { reasons } | Self::Wider { reasons } => reasons.clone(),
+            Self::Denied { reasons } | Self::ExceedsPolicy { reasons } => reasons.clone(),
             Self::Refused { refusal, .. } => refusal.reasons.clone(),
             _ => Vec::new(),
         }
     }
 
-    /// What the peer whose message caused it is told; details of this node stay here.
+    /// The refusal to send to the peer whose message caused the error; internal details are not included.
     pub fn refusal(&self) -> Refusal {
         let code = match self.kind() {
             ErrorKind::NotFound => RefusalCode::NotFound,
@@ -227,8 +227,8 @@ impl NegotiationFault {
                 code,
                 reasons: reasons.clone(),
             },
-            Self::Crowded { .. } => Refusal::because(RefusalCode::Busy, self.to_string()),
-            Self::Protocol(NegotiationError::Peer(rule)) => Refusal::because(code, rule.to_string()),
+            Self::TooManyOpen { .. } => Refusal::because(RefusalCode::Busy, self.to_string()),
+            Self::Protocol(ProtocolError::Peer(rule)) => Refusal::because(code, rule.to_string()),
             _ if code == RefusalCode::Failed => {
                 Refusal::because(code, "the other node could not record the message; try again later")
             }
@@ -237,7 +237,7 @@ impl NegotiationFault {
     }
 }
 
-const fn fault_of(code: RefusalCode) -> ErrorKind {
+const fn kind_of(code: RefusalCode) -> ErrorKind {
     match code {
         RefusalCode::Invalid => ErrorKind::Usage,
         RefusalCode::Denied | RefusalCode::CountersignFirst => ErrorKind::Denied,
@@ -246,25 +246,25 @@ const fn fault_of(code: RefusalCode) -> ErrorKind {
     }
 }
 
-impl Explain for NegotiationFault {
+impl Explain for NegotiationError {
     fn code(&self) -> Code {
         self.kind().into()
     }
 
     fn reasons(&self) -> Vec<String> {
-        Self::reasons(self).into_iter().map(told).collect()
+        Self::reasons(self).into_iter().map(one_line).collect()
     }
 }
 
-/// A reason with what would help, on one line.
-fn told(reason: Reason) -> String {
+/// A reason with its remedy, on one line.
+fn one_line(reason: Reason) -> String {
     match reason.remedy {
         Some(remedy) => format!("{} (to change that: {remedy})", reason.text),
         None => reason.text,
     }
 }
 
-impl From<ChangeEntryError> for NegotiationFault {
+impl From<ChangeEntryError> for NegotiationError {
     fn from(error: ChangeEntryError) -> Self {
         match error {
             ChangeEntryError::State(source) => source.into(),

@@ -1,4 +1,4 @@
-//! What the policy is told about a request, and what it makes of it.
+//! The policy input for a request, and the policy's decision.
 
 use concordat_protocol::grant::Party;
 use concordat_protocol::identity::Side;
@@ -11,10 +11,10 @@ use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages;
 use concordat_storage::{catalog::CatalogError, data_dir::Storage};
 
-use super::{NegotiationFault, Negotiations, Restriction, narrow};
+use super::{NegotiationError, Negotiations, Restriction, narrow};
 use crate::policy::{self, DatasetFacts, Explanation, OfferDecision, OfferInput};
 
-/// What may be offered, and why it is less than what was asked.
+/// What may be offered, and why it is narrower than the request.
 pub(super) struct Assessed {
     pub(super) scope: Scope,
     narrowings: Vec<policy::Narrowing>,
@@ -31,47 +31,47 @@ impl Assessed {
             .find(|narrowing| narrowing.difference == *difference)
         {
             Some(found) => (
-                Reason::fitted(&found.reason.text),
+                Reason::sanitized(&found.reason.text),
                 RuleName::new(&found.reason.rule).ok(),
             ),
             None if self.by_steward => self.explain_steward(difference),
-            None => (Reason::fitted("the policy allows no more"), None),
+            None => (Reason::sanitized("the policy allows no more"), None),
         }
     }
 
-    /// What the policy would have allowed stands beside what the steward offers.
+    /// Names what the policy would have allowed next to what the steward offers.
     fn explain_steward(&self, difference: &Difference) -> (Reason, Option<RuleName>) {
         let same = |known: &&policy::Narrowing| {
-            known.difference.part == difference.part && known.difference.asked == difference.asked
+            known.difference.part == difference.part && known.difference.requested == difference.requested
         };
         let known = self.narrowings.iter().find(same);
-        let allowed = known.map_or(&difference.asked, |known| &known.difference.offered);
-        let text = format!("the policy allows `{allowed}`; the holder's data steward offers less");
-        (Reason::fitted(&text), RuleName::new(narrow::BY_STEWARD).ok())
+        let allowed = known.map_or(&difference.requested, |known| &known.difference.offered);
+        let text = format!("the policy allows `{allowed}`; the data steward of the provider offers less");
+        (Reason::sanitized(&text), RuleName::new(narrow::BY_STEWARD).ok())
     }
 }
 
 impl Negotiations {
-    /// Asks the policy how much of `request` may be offered to `consumer`.
+    /// Evaluates how much of `request` the policy lets this node offer to `consumer`.
     pub(super) async fn assess(
         &self,
         request: &Scope,
         consumer: &InstitutionId,
         now: Timestamp,
-    ) -> Result<Assessed, NegotiationFault> {
-        match self.judge(request, consumer, now).await? {
+    ) -> Result<Assessed, NegotiationError> {
+        match self.evaluate(request, consumer, now).await? {
             OfferDecision::Offer(offer) => Ok(Assessed {
                 scope: offer.scope,
                 narrowings: offer.narrowings,
                 by_steward: false,
             }),
-            OfferDecision::Refused(refusal) => Err(NegotiationFault::Denied {
-                reasons: refusal.reasons.into_iter().map(told).collect(),
+            OfferDecision::Refused(refusal) => Err(NegotiationError::Denied {
+                reasons: refusal.reasons.into_iter().map(to_wire).collect(),
             }),
         }
     }
 
-    /// The same offer as the steward narrows it. The policy is asked again about what is left, so that nothing is offered that
+    /// The same offer, narrowed by the steward. The policy is evaluated again for the rest, so that nothing is offered that
     /// would be denied when it is used.
     pub(super) async fn narrowed(
         &self,
@@ -79,12 +79,12 @@ impl Negotiations {
         restriction: &Restriction,
         consumer: &InstitutionId,
         now: Timestamp,
-    ) -> Result<Assessed, NegotiationFault> {
+    ) -> Result<Assessed, NegotiationError> {
         if *restriction == Restriction::default() {
             return Ok(offer);
         }
         let dataset = &offer.scope.dataset;
-        let facts = self.facts(dataset).await?.ok_or_else(|| NegotiationFault::NoDataset {
+        let facts = self.facts(dataset).await?.ok_or_else(|| NegotiationError::NoDataset {
             dataset: dataset.to_string(),
         })?;
         let scope = restriction.within(&offer.scope, consumer, &facts)?;
@@ -96,57 +96,58 @@ impl Negotiations {
                 ..offer
             });
         }
-        let told = |narrowing: policy::Narrowing| messages::Reason {
-            text: format!("`{}`: {}", narrowing.difference.asked, narrowing.reason.text),
+        let to_reason = |narrowing: policy::Narrowing| messages::Reason {
+            text: format!("`{}`: {}", narrowing.difference.requested, narrowing.reason.text),
             remedy: narrowing.reason.remedy,
             rule: Some(narrowing.reason.rule),
         };
-        Err(NegotiationFault::Wider {
-            reasons: again.narrowings.into_iter().map(told).collect(),
+        Err(NegotiationError::ExceedsPolicy {
+            reasons: again.narrowings.into_iter().map(to_reason).collect(),
         })
     }
 
-    /// What the policy says today, rule by rule, to what was asked of us in the negotiation `id`; nothing if we asked.
+    /// The policy's present decision, rule by rule, on the request that this node received in negotiation `id`; `None` if this node sent
+    /// the request.
     ///
     /// # Errors
-    /// [`NegotiationFault`] when the negotiation, the roster or the catalogue cannot be read.
-    pub async fn explain(&self, id: &NegotiationId) -> Result<Option<Explanation>, NegotiationFault> {
+    /// [`NegotiationError`] when the negotiation, the roster or the catalog cannot be read.
+    pub async fn explain(&self, id: &NegotiationId) -> Result<Option<Explanation>, NegotiationError> {
         let negotiation = self.show(id).await?;
-        let asked = negotiation.messages.first().map(|(message, _)| message);
-        let (Party::Provider, Some(message)) = (negotiation.party, asked) else {
+        let first = negotiation.messages.first().map(|(message, _)| message);
+        let (Party::Provider, Some(message)) = (negotiation.party, first) else {
             return Ok(None);
         };
         let Body::Request { scope, .. } = &message.body else {
             return Ok(None);
         };
-        let decision = self.judge(scope, &message.from, self.0.clock.now()).await?;
+        let decision = self.evaluate(scope, &message.from, self.0.clock.now()).await?;
         Ok(Some(match decision {
             OfferDecision::Offer(offer) => offer.explanation,
             OfferDecision::Refused(refusal) => refusal.explanation,
         }))
     }
 
-    async fn judge(
+    async fn evaluate(
         &self,
         request: &Scope,
         consumer: &InstitutionId,
         now: Timestamp,
-    ) -> Result<OfferDecision, NegotiationFault> {
-        let roster = self.0.membership.in_force(now)?;
+    ) -> Result<OfferDecision, NegotiationError> {
+        let roster = self.0.membership.valid_roster(now)?;
         let facts = self.facts(&request.dataset).await?;
         let input = OfferInput {
-            consumer: &party(&roster, consumer).ok_or_else(|| NegotiationFault::NoMember {
+            consumer: &party(&roster, consumer).ok_or_else(|| NegotiationError::NotMember {
                 institution: consumer.clone(),
             })?,
-            provider: &party(&roster, &self.0.identity.institution).ok_or(NegotiationFault::NoRoster)?,
+            provider: &party(&roster, &self.0.identity.institution).ok_or(NegotiationError::NoRoster)?,
             dataset: facts.as_ref(),
             request,
         };
         Ok(self.0.policy.current().offer(&input, now))
     }
 
-    /// What the agreement is decided under: the policy set, and what the steward has set for the dataset.
-    pub(super) async fn policy_digest(&self, negotiation: &ProviderNegotiation) -> Result<Digest32, NegotiationFault> {
+    /// Digest of what the agreement is decided under: the policy set, and the release rules that the steward has set for the dataset.
+    pub(super) async fn policy_digest(&self, negotiation: &ProviderNegotiation) -> Result<Digest32, NegotiationError> {
         let facts = match negotiation.state() {
             State::Accepted(accepted) => self.facts(&accepted.offer.dataset).await?,
             State::Requested(_)
@@ -160,29 +161,29 @@ impl Negotiations {
         Ok(self.0.policy.current().digest_with(&release))
     }
 
-    /// Whether peers may know of `dataset`.
-    pub(super) async fn visible(&self, dataset: &DatasetRef) -> Result<(), NegotiationFault> {
+    /// Checks that `dataset` is visible to peers.
+    pub(super) async fn visible(&self, dataset: &DatasetRef) -> Result<(), NegotiationError> {
         let ours = dataset.institution == self.0.identity.institution;
         let visible = ours && self.facts(dataset).await?.is_some_and(|facts| facts.published);
         if visible {
             Ok(())
         } else {
-            Err(NegotiationFault::NoDataset {
+            Err(NegotiationError::NoDataset {
                 dataset: dataset.to_string(),
             })
         }
     }
 
-    async fn facts(&self, dataset: &DatasetRef) -> Result<Option<DatasetFacts>, NegotiationFault> {
+    async fn facts(&self, dataset: &DatasetRef) -> Result<Option<DatasetFacts>, NegotiationError> {
         dataset_facts(&self.0.storage, dataset).await
     }
 }
 
-/// What this node's catalogue says of one of its datasets; nothing when there is none of that name.
+/// What this node's catalog records about one of its datasets; `None` if there is no dataset with that name.
 ///
 /// # Errors
-/// [`NegotiationFault::Catalog`] when the catalogue cannot be read.
-pub async fn dataset_facts(storage: &Storage, dataset: &DatasetRef) -> Result<Option<DatasetFacts>, NegotiationFault> {
+/// [`NegotiationError::Catalog`] when the catalog cannot be read.
+pub async fn dataset_facts(storage: &Storage, dataset: &DatasetRef) -> Result<Option<DatasetFacts>, NegotiationError> {
     let (catalog, dataset) = (storage.catalog().clone(), dataset.clone());
     let read = move || match catalog.open_version(&dataset.dataset, None) {
         Ok(version) => {
@@ -199,7 +200,7 @@ pub async fn dataset_facts(storage: &Storage, dataset: &DatasetRef) -> Result<Op
     Ok(tokio::task::spawn_blocking(read).await??)
 }
 
-/// An institution as the roster has it.
+/// An institution as listed on the roster.
 pub fn party(roster: &ValidRoster, institution: &InstitutionId) -> Option<policy::Party> {
     let Member {
         institution,
@@ -214,14 +215,14 @@ pub fn party(roster: &ValidRoster, institution: &InstitutionId) -> Option<policy
     })
 }
 
-/// Whether `who` is an active member of the roster by the key that it has shown.
-pub fn speaks(roster: &ValidRoster, who: &Side) -> bool {
+/// Whether `who` is an active member of the roster with the key that it has presented.
+pub fn is_active_side(roster: &ValidRoster, who: &Side) -> bool {
     roster
         .active_member(&who.institution)
         .is_some_and(|member| member.key == who.key)
 }
 
-fn told(reason: policy::Reason) -> messages::Reason {
+fn to_wire(reason: policy::Reason) -> messages::Reason {
     messages::Reason {
         text: reason.text,
         remedy: reason.remedy,

@@ -1,8 +1,8 @@
-//! The grants this node is a party to, and what may happen under them at this moment.
+//! The grants this node is a party to, and whether they can be used at this moment.
 //!
-//! Under one grant many answers may run. Each sends its bytes one chunk at a time and holds a [`ChunkGuard`] while it does; a
-//! change of the grant waits for the guards that are out and lets no new one begin. So when a revocation returns, the last
-//! byte has left, and no byte follows (invariant 5).
+//! Many answers may run under one grant. Each sends its bytes one chunk at a time and holds a [`ChunkGuard`] while it does; a
+//! change of the grant waits for the guards that are held and prevents new ones. So when a revocation returns, the last
+//! byte has been sent, and no byte follows (invariant 5).
 
 mod record;
 
@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use concordat_protocol::audit::{EntryBody, GrantChange};
 use concordat_protocol::grant::{
-    Effective, GrantEvent, GrantState, GrantTerms, Notice, Party, Standing, ValidGrant, ValidNotice,
+    Effective, GrantEvent, GrantState, GrantStatus, GrantTerms, Notice, Party, ValidGrant, ValidNotice,
 };
 use concordat_protocol::identity::Side;
 use concordat_protocol::ids::GrantId;
@@ -27,7 +27,7 @@ use tokio::sync::{OwnedRwLockReadGuard, watch};
 pub use record::{GrantView, PendingNotice};
 use record::{Live, Record};
 
-use super::NegotiationFault;
+use super::NegotiationError;
 use crate::changes::{Changes, GRANTS, Subject};
 use crate::epoch::Epoch;
 use crate::identity::Identity;
@@ -47,16 +47,16 @@ struct Inner {
 }
 
 impl Grants {
-    /// Takes up the grants that are recorded; the signatures of each are checked again.
+    /// Loads the recorded grants; the signatures of each are checked again.
     ///
     /// # Errors
-    /// [`NegotiationFault`] when the state cannot be read or a grant in it is not sound.
+    /// [`NegotiationError`] when the state cannot be read or a grant in it is invalid.
     pub fn open(
         identity: Arc<Identity>,
         storage: &Storage,
         ledger: Ledger,
         epoch: Epoch,
-    ) -> Result<Self, NegotiationFault> {
+    ) -> Result<Self, NegotiationError> {
         let records: SealedTree<Record> = storage.meta().tree(GRANTS)?;
         let mut live = BTreeMap::new();
         for (_, record) in records.iter()? {
@@ -73,17 +73,18 @@ impl Grants {
         })))
     }
 
-    /// Enters a grant that both sides have signed; the other one belongs to the consortium by roster `peer_since`. Entering the same one twice changes nothing.
+    /// Records a grant that both sides have signed; the other side was admitted to the consortium with roster `peer_since`. Recording the
+    /// same grant twice changes nothing.
     ///
     /// # Errors
-    /// [`NegotiationFault`] when it cannot be recorded; it is then not in force.
+    /// [`NegotiationError`] when it cannot be recorded; it is then not active.
     pub async fn activate(
         &self,
         grant: &ValidGrant,
         peer_since: u64,
         by: &Attribution,
         now: Timestamp,
-    ) -> Result<(), NegotiationFault> {
+    ) -> Result<(), NegotiationError> {
         let id = grant.terms().grant;
         if self.live(&id).is_some() {
             return Ok(());
@@ -118,13 +119,13 @@ impl Grants {
     }
 
     /// A lease under grant `id` for the institution behind `consumer`, whose key must be the one that the terms name. A grant of
-    /// somebody else and one that does not exist are told in the same words.
+    /// another institution and one that does not exist give the same refusal.
     ///
     /// # Errors
-    /// [`Refusal`] when there is none for this consumer, or when it may not be used at `now`.
+    /// [`Refusal`] when there is no such grant for this consumer, or when it cannot be used at `now`.
     pub async fn lease(&self, id: &GrantId, consumer: &Attested, now: Timestamp) -> Result<Lease, Refusal> {
-        let asker = &consumer.institution;
-        let unknown = || Refusal::because(RefusalCode::NotFound, format!("no grant `{id}` for `{asker}`"));
+        let institution = &consumer.institution;
+        let unknown = || Refusal::because(RefusalCode::NotFound, format!("no grant `{id}` for `{institution}`"));
         let live = self.live(id).ok_or_else(unknown)?;
         if live.party() != Party::Provider || !consumer.acts_for(&live.peer_side()) {
             return Err(unknown());
@@ -136,14 +137,14 @@ impl Grants {
         if lease.live.shared().await.peer_since != consumer.member_since {
             return Err(Refusal::because(
                 RefusalCode::Denied,
-                "the grant is suspended: its consumer was removed from the consortium since; the provider has to resume it",
+                "the grant is suspended: its consumer was removed from the consortium in the meantime; the provider has to resume it",
             ));
         }
         lease.guard(now).await?;
         Ok(lease)
     }
 
-    /// Why grant `id` may not be used at `now`, on whichever side of it this node is; nothing when it may.
+    /// Why grant `id` cannot be used at `now`, whether this node is its provider or its consumer; `None` if it can.
     pub async fn refusal(&self, id: &GrantId, now: Timestamp) -> Option<Refusal> {
         let live = self.live(id)?;
         let peer = live.peer_side();
@@ -151,10 +152,10 @@ impl Grants {
     }
 
     /// Changes a grant as this institution and returns the notice to send to the other side. When this returns, running answers
-    /// have stopped if the change stops them. A resumption says by which roster the other side belongs now (`peer_since`).
+    /// have stopped if the change stops them. A resumption states the roster that admitted the other side (`peer_since`).
     ///
     /// # Errors
-    /// [`NegotiationFault`] when there is no such grant, or the change is not this side's to make.
+    /// [`NegotiationError`] when there is no such grant, or this side is not allowed to make the change.
     pub async fn change(
         &self,
         id: &GrantId,
@@ -163,13 +164,13 @@ impl Grants {
         peer_since: Option<u64>,
         by: &Attribution,
         now: Timestamp,
-    ) -> Result<PendingNotice, NegotiationFault> {
-        let live = self.live(id).ok_or(NegotiationFault::UnknownGrant { grant: *id })?;
+    ) -> Result<PendingNotice, NegotiationError> {
+        let live = self.live(id).ok_or(NegotiationError::UnknownGrant { grant: *id })?;
         live.announce_change();
         let mut held = live.exclusive().await;
         let next = held.state.apply(event, live.party(), reason.clone(), now)?;
         let notice = self.notice(&live, event, reason.clone(), held.sent.saturating_add(1), now)?;
-        let mut record = held.changed_here(next, notice.signed().clone());
+        let mut record = held.after_own_change(next, notice.signed().clone());
         record.peer_since = peer_since.unwrap_or(held.peer_since);
         self.enter_and_save(&live, (change_of(event), Some(reason)), record.clone(), (by, now))
             .await?;
@@ -182,30 +183,30 @@ impl Grants {
         })
     }
 
-    /// Obeys a notice of the other side. When this returns, the change is durable and in force, and may be acknowledged.
+    /// Applies a notice of the other side. When this returns, the change is durable and effective, and can be acknowledged.
     ///
     /// # Errors
-    /// [`NegotiationFault`] when the notice is not sound or the change not the other side's to make.
-    pub async fn obey(
+    /// [`NegotiationError`] when the notice is invalid or the other side is not allowed to make the change.
+    pub async fn apply_notice(
         &self,
         verified: Verified<Notice, concordat_protocol::ids::NodeId>,
         sender: &Attested,
         by: &Attribution,
         now: Timestamp,
-    ) -> Result<ValidNotice, NegotiationFault> {
+    ) -> Result<ValidNotice, NegotiationError> {
         let id = verified.document().grant;
-        let live = self.live(&id).ok_or(NegotiationFault::UnknownGrant { grant: id })?;
+        let live = self.live(&id).ok_or(NegotiationError::UnknownGrant { grant: id })?;
         let (us, peer) = (live.party(), live.peer_side());
-        // Whoever does not act for the other party speaks for itself, and the notice is not for it to send.
+        // A sender that does not act for the other party is checked as itself, and its notice is refused.
         let sender = if sender.acts_for(&peer) { peer } else { sender.side() };
         let mut held = live.exclusive().await;
-        if held.answered(&verified) {
+        if held.is_repeated(&verified) {
             return Ok(ValidNotice::check(verified, &sender, us, live.terms(), 0, now)?);
         }
         let valid = ValidNotice::check(verified, &sender, us, live.terms(), held.received, now)?;
         let notice = valid.notice();
         let next = held.state.apply(notice.event, valid.by(), notice.reason.clone(), now)?;
-        let record = held.changed_there(next, notice.sequence, valid.digest());
+        let record = held.after_peer_change(next, notice.sequence, valid.digest());
         let change = (change_of(notice.event), Some(notice.reason.clone()));
         self.enter_and_save(&live, change, record.clone(), (by, now)).await?;
         *held = record;
@@ -213,16 +214,16 @@ impl Grants {
         Ok(valid)
     }
 
-    /// The active grants that this institution has given: each with the other side, and the roster by which that one belonged.
-    pub(super) async fn given(&self) -> Vec<(GrantId, Side, u64)> {
-        let mut given = Vec::new();
+    /// The active grants of which this institution is the provider: each with the other side, and the roster that admitted it.
+    pub(super) async fn active_as_provider(&self) -> Vec<(GrantId, Side, u64)> {
+        let mut active = Vec::new();
         for (id, live) in self.all() {
             let held = live.shared().await;
-            if live.party() == Party::Provider && held.state.standing == Standing::Active {
-                given.push((id, live.peer_side(), held.peer_since));
+            if live.party() == Party::Provider && held.state.status == GrantStatus::Active {
+                active.push((id, live.peer_side(), held.peer_since));
             }
         }
-        given
+        active
     }
 
     /// The notices that the other sides have not acknowledged yet.
@@ -236,11 +237,11 @@ impl Grants {
         pending
     }
 
-    /// Notes that `notice` was acknowledged.
+    /// Records that `notice` was acknowledged.
     ///
     /// # Errors
-    /// [`NegotiationFault`] when it cannot be recorded.
-    pub async fn acknowledged(&self, id: &GrantId, notice: &Signed<Notice>) -> Result<(), NegotiationFault> {
+    /// [`NegotiationError`] when it cannot be recorded.
+    pub async fn acknowledged(&self, id: &GrantId, notice: &Signed<Notice>) -> Result<(), NegotiationError> {
         let Some(live) = self.live(id) else { return Ok(()) };
         let mut held = live.exclusive().await;
         let mut record = held.clone();
@@ -257,7 +258,7 @@ impl Grants {
         reason: Reason,
         sequence: u32,
         at: Timestamp,
-    ) -> Result<Verified<Notice, concordat_protocol::ids::NodeId>, NegotiationFault> {
+    ) -> Result<Verified<Notice, concordat_protocol::ids::NodeId>, NegotiationError> {
         let (from, to) = (self.0.identity.institution.clone(), live.peer().clone());
         let notice = Notice {
             grant: live.terms().grant,
@@ -271,14 +272,14 @@ impl Grants {
         Ok(Signed::sign(&notice, &self.0.identity.node_key)?)
     }
 
-    /// The ledger takes it before the record changes.
+    /// Writes the ledger entry before the record changes.
     async fn enter_and_save(
         &self,
         live: &Live,
         (change, reason): (GrantChange, Option<Reason>),
         record: Record,
         by: (&Attribution, Timestamp),
-    ) -> Result<(), NegotiationFault> {
+    ) -> Result<(), NegotiationError> {
         let id = live.terms().grant;
         let entry = EntryBody::GrantChanged {
             grant: id,
@@ -296,7 +297,7 @@ impl Grants {
         saved
     }
 
-    async fn save(&self, id: GrantId, record: Record) -> Result<(), NegotiationFault> {
+    async fn save(&self, id: GrantId, record: Record) -> Result<(), NegotiationError> {
         let records = self.0.records.clone();
         Ok(tokio::task::spawn_blocking(move || records.put(&id.to_string(), &record)).await??)
     }
@@ -322,19 +323,19 @@ pub struct Lease {
     peer: Side,
 }
 
-/// While this is held, the grant does not change. Hold it for the sending of one chunk.
+/// While this is held, the grant does not change. Hold it while one chunk is sent.
 #[derive(Debug)]
 pub struct ChunkGuard {
     _held: OwnedRwLockReadGuard<Record>,
 }
 
 impl Lease {
-    /// Who holds it: the institution with the key that it has shown.
+    /// The holder of the lease: the institution with the key that it has presented.
     pub fn peer(&self) -> &Side {
         &self.peer
     }
 
-    /// The terms the lease is under.
+    /// The terms of the grant.
     pub fn terms(&self) -> &GrantTerms {
         self.live.terms()
     }
@@ -342,9 +343,9 @@ impl Lease {
     /// Permission to send one chunk.
     ///
     /// # Errors
-    /// [`Refusal`] once the grant may no longer be used.
+    /// [`Refusal`] once the grant can no longer be used.
     pub async fn guard(&self, now: Timestamp) -> Result<ChunkGuard, Refusal> {
-        let held = self.live.gate().read_owned().await;
+        let held = self.live.record().read_owned().await;
         match held.state.effective(self.terms(), now) {
             Effective::Active => Ok(ChunkGuard { _held: held }),
             other @ (Effective::NotYet
@@ -355,19 +356,19 @@ impl Lease {
         }
     }
 
-    /// Moves when somebody wants to change the grant: a sender that is stuck in the middle of a chunk gives up then.
+    /// Changes when a change of the grant is requested: a sender that is blocked in the middle of a chunk then gives up.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.live.changes()
     }
 }
 
 fn ended(effective: Effective, state: &GrantState) -> Refusal {
-    let word = match effective {
-        Effective::NotYet => "is not in force yet",
+    let label = match effective {
+        Effective::NotYet => "is not active yet",
         Effective::Active => "is active",
         Effective::Suspended => "is suspended",
         Effective::Revoked => "was revoked",
-        Effective::Relinquished => "was given back",
+        Effective::Relinquished => "was relinquished",
         Effective::Expired => "has expired",
     };
     let reason = state
@@ -375,7 +376,7 @@ fn ended(effective: Effective, state: &GrantState) -> Refusal {
         .as_ref()
         .map(|reason| format!(": {reason}"))
         .unwrap_or_default();
-    Refusal::because(RefusalCode::Denied, format!("the grant {word}{reason}"))
+    Refusal::because(RefusalCode::Denied, format!("the grant {label}{reason}"))
 }
 
 const fn change_of(event: GrantEvent) -> GrantChange {

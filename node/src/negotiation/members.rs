@@ -1,4 +1,4 @@
-//! Grants and the roster: whoever leaves it, or is suspended on it, has no grant that goes on by itself.
+//! Grants and the roster: grants of institutions that leave the roster, or are suspended on it, are suspended.
 
 use concordat_protocol::audit::NodeTask;
 use concordat_protocol::grant::GrantEvent;
@@ -11,8 +11,8 @@ use crate::attribution::by_node;
 use crate::shutdown::Stage;
 
 impl Negotiations {
-    /// Suspends the grants of members that no longer belong, with each roster and at the start, until `stage` stops. Until a
-    /// suspension is recorded, no lease is given either: it compares the same roster number.
+    /// Suspends the grants of institutions that are no longer members, with each roster and at the start, until `stage` stops. Until a
+    /// suspension is recorded, no lease is issued either: issuing one compares the same roster number.
     pub(super) async fn follow_members(self, stage: Stage) {
         let mut rosters = self.0.membership.watch();
         loop {
@@ -30,16 +30,16 @@ impl Negotiations {
     async fn suspend_former(&self, roster: &ValidRoster) {
         let identity = &self.0.identity;
         let ours = roster.active_member(&identity.institution);
-        let we_belong = ours.is_some_and(|member| member.key == identity.institution_public());
-        for (id, peer, since) in self.0.grants.given().await {
-            let reason = match self.standing(roster, &peer, since) {
-                Ok(()) if we_belong => continue,
-                Ok(()) => "this institution is no active member of the consortium".to_owned(),
+        let is_member = ours.is_some_and(|member| member.key == identity.institution_public());
+        for (id, peer, since) in self.0.grants.active_as_provider().await {
+            let reason = match self.check_membership(roster, &peer, since) {
+                Ok(()) if is_member => continue,
+                Ok(()) => "this institution is not an active member of the consortium".to_owned(),
                 Err(reason) => reason,
             };
             let by = by_node(NodeTask::Maintenance);
             let suspended = self
-                .change_grant(&id, GrantEvent::Suspend, Reason::fitted(&reason), &by)
+                .change_grant(&id, GrantEvent::Suspend, Reason::sanitized(&reason), &by)
                 .await;
             match suspended {
                 Ok(_) => {
@@ -50,8 +50,8 @@ impl Negotiations {
         }
     }
 
-    /// Why a grant given to `peer`, which belonged by roster `since`, cannot go on.
-    fn standing(&self, roster: &ValidRoster, peer: &Side, since: u64) -> Result<(), String> {
+    /// Checks that a grant to `peer`, which was admitted with roster `since`, can continue.
+    fn check_membership(&self, roster: &ValidRoster, peer: &Side, since: u64) -> Result<(), String> {
         let member = self.0.membership.active_side(roster, peer)?;
         if member.since == since {
             Ok(())

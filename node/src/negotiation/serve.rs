@@ -1,4 +1,4 @@
-//! What peers send: messages of negotiations, and notices about grants.
+//! Serves what peers send: messages of negotiations, and notices about grants.
 
 use concordat_protocol::audit::Direction;
 use concordat_protocol::grant::Party;
@@ -10,26 +10,26 @@ use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeRe
 use concordat_storage::ledger::Attribution;
 
 use super::deliver::{NEGOTIATION, NOTICE};
-use super::store::Place;
-use super::{Entry, NegotiationFault, Negotiations, owner_of};
+use super::store::LockedSlot;
+use super::{Entry, NegotiationError, Negotiations, owner_of};
 use crate::network::hello::Attested;
 use crate::network::{FramedStream, IncomingStreams, NetworkError, Session};
 use crate::shutdown::Stage;
 
-/// Negotiations that one peer may have begun and not brought to an end: more than a steward reads in a week, and little enough
-/// that a peer cannot fill the house with them.
-const MAX_BEGUN: usize = 64;
+/// Open negotiations that one peer may have started: more than a steward reads in a week, and few enough
+/// that a peer cannot fill the storage of this node with them.
+const MAX_OPEN: usize = 64;
 
-/// What became of a message that is durable here.
+/// The outcome for a message that is durable here.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Taken {
-    /// It was a step.
+pub(super) enum Recorded {
+    /// It was a new step.
     New(NegotiationId),
-    /// It was known.
+    /// It was recorded before.
     Repeated(NegotiationId),
 }
 
-impl Taken {
+impl Recorded {
     const fn id(self) -> NegotiationId {
         match self {
             Self::New(id) | Self::Repeated(id) => id,
@@ -41,8 +41,8 @@ impl Negotiations {
     /// Serves peers until `stage` stops.
     ///
     /// # Errors
-    /// [`NegotiationFault::Network`] when somebody else serves these protocols.
-    pub fn serve(&self, stage: &Stage) -> Result<(), NegotiationFault> {
+    /// [`NegotiationError::Network`] when these protocols are already being served.
+    pub fn serve(&self, stage: &Stage) -> Result<(), NegotiationError> {
         let (messages, notices) = (self.0.network.accept(NEGOTIATION)?, self.0.network.accept(NOTICE)?);
         stage.spawn(self.clone().serve_messages(messages, stage.clone()));
         stage.spawn(self.clone().serve_notices(notices, stage.clone()));
@@ -57,7 +57,7 @@ impl Negotiations {
             let reacting = stage.clone();
             stage.spawn(async move {
                 if let Err(error) = negotiations.serve_message(stream, &reacting).await {
-                    tracing::debug!(%error, "a negotiation stream broke");
+                    tracing::debug!(%error, "a negotiation stream failed");
                 }
             });
         }
@@ -67,74 +67,74 @@ impl Negotiations {
         let sender = stream.session().until_attested().await?;
         let NegotiationFrame { message } = stream.expect().await?;
         let by = stream.session().attribution();
-        let reply = match self.take(message, &sender, &by).await {
-            Ok(taken) => {
+        let reply = match self.handle_message(message, &sender, &by).await {
+            Ok(recorded) => {
                 let negotiations = self.clone();
-                stage.spawn(async move { negotiations.react(taken, &by).await });
-                Reply::Taken
+                stage.spawn(async move { negotiations.react(recorded, &by).await });
+                Reply::Accepted
             }
-            Err(fault) => {
-                tracing::info!(peer = %sender.institution, error = %fault, "a message was refused");
-                Reply::Refused(fault.refusal())
+            Err(error) => {
+                tracing::info!(peer = %sender.institution, %error, "a message was refused");
+                Reply::Refused(error.refusal())
             }
         };
         stream.send(&reply).await?;
         stream.close().await
     }
 
-    /// Checks a message, records it, and only then lets it be answered.
-    async fn take(
+    /// Checks a message and records it. It is answered only after that.
+    async fn handle_message(
         &self,
         signed: Signed<NegotiationMessage>,
         sender: &Attested,
         by: &Attribution,
-    ) -> Result<Taken, NegotiationFault> {
+    ) -> Result<Recorded, NegotiationError> {
         let now = self.0.clock.now();
-        let roster = self.0.membership.in_force(now)?;
+        let roster = self.0.membership.valid_roster(now)?;
         let message = Authentic::check(signed.clone(), |node| owner_of(&roster, node))?;
         let author = Side {
             institution: message.message().from.clone(),
             key: message.key(),
         };
         if sender.side() != author {
-            return Err(NegotiationFault::ForeignSender {
+            return Err(NegotiationError::ForeignSender {
                 named: message.message().from.clone(),
             });
         }
         let id = message.message().negotiation;
-        let mut place = self.0.store.place(&id).await;
-        let next = match place.entry() {
+        let mut locked = self.0.store.lock_slot(&id).await;
+        let next = match locked.entry() {
             Ok(Entry::Provider(negotiation)) => match negotiation.receive(message, now)? {
                 Received::Advanced(next) => Entry::Provider(next),
-                Received::Duplicate { .. } => return Ok(Taken::Repeated(id)),
+                Received::Duplicate { .. } => return Ok(Recorded::Repeated(id)),
             },
             Ok(Entry::Consumer(negotiation)) => match negotiation.receive(message, now)? {
                 Received::Advanced(next) => Entry::Consumer(next),
-                Received::Duplicate { .. } => return Ok(Taken::Repeated(id)),
+                Received::Duplicate { .. } => return Ok(Recorded::Repeated(id)),
             },
             Err(_) => match self.begin(message, &sender.institution, now).await {
                 Ok(opened) => Entry::Provider(opened),
                 Err(refused) => {
-                    self.0.store.vacate(place);
+                    self.0.store.remove_if_empty(locked);
                     return Err(refused);
                 }
             },
         };
-        self.enter_and_put(&mut place, next, (&signed, Direction::Received), (by, now))
+        self.enter_and_put(&mut locked, next, (&signed, Direction::Received), (by, now))
             .await?;
-        Ok(Taken::New(id))
+        Ok(Recorded::New(id))
     }
 
-    /// A first request. A dataset that the peer may not know of is refused in the same words as one that is not there.
+    /// Opens a negotiation for a first request. A dataset that is not visible to the peer gives the same refusal as one that does not exist.
     async fn begin(
         &self,
         message: Authentic,
         sender: &InstitutionId,
         now: concordat_protocol::time::Timestamp,
-    ) -> Result<ProviderNegotiation, NegotiationFault> {
+    ) -> Result<ProviderNegotiation, NegotiationError> {
         let parties = self.parties(sender, Party::Provider, now)?;
-        if self.0.store.begun_by(sender) >= MAX_BEGUN {
-            return Err(NegotiationFault::Crowded { max: MAX_BEGUN });
+        if self.0.store.open_count(sender) >= MAX_OPEN {
+            return Err(NegotiationError::TooManyOpen { max: MAX_OPEN });
         }
         if let Body::Request { scope, .. } = &message.message().body {
             self.visible(&scope.dataset).await?;
@@ -142,66 +142,65 @@ impl Negotiations {
         Ok(ProviderNegotiation::open(message, &parties, now)?)
     }
 
-    /// The steps that follow without anybody's decision, on the account of the peer whose message led to them.
-    pub(super) async fn react(&self, taken: Taken, by: &Attribution) {
-        let id = taken.id();
-        if let Err(error) = self.try_react(taken, by).await {
+    /// Takes the steps that follow without a decision by a person, attributed to the peer whose message caused them.
+    pub(super) async fn react(&self, recorded: Recorded, by: &Attribution) {
+        let id = recorded.id();
+        if let Err(error) = self.try_react(recorded, by).await {
             tracing::warn!(negotiation = %id.short(), %error, "the next step of a negotiation failed");
         }
     }
 
-    async fn try_react(&self, taken: Taken, by: &Attribution) -> Result<(), NegotiationFault> {
-        let id = taken.id();
+    async fn try_react(&self, recorded: Recorded, by: &Attribution) -> Result<(), NegotiationError> {
+        let id = recorded.id();
         let now = self.0.clock.now();
         let identity = &self.0.identity;
-        let place = self.0.store.open_entry(&id).await?;
-        match place.entry()? {
+        let locked = self.0.store.open_entry(&id).await?;
+        match locked.entry()? {
             Entry::Provider(negotiation) => match negotiation.state() {
                 State::Accepted(_) => {
                     self.same_key(negotiation.peer_side(), now)?;
                     let policy = self.policy_digest(&negotiation).await?;
                     let sent = negotiation.agree(policy, &identity.institution_key(), &identity.node_key, now)?;
-                    self.forward(place, Entry::Provider(sent.next.clone()), sent, by, now)
+                    self.forward(locked, Entry::Provider(sent.next.clone()), sent, by, now)
                         .await
                 }
                 State::Verified(_) => {
                     let sent = negotiation.finalize(&identity.node_key, now)?;
                     self.activate(&Entry::Provider(sent.next.clone()), by).await?;
-                    self.forward(place, Entry::Provider(sent.next.clone()), sent, by, now)
+                    self.forward(locked, Entry::Provider(sent.next.clone()), sent, by, now)
                         .await
                 }
                 State::Requested(_)
                 | State::Offered(_)
                 | State::Agreed(_)
                 | State::Finalized(_)
-                | State::Terminated(_) => self.repeat(place, taken).await,
+                | State::Terminated(_) => self.repeat(locked, recorded).await,
             },
             Entry::Consumer(negotiation) => match negotiation.state() {
                 State::Agreed(_) => {
                     self.same_key(negotiation.peer_side(), now)?;
                     let sent = negotiation.verify_agreement(&identity.institution_key(), &identity.node_key, now)?;
-                    self.forward(place, Entry::Consumer(sent.next.clone()), sent, by, now)
+                    self.forward(locked, Entry::Consumer(sent.next.clone()), sent, by, now)
                         .await
                 }
-                State::Finalized(_) => self.activate(&place.entry()?, by).await,
+                State::Finalized(_) => self.activate(&locked.entry()?, by).await,
                 State::Requested(_)
                 | State::Offered(_)
                 | State::Accepted(_)
                 | State::Verified(_)
-                | State::Terminated(_) => self.repeat(place, taken).await,
+                | State::Terminated(_) => self.repeat(locked, recorded).await,
             },
         }
     }
 
-    /// The other side has sent something again: it has not seen our answer.
-    /// A peer that repeats itself has not seen our answer and gets it again. One whose message was new has nothing to be told: whatever
-    /// has been said since then is on its way already.
-    async fn repeat(&self, place: Place<'_>, taken: Taken) -> Result<(), NegotiationFault> {
-        let entry = place.entry()?;
-        drop(place);
-        match taken {
-            Taken::New(_) => Ok(()),
-            Taken::Repeated(_) => {
+    /// A peer that repeats a message has not received our answer and gets it again. If its message was new, nothing is repeated: everything
+    /// that followed is already being sent.
+    async fn repeat(&self, locked: LockedSlot<'_>, recorded: Recorded) -> Result<(), NegotiationError> {
+        let entry = locked.entry()?;
+        drop(locked);
+        match recorded {
+            Recorded::New(_) => Ok(()),
+            Recorded::Repeated(_) => {
                 for message in entry.unanswered() {
                     self.deliver_again(entry.peer_side(), message).await?;
                 }
@@ -210,10 +209,10 @@ impl Negotiations {
         }
     }
 
-    async fn activate(&self, entry: &Entry, by: &Attribution) -> Result<(), NegotiationFault> {
+    async fn activate(&self, entry: &Entry, by: &Attribution) -> Result<(), NegotiationError> {
         let Some(grant) = entry.grant() else { return Ok(()) };
         let now = self.0.clock.now();
-        let peer_since = self.belongs_since(entry.peer_side(), now)?;
+        let peer_since = self.member_since(entry.peer_side(), now)?;
         self.0.grants.activate(grant, peer_since, by, now).await?;
         self.0.store.announce();
         Ok(())
@@ -224,7 +223,7 @@ impl Negotiations {
             let negotiations = self.clone();
             stage.spawn(async move {
                 if let Err(error) = negotiations.serve_notice(stream).await {
-                    tracing::debug!(%error, "a notice stream broke");
+                    tracing::debug!(%error, "a notice stream failed");
                 }
             });
         }
@@ -233,28 +232,32 @@ impl Negotiations {
     async fn serve_notice(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
         let sender = stream.session().until_attested().await?;
         let NoticeFrame { notice } = stream.expect().await?;
-        let reply = match self.obey(notice, stream.session(), &sender).await {
-            Ok(acknowledgement) => NoticeReply::Acknowledged(acknowledgement),
-            Err(fault) => {
-                tracing::info!(peer = %sender.institution, error = %fault, "a notice was refused");
-                NoticeReply::Refused(fault.refusal())
+        let reply = match self.apply_notice(notice, stream.session(), &sender).await {
+            Ok(acknowledgment) => NoticeReply::Acknowledged(acknowledgment),
+            Err(error) => {
+                tracing::info!(peer = %sender.institution, %error, "a notice was refused");
+                NoticeReply::Refused(error.refusal())
             }
         };
         stream.send(&reply).await?;
         stream.close().await
     }
 
-    async fn obey(
+    async fn apply_notice(
         &self,
         notice: Signed<concordat_protocol::grant::Notice>,
         session: &Session,
         sender: &Attested,
-    ) -> Result<Signed<concordat_protocol::grant::Acknowledgement>, NegotiationFault> {
+    ) -> Result<Signed<concordat_protocol::grant::Acknowledgement>, NegotiationError> {
         let now = self.0.clock.now();
         let notice = notice.verify(session.peer())?;
-        let valid = self.0.grants.obey(notice, sender, &session.attribution(), now).await?;
-        let acknowledgement = valid.acknowledge(now);
-        Ok(Signed::sign(&acknowledgement, &self.0.identity.node_key)?
+        let valid = self
+            .0
+            .grants
+            .apply_notice(notice, sender, &session.attribution(), now)
+            .await?;
+        let acknowledgment = valid.acknowledge(now);
+        Ok(Signed::sign(&acknowledgment, &self.0.identity.node_key)?
             .signed()
             .clone())
     }

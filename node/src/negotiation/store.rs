@@ -1,7 +1,7 @@
 //! The negotiations in memory and in the sealed state.
 //!
-//! Each has a lock for taking steps, held until the step is stored and sent, so that two steps never cross. Looking at a
-//! negotiation needs no lock: a peer that is slow to answer holds up its own negotiation and nobody's list.
+//! Each has a lock for taking steps, held until the step is stored and sent, so that two steps never interleave. Reading a
+//! negotiation does not need that lock: a peer that is slow to answer delays its own negotiation and no listing.
 
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
@@ -21,16 +21,16 @@ use concordat_storage::meta::SealedTree;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedMutexGuard, watch};
 
-use super::NegotiationFault;
+use super::NegotiationError;
 use crate::changes::NEGOTIATIONS;
 use crate::network::hello::Attested;
 
-/// A negotiation from the side on which this node is.
+/// A negotiation as seen from the side of this node.
 #[derive(Clone, Debug)]
 pub enum Entry {
     /// This node holds the data.
     Provider(ProviderNegotiation),
-    /// This node asks.
+    /// This node requests the data.
     Consumer(ConsumerNegotiation),
 }
 
@@ -59,7 +59,7 @@ impl Entry {
         either!(self, n => n.peer_side())
     }
 
-    /// Where it stands.
+    /// Its state.
     pub fn state(&self) -> &State {
         either!(self, n => n.state())
     }
@@ -69,12 +69,12 @@ impl Entry {
         either!(self, n => n.state_name())
     }
 
-    /// The grant that came of it.
+    /// The grant that resulted from it.
     pub fn grant(&self) -> Option<&ValidGrant> {
         either!(self, n => n.grant())
     }
 
-    /// The messages of ours that the other side has not answered.
+    /// Our messages that the other side has not answered.
     pub fn unanswered(&self) -> Vec<Signed<NegotiationMessage>> {
         either!(self, n => n.unanswered())
     }
@@ -123,7 +123,7 @@ impl Entry {
     }
 }
 
-/// A negotiation as it is shown.
+/// A negotiation as shown to users.
 #[derive(Clone, Debug)]
 pub struct NegotiationView {
     /// Its number.
@@ -132,11 +132,11 @@ pub struct NegotiationView {
     pub party: Party,
     /// The other institution.
     pub peer: InstitutionId,
-    /// The key that it began with; the grant is this key's.
+    /// The key that it began with; the grant belongs to this key.
     pub peer_key: InstitutionPublicKey,
-    /// Where it stands.
+    /// The name of its state.
     pub state: StateName,
-    /// What is known in that state.
+    /// The state with its details.
     pub detail: State,
     /// When it began.
     pub started_at: Timestamp,
@@ -146,24 +146,24 @@ pub struct NegotiationView {
     pub head: Digest32,
 }
 
-/// What is kept of a negotiation.
+/// The stored record of a negotiation.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Kept {
+struct NegotiationRecord {
     negotiation: StoredNegotiation,
-    /// Number of the newest message of ours that the other side has acknowledged; what it has taken is not sent again unless
-    /// it repeats itself. 0 before the first.
+    /// Number of our newest message that the other side has acknowledged. Acknowledged messages are not sent again unless the other side
+    /// repeats its own. 0 before the first.
     acknowledged: u32,
 }
 
-/// A negotiation and the lock that whoever takes a step in it holds.
+/// A negotiation and the lock that is held while a step is taken.
 #[derive(Debug, Default)]
 struct Slot {
     entry: RwLock<Option<Entry>>,
     acknowledged: AtomicU32,
     step: Arc<tokio::sync::Mutex<()>>,
-    /// Held while a message is on its way: no message is sent by two at a time. Whoever holds it and waits for `step` is let through,
-    /// because nobody waits for it with `step` in hand.
+    /// Held while a message is being sent, so that no message is sent by two tasks at a time. A task may wait for `step` while it holds
+    /// this lock, because no task waits for this lock while it holds `step`.
     delivery: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -177,12 +177,12 @@ impl Slot {
         }
     }
 
-    fn look<T>(&self, look: impl FnOnce(&Entry) -> T) -> Option<T> {
+    fn read<T>(&self, read: impl FnOnce(&Entry) -> T) -> Option<T> {
         self.entry
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .as_ref()
-            .map(look)
+            .map(read)
     }
 
     fn set(&self, entry: Option<Entry>) {
@@ -193,36 +193,36 @@ impl Slot {
 /// All negotiations of this node.
 #[derive(Debug)]
 pub(super) struct Store {
-    tree: SealedTree<Kept>,
+    tree: SealedTree<NegotiationRecord>,
     slots: RwLock<BTreeMap<NegotiationId, Arc<Slot>>>,
     changes: watch::Sender<u64>,
 }
 
 /// One negotiation, locked for a step.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
+pub(super) struct LockedSlot<'a> {
     id: NegotiationId,
     slot: Arc<Slot>,
     _step: OwnedMutexGuard<()>,
     store: PhantomData<&'a Store>,
 }
 
-impl Place<'_> {
-    /// The negotiation in it.
-    pub(super) fn entry(&self) -> Result<Entry, NegotiationFault> {
+impl LockedSlot<'_> {
+    /// The negotiation.
+    pub(super) fn entry(&self) -> Result<Entry, NegotiationError> {
         self.slot
-            .look(Entry::clone)
-            .ok_or(NegotiationFault::UnknownNegotiation { negotiation: self.id })
+            .read(Entry::clone)
+            .ok_or(NegotiationError::UnknownNegotiation { negotiation: self.id })
     }
 }
 
 impl Store {
-    pub(super) fn open(storage: &Storage) -> Result<Self, NegotiationFault> {
-        let tree: SealedTree<Kept> = storage.meta().tree(NEGOTIATIONS)?;
+    pub(super) fn open(storage: &Storage) -> Result<Self, NegotiationError> {
+        let tree: SealedTree<NegotiationRecord> = storage.meta().tree(NEGOTIATIONS)?;
         let mut slots = BTreeMap::new();
-        for (_, kept) in tree.iter()? {
-            let entry = restore(kept.negotiation)?;
-            slots.insert(entry.id(), Arc::new(Slot::with(entry, kept.acknowledged)));
+        for (_, record) in tree.iter()? {
+            let entry = restore(record.negotiation)?;
+            slots.insert(entry.id(), Arc::new(Slot::with(entry, record.acknowledged)));
         }
         Ok(Self {
             tree,
@@ -231,8 +231,8 @@ impl Store {
         })
     }
 
-    /// A locked place for a negotiation that may not exist yet.
-    pub(super) async fn place(&self, id: &NegotiationId) -> Place<'_> {
+    /// Locks the slot of a negotiation that may not exist yet.
+    pub(super) async fn lock_slot(&self, id: &NegotiationId) -> LockedSlot<'_> {
         let slot = self
             .slots
             .write()
@@ -243,89 +243,89 @@ impl Store {
         lock(*id, slot).await
     }
 
-    /// A place for a negotiation whose number was drawn at random just now: nobody else can hold it.
-    pub(super) async fn reserve(&self, id: NegotiationId) -> Place<'_> {
-        self.place(&id).await
+    /// Locks the slot of a negotiation whose number was just generated at random: no other task can hold it.
+    pub(super) async fn reserve(&self, id: NegotiationId) -> LockedSlot<'_> {
+        self.lock_slot(&id).await
     }
 
-    /// The locked place of a negotiation that exists.
-    pub(super) async fn open_entry(&self, id: &NegotiationId) -> Result<Place<'_>, NegotiationFault> {
+    /// Locks the slot of an existing negotiation.
+    pub(super) async fn open_entry(&self, id: &NegotiationId) -> Result<LockedSlot<'_>, NegotiationError> {
         Ok(lock(*id, self.slot(id)?).await)
     }
 
-    /// A negotiation as it stands, whoever is taking a step in it.
-    pub(super) fn look<T>(&self, id: &NegotiationId, look: impl FnOnce(&Entry) -> T) -> Result<T, NegotiationFault> {
+    /// Reads a negotiation in its present state, even while a step is being taken.
+    pub(super) fn read<T>(&self, id: &NegotiationId, read: impl FnOnce(&Entry) -> T) -> Result<T, NegotiationError> {
         self.slot(id)?
-            .look(look)
-            .ok_or(NegotiationFault::UnknownNegotiation { negotiation: *id })
+            .read(read)
+            .ok_or(NegotiationError::UnknownNegotiation { negotiation: *id })
     }
 
-    /// How many negotiations that `peer` began have not ended.
-    pub(super) fn begun_by(&self, peer: &InstitutionId) -> usize {
+    /// Number of open negotiations that `peer` started.
+    pub(super) fn open_count(&self, peer: &InstitutionId) -> usize {
         let open =
             |entry: &Entry| entry.party() == Party::Provider && entry.peer() == peer && !entry.state_name().is_final();
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
-        slots.values().filter(|slot| slot.look(open) == Some(true)).count()
+        slots.values().filter(|slot| slot.read(open) == Some(true)).count()
     }
 
-    fn slot(&self, id: &NegotiationId) -> Result<Arc<Slot>, NegotiationFault> {
+    fn slot(&self, id: &NegotiationId) -> Result<Arc<Slot>, NegotiationError> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         slots
             .get(id)
             .cloned()
-            .ok_or(NegotiationFault::UnknownNegotiation { negotiation: *id })
+            .ok_or(NegotiationError::UnknownNegotiation { negotiation: *id })
     }
 
-    /// Makes the next value durable, then visible.
-    pub(super) async fn put(&self, place: &mut Place<'_>, next: Entry) -> Result<(), NegotiationFault> {
-        let acknowledged = place.slot.acknowledged.load(Ordering::Acquire);
-        self.keep(place, &next, acknowledged).await?;
-        place.slot.set(Some(next));
+    /// Stores the next value durably, then makes it visible.
+    pub(super) async fn put(&self, locked: &mut LockedSlot<'_>, next: Entry) -> Result<(), NegotiationError> {
+        let acknowledged = locked.slot.acknowledged.load(Ordering::Acquire);
+        self.save(locked, &next, acknowledged).await?;
+        locked.slot.set(Some(next));
         self.announce();
         Ok(())
     }
 
-    async fn keep(&self, place: &Place<'_>, entry: &Entry, acknowledged: u32) -> Result<(), NegotiationFault> {
-        let (tree, key) = (self.tree.clone(), place.id.to_string());
-        let kept = Kept {
+    async fn save(&self, locked: &LockedSlot<'_>, entry: &Entry, acknowledged: u32) -> Result<(), NegotiationError> {
+        let (tree, key) = (self.tree.clone(), locked.id.to_string());
+        let record = NegotiationRecord {
             negotiation: entry.stored(),
             acknowledged,
         };
-        Ok(tokio::task::spawn_blocking(move || tree.put(&key, &kept)).await??)
+        Ok(tokio::task::spawn_blocking(move || tree.put(&key, &record)).await??)
     }
 
-    /// Waits until no message of a negotiation is on its way; while the result is held, none is sent but by its holder, who holds no
-    /// place then.
-    pub(super) async fn delivery(&self, id: &NegotiationId) -> Result<OwnedMutexGuard<()>, NegotiationFault> {
+    /// Waits until no message of a negotiation is being sent. While the result is held, only its holder sends messages; the holder must not
+    /// hold the step lock while it waits.
+    pub(super) async fn delivery(&self, id: &NegotiationId) -> Result<OwnedMutexGuard<()>, NegotiationError> {
         let delivery = self.slot(id)?.delivery.clone();
         Ok(delivery.lock_owned().await)
     }
 
-    /// As [`Store::delivery`]; `None` if a message is on its way.
-    pub(super) fn idle_delivery(&self, id: &NegotiationId) -> Result<Option<OwnedMutexGuard<()>>, NegotiationFault> {
+    /// As [`Store::delivery`]; `None` if a message is being sent.
+    pub(super) fn idle_delivery(&self, id: &NegotiationId) -> Result<Option<OwnedMutexGuard<()>>, NegotiationError> {
         let delivery = self.slot(id)?.delivery.clone();
         Ok(delivery.try_lock_owned().ok())
     }
 
-    /// Whether the other side has neither acknowledged nor answered a message of ours.
+    /// Whether the other side has neither acknowledged nor answered our message.
     pub(super) fn is_waiting(&self, id: &NegotiationId, message: &Signed<NegotiationMessage>) -> bool {
         let Ok(slot) = self.slot(id) else { return false };
         let acknowledged = slot.acknowledged.load(Ordering::Acquire);
         let waits = |entry: &Entry| entry.unanswered_after(acknowledged).contains(message);
-        slot.look(waits).unwrap_or(false)
+        slot.read(waits).unwrap_or(false)
     }
 
-    /// The other side has taken message `sequence` of ours: it is durable there, and not sent again by itself.
-    pub(super) async fn acknowledge(&self, id: &NegotiationId, sequence: u32) -> Result<(), NegotiationFault> {
-        let place = self.open_entry(id).await?;
-        if sequence > place.slot.acknowledged.load(Ordering::Acquire) {
-            self.keep(&place, &place.entry()?, sequence).await?;
-            place.slot.acknowledged.store(sequence, Ordering::Release);
+    /// Records that our message `sequence` is durable on the other side, so it is not sent again automatically.
+    pub(super) async fn acknowledge(&self, id: &NegotiationId, sequence: u32) -> Result<(), NegotiationError> {
+        let locked = self.open_entry(id).await?;
+        if sequence > locked.slot.acknowledged.load(Ordering::Acquire) {
+            self.save(&locked, &locked.entry()?, sequence).await?;
+            locked.slot.acknowledged.store(sequence, Ordering::Release);
         }
         Ok(())
     }
 
-    /// The messages of ours in negotiation `id` that `peer` has neither answered nor acknowledged, if the negotiation is with this
+    /// Our messages in negotiation `id` that `peer` has neither answered nor acknowledged, if the negotiation is with this
     /// peer.
     pub(super) fn waiting(
         &self,
@@ -334,38 +334,38 @@ impl Store {
     ) -> Option<(Side, Vec<Signed<NegotiationMessage>>)> {
         let slot = self.slot(id).ok()?;
         let acknowledged = slot.acknowledged.load(Ordering::Acquire);
-        slot.look(|entry| {
+        slot.read(|entry| {
             let side = entry.peer_side();
             peer.acts_for(side)
                 .then(|| (side.clone(), entry.unanswered_after(acknowledged)))
         })?
     }
 
-    /// Tells those who wait for a negotiation to go on.
+    /// Notifies the tasks that wait for a change of a negotiation.
     pub(super) fn announce(&self) {
         self.changes.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Forgets a negotiation whose first message the other side refused.
-    pub(super) async fn forget(&self, place: &mut Place<'_>) -> Result<(), NegotiationFault> {
-        let (tree, key) = (self.tree.clone(), place.id.to_string());
+    /// Deletes a negotiation whose first message the other side refused.
+    pub(super) async fn forget(&self, locked: &mut LockedSlot<'_>) -> Result<(), NegotiationError> {
+        let (tree, key) = (self.tree.clone(), locked.id.to_string());
         tokio::task::spawn_blocking(move || tree.remove(&key)).await??;
-        place.slot.set(None);
+        locked.slot.set(None);
         self.slots
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .remove(&place.id);
+            .remove(&locked.id);
         Ok(())
     }
 
-    /// Gives up a place that stayed empty, unless somebody else waits for it. Two hold a slot that nobody waits for: the map and
-    /// the place.
-    #[expect(clippy::needless_pass_by_value, reason = "the place is given up")]
-    pub(super) fn vacate(&self, place: Place<'_>) {
+    /// Removes a slot that stayed empty, unless another task waits for it. A slot that no task waits for has two references: the map and
+    /// the locked slot.
+    #[expect(clippy::needless_pass_by_value, reason = "the lock is released")]
+    pub(super) fn remove_if_empty(&self, locked: LockedSlot<'_>) {
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-        let alone = slots.get(&place.id).is_some_and(|slot| Arc::strong_count(slot) == 2);
-        if alone && place.slot.look(|_| ()).is_none() {
-            slots.remove(&place.id);
+        let is_unshared = slots.get(&locked.id).is_some_and(|slot| Arc::strong_count(slot) == 2);
+        if is_unshared && locked.slot.read(|_| ()).is_none() {
+            slots.remove(&locked.id);
         }
     }
 
@@ -383,9 +383,9 @@ impl Store {
     }
 }
 
-async fn lock<'a>(id: NegotiationId, slot: Arc<Slot>) -> Place<'a> {
+async fn lock<'a>(id: NegotiationId, slot: Arc<Slot>) -> LockedSlot<'a> {
     let step = slot.step.clone().lock_owned().await;
-    Place {
+    LockedSlot {
         id,
         slot,
         _step: step,
@@ -393,9 +393,9 @@ async fn lock<'a>(id: NegotiationId, slot: Arc<Slot>) -> Place<'a> {
     }
 }
 
-/// Checks a stored negotiation again, message by message, with the keys that it was led with: what the roster says now is of no
-/// concern.
-fn restore(stored: StoredNegotiation) -> Result<Entry, NegotiationFault> {
+/// Checks a stored negotiation again, message by message, with the keys that were valid at the time. The present roster is not
+/// consulted.
+fn restore(stored: StoredNegotiation) -> Result<Entry, NegotiationError> {
     Ok(match stored.role {
         Party::Consumer => Entry::Consumer(ConsumerNegotiation::restore(stored)?),
         Party::Provider => Entry::Provider(ProviderNegotiation::restore(stored)?),

@@ -1,4 +1,4 @@
-//! What the network is started with.
+//! The configuration of the network.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use libp2p::Multiaddr;
 
 use super::dial::{DialRange, Dialing};
 
-/// Everything the network needs to know before it starts.
+/// The configuration of the network at its start.
 #[derive(Debug)]
 pub struct NetworkConfig {
     /// The node's own key, with which it proves its id.
@@ -16,13 +16,13 @@ pub struct NetworkConfig {
     pub listen: Vec<Multiaddr>,
     /// Which addresses may be dialed.
     pub dial: Vec<DialRange>,
-    /// Whether a connection to every member is kept up, rather than made when it is needed.
+    /// Whether to maintain a connection to every member, rather than connect when needed.
     pub keep_connected: bool,
     /// Upper bounds on what peers can occupy.
     pub limits: Limits,
-    /// How long to wait for what.
+    /// Timeouts.
     pub timeouts: Timeouts,
-    /// How to space attempts to reach a member that is away.
+    /// Delays between attempts to reach a member that is not connected.
     pub backoff: Backoff,
 }
 
@@ -44,25 +44,25 @@ impl NetworkConfig {
 /// Upper bounds on what peers can occupy at one time.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections that have not finished their handshake, each way. Anybody gets this far; the oldest gives way to the newest.
-    /// TCP and QUIC have this room each.
+    /// Connections that have not finished their handshake, in each direction. Any host can get this far; the oldest is closed for the newest.
+    /// The limit applies to TCP and QUIC separately.
     pub pending: usize,
     /// Of the incoming ones, those from one host: one IPv4 address or one IPv6 /64.
     pub pending_per_host: usize,
     /// Of the incoming ones, those from one IPv4 /24 or one IPv6 /48, unless the roster names the host.
     pub pending_per_block: usize,
-    /// Of the incoming ones, those from hosts that the roster does not name. The rest of the room is kept for members.
+    /// Of the incoming ones, those from hosts that the roster does not name. The rest of the capacity is reserved for members.
     pub pending_unnamed: usize,
-    /// Established connections in all. An institution that has none is admitted beyond it.
+    /// Established connections in total. An institution without a connection is admitted beyond this limit.
     pub connections: usize,
     /// Established connections with all nodes of one institution.
     pub connections_per_institution: usize,
-    /// Established connections with one peer: two when both dial at once, two more while old ones wind down.
+    /// Established connections with one peer: two when both dial at once, two more while old ones close.
     pub connections_per_peer: usize,
     /// Streams that one peer has opened here. Far below `streams`, so that one peer cannot stop the others from being
     /// served.
     pub streams_per_peer: usize,
-    /// Streams that all nodes of one institution have opened here: more nodes are no larger share.
+    /// Streams that all nodes of one institution have opened here, so that more nodes do not get more streams.
     pub streams_per_institution: usize,
     /// Streams that all peers together have opened here.
     pub streams: usize,
@@ -85,17 +85,17 @@ impl Default for Limits {
     }
 }
 
-/// How long to wait for what.
+/// Timeouts of the network.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
-    /// Handshake of one dialled or incoming connection.
+    /// Handshake of one outgoing or incoming connection.
     pub connect: Duration,
     /// Until an incoming TCP connection has sent its first byte.
     pub first_byte: Duration,
-    /// From a connection to a good `hello`: whoever has not shown who it is by then is cut off. Shorter than what counts as
-    /// a stable connection, so that a member of that kind is dialed ever more rarely.
+    /// From a connection to a successful `hello`: a peer that has not proved its identity by then is disconnected. Shorter than the time
+    /// after which a connection counts as stable, so that such a member is dialed less and less often.
     pub introduction: Duration,
-    /// All of opening a stream: dialling, waiting for attestation, negotiation.
+    /// Opening a stream, including dialing, waiting for attestation, and negotiation.
     pub open: Duration,
     /// An incoming stream waits this long for its peer to be attested and is then refused.
     pub attest: Duration,
@@ -122,7 +122,7 @@ impl Default for Timeouts {
 /// Deadlines of one stream.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadlines {
-    /// From asking for a frame to its first byte: how long the peer may think.
+    /// From waiting for a frame to its first byte: how long the peer may be silent.
     pub quiet: Duration,
     /// From the first byte of a frame to its last, in either direction: how long a frame may take.
     pub frame: Duration,
@@ -137,12 +137,12 @@ impl Default for Deadlines {
     }
 }
 
-/// Exponential back-off with jitter, so that members that lost each other do not come back in step.
+/// Exponential back-off with jitter, so that members that lost their connection do not redial at the same time.
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
-    /// Longest wait after the first failure.
+    /// Maximum wait after the first failure.
     pub first: Duration,
-    /// Longest wait ever.
+    /// Maximum wait after any number of failures.
     pub cap: Duration,
 }
 
@@ -156,7 +156,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The wait after `failures` failures in a row, between half of the longest wait and all of it as `random` says.
+    /// The wait after `failures` failures in a row, between half of the maximum and the maximum, depending on `random`.
     pub fn delay(&self, failures: u32, random: u32) -> Duration {
         let longest = self
             .first

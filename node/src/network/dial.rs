@@ -1,14 +1,14 @@
 //! Which addresses may be dialed.
 //!
-//! Every member dials the addresses that an institution states for its nodes. So that nobody can point the members at hosts
-//! behind their own firewalls, an address is dialed only if it lies in a range that the configuration names; without a setting,
-//! only public addresses. A steward who admits an applicant may allow single hosts beyond ([`Dialing::allow_only`]).
+//! Every member dials the addresses that an institution states for its nodes. So that no institution can direct the members to hosts
+//! behind their own firewalls, an address is dialed only if it is in a configured range; by default,
+//! only public addresses are dialed. A steward who admits an applicant may also allow single hosts ([`Dialing::allow_only`]).
 //!
-//! 1. Only two forms are dialed: `/ip4|ip6/…/tcp/…` and `/ip4|ip6/…/udp/…/quic-v1`. Names are looked up before; all others, relays
-//!    among them, are unknown and refused.
-//! 2. An IPv6 address that embeds an IPv4 address (mapped, NAT64) is judged by that; tunnels (6to4, Teredo) are refused.
-//! 3. Addresses of no single host, and those at which clouds serve credentials to their machines, are never dialed,
-//!    whatever block is named.
+//! 1. Only two forms are dialed: `/ip4|ip6/…/tcp/…` and `/ip4|ip6/…/udp/…/quic-v1`. Names are resolved before; all other forms,
+//!    including relays, are refused.
+//! 2. An IPv6 address that embeds an IPv4 address (mapped, NAT64) is classified by that; tunnels (6to4, Teredo) are refused.
+//! 3. Addresses that are not of a single host, and those at which clouds serve credentials to their machines, are never dialed,
+//!    even if a configured block contains them.
 
 use std::{
     collections::BTreeSet,
@@ -20,18 +20,18 @@ use std::{
 
 use libp2p::{Multiaddr, multiaddr::Protocol};
 
-/// What kind of address it is.
+/// The kind of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// Anybody's, over the Internet.
+    /// Reachable over the Internet.
     Public,
-    /// This machine's own.
+    /// This machine.
     Loopback,
-    /// An institution's own: RFC 1918, unique local, and what providers share among customers.
+    /// Private networks: RFC 1918, unique local, and the address space that providers share among customers.
     Private,
-    /// Of this link only.
+    /// This link only.
     LinkLocal,
-    /// Of no host that could be a member.
+    /// Not the address of a possible member.
     Never,
 }
 
@@ -46,8 +46,8 @@ impl Kind {
     /// RFC 6890 and the registries that follow it.
     fn of_v4(ip: Ipv4Addr) -> Self {
         match ip.octets() {
-            // Where clouds serve credentials: nearly all at the first, Amazon's containers, Rancher, Tencent and Scaleway beside it,
-            // and Azure, Alibaba and Volcengine at addresses of other kinds.
+            // Where clouds serve credentials: nearly all at the first; Amazon's containers, Rancher, Tencent and Scaleway at nearby addresses;
+            // Azure, Alibaba and Volcengine at addresses of other kinds.
             [169, 254, 169, 250 | 254]
             | [169, 254, 170, 2 | 23]
             | [169, 254, 0, 23]
@@ -70,14 +70,14 @@ impl Kind {
         }
     }
 
-    /// Only global unicast is public, and of that nothing with a meaning of its own.
+    /// Only global unicast is public, except blocks with a special meaning.
     fn of_v6(ip: Ipv6Addr) -> Self {
         let embedded = |high: u16, low: u16| Self::of_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
         match ip.segments() {
             [0, 0, 0, 0, 0, 0, 0, 1] => Self::Loopback,
             // Mapped, and NAT64 by its well-known prefix.
             [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => embedded(high, low),
-            // What clouds tell their own machines: Amazon, Google, Oracle, Linode, Scaleway, and OpenStack on the link.
+            // Metadata services of clouds: Amazon, Google, Oracle, Linode, Scaleway, and OpenStack on the link.
             [0xfd00, 0x0ec2, ..]
             | [0xfd20, 0x00ce, ..]
             | [0xfd00, 0x00c1, ..]
@@ -96,9 +96,9 @@ impl Kind {
     fn label(self) -> &'static str {
         match self {
             Self::Public => "public",
-            Self::Loopback => "this machine itself",
+            Self::Loopback => "this machine",
             Self::Private => "private",
-            Self::LinkLocal => "of this link only",
+            Self::LinkLocal => "link-local",
             Self::Never => "never dialed",
         }
     }
@@ -107,11 +107,11 @@ impl Kind {
 /// A range of addresses that may be dialed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DialRange {
-    /// `public`: what anybody reaches over the Internet.
+    /// `public`: reachable over the Internet.
     Public,
     /// `private`: RFC 1918, 100.64.0.0/10 and unique local addresses.
     Private,
-    /// `loopback`: this machine itself.
+    /// `loopback`: this machine.
     Loopback,
     /// `link-local`: hosts of this link.
     LinkLocal,
@@ -119,7 +119,7 @@ pub enum DialRange {
     Block(IpAddr, u8),
 }
 
-/// A word that stands for no range.
+/// Text that does not name a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be `public`, `private`, `loopback`, `link-local` or a block such as `10.20.0.0/16`")]
 pub struct InvalidDialRange;
@@ -151,7 +151,7 @@ impl fmt::Display for DialRange {
 }
 
 impl DialRange {
-    /// A block whose address has no bits beyond its length, so that it means what it seems to mean.
+    /// A block whose address has no bits set beyond its prefix length, so that it is not misread.
     fn block(text: &str) -> Option<Self> {
         let (ip, bits) = text.split_once('/')?;
         let (ip, bits): (IpAddr, u8) = (ip.parse().ok()?, bits.parse().ok()?);
@@ -190,19 +190,19 @@ fn prefix(ip: IpAddr, bits: u8) -> IpAddr {
 /// Why an address is not dialed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DialRefused {
-    /// It has a form that is not dialed.
-    #[error("its form is not dialed; TCP and QUIC are, to an IP address or a host name")]
+    /// Addresses of this form are not dialed.
+    #[error("addresses of this form are not dialed; use TCP or QUIC with an IP address or a host name")]
     Form,
-    /// It begins with a name; what that stands for is compared when it is dialed.
-    #[error("it is a host name, and what that stands for is looked at when it is dialed")]
+    /// It begins with a host name; the resolved address is checked when it is dialed.
+    #[error("it is a host name; the resolved address is checked when it is dialed")]
     Name,
-    /// It lies in no range that may be dialed.
-    #[error("{ip} is {}, and `dial` in `[node]` of concordat.toml does not name it", Kind::of(*.ip).label())]
+    /// It is not in a range that may be dialed.
+    #[error("{ip} is {}, and `dial` in `[node]` of concordat.toml does not include it", Kind::of(*.ip).label())]
     Range {
         /// The address.
         ip: IpAddr,
     },
-    /// No setting lets it be dialed.
+    /// No setting permits dialing it.
     #[error("{ip} is of a kind that is never dialed")]
     Never {
         /// The address.
@@ -210,7 +210,7 @@ pub enum DialRefused {
     },
 }
 
-/// The addresses that may be dialed; clones share what is allowed beyond the configuration.
+/// The addresses that may be dialed; clones share the hosts that are allowed in addition to the configuration.
 #[derive(Debug, Clone)]
 pub struct Dialing(Arc<Shared>);
 
@@ -221,27 +221,27 @@ struct Shared {
 }
 
 impl Dialing {
-    /// The ranges without a setting.
+    /// The default ranges.
     pub fn default_ranges() -> Vec<DialRange> {
         vec![DialRange::Public]
     }
 
-    /// Dials `ranges` and nothing else.
+    /// Allows only `ranges`.
     pub fn new(ranges: Vec<DialRange>) -> Self {
         let hosts = RwLock::default();
         Self(Arc::new(Shared { ranges, hosts }))
     }
 
-    /// Allows these single hosts beyond the ranges and no others. Those that are never dialed stay so.
+    /// Allows exactly these single hosts in addition to the ranges. Addresses that are never dialed remain refused.
     pub fn allow_only(&self, hosts: impl IntoIterator<Item = IpAddr>) {
         let mut allowed = self.0.hosts.write().unwrap_or_else(PoisonError::into_inner);
         *allowed = hosts.into_iter().collect();
     }
 
-    /// Whether `address` may be dialed as it is.
+    /// Checks that `address` may be dialed.
     ///
     /// # Errors
-    /// [`DialRefused`] says why not.
+    /// [`DialRefused`] with the reason.
     pub fn check(&self, address: &Multiaddr) -> Result<(), DialRefused> {
         let ip = match destination(address).ok_or(DialRefused::Form)? {
             Destination::Ip(ip) => ip,
@@ -263,12 +263,12 @@ enum Destination {
     Name,
 }
 
-/// Where an address leads; `None` unless all of it is of a form that is dialed.
+/// The destination of an address; `None` unless the whole address has a form that is dialed.
 fn destination(address: &Multiaddr) -> Option<Destination> {
     let mut parts = address.iter();
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "multiaddr adds protocols; what is not named here is not dialed"
+        reason = "multiaddr adds protocols; those that are not named here are not dialed"
     )]
     let to = match parts.next()? {
         Protocol::Ip4(ip) => Destination::Ip(ip.into()),

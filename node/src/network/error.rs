@@ -1,26 +1,26 @@
-//! What can go wrong between two nodes, and whose fault it is.
+//! Errors between two nodes, and who is responsible for them.
 
 use std::{io, sync::Arc, time::Duration};
 
 use concordat_protocol::{ids::NodeId, wire::codec::WireError};
 use libp2p::{Multiaddr, StreamProtocol, TransportError, swarm::DialError};
 
-use crate::fault::{Code, Explain};
+use crate::problem::{Code, Explain};
 
-/// Whose fault an error is, and with that what to do next.
+/// Who is responsible for an error, which determines what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// The peer broke the protocol or asked for what it may not have; trying again will not help.
+pub enum Responsibility {
+    /// The peer violated the protocol or requested something that it may not have; trying again will not help.
     Peer,
-    /// The peer or the way to it is not there; trying again later may help.
+    /// The peer or the network path to it is unavailable; trying again later may help.
     Outside,
-    /// The configuration or the machine does not allow it; the operator can mend it.
+    /// The configuration or the machine does not allow it; the operator can fix it.
     Operator,
-    /// This program used the network wrongly.
+    /// This program used the network incorrectly.
     Bug,
 }
 
-/// Why the network could not do what it was asked.
+/// Why a network operation failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {
@@ -35,14 +35,14 @@ pub enum NetworkError {
     Listen {
         /// The address as configured.
         address: Multiaddr,
-        /// What the transport said.
+        /// The error of the transport.
         #[source]
         source: TransportError<io::Error>,
     },
     /// An address was accepted, but no socket was bound in time.
     #[error("no listener came up within {after:?}")]
     ListenTimeout {
-        /// How long was waited.
+        /// The timeout that passed.
         after: Duration,
     },
     /// The node id is not an active member of the roster.
@@ -60,50 +60,50 @@ pub enum NetworkError {
         #[source]
         source: Arc<DialError>,
     },
-    /// Opening a stream, from dialling to negotiation, took too long.
+    /// Opening a stream, from dialing to negotiation, took too long.
     #[error("node `{peer}` did not open a stream within {after:?}")]
     OpenTimeout {
         /// The node in question.
         peer: NodeId,
-        /// How long was waited.
+        /// The timeout that passed.
         after: Duration,
     },
     /// The peer refuses the protocol.
-    #[error("node `{peer}` does not speak `{protocol}`")]
+    #[error("node `{peer}` does not support `{protocol}`")]
     Unsupported {
         /// The node in question.
         peer: NodeId,
-        /// The protocol that was asked for.
+        /// The requested protocol.
         protocol: StreamProtocol,
     },
-    /// The connection to the peer is over: it went away, was removed from the roster or was disconnected.
-    #[error("the connection to node `{peer}` is over")]
+    /// The connection to the peer is closed: it was lost, or the peer was removed from the roster or disconnected.
+    #[error("the connection to node `{peer}` is closed")]
     Cut {
         /// The node in question.
         peer: NodeId,
     },
-    /// The peer sent or took nothing for too long.
+    /// The peer did not send or receive anything for too long.
     #[error("the peer stalled for {after:?}")]
     Stalled {
         /// The deadline that passed.
         after: Duration,
     },
-    /// The stream ended where more had to come.
+    /// The stream ended where more data was expected.
     #[error("the stream ended early")]
     Closed,
     /// The peer sent bytes that are not the expected frame.
     #[error("the peer sent an unacceptable frame")]
     Malformed(#[source] WireError),
-    /// A message of ours does not fit its own frame.
+    /// Our message does not fit into its frame.
     #[error("a message cannot be framed")]
     Unsendable(#[source] WireError),
     /// Reading from or writing to the stream failed.
     #[error("the stream failed")]
     Io(#[source] io::Error),
-    /// An earlier operation on the stream failed or was given up half way, so the next byte means nothing.
-    #[error("the stream is out of step after an unfinished operation")]
-    OutOfStep,
-    /// Somebody already accepts streams of this protocol.
+    /// An earlier operation on the stream failed or was canceled halfway, so the next byte cannot be interpreted.
+    #[error("the stream is out of sync after an unfinished operation")]
+    OutOfSync,
+    /// Streams of this protocol are already being accepted.
     #[error("`{protocol}` is already being served")]
     AlreadyServed {
         /// The protocol in question.
@@ -115,15 +115,19 @@ pub enum NetworkError {
 }
 
 impl NetworkError {
-    /// Whose fault this is.
-    pub fn fault(&self) -> Fault {
+    /// Who is responsible for this error.
+    pub fn responsibility(&self) -> Responsibility {
         match self {
-            Self::Unsupported { .. } | Self::Stalled { .. } | Self::Closed | Self::Malformed(_) => Fault::Peer,
+            Self::Unsupported { .. } | Self::Stalled { .. } | Self::Closed | Self::Malformed(_) => Responsibility::Peer,
             Self::Unreachable { .. } | Self::OpenTimeout { .. } | Self::Cut { .. } | Self::Io(_) | Self::Stopped => {
-                Fault::Outside
+                Responsibility::Outside
             }
-            Self::Key(_) | Self::Listen { .. } | Self::ListenTimeout { .. } | Self::NotMember { .. } => Fault::Operator,
-            Self::Transport(_) | Self::Unsendable(_) | Self::OutOfStep | Self::AlreadyServed { .. } => Fault::Bug,
+            Self::Key(_) | Self::Listen { .. } | Self::ListenTimeout { .. } | Self::NotMember { .. } => {
+                Responsibility::Operator
+            }
+            Self::Transport(_) | Self::Unsendable(_) | Self::OutOfSync | Self::AlreadyServed { .. } => {
+                Responsibility::Bug
+            }
         }
     }
 }
@@ -140,11 +144,11 @@ impl From<io::Error> for NetworkError {
 
 impl Explain for NetworkError {
     fn code(&self) -> Code {
-        match self.fault() {
-            Fault::Peer => Code::Unreachable,
-            Fault::Outside => Code::Unreachable,
-            Fault::Operator => Code::Usage,
-            Fault::Bug => Code::Fault,
+        match self.responsibility() {
+            Responsibility::Peer => Code::Unreachable,
+            Responsibility::Outside => Code::Unreachable,
+            Responsibility::Operator => Code::Usage,
+            Responsibility::Bug => Code::Internal,
         }
     }
 }

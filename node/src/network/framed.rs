@@ -1,16 +1,16 @@
 //! A stream of frames and chunks with deadlines.
 //!
-//! Two kinds of traffic share a stream, and the protocol says which comes when:
+//! Two kinds of traffic share a stream, and the protocol defines which comes when:
 //!
 //! * *frames*: one CBOR message each, bounded by the message's type ([`concordat_protocol::wire::codec`]);
 //! * *chunks*: bulk bytes, a `u32` length of at most [`MAX_CHUNK`] and that many bytes, ended by a length of zero.
 //!
-//! A peer may think for the quiet deadline, but once the first byte of a frame or chunk is there the rest has to follow
-//! within the frame deadline. An operation that fails or is dropped half way leaves the stream out of step; every later one
-//! then fails, so that the middle of a frame is never taken for the start of one.
+//! A peer may be silent for the quiet deadline, but once the first byte of a frame or chunk has arrived, the rest has to follow
+//! within the frame deadline. An operation that fails or is dropped halfway leaves the stream out of sync; every later operation
+//! then fails, so that the middle of a frame is never interpreted as the start of one.
 //!
-//! A stream is not split into halves: whoever holds it either sends or receives. Traffic in both directions at once takes
-//! two streams, which also keeps clear of multiplexers that lose a wake-up when two tasks share one stream.
+//! A stream is not split into halves: its owner either sends or receives. Traffic in both directions at once needs
+//! two streams, which also avoids multiplexers that lose a wake-up when two tasks share one stream.
 
 use std::{future::Future, io, time::Duration};
 
@@ -19,12 +19,12 @@ use concordat_protocol::wire::codec::{self, Frame, HEADER_LEN, WireError};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 
-use super::{config::Deadlines, error::NetworkError, session::Session, streams::Room};
+use super::{config::Deadlines, error::NetworkError, session::Session, streams::StreamPermit};
 
-/// Most bytes in one chunk; longer ones are carried as several.
+/// Maximum number of bytes in one chunk; longer data is sent as several chunks.
 pub const MAX_CHUNK: usize = 1 << 20;
 
-/// How much of a chunk is copied next to its header, so that no packet carries only four bytes. One Yamux frame.
+/// How much of a chunk is copied into the buffer of its header, so that no packet contains only four bytes. One Yamux frame.
 const HEAD: usize = 16 << 10;
 
 /// A body is read in steps of this size, so that memory is touched only as bytes arrive.
@@ -36,28 +36,28 @@ pub struct FramedStream<S = libp2p::Stream> {
     io: S,
     session: Session,
     deadlines: Deadlines,
-    out_of_step: bool,
-    _room: Option<Room>,
+    out_of_sync: bool,
+    _permit: Option<StreamPermit>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> FramedStream<S> {
-    /// Wraps a negotiated stream; an incoming one holds its room until it is dropped.
-    pub(super) fn new(io: S, session: Session, deadlines: Deadlines, room: Option<Room>) -> Self {
+    /// Wraps a negotiated stream; an incoming one holds its permit until it is dropped.
+    pub(super) fn new(io: S, session: Session, deadlines: Deadlines, permit: Option<StreamPermit>) -> Self {
         Self {
             io,
             session,
             deadlines,
-            out_of_step: false,
-            _room: room,
+            out_of_sync: false,
+            _permit: permit,
         }
     }
 
-    /// The session this stream belongs to: who the peer is, and what it has shown.
+    /// The session this stream belongs to: who the peer is, and what it has presented.
     pub fn session(&self) -> &Session {
         &self.session
     }
 
-    /// Changes the deadlines of what follows.
+    /// Changes the deadlines of the following operations.
     pub fn set_deadlines(&mut self, deadlines: Deadlines) {
         self.deadlines = deadlines;
     }
@@ -82,11 +82,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> FramedStream<S> {
         let len = codec::frame_len::<F>(header).map_err(NetworkError::Malformed)?;
         let body = self.read_body(len, deadline).await?;
         let message = codec::decode(&body).map_err(NetworkError::Malformed)?;
-        self.out_of_step = false;
+        self.out_of_sync = false;
         Ok(Some(message))
     }
 
-    /// Receives one frame that has to come.
+    /// Receives one frame that must be present.
     ///
     /// # Errors
     /// As [`Self::recv`], and [`NetworkError::Closed`] if the peer has closed its side.
@@ -94,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> FramedStream<S> {
         self.recv().await?.ok_or(NetworkError::Closed)
     }
 
-    /// Sends bulk bytes, in several chunks if need be. They may stay in buffers until [`Self::end_chunks`].
+    /// Sends bulk bytes, in several chunks if necessary. They may stay in buffers until [`Self::end_chunks`].
     ///
     /// # Errors
     /// If the peer takes too long, or the session is over.
@@ -112,7 +112,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> FramedStream<S> {
         Ok(())
     }
 
-    /// Hands everything sent so far to the transport.
+    /// Flushes everything sent so far to the transport.
     ///
     /// # Errors
     /// As [`Self::send_chunk`].
@@ -139,11 +139,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> FramedStream<S> {
             return Err(NetworkError::Malformed(WireError::TooLong { len, max: MAX_CHUNK }));
         }
         let body = self.read_body(len, deadline).await?;
-        self.out_of_step = false;
+        self.out_of_sync = false;
         Ok((len > 0).then(|| body.freeze()))
     }
 
-    /// Closes this side after everything sent has gone out; the peer can still send.
+    /// Closes this side after everything has been sent; the peer can still send.
     ///
     /// # Errors
     /// As [`Self::send_chunk`].
@@ -151,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> FramedStream<S> {
         self.begin()?;
         let limit = self.deadlines.frame;
         within(&self.session, Instant::now() + limit, limit, self.io.close()).await?;
-        self.out_of_step = false;
+        self.out_of_sync = false;
         Ok(())
     }
 
@@ -165,13 +165,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> FramedStream<S> {
         };
         let limit = self.deadlines.frame;
         within(&self.session, Instant::now() + limit, limit, all).await?;
-        self.out_of_step = false;
+        self.out_of_sync = false;
         Ok(())
     }
 
-    /// The four length bytes and the moment by which the body has to be there; leaves the stream marked out of step.
+    /// The four length bytes and the deadline of the body; leaves the stream marked as out of sync.
     ///
-    /// Waiting for the first byte takes nothing from the stream, so it can be given up without harm.
+    /// Waiting for the first byte does not consume anything from the stream, so it can be canceled safely.
     async fn read_header(&mut self) -> Result<Option<([u8; HEADER_LEN], Instant)>, NetworkError> {
         self.check()?;
         let mut header = [0; HEADER_LEN];
@@ -181,7 +181,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> FramedStream<S> {
         if got == 0 {
             return Ok(None);
         }
-        self.out_of_step = true;
+        self.out_of_sync = true;
         let limit = self.deadlines.frame;
         let deadline = Instant::now() + limit;
         within(&self.session, deadline, limit, self.io.read_exact(others)).await?;
@@ -195,16 +195,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> FramedStream<S> {
 
     fn begin(&mut self) -> Result<(), NetworkError> {
         self.check()?;
-        self.out_of_step = true;
+        self.out_of_sync = true;
         Ok(())
     }
 
     fn check(&self) -> Result<(), NetworkError> {
         if self.session.is_cut() {
-            return Err(self.session.over());
+            return Err(self.session.ended());
         }
-        if self.out_of_step {
-            return Err(NetworkError::OutOfStep);
+        if self.out_of_sync {
+            return Err(NetworkError::OutOfSync);
         }
         Ok(())
     }
@@ -220,7 +220,7 @@ async fn read_exactly<S: AsyncRead + Unpin>(io: &mut S, len: usize) -> io::Resul
     Ok(body)
 }
 
-/// Runs one step of a stream until it is done, the deadline passes or the session is cut, which wins over the rest.
+/// Runs one step of a stream until it is done, the deadline passes or the session is cut, which takes precedence.
 async fn within<T>(
     session: &Session,
     deadline: Instant,
@@ -229,7 +229,7 @@ async fn within<T>(
 ) -> Result<T, NetworkError> {
     tokio::select! {
         biased;
-        () = session.until_cut() => Err(session.over()),
+        () = session.until_cut() => Err(session.ended()),
         done = tokio::time::timeout_at(deadline, step) => match done {
             Ok(result) => result.map_err(NetworkError::from),
             Err(_) => Err(NetworkError::Stalled { after }),

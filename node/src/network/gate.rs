@@ -1,10 +1,11 @@
 //! The gate: a connection whose peer is not an active member is closed before any protocol runs.
 //!
-//! The gate stands first in the behaviour, so it is asked before any other part builds its handler:
+//! The gate is the first part of the network behavior, so it decides before any other part creates its handler:
 //!
-//! 1. before the handshake, connections are bounded by where they come from ([`super::source`]);
-//! 2. after the handshake, when the peer has proved its key: is it a member, and is there room for it, for its institution and in all?
-//! 3. whenever the members change: connections of those who are no longer among them are closed at once.
+//! 1. before the handshake, connections are limited by their source ([`super::source`]);
+//! 2. after the handshake, when the peer has proved its key: it must be a member, within the limits for the peer, for its institution and
+//!    in total;
+//! 3. whenever the members change: connections of nodes that are no longer members are closed at once.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
@@ -38,7 +39,7 @@ pub(super) enum Refused {
     /// Too many connections are still in their handshake.
     #[error("too many unfinished connections")]
     Pending,
-    /// Too many connections in all.
+    /// Too many connections in total.
     #[error("too many connections")]
     Total,
     /// Too many connections with this peer.
@@ -49,7 +50,7 @@ pub(super) enum Refused {
     PerInstitution,
 }
 
-/// Admits members within limits and shows everybody else the door.
+/// Admits members within limits and refuses all other peers.
 #[derive(Debug)]
 pub(super) struct Gate {
     members: Arc<Members>,
@@ -61,7 +62,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// A gate that admits nobody until it is told who the members are.
+    /// A gate that refuses all peers until the members are set.
     pub(super) fn new(limits: Limits, unfinished: Unfinished) -> Self {
         Self {
             members: Arc::default(),
@@ -73,7 +74,7 @@ impl Gate {
         }
     }
 
-    /// Replaces the members and returns those connected peers that are no longer among them; their connections close.
+    /// Replaces the members and returns the connected peers that are no longer members; their connections are closed.
     pub(super) fn set_members(&mut self, members: Arc<Members>) -> Vec<PeerId> {
         self.unfinished.set_members(&members);
         self.members = members;
@@ -103,7 +104,7 @@ impl Gate {
         if theirs >= self.limits.connections_per_institution {
             return Err(Refused::PerInstitution);
         }
-        // Whoever has no connection yet is let in whatever the others have: there are no more institutions than the roster has.
+        // An institution without a connection is admitted even if the total is reached: the roster bounds the number of institutions.
         if theirs > 0 && self.established.values().map(BTreeSet::len).sum::<usize>() >= self.limits.connections {
             return Err(Refused::Total);
         }
@@ -178,7 +179,7 @@ impl NetworkBehaviour for Gate {
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         #[expect(
             clippy::wildcard_enum_match_arm,
-            reason = "libp2p adds events; the gate counts connections only"
+            reason = "libp2p adds events; the gate only counts connections"
         )]
         match event {
             FromSwarm::ConnectionEstablished(event) => {
@@ -205,7 +206,7 @@ impl NetworkBehaviour for Gate {
                 peer_id,
                 connection: CloseConnection::All,
             }),
-            // Whoever fills the queue owns the swarm and polls it next, so no waker is kept.
+            // The queue is filled by the owner of the swarm, which polls it next, so no waker is stored.
             None => Poll::Pending,
         }
     }
@@ -217,12 +218,12 @@ mod tests {
     use libp2p::{core::ConnectedPoint, identity::Keypair, swarm::behaviour::ConnectionEstablished};
 
     #[test]
-    fn a_stranger_is_refused_in_both_directions() {
+    fn gate_non_member_refused_in_both_directions() {
         let (mut gate, member) = gate();
-        let stranger = Keypair::generate_ed25519().public().to_peer_id();
-        assert_eq!(inbound(&mut gate, stranger, 1), Err(Refused::NotMember));
-        assert_eq!(outbound(&mut gate, stranger, 2), Err(Refused::NotMember));
-        assert_eq!(dial(&mut gate, Some(stranger), 3), Err(Refused::NotMember));
+        let non_member = Keypair::generate_ed25519().public().to_peer_id();
+        assert_eq!(inbound(&mut gate, non_member, 1), Err(Refused::NotMember));
+        assert_eq!(outbound(&mut gate, non_member, 2), Err(Refused::NotMember));
+        assert_eq!(dial(&mut gate, Some(non_member), 3), Err(Refused::NotMember));
         assert_eq!(dial(&mut gate, None, 4), Err(Refused::NotMember));
         assert_eq!(inbound(&mut gate, member, 5), Ok(()));
         assert_eq!(outbound(&mut gate, member, 6), Ok(()));
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn many_nodes_of_an_institution_are_no_larger_share() {
+    fn gate_nodes_of_one_institution_share_its_limit() {
         let nodes: Vec<PeerId> = (0..16)
             .map(|_| Keypair::generate_ed25519().public().to_peer_id())
             .collect();

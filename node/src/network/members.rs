@@ -1,11 +1,11 @@
-//! Who may connect, and where they are: the roster as the network sees it.
+//! The nodes that may connect, and their addresses: the roster as the network uses it.
 
 use std::collections::BTreeMap;
 
 use concordat_protocol::ids::{InstitutionId, NodeId};
 use libp2p::{Multiaddr, PeerId, identity::PublicKey, identity::ed25519};
 
-/// The active members: their node ids, whose they are, and their addresses in the order in which they are to be tried.
+/// The active members: their node ids, institutions, and addresses in the order in which they are tried.
 #[derive(Debug, Clone, Default)]
 pub struct Members {
     by_id: BTreeMap<NodeId, Listed>,
@@ -23,17 +23,17 @@ impl Members {
         self.by_id.contains_key(node)
     }
 
-    /// The addresses of `node`; empty if it is no member or stated none.
+    /// The addresses of `node`; empty if it is not a member or has stated none.
     pub fn addresses(&self, node: &NodeId) -> &[Multiaddr] {
         self.by_id.get(node).map_or(&[], |listed| &listed.addresses)
     }
 
-    /// The institution whose node it is.
+    /// The institution that runs the node.
     pub fn institution(&self, node: &NodeId) -> Option<&InstitutionId> {
         self.by_id.get(node).map(|listed| &listed.institution)
     }
 
-    /// Whether `institution` has a node here.
+    /// Whether a node of `institution` is listed.
     pub(super) fn has(&self, institution: &InstitutionId) -> bool {
         self.by_id.values().any(|listed| listed.institution == *institution)
     }
@@ -56,13 +56,13 @@ impl FromIterator<(NodeId, InstitutionId, Vec<Multiaddr>)> for Members {
     }
 }
 
-/// The libp2p peer id of `node`; `None` if its bytes are no Ed25519 public key.
+/// The libp2p peer id of `node`; `None` if its bytes are not an Ed25519 public key.
 pub fn peer_id(node: &NodeId) -> Option<PeerId> {
     let key = ed25519::PublicKey::try_from_bytes(node.as_bytes()).ok()?;
     Some(PublicKey::from(key).to_peer_id())
 }
 
-/// The node id behind `peer`; `None` unless the peer id carries an Ed25519 public key in itself.
+/// The node id of `peer`; `None` unless the peer id contains an Ed25519 public key.
 ///
 /// libp2p puts keys of up to 42 bytes into the peer id under the identity hash (peer ids specification, "peer ids").
 pub fn node_id(peer: &PeerId) -> Option<NodeId> {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_id_without_a_key_is_nobody() {
+    fn peer_id_without_key_has_no_node_id() {
         assert_eq!(node_id(&PeerId::random()), None);
     }
 }

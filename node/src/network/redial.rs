@@ -1,4 +1,4 @@
-//! When to try a member again that is not connected.
+//! When to dial members that are not connected.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,23 +7,23 @@ use tokio::time::Instant;
 
 use super::config::Backoff;
 
-/// A connection that ends sooner than this after it was made counts as a failed attempt: a member that accepts and hangs up,
-/// because it has not joined yet or its clock is wrong, is not to be dialled without a pause.
+/// A connection that ends sooner than this after it was made counts as a failed attempt: a member that accepts and closes,
+/// because it has not joined yet or its clock is wrong, must not be dialed without a pause.
 const STABLE: Duration = Duration::from_secs(10);
 
-/// The members that are to be connected, with the time of the next attempt for those that are not.
+/// The members that should be connected, with the time of the next attempt for those that are not.
 #[derive(Debug)]
 pub(super) struct Redial {
     backoff: Backoff,
-    away: BTreeMap<NodeId, Away>,
+    targets: BTreeMap<NodeId, Target>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Away {
+struct Target {
     failures: u32,
     /// `None` while an attempt is under way or the member is connected.
     due: Option<Instant>,
-    /// Since when it is connected.
+    /// When the connection was established; `None` if it is not connected.
     connected: Option<Instant>,
 }
 
@@ -31,62 +31,62 @@ impl Redial {
     pub(super) fn new(backoff: Backoff) -> Self {
         Self {
             backoff,
-            away: BTreeMap::new(),
+            targets: BTreeMap::new(),
         }
     }
 
-    /// Wants `node` connected, tried `courtesy` after `now`, or after a back-off if its last connection did not hold; does
-    /// nothing if an attempt is due or under way.
-    pub(super) fn want(&mut self, node: NodeId, now: Instant, courtesy: Duration) {
-        let away = self.away.entry(node).or_insert(Away {
+    /// Requests a connection with `node`, dialed `dial_tiebreak` after `now`, or after a back-off if its last connection was not stable;
+    /// does nothing if an attempt is due or under way.
+    pub(super) fn want(&mut self, node: NodeId, now: Instant, dial_tiebreak: Duration) {
+        let target = self.targets.entry(node).or_insert(Target {
             failures: 0,
-            due: Some(now + courtesy),
+            due: Some(now + dial_tiebreak),
             connected: None,
         });
-        let Some(since) = away.connected.take() else { return };
+        let Some(since) = target.connected.take() else { return };
         if now.saturating_duration_since(since) < STABLE {
-            away.failures = away.failures.saturating_add(1);
-            away.due = Some(now + self.backoff.delay(away.failures, u32::MAX));
+            target.failures = target.failures.saturating_add(1);
+            target.due = Some(now + self.backoff.delay(target.failures, u32::MAX));
         } else {
-            away.failures = 0;
-            away.due = Some(now + courtesy);
+            target.failures = 0;
+            target.due = Some(now + dial_tiebreak);
         }
     }
 
-    /// Notes that `node` is connected.
-    pub(super) fn settle(&mut self, node: &NodeId, now: Instant) {
-        if let Some(away) = self.away.get_mut(node) {
-            away.due = None;
-            away.connected = Some(now);
+    /// Records that `node` is connected.
+    pub(super) fn mark_connected(&mut self, node: &NodeId, now: Instant) {
+        if let Some(target) = self.targets.get_mut(node) {
+            target.due = None;
+            target.connected = Some(now);
         }
     }
 
-    /// Keeps only those that `wanted` says.
+    /// Keeps only the members for which `wanted` returns true.
     pub(super) fn retain(&mut self, wanted: impl Fn(&NodeId) -> bool) {
-        self.away.retain(|node, _| wanted(node));
+        self.targets.retain(|node, _| wanted(node));
     }
 
-    /// Notes that an attempt failed; the next one is due after a back-off that `random` varies.
+    /// Records that an attempt failed; the next one is due after a back-off that `random` varies.
     pub(super) fn failed(&mut self, node: &NodeId, now: Instant, random: u32) {
-        if let Some(away) = self.away.get_mut(node) {
-            away.failures = away.failures.saturating_add(1);
-            away.due = Some(now + self.backoff.delay(away.failures, random));
+        if let Some(target) = self.targets.get_mut(node) {
+            target.failures = target.failures.saturating_add(1);
+            target.due = Some(now + self.backoff.delay(target.failures, random));
         }
     }
 
     /// When the next attempt is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.away.values().filter_map(|away| away.due).min()
+        self.targets.values().filter_map(|target| target.due).min()
     }
 
     /// Those due at `now`; their attempts count as under way until they succeed or fail.
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<NodeId> {
         let due = self
-            .away
+            .targets
             .iter_mut()
-            .filter(|(_, away)| away.due.is_some_and(|due| due <= now));
-        due.map(|(node, away)| {
-            away.due = None;
+            .filter(|(_, target)| target.due.is_some_and(|due| due <= now));
+        due.map(|(node, target)| {
+            target.due = None;
             *node
         })
         .collect()
@@ -114,12 +114,12 @@ mod tests {
         redial.want(node, start, Duration::ZERO);
         assert_eq!(redial.take_due(start), []);
 
-        redial.settle(&node, start);
+        redial.mark_connected(&node, start);
         assert_eq!(redial.next_due(), None);
     }
 
     #[test]
-    fn a_member_that_hangs_up_at_once_is_given_time() {
+    fn redial_member_that_closes_at_once_is_delayed() {
         let backoff = Backoff {
             first: Duration::from_secs(1),
             cap: Duration::from_secs(8),
@@ -130,7 +130,7 @@ mod tests {
         let mut now = start;
         for _ in 0..3 {
             assert_eq!(redial.take_due(now), [node]);
-            redial.settle(&node, now);
+            redial.mark_connected(&node, now);
             redial.want(node, now, Duration::ZERO);
             let due = redial.next_due().unwrap();
             waits.push(due - now);
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(waits, [1, 2, 4].map(Duration::from_secs));
 
         assert_eq!(redial.take_due(now), [node]);
-        redial.settle(&node, now);
+        redial.mark_connected(&node, now);
         redial.want(node, now + STABLE, Duration::ZERO);
         assert_eq!(redial.next_due(), Some(now + STABLE));
     }

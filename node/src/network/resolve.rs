@@ -1,10 +1,10 @@
-//! Host names in addresses, looked up with the system's resolver before dialling.
+//! Resolves host names in addresses with the system's resolver before dialing.
 
 use std::net::{IpAddr, SocketAddr};
 
 use libp2p::{Multiaddr, multiaddr::Protocol};
 
-/// `addresses` with every host name replaced by what it stands for now, in the same order; unknown names fall out.
+/// Replaces every host name in `addresses` by its present IP addresses, in the same order; unknown names are dropped.
 pub(super) async fn resolve(addresses: &[Multiaddr]) -> Vec<Multiaddr> {
     let mut resolved = Vec::with_capacity(addresses.len());
     for address in addresses {
@@ -27,21 +27,21 @@ async fn lookup(host: &str) -> impl Iterator<Item = IpAddr> + use<> {
     let found: Vec<SocketAddr> = match tokio::net::lookup_host((host, 0)).await {
         Ok(found) => found.collect(),
         Err(error) => {
-            tracing::debug!(%error, host, "host name is not known");
+            tracing::debug!(%error, host, "the host name cannot be resolved");
             Vec::new()
         }
     };
     found.into_iter().map(|socket| socket.ip())
 }
 
-/// `address` with its leading name replaced by `ip`, if the name asks for that family.
+/// `address` with its leading name replaced by `ip`, if the protocol of the name permits that address family.
 fn with_ip(address: &Multiaddr, ip: IpAddr) -> Option<Multiaddr> {
     let mut parts = address.iter();
-    let barred = match ip {
+    let other_family = match ip {
         IpAddr::V4(_) => matches!(parts.next()?, Protocol::Dns6(_)),
         IpAddr::V6(_) => matches!(parts.next()?, Protocol::Dns4(_)),
     };
-    (!barred).then(|| parts.fold(Multiaddr::from(ip), |whole, part| whole.with(part)))
+    (!other_family).then(|| parts.fold(Multiaddr::from(ip), |whole, part| whole.with(part)))
 }
 
 #[cfg(test)]

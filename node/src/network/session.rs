@@ -1,10 +1,10 @@
-//! Sessions: one for as long as at least one connection with a peer stands.
+//! Sessions: one for as long as there is at least one connection with a peer.
 //!
 //! Two members that dial each other at the same moment end up with two connections; they are one session, because both are
-//! bound to the same node key. Attestation, the bound on incoming streams and the cut hang on the session:
+//! bound to the same node key. Attestation, the limit on incoming streams and the cut belong to the session:
 //!
 //! * an attestation ends with its session,
-//! * when the session is cut, every stream of it fails at its next step, wherever it is held.
+//! * when the session is cut, each of its streams fails at its next operation, regardless of who owns it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,9 +29,9 @@ use super::{config::Limits, error::NetworkError, hello::Attested, members::Membe
 /// Which side made the first connection of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// This node did; it opens `hello`.
+    /// This node; it opens `hello`.
     Dialer,
-    /// The peer did; this node waits for its `hello`.
+    /// The peer; this node waits for its `hello`.
     Listener,
 }
 
@@ -45,12 +45,12 @@ struct Inner {
     role: Role,
     cut: CancellationToken,
     attested: watch::Sender<Option<Arc<Attested>>>,
-    inbound: InboundRoom,
+    inbound: InboundStreams,
     began: Instant,
 }
 
 impl Session {
-    fn new(peer: NodeId, number: u64, role: Role, inbound: InboundRoom) -> Self {
+    fn new(peer: NodeId, number: u64, role: Role, inbound: InboundStreams) -> Self {
         Self(Arc::new(Inner {
             peer,
             number,
@@ -67,7 +67,7 @@ impl Session {
         self.0.peer
     }
 
-    /// A number that no other session of this process has.
+    /// A number that is unique among the sessions of this process.
     pub fn number(&self) -> u64 {
         self.0.number
     }
@@ -77,17 +77,17 @@ impl Session {
         self.0.role
     }
 
-    /// Records that the peer has shown who it is. The accepting side of `hello` does this before it answers.
+    /// Records that the peer has proved its identity. The accepting side of `hello` does this before it answers.
     pub fn attest(&self, attested: Attested) {
         self.0.attested.send_replace(Some(Arc::new(attested)));
     }
 
-    /// What the peer has shown; `None` before `hello` is through.
+    /// What the peer has proved; `None` before `hello` is complete.
     pub fn attested(&self) -> Option<Arc<Attested>> {
         self.0.attested.borrow().clone()
     }
 
-    /// On whose account is entered what this peer causes.
+    /// The attribution of ledger entries that this peer causes.
     pub fn attribution(&self) -> Attribution {
         Attribution::vouch(Cause::Peer {
             node: self.0.peer,
@@ -104,7 +104,7 @@ impl Session {
         let mut attested = self.0.attested.subscribe();
         let found = self.0.cut.run_until_cancelled(attested.wait_for(Option::is_some)).await;
         let found = found.and_then(|found| found.ok().and_then(|attested| attested.clone()));
-        found.ok_or_else(|| self.over())
+        found.ok_or_else(|| self.ended())
     }
 
     /// Waits for the end of the session.
@@ -117,18 +117,18 @@ impl Session {
         self.0.cut.is_cancelled()
     }
 
-    /// The error of everything that is tried after the end.
-    pub(super) fn over(&self) -> NetworkError {
+    /// The error of every operation after the end.
+    pub(super) fn ended(&self) -> NetworkError {
         NetworkError::Cut { peer: self.0.peer }
     }
 
-    /// Since when it stands.
+    /// When the session began.
     pub(super) fn began(&self) -> Instant {
         self.0.began
     }
 
-    /// Room for the streams that the peer opens here.
-    pub(super) fn inbound(&self) -> &InboundRoom {
+    /// Permits for the streams that the peer opens here.
+    pub(super) fn inbound(&self) -> &InboundStreams {
         &self.0.inbound
     }
 
@@ -149,30 +149,30 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Room for the streams that a peer opens: its own, and what it shares with the other nodes of its institution.
+/// Permits for the streams that a peer opens: its own, and those that it shares with the other nodes of its institution.
 #[derive(Debug, Clone)]
-pub(super) struct InboundRoom {
+pub(super) struct InboundStreams {
     peer: Arc<Semaphore>,
     institution: Arc<Semaphore>,
 }
 
-impl InboundRoom {
-    /// Takes up room for one stream, if there is any of either kind.
-    pub(super) fn take(&self) -> Option<[OwnedSemaphorePermit; 2]> {
+impl InboundStreams {
+    /// Acquires the permits for one stream, if both kinds are available.
+    pub(super) fn acquire(&self) -> Option<[OwnedSemaphorePermit; 2]> {
         let peer = self.peer.clone().try_acquire_owned().ok()?;
         let institution = self.institution.clone().try_acquire_owned().ok()?;
         Some([peer, institution])
     }
 }
 
-/// The sessions that stand, by peer; what [`super::NetworkHandle::sessions`] lets others watch.
+/// The open sessions by peer, as watched through [`super::NetworkHandle::sessions`].
 pub type SessionMap = BTreeMap<NodeId, Session>;
 
 /// The register of sessions, written by the connections and read by the handles.
 #[derive(Debug)]
 pub(super) struct Sessions {
     entries: Mutex<Entries>,
-    standing: watch::Sender<Arc<SessionMap>>,
+    open: watch::Sender<Arc<SessionMap>>,
     streams_per_peer: usize,
     streams_per_institution: usize,
 }
@@ -181,24 +181,24 @@ pub(super) struct Sessions {
 struct Entries {
     last_number: u64,
     connections: BTreeMap<NodeId, BTreeSet<ConnectionId>>,
-    /// Kept between sessions, so that a peer does not get new room by coming back.
+    /// Preserved between sessions, so that a peer does not get new permits by reconnecting.
     inbound: BTreeMap<NodeId, Arc<Semaphore>>,
     institutions: BTreeMap<InstitutionId, Arc<Semaphore>>,
     members: Arc<Members>,
 }
 
 impl Entries {
-    fn room(&mut self, peer: NodeId, per_peer: usize, per_institution: usize) -> InboundRoom {
+    fn inbound_streams(&mut self, peer: NodeId, per_peer: usize, per_institution: usize) -> InboundStreams {
         let new = |permits| move || Arc::new(Semaphore::new(permits));
         let institution = match self.members.institution(&peer) {
             Some(institution) => self
                 .institutions
                 .entry(institution.clone())
                 .or_insert_with(new(per_institution)),
-            // The gate lets nobody in whom the roster does not name.
+            // The gate refuses nodes that are not on the roster.
             None => &mut Arc::new(Semaphore::new(0)),
         };
-        InboundRoom {
+        InboundStreams {
             peer: self.inbound.entry(peer).or_insert_with(new(per_peer)).clone(),
             institution: institution.clone(),
         }
@@ -209,20 +209,20 @@ impl Sessions {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
             entries: Mutex::default(),
-            standing: watch::Sender::default(),
+            open: watch::Sender::default(),
             streams_per_peer: limits.streams_per_peer,
             streams_per_institution: limits.streams_per_institution,
         }
     }
 
-    /// Lets others watch the sessions come and go.
+    /// Watches sessions start and end.
     pub(super) fn subscribe(&self) -> watch::Receiver<Arc<SessionMap>> {
-        self.standing.subscribe()
+        self.open.subscribe()
     }
 
-    /// The standing session with `peer`.
+    /// The open session with `peer`.
     pub(super) fn get(&self, peer: &NodeId) -> Option<Session> {
-        self.standing.borrow().get(peer).cloned()
+        self.open.borrow().get(peer).cloned()
     }
 
     /// Adds a connection and returns its session, a new one if this is the first connection or the old one was cut.
@@ -235,21 +235,21 @@ impl Sessions {
         entries.last_number = entries.last_number.saturating_add(1);
         entries.connections.insert(peer, BTreeSet::from([connection]));
         let number = entries.last_number;
-        let room = entries.room(peer, self.streams_per_peer, self.streams_per_institution);
-        let session = Session::new(peer, number, role, room);
-        self.standing.send_modify(|standing| {
-            Arc::make_mut(standing).insert(peer, session.clone());
+        let inbound = entries.inbound_streams(peer, self.streams_per_peer, self.streams_per_institution);
+        let session = Session::new(peer, number, role, inbound);
+        self.open.send_modify(|open| {
+            Arc::make_mut(open).insert(peer, session.clone());
         });
         session
     }
 
-    /// The newest connection with `peer`. A peer that died without a farewell and came back is behind this one; the older ones
-    /// lead nowhere, although nobody has noticed yet.
+    /// The newest connection with `peer`. A peer that was killed and restarted uses this one; the older ones are
+    /// dead, even if that has not been detected yet.
     pub(super) fn newest(&self, peer: &NodeId) -> Option<ConnectionId> {
         self.entries().connections.get(peer)?.last().copied()
     }
 
-    /// Takes a connection out; the session ends with its last connection.
+    /// Removes a connection; the session ends with its last connection.
     pub(super) fn closed(&self, peer: NodeId, connection: ConnectionId) {
         let mut entries = self.entries();
         let Some(connections) = entries.connections.get_mut(&peer) else {
@@ -260,12 +260,12 @@ impl Sessions {
         }
     }
 
-    /// Ends the session with `peer` now, whatever its connections do.
+    /// Ends the session with `peer` at once, even if its connections are still open.
     pub(super) fn cut(&self, peer: NodeId) {
         self.end(&mut self.entries(), peer);
     }
 
-    /// Takes up the members, and forgets what is kept about others.
+    /// Sets the members, and drops the state of all other nodes.
     pub(super) fn set_members(&self, members: Arc<Members>) {
         let mut entries = self.entries();
         entries.inbound.retain(|peer, _| members.contains(peer));
@@ -275,8 +275,8 @@ impl Sessions {
 
     fn end(&self, entries: &mut Entries, peer: NodeId) {
         entries.connections.remove(&peer);
-        self.standing
-            .send_if_modified(|standing| match Arc::make_mut(standing).remove(&peer) {
+        self.open
+            .send_if_modified(|open| match Arc::make_mut(open).remove(&peer) {
                 Some(session) => {
                     session.cut();
                     true

@@ -1,12 +1,12 @@
-//! Incoming connections that have not finished their handshake, counted by where they come from.
+//! Incoming connections that have not finished their handshake, counted by source.
 //!
-//! Members and everybody else share this room until the handshake tells them apart. A newcomer is never refused for want of
-//! room: the oldest unfinished connection of its own host, then of its own block, then of all whose host the roster does not
-//! name, gives way. So whoever opens connections and does not finish them ends their own, and whoever finishes in time is
-//! not in the way of anybody.
+//! Members and all others share this capacity until the handshake identifies them. A new connection is never refused for lack of
+//! capacity: the oldest unfinished connection of its own host, then of its own block, then of all hosts that are not on the roster,
+//! is closed. So a source that opens connections and does not finish them only ends its own connections, and one that finishes in
+//! time does not affect others.
 //!
-//! A TCP connection comes from where it says; the source of a QUIC packet can be forged. So the two are counted apart: whoever
-//! forges packets of a member's host ends handshakes over QUIC, and the member is let in over TCP.
+//! The source of a TCP connection is verified by its handshake; the source of a QUIC packet can be forged. So the two are counted
+//! separately: forged packets of a member's host can end handshakes over QUIC, but the member can still connect over TCP.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,16 +32,16 @@ pub(super) fn host(address: &Multiaddr) -> Option<IpAddr> {
     }
 }
 
-/// What a connection comes over.
+/// The transport protocol of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Carrier {
-    /// TCP: the source has answered.
+    /// TCP: the source address has answered.
     Tcp,
-    /// QUIC: the source is what a packet says.
+    /// QUIC: the source address is only claimed by a packet.
     Quic,
 }
 
-/// What a connection from `address` comes over.
+/// The transport protocol of a connection from `address`.
 pub(super) fn carrier(address: &Multiaddr) -> Carrier {
     if address.iter().any(|part| matches!(part, Protocol::Tcp(_))) {
         Carrier::Tcp
@@ -55,12 +55,12 @@ pub(super) fn carrier(address: &Multiaddr) -> Carrier {
 struct Prefix(Option<IpAddr>);
 
 impl Prefix {
-    /// One host: an IPv4 address, or the /64 that one IPv6 host chooses its addresses from.
+    /// One host: an IPv4 address, or the /64 from which one IPv6 host chooses its addresses.
     fn host(ip: Option<IpAddr>) -> Self {
         Self::cut(ip, 32, 64)
     }
 
-    /// What one customer of a provider commonly holds: an IPv4 /24 or an IPv6 /48.
+    /// The block that one customer of a provider commonly has: an IPv4 /24 or an IPv6 /48.
     fn block(ip: Option<IpAddr>) -> Self {
         Self::cut(ip, 24, 48)
     }
@@ -91,7 +91,7 @@ struct Shared {
 }
 
 impl Unfinished {
-    /// An empty register that keeps to `limits`.
+    /// An empty register that enforces `limits`.
     pub(super) fn new(limits: Limits) -> Self {
         Self(Arc::new(Shared {
             limits,
@@ -100,7 +100,7 @@ impl Unfinished {
         }))
     }
 
-    /// Takes up the hosts that the roster names.
+    /// Sets the hosts that the roster names.
     pub(super) fn set_members(&self, members: &Members) {
         let addresses = members.ids().flat_map(|node| members.addresses(node));
         let named: BTreeSet<Prefix> = addresses.filter_map(host).map(|ip| Prefix::host(Some(ip))).collect();
@@ -108,17 +108,17 @@ impl Unfinished {
         self.waiting(Carrier::Quic).named = named;
     }
 
-    /// Enters a connection from `ip`; older ones give way where there is no room left.
-    pub(super) fn enter(&self, ip: Option<IpAddr>, carrier: Carrier) -> Place {
+    /// Registers a connection from `ip`; the oldest ones are closed if a limit is exceeded.
+    pub(super) fn enter(&self, ip: Option<IpAddr>, carrier: Carrier) -> PendingConnection {
         let mut waiting = self.waiting(carrier);
-        for given_up in waiting.make_room(ip, &self.0.limits) {
-            tracing::debug!("the oldest unfinished connection gives way to a new one");
-            given_up.cancel();
+        for evicted in waiting.evict_for(ip, &self.0.limits) {
+            tracing::debug!("the oldest unfinished connection is closed in favor of a new one");
+            evicted.cancel();
         }
         let (number, cut) = (waiting.last.wrapping_add(1), CancellationToken::new());
         waiting.last = number;
         waiting.from.insert(number, (ip, cut.clone()));
-        Place {
+        PendingConnection {
             register: self.clone(),
             carrier,
             number,
@@ -135,30 +135,30 @@ impl Unfinished {
     }
 }
 
-/// The place of one unfinished connection, given back when dropped.
+/// The registration of one unfinished connection, released when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct PendingConnection {
     register: Unfinished,
     carrier: Carrier,
     number: u64,
     cut: CancellationToken,
 }
 
-impl Place {
-    /// Is cancelled when this connection has to give way.
+impl PendingConnection {
+    /// A token that is canceled when this connection has to be closed.
     pub(super) fn cut(&self) -> CancellationToken {
         self.cut.clone()
     }
 }
 
-impl Drop for Place {
+impl Drop for PendingConnection {
     fn drop(&mut self) {
         self.register.waiting(self.carrier).from.remove(&self.number);
     }
 }
 
-/// Unfinished connections in the order in which they came. There are a few hundred at most, so they are counted by looking
-/// at all of them.
+/// Unfinished connections in order of arrival. There are a few hundred at most, so they are counted by iterating
+/// over all of them.
 #[derive(Debug, Default)]
 struct Waiting {
     from: BTreeMap<u64, (Option<IpAddr>, CancellationToken)>,
@@ -167,8 +167,8 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Takes out what has to give way to one more from `ip`.
-    fn make_room(&mut self, ip: Option<IpAddr>, limits: &Limits) -> Vec<CancellationToken> {
+    /// Removes the connections that have to be closed for one more from `ip`.
+    fn evict_for(&mut self, ip: Option<IpAddr>, limits: &Limits) -> Vec<CancellationToken> {
         let (host, block) = (Prefix::host(ip), Prefix::block(ip));
         let mut out = self.cut_oldest(limits.pending_per_host, |_, other| Prefix::host(other) == host);
         if !self.is_named(ip) {
@@ -181,7 +181,7 @@ impl Waiting {
         out
     }
 
-    /// Takes out the oldest of those in `group`, until there is room for one more below `most`.
+    /// Removes the oldest of those in `group`, until one more fits within `most`.
     fn cut_oldest(&mut self, most: usize, group: impl Fn(&Self, Option<IpAddr>) -> bool) -> Vec<CancellationToken> {
         let within = self.from.iter().filter(|(_, (ip, _))| group(self, *ip));
         let within: Vec<u64> = within.map(|(number, _)| *number).collect();
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn one_host_and_one_block_give_way_to_themselves_only() {
+    fn pending_limits_evict_within_own_host_and_block() {
         for [host, neighbor, elsewhere] in [
             ["192.0.2.1", "192.0.2.2", "198.51.100.1"],
             ["2001:db8:1:1::1", "2001:db8:1:2::1", "2001:db8:2:1::1"],
@@ -221,10 +221,10 @@ mod tests {
             let register = register();
             let bystander = fill(&register, elsewhere, 1);
             let flood = fill(&register, host, 50);
-            assert_eq!(standing(&flood), [47, 48, 49]);
+            assert_eq!(open(&flood), [47, 48, 49]);
             let second = fill(&register, neighbor, 50);
-            assert_eq!((standing(&flood).len(), standing(&second).len()), (2, 3));
-            assert_eq!(standing(&bystander), [0]);
+            assert_eq!((open(&flood).len(), open(&second).len()), (2, 3));
+            assert_eq!(open(&bystander), [0]);
         }
     }
 
@@ -232,58 +232,58 @@ mod tests {
     fn an_ipv6_host_cannot_count_as_many() {
         let register = register();
         let (one, other) = (fill(&register, "2001:db8::1", 3), fill(&register, "2001:db8::2", 3));
-        assert_eq!((standing(&one).len(), standing(&other).len()), (0, 3));
+        assert_eq!((open(&one).len(), open(&other).len()), (0, 3));
     }
 
     #[test]
-    fn hosts_of_the_roster_give_way_to_no_other() {
+    fn pending_roster_hosts_are_not_evicted_by_others() {
         let register = register();
         register.set_members(&members("192.0.2.9"));
         let member = fill(&register, "192.0.2.9", 3);
-        let others: Vec<Place> = (0..100)
+        let others: Vec<PendingConnection> = (0..100)
             .map(|n| register.enter(Some([10, 0, n, 1].into()), Carrier::Tcp))
             .collect();
         let neighbors = fill(&register, "192.0.2.1", 50);
-        assert_eq!(standing(&others).len() + standing(&neighbors).len(), 8);
-        assert_eq!(standing(&member).len(), 3);
+        assert_eq!(open(&others).len() + open(&neighbors).len(), 8);
+        assert_eq!(open(&member).len(), 3);
     }
 
     #[test]
-    fn forged_sources_over_quic_end_nothing_over_tcp() {
+    fn forged_quic_sources_do_not_end_tcp_connections() {
         let register = register();
         register.set_members(&members("192.0.2.9"));
         let member = fill(&register, "192.0.2.9", 3);
         let ip = "192.0.2.9".parse().ok();
-        let forged: Vec<Place> = (0..50).map(|_| register.enter(ip, Carrier::Quic)).collect();
-        assert_eq!((standing(&member).len(), standing(&forged).len()), (3, 3));
+        let forged: Vec<PendingConnection> = (0..50).map(|_| register.enter(ip, Carrier::Quic)).collect();
+        assert_eq!((open(&member).len(), open(&forged).len()), (3, 3));
         let [tcp, quic] =
             ["/ip4/192.0.2.9/tcp/1", "/ip4/192.0.2.9/udp/1/quic-v1"].map(|at| carrier(&at.parse().unwrap()));
         assert_eq!((tcp, quic), (Carrier::Tcp, Carrier::Quic));
     }
 
     #[test]
-    fn whoever_has_finished_leaves_room() {
+    fn pending_finished_connections_free_capacity() {
         let register = register();
         let first = fill(&register, "192.0.2.1", 3);
         drop(first);
         let second = fill(&register, "192.0.2.1", 3);
-        assert_eq!(standing(&second), [0, 1, 2]);
+        assert_eq!(open(&second), [0, 1, 2]);
         drop(second);
         assert!(register.waiting(Carrier::Tcp).from.is_empty());
     }
 
     #[test]
-    fn whatever_the_order_every_bound_is_kept() {
+    fn pending_limits_hold_in_any_order() {
         let register = register();
         let mut state = 1u32;
-        let mut places = Vec::new();
+        let mut connections = Vec::new();
         for _ in 0..5_000 {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let [what, key, block, last] = state.to_be_bytes();
             match what % 5 {
                 0 => register.set_members(&members(&format!("10.0.{}.{}", block % 3, last % 3))),
-                1 if !places.is_empty() => drop(places.swap_remove(usize::from(key) % places.len())),
-                _ => places.push(register.enter(Some([10, 0, block % 3, last % 3].into()), Carrier::Tcp)),
+                1 if !connections.is_empty() => drop(connections.swap_remove(usize::from(key) % connections.len())),
+                _ => connections.push(register.enter(Some([10, 0, block % 3, last % 3].into()), Carrier::Tcp)),
             }
             let waiting = register.waiting(Carrier::Tcp);
             let mut hosts = BTreeMap::<_, usize>::new();
@@ -292,19 +292,19 @@ mod tests {
             }
             assert!(waiting.from.len() <= 12 && hosts.values().all(|count| *count <= 3));
         }
-        drop(places);
+        drop(connections);
         assert!(register.waiting(Carrier::Tcp).from.is_empty());
     }
 
-    fn fill(register: &Unfinished, ip: &str, count: usize) -> Vec<Place> {
+    fn fill(register: &Unfinished, ip: &str, count: usize) -> Vec<PendingConnection> {
         let ip = ip.parse().ok();
         (0..count).map(|_| register.enter(ip, Carrier::Tcp)).collect()
     }
 
-    /// Which of them need not give way.
-    fn standing(places: &[Place]) -> Vec<usize> {
-        let stands = |index: &usize| !places[*index].cut.is_cancelled();
-        (0..places.len()).filter(stands).collect()
+    /// The indexes of those that are still open.
+    fn open(connections: &[PendingConnection]) -> Vec<usize> {
+        let is_open = |index: &usize| !connections[*index].cut.is_cancelled();
+        (0..connections.len()).filter(is_open).collect()
     }
 
     fn members(ip: &str) -> Members {

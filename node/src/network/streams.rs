@@ -1,9 +1,9 @@
-//! The stream behaviour: opens outgoing streams and hands incoming ones to whoever serves their protocol.
+//! The stream behavior: opens outgoing streams and delivers incoming ones to the server of their protocol.
 //!
 //! `libp2p-stream` does the same with a queue of one: the second stream that arrives before the first has been fetched is
-//! reset, so a peer with several questions at once is refused some of them at random. Here room is counted instead. A
-//! stream is accepted if there is room for its peer and room in all, and keeps that room until it is dropped; the queues
-//! are as long as all the room there is, so an accepted stream is never lost.
+//! reset, so some of a peer's concurrent requests are refused at random. Here permits are counted instead. A
+//! stream is accepted if there are permits for its peer and in total, and holds them until it is dropped; the queues
+//! are as long as the total number of permits, so an accepted stream is never lost.
 
 mod handler;
 
@@ -32,12 +32,12 @@ use super::{
 };
 use handler::Handler;
 
-/// A wish for an outgoing stream, answered once.
+/// A request for an outgoing stream, answered once.
 #[derive(Debug)]
-pub(super) struct Wish {
+pub(super) struct StreamRequest {
     /// The protocol to negotiate.
     pub(super) protocol: StreamProtocol,
-    /// Where the stream goes.
+    /// Receives the stream.
     pub(super) reply: oneshot::Sender<Result<Stream, NetworkError>>,
 }
 
@@ -48,31 +48,31 @@ pub(super) struct Inbound {
     pub(super) session: Session,
     /// The negotiated stream.
     pub(super) stream: Stream,
-    /// The room it takes up.
-    pub(super) room: Room,
+    /// The permit it holds.
+    pub(super) permit: StreamPermit,
 }
 
-/// Room taken up by one incoming stream, given back when dropped.
+/// The permits held by one incoming stream, released when dropped.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct StreamPermit {
     _peer_and_institution: [OwnedSemaphorePermit; 2],
-    _all: OwnedSemaphorePermit,
+    _total: OwnedSemaphorePermit,
 }
 
-/// Who serves which protocol.
+/// The servers of incoming streams, by protocol.
 #[derive(Debug)]
 pub(super) struct Acceptors {
     queues: Mutex<HashMap<StreamProtocol, mpsc::Sender<Inbound>>>,
-    room: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     streams: usize,
 }
 
 impl Acceptors {
-    /// Nobody yet, with room for `streams` streams in all.
+    /// No servers yet, with permits for `streams` streams in total.
     pub(super) fn new(streams: usize) -> Self {
         Self {
             queues: Mutex::default(),
-            room: Arc::new(Semaphore::new(streams)),
+            permits: Arc::new(Semaphore::new(streams)),
             streams,
         }
     }
@@ -97,32 +97,32 @@ impl Acceptors {
             .collect()
     }
 
-    /// Hands a stream over, or resets it by dropping it.
+    /// Delivers a stream, or resets it by dropping it.
     fn deliver(&self, session: &Session, stream: Stream, protocol: &StreamProtocol) {
-        let Some(room) = self.room_for(session) else {
-            tracing::debug!(%protocol, "no room for another stream of this peer");
+        let Some(permit) = self.stream_permit(session) else {
+            tracing::debug!(%protocol, "the limit of incoming streams is reached; a stream is reset");
             return;
         };
         let inbound = Inbound {
             session: session.clone(),
             stream,
-            room,
+            permit,
         };
-        let taken = self
+        let delivered = self
             .queues()
             .get(protocol)
             .is_some_and(|queue| queue.try_send(inbound).is_ok());
-        if !taken {
-            tracing::debug!(%protocol, "nobody serves this stream any more");
+        if !delivered {
+            tracing::debug!(%protocol, "the protocol is no longer served; a stream is reset");
         }
     }
 
-    fn room_for(&self, session: &Session) -> Option<Room> {
-        let peer_and_institution = session.inbound().take()?;
-        let all = self.room.clone().try_acquire_owned().ok()?;
-        Some(Room {
+    fn stream_permit(&self, session: &Session) -> Option<StreamPermit> {
+        let peer_and_institution = session.inbound().acquire()?;
+        let total = self.permits.clone().try_acquire_owned().ok()?;
+        Some(StreamPermit {
             _peer_and_institution: peer_and_institution,
-            _all: all,
+            _total: total,
         })
     }
 
@@ -133,17 +133,17 @@ impl Acceptors {
 
 /// Opens and accepts streams; keeps the register of sessions.
 ///
-/// Stands last in the behaviour: once it has been asked for a handler, nothing else can refuse the connection any more.
+/// The last part of the network behavior: once it has created a handler, no other part can refuse the connection.
 #[derive(Debug)]
 pub(super) struct Streams {
     sessions: Arc<Sessions>,
     acceptors: Arc<Acceptors>,
     keep_alive: bool,
-    outbox: VecDeque<ToSwarm<Infallible, Wish>>,
+    outbox: VecDeque<ToSwarm<Infallible, StreamRequest>>,
 }
 
 impl Streams {
-    /// A behaviour that shares the two registers with the handles.
+    /// A behavior that shares the two registers with the handles.
     pub(super) fn new(sessions: Arc<Sessions>, acceptors: Arc<Acceptors>, keep_alive: bool) -> Self {
         Self {
             sessions,
@@ -153,8 +153,8 @@ impl Streams {
         }
     }
 
-    /// Opens a stream over the newest connection with a peer; the wish is dropped if there is none.
-    pub(super) fn open(&mut self, peer_id: PeerId, event: Wish) {
+    /// Opens a stream over the newest connection with a peer; the request is dropped if there is none.
+    pub(super) fn open(&mut self, peer_id: PeerId, event: StreamRequest) {
         let newest = node_id(&peer_id).and_then(|node| self.sessions.newest(&node));
         if let Some(connection) = newest {
             self.outbox.push_back(ToSwarm::NotifyHandler {
@@ -206,7 +206,7 @@ impl NetworkBehaviour for Streams {
     }
 
     fn on_connection_handler_event(&mut self, peer_id: PeerId, connection: ConnectionId, _: THandlerOutEvent<Self>) {
-        tracing::debug!(%connection, "the connection opens no streams any more and is closed");
+        tracing::debug!(%connection, "the connection no longer opens streams and is closed");
         self.outbox.push_back(ToSwarm::CloseConnection {
             peer_id,
             connection: CloseConnection::One(connection),
@@ -216,7 +216,7 @@ impl NetworkBehaviour for Streams {
     fn poll(&mut self, _: &mut Context<'_>) -> Poll<ToSwarm<Self::ToSwarm, THandlerInEvent<Self>>> {
         match self.outbox.pop_front() {
             Some(event) => Poll::Ready(event),
-            // Whoever fills the queue owns the swarm and polls it next, so no waker is kept.
+            // The queue is filled by the owner of the swarm, which polls it next, so no waker is stored.
             None => Poll::Pending,
         }
     }

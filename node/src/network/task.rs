@@ -1,11 +1,11 @@
-//! The task that owns the swarm: takes wishes from the handles, keeps members connected, closes the gate on others.
+//! The task that owns the swarm: handles requests of the handles, keeps members connected, and disconnects others.
 //!
-//! On stop it goes through four steps:
+//! On stop it performs four steps:
 //!
-//! 1. every session is cut, so that streams fail wherever they are held,
-//! 2. waiting dials are told,
-//! 3. all connections are closed, and peers get a moment to see it,
-//! 4. the swarm is dropped, and with it the listeners.
+//! 1. it cuts every session, so that all streams fail,
+//! 2. it fails the pending dials,
+//! 3. it closes all connections, and gives peers a moment to notice,
+//! 4. it drops the swarm, and with it the listeners.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -29,30 +29,30 @@ use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
 use super::{
-    behaviour::{Behaviour, BehaviourEvent},
+    behavior::{Behavior, BehaviorEvent},
     error::NetworkError,
     members::{Members, node_id, peer_id},
     redial::Redial,
     resolve::resolve,
     session::{Session, Sessions},
-    streams::Wish,
+    streams::StreamRequest,
 };
 
-/// How long peers get to see that connections close, on stop.
-const FAREWELL: Duration = Duration::from_millis(500);
-/// How often peers that have not said hello are looked for.
-const LOOK: Duration = Duration::from_secs(1);
+/// How long to wait on stop for connections to close cleanly.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
+/// How often to check for peers that have not completed `hello`.
+const INTRODUCTION_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What handles ask of the task.
+/// The requests of the handles to the task.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// Connect to a member, or find that it is connected.
+    /// Connect to a member, unless it is connected already.
     Connect {
         peer: NodeId,
         reply: oneshot::Sender<Result<(), NetworkError>>,
     },
     /// Open a stream to a connected peer.
-    Open { peer: NodeId, wish: Wish },
+    Open { peer: NodeId, request: StreamRequest },
     /// Replace the members; answered when the gate has them.
     SetMembers {
         members: Arc<Members>,
@@ -62,12 +62,12 @@ pub(super) enum Message {
     Disconnect { peer: NodeId },
 }
 
-/// A dial whose host names are being looked up.
+/// A dial whose host names are being resolved.
 type Lookup = futures::future::BoxFuture<'static, (NodeId, PeerId, Vec<Multiaddr>)>;
 
 /// The state of the network, owned by one task.
 pub(super) struct Task {
-    pub(super) swarm: Swarm<Behaviour>,
+    pub(super) swarm: Swarm<Behavior>,
     pub(super) inbox: mpsc::Receiver<Message>,
     pub(super) sessions: Arc<Sessions>,
     pub(super) listening: watch::Sender<Vec<Multiaddr>>,
@@ -82,9 +82,9 @@ pub(super) struct Task {
 }
 
 impl Task {
-    /// Runs until `stop` is cancelled or the last handle is gone.
+    /// Runs until `stop` is canceled or the last handle is dropped.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        let mut tick = tokio::time::interval(LOOK);
+        let mut tick = tokio::time::interval(INTRODUCTION_CHECK_INTERVAL);
         loop {
             let due = self.redial.next_due();
             tokio::select! {
@@ -100,20 +100,20 @@ impl Task {
                 event = self.swarm.select_next_some() => self.on_event(event),
             }
         }
-        self.farewell().await;
+        self.say_goodbye().await;
     }
 
     fn on_message(&mut self, message: Message) {
         match message {
             Message::Connect { peer, reply } => self.connect(peer, reply),
-            Message::Open { peer, wish } => {
+            Message::Open { peer, request } => {
                 if let Some(peer) = peer_id(&peer) {
-                    self.swarm.behaviour_mut().streams.open(peer, wish);
+                    self.swarm.behaviour_mut().streams.open(peer, request);
                 }
             }
             Message::SetMembers { members, reply } => {
                 self.set_members(&members);
-                // Whoever asked may not wait for the answer.
+                // The caller may not be waiting for the answer.
                 let _ = reply.send(());
             }
             Message::Disconnect { peer } => self.disconnect(peer),
@@ -129,7 +129,7 @@ impl Task {
             self.waiting.entry(peer).or_default().push(reply);
             return self.look_up(peer);
         };
-        // Whoever asked may have given up meanwhile.
+        // The caller may have given up in the meantime.
         let _ = reply.send(answer);
     }
 
@@ -137,7 +137,7 @@ impl Task {
         self.members = members.clone();
         for removed in self.swarm.behaviour_mut().gate.set_members(members.clone()) {
             if let Some(node) = node_id(&removed) {
-                tracing::info!(peer = %node.short(), "no longer a member, connections are closed");
+                tracing::info!(peer = %node.short(), "no longer a member; its connections are closed");
                 self.sessions.cut(node);
             }
         }
@@ -151,27 +151,27 @@ impl Task {
         }
     }
 
-    /// Wants a member connected. Of two members the one with the lower id dials at once and the other a little later, so
+    /// Requests a connection with a member. Of two members the one with the lower id dials at once and the other one a little later, so
     /// that they rarely end up with two connections.
     fn want(&mut self, node: NodeId, now: Instant) {
         if node == self.local || self.sessions.get(&node).is_some() {
             return;
         }
-        let courtesy = if self.local < node {
+        let dial_tiebreak = if self.local < node {
             Duration::ZERO
         } else {
             Duration::from_millis(300)
         };
-        self.redial.want(node, now, courtesy);
+        self.redial.want(node, now, dial_tiebreak);
     }
 
-    /// Ends the sessions whose peer has proved a member's key and has not shown in time whose node it is.
+    /// Ends the sessions of peers that have proved a member's key but have not completed `hello` in time.
     fn cut_unintroduced(&mut self) {
-        let standing = self.sessions.subscribe().borrow().clone();
-        let late = standing.values().filter(|session| session.attested().is_none());
+        let sessions = self.sessions.subscribe().borrow().clone();
+        let late = sessions.values().filter(|session| session.attested().is_none());
         let late = late.filter(|session| session.began().elapsed() >= self.introduction);
         for node in late.map(Session::peer).collect::<Vec<_>>() {
-            tracing::info!(peer = %node.short(), "the peer has not said hello in time, its connections are closed");
+            tracing::info!(peer = %node.short(), "the peer has not completed hello in time; its connections are closed");
             self.disconnect(node);
         }
     }
@@ -201,22 +201,22 @@ impl Task {
     fn dial(&mut self, node: NodeId, peer: PeerId, addresses: Vec<Multiaddr>) {
         match self.swarm.dial(DialOpts::peer_id(peer).addresses(addresses).build()) {
             Ok(()) => {}
-            // Already dialling or connected: the outcome of that one counts.
-            Err(DialError::DialPeerConditionFalse(_)) => self.settle_if_connected(node),
+            // Already dialing or connected: the outcome of that attempt counts.
+            Err(DialError::DialPeerConditionFalse(_)) => self.finish_if_connected(node),
             Err(error) => self.unreachable(node, error),
         }
     }
 
-    fn settle_if_connected(&mut self, node: NodeId) {
+    fn finish_if_connected(&mut self, node: NodeId) {
         if self.sessions.get(&node).is_some() {
             self.connected(node);
         }
     }
 
     fn connected(&mut self, node: NodeId) {
-        self.redial.settle(&node, Instant::now());
+        self.redial.mark_connected(&node, Instant::now());
         for reply in self.waiting.remove(&node).unwrap_or_default() {
-            // Whoever asked may have given up meanwhile.
+            // The caller may have given up in the meantime.
             let _ = reply.send(Ok(()));
         }
     }
@@ -226,20 +226,20 @@ impl Task {
             return self.connected(node);
         }
         let source = Arc::new(error);
-        tracing::debug!(peer = %node.short(), error = %source, "member cannot be reached");
+        tracing::debug!(peer = %node.short(), error = %source, "the member cannot be reached");
         for reply in self.waiting.remove(&node).unwrap_or_default() {
-            // Whoever asked may have given up meanwhile.
+            // The caller may have given up in the meantime.
             let _ = reply.send(Err(NetworkError::Unreachable {
                 peer: node,
                 source: source.clone(),
             }));
         }
-        // Without randomness the longest wait is taken; only the spread between members suffers.
+        // Without randomness the maximum wait is used; only the distribution among members is worse.
         let random = getrandom::u32().unwrap_or(u32::MAX);
         self.redial.failed(&node, Instant::now(), random);
     }
 
-    fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
+    fn on_event(&mut self, event: SwarmEvent<BehaviorEvent>) {
         #[expect(
             clippy::wildcard_enum_match_arm,
             reason = "libp2p adds events; the others need no action"
@@ -270,7 +270,7 @@ impl Task {
                 let _entered = self.spans.remove(&connection_id).map(Span::entered);
                 tracing::info!(cause = cause.map(tracing::field::display), "connection closed");
                 if num_established == 0 {
-                    self.on_gone(&peer_id);
+                    self.on_disconnected(&peer_id);
                 }
             }
             SwarmEvent::OutgoingConnectionError {
@@ -293,12 +293,12 @@ impl Task {
                     "incoming connection refused"
                 );
             }
-            SwarmEvent::Behaviour(BehaviourEvent::Ping(ping::Event {
+            SwarmEvent::Behaviour(BehaviorEvent::Ping(ping::Event {
                 connection,
                 result: Err(error),
                 ..
             })) => {
-                tracing::debug!(%connection, %error, "peer does not answer pings");
+                tracing::debug!(%connection, %error, "the peer does not answer pings");
                 self.swarm.close_connection(connection);
             }
             _ => {}
@@ -308,12 +308,12 @@ impl Task {
     fn on_established(&mut self, peer: &PeerId, connection: ConnectionId, endpoint: &ConnectedPoint) {
         let Some(node) = node_id(peer) else { return };
         let span = tracing::info_span!("connection", peer = %node.short(), id = %connection);
-        span.in_scope(|| tracing::info!(dialled = endpoint.is_dialer(), "connection established"));
+        span.in_scope(|| tracing::info!(dialed = endpoint.is_dialer(), "connection established"));
         self.spans.insert(connection, span);
         self.connected(node);
     }
 
-    fn on_gone(&mut self, peer: &PeerId) {
+    fn on_disconnected(&mut self, peer: &PeerId) {
         if let Some(node) = node_id(peer)
             && self.keep_connected
             && self.members.contains(&node)
@@ -322,9 +322,9 @@ impl Task {
         }
     }
 
-    async fn farewell(mut self) {
-        let standing = self.sessions.subscribe().borrow().clone();
-        for node in standing.keys() {
+    async fn say_goodbye(mut self) {
+        let sessions = self.sessions.subscribe().borrow().clone();
+        for node in sessions.keys() {
             self.disconnect(*node);
         }
         self.inbox.close();
@@ -334,8 +334,8 @@ impl Task {
                 self.swarm.select_next_some().await;
             }
         };
-        // A peer that does not take its farewell finds out when the sockets are dropped.
-        let _ = tokio::time::timeout(FAREWELL, all_closed).await;
+        // A peer that does not confirm the close notices when the sockets are dropped.
+        let _ = tokio::time::timeout(GOODBYE_TIMEOUT, all_closed).await;
     }
 }
 

@@ -21,8 +21,8 @@ const QUERY: StreamProtocol = StreamProtocol::new("/concordat/query/1");
 const TCP: &str = "/ip4/127.0.0.1/tcp/0";
 const QUIC: &str = "/ip4/127.0.0.1/udp/0/quic-v1";
 
-/// No test waits longer than this for something that has to happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Maximum time that a test waits for an expected event.
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -42,60 +42,59 @@ async fn members_exchange_frames_over_either_transport() {
         attest(&one, &two).await;
         let mut incoming = two.net.accept(CATALOG).unwrap();
 
-        let mut asking = one.net.open(two.id(), CATALOG).await.unwrap();
-        asking.send(&note("what is there")).await.unwrap();
-        let mut asked = incoming.next().await;
-        assert_eq!(asked.session().peer(), one.id());
-        assert_eq!(asked.expect::<Note>().await.unwrap(), note("what is there"));
-        asked.send(&note("nothing for you")).await.unwrap();
-        assert_eq!(asking.expect::<Note>().await.unwrap(), note("nothing for you"));
+        let mut outgoing = one.net.open(two.id(), CATALOG).await.unwrap();
+        outgoing.send(&note("request")).await.unwrap();
+        let mut received = incoming.next().await;
+        assert_eq!(received.session().peer(), one.id());
+        assert_eq!(received.expect::<Note>().await.unwrap(), note("request"));
+        received.send(&note("reply")).await.unwrap();
+        assert_eq!(outgoing.expect::<Note>().await.unwrap(), note("reply"));
     }
 }
 
 #[tokio::test]
-async fn the_gate_refuses_a_stranger_that_dials_in() {
+async fn gate_incoming_dial_of_non_member_refused() {
     for transport in [TCP, QUIC] {
-        let (house, stranger) = (Node::start(1, transport).await, Node::start(2, transport).await);
-        house.set_members(&[]).await;
-        let sessions = house.net.sessions();
-        let _hello = house.net.accept(HELLO).unwrap();
-        stranger.set_members(&[&house]).await;
+        let (node, non_member) = (Node::start(1, transport).await, Node::start(2, transport).await);
+        node.set_members(&[]).await;
+        let sessions = node.net.sessions();
+        let _hello = node.net.accept(HELLO).unwrap();
+        non_member.set_members(&[&node]).await;
 
         assert!(
-            exchange(&stranger, &house).await.is_err(),
-            "a stranger was served over {transport}"
+            exchange(&non_member, &node).await.is_err(),
+            "a non-member was served over {transport}"
         );
         assert!(
             !sessions.has_changed().unwrap(),
-            "a stranger had a session over {transport}"
+            "a non-member had a session over {transport}"
         );
     }
 }
 
 #[tokio::test]
-async fn the_gate_does_not_let_anyone_dial_a_stranger() {
-    let (house, stranger) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
-    stranger.set_members(&[&house]).await;
-    let refused = house.net.open(stranger.id(), HELLO).await.unwrap_err();
-    assert!(matches!(refused, NetworkError::NotMember { peer } if peer == stranger.id()));
-    assert_eq!(refused.fault(), Fault::Operator);
+async fn gate_outgoing_dial_to_non_member_refused() {
+    let (node, non_member) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    non_member.set_members(&[&node]).await;
+    let refused = node.net.open(non_member.id(), HELLO).await.unwrap_err();
+    assert!(matches!(refused, NetworkError::NotMember { peer } if peer == non_member.id()));
+    assert_eq!(refused.responsibility(), Responsibility::Operator);
 }
 
 #[tokio::test]
 async fn an_address_of_another_node_is_not_taken_for_the_member() {
-    let (house, imposter, absent) = (
+    let (node, imposter, absent) = (
         Node::start(1, TCP).await,
         Node::start(2, TCP).await,
         Node::start(3, TCP).await,
     );
-    imposter.set_members(&[&house]).await;
+    imposter.set_members(&[&node]).await;
     let wrong = [(absent.id(), institution_of(&absent), imposter.net.listen_addrs())];
-    house
-        .net
+    node.net
         .set_members(Arc::new(wrong.into_iter().collect()))
         .await
         .unwrap();
-    let refused = house.net.open(absent.id(), HELLO).await.unwrap_err();
+    let refused = node.net.open(absent.id(), HELLO).await.unwrap_err();
     assert!(matches!(refused, NetworkError::Unreachable { .. }), "{refused}");
 }
 
@@ -106,22 +105,21 @@ async fn a_removed_member_is_cut_off_at_once() {
         introduce(&[&one, &two]).await;
         attest(&one, &two).await;
         let mut incoming = two.net.accept(QUERY).unwrap();
-        let mut asking = one.net.open(two.id(), QUERY).await.unwrap();
-        asking.send(&note("hello")).await.unwrap();
-        let mut asked = incoming.next().await;
-        asked.expect::<Note>().await.unwrap();
+        let mut outgoing = one.net.open(two.id(), QUERY).await.unwrap();
+        outgoing.send(&note("hello")).await.unwrap();
+        let mut received = incoming.next().await;
+        received.expect::<Note>().await.unwrap();
 
         two.set_members(&[]).await;
         assert!(two.net.connected_peers().is_empty());
         assert!(matches!(
-            asked.send(&note("too late")).await,
+            received.send(&note("too late")).await,
             Err(NetworkError::Cut { .. })
         ));
-        let received = tokio::time::timeout(PATIENCE, asking.recv::<Note>()).await.unwrap();
-        assert!(
-            !matches!(received, Ok(Some(_))),
-            "a removed member received {received:?}"
-        );
+        let late = tokio::time::timeout(TEST_TIMEOUT, outgoing.recv::<Note>())
+            .await
+            .unwrap();
+        assert!(!matches!(late, Ok(Some(_))), "a removed member received {late:?}");
         assert!(exchange(&one, &two).await.is_err());
     }
 }
@@ -140,8 +138,8 @@ async fn nothing_but_hello_is_served_before_attestation() {
         received = early.recv::<Note>() => assert!(!matches!(received, Ok(Some(_)))),
     }
 
-    let mut greeting = one.net.open(two.id(), HELLO).await.unwrap();
-    greeting.send(&note("certificate")).await.unwrap();
+    let mut hello = one.net.open(two.id(), HELLO).await.unwrap();
+    hello.send(&note("certificate")).await.unwrap();
     assert_eq!(hellos.next().await.expect::<Note>().await.unwrap(), note("certificate"));
 
     two.session(&one).await.attest(attested());
@@ -156,7 +154,7 @@ async fn nothing_but_hello_is_served_before_attestation() {
 }
 
 #[tokio::test]
-async fn a_stream_that_comes_a_little_before_the_attestation_waits_for_it() {
+async fn stream_arriving_before_attestation_waits_for_it() {
     let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
     introduce(&[&one, &two]).await;
     let mut queries = two.net.accept(QUERY).unwrap();
@@ -168,42 +166,42 @@ async fn a_stream_that_comes_a_little_before_the_attestation_waits_for_it() {
 }
 
 #[tokio::test]
-async fn one_peer_cannot_take_all_the_room() {
-    let (flood, other, house) = (
+async fn streams_one_peer_cannot_use_all_permits() {
+    let (flood, other, node) = (
         Node::start(1, TCP).await,
         Node::start(2, TCP).await,
         Node::start(3, TCP).await,
     );
-    introduce(&[&flood, &other, &house]).await;
-    attest(&flood, &house).await;
-    attest(&other, &house).await;
-    let mut incoming = house.net.accept(QUERY).unwrap();
+    introduce(&[&flood, &other, &node]).await;
+    attest(&flood, &node).await;
+    attest(&other, &node).await;
+    let mut incoming = node.net.accept(QUERY).unwrap();
 
     let mut held = Vec::new();
     for _ in 0..TEST_STREAMS_PER_PEER {
-        held.push((flood.net.open(house.id(), QUERY).await.unwrap(), incoming.next().await));
+        held.push((flood.net.open(node.id(), QUERY).await.unwrap(), incoming.next().await));
     }
-    let mut surplus = flood.net.open(house.id(), QUERY).await.unwrap();
+    let mut surplus = flood.net.open(node.id(), QUERY).await.unwrap();
     assert!(!matches!(surplus.recv::<Note>().await, Ok(Some(_))));
 
-    let _served = other.net.open(house.id(), QUERY).await.unwrap();
+    let _served = other.net.open(node.id(), QUERY).await.unwrap();
     assert_eq!(incoming.next().await.session().peer(), other.id());
 
     held.pop();
-    let _again = flood.net.open(house.id(), QUERY).await.unwrap();
+    let _again = flood.net.open(node.id(), QUERY).await.unwrap();
     assert_eq!(incoming.next().await.session().peer(), flood.id());
 }
 
 #[tokio::test]
-async fn questions_asked_at_once_are_all_answered() {
+async fn streams_opened_at_once_are_all_accepted() {
     let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
     introduce(&[&one, &two]).await;
     attest(&one, &two).await;
     let mut incoming = two.net.accept(QUERY).unwrap();
-    let asking = futures::future::join_all((0..TEST_STREAMS_PER_PEER).map(|_| one.net.open(two.id(), QUERY)));
-    let opened: Vec<_> = asking.await.into_iter().map(Result::unwrap).collect();
+    let opening = futures::future::join_all((0..TEST_STREAMS_PER_PEER).map(|_| one.net.open(two.id(), QUERY)));
+    let opened: Vec<_> = opening.await.into_iter().map(Result::unwrap).collect();
     for _ in &opened {
-        tokio::time::timeout(PATIENCE, incoming.next()).await.unwrap();
+        tokio::time::timeout(TEST_TIMEOUT, incoming.next()).await.unwrap();
     }
 }
 
@@ -222,7 +220,7 @@ async fn a_protocol_has_one_server_and_may_have_none() {
 }
 
 #[tokio::test]
-async fn a_lost_member_comes_back_as_a_new_session_without_attestation() {
+async fn session_of_returning_member_is_new_and_unattested() {
     let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
     introduce(&[&one, &two]).await;
     attest(&one, &two).await;
@@ -234,9 +232,9 @@ async fn a_lost_member_comes_back_as_a_new_session_without_attestation() {
     assert!(after.attested().is_none());
 }
 
-/// A process that is killed says no farewell: over QUIC its peers notice only after seconds of silence.
+/// A process that is killed does not close its connections: over QUIC its peers notice only after seconds without packets.
 #[tokio::test]
-async fn a_member_that_died_and_came_back_is_asked_over_its_new_connection() {
+async fn stream_to_restarted_member_uses_new_connection() {
     for transport in [TCP, QUIC] {
         let one = Node::start(1, transport).await;
         let doomed = tokio::runtime::Builder::new_multi_thread()
@@ -258,17 +256,17 @@ async fn a_member_that_died_and_came_back_is_asked_over_its_new_connection() {
         let mut incoming = two.net.accept(HELLO).unwrap();
         two.session(&one).await;
         tokio::spawn(async move {
-            let mut asked = incoming.next().await;
-            let question = asked.expect::<Note>().await.unwrap();
-            asked.send(&question).await.unwrap();
+            let mut received = incoming.next().await;
+            let request = received.expect::<Note>().await.unwrap();
+            received.send(&request).await.unwrap();
         });
         let answer = exchange(&one, &two).await;
-        assert_eq!(answer.unwrap(), note("let me in"), "over {transport}");
+        assert_eq!(answer.unwrap(), note("hello"), "over {transport}");
     }
 }
 
 #[test]
-fn the_newest_of_the_connections_that_stand_is_taken() {
+fn newest_open_connection_is_used() {
     let sessions = Sessions::new(&Limits::default());
     let peer = NodeId::from_bytes([1; 32]);
     let [old, new] = [1, 2].map(libp2p::swarm::ConnectionId::new_unchecked);
@@ -287,14 +285,14 @@ async fn a_stopped_network_leaves_nothing_behind() {
     let seen = two.session(&one).await;
     let net = one.net.clone();
     assert!(one.shutdown.stop().await.is_empty());
-    tokio::time::timeout(PATIENCE, seen.until_cut()).await.unwrap();
+    tokio::time::timeout(TEST_TIMEOUT, seen.until_cut()).await.unwrap();
     assert!(net.connected_peers().is_empty());
     assert!(matches!(net.open(two.id(), HELLO).await, Err(NetworkError::Stopped)));
 }
 
-/// rust-libp2p #5410: multiplexers that stop reading while they wait to write lock up when both sides stream at once.
+/// rust-libp2p #5410: multiplexers that stop reading while they wait to write deadlock when both sides stream at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn both_sides_stream_at_once_without_locking_up() {
+async fn both_sides_stream_at_once_without_deadlock() {
     const STREAMS: usize = 4;
     const EACH: usize = 16 << 20;
     for transport in [TCP, QUIC] {
@@ -307,7 +305,7 @@ async fn both_sides_stream_at_once_without_locking_up() {
                 stream_all(&two, &one, STREAMS, EACH)
             )
         };
-        let received = tokio::time::timeout(PATIENCE, traffic).await;
+        let received = tokio::time::timeout(TEST_TIMEOUT, traffic).await;
         assert_eq!(received, Ok((STREAMS * EACH, STREAMS * EACH)), "over {transport}");
     }
 }
@@ -354,8 +352,8 @@ async fn open_when_served(net: &NetworkHandle, peer: NodeId) -> FramedStream {
 }
 
 const TEST_STREAMS_PER_PEER: usize = 16;
-const TEST_ATTEST: Duration = Duration::from_millis(100);
-const TEST_INTRODUCTION: Duration = Duration::from_secs(3);
+const TEST_ATTEST_TIMEOUT: Duration = Duration::from_millis(100);
+const TEST_INTRODUCTION_TIMEOUT: Duration = Duration::from_secs(3);
 
 struct Node {
     net: NetworkHandle,
@@ -367,7 +365,7 @@ impl Node {
         Self::try_start(seed, listen).await.unwrap()
     }
 
-    /// Starts where a node has just died, as soon as the system has given its address free.
+    /// Starts a node at the address of one that has just died, as soon as the system has released the address.
     async fn restart(seed: u8, listen: &str) -> Self {
         let started = async {
             loop {
@@ -377,7 +375,7 @@ impl Node {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, started).await.unwrap()
+        tokio::time::timeout(TEST_TIMEOUT, started).await.unwrap()
     }
 
     async fn try_start(seed: u8, listen: &str) -> Result<Self, NetworkError> {
@@ -388,8 +386,8 @@ impl Node {
         let mut config = NetworkConfig::new(NodeKey::from_seed(&[seed; 32].into()), vec![listen.parse().unwrap()]);
         config.dial = dial;
         config.limits.streams_per_peer = TEST_STREAMS_PER_PEER;
-        config.timeouts.attest = TEST_ATTEST;
-        config.timeouts.introduction = TEST_INTRODUCTION;
+        config.timeouts.attest = TEST_ATTEST_TIMEOUT;
+        config.timeouts.introduction = TEST_INTRODUCTION_TIMEOUT;
         config.backoff = Backoff {
             first: Duration::from_millis(20),
             cap: Duration::from_millis(100),
@@ -419,16 +417,19 @@ impl Node {
         self.net.set_members(Arc::new(members)).await.unwrap();
     }
 
-    /// The session with `other`, which is waited for.
+    /// Waits for the session with `other`.
     async fn session(&self, other: &Self) -> Session {
         let mut sessions = self.net.sessions();
-        let standing = sessions.wait_for(|sessions| sessions.contains_key(&other.id()));
-        let standing = tokio::time::timeout(PATIENCE, standing).await.unwrap().unwrap();
-        standing[&other.id()].clone()
+        let open_sessions = sessions.wait_for(|sessions| sessions.contains_key(&other.id()));
+        let open_sessions = tokio::time::timeout(TEST_TIMEOUT, open_sessions)
+            .await
+            .unwrap()
+            .unwrap();
+        open_sessions[&other.id()].clone()
     }
 }
 
-/// Each node of these tests is an institution of its own.
+/// Each node of these tests is a separate institution.
 fn institution_of(node: &Node) -> InstitutionId {
     let [first, second, ..] = *node.id().as_bytes();
     format!("node-{first}-{second}").parse().unwrap()
@@ -445,10 +446,10 @@ async fn attest(one: &Node, two: &Node) {
     two.session(one).await.attest(attested());
 }
 
-/// A stream from `from` to `to` on which one frame goes out and one should come back.
+/// Sends one frame on a stream from `from` to `to` and receives the reply.
 async fn exchange(from: &Node, to: &Node) -> Result<Note, NetworkError> {
     let mut stream = from.net.open(to.id(), HELLO).await?;
-    stream.send(&note("let me in")).await?;
+    stream.send(&note("hello")).await?;
     stream.expect().await
 }
 

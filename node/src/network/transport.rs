@@ -1,11 +1,11 @@
-//! The transport under the swarm: TCP (Noise, Yamux) and QUIC, and what holds before a peer is known.
+//! The transport of the swarm: TCP (Noise, Yamux) and QUIC, and the rules that apply before a peer is identified.
 //!
-//! 1. Each incoming connection takes a place in [`Unfinished`] and gives way when that is full and it is the oldest.
-//! 2. Over TCP its first byte comes within a short time, so that a socket that says nothing costs little. With QUIC there is
+//! 1. Each incoming connection is registered in [`Unfinished`] and is closed if that is full and it is the oldest.
+//! 2. Over TCP the first byte has to arrive within a short time, so that a silent socket costs little. With QUIC there is
 //!    no connection before the first packet.
-//! 3. Either kind ends its handshake within the time for connecting, however slowly bytes arrive.
-//! 4. An address is dialed only if [`Dialing`] admits it. It is compared here, at the last moment: names have been looked up by
-//!    then, so that what is compared is what is dialed.
+//! 3. Both kinds have to finish the handshake within the connect timeout, regardless of how slowly bytes arrive.
+//! 4. An address is dialed only if [`Dialing`] allows it. It is checked here, at the last moment: names have been resolved by
+//!    then, so that the address that is checked is the one that is dialed.
 
 use std::{
     future::Future,
@@ -29,7 +29,7 @@ use libp2p::{
 use tokio::time::Sleep;
 
 use super::{
-    behaviour::{MULTIPLEXED, multiplexer},
+    behavior::{MAX_MULTIPLEXED_STREAMS, multiplexer},
     config::Timeouts,
     dial::Dialing,
     error::NetworkError,
@@ -55,7 +55,7 @@ pub(super) fn transport(
         .boxed();
     let mut config = quic::Config::new(keypair);
     config.handshake_timeout = timeouts.connect;
-    config.max_concurrent_stream_limit = u32::try_from(MULTIPLEXED).unwrap_or(u32::MAX);
+    config.max_concurrent_stream_limit = u32::try_from(MAX_MULTIPLEXED_STREAMS).unwrap_or(u32::MAX);
     let quic = quic::tokio::Transport::new(config).map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     let either = tcp.or_transport(quic.boxed()).map(|either, _| either.into_inner());
     let guarded = Guarded {
@@ -66,7 +66,7 @@ pub(super) fn transport(
     Ok(guarded.boxed())
 }
 
-/// Counts who comes and looks at where we go.
+/// Counts incoming connections and checks outgoing ones.
 struct Guarded {
     inner: Boxed<Connection>,
     unfinished: Unfinished,
@@ -74,17 +74,17 @@ struct Guarded {
 }
 
 impl Guarded {
-    /// An incoming connection that keeps its place until its handshake is through, fails, or has to give way.
+    /// An incoming connection that stays registered until its handshake succeeds, fails, or is evicted.
     fn admit(
         &self,
         from: &Multiaddr,
         handshake: impl Future<Output = io::Result<Connection>> + Send + 'static,
     ) -> BoxFuture<'static, io::Result<Connection>> {
-        let place = self.unfinished.enter(host(from), carrier(from));
+        let pending = self.unfinished.enter(host(from), carrier(from));
         async move {
-            let done = place.cut().run_until_cancelled_owned(handshake).await;
-            drop(place);
-            done.unwrap_or_else(|| Err(io::Error::other("it gave way to a newer connection")))
+            let done = pending.cut().run_until_cancelled_owned(handshake).await;
+            drop(pending);
+            done.unwrap_or_else(|| Err(io::Error::other("closed in favor of a newer connection")))
         }
         .boxed()
     }
@@ -116,7 +116,7 @@ impl Transport for Guarded {
         context: &mut Context<'_>,
     ) -> Poll<TransportEvent<Self::ListenerUpgrade, io::Error>> {
         Pin::new(&mut self.inner).poll(context).map(|event| {
-            // Only an incoming connection has an upgrade, and it says where it comes from.
+            // Only an incoming connection has an upgrade, and it contains its source.
             let from = match &event {
                 TransportEvent::Incoming { send_back_addr, .. } => send_back_addr.clone(),
                 TransportEvent::NewAddress { .. }
@@ -132,7 +132,7 @@ impl Transport for Guarded {
 /// A socket whose first byte has to arrive in time.
 struct FirstByte<S> {
     socket: S,
-    /// `None` once a byte is here.
+    /// `None` once a byte has arrived.
     until: Option<Pin<Box<Sleep>>>,
 }
 

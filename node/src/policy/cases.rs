@@ -1,4 +1,4 @@
-//! Cases that a steward writes: who asks for what, and what has to come out.
+//! Test cases that a steward writes: who requests what, and the expected decision.
 
 use std::fmt;
 
@@ -10,65 +10,65 @@ use concordat_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::matrix::{self, Ground};
+use super::matrix::{self, RequestSpace};
 use super::{ColumnFacts, Party, Policy};
 
-/// How a column should leave.
+/// How a column would be released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reveal {
-    /// As it is.
+    /// Unchanged.
     Clear,
-    /// Made coarser.
-    Generalised,
+    /// Generalized.
+    Generalized,
     /// As a pseudonym.
     Pseudonym,
 }
 
-/// What has to come out.
+/// The expected decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Expected {
-    /// It is permitted.
+    /// Permitted.
     Permit,
-    /// It is denied.
+    /// Denied.
     Deny,
 }
 
-/// One case: may this member have a column of this class so, at this tier, for this purpose?
+/// One case: may this member receive a column of this class in this form, at this tier, for this purpose?
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
-    /// The member that asks; an active one in the holder's own jurisdiction where nothing is said.
+    /// The requesting member; by default an active one in the holder's own jurisdiction.
     #[serde(default)]
     pub institution: Option<InstitutionId>,
     /// Its jurisdiction.
     #[serde(default)]
     pub jurisdiction: Option<Jurisdiction>,
-    /// The class of the column; `unclassified` where nothing is said.
+    /// The class of the column; by default `unclassified`.
     #[serde(default)]
     pub class: Option<ColumnClass>,
-    /// The name of the column, where a rule looks at it.
+    /// The name of the column, if a rule depends on it.
     #[serde(default)]
     pub column: Option<ColumnName>,
     /// How much an answer reveals.
     pub tier: Tier,
-    /// What for, as in `grant request --purpose`.
+    /// The purpose, as in `grant request --purpose`.
     pub purpose: String,
-    /// How the column leaves.
+    /// How the column would be released.
     pub reveal: Reveal,
-    /// What has to come out.
+    /// The expected decision.
     pub expect: Expected,
 }
 
-/// How a case came out.
+/// The result of a case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CaseOutcome {
-    /// The question, in words.
+    /// The request, as text.
     pub case: String,
-    /// Whether it came out as expected.
+    /// Whether the decision was the expected one.
     pub passed: bool,
-    /// What came out, or why the case cannot be run.
+    /// The decision, or why the case cannot be run.
     pub found: String,
 }
 
@@ -80,20 +80,20 @@ impl fmt::Display for CaseOutcome {
 
 impl Case {
     /// Runs the case against a policy set.
-    pub fn run(&self, policy: &Policy, ground: &Ground) -> CaseOutcome {
+    pub fn run(&self, policy: &Policy, space: &RequestSpace) -> CaseOutcome {
         let unusable = |why: &str| CaseOutcome {
             case: format!("{self:?}"),
             passed: false,
             found: why.to_owned(),
         };
         let Ok(purpose) = self.purpose.parse::<Purpose>() else {
-            return unusable("there is no such purpose");
+            return unusable("this purpose does not exist");
         };
-        let (Some(any), Some(dataset)) = (ground.members.first(), ground.datasets.first()) else {
-            return unusable("there is no member to ask");
+        let (Some(any), Some(dataset)) = (space.members.first(), space.datasets.first()) else {
+            return unusable("there is no member that could request it");
         };
         let listed = self.institution.as_ref().and_then(|institution| {
-            let mut members = ground.members.iter();
+            let mut members = space.members.iter();
             members.find(|member| member.institution == *institution)
         });
         let member = Party {
@@ -111,11 +111,11 @@ impl Case {
         let column = ColumnFacts::new(name, self.class, ColumnKind::Int);
         let action = match self.reveal {
             Reveal::Clear => "reveal-clear",
-            Reveal::Generalised => "reveal-generalised",
+            Reveal::Generalized => "reveal-generalized",
             Reveal::Pseudonym => "reveal-pseudonym",
         };
-        let (line, question) = matrix::reveal(ground, &member, dataset, &column, action, self.tier, &purpose);
-        let allowed = policy.ask(&question).allowed;
+        let (line, request) = matrix::reveal(space, &member, dataset, &column, action, self.tier, &purpose);
+        let allowed = policy.authorize(&request).allowed;
         CaseOutcome {
             case: line,
             passed: allowed == (self.expect == Expected::Permit),

@@ -1,29 +1,29 @@
-//! What opens and what closes between two policy sets.
+//! The permissions that are added and removed between two policy sets.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::matrix::{self, Ground};
+use super::matrix::{self, RequestSpace};
 use super::{Policy, PolicyFile, PolicySources};
 
 /// Most lines of each list that are shown.
 const MAX_SHOWN: usize = 500;
 
-/// The difference of two sets.
+/// The difference between two sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PolicyDiff {
-    /// What was denied and is permitted.
+    /// What was denied and is now permitted.
     pub opens: Vec<String>,
-    /// What was permitted and is denied.
+    /// What was permitted and is now denied.
     pub closes: Vec<String>,
-    /// How many open in all; the list may be shorter.
+    /// The total number of added permissions; the list may be shorter.
     pub opens_in_all: usize,
-    /// How many close in all; the list may be shorter.
+    /// The total number of removed permissions; the list may be shorter.
     pub closes_in_all: usize,
-    /// How many questions were put to both.
+    /// How many requests were evaluated under both.
     pub compared: usize,
-    /// Whether there were more questions than are put.
+    /// Whether there were more requests than were evaluated.
     pub incomplete: bool,
     /// Settings that differ.
     pub settings: Vec<String>,
@@ -31,7 +31,7 @@ pub struct PolicyDiff {
     pub text: Vec<FileDiff>,
 }
 
-/// The difference of one file.
+/// The difference in one file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FileDiff {
     /// The file.
@@ -40,10 +40,10 @@ pub struct FileDiff {
     pub lines: Vec<String>,
 }
 
-/// Compares two sets over `ground`.
-pub fn diff(before: (&PolicySources, &Policy), after: (&PolicySources, &Policy), ground: &Ground) -> PolicyDiff {
-    let (old, cut) = matrix::permitted(before.1, ground);
-    let (new, _) = matrix::permitted(after.1, ground);
+/// Compares two sets over `space`.
+pub fn diff(before: (&PolicySources, &Policy), after: (&PolicySources, &Policy), space: &RequestSpace) -> PolicyDiff {
+    let (old, cut) = matrix::permitted(before.1, space);
+    let (new, _) = matrix::permitted(after.1, space);
     let mut diff = PolicyDiff {
         compared: new.len(),
         incomplete: cut,
@@ -100,8 +100,8 @@ fn texts(before: &[PolicyFile], after: &[PolicyFile]) -> Vec<FileDiff> {
         .collect()
 }
 
-/// Both texts line by line. What they have in common at the beginning and at the end is found first; the rest is compared by
-/// longest common subsequence, or, where that would take too much memory, shown as exchanged.
+/// Both texts line by line. Their common beginning and end are found first. The rest is compared by longest common subsequence or, if
+/// that would take too much memory, shown as replaced.
 fn lines(before: &str, after: &str) -> Vec<String> {
     const MAX_CELLS: usize = 4_000_000;
     let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
@@ -116,8 +116,8 @@ fn lines(before: &str, after: &str) -> Vec<String> {
     let old = old.get(..old.len().saturating_sub(tail)).unwrap_or_default();
     let new = new.get(..new.len().saturating_sub(tail)).unwrap_or_default();
     if old.len().saturating_mul(new.len()) > MAX_CELLS {
-        let gone = old.iter().map(|line| format!("-{line}"));
-        return gone.chain(new.iter().map(|line| format!("+{line}"))).collect();
+        let removed = old.iter().map(|line| format!("-{line}"));
+        return removed.chain(new.iter().map(|line| format!("+{line}"))).collect();
     }
     subsequence(old, new)
 }

@@ -1,18 +1,18 @@
-//! What the decision point is told about members, datasets and columns.
+//! The input of the decision point: facts about members, datasets and columns.
 
 use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
     membership::MemberStatus,
     schema::{ColumnClass, ColumnKind},
-    scope::{BandWidth, Generalisation, Kind, Transform},
+    scope::{BandWidth, Generalization, Kind, Transform},
 };
 use concordat_storage::{
     catalog::{DatasetRecord, Manifest, ReleaseRules},
     ingest::{is_age, is_birth},
 };
 
-/// The word policies have for a kind of column.
-pub(super) const fn word(kind: ColumnKind) -> &'static str {
+/// The name of a kind of column in policies.
+pub(super) const fn kind_name(kind: ColumnKind) -> &'static str {
     match kind {
         ColumnKind::Boolean => "boolean",
         ColumnKind::Int => "integer",
@@ -24,7 +24,7 @@ pub(super) const fn word(kind: ColumnKind) -> &'static str {
     }
 }
 
-/// The kinds of values a row condition may compare a column with.
+/// The kinds of values that a row condition may compare a column with.
 pub(super) const fn comparable(kind: ColumnKind) -> &'static [Kind] {
     match kind {
         ColumnKind::Boolean => &[Kind::Bool],
@@ -40,33 +40,33 @@ pub(super) const fn comparable(kind: ColumnKind) -> &'static [Kind] {
 pub struct ColumnFacts {
     /// Its name.
     pub name: ColumnName,
-    /// Its class; nothing while the steward has not said.
+    /// Its class; `None` until the steward has classified it.
     pub class: Option<ColumnClass>,
     /// What it holds.
     pub kind: ColumnKind,
-    /// How its values can be made coarser, if they can.
-    pub generalisation: Option<Generalisation>,
+    /// How its values can be generalized, if they can.
+    pub generalization: Option<Generalization>,
 }
 
 impl ColumnFacts {
-    /// A column with the coarsening its type has: the year of a date, a band of ten years of an age. An age is a whole
-    /// number with the word `age` in its name (`age`, `age_at_visit`).
+    /// A column with the generalization for its type: the year of a date, or a ten-year band of an age. An age is an integer with the
+    /// word `age` in its name (`age`, `age_at_visit`).
     pub fn new(name: ColumnName, class: Option<ColumnClass>, kind: ColumnKind) -> Self {
         let is_age = is_age(name.as_str());
-        let generalisation = match kind {
-            ColumnKind::Date | ColumnKind::Timestamp | ColumnKind::TimestampUtc => Some(Generalisation::Year),
-            ColumnKind::Int if is_age => Some(Generalisation::AgeBand(BandWidth::Ten)),
+        let generalization = match kind {
+            ColumnKind::Date | ColumnKind::Timestamp | ColumnKind::TimestampUtc => Some(Generalization::Year),
+            ColumnKind::Int if is_age => Some(Generalization::AgeBand(BandWidth::Ten)),
             ColumnKind::Boolean | ColumnKind::Int | ColumnKind::Float | ColumnKind::Text => None,
         };
         Self {
             name,
             class,
             kind,
-            generalisation,
+            generalization,
         }
     }
 
-    /// What it holds, in the words of catalogues and conditions.
+    /// What it holds, in the terms of catalogs and conditions.
     pub const fn kind_label(&self) -> &'static str {
         match self.kind {
             ColumnKind::Boolean => "boolean",
@@ -79,13 +79,13 @@ impl ColumnFacts {
         }
     }
 
-    /// Whether its values can be changed so.
+    /// Whether its values can be transformed in this way.
     fn can_be(&self, transform: Transform) -> bool {
-        match (transform, self.generalisation) {
+        match (transform, self.generalization) {
             (Transform::Clear | Transform::Removed, _) => true,
-            (Transform::Generalised(Generalisation::Year), Some(Generalisation::Year)) => true,
-            (Transform::Generalised(Generalisation::AgeBand(_)), Some(Generalisation::AgeBand(_))) => true,
-            (Transform::Generalised(Generalisation::Year | Generalisation::AgeBand(_)), _) => false,
+            (Transform::Generalized(Generalization::Year), Some(Generalization::Year)) => true,
+            (Transform::Generalized(Generalization::AgeBand(_)), Some(Generalization::AgeBand(_))) => true,
+            (Transform::Generalized(Generalization::Year | Generalization::AgeBand(_)), _) => false,
             (Transform::Pseudonym, _) => self.kind != ColumnKind::Boolean,
         }
     }
@@ -94,20 +94,20 @@ impl ColumnFacts {
 /// A dataset as the decision point sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatasetFacts {
-    /// Which one.
+    /// The dataset and its institution.
     pub reference: DatasetRef,
-    /// The segment it is kept in.
+    /// The segment it is stored in.
     pub segment: SegmentName,
     /// Whether the steward has published it.
     pub published: bool,
     /// Its columns.
     pub columns: Vec<ColumnFacts>,
-    /// What its steward has decided about its answers.
+    /// The release rules that its steward has set.
     pub release: ReleaseRules,
 }
 
 impl DatasetFacts {
-    /// What `holder`'s catalogue says of a dataset; columns that belong to the system are left out.
+    /// A dataset from `holder`'s catalog; system columns are left out.
     pub fn new(holder: &InstitutionId, record: &DatasetRecord, manifest: &Manifest) -> Self {
         let columns = manifest.own_columns().map(|column| {
             ColumnFacts::new(
@@ -128,13 +128,13 @@ impl DatasetFacts {
         }
     }
 
-    /// Whether the column tells when a person was born, by its name or by the steward's word.
+    /// Whether the column is a date of birth, by its name or as declared by the steward.
     pub(super) fn is_birth(&self, column: &ColumnFacts) -> bool {
-        column.generalisation == Some(Generalisation::Year)
+        column.generalization == Some(Generalization::Year)
             && (is_birth(column.name.as_str()) || self.release.births.contains(&column.name))
     }
 
-    /// Whether the dataset has the column and its values can be changed so.
+    /// Whether the dataset has the column and its values can be transformed in this way.
     pub fn can_show(&self, name: &ColumnName, transform: Transform) -> bool {
         self.column(name).is_some_and(|column| column.can_be(transform))
     }
@@ -144,13 +144,13 @@ impl DatasetFacts {
     }
 }
 
-/// An institution as the roster in force has it.
+/// An institution as listed in the current roster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Party {
     /// Its id.
     pub institution: InstitutionId,
     /// The country whose law binds it.
     pub jurisdiction: Jurisdiction,
-    /// Its status; nothing when it is not on the roster, or when there is no valid roster.
+    /// Its status; `None` if it is not on the roster, or if there is no valid roster.
     pub status: Option<MemberStatus>,
 }

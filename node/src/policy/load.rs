@@ -1,4 +1,4 @@
-//! Policy sets: read, checked against the schema, and given names.
+//! Policy sets: parsed, validated against the schema, and with named rules.
 
 use std::{
     collections::BTreeSet,
@@ -20,20 +20,20 @@ use concordat_storage::{
 use serde::{Deserialize, Serialize};
 
 use super::{Effect, Reason};
-use crate::fault::{Code, Explain};
+use crate::problem::{Code, Explain};
 
-/// The vocabulary of policies; shipped, not replaceable, because the questions are built to it.
+/// The schema of policies; shipped and not replaceable, because the authorization requests are built against it.
 pub(super) const SCHEMA: &str = include_str!("../../policies/concordat.cedarschema");
-/// The policy set in force until a steward puts another one in its place.
+/// The policy set that is active until a steward replaces it.
 pub(super) const DEFAULT: &str = include_str!("../../policies/default.cedar");
 /// Domain of the policy set's digest.
 const DIGEST: &str = "concordat/policy-set/1";
 
-/// The parts of a ceiling that are numbers, where a steward has set no others for the dataset. Each is a limit.
+/// The numeric limits of a ceiling, where a steward has set no others for the dataset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Longest time of a grant, in days.
+    /// Longest duration of a grant, in days.
     pub max_days: u16,
     /// Fewest subjects behind a released cell.
     pub min_cell: u32,
@@ -41,12 +41,12 @@ pub struct Settings {
     pub max_rows: u64,
     /// Most queries of one grant in 24 hours.
     pub max_queries_per_day: u32,
-    /// Whether a policy set comes into force only when a second person has approved it.
+    /// Whether a policy set is activated only after a second person has approved it.
     pub two_people: bool,
 }
 
 impl Settings {
-    /// The settings of a dataset at one tier: what its steward has set, and these where nothing is.
+    /// The settings of a dataset at one tier: those that its steward has set, and these otherwise.
     pub fn under(self, set: TierLimits) -> Self {
         Self {
             max_days: set.days.map_or(self.max_days, NonZeroU16::get),
@@ -70,14 +70,14 @@ impl Default for Settings {
     }
 }
 
-/// A policy set in force; clones share it.
+/// A loaded policy set; clones share it.
 #[derive(Clone)]
 pub struct Policy(pub(super) Arc<Loaded>);
 
 pub(super) struct Loaded {
     pub(super) schema: Schema,
     pub(super) set: PolicySet,
-    /// The permits alone: what would be allowed if nothing were forbidden.
+    /// The permits alone: what would be allowed without the rules that forbid.
     pub(super) permits: PolicySet,
     /// The rules in the order of the files.
     pub(super) rules: Vec<Named>,
@@ -86,7 +86,7 @@ pub(super) struct Loaded {
     digest: Digest32,
 }
 
-/// A policy and what its annotations say.
+/// A policy and its annotations.
 pub(super) struct Named {
     pub(super) id: PolicyId,
     pub(super) effect: Effect,
@@ -98,12 +98,12 @@ impl Policy {
     /// The shipped policy set.
     ///
     /// # Errors
-    /// None that a test of this crate would not have found.
+    /// None in practice: the tests of this crate load the shipped set.
     pub fn shipped(settings: Settings) -> Result<Self, PolicyErrors> {
         Self::from_sources(&[("default.cedar".to_owned(), DEFAULT.to_owned())], settings)
     }
 
-    /// A policy set from (file name, text).
+    /// A policy set from pairs of file name and text.
     ///
     /// # Errors
     /// Everything that is wrong with the texts, at once.
@@ -140,12 +140,12 @@ impl Policy {
         })))
     }
 
-    /// SHA-256 over schema, policy files and settings: what a decision was made under.
+    /// SHA-256 over schema, policy files and settings: what a decision was based on.
     pub fn digest(&self) -> Digest32 {
         self.0.digest
     }
 
-    /// The same for one dataset: what its steward has decided counts too.
+    /// The same for one dataset, including the release rules that its steward has set.
     pub fn digest_with(&self, release: &ReleaseRules) -> Digest32 {
         if *release == ReleaseRules::default() {
             return self.digest();
@@ -158,13 +158,13 @@ impl Policy {
         self.0.settings.under(release.at(tier))
     }
 
-    /// How many rules are in force.
+    /// The number of rules.
     pub fn rule_count(&self) -> usize {
         self.0.rules.len()
     }
 }
 
-/// Gives each policy the name in its `@id`, so that reasons name rules as the files do.
+/// Names each policy by its `@id`, so that reasons name rules as the files do.
 fn name_all(file: &str, set: &PolicySet, rules: &mut Vec<Named>, errors: &mut Vec<String>) {
     if set.num_of_templates() > 0 {
         errors.push(in_file(
@@ -191,7 +191,7 @@ fn named(policy: &cedar_policy::Policy) -> Result<Named, String> {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     {
         return Err(format!(
-            "`{}` is no id; write up to 64 characters of `a-z`, `0-9` and `-`",
+            "`{}` is not a valid id; write up to 64 characters of `a-z`, `0-9` and `-`",
             id.escape_debug()
         ));
     }
@@ -244,7 +244,7 @@ impl fmt::Debug for Policy {
     }
 }
 
-/// Everything that is wrong with a policy set; none of it is in force.
+/// Everything that is wrong with a policy set; the set is not activated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the policy set is refused: {}", .0.join("; "))]
 pub struct PolicyErrors(Vec<String>);
@@ -258,12 +258,12 @@ impl PolicyErrors {
         Self(vec![in_file(file, problem)])
     }
 
-    /// The errors, one a line of text each.
+    /// The errors, each one line of text.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 
-    /// What kind of error it is.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         ErrorKind::Usage
     }

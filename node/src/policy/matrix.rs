@@ -1,8 +1,8 @@
-//! What a policy set permits, question by question, over all that it can be asked: who, class, kind, tier, purpose, place.
+//! What a policy set permits, request by request, over the space of possible requests: member, class, kind, tier, purpose, place.
 //!
-//! The questions are made of two grounds: members and columns that stand for every kind there is, and the real members of the
-//! roster and columns of the catalog, because a rule may name them. [`permitted`] gives each answer a line of text, so that two
-//! sets can be compared ([`mod@super::diff`]).
+//! The requests are built from representative members and columns of every kind, and from the real members of the roster and columns
+//! of the catalog, because a rule may name them. [`permitted`] assigns each decision a line of text, so that two sets can be compared
+//! ([`mod@super::diff`]).
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use concordat_protocol::{
 };
 use concordat_storage::catalog::ReleaseRules;
 
-use super::ask::{self, Expr, Pair, Question, Thing, pair, text};
+use super::authorize::{self, AuthorizationRequest, EntityValue, Expr, Pair, pair, text};
 use super::{ColumnFacts, DatasetFacts, Party, Policy};
 
-/// Most questions that are put to one set.
-const MAX_QUESTIONS: usize = 30_000;
-/// The purposes that are tried; every disease stands for the others.
+/// Most requests that are evaluated under one set.
+const MAX_REQUESTS: usize = 30_000;
+/// The purposes that are tried; one disease represents all others.
 const PURPOSES: [&str; 6] = [
     "general-research",
     "health-research",
@@ -35,23 +35,23 @@ const TIERS: [(Tier, &str); 4] = [
     (Tier::Aggregate, "answer-aggregate"),
     (Tier::Records, "answer-records"),
 ];
-/// How a column leaves, from the whole value down.
-const REVEALS: [&str; 3] = ["reveal-clear", "reveal-generalised", "reveal-pseudonym"];
+/// How a column is released, from the full value down.
+const REVEALS: [&str; 3] = ["reveal-clear", "reveal-generalized", "reveal-pseudonym"];
 const KINDS: [ColumnKind; 3] = [ColumnKind::Text, ColumnKind::Int, ColumnKind::Date];
 
-/// Who may ask and what for.
+/// The members and datasets from which the authorization requests are built.
 #[derive(Clone, Debug)]
-pub struct Ground {
+pub struct RequestSpace {
     /// The holder.
     pub holder: Party,
-    /// Members that ask.
+    /// The requesting members.
     pub members: Vec<Party>,
     /// Datasets.
     pub datasets: Vec<DatasetFacts>,
 }
 
-impl Ground {
-    /// Members of each status and a dataset with a column of each class and kind.
+impl RequestSpace {
+    /// Creates the space with members of each status and a dataset with a column of each class and kind.
     pub fn new(holder: Party) -> Self {
         let member = |id: &str, place: Option<&str>, status| {
             let jurisdiction = place.and_then(|place| Jurisdiction::new(place).ok());
@@ -78,7 +78,7 @@ impl Ground {
         }
     }
 
-    /// With the real members and datasets.
+    /// Adds the real members and datasets.
     #[must_use]
     pub fn with(mut self, members: Vec<Party>, datasets: Vec<DatasetFacts>) -> Self {
         let others = members
@@ -99,7 +99,7 @@ fn every_class(holder: &Party) -> Option<DatasetFacts> {
     for class in classes() {
         for kind in KINDS {
             let class_name = class.map_or("unclassified", ColumnClass::as_str);
-            let name = format!("{}_{}", class_name.replace('-', "_"), super::facts::word(kind));
+            let name = format!("{}_{}", class_name.replace('-', "_"), super::facts::kind_name(kind));
             columns.push(ColumnFacts::new(ColumnName::new(&name).ok()?, class, kind));
         }
     }
@@ -111,7 +111,7 @@ fn every_class(holder: &Party) -> Option<DatasetFacts> {
         segment: SegmentName::new("main").ok()?,
         published: true,
         columns,
-        // As open as a steward can set it: what is asked is what the rules allow.
+        // As open as a steward can set it, because the matrix shows what the rules allow.
         release: ReleaseRules {
             sensitive: Some(Tier::Records),
             ..ReleaseRules::default()
@@ -123,24 +123,24 @@ fn purposes() -> impl Iterator<Item = Purpose> {
     PURPOSES.iter().filter_map(|purpose| purpose.parse().ok())
 }
 
-/// Every question with its answer, and whether there were too many to put them all.
-pub(super) fn permitted(policy: &Policy, ground: &Ground) -> (BTreeMap<String, bool>, bool) {
+/// Every request with its decision, and whether there were too many to evaluate them all.
+pub(super) fn permitted(policy: &Policy, space: &RequestSpace) -> (BTreeMap<String, bool>, bool) {
     let mut answers = BTreeMap::new();
-    let complete = each(ground, &mut |line, question| {
-        if answers.len() >= MAX_QUESTIONS {
+    let complete = each(space, &mut |line, request| {
+        if answers.len() >= MAX_REQUESTS {
             return false;
         }
-        answers.insert(line, policy.ask(question).allowed);
+        answers.insert(line, policy.authorize(request).allowed);
         true
     });
     (answers, !complete)
 }
 
 /// What the set allows although no set may: direct identifiers in clear or unclassified columns to others, and anything to
-/// those who are not active members.
-pub fn never_allowed(policy: &Policy, ground: &Ground) -> Vec<String> {
+/// institutions that are not active members.
+pub fn never_allowed(policy: &Policy, space: &RequestSpace) -> Vec<String> {
     let mut allowed = Vec::new();
-    for (member, dataset) in pairs(ground) {
+    for (member, dataset) in pairs(space) {
         let is_member = member.status == Some(MemberStatus::Active);
         for column in &dataset.columns {
             let forbidden: &[&str] = match (is_member, column.class) {
@@ -151,8 +151,8 @@ pub fn never_allowed(policy: &Policy, ground: &Ground) -> Vec<String> {
             for action in forbidden {
                 for (tier, _) in TIERS {
                     for purpose in purposes() {
-                        let (line, question) = reveal(ground, member, dataset, column, action, tier, &purpose);
-                        if policy.ask(&question).allowed {
+                        let (line, request) = reveal(space, member, dataset, column, action, tier, &purpose);
+                        if policy.authorize(&request).allowed {
                             allowed.push(line);
                         }
                     }
@@ -160,8 +160,8 @@ pub fn never_allowed(policy: &Policy, ground: &Ground) -> Vec<String> {
             }
         }
         if !is_member {
-            for (line, question) in of_dataset(ground, member, dataset) {
-                if policy.ask(&question).allowed {
+            for (line, request) in of_dataset(space, member, dataset) {
+                if policy.authorize(&request).allowed {
                     allowed.push(line);
                 }
             }
@@ -171,24 +171,24 @@ pub fn never_allowed(policy: &Policy, ground: &Ground) -> Vec<String> {
     allowed
 }
 
-fn pairs(ground: &Ground) -> impl Iterator<Item = (&Party, &DatasetFacts)> {
-    let datasets = &ground.datasets;
-    ground
+fn pairs(space: &RequestSpace) -> impl Iterator<Item = (&Party, &DatasetFacts)> {
+    let datasets = &space.datasets;
+    space
         .members
         .iter()
         .flat_map(move |member| datasets.iter().map(move |dataset| (member, dataset)))
 }
 
-/// Puts each question to `put` until it says stop; true if it never did.
-fn each(ground: &Ground, put: &mut impl FnMut(String, &Question) -> bool) -> bool {
-    for (line, question) in of_people(ground) {
-        if !put(line, &question) {
+/// Passes each request to `visit` until it returns false; true if it never did.
+fn each(space: &RequestSpace, visit: &mut impl FnMut(String, &AuthorizationRequest) -> bool) -> bool {
+    for (line, request) in of_people(space) {
+        if !visit(line, &request) {
             return false;
         }
     }
-    for (member, dataset) in pairs(ground) {
-        for (line, question) in of_dataset(ground, member, dataset) {
-            if !put(line, &question) {
+    for (member, dataset) in pairs(space) {
+        for (line, request) in of_dataset(space, member, dataset) {
+            if !visit(line, &request) {
                 return false;
             }
         }
@@ -196,8 +196,8 @@ fn each(ground: &Ground, put: &mut impl FnMut(String, &Question) -> bool) -> boo
             for action in REVEALS {
                 for (tier, _) in TIERS {
                     for purpose in purposes() {
-                        let (line, question) = reveal(ground, member, dataset, column, action, tier, &purpose);
-                        if !put(line, &question) {
+                        let (line, request) = reveal(space, member, dataset, column, action, tier, &purpose);
+                        if !visit(line, &request) {
                             return false;
                         }
                     }
@@ -213,18 +213,18 @@ fn shown(member: &Party) -> String {
     format!("{} ({}, {status})", member.institution, member.jurisdiction)
 }
 
-/// One question about a column.
+/// One request about a column.
 pub(super) fn reveal(
-    ground: &Ground,
+    space: &RequestSpace,
     member: &Party,
     dataset: &DatasetFacts,
     column: &ColumnFacts,
     action: &'static str,
     tier: Tier,
     purpose: &Purpose,
-) -> (String, Question) {
-    let mut context = ask::purpose(purpose);
-    context.push(pair("tier", Expr::Word("Tier", tier.to_string())));
+) -> (String, AuthorizationRequest) {
+    let mut context = authorize::purpose(purpose);
+    context.push(pair("tier", Expr::Entity("Tier", tier.to_string())));
     let class = column.class.map_or("unclassified", ColumnClass::as_str);
     let line = format!(
         "{action} of {}.{} ({class}) at {tier} for {purpose} to {}",
@@ -232,104 +232,114 @@ pub(super) fn reveal(
         column.name,
         shown(member)
     );
-    let question = Question {
-        principal: ask::institution(member, &ground.holder),
+    let request = AuthorizationRequest {
+        principal: authorize::institution(member, &space.holder),
         action,
-        resource: ask::column(column, dataset),
-        others: vec![ask::dataset(dataset, &ground.holder)],
+        resource: authorize::column(column, dataset),
+        others: vec![authorize::dataset(dataset, &space.holder)],
         context,
         about: column.name.to_string(),
     };
-    (line, question)
+    (line, request)
 }
 
-fn of_dataset(ground: &Ground, member: &Party, dataset: &DatasetFacts) -> Vec<(String, Question)> {
+fn of_dataset(space: &RequestSpace, member: &Party, dataset: &DatasetFacts) -> Vec<(String, AuthorizationRequest)> {
     let about = |dataset: &DatasetFacts, action: &'static str, context: Vec<Pair>, detail: &str| {
         let line = format!("{action} of {}{detail} by {}", dataset.reference.dataset, shown(member));
-        let question = Question {
-            principal: ask::institution(member, &ground.holder),
+        let request = AuthorizationRequest {
+            principal: authorize::institution(member, &space.holder),
             action,
-            resource: ask::dataset(dataset, &ground.holder),
+            resource: authorize::dataset(dataset, &space.holder),
             others: Vec::new(),
             context,
             about: dataset.reference.to_string(),
         };
-        (line, question)
+        (line, request)
     };
-    let mut questions = Vec::new();
+    let mut requests = Vec::new();
     for published in [true, false] {
         let facts = DatasetFacts {
             published,
             ..dataset.clone()
         };
         let detail = if published { "" } else { " (not published)" };
-        questions.push(about(&facts, "see-dataset", Vec::new(), detail));
+        requests.push(about(&facts, "see-dataset", Vec::new(), detail));
     }
     for purpose in purposes() {
         let detail = format!(" for {purpose}");
-        questions.push(about(dataset, "use-for-purpose", ask::purpose(&purpose), &detail));
+        requests.push(about(dataset, "use-for-purpose", authorize::purpose(&purpose), &detail));
         for (_, action) in TIERS {
-            questions.push(about(dataset, action, ask::purpose(&purpose), &detail));
+            requests.push(about(dataset, action, authorize::purpose(&purpose), &detail));
         }
     }
-    for place in [&ground.holder.jurisdiction, &member.jurisdiction] {
+    for place in [&space.holder.jurisdiction, &member.jurisdiction] {
         let detail = format!(" in {place}");
-        questions.push(about(dataset, "receive-in", vec![pair("place", text(place))], &detail));
+        requests.push(about(dataset, "receive-in", vec![pair("place", text(place))], &detail));
     }
-    questions
+    requests
 }
 
-/// Questions about persons: each role, with what is needed for a question and without one part of it.
-fn of_people(ground: &Ground) -> Vec<(String, Question)> {
+/// Requests of persons: each role, with everything that a query needs and without one part of it.
+fn of_people(space: &RequestSpace) -> Vec<(String, AuthorizationRequest)> {
     const FRESH: i64 = 60;
     const OLD: i64 = 9 * 3600;
-    let good = ("in order", true, FRESH, Some(FRESH), false);
-    let ways = [
+    let good = ("everything valid", true, FRESH, Some(FRESH), false);
+    let variants = [
         good,
-        ("nothing proved at the login", false, FRESH, Some(FRESH), false),
+        (
+            "a login without an authentication factor",
+            false,
+            FRESH,
+            Some(FRESH),
+            false,
+        ),
         ("a login of nine hours ago", true, OLD, Some(FRESH), false),
         ("without training", true, FRESH, None, false),
         ("an older version", true, FRESH, Some(FRESH), true),
     ];
-    let mut questions = Vec::new();
-    for member in ground.members.iter().chain([&ground.holder]) {
-        for dataset in &ground.datasets {
+    let mut requests = Vec::new();
+    for member in space.members.iter().chain([&space.holder]) {
+        for dataset in &space.datasets {
             for role in Role::ALL {
-                for (detail, proved, age, training, as_of) in ways {
+                for (detail, authenticated, age, training, as_of) in variants {
                     let line = format!(
                         "query of {} by a {role} of {}: {detail}",
                         dataset.reference.dataset,
                         shown(member)
                     );
-                    let factors = if proved {
+                    let factors = if authenticated {
                         vec!["password".to_owned()]
                     } else {
                         Vec::new()
                     };
-                    let mut context = ask::purpose(&Purpose::HealthResearch);
-                    context.push(pair("tier", Expr::Word("Tier", Tier::Records.to_string())));
-                    context.push(pair("factors", Expr::Words("Factor", factors)));
+                    let mut context = authorize::purpose(&Purpose::HealthResearch);
+                    context.push(pair("tier", Expr::Entity("Tier", Tier::Records.to_string())));
+                    context.push(pair("factors", Expr::Entities("Factor", factors)));
                     context.push(pair("login_age_s", Expr::Long(age)));
                     context.push(pair("as_of", Expr::Bool(as_of)));
                     context.extend(training.map(|left| pair("training_left_s", Expr::Long(left))));
-                    let of = Expr::Word("Institution", member.institution.to_string());
+                    let of = Expr::Entity("Institution", member.institution.to_string());
                     let attributes = vec![
-                        pair("name", text("somebody")),
+                        pair("name", text("any-person")),
                         pair("institution", of),
-                        pair("roles", Expr::Words("Role", vec![role.as_str().to_owned()])),
+                        pair("roles", Expr::Entities("Role", vec![role.as_str().to_owned()])),
                     ];
-                    let question = Question {
-                        principal: Thing::new("Person", &format!("somebody@{}", member.institution), attributes),
+                    let request = AuthorizationRequest {
+                        principal: EntityValue::new(
+                            "Person",
+                            &format!("any-person@{}", member.institution),
+                            attributes,
+                        ),
                         action: "query",
-                        resource: ask::dataset(dataset, &ground.holder),
-                        others: vec![ask::institution(member, &ground.holder)],
+                        resource: authorize::dataset(dataset, &space.holder),
+                        others: vec![authorize::institution(member, &space.holder)],
                         context,
                         about: String::new(),
                     };
-                    questions.push((line, question));
+                    requests.push((line, request));
                 }
             }
         }
     }
-    questions
+    requests
 }

@@ -1,7 +1,7 @@
-//! What is offered to a member that asks: the meet of its request and of what policies allow at most.
+//! The offer to a requesting member: the meet of its request and the maximum that policies allow.
 //!
-//! The steps depend on each other in this order: is the dataset there at all; for which of the purposes; at which tier for
-//! all of these; each column at that tier for all of these; then rows, places, limits and time.
+//! The steps depend on each other in this order: whether the dataset is visible; for which of the purposes; at which tier for all of
+//! these purposes; each column at that tier for all of these purposes; then rows, places, limits and time.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use concordat_protocol::{
     ids::ColumnName,
     scope::{
-        Columns, Difference, Generalisation, InvalidScope, Limits, Part, People, Places, Purpose, Purposes, Rows,
+        Columns, Difference, Generalization, InvalidScope, Limits, Part, People, Places, Purpose, Purposes, Rows,
         Scope, Tier, Transform, Window,
     },
     time::Timestamp,
@@ -21,17 +21,17 @@ use concordat_protocol::{
 
 use super::{
     ColumnFacts, DatasetFacts, Explanation, Party, Policy, Reason,
-    ask::{self, Expr, Question, Thing, Verdict, pair, text},
+    authorize::{self, AuthorizationRequest, EntityValue, Expr, Verdict, pair, text},
     rows,
 };
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
-/// The rule by which a dataset that is not shown is as one that does not exist.
+/// The rule that treats a hidden dataset like one that does not exist.
 const NOT_VISIBLE: &str = "dataset-not-visible";
-/// The rule by which ages and years of birth count as one.
+/// The rule that treats ages and years of birth as one quasi-identifier.
 const ONE_AGE: &str = "one-age";
-/// The tiers with the actions that stand for them, the widest first.
+/// The tiers with their actions, the widest first.
 const TIERS: [(Tier, &str); 4] = [
     (Tier::Records, "answer-records"),
     (Tier::Aggregate, "answer-aggregate"),
@@ -39,66 +39,66 @@ const TIERS: [(Tier, &str); 4] = [
     (Tier::Exists, "answer-exists"),
 ];
 
-/// A request and what is known about it.
+/// A request and the facts about it.
 #[derive(Clone, Copy, Debug)]
 pub struct OfferInput<'a> {
-    /// Who asks.
+    /// The requesting institution.
     pub consumer: &'a Party,
-    /// Who holds the dataset.
+    /// The institution that holds the dataset.
     pub provider: &'a Party,
-    /// The dataset that is asked for; nothing when there is none of that name.
+    /// The requested dataset; `None` if there is none of that name.
     pub dataset: Option<&'a DatasetFacts>,
-    /// What is asked.
+    /// The requested scope.
     pub request: &'a Scope,
 }
 
-/// What comes of a request.
+/// The decision about a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OfferDecision {
-    /// This much may leave.
+    /// This much may be released.
     Offer(Box<Offer>),
-    /// Nothing may leave.
+    /// Nothing may be released.
     Refused(Refusal),
 }
 
-/// What may leave, and where it falls short of what was asked.
+/// What may be released, and how it differs from the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// Never wider than the request.
     pub scope: Scope,
-    /// Each difference with its reason, for the member that asks.
+    /// Each difference with its reason, for the requesting member.
     pub narrowings: Vec<Narrowing>,
-    /// Rule by rule, for the holder.
+    /// The decision rule by rule, for the holder.
     pub explanation: Explanation,
 }
 
 /// One difference between request and offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Narrowing {
-    /// What was asked and what is offered instead.
+    /// What was requested and what is offered instead.
     pub difference: Difference,
-    /// Why, by which rule, and what would help.
+    /// The reason, with its rule and its remedy.
     pub reason: Reason,
 }
 
-/// Why nothing may leave.
+/// Why nothing may be released.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The reasons, for the member that asks.
+    /// The reasons, for the requesting member.
     pub reasons: Vec<Reason>,
-    /// Rule by rule, for the holder.
+    /// The decision rule by rule, for the holder.
     pub explanation: Explanation,
 }
 
 impl Refusal {
-    /// Whether the member may not know that there is such a dataset.
+    /// Whether the existence of the dataset is hidden from the member.
     pub(super) fn hides_the_dataset(&self) -> bool {
         self.reasons.iter().any(|reason| reason.rule == NOT_VISIBLE)
     }
 }
 
 impl Policy {
-    /// Decides what of a request may leave.
+    /// Decides what part of a request may be released.
     pub fn offer(&self, input: &OfferInput<'_>, now: Timestamp) -> OfferDecision {
         let Some(facts) = input.dataset.filter(|facts| facts.reference == input.request.dataset) else {
             return OfferDecision::Refused(Refusal {
@@ -106,24 +106,24 @@ impl Policy {
                 explanation: Explanation::default(),
             });
         };
-        let mut talk = Talk::new(self, input, facts);
-        if talk.dataset("see-dataset", Vec::new(), &facts.reference).is_err() {
-            return talk.refused(vec![not_visible(input)]);
+        let mut evaluation = OfferEvaluation::new(self, input, facts);
+        if evaluation.dataset("see-dataset", Vec::new(), &facts.reference).is_err() {
+            return evaluation.refused(vec![not_visible(input)]);
         }
         if input.request.window.not_after() <= now {
-            return talk.refused(vec![Reason::new(
+            return evaluation.refused(vec![Reason::new(
                 "window-over",
-                "the time asked for is over",
-                "ask for a time to come",
+                "the requested time is over",
+                "request a time in the future",
             )]);
         }
-        talk.run()
+        evaluation.run()
     }
 
-    /// Decides how much of an agreed scope still may leave. Whether the dataset is published makes no difference any more.
+    /// Decides how much of an agreed scope may still be released. Whether the dataset is published no longer matters.
     pub(super) fn still_allowed(&self, input: &OfferInput<'_>) -> OfferDecision {
         match input.dataset.filter(|facts| facts.reference == input.request.dataset) {
-            Some(facts) => Talk::new(self, input, facts).run(),
+            Some(facts) => OfferEvaluation::new(self, input, facts).run(),
             None => OfferDecision::Refused(Refusal {
                 reasons: vec![not_visible(input)],
                 explanation: Explanation::default(),
@@ -132,24 +132,24 @@ impl Policy {
     }
 }
 
-/// What is said of a dataset that does not exist and of one that is not shown.
+/// The reason for a dataset that does not exist and for one that is hidden.
 fn not_visible(input: &OfferInput<'_>) -> Reason {
     Reason::new(
         NOT_VISIBLE,
         format!("`{}` is not known to you", input.request.dataset),
-        "look at `concordat catalog` for what is shared with your institution",
+        "see `concordat catalog` for what is shared with your institution",
     )
 }
 
-/// What policies allow at most, with a reason for what they keep back.
+/// The maximum that policies allow, with a reason for what they withhold.
 struct Ceiling {
     scope: Scope,
-    kept_back: BTreeMap<Part, Reason>,
+    withheld: BTreeMap<Part, Reason>,
     columns: BTreeMap<ColumnName, Reason>,
 }
 
-/// The questions about one request, and what has been learned.
-struct Talk<'a> {
+/// The evaluation of one request, with the steps decided so far.
+struct OfferEvaluation<'a> {
     policy: &'a Policy,
     input: &'a OfferInput<'a>,
     facts: &'a DatasetFacts,
@@ -157,10 +157,10 @@ struct Talk<'a> {
 }
 
 type Reasons = Vec<Reason>;
-/// How each column is shown, with a reason where that is less than clear.
+/// How each column is shown, with a reason if it is not shown in clear.
 type Shown = BTreeMap<ColumnName, (Transform, Option<Reason>)>;
 
-impl<'a> Talk<'a> {
+impl<'a> OfferEvaluation<'a> {
     fn new(policy: &'a Policy, input: &'a OfferInput<'a>, facts: &'a DatasetFacts) -> Self {
         Self {
             policy,
@@ -190,12 +190,12 @@ impl<'a> Talk<'a> {
                 }))
             }
             Err(disjoint) => {
-                let known = ceiling.kept_back.get(&disjoint.part).cloned();
+                let known = ceiling.withheld.get(&disjoint.part).cloned();
                 self.refused(vec![known.unwrap_or_else(|| {
                     Reason::new(
                         "nothing-left",
                         disjoint.to_string(),
-                        "ask for something that may be seen",
+                        "request something that may be released",
                     )
                 })])
             }
@@ -211,14 +211,14 @@ impl<'a> Talk<'a> {
 
     fn ceiling(&mut self) -> Result<Ceiling, Reasons> {
         let request = self.input.request;
-        let mut kept_back = BTreeMap::new();
-        let purposes = self.purposes(&mut kept_back)?;
-        let tier = self.tier(&purposes, &mut kept_back)?;
+        let mut withheld = BTreeMap::new();
+        let purposes = self.purposes(&mut withheld)?;
+        let tier = self.tier(&purposes, &mut withheld)?;
         let shown = self.columns(&purposes, tier);
         let shown = self.one_age(shown);
-        let window = self.window(tier, &mut kept_back)?;
+        let window = self.window(tier, &mut withheld)?;
         self.check_rows(&shown, window)?;
-        let places = self.places(&mut kept_back)?;
+        let places = self.places(&mut withheld)?;
         let columns = shown.iter().map(|(name, (transform, _))| (name.clone(), *transform));
         let scope = Scope {
             dataset: request.dataset.clone(),
@@ -228,7 +228,7 @@ impl<'a> Talk<'a> {
             purposes: Purposes::new(purposes).map_err(invalid)?,
             people: People::Any,
             places,
-            limits: self.limits(tier, &mut kept_back),
+            limits: self.limits(tier, &mut withheld),
             window,
         };
         let columns = shown
@@ -237,15 +237,15 @@ impl<'a> Talk<'a> {
             .collect();
         Ok(Ceiling {
             scope,
-            kept_back,
+            withheld,
             columns,
         })
     }
 
-    fn purposes(&mut self, kept_back: &mut BTreeMap<Part, Reason>) -> Result<Vec<Purpose>, Reasons> {
+    fn purposes(&mut self, withheld: &mut BTreeMap<Part, Reason>) -> Result<Vec<Purpose>, Reasons> {
         let (mut allowed, mut denied) = (Vec::new(), Reasons::new());
         for purpose in self.input.request.purposes.iter() {
-            match self.dataset("use-for-purpose", ask::purpose(purpose), purpose) {
+            match self.dataset("use-for-purpose", authorize::purpose(purpose), purpose) {
                 Ok(()) => allowed.push(purpose.clone()),
                 Err(reasons) => denied.extend(reasons.into_iter().map(|reason| reason.about(purpose))),
             }
@@ -253,20 +253,20 @@ impl<'a> Talk<'a> {
         if allowed.is_empty() {
             return Err(denied);
         }
-        kept_back.extend(denied.into_iter().next().map(|reason| (Part::Purposes, reason)));
+        withheld.extend(denied.into_iter().next().map(|reason| (Part::Purposes, reason)));
         Ok(allowed)
     }
 
-    /// The widest tier, not above the one asked for, that is allowed for every purpose.
-    fn tier(&mut self, purposes: &[Purpose], kept_back: &mut BTreeMap<Part, Reason>) -> Result<Tier, Reasons> {
+    /// The widest tier that is allowed for every purpose, at most the requested one.
+    fn tier(&mut self, purposes: &[Purpose], withheld: &mut BTreeMap<Part, Reason>) -> Result<Tier, Reasons> {
         let mut denied = Reasons::new();
         for (tier, action) in TIERS.into_iter().filter(|(tier, _)| *tier <= self.input.request.tier) {
             let answers = purposes
                 .iter()
-                .map(|purpose| self.dataset(action, ask::purpose(purpose), purpose));
+                .map(|purpose| self.dataset(action, authorize::purpose(purpose), purpose));
             let reasons: Reasons = answers.filter_map(Result::err).flatten().collect();
             if reasons.is_empty() {
-                kept_back.extend(denied.into_iter().next().map(|reason| (Part::Tier, reason)));
+                withheld.extend(denied.into_iter().next().map(|reason| (Part::Tier, reason)));
                 return Ok(tier);
             }
             denied.extend(reasons);
@@ -275,7 +275,7 @@ impl<'a> Talk<'a> {
         Err(denied)
     }
 
-    /// How each column of the dataset is shown, with a reason where that is less than clear.
+    /// How each column of the dataset is shown, with a reason if it is not shown in clear.
     fn columns(&mut self, purposes: &[Purpose], tier: Tier) -> Shown {
         let facts = self.facts;
         facts
@@ -285,8 +285,8 @@ impl<'a> Talk<'a> {
             .collect()
     }
 
-    /// Age bands and years of birth are one quasi-identifier: together they tell an age to the year. Where ages are asked for,
-    /// years of birth are not shown. The holder's own people have both.
+    /// Age bands and years of birth are one quasi-identifier: together they reveal an age to the year. If ages are requested, years of
+    /// birth are not shown. The holder's own people get both.
     fn one_age(&self, mut shown: Shown) -> Shown {
         let (input, facts) = (self.input, self.facts);
         let request = input.request;
@@ -294,7 +294,7 @@ impl<'a> Talk<'a> {
             request.columns.transform(name).meet(transform) != Transform::Removed
                 || request.rows.constraints().any(|(column, _)| column == name)
         };
-        let is_band = |transform: Transform| matches!(transform, Transform::Generalised(Generalisation::AgeBand(_)));
+        let is_band = |transform: Transform| matches!(transform, Transform::Generalized(Generalization::AgeBand(_)));
         let age = shown
             .iter()
             .find(|(name, (transform, _))| is_band(*transform) && is_used(name, *transform));
@@ -305,34 +305,34 @@ impl<'a> Talk<'a> {
             return shown;
         }
         for column in facts.columns.iter().filter(|column| facts.is_birth(column)) {
-            let year = Transform::Generalised(Generalisation::Year);
+            let year = Transform::Generalized(Generalization::Year);
             if let Some(shown) = shown.get_mut(&column.name).filter(|(transform, _)| *transform == year) {
                 let text = format!(
-                    "`{}` and `{age}` tell the same, and together more than either",
+                    "`{}` and `{age}` reveal the same, and together more than either",
                     column.name
                 );
-                let reason = Reason::new(ONE_AGE, text, format!("ask for one of the two: leave `{age}` out"));
+                let reason = Reason::new(ONE_AGE, text, format!("request one of the two: leave `{age}` out"));
                 *shown = (Transform::Removed, Some(reason));
             }
         }
         shown
     }
 
-    /// The widest transform of which something is left under the one asked for; failing that, the widest.
+    /// The widest transform that, combined with the requested one, does not remove the column; if there is none, the widest.
     fn column(&mut self, column: &ColumnFacts, purposes: &[Purpose], tier: Tier) -> (Transform, Option<Reason>) {
-        let asked = self.input.request.columns.transform(&column.name);
+        let requested = self.input.request.columns.transform(&column.name);
         let mut candidates = vec![(Transform::Clear, "reveal-clear")];
         candidates.extend(
             column
-                .generalisation
-                .map(|how| (Transform::Generalised(how), "reveal-generalised")),
+                .generalization
+                .map(|generalization| (Transform::Generalized(generalization), "reveal-generalized")),
         );
         candidates.push((Transform::Pseudonym, "reveal-pseudonym"));
         let mut widest = None;
         let mut reason = None;
         for (transform, action) in candidates {
             match self.reveal(column, action, purposes, tier) {
-                Ok(()) if asked.meet(transform) != Transform::Removed => return (transform, reason),
+                Ok(()) if requested.meet(transform) != Transform::Removed => return (transform, reason),
                 Ok(()) => widest = widest.or(Some(transform)),
                 Err(denied) => reason = reason.or(denied),
             }
@@ -348,11 +348,11 @@ impl<'a> Talk<'a> {
         tier: Tier,
     ) -> Result<(), Option<Reason>> {
         for purpose in purposes {
-            let mut context = ask::purpose(purpose);
-            context.push(pair("tier", Expr::Word("Tier", tier.to_string())));
-            let resource = ask::column(column, self.facts);
-            let holder = ask::dataset(self.facts, self.input.provider);
-            let verdict = self.ask(action, resource, vec![holder], context, column.name.to_string());
+            let mut context = authorize::purpose(purpose);
+            context.push(pair("tier", Expr::Entity("Tier", tier.to_string())));
+            let resource = authorize::column(column, self.facts);
+            let holder = authorize::dataset(self.facts, self.input.provider);
+            let verdict = self.authorize(action, resource, vec![holder], context, column.name.to_string());
             if !verdict.allowed {
                 return Err(verdict.reasons.into_iter().next());
             }
@@ -373,18 +373,18 @@ impl<'a> Talk<'a> {
         if refused.is_empty() { Ok(()) } else { Err(refused) }
     }
 
-    /// Of the places asked for, those that are allowed; for any place, those of the two parties.
-    fn places(&mut self, kept_back: &mut BTreeMap<Part, Reason>) -> Result<Places, Reasons> {
+    /// The requested places that are allowed; if any place is requested, those of the two parties.
+    fn places(&mut self, withheld: &mut BTreeMap<Part, Reason>) -> Result<Places, Reasons> {
         let parties = [
             self.input.consumer.jurisdiction.clone(),
             self.input.provider.jurisdiction.clone(),
         ];
-        let asked: Vec<_> = match &self.input.request.places {
+        let requested: Vec<_> = match &self.input.request.places {
             Places::Any => parties.to_vec(),
             Places::Only(places) => places.iter().cloned().collect(),
         };
         let (mut allowed, mut denied) = (Vec::new(), Reasons::new());
-        for place in asked {
+        for place in requested {
             match self.dataset("receive-in", vec![pair("place", text(&place))], &place) {
                 Ok(()) => allowed.push(place),
                 Err(reasons) => denied.extend(reasons.into_iter().map(|reason| reason.about(&place))),
@@ -395,20 +395,20 @@ impl<'a> Talk<'a> {
         }
         let everywhere = Reason::new(
             "places-are-named",
-            "where answers may be received is always named",
+            "the places where answers may be received are always named",
             "name the countries in the request",
         );
-        kept_back.insert(Part::Places, denied.into_iter().next().unwrap_or(everywhere));
+        withheld.insert(Part::Places, denied.into_iter().next().unwrap_or(everywhere));
         Places::only(allowed).map_err(invalid)
     }
 
-    fn limits(&self, tier: Tier, kept_back: &mut BTreeMap<Part, Reason>) -> Limits {
+    fn limits(&self, tier: Tier, withheld: &mut BTreeMap<Part, Reason>) -> Limits {
         let settings = self.policy.limits(&self.facts.release, tier);
         let text = format!(
-            "the holder releases no cell of fewer than {} subjects and bounds each answer and the queries of a day",
+            "the holder releases no cell of fewer than {} subjects and limits the rows of each answer and the queries per day",
             settings.min_cell
         );
-        kept_back.insert(
+        withheld.insert(
             Part::Limits,
             Reason::new(
                 "limits",
@@ -423,35 +423,44 @@ impl<'a> Talk<'a> {
         }
     }
 
-    /// From the beginning asked for, as long as a grant may last.
-    fn window(&self, tier: Tier, kept_back: &mut BTreeMap<Part, Reason>) -> Result<Window, Reasons> {
+    /// From the requested beginning, as long as a grant may last.
+    fn window(&self, tier: Tier, withheld: &mut BTreeMap<Part, Reason>) -> Result<Window, Reasons> {
         let days = self.policy.limits(&self.facts.release, tier).max_days;
         let text = format!("a grant lasts {days} days at most");
-        kept_back.insert(
+        withheld.insert(
             Part::Window,
-            Reason::new("longest-grant", text, "ask again, or amend the grant, when it ends"),
+            Reason::new(
+                "longest-grant",
+                text,
+                "request a new grant, or amend this one, when it ends",
+            ),
         );
         let begins = self.input.request.window.not_before();
         Window::new(begins, begins.plus_millis(i64::from(days).saturating_mul(DAY_MS))).map_err(invalid)
     }
 
-    /// One question about the dataset.
-    fn dataset(&mut self, action: &'static str, context: Vec<ask::Pair>, about: &impl ToString) -> Result<(), Reasons> {
-        let resource = ask::dataset(self.facts, self.input.provider);
-        let verdict = self.ask(action, resource, Vec::new(), context, about.to_string());
+    /// One authorization request about the dataset.
+    fn dataset(
+        &mut self,
+        action: &'static str,
+        context: Vec<authorize::Pair>,
+        about: &impl ToString,
+    ) -> Result<(), Reasons> {
+        let resource = authorize::dataset(self.facts, self.input.provider);
+        let verdict = self.authorize(action, resource, Vec::new(), context, about.to_string());
         if verdict.allowed { Ok(()) } else { Err(verdict.reasons) }
     }
 
-    fn ask(
+    fn authorize(
         &mut self,
         action: &'static str,
-        resource: Thing,
-        others: Vec<Thing>,
-        context: Vec<ask::Pair>,
+        resource: EntityValue,
+        others: Vec<EntityValue>,
+        context: Vec<authorize::Pair>,
         about: String,
     ) -> Verdict {
-        let principal = ask::institution(self.input.consumer, self.input.provider);
-        let verdict = self.policy.ask(&Question {
+        let principal = authorize::institution(self.input.consumer, self.input.provider);
+        let verdict = self.policy.authorize(&AuthorizationRequest {
             principal,
             action,
             resource,
@@ -468,37 +477,37 @@ impl Ceiling {
     fn explain(&self, difference: Difference) -> Narrowing {
         let reason = match difference.part {
             Part::Columns => self.explain_column(&difference),
-            part => self.kept_back.get(&part).cloned(),
+            part => self.withheld.get(&part).cloned(),
         };
         let reason = reason.unwrap_or_else(|| {
             Reason::new(
-                "less-than-asked",
+                "narrowed",
                 format!("the {} may not be as wide", difference.part),
-                "ask for less",
+                "request less",
             )
         });
         Narrowing { difference, reason }
     }
 
-    /// A difference in columns begins with the column's name. Why a column is not shown at all is not told: that would tell
-    /// that it exists.
+    /// A difference in columns begins with the column's name. The reason why a column is removed is not given, because it would reveal
+    /// that the column exists.
     fn explain_column(&self, difference: &Difference) -> Option<Reason> {
-        let name = ColumnName::new(difference.asked.split(' ').next()?).ok()?;
+        let name = ColumnName::new(difference.requested.split(' ').next()?).ok()?;
         match self.scope.columns.transform(&name) {
             Transform::Removed => {
                 let known = self.columns.get(&name).filter(|reason| reason.rule == ONE_AGE);
                 Some(known.cloned().unwrap_or_else(|| rows::unavailable(&name)))
             }
-            Transform::Clear | Transform::Generalised(_) | Transform::Pseudonym => self.columns.get(&name).cloned(),
+            Transform::Clear | Transform::Generalized(_) | Transform::Pseudonym => self.columns.get(&name).cloned(),
         }
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes it by value")]
 fn invalid(error: InvalidScope) -> Reasons {
     vec![Reason::new(
         "invalid-ceiling",
         error.to_string(),
-        "the holder's data steward can mend its settings",
+        "the holder's data steward can fix its settings",
     )]
 }

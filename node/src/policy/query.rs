@@ -1,4 +1,4 @@
-//! Whether one person may ask one question now.
+//! Decides whether one person may run one query now.
 
 use concordat_protocol::{
     query::{ActorAssertion, Factor},
@@ -8,51 +8,51 @@ use concordat_protocol::{
 
 use super::{
     DatasetFacts, Effect, Explanation, Narrowing, OfferDecision, OfferInput, Party, Policy, Reason, Rule, Step,
-    ask::{self, Expr, Question, Thing, pair, text},
-    prospect::whole,
+    authorize::{self, AuthorizationRequest, EntityValue, Expr, pair, text},
+    max_scope::whole,
 };
 
-/// How long a local question may be used: 15 minutes, as long as an idle session.
+/// How long the scope of a local query is valid: 15 minutes, as long as an idle session.
 const LOCAL_MS: i64 = 15 * 60 * 1000;
 
-/// A question under a grant and what is known about it.
+/// A query under a grant and the facts about it.
 #[derive(Clone, Copy, Debug)]
 pub struct QueryInput<'a> {
     /// What the grant covers.
     pub granted: &'a Scope,
-    /// Who asks, as the consumer states it.
-    pub asker: &'a ActorAssertion,
-    /// What for.
+    /// The requester, as asserted by the consumer.
+    pub requester: &'a ActorAssertion,
+    /// The purpose.
     pub purpose: &'a Purpose,
-    /// Whether it names a version of the dataset instead of asking for the current one.
+    /// Whether it names a version of the dataset instead of using the current one.
     pub as_of: bool,
-    /// Whose person it is.
+    /// The institution of the requester.
     pub consumer: &'a Party,
-    /// Who holds the dataset.
+    /// The institution that holds the dataset.
     pub provider: &'a Party,
-    /// The dataset as it is now; nothing when it is gone.
+    /// The dataset as it is now; `None` if it no longer exists.
     pub dataset: Option<&'a DatasetFacts>,
 }
 
-/// A question by one of the holder's own people.
+/// A query by one of the holder's own people.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalInput<'a> {
-    /// Who asks.
-    pub asker: &'a ActorAssertion,
-    /// What for.
+    /// The requester.
+    pub requester: &'a ActorAssertion,
+    /// The purpose.
     pub purpose: &'a Purpose,
-    /// Whether it names a version of the dataset instead of asking for the current one.
+    /// Whether it names a version of the dataset instead of using the current one.
     pub as_of: bool,
     /// The holder.
-    pub home: &'a Party,
-    /// The dataset; nothing when there is none of that name.
+    pub holder: &'a Party,
+    /// The dataset; `None` if there is none of that name.
     pub dataset: Option<&'a DatasetFacts>,
 }
 
-/// What comes of a question.
+/// The decision about a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum QueryDecision {
-    /// The question may be answered within this scope: for this person and this purpose.
+    /// The query may be answered within this scope, for this person and this purpose.
     Permit(Box<Scope>),
     /// It may not.
     Deny {
@@ -62,51 +62,51 @@ pub enum QueryDecision {
 }
 
 impl Policy {
-    /// Decides a question under a grant.
+    /// Decides a query under a grant.
     pub fn decide(&self, input: &QueryInput<'_>, now: Timestamp) -> QueryDecision {
-        self.judge(input, now).0
+        self.evaluate(input, now).0
     }
 
-    /// The same rule by rule.
+    /// As [`Self::decide`], with the decision rule by rule.
     pub fn explain(&self, input: &QueryInput<'_>, now: Timestamp) -> (QueryDecision, Explanation) {
-        self.judge(input, now)
+        self.evaluate(input, now)
     }
 
-    /// Decides a question by one of the holder's own people, who need no grant and go through everything else.
+    /// Decides a query by one of the holder's own people, who need no grant but pass all other checks.
     pub fn decide_local(&self, input: &LocalInput<'_>, now: Timestamp) -> (QueryDecision, Explanation) {
         let Some(facts) = input.dataset else {
             let reason = Reason::new(
                 "dataset-not-visible",
                 "there is no such dataset",
-                "look at `concordat dataset list`",
+                "see `concordat dataset list`",
             );
             return (QueryDecision::Deny { reasons: vec![reason] }, Explanation::default());
         };
-        let request = match everything(input, facts, now) {
+        let request = match full_scope(input, facts, now) {
             Ok(request) => request,
             Err(error) => {
-                let reason = Reason::new("invalid-request", error.to_string(), "ask another way");
+                let reason = Reason::new("invalid-request", error.to_string(), "change the query");
                 return (QueryDecision::Deny { reasons: vec![reason] }, Explanation::default());
             }
         };
-        let asked = OfferInput {
-            consumer: input.home,
-            provider: input.home,
+        let offer_input = OfferInput {
+            consumer: input.holder,
+            provider: input.holder,
             dataset: Some(facts),
             request: &request,
         };
-        match self.offer(&asked, now) {
+        match self.offer(&offer_input, now) {
             OfferDecision::Offer(offer) => {
                 let query = QueryInput {
                     granted: &offer.scope,
-                    asker: input.asker,
+                    requester: input.requester,
                     purpose: input.purpose,
                     as_of: input.as_of,
-                    consumer: input.home,
-                    provider: input.home,
+                    consumer: input.holder,
+                    provider: input.holder,
                     dataset: Some(facts),
                 };
-                self.judge(&query, now)
+                self.evaluate(&query, now)
             }
             OfferDecision::Refused(refusal) => (
                 QueryDecision::Deny {
@@ -117,28 +117,28 @@ impl Policy {
         }
     }
 
-    fn judge(&self, input: &QueryInput<'_>, now: Timestamp) -> (QueryDecision, Explanation) {
+    fn evaluate(&self, input: &QueryInput<'_>, now: Timestamp) -> (QueryDecision, Explanation) {
         let mut explanation = Explanation {
             steps: vec![guards(input, now)],
         };
-        let broken = |step: &Step| {
+        let violated = |step: &Step| {
             step.rules
                 .iter()
                 .filter(|rule| rule.met)
                 .map(|rule| rule.reason.clone())
                 .collect()
         };
-        let mut reasons: Vec<Reason> = explanation.steps.first().map(broken).unwrap_or_default();
+        let mut reasons: Vec<Reason> = explanation.steps.first().map(violated).unwrap_or_default();
         if let Some(facts) = input.dataset {
-            let verdict = self.ask(&question(input, facts, now));
+            let verdict = self.authorize(&authorization_request(input, facts, now));
             if !verdict.allowed {
                 reasons.extend(verdict.reasons);
             }
             explanation.steps.push(verdict.step);
         }
-        let (today, steps) = self.today(input, now);
+        let (current, steps) = self.current_scope(input, now);
         explanation.steps.extend(steps.steps);
-        match today {
+        match current {
             Ok(scope) if reasons.is_empty() => (QueryDecision::Permit(scope), explanation),
             Ok(_) => (QueryDecision::Deny { reasons }, explanation),
             Err(more) => {
@@ -150,36 +150,36 @@ impl Policy {
         }
     }
 
-    /// Holds the grant, for this person and purpose, against what policies allow today. Limits that have become narrower bind at
-    /// once; whatever else has, ends the use of the grant until it is amended.
-    fn today(&self, input: &QueryInput<'_>, now: Timestamp) -> (Result<Box<Scope>, Vec<Reason>>, Explanation) {
-        let request = match used(input) {
+    /// Compares the grant, for this person and purpose, with what policies allow now. Limits that have become narrower apply
+    /// immediately. Any other part that has become narrower makes the grant unusable until it is amended.
+    fn current_scope(&self, input: &QueryInput<'_>, now: Timestamp) -> (Result<Box<Scope>, Vec<Reason>>, Explanation) {
+        let request = match used_scope(input) {
             Ok(request) => request,
             Err(error) => {
-                let reason = Reason::new("invalid-request", error.to_string(), "ask another way");
+                let reason = Reason::new("invalid-request", error.to_string(), "change the query");
                 return (Err(vec![reason]), Explanation::default());
             }
         };
-        let asked = OfferInput {
+        let offer_input = OfferInput {
             consumer: input.consumer,
             provider: input.provider,
             dataset: input.dataset,
             request: &request,
         };
-        match self.still_allowed(&asked) {
+        match self.still_allowed(&offer_input) {
             OfferDecision::Offer(offer)
                 if offer
                     .narrowings
                     .iter()
-                    .all(|narrowing| binds(narrowing, &offer.scope, now)) =>
+                    .all(|narrowing| is_usable(narrowing, &offer.scope, now)) =>
             {
                 (Ok(Box::new(offer.scope)), offer.explanation)
             }
             OfferDecision::Offer(offer) => {
                 let reasons = offer.narrowings.into_iter().map(|narrowing| {
-                    let (asked, offered) = (narrowing.difference.asked, narrowing.difference.offered);
+                    let (requested, offered) = (narrowing.difference.requested, narrowing.difference.offered);
                     let text = format!(
-                        "the grant says `{asked}` and policy today `{offered}`: {}",
+                        "the grant has `{requested}`, and policy now allows `{offered}`: {}",
                         narrowing.reason.text
                     );
                     Reason::new(&narrowing.reason.rule, text, "ask the holder to amend the grant")
@@ -191,52 +191,52 @@ impl Policy {
     }
 }
 
-/// Whether an answer within the narrower scope of today is still one within the grant.
-fn binds(narrowing: &Narrowing, today: &Scope, now: Timestamp) -> bool {
+/// Whether the grant can still be used although this part is narrower now.
+fn is_usable(narrowing: &Narrowing, current: &Scope, now: Timestamp) -> bool {
     match narrowing.difference.part {
         Part::Limits => true,
-        Part::Window => today.window.contains(now),
+        Part::Window => current.window.contains(now),
         Part::Dataset | Part::Tier | Part::Columns | Part::Rows | Part::Purposes | Part::People | Part::Places => false,
     }
 }
 
-/// The part of the grant that this question uses.
-fn used(input: &QueryInput<'_>) -> Result<Scope, InvalidScope> {
+/// The part of the grant that this query uses.
+fn used_scope(input: &QueryInput<'_>) -> Result<Scope, InvalidScope> {
     Ok(Scope {
         purposes: Purposes::new([input.purpose.clone()])?,
-        people: People::only([input.asker.actor.clone()])?,
+        people: People::only([input.requester.actor.clone()])?,
         ..input.granted.clone()
     })
 }
 
-/// All that one's own people could ask of a dataset.
-fn everything(input: &LocalInput<'_>, facts: &DatasetFacts, now: Timestamp) -> Result<Scope, InvalidScope> {
+/// Everything that the holder's own people could query in a dataset.
+fn full_scope(input: &LocalInput<'_>, facts: &DatasetFacts, now: Timestamp) -> Result<Scope, InvalidScope> {
     whole(
         facts,
         input.purpose.clone(),
-        People::only([input.asker.actor.clone()])?,
-        Places::only([input.home.jurisdiction.clone()])?,
+        People::only([input.requester.actor.clone()])?,
+        Places::only([input.holder.jurisdiction.clone()])?,
         Window::new(now, now.plus_millis(LOCAL_MS))?,
     )
 }
 
-/// What follows from the agreement itself and no policy can switch off.
+/// The checks that follow from the agreement itself; no policy can disable them.
 fn guards(input: &QueryInput<'_>, now: Timestamp) -> Step {
-    let (grant, asker) = (input.granted, input.asker);
-    let actor = &asker.actor;
+    let (grant, requester) = (input.granted, input.requester);
+    let actor = &requester.actor;
     let window = grant.window;
     let checks = [
         (
             "grant-in-time",
             window.contains(now),
-            format!("the grant holds from {window}"),
-            "ask for a new grant",
+            format!("the grant is valid from {window}"),
+            "request a new grant",
         ),
         (
             "purpose-agreed",
             grant.purposes.allow(input.purpose),
             format!("the grant is for {}, not for {}", grant.purposes, input.purpose),
-            "ask for one of the agreed purposes, or have the grant amended",
+            "use one of the agreed purposes, or have the grant amended",
         ),
         (
             "person-agreed",
@@ -257,22 +257,22 @@ fn guards(input: &QueryInput<'_>, now: Timestamp) -> Step {
             "person-of-the-consumer",
             actor.belongs_to(&input.consumer.institution),
             format!("{actor} does not belong to {}", input.consumer.institution),
-            "ask as a person of the institution that holds the grant",
+            "query as a person of the institution that holds the grant",
         ),
         (
             "assertion-for-this-holder",
-            asker.audience == input.provider.institution,
-            format!("the statement about {actor} is made to {}", asker.audience),
-            "ask again; the statement is made anew for each question",
+            requester.audience == input.provider.institution,
+            format!("the assertion about {actor} is addressed to {}", requester.audience),
+            "query again; a new assertion is made for each query",
         ),
         (
             "assertion-in-time",
-            now < asker.expires,
-            format!("the statement about {actor} was good until {}", asker.expires),
-            "ask again; the statement is made anew for each question",
+            now < requester.expires,
+            format!("the assertion about {actor} was valid until {}", requester.expires),
+            "query again; a new assertion is made for each query",
         ),
         (
-            "dataset-there",
+            "dataset-exists",
             input.dataset.is_some_and(|facts| facts.reference == grant.dataset),
             format!("`{}` is not known to you", grant.dataset),
             "ask the holder whether the dataset was erased",
@@ -280,12 +280,12 @@ fn guards(input: &QueryInput<'_>, now: Timestamp) -> Step {
     ];
     let rules: Vec<Rule> = checks
         .into_iter()
-        .map(|(rule, holds, text, remedy)| {
+        .map(|(rule, passed, text, remedy)| {
             let reason = Reason::new(rule, text, remedy);
             Rule {
                 reason,
                 effect: Effect::Forbid,
-                met: !holds,
+                met: !passed,
             }
         })
         .collect();
@@ -298,50 +298,54 @@ fn guards(input: &QueryInput<'_>, now: Timestamp) -> Step {
     }
 }
 
-fn question(input: &QueryInput<'_>, facts: &DatasetFacts, now: Timestamp) -> Question {
-    let asker = input.asker;
+fn authorization_request(input: &QueryInput<'_>, facts: &DatasetFacts, now: Timestamp) -> AuthorizationRequest {
+    let requester = input.requester;
     let seconds = |milliseconds: i64| Expr::Long(milliseconds.div_euclid(1000));
-    let mut context = ask::purpose(input.purpose);
-    context.push(pair("tier", Expr::Word("Tier", input.granted.tier.to_string())));
+    let mut context = authorize::purpose(input.purpose);
+    context.push(pair("tier", Expr::Entity("Tier", input.granted.tier.to_string())));
     context.push(pair(
         "factors",
-        Expr::Words(
+        Expr::Entities(
             "Factor",
-            asker.factors.iter().map(|factor| word(*factor).to_owned()).collect(),
+            requester
+                .factors
+                .iter()
+                .map(|factor| factor_name(*factor).to_owned())
+                .collect(),
         ),
     ));
     context.push(pair("as_of", Expr::Bool(input.as_of)));
-    context.push(pair("login_age_s", seconds(now.since(asker.authenticated_at))));
+    context.push(pair("login_age_s", seconds(now.since(requester.authenticated_at))));
     context.extend(
-        asker
+        requester
             .password_reset_at
             .map(|at| pair("password_reset_age_s", seconds(now.since(at)))),
     );
     context.extend(
-        asker
+        requester
             .training_until
             .map(|until| pair("training_left_s", seconds(until.since(now)))),
     );
-    let roles = asker.roles.iter().map(|role| role.as_str().to_owned()).collect();
+    let roles = requester.roles.iter().map(|role| role.as_str().to_owned()).collect();
     let attributes = vec![
-        pair("name", text(&asker.actor)),
+        pair("name", text(&requester.actor)),
         pair(
             "institution",
-            Expr::Word("Institution", input.consumer.institution.to_string()),
+            Expr::Entity("Institution", input.consumer.institution.to_string()),
         ),
-        pair("roles", Expr::Words("Role", roles)),
+        pair("roles", Expr::Entities("Role", roles)),
     ];
-    Question {
-        principal: Thing::new("Person", asker.actor.as_str(), attributes),
+    AuthorizationRequest {
+        principal: EntityValue::new("Person", requester.actor.as_str(), attributes),
         action: "query",
-        resource: ask::dataset(facts, input.provider),
-        others: vec![ask::institution(input.consumer, input.provider)],
+        resource: authorize::dataset(facts, input.provider),
+        others: vec![authorize::institution(input.consumer, input.provider)],
         context,
-        about: asker.actor.to_string(),
+        about: requester.actor.to_string(),
     }
 }
 
-const fn word(factor: Factor) -> &'static str {
+const fn factor_name(factor: Factor) -> &'static str {
     match factor {
         Factor::Password => "password",
         Factor::OneTimeCode => "one-time-code",

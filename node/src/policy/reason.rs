@@ -1,4 +1,4 @@
-//! Why something was decided.
+//! The reasons of a decision.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
-    /// Without one such rule nothing happens.
+    /// Without at least one such rule, everything is denied.
     Permit,
     /// One such rule is enough to deny.
     Forbid,
@@ -19,9 +19,9 @@ pub enum Effect {
 pub struct Reason {
     /// The rule's id: the `@id` of a policy, or the name of a check that no policy can switch off.
     pub rule: String,
-    /// What the rule says, for people.
+    /// The reason as text, for people.
     pub text: String,
-    /// What would turn it into a yes.
+    /// What would change the decision.
     pub remedy: Option<String>,
 }
 
@@ -34,7 +34,7 @@ impl Reason {
         }
     }
 
-    /// The same reason, said of `what`.
+    /// The same reason, with `what` as its subject.
     pub(super) fn about(mut self, what: impl fmt::Display) -> Self {
         self.text = format!("`{what}`: {}", self.text);
         self
@@ -48,10 +48,10 @@ impl fmt::Display for Reason {
     }
 }
 
-/// A rule that could have a say in a step, and whether its conditions were met.
+/// A rule that applies to a step, and whether its conditions were met.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rule {
-    /// What it says.
+    /// Its reason.
     pub reason: Reason,
     /// Whether it permits or forbids.
     pub effect: Effect,
@@ -59,20 +59,20 @@ pub struct Rule {
     pub met: bool,
 }
 
-/// One thing that was decided on the way.
+/// One step of a decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
-    /// What was asked, for example `reveal-clear`.
+    /// The action, for example `reveal-clear`.
     pub action: String,
-    /// Of what, for example a column or a purpose.
+    /// The subject, for example a column or a purpose.
     pub about: String,
-    /// The answer.
+    /// Whether it was allowed.
     pub allowed: bool,
-    /// All rules that could have a say, in the order of the policy set.
+    /// All rules that apply, in the order of the policy set.
     pub rules: Vec<Rule>,
 }
 
-/// A decision rule by rule, for the holder's own people only: it tells what is hidden.
+/// A decision rule by rule, for the holder's own people only: it reveals what is hidden.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Explanation {
     /// The steps in the order in which they were decided.

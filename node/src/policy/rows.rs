@@ -1,27 +1,27 @@
-//! Row conditions, held against how their columns are shown.
+//! Checks row conditions against how their columns are shown.
 //!
-//! A condition that cuts through a band would tell more than the band: `age = 47` asks for what `age (bands of 10 years)` does
-//! not say. So conditions on a generalised column must begin and end where its bands do.
+//! A condition that cuts through a band would reveal more than the band: `age = 47` selects what `age (bands of 10 years)` does not
+//! show. So conditions on a generalized column must begin and end where its bands do.
 
 use std::collections::BTreeSet;
 
 use chrono::{Datelike, NaiveDate};
 use concordat_protocol::{
     ids::ColumnName,
-    scope::{Constraint, Generalisation, Transform, Value, Values},
+    scope::{Constraint, Generalization, Transform, Value, Values},
 };
 
 use super::{ColumnFacts, Reason, facts};
 
-/// From this age on there is one band (45 CFR 164.514(b)(2)(i)(C)).
+/// From this age on there is a single band (45 CFR 164.514(b)(2)(i)(C)).
 const OPEN_BAND: i64 = 90;
 
-/// What is said of a column that does not exist and of one that is not shown.
+/// The reason for a column that does not exist and for one that is not shown.
 pub(super) fn unavailable(column: &ColumnName) -> Reason {
     Reason::new(
         "column-unavailable",
-        format!("`{column}`: there is no such column here, or it is not shown at this tier for this purpose"),
-        "leave it out, or look at what `concordat catalog` lists",
+        format!("`{column}`: this column does not exist here, or it is not shown at this tier for this purpose"),
+        "leave it out, or see what `concordat catalog` lists",
     )
 }
 
@@ -37,12 +37,12 @@ pub(super) fn check(
         Transform::Removed => Err(unavailable(&column.name)),
         Transform::Pseudonym => Err(unavailable(&column.name)),
         Transform::Clear => kind(column, constraint),
-        Transform::Generalised(generalisation) => {
+        Transform::Generalized(generalization) => {
             kind(column, constraint)?;
-            if aligned(generalisation, constraint.values(), oldest_year) {
+            if aligned(generalization, constraint.values(), oldest_year) {
                 Ok(())
             } else {
-                Err(misaligned(column, generalisation, oldest_year))
+                Err(misaligned(column, generalization, oldest_year))
             }
         }
     }
@@ -53,9 +53,9 @@ fn kind(column: &ColumnFacts, constraint: &Constraint) -> Result<(), Reason> {
         Some(kind) if !facts::comparable(column.kind).contains(&kind) => Err(Reason::new(
             "condition-kind",
             format!(
-                "`{}` is of kind {} and is compared with something else",
+                "`{}` is of kind {} and is compared with a value of another kind",
                 column.name,
-                facts::word(column.kind)
+                facts::kind_name(column.kind)
             ),
             "compare it with a value of its own kind",
         )),
@@ -63,17 +63,17 @@ fn kind(column: &ColumnFacts, constraint: &Constraint) -> Result<(), Reason> {
     }
 }
 
-fn misaligned(column: &ColumnFacts, generalisation: Generalisation, oldest_year: i32) -> Reason {
+fn misaligned(column: &ColumnFacts, generalization: Generalization, oldest_year: i32) -> Reason {
     let name = &column.name;
-    let (text, remedy) = match generalisation {
-        Generalisation::Year => (
+    let (text, remedy) = match generalization {
+        Generalization::Year => (
             format!(
                 "`{name}` is shown as a year, {oldest_year} and before as one; a condition must begin on 1 January of a later \
                  year and end on 31 December"
             ),
             format!("write `{name} >= DATE '1970-01-01'`, for example"),
         ),
-        Generalisation::AgeBand(width) => {
+        Generalization::AgeBand(width) => {
             let years = width.years();
             let text =
                 format!("`{name}` is shown in bands of {years} years; a condition must begin and end with a band");
@@ -86,11 +86,11 @@ fn misaligned(column: &ColumnFacts, generalisation: Generalisation, oldest_year:
     Reason::new("condition-inside-band", text, remedy)
 }
 
-fn aligned(generalisation: Generalisation, values: &Values, oldest_year: i32) -> bool {
-    let band = |value: &Value| band(generalisation, value, oldest_year);
+fn aligned(generalization: Generalization, values: &Values, oldest_year: i32) -> bool {
+    let band = |value: &Value| band(generalization, value, oldest_year);
     match values {
         Values::Any => true,
-        Values::Set(set) => set.iter().all(|value| holds_band(band(value).as_ref(), set)),
+        Values::Set(set) => set.iter().all(|value| contains_band(band(value).as_ref(), set)),
         Values::Range { low, high } => {
             let begins = |value: &Value| band(value).is_some_and(|(first, _)| first.as_ref() == Some(value));
             let ends = |value: &Value| band(value).is_some_and(|(_, last)| last.as_ref() == Some(value));
@@ -100,11 +100,11 @@ fn aligned(generalisation: Generalisation, values: &Values, oldest_year: i32) ->
     }
 }
 
-/// The first and last value of a band; none where it is open.
+/// The first and last value of a band; `None` where it is open.
 type Band = (Option<Value>, Option<Value>);
 
 /// Whether the whole band is in the set.
-fn holds_band(band: Option<&Band>, set: &BTreeSet<Value>) -> bool {
+fn contains_band(band: Option<&Band>, set: &BTreeSet<Value>) -> bool {
     match band {
         Some((Some(Value::Int(first)), Some(Value::Int(last)))) => {
             (*first..=*last).all(|n| set.contains(&Value::Int(n)))
@@ -116,23 +116,23 @@ fn holds_band(band: Option<&Band>, set: &BTreeSet<Value>) -> bool {
     }
 }
 
-/// The band `value` lies in.
-fn band(generalisation: Generalisation, value: &Value, oldest_year: i32) -> Option<Band> {
-    match (generalisation, value) {
-        (Generalisation::AgeBand(_), Value::Int(n)) if *n >= OPEN_BAND => Some((Some(Value::Int(OPEN_BAND)), None)),
-        (Generalisation::AgeBand(width), Value::Int(n)) => {
+/// The band that contains `value`.
+fn band(generalization: Generalization, value: &Value, oldest_year: i32) -> Option<Band> {
+    match (generalization, value) {
+        (Generalization::AgeBand(_), Value::Int(n)) if *n >= OPEN_BAND => Some((Some(Value::Int(OPEN_BAND)), None)),
+        (Generalization::AgeBand(width), Value::Int(n)) => {
             let first = n.checked_sub(n.rem_euclid(width.years()))?;
             let last = first.checked_add(width.years() - 1)?;
             Some((Some(Value::Int(first)), Some(Value::Int(last))))
         }
-        (Generalisation::Year, Value::Date(days)) => {
+        (Generalization::Year, Value::Date(days)) => {
             let year = NaiveDate::from_epoch_days(*days)?.year().max(oldest_year);
             let first = NaiveDate::from_ymd_opt(year, 1, 1)?.to_epoch_days();
             let last = NaiveDate::from_ymd_opt(year, 12, 31)?.to_epoch_days();
             let first = (year > oldest_year).then_some(Value::Date(first));
             Some((first, Some(Value::Date(last))))
         }
-        (Generalisation::AgeBand(_) | Generalisation::Year, _) => None,
+        (Generalization::AgeBand(_) | Generalization::Year, _) => None,
     }
 }
 
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     const OLDEST: i32 = 1936;
-    const TEN: Generalisation = Generalisation::AgeBand(BandWidth::Ten);
+    const TEN: Generalization = Generalization::AgeBand(BandWidth::Ten);
 
     fn range(low: Option<Value>, high: Option<Value>) -> Values {
         let bound = |value| Bound { value, inclusive: true };
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn ages_are_cut_between_bands_only() {
+    fn row_condition_on_ages_must_follow_the_bands() {
         assert!(ages(Some(40), None) && ages(None, Some(59)) && ages(Some(40), Some(49)) && ages(Some(90), None));
         for (low, high) in [
             (41, None),
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_set_of_ages_is_made_of_whole_bands() {
+    fn row_condition_set_of_ages_must_be_whole_bands() {
         let set =
             |ages: &mut dyn Iterator<Item = i64>| aligned(TEN, &Values::Set(ages.map(Value::Int).collect()), OLDEST);
         assert!(set(&mut (40..50)) && set(&mut (30..40).chain(60..70)));
@@ -192,26 +192,26 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_cut_between_years_only() {
+    fn row_condition_on_dates_must_follow_the_years() {
         let year = |low: Option<&str>, high: &str| {
             let values = range(low.map(day), Some(day(high)));
-            aligned(Generalisation::Year, &values, OLDEST)
+            aligned(Generalization::Year, &values, OLDEST)
         };
         let fits = |low: &str, high: &str| year(Some(low), high);
         assert!(fits("1970-01-01", "1999-12-31"));
-        // What would cut through the oldest tells who is older still.
+        // A condition that cuts through the oldest category would reveal who is even older.
         assert!(year(None, "1936-12-31") && fits("1937-01-01", "1999-12-31"));
         assert!(!year(None, "1930-12-31") && !fits("1930-01-01", "1999-12-31") && !fits("1936-01-01", "1999-12-31"));
         assert!(!fits("1970-01-02", "1999-12-31") && !fits("1970-01-01", "1999-12-30"));
         assert!(!aligned(
-            Generalisation::Year,
+            Generalization::Year,
             &range(Some(Value::Int(1970)), None),
             OLDEST
         ));
     }
 
     #[test]
-    fn a_hidden_column_and_a_missing_one_are_refused_in_the_same_words() {
+    fn row_condition_on_hidden_and_missing_column_look_the_same() {
         let name = ColumnName::new("mrn").unwrap();
         let column = ColumnFacts::new(name.clone(), None, concordat_protocol::schema::ColumnKind::Int);
         let constraint = Constraint::new(Values::Set(BTreeSet::from([Value::Int(1)])), false).unwrap();

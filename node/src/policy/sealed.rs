@@ -1,4 +1,4 @@
-//! A policy set as it is kept in the sealed state: numbered, signed, never changed.
+//! A policy set as stored in the sealed state: numbered, signed, never changed.
 
 use concordat_protocol::audit::{Cause, EntryBody};
 use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey, PrivateKey};
@@ -14,15 +14,15 @@ use super::sources::schema_digest;
 use super::{Policy, PolicySources, PolicyStoreError};
 use crate::start_state::Bound;
 
-/// A policy set that is or was in force.
+/// A policy set that is or was active.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealedPolicySet {
     /// Files and settings.
     pub sources: PolicySources,
-    /// On whose account it came into force.
+    /// Who activated it.
     pub by: Cause,
-    /// Names the schema that it was checked against.
+    /// Digest of the schema that it was validated against.
     schema: Digest32,
     signer: InstitutionPublicKey,
     statement: Signed<PolicySetStatement>,
@@ -31,7 +31,7 @@ pub struct SealedPolicySet {
 }
 
 impl SealedPolicySet {
-    /// Signs a set that comes into force after `previous`.
+    /// Signs a set that replaces `previous`.
     pub(super) fn sign(
         sources: PolicySources,
         policy: &Policy,
@@ -57,7 +57,7 @@ impl SealedPolicySet {
         })
     }
 
-    /// The second person, where two brought it into force.
+    /// The second person, if two people activated it.
     pub fn approved_by(&self) -> Option<&ActorId> {
         match &self.by {
             Cause::TwoPeople { second, .. } => Some(second),
@@ -70,12 +70,12 @@ impl SealedPolicySet {
         self.number
     }
 
-    /// Names it: schema, rules and settings.
+    /// Its digest over schema, rules and settings.
     pub fn digest(&self) -> Digest32 {
         self.digest
     }
 
-    /// The signed statement, checked against what stands beside it.
+    /// The verified statement, checked against the fields of this record.
     pub(super) fn checked(&self) -> Result<PolicySetStatement, PolicyStoreError> {
         let verified = self.statement.clone().verify(self.signer)?;
         let statement = verified.document();
@@ -86,8 +86,8 @@ impl SealedPolicySet {
         }
     }
 
-    /// Whether it was checked against the schema that this program has.
-    pub(super) fn has_todays_schema(&self) -> bool {
+    /// Whether it was validated against the schema of this program.
+    pub(super) fn has_current_schema(&self) -> bool {
         self.schema == schema_digest()
     }
 

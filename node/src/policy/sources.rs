@@ -1,4 +1,4 @@
-//! What a policy set is made of, as a steward writes it.
+//! The sources of a policy set, as written by a steward.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ const MAX_NAME: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyFile {
-    /// Its name, which errors show.
+    /// Its name, as shown in errors.
     pub name: String,
     /// Its text.
     pub text: String,
@@ -47,12 +47,12 @@ impl PolicySources {
         }
     }
 
-    /// Reads the rules and checks them against the schema.
+    /// Parses the rules and validates them against the schema.
     ///
     /// # Errors
     /// Everything that is wrong with the set, at once.
     pub fn compile(&self) -> Result<Policy, PolicyErrors> {
-        let mut errors = self.shape();
+        let mut errors = self.check_form();
         let files: Vec<(String, String)> = self
             .files
             .iter()
@@ -68,7 +68,7 @@ impl PolicySources {
         }
     }
 
-    fn shape(&self) -> Vec<String> {
+    fn check_form(&self) -> Vec<String> {
         let mut errors = Vec::new();
         if self.files.is_empty() || self.files.len() > MAX_FILES {
             errors.push(format!(
@@ -79,7 +79,7 @@ impl PolicySources {
         let bytes: usize = self.files.iter().map(|file| file.text.len()).sum();
         if bytes > MAX_BYTES {
             errors.push(format!(
-                "the files have {bytes} bytes together, and may have {MAX_BYTES}"
+                "the files have {bytes} bytes in total, and {MAX_BYTES} are allowed"
             ));
         }
         let mut names = BTreeSet::new();
@@ -89,7 +89,7 @@ impl PolicySources {
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
             if name.is_empty() || name.len() > MAX_NAME || !plain {
                 errors.push(format!(
-                    "`{}` cannot be the name of a file; use up to {MAX_NAME} of `a-z`, `A-Z`, `0-9`, `.`, `-` and `_`",
+                    "`{}` is not a valid file name; use up to {MAX_NAME} of `a-z`, `A-Z`, `0-9`, `.`, `-` and `_`",
                     name.escape_debug()
                 ));
             }
@@ -101,7 +101,7 @@ impl PolicySources {
     }
 }
 
-/// Names the schema that the program has.
+/// The digest of the program's schema.
 pub(super) fn schema_digest() -> Digest32 {
     Digest32::sha256("concordat/policy-schema/1", load::SCHEMA.as_bytes())
 }

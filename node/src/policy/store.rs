@@ -1,11 +1,11 @@
-//! How a policy set comes into force: compiled, tested, compared with what is expected, sealed, signed and in the ledger before
-//! the first decision is made under it.
+//! Activates policy sets: a set is compiled, tested, compared with the expected digest, sealed, signed and entered in the ledger before
+//! the first decision is based on it.
 //!
-//! 1. Sets are kept in the sealed state. No file on the disk is read as a policy.
-//! 2. A steward applies a set by its digest, so that what was looked at is what comes into force. Where the set in force or the
-//!    new one says `two_people`, it is a proposal until another steward approves the same digest.
-//! 3. A set that lets direct identifiers or unclassified columns leave, or anything go to those who are not active members, is
-//!    refused whatever its rules say ([`super::matrix::never_allowed`]).
+//! 1. Sets are stored in the sealed state. No file on disk is read as a policy.
+//! 2. A steward applies a set by its digest, so that the set that was reviewed is the one that is activated. If the active set or the
+//!    new one has the setting `two_people`, the set is a proposal until another steward approves the same digest.
+//! 3. A set that releases direct identifiers or unclassified columns, or anything to institutions that are not active members, is
+//!    refused ([`super::matrix::never_allowed`]).
 //! 4. A change raises the epoch, so that running answers are decided again.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,14 +20,14 @@ use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use serde::{Deserialize, Serialize};
 
 use super::cases::Case;
-use super::matrix::{self, Ground};
+use super::matrix::{self, RequestSpace};
 use super::{LivePolicy, Policy, PolicyErrors, PolicySources, SealedPolicySet};
 use crate::attribution::by_node;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
-use crate::fault::{Code, Explain};
 use crate::iam::Actor;
 use crate::identity::Identity;
+use crate::problem::{Code, Explain};
 use crate::start_state::{StartStateError, Versions};
 
 /// The tree of the one proposal.
@@ -35,15 +35,15 @@ const PROPOSALS: TreeId = TreeId::new("policy-proposal");
 /// Its key.
 const PROPOSAL: &str = "proposal";
 
-/// A set that waits for a second person.
+/// A set that waits for approval by a second person.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Proposal {
     /// Files and settings.
     pub sources: PolicySources,
-    /// Names the set.
+    /// Digest of the set.
     pub digest: Digest32,
-    /// Names the set that was in force when it was proposed.
+    /// Digest of the set that was active when it was proposed.
     pub based_on: Digest32,
     /// Who proposed it.
     pub by: ActorId,
@@ -51,16 +51,16 @@ pub struct Proposal {
     pub at: Timestamp,
 }
 
-/// What came of applying a set.
+/// The result of applying a set.
 #[derive(Clone, Debug)]
 pub enum Applied {
-    /// It is in force.
-    InForce(Box<SealedPolicySet>),
+    /// It is active.
+    Active(Box<SealedPolicySet>),
     /// It waits for another person.
     Proposed(Box<Proposal>),
 }
 
-/// What the store works with.
+/// The dependencies of the store.
 #[derive(Debug)]
 pub struct PolicyStoreParts {
     /// Who this node is.
@@ -71,7 +71,7 @@ pub struct PolicyStoreParts {
     pub ledger: Ledger,
     /// The clock.
     pub clock: Clock,
-    /// Raised when another set comes into force.
+    /// Raised when another set is activated.
     pub epoch: Epoch,
 }
 
@@ -89,22 +89,22 @@ struct Inner {
 }
 
 impl PolicyStore {
-    /// Takes up the set in force. A state without one is new: it gets the set that is shipped. A set that was checked against
-    /// the schema of another program is checked against this one's, and comes into force as the next number.
+    /// Loads the active set. A state without one is new and gets the shipped set. A set that was validated against the schema of
+    /// another program version is validated against the current schema and activated under the next number.
     ///
     /// # Errors
-    /// [`PolicyStoreError`] when the set was changed or does not hold any more.
+    /// [`PolicyStoreError`] if the set was changed or is no longer valid.
     pub fn open(parts: PolicyStoreParts) -> Result<Self, PolicyStoreError> {
         let versions = Versions::open(&parts.meta)?;
         let proposals = parts.meta.tree(PROPOSALS)?;
         let now = parts.clock.now();
         let key = parts.identity.institution_key();
-        let who = (&parts.identity.institution, &*key, now);
+        let signer = (&parts.identity.institution, &*key, now);
         let (set, policy) = match versions.current()? {
-            None => first(&versions, &parts.ledger, who, &by_node(NodeTask::Start))?,
-            Some(set) => taken_up(&versions, &parts.ledger, set, who)?,
+            None => adopt_shipped(&versions, &parts.ledger, signer, &by_node(NodeTask::Start))?,
+            Some(set) => reload(&versions, &parts.ledger, set, signer)?,
         };
-        tracing::info!(number = set.number(), digest = %set.digest().short(), "policy set in force");
+        tracing::info!(number = set.number(), digest = %set.digest().short(), "policy set loaded");
         Ok(Self(Arc::new(Inner {
             parts,
             versions,
@@ -114,12 +114,12 @@ impl PolicyStore {
         })))
     }
 
-    /// The set in force, for those who decide.
+    /// The active set, for code that decides.
     pub fn live(&self) -> LivePolicy {
         self.0.live.clone()
     }
 
-    /// The set in force, as it is kept.
+    /// The active set, as stored.
     ///
     /// # Errors
     /// If the state cannot be read.
@@ -130,7 +130,7 @@ impl PolicyStore {
             .ok_or(PolicyStoreError::NoSuchSet { number: 0 })
     }
 
-    /// All sets, oldest first, with the statements about them.
+    /// All sets, oldest first, with the times of their statements.
     ///
     /// # Errors
     /// If the state cannot be read, or one of them was changed.
@@ -144,7 +144,7 @@ impl PolicyStore {
             .collect()
     }
 
-    /// Set number `number`.
+    /// The set with this number.
     ///
     /// # Errors
     /// [`PolicyStoreError::NoSuchSet`].
@@ -154,7 +154,7 @@ impl PolicyStore {
             .ok_or(PolicyStoreError::NoSuchSet { number })
     }
 
-    /// The set that waits for a second person.
+    /// The set that waits for approval by a second person.
     ///
     /// # Errors
     /// If the state cannot be read.
@@ -162,37 +162,37 @@ impl PolicyStore {
         Ok(self.0.proposals.get(PROPOSAL)?)
     }
 
-    /// Applies a set in the name of `by`, or proposes it where two people are needed.
+    /// Applies a set on behalf of `by`, or proposes it if two people are needed.
     ///
     /// # Errors
-    /// [`PolicyStoreError`] says why it does not come into force.
+    /// [`PolicyStoreError`] if it is not activated.
     pub fn apply(
         &self,
         sources: PolicySources,
         expected: Digest32,
         cases: &[Case],
         by: &Actor,
-        ground: &Ground,
+        space: &RequestSpace,
     ) -> Result<Applied, PolicyStoreError> {
         let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let policy = self.examined(&sources, expected, cases, ground)?;
+        let policy = self.compile_checked(&sources, expected, cases, space)?;
         let current = self.current()?;
         if current.digest() == policy.digest() {
-            return Err(PolicyStoreError::InForceAlready {
+            return Err(PolicyStoreError::AlreadyActive {
                 number: current.number(),
             });
         }
         if current.sources.settings.two_people || sources.settings.two_people {
             return self.propose(sources, &policy, &current, by);
         }
-        self.put_in_force(sources, policy, &by.attribution(), &current)
+        self.activate(sources, policy, &by.attribution(), &current)
     }
 
     /// Approves the proposal with this digest as the second person.
     ///
     /// # Errors
-    /// [`PolicyStoreError`] when there is none, or the person proposed it.
-    pub fn approve(&self, expected: Digest32, by: &Actor, ground: &Ground) -> Result<Applied, PolicyStoreError> {
+    /// [`PolicyStoreError`] if there is none, or if the same person proposed it.
+    pub fn approve(&self, expected: Digest32, by: &Actor, space: &RequestSpace) -> Result<Applied, PolicyStoreError> {
         let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let proposal = self.proposal()?.filter(|proposal| proposal.digest == expected);
         let proposal = proposal.ok_or(PolicyStoreError::NoProposal { expected })?;
@@ -202,20 +202,19 @@ impl PolicyStore {
         })?;
         let current = self.current()?;
         if current.digest() != proposal.based_on {
-            return Err(PolicyStoreError::Overtaken);
+            return Err(PolicyStoreError::Superseded);
         }
-        let policy = self.examined(&proposal.sources, expected, &[], ground)?;
-        self.put_in_force(proposal.sources, policy, &both, &current)
+        let policy = self.compile_checked(&proposal.sources, expected, &[], space)?;
+        self.activate(proposal.sources, policy, &both, &current)
     }
 
-    /// Compiles a set, and checks that it is the expected one, that the cases come out as they should, and that it does not
-    /// allow what no set may allow.
-    fn examined(
+    /// Compiles a set, and checks that it is the expected one, that the cases pass, and that it does not allow what no set may allow.
+    fn compile_checked(
         &self,
         sources: &PolicySources,
         expected: Digest32,
         cases: &[Case],
-        ground: &Ground,
+        space: &RequestSpace,
     ) -> Result<Policy, PolicyStoreError> {
         let policy = sources.compile()?;
         if policy.digest() != expected {
@@ -226,14 +225,14 @@ impl PolicyStore {
         }
         let failed: Vec<String> = cases
             .iter()
-            .map(|case| case.run(&policy, ground))
+            .map(|case| case.run(&policy, space))
             .filter(|outcome| !outcome.passed)
             .map(|outcome| outcome.to_string())
             .collect();
         if !failed.is_empty() {
             return Err(PolicyStoreError::Cases { failed });
         }
-        let allowed = matrix::never_allowed(&policy, ground);
+        let allowed = matrix::never_allowed(&policy, space);
         if allowed.is_empty() {
             Ok(policy)
         } else {
@@ -265,7 +264,7 @@ impl PolicyStore {
         Ok(Applied::Proposed(Box::new(proposal)))
     }
 
-    fn put_in_force(
+    fn activate(
         &self,
         sources: PolicySources,
         policy: Policy,
@@ -281,78 +280,78 @@ impl PolicyStore {
         } = &*self.0;
         let now = parts.clock.now();
         let key = parts.identity.institution_key();
-        let who = (&parts.identity.institution, &*key, now);
-        let set = SealedPolicySet::sign(sources, &policy, by, Some(current), who)?;
+        let signer = (&parts.identity.institution, &*key, now);
+        let set = SealedPolicySet::sign(sources, &policy, by, Some(current), signer)?;
         versions.adopt(set.clone(), &parts.ledger, set.announcement(Some(current)), by, now)?;
         live.replace(policy);
         parts.epoch.raise();
         proposals.remove(PROPOSAL)?;
-        tracing::info!(number = set.number(), digest = %set.digest().short(), "another policy set is in force");
-        Ok(Applied::InForce(Box::new(set)))
+        tracing::info!(number = set.number(), digest = %set.digest().short(), "policy set activated");
+        Ok(Applied::Active(Box::new(set)))
     }
 }
 
-type Who<'a> = (&'a InstitutionId, &'a InstitutionKey, Timestamp);
+type Signer<'a> = (&'a InstitutionId, &'a InstitutionKey, Timestamp);
 
-/// Puts the shipped set in force at a new node.
+/// Activates the shipped set at a new node.
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn begin(meta: &SealedDb, ledger: &Ledger, who: Who<'_>, by: &Attribution) -> Result<(), PolicyStoreError> {
-    first(&Versions::open(meta)?, ledger, who, by).map(drop)
+pub fn begin(meta: &SealedDb, ledger: &Ledger, signer: Signer<'_>, by: &Attribution) -> Result<(), PolicyStoreError> {
+    adopt_shipped(&Versions::open(meta)?, ledger, signer, by).map(drop)
 }
 
-fn first(
+fn adopt_shipped(
     versions: &Versions<SealedPolicySet>,
     ledger: &Ledger,
-    who: Who<'_>,
+    signer: Signer<'_>,
     by: &Attribution,
 ) -> Result<(SealedPolicySet, Policy), PolicyStoreError> {
     let sources = PolicySources::shipped();
     let policy = sources.compile()?;
-    let set = SealedPolicySet::sign(sources, &policy, by, None, who)?;
-    versions.adopt(set.clone(), ledger, set.announcement(None), by, who.2)?;
+    let set = SealedPolicySet::sign(sources, &policy, by, None, signer)?;
+    versions.adopt(set.clone(), ledger, set.announcement(None), by, signer.2)?;
     Ok((set, policy))
 }
 
-fn taken_up(
+fn reload(
     versions: &Versions<SealedPolicySet>,
     ledger: &Ledger,
     set: SealedPolicySet,
-    who: Who<'_>,
+    signer: Signer<'_>,
 ) -> Result<(SealedPolicySet, Policy), PolicyStoreError> {
     set.checked()?;
     let policy = set.sources.compile()?;
     if policy.digest() == set.digest() {
         return Ok((set, policy));
     }
-    if set.has_todays_schema() {
+    if set.has_current_schema() {
         return Err(PolicyStoreError::Changed { number: set.number() });
     }
     let by = by_node(NodeTask::Start);
-    let next = SealedPolicySet::sign(set.sources.clone(), &policy, &by, Some(&set), who)?;
-    versions.adopt(next.clone(), ledger, next.announcement(Some(&set)), &by, who.2)?;
+    let next = SealedPolicySet::sign(set.sources.clone(), &policy, &by, Some(&set), signer)?;
+    versions.adopt(next.clone(), ledger, next.announcement(Some(&set)), &by, signer.2)?;
     Ok((next, policy))
 }
 
-/// Why a policy set does not come into force.
+/// Why a policy set is not activated.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyStoreError {
-    /// Its rules do not hold against the schema.
+    /// Its rules do not validate against the schema.
     #[error(transparent)]
     Errors(#[from] PolicyErrors),
-    /// It is not the set that was looked at.
-    #[error("the set has the digest {found}, not {expected}, which is expected")]
+    /// It is not the set that was reviewed.
+    #[error("the set has the digest {found}, but {expected} is expected")]
     NotExpected {
         /// The digest of what was sent.
         found: Digest32,
         /// The digest that was named.
         expected: Digest32,
     },
-    /// Cases do not come out as they should.
-    #[error("{} of the cases do not come out as expected", failed.len())]
+    /// Some cases fail.
+    #[error("{} of the cases do not have the expected result", failed.len())]
     Cases {
-        /// Each with what came out.
+        /// Each failed case with its result.
         failed: Vec<String>,
     },
     /// It allows what no set may allow.
@@ -361,9 +360,9 @@ pub enum PolicyStoreError {
         /// What it allows.
         allowed: Vec<String>,
     },
-    /// It is in force.
-    #[error("this set is in force already, as number {number}")]
-    InForceAlready {
+    /// It is already active.
+    #[error("this set is already active, as number {number}")]
+    AlreadyActive {
         /// Its number.
         number: u64,
     },
@@ -373,16 +372,16 @@ pub enum PolicyStoreError {
         /// The digest that was named.
         expected: Digest32,
     },
-    /// One person is not two.
+    /// The same person proposed and approved it.
     #[error("{person} proposed this set; another person has to approve it")]
     SamePerson {
         /// The person.
         person: ActorId,
     },
-    /// Another set came into force since.
-    #[error("another set came into force since it was proposed")]
-    Overtaken,
-    /// There is no set of that number.
+    /// Another set has been activated since.
+    #[error("another set has been activated since it was proposed")]
+    Superseded,
+    /// There is no set with that number.
     #[error("there is no policy set {number}")]
     NoSuchSet {
         /// The number.
@@ -394,10 +393,10 @@ pub enum PolicyStoreError {
         /// Its number.
         number: u64,
     },
-    /// A statement cannot be signed or is not signed.
-    #[error("the statement about a policy set is not signed as it should be")]
+    /// A statement cannot be signed or verified.
+    #[error("the signature of a policy set statement cannot be made or verified")]
     Signature(#[from] SignatureError),
-    /// The change could not be bound.
+    /// The change could not be bound to the start state.
     #[error(transparent)]
     Bound(#[from] StartStateError),
     /// The ledger failed.
@@ -411,10 +410,8 @@ pub enum PolicyStoreError {
 impl Explain for PolicyStoreError {
     fn code(&self) -> Code {
         match self {
-            Self::Errors(_) | Self::NotExpected { .. } | Self::Cases { .. } | Self::InForceAlready { .. } => {
-                Code::Usage
-            }
-            Self::Overtaken => Code::Usage,
+            Self::Errors(_) | Self::NotExpected { .. } | Self::Cases { .. } | Self::AlreadyActive { .. } => Code::Usage,
+            Self::Superseded => Code::Usage,
             Self::TooWide { .. } | Self::SamePerson { .. } => Code::Denied,
             Self::NoProposal { .. } | Self::NoSuchSet { .. } => Code::NotFound,
             Self::Changed { .. } | Self::Signature(_) => Code::Integrity,
@@ -430,10 +427,10 @@ impl Explain for PolicyStoreError {
             Self::Cases { failed } => failed.clone(),
             Self::TooWide { allowed } => allowed.clone(),
             Self::NotExpected { .. }
-            | Self::InForceAlready { .. }
+            | Self::AlreadyActive { .. }
             | Self::NoProposal { .. }
             | Self::SamePerson { .. }
-            | Self::Overtaken
+            | Self::Superseded
             | Self::NoSuchSet { .. }
             | Self::Changed { .. }
             | Self::Signature(_)
@@ -445,24 +442,23 @@ impl Explain for PolicyStoreError {
 
     fn help(&self) -> Option<String> {
         match self {
-            Self::Errors(_) => Some("correct the rules and look at them with `concordat policy check`".to_owned()),
+            Self::Errors(_) => Some("correct the rules and check them with `concordat policy check`".to_owned()),
             Self::NotExpected { .. } => {
-                Some("look at the change with `concordat policy diff`, which names the digest".to_owned())
+                Some("review the change with `concordat policy diff`, which shows the digest".to_owned())
             }
             Self::Cases { .. } => Some("correct the rules or the cases; `concordat policy test` runs them".to_owned()),
-            Self::TooWide { .. } => Some(
-                "classify the columns as what they are, or narrow the rules; this bound is not a matter of policy"
-                    .to_owned(),
-            ),
+            Self::TooWide { .. } => {
+                Some("classify the columns correctly, or narrow the rules; no policy can lift this limit".to_owned())
+            }
             Self::SamePerson { .. } => {
                 Some("another steward approves it with `concordat policy approve --expect DIGEST`".to_owned())
             }
-            Self::NoProposal { .. } => Some("`concordat policy show` shows what waits".to_owned()),
-            Self::Overtaken => Some("propose it again with `concordat policy apply`".to_owned()),
+            Self::NoProposal { .. } => Some("`concordat policy show` shows the waiting proposal".to_owned()),
+            Self::Superseded => Some("propose it again with `concordat policy apply`".to_owned()),
             Self::NoSuchSet { .. } => Some("`concordat policy history` lists the sets".to_owned()),
             Self::Changed { .. } => Some("restore a backup into an empty directory".to_owned()),
             Self::Bound(source) => source.help(),
-            Self::InForceAlready { .. } | Self::Signature(_) | Self::Ledger(_) | Self::State(_) => None,
+            Self::AlreadyActive { .. } | Self::Signature(_) | Self::Ledger(_) | Self::State(_) => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The decision point against tables, and against itself with a rule taken out.
+//! Tests of the decision point against tables, and against policy sets with one rule removed.
 
 mod ages;
 mod limits;
@@ -80,7 +80,7 @@ fn heart() -> DatasetFacts {
     }
 }
 
-/// The limits that apply where a steward has set none.
+/// The limits that apply if a steward has set none.
 fn limits() -> Limits {
     let settings = Settings::default();
     Limits {
@@ -133,7 +133,7 @@ fn rules(reasons: &[Reason]) -> Vec<&str> {
 }
 
 #[test]
-fn a_policy_set_that_does_not_hold_is_refused_with_all_its_errors() {
+fn policy_set_invalid_is_refused_with_all_its_errors() {
     let bad = [
         ("a.cedar", "permit(principal, action, resource);"),
         (
@@ -175,7 +175,7 @@ fn a_policy_set_that_does_not_hold_is_refused_with_all_its_errors() {
 }
 
 #[test]
-fn the_digest_tells_policies_and_settings_apart() {
+fn policy_digest_depends_on_rules_and_settings() {
     let stricter = Settings {
         min_cell: 11,
         ..Settings::default()
@@ -185,9 +185,11 @@ fn the_digest_tells_policies_and_settings_apart() {
 }
 
 #[test]
-fn an_age_is_known_by_its_name_and_a_date_by_its_type() {
-    let how = |column: &str, kind| ColumnFacts::new(name(column), None, kind).generalisation;
-    assert!(how("age", ColumnKind::Int).is_some() && how("Age_at_visit", ColumnKind::Int).is_some());
-    assert!(how("dosage", ColumnKind::Int).is_none() && how("age", ColumnKind::Text).is_none());
-    assert!(how("anything", ColumnKind::TimestampUtc).is_some());
+fn column_age_is_known_by_name_and_date_by_type() {
+    let generalization = |column: &str, kind| ColumnFacts::new(name(column), None, kind).generalization;
+    assert!(
+        generalization("age", ColumnKind::Int).is_some() && generalization("Age_at_visit", ColumnKind::Int).is_some()
+    );
+    assert!(generalization("dosage", ColumnKind::Int).is_none() && generalization("age", ColumnKind::Text).is_none());
+    assert!(generalization("anything", ColumnKind::TimestampUtc).is_some());
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use concordat_protocol::ids::NodeId;
-use concordat_protocol::query::QueryEnvelope;
-use concordat_protocol::query::{Outcome, Parties, Receipt, ValidQuery};
+use concordat_protocol::query::{self, Parties, QueryEnvelope, Receipt, ValidQuery};
 use concordat_protocol::signed::{CoSigned, SignatureError, Signed};
 use concordat_protocol::wire::messages::{
     Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode,
@@ -14,16 +13,16 @@ use concordat_protocol::wire::messages::{
 use tokio::sync::watch;
 
 use super::Sharing;
+use super::concurrency::{DecisionSlot, Party, QuerySlot};
 use super::decide::Case;
-use super::places::{Party, Place, Turn};
-use super::release::{Ended, How, Running, Sink, named_version};
+use super::release::{Ended, Outcome, Running, Sink, named_version};
 use crate::network::hello::Attested;
 use crate::network::{Deadlines, FramedStream, NetworkError, Session};
 
-/// Longest that an answer may take, whatever deadline the consumer sets.
-const LONGEST: Duration = Duration::from_secs(600);
+/// Longest time that an answer may take, whatever deadline the consumer sets.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long the consumer may take to sign the receipt: it has to write its ledger first.
-const SIGNING: Deadlines = Deadlines {
+const SIGNING_DEADLINES: Deadlines = Deadlines {
     quiet: Duration::from_secs(15),
     frame: Duration::from_secs(10),
 };
@@ -36,18 +35,18 @@ impl Sharing {
         let session = stream.session().clone();
         let peer = session.peer();
         let admitted = match self.admit_peer(envelope, &consumer, &session).await {
-            Ok((case, time, place, turn)) => {
-                let running = self.admit(case, time, turn, session.until_cut()).await;
-                running.map(|running| (running, place))
+            Ok((case, time, slot, decision_slot)) => {
+                let running = self.admit(case, time, decision_slot, session.until_cut()).await;
+                running.map(|running| (running, slot))
             }
             Err(refusal) => {
-                // The policy was not asked, so no decision is in the ledger.
+                // The policy was not evaluated, so there is no decision in the ledger.
                 self.refused_early(&session, &refusal).await;
                 Err(refusal)
             }
         };
         match admitted {
-            Ok((running, place)) => self.stream_to(stream, running, peer, place).await,
+            Ok((running, slot)) => self.stream_to(stream, running, peer, slot).await,
             Err(refusal) => {
                 tracing::info!(peer = %consumer.institution, code = ?refusal.code, "a query was refused");
                 stream.send(&QueryOpening::Refused(refusal)).await?;
@@ -61,15 +60,15 @@ impl Sharing {
         envelope: Signed<QueryEnvelope>,
         consumer: &Attested,
         session: &Session,
-    ) -> Result<(Case, Duration, Place, Turn), Refusal> {
+    ) -> Result<(Case, Duration, QuerySlot, DecisionSlot), Refusal> {
         let parts = &self.0.parts;
         let peer = session.peer();
-        let place = self
+        let slot = self
             .0
-            .places
-            .take(Party::Institution(consumer.institution.clone()))
+            .limits
+            .acquire(Party::Institution(consumer.institution.clone()))
             .await?;
-        let turn = place.turn().await?;
+        let decision_slot = slot.decision_slot().await?;
         let now = parts.clock.now();
         let parties = Parties {
             peer,
@@ -85,7 +84,7 @@ impl Sharing {
         };
         admitted.map_err(|error| invalid(error.to_string()))?;
         self.is_new(envelope.query).await?;
-        self.owes_no_signature(&consumer.institution, now).await?;
+        self.require_countersigned_receipts(&consumer.institution, now).await?;
         let lease = parts.grants.lease(&envelope.grant, consumer, now).await?;
         let terms = lease.terms();
         self.0
@@ -96,13 +95,13 @@ impl Sharing {
         let sql = envelope.sql.clone();
         let version = tokio::task::spawn_blocking(move || named_version(&sql)).await;
         let case = Case::Peer {
-            version: version.map_err(|_| invalid("the question cannot be read".to_owned()))?,
-            by: session.attribution().in_the_name_of(query.assertion().actor.clone()),
+            version: version.map_err(|_| invalid("the query cannot be read".to_owned()))?,
+            by: session.attribution().on_behalf_of(query.assertion().actor.clone()),
             peer: Box::new(self.evidence_peer(session)?),
             query: Box::new(query),
             lease,
         };
-        Ok((case, left.min(LONGEST), place, turn))
+        Ok((case, left.min(ANSWER_TIMEOUT), slot, decision_slot))
     }
 
     async fn stream_to(
@@ -110,7 +109,7 @@ impl Sharing {
         mut stream: FramedStream,
         mut running: Running,
         peer: NodeId,
-        place: Place,
+        slot: QuerySlot,
     ) -> Result<(), NetworkError> {
         let opening = QueryOpening::Accepted {
             query: running.case.query(),
@@ -122,7 +121,7 @@ impl Sharing {
         };
         let ended = match stream.send(&opening).await {
             Ok(()) => {
-                self.let_out(
+                self.stream_answer(
                     &mut running,
                     &mut ToPeer {
                         stream: &mut stream,
@@ -132,24 +131,24 @@ impl Sharing {
                 .await
             }
             Err(error) => Ended {
-                totals: running.left(),
-                how: How::Abandoned(error.to_string()),
+                totals: running.totals(),
+                outcome: Outcome::Abandoned(error.to_string()),
             },
         };
-        // What is left has no need of the engine.
-        drop(place);
+        // The remaining steps do not need the engine.
+        drop(slot);
         let receipt = self.receipt(&running, &ended);
         let digest = receipt.as_ref().ok().and_then(|receipt| receipt.payload_digest().ok());
-        // Durable before it is sent; a reader that has gone signs it when it comes back.
-        let kept = match &receipt {
-            Ok(receipt) => self.keep_receipt(&running.case, receipt).await,
+        // Durable before it is sent; a consumer that has disconnected signs it when it connects again.
+        let stored = match &receipt {
+            Ok(receipt) => self.store_receipt(&running.case, receipt).await,
             Err(_) => false,
         };
-        let signed = match (&ended.how, receipt) {
-            (How::Abandoned(_) | How::Interrupted(_), _) => Ok(()),
-            (_, Ok(_)) if !kept => Ok(()),
+        let signed = match (&ended.outcome, receipt) {
+            (Outcome::Abandoned(_) | Outcome::Interrupted(_), _) => Ok(()),
+            (_, Ok(_)) if !stored => Ok(()),
             (_, Ok(receipt)) => {
-                self.exchange_receipt(&mut stream, &running.case, &ended.how, receipt, peer)
+                self.exchange_receipt(&mut stream, &running.case, &ended.outcome, receipt, peer)
                     .await
             }
             (_, Err(error)) => {
@@ -157,8 +156,8 @@ impl Sharing {
                 Ok(())
             }
         };
-        // Written whether or not the other side signed: what left has left.
-        let entered = self.write_down(&running.case, &ended, digest).await;
+        // Written whether or not the other side signed: the data has been sent in either case.
+        let entered = self.record_outcome(&running.case, &ended, digest).await;
         tracing::info!(query = %running.case.query().short(), rows = ended.totals.rows, recorded = entered.is_ok(), "an answer ended");
         signed
     }
@@ -182,10 +181,10 @@ impl Sharing {
             bytes: ended.totals.bytes,
             suppressed_cells: ended.totals.suppressed_cells,
             answer: ended.totals.answer,
-            outcome: match &ended.how {
-                How::Completed => Outcome::Completed,
-                How::Cut(_) | How::Interrupted(_) => Outcome::Cut,
-                How::Failed(_) | How::Abandoned(_) => Outcome::Failed,
+            outcome: match &ended.outcome {
+                Outcome::Completed => query::Outcome::Completed,
+                Outcome::Cut(_) | Outcome::Interrupted(_) => query::Outcome::Cut,
+                Outcome::Failed(_) | Outcome::Abandoned(_) => query::Outcome::Failed,
             },
             decision: running.decision,
             ledger: parts.membership.heads().signed()?,
@@ -194,37 +193,37 @@ impl Sharing {
         CoSigned::propose(&receipt)?.add_signature(&parts.identity.node_key)
     }
 
-    /// Ends the answer: receipt out, receipt with both signatures back.
+    /// Ends the answer: sends the receipt and receives it with both signatures.
     async fn exchange_receipt(
         &self,
         stream: &mut FramedStream,
         case: &Case,
-        how: &How,
+        outcome: &Outcome,
         receipt: CoSigned<Receipt>,
         peer: NodeId,
     ) -> Result<(), NetworkError> {
         let digest = receipt.payload_digest().ok();
-        let cut = match how {
-            How::Cut(refusal) | How::Failed(refusal) => Some(refusal.clone()),
-            How::Completed | How::Abandoned(_) | How::Interrupted(_) => None,
+        let cut = match outcome {
+            Outcome::Cut(refusal) | Outcome::Failed(refusal) => Some(refusal.clone()),
+            Outcome::Completed | Outcome::Abandoned(_) | Outcome::Interrupted(_) => None,
         };
         stream.end_chunks().await?;
         stream.send(&QueryClosing { receipt, cut }).await?;
-        stream.set_deadlines(SIGNING);
+        stream.set_deadlines(SIGNING_DEADLINES);
         let signed: Countersignature = stream.expect().await?;
         let same = signed.receipt.payload_digest().ok() == digest;
         let keys = [self.0.parts.identity.node(), peer];
         match digest.filter(|_| same && signed.receipt.clone().verify(&keys).is_ok()) {
             Some(_) => self.countersigned(case, signed, peer).await,
-            None => tracing::warn!(query = %case.query().short(), "the receipt came back without a sound signature"),
+            None => tracing::warn!(query = %case.query().short(), "the receipt was returned without a valid signature"),
         }
         Ok(())
     }
 
     async fn countersigned(&self, case: &Case, signed: Countersignature, peer: NodeId) {
         let Case::Peer { lease, by, .. } = case else { return };
-        let kept = self.keep_countersigned(case.query(), (&lease.terms().consumer, peer), signed, by);
-        if let Err(refusal) = kept.await {
+        let stored = self.store_countersigned(case.query(), (&lease.terms().consumer, peer), signed, by);
+        if let Err(refusal) = stored.await {
             tracing::error!(?refusal, "a countersigned receipt is not in the ledger");
         }
     }
@@ -237,17 +236,17 @@ struct ToPeer<'a> {
 }
 
 impl Sink for ToPeer<'_> {
-    /// Flushed before it returns, so that no byte of it waits in a buffer while the grant is revoked.
-    async fn take(&mut self, chunk: Bytes) -> Result<(), String> {
+    /// Flushes before it returns, so that no byte of the chunk waits in a buffer while the grant is revoked.
+    async fn send(&mut self, chunk: Bytes) -> Result<(), String> {
         self.stream.send_chunk(chunk).await.map_err(|error| error.to_string())?;
         self.stream.flush().await.map_err(|error| error.to_string())
     }
 
-    async fn gone(&mut self) {
+    async fn reader_gone(&mut self) {
         self.stream.session().until_cut().await;
     }
 
-    fn hurry(&mut self) -> Option<&mut watch::Receiver<u64>> {
+    fn change_signal(&mut self) -> Option<&mut watch::Receiver<u64>> {
         self.changes.as_mut()
     }
 }

@@ -1,4 +1,4 @@
-//! What peers may know of: published datasets, their columns and about how many rows they have.
+//! What peers may see: published datasets, their columns and their approximate numbers of rows.
 
 use std::sync::Arc;
 
@@ -8,24 +8,24 @@ use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogRep
 use concordat_storage::catalog::CatalogError;
 
 use super::Sharing;
-use crate::negotiation::{party, speaks};
+use crate::negotiation::{is_active_side, party};
 use crate::network::{FramedStream, NetworkError};
-use crate::policy::{DatasetFacts, Prospect};
+use crate::policy::{DatasetFacts, MaxScope};
 
-/// Entries in one page: far from the limit of a frame even with hundreds of columns each, and soon decided.
+/// Entries in one page: well below the limit of a frame even with hundreds of columns each, and quickly decided.
 const PAGE: usize = 20;
 
 impl Sharing {
-    /// Answers one request for a page. A dataset or a column that the asking member can get by no request is not there, in the
-    /// same way as one that never was.
-    pub(super) async fn tell_catalog(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
-        let asker = stream.session().until_attested().await?.side();
+    /// Answers requests for pages. A dataset or a column that no request of the member could get is left out, exactly like one that
+    /// does not exist.
+    pub(super) async fn send_catalog(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
+        let requester = stream.session().until_attested().await?.side();
         while let Some(CatalogRequest { from }) = stream.recv().await? {
-            let (sharing, asker) = (self.clone(), asker.clone());
-            match tokio::task::spawn_blocking(move || sharing.page(&asker, from)).await {
+            let (sharing, requester) = (self.clone(), requester.clone());
+            match tokio::task::spawn_blocking(move || sharing.page(&requester, from)).await {
                 Ok(Ok(reply)) => stream.send(&reply).await?,
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "the catalogue cannot be read");
+                    tracing::warn!(%error, "the catalog cannot be read");
                     break;
                 }
                 Err(_) => break,
@@ -34,16 +34,18 @@ impl Sharing {
         stream.close().await
     }
 
-    fn page(&self, asker: &Side, from: u32) -> Result<CatalogReply, CatalogError> {
+    fn page(&self, requester: &Side, from: u32) -> Result<CatalogReply, CatalogError> {
         let parts = &self.0.parts;
         let (catalog, now) = (parts.storage.catalog(), parts.clock.now());
         let mut reply = CatalogReply {
             datasets: Vec::new(),
             next: None,
         };
-        let roster = parts.membership.in_force(now).ok();
-        let known = |roster: Arc<ValidRoster>| party(&roster, &asker.institution).filter(|_| speaks(&roster, asker));
-        let Some(asker) = roster.and_then(known) else {
+        let roster = parts.membership.valid_roster(now).ok();
+        let known = |roster: Arc<ValidRoster>| {
+            party(&roster, &requester.institution).filter(|_| is_active_side(&roster, requester))
+        };
+        let Some(requester) = roster.and_then(known) else {
             return Ok(reply);
         };
         let published: Vec<_> = catalog
@@ -58,19 +60,23 @@ impl Sharing {
         for record in published.iter().skip(from).take(PAGE) {
             let version = catalog.open_version(&record.name, None)?;
             let facts = DatasetFacts::new(&parts.identity.institution, record, version.manifest());
-            if let Some(prospect) = parts.policy.current().prospect(&asker, &self.home(now), &facts, now) {
-                reply.datasets.push(entry(&facts, &prospect, version.manifest().rows));
+            if let Some(max_scope) = parts
+                .policy
+                .current()
+                .max_scope(&requester, &self.own_party(now), &facts, now)
+            {
+                reply.datasets.push(entry(&facts, &max_scope, version.manifest().rows));
             }
         }
         Ok(reply)
     }
 }
 
-fn entry(facts: &DatasetFacts, prospect: &Prospect, rows: u64) -> CatalogEntry {
+fn entry(facts: &DatasetFacts, max_scope: &MaxScope, rows: u64) -> CatalogEntry {
     let shown = facts
         .columns
         .iter()
-        .filter(|column| prospect.columns.contains(&column.name));
+        .filter(|column| max_scope.columns.contains(&column.name));
     let columns = shown.map(|column| CatalogColumn {
         name: column.name.clone(),
         kind: column.kind_label().to_owned(),
@@ -80,11 +86,11 @@ fn entry(facts: &DatasetFacts, prospect: &Prospect, rows: u64) -> CatalogEntry {
         dataset: facts.reference.dataset.clone(),
         columns: columns.collect(),
         about_rows: two_digits(rows),
-        tier: prospect.tier,
+        tier: max_scope.tier,
     }
 }
 
-/// Rounds down to two digits, so that the figure does not move with a single subject.
+/// Rounds down to two digits, so that a single subject does not change the number.
 fn two_digits(rows: u64) -> u64 {
     let mut unit: u64 = 1;
     while rows.checked_div(unit).unwrap_or(0) >= 100 {
@@ -98,9 +104,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_keep_two_digits() {
-        for (rows, told) in [(0, 0), (9, 9), (99, 99), (303, 300), (1_999, 1_900), (67_707, 67_000)] {
-            assert_eq!(two_digits(rows), told);
+    fn catalog_row_count_is_rounded_down_to_two_digits() {
+        for (rows, rounded) in [(0, 0), (9, 9), (99, 99), (303, 300), (1_999, 1_900), (67_707, 67_000)] {
+            assert_eq!(two_digits(rows), rounded);
         }
     }
 }

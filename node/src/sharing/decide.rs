@@ -1,4 +1,4 @@
-//! May this question be answered now? Asked before the first byte, and again whenever something changed.
+//! Decides whether a query may be answered now: before the first byte, and again whenever something has changed.
 
 use concordat_protocol::ids::{DatasetRef, Digest32, GrantId, QueryId};
 use concordat_protocol::query::{ActorAssertion, ValidQuery};
@@ -15,38 +15,38 @@ use concordat_storage::{
 use super::Sharing;
 use crate::evidence::EvidencePeer;
 use crate::iam::Actor;
-use crate::negotiation::{ChunkGuard, Lease, dataset_facts, party, speaks};
+use crate::negotiation::{ChunkGuard, Lease, dataset_facts, is_active_side, party};
 use crate::policy::{self, Explanation, LocalInput, Policy, QueryDecision, QueryInput};
 
-/// A question and by what right it is asked.
+/// A query and what permits it.
 #[derive(Debug)]
 pub(super) enum Case {
-    /// Another institution asks under a grant.
+    /// Another institution queries under a grant.
     Peer {
-        /// The question.
+        /// The query.
         query: Box<ValidQuery>,
-        /// The version of the dataset that it names, if it does.
+        /// The version of the dataset that it names, if any.
         version: Option<VersionNumber>,
         /// The live permission under its grant.
         lease: Lease,
-        /// The peer, asking for the person of the assertion.
+        /// The peer, acting for the person of the assertion.
         by: Attribution,
-        /// The same as evidence names it.
+        /// The same peer as it is recorded in the evidence.
         peer: Box<EvidencePeer>,
     },
-    /// One of our own people asks about our own dataset.
+    /// One of our own people queries our own dataset.
     Own {
-        /// Who asks.
+        /// The requester.
         actor: Box<Actor>,
-        /// The same as a statement for this question.
+        /// The assertion about the requester for this query.
         assertion: Box<ActorAssertion>,
-        /// What for.
+        /// The purpose.
         purpose: Purpose,
-        /// About what.
+        /// The dataset.
         dataset: DatasetRef,
-        /// The question's text.
+        /// The text of the query.
         sql: String,
-        /// The version of the dataset that it names, if it does.
+        /// The version of the dataset that it names, if any.
         version: Option<VersionNumber>,
     },
 }
@@ -70,7 +70,7 @@ impl Case {
         }
     }
 
-    /// The version of the dataset that is asked; nothing for the current one.
+    /// The version of the dataset that is queried; `None` for the current one.
     pub(super) fn version(&self) -> Option<VersionNumber> {
         match self {
             Self::Peer { version, .. } | Self::Own { version, .. } => *version,
@@ -88,7 +88,7 @@ impl Case {
         self.grant().map_or(Holder::Local, Holder::Grant)
     }
 
-    /// On whose account it is answered.
+    /// The attribution of the answer in the ledger.
     pub(super) fn attribution(&self) -> Attribution {
         match self {
             Self::Peer { by, .. } => by.clone(),
@@ -103,7 +103,7 @@ impl Case {
         }
     }
 
-    /// Permission to let one chunk leave; a grant does not change while it is held.
+    /// Permission to send one chunk; the grant does not change while it is held.
     pub(super) async fn guard(&self, now: Timestamp) -> Result<Option<ChunkGuard>, Refusal> {
         match self {
             Self::Peer { lease, .. } => lease.guard(now).await.map(Some),
@@ -113,43 +113,43 @@ impl Case {
 }
 
 impl Sharing {
-    /// The policy set in force. A decision and its entry in the ledger take the same one.
+    /// The active policy set. A decision and its entry in the ledger use the same one.
     pub(super) fn policy(&self) -> Policy {
         self.0.parts.policy.current()
     }
 
-    /// What of the dataset may be shown for this question at this moment.
+    /// The scope of the dataset that may be released for this query now.
     pub(super) async fn decide(&self, case: &Case, policy: &Policy) -> Result<Scope, Refusal> {
-        match self.weigh(case, policy).await?.0 {
+        match self.evaluate(case, policy).await?.0 {
             QueryDecision::Permit(scope) => Ok(*scope),
             QueryDecision::Deny { reasons } => Err(denied(reasons)),
         }
     }
 
-    /// The decision rule by rule; a refusal is one that comes before any rule.
-    pub(super) async fn weigh(&self, case: &Case, policy: &Policy) -> Result<(QueryDecision, Explanation), Refusal> {
+    /// The decision, rule by rule. A refusal is returned if a check before the rules fails.
+    pub(super) async fn evaluate(&self, case: &Case, policy: &Policy) -> Result<(QueryDecision, Explanation), Refusal> {
         let parts = &self.0.parts;
         let now = parts.clock.now();
         let facts = dataset_facts(&parts.storage, case.dataset())
             .await
-            .map_err(|_| failed("the catalogue cannot be read"))?;
+            .map_err(|_| failed("the catalog cannot be read"))?;
         let ours = &parts.identity.institution;
         Ok(match case {
             Case::Peer { query, lease, .. } => {
-                let no_roster = |_| failed("there is no roster in force at the holder");
-                let roster = parts.membership.in_force(now).map_err(no_roster)?;
+                let no_roster = |_| failed("the holder has no valid roster");
+                let roster = parts.membership.valid_roster(now).map_err(no_roster)?;
                 let member = |id| party(&roster, id).ok_or_else(|| failed("a party is not on the roster"));
-                // The name may stand on the roster with another key, or no longer be active, since the question came.
-                if !speaks(&roster, lease.peer()) {
+                // Since the query arrived, the institution may have got another key on the roster or may no longer be active.
+                if !is_active_side(&roster, lease.peer()) {
                     return Err(Refusal::because(
                         RefusalCode::Denied,
-                        "the institution that asks is no active member with the key that it has shown",
+                        "the requesting institution is not an active member with the key that it presented",
                     ));
                 }
                 policy.explain(
                     &QueryInput {
                         granted: &lease.terms().scope,
-                        asker: query.assertion(),
+                        requester: query.assertion(),
                         purpose: &query.envelope().purpose,
                         as_of: case.version().is_some(),
                         consumer: &member(&lease.terms().consumer)?,
@@ -166,13 +166,13 @@ impl Sharing {
                 ..
             } => {
                 let known = parts.sessions.recheck(actor, now);
-                known.map_err(|gone| Refusal::because(RefusalCode::Denied, gone.to_string()))?;
-                let home = self.home(now);
+                known.map_err(|error| Refusal::because(RefusalCode::Denied, error.to_string()))?;
+                let holder = self.own_party(now);
                 let input = LocalInput {
-                    asker: assertion,
+                    requester: assertion,
                     purpose,
                     as_of: case.version().is_some(),
-                    home: &home,
+                    holder: &holder,
                     dataset: facts.as_ref(),
                 };
                 policy.decide_local(&input, now)
@@ -180,14 +180,14 @@ impl Sharing {
         })
     }
 
-    /// This institution as the policy knows it; before it has joined a consortium, by its own word.
-    pub(super) fn home(&self, now: Timestamp) -> policy::Party {
+    /// This institution as a party for the policy; before it has joined a consortium, from its own configuration.
+    pub(super) fn own_party(&self, now: Timestamp) -> policy::Party {
         let parts = &self.0.parts;
         let identity = &parts.identity;
         let listed = parts
             .membership
             .newest()
-            .filter(|roster| roster.in_force(now).is_ok())
+            .filter(|roster| roster.check_validity(now).is_ok())
             .and_then(|roster| party(&roster, &identity.institution));
         listed.unwrap_or_else(|| policy::Party {
             institution: identity.institution.clone(),
@@ -196,7 +196,7 @@ impl Sharing {
         })
     }
 
-    /// What a decision is made under: the policy set, and what the steward has set for the dataset.
+    /// The digest of what a decision is based on: the policy set, and the release rules that the steward has set for the dataset.
     async fn policy_digest(&self, case: &Case, policy: &Policy) -> Digest32 {
         let parts = &self.0.parts;
         let facts = dataset_facts(&parts.storage, case.dataset()).await;
@@ -204,7 +204,8 @@ impl Sharing {
         policy.digest_with(&release)
     }
 
-    /// Most queries of the grant in 24 hours: as agreed, or as the dataset's steward has set it since, whichever are fewer.
+    /// Most queries under the grant in 24 hours: the agreed number, or the number that the dataset's steward has set since, whichever is
+    /// lower.
     pub(super) async fn queries_per_day(&self, scope: &Scope) -> Option<u32> {
         let parts = &self.0.parts;
         let facts = dataset_facts(&parts.storage, &scope.dataset).await;
@@ -218,7 +219,7 @@ impl Sharing {
         )
     }
 
-    /// Writes the decision down; only what the ledger holds may be acted upon.
+    /// Records the decision; only a decision that is in the ledger may be acted upon.
     pub(super) async fn record(
         &self,
         case: &Case,
@@ -237,7 +238,7 @@ impl Sharing {
             reasons: reasons
                 .iter()
                 .take(concordat_protocol::audit::MAX_LIST)
-                .map(|r| text::Reason::fitted(&r.text))
+                .map(|r| text::Reason::sanitized(&r.text))
                 .collect(),
             policy: self.policy_digest(case, policy).await,
             sql: Some(sql_digest(case.sql())),
@@ -248,12 +249,12 @@ impl Sharing {
             .await
             .map_err(|error| {
                 tracing::error!(%error, "the ledger cannot be written, so nothing is served");
-                failed("the holder cannot write its ledger and therefore serves nothing")
+                failed("the holder cannot write its ledger and therefore answers no queries")
             })
     }
 }
 
-/// Names the SQL text in ledgers, the same way as in receipts.
+/// The digest of the SQL text in ledgers, the same as in receipts.
 fn sql_digest(sql: &str) -> Digest32 {
     Digest32::sha256(concordat_protocol::labels::SQL_HASH, sql.as_bytes())
 }
@@ -263,13 +264,13 @@ pub(super) fn failed(text: &str) -> Refusal {
 }
 
 fn denied(reasons: Vec<policy::Reason>) -> Refusal {
-    let told = |reason: policy::Reason| Reason {
+    let to_wire = |reason: policy::Reason| Reason {
         text: reason.text,
         remedy: reason.remedy,
         rule: Some(reason.rule),
     };
     Refusal {
         code: RefusalCode::Denied,
-        reasons: reasons.into_iter().map(told).collect(),
+        reasons: reasons.into_iter().map(to_wire).collect(),
     }
 }

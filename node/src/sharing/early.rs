@@ -1,4 +1,4 @@
-//! Queries that are refused before any policy is asked: entered in the ledger, in bounded number ([`crate::refusals`]).
+//! Queries that are refused before any policy is evaluated: entered in the ledger, in limited number ([`crate::refusals`]).
 
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::text::Reason;
@@ -10,16 +10,16 @@ use crate::refusals::Due;
 use crate::shutdown::Stage;
 
 impl Sharing {
-    /// Enters that a query was refused before the policy was asked.
+    /// Enters that a query was refused before the policy was evaluated.
     pub(super) async fn refused_early(&self, session: &Session, refusal: &Refusal) {
         let first = refusal.reasons.first();
-        let reason = Reason::fitted(first.map_or("no reason was given", |reason| reason.text.as_str()));
+        let reason = Reason::sanitized(first.map_or("no reason was given", |reason| reason.text.as_str()));
         let now = self.0.parts.clock.now();
         self.enter_refusals(self.0.early.note(session.peer(), session.attribution(), reason, now))
             .await;
     }
 
-    /// Enters what was counted once its minute is over, until `stage` stops; then what is left.
+    /// Enters the counted refusals once their minute is over, until `stage` stops; then the remaining ones.
     pub(super) async fn enter_counted_refusals(self, stage: Stage) {
         let now = || self.0.parts.clock.now();
         self.0
@@ -33,7 +33,7 @@ impl Sharing {
         for Due { count, reason, by, .. } in due {
             let body = EntryBody::QueriesRefused { count, reason };
             if let Err(error) = parts.ledger.append_async(body, &by, parts.clock.now()).await {
-                tracing::error!(%error, "the ledger did not take the refusal of a query");
+                tracing::error!(%error, "the refusal of a query could not be entered in the ledger");
             }
         }
     }

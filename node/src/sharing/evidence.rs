@@ -1,8 +1,8 @@
-//! What the provider keeps of a query, and that its consumer signs for what it got.
+//! The provider's evidence of a query, and the consumer's signature for what it received.
 //!
-//! A receipt is durable before it is sent, and waits for the consumer's signature. While too many wait, or one for too long, no
-//! further query of that institution is answered: it fetches the receipts over [`RECEIPT`], signs them and goes on. What a crash
-//! of either side left unsigned is made good in the same way.
+//! A receipt is durable before it is sent, and waits for the consumer's signature. While too many receipts wait, or one waits for too
+//! long, no further query of that institution is answered: it fetches the receipts over [`RECEIPT`], signs them and continues.
+//! Receipts that were left unsigned by a crash of either side are signed in the same way.
 
 use concordat_protocol::audit::{EntryBody, LedgerHead};
 use concordat_protocol::ids::{InstitutionId, NodeId, QueryId};
@@ -21,23 +21,27 @@ use crate::evidence::{EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
 use crate::ledger_heads::LedgerHeadsError;
 use crate::network::{FramedStream, NetworkError, Session};
 
-/// Receipts that were not countersigned.
+/// The protocol for receipts that were not countersigned.
 pub const RECEIPT: StreamProtocol = StreamProtocol::new("/concordat/receipt/1");
-/// Receipts of one institution that may wait for its signature while it is answered: twice what one peer may ask at once.
+/// Receipts of one institution that may wait for its signature while it is answered: twice the concurrent queries of one peer.
 const MAX_OUTSTANDING: usize = 16;
-/// How long one of them may wait: long enough for a node that crashed to be started again.
-const GRACE_MS: i64 = 10 * 60_000;
+/// How long one of them may wait: long enough for a crashed node to be started again.
+const COUNTERSIGN_GRACE_MS: i64 = 10 * 60_000;
 
 fn used_before() -> Refusal {
     Refusal::because(
         RefusalCode::Invalid,
-        "the number of this query was asked before; ask again under a new one".to_owned(),
+        "the id of this query was used before; send the query again with a new one".to_owned(),
     )
 }
 
 impl Sharing {
-    /// Refuses an institution that owes signatures beyond the grace.
-    pub(super) async fn owes_no_signature(&self, consumer: &InstitutionId, now: Timestamp) -> Result<(), Refusal> {
+    /// Refuses an institution whose receipts wait for its signature in too large a number or for too long.
+    pub(super) async fn require_countersigned_receipts(
+        &self,
+        consumer: &InstitutionId,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         let of = consumer.clone();
         let waiting = self
             .0
@@ -63,39 +67,39 @@ impl Sharing {
         }
     }
 
-    /// Keeps the query before it is decided. The record comes before the entry: an entry without a record is found at the next start.
+    /// Stores the query before it is decided. The record comes before the entry: an entry without a record is detected at the next start.
     pub(super) async fn begin_evidence(&self, case: &Case) -> Result<(), Refusal> {
         let (query, record) = (case.query(), self.record_of(case)?);
-        let kept = self
+        let stored = self
             .0
             .parts
             .evidence
             .blocking(move |evidence| evidence.begin(query, &record))
             .await;
-        match kept {
+        match stored {
             Ok(true) => Ok(()),
             Ok(false) => Err(used_before()),
             Err(error) => {
-                tracing::error!(%error, "the evidence of a query cannot be kept, so it is not answered");
+                tracing::error!(%error, "the evidence of a query cannot be stored, so it is not answered");
                 Err(failed(
-                    "the holder cannot keep the evidence of the query and therefore does not answer it",
+                    "the holder cannot store the evidence of the query and therefore does not answer it",
                 ))
             }
         }
     }
 
-    /// Keeps which entry tells of the decision; durable before the engine is opened.
-    pub(super) async fn keep_decision(&self, case: &Case, decision: &LedgerReceipt) -> Result<(), Refusal> {
+    /// Stores which entry records the decision; durable before the engine is opened.
+    pub(super) async fn store_decision(&self, case: &Case, decision: &LedgerReceipt) -> Result<(), Refusal> {
         let (query, entry) = (case.query(), decision.sequence());
         let evidence = &self.0.parts.evidence;
-        let kept = evidence.blocking(move |evidence| evidence.update(query, |record| record.entries.push(entry)));
-        kept.await.map_err(|error| {
-            tracing::error!(%error, "the evidence of a query cannot be kept, so it is not answered");
-            failed("the holder cannot keep the evidence of the query and therefore does not answer it")
+        let stored = evidence.blocking(move |evidence| evidence.update(query, |record| record.entries.push(entry)));
+        stored.await.map_err(|error| {
+            tracing::error!(%error, "the evidence of a query cannot be stored, so it is not answered");
+            failed("the holder cannot store the evidence of the query and therefore does not answer it")
         })
     }
 
-    /// Refuses a query whose number is that of another one, on whichever side, as long as evidence of that one is kept.
+    /// Refuses a query that has the id of another query, on either side, as long as the evidence of that query is stored.
     pub(super) async fn is_new(&self, query: QueryId) -> Result<(), Refusal> {
         let known = self
             .0
@@ -136,7 +140,7 @@ impl Sharing {
         })
     }
 
-    /// The other node as evidence names it.
+    /// The other node as it is recorded in the evidence.
     pub(super) fn evidence_peer(&self, session: &Session) -> Result<EvidencePeer, Refusal> {
         let parts = &self.0.parts;
         let attested = session.attested().ok_or_else(|| failed("the peer is not attested"))?;
@@ -145,11 +149,11 @@ impl Sharing {
             institution: attested.institution.clone(),
             node: session.peer(),
             certificate: attested.certificate.clone(),
-            own: own.map_err(|_| failed("the holder cannot certify its node"))?,
+            own: own.map_err(|_| failed("the holder cannot create the certificate of its node"))?,
         })
     }
 
-    /// The record of a query is closed: `entry` tells its end.
+    /// Closes the record of a query: `entry` records its end.
     pub(super) async fn close_evidence(&self, query: QueryId, entry: u64) {
         let closed = self
             .0
@@ -161,26 +165,26 @@ impl Sharing {
         }
     }
 
-    /// Keeps a receipt before it is sent, and says whether it could.
-    pub(super) async fn keep_receipt(&self, case: &Case, receipt: &CoSigned<Receipt>) -> bool {
+    /// Stores a receipt before it is sent, and returns whether that succeeded.
+    pub(super) async fn store_receipt(&self, case: &Case, receipt: &CoSigned<Receipt>) -> bool {
         let Case::Peer { lease, .. } = case else { return false };
         let (query, consumer) = (case.query(), lease.terms().consumer.clone());
         let (receipt, now) = (receipt.clone(), self.0.parts.clock.now());
-        let kept = self
+        let stored = self
             .0
             .parts
             .evidence
             .blocking(move |evidence| evidence.await_countersignature(query, &consumer, receipt, now));
-        let kept = kept.await;
-        if let Err(error) = &kept {
-            tracing::error!(%error, "a receipt could not be kept, so it is not sent");
+        let stored = stored.await;
+        if let Err(error) = &stored {
+            tracing::error!(%error, "a receipt could not be stored, so it is not sent");
         }
-        kept.is_ok()
+        stored.is_ok()
     }
 
-    /// Enters a receipt that the consumer's node has signed and keeps it with the head of that node's ledger; nobody waits for the
-    /// signature any more.
-    pub(super) async fn keep_countersigned(
+    /// Enters a receipt that the consumer's node has signed, and stores it with the head of that node's ledger. The receipt no longer
+    /// waits for the signature.
+    pub(super) async fn store_countersigned(
         &self,
         query: QueryId,
         (consumer, node): (&InstitutionId, NodeId),
@@ -198,14 +202,14 @@ impl Sharing {
         let entered = parts.ledger.append_async(entry, by, parts.clock.now()).await;
         let entry = entered.map_err(|_| failed("the ledger cannot be written"))?.sequence();
         let consumer = consumer.clone();
-        let kept = parts
+        let stored = parts
             .evidence
             .blocking(move |evidence| evidence.countersigned(query, &consumer, (receipt, ledger), entry));
-        kept.await.map_err(|_| failed("the receipt cannot be kept"))
+        stored.await.map_err(|_| failed("the receipt cannot be stored"))
     }
 
-    /// Keeps the head of the consumer's ledger. A head that contradicts those kept ends the session with its node; the receipt is signed
-    /// all the same.
+    /// Stores the head of the consumer's ledger. A head that contradicts the stored ones ends the session with its node; the receipt is
+    /// signed nevertheless.
     async fn note_ledger(
         &self,
         (consumer, node): (&InstitutionId, NodeId),
@@ -220,7 +224,7 @@ impl Sharing {
         match heads.note_pending(consumer.clone(), ledger.clone(), by.clone()).await {
             Ok(()) => Ok(()),
             Err(LedgerHeadsError::PeerConflict { .. }) => {
-                // What was answered is answered; from here on the node is refused.
+                // The query has been answered; from now on the node is refused.
                 let ended = parts.network.disconnect(node).await;
                 ended.map_err(|_| failed("the holder is stopping"))
             }
@@ -228,7 +232,7 @@ impl Sharing {
         }
     }
 
-    /// Gives a consumer the receipts that wait for its signature and takes them back signed.
+    /// Sends a consumer the receipts that wait for its signature and receives them signed.
     pub(super) async fn serve_receipts(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
         let consumer = stream.session().until_attested().await?.institution.clone();
         let ReceiptRequest {} = stream.expect().await?;
@@ -239,8 +243,8 @@ impl Sharing {
             let Some(signed) = stream.recv::<Countersignature>().await? else {
                 break;
             };
-            let reply = match self.take_countersignature(&consumer, signed, stream.session()).await {
-                Ok(()) => Reply::Taken,
+            let reply = match self.receive_countersignature(&consumer, signed, stream.session()).await {
+                Ok(()) => Reply::Accepted,
                 Err(refusal) => Reply::Refused(refusal),
             };
             stream.send(&reply).await?;
@@ -263,7 +267,7 @@ impl Sharing {
         })
     }
 
-    async fn take_countersignature(
+    async fn receive_countersignature(
         &self,
         consumer: &InstitutionId,
         signed: Countersignature,
@@ -273,31 +277,31 @@ impl Sharing {
         let invalid = || Refusal::because(RefusalCode::Invalid, "no such receipt waits for your signature");
         let query = receipt.peek_unverified().map_err(|_| invalid())?.query;
         let of = consumer.clone();
-        let kept = self.0.parts.evidence.blocking(move |evidence| {
+        let waiting = self.0.parts.evidence.blocking(move |evidence| {
             let waits = evidence.outstanding(&of)?.iter().any(|one| one.query == query);
             Ok(evidence.get(query)?.filter(|_| waits))
         });
-        let kept = kept
+        let record = waiting
             .await
             .map_err(|_| failed("the evidence cannot be read"))?
             .ok_or_else(invalid)?;
-        let (ours, peer) = (kept.receipt.ok_or_else(invalid)?, kept.peer.ok_or_else(invalid)?);
+        let (ours, peer) = (record.receipt.ok_or_else(invalid)?, record.peer.ok_or_else(invalid)?);
         let same = matches!((ours.payload_digest(), receipt.payload_digest()), (Ok(a), Ok(b)) if a == b);
-        // Signed by the node that asked: another node of the institution did not see the answer.
+        // It must be signed by the node that sent the query: another node of the institution did not see the answer.
         let keys = [self.0.parts.identity.node(), peer.node];
         if !same || receipt.clone().verify(&keys).is_err() {
             return Err(invalid());
         }
-        self.keep_countersigned(query, (consumer, session.peer()), signed, &session.attribution())
+        self.store_countersigned(query, (consumer, session.peer()), signed, &session.attribution())
             .await
     }
 }
 
-/// The oldest query whose receipt keeps its consumer from being answered.
+/// The oldest query whose receipt prevents its consumer from being answered.
 fn overdue(waiting: &[Outstanding], now: Timestamp) -> Option<QueryId> {
     let oldest = waiting.iter().min_by_key(|one| one.since)?;
     let too_many = waiting.len() >= MAX_OUTSTANDING;
-    (too_many || now.since(oldest.since) >= GRACE_MS).then_some(oldest.query)
+    (too_many || now.since(oldest.since) >= COUNTERSIGN_GRACE_MS).then_some(oldest.query)
 }
 
 #[cfg(test)]
@@ -305,7 +309,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_fresh_receipts_may_wait_and_neither_many_nor_old_ones() {
+    fn unsigned_receipts_block_if_many_or_old() {
         let now = Timestamp::from_millis(1_800_000_000_000);
         let waiting = |count: u8, age: i64| -> Vec<Outstanding> {
             (0..count)
@@ -318,9 +322,9 @@ mod tests {
         assert_eq!(overdue(&[], now), None);
         assert_eq!(overdue(&waiting(15, 0), now), None);
         assert_eq!(overdue(&waiting(16, 0), now), Some(QueryId::from_bytes([0; 16])));
-        assert_eq!(overdue(&waiting(1, GRACE_MS - 2), now), None);
+        assert_eq!(overdue(&waiting(1, COUNTERSIGN_GRACE_MS - 2), now), None);
         assert_eq!(
-            overdue(&waiting(1, GRACE_MS - 1), now),
+            overdue(&waiting(1, COUNTERSIGN_GRACE_MS - 1), now),
             Some(QueryId::from_bytes([0; 16]))
         );
     }

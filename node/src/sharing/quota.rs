@@ -1,4 +1,4 @@
-//! How many queries a grant has had today.
+//! The number of queries under each grant in the last 24 hours.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use tokio::sync::Mutex;
 
 const HOUR_MS: i64 = 3_600_000;
-/// Hours that count besides the one that runs: together never less than 24 hours.
+/// Hours that count in addition to the current one: together at least 24 hours.
 const HOURS: i64 = 24;
 
-/// Queries by grant and hour, kept over restarts.
+/// Queries by grant and hour, stored across restarts.
 #[derive(Debug)]
 pub(super) struct Quota {
     counts: SealedTree<BTreeMap<i64, u32>>,
@@ -27,10 +27,10 @@ impl Quota {
         })
     }
 
-    /// Counts one more query under `grant`, before it is answered; a query that fails later has still been asked.
+    /// Counts one more query under `grant`, before it is answered; a query that fails later counts too.
     ///
     /// # Errors
-    /// A denial when `limit` queries were asked within 24 hours; a failure when the count cannot be kept.
+    /// A denial if there were `limit` queries within 24 hours; a failure if the count cannot be stored.
     pub(super) async fn count(&self, grant: GrantId, limit: Option<u32>, now: Timestamp) -> Result<(), Refusal> {
         let Some(limit) = limit else { return Ok(()) };
         let _counting = self.counting.lock().await;
@@ -56,12 +56,12 @@ fn count(
     let hour = now.as_millis().div_euclid(HOUR_MS);
     let mut hours = counts.get(&grant.to_string())?.unwrap_or_default();
     hours.retain(|then, _| *then >= hour.saturating_sub(HOURS));
-    let asked: u64 = hours.values().map(|count| u64::from(*count)).sum();
-    if asked >= u64::from(limit) {
+    let used: u64 = hours.values().map(|count| u64::from(*count)).sum();
+    if used >= u64::from(limit) {
         return Ok(false);
     }
-    let this = hours.entry(hour).or_insert(0);
-    *this = this.saturating_add(1);
+    let current = hours.entry(hour).or_insert(0);
+    *current = current.saturating_add(1);
     counts.put(&grant.to_string(), &hours)?;
     Ok(true)
 }
@@ -70,8 +70,8 @@ fn used_up(limit: u32) -> Refusal {
     Refusal {
         code: RefusalCode::Denied,
         reasons: vec![Reason {
-            text: format!("the {limit} queries a day that the grant allows are used up"),
-            remedy: Some("ask again tomorrow, or have the grant amended".to_owned()),
+            text: format!("the {limit} queries per day that the grant allows are used up"),
+            remedy: Some("try again tomorrow, or have the grant amended".to_owned()),
             rule: Some("queries-per-day".to_owned()),
         }],
     }

@@ -1,4 +1,4 @@
-//! The way into the engine and the way of an answer out of it.
+//! Opens the engine for a permitted query and streams its answer.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -21,19 +21,19 @@ use concordat_storage::error_kind::ErrorKind;
 use concordat_storage::ledger::{LedgerError, LedgerReceipt};
 use concordat_storage::{
     catalog::{CatalogError, OpenVersion},
-    engine::{AnswerTotals, Cut, IpcAnswer, Permit, QueryError, version_asked},
+    engine::{AnswerTotals, Cut, IpcAnswer, Permit, QueryError, requested_version},
 };
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::Sharing;
+use super::concurrency::DecisionSlot;
 use super::decide::{Case, failed};
-use super::places::Turn;
 
-/// How long a reader that is in the way of a change of its grant may still take for the chunk it has begun.
-const LAST_CHUNK: Duration = Duration::from_secs(2);
+/// How long a reader that blocks a change of its grant may still take for the current chunk.
+const LAST_CHUNK_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A question that has been permitted, and its answer on the way.
+/// A permitted query whose answer is being streamed.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) case: Case,
@@ -47,94 +47,95 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// What left so far.
-    pub(super) fn left(&self) -> AnswerTotals {
+    /// The totals of what was sent so far.
+    pub(super) fn totals(&self) -> AnswerTotals {
         self.answer.totals()
     }
 }
 
-/// How an answer ended, and what had left until then.
+/// How an answer ended, and the totals of what was sent before that.
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) totals: AnswerTotals,
-    pub(super) how: How,
+    pub(super) outcome: Outcome,
 }
 
 /// How an answer ended.
 #[derive(Debug)]
-pub(super) enum How {
-    /// All of it left.
+pub(super) enum Outcome {
+    /// All of it was sent.
     Completed,
-    /// The permission ended on the way.
+    /// The permission ended during the answer.
     Cut(Refusal),
     /// The permission ended while the reader was in the middle of a chunk, so that the stream cannot carry the reason.
     Interrupted(Refusal),
-    /// It broke on our side.
+    /// It failed on our side.
     Failed(Refusal),
-    /// The reader is not there any more, or did not read.
+    /// The reader has disconnected, or did not read.
     Abandoned(String),
 }
 
 /// Where an answer goes.
 pub(super) trait Sink: Send {
-    /// Ends when nobody is there any more who would take a chunk.
-    fn gone(&mut self) -> impl Future<Output = ()> + Send;
-    /// Takes one chunk and hands it on before it returns; an error tells why the reader takes no more.
-    fn take(&mut self, chunk: Bytes) -> impl Future<Output = Result<(), String>> + Send;
-    /// Moves when somebody waits for the chunk that is being taken.
-    fn hurry(&mut self) -> Option<&mut watch::Receiver<u64>>;
+    /// Returns once the reader has disconnected.
+    fn reader_gone(&mut self) -> impl Future<Output = ()> + Send;
+    /// Sends one chunk completely before it returns; an error is the reason why the reader accepts no more.
+    fn send(&mut self, chunk: Bytes) -> impl Future<Output = Result<(), String>> + Send;
+    /// Changes when a change of the grant waits for the chunk that is being sent.
+    fn change_signal(&mut self) -> Option<&mut watch::Receiver<u64>>;
 }
 
-/// The version that a question names. What cannot be read as a question names none; the engine tells what is wrong with it.
+/// The version that a query names. A text that cannot be parsed names none; the engine reports what is wrong with it.
 pub(super) fn named_version(sql: &str) -> Option<VersionNumber> {
-    version_asked(sql).unwrap_or_default()
+    requested_version(sql).unwrap_or_default()
 }
 
-/// The scope as far as an older version has its columns: those that came later are as unknown there as any other.
+/// The scope limited to the columns of an older version: columns that were added later are unknown there, like any other unknown
+/// column.
 fn within(scope: Scope, case: &Case, version: &OpenVersion) -> Result<Scope, Refusal> {
     if case.version().is_none() {
         return Ok(scope);
     }
-    let there = scope
+    let available = scope
         .columns
         .iter()
         .filter(|(name, _)| version.manifest().column(name).is_some());
-    let columns = Columns::new(there.map(|(name, transform)| (name.clone(), transform)));
+    let columns = Columns::new(available.map(|(name, transform)| (name.clone(), transform)));
     let columns = columns.map_err(|error| Refusal::because(RefusalCode::Denied, error.to_string()))?;
     Ok(Scope { columns, ..scope })
 }
 
 impl Sharing {
-    /// Decides, writes the decision down, and opens the engine, which stops when the permission ends or nobody waits any more.
+    /// Decides, records the decision, and opens the engine, which stops if the permission ends or the reader disconnects.
     pub(super) async fn admit(
         &self,
         case: Case,
         time: Duration,
-        turn: Turn,
-        gone: impl Future<Output = ()> + Send,
+        decision_slot: DecisionSlot,
+        reader_gone: impl Future<Output = ()> + Send,
     ) -> Result<Running, Refusal> {
         let decided_at = self.0.parts.epoch.current();
         let policy = self.policy();
         let decision = self.decide(&case, &policy).await;
         self.begin_evidence(&case).await?;
         let receipt = self.record(&case, decision.as_ref(), &policy).await?;
-        self.keep_decision(&case, &receipt).await?;
+        self.store_decision(&case, &receipt).await?;
         let scope = match decision {
             Ok(scope) => scope,
             Err(refusal) => {
-                // A denial is its own end.
+                // A denial is also the end of the query.
                 self.close_evidence(case.query(), receipt.sequence()).await;
                 return Err(refusal);
             }
         };
         let leaf = receipt.leaf();
-        let running = turn.running;
-        drop(turn);
+        let running = decision_slot.running;
+        drop(decision_slot);
         let opened = tokio::select! {
             biased;
             opened = self.open_engine(&case, scope.clone(), receipt, time, running) => opened,
             refusal = self.withdrawn(&case, &scope, decided_at) => Err(refusal),
-            () = gone => Err(failed("nobody waits for the answer any more")),
+            () = reader_gone => Err(failed("the reader of the answer has disconnected")),
         };
         match opened {
             Ok(answer) => Ok(Running {
@@ -147,10 +148,10 @@ impl Sharing {
             }),
             Err(refusal) => {
                 let ended = Ended {
-                    totals: nothing(),
-                    how: How::Failed(refusal.clone()),
+                    totals: no_totals(),
+                    outcome: Outcome::Failed(refusal.clone()),
                 };
-                self.write_down(&case, &ended, None)
+                self.record_outcome(&case, &ended, None)
                     .await
                     .map_err(|_| failed("the ledger cannot be written"))?;
                 Err(refusal)
@@ -158,7 +159,7 @@ impl Sharing {
         }
     }
 
-    /// The one place where a permit is made.
+    /// The only place where a permit is created.
     async fn open_engine(
         &self,
         case: &Case,
@@ -186,8 +187,8 @@ impl Sharing {
             .workers
             .answer(permit, &version, case.sql(), Arc::new(in_time), time, running)
             .await
-            .map_err(|error| told(&error))?;
-        answer.into_ipc().map_err(|error| told(&error))
+            .map_err(|error| to_refusal(&error))?;
+        answer.into_ipc().map_err(|error| to_refusal(&error))
     }
 
     async fn version(&self, name: DatasetName, number: Option<VersionNumber>) -> Result<OpenVersion, Refusal> {
@@ -206,62 +207,63 @@ impl Sharing {
         }
     }
 
-    /// Lets the answer out, chunk by chunk, each under a guard of the grant and a decision that still holds.
-    pub(super) async fn let_out(&self, running: &mut Running, sink: &mut impl Sink) -> Ended {
+    /// Streams the answer chunk by chunk, each under a guard of the grant and a decision that is still valid.
+    pub(super) async fn stream_answer(&self, running: &mut Running, sink: &mut impl Sink) -> Ended {
         loop {
-            let left = running.answer.totals();
+            let totals = running.answer.totals();
             let chunk = match self.next_chunk(running, sink).await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => {
                     return Ended {
-                        totals: left,
-                        how: How::Completed,
+                        totals,
+                        outcome: Outcome::Completed,
                     };
                 }
-                Err(how) => return Ended { totals: left, how },
+                Err(outcome) => return Ended { totals, outcome },
             };
-            if let Some(changes) = sink.hurry() {
+            if let Some(changes) = sink.change_signal() {
                 changes.mark_unchanged();
             }
             let guard = match running.case.guard(self.0.parts.clock.now()).await {
                 Ok(guard) => guard,
                 Err(refusal) => {
                     return Ended {
-                        totals: left,
-                        how: How::Cut(refusal),
+                        totals,
+                        outcome: Outcome::Cut(refusal),
                     };
                 }
             };
-            if let Err(refusal) = self.still_holds(running).await {
+            if let Err(refusal) = self.still_permitted(running).await {
                 return Ended {
-                    totals: left,
-                    how: How::Cut(refusal),
+                    totals,
+                    outcome: Outcome::Cut(refusal),
                 };
             }
-            let handed = hand_over(sink, chunk).await;
+            let sent = send_chunk(sink, chunk).await;
             drop(guard);
-            match handed {
+            match sent {
                 Ok(()) => {}
-                Err(Stuck::Gone(why)) => {
+                Err(SendError::ReaderGone(reason)) => {
                     return Ended {
-                        totals: left,
-                        how: How::Abandoned(why),
+                        totals,
+                        outcome: Outcome::Abandoned(reason),
                     };
                 }
-                Err(Stuck::InTheWay) => {
-                    // Whoever waited for the chunk comes first at the gate; then it says why no more may leave.
+                Err(SendError::ReaderStalled) => {
+                    // The waiting change gets the lock on the grant first. After that, the guard returns the reason why no more
+                    // may be sent.
                     let refused = running.case.guard(self.0.parts.clock.now()).await.err();
                     return Ended {
-                        totals: left,
-                        how: interrupted(refused),
+                        totals,
+                        outcome: interrupted(refused),
                     };
                 }
             }
         }
     }
 
-    /// The next chunk; while it is computed, an end of the permission or of the reader ends it at once.
-    async fn next_chunk(&self, running: &mut Running, sink: &mut impl Sink) -> Result<Option<Bytes>, How> {
+    /// The next chunk; its computation stops at once if the permission ends or the reader disconnects.
+    async fn next_chunk(&self, running: &mut Running, sink: &mut impl Sink) -> Result<Option<Bytes>, Outcome> {
         let Running {
             answer,
             case,
@@ -274,15 +276,15 @@ impl Sharing {
             biased;
             chunk = tokio::time::timeout_at(*until, answer.next_chunk()) => match chunk {
                 Ok(Ok(chunk)) => Ok(chunk),
-                Ok(Err(error)) => Err(broke(&error)),
-                Err(_) => Err(How::Failed(failed("the time for the query is over"))),
+                Ok(Err(error)) => Err(classify_error(&error)),
+                Err(_) => Err(Outcome::Failed(failed("the time limit of the query has passed"))),
             },
-            refusal = self.withdrawn(case, scope, *decided_at) => Err(How::Cut(refusal)),
-            () = sink.gone() => Err(How::Abandoned("the reader went away".to_owned())),
+            refusal = self.withdrawn(case, scope, *decided_at) => Err(Outcome::Cut(refusal)),
+            () = sink.reader_gone() => Err(Outcome::Abandoned("the reader disconnected".to_owned())),
         }
     }
 
-    /// Waits until what was decided does not hold any more, and tells why.
+    /// Waits until the decision is no longer valid, and returns the reason.
     async fn withdrawn(&self, case: &Case, scope: &Scope, mut decided_at: u64) -> Refusal {
         let mut moved = self.0.parts.epoch.watch();
         loop {
@@ -291,7 +293,7 @@ impl Sharing {
                 if let Err(refusal) = case.guard(self.0.parts.clock.now()).await {
                     return refusal;
                 }
-                if let Err(refusal) = self.holds(case, scope).await {
+                if let Err(refusal) = self.check_covers(case, scope).await {
                     return refusal;
                 }
                 decided_at = epoch;
@@ -302,51 +304,51 @@ impl Sharing {
         }
     }
 
-    /// Decides again if anything changed since the last time.
-    async fn still_holds(&self, running: &mut Running) -> Result<(), Refusal> {
+    /// Decides again if anything has changed since the last decision.
+    async fn still_permitted(&self, running: &mut Running) -> Result<(), Refusal> {
         let epoch = self.0.parts.epoch.current();
         if epoch != running.decided_at {
-            self.holds(&running.case, &running.scope).await?;
+            self.check_covers(&running.case, &running.scope).await?;
             running.decided_at = epoch;
         }
         Ok(())
     }
 
-    /// Whether no less is permitted now than `before`.
-    async fn holds(&self, case: &Case, before: &Scope) -> Result<(), Refusal> {
+    /// Checks that everything in `before` is still permitted.
+    async fn check_covers(&self, case: &Case, before: &Scope) -> Result<(), Refusal> {
         let mut scope = self.decide(case, &self.policy()).await?;
-        // The window of a local permission begins anew with each decision; the other parts may not have become narrower.
+        // The window of a local permission starts again with each decision; the other parts must not have become narrower.
         scope.window = before.window;
         if !scope.covers(before) {
             return Err(Refusal::because(
                 RefusalCode::Denied,
-                "less is permitted now than when the answer began",
+                "the permitted scope is narrower now than when the answer began",
             ));
         }
         Ok(())
     }
 
-    /// Enters what left.
-    pub(super) async fn write_down(
+    /// Enters the end of the answer, with the totals of what was sent.
+    pub(super) async fn record_outcome(
         &self,
         case: &Case,
         ended: &Ended,
         receipt: Option<Digest32>,
     ) -> Result<(), LedgerError> {
         let first = |refusal: &Refusal| {
-            text::Reason::fitted(
+            text::Reason::sanitized(
                 refusal
                     .reasons
                     .first()
                     .map_or("no reason was given", |reason| reason.text.as_str()),
             )
         };
-        let outcome = match &ended.how {
-            How::Completed => audit::Outcome::Completed,
-            How::Cut(refusal) | How::Interrupted(refusal) => audit::Outcome::Cut { reason: first(refusal) },
-            How::Failed(refusal) => audit::Outcome::Failed { reason: first(refusal) },
-            How::Abandoned(why) => audit::Outcome::Failed {
-                reason: text::Reason::fitted(why),
+        let outcome = match &ended.outcome {
+            Outcome::Completed => audit::Outcome::Completed,
+            Outcome::Cut(refusal) | Outcome::Interrupted(refusal) => audit::Outcome::Cut { reason: first(refusal) },
+            Outcome::Failed(refusal) => audit::Outcome::Failed { reason: first(refusal) },
+            Outcome::Abandoned(why) => audit::Outcome::Failed {
+                reason: text::Reason::sanitized(why),
             },
         };
         let AnswerTotals {
@@ -375,48 +377,49 @@ impl Sharing {
     }
 }
 
-/// Why a reader did not take a chunk.
-enum Stuck {
-    /// It is not there any more, or reads too slowly.
-    Gone(String),
-    /// It did not read while somebody waited to change the grant.
-    InTheWay,
+/// Why a chunk could not be sent.
+enum SendError {
+    /// The reader has disconnected, or reads too slowly.
+    ReaderGone(String),
+    /// The reader did not read while a change of the grant was waiting.
+    ReaderStalled,
 }
 
-/// Gives the chunk to the reader; one that is stuck while somebody waits to change the grant is given up.
-async fn hand_over(sink: &mut impl Sink, chunk: Bytes) -> Result<(), Stuck> {
-    let mut waiting = sink.hurry().map(|changes| changes.clone());
-    let in_the_way = async {
+/// Sends the chunk to the reader. A reader that does not read while a change of the grant is waiting is dropped after
+/// [`LAST_CHUNK_TIMEOUT`].
+async fn send_chunk(sink: &mut impl Sink, chunk: Bytes) -> Result<(), SendError> {
+    let mut waiting = sink.change_signal().map(|changes| changes.clone());
+    let stalled = async {
         if let Some(changes) = &mut waiting
             && changes.changed().await.is_ok()
         {
-            return tokio::time::sleep(LAST_CHUNK).await;
+            return tokio::time::sleep(LAST_CHUNK_TIMEOUT).await;
         }
         std::future::pending().await
     };
     tokio::select! {
         biased;
-        taken = sink.take(chunk) => taken.map_err(Stuck::Gone),
-        () = in_the_way => Err(Stuck::InTheWay),
+        sent = sink.send(chunk) => sent.map_err(SendError::ReaderGone),
+        () = stalled => Err(SendError::ReaderStalled),
     }
 }
 
-fn interrupted(refused: Option<Refusal>) -> How {
+fn interrupted(refused: Option<Refusal>) -> Outcome {
     match refused {
-        Some(refusal) => How::Interrupted(refusal),
-        None => How::Abandoned("the reader did not read while the grant was changed".to_owned()),
+        Some(refusal) => Outcome::Interrupted(refusal),
+        None => Outcome::Abandoned("the reader did not read while the grant was changed".to_owned()),
     }
 }
 
-fn broke(error: &QueryError) -> How {
+fn classify_error(error: &QueryError) -> Outcome {
     match error {
-        QueryError::Cut { .. } => How::Cut(told(error)),
-        _ => How::Failed(told(error)),
+        QueryError::Cut { .. } => Outcome::Cut(to_refusal(error)),
+        _ => Outcome::Failed(to_refusal(error)),
     }
 }
 
-/// An error of the engine as the asking side may read it; its words reveal no value of the data.
-fn told(error: &QueryError) -> Refusal {
+/// An error of the engine as a refusal for the consumer; its text reveals no value of the data.
+fn to_refusal(error: &QueryError) -> Refusal {
     let code = match error.kind() {
         ErrorKind::Usage => RefusalCode::Invalid,
         ErrorKind::Denied => RefusalCode::Denied,
@@ -426,7 +429,7 @@ fn told(error: &QueryError) -> Refusal {
     Refusal::because(code, error.to_string())
 }
 
-fn nothing() -> AnswerTotals {
+fn no_totals() -> AnswerTotals {
     AnswerTotals {
         rows: 0,
         bytes: 0,

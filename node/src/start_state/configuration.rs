@@ -1,4 +1,4 @@
-//! The configuration that was accepted.
+//! The accepted configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -10,36 +10,36 @@ use concordat_storage::meta::TreeId;
 use serde::{Deserialize, Serialize};
 
 use super::Bound;
-use crate::config::{DECIDES_WHO, Deciding};
+use crate::config::{INSTITUTION_SETTING, ProtectedSettings};
 
 /// Domain of the digest of a configuration.
 const DIGEST: &str = "concordat/configuration/1";
 
-/// The settings that decide something, as they were accepted.
+/// The protected settings, as they were accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptedConfiguration {
     /// Each setting by its key.
-    pub settings: Deciding,
-    /// On whose account it was accepted.
+    pub settings: ProtectedSettings,
+    /// Who accepted it.
     pub by: Cause,
-    /// When.
+    /// When it was accepted.
     pub at: Timestamp,
 }
 
 impl AcceptedConfiguration {
-    /// Names the settings.
+    /// Digest of the settings.
     pub fn digest(&self) -> Digest32 {
         configuration_digest(&self.settings)
     }
 
     pub(super) fn institution(&self) -> Option<&String> {
-        self.settings.get(DECIDES_WHO)
+        self.settings.get(INSTITUTION_SETTING)
     }
 }
 
-/// Names settings.
-pub fn configuration_digest(settings: &Deciding) -> Digest32 {
+/// Digest of protected settings.
+pub fn configuration_digest(settings: &ProtectedSettings) -> Digest32 {
     let mut bytes = Vec::new();
     for text in settings.iter().flat_map(|(key, value)| [key, value]) {
         bytes.extend_from_slice(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
@@ -70,14 +70,14 @@ impl Bound for AcceptedConfiguration {
     }
 }
 
-/// A setting that is not as it was accepted.
+/// A setting that differs from its accepted value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
     /// Its key, `section.key`.
     pub key: String,
-    /// What was accepted, if it was set then.
+    /// The accepted value, if it was set.
     pub accepted: Option<String>,
-    /// What it is now, if it is set.
+    /// The present value, if it is set.
     pub found: Option<String>,
 }
 

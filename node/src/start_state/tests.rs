@@ -13,12 +13,12 @@ fn config(more: &str) -> Config {
     Config::parse(&format!("{CONFIG}{more}"), Path::new("concordat.toml")).unwrap()
 }
 
-struct Place {
+struct Fixture {
     _dir: tempfile::TempDir,
     storage: Storage,
 }
 
-impl Place {
+impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("key");
@@ -56,11 +56,11 @@ fn announcement(value: &AcceptedConfiguration) -> EntryBody {
 
 #[test]
 fn only_the_accepted_configuration_starts_the_node() {
-    let place = Place::new();
-    let (ledger, bound) = (place.ledger(), place.bound());
+    let fixture = Fixture::new();
+    let (ledger, bound) = (fixture.ledger(), fixture.bound());
     bound.accept_configuration(&config(""), &ledger, &by(), NOW).unwrap();
     bound.check_configuration(&config("")).unwrap();
-    // What decides nothing may change.
+    // Settings that are not protected may change.
     for same in [
         "[log]\nlevel = \"debug\"\nformat = \"json\"\n",
         "[limits]\nstreams = STREAMS\n",
@@ -91,10 +91,10 @@ fn only_the_accepted_configuration_starts_the_node() {
 }
 
 #[test]
-fn every_setting_of_who_and_where_decides() {
+fn settings_of_identity_and_location_are_protected() {
     let text = |from: &str, to: &str| CONFIG.replace(from, to);
-    let place = Place::new();
-    let (ledger, bound) = (place.ledger(), place.bound());
+    let fixture = Fixture::new();
+    let (ledger, bound) = (fixture.ledger(), fixture.bound());
     bound.accept_configuration(&config(""), &ledger, &by(), NOW).unwrap();
     let parse = |text: String| Config::parse(&text, Path::new("concordat.toml")).unwrap();
     for (changed, key) in [
@@ -116,24 +116,24 @@ fn every_setting_of_who_and_where_decides() {
 }
 
 #[test]
-fn a_change_broken_off_at_any_step_is_completed_or_dropped() {
-    let place = Place::new();
-    let (ledger, versions) = (place.ledger(), place.bound().configuration);
+fn change_interrupted_at_any_step_is_completed_or_dropped() {
+    let fixture = Fixture::new();
+    let (ledger, versions) = (fixture.ledger(), fixture.bound().configuration);
     versions
         .adopt(value("1"), &ledger, announcement(&value("1")), &by(), NOW)
         .unwrap();
     // Stopped before the announcement: dropped.
     versions.prepare_only(value("2"), ledger.size());
-    versions.settle(&ledger).unwrap();
+    versions.reconcile(&ledger).unwrap();
     assert_eq!(versions.current().unwrap(), Some(value("1")));
     // Stopped after it: completed.
     versions.prepare_only(value("3"), ledger.size());
     drop(ledger.append(announcement(&value("3")), &by(), NOW).unwrap());
-    versions.settle(&ledger).unwrap();
+    versions.reconcile(&ledger).unwrap();
     assert_eq!(versions.current().unwrap(), Some(value("3")));
     // Announced and never prepared: the state is older than the ledger.
     drop(ledger.append(announcement(&value("4")), &by(), NOW).unwrap());
-    let refused = versions.settle(&ledger).unwrap_err();
+    let refused = versions.reconcile(&ledger).unwrap_err();
     assert!(matches!(refused, StartStateError::StateOlder { what: "configuration" }));
     assert_eq!(refused.code(), Code::Integrity);
 }

@@ -1,9 +1,9 @@
-//! A value that decides something: the one in use, and the one that is about to be.
+//! A protected value: the current one, and the one that is about to replace it.
 //!
 //! A change takes three steps, each durable before the next: the new value is *prepared* in the state, the ledger announces
-//! it, and it becomes the *current* one. A start completes what a stop broke off: a prepared value that the ledger announces
-//! becomes the current one, one that it does not is dropped. So a ledger that announces a value which is neither is newer than
-//! the state.
+//! it, and it becomes the *current* one. A start completes an interrupted change: a prepared value that the ledger announces
+//! becomes the current one, and one that it does not announce is dropped. So if the ledger announces a value that is neither prepared nor
+//! current, the state is older than the ledger.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -17,25 +17,25 @@ use serde::{Deserialize, Serialize};
 
 use super::StartStateError;
 
-/// The key of the one record in a tree of versions.
+/// The key of the only record in a tree of versions.
 const KEY: &str = "version";
 
 /// A value that is bound into the sealed state.
 pub trait Bound: Clone + Serialize + DeserializeOwned {
-    /// What it is, for messages.
+    /// The kind of value, for messages.
     const WHAT: &'static str;
     /// The tree of its record.
     const TREE: TreeId;
-    /// The tree that keeps every value under its number, if earlier ones are kept.
+    /// The tree that stores every value under its number, if earlier values are retained.
     const HISTORY: Option<TreeId>;
 
-    /// Names the value.
+    /// Digest of the value.
     fn digest(&self) -> Digest32;
 
     /// Its number.
     fn number(&self) -> u64;
 
-    /// The name of the value that `entry` announces, if it announces one of this kind.
+    /// The digest of the value that `entry` announces, if it announces one of this kind.
     fn announced(entry: &EntryBody) -> Option<Digest32>;
 }
 
@@ -52,7 +52,7 @@ struct Record<V> {
 #[serde(deny_unknown_fields)]
 struct Prepared<V> {
     value: V,
-    /// Entries of the ledger at that moment: the announcement comes behind them.
+    /// Number of ledger entries at that moment: the announcement comes after them.
     ledger: u64,
 }
 
@@ -88,7 +88,7 @@ impl<V: Bound> Versions<V> {
         Ok(self.record.get(KEY)?.and_then(|record| record.current))
     }
 
-    /// All values that were in use, oldest first; empty where earlier ones are not kept.
+    /// All values that were in use, oldest first; empty if earlier values are not retained.
     ///
     /// # Errors
     /// If the state cannot be read.
@@ -99,10 +99,10 @@ impl<V: Bound> Versions<V> {
         }
     }
 
-    /// Exchanges the value: prepared, announced by `entry`, current. Blocks.
+    /// Replaces the value: it is prepared, announced by `entry`, and made current. Blocks.
     ///
     /// # Errors
-    /// If state or ledger cannot be written. Whether the change was made shows at the next start then.
+    /// If state or ledger cannot be written. The next start then determines whether the change was made.
     pub fn adopt(
         &self,
         value: V,
@@ -124,29 +124,29 @@ impl<V: Bound> Versions<V> {
         Ok(self.make_current(value)?)
     }
 
-    /// Completes what a stop broke off, and compares with the last entry of the ledger: all entries before it were known to
-    /// the state before the ledger took another one.
+    /// Completes an interrupted change, and compares the value with the last entry of the ledger: all earlier entries were in
+    /// the state before the ledger accepted the next one.
     ///
     /// # Errors
     /// [`StartStateError::StateOlder`] if the ledger announces a value that the state lacks.
-    pub fn settle(&self, ledger: &Ledger) -> Result<(), StartStateError> {
+    pub fn reconcile(&self, ledger: &Ledger) -> Result<(), StartStateError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Record {
             current,
             prepared: Some(prepared),
         }) = self.record.get(KEY)?
         {
-            let name = prepared.value.digest();
+            let digest = prepared.value.digest();
             let since = ledger.range_for_start(prepared.ledger, ledger.size())?;
             if since
                 .iter()
-                .any(|stored| V::announced(&stored.entry.body) == Some(name))
+                .any(|stored| V::announced(&stored.entry.body) == Some(digest))
             {
                 self.make_current(prepared.value)?;
             } else {
                 tracing::warn!(
                     what = V::WHAT,
-                    "a change that the last stop broke off before it was announced is dropped"
+                    "a change that the last stop interrupted before it was announced is dropped"
                 );
                 let prepared = None;
                 self.record.put(KEY, &Record { current, prepared })?;
@@ -174,7 +174,7 @@ impl<V: Bound> Versions<V> {
         self.db.commit(batch)
     }
 
-    /// Prepares a value and goes no further, as a stop at that moment would leave it.
+    /// Prepares a value and does nothing else, like a stop at that moment.
     #[cfg(test)]
     pub(super) fn prepare_only(&self, value: V, ledger: u64) {
         let record = Record {

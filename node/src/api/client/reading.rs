@@ -1,4 +1,4 @@
-//! A file that is sent, read with the rights of the person who sends it.
+//! A file to upload, read with the permissions of the person who uploads it.
 
 use std::{
     fs::File,
@@ -13,30 +13,30 @@ use futures::Stream;
 use hyper::body::Frame;
 use tokio::sync::mpsc;
 
-use crate::fault::{Code, Problem};
+use crate::problem::{Code, Problem};
 
-/// What is read at a time.
-const PIECE: usize = 256 * 1024;
-/// Pieces that wait for the daemon.
-const PIECES: usize = 4;
+/// Bytes that are read at a time.
+const CHUNK: usize = 256 * 1024;
+/// Chunks that wait for the daemon.
+const CHUNKS: usize = 4;
 
-/// A file that is to be sent.
+/// A file to upload.
 pub struct Reading {
     file: File,
     path: PathBuf,
     len: u64,
     modified: Option<SystemTime>,
-    /// Told how many bytes are on their way.
+    /// Called with the number of bytes that were sent so far.
     progress: Box<dyn FnMut(u64) + Send>,
 }
 
-/// How the reading of a file ended, once it has.
+/// The outcome of reading a file, once it is known.
 pub(super) struct Ending(Arc<Mutex<Option<Problem>>>);
 
 impl Ending {
     /// # Errors
-    /// Why the file could not be read to its end.
-    pub(super) fn ended(&self) -> Result<(), Problem> {
+    /// Why the file could not be read completely.
+    pub(super) fn check(&self) -> Result<(), Problem> {
         let mut problem = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         problem.take().map_or(Ok(()), Err)
     }
@@ -46,27 +46,27 @@ impl Reading {
     /// Opens a regular file.
     ///
     /// # Errors
-    /// If it is not there, is something else, or may not be read.
+    /// If it is missing, is not a regular file, or cannot be read.
     pub fn open(path: &Path, progress: impl FnMut(u64) + Send + 'static) -> Result<Self, Problem> {
         let shown = path.display();
         let unreadable = |error: io::Error| {
             if error.kind() == io::ErrorKind::NotFound {
                 Problem::new(Code::NotFound, format!("there is no file `{shown}`"))
             } else {
-                Problem::fault(&format!("cannot read `{shown}`"), &error)
+                Problem::internal(&format!("cannot read `{shown}`"), &error)
             }
         };
-        // Looked at before it is opened, since opening a pipe waits for a writer.
+        // Checked before it is opened, since opening a pipe waits for a writer.
         if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
             return Err(Problem::usage(format!(
                 "`{shown}` is not a regular file; pipes, devices and folders cannot be imported"
             )));
         }
         let file = File::open(path).map_err(unreadable)?;
-        let about = file.metadata().map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
         Ok(Self {
-            len: about.len(),
-            modified: about.modified().ok(),
+            len: metadata.len(),
+            modified: metadata.modified().ok(),
             file,
             path: path.to_owned(),
             progress: Box::new(progress),
@@ -78,44 +78,45 @@ impl Reading {
         self.len
     }
 
-    /// Reads on a thread of its own, a little ahead of whoever takes the pieces.
+    /// Reads on a separate thread, a few chunks ahead of the consumer.
     pub(super) fn begin(self) -> (impl Stream<Item = io::Result<Frame<Bytes>>> + Send + 'static, Ending) {
-        let (pieces, waiting) = mpsc::channel(PIECES);
+        let (chunks, waiting) = mpsc::channel(CHUNKS);
         let problem = Arc::new(Mutex::new(None));
         let ending = Ending(Arc::clone(&problem));
         tokio::task::spawn_blocking(move || {
-            if let Err(found) = self.read(&pieces) {
+            if let Err(found) = self.read(&chunks) {
                 *problem.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
-                // A body that ends in an error is never taken for a whole file.
-                pieces.blocking_send(Err(io::ErrorKind::UnexpectedEof.into())).ok();
+                // A body that ends in an error is never mistaken for a complete file.
+                chunks.blocking_send(Err(io::ErrorKind::UnexpectedEof.into())).ok();
             }
         });
         let stream = futures::stream::unfold(waiting, async |mut waiting| Some((waiting.recv().await?, waiting)));
         (stream, ending)
     }
 
-    fn read(mut self, pieces: &mpsc::Sender<io::Result<Frame<Bytes>>>) -> Result<(), Problem> {
-        let unreadable = |error: io::Error| Problem::fault(&format!("cannot read `{}`", self.path.display()), &error);
+    fn read(mut self, chunks: &mpsc::Sender<io::Result<Frame<Bytes>>>) -> Result<(), Problem> {
+        let unreadable =
+            |error: io::Error| Problem::internal(&format!("cannot read `{}`", self.path.display()), &error);
         let mut sent = 0;
         loop {
-            let mut piece = vec![0; PIECE];
-            let read = self.file.read(&mut piece).map_err(unreadable)?;
+            let mut chunk = vec![0; CHUNK];
+            let read = self.file.read(&mut chunk).map_err(unreadable)?;
             if read == 0 {
                 break;
             }
-            piece.truncate(read);
+            chunk.truncate(read);
             sent += read as u64;
-            if pieces.blocking_send(Ok(Frame::data(Bytes::from(piece)))).is_err() {
+            if chunks.blocking_send(Ok(Frame::data(Bytes::from(chunk)))).is_err() {
                 return Ok(());
             }
             (self.progress)(sent);
         }
-        let about = self.file.metadata().map_err(unreadable)?;
-        if sent == self.len && about.len() == self.len && about.modified().ok() == self.modified {
+        let metadata = self.file.metadata().map_err(unreadable)?;
+        if sent == self.len && metadata.len() == self.len && metadata.modified().ok() == self.modified {
             return Ok(());
         }
         let detail = format!("`{}` changed while it was read", self.path.display());
-        Err(Problem::usage(detail).help("import a file that nothing writes to"))
+        Err(Problem::usage(detail).help("import a file that no other process is writing to"))
     }
 }
 
@@ -137,25 +138,25 @@ mod tests {
         let (stream, ending) = reading.begin();
         let mut stream = std::pin::pin!(stream);
         let (mut bytes, mut whole) = (Vec::new(), true);
-        while let Some(piece) = stream.next().await {
-            match piece {
+        while let Some(chunk) = stream.next().await {
+            match chunk {
                 Ok(frame) => bytes.extend_from_slice(&frame.into_data().unwrap()),
                 Err(_) => whole = false,
             }
         }
-        (bytes, whole, ending.ended())
+        (bytes, whole, ending.check())
     }
 
     #[tokio::test]
     async fn file_is_sent_whole_or_the_body_ends_in_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.csv");
-        let text = vec![b'x'; 3 * PIECE + 5];
+        let text = vec![b'x'; 3 * CHUNK + 5];
         std::fs::write(&path, &text).unwrap();
         let (bytes, whole, ended) = sent(Reading::open(&path, |_| {}).unwrap()).await;
         assert!(bytes == text && whole && ended.is_ok());
 
-        for len in [10, 4 * PIECE as u64] {
+        for len in [10, 4 * CHUNK as u64] {
             std::fs::write(&path, &text).unwrap();
             let reading = Reading::open(&path, |_| {}).unwrap();
             File::options().write(true).open(&path).unwrap().set_len(len).unwrap();

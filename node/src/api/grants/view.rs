@@ -1,4 +1,4 @@
-//! How a negotiation and the grant that came of it are shown.
+//! The JSON form of a negotiation and of the grant that resulted from it.
 
 use concordat_protocol::grant::{Effective, Party};
 use concordat_protocol::negotiation::{Body, Narrowing, State};
@@ -10,11 +10,11 @@ use crate::negotiation::{GrantView, NegotiationView};
 
 /// The document of `grant show`.
 pub(super) fn negotiation(view: &NegotiationView, grant: Option<&GrantView>, now: Timestamp) -> Value {
-    let us = view.party.to_string();
+    let side = view.party.to_string();
     let mut value = json!({
         "id": view.id,
         "state": state(view, grant, now),
-        "side": us,
+        "side": side,
         "peer": view.peer,
         "peer_fingerprint": view.peer_key.fingerprint(),
         "started_at": view.started_at.to_string(),
@@ -23,21 +23,21 @@ pub(super) fn negotiation(view: &NegotiationView, grant: Option<&GrantView>, now
         "revision": grant.map_or(0, |grant| grant.terms.revision),
         "narrowings": narrowings(view),
     });
-    let wanted = grant.map(|grant| &grant.terms.scope).or_else(|| last_scope(view));
-    if let (Some(object), Some(scope)) = (value.as_object_mut(), wanted) {
+    let shown_scope = grant.map(|grant| &grant.terms.scope).or_else(|| last_scope(view));
+    if let (Some(object), Some(scope)) = (value.as_object_mut(), shown_scope) {
         object.extend(scope_fields(scope, view));
     }
     let reason = grant
         .and_then(|grant| grant.state.reason.as_ref())
         .map(ToString::to_string)
-        .or_else(|| ended_for(view));
+        .or_else(|| termination_reason(view));
     if let (Some(object), Some(reason)) = (value.as_object_mut(), reason) {
         object.insert("reason".to_owned(), reason.into());
     }
     value
 }
 
-/// Every message in order, with what it says in a line.
+/// Every message in order, with a one-line summary.
 pub(super) fn transcript(view: &NegotiationView) -> Value {
     let messages = view.messages.iter().map(|(message, digest)| {
         json!({
@@ -47,7 +47,7 @@ pub(super) fn transcript(view: &NegotiationView) -> Value {
             "sent_at": message.sent_at.to_string(),
             "digest": digest,
             "previous": message.previous,
-            "says": says(&message.body),
+            "summary": summary(&message.body),
         })
     });
     json!({ "id": view.id, "head": view.head, "messages": messages.collect::<Vec<_>>() })
@@ -130,14 +130,14 @@ fn narrowings(view: &NegotiationView) -> Vec<Value> {
 fn narrowing(narrowing: &Narrowing) -> Value {
     json!({
         "part": narrowing.difference.part,
-        "asked": narrowing.difference.asked,
+        "requested": narrowing.difference.requested,
         "offered": narrowing.difference.offered,
         "reason": narrowing.reason,
         "rule": narrowing.rule,
     })
 }
 
-fn ended_for(view: &NegotiationView) -> Option<String> {
+fn termination_reason(view: &NegotiationView) -> Option<String> {
     match &view.detail {
         State::Terminated(ended) => Some(ended.reason.to_string()),
         State::Requested(_)
@@ -149,10 +149,10 @@ fn ended_for(view: &NegotiationView) -> Option<String> {
     }
 }
 
-fn says(body: &Body) -> String {
+fn summary(body: &Body) -> String {
     match body {
         Body::Request { scope, justification } => {
-            format!("asks for {} of {}: {justification}", scope.tier, scope.columns)
+            format!("requests {} of {}: {justification}", scope.tier, scope.columns)
         }
         Body::Offer { scope, narrowings } => format!(
             "offers {} of {}; {} narrowed",

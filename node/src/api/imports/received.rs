@@ -1,8 +1,8 @@
-//! The body of an import: a line of JSON that says how to read the file, and the bytes of the file.
+//! The body of an import: a line of JSON with the import options, and the bytes of the file.
 //!
-//! 1. The bytes lie sealed under a key that only memory holds, in a file without a name ([`Upload`]), until the import has read
-//!    them twice. A client that goes away, or a process that dies, leaves nothing.
-//! 2. A body is read to its end even if it is refused: a client that is still writing reads no answer.
+//! 1. The bytes are encrypted with a key that exists only in memory, in an unnamed file ([`Upload`]), until the import has read
+//!    them twice. A client that disconnects, or a process that dies, leaves no data behind.
+//! 2. A body is read to its end even if it is refused: a client that is still writing does not read the response.
 
 use axum::body::{Body, BodyDataStream};
 use bytes::{Bytes, BytesMut};
@@ -12,50 +12,50 @@ use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::{
-    fault::{Code, MAKE_ROOM, Problem},
     node::Node,
+    problem::{Code, FREE_DISK_SPACE, Problem},
 };
 
-/// The longest line of JSON before the bytes: 1 MiB holds the names of all columns that a table can have.
+/// The longest line of JSON before the bytes: the names of all columns that a table can have fit into 1 MiB.
 const MAX_HEAD: usize = 1024 * 1024;
 
-/// Pieces on their way to the disk; each is what the socket gave at once.
-const PIECES: usize = 16;
+/// Chunks that wait for the disk; each is what one read of the socket returned.
+const CHUNKS: usize = 16;
 
-/// What came.
+/// What was received.
 pub(super) struct Received<T> {
     pub(super) head: T,
     pub(super) upload: Upload,
 }
 
-/// Takes a whole body.
+/// Receives a complete body.
 ///
 /// # Errors
-/// If it breaks off, its first line is not what it should be, or the disk does not take it.
+/// If it is cut off, its first line is invalid, or it cannot be written to disk.
 pub(super) async fn receive<T: DeserializeOwned>(node: &Node, body: Body) -> Result<Received<T>, Problem> {
     let mut stream = body.into_data_stream();
-    let received = take_all(node, &mut stream).await;
+    let received = receive_all(node, &mut stream).await;
     if received.is_err() {
         while let Some(Ok(_)) = stream.next().await {}
     }
     received
 }
 
-async fn take_all<T: DeserializeOwned>(node: &Node, stream: &mut BodyDataStream) -> Result<Received<T>, Problem> {
+async fn receive_all<T: DeserializeOwned>(node: &Node, stream: &mut BodyDataStream) -> Result<Received<T>, Problem> {
     let (head, first) = head(stream).await?;
     let head = serde_json::from_slice(&head)
-        .map_err(|error| Problem::usage(format!("the first line of an import is not what it should be: {error}")))?;
+        .map_err(|error| Problem::usage(format!("the first line of an import is invalid: {error}")))?;
     let writer = node.storage().begin_upload()?;
-    let (pieces, waiting) = mpsc::channel(PIECES);
+    let (chunks, waiting) = mpsc::channel(CHUNKS);
     let writing = tokio::task::spawn_blocking(move || write(writer, waiting));
-    let sent = send(stream, first, &pieces).await;
-    drop(pieces);
+    let sent = send(stream, first, &chunks).await;
+    drop(chunks);
     let upload = ended(writing).await?;
     sent?;
     Ok(Received { head, upload })
 }
 
-/// The first line, and what came with it of the file.
+/// The first line, and the part of the file that was received with it.
 async fn head(stream: &mut BodyDataStream) -> Result<(Bytes, Bytes), Problem> {
     let mut buffer = BytesMut::new();
     loop {
@@ -67,29 +67,33 @@ async fn head(stream: &mut BodyDataStream) -> Result<(Bytes, Bytes), Problem> {
             return Err(Problem::usage("the first line of an import is longer than 1 MiB"));
         }
         match stream.next().await {
-            None => return Err(Problem::usage("an import begins with a line of JSON; none came")),
-            Some(piece) => buffer.extend_from_slice(&piece.map_err(|error| broken_off(&error))?),
+            None => {
+                return Err(Problem::usage(
+                    "an import begins with a line of JSON; the body is empty",
+                ));
+            }
+            Some(chunk) => buffer.extend_from_slice(&chunk.map_err(|error| cut_off(&error))?),
         }
     }
 }
 
-/// Hands the bytes to the thread that writes. If that has ended, its own error is the one that counts.
-async fn send(stream: &mut BodyDataStream, first: Bytes, pieces: &mpsc::Sender<Bytes>) -> Result<(), Problem> {
-    let mut piece = first;
+/// Passes the bytes to the writer thread. If that has ended, its own error is reported instead.
+async fn send(stream: &mut BodyDataStream, first: Bytes, chunks: &mpsc::Sender<Bytes>) -> Result<(), Problem> {
+    let mut chunk = first;
     loop {
-        if pieces.send(piece).await.is_err() {
+        if chunks.send(chunk).await.is_err() {
             return Ok(());
         }
-        piece = match stream.next().await {
+        chunk = match stream.next().await {
             None => return Ok(()),
-            Some(next) => next.map_err(|error| broken_off(&error))?,
+            Some(next) => next.map_err(|error| cut_off(&error))?,
         };
     }
 }
 
 fn write(mut writer: UploadWriter, mut waiting: mpsc::Receiver<Bytes>) -> std::io::Result<Upload> {
-    while let Some(piece) = waiting.blocking_recv() {
-        writer.take(&piece)?;
+    while let Some(chunk) = waiting.blocking_recv() {
+        writer.write(&chunk)?;
     }
     writer.finish()
 }
@@ -97,21 +101,21 @@ fn write(mut writer: UploadWriter, mut waiting: mpsc::Receiver<Bytes>) -> std::i
 async fn ended(writing: JoinHandle<std::io::Result<Upload>>) -> Result<Upload, Problem> {
     let written = writing
         .await
-        .map_err(|error| Problem::fault("the bytes could not be kept", &error))?;
+        .map_err(|error| Problem::internal("the uploaded bytes could not be stored", &error))?;
     written.map_err(|error| {
-        let problem = Problem::fault("the bytes that were sent cannot be written", &error);
+        let problem = Problem::internal("the uploaded bytes cannot be written", &error);
         if matches!(
             error.kind(),
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded
         ) {
-            problem.help(MAKE_ROOM)
+            problem.help(FREE_DISK_SPACE)
         } else {
             problem
         }
     })
 }
 
-/// Part of a file is not imported.
-fn broken_off(error: &axum::Error) -> Problem {
-    Problem::new(Code::Usage, format!("the file did not arrive whole: {error}"))
+/// An incomplete file is not imported.
+fn cut_off(error: &axum::Error) -> Problem {
+    Problem::new(Code::Usage, format!("the file was not received completely: {error}"))
 }

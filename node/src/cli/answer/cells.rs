@@ -5,7 +5,7 @@ use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, SchemaRef, U
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Map, Number, Value};
 
-use crate::fault::Problem;
+use crate::problem::Problem;
 
 /// The cells of a batch as text, row by row; a missing value is empty.
 pub(super) fn texts(batch: &RecordBatch) -> Result<Vec<Vec<String>>, Problem> {
@@ -15,7 +15,7 @@ pub(super) fn texts(batch: &RecordBatch) -> Result<Vec<Vec<String>>, Problem> {
         .iter()
         .map(|column| ArrayFormatter::try_new(column, &options))
         .collect();
-    let formatters = formatters.map_err(|error| Problem::fault("the rows cannot be shown", &error))?;
+    let formatters = formatters.map_err(|error| Problem::internal("the rows cannot be shown", &error))?;
     let row = |row: usize| {
         formatters
             .iter()

@@ -1,4 +1,4 @@
-//! Where rows go.
+//! Output of rows to a terminal, standard output or a file.
 
 use std::io::{IsTerminal, Stdout, Write};
 use std::path::Path;
@@ -13,12 +13,12 @@ use crate::cli::Format;
 use crate::cli::files::NewFile;
 use crate::cli::output::table;
 use crate::cli::text::{escaped_json, for_spreadsheet, for_terminal};
-use crate::fault::{Code, Problem};
+use crate::problem::{Code, Problem};
 
-/// Most rows that a table on a terminal shows; whoever wants more wants a file.
+/// Most rows that a table on a terminal shows; more rows belong in a file.
 const MAX_SHOWN: usize = 1000;
 
-/// Takes rows and counts them.
+/// Writes rows and counts them.
 pub(in crate::cli) struct Sink {
     target: Target,
     header: bool,
@@ -36,8 +36,8 @@ enum Target {
         first: bool,
     },
     Lines(Out),
-    Arrow(Begun<FileWriter<NewFile>>),
-    Parquet(Begun<ArrowWriter<NewFile>>),
+    Arrow(DeferredWriter<FileWriter<NewFile>>),
+    Parquet(DeferredWriter<ArrowWriter<NewFile>>),
 }
 
 /// Where text goes.
@@ -46,29 +46,29 @@ enum Out {
     File(NewFile),
 }
 
-/// A file whose writer begins with the first rows, because it has to know their columns.
-enum Begun<W> {
-    NotYet(NewFile),
+/// A file whose writer is created with the first rows, because it needs their columns.
+enum DeferredWriter<W> {
+    Pending(NewFile),
     Writing(Box<W>),
     /// The first rows could not be written.
     Failed,
 }
 
-/// What becomes of the cells of a CSV file.
+/// How the cells of a CSV file are escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::cli) enum Cells {
-    /// They are written as they are.
-    AsTheyAre,
-    /// Nothing in them acts on a terminal.
+    /// Not at all.
+    Raw,
+    /// Characters that control a terminal are replaced.
     ForTerminal,
-    /// Nothing in them is a formula or deceives (`--spreadsheet-safe`).
+    /// Formulas and deceptive characters are made harmless (`--spreadsheet-safe`).
     ForSpreadsheet,
 }
 
 impl Cells {
     fn line<'a>(self, cells: impl Iterator<Item = &'a str>) -> String {
         match self {
-            Self::AsTheyAre => csv_line(cells),
+            Self::Raw => csv_line(cells),
             Self::ForTerminal => csv_line(cells.map(for_terminal)),
             Self::ForSpreadsheet => csv_line(cells.map(for_spreadsheet)),
         }
@@ -100,25 +100,25 @@ impl Write for Out {
     }
 }
 
-impl<W> Begun<W> {
-    /// The writer, made by `begin` if these are the first rows.
+impl<W> DeferredWriter<W> {
+    /// The writer, created by `begin` if these are the first rows.
     fn writer<E: std::error::Error>(&mut self, begin: impl FnOnce(NewFile) -> Result<W, E>) -> Result<&mut W, Problem> {
-        if let Self::NotYet(_) = self
-            && let Self::NotYet(file) = std::mem::replace(self, Self::Failed)
+        if let Self::Pending(_) = self
+            && let Self::Pending(file) = std::mem::replace(self, Self::Failed)
         {
             *self = Self::Writing(Box::new(begin(file).map_err(|error| unwritable(&error))?));
         }
         match self {
             Self::Writing(writer) => Ok(writer),
-            Self::NotYet(_) | Self::Failed => Err(Problem::new(Code::Fault, "the file could not be begun")),
+            Self::Pending(_) | Self::Failed => Err(Problem::new(Code::Internal, "the file could not be created")),
         }
     }
 
     fn finish<E: std::error::Error>(self, end: impl FnOnce(W) -> Result<NewFile, E>) -> Result<(), Problem> {
         match self {
-            Self::NotYet(file) => file.finish(),
+            Self::Pending(file) => file.finish(),
             Self::Writing(writer) => end(*writer).map_err(|error| unwritable(&error))?.finish(),
-            Self::Failed => Err(Problem::new(Code::Fault, "the file could not be begun")),
+            Self::Failed => Err(Problem::new(Code::Internal, "the file could not be created")),
         }
     }
 }
@@ -130,7 +130,7 @@ impl Sink {
         let cells = match (spreadsheet_safe, stdout().is_terminal()) {
             (true, _) => Cells::ForSpreadsheet,
             (false, true) => Cells::ForTerminal,
-            (false, false) => Cells::AsTheyAre,
+            (false, false) => Cells::Raw,
         };
         let target = match format {
             Format::Csv => Target::Csv(Out::Stdout(stdout()), cells),
@@ -147,22 +147,22 @@ impl Sink {
         Ok(Self::to(target))
     }
 
-    /// Rows in the file `path`, which appears when all of them are there.
+    /// Rows in the file `path`, which appears once all of them are written.
     pub(in crate::cli) fn file(path: &Path, spreadsheet_safe: bool) -> Result<Self, Problem> {
         let cells = if spreadsheet_safe {
             Cells::ForSpreadsheet
         } else {
-            Cells::AsTheyAre
+            Cells::Raw
         };
         let target = match path.extension().and_then(|ending| ending.to_str()) {
             Some("csv") => Target::Csv(Out::File(NewFile::create(path)?), cells),
             Some("ndjson" | "arrow" | "parquet") if spreadsheet_safe => return Err(only_csv()),
             Some("ndjson") => Target::Lines(Out::File(NewFile::create(path)?)),
-            Some("arrow") => Target::Arrow(Begun::NotYet(NewFile::create(path)?)),
-            Some("parquet") => Target::Parquet(Begun::NotYet(NewFile::create(path)?)),
+            Some("arrow") => Target::Arrow(DeferredWriter::Pending(NewFile::create(path)?)),
+            Some("parquet") => Target::Parquet(DeferredWriter::Pending(NewFile::create(path)?)),
             Some(_) | None => {
-                let help = "let the file's name end in .csv, .parquet, .arrow or .ndjson";
-                return Err(Problem::usage(format!("cannot tell how to write `{}`", path.display())).help(help));
+                let help = "use a file name that ends in .csv, .parquet, .arrow or .ndjson";
+                return Err(Problem::usage(format!("the format of `{}` is unknown", path.display())).help(help));
             }
         };
         Ok(Self::to(target))
@@ -176,25 +176,25 @@ impl Sink {
         }
     }
 
-    /// Takes the next rows.
-    pub(in crate::cli) fn take(&mut self, batch: &RecordBatch) -> Result<(), Problem> {
+    /// Writes the next rows.
+    pub(in crate::cli) fn write(&mut self, batch: &RecordBatch) -> Result<(), Problem> {
         let header = !std::mem::replace(&mut self.header, true);
         self.rows = self
             .rows
             .saturating_add(u64::try_from(batch.num_rows()).unwrap_or(u64::MAX));
-        self.target.take(batch, header)
+        self.target.write(batch, header)
     }
 
-    /// All rows are there.
+    /// Completes the output after the last row.
     pub(in crate::cli) fn finish(mut self, schema: Option<SchemaRef>) -> Result<u64, Problem> {
         if let (false, Some(schema)) = (self.header, schema) {
-            self.take(&RecordBatch::new_empty(schema))?;
+            self.write(&RecordBatch::new_empty(schema))?;
         }
         self.target.finish(self.rows)?;
         Ok(self.rows)
     }
 
-    /// The answer ended early: what standard output has shown stays, a file does not appear.
+    /// The answer ended early: output that was already shown stays, a file does not appear.
     pub(in crate::cli) fn abandon(self) -> Result<(), Problem> {
         match self.target {
             Target::Json {
@@ -208,11 +208,11 @@ impl Sink {
 }
 
 fn only_csv() -> Problem {
-    Problem::usage("`--spreadsheet-safe` is for CSV").help("add `--format csv`, or let the file's name end in .csv")
+    Problem::usage("`--spreadsheet-safe` is for CSV").help("add `--format csv`, or use a file name that ends in .csv")
 }
 
 impl Target {
-    fn take(&mut self, batch: &RecordBatch, header: bool) -> Result<(), Problem> {
+    fn write(&mut self, batch: &RecordBatch, header: bool) -> Result<(), Problem> {
         let names = || {
             batch
                 .schema()
@@ -226,8 +226,8 @@ impl Target {
                 if header {
                     *titles = names();
                 }
-                let room = MAX_SHOWN.saturating_sub(rows.len());
-                rows.extend(texts(batch)?.into_iter().take(room));
+                let remaining = MAX_SHOWN.saturating_sub(rows.len());
+                rows.extend(texts(batch)?.into_iter().take(remaining));
             }
             Self::Csv(out, cells) => {
                 if header {
@@ -248,12 +248,12 @@ impl Target {
                     put(out, &format!("{}\n", escaped_json(&object.to_string())))?;
                 }
             }
-            Self::Arrow(begun) => {
-                let writer = begun.writer(|file| FileWriter::try_new(file, &batch.schema()))?;
+            Self::Arrow(deferred) => {
+                let writer = deferred.writer(|file| FileWriter::try_new(file, &batch.schema()))?;
                 writer.write(batch).map_err(|error| unwritable(&error))?;
             }
-            Self::Parquet(begun) => {
-                let writer = begun.writer(|file| ArrowWriter::try_new(file, batch.schema(), None))?;
+            Self::Parquet(deferred) => {
+                let writer = deferred.writer(|file| ArrowWriter::try_new(file, batch.schema(), None))?;
                 writer.write(batch).map_err(|error| unwritable(&error))?;
             }
         }
@@ -268,7 +268,7 @@ impl Target {
                 if left > 0 {
                     put(
                         &mut std::io::stdout(),
-                        &format!("… and {left} more rows; `--out FILE` takes them all\n"),
+                        &format!("… and {left} more rows; `--out FILE` writes all of them\n"),
                     )
                 } else {
                     Ok(())
@@ -276,8 +276,8 @@ impl Target {
             }
             Self::Csv(out, _) | Self::Lines(out) => out.finish(),
             Self::Json { out, first } => close_json(out, first),
-            Self::Arrow(begun) => begun.finish(FileWriter::into_inner),
-            Self::Parquet(begun) => begun.finish(ArrowWriter::into_inner),
+            Self::Arrow(deferred) => deferred.finish(FileWriter::into_inner),
+            Self::Parquet(deferred) => deferred.finish(ArrowWriter::into_inner),
         }
     }
 }
@@ -289,14 +289,14 @@ fn close_json(mut out: Out, first: bool) -> Result<(), Problem> {
 
 fn put(out: &mut impl Write, text: &str) -> Result<(), Problem> {
     match out.write_all(text.as_bytes()) {
-        // The reader has seen enough, as `head` does.
+        // The reader has closed the pipe, as `head` does.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
         other => other.map_err(|error| unwritable(&error)),
     }
 }
 
 fn unwritable(error: &dyn std::error::Error) -> Problem {
-    Problem::fault("the rows cannot be written", error)
+    Problem::internal("the rows cannot be written", error)
 }
 
 impl std::fmt::Debug for Sink {

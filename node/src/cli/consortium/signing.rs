@@ -4,40 +4,40 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::contents;
+use super::file_body;
 use crate::cli::{Context, Format, prompt};
-use crate::fault::Problem;
 use crate::json::Field as _;
+use crate::problem::Problem;
 
 /// Shows what the document of `kind` in `file` would change.
 ///
 /// # Errors
-/// What the node answered.
+/// The problem that the node returned.
 pub(super) async fn review(kind: &str, file: &Path, context: &Context) -> Result<(), Problem> {
-    let review = reviewed(kind, &contents(file)?, context).await?;
+    let review = reviewed(kind, &file_body(file)?, context).await?;
     if context.out.format() == Format::Json {
         return context.out.record(&review);
     }
     context.out.text(&format!("digest {}\n", review.text("digest")))
 }
 
-/// Signs the document of `kind` in `file`, once the person has seen what it changes: they confirm it at the terminal, or name its
+/// Signs the document of `kind` in `file`, once the person has seen what it changes: they confirm it at the terminal, or give its
 /// digest with `expect`.
 ///
 /// # Errors
-/// If it is not confirmed, is another document than the one expected, or what the node answered.
+/// If it is not confirmed, is another document than the one expected, or the problem that the node returned.
 pub(super) async fn sign(kind: &str, file: &Path, expect: Option<String>, context: &Context) -> Result<Value, Problem> {
-    // One reading of the file: what is reviewed is what is signed.
-    let mut body = contents(file)?;
+    // The file is read once: what is reviewed is what is signed.
+    let mut body = file_body(file)?;
     let review = reviewed(kind, &body, context).await?;
     let digest = review.text("digest");
     let expect = match expect {
         Some(expect) => expect,
         None => {
             let first: String = digest.chars().take(8).collect();
-            let question = format!("type the first eight characters of its digest, {first}, to sign it");
-            prompt::confirmed_or(
-                &question,
+            let prompt_text = format!("type the first eight characters of its digest, {first}, to sign it");
+            prompt::confirm_or(
+                &prompt_text,
                 &first,
                 &format!("add `--expect {digest}` once you have read what changes"),
             )?;
@@ -59,13 +59,11 @@ async fn reviewed(kind: &str, body: &Value, context: &Context) -> Result<Value, 
         .post(&format!("/v1/consortium/{kind}/review"), body)
         .await?;
     let (signatures, needed) = (review.at("signatures"), review.at("needed"));
-    context.out.remark(&format!(
-        "this {kind}, signed by {signatures} of {needed} holders, changes against what this node holds:"
+    context.out.note(&format!(
+        "this {kind}, signed by {signatures} of {needed} holders, differs as follows from what this node has:"
     ));
     for change in review.at("changes").as_array().into_iter().flatten() {
-        context
-            .out
-            .remark(&format!("  {}", change.as_str().unwrap_or_default()));
+        context.out.note(&format!("  {}", change.as_str().unwrap_or_default()));
     }
     Ok(review)
 }

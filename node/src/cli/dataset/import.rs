@@ -13,50 +13,50 @@ use serde_json::{Value, json};
 use crate::{
     api::client::{Client, Reading},
     cli::{Context, files::NewFile, output::quoted},
-    fault::{Code, Problem},
+    problem::{Code, Problem},
 };
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// Name of the dataset
     name: DatasetName,
-    /// The file; it is read with your own rights, and sent
+    /// The file; it is read with your own permissions, and uploaded
     #[arg(long, value_name = "PATH", required_unless_present = "from_inbox")]
     from: Option<PathBuf>,
     /// A file below one of the node's inboxes (`import.inboxes`), which the node opens itself
     #[arg(long, value_name = "PATH", conflicts_with = "from")]
     from_inbox: Option<PathBuf>,
-    /// What the file is
+    /// Format of the file
     #[arg(long, default_value = "csv")]
     kind: String,
-    /// Keep the dataset in this segment
+    /// Store the dataset in this segment
     #[arg(long)]
     segment: Option<SegmentName>,
-    /// The column that says whose record a row is; a dataset that exists keeps its own
+    /// The column that identifies the subject of a row; an existing dataset keeps its own
     #[arg(long, value_name = "COLUMN", conflicts_with = "each_row_is_a_subject")]
     subject_column: Option<String>,
-    /// Nobody has more than one row
+    /// No subject has more than one row
     #[arg(long)]
     each_row_is_a_subject: bool,
     /// Add the rows to the dataset
     #[arg(long, conflicts_with = "replace")]
     append: bool,
-    /// Put the rows in the place of those that are there
+    /// Replace the existing rows
     #[arg(long)]
     replace: bool,
-    /// Import the other rows when some cannot be taken
+    /// Import the other rows if some are invalid
     #[arg(long)]
     skip_refused: bool,
     /// Encoding of the text, such as `windows-1252`
     #[arg(long)]
     encoding: Option<String>,
-    /// Whether the first line holds the names of the columns
+    /// Whether the first line contains the names of the columns
     #[arg(long, value_parser = ["auto", "present", "absent"], default_value = "auto")]
     header: String,
     /// Where markers such as `?` and `NA` mean that a value is missing
     #[arg(long, value_parser = ["auto", "everywhere", "blank-only"], default_value = "auto")]
     missing: String,
-    /// Keep these columns as text whatever they hold
+    /// Import these columns as text regardless of their contents
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     text_columns: Vec<String>,
 }
@@ -88,8 +88,8 @@ impl Args {
 pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Result<(), Problem> {
     let bar = bar(context);
     let path = format!("/v1/datasets/{}/import", args.name);
-    let file = args.from.as_deref().map(|from| reading(from, &bar)).transpose()?;
-    // Whoever may not is told so before a file is on its way.
+    let file = args.from.as_deref().map(|from| open_file(from, &bar)).transpose()?;
+    // A person without permission learns it before a file is uploaded.
     let _: Value = client.get(&path).await?;
     let mut lines = client.upload(&path, &args.head(), file).await?;
     bar.reset();
@@ -99,13 +99,13 @@ pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Resul
         let Some(line) = lines.next().await.map_err(|problem| rejects.explain(problem))? else {
             return Err(
                 Problem::new(Code::Unreachable, "the node stopped in the middle of the import")
-                    .help("the dataset is as it was, or complete: see `concordat dataset show`"),
+                    .help("the dataset is unchanged, or the import is complete: see `concordat dataset show`"),
             );
         };
         if let Some(done) = line.get("imported") {
             break done.clone();
         }
-        rejects.take(line.at("refused"))?;
+        rejects.record(line.at("refused"))?;
         if let (Some(rows), Some(of)) = (
             line.at("written").at("rows").as_u64(),
             line.at("written").at("of").as_u64(),
@@ -123,17 +123,17 @@ pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Resul
         .flatten()
         .filter_map(Value::as_str)
     {
-        context.out.remark(&format!("note: {note}"));
+        context.out.note(&format!("note: {note}"));
     }
     if let Some(file) = rejects.file() {
         context
             .out
-            .remark(&format!("the rows that could not be taken are listed in `{file}`"));
+            .note(&format!("the rows that could not be imported are listed in `{file}`"));
     }
     if *imported.at("withdrawn") == Value::Bool(true) {
         context
             .out
-            .remark("the dataset is no longer published: classify its new columns, then publish it again");
+            .note("the dataset is no longer published: classify its new columns, then publish it again");
     }
     let sentence = format!(
         "{} rows imported as version {} of {}, {} refused",
@@ -146,7 +146,7 @@ pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Resul
 }
 
 /// Opens the file; the bar follows what is sent of it.
-fn reading(path: &Path, bar: &ProgressBar) -> Result<Reading, Problem> {
+fn open_file(path: &Path, bar: &ProgressBar) -> Result<Reading, Problem> {
     let followed = bar.clone();
     let reading = Reading::open(path, move |sent| followed.set_position(sent))?;
     bar.set_length(reading.size());
@@ -154,7 +154,7 @@ fn reading(path: &Path, bar: &ProgressBar) -> Result<Reading, Problem> {
 }
 
 fn bar(context: &Context) -> ProgressBar {
-    if context.out.is_watched() {
+    if context.out.is_interactive() {
         ProgressBar::no_length().with_style(style("{bar:40} {bytes} of {total_bytes} sent"))
     } else {
         ProgressBar::hidden()
@@ -165,10 +165,10 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-/// The list of refused rows: line numbers and reasons, never what a row holds.
+/// The list of refused rows: line numbers and reasons, never the contents of a row.
 struct Rejects {
     name: String,
-    /// Begun with the first row.
+    /// Created with the first refused row.
     file: Option<NewFile>,
     is_written: bool,
 }
@@ -182,12 +182,12 @@ impl Rejects {
         }
     }
 
-    /// Writes a row down; the file is begun with the first.
-    fn take(&mut self, refused: &Value) -> Result<(), Problem> {
+    /// Records a refused row; the file is created with the first.
+    fn record(&mut self, refused: &Value) -> Result<(), Problem> {
         let (Some(line), Some(reason)) = (refused.at("line").as_u64(), refused.at("reason").as_str()) else {
             return Ok(());
         };
-        let unwritable = |error: std::io::Error| Problem::fault(&format!("cannot write `{}`", self.name), &error);
+        let unwritable = |error: std::io::Error| Problem::internal(&format!("cannot write `{}`", self.name), &error);
         let file = match &mut self.file {
             Some(file) => file,
             None => {
@@ -199,7 +199,7 @@ impl Rejects {
         writeln!(file, "{line},{}", quoted(reason)).map_err(unwritable)
     }
 
-    /// All refused rows are known: their list appears.
+    /// Completes the list after the last refused row: the file appears.
     fn finish(&mut self) -> Result<(), Problem> {
         if let Some(file) = self.file.take() {
             file.finish()?;
@@ -212,16 +212,15 @@ impl Rejects {
         self.is_written.then_some(self.name.as_str())
     }
 
-    /// An import that stops because of refused rows says where they are listed.
+    /// Adds to the problem of an import that stops because of refused rows where they are listed.
     fn explain(&mut self, problem: Problem) -> Problem {
         if let Err(unwritten) = self.finish() {
             return unwritten;
         }
         match self.file() {
             Some(file) => {
-                let help = format!(
-                    "`{file}` lists every such line; mend them, or import the other rows with `--skip-refused`"
-                );
+                let help =
+                    format!("`{file}` lists every such line; fix them, or import the other rows with `--skip-refused`");
                 problem.help(help)
             }
             None => problem,

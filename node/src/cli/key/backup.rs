@@ -1,7 +1,7 @@
-//! `concordat key backup`: the keys of the node for the day when nothing unlocks it any more.
+//! `concordat key backup`: the keys of the node, in case its unlock secret is lost.
 //!
-//! The daemon encrypts them to recovery keys. Where shares are asked for, one more recovery key is made here, by the command: only its
-//! public half goes to the daemon, and its private half is never in one piece on a disk.
+//! The daemon encrypts them to recovery keys. If shares are requested, the command generates one more recovery key: only its
+//! public half is sent to the daemon, and its private half is never stored on disk as a whole.
 
 use std::path::{Path, PathBuf};
 
@@ -10,20 +10,20 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::Context;
-use crate::{cli::files::write, fault::Problem, json::Field as _};
+use crate::{cli::files::write, json::Field as _, problem::Problem};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// The file to write; it is not overwritten
     #[arg(long, value_name = "FILE")]
     to: PathBuf,
-    /// A recovery key, `age1…`, as `age-keygen` makes it; may be given again, and each opens the file alone
+    /// A recovery key, `age1…`, as `age-keygen` generates it; can be repeated, and each key alone opens the file
     #[arg(long = "recipient", value_name = "AGE1", required_unless_present = "shares")]
     recipients: Vec<String>,
-    /// Make a recovery key in this many shares, at most 255, each in a file of its own
+    /// Generate a recovery key in this many shares, at most 255, each in a separate file
     #[arg(long, value_name = "N", requires = "threshold")]
     shares: Option<u8>,
-    /// How many of the shares open the file together; fewer say nothing
+    /// How many of the shares together open the file; fewer reveal nothing
     #[arg(long, value_name = "K", requires = "shares")]
     threshold: Option<u8>,
     /// The folder for the shares, instead of that of the file
@@ -46,10 +46,10 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
         refuse_existing(path)?;
     }
     let body = json!({ "recipients": recipients });
-    let made: Value = context.client()?.post("/v1/keys/backup", &body).await?;
-    let written = write_all(&args, &made.text("escrow"), &shares, &files);
+    let created: Value = context.client()?.post("/v1/keys/backup", &body).await?;
+    let written = write_all(&args, &created.text("escrow"), &shares, &files);
     if written.is_err() {
-        // A part of them is of no use: whoever tries again gets other shares.
+        // An incomplete set is useless: another attempt generates different shares.
         for path in files.iter().chain([&args.to]) {
             std::fs::remove_file(path).ok();
         }
@@ -57,7 +57,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     written?;
     let value = json!({
         "file": args.to,
-        "recipients": made.at("recipients"),
+        "recipients": created.at("recipients"),
         "shares": files,
         "threshold": args.threshold,
         "escrow": shares.first().map(Share::escrow),
@@ -81,13 +81,13 @@ fn refuse_existing(path: &Path) -> Result<(), Problem> {
     if path.exists() {
         let shown = path.display();
         return Err(Problem::usage(format!(
-            "`{shown}` is there already and is not overwritten"
+            "`{shown}` already exists and is not overwritten"
         )));
     }
     Ok(())
 }
 
-/// The shares first: an escrow that is there can be opened.
+/// The shares are written first: an escrow that exists can always be opened.
 fn write_all(args: &Args, escrow: &str, shares: &[Share], files: &[PathBuf]) -> Result<(), Problem> {
     for (share, path) in shares.iter().zip(files) {
         write(path, page(share).as_bytes())?;
@@ -95,13 +95,13 @@ fn write_all(args: &Args, escrow: &str, shares: &[Share], files: &[PathBuf]) -> 
     write(&args.to, escrow.as_bytes())
 }
 
-/// What whoever keeps a share needs to know years later.
+/// The page of a share, with what its keeper needs to know years later.
 fn page(share: &Share) -> Zeroizing<String> {
     let (number, plan, escrow) = (share.number(), share.plan(), share.escrow());
     Zeroizing::new(format!(
         "# Concordat: share {number} of {} of the escrow of keys {escrow}.\n\
          # Any {} of them, with the file of the escrow, open the keys of a node: `concordat key recover --share …`.\n\
-         # Show it to nobody who may not; keep it apart from the other shares. Comments may be left out, the line may not be changed.\n\
+         # Keep it secret, and apart from the other shares. Comments may be removed; the line must not be changed.\n\
          {}\n",
         plan.shares(),
         plan.threshold(),
@@ -114,7 +114,7 @@ fn sentence(args: &Args) -> String {
     let again = "make a new one after each rotation of a segment's key";
     match (args.shares, args.threshold) {
         (Some(shares), Some(threshold)) => format!(
-            "the keys are in `{file}`, and any {threshold} of the {shares} shares beside it open them: give each to another person, delete it \
+            "the keys are in `{file}`, and any {threshold} of the {shares} shares beside it open them: give each share to a different person, delete it \
              here, and {again}"
         ),
         (None, _) | (_, None) => format!("the keys are in `{file}`; keep it apart from the data, and {again}"),
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_read_back_as_its_share() {
+    fn share_page_parses_to_its_share() {
         let shares = RecoveryKey::random().split(SharePlan::new(3, 2).unwrap()).unwrap();
         let page = page(&shares[1]);
         assert!(

@@ -1,4 +1,4 @@
-//! `concordat key recover`: a stopped node that nothing unlocks any more, unlocked by something new.
+//! `concordat key recover`: sets a new unlock secret on a stopped node whose secret is lost.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use concordat_storage::{
 };
 use zeroize::Zeroizing;
 
-use super::{Context, NewUnlock, settle};
+use super::{Context, NewUnlock, save_unlock_setting};
 use crate::{
     config::Config,
-    fault::{Code, Problem},
+    problem::{Code, Problem},
 };
 
 #[derive(Debug, clap::Args)]
@@ -22,33 +22,36 @@ pub(in crate::cli) struct Args {
     /// The file with the recovery key, `AGE-SECRET-KEY-1…`
     #[arg(long, value_name = "FILE", required_unless_present = "share")]
     identity: Option<PathBuf>,
-    /// A file with a share of the recovery key; to be given again for each share
+    /// A file with a share of the recovery key; repeat for each share
     #[arg(long, value_name = "FILE", conflicts_with = "identity")]
     share: Vec<PathBuf>,
 }
 
 pub(super) async fn run(args: &Args, new: NewUnlock, context: &Context) -> Result<(), Problem> {
     let config = Config::load(&context.dir)?;
-    let escrow = opened(args)?;
+    let escrow = open_escrow(args)?;
     let (provider, keys) = new.provider()?;
-    let (dir, place) = (context.dir.clone(), config.storage.place(&context.dir)?);
-    let work = move || Storage::recover(&dir, &escrow, provider.as_ref(), &place);
+    let (dir, location) = (context.dir.clone(), config.storage.location(&context.dir)?);
+    let work = move || Storage::recover(&dir, &escrow, provider.as_ref(), &location);
     let recovered = tokio::task::spawn_blocking(work).await;
-    drop(recovered.map_err(|error| Problem::new(Code::Fault, format!("the work was broken off: {error}")))??);
-    settle(config, keys, context)
+    drop(
+        recovered
+            .map_err(|error| Problem::new(Code::Internal, format!("the operation was interrupted: {error}")))??,
+    );
+    save_unlock_setting(config, keys, context)
 }
 
-fn opened(args: &Args) -> Result<Escrow, Problem> {
+fn open_escrow(args: &Args) -> Result<Escrow, Problem> {
     let sealed = read(&args.from)?;
     let Some(identity) = &args.identity else {
-        let key = together(&args.share)?;
-        return Escrow::open(&sealed, &key).map_err(|error| not_of_these_shares(error, &args.from));
+        let key = combine(&args.share)?;
+        return Escrow::open(&sealed, &key).map_err(|error| wrong_escrow(error, &args.from));
     };
     Ok(Escrow::open(&sealed, &RecoveryKey::in_file(&read(identity)?)?)?)
 }
 
 /// The recovery key of the shares in these files; one that cannot be used is named.
-fn together(files: &[PathBuf]) -> Result<RecoveryKey, Problem> {
+fn combine(files: &[PathBuf]) -> Result<RecoveryKey, Problem> {
     let mut shares = Vec::with_capacity(files.len());
     for path in files {
         let share = Share::in_file(&read(path)?);
@@ -58,18 +61,18 @@ fn together(files: &[PathBuf]) -> Result<RecoveryKey, Problem> {
     Ok(RecoveryKey::from_shares(&shares)?)
 }
 
-fn not_of_these_shares(error: KeyError, escrow: &Path) -> Problem {
+fn wrong_escrow(error: KeyError, escrow: &Path) -> Problem {
     if matches!(error, KeyError::WrongRecoveryKey) {
         let detail = format!(
-            "the shares are whole and go together, but `{}` is not the escrow that they were made with, or is damaged",
+            "the shares are intact and belong together, but `{}` is not the escrow that they were generated with, or is damaged",
             escrow.display()
         );
-        return Problem::new(Code::Locked, detail).help("name the file that was written together with these shares");
+        return Problem::new(Code::Locked, detail).help("give the file that was written together with these shares");
     }
     error.into()
 }
 
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let read = std::fs::read(path).map(Zeroizing::new);
-    read.map_err(|error| Problem::fault(&format!("cannot read `{}`", path.display()), &error))
+    read.map_err(|error| Problem::internal(&format!("cannot read `{}`", path.display()), &error))
 }

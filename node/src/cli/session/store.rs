@@ -1,7 +1,8 @@
-//! Where the token of a session lies: with the person, not in the node's directory.
+//! Where the token of a session is stored: with the person, not in the node's data directory.
 //!
 //! `$XDG_RUNTIME_DIR/concordat/<node>/session`, or `~/.local/state/concordat/<node>/session` where there is no such folder. The
-//! folders are 0700 and the file 0600, all of this account; no link is followed on the last step, neither to write nor to read.
+//! folders are 0700 and the file 0600, all owned by this account; no link is followed on the last path component, neither to write
+//! nor to read.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -12,21 +13,21 @@ use concordat_protocol::ids::Digest32;
 use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
 
-/// Domain of the name under which a node's sessions lie.
+/// Domain of the name of the folder with a node's session.
 const NODE_NAME: &str = "concordat/session-place/1";
 /// Digits of that name: enough that no two directories of one person share one.
 const DIGITS: usize = 16;
 /// Longest token that is read.
 const MAX_TOKEN: u64 = 1024;
 
-/// The place of the sessions with the node in one data directory.
+/// The stored session with the node in one data directory.
 #[derive(Debug, Clone)]
 pub(in crate::cli) struct SessionStore {
     folder: PathBuf,
 }
 
 impl SessionStore {
-    /// The place for the node in `dir`, below the folder that `runtime` or `home` names.
+    /// The store for the node in `dir`, below the folder that `runtime` or `home` names.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is neither.
@@ -49,10 +50,10 @@ impl SessionStore {
         self.folder.join("session")
     }
 
-    /// Keeps a token in the place of the one before.
+    /// Stores a token, replacing the previous one.
     ///
     /// # Errors
-    /// If the place is not this account's own, or cannot be written.
+    /// If the folder is not owned by this account, or cannot be written.
     pub(in crate::cli) fn put(&self, token: &str) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         owned(&fs::symlink_metadata(&self.folder)?, 0o077)?;
@@ -61,7 +62,7 @@ impl SessionStore {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        // Made anew, so that nothing that lies there is written through.
+        // Newly created, so that no existing file or link is written to.
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -72,10 +73,10 @@ impl SessionStore {
         fs::rename(&staged, self.path())
     }
 
-    /// The token, if somebody is logged in.
+    /// The token, if someone is logged in.
     ///
     /// # Errors
-    /// If what lies there is a link, is not this account's, or can be read by others.
+    /// If the file is a link, is not owned by this account, or can be read by others.
     pub(in crate::cli) fn get(&self) -> io::Result<Option<Zeroizing<String>>> {
         let opened = OpenOptions::new()
             .read(true)
@@ -103,7 +104,7 @@ impl SessionStore {
     }
 }
 
-/// Whether something is this account's own and nobody else can use it.
+/// Whether something is owned by this account and inaccessible to others.
 fn owned(found: &fs::Metadata, forbidden: u32) -> io::Result<()> {
     let ours = found.uid() == nix::unistd::geteuid().as_raw();
     if ours && !found.is_symlink() && found.mode() & forbidden == 0 {
@@ -111,7 +112,7 @@ fn owned(found: &fs::Metadata, forbidden: u32) -> io::Result<()> {
     } else {
         Err(io::Error::new(
             ErrorKind::PermissionDenied,
-            "it is not this account's own, or others can use it",
+            "it is not owned by this account, or others can access it",
         ))
     }
 }
@@ -123,9 +124,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_lies_with_its_owner_and_through_no_link() {
-        let place = tempfile::tempdir().unwrap();
-        let store = |dir: &str| SessionStore::new(Path::new(dir), Some(place.path().to_owned()), None).unwrap();
+    fn session_token_is_private_and_follows_no_link() {
+        let base = tempfile::tempdir().unwrap();
+        let store = |dir: &str| SessionStore::new(Path::new(dir), Some(base.path().to_owned()), None).unwrap();
         let (one, other) = (store("/node/one"), store("/node/other"));
         assert!(one.get().unwrap().is_none());
         one.put("token").unwrap();
@@ -136,8 +137,8 @@ mod tests {
         assert_eq!(fs::metadata(one.path()).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::metadata(&one.folder).unwrap().mode() & 0o777, 0o700);
 
-        // Somebody has laid links where the token is staged and where it is kept.
-        let target = place.path().join("target");
+        // An attacker has created links where the token is staged and where it is stored.
+        let target = base.path().join("target");
         fs::write(&target, "untouched").unwrap();
         symlink(&target, one.folder.join("session.new")).unwrap();
         one.remove().unwrap();
@@ -150,7 +151,7 @@ mod tests {
         fs::set_permissions(one.path(), fs::Permissions::from_mode(0o640)).unwrap();
         assert!(one.get().is_err(), "others could have read it");
         fs::set_permissions(&one.folder, fs::Permissions::from_mode(0o770)).unwrap();
-        assert!(one.put("fourth").is_err(), "others could exchange it");
+        assert!(one.put("fourth").is_err(), "others could replace it");
         assert!(SessionStore::new(Path::new("/node"), None, None).is_err());
     }
 }

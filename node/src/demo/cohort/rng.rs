@@ -1,4 +1,4 @@
-//! A small generator with a fixed, documented stream. It makes test data and nothing else: it is predictable by design.
+//! A small generator with a fixed, documented stream. It is only for test data: it is predictable by design.
 
 use super::profile::Normal;
 
@@ -41,7 +41,7 @@ impl SplitMix64 {
         curve.mean + (scaled + STEPS.cast_signed() / 2).div_euclid(STEPS.cast_signed())
     }
 
-    /// One of the values, as often as its weight says.
+    /// One of the values, with the probability of its weight.
     pub(super) fn weighted<const N: usize>(&mut self, values: [(i64, u64); N]) -> i64 {
         let mut at = self.below(values.iter().map(|(_, weight)| weight).sum());
         for (value, weight) in values {

@@ -43,7 +43,7 @@ fn the_generator_follows_the_published_stream() {
 }
 
 #[test]
-fn a_seed_gives_the_same_rows_and_a_longer_cohort_starts_with_the_shorter() {
+fn cohort_same_seed_gives_the_same_rows() {
     for site in SITES {
         let long = cohort(site);
         assert_eq!(long, cohort(site));

@@ -15,11 +15,11 @@ use crate::federation::table::tests::{batch, ints};
 use crate::network::Deadlines;
 use crate::network::framed::testing::{Wire, ends};
 
-const PATIENT: Deadlines = Deadlines {
+const LONG_DEADLINES: Deadlines = Deadlines {
     quiet: Duration::from_secs(60),
     frame: Duration::from_secs(60),
 };
-const HASTY: Deadlines = Deadlines {
+const SHORT_DEADLINES: Deadlines = Deadlines {
     quiet: Duration::from_millis(30),
     frame: Duration::from_millis(30),
 };
@@ -29,7 +29,7 @@ fn key(seed: u8) -> NodeKey {
     NodeKey::from_seed(&Zeroizing::new([seed; 32]))
 }
 
-fn asked() -> Asked {
+fn outgoing() -> OutgoingQuery {
     let (ours, theirs) = (key(1), key(2));
     let actor: ActorId = "eva@basel".parse().unwrap();
     let query = QueryId::from_bytes([3; 16]);
@@ -44,7 +44,7 @@ fn asked() -> Asked {
         query,
         expires: NOW.plus_seconds(60),
     };
-    let question = QueryEnvelope {
+    let envelope = QueryEnvelope {
         query,
         grant: GrantId::from_bytes([4; 16]),
         from: "basel".parse().unwrap(),
@@ -55,15 +55,15 @@ fn asked() -> Asked {
         sent_at: NOW,
         deadline: NOW.plus_seconds(60),
     };
-    let signed = Signed::sign(&question, &ours).unwrap().signed().clone();
-    Asked {
-        question,
+    let signed = Signed::sign(&envelope, &ours).unwrap().signed().clone();
+    OutgoingQuery {
+        envelope,
         signed,
         by: Attribution::vouch(Cause::Person { actor: actor.clone() }),
         actor,
         node: theirs.public(),
         tier: Tier::Aggregate,
-        columns: AskedColumns::asked_for("SELECT id FROM heart", &["id".to_owned()].into()).unwrap(),
+        columns: RequestedColumns::for_query("SELECT id FROM heart", &["id".to_owned()].into()).unwrap(),
     }
 }
 
@@ -92,17 +92,17 @@ fn ledger_head(institution: InstitutionId) -> Signed<LedgerHead> {
 }
 
 fn receipt(bytes: &[u8]) -> Receipt {
-    let Asked { question, actor, .. } = asked();
+    let OutgoingQuery { envelope, actor, .. } = outgoing();
     let mut digest = AnswerDigest::default();
     digest.update(bytes);
     Receipt {
-        query: question.query,
-        grant: question.grant,
-        provider: question.to.clone(),
-        consumer: question.from.clone(),
+        query: envelope.query,
+        grant: envelope.grant,
+        provider: envelope.to.clone(),
+        consumer: envelope.from.clone(),
         actor,
-        purpose: question.purpose.clone(),
-        sql: question.sql_digest(),
+        purpose: envelope.purpose.clone(),
+        sql: envelope.sql_digest(),
         tier: Tier::Aggregate,
         rows: 2,
         bytes: bytes.len() as u64,
@@ -110,17 +110,17 @@ fn receipt(bytes: &[u8]) -> Receipt {
         answer: digest.finish(),
         outcome: Outcome::Completed,
         decision: Digest32::ZERO,
-        ledger: ledger_head(question.to.clone()),
+        ledger: ledger_head(envelope.to.clone()),
         at: NOW,
     }
 }
 
-/// Plays a provider that answers as it should, but for what `change` does to its opening, receipt or cut.
+/// Plays a provider that answers correctly except for what `change` does to its opening, receipt or cut.
 async fn provide(mut wire: Wire, change: impl FnOnce(&mut QueryOpening, &mut Receipt, &mut Option<Refusal>)) -> Wire {
     let QueryFrame { .. } = wire.expect().await.unwrap();
     let bytes = answer();
     let mut opening = QueryOpening::Accepted {
-        query: asked().question.query,
+        query: outgoing().envelope.query,
         tier: Tier::Aggregate,
     };
     let (mut receipt, mut cut) = (receipt(&bytes), None);
@@ -133,115 +133,115 @@ async fn provide(mut wire: Wire, change: impl FnOnce(&mut QueryOpening, &mut Rec
     wire
 }
 
-/// Reads an answer to its end, as far as the receipt that would be signed.
-async fn read(wire: Wire) -> Result<(u64, Closing), QueryFault> {
-    let (mut reading, schema) = Reading::begin(wire, asked()).await?;
+/// Reads an answer to its end, up to the receipt that would be signed.
+async fn read(wire: Wire) -> Result<(u64, Closing), FederationError> {
+    let (mut reading, schema) = Reading::begin(wire, outgoing()).await?;
     assert!(schema.is_some());
     while reading.next_batch().await?.is_some() {}
     let (_, closing) = reading.closing().await?;
     Ok((reading.rows, closing))
 }
 
-async fn against(
+async fn read_from(
     change: impl FnOnce(&mut QueryOpening, &mut Receipt, &mut Option<Refusal>),
-) -> Result<(u64, Closing), QueryFault> {
-    let (ours, theirs) = ends(key(2).public(), PATIENT);
+) -> Result<(u64, Closing), FederationError> {
+    let (ours, theirs) = ends(key(2).public(), LONG_DEADLINES);
     let (result, _theirs) = tokio::join!(read(ours), provide(theirs, change));
     result
 }
 
 #[tokio::test]
-async fn a_true_answer_is_read_with_its_receipt() {
-    let (rows, closing) = against(|_, _, _| {}).await.unwrap();
+async fn exchange_valid_answer_is_read_with_its_receipt() {
+    let (rows, closing) = read_from(|_, _, _| {}).await.unwrap();
     assert_eq!(rows, 2);
     assert!(closing.cut.is_none());
 }
 
 #[tokio::test]
-async fn an_answer_above_the_tier_of_the_grant_is_refused() {
+async fn exchange_answer_above_the_tier_of_the_grant_is_rejected() {
     let raised = |opening: &mut QueryOpening, _: &mut Receipt, _: &mut Option<Refusal>| {
         *opening = QueryOpening::Accepted {
-            query: asked().question.query,
+            query: outgoing().envelope.query,
             tier: Tier::Records,
         };
     };
-    let fault = against(raised).await.unwrap_err();
+    let error = read_from(raised).await.unwrap_err();
     assert!(
-        matches!(&fault, QueryFault::Misbehaved { detail, .. } if detail.contains("above")),
-        "{fault}"
+        matches!(&error, FederationError::Misbehaved { detail, .. } if detail.contains("above")),
+        "{error}"
     );
 }
 
 #[tokio::test]
-async fn columns_that_were_not_asked_for_are_not_taken() {
-    let (ours, theirs) = ends(key(2).public(), PATIENT);
-    let mut narrow = asked();
-    narrow.columns = AskedColumns::asked_for("SELECT sex FROM heart", &["sex".to_owned()].into()).unwrap();
+async fn exchange_columns_not_requested_are_rejected() {
+    let (ours, theirs) = ends(key(2).public(), LONG_DEADLINES);
+    let mut narrow = outgoing();
+    narrow.columns = RequestedColumns::for_query("SELECT sex FROM heart", &["sex".to_owned()].into()).unwrap();
     let (begun, _theirs) = tokio::join!(Reading::begin(ours, narrow), provide(theirs, |_, _, _| {}));
-    let fault = begun.unwrap_err();
+    let error = begun.unwrap_err();
     assert!(
-        matches!(&fault, QueryFault::Misbehaved { detail, .. } if detail.contains("a column `id`")),
-        "{fault}"
+        matches!(&error, FederationError::Misbehaved { detail, .. } if detail.contains("a column `id`")),
+        "{error}"
     );
 }
 
 #[tokio::test]
-async fn a_receipt_that_states_other_rows_is_not_signed() {
-    let fault = against(|_, receipt, _| receipt.rows = 3).await.unwrap_err();
+async fn exchange_receipt_with_other_rows_is_not_signed() {
+    let error = read_from(|_, receipt, _| receipt.rows = 3).await.unwrap_err();
     assert!(
-        matches!(&fault, QueryFault::Misbehaved { detail, .. } if detail.contains("rows")),
-        "{fault}"
+        matches!(&error, FederationError::Misbehaved { detail, .. } if detail.contains("rows")),
+        "{error}"
     );
 }
 
 #[tokio::test]
-async fn a_cut_is_neither_hidden_nor_invented() {
-    let fault = against(|_, receipt, _| receipt.outcome = Outcome::Cut)
+async fn exchange_cut_is_neither_hidden_nor_invented() {
+    let error = read_from(|_, receipt, _| receipt.outcome = Outcome::Cut)
         .await
         .unwrap_err();
     assert!(
-        matches!(&fault, QueryFault::Misbehaved { detail, .. } if detail.contains("contradict")),
-        "{fault}"
+        matches!(&error, FederationError::Misbehaved { detail, .. } if detail.contains("contradict")),
+        "{error}"
     );
     let why = || Refusal::because(RefusalCode::Denied, "the grant was revoked");
-    let fault = against(|_, _, cut| *cut = Some(why())).await.unwrap_err();
-    assert!(matches!(&fault, QueryFault::Misbehaved { .. }), "{fault}");
+    let error = read_from(|_, _, cut| *cut = Some(why())).await.unwrap_err();
+    assert!(matches!(&error, FederationError::Misbehaved { .. }), "{error}");
 
-    let honest = |_: &mut QueryOpening, receipt: &mut Receipt, cut: &mut Option<Refusal>| {
+    let consistent = |_: &mut QueryOpening, receipt: &mut Receipt, cut: &mut Option<Refusal>| {
         receipt.outcome = Outcome::Cut;
         *cut = Some(why());
     };
-    let (_, closing) = against(honest).await.unwrap();
-    assert!(matches!(closing.cut, Some(QueryFault::Cut { rows: 2, .. })));
+    let (_, closing) = read_from(consistent).await.unwrap();
+    assert!(matches!(closing.cut, Some(FederationError::Cut { rows: 2, .. })));
 }
 
 #[tokio::test]
-async fn a_provider_that_falls_silent_is_given_up() {
-    let (ours, mut theirs) = ends(key(2).public(), HASTY);
-    theirs.set_deadlines(PATIENT);
+async fn exchange_with_a_silent_provider_times_out() {
+    let (ours, mut theirs) = ends(key(2).public(), SHORT_DEADLINES);
+    theirs.set_deadlines(LONG_DEADLINES);
     let silent = async {
         let QueryFrame { .. } = theirs.expect().await.unwrap();
         theirs
             .send(&QueryOpening::Accepted {
-                query: asked().question.query,
+                query: outgoing().envelope.query,
                 tier: Tier::Aggregate,
             })
             .await
             .unwrap();
         std::future::pending::<()>().await;
     };
-    let fault = tokio::select! {
+    let error = tokio::select! {
         read = read(ours) => read.unwrap_err(),
-        () = silent => unreachable!("it never says anything more"),
+        () = silent => unreachable!("it sends nothing more"),
     };
     assert!(
         matches!(
-            fault,
-            QueryFault::Unreachable {
+            error,
+            FederationError::Unreachable {
                 source: NetworkError::Stalled { .. },
                 ..
             }
         ),
-        "{fault:?}"
+        "{error:?}"
     );
 }

@@ -5,7 +5,7 @@ const HEART: &[&str] = &["age", "sex", "chol"];
 
 fn targets(entries: &[(&str, Vec<Target>)]) -> Targets {
     let table = |name: &str| {
-        Question::parse(&format!("SELECT 1 FROM {name}"))
+        ParsedQuery::parse(&format!("SELECT 1 FROM {name}"))
             .unwrap()
             .tables
             .pop_first()
@@ -17,23 +17,27 @@ fn targets(entries: &[(&str, Vec<Target>)]) -> Targets {
         .collect()
 }
 
-fn planned(sql: &str, targets: &Targets) -> Result<Plan, QueryFault> {
-    plan(Question::parse(sql).unwrap(), targets)
+fn planned(sql: &str, targets: &Targets) -> Result<Plan, FederationError> {
+    plan(ParsedQuery::parse(sql).unwrap(), targets)
 }
 
-fn home(plan: Plan) -> (String, Vec<Piece>, Vec<String>) {
+fn local_plan(plan: Plan) -> (String, Vec<Fragment>, Vec<String>) {
     match plan {
-        Plan::Home { query, pieces, tables } => (
+        Plan::Local {
+            query,
+            fragments,
+            tables,
+        } => (
             query.to_string(),
-            pieces,
+            fragments,
             tables.into_iter().map(|(name, _)| name.to_string()).collect(),
         ),
-        Plan::Whole { sql, .. } => panic!("asked as a whole: {sql}"),
+        Plan::Whole { sql, .. } => panic!("sent as a whole: {sql}"),
     }
 }
 
 #[test]
-fn a_question_about_one_dataset_is_asked_as_it_is() {
+fn plan_query_of_one_dataset_is_sent_unchanged() {
     let basel = targets(&[("basel.heart", vec![target("basel.heart", Tier::Aggregate, HEART)])]);
     match planned(
         "SELECT sex, count(*) FROM basel.heart GROUP BY sex ORDER BY 2 LIMIT 3",
@@ -50,61 +54,61 @@ fn a_question_about_one_dataset_is_asked_as_it_is() {
 }
 
 #[test]
-fn all_members_are_asked_for_their_share() {
+fn plan_requests_a_contribution_from_all_members() {
     let both = vec![
         target("aachen.heart", Tier::Aggregate, HEART),
         target("basel.heart", Tier::Records, HEART),
     ];
     let all = targets(&[("consortium.heart", both)]);
-    let (query, pieces, tables) =
-        home(planned("SELECT sex, sum(chol) FROM consortium.heart GROUP BY sex", &all).unwrap());
+    let (query, fragments, tables) =
+        local_plan(planned("SELECT sex, sum(chol) FROM consortium.heart GROUP BY sex", &all).unwrap());
     assert_eq!(
         query,
         "SELECT \"g0\" AS \"sex\", sum(\"a0\") AS \"sum(chol)\" FROM \"__answer_0\" GROUP BY \"g0\""
     );
-    let asked: Vec<_> = pieces
+    let queried: Vec<_> = fragments
         .first()
         .unwrap()
-        .asks
+        .queries
         .iter()
         .map(|(target, _)| target.dataset.to_string())
         .collect();
-    assert_eq!(asked, ["aachen.heart", "basel.heart"]);
+    assert_eq!(queried, ["aachen.heart", "basel.heart"]);
     assert!(tables.is_empty());
 }
 
 #[test]
-fn records_of_a_member_that_shares_only_aggregates_are_refused_by_name() {
+fn plan_records_at_tier_aggregate_are_refused_by_name() {
     let both = vec![
         target("aachen.heart", Tier::Aggregate, HEART),
         target("basel.heart", Tier::Records, HEART),
     ];
     let all = targets(&[("consortium.heart", both)]);
-    let fault = planned("SELECT median(chol) FROM consortium.heart", &all).unwrap_err();
-    let told = fault.to_string();
+    let error = planned("SELECT median(chol) FROM consortium.heart", &all).unwrap_err();
+    let message = error.to_string();
     assert!(
-        told.contains("aachen.heart") && told.contains("aggregate") && told.contains("median"),
-        "{told}"
+        message.contains("aachen.heart") && message.contains("aggregate") && message.contains("median"),
+        "{message}"
     );
 }
 
 #[test]
-fn every_branch_is_answered_where_its_data_is() {
+fn plan_sends_every_branch_to_the_provider_of_its_data() {
     let all = targets(&[
         ("aachen.heart", vec![target("aachen.heart", Tier::Aggregate, HEART)]),
         ("basel.heart", vec![target("basel.heart", Tier::Records, HEART)]),
     ]);
     let sql = "SELECT 'a' AS site, count(*) AS n FROM aachen.heart UNION ALL SELECT 'b', count(*) FROM basel.heart ORDER BY n";
-    let (query, pieces, _) = home(planned(sql, &all).unwrap());
+    let (query, fragments, _) = local_plan(planned(sql, &all).unwrap());
     assert_eq!(
         query,
         "SELECT * FROM \"__answer_0\" UNION ALL SELECT * FROM \"__answer_1\" ORDER BY n"
     );
-    assert_eq!(pieces.len(), 2);
+    assert_eq!(fragments.len(), 2);
     let sql = "SELECT a.sex, a.n, b.age FROM (SELECT sex, count(*) AS n FROM aachen.heart GROUP BY sex) a \
                JOIN basel.heart b ON a.sex = b.sex";
-    let (query, pieces, tables) = home(planned(sql, &all).unwrap());
-    assert_eq!((pieces.len(), tables), (1, vec!["basel.heart".to_owned()]));
+    let (query, fragments, tables) = local_plan(planned(sql, &all).unwrap());
+    assert_eq!((fragments.len(), tables), (1, vec!["basel.heart".to_owned()]));
     assert!(
         query.contains("(SELECT * FROM \"__answer_0\") a JOIN basel.heart b"),
         "{query}"
@@ -112,17 +116,17 @@ fn every_branch_is_answered_where_its_data_is() {
 }
 
 #[test]
-fn an_unknown_column_is_told_with_those_that_are_shared() {
+fn plan_unknown_column_error_lists_the_shared_columns() {
     let both = vec![
         target("aachen.heart", Tier::Records, HEART),
         target("basel.heart", Tier::Records, &["age"]),
     ];
     let all = targets(&[("consortium.heart", both)]);
-    let fault = planned("SELECT avg(cholesterol) FROM consortium.heart", &all).unwrap_err();
+    let error = planned("SELECT avg(cholesterol) FROM consortium.heart", &all).unwrap_err();
     assert!(
-        fault.to_string().contains("`cholesterol`") && fault.help().unwrap().contains("chol"),
-        "{fault}"
+        error.to_string().contains("`cholesterol`") && error.help().unwrap().contains("chol"),
+        "{error}"
     );
-    let fault = planned("SELECT count(*) FROM consortium.heart WHERE chol > 3", &all).unwrap_err();
-    assert!(fault.to_string().contains("basel.heart"), "{fault}");
+    let error = planned("SELECT count(*) FROM consortium.heart WHERE chol > 3", &all).unwrap_err();
+    assert!(error.to_string().contains("basel.heart"), "{error}");
 }

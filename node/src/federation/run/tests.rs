@@ -5,18 +5,18 @@ use std::sync::LazyLock;
 
 use super::*;
 use crate::federation::plan::{Targets, plan};
-use crate::federation::statement::Question;
+use crate::federation::statement::ParsedQuery;
 use crate::federation::table::tests::{Script, batch, ints, target};
 
-async fn ask(sql: &str, targets: &Targets, script: Arc<dyn Ask>) -> Result<Part, QueryFault> {
-    let planned = plan(Question::parse(sql).unwrap(), targets).unwrap();
-    // Rows come for as long as the threads are there.
+async fn run_query(sql: &str, targets: &Targets, script: Arc<dyn QuerySource>) -> Result<Answer, FederationError> {
+    let planned = plan(ParsedQuery::parse(sql).unwrap(), targets).unwrap();
+    // Rows are computed only while the threads exist.
     static THREADS: LazyLock<Threads> = LazyLock::new(Threads::default);
     run(planned, script, &THREADS, 64 << 20).await
 }
 
 fn consortium(targets: Vec<Target>) -> Targets {
-    let table = Question::parse("SELECT 1 FROM consortium.heart")
+    let table = ParsedQuery::parse("SELECT 1 FROM consortium.heart")
         .unwrap()
         .tables
         .pop_first()
@@ -25,7 +25,7 @@ fn consortium(targets: Vec<Target>) -> Targets {
 }
 
 #[tokio::test]
-async fn partial_aggregates_give_what_one_table_would() {
+async fn run_partial_aggregates_equal_those_of_one_table() {
     let columns = &["sex", "chol"][..];
     let targets = consortium(vec![
         target("aachen.heart", Tier::Aggregate, columns),
@@ -53,11 +53,16 @@ async fn partial_aggregates_give_what_one_table_would() {
         ),
     ]);
     let sql = "SELECT sex, count(*), avg(chol) FROM consortium.heart GROUP BY sex ORDER BY sex";
-    let part = ask(sql, &targets, script).await.unwrap();
-    let names: Vec<_> = part.schema.fields().iter().map(|field| field.name().clone()).collect();
+    let answer = run_query(sql, &targets, script).await.unwrap();
+    let names: Vec<_> = answer
+        .schema
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
     assert_eq!(names, ["sex", "count(*)", "avg(chol)"]);
-    let rows: Vec<_> = part.batches.try_collect().await.unwrap();
-    let rows = datafusion::arrow::compute::concat_batches(&part.schema, &rows).unwrap();
+    let rows: Vec<_> = answer.batches.try_collect().await.unwrap();
+    let rows = datafusion::arrow::compute::concat_batches(&answer.schema, &rows).unwrap();
     let counts = rows.column(1).as_any().downcast_ref::<Int64Array>().unwrap();
     let means = rows.column(2).as_any().downcast_ref::<Float64Array>().unwrap();
     assert_eq!(counts.values(), &[3, 3]);
@@ -65,20 +70,20 @@ async fn partial_aggregates_give_what_one_table_would() {
 }
 
 #[tokio::test]
-async fn a_count_of_nothing_is_zero_and_a_mean_of_nothing_is_missing() {
+async fn run_count_of_no_rows_is_zero_and_mean_is_null() {
     let targets = consortium(vec![
         target("aachen.heart", Tier::Aggregate, &["chol"]),
         target("basel.heart", Tier::Aggregate, &[]),
     ]);
-    let nothing = batch(vec![
+    let empty = batch(vec![
         ("a0", ints(&[0])),
         ("a1", Arc::new(Int64Array::from(vec![None]))),
         ("a2", ints(&[0])),
     ]);
-    let script = Script::new(vec![("aachen", nothing), ("basel", batch(vec![("a0", ints(&[0]))]))]);
+    let script = Script::new(vec![("aachen", empty), ("basel", batch(vec![("a0", ints(&[0]))]))]);
     let sql = "SELECT count(*) AS n, avg(chol) AS mean FROM consortium.heart";
-    let part = ask(sql, &targets, script).await.unwrap();
-    let rows: Vec<_> = part.batches.try_collect().await.unwrap();
+    let answer = run_query(sql, &targets, script).await.unwrap();
+    let rows: Vec<_> = answer.batches.try_collect().await.unwrap();
     let first = rows.first().unwrap();
     assert_eq!(
         first.column(0).as_any().downcast_ref::<Int64Array>().unwrap().value(0),
@@ -88,7 +93,7 @@ async fn a_count_of_nothing_is_zero_and_a_mean_of_nothing_is_missing() {
 }
 
 #[tokio::test]
-async fn what_is_withheld_is_missing_and_never_zero_or_half_a_mean() {
+async fn run_withheld_cell_is_null_not_zero_or_half_a_mean() {
     let missing = || -> datafusion::arrow::array::ArrayRef { Arc::new(Int64Array::from(vec![None])) };
     let both = vec![
         target("aachen.heart", Tier::Aggregate, &["chol"]),
@@ -98,8 +103,8 @@ async fn what_is_withheld_is_missing_and_never_zero_or_half_a_mean() {
     let basel = batch(vec![("a0", missing()), ("a1", ints(&[400])), ("a2", ints(&[2]))]);
     let script = Script::new(vec![("aachen", aachen), ("basel", basel)]);
     let sql = "SELECT count(*), avg(chol) FROM consortium.heart";
-    let part = ask(sql, &consortium(both), script).await.unwrap();
-    let rows: Vec<_> = part.batches.try_collect().await.unwrap();
+    let answer = run_query(sql, &consortium(both), script).await.unwrap();
+    let rows: Vec<_> = answer.batches.try_collect().await.unwrap();
     let first = rows.first().unwrap();
     assert!(first.column(0).is_null(0), "both withhold the count");
     assert_eq!(
@@ -114,13 +119,13 @@ async fn what_is_withheld_is_missing_and_never_zero_or_half_a_mean() {
 }
 
 #[tokio::test]
-async fn records_of_several_members_are_joined_at_home() {
+async fn run_records_of_several_members_are_joined_locally() {
     let script = Script::new(vec![
         ("aachen", batch(vec![("id", ints(&[1, 2, 3]))])),
         ("basel", batch(vec![("id", ints(&[2, 3, 3]))])),
     ]);
     let table = |name: &str| {
-        Question::parse(&format!("SELECT 1 FROM {name}"))
+        ParsedQuery::parse(&format!("SELECT 1 FROM {name}"))
             .unwrap()
             .tables
             .pop_first()
@@ -137,9 +142,9 @@ async fn records_of_several_members_are_joined_at_home() {
         ),
     ]);
     let sql = "SELECT p.id, count(*) AS n FROM aachen.person p JOIN basel.visit v ON p.id = v.id GROUP BY p.id ORDER BY n DESC";
-    let part = ask(sql, &targets, script.clone()).await.unwrap();
-    let rows: Vec<_> = part.batches.try_collect().await.unwrap();
-    let rows = datafusion::arrow::compute::concat_batches(&part.schema, &rows).unwrap();
+    let answer = run_query(sql, &targets, script.clone()).await.unwrap();
+    let rows: Vec<_> = answer.batches.try_collect().await.unwrap();
+    let rows = datafusion::arrow::compute::concat_batches(&answer.schema, &rows).unwrap();
     assert_eq!(
         rows.column(0).as_any().downcast_ref::<Int64Array>().unwrap().values(),
         &[3, 2]
@@ -151,7 +156,7 @@ async fn records_of_several_members_are_joined_at_home() {
 }
 
 #[tokio::test]
-async fn an_unknown_column_at_home_is_the_askers_mistake() {
+async fn run_unknown_column_is_a_usage_error() {
     let script = Script::new(vec![
         ("aachen", batch(vec![("id", ints(&[1]))])),
         ("basel", batch(vec![("id", ints(&[2]))])),
@@ -161,6 +166,6 @@ async fn an_unknown_column_at_home_is_the_askers_mistake() {
         target("basel.heart", Tier::Records, &["id"]),
     ];
     let sql = "SELECT ID FROM consortium.heart";
-    let fault = ask(sql, &consortium(both), script).await.unwrap_err();
-    assert!(matches!(&fault, QueryFault::Usage { .. }), "{fault:?}");
+    let error = run_query(sql, &consortium(both), script).await.unwrap_err();
+    assert!(matches!(&error, FederationError::Usage { .. }), "{error:?}");
 }

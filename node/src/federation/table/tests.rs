@@ -6,21 +6,21 @@ use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::Field;
 
 use super::*;
-use crate::federation::home::Home;
-use crate::federation::source::{Part, Right};
-use crate::federation::statement::Question;
+use crate::federation::local::LocalEngine;
+use crate::federation::source::{Access, Answer};
+use crate::federation::statement::ParsedQuery;
 
-/// Members that answer from memory, without looking at the question; what they were asked is kept.
+/// Members that answer from memory, whatever the query is. The queries they received are recorded.
 #[derive(Debug)]
 pub(in crate::federation) struct Script {
-    pub(in crate::federation) asked: Mutex<Vec<String>>,
+    pub(in crate::federation) received: Mutex<Vec<String>>,
     pub(in crate::federation) answers: Vec<(&'static str, RecordBatch)>,
 }
 
 impl Script {
     pub(in crate::federation) fn new(answers: Vec<(&'static str, RecordBatch)>) -> Arc<Self> {
         Arc::new(Self {
-            asked: Mutex::default(),
+            received: Mutex::default(),
             answers,
         })
     }
@@ -36,29 +36,29 @@ impl Script {
 }
 
 #[async_trait]
-impl Ask for Script {
-    async fn ask(&self, target: &Target, sql: String) -> std::result::Result<Part, QueryFault> {
+impl QuerySource for Script {
+    async fn query(&self, target: &Target, sql: String) -> std::result::Result<Answer, FederationError> {
         let institution = target.dataset.institution.as_str();
-        self.asked.lock().unwrap().push(format!("{institution}: {sql}"));
+        self.received.lock().unwrap().push(format!("{institution}: {sql}"));
         let batch = self.answer(institution);
-        Ok(Part {
+        Ok(Answer {
             schema: batch.schema(),
             batches: futures::stream::iter([Ok(batch)]).boxed(),
         })
     }
 
-    async fn shape(&self, target: &Target) -> std::result::Result<SchemaRef, QueryFault> {
+    async fn schema(&self, target: &Target) -> std::result::Result<SchemaRef, FederationError> {
         Ok(self.answer(target.dataset.institution.as_str()).schema())
     }
 
-    fn forget(&self, _: &Target) {}
+    fn forget_schema(&self, _: &Target) {}
 }
 
 pub(in crate::federation) fn target(dataset: &str, tier: Tier, columns: &[&str]) -> Target {
     Target {
         dataset: dataset.parse().unwrap(),
         version: None,
-        right: Right::Grant(GrantId::from_bytes([1; 16])),
+        access: Access::Grant(GrantId::from_bytes([1; 16])),
         tier,
         purpose: Purpose::HealthResearch,
         columns: columns.iter().map(ToString::to_string).collect(),
@@ -86,7 +86,7 @@ async fn rows(
     script: &Arc<Script>,
     members: Vec<(&str, SchemaRef)>,
     sql: &str,
-) -> std::result::Result<usize, QueryFault> {
+) -> std::result::Result<usize, FederationError> {
     let members = members
         .into_iter()
         .map(|(dataset, schema)| Member {
@@ -95,15 +95,15 @@ async fn rows(
         })
         .collect();
     let table = RemoteTable::new(script.clone(), members)?;
-    let question = Question::parse(sql)?;
-    let home = Home::new(64 << 20)?;
-    home.add(question.tables.first().unwrap(), Arc::new(table))?;
-    let batches: Vec<RecordBatch> = home.run(&question.query).await?.try_collect().await?;
+    let parsed = ParsedQuery::parse(sql)?;
+    let engine = LocalEngine::new(64 << 20)?;
+    engine.add(parsed.tables.first().unwrap(), Arc::new(table))?;
+    let batches: Vec<RecordBatch> = engine.run(&parsed.query).await?.try_collect().await?;
     Ok(batches.iter().map(RecordBatch::num_rows).sum())
 }
 
 #[tokio::test]
-async fn columns_and_conditions_travel_and_rows_come_back() {
+async fn table_columns_and_conditions_are_pushed_down() {
     let whole = Arc::new(Schema::new(vec![
         Field::new("Age", DataType::Int64, true),
         Field::new("name", DataType::Utf8, true),
@@ -111,30 +111,30 @@ async fn columns_and_conditions_travel_and_rows_come_back() {
     ]));
     let script = Script::new(vec![("basel", batch(vec![("Age", ints(&[41, 50]))]))]);
     let sql = "SELECT Age FROM basel.heart WHERE chol > 200 AND name IS NOT NULL LIMIT 2";
-    // The engine keeps a filtered column out of the projection once the provider checks the condition.
+    // The engine leaves a filtered column out of the projection if the provider checks the condition.
     assert_eq!(rows(&script, vec![("basel.heart", whole)], sql).await.unwrap(), 2);
-    let asked = script.asked.lock().unwrap().clone();
+    let received = script.received.lock().unwrap().clone();
     assert_eq!(
-        asked,
+        received,
         ["basel: SELECT \"Age\" FROM \"heart\" WHERE \"chol\" > 200 AND \"name\" IS NOT NULL LIMIT 2"]
     );
 }
 
 #[tokio::test]
-async fn an_answer_with_other_columns_is_refused() {
+async fn table_answer_with_other_columns_is_rejected() {
     let expected = Arc::new(Schema::new(vec![Field::new("age", DataType::Int64, true)]));
     let script = Script::new(vec![("basel", batch(vec![("age", texts(&["41"]))]))]);
-    let fault = rows(&script, vec![("basel.heart", expected)], "SELECT age FROM basel.heart")
+    let error = rows(&script, vec![("basel.heart", expected)], "SELECT age FROM basel.heart")
         .await
         .unwrap_err();
     assert!(
-        matches!(&fault, QueryFault::Misbehaved { provider, .. } if provider.as_str() == "basel"),
-        "{fault}"
+        matches!(&error, FederationError::Misbehaved { provider, .. } if provider.as_str() == "basel"),
+        "{error}"
     );
 }
 
 #[tokio::test]
-async fn a_count_brings_one_column_home() {
+async fn table_count_transfers_one_column() {
     let script = Script::new(vec![
         ("aachen", batch(vec![("id", ints(&[1, 2]))])),
         ("basel", batch(vec![("id", ints(&[3]))])),
@@ -147,9 +147,11 @@ async fn a_count_brings_one_column_home() {
             .unwrap(),
         2
     );
-    let asked = script.asked.lock().unwrap().clone();
+    let received = script.received.lock().unwrap().clone();
     assert!(
-        asked.iter().all(|text| text.ends_with("SELECT \"id\" FROM \"heart\"")),
-        "{asked:?}"
+        received
+            .iter()
+            .all(|text| text.ends_with("SELECT \"id\" FROM \"heart\"")),
+        "{received:?}"
     );
 }

@@ -25,7 +25,7 @@ fn shown(history: &str, size: u64) -> Shown {
     Shown { signed, head }
 }
 
-/// The proof that `size` entries extend the beginnings in `firsts`.
+/// The proof that `size` entries extend the prefixes in `firsts`.
 fn proof(history: &str, size: u64, firsts: &[u64]) -> LedgerProof {
     let path = |first: &u64| {
         if *first == size {
@@ -54,9 +54,9 @@ fn head_without_a_proof_waits_whatever_its_size() {
         ledger.observe(shown("one", size)).unwrap();
     }
     assert_eq!(sizes(&ledger), [9, 12, 5, 10]);
-    let asked: Vec<Shown> = ledger.known().cloned().collect();
+    let sent: Vec<Shown> = ledger.known().cloned().collect();
     ledger
-        .extend(&asked, shown("one", 14), &proof("one", 14, &[9, 12, 5, 10]))
+        .extend(&sent, shown("one", 14), &proof("one", 14, &[9, 12, 5, 10]))
         .unwrap();
     assert_eq!(sizes(&ledger), [14]);
 }
@@ -66,11 +66,14 @@ fn every_pending_head_has_to_be_extended() {
     for fork in [5, 12] {
         let mut ledger = of_nine();
         ledger.observe(shown("two", fork)).unwrap();
-        let asked: Vec<Shown> = ledger.known().cloned().collect();
+        let sent: Vec<Shown> = ledger.known().cloned().collect();
         for history in ["one", "two"] {
             let proof = proof(history, 14, &[9, fork]);
-            let refused = ledger.clone().extend(&asked, shown(history, 14), &proof);
-            assert!(matches!(refused, Err(NotTaken::Conflict { .. })), "{history} {fork}");
+            let refused = ledger.clone().extend(&sent, shown(history, 14), &proof);
+            assert!(
+                matches!(refused, Err(HeadRejected::Conflict { .. })),
+                "{history} {fork}"
+            );
         }
     }
 }
@@ -81,7 +84,7 @@ fn two_roots_of_one_size_are_a_contradiction_at_once() {
     ledger.observe(shown("one", 12)).unwrap();
     for size in [9, 12] {
         let refused = ledger.observe(shown("two", size));
-        assert!(matches!(refused, Err(NotTaken::Conflict { .. })), "{size}");
+        assert!(matches!(refused, Err(HeadRejected::Conflict { .. })), "{size}");
     }
     assert_eq!(sizes(&ledger), [9, 12]);
 }
@@ -89,16 +92,12 @@ fn two_roots_of_one_size_are_a_contradiction_at_once() {
 #[test]
 fn head_that_came_meanwhile_stays_pending() {
     let mut ledger = of_nine();
-    let asked: Vec<Shown> = ledger.known().cloned().collect();
+    let sent: Vec<Shown> = ledger.known().cloned().collect();
     ledger.observe(shown("one", 11)).unwrap();
-    ledger
-        .extend(&asked, shown("one", 14), &proof("one", 14, &[9]))
-        .unwrap();
+    ledger.extend(&sent, shown("one", 14), &proof("one", 14, &[9])).unwrap();
     assert_eq!(sizes(&ledger), [14, 11]);
-    // Another answer to the same question is not proven against the base of now.
-    ledger
-        .extend(&asked, shown("one", 16), &proof("one", 16, &[9]))
-        .unwrap();
+    // A second answer to the same hello is not proven against the present base.
+    ledger.extend(&sent, shown("one", 16), &proof("one", 16, &[9])).unwrap();
     assert_eq!(sizes(&ledger), [14, 11, 16]);
 }
 
@@ -110,8 +109,11 @@ fn pending_heads_are_bounded_and_none_is_dropped() {
         ledger.observe(shown("one", 9 + n)).unwrap();
         assert_eq!(ledger.has_many_pending(), n >= most / 2);
     }
-    assert!(matches!(ledger.observe(shown("one", 99)), Err(NotTaken::Full)));
-    assert!(ledger.observe(shown("one", 10)).is_ok(), "a known one takes no room");
+    assert!(matches!(ledger.observe(shown("one", 99)), Err(HeadRejected::Full)));
+    assert!(
+        ledger.observe(shown("one", 10)).is_ok(),
+        "a known head does not count again"
+    );
     assert_eq!(sizes(&ledger).len(), MAX_HEADS);
 }
 

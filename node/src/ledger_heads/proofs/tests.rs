@@ -27,15 +27,18 @@ fn path_through_blocks_is_the_path_over_all_entries() {
     let by = crate::attribution::by_this_account();
     let mut blocks = Blocks::default();
     let mut heads = vec![head(0, ledger.root())];
-    let interesting = [1, 2, 3, 100, 255, 256, 257, 300, 511, 512, 513, 530];
+    let checked_sizes = [1, 2, 3, 100, 255, 256, 257, 300, 511, 512, 513, 530];
     for size in 1..=530 {
         drop(ledger.append(EntryBody::LoginFailed { actor: None }, &by, NOW).unwrap());
-        if !interesting.contains(&size) {
+        if !checked_sizes.contains(&size) {
             continue;
         }
         let present = ledger.head();
         for earlier in &heads {
-            let path = blocks.path(&ledger, earlier, present).unwrap().expect("it only grew");
+            let path = blocks
+                .path(&ledger, earlier, present)
+                .unwrap()
+                .expect("the ledger only grew");
             if earlier.tree.size > 0 {
                 assert_eq!(path, ledger.consistency(earlier.tree.size, size).unwrap());
             }
@@ -43,7 +46,7 @@ fn path_through_blocks_is_the_path_over_all_entries() {
             other.tree.root = Digest32::ZERO;
             assert_eq!(blocks.path(&ledger, &other, present).unwrap(), None, "{size}");
         }
-        // What is damaged says nothing about what was signed before.
+        // A damaged ledger is an error, not a contradiction to what was signed before.
         let mut damaged = present;
         damaged.root = Digest32::ZERO;
         assert!(blocks.path(&ledger, &heads[0], damaged).is_err());

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::{InstitutionId, Jurisdiction};
-use concordat_protocol::membership::{Enrolment, ValidEnrolment, admit, remove};
+use concordat_protocol::membership::{Enrollment, ValidEnrollment, admit, remove};
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::{Address, ConsortiumName, LegalName};
 use concordat_protocol::time::Timestamp;
@@ -16,8 +16,8 @@ fn key(seed: u8) -> InstitutionKey {
     InstitutionKey::from_seed(&[seed; 32].into())
 }
 
-fn applicant(institution: &str, seed: u8) -> ValidEnrolment {
-    let enrolment = Enrolment {
+fn applicant(institution: &str, seed: u8) -> ValidEnrollment {
+    let enrollment = Enrollment {
         institution: InstitutionId::new(institution).unwrap(),
         name: LegalName::new(institution).unwrap(),
         jurisdiction: Jurisdiction::new("HU").unwrap(),
@@ -29,8 +29,8 @@ fn applicant(institution: &str, seed: u8) -> ValidEnrolment {
         issued_at: NOW,
         succeeds: None,
     };
-    let signed = Signed::sign(&enrolment, &key(seed)).unwrap().signed().clone();
-    ValidEnrolment::check(signed, NOW).unwrap()
+    let signed = Signed::sign(&enrollment, &key(seed)).unwrap().signed().clone();
+    ValidEnrollment::check(signed, NOW).unwrap()
 }
 
 /// Cleveland, the founder, and budapest.
@@ -44,7 +44,7 @@ fn budapest(roster: &mut Roster) -> &mut Member {
     &mut roster.members[1]
 }
 
-/// What is done to the roster, and the words that say it.
+/// A change of the roster, and the texts that describe it.
 type Edit = (fn(&mut Roster), &'static [&'static str]);
 
 const EDITS: [Edit; 14] = [
@@ -56,14 +56,14 @@ const EDITS: [Edit; 14] = [
         |r| *r = remove(r, &InstitutionId::new("budapest").unwrap(), NOW, YEAR).unwrap(),
         &["`budapest` is removed"],
     ),
-    (|r| r.members.truncate(1), &["`budapest` is not listed any more"]),
+    (|r| r.members.truncate(1), &["`budapest` is no longer listed"]),
     (
         |r| budapest(r).status = MemberStatus::Suspended,
         &["`budapest` is suspended"],
     ),
     (
         |r| budapest(r).key = key(9).public(),
-        &["`budapest` has another key, by nobody's word", "instead of"],
+        &["`budapest` has another key, signed for by no one", "instead of"],
     ),
     (
         |r| budapest(r).name = LegalName::new("Another").unwrap(),
@@ -105,7 +105,7 @@ const EDITS: [Edit; 14] = [
     ),
     (
         |r| r.not_after = NOW.plus_seconds(5),
-        &["in force until 2027", "instead of"],
+        &["valid until 2027", "instead of"],
     ),
 ];
 
@@ -113,15 +113,15 @@ const EDITS: [Edit; 14] = [
 fn every_change_of_a_roster_is_named_before_it_is_signed() {
     let unchanged = roster_changes(&known(), &known());
     assert_eq!(unchanged.len(), 1, "{unchanged:?}");
-    for (edit, words) in EDITS {
+    for (edit, texts) in EDITS {
         let mut proposed = known();
         edit(&mut proposed);
         assert_ne!(proposed, known());
         let changes = roster_changes(&known(), &proposed);
-        for word in words {
+        for text in texts {
             assert!(
-                changes.iter().any(|change| change.contains(word)),
-                "{word} is not in {changes:?}"
+                changes.iter().any(|change| change.contains(text)),
+                "{text} is not in {changes:?}"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! One grant: what is kept of it, and its gate.
+//! One grant: its stored record and the lock around it.
 
 use std::sync::Arc;
 
@@ -10,26 +10,26 @@ use concordat_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, watch};
 
-use crate::negotiation::NegotiationFault;
+use crate::negotiation::NegotiationError;
 
-/// What is kept of a grant.
+/// The stored record of a grant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Record {
-    /// As both signed it.
+    /// The terms as both sides signed them.
     pub(super) terms: CoSigned<GrantTerms>,
     /// The institutions' keys at that time, provider first: a grant outlives a change of keys.
     keys: [InstitutionPublicKey; 2],
-    /// Number of the roster by which the other institution belonged when the grant came into force or was resumed last. If it was
-    /// removed since, it is back by a later one, and nothing is resumed by that.
+    /// Number of the roster that admitted the other institution, as of the activation or last resumption of the grant. If the
+    /// institution was removed and admitted again, that number is different, and the grant is not resumed by the new admission.
     pub(super) peer_since: u64,
-    /// Where it stands.
+    /// Its state.
     pub(super) state: GrantState,
     /// Number of the last notice sent.
     pub(super) sent: u32,
-    /// Number of the last notice obeyed.
+    /// Number of the last notice applied.
     pub(super) received: u32,
-    /// Names the last notice obeyed.
-    last_obeyed: Option<Digest32>,
+    /// Digest of the last notice applied.
+    last_applied: Option<Digest32>,
     /// Notices sent and not acknowledged.
     pub(super) pending: Vec<Signed<Notice>>,
 }
@@ -43,13 +43,13 @@ impl Record {
             state: GrantState::active(now),
             sent: 0,
             received: 0,
-            last_obeyed: None,
+            last_applied: None,
             pending: Vec::new(),
         }
     }
 
     /// After a change by this side.
-    pub(super) fn changed_here(&self, state: GrantState, notice: Signed<Notice>) -> Self {
+    pub(super) fn after_own_change(&self, state: GrantState, notice: Signed<Notice>) -> Self {
         let mut next = self.clone();
         next.state = state;
         next.sent = self.sent.saturating_add(1);
@@ -58,43 +58,43 @@ impl Record {
     }
 
     /// After a change by the other side.
-    pub(super) fn changed_there(&self, state: GrantState, sequence: u32, notice: Digest32) -> Self {
+    pub(super) fn after_peer_change(&self, state: GrantState, sequence: u32, notice: Digest32) -> Self {
         Self {
             state,
             received: sequence,
-            last_obeyed: Some(notice),
+            last_applied: Some(notice),
             ..self.clone()
         }
     }
 
-    /// Whether exactly this notice was obeyed last: its acknowledgement was lost, so it is answered again.
-    pub(super) fn answered(&self, notice: &Verified<Notice, NodeId>) -> bool {
-        self.last_obeyed == Some(notice.digest())
+    /// Whether exactly this notice was applied last: its acknowledgment was lost, so it is acknowledged again.
+    pub(super) fn is_repeated(&self, notice: &Verified<Notice, NodeId>) -> bool {
+        self.last_applied == Some(notice.digest())
     }
 }
 
-/// A grant in use: its terms, and the gate before its record.
+/// A grant in use: its terms and its record.
 #[derive(Debug)]
 pub(super) struct Live {
     grant: ValidGrant,
     party: Party,
-    gate: Arc<RwLock<Record>>,
+    record: Arc<RwLock<Record>>,
     changes: watch::Sender<u64>,
 }
 
 impl Live {
-    pub(super) fn open(record: Record, us: &InstitutionId) -> Result<Self, NegotiationFault> {
+    pub(super) fn open(record: Record, us: &InstitutionId) -> Result<Self, NegotiationError> {
         let [provider, consumer] = record.keys;
         let grant = ValidGrant::check(record.terms.clone(), provider, consumer)?;
         let ours = |party: &Party| grant.terms().side(*party).institution == *us;
         let party = [Party::Provider, Party::Consumer].into_iter().find(ours);
-        let party = party.ok_or(NegotiationFault::ForeignGrant {
+        let party = party.ok_or(NegotiationError::ForeignGrant {
             grant: grant.terms().grant,
         })?;
         Ok(Self {
             grant,
             party,
-            gate: Arc::new(RwLock::new(record)),
+            record: Arc::new(RwLock::new(record)),
             changes: watch::Sender::new(0),
         })
     }
@@ -119,16 +119,16 @@ impl Live {
         self.terms().side(self.party.other())
     }
 
-    pub(super) fn gate(&self) -> Arc<RwLock<Record>> {
-        self.gate.clone()
+    pub(super) fn record(&self) -> Arc<RwLock<Record>> {
+        self.record.clone()
     }
 
     pub(super) async fn shared(&self) -> RwLockReadGuard<'_, Record> {
-        self.gate.read().await
+        self.record.read().await
     }
 
     pub(super) async fn exclusive(&self) -> OwnedRwLockWriteGuard<Record> {
-        self.gate.clone().write_owned().await
+        self.record.clone().write_owned().await
     }
 
     pub(super) fn announce_change(&self) {
@@ -150,21 +150,21 @@ impl Live {
     }
 }
 
-/// A grant as it is shown.
+/// A grant as shown to users.
 #[derive(Clone, Debug)]
 pub struct GrantView {
-    /// The terms both signed.
+    /// The terms that both sides signed.
     pub terms: GrantTerms,
     /// Which side this node is on.
     pub party: Party,
-    /// Where it stands.
+    /// Its state.
     pub state: GrantState,
-    /// Names the terms.
+    /// Digest of the terms.
     pub digest: Digest32,
 }
 
 impl GrantView {
-    /// What holds at `now`.
+    /// The effective state at `now`.
     pub fn effective(&self, now: Timestamp) -> Effective {
         self.state.effective(&self.terms, now)
     }
@@ -175,7 +175,7 @@ impl GrantView {
 pub struct PendingNotice {
     /// The grant that changed.
     pub grant: GrantId,
-    /// Who has to know.
+    /// The recipient.
     pub to: Side,
     /// The notice with its signature.
     pub notice: Verified<Notice, NodeId>,

@@ -1,4 +1,4 @@
-//! Whatever a steward says, the offer stays within what the policy allows.
+//! An offer stays within what the policy allows, with any options of the steward.
 
 use concordat_protocol::scope::{Constraint, Limits, Places, Purpose, Purposes, Value, Values};
 use concordat_protocol::{
@@ -39,13 +39,13 @@ fn facts() -> DatasetFacts {
     }
 }
 
-/// What the policy allows of a request for women: bands, years, pseudonyms, the rest in clear.
+/// What the policy allows of a request for women: age bands, years, pseudonyms, and the other columns in clear.
 fn allowed() -> Scope {
-    let bands = Transform::Generalised(Generalisation::AgeBand(BandWidth::Ten));
+    let bands = Transform::Generalized(Generalization::AgeBand(BandWidth::Ten));
     let columns = [
         ("mrn", Transform::Pseudonym),
         ("age", bands),
-        ("visit", Transform::Generalised(Generalisation::Year)),
+        ("visit", Transform::Generalized(Generalization::Year)),
         ("chol", Transform::Clear),
         ("sex", Transform::Clear),
     ];
@@ -71,7 +71,7 @@ fn restriction(json: serde_json::Value) -> Restriction {
     serde_json::from_value(json).unwrap()
 }
 
-fn within(json: serde_json::Value) -> Result<Scope, NegotiationFault> {
+fn within(json: serde_json::Value) -> Result<Scope, NegotiationError> {
     restriction(json).within(&allowed(), &zurich(), &facts())
 }
 
@@ -103,8 +103,8 @@ fn each_option_narrows_its_part_and_no_other() {
             parts.len() == 1 && allowed().covers(&offered),
             "{options}: {differences:?}"
         );
-        let told = format!("{differences:?} {}", offered.columns);
-        assert!(told.contains(expected), "{options}: {told}");
+        let shown = format!("{differences:?} {}", offered.columns);
+        assert!(shown.contains(expected), "{options}: {shown}");
     }
     assert_eq!(within(serde_json::json!({})).unwrap(), allowed());
 }
@@ -133,7 +133,7 @@ fn an_option_that_widens_is_refused_with_what_is_allowed() {
     ];
     for (options, allowed) in cases {
         match within(options.clone()) {
-            Err(NegotiationFault::Wider { reasons }) => {
+            Err(NegotiationError::ExceedsPolicy { reasons }) => {
                 assert!(
                     reasons.iter().any(|reason| reason.text.contains(allowed)),
                     "{options}: {reasons:?}"
@@ -152,16 +152,16 @@ fn an_option_that_widens_is_refused_with_what_is_allowed() {
     }
     assert!(matches!(
         within(serde_json::json!({ "where": "age >= 40 OR sex = 1" })),
-        Err(NegotiationFault::Restriction(_))
+        Err(NegotiationError::Restriction(_))
     ));
     assert!(matches!(
         within(serde_json::json!({ "where": "sex = 1" })),
-        Err(NegotiationFault::NothingLeft(_))
+        Err(NegotiationError::NothingLeft(_))
     ));
 }
 
 proptest::proptest! {
-    /// Any mixture of options gives an offer within the policy's, or none.
+    /// Any combination of options gives an offer within the policy's offer, or no offer.
     #[test]
     fn no_mixture_of_options_leaves_the_policys_offer(
         tier in proptest::option::of(0..4usize),
@@ -172,7 +172,7 @@ proptest::proptest! {
         condition in proptest::option::of(0..4usize),
     ) {
         let columns_of = ["mrn", "age", "visit", "chol", "sex", "secret"];
-        let words = ["clear", "year", "band:5", "band:10", "pseudonym", "removed"];
+        let transform_names = ["clear", "year", "band:5", "band:10", "pseudonym", "removed"];
         let restriction = Restriction {
             tier: tier.map(|tier| [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records][tier]),
             columns: columns.map(|columns| columns.into_iter().map(|column| name(columns_of[column])).collect()),
@@ -182,7 +182,7 @@ proptest::proptest! {
             limits: RestrictedLimits { max_rows: limits.0, queries_per_day: limits.1, min_cell: limits.2 },
             transforms: transforms
                 .into_iter()
-                .map(|(column, word)| (name(columns_of[column]), words[word].parse().unwrap()))
+                .map(|(column, index)| (name(columns_of[column]), transform_names[index].parse().unwrap()))
                 .collect(),
         };
         if let Ok(offered) = restriction.within(&allowed(), &zurich(), &facts()) {
@@ -190,7 +190,7 @@ proptest::proptest! {
             proptest::prop_assert!(restriction.tier.is_none_or(|tier| offered.tier == tier));
             for (column, transform) in offered.columns.iter() {
                 proptest::prop_assert!(restriction.columns.as_ref().is_none_or(|columns| columns.contains(column)));
-                proptest::prop_assert!(restriction.transforms.get(column).is_none_or(|word| word.0.covers(transform)));
+                proptest::prop_assert!(restriction.transforms.get(column).is_none_or(|wanted| wanted.0.covers(transform)));
             }
         }
     }

@@ -1,6 +1,6 @@
 use super::*;
 
-/// An address of each kind that has to be told apart, at both ends of its range.
+/// Addresses of each kind that has to be distinguished, at both ends of its range.
 const KINDS: [(Kind, &[&str]); 5] = [
     (
         Kind::Public,
@@ -169,7 +169,7 @@ fn without_a_setting_only_public_addresses_are_dialed() {
 }
 
 #[test]
-fn a_block_or_a_yes_allows_what_it_names_and_never_the_rest() {
+fn dial_block_or_allowed_host_allows_only_itself() {
     let dialing = Dialing::new(
         ["10.20.0.0/16", "fd12::/16", "0.0.0.0/0", "::/0"]
             .map(|text| text.parse().unwrap())

@@ -17,11 +17,11 @@ impl Frame for Note {
 }
 
 const PEER: NodeId = NodeId::from_bytes([7; 32]);
-const PATIENT: Deadlines = Deadlines {
+const LONG_DEADLINES: Deadlines = Deadlines {
     quiet: Duration::from_secs(60),
     frame: Duration::from_secs(60),
 };
-const HASTY: Duration = Duration::from_millis(30);
+const SHORT: Duration = Duration::from_millis(30);
 
 #[tokio::test]
 async fn frames_and_chunks_come_out_as_they_went_in() {
@@ -64,8 +64,8 @@ async fn a_length_of_four_gibibytes_is_refused_at_the_header() {
         matches!(refused, NetworkError::Malformed(WireError::TooLong { max: 1024, .. })),
         "{refused}"
     );
-    // Not one byte is taken after the refusal.
-    assert!(matches!(stream.recv::<Note>().await, Err(NetworkError::OutOfStep)));
+    // No byte is read after the error.
+    assert!(matches!(stream.recv::<Note>().await, Err(NetworkError::OutOfSync)));
 
     let (mut stream, mut peer, _) = pair();
     peer.write_all(&[0xff; HEADER_LEN]).await.unwrap();
@@ -84,52 +84,52 @@ async fn a_stall_in_the_middle_of_a_frame_ends_the_stream() {
     for sent in [&[0u8][..], &[0, 0, 0, 9][..], &[0, 0, 0, 9, 0xa1][..]] {
         let (mut stream, mut peer, _) = pair();
         stream.set_deadlines(Deadlines {
-            frame: HASTY,
-            ..PATIENT
+            frame: SHORT,
+            ..LONG_DEADLINES
         });
         peer.write_all(sent).await.unwrap();
         assert!(
-            matches!(stream.recv::<Note>().await, Err(NetworkError::Stalled { after: HASTY })),
+            matches!(stream.recv::<Note>().await, Err(NetworkError::Stalled { after: SHORT })),
             "after {sent:?}"
         );
-        assert!(matches!(stream.recv::<Note>().await, Err(NetworkError::OutOfStep)));
+        assert!(matches!(stream.recv::<Note>().await, Err(NetworkError::OutOfSync)));
     }
 }
 
 #[tokio::test]
-async fn a_peer_that_takes_nothing_ends_the_stream() {
+async fn peer_that_does_not_read_ends_the_stream() {
     let (mut stream, _peer, _) = pair();
     stream.set_deadlines(Deadlines {
-        frame: HASTY,
-        ..PATIENT
+        frame: SHORT,
+        ..LONG_DEADLINES
     });
     let sent = stream.send_chunk(Bytes::from(vec![0; MAX_CHUNK])).await;
-    assert!(matches!(sent, Err(NetworkError::Stalled { after: HASTY })));
-    assert!(matches!(stream.send(&note("more")).await, Err(NetworkError::OutOfStep)));
+    assert!(matches!(sent, Err(NetworkError::Stalled { after: SHORT })));
+    assert!(matches!(stream.send(&note("more")).await, Err(NetworkError::OutOfSync)));
 }
 
 #[tokio::test]
 async fn silence_between_frames_can_be_waited_out() {
     let (mut stream, mut peer, _) = pair();
     stream.set_deadlines(Deadlines {
-        quiet: HASTY,
-        ..PATIENT
+        quiet: SHORT,
+        ..LONG_DEADLINES
     });
     assert!(matches!(
         stream.recv::<Note>().await,
-        Err(NetworkError::Stalled { after: HASTY })
+        Err(NetworkError::Stalled { after: SHORT })
     ));
-    stream.set_deadlines(PATIENT);
+    stream.set_deadlines(LONG_DEADLINES);
     peer.write_all(&codec::encode(&note("at last")).unwrap()).await.unwrap();
     assert_eq!(stream.expect::<Note>().await.unwrap(), note("at last"));
 }
 
 #[tokio::test]
-async fn an_operation_given_up_half_way_leaves_the_stream_out_of_step() {
+async fn cancelled_operation_leaves_stream_out_of_sync() {
     let (mut stream, mut peer, _) = pair();
     peer.write_all(&[0, 0, 0, 9, 0xa1]).await.unwrap();
-    assert!(tokio::time::timeout(HASTY, stream.recv::<Note>()).await.is_err());
-    assert!(matches!(stream.recv::<Note>().await, Err(NetworkError::OutOfStep)));
+    assert!(tokio::time::timeout(SHORT, stream.recv::<Note>()).await.is_err());
+    assert!(matches!(stream.recv::<Note>().await, Err(NetworkError::OutOfSync)));
 }
 
 #[tokio::test]
@@ -174,10 +174,14 @@ fn note(text: &str) -> Note {
     Note { text: text.into() }
 }
 
-/// A stream of a standing session, the peer's end of it, and the register that can cut it.
+/// A stream of an open session, the peer's end of it, and the register that can cut it.
 fn pair() -> (FramedStream<Compat<DuplexStream>>, DuplexStream, Sessions) {
     let sessions = Sessions::new(&crate::network::Limits::default());
     let session = sessions.connected(PEER, ConnectionId::new_unchecked(0), Role::Dialer);
     let (near, far) = tokio::io::duplex(64 << 10);
-    (FramedStream::new(near.compat(), session, PATIENT, None), far, sessions)
+    (
+        FramedStream::new(near.compat(), session, LONG_DEADLINES, None),
+        far,
+        sessions,
+    )
 }

@@ -1,4 +1,4 @@
-//! One connection's share of the stream behaviour: negotiates protocols and passes streams on.
+//! The stream behavior of one connection: negotiates protocols and forwards streams.
 
 use std::{
     collections::VecDeque,
@@ -18,12 +18,12 @@ use libp2p::{
     },
 };
 
-use super::{Acceptors, Wish};
+use super::{Acceptors, StreamRequest};
 use crate::network::{error::NetworkError, session::Session};
 
-/// The connection answers no more: a stream was not negotiated in time.
+/// The connection no longer responds: a stream was not negotiated in time.
 #[derive(Debug)]
-pub(in crate::network) struct Dead;
+pub(in crate::network) struct Unresponsive;
 
 /// Negotiates the streams of one connection.
 #[derive(Debug)]
@@ -31,8 +31,8 @@ pub(in crate::network) struct Handler {
     session: Session,
     acceptors: Arc<Acceptors>,
     keep_alive: bool,
-    wishes: VecDeque<Wish>,
-    dead: bool,
+    requests: VecDeque<StreamRequest>,
+    unresponsive: bool,
 }
 
 impl Handler {
@@ -41,34 +41,34 @@ impl Handler {
             session,
             acceptors,
             keep_alive,
-            wishes: VecDeque::new(),
-            dead: false,
+            requests: VecDeque::new(),
+            unresponsive: false,
         }
     }
 
-    fn failed(&mut self, wish: Wish, error: StreamUpgradeError<Infallible>) {
-        self.dead |= matches!(error, StreamUpgradeError::Timeout);
+    fn failed(&mut self, request: StreamRequest, error: StreamUpgradeError<Infallible>) {
+        self.unresponsive |= matches!(error, StreamUpgradeError::Timeout);
         let error = match error {
             StreamUpgradeError::Timeout => NetworkError::Io(io::ErrorKind::TimedOut.into()),
             StreamUpgradeError::NegotiationFailed => NetworkError::Unsupported {
                 peer: self.session.peer(),
-                protocol: wish.protocol,
+                protocol: request.protocol,
             },
             StreamUpgradeError::Io(error) => NetworkError::Io(error),
             StreamUpgradeError::Apply(never) => match never {},
         };
-        // Whoever asked may have given up meanwhile.
-        let _ = wish.reply.send(Err(error));
+        // The caller may have given up in the meantime.
+        let _ = request.reply.send(Err(error));
     }
 }
 
 impl ConnectionHandler for Handler {
-    type FromBehaviour = Wish;
-    type ToBehaviour = Dead;
+    type FromBehaviour = StreamRequest;
+    type ToBehaviour = Unresponsive;
     type InboundProtocol = Negotiation;
     type OutboundProtocol = Negotiation;
     type InboundOpenInfo = ();
-    type OutboundOpenInfo = Wish;
+    type OutboundOpenInfo = StreamRequest;
 
     fn listen_protocol(&self) -> SubstreamProtocol<Negotiation> {
         SubstreamProtocol::new(Negotiation(self.acceptors.protocols()), ())
@@ -78,27 +78,27 @@ impl ConnectionHandler for Handler {
         self.keep_alive
     }
 
-    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Negotiation, Wish, Dead>> {
-        if std::mem::take(&mut self.dead) {
-            return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Dead));
+    fn poll(&mut self, _: &mut Context<'_>) -> Poll<ConnectionHandlerEvent<Negotiation, StreamRequest, Unresponsive>> {
+        if std::mem::take(&mut self.unresponsive) {
+            return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Unresponsive));
         }
-        match self.wishes.pop_front() {
-            Some(wish) => Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {
-                protocol: SubstreamProtocol::new(Negotiation(vec![wish.protocol.clone()]), wish),
+        match self.requests.pop_front() {
+            Some(request) => Poll::Ready(ConnectionHandlerEvent::OutboundSubstreamRequest {
+                protocol: SubstreamProtocol::new(Negotiation(vec![request.protocol.clone()]), request),
             }),
-            // Wishes come in through `on_behaviour_event`, after which the connection polls again.
+            // Requests arrive through `on_behaviour_event`, after which the connection polls again.
             None => Poll::Pending,
         }
     }
 
-    fn on_behaviour_event(&mut self, wish: Wish) {
-        self.wishes.push_back(wish);
+    fn on_behaviour_event(&mut self, request: StreamRequest) {
+        self.requests.push_back(request);
     }
 
-    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Negotiation, Negotiation, (), Wish>) {
+    fn on_connection_event(&mut self, event: ConnectionEvent<'_, Negotiation, Negotiation, (), StreamRequest>) {
         #[expect(
             clippy::wildcard_enum_match_arm,
-            reason = "libp2p adds events; only negotiated streams matter here"
+            reason = "libp2p adds events; only negotiated streams are relevant here"
         )]
         match event {
             ConnectionEvent::FullyNegotiatedInbound(FullyNegotiatedInbound {
@@ -111,7 +111,7 @@ impl ConnectionHandler for Handler {
                 protocol: (stream, _),
                 info,
             }) => {
-                // Whoever asked may have given up meanwhile; the stream is then reset.
+                // The caller may have given up in the meantime; the stream is then reset.
                 let _ = info.reply.send(Ok(stream));
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info, error }) => self.failed(info, error),
@@ -120,7 +120,7 @@ impl ConnectionHandler for Handler {
     }
 }
 
-/// Agrees on one of some protocols and leaves the stream as it is.
+/// Negotiates one of several protocols and returns the stream unchanged.
 #[derive(Debug)]
 pub(in crate::network) struct Negotiation(Vec<StreamProtocol>);
 

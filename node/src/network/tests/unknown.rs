@@ -1,9 +1,9 @@
-//! Before a peer is known: its sockets, its handshake, its introduction, and the addresses at which it says it can be reached.
+//! Before a peer is identified: its sockets, its handshake, its introduction, and the addresses that it announces.
 
 use super::*;
 
 #[test]
-fn nodes_of_one_institution_share_its_room() {
+fn streams_nodes_of_one_institution_share_limit() {
     let limits = Limits {
         streams_per_peer: 4,
         streams_per_institution: 6,
@@ -15,45 +15,45 @@ fn nodes_of_one_institution_share_its_room() {
         (NodeId::from_bytes([n; 32]), institution.parse().unwrap(), Vec::new())
     };
     sessions.set_members(Arc::new((0..17).map(listed).collect()));
-    let mut taken = Vec::new();
-    let mut take_all = |n: u8| {
+    let mut permits = Vec::new();
+    let mut acquire_all = |n: u8| {
         let connection = libp2p::swarm::ConnectionId::new_unchecked(n.into());
         let session = sessions.connected(NodeId::from_bytes([n; 32]), connection, session::Role::Listener);
-        let before = taken.len();
-        taken.extend(std::iter::from_fn(|| session.inbound().take()));
-        taken.len() - before
+        let before = permits.len();
+        permits.extend(std::iter::from_fn(|| session.inbound().acquire()));
+        permits.len() - before
     };
-    assert_eq!((0..16).map(&mut take_all).sum::<usize>(), 6);
-    assert_eq!(take_all(16), 4);
-    // Whom the roster does not name has no room at all.
-    assert_eq!(take_all(17), 0);
+    assert_eq!((0..16).map(&mut acquire_all).sum::<usize>(), 6);
+    assert_eq!(acquire_all(16), 4);
+    // A node that is not on the roster gets no permits.
+    assert_eq!(acquire_all(17), 0);
 }
 
 #[tokio::test]
-async fn a_member_that_says_no_hello_is_cut_off() {
+async fn session_without_hello_is_cut() {
     for transport in [TCP, QUIC] {
         let (one, silent) = (Node::start(1, transport).await, Node::start(2, transport).await);
         introduce(&[&one, &silent]).await;
         let session = one.session(&silent).await;
-        let greeted = Node::start(3, transport).await;
-        introduce(&[&one, &silent, &greeted]).await;
-        attest(&one, &greeted).await;
-        let stays = one.session(&greeted).await;
-        tokio::time::timeout(PATIENCE, session.until_cut()).await.unwrap();
+        let attested_node = Node::start(3, transport).await;
+        introduce(&[&one, &silent, &attested_node]).await;
+        attest(&one, &attested_node).await;
+        let stays = one.session(&attested_node).await;
+        tokio::time::timeout(TEST_TIMEOUT, session.until_cut()).await.unwrap();
         assert!(!stays.is_cut(), "over {transport}");
     }
 }
 
 #[tokio::test]
-async fn an_address_outside_the_ranges_is_not_dialed_however_it_is_written() {
+async fn dial_address_outside_ranges_refused_in_any_form() {
     for transport in [TCP, QUIC] {
-        // It dials nobody, so that every connection is one that was dialed to it.
+        // It does not dial, so that every connection is one that was dialed to it.
         let node = Node::start_dialing(1, transport, Vec::new()).await.unwrap();
-        let wary = Node::start_dialing(2, transport, Dialing::default_ranges())
+        let restricted = Node::start_dialing(2, transport, Dialing::default_ranges())
             .await
             .unwrap();
-        let bold = Node::start(3, transport).await;
-        node.set_members(&[&wary, &bold]).await;
+        let permissive = Node::start(3, transport).await;
+        node.set_members(&[&restricted, &permissive]).await;
         let plain = node.net.listen_addrs().remove(0);
         let rest: Multiaddr = plain.iter().skip(1).collect();
         let named: Multiaddr = format!("/dns4/localhost{rest}").parse().unwrap();
@@ -62,34 +62,36 @@ async fn an_address_outside_the_ranges_is_not_dialed_however_it_is_written() {
         for (address, is_dialed) in [(plain, true), (named, true), (mapped, false), (zero, false)] {
             let listed = [(node.id(), institution_of(&node), vec![address.clone()])];
             let members = Arc::new(Members::from_iter(listed));
-            wary.net.set_members(members.clone()).await.unwrap();
+            restricted.net.set_members(members.clone()).await.unwrap();
             assert!(
                 matches!(
-                    wary.net.open(node.id(), HELLO).await,
+                    restricted.net.open(node.id(), HELLO).await,
                     Err(NetworkError::Unreachable { .. })
                 ),
                 "{address}"
             );
             if is_dialed {
-                bold.net.set_members(members).await.unwrap();
-                let met = tokio::time::timeout(PATIENCE, bold.session(&node)).await;
-                assert!(met.is_ok(), "{address}");
-                bold.net.set_members(Arc::default()).await.unwrap();
+                permissive.net.set_members(members).await.unwrap();
+                let session = tokio::time::timeout(TEST_TIMEOUT, permissive.session(&node)).await;
+                assert!(session.is_ok(), "{address}");
+                permissive.net.set_members(Arc::default()).await.unwrap();
             }
         }
-        assert!(wary.net.connected_peers().is_empty());
+        assert!(restricted.net.connected_peers().is_empty());
     }
 }
 
 #[tokio::test]
-async fn a_socket_that_says_nothing_is_closed_soon() {
+async fn socket_without_data_is_closed_soon() {
     use tokio::io::AsyncReadExt;
     let node = Node::start(1, TCP).await;
     let mut socket = tokio::net::TcpStream::connect(node.socket()).await.unwrap();
     let begun = tokio::time::Instant::now();
     let mut byte = [0];
-    let read = tokio::time::timeout(PATIENCE, socket.read(&mut byte)).await.unwrap();
-    assert!(!matches!(read, Ok(1..)), "the node spoke first");
+    let read = tokio::time::timeout(TEST_TIMEOUT, socket.read(&mut byte))
+        .await
+        .unwrap();
+    assert!(!matches!(read, Ok(1..)), "the node sent data first");
     assert!(begun.elapsed() < Duration::from_secs(4), "after {:?}", begun.elapsed());
 }
 
@@ -102,7 +104,7 @@ async fn the_oldest_sockets_of_a_host_are_closed_for_new_ones() {
     for _ in 0..most + 6 {
         sockets.push(tokio::net::TcpStream::connect(node.socket()).await.unwrap());
     }
-    // Long before a socket has been silent for too long.
+    // Well before the first-byte timeout.
     tokio::time::sleep(Duration::from_millis(700)).await;
     let mut closed = Vec::new();
     for (number, socket) in sockets.iter_mut().enumerate() {
@@ -122,7 +124,7 @@ async fn a_handshake_byte_by_byte_ends_in_time() {
         .into_split();
     let begun = tokio::time::Instant::now();
     let drip = tokio::spawn(async move {
-        // The header of multistream-select, which announces what is longer than the time that it gets.
+        // The header of multistream-select, sent so slowly that it exceeds the handshake timeout.
         for byte in b"\x13/multistream/1.0.0\n\x07/noise\n" {
             if write.write_all(&[*byte]).await.is_err() {
                 return;
@@ -131,8 +133,8 @@ async fn a_handshake_byte_by_byte_ends_in_time() {
         }
     });
     let mut rest = Vec::new();
-    // However the socket ends, it ends.
-    let _ = tokio::time::timeout(PATIENCE, read.read_to_end(&mut rest))
+    // Any result is fine, as long as the socket is closed.
+    let _ = tokio::time::timeout(TEST_TIMEOUT, read.read_to_end(&mut rest))
         .await
         .unwrap();
     assert!(begun.elapsed() < Duration::from_secs(8), "after {:?}", begun.elapsed());

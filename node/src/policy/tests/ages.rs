@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use concordat_protocol::scope::{Bound, Constraint, Generalisation, Value, Values};
+use concordat_protocol::scope::{Bound, Constraint, Generalization, Value, Values};
 
 use super::*;
 
-/// Columns that have to do with a time; `index_day` is a date of birth by the steward's word.
+/// Columns with ages and dates; the steward has declared `index_day` a date of birth.
 const TIMES: [(&str, ColumnKind); 6] = [
     ("age", ColumnKind::Int),
     ("AGE_AT_VISIT", ColumnKind::Int),
@@ -44,7 +44,7 @@ fn offered(request: &Scope) -> Offer {
     }
 }
 
-fn asking(columns: &[&str]) -> Scope {
+fn request_for(columns: &[&str]) -> Scope {
     Scope {
         columns: Columns::new(columns.iter().map(|column| (name(column), Transform::Clear))).unwrap(),
         ..wide()
@@ -52,24 +52,24 @@ fn asking(columns: &[&str]) -> Scope {
 }
 
 fn is_band(transform: Transform) -> bool {
-    matches!(transform, Transform::Generalised(Generalisation::AgeBand(_)))
+    matches!(transform, Transform::Generalized(Generalization::AgeBand(_)))
 }
 
 #[test]
-fn no_request_gets_ages_and_years_of_birth() {
+fn offer_never_shows_both_ages_and_years_of_birth() {
     for chosen in 1u32..(1 << TIMES.len()) {
         let columns: Vec<&str> = (0..TIMES.len())
             .filter(|at| chosen & (1 << at) != 0)
             .map(|at| TIMES[at].0)
             .collect();
-        let offer = offered(&asking(&columns));
+        let offer = offered(&request_for(&columns));
         let shown: Vec<&str> = offer.scope.columns.names().map(ColumnName::as_str).collect();
         let ages = offer.scope.columns.iter().any(|(_, transform)| is_band(transform));
         let births = ["birth_date", "dob", "index_day"]
             .iter()
             .any(|birth| shown.contains(birth));
         assert!(!(ages && births), "{columns:?}: {shown:?}");
-        // What was asked for and is not a birth is there, and births are where no age was asked for.
+        // Requested columns other than births are shown. Births are shown if no age was requested.
         for column in &columns {
             let is_birth = ["birth_date", "dob", "index_day"].contains(column);
             assert_eq!(shown.contains(column), !(is_birth && ages), "{columns:?}: {column}");
@@ -82,7 +82,7 @@ fn no_request_gets_ages_and_years_of_birth() {
 }
 
 #[test]
-fn a_condition_on_ages_counts_as_an_age() {
+fn offer_condition_on_ages_counts_as_an_age() {
     let bound = |value| Bound { value, inclusive: true };
     let values = Values::Range {
         low: Some(bound(Value::Int(40))),
@@ -91,7 +91,7 @@ fn a_condition_on_ages_counts_as_an_age() {
     let grown = Constraint::new(values, false).unwrap();
     let request = Scope {
         rows: Rows::new(BTreeMap::from([(name("age"), grown)])).unwrap(),
-        ..asking(&["birth_date", "visit"])
+        ..request_for(&["birth_date", "visit"])
     };
     let shown: Vec<String> = offered(&request)
         .scope
@@ -103,7 +103,7 @@ fn a_condition_on_ages_counts_as_an_age() {
 }
 
 #[test]
-fn no_condition_cuts_through_the_oldest() {
+fn offer_condition_may_not_cut_through_the_oldest() {
     let before = |year: i32| {
         let day = chrono::NaiveDate::from_ymd_opt(year, 12, 31).unwrap().to_epoch_days();
         let values = Values::Range {
@@ -119,11 +119,11 @@ fn no_condition_cuts_through_the_oldest() {
         )]));
         decide(&Scope {
             rows: rows.unwrap(),
-            ..asking(&["birth_date"])
+            ..request_for(&["birth_date"])
         })
     };
     let oldest = wide().window.oldest_year();
-    assert_eq!(oldest, 1937, "the month asked for ends in 2027");
+    assert_eq!(oldest, 1937, "the requested month ends in 2027");
     for year in 1900..oldest {
         let OfferDecision::Refused(refusal) = before(year) else {
             panic!("{year} cuts through the oldest")

@@ -1,4 +1,4 @@
-//! What a steward sets for a dataset counts in offers, in decisions and in the digest of what they were made under.
+//! Limits that a steward sets for a dataset apply to offers and decisions, and are part of the digest that a decision is based on.
 
 use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 
@@ -51,7 +51,7 @@ fn strict() -> TierLimits {
 }
 
 #[test]
-fn defaults_are_limits() {
+fn limits_default_to_the_settings() {
     let offer = offered(&heart(), &widest());
     assert_eq!(offer.limits, limits());
     assert!(offer.limits.max_rows.is_some() && offer.limits.max_queries_per_day.is_some());
@@ -59,7 +59,7 @@ fn defaults_are_limits() {
 }
 
 #[test]
-fn limits_are_those_of_the_tier_that_is_offered() {
+fn limits_are_those_of_the_offered_tier() {
     let facts = set(Some(Tier::Aggregate), strict());
     for tier in TIERS {
         let offer = offered(&facts, &Scope { tier, ..widest() });
@@ -88,14 +88,14 @@ fn limits_are_those_of_the_tier_that_is_offered() {
 }
 
 #[test]
-fn limits_set_later_bind_answers_under_older_grants() {
+fn limits_set_later_apply_to_older_grants() {
     let granted = offered(&heart(), &wide());
     let decide = |facts: &DatasetFacts, now| {
-        let (purpose, asker) = (Purpose::HealthResearch, eva());
+        let (purpose, requester) = (Purpose::HealthResearch, eva());
         let (consumer, provider) = (zurich(), budapest());
         let input = QueryInput {
             granted: &granted,
-            asker: &asker,
+            requester: &requester,
             purpose: &purpose,
             as_of: false,
             consumer: &consumer,
@@ -119,7 +119,7 @@ fn limits_set_later_bind_answers_under_older_grants() {
 }
 
 #[test]
-fn sensitive_columns_leave_up_to_the_tier_that_is_set() {
+fn limits_sensitive_columns_are_released_up_to_the_set_tier() {
     for highest in TIERS {
         let facts = DatasetFacts {
             release: ReleaseRules {
@@ -131,8 +131,8 @@ fn sensitive_columns_leave_up_to_the_tier_that_is_set() {
         for tier in TIERS {
             let purpose = &Purpose::HealthResearch;
             let class = Some(ColumnClass::Sensitive);
-            let leaves = reveals_of(&shipped(), &facts, &zurich(), class, tier, purpose, "reveal-clear");
-            assert_eq!(leaves, tier <= highest, "{tier} of {highest}");
+            let released = reveals_of(&shipped(), &facts, &zurich(), class, tier, purpose, "reveal-clear");
+            assert_eq!(released, tier <= highest, "{tier} of {highest}");
         }
     }
     let offer = offered(&undecided(), &wide());
@@ -140,7 +140,7 @@ fn sensitive_columns_leave_up_to_the_tier_that_is_set() {
 }
 
 #[test]
-fn the_digest_tells_what_a_steward_has_set() {
+fn limits_are_part_of_the_policy_digest() {
     let policy = shipped();
     assert_eq!(policy.digest_with(&ReleaseRules::default()), policy.digest());
     let one = policy.digest_with(&heart().release);
@@ -149,9 +149,9 @@ fn the_digest_tells_what_a_steward_has_set() {
     assert!(one != policy.digest() && one != two && two != three);
 }
 
-/// The guide's table is read and compared, so that neither can change alone.
+/// Compares the guide's table with the code, so that neither can change alone.
 #[test]
-fn documented_limits_are_the_shipped_ones() {
+fn limits_in_the_guide_are_the_shipped_ones() {
     let guide = include_str!("../../../../docs/guides/what-leaves.md");
     let documented = |option: &str| {
         let row = guide.lines().find(|line| line.contains(&format!("| `{option}` |")));
@@ -171,7 +171,7 @@ fn documented_limits_are_the_shipped_ones() {
 }
 
 #[test]
-fn no_limit_can_be_set_away() {
+fn limits_cannot_be_switched_off() {
     let change = |limits| ReleaseChange {
         limits,
         ..ReleaseChange::default()

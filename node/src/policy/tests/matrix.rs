@@ -1,9 +1,9 @@
-//! Class by tier by transform, as people review it.
+//! The matrix of class, tier and transform, for review.
 
 use super::*;
-use crate::policy::ask::{self, Expr, Question, pair};
+use crate::policy::authorize::{self, AuthorizationRequest, Expr, pair};
 
-/// Whether a column of this class may leave so.
+/// Whether a column of this class may be released in this form.
 pub(super) fn reveals(
     policy: &Policy,
     class: Option<ColumnClass>,
@@ -14,7 +14,7 @@ pub(super) fn reveals(
     reveals_of(policy, &undecided(), &zurich(), class, tier, purpose, action)
 }
 
-/// A dataset of which no steward has decided anything.
+/// A dataset for which no steward has set release rules.
 pub(super) fn undecided() -> DatasetFacts {
     DatasetFacts {
         release: ReleaseRules::default(),
@@ -22,28 +22,28 @@ pub(super) fn undecided() -> DatasetFacts {
     }
 }
 
-/// The same of one dataset and one asker.
+/// As [`reveals`], for one dataset and one consumer.
 pub(super) fn reveals_of(
     policy: &Policy,
     facts: &DatasetFacts,
-    asker: &Party,
+    consumer: &Party,
     class: Option<ColumnClass>,
     tier: Tier,
     purpose: &Purpose,
     action: &'static str,
 ) -> bool {
     let column = ColumnFacts::new(name("age"), class, ColumnKind::Int);
-    let mut context = ask::purpose(purpose);
-    context.push(pair("tier", Expr::Word("Tier", tier.to_string())));
-    let question = Question {
-        principal: ask::institution(asker, &budapest()),
+    let mut context = authorize::purpose(purpose);
+    context.push(pair("tier", Expr::Entity("Tier", tier.to_string())));
+    let request = AuthorizationRequest {
+        principal: authorize::institution(consumer, &budapest()),
         action,
-        resource: ask::column(&column, facts),
-        others: vec![ask::dataset(facts, &budapest())],
+        resource: authorize::column(&column, facts),
+        others: vec![authorize::dataset(facts, &budapest())],
         context,
         about: "age".to_owned(),
     };
-    policy.ask(&question).allowed
+    policy.authorize(&request).allowed
 }
 
 pub(super) fn classes() -> Vec<Option<ColumnClass>> {
@@ -51,12 +51,12 @@ pub(super) fn classes() -> Vec<Option<ColumnClass>> {
 }
 
 pub(super) const TIERS: [Tier; 4] = [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records];
-pub(super) const REVEALS: [&str; 3] = ["reveal-clear", "reveal-generalised", "reveal-pseudonym"];
+pub(super) const REVEALS: [&str; 3] = ["reveal-clear", "reveal-generalized", "reveal-pseudonym"];
 
 #[test]
-fn what_leaves_by_class_tier_and_transform_is_what_was_reviewed() {
+fn matrix_of_class_tier_and_transform_is_the_reviewed_one() {
     let policy = shipped();
-    let mut table = format!("{:<18} {:<10} clear  generalised  pseudonym\n", "", "");
+    let mut table = format!("{:<18} {:<10} clear  generalized  pseudonym\n", "", "");
     for class in classes() {
         for tier in TIERS {
             let marks = REVEALS.map(|action| {
@@ -73,5 +73,5 @@ fn what_leaves_by_class_tier_and_transform_is_what_was_reviewed() {
             ));
         }
     }
-    assert_eq!(table, include_str!("reveal.golden"), "the matrix now reads\n{table}");
+    assert_eq!(table, include_str!("reveal.golden"), "the matrix is now\n{table}");
 }

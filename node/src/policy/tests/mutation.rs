@@ -1,4 +1,4 @@
-//! Every rule has a say: without a permit less is allowed and never more, and without a forbid more, even where a steward
+//! Every rule has an effect: without a permit, less is allowed and never more; without a forbid, more is allowed, even if a steward
 //! permits everything.
 
 use std::str::FromStr;
@@ -9,10 +9,10 @@ use super::{
     matrix::{REVEALS, TIERS, classes, reveals, reveals_of, undecided},
     *,
 };
-use crate::policy::ask::{self, Expr, Pair, Question, Thing, pair, text};
+use crate::policy::authorize::{self, AuthorizationRequest, EntityValue, Expr, Pair, pair, text};
 
-/// A steward who permits everything: the rules that forbid must hold on their own.
-const CARELESS: &str = "@id(\"careless\") @reason(\"r\") @remedy(\"m\") permit(principal, action, resource);";
+/// A rule that permits everything: the rules that forbid must be sufficient on their own.
+const PERMIT_ALL: &str = "@id(\"permit-all\") @reason(\"r\") @remedy(\"m\") permit(principal, action, resource);";
 
 const PURPOSES: [Purpose; 5] = [
     Purpose::GeneralResearch,
@@ -24,8 +24,8 @@ const PURPOSES: [Purpose; 5] = [
 
 fn without(rule: Option<&str>, more: &str) -> Policy {
     let set = PolicySet::from_str(load::DEFAULT).unwrap();
-    let kept = set.policies().filter(|policy| policy.annotation("id") != rule);
-    let text: String = kept
+    let remaining = set.policies().filter(|policy| policy.annotation("id") != rule);
+    let text: String = remaining
         .map(|policy| policy.to_cedar().unwrap())
         .chain([more.to_owned()])
         .collect::<Vec<_>>()
@@ -41,8 +41,8 @@ fn rules_of(effect: cedar_policy::Effect) -> Vec<String> {
         .collect()
 }
 
-/// Questions of every kind, each with its answer.
-fn battery(policy: &Policy) -> Vec<(String, bool)> {
+/// Requests of every kind, each with its decision.
+fn all_decisions(policy: &Policy) -> Vec<(String, bool)> {
     let mut answers = Vec::new();
     for class in classes() {
         for tier in TIERS {
@@ -55,13 +55,13 @@ fn battery(policy: &Policy) -> Vec<(String, bool)> {
             }
         }
     }
-    for (number, asker) in [zurich(), budapest()].iter().enumerate() {
+    for (number, consumer) in [zurich(), budapest()].iter().enumerate() {
         let sensitive = Some(ColumnClass::Sensitive);
         for facts in [heart(), undecided()] {
             let allowed = reveals_of(
                 policy,
                 &facts,
-                asker,
+                consumer,
                 sensitive,
                 Tier::Records,
                 &Purpose::HealthResearch,
@@ -77,10 +77,10 @@ fn battery(policy: &Policy) -> Vec<(String, bool)> {
 
 fn about_the_dataset(policy: &Policy) -> Vec<(String, bool)> {
     let suspended = party("zurich", "CH", Some(MemberStatus::Suspended));
-    let strangers = party("zurich", "CH", None);
-    let askers = [zurich(), budapest(), suspended, strangers];
-    let mut asked: Vec<(&'static str, Vec<Pair>)> = vec![("see-dataset", Vec::new())];
-    asked.extend(["CH", "HU", "US"].map(|place| ("receive-in", vec![pair("place", text(place))])));
+    let non_member = party("zurich", "CH", None);
+    let consumers = [zurich(), budapest(), suspended, non_member];
+    let mut requests: Vec<(&'static str, Vec<Pair>)> = vec![("see-dataset", Vec::new())];
+    requests.extend(["CH", "HU", "US"].map(|place| ("receive-in", vec![pair("place", text(place))])));
     for action in [
         "use-for-purpose",
         "answer-records",
@@ -88,27 +88,27 @@ fn about_the_dataset(policy: &Policy) -> Vec<(String, bool)> {
         "answer-count",
         "answer-exists",
     ] {
-        asked.extend(PURPOSES.iter().map(|purpose| (action, ask::purpose(purpose))));
+        requests.extend(PURPOSES.iter().map(|purpose| (action, authorize::purpose(purpose))));
     }
     let mut answers = Vec::new();
-    for (number, (action, context)) in asked.into_iter().enumerate() {
-        for asker in &askers {
+    for (number, (action, context)) in requests.into_iter().enumerate() {
+        for consumer in &consumers {
             for published in [true, false]
                 .into_iter()
                 .take(if action == "see-dataset" { 2 } else { 1 })
             {
                 let facts = DatasetFacts { published, ..heart() };
-                let question = Question {
-                    principal: ask::institution(asker, &budapest()),
+                let request = AuthorizationRequest {
+                    principal: authorize::institution(consumer, &budapest()),
                     action,
-                    resource: ask::dataset(&facts, &budapest()),
+                    resource: authorize::dataset(&facts, &budapest()),
                     others: Vec::new(),
                     context: copy(&context),
                     about: String::new(),
                 };
                 answers.push((
-                    format!("{number} {action} {asker:?} {published}"),
-                    policy.ask(&question).allowed,
+                    format!("{number} {action} {consumer:?} {published}"),
+                    policy.authorize(&request).allowed,
                 ));
             }
         }
@@ -121,8 +121,8 @@ fn copy(context: &[Pair]) -> Vec<Pair> {
         Expr::Text(text) => Expr::Text(text.clone()),
         Expr::Bool(truth) => Expr::Bool(*truth),
         Expr::Long(number) => Expr::Long(*number),
-        Expr::Word(kind, id) => Expr::Word(kind, id.clone()),
-        Expr::Words(kind, ids) => Expr::Words(kind, ids.clone()),
+        Expr::Entity(kind, id) => Expr::Entity(kind, id.clone()),
+        Expr::Entities(kind, ids) => Expr::Entities(kind, ids.clone()),
     };
     context.iter().map(|(name, expr)| (name.clone(), same(expr))).collect()
 }
@@ -141,17 +141,17 @@ fn about_a_person(policy: &Policy) -> Vec<(String, bool)> {
     let mut resets = Vec::new();
     for reset in [None, Some(-1), Some(3_599), Some(3_600)] {
         let numbers = [Some(60), Some(60), reset];
-        let allowed = asks_with(policy, &zurich(), [&["researcher"], &["password"]], numbers, false);
+        let allowed = may_query_with(policy, &zurich(), [&["researcher"], &["password"]], numbers, false);
         resets.push((format!("reset {reset:?}"), allowed));
     }
-    let homes = [zurich(), budapest(), party("zurich", "CH", Some(MemberStatus::Removed))];
+    let institutions = [zurich(), budapest(), party("zurich", "CH", Some(MemberStatus::Removed))];
     let mut answers = resets;
-    for home in &homes {
+    for institution in &institutions {
         for (roles, factors, login_age, training_left) in &people {
             for as_of in [false, true] {
-                let allowed = asks(policy, home, roles, factors, *login_age, *training_left, as_of);
+                let allowed = may_query(policy, institution, roles, factors, *login_age, *training_left, as_of);
                 answers.push((
-                    format!("{home:?} {roles:?} {factors:?} {login_age} {training_left:?} {as_of}"),
+                    format!("{institution:?} {roles:?} {factors:?} {login_age} {training_left:?} {as_of}"),
                     allowed,
                 ));
             }
@@ -160,75 +160,78 @@ fn about_a_person(policy: &Policy) -> Vec<(String, bool)> {
     answers
 }
 
-fn asks(
+fn may_query(
     policy: &Policy,
-    home: &Party,
+    institution: &Party,
     roles: &[&str],
     factors: &[&str],
     login_age: i64,
     training_left: Option<i64>,
     as_of: bool,
 ) -> bool {
-    asks_with(
+    may_query_with(
         policy,
-        home,
+        institution,
         [roles, factors],
         [Some(login_age), training_left, None],
         as_of,
     )
 }
 
-/// As [`asks`]; the numbers are the age of the login, what is left of the training and the age of a reset password.
-fn asks_with(
+/// As [`may_query`]; the numbers are the age of the login, the remaining time of the training and the age of a reset password.
+fn may_query_with(
     policy: &Policy,
-    home: &Party,
+    institution: &Party,
     [roles, factors]: [&[&str]; 2],
     [login_age, training_left, reset_age]: [Option<i64>; 3],
     as_of: bool,
 ) -> bool {
-    let words = |kind, words: &[&str]| Expr::Words(kind, words.iter().map(ToString::to_string).collect());
-    let mut context = ask::purpose(&Purpose::HealthResearch);
-    context.push(pair("tier", Expr::Word("Tier", "records".to_owned())));
-    context.push(pair("factors", words("Factor", factors)));
+    let entities = |kind, ids: &[&str]| Expr::Entities(kind, ids.iter().map(ToString::to_string).collect());
+    let mut context = authorize::purpose(&Purpose::HealthResearch);
+    context.push(pair("tier", Expr::Entity("Tier", "records".to_owned())));
+    context.push(pair("factors", entities("Factor", factors)));
     context.extend(login_age.map(|age| pair("login_age_s", Expr::Long(age))));
     context.extend(reset_age.map(|age| pair("password_reset_age_s", Expr::Long(age))));
     context.push(pair("as_of", Expr::Bool(as_of)));
     context.extend(training_left.map(|left| pair("training_left_s", Expr::Long(left))));
     let attributes = vec![
         pair("name", text("eva")),
-        pair("institution", Expr::Word("Institution", home.institution.to_string())),
-        pair("roles", words("Role", roles)),
+        pair(
+            "institution",
+            Expr::Entity("Institution", institution.institution.to_string()),
+        ),
+        pair("roles", entities("Role", roles)),
     ];
-    let question = Question {
-        principal: Thing::new("Person", "eva@zurich", attributes),
+    let request = AuthorizationRequest {
+        principal: EntityValue::new("Person", "eva@zurich", attributes),
         action: "query",
-        resource: ask::dataset(&heart(), &budapest()),
-        others: vec![ask::institution(home, &budapest())],
+        resource: authorize::dataset(&heart(), &budapest()),
+        others: vec![authorize::institution(institution, &budapest())],
         context,
         about: String::new(),
     };
-    policy.ask(&question).allowed
+    policy.authorize(&request).allowed
 }
 
 #[test]
-fn a_permit_taken_out_allows_less_and_never_more() {
-    let whole = battery(&without(None, ""));
+fn mutation_removed_permit_allows_less_and_never_more() {
+    let whole = all_decisions(&without(None, ""));
     assert!(whole.iter().any(|(_, allowed)| *allowed));
     for rule in rules_of(cedar_policy::Effect::Permit) {
-        let mutant = battery(&without(Some(&rule), ""));
+        let mutant = all_decisions(&without(Some(&rule), ""));
         assert_ne!(mutant, whole, "nothing depends on `{rule}`");
-        for ((question, before), (_, after)) in whole.iter().zip(&mutant) {
-            assert!(*before || !*after, "without `{rule}` more is allowed: {question}");
+        for ((request, before), (_, after)) in whole.iter().zip(&mutant) {
+            assert!(*before || !*after, "without `{rule}` more is allowed: {request}");
         }
     }
 }
 
 #[test]
-fn a_forbid_taken_out_is_noticed() {
-    let whole = battery(&without(None, CARELESS));
+fn mutation_removed_forbid_is_detected() {
+    let whole = all_decisions(&without(None, PERMIT_ALL));
     for rule in rules_of(cedar_policy::Effect::Forbid) {
         assert_ne!(
-            battery(&without(Some(&rule), CARELESS)),
+            all_decisions(&without(Some(&rule), PERMIT_ALL)),
             whole,
             "nothing depends on `{rule}`"
         );
@@ -236,14 +239,14 @@ fn a_forbid_taken_out_is_noticed() {
 }
 
 #[test]
-fn no_rules_allow_nothing() {
+fn policy_set_without_rules_denies_everything() {
     let empty = Policy::from_sources(&[], Settings::default()).unwrap();
-    assert!(battery(&empty).iter().all(|(_, allowed)| !allowed));
+    assert!(all_decisions(&empty).iter().all(|(_, allowed)| !allowed));
 }
 
 #[test]
-fn a_rule_that_cannot_be_evaluated_is_a_no() {
-    assert!(asks(
+fn policy_rule_that_cannot_be_evaluated_denies() {
+    assert!(may_query(
         &shipped(),
         &zurich(),
         &["researcher"],
@@ -256,7 +259,7 @@ fn a_rule_that_cannot_be_evaluated_is_a_no() {
         "@id(\"overflow\") @reason(\"r\") @remedy(\"m\") forbid(principal is Person, action == Action::\"query\", resource is Dataset) \
          when { context.login_age_s * 9223372036854775807 > 0 };",
     );
-    assert!(!asks(
+    assert!(!may_query(
         &overflows,
         &zurich(),
         &["researcher"],
@@ -265,7 +268,7 @@ fn a_rule_that_cannot_be_evaluated_is_a_no() {
         Some(60),
         false
     ));
-    assert!(asks(
+    assert!(may_query(
         &overflows,
         &zurich(),
         &["researcher"],
@@ -277,8 +280,8 @@ fn a_rule_that_cannot_be_evaluated_is_a_no() {
 }
 
 #[test]
-fn a_word_that_is_not_in_the_schema_is_a_no() {
-    assert!(!asks(
+fn policy_value_outside_the_schema_denies() {
+    assert!(!may_query(
         &shipped(),
         &zurich(),
         &["researcher", "wizard"],
@@ -287,7 +290,7 @@ fn a_word_that_is_not_in_the_schema_is_a_no() {
         Some(60),
         false
     ));
-    assert!(!asks(
+    assert!(!may_query(
         &shipped(),
         &zurich(),
         &["researcher"],

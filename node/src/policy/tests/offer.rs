@@ -1,14 +1,14 @@
-//! Requests and what is offered.
+//! Requests and their offers.
 
 use std::collections::BTreeMap;
 
-use concordat_protocol::scope::{BandWidth, Bound, Constraint, Generalisation, Part, Value, Values};
+use concordat_protocol::scope::{BandWidth, Bound, Constraint, Generalization, Part, Value, Values};
 
 use super::*;
 
-const BAND: Transform = Transform::Generalised(Generalisation::AgeBand(BandWidth::Ten));
+const BAND: Transform = Transform::Generalized(Generalization::AgeBand(BandWidth::Ten));
 
-fn ask_for(request: &Scope, change: impl FnOnce(&mut Party, &mut Option<DatasetFacts>)) -> OfferDecision {
+fn decide(request: &Scope, change: impl FnOnce(&mut Party, &mut Option<DatasetFacts>)) -> OfferDecision {
     let (mut consumer, mut dataset) = (zurich(), Some(heart()));
     change(&mut consumer, &mut dataset);
     let provider = budapest();
@@ -22,7 +22,7 @@ fn ask_for(request: &Scope, change: impl FnOnce(&mut Party, &mut Option<DatasetF
 }
 
 fn offered(request: &Scope) -> Offer {
-    match ask_for(request, |_, _| ()) {
+    match decide(request, |_, _| ()) {
         OfferDecision::Offer(offer) => *offer,
         OfferDecision::Refused(refusal) => panic!("{:?}", refusal.reasons),
     }
@@ -61,7 +61,7 @@ fn is(column: &str, value: Value) -> Rows {
 }
 
 #[test]
-fn a_wide_request_comes_out_narrower_with_a_reason_per_difference() {
+fn offer_is_narrowed_with_a_reason_per_difference() {
     let request = wide();
     let offer = offered(&request);
     assert!(request.covers(&offer.scope));
@@ -71,18 +71,18 @@ fn a_wide_request_comes_out_narrower_with_a_reason_per_difference() {
     assert_eq!(shown("born"), Transform::Removed);
     assert_eq!(shown("postcode"), Transform::Removed);
     assert_eq!((shown("chol"), shown("sex")), (Transform::Clear, Transform::Clear));
-    let told: Vec<(&str, &str)> = offer
+    let narrowings: Vec<(&str, &str)> = offer
         .narrowings
         .iter()
         .map(|n| (n.difference.offered.as_str(), n.reason.rule.as_str()))
         .collect();
     let expected = [
-        ("age generalised to bands of 10 years", "quasi-never-in-clear"),
+        ("age generalized to bands of 10 years", "quasi-never-in-clear"),
         ("born removed", "one-age"),
         ("mrn pseudonym", "direct-never-in-clear"),
         ("postcode removed", "column-unavailable"),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(narrowings, expected);
     assert!(
         offer
             .narrowings
@@ -92,7 +92,7 @@ fn a_wide_request_comes_out_narrower_with_a_reason_per_difference() {
 }
 
 #[test]
-fn an_offer_asked_for_again_is_offered_as_it_is() {
+fn offer_of_an_offered_scope_is_unchanged() {
     let offer = offered(&wide());
     let again = offered(&offer.scope);
     assert_eq!(again.scope, offer.scope);
@@ -100,7 +100,7 @@ fn an_offer_asked_for_again_is_offered_as_it_is() {
 }
 
 #[test]
-fn the_tier_depends_on_the_purpose() {
+fn offer_tier_depends_on_the_purpose() {
     for (purpose, tier) in [
         (Purpose::HealthResearch, Tier::Records),
         ("disease:MONDO:0005267".parse().unwrap(), Tier::Records),
@@ -112,12 +112,12 @@ fn the_tier_depends_on_the_purpose() {
             ..wide()
         });
         assert_eq!(offer.scope.tier, tier, "{purpose}");
-        let told = offer
+        let narrowing = offer
             .narrowings
             .iter()
             .find(|narrowing| narrowing.difference.part == Part::Tier);
         assert_eq!(
-            told.map(|narrowing| narrowing.reason.rule.as_str()),
+            narrowing.map(|narrowing| narrowing.reason.rule.as_str()),
             (tier < Tier::Records).then_some("records-for-health")
         );
         let mrn = if tier == Tier::Records {
@@ -130,7 +130,7 @@ fn the_tier_depends_on_the_purpose() {
 }
 
 #[test]
-fn purposes_are_taken_one_by_one() {
+fn offer_purposes_are_decided_one_by_one() {
     let purposes = Purposes::new([Purpose::HealthResearch, Purpose::Ancestry]).unwrap();
     let offer = offered(&Scope { purposes, ..wide() });
     assert_eq!(offer.scope.purposes.to_string(), "health-research");
@@ -145,13 +145,13 @@ fn purposes_are_taken_one_by_one() {
         ..wide()
     };
     assert_eq!(
-        rules(&refused(ask_for(&care, |_, _| ()))),
+        rules(&refused(decide(&care, |_, _| ()))),
         ["purpose-not-care", "purpose-research"]
     );
 }
 
 #[test]
-fn places_time_and_cells_are_bounded() {
+fn offer_places_time_and_cells_are_limited() {
     let mut request = Scope {
         places: Places::Any,
         window: days(0, 1000),
@@ -172,32 +172,32 @@ fn places_time_and_cells_are_bounded() {
         places: Places::only([Jurisdiction::new("US").unwrap()]).unwrap(),
         ..wide()
     };
-    assert_eq!(rules(&refused(ask_for(&us, |_, _| ()))), ["place-of-the-parties"]);
+    assert_eq!(rules(&refused(decide(&us, |_, _| ()))), ["place-of-the-parties"]);
     let over = Scope {
         window: days(-30, 0),
         ..wide()
     };
-    assert_eq!(rules(&refused(ask_for(&over, |_, _| ()))), ["window-over"]);
+    assert_eq!(rules(&refused(decide(&over, |_, _| ()))), ["window-over"]);
 }
 
 #[test]
-fn a_dataset_that_is_not_published_is_one_that_is_not_there() {
-    let absent = refused(ask_for(&wide(), |_, dataset| *dataset = None));
-    let hidden = refused(ask_for(&wide(), |_, dataset| {
+fn offer_unpublished_dataset_looks_nonexistent() {
+    let absent = refused(decide(&wide(), |_, dataset| *dataset = None));
+    let hidden = refused(decide(&wide(), |_, dataset| {
         dataset.as_mut().unwrap().published = false
     }));
-    let suspended = refused(ask_for(&wide(), |consumer, _| {
+    let suspended = refused(decide(&wide(), |consumer, _| {
         consumer.status = Some(MemberStatus::Suspended)
     }));
-    let unknown = refused(ask_for(&wide(), |consumer, _| consumer.status = None));
+    let unknown = refused(decide(&wide(), |consumer, _| consumer.status = None));
     assert_eq!(rules(&absent), ["dataset-not-visible"]);
     assert!([hidden, suspended, unknown].iter().all(|reasons| *reasons == absent));
 }
 
 #[test]
-fn hidden_and_unknown_columns_are_told_apart_by_nothing() {
+fn offer_hidden_and_unknown_columns_look_the_same() {
     let of = |column: &str| {
-        refused(ask_for(
+        refused(decide(
             &Scope {
                 rows: is(column, Value::Text("x".to_owned())),
                 ..wide()
@@ -205,24 +205,24 @@ fn hidden_and_unknown_columns_are_told_apart_by_nothing() {
             |_, _| (),
         ))
     };
-    let words = |column: &str| of(column)[0].to_string().replace(column, "-");
-    assert_eq!(words("mrn"), words("nothing"));
-    assert_eq!(words("postcode"), words("nothing"));
+    let text = |column: &str| of(column)[0].to_string().replace(column, "-");
+    assert_eq!(text("mrn"), text("nothing"));
+    assert_eq!(text("postcode"), text("nothing"));
     let columns = ["postcode", "nothing", "chol"].map(|column| (name(column), Transform::Clear));
     let offer = offered(&Scope {
         columns: Columns::new(columns).unwrap(),
         ..wide()
     });
-    let told: Vec<String> = offer
+    let reasons: Vec<String> = offer
         .narrowings
         .iter()
         .map(|narrowing| narrowing.reason.to_string())
         .collect();
-    assert_eq!(told[1].replace("postcode", "-"), told[0].replace("nothing", "-"));
+    assert_eq!(reasons[1].replace("postcode", "-"), reasons[0].replace("nothing", "-"));
 }
 
 #[test]
-fn conditions_on_a_generalised_column_follow_its_bands() {
+fn offer_conditions_on_a_generalized_column_follow_its_bands() {
     assert_eq!(
         offered(&Scope {
             rows: at_least(40),
@@ -233,7 +233,7 @@ fn conditions_on_a_generalised_column_follow_its_bands() {
         at_least(40)
     );
     for inside in [at_least(47), is("age", Value::Int(47))] {
-        let reasons = refused(ask_for(&Scope { rows: inside, ..wide() }, |_, _| ()));
+        let reasons = refused(decide(&Scope { rows: inside, ..wide() }, |_, _| ()));
         assert_eq!(rules(&reasons), ["condition-inside-band"]);
         assert!(reasons[0].remedy.as_ref().unwrap().contains("multiples of 10"));
     }
@@ -249,7 +249,7 @@ fn conditions_on_a_generalised_column_follow_its_bands() {
 }
 
 #[test]
-fn a_count_needs_no_columns_and_hides_the_same_ones() {
+fn offer_count_needs_no_columns_and_hides_the_same_ones() {
     let count = Scope {
         tier: Tier::Count,
         columns: Columns::default(),
@@ -261,12 +261,12 @@ fn a_count_needs_no_columns_and_hides_the_same_ones() {
         rows: is("mrn", Value::Text("1".to_owned())),
         ..count
     };
-    assert_eq!(rules(&refused(ask_for(&named, |_, _| ()))), ["column-unavailable"]);
+    assert_eq!(rules(&refused(decide(&named, |_, _| ()))), ["column-unavailable"]);
 }
 
 #[test]
-fn what_nobody_classified_does_not_leave() {
-    let decision = ask_for(&wide(), |_, dataset| {
+fn offer_unclassified_columns_are_not_released() {
+    let decision = decide(&wide(), |_, dataset| {
         dataset
             .as_mut()
             .unwrap()
@@ -278,7 +278,7 @@ fn what_nobody_classified_does_not_leave() {
 }
 
 #[test]
-fn the_explanation_names_what_the_peer_is_not_told() {
+fn offer_explanation_names_what_is_hidden_from_the_peer() {
     let offer = offered(&wide());
     let step = offer
         .explanation
@@ -300,11 +300,11 @@ fn the_explanation_names_what_the_peer_is_not_told() {
 }
 
 #[test]
-fn a_member_is_told_what_it_can_hope_for_and_no_more() {
-    let hope = |policy: &Policy, facts: &DatasetFacts| policy.prospect(&zurich(), &budapest(), facts, NOON);
-    let prospect = hope(&shipped(), &heart()).unwrap();
-    assert_eq!(prospect.tier, Tier::Records);
-    let columns: Vec<_> = prospect.columns.iter().map(ColumnName::as_str).collect();
+fn max_scope_is_what_any_request_could_get() {
+    let max_scope = |policy: &Policy, facts: &DatasetFacts| policy.max_scope(&zurich(), &budapest(), facts, NOON);
+    let widest = max_scope(&shipped(), &heart()).unwrap();
+    assert_eq!(widest.tier, Tier::Records);
+    let columns: Vec<_> = widest.columns.iter().map(ColumnName::as_str).collect();
     assert_eq!(
         columns,
         ["age", "born", "chol", "mrn", "sex"],
@@ -315,11 +315,11 @@ fn a_member_is_told_what_it_can_hope_for_and_no_more() {
         r#"@id("no-records") @reason("r") @remedy("r")
         forbid(principal is Institution, action == Action::"answer-records", resource is Dataset);"#,
     );
-    assert_eq!(hope(&statistics_only, &heart()).unwrap().tier, Tier::Aggregate);
+    assert_eq!(max_scope(&statistics_only, &heart()).unwrap().tier, Tier::Aggregate);
 
     let unpublished = DatasetFacts {
         published: false,
         ..heart()
     };
-    assert_eq!(hope(&shipped(), &unpublished), None);
+    assert_eq!(max_scope(&shipped(), &unpublished), None);
 }

@@ -1,8 +1,8 @@
-//! Questions under a grant and at home.
+//! Queries under a grant and local queries.
 
 use super::*;
 
-/// What a grant would say after the shipped policy narrowed the wide request.
+/// The scope of a grant after the shipped policy has narrowed the wide request.
 fn granted() -> Scope {
     let (consumer, provider, dataset, request) = (zurich(), budapest(), heart(), wide());
     let input = OfferInput {
@@ -17,11 +17,11 @@ fn granted() -> Scope {
     }
 }
 
-/// Everything a decision depends on, good until a test changes it.
+/// Everything that a decision depends on; valid until a test changes it.
 struct Case {
     policy: Policy,
     granted: Scope,
-    asker: ActorAssertion,
+    requester: ActorAssertion,
     purpose: Purpose,
     as_of: bool,
     consumer: Party,
@@ -30,11 +30,11 @@ struct Case {
 }
 
 impl Case {
-    fn good() -> Self {
+    fn valid() -> Self {
         Self {
             policy: shipped(),
             granted: granted(),
-            asker: eva(),
+            requester: eva(),
             purpose: Purpose::HealthResearch,
             as_of: false,
             consumer: zurich(),
@@ -46,7 +46,7 @@ impl Case {
     fn decide(&self) -> QueryDecision {
         let input = QueryInput {
             granted: &self.granted,
-            asker: &self.asker,
+            requester: &self.requester,
             purpose: &self.purpose,
             as_of: self.as_of,
             consumer: &self.consumer,
@@ -65,15 +65,15 @@ fn denied(decision: QueryDecision) -> Vec<Reason> {
 }
 
 fn denied_after(change: impl FnOnce(&mut Case)) -> Vec<Reason> {
-    let mut case = Case::good();
+    let mut case = Case::valid();
     change(&mut case);
     denied(case.decide())
 }
 
 #[test]
-fn a_good_question_is_permitted_for_this_person_and_purpose_only() {
-    let QueryDecision::Permit(scope) = Case::good().decide() else {
-        panic!("{:?}", Case::good().decide())
+fn query_valid_is_permitted_for_this_person_and_purpose() {
+    let QueryDecision::Permit(scope) = Case::valid().decide() else {
+        panic!("{:?}", Case::valid().decide())
     };
     assert!(granted().covers(&scope));
     assert_eq!(scope.people, People::only([eva().actor]).unwrap());
@@ -81,37 +81,39 @@ fn a_good_question_is_permitted_for_this_person_and_purpose_only() {
 }
 
 #[test]
-fn every_attribute_that_is_missing_stale_or_foreign_denies_with_its_rule() {
+fn query_missing_stale_or_foreign_attribute_denies() {
     type Change = fn(&mut Case);
     let cases: [(&str, Change); 17] = [
-        ("researchers-query", |case| case.asker.roles = [Role::Steward].into()),
-        ("login-proved", |case| case.asker.factors.clear()),
+        ("researchers-query", |case| {
+            case.requester.roles = [Role::Steward].into()
+        }),
+        ("login-proved", |case| case.requester.factors.clear()),
         ("login-fresh", |case| {
-            case.asker.authenticated_at = NOON.plus_seconds(-8 * HOUR_S - 1)
+            case.requester.authenticated_at = NOON.plus_seconds(-8 * HOUR_S - 1)
         }),
         ("login-fresh", |case| {
-            case.asker.authenticated_at = NOON.plus_seconds(HOUR_S)
+            case.requester.authenticated_at = NOON.plus_seconds(HOUR_S)
         }),
         ("password-not-just-reset", |case| {
-            case.asker.password_reset_at = Some(NOON.plus_seconds(-HOUR_S + 1))
+            case.requester.password_reset_at = Some(NOON.plus_seconds(-HOUR_S + 1))
         }),
         ("password-not-just-reset", |case| {
-            case.asker.password_reset_at = Some(NOON.plus_seconds(HOUR_S))
+            case.requester.password_reset_at = Some(NOON.plus_seconds(HOUR_S))
         }),
-        ("history-stays-home", |case| case.as_of = true),
-        ("training-valid", |case| case.asker.training_until = None),
-        ("training-valid", |case| case.asker.training_until = Some(NOON)),
-        ("home-is-active", |case| {
+        ("history-stays-local", |case| case.as_of = true),
+        ("training-valid", |case| case.requester.training_until = None),
+        ("training-valid", |case| case.requester.training_until = Some(NOON)),
+        ("requester-institution-is-active", |case| {
             case.consumer.status = Some(MemberStatus::Suspended)
         }),
-        ("home-is-active", |case| case.consumer.status = None),
+        ("requester-institution-is-active", |case| case.consumer.status = None),
         ("person-of-the-consumer", |case| {
-            case.asker.actor = "eva@cleveland".parse().unwrap()
+            case.requester.actor = "eva@cleveland".parse().unwrap()
         }),
         ("assertion-for-this-holder", |case| {
-            case.asker.audience = InstitutionId::new("cleveland").unwrap()
+            case.requester.audience = InstitutionId::new("cleveland").unwrap()
         }),
-        ("assertion-in-time", |case| case.asker.expires = NOON),
+        ("assertion-in-time", |case| case.requester.expires = NOON),
         ("grant-in-time", |case| case.granted.window = days(1, 2)),
         ("place-agreed", |case| {
             case.consumer.jurisdiction = Jurisdiction::new("US").unwrap()
@@ -128,18 +130,18 @@ fn every_attribute_that_is_missing_stale_or_foreign_denies_with_its_rule() {
 }
 
 #[test]
-fn an_hour_after_a_reset_the_password_is_as_good_as_any() {
-    let mut case = Case::good();
-    case.asker.password_reset_at = Some(NOON.plus_seconds(-HOUR_S));
+fn query_password_reset_an_hour_ago_is_permitted() {
+    let mut case = Case::valid();
+    case.requester.password_reset_at = Some(NOON.plus_seconds(-HOUR_S));
     assert!(matches!(case.decide(), QueryDecision::Permit(_)));
 }
 
 #[test]
-fn all_reasons_are_told_at_once() {
+fn query_denial_lists_all_reasons() {
     let reasons = denied_after(|case| {
-        case.asker.roles.clear();
-        case.asker.training_until = None;
-        case.asker.authenticated_at = NOON.plus_seconds(-100 * HOUR_S);
+        case.requester.roles.clear();
+        case.requester.training_until = None;
+        case.requester.authenticated_at = NOON.plus_seconds(-100 * HOUR_S);
         case.purpose = Purpose::ClinicalCare;
     });
     for rule in [
@@ -154,16 +156,16 @@ fn all_reasons_are_told_at_once() {
 }
 
 #[test]
-fn a_dataset_that_is_gone_denies_and_a_withdrawn_one_does_not() {
+fn query_of_erased_dataset_denies_and_of_withdrawn_permits() {
     let reasons = denied_after(|case| case.dataset = None);
-    assert_eq!(rules(&reasons), ["dataset-there"]);
-    let mut case = Case::good();
+    assert_eq!(rules(&reasons), ["dataset-exists"]);
+    let mut case = Case::valid();
     case.dataset.as_mut().unwrap().published = false;
     assert!(matches!(case.decide(), QueryDecision::Permit(_)));
 }
 
 #[test]
-fn what_policy_no_longer_allows_denies_even_where_it_was_agreed() {
+fn query_denied_if_policy_no_longer_allows_the_grant() {
     let reasons = denied_after(|case| {
         case.dataset.as_mut().unwrap().columns.iter_mut().for_each(|column| {
             if column.name == name("chol") {
@@ -187,17 +189,17 @@ fn what_policy_no_longer_allows_denies_even_where_it_was_agreed() {
 }
 
 #[test]
-fn ones_own_people_take_the_same_path_without_a_grant() {
-    let local = |asker: &ActorAssertion, dataset: Option<&DatasetFacts>| {
-        let home = budapest();
+fn query_of_own_people_needs_no_grant() {
+    let local = |requester: &ActorAssertion, dataset: Option<&DatasetFacts>| {
+        let holder = budapest();
         let purpose = Purpose::HealthResearch;
         shipped()
             .decide_local(
                 &LocalInput {
-                    asker,
+                    requester,
                     purpose: &purpose,
                     as_of: true,
-                    home: &home,
+                    holder: &holder,
                     dataset,
                 },
                 NOON,
@@ -215,8 +217,12 @@ fn ones_own_people_take_the_same_path_without_a_grant() {
     let QueryDecision::Permit(scope) = local(&own, Some(&unpublished)) else {
         panic!("denied")
     };
-    let beyond: Vec<&str> = scope.columns.names().map(ColumnName::as_str).collect();
-    assert_eq!(beyond, ["age", "born", "chol", "mrn", "sex"], "ages and years of birth");
+    let columns: Vec<&str> = scope.columns.names().map(ColumnName::as_str).collect();
+    assert_eq!(
+        columns,
+        ["age", "born", "chol", "mrn", "sex"],
+        "ages and years of birth"
+    );
     assert!(
         scope
             .columns
@@ -238,12 +244,12 @@ fn ones_own_people_take_the_same_path_without_a_grant() {
 }
 
 #[test]
-fn an_explanation_lists_guards_rules_and_columns() {
-    let case = Case::good();
+fn query_explanation_lists_guards_rules_and_columns() {
+    let case = Case::valid();
     let provider = budapest();
     let input = QueryInput {
         granted: &case.granted,
-        asker: &case.asker,
+        requester: &case.requester,
         purpose: &case.purpose,
         as_of: false,
         consumer: &case.consumer,

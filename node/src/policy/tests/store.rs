@@ -1,4 +1,4 @@
-//! How a policy set comes into force, and what no set may allow.
+//! The activation of policy sets, and what no set may allow.
 
 use std::sync::Arc;
 
@@ -19,20 +19,20 @@ use crate::epoch::Epoch;
 use crate::iam::{Accounts, Actor, Sessions};
 use crate::identity::Identity;
 
-/// Lets direct identifiers leave as they are.
+/// Releases direct identifiers in clear.
 const NAMES: &str =
     "@id(\"names\") @reason(\"r\") @remedy(\"m\") permit(principal is Institution, action, resource is Column);";
-/// Closes the tier of records.
+/// Forbids the tier of records.
 const NO_RECORDS: &str = "@id(\"no-records\") @reason(\"r\") @remedy(\"m\") forbid(principal, action == Action::\"answer-records\", resource);";
 
-struct Place {
+struct Fixture {
     _dir: tempfile::TempDir,
     storage: Storage,
     ledger: Ledger,
     epoch: Epoch,
 }
 
-impl Place {
+impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("key");
@@ -81,8 +81,8 @@ impl Place {
     }
 }
 
-fn ground() -> Ground {
-    Ground::new(budapest()).with(vec![zurich()], vec![heart()])
+fn request_space() -> RequestSpace {
+    RequestSpace::new(budapest()).with(vec![zurich()], vec![heart()])
 }
 
 /// A steward who has logged in.
@@ -121,29 +121,29 @@ fn digest(sources: &PolicySources) -> Digest32 {
 }
 
 #[test]
-fn a_set_comes_into_force_once_it_is_sealed_signed_and_in_the_ledger() {
-    let place = Place::new();
-    let store = place.store();
+fn policy_store_activates_a_sealed_signed_and_recorded_set() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
     assert_eq!(store.current().unwrap().number(), 1, "a new node has the shipped set");
-    let (sources, before) = (with(NO_RECORDS, false), place.epoch.current());
+    let (sources, before) = (with(NO_RECORDS, false), fixture.epoch.current());
     let expect = digest(&sources);
-    let refused = store.apply(sources.clone(), Digest32::ZERO, &[], &stella(), &ground());
+    let refused = store.apply(sources.clone(), Digest32::ZERO, &[], &stella(), &request_space());
     assert!(
         matches!(refused, Err(PolicyStoreError::NotExpected { .. })),
         "{refused:?}"
     );
     assert_eq!(store.live().current().digest(), shipped().digest());
-    store.apply(sources, expect, &[], &stella(), &ground()).unwrap();
+    store.apply(sources, expect, &[], &stella(), &request_space()).unwrap();
     assert_eq!(store.live().current().digest(), expect);
-    assert_ne!(place.epoch.current(), before, "running answers are decided again");
-    // What a start finds.
-    let again = place.store();
+    assert_ne!(fixture.epoch.current(), before, "running answers are decided again");
+    // The state after a restart.
+    let again = fixture.store();
     assert_eq!(
         (again.current().unwrap().number(), again.live().current().digest()),
         (2, expect)
     );
     assert_eq!(
-        place.applied(),
+        fixture.applied(),
         [
             (1, shipped().digest(), by_node(NodeTask::Start).cause().clone()),
             (2, expect, stella().attribution().cause().clone())
@@ -154,48 +154,48 @@ fn a_set_comes_into_force_once_it_is_sealed_signed_and_in_the_ledger() {
 }
 
 #[test]
-fn two_people_bring_a_set_into_force_where_the_settings_say_so() {
-    let place = Place::new();
-    let store = place.store();
+fn policy_store_needs_two_people_if_the_settings_require_it() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
     let sources = with(NO_RECORDS, true);
     let expect = digest(&sources);
-    let applied = store.apply(sources, expect, &[], &stella(), &ground()).unwrap();
+    let applied = store.apply(sources, expect, &[], &stella(), &request_space()).unwrap();
     assert!(matches!(applied, Applied::Proposed(_)));
     assert_eq!(
         store.live().current().digest(),
         shipped().digest(),
-        "a proposal decides nothing"
+        "a proposal has no effect"
     );
     assert!(matches!(
-        store.approve(expect, &stella(), &ground()),
+        store.approve(expect, &stella(), &request_space()),
         Err(PolicyStoreError::SamePerson { .. })
     ));
     assert!(matches!(
-        store.approve(Digest32::ZERO, &stefan(), &ground()),
+        store.approve(Digest32::ZERO, &stefan(), &request_space()),
         Err(PolicyStoreError::NoProposal { .. })
     ));
-    store.approve(expect, &stefan(), &ground()).unwrap();
+    store.approve(expect, &stefan(), &request_space()).unwrap();
     assert_eq!(store.live().current().digest(), expect);
     let both = stella().attribution_with(&stefan()).unwrap();
-    assert_eq!(place.applied()[1], (2, expect, both.cause().clone()));
-    // To do without the second person takes two people as well.
+    assert_eq!(fixture.applied()[1], (2, expect, both.cause().clone()));
+    // Switching off the second person takes two people as well.
     let alone = with(NO_RECORDS, false);
     let applied = store
-        .apply(alone.clone(), digest(&alone), &[], &stella(), &ground())
+        .apply(alone.clone(), digest(&alone), &[], &stella(), &request_space())
         .unwrap();
     assert!(matches!(applied, Applied::Proposed(_)));
 }
 
 #[test]
-fn no_set_opens_identifiers_or_unclassified_columns_or_serves_non_members() {
-    assert_eq!(never_allowed(&shipped(), &ground()), Vec::<String>::new());
-    let store = Place::new().store();
+fn policy_store_refuses_a_set_that_is_too_wide() {
+    assert_eq!(never_allowed(&shipped(), &request_space()), Vec::<String>::new());
+    let store = Fixture::new().store();
     for rule in [
         NAMES,
         "@id(\"all\") @reason(\"r\") @remedy(\"m\") permit(principal is Institution, action, resource);",
         "@id(\"one\") @reason(\"r\") @remedy(\"m\") permit(principal is Institution, action == Action::\"reveal-clear\", resource is Column) when { resource.name == \"mrn\" };",
     ] {
-        // A set of its own, so that no shipped rule forbids what it permits.
+        // A set without the shipped rules, so that none of them forbids what it permits.
         let sources = PolicySources {
             files: vec![PolicyFile {
                 name: "a.cedar".to_owned(),
@@ -203,7 +203,7 @@ fn no_set_opens_identifiers_or_unclassified_columns_or_serves_non_members() {
             }],
             settings: Settings::default(),
         };
-        let refused = store.apply(sources.clone(), digest(&sources), &[], &stella(), &ground());
+        let refused = store.apply(sources.clone(), digest(&sources), &[], &stella(), &request_space());
         assert!(
             matches!(refused, Err(PolicyStoreError::TooWide { .. })),
             "{rule}: {refused:?}"
@@ -212,7 +212,7 @@ fn no_set_opens_identifiers_or_unclassified_columns_or_serves_non_members() {
 }
 
 #[test]
-fn cases_that_come_out_otherwise_stop_a_set() {
+fn policy_store_refuses_a_set_with_failing_cases() {
     let case = |class, expect| Case {
         institution: None,
         jurisdiction: None,
@@ -223,25 +223,27 @@ fn cases_that_come_out_otherwise_stop_a_set() {
         reveal: Reveal::Clear,
         expect,
     };
-    let place = Place::new();
-    let store = place.store();
+    let fixture = Fixture::new();
+    let store = fixture.store();
     let sources = with(NO_RECORDS, false);
     let expect = digest(&sources);
     let wrong = [case(ColumnClass::DirectIdentifier, Expected::Permit)];
-    let refused = store.apply(sources.clone(), expect, &wrong, &stella(), &ground());
+    let refused = store.apply(sources.clone(), expect, &wrong, &stella(), &request_space());
     assert!(matches!(refused, Err(PolicyStoreError::Cases { .. })), "{refused:?}");
     let right = [
         case(ColumnClass::DirectIdentifier, Expected::Deny),
         case(ColumnClass::Ordinary, Expected::Permit),
     ];
-    store.apply(sources, expect, &right, &stella(), &ground()).unwrap();
+    store
+        .apply(sources, expect, &right, &stella(), &request_space())
+        .unwrap();
 }
 
 #[test]
-fn a_diff_names_what_opens_and_what_closes() {
+fn policy_diff_names_what_opens_and_what_closes() {
     let (before, after) = (PolicySources::shipped(), with(NO_RECORDS, false));
     let (old, new) = (before.compile().unwrap(), after.compile().unwrap());
-    let forward = diff((&before, &old), (&after, &new), &ground());
+    let forward = diff((&before, &old), (&after, &new), &request_space());
     assert_eq!(forward.opens_in_all, 0, "{:?}", forward.opens);
     assert!(forward.closes_in_all > 0);
     assert!(
@@ -251,27 +253,27 @@ fn a_diff_names_what_opens_and_what_closes() {
     );
     assert_eq!(forward.text.len(), 1);
     assert!(forward.text[0].lines.iter().all(|line| line.starts_with('+')));
-    let back = diff((&after, &new), (&before, &old), &ground());
+    let back = diff((&after, &new), (&before, &old), &request_space());
     assert_eq!((back.opens.len(), back.closes_in_all), (forward.closes.len(), 0));
 }
 
 #[test]
-fn a_rollback_is_an_application_of_its_own() {
-    let place = Place::new();
-    let store = place.store();
+fn policy_store_rollback_is_a_new_application() {
+    let fixture = Fixture::new();
+    let store = fixture.store();
     let sources = with(NO_RECORDS, false);
     store
-        .apply(sources.clone(), digest(&sources), &[], &stella(), &ground())
+        .apply(sources.clone(), digest(&sources), &[], &stella(), &request_space())
         .unwrap();
     let first = store.numbered(1).unwrap().sources;
     store
-        .apply(first.clone(), digest(&first), &[], &stefan(), &ground())
+        .apply(first.clone(), digest(&first), &[], &stefan(), &request_space())
         .unwrap();
     assert_eq!(store.current().unwrap().number(), 3);
     assert_eq!(store.live().current().digest(), shipped().digest());
-    let again = store.apply(first.clone(), digest(&first), &[], &stefan(), &ground());
+    let again = store.apply(first.clone(), digest(&first), &[], &stefan(), &request_space());
     assert!(
-        matches!(again, Err(PolicyStoreError::InForceAlready { number: 3 })),
+        matches!(again, Err(PolicyStoreError::AlreadyActive { number: 3 })),
         "{again:?}"
     );
 }

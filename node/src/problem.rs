@@ -1,11 +1,11 @@
-//! What people and programs are told when something did not work.
+//! How failures are reported to people and programs.
 //!
-//! Every service has errors of its own; each says whose fault it is ([`Explain`]). Here, and only here, that becomes a
+//! Every service has its own error types, and each error has a classification ([`Explain`]). Only this module converts them into a
 //! [`Problem`]: an RFC 9457 problem document on the API, a message on standard error and an exit code at the command line.
 //!
 //! | code | exit | HTTP | |
 //! | --- | --- | --- | --- |
-//! | `fault` | 1 | 500 | the program or the machine failed |
+//! | `internal` | 1 | 500 | the program or the machine failed |
 //! | `usage` | 2 | 400 | wrong usage or input |
 //! | `denied` | 3 | 403 | a rule forbids it |
 //! | `not_found` | 4 | 404 | it does not exist, or the caller may not know that it does |
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// The program or the machine failed.
-    Fault,
+    Internal,
     /// Wrong usage or input.
     Usage,
     /// A rule forbids it.
@@ -40,7 +40,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// What the process ends with.
+    /// Exit code of the process.
     pub fn exit(self) -> u8 {
         self.facts().0
     }
@@ -60,10 +60,10 @@ impl Code {
 
     fn facts(self) -> (u8, u16, &'static str, &'static str) {
         match self {
-            Self::Fault => (1, 500, "fault", "the program or the machine failed"),
-            Self::Usage => (2, 400, "usage", "this cannot be done as asked"),
+            Self::Internal => (1, 500, "internal", "the program or the machine failed"),
+            Self::Usage => (2, 400, "usage", "the request is invalid"),
             Self::Denied => (3, 403, "denied", "this is not permitted"),
-            Self::NotFound => (4, 404, "not_found", "there is nothing of that name here"),
+            Self::NotFound => (4, 404, "not_found", "nothing with that name exists here"),
             Self::Unreachable => (5, 503, "unreachable", "no answer"),
             Self::Integrity => (6, 500, "integrity", "stored data is not what was written"),
             Self::Locked => (7, 401, "locked", "a key or a login is missing"),
@@ -80,7 +80,7 @@ impl From<ErrorKind> for Code {
             ErrorKind::Unreachable => Self::Unreachable,
             ErrorKind::Integrity => Self::Integrity,
             ErrorKind::Locked => Self::Locked,
-            ErrorKind::Machine => Self::Fault,
+            ErrorKind::Machine => Self::Internal,
         }
     }
 }
@@ -91,9 +91,9 @@ pub struct Problem {
     /// Names the kind of problem, for programs.
     #[serde(rename = "type")]
     uri: String,
-    /// The kind in a word.
+    /// The kind, as a code.
     pub code: Code,
-    /// The kind in a sentence.
+    /// The kind, as a sentence.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
@@ -127,8 +127,8 @@ impl Problem {
     }
 
     /// The program or the machine failed while it did `what`.
-    pub fn fault(what: &str, error: &dyn Error) -> Self {
-        Self::new(Code::Fault, format!("{what}: {}", chain(error)))
+    pub fn internal(what: &str, error: &dyn Error) -> Self {
+        Self::new(Code::Internal, format!("{what}: {}", chain(error)))
     }
 
     /// Adds what to do.
@@ -146,12 +146,12 @@ impl Problem {
     }
 }
 
-/// An error that says whose fault it is.
+/// An error that knows its classification and how to explain itself.
 pub trait Explain: Error {
     /// What kind of problem it is.
     fn code(&self) -> Code;
 
-    /// Why, one reason each, where there is more to say than the error and its sources do.
+    /// Why, one reason each, if the error and its sources do not already say it.
     fn reasons(&self) -> Vec<String> {
         Vec::new()
     }
@@ -164,9 +164,9 @@ pub trait Explain: Error {
 
 impl<E: Explain> From<E> for Problem {
     fn from(error: E) -> Self {
-        let full = || is_full_disk(&error).then(|| MAKE_ROOM.to_owned());
+        let disk_full = || is_full_disk(&error).then(|| FREE_DISK_SPACE.to_owned());
         Self {
-            help: error.help().or_else(full),
+            help: error.help().or_else(disk_full),
             ..Self::new(error.code(), chain(&error))
         }
         .because(error.reasons())
@@ -174,15 +174,15 @@ impl<E: Explain> From<E> for Problem {
 }
 
 /// What to do when the disk is full.
-pub const MAKE_ROOM: &str =
-    "the disk is full, or a quota is used up: make room and do it again; nothing half done has stayed";
+pub const FREE_DISK_SPACE: &str =
+    "the disk is full, or a quota is exhausted: free some space and try again; no partial result was left behind";
 
-/// What lies behind the error, outermost first.
+/// The sources of the error, outermost first.
 fn sources(error: &dyn Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
     std::iter::successors(error.source(), |source| (**source).source())
 }
 
-/// The error and its sources on one line, outermost first; a source that the one before it quotes is not said twice.
+/// The error and its sources on one line, outermost first; a source that the error before it already quotes is not repeated.
 pub fn chain(error: &dyn Error) -> String {
     let mut line = error.to_string();
     for text in sources(error).map(|source| source.to_string().replace('\n', " ")) {
@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_with_its_sources() {
+    fn problem_from_error_includes_its_sources() {
         let error = KeyError::Io {
             action: "read",
             path: "k".into(),
@@ -277,11 +277,11 @@ mod tests {
         };
         let problem = Problem::from(error);
         assert_eq!(problem.detail, "cannot read `k`: disk on fire");
-        assert_eq!(problem.code, Code::Fault);
+        assert_eq!(problem.code, Code::Internal);
     }
 
     #[test]
-    fn a_problem_survives_the_way_to_the_client() {
+    fn problem_json_round_trip_keeps_all_fields() {
         let problem = Problem::new(Code::Denied, "no").because(["a", "b"]).help("ask");
         let json = serde_json::to_value(&problem).unwrap();
         assert_eq!(json["type"], "urn:concordat:problem:denied");

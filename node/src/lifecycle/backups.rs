@@ -4,24 +4,24 @@ use std::path::{Path, PathBuf};
 
 use concordat_protocol::audit::EntryBody;
 use concordat_storage::{
-    backup::{self, BackupError, BackupRequest, Made, Repository},
+    backup::{self, BackupError, BackupRequest, CreatedSnapshot, Repository},
     catalog::ErasureStatement,
     ledger::Attribution,
     meta::{MetaError, SealedTree, TreeId},
 };
 
-use super::Custody;
-use crate::fault::{Problem, chain};
+use super::Lifecycle;
+use crate::problem::{Problem, chain};
 
-/// The repositories that hold snapshots of this node: whatever is erased is erased there too.
+/// The repositories that contain snapshots of this node: erasures apply to them too.
 const REPOSITORIES: TreeId = TreeId::new("repositories");
 
-impl Custody {
+impl Lifecycle {
     /// Takes a snapshot into the repository at `to`. Blocks.
     ///
     /// # Errors
-    /// [`BackupError`]; no snapshot appears then.
-    pub fn back_up(&self, to: &Path, by: &Attribution) -> Result<Made, Problem> {
+    /// [`BackupError`]; no snapshot is created then.
+    pub fn back_up(&self, to: &Path, by: &Attribution) -> Result<CreatedSnapshot, Problem> {
         let with = &self.0.with;
         with.ledger.ready()?;
         let request = BackupRequest {
@@ -31,25 +31,25 @@ impl Custody {
             now: with.clock.now(),
         };
         let known = to.to_string_lossy();
-        // Known before there is anything in it: what is erased from now on is erased there.
+        // Recorded before anything is written to it, so that erasures from now on apply to it.
         self.repositories()?.put(&known, &to.to_owned())?;
-        let made = backup::create(&with.storage, &with.ledger, &request)?;
+        let created = backup::create(&with.storage, &with.ledger, &request)?;
         self.record(
             EntryBody::SnapshotMade {
-                snapshot: made.contents.document().id,
-                contents: made.contents.digest(),
+                snapshot: created.contents.document().id,
+                contents: created.contents.digest(),
             },
             by,
         )?;
-        Ok(made)
+        Ok(created)
     }
 
-    /// Erases in all repositories what was erased here, and names those that could not be reached.
+    /// Applies the erasures to all repositories, and returns those that could not be reached.
     pub(super) fn erase_in_repositories(&self, statements: &[ErasureStatement]) -> Result<Vec<PathBuf>, MetaError> {
         let mut out_of_reach = Vec::new();
         for (_, path) in self.repositories()?.iter()? {
             if let Err(error) = note(&path, statements) {
-                tracing::warn!(repository = %path.display(), error = %chain(&error), "cannot erase in the repository");
+                tracing::warn!(repository = %path.display(), error = %chain(&error), "the repository cannot be erased from");
                 out_of_reach.push(path);
             }
         }

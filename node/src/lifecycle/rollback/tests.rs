@@ -1,4 +1,4 @@
-//! A catalogue beside a ledger that tells of something else. Nothing ties the two but the comparison: the ledger is opened without the
+//! A catalog together with a ledger that disagrees with it. Only the comparison connects the two: the ledger is opened without the
 //! sealed state.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use concordat_storage::{
     data_dir::Storage,
 };
 
-use super::super::CustodyParts;
+use super::super::LifecycleParts;
 use super::*;
 use crate::attribution::by_this_account;
 use crate::clock::Clock;
@@ -28,14 +28,14 @@ fn heart() -> DatasetName {
     DatasetName::new("heart").unwrap()
 }
 
-struct Place {
+struct Fixture {
     dir: tempfile::TempDir,
     storage: Storage,
     ledger: Ledger,
     identity: Arc<Identity>,
 }
 
-impl Place {
+impl Fixture {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = dir.path().join("key");
@@ -85,7 +85,7 @@ impl Place {
         tokio::task::spawn_blocking(imported).await.unwrap()
     }
 
-    fn told(&self, version: u64, manifest: Digest32) {
+    fn enter_import(&self, version: u64, manifest: Digest32) {
         self.enter(EntryBody::DatasetImported {
             dataset: heart(),
             version,
@@ -98,8 +98,8 @@ impl Place {
         drop(self.ledger.append(body, &by_this_account(), NOW).unwrap());
     }
 
-    async fn open(&self) -> Result<Custody, RollbackError> {
-        Custody::open(CustodyParts {
+    async fn open(&self) -> Result<Lifecycle, RollbackError> {
+        Lifecycle::open(LifecycleParts {
             identity: Arc::clone(&self.identity),
             storage: self.storage.clone(),
             ledger: self.ledger.clone(),
@@ -109,7 +109,7 @@ impl Place {
         .await
     }
 
-    /// What the catalogue has instead of what the ledger tells of.
+    /// What the catalog contains instead of what the ledger has recorded.
     async fn found(&self) -> &'static str {
         match self.open().await {
             Err(RollbackError::OlderState { found, .. }) => found,
@@ -119,40 +119,40 @@ impl Place {
 }
 
 #[tokio::test]
-async fn catalogue_without_what_the_ledger_says_was_imported_stops_the_start() {
-    let place = Place::new();
-    place.told(1, Digest32::ZERO);
-    assert_eq!(place.found().await, "has no such dataset");
-    let manifest = place.import(ImportMode::Create).await;
-    assert_eq!(place.found().await, "has another one of that number");
-    place.told(1, manifest);
-    place.open().await.unwrap();
-    place.told(2, Digest32::ZERO);
-    assert_eq!(place.found().await, "has older versions only");
+async fn rollback_missing_imported_version_stops_the_start() {
+    let fixture = Fixture::new();
+    fixture.enter_import(1, Digest32::ZERO);
+    assert_eq!(fixture.found().await, "does not contain that dataset");
+    let manifest = fixture.import(ImportMode::Create).await;
+    assert_eq!(fixture.found().await, "contains a different version with that number");
+    fixture.enter_import(1, manifest);
+    fixture.open().await.unwrap();
+    fixture.enter_import(2, Digest32::ZERO);
+    assert_eq!(fixture.found().await, "contains only older versions");
 }
 
 #[tokio::test]
-async fn catalogue_with_what_the_ledger_says_was_erased_is_erased_at_the_start() {
-    let place = Place::new();
-    let manifest = place.import(ImportMode::Create).await;
-    place.told(1, manifest);
-    place.open().await.unwrap();
-    place.enter(EntryBody::DatasetErased {
+async fn rollback_erased_dataset_is_erased_at_the_start() {
+    let fixture = Fixture::new();
+    let manifest = fixture.import(ImportMode::Create).await;
+    fixture.enter_import(1, manifest);
+    fixture.open().await.unwrap();
+    fixture.enter(EntryBody::DatasetErased {
         dataset: heart(),
         statement: Digest32::sha256("test", b"erased"),
     });
-    place.open().await.unwrap();
-    assert!(place.storage.catalog().datasets().list().unwrap().is_empty());
-    assert_eq!(place.storage.catalog().erasures().all().unwrap().len(), 1);
+    fixture.open().await.unwrap();
+    assert!(fixture.storage.catalog().datasets().list().unwrap().is_empty());
+    assert_eq!(fixture.storage.catalog().erasures().all().unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn version_that_a_stop_kept_out_of_the_ledger_is_entered_once() {
-    let place = Place::new();
-    let manifest = place.import(ImportMode::Create).await;
-    place.open().await.unwrap();
-    place.open().await.unwrap();
-    let entries = place.ledger.range(0, place.ledger.size()).unwrap();
+async fn rollback_version_missing_in_ledger_is_entered_once() {
+    let fixture = Fixture::new();
+    let manifest = fixture.import(ImportMode::Create).await;
+    fixture.open().await.unwrap();
+    fixture.open().await.unwrap();
+    let entries = fixture.ledger.range(0, fixture.ledger.size()).unwrap();
     let bodies: Vec<EntryBody> = entries.into_iter().map(|stored| stored.entry.body).collect();
     let entered = EntryBody::DatasetImported {
         dataset: heart(),

@@ -1,4 +1,4 @@
-//! The parts of the network's behaviour, and the swarm they run in.
+//! The parts of the network behavior, and the swarm they run in.
 
 use std::{num::NonZeroU8, sync::Arc};
 
@@ -15,32 +15,32 @@ use super::{
     transport::transport,
 };
 
-/// What runs on every connection. The order counts: the gate is asked first, the streams last.
+/// The protocols of every connection. The order matters: the gate decides first, the streams come last.
 #[derive(NetworkBehaviour)]
-pub(super) struct Behaviour {
+pub(super) struct Behavior {
     pub(super) gate: Gate,
     pub(super) identify: identify::Behaviour,
     pub(super) ping: ping::Behaviour,
     pub(super) streams: Streams,
 }
 
-/// Most streams in both directions on one connection, above which the multiplexer ends it. Each can hold 256 KiB.
-pub(super) const MULTIPLEXED: usize = 256;
+/// Maximum number of streams in both directions on one connection, above which the multiplexer closes it. Each can buffer 256 KiB.
+pub(super) const MAX_MULTIPLEXED_STREAMS: usize = 256;
 
-/// Tried one after the other in the order the roster states, so that a member's preference between TCP and QUIC holds.
-const DIALS_AT_ONCE: NonZeroU8 = NonZeroU8::MIN;
+/// Addresses are tried one after the other in the order of the roster, so that a member's preference between TCP and QUIC is respected.
+const CONCURRENT_DIALS: NonZeroU8 = NonZeroU8::MIN;
 
-/// Builds a swarm that speaks TCP with Noise and Yamux, and QUIC, with a closed gate and no listeners.
+/// Builds a swarm that supports TCP with Noise and Yamux, and QUIC, with a closed gate and no listeners.
 pub(super) fn swarm(
     config: &NetworkConfig,
     dialing: &Dialing,
     sessions: Arc<Sessions>,
     acceptors: Arc<Acceptors>,
-) -> Result<Swarm<Behaviour>, NetworkError> {
+) -> Result<Swarm<Behavior>, NetworkError> {
     let mut seed = config.key.expose_seed();
     let keypair = Keypair::ed25519_from_bytes(&mut *seed).map_err(NetworkError::Key)?;
     let unfinished = Unfinished::new(config.limits.clone());
-    let behaviour = Behaviour {
+    let behavior = Behavior {
         gate: Gate::new(config.limits.clone(), unfinished.clone()),
         identify: identify::Behaviour::new(identify_config(&keypair)),
         ping: ping::Behaviour::default(),
@@ -50,16 +50,11 @@ pub(super) fn swarm(
     let transport = transport(&keypair, timeouts, unfinished, dialing.clone())?;
     let settings = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(timeouts.idle)
-        .with_dial_concurrency_factor(DIALS_AT_ONCE);
-    Ok(Swarm::new(
-        transport,
-        behaviour,
-        keypair.public().to_peer_id(),
-        settings,
-    ))
+        .with_dial_concurrency_factor(CONCURRENT_DIALS);
+    Ok(Swarm::new(transport, behavior, keypair.public().to_peer_id(), settings))
 }
 
-/// Says as little as identify can say: no list of discovered peers is kept and no listen addresses are shown.
+/// Reveals as little as identify permits: discovered peers are not cached and listen addresses are hidden.
 fn identify_config(keypair: &Keypair) -> identify::Config {
     identify::Config::new("/concordat/1".into(), keypair.public())
         .with_agent_version(concat!("concordat/", env!("CARGO_PKG_VERSION")).into())
@@ -69,6 +64,6 @@ fn identify_config(keypair: &Keypair) -> identify::Config {
 
 pub(super) fn multiplexer() -> yamux::Config {
     let mut config = yamux::Config::default();
-    config.set_max_num_streams(MULTIPLEXED);
+    config.set_max_num_streams(MAX_MULTIPLEXED_STREAMS);
     config
 }

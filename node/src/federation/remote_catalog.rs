@@ -1,57 +1,57 @@
-//! What other institutions have: their catalogues, as far as this node may know.
+//! The catalogs of other institutions, as far as this node may see them.
 
 use concordat_protocol::ids::{DatasetRef, InstitutionId};
 use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest, MAX_CATALOG};
 use serde::{Deserialize, Serialize};
 
 use super::Federation;
-use super::fault::QueryFault;
+use super::error::FederationError;
 use crate::network::NetworkError;
 use crate::sharing::CATALOG;
 
-/// Most pages that are read; a page may be empty, because datasets that may not be seen count in the holder's order.
+/// Most pages that are read. A page may be empty, because hidden datasets also count when the holder divides its list into pages.
 const MAX_PAGES: usize = 10_000;
 
-/// Most bytes of memory that a catalogue takes here: 10,000 datasets of fifty columns.
-const MAX_KEPT: usize = 64 << 20;
+/// Most bytes of memory that a remote catalog may take: 10,000 datasets of fifty columns.
+const MAX_CATALOG_BYTES: usize = 64 << 20;
 
 /// A dataset at another institution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RemoteDataset {
-    /// Which one, and whose.
+    /// The dataset and its institution.
     pub dataset: DatasetRef,
-    /// What its holder tells of it.
+    /// What its holder publishes about it.
     pub entry: CatalogEntry,
 }
 
 impl Federation {
-    /// All that this node may know of at `peer`.
+    /// All datasets of `peer` that this node may see.
     ///
     /// # Errors
-    /// [`QueryFault::Unreachable`], or [`QueryFault::Misbehaved`] when the catalogue has no end or is too large.
-    pub async fn catalog_of(&self, peer: &InstitutionId) -> Result<Vec<RemoteDataset>, QueryFault> {
+    /// [`FederationError::Unreachable`], or [`FederationError::Misbehaved`] if the catalog does not end or is too large.
+    pub async fn catalog_of(&self, peer: &InstitutionId) -> Result<Vec<RemoteDataset>, FederationError> {
         let parts = &self.0.parts;
-        let roster = parts.membership.in_force(parts.clock.now());
-        let roster = roster.map_err(|error| QueryFault::machine("the roster cannot be used", error))?;
+        let roster = parts.membership.valid_roster(parts.clock.now());
+        let roster = roster.map_err(|error| FederationError::machine("the roster cannot be used", error))?;
         let node = roster.active_member(peer).and_then(|member| member.nodes.first());
         let node = node
-            .ok_or_else(|| QueryFault::NotMember { provider: peer.clone() })?
+            .ok_or_else(|| FederationError::NotMember { provider: peer.clone() })?
             .node;
-        let unreachable = |source: NetworkError| QueryFault::Unreachable {
+        let unreachable = |source: NetworkError| FederationError::Unreachable {
             provider: peer.clone(),
             source,
         };
         let mut stream = parts.network.open(node, CATALOG).await.map_err(unreachable)?;
-        let (mut known, mut from, mut kept): (Vec<RemoteDataset>, u32, usize) = (Vec::new(), 0, 0);
+        let (mut known, mut from, mut used): (Vec<RemoteDataset>, u32, usize) = (Vec::new(), 0, 0);
         for _ in 0..MAX_PAGES {
             stream.send(&CatalogRequest { from }).await.map_err(unreachable)?;
             let CatalogReply { datasets, next } = stream.expect().await.map_err(unreachable)?;
-            kept = datasets.iter().map(size).fold(kept, usize::saturating_add);
-            if kept > MAX_KEPT {
-                return Err(QueryFault::Misbehaved {
+            used = datasets.iter().map(size).fold(used, usize::saturating_add);
+            if used > MAX_CATALOG_BYTES {
+                return Err(FederationError::Misbehaved {
                     provider: peer.clone(),
-                    detail: format!("its catalogue is larger than {MAX_KEPT} bytes"),
+                    detail: format!("its catalog is larger than {MAX_CATALOG_BYTES} bytes"),
                 });
             }
             known.extend(datasets.into_iter().map(|entry| RemoteDataset {
@@ -67,16 +67,16 @@ impl Federation {
                 Some(_) => break,
             }
         }
-        Err(QueryFault::Misbehaved {
+        Err(FederationError::Misbehaved {
             provider: peer.clone(),
-            detail: "its catalogue has no end".to_owned(),
+            detail: "its catalog does not end".to_owned(),
         })
     }
 
     /// The active members other than this institution.
     pub fn peers(&self) -> Vec<InstitutionId> {
         let parts = &self.0.parts;
-        let Ok(roster) = parts.membership.in_force(parts.clock.now()) else {
+        let Ok(roster) = parts.membership.valid_roster(parts.clock.now()) else {
             return Vec::new();
         };
         let others = roster.active_members().map(|member| &member.institution);
@@ -87,7 +87,7 @@ impl Federation {
     }
 }
 
-/// The memory that an entry takes.
+/// The memory that an entry takes, in bytes.
 fn size(entry: &CatalogEntry) -> usize {
     let text = |column: &CatalogColumn| {
         let name = column.name.as_str().len();

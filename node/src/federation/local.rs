@@ -1,4 +1,4 @@
-//! The engine at home: what crosses several institutions is put together here.
+//! The local engine: combines the answers of several institutions.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use concordat_storage::engine::{QueryError, admitted, rows_in_a_batch};
+use concordat_storage::engine::{QueryError, admitted, rows_per_batch};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemTable, MemorySchemaProvider, TableProvider};
@@ -19,33 +19,33 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{DataFrame, SessionConfig};
 use datafusion::sql::sqlparser::ast::Query;
 
-use super::fault::QueryFault;
+use super::error::FederationError;
 use super::statement::TableName;
 
-/// Rows in a batch; small enough that a batch crosses in one piece.
+/// Rows in a batch; small enough that a batch fits into one chunk.
 const BATCH: usize = 8192;
-/// Parallel parts of a plan; more only helps when a single query has the machine to itself.
+/// Parallel partitions of a plan; more only helps if a single query has the whole machine.
 const PARTITIONS: usize = 2;
-/// The one catalogue.
+/// The only catalog.
 const CATALOG: &str = "concordat";
-/// The schema that holds the members' answers to parts of the question.
+/// The schema that holds the members' answers to fragments of the query.
 const ANSWERS: &str = "__answers";
 
-/// A session with no tables but those that are put into it. It reads no files and writes none, not even to spill.
-pub(super) struct Home(SessionContext);
+/// A session that contains only the tables added to it. It reads and writes no files, not even to spill.
+pub(super) struct LocalEngine(SessionContext);
 
-impl Home {
-    /// An empty session with so many bytes of memory for the joins, groups and orders of its query.
+impl LocalEngine {
+    /// An empty session with `memory` bytes for the joins, groupings and sorts of its query.
     ///
     /// # Errors
-    /// When the engine cannot be set up.
+    /// If the engine cannot be set up.
     pub(super) fn new(memory: usize) -> Result<Self> {
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema(CATALOG, ANSWERS)
             .with_information_schema(false)
             .with_target_partitions(PARTITIONS)
             .with_batch_size(BATCH);
-        // Column names keep their case, here as at the provider.
+        // Column names keep their case, as they do at the provider.
         config.options_mut().sql_parser.enable_ident_normalization = false;
         let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
         let runtime = RuntimeEnvBuilder::new()
@@ -55,17 +55,17 @@ impl Home {
         Ok(Self(SessionContext::new_with_config_rt(config, runtime)))
     }
 
-    /// Puts in a table under the name by which the question knows it.
+    /// Adds a table under the name that the query uses.
     pub(super) fn add(&self, name: &TableName, table: Arc<dyn TableProvider>) -> Result<()> {
-        self.put(name.schema(), &name.at_home(), table)
+        self.register(name.schema(), &name.local_name(), table)
     }
 
-    /// Puts in an answer that is already here.
+    /// Adds an answer that has already been received.
     pub(super) fn add_answer(&self, name: &str, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<()> {
-        self.put(ANSWERS, name, Arc::new(MemTable::try_new(schema, vec![batches])?))
+        self.register(ANSWERS, name, Arc::new(MemTable::try_new(schema, vec![batches])?))
     }
 
-    fn put(&self, schema: &str, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
+    fn register(&self, schema: &str, name: &str, table: Arc<dyn TableProvider>) -> Result<()> {
         if let Some(catalog) = self.0.catalog(CATALOG) {
             if catalog.schema(schema).is_none() {
                 catalog.register_schema(schema, Arc::new(MemorySchemaProvider::new()))?;
@@ -77,11 +77,11 @@ impl Home {
         Ok(())
     }
 
-    /// Plans and starts `query`, on a thread with room for that.
+    /// Plans and starts `query`, on a thread with a large enough stack.
     ///
     /// # Errors
-    /// [`QueryFault`] when the text does not fit the tables, or its plan is too large.
-    pub(super) async fn run(&self, query: &Query) -> std::result::Result<SendableRecordBatchStream, QueryFault> {
+    /// [`FederationError`] if the text does not match the tables or its plan is too large.
+    pub(super) async fn run(&self, query: &Query) -> std::result::Result<SendableRecordBatchStream, FederationError> {
         let only_read = SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
@@ -90,26 +90,26 @@ impl Home {
             .0
             .sql_with_options(&query.to_string(), only_read)
             .await
-            .map_err(mistake)?;
-        let too_large = |error: QueryError| QueryFault::usage(error.to_string());
+            .map_err(planning_error)?;
+        let too_large = |error: QueryError| FederationError::usage(error.to_string());
         admitted(frame.logical_plan()).map_err(too_large)?;
-        let rows = rows_in_a_batch(frame.logical_plan(), BATCH).map_err(too_large)?;
+        let rows = rows_per_batch(frame.logical_plan(), BATCH).map_err(too_large)?;
         let (mut state, plan) = frame.into_parts();
         *state.config_mut() = state.config().clone().with_batch_size(rows);
         Ok(DataFrame::new(state, plan).execute_stream().await?)
     }
 }
 
-/// What the planner objects to is a mistake in the question; anything else is not.
-fn mistake(error: DataFusionError) -> QueryFault {
+/// An error of the planner is a mistake in the query; any other error is not.
+fn planning_error(error: DataFusionError) -> FederationError {
     match error.find_root() {
         DataFusionError::Plan(_)
         | DataFusionError::SchemaError(..)
         | DataFusionError::SQL(..)
-        | DataFusionError::NotImplemented(_) => QueryFault::usage(format!(
-            "the question does not fit the tables: {}",
+        | DataFusionError::NotImplemented(_) => FederationError::usage(format!(
+            "the query does not match the tables: {}",
             error.find_root().strip_backtrace()
         )),
-        _ => QueryFault::from(error),
+        _ => FederationError::from(error),
     }
 }

@@ -1,9 +1,10 @@
-//! The care of what this node keeps: its keys, its datasets' lives, and that nobody put an older state back.
+//! The lifecycle of keys and datasets, and the detection of a restored older state.
 //!
-//! 1. At the start the catalogue is compared with the ledger ([`rollback`]), before anything is served.
-//! 2. What was erased is erased in repositories of backups that can be reached now, objects that nothing names are removed, and encrypting again that was broken off goes on, in the background.
-//! 3. A store that holds the objects is watched ([`store`]); the objects that nothing names are removed when it answers.
-//! 4. What is done to a key or a dataset stands in the ledger before it is done.
+//! 1. At the start the catalog is compared with the ledger ([`rollback`]), before anything is served.
+//! 2. In the background, erasures are applied to backup repositories that can be reached now, unreferenced objects are removed, and
+//!    interrupted re-encryption continues.
+//! 3. An object store is monitored ([`store`]); unreferenced objects are removed when it is available.
+//! 4. Every operation on a key or a dataset is written to the ledger before it is performed.
 
 mod backups;
 mod rollback;
@@ -19,7 +20,7 @@ use std::{
 use concordat_protocol::{
     audit::{EntryBody, KeyChange},
     ids::{DatasetName, KeyId, SegmentName},
-    text::{Reason, Word},
+    text::{Label, Reason},
 };
 use concordat_storage::{
     catalog::{ErasureOrder, ErasureStatement, Reencrypted},
@@ -31,96 +32,99 @@ use concordat_storage::{
 use tokio::sync::Notify;
 
 pub use rollback::RollbackError;
-use store::Trouble;
+use store::StoreUnavailable;
 
-use crate::{clock::Clock, epoch::Epoch, fault::Problem, identity::Identity, shutdown::Stage};
+use crate::{clock::Clock, epoch::Epoch, identity::Identity, problem::Problem, shutdown::Stage};
 
-/// Bytes that encrypting again reads a second: it leaves most of a disk and of a core to those who ask.
+/// Bytes per second that re-encryption reads: this leaves most of a disk and of a core to queries.
 const REENCRYPT_RATE: u64 = 64 * 1024 * 1024;
 
-/// A cloneable handle.
+/// A cloneable handle to the lifecycle of keys and datasets.
 #[derive(Clone, Debug)]
-pub struct Custody(Arc<Parts>);
+pub struct Lifecycle(Arc<Parts>);
 
-/// What custody works with.
+/// The parts that [`Lifecycle`] needs.
 #[derive(Debug)]
-pub struct CustodyParts {
+pub struct LifecycleParts {
     /// Who this node is.
     pub identity: Arc<Identity>,
-    /// What it keeps.
+    /// Its storage.
     pub storage: Storage,
     /// The ledger.
     pub ledger: Ledger,
     /// The clock.
     pub clock: Clock,
-    /// Raised when a dataset is gone.
+    /// Raised when a dataset is erased.
     pub epoch: Epoch,
 }
 
 #[derive(Debug)]
 struct Parts {
-    with: CustodyParts,
+    with: LifecycleParts,
     reencrypting: Mutex<BTreeMap<DatasetName, Reencrypted>>,
-    store_trouble: Mutex<Option<Trouble>>,
+    store_unavailable: Mutex<Option<StoreUnavailable>>,
     wake: Notify,
 }
 
-impl Custody {
-    /// Compares the catalogue with the ledger, and completes what a stop broke off between the two.
+impl Lifecycle {
+    /// Compares the catalog with the ledger, and completes what a stop interrupted between the two.
     ///
     /// # Errors
-    /// [`RollbackError`] if an older state of the catalogue was put back.
-    pub async fn open(with: CustodyParts) -> Result<Self, RollbackError> {
-        let trouble = with.storage.is_remote().then(Trouble::not_asked);
-        let custody = Self(Arc::new(Parts {
+    /// [`RollbackError`] if an older copy of the state was restored.
+    pub async fn open(with: LifecycleParts) -> Result<Self, RollbackError> {
+        let unavailable = with.storage.is_remote().then(StoreUnavailable::not_checked);
+        let lifecycle = Self(Arc::new(Parts {
             with,
-            store_trouble: Mutex::new(trouble),
+            store_unavailable: Mutex::new(unavailable),
             reencrypting: Mutex::default(),
             wake: Notify::new(),
         }));
-        let checked = custody.clone();
+        let checked = lifecycle.clone();
         let done = tokio::task::spawn_blocking(move || checked.compare_with_ledger()).await;
-        done.map_err(RollbackError::BrokenOff)??;
-        Ok(custody)
+        done.map_err(RollbackError::Interrupted)??;
+        Ok(lifecycle)
     }
 
-    /// Removes orphans, then encrypts again whenever there is something to seal, until the stage stops.
+    /// Removes orphaned objects, then re-encrypts datasets whenever there are any pending, until the stage stops.
     pub fn serve(&self, stage: &Stage) {
         let is_remote = self.0.with.storage.is_remote();
         if is_remote {
-            let (custody, stop) = (self.clone(), stage.token().clone());
-            stage.spawn(async move { custody.watch_store(stop).await });
+            let (lifecycle, stop) = (self.clone(), stage.token().clone());
+            stage.spawn(async move { lifecycle.watch_store(stop).await });
         }
-        let (custody, stop) = (self.clone(), stage.token().clone());
+        let (lifecycle, stop) = (self.clone(), stage.token().clone());
         stage.spawn(async move {
-            custody.catch_up().await;
+            lifecycle.catch_up().await;
             if !is_remote {
-                custody.collect_orphans().await;
+                lifecycle.collect_orphans().await;
             }
             loop {
-                let (working, ending) = (custody.clone(), stop.clone());
+                let (working, ending) = (lifecycle.clone(), stop.clone());
                 let keep_going = move || !ending.is_cancelled();
                 if let Err(error) = tokio::task::spawn_blocking(move || working.reencrypt_all(&keep_going)).await {
-                    tracing::error!(%error, "encrypting again was broken off");
+                    tracing::error!(%error, "re-encryption was interrupted");
                 }
-                if stop.run_until_cancelled(custody.0.wake.notified()).await.is_none() {
+                if stop.run_until_cancelled(lifecycle.0.wake.notified()).await.is_none() {
                     return;
                 }
             }
         });
     }
 
-    /// Carries erasures to repositories that could not be reached when they were ordered.
+    /// Applies erasures to repositories that could not be reached when they were ordered.
     async fn catch_up(&self) {
-        let custody = self.clone();
+        let lifecycle = self.clone();
         let work = move || {
-            let statements = custody.0.with.storage.catalog().erasures().all()?;
-            Ok::<_, Problem>(custody.erase_in_repositories(&statements)?)
+            let statements = lifecycle.0.with.storage.catalog().erasures().all()?;
+            Ok::<_, Problem>(lifecycle.erase_in_repositories(&statements)?)
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(Ok(_)) => {}
-            Ok(Err(problem)) => tracing::warn!(error = problem.detail, "cannot look after the repositories of backups"),
-            Err(error) => tracing::error!(%error, "looking after the repositories of backups was broken off"),
+            Ok(Err(problem)) => tracing::warn!(
+                error = problem.detail,
+                "cannot apply erasures to the backup repositories"
+            ),
+            Err(error) => tracing::error!(%error, "applying erasures to the backup repositories was interrupted"),
         }
     }
 
@@ -128,9 +132,11 @@ impl Custody {
         let storage = self.0.with.storage.clone();
         match tokio::task::spawn_blocking(move || storage.catalog().maintenance().collect_orphans()).await {
             Ok(Ok(0)) => {}
-            Ok(Ok(count)) => tracing::info!(count, "removed objects that no dataset needs"),
-            Ok(Err(error)) => tracing::warn!(error = %crate::fault::chain(&error), "objects could not be cleared up"),
-            Err(error) => tracing::error!(%error, "clearing up was broken off"),
+            Ok(Ok(count)) => tracing::info!(count, "removed objects that no dataset references"),
+            Ok(Err(error)) => {
+                tracing::warn!(error = %crate::problem::chain(&error), "unreferenced objects could not be removed")
+            }
+            Err(error) => tracing::error!(%error, "removing unreferenced objects was interrupted"),
         }
     }
 
@@ -139,7 +145,7 @@ impl Custody {
         let names = match catalog.reencryption().pending() {
             Ok(names) => names,
             Err(error) => {
-                return tracing::error!(error = %crate::fault::chain(&error), "cannot see what to encrypt again");
+                return tracing::error!(error = %crate::problem::chain(&error), "the pending re-encryptions cannot be read");
             }
         };
         for name in names.into_iter().take_while(|_| keep_going()) {
@@ -149,20 +155,20 @@ impl Custody {
             };
             match catalog.reencryption().run(&name, Some(REENCRYPT_RATE), &mut follow) {
                 Ok(done) => {
-                    tracing::info!(dataset = %name, objects = done.objects, "encrypted again under the new key")
+                    tracing::info!(dataset = %name, objects = done.objects, "re-encrypted with the new key")
                 }
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    tracing::info!(dataset = %name, "gone before it was encrypted again");
+                    tracing::info!(dataset = %name, "the dataset was erased before it was re-encrypted");
                 }
                 Err(error) => {
-                    tracing::error!(dataset = %name, error = %crate::fault::chain(&error), "cannot be encrypted again");
+                    tracing::error!(dataset = %name, error = %crate::problem::chain(&error), "the dataset cannot be re-encrypted");
                 }
             }
             self.reencrypting().remove(&name);
         }
     }
 
-    /// How far encrypting again is with a dataset that it works on now.
+    /// The progress of re-encryption, if `dataset` is being re-encrypted now.
     pub fn reencrypted(&self, dataset: &DatasetName) -> Option<Reencrypted> {
         self.reencrypting().get(dataset).copied()
     }
@@ -171,16 +177,16 @@ impl Custody {
         self.0.reencrypting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Exchanges the master key. Blocks.
+    /// Rotates the master key. Blocks.
     ///
     /// # Errors
-    /// If it cannot be written down or done.
+    /// If it cannot be recorded or performed.
     pub fn rotate_master(&self, by: &Attribution) -> Result<(), Problem> {
         self.record_key("master key", KeyChange::Rotated, by)?;
         Ok(self.0.with.storage.catalog().keys().rotate_master()?)
     }
 
-    /// Exchanges the key of a segment and says how many datasets it wraps. Blocks.
+    /// Rotates the key of a segment and returns the number of datasets that it wraps. Blocks.
     ///
     /// # Errors
     /// `not_found` if there is no such segment.
@@ -199,7 +205,7 @@ impl Custody {
         Ok(catalog.keys().rotate_segment(segment)?)
     }
 
-    /// Gives a dataset a new key; with `reencrypt`, what it holds is encrypted again in the background. Blocks.
+    /// Gives a dataset a new key; with `reencrypt`, its data is re-encrypted in the background. Blocks.
     ///
     /// # Errors
     /// `not_found` if there is no such dataset.
@@ -214,7 +220,7 @@ impl Custody {
         Ok(id)
     }
 
-    /// Keeps only the newest versions of a dataset from now on, or all again; says how many were removed. Blocks.
+    /// Retains only the newest versions of a dataset from now on, or all versions; returns the number of versions removed. Blocks.
     ///
     /// # Errors
     /// `not_found` if there is no such dataset.
@@ -234,8 +240,8 @@ impl Custody {
         Ok(catalog.retention().retain(dataset, keep)?)
     }
 
-    /// Erases a dataset for good, here and in the repositories of backups, and returns the signed statement of it with the
-    /// repositories that could not be reached. Answers under way break off. Blocks.
+    /// Erases a dataset permanently, here and in the backup repositories, and returns the signed statement with the
+    /// repositories that could not be reached. Running answers are terminated. Blocks.
     ///
     /// # Errors
     /// `not_found` if there is no such dataset.
@@ -255,7 +261,7 @@ impl Custody {
         let catalog = with.storage.catalog();
         let statement = catalog
             .erasures()
-            .state(dataset, order, &with.identity.institution_key())?;
+            .sign_statement(dataset, order, &with.identity.institution_key())?;
         self.record(
             EntryBody::DatasetErased {
                 dataset: dataset.clone(),
@@ -283,14 +289,14 @@ impl Custody {
     fn record_key(&self, key: &str, change: KeyChange, by: &Attribution) -> Result<(), Problem> {
         self.record(
             EntryBody::KeyChanged {
-                key: Word::fitted(key),
+                key: Label::sanitized(key),
                 change,
             },
             by,
         )
     }
 
-    /// What cannot be written down must not be done.
+    /// Writes the entry to the ledger. An operation that cannot be recorded must not be performed.
     fn record(&self, entry: EntryBody, by: &Attribution) -> Result<(), Problem> {
         drop(self.0.with.ledger.append(entry, by, self.0.with.clock.now())?);
         Ok(())

@@ -12,11 +12,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
 /// How long a daemon may take to be ready.
-const READY: Duration = Duration::from_secs(20);
-/// How often readiness is looked for.
-const LOOK: Duration = Duration::from_millis(40);
+const READY_TIMEOUT: Duration = Duration::from_secs(20);
+/// Time between two readiness checks.
+const READY_POLL_INTERVAL: Duration = Duration::from_millis(40);
 
-/// Who an institution is in the demonstration.
+/// An institution of the demonstration.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Profile {
     pub(super) id: &'static str,
@@ -28,24 +28,24 @@ pub(super) struct Profile {
 
 /// A running institution.
 #[derive(Debug)]
-pub(super) struct House {
+pub(super) struct DemoNode {
     pub(super) profile: Profile,
     pub(super) dir: PathBuf,
     program: PathBuf,
     daemon: Option<Child>,
 }
 
-impl House {
-    /// Makes the data directory and starts the daemon.
-    pub(super) async fn found(profile: Profile, dir: PathBuf, password: &str) -> Result<Self> {
-        let program = std::env::current_exe().context("this program's own path is not known")?;
-        let mut house = Self {
+impl DemoNode {
+    /// Creates the data directory and starts the daemon.
+    pub(super) async fn init(profile: Profile, dir: PathBuf, password: &str) -> Result<Self> {
+        let program = std::env::current_exe().context("the path of this program is not known")?;
+        let mut node = Self {
             profile,
             dir,
             program,
             daemon: None,
         };
-        let init = [
+        let identity = [
             "init",
             "--institution",
             profile.id,
@@ -63,9 +63,9 @@ impl House {
             "--dial",
             "loopback",
         ];
-        house.run(&[&init[..], &local[..]].concat(), Some(password)).await?;
-        house.start().await?;
-        Ok(house)
+        node.run(&[&identity[..], &local[..]].concat(), Some(password)).await?;
+        node.start().await?;
+        Ok(node)
     }
 
     async fn start(&mut self) -> Result<()> {
@@ -90,19 +90,19 @@ impl House {
                         self.dir.join("log/serve.log").display()
                     );
                 }
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(READY_POLL_INTERVAL).await;
             }
             Ok(())
         };
-        tokio::time::timeout(READY, ready)
+        tokio::time::timeout(READY_TIMEOUT, ready)
             .await
             .context("the daemon was not ready in time")?
     }
 
-    /// Makes an account and records the person's training.
+    /// Creates an account and records the person's training.
     ///
-    /// The administrator's password is good for one login; in it the person sets their own.
-    pub(super) async fn hire(&self, name: &str, role: &str, password: &str) -> Result<()> {
+    /// The password that the administrator sets is valid for one login, in which the person sets their own.
+    pub(super) async fn create_user(&self, name: &str, role: &str, password: &str) -> Result<()> {
         let given = format!("for the first login of {name}");
         self.run(&["user", "add", name, "--role", role], Some(&given)).await?;
         self.run(
@@ -158,7 +158,8 @@ impl House {
                 self.profile.id
             );
         }
-        serde_json::from_slice(&output.stderr).with_context(|| format!("`concordat {}` gave no reason", args.join(" ")))
+        serde_json::from_slice(&output.stderr)
+            .with_context(|| format!("`concordat {}` did not print an error object", args.join(" ")))
     }
 
     /// Starts a command and leaves it running.
@@ -191,13 +192,13 @@ impl House {
         command
     }
 
-    /// Asks the daemon to stop and waits until it has.
+    /// Stops the daemon with SIGTERM and waits until it has exited.
     pub(super) async fn stop(mut self) -> Result<()> {
         let Some(mut daemon) = self.daemon.take() else {
             return Ok(());
         };
         if let Some(id) = daemon.id().and_then(|id| i32::try_from(id).ok()) {
-            kill(Pid::from_raw(id), Signal::SIGTERM).context("the daemon cannot be told to stop")?;
+            kill(Pid::from_raw(id), Signal::SIGTERM).context("the daemon cannot be stopped")?;
         }
         daemon.wait().await?;
         Ok(())

@@ -1,8 +1,8 @@
-//! Why a question at home has no answer, or only the beginning of one.
+//! Why a federated query has no answer, or an incomplete one.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "sources beyond the named ones are all the same here"
+    reason = "all other sources are handled in the same way"
 )]
 
 use concordat_protocol::ids::{DatasetName, DatasetRef, InstitutionId};
@@ -10,14 +10,14 @@ use concordat_protocol::scope::{Purpose, Tier};
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use datafusion::error::DataFusionError;
 
-use crate::fault::{Code, Explain};
 use crate::iam::IamError;
 use crate::network::NetworkError;
+use crate::problem::{Code, Explain};
 
 /// Why a query failed, before its first row or after its last.
 #[derive(Debug, thiserror::Error)]
-pub enum QueryFault {
-    /// The text is not a question that can be asked.
+pub enum FederationError {
+    /// The text is not a valid query.
     #[error("{detail}")]
     Usage {
         /// What is wrong with it.
@@ -28,39 +28,39 @@ pub enum QueryFault {
     /// The person's roles do not include querying.
     #[error(transparent)]
     NotPermitted(#[from] IamError),
-    /// Nobody shares the dataset with us, or not for this purpose.
+    /// No member shares the dataset with us, or not for this purpose.
     #[error("there is no grant for `{table}`: {reason}")]
     NoGrant {
-        /// The table as it was asked for.
+        /// The table as named in the query.
         table: String,
-        /// Why none of the grants at hand will do.
+        /// Why none of our grants can be used.
         reason: String,
-        /// The command that asks for one.
+        /// The command that requests one.
         help: String,
     },
     /// Several purposes are possible and none was named.
     #[error("the grant for `{dataset}` is for several purposes, so the query has to name its own")]
     PurposeNeeded {
-        /// The dataset in question.
+        /// The dataset.
         dataset: DatasetRef,
-        /// What the grant allows.
+        /// The purposes that the grant allows.
         allowed: Vec<Purpose>,
     },
-    /// A member's tier is too low for what its share of the question needs.
-    #[error("`{dataset}` is shared at the tier `{tier}`, and this question needs its records: {reason}")]
+    /// A member's tier is too low for its contribution to the query.
+    #[error("`{dataset}` is shared at the tier `{tier}`, and this query needs its records: {reason}")]
     Tier {
-        /// The dataset in question.
+        /// The dataset.
         dataset: DatasetRef,
         /// The tier of our grant.
         tier: Tier,
-        /// Why the question could not be put as an aggregate.
+        /// Why the query could not be sent as an aggregate.
         reason: String,
     },
-    /// Members hold columns that cannot be put under each other.
+    /// Members have columns of the same name that cannot be combined into one.
     #[error(
-        "`{column}` is {left_type} at {left} and {right_type} at {right}, and the two cannot be put into one column"
+        "`{column}` is {left_type} at {left} and {right_type} at {right}, and the two cannot be combined into one column"
     )]
-    Disunion {
+    SchemaMismatch {
         /// The column.
         column: String,
         /// One member.
@@ -72,51 +72,51 @@ pub enum QueryFault {
         /// Its type.
         right_type: String,
     },
-    /// A provider did not answer the question.
+    /// A provider refused the query.
     #[error("{provider} refused the query")]
     Refused {
-        /// Who refused.
+        /// The provider.
         provider: InstitutionId,
         /// Why.
         refusal: Refusal,
     },
-    /// The answer was cut by the provider; what came before is genuine but not all.
+    /// The provider cut the answer; the rows before that are genuine but incomplete.
     #[error("{provider} cut the answer after {rows} rows")]
     Cut {
-        /// Who cut it.
+        /// The provider.
         provider: InstitutionId,
-        /// Rows received from that provider until then.
+        /// Rows received from that provider before that.
         rows: u64,
         /// Why.
         refusal: Refusal,
     },
-    /// The provider cannot be reached, or went away.
-    #[error("{provider} cannot be asked")]
+    /// The provider cannot be reached, or the connection was lost.
+    #[error("{provider} cannot be reached")]
     Unreachable {
-        /// Who.
+        /// The provider.
         provider: InstitutionId,
-        /// What happened on the way.
+        /// The network error.
         #[source]
         source: NetworkError,
     },
     /// The roster names no node for the institution.
     #[error("{provider} is not an active member of the consortium")]
     NotMember {
-        /// Who.
+        /// The provider.
         provider: InstitutionId,
     },
-    /// The provider has another key than the grant was agreed with.
+    /// The provider's key is not the one with which the grant was agreed.
     #[error(
-        "{provider} has another key now than the one that the grant was agreed with; compare fingerprints by telephone and ask for a new grant"
+        "{provider} now has a key other than the one that the grant was agreed with; compare fingerprints by telephone and request a new grant"
     )]
-    OtherKey {
-        /// Who.
+    KeyChanged {
+        /// The provider.
         provider: InstitutionId,
     },
     /// The provider broke the protocol.
-    #[error("{provider} sent what is no proper answer: {detail}")]
+    #[error("{provider} sent an invalid answer: {detail}")]
     Misbehaved {
-        /// Who.
+        /// The provider.
         provider: InstitutionId,
         /// What was wrong.
         detail: String,
@@ -135,8 +135,8 @@ pub enum QueryFault {
     },
 }
 
-impl QueryFault {
-    /// A mistake in the text of the question.
+impl FederationError {
+    /// A mistake in the text of the query.
     pub fn usage(detail: impl Into<String>) -> Self {
         Self::Usage {
             detail: detail.into(),
@@ -144,7 +144,7 @@ impl QueryFault {
         }
     }
 
-    /// The same with what to write instead.
+    /// As [`Self::usage`], with what to write instead.
     pub fn usage_with(detail: impl Into<String>, help: impl Into<String>) -> Self {
         Self::Usage {
             detail: detail.into(),
@@ -152,22 +152,22 @@ impl QueryFault {
         }
     }
 
-    /// No grant that fits, and the command that asks for one.
+    /// No grant fits; the help names the command that requests one.
     pub(super) fn no_grant(
         table: String,
-        ask: &DatasetName,
+        dataset: &DatasetName,
         at: Option<&InstitutionId>,
         reason: impl Into<String>,
     ) -> Self {
         let provider = at.map_or("INSTITUTION", InstitutionId::as_str);
         Self::NoGrant {
-            help: format!("concordat grant request {provider}/{ask} --purpose PURPOSE --until DATE"),
+            help: format!("concordat grant request {provider}/{dataset} --purpose PURPOSE --until DATE"),
             table,
             reason: reason.into(),
         }
     }
 
-    /// The same without a grant for another reason: what helps is something else than a request.
+    /// The same error for a grant that exists but cannot be used: the help is something other than a request.
     pub(super) fn with_help(self, remedy: String) -> Self {
         match self {
             Self::NoGrant { table, reason, .. } => Self::NoGrant {
@@ -186,7 +186,7 @@ impl QueryFault {
         }
     }
 
-    /// Why, one reason each, where a peer has given some.
+    /// The reasons, if a peer has given any.
     pub fn reasons(&self) -> Vec<String> {
         match self {
             Self::Refused { refusal, .. } | Self::Cut { refusal, .. } => {
@@ -215,14 +215,14 @@ impl QueryFault {
                 (!remedies.is_empty()).then(|| remedies.join("; "))
             }
             Self::Tier { .. } => {
-                Some("ask with count, sum and avg grouped by columns, or request `records`".to_owned())
+                Some("query with count, sum and avg grouped by columns, or request `records`".to_owned())
             }
             Self::Unreachable { .. } => Some("see `concordat status` for who is connected".to_owned()),
             _ => None,
         }
     }
 
-    /// Whether a rule stands against it rather than a mistake or a failure.
+    /// Whether a rule denied the query, rather than a mistake or a failure.
     pub fn is_denial(&self) -> bool {
         match self {
             Self::NoGrant { .. } | Self::Tier { .. } | Self::NotPermitted(_) => true,
@@ -232,18 +232,18 @@ impl QueryFault {
     }
 }
 
-impl From<QueryFault> for DataFusionError {
-    fn from(fault: QueryFault) -> Self {
-        Self::External(Box::new(fault))
+impl From<FederationError> for DataFusionError {
+    fn from(error: FederationError) -> Self {
+        Self::External(Box::new(error))
     }
 }
 
-impl From<DataFusionError> for QueryFault {
-    /// Takes out a fault of ours that travelled through the engine; everything else is the engine's own.
+impl From<DataFusionError> for FederationError {
+    /// Extracts an error of ours that passed through the engine; any other error is the engine's own.
     fn from(error: DataFusionError) -> Self {
         match error {
             DataFusionError::External(inner) => match inner.downcast::<Self>() {
-                Ok(fault) => *fault,
+                Ok(error) => *error,
                 Err(other) => Self::Engine(Box::new(DataFusionError::External(other))),
             },
             DataFusionError::Context(_, inner) => Self::from(*inner),
@@ -252,10 +252,12 @@ impl From<DataFusionError> for QueryFault {
     }
 }
 
-impl Explain for QueryFault {
+impl Explain for FederationError {
     fn code(&self) -> Code {
         match self {
-            Self::Usage { .. } | Self::PurposeNeeded { .. } | Self::Disunion { .. } | Self::Engine(_) => Code::Usage,
+            Self::Usage { .. } | Self::PurposeNeeded { .. } | Self::SchemaMismatch { .. } | Self::Engine(_) => {
+                Code::Usage
+            }
             Self::NotPermitted(source) => source.code(),
             Self::NoGrant { .. } | Self::Tier { .. } => Code::Denied,
             Self::Refused { refusal, .. } | Self::Cut { refusal, .. } => match refusal.code {
@@ -265,10 +267,10 @@ impl Explain for QueryFault {
                 RefusalCode::Busy | RefusalCode::Failed => Code::Unreachable,
             },
             Self::NotMember { .. } => Code::NotFound,
-            Self::OtherKey { .. } => Code::Denied,
+            Self::KeyChanged { .. } => Code::Denied,
             Self::Unreachable { .. } => Code::Unreachable,
             Self::Misbehaved { .. } => Code::Integrity,
-            Self::Machine { .. } => Code::Fault,
+            Self::Machine { .. } => Code::Internal,
         }
     }
 

@@ -1,8 +1,8 @@
-//! Which settings decide something: only with those that an administrator has accepted does the node start.
+//! The protected settings: the node starts only if they have the values that an administrator has accepted.
 //!
-//! Left out are settings that decide nothing (what is logged, the addresses that others are told, how often a store is tried
-//! again, the file with the key of a store, which opens nothing), addresses on loopback, and `[keys]`: what unlocks the node is
-//! proven by unlocking it, and by nothing that the file says.
+//! Not protected are settings without security impact (logging, the announced addresses, the number of retries of a store, the
+//! path of the credentials file of a store), loopback addresses, and `[keys]`: the node is proven to be unlocked correctly by unlocking
+//! it, not by the contents of the file.
 
 use std::collections::BTreeMap;
 
@@ -11,15 +11,15 @@ use libp2p::multiaddr::Protocol;
 
 use super::{Config, StorageSection};
 
-/// Settings by their keys.
-pub type Deciding = BTreeMap<String, String>;
+/// Values of the protected settings by key.
+pub type ProtectedSettings = BTreeMap<String, String>;
 
-/// The setting that says whose node it is; it never changes.
-pub const DECIDES_WHO: &str = "node.institution";
+/// The setting that names the institution; it never changes.
+pub const INSTITUTION_SETTING: &str = "node.institution";
 
 impl Config {
-    /// The settings that decide something.
-    pub fn deciding(&self) -> Deciding {
+    /// The protected settings.
+    pub fn protected_settings(&self) -> ProtectedSettings {
         let Self {
             node,
             keys: _,
@@ -30,7 +30,7 @@ impl Config {
         } = self;
         let mut settings = BTreeMap::new();
         let mut set = |key: &str, value: String| drop(settings.insert(key.to_owned(), value));
-        set(DECIDES_WHO, node.institution.to_string());
+        set(INSTITUTION_SETTING, node.institution.to_string());
         set("node.name", node.name.to_string());
         set("node.jurisdiction", node.jurisdiction.to_string());
         let mut listen: Vec<String> = node

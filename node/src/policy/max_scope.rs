@@ -1,11 +1,11 @@
-//! What a member can hope for before it asks: the catalogue shows that much and no more.
+//! The maximum scope that any request of a member could get: the catalog shows exactly that.
 
 use std::collections::BTreeSet;
 
 use concordat_protocol::{
     ids::ColumnName,
     scope::{
-        Columns, Generalisation, InvalidScope, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform,
+        Columns, Generalization, InvalidScope, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform,
         Window,
     },
     time::Timestamp,
@@ -13,7 +13,7 @@ use concordat_protocol::{
 
 use super::{DatasetFacts, OfferDecision, OfferInput, Party, Policy};
 
-/// The purposes that are tried. What is shown for a single disease only is found by asking for that disease.
+/// The purposes that are tried. What is shown only for a single disease can be found only by a request for that disease.
 const PURPOSES: [Purpose; 5] = [
     Purpose::HealthResearch,
     Purpose::GeneralResearch,
@@ -21,60 +21,60 @@ const PURPOSES: [Purpose; 5] = [
     Purpose::Ancestry,
     Purpose::ClinicalCare,
 ];
-/// Any time to come will do.
-const A_DAY_MS: i64 = 86_400_000;
+/// The window of the tried requests: any window in the future gives the same result.
+const DAY_MS: i64 = 86_400_000;
 
-/// The most that one request or another could get of a dataset.
+/// The maximum that any request could get of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prospect {
+pub struct MaxScope {
     /// The highest tier.
     pub tier: Tier,
-    /// The columns that are shown at all, be it in clear or changed.
+    /// The columns that are shown, in clear or transformed.
     pub columns: BTreeSet<ColumnName>,
 }
 
 impl Policy {
-    /// What `consumer` can hope for of a dataset, for whatever purpose; nothing if it may not know that there is one.
-    pub fn prospect(
+    /// The maximum scope of a dataset for `consumer`, over all purposes; `None` if the dataset is hidden from it.
+    pub fn max_scope(
         &self,
         consumer: &Party,
         provider: &Party,
         facts: &DatasetFacts,
         now: Timestamp,
-    ) -> Option<Prospect> {
-        let mut prospect = Prospect {
+    ) -> Option<MaxScope> {
+        let mut max_scope = MaxScope {
             tier: Tier::Exists,
             columns: BTreeSet::new(),
         };
         for purpose in PURPOSES {
-            let window = Window::new(now, now.plus_millis(A_DAY_MS)).ok()?;
+            let window = Window::new(now, now.plus_millis(DAY_MS)).ok()?;
             let request = whole(facts, purpose, People::Any, Places::Any, window).ok()?;
             for request in [ageless(&request, facts)?, request] {
-                let asked = OfferInput {
+                let input = OfferInput {
                     consumer,
                     provider,
                     dataset: Some(facts),
                     request: &request,
                 };
-                match self.offer(&asked, now) {
+                match self.offer(&input, now) {
                     OfferDecision::Offer(offer) => {
-                        prospect.tier = prospect.tier.max(offer.scope.tier);
-                        prospect.columns.extend(offer.scope.columns.names().cloned());
+                        max_scope.tier = max_scope.tier.max(offer.scope.tier);
+                        max_scope.columns.extend(offer.scope.columns.names().cloned());
                     }
                     OfferDecision::Refused(refusal) if refusal.hides_the_dataset() => return None,
                     OfferDecision::Refused(_) => {}
                 }
             }
         }
-        Some(prospect)
+        Some(max_scope)
     }
 }
 
-/// The same request without ages, beside which years of birth are not shown.
+/// The same request without ages, because years of birth are not shown together with ages.
 fn ageless(request: &Scope, facts: &DatasetFacts) -> Option<Scope> {
     let is_age = |name: &ColumnName| {
-        let known = facts.column(name).and_then(|column| column.generalisation);
-        matches!(known, Some(Generalisation::AgeBand(_)))
+        let known = facts.column(name).and_then(|column| column.generalization);
+        matches!(known, Some(Generalization::AgeBand(_)))
     };
     let columns = request.columns.iter().filter(|(name, _)| !is_age(name));
     let columns = Columns::new(columns.map(|(name, transform)| (name.clone(), transform))).ok()?;
@@ -84,7 +84,7 @@ fn ageless(request: &Scope, facts: &DatasetFacts) -> Option<Scope> {
     })
 }
 
-/// All of a dataset, every column in clear.
+/// The whole dataset, every column in clear.
 pub(super) fn whole(
     facts: &DatasetFacts,
     purpose: Purpose,

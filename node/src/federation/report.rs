@@ -1,4 +1,4 @@
-//! What is remembered of the answers behind one query: receipts and what the reader has to know about the rows.
+//! The report of one query: the receipts of the answers behind it, and notes that a reader needs to interpret the rows.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,47 +6,47 @@ use concordat_protocol::ids::{DatasetRef, Digest32, GrantId, QueryId};
 use concordat_protocol::query::{Outcome, Receipt};
 use serde::{Deserialize, Serialize};
 
-/// One answer, as both sides signed for it.
+/// One answer, as stated in the receipt that both sides signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Received {
-    /// Which dataset answered.
+pub struct AnswerReceipt {
+    /// The dataset that answered.
     pub dataset: DatasetRef,
-    /// Under which grant.
+    /// The grant it answered under.
     pub grant: GrantId,
-    /// Which query it was.
+    /// The query that was sent to it.
     pub query: QueryId,
-    /// Rows that crossed.
+    /// Rows transferred.
     pub rows: u64,
-    /// Bytes that crossed.
+    /// Bytes transferred.
     pub bytes: u64,
-    /// Cells withheld because too few subjects stand behind them.
+    /// Cells withheld because they cover too few subjects.
     pub suppressed_cells: u64,
     /// How it ended.
     pub outcome: Outcome,
-    /// Names the receipt in both ledgers.
+    /// Digest of the receipt, by which both ledgers refer to it.
     pub receipt: Digest32,
 }
 
 /// Receipts and notes of one query; filled while its rows stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Account {
+pub struct AnswerSummary {
     /// Every answer with a receipt.
-    pub receipts: Vec<Received>,
-    /// What the reader has to know about the rows, in sentences.
+    pub receipts: Vec<AnswerReceipt>,
+    /// What the reader has to know about the rows, one sentence per note.
     pub notes: Vec<String>,
 }
 
-/// The account while it is being written; clones share it.
+/// The summary while it is being written; clones share it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Journal(Arc<Mutex<Account>>);
+pub(super) struct QueryReport(Arc<Mutex<AnswerSummary>>);
 
-impl Journal {
-    /// Enters an answer whose receipt both sides have signed.
+impl QueryReport {
+    /// Adds an answer whose receipt both sides have signed.
     pub(super) fn receipt(&self, dataset: &DatasetRef, receipt: &Receipt, digest: Digest32) {
-        self.with(|account| {
-            account.receipts.push(Received {
+        self.with(|summary| {
+            summary.receipts.push(AnswerReceipt {
                 dataset: dataset.clone(),
                 grant: receipt.grant,
                 query: receipt.query,
@@ -60,34 +60,34 @@ impl Journal {
         self.withheld(dataset, receipt.suppressed_cells);
     }
 
-    /// Notes that cells were withheld, if any were.
+    /// Adds a note if cells were withheld.
     pub(super) fn withheld(&self, dataset: &DatasetRef, cells: u64) {
-        let (cells, them) = match cells {
+        let (cells, cover) = match cells {
             0 => return,
-            1 => ("1 cell".to_owned(), "it"),
-            many => (format!("{many} cells"), "them"),
+            1 => ("1 cell".to_owned(), "covers"),
+            many => (format!("{many} cells"), "cover"),
         };
         self.note(format!(
-            "{} withheld {cells} of `{dataset}` with too few subjects behind {them}",
+            "{} withheld {cells} of `{dataset}`, which {cover} too few subjects",
             dataset.institution
         ));
     }
 
-    /// Adds a sentence, once.
+    /// Adds a note unless it is already there.
     pub(super) fn note(&self, text: String) {
-        self.with(|account| {
-            if !account.notes.contains(&text) {
-                account.notes.push(text);
+        self.with(|summary| {
+            if !summary.notes.contains(&text) {
+                summary.notes.push(text);
             }
         });
     }
 
-    /// What was entered so far.
-    pub(super) fn account(&self) -> Account {
-        self.with(|account| account.clone())
+    /// What was added so far.
+    pub(super) fn summary(&self) -> AnswerSummary {
+        self.with(|summary| summary.clone())
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut Account) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut AnswerSummary) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

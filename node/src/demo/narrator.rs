@@ -1,4 +1,4 @@
-//! How the demonstration tells its story: colours on a terminal, plain text elsewhere.
+//! The output of the demonstration: colored on a terminal, plain text elsewhere.
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -9,16 +9,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Width of the text in characters: a terminal of 80 columns with an indent.
 const WIDTH: usize = 76;
 
-/// Writes the story to standard output.
+/// Writes the demonstration's text to standard output.
 #[derive(Debug)]
-pub(super) struct Teller {
-    colour: bool,
+pub(super) struct Narrator {
+    color: bool,
     bar: ProgressBar,
 }
 
-impl Teller {
-    /// A teller of `steps` steps.
-    pub(super) fn new(colour: bool, steps: u64) -> Self {
+impl Narrator {
+    /// A narrator with a progress bar of `steps` steps.
+    pub(super) fn new(color: bool, steps: u64) -> Self {
         let terminal = std::io::stdout().is_terminal();
         let bar = if terminal && std::io::stderr().is_terminal() {
             ProgressBar::new(steps)
@@ -30,7 +30,7 @@ impl Teller {
         }
         bar.enable_steady_tick(Duration::from_millis(200));
         Self {
-            colour: colour && terminal,
+            color: color && terminal,
             bar,
         }
     }
@@ -44,7 +44,7 @@ impl Teller {
     }
 
     /// A paragraph.
-    pub(super) fn say(&self, text: &str) {
+    pub(super) fn narrate(&self, text: &str) {
         for line in wrapped(text) {
             self.line(&format!("  {line}"));
         }
@@ -68,18 +68,18 @@ impl Teller {
         self.marked("+", AnsiColor::Green, text);
     }
 
-    /// A refusal, which is what was hoped for.
+    /// A refusal, which is the expected result.
     pub(super) fn refused(&self, text: &str) {
         self.marked("-", AnsiColor::Yellow, text);
     }
 
-    /// The end of the story.
+    /// The end of the demonstration.
     pub(super) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 
-    fn marked(&self, mark: &str, colour: AnsiColor, text: &str) {
-        let mark = self.painted(mark, Style::new().bold().fg_color(Some(colour.into())));
+    fn marked(&self, mark: &str, color: AnsiColor, text: &str) {
+        let mark = self.painted(mark, Style::new().bold().fg_color(Some(color.into())));
         for (number, line) in wrapped(text).into_iter().enumerate() {
             let lead = if number == 0 {
                 format!("  {mark}")
@@ -91,7 +91,7 @@ impl Teller {
     }
 
     fn painted(&self, text: &str, style: Style) -> String {
-        if self.colour {
+        if self.color {
             format!("{style}{text}{style:#}")
         } else {
             text.to_owned()
@@ -100,8 +100,8 @@ impl Teller {
 
     fn line(&self, text: &str) {
         self.bar.suspend(|| {
-            // A reader that has gone away, as `head` does, ends the telling and not the demonstration.
-            let _gone = writeln!(std::io::stdout(), "{text}");
+            // A reader that closes the pipe, as `head` does, ends the output but not the demonstration.
+            let _closed = writeln!(std::io::stdout(), "{text}");
         });
     }
 }
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paragraphs_are_broken_between_words() {
+    fn paragraphs_are_wrapped_between_words() {
         let lines = wrapped(&"word ".repeat(40));
         assert!(lines.iter().all(|line| line.chars().count() <= WIDTH) && lines.len() > 1);
         assert_eq!(lines.join(" "), "word ".repeat(40).trim());

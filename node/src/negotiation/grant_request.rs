@@ -1,4 +1,4 @@
-//! What a person asks for, in the words of the command line, made into a scope.
+//! Converts a grant request, as given on the command line, to a scope.
 
 use std::collections::BTreeSet;
 
@@ -11,48 +11,48 @@ use concordat_protocol::wire::messages::CatalogEntry;
 use serde::Deserialize;
 
 use super::condition::{self, ConditionError};
-use crate::fault::{Code, Explain};
-use crate::federation::QueryFault;
+use crate::federation::FederationError;
 use crate::node::Node;
+use crate::problem::{Code, Explain};
 
-/// A wish. What is left out is asked for as wide as it can be: all columns in clear, all rows.
+/// A request for a grant. Whatever is omitted is requested as wide as possible: all columns in clear, all rows.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wish {
-    /// How much an answer may reveal; records where nothing is said.
+pub struct GrantRequest {
+    /// How much an answer may reveal; defaults to records.
     #[serde(default)]
     pub tier: Option<Tier>,
-    /// The columns; all where nothing is said.
+    /// The columns; defaults to all.
     #[serde(default)]
     pub columns: Option<BTreeSet<ColumnName>>,
     /// A condition on rows, as SQL.
     #[serde(default, rename = "where")]
     pub condition: Option<String>,
-    /// What for.
+    /// The purposes.
     pub purposes: BTreeSet<Purpose>,
     /// The last day, or the moment of the end.
     pub until: String,
-    /// Who may use it; everybody with the role where nothing is said.
+    /// Who may use it; defaults to everyone with the role.
     #[serde(default)]
     pub people: Option<BTreeSet<ActorId>>,
 }
 
-/// Why a wish is no scope.
+/// Why a grant request cannot be converted to a scope.
 #[derive(Debug, thiserror::Error)]
-pub enum WishError {
+pub enum GrantRequestError {
     /// A part of it is not valid.
     #[error(transparent)]
     Scope(#[from] InvalidScope),
-    /// The end is no date.
+    /// The end is not a date.
     #[error(transparent)]
     Until(#[from] InvalidTime),
     /// The row condition cannot be read.
     #[error(transparent)]
     Condition(#[from] ConditionError),
-    /// The holder shows no such dataset.
-    #[error("`{0}` is not in the catalogue of its holder; `concordat catalog` shows what is")]
+    /// The dataset is not in the catalog of its holder.
+    #[error("`{0}` is not in the catalog of its holder; `concordat catalog` lists what is")]
     NoDataset(DatasetRef),
-    /// A column that the catalogue does not show.
+    /// A column that is not in the catalog.
     #[error("`{dataset}` has no column `{column}`")]
     NoColumn {
         /// The dataset.
@@ -60,17 +60,17 @@ pub enum WishError {
         /// The column.
         column: ColumnName,
     },
-    /// The holder's catalogue cannot be read.
+    /// The holder's catalog cannot be read.
     #[error(transparent)]
-    Catalog(#[from] QueryFault),
+    Catalog(#[from] FederationError),
 }
 
-impl Wish {
-    /// Makes the scope to ask for; the holder's catalogue tells the columns and their types.
+impl GrantRequest {
+    /// Creates the scope to request; the columns and their types come from the holder's catalog.
     ///
     /// # Errors
-    /// [`WishError`] when something in it is unknown or cannot be asked.
-    pub async fn into_scope(self, node: &Node, dataset: DatasetRef) -> Result<Scope, WishError> {
+    /// [`GrantRequestError`] when a part of it is unknown or cannot be requested.
+    pub async fn into_scope(self, node: &Node, dataset: DatasetRef) -> Result<Scope, GrantRequestError> {
         let now = node.clock().now();
         let entry = look_up(node, &dataset).await?;
         let rows = match &self.condition {
@@ -99,11 +99,11 @@ fn chosen(
     entry: &CatalogEntry,
     dataset: &DatasetRef,
     columns: Option<BTreeSet<ColumnName>>,
-) -> Result<Vec<(ColumnName, Transform)>, WishError> {
+) -> Result<Vec<(ColumnName, Transform)>, GrantRequestError> {
     let all: BTreeSet<ColumnName> = entry.columns.iter().map(|column| column.name.clone()).collect();
     let wanted = columns.unwrap_or_else(|| all.clone());
     match wanted.iter().find(|column| !all.contains(column)) {
-        Some(unknown) => Err(WishError::NoColumn {
+        Some(unknown) => Err(GrantRequestError::NoColumn {
             dataset: dataset.clone(),
             column: unknown.clone(),
         }),
@@ -111,16 +111,16 @@ fn chosen(
     }
 }
 
-/// The dataset's entry in its holder's catalogue.
-async fn look_up(node: &Node, dataset: &DatasetRef) -> Result<CatalogEntry, WishError> {
+/// The dataset's entry in its holder's catalog.
+async fn look_up(node: &Node, dataset: &DatasetRef) -> Result<CatalogEntry, GrantRequestError> {
     let known = node.federation().catalog_of(&dataset.institution).await?;
     let found = known.into_iter().find(|known| known.dataset == *dataset);
     found
         .map(|known| known.entry)
-        .ok_or_else(|| WishError::NoDataset(dataset.clone()))
+        .ok_or_else(|| GrantRequestError::NoDataset(dataset.clone()))
 }
 
-impl Explain for WishError {
+impl Explain for GrantRequestError {
     fn code(&self) -> Code {
         match self {
             Self::Scope(_) | Self::Until(_) | Self::Condition(_) => Code::Usage,

@@ -1,12 +1,12 @@
-//! Does the catalogue know everything that the ledger says was imported?
+//! Detects a catalog that is older than the ledger.
 //!
-//! Catalogue and ledger are kept apart. Whoever puts an older copy of the state database back, even the whole folder of it,
-//! brings back a catalogue that lacks versions the ledger names, or has datasets it says were erased. The other way round, a
-//! stop between the two leaves a catalogue that is one step ahead, which is completed here.
+//! Catalog and ledger are stored separately. If an older copy of the state database is restored, even the whole folder,
+//! the catalog lacks versions that the ledger records, or contains datasets that the ledger records as erased. Conversely, a
+//! stop between the two leaves a catalog that is one step ahead of the ledger; the missing entry is written here.
 //!
-//! What the ledger says of each dataset is kept in the state, with the number of entries that were read for it, so that a start reads those
-//! that have come since. A state that is put back brings back its own summary, which ends where it did then: the
-//! comparison reads on from there and finds what that state lacks. The state vouches for the entries before by its anchor.
+//! A summary of what the ledger records about each dataset is stored in the state, with the number of entries that it covers, so that a
+//! start only reads newer entries. A restored older state contains its own older summary: the
+//! comparison continues from there and finds what that state lacks. The anchor in the state covers the entries before.
 
 use std::collections::BTreeMap;
 
@@ -23,45 +23,45 @@ use concordat_storage::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Custody;
+use super::Lifecycle;
 use crate::{
     attribution::by_node,
-    fault::{Code, Explain, Problem},
+    problem::{Code, Explain, Problem},
 };
 
-/// Where the summary is kept.
+/// The tree that contains the summary.
 const TREE: TreeId = TreeId::new("ledger-datasets");
-/// The key of the one summary in it.
+/// The key of the only summary in it.
 const KEY: &str = "summary";
-/// Entries that are read at a time.
-const PIECE: u64 = 4096;
+/// Number of entries that are read at a time.
+const CHUNK: u64 = 4096;
 
-/// Why the catalogue is not the one that the ledger tells of.
+/// Why the catalog does not match the ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum RollbackError {
-    /// The catalogue lacks what the ledger tells of, or has what it says is gone.
-    #[error("an older state was put back: the ledger says that {told}, and the catalogue {found}")]
+    /// The catalog lacks what the ledger records, or contains what it records as erased.
+    #[error("an older copy of the state was restored: according to the ledger, {recorded}, but the catalog {found}")]
     OlderState {
-        /// What the ledger says, in words.
-        told: String,
-        /// What the catalogue has instead, in words.
+        /// What the ledger records, as text.
+        recorded: String,
+        /// What the catalog contains instead, as text.
         found: &'static str,
     },
     /// The ledger cannot be read.
-    #[error("the catalogue cannot be compared with the ledger")]
+    #[error("the catalog cannot be compared with the ledger")]
     Ledger(#[from] LedgerError),
-    /// The catalogue cannot be read.
-    #[error("the catalogue cannot be compared with the ledger")]
+    /// The catalog cannot be read.
+    #[error("the catalog cannot be compared with the ledger")]
     Catalog(#[from] CatalogError),
-    /// The summary of the ledger cannot be read or kept.
-    #[error("the catalogue cannot be compared with the ledger")]
+    /// The summary of the ledger cannot be read or stored.
+    #[error("the catalog cannot be compared with the ledger")]
     State(#[from] MetaError),
-    /// What a stop broke off cannot be completed.
-    #[error("what the last stop broke off cannot be completed: {}", .0.detail)]
+    /// An interrupted operation cannot be completed.
+    #[error("an operation that the last stop interrupted cannot be completed: {}", .0.detail)]
     Unfinished(Box<Problem>),
-    /// The comparison itself was broken off.
-    #[error("the comparison of catalogue and ledger was broken off")]
-    BrokenOff(#[source] tokio::task::JoinError),
+    /// The comparison was interrupted.
+    #[error("the comparison of catalog and ledger was interrupted")]
+    Interrupted(#[source] tokio::task::JoinError),
 }
 
 impl Explain for RollbackError {
@@ -72,65 +72,65 @@ impl Explain for RollbackError {
             Self::Catalog(source) => source.code(),
             Self::State(source) => source.kind().into(),
             Self::Unfinished(problem) => problem.code,
-            Self::BrokenOff(_) => Code::Fault,
+            Self::Interrupted(_) => Code::Internal,
         }
     }
 
     fn help(&self) -> Option<String> {
         matches!(self, Self::OlderState { .. }).then(|| {
-            "put the state that belongs to this ledger back, or restore a backup into an empty directory".to_owned()
+            "restore the state that belongs to this ledger, or restore a backup into an empty directory".to_owned()
         })
     }
 }
 
-/// The last that the ledger says of a dataset.
+/// The last entry of the ledger about a dataset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Last {
     Imported { version: u64, manifest: Digest32 },
     Erased { statement: Digest32 },
 }
 
-/// The last that the first entries of the ledger say of each dataset.
+/// The last entry about each dataset among the first entries of the ledger.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Told {
-    /// How many entries.
+struct LedgerSummary {
+    /// Number of entries covered.
     entries: u64,
     datasets: BTreeMap<DatasetName, Last>,
 }
 
-impl Custody {
+impl Lifecycle {
     pub(super) fn compare_with_ledger(&self) -> Result<(), RollbackError> {
-        let kept = self.0.with.storage.meta().tree(TREE)?;
-        let known: Option<Told> = kept.get(KEY)?;
+        let tree = self.0.with.storage.meta().tree(TREE)?;
+        let known: Option<LedgerSummary> = tree.get(KEY)?;
         let known = known.filter(|known| known.entries <= self.0.with.ledger.size());
-        let summary = self.told(known.unwrap_or_default())?;
-        let told = &summary.datasets;
+        let summary = self.summarize(known.unwrap_or_default())?;
+        let recorded = &summary.datasets;
         let catalog = self.0.with.storage.catalog();
-        for (dataset, last) in told {
+        for (dataset, last) in recorded {
             match last {
                 Last::Imported { version, manifest } => self.must_have(dataset, *version, *manifest)?,
                 Last::Erased { statement } => self.must_be_erased(dataset, *statement)?,
             }
         }
         for record in catalog.datasets().list()? {
-            let first = match told.get(&record.name) {
+            let first = match recorded.get(&record.name) {
                 Some(Last::Imported { version, .. }) => version + 1,
                 Some(Last::Erased { .. }) | None => record.oldest.get(),
             };
             for version in first.max(record.oldest.get())..=record.current.get() {
-                self.tell(&record.name, version)?;
+                self.enter_version(&record.name, version)?;
             }
         }
-        // Only what was found to agree is kept; what was completed here stands in entries that are read the next time.
-        Ok(kept.put(KEY, &summary)?)
+        // Only the verified summary is stored; entries that were added here are read at the next start.
+        Ok(tree.put(KEY, &summary)?)
     }
 
-    fn told(&self, known: Told) -> Result<Told, LedgerError> {
+    fn summarize(&self, known: LedgerSummary) -> Result<LedgerSummary, LedgerError> {
         let ledger = &self.0.with.ledger;
-        let (size, mut told, mut start) = (ledger.size(), known.datasets, known.entries);
+        let (size, mut datasets, mut start) = (ledger.size(), known.datasets, known.entries);
         while start < size {
-            for stored in ledger.range_for_start(start, size.min(start + PIECE))? {
+            for stored in ledger.range_for_start(start, size.min(start + CHUNK))? {
                 if let EntryBody::DatasetImported {
                     dataset,
                     version,
@@ -138,32 +138,32 @@ impl Custody {
                     ..
                 } = stored.entry.body
                 {
-                    told.insert(dataset, Last::Imported { version, manifest });
+                    datasets.insert(dataset, Last::Imported { version, manifest });
                 } else if let EntryBody::DatasetErased { dataset, statement, .. } = stored.entry.body {
-                    told.insert(dataset, Last::Erased { statement });
+                    datasets.insert(dataset, Last::Erased { statement });
                 }
             }
-            start += PIECE;
+            start += CHUNK;
         }
-        Ok(Told {
+        Ok(LedgerSummary {
             entries: size,
-            datasets: told,
+            datasets,
         })
     }
 
     fn must_have(&self, dataset: &DatasetName, version: u64, manifest: Digest32) -> Result<(), RollbackError> {
         let catalog = self.0.with.storage.catalog();
         let older = |found| RollbackError::OlderState {
-            told: format!("version {version} of `{dataset}` was imported"),
+            recorded: format!("version {version} of `{dataset}` was imported"),
             found,
         };
         let record = match catalog.datasets().show(dataset) {
             Ok(record) => record,
-            Err(CatalogError::NotFound { .. }) => return Err(older("has no such dataset")),
+            Err(CatalogError::NotFound { .. }) => return Err(older("does not contain that dataset")),
             Err(error) => return Err(error.into()),
         };
         if record.current.get() < version {
-            return Err(older("has older versions only"));
+            return Err(older("contains only older versions"));
         }
         if record.oldest.get() > version {
             return Ok(());
@@ -175,12 +175,12 @@ impl Custody {
         {
             Ok(())
         } else {
-            Err(older("has another one of that number"))
+            Err(older("contains a different version with that number"))
         }
     }
 
-    /// The ledger said so and the statement is not here: the stop came in between, or the state is an older one. Either way
-    /// the dataset goes.
+    /// Erases the dataset if the ledger records its erasure and the statement is missing here: the node stopped in between, or the state is
+    /// an older copy. In both cases the dataset has to be erased.
     fn must_be_erased(&self, dataset: &DatasetName, statement: Digest32) -> Result<(), RollbackError> {
         let catalog = self.0.with.storage.catalog();
         let done = catalog.erasures().all()?.iter().any(|done| done.digest() == statement);
@@ -188,20 +188,20 @@ impl Custody {
         if done || !is_there {
             return Ok(());
         }
-        tracing::warn!(%dataset, "the ledger says that it was erased; it is erased now");
-        let reason = Reason::fitted("an erasure that the ledger tells of had not been carried out");
+        tracing::warn!(%dataset, "the ledger records the erasure of a dataset that still exists; it is erased now");
+        let reason = Reason::sanitized("an erasure that the ledger records had not been carried out");
         match self.erase(dataset, reason, &by_node(NodeTask::Recovery)) {
             Ok(_) => Ok(()),
             Err(problem) if problem.code == Code::Integrity => Err(RollbackError::OlderState {
-                told: format!("`{dataset}` was erased"),
-                found: "still has it, under keys that were destroyed",
+                recorded: format!("`{dataset}` was erased"),
+                found: "still contains it, under keys that were destroyed",
             }),
             Err(problem) => Err(RollbackError::Unfinished(Box::new(problem))),
         }
     }
 
-    /// Enters a version that became visible just before a stop.
-    fn tell(&self, dataset: &DatasetName, version: u64) -> Result<(), RollbackError> {
+    /// Writes the ledger entry of a version that became visible just before a stop.
+    fn enter_version(&self, dataset: &DatasetName, version: u64) -> Result<(), RollbackError> {
         let with = &self.0.with;
         let opened = with
             .storage

@@ -1,0 +1,287 @@
+//! Limits on concurrent queries, so that no institution and no person can use the whole capacity.
+//!
+//! A slot is one query's part of the engine's memory, held as long as its process may run. Slots are limited in total, for each
+//! institution (however many nodes it has), and for each of our own people. An institution also has a budget of engine time, which is
+//! replenished as time passes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use concordat_protocol::ids::{ActorId, InstitutionId};
+use concordat_protocol::time::Timestamp;
+use concordat_protocol::wire::messages::{Refusal, RefusalCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::clock::Clock;
+
+/// How long a query waits for a slot; shorter than the time the consumer waits for the first message.
+const SLOT_TIMEOUT: Duration = Duration::from_secs(20);
+/// Engine time that an institution can use in advance, in milliseconds. The budget is replenished by one second per second, so on
+/// average an institution can have one query running at all times.
+const ENGINE_TIME_MS: i64 = 3_600_000;
+
+/// The party that a query counts against.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Party {
+    /// Another institution.
+    Institution(InstitutionId),
+    /// One of our own people.
+    Person(ActorId),
+}
+
+/// The slots in total and per party.
+#[derive(Debug)]
+pub(super) struct ConcurrencyLimits {
+    all: Arc<Semaphore>,
+    per_party: usize,
+    clock: Clock,
+    parties: Arc<Mutex<BTreeMap<Party, PartySlots>>>,
+}
+
+#[derive(Debug)]
+struct PartySlots {
+    slots: Arc<Semaphore>,
+    /// One query of the party is decided at a time.
+    decisions: Arc<Semaphore>,
+    /// When the engine time used so far is replenished.
+    replenished_at: Timestamp,
+}
+
+/// A slot for one query, held until it is dropped; then its engine time is charged.
+#[derive(Debug)]
+pub struct QuerySlot {
+    party: Party,
+    decisions: Arc<Semaphore>,
+    /// Queries of the same party that already had slots.
+    running: usize,
+    since: Timestamp,
+    clock: Clock,
+    parties: Arc<Mutex<BTreeMap<Party, PartySlots>>>,
+    _own: OwnedSemaphorePermit,
+    _all: OwnedSemaphorePermit,
+}
+
+/// Permission to check and decide one query. A party's queries are decided one after the other: deciding runs on the node's own
+/// threads, and many queries at once would block them for all others.
+#[derive(Debug)]
+pub(super) struct DecisionSlot {
+    /// Queries of the same party that already had slots.
+    pub(super) running: usize,
+    _only: OwnedSemaphorePermit,
+}
+
+impl QuerySlot {
+    /// Waits until no other query of the party is being decided.
+    ///
+    /// # Errors
+    /// [`RefusalCode::Busy`] if that takes too long.
+    pub(super) async fn decision_slot(&self) -> Result<DecisionSlot, Refusal> {
+        let only = tokio::time::timeout(SLOT_TIMEOUT, Arc::clone(&self.decisions).acquire_owned()).await;
+        let only = only
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(|| busy("other queries of yours are being decided; try again later"))?;
+        Ok(DecisionSlot {
+            running: self.running,
+            _only: only,
+        })
+    }
+}
+
+impl ConcurrencyLimits {
+    /// Slots for `queries` at the same time, at most half of them for any one party. A join over several of our tables needs one slot
+    /// for each table.
+    pub(super) fn new(queries: usize, clock: Clock) -> Self {
+        Self {
+            clock,
+            all: Arc::new(Semaphore::new(queries)),
+            per_party: queries.div_ceil(2),
+            parties: Arc::default(),
+        }
+    }
+
+    /// A slot for one query of `party`, held until the result is dropped.
+    ///
+    /// # Errors
+    /// [`RefusalCode::Busy`] if none becomes free in time, or if the party's engine time is used up.
+    pub(super) async fn acquire(&self, party: Party) -> Result<QuerySlot, Refusal> {
+        self.acquire_within(party, SLOT_TIMEOUT).await
+    }
+
+    async fn acquire_within(&self, party: Party, timeout: Duration) -> Result<QuerySlot, Refusal> {
+        let (slots, decisions) = self.party(&party)?;
+        let waiting = Arc::clone(&slots);
+        // The party's own slots first, so that a party that has none left does not block others.
+        let own = tokio::time::timeout(timeout, slots.acquire_owned()).await;
+        let own = own.ok().and_then(Result::ok).ok_or_else(|| {
+            let per_party = self.per_party;
+            busy(format!(
+                "{per_party} of your queries are being answered; try again later"
+            ))
+        })?;
+        let all = tokio::time::timeout(timeout, self.all.clone().acquire_owned()).await;
+        let all = all
+            .ok()
+            .and_then(Result::ok)
+            .ok_or_else(|| busy("the maximum number of queries is being answered; try again later"))?;
+        let running = self
+            .per_party
+            .saturating_sub(waiting.available_permits())
+            .saturating_sub(1);
+        Ok(QuerySlot {
+            party,
+            decisions,
+            running,
+            since: self.clock.now(),
+            clock: self.clock.clone(),
+            parties: self.parties.clone(),
+            _own: own,
+            _all: all,
+        })
+    }
+
+    fn party(&self, party: &Party) -> Result<(Arc<Semaphore>, Arc<Semaphore>), Refusal> {
+        let now = self.clock.now();
+        let mut parties = self.parties.lock().unwrap_or_else(PoisonError::into_inner);
+        // A party without running or waiting queries whose engine time is replenished is removed, so that the list stays short.
+        parties.retain(|_, entry| entry.replenished_at > now || Arc::strong_count(&entry.slots) > 1);
+        let entry = parties
+            .entry(party.clone())
+            .or_insert_with(|| PartySlots::new(self.per_party, now));
+        match (party, entry.used_up(now)) {
+            (Party::Institution(_), Some(over)) => {
+                let seconds = over / 1000 + 1;
+                Err(busy(format!(
+                    "your queries have used up their engine time; try again in {seconds} seconds"
+                )))
+            }
+            (Party::Institution(_) | Party::Person(_), _) => Ok((entry.slots.clone(), entry.decisions.clone())),
+        }
+    }
+}
+
+impl PartySlots {
+    fn new(slots: usize, now: Timestamp) -> Self {
+        Self {
+            slots: Arc::new(Semaphore::new(slots)),
+            decisions: Arc::new(Semaphore::new(1)),
+            replenished_at: now,
+        }
+    }
+
+    /// Charges `used` milliseconds of engine time.
+    fn charge(&mut self, used: i64, now: Timestamp) {
+        let from = self.replenished_at.max(now);
+        self.replenished_at = Timestamp::from_millis(from.as_millis().saturating_add(used.max(0)));
+    }
+
+    /// In how many milliseconds engine time is available again; `None` if it is available now.
+    fn used_up(&self, now: Timestamp) -> Option<i64> {
+        let over = self.replenished_at.since(now).saturating_sub(ENGINE_TIME_MS);
+        (over >= 0).then_some(over)
+    }
+}
+
+impl Drop for QuerySlot {
+    fn drop(&mut self) {
+        let now = self.clock.now();
+        let mut parties = self.parties.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = parties.get_mut(&self.party) {
+            entry.charge(now.since(self.since), now);
+        }
+    }
+}
+
+fn busy(text: impl Into<String>) -> Refusal {
+    Refusal::because(RefusalCode::Busy, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn institution(name: &str) -> Party {
+        Party::Institution(name.parse().unwrap())
+    }
+
+    async fn busy_for(limits: &ConcurrencyLimits, party: &Party) -> bool {
+        let taken = limits.acquire_within(party.clone(), Duration::ZERO).await;
+        taken.is_err_and(|refusal| refusal.code == RefusalCode::Busy)
+    }
+
+    #[tokio::test]
+    async fn concurrency_party_over_its_limit_does_not_block_others() {
+        let limits = ConcurrencyLimits::new(16, Clock::system());
+        let (greedy, modest) = (institution("zurich"), institution("budapest"));
+        let mut held = Vec::new();
+        for _ in 0..8 {
+            held.push(limits.acquire_within(greedy.clone(), Duration::ZERO).await.unwrap());
+        }
+        assert!(busy_for(&limits, &greedy).await);
+        assert!(!busy_for(&limits, &modest).await);
+        held.pop();
+        assert!(!busy_for(&limits, &greedy).await);
+    }
+
+    #[tokio::test]
+    async fn concurrency_all_parties_share_the_total_limit() {
+        let limits = ConcurrencyLimits::new(3, Clock::system());
+        let (a, b, c) = (
+            institution("aachen"),
+            institution("basel"),
+            Party::Person("eva@cleveland".parse().unwrap()),
+        );
+        let mut held = Vec::new();
+        for party in [&a, &a, &b] {
+            held.push(limits.acquire_within(party.clone(), Duration::ZERO).await.unwrap());
+        }
+        assert!(busy_for(&limits, &c).await);
+        held.pop();
+        assert!(!busy_for(&limits, &c).await);
+    }
+
+    #[tokio::test]
+    async fn concurrency_queries_of_one_party_are_decided_one_by_one() {
+        let limits = ConcurrencyLimits::new(16, Clock::system());
+        let acquire = async |name| limits.acquire_within(institution(name), Duration::ZERO).await.unwrap();
+        let (first, second, other) = (
+            acquire("zurich").await,
+            acquire("zurich").await,
+            acquire("budapest").await,
+        );
+        let decision = first.decision_slot().await.unwrap();
+        assert_eq!((decision.running, other.decision_slot().await.unwrap().running), (0, 0));
+        let mut waiting = Box::pin(second.decision_slot());
+        assert!(futures::poll!(&mut waiting).is_pending());
+        drop(decision);
+        assert_eq!(waiting.await.unwrap().running, 1);
+    }
+
+    #[tokio::test]
+    async fn concurrency_party_with_a_waiting_query_is_not_removed() {
+        let limits = ConcurrencyLimits::new(16, Clock::system());
+        let (slots, _) = limits.party(&institution("zurich")).unwrap();
+        limits.party(&institution("budapest")).unwrap();
+        let (again, _) = limits.party(&institution("zurich")).unwrap();
+        assert!(Arc::ptr_eq(&slots, &again), "the party has a second set of slots");
+    }
+
+    #[tokio::test]
+    async fn concurrency_engine_time_is_limited_and_replenished() {
+        let clock = Clock::still(Timestamp::from_millis(0));
+        let limits = ConcurrencyLimits::new(16, clock.clone());
+        let zurich = institution("zurich");
+        let mut held = Vec::new();
+        for _ in 0..8 {
+            held.push(limits.acquire_within(zurich.clone(), Duration::ZERO).await.unwrap());
+        }
+        clock.shift(600_000);
+        drop(held);
+        // Eight times ten minutes were used, and one hour can be used in advance.
+        assert!(busy_for(&limits, &zurich).await);
+        assert!(!busy_for(&limits, &institution("budapest")).await);
+        clock.shift(1_201_000);
+        assert!(!busy_for(&limits, &zurich).await);
+    }
+}
