@@ -1,30 +1,30 @@
-//! Hostile peers against honest nodes, over real sockets.
+//! Malicious peers against well-behaved nodes, over real sockets.
 //!
-//! The honest side is the product as it is: [`honest::House`] runs the whole node on real files. The hostile side,
-//! [`rogue::Rogue`], shares nothing with it but the encoding of messages: it speaks libp2p directly, so it can send any byte
-//! at any moment. Most rogues are admitted members with good keys, because strangers do not get far.
+//! The well-behaved side is the product as it is: [`well_behaved::InProcessNode`] runs the whole node on real files. The attacker,
+//! [`malicious_peer::MaliciousPeer`], shares nothing with it but the encoding of messages: it uses libp2p directly, so it can send
+//! any byte at any moment. Most malicious peers are admitted members with valid keys, because non-members do not get far.
 //!
-//! Each test ends in [`honest::World::still_stands`]: another member is served, and the ledger holds.
+//! Each test ends in [`well_behaved::World::assert_still_serving`]: another member is served, and the ledgers are valid.
 
 mod answers;
 mod attribution;
-mod bargaining;
 mod connections;
-mod deal;
 mod deliveries;
-mod doors;
-mod elsewhere;
 mod engine;
+mod entry_points;
 mod evidence;
 mod floods;
 mod frames;
-mod honest;
+mod identity;
 mod ledger_forks;
 mod ledgers;
+mod malicious_peer;
 mod membership;
+mod negotiation;
+mod negotiation_fixture;
 mod notices;
-mod questions;
-mod rogue;
+mod queries;
 mod rows;
 mod streams;
 mod under_attack;
+mod well_behaved;

@@ -1,7 +1,7 @@
 //! Rules about the code itself, checked by reading it.
 //!
 //! Each rule is a function from text (or from the list of dependencies) to [`Violation`]s. It runs over the workspace, where
-//! it must find nothing, and over a small planted offence, where it must find exactly that: a rule that cannot fail proves
+//! it must find nothing, and over a small planted violation, where it must find exactly that one: a rule that cannot fail proves
 //! nothing.
 
 mod attribution;
@@ -10,6 +10,7 @@ mod documents;
 mod files;
 mod layers;
 mod sources;
+mod words;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -17,17 +18,17 @@ use std::path::{Path, PathBuf};
 /// The crates, lowest layer first.
 const MEMBERS: [&str; 5] = ["protocol", "protocol/verify", "storage", "node", "tests"];
 
-/// One place where a rule is broken.
+/// One violation of a rule.
 #[derive(Debug, PartialEq, Eq)]
 struct Violation {
-    place: String,
+    location: String,
     what: String,
 }
 
 impl Violation {
-    fn new(place: impl Into<String>, what: impl Into<String>) -> Self {
+    fn new(location: impl Into<String>, what: impl Into<String>) -> Self {
         Self {
-            place: place.into(),
+            location: location.into(),
             what: what.into(),
         }
     }
@@ -35,7 +36,7 @@ impl Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.what)
+        write!(f, "{}: {}", self.location, self.what)
     }
 }
 
@@ -47,7 +48,7 @@ struct Source {
 }
 
 impl Source {
-    /// The numbered lines that end up in the program: no comments, no test module, nothing at all of a test file.
+    /// The numbered lines that end up in the program: no comments, no test modules, no test files.
     fn production_lines(&self) -> impl Iterator<Item = (usize, &str)> {
         let is_test_file = self.path.ends_with("/tests.rs") || self.path.contains("/tests/");
         let lines = if is_test_file {
@@ -119,7 +120,7 @@ fn assert_none(violations: &[Violation]) {
 }
 
 #[test]
-fn lines_of_tests_and_comments_are_not_judged() {
+fn lines_of_tests_and_comments_are_not_checked() {
     let text = "let a = 1;\n// let b = 2;\n#[cfg(test)]\nmod tests {\n    let c = 3;\n}\n".to_owned();
     let source = Source {
         path: "node/src/x.rs".to_owned(),

@@ -1,48 +1,48 @@
-//! Stories from beginning to end, with real daemons and the commands that people type.
+//! End-to-end tests with real daemons and the commands that users type.
 //!
-//! Each runs in a world of its own, so that they can be run in any order and at once. Where a story needs the same consortium
-//! for several small checks, they are steps of one test.
+//! Each test has its own world, so tests can run in any order and in parallel. Where several small checks need the same consortium,
+//! they are steps of one test.
 
 mod backups;
-mod bad_starts;
+mod crash_recovery;
 mod crashes;
-mod custody;
 mod demonstration;
 mod disk_replaced;
+mod endurance;
 mod evidence;
+mod failed_starts;
 mod history;
 mod hospitals;
 mod imports;
 mod institution_keys;
 mod ledger_heads;
+mod lifecycle;
 mod long_ledger;
 mod members;
-mod mishaps;
 mod narrowing;
 mod object_store;
 mod omop;
 mod outputs;
+mod plaintext_scan;
 mod policies;
 mod refusals;
 mod revocation;
-mod sentinels;
 mod statistics;
 mod tampering;
 mod unlocking;
-mod wear;
 mod why;
 
-use concordat_tests::{House, Person};
+use concordat_tests::{Person, TestNode};
 use serde_json::Value;
 
-/// The numbers of one dataset's steps in the ledger: every `AnswerReleased` entry of `house`, oldest first.
-fn answers_released(house: &House) -> Vec<Value> {
-    entries(house, "answer_released")
+/// Every `AnswerReleased` entry in the ledger of `node`, oldest first.
+fn answers_released(node: &TestNode) -> Vec<Value> {
+    entries(node, "answer_released")
 }
 
-/// Every entry of one kind in the ledger of `house`, oldest first.
-fn entries(house: &House, kind: &str) -> Vec<Value> {
-    let listed = house.json_as(Person::Administrator, &["audit", "tail", "-n", "5000"]);
+/// Every entry of one kind in the ledger of `node`, oldest first.
+fn entries(node: &TestNode, kind: &str) -> Vec<Value> {
+    let listed = node.json_as(Person::Administrator, &["audit", "tail", "-n", "5000"]);
     let mut entries: Vec<Value> = listed.as_array().expect("a list of entries").clone();
     entries.sort_by_key(|entry| entry["sequence"].as_u64());
     let bodies = entries.into_iter().map(|mut entry| entry["body"].take());
@@ -51,30 +51,30 @@ fn entries(house: &House, kind: &str) -> Vec<Value> {
         .collect()
 }
 
-/// On whose account each entry of one kind was made, oldest first.
-fn causes(house: &House, kind: &str) -> Vec<Value> {
-    let listed = house.json_as(Person::Administrator, &["audit", "tail", "-n", "5000"]);
+/// The cause of each entry of one kind, oldest first.
+fn causes(node: &TestNode, kind: &str) -> Vec<Value> {
+    let listed = node.json_as(Person::Administrator, &["audit", "tail", "-n", "5000"]);
     let mut entries: Vec<Value> = listed.as_array().expect("a list of entries").clone();
     entries.sort_by_key(|entry| entry["sequence"].as_u64());
     let of_kind = entries.into_iter().filter(|entry| !entry["body"][kind].is_null());
     of_kind.map(|mut entry| entry["cause"].take()).collect()
 }
 
-/// Expects that the ledger of `house` holds.
+/// Asserts that the ledger of `node` is valid.
 #[track_caller]
-fn assert_ledger_holds(house: &House) {
-    let report = house.json_as(Person::Administrator, &["audit", "verify"]);
-    assert_eq!(report["ok"], true, "{}: {report}", house.id);
-    assert_eq!(report["first_bad_entry"], Value::Null, "{}: {report}", house.id);
+fn assert_ledger_valid(node: &TestNode) {
+    let report = node.json_as(Person::Administrator, &["audit", "verify"]);
+    assert_eq!(report["ok"], true, "{}: {report}", node.id);
+    assert_eq!(report["first_bad_entry"], Value::Null, "{}: {report}", node.id);
 }
 
 /// A number in a cell of an answer.
 #[track_caller]
 fn number(cell: &str) -> f64 {
-    cell.parse().unwrap_or_else(|_| panic!("`{cell}` is no number"))
+    cell.parse().unwrap_or_else(|_| panic!("`{cell}` is not a number"))
 }
 
-/// Expects two numbers that are the same up to 1e-9 of their size.
+/// Asserts that two numbers are equal up to a relative error of 1e-9.
 #[track_caller]
 fn assert_close(found: f64, expected: f64) {
     assert!(

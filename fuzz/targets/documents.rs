@@ -1,5 +1,5 @@
-//! Signed documents and the files in which they travel: no bytes make their readers panic, none is ever taken for signed, and what
-//! is put into armour comes out of it.
+//! Signed documents and the files that carry them: no input makes their readers panic or is accepted as signed, and armored
+//! documents can be read back.
 
 #![no_main]
 
@@ -8,7 +8,7 @@ mod bounded;
 use concordat_protocol::{
     grant::{GrantTerms, Notice},
     identity::{InstitutionKey, InstitutionPublicKey, PrivateKey},
-    membership::{Carrier, CharterChange, Enrolment, NodeCertificate, Roster, from_file, to_armour},
+    membership::{Carrier, CharterChange, Enrollment, NodeCertificate, Roster, from_file, to_armor},
     negotiation::NegotiationMessage,
     query::{ActorAssertion, QueryEnvelope, Receipt},
     signed::{CoSigned, Document, Signed},
@@ -17,12 +17,12 @@ use concordat_protocol::{
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    // Nobody has signed anything with this key, so that whatever verifies is forged.
+    // Nothing was ever signed with this key, so anything that verifies is a forgery.
     let key = InstitutionKey::from_seed(&[7; 32].into()).public();
-    armoured::<Signed<Enrolment>>(bytes);
-    armoured::<CoSigned<Roster>>(bytes);
-    armoured::<CoSigned<CharterChange>>(bytes);
-    signed::<Enrolment>(bytes, key);
+    armored::<Signed<Enrollment>>(bytes);
+    armored::<CoSigned<Roster>>(bytes);
+    armored::<CoSigned<CharterChange>>(bytes);
+    signed::<Enrollment>(bytes, key);
     cosigned::<Roster>(bytes, key);
     cosigned::<CharterChange>(bytes, key);
     signed::<HelloStatement>(bytes, key);
@@ -35,16 +35,13 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(terms) = CoSigned::<GrantTerms>::from_bytes(bytes.to_vec()) {
         let _ = terms.peek_unverified();
         let _ = terms.payload_digest();
-        assert!(
-            terms.verify(&[key, key]).is_err(),
-            "a forged agreement was taken for one"
-        );
+        assert!(terms.verify(&[key, key]).is_err(), "a forged agreement was accepted");
     }
 });
 
-fn armoured<C: Carrier>(bytes: &[u8]) {
+fn armored<C: Carrier>(bytes: &[u8]) {
     if let Ok(document) = from_file::<C>(bytes) {
-        let again = from_file::<C>(to_armour(&document).as_bytes()).expect("armour is read back");
+        let again = from_file::<C>(to_armor(&document).as_bytes()).expect("armor can be read back");
         assert_eq!(again.carried(), document.carried());
     }
 }
@@ -54,7 +51,7 @@ fn cosigned<T: Document>(bytes: &[u8], key: InstitutionPublicKey) {
         let _ = document.peek_unverified();
         assert!(
             document.verify_some(&[key], 1).is_err(),
-            "a forged document was taken for signed"
+            "a forged document was accepted as signed"
         );
     }
 }
@@ -63,6 +60,9 @@ fn signed<T: Document>(bytes: &[u8], key: InstitutionPublicKey) {
     if let Ok(document) = Signed::<T>::from_bytes(bytes.to_vec()) {
         let _ = document.peek_unverified();
         let _ = document.digest();
-        assert!(document.verify(key).is_err(), "a forged document was taken for signed");
+        assert!(
+            document.verify(key).is_err(),
+            "a forged document was accepted as signed"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Whatever a peer sends: no body makes the codec panic, and a message that is read is written and read again as the same.
+//! Messages from peers: no body makes the codec panic, and a message that was decoded can be encoded and decoded again unchanged.
 //!
 //! The first byte chooses the type of message, the rest is the body.
 
@@ -43,7 +43,7 @@ fn check<F: Frame>(body: &[u8]) {
     let Ok(message) = decode::<F>(body) else {
         return;
     };
-    // A body may be longer than it need be, and its message too long for a frame only by what it was written shorter.
+    // A body may be longer than necessary; its message then encodes to a shorter frame.
     let frame = encode(&message).expect("what was read can be written");
     let again = decode::<F>(&frame[HEADER_LEN..]).expect("what was written can be read");
     assert_eq!(encode(&again).expect("it is the same message"), frame);

@@ -1,6 +1,6 @@
-//! Sealed objects: no bytes make the reader panic, and an object with anything exchanged is refused or gives what was sealed.
+//! Sealed objects: no input makes the reader panic, and a modified object is refused or opens to what was sealed.
 //!
-//! The first byte chooses what is opened: the bytes themselves, or a sound object with the bytes written into it somewhere.
+//! The first byte chooses what is opened: the bytes themselves, or a valid object with the bytes written into it somewhere.
 
 #![no_main]
 
@@ -23,8 +23,8 @@ static KEY: LazyLock<DatasetKey> = LazyLock::new(|| {
     segment.create_dataset("heart").expect("a dataset's key").0
 });
 
-/// Empty, one byte, a block less one, a block, two blocks and a bit, with either suite.
-static SOUND: LazyLock<Vec<(Vec<u8>, Vec<u8>)>> = LazyLock::new(|| {
+/// Empty, one byte, one byte less than a block, a block, two blocks and nine bytes, with either suite.
+static VALID: LazyLock<Vec<(Vec<u8>, Vec<u8>)>> = LazyLock::new(|| {
     let lengths = [0, 1, BLOCK_LEN - 1, BLOCK_LEN, 2 * BLOCK_LEN + 9];
     let suites = [Suite::ChaCha20Poly1305, Suite::Aes256Gcm];
     let each = lengths
@@ -43,43 +43,46 @@ fuzz_target!(|input: &[u8]| {
     let Some((choice, bytes)) = input.split_first() else {
         return;
     };
-    let Some((plain, sealed)) = SOUND.get(usize::from(*choice)) else {
-        return anything(bytes);
+    let Some((plain, sealed)) = VALID.get(usize::from(*choice)) else {
+        return arbitrary(bytes);
     };
-    let Some((place, bytes)) = bytes.split_first_chunk::<4>() else {
+    let Some((position, bytes)) = bytes.split_first_chunk::<4>() else {
         return;
     };
-    let changed = written_into(sealed, u32::from_be_bytes(*place) as usize, bytes);
+    let changed = written_into(sealed, u32::from_be_bytes(*position) as usize, bytes);
     match open(&KEY, &changed) {
         Ok(opened) => assert!(changed == *sealed && opened == *plain, "a changed object was opened"),
-        Err(_) => assert_ne!(changed, *sealed, "a sound object was refused"),
+        Err(_) => assert_ne!(changed, *sealed, "a valid object was refused"),
     }
     blocks(&changed);
 });
 
-/// Behind an intact header, so that more than the header is looked at.
-fn anything(bytes: &[u8]) {
+/// Opens the bytes as they are and after an intact header, so that more than the header is checked.
+fn arbitrary(bytes: &[u8]) {
     let _ = open(&KEY, bytes);
     blocks(bytes);
-    let (_, sound) = &SOUND[0];
-    let behind = [&sound[..HEADER_LEN], bytes].concat();
-    if behind != *sound {
-        assert!(open(&KEY, &behind).is_err(), "an object of nobody was opened");
+    let (_, valid) = &VALID[0];
+    let with_header = [&valid[..HEADER_LEN], bytes].concat();
+    if with_header != *valid {
+        assert!(
+            open(&KEY, &with_header).is_err(),
+            "an object that was never sealed was opened"
+        );
     }
-    blocks(&behind);
+    blocks(&with_header);
 }
 
-/// Writes over what is there, appends, or cuts off at the place if there is nothing to write.
-fn written_into(sealed: &[u8], place: usize, bytes: &[u8]) -> Vec<u8> {
-    let place = place % (sealed.len() + 1);
+/// Overwrites bytes at the position, appends, or truncates there if there are no bytes to write.
+fn written_into(sealed: &[u8], position: usize, bytes: &[u8]) -> Vec<u8> {
+    let position = position % (sealed.len() + 1);
     if bytes.is_empty() {
-        return sealed[..place].to_vec();
+        return sealed[..position].to_vec();
     }
-    let rest = sealed.get(place + bytes.len()..).unwrap_or_default();
-    [&sealed[..place], bytes, rest].concat()
+    let rest = sealed.get(position + bytes.len()..).unwrap_or_default();
+    [&sealed[..position], bytes, rest].concat()
 }
 
-/// Opens each block for itself, as a reader of ranges does: the last one first, and each as the last and as another.
+/// Opens each block separately, as a reader of ranges does: both as the last block and as another one.
 fn blocks(sealed: &[u8]) {
     let len = plain_len(sealed.len() as u64);
     let Ok(opener) = Opener::new(&KEY, sealed) else {

@@ -1,5 +1,5 @@
-//! Rows as a peer sends them: no bytes make the reader panic or take more memory than a message may have, what it reads is
-//! within the limits, and it comes to the same however the bytes are cut.
+//! Rows as a peer sends them: no input makes the reader panic or use more memory than a message may have, what it reads is
+//! within the limits, and the result does not depend on how the bytes are split.
 
 #![no_main]
 
@@ -13,18 +13,22 @@ fuzz_target!(|input: &[u8]| {
     let Some((step, bytes)) = input.split_first() else {
         return;
     };
-    // The files that the fuzzer begins with are streams as they are.
+    // The seed files of the corpus are whole streams.
     let whole = read(input, usize::MAX);
     let cut = read(input, usize::from(*step).max(1));
-    assert_eq!(whole.is_ok(), cut.is_ok(), "it depends on how the bytes are cut");
+    assert_eq!(
+        whole.is_ok(),
+        cut.is_ok(),
+        "the result depends on how the bytes are split"
+    );
     let _ = read(bytes, usize::from(*step).max(1));
 });
 
 fn read(bytes: &[u8], step: usize) -> Result<u64, StreamViolation> {
     let (mut stream, mut rows) = (CheckedStream::new(), 0);
-    for piece in bytes.chunks(step) {
-        let mut piece = Bytes::copy_from_slice(piece);
-        while let Some(item) = stream.decode(&mut piece)? {
+    for chunk in bytes.chunks(step) {
+        let mut chunk = Bytes::copy_from_slice(chunk);
+        while let Some(item) = stream.decode(&mut chunk)? {
             let Item::Batch(batch) = item else { continue };
             assert!((1..=MAX_ROWS).contains(&batch.num_rows()), "rows beyond the limit");
             assert!(
@@ -33,7 +37,7 @@ fn read(bytes: &[u8], step: usize) -> Result<u64, StreamViolation> {
             );
             rows += batch.num_rows() as u64;
         }
-        assert!(piece.is_empty(), "bytes were left behind");
+        assert!(chunk.is_empty(), "bytes were left behind");
     }
     stream.finish().map(|()| rows)
 }

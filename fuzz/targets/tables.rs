@@ -1,4 +1,4 @@
-//! Files that people import: no bytes make the inspection panic, and what it says of a file is what reading it gives.
+//! Files that people import: no input makes the inspection panic, and its result for a file matches what reading the file returns.
 //!
 //! The first byte chooses the options, the rest is the file.
 
@@ -11,13 +11,13 @@ use std::{fs, sync::LazyLock};
 use concordat_storage::ingest::{CsvOptions, Header, Missing, Refused, Source, batches, infer_schema};
 use libfuzzer_sys::fuzz_target;
 
-static PLACE: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
+static DIR: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
 
 fuzz_target!(|input: &[u8]| {
     let Some((choice, bytes)) = input.split_first() else {
         return;
     };
-    let path = PLACE.path().join("table.csv");
+    let path = DIR.path().join("table.csv");
     fs::write(&path, bytes).expect("a file");
     let path = Source::at_path(path);
     let Ok(found) = infer_schema(&path, &options(*choice)) else {
@@ -35,7 +35,7 @@ fuzz_target!(|input: &[u8]| {
         assert!(batch.num_columns() >= columns, "a column was lost");
         rows += batch.num_rows() as u64;
     }
-    assert_eq!(rows, found.rows(), "the inspection counted other rows than there are");
+    assert_eq!(rows, found.rows(), "the inspection counted a different number of rows");
 });
 
 fn options(choice: u8) -> CsvOptions {

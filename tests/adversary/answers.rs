@@ -1,8 +1,8 @@
-//! Answers that are none, from a provider with which an honest member has a grant.
+//! Invalid answers from a malicious provider with which a well-behaved member has a grant.
 
-use concordat_node::fault::{Code, Explain};
-use concordat_node::federation::QueryFault;
+use concordat_node::federation::FederationError;
 use concordat_node::iam::Actor;
+use concordat_node::problem::{Code, Explain};
 use concordat_node::sharing::QUERY;
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::ids::{ActorId, Digest32, QueryId};
@@ -14,33 +14,33 @@ use concordat_protocol::wire::messages::{
 };
 use libp2p_stream::IncomingStreams;
 
-use super::deal::{given, granted};
-use super::honest::{SUBJECTS, World};
-use super::questions::{Answer, ask, question};
-use super::rogue::{Rogue, Wire, now};
+use super::malicious_peer::{MaliciousPeer, Wire, now};
+use super::negotiation_fixture::{granted, granted_to_member};
+use super::queries::{Answer, envelope, send_query};
+use super::well_behaved::{SUBJECTS, World};
 
 const SQL: &str = "SELECT sex, chol FROM zurich.heart";
 
-/// A world in which the friend asks the rogue, which has true rows to tell, and a person who asks.
-pub(super) struct Stage {
+/// A world in which the member queries the attacker, which has a valid answer to send, and a researcher who queries.
+pub(super) struct ProviderFixture {
     pub(super) world: World,
     eva: Actor,
     pub(super) truth: Answer,
     incoming: IncomingStreams,
 }
 
-impl Stage {
-    pub(super) async fn set() -> Self {
-        let world = World::met().await;
-        world.rogue.meet(&world.friend).await;
+impl ProviderFixture {
+    pub(super) async fn new() -> Self {
+        let world = World::connected().await;
+        world.attacker.meet(&world.member).await;
         let grant = granted(&world).await;
-        let asked = question(&world, grant, |_| (), |_| ());
-        let truth = ask(&world.rogue, &world.provider, asked)
+        let query = envelope(&world, grant, |_| (), |_| ());
+        let truth = send_query(&world.attacker, &world.provider, query)
             .await
-            .expect("a sound question is answered");
-        given(&world).await;
-        let eva = world.friend.researcher().await;
-        let incoming = world.rogue.accept(QUERY);
+            .expect("a valid query is answered");
+        granted_to_member(&world).await;
+        let eva = world.member.researcher().await;
+        let incoming = world.attacker.accept(QUERY);
         Self {
             world,
             eva,
@@ -49,37 +49,45 @@ impl Stage {
         }
     }
 
-    /// The friend asks while the rogue answers with `act`; both are waited for.
-    pub(super) async fn play(&mut self, act: impl AsyncFnOnce(&Rogue, Exchange)) -> Result<usize, QueryFault> {
+    /// The member sends a query while the attacker answers with `respond`; waits for both.
+    pub(super) async fn answer_with(
+        &mut self,
+        respond: impl AsyncFnOnce(&MaliciousPeer, Exchange),
+    ) -> Result<usize, FederationError> {
         let (world, incoming) = (&self.world, &mut self.incoming);
-        let acting = async {
+        let responding = async {
             let (_, mut stream) = Wire::next(incoming).await;
             let frame: QueryFrame = stream.recv().await.unwrap();
-            let asked = frame.envelope.peek_unverified().unwrap();
-            act(&world.rogue, Exchange { stream, asked }).await;
+            let envelope = frame.envelope.peek_unverified().unwrap();
+            respond(&world.attacker, Exchange { stream, envelope }).await;
         };
-        let (answered, ()) = tokio::join!(world.friend.ask(&self.eva, SQL), acting);
+        let (answered, ()) = tokio::join!(world.member.query(&self.eva, SQL), responding);
         answered
     }
 
-    pub(super) async fn plays(&mut self, what: &str, code: Code, act: impl AsyncFnOnce(&Rogue, Exchange)) {
-        match self.play(act).await {
-            Ok(rows) => panic!("{what}: {rows} rows were taken for an answer"),
-            Err(fault) => assert_eq!(fault.code(), code, "{what}: {fault}"),
+    pub(super) async fn expect_error(
+        &mut self,
+        what: &str,
+        code: Code,
+        respond: impl AsyncFnOnce(&MaliciousPeer, Exchange),
+    ) {
+        match self.answer_with(respond).await {
+            Ok(rows) => panic!("{what}: {rows} rows were accepted as an answer"),
+            Err(error) => assert_eq!(error.code(), code, "{what}: {error}"),
         }
     }
 }
 
-/// One question of the friend, as the rogue has it.
+/// One query of the member, as the attacker receives it.
 pub(super) struct Exchange {
     pub(super) stream: Wire,
-    asked: QueryEnvelope,
+    envelope: QueryEnvelope,
 }
 
 impl Exchange {
     pub(super) async fn open(&mut self) {
         let opening = QueryOpening::Accepted {
-            query: self.asked.query,
+            query: self.envelope.query,
             tier: Tier::Records,
         };
         self.stream.send(&opening).await.unwrap();
@@ -93,22 +101,22 @@ impl Exchange {
     }
 
     fn actor(&self) -> ActorId {
-        let ActorAssertion { actor, .. } = self.asked.actor.peek_unverified().unwrap();
+        let ActorAssertion { actor, .. } = self.envelope.actor.peek_unverified().unwrap();
         actor
     }
 
-    /// The receipt an honest provider would sign.
+    /// The receipt a well-behaved provider would sign.
     pub(super) fn receipt(&self, chunks: &[Vec<u8>]) -> Receipt {
         let mut answer = AnswerDigest::default();
         chunks.iter().for_each(|chunk| answer.update(chunk));
         Receipt {
-            query: self.asked.query,
-            grant: self.asked.grant,
-            provider: self.asked.to.clone(),
-            consumer: self.asked.from.clone(),
+            query: self.envelope.query,
+            grant: self.envelope.grant,
+            provider: self.envelope.to.clone(),
+            consumer: self.envelope.from.clone(),
             actor: self.actor(),
-            purpose: self.asked.purpose.clone(),
-            sql: self.asked.sql_digest(),
+            purpose: self.envelope.purpose.clone(),
+            sql: self.envelope.sql_digest(),
             tier: Tier::Records,
             rows: SUBJECTS as u64,
             bytes: chunks.iter().map(|chunk| chunk.len() as u64).sum(),
@@ -116,44 +124,47 @@ impl Exchange {
             answer: answer.finish(),
             outcome: Outcome::Completed,
             decision: Digest32::ZERO,
-            ledger: super::rogue::empty_ledger(&self.asked.to, &NodeKey::from_seed(&[3; 32].into())),
+            ledger: super::malicious_peer::empty_ledger(&self.envelope.to, &NodeKey::from_seed(&[3; 32].into())),
             at: now(),
         }
     }
 
-    pub(super) async fn close(&mut self, rogue: &Rogue, receipt: &Receipt, cut: Option<Refusal>) {
-        let receipt = CoSigned::propose(receipt).unwrap().add_signature(&rogue.node).unwrap();
+    pub(super) async fn close(&mut self, attacker: &MaliciousPeer, receipt: &Receipt, cut: Option<Refusal>) {
+        let receipt = CoSigned::propose(receipt)
+            .unwrap()
+            .add_signature(&attacker.node)
+            .unwrap();
         self.stream.send(&QueryClosing { receipt, cut }).await.unwrap();
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_true_answer_is_taken_and_countersigned() {
-    let mut stage = Stage::set().await;
-    let chunks = stage.truth.chunks.clone();
-    let rows = stage.play(async |rogue, mut exchange| {
+async fn answer_that_is_true_is_accepted_and_countersigned() {
+    let mut fixture = ProviderFixture::new().await;
+    let chunks = fixture.truth.chunks.clone();
+    let rows = fixture.answer_with(async |attacker, mut exchange| {
         exchange.open().await;
         exchange.rows(&chunks).await;
         let receipt = exchange.receipt(&chunks);
-        exchange.close(rogue, &receipt, None).await;
+        exchange.close(attacker, &receipt, None).await;
         exchange
             .stream
             .recv::<Countersignature>()
             .await
-            .expect("the friend signs what is true");
+            .expect("the member signs a true receipt");
     });
     assert_eq!(rows.await.unwrap(), SUBJECTS);
-    stage.world.still_stands().await;
+    fixture.world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receipt_about_something_else_is_not_signed() {
-    type Lie = fn(&mut Receipt);
-    let lies: [(&str, Lie); 11] = [
+    type Forgery = fn(&mut Receipt);
+    let forgeries: [(&str, Forgery); 11] = [
         ("another digest", |r| r.answer = Digest32::ZERO),
         ("other rows", |r| r.rows += 1),
         ("other bytes", |r| r.bytes += 1),
-        ("another question", |r| r.sql = Digest32::ZERO),
+        ("another statement", |r| r.sql = Digest32::ZERO),
         ("another query", |r| r.query = QueryId::from_bytes([1; 16])),
         ("another person", |r| r.actor = "mallory@budapest".parse().unwrap()),
         ("another consumer", |r| r.consumer = "cleveland".parse().unwrap()),
@@ -161,32 +172,32 @@ async fn a_receipt_about_something_else_is_not_signed() {
         ("another grant", |r| {
             r.grant = concordat_protocol::ids::GrantId::from_bytes([1; 16])
         }),
-        ("another end", |r| r.outcome = Outcome::Cut),
+        ("another outcome", |r| r.outcome = Outcome::Cut),
         ("another purpose", |r| {
             r.purpose = concordat_protocol::scope::Purpose::Ancestry
         }),
     ];
-    let mut stage = Stage::set().await;
-    let chunks = stage.truth.chunks.clone();
-    for (what, lie) in lies {
-        let act = async |rogue: &Rogue, mut exchange: Exchange| {
+    let mut fixture = ProviderFixture::new().await;
+    let chunks = fixture.truth.chunks.clone();
+    for (what, forge) in forgeries {
+        let respond = async |attacker: &MaliciousPeer, mut exchange: Exchange| {
             exchange.open().await;
             exchange.rows(&chunks).await;
             let mut receipt = exchange.receipt(&chunks);
-            lie(&mut receipt);
-            exchange.close(rogue, &receipt, None).await;
+            forge(&mut receipt);
+            exchange.close(attacker, &receipt, None).await;
             assert!(exchange.stream.is_dropped().await, "{what} was signed");
         };
-        stage.plays(what, Code::Integrity, act).await;
+        fixture.expect_error(what, Code::Integrity, respond).await;
     }
-    stage.world.still_stands().await;
+    fixture.world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receipt_that_the_provider_did_not_sign_is_not_signed() {
-    let mut stage = Stage::set().await;
-    let (chunks, foreign) = (stage.truth.chunks.clone(), stage.truth.receipt.clone());
-    let act = async |_: &Rogue, mut exchange: Exchange| {
+    let mut fixture = ProviderFixture::new().await;
+    let (chunks, foreign) = (fixture.truth.chunks.clone(), fixture.truth.receipt.clone());
+    let respond = async |_: &MaliciousPeer, mut exchange: Exchange| {
         exchange.open().await;
         exchange.rows(&chunks).await;
         exchange
@@ -199,8 +210,10 @@ async fn a_receipt_that_the_provider_did_not_sign_is_not_signed() {
             .unwrap();
         assert!(exchange.stream.is_dropped().await);
     };
-    stage.plays("another provider's receipt", Code::Integrity, act).await;
-    let act = async |_: &Rogue, mut exchange: Exchange| {
+    fixture
+        .expect_error("another provider's receipt", Code::Integrity, respond)
+        .await;
+    let respond = async |_: &MaliciousPeer, mut exchange: Exchange| {
         exchange.open().await;
         exchange.rows(&chunks).await;
         let receipt = CoSigned::propose(&exchange.receipt(&chunks)).unwrap();
@@ -211,14 +224,14 @@ async fn a_receipt_that_the_provider_did_not_sign_is_not_signed() {
             .unwrap();
         assert!(exchange.stream.is_dropped().await);
     };
-    stage.plays("no signature", Code::Integrity, act).await;
-    stage.world.still_stands().await;
+    fixture.expect_error("no signature", Code::Integrity, respond).await;
+    fixture.world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_to_another_question_is_refused() {
-    let mut stage = Stage::set().await;
-    let act = async |_: &Rogue, mut exchange: Exchange| {
+async fn answer_to_another_query_is_refused() {
+    let mut fixture = ProviderFixture::new().await;
+    let respond = async |_: &MaliciousPeer, mut exchange: Exchange| {
         let query = QueryId::from_bytes([1; 16]);
         exchange
             .stream
@@ -230,14 +243,14 @@ async fn an_answer_to_another_question_is_refused() {
             .unwrap();
         assert!(exchange.stream.is_dropped().await);
     };
-    stage.plays("another query", Code::Integrity, act).await;
-    stage.world.still_stands().await;
+    fixture.expect_error("another query", Code::Integrity, respond).await;
+    fixture.world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bytes_that_are_no_rows_end_in_a_clear_error() {
-    let mut stage = Stage::set().await;
-    let truth = stage.truth.chunks.concat();
+async fn answer_that_is_not_rows_ends_in_a_clear_error() {
+    let mut fixture = ProviderFixture::new().await;
+    let truth = fixture.truth.chunks.concat();
     let half = truth.len() / 2;
     let mut flipped = truth.clone();
     flipped.iter_mut().skip(half).step_by(7).for_each(|byte| *byte ^= 0xff);
@@ -253,27 +266,27 @@ async fn bytes_that_are_no_rows_end_in_a_clear_error() {
     ];
     for (what, bytes) in garbage {
         let chunks = vec![bytes];
-        let act = async |rogue: &Rogue, mut exchange: Exchange| {
+        let respond = async |attacker: &MaliciousPeer, mut exchange: Exchange| {
             exchange.open().await;
-            // The friend may have hung up on the first bytes.
+            // The member may have closed the stream after the first bytes.
             let _ = exchange.stream.body(&chunks[0]).await;
             let _ = exchange.stream.body(&[]).await;
             let receipt = CoSigned::propose(&exchange.receipt(&chunks))
                 .unwrap()
-                .add_signature(&rogue.node)
+                .add_signature(&attacker.node)
                 .unwrap();
             let _ = exchange.stream.send(&QueryClosing { receipt, cut: None }).await;
             assert!(exchange.stream.is_dropped().await, "{what} was countersigned");
         };
-        stage.plays(what, Code::Integrity, act).await;
+        fixture.expect_error(what, Code::Integrity, respond).await;
     }
-    stage.world.still_stands().await;
+    fixture.world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_answer_without_rows_is_given_up() {
-    let mut stage = Stage::set().await;
-    let act = async |_: &Rogue, mut exchange: Exchange| {
+async fn answer_without_end_or_rows_is_aborted() {
+    let mut fixture = ProviderFixture::new().await;
+    let respond = async |_: &MaliciousPeer, mut exchange: Exchange| {
         exchange.open().await;
         let start = [
             [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f].as_slice(),
@@ -289,42 +302,48 @@ async fn an_endless_answer_without_rows_is_given_up() {
         }
         panic!("a gibibyte without a row was read");
     };
-    stage.plays("no rows for ever", Code::Integrity, act).await;
-    stage.world.still_stands().await;
+    fixture
+        .expect_error("endless bytes without rows", Code::Integrity, respond)
+        .await;
+    fixture.world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_that_breaks_off_is_never_taken_for_a_whole_one() {
-    let mut stage = Stage::set().await;
-    let chunks = stage.truth.chunks.clone();
-    let act = async |_: &Rogue, exchange: Exchange| drop(exchange);
-    stage.plays("no word at all", Code::Unreachable, act).await;
-    let act = async |_: &Rogue, mut exchange: Exchange| exchange.open().await;
-    stage.plays("no rows", Code::Unreachable, act).await;
-    let act = async |_: &Rogue, mut exchange: Exchange| {
+async fn answer_that_breaks_off_is_never_accepted_as_complete() {
+    let mut fixture = ProviderFixture::new().await;
+    let chunks = fixture.truth.chunks.clone();
+    let respond = async |_: &MaliciousPeer, exchange: Exchange| drop(exchange);
+    fixture
+        .expect_error("no answer at all", Code::Unreachable, respond)
+        .await;
+    let respond = async |_: &MaliciousPeer, mut exchange: Exchange| exchange.open().await;
+    fixture.expect_error("no rows", Code::Unreachable, respond).await;
+    let respond = async |_: &MaliciousPeer, mut exchange: Exchange| {
         exchange.open().await;
         exchange.stream.raw(&[0, 0, 1, 0, 0xff]).await.unwrap();
     };
-    stage.plays("half a chunk", Code::Unreachable, act).await;
-    let act = async |_: &Rogue, mut exchange: Exchange| {
+    fixture.expect_error("half a chunk", Code::Unreachable, respond).await;
+    let respond = async |_: &MaliciousPeer, mut exchange: Exchange| {
         exchange.open().await;
         exchange.rows(&chunks).await;
     };
-    stage.plays("no receipt", Code::Unreachable, act).await;
-    let act = async |_: &Rogue, mut exchange: Exchange| {
+    fixture.expect_error("no receipt", Code::Unreachable, respond).await;
+    let respond = async |_: &MaliciousPeer, mut exchange: Exchange| {
         exchange.open().await;
         exchange.stream.raw(&[0xff; 8]).await.unwrap();
         assert!(exchange.stream.is_dropped().await);
     };
-    stage.plays("a chunk of four gibibytes", Code::Unreachable, act).await;
-    stage.world.still_stands().await;
+    fixture
+        .expect_error("a chunk of four gibibytes", Code::Unreachable, respond)
+        .await;
+    fixture.world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_after_which_the_provider_reports_a_cut_end_in_that_error() {
-    let mut stage = Stage::set().await;
-    let chunks = stage.truth.chunks.clone();
-    let act = async |rogue: &Rogue, mut exchange: Exchange| {
+async fn answer_with_a_reported_cut_ends_in_that_error() {
+    let mut fixture = ProviderFixture::new().await;
+    let chunks = fixture.truth.chunks.clone();
+    let respond = async |attacker: &MaliciousPeer, mut exchange: Exchange| {
         exchange.open().await;
         exchange.rows(&chunks).await;
         let receipt = Receipt {
@@ -332,13 +351,13 @@ async fn rows_after_which_the_provider_reports_a_cut_end_in_that_error() {
             ..exchange.receipt(&chunks)
         };
         let cut = Refusal::because(RefusalCode::Denied, "the grant was revoked");
-        exchange.close(rogue, &receipt, Some(cut)).await;
+        exchange.close(attacker, &receipt, Some(cut)).await;
         exchange
             .stream
             .recv::<Countersignature>()
             .await
-            .expect("what came is signed for");
+            .expect("the rows that arrived are countersigned");
     };
-    stage.plays("a cut", Code::Denied, act).await;
-    stage.world.still_stands().await;
+    fixture.expect_error("a cut", Code::Denied, respond).await;
+    fixture.world.assert_still_serving().await;
 }

@@ -1,7 +1,7 @@
-//! Every change that a person makes through the API stands in the ledger under that person's name.
+//! Every change that a person makes through the API is recorded in the ledger under that person's name.
 //!
-//! The table below is held against the route table: a route that takes a POST and is not in it fails the test, so a new one has
-//! to say what it enters. Two people with all roles take turns, so a name that is always the same does not pass either.
+//! The steps below are compared with the route table: a route that accepts POST and is not used here fails the test, so a new route
+//! has to declare what it records. Two people with all roles take turns, so recording a constant name does not pass either.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use std::time::Duration;
 use concordat_node::api::client::{Client, Reading};
 use concordat_node::api::{Api, routes, serve};
 use concordat_node::config::ImportSection;
-use concordat_node::fault::Code;
 use concordat_node::iam::{SessionToken, Training};
+use concordat_node::problem::Code;
 use concordat_node::shutdown::Shutdown;
 use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry};
 use concordat_protocol::identity::PrivateKey as _;
 use concordat_protocol::ids::ActorId;
-use concordat_protocol::membership::{ValidEnrolment, admit, from_file, to_armour};
+use concordat_protocol::membership::{ValidEnrollment, admit, from_file, to_armor};
 use concordat_protocol::query::Role;
 use concordat_protocol::text::Text;
 use concordat_storage::keys::Secret;
@@ -24,25 +24,25 @@ use concordat_tests::tester;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::honest::{House, column};
-use super::rogue::{Rogue, cosign, now, soon};
+use super::malicious_peer::{MaliciousPeer, cosign, now, soon};
+use super::well_behaved::{InProcessNode, column};
 
 const PASSWORD: &str = "correct horse battery staple";
-/// A public half that belongs to nobody here.
+/// A public key that belongs to no user of this test.
 const RECIPIENT: &str = "age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj";
 
 /// What a step leaves in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leaves {
-    /// At least one entry, by the person who took the step.
+    /// At least one entry, by the person who made the request.
     Entries,
-    /// Nothing by anybody here: it changes nothing.
+    /// No entry by any person of this node: it changes nothing.
     Nothing,
 }
 
-/// A house behind its API, and the two people there.
-struct Desk {
-    house: House,
+/// A node behind its API, and its two users.
+struct ApiFixture {
+    target: InProcessNode,
     socket: TempDir,
     people: [(ActorId, Client); 2],
     turns: usize,
@@ -51,33 +51,33 @@ struct Desk {
     _stop: Shutdown,
 }
 
-impl Desk {
-    async fn open(house: House) -> Self {
+impl ApiFixture {
+    async fn open(target: InProcessNode) -> Self {
         let socket = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(socket.path().join("run")).unwrap();
         let mut stop = Shutdown::new();
         let stage = stop.stage("api", Duration::from_secs(1));
         serve(
-            Api::new(house.node.clone(), ImportSection::default()),
+            Api::new(target.node.clone(), ImportSection::default()),
             socket.path(),
             &stage,
         )
         .unwrap();
-        add_people(&house).await;
+        add_people(&target).await;
         let mut used = BTreeSet::new();
         let mut people = Vec::new();
         for name in ["anna", "bert"] {
-            let before = house.node.ledger().size();
+            let before = target.node.ledger().size();
             let body = json!({ "name": name, "password": PASSWORD });
             let answer: Value = Client::new(socket.path()).post("/v1/login", &body).await.unwrap();
             let token: SessionToken = answer["token"].as_str().unwrap().parse().unwrap();
-            let actor = ActorId::at(name, house.id()).unwrap();
-            assert_by(&house, before, &actor, Leaves::Entries, "/v1/login");
+            let actor = ActorId::at(name, target.id()).unwrap();
+            assert_by(&target, before, &actor, Leaves::Entries, "/v1/login");
             people.push((actor, Client::new(socket.path()).with_token(Some(token.expose()))));
         }
         used.insert("/v1/login");
         Self {
-            house,
+            target,
             socket,
             people: people.try_into().unwrap(),
             turns: 0,
@@ -86,13 +86,13 @@ impl Desk {
         }
     }
 
-    /// The next of the two posts `body` to `route`, with `name` in the place of what varies.
+    /// The next of the two users posts `body` to `route`, with `name` in place of the path parameter.
     async fn post(&mut self, route: &'static str, name: &str, body: Value, leaves: Leaves) -> Value {
         let (actor, client) = &self.people[self.turns % 2];
         self.turns += 1;
         self.used.insert(route);
         let path = filled(route, name);
-        let before = self.house.node.ledger().size();
+        let before = self.target.node.ledger().size();
         let answer = match route {
             "/v1/datasets/{name}/import" => {
                 let file = Reading::open(&self.socket.path().join("study.csv"), |_| ()).unwrap();
@@ -113,9 +113,9 @@ impl Desk {
                 .await
                 .unwrap_or_else(|problem| panic!("{path}: {problem:?}")),
         };
-        assert_by(&self.house, before, actor, leaves, route);
+        assert_by(&self.target, before, actor, leaves, route);
         if route == "/v1/password" {
-            // Their sessions have ended; this is the new one.
+            // The user's sessions have ended; this is the new one.
             let token: SessionToken = answer["token"].as_str().unwrap().parse().unwrap();
             let index = (self.turns - 1) % 2;
             self.people[index].1 = Client::new(self.socket.path()).with_token(Some(token.expose()));
@@ -123,20 +123,20 @@ impl Desk {
         answer
     }
 
-    /// The next of the two posts what there is nothing of to change, which leaves nothing.
-    async fn post_in_vain(&mut self, route: &'static str, body: Value) {
+    /// The next of the two users posts a change to something that does not exist, which leaves no entry.
+    async fn post_not_found(&mut self, route: &'static str, body: Value) {
         self.post_refused(route, "", Code::NotFound, body).await;
     }
 
-    /// As [`Desk::post_in_vain`], of something by its name and refused for another reason.
+    /// Like [`ApiFixture::post_not_found`], with a name and another refusal code.
     async fn post_refused(&mut self, route: &'static str, name: &str, code: Code, body: Value) {
         let (actor, client) = &self.people[self.turns % 2];
         self.turns += 1;
         self.used.insert(route);
-        let before = self.house.node.ledger().size();
+        let before = self.target.node.ledger().size();
         let answer: Result<Value, _> = client.post(&filled(route, name), &body).await;
         assert_eq!(answer.unwrap_err().code, code, "{route}");
-        assert_by(&self.house, before, actor, Leaves::Nothing, route);
+        assert_by(&self.target, before, actor, Leaves::Nothing, route);
     }
 
     async fn get(&self, path: &str) -> Value {
@@ -157,9 +157,9 @@ fn filled(route: &str, name: &str) -> String {
     varying.map_or_else(|| route.to_owned(), |(before, after)| format!("{before}{name}{after}"))
 }
 
-/// Two people who may do everything, and whose training holds.
-async fn add_people(house: &House) {
-    let node = house.node.clone();
+/// Adds two users with all roles and valid training.
+async fn add_people(target: &InProcessNode) {
+    let node = target.node.clone();
     let work = move || {
         for name in ["anna", "bert"] {
             let secret = Secret::from(PASSWORD.to_owned());
@@ -177,9 +177,9 @@ async fn add_people(house: &House) {
 }
 
 #[track_caller]
-fn assert_by(house: &House, before: u64, actor: &ActorId, leaves: Leaves, route: &str) {
-    let entries = house.node.ledger().range(before, u64::MAX).unwrap();
-    let own = entries.iter().filter(|stored| by_somebody_here(&stored.entry));
+fn assert_by(target: &InProcessNode, before: u64, actor: &ActorId, leaves: Leaves, route: &str) {
+    let entries = target.node.ledger().range(before, u64::MAX).unwrap();
+    let own = entries.iter().filter(|stored| by_local_user(&stored.entry));
     let causes: Vec<&Cause> = own.map(|stored| &stored.entry.cause).collect();
     let caller = Cause::Person { actor: actor.clone() };
     let as_second = |cause: &Cause| matches!(cause, Cause::TwoPeople { second, .. } if second == actor);
@@ -188,13 +188,13 @@ fn assert_by(house: &House, before: u64, actor: &ActorId, leaves: Leaves, route:
         "{route} by {actor} left entries by {causes:?}"
     );
     match leaves {
-        Leaves::Entries => assert!(!causes.is_empty(), "{route} by {actor} left no entry in that name"),
+        Leaves::Entries => assert!(!causes.is_empty(), "{route} by {actor} left no entry under that name"),
         Leaves::Nothing => assert!(causes.is_empty(), "{route} left entries: {causes:?}"),
     }
 }
 
-/// What peers send, and what both sides do once people have decided, may come at any moment.
-fn by_somebody_here(entry: &LedgerEntry) -> bool {
+/// Messages of peers, and steps that both sides take after a decision of their users, may be recorded at any moment.
+fn by_local_user(entry: &LedgerEntry) -> bool {
     match &entry.cause {
         Cause::Person { .. } | Cause::TwoPeople { .. } | Cause::OsAccount { .. } => true,
         Cause::Peer { .. } => false,
@@ -206,21 +206,24 @@ fn by_somebody_here(entry: &LedgerEntry) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_route_enters_what_it_changes_under_the_callers_name() {
-    let (holder, asking) = tokio::join!(House::start("cleveland", "US"), House::start("budapest", "HU"));
+async fn route_that_changes_state_is_recorded_for_its_caller() {
+    let (holder, consumer) = tokio::join!(
+        InProcessNode::start("cleveland", "US"),
+        InProcessNode::start("budapest", "HU")
+    );
     holder.import().await;
-    let mut holder = Desk::open(holder).await;
-    let mut asking = Desk::open(asking).await;
+    let mut holder = ApiFixture::open(holder).await;
+    let mut consumer = ApiFixture::open(consumer).await;
 
     people(&mut holder).await;
-    consortium(&mut holder, &mut asking).await;
+    consortium(&mut holder, &mut consumer).await;
     datasets(&mut holder).await;
     keys_and_backups(&mut holder).await;
-    grants(&mut holder, &mut asking).await;
+    grants(&mut holder, &mut consumer).await;
     policies(&mut holder).await;
     holder.post("/v1/logout", "", json!({}), Leaves::Nothing).await;
 
-    let used: BTreeSet<&str> = holder.used.union(&asking.used).copied().collect();
+    let used: BTreeSet<&str> = holder.used.union(&consumer.used).copied().collect();
     assert_eq!(
         used,
         posts(holder.socket.path()).await,
@@ -228,78 +231,83 @@ async fn every_route_enters_what_it_changes_under_the_callers_name() {
     );
 }
 
-/// A set that needs two people is proposed by one, approved by the other.
-async fn policies(desk: &mut Desk) {
-    let shown = desk.get("/v1/policy").await;
+/// A policy set that needs two people is proposed by one and approved by the other.
+async fn policies(fixture: &mut ApiFixture) {
+    let shown = fixture.get("/v1/policy").await;
     let sources = json!({ "files": shown["files"], "settings": { "two_people": true } });
-    let checked = desk
+    let checked = fixture
         .post("/v1/policy/check", "", sources.clone(), Leaves::Nothing)
         .await;
     let case = json!({
         "class": "direct-identifier", "tier": "records", "purpose": "health-research", "reveal": "clear", "expect": "deny",
     });
     let tried = json!({ "sources": sources, "cases": [case] });
-    desk.post("/v1/policy/test", "", tried, Leaves::Nothing).await;
+    fixture.post("/v1/policy/test", "", tried, Leaves::Nothing).await;
     let sides = json!({ "from": "current", "to": { "sources": sources } });
-    desk.post("/v1/policy/diff", "", sides, Leaves::Nothing).await;
+    fixture.post("/v1/policy/diff", "", sides, Leaves::Nothing).await;
     let expect = checked["digest"].clone();
     let set = json!({ "sources": sources, "expect": expect });
-    desk.post("/v1/policy/apply", "", set, Leaves::Entries).await;
-    let approved = desk
+    fixture.post("/v1/policy/apply", "", set, Leaves::Entries).await;
+    let approved = fixture
         .post("/v1/policy/approve", "", json!({ "expect": expect }), Leaves::Entries)
         .await;
     assert_eq!(approved["number"], 2, "{approved}");
-    desk.post("/v1/policy/rollback", "", json!({ "number": 1 }), Leaves::Entries)
+    fixture
+        .post("/v1/policy/rollback", "", json!({ "number": 1 }), Leaves::Entries)
         .await;
 }
 
-/// The routes that take a POST, found by trying.
+/// The routes that accept POST, found by trying each.
 async fn posts(socket: &Path) -> BTreeSet<&'static str> {
     let mut found = BTreeSet::new();
     for route in routes() {
-        let nobody = Client::new(socket);
-        let answer: Result<Value, _> = nobody.post(&filled(route.path, "x"), &json!({})).await;
-        // A path that takes no POST says so without a document, which the client cannot read.
-        if answer.unwrap_err().code != Code::Fault {
+        let anonymous = Client::new(socket);
+        let answer: Result<Value, _> = anonymous.post(&filled(route.path, "x"), &json!({})).await;
+        // A path that does not accept POST answers without a problem document, which the client cannot read.
+        if answer.unwrap_err().code != Code::Internal {
             found.insert(route.path);
         }
     }
     found
 }
 
-async fn people(desk: &mut Desk) {
+async fn people(fixture: &mut ApiFixture) {
     use Leaves::Entries;
     let carl = json!({ "name": "carl", "roles": ["researcher"], "password": PASSWORD });
-    desk.post("/v1/users", "", carl, Entries).await;
+    fixture.post("/v1/users", "", carl, Entries).await;
     let roles = json!({ "roles": ["steward"] });
-    desk.post("/v1/users/{name}/roles", "carl", roles, Entries).await;
+    fixture.post("/v1/users/{name}/roles", "carl", roles, Entries).await;
     for enabled in [false, true] {
         let access = json!({ "enabled": enabled });
-        desk.post("/v1/users/{name}/access", "carl", access, Entries).await;
+        fixture.post("/v1/users/{name}/access", "carl", access, Entries).await;
     }
     let password = json!({ "password": "another horse battery staple" });
-    desk.post("/v1/users/{name}/password", "carl", password, Entries).await;
+    fixture
+        .post("/v1/users/{name}/password", "carl", password, Entries)
+        .await;
     let training = json!({ "name": "GCP", "until": "2099-12-31" });
     let own = json!({ "current": PASSWORD, "password": "yet another horse battery" });
-    desk.post("/v1/password", "", own, Entries).await;
-    desk.post("/v1/users/{name}/training", "carl", training, Entries).await;
+    fixture.post("/v1/password", "", own, Entries).await;
+    fixture
+        .post("/v1/users/{name}/training", "carl", training, Entries)
+        .await;
 }
 
-async fn consortium(holder: &mut Desk, asking: &mut Desk) {
+async fn consortium(holder: &mut ApiFixture, consumer: &mut ApiFixture) {
     use Leaves::Entries;
     let name = json!({ "name": "Heart Study" });
     holder.post("/v1/consortium/found", "", name, Entries).await;
-    let file = |armour: &str| json!({ "file": data_encoding(armour) });
-    let enrolment = asking.get("/v1/consortium/enrolment").await;
-    let enrolment = file(enrolment["armour"].as_str().unwrap());
-    holder.post("/v1/consortium/members", "", enrolment, Entries).await;
-    let zurich = file(&Rogue::start("zurich", 3).enrolment());
+    let file = |armor: &str| json!({ "file": data_encoding(armor) });
+    let enrollment = consumer.get("/v1/consortium/enrollment").await;
+    let enrollment = file(enrollment["armor"].as_str().unwrap());
+    holder.post("/v1/consortium/members", "", enrollment, Entries).await;
+    let zurich = file(&MaliciousPeer::start("zurich", 3).enrollment());
     holder.post("/v1/consortium/members", "", zurich, Entries).await;
-    let other = Rogue::start("zurich", 5);
-    let mut replaced = file(&other.enrolment());
+    let other = MaliciousPeer::start("zurich", 5);
+    let mut replaced = file(&other.enrollment());
     replaced["replace_key"] = json!(true);
     holder.post("/v1/consortium/members", "", replaced, Entries).await;
-    let confirmed = json!({ "fingerprint": other.house.public().fingerprint() });
+    let confirmed = json!({ "fingerprint": other.institution_key.public().fingerprint() });
     holder
         .post(
             "/v1/consortium/members/{institution}/confirm-key",
@@ -308,48 +316,48 @@ async fn consortium(holder: &mut Desk, asking: &mut Desk) {
             Entries,
         )
         .await;
-    let none = json!({});
+    let empty = json!({});
     holder
-        .post("/v1/consortium/members/{institution}/remove", "zurich", none, Entries)
+        .post("/v1/consortium/members/{institution}/remove", "zurich", empty, Entries)
         .await;
     let roster = holder.get("/v1/consortium/roster").await;
-    let roster = file(roster["armour"].as_str().unwrap());
-    let beside = roster.clone();
+    let roster = file(roster["armor"].as_str().unwrap());
+    let copy = roster.clone();
     holder
-        .post("/v1/consortium/enrolment", "", beside, Leaves::Nothing)
+        .post("/v1/consortium/enrollment", "", copy, Leaves::Nothing)
         .await;
-    asking.post("/v1/consortium/join", "", roster, Entries).await;
-    let next = file(&next_roster(&holder.house));
+    consumer.post("/v1/consortium/join", "", roster, Entries).await;
+    let next = file(&next_roster(&holder.target));
     holder.post("/v1/consortium/roster/import", "", next, Entries).await;
-    let next = file(&next_roster(&holder.house));
+    let next = file(&next_roster(&holder.target));
     let next = reviewed(holder, "/v1/consortium/roster/review", next).await;
     holder.post("/v1/consortium/roster/sign", "", next, Entries).await;
-    charter(holder, asking).await;
-    // Nobody's key was replaced; `keys` looks at who confirms one that was.
+    charter(holder, consumer).await;
+    // No key was replaced; `keys` checks who confirms a replaced one.
     let key = json!({ "fingerprint": "0000" });
     let confirm = "/v1/consortium/members/{institution}/confirm-key";
     holder.post_refused(confirm, "zurich", Code::Usage, key).await;
-    // No ledger here went back; `ledgers` looks at who is named when one did.
+    // No ledger was rolled back; `ledgers` checks who is recorded if one was.
     let head = json!({ "institution": "budapest", "head": "00" });
-    holder.post_in_vain("/v1/consortium/ledgers/acknowledge", head).await;
+    holder.post_not_found("/v1/consortium/ledgers/acknowledge", head).await;
     let head = json!({ "head": "00" });
     holder
-        .post_in_vain("/v1/consortium/ledgers/acknowledge-own", head)
+        .post_not_found("/v1/consortium/ledgers/acknowledge-own", head)
         .await;
 }
 
-/// The charter becomes one of two holders, and a further change of it goes from one to the other.
-async fn charter(holder: &mut Desk, asking: &mut Desk) {
+/// The charter gets two holders, and a further change of it is proposed by one and signed by the other.
+async fn charter(holder: &mut ApiFixture, consumer: &mut ApiFixture) {
     use Leaves::Entries;
     let file = |value: &Value, field: &str| json!({ "file": data_encoding(value[field].as_str().unwrap()) });
     let both = json!({ "threshold": 2, "holders": ["cleveland", "budapest"] });
     let proposed = holder.post("/v1/consortium/charter", "", both, Entries).await;
     let proposed = file(&proposed, "proposal");
-    let proposed = reviewed(asking, "/v1/consortium/roster/review", proposed).await;
-    asking.post("/v1/consortium/roster/sign", "", proposed, Entries).await;
-    let roster = asking.house.roster();
-    let taken = holder.house.node.membership().import(roster, &tester()).await.unwrap();
-    assert_eq!(taken.roster().charter.threshold(), 2);
+    let proposed = reviewed(consumer, "/v1/consortium/roster/review", proposed).await;
+    consumer.post("/v1/consortium/roster/sign", "", proposed, Entries).await;
+    let roster = consumer.target.roster();
+    let imported = holder.target.node.membership().import(roster, &tester()).await.unwrap();
+    assert_eq!(imported.roster().charter.threshold(), 2);
     let alone = json!({ "threshold": 1, "holders": ["cleveland"] });
     let proposed = holder.post("/v1/consortium/charter", "", alone, Entries).await;
     assert_eq!(
@@ -357,110 +365,118 @@ async fn charter(holder: &mut Desk, asking: &mut Desk) {
         (&json!("charter"), &json!(1))
     );
     let proposed = file(&proposed, "proposal");
-    let proposed = reviewed(asking, "/v1/consortium/charter/review", proposed).await;
-    asking.post("/v1/consortium/charter/sign", "", proposed, Entries).await;
+    let proposed = reviewed(consumer, "/v1/consortium/charter/review", proposed).await;
+    consumer
+        .post("/v1/consortium/charter/sign", "", proposed, Entries)
+        .await;
 }
 
-/// The document with the digest under which its holder has reviewed it.
-async fn reviewed(desk: &mut Desk, path: &'static str, mut document: Value) -> Value {
-    let review = desk.post(path, "", document.clone(), Leaves::Nothing).await;
+/// The document with the digest of its review.
+async fn reviewed(fixture: &mut ApiFixture, path: &'static str, mut document: Value) -> Value {
+    let review = fixture.post(path, "", document.clone(), Leaves::Nothing).await;
     document["expect"] = review["digest"].clone();
     document
 }
 
-/// The roster after the present one, signed with the charter key as at another place.
-fn next_roster(founder: &House) -> String {
-    let applicant = Rogue::start("basel", 7).enrolment();
-    let applicant = ValidEnrolment::check(from_file(applicant.as_bytes()).unwrap(), now()).unwrap();
+/// The roster after the current one, signed with the charter key as if on another machine.
+fn next_roster(founder: &InProcessNode) -> String {
+    let applicant = MaliciousPeer::start("basel", 7).enrollment();
+    let applicant = ValidEnrollment::check(from_file(applicant.as_bytes()).unwrap(), now()).unwrap();
     let current = founder.node.membership().newest().unwrap();
     let next = admit(current.roster(), &applicant, now(), Duration::from_secs(86_400)).unwrap();
-    to_armour(&cosign(&next, &[&founder.node.identity().institution_key()]))
+    to_armor(&cosign(&next, &[&founder.node.identity().institution_key()]))
 }
 
 fn data_encoding(text: &str) -> String {
     data_encoding::BASE64.encode(text.as_bytes())
 }
 
-async fn datasets(desk: &mut Desk) {
+async fn datasets(fixture: &mut ApiFixture) {
     use Leaves::{Entries, Nothing};
-    desk.file("study.csv", "id,age\n1,40\n2,50\n");
+    fixture.file("study.csv", "id,age\n1,40\n2,50\n");
     for mode in ["create", "append"] {
         let import = json!({ "name": "study.csv", "mode": mode, "subject_column": "id" });
-        desk.post("/v1/datasets/{name}/import", "study", import, Entries).await;
+        fixture
+            .post("/v1/datasets/{name}/import", "study", import, Entries)
+            .await;
     }
     let classes = json!({ "classes": { "id": "direct-identifier", column("age").as_str(): "ordinary" } });
-    desk.post("/v1/datasets/{name}/classify", "study", classes, Entries)
+    fixture
+        .post("/v1/datasets/{name}/classify", "study", classes, Entries)
         .await;
     let limits = json!({ "tier": "count", "limits": { "min_cell": 20 }, "sensitive": "count" });
-    desk.post("/v1/datasets/{name}/limits", "study", limits, Entries).await;
+    fixture
+        .post("/v1/datasets/{name}/limits", "study", limits, Entries)
+        .await;
     for route in ["/v1/datasets/{name}/publish", "/v1/datasets/{name}/withdraw"] {
-        desk.post(route, "study", json!({}), Entries).await;
+        fixture.post(route, "study", json!({}), Entries).await;
     }
-    desk.post("/v1/datasets/{name}/verify", "study", json!({}), Nothing)
+    fixture
+        .post("/v1/datasets/{name}/verify", "study", json!({}), Nothing)
         .await;
     let keep = json!({ "versions": 1 });
-    desk.post("/v1/datasets/{name}/retain", "study", keep, Entries).await;
+    fixture.post("/v1/datasets/{name}/retain", "study", keep, Entries).await;
     let order = json!({ "reason": "a test" });
-    desk.post("/v1/datasets/{name}/erase", "study", order, Entries).await;
+    fixture.post("/v1/datasets/{name}/erase", "study", order, Entries).await;
 }
 
-async fn keys_and_backups(desk: &mut Desk) {
+async fn keys_and_backups(fixture: &mut ApiFixture) {
     use Leaves::{Entries, Nothing};
-    let segment = desk.get("/v1/keys").await["items"][0]["segment"].clone();
+    let segment = fixture.get("/v1/keys").await["items"][0]["segment"].clone();
     for which in [
         json!({ "master": {} }),
         json!({ "segment": { "segment": segment } }),
         json!({ "dataset": { "dataset": "heart" } }),
     ] {
-        desk.post("/v1/keys/rotate", "", which, Entries).await;
+        fixture.post("/v1/keys/rotate", "", which, Entries).await;
     }
     let recipients = json!({ "recipients": [RECIPIENT] });
-    desk.post("/v1/keys/backup", "", recipients, Entries).await;
-    let to = desk.socket.path().join("backups");
-    desk.post("/v1/backups", "", json!({ "to": to }), Entries).await;
-    desk.post("/v1/audit/verify", "", json!({}), Nothing).await;
+    fixture.post("/v1/keys/backup", "", recipients, Entries).await;
+    let to = fixture.socket.path().join("backups");
+    fixture.post("/v1/backups", "", json!({ "to": to }), Entries).await;
+    fixture.post("/v1/audit/verify", "", json!({}), Nothing).await;
 }
 
-async fn grants(holder: &mut Desk, asking: &mut Desk) {
+async fn grants(holder: &mut ApiFixture, consumer: &mut ApiFixture) {
     use Leaves::{Entries, Nothing};
-    let id = request(asking).await;
+    let id = request(consumer).await;
     holder.post("/v1/grants/{id}/offer", &id, json!({}), Entries).await;
-    asking.post("/v1/grants/{id}/accept", &id, json!({}), Entries).await;
-    // The node has signed by itself what the acceptance led to.
-    asking.post("/v1/grants/{id}/verify", &id, json!({}), Nothing).await;
+    consumer.post("/v1/grants/{id}/accept", &id, json!({}), Entries).await;
+    // The node has signed the agreement that followed the acceptance by itself.
+    consumer.post("/v1/grants/{id}/verify", &id, json!({}), Nothing).await;
     let why = json!({ "subject": id });
-    asking.post("/v1/why", "", why, Nothing).await;
+    consumer.post("/v1/why", "", why, Nothing).await;
     let sql = json!({ "sql": "SELECT age FROM cleveland.heart" });
-    asking.post("/v1/query", "", sql, Entries).await;
+    consumer.post("/v1/query", "", sql, Entries).await;
     let reason = json!({ "reason": "a test" });
     for route in ["/v1/grants/{id}/suspend", "/v1/grants/{id}/resume"] {
         holder.post(route, &id, reason.clone(), Entries).await;
     }
-    asking
+    consumer
         .post("/v1/grants/{id}/relinquish", &id, reason.clone(), Entries)
         .await;
 
-    let id = request(asking).await;
+    let id = request(consumer).await;
     holder
         .post("/v1/grants/{id}/reject", &id, reason.clone(), Entries)
         .await;
 
-    let id = request(asking).await;
+    let id = request(consumer).await;
     holder.post("/v1/grants/{id}/offer", &id, json!({}), Entries).await;
-    asking.post("/v1/grants/{id}/accept", &id, json!({}), Entries).await;
+    consumer.post("/v1/grants/{id}/accept", &id, json!({}), Entries).await;
     holder.post("/v1/grants/{id}/revoke", &id, reason, Entries).await;
 }
 
-/// Asks for the heart data once the two nodes know each other, and gives the number of the negotiation.
-async fn request(desk: &mut Desk) -> String {
-    while desk.get("/v1/catalog").await["items"]
+/// Requests access to the heart data once the two nodes know each other, and returns the id of the negotiation.
+async fn request(fixture: &mut ApiFixture) -> String {
+    while fixture.get("/v1/catalog").await["items"]
         .as_array()
         .is_none_or(Vec::is_empty)
     {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let wish = json!({ "columns": ["age", "sex"], "purposes": ["health-research"], "until": "2027-06-30" });
-    let body = json!({ "dataset": { "institution": "cleveland", "dataset": "heart" }, "wish": wish });
-    let asked = desk.post("/v1/grants/request", "", body, Leaves::Entries).await;
-    asked["id"].as_str().unwrap().to_owned()
+    let request = json!({ "columns": ["age", "sex"], "purposes": ["health-research"], "until": "2027-06-30" });
+    let body = json!({ "dataset": { "institution": "cleveland", "dataset": "heart" }, "request": request });
+    let requested = fixture.post("/v1/grants/request", "", body, Leaves::Entries).await;
+    requested["id"].as_str().unwrap().to_owned()
 }

@@ -1,7 +1,7 @@
-//! Before a connection is known: sockets that say nothing, handshakes that do not end, members that do not introduce themselves.
+//! Attacks before a connection is authenticated: silent sockets, handshakes that do not end, members that send no hello.
 //!
-//! Any address of 127.0.0.0/8 can be connected from, so one machine stands for as many hosts and blocks as a test needs. In
-//! each test an honest member connects and is answered while the attack goes on.
+//! Any address of 127.0.0.0/8 can be connected from, so one machine can simulate as many hosts and subnets as a test needs. In
+//! each test a well-behaved member connects and is answered while the attack goes on.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -16,82 +16,82 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use super::honest::{House, World};
-use super::rogue::{NOWHERE, Rogue};
+use super::malicious_peer::{MaliciousPeer, NOWHERE};
+use super::well_behaved::{InProcessNode, World};
 
-/// More than there is room for from anywhere.
+/// More sockets than the node accepts from anywhere.
 const SOCKETS: u16 = 400;
-/// The first line of multistream-select, by which every TCP connection begins.
-const GREETING: &[u8] = b"\x13/multistream/1.0.0\n\x07/noise\n";
+/// The first line of multistream-select, with which every TCP connection begins.
+const MULTISTREAM_HEADER: &[u8] = b"\x13/multistream/1.0.0\n\x07/noise\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silent_sockets_of_one_host_keep_nobody_out() {
-    withstands(|_| Ipv4Addr::LOCALHOST, Manner::Silent).await;
+async fn silent_sockets_of_one_host_block_no_one() {
+    assert_withstands(|_| Ipv4Addr::LOCALHOST, Manner::Silent).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silent_sockets_of_one_block_keep_nobody_out() {
-    withstands(|n| [127, 0, 7, n.to_be_bytes()[1]].into(), Manner::Silent).await;
+async fn silent_sockets_of_one_subnet_block_no_one() {
+    assert_withstands(|n| [127, 0, 7, n.to_be_bytes()[1]].into(), Manner::Silent).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn silent_sockets_from_everywhere_keep_nobody_out() {
-    withstands(everywhere, Manner::Silent).await;
+async fn silent_sockets_from_everywhere_block_no_one() {
+    assert_withstands(everywhere, Manner::Silent).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn handshakes_of_a_byte_a_second_keep_nobody_out() {
-    withstands(everywhere, Manner::Drip).await;
+async fn slow_handshakes_block_no_one() {
+    assert_withstands(everywhere, Manner::Drip).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sockets_that_stop_after_the_first_line_keep_nobody_out() {
-    withstands(everywhere, Manner::Greeting).await;
+async fn sockets_that_stop_after_the_first_line_block_no_one() {
+    assert_withstands(everywhere, Manner::FirstLine).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_member_that_says_no_hello_is_cut_off_and_others_are_served() {
+async fn member_without_a_hello_is_cut_off_and_others_are_served() {
     let world = World::new().await;
     for _ in 0..20 {
-        // The gate takes a few of them; what counts is what becomes of those.
-        let _ = world.rogue.dial(&world.provider).await;
+        // The gate accepts a few of them; the test checks what happens to those.
+        let _ = world.attacker.dial(&world.provider).await;
     }
     late_member(&world.provider).await;
-    world.still_stands().await;
-    world.rogue.until_alone().await;
+    world.assert_still_serving().await;
+    world.attacker.until_alone().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bad_hellos_in_a_loop_are_entered_in_bounded_number() {
+async fn bad_hellos_in_a_loop_add_a_bounded_number_of_entries() {
     let world = World::new().await;
-    let (rogue, provider) = (&world.rogue, &world.provider);
-    let before = refusals(provider, rogue).len();
+    let (attacker, provider) = (&world.attacker, &world.provider);
+    let before = refusals(provider, attacker).len();
     for _ in 0..30 {
-        if rogue.dial(provider).await.is_ok() {
-            let lie = rogue.hello(provider, |_| (), |statement| statement.to = rogue.id());
-            assert!(rogue.ask::<HelloReply>(provider, HELLO, &lie).await.is_err());
+        if attacker.dial(provider).await.is_ok() {
+            let forged = attacker.hello(provider, |_| (), |statement| statement.to = attacker.id());
+            assert!(attacker.request::<HelloReply>(provider, HELLO, &forged).await.is_err());
         }
-        rogue.until_alone().await;
+        attacker.until_alone().await;
     }
     assert_eq!(
-        refusals(provider, rogue)[before..],
+        refusals(provider, attacker)[before..],
         [1],
-        "the rest comes when the minute is over"
+        "the rest is recorded when the minute is over"
     );
     late_member(provider).await;
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn addresses_of_an_applicant_are_dialed_only_after_a_yes() {
+async fn applicant_addresses_are_dialed_only_after_admission() {
     let world = World::new().await;
     let membership = world.provider.node.membership();
     let dials = |text: &str| {
         let address = text.parse().unwrap();
         world.provider.node.network().dialing().check(&address).is_ok()
     };
-    let applies = |address: &str| {
-        let applicant = Rogue::start("zagreb", 44);
+    let application_with = |address: &str| {
+        let applicant = MaliciousPeer::start("zagreb", 44);
         applicant.enrolment_at(&[NOWHERE, address])
     };
     let (inside, metadata) = ("/ip4/10.1.2.3/tcp/22", "/ip4/169.254.169.254/tcp/80");
@@ -104,17 +104,17 @@ async fn addresses_of_an_applicant_are_dialed_only_after_a_yes() {
         "/unix/run.sock",
     ] {
         let refused = membership
-            .admit(applies(address).as_bytes(), &tester())
+            .admit(application_with(address).as_bytes(), &tester())
             .await
             .unwrap_err();
         assert!(refused.to_string().contains(address), "{refused}");
         assert_eq!(world.provider.roster(), before, "{address}");
     }
-    // A yes to another host is none to this one, and none helps what is never dialed.
+    // Allowing another host does not allow this one, and nothing allows an address that is never dialed.
     let other: IpAddr = [10, 1, 2, 4].into();
-    let yes = |ip: &str| ip.parse::<IpAddr>().unwrap();
+    let host = |ip: &str| ip.parse::<IpAddr>().unwrap();
     let admit = async |address: &str, hosts: &[IpAddr]| {
-        let application = applies(address);
+        let application = application_with(address);
         membership
             .admit_with(
                 application.as_bytes(),
@@ -127,32 +127,32 @@ async fn addresses_of_an_applicant_are_dialed_only_after_a_yes() {
             .await
     };
     assert!(admit(inside, &[other]).await.is_err());
-    assert!(admit(metadata, &[yes("169.254.169.254")]).await.is_err());
+    assert!(admit(metadata, &[host("169.254.169.254")]).await.is_err());
     assert!(!dials(inside));
-    admit(inside, &[yes("10.1.2.3"), other]).await.unwrap();
+    admit(inside, &[host("10.1.2.3"), other]).await.unwrap();
     assert!(dials(inside) && !dials("/ip4/10.1.2.4/tcp/22") && !dials(metadata));
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hosts_allowed_for_a_member_are_entered_and_end_with_it() {
+async fn hosts_allowed_for_a_member_are_recorded_and_end_with_it() {
     let world = World::new().await;
-    let (provider, friend) = (&world.provider, &world.friend);
+    let (provider, member) = (&world.provider, &world.member);
     let inside = "/ip4/10.1.2.3/tcp/22";
-    let dials = |house: &House| {
+    let dials = |target: &InProcessNode| {
         let address = inside.parse().unwrap();
-        house.node.network().dialing().check(&address).is_ok()
+        target.node.network().dialing().check(&address).is_ok()
     };
-    let application = Rogue::start("zagreb", 44).enrolment_at(&[NOWHERE, inside]);
-    // Whoever cannot admit anybody allows nothing either: that comes first.
-    let (by, member) = (tester(), friend.node.membership());
+    let application = MaliciousPeer::start("zagreb", 44).enrolment_at(&[NOWHERE, inside]);
+    // An institution that cannot admit members cannot allow hosts either: that is checked first.
+    let (by, not_coordinator) = (tester(), member.node.membership());
     let admission = Admission {
         allow_hosts: vec![IpAddr::from([10, 1, 2, 3])],
         ..Admission::default()
     };
-    let refused = member.admit_with(application.as_bytes(), &admission, &by);
+    let refused = not_coordinator.admit_with(application.as_bytes(), &admission, &by);
     assert!(matches!(refused.await.unwrap_err(), MembershipError::NotCoordinator));
-    assert!(!dials(friend) && allowed(friend).is_empty());
+    assert!(!dials(member) && allowed(member).is_empty());
 
     let membership = provider.node.membership();
     membership
@@ -164,16 +164,16 @@ async fn hosts_allowed_for_a_member_are_entered_and_end_with_it() {
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].1, ["10.1.2.3"]);
     assert_eq!(&entries[0].0, tester().cause());
-    // The removal of another member does not end it, that of this one does.
-    membership.remove(friend.id(), &tester()).await.unwrap();
+    // Removing another member does not end the permission; removing this one does.
+    membership.remove(member.id(), &tester()).await.unwrap();
     assert!(dials(provider));
     membership.remove(&"zagreb".parse().unwrap(), &tester()).await.unwrap();
     assert!(!dials(provider), "the host of a removed member is dialed");
 }
 
-/// Who allowed which hosts, as the ledger tells it.
-fn allowed(house: &House) -> Vec<(Cause, Vec<String>)> {
-    let entries = house.node.ledger().range(0, u64::MAX).unwrap().into_iter();
+/// Who allowed which hosts, according to the ledger.
+fn allowed(target: &InProcessNode) -> Vec<(Cause, Vec<String>)> {
+    let entries = target.node.ledger().range(0, u64::MAX).unwrap().into_iter();
     let allowed = entries.filter_map(|stored| {
         let EntryBody::HostsAllowed { hosts, .. } = stored.entry.body else {
             return None;
@@ -191,16 +191,16 @@ fn everywhere(n: u16) -> Ipv4Addr {
 /// What a socket does once it is connected.
 #[derive(Clone, Copy)]
 enum Manner {
-    /// Nothing.
+    /// Sends nothing.
     Silent,
-    /// A byte a second.
+    /// Sends one byte per second.
     Drip,
-    /// A good beginning, and then nothing.
-    Greeting,
+    /// Sends a valid first line, and then nothing.
+    FirstLine,
 }
 
-/// While sockets from all of `sources` are held open and come back when they are closed, a member connects and is answered.
-async fn withstands(sources: impl Fn(u16) -> Ipv4Addr, manner: Manner) {
+/// Holds sockets from all of `sources` open and reopens them when they are closed; meanwhile a member connects and is answered.
+async fn assert_withstands(sources: impl Fn(u16) -> Ipv4Addr, manner: Manner) {
     let world = World::new().await;
     let to = socket(&world.provider);
     let mut attack = JoinSet::new();
@@ -208,7 +208,7 @@ async fn withstands(sources: impl Fn(u16) -> Ipv4Addr, manner: Manner) {
         attack.spawn(async move {
             loop {
                 if let Ok(socket) = connect(from, to).await {
-                    behave(socket, manner).await;
+                    run_manner(socket, manner).await;
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -216,8 +216,8 @@ async fn withstands(sources: impl Fn(u16) -> Ipv4Addr, manner: Manner) {
     }
     tokio::time::sleep(Duration::from_millis(1500)).await;
     late_member(&world.provider).await;
-    world.rogue.meet(&world.provider).await;
-    world.still_stands().await;
+    world.attacker.meet(&world.provider).await;
+    world.assert_still_serving().await;
     attack.shutdown().await;
 }
 
@@ -227,11 +227,11 @@ async fn connect(from: Ipv4Addr, to: SocketAddr) -> std::io::Result<TcpStream> {
     socket.connect(to).await
 }
 
-/// Until the other side closes.
-async fn behave(mut socket: TcpStream, manner: Manner) {
+/// Runs until the other side closes the socket.
+async fn run_manner(mut socket: TcpStream, manner: Manner) {
     let bytes = match manner {
         Manner::Silent => &[],
-        Manner::Drip | Manner::Greeting => GREETING,
+        Manner::Drip | Manner::FirstLine => MULTISTREAM_HEADER,
     };
     for byte in bytes {
         if socket.write_all(&[*byte]).await.is_err() {
@@ -242,20 +242,20 @@ async fn behave(mut socket: TcpStream, manner: Manner) {
         }
     }
     let mut rest = Vec::new();
-    // However it ends, it ends.
+    // Any end is fine.
     let _ = socket.read_to_end(&mut rest).await;
 }
 
-/// A member that is admitted only now connects at the first try and is believed.
-async fn late_member(house: &House) {
-    let late = Rogue::start("zagreb", 44);
-    let membership = house.node.membership();
-    membership.admit(late.enrolment().as_bytes(), &tester()).await.unwrap();
-    late.meet(house).await;
+/// Admits a new member, which connects on the first try and is authenticated.
+async fn late_member(target: &InProcessNode) {
+    let late = MaliciousPeer::start("zagreb", 44);
+    let membership = target.node.membership();
+    membership.admit(late.enrollment().as_bytes(), &tester()).await.unwrap();
+    late.meet(target).await;
 }
 
-fn socket(house: &House) -> SocketAddr {
-    let address = house.node.network().listen_addrs().remove(0);
+fn socket(target: &InProcessNode) -> SocketAddr {
+    let address = target.node.network().listen_addrs().remove(0);
     let mut parts = address.iter();
     let (Some(Protocol::Ip4(ip)), Some(Protocol::Tcp(port))) = (parts.next(), parts.next()) else {
         panic!("{address}")
@@ -263,14 +263,14 @@ fn socket(house: &House) -> SocketAddr {
     (ip, port).into()
 }
 
-/// The counts of what the ledger tells of refused introductions of this peer.
-fn refusals(house: &House, rogue: &Rogue) -> Vec<u32> {
-    let entries = house.node.ledger().range(0, house.node.ledger().size()).unwrap();
+/// The counts of refused hellos of this peer in the ledger.
+fn refusals(target: &InProcessNode, attacker: &MaliciousPeer) -> Vec<u32> {
+    let entries = target.node.ledger().range(0, target.node.ledger().size()).unwrap();
     let count = |body: &EntryBody| {
         let EntryBody::PeerRefused { node, count, .. } = body else {
             return None;
         };
-        (*node == rogue.id()).then_some(*count)
+        (*node == attacker.id()).then_some(*count)
     };
     entries.iter().filter_map(|stored| count(&stored.entry.body)).collect()
 }

@@ -1,9 +1,9 @@
-//! Questions that are after the engine: its stack, its memory, its time.
+//! Queries that attack the engine: its stack, its memory, its time.
 
 use std::fs;
 use std::time::Duration;
 
-use concordat_node::fault::{Code, Explain};
+use concordat_node::problem::{Code, Explain};
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::ids::GrantId;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
@@ -11,27 +11,27 @@ use concordat_tests::constructs::{CONSTRUCTS, Construct};
 use futures::{StreamExt, stream};
 use tokio::time::Instant;
 
-use super::deal::{between_friends, change, granted};
-use super::honest::World;
-use super::questions::{Answer, ask, question};
-use super::rogue::now;
+use super::malicious_peer::now;
+use super::negotiation_fixture::{change, grant_between_members, granted};
+use super::queries::{Answer, envelope, send_query};
+use super::well_behaved::World;
 
-/// Questions that are asked at the same time: as many as one institution may.
+/// Queries that run at the same time: as many as one institution may run.
 const AT_ONCE: usize = 6;
-/// What a process of the engine may take beyond the limit of its query: its program and what its threads have of their stacks, in bytes.
+/// The memory of an engine process beyond the limit of its query, in bytes: its program and the stacks of its threads.
 const PROGRAM: u64 = 256 << 20;
 
-/// Held alone by the test that kills the processes of this test process, and together by the others here.
+/// Held exclusively by the test that kills engine processes of this test process, and shared by the other tests here.
 static KILLING: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 
-/// Minutes of work in one call of a function: each letter of a long text is looked for in a long list of letters.
+/// Minutes of work in one function call: each letter of a long text is searched in a long list of letters.
 fn endless() -> String {
     let (text, letters) = ("a".repeat(25_000), "b".repeat(25_000));
     format!("SELECT count(*) FROM heart WHERE btrim(concat('{text}', CAST(chol AS TEXT)), '{letters}a') = 'x'")
 }
 
-async fn ask_for(world: &World, grant: GrantId, sql: &str, seconds: i64) -> Result<Answer, Refusal> {
-    let envelope = question(
+async fn send_sql(world: &World, grant: GrantId, sql: &str, seconds: i64) -> Result<Answer, Refusal> {
+    let envelope = envelope(
         world,
         grant,
         |q| {
@@ -40,10 +40,10 @@ async fn ask_for(world: &World, grant: GrantId, sql: &str, seconds: i64) -> Resu
         },
         |a| a.expires = now().plus_seconds(seconds.max(60)),
     );
-    ask(&world.rogue, &world.provider, envelope).await
+    send_query(&world.attacker, &world.provider, envelope).await
 }
 
-/// A process of the engine that this test process has started.
+/// An engine process that this test process has started.
 struct Process {
     id: u32,
     status: String,
@@ -51,13 +51,13 @@ struct Process {
 
 impl Process {
     fn all() -> Vec<Self> {
-        let ours = format!("PPid:\t{}\n", std::process::id());
+        let parent = format!("PPid:\t{}\n", std::process::id());
         let found = fs::read_dir("/proc").unwrap().filter_map(|entry| {
             let entry = entry.ok()?;
             let id = entry.file_name().to_str()?.parse().ok()?;
             let command = fs::read_to_string(entry.path().join("cmdline")).ok()?;
             let status = fs::read_to_string(entry.path().join("status")).ok()?;
-            (command.contains("engine-worker") && status.contains(&ours)).then_some(Self { id, status })
+            (command.contains("engine-worker") && status.contains(&parent)).then_some(Self { id, status })
         });
         found.collect()
     }
@@ -71,23 +71,23 @@ impl Process {
         line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
-    /// Whether it has computed for most of a second, which no query of another module's tests does.
+    /// Whether it has used most of a second of CPU time, which no query of another module's tests does.
     fn computes(&self) -> bool {
         const TICKS: u64 = 50;
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.id)).unwrap_or_default();
-        // User time is the twelfth field behind the name, in hundredths of a second.
+        // User time is the twelfth field after the name, in hundredths of a second.
         let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
         let ticks = fields.split(' ').nth(11).and_then(|ticks| ticks.parse().ok());
         ticks.is_some_and(|ticks: u64| ticks > TICKS)
     }
 
-    fn most_memory(&self) -> u64 {
+    fn peak_memory(&self) -> u64 {
         self.field("VmHWM:") * 1024
     }
 }
 
-/// Every answer or refusal is one; what the engine could not bear would be `Failed`.
-fn is_in_order(sql: &str, answered: Result<Answer, Refusal>, world: &World) {
+/// Every query ends in an answer or a refusal; one that the engine cannot handle would be `Failed`.
+fn assert_answered_or_refused(sql: &str, answered: Result<Answer, Refusal>, world: &World) {
     let shown: String = sql.chars().take(200).collect();
     if let Err(refusal) = answered {
         assert!(
@@ -97,25 +97,25 @@ fn is_in_order(sql: &str, answered: Result<Answer, Refusal>, world: &World) {
     }
     let most = u64::try_from(world.provider.node.sharing().bounds().process()).unwrap() + PROGRAM;
     for process in Process::all() {
-        assert!(process.most_memory() < most, "{shown}: {} bytes", process.most_memory());
+        assert!(process.peak_memory() < most, "{shown}: {} bytes", process.peak_memory());
     }
 }
 
-async fn all_are_in_order(world: &World, grant: GrantId, all: Vec<String>) {
+async fn assert_all_answered_or_refused(world: &World, grant: GrantId, all: Vec<String>) {
     stream::iter(&all)
         .for_each_concurrent(AT_ONCE, |sql| async move {
-            let asked = Instant::now();
-            let answered = ask_for(world, grant, sql, 60).await;
-            assert!(asked.elapsed() < Duration::from_secs(62), "{sql}");
-            is_in_order(sql, answered, world);
+            let sent = Instant::now();
+            let answered = send_sql(world, grant, sql, 60).await;
+            assert!(sent.elapsed() < Duration::from_secs(62), "{sql}");
+            assert_answered_or_refused(sql, answered, world);
         })
         .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_construct_in_itself_as_deep_as_it_is_admitted_ends_in_an_answer_or_a_refusal() {
+async fn construct_nested_in_itself_is_answered_or_refused() {
     let _killing = KILLING.read().await;
-    let world = World::met().await;
+    let world = World::connected().await;
     let grant = granted(&world).await;
     let nested = |construct: &Construct| {
         [2, 9, 30, 60].map(|depth| {
@@ -123,38 +123,38 @@ async fn each_construct_in_itself_as_deep_as_it_is_admitted_ends_in_an_answer_or
             format!("SELECT {text} AS x FROM heart WHERE ({text}) IS NOT NULL")
         })
     };
-    all_are_in_order(&world, grant, CONSTRUCTS.iter().flat_map(nested).collect()).await;
-    world.still_stands().await;
+    assert_all_answered_or_refused(&world, grant, CONSTRUCTS.iter().flat_map(nested).collect()).await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_construct_in_another_ends_in_an_answer_or_a_refusal() {
+async fn construct_nested_in_another_is_answered_or_refused() {
     let _killing = KILLING.read().await;
-    let world = World::met().await;
+    let world = World::connected().await;
     let grant = granted(&world).await;
     let all = CONSTRUCTS.iter().enumerate().map(|(at, construct)| {
-        // Every construct meets another one; which, changes with its place.
+        // Every construct is combined with another one, chosen by its position.
         let other = &CONSTRUCTS[(at * 37 + 11) % CONSTRUCTS.len()];
         let text = construct
             .nested_in(other, 5 + at % 40)
             .replace("name", "CAST(chol AS TEXT)");
         format!("SELECT sex, count(*) FROM heart WHERE ({text}) IS NOT NULL GROUP BY sex ORDER BY sex")
     });
-    all_are_in_order(&world, grant, all.collect()).await;
-    world.still_stands().await;
+    assert_all_answered_or_refused(&world, grant, all.collect()).await;
+    world.assert_still_serving().await;
 }
 
-/// What was found to stop a node.
+/// Queries that stopped a node in the past.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn short_questions_that_grow_are_refused_and_cost_nothing() {
+async fn query_that_expands_is_refused_at_no_cost() {
     let _killing = KILLING.read().await;
-    let world = World::met().await;
+    let world = World::connected().await;
     let grant = granted(&world).await;
     let nest = |text: &str, depth| (0..depth).fold("age".to_owned(), |inner, _| text.replace("{}", &inner));
     let long = "x".repeat(60_000);
     let arms: String = (0..1200).map(|n| format!("WHEN age = {n} THEN false ")).collect();
     let doubled = (0..11).fold("age".to_owned(), |inner, _| format!("({inner} / {inner})"));
-    let questions = [
+    let queries = [
         format!("SELECT {} FROM heart", nest("nullif({}, 1)", 20)),
         format!("SELECT {} FROM heart", nest("({} + 0)", 30)),
         format!("SELECT {} FROM heart", nest("({} / 7)", 60)),
@@ -171,49 +171,49 @@ async fn short_questions_that_grow_are_refused_and_cost_nothing() {
         "SELECT age FROM heart WHERE CAST(chol AS TEXT) LIKE concat('%', CAST(age AS TEXT), '%')".to_owned(),
     ];
     let began = Instant::now();
-    for sql in questions {
-        let answered = ask_for(&world, grant, &sql, 60).await;
-        is_in_order(&sql, answered, &world);
+    for sql in queries {
+        let answered = send_sql(&world, grant, &sql, 60).await;
+        assert_answered_or_refused(&sql, answered, &world);
     }
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_deadline_ends_whatever_an_expression_does_and_nobody_else_waits() {
+async fn deadline_ends_any_expression_without_delaying_others() {
     let _killing = KILLING.read().await;
-    let world = World::met().await;
+    let world = World::connected().await;
     let grant = granted(&world).await;
     let sql = endless();
-    let asked = Instant::now();
+    let sent = Instant::now();
     let endless = async {
-        let refusal = ask_for(&world, grant, &sql, 8)
+        let refusal = send_sql(&world, grant, &sql, 8)
             .await
             .err()
-            .expect("nobody can answer that in time");
-        assert!(refusal.reasons[0].text.contains("longer than it may"), "{refusal:?}");
-        assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+            .expect("it cannot be answered in time");
+        assert!(refusal.reasons[0].text.contains("longer than allowed"), "{refusal:?}");
+        assert!(sent.elapsed() < Duration::from_secs(10), "{:?}", sent.elapsed());
     };
     let others = async {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let ordinary = Instant::now();
-        assert!(ask_for(&world, grant, "SELECT sex FROM heart", 60).await.is_ok());
-        world.still_stands().await;
+        assert!(send_sql(&world, grant, "SELECT sex FROM heart", 60).await.is_ok());
+        world.assert_still_serving().await;
         assert!(ordinary.elapsed() < Duration::from_secs(6), "{:?}", ordinary.elapsed());
     };
     let ((), (), (), ()) = tokio::join!(
-        async { drop(ask_for(&world, grant, &sql, 8).await) },
-        async { drop(ask_for(&world, grant, &sql, 8).await) },
+        async { drop(send_sql(&world, grant, &sql, 8).await) },
+        async { drop(send_sql(&world, grant, &sql, 8).await) },
         endless,
         others,
     );
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_ends_whatever_an_expression_does() {
+async fn revocation_ends_any_expression() {
     let _killing = KILLING.read().await;
-    let world = World::met().await;
+    let world = World::connected().await;
     let grant = granted(&world).await;
     let sql = endless();
     let revoked = async {
@@ -222,7 +222,7 @@ async fn a_revocation_ends_whatever_an_expression_does() {
         Instant::now()
     };
     let answered = async {
-        let refusal = ask_for(&world, grant, &sql, 60).await.err().expect("it was revoked");
+        let refusal = send_sql(&world, grant, &sql, 60).await.err().expect("it was revoked");
         (refusal, Instant::now())
     };
     let (revoked, (refusal, ended)) = tokio::join!(revoked, answered);
@@ -231,13 +231,13 @@ async fn a_revocation_ends_whatever_an_expression_does() {
         ended.saturating_duration_since(revoked) < Duration::from_secs(1),
         "{refusal:?}"
     );
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_end_of_a_process_of_the_engine_is_an_error_of_one_question() {
+async fn engine_process_that_is_killed_fails_one_query_only() {
     let _killing = KILLING.write().await;
-    let world = World::met().await;
+    let world = World::connected().await;
     let grant = granted(&world).await;
     let sql = endless();
     let end = async {
@@ -249,28 +249,28 @@ async fn the_end_of_a_process_of_the_engine_is_an_error_of_one_question() {
             }
         };
         for Process { id, .. } in process {
-            // One that only waited for a question may have gone by itself.
+            // A process that only waited for a query may have exited by itself.
             let _ = std::process::Command::new("kill")
                 .args(["-9", &id.to_string()])
                 .status();
         }
     };
-    let ((), answered) = tokio::join!(end, ask_for(&world, grant, &sql, 60));
-    let refusal = answered.err().expect("its process is gone");
+    let ((), answered) = tokio::join!(end, send_sql(&world, grant, &sql, 60));
+    let refusal = answered.err().expect("its process was killed");
     assert_eq!(refusal.code, RefusalCode::Invalid);
     assert!(refusal.reasons[0].text.contains("more memory"), "{refusal:?}");
-    assert!(ask_for(&world, grant, "SELECT sex FROM heart", 60).await.is_ok());
-    world.still_stands().await;
+    assert!(send_sql(&world, grant, "SELECT sex FROM heart", 60).await.is_ok());
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_of_the_engine_can_call_little_and_has_no_privileges() {
+async fn engine_process_has_few_system_calls_and_no_privileges() {
     let _killing = KILLING.read().await;
-    let world = World::met().await;
+    let world = World::connected().await;
     let grant = granted(&world).await;
-    assert!(ask_for(&world, grant, "SELECT sex FROM heart", 60).await.is_ok());
+    assert!(send_sql(&world, grant, "SELECT sex FROM heart", 60).await.is_ok());
     let processes = Process::all();
-    assert!(!processes.is_empty(), "one waits for the next question");
+    assert!(!processes.is_empty(), "one process waits for the next query");
     for process in processes {
         let limits = fs::read_to_string(format!("/proc/{}/limits", process.id)).unwrap();
         let none = |what: &str| {
@@ -278,7 +278,7 @@ async fn a_process_of_the_engine_can_call_little_and_has_no_privileges() {
                 .lines()
                 .any(|line| line.starts_with(what) && line.split_whitespace().rev().nth(1) == Some("0"))
         };
-        // A process that has just been started may not have come that far.
+        // A process that was just started may not have set this up yet.
         if process.field("Seccomp:") == 0 {
             continue;
         }
@@ -291,17 +291,17 @@ async fn a_process_of_the_engine_can_call_little_and_has_no_privileges() {
             "{limits}"
         );
     }
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
-/// A question that is put together at home: the same nested construct is planned and computed by the asker's own engine.
+/// A query whose parts are combined locally: the same nested construct is planned and computed by the consumer's own engine.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_construct_at_home_ends_in_an_answer_or_a_refusal_and_peers_are_served() {
+async fn construct_queried_locally_is_answered_or_refused() {
     let _killing = KILLING.read().await;
-    let world = World::met().await;
-    between_friends(&world).await;
-    let eva = world.friend.researcher().await;
-    let (friend, eva) = (&world.friend, &eva);
+    let world = World::connected().await;
+    grant_between_members(&world).await;
+    let eva = world.member.researcher().await;
+    let (member, eva) = (&world.member, &eva);
     let nested = |(at, construct): (usize, &Construct)| {
         let text = construct.nested([6, 12, 40][at % 3]);
         let text = text
@@ -333,13 +333,13 @@ async fn each_construct_at_home_ends_in_an_answer_or_a_refusal_and_peers_are_ser
         .collect();
     stream::iter(&all)
         .for_each_concurrent(3, |sql| async move {
-            let asked = Instant::now();
-            if let Err(fault) = friend.ask(eva, sql).await {
+            let sent = Instant::now();
+            if let Err(error) = member.query(eva, sql).await {
                 let shown: String = sql.chars().take(200).collect();
-                assert!(matches!(fault.code(), Code::Usage | Code::Denied), "{shown}: {fault:?}");
+                assert!(matches!(error.code(), Code::Usage | Code::Denied), "{shown}: {error:?}");
             }
-            assert!(asked.elapsed() < Duration::from_secs(50), "{sql}");
+            assert!(sent.elapsed() < Duration::from_secs(50), "{sql}");
         })
         .await;
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }

@@ -1,4 +1,4 @@
-//! Evidence that one side would rather not give, and ends that one side would rather not have entered.
+//! Evidence that one side withholds, and outcomes that one side does not want recorded.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -20,18 +20,18 @@ use concordat_protocol::wire::messages::{
     RefusalCode, Reply,
 };
 
-use super::deal::{between_friends, given, granted};
-use super::honest::{House, World};
-use super::questions::{ask, question};
-use super::rogue::{Rogue, Wire, now, soon};
+use super::malicious_peer::{MaliciousPeer, Wire, now, soon};
+use super::negotiation_fixture::{grant_between_members, granted, granted_to_member};
+use super::queries::{envelope, send_query};
+use super::well_behaved::{InProcessNode, World};
 
-/// Receipts that may wait for a signature (`node/src/sharing/evidence.rs`).
+/// Receipts that may wait for a countersignature (`node/src/sharing/evidence.rs`).
 const MAX_OUTSTANDING: usize = 16;
 
-/// Asks, reads all of it, and goes without a signature. False if nothing was answered because of that.
-async fn take_unsigned(world: &World, grant: GrantId) -> bool {
-    let mut stream = world.rogue.open(&world.provider, QUERY).await.unwrap();
-    let envelope = question(world, grant, |_| (), |_| ());
+/// Sends a query, reads the whole answer, and leaves without a countersignature. False if the provider refused because of that.
+async fn query_without_signing(world: &World, grant: GrantId) -> bool {
+    let mut stream = world.attacker.open(&world.provider, QUERY).await.unwrap();
+    let envelope = envelope(world, grant, |_| (), |_| ());
     stream.send(&QueryFrame { envelope }).await.unwrap();
     match stream.recv().await.unwrap() {
         QueryOpening::Accepted { .. } => {}
@@ -46,20 +46,30 @@ async fn take_unsigned(world: &World, grant: GrantId) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_does_not_countersign_is_answered_again_only_after_it_has() {
-    let world = World::met().await;
+async fn peer_without_countersignature_is_not_answered_until_it_signs() {
+    let world = World::connected().await;
     let grant = granted(&world).await;
     for n in 0..MAX_OUTSTANDING {
-        assert!(take_unsigned(&world, grant).await, "answer {n} lies within the grace");
+        assert!(
+            query_without_signing(&world, grant).await,
+            "answer {n} is within the limit"
+        );
     }
-    assert!(!take_unsigned(&world, grant).await, "one more is refused");
+    assert!(!query_without_signing(&world, grant).await, "one more is refused");
 
-    // Nobody else pays for it.
-    between_friends(&world).await;
-    let eva = world.friend.researcher().await;
-    assert!(world.friend.ask(&eva, "SELECT sex FROM cleveland.heart").await.unwrap() > 0);
+    // No other member is affected.
+    grant_between_members(&world).await;
+    let eva = world.member.researcher().await;
+    assert!(
+        world
+            .member
+            .query(&eva, "SELECT sex FROM cleveland.heart")
+            .await
+            .unwrap()
+            > 0
+    );
 
-    let mut stream = world.rogue.open(&world.provider, RECEIPT).await.unwrap();
+    let mut stream = world.attacker.open(&world.provider, RECEIPT).await.unwrap();
     stream.send(&ReceiptRequest {}).await.unwrap();
     let ReceiptReply { receipts } = stream.recv().await.unwrap();
     assert_eq!(receipts.len(), MAX_OUTSTANDING);
@@ -69,45 +79,45 @@ async fn who_does_not_countersign_is_answered_again_only_after_it_has() {
         bytes: 1,
         ..receipts[1].peek_unverified().unwrap()
     });
-    let altered = altered.unwrap().add_signature(&world.rogue.node).unwrap();
+    let altered = altered.unwrap().add_signature(&world.attacker.node).unwrap();
     for bad in [forged, altered, receipts[2].clone()] {
-        stream.send(&world.rogue.countersignature(bad)).await.unwrap();
+        stream.send(&world.attacker.countersignature(bad)).await.unwrap();
         assert!(matches!(stream.recv().await.unwrap(), Reply::Refused(_)));
     }
     assert!(
-        !take_unsigned(&world, grant).await,
-        "signatures that are none pay nothing"
+        !query_without_signing(&world, grant).await,
+        "invalid signatures do not count"
     );
-    let signed = receipts[0].add_signature(&world.rogue.node).unwrap();
-    stream.send(&world.rogue.countersignature(signed)).await.unwrap();
-    assert_eq!(stream.recv::<Reply>().await.unwrap(), Reply::Taken);
+    let signed = receipts[0].add_signature(&world.attacker.node).unwrap();
+    stream.send(&world.attacker.countersignature(signed)).await.unwrap();
+    assert_eq!(stream.recv::<Reply>().await.unwrap(), Reply::Accepted);
     assert!(
-        take_unsigned(&world, grant).await,
+        query_without_signing(&world, grant).await,
         "it has signed one, so one is answered"
     );
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_honest_node_signs_what_it_owes_and_is_answered() {
-    let world = World::met().await;
-    between_friends(&world).await;
-    let eva = world.friend.researcher().await;
-    // Nobody reads these to their end, so their receipts are not signed at once.
+async fn peer_that_signs_what_it_owes_is_answered() {
+    let world = World::connected().await;
+    grant_between_members(&world).await;
+    let eva = world.member.researcher().await;
+    // These answers are not read to the end, so their receipts are not signed at once.
     for _ in 0..=MAX_OUTSTANDING {
         let sql = "SELECT sex, chol FROM cleveland.heart";
-        let answer = soon(world.friend.node.federation().query(&eva, sql, None))
+        let answer = soon(world.member.node.federation().query(&eva, sql, None))
             .await
             .unwrap();
         drop(answer);
     }
-    let rows = world.friend.ask(&eva, "SELECT sex FROM cleveland.heart").await;
+    let rows = world.member.query(&eva, "SELECT sex FROM cleveland.heart").await;
     assert!(rows.unwrap() > 0);
-    until_closed(&world.friend, MAX_OUTSTANDING + 2).await;
-    world.still_stands().await;
+    until_closed(&world.member, MAX_OUTSTANDING + 2).await;
+    world.assert_still_serving().await;
 }
 
-/// What a provider does with a question: up to which step it goes, and how it goes wrong.
+/// What a provider does with a query: the last step that it takes, and how it fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Act {
     Vanish,
@@ -115,7 +125,7 @@ enum Act {
     Open,
     SomeRows,
     AllRows,
-    NoReceiptOfOurs,
+    ForeignReceipt,
     Cut,
     Whole,
 }
@@ -126,64 +136,67 @@ const ACTS: [Act; 8] = [
     Act::Open,
     Act::SomeRows,
     Act::AllRows,
-    Act::NoReceiptOfOurs,
+    Act::ForeignReceipt,
     Act::Cut,
     Act::Whole,
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_query_is_in_the_askers_ledger_before_it_is_sent_and_however_it_ends() {
-    let world = World::met().await;
-    let (rogue, friend) = (&world.rogue, &world.friend);
-    rogue.meet(friend).await;
+async fn query_is_recorded_at_the_consumer_however_it_ends() {
+    let world = World::connected().await;
+    let (attacker, member) = (&world.attacker, &world.member);
+    attacker.meet(member).await;
     let grant = granted(&world).await;
-    let asked = question(&world, grant, |_| (), |_| ());
-    let truth = ask(rogue, &world.provider, asked).await.expect("an answer").chunks;
-    given(&world).await;
-    let eva = friend.researcher().await;
-    let mut incoming = rogue.accept(QUERY);
+    let query = envelope(&world, grant, |_| (), |_| ());
+    let truth = send_query(attacker, &world.provider, query)
+        .await
+        .expect("an answer")
+        .chunks;
+    granted_to_member(&world).await;
+    let eva = member.researcher().await;
+    let mut incoming = attacker.accept(QUERY);
     for act in ACTS {
         let acting = async {
             let (_, mut stream) = Wire::next(&mut incoming).await;
             let frame: QueryFrame = stream.recv().await.unwrap();
-            let asked = frame.envelope.peek_unverified().unwrap();
-            let kept = friend.node.evidence().get(asked.query).unwrap().expect("a record");
+            let received = frame.envelope.peek_unverified().unwrap();
+            let stored = member.node.evidence().get(received.query).unwrap().expect("a record");
             assert_eq!(
-                kept.envelope,
+                stored.envelope,
                 Some(frame.envelope),
-                "{act:?}: it is kept before it is sent"
+                "{act:?}: it is stored before it is sent"
             );
             assert!(
-                opened(friend).contains(&asked.query),
-                "{act:?}: it is entered before it is sent"
+                opened(member).contains(&received.query),
+                "{act:?}: it is recorded before it is sent"
             );
-            perform(rogue, act, &mut stream, &asked, &truth).await;
-            asked.query
+            perform(attacker, act, &mut stream, &received, &truth).await;
+            received.query
         };
-        let (answered, query) = tokio::join!(friend.ask(&eva, "SELECT sex, chol FROM zurich.heart"), acting);
+        let (answered, query) = tokio::join!(member.query(&eva, "SELECT sex, chol FROM zurich.heart"), acting);
         assert_eq!(answered.is_ok(), act == Act::Whole, "{act:?}: {answered:?}");
-        let ends = closed(friend);
+        let ends = closed(member);
         let end = ends
             .get(&query)
-            .unwrap_or_else(|| panic!("{act:?}: its end is not in the ledger"));
+            .unwrap_or_else(|| panic!("{act:?}: its outcome is not in the ledger"));
         let expected = match act {
             Act::Refuse => matches!(end, Outcome::Refused { .. }),
             Act::Cut => matches!(end, Outcome::Cut { .. }),
             Act::Whole => *end == Outcome::Completed,
-            Act::Vanish | Act::Open | Act::SomeRows | Act::AllRows | Act::NoReceiptOfOurs => {
+            Act::Vanish | Act::Open | Act::SomeRows | Act::AllRows | Act::ForeignReceipt => {
                 matches!(end, Outcome::Failed { .. })
             }
         };
         assert!(expected, "{act:?} ended as {end:?}");
-        assert!(!friend.node.evidence().is_open(query).unwrap(), "{act:?}");
-        let kept = friend.node.evidence().get(query).unwrap().unwrap();
-        assert_eq!(kept.countersigned, matches!(act, Act::Whole | Act::Cut), "{act:?}");
+        assert!(!member.node.evidence().is_open(query).unwrap(), "{act:?}");
+        let stored = member.node.evidence().get(query).unwrap().unwrap();
+        assert_eq!(stored.countersigned, matches!(act, Act::Whole | Act::Cut), "{act:?}");
     }
-    assert_eq!(opened(friend).len(), closed(friend).len());
-    world.still_stands().await;
+    assert_eq!(opened(member).len(), closed(member).len());
+    world.assert_still_serving().await;
 }
 
-async fn perform(rogue: &Rogue, act: Act, stream: &mut Wire, asked: &QueryEnvelope, truth: &[Vec<u8>]) {
+async fn perform(attacker: &MaliciousPeer, act: Act, stream: &mut Wire, envelope: &QueryEnvelope, truth: &[Vec<u8>]) {
     if act == Act::Vanish {
         return;
     }
@@ -193,7 +206,7 @@ async fn perform(rogue: &Rogue, act: Act, stream: &mut Wire, asked: &QueryEnvelo
         return;
     }
     let opening = QueryOpening::Accepted {
-        query: asked.query,
+        query: envelope.query,
         tier: Tier::Records,
     };
     stream.send(&opening).await.unwrap();
@@ -212,53 +225,56 @@ async fn perform(rogue: &Rogue, act: Act, stream: &mut Wire, asked: &QueryEnvelo
     if act == Act::AllRows {
         return;
     }
-    let mut receipt = receipt(asked, truth);
+    let mut receipt = receipt(envelope, truth);
     let mut cut = None;
     match act {
-        Act::NoReceiptOfOurs => receipt.grant = GrantId::from_bytes([9; 16]),
+        Act::ForeignReceipt => receipt.grant = GrantId::from_bytes([9; 16]),
         Act::Cut => {
             receipt.outcome = concordat_protocol::query::Outcome::Cut;
             cut = Some(Refusal::because(RefusalCode::Denied, "it is over"));
         }
         _ => {}
     }
-    let receipt = CoSigned::propose(&receipt).unwrap().add_signature(&rogue.node).unwrap();
+    let receipt = CoSigned::propose(&receipt)
+        .unwrap()
+        .add_signature(&attacker.node)
+        .unwrap();
     stream.send(&QueryClosing { receipt, cut }).await.unwrap();
-    // It comes if the receipt is true.
+    // It arrives if the receipt is true.
     let _ = stream.recv::<Countersignature>().await;
 }
 
-fn receipt(asked: &QueryEnvelope, chunks: &[Vec<u8>]) -> Receipt {
+fn receipt(envelope: &QueryEnvelope, chunks: &[Vec<u8>]) -> Receipt {
     let mut answer = AnswerDigest::default();
     chunks.iter().for_each(|chunk| answer.update(chunk));
     Receipt {
-        query: asked.query,
-        grant: asked.grant,
-        provider: asked.to.clone(),
-        consumer: asked.from.clone(),
-        actor: asked.actor.peek_unverified().unwrap().actor,
-        purpose: asked.purpose.clone(),
-        sql: asked.sql_digest(),
+        query: envelope.query,
+        grant: envelope.grant,
+        provider: envelope.to.clone(),
+        consumer: envelope.from.clone(),
+        actor: envelope.actor.peek_unverified().unwrap().actor,
+        purpose: envelope.purpose.clone(),
+        sql: envelope.sql_digest(),
         tier: Tier::Records,
-        rows: super::honest::SUBJECTS as u64,
+        rows: super::well_behaved::SUBJECTS as u64,
         bytes: chunks.iter().map(|chunk| chunk.len() as u64).sum(),
         suppressed_cells: 0,
         answer: answer.finish(),
         outcome: concordat_protocol::query::Outcome::Completed,
         decision: concordat_protocol::ids::Digest32::ZERO,
-        ledger: super::rogue::empty_ledger(&asked.to, &NodeKey::from_seed(&[3; 32].into())),
+        ledger: super::malicious_peer::empty_ledger(&envelope.to, &NodeKey::from_seed(&[3; 32].into())),
         at: now(),
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_query_whose_reader_stops_is_entered_as_not_read_to_its_end() {
-    let world = World::met().await;
-    between_friends(&world).await;
-    let eva: Actor = world.friend.researcher().await;
+async fn query_whose_reader_stops_is_recorded_as_incomplete() {
+    let world = World::connected().await;
+    grant_between_members(&world).await;
+    let eva: Actor = world.member.researcher().await;
     for batches in [0, 1] {
         let sql = "SELECT sex, chol FROM cleveland.heart";
-        let mut answer = soon(world.friend.node.federation().query(&eva, sql, None))
+        let mut answer = soon(world.member.node.federation().query(&eva, sql, None))
             .await
             .unwrap();
         for _ in 0..batches {
@@ -266,10 +282,10 @@ async fn a_query_whose_reader_stops_is_entered_as_not_read_to_its_end() {
         }
         drop(answer);
     }
-    until_closed(&world.friend, 2).await;
-    assert_eq!(opened(&world.friend).len(), 2);
+    until_closed(&world.member, 2).await;
+    assert_eq!(opened(&world.member).len(), 2);
     let by_eva = world
-        .friend
+        .member
         .node
         .ledger()
         .tail(20)
@@ -286,58 +302,66 @@ async fn a_query_whose_reader_stops_is_entered_as_not_read_to_its_end() {
             .into_iter()
             .all(|stored| stored.entry.cause.actor() == Some(eva.id()))
     );
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn queries_refused_before_the_policy_are_entered_in_bounded_number() {
-    let world = World::met().await;
+async fn early_refusals_add_a_bounded_number_of_entries() {
+    let world = World::connected().await;
     granted(&world).await;
     let before = bodies(&world.provider).len();
-    // The grant that there is has the number 42.
+    // The existing grant has the number 42.
     for n in 50..100 {
-        let nobodys = GrantId::from_bytes([n; 16]);
-        let refused = ask(&world.rogue, &world.provider, question(&world, nobodys, |_| (), |_| ())).await;
+        let unknown = GrantId::from_bytes([n; 16]);
+        let refused = send_query(
+            &world.attacker,
+            &world.provider,
+            envelope(&world, unknown, |_| (), |_| ()),
+        )
+        .await;
         assert_eq!(refused.err().expect("no such grant").code, RefusalCode::NotFound);
     }
-    let entered: Vec<EntryBody> = bodies(&world.provider).split_off(before);
+    let recorded: Vec<EntryBody> = bodies(&world.provider).split_off(before);
     let refused = |body: &&EntryBody| matches!(body, EntryBody::QueriesRefused { count: 1, .. });
-    assert!((1..=2).contains(&entered.iter().filter(refused).count()), "{entered:?}");
-    assert!(entered.len() < 10, "{entered:?}");
-    let by_rogue = world.provider.node.ledger().range(0, u64::MAX).unwrap().into_iter();
-    let by_rogue = by_rogue.filter(|stored| matches!(stored.entry.body, EntryBody::QueriesRefused { .. }));
     assert!(
-        by_rogue
-            .into_iter()
-            .all(|stored| stored.entry.cause.peer() == Some(&world.rogue.institution))
+        (1..=2).contains(&recorded.iter().filter(refused).count()),
+        "{recorded:?}"
     );
-    world.still_stands().await;
+    assert!(recorded.len() < 10, "{recorded:?}");
+    let by_attacker = world.provider.node.ledger().range(0, u64::MAX).unwrap().into_iter();
+    let by_attacker = by_attacker.filter(|stored| matches!(stored.entry.body, EntryBody::QueriesRefused { .. }));
+    assert!(
+        by_attacker
+            .into_iter()
+            .all(|stored| stored.entry.cause.peer() == Some(&world.attacker.institution))
+    );
+    world.assert_still_serving().await;
 }
 
-async fn until_closed(house: &House, count: usize) {
+async fn until_closed(target: &InProcessNode, count: usize) {
     let all = async {
-        while closed(house).len() < count {
+        while closed(target).len() < count {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
     soon(all).await;
 }
 
-fn bodies(house: &House) -> Vec<EntryBody> {
-    let entries = house.node.ledger().range(0, u64::MAX).unwrap();
+fn bodies(target: &InProcessNode) -> Vec<EntryBody> {
+    let entries = target.node.ledger().range(0, u64::MAX).unwrap();
     entries.into_iter().map(|stored| stored.entry.body).collect()
 }
 
-fn opened(house: &House) -> BTreeSet<QueryId> {
-    let opened = bodies(house).into_iter().filter_map(|body| match body {
+fn opened(target: &InProcessNode) -> BTreeSet<QueryId> {
+    let opened = bodies(target).into_iter().filter_map(|body| match body {
         EntryBody::QueryOpened { query, .. } => Some(query),
         _ => None,
     });
     opened.collect()
 }
 
-fn closed(house: &House) -> BTreeMap<QueryId, Outcome> {
-    let closed = bodies(house).into_iter().filter_map(|body| match body {
+fn closed(target: &InProcessNode) -> BTreeMap<QueryId, Outcome> {
+    let closed = bodies(target).into_iter().filter_map(|body| match body {
         EntryBody::QueryClosed { query, outcome, .. } => Some((query, outcome)),
         _ => None,
     });

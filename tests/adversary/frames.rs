@@ -1,13 +1,13 @@
-//! Bytes that are no messages.
+//! Bytes that are not messages.
 
 use concordat_node::membership::ROSTER;
 use concordat_protocol::wire::codec;
 use concordat_protocol::wire::messages::RosterMessage;
 use libp2p::StreamProtocol;
 
-use super::honest::World;
+use super::well_behaved::World;
 
-/// Everything that a member may open once it has said hello, and hello itself: last, for whoever fails at it
+/// All protocols that a member may open after its hello, and hello itself: last, because a peer that fails at it
 /// loses its connection.
 const PROTOCOLS: [&str; 6] = [
     "/concordat/roster/1",
@@ -20,57 +20,62 @@ const PROTOCOLS: [&str; 6] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn four_gibibytes_are_refused_at_the_length() {
-    refused_everywhere(&[0xff; 4]).await;
+    assert_refused_everywhere(&[0xff; 4]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bytes_that_are_no_cbor_are_refused() {
-    refused_everywhere(&framed(b"GET / HTTP/1.1\r\nHost: cleveland\r\n\r\n")).await;
-    refused_everywhere(&framed(&[])).await;
+async fn bytes_that_are_not_cbor_are_refused() {
+    assert_refused_everywhere(&framed(b"GET / HTTP/1.1\r\nHost: cleveland\r\n\r\n")).await;
+    assert_refused_everywhere(&framed(&[])).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nesting_that_would_exhaust_the_stack_is_refused() {
-    refused_everywhere(&framed(&[vec![0x81; 60_000], vec![0x80]].concat())).await;
+    assert_refused_everywhere(&framed(&[vec![0x81; 60_000], vec![0x80]].concat())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_longer_than_its_frame_is_refused() {
     // An array of 2^64 - 1 elements, none of which follows.
-    refused_everywhere(&framed(&[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])).await;
-    // A byte string of 2^63 bytes in the place of a signed document.
-    refused_everywhere(&framed(b"\xa1\x67message\x5b\x80\x00\x00\x00\x00\x00\x00\x00")).await;
+    assert_refused_everywhere(&framed(&[0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])).await;
+    // A byte string of 2^63 bytes in place of a signed document.
+    assert_refused_everywhere(&framed(b"\xa1\x67message\x5b\x80\x00\x00\x00\x00\x00\x00\x00")).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_with_bytes_behind_it_or_with_an_unknown_field_is_refused() {
-    let world = World::met().await;
-    let ask = codec::encode(&RosterMessage::Ask).unwrap().split_off(codec::HEADER_LEN);
-    // {"ask": null, "hurry": true}
-    let more = b"\xa2\x63ask\xf6\x65hurry\xf5".to_vec();
+async fn message_with_extra_bytes_or_an_unknown_field_is_refused() {
+    let world = World::connected().await;
+    let ask = codec::encode(&RosterMessage::Request)
+        .unwrap()
+        .split_off(codec::HEADER_LEN);
+    // {"ask": null, "extra": true}
+    let more = b"\xa2\x67request\xf6\x65extra\xf5".to_vec();
     for body in [
         [&ask[..], &[0]].concat(),
         [&ask[..], &ask[..]].concat(),
         more,
-        b"\x65hurry".to_vec(),
+        b"\x65extra".to_vec(),
     ] {
-        let mut stream = world.rogue.open(&world.provider, ROSTER).await.unwrap();
+        let mut stream = world.attacker.open(&world.provider, ROSTER).await.unwrap();
         stream.body(&body).await.unwrap();
         assert!(stream.is_dropped().await, "{body:x?} was answered");
     }
-    let mut stream = world.rogue.open(&world.provider, ROSTER).await.unwrap();
+    let mut stream = world.attacker.open(&world.provider, ROSTER).await.unwrap();
     stream.body(&ask).await.unwrap();
-    assert!(matches!(stream.recv().await.unwrap(), RosterMessage::Tell(_)));
-    world.still_stands().await;
+    assert!(matches!(stream.recv().await.unwrap(), RosterMessage::Announce(_)));
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn frames_that_stop_in_the_middle_hold_up_nobody_else() {
-    let world = World::met().await;
+async fn frames_that_stop_in_the_middle_delay_no_one() {
+    let world = World::connected().await;
     let mut stalled = Vec::new();
     for protocol in PROTOCOLS {
         for started in [&[0][..], &[0, 0, 1, 0], &[0, 0, 1, 0, 0xa1]] {
-            let opened = world.rogue.open(&world.provider, StreamProtocol::new(protocol)).await;
+            let opened = world
+                .attacker
+                .open(&world.provider, StreamProtocol::new(protocol))
+                .await;
             if let Ok(mut stream) = opened {
                 stream.raw(started).await.unwrap();
                 stalled.push(stream);
@@ -78,28 +83,31 @@ async fn frames_that_stop_in_the_middle_hold_up_nobody_else() {
         }
     }
     assert!(stalled.len() >= 12);
-    world.still_stands().await;
+    world.assert_still_serving().await;
     let known = world
-        .rogue
-        .ask::<RosterMessage>(&world.provider, ROSTER, &RosterMessage::Ask)
+        .attacker
+        .request::<RosterMessage>(&world.provider, ROSTER, &RosterMessage::Request)
         .await;
     assert!(
-        matches!(known.unwrap(), RosterMessage::Tell(_)),
-        "the same peer's other streams go on"
+        matches!(known.unwrap(), RosterMessage::Announce(_)),
+        "other streams of the same peer continue"
     );
 }
 
-/// Sends `bytes` where a first frame is due and expects the stream to be dropped, whatever the protocol.
-async fn refused_everywhere(bytes: &[u8]) {
-    let world = World::met().await;
+/// Sends `bytes` where a first frame is expected and asserts that the stream is dropped, for every protocol.
+async fn assert_refused_everywhere(bytes: &[u8]) {
+    let world = World::connected().await;
     for protocol in PROTOCOLS {
-        let opened = world.rogue.open(&world.provider, StreamProtocol::new(protocol)).await;
+        let opened = world
+            .attacker
+            .open(&world.provider, StreamProtocol::new(protocol))
+            .await;
         let mut stream = opened.unwrap();
-        // Whoever fails at hello may lose the connection before it has said everything.
+        // A peer that fails at hello may lose the connection before it has sent everything.
         let dropped = stream.raw(bytes).await.is_err() || stream.is_dropped().await;
         assert!(dropped, "{protocol} answered {bytes:x?}");
     }
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 fn framed(body: &[u8]) -> Vec<u8> {

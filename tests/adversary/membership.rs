@@ -1,4 +1,4 @@
-//! Whoever holds the charter key, and what it cannot do to the members and their grants; and what ends with time.
+//! What the holder of the charter key cannot do to members and their grants, and what ends with time.
 
 use std::time::Duration;
 
@@ -15,29 +15,29 @@ use concordat_protocol::wire::messages::{HelloReply, RefusalCode};
 use concordat_tests::tester;
 use futures::StreamExt;
 
-use super::deal::{NEGOTIATION, between_friends, change, granted};
-use super::honest::{House, World};
-use super::rogue::{Rogue, cosign, empty_ledger, now, soon};
+use super::malicious_peer::{MaliciousPeer, cosign, empty_ledger, now, soon};
+use super::negotiation_fixture::{NEGOTIATION, change, grant_between_members, granted};
+use super::well_behaved::{InProcessNode, World};
 
-/// How long nothing must happen before it counts as not happening.
+/// How long no message may arrive before it counts as not sent.
 const QUIET: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_name_that_is_given_to_another_key_takes_over_no_grant() {
-    let world = World::met().await;
-    let (rogue, provider, friend) = (&world.rogue, &world.provider, &world.friend);
+async fn institution_id_under_another_key_inherits_no_grant() {
+    let world = World::connected().await;
+    let (attacker, provider, member) = (&world.attacker, &world.provider, &world.member);
     let grant = granted(&world).await;
     let coordinator = provider.node.membership();
-    coordinator.remove(&rogue.institution, &tester()).await.unwrap();
-    await_standing(provider, &grant, Effective::Suspended).await;
+    coordinator.remove(&attacker.institution, &tester()).await.unwrap();
+    await_effective_state(provider, &grant, Effective::Suspended).await;
 
     // The coordinator's own node does not admit the impostor.
-    let impostor = Rogue::start("zurich", 77);
-    let admitted = coordinator.admit(impostor.enrolment().as_bytes(), &tester()).await;
+    let impostor = MaliciousPeer::start("zurich", 77);
+    let admitted = coordinator.admit(impostor.enrollment().as_bytes(), &tester()).await;
     assert!(matches!(admitted, Err(MembershipError::Change(_))), "{admitted:?}");
-    // A roster that the charter key signs by hand is refused by everybody, the coordinator's node included.
+    // A roster that is signed manually with the charter key is refused by all members, including the coordinator's node.
     let mut forged = next(provider);
-    let entry = member(&mut forged, "zurich");
+    let entry = member_entry(&mut forged, "zurich");
     let stated = impostor.statement(now()).peek_unverified().unwrap();
     *entry = Member {
         key: stated.key,
@@ -48,14 +48,14 @@ async fn a_name_that_is_given_to_another_key_takes_over_no_grant() {
         status: MemberStatus::Active,
         ..entry.clone()
     };
-    for house in [provider, friend] {
-        let refused = offer(house, &forged, provider).await.unwrap_err();
+    for target in [provider, member] {
+        let refused = offer(target, &forged, provider).await.unwrap_err();
         let (held, offered) = (
-            rogue.house.public().fingerprint(),
-            impostor.house.public().fingerprint(),
+            attacker.institution_key.public().fingerprint(),
+            impostor.institution_key.public().fingerprint(),
         );
         let expected = RosterError::KeyChanged {
-            institution: rogue.institution.clone(),
+            institution: attacker.institution.clone(),
             held,
             offered,
         };
@@ -63,31 +63,31 @@ async fn a_name_that_is_given_to_another_key_takes_over_no_grant() {
             matches!(&refused, MembershipError::Roster(error) if *error == expected),
             "{refused}"
         );
-        assert_refusal_is_told(house, &refused, &forged);
+        assert_refusal_is_recorded(target, &refused, &forged);
     }
-    // The impostor is nobody: it is cut off, told no number of a grant, and no lease is its own.
-    let mut heard = impostor.accept(NEGOTIATION);
+    // The impostor is not a member: it is cut off, learns no grant id, and gets no lease.
+    let mut messages = impostor.accept(NEGOTIATION);
     if impostor.dial(provider).await.is_ok() {
         let hello = impostor.hello(provider, |_| (), |_| ());
-        assert!(impostor.ask::<HelloReply>(provider, HELLO, &hello).await.is_err());
+        assert!(impostor.request::<HelloReply>(provider, HELLO, &hello).await.is_err());
     }
     assert!(
-        tokio::time::timeout(QUIET, heard.next()).await.is_err(),
-        "the impostor was told something"
+        tokio::time::timeout(QUIET, messages.next()).await.is_err(),
+        "a message was sent to the impostor"
     );
-    assert_eq!(standing(provider, &grant).await, Effective::Suspended);
-    world.still_stands().await;
+    assert_eq!(effective_state(provider, &grant).await, Effective::Suspended);
+    world.assert_still_serving().await;
 }
 
-/// The holders of the charter may replace a key. The one they put there is let in, and inherits nothing until people have confirmed it.
+/// The holders of the charter may replace a key. The new key is admitted, and inherits nothing until users have confirmed it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn institution_key_that_the_holders_put_there_inherits_no_grant() {
-    let world = World::met().await;
-    let (rogue, provider, friend) = (&world.rogue, &world.provider, &world.friend);
+async fn institution_key_set_by_the_holders_inherits_no_grant() {
+    let world = World::connected().await;
+    let (attacker, provider, member) = (&world.attacker, &world.provider, &world.member);
     let grant = granted(&world).await;
-    let impostor = Rogue::start("zurich", 77);
+    let impostor = MaliciousPeer::start("zurich", 77);
     let mut replaced = next(provider);
-    let entry = member(&mut replaced, "zurich");
+    let entry = member_entry(&mut replaced, "zurich");
     let stated = impostor.statement(now()).peek_unverified().unwrap();
     *entry = Member {
         key: stated.key,
@@ -100,20 +100,20 @@ async fn institution_key_that_the_holders_put_there_inherits_no_grant() {
         statement: impostor.statement(stated.issued_at),
         ..entry.clone()
     };
-    for house in [provider, friend] {
-        offer(house, &replaced, provider).await.unwrap();
+    for target in [provider, member] {
+        offer(target, &replaced, provider).await.unwrap();
     }
-    await_standing(provider, &grant, Effective::Suspended).await;
+    await_effective_state(provider, &grant, Effective::Suspended).await;
     let membership = provider.node.membership();
     let roster = membership.newest().unwrap();
     let waiting = membership.unconfirmed_keys(&roster);
     assert_eq!(waiting.len(), 1);
-    assert_eq!(waiting[0].key, impostor.house.public());
+    assert_eq!(waiting[0].key, impostor.institution_key.public());
 
-    // By whichever key it shows itself, it gets no lease and resumes nothing.
+    // With either key it gets no lease and resumes nothing.
     impostor.meet(provider).await;
-    let met = provider.node.network().sessions().borrow().get(&impostor.id()).cloned();
-    let impostor_shown = soon(met.expect("a session").until_attested()).await.unwrap();
+    let session = provider.node.network().sessions().borrow().get(&impostor.id()).cloned();
+    let impostor_shown = soon(session.expect("a session").until_attested()).await.unwrap();
     assert_eq!(impostor_shown.earlier_keys, []);
     let refused = provider
         .node
@@ -128,19 +128,16 @@ async fn institution_key_that_the_holders_put_there_inherits_no_grant() {
         .negotiations()
         .change_grant(&grant, GrantEvent::Resume, reason, &tester())
         .await;
-    assert!(
-        resumed.is_err(),
-        "a grant was resumed for a key that nobody has confirmed"
-    );
+    assert!(resumed.is_err(), "a grant was resumed for an unconfirmed key");
     for wrong in [
-        rogue.house.public().fingerprint(),
+        attacker.institution_key.public().fingerprint(),
         String::new(),
         waiting[0].key.fingerprint().chars().take(9).collect(),
     ] {
-        let confirmed = membership.confirm_key(&rogue.institution, &wrong, &tester()).await;
+        let confirmed = membership.confirm_key(&attacker.institution, &wrong, &tester()).await;
         assert!(matches!(confirmed, Err(MembershipError::NotReplaced { .. })), "{wrong}");
     }
-    // A later roster does not take back what was shown, nor invent another history.
+    // A later roster cannot retract the recorded history, nor invent another one.
     type Change = fn(&mut Member);
     let changes: [Change; 3] = [
         |member| member.earlier.clear(),
@@ -153,25 +150,25 @@ async fn institution_key_that_the_holders_put_there_inherits_no_grant() {
     ];
     for change in changes {
         let mut forged = next(provider);
-        change(member(&mut forged, "zurich"));
-        assert!(offer(friend, &forged, provider).await.is_err());
+        change(member_entry(&mut forged, "zurich"));
+        assert!(offer(member, &forged, provider).await.is_err());
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lease_is_given_to_the_key_of_the_terms_and_to_no_name() {
-    let world = World::met().await;
-    let (rogue, provider) = (&world.rogue, &world.provider);
+async fn lease_is_bound_to_the_key_of_the_terms_not_to_the_id() {
+    let world = World::connected().await;
+    let (attacker, provider) = (&world.attacker, &world.provider);
     let grant = granted(&world).await;
     let grants = provider.node.grants();
-    let shown = attested(provider, rogue.id());
+    let shown = attested(provider, attacker.id());
     assert!(grants.lease(&grant, &shown, now()).await.is_ok());
     let other = InstitutionKey::from_seed(&[78; 32].into()).public();
     let mut impostors = vec![Attested {
         institution_key: other,
         ..shown.clone()
     }];
-    // Names that begin, end or almost read the same, by the right key: one character decides.
+    // Ids that begin, end or look almost the same, with the right key: one character decides.
     for name in [
         "zuric",
         "zurich2",
@@ -194,135 +191,147 @@ async fn a_lease_is_given_to_the_key_of_the_terms_and_to_no_name() {
             "{impostor:?} learns of the grant"
         );
     }
-    // Back after a removal: the right name and key, and still no lease until the provider resumes.
+    // After a removal and readmission: the right id and key, and still no lease until the provider resumes the grant.
     let returned = Attested {
         member_since: shown.member_since + 1,
         ..shown
     };
     let refused = grants.lease(&grant, &returned, now()).await.unwrap_err();
     assert_eq!(refused.code, RefusalCode::Denied);
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_roster_that_changes_a_member_without_its_word_is_refused_by_each_member() {
-    let world = World::met().await;
-    let (provider, friend) = (&world.provider, &world.friend);
-    let (before, stranger) = (provider.roster(), Rogue::start("vienna", 88));
+async fn roster_that_changes_a_member_without_its_consent_is_refused() {
+    let world = World::connected().await;
+    let (provider, member) = (&world.provider, &world.member);
+    let (before, non_member) = (provider.roster(), MaliciousPeer::start("vienna", 88));
     type Change<'a> = Box<dyn Fn(&mut Member) + 'a>;
     let changes: [(&str, Change<'_>); 6] = [
-        ("key", Box::new(|member| member.key = stranger.house.public())),
+        (
+            "key",
+            Box::new(|member| member.key = non_member.institution_key.public()),
+        ),
         (
             "one more node",
             Box::new(|member| {
                 let mut node = member.nodes[0].clone();
-                node.node = stranger.id();
+                node.node = non_member.id();
                 member.nodes.push(node);
             }),
         ),
-        ("another node", Box::new(|member| member.nodes[0].node = stranger.id())),
+        (
+            "another node",
+            Box::new(|member| member.nodes[0].node = non_member.id()),
+        ),
         ("no node", Box::new(|member| member.nodes.clear())),
         (
             "address",
             Box::new(|member| member.nodes[0].addresses = vec![Address::new("/ip4/127.0.0.1/tcp/1").unwrap()]),
         ),
-        ("law", Box::new(|member| member.jurisdiction = "AT".parse().unwrap())),
+        (
+            "jurisdiction",
+            Box::new(|member| member.jurisdiction = "AT".parse().unwrap()),
+        ),
     ];
     for (what, make) in &changes {
         for name in ["cleveland", "budapest", "zurich"] {
             let mut forged = next(provider);
-            make(member(&mut forged, name));
-            for house in [provider, friend] {
-                let refused = offer(house, &forged, provider).await;
-                let refused = refused.expect_err(&format!("another {what} of {name} was taken by {}", house.id()));
-                assert_refusal_is_told(house, &refused, &forged);
-                assert_eq!(house.roster(), before, "another {what} of {name} was taken");
+            make(member_entry(&mut forged, name));
+            for target in [provider, member] {
+                let refused = offer(target, &forged, provider).await;
+                let refused = refused.expect_err(&format!("another {what} of {name} was accepted by {}", target.id()));
+                assert_refusal_is_recorded(target, &refused, &forged);
+                assert_eq!(target.roster(), before, "another {what} of {name} was accepted");
             }
         }
     }
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_member_that_was_removed_and_is_back_resumes_nothing() {
+async fn member_that_was_removed_and_returns_resumes_no_grant() {
     let world = World::new().await;
-    let (provider, friend) = (&world.provider, &world.friend);
-    let grant = between_friends(&world).await;
-    let eva = friend.researcher().await;
+    let (provider, member) = (&world.provider, &world.member);
+    let grant = grant_between_members(&world).await;
+    let eva = member.researcher().await;
     let sql = "SELECT age FROM cleveland.heart";
-    friend.ask(&eva, sql).await.expect("an active grant");
+    member.query(&eva, sql).await.expect("an active grant");
     let coordinator = provider.node.membership();
-    coordinator.remove(friend.id(), &tester()).await.unwrap();
-    assert!(friend.ask(&eva, sql).await.is_err());
-    await_standing(provider, &grant, Effective::Suspended).await;
+    coordinator.remove(member.id(), &tester()).await.unwrap();
+    assert!(member.query(&eva, sql).await.is_err());
+    await_effective_state(provider, &grant, Effective::Suspended).await;
 
-    let application = friend.node.membership().enrol(None).unwrap();
+    let application = member.node.membership().enroll(None).unwrap();
     coordinator.admit(application.as_bytes(), &tester()).await.unwrap();
     let roster = coordinator.export().unwrap();
     let roster = concordat_protocol::membership::from_file(roster.as_bytes()).unwrap();
-    friend.node.membership().import(roster, &tester()).await.unwrap();
-    await_session(provider, friend).await;
+    member.node.membership().import(roster, &tester()).await.unwrap();
+    await_session(provider, member).await;
     assert!(
-        friend.ask(&eva, sql).await.is_err(),
+        member.query(&eva, sql).await.is_err(),
         "the grant was resumed by the admission"
     );
-    assert_eq!(standing(provider, &grant).await, Effective::Suspended);
+    assert_eq!(effective_state(provider, &grant).await, Effective::Suspended);
     change(provider, &grant, GrantEvent::Resume).await;
-    assert_eq!(standing(provider, &grant).await, Effective::Active);
-    friend.ask(&eva, sql).await.expect("the provider has resumed the grant");
-    world.still_stands().await;
+    assert_eq!(effective_state(provider, &grant).await, Effective::Active);
+    member
+        .query(&eva, sql)
+        .await
+        .expect("the provider has resumed the grant");
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_finalized_is_told_once() {
-    let world = World::met().await;
-    let (rogue, provider) = (&world.rogue, &world.provider);
+async fn finalization_is_announced_once() {
+    let world = World::connected().await;
+    let (attacker, provider) = (&world.attacker, &world.provider);
     granted(&world).await;
-    world.still_stands().await;
-    provider.node.network().disconnect(rogue.id()).await.unwrap();
-    rogue.until_alone().await;
-    let mut heard = rogue.accept(NEGOTIATION);
-    rogue.meet(provider).await;
-    let again = tokio::time::timeout(QUIET, heard.next()).await;
+    world.assert_still_serving().await;
+    provider.node.network().disconnect(attacker.id()).await.unwrap();
+    attacker.until_alone().await;
+    let mut messages = attacker.accept(NEGOTIATION);
+    attacker.meet(provider).await;
+    let again = tokio::time::timeout(QUIET, messages.next()).await;
     assert!(again.is_err(), "an acknowledged message was sent again");
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_ends_with_the_certificate_that_was_shown() {
     let world = World::new().await;
-    let (rogue, provider) = (&world.rogue, &world.provider);
-    rogue.dial(provider).await.unwrap();
-    let short = rogue.hello(provider, |c| c.not_after = now().plus_seconds(3), |_| ());
+    let (attacker, provider) = (&world.attacker, &world.provider);
+    attacker.dial(provider).await.unwrap();
+    let short = attacker.hello(provider, |c| c.not_after = now().plus_seconds(3), |_| ());
     let proof = LedgerProof {
-        head: empty_ledger(&rogue.institution, &rogue.node),
+        head: empty_ledger(&attacker.institution, &attacker.node),
         paths: vec![Some(Vec::new())],
     };
-    rogue.greet(provider, &short, &proof).await.unwrap();
-    let mut held = rogue.open(provider, NEGOTIATION).await.unwrap();
+    attacker.send_hello(provider, &short, &proof).await.unwrap();
+    let mut held = attacker.open(provider, NEGOTIATION).await.unwrap();
     let epoch = provider.node.epoch().current();
     assert!(held.is_dropped().await, "the stream outlived the certificate");
-    rogue.until_alone().await;
+    attacker.until_alone().await;
     assert!(
         provider.node.epoch().current() > epoch,
-        "running answers are not decided again"
+        "running answers are not re-evaluated"
     );
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_a_roster_ends_what_is_served_under_it() {
     let world = World::new().await;
-    let (provider, friend) = (&world.provider, &world.friend);
-    between_friends(&world).await;
-    let eva = friend.researcher().await;
+    let (provider, member) = (&world.provider, &world.member);
+    grant_between_members(&world).await;
+    let eva = member.researcher().await;
     let sql = "SELECT age FROM cleveland.heart";
     let short = Roster {
         not_after: now().plus_seconds(4),
         ..next(provider)
     };
     offer(provider, &short, provider).await.unwrap();
-    friend.ask(&eva, sql).await.expect("a roster in force");
+    member.query(&eva, sql).await.expect("a current roster");
     let mut epoch = provider.node.epoch().watch();
     epoch.mark_unchanged();
     soon(epoch.changed())
@@ -331,23 +340,26 @@ async fn the_end_of_a_roster_ends_what_is_served_under_it() {
     while now() <= short.not_after {
         soon(tokio::time::sleep(Duration::from_millis(50))).await;
     }
-    assert!(friend.ask(&eva, sql).await.is_err(), "served without a roster in force");
-    assert!(provider.ledger_holds() && friend.ledger_holds());
+    assert!(
+        member.query(&eva, sql).await.is_err(),
+        "served without a current roster"
+    );
+    assert!(provider.ledger_is_valid() && member.ledger_is_valid());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn certificates_are_renewed_before_their_end_and_nothing_breaks() {
+async fn certificates_are_renewed_before_expiry_without_interruption() {
     let world = World::new().await;
-    let (provider, friend) = (&world.provider, &world.friend);
-    world.still_stands().await;
-    let (there, here) = (friend.node.network().local_id(), provider.node.network().local_id());
+    let (provider, member) = (&world.provider, &world.member);
+    world.assert_still_serving().await;
+    let (there, here) = (member.node.network().local_id(), provider.node.network().local_id());
     let (before, number) = (attested(provider, there), session(provider, there));
     let hours = 20 * 3_600_000;
     provider.node.clock().shift(hours);
-    friend.node.clock().shift(hours);
-    for (house, peer) in [(provider, there), (friend, here)] {
+    member.node.clock().shift(hours);
+    for (target, peer) in [(provider, there), (member, here)] {
         let renewed = async {
-            while attested(house, peer).not_after <= before.not_after {
+            while attested(target, peer).not_after <= before.not_after {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
@@ -361,11 +373,11 @@ async fn certificates_are_renewed_before_their_end_and_nothing_breaks() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_end_of_a_grant_takes_effect_or_fails() {
-    let world = World::met().await;
-    let (rogue, provider) = (&world.rogue, &world.provider);
+async fn grant_end_takes_effect_or_fails() {
+    let world = World::connected().await;
+    let (attacker, provider) = (&world.attacker, &world.provider);
     let grant = granted(&world).await;
-    let shown = attested(provider, rogue.id());
+    let shown = attested(provider, attacker.id());
     let negotiations = provider.node.negotiations();
     let end = |grant: GrantId, event| async move {
         let reason = Reason::new("a test").unwrap();
@@ -378,12 +390,9 @@ async fn an_end_of_a_grant_takes_effect_or_fails() {
         GrantEvent::Revoke,
         GrantEvent::Relinquish,
     ] {
-        assert!(
-            end(unknown, event).await.is_err(),
-            "{event} of a grant that is not there"
-        );
+        assert!(end(unknown, event).await.is_err(), "{event} of an unknown grant");
     }
-    // Relinquishing is not the provider's, and an active grant cannot be resumed: neither reports success.
+    // A provider cannot relinquish, and an active grant cannot be resumed: neither reports success.
     assert!(end(grant, GrantEvent::Relinquish).await.is_err());
     assert!(end(grant, GrantEvent::Resume).await.is_err());
     for event in [GrantEvent::Suspend, GrantEvent::Revoke] {
@@ -395,12 +404,12 @@ async fn an_end_of_a_grant_takes_effect_or_fails() {
         assert!(end(grant, event).await.is_err(), "a second {event} reports success");
     }
     assert!(end(grant, GrantEvent::Resume).await.is_err());
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
-/// The roster that would come next, to be changed and signed by the charter key.
-fn next(house: &House) -> Roster {
-    let current = house.roster().peek_unverified().unwrap();
+/// The next roster, to be changed and signed with the charter key.
+fn next(target: &InProcessNode) -> Roster {
+    let current = target.roster().peek_unverified().unwrap();
     Roster {
         number: current.number + 1,
         issued_at: now(),
@@ -408,7 +417,7 @@ fn next(house: &House) -> Roster {
     }
 }
 
-fn member<'a>(roster: &'a mut Roster, name: &str) -> &'a mut Member {
+fn member_entry<'a>(roster: &'a mut Roster, name: &str) -> &'a mut Member {
     let found = roster
         .members
         .iter_mut()
@@ -416,30 +425,30 @@ fn member<'a>(roster: &'a mut Roster, name: &str) -> &'a mut Member {
     found.unwrap()
 }
 
-/// Signs `roster` with the charter key of `coordinator` and gives it to `house`.
-async fn offer(house: &House, roster: &Roster, coordinator: &House) -> Result<(), MembershipError> {
+/// Signs `roster` with the charter key of `coordinator` and imports it at `target`.
+async fn offer(target: &InProcessNode, roster: &Roster, coordinator: &InProcessNode) -> Result<(), MembershipError> {
     let signed = cosign(roster, &[&coordinator.node.identity().institution_key()]);
-    house.node.membership().import(signed, &tester()).await.map(drop)
+    target.node.membership().import(signed, &tester()).await.map(drop)
 }
 
-/// A refused roster is in the ledger, and shown until a newer one has come.
-fn assert_refusal_is_told(house: &House, error: &MembershipError, roster: &Roster) {
-    let shown = house.node.membership().refused().expect("a refused roster is shown");
+/// A refused roster is recorded in the ledger, and shown until a newer one arrives.
+fn assert_refusal_is_recorded(target: &InProcessNode, error: &MembershipError, roster: &Roster) {
+    let shown = target.node.membership().refused().expect("a refused roster is shown");
     assert_eq!((shown.number, &shown.reason), (roster.number, &error.to_string()));
-    let entries = house.node.ledger().range(0, house.node.ledger().size()).unwrap();
-    let told = |body: &EntryBody| matches!(body, EntryBody::RosterRefused { digest, .. } if *digest == shown.digest);
-    let told = entries.iter().any(|entry| told(&entry.entry.body));
-    assert!(told, "the ledger does not tell of it");
+    let entries = target.node.ledger().range(0, target.node.ledger().size()).unwrap();
+    let records = |body: &EntryBody| matches!(body, EntryBody::RosterRefused { digest, .. } if *digest == shown.digest);
+    let recorded = entries.iter().any(|entry| records(&entry.entry.body));
+    assert!(recorded, "the ledger does not record it");
 }
 
-fn attested(house: &House, peer: NodeId) -> Attested {
-    let sessions = house.node.network().sessions();
+fn attested(target: &InProcessNode, peer: NodeId) -> Attested {
+    let sessions = target.node.network().sessions();
     let session = sessions.borrow().get(&peer).cloned().expect("a session");
     Attested::clone(&session.attested().expect("a peer that has said hello"))
 }
 
-fn session(house: &House, peer: NodeId) -> u64 {
-    house
+fn session(target: &InProcessNode, peer: NodeId) -> u64 {
+    target
         .node
         .network()
         .sessions()
@@ -449,23 +458,23 @@ fn session(house: &House, peer: NodeId) -> u64 {
         .number()
 }
 
-async fn standing(house: &House, grant: &GrantId) -> Effective {
-    house.node.grants().get(grant).await.unwrap().effective(now())
+async fn effective_state(target: &InProcessNode, grant: &GrantId) -> Effective {
+    target.node.grants().get(grant).await.unwrap().effective(now())
 }
 
-async fn await_standing(house: &House, grant: &GrantId, expected: Effective) {
+async fn await_effective_state(target: &InProcessNode, grant: &GrantId, expected: Effective) {
     let reached = async {
-        while standing(house, grant).await != expected {
+        while effective_state(target, grant).await != expected {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     soon(reached).await;
 }
 
-/// Waits until the two have shown each other who they are.
-async fn await_session(one: &House, other: &House) {
+/// Waits until the two have authenticated each other.
+async fn await_session(one: &InProcessNode, other: &InProcessNode) {
     let peer = other.node.network().local_id();
-    let met = async {
+    let authenticated = async {
         loop {
             let sessions = one.node.network().sessions();
             let session = sessions.borrow().get(&peer).cloned();
@@ -475,5 +484,5 @@ async fn await_session(one: &House, other: &House) {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    soon(met).await;
+    soon(authenticated).await;
 }

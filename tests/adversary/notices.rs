@@ -1,4 +1,4 @@
-//! Notices about grants, from those who may not send them.
+//! Notices about grants, from peers that may not send them.
 
 use concordat_protocol::grant::{Effective, GrantEvent, Notice};
 use concordat_protocol::ids::GrantId;
@@ -7,68 +7,76 @@ use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::{NoticeFrame, NoticeReply};
 use libp2p::StreamProtocol;
 
-use super::deal::{between_friends, change, given, granted};
-use super::honest::{House, World};
-use super::rogue::{Rogue, now, sign};
+use super::malicious_peer::{MaliciousPeer, now, sign};
+use super::negotiation_fixture::{change, grant_between_members, granted, granted_to_member};
+use super::well_behaved::{InProcessNode, World};
 
 const NOTICE: StreamProtocol = StreamProtocol::new("/concordat/notice/1");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_but_the_parties_can_end_a_grant() {
-    let world = World::met().await;
-    let (rogue, provider) = (&world.rogue, &world.provider);
-    let grant = between_friends(&world).await;
+async fn grant_can_be_ended_only_by_its_parties() {
+    let world = World::connected().await;
+    let (attacker, provider) = (&world.attacker, &world.provider);
+    let grant = grant_between_members(&world).await;
     for event in [GrantEvent::Relinquish, GrantEvent::Suspend, GrantEvent::Revoke] {
         let own_name = notice(&world, provider, grant, event, 1);
         let their_name = Notice {
-            from: world.friend.id().clone(),
+            from: world.member.id().clone(),
             ..own_name.clone()
         };
-        for lie in [own_name, their_name] {
-            refused(rogue, provider, sign(&lie, &rogue.node)).await;
+        for forged in [own_name, their_name] {
+            refused(attacker, provider, sign(&forged, &attacker.node)).await;
         }
-        // Truly signed by the consumer, but sent by somebody else.
+        // Really signed by the consumer, but sent by another member.
         let true_one = Notice {
-            from: world.friend.id().clone(),
+            from: world.member.id().clone(),
             ..notice(&world, provider, grant, event, 1)
         };
-        refused(rogue, provider, sign(&true_one, &world.friend.node.identity().node_key)).await;
+        refused(
+            attacker,
+            provider,
+            sign(&true_one, &world.member.node.identity().node_key),
+        )
+        .await;
     }
-    assert_eq!(standing(provider, &grant).await, Effective::Active);
-    world.still_stands().await;
+    assert_eq!(effective_state(provider, &grant).await, Effective::Active);
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_consumer_can_give_a_grant_back_but_neither_stop_nor_revive_it() {
-    let world = World::met().await;
-    let (rogue, provider) = (&world.rogue, &world.provider);
+async fn consumer_can_return_a_grant_but_not_suspend_or_resume_it() {
+    let world = World::connected().await;
+    let (attacker, provider) = (&world.attacker, &world.provider);
     let grant = granted(&world).await;
     change(provider, &grant, GrantEvent::Suspend).await;
     for event in [GrantEvent::Suspend, GrantEvent::Resume, GrantEvent::Revoke] {
         refused(
-            rogue,
+            attacker,
             provider,
-            sign(&notice(&world, provider, grant, event, 1), &rogue.node),
+            sign(&notice(&world, provider, grant, event, 1), &attacker.node),
         )
         .await;
     }
-    assert_eq!(standing(provider, &grant).await, Effective::Suspended);
-    let back = sign(&notice(&world, provider, grant, GrantEvent::Relinquish, 1), &rogue.node);
+    assert_eq!(effective_state(provider, &grant).await, Effective::Suspended);
+    let returned = sign(
+        &notice(&world, provider, grant, GrantEvent::Relinquish, 1),
+        &attacker.node,
+    );
     assert!(matches!(
-        tell(rogue, provider, back).await,
+        send_notice(attacker, provider, returned).await,
         NoticeReply::Acknowledged(_)
     ));
-    assert_eq!(standing(provider, &grant).await, Effective::Relinquished);
-    world.still_stands().await;
+    assert_eq!(effective_state(provider, &grant).await, Effective::Relinquished);
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_revoked_stays_revoked_whatever_is_replayed() {
+async fn revoked_grant_stays_revoked_after_any_replay() {
     let world = World::new().await;
-    let (rogue, friend) = (&world.rogue, &world.friend);
-    rogue.meet(friend).await;
-    let grant = given(&world).await;
-    let event = |event, sequence| sign(&notice(&world, friend, grant, event, sequence), &rogue.node);
+    let (attacker, member) = (&world.attacker, &world.member);
+    attacker.meet(member).await;
+    let grant = granted_to_member(&world).await;
+    let event = |event, sequence| sign(&notice(&world, member, grant, event, sequence), &attacker.node);
     let (suspend, resume, revoke) = (
         event(GrantEvent::Suspend, 1),
         event(GrantEvent::Resume, 2),
@@ -76,64 +84,66 @@ async fn what_is_revoked_stays_revoked_whatever_is_replayed() {
     );
     let late = Notice {
         at: now().plus_seconds(-3600),
-        ..notice(&world, friend, grant, GrantEvent::Resume, 2)
+        ..notice(&world, member, grant, GrantEvent::Resume, 2)
     };
 
-    taken(rogue, friend, &suspend).await;
-    refused(rogue, friend, sign(&late, &rogue.node)).await;
-    assert_eq!(standing(friend, &grant).await, Effective::Suspended);
-    taken(rogue, friend, &resume).await;
-    taken(rogue, friend, &revoke).await;
+    accepted(attacker, member, &suspend).await;
+    refused(attacker, member, sign(&late, &attacker.node)).await;
+    assert_eq!(effective_state(member, &grant).await, Effective::Suspended);
+    accepted(attacker, member, &resume).await;
+    accepted(attacker, member, &revoke).await;
     for again in [
         &suspend,
         &resume,
         &event(GrantEvent::Resume, 4),
         &event(GrantEvent::Suspend, 5),
     ] {
-        refused(rogue, friend, again.clone()).await;
-        assert_eq!(standing(friend, &grant).await, Effective::Revoked);
+        refused(attacker, member, again.clone()).await;
+        assert_eq!(effective_state(member, &grant).await, Effective::Revoked);
     }
-    // The same notice again is acknowledged again, because the acknowledgement may have been lost.
-    taken(rogue, friend, &revoke).await;
-    assert_eq!(standing(friend, &grant).await, Effective::Revoked);
-    world.still_stands().await;
+    // The same notice again is acknowledged again, because the acknowledgment may have been lost.
+    accepted(attacker, member, &revoke).await;
+    assert_eq!(effective_state(member, &grant).await, Effective::Revoked);
+    world.assert_still_serving().await;
 }
 
-fn notice(world: &World, to: &House, grant: GrantId, event: GrantEvent, sequence: u32) -> Notice {
+fn notice(world: &World, to: &InProcessNode, grant: GrantId, event: GrantEvent, sequence: u32) -> Notice {
     let reason = Reason::new("because").unwrap();
     Notice {
         grant,
         event,
         reason,
-        from: world.rogue.institution.clone(),
+        from: world.attacker.institution.clone(),
         to: to.id().clone(),
         sequence,
         at: now(),
     }
 }
 
-async fn tell(rogue: &Rogue, house: &House, notice: Signed<Notice>) -> NoticeReply {
-    rogue
-        .ask(house, NOTICE, &NoticeFrame { notice })
+async fn send_notice(attacker: &MaliciousPeer, target: &InProcessNode, notice: Signed<Notice>) -> NoticeReply {
+    attacker
+        .request(target, NOTICE, &NoticeFrame { notice })
         .await
         .expect("every notice is answered")
 }
 
-async fn taken(rogue: &Rogue, house: &House, notice: &Signed<Notice>) {
+async fn accepted(attacker: &MaliciousPeer, target: &InProcessNode, notice: &Signed<Notice>) {
     assert!(matches!(
-        tell(rogue, house, notice.clone()).await,
+        send_notice(attacker, target, notice.clone()).await,
         NoticeReply::Acknowledged(_)
     ));
 }
 
-async fn refused(rogue: &Rogue, house: &House, notice: Signed<Notice>) {
-    let reply = rogue.ask::<NoticeReply>(house, NOTICE, &NoticeFrame { notice }).await;
+async fn refused(attacker: &MaliciousPeer, target: &InProcessNode, notice: Signed<Notice>) {
+    let reply = attacker
+        .request::<NoticeReply>(target, NOTICE, &NoticeFrame { notice })
+        .await;
     assert!(
         !matches!(reply, Ok(NoticeReply::Acknowledged(_))),
-        "the notice was taken"
+        "the notice was accepted"
     );
 }
 
-async fn standing(house: &House, grant: &GrantId) -> Effective {
-    house.node.grants().get(grant).await.unwrap().effective(now())
+async fn effective_state(target: &InProcessNode, grant: &GrantId) -> Effective {
+    target.node.grants().get(grant).await.unwrap().effective(now())
 }

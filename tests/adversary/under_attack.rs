@@ -1,8 +1,8 @@
 //! All kinds of attacks at once, in a loop, while a third member is served.
 //!
-//! Two members, one of which holds a grant, and many non-members attack a provider for as long as `CONCORDAT_ATTACK_SECONDS` says; they
-//! run at the lowest priority, so that what is measured is the work that they cause. Meanwhile another member asks one question after
-//! the other. An abort of either node ends this process. `.ci/attack` runs it; with `CONCORDAT_ATTACK_ONLY` one kind of attack alone.
+//! Two members, one of which holds a grant, and many non-members attack a provider for `CONCORDAT_ATTACK_SECONDS`; they
+//! run at the lowest priority, so that the test measures the work that they cause. Meanwhile another member sends one query after
+//! another. An abort of either node ends this process. `.ci/attack` runs it; `CONCORDAT_ATTACK_ONLY` selects one kind of attack.
 
 use std::num::NonZeroU32;
 use std::ops::AddAssign;
@@ -26,26 +26,26 @@ use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
-use super::deal::{between_friends, granted};
-use super::honest::World;
-use super::questions::{ask, question};
-use super::rogue::{Rogue, cosign, now};
+use super::malicious_peer::{MaliciousPeer, cosign, now};
+use super::negotiation_fixture::{grant_between_members, granted};
+use super::queries::{envelope, send_query};
+use super::well_behaved::World;
 
-/// Seconds of attack unless said otherwise.
+/// The default duration of the attack in seconds.
 const SECONDS: u64 = 20;
-/// Non-members that attack, each with a key of its own.
+/// Non-members that attack, each with its own key.
 const NON_MEMBERS: u32 = 1000;
-/// The least that is left of the third member's throughput.
-const KEPT: f64 = 0.7;
+/// The least part of the third member's throughput that must remain.
+const MIN_THROUGHPUT: f64 = 0.7;
 /// Memory may grow by this part between the first third of the attack and its end, and by [`SLACK`].
 const GROWTH: f64 = 1.1;
 const SLACK: u64 = 32 << 20;
-/// How long the attackers go on before they pause.
+/// How long the attackers run before they pause.
 const ROUND: Duration = Duration::from_secs(20);
-/// How long what they have begun goes on when they pause.
-const SETTLE: Duration = Duration::from_secs(3);
-/// How long one attack may take.
-const EACH: Duration = Duration::from_secs(10);
+/// How long attacks that have begun continue after a pause starts.
+const DRAIN_INTERVAL: Duration = Duration::from_secs(3);
+/// The time limit of one attack.
+const ATTACK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Statements that cost their reader more than their sender.
 const COSTLY: [fn() -> String; 8] = [
@@ -61,7 +61,7 @@ const COSTLY: [fn() -> String; 8] = [
     || "SELECT sex, chol FROM heart ORDER BY chol, sex, chol + sex, chol * sex".to_owned(),
 ];
 
-/// Everything that a member may open once it has said hello.
+/// All protocols that a member may open after its hello.
 const PROTOCOLS: [&str; 5] = [
     "/concordat/roster/1",
     "/concordat/catalog/1",
@@ -79,36 +79,36 @@ async fn node_under_attack_serves_a_third_member() {
     if std::env::var_os("CONCORDAT_LOG").is_some() {
         concordat_node::telemetry::start_quiet(false);
     }
-    let whole = Duration::from_secs(set("CONCORDAT_ATTACK_SECONDS", SECONDS));
-    let world = Arc::new(World::met().await);
+    let whole = Duration::from_secs(setting("CONCORDAT_ATTACK_SECONDS", SECONDS));
+    let world = Arc::new(World::connected().await);
     unlimited(&world).await;
     let grant = granted(&world).await;
-    between_friends(&world).await;
-    let eva = world.friend.researcher().await;
+    grant_between_members(&world).await;
+    let eva = world.member.researcher().await;
 
-    let second = Arc::new(Rogue::start("vienna", 5));
+    let second = Arc::new(MaliciousPeer::start("vienna", 5));
     world.admit(&second).await;
     second.meet(&world.provider).await;
     let mut attack = Attack::begin(&world, &second, grant);
-    serve(&world, &eva, SETTLE).await;
+    serve(&world, &eva, DRAIN_INTERVAL).await;
 
-    // Quiet and attack take turns, so that whatever else the machine does meets both.
+    // Quiet phases and attacks alternate, so that other load on the machine affects both.
     let (mut quiet, mut attacked, mut memories) = (Served::default(), Served::default(), Vec::new());
     let rounds = u32::try_from(whole.as_secs() / ROUND.as_secs()).unwrap().max(3);
     for _ in 0..rounds {
-        attack.go_on();
+        attack.resume();
         attacked += serve(&world, &eva, ROUND).await;
         memories.push(memory());
         attack.pause();
-        serve(&world, &eva, SETTLE).await;
+        serve(&world, &eva, DRAIN_INTERVAL).await;
         quiet += serve(&world, &eva, ROUND / 4).await;
     }
     let (made, kinds) = attack.end();
 
-    let kept = attacked.rate() / quiet.rate();
+    let remaining = attacked.rate() / quiet.rate();
     let (before, after) = (memories[memories.len() / 3], *memories.last().unwrap());
     println!(
-        "{made} attacks of {kinds} kinds in {} s; the third member: {:.1} queries a second when it was quiet, {:.1} under attack, {kept:.2} \
+        "{made} attacks of {kinds} kinds in {} s; the third member: {:.1} queries a second when it was quiet, {:.1} under attack, {remaining:.2} \
          of it; memory {} MiB after a third, {} MiB at the end",
         (ROUND * rounds).as_secs(),
         quiet.rate(),
@@ -117,25 +117,25 @@ async fn node_under_attack_serves_a_third_member() {
         after >> 20
     );
     assert!(
-        kept >= set("CONCORDAT_ATTACK_KEPT", KEPT),
-        "{kept:.2} of the throughput is left"
+        remaining >= setting("CONCORDAT_ATTACK_MIN_THROUGHPUT", MIN_THROUGHPUT),
+        "{remaining:.2} of the throughput remains"
     );
     assert!(
         after as f64 <= before as f64 * GROWTH + SLACK as f64,
         "{before} bytes became {after}"
     );
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
-/// What the environment sets, or the default.
-fn set<T: FromStr>(name: &str, default: T) -> T {
+/// The setting from the environment, or the default.
+fn setting<T: FromStr>(name: &str, default: T) -> T {
     std::env::var(name)
         .ok()
         .and_then(|text| text.parse().ok())
         .unwrap_or(default)
 }
 
-/// Lets a grant be asked under as often as one likes, so that no attack ends because its day is used up.
+/// Removes the daily query limit, so that no attack ends because of it.
 async fn unlimited(world: &World) {
     let node = world.provider.node.clone();
     let limits = TierLimits {
@@ -175,11 +175,11 @@ impl AddAssign for Served {
     }
 }
 
-/// Asks for `time`.
+/// Sends queries for `time`.
 async fn serve(world: &World, eva: &Actor, time: Duration) -> Served {
     let (begun, mut answered) = (Instant::now(), 0_u32);
     while begun.elapsed() < time {
-        let rows = world.friend.ask(eva, "SELECT sex, chol FROM cleveland.heart").await;
+        let rows = world.member.query(eva, "SELECT sex, chol FROM cleveland.heart").await;
         rows.expect("a third member is served");
         answered += 1;
     }
@@ -189,14 +189,14 @@ async fn serve(world: &World, eva: &Actor, time: Duration) -> Served {
     }
 }
 
-/// Memory of this process in bytes, of both nodes and of those who attack.
+/// Memory of this process in bytes, of both nodes and of the attackers.
 fn memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.split_whitespace().next().unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// The attackers, on threads of their own.
+/// The attackers, on their own threads.
 struct Attack {
     runtime: Runtime,
     over: Arc<AtomicBool>,
@@ -206,7 +206,7 @@ struct Attack {
 }
 
 impl Attack {
-    fn begin(world: &Arc<World>, second: &Arc<Rogue>, grant: GrantId) -> Self {
+    fn begin(world: &Arc<World>, second: &Arc<MaliciousPeer>, grant: GrantId) -> Self {
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
             .on_thread_start(lowest_priority)
@@ -222,8 +222,8 @@ impl Attack {
         };
         for sql in COSTLY {
             attack.repeat("costly query", world, move |world, _| async move {
-                let asked = question(&world, grant, |q| q.sql = sql(), |_| ());
-                drop(ask(&world.rogue, &world.provider, asked).await);
+                let query = envelope(&world, grant, |q| q.sql = sql(), |_| ());
+                drop(send_query(&world.attacker, &world.provider, query).await);
             });
         }
         attack.repeat("unread answer", world, move |world, _| unread(world, grant));
@@ -238,7 +238,7 @@ impl Attack {
         }
         attack.repeat("forged roster", world, roster);
         attack.repeat("silent sockets", world, |world, _| silent(world));
-        attack.repeat("bytes that are no handshake", world, |world, number| {
+        attack.repeat("bytes that are not a handshake", world, |world, number| {
             noise(world, number)
         });
         attack.repeat("non-member", world, non_member);
@@ -246,7 +246,7 @@ impl Attack {
         attack
     }
 
-    /// Does one thing again and again.
+    /// Repeats one attack.
     fn repeat<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         kind: &'static str,
@@ -268,15 +268,15 @@ impl Attack {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 }
-                // One that hangs has held a stream or a connection for long enough.
-                let _ = tokio::time::timeout(EACH, one(Arc::clone(&world), number)).await;
+                // An attack that hangs has held a stream or a connection for long enough.
+                let _ = tokio::time::timeout(ATTACK_TIMEOUT, one(Arc::clone(&world), number)).await;
                 made.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
     }
 
-    fn go_on(&mut self) {
+    fn resume(&mut self) {
         self.paused.store(false, Ordering::Relaxed);
     }
 
@@ -292,7 +292,7 @@ impl Attack {
     }
 }
 
-/// Gives way to every other thread of the test.
+/// Yields to every other thread of the test.
 fn lowest_priority() {
     let thread = std::fs::read_link("/proc/thread-self").unwrap();
     let status = Command::new("renice")
@@ -306,29 +306,29 @@ fn lowest_priority() {
 
 /// An answer that is not read.
 async fn unread(world: Arc<World>, grant: GrantId) {
-    let envelope = question(&world, grant, |_| (), |_| ());
-    if let Ok(mut stream) = world.rogue.open(&world.provider, QUERY).await {
+    let envelope = envelope(&world, grant, |_| (), |_| ());
+    if let Ok(mut stream) = world.attacker.open(&world.provider, QUERY).await {
         let _ = stream.send(&QueryFrame { envelope }).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
 }
 
-/// A question that is sent twice.
+/// A query that is sent twice.
 async fn twice(world: Arc<World>, grant: GrantId) {
-    let asked = question(&world, grant, |_| (), |_| ());
+    let query = envelope(&world, grant, |_| (), |_| ());
     for _ in 0..2 {
-        drop(ask(&world.rogue, &world.provider, asked.clone()).await);
+        drop(send_query(&world.attacker, &world.provider, query.clone()).await);
     }
 }
 
-/// A question in another institution's name.
+/// A query in another institution's name.
 async fn forged(world: Arc<World>, grant: GrantId) {
-    let asked = question(&world, grant, |q| q.from = "budapest".parse().unwrap(), |_| ());
-    drop(ask(&world.rogue, &world.provider, asked).await);
+    let query = envelope(&world, grant, |q| q.from = "budapest".parse().unwrap(), |_| ());
+    drop(send_query(&world.attacker, &world.provider, query).await);
 }
 
-/// Bytes that are no message.
-async fn garbage(world: Arc<World>, by: Arc<Rogue>, protocol: &'static str, number: u32) {
+/// Bytes that are not a message.
+async fn garbage(world: Arc<World>, by: Arc<MaliciousPeer>, protocol: &'static str, number: u32) {
     if let Ok(mut stream) = by.open(&world.provider, StreamProtocol::new(protocol)).await {
         let byte = u8::try_from(number % 256).unwrap();
         let _ = stream.body(&vec![byte; 1 + number as usize % 5000]).await;
@@ -338,7 +338,11 @@ async fn garbage(world: Arc<World>, by: Arc<Rogue>, protocol: &'static str, numb
 
 /// A frame that stops in the middle.
 async fn unfinished(world: Arc<World>, protocol: &'static str) {
-    if let Ok(mut stream) = world.rogue.open(&world.provider, StreamProtocol::new(protocol)).await {
+    if let Ok(mut stream) = world
+        .attacker
+        .open(&world.provider, StreamProtocol::new(protocol))
+        .await
+    {
         let _ = stream.raw(&[0, 0, 1, 0, 0xa1]).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
@@ -351,8 +355,13 @@ async fn roster(world: Arc<World>, number: u32) {
         issued_at: now(),
         ..world.provider.roster().peek_unverified().unwrap()
     };
-    let told = RosterMessage::Tell(cosign(&forged, &[&world.rogue.house]));
-    drop(world.rogue.ask::<RosterMessage>(&world.provider, ROSTER, &told).await);
+    let forged = RosterMessage::Announce(cosign(&forged, &[&world.attacker.institution_key]));
+    drop(
+        world
+            .attacker
+            .request::<RosterMessage>(&world.provider, ROSTER, &forged)
+            .await,
+    );
 }
 
 /// The TCP address of the provider.
@@ -368,7 +377,7 @@ fn address(world: &World) -> (std::net::IpAddr, u16) {
     all.iter().find_map(parts).unwrap()
 }
 
-/// Sockets that say nothing.
+/// Sockets that send nothing.
 async fn silent(world: Arc<World>) {
     let to = address(&world);
     let mut held = Vec::new();
@@ -379,7 +388,7 @@ async fn silent(world: Arc<World>) {
     drop(held);
 }
 
-/// Bytes that are no handshake.
+/// Bytes that are not a handshake.
 async fn noise(world: Arc<World>, number: u32) {
     if let Ok(mut socket) = TcpStream::connect(address(&world)).await {
         let byte = u8::try_from(number % 256).unwrap();
@@ -387,22 +396,22 @@ async fn noise(world: Arc<World>, number: u32) {
     }
 }
 
-/// One of a thousand nodes that nobody knows.
+/// One of a thousand unknown nodes.
 async fn non_member(world: Arc<World>, number: u32) {
-    let non_member = Rogue::numbered("zagreb", number % NON_MEMBERS);
+    let non_member = MaliciousPeer::numbered("zagreb", number % NON_MEMBERS);
     drop(non_member.dial(&world.provider).await);
 }
 
 /// A hello in another institution's name.
 async fn bad_hello(world: Arc<World>, number: u32) {
-    let liar = Rogue::numbered("zagreb", number % NON_MEMBERS);
-    if liar.dial(&world.provider).await.is_ok() {
-        let hello = liar.hello(&world.provider, |c| c.institution = "budapest".parse().unwrap(), |_| ());
-        let said = liar.ask::<concordat_protocol::wire::messages::HelloReply>(
+    let impostor = MaliciousPeer::numbered("zagreb", number % NON_MEMBERS);
+    if impostor.dial(&world.provider).await.is_ok() {
+        let hello = impostor.hello(&world.provider, |c| c.institution = "budapest".parse().unwrap(), |_| ());
+        let answered = impostor.request::<concordat_protocol::wire::messages::HelloReply>(
             &world.provider,
             concordat_node::network::hello::HELLO,
             &hello,
         );
-        drop(said.await);
+        drop(answered.await);
     }
 }

@@ -1,4 +1,4 @@
-//! On whose account entries are made: who may vouch for whom.
+//! Which code may attribute ledger entries to whom.
 
 use super::{Source, Violation, assert_none, shipped_sources};
 
@@ -15,30 +15,27 @@ const VOUCHERS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Who may enter something on the account of the node or of an account of the operating system, and why nobody else asked.
+/// Which files may attribute an entry to the node or to an account of the operating system, and why there is no session.
 const WITHOUT_A_SESSION: &[(&str, &str)] = &[
-    (
-        "node/src/api/sessions.rs",
-        "a login that failed: whoever it was has no session",
-    ),
-    ("node/src/attribution.rs", "where they are made"),
+    ("node/src/api/sessions.rs", "a login that failed has no session"),
+    ("node/src/attribution.rs", "the constructors"),
     (
         "node/src/changes.rs",
-        "what a stop kept from being done is entered at the start",
+        "a change interrupted by a stop is recorded at the start",
     ),
     ("node/src/cli/serve.rs", "the start"),
     (
-        "node/src/custody/rollback.rs",
-        "what a stop broke off is completed at the start",
+        "node/src/lifecycle/rollback.rs",
+        "a rollback interrupted by a stop is completed at the start",
     ),
     (
         "node/src/evidence/recovery.rs",
-        "queries that a stop broke off are closed at the start",
+        "queries interrupted by a stop are closed at the start",
     ),
-    ("node/src/init.rs", "a command on a directory that has no people yet"),
+    ("node/src/init.rs", "a command on a directory that has no users yet"),
     (
         "node/src/init/restore.rs",
-        "a command on a directory whose people are not served",
+        "a command on a directory that is not being served",
     ),
     (
         "node/src/policy/store.rs",
@@ -46,11 +43,11 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
     ),
     (
         "node/src/negotiation/deliver.rs",
-        "both sides have decided and a stop came in between",
+        "both sides have decided and a stop interrupted the delivery",
     ),
     (
         "node/src/membership.rs",
-        "a start finishes the replacement of a key that a stop broke off",
+        "a start completes a key replacement that a stop interrupted",
     ),
     (
         "node/src/negotiation/members.rs",
@@ -73,50 +70,50 @@ fn calls(sources: &[Source], needles: &[&str], allowed: &[(&str, &str)]) -> Vec<
 }
 
 #[test]
-fn only_an_authenticated_caller_is_vouched_for() {
+fn attribution_is_made_for_authenticated_callers_only() {
     let vouch = ["Attribution::vouch("];
     assert_none(&calls(&shipped_sources(), &vouch, VOUCHERS));
-    let offence = Source {
+    let planted = Source {
         path: "node/src/api/users.rs".to_owned(),
         text: "let by = Attribution::vouch(Cause::Person { actor });\n".to_owned(),
     };
-    assert_eq!(calls(&[offence], &vouch, VOUCHERS).len(), 1);
+    assert_eq!(calls(&[planted], &vouch, VOUCHERS).len(), 1);
 }
 
 #[test]
 fn a_service_does_not_act_on_the_nodes_account() {
-    let unasked = ["by_node(", "by_os_account(", "by_this_account("];
-    assert_none(&calls(&shipped_sources(), &unasked, WITHOUT_A_SESSION));
-    let offence = Source {
+    let without_session = ["by_node(", "by_os_account(", "by_this_account("];
+    assert_none(&calls(&shipped_sources(), &without_session, WITHOUT_A_SESSION));
+    let planted = Source {
         path: "node/src/negotiation.rs".to_owned(),
         text: "self.enter(&next, message, &by_node(NodeTask::Negotiation), now)\n".to_owned(),
     };
-    assert_eq!(calls(&[offence], &unasked, WITHOUT_A_SESSION).len(), 1);
+    assert_eq!(calls(&[planted], &without_session, WITHOUT_A_SESSION).len(), 1);
 }
 
-/// The test that tries every route finds those that take a POST; a route of another kind would escape it.
+/// The test that tries every route finds those that accept POST; it would miss a route of another method.
 #[test]
 fn routes_change_things_by_post_only() {
     let others = |sources: &[Source]| {
         let imports = calls(sources, &["routing::"], &[]).into_iter();
-        let offends = |violation: &Violation| {
+        let is_violation = |violation: &Violation| {
             ["put", "patch", "delete", "any", "on"]
                 .iter()
-                .any(|method| words(&violation.what).any(|word| word == *method))
+                .any(|method| identifiers(&violation.what).any(|name| name == *method))
         };
-        imports.filter(offends).collect::<Vec<_>>()
+        imports.filter(is_violation).collect::<Vec<_>>()
     };
     let in_api = |source: &Source| source.path.starts_with("node/src/api");
     assert_none(&others(
         &shipped_sources().into_iter().filter(in_api).collect::<Vec<_>>(),
     ));
-    let offence = Source {
+    let planted = Source {
         path: "node/src/api/users.rs".to_owned(),
         text: "    routing::{get, put},\n".to_owned(),
     };
-    assert_eq!(others(&[offence]).len(), 1);
+    assert_eq!(others(&[planted]).len(), 1);
 }
 
-fn words(line: &str) -> impl Iterator<Item = &str> {
+fn identifiers(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
 }

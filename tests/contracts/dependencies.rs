@@ -1,4 +1,4 @@
-//! Dependencies run one way, and each outside library has one home.
+//! Dependencies run one way, and each external library has one owner.
 
 use super::{MEMBERS, Violation, assert_none, root};
 use cargo_metadata::{DependencyKind, MetadataCommand};
@@ -9,7 +9,7 @@ const STORAGE: &str = "concordat-storage";
 const NODE: &str = "concordat-node";
 const TESTS: &str = "concordat-tests";
 
-/// Which crates may name which: `node -> storage -> protocol`, the verifier the protocol alone, and the tests see all of them.
+/// Which crates may name which: `node -> storage -> protocol`, the verifier the protocol alone, and the tests all of them.
 const LAYERS: [(&str, &[&str]); 5] = [
     (PROTOCOL, &[]),
     (VERIFY, &[PROTOCOL]),
@@ -18,11 +18,11 @@ const LAYERS: [(&str, &[&str]); 5] = [
     (TESTS, &[PROTOCOL, VERIFY, STORAGE, NODE]),
 ];
 
-/// Every outside library and the crates that may name it. A library that is not in the list has no home yet: give it one
-/// here, and the line in `docs/architecture.md` that says what it is for.
+/// Every external library and the crates that may name it. A library that is not in the list has no owner yet: add it
+/// here, and add the line in `docs/architecture.md` that says what it is for.
 ///
 /// The tests may name any of them: an adversary has to speak libp2p and forge signatures.
-const HOMES: &[(&str, &[&str])] = &[
+const OWNERS: &[(&str, &[&str])] = &[
     // a NodeId is written as libp2p writes a peer id
     ("bs58", &[PROTOCOL]),
     // signatures and what they cover
@@ -37,13 +37,13 @@ const HOMES: &[(&str, &[&str])] = &[
     ("argon2", &[STORAGE]),
     ("chacha20poly1305", &[STORAGE]),
     ("hkdf", &[STORAGE]),
-    // keys that do not leave a token
+    // keys that do not leave a hardware token
     ("cryptoki", &[STORAGE]),
-    // a secret in shares
+    // secret sharing
     ("blahaj", &[STORAGE]),
-    // memory that keys do not leave
+    // memory that is not swapped
     ("region", &[STORAGE]),
-    // who may read a key file; what a query's process gives up
+    // access to key files; privileges that the engine process drops
     ("rustix", &[STORAGE]),
     ("seccompiler", &[STORAGE]),
     // state, bulk data, import
@@ -87,7 +87,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tokio-util", &[STORAGE, NODE]),
     // system calls
     ("nix", &[STORAGE, NODE]),
-    // words that all layers share
+    // types that all layers share
     ("chrono", &[PROTOCOL, STORAGE, NODE]),
     ("data-encoding", &[PROTOCOL, STORAGE, NODE]),
     ("serde", &[PROTOCOL, STORAGE, NODE]),
@@ -106,7 +106,7 @@ const TEST_TOOLS: &[&str] = &[
     "tempfile",
 ];
 
-/// Libraries of which a second version would be a fault: two Arrows do not understand each other's arrays, and two
+/// Libraries of which a second version would be an error: two versions of Arrow cannot read each other's arrays, and two
 /// implementations of the signature scheme may disagree about what is valid.
 const SINGLE_VERSION: &[&str] = &[
     "arrow-array",
@@ -133,7 +133,7 @@ fn edge(from: &str, to: &str) -> Edge {
     }
 }
 
-/// Read without resolving, so that no package of another platform has to be downloaded.
+/// Reads the manifests without resolving, so that no package of another platform has to be downloaded.
 fn workspace_edges() -> Vec<Edge> {
     let metadata = MetadataCommand::new()
         .manifest_path(root().join("Cargo.toml"))
@@ -151,7 +151,7 @@ fn workspace_edges() -> Vec<Edge> {
     edges.collect()
 }
 
-fn judge(edge: &Edge) -> Option<Violation> {
+fn check(edge: &Edge) -> Option<Violation> {
     let layer = LAYERS.iter().find(|(name, _)| *name == edge.from);
     let Some((_, below)) = layer else {
         return Some(Violation::new(&edge.from, "is not one of the crates"));
@@ -163,15 +163,15 @@ fn judge(edge: &Edge) -> Option<Violation> {
     if edge.for_tests && (edge.from == TESTS || TEST_TOOLS.contains(&edge.to.as_str())) {
         return None;
     }
-    match HOMES.iter().find(|(name, _)| *name == edge.to) {
+    match OWNERS.iter().find(|(name, _)| *name == edge.to) {
         None => Some(Violation::new(
             &edge.from,
-            format!("names `{}`, which has no home", edge.to),
+            format!("names `{}`, which has no owner", edge.to),
         )),
-        Some((_, homes)) if homes.contains(&edge.from.as_str()) => None,
-        Some((_, homes)) => Some(Violation::new(
+        Some((_, owners)) if owners.contains(&edge.from.as_str()) => None,
+        Some((_, owners)) => Some(Violation::new(
             &edge.from,
-            format!("names `{}`, whose home is {}", edge.to, homes.join(" and ")),
+            format!("names `{}`, which is owned by {}", edge.to, owners.join(" and ")),
         )),
     }
 }
@@ -186,14 +186,14 @@ fn locked_versions<'a>(lock: &'a str, package: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn dependencies_run_one_way_and_each_library_has_one_home() {
+fn dependencies_run_one_way_and_each_library_has_one_owner() {
     let edges = workspace_edges();
     assert!(edges.len() > MEMBERS.len(), "cargo metadata lists no dependencies");
-    let violations: Vec<Violation> = edges.iter().filter_map(judge).collect();
+    let violations: Vec<Violation> = edges.iter().filter_map(check).collect();
     assert_none(&violations);
 }
 
-/// What checks evidence is small enough to be read whole: everything it is built from, to the end.
+/// The verifier must stay small enough to be reviewed whole, with everything it is built from.
 #[test]
 fn the_verifier_is_built_without_engine_network_or_runtime() {
     let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
@@ -215,7 +215,7 @@ fn the_verifier_is_built_without_engine_network_or_runtime() {
     assert!(built_from(&lock, NODE).contains("libp2p"));
 }
 
-/// All packages of a lock file that one of them is built from.
+/// All packages of a lock file that `package` is built from.
 fn built_from(lock: &str, package: &str) -> std::collections::BTreeSet<String> {
     let mut needs = std::collections::BTreeMap::<&str, Vec<&str>>::new();
     for block in lock.split("[[package]]") {
@@ -238,24 +238,24 @@ fn built_from(lock: &str, package: &str) -> std::collections::BTreeSet<String> {
 }
 
 #[test]
-fn an_upward_dependency_is_seen() {
-    assert!(judge(&edge(PROTOCOL, STORAGE)).is_some());
-    assert!(judge(&edge(STORAGE, NODE)).is_some());
-    assert!(judge(&edge(VERIFY, STORAGE)).is_some());
-    assert!(judge(&edge(NODE, TESTS)).is_some());
+fn upward_dependency_is_reported() {
+    assert!(check(&edge(PROTOCOL, STORAGE)).is_some());
+    assert!(check(&edge(STORAGE, NODE)).is_some());
+    assert!(check(&edge(VERIFY, STORAGE)).is_some());
+    assert!(check(&edge(NODE, TESTS)).is_some());
 }
 
 #[test]
-fn a_library_away_from_home_is_seen() {
-    assert!(judge(&edge(NODE, "sled")).is_some());
-    assert!(judge(&edge(STORAGE, "libp2p")).is_some());
-    assert!(judge(&edge(STORAGE, "ed25519-dalek")).is_some());
-    assert!(judge(&edge(PROTOCOL, "tokio")).is_some());
-    assert!(judge(&edge(PROTOCOL, "left-pad")).is_some());
+fn library_used_outside_its_owner_is_reported() {
+    assert!(check(&edge(NODE, "sled")).is_some());
+    assert!(check(&edge(STORAGE, "libp2p")).is_some());
+    assert!(check(&edge(STORAGE, "ed25519-dalek")).is_some());
+    assert!(check(&edge(PROTOCOL, "tokio")).is_some());
+    assert!(check(&edge(PROTOCOL, "left-pad")).is_some());
 }
 
 #[test]
-fn libraries_that_must_agree_with_themselves_come_in_one_version() {
+fn libraries_that_must_be_unique_come_in_one_version() {
     let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
     for package in SINGLE_VERSION {
         let versions = locked_versions(&lock, package);
@@ -268,7 +268,7 @@ fn libraries_that_must_agree_with_themselves_come_in_one_version() {
 }
 
 #[test]
-fn a_second_version_is_seen() {
+fn second_version_is_reported() {
     let lock = "[[package]]\nname = \"arrow-array\"\nversion = \"59.0.0\"\n\n[[package]]\nname = \"arrow-array\"\nversion = \"60.0.0\"\n";
     assert_eq!(locked_versions(lock, "arrow-array"), ["59.0.0", "60.0.0"]);
 }

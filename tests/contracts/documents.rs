@@ -1,4 +1,4 @@
-//! What the documents point at must exist.
+//! Everything that the documents refer to must exist.
 
 use super::{MEMBERS, Source, Violation, assert_none, root, sources};
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ fn missing_tests<'a>(names: impl Iterator<Item = &'a str>, sources: &[Source]) -
 }
 
 #[test]
-fn links_between_documents_and_code_lead_somewhere() {
+fn links_between_documents_and_code_resolve() {
     let read = |document: &PathBuf| std::fs::read_to_string(root().join(document)).unwrap();
     let broken: Vec<Violation> = documents()
         .iter()
@@ -66,9 +66,9 @@ fn links_between_documents_and_code_lead_somewhere() {
         .collect();
     assert_none(&broken);
 
-    let offence = "[a](architecture.md#code-map) [b](gone.md) [c](https://example.org/gone.md)";
-    let expected = Violation::new("docs/offence.md", "`gone.md` does not exist");
-    assert_eq!(broken_links(Path::new("docs/offence.md"), offence), [expected]);
+    let text = "[a](architecture.md#code-map) [b](missing.md) [c](https://example.org/missing.md)";
+    let expected = Violation::new("docs/planted.md", "`missing.md` does not exist");
+    assert_eq!(broken_links(Path::new("docs/planted.md"), text), [expected]);
 }
 
 #[test]
@@ -79,6 +79,6 @@ fn tests_that_the_threat_model_names_exist() {
     assert!(!names.is_empty(), "the table was not read");
     assert_none(&missing_tests(names.into_iter(), &all));
 
-    let offence = named_tests("| flood | limit | on | `no_such_test_of_ours` |\n");
-    assert_eq!(missing_tests(offence, &all).len(), 1);
+    let planted = named_tests("| flood | limit | on | `no_such_test` |\n");
+    assert_eq!(missing_tests(planted, &all).len(), 1);
 }

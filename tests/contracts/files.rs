@@ -1,10 +1,10 @@
-//! Which files the program opens and makes, and what it is delivered in.
+//! Which files the program opens and creates, and how it is packaged.
 
 use std::process::Command;
 
 use super::{Source, Violation, assert_none, root, sources};
 
-/// What makes a file.
+/// Calls that create a file.
 const MAKERS: &[&str] = &[
     "File::create",
     "File::options",
@@ -17,9 +17,9 @@ const MAKERS: &[&str] = &[
     "tempfile",
 ];
 
-/// Commands that write into the data directory, whose folder nobody else can enter.
+/// Commands that write into the data directory, which no other account can access.
 const OF_THE_DATA_DIRECTORY: &[(&str, &str)] = &[
-    // A folder and a file of the person's own, opened without following links.
+    // The user's own folder and file, opened without following links.
     ("node/src/cli/session/store.rs", "OpenOptions"),
     ("node/src/cli/session/store.rs", "create_new"),
     ("node/src/cli/session/store.rs", "fs::rename"),
@@ -59,7 +59,7 @@ fn commands_make_files_in_one_way() {
             if !OF_THE_DATA_DIRECTORY.contains(&(source.path.as_str(), needle.as_str())) {
                 violations.push(Violation::new(
                     format!("{}:{number}", source.path),
-                    format!("`{needle}`: files for people are made by `cli/files.rs`"),
+                    format!("`{needle}`: files for users are created by `cli/files.rs`"),
                 ));
             }
         }
@@ -67,7 +67,7 @@ fn commands_make_files_in_one_way() {
     assert_none(&violations);
 }
 
-/// A handler gets the bytes that were sent, or a file that `beneath` has opened.
+/// A handler receives the bytes that were sent, or a file that `beneath` has opened.
 #[test]
 fn no_request_names_a_file_that_the_node_opens() {
     let openers = [
@@ -79,7 +79,7 @@ fn no_request_names_a_file_that_the_node_opens() {
     ];
     let mut violations = Vec::new();
     for source in sources("node/src/api") {
-        // The client is the command line's: it reads with the rights of whoever types.
+        // The client is the command line's: it reads with the rights of the user who runs it.
         if source.path.starts_with("node/src/api/client") {
             continue;
         }
@@ -93,7 +93,7 @@ fn no_request_names_a_file_that_the_node_opens() {
     assert_none(&violations);
 }
 
-/// Settings of the service that a rating alone does not hold in place.
+/// Settings of the service that the rating alone does not enforce.
 const HARDENED: &[&str] = &[
     "NoNewPrivileges=yes",
     "CapabilityBoundingSet=",
@@ -111,7 +111,7 @@ const HARDENED: &[&str] = &[
     "User=concordat",
 ];
 
-/// The most that `systemd-analyze security` may say.
+/// The highest exposure that `systemd-analyze security` may report.
 const MAX_EXPOSURE: f64 = 2.0;
 
 #[test]
@@ -132,21 +132,21 @@ fn the_service_is_hardened() {
         println!("skipped: there is no `systemd-analyze` to rate the service");
         return;
     };
-    let said = String::from_utf8_lossy(&rated.stdout).into_owned();
-    let exposure = said
+    let report = String::from_utf8_lossy(&rated.stdout).into_owned();
+    let exposure = report
         .lines()
         .find_map(|line| line.split("Overall exposure level").nth(1)?.split(": ").nth(1))
         .and_then(|rest| rest.split_whitespace().next()?.parse::<f64>().ok());
     match exposure {
         Some(exposure) => assert!(
             exposure <= MAX_EXPOSURE,
-            "{exposure} is more than {MAX_EXPOSURE}:\n{said}"
+            "{exposure} is more than {MAX_EXPOSURE}:\n{report}"
         ),
         None => println!("skipped: this `systemd-analyze` does not rate a file"),
     }
 }
 
-/// Whoever builds a release names images by digest, without a change to a file.
+/// A release build can name images by digest without changing a file.
 #[test]
 fn images_can_be_named_by_digest() {
     let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();

@@ -1,12 +1,12 @@
-//! Within a crate, modules form an order: each uses only those of earlier layers, and no files use each other in a circle.
+//! Within a crate, modules form an order: each uses only those of earlier layers, and files do not use each other in a cycle.
 //!
 //! 1. The files of a crate are read without their comments and tests, and each path that begins with `crate`, `super`, `self` or a
-//!    module below is an arrow to the module that it names.
-//! 2. Between the modules that a crate's root declares, an arrow goes to an earlier layer of [`CRATES`] only.
-//! 3. Within one of them, the files have no circle. A name that a module only passes on (`pub use`) counts as an arrow to the file that
+//!    module below is an edge to the module that it names.
+//! 2. Between the modules that a crate's root declares, an edge goes to an earlier layer of [`CRATES`] only.
+//! 3. Within one of them, the files have no cycle. A name that a module only re-exports (`pub use`) counts as an edge to the file that
 //!    defines it.
 //!
-//! What still runs back is listed by name, and a list that names what is no longer there fails too: it can only shrink.
+//! Edges that still run upward are listed by name, and an entry that is no longer needed fails too: the list can only shrink.
 
 mod modules;
 mod planted;
@@ -22,10 +22,10 @@ struct Crate {
     src: &'static str,
     /// Its modules, lowest layer first. Those of one layer do not use each other.
     layers: &'static [&'static [&'static str]],
-    /// Arrows that still run back, from a file to a module.
-    back: &'static [(&'static str, &'static str)],
-    /// Modules within which files still use each other in a circle, and how many files do.
-    circles: &'static [(&'static str, usize)],
+    /// Edges that still run upward, from a file to a module.
+    upward: &'static [(&'static str, &'static str)],
+    /// Modules within which files still use each other in a cycle, and how many files do.
+    cycles: &'static [(&'static str, usize)],
 }
 
 const CRATES: &[Crate] = &[
@@ -40,8 +40,8 @@ const CRATES: &[Crate] = &[
             &["negotiation", "query"],
             &["wire"],
         ],
-        back: &[],
-        circles: &[],
+        upward: &[],
+        cycles: &[],
     },
     Crate {
         src: "storage/src",
@@ -58,14 +58,14 @@ const CRATES: &[Crate] = &[
             &["data_dir"],
             &["backup"],
         ],
-        back: &[],
-        circles: &[("ledger", 9)],
+        upward: &[],
+        cycles: &[("ledger", 9)],
     },
     Crate {
         src: "node/src",
         layers: &[
             &["attribution", "clock", "epoch", "identity", "json", "shutdown"],
-            &["fault"],
+            &["problem"],
             &["changes"],
             &["iam", "network", "refusals"],
             &["config"],
@@ -77,25 +77,25 @@ const CRATES: &[Crate] = &[
             &["negotiation"],
             &["sharing"],
             &["federation"],
-            &["custody"],
+            &["lifecycle"],
             &["node"],
             &["demo", "init"],
             &["api"],
             &["cli"],
         ],
-        back: &[
+        upward: &[
             ("node/src/config.rs", "sharing"),
-            ("node/src/negotiation/wish.rs", "federation"),
-            ("node/src/negotiation/wish.rs", "node"),
+            ("node/src/negotiation/grant_request.rs", "federation"),
+            ("node/src/negotiation/grant_request.rs", "node"),
             ("node/src/policy/sealed.rs", "start_state"),
             ("node/src/policy/store.rs", "start_state"),
             ("node/src/start_state.rs", "membership"),
         ],
-        circles: &[
+        cycles: &[
             ("api", 18),
             ("cli", 24),
             ("config", 5),
-            ("custody", 3),
+            ("lifecycle", 3),
             ("demo", 4),
             ("evidence", 2),
             ("federation", 4),
@@ -112,16 +112,16 @@ const CRATES: &[Crate] = &[
     },
 ];
 
-/// Arrows between the modules of a crate's root that go nowhere or back, each with the file and the module.
-fn arrows_back<'a>(modules: &'a Modules, layers: &[&[&str]]) -> Vec<(&'a str, String)> {
+/// Edges between the modules of a crate's root that go to no known layer or upward, each with the file and the module.
+fn upward_edges<'a>(modules: &'a Modules, layers: &[&[&str]]) -> Vec<(&'a str, String)> {
     let rank = |module: &str| layers.iter().position(|layer| layer.contains(&module));
     let mut found = Vec::new();
     for (module, file) in &modules.files {
         let from = top(module);
         for named in modules.named(file) {
             let to = top(&named);
-            let is_arrow = !to.is_empty() && !from.is_empty() && to != from;
-            if is_arrow && rank(to) >= rank(from) {
+            let is_edge = !to.is_empty() && !from.is_empty() && to != from;
+            if is_edge && rank(to) >= rank(from) {
                 found.push((file.path.as_str(), to.to_owned()));
             }
         }
@@ -131,9 +131,9 @@ fn arrows_back<'a>(modules: &'a Modules, layers: &[&[&str]]) -> Vec<(&'a str, St
     found
 }
 
-/// Files of one module of the crate's root that use each other, as groups in each of which every file reaches every other.
-fn circles(modules: &Modules) -> Vec<BTreeSet<String>> {
-    let arrows: BTreeMap<&str, BTreeSet<String>> = modules
+/// Files of one module of the crate's root that use each other, as groups of files that all reach each other.
+fn cycles(modules: &Modules) -> Vec<BTreeSet<String>> {
+    let edges: BTreeMap<&str, BTreeSet<String>> = modules
         .files
         .iter()
         .map(|(module, file)| (module.as_str(), modules.used(module, file)))
@@ -141,7 +141,7 @@ fn circles(modules: &Modules) -> Vec<BTreeSet<String>> {
     let reached = |from: &str| {
         let (mut seen, mut left) = (BTreeSet::new(), vec![from.to_owned()]);
         while let Some(next) = left.pop() {
-            for to in arrows.get(next.as_str()).into_iter().flatten() {
+            for to in edges.get(next.as_str()).into_iter().flatten() {
                 if top(to) == top(from) && seen.insert(to.clone()) {
                     left.push(to.clone());
                 }
@@ -149,7 +149,7 @@ fn circles(modules: &Modules) -> Vec<BTreeSet<String>> {
         }
         seen
     };
-    let reach: BTreeMap<&str, BTreeSet<String>> = arrows.keys().map(|module| (*module, reached(module))).collect();
+    let reach: BTreeMap<&str, BTreeSet<String>> = edges.keys().map(|module| (*module, reached(module))).collect();
     let reaches = |from: &str, to: &str| reach.get(from).is_some_and(|seen| seen.contains(to));
     let groups: BTreeSet<BTreeSet<String>> = reach
         .keys()
@@ -164,8 +164,8 @@ fn circles(modules: &Modules) -> Vec<BTreeSet<String>> {
     groups.into_iter().collect()
 }
 
-/// Everything in a crate that breaks its order, and every exception that is none any more.
-fn judge(rules: &Crate, modules: &Modules) -> Vec<Violation> {
+/// Everything in a crate that violates its order, and every exception that is no longer needed.
+fn check(rules: &Crate, modules: &Modules) -> Vec<Violation> {
     let mut violations = Vec::new();
     let declared: BTreeSet<&str> = modules
         .files
@@ -175,44 +175,44 @@ fn judge(rules: &Crate, modules: &Modules) -> Vec<Violation> {
         .collect();
     let listed: BTreeSet<&str> = rules.layers.iter().flat_map(|layer| layer.iter().copied()).collect();
     for module in declared.symmetric_difference(&listed) {
-        let what = format!("the module `{module}` must stand in the table of layers exactly if it exists");
+        let what = format!("the module `{module}` must be in the table of layers if and only if it exists");
         violations.push(Violation::new(rules.src, what));
     }
-    let found = arrows_back(modules, rules.layers);
+    let found = upward_edges(modules, rules.layers);
     for (file, to) in &found {
-        if !rules.back.contains(&(*file, to.as_str())) {
+        if !rules.upward.contains(&(*file, to.as_str())) {
             violations.push(Violation::new(
                 *file,
                 format!("uses `{to}`, which is not in an earlier layer"),
             ));
         }
     }
-    for (file, to) in rules.back {
+    for (file, to) in rules.upward {
         if !found.contains(&(*file, (*to).to_owned())) {
             violations.push(Violation::new(
                 *file,
-                format!("no longer uses `{to}`: take it off the list"),
+                format!("no longer uses `{to}`: remove it from the list"),
             ));
         }
     }
-    let mut in_circles = BTreeMap::<&str, BTreeSet<&String>>::new();
-    let groups = circles(modules);
+    let mut in_cycles = BTreeMap::<&str, BTreeSet<&String>>::new();
+    let groups = cycles(modules);
     for group in &groups {
         let module = group.iter().next().map_or("", |first| top(first));
-        in_circles.entry(module).or_default().extend(group);
+        in_cycles.entry(module).or_default().extend(group);
     }
-    for (module, files) in &in_circles {
-        if !rules.circles.contains(&(*module, files.len())) {
+    for (module, files) in &in_cycles {
+        if !rules.cycles.contains(&(*module, files.len())) {
             let what = format!(
-                "{} files of `{module}` use each other in a circle: {files:?}",
+                "{} files of `{module}` use each other in a cycle: {files:?}",
                 files.len()
             );
             violations.push(Violation::new(rules.src, what));
         }
     }
-    for (module, count) in rules.circles {
-        if in_circles.get(module).is_none_or(|files| files.len() != *count) {
-            let what = format!("`{module}` no longer has {count} files in circles: correct the list");
+    for (module, count) in rules.cycles {
+        if in_cycles.get(module).is_none_or(|files| files.len() != *count) {
+            let what = format!("`{module}` no longer has {count} files in cycles: correct the list");
             violations.push(Violation::new(rules.src, what));
         }
     }
@@ -225,7 +225,7 @@ fn modules_use_only_those_of_earlier_layers() {
     for rules in CRATES {
         let modules = Modules::read(rules.src, &sources(rules.src));
         assert!(modules.files.len() > 20, "the sources of {} were not read", rules.src);
-        violations.extend(judge(rules, &modules));
+        violations.extend(check(rules, &modules));
     }
     assert_none(&violations);
 }

@@ -1,11 +1,11 @@
-//! What the text of the sources must not contain.
+//! Calls and paths that the sources must not contain.
 
 use super::{MEMBERS, Source, Violation, assert_none, shipped_sources, sources};
 
-/// Past this a file is split (`docs/architecture.md`, code map).
+/// The longest a file may be before it is split (`docs/architecture.md`, code map).
 const MAX_LINES: usize = 600;
 
-/// What reads the time of the machine.
+/// Calls that read the system time.
 const CLOCK_CALLS: &[&str] = &["SystemTime::now", "Utc::now", "Local::now", "Instant::now"];
 
 /// The files or folders that may read the time, what of it, and why.
@@ -13,16 +13,16 @@ const CLOCK_READERS: &[(&str, &[&str], &str)] = &[
     (
         "node/src/clock.rs",
         CLOCK_CALLS,
-        "the one place that asks the system what time it is",
+        "the only code that reads the system time",
     ),
     (
         "node/src/network/",
         &["Instant::now"],
-        "socket deadlines and redials, on tokio's timer, which tests can pause; clippy bars the others",
+        "socket deadlines and redials, on tokio's timer, which tests can pause; clippy forbids the others",
     ),
 ];
 
-/// What reaches outside the process. None of it has a place in the protocol crate.
+/// Paths that reach outside the process. None of them may be used in the protocol crate.
 const IO_PATHS: &[&str] = &[
     "std::fs",
     "std::net",
@@ -34,7 +34,7 @@ const IO_PATHS: &[&str] = &[
     "async fn",
 ];
 
-/// Readers of rows that look at nothing before they take memory, and what lets JSON nest without end.
+/// Readers of rows that allocate memory before any check, and the call that removes the nesting limit of JSON.
 const UNBOUNDED_READERS: &[&str] = &[
     "StreamDecoder",
     "StreamReader",
@@ -43,12 +43,12 @@ const UNBOUNDED_READERS: &[&str] = &[
     "disable_recursion_limit",
 ];
 
-/// Where rows from other processes are read, behind the checks.
+/// The module that reads rows from other processes, after the checks.
 const CHECKED_READER: &str = "storage/src/arrow_stream/";
 
 fn path_is_mod_rs(source: &Source) -> Option<Violation> {
     let is_mod = source.path.ends_with("/mod.rs");
-    is_mod.then(|| Violation::new(&source.path, "the root of a module is `foo.rs` beside `foo/`"))
+    is_mod.then(|| Violation::new(&source.path, "the root of a module is `foo.rs` next to `foo/`"))
 }
 
 fn file_is_too_long(source: &Source) -> Option<Violation> {
@@ -69,12 +69,12 @@ fn lines_with<'a>(source: &'a Source, needles: &'a [&str]) -> impl Iterator<Item
 fn clock_calls(source: &Source) -> Vec<Violation> {
     let readers = CLOCK_READERS.iter().filter(|(path, ..)| source.path.starts_with(path));
     let allowed: Vec<&str> = readers.flat_map(|(_, calls, _)| calls.iter().copied()).collect();
-    let barred: Vec<&str> = CLOCK_CALLS
+    let forbidden: Vec<&str> = CLOCK_CALLS
         .iter()
         .copied()
         .filter(|call| !allowed.contains(call))
         .collect();
-    lines_with(source, &barred).collect()
+    lines_with(source, &forbidden).collect()
 }
 
 fn io_in_protocol(source: &Source) -> Vec<Violation> {
@@ -129,13 +129,13 @@ fn files_stay_short_enough_to_read() {
 #[test]
 fn one_file_reads_the_clock() {
     assert_none(&shipped_sources().iter().flat_map(clock_calls).collect::<Vec<_>>());
-    let offence = "fn f() {\n    let t = Instant::now();\n}\n";
+    let violation = "fn f() {\n    let t = Instant::now();\n}\n";
     assert_eq!(
-        clock_calls(&planted("node/src/api.rs", offence)),
+        clock_calls(&planted("node/src/api.rs", violation)),
         [Violation::new("node/src/api.rs:2", "`Instant::now`")]
     );
-    assert!(clock_calls(&planted("node/src/clock.rs", offence)).is_empty());
-    assert!(clock_calls(&planted("node/src/network/framed.rs", offence)).is_empty());
+    assert!(clock_calls(&planted("node/src/clock.rs", violation)).is_empty());
+    assert!(clock_calls(&planted("node/src/network/framed.rs", violation)).is_empty());
     assert_eq!(
         clock_calls(&planted("node/src/network/framed.rs", "SystemTime::now()")).len(),
         1
@@ -145,38 +145,41 @@ fn one_file_reads_the_clock() {
 #[test]
 fn protocol_does_no_io() {
     assert_none(&shipped_sources().iter().flat_map(io_in_protocol).collect::<Vec<_>>());
-    let offence = planted("protocol/src/ids.rs", "use std::fs::File;\n");
+    let violation = planted("protocol/src/ids.rs", "use std::fs::File;\n");
     assert_eq!(
-        io_in_protocol(&offence),
+        io_in_protocol(&violation),
         [Violation::new("protocol/src/ids.rs:1", "`std::fs`")]
     );
 }
 
 #[test]
-fn what_peers_send_is_read_in_one_checked_place() {
+fn peer_input_is_read_in_one_checked_module() {
     assert_none(&shipped_sources().iter().flat_map(unbounded_readers).collect::<Vec<_>>());
-    let offence = "use arrow::ipc::reader::StreamDecoder;\n";
-    assert_eq!(unbounded_readers(&planted("node/src/cli/answer.rs", offence)).len(), 1);
-    assert!(unbounded_readers(&planted("storage/src/arrow_stream/reader.rs", offence)).is_empty());
+    let violation = "use arrow::ipc::reader::StreamDecoder;\n";
+    assert_eq!(
+        unbounded_readers(&planted("node/src/cli/answer.rs", violation)).len(),
+        1
+    );
+    assert!(unbounded_readers(&planted("storage/src/arrow_stream/reader.rs", violation)).is_empty());
 }
 
-/// Cedar decides in node and the permit opens the engine in storage; the types cannot hold that one link, so it is counted.
+/// Cedar decides in node and the permit opens the engine in storage; the types cannot enforce this one link, so its uses are counted.
 #[test]
-fn a_permit_has_no_second_maker() {
+fn permit_has_a_single_constructor() {
     let callers = permit_callers(&shipped_sources());
     let elsewhere: Vec<&Violation> = callers
         .iter()
-        .filter(|caller| !caller.place.starts_with("node/src/"))
+        .filter(|caller| !caller.location.starts_with("node/src/"))
         .collect();
     assert!(
         elsewhere.is_empty(),
-        "only node may turn a decision into a permit: {elsewhere:?}"
+        "only node may create a permit from a decision: {elsewhere:?}"
     );
     assert!(callers.len() <= 1, "`Permit::new` must have one caller: {callers:?}");
 
-    let offence = [
+    let violation = [
         planted("node/src/a.rs", "Permit::new(scope, receipt)\n"),
         planted("node/src/b.rs", "Permit::new(scope, receipt)\n"),
     ];
-    assert_eq!(permit_callers(&offence).len(), 2);
+    assert_eq!(permit_callers(&violation).len(), 2);
 }

@@ -1,4 +1,4 @@
-"""The sealed formats of docs/storage-format.md, implemented a second time, from the document alone.
+"""The sealed formats of docs/storage-format.md, implemented a second time, from the document only.
 
     sealed_format.py check VECTORS    seals and opens every vector, and compares
     sealed_format.py make             writes the vectors to standard output
@@ -56,7 +56,7 @@ def seal(dataset_key, suite, random, plain):
 
 
 def unseal(dataset_key, sealed):
-    """The plaintext, or an exception: anything but exactly what was sealed is refused."""
+    """The plaintext, or an exception if the bytes differ from what was sealed."""
     head, body = sealed[:HEADER], sealed[HEADER:]
     if len(head) < HEADER or head[:6] != b"CCSEAL" or head[6] != 1 or head[7] not in SUITES:
         raise ValueError("not a sealed object of a known version and suite")
@@ -65,7 +65,7 @@ def unseal(dataset_key, sealed):
     step = BLOCK + TAG
     blocks = [body[at : at + step] for at in range(0, len(body), step)]
     if not blocks or len(blocks[-1]) < TAG or (len(blocks) > 1 and len(blocks[-1]) == TAG):
-        raise ValueError("no sealed object has this length")
+        raise ValueError("a sealed object cannot have this length")
     box, data = cipher(dataset_key, head)
     return b"".join(box.decrypt(nonce(n, n + 1 == len(blocks)), block, data) for n, block in enumerate(blocks))
 
@@ -97,25 +97,25 @@ def make():
 def check(path):
     stated = json.load(open(path))
     if stated != make():
-        sys.exit("the vectors are not those of this implementation")
+        sys.exit("the vectors differ from those of this implementation")
     dataset_key, refused = bytes.fromhex(stated["dataset_key"]), 0
     for vector in stated["objects"]:
         random, length = bytes.fromhex(vector["random"]), vector["plain_length"]
         sealed = seal(dataset_key, vector["suite"], random, plain_of(length))
         if unseal(dataset_key, sealed) != plain_of(length):
             sys.exit(f"suite {vector['suite']}, {length} bytes: not opened")
-        for wrong in spoilt(sealed):
+        for wrong in corrupted(sealed):
             try:
                 unseal(dataset_key, wrong)
             except Exception:
                 refused += 1
             else:
-                sys.exit(f"suite {vector['suite']}, {length} bytes: a changed object was opened")
-    print(f"{len(stated['objects'])} objects sealed and opened alike, {refused} changed ones refused")
+                sys.exit(f"suite {vector['suite']}, {length} bytes: a modified object was opened")
+    print(f"{len(stated['objects'])} objects sealed and opened identically, {refused} modified ones refused")
 
 
-def spoilt(sealed):
-    """The object with something changed, cut, doubled or exchanged."""
+def corrupted(sealed):
+    """Corrupted copies of the object: changed, truncated, extended, duplicated or reordered."""
     for at in [0, 6, 7, 8, 24, HEADER - 1, HEADER, len(sealed) - 1]:
         yield sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1 :]
     yield sealed[:-1]

@@ -1,26 +1,26 @@
-//! Every construct that a query may be made of, to be nested: in itself, and in every other one.
+//! Every construct that a query may contain, to be nested in itself and in every other one.
 //!
-//! Read by the tests of the whole node here, and by those of the engine in `storage`.
+//! Used by the system tests here, and by the tests of the engine in `storage`.
 
-/// What a construct takes and gives.
+/// The type of a construct's argument or result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A number.
     Number,
-    /// A text.
+    /// Text.
     Text,
     /// A truth value.
     Truth,
 }
 
-/// One construct; `{}` is where another one goes.
+/// One construct; `{}` stands for its argument.
 #[derive(Clone, Copy, Debug)]
 pub struct Construct {
-    /// What goes in.
+    /// The type of its argument.
     pub takes: Kind,
-    /// What comes out.
+    /// The type of its result.
     pub gives: Kind,
-    /// Its text.
+    /// Its SQL text.
     pub text: &'static str,
 }
 
@@ -169,10 +169,10 @@ impl Kind {
         }
     }
 
-    /// A construct that makes one of this kind of one of another.
+    /// A construct that converts an expression of this kind to one of `other`.
     fn to(self, other: Self) -> Option<Construct> {
-        let turns = |construct: &&Construct| construct.takes == self && construct.gives == other;
-        CONSTRUCTS.iter().find(turns).filter(|_| self != other).copied()
+        let converts = |construct: &&Construct| construct.takes == self && construct.gives == other;
+        CONSTRUCTS.iter().find(converts).filter(|_| self != other).copied()
     }
 }
 
@@ -182,8 +182,8 @@ impl Construct {
         self.nested_in(self, depth)
     }
 
-    /// This construct and `other` in each other, `depth` deep. Where one does not take what the other gives, something stands between
-    /// them that makes the one of the other.
+    /// This construct and `other` in each other, `depth` deep. Where the types do not match, a
+    /// conversion stands between them.
     pub fn nested_in(&self, other: &Self, depth: usize) -> String {
         let mut inner = self.takes.leaf().to_owned();
         let mut kind = self.takes;

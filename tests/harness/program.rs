@@ -15,7 +15,7 @@ use cargo_metadata::Message;
 static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| CHOSEN.get().cloned().unwrap_or_else(build));
 static CHOSEN: OnceLock<PathBuf> = OnceLock::new();
 
-/// Takes another binary than the one of the dev profile; to be called before anything is run.
+/// Uses another binary than the one of the dev profile; must be called before anything is run.
 pub fn choose(program: &Path) {
     CHOSEN.set(program.to_owned()).expect("the program is chosen once");
 }

@@ -1,9 +1,9 @@
-//! A reader that takes its time: what it does not read waits in the pipe, all the way back to the provider.
+//! A slow reader: what it does not read waits in the pipe, all the way back to the provider.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStderr, ChildStdout};
 
-use crate::house::House;
+use crate::test_node::TestNode;
 
 /// An answer that is being read line by line.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct Reader {
 /// How an answer ended.
 #[derive(Debug)]
 pub struct End {
-    /// Rows that came, without the header.
+    /// Rows that arrived, without the header.
     pub rows: u64,
     /// The exit code of the query.
     pub code: Option<i32>,
@@ -26,9 +26,9 @@ pub struct End {
 }
 
 impl Reader {
-    /// Whoever is logged in at `house` asks `sql`, as CSV.
-    pub fn start(house: &House, sql: &str) -> Self {
-        let mut child = house.spawn(&["--format", "csv", "query", sql]);
+    /// Runs the query `sql` at `node` as the user who is logged in; the answer is CSV.
+    pub fn start(node: &TestNode, sql: &str) -> Self {
+        let mut child = node.spawn(&["--format", "csv", "query", sql]);
         let lines = BufReader::new(child.stdout.take().expect("a pipe"));
         let errors = child.stderr.take().expect("a pipe");
         let mut reader = Self {

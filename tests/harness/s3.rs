@@ -1,13 +1,13 @@
-//! An S3 server of somebody else's making, in the test's own process, with faults before it.
+//! A third-party S3 server in the test's own process, behind a fault injection layer.
 //!
-//! 1. [`S3Server::start`] makes a bucket and listens on a free port of this machine. The server is `s3s-fs`: it speaks S3 as
+//! 1. [`S3Server::start`] makes a bucket and listens on a free port of this machine. The server is `s3s-fs`: it is_active_side S3 as
 //!    Amazon describes it, checks signatures, and keeps objects as files, where a test can look at them and change them.
-//! 2. Before it stands a layer of ours ([`faults`]) that answers with errors, cuts connections, is late, or shows a listing of
-//!    yesterday.
-//! 3. [`S3Server::secured`] opens a second port, which speaks TLS ([`tls`]).
+//! 2. In front of it is a layer ([`fault_injection`]) that answers with errors, cuts connections, delays requests, or returns a
+//!    stale listing.
+//! 3. [`S3Server::secured`] opens a second port, which is_active_side TLS ([`tls`]).
 //! 4. [`S3Server::go_down`] and [`S3Server::come_back`] close and open the port.
 
-mod faults;
+mod fault_injection;
 mod tls;
 
 use std::fs;
@@ -28,21 +28,21 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-pub use faults::{Fault, Faults, Kind, Rule};
+pub use fault_injection::{Fault, InjectedFaults, Kind, Rule};
 pub use tls::Secured;
 
 /// The name of the bucket.
 pub const BUCKET: &str = "hospital";
-/// The key that the server knows.
+/// The key that the server accepts.
 const KEY: (&str, &str) = ("AKIDOFTESTS", "secretoftests");
 
-/// A running server. It ends with this value, and its objects with it.
+/// A running server. Dropping it stops the server and removes its objects.
 #[derive(Debug)]
 pub struct S3Server {
-    place: TempDir,
+    dir: TempDir,
     address: SocketAddr,
     service: Arc<S3Service>,
-    faults: Arc<Faults>,
+    faults: Arc<InjectedFaults>,
     serving: Mutex<Option<tokio::task::JoinHandle<()>>>,
     runtime: Runtime,
 }
@@ -50,12 +50,12 @@ pub struct S3Server {
 impl S3Server {
     /// Starts a server with an empty bucket.
     pub fn start() -> Self {
-        let place = tempfile::Builder::new()
+        let dir = tempfile::Builder::new()
             .prefix("concordat-s3-")
             .tempdir()
             .expect("a folder");
-        fs::create_dir(place.path().join(BUCKET)).expect("a bucket");
-        let mut builder = S3ServiceBuilder::new(FileSystem::new(place.path()).expect("a file system"));
+        fs::create_dir(dir.path().join(BUCKET)).expect("a bucket");
+        let mut builder = S3ServiceBuilder::new(FileSystem::new(dir.path()).expect("a file system"));
         builder.set_auth(SimpleAuth::from_single(KEY.0, KEY.1));
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -64,7 +64,7 @@ impl S3Server {
             .expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
         let server = Self {
-            place,
+            dir,
             address: listener.local_addr().expect("an address"),
             service: Arc::new(builder.build()),
             faults: Arc::default(),
@@ -107,19 +107,19 @@ impl S3Server {
         self.serve(listener.expect("the port is free"));
     }
 
-    /// What goes wrong from now on.
-    pub fn faults(&self) -> &Faults {
+    /// The fault injection layer.
+    pub fn faults(&self) -> &InjectedFaults {
         &self.faults
     }
 
-    /// The address, as a node is told it.
+    /// The address, as a node's configuration contains it.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// A second address, which speaks TLS.
+    /// A second address, which is_active_side TLS.
     pub fn secured(&self) -> Secured {
-        self.runtime.block_on(tls::before(self.address, self.place.path()))
+        self.runtime.block_on(tls::listen(self.address, self.dir.path()))
     }
 
     /// The key, in a file that only its owner can read.
@@ -134,9 +134,9 @@ impl S3Server {
         path
     }
 
-    /// Where the objects of the bucket are files.
+    /// The folder with the objects of the bucket.
     pub fn bucket(&self) -> PathBuf {
-        self.place.path().join(BUCKET)
+        self.dir.path().join(BUCKET)
     }
 
     /// The sealed objects below a prefix, in a stable order.
@@ -148,16 +148,16 @@ impl S3Server {
         found
     }
 
-    /// Every file that the server keeps, with those beside the buckets.
+    /// Every file of the server, including those outside the bucket.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        files_below(self.place.path(), &mut found);
+        files_below(self.dir.path(), &mut found);
         found
     }
 
-    /// The uploads that were begun and neither completed nor given up.
+    /// The number of uploads that were begun and neither completed nor aborted.
     pub fn open_uploads(&self) -> usize {
-        let entries = fs::read_dir(self.place.path()).expect("the folder of the server");
+        let entries = fs::read_dir(self.dir.path()).expect("the folder of the server");
         let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
         names
             .filter(|name| name.starts_with(".upload-") && name.ends_with(".json"))

@@ -1,4 +1,4 @@
-//! Real data, which lies outside the repository. Tests that need it say so and pass when it is not there.
+//! Real data, which is kept outside the repository. Tests that need it print a message and pass if it is missing.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,7 @@ use crate::program;
 
 /// The file or folder `name` of the shared data, or `None` with a message on standard error.
 ///
-/// The data is looked for in `$CONCORDAT_SHARED_DATA`, else in `shared/data` beside the workspace.
+/// The data is looked for in `$CONCORDAT_SHARED_DATA`, else in `shared/data` next to the workspace.
 pub fn find(name: &str) -> Option<PathBuf> {
     let root = std::env::var_os("CONCORDAT_SHARED_DATA").map(PathBuf::from);
     let root = root.unwrap_or_else(|| program::workspace().join("../shared/data"));
@@ -14,12 +14,12 @@ pub fn find(name: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    skip(&format!("{} is not there; set CONCORDAT_SHARED_DATA", path.display()));
+    skip(&format!("{} is missing; set CONCORDAT_SHARED_DATA", path.display()));
     None
 }
 
-/// Says on standard error that a test, or a part of it, is not run, and why.
-#[expect(clippy::print_stderr, reason = "a test that was not run must be seen")]
+/// Reports on standard error that a test, or a part of it, is skipped, and why.
+#[expect(clippy::print_stderr, reason = "a skipped test must be visible")]
 pub fn skip(why: &str) {
     eprintln!("SKIPPED: {why}");
 }

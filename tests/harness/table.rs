@@ -1,4 +1,4 @@
-//! A reader of simple tables, written without the product's own importer so that the two can be compared.
+//! A reader of simple tables, independent of the product's importer so that the two can be compared.
 
 use std::fs::File;
 use std::io::Read;
@@ -38,7 +38,7 @@ impl Table {
         Self { header, rows }
     }
 
-    /// The place of the column `name`.
+    /// The position of the column `name`.
     pub fn position(&self, name: &str) -> usize {
         let found = self.header.iter().position(|column| column == name);
         found.unwrap_or_else(|| panic!("there is no column `{name}` in {:?}", self.header))

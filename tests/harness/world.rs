@@ -6,10 +6,10 @@ use concordat_node::clock::Clock;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::house::{House, Person};
 use crate::slots::Slots;
+use crate::test_node::{Person, TestNode};
 
-/// Who there is, in this order: id and jurisdiction.
+/// The institutions, in this order: id and jurisdiction.
 const INSTITUTIONS: [(&str, &str); 6] = [
     ("cleveland", "US"),
     ("budapest", "HU"),
@@ -21,12 +21,12 @@ const INSTITUTIONS: [(&str, &str); 6] = [
 /// How long grants last, in seconds: 90 days.
 const GRANT_SECONDS: i64 = 90 * 86_400;
 
-/// Institutions, their folder, and the right to run their daemons. Everything is removed with it.
+/// Institutions, their folder, and the slots for their daemons. Dropping it removes everything.
 #[derive(Debug)]
 pub struct World {
     /// The institutions, the founder of the consortium first.
-    pub houses: Vec<House>,
-    place: TempDir,
+    pub nodes: Vec<TestNode>,
+    dir: TempDir,
     _slots: Slots,
 }
 
@@ -44,87 +44,87 @@ pub struct Import<'a> {
 }
 
 impl World {
-    /// Runs `count` institutions that know nothing of each other.
-    pub fn strangers(count: usize) -> Self {
+    /// Runs `count` institutions that do not know each other.
+    pub fn unconnected(count: usize) -> Self {
         let slots = Slots::take(count);
-        let place = tempfile::Builder::new()
+        let dir = tempfile::Builder::new()
             .prefix("concordat-world-")
             .tempdir()
             .expect("a temporary folder");
-        let houses = INSTITUTIONS.iter().take(count);
-        let houses = houses
-            .map(|(id, jurisdiction)| House::found(id, jurisdiction, place.path().join(id)))
+        let nodes = INSTITUTIONS.iter().take(count);
+        let nodes = nodes
+            .map(|(id, jurisdiction)| TestNode::create(id, jurisdiction, dir.path().join(id)))
             .collect();
         Self {
-            houses,
-            place,
+            nodes,
+            dir,
             _slots: slots,
         }
     }
 
     /// Runs `count` institutions in one consortium, each with a steward and a researcher, all connected.
     pub fn consortium(count: usize) -> Self {
-        let world = Self::strangers(count);
-        for house in &world.houses {
-            house.hire();
+        let world = Self::unconnected(count);
+        for node in &world.nodes {
+            node.create_users();
         }
-        world.unite();
+        world.form_consortium();
         world
     }
 
     /// The first institution founds a consortium and admits the others.
-    pub fn unite(&self) {
-        let (founder, others) = self.houses.split_first().expect("a founder");
+    pub fn form_consortium(&self) {
+        let (founder, others) = self.nodes.split_first().expect("a founder");
         founder
-            .as_(Person::Administrator, &["consortium", "found", "--name", "Heart Study"])
+            .run_as(Person::Administrator, &["consortium", "found", "--name", "Heart Study"])
             .ok();
-        for house in others {
-            let application = house.as_(Person::Administrator, &["consortium", "enrol"]).ok().stdout;
-            let file = self.file(&format!("{}.enrolment", house.id), &application);
+        for node in others {
+            let application = node.run_as(Person::Administrator, &["consortium", "enrol"]).ok().stdout;
+            let file = self.file(&format!("{}.enrollment", node.id), &application);
             founder.run(&["consortium", "admit", &text(&file)]).ok();
         }
-        let roster = founder.run(&["consortium", "roster", "show", "--armour"]).ok().stdout;
+        let roster = founder.run(&["consortium", "roster", "show", "--armor"]).ok().stdout;
         let roster = self.file("roster.txt", &roster);
-        for house in others {
-            house.run(&["consortium", "join", &text(&roster)]).ok();
+        for node in others {
+            node.run(&["consortium", "join", &text(&roster)]).ok();
         }
         let peers = u64::try_from(others.len()).expect("a small number");
-        for house in &self.houses {
-            house.await_peers(peers);
+        for node in &self.nodes {
+            node.await_peers(peers);
         }
     }
 
     /// The institution `id`.
     #[track_caller]
-    pub fn house(&self, id: &str) -> &House {
-        self.houses
+    pub fn node(&self, id: &str) -> &TestNode {
+        self.nodes
             .iter()
-            .find(|house| house.id == id)
+            .find(|node| node.id == id)
             .expect("such an institution")
     }
 
     /// The institution `id`, to stop or start it.
     #[track_caller]
-    pub fn house_mut(&mut self, id: &str) -> &mut House {
-        self.houses
+    pub fn node_mut(&mut self, id: &str) -> &mut TestNode {
+        self.nodes
             .iter_mut()
-            .find(|house| house.id == id)
+            .find(|node| node.id == id)
             .expect("such an institution")
     }
 
-    /// The folder of this world, beside the data directories.
-    pub fn place(&self) -> &Path {
-        self.place.path()
+    /// The folder that holds the data directories and the files of the test.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Writes a file into the folder of this world.
     pub fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.place.path().join(name);
+        let path = self.dir.path().join(name);
         std::fs::write(&path, contents).expect("a file");
         path
     }
 
-    /// The steward of `holder` imports a table, classifies its columns, lets sensitive ones leave and publishes it. Returns what the import said.
+    /// The steward of `holder` imports a table, classifies its columns, permits the release of sensitive ones and publishes it. Returns the output of the import.
     #[track_caller]
     pub fn share(&self, holder: &str, import: Import<'_>) -> Value {
         let Import {
@@ -133,20 +133,20 @@ impl World {
             args,
             classes,
         } = import;
-        let holder = self.house(holder);
-        let arrival = ["dataset", "import", dataset, "--from", &text(from)];
-        let imported = holder.json_as(Person::Steward, &[&arrival[..], args].concat());
+        let holder = self.node(holder);
+        let command = ["dataset", "import", dataset, "--from", &text(from)];
+        let imported = holder.json_as(Person::Steward, &[&command[..], args].concat());
         holder
-            .as_(
+            .run_as(
                 Person::Steward,
                 &[&["dataset", "classify", dataset][..], classes].concat(),
             )
             .ok();
         if classes.iter().any(|class| class.ends_with("=sensitive")) {
             let rule = ["dataset", "limits", dataset, "--sensitive", "records"];
-            holder.as_(Person::Steward, &rule).ok();
+            holder.run_as(Person::Steward, &rule).ok();
         }
-        holder.as_(Person::Steward, &["dataset", "publish", dataset]).ok();
+        holder.run_as(Person::Steward, &["dataset", "publish", dataset]).ok();
         imported
     }
 
@@ -155,10 +155,12 @@ impl World {
     #[track_caller]
     pub fn grant(&self, consumer: &str, provider: &str, dataset: &str, args: &[&str]) -> String {
         let id = self.request(consumer, provider, dataset, args);
-        self.house(provider).as_(Person::Steward, &["grant", "offer", &id]).ok();
+        self.node(provider)
+            .run_as(Person::Steward, &["grant", "offer", &id])
+            .ok();
         self.await_grant(consumer, &id, "OFFERED");
-        self.house(consumer)
-            .as_(Person::Researcher, &["grant", "accept", &id])
+        self.node(consumer)
+            .run_as(Person::Researcher, &["grant", "accept", &id])
             .ok();
         for side in [consumer, provider] {
             self.await_grant(side, &id, "ACTIVE");
@@ -166,7 +168,7 @@ impl World {
         id
     }
 
-    /// The researcher of `consumer` asks `provider` for access; returns the id once the provider has the request.
+    /// The researcher of `consumer` requests access from `provider`; returns the id once the provider has the request.
     #[track_caller]
     pub fn request(&self, consumer: &str, provider: &str, dataset: &str, args: &[&str]) -> String {
         let (until, target) = (until(), format!("{provider}/{dataset}"));
@@ -177,7 +179,7 @@ impl World {
             }
         }
         request.extend(args);
-        let requested = self.house(consumer).json_as(Person::Researcher, &request);
+        let requested = self.node(consumer).json_as(Person::Researcher, &request);
         let id = requested["id"].as_str().expect("an id").to_owned();
         self.await_grant(provider, &id, "REQUESTED");
         id
@@ -187,9 +189,9 @@ impl World {
     #[track_caller]
     pub fn await_grant(&self, side: &str, id: &str, state: &str) -> Value {
         let mut last = Value::Null;
-        self.house(side)
-            .await_that(&format!("grant {id} in the state {state}"), |house| {
-                let shown = house.run(&["--format", "json", "grant", "show", id]);
+        self.node(side)
+            .await_condition(&format!("grant {id} in the state {state}"), |node| {
+                let shown = node.run(&["--format", "json", "grant", "show", id]);
                 last = if shown.code == Some(0) {
                     shown.json()
                 } else {

@@ -1,17 +1,17 @@
-//! Power cuts: every daemon is killed with SIGKILL, at rest and at work, and nothing that was acknowledged is lost.
+//! Power cuts: every daemon is killed with SIGKILL, at rest and under load, and nothing that was acknowledged is lost.
 //!
-//! `CONCORDAT_CRASH_ROUNDS` says how often each of the stories at work is repeated; `.ci/crash` runs hundreds.
+//! `CONCORDAT_CRASH_ROUNDS` sets how often each test under load is repeated; `.ci/crash` runs hundreds of rounds.
 
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
-use concordat_tests::{House, Import, PASSWORD, Person, World};
+use concordat_tests::{Import, PASSWORD, Person, TestNode, World};
 
-use super::{assert_ledger_holds, entries};
+use super::{assert_ledger_valid, entries};
 
-/// Rounds where nothing is said.
+/// The default number of rounds.
 const ROUNDS: u64 = 4;
 const CLASSES: [&str; 2] = ["record=ordinary", "sex=sensitive"];
 
@@ -30,36 +30,36 @@ fn a_power_cut_at_rest_loses_nothing() {
     );
     let grant = world.grant("budapest", "cleveland", "heart", &[]);
     let sql = "SELECT sex, count(*) AS n FROM cleveland.heart GROUP BY sex ORDER BY sex";
-    let before = world.house("budapest").ask(sql).ok().stdout;
+    let before = world.node("budapest").query(sql).ok().stdout;
     let shown = world.await_grant("budapest", &grant, "ACTIVE");
 
-    for house in &mut world.houses {
-        house.pin_ports();
+    for node in &mut world.nodes {
+        node.pin_ports();
     }
-    for house in &mut world.houses {
-        house.kill();
+    for node in &mut world.nodes {
+        node.kill();
     }
-    for house in &mut world.houses {
-        house.start();
-        house.forget_login();
+    for node in &mut world.nodes {
+        node.start();
+        node.forget_login();
     }
-    for house in &world.houses {
-        house.await_peers(2);
-        assert_ledger_holds(house);
+    for node in &world.nodes {
+        node.await_peers(2);
+        assert_ledger_valid(node);
     }
     assert_eq!(
         world
-            .house("budapest")
+            .node("budapest")
             .json_as(Person::Researcher, &["grant", "show", &grant]),
         shown
     );
-    assert_eq!(world.house("budapest").ask(sql).ok().stdout, before);
+    assert_eq!(world.node("budapest").query(sql).ok().stdout, before);
 }
 
 #[test]
-fn a_power_cut_during_an_import_leaves_the_old_version_or_the_new() {
-    let mut world = World::strangers(1);
-    alone(&world.houses[0]);
+fn power_cut_during_an_import_leaves_one_whole_version() {
+    let mut world = World::unconnected(1);
+    found_consortium(&world.nodes[0]);
     let first = table(&world, 500);
     world.share(
         "cleveland",
@@ -70,12 +70,12 @@ fn a_power_cut_during_an_import_leaves_the_old_version_or_the_new() {
             classes: &CLASSES,
         },
     );
-    let mut kept = 500;
+    let mut current = 500;
     for round in 0..rounds() {
         let rows = 3000 + round;
         let file = table(&world, rows);
-        let house = &mut world.houses[0];
-        house.log_in(Person::Steward);
+        let node = &mut world.nodes[0];
+        node.log_in(Person::Steward);
         let import = [
             "dataset",
             "import",
@@ -84,33 +84,33 @@ fn a_power_cut_during_an_import_leaves_the_old_version_or_the_new() {
             "--from",
             file.to_str().unwrap(),
         ];
-        let import = house.spawn(&import);
+        let import = node.spawn(&import);
         sleep(moment(round));
-        house.kill();
+        node.kill();
         let acknowledged = import.wait_with_output().unwrap().status.success();
-        restart(house);
+        restart(node);
 
-        let shown = house.json_as(Person::Steward, &["dataset", "show", "heart"]);
+        let shown = node.json_as(Person::Steward, &["dataset", "show", "heart"]);
         let found = shown["rows"].as_u64().unwrap();
         assert!(
-            found == rows || found == kept && !acknowledged,
+            found == rows || found == current && !acknowledged,
             "round {round}: {found} rows, acknowledged: {acknowledged}"
         );
-        kept = found;
+        current = found;
         assert_eq!(
-            house.json_as(Person::Steward, &["dataset", "verify", "heart"])["ok"],
+            node.json_as(Person::Steward, &["dataset", "verify", "heart"])["ok"],
             true,
             "round {round}"
         );
-        let counted = house.ask("SELECT count(*) AS n FROM cleveland.heart").ok().table();
+        let counted = node.query("SELECT count(*) AS n FROM cleveland.heart").ok().table();
         assert_eq!(counted.rows, [[found.to_string()]], "round {round}");
-        assert_ledger_holds(house);
+        assert_ledger_valid(node);
     }
-    say_rounds("import");
+    print_rounds("import");
 }
 
 #[test]
-fn a_power_cut_during_an_agreement_does_not_part_the_two_sides() {
+fn power_cut_during_an_agreement_keeps_both_sides_consistent() {
     let mut world = World::consortium(2);
     let file = table(&world, 50);
     world.share(
@@ -122,55 +122,55 @@ fn a_power_cut_during_an_agreement_does_not_part_the_two_sides() {
             classes: &CLASSES,
         },
     );
-    for house in &world.houses {
-        house.pin_ports();
+    for node in &world.nodes {
+        node.pin_ports();
     }
     for round in 0..rounds() {
         let id = world.request("budapest", "cleveland", "heart", &[]);
         world
-            .house("cleveland")
-            .as_(Person::Steward, &["grant", "offer", &id])
+            .node("cleveland")
+            .run_as(Person::Steward, &["grant", "offer", &id])
             .ok();
         world.await_grant("budapest", &id, "OFFERED");
-        let consumer = world.house("budapest");
+        let consumer = world.node("budapest");
         consumer.log_in(Person::Researcher);
         let accept = consumer.spawn(&["grant", "accept", &id]);
         sleep(moment(round) / 4);
         let victim = if round % 2 == 0 { "cleveland" } else { "budapest" };
-        world.house_mut(victim).kill();
+        world.node_mut(victim).kill();
         let acknowledged = accept.wait_with_output().unwrap().status.success();
-        restart(world.house_mut(victim));
+        restart(world.node_mut(victim));
         both_sides_agree(&world, &id, acknowledged, round);
     }
-    say_rounds("agreement");
+    print_rounds("agreement");
 }
 
-/// What was accepted goes on by itself when the two meet again; what was not can be accepted again.
+/// An accepted offer continues automatically after a reconnect; one that was not accepted can be accepted again.
 fn both_sides_agree(world: &World, id: &str, acknowledged: bool, round: u64) {
-    for house in &world.houses {
-        house.await_peers(1);
+    for node in &world.nodes {
+        node.await_peers(1);
     }
-    world.house("cleveland").log_in(Person::Steward);
-    let consumer = world.house("budapest");
+    world.node("cleveland").log_in(Person::Steward);
+    let consumer = world.node("budapest");
     let state = consumer.json_as(Person::Researcher, &["grant", "show", id])["state"].clone();
     if state == "OFFERED" {
         assert!(!acknowledged, "round {round}: an acknowledged acceptance is lost");
-        consumer.as_(Person::Researcher, &["grant", "accept", id]).ok();
+        consumer.run_as(Person::Researcher, &["grant", "accept", id]).ok();
     }
     let here = world.await_grant("budapest", id, "ACTIVE");
     let there = world.await_grant("cleveland", id, "ACTIVE");
     for field in ["transcript_head", "columns", "tier", "not_after", "signed_by"] {
         assert_eq!(here[field], there[field], "round {round}: `{field}`");
     }
-    for house in &world.houses {
-        assert_ledger_holds(house);
+    for node in &world.nodes {
+        assert_ledger_valid(node);
     }
 }
 
 #[test]
 fn a_power_cut_while_the_ledger_grows_loses_no_entry() {
-    let mut world = World::strangers(1);
-    alone(&world.houses[0]);
+    let mut world = World::unconnected(1);
+    found_consortium(&world.nodes[0]);
     let file = table(&world, 50);
     world.share(
         "cleveland",
@@ -181,42 +181,42 @@ fn a_power_cut_while_the_ledger_grows_loses_no_entry() {
             classes: &CLASSES,
         },
     );
-    let house = &mut world.houses[0];
+    let node = &mut world.nodes[0];
     let (mut logins, mut answers) = (0, 0);
     for round in 0..rounds() {
-        house.log_in(Person::Researcher);
-        let (l, a) = worked_until_killed(house, moment(round) * 3);
+        node.log_in(Person::Researcher);
+        let (l, a) = work_until_killed(node, moment(round) * 3);
         (logins, answers) = (logins + l, answers + a);
-        restart(house);
-        assert_ledger_holds(house);
-        let written = |kind: &str| entries(house, kind).len();
+        restart(node);
+        assert_ledger_valid(node);
+        let written = |kind: &str| entries(node, kind).len();
         assert!(
             written("login_succeeded") >= logins,
             "round {round}: {logins} logins were acknowledged"
         );
         assert!(
             written("decision_made") >= answers,
-            "round {round}: {answers} answers were given"
+            "round {round}: {answers} answers were acknowledged"
         );
         assert!(
             written("answer_released") >= answers,
-            "round {round}: {answers} answers were given"
+            "round {round}: {answers} answers were acknowledged"
         );
     }
-    assert!(answers > 0, "no answer came before a power cut");
-    say_rounds("ledger");
+    assert!(answers > 0, "no answer arrived before a power cut");
+    print_rounds("ledger");
 }
 
-/// One person logs in again and again, another asks again and again, until the power is cut after `time`. Returns how many
+/// One user logs in repeatedly and another runs queries repeatedly, until the power is cut after `time`. Returns how many
 /// logins and answers were acknowledged.
-fn worked_until_killed(house: &House, time: Duration) -> (usize, usize) {
+fn work_until_killed(node: &TestNode, time: Duration) -> (usize, usize) {
     scope(|threads| {
-        let logins =
-            threads.spawn(|| until_it_fails(|| house.typed(&["login", "stella"], Some(PASSWORD)).code == Some(0)));
+        let logins = threads
+            .spawn(|| until_it_fails(|| node.run_with_input(&["login", "stella"], Some(PASSWORD)).code == Some(0)));
         let sql = "SELECT count(*) AS n FROM cleveland.heart";
-        let answers = threads.spawn(|| until_it_fails(|| house.run(&["query", sql]).code == Some(0)));
+        let answers = threads.spawn(|| until_it_fails(|| node.run(&["query", sql]).code == Some(0)));
         sleep(time);
-        house.cut_power();
+        node.kill_process();
         (logins.join().unwrap(), answers.join().unwrap())
     })
 }
@@ -234,22 +234,21 @@ pub(super) fn rounds() -> u64 {
     given.map_or(ROUNDS, |rounds| rounds.parse().expect("a number of rounds"))
 }
 
-/// When in a round the power is cut: spread over the time that the work takes.
+/// When the power is cut in a round: spread over the duration of the work.
 pub(super) fn moment(round: u64) -> Duration {
     Duration::from_millis(60 + round.wrapping_mul(137) % 900)
 }
 
-pub(super) fn alone(house: &House) {
-    house.hire();
-    house
-        .as_(Person::Administrator, &["consortium", "found", "--name", "Alone"])
+pub(super) fn found_consortium(node: &TestNode) {
+    node.create_users();
+    node.run_as(Person::Administrator, &["consortium", "found", "--name", "Alone"])
         .ok();
 }
 
-pub(super) fn restart(house: &mut House) {
-    house.kill();
-    house.start();
-    house.forget_login();
+pub(super) fn restart(node: &mut TestNode) {
+    node.kill();
+    node.start();
+    node.forget_login();
 }
 
 pub(super) fn table(world: &World, rows: u64) -> PathBuf {
@@ -260,7 +259,7 @@ pub(super) fn table(world: &World, rows: u64) -> PathBuf {
     world.file(&format!("heart-{rows}.csv"), text)
 }
 
-pub(super) fn say_rounds(story: &str) {
+pub(super) fn print_rounds(work: &str) {
     let rounds = rounds();
-    println!("power cuts during {story}: {rounds} rounds, nothing acknowledged was lost");
+    println!("power cuts during {work}: {rounds} rounds, nothing acknowledged was lost");
 }

@@ -1,4 +1,4 @@
-//! The demonstration that a newcomer runs first.
+//! The demonstration that a new user runs first.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,8 +8,11 @@ use concordat_tests::{program, shared};
 
 #[test]
 fn the_demonstration_runs_to_its_end() {
-    let told = demonstrated(&[]);
-    assert!(!told.contains('\u{1b}'), "there are no colours in plain text:\n{told}");
+    let output = run_demonstration(&[]);
+    assert!(
+        !output.contains('\u{1b}'),
+        "there are no colors in plain text:\n{output}"
+    );
 }
 
 #[test]
@@ -17,35 +20,41 @@ fn the_demonstration_runs_on_the_patients_of_real_hospitals() {
     let Some(folder) = shared::find("uci-heart-4-hospitals") else {
         return;
     };
-    let told = demonstrated(&["--data", folder.to_str().unwrap()]);
-    assert!(told.contains("303 patients") && told.contains("294 patients"), "{told}");
+    let output = run_demonstration(&["--data", folder.to_str().unwrap()]);
+    assert!(
+        output.contains("303 patients") && output.contains("294 patients"),
+        "{output}"
+    );
 }
 
-/// Plays the demonstration and returns what it told on both outputs.
-fn demonstrated(args: &[&str]) -> String {
+/// Runs the demonstration and returns both of its outputs.
+fn run_demonstration(args: &[&str]) -> String {
     let _slots = Slots::take(3);
-    let place = tempfile::tempdir().unwrap();
-    let played = Command::new(program::path())
+    let dir = tempfile::tempdir().unwrap();
+    let run = Command::new(program::path())
         .args(["demo", "--no-color"])
         .args(args)
-        .env("TMPDIR", place.path())
-        .current_dir(place.path())
+        .env("TMPDIR", dir.path())
+        .current_dir(dir.path())
         .output()
         .unwrap();
-    let told = [
-        String::from_utf8_lossy(&played.stdout),
-        String::from_utf8_lossy(&played.stderr),
+    let output = [
+        String::from_utf8_lossy(&run.stdout),
+        String::from_utf8_lossy(&run.stderr),
     ]
     .join("\n");
-    assert_eq!(played.status.code(), Some(0), "{told}");
+    assert_eq!(run.status.code(), Some(0), "{output}");
     for institution in ["cleveland", "budapest", "zurich"] {
-        let verified = told
+        let verified = output
             .lines()
             .any(|line| line.contains(institution) && line.contains("ledger entries"));
-        assert!(verified, "the ledger of {institution} is not said to hold:\n{told}");
+        assert!(
+            verified,
+            "the ledger of {institution} is not reported as valid:\n{output}"
+        );
     }
-    assert!(is_empty(place.path()), "the demonstration leaves nothing behind");
-    told
+    assert!(is_empty(dir.path()), "the demonstration leaves nothing behind");
+    output
 }
 
 fn is_empty(folder: &Path) -> bool {

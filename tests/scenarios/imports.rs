@@ -1,4 +1,4 @@
-//! Files as hospitals send them: what is wrong is said with its place and its remedy, and nothing half done stays.
+//! Files as hospitals send them: errors are reported with their position and remedy, and nothing incomplete remains.
 
 use std::fmt::Write;
 use std::fs::{self, File};
@@ -9,20 +9,20 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use concordat_tests::{House, Person, World};
+use concordat_tests::{Person, TestNode, World};
 use serde_json::Value;
 
-/// A file that cannot be imported: its name, its bytes, and words that the message must hold.
+/// A file that cannot be imported: its name, its bytes, and texts that the message must contain.
 type Bad = (&'static str, Vec<u8>, &'static [&'static str]);
 
 #[test]
-fn bad_files_are_refused_with_place_and_remedy() {
-    let world = World::strangers(1);
-    let house = &world.houses[0];
-    house.hire();
-    for (name, bytes, words) in bad_files() {
+fn bad_files_are_refused_with_position_and_remedy() {
+    let world = World::unconnected(1);
+    let node = &world.nodes[0];
+    node.create_users();
+    for (name, bytes, expected) in bad_files() {
         let file = world.file(&format!("{name}.csv"), bytes);
-        let problem = house.refused_as(
+        let problem = node.refused_as(
             Person::Steward,
             2,
             &[
@@ -34,44 +34,44 @@ fn bad_files_are_refused_with_place_and_remedy() {
                 file.to_str().unwrap(),
             ],
         );
-        for word in words {
+        for text in expected {
             assert!(
-                problem["detail"].as_str().unwrap().contains(word),
-                "`{word}` is missing in {problem}"
+                problem["detail"].as_str().unwrap().contains(text),
+                "`{text}` is missing in {problem}"
             );
         }
-        nothing_stayed(house, name);
+        assert_not_imported(node, name);
     }
-    house.refused_as(
+    node.refused_as(
         Person::Steward,
         4,
         &[
             "dataset",
             "import",
-            "gone",
+            "missing",
             "--each-row-is-a-subject",
             "--from",
-            "/nowhere/gone.csv",
+            "/nowhere/missing.csv",
         ],
     );
-    refused_rows_are_left_out_when_told_and_listed(&world);
+    refused_rows_are_skipped_and_listed(&world);
     a_type_that_changes_late_is_text_from_the_first_row(&world);
-    an_older_version_stays_when_the_next_is_bad(&world);
-    nothing_is_imported_by_those_who_may_not(&world);
-    whose_records_the_rows_are_is_stated(&world);
+    older_version_stays_if_the_next_is_bad(&world);
+    import_without_the_role_is_refused(&world);
+    subject_of_the_rows_must_be_stated(&world);
 }
 
-/// Without it nothing is imported, and a rule that the file contradicts is noted.
-fn whose_records_the_rows_are_is_stated(world: &World) {
-    let house = &world.houses[0];
+/// Without a subject rule nothing is imported, and a rule that contradicts the file is noted.
+fn subject_of_the_rows_must_be_stated(world: &World) {
+    let node = &world.nodes[0];
     let file = world.file("visits.csv", "patient_id,chol\n1,233\n1,204\n2,250\n");
     let import = ["dataset", "import", "visits", "--from", file.to_str().unwrap()];
-    let problem = house.refused_as(Person::Steward, 2, &import);
-    for word in ["--subject-column", "--each-row-is-a-subject"] {
-        assert!(problem["detail"].as_str().unwrap().contains(word), "{problem}");
+    let problem = node.refused_as(Person::Steward, 2, &import);
+    for option in ["--subject-column", "--each-row-is-a-subject"] {
+        assert!(problem["detail"].as_str().unwrap().contains(option), "{problem}");
     }
-    nothing_stayed(house, "visits");
-    let imported = house.json_as(Person::Steward, &[&import[..], &["--each-row-is-a-subject"]].concat());
+    assert_not_imported(node, "visits");
+    let imported = node.json_as(Person::Steward, &[&import[..], &["--each-row-is-a-subject"]].concat());
     assert!(imported["notes"].to_string().contains("`patient_id`"), "{imported}");
 }
 
@@ -99,12 +99,12 @@ fn bad_files() -> Vec<Bad> {
     ]
 }
 
-fn nothing_stayed(house: &House, dataset: &str) {
-    house.refused_as(Person::Steward, 4, &["dataset", "show", dataset]);
+fn assert_not_imported(node: &TestNode, dataset: &str) {
+    node.refused_as(Person::Steward, 4, &["dataset", "show", dataset]);
 }
 
-fn refused_rows_are_left_out_when_told_and_listed(world: &World) {
-    let house = &world.houses[0];
+fn refused_rows_are_skipped_and_listed(world: &World) {
+    let node = &world.nodes[0];
     let file = world.file("mixed.csv", "record,chol\n1,233\n2\n3,204\n4,1,1\n5,250\n");
     let import = [
         "dataset",
@@ -115,12 +115,12 @@ fn refused_rows_are_left_out_when_told_and_listed(world: &World) {
         "--each-row-is-a-subject",
         "--skip-refused",
     ];
-    let imported = house.json_as(Person::Steward, &import);
+    let imported = node.json_as(Person::Steward, &import);
     assert_eq!(
         (&imported["rows"], &imported["refused"]),
         (&Value::from(3), &Value::from(2))
     );
-    let list = std::fs::read_to_string(house.desk().join("mixed.rejects.csv")).unwrap();
+    let list = std::fs::read_to_string(node.work_dir().join("mixed.rejects.csv")).unwrap();
     let lines: Vec<&str> = list.lines().map(|line| line.split(',').next().unwrap()).collect();
     assert_eq!(lines, ["line", "3", "5"], "{list}");
 }
@@ -131,9 +131,9 @@ fn a_type_that_changes_late_is_text_from_the_first_row(world: &World) {
         let code = if row == 50_000 { "n.d." } else { "250" };
         writeln!(text, "{row},{code}").unwrap();
     }
-    let house = &world.houses[0];
+    let node = &world.nodes[0];
     let file = world.file("late.csv", text);
-    let imported = house.json_as(
+    let imported = node.json_as(
         Person::Steward,
         &[
             "dataset",
@@ -145,7 +145,7 @@ fn a_type_that_changes_late_is_text_from_the_first_row(world: &World) {
         ],
     );
     assert_eq!(imported["rows"], 59_999);
-    let shown = house.json_as(Person::Steward, &["dataset", "show", "late"]);
+    let shown = node.json_as(Person::Steward, &["dataset", "show", "late"]);
     let columns = shown["columns"].as_array().unwrap();
     let kind = |name: &str| columns.iter().find(|column| column["name"] == name).unwrap()["kind"].clone();
     assert_eq!(
@@ -159,30 +159,30 @@ fn a_type_that_changes_late_is_text_from_the_first_row(world: &World) {
     );
 }
 
-fn an_older_version_stays_when_the_next_is_bad(world: &World) {
-    let house = &world.houses[0];
-    let before = house.json_as(Person::Steward, &["dataset", "show", "mixed"]);
+fn older_version_stays_if_the_next_is_bad(world: &World) {
+    let node = &world.nodes[0];
+    let before = node.json_as(Person::Steward, &["dataset", "show", "mixed"]);
     let file = world.file("next.csv", "record,chol\n1,233\n2\n");
     let path = file.to_str().unwrap();
     for mode in ["--replace", "--append"] {
-        house.refused_as(
+        node.refused_as(
             Person::Steward,
             2,
             &["dataset", "import", "mixed", "--from", path, mode],
         );
     }
-    house.refused_as(
+    node.refused_as(
         Person::Steward,
         2,
         &["dataset", "import", "mixed", "--from", path, "--skip-refused"],
     );
-    assert_eq!(house.json_as(Person::Steward, &["dataset", "show", "mixed"]), before);
-    let verified = house.json_as(Person::Steward, &["dataset", "verify", "mixed"]);
+    assert_eq!(node.json_as(Person::Steward, &["dataset", "show", "mixed"]), before);
+    let verified = node.json_as(Person::Steward, &["dataset", "verify", "mixed"]);
     assert_eq!(verified["ok"], true);
 }
 
-fn nothing_is_imported_by_those_who_may_not(world: &World) {
-    let house = &world.houses[0];
+fn import_without_the_role_is_refused(world: &World) {
+    let node = &world.nodes[0];
     let file = world.file("fine.csv", "record,chol\n1,233\n");
     let import = [
         "dataset",
@@ -192,22 +192,22 @@ fn nothing_is_imported_by_those_who_may_not(world: &World) {
         "--from",
         file.to_str().unwrap(),
     ];
-    house.refused_as(Person::Researcher, 3, &import);
-    nothing_stayed(house, "fine");
-    // What is not classified cannot be published.
-    house.as_(Person::Steward, &import).ok();
-    let problem = house.refused_as(Person::Steward, 2, &["dataset", "publish", "fine"]);
+    node.refused_as(Person::Researcher, 3, &import);
+    assert_not_imported(node, "fine");
+    // A dataset with unclassified columns cannot be published.
+    node.run_as(Person::Steward, &import).ok();
+    let problem = node.refused_as(Person::Steward, 2, &["dataset", "publish", "fine"]);
     assert!(problem["detail"].as_str().unwrap().contains("chol"), "{problem}");
 }
 
 /// The token of a new session of the steward.
-fn token(house: &House) -> String {
+fn token(node: &TestNode) -> String {
     let login = format!(
         "{{\"name\":\"{}\",\"password\":\"{}\"}}",
         Person::Steward.name(),
         concordat_tests::PASSWORD
     );
-    let mut socket = UnixStream::connect(house.dir.join("run/api.sock")).unwrap();
+    let mut socket = UnixStream::connect(node.dir.join("run/api.sock")).unwrap();
     let request = format!(
         "POST /v1/login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{login}",
         login.len()
@@ -219,10 +219,10 @@ fn token(house: &House) -> String {
     rest.split('"').next().unwrap().to_owned()
 }
 
-/// A request on the socket of `house` by its steward, as bytes.
-fn request(house: &House, path: &str, media: &str, body: &[u8]) -> UnixStream {
-    let token = token(house);
-    let mut socket = UnixStream::connect(house.dir.join("run/api.sock")).unwrap();
+/// A request on the socket of `node` by its steward, as bytes.
+fn request(node: &TestNode, path: &str, media: &str, body: &[u8]) -> UnixStream {
+    let token = token(node);
+    let mut socket = UnixStream::connect(node.dir.join("run/api.sock")).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: Bearer {}\r\nContent-Type: {media}\r\n",
@@ -233,10 +233,10 @@ fn request(house: &House, path: &str, media: &str, body: &[u8]) -> UnixStream {
     socket
 }
 
-fn whole(house: &House, path: &str, media: &str, body: &str) -> String {
+fn send(node: &TestNode, path: &str, media: &str, body: &str) -> String {
     let sized = format!("Content-Length: {}\r\n\r\n{body}", body.len());
     let mut answer = String::new();
-    request(house, path, media, sized.as_bytes())
+    request(node, path, media, sized.as_bytes())
         .read_to_string(&mut answer)
         .unwrap();
     answer
@@ -244,16 +244,16 @@ fn whole(house: &House, path: &str, media: &str, body: &str) -> String {
 
 const UPLOAD: &str = "application/vnd.concordat.import";
 
-/// The command reads, and the node gets bytes: a path means what it means to whoever types it.
+/// The command reads the file and the node receives bytes: a path is resolved by the process of the user.
 #[test]
 fn import_reads_what_the_person_may_read() {
-    let world = World::strangers(1);
-    let house = &world.houses[0];
-    house.hire();
-    house.log_in(Person::Steward);
+    let world = World::unconnected(1);
+    let node = &world.nodes[0];
+    node.create_users();
+    node.log_in(Person::Steward);
     // This path leads to another file in each process.
     let file = world.file("mine.csv", "record,chol\n1,233\n2,244\n");
-    let mut command = house.command(&[
+    let mut command = node.command(&[
         "--format",
         "json",
         "dataset",
@@ -265,10 +265,10 @@ fn import_reads_what_the_person_may_read() {
     ]);
     let ended = command.stdin(File::open(&file).unwrap()).output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    assert_eq!(house.json_as(Person::Steward, &["dataset", "show", "mine"])["rows"], 2);
+    assert_eq!(node.json_as(Person::Steward, &["dataset", "show", "mine"])["rows"], 2);
 
-    // No request names a file of the node, in whatever way it is put.
-    let key = house.dir.join("unlock.key");
+    // No request can name a file of the node, in any form.
+    let key = node.dir.join("unlock.key");
     let secret = fs::read_to_string(&key).unwrap();
     let path = key.to_str().unwrap();
     let route = "/v1/datasets/stolen/import";
@@ -281,27 +281,27 @@ fn import_reads_what_the_person_may_read() {
         (UPLOAD, format!("{{\"name\":\"{path}\",\"mode\":\"create\"}}\n")),
         (UPLOAD, format!("{{\"inbox\":\"{path}\",\"mode\":\"create\"}}\n")),
     ] {
-        let answer = whole(house, route, media, &body);
+        let answer = send(node, route, media, &body);
         assert!(!answer.contains(secret.trim()), "{body}: {answer}");
         assert!(!answer.contains("\"imported\""), "{body}: {answer}");
     }
-    // And if a person sends a key file, its line becomes no name of a column.
-    let problem = house.refused_as(Person::Steward, 2, &["dataset", "import", "stolen", "--from", path]);
+    // If a user sends a key file, its line does not become a column name.
+    let problem = node.refused_as(Person::Steward, 2, &["dataset", "import", "stolen", "--from", path]);
     assert!(!problem.to_string().contains(secret.trim()), "{problem}");
-    nothing_stayed(house, "stolen");
+    assert_not_imported(node, "stolen");
 }
 
 #[test]
 fn inbox_leads_nowhere_else() {
-    let mut world = World::strangers(1);
-    let inbox = world.place().join("inbox");
+    let mut world = World::unconnected(1);
+    let inbox = world.dir().join("inbox");
     fs::create_dir_all(inbox.join("study")).unwrap();
     fs::write(inbox.join("study/a.csv"), "record,chol\n1,233\n").unwrap();
-    let house = &mut world.houses[0];
-    house.hire();
-    let import = |house: &House, path: &Path| {
+    let node = &mut world.nodes[0];
+    node.create_users();
+    let import = |node: &TestNode, path: &Path| {
         let path = path.to_str().unwrap().to_owned();
-        house.as_(
+        node.run_as(
             Person::Steward,
             &[
                 "--format",
@@ -315,20 +315,20 @@ fn inbox_leads_nowhere_else() {
             ],
         )
     };
-    import(house, &inbox.join("study/a.csv")).exits(3);
-    let path = house.dir.join("concordat.toml");
+    import(node, &inbox.join("study/a.csv")).exits(3);
+    let path = node.dir.join("concordat.toml");
     let config = fs::read_to_string(&path).unwrap();
     let named = format!("inboxes = [\"{}\"]", inbox.display());
     fs::write(&path, config.replace("inboxes = []", &named)).unwrap();
-    house.stop();
-    house.accept_configuration();
-    house.start();
-    house.forget_login();
+    node.stop();
+    node.accept_configuration();
+    node.start();
+    node.forget_login();
 
-    let key = house.dir.join("unlock.key");
+    let key = node.dir.join("unlock.key");
     let secret = fs::read_to_string(&key).unwrap();
     symlink(&key, inbox.join("link.csv")).unwrap();
-    symlink(&house.dir, inbox.join("folder")).unwrap();
+    symlink(&node.dir, inbox.join("folder")).unwrap();
     symlink("study", inbox.join("within")).unwrap();
     assert!(
         Command::new("mkfifo")
@@ -337,7 +337,7 @@ fn inbox_leads_nowhere_else() {
             .unwrap()
             .success()
     );
-    let up = format!("../{}/unlock.key", house.dir.file_name().unwrap().to_str().unwrap());
+    let up = format!("../{}/unlock.key", node.dir.file_name().unwrap().to_str().unwrap());
     for (below, code) in [
         ("link.csv", 2),
         ("folder/unlock.key", 2),
@@ -349,12 +349,12 @@ fn inbox_leads_nowhere_else() {
         ("none.csv", 4),
         ("", 3),
     ] {
-        let outcome = import(house, &inbox.join(below)).exits(code);
-        assert!(!outcome.stderr.contains(secret.trim()), "{below}: {}", outcome.story());
-        nothing_stayed(house, "inboxed");
+        let outcome = import(node, &inbox.join(below)).exits(code);
+        assert!(!outcome.stderr.contains(secret.trim()), "{below}: {}", outcome.report());
+        assert_not_imported(node, "inboxed");
     }
-    import(house, &key).exits(3);
-    house.refused_as(
+    import(node, &key).exits(3);
+    node.refused_as(
         Person::Researcher,
         3,
         &[
@@ -365,56 +365,61 @@ fn inbox_leads_nowhere_else() {
             inbox.join("study/a.csv").to_str().unwrap(),
         ],
     );
-    import(house, &inbox.join("study/a.csv")).ok();
+    import(node, &inbox.join("study/a.csv")).ok();
 }
 
-/// What is sent lies sealed and nameless until it is read, and is gone with the process.
+/// An upload is stored sealed and without a name until it is read, and is removed when the process ends.
 #[test]
 fn half_an_upload_leaves_nothing_readable() {
-    const MARK: &str = "Annamaria Kovacs-Testperson";
-    let mut world = World::strangers(1);
-    let house = &mut world.houses[0];
-    house.hire();
-    house.log_in(Person::Steward);
-    let rows = format!("{MARK},41\n").repeat(40_000);
+    const SENTINEL: &str = "Annamaria Kovacs-Testperson";
+    let mut world = World::unconnected(1);
+    let node = &mut world.nodes[0];
+    node.create_users();
+    node.log_in(Person::Steward);
+    let rows = format!("{SENTINEL},41\n").repeat(40_000);
     let chunk = format!("{{\"name\":\"a.csv\",\"mode\":\"create\"}}\nname,age\n{rows}");
     let body = format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{chunk}\r\n", chunk.len());
-    let half = request(house, "/v1/datasets/half/import", UPLOAD, body.as_bytes());
-    let open_files = |house: &House| -> Vec<Vec<u8>> {
-        let uploads = house.dir.join("uploads");
-        let entries = fs::read_dir(format!("/proc/{}/fd", house.pid()))
+    let half = request(node, "/v1/datasets/half/import", UPLOAD, body.as_bytes());
+    let open_files = |node: &TestNode| -> Vec<Vec<u8>> {
+        let folder = node.dir.join("uploads");
+        let entries = fs::read_dir(format!("/proc/{}/fd", node.pid()))
             .unwrap()
             .filter_map(Result::ok);
-        let ours = entries.filter(|entry| fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(&uploads)));
-        ours.map(|entry| fs::read(entry.path()).unwrap()).collect()
+        let uploads =
+            entries.filter(|entry| fs::read_link(entry.path()).is_ok_and(|target| target.starts_with(&folder)));
+        uploads.map(|entry| fs::read(entry.path()).unwrap()).collect()
     };
-    house.await_that("the bytes on the disk", |house| {
-        open_files(house).iter().any(|bytes| bytes.len() > rows.len() / 2)
+    node.await_condition("the bytes on the disk", |node| {
+        open_files(node).iter().any(|bytes| bytes.len() > rows.len() / 2)
     });
-    let holds_mark = |bytes: &[u8]| bytes.windows(MARK.len()).any(|window| window == MARK.as_bytes());
+    let contains_sentinel = |bytes: &[u8]| {
+        bytes
+            .windows(SENTINEL.len())
+            .any(|window| window == SENTINEL.as_bytes())
+    };
     assert!(
-        !open_files(house).iter().any(|bytes| holds_mark(bytes)),
-        "it lies in clear"
+        !open_files(node).iter().any(|bytes| contains_sentinel(bytes)),
+        "it is stored in clear"
     );
     assert_eq!(
-        fs::read_dir(house.dir.join("uploads")).unwrap().count(),
+        fs::read_dir(node.dir.join("uploads")).unwrap().count(),
         0,
-        "it has a name"
+        "it has a file name"
     );
 
-    // A client that goes away: nothing is imported, and nothing stays open.
+    // A client that disconnects: nothing is imported, and no file stays open.
     drop(half);
-    house.await_that("the end of the upload", |house| open_files(house).is_empty());
-    nothing_stayed(house, "half");
-    // A process that dies in the middle.
-    let half = request(house, "/v1/datasets/half/import", UPLOAD, body.as_bytes());
-    house.await_that("the bytes on the disk", |house| !open_files(house).is_empty());
-    house.kill();
+    node.await_condition("the end of the upload", |node| open_files(node).is_empty());
+    assert_not_imported(node, "half");
+    // A process that is killed in the middle.
+    let half = request(node, "/v1/datasets/half/import", UPLOAD, body.as_bytes());
+    node.await_condition("the bytes on the disk", |node| !open_files(node).is_empty());
+    node.kill();
     drop(half);
-    for file in house.files() {
-        assert!(!holds_mark(&fs::read(&file).unwrap()), "{}", file.display());
+    for file in node.files() {
+        assert!(!contains_sentinel(&fs::read(&file).unwrap()), "{}", file.display());
     }
-    house.start();
-    house.forget_login();
-    nothing_stayed(house, "half");
+    node.start();
+    node.forget_login();
+    assert_not_imported(node, "half");
 }

@@ -1,19 +1,19 @@
-//! A node whose whole disk is put back to an older copy, and nodes that only crash.
+//! A node whose whole disk is restored from an older copy, and nodes that only crash.
 
 use std::fs;
 
-use concordat_tests::{House, Person, World};
+use concordat_tests::{Person, TestNode, World};
 
 use super::disk_replaced::copy;
-use super::{assert_ledger_holds, entries};
+use super::{assert_ledger_valid, entries};
 
-fn alarms(house: &House) -> usize {
-    house.status()["alarms"].as_array().map_or(0, Vec::len)
+fn alarms(node: &TestNode) -> usize {
+    node.status()["alarms"].as_array().map_or(0, Vec::len)
 }
 
-/// The name of the head that `house` has to acknowledge of others, or of itself.
-fn head(house: &House, own: bool) -> String {
-    let listed = house.json_as(Person::Administrator, &["consortium", "ledger", "list"]);
+/// The id of the head that `node` has to acknowledge, of another node or of itself.
+fn head(node: &TestNode, own: bool) -> String {
+    let listed = node.json_as(Person::Administrator, &["consortium", "ledger", "list"]);
     let head = if own {
         &listed["own"]["head"]
     } else {
@@ -23,41 +23,41 @@ fn head(house: &House, own: bool) -> String {
 }
 
 #[test]
-fn ledger_of_a_whole_disk_put_back_is_noticed_by_all() {
+fn ledger_of_a_restored_disk_is_detected_by_all() {
     let mut world = World::consortium(3);
-    let earlier = world.place().join("earlier");
-    for house in &world.houses {
-        house.pin_ports();
+    let earlier = world.dir().join("earlier");
+    for node in &world.nodes {
+        node.pin_ports();
     }
-    for house in &mut world.houses {
-        house.stop();
+    for node in &mut world.nodes {
+        node.stop();
     }
-    copy(&world.house("budapest").dir, &earlier);
-    for house in &mut world.houses {
-        house.start();
-        house.forget_login();
+    copy(&world.node("budapest").dir, &earlier);
+    for node in &mut world.nodes {
+        node.start();
+        node.forget_login();
     }
-    for house in &world.houses {
-        house.await_peers(2);
-        // Each has seen a head by which the ledger had grown, because its start is entered.
-        house.await_that("no alarm", |house| alarms(house) == 0);
+    for node in &world.nodes {
+        node.await_peers(2);
+        // Each has seen a head of the grown ledger, because the start is recorded.
+        node.await_condition("no alarm", |node| alarms(node) == 0);
     }
-    let house = world.house_mut("budapest");
-    house.stop();
-    fs::remove_dir_all(&house.dir).unwrap();
-    copy(&earlier, &house.dir);
-    house.start();
-    house.forget_login();
+    let node = world.node_mut("budapest");
+    node.stop();
+    fs::remove_dir_all(&node.dir).unwrap();
+    copy(&earlier, &node.dir);
+    node.start();
+    node.forget_login();
 
     let administrator = Person::Administrator;
-    let house = world.house("budapest");
-    house.await_that("its own alarm", |house| alarms(house) == 1);
-    let status = house.status();
+    let node = world.node("budapest");
+    node.await_condition("its own alarm", |node| alarms(node) == 1);
+    let status = node.status();
     assert_eq!(status["ready"], false, "{status}");
-    house.run(&["doctor"]).exits(1);
+    node.run(&["doctor"]).exits(1);
     for peer in ["cleveland", "zurich"] {
-        let peer = world.house(peer);
-        peer.await_that("an alarm about budapest", |peer| alarms(peer) == 1);
+        let peer = world.node(peer);
+        peer.await_condition("an alarm about budapest", |peer| alarms(peer) == 1);
         assert_eq!(entries(peer, "peer_ledger_conflict").len(), 1);
         peer.refused_as(
             administrator,
@@ -65,60 +65,59 @@ fn ledger_of_a_whole_disk_put_back_is_noticed_by_all() {
             &["consortium", "ledger", "acknowledge", "budapest", "--head", "00000000"],
         );
     }
-    assert_eq!(entries(house, "own_ledger_conflict").len(), 1);
+    assert_eq!(entries(node, "own_ledger_conflict").len(), 1);
 
-    let own = head(house, true);
-    house
-        .as_(
-            administrator,
-            &["consortium", "ledger", "acknowledge-own", "--head", &own],
-        )
-        .ok();
+    let own = head(node, true);
+    node.run_as(
+        administrator,
+        &["consortium", "ledger", "acknowledge-own", "--head", &own],
+    )
+    .ok();
     for peer in ["cleveland", "zurich"] {
-        let peer = world.house(peer);
+        let peer = world.node(peer);
         let shown = head(peer, false);
-        peer.as_(
+        peer.run_as(
             administrator,
             &["consortium", "ledger", "acknowledge", "budapest", "--head", &shown],
         )
         .ok();
     }
-    for house in &world.houses {
-        house.await_peers(2);
-        house.await_that("all is well", |house| {
-            house.status()["ready"] == true && alarms(house) == 0
+    for node in &world.nodes {
+        node.await_peers(2);
+        node.await_condition("readiness without alarms", |node| {
+            node.status()["ready"] == true && alarms(node) == 0
         });
-        assert_ledger_holds(house);
+        assert_ledger_valid(node);
     }
-    let house = world.house_mut("budapest");
-    house.stop();
-    house.start();
-    for house in &world.houses {
-        house.await_peers(2);
-        assert_eq!(alarms(house), 0);
+    let node = world.node_mut("budapest");
+    node.stop();
+    node.start();
+    for node in &world.nodes {
+        node.await_peers(2);
+        assert_eq!(alarms(node), 0);
     }
 }
 
 #[test]
 fn ledger_heads_after_kills_raise_no_alarm() {
     let mut world = World::consortium(2);
-    for house in &world.houses {
-        house.pin_ports();
+    for node in &world.nodes {
+        node.pin_ports();
     }
     for round in 0..6 {
-        let house = &mut world.houses[round % 2];
-        let work = house.spawn(&["login", "nobody"]);
-        house.kill();
-        drop(work.wait_with_output());
-        house.start();
-        house.forget_login();
-        for house in &world.houses {
-            house.await_peers(1);
-            assert_eq!(alarms(house), 0, "round {round}");
+        let node = &mut world.nodes[round % 2];
+        let login = node.spawn(&["login", "unknown"]);
+        node.kill();
+        drop(login.wait_with_output());
+        node.start();
+        node.forget_login();
+        for node in &world.nodes {
+            node.await_peers(1);
+            assert_eq!(alarms(node), 0, "round {round}");
         }
     }
-    for house in &world.houses {
-        assert_eq!(entries(house, "peer_ledger_conflict").len(), 0);
-        assert_eq!(entries(house, "own_ledger_conflict").len(), 0);
+    for node in &world.nodes {
+        assert_eq!(entries(node, "peer_ledger_conflict").len(), 0);
+        assert_eq!(entries(node, "own_ledger_conflict").len(), 0);
     }
 }

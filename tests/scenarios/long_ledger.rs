@@ -1,4 +1,4 @@
-//! A ledger of several segments: a start reads the newest part, and then what is older.
+//! A ledger of several segments: a start reads the newest part first, and then the older ones.
 
 use std::fs;
 use std::path::Path;
@@ -6,66 +6,65 @@ use std::path::Path;
 use concordat_node::clock::Clock;
 use concordat_protocol::audit::EntryBody;
 use concordat_storage::{data_dir::Storage, keys::KeyFile};
-use concordat_tests::{House, Person, tester};
+use concordat_tests::{Person, TestNode, tester};
 
-use super::assert_ledger_holds;
+use super::assert_ledger_valid;
 
 /// Four segments and the beginning of a fifth.
 const ENTRIES: u64 = 4_200;
 
 #[test]
-fn damage_in_an_old_part_of_the_ledger_ends_the_service_and_the_next_start() {
-    let place = tempfile::tempdir().unwrap();
-    let mut house = House::prepare("cleveland", "US", place.path().join("cleveland"));
-    grow(&house);
+fn ledger_damage_in_an_old_part_ends_service_and_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = TestNode::init("cleveland", "US", dir.path().join("cleveland"));
+    grow(&node);
 
-    house.start();
-    house.await_that("a ledger that is verified", |house| {
-        house.status()["ledger_verification"].is_null()
+    node.start();
+    node.await_condition("a ledger that is verified", |node| {
+        node.status()["ledger_verification"].is_null()
     });
-    assert!(house.status()["ledger_entries"].as_u64().unwrap() > ENTRIES);
-    house.log_in(Person::Administrator);
-    assert_ledger_holds(&house);
-    assert_eq!(house.stop(), Some(0));
+    assert!(node.status()["ledger_entries"].as_u64().unwrap() > ENTRIES);
+    node.log_in(Person::Administrator);
+    assert_ledger_valid(&node);
+    assert_eq!(node.stop(), Some(0));
 
-    let log = house.dir.join("ledger/entries.log");
+    let log = node.dir.join("ledger/entries.log");
     flip(&log);
-    // The start goes well unless the damage is found before it is through.
-    match house.try_start() {
+    // The start succeeds unless the damage is found before it completes.
+    match node.try_start() {
         Ok(()) => {
-            house.await_that("the damage to be found", |house| {
-                let status = house.status();
+            node.await_condition("the damage to be found", |node| {
+                let status = node.status();
                 status["ready"] == false
                     && status["ledger_verification"]
                         .to_string()
                         .contains("is damaged at entry")
             });
-            assert!(house.http_get("/readyz").starts_with("HTTP/1.1 503"));
-            house
-                .typed(&["login", "administrator"], Some("a wrong password"))
+            assert!(node.http_get("/readyz").starts_with("HTTP/1.1 503"));
+            node.run_with_input(&["login", "administrator"], Some("a wrong password"))
                 .exits(6);
-            house.stop();
+            node.stop();
         }
         Err(outcome) => drop(outcome.exits(6)),
     }
     for _ in 0..2 {
-        house.try_start().unwrap_err().exits(6);
+        node.try_start().unwrap_err().exits(6);
     }
     flip(&log);
-    house.start();
-    house.forget_login();
-    house.log_in(Person::Administrator);
-    assert_ledger_holds(&house);
+    node.start();
+    node.forget_login();
+    node.log_in(Person::Administrator);
+    assert_ledger_valid(&node);
 }
 
-/// Appends entries as the node would, while it does not run.
-fn grow(house: &House) {
-    let key = KeyFile::new(house.dir.join("unlock.key"));
-    let storage = Storage::open(&house.dir, &key).unwrap();
+/// Appends entries as the node would, while it is stopped.
+fn grow(node: &TestNode) {
+    let key = KeyFile::new(node.dir.join("unlock.key"));
+    let storage = Storage::open(&node.dir, &key).unwrap();
     let ledger = storage.open_ledger("cleveland".parse().unwrap()).unwrap();
     let now = Clock::system().now();
     let by = tester();
-    // Of a frequent kind, and then one of another: the state vouches for all of them.
+    // Many entries of a frequent kind, then one of another kind: the anchor in the state covers all of them.
     let lost = |n: u64| EntryBody::AnswerLost {
         query: concordat_protocol::ids::QueryId::from_bytes(u128::from(n).to_be_bytes()),
     };

@@ -1,9 +1,9 @@
-//! A member is removed from the consortium.
+//! Members are removed from the consortium, and the charter changes.
 
-use concordat_tests::{House, Import, Person, World};
+use concordat_tests::{Import, Person, TestNode, World};
 
 #[test]
-fn a_removed_member_is_disconnected_and_asks_in_vain() {
+fn removed_member_is_disconnected_and_refused() {
     let world = World::consortium(3);
     let file = world.file("patients.csv", "record,sex\n1,0\n2,1\n3,1\n");
     let args = ["--subject-column", "record"];
@@ -20,20 +20,20 @@ fn a_removed_member_is_disconnected_and_asks_in_vain() {
     world.grant("budapest", "cleveland", "heart", &["--columns", "sex"]);
     world.grant("zurich", "cleveland", "heart", &["--columns", "sex"]);
     let sql = "SELECT sex FROM cleveland.heart";
-    assert_eq!(world.house("budapest").ask(sql).ok().table().rows.len(), 3);
+    assert_eq!(world.node("budapest").query(sql).ok().table().rows.len(), 3);
 
-    let founder = world.house("cleveland");
+    let founder = world.node("cleveland");
     let before = founder.status()["roster"]["number"].as_u64().unwrap();
     founder
-        .as_(Person::Administrator, &["consortium", "remove", "budapest"])
+        .run_as(Person::Administrator, &["consortium", "remove", "budapest"])
         .ok();
     assert_eq!(founder.status()["roster"]["number"], before + 1);
 
     founder.await_peers(1);
-    world.house("zurich").await_peers(1);
-    world.house("budapest").await_peers(0);
-    let refused = world.house("budapest").ask(sql);
-    assert!([Some(3), Some(5)].contains(&refused.code), "{}", refused.story());
+    world.node("zurich").await_peers(1);
+    world.node("budapest").await_peers(0);
+    let refused = world.node("budapest").query(sql);
+    assert!([Some(3), Some(5)].contains(&refused.code), "{}", refused.report());
     let members = founder.json_as(Person::Administrator, &["consortium", "roster", "show"]);
     let members = members["members"].as_array().unwrap();
     let status = |id: &str| {
@@ -45,18 +45,18 @@ fn a_removed_member_is_disconnected_and_asks_in_vain() {
     assert_eq!(status("budapest"), Some("removed".into()));
     assert_eq!(status("zurich"), Some("active".into()));
 
-    // The others go on.
-    assert_eq!(world.house("zurich").ask(sql).ok().table().rows.len(), 3);
+    // The others continue.
+    assert_eq!(world.node("zurich").query(sql).ok().table().rows.len(), 3);
 }
 
 #[test]
-fn two_holders_of_the_charter_change_the_roster_together_and_one_alone_does_not() {
+fn charter_with_two_holders_needs_both_to_change_the_roster() {
     let world = World::consortium(3);
-    let [first, second] = ["cleveland", "budapest"].map(|id| world.house(id));
+    let [first, second] = ["cleveland", "budapest"].map(|id| world.node(id));
     let administrator = Person::Administrator;
-    let note = |house: &concordat_tests::House| house.status()["roster"]["charter"]["note"].clone();
+    let note = |node: &concordat_tests::TestNode| node.status()["roster"]["charter"]["note"].clone();
     assert_eq!(note(first), "charter 1 of 1: one key can change the roster");
-    second.as_(administrator, &["whoami"]).ok();
+    second.run_as(administrator, &["whoami"]).ok();
 
     let set = [
         "consortium",
@@ -69,69 +69,69 @@ fn two_holders_of_the_charter_change_the_roster_together_and_one_alone_does_not(
         "--holder",
         "budapest",
     ];
-    let proposal = first.as_(administrator, &set).ok().stdout;
+    let proposal = first.run_as(administrator, &set).ok().stdout;
     let number = first.status()["roster"]["number"].as_u64().unwrap();
     let file = world.file("charter.txt", &proposal);
-    // Without a terminal nothing is signed by its file alone, nor under the digest of another document.
+    // Without a terminal, no document is signed by its file alone, nor under the digest of another document.
     let path = file.to_str().unwrap();
-    let blind = second.as_(administrator, &["consortium", "roster", "sign", path]);
-    assert_eq!(blind.code, Some(2), "{}", blind.story());
+    let blind = second.run_as(administrator, &["consortium", "roster", "sign", path]);
+    assert_eq!(blind.code, Some(2), "{}", blind.report());
     assert!(
         blind
             .stderr
             .contains("a holder of the charter from then on: `budapest`"),
         "{}",
-        blind.story()
+        blind.report()
     );
-    assert!(blind.stderr.contains("--expect"), "{}", blind.story());
+    assert!(blind.stderr.contains("--expect"), "{}", blind.report());
     let other = "00".repeat(32);
-    let blind = second.as_(
+    let blind = second.run_as(
         administrator,
         &["consortium", "roster", "sign", path, "--expect", &other],
     );
-    assert_eq!(blind.code, Some(2), "{}", blind.story());
+    assert_eq!(blind.code, Some(2), "{}", blind.report());
     let digest = reviewed(second, path);
-    let signed = second.as_(
+    let signed = second.run_as(
         administrator,
         &["consortium", "roster", "sign", path, "--expect", &digest],
     );
-    assert!(signed.ok().stdout.contains("is in force"));
-    for house in &world.houses {
-        house.await_that("the roster with the new charter", |house| {
-            note(house) == "charter 2 of 2: 2 keys together change the roster"
+    assert!(signed.ok().stdout.contains("is now current"));
+    for node in &world.nodes {
+        node.await_condition("the roster with the new charter", |node| {
+            note(node) == "charter 2 of 2: 2 keys together change the roster"
         });
     }
 
-    // One holder alone changes nothing, with whatever command.
+    // One holder alone changes nothing, with any command.
     let proposal = first
-        .as_(administrator, &["consortium", "remove", "zurich"])
+        .run_as(administrator, &["consortium", "remove", "zurich"])
         .ok()
         .stdout;
     assert!(proposal.contains("BEGIN CONCORDAT ROSTER"), "{proposal}");
     let file = world.file("removal.txt", &proposal);
-    let alone = first.as_(
+    let alone = first.run_as(
         administrator,
         &["consortium", "roster", "import", file.to_str().unwrap()],
     );
-    assert_eq!(alone.code, Some(6), "{}", alone.story());
+    assert_eq!(alone.code, Some(6), "{}", alone.report());
     assert_eq!(first.status()["roster"]["number"], number + 1);
-    let outsider = world.house("zurich");
+    let outsider = world.node("zurich");
     let path = file.to_str().unwrap();
     let digest = reviewed(second, path);
     let expecting = ["consortium", "roster", "sign", path, "--expect", &digest];
-    let signed = outsider.as_(administrator, &expecting);
-    assert_eq!(signed.code, Some(3), "{}", signed.story());
+    let signed = outsider.run_as(administrator, &expecting);
+    assert_eq!(signed.code, Some(3), "{}", signed.report());
 
-    // The second signature puts it in force, and everybody hears of it.
-    second.as_(administrator, &expecting).ok();
-    for house in [first, second] {
-        house.await_that("the removal", |house| house.status()["roster"]["number"] == number + 2);
-        house.await_peers(1);
+    // With the second signature the roster takes effect, and every member receives it.
+    second.run_as(administrator, &expecting).ok();
+    for node in [first, second] {
+        node.await_condition("the removal", |node| node.status()["roster"]["number"] == number + 2);
+        node.await_peers(1);
     }
 }
 
-/// The digest of the proposal in a file, as the holder sees it with what would change.
-fn reviewed(house: &House, file: &str) -> String {
-    let review = house.json_as(Person::Administrator, &["consortium", "roster", "review", file]);
+/// The digest of the proposal in a file, as the holder sees it with its changes.
+fn reviewed(node: &TestNode, file: &str) -> String {
+    let review = node.json_as(Person::Administrator, &["consortium", "roster", "review", file]);
     review["digest"].as_str().expect("a digest").to_owned()
 }

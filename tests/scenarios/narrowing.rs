@@ -1,4 +1,4 @@
-//! A wide request becomes a narrower offer, with a reason for each difference, and both sides sign the same.
+//! A wide request becomes a narrower offer, with a reason for each difference, and both sides sign the same terms.
 
 use concordat_tests::{Import, Person, World};
 use serde_json::Value;
@@ -15,7 +15,7 @@ const CLASSES: [&str; 6] = [
     "sex=sensitive",
     "chol=sensitive",
 ];
-/// The contract of the document of `grant show`.
+/// The required fields of the document of `grant show`.
 const FIELDS: [&str; 14] = [
     "id",
     "state",
@@ -34,7 +34,7 @@ const FIELDS: [&str; 14] = [
 ];
 
 #[test]
-fn a_wide_request_is_offered_narrower_with_a_reason_for_each_difference() {
+fn request_too_wide_is_narrowed_with_a_reason_per_difference() {
     let world = World::consortium(2);
     let file = world.file("patients.csv", PATIENTS);
     let args = ["--subject-column", "record"];
@@ -47,23 +47,23 @@ fn a_wide_request_is_offered_narrower_with_a_reason_for_each_difference() {
             classes: &CLASSES,
         },
     );
-    let (provider, consumer) = (world.house("cleveland"), world.house("budapest"));
+    let (provider, consumer) = (world.node("cleveland"), world.node("budapest"));
 
     let id = world.request("budapest", "cleveland", "heart", &["--where", "age >= 40"]);
-    provider.as_(Person::Steward, &["grant", "offer", &id]).ok();
+    provider.run_as(Person::Steward, &["grant", "offer", &id]).ok();
     let offered = world.await_grant("budapest", &id, "OFFERED");
-    each_difference_has_its_reason(&offered);
+    assert_each_difference_has_a_reason(&offered);
 
-    consumer.as_(Person::Researcher, &["grant", "accept", &id]).ok();
+    consumer.run_as(Person::Researcher, &["grant", "accept", &id]).ok();
     let here = world.await_grant("budapest", &id, "ACTIVE");
     let there = world.await_grant("cleveland", &id, "ACTIVE");
-    both_show_the_same_document(&here, &there);
-    transforms_are_those_of_the_policy(&here);
-    both_keep_the_same_transcript(&world, &id);
-    no_name_arrives(&world);
+    assert_same_document(&here, &there);
+    assert_transforms_of_the_policy(&here);
+    assert_same_transcript(&world, &id);
+    assert_no_name_arrives(&world);
 }
 
-fn each_difference_has_its_reason(offered: &Value) {
+fn assert_each_difference_has_a_reason(offered: &Value) {
     let narrowings = offered["narrowings"].as_array().unwrap();
     assert!(!narrowings.is_empty(), "{offered}");
     for narrowing in narrowings {
@@ -79,12 +79,12 @@ fn each_difference_has_its_reason(offered: &Value) {
         let named = |narrowing: &&Value| narrowing.to_string().contains(column);
         assert!(
             narrowings.iter().any(|narrowing| named(&narrowing)),
-            "nothing is said of `{column}`: {narrowings:?}"
+            "no narrowing names `{column}`: {narrowings:?}"
         );
     }
 }
 
-fn both_show_the_same_document(here: &Value, there: &Value) {
+fn assert_same_document(here: &Value, there: &Value) {
     for field in FIELDS.into_iter().chain(["transcript_head"]) {
         assert!(!here[field].is_null(), "`{field}` is missing: {here}");
         assert_eq!(here[field], there[field], "`{field}`");
@@ -107,7 +107,7 @@ fn both_show_the_same_document(here: &Value, there: &Value) {
     }
 }
 
-fn transforms_are_those_of_the_policy(grant: &Value) {
+fn assert_transforms_of_the_policy(grant: &Value) {
     let columns = grant["columns"].as_array().unwrap();
     let of = |name: &str| {
         columns
@@ -118,21 +118,17 @@ fn transforms_are_those_of_the_policy(grant: &Value) {
     assert_eq!(of("sex").as_deref(), Some("\"clear\""));
     assert_eq!(of("chol").as_deref(), Some("\"clear\""));
     assert!(
-        of("age").is_some_and(|transform| transform.contains("generalised")),
+        of("age").is_some_and(|transform| transform.contains("generalized")),
         "{columns:?}"
     );
-    assert_eq!(of("birth_date"), None, "ages and years of birth are one");
+    assert_eq!(of("birth_date"), None, "ages and years of birth are treated as one");
     for direct in ["name", "record"] {
         assert_ne!(of(direct).as_deref(), Some("\"clear\""), "{direct}");
     }
 }
 
-fn both_keep_the_same_transcript(world: &World, id: &str) {
-    let shown = |house: &str| {
-        world
-            .house(house)
-            .json_as(Person::Steward, &["grant", "transcript", id])
-    };
+fn assert_same_transcript(world: &World, id: &str) {
+    let shown = |node: &str| world.node(node).json_as(Person::Steward, &["grant", "transcript", id]);
     let (here, there) = (shown("budapest"), shown("cleveland"));
     assert_eq!(here["head"], there["head"]);
     let kinds = |transcript: &Value| -> Vec<String> {
@@ -146,13 +142,13 @@ fn both_keep_the_same_transcript(world: &World, id: &str) {
     assert_eq!(kinds(&here), kinds(&there));
     assert!(
         kinds(&here).len() >= 6,
-        "request, offer, acceptance, agreement, verification, finalisation: {here}"
+        "request, offer, acceptance, agreement, verification, finalization: {here}"
     );
 }
 
-fn no_name_arrives(world: &World) {
-    let consumer = world.house("budapest");
-    let answer = consumer.ask("SELECT * FROM cleveland.heart").ok();
+fn assert_no_name_arrives(world: &World) {
+    let consumer = world.node("budapest");
+    let answer = consumer.query("SELECT * FROM cleveland.heart").ok();
     for secret in ["Anna", "Alpha", "Bela", "77001", "77002", "1950-02-03", "1931-05-06"] {
         assert!(
             !answer.stdout.contains(secret),

@@ -1,12 +1,12 @@
-//! The same data in a store elsewhere: a real S3 server in this process, and everything that can go wrong on the way to it.
+//! The same data in a remote object store: a real S3 server in this process, and everything that can go wrong on the way to it.
 //!
-//! A [`Vault`] is a data directory whose objects lie there, used as the daemon uses it. `verify` reads every object of every
-//! version and compares it with the hash in its signed manifest, so "it verifies" means "it reads whole".
+//! A [`Vault`] is a data directory whose objects are stored there, used as the daemon uses it. `verify` reads every object of every
+//! version and compares it with the hash in its signed manifest, so a passing `verify` means that every object can be read.
 
-mod faults;
+mod failures;
+mod locations;
 mod operator;
-mod places;
-mod story;
+mod outage;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use concordat_protocol::ids::DatasetName;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ingest::{Source, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
-use concordat_storage::objects::{Endpoint, ObjectPlace, PlainHttp, Region, S3Place};
+use concordat_storage::objects::{Endpoint, ObjectLocation, PlainHttp, Region, S3Location};
 use concordat_storage::{
     catalog::{Catalog, CatalogError, ImportError, ImportMode, ImportRequest, Imported, Progress, Verification},
     data_dir::{Storage, StorageError},
@@ -40,7 +40,7 @@ struct Vault {
 }
 
 impl Vault {
-    /// A new data directory, its objects in itself.
+    /// A new data directory with local objects.
     fn local() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let storage = Storage::init(dir.path(), &secret()).unwrap();
@@ -53,10 +53,10 @@ impl Vault {
         }
     }
 
-    /// A new data directory, its objects at `place`.
-    fn at(place: &ObjectPlace) -> Self {
+    /// A new data directory with its objects at `location`.
+    fn at(location: &ObjectLocation) -> Self {
         let mut vault = Self::local();
-        vault.open(place).unwrap();
+        vault.open(location).unwrap();
         vault
     }
 
@@ -64,9 +64,9 @@ impl Vault {
         self.storage = None;
     }
 
-    fn open(&mut self, place: &ObjectPlace) -> Result<(), StorageError> {
+    fn open(&mut self, location: &ObjectLocation) -> Result<(), StorageError> {
         self.close();
-        self.storage = Some(Storage::open_at(self.dir.path(), &secret(), place)?);
+        self.storage = Some(Storage::open_at(self.dir.path(), &secret(), location)?);
         Ok(())
     }
 
@@ -137,9 +137,9 @@ fn many(rows: u64) -> String {
     format!("id,name,age\n{rows}")
 }
 
-/// A place in the server's bucket, for somebody who is not patient.
-fn place(server: &S3Server, folder: &Path, prefix: &str) -> S3Place {
-    S3Place {
+/// A location in the server's bucket, with short timeouts.
+fn location(server: &S3Server, folder: &Path, prefix: &str) -> S3Location {
+    S3Location {
         url: format!("s3://{BUCKET}/{prefix}").parse().unwrap(),
         endpoint: Some(Endpoint::new(&server.endpoint(), PlainHttp::Loopback).unwrap()),
         region: Region::default(),
@@ -149,16 +149,16 @@ fn place(server: &S3Server, folder: &Path, prefix: &str) -> S3Place {
     }
 }
 
-fn s3(place: S3Place) -> ObjectPlace {
-    ObjectPlace::S3(Box::new(place))
+fn s3(location: S3Location) -> ObjectLocation {
+    ObjectLocation::S3(Box::new(location))
 }
 
 /// A server, and a data directory with three rows in it.
 fn filled() -> (S3Server, Vault) {
     let server = S3Server::start();
     let mut vault = Vault::local();
-    let place = s3(place(&server, vault.files.path(), PREFIX));
-    vault.open(&place).unwrap();
+    let location = s3(location(&server, vault.files.path(), PREFIX));
+    vault.open(&location).unwrap();
     vault.import(PEOPLE, ImportMode::Create).unwrap();
     (server, vault)
 }
@@ -168,14 +168,14 @@ fn names(paths: &[PathBuf]) -> Vec<String> {
     paths.iter().map(name).collect()
 }
 
-/// Whether any file that the server keeps holds one of these words, in its name or in its bytes.
-fn readable(server: &S3Server, words: &[&str]) -> Option<String> {
+/// Searches all files of the server for these texts, in their names and contents.
+fn readable(server: &S3Server, texts: &[&str]) -> Option<String> {
     for path in server.files() {
         let bytes = fs::read(&path).unwrap();
-        for word in words {
-            let within = bytes.windows(word.len()).any(|window| window == word.as_bytes());
-            if within || path.to_string_lossy().contains(word) {
-                return Some(format!("`{word}` in {}", path.display()));
+        for text in texts {
+            let within = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            if within || path.to_string_lossy().contains(text) {
+                return Some(format!("`{text}` in {}", path.display()));
             }
         }
     }
@@ -183,7 +183,7 @@ fn readable(server: &S3Server, words: &[&str]) -> Option<String> {
 }
 
 #[test]
-fn the_same_data_lies_in_a_store_and_the_store_can_read_none_of_it() {
+fn object_store_holds_the_data_and_can_read_none_of_it() {
     let (server, mut vault) = filled();
     vault.import(&many(20_000), ImportMode::Append).unwrap();
     let request = ImportRequest {
@@ -194,10 +194,10 @@ fn the_same_data_lies_in_a_store_and_the_store_can_read_none_of_it() {
     assert_eq!(vault.newest(), (3, 40_003));
     assert_eq!(server.objects(PREFIX).len(), 5);
     let here = fs::read_dir(vault.dir.path().join("objects")).unwrap().count();
-    assert_eq!(here, 0, "nothing lies in the data directory");
+    assert_eq!(here, 0, "there are no objects in the data directory");
     assert_eq!(readable(&server, &["Sentinel", "PAR1", "people", "name", "age"]), None);
 
-    let again = s3(place(&server, vault.files.path(), PREFIX));
+    let again = s3(location(&server, vault.files.path(), PREFIX));
     vault.open(&again).unwrap();
     assert_eq!(vault.verify().unwrap().objects, 8);
     assert_eq!(vault.collect_orphans().unwrap(), 0);
@@ -217,7 +217,7 @@ fn the_same_data_lies_in_a_store_and_the_store_can_read_none_of_it() {
         .retain(&people(), std::num::NonZeroU32::new(1))
         .unwrap();
     let erased = operator::erase(&vault);
-    assert!(erased, "it was there");
+    assert!(erased, "the dataset existed");
     assert_eq!(server.objects(PREFIX), Vec::<PathBuf>::new());
     assert_eq!(server.open_uploads(), 0);
 }

@@ -1,4 +1,4 @@
-//! Two institutions hold two tables of the OMOP model, and a third joins them.
+//! Two institutions hold one table each of the OMOP model, and a third joins them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,18 +7,18 @@ use concordat_tests::table::Table;
 use concordat_tests::{Person, World, shared};
 
 #[test]
-fn persons_of_one_house_are_joined_with_the_drugs_of_another() {
+fn persons_of_one_member_join_with_drugs_of_another() {
     let Some(folder) = shared::find("omop-gibleed-5.3") else {
         return;
     };
     let world = World::consortium(3);
-    let persons = brought(&world, "cleveland", "person", &folder, "PERSON_ID");
-    let drugs = brought(&world, "budapest", "drug_exposure", &folder, "person_id");
+    let persons = share_table(&world, "cleveland", "person", &folder, "PERSON_ID");
+    let drugs = share_table(&world, "budapest", "drug_exposure", &folder, "person_id");
     assert_eq!((persons.rows.len(), drugs.rows.len()), (2694, 67_707));
     world.grant("zurich", "cleveland", "person", &[]);
     world.grant("zurich", "budapest", "drug_exposure", &[]);
 
-    let answer = world.house("zurich").ask(
+    let answer = world.node("zurich").query(
         "SELECT p.\"GENDER_CONCEPT_ID\" AS gender, count(*) AS n, sum(d.drug_concept_id) AS checksum \
          FROM cleveland.person p JOIN budapest.drug_exposure d ON p.\"PERSON_ID\" = d.person_id \
          GROUP BY p.\"GENDER_CONCEPT_ID\" ORDER BY gender",
@@ -32,11 +32,11 @@ fn persons_of_one_house_are_joined_with_the_drugs_of_another() {
     }
 }
 
-/// Shares a table, its person number as an ordinary column: a join across houses needs the same number in both.
-fn brought(world: &World, holder: &str, dataset: &str, folder: &Path, subject: &str) -> Table {
+/// Shares a table with its person number as an ordinary column: a join across nodes needs the same number in both.
+fn share_table(world: &World, holder: &str, dataset: &str, folder: &Path, subject: &str) -> Table {
     let path = folder.join(format!("{dataset}.csv.gz"));
     let table = Table::read(&path);
-    let house = world.house(holder);
+    let node = world.node(holder);
     let file = path.to_str().unwrap();
     let import = [
         "dataset",
@@ -47,21 +47,20 @@ fn brought(world: &World, holder: &str, dataset: &str, folder: &Path, subject: &
         "--subject-column",
         subject,
     ];
-    let imported = house.json_as(Person::Steward, &import);
+    let imported = node.json_as(Person::Steward, &import);
     assert_eq!(imported["rows"], table.rows.len());
-    let shown = house.json_as(Person::Steward, &["dataset", "show", dataset]);
+    let shown = node.json_as(Person::Steward, &["dataset", "show", dataset]);
     let columns = shown["columns"].as_array().unwrap().iter();
     let classes: Vec<String> = columns
         .map(|column| format!("{}=ordinary", column["name"].as_str().unwrap()))
         .collect();
     let classes: Vec<&str> = classes.iter().map(String::as_str).collect();
-    house
-        .as_(
-            Person::Steward,
-            &[&["dataset", "classify", dataset][..], &classes].concat(),
-        )
-        .ok();
-    house.as_(Person::Steward, &["dataset", "publish", dataset]).ok();
+    node.run_as(
+        Person::Steward,
+        &[&["dataset", "classify", dataset][..], &classes].concat(),
+    )
+    .ok();
+    node.run_as(Person::Steward, &["dataset", "publish", dataset]).ok();
     table
 }
 

@@ -1,14 +1,13 @@
-//! What comes out for people: files that appear whole and where they were meant to, and text that acts on nothing.
+//! Output for users: files that appear complete and at the intended path, and text that is safe to display and open.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use concordat_tests::{Import, Person, World};
 
-const QUESTION: &str =
-    "SELECT note, count(*) AS n, avg(change) AS change FROM cleveland.notes GROUP BY note ORDER BY note";
+const SQL: &str = "SELECT note, count(*) AS n, avg(change) AS change FROM cleveland.notes GROUP BY note ORDER BY note";
 
-/// Cells that a terminal obeys, that turn the text around, or that a spreadsheet runs.
+/// Cells that a terminal interprets, that reverse the text, or that a spreadsheet executes.
 const HOSTILE: [&str; 6] = [
     "\u{1b}[2J\u{1b}]0;owned\u{7}",
     "Anna \u{202e}txt.exe",
@@ -19,11 +18,10 @@ const HOSTILE: [&str; 6] = [
 ];
 
 fn prepared() -> World {
-    let world = World::strangers(1);
-    let house = &world.houses[0];
-    house.hire();
-    house
-        .as_(Person::Administrator, &["consortium", "found", "--name", "Alone"])
+    let world = World::unconnected(1);
+    let node = &world.nodes[0];
+    node.create_users();
+    node.run_as(Person::Administrator, &["consortium", "found", "--name", "Alone"])
         .ok();
     let rows: String = (0..600)
         .map(|row| format!("{row},\"{}\",{}\n", HOSTILE[row % HOSTILE.len()], -2 - (row as i64 % 3)))
@@ -42,25 +40,25 @@ fn prepared() -> World {
 }
 
 #[test]
-fn answers_act_on_no_terminal_and_no_spreadsheet() {
+fn answers_cannot_act_on_a_terminal_or_spreadsheet() {
     let world = prepared();
-    let house = &world.houses[0];
-    house.log_in(Person::Researcher);
+    let node = &world.nodes[0];
+    node.log_in(Person::Researcher);
     let is_hostile = |text: &str| {
-        let signs = text.chars().filter(|sign| !matches!(sign, '\n' | '\r'));
-        signs
+        let chars = text.chars().filter(|c| !matches!(c, '\n' | '\r'));
+        chars
             .into_iter()
-            .any(|sign| sign.is_control() || matches!(sign, '\u{200b}'..='\u{202e}' | '\u{2060}'..='\u{206f}'))
+            .any(|c| c.is_control() || matches!(c, '\u{200b}'..='\u{202e}' | '\u{2060}'..='\u{206f}'))
     };
-    let table = house.run(&["query", QUESTION]).ok();
+    let table = node.run(&["query", SQL]).ok();
     assert!(
         !is_hostile(&table.stdout) && table.stdout.contains("txt.exe"),
         "{}",
         table.stdout
     );
 
-    // JSON says the same value, escaped.
-    let json = house.run(&["--format", "json", "query", QUESTION]).ok();
+    // JSON contains the same value, escaped.
+    let json = node.run(&["--format", "json", "query", SQL]).ok();
     assert!(!is_hostile(&json.stdout), "{}", json.stdout);
     let notes: Vec<String> = json
         .json()
@@ -73,62 +71,54 @@ fn answers_act_on_no_terminal_and_no_spreadsheet() {
         assert!(notes.iter().any(|note| note == cell), "{cell:?}: {notes:?}");
     }
 
-    // A file holds what the cells hold, unless one for spreadsheets is asked for.
-    let plain = world.place().join("plain.csv");
-    house.run(&["query", QUESTION, "--out", plain.to_str().unwrap()]).ok();
+    // A file contains the cells unchanged, unless `--spreadsheet-safe` is given.
+    let plain = world.dir().join("plain.csv");
+    node.run(&["query", SQL, "--out", plain.to_str().unwrap()]).ok();
     let plain = fs::read_to_string(plain).unwrap();
     assert!(HOSTILE.iter().all(|cell| plain.contains(cell)), "{plain}");
-    let safe = world.place().join("safe.csv");
-    house
-        .run(&["query", QUESTION, "--spreadsheet-safe", "--out", safe.to_str().unwrap()])
+    let safe = world.dir().join("safe.csv");
+    node.run(&["query", SQL, "--spreadsheet-safe", "--out", safe.to_str().unwrap()])
         .ok();
     let safe = fs::read_to_string(safe).unwrap();
     assert!(!is_hostile(&safe), "{safe}");
     for line in safe.lines().skip(1) {
         let first = line.trim_start_matches('"').chars().next().unwrap();
         assert!(!matches!(first, '=' | '+' | '-' | '@' | '\u{ff1d}'), "{line}");
-        assert!(line.contains(",-"), "a number stays one: {line}");
+        assert!(line.contains(",-"), "a number stays a number: {line}");
     }
     assert!(safe.contains("'=cmd|"), "{safe}");
-    let parquet = world.place().join("safe.parquet");
-    house
-        .run(&[
-            "query",
-            QUESTION,
-            "--spreadsheet-safe",
-            "--out",
-            parquet.to_str().unwrap(),
-        ])
+    let parquet = world.dir().join("safe.parquet");
+    node.run(&["query", SQL, "--spreadsheet-safe", "--out", parquet.to_str().unwrap()])
         .exits(2);
 }
 
 #[test]
-fn answers_are_written_through_no_link() {
+fn answers_are_not_written_through_links() {
     let world = prepared();
-    let house = &world.houses[0];
-    house.log_in(Person::Researcher);
-    let (desk, victim) = (world.place().join("desk"), world.place().join("victim"));
-    fs::create_dir(&desk).unwrap();
+    let node = &world.nodes[0];
+    node.log_in(Person::Researcher);
+    let (folder, victim) = (world.dir().join("folder"), world.dir().join("victim"));
+    fs::create_dir(&folder).unwrap();
     fs::write(&victim, "untouched").unwrap();
     for ending in ["csv", "ndjson", "arrow", "parquet"] {
-        let path = desk.join(format!("answer.{ending}"));
+        let path = folder.join(format!("answer.{ending}"));
         let out = path.to_str().unwrap();
-        // Where it was written before it was complete, and where it goes.
-        symlink(&victim, desk.join(format!("answer.{ending}.part"))).unwrap();
-        house.run(&["query", QUESTION, "--out", out]).ok();
+        // A link at the former temporary path, and one at the final path.
+        symlink(&victim, folder.join(format!("answer.{ending}.part"))).unwrap();
+        node.run(&["query", SQL, "--out", out]).ok();
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600, "{ending}");
         assert!(fs::metadata(&path).unwrap().len() > 0);
         fs::remove_file(&path).unwrap();
         symlink(&victim, &path).unwrap();
-        let problem = house.refused_as(Person::Researcher, 2, &["query", QUESTION, "--out", out]);
+        let problem = node.refused_as(Person::Researcher, 2, &["query", SQL, "--out", out]);
         assert!(problem["detail"].to_string().contains("is a link"), "{problem}");
         assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched", "{ending}");
     }
-    // The list of refused rows goes the same way, and so does an escrow of the keys.
+    // The list of refused rows is written the same way, and so is an escrow of the keys.
     let bad = world.file("bad.csv", "record,chol\n1,233\n2\n");
-    let list = house.desk().join("bad.rejects.csv");
+    let list = node.work_dir().join("bad.rejects.csv");
     symlink(&victim, &list).unwrap();
-    house.refused_as(
+    node.refused_as(
         Person::Steward,
         2,
         &[
@@ -142,14 +132,13 @@ fn answers_are_written_through_no_link() {
     );
     assert_eq!(fs::read_to_string(&victim).unwrap(), "untouched");
 
-    let open = world.place().join("open");
+    let open = world.dir().join("open");
     fs::create_dir(&open).unwrap();
     fs::set_permissions(&open, fs::Permissions::from_mode(0o777)).unwrap();
     let out = open.join("answer.csv");
-    let problem = house.refused_as(
-        Person::Researcher,
-        2,
-        &["query", QUESTION, "--out", out.to_str().unwrap()],
+    let problem = node.refused_as(Person::Researcher, 2, &["query", SQL, "--out", out.to_str().unwrap()]);
+    assert!(
+        problem["detail"].to_string().contains("any user can replace files"),
+        "{problem}"
     );
-    assert!(problem["detail"].to_string().contains("everybody"), "{problem}");
 }

@@ -1,4 +1,4 @@
-//! How a steward brings another policy set into force: checked, tested, compared, applied, rolled back.
+//! How a steward changes the policy set: it is checked, tested, compared, applied, rolled back.
 
 use std::fs;
 
@@ -14,7 +14,7 @@ const CASES: &str = "[[case]]\nclass = \"direct-identifier\"\ntier = \"records\"
      reveal = \"clear\"\nexpect = \"deny\"\n";
 
 #[test]
-fn policy_set_comes_into_force_by_a_steward_and_at_once() {
+fn policy_set_is_applied_by_a_steward_at_once() {
     let world = World::consortium(2);
     let file = world.file("patients.csv", "record,sex\n1,0\n2,1\n3,1\n");
     let classes = ["record=direct-identifier", "sex=sensitive"];
@@ -28,15 +28,15 @@ fn policy_set_comes_into_force_by_a_steward_and_at_once() {
         },
     );
     world.grant("budapest", "cleveland", "heart", &["--columns", "sex"]);
-    let (cleveland, budapest) = (world.house("cleveland"), world.house("budapest"));
+    let (cleveland, budapest) = (world.node("cleveland"), world.node("budapest"));
     let sql = "SELECT sex FROM cleveland.heart";
-    assert_eq!(budapest.ask(sql).ok().table().rows.len(), 3);
+    assert_eq!(budapest.query(sql).ok().table().rows.len(), 3);
 
-    // The set in force, written out, is where a steward begins.
-    let dir = world.place().join("rules");
+    // A steward starts from an export of the current set.
+    let dir = world.dir().join("rules");
     let text = |path: &std::path::Path| path.to_str().unwrap().to_owned();
     cleveland
-        .as_(Person::Steward, &["policy", "show", "--out", &text(&dir)])
+        .run_as(Person::Steward, &["policy", "show", "--out", &text(&dir)])
         .ok();
     fs::write(dir.join("more.cedar"), NO_RECORDS).unwrap();
     fs::write(dir.join("cases.toml"), CASES).unwrap();
@@ -45,7 +45,7 @@ fn policy_set_comes_into_force_by_a_steward_and_at_once() {
     let rules = ["--rules", &text(&dir)].map(str::to_owned);
     let cases = text(&dir.join("cases.toml"));
     cleveland
-        .as_(Person::Steward, &["policy", "test", &rules[0], &rules[1], &cases])
+        .run_as(Person::Steward, &["policy", "test", &rules[0], &rules[1], &cases])
         .ok();
     let diff = cleveland.json_as(Person::Steward, &["policy", "diff", &text(&dir)]);
     assert_eq!(
@@ -56,7 +56,7 @@ fn policy_set_comes_into_force_by_a_steward_and_at_once() {
     assert!(diff["closes"].to_string().contains("answer-records of heart"), "{diff}");
     assert!(diff["text"].to_string().contains("+@id"), "{diff}");
 
-    // Nobody but a steward, and nothing but what was looked at.
+    // Only a steward can apply a set, and only the reviewed one.
     let apply = |digest: &str| {
         vec![
             "policy".to_owned(),
@@ -66,20 +66,20 @@ fn policy_set_comes_into_force_by_a_steward_and_at_once() {
             digest.into(),
         ]
     };
-    let typed = |person, digest: &str| {
+    let apply_as = |person, digest: &str| {
         let args = apply(digest);
-        cleveland.as_(person, &args.iter().map(String::as_str).collect::<Vec<_>>())
+        cleveland.run_as(person, &args.iter().map(String::as_str).collect::<Vec<_>>())
     };
-    typed(Person::Researcher, &digest).exits(3);
+    apply_as(Person::Researcher, &digest).exits(3);
     let other = cleveland.json_as(Person::Steward, &["policy", "show"])["digest"].clone();
-    typed(Person::Steward, other.as_str().unwrap()).exits(2);
-    assert_eq!(budapest.ask(sql).ok().table().rows.len(), 3);
+    apply_as(Person::Steward, other.as_str().unwrap()).exits(2);
+    assert_eq!(budapest.query(sql).ok().table().rows.len(), 3);
 
-    typed(Person::Steward, &digest).ok();
-    budapest.ask(sql).exits(3);
+    apply_as(Person::Steward, &digest).ok();
+    budapest.query(sql).exits(3);
     assert_eq!(cleveland.status()["policy"]["number"], 2);
     let decided = entries(cleveland, "decision_made");
-    // It names the set and what the steward has set for the dataset.
+    // It names the set and the steward's settings of the dataset.
     let (first, last) = (&decided[0]["policy"], &decided.last().unwrap()["policy"]);
     assert_ne!(first, last, "{decided:?}");
     let applied = entries(cleveland, "policy_applied");
@@ -88,15 +88,15 @@ fn policy_set_comes_into_force_by_a_steward_and_at_once() {
     assert_eq!(applied[1]["digest"], digest.as_str(), "{applied:?}");
     assert_eq!(applied[1]["previous"], applied[0]["digest"], "{applied:?}");
 
-    // A set that no set may be is refused, whoever applies it.
+    // A set that violates the fixed limits is refused for any user.
     let wide = world.file("names.cedar", NAMES);
     let refused = cleveland
-        .as_(Person::Steward, &["policy", "check", &text(&wide)])
+        .run_as(Person::Steward, &["policy", "check", &text(&wide)])
         .exits(3);
-    assert!(refused.stderr.contains("reveal-clear"), "{}", refused.story());
+    assert!(refused.stderr.contains("reveal-clear"), "{}", refused.report());
 
-    cleveland.as_(Person::Steward, &["policy", "rollback", "1"]).ok();
-    assert_eq!(budapest.ask(sql).ok().table().rows.len(), 3);
+    cleveland.run_as(Person::Steward, &["policy", "rollback", "1"]).ok();
+    assert_eq!(budapest.query(sql).ok().table().rows.len(), 3);
     let history = cleveland.json_as(Person::Steward, &["policy", "history"]);
     let numbers: Vec<u64> = history
         .as_array()
@@ -109,35 +109,34 @@ fn policy_set_comes_into_force_by_a_steward_and_at_once() {
 
 #[test]
 fn policy_set_of_two_people_needs_two_and_survives_a_restart() {
-    let mut world = World::strangers(1);
-    let house = &world.houses[0];
-    house.hire();
-    let dir = world.place().join("rules");
+    let mut world = World::unconnected(1);
+    let node = &world.nodes[0];
+    node.create_users();
+    let dir = world.dir().join("rules");
     let path = dir.to_str().unwrap().to_owned();
-    house.as_(Person::Steward, &["policy", "show", "--out", &path]).ok();
+    node.run_as(Person::Steward, &["policy", "show", "--out", &path]).ok();
     let settings = fs::read_to_string(dir.join("settings.toml")).unwrap();
     fs::write(
         dir.join("settings.toml"),
         settings.replace("two_people = false", "two_people = true"),
     )
     .unwrap();
-    let digest = house.json_as(Person::Steward, &["policy", "check", &path])["digest"].clone();
+    let digest = node.json_as(Person::Steward, &["policy", "check", &path])["digest"].clone();
     let digest = digest.as_str().unwrap();
-    let applied = house.json_as(Person::Steward, &["policy", "apply", &path, "--expect", digest]);
+    let applied = node.json_as(Person::Steward, &["policy", "apply", &path, "--expect", digest]);
     assert_eq!(applied["state"], "proposed", "{applied}");
-    house
-        .as_(Person::Steward, &["policy", "approve", "--expect", digest])
+    node.run_as(Person::Steward, &["policy", "approve", "--expect", digest])
         .exits(3);
-    assert_eq!(house.status()["policy"]["number"], 1);
-    // The first account holds every role; it is another person.
-    let approved = house.json_as(Person::Administrator, &["policy", "approve", "--expect", digest]);
+    assert_eq!(node.status()["policy"]["number"], 1);
+    // The first account has every role; it belongs to another person.
+    let approved = node.json_as(Person::Administrator, &["policy", "approve", "--expect", digest]);
     assert_eq!(approved["number"], 2, "{approved}");
-    let by = causes(house, "policy_applied").pop().unwrap();
+    let by = causes(node, "policy_applied").pop().unwrap();
     assert_eq!(by["two_people"]["first"], "stella@cleveland", "{by}");
     assert_eq!(by["two_people"]["second"], "administrator@cleveland", "{by}");
-    let house = &mut world.houses[0];
-    house.kill();
-    house.start();
-    house.forget_login();
-    assert_eq!(house.status()["policy"]["digest"], digest);
+    let node = &mut world.nodes[0];
+    node.kill();
+    node.start();
+    node.forget_login();
+    assert_eq!(node.status()["policy"]["digest"], digest);
 }

@@ -1,6 +1,6 @@
-//! Every kind of refusal has its exit code and says what happened, why, and what to do.
+//! Every kind of refusal has its exit code and reports what happened, why, and what to do.
 
-use concordat_tests::{House, Import, PASSWORD, Person, World};
+use concordat_tests::{Import, PASSWORD, Person, TestNode, World};
 use serde_json::Value;
 
 const CLASSES: [&str; 3] = ["record=direct-identifier", "sex=sensitive", "chol=sensitive"];
@@ -12,11 +12,11 @@ fn each_refusal_has_its_exit_code_and_its_reasons() {
     shared(&world, "hidden", false);
     world.grant("budapest", "cleveland", "heart", &["--columns", "sex"]);
 
-    what_no_rule_permits_is_denied(&world);
-    what_is_hidden_looks_like_what_does_not_exist(&world);
-    what_is_no_question_is_wrong_usage(&world);
-    whoever_is_not_logged_in_is_told_so(&world);
-    whoever_is_away_is_unreachable(&mut world);
+    query_that_no_rule_permits_is_denied(&world);
+    hidden_data_looks_like_missing_data(&world);
+    invalid_query_is_a_usage_error(&world);
+    missing_login_is_reported(&world);
+    stopped_node_is_unreachable(&mut world);
 }
 
 fn shared(world: &World, dataset: &str, published: bool) {
@@ -33,15 +33,15 @@ fn shared(world: &World, dataset: &str, published: bool) {
     );
     if !published {
         world
-            .house("cleveland")
-            .as_(Person::Steward, &["dataset", "withdraw", dataset])
+            .node("cleveland")
+            .run_as(Person::Steward, &["dataset", "withdraw", dataset])
             .ok();
     }
 }
 
 #[track_caller]
-fn asks(house: &House, code: i32, args: &[&str]) -> Value {
-    let problem = house.refused_as(Person::Researcher, code, &[&["query"], args].concat());
+fn refused_query(node: &TestNode, code: i32, args: &[&str]) -> Value {
+    let problem = node.refused_as(Person::Researcher, code, &[&["query"], args].concat());
     assert!(
         problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()),
         "{problem}"
@@ -49,26 +49,26 @@ fn asks(house: &House, code: i32, args: &[&str]) -> Value {
     problem
 }
 
-fn what_no_rule_permits_is_denied(world: &World) {
-    let (budapest, zurich) = (world.house("budapest"), world.house("zurich"));
-    let problem = asks(zurich, 3, &["SELECT sex FROM cleveland.heart"]);
+fn query_that_no_rule_permits_is_denied(world: &World) {
+    let (budapest, zurich) = (world.node("budapest"), world.node("zurich"));
+    let problem = refused_query(zurich, 3, &["SELECT sex FROM cleveland.heart"]);
     assert_eq!(problem["code"], "denied");
     let help = problem["help"].as_str().expect("help");
     assert!(help.contains("grant request cleveland/heart"), "{help}");
-    asks(
+    refused_query(
         budapest,
         3,
         &["SELECT sex FROM cleveland.heart", "--purpose", "clinical-care"],
     );
 
-    // A steward of the other house, and a researcher where a steward is needed.
+    // A steward of the other node, and a researcher where a steward is needed.
     zurich.refused_as(Person::Steward, 3, &["query", "SELECT sex FROM cleveland.heart"]);
     zurich.refused_as(Person::Researcher, 3, &["user", "list"]);
     budapest.refused_as(Person::Researcher, 3, &["dataset", "publish", "heart"]);
 }
 
-fn what_is_hidden_looks_like_what_does_not_exist(world: &World) {
-    let (cleveland, budapest) = (world.house("cleveland"), world.house("budapest"));
+fn hidden_data_looks_like_missing_data(world: &World) {
+    let (cleveland, budapest) = (world.node("cleveland"), world.node("budapest"));
     cleveland.refused_as(Person::Steward, 4, &["dataset", "show", "nowhere"]);
     budapest.refused_as(Person::Researcher, 4, &["grant", "show", "00000000"]);
 
@@ -81,7 +81,7 @@ fn what_is_hidden_looks_like_what_does_not_exist(world: &World) {
     assert_eq!(request("cleveland/hidden"), request("cleveland/nowhere"));
 
     let column = |name: &str| {
-        let outcome = budapest.as_(
+        let outcome = budapest.run_as(
             Person::Researcher,
             &[
                 "--format",
@@ -90,7 +90,7 @@ fn what_is_hidden_looks_like_what_does_not_exist(world: &World) {
                 &format!("SELECT {name} FROM cleveland.heart"),
             ],
         );
-        assert_ne!(outcome.code, Some(0), "{}", outcome.story());
+        assert_ne!(outcome.code, Some(0), "{}", outcome.report());
         (outcome.code, outcome.problem().to_string().replace(name, "…"))
     };
     assert_eq!(
@@ -100,9 +100,9 @@ fn what_is_hidden_looks_like_what_does_not_exist(world: &World) {
     );
 }
 
-fn what_is_no_question_is_wrong_usage(world: &World) {
-    let budapest = world.house("budapest");
-    let questions = [
+fn invalid_query_is_a_usage_error(world: &World) {
+    let budapest = world.node("budapest");
+    let queries = [
         "SELECT sex FROM cleveland.heart; DROP TABLE heart",
         "DROP TABLE cleveland.heart",
         "COPY cleveland.heart TO 'x.csv'",
@@ -112,16 +112,16 @@ fn what_is_no_question_is_wrong_usage(world: &World) {
         "SELECT sex FROM heart",
         "",
     ];
-    for question in questions {
-        asks(budapest, 2, &[question]);
+    for sql in queries {
+        refused_query(budapest, 2, &[sql]);
     }
     let unknown = budapest.run(&["query", "SELECT 1", "--no-such-option"]).exits(2);
-    assert!(unknown.stderr.contains("--no-such-option"), "{}", unknown.story());
+    assert!(unknown.stderr.contains("--no-such-option"), "{}", unknown.report());
 }
 
-fn whoever_is_not_logged_in_is_told_so(world: &World) {
-    let zurich = world.house("zurich");
-    zurich.as_(Person::Researcher, &["logout"]).ok();
+fn missing_login_is_reported(world: &World) {
+    let zurich = world.node("zurich");
+    zurich.run_as(Person::Researcher, &["logout"]).ok();
     let outcome = zurich
         .run(&["--format", "json", "query", "SELECT sex FROM cleveland.heart"])
         .exits(7);
@@ -130,24 +130,24 @@ fn whoever_is_not_logged_in_is_told_so(world: &World) {
             .as_str()
             .is_some_and(|detail| detail.contains("concordat login")),
         "{}",
-        outcome.story()
+        outcome.report()
     );
-    for (name, password) in [("rufus", "not the password"), ("nobody", PASSWORD)] {
+    for (name, password) in [("rufus", "not the password"), ("unknown", PASSWORD)] {
         zurich
-            .typed(&["--format", "json", "login", name], Some(password))
+            .run_with_input(&["--format", "json", "login", name], Some(password))
             .exits(7)
             .problem();
     }
     zurich.forget_login();
 }
 
-fn whoever_is_away_is_unreachable(world: &mut World) {
-    world.house_mut("cleveland").stop();
-    let budapest = world.house("budapest");
+fn stopped_node_is_unreachable(world: &mut World) {
+    world.node_mut("cleveland").stop();
+    let budapest = world.node("budapest");
     budapest.await_peers(1);
-    asks(budapest, 5, &["SELECT sex FROM cleveland.heart"]);
+    refused_query(budapest, 5, &["SELECT sex FROM cleveland.heart"]);
     let problem = world
-        .house("cleveland")
+        .node("cleveland")
         .run(&["--format", "json", "whoami"])
         .exits(5)
         .problem();

@@ -1,26 +1,26 @@
-//! A grant ends in the middle of an answer.
+//! A grant is revoked in the middle of an answer.
 
 use std::fmt::Write;
 
 use concordat_tests::{Import, Person, Reader, World};
 
-use super::{answers_released, assert_ledger_holds};
+use super::{answers_released, assert_ledger_valid};
 
-/// Rows, and words of sixteen bytes in each: together more than all pipes and windows between the provider's engine and a
-/// reader who waits can hold.
+/// Rows, and 16-byte blocks in each: together more than all pipes and windows between the provider's engine and a waiting
+/// reader can buffer.
 const PATIENTS: u64 = 40_000;
-const WORDS: u64 = 48;
+const BLOCKS: u64 = 48;
 
 #[test]
 fn a_revoked_grant_cuts_the_answer_that_is_under_way() {
     let world = World::consortium(2);
     share_many(&world);
     let grant = world.grant("budapest", "cleveland", "scans", &["--tier", "records"]);
-    let (provider, consumer) = (world.house("cleveland"), world.house("budapest"));
+    let (provider, consumer) = (world.node("cleveland"), world.node("budapest"));
 
     consumer.log_in(Person::Researcher);
     let mut reader = Reader::start(consumer, "SELECT * FROM cleveland.scans");
-    assert_eq!(reader.read(50), 50, "rows come before the revocation");
+    assert_eq!(reader.read(50), 50, "rows arrive before the revocation");
     let revoked = provider.json_as(
         Person::Steward,
         &["grant", "revoke", &grant, "--reason", "consent withdrawn"],
@@ -30,7 +30,7 @@ fn a_revoked_grant_cuts_the_answer_that_is_under_way() {
 
     assert!(
         end.rows < PATIENTS,
-        "all {} rows came although the grant was revoked",
+        "all {} rows arrived although the grant was revoked",
         end.rows
     );
     assert_eq!(end.code, Some(3), "{}", end.stderr);
@@ -39,10 +39,10 @@ fn a_revoked_grant_cuts_the_answer_that_is_under_way() {
         "the reason is missing: {}",
         end.stderr
     );
-    the_ledger_says_where_it_was_cut(&world, end.rows);
-    nothing_more_is_answered(&world, &grant);
-    for house in &world.houses {
-        assert_ledger_holds(house);
+    assert_ledger_records_the_cut(&world, end.rows);
+    assert_further_queries_are_refused(&world, &grant);
+    for node in &world.nodes {
+        assert_ledger_valid(node);
     }
 }
 
@@ -51,7 +51,7 @@ fn share_many(world: &World) {
     let mut noise = 0x9E37_79B9_7F4A_7C15_u64;
     for record in 0..PATIENTS {
         write!(text, "{record},").unwrap();
-        for _ in 0..WORDS {
+        for _ in 0..BLOCKS {
             // Xorshift: hardly compressible, as findings are.
             noise ^= noise << 13;
             noise ^= noise >> 7;
@@ -73,17 +73,17 @@ fn share_many(world: &World) {
     assert_eq!(imported["rows"], PATIENTS);
 }
 
-/// The provider knows that it did not release everything, and has written down no fewer rows than arrived.
-fn the_ledger_says_where_it_was_cut(world: &World, arrived: u64) {
-    let released = answers_released(world.house("cleveland"));
+/// The provider has recorded that the answer was cut, with at least as many rows as arrived.
+fn assert_ledger_records_the_cut(world: &World, arrived: u64) {
+    let released = answers_released(world.node("cleveland"));
     let last = released.last().expect("the answer is in the ledger");
     let rows = last["rows"].as_u64().expect("a number of rows");
     assert!(last["outcome"].to_string().contains("cut"), "{last}");
     assert!(rows < PATIENTS && rows >= arrived, "{arrived} rows arrived: {last}");
 }
 
-fn nothing_more_is_answered(world: &World, grant: &str) {
-    let consumer = world.house("budapest");
+fn assert_further_queries_are_refused(world: &World, grant: &str) {
+    let consumer = world.node("budapest");
     world.await_grant("budapest", grant, "REVOKED");
     for sql in [
         "SELECT count(*) FROM cleveland.scans",

@@ -1,4 +1,4 @@
-//! Below the tier `records`: groups are large enough by the patients in them, not by their rows.
+//! Below the tier `records`: the size of a group is counted in patients, not in rows.
 
 use std::fmt::Write;
 
@@ -11,27 +11,27 @@ const WARDS: [(&str, u32, u32); 4] = [("a", 30, 3), ("b", 25, 2), ("c", 3, 100),
 const BY_WARD: &str = "SELECT ward, count(*) AS visits FROM cleveland.stays GROUP BY ward ORDER BY ward";
 
 #[test]
-fn groups_of_few_patients_are_withheld_however_many_rows_they_have() {
+fn groups_of_few_patients_are_withheld_despite_many_rows() {
     let world = World::consortium(2);
-    let cleveland = shared_by(&world, "cleveland");
-    let budapest = shared_by(&world, "budapest");
+    let cleveland = share_stays(&world, "cleveland");
+    let budapest = share_stays(&world, "budapest");
     assert_eq!((cleveland, budapest), (452, 452));
     let grant = world.grant("budapest", "cleveland", "stays", &["--tier", "aggregate"]);
-    let researcher = world.house("budapest");
+    let researcher = world.node("budapest");
 
-    // `c` has three patients; `d`, the smallest of the others, is withheld with it, else a total would tell `c`.
-    let answer = researcher.ask(BY_WARD).ok().table();
+    // `c` has three patients; `d`, the smallest of the others, is withheld with it; otherwise a total would reveal `c`.
+    let answer = researcher.query(BY_WARD).ok().table();
     assert_eq!(answer.rows, [["a", "90"], ["b", "50"]]);
-    let suppressed = answers_released(world.house("cleveland"));
+    let suppressed = answers_released(world.node("cleveland"));
     assert_eq!(suppressed.last().unwrap()["rows"], 2);
 
     let total = researcher
-        .ask("SELECT count(*) AS n, avg(score) AS mean FROM cleveland.stays")
+        .query("SELECT count(*) AS n, avg(score) AS mean FROM cleveland.stays")
         .ok()
         .table();
     assert_eq!(total.rows, [["452", "7.0"]]);
     let few = researcher
-        .ask("SELECT count(*) AS n, sum(score) AS total FROM cleveland.stays WHERE ward = 'c'")
+        .query("SELECT count(*) AS n, sum(score) AS total FROM cleveland.stays WHERE ward = 'c'")
         .ok()
         .table();
     assert_eq!(few.rows, [["", ""]], "three hundred rows of three patients");
@@ -41,19 +41,19 @@ fn groups_of_few_patients_are_withheld_however_many_rows_they_have() {
         "SELECT max(score) FROM cleveland.stays",
         "SELECT patient FROM cleveland.stays",
     ] {
-        assert_ne!(researcher.ask(rows).code, Some(0), "{rows}");
+        assert_ne!(researcher.query(rows).code, Some(0), "{rows}");
     }
 
-    // Our own records and the neighbour's statistics under one name.
+    // Local records and the statistics of another member under one name.
     let both = "SELECT ward, count(*) AS visits FROM consortium.stays GROUP BY ward ORDER BY ward";
-    let both = researcher.ask(both).ok().table();
+    let both = researcher.query(both).ok().table();
     let of = |ward: &str| both.rows.iter().find(|row| row[0] == ward).map(|row| row[1].clone());
     assert_eq!(of("a").as_deref(), Some("180"), "{both:?}");
     assert_eq!(of("b").as_deref(), Some("100"), "{both:?}");
     world.await_grant("cleveland", &grant, "ACTIVE");
 }
 
-fn shared_by(world: &World, holder: &str) -> u64 {
+fn share_stays(world: &World, holder: &str) -> u64 {
     let mut text = "patient,ward,score\n".to_owned();
     let mut patient = 1000;
     for (ward, patients, visits) in WARDS {

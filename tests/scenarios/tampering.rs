@@ -1,70 +1,69 @@
-//! A flipped bit in any file of the data directory: the node refuses, or says which check failed, or answers correctly. It
-//! never answers wrongly.
+//! A flipped bit in any file of the data directory: the node refuses to start, or reports the failed check, or answers correctly.
+//! It never answers wrongly.
 //!
-//! `CONCORDAT_FLIPS` says how many places are tried in each file.
+//! `CONCORDAT_FLIPS` sets how many positions are tried in each file.
 
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
-use concordat_tests::{House, Import, Person, World};
+use concordat_tests::{Import, Person, TestNode, World};
 
-use super::assert_ledger_holds;
+use super::assert_ledger_valid;
 
-/// Places in each file where nothing is said.
+/// The default number of positions in each file.
 const FLIPS: usize = 1;
-const QUESTION: &str = "SELECT sex, count(*) AS n, sum(chol) AS total FROM cleveland.heart GROUP BY sex ORDER BY sex";
+const SQL: &str = "SELECT sex, count(*) AS n, sum(chol) AS total FROM cleveland.heart GROUP BY sex ORDER BY sex";
 
-/// What a node said about its damaged data.
+/// How nodes reacted to damaged data.
 #[derive(Debug, Default)]
-struct Verdicts {
+struct Outcomes {
     refused_to_start: usize,
-    told_by_a_check: usize,
+    reported_by_a_check: usize,
     answered_correctly: usize,
 }
 
 #[test]
-fn a_flipped_bit_is_noticed_or_does_no_harm() {
-    let mut world = World::strangers(1);
+fn flipped_bit_is_detected_or_harmless() {
+    let mut world = World::unconnected(1);
     let right = prepared(&world);
-    let place = world.place().to_owned();
-    let house = &mut world.houses[0];
-    assert_eq!(house.stop(), Some(0));
-    let intact = place.join("intact");
-    copy(&house.dir, &intact);
+    let dir = world.dir().to_owned();
+    let node = &mut world.nodes[0];
+    assert_eq!(node.stop(), Some(0));
+    let intact = dir.join("intact");
+    copy(&node.dir, &intact);
 
-    let mut verdicts = Verdicts::default();
-    for file in data_files(house) {
-        let length = fs::metadata(house.dir.join(&file)).unwrap().len();
+    let mut outcomes = Outcomes::default();
+    for file in data_files(node) {
+        let length = fs::metadata(node.dir.join(&file)).unwrap().len();
         for flip in 0..flips().min(usize::try_from(length).unwrap()) {
             let at = usize::try_from(length).unwrap() * (2 * flip + 1) / (2 * flips());
-            flip_bit(&house.dir.join(&file), at, flip);
-            judge(
-                house,
+            flip_bit(&node.dir.join(&file), at, flip);
+            check(
+                node,
                 &right,
                 &format!("bit {} of byte {at} of {length} in {file}", flip % 8),
-                &mut verdicts,
+                &mut outcomes,
             );
-            fs::remove_dir_all(&house.dir).unwrap();
-            copy(&intact, &house.dir);
+            fs::remove_dir_all(&node.dir).unwrap();
+            copy(&intact, &node.dir);
         }
     }
-    house.start();
-    house.forget_login();
-    assert_ledger_holds(house);
-    println!("flipped bits: {verdicts:?}");
+    node.start();
+    node.forget_login();
+    assert_ledger_valid(node);
+    println!("flipped bits: {outcomes:?}");
     assert!(
-        verdicts.refused_to_start + verdicts.told_by_a_check > verdicts.answered_correctly,
-        "{verdicts:?}"
+        outcomes.refused_to_start + outcomes.reported_by_a_check > outcomes.answered_correctly,
+        "{outcomes:?}"
     );
 }
 
-/// A dataset and some history; returns the right answer.
+/// Creates a dataset and some history; returns the correct answer.
 fn prepared(world: &World) -> String {
-    let house = &world.houses[0];
-    house.hire();
-    house
-        .as_(Person::Administrator, &["consortium", "found", "--name", "Alone"])
+    let node = &world.nodes[0];
+    node.create_users();
+    node.run_as(Person::Administrator, &["consortium", "found", "--name", "Alone"])
         .ok();
     let rows: String = (0..3000).map(|n| format!("{n},{},{}\n", n % 2, 200 + n % 61)).collect();
     let file = world.file("heart.csv", format!("record,sex,chol\n{rows}"));
@@ -78,13 +77,13 @@ fn prepared(world: &World) -> String {
             classes: &classes,
         },
     );
-    house.ask(QUESTION).ok().stdout
+    node.query(SQL).ok().stdout
 }
 
-/// The files that hold something when the node is at rest, relative to the data directory.
-fn data_files(house: &House) -> Vec<String> {
-    let files = house.files().into_iter();
-    let names = files.map(|path| path.strip_prefix(&house.dir).unwrap().to_str().unwrap().to_owned());
+/// The files with data of a stopped node, relative to the data directory.
+fn data_files(node: &TestNode) -> Vec<String> {
+    let files = node.files().into_iter();
+    let names = files.map(|path| path.strip_prefix(&node.dir).unwrap().to_str().unwrap().to_owned());
     let names: Vec<String> = names
         .filter(|name| !name.starts_with("run/") && !name.starts_with("log/"))
         .collect();
@@ -92,43 +91,40 @@ fn data_files(house: &House) -> Vec<String> {
     names
 }
 
-fn judge(house: &mut House, right: &str, what: &str, verdicts: &mut Verdicts) {
-    if let Err(refusal) = house.try_start() {
-        assert_ne!(refusal.code, Some(0), "{what}: {}", refusal.story());
-        assert!(
-            !refusal.stderr.trim().is_empty(),
-            "{what}: it does not say why it does not start"
-        );
-        verdicts.refused_to_start += 1;
+fn check(node: &mut TestNode, right: &str, what: &str, outcomes: &mut Outcomes) {
+    if let Err(refusal) = node.try_start() {
+        assert_ne!(refusal.code, Some(0), "{what}: {}", refusal.report());
+        assert!(!refusal.stderr.trim().is_empty(), "{what}: there is no message");
+        outcomes.refused_to_start += 1;
         return;
     }
-    house.forget_login();
-    let told = checks_that_fail(house);
-    let answer = house.typed(&["login", Person::Researcher.name()], Some(concordat_tests::PASSWORD));
+    node.forget_login();
+    let reported = a_check_fails(node);
+    let answer = node.run_with_input(&["login", Person::Researcher.name()], Some(concordat_tests::PASSWORD));
     let answer = if answer.code == Some(0) {
-        house.run(&["--format", "csv", "query", QUESTION])
+        node.run(&["--format", "csv", "query", SQL])
     } else {
         answer
     };
     if answer.code == Some(0) {
         assert_eq!(answer.stdout, right, "{what}: a wrong answer");
     }
-    match (told, answer.code) {
-        (true, _) => verdicts.told_by_a_check += 1,
-        (false, Some(0)) => verdicts.answered_correctly += 1,
-        (false, _) => panic!("{what}: no check tells why there is no answer: {}", answer.story()),
+    match (reported, answer.code) {
+        (true, _) => outcomes.reported_by_a_check += 1,
+        (false, Some(0)) => outcomes.answered_correctly += 1,
+        (false, _) => panic!("{what}: no check reports why there is no answer: {}", answer.report()),
     }
-    house.kill();
+    node.kill();
 }
 
-/// Whether a login or a check of ledger or dataset says that something is wrong.
-fn checks_that_fail(house: &House) -> bool {
-    let login = house.typed(&["login", "administrator"], Some(concordat_tests::PASSWORD));
+/// Whether a login or a check of the ledger or dataset fails.
+fn a_check_fails(node: &TestNode) -> bool {
+    let login = node.run_with_input(&["login", "administrator"], Some(concordat_tests::PASSWORD));
     if login.code != Some(0) {
         return true;
     }
     let checks = [["audit", "verify"].as_slice(), &["dataset", "verify", "heart"]];
-    checks.iter().any(|check| house.run(check).code != Some(0))
+    checks.iter().any(|check| node.run(check).code != Some(0))
 }
 
 fn flip_bit(path: &Path, at: usize, bit: usize) {
@@ -137,7 +133,7 @@ fn flip_bit(path: &Path, at: usize, bit: usize) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Copies a folder with its permissions; sockets are left out.
+/// Copies a folder with its permissions; sockets are skipped.
 fn copy(from: &Path, to: &Path) {
     let mode = fs::metadata(from).unwrap().permissions().mode();
     fs::DirBuilder::new().mode(mode).create(to).unwrap();
@@ -153,5 +149,5 @@ fn copy(from: &Path, to: &Path) {
 
 fn flips() -> usize {
     let given = std::env::var("CONCORDAT_FLIPS").ok();
-    given.map_or(FLIPS, |flips| flips.parse().expect("a number of places"))
+    given.map_or(FLIPS, |flips| flips.parse().expect("a number of positions"))
 }

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use concordat_tests::shared::skip;
 use concordat_tests::slots::Slots;
-use concordat_tests::{House, Outcome, PASSWORD, Person};
+use concordat_tests::{Outcome, PASSWORD, Person, TestNode};
 
-use super::assert_ledger_holds;
+use super::assert_ledger_valid;
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const PIN: &str = "24681357";
@@ -19,11 +19,11 @@ const PASSPHRASE: &str = "one two three four five six";
 struct Tokens(PathBuf);
 
 impl Tokens {
-    /// Makes a folder with one token, `vault`; nothing where SoftHSM is not installed.
+    /// Creates a folder with one token, `vault`; `None` if SoftHSM is not installed.
     fn make(dir: &Path) -> Option<Self> {
         if !Path::new(MODULE).is_file() {
             skip(&format!(
-                "there is no PKCS#11 token in software at {MODULE}; install the package `softhsm2`"
+                "there is no software PKCS#11 token at {MODULE}; install the package `softhsm2`"
             ));
             return None;
         }
@@ -56,8 +56,8 @@ impl Tokens {
         self.0.join("softhsm2.conf")
     }
 
-    /// Pulls the token out, and puts it back with the same call.
-    fn pull_or_push(&self) {
+    /// Removes the token, or reinserts it if it was removed.
+    fn remove_or_reinsert(&self) {
         let (inside, outside) = (self.0.join("tokens"), self.0.join("elsewhere"));
         if outside.exists() {
             fs::remove_dir_all(&inside).unwrap();
@@ -74,48 +74,48 @@ fn private(path: &Path, contents: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Expects that the daemon does not start, and says why and what to do.
+/// Asserts that the daemon does not start, and reports why and what to do.
 #[track_caller]
-fn refused(house: &mut House, code: i32, words: &[&str]) {
-    let outcome = house.try_start().unwrap_err().exits(code);
-    for word in words {
-        assert!(outcome.stderr.contains(word), "{word}: {}", outcome.story());
+fn refused(node: &mut TestNode, code: i32, expected: &[&str]) {
+    let outcome = node.try_start().unwrap_err().exits(code);
+    for text in expected {
+        assert!(outcome.stderr.contains(text), "{text}: {}", outcome.report());
     }
-    assert!(!outcome.stderr.contains(PIN), "{}", outcome.story());
+    assert!(!outcome.stderr.contains(PIN), "{}", outcome.report());
 }
 
-/// A command that works on the stopped node, with `lines` for what it asks.
-fn audit(house: &House, lines: &str) -> Outcome {
-    house.surrounded(&["--format", "json", "audit", "verify"], lines)
+/// A command that works on the stopped node, with `lines` as its input.
+fn audit(node: &TestNode, lines: &str) -> Outcome {
+    node.run_with_env(&["--format", "json", "audit", "verify"], lines)
 }
 
 #[test]
 fn a_node_is_unlocked_by_a_key_that_never_leaves_its_token() {
-    let place = tempfile::tempdir().unwrap();
-    let Some(tokens) = Tokens::make(&place.path().join("hsm")) else {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tokens) = Tokens::make(&dir.path().join("hsm")) else {
         return;
     };
     let _slots = Slots::take(1);
     let settings = tokens.settings();
-    let mut house = House::over("cleveland", place.path().join("cleveland"));
-    house.surround(&[("SOFTHSM2_CONF", settings.to_str().unwrap())]);
-    let pin = place.path().join("pin");
+    let mut node = TestNode::at("cleveland", dir.path().join("cleveland"));
+    node.set_env(&[("SOFTHSM2_CONF", settings.to_str().unwrap())]);
+    let pin = dir.path().join("pin");
     private(&pin, &format!("{PIN}\n"));
-    set_up_with_a_token(&house, &pin);
+    set_up_with_a_token(&node, &pin);
 
-    house.start();
-    assert_eq!(house.stop(), Some(0));
-    house.start();
-    let status = house.json_as(Person::Administrator, &["key", "status"]);
+    node.start();
+    assert_eq!(node.stop(), Some(0));
+    node.start();
+    let status = node.json_as(Person::Administrator, &["key", "status"]);
     assert_eq!(status["unlocked_by"], "key in a PKCS#11 token");
-    assert_ledger_holds(&house);
-    assert_eq!(house.stop(), Some(0));
+    assert_ledger_valid(&node);
+    assert_eq!(node.stop(), Some(0));
 
-    what_is_wrong_with_a_token_is_said(&mut house, &tokens, &pin);
-    from_token_to_passphrase_and_back(&mut house, &pin);
+    token_problems_are_reported(&mut node, &tokens, &pin);
+    from_token_to_passphrase_and_back(&mut node, &pin);
 }
 
-fn set_up_with_a_token(house: &House, pin: &Path) {
+fn set_up_with_a_token(node: &TestNode, pin: &Path) {
     let who = [
         "init",
         "--institution",
@@ -137,55 +137,54 @@ fn set_up_with_a_token(house: &House, pin: &Path) {
         ]
     };
     let password = format!("{PASSWORD}\n");
-    let absent = house.surrounded(
+    let absent = node.run_with_env(
         &[&who[..], &local, &token("/nonexistent/module.so")].concat(),
         &password,
     );
     absent.exits(2);
-    assert!(!house.dir.exists(), "nothing is left of a set-up that failed");
-    house
-        .surrounded(&[&who[..], &local, &token(MODULE)].concat(), &password)
+    assert!(!node.dir.exists(), "a failed setup leaves nothing behind");
+    node.run_with_env(&[&who[..], &local, &token(MODULE)].concat(), &password)
         .ok();
-    let config = fs::read_to_string(house.dir.join("concordat.toml")).unwrap();
+    let config = fs::read_to_string(node.dir.join("concordat.toml")).unwrap();
     assert!(
         config.contains("source = \"pkcs11\"") && !config.contains(PIN),
         "{config}"
     );
-    assert!(!house.dir.join("unlock.key").exists());
+    assert!(!node.dir.join("unlock.key").exists());
 }
 
-fn what_is_wrong_with_a_token_is_said(house: &mut House, tokens: &Tokens, pin: &Path) {
+fn token_problems_are_reported(node: &mut TestNode, tokens: &Tokens, pin: &Path) {
     private(pin, "00000000\n");
-    refused(house, 7, &["wrong PIN for the token `vault`", "locks itself"]);
+    refused(node, 7, &["wrong PIN for the token `vault`", "locks itself"]);
     private(pin, "");
-    refused(house, 2, &["empty"]);
+    refused(node, 2, &["empty"]);
     fs::remove_file(pin).unwrap();
-    refused(house, 7, &["the file with the PIN", "put it back"]);
+    refused(node, 7, &["the file with the PIN", "restore it"]);
     private(pin, &format!("{PIN}\n"));
     fs::set_permissions(pin, fs::Permissions::from_mode(0o644)).unwrap();
-    refused(house, 2, &["chmod 600"]);
+    refused(node, 2, &["chmod 600"]);
     private(pin, &format!("{PIN}\n"));
 
-    tokens.pull_or_push();
-    refused(house, 7, &["no token `vault`", "connect it"]);
-    tokens.pull_or_push();
+    tokens.remove_or_reinsert();
+    refused(node, 7, &["no token `vault`", "connect it"]);
+    tokens.remove_or_reinsert();
 
-    let path = house.dir.join("concordat.toml");
+    let path = node.dir.join("concordat.toml");
     let config = fs::read_to_string(&path).unwrap();
     private(&path, &config.replace(MODULE, "/nonexistent/module.so"));
-    refused(house, 2, &["no PKCS#11 module", "keys.module"]);
+    refused(node, 2, &["no PKCS#11 module", "keys.module"]);
     private(&path, &config.replace("key = \"concordat\"", "key = \"another\""));
-    refused(house, 7, &["no secret key `another`", "key recover"]);
+    refused(node, 7, &["no secret key `another`", "key recover"]);
     private(&path, &config);
 }
 
-fn from_token_to_passphrase_and_back(house: &mut House, pin: &Path) {
-    let typed = format!("{PASSPHRASE}\n");
-    house.surrounded(&["key", "change-unlock"], &typed).ok();
-    audit(house, &typed).ok();
-    audit(house, &format!("{PIN}\n")).exits(7);
+fn from_token_to_passphrase_and_back(node: &mut TestNode, pin: &Path) {
+    let passphrase = format!("{PASSPHRASE}\n");
+    node.run_with_env(&["key", "change-unlock"], &passphrase).ok();
+    audit(node, &passphrase).ok();
+    audit(node, &format!("{PIN}\n")).exits(7);
 
-    // Without a file, the PIN is asked for: after the passphrase that still unlocks.
+    // Without a file, the command prompts for the PIN, after the passphrase that still unlocks.
     let token = [
         "key",
         "change-unlock",
@@ -194,28 +193,27 @@ fn from_token_to_passphrase_and_back(house: &mut House, pin: &Path) {
         "--new-token-module",
         MODULE,
     ];
-    house.surrounded(&token, &format!("{typed}{PIN}\n")).ok();
-    audit(house, &format!("{PIN}\n")).ok();
-    audit(house, "00000000\n").exits(7);
-    audit(house, &typed).exits(7);
+    node.run_with_env(&token, &format!("{passphrase}{PIN}\n")).ok();
+    audit(node, &format!("{PIN}\n")).ok();
+    audit(node, "00000000\n").exits(7);
+    audit(node, &passphrase).exits(7);
 
-    // The same token again, with a file: from here on nobody has to be there.
+    // The same token again, with a file: from here on the start is unattended.
     let file = ["--new-pin-file", pin.to_str().unwrap()];
-    house
-        .surrounded(&[&token[..], &file].concat(), &format!("{PIN}\n"))
+    node.run_with_env(&[&token[..], &file].concat(), &format!("{PIN}\n"))
         .ok();
-    house.start();
-    house.forget_login();
-    assert_ledger_holds(house);
-    assert_eq!(house.stop(), Some(0));
+    node.start();
+    node.forget_login();
+    assert_ledger_valid(node);
+    assert_eq!(node.stop(), Some(0));
 }
 
 #[test]
-fn a_lost_key_file_is_made_good_by_enough_of_those_who_hold_shares() {
+fn lost_key_file_is_recovered_with_enough_shares() {
     let _slots = Slots::take(1);
-    let place = tempfile::tempdir().unwrap();
-    let mut house = House::found("cleveland", "US", place.path().join("cleveland"));
-    let at = |name: &str| place.path().join(name).to_str().unwrap().to_owned();
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = TestNode::create("cleveland", "US", dir.path().join("cleveland"));
+    let at = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
     let escrow = at("keys.age");
     let backup = |to: &str, shares: &str, threshold: &str| {
         let args = [
@@ -228,7 +226,7 @@ fn a_lost_key_file_is_made_good_by_enough_of_those_who_hold_shares() {
             "--threshold",
             threshold,
         ];
-        house.as_(Person::Administrator, &args)
+        node.run_as(Person::Administrator, &args)
     };
     for (shares, threshold) in [("3", "1"), ("2", "3")] {
         backup(&escrow, shares, threshold).exits(2);
@@ -244,58 +242,58 @@ fn a_lost_key_file_is_made_good_by_enough_of_those_who_hold_shares() {
     let sealed = fs::read_to_string(&escrow).unwrap();
     assert!(
         sealed.starts_with("-----BEGIN AGE ENCRYPTED FILE-----"),
-        "it is a file as age writes it"
+        "the file is in the format of age"
     );
 
-    assert_eq!(house.stop(), Some(0));
-    fs::remove_file(house.dir.join("unlock.key")).unwrap();
+    assert_eq!(node.stop(), Some(0));
+    fs::remove_file(node.dir.join("unlock.key")).unwrap();
     let new = at("new.key");
     private(Path::new(&new), &"a5".repeat(32));
     let recover = |from: &str, shares: &[String]| {
         let mut args = vec!["key", "recover", "--from", from, "--new-key-file", &new];
         args.extend(shares.iter().flat_map(|share| ["--share", share.as_str()]));
-        house.run(&args)
+        node.run(&args)
     };
-    let says = |outcome: Outcome, code, words: &str| {
+    let assert_reports = |outcome: Outcome, code, text: &str| {
         let outcome = outcome.exits(code);
-        assert!(outcome.stderr.contains(words), "{words}: {}", outcome.story());
+        assert!(outcome.stderr.contains(text), "{text}: {}", outcome.report());
     };
-    says(
+    assert_reports(
         recover(&escrow, &[share(1), share(4)]),
         7,
         "3 shares are needed and 2 were given",
     );
-    says(
+    assert_reports(
         recover(&escrow, &[share(1), share(4), share(1)]),
         2,
         "share 1 was given twice",
     );
-    says(
+    assert_reports(
         recover(&escrow, &[share(1), share(4), at("other.age.share-1-of-2")]),
         2,
         "do not belong together",
     );
-    says(
+    assert_reports(
         recover(&at("other.age"), &[share(1), share(4), share(5)]),
         7,
-        "not the escrow that they were made with",
+        "not the escrow that they were generated with",
     );
     let damaged = at("damaged");
     let text = fs::read_to_string(share(2)).unwrap();
     fs::write(&damaged, text.trim_end().strip_suffix(char::is_alphanumeric).unwrap()).unwrap();
-    says(
+    assert_reports(
         recover(&escrow, &[share(1), share(4), damaged]),
         6,
         "damaged or mistyped",
     );
-    says(
+    assert_reports(
         recover(&escrow, &[share(1), share(4), escrow.clone()]),
         2,
         "concordat-share-1",
     );
 
     recover(&escrow, &[share(5), share(2), share(4)]).ok();
-    house.start();
-    house.forget_login();
-    assert_ledger_holds(&house);
+    node.start();
+    node.forget_login();
+    assert_ledger_valid(&node);
 }

@@ -1,10 +1,10 @@
-//! `concordat why`: what was decided, by which rules, and what would help.
+//! `concordat why`: the decision, its rules, and what would help.
 
 use concordat_tests::{Import, Person, World};
 use serde_json::Value;
 
 #[test]
-fn why_names_the_rules_of_a_grant_a_question_and_a_refusal() {
+fn why_names_the_rules_of_a_grant_a_query_and_a_refusal() {
     let world = World::consortium(2);
     let file = world.file("patients.csv", "record,sex,age\n1,0,63\n2,1,41\n3,1,57\n");
     let import = Import {
@@ -15,34 +15,37 @@ fn why_names_the_rules_of_a_grant_a_question_and_a_refusal() {
     };
     world.share("cleveland", import);
     let grant = world.grant("budapest", "cleveland", "heart", &["--columns", "sex,age"]);
-    let (cleveland, budapest) = (world.house("cleveland"), world.house("budapest"));
+    let (cleveland, budapest) = (world.node("cleveland"), world.node("budapest"));
 
-    // The holder sees every rule; the asker sees what the holder told it, and no rule of the holder's.
+    // The holder sees every rule; the consumer sees what the holder sent, and no rule of the holder.
     let explained = cleveland.json_as(Person::Steward, &["why", &grant]);
     let age = step(&explained, "reveal-clear", "age");
     assert_eq!(age["allowed"], false, "{age}");
-    let told = budapest.json_as(Person::Researcher, &["why", &grant]);
-    assert_eq!(told["policy"], Value::Null, "{told}");
-    assert!(told["narrowings"].to_string().contains("age"), "{told}");
-    let text = cleveland.as_(Person::Steward, &["why", &grant]).ok().stdout;
+    let received = budapest.json_as(Person::Researcher, &["why", &grant]);
+    assert_eq!(received["policy"], Value::Null, "{received}");
+    assert!(received["narrowings"].to_string().contains("age"), "{received}");
+    let text = cleveland.run_as(Person::Steward, &["why", &grant]).ok().stdout;
     assert!(text.contains("no: reveal-clear of"), "{text}");
 
-    // A question to somebody else is theirs to decide; one to our own data goes through our own rules.
-    let asked = budapest.json_as(Person::Researcher, &["why", "SELECT sex FROM cleveland.heart"]);
-    assert_eq!(asked["decision"], "permit", "{asked}");
-    assert!(asked["steps"].to_string().contains("is asked under grant"), "{asked}");
+    // A query to another member is decided there; one on local data is decided by the local rules.
+    let remote = budapest.json_as(Person::Researcher, &["why", "SELECT sex FROM cleveland.heart"]);
+    assert_eq!(remote["decision"], "permit", "{remote}");
+    assert!(
+        remote["steps"].to_string().contains("is queried under grant"),
+        "{remote}"
+    );
     let own = cleveland.json_as(Person::Researcher, &["why", "SELECT sex FROM cleveland.heart"]);
     assert_eq!(own["decision"], "permit", "{own}");
     assert_eq!(step(&own, "reveal-clear", "sex")["allowed"], true, "{own}");
 
-    // A refused question is explained before it is asked, with what to do.
+    // A refused query is explained before it is sent, with what to do.
     let refused = budapest.json_as(Person::Researcher, &["why", "SELECT sex FROM cleveland.lungs"]);
     assert_eq!(refused["decision"], "deny", "{refused}");
     assert!(refused["help"].to_string().contains("grant request"), "{refused}");
 
-    // What only the holder can lift is not helped by another request.
+    // If only the holder can lift a refusal, the help does not suggest another request.
     cleveland
-        .as_(Person::Steward, &["grant", "suspend", &grant, "--reason", "an audit"])
+        .run_as(Person::Steward, &["grant", "suspend", &grant, "--reason", "an audit"])
         .ok();
     world.await_grant("budapest", &grant, "SUSPENDED");
     let suspended = budapest.json_as(Person::Researcher, &["why", "SELECT sex FROM cleveland.heart"]);
@@ -50,7 +53,7 @@ fn why_names_the_rules_of_a_grant_a_question_and_a_refusal() {
     assert!(suspended["help"].to_string().contains("resume"), "{suspended}");
 }
 
-/// The step of an explanation that was about `action` and a thing whose name ends in `about`.
+/// The step of an explanation about `action` and an entity whose name ends in `about`.
 #[track_caller]
 fn step<'a>(explained: &'a Value, action: &str, about: &str) -> &'a Value {
     let steps = explained["policy"].as_array();

@@ -1,4 +1,4 @@
-//! Tables of invented patients, the same in every run.
+//! Tables of synthetic patients, the same in every run.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -21,7 +21,7 @@ pub(crate) fn write(path: &Path, rows: usize) {
     writeln!(file, "{}", names.join(",")).unwrap();
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
     for row in 0..rows {
-        // xorshift64*: values that do not compress to nothing, and need no library.
+        // xorshift64*: values that do not compress away, without a library.
         random ^= random >> 12;
         random ^= random << 25;
         random ^= random >> 27;

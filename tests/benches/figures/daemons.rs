@@ -1,4 +1,4 @@
-//! Real daemons: their memory, as the kernel counts it, and how long they take to start.
+//! Real daemons: their memory, as the kernel reports it, and how long they take to start.
 
 use std::path::Path;
 use std::thread::sleep;
@@ -9,27 +9,27 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::ingest::{Source, SubjectRule};
 use concordat_storage::keys::KeyFile;
 use concordat_storage::{catalog::ImportRequest, data_dir::Storage};
-use concordat_tests::{House, Import, Person, World};
+use concordat_tests::{Import, Person, TestNode, World};
 use tokio::time::Instant;
 
 use crate::cohort::CLASSES;
 
-/// Datasets of a house that has many.
+/// The number of datasets of a large node.
 pub(crate) const MANY: u64 = 10_000;
-/// How often memory is looked at.
-const LOOK: Duration = Duration::from_millis(5);
+/// How often memory is sampled.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// Resident memory in KiB.
 pub(crate) struct Memory {
-    /// A node that has just started, with a peer and a table, and does nothing.
+    /// An idle node that has just started, with a peer and a table.
     pub(crate) idle: u64,
-    /// The most that the provider took while the whole table streamed.
+    /// The peak of the provider while the whole table streamed.
     pub(crate) provider: u64,
-    /// The most that the consumer took.
+    /// The peak of the consumer.
     pub(crate) consumer: u64,
 }
 
-/// Runs two institutions, streams the whole table from one to the other, and looks on.
+/// Runs two institutions, streams the whole table from one to the other, and samples memory.
 pub(crate) fn memory(table: &Path) -> Memory {
     let mut world = World::consortium(2);
     let classes: Vec<String> = CLASSES
@@ -48,30 +48,30 @@ pub(crate) fn memory(table: &Path) -> Memory {
         },
     );
     let rows = ["dataset", "limits", "large", "--max-rows", "1000000000"];
-    world.house("cleveland").as_(Person::Steward, &rows).ok();
+    world.node("cleveland").run_as(Person::Steward, &rows).ok();
     world.grant("budapest", "cleveland", "large", &["--tier", "records"]);
     for id in ["cleveland", "budapest"] {
-        restart(world.house_mut(id));
+        restart(world.node_mut(id));
     }
-    for house in &world.houses {
-        house.await_peers(1);
+    for node in &world.nodes {
+        node.await_peers(1);
     }
-    let idle = resident(world.house("cleveland"));
+    let idle = resident(world.node("cleveland"));
 
-    let consumer = world.house("budapest");
+    let consumer = world.node("budapest");
     consumer.log_in(Person::Researcher);
-    let out = world.place().join("answer.arrow");
+    let out = world.dir().join("answer.arrow");
     let out = out.to_str().expect("a path in UTF-8");
     let mut query = consumer.spawn(&["query", "SELECT * FROM cleveland.large", "--out", out]);
-    let mut most = Memory {
+    let mut peak = Memory {
         idle,
         provider: 0,
         consumer: 0,
     };
     while query.try_wait().unwrap().is_none() {
-        most.provider = most.provider.max(resident(world.house("cleveland")));
-        most.consumer = most.consumer.max(resident(consumer));
-        sleep(LOOK);
+        peak.provider = peak.provider.max(resident(world.node("cleveland")));
+        peak.consumer = peak.consumer.max(resident(consumer));
+        sleep(POLL_INTERVAL);
     }
     let ended = query.wait_with_output().unwrap();
     assert!(
@@ -79,23 +79,23 @@ pub(crate) fn memory(table: &Path) -> Memory {
         "the query fails: {}",
         String::from_utf8_lossy(&ended.stderr)
     );
-    most
+    peak
 }
 
-/// How long a daemon with [`MANY`] datasets takes from its start until it answers, and its resident memory in KiB then. At its first start it
-/// enters them in the ledger; the second counts.
+/// How long a daemon with [`MANY`] datasets takes from its start until it answers, and its resident memory in KiB then. Its first start
+/// records the datasets in the ledger; the second start is measured.
 pub(crate) fn start() -> (Duration, u64) {
-    let place = tempfile::tempdir().unwrap();
-    let mut house = House::prepare("cleveland", "US", place.path().join("cleveland"));
-    fill(&house.dir, &place.path().join("small.csv"));
-    house.start();
-    house.stop();
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = TestNode::init("cleveland", "US", dir.path().join("cleveland"));
+    fill(&node.dir, &dir.path().join("small.csv"));
+    node.start();
+    node.stop();
     let began = Instant::now();
-    house.start();
-    (began.elapsed(), resident(&house))
+    node.start();
+    (began.elapsed(), resident(&node))
 }
 
-/// [`MANY`] datasets of ten rows each, put where the daemon will find them.
+/// Imports [`MANY`] datasets of ten rows each into the data directory of the daemon.
 fn fill(dir: &Path, file: &Path) {
     let rows: String = (0..10).map(|row| format!("{row},{},{}\n", row % 2, 40 + row)).collect();
     std::fs::write(file, format!("id,sex,age\n{rows}")).unwrap();
@@ -116,19 +116,19 @@ fn fill(dir: &Path, file: &Path) {
     }
 }
 
-/// So that what an import once took is not counted.
-fn restart(house: &mut House) {
-    house.pin_ports();
-    house.stop();
-    house.start();
-    house.forget_login();
+/// Restarts a daemon, so that memory used by an import is not counted.
+fn restart(node: &mut TestNode) {
+    node.pin_ports();
+    node.stop();
+    node.start();
+    node.forget_login();
 }
 
-fn resident(house: &House) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", house.pid())).unwrap();
+fn resident(node: &TestNode) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", node.pid())).unwrap();
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmRSS:"))
-        .expect("the kernel counts memory");
+        .expect("the kernel reports memory");
     line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }

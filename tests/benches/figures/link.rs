@@ -1,4 +1,4 @@
-//! Plain bytes over libp2p, without anything of Concordat.
+//! Plain bytes over libp2p, without any part of Concordat.
 
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::identity::Keypair;
@@ -8,12 +8,12 @@ use libp2p_stream::Behaviour;
 use tokio::time::Instant;
 
 const PROTOCOL: StreamProtocol = StreamProtocol::new("/concordat/bench/1");
-/// Bytes that go over.
+/// Bytes that are sent.
 const BYTES: usize = 512 << 20;
 /// Bytes in one write, as large as the chunks of an answer may be.
 const WRITE: usize = 1 << 20;
 
-/// Bytes a second over one stream: TCP, Noise, Yamux, the loopback interface.
+/// Bytes per second over one stream: TCP, Noise, Yamux, the loopback interface.
 pub(crate) async fn throughput() -> f64 {
     let (mut here, mut there) = (swarm(), swarm());
     there.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();

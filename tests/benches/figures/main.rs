@@ -1,16 +1,16 @@
 //! The figures of `docs/benchmarks.md`, measured in one run and printed as one table.
 //!
-//! Absolute numbers belong to a machine; ratios travel. So the rows of a query are held against plain bytes over the same
+//! Absolute numbers depend on the machine; ratios are portable. So the rows of a query are compared with plain bytes over the same
 //! kind of link in the same run ([`link`]), with provider and consumer as whole nodes in this process ([`pair`]). Memory is
 //! that of real daemons ([`daemons`]).
 //!
-//! Run it with `.ci/bench`, which builds everything optimised first.
+//! Run it with `.ci/bench`, which builds everything optimized first.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::print_stdout,
-    reason = "this program prints a table, and a step that fails should stop it there and then"
+    reason = "this program prints a table, and a step that fails should stop it at once"
 )]
 
 mod cohort;
@@ -29,9 +29,9 @@ use tokio::time::Instant;
 const ROWS: usize = 2_000_000;
 /// Subjects of the small table.
 const FEW: usize = 400;
-/// Small queries whose latency is measured, after as many as a tenth to warm up.
+/// Small queries whose latency is measured, after a warm-up of a tenth as many.
 const SMALL: usize = 300;
-/// How often throughput is measured; the best counts, because everything that disturbs makes it worse.
+/// How often throughput is measured; the best run counts, because every disturbance makes it worse.
 const TRIES: usize = 3;
 /// Grants that are revoked while rows stream.
 const REVOCATIONS: usize = 5;
@@ -46,8 +46,8 @@ struct Figure {
 }
 
 fn main() {
-    let place = tempfile::tempdir().unwrap();
-    let (large, small) = (place.path().join("large.csv"), place.path().join("small.csv"));
+    let dir = tempfile::tempdir().unwrap();
+    let (large, small) = (dir.path().join("large.csv"), dir.path().join("small.csv"));
     cohort::write(&large, ROWS);
     cohort::write(&small, FEW);
     let program = binary();
@@ -63,7 +63,7 @@ fn main() {
     print(&figures);
 }
 
-/// The binary beside this program.
+/// The binary next to this program.
 fn binary() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let folder = own.parent().and_then(Path::parent).unwrap();
@@ -79,14 +79,14 @@ fn in_process(large: &Path, small: &Path) -> Vec<Figure> {
         let pair = Pair::start(&[("large", large), ("small", small)]).await;
         let full = best(async || throughput(&pair, "SELECT * FROM cleveland.large").await).await;
         let clear = best(async || throughput(&pair, "SELECT sex, chol, bp, day FROM cleveland.large").await).await;
-        let (half, most) = latency(&pair).await;
+        let (p50, p99) = latency(&pair).await;
         let (returned, last) = revocation(&pair).await;
         vec![
             rate("plain bytes over one libp2p stream, TCP", raw, raw, ""),
             rate("`records` query, all columns, transformed", full, raw, "0.4"),
             rate("`records` query, columns in clear", clear, raw, "0.4"),
-            span("small query, both ledgers durable, p50", half, half, ""),
-            span("small query, both ledgers durable, p99", most, half, ""),
+            span("small query, both ledgers durable, p50", p50, p50, ""),
+            span("small query, both ledgers durable, p99", p99, p50, ""),
             span("`grant revoke` until it returns, slowest", returned, returned, ""),
             span("`grant revoke` until the last byte, slowest", last, returned, "≤ 1.0"),
         ]
@@ -132,11 +132,11 @@ fn in_daemons(large: &Path) -> Vec<Figure> {
     ]
 }
 
-/// Bytes of answer a second.
+/// Answer bytes per second.
 async fn throughput(pair: &Pair, sql: &str) -> f64 {
     let began = Instant::now();
     let (rows, bytes) = pair.read(sql).await;
-    assert_eq!(rows, ROWS, "every row has to come");
+    assert_eq!(rows, ROWS, "every row must arrive");
     bytes as f64 / began.elapsed().as_secs_f64()
 }
 
@@ -148,7 +148,7 @@ async fn best(measure: impl AsyncFn() -> f64) -> f64 {
     best
 }
 
-/// Half of the small queries are answered within the first, 99 in 100 within the second.
+/// The latency of small queries: p50 and p99.
 async fn latency(pair: &Pair) -> (Duration, Duration) {
     let sql = "SELECT sex, count(*), avg(chol) FROM cleveland.small GROUP BY sex";
     let mut spans = Vec::new();

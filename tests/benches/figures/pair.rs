@@ -35,8 +35,8 @@ use tokio::time::Instant;
 
 use crate::cohort::CLASSES;
 
-/// How long anything may take that has to happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit of one step.
+const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The two nodes, and a researcher at the consumer.
 pub(crate) struct Pair {
@@ -47,7 +47,7 @@ pub(crate) struct Pair {
 }
 
 impl Pair {
-    /// Starts both, unites them, and negotiates a grant for each of the provider's tables.
+    /// Starts both, forms a consortium, and negotiates a grant for each of the provider's tables.
     pub(crate) async fn start(tables: &[(&str, &Path)]) -> Self {
         let (provider, running) = start("cleveland", "US", 1).await;
         let (consumer, also_running) = start("zurich", "CH", 3).await;
@@ -63,7 +63,7 @@ impl Pair {
             .await
             .unwrap();
         founder
-            .admit(consumer.membership().enrol(None).unwrap().as_bytes(), &tester())
+            .admit(consumer.membership().enroll(None).unwrap().as_bytes(), &tester())
             .await
             .unwrap();
         consumer
@@ -84,7 +84,7 @@ impl Pair {
         pair
     }
 
-    /// Reads an answer to its end: its rows, and the bytes that crossed.
+    /// Reads an answer to its end: its rows, and the bytes that were transferred.
     pub(crate) async fn read(&self, sql: &str) -> (usize, u64) {
         let mut answer = self.consumer.federation().query(&self.eva, sql, None).await.unwrap();
         let mut rows = 0;
@@ -93,12 +93,12 @@ impl Pair {
         }
         (
             rows,
-            answer.account().receipts.iter().map(|receipt| receipt.bytes).sum(),
+            answer.summary().receipts.iter().map(|receipt| receipt.bytes).sum(),
         )
     }
 
     /// Revokes the newest grant while an answer to `sql` streams: how long the call took, and how long after it began the
-    /// last rows came. Negotiates a new grant afterwards.
+    /// last rows arrived. Negotiates a new grant afterwards.
     pub(crate) async fn revoke_midway(&self, sql: &str) -> (Duration, Duration) {
         let grants = self.provider.grants().list().await;
         let grant = grants
@@ -134,19 +134,26 @@ impl Pair {
     }
 
     async fn grant(&self, table: &str) -> GrantId {
-        let (asking, holding) = (self.consumer.negotiations(), self.provider.negotiations());
-        let why = Justification::new("to measure").unwrap();
-        let asked = asking.request(everything(table), why, &tester()).await.unwrap();
-        holding
-            .offer(&asked.id, &Restriction::default(), &tester())
+        let (consumer, provider) = (self.consumer.negotiations(), self.provider.negotiations());
+        let justification = Justification::new("to measure").unwrap();
+        let requested = consumer
+            .request(everything(table), justification, &tester())
             .await
             .unwrap();
-        asking.accept(&asked.id, &tester()).await.unwrap();
+        provider
+            .offer(&requested.id, &Restriction::default(), &tester())
+            .await
+            .unwrap();
+        consumer.accept(&requested.id, &tester()).await.unwrap();
         assert_eq!(
-            asking.settled(&asked.id, PATIENCE).await.unwrap().state,
+            consumer
+                .wait_until_ended(&requested.id, STEP_TIMEOUT)
+                .await
+                .unwrap()
+                .state,
             StateName::Finalized
         );
-        let id = GrantId::from(asked.id);
+        let id = GrantId::from(requested.id);
         let mut changes = self.consumer.epoch().watch();
         while self.consumer.grants().get(&id).await.is_none() {
             changes.changed().await.unwrap();
@@ -230,7 +237,7 @@ fn import(node: &Node, name: &str, path: PathBuf) {
 
 async fn researcher(node: &Node) -> Actor {
     let node = node.clone();
-    let hire = move || {
+    let add_user = move || {
         let (password, now) = (
             Secret::from("correct horse battery staple".to_owned()),
             node.clock().now(),
@@ -245,7 +252,7 @@ async fn researcher(node: &Node) -> Actor {
         node.accounts().record_training("eva", training, now).unwrap();
         node.sessions().login("eva", &password, now).unwrap().actor
     };
-    tokio::task::spawn_blocking(hire).await.unwrap()
+    tokio::task::spawn_blocking(add_user).await.unwrap()
 }
 
 fn everything(table: &str) -> Scope {

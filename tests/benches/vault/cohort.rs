@@ -1,10 +1,10 @@
-//! A table of visits: 12 columns of mixed types, some values missing, no order but that of time.
+//! A table of visits: 12 columns of mixed types, some values missing, ordered by time only.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-const WORDS: [&str; 24] = [
+const NOTE_VOCABULARY: [&str; 24] = [
     "patient",
     "reports",
     "mild",
@@ -33,7 +33,7 @@ const WORDS: [&str; 24] = [
 
 const CHAPTERS: [char; 10] = ['A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J'];
 
-/// A small generator (SplitMix64): the same table on every machine.
+/// A small random number generator (SplitMix64): the same table on every machine.
 struct Dice(u64);
 
 impl Dice {
@@ -77,7 +77,7 @@ pub(crate) fn write(file: &Path, rows: u64) {
         let tenth = |value: Option<u64>| value.map_or_else(String::new, |v| format!("{}.{}", v / 10, v % 10));
         note.clear();
         for _ in 0..14 + dice.below(12) {
-            note.push_str(dice.one_of(&WORDS));
+            note.push_str(dice.one_of(&NOTE_VOCABULARY));
             note.push(' ');
         }
         writeln!(

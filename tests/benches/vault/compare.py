@@ -1,6 +1,6 @@
 """Runs the steps of `vault`, the same work in DuckDB, and prints one table of ratios. Usage: compare.py VAULT [ROWS]
 
-Every step is a process of its own, so that peak memory is that of the step. Files go to a temporary folder (TMPDIR).
+Every step is a separate process, so that peak memory is that of the step. Files go to a temporary folder (TMPDIR).
 """
 
 import json
@@ -35,8 +35,8 @@ def duck_import(csv, to):
     return {"seconds": time.monotonic() - began, "peak_mib": peak()}
 
 
-def duck_ask(plain, encrypted):
-    """The grouped question of both, in turns; medians in milliseconds."""
+def duck_query(plain, encrypted):
+    """The grouped query over both, in turns; medians in milliseconds."""
     db = connect()
     tables = {
         "plain": f"read_parquet('{plain}')",
@@ -57,8 +57,8 @@ def peak():
 
 
 def step(*command):
-    """Runs a step in a process of its own and reads the JSON object that it prints."""
-    run = subprocess.run([str(word) for word in command], capture_output=True, text=True)
+    """Runs a step in a separate process and reads the JSON object that it prints."""
+    run = subprocess.run([str(argument) for argument in command], capture_output=True, text=True)
     if run.returncode:
         sys.exit(f"{' '.join(map(str, command))} failed:\n{run.stderr}")
     print(f"  {command[1]}: {run.stdout.strip()}", file=sys.stderr)
@@ -71,17 +71,17 @@ def bytes_below(folder):
 
 def main(vault, rows):
     duck = [sys.executable, __file__]
-    with tempfile.TemporaryDirectory(prefix="concordat-vault-") as place:
-        place = pathlib.Path(place)
-        csv, large, small = place / "visits.csv", place / "large", place / "small"
+    with tempfile.TemporaryDirectory(prefix="concordat-vault-") as folder:
+        folder = pathlib.Path(folder)
+        csv, large, small = folder / "visits.csv", folder / "large", folder / "small"
         large.mkdir()
         step(vault, "generate", csv, rows)
         size = csv.stat().st_size
-        theirs = step(*duck, "import", csv, place / "duck.parquet")
-        ours = step(vault, "import", large / "house", csv)
+        theirs = step(*duck, "import", csv, folder / "duck.parquet")
+        ours = step(vault, "import", large / "node", csv)
         csv.unlink()
-        asked = step(vault, "ask", large)
-        duck_asked = step(*duck, "ask", large / "plain" / "*.parquet", place / "duck.parquet")
+        queried = step(vault, "query", large)
+        duck_queried = step(*duck, "query", large / "plain" / "*.parquet", folder / "duck.parquet")
         sealed, plain = bytes_below(large / "aes"), bytes_below(large / "plain")
         step(vault, "many", small, MANY)
         opened = step(vault, "open", small)
@@ -90,27 +90,27 @@ def main(vault, rows):
     def span(ms):
         return f"{ms:.0f} ms"
 
-    def line(work, measured, against, ratio, reach):
-        print(f"| {work} | {measured} | {against} | {ratio} | {reach} |")
+    def line(work, measured, against, ratio, target):
+        print(f"| {work} | {measured} | {against} | {ratio} | {target} |")
 
-    def compare(work, ours, theirs, peer, reach):
-        line(work, span(ours), f"{peer}: {span(theirs)}", f"{ours / theirs:.2f}", reach)
+    def compare(work, ours, theirs, peer, target):
+        line(work, span(ours), f"{peer}: {span(theirs)}", f"{ours / theirs:.2f}", target)
 
     print(f"DuckDB {duckdb.__version__}; {rows:,} rows, 12 columns, CSV of {size / 1e9:.2f} GB, Parquet of {plain / 1e6:.0f} MB\n")
-    line("work", "measured", "against", "ratio", "reach")
+    line("work", "measured", "against", "ratio", "target")
     line("---", "---:", "---", "---:", "---:")
     grouped, fusion = "scan, filter, group", "DataFusion, plain Parquet"
-    compare(f"{grouped}, AES", asked["grouped_aes"], asked["grouped_plain"], fusion, "≤ 1.10")
-    compare(f"{grouped}, ChaCha20", asked["grouped_chacha"], asked["grouped_plain"], fusion, "≤ 1.30")
-    compare(f"{grouped}, AES", asked["grouped_aes"], duck_asked["encrypted"], "DuckDB, encrypted Parquet", "≤ 0.60")
-    compare(f"{grouped}, AES", asked["grouped_aes"], duck_asked["plain"], "DuckDB, plain Parquet", "≤ 2.20")
-    compare(f"{grouped}, AES", asked["grouped_aes"], asked["grouped_default"], f"{fusion}, as it comes", "")
-    compare(f"{grouped}, through a permit, tier `records`", asked["permit_records"], asked["grouped_plain"], fusion, "")
-    compare(f"{grouped}, through a permit, tier `aggregate`", asked["permit_aggregate"], asked["grouped_plain"], fusion, "")
-    compare("point lookup by subject, AES", asked["point_aes"], asked["point_plain"], fusion, "≤ 1.20")
-    compare("point lookup by subject, ChaCha20", asked["point_chacha"], asked["point_plain"], fusion, "≤ 1.20")
-    compare("point lookup by subject, AES", asked["point_aes"], asked["point_default"], f"{fusion}, as it comes", "")
-    compare("point lookup by subject, through a permit", asked["permit_point"], asked["point_plain"], fusion, "")
+    compare(f"{grouped}, AES", queried["grouped_aes"], queried["grouped_plain"], fusion, "≤ 1.10")
+    compare(f"{grouped}, ChaCha20", queried["grouped_chacha"], queried["grouped_plain"], fusion, "≤ 1.30")
+    compare(f"{grouped}, AES", queried["grouped_aes"], duck_queried["encrypted"], "DuckDB, encrypted Parquet", "≤ 0.60")
+    compare(f"{grouped}, AES", queried["grouped_aes"], duck_queried["plain"], "DuckDB, plain Parquet", "≤ 2.20")
+    compare(f"{grouped}, AES", queried["grouped_aes"], queried["grouped_default"], f"{fusion}, default settings", "")
+    compare(f"{grouped}, through a permit, tier `records`", queried["permit_records"], queried["grouped_plain"], fusion, "")
+    compare(f"{grouped}, through a permit, tier `aggregate`", queried["permit_aggregate"], queried["grouped_plain"], fusion, "")
+    compare("point lookup by subject, AES", queried["point_aes"], queried["point_plain"], fusion, "≤ 1.20")
+    compare("point lookup by subject, ChaCha20", queried["point_chacha"], queried["point_plain"], fusion, "≤ 1.20")
+    compare("point lookup by subject, AES", queried["point_aes"], queried["point_default"], f"{fusion}, default settings", "")
+    compare("point lookup by subject, through a permit", queried["permit_point"], queried["point_plain"], fusion, "")
     line("import of the CSV", f"{ours['seconds']:.1f} s", f"DuckDB, encrypted Parquet: {theirs['seconds']:.1f} s", f"{ours['seconds'] / theirs['seconds']:.2f}", "≤ 1.50")
     line("memory of that import, peak", f"{ours['peak_mib']:.0f} MiB", f"DuckDB: {theirs['peak_mib']:.0f} MiB", f"{ours['peak_mib'] / theirs['peak_mib']:.2f}", "≤ 300 MB")
     line("size on disk", f"{sealed:,} bytes", f"plain Parquet: {plain:,} bytes", f"{sealed / plain:.5f}", "≤ 1.002")
@@ -123,8 +123,8 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["import", csv, to]:
             print(json.dumps(duck_import(csv, to)))
-        case ["ask", plain, encrypted]:
-            print(json.dumps(duck_ask(plain, encrypted)))
+        case ["query", plain, encrypted]:
+            print(json.dumps(duck_query(plain, encrypted)))
         case [vault]:
             main(vault, 10_000_000)
         case [vault, rows]:

@@ -1,14 +1,14 @@
 //! What sealing costs, step by step: the Rust half of the second table of `docs/benchmarks.md`.
 //!
-//! Each step is a process of its own, so that its peak memory is its own too. A step prints one JSON object; `compare.py` runs the
+//! Each step is a separate process, so that its peak memory can be measured. A step prints one JSON object; `compare.py` runs the
 //! steps, runs DuckDB on the same files, and prints the table. Run it with `.ci/bench-storage`.
 //!
 //! ```text
 //! vault generate FILE ROWS     a CSV of 12 columns of mixed types
 //! vault import DIR FILE        a data directory with that file as its only dataset
-//! vault ask DIR                its objects as plain Parquet in DIR/plain, and the same questions over those and sealed ones
+//! vault query DIR              its objects as plain Parquet in DIR/plain, and the same queries over those and sealed ones
 //! vault many DIR COUNT         as many small datasets
-//! vault open DIR               how long it takes to open them, and in how much memory
+//! vault open DIR               the time and memory it takes to open them
 //! vault rotate DIR             a new key for the segment that holds them
 //! ```
 
@@ -17,12 +17,12 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "this program measures and prints, and a step that fails should stop it there and then"
+    reason = "this program measures and prints, and a step that fails should stop it at once"
 )]
 
-mod ask;
 mod cohort;
-mod house;
+mod data_dirs;
+mod queries;
 
 use std::path::Path;
 
@@ -31,16 +31,16 @@ fn main() {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
         ["generate", file, rows] => cohort::write(Path::new(file), rows.parse().unwrap()),
-        ["import", dir, file] => house::import(Path::new(dir), Path::new(file)),
-        ["ask", dir] => ask::ask(Path::new(dir)),
-        ["many", dir, count] => house::many(Path::new(dir), count.parse().unwrap()),
-        ["open", dir] => house::open(Path::new(dir)),
-        ["rotate", dir] => house::rotate(Path::new(dir)),
-        _ => println!("nothing to measure; `.ci/bench-storage` says what"),
+        ["import", dir, file] => data_dirs::import(Path::new(dir), Path::new(file)),
+        ["query", dir] => queries::query(Path::new(dir)),
+        ["many", dir, count] => data_dirs::many(Path::new(dir), count.parse().unwrap()),
+        ["open", dir] => data_dirs::open(Path::new(dir)),
+        ["rotate", dir] => data_dirs::rotate(Path::new(dir)),
+        _ => println!("unknown step; see `.ci/bench-storage`"),
     }
 }
 
-/// The most memory that this process ever had, in MiB, as the kernel counts it.
+/// The peak memory of this process in MiB, as the kernel reports it.
 fn peak() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();

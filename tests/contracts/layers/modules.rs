@@ -4,22 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::contracts::Source;
 
-/// The modules of a crate and the arrows between them. A module is named by its path below the crate's root.
+/// The modules of a crate and the edges between them. A module is named by its path below the crate's root.
 #[derive(Debug, Default)]
 pub(super) struct Modules {
     pub(super) files: BTreeMap<String, File>,
 }
 
-/// What one file says.
+/// The contents of one file.
 #[derive(Debug, Default)]
 pub(super) struct File {
     pub(super) path: String,
-    /// Names that the file brings in, with the paths that they stand for.
+    /// Names that the file imports, with their paths.
     imports: Vec<Import>,
     /// Paths outside of `use`.
     inline: Vec<Vec<String>>,
-    /// All words outside of `use`.
-    words: BTreeSet<String>,
+    /// All identifiers outside of `use`.
+    identifiers: BTreeSet<String>,
 }
 
 /// One name of a `use`.
@@ -27,7 +27,7 @@ pub(super) struct File {
 struct Import {
     name: String,
     path: Vec<String>,
-    passed_on: bool,
+    reexported: bool,
 }
 
 impl Modules {
@@ -62,18 +62,18 @@ impl Modules {
 
     /// The modules that define what a file uses.
     pub(super) fn used(&self, module: &str, file: &File) -> BTreeSet<String> {
-        let passes_on = |import: &&Import| {
+        let is_reexport = |import: &&Import| {
             let target = self.split(&import.path).0;
-            import.passed_on && target.starts_with(&below(module, "")) && !file.words.contains(&import.name)
+            import.reexported && target.starts_with(&below(module, "")) && !file.identifiers.contains(&import.name)
         };
-        let imports = file.imports.iter().filter(|import| !passes_on(import));
+        let imports = file.imports.iter().filter(|import| !is_reexport(import));
         let paths = imports.map(|import| &import.path).chain(&file.inline);
         let mut used: BTreeSet<String> = paths.filter_map(|path| self.defined_in(path, 0)).collect();
         used.remove(module);
         used
     }
 
-    /// The module that defines what a path names; none if that is outside of the crate.
+    /// The module that defines what a path names; `None` if that is outside the crate.
     fn defined_in(&self, path: &[String], depth: usize) -> Option<String> {
         let (module, rest) = self.split(path);
         let import = rest.first().and_then(|name| {
@@ -115,7 +115,7 @@ impl File {
             } else if let Some(begun) = use_statement(line) {
                 statement = Some(begun);
             } else {
-                file.read_words(line, module, known);
+                file.read_identifiers(line, module, known);
             }
             if let Some(whole) = statement.take_if(|begun| begun.ends_with(';')) {
                 file.read_use(&whole, module, known);
@@ -138,21 +138,22 @@ impl File {
                 alias.trim()
             };
             let Some(path) = absolute(module, &segments, known) else {
-                // A library's own: what is passed on from it is defined outside.
+                // A library's own: what is re-exported from it is defined outside.
                 continue;
             };
             self.imports.push(Import {
                 name: name.to_owned(),
                 path,
-                passed_on: !visibility.trim().is_empty(),
+                reexported: !visibility.trim().is_empty(),
             });
         }
     }
 
-    fn read_words(&mut self, line: &str, module: &str, known: &BTreeSet<String>) {
+    fn read_identifiers(&mut self, line: &str, module: &str, known: &BTreeSet<String>) {
         for path in line.split(|c: char| !(c.is_alphanumeric() || "_:$".contains(c))) {
             let segments: Vec<&str> = path.split("::").collect();
-            self.words.extend(segments.iter().map(|segment| (*segment).to_owned()));
+            self.identifiers
+                .extend(segments.iter().map(|segment| (*segment).to_owned()));
             if segments.len() > 1 {
                 self.inline.extend(absolute(module, &segments, known));
             }
@@ -160,7 +161,7 @@ impl File {
     }
 }
 
-/// A path from the crate's root; none if it leads elsewhere.
+/// A path from the crate's root; `None` if it leads outside the crate.
 fn absolute(module: &str, segments: &[&str], known: &BTreeSet<String>) -> Option<Vec<String>> {
     let here: Vec<&str> = module.split('/').filter(|part| !part.is_empty()).collect();
     let supers = segments.iter().take_while(|segment| **segment == "super").count();
@@ -219,7 +220,7 @@ fn below(module: &str, child: &str) -> String {
     }
 }
 
-/// The module of a file: its path below the sources, the root's being empty.
+/// The module of a file: its path below the sources, empty for the root.
 fn module_of(src: &str, path: &str) -> String {
     let path = path.strip_prefix(src).unwrap_or(path).trim_start_matches('/');
     let module = path.trim_end_matches(".rs");
@@ -230,7 +231,7 @@ fn module_of(src: &str, path: &str) -> String {
     }
 }
 
-/// The module below the crate's root that a module lies in.
+/// The module of the crate's root that contains a module.
 pub(super) fn top(module: &str) -> &str {
     module.split('/').next().unwrap_or_default()
 }
@@ -239,12 +240,12 @@ pub(super) fn top(module: &str) -> &str {
 #[derive(Debug, Default)]
 struct Program {
     lines: Vec<String>,
-    /// Modules that are built for tests only.
+    /// Modules that are built only for tests.
     test_modules: Vec<String>,
 }
 
 impl Program {
-    /// Relies on the formatter: an item ends where a brace stands as far in as the item began.
+    /// Relies on the formatter: an item ends at a brace with the same indentation as its first line.
     fn of(text: &str) -> Self {
         let mut program = Self::default();
         let mut lines = text.lines();

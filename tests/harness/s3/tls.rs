@@ -1,4 +1,4 @@
-//! TLS before the server, under an authority that no machine knows.
+//! TLS in front of the server, under a certificate authority that no machine trusts.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -13,17 +13,17 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
-/// A port that speaks TLS.
+/// A port that is_active_side TLS.
 #[derive(Debug)]
 pub struct Secured {
-    /// The address, as a node is told it.
+    /// The address, as a node's configuration contains it.
     pub endpoint: String,
     /// The certificate of the authority, as PEM.
     pub authority: PathBuf,
 }
 
-/// Listens on a port of its own and passes on to `server` what comes there through TLS, until the runtime ends.
-pub(super) async fn before(server: SocketAddr, folder: &Path) -> Secured {
+/// Listens on its own port and forwards what arrives there over TLS to `server`, until the runtime ends.
+pub(super) async fn listen(server: SocketAddr, folder: &Path) -> Secured {
     let (acceptor, authority) = certified();
     let path = folder.join("authority.pem");
     fs::write(&path, authority).expect("a certificate");
@@ -32,7 +32,7 @@ pub(super) async fn before(server: SocketAddr, folder: &Path) -> Secured {
     tokio::spawn(async move {
         let mut connections = JoinSet::new();
         while let Ok((socket, _)) = listener.accept().await {
-            connections.spawn(pass_on(acceptor.clone(), socket, server));
+            connections.spawn(forward(acceptor.clone(), socket, server));
         }
     });
     Secured {
@@ -41,12 +41,12 @@ pub(super) async fn before(server: SocketAddr, folder: &Path) -> Secured {
     }
 }
 
-async fn pass_on(acceptor: TlsAcceptor, socket: TcpStream, server: SocketAddr) {
-    // Whoever does not like the certificate hangs up.
-    if let Ok(mut asked) = acceptor.accept(socket).await
-        && let Ok(mut answering) = TcpStream::connect(server).await
+async fn forward(acceptor: TlsAcceptor, socket: TcpStream, server: SocketAddr) {
+    // A client that rejects the certificate closes the connection.
+    if let Ok(mut client) = acceptor.accept(socket).await
+        && let Ok(mut upstream) = TcpStream::connect(server).await
     {
-        tokio::io::copy_bidirectional(&mut asked, &mut answering).await.ok();
+        tokio::io::copy_bidirectional(&mut client, &mut upstream).await.ok();
     }
 }
 

@@ -1,9 +1,9 @@
-//! Whoever runs the store: what they can do with what lies there, and that all of it is noticed.
+//! The operator of the store: every change that they can make to the objects is detected.
 
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::text::Reason;
 use concordat_storage::catalog::{ErasureOrder, ErasureStatement};
-use concordat_storage::error_kind::ErrorKind as Whose;
+use concordat_storage::error_kind::ErrorKind;
 
 use super::*;
 
@@ -14,21 +14,25 @@ pub(super) fn state(vault: &Vault) -> ErasureStatement {
         reason: Reason::new("the study ended").unwrap(),
         at: NOW,
     };
-    vault.catalog().erasures().state(&people(), order, &key()).unwrap()
+    vault
+        .catalog()
+        .erasures()
+        .sign_statement(&people(), order, &key())
+        .unwrap()
 }
 
-/// Erases the dataset, and says whether it was there. To be called within the vault's runtime.
+/// Erases the dataset, and returns whether it existed. Must be called within the vault's runtime.
 pub(super) fn erase(vault: &Vault) -> bool {
     vault.catalog().erasures().erase(&state(vault)).unwrap()
 }
 
-fn is_noticed(vault: &Vault, what: &str) {
+fn assert_detected(vault: &Vault, what: &str) {
     let error = vault.verify().unwrap_err();
-    assert_eq!(error.kind(), Whose::Integrity, "{what}: {error}");
+    assert_eq!(error.kind(), ErrorKind::Integrity, "{what}: {error}");
 }
 
 #[test]
-fn whoever_runs_the_store_changes_moves_or_withholds_nothing_unnoticed() {
+fn store_operator_changes_are_all_detected() {
     let (server, vault) = filled();
     vault.import(&many(20_000), ImportMode::Append).unwrap();
     let objects = server.objects(PREFIX);
@@ -44,24 +48,24 @@ fn whoever_runs_the_store_changes_moves_or_withholds_nothing_unnoticed() {
         let mut changed = original[0].clone();
         changed[at] ^= 1;
         fs::write(&objects[0], changed).unwrap();
-        is_noticed(&vault, "a bit");
+        assert_detected(&vault, "a bit");
     }
     fs::write(&objects[0], &original[0][..original[0].len() - 20]).unwrap();
-    is_noticed(&vault, "cut");
+    assert_detected(&vault, "cut");
     restored(&vault);
 
     fs::write(&objects[0], &original[1]).unwrap();
     fs::write(&objects[1], &original[0]).unwrap();
-    is_noticed(&vault, "exchanged");
+    assert_detected(&vault, "swapped");
     restored(&vault);
 
     fs::remove_file(&objects[1]).unwrap();
-    is_noticed(&vault, "withheld");
+    assert_detected(&vault, "withheld");
     restored(&vault);
 }
 
 #[test]
-fn an_object_that_is_rolled_back_to_what_it_was_before_is_refused() {
+fn object_that_is_rolled_back_is_refused() {
     let (server, vault) = filled();
     let before = server.objects(PREFIX);
     let old = fs::read(&before[0]).unwrap();
@@ -69,28 +73,31 @@ fn an_object_that_is_rolled_back_to_what_it_was_before_is_refused() {
     let after = server.objects(PREFIX);
     let new = after.iter().find(|path| !before.contains(path)).unwrap();
     fs::write(new, old).unwrap();
-    is_noticed(&vault, "rolled back");
+    assert_detected(&vault, "rolled back");
 }
 
 #[test]
-fn a_place_that_loses_its_mark_is_not_trusted() {
+fn location_that_loses_its_ownership_marker_is_not_trusted() {
     let (server, mut vault) = filled();
-    let mark = server.bucket().join(PREFIX).join("owner");
-    let text = fs::read_to_string(&mark).unwrap();
+    let marker = server.bucket().join(PREFIX).join("owner");
+    let text = fs::read_to_string(&marker).unwrap();
     assert_eq!(text.len(), 32, "{text}");
-    fs::remove_file(&mark).unwrap();
-    let looked = vault.runtime.block_on(vault.storage().check_objects());
-    assert_eq!(looked.unwrap_err().kind(), Whose::Integrity);
+    fs::remove_file(&marker).unwrap();
+    let checked = vault.runtime.block_on(vault.storage().check_objects());
+    assert_eq!(checked.unwrap_err().kind(), ErrorKind::Integrity);
 
-    // Where everything is still there, the next start marks it again; where something is not, it says so.
-    let again = s3(place(&server, vault.files.path(), PREFIX));
+    // If all objects still exist, the next start writes the marker again; if one is missing, the start reports it.
+    let again = s3(location(&server, vault.files.path(), PREFIX));
     vault.open(&again).unwrap();
     assert_eq!(vault.verify().unwrap().objects, 1);
-    assert_eq!(fs::read_to_string(&mark).unwrap(), text);
-    fs::remove_file(&mark).unwrap();
+    assert_eq!(fs::read_to_string(&marker).unwrap(), text);
+    fs::remove_file(&marker).unwrap();
     fs::remove_file(&server.objects(PREFIX)[0]).unwrap();
     vault.open(&again).unwrap();
     let error = vault.verify().unwrap_err();
-    assert!(error.to_string().contains("lacks objects of this node"), "{error}");
-    assert!(!mark.exists());
+    assert!(
+        error.to_string().contains("objects of this node are missing"),
+        "{error}"
+    );
+    assert!(!marker.exists());
 }

@@ -1,23 +1,23 @@
-//! Whose place it is, how objects move from one to another, and snapshots of what lies elsewhere.
+//! Ownership of locations, moving objects between locations, and snapshots of remote objects.
 
 use concordat_protocol::identity::PrivateKey;
 use concordat_protocol::ids::InstitutionId;
 use concordat_storage::backup::{self, BackupError, BackupRequest, Repository};
-use concordat_storage::error_kind::ErrorKind as Whose;
+use concordat_storage::error_kind::ErrorKind;
 use concordat_storage::ledger::Ledger;
 
 use super::*;
 
 #[test]
-fn a_place_belongs_to_one_data_directory_and_another_ones_orphans_are_not_removed() {
+fn location_belongs_to_one_data_directory() {
     let (server, vault) = filled();
     let objects = server.objects(PREFIX);
-    let other = Vault::at(&s3(place(&server, vault.files.path(), PREFIX)));
+    let other = Vault::at(&s3(location(&server, vault.files.path(), PREFIX)));
     for error in [
         other.import(PEOPLE, ImportMode::Create).unwrap_err().kind(),
         other.collect_orphans().unwrap_err().kind(),
     ] {
-        assert_eq!(error, Whose::Usage);
+        assert_eq!(error, ErrorKind::Usage);
     }
     let error = other.collect_orphans().unwrap_err();
     assert!(
@@ -26,52 +26,52 @@ fn a_place_belongs_to_one_data_directory_and_another_ones_orphans_are_not_remove
     );
     assert_eq!(server.objects(PREFIX), objects);
 
-    // Neighbours do not see each other, whichever is above.
+    // Neighboring prefixes do not affect each other, even if one contains the other.
     for prefix in ["study/b", "study", ""] {
-        let neighbour = Vault::at(&s3(place(&server, vault.files.path(), prefix)));
-        neighbour.import(PEOPLE, ImportMode::Create).unwrap();
-        assert_eq!(neighbour.collect_orphans().unwrap(), 0, "`{prefix}`");
-        let written = neighbour.catalog().clone();
+        let neighbor = Vault::at(&s3(location(&server, vault.files.path(), prefix)));
+        neighbor.import(PEOPLE, ImportMode::Create).unwrap();
+        assert_eq!(neighbor.collect_orphans().unwrap(), 0, "`{prefix}`");
+        let written = neighbor.catalog().clone();
         drop(written);
         assert!(server.objects(PREFIX).starts_with(&objects), "`{prefix}`");
     }
     let readme = server.bucket().join(PREFIX).join("README.txt");
-    fs::write(&readme, "whose this is").unwrap();
+    fs::write(&readme, "not an object").unwrap();
     assert_eq!(vault.collect_orphans().unwrap(), 0);
-    assert!(readme.exists(), "what is not ours stays");
+    assert!(readme.exists(), "a foreign file stays");
     assert_eq!(vault.verify().unwrap().objects, 1);
 }
 
 #[test]
-fn objects_move_to_a_store_and_back_with_any_tool_that_copies_files() {
+fn objects_move_to_a_store_and_back_with_any_copy_tool() {
     let server = S3Server::start();
     let mut vault = Vault::local();
     vault.import(PEOPLE, ImportMode::Create).unwrap();
     vault.import(&many(100), ImportMode::Append).unwrap();
-    let there = s3(place(&server, vault.files.path(), PREFIX));
+    let there = s3(location(&server, vault.files.path(), PREFIX));
 
     vault.open(&there).unwrap();
     let error = vault.verify().unwrap_err();
-    assert_eq!(error.kind(), Whose::Usage, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
     assert!(error.to_string().contains("copy them there"), "{error}");
     vault.import(&many(5), ImportMode::Append).unwrap_err();
     assert_eq!(vault.newest(), (2, 103));
 
     copy(&vault.dir.path().join("objects"), &server.bucket().join(PREFIX));
     fs::remove_dir_all(vault.dir.path().join("objects")).unwrap();
-    assert_eq!(vault.verify().unwrap().objects, 3, "without a new start");
+    assert_eq!(vault.verify().unwrap().objects, 3, "without a restart");
     vault.import(&many(5), ImportMode::Append).unwrap();
 
-    let error = vault.open(&ObjectPlace::Local).unwrap_err();
-    assert_eq!(error.kind(), Whose::Usage, "{error}");
+    let error = vault.open(&ObjectLocation::Local).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
     assert!(error.to_string().contains("s3://hospital/study/a"), "{error}");
     copy(&server.bucket().join(PREFIX), &vault.dir.path().join("objects"));
-    vault.open(&ObjectPlace::Local).unwrap();
+    vault.open(&ObjectLocation::Local).unwrap();
     assert_eq!(vault.newest(), (3, 108));
     assert_eq!(vault.verify().unwrap().objects, 6);
 }
 
-/// As an S3 tool would, or `cp`; private, as the data directory demands.
+/// Copies as an S3 tool or `cp` would; private, as the data directory requires.
 fn copy(from: &Path, to: &Path) {
     use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     fs::DirBuilder::new().recursive(true).mode(0o700).create(to).unwrap();
@@ -88,24 +88,24 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[test]
-fn the_key_of_a_store_is_exchanged_without_a_restart() {
+fn store_key_is_rotated_without_a_restart() {
     let (server, vault) = filled();
     let path = vault.files.path().join("store.key");
     let right = fs::read_to_string(&path).unwrap();
     fs::write(&path, right.replace("secretoftests", "another")).unwrap();
     let error = vault.verify().unwrap_err();
-    assert_eq!(error.kind(), Whose::Unreachable, "{error}");
-    assert!(error.to_string().contains("refuses the key"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
+    assert!(error.to_string().contains("rejects the key"), "{error}");
     assert!(!format!("{error:?}").contains("another\""), "{error:?}");
     fs::write(&path, &right).unwrap();
     assert_eq!(vault.verify().unwrap().objects, 1);
     fs::remove_file(&path).unwrap();
     let error = vault.verify().unwrap_err();
-    assert_eq!(error.kind(), Whose::Locked, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
     drop(server);
 }
 
-fn back_up(vault: &Vault, to: &Path) -> Result<backup::Made, BackupError> {
+fn back_up(vault: &Vault, to: &Path) -> Result<backup::CreatedSnapshot, BackupError> {
     let institution = InstitutionId::new("budapest").unwrap();
     let storage = vault.storage();
     let ledger = Ledger::open(&storage.ledger_dir(), storage.ledger_key(), institution.clone()).unwrap();
@@ -119,7 +119,7 @@ fn back_up(vault: &Vault, to: &Path) -> Result<backup::Made, BackupError> {
     backup::create(storage, &ledger, &request)
 }
 
-fn restore(vault: &Vault, from: &Path, to: &ObjectPlace) -> Result<(Storage, TempDir), BackupError> {
+fn restore(vault: &Vault, from: &Path, to: &ObjectLocation) -> Result<(Storage, TempDir), BackupError> {
     use std::os::unix::fs::PermissionsExt;
     let repository = Repository::open(from).unwrap();
     let dir = tempfile::tempdir().unwrap();
@@ -131,7 +131,7 @@ fn restore(vault: &Vault, from: &Path, to: &ObjectPlace) -> Result<(Storage, Tem
 }
 
 #[test]
-fn a_snapshot_holds_what_lay_in_a_store_and_goes_back_into_an_empty_place() {
+fn snapshot_of_store_objects_is_restored_to_an_empty_location() {
     let (server, vault) = filled();
     vault.import(&many(20_000), ImportMode::Append).unwrap();
     let repository = vault.files.path().join("backups");
@@ -141,14 +141,14 @@ fn a_snapshot_holds_what_lay_in_a_store_and_goes_back_into_an_empty_place() {
     vault.import(PEOPLE, ImportMode::Append).unwrap();
     let objects = server.objects(PREFIX);
 
-    // Not where the node still lives, whoever runs it.
-    let error = restore(&vault, &repository, &s3(place(&server, vault.files.path(), PREFIX))).unwrap_err();
-    assert_eq!(error.kind(), Whose::Usage, "{error}");
+    // Not to the location that the node still uses.
+    let error = restore(&vault, &repository, &s3(location(&server, vault.files.path(), PREFIX))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
     assert!(error.to_string().contains("is not empty"), "{error}");
     assert_eq!(server.objects(PREFIX), objects);
 
-    let elsewhere = s3(place(&server, vault.files.path(), "study/anew"));
-    for to in [elsewhere, ObjectPlace::Local] {
+    let empty = s3(location(&server, vault.files.path(), "study/restored"));
+    for to in [empty, ObjectLocation::Local] {
         let (storage, dir) = restore(&vault, &repository, &to).unwrap();
         let _within = vault.runtime.enter();
         assert_eq!(storage.catalog().maintenance().verify(&people()).unwrap().objects, 3);
@@ -157,23 +157,19 @@ fn a_snapshot_holds_what_lay_in_a_store_and_goes_back_into_an_empty_place() {
         let storage = Storage::open_at(dir.path(), &secret(), &to).unwrap();
         assert_eq!(storage.catalog().maintenance().verify(&people()).unwrap().objects, 3);
     }
-    assert_eq!(names(&server.objects("study/anew")).len(), 2);
-    let mark = |prefix: &str| fs::read_to_string(server.bucket().join(prefix).join("owner")).unwrap();
-    assert_ne!(mark("study/anew"), mark(PREFIX), "two data directories");
-    assert_eq!(
-        vault.verify().unwrap().objects,
-        6,
-        "the one that was copied is not touched"
-    );
+    assert_eq!(names(&server.objects("study/restored")).len(), 2);
+    let marker = |prefix: &str| fs::read_to_string(server.bucket().join(prefix).join("owner")).unwrap();
+    assert_ne!(marker("study/restored"), marker(PREFIX), "two data directories");
+    assert_eq!(vault.verify().unwrap().objects, 6, "the original is not modified");
 }
 
 #[test]
-fn a_snapshot_of_a_bucket_that_went_away_does_not_call_the_objects_gone() {
+fn snapshot_of_an_unreachable_bucket_reports_no_lost_objects() {
     use concordat_tests::s3::{Fault, Rule};
     let (server, vault) = filled();
     server.faults().set([Rule::every(Fault::Error(404), &[], 1)]);
     let error = back_up(&vault, &vault.files.path().join("backups")).unwrap_err();
-    assert_eq!(error.kind(), Whose::Unreachable, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
     assert!(error.to_string().contains("has no bucket for"), "{error}");
 }
 
@@ -184,15 +180,15 @@ fn a_restore_that_fails_leaves_nothing_in_the_store() {
     vault.import(&many(20_000), ImportMode::Append).unwrap();
     let repository = vault.files.path().join("backups");
     back_up(&vault, &repository).unwrap();
-    let to = s3(S3Place {
+    let to = s3(S3Location {
         retries: 0,
-        ..place(&server, vault.files.path(), "study/anew")
+        ..location(&server, vault.files.path(), "study/restored")
     });
     for kind in [Kind::Begin, Kind::Write, Kind::Complete] {
         server.faults().set([Rule::once(Fault::Error(500), &[kind], 2)]);
         let error = restore(&vault, &repository, &to).unwrap_err();
-        assert_eq!(error.kind(), Whose::Unreachable, "{kind:?}: {error}");
-        assert_eq!(server.objects("study/anew"), Vec::<PathBuf>::new(), "{kind:?}");
+        assert_eq!(error.kind(), ErrorKind::Unreachable, "{kind:?}: {error}");
+        assert_eq!(server.objects("study/restored"), Vec::<PathBuf>::new(), "{kind:?}");
         assert_eq!(server.open_uploads(), 0, "{kind:?}");
     }
     server.faults().clear();
@@ -200,12 +196,12 @@ fn a_restore_that_fails_leaves_nothing_in_the_store() {
 }
 
 #[test]
-fn a_snapshot_that_fails_at_any_request_does_not_appear_and_succeeds_when_repeated() {
+fn snapshot_that_fails_at_any_request_does_not_appear() {
     use concordat_tests::s3::{Fault, Rule};
     let server = S3Server::start();
-    let vault = Vault::at(&s3(S3Place {
+    let vault = Vault::at(&s3(S3Location {
         retries: 0,
-        ..place(&server, tempfile::tempdir().unwrap().keep().as_path(), PREFIX)
+        ..location(&server, tempfile::tempdir().unwrap().keep().as_path(), PREFIX)
     }));
     vault.import(PEOPLE, ImportMode::Create).unwrap();
     vault.import(&many(100), ImportMode::Append).unwrap();
@@ -214,13 +210,13 @@ fn a_snapshot_that_fails_at_any_request_does_not_appear_and_succeeds_when_repeat
     for number in 1..100 {
         server.faults().set([Rule::once(Fault::Error(500), &[], number)]);
         let made = back_up(&vault, &repository);
-        let struck = server.faults().struck();
+        let injected = server.faults().any_injected();
         server.faults().clear();
         match made {
-            Ok(_) => assert!(!struck, "request {number} failed and was passed over"),
+            Ok(_) => assert!(!injected, "request {number} failed and was ignored"),
             Err(error) => {
                 failed += 1;
-                assert_eq!(error.kind(), Whose::Unreachable, "{error}");
+                assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
                 assert_eq!(
                     Repository::open(&repository).unwrap().ids().unwrap(),
                     [],
@@ -228,13 +224,13 @@ fn a_snapshot_that_fails_at_any_request_does_not_appear_and_succeeds_when_repeat
                 );
             }
         }
-        if !struck {
+        if !injected {
             break;
         }
-        // Each begins anew.
+        // Each attempt starts from scratch.
         fs::remove_dir_all(&repository).unwrap();
     }
-    assert_eq!(failed, 4, "two objects, a question about the length and one read each");
+    assert_eq!(failed, 4, "two objects, with one length request and one read each");
     let checked = backup::verify(&Repository::open(&repository).unwrap(), None, &key().public().into()).unwrap();
     assert_eq!((checked.snapshots, checked.objects), (1, 2));
 }

@@ -1,11 +1,11 @@
-//! Names and record numbers that occur nowhere else are put into a dataset, everything is done with it that can be done,
-//! and then every byte that was written anywhere is searched for them.
+//! Unique names and record numbers are imported into a dataset, every operation is run on it, and then every byte that was
+//! written anywhere is searched for them.
 
 use std::path::{Path, PathBuf};
 
-use concordat_tests::{House, Import, Person, World};
+use concordat_tests::{Import, Person, TestNode, World};
 
-/// What must never be found.
+/// Texts that must never be found.
 const NAMES: [&str; 3] = [
     "Zwentibold Quastenflosser",
     "Xanthippe Wolpertinger",
@@ -13,7 +13,7 @@ const NAMES: [&str; 3] = [
 ];
 const RECORDS: [&str; 3] = ["QX7719340215", "QX7719340388", "QX7719340591"];
 const BIRTHDAYS: [&str; 3] = ["1937-03-29", "1941-07-17", "1953-11-05"];
-/// What is in the answers that are granted, and must be nowhere else.
+/// Texts that are in the granted answers, and must not be found anywhere else.
 const FINDINGS: [&str; 3] = [
     "cardiomyopathia-zzyzx-1",
     "cardiomyopathia-zzyzx-2",
@@ -28,7 +28,7 @@ const CLASSES: [&str; 4] = [
 const SUBJECT: [&str; 2] = ["--subject-column", "record"];
 
 #[test]
-fn no_name_is_found_on_disk_in_logs_in_errors_or_in_metrics() {
+fn no_patient_name_is_found_on_disk_in_logs_or_in_metrics() {
     let world = World::consortium(2);
     let mut sources = vec![world.file("patients.csv", table(""))];
     world.share(
@@ -43,19 +43,19 @@ fn no_name_is_found_on_disk_in_logs_in_errors_or_in_metrics() {
     sources.extend(imports_that_fail(&world));
 
     let grant = world.grant("budapest", "cleveland", "heart", &[]);
-    answers_hold_findings_and_no_names(world.house("budapest"));
-    questions_that_name_what_they_look_for(world.house("budapest"));
+    assert_answers_contain_no_names(world.node("budapest"));
+    run_queries_that_name_patients(world.node("budapest"));
     world
-        .house("cleveland")
-        .as_(Person::Steward, &["grant", "revoke", &grant])
+        .node("cleveland")
+        .run_as(Person::Steward, &["grant", "revoke", &grant])
         .ok();
-    questions_that_name_what_they_look_for(world.house("budapest"));
+    run_queries_that_name_patients(world.node("budapest"));
     world
-        .house("cleveland")
-        .as_(Person::Administrator, &["audit", "tail", "-n", "1000"])
+        .node("cleveland")
+        .run_as(Person::Administrator, &["audit", "tail", "-n", "1000"])
         .ok();
 
-    nothing_is_found(&world, &sources);
+    assert_nothing_is_found(&world, &sources);
 }
 
 fn table(more: &str) -> String {
@@ -63,9 +63,9 @@ fn table(more: &str) -> String {
     format!("record,name,born,finding\n{}{more}", rows.collect::<String>())
 }
 
-/// Each kind of bad row holds a name in the part that cannot be read.
+/// Each kind of bad row contains a name in the part that cannot be read.
 fn imports_that_fail(world: &World) -> Vec<PathBuf> {
-    let cleveland = world.house("cleveland");
+    let cleveland = world.node("cleveland");
     let (name, record) = (NAMES[0], RECORDS[0]);
     let bad = [
         ("ragged", table(&format!("{record},{name}\n")).into_bytes()),
@@ -92,17 +92,17 @@ fn imports_that_fail(world: &World) -> Vec<PathBuf> {
         let file = world.file(&format!("{dataset}.csv"), text);
         let import = ["dataset", "import", dataset, "--from", file.to_str().unwrap()];
         let outcome = cleveland
-            .as_(Person::Steward, &[&import[..], &SUBJECT].concat())
+            .run_as(Person::Steward, &[&import[..], &SUBJECT].concat())
             .exits(2);
         assert_free_of_sentinels("an import's error", outcome.stderr.as_bytes());
-        cleveland.as_(Person::Steward, &[&import[..], &SUBJECT, &["--skip-refused"]].concat());
+        cleveland.run_as(Person::Steward, &[&import[..], &SUBJECT, &["--skip-refused"]].concat());
         files.push(file);
     }
     files
 }
 
-fn answers_hold_findings_and_no_names(consumer: &House) {
-    let answer = consumer.ask("SELECT * FROM cleveland.heart ORDER BY finding").ok();
+fn assert_answers_contain_no_names(consumer: &TestNode) {
+    let answer = consumer.query("SELECT * FROM cleveland.heart ORDER BY finding").ok();
     assert_eq!(answer.table().column("finding"), FINDINGS);
     for secret in NAMES.iter().chain(&RECORDS).chain(&BIRTHDAYS) {
         assert!(
@@ -112,14 +112,14 @@ fn answers_hold_findings_and_no_names(consumer: &House) {
         );
     }
     consumer
-        .ask("SELECT finding, count(*) FROM cleveland.heart GROUP BY finding")
+        .query("SELECT finding, count(*) FROM cleveland.heart GROUP BY finding")
         .ok();
 }
 
-/// The person who asks knows the literals; nobody may keep them. They match no pseudonym, and what cannot be computed is
-/// refused or missing.
-fn questions_that_name_what_they_look_for(consumer: &House) {
-    let questions = [
+/// The requester knows the literals; no node may store them. They match no pseudonym, and an expression that cannot be computed
+/// is refused or null.
+fn run_queries_that_name_patients(consumer: &TestNode) {
+    let queries = [
         format!(
             "SELECT finding FROM cleveland.heart WHERE name = '{}' OR 1 / 0 = 1",
             NAMES[1]
@@ -132,23 +132,20 @@ fn questions_that_name_what_they_look_for(consumer: &House) {
         "SELECT cast(finding AS bigint) FROM cleveland.heart".to_owned(),
         "SELECT finding FROM cleveland.heart; SELECT name FROM cleveland.heart".to_owned(),
     ];
-    for sql in questions {
-        let outcome = consumer.ask(&sql);
+    for sql in queries {
+        let outcome = consumer.query(&sql);
         assert_free_of_sentinels("an answer", outcome.stdout.as_bytes());
     }
 }
 
-fn nothing_is_found(world: &World, sources: &[PathBuf]) {
-    for house in &world.houses {
-        assert_free_of_sentinels(
-            &format!("metrics of {}", house.id),
-            house.http_get("/metrics").as_bytes(),
-        );
-        assert_free_of_sentinels(&format!("log of {}", house.id), house.log().as_bytes());
-        assert_free_of_sentinels(&format!("errors at {}", house.id), house.complaints().as_bytes());
+fn assert_nothing_is_found(world: &World, sources: &[PathBuf]) {
+    for node in &world.nodes {
+        assert_free_of_sentinels(&format!("metrics of {}", node.id), node.http_get("/metrics").as_bytes());
+        assert_free_of_sentinels(&format!("log of {}", node.id), node.log().as_bytes());
+        assert_free_of_sentinels(&format!("errors at {}", node.id), node.stderr_log().as_bytes());
     }
     let mut searched = 0;
-    for path in files_below(world.place())
+    for path in files_below(world.dir())
         .into_iter()
         .filter(|path| !sources.contains(path))
     {
@@ -174,14 +171,14 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[track_caller]
-fn assert_free_of_sentinels(place: &str, bytes: &[u8]) {
+fn assert_free_of_sentinels(source: &str, bytes: &[u8]) {
     for secret in NAMES.iter().chain(&RECORDS).chain(&BIRTHDAYS).chain(&FINDINGS) {
         let found = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
-        assert!(!found, "`{secret}` is in {place}");
+        assert!(!found, "`{secret}` is in {source}");
     }
-    // Half a name is a name too.
+    // A part of a name identifies a patient too.
     for part in NAMES.iter().flat_map(|name| name.split(' ')) {
         let found = bytes.windows(part.len()).any(|window| window == part.as_bytes());
-        assert!(!found, "`{part}` is in {place}");
+        assert!(!found, "`{part}` is in {source}");
     }
 }

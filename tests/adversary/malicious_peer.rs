@@ -1,4 +1,4 @@
-//! A peer that can say anything.
+//! A peer that can send any message.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,7 +9,7 @@ use concordat_node::network::{hello::HELLO, node_id, peer_id};
 use concordat_protocol::audit::{LedgerHead, LedgerProof, TreeHead, merkle};
 use concordat_protocol::identity::{InstitutionKey, NodeKey, PrivateKey};
 use concordat_protocol::ids::{InstitutionId, Jurisdiction, NodeId, Nonce};
-use concordat_protocol::membership::{Enrolment, MemberNode, NodeCertificate, to_armour};
+use concordat_protocol::membership::{Enrollment, MemberNode, NodeCertificate, to_armor};
 use concordat_protocol::query::Receipt;
 use concordat_protocol::signed::{CoSigned, Document, Signed};
 use concordat_protocol::text::{Address, LegalName};
@@ -25,18 +25,18 @@ use libp2p::{Multiaddr, PeerId, Stream, StreamProtocol, Swarm, SwarmBuilder, noi
 use libp2p_stream::{Control, IncomingStreams, OpenStreamError};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::honest::House;
+use super::well_behaved::InProcessNode;
 
-/// No test waits longer than this for something that has to happen.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Nobody listens on the discard port, so honest nodes never get through to a rogue: it dials them.
+/// The time limit of one step of a test.
+const STEP_TIMEOUT: Duration = Duration::from_secs(60);
+/// Nothing listens on the discard port, so well-behaved nodes can never dial an attacker: it dials them.
 pub(super) const NOWHERE: &str = "/ip4/127.0.0.1/tcp/9";
 
-/// Waits for what has to happen.
+/// Waits for a step that must complete.
 pub(super) async fn soon<T>(step: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, step)
+    tokio::time::timeout(STEP_TIMEOUT, step)
         .await
-        .expect("it should have happened by now")
+        .expect("the step did not complete in time")
 }
 
 /// Signs anything.
@@ -44,26 +44,26 @@ pub(super) fn sign<T: Document + Clone, K: PrivateKey>(document: &T, key: &K) ->
     Signed::sign(document, key).unwrap().signed().clone()
 }
 
-/// Signs anything that takes several signatures.
+/// Signs anything that carries several signatures.
 pub(super) fn cosign<T: Document, K: PrivateKey>(document: &T, keys: &[&K]) -> CoSigned<T> {
     let proposed = CoSigned::propose(document).unwrap();
     keys.iter()
         .fold(proposed, |signed, key| signed.add_signature(*key).unwrap())
 }
 
-/// A node with an institution's keys and no manners.
-pub(super) struct Rogue {
+/// A node with an institution's keys that need not follow any rule.
+pub(super) struct MaliciousPeer {
     pub(super) institution: InstitutionId,
-    pub(super) house: InstitutionKey,
+    pub(super) institution_key: InstitutionKey,
     pub(super) node: NodeKey,
     control: Control,
     dials: mpsc::Sender<Dial>,
     connected: watch::Receiver<usize>,
 }
 
-/// Streams, and answers to pings: who does not answer them is not kept.
+/// Streams, and answers to pings: a peer that does not answer them is disconnected.
 #[derive(NetworkBehaviour)]
-struct Behaviour {
+struct Behavior {
     streams: libp2p_stream::Behaviour,
     ping: ping::Behaviour,
 }
@@ -74,26 +74,30 @@ struct Dial {
     reply: oneshot::Sender<Result<(), DialError>>,
 }
 
-impl Rogue {
-    /// Starts one; `seed` makes its two keys.
+impl MaliciousPeer {
+    /// Starts a peer; its two keys are derived from `seed`.
     pub(super) fn start(institution: &str, seed: u8) -> Self {
         Self::with_seeds(institution, [seed; 32], [seed.wrapping_add(100); 32])
     }
 
     /// Starts another node of the same institution.
     pub(super) fn beside(&self, seed: u8) -> Self {
-        Self::with_seeds(self.institution.as_str(), [seed; 32], *self.house.expose_seed())
+        Self::with_seeds(
+            self.institution.as_str(),
+            [seed; 32],
+            *self.institution_key.expose_seed(),
+        )
     }
 
-    /// What it says of itself and of another node of its institution.
+    /// Its application with its own node and another node of its institution.
     pub(super) fn enrolment_beside(&self, other: &Self) -> String {
         let own = self.statement(now()).peek_unverified().unwrap();
         let mut nodes = own.nodes.clone();
         nodes.extend(other.statement(now()).peek_unverified().unwrap().nodes);
-        to_armour(&sign(&Enrolment { nodes, ..own }, &self.house))
+        to_armor(&sign(&Enrollment { nodes, ..own }, &self.institution_key))
     }
 
-    /// Starts one of many, whose keys are made of its number.
+    /// Starts one of many peers, with keys derived from its number.
     pub(super) fn numbered(institution: &str, number: u32) -> Self {
         let seed = |purpose: u8| {
             let mut seed = [purpose; 32];
@@ -103,7 +107,7 @@ impl Rogue {
         Self::with_seeds(institution, seed(1), seed(2))
     }
 
-    fn with_seeds(institution: &str, node: [u8; 32], house: [u8; 32]) -> Self {
+    fn with_seeds(institution: &str, node: [u8; 32], institution_key: [u8; 32]) -> Self {
         let node = NodeKey::from_seed(&node.into());
         let swarm = swarm(&node);
         let control = swarm.behaviour().streams.new_control();
@@ -112,7 +116,7 @@ impl Rogue {
         tokio::spawn(run(swarm, inbox, seen));
         Self {
             institution: InstitutionId::new(institution).unwrap(),
-            house: InstitutionKey::from_seed(&house.into()),
+            institution_key: InstitutionKey::from_seed(&institution_key.into()),
             node,
             control,
             dials,
@@ -125,27 +129,27 @@ impl Rogue {
         self.node.public()
     }
 
-    /// A sound application to join, as text.
-    pub(super) fn enrolment(&self) -> String {
-        to_armour(&self.statement(now()))
+    /// A valid application to join, as text.
+    pub(super) fn enrollment(&self) -> String {
+        to_armor(&self.statement(now()))
     }
 
-    /// An application that states these addresses.
+    /// An application with these addresses.
     pub(super) fn enrolment_at(&self, addresses: &[&str]) -> String {
-        to_armour(&self.statement_at(now(), addresses))
+        to_armor(&self.statement_at(now(), addresses))
     }
 
-    /// What it says of itself at `issued_at`.
-    pub(super) fn statement(&self, issued_at: Timestamp) -> Signed<Enrolment> {
+    /// Its application, issued at `issued_at`.
+    pub(super) fn statement(&self, issued_at: Timestamp) -> Signed<Enrollment> {
         self.statement_at(issued_at, &[NOWHERE])
     }
 
-    fn statement_at(&self, issued_at: Timestamp, addresses: &[&str]) -> Signed<Enrolment> {
-        let enrolment = Enrolment {
+    fn statement_at(&self, issued_at: Timestamp, addresses: &[&str]) -> Signed<Enrollment> {
+        let enrollment = Enrollment {
             institution: self.institution.clone(),
             name: LegalName::new("University Hospital Zurich").unwrap(),
             jurisdiction: Jurisdiction::new("CH").unwrap(),
-            key: self.house.public(),
+            key: self.institution_key.public(),
             nodes: vec![MemberNode {
                 node: self.id(),
                 addresses: addresses.iter().map(|at| Address::new(at).unwrap()).collect(),
@@ -153,31 +157,31 @@ impl Rogue {
             issued_at,
             succeeds: None,
         };
-        sign(&enrolment, &self.house)
+        sign(&enrollment, &self.institution_key)
     }
 
-    /// Makes a connection, which a node may close at once.
-    pub(super) async fn dial(&self, house: &House) -> Result<(), DialError> {
+    /// Opens a connection, which the node may close at once.
+    pub(super) async fn dial(&self, target: &InProcessNode) -> Result<(), DialError> {
         let (reply, answer) = oneshot::channel();
-        let (to, at) = (peer(house), house.node.network().listen_addrs());
+        let (to, at) = (peer(target), target.node.network().listen_addrs());
         self.dials.send(Dial { to, at, reply }).await.unwrap();
         soon(answer).await.unwrap()
     }
 
-    /// Makes a connection and says a truthful hello; from then on the honest node serves it.
-    pub(super) async fn meet(&self, house: &House) {
-        self.dial(house).await.unwrap();
-        let hello = self.hello(house, |_| (), |_| ());
+    /// Opens a connection and sends a truthful hello; from then on the well-behaved node serves it.
+    pub(super) async fn meet(&self, target: &InProcessNode) {
+        self.dial(target).await.unwrap();
+        let hello = self.hello(target, |_| (), |_| ());
         let proof = LedgerProof {
             head: empty_ledger(&self.institution, &self.node),
             paths: vec![Some(Vec::new())],
         };
-        self.greet(house, &hello, &proof)
+        self.send_hello(target, &hello, &proof)
             .await
-            .expect("an honest node answers a member's hello");
-        // The node believes it once it has looked at the ledger that was shown last.
+            .expect("a well-behaved node answers a member's hello");
+        // The session is attested once the node has checked the ledger that was shown last.
         for _ in 0..200 {
-            let session = house.node.network().sessions().borrow().get(&self.id()).cloned();
+            let session = target.node.network().sessions().borrow().get(&self.id()).cloned();
             if session.is_none_or(|session| session.attested().is_some()) {
                 return;
             }
@@ -185,9 +189,14 @@ impl Rogue {
         }
     }
 
-    /// Says the hello on the connection that stands, shows a ledger, and returns what was answered.
-    pub(super) async fn greet(&self, house: &House, hello: &Hello, proof: &LedgerProof) -> io::Result<HelloReply> {
-        let stream = self.open(house, HELLO).await;
+    /// Sends the hello on the open connection, shows a ledger, and returns the answer.
+    pub(super) async fn send_hello(
+        &self,
+        target: &InProcessNode,
+        hello: &Hello,
+        proof: &LedgerProof,
+    ) -> io::Result<HelloReply> {
+        let stream = self.open(target, HELLO).await;
         let mut stream = stream.map_err(|error| io::Error::other(error.to_string()))?;
         stream.send(hello).await?;
         let reply = stream.recv().await?;
@@ -203,24 +212,24 @@ impl Rogue {
         }
     }
 
-    /// A hello, truthful but for what the two functions change before it is signed.
+    /// A hello, truthful except for what the two functions change before it is signed.
     pub(super) fn hello(
         &self,
-        house: &House,
+        target: &InProcessNode,
         certificate: impl FnOnce(&mut NodeCertificate),
         statement: impl FnOnce(&mut HelloStatement),
     ) -> Hello {
         let mut certified = NodeCertificate {
             institution: self.institution.clone(),
             node: self.id(),
-            institution_key: self.house.public(),
+            institution_key: self.institution_key.public(),
             issued_at: now(),
             not_after: now().plus_seconds(3600),
         };
         certificate(&mut certified);
         let mut stated = HelloStatement {
             from: self.id(),
-            to: house.node.network().local_id(),
+            to: target.node.network().local_id(),
             nonce: Nonce::from_bytes([7; 16]),
             roster: 1,
             version: "0".to_owned(),
@@ -229,28 +238,28 @@ impl Rogue {
         statement(&mut stated);
         Hello {
             next_certificate: None,
-            certificate: sign(&certified, &self.house),
+            certificate: sign(&certified, &self.institution_key),
             statement: sign(&stated, &self.node),
-            kept: Vec::new(),
+            known_heads: Vec::new(),
         }
     }
 
-    /// Opens a stream on the connection that stands.
-    pub(super) async fn open(&self, house: &House, protocol: StreamProtocol) -> Result<Wire, OpenStreamError> {
-        soon(self.control.clone().open_stream(peer(house), protocol))
+    /// Opens a stream on the open connection.
+    pub(super) async fn open(&self, target: &InProcessNode, protocol: StreamProtocol) -> Result<Wire, OpenStreamError> {
+        soon(self.control.clone().open_stream(peer(target), protocol))
             .await
             .map(Wire)
     }
 
     /// Opens a stream, sends one frame and reads one.
-    pub(super) async fn ask<A: Frame>(
+    pub(super) async fn request<A: Frame>(
         &self,
-        house: &House,
+        target: &InProcessNode,
         protocol: StreamProtocol,
         message: &impl Frame,
     ) -> io::Result<A> {
         let mut stream = self
-            .open(house, protocol)
+            .open(target, protocol)
             .await
             .map_err(|error| io::Error::other(error.to_string()))?;
         stream.send(message).await?;
@@ -296,11 +305,11 @@ pub(super) fn now() -> Timestamp {
     Clock::system().now()
 }
 
-fn peer(house: &House) -> PeerId {
-    peer_id(&house.node.network().local_id()).unwrap()
+fn peer(target: &InProcessNode) -> PeerId {
+    peer_id(&target.node.network().local_id()).unwrap()
 }
 
-fn swarm(node: &NodeKey) -> Swarm<Behaviour> {
+fn swarm(node: &NodeKey) -> Swarm<Behavior> {
     let keypair = Keypair::ed25519_from_bytes(&mut *node.expose_seed()).unwrap();
     let swarm = SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
@@ -310,25 +319,25 @@ fn swarm(node: &NodeKey) -> Swarm<Behaviour> {
             yamux::Config::default,
         )
         .unwrap()
-        .with_behaviour(|_| Behaviour {
+        .with_behaviour(|_| Behavior {
             streams: libp2p_stream::Behaviour::new(),
             ping: ping::Behaviour::default(),
         })
         .unwrap();
     swarm
-        .with_swarm_config(|config| config.with_idle_connection_timeout(PATIENCE))
+        .with_swarm_config(|config| config.with_idle_connection_timeout(STEP_TIMEOUT))
         .build()
 }
 
-async fn run(mut swarm: Swarm<Behaviour>, mut inbox: mpsc::Receiver<Dial>, seen: watch::Sender<usize>) {
+async fn run(mut swarm: Swarm<Behavior>, mut inbox: mpsc::Receiver<Dial>, seen: watch::Sender<usize>) {
     let mut waiting = Waiting::new();
     loop {
         tokio::select! {
             dial = inbox.recv() => {
                 let Some(Dial { to, at, reply }) = dial else { return };
-                let wish = DialOpts::peer_id(to).addresses(at).condition(PeerCondition::Always).build();
-                let id = wish.connection_id();
-                match swarm.dial(wish) {
+                let options = DialOpts::peer_id(to).addresses(at).condition(PeerCondition::Always).build();
+                let id = options.connection_id();
+                match swarm.dial(options) {
                     Ok(()) => drop(waiting.insert(id, reply)),
                     Err(error) => drop(reply.send(Err(error))),
                 }
@@ -338,13 +347,13 @@ async fn run(mut swarm: Swarm<Behaviour>, mut inbox: mpsc::Receiver<Dial>, seen:
     }
 }
 
-/// Who waits for which connection.
+/// The pending dials by connection.
 type Waiting = HashMap<ConnectionId, oneshot::Sender<Result<(), DialError>>>;
 
-fn note(event: SwarmEvent<BehaviourEvent>, waiting: &mut Waiting, seen: &watch::Sender<usize>) {
+fn note(event: SwarmEvent<BehaviorEvent>, waiting: &mut Waiting, seen: &watch::Sender<usize>) {
     #[expect(
         clippy::wildcard_enum_match_arm,
-        reason = "libp2p adds events; a rogue counts its connections"
+        reason = "libp2p adds events; an attacker only counts its connections"
     )]
     let (id, outcome) = match event {
         SwarmEvent::ConnectionEstablished { connection_id, .. } => {
@@ -366,9 +375,9 @@ fn note(event: SwarmEvent<BehaviourEvent>, waiting: &mut Waiting, seen: &watch::
 pub(super) struct Wire(Stream);
 
 impl Wire {
-    /// The next stream that somebody opens, and who did.
+    /// The next stream that a peer opens, and the peer's id.
     pub(super) async fn next(incoming: &mut IncomingStreams) -> (NodeId, Self) {
-        let (peer, stream) = soon(incoming.next()).await.expect("the rogue's swarm runs");
+        let (peer, stream) = soon(incoming.next()).await.expect("the attacker's swarm runs");
         (node_id(&peer).unwrap(), Self(stream))
     }
 
@@ -381,13 +390,13 @@ impl Wire {
         .await
     }
 
-    /// Sends a body behind its true length.
+    /// Sends a body after its true length.
     pub(super) async fn body(&mut self, body: &[u8]) -> io::Result<()> {
         let len = u32::try_from(body.len()).unwrap().to_be_bytes();
         self.raw(&[&len[..], body].concat()).await
     }
 
-    /// Sends a frame as an honest node would.
+    /// Sends a frame as a well-behaved node would.
     pub(super) async fn send(&mut self, message: &impl Frame) -> io::Result<()> {
         self.raw(&codec::encode(message).unwrap()).await
     }
@@ -395,7 +404,7 @@ impl Wire {
     /// Reads a frame.
     pub(super) async fn recv<F: Frame>(&mut self) -> io::Result<F> {
         let body = self.block().await?;
-        Ok(codec::decode(&body).expect("an honest node sends sound frames"))
+        Ok(codec::decode(&body).expect("a well-behaved node sends valid frames"))
     }
 
     /// Reads a length and that many bytes: a frame's body, or a chunk.
@@ -407,7 +416,7 @@ impl Wire {
         Ok(body)
     }
 
-    /// Whether the other side ends the stream without a word.
+    /// Whether the other side ends the stream without sending anything.
     pub(super) async fn is_dropped(&mut self) -> bool {
         let mut byte = [0];
         matches!(soon(self.0.read(&mut byte)).await, Ok(0) | Err(_))

@@ -1,4 +1,4 @@
-//! What keeps a node from starting, and what it says then.
+//! Conditions that keep a node from starting, and its messages.
 
 use std::fs::Permissions;
 use std::io::Write;
@@ -7,65 +7,65 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 
 use concordat_tests::slots::Slots;
-use concordat_tests::{House, PASSWORD};
+use concordat_tests::{PASSWORD, TestNode};
 
 #[test]
 fn a_node_starts_only_with_its_own_key_in_private_and_alone() {
     let _slots = Slots::take(2);
-    let place = tempfile::tempdir().unwrap();
-    let mut house = House::found("cleveland", "US", place.path().join("cleveland"));
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = TestNode::create("cleveland", "US", dir.path().join("cleveland"));
 
-    a_second_process_is_refused(&house);
-    house.stop();
-    another_key_does_not_open_it(&mut house);
-    a_key_that_others_can_read_is_refused(&mut house);
-    a_folder_that_others_can_read_is_refused(&mut house);
-    a_second_setup_is_refused(&house);
+    a_second_process_is_refused(&node);
+    node.stop();
+    another_key_does_not_open_it(&mut node);
+    a_key_that_others_can_read_is_refused(&mut node);
+    a_folder_that_others_can_read_is_refused(&mut node);
+    a_second_setup_is_refused(&node);
 
-    house.start();
+    node.start();
     assert_eq!(
-        house.stop(),
+        node.stop(),
         Some(0),
-        "a stop that was asked for is no failure:\n{}",
-        house.log()
+        "a requested stop is not a failure:\n{}",
+        node.log()
     );
 }
 
 #[test]
 fn a_credential_of_the_service_manager_unlocks_the_node() {
     let _slots = Slots::take(1);
-    let place = tempfile::tempdir().unwrap();
-    let mut house = House::prepare("cleveland", "US", place.path().join("cleveland"));
-    let credentials = place.path().join("credentials");
+    let dir = tempfile::tempdir().unwrap();
+    let mut node = TestNode::init("cleveland", "US", dir.path().join("cleveland"));
+    let credentials = dir.path().join("credentials");
     std::fs::create_dir(&credentials).unwrap();
-    std::fs::rename(house.dir.join("unlock.key"), credentials.join("concordat.key")).unwrap();
-    let path = house.dir.join("concordat.toml");
+    std::fs::rename(node.dir.join("unlock.key"), credentials.join("concordat.key")).unwrap();
+    let path = node.dir.join("concordat.toml");
     let config = std::fs::read_to_string(&path).unwrap();
     let by_file = "source = \"file\"\nfile = \"unlock.key\"";
     assert!(config.contains(by_file), "{config}");
     let by_credential = "source = \"credential\"\nname = \"concordat.key\"";
     std::fs::write(&path, config.replace(by_file, by_credential)).unwrap();
 
-    let refused = house.try_start().unwrap_err().exits(7);
+    let refused = node.try_start().unwrap_err().exits(7);
     assert!(
         refused.stderr.contains("LoadCredentialEncrypted=concordat.key"),
         "{}",
-        refused.story()
+        refused.report()
     );
-    house.surround(&[("CREDENTIALS_DIRECTORY", credentials.to_str().unwrap())]);
-    house.start();
+    node.set_env(&[("CREDENTIALS_DIRECTORY", credentials.to_str().unwrap())]);
+    node.start();
 
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", house.pid()));
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", node.pid()));
     if let Some(line) = limits
         .iter()
         .flat_map(|limits| limits.lines())
         .find(|line| line.starts_with("Max core"))
     {
-        let limits: Vec<&str> = line.split_whitespace().filter(|word| *word == "0").collect();
+        let limits: Vec<&str> = line.split_whitespace().filter(|field| *field == "0").collect();
         assert_eq!(
             limits.len(),
             2,
-            "keys are in memory, and a core dump would write them down: {line}"
+            "keys are in memory, and a core dump would write them to disk: {line}"
         );
     }
 }
@@ -73,8 +73,8 @@ fn a_credential_of_the_service_manager_unlocks_the_node() {
 #[test]
 fn a_wrong_passphrase_is_refused_and_the_right_one_opens() {
     let _slots = Slots::take(1);
-    let place = tempfile::tempdir().unwrap();
-    let dir = place.path().join("cleveland");
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("cleveland");
     let who = [
         "init",
         "--institution",
@@ -85,30 +85,30 @@ fn a_wrong_passphrase_is_refused_and_the_right_one_opens() {
         "US",
     ];
     let local = ["--listen", "/ip4/127.0.0.1/tcp/0"];
-    let made = typed(
-        &dir,
+    let made = run_with_input(
+        &data_dir,
         &[&who[..], &local].concat(),
         &format!("one two three four five six\n{PASSWORD}\n"),
     );
     assert_eq!(made.status.code(), Some(0), "{made:?}");
 
-    let refused = typed(&dir, &["serve"], "six five four three two one\n");
+    let refused = run_with_input(&data_dir, &["serve"], "six five four three two one\n");
     assert_eq!(refused.status.code(), Some(7), "{refused:?}");
     assert!(
         !String::from_utf8_lossy(&refused.stderr).contains("six five"),
         "{refused:?}"
     );
-    let silent = typed(&dir, &["serve"], "\n");
-    assert_eq!(silent.status.code(), Some(2), "without a passphrase: {silent:?}");
-    let verified = typed(
-        &dir,
+    let empty = run_with_input(&data_dir, &["serve"], "\n");
+    assert_eq!(empty.status.code(), Some(2), "without a passphrase: {empty:?}");
+    let verified = run_with_input(
+        &data_dir,
         &["--format", "json", "audit", "verify"],
         "one two three four five six\n",
     );
     assert_eq!(verified.status.code(), Some(0), "{verified:?}");
 }
 
-fn typed(dir: &Path, args: &[&str], input: &str) -> Output {
+fn run_with_input(dir: &Path, args: &[&str], input: &str) -> Output {
     let mut command = std::process::Command::new(concordat_tests::program::path());
     command.arg("--dir").arg(dir).args(args);
     command
@@ -120,48 +120,48 @@ fn typed(dir: &Path, args: &[&str], input: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn a_second_process_is_refused(house: &House) {
-    let outcome = house.run(&["serve"]).exits(7);
-    assert!(outcome.stderr.contains("process"), "{}", outcome.story());
-    house.status();
+fn a_second_process_is_refused(node: &TestNode) {
+    let outcome = node.run(&["serve"]).exits(7);
+    assert!(outcome.stderr.contains("process"), "{}", outcome.report());
+    node.status();
 }
 
-fn another_key_does_not_open_it(house: &mut House) {
-    let path = house.dir.join("unlock.key");
+fn another_key_does_not_open_it(node: &mut TestNode) {
+    let path = node.dir.join("unlock.key");
     let key = std::fs::read(&path).unwrap();
     let mut other = key.clone();
-    // Another character of the same alphabet keeps the form of a key.
-    let place = other.iter().rposition(u8::is_ascii_alphanumeric).unwrap();
-    other[place] = if other[place] == b'a' { b'b' } else { b'a' };
+    // Another character of the same alphabet keeps the format of a key.
+    let position = other.iter().rposition(u8::is_ascii_alphanumeric).unwrap();
+    other[position] = if other[position] == b'a' { b'b' } else { b'a' };
     other[0] = if other[0] == b'a' { b'b' } else { b'a' };
     std::fs::write(&path, other).unwrap();
-    house.try_start().unwrap_err().exits(7);
+    node.try_start().unwrap_err().exits(7);
     std::fs::rename(&path, path.with_extension("away")).unwrap();
-    let missing = house.try_start().unwrap_err().exits(7);
-    assert!(missing.stderr.contains("put it back"), "{}", missing.story());
+    let missing = node.try_start().unwrap_err().exits(7);
+    assert!(missing.stderr.contains("restore it"), "{}", missing.report());
     std::fs::rename(path.with_extension("away"), &path).unwrap();
     std::fs::write(&path, key).unwrap();
 }
 
-fn a_key_that_others_can_read_is_refused(house: &mut House) {
-    let path = house.dir.join("unlock.key");
+fn a_key_that_others_can_read_is_refused(node: &mut TestNode) {
+    let path = node.dir.join("unlock.key");
     std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
-    let refused = house.try_start().unwrap_err();
-    assert!(refused.stderr.contains("chmod"), "how to mend it: {}", refused.story());
+    let refused = node.try_start().unwrap_err();
+    assert!(refused.stderr.contains("chmod"), "how to fix it: {}", refused.report());
     std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
 }
 
-fn a_folder_that_others_can_read_is_refused(house: &mut House) {
+fn a_folder_that_others_can_read_is_refused(node: &mut TestNode) {
     for (name, open, closed) in [("", 0o755, 0o700), ("ledger", 0o750, 0o700)] {
-        let path = house.dir.join(name);
+        let path = node.dir.join(name);
         std::fs::set_permissions(&path, Permissions::from_mode(open)).unwrap();
-        let refused = house.try_start().unwrap_err();
-        assert!(refused.stderr.contains("chmod"), "how to mend it: {}", refused.story());
+        let refused = node.try_start().unwrap_err();
+        assert!(refused.stderr.contains("chmod"), "how to fix it: {}", refused.report());
         std::fs::set_permissions(&path, Permissions::from_mode(closed)).unwrap();
     }
 }
 
-fn a_second_setup_is_refused(house: &House) {
+fn a_second_setup_is_refused(node: &TestNode) {
     let again = [
         "init",
         "--institution",
@@ -172,5 +172,5 @@ fn a_second_setup_is_refused(house: &House) {
         "US",
         "--unattended",
     ];
-    house.typed(&again, Some(PASSWORD)).exits(2);
+    node.run_with_input(&again, Some(PASSWORD)).exits(2);
 }

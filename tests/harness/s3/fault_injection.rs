@@ -1,4 +1,4 @@
-//! What can go wrong between a node and its store.
+//! Fault injection between a node and its object store.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -11,55 +11,55 @@ use hyper::body::{Bytes, Frame, Incoming};
 use hyper::{Method, Request, Response, StatusCode};
 use s3s::service::S3Service;
 
-type Body = BoxBody<Bytes, Gone>;
+type Body = BoxBody<Bytes, ConnectionLost>;
 
-/// The connection breaks off.
+/// The connection is lost.
 #[derive(Debug)]
-pub(super) struct Gone;
+pub(super) struct ConnectionLost;
 
-impl std::fmt::Display for Gone {
+impl std::fmt::Display for ConnectionLost {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection breaks off")
+        f.write_str("the connection is lost")
     }
 }
 
-impl std::error::Error for Gone {}
+impl std::error::Error for ConnectionLost {}
 
-/// One thing that goes wrong.
+/// One fault that can be injected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// The server answers with this status and does nothing.
     Error(u16),
-    /// The connection breaks off in the middle of the question, and the server does nothing.
-    CutQuestion,
-    /// The server does what it was asked, and the connection breaks off in the middle of the answer.
+    /// The connection is lost in the middle of the request, and the server does nothing.
+    CutRequest,
+    /// The server processes the request, and the connection is lost in the middle of the answer.
     CutAnswer,
-    /// The server does what it was asked, and the answer is lost.
+    /// The server processes the request, and the answer is lost.
     LoseAnswer,
-    /// The server waits before it does what it was asked.
+    /// The server waits before it processes the request.
     Wait(Duration),
-    /// The listing is the one that was answered the last time before the rule was made.
+    /// The listing is the last one from before the rule was set.
     OldListing,
-    /// The answer is bytes without end.
+    /// The answer never ends.
     Flood,
     /// The answer has one tag of many attributes.
     WideTag,
 }
 
-/// What kind of request it is.
+/// The kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Reads an object, or asks for its length.
+    /// Reads an object, or its length.
     Read,
     /// Lists.
     List,
-    /// Writes an object in one piece, or a part of one.
+    /// Writes a whole object, or a part of one.
     Write,
     /// Begins an object of several parts.
     Begin,
     /// Completes one.
     Complete,
-    /// Gives one up.
+    /// Aborts one.
     Abort,
     /// Removes objects.
     Remove,
@@ -74,13 +74,13 @@ enum Which {
 /// A fault for requests of some kinds.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// What goes wrong.
+    /// The fault.
     pub fault: Fault,
-    /// For which kinds; for all if none is named.
+    /// The kinds of requests; all if empty.
     pub kinds: Vec<Kind>,
-    /// Which of them.
+    /// Which of these requests.
     which: Which,
-    /// How many of them were seen.
+    /// How many of these requests were seen.
     seen: u64,
 }
 
@@ -104,7 +104,7 @@ impl Rule {
         }
     }
 
-    fn strikes(&mut self) -> bool {
+    fn applies(&mut self) -> bool {
         self.seen += 1;
         match self.which {
             Which::Every(number) => self.seen.is_multiple_of(number),
@@ -113,86 +113,90 @@ impl Rule {
     }
 }
 
-/// The layer before the server.
+/// The layer in front of the server.
 #[derive(Debug, Default)]
-pub struct Faults {
+pub struct InjectedFaults {
     rules: Mutex<Vec<Rule>>,
     /// The last answer to each listing.
     listings: Mutex<HashMap<String, Bytes>>,
-    asked: Mutex<Vec<Kind>>,
-    struck: AtomicBool,
+    requests: Mutex<Vec<Kind>>,
+    injected: AtomicBool,
 }
 
-impl Faults {
-    /// From now on this goes wrong, and nothing else.
+impl InjectedFaults {
+    /// Replaces the rules.
     pub fn set(&self, rules: impl IntoIterator<Item = Rule>) {
         *self.rules.lock().unwrap() = rules.into_iter().collect();
-        self.asked.lock().unwrap().clear();
-        self.struck.store(false, Ordering::SeqCst);
+        self.requests.lock().unwrap().clear();
+        self.injected.store(false, Ordering::SeqCst);
     }
 
-    /// Nothing goes wrong any more.
+    /// Removes all rules.
     pub fn clear(&self) {
         self.set([]);
     }
 
-    /// How many requests of a kind came since the rules were set.
-    pub fn asked(&self, kind: Kind) -> usize {
-        self.asked
+    /// How many requests of a kind arrived since the rules were set.
+    pub fn requests(&self, kind: Kind) -> usize {
+        self.requests
             .lock()
             .unwrap()
             .iter()
-            .filter(|asked| **asked == kind)
+            .filter(|seen| **seen == kind)
             .count()
     }
 
-    /// Whether anything went wrong since the rules were set.
-    pub fn struck(&self) -> bool {
-        self.struck.load(Ordering::SeqCst)
+    /// Whether any fault was injected since the rules were set.
+    pub fn any_injected(&self) -> bool {
+        self.injected.load(Ordering::SeqCst)
     }
 
     fn next(&self, kind: Kind) -> Option<Fault> {
-        self.asked.lock().unwrap().push(kind);
+        self.requests.lock().unwrap().push(kind);
         let mut rules = self.rules.lock().unwrap();
-        let meant = rules
+        let matching = rules
             .iter_mut()
             .filter(|rule| rule.kinds.is_empty() || rule.kinds.contains(&kind));
         let mut fault = None;
-        for rule in meant {
-            if rule.strikes() {
+        for rule in matching {
+            if rule.applies() {
                 fault = fault.or(Some(rule.fault));
             }
         }
-        self.struck.fetch_or(fault.is_some(), Ordering::SeqCst);
+        self.injected.fetch_or(fault.is_some(), Ordering::SeqCst);
         fault
     }
 
-    /// Answers one request, or ends its connection.
-    pub(super) async fn answer(&self, server: &S3Service, request: Request<Incoming>) -> Result<Response<Body>, Gone> {
+    /// Answers one request, or drops its connection.
+    pub(super) async fn answer(
+        &self,
+        server: &S3Service,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, ConnectionLost> {
         let kind = kind(&request);
         let fault = self.next(kind);
         let (head, mut body) = request.into_parts();
         match fault {
             Some(Fault::Error(status)) => {
-                body.collect().await.map_err(|_| Gone)?;
+                body.collect().await.map_err(|_| ConnectionLost)?;
                 return Ok(refusal(status));
             }
-            Some(Fault::CutQuestion) => {
+            Some(Fault::CutRequest) => {
                 body.frame().await;
-                return Err(Gone);
+                return Err(ConnectionLost);
             }
             Some(Fault::Wait(time)) => tokio::time::sleep(time).await,
             Some(Fault::WideTag) => {
-                body.collect().await.map_err(|_| Gone)?;
+                body.collect().await.map_err(|_| ConnectionLost)?;
                 return Ok(wide_tag());
             }
             Some(Fault::Flood | Fault::CutAnswer | Fault::LoseAnswer | Fault::OldListing) | None => {}
         }
         let uri = head.uri.to_string();
-        let body = body.collect().await.map_err(|_| Gone)?.to_bytes();
-        let asked = Request::from_parts(head, s3s::Body::from(body));
-        let (head, body) = server.call(asked).await.map_err(|_| Gone)?.into_parts();
-        let mut body = body.collect().await.map_err(|_| Gone)?.to_bytes();
+        let body = body.collect().await.map_err(|_| ConnectionLost)?.to_bytes();
+        let request = Request::from_parts(head, s3s::Body::from(body));
+        let (head, body) = server.call(request).await.map_err(|_| ConnectionLost)?.into_parts();
+        let mut body = body.collect().await.map_err(|_| ConnectionLost)?.to_bytes();
         if kind == Kind::List {
             let mut listings = self.listings.lock().unwrap();
             match listings.get(&uri) {
@@ -202,12 +206,12 @@ impl Faults {
         }
         let mut answer = Response::from_parts(head, Full::new(body.clone()).map_err(never).boxed());
         match fault {
-            Some(Fault::LoseAnswer) => return Err(Gone),
+            Some(Fault::LoseAnswer) => return Err(ConnectionLost),
             Some(Fault::CutAnswer) if body.len() > 1 => {
                 let half = body.slice(..body.len() / 2);
-                let pieces = [Ok(Frame::data(half)), Err(Gone)];
+                let chunks = [Ok(Frame::data(half)), Err(ConnectionLost)];
                 answer.headers_mut().insert("content-length", body.len().into());
-                *answer.body_mut() = BodyExt::boxed(StreamBody::new(futures::stream::iter(pieces)));
+                *answer.body_mut() = BodyExt::boxed(StreamBody::new(futures::stream::iter(chunks)));
             }
             Some(Fault::OldListing) => drop(answer.headers_mut().remove("content-length")),
             Some(Fault::Flood) => {
@@ -216,13 +220,13 @@ impl Faults {
                 answer.headers_mut().insert("content-length", (1_u64 << 40).into());
                 *answer.body_mut() = BodyExt::boxed(StreamBody::new(endless));
             }
-            Some(Fault::CutAnswer | Fault::Error(_) | Fault::CutQuestion | Fault::Wait(_) | Fault::WideTag) | None => {}
+            Some(Fault::CutAnswer | Fault::Error(_) | Fault::CutRequest | Fault::Wait(_) | Fault::WideTag) | None => {}
         }
         Ok(answer)
     }
 }
 
-fn never(error: Infallible) -> Gone {
+fn never(error: Infallible) -> ConnectionLost {
     match error {}
 }
 
@@ -249,19 +253,19 @@ fn refusal(status: u16) -> Response<Body> {
 
 fn kind(request: &Request<Incoming>) -> Kind {
     let query = request.uri().query().unwrap_or_default();
-    let asks = |word: &str| query.split('&').any(|part| part.split('=').next() == Some(word));
+    let has = |name: &str| query.split('&').any(|part| part.split('=').next() == Some(name));
     let method = request.method();
     if *method == Method::PUT {
         Kind::Write
     } else if *method == Method::POST {
-        match (asks("uploads"), asks("delete")) {
+        match (has("uploads"), has("delete")) {
             (true, _) => Kind::Begin,
             (_, true) => Kind::Remove,
             (false, false) => Kind::Complete,
         }
     } else if *method == Method::DELETE {
-        if asks("uploadId") { Kind::Abort } else { Kind::Remove }
-    } else if asks("list-type") {
+        if has("uploadId") { Kind::Abort } else { Kind::Remove }
+    } else if has("list-type") {
         Kind::List
     } else {
         Kind::Read

@@ -1,4 +1,4 @@
-//! Questions that nobody may ask, from a member that holds a grant.
+//! Queries that are not allowed, from a member that holds a grant.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,11 +12,11 @@ use concordat_protocol::scope::Purpose;
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::wire::messages::{QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode};
 
-use super::deal::{between_friends, change, granted};
-use super::honest::{House, SUBJECTS, World};
-use super::rogue::{Rogue, now, sign};
+use super::malicious_peer::{MaliciousPeer, now, sign};
+use super::negotiation_fixture::{change, grant_between_members, granted};
+use super::well_behaved::{InProcessNode, SUBJECTS, World};
 
-/// More than one statement, other statements than `SELECT`, other tables than the one, and what reads or writes elsewhere.
+/// More than one statement, statements other than `SELECT`, other tables, and statements that read or write elsewhere.
 const FORBIDDEN: [&str; 34] = [
     "SELECT sex FROM heart; SELECT chol FROM heart",
     "SELECT sex FROM heart; DROP TABLE heart",
@@ -54,8 +54,8 @@ const FORBIDDEN: [&str; 34] = [
     "SELECT \u{0} FROM heart; --",
 ];
 
-/// Places in which a column can be named.
-const PLACES: [&str; 10] = [
+/// Positions in which a column can be named.
+const COLUMN_POSITIONS: [&str; 10] = [
     "SELECT {} FROM heart",
     "SELECT upper({}) FROM heart",
     "SELECT sex FROM heart WHERE {} = 'Patient 7'",
@@ -70,227 +70,240 @@ const PLACES: [&str; 10] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_envelope_that_is_not_exactly_its_senders_is_refused() {
-    let world = World::met().await;
-    let (rogue, provider) = (&world.rogue, &world.provider);
+    let world = World::connected().await;
+    let (attacker, provider) = (&world.attacker, &world.provider);
     let grant = granted(&world).await;
-    let lies: [(&str, Signed<QueryEnvelope>); 15] = [
+    let forgeries: [(&str, Signed<QueryEnvelope>); 15] = [
         (
-            "speaks for another",
-            question(&world, grant, |q| q.from = "budapest".parse().unwrap(), |_| ()),
+            "names another institution as its sender",
+            envelope(&world, grant, |q| q.from = "budapest".parse().unwrap(), |_| ()),
         ),
         (
-            "speaks for another",
-            question(&world, grant, |_| (), |a| a.actor = "eva@budapest".parse().unwrap()),
-        ),
-        (
-            "addressed to another",
-            question(&world, grant, |q| q.to = "budapest".parse().unwrap(), |_| ()),
+            "names another institution as its sender",
+            envelope(&world, grant, |_| (), |a| a.actor = "eva@budapest".parse().unwrap()),
         ),
         (
             "addressed to another",
-            question(&world, grant, |_| (), |a| a.audience = "budapest".parse().unwrap()),
+            envelope(&world, grant, |q| q.to = "budapest".parse().unwrap(), |_| ()),
+        ),
+        (
+            "addressed to another",
+            envelope(&world, grant, |_| (), |a| a.audience = "budapest".parse().unwrap()),
         ),
         (
             "for another query",
-            question(&world, grant, |_| (), |a| a.query = QueryId::from_bytes([1; 16])),
+            envelope(&world, grant, |_| (), |a| a.query = QueryId::from_bytes([1; 16])),
         ),
         (
             "has expired",
-            question(&world, grant, |_| (), |a| a.expires = now().plus_seconds(-1)),
+            envelope(&world, grant, |_| (), |a| a.expires = now().plus_seconds(-1)),
         ),
         (
             "not fresh",
-            question(&world, grant, |q| q.sent_at = now().plus_seconds(-3600), |_| ()),
+            envelope(&world, grant, |q| q.sent_at = now().plus_seconds(-3600), |_| ()),
         ),
         (
             "not fresh",
-            question(&world, grant, |q| q.sent_at = now().plus_seconds(3600), |_| ()),
+            envelope(&world, grant, |q| q.sent_at = now().plus_seconds(3600), |_| ()),
         ),
         (
             "deadline",
-            question(&world, grant, |q| q.deadline = now().plus_seconds(-1), |_| ()),
+            envelope(&world, grant, |q| q.deadline = now().plus_seconds(-1), |_| ()),
         ),
         (
             "longer than",
-            question(&world, grant, |q| q.sql = " ".repeat(MAX_SQL + 1), |_| ()),
+            envelope(&world, grant, |q| q.sql = " ".repeat(MAX_SQL + 1), |_| ()),
         ),
         ("not signed by the node that sent it", by_another(&world, grant)),
         (
             "not signed by the node that sent it",
             with_an_assertion_by_another(&world, grant),
         ),
-        ("", question(&world, grant, |_| (), |a| a.roles.clear())),
-        ("", question(&world, grant, |_| (), |a| a.training_until = None)),
+        ("", envelope(&world, grant, |_| (), |a| a.roles.clear())),
+        ("", envelope(&world, grant, |_| (), |a| a.training_until = None)),
         (
             "",
-            question(&world, grant, |q| q.purpose = Purpose::ClinicalCare, |_| ()),
+            envelope(&world, grant, |q| q.purpose = Purpose::ClinicalCare, |_| ()),
         ),
     ];
-    for (words, lie) in lies {
-        let refusal = refused(rogue, provider, lie).await;
+    for (expected, forged) in forgeries {
+        let refusal = refused(attacker, provider, forged).await;
         assert!(
-            refusal.reasons[0].text.contains(words),
-            "{refusal:?} should say `{words}`"
+            refusal.reasons[0].text.contains(expected),
+            "{refusal:?} should contain `{expected}`"
         );
     }
     assert_eq!(released(provider), 0);
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_question_is_answered_once() {
-    let world = World::met().await;
+async fn query_is_answered_once() {
+    let world = World::connected().await;
     let grant = granted(&world).await;
-    let once = question(&world, grant, |_| (), |_| ());
-    assert!(ask(&world.rogue, &world.provider, once.clone()).await.is_ok());
-    let refusal = refused(&world.rogue, &world.provider, once).await;
-    assert!(refusal.reasons[0].text.contains("asked before"), "{refusal:?}");
+    let once = envelope(&world, grant, |_| (), |_| ());
+    assert!(send_query(&world.attacker, &world.provider, once.clone()).await.is_ok());
+    let refusal = refused(&world.attacker, &world.provider, once).await;
+    assert!(refusal.reasons[0].text.contains("received before"), "{refusal:?}");
     assert_eq!(released(&world.provider), 1);
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 /// The evidence of the other query would be lost under the new one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_number_of_another_query_is_refused_whoever_asked_it() {
-    let world = World::met().await;
+async fn query_id_of_another_query_is_refused_for_any_sender() {
+    let world = World::connected().await;
     let grant = granted(&world).await;
-    between_friends(&world).await;
-    let eva = world.friend.researcher().await;
-    world.friend.ask(&eva, "SELECT sex FROM cleveland.heart").await.unwrap();
-    // The answer is entered when its end is known, which may be a moment later.
-    let entered = async {
+    grant_between_members(&world).await;
+    let eva = world.member.researcher().await;
+    world
+        .member
+        .query(&eva, "SELECT sex FROM cleveland.heart")
+        .await
+        .unwrap();
+    // The answer is recorded when its outcome is known, which may be a moment later.
+    let recorded = async {
         while released(&world.provider) < 1 {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     };
-    super::rogue::soon(entered).await;
+    super::malicious_peer::soon(recorded).await;
     let ledger = world.provider.node.ledger();
     let entries = ledger.range(0, ledger.size()).unwrap();
-    let asked = entries.iter().find_map(|entry| {
+    let request = entries.iter().find_map(|entry| {
         if let EntryBody::DecisionMade { request, .. } = &entry.entry.body {
             Some(*request)
         } else {
             None
         }
     });
-    let used = asked.unwrap();
-    let again = question(&world, grant, |q| q.query = used, |a| a.query = used);
-    let refusal = refused(&world.rogue, &world.provider, again).await;
-    assert!(refusal.reasons[0].text.contains("asked before"), "{refusal:?}");
+    let used = request.unwrap();
+    let again = envelope(&world, grant, |q| q.query = used, |a| a.query = used);
+    let refusal = refused(&world.attacker, &world.provider, again).await;
+    assert!(refusal.reasons[0].text.contains("used before"), "{refusal:?}");
     assert_eq!(released(&world.provider), 1);
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn somebody_elses_grant_is_refused_in_the_words_for_one_that_is_not_there() {
-    let world = World::met().await;
-    let theirs = between_friends(&world).await;
+async fn grant_of_another_member_is_refused_as_unknown() {
+    let world = World::connected().await;
+    let theirs = grant_between_members(&world).await;
     let none = GrantId::from_bytes([9; 16]);
     let mut answers = Vec::new();
     for grant in [theirs, none] {
-        let refusal = refused(&world.rogue, &world.provider, question(&world, grant, |_| (), |_| ())).await;
+        let refusal = refused(
+            &world.attacker,
+            &world.provider,
+            envelope(&world, grant, |_| (), |_| ()),
+        )
+        .await;
         answers.push((refusal.code, refusal.reasons[0].text.replace(&grant.to_string(), "…")));
     }
     assert_eq!(answers[0], answers[1]);
     assert_eq!(answers[0].0, RefusalCode::NotFound);
-    let eva = world.friend.researcher().await;
+    let eva = world.member.researcher().await;
     assert_eq!(
-        world.friend.ask(&eva, "SELECT sex FROM cleveland.heart").await.unwrap(),
+        world
+            .member
+            .query(&eva, "SELECT sex FROM cleveland.heart")
+            .await
+            .unwrap(),
         SUBJECTS
     );
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_but_one_select_over_the_one_table_is_run() {
-    let world = World::met().await;
+async fn query_other_than_one_select_over_one_table_is_refused() {
+    let world = World::connected().await;
     let grant = granted(&world).await;
     let nested = format!("SELECT {}1{} FROM heart", "(".repeat(5000), ")".repeat(5000));
     let long_chain = format!("SELECT 1 FROM heart WHERE {}", vec!["sex = 1"; 6000].join(" OR "));
     for sql in FORBIDDEN.iter().copied().chain([nested.as_str(), long_chain.as_str()]) {
-        let question = question(&world, grant, |q| q.sql = sql.to_owned(), |_| ());
+        let query = envelope(&world, grant, |q| q.sql = sql.to_owned(), |_| ());
         let shown: String = sql.chars().take(80).collect();
         assert!(
-            ask(&world.rogue, &world.provider, question).await.is_err(),
+            send_query(&world.attacker, &world.provider, query).await.is_err(),
             "`{shown}` was answered"
         );
     }
     assert_eq!(released_rows(&world.provider), 0);
-    let good = question(&world, grant, |_| (), |_| ());
-    assert!(ask(&world.rogue, &world.provider, good).await.is_ok());
-    world.still_stands().await;
+    let good = envelope(&world, grant, |_| (), |_| ());
+    assert!(send_query(&world.attacker, &world.provider, good).await.is_ok());
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hidden_column_is_refused_in_the_words_for_one_that_is_not_there() {
-    let world = World::met().await;
+async fn hidden_column_is_refused_as_unknown() {
+    let world = World::connected().await;
     let grant = granted(&world).await;
-    for place in PLACES {
+    for position in COLUMN_POSITIONS {
         let mut answers = Vec::new();
         for column in ["name", "none"] {
-            let sql = place.replace("{}", column);
+            let sql = position.replace("{}", column);
             let refusal = refused(
-                &world.rogue,
+                &world.attacker,
                 &world.provider,
-                question(&world, grant, |q| q.sql = sql, |_| ()),
+                envelope(&world, grant, |q| q.sql = sql, |_| ()),
             )
             .await;
             answers.push((refusal.code, refusal.reasons[0].text.replace(column, "…")));
         }
-        assert_eq!(answers[0], answers[1], "`{place}`");
+        assert_eq!(answers[0], answers[1], "`{position}`");
     }
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hidden_table_is_refused_in_the_words_for_one_that_is_not_there() {
-    let world = World::met().await;
+async fn hidden_table_is_refused_as_unknown() {
+    let world = World::connected().await;
     let grant = granted(&world).await;
     let mut answers = Vec::new();
     for table in ["ward", "none"] {
         let sql = format!("SELECT sex FROM {table}");
         let refusal = refused(
-            &world.rogue,
+            &world.attacker,
             &world.provider,
-            question(&world, grant, |q| q.sql = sql, |_| ()),
+            envelope(&world, grant, |q| q.sql = sql, |_| ()),
         )
         .await;
         answers.push((refusal.code, refusal.reasons[0].text.replace(table, "…")));
     }
     assert_eq!(answers[0], answers[1]);
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_revocation_nothing_is_answered() {
-    let world = World::met().await;
-    let (rogue, provider) = (&world.rogue, &world.provider);
+async fn query_after_a_revocation_is_refused() {
+    let world = World::connected().await;
+    let (attacker, provider) = (&world.attacker, &world.provider);
     let grant = granted(&world).await;
     assert!(
-        ask(rogue, provider, question(&world, grant, |_| (), |_| ()))
+        send_query(attacker, provider, envelope(&world, grant, |_| (), |_| ()))
             .await
             .is_ok()
     );
-    // The rogue does not even read the notice.
+    // The attacker does not even read the notice.
     revoke(provider, grant).await;
-    let refusal = refused(rogue, provider, question(&world, grant, |_| (), |_| ())).await;
+    let refusal = refused(attacker, provider, envelope(&world, grant, |_| (), |_| ())).await;
     assert_eq!(refusal.code, RefusalCode::Denied);
     assert!(refusal.reasons[0].text.contains("was revoked"), "{refusal:?}");
     assert_eq!(released(provider), 1);
-    world.still_stands().await;
+    world.assert_still_serving().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_receipt_that_is_not_signed_is_told_apart_and_costs_nobody_anything() {
-    let world = World::met().await;
-    let (rogue, provider) = (&world.rogue, &world.provider);
+async fn receipt_without_countersignature_is_recognized_as_such() {
+    let world = World::connected().await;
+    let (attacker, provider) = (&world.attacker, &world.provider);
     let grant = granted(&world).await;
     let other = NodeKey::from_seed(&[9; 32].into());
     for forge in [true, false] {
-        let mut stream = rogue.open(provider, QUERY).await.unwrap();
+        let mut stream = attacker.open(provider, QUERY).await.unwrap();
         stream
             .send(&QueryFrame {
-                envelope: question(&world, grant, |_| (), |_| ()),
+                envelope: envelope(&world, grant, |_| (), |_| ()),
             })
             .await
             .unwrap();
@@ -299,39 +312,39 @@ async fn a_receipt_that_is_not_signed_is_told_apart_and_costs_nobody_anything() 
         let QueryClosing { receipt, .. } = stream.recv().await.unwrap();
         if forge {
             stream
-                .send(&rogue.countersignature(receipt.add_signature(&other).unwrap()))
+                .send(&attacker.countersignature(receipt.add_signature(&other).unwrap()))
                 .await
                 .unwrap();
             assert!(stream.is_dropped().await);
         }
     }
-    world.still_stands().await;
+    world.assert_still_serving().await;
     assert_eq!(countersigned(provider), 0);
 }
 
-/// A sound question, but for what the two functions change before it is signed.
-pub(super) fn question(
+/// A valid query, except for what the two functions change before it is signed.
+pub(super) fn envelope(
     world: &World,
     grant: GrantId,
     envelope: impl FnOnce(&mut QueryEnvelope),
     assertion: impl FnOnce(&mut ActorAssertion),
 ) -> Signed<QueryEnvelope> {
-    question_by(&world.rogue, world, grant, envelope, assertion)
+    envelope_by(&world.attacker, world, grant, envelope, assertion)
 }
 
-/// As [`question`], by any rogue.
-pub(super) fn question_by(
-    rogue: &Rogue,
+/// Like [`envelope()`], by any attacker.
+pub(super) fn envelope_by(
+    attacker: &MaliciousPeer,
     world: &World,
     grant: GrantId,
     envelope: impl FnOnce(&mut QueryEnvelope),
     assertion: impl FnOnce(&mut ActorAssertion),
 ) -> Signed<QueryEnvelope> {
-    sign(&unsigned(rogue, world, grant, envelope, assertion), &rogue.node)
+    sign(&unsigned(attacker, world, grant, envelope, assertion), &attacker.node)
 }
 
 fn unsigned(
-    rogue: &Rogue,
+    attacker: &MaliciousPeer,
     world: &World,
     grant: GrantId,
     envelope: impl FnOnce(&mut QueryEnvelope),
@@ -339,7 +352,7 @@ fn unsigned(
 ) -> QueryEnvelope {
     let query = fresh();
     let mut stated = ActorAssertion {
-        actor: format!("mallory@{}", rogue.institution).parse().unwrap(),
+        actor: format!("mallory@{}", attacker.institution).parse().unwrap(),
         roles: [Role::Researcher].into(),
         factors: [Factor::Password].into(),
         authenticated_at: now().plus_seconds(-60),
@@ -350,33 +363,33 @@ fn unsigned(
         expires: now().plus_seconds(60),
     };
     assertion(&mut stated);
-    let mut question = QueryEnvelope {
+    let mut draft = QueryEnvelope {
         query,
         grant,
-        from: rogue.institution.clone(),
+        from: attacker.institution.clone(),
         to: world.provider.id().clone(),
-        actor: sign(&stated, &rogue.node),
+        actor: sign(&stated, &attacker.node),
         purpose: Purpose::HealthResearch,
         sql: "SELECT sex, chol FROM heart".to_owned(),
         sent_at: now(),
         deadline: now().plus_seconds(60),
     };
-    envelope(&mut question);
-    question
+    envelope(&mut draft);
+    draft
 }
 
 fn by_another(world: &World, grant: GrantId) -> Signed<QueryEnvelope> {
     sign(
-        &unsigned(&world.rogue, world, grant, |_| (), |_| ()),
+        &unsigned(&world.attacker, world, grant, |_| (), |_| ()),
         &NodeKey::from_seed(&[9; 32].into()),
     )
 }
 
 fn with_an_assertion_by_another(world: &World, grant: GrantId) -> Signed<QueryEnvelope> {
-    let mut question = unsigned(&world.rogue, world, grant, |_| (), |_| ());
-    let stated = question.actor.peek_unverified().unwrap();
-    question.actor = sign(&stated, &NodeKey::from_seed(&[9; 32].into()));
-    sign(&question, &world.rogue.node)
+    let mut draft = unsigned(&world.attacker, world, grant, |_| (), |_| ());
+    let stated = draft.actor.peek_unverified().unwrap();
+    draft.actor = sign(&stated, &NodeKey::from_seed(&[9; 32].into()));
+    sign(&draft, &world.attacker.node)
 }
 
 fn fresh() -> QueryId {
@@ -386,17 +399,21 @@ fn fresh() -> QueryId {
     QueryId::from_bytes(bytes)
 }
 
-/// An answer as it came.
+/// An answer as it was received.
 pub(super) struct Answer {
     pub(super) chunks: Vec<Vec<u8>>,
     pub(super) receipt: CoSigned<Receipt>,
 }
 
-/// Asks by the rules and countersigns; fails with the refusal, wherever in the answer it stands.
-pub(super) async fn ask(rogue: &Rogue, house: &House, envelope: Signed<QueryEnvelope>) -> Result<Answer, Refusal> {
-    let mut stream = rogue.open(house, QUERY).await.unwrap();
+/// Sends a query by the rules and countersigns; fails with the refusal, at whatever point of the answer it arrives.
+pub(super) async fn send_query(
+    attacker: &MaliciousPeer,
+    target: &InProcessNode,
+    envelope: Signed<QueryEnvelope>,
+) -> Result<Answer, Refusal> {
+    let mut stream = attacker.open(target, QUERY).await.unwrap();
     stream.send(&QueryFrame { envelope }).await.unwrap();
-    match stream.recv().await.expect("every question has an answer") {
+    match stream.recv().await.expect("every query has an answer") {
         QueryOpening::Accepted { .. } => {}
         QueryOpening::Refused(refusal) => return Err(refusal),
     }
@@ -409,25 +426,25 @@ pub(super) async fn ask(rogue: &Rogue, house: &House, envelope: Signed<QueryEnve
         chunks.push(chunk);
     }
     let QueryClosing { receipt, cut } = stream.recv().await.unwrap();
-    let both = receipt.add_signature(&rogue.node).unwrap();
-    stream.send(&rogue.countersignature(both)).await.unwrap();
+    let both = receipt.add_signature(&attacker.node).unwrap();
+    stream.send(&attacker.countersignature(both)).await.unwrap();
     assert!(stream.is_dropped().await);
     cut.map_or(Ok(Answer { chunks, receipt }), Err)
 }
 
-async fn refused(rogue: &Rogue, house: &House, envelope: Signed<QueryEnvelope>) -> Refusal {
-    match ask(rogue, house, envelope).await {
+async fn refused(attacker: &MaliciousPeer, target: &InProcessNode, envelope: Signed<QueryEnvelope>) -> Refusal {
+    match send_query(attacker, target, envelope).await {
         Err(refusal) => refusal,
-        Ok(_) => panic!("the question was answered"),
+        Ok(_) => panic!("the query was answered"),
     }
 }
 
-async fn revoke(house: &House, grant: GrantId) {
-    change(house, &grant, GrantEvent::Revoke).await;
+async fn revoke(target: &InProcessNode, grant: GrantId) {
+    change(target, &grant, GrantEvent::Revoke).await;
 }
 
-fn count(house: &House, which: impl Fn(&EntryBody) -> u64) -> u64 {
-    let ledger = house.node.ledger();
+fn count(target: &InProcessNode, which: impl Fn(&EntryBody) -> u64) -> u64 {
+    let ledger = target.node.ledger();
     ledger
         .range(0, ledger.size())
         .unwrap()
@@ -436,15 +453,15 @@ fn count(house: &House, which: impl Fn(&EntryBody) -> u64) -> u64 {
         .sum()
 }
 
-/// How many answers the ledger knows of.
-fn released(house: &House) -> u64 {
-    count(house, |body| {
+/// The number of answers in the ledger.
+fn released(target: &InProcessNode) -> u64 {
+    count(target, |body| {
         u64::from(matches!(body, EntryBody::AnswerReleased { rows, .. } if *rows > 0))
     })
 }
 
-fn released_rows(house: &House) -> u64 {
-    count(house, |body| {
+fn released_rows(target: &InProcessNode) -> u64 {
+    count(target, |body| {
         if let EntryBody::AnswerReleased { rows, .. } = body {
             *rows
         } else {
@@ -453,8 +470,8 @@ fn released_rows(house: &House) -> u64 {
     })
 }
 
-fn countersigned(house: &House) -> u64 {
-    count(house, |body| {
+fn countersigned(target: &InProcessNode) -> u64 {
+    count(target, |body| {
         u64::from(matches!(body, EntryBody::ReceiptCountersigned { .. }))
     })
 }

@@ -1,4 +1,4 @@
-//! What happens to machines: a clock that is wrong, a disk that is full, a file that shrinks while it is read.
+//! Failures of the machine: a wrong clock, a full disk, a file that shrinks while it is read.
 
 use std::fmt::Write;
 use std::fs::{self, File};
@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use concordat_tests::slots::Slots;
-use concordat_tests::{House, Import, PASSWORD, Person, World, shared};
+use concordat_tests::{Import, PASSWORD, Person, TestNode, World, shared};
 
-use super::assert_ledger_holds;
+use super::assert_ledger_valid;
 
-/// Where Debian's package `libfaketime` puts the library, below the folder of the machine's libraries.
+/// The path of the library of Debian's package `libfaketime`, below the folder of the machine's libraries.
 const FAKETIME: &str = "faketime/libfaketime.so.1";
 
 #[test]
-fn a_node_with_a_wrong_clock_is_told_so_and_comes_back_with_the_right_one() {
+fn node_with_a_wrong_clock_is_reported_and_recovers() {
     let Some(library) = faketime() else {
         return;
     };
@@ -30,12 +30,12 @@ fn a_node_with_a_wrong_clock_is_told_so_and_comes_back_with_the_right_one() {
     world.share("cleveland", import);
     world.grant("budapest", "cleveland", "heart", &["--columns", "sex"]);
     let sql = "SELECT sex FROM cleveland.heart";
-    assert_eq!(world.house("budapest").ask(sql).ok().table().rows.len(), 3);
+    assert_eq!(world.node("budapest").query(sql).ok().table().rows.len(), 3);
 
     for (offset, code) in [("+1h", 5), ("-1h", 3)] {
-        let budapest = world.house_mut("budapest");
+        let budapest = world.node_mut("budapest");
         budapest.stop();
-        budapest.surround(&[
+        budapest.set_env(&[
             ("LD_PRELOAD", &library),
             ("FAKETIME", offset),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
@@ -43,59 +43,60 @@ fn a_node_with_a_wrong_clock_is_told_so_and_comes_back_with_the_right_one() {
         let before = budapest.log().len();
         budapest.start();
         budapest.forget_login();
-        let told = |house: &House| house.log().split_at(before).1.contains("clocks is wrong");
-        budapest.await_that("word of the clock", told);
-        let refused = budapest.ask(sql);
-        assert_eq!(refused.code, Some(code), "{offset}: {}", refused.story());
-        let turned_away = budapest.status()["turned_away"].take();
-        assert_eq!(turned_away[0]["institution"], "cleveland", "{turned_away}");
-        assert!(turned_away[0]["reason"].to_string().contains("clock"), "{turned_away}");
+        let is_reported = |node: &TestNode| node.log().split_at(before).1.contains("clocks is wrong");
+        budapest.await_condition("a report of the clock", is_reported);
+        let refused = budapest.query(sql);
+        assert_eq!(refused.code, Some(code), "{offset}: {}", refused.report());
+        let rejected_peers = budapest.status()["rejected_peers"].take();
+        assert_eq!(rejected_peers[0]["institution"], "cleveland", "{rejected_peers}");
+        assert!(
+            rejected_peers[0]["reason"].to_string().contains("clock"),
+            "{rejected_peers}"
+        );
     }
 
-    let budapest = world.house_mut("budapest");
+    let budapest = world.node_mut("budapest");
     budapest.stop();
-    budapest.surround(&[]);
+    budapest.set_env(&[]);
     budapest.start();
     budapest.forget_login();
     budapest.await_peers(1);
-    assert_eq!(budapest.ask(sql).ok().table().rows.len(), 3);
-    assert_ledger_holds(budapest);
-    assert_ledger_holds(world.house("cleveland"));
+    assert_eq!(budapest.query(sql).ok().table().rows.len(), 3);
+    assert_ledger_valid(budapest);
+    assert_ledger_valid(world.node("cleveland"));
 }
 
 #[test]
-fn a_full_disk_loses_nothing_and_lets_nothing_out() {
+fn full_disk_loses_nothing_and_releases_nothing() {
     let _slots = Slots::take(1);
-    let place = tempfile::tempdir().unwrap();
-    let Some(disk) = SmallDisk::mount(&place.path().join("disk")) else {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(&dir.path().join("disk")) else {
         return;
     };
-    let mut house = House::found("cleveland", "US", disk.0.join("cleveland"));
-    house.hire();
-    house
-        .as_(Person::Administrator, &["consortium", "found", "--name", "Heart Study"])
+    let mut node = TestNode::create("cleveland", "US", disk.0.join("cleveland"));
+    node.create_users();
+    node.run_as(Person::Administrator, &["consortium", "found", "--name", "Heart Study"])
         .ok();
-    let small = place.path().join("small.csv");
+    let small = dir.path().join("small.csv");
     fs::write(&small, "record,chol\n1,233\n2,250\n3,204\n").unwrap();
-    import(&house, "small", &small).ok();
-    house
-        .as_(
-            Person::Steward,
-            &[
-                "dataset",
-                "classify",
-                "small",
-                "record=direct-identifier",
-                "chol=ordinary",
-            ],
-        )
-        .ok();
-    house.as_(Person::Steward, &["dataset", "publish", "small"]).ok();
+    import(&node, "small", &small).ok();
+    node.run_as(
+        Person::Steward,
+        &[
+            "dataset",
+            "classify",
+            "small",
+            "record=direct-identifier",
+            "chol=ordinary",
+        ],
+    )
+    .ok();
+    node.run_as(Person::Steward, &["dataset", "publish", "small"]).ok();
     let sql = "SELECT count(chol) FROM cleveland.small";
 
-    let large = place.path().join("large.csv");
+    let large = dir.path().join("large.csv");
     write_incompressible(&large, 600_000);
-    let refused = house.refused_as(
+    let refused = node.refused_as(
         Person::Steward,
         1,
         &[
@@ -108,50 +109,52 @@ fn a_full_disk_loses_nothing_and_lets_nothing_out() {
         ],
     );
     assert!(refused["detail"].to_string().contains("No space left"), "{refused}");
-    assert!(refused["help"].to_string().contains("make room"), "{refused}");
-    house.refused_as(Person::Steward, 4, &["dataset", "show", "large"]);
-    house.as_(Person::Researcher, &["query", sql]).ok();
+    assert!(refused["help"].to_string().contains("free some space"), "{refused}");
+    node.refused_as(Person::Steward, 4, &["dataset", "show", "large"]);
+    node.run_as(Person::Researcher, &["query", sql]).ok();
 
     let ballast = disk.fill();
-    let refused = house.refused_as(Person::Researcher, 5, &["query", sql]);
+    let refused = node.refused_as(Person::Researcher, 5, &["query", sql]);
     assert!(
         refused["reasons"].to_string().contains("cannot write its ledger"),
         "{refused}"
     );
-    let login = house.typed(&["login", Person::Steward.name()], Some(PASSWORD)).exits(1);
-    assert!(login.stderr.contains("fix the disk"), "{}", login.story());
-    assert_eq!(house.status()["ready"], false);
+    let login = node
+        .run_with_input(&["login", Person::Steward.name()], Some(PASSWORD))
+        .exits(1);
+    assert!(login.stderr.contains("fix the disk"), "{}", login.report());
+    assert_eq!(node.status()["ready"], false);
 
     fs::remove_file(ballast).unwrap();
-    house.stop();
-    house.start();
-    house.forget_login();
-    house.as_(Person::Researcher, &["query", sql]).ok();
-    import(&house, "more", &small).ok();
-    assert_ledger_holds(&house);
+    node.stop();
+    node.start();
+    node.forget_login();
+    node.run_as(Person::Researcher, &["query", sql]).ok();
+    import(&node, "more", &small).ok();
+    assert_ledger_valid(&node);
 }
 
 #[test]
-fn a_backup_onto_a_full_disk_makes_no_snapshot_and_succeeds_when_there_is_room() {
-    let world = super::custody::settled();
-    let Some(disk) = SmallDisk::mount(&world.place().join("disk")) else {
+fn backup_onto_a_full_disk_fails_and_succeeds_with_space() {
+    let world = super::lifecycle::node_with_dataset();
+    let Some(disk) = SmallDisk::mount(&world.dir().join("disk")) else {
         return;
     };
-    let house = &world.houses[0];
+    let node = &world.nodes[0];
     let to = disk.0.join("backups");
     let to = to.to_str().unwrap();
     let create = ["backup", "create", "--to", to];
     let mut failed = 0;
-    for room in (0..14).map(|power| (1 << power) * 1024 - 1024) {
+    for free_space in (0..14).map(|power| (1 << power) * 1024 - 1024) {
         let ballast = disk.fill();
         let len = fs::metadata(&ballast).unwrap().len();
         File::options()
             .write(true)
             .open(&ballast)
             .unwrap()
-            .set_len(len - room)
+            .set_len(len - free_space)
             .unwrap();
-        let made = house.as_(Person::Administrator, &[&["--format", "json"], &create[..]].concat());
+        let made = node.run_as(Person::Administrator, &[&["--format", "json"], &create[..]].concat());
         fs::remove_file(ballast).unwrap();
         if made.code == Some(0) {
             break;
@@ -160,36 +163,36 @@ fn a_backup_onto_a_full_disk_makes_no_snapshot_and_succeeds_when_there_is_room()
         let problem = made.exits(1).problem();
         assert!(
             problem["detail"].to_string().contains("No space left"),
-            "with {room} bytes: {problem}"
+            "with {free_space} bytes: {problem}"
         );
         assert!(
-            problem["help"].to_string().contains("make room"),
-            "with {room} bytes: {problem}"
+            problem["help"].to_string().contains("free some space"),
+            "with {free_space} bytes: {problem}"
         );
-        let listed = house.run(&["--format", "json", "backup", "list", "--from", to]);
+        let listed = node.run(&["--format", "json", "backup", "list", "--from", to]);
         let none = listed.code != Some(0) || listed.json().as_array().is_some_and(Vec::is_empty);
-        assert!(none, "with {room} bytes: {}", listed.story());
+        assert!(none, "with {free_space} bytes: {}", listed.report());
     }
     assert!(failed >= 3, "{failed} failed");
-    house.run(&["backup", "verify", "--from", to]).ok();
-    house.as_(Person::Administrator, &create).ok();
+    node.run(&["backup", "verify", "--from", to]).ok();
+    node.run_as(Person::Administrator, &create).ok();
 }
 
 #[test]
 fn a_file_that_shrinks_while_it_is_read_is_refused() {
-    let world = World::strangers(1);
-    let house = &world.houses[0];
-    house.hire();
-    house.log_in(Person::Steward);
+    let world = World::unconnected(1);
+    let node = &world.nodes[0];
+    node.create_users();
+    node.log_in(Person::Steward);
     let signal = |name: &str| {
-        let sent = Command::new("kill").args([name, &house.pid().to_string()]).status();
+        let sent = Command::new("kill").args([name, &node.pid().to_string()]).status();
         assert!(sent.unwrap().success());
     };
     let file = world.file("shrinking.csv", "");
     write_incompressible(&file, 400_000);
     // The command has opened the file, and waits for a node that does not answer yet.
     signal("-STOP");
-    let importing = house.spawn(&[
+    let importing = node.spawn(&[
         "--format",
         "json",
         "dataset",
@@ -212,14 +215,14 @@ fn a_file_that_shrinks_while_it_is_read_is_refused() {
         .unwrap();
     signal("-CONT");
     let ended = importing.wait_with_output().unwrap();
-    let said = String::from_utf8(ended.stderr).unwrap();
-    assert_eq!(ended.status.code(), Some(2), "{said}");
-    assert!(said.contains("changed while it was read"), "{said}");
-    house.refused_as(Person::Steward, 4, &["dataset", "show", "shrinking"]);
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("changed while it was read"), "{stderr}");
+    node.refused_as(Person::Steward, 4, &["dataset", "show", "shrinking"]);
 }
 
-fn import(house: &House, dataset: &str, file: &Path) -> concordat_tests::Outcome {
-    house.as_(
+fn import(node: &TestNode, dataset: &str, file: &Path) -> concordat_tests::Outcome {
+    node.run_as(
         Person::Steward,
         &[
             "dataset",
@@ -233,7 +236,7 @@ fn import(house: &House, dataset: &str, file: &Path) -> concordat_tests::Outcome
     )
 }
 
-/// Rows of numbers that no compression makes much smaller: SplitMix64.
+/// Writes rows of numbers that hardly compress: SplitMix64.
 fn write_incompressible(file: &Path, rows: u64) {
     let mut text = "record,one,two,three\n".to_owned();
     for row in 0..rows {
@@ -255,12 +258,12 @@ fn has_open(pid: u32, file: &Path) -> bool {
         .any(|entry| fs::read_link(entry.path()).is_ok_and(|target| target == file))
 }
 
-/// The library that gives a process another time, if it is installed.
+/// The library that fakes the time of a process, if it is installed.
 fn faketime() -> Option<String> {
-    let places = ["/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
-    let found = places
+    let folders = ["/usr/lib", "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"];
+    let found = folders
         .iter()
-        .map(|place| Path::new(place).join(FAKETIME))
+        .map(|folder| Path::new(folder).join(FAKETIME))
         .find(|path| path.exists());
     if found.is_none() {
         shared::skip("libfaketime is not installed (Debian: `apt-get install libfaketime`)");
@@ -285,7 +288,7 @@ impl SmallDisk {
         None
     }
 
-    /// Fills the disk to the last byte; room comes back when the file that is returned is removed.
+    /// Fills the disk to the last byte; removing the returned file frees the space.
     fn fill(&self) -> PathBuf {
         let path = self.0.join("ballast");
         let mut ballast = File::create(&path).unwrap();

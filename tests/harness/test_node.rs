@@ -1,4 +1,4 @@
-//! One institution: a data directory, a daemon, and the commands its people type.
+//! One institution: a data directory, a daemon, and the commands its users type.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -14,23 +14,23 @@ use serde_json::Value;
 use crate::outcome::Outcome;
 use crate::program;
 
-/// The password of everybody.
+/// The password of every user.
 pub const PASSWORD: &str = "correct horse battery staple";
-/// How often something awaited is looked for.
-const LOOK: Duration = Duration::from_millis(20);
-/// Looks until something awaited counts as missing: a minute, which only a hang takes.
-const LOOKS: usize = 3000;
-/// The longest a command may take, in looks of [`LOOK`]: two minutes.
-const COMMAND_LOOKS: usize = 6000;
+/// How often an awaited condition is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Checks until an awaited condition counts as failed: a minute, which only a hang takes.
+const POLLS: usize = 3000;
+/// The longest a command may take, in units of [`POLL_INTERVAL`]: two minutes.
+const COMMAND_POLLS: usize = 6000;
 
-/// Somebody who works at an institution.
+/// A user of an institution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Person {
     /// Runs the node.
     Administrator,
-    /// Answers for the data.
+    /// Is responsible for the data.
     Steward,
-    /// Asks.
+    /// Queries data.
     Researcher,
 }
 
@@ -45,44 +45,44 @@ impl Person {
     }
 }
 
-/// A running institution. Its daemon ends with it.
+/// A running institution. Dropping it stops its daemon.
 #[derive(Debug)]
-pub struct House {
+pub struct TestNode {
     /// Its id in the consortium.
     pub id: &'static str,
     /// The data directory.
     pub dir: PathBuf,
     daemon: Option<Child>,
-    /// Variables that the daemon starts with, beside those of the tests.
-    surroundings: Vec<(String, String)>,
-    at_keyboard: Mutex<Option<String>>,
-    /// All that commands wrote to standard error.
-    complaints: Mutex<String>,
+    /// Environment variables that the daemon starts with, in addition to those of the tests.
+    env: Vec<(String, String)>,
+    logged_in: Mutex<Option<String>>,
+    /// Everything that commands wrote to standard error.
+    stderr_log: Mutex<String>,
 }
 
-impl House {
-    /// Makes the data directory `dir` and starts the daemon; nobody but the administrator works there yet.
-    pub fn found(id: &'static str, jurisdiction: &str, dir: PathBuf) -> Self {
-        let mut house = Self::prepare(id, jurisdiction, dir);
-        house.start();
-        house
+impl TestNode {
+    /// Makes the data directory `dir` and starts the daemon; the only user so far is the administrator.
+    pub fn create(id: &'static str, jurisdiction: &str, dir: PathBuf) -> Self {
+        let mut node = Self::init(id, jurisdiction, dir);
+        node.start();
+        node
     }
 
-    /// A house whose data directory was made, or will be made, by other means.
-    pub fn over(id: &'static str, dir: PathBuf) -> Self {
+    /// A node whose data directory was made, or will be made, by other means.
+    pub fn at(id: &'static str, dir: PathBuf) -> Self {
         Self {
             id,
             dir,
             daemon: None,
-            surroundings: Vec::new(),
-            at_keyboard: Mutex::default(),
-            complaints: Mutex::default(),
+            env: Vec::new(),
+            logged_in: Mutex::default(),
+            stderr_log: Mutex::default(),
         }
     }
 
-    /// Makes the data directory `dir` and starts nothing.
-    pub fn prepare(id: &'static str, jurisdiction: &str, dir: PathBuf) -> Self {
-        let house = Self::over(id, dir);
+    /// Makes the data directory `dir` and does not start the daemon.
+    pub fn init(id: &'static str, jurisdiction: &str, dir: PathBuf) -> Self {
+        let node = Self::at(id, dir);
         let name = format!("Hospital of {id}");
         let who = [
             "init",
@@ -102,56 +102,57 @@ impl House {
             "--dial",
             "loopback",
         ];
-        house.typed(&[&who[..], &local[..]].concat(), Some(PASSWORD)).ok();
-        house
+        node.run_with_input(&[&who[..], &local[..]].concat(), Some(PASSWORD))
+            .ok();
+        node
     }
 
     /// Starts the daemon and waits until it answers.
     #[track_caller]
     pub fn start(&mut self) {
         if let Err(outcome) = self.try_start() {
-            panic!("the daemon did not start: {}", outcome.story());
+            panic!("the daemon did not start: {}", outcome.report());
         }
     }
 
-    /// Starts the daemon and waits until it answers, or until it has refused to start.
+    /// Starts the daemon and waits until it answers, or until it refuses to start.
     ///
     /// # Errors
-    /// How the daemon ended.
+    /// How the daemon exited.
     pub fn try_start(&mut self) -> Result<(), Outcome> {
         assert!(self.daemon.is_none(), "{} is running", self.id);
         let before = self.log().len();
         self.daemon = Some(self.serve().spawn().expect("the daemon starts"));
-        for _ in 0..LOOKS {
+        for _ in 0..POLLS {
             if self.run(&["--format", "json", "status"]).code == Some(0) {
                 return Ok(());
             }
             let daemon = self.daemon.as_mut().expect("a daemon");
-            if let Some(status) = daemon.try_wait().expect("the daemon can be asked") {
+            if let Some(status) = daemon.try_wait().expect("the daemon's status can be read") {
                 self.daemon = None;
                 let log = self.log();
                 let stderr = log.get(before..).unwrap_or_default().to_owned();
                 return Err(Outcome {
-                    typed: "serve".into(),
+                    command: "serve".into(),
                     code: status.code(),
                     stdout: String::new(),
                     stderr,
                 });
             }
-            sleep(LOOK);
+            sleep(POLL_INTERVAL);
         }
-        panic!("{} neither ran nor ended:\n{}", self.id, self.log());
+        panic!("{} neither started nor exited:\n{}", self.id, self.log());
     }
 
-    /// The daemon starts with these environment variables from its next start on, and with none of those set before.
-    pub fn surround(&mut self, variables: &[(&str, &str)]) {
+    /// Sets the environment variables of the daemon from its next start on, replacing those set before.
+    pub fn set_env(&mut self, variables: &[(&str, &str)]) {
         let owned = variables
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        self.surroundings = owned.collect();
+        self.env = owned.collect();
     }
 
-    /// The daemon's command, its outputs appended to a file beside the data directory.
+    /// The daemon's command; its output is appended to a file next to the data directory.
     fn serve(&self) -> Command {
         let log = File::options()
             .create(true)
@@ -160,39 +161,39 @@ impl House {
             .expect("a log");
         let mut command = self.command(&["serve"]);
         command
-            .envs(self.surroundings.iter().cloned())
+            .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log);
         command
     }
 
-    /// Ends the daemon as a power cut would (SIGKILL).
+    /// Kills the daemon as a power cut would (SIGKILL).
     pub fn kill(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             daemon.kill().expect("the daemon can be killed");
-            daemon.wait().expect("the daemon is gone");
+            daemon.wait().expect("the daemon has exited");
         }
     }
 
     /// Asks the daemon to stop (SIGTERM), waits until it has, and returns its exit code.
     pub fn stop(&mut self) -> Option<i32> {
         let mut daemon = self.daemon.take()?;
-        let asked = Command::new("kill").args(["-TERM", &daemon.id().to_string()]).status();
+        let signaled = Command::new("kill").args(["-TERM", &daemon.id().to_string()]).status();
         assert!(
-            asked.expect("`kill` runs").success(),
-            "the daemon could not be asked to stop"
+            signaled.expect("`kill` runs").success(),
+            "SIGTERM could not be sent to the daemon"
         );
-        daemon.wait().expect("the daemon has ended").code()
+        daemon.wait().expect("the daemon has exited").code()
     }
 
     /// The process id of the daemon.
     pub fn pid(&self) -> u32 {
-        self.daemon.as_ref().expect("a daemon that runs").id()
+        self.daemon.as_ref().expect("a running daemon").id()
     }
 
-    /// Ends the daemon as a power cut would while others still use this house; `kill` clears up after it.
-    pub fn cut_power(&self) {
+    /// Kills the daemon as a power cut would while others still use this value; `kill` cleans up afterwards.
+    pub fn kill_process(&self) {
         let killed = Command::new("kill").args(["-KILL", &self.pid().to_string()]).status();
         assert!(killed.expect("`kill` runs").success(), "the daemon could not be killed");
     }
@@ -201,14 +202,14 @@ impl House {
     pub fn is_running(&mut self) -> bool {
         self.daemon
             .as_mut()
-            .is_some_and(|daemon| daemon.try_wait().expect("the daemon can be asked").is_none())
+            .is_some_and(|daemon| daemon.try_wait().expect("the daemon's status can be read").is_none())
     }
 
-    /// Hires a steward and a researcher, both trained.
-    pub fn hire(&self) {
+    /// Adds a steward and a researcher, both trained.
+    pub fn create_users(&self) {
         self.log_in(Person::Administrator);
         for (person, role) in [(Person::Steward, "steward"), (Person::Researcher, "researcher")] {
-            self.enlist(person.name(), role);
+            self.add_user(person.name(), role);
             self.log_in(Person::Administrator);
             let course = ["--course", "human-subjects-protection", "--until", "2099-12-31"];
             self.run(&[&["user", "training", person.name()][..], &course[..]].concat())
@@ -216,65 +217,67 @@ impl House {
         }
     }
 
-    /// Adds an account, and sets its password as its person does: with the one that the administrator gave, once.
-    pub fn enlist(&self, name: &str, role: &str) {
+    /// Adds an account, and sets its password as its user does: with the one-time password from the administrator.
+    pub fn add_user(&self, name: &str, role: &str) {
         self.log_in(Person::Administrator);
         let given = format!("for the first time {name}");
-        self.typed(&["user", "add", name, "--role", role], Some(&given)).ok();
-        self.typed(&["login", name], Some(&given)).ok();
-        self.typed(&["passwd"], Some(&format!("{given}\n{PASSWORD}"))).ok();
+        self.run_with_input(&["user", "add", name, "--role", role], Some(&given))
+            .ok();
+        self.run_with_input(&["login", name], Some(&given)).ok();
+        self.run_with_input(&["passwd"], Some(&format!("{given}\n{PASSWORD}")))
+            .ok();
         self.forget_login();
     }
 
-    /// Commands are `person`'s from here on. Does nothing if they are already.
+    /// Logs in as `person`; following commands are theirs. Does nothing if they are logged in already.
     #[track_caller]
     pub fn log_in(&self, person: Person) {
-        let mut at_keyboard = self.at_keyboard.lock().unwrap();
-        if at_keyboard.as_deref() != Some(person.name()) {
-            self.typed(&["login", person.name()], Some(PASSWORD)).ok();
-            *at_keyboard = Some(person.name().to_owned());
+        let mut logged_in = self.logged_in.lock().unwrap();
+        if logged_in.as_deref() != Some(person.name()) {
+            self.run_with_input(&["login", person.name()], Some(PASSWORD)).ok();
+            *logged_in = Some(person.name().to_owned());
         }
     }
 
-    /// Forgets who is logged in, so that the next `log_in` logs in anew; for after a restart or a `logout`.
+    /// Forgets who is logged in, so that the next `log_in` logs in again; for use after a restart or a `logout`.
     pub fn forget_login(&self) {
-        *self.at_keyboard.lock().unwrap() = None;
+        *self.logged_in.lock().unwrap() = None;
     }
 
-    /// `person` types a command.
+    /// Runs a command as `person`.
     #[track_caller]
-    pub fn as_(&self, person: Person, args: &[&str]) -> Outcome {
+    pub fn run_as(&self, person: Person, args: &[&str]) -> Outcome {
         self.log_in(person);
         self.run(args)
     }
 
-    /// `person` types a command that works, and gets JSON.
+    /// Runs a command as `person`, which must succeed, and returns its JSON.
     #[track_caller]
     pub fn json_as(&self, person: Person, args: &[&str]) -> Value {
-        self.as_(person, &[&["--format", "json"], args].concat()).ok().json()
+        self.run_as(person, &[&["--format", "json"], args].concat()).ok().json()
     }
 
-    /// `person` types a command that ends with the exit code `code`, and gets the error object.
+    /// Runs a command as `person`, which must exit with `code`, and returns the error object.
     #[track_caller]
     pub fn refused_as(&self, person: Person, code: i32, args: &[&str]) -> Value {
-        self.as_(person, &[&["--format", "json"], args].concat())
+        self.run_as(person, &[&["--format", "json"], args].concat())
             .exits(code)
             .problem()
     }
 
-    /// The researcher asks, and gets CSV or a refusal.
+    /// Runs a query as the researcher; the answer is CSV or a refusal.
     #[track_caller]
-    pub fn ask(&self, sql: &str) -> Outcome {
-        self.as_(Person::Researcher, &["--format", "csv", "query", sql])
+    pub fn query(&self, sql: &str) -> Outcome {
+        self.run_as(Person::Researcher, &["--format", "csv", "query", sql])
     }
 
-    /// Whoever is logged in types a command.
+    /// Runs a command as the user who is logged in.
     pub fn run(&self, args: &[&str]) -> Outcome {
-        self.typed(args, None)
+        self.run_with_input(args, None)
     }
 
-    /// Whoever is logged in types a command, and `line` on its standard input.
-    pub fn typed(&self, args: &[&str], line: Option<&str>) -> Outcome {
+    /// Runs a command as the user who is logged in, with `line` on its standard input.
+    pub fn run_with_input(&self, args: &[&str], line: Option<&str>) -> Outcome {
         let mut command = self.command(args);
         let stdin = if line.is_some() { Stdio::piped() } else { Stdio::null() };
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -284,11 +287,11 @@ impl House {
             stdin.write_all(format!("{line}\n").as_bytes()).ok();
         }
         let outcome = ended(child, &format!("{}: concordat {}", self.id, args.join(" ")));
-        self.complaints.lock().unwrap().push_str(&outcome.stderr);
+        self.stderr_log.lock().unwrap().push_str(&outcome.stderr);
         outcome
     }
 
-    /// Starts a command of whoever is logged in and leaves it running, its outputs in pipes.
+    /// Starts a command as the user who is logged in and leaves it running, its output in pipes.
     pub fn spawn(&self, args: &[&str]) -> Child {
         let mut command = self.command(args);
         command
@@ -298,10 +301,10 @@ impl House {
         command.spawn().expect("the command starts")
     }
 
-    /// Types a command, and `lines` on its standard input, with the variables that the daemon starts with.
-    pub fn surrounded(&self, args: &[&str], lines: &str) -> Outcome {
+    /// Runs a command with `lines` on its standard input and the environment variables of the daemon.
+    pub fn run_with_env(&self, args: &[&str], lines: &str) -> Outcome {
         let mut command = self.command(args);
-        command.envs(self.surroundings.iter().cloned());
+        command.envs(self.env.iter().cloned());
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -314,33 +317,33 @@ impl House {
         ended(child, &format!("{}: concordat {}", self.id, args.join(" ")))
     }
 
-    /// The command `concordat --dir DIR …`, for what the other calls do not offer.
+    /// The command `concordat --dir DIR …`, for cases that the other methods do not cover.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program::path());
         command
             .env_remove("CONCORDAT_DIR")
             .env("NO_COLOR", "1")
-            .env("XDG_RUNTIME_DIR", self.desk())
-            .current_dir(self.desk())
+            .env("XDG_RUNTIME_DIR", self.work_dir())
+            .current_dir(self.work_dir())
             .arg("--dir")
             .arg(&self.dir)
             .args(args);
         command
     }
 
-    /// Asks `look` until it says yes; a minute without that is a failure.
+    /// Polls `condition` until it is true; fails after a minute.
     #[track_caller]
-    pub fn await_that(&self, what: &str, mut look: impl FnMut(&Self) -> bool) {
-        for _ in 0..LOOKS {
-            if look(self) {
+    pub fn await_condition(&self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
+        for _ in 0..POLLS {
+            if condition(self) {
                 return;
             }
-            sleep(LOOK);
+            sleep(POLL_INTERVAL);
         }
         panic!("{} waited in vain for: {what}\n{}", self.id, self.log());
     }
 
-    /// What `concordat status --format json` says.
+    /// The output of `concordat status --format json`.
     #[track_caller]
     pub fn status(&self) -> Value {
         self.run(&["--format", "json", "status"]).ok().json()
@@ -349,34 +352,34 @@ impl House {
     /// Waits until `count` peers are connected.
     #[track_caller]
     pub fn await_peers(&self, count: u64) {
-        self.await_that("peers", |house| house.status()["connected"].as_u64() == Some(count));
+        self.await_condition("peers", |node| node.status()["connected"].as_u64() == Some(count));
     }
 
-    /// All that the daemon has written, over all its starts.
+    /// Everything that the daemon has written, over all its starts.
     pub fn log(&self) -> String {
         std::fs::read(self.log_path())
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
             .unwrap_or_default()
     }
 
-    /// All that commands have written to standard error.
-    pub fn complaints(&self) -> String {
-        self.complaints.lock().unwrap().clone()
+    /// Everything that commands have written to standard error.
+    pub fn stderr_log(&self) -> String {
+        self.stderr_log.lock().unwrap().clone()
     }
 
-    /// The folder in which commands are typed; lists of refused rows come to lie there.
-    pub fn desk(&self) -> &Path {
+    /// The working directory of commands; lists of refused rows are written there.
+    pub fn work_dir(&self) -> &Path {
         self.dir.parent().expect("a folder around the data directory")
     }
 
-    /// The administrator accepts the configuration as it is now; the daemon must not run.
+    /// Accepts the current configuration as the administrator; the daemon must not be running.
     #[track_caller]
     pub fn accept_configuration(&self) {
-        let accepted = self.typed(&["config", "accept", "--as", "administrator"], Some(PASSWORD));
+        let accepted = self.run_with_input(&["config", "accept", "--as", "administrator"], Some(PASSWORD));
         accepted.ok();
     }
 
-    /// Lets the next start listen on the ports of this one, which peers know.
+    /// Makes the next start listen on the current ports, which peers know.
     pub fn pin_ports(&self) {
         let path = self.dir.join("concordat.toml");
         let mut config = std::fs::read_to_string(&path).expect("the configuration");
@@ -397,7 +400,7 @@ impl House {
         std::fs::write(&path, config).expect("the configuration can be written");
     }
 
-    /// Asks the daemon's HTTP API on its socket, as nobody, and returns all that came, head and body.
+    /// Sends a request to the daemon's HTTP API on its socket without a login, and returns the whole response, head and body.
     pub fn http_get(&self, path: &str) -> String {
         let mut socket = UnixStream::connect(self.dir.join("run/api.sock")).expect("the socket answers");
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
@@ -420,7 +423,7 @@ impl House {
     }
 }
 
-impl Drop for House {
+impl Drop for TestNode {
     fn drop(&mut self) {
         self.kill();
     }
@@ -438,27 +441,31 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Waits for a command and collects what it wrote.
-fn ended(mut child: Child, typed: &str) -> Outcome {
+/// Waits for a command and collects its output.
+fn ended(mut child: Child, command: &str) -> Outcome {
     let stdout = collected(child.stdout.take().expect("a pipe"));
     let stderr = collected(child.stderr.take().expect("a pipe"));
     let mut code = None;
-    for look in 0..=COMMAND_LOOKS {
-        if let Some(status) = child.try_wait().expect("the command can be asked") {
+    for poll in 0..=COMMAND_POLLS {
+        if let Some(status) = child.try_wait().expect("the command's status can be read") {
             code = status.code();
             break;
         }
-        if look == COMMAND_LOOKS {
+        if poll == COMMAND_POLLS {
             child.kill().expect("the command can be killed");
-            child.wait().expect("the command is gone");
-            panic!("`{typed}` hangs; it wrote: {}", stderr.join().unwrap());
+            child.wait().expect("the command has exited");
+            panic!("`{command}` hangs; it wrote: {}", stderr.join().unwrap());
         }
         // Most commands take some milliseconds.
-        sleep(if look < 100 { Duration::from_millis(2) } else { LOOK });
+        sleep(if poll < 100 {
+            Duration::from_millis(2)
+        } else {
+            POLL_INTERVAL
+        });
     }
     let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
     Outcome {
-        typed: typed.to_owned(),
+        command: command.to_owned(),
         code,
         stdout,
         stderr,

@@ -1,5 +1,5 @@
-//! The same questions over the same Parquet, plain and sealed, by the same engine with the same settings: those of the product, and for
-//! plain Parquet those that DataFusion comes with, too.
+//! The same queries over the same Parquet, plain and sealed, by the same engine with the same settings: those of the product, and for
+//! plain Parquet also the defaults of DataFusion.
 
 use std::collections::BTreeMap;
 use std::path::Path as FsPath;
@@ -29,15 +29,15 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Runtime;
 
-use super::house::{VISITS, name, opened};
+use super::data_dirs::{VISITS, name, opened};
 
-/// How often each question is asked of each store, in turns; the median counts.
+/// How often each query is run over each store, in turns; the median counts.
 const ROUNDS: usize = 11;
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
 const GROUPED: &str =
     "SELECT site, sex, count(*), avg(chol), max(systolic) FROM visits WHERE age >= 40 GROUP BY site, sex";
-/// The same as tier `aggregate` allows it: a maximum shows one person's value.
+/// The same, as tier `aggregate` allows it: a maximum reveals one person's value.
 const COUNTED: &str =
     "SELECT site, sex, count(*), avg(chol), avg(systolic) FROM visits WHERE age >= 40 GROUP BY site, sex";
 const POINT: &str = "SELECT * FROM visits WHERE patient_id = 123456";
@@ -50,20 +50,20 @@ const KINDS: [(&str, Option<Suite>); 3] = [
 /// Rows in a batch, as in the product.
 const BATCH_ROWS: usize = 32 * 1024;
 
-/// One question to one store.
-struct Asked {
+/// One query over one store.
+struct PreparedQuery {
     name: String,
     session: SessionContext,
     sql: &'static str,
 }
 
 /// The objects of the dataset three times: as plain Parquet in `DIR/plain`, and sealed with either suite.
-async fn questions(dir: &FsPath, version: &OpenVersion) -> Vec<Asked> {
+async fn prepare(dir: &FsPath, version: &OpenVersion) -> Vec<PreparedQuery> {
     let keys = tempfile::tempdir().unwrap();
     let source = Passphrase::new(Secret::from("benchmark".to_owned()), Argon2Cost::dangerous_minimum());
     let master = MasterKey::create(&keys.path().join("master.key"), &source).unwrap();
     let (segment, _) = master.create_segment("main").unwrap();
-    let mut asked = Vec::new();
+    let mut prepared = Vec::new();
     for (kind, suite) in KINDS {
         let files: Arc<dyn ObjectStore> = Arc::new(DurableStore::open(&dir.join(kind)).unwrap());
         let store = match suite {
@@ -79,22 +79,26 @@ async fn questions(dir: &FsPath, version: &OpenVersion) -> Vec<Asked> {
         if suite.is_none() {
             settings.push(("default", false));
         }
-        for (kind, ours) in settings {
-            for (question, sql) in [("grouped", GROUPED), ("point", POINT)] {
-                let config = if ours { ours_for(sql) } else { SessionConfig::new() };
-                asked.push(Asked {
-                    name: format!("{question}_{kind}"),
-                    session: session(version, Arc::clone(&store), config, ours),
+        for (kind, product_settings) in settings {
+            for (query, sql) in [("grouped", GROUPED), ("point", POINT)] {
+                let config = if product_settings {
+                    product_config(sql)
+                } else {
+                    SessionConfig::new()
+                };
+                prepared.push(PreparedQuery {
+                    name: format!("{query}_{kind}"),
+                    session: session(version, Arc::clone(&store), config, product_settings),
                     sql,
                 });
             }
         }
     }
-    asked
+    prepared
 }
 
-/// The product's settings; it looks at an equality first and reads the other columns where that holds.
-fn ours_for(sql: &str) -> SessionConfig {
+/// The product's settings; it evaluates an equality first and reads the other columns only where it matches.
+fn product_config(sql: &str) -> SessionConfig {
     let mut config = SessionConfig::new().with_batch_size(BATCH_ROWS);
     config.options_mut().execution.parquet.pushdown_filters = sql == POINT;
     config
@@ -110,15 +114,15 @@ async fn copy(version: &OpenVersion, to: &dyn ObjectStore) {
     }
 }
 
-/// Asks every question of every store in turns, and prints the medians in milliseconds.
-pub(crate) fn ask(dir: &FsPath) {
-    let storage = opened(&dir.join("house"));
+/// Runs every query over every store in turns, and prints the medians in milliseconds.
+pub(crate) fn query(dir: &FsPath) {
+    let storage = opened(&dir.join("node"));
     let version = storage.catalog().open_version(&name(VISITS), None).unwrap();
     let spans = Runtime::new().unwrap().block_on(async {
-        let questions = questions(dir, &version).await;
+        let queries = prepare(dir, &version).await;
         let mut spans: BTreeMap<String, Vec<Duration>> = BTreeMap::new();
         for _ in 0..ROUNDS {
-            for Asked { name, session, sql } in &questions {
+            for PreparedQuery { name, session, sql } in &queries {
                 let began = Instant::now();
                 let batches = session.sql(sql).await.unwrap().collect().await.unwrap();
                 spans.entry(name.clone()).or_default().push(began.elapsed());
@@ -176,11 +180,11 @@ fn start() -> Attribution {
     Attribution::vouch(Cause::Node { task: NodeTask::Start })
 }
 
-/// A question the way a member asks it: a decision in the ledger, a permit, the guarded engine, released batches. Returns the rows.
+/// A query as a member's query runs: a decision in the ledger, a permit, the guarded engine, released batches. Returns the rows.
 async fn through_a_permit(storage: &Storage, version: &OpenVersion, tier: Tier, sql: &str) -> usize {
     let query = QueryId::from_bytes([3; 16]);
-    let house = InstitutionId::new("budapest").unwrap();
-    let ledger = Ledger::open(&storage.ledger_dir(), storage.ledger_key(), house).unwrap();
+    let node = InstitutionId::new("budapest").unwrap();
+    let ledger = Ledger::open(&storage.ledger_dir(), storage.ledger_key(), node).unwrap();
     let permitted = EntryBody::DecisionMade {
         request: query,
         grant: None,
@@ -191,8 +195,8 @@ async fn through_a_permit(storage: &Storage, version: &OpenVersion, tier: Tier, 
     };
     let receipt = ledger.append(permitted, &start(), NOW).unwrap();
     let permit = Permit::new(Holder::Local, query, scope(version, tier), receipt).unwrap();
-    let asked = answer(permit, version, sql, Arc::new(|| Ok(())), Bounds::default());
-    let mut answer = asked.await.unwrap();
+    let answering = answer(permit, version, sql, Arc::new(|| Ok(())), Bounds::default());
+    let mut answer = answering.await.unwrap();
     let mut rows = 0;
     while let Some(batch) = answer.next_batch().await.unwrap() {
         rows += batch.records().num_rows();

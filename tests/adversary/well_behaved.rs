@@ -1,11 +1,11 @@
-//! Honest nodes, whole and on real files, run inside the test.
+//! Well-behaved nodes, whole and on real files, run inside the test.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use concordat_node::clock::Clock;
-use concordat_node::federation::QueryFault;
+use concordat_node::federation::FederationError;
 use concordat_node::iam::{Actor, Training};
 use concordat_node::identity::Identity;
 use concordat_node::network;
@@ -33,20 +33,20 @@ use concordat_storage::{
 use concordat_tests::tester;
 use tempfile::TempDir;
 
-use super::rogue::{Rogue, now, soon};
+use super::malicious_peer::{MaliciousPeer, now, soon};
 
 const LISTEN: &str = "/ip4/127.0.0.1/tcp/0";
 /// Subjects in each cohort.
 pub(super) const SUBJECTS: usize = 400;
 
-/// An honest institution with its running node.
-pub(super) struct House {
+/// A well-behaved institution with its running node.
+pub(super) struct InProcessNode {
     pub(super) node: Node,
     dir: TempDir,
     _shutdown: Shutdown,
 }
 
-impl House {
+impl InProcessNode {
     /// Sets up a node and starts it.
     pub(super) async fn start(institution: &str, jurisdiction: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -108,20 +108,20 @@ impl House {
         tokio::task::spawn_blocking(work).await.unwrap();
     }
 
-    /// The roster it goes by, as signed.
+    /// Its current roster, as signed.
     pub(super) fn roster(&self) -> CoSigned<Roster> {
         from_file(self.node.membership().export().unwrap().as_bytes()).unwrap()
     }
 
-    /// Whether its ledger holds from the first entry on.
-    pub(super) fn ledger_holds(&self) -> bool {
+    /// Whether its ledger is valid from the first entry on.
+    pub(super) fn ledger_is_valid(&self) -> bool {
         self.node
             .ledger()
             .verify(&[self.node.identity().institution_public()])
             .ok
     }
 
-    /// How many negotiations it has taken up.
+    /// The number of its negotiations.
     pub(super) async fn negotiations(&self) -> usize {
         self.node.negotiations().list().await.unwrap().len()
     }
@@ -145,8 +145,8 @@ impl House {
         tokio::task::spawn_blocking(work).await.unwrap()
     }
 
-    /// Asks a question and reads the answer to its end: how many rows came.
-    pub(super) async fn ask(&self, actor: &Actor, sql: &str) -> Result<usize, QueryFault> {
+    /// Runs a query and reads the answer to its end; returns the number of rows.
+    pub(super) async fn query(&self, actor: &Actor, sql: &str) -> Result<usize, FederationError> {
         let mut answer = soon(self.node.federation().query(actor, sql, None)).await?;
         let mut rows = 0;
         while let Some(batch) = soon(answer.next()).await {
@@ -168,18 +168,21 @@ impl House {
     }
 }
 
-/// A provider with data, another honest member, and a member that is not.
+/// A provider with data, another well-behaved member, and a malicious member.
 pub(super) struct World {
-    pub(super) provider: House,
-    pub(super) friend: House,
-    pub(super) rogue: Rogue,
+    pub(super) provider: InProcessNode,
+    pub(super) member: InProcessNode,
+    pub(super) attacker: MaliciousPeer,
 }
 
 impl World {
-    /// Founds the consortium and admits both.
+    /// Founds the consortium and admits the other two.
     pub(super) async fn new() -> Self {
-        let (provider, friend) = tokio::join!(House::start("cleveland", "US"), House::start("budapest", "HU"));
-        let rogue = Rogue::start("zurich", 3);
+        let (provider, member) = tokio::join!(
+            InProcessNode::start("cleveland", "US"),
+            InProcessNode::start("budapest", "HU")
+        );
+        let attacker = MaliciousPeer::start("zurich", 3);
         provider.import().await;
         let founder = provider.node.membership();
         founder
@@ -187,11 +190,14 @@ impl World {
             .await
             .unwrap();
         founder
-            .admit(friend.node.membership().enrol(None).unwrap().as_bytes(), &tester())
+            .admit(member.node.membership().enroll(None).unwrap().as_bytes(), &tester())
             .await
             .unwrap();
-        founder.admit(rogue.enrolment().as_bytes(), &tester()).await.unwrap();
-        friend
+        founder
+            .admit(attacker.enrollment().as_bytes(), &tester())
+            .await
+            .unwrap();
+        member
             .node
             .membership()
             .join(founder.export().unwrap().as_bytes(), &tester())
@@ -199,37 +205,40 @@ impl World {
             .unwrap();
         Self {
             provider,
-            friend,
-            rogue,
+            member,
+            attacker,
         }
     }
 
-    /// As [`World::new`], with the rogue connected to the provider and believed.
-    pub(super) async fn met() -> Self {
+    /// Like [`World::new`], with the attacker connected to the provider and authenticated.
+    pub(super) async fn connected() -> Self {
         let world = Self::new().await;
-        world.rogue.meet(&world.provider).await;
+        world.attacker.meet(&world.provider).await;
         world
     }
 
-    /// Makes another rogue a member.
-    pub(super) async fn admit(&self, rogue: &Rogue) {
+    /// Admits another malicious peer as a member.
+    pub(super) async fn admit(&self, attacker: &MaliciousPeer) {
         let founder = self.provider.node.membership();
-        founder.admit(rogue.enrolment().as_bytes(), &tester()).await.unwrap();
+        founder
+            .admit(attacker.enrollment().as_bytes(), &tester())
+            .await
+            .unwrap();
     }
 
-    /// What each test ends with: another member is served, nobody has lost the connection to it, and the ledgers hold.
-    pub(super) async fn still_stands(&self) {
+    /// Each test ends with this: another member is served, its connection still works, and the ledgers are valid.
+    pub(super) async fn assert_still_serving(&self) {
         let by = tester();
-        let asked = self
-            .friend
+        let requested = self
+            .member
             .node
             .negotiations()
             .request(wide(&self.provider), why(), &by);
-        let asked = soon(asked).await.expect("an honest member is served");
+        let requested = soon(requested).await.expect("a well-behaved member is served");
         // It is delivered once both sides know each other, which may be a moment later.
         let arrived = async {
             loop {
-                match self.provider.node.negotiations().show(&asked.id).await {
+                match self.provider.node.negotiations().show(&requested.id).await {
                     Ok(known) => return known,
                     Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
                 }
@@ -237,45 +246,45 @@ impl World {
         };
         let known = soon(arrived).await;
         assert_eq!((known.party, known.state), (Party::Provider, StateName::Requested));
-        assert!(self.provider.ledger_holds() && self.friend.ledger_holds());
+        assert!(self.provider.ledger_is_valid() && self.member.ledger_is_valid());
     }
 
-    /// The two sides of a negotiation in which the rogue asks the provider.
-    pub(super) fn asking(&self) -> Parties {
-        Parties::new(side(&self.provider), self.rogue_side()).unwrap()
+    /// The two sides of a negotiation in which the attacker requests access from the provider.
+    pub(super) fn attacker_as_consumer(&self) -> Parties {
+        Parties::new(side(&self.provider), self.attacker_side()).unwrap()
     }
 
-    /// The two sides of a negotiation in which the friend asks the rogue.
-    pub(super) fn asked(&self) -> Parties {
-        Parties::new(self.rogue_side(), side(&self.friend)).unwrap()
+    /// The two sides of a negotiation in which the member requests access from the attacker.
+    pub(super) fn attacker_as_provider(&self) -> Parties {
+        Parties::new(self.attacker_side(), side(&self.member)).unwrap()
     }
 
-    fn rogue_side(&self) -> Side {
+    fn attacker_side(&self) -> Side {
         Side {
-            institution: self.rogue.institution.clone(),
-            key: self.rogue.house.public(),
+            institution: self.attacker.institution.clone(),
+            key: self.attacker.institution_key.public(),
         }
     }
 }
 
-fn side(house: &House) -> Side {
+fn side(target: &InProcessNode) -> Side {
     Side {
-        institution: house.id().clone(),
-        key: house.node.identity().institution_public(),
+        institution: target.id().clone(),
+        key: target.node.identity().institution_public(),
     }
 }
 
-/// All of a house's dataset in clear, for health research, for a month.
-pub(super) fn wide(house: &House) -> Scope {
-    scope(house.id())
+/// The whole dataset of a node in clear, for health research, for a month.
+pub(super) fn wide(target: &InProcessNode) -> Scope {
+    scope(target.id())
 }
 
-/// All but the names, of which the rogue asks; so there is a column that it may not see.
-pub(super) fn nameless(house: &House) -> Scope {
+/// All but the names, as the attacker requests it; so there is a column that it may not see.
+pub(super) fn nameless(target: &InProcessNode) -> Scope {
     let columns = ["record_number", "age", "sex", "chol"].map(|name| (column(name), Transform::Clear));
     Scope {
         columns: Columns::new(columns).unwrap(),
-        ..wide(house)
+        ..wide(target)
     }
 }
 
@@ -295,7 +304,7 @@ pub(super) fn scope(holder: &InstitutionId) -> Scope {
     }
 }
 
-/// Why access is asked for.
+/// The justification of a request.
 pub(super) fn why() -> Justification {
     Justification::new("cholesterol and age").unwrap()
 }

@@ -20,7 +20,7 @@ use super::peak;
 pub(crate) const VISITS: &str = "visits";
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
-/// Passphrases are as cheap as can be: what they cost is no matter of storage.
+/// Passphrases are as cheap as possible: their cost is not a property of storage.
 fn source() -> Passphrase {
     Passphrase::new(Secret::from("benchmark".to_owned()), Argon2Cost::dangerous_minimum())
 }
@@ -86,7 +86,7 @@ pub(crate) fn many(dir: &Path, count: u64) {
     println!(r#"{{"datasets": {count}}}"#);
 }
 
-/// Opens a directory and reads its catalogue.
+/// Opens a directory and reads its catalog.
 pub(crate) fn open(dir: &Path) {
     let began = Instant::now();
     let storage = opened(dir);
@@ -98,7 +98,7 @@ pub(crate) fn open(dir: &Path) {
     );
 }
 
-/// Exchanges the key of the segment that everything is in.
+/// Rotates the key of the segment that contains all datasets.
 pub(crate) fn rotate(dir: &Path) {
     let storage = opened(dir);
     let began = Instant::now();

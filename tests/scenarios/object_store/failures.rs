@@ -1,20 +1,20 @@
-//! A store that fails: what is not noticed, what is said, and that nothing half done stays.
+//! A store that fails: which failures have no effect, which are reported, and that nothing incomplete remains.
 
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use concordat_storage::error_kind::ErrorKind as Whose;
+use concordat_storage::error_kind::ErrorKind;
 use concordat_tests::s3::{Fault, Kind, Rule};
 
 use super::*;
 
 #[test]
-fn failures_that_end_before_the_last_try_are_not_noticed() {
+fn failures_that_end_before_the_last_retry_have_no_effect() {
     for fault in [
         Fault::Error(500),
         Fault::Error(503),
-        Fault::CutQuestion,
+        Fault::CutRequest,
         Fault::CutAnswer,
         Fault::LoseAnswer,
         Fault::Wait(Duration::from_millis(100)),
@@ -55,22 +55,22 @@ fn failures_that_end_before_the_last_try_are_not_noticed() {
     }
 }
 
-/// What is done to the store, what is undone afterwards, and what must be said.
-struct Trouble {
+/// An outage of the store: how it begins, how it ends, and what must be reported.
+struct Outage {
     name: &'static str,
     begin: fn(&S3Server),
     end: fn(&S3Server),
-    said: &'static str,
+    message: &'static str,
 }
 
-const TROUBLES: [Trouble; 6] = [
-    Trouble {
+const OUTAGES: [Outage; 6] = [
+    Outage {
         name: "down",
         begin: S3Server::go_down,
         end: S3Server::come_back,
-        said: "cannot be reached; see that it runs",
+        message: "cannot be reached; check that it is running",
     },
-    Trouble {
+    Outage {
         name: "slow",
         begin: |server| {
             server
@@ -78,21 +78,21 @@ const TROUBLES: [Trouble; 6] = [
                 .set([Rule::every(Fault::Wait(Duration::from_secs(3)), &[], 1)])
         },
         end: |server| server.faults().clear(),
-        said: "does not answer in time; do it again later",
+        message: "does not answer in time; try again later",
     },
-    Trouble {
+    Outage {
         name: "failing",
         begin: |server| server.faults().set([Rule::every(Fault::Error(503), &[], 1)]),
         end: |server| server.faults().clear(),
-        said: "answers with errors",
+        message: "answers with errors",
     },
-    Trouble {
+    Outage {
         name: "cut",
-        begin: |server| server.faults().set([Rule::every(Fault::CutQuestion, &[], 1)]),
+        begin: |server| server.faults().set([Rule::every(Fault::CutRequest, &[], 1)]),
         end: |server| server.faults().clear(),
-        said: "cannot be reached",
+        message: "cannot be reached",
     },
-    Trouble {
+    Outage {
         name: "forbidden",
         begin: |server| {
             server.faults().set([Rule::every(
@@ -102,50 +102,50 @@ const TROUBLES: [Trouble; 6] = [
             )])
         },
         end: |server| server.faults().clear(),
-        said: "refuses the key in `storage.credentials`",
+        message: "rejects the key in `storage.credentials`",
     },
-    Trouble {
+    Outage {
         name: "without its bucket",
         begin: |server| server.faults().set([Rule::every(Fault::Error(404), &[], 1)]),
         end: |server| server.faults().clear(),
-        said: "has no bucket for",
+        message: "has no bucket for",
     },
 ];
 
 #[test]
-fn a_store_that_is_down_slow_failing_or_closed_says_so_and_no_half_version_stays() {
+fn store_that_is_unavailable_is_reported_without_half_versions() {
     let server = S3Server::start();
     let mut vault = Vault::local();
-    let impatient = S3Place {
+    let short = S3Location {
         request_timeout: Duration::from_secs(1),
         retries: 1,
-        ..place(&server, vault.files.path(), PREFIX)
+        ..location(&server, vault.files.path(), PREFIX)
     };
-    vault.open(&s3(impatient)).unwrap();
+    vault.open(&s3(short)).unwrap();
     vault.import(PEOPLE, ImportMode::Create).unwrap();
-    for trouble in TROUBLES {
-        (trouble.begin)(&server);
-        let told = |error: &dyn std::error::Error, whose: Whose| {
-            assert_eq!(whose, Whose::Unreachable, "{}: {error}", trouble.name);
-            assert!(error.to_string().contains(trouble.said), "{}: {error}", trouble.name);
+    for outage in OUTAGES {
+        (outage.begin)(&server);
+        let assert_reported = |error: &dyn std::error::Error, kind: ErrorKind| {
+            assert_eq!(kind, ErrorKind::Unreachable, "{}: {error}", outage.name);
+            assert!(error.to_string().contains(outage.message), "{}: {error}", outage.name);
             assert!(
                 error.to_string().contains("s3://hospital/study/a"),
                 "{}: {error}",
-                trouble.name
+                outage.name
             );
         };
         let error = vault.import(&many(1000), ImportMode::Replace).unwrap_err();
-        told(&error, error.kind());
+        assert_reported(&error, error.kind());
         let error = vault.verify().unwrap_err();
-        told(&error, error.kind());
-        let looked = vault.runtime.block_on(vault.storage().check_objects());
-        let error = looked.unwrap_err();
-        told(&error, error.kind());
-        (trouble.end)(&server);
-        assert_eq!(vault.newest(), (1, 3), "{}", trouble.name);
-        assert_eq!(vault.verify().unwrap().objects, 1, "{}", trouble.name);
+        assert_reported(&error, error.kind());
+        let checked = vault.runtime.block_on(vault.storage().check_objects());
+        let error = checked.unwrap_err();
+        assert_reported(&error, error.kind());
+        (outage.end)(&server);
+        assert_eq!(vault.newest(), (1, 3), "{}", outage.name);
+        assert_eq!(vault.verify().unwrap().objects, 1, "{}", outage.name);
         vault.collect_orphans().unwrap();
-        assert_eq!(server.objects(PREFIX).len(), 1, "{}", trouble.name);
+        assert_eq!(server.objects(PREFIX).len(), 1, "{}", outage.name);
         vault.runtime.block_on(vault.storage().check_objects()).unwrap();
     }
     vault.import(&many(1000), ImportMode::Replace).unwrap();
@@ -166,11 +166,11 @@ fn store_answer_without_bound_is_not_read_to_its_end() {
                     chain(&imported.map(drop).unwrap_err())
                 }
             };
-            assert!(server.faults().struck(), "{fault:?} of {kind:?}");
-            // The tag of an object that is read is no tag: the seal notices it.
+            assert!(server.faults().any_injected(), "{fault:?} of {kind:?}");
+            // In the body of an object the tag is only data: the seal detects it.
             if (fault, kind) != (Fault::WideTag, Kind::Read) {
                 assert!(
-                    error.contains("answers with errors") && error.contains("the store answered with"),
+                    error.contains("answers with errors") && error.contains("the response of the store"),
                     "{fault:?} of {kind:?}: {error}"
                 );
             }
@@ -181,36 +181,36 @@ fn store_answer_without_bound_is_not_read_to_its_end() {
     }
 }
 
-/// An error with everything behind it.
+/// An error with its chain of sources.
 fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 #[test]
-fn a_server_that_does_not_speak_tls_is_not_spoken_to() {
+fn store_server_without_tls_is_not_used() {
     let server = S3Server::start();
     let mut vault = Vault::local();
     let secure = server.endpoint().replace("http://", "https://");
-    let place = S3Place {
+    let plain = S3Location {
         endpoint: Some(Endpoint::new(&secure, PlainHttp::Loopback).unwrap()),
         retries: 0,
-        ..place(&server, vault.files.path(), PREFIX)
+        ..location(&server, vault.files.path(), PREFIX)
     };
-    vault.open(&s3(place)).unwrap();
+    vault.open(&s3(plain)).unwrap();
     let error = vault.import(PEOPLE, ImportMode::Create).unwrap_err();
-    assert_eq!(error.kind(), Whose::Unreachable, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
     assert!(error.to_string().contains("cannot be reached"), "{error}");
-    assert_eq!(server.faults().asked(Kind::Read), 0, "nothing was sent in clear");
+    assert_eq!(server.faults().requests(Kind::Read), 0, "nothing was sent in clear");
 }
 
 #[test]
-fn an_import_that_fails_at_any_request_leaves_the_old_version_and_succeeds_when_repeated() {
+fn import_that_fails_at_any_request_keeps_the_old_version() {
     let server = S3Server::start();
     let mut vault = Vault::local();
-    let once = S3Place {
+    let once = S3Location {
         retries: 0,
-        ..place(&server, vault.files.path(), PREFIX)
+        ..location(&server, vault.files.path(), PREFIX)
     };
     vault.open(&s3(once)).unwrap();
     vault.import(PEOPLE, ImportMode::Create).unwrap();
@@ -219,19 +219,19 @@ fn an_import_that_fails_at_any_request_leaves_the_old_version_and_succeeds_when_
         ..vault.request(&many(20_000), ImportMode::Replace)
     };
     let mut version = 1;
-    for fault in [Fault::Error(500), Fault::CutQuestion, Fault::LoseAnswer] {
+    for fault in [Fault::Error(500), Fault::CutRequest, Fault::LoseAnswer] {
         let mut failed = 0;
         for number in 1..100 {
             let before = vault.newest();
             let objects = server.objects(PREFIX);
             server.faults().set([Rule::once(fault, &[], number)]);
             let imported = vault.import_watched(&request, &mut |_| {});
-            let struck = server.faults().struck();
+            let injected = server.faults().any_injected();
             server.faults().clear();
             if imported.is_ok() {
                 version += 1;
                 assert_eq!(vault.newest(), (version, 20_000));
-                if !struck {
+                if !injected {
                     break;
                 }
                 continue;
@@ -239,7 +239,7 @@ fn an_import_that_fails_at_any_request_leaves_the_old_version_and_succeeds_when_
             failed += 1;
             assert_eq!(
                 imported.unwrap_err().kind(),
-                Whose::Unreachable,
+                ErrorKind::Unreachable,
                 "{fault:?} at request {number}"
             );
             assert_eq!(vault.newest(), before, "{fault:?} at request {number}");
@@ -249,12 +249,12 @@ fn an_import_that_fails_at_any_request_leaves_the_old_version_and_succeeds_when_
         assert!(failed >= 9, "{fault:?}: {failed} requests failed");
     }
     vault.collect_orphans().unwrap();
-    let kept = vault.verify().unwrap();
-    assert_eq!(server.objects(PREFIX).len() as u64, kept.objects);
+    let verified = vault.verify().unwrap();
+    assert_eq!(server.objects(PREFIX).len() as u64, verified.objects);
 }
 
 #[test]
-fn a_large_object_goes_up_in_parts_and_one_that_fails_is_given_up() {
+fn large_object_is_uploaded_in_parts_or_aborted() {
     let (server, vault) = filled();
     let mut state = 7_u64;
     let mut number = || {
@@ -270,16 +270,16 @@ fn a_large_object_goes_up_in_parts_and_one_that_fails_is_given_up() {
 
     server.faults().set([Rule::once(Fault::Error(400), &[Kind::Write], 2)]);
     let error = vault.import_watched(&request, &mut |_| {}).unwrap_err();
-    assert_eq!(error.kind(), Whose::Unreachable, "{error}");
-    assert_eq!(server.faults().asked(Kind::Abort), 1);
-    assert_eq!(server.open_uploads(), 0, "nothing of it is paid for");
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
+    assert_eq!(server.faults().requests(Kind::Abort), 1);
+    assert_eq!(server.open_uploads(), 0, "no part of it stays in the store");
     assert_eq!(server.objects(PREFIX).len(), 1);
 
     server
         .faults()
         .set([Rule::every(Fault::LoseAnswer, &[Kind::Complete], 2)]);
     vault.import_watched(&request, &mut |_| {}).unwrap();
-    assert!(server.faults().asked(Kind::Write) >= 2, "in parts");
+    assert!(server.faults().requests(Kind::Write) >= 2, "in parts");
     assert_eq!(server.open_uploads(), 0);
     assert_eq!(vault.newest(), (2, 450_000));
     let largest = server
@@ -291,19 +291,22 @@ fn a_large_object_goes_up_in_parts_and_one_that_fails_is_given_up() {
 }
 
 #[test]
-fn an_answer_that_is_lost_when_an_object_is_complete_does_not_lose_the_object() {
+fn object_survives_a_lost_answer_to_its_completion() {
     let (server, vault) = filled();
     server
         .faults()
         .set([Rule::once(Fault::LoseAnswer, &[Kind::Complete], 1)]);
     vault.import(&many(100), ImportMode::Replace).unwrap();
-    assert!(server.faults().asked(Kind::Complete) >= 2, "it was asked again");
+    assert!(
+        server.faults().requests(Kind::Complete) >= 2,
+        "the request was repeated"
+    );
     assert_eq!(vault.newest(), (2, 100));
     assert_eq!(vault.verify().unwrap().objects, 2);
 }
 
 #[test]
-fn a_listing_that_lags_takes_no_object_that_lives_and_fails_on_none_that_is_gone() {
+fn stale_listing_removes_no_live_object_and_fails_on_none() {
     let (server, vault) = filled();
     let live = server.objects(PREFIX);
     let orphan = live[0].with_file_name(format!("{}.parquet", "f".repeat(32)));
@@ -311,51 +314,54 @@ fn a_listing_that_lags_takes_no_object_that_lives_and_fails_on_none_that_is_gone
     assert_eq!(vault.collect_orphans().unwrap(), 1);
     let lagging = [Rule::every(Fault::OldListing, &[Kind::List], 1)];
 
-    // It still shows what was removed, and does not show yet what came.
+    // It still lists removed objects, and does not list new ones yet.
     vault.import(&many(1000), ImportMode::Append).unwrap();
     server.faults().set(lagging.clone());
     vault.collect_orphans().unwrap();
-    assert!(server.faults().asked(Kind::List) > 0);
-    assert!(server.faults().struck(), "the old listing was shown");
+    assert!(server.faults().requests(Kind::List) > 0);
+    assert!(server.faults().any_injected(), "the old listing was shown");
     assert_eq!(server.objects(PREFIX).len(), 2);
     assert_eq!(vault.verify().unwrap().objects, 3);
 
-    // What it does not show is erased all the same.
+    // Objects that it does not list are erased too.
     server.faults().clear();
     let _within = vault.runtime.enter();
     let statement = operator::state(&vault);
     vault.import(&many(10), ImportMode::Append).unwrap();
     server.faults().set(lagging);
     assert!(vault.catalog().erasures().erase(&statement).unwrap());
-    assert!(server.faults().struck(), "the old listing was shown");
+    assert!(server.faults().any_injected(), "the old listing was shown");
     assert_eq!(server.objects(PREFIX), Vec::<PathBuf>::new());
 }
 
 #[test]
-fn objects_of_an_import_under_way_are_no_orphans() {
+fn objects_of_a_running_import_are_not_orphans() {
     let (server, vault) = filled();
     let request = ImportRequest {
         rows_per_object: 8192,
         ..vault.request(&many(20_000), ImportMode::Append)
     };
     let (catalog, runtime) = (vault.catalog().clone(), vault.runtime.handle().clone());
-    let (told, heard) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     let mut collecting = None;
     let mut waited = false;
     let imported = vault.import_watched(&request, &mut |progress| {
         if matches!(progress, Progress::Writing { rows, .. } if rows >= 8192) && collecting.is_none() {
-            assert!(server.objects(PREFIX).len() > 1, "an object that no manifest names yet");
-            let (catalog, runtime, told) = (catalog.clone(), runtime.clone(), told.clone());
+            assert!(
+                server.objects(PREFIX).len() > 1,
+                "there is no object without a manifest"
+            );
+            let (catalog, runtime, sender) = (catalog.clone(), runtime.clone(), sender.clone());
             collecting = Some(thread::spawn(move || {
                 let _within = runtime.enter();
-                told.send(catalog.maintenance().collect_orphans().unwrap()).unwrap();
+                sender.send(catalog.maintenance().collect_orphans().unwrap()).unwrap();
             }));
-            waited = heard.recv_timeout(Duration::from_millis(300)).is_err();
+            waited = receiver.recv_timeout(Duration::from_millis(300)).is_err();
         }
     });
     imported.unwrap();
-    collecting.expect("it was begun").join().unwrap();
-    assert!(waited, "the orphans wait for the import");
-    assert_eq!(heard.recv().unwrap(), 0);
+    collecting.expect("the collection was started").join().unwrap();
+    assert!(waited, "the collection waits for the import");
+    assert_eq!(receiver.recv().unwrap(), 0);
     assert_eq!(vault.verify().unwrap().objects, 5);
 }
