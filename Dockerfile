@@ -1,8 +1,8 @@
 # syntax=docker/dockerfile:1
 # One binary on a small Debian. BuildKit sends only the folders named here, so no ignore file is needed.
 
-# A tag may lead to another image tomorrow. A release is built from images that are named by their digests, which a machine that
-# reaches the registry tells:
+# A tag may name another image tomorrow. A release is built from images that are named by their digests, which a machine with access
+# to the registry prints:
 #
 #   digest() { docker buildx imagetools inspect "$1" --format '{{.Manifest.Digest}}'; }
 #   export RUST_IMAGE=rust@$(digest rust:1.95-bookworm) DEBIAN_IMAGE=debian@$(digest debian:bookworm-slim)
@@ -31,7 +31,7 @@ RUN groupadd --gid 10001 concordat \
 COPY --from=builder /out/concordat /usr/local/bin/concordat
 COPY --chmod=0755 node/docker/ /usr/local/lib/concordat/
 
-# Named volumes take owner and mode from these folders. Nothing else is written: the root file system may be read-only.
+# Named volumes inherit owner and mode from these folders. Nothing else is written: the root file system may be read-only.
 VOLUME ["/var/lib/concordat", "/run/concordat-keys"]
 ENV CONCORDAT_DIR=/var/lib/concordat \
     CONCORDAT_KEY_FILE=/run/concordat-keys/unlock.key
