@@ -8,6 +8,7 @@
 
 mod answers;
 mod attribution;
+mod begun;
 mod connections;
 mod deliveries;
 mod engine;
@@ -16,6 +17,7 @@ mod evidence;
 mod floods;
 mod frames;
 mod identity;
+mod lapsed;
 mod ledger_forks;
 mod ledgers;
 mod malicious_peer;

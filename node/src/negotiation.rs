@@ -7,7 +7,9 @@
 //! 2. People decide twice: the provider's steward lets the policy make an offer ([`Negotiations::offer`]), the consumer accepts
 //!    it ([`Negotiations::accept`]). What follows from that (agreement, verification, confirmation) the nodes do by themselves.
 //! 3. At the confirmation both sides record the grant in their register ([`Grants`]); from then on notices change it.
+//! 4. What was agreed with a member does not outlast its membership or its key: a negotiation that began before is ended.
 
+mod admission;
 mod condition;
 mod deliver;
 mod error;
@@ -45,7 +47,7 @@ pub use grants::{ChunkGuard, GrantView, Grants, Lease, PendingNotice};
 pub use narrow::{InvalidTransform, RestrictedLimits, Restriction, RestrictionError, TransformName};
 pub use store::{Entry, NegotiationView};
 
-use self::store::Store;
+use self::store::{Admitted, Store};
 use crate::changes::{Changes, Subject};
 use crate::clock::Clock;
 use crate::identity::Identity;
@@ -135,11 +137,13 @@ impl Negotiations {
         let now = self.0.clock.now();
         let provider = scope.dataset.institution.clone();
         let parties = self.parties(&provider, Party::Consumer, now)?;
+        let admitted = self.admitted(&provider, now)?;
         let mut id = [0; 16];
         getrandom::fill(&mut id)?;
         let id = NegotiationId::from_bytes(id);
         let sent = ConsumerNegotiation::request(id, &parties, scope, justification, &self.0.identity.node_key, now)?;
         let mut locked = self.0.store.reserve(id).await;
+        locked.set_admitted(admitted);
         // Locked before the request is visible: a connection to the holder may be established while it is sent.
         let delivery = self.0.store.delivery(&id).await?;
         self.step(&mut locked, Entry::Consumer(sent.next), &sent.message, by, now)
@@ -170,7 +174,7 @@ impl Negotiations {
     ) -> Result<NegotiationView, NegotiationError> {
         let now = self.0.clock.now();
         let locked = self.0.store.open_entry(id).await?;
-        let Entry::Provider(negotiation) = locked.entry()? else {
+        let Entry::Provider(negotiation) = locked.entry().await? else {
             return Err(NegotiationError::NotProvider);
         };
         let State::Requested(requested) = negotiation.state() else {
@@ -179,7 +183,7 @@ impl Negotiations {
                 state: negotiation.state_name(),
             });
         };
-        self.same_key(negotiation.peer_side(), now)?;
+        self.same_members(negotiation.peer_side(), locked.admitted(), now)?;
         let offer = self.assess(&requested.request, negotiation.peer(), now).await?;
         let offer = self.narrowed(offer, restriction, negotiation.peer(), now).await?;
         let sent = negotiation.offer(
@@ -200,13 +204,13 @@ impl Negotiations {
     pub async fn accept(&self, id: &NegotiationId, by: &Attribution) -> Result<NegotiationView, NegotiationError> {
         let now = self.0.clock.now();
         let locked = self.0.store.open_entry(id).await?;
-        let Entry::Consumer(negotiation) = locked.entry()? else {
+        let Entry::Consumer(negotiation) = locked.entry().await? else {
             return Err(NegotiationError::NotConsumer);
         };
         match negotiation.state_name() {
             StateName::Accepted | StateName::Agreed | StateName::Verified | StateName::Finalized => {}
             StateName::Requested | StateName::Offered | StateName::Terminated => {
-                self.same_key(negotiation.peer_side(), now)?;
+                self.same_members(negotiation.peer_side(), locked.admitted(), now)?;
                 let sent = negotiation.accept(&self.0.identity.node_key, now)?;
                 self.forward(locked, Entry::Consumer(sent.next.clone()), sent, by, now)
                     .await?;
@@ -222,7 +226,7 @@ impl Negotiations {
     pub async fn verify(&self, id: &NegotiationId, by: &Attribution) -> Result<NegotiationView, NegotiationError> {
         let now = self.0.clock.now();
         let locked = self.0.store.open_entry(id).await?;
-        let Entry::Consumer(negotiation) = locked.entry()? else {
+        let Entry::Consumer(negotiation) = locked.entry().await? else {
             return Err(NegotiationError::NotConsumer);
         };
         match negotiation.state_name() {
@@ -232,7 +236,7 @@ impl Negotiations {
             | StateName::Accepted
             | StateName::Agreed
             | StateName::Terminated => {
-                self.same_key(negotiation.peer_side(), now)?;
+                self.same_members(negotiation.peer_side(), locked.admitted(), now)?;
                 let identity = &self.0.identity;
                 let sent = negotiation.verify_agreement(&identity.institution_key(), &identity.node_key, now)?;
                 self.forward(locked, Entry::Consumer(sent.next.clone()), sent, by, now)
@@ -254,19 +258,8 @@ impl Negotiations {
     ) -> Result<NegotiationView, NegotiationError> {
         let now = self.0.clock.now();
         let locked = self.0.store.open_entry(id).await?;
-        let key = &self.0.identity.node_key;
-        match locked.entry()? {
-            Entry::Provider(negotiation) => {
-                let sent = negotiation.terminate(reason, key, now)?;
-                self.forward(locked, Entry::Provider(sent.next.clone()), sent, by, now)
-                    .await?;
-            }
-            Entry::Consumer(negotiation) => {
-                let sent = negotiation.terminate(reason, key, now)?;
-                self.forward(locked, Entry::Consumer(sent.next.clone()), sent, by, now)
-                    .await?;
-            }
-        }
+        let entry = locked.entry().await?;
+        self.end(locked, entry, reason, by, now).await?;
         self.show(id).await
     }
 
@@ -288,7 +281,7 @@ impl Negotiations {
             GrantEvent::Suspend | GrantEvent::Revoke | GrantEvent::Relinquish => None,
         };
         let pending = self.0.grants.change(id, event, reason, peer_since, by, now).await?;
-        let acknowledged = match self.notify(&pending).await {
+        let acknowledged = match self.notify(&pending.grant).await {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(grant = %id.short(), %error, "the other side has not acknowledged the change; the notice is sent again when it connects");
@@ -308,12 +301,8 @@ impl Negotiations {
     ///
     /// # Errors
     /// [`NegotiationError::UnknownNegotiation`].
-    #[expect(
-        clippy::unused_async,
-        reason = "all methods of negotiations are async, whether or not they wait"
-    )]
     pub async fn show(&self, id: &NegotiationId) -> Result<NegotiationView, NegotiationError> {
-        self.0.store.read(id, Entry::view)
+        Ok(self.0.store.load(id).await?.view())
     }
 
     /// All negotiations, in the order of their first messages.
@@ -372,7 +361,7 @@ impl Negotiations {
         }
     }
 
-    /// Records our step, then sends it. A peer that is not connected gets it when it connects.
+    /// Records our step, then sends it. A peer that is not connected, or not with its key, gets it when it connects.
     ///
     /// The lock is released while the message is sent: two sides that waited for each other's lock would deadlock.
     async fn forward<R>(
@@ -387,7 +376,11 @@ impl Negotiations {
         self.step(&mut locked, next, &sent.message, by, now).await?;
         drop(locked);
         match self.deliver(&peer, sent.message).await {
-            Err(NegotiationError::Unreachable { .. }) => {
+            Err(
+                NegotiationError::Unreachable { .. }
+                | NegotiationError::NotMember { .. }
+                | NegotiationError::OtherKey { .. },
+            ) => {
                 tracing::info!(peer = %peer.institution, "the peer is not connected; the message is sent when it connects");
                 Ok(())
             }
@@ -404,14 +397,14 @@ impl Negotiations {
         by: &Attribution,
         now: Timestamp,
     ) -> Result<(), NegotiationError> {
-        self.enter_and_put(locked, next, (message, Direction::Sent), (by, now))
+        self.enter_and_put(locked, (next, Kept::Stored), (message, Direction::Sent), (by, now))
             .await
     }
 
     async fn enter_and_put(
         &self,
         locked: &mut store::LockedSlot<'_>,
-        next: Entry,
+        (next, kept): (Entry, Kept),
         (message, direction): (&Signed<NegotiationMessage>, Direction),
         by: (&Attribution, Timestamp),
     ) -> Result<(), NegotiationError> {
@@ -424,7 +417,10 @@ impl Negotiations {
         };
         let subject = Subject::Negotiation(next.id().to_string());
         let open = self.0.changes.begin_async(subject, entry, by).await?;
-        let put = self.0.store.put(locked, next).await;
+        let put = match kept {
+            Kept::Stored => self.0.store.put(locked, next).await,
+            Kept::Removed => self.0.store.forget(locked).await,
+        };
         self.0.changes.end_async(open, put.is_ok()).await?;
         put
     }
@@ -451,18 +447,34 @@ impl Negotiations {
         active_node(&roster, peer)
     }
 
-    /// Checks that the other side still has the key that the negotiation began with.
-    ///
-    /// Returns the number of the roster that admitted it.
-    fn same_key(&self, peer: &Side, now: Timestamp) -> Result<u64, NegotiationError> {
+    /// The rosters that admitted this institution and `peer`.
+    fn admitted(&self, peer: &InstitutionId, now: Timestamp) -> Result<Admitted, NegotiationError> {
         let roster = self.0.membership.valid_roster(now)?;
-        let member = active(&roster, &peer.institution)?;
-        if member.key == peer.key {
-            Ok(member.since)
-        } else {
-            Err(NegotiationError::OtherKey {
+        let since = |institution: &InstitutionId| active(&roster, institution).map(|member| member.since);
+        Ok(Admitted {
+            ours: since(&self.0.identity.institution)?,
+            theirs: since(peer)?,
+        })
+    }
+
+    /// Checks that the other side still has the key that the negotiation began with, and that neither side was removed since.
+    fn same_members(&self, peer: &Side, began: Admitted, now: Timestamp) -> Result<(), NegotiationError> {
+        let roster = self.0.membership.valid_roster(now)?;
+        if active(&roster, &peer.institution)?.key != peer.key {
+            return Err(NegotiationError::OtherKey {
                 institution: peer.institution.clone(),
-            })
+            });
+        }
+        let admitted = self.admitted(&peer.institution, now)?;
+        let readmitted = [
+            (&self.0.identity.institution, admitted.ours == began.ours),
+            (&peer.institution, admitted.theirs == began.theirs),
+        ];
+        match readmitted.into_iter().find(|(_, same)| !same) {
+            Some((institution, _)) => Err(NegotiationError::Readmitted {
+                institution: institution.clone(),
+            }),
+            None => Ok(()),
         }
     }
 
@@ -485,6 +497,15 @@ impl Negotiations {
         let view = held.ok_or(NegotiationError::UnknownGrant { grant: *id })?;
         self.member_since(&view.terms.side(view.party.other()), now)
     }
+}
+
+/// What becomes of a negotiation with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    /// It is stored.
+    Stored,
+    /// It is removed; the ledger keeps its steps.
+    Removed,
 }
 
 /// The node of `institution` that receives messages.

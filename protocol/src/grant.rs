@@ -12,7 +12,9 @@ mod party;
 mod terms;
 
 pub use lifecycle::{Effective, GrantEvent, GrantState, GrantStatus, LifecycleError};
-pub use notice::{Acknowledgement, MAX_RESUME_AGE_MS, Notice, NoticeError, ValidAcknowledgement, ValidNotice};
+pub use notice::{
+    Acknowledgement, Notice, NoticeEffect, NoticeError, NoticeOutcome, ValidAcknowledgement, ValidNotice,
+};
 pub use party::Party;
 pub use terms::{GrantError, GrantTerms, ValidGrant};
 

@@ -15,8 +15,8 @@
 //!    cover exactly what was accepted; the two institutions sign the same bytes.
 //! 4. [`ProviderNegotiation`] and [`ConsumerNegotiation`] are the two views with the steps that each side can take. A step
 //!    returns a new value: store it, then send the message. If it is not stored, the step did not happen.
-//! 5. A lost message is sent again unchanged, and its receiver answers as before. A termination that crosses another message in
-//!    transit takes precedence, and the other message is withdrawn.
+//! 5. A lost message is sent again unchanged, however late, and its receiver answers as before. A termination that crosses another
+//!    message in transit takes precedence, and the other message is withdrawn; of two terminations, the provider's is.
 
 mod consumer;
 mod error;
@@ -30,14 +30,14 @@ mod transcript;
 
 pub use crate::identity::Side;
 pub use consumer::ConsumerNegotiation;
-pub use error::{MAX_NARROWINGS, NegotiationError, Refusal};
+pub use error::{MAX_NARROWINGS, MAX_REQUEST, NegotiationError, Refusal};
 pub use message::{Authentic, Body, Justification, Narrowing, NegotiationMessage, RuleName};
 pub use parties::Parties;
 pub use provider::ProviderNegotiation;
 pub use session::{AsConsumer, AsProvider, Negotiation, Received, Role, Sent};
 pub use state::{Accepted, Agreed, Finalized, Offered, Requested, State, Terminated, VerifiedTerms};
 pub use state_name::StateName;
-pub use transcript::{MAX_MESSAGE_AGE_MS, MAX_MESSAGES, StoredNegotiation, Transcript};
+pub use transcript::{MAX_MESSAGES, StoredNegotiation, Transcript};
 
 #[cfg(test)]
 mod tests;

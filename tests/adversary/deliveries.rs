@@ -1,19 +1,22 @@
-//! Each message of a negotiation is in flight only once, whatever triggers its sending.
+//! What is delivered: each message only once whatever triggers its sending, however late, and notices in order.
 
 use std::time::Duration;
 
 use concordat_node::negotiation::Restriction;
 use concordat_protocol::audit::LedgerProof;
+use concordat_protocol::grant::{Acknowledgement, GrantEvent, NoticeEffect};
 use concordat_protocol::ids::NegotiationId;
-use concordat_protocol::negotiation::ConsumerNegotiation;
-use concordat_protocol::wire::messages::{NegotiationFrame, Reply};
+use concordat_protocol::negotiation::{Body, ConsumerNegotiation, StateName};
+use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeReply, Refusal, RefusalCode, Reply};
 use concordat_tests::tester;
 use futures::StreamExt;
 use libp2p_stream::IncomingStreams;
 
-use super::malicious_peer::{Wire, empty_ledger, now, soon};
-use super::negotiation_fixture::{NEGOTIATION, next_message, send_message};
-use super::well_behaved::{World, nameless, scope, why};
+use super::malicious_peer::{Wire, empty_ledger, now, sign, soon};
+use super::negotiation::request;
+use super::negotiation_fixture::{NEGOTIATION, change, granted, next_message, send_message};
+use super::notices::NOTICE;
+use super::well_behaved::{World, nameless, scope, why, wide};
 
 /// How long no message may arrive: far longer than a message takes.
 const QUIET: Duration = Duration::from_secs(2);
@@ -97,5 +100,74 @@ async fn request_is_sent_once_while_the_hello_runs() {
     let requested = scope(&attacker.institution);
     let (made, ()) = tokio::join!(member.node.negotiations().request(requested, why(), &by), meeting);
     made.unwrap();
+    world.assert_still_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn request_that_waited_for_a_week_is_accepted() {
+    let world = World::connected().await;
+    let (attacker, provider) = (&world.attacker, &world.provider);
+    let mut late = request(&world, 1, wide(provider));
+    late.sent_at = now().plus_seconds(-7 * 86_400);
+    let reply = send_message(attacker, provider, sign(&late, &attacker.node)).await;
+    assert_eq!(reply, Reply::Accepted);
+    world.assert_still_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn request_refused_on_delivery_is_ended() {
+    let world = World::new().await;
+    let (attacker, member) = (&world.attacker, &world.member);
+    let negotiations = member.node.negotiations();
+    let waiting = negotiations
+        .request(scope(&attacker.institution), why(), &tester())
+        .await;
+    let id = waiting.unwrap().id;
+    let mut incoming = attacker.accept(NEGOTIATION);
+    attacker.meet(member).await;
+    let (_, mut stream) = Wire::next(&mut incoming).await;
+    let _request: NegotiationFrame = stream.recv().await.unwrap();
+    let refusal = Refusal::because(RefusalCode::NotFound, "there is no dataset `zurich.heart`");
+    stream.send(&Reply::Refused(refusal)).await.unwrap();
+    let end = next_message(&mut incoming).await.peek_unverified().unwrap();
+    assert!(matches!(end.body, Body::Terminate { .. }), "{end}");
+    assert_eq!(negotiations.show(&id).await.unwrap().state, StateName::Terminated);
+    world.assert_still_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notice_that_was_refused_is_sent_before_the_next() {
+    let world = World::connected().await;
+    let (attacker, provider) = (&world.attacker, &world.provider);
+    let grant = granted(&world).await;
+    let mut incoming = attacker.accept(NOTICE);
+    let refuse = async {
+        let (_, mut stream) = Wire::next(&mut incoming).await;
+        let NoticeFrame { notice } = stream.recv().await.unwrap();
+        let refusal = Refusal::because(RefusalCode::Failed, "the disk is full");
+        stream.send(&NoticeReply::Refused(refusal)).await.unwrap();
+        notice
+    };
+    let ((), first) = tokio::join!(change(provider, &grant, GrantEvent::Suspend), refuse);
+    let acknowledge = async {
+        let mut numbers = Vec::new();
+        for _ in 0..2 {
+            let (node, mut stream) = Wire::next(&mut incoming).await;
+            let NoticeFrame { notice } = stream.recv().await.unwrap();
+            let verified = notice.verify(node).unwrap();
+            numbers.push(verified.document().sequence);
+            let answer = Acknowledgement {
+                notice: verified.digest(),
+                by: attacker.institution.clone(),
+                effect: NoticeEffect::Applied,
+                at: now(),
+            };
+            let reply = NoticeReply::Acknowledged(sign(&answer, &attacker.node));
+            stream.send(&reply).await.unwrap();
+        }
+        numbers
+    };
+    let ((), numbers) = tokio::join!(change(provider, &grant, GrantEvent::Resume), acknowledge);
+    assert_eq!((first.peek_unverified().unwrap().sequence, numbers), (1, vec![1, 2]));
     world.assert_still_serving().await;
 }

@@ -408,7 +408,7 @@ async fn grant_end_takes_effect_or_fails() {
 }
 
 /// The next roster, to be changed and signed with the charter key.
-fn next(target: &InProcessNode) -> Roster {
+pub(super) fn next(target: &InProcessNode) -> Roster {
     let current = target.roster().peek_unverified().unwrap();
     Roster {
         number: current.number + 1,
@@ -417,7 +417,7 @@ fn next(target: &InProcessNode) -> Roster {
     }
 }
 
-fn member_entry<'a>(roster: &'a mut Roster, name: &str) -> &'a mut Member {
+pub(super) fn member_entry<'a>(roster: &'a mut Roster, name: &str) -> &'a mut Member {
     let found = roster
         .members
         .iter_mut()
@@ -426,7 +426,11 @@ fn member_entry<'a>(roster: &'a mut Roster, name: &str) -> &'a mut Member {
 }
 
 /// Signs `roster` with the charter key of `coordinator` and imports it at `target`.
-async fn offer(target: &InProcessNode, roster: &Roster, coordinator: &InProcessNode) -> Result<(), MembershipError> {
+pub(super) async fn offer(
+    target: &InProcessNode,
+    roster: &Roster,
+    coordinator: &InProcessNode,
+) -> Result<(), MembershipError> {
     let signed = cosign(roster, &[&coordinator.node.identity().institution_key()]);
     target.node.membership().import(signed, &tester()).await.map(drop)
 }

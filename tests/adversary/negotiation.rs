@@ -46,11 +46,7 @@ async fn requests_that_break_a_rule_are_refused_and_leave_nothing() {
             with(&|m| m.previous = Some(Digest32::ZERO)),
         ),
         (
-            "the time of the message is not acceptable",
-            with(&|m| m.sent_at = now().plus_seconds(-2 * 86_400)),
-        ),
-        (
-            "the time of the message is not acceptable",
+            "time of the message is not acceptable",
             with(&|m| m.sent_at = now().plus_seconds(3600)),
         ),
         ("begins with a request", with(&|m| m.body = Body::Accept)),
@@ -121,7 +117,7 @@ async fn a_consumer_can_neither_repeat_nor_borrow_nor_skip_a_step() {
     let invalid = [
         ("follows another transcript", elsewhere),
         ("message 4 was received where message 3 is expected", skipped),
-        ("the time of the message is not acceptable", backdated),
+        ("time of the message is not acceptable", backdated),
         ("the consumer cannot send a confirmation", for_them),
     ];
     for (expected, message) in invalid {
@@ -218,7 +214,7 @@ async fn offer_beyond_the_request_or_without_reasons_is_refused() {
     let invalid = [
         ("the offer goes beyond the request in: tier", offer(&request, &wider)),
         (
-            "not its differences",
+            "not its differences from the request",
             Body::Offer {
                 scope: narrower,
                 narrowings: Vec::new(),
@@ -288,25 +284,7 @@ async fn terms_that_are_widened_after_the_acceptance_are_refused() {
     world.assert_still_serving().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn request_flood_is_refused_before_it_fills_the_node() {
-    let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
-    let mut accepted = 0;
-    let mut last = None;
-    for number in 0..=u8::MAX {
-        let message = sign(&request(&world, number, wide(provider)), &attacker.node);
-        match send_message(attacker, provider, message).await {
-            Reply::Accepted => accepted += 1,
-            Reply::Refused(refusal) => last = Some(refusal.code),
-        }
-    }
-    assert_eq!(last, Some(RefusalCode::Busy), "{accepted} requests were accepted");
-    assert_eq!(provider.negotiations().await, accepted);
-    world.assert_still_serving().await;
-}
-
-fn request(world: &World, number: u8, scope: Scope) -> NegotiationMessage {
+pub(super) fn request(world: &World, number: u8, scope: Scope) -> NegotiationMessage {
     NegotiationMessage {
         negotiation: NegotiationId::from_bytes([number; 16]),
         sequence: 1,
@@ -438,11 +416,11 @@ fn false_agreements(
         ("name another", with(&|t| t.transcript = Digest32::ZERO)),
         ("name another", backdated),
         (
-            "the time of the message is not acceptable",
+            "time of the message is not acceptable",
             with(&|t| t.agreed_at = yesterday),
         ),
         (
-            "the time of the message is not acceptable",
+            "time of the message is not acceptable",
             with(&|t| t.agreed_at = now().plus_seconds(3600)),
         ),
         ("the terms are invalid", by_another),

@@ -211,7 +211,7 @@ pub(super) async fn grant_between_members(world: &World) -> GrantId {
 }
 
 /// Waits until the grant that resulted from a negotiation is in the register.
-async fn await_grant(target: &InProcessNode, id: &NegotiationId) {
+pub(super) async fn await_grant(target: &InProcessNode, id: &NegotiationId) {
     let view = target
         .node
         .negotiations()

@@ -1,6 +1,6 @@
 //! Notices about grants, from peers that may not send them.
 
-use concordat_protocol::grant::{Effective, GrantEvent, Notice};
+use concordat_protocol::grant::{Effective, GrantEvent, Notice, NoticeEffect};
 use concordat_protocol::ids::GrantId;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::Reason;
@@ -11,7 +11,7 @@ use super::malicious_peer::{MaliciousPeer, now, sign};
 use super::negotiation_fixture::{change, grant_between_members, granted, granted_to_member};
 use super::well_behaved::{InProcessNode, World};
 
-const NOTICE: StreamProtocol = StreamProtocol::new("/concordat/notice/1");
+pub(super) const NOTICE: StreamProtocol = StreamProtocol::new("/concordat/notice/1");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grant_can_be_ended_only_by_its_parties() {
@@ -77,37 +77,35 @@ async fn revoked_grant_stays_revoked_after_any_replay() {
     attacker.meet(member).await;
     let grant = granted_to_member(&world).await;
     let event = |event, sequence| sign(&notice(&world, member, grant, event, sequence), &attacker.node);
-    let (suspend, resume, revoke) = (
-        event(GrantEvent::Suspend, 1),
-        event(GrantEvent::Resume, 2),
-        event(GrantEvent::Revoke, 3),
-    );
+    let (suspend, revoke) = (event(GrantEvent::Suspend, 1), event(GrantEvent::Revoke, 3));
+    // The member was away for a week when the grant was resumed.
     let late = Notice {
-        at: now().plus_seconds(-3600),
+        at: now().plus_seconds(-7 * 86_400),
         ..notice(&world, member, grant, GrantEvent::Resume, 2)
     };
+    let resume = sign(&late, &attacker.node);
 
-    accepted(attacker, member, &suspend).await;
-    refused(attacker, member, sign(&late, &attacker.node)).await;
+    assert_eq!(effect(attacker, member, &suspend).await, NoticeEffect::Applied);
     assert_eq!(effective_state(member, &grant).await, Effective::Suspended);
-    accepted(attacker, member, &resume).await;
-    accepted(attacker, member, &revoke).await;
-    for again in [
-        &suspend,
-        &resume,
-        &event(GrantEvent::Resume, 4),
-        &event(GrantEvent::Suspend, 5),
+    assert_eq!(effect(attacker, member, &resume).await, NoticeEffect::Applied);
+    assert_eq!(effect(attacker, member, &suspend).await, NoticeEffect::Superseded);
+    assert_eq!(effective_state(member, &grant).await, Effective::Active);
+    assert_eq!(effect(attacker, member, &revoke).await, NoticeEffect::Applied);
+    for (again, expected) in [
+        (&suspend, NoticeEffect::Superseded),
+        (&resume, NoticeEffect::Superseded),
+        (&event(GrantEvent::Resume, 4), NoticeEffect::Ended),
+        (&event(GrantEvent::Suspend, 5), NoticeEffect::Ended),
+        // The acknowledgment may have been lost.
+        (&revoke, NoticeEffect::Applied),
     ] {
-        refused(attacker, member, again.clone()).await;
+        assert_eq!(effect(attacker, member, again).await, expected);
         assert_eq!(effective_state(member, &grant).await, Effective::Revoked);
     }
-    // The same notice again is acknowledged again, because the acknowledgment may have been lost.
-    accepted(attacker, member, &revoke).await;
-    assert_eq!(effective_state(member, &grant).await, Effective::Revoked);
     world.assert_still_serving().await;
 }
 
-fn notice(world: &World, to: &InProcessNode, grant: GrantId, event: GrantEvent, sequence: u32) -> Notice {
+pub(super) fn notice(world: &World, to: &InProcessNode, grant: GrantId, event: GrantEvent, sequence: u32) -> Notice {
     let reason = Reason::new("because").unwrap();
     Notice {
         grant,
@@ -120,18 +118,23 @@ fn notice(world: &World, to: &InProcessNode, grant: GrantId, event: GrantEvent, 
     }
 }
 
-async fn send_notice(attacker: &MaliciousPeer, target: &InProcessNode, notice: Signed<Notice>) -> NoticeReply {
+pub(super) async fn send_notice(
+    attacker: &MaliciousPeer,
+    target: &InProcessNode,
+    notice: Signed<Notice>,
+) -> NoticeReply {
     attacker
         .request(target, NOTICE, &NoticeFrame { notice })
         .await
         .expect("every notice is answered")
 }
 
-async fn accepted(attacker: &MaliciousPeer, target: &InProcessNode, notice: &Signed<Notice>) {
-    assert!(matches!(
-        send_notice(attacker, target, notice.clone()).await,
-        NoticeReply::Acknowledged(_)
-    ));
+/// What a notice did, as acknowledged.
+async fn effect(attacker: &MaliciousPeer, target: &InProcessNode, notice: &Signed<Notice>) -> NoticeEffect {
+    match send_notice(attacker, target, notice.clone()).await {
+        NoticeReply::Acknowledged(answer) => answer.peek_unverified().unwrap().effect,
+        NoticeReply::Refused(refusal) => panic!("{refusal:?}"),
+    }
 }
 
 async fn refused(attacker: &MaliciousPeer, target: &InProcessNode, notice: Signed<Notice>) {
@@ -144,6 +147,6 @@ async fn refused(attacker: &MaliciousPeer, target: &InProcessNode, notice: Signe
     );
 }
 
-async fn effective_state(target: &InProcessNode, grant: &GrantId) -> Effective {
+pub(super) async fn effective_state(target: &InProcessNode, grant: &GrantId) -> Effective {
     target.node.grants().get(grant).await.unwrap().effective(now())
 }

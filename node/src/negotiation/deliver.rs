@@ -1,14 +1,20 @@
 //! Delivers messages and notices to the other side, and repeats them if necessary.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use concordat_protocol::audit::NodeTask;
 use concordat_protocol::grant::ValidAcknowledgement;
 use concordat_protocol::identity::Side;
+use concordat_protocol::ids::{GrantId, NegotiationId};
 use concordat_protocol::negotiation::NegotiationMessage;
 use concordat_protocol::signed::Signed;
-use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeReply, Reply};
+use concordat_protocol::text::Reason;
+use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeReply, RefusalCode, Reply};
 use libp2p::StreamProtocol;
 
 use super::serve::Recorded;
+use super::store::Due;
 use super::{NegotiationError, Negotiations, PendingNotice};
 use crate::attribution::by_node;
 use crate::network::FramedStream;
@@ -19,6 +25,8 @@ use crate::shutdown::Stage;
 pub(super) const NEGOTIATION: StreamProtocol = StreamProtocol::new("/concordat/negotiation/1");
 /// Changes of grants.
 pub(super) const NOTICE: StreamProtocol = StreamProtocol::new("/concordat/notice/1");
+/// How often what a connected peer has not acknowledged is sent again: it may have refused it because it was busy or its disk was full.
+const RETRY_INTERVAL: Duration = Duration::from_secs(300);
 
 impl Negotiations {
     /// Sends one message and waits until the peer has recorded or refused it.
@@ -49,7 +57,7 @@ impl Negotiations {
     ) -> Result<(), NegotiationError> {
         let sent = message.peek_unverified()?;
         let _delivery = self.0.store.delivery(&sent.negotiation).await?;
-        if !self.0.store.is_waiting(&sent.negotiation, &message) {
+        if !self.0.store.is_waiting(&sent.negotiation, &message).await {
             return Ok(());
         }
         self.send_and_note(peer, message).await
@@ -79,8 +87,27 @@ impl Negotiations {
         Ok(())
     }
 
+    /// Sends the notices about a grant that wait, in the order of their numbers, one task at a time; before them the messages of its
+    /// negotiation, without which the other side does not know the grant. Fails if the newest was not acknowledged. One that is refused
+    /// does not delay those after it: a later notice may end the grant.
+    pub(super) async fn notify(&self, grant: &GrantId) -> Result<(), NegotiationError> {
+        let _delivery = self.0.grants.delivery(grant).await?;
+        let waiting = self.0.grants.unacknowledged(grant).await;
+        if let Some(attested) = waiting.first().and_then(|pending| self.attested(&pending.to)) {
+            self.deliver_waiting(&NegotiationId::from(*grant), &attested).await;
+        }
+        let mut newest = Ok(());
+        for pending in waiting {
+            newest = self.send_notice(&pending).await;
+            if matches!(newest, Err(NegotiationError::Unreachable { .. })) {
+                break;
+            }
+        }
+        newest
+    }
+
     /// Sends a notice and checks its acknowledgment.
-    pub(super) async fn notify(&self, pending: &PendingNotice) -> Result<(), NegotiationError> {
+    async fn send_notice(&self, pending: &PendingNotice) -> Result<(), NegotiationError> {
         let away = |source| NegotiationError::Unreachable {
             peer: pending.to.institution.clone(),
             source,
@@ -96,7 +123,8 @@ impl Negotiations {
         match stream.expect().await.map_err(away)? {
             NoticeReply::Acknowledged(answer) => {
                 let to = &pending.to.institution;
-                ValidAcknowledgement::check(answer.verify(peer)?, to, &pending.notice, self.0.clock.now())?;
+                let (sent, now) = (&pending.notice, self.0.clock.now());
+                ValidAcknowledgement::check(answer.verify(peer)?, to, sent, pending.newest, now)?;
                 self.0
                     .grants
                     .acknowledged(&pending.grant, pending.notice.signed())
@@ -128,9 +156,10 @@ impl Negotiations {
         }
     }
 
-    /// Each time a peer connects, sends it what it has not answered, until `stage` stops.
+    /// Each time a peer connects, and at intervals while it is connected, sends it what it has not acknowledged, until `stage` stops.
     pub(super) async fn catch_up(self, stage: Stage) {
         let mut sessions = self.0.network.sessions();
+        let mut retries = tokio::time::interval(RETRY_INTERVAL);
         let mut seen = 0;
         loop {
             let open_sessions = sessions.borrow_and_update().clone();
@@ -148,45 +177,91 @@ impl Negotiations {
                 .max()
                 .unwrap_or(seen)
                 .max(seen);
-            match stage.token().run_until_cancelled(sessions.changed()).await {
-                Some(Ok(())) => {}
+            let next = async {
+                tokio::select! {
+                    changed = sessions.changed() => changed.map(|()| seen),
+                    _ = retries.tick() => Ok(0),
+                }
+            };
+            seen = match stage.token().run_until_cancelled(next).await {
+                Some(Ok(seen)) => seen,
                 Some(Err(_)) | None => return,
+            };
+        }
+    }
+
+    /// Sends again what the peer has not acknowledged, and takes a step that was pending when this node stopped.
+    async fn send_again(&self, attested: &Attested) {
+        for id in self.0.store.ids() {
+            self.deliver_waiting(&id, attested).await;
+        }
+        let peer = &attested.institution;
+        for (grant, to) in self.0.grants.with_unacknowledged().await {
+            if !attested.acts_for(&to) {
+                continue;
+            }
+            if let Err(error) = self.notify(&grant).await {
+                tracing::warn!(%peer, %error, "a waiting notice was not acknowledged");
             }
         }
     }
 
-    /// Sends again what the peer has not answered, and takes a step that was pending when this node stopped.
-    async fn send_again(&self, attested: &Attested) {
-        let peer = &attested.institution;
-        for id in self.0.store.ids() {
-            let Some((side, waiting)) = self.0.store.waiting(&id, attested) else {
-                continue;
-            };
-            // Acknowledged messages are not repeated, so a step is due only if none of our messages is outstanding.
-            let due = self.0.store.read(&id, |entry| entry.unanswered().is_empty());
-            if due.unwrap_or(false) {
-                self.react(Recorded::New(id), &by_node(NodeTask::Negotiation)).await;
-            }
-            for message in waiting {
-                if let Err(error) = self.deliver(&side, message).await {
+    /// Takes the step that is due in a negotiation with this peer, and sends the messages that wait, in order.
+    async fn deliver_waiting(&self, id: &NegotiationId, attested: &Attested) {
+        let Some((side, waiting)) = self.0.store.waiting(id, attested).await else {
+            return;
+        };
+        let is_due = match self.0.store.due(id) {
+            Due::Step => true,
+            Due::Grant => self.0.grants.get(&GrantId::from(*id)).await.is_none(),
+            Due::Nothing => false,
+        };
+        if is_due {
+            self.react(Recorded::New(*id), &by_node(NodeTask::Negotiation)).await;
+        }
+        for message in waiting {
+            match self.deliver(&side, message).await {
+                Ok(()) => {}
+                Err(NegotiationError::Refused { refusal, .. }) if is_final(refusal.code) => {
+                    self.end_refused_request(id, refusal.reasons.first().map_or("", |reason| &reason.text))
+                        .await;
+                }
+                Err(error) => {
+                    let peer = &attested.institution;
                     tracing::debug!(%peer, %error, "a waiting message was not delivered");
                 }
             }
         }
-        for (grant, to, signed) in self
-            .0
-            .grants
-            .unacknowledged()
-            .await
-            .into_iter()
-            .filter(|(_, to, _)| attested.acts_for(to))
-        {
-            let Ok(notice) = signed.verify(self.0.network.local_id()) else {
-                continue;
-            };
-            if let Err(error) = self.notify(&PendingNotice { grant, to, notice }).await {
-                tracing::warn!(%peer, %error, "a waiting notice was not acknowledged");
+    }
+
+    /// Ends a negotiation whose request, the only message so far, the other side refuses whenever it is sent.
+    async fn end_refused_request(&self, id: &NegotiationId, why: &str) {
+        let by = by_node(NodeTask::Negotiation);
+        let ended = match self.0.store.load(id).await {
+            Ok(entry) if entry.is_first_request() => {
+                let reason = Reason::sanitized(&format!("the provider refused the request: {why}"));
+                self.reject(id, reason, &by).await.map(|_| ())
             }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = ended {
+            tracing::warn!(negotiation = %id.short(), %error, "a refused request was not ended");
         }
+    }
+
+    /// What the node of `peer` has proved on the open connection; `None` if there is none.
+    fn attested(&self, peer: &Side) -> Option<Arc<Attested>> {
+        let node = self.node_of(&peer.institution).ok()?;
+        let attested = self.0.network.sessions().borrow().get(&node)?.attested()?;
+        attested.acts_for(peer).then_some(attested)
+    }
+}
+
+/// Whether the same message would be refused again.
+const fn is_final(code: RefusalCode) -> bool {
+    match code {
+        RefusalCode::Invalid | RefusalCode::NotFound => true,
+        RefusalCode::Denied | RefusalCode::Busy | RefusalCode::Failed | RefusalCode::CountersignFirst => false,
     }
 }

@@ -83,6 +83,26 @@ pub enum NegotiationError {
         /// The maximum number of open negotiations.
         max: usize,
     },
+    /// The peer has begun too many negotiations.
+    #[error("you have begun {max} negotiations within a day, ended ones included; try again tomorrow")]
+    TooManyBegun {
+        /// The maximum number of negotiations in 24 hours.
+        max: u32,
+    },
+    /// The peer has resumed a grant too often.
+    #[error("this grant was resumed {max} times within an hour; send the notice again later")]
+    TooManyResumptions {
+        /// The maximum number of resumptions in an hour.
+        max: usize,
+    },
+    /// One side was removed from the consortium after the negotiation began.
+    #[error(
+        "`{institution}` was removed from the consortium and admitted again after this negotiation began; start a new one"
+    )]
+    Readmitted {
+        /// The institution.
+        institution: InstitutionId,
+    },
     /// The policy allows nothing of the request.
     #[error("the policy allows nothing of the request")]
     Denied {
@@ -181,6 +201,9 @@ impl NegotiationError {
             | Self::NotProvider
             | Self::NotConsumer
             | Self::TooManyOpen { .. }
+            | Self::TooManyBegun { .. }
+            | Self::TooManyResumptions { .. }
+            | Self::Readmitted { .. }
             | Self::ExceedsPolicy { .. }
             | Self::Denied { .. } => ErrorKind::Denied,
             Self::Refused { refusal, .. } => kind_of(refusal.code),
@@ -227,7 +250,9 @@ impl NegotiationError {
                 code,
                 reasons: reasons.clone(),
             },
-            Self::TooManyOpen { .. } => Refusal::because(RefusalCode::Busy, self.to_string()),
+            Self::TooManyOpen { .. } | Self::TooManyBegun { .. } | Self::TooManyResumptions { .. } => {
+                Refusal::because(RefusalCode::Busy, self.to_string())
+            }
             Self::Protocol(ProtocolError::Peer(rule)) => Refusal::because(code, rule.to_string()),
             _ if code == RefusalCode::Failed => {
                 Refusal::because(code, "the other node could not record the message; try again later")

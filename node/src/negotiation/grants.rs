@@ -11,9 +11,10 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use concordat_protocol::audit::{EntryBody, GrantChange};
 use concordat_protocol::grant::{
-    Effective, GrantEvent, GrantState, GrantStatus, GrantTerms, Notice, Party, ValidGrant, ValidNotice,
+    Effective, GrantEvent, GrantState, GrantStatus, GrantTerms, Notice, NoticeEffect, NoticeOutcome, Party, ValidGrant,
+    ValidNotice,
 };
-use concordat_protocol::identity::Side;
+use concordat_protocol::identity::{PrivateKey, Side};
 use concordat_protocol::ids::GrantId;
 use concordat_protocol::signed::{Signed, Verified};
 use concordat_protocol::text::Reason;
@@ -22,7 +23,7 @@ use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use concordat_storage::data_dir::Storage;
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::SealedTree;
-use tokio::sync::{OwnedRwLockReadGuard, watch};
+use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, watch};
 
 pub use record::{GrantView, PendingNotice};
 use record::{Live, Record};
@@ -179,11 +180,13 @@ impl Grants {
         Ok(PendingNotice {
             grant: *id,
             to: live.peer_side(),
+            newest: notice.document().sequence,
             notice,
         })
     }
 
-    /// Applies a notice of the other side. When this returns, the change is durable and effective, and can be acknowledged.
+    /// Applies a notice of the other side. When this returns, its effect is durable, and can be acknowledged. Only a notice that changes
+    /// the state is recorded in the ledger; a provider can repeat such changes only as often as it may resume the grant.
     ///
     /// # Errors
     /// [`NegotiationError`] when the notice is invalid or the other side is not allowed to make the change.
@@ -193,25 +196,34 @@ impl Grants {
         sender: &Attested,
         by: &Attribution,
         now: Timestamp,
-    ) -> Result<ValidNotice, NegotiationError> {
+    ) -> Result<(ValidNotice, NoticeEffect), NegotiationError> {
         let id = verified.document().grant;
         let live = self.live(&id).ok_or(NegotiationError::UnknownGrant { grant: id })?;
         let (us, peer) = (live.party(), live.peer_side());
         // A sender that does not act for the other party is checked as itself, and its notice is refused.
         let sender = if sender.acts_for(&peer) { peer } else { sender.side() };
         let mut held = live.exclusive().await;
-        if held.is_repeated(&verified) {
-            return Ok(ValidNotice::check(verified, &sender, us, live.terms(), 0, now)?);
+        let valid = ValidNotice::check(verified, &sender, us, live.terms(), now)?;
+        if held.is_repeated(&valid) {
+            return Ok((valid, NoticeEffect::Applied));
         }
-        let valid = ValidNotice::check(verified, &sender, us, live.terms(), held.received, now)?;
-        let notice = valid.notice();
-        let next = held.state.apply(notice.event, valid.by(), notice.reason.clone(), now)?;
-        let record = held.after_peer_change(next, notice.sequence, valid.digest());
-        let change = (change_of(notice.event), Some(notice.reason.clone()));
-        self.enter_and_save(&live, change, record.clone(), (by, now)).await?;
-        *held = record;
-        self.0.epoch.raise();
-        Ok(valid)
+        match valid.outcome(held.received, &held.state, now) {
+            NoticeOutcome::NoEffect(effect) => return Ok((valid, effect)),
+            NoticeOutcome::Unchanged => {
+                let record = held.after_peer_notice(held.state.clone(), &valid, now)?;
+                self.save(id, record.clone()).await?;
+                *held = record;
+            }
+            NoticeOutcome::Changed(next) => {
+                let record = held.after_peer_notice(next, &valid, now)?;
+                let notice = valid.notice();
+                let change = (change_of(notice.event), Some(notice.reason.clone()));
+                self.enter_and_save(&live, change, record.clone(), (by, now)).await?;
+                *held = record;
+                self.0.epoch.raise();
+            }
+        }
+        Ok((valid, NoticeEffect::Applied))
     }
 
     /// The active grants of which this institution is the provider: each with the other side, and the roster that admitted it.
@@ -226,15 +238,37 @@ impl Grants {
         active
     }
 
-    /// The notices that the other sides have not acknowledged yet.
-    pub async fn unacknowledged(&self) -> Vec<(GrantId, Side, Signed<Notice>)> {
-        let mut pending = Vec::new();
+    /// The grants about which the other side has not acknowledged every notice, each with the other side.
+    pub(super) async fn with_unacknowledged(&self) -> Vec<(GrantId, Side)> {
+        let mut waiting = Vec::new();
         for (id, live) in self.all() {
-            let peer = live.peer_side();
-            let held = live.shared().await;
-            pending.extend(held.pending.iter().map(|notice| (id, peer.clone(), notice.clone())));
+            if !live.shared().await.pending.is_empty() {
+                waiting.push((id, live.peer_side()));
+            }
         }
-        pending
+        waiting
+    }
+
+    /// The notices about grant `id` that the other side has not acknowledged yet, in the order of their numbers.
+    pub(super) async fn unacknowledged(&self, id: &GrantId) -> Vec<PendingNotice> {
+        let Some(live) = self.live(id) else { return Vec::new() };
+        let held = live.shared().await;
+        let by_us = self.0.identity.node_key.public();
+        let pending = held.pending.iter().filter_map(|notice| {
+            Some(PendingNotice {
+                grant: *id,
+                to: live.peer_side(),
+                newest: held.sent,
+                notice: notice.clone().verify(by_us).ok()?,
+            })
+        });
+        pending.collect()
+    }
+
+    /// Waits until no notice about grant `id` is being sent. While the result is held, only its holder sends them.
+    pub(super) async fn delivery(&self, id: &GrantId) -> Result<OwnedMutexGuard<()>, NegotiationError> {
+        let live = self.live(id).ok_or(NegotiationError::UnknownGrant { grant: *id })?;
+        Ok(live.delivery().await)
     }
 
     /// Records that `notice` was acknowledged.

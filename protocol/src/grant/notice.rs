@@ -2,17 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{GrantEvent, GrantTerms, Party};
+use super::{GrantEvent, GrantState, GrantTerms, Party};
 use crate::identity::Side;
 use crate::ids::{Digest32, GrantId, InstitutionId, NodeId};
 use crate::labels::{self, DomainLabel};
 use crate::signed::{Document, Verified};
 use crate::text::Reason;
 use crate::time::{MAX_CLOCK_SKEW_MS, Staleness, Timestamp};
-
-/// Oldest notice that may widen access again, in milliseconds: ten minutes. A notice that narrows access is accepted however
-/// late it arrives, because a peer that was cut off must still learn of a revocation.
-pub const MAX_RESUME_AGE_MS: i64 = 600_000;
 
 /// A change of a grant's state, signed by a node of the party that made it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,16 +34,30 @@ impl Document for Notice {
     const LABEL: DomainLabel = labels::NOTICE;
 }
 
-/// The answer to a notice: from this time on the notice is applied. Signed by a node of the party that was notified.
+/// The answer to a notice. Signed by a node of the party that was notified, once the effect is durable there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Acknowledgement {
     /// Digest of the signed notice.
     pub notice: Digest32,
-    /// Who applies it.
+    /// Who was notified.
     pub by: InstitutionId,
+    /// What the notice did there.
+    pub effect: NoticeEffect,
     /// Since when.
     pub at: Timestamp,
+}
+
+/// What a notice did at its recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoticeEffect {
+    /// It is applied.
+    Applied,
+    /// Nothing: a notice with a later number is applied already.
+    Superseded,
+    /// Nothing: the grant has ended there already.
+    Ended,
 }
 
 impl Document for Acknowledgement {
@@ -62,8 +72,8 @@ pub struct ValidNotice {
 }
 
 impl ValidNotice {
-    /// Checks a notice that a node of `sender` sent to us; `us` is our side of the grant under `terms`, and `last` is the number
-    /// of the previous notice from the same sender (0 if there was none). The sender's key must be the one that the terms name.
+    /// Checks a notice that a node of `sender` sent to us; `us` is our side of the grant under `terms`. The sender's key must be the
+    /// one that the terms name. A notice is valid however late it arrives: its number decides whether it still has an effect.
     ///
     /// # Errors
     /// [`NoticeError`] names the rule that it breaks; the grant is then unchanged.
@@ -72,7 +82,6 @@ impl ValidNotice {
         sender: &Side,
         us: Party,
         terms: &GrantTerms,
-        last: u32,
         now: Timestamp,
     ) -> Result<Self, NoticeError> {
         let notice = verified.document();
@@ -85,14 +94,25 @@ impl ValidNotice {
         if !addressed || by != notice.event.party() {
             return Err(NoticeError::OtherParties);
         }
-        if notice.sequence <= last {
-            return Err(NoticeError::Replayed {
-                sequence: notice.sequence,
-                last,
-            });
-        }
-        check_age(notice, now).map_err(NoticeError::Stale)?;
+        notice.at.fresh_at(now, i64::MAX).map_err(NoticeError::Stale)?;
         Ok(Self { by, verified })
+    }
+
+    /// What it does to a grant in `state`; `last` is the highest number of the sender's notices that were applied (0 before the
+    /// first).
+    pub fn outcome(&self, last: u32, state: &GrantState, now: Timestamp) -> NoticeOutcome {
+        let notice = self.notice();
+        if notice.sequence <= last {
+            return NoticeOutcome::NoEffect(NoticeEffect::Superseded);
+        }
+        if state.status.is_final() {
+            return NoticeOutcome::NoEffect(NoticeEffect::Ended);
+        }
+        match state.apply(notice.event, self.by, notice.reason.clone(), now) {
+            Ok(next) => NoticeOutcome::Changed(next),
+            // The notice in between was not delivered.
+            Err(_) => NoticeOutcome::Unchanged,
+        }
     }
 
     /// The notice.
@@ -110,22 +130,26 @@ impl ValidNotice {
         self.verified.digest()
     }
 
-    /// The answer, to be signed once the change is durable here.
-    pub fn acknowledge(&self, now: Timestamp) -> Acknowledgement {
+    /// The answer, to be signed once `effect` is durable here.
+    pub fn acknowledge(&self, effect: NoticeEffect, now: Timestamp) -> Acknowledgement {
         Acknowledgement {
             notice: self.digest(),
             by: self.notice().to.clone(),
+            effect,
             at: now,
         }
     }
 }
 
-fn check_age(notice: &Notice, now: Timestamp) -> Result<(), Staleness> {
-    let max_age = match notice.event {
-        GrantEvent::Resume => MAX_RESUME_AGE_MS,
-        GrantEvent::Suspend | GrantEvent::Revoke | GrantEvent::Relinquish => i64::MAX,
-    };
-    notice.at.fresh_at(now, max_age)
+/// What a valid notice does to a grant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoticeOutcome {
+    /// The grant has this state from now on.
+    Changed(GrantState),
+    /// The grant is in the state to which the notice leads; only the number of the notice has to be stored.
+    Unchanged,
+    /// Nothing has to be stored.
+    NoEffect(NoticeEffect),
 }
 
 /// An acknowledgement that was checked against the notice that it answers.
@@ -135,7 +159,8 @@ pub struct ValidAcknowledgement {
 }
 
 impl ValidAcknowledgement {
-    /// Checks that a node of `sender` answered exactly the notice `sent`.
+    /// Checks that a node of `sender` answered exactly the notice `sent`; `newest` is the number of the newest notice about the grant
+    /// that was sent.
     ///
     /// # Errors
     /// [`NoticeError`] names the rule that it breaks; the notice then stays unacknowledged.
@@ -143,6 +168,7 @@ impl ValidAcknowledgement {
         verified: Verified<Acknowledgement, NodeId>,
         sender: &InstitutionId,
         sent: &Verified<Notice, NodeId>,
+        newest: u32,
         now: Timestamp,
     ) -> Result<Self, NoticeError> {
         let answer = verified.document();
@@ -151,6 +177,9 @@ impl ValidAcknowledgement {
         }
         if answer.notice != sent.digest() {
             return Err(NoticeError::OtherNotice);
+        }
+        if answer.effect == NoticeEffect::Superseded && sent.document().sequence >= newest {
+            return Err(NoticeError::NotSuperseded);
         }
         let early_by = sent.document().at.since(answer.at);
         if early_by > MAX_CLOCK_SKEW_MS {
@@ -178,25 +207,23 @@ pub enum NoticeError {
     /// Sender and recipient are not the right sides of the grant.
     #[error("the notice is not from the party that may send it to the party it concerns")]
     OtherParties,
-    /// Its number was already used.
-    #[error("notice {sequence} comes after notice {last}: it is a replay")]
-    Replayed {
-        /// Its number.
-        sequence: u32,
-        /// The highest number seen.
-        last: u32,
-    },
     /// Its time is not plausible.
     #[error("the time of the notice is not acceptable")]
     Stale(#[source] Staleness),
     /// The acknowledgement answers another notice.
     #[error("the acknowledgement answers another notice")]
     OtherNotice,
+    /// The acknowledgement claims a later notice, but there is none.
+    #[error(
+        "the other side states that it has applied a later notice, but this is the newest one; was this node restored from an older backup?"
+    )]
+    NotSuperseded,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grant::GrantStatus;
     use crate::grant::testing::{T0, node, side, terms};
     use crate::signed::Signed;
 
@@ -213,60 +240,72 @@ mod tests {
         }
     }
 
-    fn check(notice: &Notice, last: u32, now: Timestamp) -> Result<ValidNotice, NoticeError> {
+    fn check(notice: &Notice, now: Timestamp) -> Result<ValidNotice, NoticeError> {
         let verified = Signed::sign(notice, &node(1)).unwrap();
-        ValidNotice::check(
-            verified,
-            &terms().side(Party::Provider),
-            Party::Consumer,
-            &terms(),
-            last,
-            now,
-        )
+        ValidNotice::check(verified, &terms().side(Party::Provider), Party::Consumer, &terms(), now)
     }
 
-    #[test]
-    fn revocation_notice_is_accepted_however_late() {
-        assert_eq!(
-            check(&revocation(), 0, T0.plus_seconds(30 * 86_400)).unwrap().by(),
-            Party::Provider
-        );
-    }
-
-    #[test]
-    fn a_resumption_must_be_fresh_and_nothing_comes_from_the_future() {
-        let resume = Notice {
-            event: GrantEvent::Resume,
+    fn with(event: GrantEvent, sequence: u32) -> ValidNotice {
+        let notice = Notice {
+            event,
+            sequence,
             ..revocation()
         };
-        assert!(check(&resume, 0, T0.plus_seconds(60)).is_ok());
+        check(&notice, T0).unwrap()
+    }
+
+    fn state(status: GrantStatus) -> GrantState {
+        GrantState {
+            status,
+            ..GrantState::active(T0)
+        }
+    }
+
+    #[test]
+    fn notice_is_accepted_however_late_but_not_from_the_future() {
+        for event in [GrantEvent::Suspend, GrantEvent::Resume, GrantEvent::Revoke] {
+            let notice = Notice { event, ..revocation() };
+            assert!(check(&notice, T0.plus_seconds(30 * 86_400)).is_ok(), "{event}");
+            assert!(matches!(
+                check(&notice, T0.plus_seconds(-3600)),
+                Err(NoticeError::Stale(_))
+            ));
+        }
+    }
+
+    #[test]
+    fn notice_with_a_number_that_was_used_has_no_effect() {
+        let superseded = NoticeOutcome::NoEffect(NoticeEffect::Superseded);
+        for (sequence, last) in [(0, 0), (1, 1), (1, 2)] {
+            let resume = with(GrantEvent::Resume, sequence);
+            assert_eq!(resume.outcome(last, &state(GrantStatus::Suspended), T0), superseded);
+        }
+        let resume = with(GrantEvent::Resume, 2);
         assert!(matches!(
-            check(&resume, 0, T0.plus_seconds(3600)),
-            Err(NoticeError::Stale(Staleness::Stale { .. }))
-        ));
-        assert!(matches!(
-            check(&revocation(), 0, T0.plus_seconds(-3600)),
-            Err(NoticeError::Stale(_))
+            resume.outcome(1, &state(GrantStatus::Suspended), T0),
+            NoticeOutcome::Changed(GrantState {
+                status: GrantStatus::Active,
+                ..
+            })
         ));
     }
 
     #[test]
-    fn a_number_is_used_once() {
+    fn notice_after_one_that_was_lost_is_applied() {
+        let outcome = |event, status| with(event, 5).outcome(1, &state(status), T0);
         assert_eq!(
-            check(&revocation(), 1, T0).unwrap_err(),
-            NoticeError::Replayed { sequence: 1, last: 1 }
+            outcome(GrantEvent::Resume, GrantStatus::Active),
+            NoticeOutcome::Unchanged
         );
-        assert!(
-            check(
-                &Notice {
-                    sequence: 0,
-                    ..revocation()
-                },
-                0,
-                T0
-            )
-            .is_err()
+        assert_eq!(
+            outcome(GrantEvent::Suspend, GrantStatus::Suspended),
+            NoticeOutcome::Unchanged
         );
+        for event in [GrantEvent::Suspend, GrantEvent::Resume, GrantEvent::Revoke] {
+            for ended in [GrantStatus::Revoked, GrantStatus::Relinquished, GrantStatus::Expired] {
+                assert_eq!(outcome(event, ended), NoticeOutcome::NoEffect(NoticeEffect::Ended));
+            }
+        }
     }
 
     #[test]
@@ -293,15 +332,11 @@ mod tests {
             },
         ];
         for notice in wrong {
-            assert_eq!(
-                check(&notice, 0, T0).unwrap_err(),
-                NoticeError::OtherParties,
-                "{notice:?}"
-            );
+            assert_eq!(check(&notice, T0).unwrap_err(), NoticeError::OtherParties, "{notice:?}");
         }
         let by = |sender: Side, us: Party| {
             let verified = Signed::sign(&revocation(), &node(1)).unwrap();
-            ValidNotice::check(verified, &sender, us, &terms(), 0, T0).map(|_| ())
+            ValidNotice::check(verified, &sender, us, &terms(), T0).map(|_| ())
         };
         assert_eq!(by(side("budapest", 1), Party::Consumer), Ok(()));
         assert_eq!(by(side("zurich", 2), Party::Provider), Err(NoticeError::OtherParties));
@@ -312,16 +347,16 @@ mod tests {
             grant: GrantId::from_bytes([9; 16]),
             ..revocation()
         };
-        assert!(matches!(check(&other, 0, T0), Err(NoticeError::OtherGrant { .. })));
+        assert!(matches!(check(&other, T0), Err(NoticeError::OtherGrant { .. })));
     }
 
     #[test]
     fn an_acknowledgement_answers_one_notice() {
         let sent = Signed::sign(&revocation(), &node(1)).unwrap();
-        let answer = check(&revocation(), 0, T0).unwrap().acknowledge(T0);
+        let answer = check(&revocation(), T0).unwrap().acknowledge(NoticeEffect::Applied, T0);
         let check_answer = |answer: &Acknowledgement, sender: &InstitutionId| {
             let verified = Signed::sign(answer, &node(2)).unwrap();
-            ValidAcknowledgement::check(verified, sender, &sent, T0).map(|_| ())
+            ValidAcknowledgement::check(verified, sender, &sent, 1, T0).map(|_| ())
         };
         let consumer = terms().consumer;
         assert_eq!(check_answer(&answer, &consumer), Ok(()));
@@ -331,6 +366,16 @@ mod tests {
             ..answer.clone()
         };
         assert_eq!(check_answer(&other, &consumer), Err(NoticeError::OtherNotice));
+        let superseded = Acknowledgement {
+            effect: NoticeEffect::Superseded,
+            ..answer.clone()
+        };
+        assert_eq!(check_answer(&superseded, &consumer), Err(NoticeError::NotSuperseded));
+        let ended = Acknowledgement {
+            effect: NoticeEffect::Ended,
+            ..answer.clone()
+        };
+        assert_eq!(check_answer(&ended, &consumer), Ok(()));
         let early = Acknowledgement {
             at: T0.plus_seconds(-3600),
             ..answer.clone()

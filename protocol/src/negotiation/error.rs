@@ -9,6 +9,10 @@ use crate::time::{Staleness, Timestamp};
 
 /// Most narrowings one offer may explain: the most columns that a scope may name, plus the other parts.
 pub const MAX_NARROWINGS: usize = 4104;
+/// Largest request, in bytes as it is signed. 1000 columns with names of 30 characters, 1000 codes of 20 characters and the longest
+/// justification together need about 90 KiB. An institution stores requests of others before a person has seen them, so this and
+/// the number of requests bound what another institution can make it store.
+pub const MAX_REQUEST: usize = 128 * 1024;
 
 /// Why a step is refused. The negotiation is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,7 +98,7 @@ pub enum Refusal {
     /// It names another message as its predecessor.
     #[error("the message follows another transcript than ours")]
     OtherTranscript,
-    /// Too old, dated in the future, or dated before the message that it answers.
+    /// Dated in the future, or before the message that it answers.
     #[error("the time of the message is not acceptable")]
     Stale(#[source] Staleness),
     /// Not this party's turn, or not with this message.
@@ -110,6 +114,12 @@ pub enum Refusal {
     /// The transcript is full.
     #[error("the negotiation has too many messages; start a new one")]
     TooLong,
+    /// The request has too many bytes.
+    #[error("the request has {bytes} bytes, more than {MAX_REQUEST}; name fewer columns or values")]
+    RequestTooLarge {
+        /// Its size.
+        bytes: usize,
+    },
     /// The dataset is not the provider's, or not the one the negotiation began with.
     #[error("the scope is about another dataset")]
     OtherDataset,

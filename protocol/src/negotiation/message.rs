@@ -213,6 +213,12 @@ impl Authentic {
         Digest32::sha256(labels::TRANSCRIPT_HASH, self.signed().as_bytes())
     }
 
+    /// The same message on behalf of `earlier`, a key that the sender's institution had before. The caller has checked that its
+    /// present key has the rights of `earlier`.
+    pub fn on_behalf_of(self, earlier: InstitutionPublicKey) -> Self {
+        Self { key: earlier, ..self }
+    }
+
     /// A message of ours, or a stored one that was checked when it was received.
     pub(super) const fn own(verified: Verified<NegotiationMessage, NodeId>, key: InstitutionPublicKey) -> Self {
         Self { verified, key }

@@ -97,7 +97,6 @@ pub(super) struct Turn<'a> {
     pub(super) message: &'a NegotiationMessage,
     pub(super) by: Party,
     pub(super) parties: &'a Parties,
-    pub(super) now: Timestamp,
 }
 
 impl State {
@@ -162,7 +161,7 @@ impl Requested {
         if scope.dataset.institution != turn.parties.provider().institution {
             return Err(Refusal::OtherDataset);
         }
-        check_window(scope, turn.now)?;
+        check_window(scope, turn)?;
         Ok(Self {
             request: scope.clone(),
             justification: justification.clone(),
@@ -174,7 +173,7 @@ impl Requested {
         if !parts.is_empty() {
             return Err(Refusal::WiderThanRequest { parts });
         }
-        check_window(offer, turn.now)?;
+        check_window(offer, turn)?;
         Narrowing::check_all(narrowings, &self.request, offer)?;
         Ok(Offered {
             request: self.request,
@@ -218,7 +217,7 @@ impl Agreed {
             return Err(Refusal::ScopeChanged { accepted });
         }
         check_terms(terms, turn)?;
-        check_window(scope, turn.now)?;
+        check_window(scope, turn)?;
         Ok(Self {
             terms: terms.clone(),
             signed: signed.clone(),
@@ -249,8 +248,8 @@ impl VerifiedTerms {
     }
 }
 
-/// Terms must name this negotiation and have the date of the message that contains them, which was checked to be fresh. This
-/// prevents backdating.
+/// Terms must name this negotiation and have the date of the message that contains them. That date is neither in the future nor before
+/// the message that it answers, and the consumer's signature follows it: the terms cannot be backdated.
 fn check_terms(terms: &GrantTerms, turn: &Turn<'_>) -> Result<(), Refusal> {
     let head = turn.message.previous.unwrap_or(Digest32::ZERO);
     let same = [
@@ -269,9 +268,11 @@ fn check_terms(terms: &GrantTerms, turn: &Turn<'_>) -> Result<(), Refusal> {
     }
 }
 
-fn check_window(scope: &Scope, now: Timestamp) -> Result<(), Refusal> {
+/// The window must not be over when the message is signed. If it is over when the message arrives, the negotiation continues all the
+/// same, so that it can end; a grant that results from it permits nothing.
+fn check_window(scope: &Scope, turn: &Turn<'_>) -> Result<(), Refusal> {
     let not_after = scope.window.not_after();
-    if now < not_after {
+    if turn.message.sent_at < not_after {
         Ok(())
     } else {
         Err(Refusal::WindowOver { not_after })

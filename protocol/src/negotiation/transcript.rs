@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use super::state::{State, Turn};
 use super::{NegotiationError, Refusal};
 use super::{
+    error::MAX_REQUEST,
     message::{Authentic, Body, NegotiationMessage},
     parties::Parties,
 };
@@ -21,9 +22,6 @@ use crate::time::{MAX_CLOCK_SKEW_MS, Staleness, Timestamp};
 pub const MAX_MESSAGES: usize = 64;
 /// Messages reserved for the conclusion: no more requests and offers once only these are left.
 const CLOSING_MESSAGES: usize = 8;
-/// Oldest message that is accepted, in milliseconds: a day, so that a peer may be offline overnight. The chain, not the age,
-/// stops replays.
-pub const MAX_MESSAGE_AGE_MS: i64 = 86_400_000;
 
 /// A negotiation's messages, checked, and the resulting state.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,11 +107,9 @@ impl Transcript {
 
     pub(super) fn begin(first: Authentic, parties: &Parties, now: Timestamp) -> Result<Self, Refusal> {
         let by = parties.author(&first)?;
+        check_size(&first)?;
         let message = first.message();
-        message
-            .sent_at
-            .fresh_at(now, MAX_MESSAGE_AGE_MS)
-            .map_err(Refusal::Stale)?;
+        check_not_future(message, now)?;
         if message.sequence != 1 {
             return Err(Refusal::OutOfOrder {
                 expected: 1,
@@ -123,12 +119,7 @@ impl Transcript {
         if message.previous.is_some() {
             return Err(Refusal::OtherTranscript);
         }
-        let state = State::begin(&Turn {
-            message,
-            by,
-            parties,
-            now,
-        })?;
+        let state = State::begin(&Turn { message, by, parties })?;
         Ok(Self {
             parties: parties.clone(),
             negotiation: message.negotiation,
@@ -140,6 +131,7 @@ impl Transcript {
     /// The transcript with one more message, from either side.
     pub(super) fn append(self, next: Authentic, now: Timestamp) -> Result<Self, Refusal> {
         let by = self.author(&next)?;
+        check_size(&next)?;
         let message = next.message();
         self.check_sequence(message)?;
         self.check_time(message, now)?;
@@ -148,7 +140,6 @@ impl Transcript {
             message,
             by,
             parties: &self.parties,
-            now,
         })?;
         let mut messages = self.messages;
         messages.push(next);
@@ -172,11 +163,17 @@ impl Transcript {
                 answers: self.since_other_side(us),
             });
         }
-        match self.before_crossing(&message, us)? {
-            Some(earlier) => earlier.append(message, now),
-            None => self.clone().append(message, now),
+        if !self.crosses(&message, us) {
+            return self.clone().append(message, now).map(Arrival::New);
         }
-        .map(Arrival::New)
+        let both_terminate = matches!(self.state, State::Terminated(_));
+        if both_terminate && us == Party::Consumer {
+            let ours = self.messages.last().map(|ours| ours.signed().clone());
+            return Ok(Arrival::Known {
+                answers: ours.into_iter().collect(),
+            });
+        }
+        self.without_last()?.append(message, now).map(Arrival::New)
     }
 
     /// The message that `by` would send next.
@@ -234,10 +231,7 @@ impl Transcript {
     }
 
     fn check_time(&self, message: &NegotiationMessage, now: Timestamp) -> Result<(), Refusal> {
-        message
-            .sent_at
-            .fresh_at(now, MAX_MESSAGE_AGE_MS)
-            .map_err(Refusal::Stale)?;
+        check_not_future(message, now)?;
         let before = self
             .messages
             .last()
@@ -268,28 +262,46 @@ impl Transcript {
         message.message().from == self.parties.side(party).institution
     }
 
-    /// A termination and a message of ours can cross in transit, in states where either side may send. The termination then
-    /// takes precedence and our message is withdrawn, so that both sides end with the same transcript. This is the transcript
-    /// before ours.
-    fn before_crossing(&self, message: &Authentic, us: Party) -> Result<Option<Self>, Refusal> {
-        let [earlier @ .., last] = self.messages.as_slice() else {
-            return Ok(None);
+    /// Whether `message` is a termination that crossed our last message in transit, in a state where either side may send. The
+    /// termination takes precedence and our message is withdrawn; if ours is a termination too, the consumer's stands. So both
+    /// sides end with the same transcript.
+    fn crosses(&self, message: &Authentic, us: Party) -> bool {
+        let (theirs, last) = (message.message(), self.messages.last());
+        let same_position = |ours: &Authentic| {
+            let ours = ours.message();
+            theirs.sequence == ours.sequence && theirs.previous == ours.previous
         };
-        let (theirs, ours) = (message.message(), last.message());
-        let crossed = matches!(theirs.body, Body::Terminate { .. })
-            && self.is_from(last, us)
-            && theirs.sequence == ours.sequence
-            && theirs.previous == ours.previous
-            && !self.state.name().is_final();
-        let [first, rest @ ..] = earlier else { return Ok(None) };
-        if !crossed {
-            return Ok(None);
-        }
+        matches!(theirs.body, Body::Terminate { .. })
+            && self.messages.len() > 1
+            && !matches!(self.state, State::Finalized(_))
+            && last.is_some_and(|last| self.is_from(last, us) && same_position(last))
+    }
+
+    /// The transcript before the last message.
+    fn without_last(&self) -> Result<Self, Refusal> {
+        let [first, rest @ .., _last] = self.messages.as_slice() else {
+            return Err(Refusal::OtherTranscript);
+        };
         let begun = Self::begin(first.clone(), &self.parties, first.message().sent_at)?;
-        let replayed = rest.iter().try_fold(begun, |so_far, next| {
+        rest.iter().try_fold(begun, |so_far, next| {
             so_far.append(next.clone(), next.message().sent_at)
-        })?;
-        Ok(Some(replayed))
+        })
+    }
+}
+
+/// A message may be delivered long after it was signed, because its recipient was away. Its delivery is fresh: the session proves that
+/// the sender sends it now. Its position in the transcript prevents replays.
+fn check_not_future(message: &NegotiationMessage, now: Timestamp) -> Result<(), Refusal> {
+    message.sent_at.fresh_at(now, i64::MAX).map_err(Refusal::Stale)
+}
+
+fn check_size(message: &Authentic) -> Result<(), Refusal> {
+    let bytes = message.signed().as_bytes().len();
+    let is_request = matches!(message.message().body, Body::Request { .. });
+    if is_request && bytes > MAX_REQUEST {
+        Err(Refusal::RequestTooLarge { bytes })
+    } else {
+        Ok(())
     }
 }
 

@@ -2,15 +2,23 @@
 
 use std::sync::Arc;
 
-use concordat_protocol::grant::{Effective, GrantState, GrantTerms, Notice, Party, ValidGrant};
+use concordat_protocol::grant::{
+    Effective, GrantEvent, GrantState, GrantTerms, Notice, Party, ValidGrant, ValidNotice,
+};
 use concordat_protocol::identity::{InstitutionPublicKey, Side};
 use concordat_protocol::ids::{Digest32, GrantId, InstitutionId, NodeId};
 use concordat_protocol::signed::{CoSigned, Signed, Verified};
 use concordat_protocol::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedRwLockWriteGuard, RwLock, RwLockReadGuard, watch};
 
 use crate::negotiation::NegotiationError;
+
+/// Resumptions of one grant within [`RESUMPTION_WINDOW_MS`] that are accepted: more than people decide. Each costs an entry in this
+/// ledger, and so does the suspension after it.
+const MAX_RESUMPTIONS: usize = 8;
+/// An hour, in milliseconds.
+const RESUMPTION_WINDOW_MS: i64 = 3_600_000;
 
 /// The stored record of a grant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -30,6 +38,8 @@ pub(super) struct Record {
     pub(super) received: u32,
     /// Digest of the last notice applied.
     last_applied: Option<Digest32>,
+    /// When the other side resumed it within the last hour, at most [`MAX_RESUMPTIONS`].
+    resumptions: Vec<Timestamp>,
     /// Notices sent and not acknowledged.
     pub(super) pending: Vec<Signed<Notice>>,
 }
@@ -44,6 +54,7 @@ impl Record {
             sent: 0,
             received: 0,
             last_applied: None,
+            resumptions: Vec::new(),
             pending: Vec::new(),
         }
     }
@@ -57,18 +68,37 @@ impl Record {
         next
     }
 
-    /// After a change by the other side.
-    pub(super) fn after_peer_change(&self, state: GrantState, sequence: u32, notice: Digest32) -> Self {
-        Self {
-            state,
-            received: sequence,
-            last_applied: Some(notice),
-            ..self.clone()
+    /// After a notice of the other side, which leads to `state`.
+    ///
+    /// # Errors
+    /// [`NegotiationError::TooManyResumptions`]. What narrows access is never refused, and without a resumption in between it changes the
+    /// state once.
+    pub(super) fn after_peer_notice(
+        &self,
+        state: GrantState,
+        notice: &ValidNotice,
+        now: Timestamp,
+    ) -> Result<Self, NegotiationError> {
+        let mut resumptions = self.resumptions.clone();
+        resumptions.retain(|then| now.since(*then) < RESUMPTION_WINDOW_MS);
+        let resumes = notice.notice().event == GrantEvent::Resume && state != self.state;
+        if resumes && resumptions.len() >= MAX_RESUMPTIONS {
+            return Err(NegotiationError::TooManyResumptions { max: MAX_RESUMPTIONS });
         }
+        if resumes {
+            resumptions.push(now);
+        }
+        Ok(Self {
+            state,
+            received: notice.notice().sequence,
+            last_applied: Some(notice.digest()),
+            resumptions,
+            ..self.clone()
+        })
     }
 
     /// Whether exactly this notice was applied last: its acknowledgment was lost, so it is acknowledged again.
-    pub(super) fn is_repeated(&self, notice: &Verified<Notice, NodeId>) -> bool {
+    pub(super) fn is_repeated(&self, notice: &ValidNotice) -> bool {
         self.last_applied == Some(notice.digest())
     }
 }
@@ -79,6 +109,8 @@ pub(super) struct Live {
     grant: ValidGrant,
     party: Party,
     record: Arc<RwLock<Record>>,
+    /// Held while notices about it are sent, so that they arrive in order.
+    delivery: Arc<Mutex<()>>,
     changes: watch::Sender<u64>,
 }
 
@@ -95,6 +127,7 @@ impl Live {
             grant,
             party,
             record: Arc::new(RwLock::new(record)),
+            delivery: Arc::default(),
             changes: watch::Sender::new(0),
         })
     }
@@ -121,6 +154,10 @@ impl Live {
 
     pub(super) fn record(&self) -> Arc<RwLock<Record>> {
         self.record.clone()
+    }
+
+    pub(super) async fn delivery(&self) -> OwnedMutexGuard<()> {
+        self.delivery.clone().lock_owned().await
     }
 
     pub(super) async fn shared(&self) -> RwLockReadGuard<'_, Record> {
@@ -177,6 +214,8 @@ pub struct PendingNotice {
     pub grant: GrantId,
     /// The recipient.
     pub to: Side,
+    /// Number of the newest notice about the grant.
+    pub newest: u32,
     /// The notice with its signature.
     pub notice: Verified<Notice, NodeId>,
 }

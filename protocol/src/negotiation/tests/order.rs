@@ -41,6 +41,23 @@ fn a_termination_that_crosses_an_offer_stands() {
 }
 
 #[test]
+fn terminations_that_cross_leave_one_transcript() {
+    for (consumer, provider) in [requested(), offered()] {
+        let end = |reason| Reason::sanitized(reason);
+        let ours = consumer.terminate(end("no longer needed"), &node(2), T0).unwrap();
+        let theirs = provider.terminate(end("not possible"), &node(1), T0).unwrap();
+        let (consumer, provider) = exchange(Ok(ours), &theirs.next);
+        assert_eq!(provider.transcript(), consumer.transcript());
+        assert_eq!(provider.unanswered(), []);
+        // The provider's is acknowledged, and changes nothing.
+        assert!(matches!(
+            consumer.receive(authentic(&theirs.message), T0),
+            Ok(Received::Duplicate { answers }) if answers.len() == 1
+        ));
+    }
+}
+
+#[test]
 fn crossing_termination_cannot_undo_answered_message_or_grant() {
     for (consumer, provider) in [accepted(), verified(), finalized()] {
         let earlier = consumer.transcript().messages()[0].digest();

@@ -6,7 +6,7 @@
 )]
 
 use super::*;
-use crate::scope::{Part, Window};
+use crate::scope::{Constraint, Part, Rows, Value, Values, Window};
 use crate::time::MAX_CLOCK_SKEW_MS;
 
 #[test]
@@ -386,25 +386,69 @@ fn message_outside_its_time_is_refused() {
     let terminate = || Body::Terminate {
         reason: Reason::sanitized("no"),
     };
-    let day_late = T0.plus_millis(MAX_MESSAGE_AGE_MS + MAX_CLOCK_SKEW_MS);
-    assert!(
-        consumer
-            .receive(forged(&provider, terminate(), &node(1), |_| ()), day_late)
-            .is_ok()
-    );
-    for now in [day_late.plus_millis(1), T0.plus_millis(-MAX_CLOCK_SKEW_MS - 1)] {
-        let refused = consumer
-            .receive(forged(&provider, terminate(), &node(1), |_| ()), now)
-            .unwrap_err();
-        assert!(matches!(refused, NegotiationError::Peer(Refusal::Stale(_))), "{now}");
-    }
+    let early = T0.plus_millis(-MAX_CLOCK_SKEW_MS - 1);
+    let refused = consumer
+        .receive(forged(&provider, terminate(), &node(1), |_| ()), early)
+        .unwrap_err();
+    assert!(matches!(refused, NegotiationError::Peer(Refusal::Stale(_))));
     let before_the_request = forged(&provider, terminate(), &node(1), |m| {
         m.sent_at = T0.plus_millis(-MAX_CLOCK_SKEW_MS - 1)
     });
     assert!(matches!(refusal(&consumer, before_the_request), Refusal::Stale(_)));
     let request = begin(wide()).unwrap().message;
-    let late = ProviderNegotiation::open(authentic(&request), &parties(), day_late.plus_millis(1)).unwrap_err();
-    assert!(matches!(late, NegotiationError::Peer(Refusal::Stale(_))));
+    let future = ProviderNegotiation::open(authentic(&request), &parties(), early).unwrap_err();
+    assert!(matches!(future, NegotiationError::Peer(Refusal::Stale(_))));
+}
+
+#[test]
+fn message_is_accepted_however_late_it_arrives() {
+    let months_later = wide().window.not_after().plus_seconds(86_400);
+    let late = |message: &Signed<NegotiationMessage>| (authentic(message), months_later);
+    let begun = begin(wide()).unwrap();
+    let (message, now) = late(&begun.message);
+    let provider = ProviderNegotiation::open(message, &parties(), now).unwrap();
+    let offer = provider.offer(narrow(), explain, &node(1), T0).unwrap();
+    let (message, now) = late(&offer.message);
+    assert!(matches!(
+        begun.next.receive(message, now),
+        Ok(Received::Advanced(consumer)) if consumer.state_name() == StateName::Offered
+    ));
+    let (consumer, provider) = accepted();
+    let agreement = provider.agree(POLICY, &institution_key(1), &node(1), T0).unwrap();
+    let (message, now) = late(&agreement.message);
+    assert!(matches!(
+        consumer.receive(message, now),
+        Ok(Received::Advanced(consumer)) if consumer.state_name() == StateName::Agreed
+    ));
+    let (consumer, provider) = agreed();
+    let verification = consumer.verify_agreement(&institution_key(2), &node(2), T0).unwrap();
+    let (message, now) = late(&verification.message);
+    let Ok(Received::Advanced(provider)) = provider.receive(message, now) else {
+        panic!("the verification is refused")
+    };
+    let finalized = provider.finalize(&node(1), T0).unwrap();
+    let (message, now) = late(&finalized.message);
+    assert!(matches!(
+        verification.next.receive(message, now),
+        Ok(Received::Advanced(consumer)) if consumer.grant().is_some()
+    ));
+}
+
+#[test]
+fn request_above_its_size_is_never_sent_or_accepted() {
+    let codes = |count: usize| {
+        let values = (0..count).map(|n| Value::Text(format!("{n:0>250}"))).collect();
+        let constraint = Constraint::new(Values::Set(values), false).unwrap();
+        Scope {
+            rows: Rows::new([("code".parse().unwrap(), constraint)].into()).unwrap(),
+            ..wide()
+        }
+    };
+    assert!(begin(codes(400)).is_ok());
+    let NegotiationError::Ours(Refusal::RequestTooLarge { bytes }) = begin(codes(900)).unwrap_err() else {
+        panic!("the request is sent")
+    };
+    assert!(bytes > MAX_REQUEST);
 }
 
 #[test]
