@@ -8,6 +8,8 @@
 //!
 //! All functions block (password hashing, durable state): do not call them on async threads. Time is passed as an argument.
 
+mod account;
+mod account_change;
 mod accounts;
 mod actor;
 mod error;
@@ -16,8 +18,10 @@ mod passwords;
 mod roles;
 mod sessions;
 
-pub use accounts::{AccountView, Accounts, PasswordReset};
-pub use actor::{Actor, Training};
+pub use account::{PasswordReset, Training};
+pub use account_change::AccountChange;
+pub use accounts::{AccountView, Accounts, PermittedPerson};
+pub use actor::Actor;
 pub use error::IamError;
 pub use passwords::MIN_PASSWORD_CHARS;
 pub use roles::{Action, permitted_roles};

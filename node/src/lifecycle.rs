@@ -211,7 +211,7 @@ impl Lifecycle {
     /// `not_found` if there is no such dataset.
     pub fn rotate_dataset(&self, dataset: &DatasetName, reencrypt: bool, by: &Attribution) -> Result<KeyId, Problem> {
         let catalog = self.0.with.storage.catalog();
-        catalog.datasets().show(dataset)?;
+        catalog.keys().check_rotation(dataset)?;
         self.record_key(&format!("key of dataset {dataset}"), KeyChange::Rotated, by)?;
         let id = catalog.keys().rotate_dataset(dataset, reencrypt)?;
         if reencrypt {

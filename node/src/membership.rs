@@ -12,6 +12,7 @@ mod error;
 pub mod hello;
 mod holders;
 mod keys;
+mod refused;
 mod review;
 mod roster_sync;
 mod sealed;
@@ -19,15 +20,15 @@ mod sessions;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use concordat_protocol::audit::{EntryBody, NodeTask};
 use concordat_protocol::identity::{InstitutionKey, PrivateKey as _};
-use concordat_protocol::ids::{Digest32, InstitutionId, NodeId};
+use concordat_protocol::ids::{InstitutionId, NodeId};
 use concordat_protocol::membership::{
-    Charter, Enrollment, KeySuccession, Member, MemberNode, Roster, RosterError, ValidEnrollment, ValidRoster, admit,
-    from_file, remove, replace_key, to_armor,
+    Enrollment, KeySuccession, Member, MemberNode, PinnedCharter, Roster, RosterError, ValidEnrollment, ValidRoster,
+    admit, from_file, remove, replace_key, to_armor,
 };
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::{Address, ConsortiumName, Reason};
@@ -46,6 +47,7 @@ pub use dialing::NotDialed;
 pub use error::MembershipError;
 pub use holders::{Issued, Proposal};
 pub use keys::{NextKey, UnconfirmedKey};
+pub use refused::RefusedRoster;
 pub use review::Review;
 pub use roster_sync::ROSTER;
 pub use sealed::SealedRoster;
@@ -61,6 +63,7 @@ use crate::refusals::Refusals;
 use crate::start_state::Versions;
 use dialing::AllowedHosts;
 use keys::Confirmations;
+use refused::RefusedRosters;
 
 /// How long a roster is valid before the coordinator has to sign it again.
 const ROSTER_VALIDITY: Duration = Duration::from_secs(90 * 86_400);
@@ -80,7 +83,7 @@ struct Inner {
     epoch: Epoch,
     heads: LedgerHeads,
     announced: Vec<Address>,
-    pins: SealedTree<Charter>,
+    pins: SealedTree<PinnedCharter>,
     allowed_hosts: AllowedHosts,
     changes: Changes,
     confirmations: Confirmations,
@@ -90,20 +93,7 @@ struct Inner {
     changing: Mutex<()>,
     rejected_peers: std::sync::Mutex<BTreeMap<NodeId, String>>,
     bad_hellos: Refusals,
-    refused: std::sync::Mutex<Option<RefusedRoster>>,
-}
-
-/// A roster that the charter key signed and this node rejected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedRoster {
-    /// Its number.
-    pub number: u64,
-    /// Digest of its bytes.
-    pub digest: Digest32,
-    /// Which rule it violates.
-    pub reason: String,
-    /// When it was received.
-    pub at: Timestamp,
+    refused_rosters: RefusedRosters,
 }
 
 /// What an administrator has approved for the admission of an applicant.
@@ -186,10 +176,10 @@ impl Membership {
             changing: Mutex::new(()),
             rejected_peers: std::sync::Mutex::default(),
             bad_hellos: Refusals::default(),
-            refused: std::sync::Mutex::default(),
+            refused_rosters: RefusedRosters::default(),
         }));
-        if let Some(charter) = membership.0.pins.get(CHARTER)? {
-            membership.reload(charter).await?;
+        if let Some(pinned) = membership.0.pins.get(CHARTER)? {
+            membership.reload(pinned).await?;
         }
         Ok(membership)
     }
@@ -235,10 +225,10 @@ impl Membership {
         let now = self.0.clock.now();
         let founder = ValidEnrollment::check(self.statement(None)?, now)?;
         let roster = Roster::found(name, &founder, now, after(now, ROSTER_VALIDITY));
-        let charter = roster.charter.clone();
-        self.pin(charter.clone()).await?;
+        let pinned = roster.pinned_charter()?;
+        self.pin(pinned.clone()).await?;
         let signed = CoSigned::propose(&roster)?.add_signature(&self.0.identity.institution_key())?;
-        self.accept_roster(signed, &charter, by).await
+        self.accept_roster(signed, &pinned, by).await
     }
 
     /// This institution's application to join, or its newer statement about itself, as text that can be mailed. It lists this node
@@ -332,15 +322,17 @@ impl Membership {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
         let applicant = ValidEnrollment::check(from_file(file)?, now)?;
-        // Checked first: an institution that cannot admit members cannot allow hosts either.
+        let enrollment = applicant.enrollment();
+        let (institution, fingerprint) = (enrollment.institution.clone(), enrollment.key.fingerprint());
+        // Everything that can refuse the applicant comes before the entry that its hosts are allowed.
         let current = self.roster_to_change()?;
-        self.allow_hosts_of(applicant.enrollment(), &admission.allow_hosts, by)
-            .await?;
         let change = if admission.replace_key { replace_key } else { admit };
         let next = change(current.roster(), &applicant, now, ROSTER_VALIDITY)?;
-        let roster = self.issue(&next, by, now).await?;
-        let enrollment = applicant.enrollment();
-        Ok((roster, enrollment.institution.clone(), enrollment.key.fingerprint()))
+        let checked = self.check_to_issue(&next, now)?;
+        let hosts = self.hosts_to_allow(enrollment, &admission.allow_hosts)?;
+        self.allow_hosts(institution.clone(), hosts, by).await?;
+        let issued = self.issue(checked, by, now).await?;
+        Ok((issued, institution, fingerprint))
     }
 
     /// Removes a member and signs the next roster; once it takes effect, the member's connections are closed.
@@ -351,8 +343,8 @@ impl Membership {
         let _changing = self.0.changing.lock().await;
         let now = self.0.clock.now();
         let current = self.roster_to_change()?;
-        self.issue(&remove(current.roster(), institution, now, ROSTER_VALIDITY)?, by, now)
-            .await
+        let next = remove(current.roster(), institution, now, ROSTER_VALIDITY)?;
+        self.issue(self.check_to_issue(&next, now)?, by, now).await
     }
 
     /// Joins the consortium whose roster is in `file`: pins its charter and accepts the roster.
@@ -362,14 +354,14 @@ impl Membership {
     pub async fn join(&self, file: &[u8], by: &Attribution) -> Result<Arc<ValidRoster>, MembershipError> {
         let _changing = self.0.changing.lock().await;
         let signed: CoSigned<Roster> = from_file(file)?;
-        let charter = match self.charter()? {
+        let pinned = match self.pinned_charter()? {
             Some(pinned) => pinned,
-            None => signed.peek_unverified()?.charter,
+            None => signed.peek_unverified()?.pinned_charter()?,
         };
-        let checked = ValidRoster::check(signed.clone(), &charter, None, self.0.clock.now())?;
+        let checked = ValidRoster::check(signed.clone(), &pinned, None, self.0.clock.now())?;
         self.check_listed(&checked)?;
-        self.pin(charter.clone()).await?;
-        self.accept_roster(signed, &charter, by).await
+        self.pin(pinned.clone()).await?;
+        self.accept_roster(signed, &pinned, by).await
     }
 
     /// Accepts a newer roster from a peer or a file.
@@ -382,8 +374,8 @@ impl Membership {
         by: &Attribution,
     ) -> Result<Arc<ValidRoster>, MembershipError> {
         let _changing = self.0.changing.lock().await;
-        let charter = self.charter()?.ok_or(MembershipError::NoConsortium)?;
-        self.accept_roster(signed, &charter, by).await
+        let pinned = self.pinned_charter()?.ok_or(MembershipError::NoConsortium)?;
+        self.accept_roster(signed, &pinned, by).await
     }
 
     /// The newest roster as text that can be mailed.
@@ -398,7 +390,7 @@ impl Membership {
     ///
     /// # Errors
     /// [`MembershipError`] when the state cannot be read.
-    pub fn charter(&self) -> Result<Option<Charter>, MembershipError> {
+    pub fn pinned_charter(&self) -> Result<Option<PinnedCharter>, MembershipError> {
         Ok(self.0.pins.get(CHARTER)?)
     }
 
@@ -416,15 +408,15 @@ impl Membership {
     async fn accept_roster(
         &self,
         signed: CoSigned<Roster>,
-        charter: &Charter,
+        pinned: &PinnedCharter,
         by: &Attribution,
     ) -> Result<Arc<ValidRoster>, MembershipError> {
         let now = self.0.clock.now();
         let known = self.newest();
-        let roster = match ValidRoster::check(signed.clone(), charter, known.as_deref(), now) {
+        let roster = match ValidRoster::check(signed.clone(), pinned, known.as_deref(), now) {
             Ok(roster) => Arc::new(roster),
             Err(error) => {
-                self.record_refusal(&signed, &error, by, now).await;
+                self.note_refused_roster(&signed, &error, by, now).await;
                 return Err(error.into());
             }
         };
@@ -443,8 +435,9 @@ impl Membership {
         tokio::task::spawn_blocking(move || inner.sealed.adopt(value, &inner.ledger, entry, &attribution, now))
             .await??;
         // After the roster: from the old pin the new charter can be verified, but not the other way round.
-        if roster.roster().charter != *charter {
-            self.pin(roster.roster().charter.clone()).await?;
+        let next = roster.roster().pinned_charter()?;
+        if next != *pinned {
+            self.pin(next).await?;
         }
         self.apply(roster.clone(), by).await?;
         Ok(roster)
@@ -452,43 +445,55 @@ impl Membership {
 
     /// The roster that was rejected last, if no roster at least as new has been accepted since.
     pub fn refused(&self) -> Option<RefusedRoster> {
-        self.0.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.refused_rosters.newest()
     }
 
-    /// Records, once, a roster with which the charter key was misused. Its signature is valid, so no one else can fill the ledger this way.
-    async fn record_refusal(&self, signed: &CoSigned<Roster>, error: &RosterError, by: &Attribution, now: Timestamp) {
-        let (Ok(digest), known) = (signed.payload_digest(), self.refused()) else {
+    /// Records a roster with which the charter key was misused, and shows it until a newer one is accepted.
+    async fn note_refused_roster(
+        &self,
+        signed: &CoSigned<Roster>,
+        error: &RosterError,
+        by: &Attribution,
+        now: Timestamp,
+    ) {
+        let (Ok(digest), Ok(roster)) = (signed.payload_digest(), signed.peek_unverified()) else {
             return;
         };
-        if !error.is_abuse() || known.is_some_and(|known| known.digest == digest) {
+        if !error.is_abuse() {
             return;
         }
-        let Ok(roster) = signed.peek_unverified() else { return };
-        tracing::warn!(number = roster.number, %error, "a roster signed by the charter key was rejected");
-        *self.0.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(RefusedRoster {
-            number: roster.number,
+        let (number, reason) = (roster.number, Reason::sanitized(&error.to_string()));
+        let due = self.0.refused_rosters.note(digest, by, &reason, now);
+        self.enter_refusals(due.before).await;
+        if !due.roster {
+            return;
+        }
+        tracing::warn!(number, %error, "a roster signed by the charter key was rejected");
+        self.0.refused_rosters.show(RefusedRoster {
+            number,
             digest,
             reason: error.to_string(),
             at: now,
         });
-        let refusal = EntryBody::RosterRefused {
-            number: roster.number,
-            digest,
-            reason: Reason::sanitized(&error.to_string()),
-        };
+        let refusal = EntryBody::RosterRefused { number, digest, reason };
         if let Err(error) = self.0.ledger.append_async(refusal, by, now).await {
             tracing::error!(%error, "the refusal of a roster could not be written to the ledger");
         }
     }
 
-    async fn reload(&self, charter: Charter) -> Result<(), MembershipError> {
+    async fn reload(&self, pinned: PinnedCharter) -> Result<(), MembershipError> {
         let Some(SealedRoster { signed, .. }) = self.0.sealed.current()? else {
             // The node stopped between the pin and the roster: it has to join again.
             return Ok(());
         };
         // An expired roster is checked as of the time it was issued: its members' keys are still needed to accept the next one.
         let issued_at = signed.peek_unverified()?.issued_at;
-        let roster = Arc::new(ValidRoster::check(signed, &charter, None, issued_at)?);
+        let roster = Arc::new(ValidRoster::check(signed, &pinned, None, issued_at)?);
+        let current = roster.roster().pinned_charter()?;
+        if current != pinned {
+            // The node stopped between the roster and the pin.
+            self.pin(current).await?;
+        }
         if let Err(expired) = roster.check_validity(self.0.clock.now()) {
             tracing::warn!(%expired, "nothing is served until a newer roster arrives");
         }
@@ -502,11 +507,7 @@ impl Membership {
         let number = roster.number();
         self.warn_of_addresses(&roster);
         self.0.roster.send_replace(Some(roster));
-        self.0
-            .refused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take_if(|refused| refused.number <= number);
+        self.0.refused_rosters.forget_until(number);
         self.end_sessions().await?;
         self.0.epoch.raise();
         Ok(())
@@ -559,9 +560,9 @@ impl Membership {
         }
     }
 
-    async fn pin(&self, charter: Charter) -> Result<(), MembershipError> {
+    async fn pin(&self, pinned: PinnedCharter) -> Result<(), MembershipError> {
         let pins = self.0.pins.clone();
-        Ok(tokio::task::spawn_blocking(move || pins.put(CHARTER, &charter)).await??)
+        Ok(tokio::task::spawn_blocking(move || pins.put(CHARTER, &pinned)).await??)
     }
 }
 

@@ -37,7 +37,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::{
     config::{Backoff, Deadlines, Limits, NetworkConfig, Timeouts},
-    dial::{DialRange, DialRefused, Dialing, InvalidDialRange},
+    dial::{AllowedHost, DialRange, DialRefused, Dialing, InvalidDialRange},
     error::{NetworkError, Responsibility},
     framed::{FramedStream, MAX_CHUNK},
     members::{Members, node_id, peer_id},
@@ -182,6 +182,7 @@ impl NetworkHandle {
     /// # Errors
     /// [`NetworkError::Stopped`].
     pub async fn set_members(&self, members: Arc<Members>) -> Result<(), NetworkError> {
+        self.inner.dialing.set_members(members.clone());
         self.request(|reply| Message::SetMembers { members, reply }).await
     }
 

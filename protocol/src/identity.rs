@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
 use crate::ids::{Digest32, InstitutionId, NodeId};
+use crate::labels;
 
 /// A public key and what it may be trusted to sign; implemented by [`InstitutionPublicKey`] and [`NodeId`].
 pub trait PublicKey: Copy + fmt::Debug + PartialEq {
@@ -71,7 +72,7 @@ impl InstitutionPublicKey {
 
     /// Fingerprint to read out over the telephone: 8 groups of 4 hexadecimal digits of the key's SHA-256.
     pub fn fingerprint(&self) -> String {
-        let hex: Vec<char> = Digest32::sha256("concordat/fingerprint/1", &self.0)
+        let hex: Vec<char> = Digest32::sha256(labels::FINGERPRINT, &self.0)
             .to_string()
             .chars()
             .take(32)

@@ -11,7 +11,7 @@ impl DomainLabel {
     }
 }
 
-/// A roster, by the consortium's charter key.
+/// A roster, by the institution keys of enough holders of the charter.
 pub const ROSTER: DomainLabel = DomainLabel("concordat/roster/1");
 /// A change of the charter, by the institution keys of enough holders.
 pub const CHARTER: DomainLabel = DomainLabel("concordat/charter/1");
@@ -49,8 +49,6 @@ pub const MANIFEST: DomainLabel = DomainLabel("concordat/manifest/1");
 pub const ERASURE: DomainLabel = DomainLabel("concordat/erasure/1");
 /// The contents of a snapshot of a node's data directory, by the institution's key.
 pub const SNAPSHOT: DomainLabel = DomainLabel("concordat/snapshot/1");
-/// The reply to a catalog request, by the node's key.
-pub const CATALOG: DomainLabel = DomainLabel("concordat/catalog/1");
 
 /// Hash of a negotiation message, by which the next message refers to it.
 pub const TRANSCRIPT_HASH: &str = "concordat/transcript-hash/1";
@@ -62,3 +60,5 @@ pub const SQL_HASH: &str = "concordat/sql-hash/1";
 pub const ANSWER_HASH: &str = "concordat/answer-hash/1";
 /// Hash of signed bytes, which identifies a signed document.
 pub const DOCUMENT_HASH: &str = "concordat/document-hash/1";
+/// Hash of an institution's key, of which the first half is its fingerprint.
+pub const FINGERPRINT: &str = "concordat/fingerprint/1";

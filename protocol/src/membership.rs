@@ -20,7 +20,7 @@ mod roster;
 pub use armor::{ArmorError, Armored, SignedFile, from_file, to_armor};
 pub use certificate::{CertificateError, NodeCertificate, ValidCertificate};
 pub use changes::{ChangeError, admit, reinstate, remove, renew, replace_key, suspend};
-pub use charter::{Charter, CharterChange, CharterError, MAX_CHARTER_CHANGES, MAX_CHARTER_KEYS};
+pub use charter::{Charter, CharterChange, CharterError, MAX_CHARTER_CHANGES, MAX_CHARTER_KEYS, PinnedCharter};
 pub use enrollment::{Enrollment, EnrollmentError, MAX_ENROLLMENT_AGE_MS, ValidEnrollment};
 pub use key_succession::{
     ConfirmedKeys, EarlierKey, Follows, KeySuccession, KeySuccessionError, MAX_EARLIER_KEYS, key_after,

@@ -4,11 +4,13 @@
 //! 2. [`Signed`] holds the bytes of a `COSE_Sign1` whose signature has not been checked. The only way to the content is
 //!    [`Signed::verify`] with the expected key, which returns a [`Verified`].
 //! 3. [`CoSigned`] is the same for documents with several signers (`COSE_Sign`): grants and receipts.
-//! 4. The document's [`DomainLabel`] is external additional data of every signature, so a signature on one kind of document is
+//! 4. A document is accepted in one encoding only (`encoding.rs`, `shape.rs`), so a digest identifies a content.
+//! 5. The document's [`DomainLabel`] is external additional data of every signature, so a signature on one kind of document is
 //!    invalid on any other.
 
 mod carried;
 mod cosigned;
+mod encoding;
 mod error;
 mod limits;
 mod shape;
@@ -21,6 +23,7 @@ use serde::de::DeserializeOwned;
 
 use carried::carried_as_bytes;
 pub use cosigned::{CoSigned, CoVerified};
+pub(crate) use encoding::is_encoding_of;
 pub use error::SignatureError;
 pub use limits::{MAX_DEPTH, MAX_DOCUMENT};
 
@@ -132,14 +135,8 @@ impl<T: Document> Signed<T> {
     }
 
     fn parse(&self) -> Result<CoseSign1, SignatureError> {
-        shape::check(&self.bytes)?;
-        let sign1 = CoseSign1::from_slice(&self.bytes).map_err(|_| SignatureError::Malformed)?;
-        let eddsa = Some(coset::RegisteredLabelWithPrivate::Assigned(iana::Algorithm::EdDSA));
-        if sign1.protected.header.alg == eddsa {
-            Ok(sign1)
-        } else {
-            Err(SignatureError::Malformed)
-        }
+        shape::check_one(&self.bytes)?;
+        CoseSign1::from_slice(&self.bytes).map_err(|_| SignatureError::Malformed)
     }
 }
 
@@ -181,15 +178,17 @@ pub(crate) fn encode<T: Serialize>(document: &T) -> Result<Vec<u8>, SignatureErr
     Ok(bytes)
 }
 
-/// Reads exactly one document: bytes left over are an error.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, SignatureError> {
+/// Reads exactly one document in its one encoding: bytes left over are an error.
+pub(crate) fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<T, SignatureError> {
     let mut rest = bytes;
     let document = ciborium::de::from_reader_with_recursion_limit(&mut rest, MAX_DEPTH);
     let document = document.map_err(|_| SignatureError::Malformed)?;
-    if rest.is_empty() {
+    if !rest.is_empty() {
+        Err(SignatureError::Malformed)
+    } else if is_encoding_of(&document, bytes) {
         Ok(document)
     } else {
-        Err(SignatureError::Malformed)
+        Err(SignatureError::Encoding)
     }
 }
 

@@ -170,7 +170,8 @@ async fn add_people(target: &InProcessNode) {
                 name: Text::new("data protection").unwrap(),
                 until: now().plus_seconds(86_400),
             };
-            node.accounts().record_training(name, training, now()).unwrap();
+            let change = node.accounts().training(name, training, now()).unwrap();
+            node.accounts().make(change).unwrap();
         }
     };
     tokio::task::spawn_blocking(work).await.unwrap();
@@ -291,6 +292,29 @@ async fn people(fixture: &mut ApiFixture) {
     fixture
         .post("/v1/users/{name}/training", "carl", training, Entries)
         .await;
+    people_refused(fixture).await;
+}
+
+/// A change that is refused leaves no entry, which would claim that it was made.
+async fn people_refused(fixture: &mut ApiFixture) {
+    let dora = |roles: Value, password: &str| json!({ "name": "dora", "roles": roles, "password": password });
+    for (route, name, body) in [
+        ("/v1/users", "", dora(json!(["auditor"]), "short")),
+        ("/v1/users", "", dora(json!([]), PASSWORD)),
+        ("/v1/users/{name}/roles", "carl", json!({ "roles": [] })),
+        ("/v1/users/{name}/password", "carl", json!({ "password": "short" })),
+        (
+            "/v1/users/{name}/training",
+            "carl",
+            json!({ "name": "GCP", "until": "2020-01-01" }),
+        ),
+    ] {
+        fixture.post_refused(route, name, Code::Usage, body).await;
+    }
+    let access = json!({ "enabled": false });
+    fixture
+        .post_refused("/v1/users/{name}/access", "dora", Code::NotFound, access)
+        .await;
 }
 
 async fn consortium(holder: &mut ApiFixture, consumer: &mut ApiFixture) {
@@ -350,6 +374,10 @@ async fn consortium(holder: &mut ApiFixture, consumer: &mut ApiFixture) {
 async fn charter(holder: &mut ApiFixture, consumer: &mut ApiFixture) {
     use Leaves::Entries;
     let file = |value: &Value, field: &str| json!({ "file": data_encoding(value[field].as_str().unwrap()) });
+    let present = json!({ "threshold": 1, "holders": ["cleveland"] });
+    holder
+        .post_refused("/v1/consortium/charter", "", Code::Usage, present)
+        .await;
     let both = json!({ "threshold": 2, "holders": ["cleveland", "budapest"] });
     let proposed = holder.post("/v1/consortium/charter", "", both, Entries).await;
     let proposed = file(&proposed, "proposal");

@@ -88,7 +88,8 @@ async fn applicant_addresses_are_dialed_only_after_admission() {
     let membership = world.provider.node.membership();
     let dials = |text: &str| {
         let address = text.parse().unwrap();
-        world.provider.node.network().dialing().check(&address).is_ok()
+        let zagreb = "zagreb".parse().unwrap();
+        world.provider.node.network().dialing().check(&address, &zagreb).is_ok()
     };
     let application_with = |address: &str| {
         let applicant = MaliciousPeer::start("zagreb", 44);
@@ -131,6 +132,11 @@ async fn applicant_addresses_are_dialed_only_after_admission() {
     assert!(!dials(inside));
     admit(inside, &[host("10.1.2.3"), other]).await.unwrap();
     assert!(dials(inside) && !dials("/ip4/10.1.2.4/tcp/22") && !dials(metadata));
+    // Another port of that host is not dialed, nor is it for a member that states it too.
+    assert!(!dials("/ip4/10.1.2.3/tcp/23"));
+    let other = world.attacker.institution.clone();
+    let stated = inside.parse().unwrap();
+    assert!(world.provider.node.network().dialing().check(&stated, &other).is_err());
     world.assert_still_serving().await;
 }
 
@@ -140,8 +146,8 @@ async fn hosts_allowed_for_a_member_are_recorded_and_end_with_it() {
     let (provider, member) = (&world.provider, &world.member);
     let inside = "/ip4/10.1.2.3/tcp/22";
     let dials = |target: &InProcessNode| {
-        let address = inside.parse().unwrap();
-        target.node.network().dialing().check(&address).is_ok()
+        let (address, zagreb) = (inside.parse().unwrap(), "zagreb".parse().unwrap());
+        target.node.network().dialing().check(&address, &zagreb).is_ok()
     };
     let application = MaliciousPeer::start("zagreb", 44).enrolment_at(&[NOWHERE, inside]);
     // An institution that cannot admit members cannot allow hosts either: that is checked first.
@@ -155,6 +161,12 @@ async fn hosts_allowed_for_a_member_are_recorded_and_end_with_it() {
     assert!(!dials(member) && allowed(member).is_empty());
 
     let membership = provider.node.membership();
+    // An applicant that cannot be admitted gets no hosts either, and there is no entry that claims it.
+    let taken = MaliciousPeer::start(member.id().as_str(), 45).enrolment_at(&[inside]);
+    let refused = membership.admit_with(taken.as_bytes(), &admission, &by).await;
+    assert!(matches!(refused.unwrap_err(), MembershipError::Change(_)));
+    assert!(!dials(provider) && allowed(provider).is_empty());
+
     membership
         .admit_with(application.as_bytes(), &admission, &tester())
         .await
@@ -162,7 +174,7 @@ async fn hosts_allowed_for_a_member_are_recorded_and_end_with_it() {
     assert!(dials(provider));
     let entries = allowed(provider);
     assert_eq!(entries.len(), 1);
-    assert_eq!(entries[0].1, ["10.1.2.3"]);
+    assert_eq!(entries[0].1, ["10.1.2.3:22"]);
     assert_eq!(&entries[0].0, tester().cause());
     // Removing another member does not end the permission; removing this one does.
     membership.remove(member.id(), &tester()).await.unwrap();

@@ -220,6 +220,86 @@ async fn roster_that_is_forged_old_or_expired_changes_nothing() {
     world.assert_still_serving().await;
 }
 
+/// The attacker held the charter once and gave it back. Its signatures of that time lead nowhere else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn charter_given_back_is_not_taken_again() {
+    let world = World::connected().await;
+    let (attacker, provider) = (&world.attacker, &world.provider);
+    let (ours, theirs) = (&provider.node.identity().institution_key(), &attacker.institution_key);
+    let current = provider.roster().peek_unverified().unwrap();
+    let changed = |from: &Roster, to: Charter, holder: &InstitutionKey| {
+        let change = from.change_charter(to.clone(), now()).unwrap();
+        let mut next = Roster {
+            number: from.number + 1,
+            issued_at: now(),
+            charter: to,
+            ..from.clone()
+        };
+        next.charter_changes.push(cosign(&change, &[holder]));
+        next
+    };
+    let lent = changed(&current, Charter::sole(theirs.public()), ours);
+    let returned = changed(&lent, Charter::sole(ours.public()), theirs);
+    for (roster, holder) in [(&lent, theirs), (&returned, ours)] {
+        let signed = cosign(roster, &[holder]);
+        provider.node.membership().import(signed, &tester()).await.unwrap();
+    }
+    let before = provider.roster();
+    let accomplice = InstitutionKey::from_seed(&[77; 32].into());
+    let sole = || Charter::sole(accomplice.public());
+    for (what, mut taken) in [
+        ("continues from the charter it had", changed(&lent, sole(), theirs)),
+        ("continues from the present one", changed(&returned, sole(), theirs)),
+        (
+            "gives it back once more",
+            changed(&changed(&lent, Charter::sole(ours.public()), theirs), sole(), theirs),
+        ),
+    ] {
+        taken.number = returned.number + 1;
+        let signed = cosign(&taken, &[&accomplice]);
+        let announced = attacker
+            .request::<RosterMessage>(provider, ROSTER, &RosterMessage::Announce(signed))
+            .await;
+        assert!(announced.is_err(), "a roster that {what} was accepted");
+        assert_eq!(provider.roster(), before, "a roster that {what} was accepted");
+    }
+    world.assert_still_serving().await;
+}
+
+/// Two rosters with which the charter key was misused exist; a member sends them in turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rosters_refused_in_turn_add_a_bounded_number_of_entries() {
+    let world = World::connected().await;
+    let (attacker, provider) = (&world.attacker, &world.provider);
+    let charter = &provider.node.identity().institution_key();
+    let current = provider.roster().peek_unverified().unwrap();
+    let contradictory = [1, 2].map(|days| {
+        let not_after = current.not_after.plus_seconds(days * 86_400);
+        cosign(
+            &Roster {
+                not_after,
+                ..current.clone()
+            },
+            &[charter],
+        )
+    });
+    let before = provider.node.ledger().size();
+    for roster in contradictory.iter().cycle().take(20) {
+        let sent = RosterMessage::Announce(roster.clone());
+        assert!(
+            attacker
+                .request::<RosterMessage>(provider, ROSTER, &sent)
+                .await
+                .is_err()
+        );
+    }
+    let entries = provider.node.ledger().range(before, u64::MAX).unwrap();
+    let refused = |body: &EntryBody| matches!(body, EntryBody::RosterRefused { .. } | EntryBody::PeerRefused { .. });
+    let refusals = entries.iter().filter(|stored| refused(&stored.entry.body)).count();
+    assert_eq!(refusals, 1, "the rest is recorded when the minute is over");
+    world.assert_still_serving().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn member_that_is_removed_is_cut_off_for_good() {
     let world = World::connected().await;

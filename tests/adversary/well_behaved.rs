@@ -139,7 +139,8 @@ impl InProcessNode {
                 name: Text::new("data protection").unwrap(),
                 until: now.plus_seconds(86_400),
             };
-            accounts.record_training("eva", training, now).unwrap();
+            let change = accounts.training("eva", training, now).unwrap();
+            accounts.make(change).unwrap();
             node.sessions().login("eva", &password, now).unwrap().actor
         };
         tokio::task::spawn_blocking(work).await.unwrap()

@@ -99,7 +99,6 @@ const CRATES: &[Crate] = &[
             ("demo", 4),
             ("evidence", 2),
             ("federation", 4),
-            ("iam", 2),
             ("init", 2),
             ("ledger_heads", 2),
             ("membership", 6),

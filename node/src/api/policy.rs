@@ -231,8 +231,11 @@ async fn approve(
     caller: Caller,
     Body(body): Body<ApproveBody>,
 ) -> Result<Json<Value>, Problem> {
-    api.blocking(move |node| outcome(node.policies().approve(body.expect, &caller.0, &ground(node)?)?))
-        .await
+    api.blocking(move |node| {
+        let (store, accounts) = (node.policies(), node.accounts());
+        outcome(store.approve(body.expect, &caller.0, accounts, &ground(node)?)?)
+    })
+    .await
 }
 
 #[derive(Deserialize)]

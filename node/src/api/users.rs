@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use super::{Access, Api, Body, Caller, Route, sessions::secret};
 use crate::{
     changes::Subject,
-    iam::{AccountView, Action, IamError, Training},
+    iam::{AccountChange, AccountView, Action, Training},
     node::Node,
     problem::Problem,
 };
@@ -84,19 +84,13 @@ async fn add(
 ) -> Result<Json<Account>, Problem> {
     api.blocking(move |node| {
         let NewAccount { name, roles, password } = new;
-        if node.accounts().show(&name).is_ok() {
-            return Err(IamError::Exists { name }.into());
-        }
+        let (now, labels) = (node.clock().now(), labels(&roles));
+        let change = node.accounts().new_account_for(&name, roles, &password, now)?;
         let entry = EntryBody::UserAdded {
             actor: actor(node, &name)?,
-            roles: labels(&roles),
+            roles: labels,
         };
-        let now = node.clock().now();
-        record_change(node, &name, (&caller.attribution(), entry), || {
-            node.accounts().add_for(&name, roles, &password, now)?;
-            Ok(())
-        })?;
-        show(node, &name)
+        record_and_make(node, change, entry, &caller.attribution())
     })
     .await
 }
@@ -113,15 +107,15 @@ async fn set_roles(
     Path(name): Path<String>,
     Body(Roles { roles }): Body<Roles>,
 ) -> Result<Json<Account>, Problem> {
-    change(&api, name, move |node, name| {
+    api.blocking(move |node| {
+        let labels = labels(&roles);
+        let change = node.accounts().other_roles(&name, roles)?;
         let entry = EntryBody::UserChanged {
-            actor: actor(node, name)?,
+            actor: actor(node, &name)?,
             change: Label::sanitized("roles"),
-            roles: labels(&roles),
+            roles: labels,
         };
-        record_change(node, name, (&caller.attribution(), entry), || {
-            Ok(node.accounts().set_roles(name, roles)?)
-        })
+        record_and_make(node, change, entry, &caller.attribution())
     })
     .await
 }
@@ -138,19 +132,15 @@ async fn set_access(
     Path(name): Path<String>,
     Body(Enabled { enabled }): Body<Enabled>,
 ) -> Result<Json<Account>, Problem> {
-    change(&api, name, move |node, name| {
-        if enabled {
-            let entry = user_changed(node, name, "access")?;
-            record_change(node, name, (&caller.attribution(), entry), || {
-                Ok(node.accounts().enable(name)?)
-            })
+    api.blocking(move |node| {
+        let (change, entry) = if enabled {
+            (node.accounts().enabled(&name)?, user_changed(node, &name, "access")?)
         } else {
-            let actor = actor(node, name)?;
-            let entry = EntryBody::UserDisabled { actor };
-            record_change(node, name, (&caller.attribution(), entry), || {
-                Ok(node.accounts().disable(name)?)
-            })
-        }
+            let change = node.accounts().disabled(&name)?;
+            let actor = actor(node, &name)?;
+            (change, EntryBody::UserDisabled { actor })
+        };
+        record_and_make(node, change, entry, &caller.attribution())
     })
     .await
 }
@@ -168,11 +158,11 @@ async fn set_password(
     Path(name): Path<String>,
     Body(NewPassword { password }): Body<NewPassword>,
 ) -> Result<Json<Account>, Problem> {
-    change(&api, name, move |node, name| {
-        let (entry, now) = (user_changed(node, name, "password-reset")?, node.clock().now());
-        record_change(node, name, (&caller.attribution(), entry), || {
-            Ok(node.accounts().reset_password(name, &password, caller.id(), now)?)
-        })
+    api.blocking(move |node| {
+        let now = node.clock().now();
+        let change = node.accounts().other_password(&name, &password, caller.id(), now)?;
+        let entry = user_changed(node, &name, "password-reset")?;
+        record_and_make(node, change, entry, &caller.attribution())
     })
     .await
 }
@@ -191,26 +181,11 @@ async fn record_training(
     Body(new): Body<NewTraining>,
 ) -> Result<Json<Account>, Problem> {
     let until = Timestamp::parse(&new.until)?;
-    change(&api, name, move |node, name| {
-        let (entry, now) = (user_changed(node, name, "training")?, node.clock().now());
-        let training = Training { name: new.name, until };
-        record_change(node, name, (&caller.attribution(), entry), || {
-            Ok(node.accounts().record_training(name, training, now)?)
-        })
-    })
-    .await
-}
-
-/// Changes an existing account, and returns its new state.
-async fn change(
-    api: &Api,
-    name: String,
-    change: impl FnOnce(&Node, &str) -> Result<(), Problem> + Send + 'static,
-) -> Result<Json<Account>, Problem> {
     api.blocking(move |node| {
-        node.accounts().show(&name)?;
-        change(node, &name)?;
-        show(node, &name)
+        let training = Training { name: new.name, until };
+        let change = node.accounts().training(&name, training, node.clock().now())?;
+        let entry = user_changed(node, &name, "training")?;
+        record_and_make(node, change, entry, &caller.attribution())
     })
     .await
 }
@@ -235,14 +210,17 @@ fn user_changed(node: &Node, name: &str, what: &str) -> Result<EntryBody, Proble
     })
 }
 
-/// Records a change of an account in the ledger, and makes it.
-fn record_change(
+/// Records a change that was checked in the ledger, makes it, and returns the account.
+fn record_and_make(
     node: &Node,
-    name: &str,
-    (by, entry): (&Attribution, EntryBody),
-    change: impl FnOnce() -> Result<(), Problem>,
-) -> Result<(), Problem> {
+    change: AccountChange,
+    entry: EntryBody,
+    by: &Attribution,
+) -> Result<Json<Account>, Problem> {
+    let name = change.name().to_owned();
     let by = (by, node.clock().now());
-    node.changes()
-        .make(Subject::Account(name.to_owned()), entry, by, change)
+    node.changes().make(Subject::Account(name.clone()), entry, by, || {
+        Ok::<_, Problem>(node.accounts().make(change)?)
+    })?;
+    show(node, &name)
 }

@@ -15,49 +15,18 @@ use concordat_storage::{
     keys::{Argon2Cost, PasswordHash, Secret, verify_absent},
     meta::{SealedDb, SealedTree},
 };
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::changes::ACCOUNTS;
 
-use super::{IamError, Training, lockout::Lockout, passwords};
-
-/// An account as it is stored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Account {
-    pub(super) password: PasswordHash,
-    pub(super) roles: BTreeSet<Role>,
-    pub(super) training: Option<Training>,
-    /// Whether the password was set by another person and, if so, whether it has opened its one session.
-    pub(super) one_time: Option<OneTime>,
-    /// Who has set the password for this person, and when; the newest last.
-    pub(super) resets: Vec<PasswordReset>,
-    pub(super) disabled: bool,
-    pub(super) created: Timestamp,
-    /// Increases with every change that ends sessions.
-    pub(super) epoch: u64,
-}
-
-/// A password that another person has set: valid for one session, in which it is changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum OneTime {
-    /// It has not opened a session yet.
-    Unused,
-    /// It has opened its session and cannot open another.
-    Used,
-}
-
-/// A record that a password was set by another person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PasswordReset {
-    /// Who set it.
-    pub by: ActorId,
-    /// When.
-    pub at: Timestamp,
-}
-
-/// Most resets that an account stores; the ledger has all of them.
-const MAX_RESETS: usize = 8;
+use super::{
+    AccountChange, Action, IamError,
+    account::{Account, OneTime, PasswordReset, Training},
+    account_change::Change,
+    lockout::Lockout,
+    passwords, permitted_roles,
+};
 
 /// An account as it may be shown.
 #[derive(Clone, Debug, Serialize)]
@@ -72,6 +41,17 @@ pub struct AccountView {
     pub disabled: bool,
     /// When it was created.
     pub created: Timestamp,
+}
+
+/// A person whose account permits an action now, checked without a session of theirs ([`Accounts::permitted_now`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PermittedPerson(ActorId);
+
+impl PermittedPerson {
+    /// The person.
+    pub fn id(&self) -> &ActorId {
+        &self.0
+    }
 }
 
 /// The accounts of one institution; clones share them.
@@ -115,34 +95,38 @@ impl Accounts {
         password: &Secret,
         now: Timestamp,
     ) -> Result<ActorId, IamError> {
-        self.create(name, roles, password, None, now)
+        self.make(self.new_account(name, roles, password, None, now)?)?;
+        self.id(name)
     }
 
-    /// Creates an account for another person: its password opens one session, in which that person sets their own.
+    /// A new account for another person: its password opens one session, in which that person sets their own.
     ///
     /// # Errors
     /// As for [`Self::add`].
-    pub fn add_for(
+    pub fn new_account_for(
         &self,
         name: &str,
         roles: BTreeSet<Role>,
         password: &Secret,
         now: Timestamp,
-    ) -> Result<ActorId, IamError> {
-        self.create(name, roles, password, Some(OneTime::Unused), now)
+    ) -> Result<AccountChange, IamError> {
+        self.new_account(name, roles, password, Some(OneTime::Unused), now)
     }
 
-    fn create(
+    fn new_account(
         &self,
         name: &str,
         roles: BTreeSet<Role>,
         password: &Secret,
         one_time: Option<OneTime>,
         now: Timestamp,
-    ) -> Result<ActorId, IamError> {
-        let id = self.id(name)?;
+    ) -> Result<AccountChange, IamError> {
+        self.id(name)?;
         if roles.is_empty() {
             return Err(IamError::NoRole);
+        }
+        if self.get(name)?.is_some() {
+            return Err(exists(name));
         }
         passwords::check(name, password)?;
         let password = self.hash(password)?;
@@ -156,11 +140,38 @@ impl Accounts {
             created: now,
             epoch: 0,
         };
-        let _changing = lock(&self.0.changing);
-        if !self.0.tree.compare_and_swap(name, None, Some(&account))? {
-            return Err(IamError::Exists { name: name.to_owned() });
+        Ok(AccountChange::new(name, Change::Create(Box::new(account))))
+    }
+
+    /// Makes a change. It is checked again, because accounts may have changed since.
+    ///
+    /// # Errors
+    /// As the method that prepared it; [`IamError::State`] if the database fails.
+    pub fn make(&self, change: AccountChange) -> Result<(), IamError> {
+        let (name, change) = change.into_parts();
+        let ends_lockout = change.ends_lockout();
+        {
+            let _changing = lock(&self.0.changing);
+            if let Change::Create(account) = change {
+                return if self.0.tree.compare_and_swap(&name, None, Some(&account))? {
+                    Ok(())
+                } else {
+                    Err(exists(&name))
+                };
+            }
+            let ends_sessions = change.ends_sessions();
+            let account = self.changed(&name, |account| change.apply(account))?;
+            self.store(&name, account, ends_sessions)?;
         }
-        Ok(id)
+        if ends_lockout {
+            lock(&self.0.lockout).clear(&name)?;
+        }
+        Ok(())
+    }
+
+    fn prepared(&self, name: &str, change: Change) -> Result<AccountChange, IamError> {
+        self.changed(name, |account| change.clone().apply(account))?;
+        Ok(AccountChange::new(name, change))
     }
 
     /// All accounts in the order of their names.
@@ -181,6 +192,25 @@ impl Accounts {
             .ok_or_else(|| unknown(name))
     }
 
+    /// Checks that the account of `person`, who requested something earlier, still exists, is enabled and has a role that permits
+    /// `action`.
+    ///
+    /// # Errors
+    /// [`IamError::Unknown`], [`IamError::Disabled`] or [`IamError::NotPermitted`].
+    pub fn permitted_now(&self, person: &ActorId, action: Action) -> Result<PermittedPerson, IamError> {
+        let name = person.name();
+        let account = self.get(name)?.filter(|_| self.id(name).is_ok_and(|id| id == *person));
+        let account = account.ok_or_else(|| unknown(name))?;
+        let needed = permitted_roles(action);
+        if account.disabled {
+            Err(IamError::Disabled { name: name.to_owned() })
+        } else if needed.iter().any(|role| account.roles.contains(role)) {
+            Ok(PermittedPerson(person.clone()))
+        } else {
+            Err(IamError::NotPermitted { action, needed })
+        }
+    }
+
     /// Whether there is no account yet.
     ///
     /// # Errors
@@ -189,52 +219,53 @@ impl Accounts {
         Ok(self.0.tree.iter()?.len() == 0)
     }
 
-    /// Gives an account other roles; its sessions end.
+    /// Other roles for an account; its sessions end.
     ///
     /// # Errors
     /// [`IamError::LastAdministrator`] if no account could manage people afterwards.
-    pub fn set_roles(&self, name: &str, roles: BTreeSet<Role>) -> Result<(), IamError> {
+    pub fn other_roles(&self, name: &str, roles: BTreeSet<Role>) -> Result<AccountChange, IamError> {
+        self.show(name)?;
         if roles.is_empty() {
             return Err(IamError::NoRole);
         }
-        self.change(name, true, |account| account.roles = roles)
+        self.prepared(name, Change::Roles(roles))
     }
 
-    /// Disables an account; its sessions end.
+    /// An account without logins; its sessions end.
     ///
     /// # Errors
     /// [`IamError::LastAdministrator`] if no account could manage people afterwards.
-    pub fn disable(&self, name: &str) -> Result<(), IamError> {
-        self.change(name, true, |account| account.disabled = true)
+    pub fn disabled(&self, name: &str) -> Result<AccountChange, IamError> {
+        self.prepared(name, Change::Disable)
     }
 
-    /// Enables an account again, and ends a lockout.
+    /// An account with logins again, and without a lockout.
     ///
     /// # Errors
     /// [`IamError::Unknown`] if there is none of that name.
-    pub fn enable(&self, name: &str) -> Result<(), IamError> {
-        self.change(name, true, |account| account.disabled = false)?;
-        lock(&self.0.lockout).clear(name)
+    pub fn enabled(&self, name: &str) -> Result<AccountChange, IamError> {
+        self.prepared(name, Change::Enable)
     }
 
-    /// Gives an account a password that opens one session, in which the person sets their own; its sessions and a lockout end.
+    /// A password that opens one session, in which the person sets their own; the account's sessions and a lockout end.
     ///
     /// # Errors
     /// What is wrong with the password, or [`IamError::Unknown`].
-    pub fn reset_password(&self, name: &str, password: &Secret, by: &ActorId, now: Timestamp) -> Result<(), IamError> {
+    pub fn other_password(
+        &self,
+        name: &str,
+        password: &Secret,
+        by: &ActorId,
+        now: Timestamp,
+    ) -> Result<AccountChange, IamError> {
+        self.show(name)?;
         passwords::check(name, password)?;
+        let reset = PasswordReset {
+            by: by.clone(),
+            at: now,
+        };
         let hash = self.hash(password)?;
-        self.change(name, true, |account| {
-            account.password = hash;
-            account.one_time = Some(OneTime::Unused);
-            account.resets.push(PasswordReset {
-                by: by.clone(),
-                at: now,
-            });
-            let surplus = account.resets.len().saturating_sub(MAX_RESETS);
-            account.resets.drain(..surplus);
-        })?;
-        lock(&self.0.lockout).clear(name)
+        self.prepared(name, Change::ResetPassword { hash, reset })
     }
 
     /// Checks that `password` may replace `current` as the password of `name`. A wrong `current` counts as a failed login.
@@ -283,15 +314,16 @@ impl Accounts {
         }
     }
 
-    /// Records a training; sessions continue and see it immediately.
+    /// A training; sessions continue and see it immediately.
     ///
     /// # Errors
     /// [`IamError::TrainingOver`] if it has ended already.
-    pub fn record_training(&self, name: &str, training: Training, now: Timestamp) -> Result<(), IamError> {
+    pub fn training(&self, name: &str, training: Training, now: Timestamp) -> Result<AccountChange, IamError> {
+        self.show(name)?;
         if training.until <= now {
             return Err(IamError::TrainingOver { until: training.until });
         }
-        self.change(name, false, |account| account.training = Some(training))
+        self.prepared(name, Change::Training(training))
     }
 
     /// A counter that changes with every change of an account: earlier decisions have to be made again.
@@ -345,12 +377,24 @@ impl Accounts {
 
     fn change(&self, name: &str, ends_sessions: bool, change: impl FnOnce(&mut Account)) -> Result<(), IamError> {
         let _changing = lock(&self.0.changing);
+        let account = self.changed(name, change)?;
+        self.store(name, account, ends_sessions)
+    }
+
+    /// The account as it would be after `change`, if that is allowed.
+    fn changed(&self, name: &str, change: impl FnOnce(&mut Account)) -> Result<Account, IamError> {
         let mut account = self.get(name)?.ok_or_else(|| unknown(name))?;
         let managed = manages(&account);
         change(&mut account);
         if managed && !manages(&account) && !self.another_manages(name)? {
-            return Err(IamError::LastAdministrator { name: name.to_owned() });
+            Err(IamError::LastAdministrator { name: name.to_owned() })
+        } else {
+            Ok(account)
         }
+    }
+
+    /// Stores a changed account; `changing` is locked since it was read.
+    fn store(&self, name: &str, mut account: Account, ends_sessions: bool) -> Result<(), IamError> {
         if ends_sessions {
             account.epoch = account.epoch.saturating_add(1);
         }
@@ -370,6 +414,10 @@ impl Accounts {
 
 fn manages(account: &Account) -> bool {
     !account.disabled && account.roles.contains(&Role::Administrator)
+}
+
+fn exists(name: &str) -> IamError {
+    IamError::Exists { name: name.to_owned() }
 }
 
 fn unknown(name: &str) -> IamError {

@@ -6,22 +6,11 @@ use concordat_protocol::{
     audit::Cause,
     ids::{ActorId, Digest32, InstitutionId, QueryId},
     query::{ActorAssertion, Factor, Role},
-    text::Text,
     time::Timestamp,
 };
 use concordat_storage::ledger::Attribution;
-use serde::{Deserialize, Serialize};
 
-use super::{Action, IamError, PasswordReset, permitted_roles};
-
-/// A training that a person has done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Training {
-    /// Its name.
-    pub name: Text<100>,
-    /// When it has to be renewed.
-    pub until: Timestamp,
-}
+use super::{Action, IamError, PasswordReset, PermittedPerson, Training, permitted_roles};
 
 /// An authenticated person with roles, assurance and training. Only a session creates one.
 #[derive(Clone, Debug)]
@@ -95,11 +84,12 @@ impl Actor {
     }
 
     /// As [`Self::attribution_with`], if the first person requested the action in an earlier session that may have ended since, as the
-    /// sealed state and the ledger show.
+    /// sealed state and the ledger show. That person must still be permitted to.
     ///
     /// # Errors
     /// [`IamError::SamePerson`] if both are the same person.
-    pub fn attribution_after(&self, first: &ActorId) -> Result<Attribution, IamError> {
+    pub fn attribution_after(&self, first: &PermittedPerson) -> Result<Attribution, IamError> {
+        let first = first.id();
         if self.id == *first {
             return Err(IamError::SamePerson {
                 name: self.id.name().to_owned(),

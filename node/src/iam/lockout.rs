@@ -28,6 +28,15 @@ pub(super) struct Failures {
 }
 
 impl Failures {
+    /// With a last attempt no later than `now`: if the clock was set back, the delay counts from now on instead of from a time
+    /// that may be years away.
+    fn until(self, now: Timestamp) -> Self {
+        Self {
+            last: self.last.min(now.as_millis()),
+            ..self
+        }
+    }
+
     fn locked_until(self) -> Timestamp {
         let doublings = self.count.checked_sub(FREE_ATTEMPTS);
         let delay = doublings.map_or(0, |n| 1_i64.checked_shl(n).unwrap_or(MAX_DELAY_S).clamp(1, MAX_DELAY_S));
@@ -58,28 +67,35 @@ impl Lockout {
 
     /// Counts an attempt, or refuses it.
     pub(super) fn begin(&mut self, name: &str, exists: bool, now: Timestamp) -> Result<(), IamError> {
-        let failures = if exists {
+        let stored = if exists {
             self.known.get(name)?
         } else {
             self.unknown.get(name).copied()
         }
         .unwrap_or_default();
+        let failures = stored.until(now);
         let until = failures.locked_until();
         if now < until {
+            // Stored, so that the delay ends although the clock is behind the time of the last attempt.
+            if failures != stored {
+                self.store(name, exists, failures)?;
+            }
             return Err(IamError::LockedOut {
                 name: name.to_owned(),
                 until,
             });
         }
-        let failures = failures.increment(now);
+        self.store(name, exists, failures.increment(now))
+    }
+
+    fn store(&mut self, name: &str, exists: bool, failures: Failures) -> Result<(), IamError> {
         if exists {
-            self.known.put(name, &failures)?;
-        } else {
-            if self.unknown.len() >= MAX_UNKNOWN {
-                self.unknown.clear();
-            }
-            self.unknown.insert(name.to_owned(), failures);
+            return Ok(self.known.put(name, &failures)?);
         }
+        if self.unknown.len() >= MAX_UNKNOWN {
+            self.unknown.clear();
+        }
+        self.unknown.insert(name.to_owned(), failures);
         Ok(())
     }
 

@@ -16,11 +16,7 @@ use concordat_storage::keys::Secret;
 use data_encoding::HEXLOWER;
 use zeroize::Zeroizing;
 
-use super::{
-    Accounts, Actor, IamError,
-    accounts::{Account, lock},
-    actor::Proven,
-};
+use super::{Accounts, Actor, IamError, account::Account, accounts::lock, actor::Proven};
 
 /// A session ends after this long without use: 15 minutes.
 pub const IDLE_MS: i64 = 15 * 60 * 1000;

@@ -1,6 +1,11 @@
 use std::collections::BTreeSet;
 
-use concordat_protocol::{ids::InstitutionId, query::Role, text::Text, time::Timestamp};
+use concordat_protocol::{
+    ids::{ActorId, InstitutionId},
+    query::Role,
+    text::Text,
+    time::Timestamp,
+};
 use concordat_storage::{
     error_kind::ErrorKind,
     keys::{Argon2Cost, MasterKey, Passphrase, Secret},
@@ -150,15 +155,41 @@ fn lockout_counts_simultaneous_attempts() {
     assert_eq!(checked, 3);
 }
 
+/// The clock was wrong by years when passwords were wrong, and is set right: no one is locked out for years.
+#[test]
+fn lockout_ends_although_the_clock_was_set_back() {
+    const YEARS: i64 = 3 * 365 * 86_400;
+    let fixture = Fixture::new();
+    let (_, sessions) = fixture.with_eva();
+    let login = |password: &str, seconds| sessions.login("eva", &secret(password), after(seconds));
+    for n in 0..4 {
+        assert!(matches!(login("wrong", YEARS + n), Err(IamError::WrongLogin)));
+    }
+    let Err(IamError::LockedOut { until, .. }) = login(GOOD, 0) else {
+        panic!("the delay is forgotten");
+    };
+    assert_eq!(until, after(2), "as if the last attempt had been now");
+    assert!(matches!(login(GOOD, 1), Err(IamError::LockedOut { .. })));
+    login(GOOD, 2).unwrap();
+    // Few wrong passwords have no delay, whatever the clock.
+    assert!(matches!(login("wrong", YEARS), Err(IamError::WrongLogin)));
+    login(GOOD, 3).unwrap();
+}
+
 #[test]
 fn session_ends_immediately_when_the_account_changes() {
     let fixture = Fixture::new();
     let (accounts, sessions) = fixture.with_eva();
     let changes: [&dyn Fn() -> Result<(), IamError>; 4] = [
-        &|| accounts.set_roles("eva", roles([Role::Researcher, Role::Auditor])),
+        &|| {
+            make(
+                &accounts,
+                accounts.other_roles("eva", roles([Role::Researcher, Role::Auditor])),
+            )
+        },
         &|| accounts.set_own_password("eva", &secret(GOOD)),
-        &|| accounts.disable("eva"),
-        &|| accounts.enable("eva"),
+        &|| make(&accounts, accounts.disabled("eva")),
+        &|| make(&accounts, accounts.enabled("eva")),
     ];
     let mut watch = accounts.changes();
     for (number, change) in changes.iter().enumerate() {
@@ -240,8 +271,8 @@ fn training_reaches_open_sessions_and_must_not_be_expired() {
         name: Text::new("data protection").unwrap(),
         until: after(100),
     };
-    assert!(accounts.record_training("eva", training.clone(), after(100)).is_err());
-    accounts.record_training("eva", training.clone(), NOON).unwrap();
+    assert!(accounts.training("eva", training.clone(), after(100)).is_err());
+    make(&accounts, accounts.training("eva", training.clone(), NOON)).unwrap();
     assert_eq!(sessions.lookup(&login.token, NOON).unwrap().training(), Some(&training));
 }
 
@@ -250,13 +281,91 @@ fn account_of_the_last_administrator_cannot_be_disabled() {
     let fixture = Fixture::new();
     let (accounts, _) = fixture.with_eva();
     assert!(matches!(
-        accounts.disable("root"),
+        accounts.disabled("root"),
         Err(IamError::LastAdministrator { .. })
     ));
-    assert!(accounts.set_roles("root", roles([Role::Auditor])).is_err());
-    accounts.set_roles("eva", roles([Role::Administrator])).unwrap();
-    accounts.disable("root").unwrap();
-    assert!(accounts.disable("eva").is_err());
+    assert!(accounts.other_roles("root", roles([Role::Auditor])).is_err());
+    make(&accounts, accounts.other_roles("eva", roles([Role::Administrator]))).unwrap();
+    // Both are prepared while there are two; only one of them can be made.
+    let both = ["root", "eva"].map(|name| accounts.disabled(name).unwrap());
+    let made = both.map(|change| accounts.make(change));
+    assert!(
+        matches!(made, [Ok(()), Err(IamError::LastAdministrator { .. })]),
+        "{made:?}"
+    );
+}
+
+/// Whatever can refuse a change does so before it is recorded: a prepared change has passed every check.
+#[test]
+fn account_change_is_refused_when_it_is_prepared() {
+    let fixture = Fixture::new();
+    let (accounts, sessions) = fixture.with_eva();
+    let root = sessions.login("root", &secret(GOOD), NOON).unwrap().actor;
+    let new = |name: &str, given: &[Role], password: &str| {
+        accounts.new_account_for(name, given.iter().copied().collect(), &secret(password), NOON)
+    };
+    let over = Training {
+        name: Text::new("data protection").unwrap(),
+        until: NOON,
+    };
+    for (what, prepared) in [
+        ("a name in use", new("eva", &[Role::Auditor], GOOD)),
+        ("a bad name", new("Eva Kiss", &[Role::Auditor], GOOD)),
+        ("no role", new("new", &[], GOOD)),
+        ("a short password", new("new", &[Role::Auditor], "short")),
+        (
+            "no role of a known person",
+            accounts.other_roles("eva", BTreeSet::new()),
+        ),
+        (
+            "an unknown person's roles",
+            accounts.other_roles("new", roles([Role::Auditor])),
+        ),
+        (
+            "the last administrator's roles",
+            accounts.other_roles("root", roles([Role::Auditor])),
+        ),
+        ("the last administrator", accounts.disabled("root")),
+        ("an unknown person's access", accounts.enabled("new")),
+        (
+            "a short new password",
+            accounts.other_password("eva", &secret("short"), root.id(), NOON),
+        ),
+        (
+            "an unknown person's password",
+            accounts.other_password("new", &secret(GOOD), root.id(), NOON),
+        ),
+        ("a training that is over", accounts.training("eva", over.clone(), NOON)),
+    ] {
+        assert!(prepared.is_err(), "{what}");
+    }
+    // A change that is only prepared has no effect.
+    drop(new("new", &[Role::Auditor], GOOD).unwrap());
+    drop(accounts.disabled("eva").unwrap());
+    assert!(accounts.show("new").is_err() && !accounts.show("eva").unwrap().disabled);
+}
+
+fn make(accounts: &Accounts, prepared: Result<AccountChange, IamError>) -> Result<(), IamError> {
+    accounts.make(prepared?)
+}
+
+#[test]
+fn account_of_another_or_without_role_is_not_permitted_now() {
+    let fixture = Fixture::new();
+    let (accounts, _) = fixture.with_eva();
+    let eva = |institution: &str| ActorId::at("eva", &InstitutionId::new(institution).unwrap()).unwrap();
+    let permitted = |action| accounts.permitted_now(&eva("budapest"), action);
+    assert_eq!(permitted(Action::Query).unwrap().id(), &eva("budapest"));
+    assert!(matches!(
+        permitted(Action::ManagePolicy),
+        Err(IamError::NotPermitted { .. })
+    ));
+    assert!(matches!(
+        accounts.permitted_now(&eva("zurich"), Action::Query),
+        Err(IamError::Unknown { .. })
+    ));
+    make(&accounts, accounts.disabled("eva")).unwrap();
+    assert!(matches!(permitted(Action::Query), Err(IamError::Disabled { .. })));
 }
 
 #[test]
@@ -301,12 +410,13 @@ fn password_set_by_another_person_only_allows_changing_it() {
     let fixture = Fixture::new();
     let (accounts, sessions) = fixture.with_eva();
     let root = sessions.login("root", &secret(GOOD), NOON).unwrap().actor;
-    accounts
-        .add_for("new", roles([Role::Researcher]), &secret(GIVEN), NOON)
-        .unwrap();
-    accounts
-        .reset_password("eva", &secret(GIVEN), root.id(), after(1))
-        .unwrap();
+    let new = accounts.new_account_for("new", roles([Role::Researcher]), &secret(GIVEN), NOON);
+    make(&accounts, new).unwrap();
+    make(
+        &accounts,
+        accounts.other_password("eva", &secret(GIVEN), root.id(), after(1)),
+    )
+    .unwrap();
     for name in ["new", "eva"] {
         let login = sessions.login(name, &secret(GIVEN), after(2)).unwrap();
         assert!(login.actor.is_only_to_set_password());
@@ -344,9 +454,8 @@ fn password_reset_is_shown_to_the_person_and_providers() {
     assert_eq!((before.password_resets().len(), stated(&before)), (0, None));
     let root = sessions.login("root", &secret(GOOD), NOON).unwrap().actor;
     for n in 0..20 {
-        accounts
-            .reset_password("eva", &secret("set by another person"), root.id(), after(n))
-            .unwrap();
+        let other = accounts.other_password("eva", &secret("set by another person"), root.id(), after(n));
+        make(&accounts, other).unwrap();
     }
     accounts.set_own_password("eva", &secret(GOOD)).unwrap();
     let after_resets = sessions.login("eva", &secret(GOOD), after(30)).unwrap().actor;
@@ -364,9 +473,8 @@ fn password_reset_is_shown_to_the_person_and_providers() {
 fn password_one_time_opens_one_of_several_logins() {
     let fixture = Fixture::new();
     let (accounts, sessions) = fixture.with_eva();
-    accounts
-        .add_for("new", roles([Role::Researcher]), &secret("set by another person"), NOON)
-        .unwrap();
+    let new = accounts.new_account_for("new", roles([Role::Researcher]), &secret("set by another person"), NOON);
+    make(&accounts, new).unwrap();
     let opened = std::thread::scope(|scope| {
         let try_one = || sessions.login("new", &secret("set by another person"), NOON).is_ok();
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(try_one)).collect();

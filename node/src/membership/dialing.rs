@@ -1,12 +1,12 @@
 //! Addresses that members state and this node does not dial: shown to people, and allowed host by host when a member is admitted.
 //!
 //! Addresses in the configured ranges are dialed without further approval. Any other host is dialed only after a person has allowed it at
-//! `consortium admit`, and only by this node; who allowed it is in the ledger, and the approval is stored in the sealed state
-//! under the institution that owns the host. It ends when that institution is removed.
+//! `consortium admit`, only by this node, and only for the institution and at the ports of its application; who allowed it is in
+//! the ledger, and the approval is stored in the sealed state under that institution. It ends when that institution is removed.
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use concordat_protocol::audit::{EntryBody, MAX_LIST};
@@ -19,22 +19,33 @@ use libp2p::Multiaddr;
 
 use super::{Membership, MembershipError};
 use crate::changes::{ALLOWED_HOSTS, Subject};
-use crate::network::{DialRefused, Dialing};
+use crate::network::{AllowedHost, DialRefused, Dialing};
 
-/// The hosts that people allowed, in the sealed state, by institution.
+/// The hosts that people allowed, with their ports, in the sealed state, by institution.
 #[derive(Debug)]
-pub(super) struct AllowedHosts(SealedTree<Vec<IpAddr>>);
+pub(super) struct AllowedHosts(SealedTree<Vec<SocketAddr>>);
 
 impl AllowedHosts {
     pub(super) fn open(meta: &SealedDb) -> Result<Self, MetaError> {
         Ok(Self(meta.tree(ALLOWED_HOSTS)?))
     }
 
-    pub(super) fn all(&self) -> Result<Vec<IpAddr>, MetaError> {
-        Ok(self.0.iter()?.flat_map(|(_, hosts)| hosts).collect())
+    pub(super) fn all(&self) -> Result<Vec<AllowedHost>, MetaError> {
+        let mut all = Vec::new();
+        for (name, sockets) in self.0.iter()? {
+            // A name that is not an id belongs to no member, so its hosts are not dialed.
+            let Ok(institution) = InstitutionId::new(&name) else {
+                continue;
+            };
+            all.extend(sockets.into_iter().map(|socket| AllowedHost {
+                institution: institution.clone(),
+                socket,
+            }));
+        }
+        Ok(all)
     }
 
-    fn add(&self, institution: &InstitutionId, hosts: &[IpAddr]) -> Result<(), MetaError> {
+    fn add(&self, institution: &InstitutionId, hosts: &[SocketAddr]) -> Result<(), MetaError> {
         let mut all = self.0.get(institution.as_str())?.unwrap_or_default();
         all.extend(hosts);
         all.sort();
@@ -73,20 +84,20 @@ impl fmt::Display for NotDialed {
 }
 
 impl Membership {
-    /// Checks that every address of the applicant is in a configured range or allowed with `hosts`, and records the allowed hosts.
+    /// The hosts of the applicant that have to be allowed, with the ports that it states.
     ///
     /// # Errors
-    /// [`MembershipError::NotDialed`] with the addresses that are neither; [`MembershipError::TooManyHosts`].
-    pub(super) async fn allow_hosts_of(
+    /// [`MembershipError::NotDialed`] with the addresses that are neither in a configured range nor at one of `hosts`;
+    /// [`MembershipError::TooManyHosts`].
+    pub(super) fn hosts_to_allow(
         &self,
         enrollment: &Enrollment,
         hosts: &[IpAddr],
-        by: &Attribution,
-    ) -> Result<(), MembershipError> {
+    ) -> Result<Vec<SocketAddr>, MembershipError> {
         let dialing = self.0.network.dialing();
         let refused = not_dialed(dialing, &enrollment.institution, &enrollment.nodes);
         let (named, other): (Vec<_>, Vec<_>) = refused.into_iter().partition(|found| match found.reason {
-            DialRefused::Range { ip } => hosts.contains(&ip),
+            DialRefused::Range { ip, .. } => hosts.contains(&ip),
             // The address behind a name is not known before it is dialed; it is checked then.
             DialRefused::Name => true,
             DialRefused::Form | DialRefused::Never { .. } => false,
@@ -94,17 +105,29 @@ impl Membership {
         if !other.is_empty() {
             return Err(MembershipError::NotDialed { addresses: other });
         }
-        let allowed: BTreeSet<IpAddr> = named.iter().filter_map(|found| host_of(found.reason)).collect();
-        if allowed.is_empty() {
-            return Ok(());
-        }
+        let allowed: BTreeSet<SocketAddr> = named.iter().filter_map(|found| socket_of(found.reason)).collect();
         if allowed.len() > MAX_LIST {
             return Err(MembershipError::TooManyHosts { max: MAX_LIST });
         }
-        let (institution, allowed) = (enrollment.institution.clone(), Vec::from_iter(allowed));
+        Ok(Vec::from_iter(allowed))
+    }
+
+    /// Records that these hosts of `institution` are allowed, and dials them from now on.
+    ///
+    /// # Errors
+    /// If state or ledger cannot be written.
+    pub(super) async fn allow_hosts(
+        &self,
+        institution: InstitutionId,
+        allowed: Vec<SocketAddr>,
+        by: &Attribution,
+    ) -> Result<(), MembershipError> {
+        if allowed.is_empty() {
+            return Ok(());
+        }
         let entry = EntryBody::HostsAllowed {
             institution: institution.clone(),
-            hosts: allowed.iter().map(|ip| Label::sanitized(&ip.to_string())).collect(),
+            hosts: allowed.iter().map(|host| Label::sanitized(&host.to_string())).collect(),
         };
         // Durable before it is dialed: the person is not asked again after a restart.
         let (inner, by) = (self.0.clone(), by.clone());
@@ -116,7 +139,7 @@ impl Membership {
                 Ok::<_, MembershipError>(inner.allowed_hosts.all()?)
             })
         });
-        dialing.allow_only(all.await??);
+        self.0.network.dialing().allow_only(all.await??);
         Ok(())
     }
 
@@ -152,9 +175,9 @@ impl Membership {
     }
 }
 
-fn host_of(reason: DialRefused) -> Option<IpAddr> {
+fn socket_of(reason: DialRefused) -> Option<SocketAddr> {
     match reason {
-        DialRefused::Range { ip } => Some(ip),
+        DialRefused::Range { ip, port } => Some((ip, port).into()),
         DialRefused::Form | DialRefused::Name | DialRefused::Never { .. } => None,
     }
 }
@@ -164,7 +187,7 @@ fn not_dialed(dialing: &Dialing, institution: &InstitutionId, nodes: &[MemberNod
         let parsed = address.as_str().parse::<Multiaddr>();
         let checked = parsed
             .map_err(|_| DialRefused::Form)
-            .and_then(|parsed| dialing.check(&parsed));
+            .and_then(|parsed| dialing.check(&parsed, institution));
         checked.err().map(|reason| NotDialed {
             institution: institution.clone(),
             address: address.clone(),

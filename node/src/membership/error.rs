@@ -26,9 +26,6 @@ pub enum MembershipError {
     /// The node belongs to a consortium.
     #[error("this node belongs to a consortium already")]
     AlreadyMember,
-    /// The roster belongs to a consortium other than the one joined.
-    #[error("the document belongs to a different consortium or charter than this node")]
-    OtherConsortium,
     /// Only holders of the charter sign rosters.
     #[error("only an institution that holds a key of the charter can change the roster; send it the file instead")]
     NotCoordinator,
@@ -133,7 +130,6 @@ impl MembershipError {
         match self {
             Self::NoConsortium
             | Self::AlreadyMember
-            | Self::OtherConsortium
             | Self::NotListed { .. }
             | Self::NoAddress
             | Self::NotReviewed { .. }
@@ -173,7 +169,7 @@ impl Explain for MembershipError {
         let hosts: BTreeSet<String> = addresses
             .iter()
             .filter_map(|found| match found.reason {
-                DialRefused::Range { ip } => Some(format!("--allow-host {ip}")),
+                DialRefused::Range { ip, .. } => Some(format!("--allow-host {ip}")),
                 DialRefused::Form | DialRefused::Name | DialRefused::Never { .. } => None,
             })
             .collect();

@@ -364,10 +364,14 @@ impl Membership {
     async fn enter_counted_refusals(self, stage: Stage) {
         let now = || self.0.clock.now();
         let enter = |due| self.enter_refusals(due);
-        self.0.bad_hellos.enter_counted(&stage, now, enter).await;
+        let bad_hellos = self.0.bad_hellos.enter_counted(&stage, now, enter);
+        tokio::join!(
+            bad_hellos,
+            self.0.refused_rosters.counted().enter_counted(&stage, now, enter)
+        );
     }
 
-    async fn enter_refusals(&self, due: Vec<Due>) {
+    pub(super) async fn enter_refusals(&self, due: Vec<Due>) {
         for Due {
             peer,
             count,

@@ -38,16 +38,34 @@ pub struct Proposal {
     pub needed: u8,
 }
 
+/// A roster that every member would accept once it is signed. Only [`Membership::check_to_issue`] makes one.
+#[derive(Debug)]
+pub(super) struct RosterToIssue {
+    proposed: CoSigned<Roster>,
+    roster: Roster,
+}
+
 impl Membership {
-    /// Signs a roster that this node created. With enough signatures it is in effect when this returns.
+    /// Checks that every member would accept a roster that this node created, before anything about it is recorded.
+    ///
+    /// # Errors
+    /// [`MembershipError`] if it would be refused.
+    pub(super) fn check_to_issue(&self, roster: &Roster, now: Timestamp) -> Result<RosterToIssue, MembershipError> {
+        let known = self.newest().ok_or(MembershipError::NoConsortium)?;
+        let pinned = self.pinned_charter()?.ok_or(MembershipError::NoConsortium)?;
+        let proposed = CoSigned::propose(roster)?;
+        let roster = ValidRoster::check_proposal(&proposed, &pinned, Some(&known), now)?;
+        Ok(RosterToIssue { proposed, roster })
+    }
+
+    /// Signs a roster that was checked. With enough signatures it is in effect when this returns.
     pub(super) async fn issue(
         &self,
-        roster: &Roster,
+        RosterToIssue { proposed, roster }: RosterToIssue,
         by: &Attribution,
         now: Timestamp,
     ) -> Result<Issued, MembershipError> {
         tracing::info!(number = roster.number, members = roster.members.len(), at = %now, "signing a roster");
-        let proposed = CoSigned::propose(roster)?;
         if roster.charter.holds(&self.0.identity.institution_public()) {
             let signed = proposed.add_signature(&self.0.identity.institution_key())?;
             self.record("roster", signed.payload_digest()?, by, now).await?;
@@ -74,7 +92,7 @@ impl Membership {
         let signed: CoSigned<Roster> = from_file(file)?;
         reviewed(signed.payload_digest()?, expected)?;
         let known = self.newest().ok_or(MembershipError::NoConsortium)?;
-        let pinned = self.charter()?.ok_or(MembershipError::NoConsortium)?;
+        let pinned = self.pinned_charter()?.ok_or(MembershipError::NoConsortium)?;
         let roster = ValidRoster::check_proposal(&signed, &pinned, Some(&known), now)?;
         let ours = self.0.identity.institution_public();
         if !roster.charter.holds(&ours) {
@@ -111,12 +129,8 @@ impl Membership {
             keys.push(member.key);
         }
         let roster = current.roster();
-        let change = CharterChange {
-            consortium: roster.consortium.clone(),
-            from: roster.charter.clone(),
-            to: Charter::new(keys, threshold)?,
-            at: now,
-        };
+        let to = Charter::new(keys, threshold)?;
+        let change = roster.change_charter(to, now)?;
         let signed = CoSigned::propose(&change)?.add_signature(&self.0.identity.institution_key())?;
         self.record("charter", signed.payload_digest()?, by, now).await?;
         self.advance_charter_change(signed, &current, by, now).await
@@ -139,11 +153,7 @@ impl Membership {
         let current = self.roster_to_change()?;
         let signed: CoSigned<CharterChange> = from_file(file)?;
         reviewed(signed.payload_digest()?, expected)?;
-        let change = signed.peek_unverified()?;
-        let roster = current.roster();
-        if change.from != roster.charter || change.consortium != roster.consortium {
-            return Err(MembershipError::OtherConsortium);
-        }
+        current.roster().check_charter_change(&signed.peek_unverified()?)?;
         let signed = match signed.signed_by(&[self.0.identity.institution_public()])? {
             0 => signed.add_signature(&self.0.identity.institution_key())?,
             _ => signed,
@@ -173,7 +183,7 @@ impl Membership {
         let mut next = renew(current.roster(), now, ROSTER_VALIDITY);
         next.charter = signed.peek_unverified()?.to;
         next.charter_changes.push(signed);
-        self.issue(&next, by, now).await
+        self.issue(self.check_to_issue(&next, now)?, by, now).await
     }
 
     /// Accepts a roster that has enough signatures; returns one that has not as a proposal.
@@ -187,7 +197,7 @@ impl Membership {
         if proposal.signatures < usize::from(proposal.needed) {
             return Ok(Issued::Proposed(proposal));
         }
-        let pinned = self.charter()?.unwrap_or_else(|| charter.clone());
+        let pinned = self.pinned_charter()?.ok_or(MembershipError::NoConsortium)?;
         Ok(Issued::Active(self.accept_roster(signed, &pinned, by).await?))
     }
 

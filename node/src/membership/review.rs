@@ -36,7 +36,7 @@ impl Membership {
     pub fn review_roster(&self, file: &[u8]) -> Result<Review, MembershipError> {
         let signed: CoSigned<Roster> = from_file(file)?;
         let known = self.newest().ok_or(MembershipError::NoConsortium)?;
-        let pinned = self.charter()?.ok_or(MembershipError::NoConsortium)?;
+        let pinned = self.pinned_charter()?.ok_or(MembershipError::NoConsortium)?;
         let proposed = ValidRoster::check_proposal(&signed, &pinned, Some(&known), self.0.clock.now())?;
         Ok(Review {
             kind: "roster",
@@ -56,9 +56,7 @@ impl Membership {
         let change = signed.peek_unverified()?;
         let current = self.newest().ok_or(MembershipError::NoConsortium)?;
         let roster = current.roster();
-        if change.from != roster.charter || change.consortium != roster.consortium {
-            return Err(MembershipError::OtherConsortium);
-        }
+        roster.check_charter_change(&change)?;
         Ok(Review {
             kind: "charter",
             digest: signed.payload_digest()?,

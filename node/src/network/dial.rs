@@ -2,7 +2,8 @@
 //!
 //! Every member dials the addresses that an institution states for its nodes. So that no institution can direct the members to hosts
 //! behind their own firewalls, an address is dialed only if it is in a configured range; by default,
-//! only public addresses are dialed. A steward who admits an applicant may also allow single hosts ([`Dialing::allow_only`]).
+//! only public addresses are dialed. A steward who admits an applicant may also allow single hosts ([`Dialing::allow_only`]): for the
+//! nodes of this institution, at the ports that it states for them. Another institution that names the same host is not dialed there.
 //!
 //! 1. Only two forms are dialed: `/ip4|ip6/…/tcp/…` and `/ip4|ip6/…/udp/…/quic-v1`. Names are resolved before; all other forms,
 //!    including relays, are refused.
@@ -13,12 +14,15 @@
 use std::{
     collections::BTreeSet,
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
     sync::{Arc, PoisonError, RwLock},
 };
 
-use libp2p::{Multiaddr, multiaddr::Protocol};
+use concordat_protocol::ids::InstitutionId;
+use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
+
+use super::members::{Members, node_id};
 
 /// The kind of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,6 +205,8 @@ pub enum DialRefused {
     Range {
         /// The address.
         ip: IpAddr,
+        /// The port.
+        port: u16,
     },
     /// No setting permits dialing it.
     #[error("{ip} is of a kind that is never dialed")]
@@ -217,7 +223,17 @@ pub struct Dialing(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     ranges: Vec<DialRange>,
-    hosts: RwLock<BTreeSet<IpAddr>>,
+    hosts: RwLock<BTreeSet<AllowedHost>>,
+    members: RwLock<Arc<Members>>,
+}
+
+/// A host and port that may be dialed for the nodes of one institution.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AllowedHost {
+    /// The institution whose nodes listen there.
+    pub institution: InstitutionId,
+    /// Host and port.
+    pub socket: SocketAddr,
 }
 
 impl Dialing {
@@ -228,64 +244,94 @@ impl Dialing {
 
     /// Allows only `ranges`.
     pub fn new(ranges: Vec<DialRange>) -> Self {
-        let hosts = RwLock::default();
-        Self(Arc::new(Shared { ranges, hosts }))
+        Self(Arc::new(Shared {
+            ranges,
+            hosts: RwLock::default(),
+            members: RwLock::default(),
+        }))
     }
 
-    /// Allows exactly these single hosts in addition to the ranges. Addresses that are never dialed remain refused.
-    pub fn allow_only(&self, hosts: impl IntoIterator<Item = IpAddr>) {
+    /// Allows exactly these hosts in addition to the ranges. Addresses that are never dialed remain refused.
+    pub fn allow_only(&self, hosts: impl IntoIterator<Item = AllowedHost>) {
         let mut allowed = self.0.hosts.write().unwrap_or_else(PoisonError::into_inner);
         *allowed = hosts.into_iter().collect();
     }
 
-    /// Checks that `address` may be dialed.
+    /// Sets the members whose nodes are dialed.
+    pub(super) fn set_members(&self, members: Arc<Members>) {
+        *self.0.members.write().unwrap_or_else(PoisonError::into_inner) = members;
+    }
+
+    /// Checks that `address` may be dialed to reach a node of `institution`.
     ///
     /// # Errors
     /// [`DialRefused`] with the reason.
-    pub fn check(&self, address: &Multiaddr) -> Result<(), DialRefused> {
-        let ip = match destination(address).ok_or(DialRefused::Form)? {
-            Destination::Ip(ip) => ip,
-            Destination::Name => return Err(DialRefused::Name),
+    pub fn check(&self, address: &Multiaddr, institution: &InstitutionId) -> Result<(), DialRefused> {
+        self.check_of(address, Some(institution))
+    }
+
+    /// Checks that `address`, which ends with the id of the peer, may be dialed to reach that peer.
+    pub(super) fn check_dial(&self, address: &Multiaddr) -> Result<(), DialRefused> {
+        let members = self.0.members.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let node = peer_of(address).as_ref().and_then(node_id);
+        self.check_of(address, node.and_then(|node| members.institution(&node)))
+    }
+
+    fn check_of(&self, address: &Multiaddr, institution: Option<&InstitutionId>) -> Result<(), DialRefused> {
+        let (ip, port) = match destination(address).ok_or(DialRefused::Form)? {
+            (Host::Ip(ip), port) => (ip, port),
+            (Host::Name, _) => return Err(DialRefused::Name),
         };
-        let hosts = self.0.hosts.read().unwrap_or_else(PoisonError::into_inner);
         if Kind::of(ip) == Kind::Never {
             Err(DialRefused::Never { ip })
-        } else if hosts.contains(&ip) || self.0.ranges.iter().any(|range| range.contains(ip)) {
+        } else if self.allows(institution, (ip, port).into()) || self.0.ranges.iter().any(|range| range.contains(ip)) {
             Ok(())
         } else {
-            Err(DialRefused::Range { ip })
+            Err(DialRefused::Range { ip, port })
         }
+    }
+
+    fn allows(&self, institution: Option<&InstitutionId>, socket: SocketAddr) -> bool {
+        let Some(institution) = institution.cloned() else {
+            return false;
+        };
+        let hosts = self.0.hosts.read().unwrap_or_else(PoisonError::into_inner);
+        hosts.contains(&AllowedHost { institution, socket })
     }
 }
 
-enum Destination {
+fn peer_of(address: &Multiaddr) -> Option<PeerId> {
+    let Protocol::P2p(peer) = address.iter().last()? else {
+        return None;
+    };
+    Some(peer)
+}
+
+enum Host {
     Ip(IpAddr),
     Name,
 }
 
-/// The destination of an address; `None` unless the whole address has a form that is dialed.
-fn destination(address: &Multiaddr) -> Option<Destination> {
+/// The destination of an address, with its port; `None` unless the whole address has a form that is dialed.
+fn destination(address: &Multiaddr) -> Option<(Host, u16)> {
     let mut parts = address.iter();
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "multiaddr adds protocols; those that are not named here are not dialed"
     )]
     let to = match parts.next()? {
-        Protocol::Ip4(ip) => Destination::Ip(ip.into()),
-        Protocol::Ip6(ip) => Destination::Ip(ip.into()),
-        Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_) => Destination::Name,
+        Protocol::Ip4(ip) => Host::Ip(ip.into()),
+        Protocol::Ip6(ip) => Host::Ip(ip.into()),
+        Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_) => Host::Name,
         _ => return None,
     };
-    let known = match (parts.next()?, parts.next()) {
-        (Protocol::Tcp(_), None) => true,
-        (Protocol::Tcp(_), Some(Protocol::P2p(_))) => parts.next().is_none(),
-        (Protocol::Udp(_), Some(Protocol::QuicV1)) => match parts.next() {
-            None => true,
-            Some(last) => matches!(last, Protocol::P2p(_)) && parts.next().is_none(),
-        },
-        _ => false,
+    let (port, last) = match (parts.next()?, parts.next()) {
+        (Protocol::Tcp(port), last) => (port, last),
+        (Protocol::Udp(port), Some(Protocol::QuicV1)) => (port, parts.next()),
+        _ => return None,
     };
-    known.then_some(to)
+    let known = last.is_none_or(|last| matches!(last, Protocol::P2p(_))) && parts.next().is_none();
+    known.then_some((to, port))
 }
 
 #[cfg(test)]

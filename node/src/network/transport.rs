@@ -106,7 +106,7 @@ impl Transport for Guarded {
 
     fn dial(&mut self, address: Multiaddr, options: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
         self.dialing
-            .check(&address)
+            .check_dial(&address)
             .map_err(|refused| TransportError::Other(io::Error::other(refused)))?;
         self.inner.dial(address, options)
     }

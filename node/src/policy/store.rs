@@ -25,7 +25,7 @@ use super::{LivePolicy, Policy, PolicyErrors, PolicySources, SealedPolicySet};
 use crate::attribution::by_node;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
-use crate::iam::Actor;
+use crate::iam::{Accounts, Action, Actor, IamError};
 use crate::identity::Identity;
 use crate::problem::{Code, Explain};
 use crate::start_state::{StartStateError, Versions};
@@ -49,6 +49,8 @@ pub struct Proposal {
     pub by: ActorId,
     /// When.
     pub at: Timestamp,
+    /// The cases that it has to pass, also when it is approved: roster and catalog may have changed since.
+    pub cases: Vec<Case>,
 }
 
 /// The result of applying a set.
@@ -183,20 +185,32 @@ impl PolicyStore {
             });
         }
         if current.sources.settings.two_people || sources.settings.two_people {
-            return self.propose(sources, &policy, &current, by);
+            return self.propose((sources, cases), &policy, &current, by);
         }
         self.activate(sources, policy, &by.attribution(), &current)
     }
 
-    /// Approves the proposal with this digest as the second person.
+    /// Approves the proposal with this digest as the second person. The first must still be permitted to change policies, according
+    /// to `accounts`, and the set has to pass its cases again.
     ///
     /// # Errors
     /// [`PolicyStoreError`] if there is none, or if the same person proposed it.
-    pub fn approve(&self, expected: Digest32, by: &Actor, space: &RequestSpace) -> Result<Applied, PolicyStoreError> {
+    pub fn approve(
+        &self,
+        expected: Digest32,
+        by: &Actor,
+        accounts: &Accounts,
+        space: &RequestSpace,
+    ) -> Result<Applied, PolicyStoreError> {
         let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let proposal = self.proposal()?.filter(|proposal| proposal.digest == expected);
         let proposal = proposal.ok_or(PolicyStoreError::NoProposal { expected })?;
-        let both = by.attribution_after(&proposal.by);
+        let proposer = accounts.permitted_now(&proposal.by, Action::ManagePolicy);
+        let proposer = proposer.map_err(|source| PolicyStoreError::Proposer {
+            person: proposal.by.clone(),
+            source,
+        })?;
+        let both = by.attribution_after(&proposer);
         let both = both.map_err(|_| PolicyStoreError::SamePerson {
             person: proposal.by.clone(),
         })?;
@@ -204,7 +218,7 @@ impl PolicyStore {
         if current.digest() != proposal.based_on {
             return Err(PolicyStoreError::Superseded);
         }
-        let policy = self.compile_checked(&proposal.sources, expected, &[], space)?;
+        let policy = self.compile_checked(&proposal.sources, expected, &proposal.cases, space)?;
         self.activate(proposal.sources, policy, &both, &current)
     }
 
@@ -242,7 +256,7 @@ impl PolicyStore {
 
     fn propose(
         &self,
-        sources: PolicySources,
+        (sources, cases): (PolicySources, &[Case]),
         policy: &Policy,
         current: &SealedPolicySet,
         by: &Actor,
@@ -255,6 +269,7 @@ impl PolicyStore {
             based_on: current.digest(),
             by: by.id().clone(),
             at: now,
+            cases: cases.to_vec(),
         };
         let entry = EntryBody::PolicyProposed {
             digest: proposal.digest,
@@ -378,6 +393,15 @@ pub enum PolicyStoreError {
         /// The person.
         person: ActorId,
     },
+    /// The person who proposed it may no longer change policies.
+    #[error("{person}, who proposed this set, may not change policies any more")]
+    Proposer {
+        /// The person.
+        person: ActorId,
+        /// Why not.
+        #[source]
+        source: IamError,
+    },
     /// Another set has been activated since.
     #[error("another set has been activated since it was proposed")]
     Superseded,
@@ -412,7 +436,7 @@ impl Explain for PolicyStoreError {
         match self {
             Self::Errors(_) | Self::NotExpected { .. } | Self::Cases { .. } | Self::AlreadyActive { .. } => Code::Usage,
             Self::Superseded => Code::Usage,
-            Self::TooWide { .. } | Self::SamePerson { .. } => Code::Denied,
+            Self::TooWide { .. } | Self::SamePerson { .. } | Self::Proposer { .. } => Code::Denied,
             Self::NoProposal { .. } | Self::NoSuchSet { .. } => Code::NotFound,
             Self::Changed { .. } | Self::Signature(_) => Code::Integrity,
             Self::Bound(source) => source.code(),
@@ -430,6 +454,7 @@ impl Explain for PolicyStoreError {
             | Self::AlreadyActive { .. }
             | Self::NoProposal { .. }
             | Self::SamePerson { .. }
+            | Self::Proposer { .. }
             | Self::Superseded
             | Self::NoSuchSet { .. }
             | Self::Changed { .. }
@@ -454,7 +479,9 @@ impl Explain for PolicyStoreError {
                 Some("another steward approves it with `concordat policy approve --expect DIGEST`".to_owned())
             }
             Self::NoProposal { .. } => Some("`concordat policy show` shows the waiting proposal".to_owned()),
-            Self::Superseded => Some("propose it again with `concordat policy apply`".to_owned()),
+            Self::Proposer { .. } | Self::Superseded => {
+                Some("propose it again with `concordat policy apply`".to_owned())
+            }
             Self::NoSuchSet { .. } => Some("`concordat policy history` lists the sets".to_owned()),
             Self::Changed { .. } => Some("restore a backup into an empty directory".to_owned()),
             Self::Bound(source) => source.help(),

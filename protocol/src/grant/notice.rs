@@ -261,6 +261,28 @@ mod tests {
         }
     }
 
+    /// The example of `docs/protocol.md`, computed by another program from that page.
+    #[test]
+    fn acknowledgment_has_the_documented_bytes() {
+        const DOCUMENTED: &str = "\
+            8443a10127a05842a3666e6f746963655820000000000000000000000000000000000000000000000000000000000\
+            00000006262796862756461706573746261741b000001a3185c500058406a557d9d429441d07eec0cd4b2b1cfbf01\
+            ed9a8f4ba08ab68b7ec80e6852b1cbbb5a8da77788083860ff09a1abbe827ef63bf55e678931f369ceebee1ad43a0\
+            e";
+        let acknowledgment = Acknowledgement {
+            notice: Digest32::ZERO,
+            by: InstitutionId::new("budapest").unwrap(),
+            at: Timestamp::from_millis(1_800_000_000_000),
+        };
+        let key = crate::identity::NodeKey::from_seed(&[1; 32].into());
+        let signed = Signed::sign(&acknowledgment, &key).unwrap();
+        assert_eq!(data_encoding::HEXLOWER.encode(signed.signed().as_bytes()), DOCUMENTED);
+        assert_eq!(
+            signed.digest().to_string(),
+            "ab17e85d97e15b7d51d2933e5a6e3554348c97a6fc41930e6f1d66238b797335"
+        );
+    }
+
     #[test]
     fn notice_is_accepted_however_late_but_not_from_the_future() {
         for event in [GrantEvent::Suspend, GrantEvent::Resume, GrantEvent::Revoke] {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::identity::InstitutionPublicKey;
+use crate::ids::Digest32;
 use crate::labels::{self, DomainLabel};
 use crate::signed::{CoSigned, Document, SignatureError};
 use crate::text::ConsortiumName;
@@ -97,12 +98,59 @@ impl Charter {
             _ => format!("charter {k} of {n}: {k} keys together change the roster"),
         }
     }
+}
 
-    /// The charter after `changes`, each signed by enough keys of the one before. They may begin before this charter:
-    /// earlier changes are skipped.
+/// A charter and its place in the history of charters: what a member pins.
+///
+/// Two charters of one history can have the same keys, if the charter was passed on and taken back. The keys alone would not show
+/// which of them a member has seen, and the holders in between could continue from the earlier one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinnedCharter {
+    charter: Charter,
+    /// Digest of the change that led to it; `None` for the first charter.
+    last_change: Option<Digest32>,
+}
+
+impl PinnedCharter {
+    /// The first charter of a consortium.
+    pub const fn first(charter: Charter) -> Self {
+        Self {
+            charter,
+            last_change: None,
+        }
+    }
+
+    /// The charter that the last of `changes` led to, by its own statement; `charter` if there are none. For a roster whose
+    /// charter people have compared, or that was checked.
     ///
     /// # Errors
-    /// [`CharterError`] if they do not continue from this charter, or one is not signed.
+    /// [`SignatureError::Malformed`] if the bytes of the last change are not one.
+    pub fn named(charter: Charter, changes: &[CoSigned<CharterChange>]) -> Result<Self, SignatureError> {
+        let last_change = changes.last().map(CoSigned::payload_digest).transpose()?;
+        Ok(Self { charter, last_change })
+    }
+
+    /// The charter.
+    pub const fn charter(&self) -> &Charter {
+        &self.charter
+    }
+
+    /// The charter, without its place.
+    pub fn into_charter(self) -> Charter {
+        self.charter
+    }
+
+    /// Digest of the change that led to it; `None` for the first charter.
+    pub const fn last_change(&self) -> Option<Digest32> {
+        self.last_change
+    }
+
+    /// The charter after `changes`, which are all changes since the first charter of `consortium`. Each is signed by enough
+    /// keys of the charter before it and names the change before it, and this charter is one of those that they lead to.
+    ///
+    /// # Errors
+    /// [`CharterError`] if they do not form a history that contains this charter, or one is not signed.
     pub fn followed_by(
         &self,
         changes: &[CoSigned<CharterChange>],
@@ -111,25 +159,48 @@ impl Charter {
         if changes.len() > MAX_CHARTER_CHANGES {
             return Err(CharterError::TooLong);
         }
-        let mut current = self.clone();
-        let mut found = changes.is_empty();
+        let mut current = match changes.first() {
+            Some(first) => Self::first(first.peek_unverified().map_err(CharterError::Signature)?.from),
+            None => Self::first(self.charter.clone()),
+        };
+        let mut found = current == *self;
         for signed in changes {
-            let named = signed.peek_unverified().map_err(CharterError::Signature)?;
-            if !found && named.from != *self {
-                continue;
-            }
-            found = true;
-            let verified = signed
-                .clone()
-                .verify_some(current.keys(), usize::from(current.threshold));
-            let verified = verified.map_err(CharterError::Signature)?;
-            let change = verified.document();
-            if change.from != current || change.consortium != *consortium {
-                return Err(CharterError::OtherCharter);
-            }
-            current = change.to.clone();
+            current = current.after(signed, consortium)?;
+            found |= current == *self;
         }
-        Ok(current)
+        if found {
+            Ok(current)
+        } else {
+            Err(CharterError::OtherCharter)
+        }
+    }
+
+    /// The charter after one change of this one.
+    fn after(&self, signed: &CoSigned<CharterChange>, consortium: &ConsortiumName) -> Result<Self, CharterError> {
+        let needed = usize::from(self.charter.threshold);
+        let verified = signed.clone().verify_some(self.charter.keys(), needed);
+        let verified = verified.map_err(CharterError::Signature)?;
+        let change = verified.document();
+        self.check_next(change, consortium)?;
+        Ok(Self {
+            charter: change.to.clone(),
+            last_change: Some(signed.payload_digest().map_err(CharterError::Signature)?),
+        })
+    }
+
+    /// Checks that `change` continues from this charter and from the change that led to it.
+    ///
+    /// # Errors
+    /// [`CharterError::OtherCharter`] and [`CharterError::Unchanged`].
+    pub(super) fn check_next(&self, change: &CharterChange, consortium: &ConsortiumName) -> Result<(), CharterError> {
+        if change.to == change.from {
+            Err(CharterError::Unchanged)
+        } else if change.from != self.charter || change.previous != self.last_change || change.consortium != *consortium
+        {
+            Err(CharterError::OtherCharter)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -139,6 +210,9 @@ impl Charter {
 pub struct CharterChange {
     /// Whose charter it is.
     pub consortium: ConsortiumName,
+    /// Digest of the change before; `None` for the first. So it is a change of one charter of the history, and of no other
+    /// with the same keys.
+    pub previous: Option<Digest32>,
     /// The charter before.
     pub from: Charter,
     /// The charter after.
@@ -166,6 +240,9 @@ pub enum CharterError {
     /// The change is not signed by enough keys of the charter before.
     #[error("the change of the charter is not signed by enough of its holders")]
     Signature(#[source] SignatureError),
+    /// The charter before and after is the same.
+    #[error("the charter already has these keys and this threshold")]
+    Unchanged,
     /// The change belongs to another charter or consortium.
     #[error("the change belongs to another charter than the current one")]
     OtherCharter,

@@ -64,7 +64,8 @@ impl Signed<KeySuccession> {
 /// The key that `successions` lead to from `key`, each signed by the key before.
 ///
 /// # Errors
-/// [`KeySuccessionError`] if one is not signed, belongs to another institution, or does not continue from the one before.
+/// [`KeySuccessionError`] if one is not signed, belongs to another institution, does not continue from the one before, or leads
+/// back to a key that was replaced.
 pub fn key_after(
     institution: &InstitutionId,
     key: InstitutionPublicKey,
@@ -73,6 +74,7 @@ pub fn key_after(
     if successions.len() > MAX_EARLIER_KEYS {
         return Err(KeySuccessionError::TooMany);
     }
+    let mut known = vec![key];
     let mut current = key;
     for signed in successions {
         let verified = signed.clone().of(institution)?;
@@ -80,6 +82,10 @@ pub fn key_after(
             return Err(KeySuccessionError::Broken);
         }
         current = verified.document().to;
+        if known.contains(&current) {
+            return Err(KeySuccessionError::Repeated);
+        }
+        known.push(current);
     }
     Ok(current)
 }
@@ -168,6 +174,9 @@ pub enum KeySuccessionError {
     /// The statements do not form a chain.
     #[error("the statements do not lead from one key to the next")]
     Broken,
+    /// A key follows that was replaced before: a copy of it could continue from there.
+    #[error("the statements lead back to a key that was replaced")]
+    Repeated,
     /// There are too many keys.
     #[error("a member can have had at most {MAX_EARLIER_KEYS} keys before its current one")]
     TooMany,

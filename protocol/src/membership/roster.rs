@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 pub use error::RosterError;
 pub use valid::ValidRoster;
 
-use super::charter::{Charter, CharterChange};
+use super::charter::{Charter, CharterChange, CharterError, MAX_CHARTER_CHANGES, PinnedCharter};
 use super::enrollment::{Enrollment, ValidEnrollment};
 use super::key_succession::{ConfirmedKeys, EarlierKey, Follows, check_earlier};
 use super::member_node::MemberNode;
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{InstitutionId, Jurisdiction};
 use crate::labels::{self, DomainLabel};
-use crate::signed::{CoSigned, Document, Signed};
+use crate::signed::{CoSigned, Document, SignatureError, Signed};
 use crate::text::{ConsortiumName, LegalName};
 use crate::time::Timestamp;
 
@@ -56,6 +56,43 @@ impl Roster {
             charter_changes: Vec::new(),
             members: vec![Member::admitted(founder, 1)],
         }
+    }
+
+    /// Its charter, as a member pins it.
+    ///
+    /// # Errors
+    /// [`SignatureError::Malformed`] if its last change of the charter is not one.
+    pub fn pinned_charter(&self) -> Result<PinnedCharter, SignatureError> {
+        PinnedCharter::named(self.charter.clone(), &self.charter_changes)
+    }
+
+    /// The change of its charter to `to`, to be signed by the holders of the present one.
+    ///
+    /// # Errors
+    /// [`CharterError`] if it would not be a change, or there have been too many.
+    pub fn change_charter(&self, to: Charter, at: Timestamp) -> Result<CharterChange, CharterError> {
+        let pinned = self.pinned_charter().map_err(CharterError::Signature)?;
+        let change = CharterChange {
+            consortium: self.consortium.clone(),
+            previous: pinned.last_change(),
+            from: self.charter.clone(),
+            to,
+            at,
+        };
+        self.check_charter_change(&change)?;
+        Ok(change)
+    }
+
+    /// Checks that `change` can be the next change of its charter.
+    ///
+    /// # Errors
+    /// [`CharterError`] if it continues from another charter or consortium, is not a change, or there have been too many.
+    pub fn check_charter_change(&self, change: &CharterChange) -> Result<(), CharterError> {
+        if self.charter_changes.len() >= MAX_CHARTER_CHANGES {
+            return Err(CharterError::TooLong);
+        }
+        let pinned = self.pinned_charter().map_err(CharterError::Signature)?;
+        pinned.check_next(change, &self.consortium)
     }
 }
 

@@ -65,8 +65,8 @@ fn signed_by<T: crate::signed::Document>(document: &T, seeds: &[u8]) -> CoSigned
     })
 }
 
-fn sole() -> Charter {
-    Charter::sole(institution_key(1).public())
+fn sole() -> PinnedCharter {
+    PinnedCharter::first(Charter::sole(institution_key(1).public()))
 }
 
 fn check(roster: &Roster, previous: Option<&ValidRoster>) -> Result<ValidRoster, RosterError> {
@@ -161,6 +161,53 @@ fn a_roster_is_never_replaced_by_an_older_one() {
         RosterError::Older { offered: 1, held: 2 }
     );
     assert!(check(&two(), Some(&held)).is_ok());
+}
+
+/// A member that sends old rosters, or the current one again, makes no one verify their thousands of signatures.
+#[test]
+fn roster_that_is_not_newer_costs_no_signatures() {
+    let held = check(&two(), None).unwrap();
+    let unsigned = |roster: &Roster| ValidRoster::check(signed_by(roster, &[]), &sole(), Some(&held), NOW);
+    assert_eq!(
+        unsigned(&first()).unwrap_err(),
+        RosterError::Older { offered: 1, held: 2 }
+    );
+    assert_eq!(unsigned(&two()).unwrap().digest(), held.digest());
+    // Another roster under the current number is compared once its signatures were checked, before those of all members.
+    let mut other = two();
+    other.members[1].statement = applicant("zurich", 3, 103).signed().clone();
+    assert_eq!(
+        unsigned(&other).unwrap_err(),
+        RosterError::Signature(SignatureError::MissingSignature)
+    );
+    assert!(matches!(
+        check(&other, Some(&held)),
+        Err(RosterError::Equivocation { number: 2, .. })
+    ));
+    // The current one is not accepted again once it has expired.
+    let late = held.roster().not_after.plus_seconds(1);
+    let again = ValidRoster::check(signed(&two()), &sole(), Some(&held), late);
+    assert!(matches!(again, Err(RosterError::Expired { .. })));
+}
+
+#[test]
+fn key_succession_never_leads_back() {
+    let next = |from: u8, to: u8| {
+        let succession = KeySuccession {
+            institution: id("budapest"),
+            from: institution_key(from).public(),
+            to: institution_key(to).public(),
+            at: NOW,
+        };
+        let signed = Signed::sign(&succession, &institution_key(from)).unwrap();
+        signed.signed().clone()
+    };
+    let after =
+        |successions: &[Signed<KeySuccession>]| key_after(&id("budapest"), institution_key(1).public(), successions);
+    assert_eq!(after(&[next(1, 2), next(2, 3)]), Ok(institution_key(3).public()));
+    for back in [vec![next(1, 2), next(2, 1)], vec![next(1, 2), next(2, 3), next(3, 2)]] {
+        assert_eq!(after(&back), Err(KeySuccessionError::Repeated));
+    }
 }
 
 #[test]

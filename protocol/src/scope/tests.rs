@@ -84,6 +84,157 @@ fn unknown_terms_make_a_scope_invalid() {
     assert!(serde_json::from_value::<Scope>(json).is_err());
 }
 
+/// Of two equal keys one implementation would take the first and another the last: both sides would have signed different scopes.
+#[test]
+fn scope_with_a_key_or_element_twice_is_refused() {
+    let rows = Constraint::new(Values::Set([Value::Int(1), Value::Int(2)].into()), false).unwrap();
+    let scope = Scope {
+        columns: Columns::new([(name("age"), Transform::Clear)]).unwrap(),
+        rows: Rows::new([(name("age"), rows)].into()).unwrap(),
+        places: Places::only([country("CH"), country("HU")]).unwrap(),
+        ..base()
+    };
+    let bytes = crate::signed::encode(&scope).unwrap();
+    assert_eq!(crate::signed::decode::<Scope>(&bytes), Ok(scope));
+    let set: &[u8] = b"\x82\xa1\x63int\x01\xa1\x63int\x02";
+    let constraint = [b"\x63age\xa2\x66values\xa1\x63set", set, b"\x64null\xf4"].concat();
+    for (what, found, forged) in [
+        (
+            "a column",
+            b"\xa1\x63age\x65clear".to_vec(),
+            b"\xa2\x63age\x65clear\x63age\x67removed".to_vec(),
+        ),
+        (
+            "a constrained column",
+            [b"\x64rows\xa1", constraint.as_slice()].concat(),
+            [b"\x64rows\xa2", constraint.as_slice(), &constraint].concat(),
+        ),
+        ("a value", set.to_vec(), b"\x82\xa1\x63int\x01\xa1\x63int\x01".to_vec()),
+        ("a place", b"\x82\x62CH\x62HU".to_vec(), b"\x82\x62CH\x62CH".to_vec()),
+        (
+            "a place in another order",
+            b"\x82\x62CH\x62HU".to_vec(),
+            b"\x82\x62HU\x62CH".to_vec(),
+        ),
+        (
+            "a part",
+            b"\x64tier\x67records".to_vec(),
+            b"\x64tier\x67records\x64tier\x67records".to_vec(),
+        ),
+    ] {
+        let at = bytes.windows(found.len()).position(|window| window == found);
+        let at = at.unwrap_or_else(|| panic!("the scope has no {what}"));
+        let changed = [&bytes[..at], &forged, &bytes[at + found.len()..]].concat();
+        assert!(crate::signed::decode::<Scope>(&changed).is_err(), "{what} twice");
+    }
+}
+
+/// These texts are compared between institutions when an offer is received ([`Scope::differences`]). A text that changes is another
+/// protocol, so a change has to be a change of the golden file.
+#[test]
+fn scope_texts_are_the_reviewed_ones() {
+    let lines: String = scope_texts().iter().map(|line| format!("{line}\n")).collect();
+    assert_eq!(lines, include_str!("texts.golden"), "the texts are now\n{lines}");
+}
+
+fn scope_texts() -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut add = |what: &str, text: String| lines.push(format!("{what}: {text}"));
+    add("dataset", base().dataset.to_string());
+    for tier in [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records] {
+        add("tier", tier.to_string());
+    }
+    let band = |width| Transform::Generalized(Generalization::AgeBand(width));
+    for transform in [
+        Transform::Clear,
+        Transform::Generalized(Generalization::Year),
+        band(BandWidth::Five),
+        band(BandWidth::Ten),
+        Transform::Pseudonym,
+        Transform::Removed,
+    ] {
+        let columns = |transform| Columns::new([(name("age"), transform)]).unwrap();
+        let (requested, offered) = (columns(Transform::Clear), columns(transform));
+        let difference = Scope {
+            columns: requested,
+            ..base()
+        }
+        .differences(&Scope {
+            columns: offered,
+            ..base()
+        });
+        let offered = difference.first().map_or("age clear", |difference| &difference.offered);
+        add("columns", offered.to_owned());
+    }
+    add("rows", Rows::all().to_string());
+    for (values, null) in row_values() {
+        let constraint = Constraint::new(values, null).unwrap();
+        add(
+            "rows",
+            Rows::new([(name("age"), constraint)].into()).unwrap().to_string(),
+        );
+    }
+    let two = ["age", "sex"].map(|column| (name(column), Constraint::new(Values::Any, false).unwrap()));
+    add("rows", Rows::new(two.into()).unwrap().to_string());
+    for purpose in [
+        Purpose::GeneralResearch,
+        Purpose::HealthResearch,
+        "disease:MONDO:0005267".parse().unwrap(),
+        Purpose::MethodsDevelopment,
+        Purpose::Ancestry,
+        Purpose::ClinicalCare,
+    ] {
+        add("purposes", Purposes::new([purpose]).unwrap().to_string());
+    }
+    let several = [Purpose::ClinicalCare, Purpose::Ancestry];
+    add("purposes", Purposes::new(several).unwrap().to_string());
+    add("people", People::Any.to_string());
+    add(
+        "people",
+        People::only([actor("ann"), actor("bob")]).unwrap().to_string(),
+    );
+    add("places", Places::Any.to_string());
+    add(
+        "places",
+        Places::only([country("HU"), country("CH")]).unwrap().to_string(),
+    );
+    for (max_rows, max_queries_per_day) in [(None, None), (Some(1), None), (None, Some(2)), (Some(1), Some(2))] {
+        let limits = Limits {
+            max_rows,
+            max_queries_per_day,
+            min_cell: 10,
+        };
+        add("limits", limits.to_string());
+    }
+    add("window", base().window.to_string());
+    let (begin, end) = (
+        Timestamp::from_millis(1_800_000_000_001),
+        Timestamp::from_millis(1_800_000_000_500),
+    );
+    add("window", Window::new(begin, end).unwrap().to_string());
+    lines
+}
+
+/// A constraint of each form, with a value of each kind.
+fn row_values() -> Vec<(Values, bool)> {
+    let set = |values: &[Value]| Values::Set(values.iter().cloned().collect());
+    let float = |number| Value::Float(Finite::new(number).unwrap());
+    vec![
+        (Values::Any, false),
+        (set(&[]), true),
+        (set(&[Value::Bool(true)]), false),
+        (set(&[Value::Int(1), Value::Int(2)]), true),
+        (set(&[Value::Date(20_000)]), false),
+        (set(&[Value::Date(i32::MAX)]), false),
+        (set(&[Value::Text("O'Neill".into())]), false),
+        (set(&[float(0.5), float(2.0), float(1e300)]), false),
+        (range(Some((Value::Int(40), true)), None), false),
+        (range(None, Some((Value::Int(40), true))), false),
+        (range(Some((float(0.5), false)), Some((float(1.5), false))), false),
+        (range(Some((float(0.5), true)), Some((float(1.5), true))), true),
+    ]
+}
+
 #[test]
 fn scope_differences_list_each_column() {
     let requested = base();

@@ -4,13 +4,12 @@ use std::marker::PhantomData;
 
 use coset::{CborSerializable, CoseSign, CoseSignBuilder, CoseSignatureBuilder, HeaderBuilder, iana};
 
-use super::{Document, MAX_DOCUMENT, SignatureError, carried::carried_as_bytes, decode, encode, shape};
+use super::{
+    Document, MAX_DOCUMENT, SignatureError, carried::carried_as_bytes, decode, encode, limits::MAX_SIGNATURES, shape,
+};
 use crate::identity::{PrivateKey, PublicKey};
 use crate::ids::Digest32;
 use crate::labels;
-
-/// Most signatures a document may carry: two parties, and some witnesses.
-const MAX_SIGNATURES: usize = 8;
 
 /// A document that several parties sign: the same payload bytes for all of them.
 pub struct CoSigned<T> {
@@ -135,13 +134,8 @@ impl<T: Document> CoSigned<T> {
     }
 
     fn parse(&self) -> Result<CoseSign, SignatureError> {
-        shape::check(&self.bytes)?;
-        let sign = CoseSign::from_slice(&self.bytes).map_err(|_| SignatureError::Malformed)?;
-        if sign.signatures.len() > MAX_SIGNATURES {
-            Err(SignatureError::Malformed)
-        } else {
-            Ok(sign)
-        }
+        shape::check_several(&self.bytes)?;
+        CoseSign::from_slice(&self.bytes).map_err(|_| SignatureError::Malformed)
     }
 
     fn payload(&self) -> Result<Vec<u8>, SignatureError> {
@@ -150,12 +144,11 @@ impl<T: Document> CoSigned<T> {
 }
 
 fn check_one<P: PublicKey>(sign: &CoseSign, key: P, label: &str) -> Result<(), SignatureError> {
-    let eddsa = Some(coset::RegisteredLabelWithPrivate::Assigned(iana::Algorithm::EdDSA));
     let expected_id = key.key_bytes();
     let which = sign
         .signatures
         .iter()
-        .position(|s| s.protected.header.alg == eddsa && s.protected.header.key_id == expected_id)
+        .position(|signature| signature.protected.header.key_id == expected_id)
         .ok_or(SignatureError::MissingSignature)?;
     sign.verify_signature(which, label.as_bytes(), |signature, message| {
         if key.verifies(message, signature) {

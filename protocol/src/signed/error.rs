@@ -11,6 +11,9 @@ pub enum SignatureError {
     /// Not COSE, not Ed25519, or not the expected kind of document.
     #[error("the bytes are not a signed document of the expected kind")]
     Malformed,
+    /// The content is that of such a document, in another encoding than the only one that is accepted: for example with a key twice.
+    #[error("the signed document is not encoded in the one form that its content has")]
+    Encoding,
     /// The expected key did not sign these bytes for this purpose.
     #[error("the signature does not belong to the expected key")]
     WrongSignature,

@@ -10,13 +10,13 @@
 //!    been allocated yet, so a peer that announces 4 GiB costs four bytes.
 //! 2. The caller reads exactly that many bytes.
 //! 3. [`decode`] refuses bodies that nest deeper than [`MAX_DEPTH`], that do not match the type (message types carry
-//!    `deny_unknown_fields`), and those that continue after the value.
+//!    `deny_unknown_fields`), that continue after the value, and those in another encoding than the only one that is sent.
 //!
 //! Signed bytes are transmitted inside frames as byte strings and checked unchanged: they are never encoded again.
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::signed::MAX_DEPTH;
+use crate::signed::{MAX_DEPTH, is_encoding_of};
 
 /// Bytes that announce the length of a frame's body.
 pub const HEADER_LEN: usize = 4;
@@ -56,6 +56,9 @@ pub enum WireError {
         /// What the decoder objected to; names fields and types, never values.
         reason: String,
     },
+    /// The body is such a message in another encoding than the only one that is accepted: for example with a key twice.
+    #[error("message is not encoded in the one form that its content has")]
+    Encoding,
     /// The message cannot be encoded; this side is responsible.
     #[error("message cannot be encoded: {reason}")]
     Unencodable {
@@ -107,7 +110,8 @@ pub fn decode<F: Frame>(body: &[u8]) -> Result<F, WireError> {
     let mut rest = body;
     let message = ciborium::de::from_reader_with_recursion_limit(&mut rest, MAX_DEPTH).map_err(refusal)?;
     match rest.len() {
-        0 => Ok(message),
+        0 if is_encoding_of(&message, body) => Ok(message),
+        0 => Err(WireError::Encoding),
         extra => Err(WireError::Trailing { extra }),
     }
 }
@@ -234,6 +238,18 @@ mod tests {
             decode::<Note>(&body(&longer)),
             Err(WireError::Malformed { .. })
         ));
+    }
+
+    #[test]
+    fn message_in_another_encoding_is_refused() {
+        assert!(decode::<Note>(b"\xa3\x66number\x07\x64text\x64meet\x64tags\x81\x61a").is_ok());
+        for other in [
+            b"\xa3\x66number\x18\x07\x64text\x64meet\x64tags\x81\x61a".as_slice(),
+            b"\xa3\x66number\x07\x64text\x64meet\x64tags\x9f\x61a\xff",
+            b"\xa3\x64text\x64meet\x66number\x07\x64tags\x81\x61a",
+        ] {
+            assert_eq!(decode::<Note>(other), Err(WireError::Encoding), "{other:x?}");
+        }
     }
 
     #[test]

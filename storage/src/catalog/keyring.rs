@@ -179,6 +179,18 @@ impl Keyring {
         Ok(count)
     }
 
+    /// Checks that a dataset can get a new key: what can refuse [`Keyring::rotate_dataset`].
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] and [`CatalogError::TooManyKeys`].
+    pub fn check_rotation(&self, name: &DatasetName) -> Result<DatasetRecord, CatalogError> {
+        let record = self.datasets.show(name)?;
+        if record.keys.older.len() + record.keys.past.len() + 2 > MAX_KEYS {
+            return Err(CatalogError::TooManyKeys { name: name.clone() });
+        }
+        Ok(record)
+    }
+
     /// Gives a dataset a new key for what is imported from now on. With `reencrypt`, what the older keys sealed is
     /// marked for reencryption; [`super::Reencryption::run`] does it.
     ///
@@ -187,10 +199,7 @@ impl Keyring {
     /// rotations; otherwise if a key cannot be opened or state cannot be written.
     pub fn rotate_dataset(&self, name: &DatasetName, reencrypt: bool) -> Result<KeyId, CatalogError> {
         let _changes = self.datasets.lock_changes();
-        let old = self.datasets.show(name)?;
-        if old.keys.older.len() + old.keys.past.len() + 2 > MAX_KEYS {
-            return Err(CatalogError::TooManyKeys { name: name.clone() });
-        }
+        let old = self.check_rotation(name)?;
         let (key, wrapped) = self.segment_of(&old)?.create_dataset(name.as_str())?;
         let mut new = old.clone();
         let before = std::mem::replace(&mut new.keys.current, wrapped);

@@ -249,7 +249,8 @@ async fn researcher(node: &Node) -> Actor {
             name: Text::new("data protection").unwrap(),
             until: now.plus_seconds(86_400),
         };
-        node.accounts().record_training("eva", training, now).unwrap();
+        let change = node.accounts().training("eva", training, now).unwrap();
+        node.accounts().make(change).unwrap();
         node.sessions().login("eva", &password, now).unwrap().actor
     };
     tokio::task::spawn_blocking(add_user).await.unwrap()

@@ -1,4 +1,7 @@
+use concordat_protocol::identity::{NodeKey, PrivateKey as _};
+
 use super::*;
+use crate::network::members::peer_id;
 
 /// Addresses of each kind that has to be distinguished, at both ends of its range.
 const KINDS: [(Kind, &[&str]); 5] = [
@@ -147,7 +150,7 @@ fn every_kind_of_address_needs_its_own_range() {
         for (kind, addresses) in KINDS {
             for address in addresses.iter().flat_map(|text| each(text)) {
                 assert_eq!(
-                    dialing.check(&address).is_ok(),
+                    dialing.check(&address, &member()).is_ok(),
                     kind == allowed,
                     "{address} with `{range}`"
                 );
@@ -161,11 +164,18 @@ fn without_a_setting_only_public_addresses_are_dialed() {
     let dialing = Dialing::new(Dialing::default_ranges());
     for (kind, addresses) in KINDS {
         for address in addresses.iter().flat_map(|text| each(text)) {
-            assert_eq!(dialing.check(&address).is_ok(), kind == Kind::Public, "{address}");
+            assert_eq!(
+                dialing.check(&address, &member()).is_ok(),
+                kind == Kind::Public,
+                "{address}"
+            );
         }
     }
     let none = Dialing::new(Vec::new());
-    assert!(none.check(&"/ip4/1.1.1.1/tcp/7400".parse().unwrap()).is_err());
+    assert!(
+        none.check(&"/ip4/1.1.1.1/tcp/7400".parse().unwrap(), &member())
+            .is_err()
+    );
 }
 
 #[test]
@@ -177,11 +187,15 @@ fn dial_block_or_allowed_host_allows_only_itself() {
     );
     for (kind, addresses) in KINDS {
         for address in addresses.iter().flat_map(|text| each(text)) {
-            assert_eq!(dialing.check(&address).is_ok(), kind != Kind::Never, "{address}");
+            assert_eq!(
+                dialing.check(&address, &member()).is_ok(),
+                kind != Kind::Never,
+                "{address}"
+            );
         }
     }
     let dialing = Dialing::new(vec!["10.20.0.0/16".parse().unwrap()]);
-    dialing.allow_only(["192.168.3.4".parse().unwrap(), "169.254.169.254".parse().unwrap()]);
+    dialing.allow_only(["192.168.3.4:7400", "169.254.169.254:7400"].map(|socket| allowed("budapest", socket)));
     for (text, dialed) in [
         ("10.20.255.1", true),
         ("10.21.0.1", false),
@@ -194,9 +208,57 @@ fn dial_block_or_allowed_host_allows_only_itself() {
         assert!(
             each(text)
                 .iter()
-                .all(|address| dialing.check(address).is_ok() == dialed),
+                .all(|address| dialing.check(address, &member()).is_ok() == dialed),
             "{text}"
         );
+    }
+}
+
+/// An allowed host is for one institution and one port, also at the moment of dialing, when only the peer is known.
+#[test]
+fn dial_allowed_host_is_bound_to_institution_and_port() {
+    let dialing = Dialing::new(Vec::new());
+    let peers = [1, 2].map(|seed| NodeKey::from_seed(&[seed; 32].into()).public());
+    let listed = |node, institution: &str| (node, institution.parse().unwrap(), Vec::new());
+    let members = [listed(peers[0], "budapest"), listed(peers[1], "zurich")];
+    dialing.set_members(Arc::new(members.into_iter().collect()));
+    dialing.allow_only(["10.1.2.3:22", "[fd12::1]:22"].map(|socket| allowed("budapest", socket)));
+    for (institution, node) in [("budapest", peers[0]), ("zurich", peers[1])] {
+        for (address, is_allowed) in [
+            ("/ip4/10.1.2.3/tcp/22", true),
+            ("/ip4/10.1.2.3/udp/22/quic-v1", true),
+            ("/ip6/fd12::1/tcp/22", true),
+            ("/ip4/10.1.2.3/tcp/23", false),
+            ("/ip4/10.1.2.4/tcp/22", false),
+            ("/ip6/fd12::1/udp/23/quic-v1", false),
+        ] {
+            let stated: Multiaddr = address.parse().unwrap();
+            let expected = is_allowed && institution == "budapest";
+            let checked = dialing.check(&stated, &institution.parse().unwrap());
+            assert_eq!(checked.is_ok(), expected, "{institution} at {address}");
+            assert!(dialing.check_dial(&stated).is_err(), "{address} without a peer");
+            let dialed = stated.with_p2p(peer_id(&node).unwrap()).unwrap();
+            assert_eq!(
+                dialing.check_dial(&dialed).is_ok(),
+                expected,
+                "{institution} at {dialed}"
+            );
+        }
+    }
+    dialing.set_members(Arc::default());
+    let dialed = "/ip4/10.1.2.3/tcp/22".parse::<Multiaddr>().unwrap();
+    let dialed = dialed.with_p2p(peer_id(&peers[0]).unwrap()).unwrap();
+    assert!(dialing.check_dial(&dialed).is_err(), "a node that is not a member");
+}
+
+fn member() -> InstitutionId {
+    "budapest".parse().unwrap()
+}
+
+fn allowed(institution: &str, socket: &str) -> AllowedHost {
+    AllowedHost {
+        institution: institution.parse().unwrap(),
+        socket: socket.parse().unwrap(),
     }
 }
 
@@ -222,10 +284,10 @@ fn unknown_forms_are_not_dialed() {
         format!("/p2p/{peer}"),
     ] {
         let parsed: Multiaddr = address.parse().unwrap();
-        assert_eq!(dialing.check(&parsed), Err(DialRefused::Form), "{address}");
+        assert_eq!(dialing.check(&parsed, &member()), Err(DialRefused::Form), "{address}");
     }
     let named = "/dns4/node.example/tcp/7400".parse().unwrap();
-    assert_eq!(dialing.check(&named), Err(DialRefused::Name));
+    assert_eq!(dialing.check(&named, &member()), Err(DialRefused::Name));
 }
 
 #[test]

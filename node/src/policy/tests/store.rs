@@ -16,7 +16,7 @@ use super::*;
 use crate::attribution::by_node;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
-use crate::iam::{Accounts, Actor, Sessions};
+use crate::iam::{AccountChange, Accounts, Actor, Sessions};
 use crate::identity::Identity;
 
 /// Releases direct identifiers in clear.
@@ -85,17 +85,39 @@ fn request_space() -> RequestSpace {
     RequestSpace::new(budapest()).with(vec![zurich()], vec![heart()])
 }
 
-/// A steward who has logged in.
+/// The accounts of two stewards.
+struct Stewards {
+    _dir: tempfile::TempDir,
+    accounts: Accounts,
+}
+
+impl Stewards {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let key = dir.path().join("key");
+        concordat_storage::fs::write_private(&key, &[b'k'; 64]).unwrap();
+        let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
+        let cost = Argon2Cost::dangerous_minimum();
+        let accounts = Accounts::open(storage.meta(), budapest().institution, cost).unwrap();
+        for name in ["stella", "stefan"] {
+            accounts.add(name, [Role::Steward].into(), &password(), NOON).unwrap();
+        }
+        Self { _dir: dir, accounts }
+    }
+
+    /// One of them, who has logged in.
+    fn login(&self, name: &str) -> Actor {
+        let sessions = Sessions::new(self.accounts.clone());
+        sessions.login(name, &password(), NOON).unwrap().actor
+    }
+}
+
+fn password() -> Secret {
+    Secret::from("correct horse battery staple".to_owned())
+}
+
 fn steward(name: &str) -> Actor {
-    let dir = tempfile::tempdir().unwrap();
-    let key = dir.path().join("key");
-    concordat_storage::fs::write_private(&key, &[b'k'; 64]).unwrap();
-    let storage = Storage::init(&dir.path().join("node"), &KeyFile::new(key)).unwrap();
-    let cost = Argon2Cost::dangerous_minimum();
-    let accounts = Accounts::open(storage.meta(), budapest().institution, cost).unwrap();
-    let password = Secret::from("correct horse battery staple".to_owned());
-    accounts.add(name, [Role::Steward].into(), &password, NOON).unwrap();
-    Sessions::new(accounts).login(name, &password, NOON).unwrap().actor
+    Stewards::new().login(name)
 }
 
 fn stella() -> Actor {
@@ -155,8 +177,8 @@ fn policy_store_activates_a_sealed_signed_and_recorded_set() {
 
 #[test]
 fn policy_store_needs_two_people_if_the_settings_require_it() {
-    let fixture = Fixture::new();
-    let store = fixture.store();
+    let (fixture, stewards) = (Fixture::new(), Stewards::new());
+    let (store, accounts) = (fixture.store(), &stewards.accounts);
     let sources = with(NO_RECORDS, true);
     let expect = digest(&sources);
     let applied = store.apply(sources, expect, &[], &stella(), &request_space()).unwrap();
@@ -167,14 +189,14 @@ fn policy_store_needs_two_people_if_the_settings_require_it() {
         "a proposal has no effect"
     );
     assert!(matches!(
-        store.approve(expect, &stella(), &request_space()),
+        store.approve(expect, &stella(), accounts, &request_space()),
         Err(PolicyStoreError::SamePerson { .. })
     ));
     assert!(matches!(
-        store.approve(Digest32::ZERO, &stefan(), &request_space()),
+        store.approve(Digest32::ZERO, &stefan(), accounts, &request_space()),
         Err(PolicyStoreError::NoProposal { .. })
     ));
-    store.approve(expect, &stefan(), &request_space()).unwrap();
+    store.approve(expect, &stefan(), accounts, &request_space()).unwrap();
     assert_eq!(store.live().current().digest(), expect);
     let both = stella().attribution_with(&stefan()).unwrap();
     assert_eq!(fixture.applied()[1], (2, expect, both.cause().clone()));
@@ -184,6 +206,56 @@ fn policy_store_needs_two_people_if_the_settings_require_it() {
         .apply(alone.clone(), digest(&alone), &[], &stella(), &request_space())
         .unwrap();
     assert!(matches!(applied, Applied::Proposed(_)));
+}
+
+/// A proposal of someone who has been disabled or has another role since, and one whose cases fail by now, is not activated.
+#[test]
+fn policy_proposal_is_checked_again_when_approved() {
+    let (fixture, stewards) = (Fixture::new(), Stewards::new());
+    let (store, accounts) = (fixture.store(), &stewards.accounts);
+    let sources = with(NO_RECORDS, true);
+    let expect = digest(&sources);
+    let cases = [Case {
+        institution: Some(zurich().institution),
+        ..case(ColumnClass::Ordinary, Expected::Permit)
+    }];
+    let (stella, stefan) = (stewards.login("stella"), stewards.login("stefan"));
+    store.apply(sources, expect, &cases, &stella, &request_space()).unwrap();
+    let approve = |space: &RequestSpace| store.approve(expect, &stefan, accounts, space);
+    let make = |change: AccountChange| accounts.make(change).unwrap();
+
+    make(accounts.disabled("stella").unwrap());
+    let refused = approve(&request_space());
+    assert!(matches!(refused, Err(PolicyStoreError::Proposer { .. })), "{refused:?}");
+    make(accounts.enabled("stella").unwrap());
+    make(accounts.other_roles("stella", [Role::Auditor].into()).unwrap());
+    let refused = approve(&request_space());
+    assert!(matches!(refused, Err(PolicyStoreError::Proposer { .. })), "{refused:?}");
+    make(accounts.other_roles("stella", [Role::Steward].into()).unwrap());
+
+    let suspended = Party {
+        status: Some(MemberStatus::Suspended),
+        ..zurich()
+    };
+    let refused = approve(&RequestSpace::new(budapest()).with(vec![suspended], vec![heart()]));
+    assert!(matches!(refused, Err(PolicyStoreError::Cases { .. })), "{refused:?}");
+    assert_eq!(store.current().unwrap().number(), 1);
+    approve(&request_space()).unwrap();
+    assert_eq!(store.live().current().digest(), expect);
+}
+
+/// A case about a column of this class at tier `records`, in clear.
+fn case(class: ColumnClass, expect: Expected) -> Case {
+    Case {
+        institution: None,
+        jurisdiction: None,
+        class: Some(class),
+        column: None,
+        tier: Tier::Records,
+        purpose: "health-research".to_owned(),
+        reveal: Reveal::Clear,
+        expect,
+    }
 }
 
 #[test]
@@ -213,16 +285,6 @@ fn policy_store_refuses_a_set_that_is_too_wide() {
 
 #[test]
 fn policy_store_refuses_a_set_with_failing_cases() {
-    let case = |class, expect| Case {
-        institution: None,
-        jurisdiction: None,
-        class: Some(class),
-        column: None,
-        tier: Tier::Records,
-        purpose: "health-research".to_owned(),
-        reveal: Reveal::Clear,
-        expect,
-    };
     let fixture = Fixture::new();
     let store = fixture.store();
     let sources = with(NO_RECORDS, false);

@@ -24,6 +24,11 @@ pub enum RosterError {
         /// Fingerprints of the keys it names.
         named: String,
     },
+    /// It lists other changes of the charter than those that are known: former holders continue from an earlier charter.
+    #[error(
+        "the roster lists other changes of the charter than the current one; nothing was changed: inform every member and the coordinator"
+    )]
+    OtherHistory,
     /// It has expired.
     #[error("the roster expired at {not_after}; ask the coordinator for a newer one")]
     Expired {
@@ -170,6 +175,7 @@ impl RosterError {
     pub const fn is_abuse(&self) -> bool {
         match self {
             Self::Equivocation { .. }
+            | Self::OtherHistory
             | Self::Statement { .. }
             | Self::NotStated { .. }
             | Self::Keys { .. }

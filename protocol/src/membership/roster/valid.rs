@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::{Member, MemberStatus, Roster, RosterError, succession};
 use crate::identity::InstitutionPublicKey;
 use crate::ids::{Digest32, InstitutionId, NodeId};
-use crate::membership::charter::Charter;
+use crate::membership::charter::{Charter, CharterError, PinnedCharter};
 use crate::membership::member_node::{MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES};
 use crate::signed::{CoSigned, CoVerified};
 use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
@@ -19,19 +19,31 @@ pub struct ValidRoster {
 }
 
 impl ValidRoster {
-    /// Checks `signed` against the pinned `charter`, the current roster, and the time. If the charter was changed since, the roster
+    /// Checks `signed` against the `pinned` charter, the current roster, and the time. If the charter was changed since, the roster
     /// contains the changes with the signatures of the previous holders.
+    ///
+    /// A roster that is not newer is refused by its number, before any signature is checked: a member that keeps sending old
+    /// ones does not make this node verify a thousand statements each time.
     ///
     /// # Errors
     /// [`RosterError`] names the rule that it breaks; the current roster then stays valid.
     pub fn check(
         signed: CoSigned<Roster>,
-        charter: &Charter,
+        pinned: &PinnedCharter,
         previous: Option<&Self>,
         now: Timestamp,
     ) -> Result<Self, RosterError> {
         let digest = signed.payload_digest().map_err(RosterError::Signature)?;
-        let signers = signers(&signed, charter)?;
+        if let Some(previous) = previous.filter(|previous| previous.digest == digest) {
+            // The same document, with any signatures: it was checked when it was accepted.
+            previous.check_validity(now)?;
+            return Ok(previous.clone());
+        }
+        let named = signed.peek_unverified().map_err(RosterError::Signature)?;
+        if let Some(previous) = previous {
+            check_not_older(&named, previous.roster())?;
+        }
+        let signers = signers(&named, pinned)?;
         let verified = signed.verify_some(signers.keys(), usize::from(signers.threshold()));
         let verified = verified.map_err(RosterError::Signature)?;
         let roster = verified.document();
@@ -50,13 +62,13 @@ impl ValidRoster {
     /// As [`ValidRoster::check`].
     pub fn check_proposal(
         signed: &CoSigned<Roster>,
-        charter: &Charter,
+        pinned: &PinnedCharter,
         previous: Option<&Self>,
         now: Timestamp,
     ) -> Result<Roster, RosterError> {
         let digest = signed.payload_digest().map_err(RosterError::Signature)?;
-        signers(signed, charter)?;
         let roster = signed.peek_unverified().map_err(RosterError::Signature)?;
+        signers(&roster, pinned)?;
         check_content(&roster, digest, previous, now)?;
         Ok(roster)
     }
@@ -122,13 +134,12 @@ impl ValidRoster {
 }
 
 /// The charter that must have signed: the pinned one, or the one to which its holders have changed it.
-fn signers(signed: &CoSigned<Roster>, pinned: &Charter) -> Result<Charter, RosterError> {
-    let named = signed.peek_unverified().map_err(RosterError::Signature)?;
+fn signers(named: &Roster, pinned: &PinnedCharter) -> Result<Charter, RosterError> {
     let expected = pinned
         .followed_by(&named.charter_changes, &named.consortium)
         .map_err(RosterError::Charter)?;
-    if named.charter == expected {
-        Ok(expected)
+    if named.charter == *expected.charter() {
+        Ok(expected.into_charter())
     } else {
         Err(RosterError::OtherCharter {
             named: named
@@ -149,11 +160,15 @@ fn check_content(
     now: Timestamp,
 ) -> Result<(), RosterError> {
     check_time(roster, now)?;
+    if let Some(previous) = previous {
+        // Before the statements of the members: two rosters under one number are a contradiction whatever they state.
+        check_follows(roster, digest, previous)?;
+    }
     check_bounds(roster)?;
     check_duplicates(roster)?;
     check_statements(roster)?;
     match previous {
-        Some(previous) => check_succession(roster, digest, previous),
+        Some(previous) => succession::check_members(previous.roster(), roster),
         None => Ok(()),
     }
 }
@@ -217,8 +232,7 @@ fn check_duplicates(roster: &Roster) -> Result<(), RosterError> {
     Ok(())
 }
 
-fn check_succession(offered: &Roster, second: Digest32, previous: &ValidRoster) -> Result<(), RosterError> {
-    let (held, first) = (previous.roster(), previous.digest());
+fn check_not_older(offered: &Roster, held: &Roster) -> Result<(), RosterError> {
     if offered.consortium != held.consortium {
         return Err(RosterError::OtherConsortium {
             offered: offered.consortium.clone(),
@@ -226,11 +240,20 @@ fn check_succession(offered: &Roster, second: Digest32, previous: &ValidRoster) 
         });
     }
     if offered.number < held.number {
-        return Err(RosterError::Older {
+        Err(RosterError::Older {
             offered: offered.number,
             held: held.number,
-        });
+        })
+    } else {
+        Ok(())
     }
+}
+
+/// Checks that a roster follows the current one: by its number, and with the same history of the charter.
+fn check_follows(offered: &Roster, second: Digest32, previous: &ValidRoster) -> Result<(), RosterError> {
+    let (held, first) = (previous.roster(), previous.digest());
+    check_not_older(offered, held)?;
+    check_history(offered, held)?;
     if offered.number == held.number && first != second {
         return Err(RosterError::Equivocation {
             number: held.number,
@@ -238,7 +261,22 @@ fn check_succession(offered: &Roster, second: Digest32, previous: &ValidRoster) 
             second,
         });
     }
-    succession::check_members(held, offered)
+    Ok(())
+}
+
+/// The known changes of the charter stay, in their order: former holders do not replace one of them by another, even if the
+/// pin is still the charter before it.
+fn check_history(offered: &Roster, held: &Roster) -> Result<(), RosterError> {
+    let malformed = |error| RosterError::Charter(CharterError::Signature(error));
+    if offered.charter_changes.len() < held.charter_changes.len() {
+        return Err(RosterError::OtherHistory);
+    }
+    for (offered, held) in offered.charter_changes.iter().zip(&held.charter_changes) {
+        if offered.payload_digest().map_err(malformed)? != held.payload_digest().map_err(malformed)? {
+            return Err(RosterError::OtherHistory);
+        }
+    }
+    Ok(())
 }
 
 fn check_statements(roster: &Roster) -> Result<(), RosterError> {

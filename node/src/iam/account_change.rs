@@ -1,0 +1,93 @@
+//! Changes of accounts in two steps: everything that can refuse a change is checked when it is prepared, so that the ledger records it
+//! only then, and it is made afterwards.
+
+use std::collections::BTreeSet;
+
+use concordat_protocol::query::Role;
+use concordat_storage::keys::PasswordHash;
+
+use super::account::{Account, OneTime, PasswordReset, Training};
+
+/// Most resets that an account stores; the ledger has all of them.
+const MAX_RESETS: usize = 8;
+
+/// A change of an account that was checked. Only [`Accounts`](super::Accounts) creates one.
+#[derive(Debug)]
+#[must_use = "the change is not made yet"]
+pub struct AccountChange {
+    name: String,
+    change: Change,
+}
+
+/// What changes.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    /// It is a new account.
+    Create(Box<Account>),
+    /// Its roles.
+    Roles(BTreeSet<Role>),
+    /// Logins are disabled.
+    Disable,
+    /// Logins are enabled.
+    Enable,
+    /// Its password, set by another person.
+    ResetPassword {
+        /// Hash of the new password.
+        hash: PasswordHash,
+        /// Who sets it.
+        reset: PasswordReset,
+    },
+    /// A training is recorded.
+    Training(Training),
+}
+
+impl AccountChange {
+    pub(super) fn new(name: &str, change: Change) -> Self {
+        let name = name.to_owned();
+        Self { name, change }
+    }
+
+    /// The name of the account.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn into_parts(self) -> (String, Change) {
+        (self.name, self.change)
+    }
+}
+
+impl Change {
+    pub(super) fn apply(self, account: &mut Account) {
+        match self {
+            Self::Create(new) => *account = *new,
+            Self::Roles(roles) => account.roles = roles,
+            Self::Disable => account.disabled = true,
+            Self::Enable => account.disabled = false,
+            Self::ResetPassword { hash, reset } => {
+                account.password = hash;
+                account.one_time = Some(OneTime::Unused);
+                account.resets.push(reset);
+                let surplus = account.resets.len().saturating_sub(MAX_RESETS);
+                account.resets.drain(..surplus);
+            }
+            Self::Training(training) => account.training = Some(training),
+        }
+    }
+
+    /// Whether the account's sessions end.
+    pub(super) const fn ends_sessions(&self) -> bool {
+        match self {
+            Self::Roles(_) | Self::Disable | Self::Enable | Self::ResetPassword { .. } => true,
+            Self::Create(_) | Self::Training(_) => false,
+        }
+    }
+
+    /// Whether a lockout ends.
+    pub(super) const fn ends_lockout(&self) -> bool {
+        match self {
+            Self::Enable | Self::ResetPassword { .. } => true,
+            Self::Create(_) | Self::Roles(_) | Self::Disable | Self::Training(_) => false,
+        }
+    }
+}
