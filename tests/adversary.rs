@@ -28,5 +28,6 @@ mod notices;
 mod queries;
 mod rows;
 mod streams;
+mod unconfirmed;
 mod under_attack;
 mod well_behaved;

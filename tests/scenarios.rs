@@ -22,6 +22,7 @@ mod members;
 mod narrowing;
 mod object_store;
 mod omop;
+mod openapi;
 mod outputs;
 mod plaintext_scan;
 mod policies;

@@ -9,7 +9,7 @@
 //! its file (new files: also to [`routes`]), and call it from the noun's file below `cli/` through [`client::Client`].
 
 pub mod access;
-mod audit;
+pub mod audit;
 mod backups;
 pub mod client;
 mod consortium;
@@ -19,6 +19,7 @@ mod grants;
 mod health;
 mod imports;
 mod keys;
+mod openapi;
 mod policy;
 pub mod queries;
 mod sessions;
@@ -93,6 +94,7 @@ impl Api {
 pub fn routes() -> Vec<Route> {
     let nouns = [
         health::routes(),
+        openapi::routes(),
         status::routes(),
         sessions::routes(),
         users::routes(),

@@ -6,7 +6,8 @@
 //!    that a start can detect an older copy of the state ([`Evidence::compare`]).
 //! 2. A record is *open* until the end of its query is in the ledger. Records that a stop left open are closed at the next start
 //!    ([`Evidence::recover`]).
-//! 3. A provider knows for each consumer which receipts are not countersigned ([`Evidence::outstanding`]).
+//! 3. A provider knows for each consumer which receipts are not countersigned ([`Evidence::outstanding`]). A steward can write off one
+//!    that the consumer cannot sign ([`Evidence::write_off`]).
 //! 4. Records older than [`RETENTION_DAYS`] are removed at the start.
 
 mod recovery;
@@ -16,12 +17,14 @@ pub use recovery::EvidenceError;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use concordat_protocol::audit::LedgerHead;
+use concordat_protocol::audit::{EntryBody, LedgerHead};
 use concordat_protocol::ids::{ActorId, Digest32, GrantId, InstitutionId, NodeId, QueryId};
 use concordat_protocol::membership::NodeCertificate;
 use concordat_protocol::query::{QueryEnvelope, Receipt};
 use concordat_protocol::signed::{CoSigned, Signed};
+use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
+use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 use serde::{Deserialize, Serialize};
 
@@ -267,6 +270,43 @@ impl Evidence {
         waiting.retain(|one| one.query != query);
         batch.put(&self.0.outstanding, consumer.as_str(), &waiting)?;
         self.0.db.commit(batch)
+    }
+
+    /// Writes off a receipt that its consumer cannot sign: it no longer waits for the signature. The entry names the person who decided
+    /// it and is durable first; after a crash in between it is written off again. Returns whether it waited.
+    ///
+    /// # Errors
+    /// If it cannot be made durable.
+    pub fn write_off(
+        &self,
+        query: QueryId,
+        reason: Reason,
+        (ledger, by, now): (&Ledger, &Attribution, Timestamp),
+    ) -> Result<bool, EvidenceError> {
+        let _changing = self.changing();
+        let Some((mut record, peer)) = self.get(query)?.and_then(|record| {
+            let peer = record.peer.clone()?;
+            Some((record, peer))
+        }) else {
+            return Ok(false);
+        };
+        let consumer = peer.institution;
+        let mut waiting = self.outstanding(&consumer)?;
+        if !waiting.iter().any(|one| one.query == query) {
+            return Ok(false);
+        }
+        let entry = EntryBody::ReceiptWrittenOff {
+            query,
+            consumer: consumer.clone(),
+            reason,
+        };
+        record.entries.push(ledger.append(entry, by, now)?.sequence());
+        waiting.retain(|one| one.query != query);
+        let mut batch = Batch::new();
+        batch.put(&self.0.records, &query.to_string(), &record)?;
+        batch.put(&self.0.outstanding, consumer.as_str(), &waiting)?;
+        self.0.db.commit(batch)?;
+        Ok(true)
     }
 
     /// The receipts that `consumer` has not signed, oldest first.

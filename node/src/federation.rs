@@ -202,7 +202,7 @@ impl Federation {
         };
         let mut explanation = Explanation::default();
         for table in ParsedQuery::parse(sql)?.tables.iter().filter(ours) {
-            let own = parts.sharing.explain_own(actor, &purpose, &table.dataset).await;
+            let own = parts.sharing.explain_local(actor, &purpose, &table.dataset).await;
             explanation.steps.extend(own.steps);
         }
         Ok(explanation)
@@ -292,7 +292,7 @@ impl Federation {
         dataset: &DatasetName,
     ) -> Result<Option<Target>, FederationError> {
         let purpose = purpose.cloned().unwrap_or(Purpose::HealthResearch);
-        let scope = self.0.parts.sharing.own_scope(actor, &purpose, dataset).await;
+        let scope = self.0.parts.sharing.local_scope(actor, &purpose, dataset).await;
         let scope = scope.map_err(|refusal| self.refused_locally(refusal))?;
         Ok(scope.map(|scope| target_of(&scope, Access::Own, purpose)))
     }

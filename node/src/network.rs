@@ -21,6 +21,7 @@ mod gate;
 pub mod hello;
 mod members;
 mod redial;
+mod reset;
 mod resolve;
 mod session;
 mod source;
@@ -46,6 +47,7 @@ pub use self::{
 use self::{
     hello::HELLO,
     redial::Redial,
+    reset::Resets,
     session::Sessions,
     streams::{Acceptors, Inbound, StreamRequest},
     task::{Message, Task},
@@ -57,6 +59,9 @@ const QUEUE_CAPACITY: usize = 64;
 
 /// Number of connections on which opening one stream is tried: a dead connection is replaced by a new one.
 const OPEN_ATTEMPTS: u32 = 3;
+
+/// How long to wait until connections are reported as closed after a reset: no peer is involved.
+const RESET_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long to wait for listeners.
 const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -74,7 +79,8 @@ impl Network {
         let sessions = Arc::new(Sessions::new(&config.limits));
         let acceptors = Arc::new(Acceptors::new(config.limits.streams));
         let dialing = Dialing::new(config.dial.clone());
-        let mut swarm = behavior::swarm(&config, &dialing, sessions.clone(), acceptors.clone())?;
+        let resets = Resets::default();
+        let mut swarm = behavior::swarm(&config, &dialing, sessions.clone(), acceptors.clone(), resets.clone())?;
         let bound = tokio::time::timeout(LISTEN_TIMEOUT, listen(&mut swarm, &config.listen)).await;
         let addresses = bound.map_err(|_| NetworkError::ListenTimeout { after: LISTEN_TIMEOUT })??;
         let local = node_id(swarm.local_peer_id()).ok_or(NetworkError::Stopped)?;
@@ -93,6 +99,8 @@ impl Network {
             lookups: FuturesUnordered::new(),
             waiting: Default::default(),
             spans: Default::default(),
+            connections: Default::default(),
+            resets,
             introduction: config.timeouts.introduction,
         };
         stage.spawn(task.run(stage.token().clone()));
@@ -192,6 +200,21 @@ impl NetworkHandle {
     /// [`NetworkError::Stopped`].
     pub async fn disconnect(&self, peer: NodeId) -> Result<(), NetworkError> {
         self.send(Message::Disconnect { peer }).await
+    }
+
+    /// Ends `session` and resets its connections. When this returns, nothing of what was sent on them and has not arrived is delivered.
+    /// Does nothing if all of them are closed.
+    ///
+    /// # Errors
+    /// [`NetworkError::NotReset`] if a connection is still open after a while; [`NetworkError::Stopped`].
+    pub async fn reset(&self, session: &Session) -> Result<(), NetworkError> {
+        let reset = self.request(|reply| Message::Reset {
+            session: session.clone(),
+            reply,
+        });
+        let peer = session.peer();
+        let done = tokio::time::timeout(RESET_TIMEOUT, reset).await;
+        done.unwrap_or(Err(NetworkError::NotReset { peer }))
     }
 
     /// Opens a stream of `protocol` to `peer`: connects if necessary, and waits for attestation unless it is `hello`. A

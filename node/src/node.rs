@@ -209,6 +209,7 @@ impl Node {
             epoch: epoch.clone(),
             evidence: evidence.clone(),
             engine,
+            stage: services.clone(),
         })?;
         sharing.serve(&services)?;
         let federation = Federation::new(FederationParts {

@@ -1,28 +1,30 @@
 //! Answering other institutions: the provider's side of the catalog and of queries.
 //!
-//! A query passes these checks in this order, and each of them can refuse it:
+//! Every query, of peers and of this institution's own people, takes the path of [`pipeline`]; each step can refuse it:
 //!
-//! 1. the session is attested, and the institution gets a query slot ([`concurrency`]);
-//! 2. the envelope is valid, fresh, addressed to us, and was not sent before ([`concordat_protocol::query::ValidQuery`]);
-//! 3. the institution has countersigned the receipts of earlier answers ([`evidence`]);
-//! 4. there is a lease under its grant for that institution, and the day's queries are not used up;
-//! 5. the policy permits it ([`decide`]);
-//! 6. the decision is durable in the ledger, also if it is a denial; if it cannot be written, nothing is served;
-//! 7. the permit opens the engine, once ([`release`]).
-//!
-//! While the answer streams ([`answer`]), every chunk is sent under a guard of the grant. After any change of grant, policy, roster
-//! or people, the query is decided again before the next chunk. The answer ends with a receipt that both sides sign.
+//! 1. what can be checked without the policy ([`admission`]): the session is attested and the institution gets a query slot
+//!    ([`concurrency`]); the envelope is valid, fresh, addressed to us, and was not sent before
+//!    ([`concordat_protocol::query::ValidQuery`]); the institution has countersigned the receipts of earlier answers ([`evidence`]);
+//!    there is a lease under its grant, and the day's queries are not used up;
+//! 2. the policy permits it ([`decision`]);
+//! 3. the decision is durable in the ledger, also if it is a denial; if it cannot be written, nothing is served;
+//! 4. the permit opens the engine, once, and the answer leaves in chunks ([`delivery`]), each under a guard of the grant. After any
+//!    change of grant, policy, roster or people, the query is decided again before the next chunk;
+//! 5. the outcome is in the ledger. The answer to a peer ends with a receipt that both sides sign ([`peer`]).
 
-mod answer;
+mod admission;
+mod case;
 mod catalog;
 mod concurrency;
-mod decide;
+mod decision;
+mod delivery;
 mod early;
 mod engine;
 mod evidence;
-mod own;
+mod local;
+mod peer;
+mod pipeline;
 mod quota;
-mod release;
 
 use std::sync::{Arc, Mutex};
 
@@ -37,6 +39,7 @@ use concordat_storage::{
 use libp2p::StreamProtocol;
 
 use self::concurrency::{ConcurrencyLimits, Party};
+use self::delivery::Departed;
 use self::quota::Quota;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
@@ -50,10 +53,11 @@ use crate::policy::LivePolicy;
 use crate::refusals::Refusals;
 use crate::shutdown::Stage;
 
+pub use case::LocalQuery;
 pub use concurrency::QuerySlot;
 pub use engine::{DEFAULT_MEMORY, EngineConfig};
 pub use evidence::RECEIPT;
-pub use own::OwnChunks;
+pub use local::LocalChunks;
 
 /// The datasets that a peer may see.
 pub const CATALOG: StreamProtocol = StreamProtocol::new("/concordat/catalog/1");
@@ -74,6 +78,7 @@ struct Inner {
     /// datasets too.
     local_limits: ConcurrencyLimits,
     quota: Quota,
+    departed: Departed,
     early: Refusals,
 }
 
@@ -104,6 +109,8 @@ pub struct SharingParts {
     pub evidence: Evidence,
     /// The configuration of the engine.
     pub engine: EngineConfig,
+    /// The stage of the services: queries run in its tasks, so that they end with an outcome.
+    pub stage: Stage,
 }
 
 impl Sharing {
@@ -119,6 +126,7 @@ impl Sharing {
             workers: Workers::new(parts.engine.program.clone(), bounds),
             limits: ConcurrencyLimits::new(parts.engine.queries(), parts.clock.clone()),
             local_limits: ConcurrencyLimits::new(parts.engine.local_queries(), parts.clock.clone()),
+            departed: Departed::new(parts.network.clone(), parts.stage.clone()),
             parts,
             quota,
             early: Refusals::default(),

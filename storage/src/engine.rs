@@ -2,8 +2,8 @@
 //!
 //! 1. [`answer`] consumes the [`Permit`] and creates a session with a single table, the permitted view of the dataset
 //!    ([`Source`]). What is not permitted does not exist in it.
-//! 2. The statement is checked: one plain `SELECT`, allowed functions, visible columns. Then it is planned. If it names
-//!    a version of the dataset ([`requested_version`]), the caller has opened that version.
+//! 2. The statement is parsed and checked: one plain `SELECT`, allowed functions, visible columns, and the version of
+//!    the dataset that the caller has opened. Then it is planned.
 //! 3. Casts that fail and divisions by zero give NULL, so that no error reveals anything about a single row.
 //! 4. At tier `records` the rows are streamed, in a keyed order that is specific to the grant. At lower tiers the
 //!    grouping also counts the *subjects* in every cell, [`disclosure`] withholds the cells that are too small, and
@@ -44,7 +44,6 @@ pub use run::answer;
 pub use session::{Bounds, allowed_functions};
 pub use size::{admitted, rows_per_batch};
 pub use source::Source;
-pub use statement::requested_version;
 pub use worker::{Workers, serve};
 
 /// Whether a statement over `dataset` with these columns is passed to the planner; for the fuzz targets, which are
@@ -52,7 +51,7 @@ pub use worker::{Workers, serve};
 #[cfg(fuzzing)]
 #[must_use]
 pub fn is_admitted(sql: &str, dataset: &concordat_protocol::ids::DatasetRef, columns: &[&str]) -> bool {
-    statement::checked(sql, dataset, columns).is_ok()
+    statement::checked(sql, dataset, None, columns).is_ok()
 }
 
 #[cfg(test)]

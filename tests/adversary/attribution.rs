@@ -463,6 +463,15 @@ async fn keys_and_backups(fixture: &mut ApiFixture) {
     let to = fixture.socket.path().join("backups");
     fixture.post("/v1/backups", "", json!({ "to": to }), Entries).await;
     fixture.post("/v1/audit/verify", "", json!({}), Nothing).await;
+    let reason = json!({ "reason": "a test" });
+    fixture
+        .post_refused(
+            "/v1/audit/queries/{query}/write-off",
+            "00000000",
+            Code::NotFound,
+            reason,
+        )
+        .await;
 }
 
 async fn grants(holder: &mut ApiFixture, consumer: &mut ApiFixture) {

@@ -15,10 +15,12 @@ use concordat_protocol::ids::{GrantId, QueryId};
 use concordat_protocol::query::{QueryEnvelope, Receipt};
 use concordat_protocol::scope::Tier;
 use concordat_protocol::signed::CoSigned;
+use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::{
     AnswerDigest, Countersignature, QueryClosing, QueryFrame, QueryOpening, ReceiptReply, ReceiptRequest, Refusal,
     RefusalCode, Reply,
 };
+use concordat_tests::tester;
 
 use super::malicious_peer::{MaliciousPeer, Wire, now, soon};
 use super::negotiation_fixture::{grant_between_members, granted, granted_to_member};
@@ -40,7 +42,7 @@ async fn query_without_signing(world: &World, grant: GrantId) -> bool {
             return false;
         }
     }
-    while !stream.block().await.unwrap().is_empty() {}
+    stream.chunks().await.unwrap();
     let QueryClosing { .. } = stream.recv().await.unwrap();
     true
 }
@@ -94,6 +96,83 @@ async fn peer_without_countersignature_is_not_answered_until_it_signs() {
     assert!(
         query_without_signing(&world, grant).await,
         "it has signed one, so one is answered"
+    );
+    world.assert_still_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn receipt_that_is_written_off_no_longer_blocks_its_consumer() {
+    let world = World::connected().await;
+    let grant = granted(&world).await;
+    for _ in 0..MAX_OUTSTANDING {
+        assert!(query_without_signing(&world, grant).await);
+    }
+    let refused = send_query(
+        &world.attacker,
+        &world.provider,
+        envelope(&world, grant, |_| (), |_| ()),
+    );
+    let refused = refused.await.err().expect("too many receipts wait");
+    let remedy = refused.reasons[0].remedy.as_deref().unwrap();
+    let query = remedy.split("concordat audit write-off ").nth(1).expect(remedy);
+    let query: QueryId = query.split(' ').next().unwrap().parse().unwrap();
+
+    let node = world.provider.node.clone();
+    let written_off = tokio::task::spawn_blocking(move || {
+        let ledger = (node.ledger(), &tester(), now());
+        let reason = || Reason::new("its state was restored from before the query").unwrap();
+        let first = node.evidence().write_off(query, reason(), ledger).unwrap();
+        (first, node.evidence().write_off(query, reason(), ledger).unwrap())
+    });
+    assert_eq!(written_off.await.unwrap(), (true, false), "it is written off once");
+    let entries = world.provider.node.ledger().tail(1).unwrap();
+    assert!(
+        matches!(&entries[0].entry.body, EntryBody::ReceiptWrittenOff { query: of, .. } if *of == query),
+        "{entries:?}"
+    );
+    assert!(query_without_signing(&world, grant).await);
+    world.assert_still_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn local_query_of_a_client_that_leaves_has_an_outcome() {
+    let world = World::connected().await;
+    let provider = &world.provider;
+    let eva = provider.researcher().await;
+    let decided = |body: &EntryBody| matches!(body, EntryBody::DecisionMade { permitted: true, .. });
+    let ended = |body: &EntryBody| matches!(body, EntryBody::AnswerReleased { .. });
+    let query = provider
+        .node
+        .federation()
+        .query(&eva, "SELECT sex FROM cleveland.heart", None);
+    let until_decided = async {
+        while !bodies(provider).iter().any(decided) {
+            tokio::task::yield_now().await;
+        }
+    };
+    // The client leaves as soon as the decision is in the ledger.
+    tokio::select! {
+        biased;
+        () = until_decided => {}
+        answer = query => panic!("the answer has begun: {}", answer.is_ok()),
+    }
+    let closed = async {
+        while !bodies(provider).iter().any(ended) {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    soon(closed).await;
+    let body = bodies(provider).into_iter().find(ended).unwrap();
+    assert!(
+        matches!(
+            &body,
+            EntryBody::AnswerReleased {
+                rows: 0,
+                outcome: Outcome::Failed { .. },
+                ..
+            }
+        ),
+        "{body:?}"
     );
     world.assert_still_serving().await;
 }
@@ -216,7 +295,7 @@ async fn perform(attacker: &MaliciousPeer, act: Act, stream: &mut Wire, envelope
         _ => truth,
     };
     for chunk in sent {
-        stream.body(chunk).await.unwrap();
+        stream.chunk(chunk).await.unwrap();
     }
     if act == Act::SomeRows {
         return;

@@ -58,7 +58,7 @@ async fn query_with_head(world: &World, grant: GrantId, shown: Signed<LedgerHead
     let envelope = envelope(world, grant, |_| (), |_| ());
     stream.send(&QueryFrame { envelope }).await.unwrap();
     assert!(matches!(stream.recv().await.unwrap(), QueryOpening::Accepted { .. }));
-    while !stream.block().await.unwrap().is_empty() {}
+    stream.chunks().await.unwrap();
     let QueryClosing { receipt, .. } = stream.recv().await.unwrap();
     let receipt = receipt.add_signature(&attacker.node).unwrap();
     let signed = Countersignature { receipt, ledger: shown };

@@ -15,7 +15,7 @@ use concordat_protocol::signed::{CoSigned, Document, Signed};
 use concordat_protocol::text::{Address, LegalName};
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::codec::{self, Frame, HEADER_LEN};
-use concordat_protocol::wire::messages::{Countersignature, Hello, HelloReply, HelloStatement};
+use concordat_protocol::wire::messages::{ChunkAccepted, Countersignature, Hello, HelloReply, HelloStatement};
 use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
@@ -162,15 +162,24 @@ impl MaliciousPeer {
 
     /// Opens a connection, which the node may close at once.
     pub(super) async fn dial(&self, target: &InProcessNode) -> Result<(), DialError> {
+        self.dial_at(target, target.node.network().listen_addrs()).await
+    }
+
+    async fn dial_at(&self, target: &InProcessNode, at: Vec<Multiaddr>) -> Result<(), DialError> {
         let (reply, answer) = oneshot::channel();
-        let (to, at) = (peer(target), target.node.network().listen_addrs());
+        let to = peer(target);
         self.dials.send(Dial { to, at, reply }).await.unwrap();
         soon(answer).await.unwrap()
     }
 
     /// Opens a connection and sends a truthful hello; from then on the well-behaved node serves it.
     pub(super) async fn meet(&self, target: &InProcessNode) {
-        self.dial(target).await.unwrap();
+        self.meet_at(target, target.node.network().listen_addrs()).await;
+    }
+
+    /// Like [`Self::meet`], at another address than that of the node.
+    pub(super) async fn meet_at(&self, target: &InProcessNode, at: Vec<Multiaddr>) {
+        self.dial_at(target, at).await.unwrap();
         let hello = self.hello(target, |_| (), |_| ());
         let proof = LedgerProof {
             head: empty_ledger(&self.institution, &self.node),
@@ -414,6 +423,34 @@ impl Wire {
         let mut body = vec![0; u32::from_be_bytes(header) as usize];
         soon(self.0.read_exact(&mut body)).await?;
         Ok(body)
+    }
+
+    /// Reads the chunks of an answer to their end and confirms each.
+    pub(super) async fn chunks(&mut self) -> io::Result<Vec<Vec<u8>>> {
+        let mut chunks = Vec::new();
+        loop {
+            let chunk = self.block().await?;
+            if chunk.is_empty() {
+                return Ok(chunks);
+            }
+            chunks.push(chunk);
+            let number = chunks.len() as u64;
+            self.send(&ChunkAccepted { number, more: true }).await?;
+        }
+    }
+
+    /// Sends one chunk of an answer and reads its confirmation, if one comes.
+    pub(super) async fn chunk(&mut self, chunk: &[u8]) -> io::Result<()> {
+        self.body(chunk).await?;
+        // A well-behaved consumer confirms what it has received before it looks at it.
+        self.recv::<ChunkAccepted>().await.map(drop)
+    }
+
+    /// Reads exactly this many bytes.
+    pub(super) async fn bytes(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        soon(self.0.read_exact(&mut bytes)).await?;
+        Ok(bytes)
     }
 
     /// Whether the other side ends the stream without sending anything.

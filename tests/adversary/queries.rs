@@ -8,6 +8,7 @@ use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::ids::{GrantId, QueryId};
 use concordat_protocol::query::{ActorAssertion, Factor, MAX_SQL, QueryEnvelope, Receipt, Role};
+use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::Purpose;
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::wire::messages::{QueryClosing, QueryFrame, QueryOpening, Refusal, RefusalCode};
@@ -294,6 +295,38 @@ async fn query_after_a_revocation_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn query_text_with_another_version_than_stated_is_refused() {
+    let world = World::connected().await;
+    let grant = granted(&world).await;
+    world.provider.import_rows(SUBJECTS + 100).await;
+    let versions = [None, Some(VersionNumber::FIRST), Some(VersionNumber::new(2))];
+    for (sql, own) in [
+        ("SELECT sex FROM heart", None),
+        ("SELECT sex FROM heart VERSION AS OF 1", Some(VersionNumber::FIRST)),
+    ] {
+        for version in versions {
+            let draft = |draft: &mut QueryEnvelope| {
+                draft.sql = sql.to_owned();
+                draft.version = version;
+            };
+            let query = envelope(&world, grant, draft, |_| ());
+            let answered = send_query(&world.attacker, &world.provider, query).await;
+            match answered {
+                Ok(_) => assert_eq!((own, version), (None, None), "{sql} for {version:?} was answered"),
+                // Older versions are not for other institutions at all.
+                Err(refusal) if version.is_some() => assert_eq!(refusal.code, RefusalCode::Denied, "{refusal:?}"),
+                Err(refusal) => {
+                    assert_eq!(refusal.code, RefusalCode::Invalid, "{refusal:?}");
+                    assert!(refusal.reasons[0].text.contains("VERSION AS OF"), "{refusal:?}");
+                }
+            }
+        }
+    }
+    assert_eq!(released(&world.provider), 1);
+    world.assert_still_serving().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn receipt_without_countersignature_is_recognized_as_such() {
     let world = World::connected().await;
     let (attacker, provider) = (&world.attacker, &world.provider);
@@ -308,7 +341,7 @@ async fn receipt_without_countersignature_is_recognized_as_such() {
             .await
             .unwrap();
         assert!(matches!(stream.recv().await.unwrap(), QueryOpening::Accepted { .. }));
-        while !stream.block().await.unwrap().is_empty() {}
+        stream.chunks().await.unwrap();
         let QueryClosing { receipt, .. } = stream.recv().await.unwrap();
         if forge {
             stream
@@ -371,6 +404,7 @@ fn unsigned(
         actor: sign(&stated, &attacker.node),
         purpose: Purpose::HealthResearch,
         sql: "SELECT sex, chol FROM heart".to_owned(),
+        version: None,
         sent_at: now(),
         deadline: now().plus_seconds(60),
     };
@@ -417,14 +451,7 @@ pub(super) async fn send_query(
         QueryOpening::Accepted { .. } => {}
         QueryOpening::Refused(refusal) => return Err(refusal),
     }
-    let mut chunks = Vec::new();
-    loop {
-        let chunk = stream.block().await.unwrap();
-        if chunk.is_empty() {
-            break;
-        }
-        chunks.push(chunk);
-    }
+    let chunks = stream.chunks().await.unwrap();
     let QueryClosing { receipt, cut } = stream.recv().await.unwrap();
     let both = receipt.add_signature(&attacker.node).unwrap();
     stream.send(&attacker.countersignature(both)).await.unwrap();

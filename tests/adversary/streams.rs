@@ -21,7 +21,7 @@ async fn answer(attacker: &MaliciousPeer, mut exchange: Exchange, bytes: &[u8]) 
     let chunks = [bytes.to_vec()];
     exchange.open().await;
     // The member may have closed the stream after the first bytes.
-    let _ = exchange.stream.body(bytes).await;
+    let _ = exchange.stream.chunk(bytes).await;
     let _ = exchange.stream.body(&[]).await;
     let receipt: Receipt = exchange.receipt(&chunks);
     let receipt = CoSigned::propose(&receipt)

@@ -27,7 +27,7 @@ use concordat_storage::ingest::{CsvOptions, Source, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::{
-    catalog::{ImportRequest, ReleaseChange},
+    catalog::{ImportMode, ImportRequest, ReleaseChange},
     data_dir::Storage,
 };
 use concordat_tests::tester;
@@ -97,8 +97,8 @@ impl InProcessNode {
         let file = self.dir.path().join("cohort.csv");
         std::fs::write(&file, cohort()).unwrap();
         let work = move || {
-            import(&node, "ward", &file);
-            import(&node, "heart", &file);
+            import(&node, "ward", &file, ImportMode::Create);
+            import(&node, "heart", &file, ImportMode::Create);
             node.storage()
                 .catalog()
                 .datasets()
@@ -106,6 +106,16 @@ impl InProcessNode {
                 .unwrap();
         };
         tokio::task::spawn_blocking(work).await.unwrap();
+    }
+
+    /// Imports a version of `heart` with this many rows.
+    pub(super) async fn import_rows(&self, rows: usize) {
+        let node = self.node.clone();
+        let file = self.dir.path().join("rows.csv");
+        std::fs::write(&file, cohort_of(rows)).unwrap();
+        tokio::task::spawn_blocking(move || import(&node, "heart", &file, ImportMode::Replace))
+            .await
+            .unwrap();
     }
 
     /// Its current roster, as signed.
@@ -335,7 +345,7 @@ async fn storage(dir: std::path::PathBuf, institution: &str) -> Storage {
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 
-fn import(node: &Node, name: &str, file: &Path) {
+fn import(node: &Node, name: &str, file: &Path, mode: ImportMode) {
     let name = DatasetName::new(name).unwrap();
     let options = CsvOptions {
         subject: SubjectRule::Column("record_number".to_owned()),
@@ -343,6 +353,7 @@ fn import(node: &Node, name: &str, file: &Path) {
     };
     let request = ImportRequest {
         options,
+        mode,
         ..ImportRequest::new(name.clone(), Source::at_path(file))
     };
     let catalog = node.storage().catalog();
@@ -371,7 +382,11 @@ fn import(node: &Node, name: &str, file: &Path) {
 }
 
 fn cohort() -> String {
+    cohort_of(SUBJECTS)
+}
+
+fn cohort_of(subjects: usize) -> String {
     let row = |n: usize| format!("R{n:05},Patient {n},{},{},{}\n", 30 + n % 60, n % 2, 150 + n % 170);
-    let rows: String = (0..SUBJECTS).map(row).collect();
+    let rows: String = (0..subjects).map(row).collect();
     format!("record_number,name,age,sex,chol\n{rows}")
 }

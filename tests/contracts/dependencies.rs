@@ -6,16 +6,18 @@ use cargo_metadata::{DependencyKind, MetadataCommand};
 const PROTOCOL: &str = "concordat-protocol";
 const VERIFY: &str = "concordat-verify";
 const STORAGE: &str = "concordat-storage";
+const DOCUMENTS: &str = "concordat-documents";
 const NODE: &str = "concordat-node";
 const TESTS: &str = "concordat-tests";
 
-/// Which crates may name which: `node -> storage -> protocol`, the verifier the protocol alone, and the tests all of them.
-const LAYERS: [(&str, &[&str]); 5] = [
+/// Which crates may name which: `node -> storage -> protocol`, the verifier and the documents the protocol alone, and the tests all of them.
+const LAYERS: [(&str, &[&str]); 6] = [
     (PROTOCOL, &[]),
     (VERIFY, &[PROTOCOL]),
     (STORAGE, &[PROTOCOL]),
-    (NODE, &[PROTOCOL, STORAGE]),
-    (TESTS, &[PROTOCOL, VERIFY, STORAGE, NODE]),
+    (DOCUMENTS, &[PROTOCOL]),
+    (NODE, &[PROTOCOL, STORAGE, DOCUMENTS]),
+    (TESTS, &[PROTOCOL, VERIFY, STORAGE, DOCUMENTS, NODE]),
 ];
 
 /// Every external library and the crates that may name it. A library that is not in the list has no owner yet: add it
@@ -68,6 +70,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &[NODE]),
     ("hyper-util", &[NODE]),
     ("serde_json", &[VERIFY, NODE]),
+    // the description of the API
+    ("utoipa", &[DOCUMENTS]),
     // the command line and the daemon's shell
     ("anstream", &[NODE]),
     ("anstyle", &[NODE]),
@@ -90,10 +94,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     // types that all layers share
     ("chrono", &[PROTOCOL, STORAGE, NODE]),
     ("data-encoding", &[PROTOCOL, STORAGE, NODE]),
-    ("serde", &[PROTOCOL, STORAGE, NODE]),
+    ("serde", &[PROTOCOL, STORAGE, DOCUMENTS, NODE]),
     ("thiserror", &[PROTOCOL, VERIFY, STORAGE, NODE]),
     ("tracing", &[PROTOCOL, STORAGE, NODE]),
-    ("zeroize", &[PROTOCOL, STORAGE, NODE]),
+    ("zeroize", &[PROTOCOL, STORAGE, DOCUMENTS, NODE]),
 ];
 
 /// Libraries that only check the others.

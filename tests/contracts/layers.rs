@@ -62,6 +62,16 @@ const CRATES: &[Crate] = &[
         cycles: &[("ledger", 9)],
     },
     Crate {
+        src: "node/documents/src",
+        layers: &[
+            &["audit", "backup", "key", "openapi", "problem", "secret", "status"],
+            &["user"],
+            &["session"],
+        ],
+        upward: &[],
+        cycles: &[],
+    },
+    Crate {
         src: "node/src",
         layers: &[
             &["attribution", "clock", "epoch", "identity", "json", "shutdown"],
@@ -223,7 +233,7 @@ fn modules_use_only_those_of_earlier_layers() {
     let mut violations = Vec::new();
     for rules in CRATES {
         let modules = Modules::read(rules.src, &sources(rules.src));
-        assert!(modules.files.len() > 20, "the sources of {} were not read", rules.src);
+        assert!(modules.files.len() > 5, "the sources of {} were not read", rules.src);
         violations.extend(check(rules, &modules));
     }
     assert_none(&violations);

@@ -402,12 +402,30 @@ impl TestNode {
 
     /// Sends a request to the daemon's HTTP API on its socket without a login, and returns the whole response, head and body.
     pub fn http_get(&self, path: &str) -> String {
+        self.http("GET", path, None, "")
+    }
+
+    /// The response to an HTTP request on the socket, complete with its head. The session is that of `token`; `body` is JSON.
+    pub fn http(&self, method: &str, path: &str, token: Option<&str>, body: &str) -> String {
         let mut socket = UnixStream::connect(self.dir.join("run/api.sock")).expect("the socket answers");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let session = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{session}Content-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{body}"
+        );
         socket.write_all(request.as_bytes()).expect("the request is sent");
         let mut answer = String::new();
         socket.read_to_string(&mut answer).expect("the answer is text");
         answer
+    }
+
+    /// The token of a new session of `person`, who keeps the session of the command line.
+    pub fn session_token(&self, person: Person) -> String {
+        let login = format!("{{\"name\":\"{}\",\"password\":\"{PASSWORD}\"}}", person.name());
+        let answer = self.http("POST", "/v1/login", None, &login);
+        let (_, rest) = answer.split_once("\"token\":\"").expect("a token");
+        rest.split('"').next().expect("its end").to_owned()
     }
 
     fn log_path(&self) -> PathBuf {

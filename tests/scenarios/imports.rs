@@ -200,28 +200,9 @@ fn import_without_the_role_is_refused(world: &World) {
     assert!(problem["detail"].as_str().unwrap().contains("chol"), "{problem}");
 }
 
-/// The token of a new session of the steward.
-fn token(node: &TestNode) -> String {
-    let login = format!(
-        "{{\"name\":\"{}\",\"password\":\"{}\"}}",
-        Person::Steward.name(),
-        concordat_tests::PASSWORD
-    );
-    let mut socket = UnixStream::connect(node.dir.join("run/api.sock")).unwrap();
-    let request = format!(
-        "POST /v1/login HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{login}",
-        login.len()
-    );
-    socket.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
-    let (_, rest) = answer.split_once("\"token\":\"").unwrap();
-    rest.split('"').next().unwrap().to_owned()
-}
-
 /// A request on the socket of `node` by its steward, as bytes.
 fn request(node: &TestNode, path: &str, media: &str, body: &[u8]) -> UnixStream {
-    let token = token(node);
+    let token = node.session_token(Person::Steward);
     let mut socket = UnixStream::connect(node.dir.join("run/api.sock")).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let head = format!(

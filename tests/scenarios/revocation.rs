@@ -2,14 +2,16 @@
 
 use std::fmt::Write;
 
-use concordat_tests::{Import, Person, Reader, World};
+use concordat_tests::{Import, Person, Reader, TestNode, World};
 
-use super::{answers_released, assert_ledger_valid};
+use super::{answers_released, assert_ledger_valid, entries};
 
-/// Rows, and 16-byte blocks in each: together more than all pipes and windows between the provider's engine and a waiting
-/// reader can buffer.
+/// Rows, and 16-byte blocks in each: together more than the command line, the consumer's node and the chunk on its way hold while the
+/// reader waits.
 const PATIENTS: u64 = 40_000;
 const BLOCKS: u64 = 48;
+/// Most bytes in one chunk of an answer.
+const CHUNK: u64 = 1 << 20;
 
 #[test]
 fn a_revoked_grant_cuts_the_answer_that_is_under_way() {
@@ -26,20 +28,21 @@ fn a_revoked_grant_cuts_the_answer_that_is_under_way() {
         &["grant", "revoke", &grant, "--reason", "consent withdrawn"],
     );
     assert_eq!(revoked["state"], "REVOKED");
+    let (rows, bytes) = released_until_the_cut(provider);
     let end = reader.finish();
 
-    assert!(
-        end.rows < PATIENTS,
-        "all {} rows arrived although the grant was revoked",
-        end.rows
-    );
+    // The reader has read on after the revocation: not one row follows those that had left before it.
+    assert!(end.rows <= rows, "{} of {rows} rows arrived", end.rows);
+    let received = entries(consumer, "query_closed").pop().expect("the query is closed");
+    let received = received["bytes"].as_u64().expect("a number of bytes");
+    assert!(received <= bytes, "{received} of {bytes} bytes arrived");
+    assert!(bytes - received <= CHUNK, "more than one chunk was on its way");
     assert_eq!(end.code, Some(3), "{}", end.stderr);
     assert!(
         end.stderr.contains("consent withdrawn"),
         "the reason is missing: {}",
         end.stderr
     );
-    assert_ledger_records_the_cut(&world, end.rows);
     assert_further_queries_are_refused(&world, &grant);
     for node in &world.nodes {
         assert_ledger_valid(node);
@@ -73,13 +76,17 @@ fn share_many(world: &World) {
     assert_eq!(imported["rows"], PATIENTS);
 }
 
-/// The provider has recorded that the answer was cut, with at least as many rows as arrived.
-fn assert_ledger_records_the_cut(world: &World, arrived: u64) {
-    let released = answers_released(world.node("cleveland"));
-    let last = released.last().expect("the answer is in the ledger");
-    let rows = last["rows"].as_u64().expect("a number of rows");
-    assert!(last["outcome"].to_string().contains("cut"), "{last}");
-    assert!(rows < PATIENTS && rows >= arrived, "{arrived} rows arrived: {last}");
+/// The rows and bytes that the provider has recorded as released when the answer was cut, before the reader reads on.
+fn released_until_the_cut(provider: &TestNode) -> (u64, u64) {
+    provider.await_condition("the outcome is in the ledger", |node| {
+        !answers_released(node).is_empty()
+    });
+    let last = answers_released(provider).pop().expect("the answer is in the ledger");
+    let outcome = last["outcome"].to_string();
+    assert!(outcome.contains("cut") && outcome.contains("not confirmed"), "{last}");
+    let number = |key: &str| last[key].as_u64().expect("a number");
+    assert!(number("rows") < PATIENTS, "{last}");
+    (number("rows"), number("bytes"))
 }
 
 fn assert_further_queries_are_refused(world: &World, grant: &str) {

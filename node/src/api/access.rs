@@ -13,6 +13,8 @@ use axum::{
     routing::MethodRouter,
 };
 
+use concordat_documents::openapi::Operation;
+
 use super::{Api, OsAccount};
 use crate::{
     iam::{Action, Actor, IamError, SessionToken},
@@ -39,13 +41,27 @@ pub struct Route {
     pub path: &'static str,
     /// Who may use it.
     pub access: Access,
+    /// Its methods, with what they accept and return.
+    pub operations: Vec<Operation>,
     handler: MethodRouter<Api>,
 }
 
 impl Route {
     /// `handler` at `path`, for those whom `access` permits.
     pub fn new(path: &'static str, access: Access, handler: MethodRouter<Api>) -> Self {
-        Self { path, access, handler }
+        Self {
+            path,
+            access,
+            operations: Vec::new(),
+            handler,
+        }
+    }
+
+    /// The same route, with what its methods accept and return.
+    #[must_use]
+    pub fn describe(mut self, operations: impl IntoIterator<Item = Operation>) -> Self {
+        self.operations = operations.into_iter().collect();
+        self
     }
 
     /// Adds the route to a router, behind its check.

@@ -5,10 +5,13 @@ use axum::{
     extract::{Path, Query, State},
     routing::{get, post},
 };
+use concordat_documents::{
+    Items,
+    audit::{AuditReport, CheckpointReport, Entry, Tail},
+    openapi::Operation,
+};
 use concordat_protocol::audit::InclusionProof;
-use concordat_storage::ledger::{AuditReport, LedgerError, StoredEntry};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use concordat_storage::ledger::{self, LedgerError, StoredEntry};
 
 use super::{Access, Api, Route};
 use crate::{iam::Action, node::Node, problem::Problem};
@@ -21,57 +24,73 @@ const MAX_TAIL: u64 = 10_000;
 pub(super) fn routes() -> Vec<Route> {
     let verify = Access::Needs(Action::VerifyLedger);
     vec![
-        Route::new("/v1/audit/entries", Access::Needs(Action::ReadLedger), get(tail)),
-        Route::new("/v1/audit/verify", verify, post(check)),
-        Route::new("/v1/audit/proofs/{sequence}", verify, get(prove)),
+        Route::new("/v1/audit/entries", Access::Needs(Action::ReadLedger), get(tail)).describe([Operation::get(
+            "The newest entries of the ledger",
+        )
+        .query::<Tail>()
+        .returns::<Items<Entry>>()]),
+        Route::new("/v1/audit/verify", verify, post(check))
+            .describe([Operation::post("Check the whole ledger").returns::<AuditReport>()]),
+        Route::new("/v1/audit/proofs/{sequence}", verify, get(prove))
+            .describe([Operation::get("The proof that an entry is in the ledger").returns_object()]),
     ]
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Tail {
-    count: Option<u64>,
-}
-
-async fn tail(State(api): State<Api>, Query(Tail { count }): Query<Tail>) -> Result<Json<Value>, Problem> {
+async fn tail(State(api): State<Api>, Query(Tail { count }): Query<Tail>) -> Result<Json<Items<Entry>>, Problem> {
     let count = count.unwrap_or(TAIL).min(MAX_TAIL);
     let entries = api.blocking(move |node| node.ledger().tail(count)).await?;
-    let items: Vec<Value> = entries.iter().map(entry_json).collect();
-    Ok(Json(json!({ "items": items })))
+    Ok(Json(entries.into_iter().map(shown).collect()))
 }
 
-pub(super) fn entry_json(stored: &StoredEntry) -> Value {
-    let entry = &stored.entry;
-    json!({
-        "sequence": entry.sequence,
-        "at": entry.at.to_string(),
-        "by": entry.cause.to_string(),
-        "what": entry.body.describe(),
-        "leaf": stored.leaf,
-        "cause": entry.cause,
-        "body": entry.body,
-    })
+pub(super) fn shown(stored: StoredEntry) -> Entry {
+    let entry = stored.entry;
+    Entry {
+        sequence: entry.sequence,
+        at: entry.at.to_string(),
+        by: entry.cause.to_string(),
+        what: entry.body.describe(),
+        leaf: stored.leaf,
+        cause: entry.cause,
+        body: entry.body,
+    }
+}
+
+/// The report as a document.
+pub fn report(report: ledger::AuditReport) -> AuditReport {
+    AuditReport {
+        entries: report.entries,
+        root: report.root,
+        checkpoint: report.checkpoint.map(|checkpoint| CheckpointReport {
+            size: checkpoint.size,
+            signed_by: checkpoint.signed_by,
+            at: checkpoint.at.to_string(),
+            witnesses: checkpoint.witnesses,
+        }),
+        ok: report.ok,
+        first_bad_entry: report.first_bad_entry,
+        reason: report.reason,
+    }
 }
 
 async fn check(State(api): State<Api>) -> Result<Json<AuditReport>, Problem> {
     api.blocking(|node| {
         let keys = node.storage().identities().institution_keys()?;
-        let report = node.ledger().verify(&keys);
+        let found = node.ledger().verify(&keys);
         // An invalid ledger is not signed.
-        if !report.ok
-            || report
+        if !found.ok
+            || found
                 .checkpoint
                 .as_ref()
-                .is_some_and(|signed| signed.size == report.entries)
+                .is_some_and(|signed| signed.size == found.entries)
         {
-            return Ok(Json(report));
+            return Ok(Json(report(found)));
         }
         match sign(node) {
             // All of it was read just now; the verification that began at startup finishes on its own.
-            Err(LedgerError::Verifying { .. }) => return Ok(Json(report)),
+            Err(LedgerError::Verifying { .. }) => return Ok(Json(report(found))),
             signed => signed?,
         }
-        Ok::<_, Problem>(Json(node.ledger().verify(&keys)))
+        Ok::<_, Problem>(Json(report(node.ledger().verify(&keys))))
     })
     .await
 }

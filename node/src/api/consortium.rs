@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
+use concordat_documents::openapi::Operation;
 use concordat_protocol::identity::InstitutionPublicKey;
 use concordat_protocol::ids::{Digest32, InstitutionId};
 use concordat_protocol::membership::{ValidRoster, from_file};
@@ -21,42 +22,101 @@ use crate::problem::Problem;
 pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Action::ManageConsortium);
     vec![
-        Route::new("/v1/consortium/found", manage, post(found)),
+        Route::new("/v1/consortium/found", manage, post(found))
+            .describe([Operation::post("Found a consortium").accepts_object().returns_object()]),
         Route::new(
             "/v1/consortium/enrollment",
             manage,
             get(enrollment).post(enrollment_of_further_node),
-        ),
-        Route::new("/v1/consortium/members", manage, post(admit)),
-        Route::new("/v1/consortium/members/{institution}/remove", manage, post(remove)),
+        )
+        .describe([
+            Operation::get("The application of this node").returns_object(),
+            Operation::post("The application of a further node of a member")
+                .accepts_object()
+                .returns_object(),
+        ]),
+        Route::new("/v1/consortium/members", manage, post(admit)).describe([Operation::post(
+            "Admit a member, or propose it to the other holders of the charter",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/consortium/members/{institution}/remove", manage, post(remove))
+            .describe([
+                Operation::post("Remove a member, or propose it to the other holders of the charter").returns_object(),
+            ]),
         Route::new(
             "/v1/consortium/members/{institution}/confirm-key",
             manage,
             post(confirm_key),
-        ),
-        Route::new("/v1/consortium/join", manage, post(join)),
-        Route::new("/v1/consortium/roster", Access::Needs(Action::ReadRoster), get(roster)),
-        Route::new("/v1/consortium/roster/import", manage, post(import)),
-        Route::new("/v1/consortium/roster/review", manage, post(review_roster)),
-        Route::new("/v1/consortium/roster/sign", manage, post(sign_roster)),
-        Route::new("/v1/consortium/charter", manage, post(change_charter)),
-        Route::new("/v1/consortium/charter/review", manage, post(review_charter)),
-        Route::new("/v1/consortium/charter/sign", manage, post(sign_charter)),
+        )
+        .describe([
+            Operation::post("Confirm the key of a member that the holders of the charter replaced")
+                .accepts_object()
+                .returns_object(),
+        ]),
+        Route::new("/v1/consortium/join", manage, post(join)).describe([Operation::post(
+            "Join a consortium by its roster",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/consortium/roster", Access::Needs(Action::ReadRoster), get(roster))
+            .describe([Operation::get("The newest roster").returns_object()]),
+        Route::new("/v1/consortium/roster/import", manage, post(import)).describe([Operation::post(
+            "Import a newer roster",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/consortium/roster/review", manage, post(review_roster)).describe([Operation::post(
+            "What a proposed roster changes",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/consortium/roster/sign", manage, post(sign_roster)).describe([Operation::post(
+            "Sign a proposed roster",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/consortium/charter", manage, post(change_charter)).describe([Operation::post(
+            "Change the charter, or propose it to its other holders",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/consortium/charter/review", manage, post(review_charter)).describe([Operation::post(
+            "What a proposed change of the charter changes",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/consortium/charter/sign", manage, post(sign_charter)).describe([Operation::post(
+            "Sign a proposed change of the charter",
+        )
+        .accepts_object()
+        .returns_object()]),
         Route::new(
             "/v1/consortium/ledgers",
             Access::Needs(Action::ReadStatus),
             get(ledger_conflicts),
-        ),
+        )
+        .describe([Operation::get("Ledgers that contradict what their nodes have signed").returns_object()]),
         Route::new(
             "/v1/consortium/ledgers/acknowledge",
             Access::Needs(Action::AcknowledgeLedger),
             post(acknowledge_ledger),
-        ),
+        )
+        .describe([
+            Operation::post("Acknowledge the ledger of a member that was replaced by another")
+                .accepts_object()
+                .returns_object(),
+        ]),
         Route::new(
             "/v1/consortium/ledgers/acknowledge-own",
             Access::Needs(Action::AcknowledgeLedger),
             post(acknowledge_own_ledger),
-        ),
+        )
+        .describe([
+            Operation::post("Acknowledge that this node continues from an older ledger")
+                .accepts_object()
+                .returns_object(),
+        ]),
     ]
 }
 

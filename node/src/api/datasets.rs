@@ -10,6 +10,7 @@ use axum::{
     extract::{Path, State},
     routing::{get, post},
 };
+use concordat_documents::openapi::Operation;
 use concordat_protocol::{
     audit::EntryBody,
     ids::{ColumnName, DatasetName, Digest32},
@@ -37,29 +38,49 @@ pub(super) fn routes() -> Vec<Route> {
     let read = Access::Needs(Action::ReadDatasets);
     let publishing = Access::Needs(Action::PublishDataset);
     vec![
-        Route::new("/v1/datasets", read, get(list)),
-        Route::new("/v1/datasets/{name}", read, get(show)),
-        Route::new("/v1/datasets/{name}/versions", read, get(versions)),
-        Route::new("/v1/datasets/{name}/verify", read, post(verify)),
+        Route::new("/v1/datasets", read, get(list))
+            .describe([Operation::get("The datasets of this institution").returns_object()]),
+        Route::new("/v1/datasets/{name}", read, get(show))
+            .describe([Operation::get("A dataset with its columns, classes and limits").returns_object()]),
+        Route::new("/v1/datasets/{name}/versions", read, get(versions))
+            .describe([Operation::get("The versions of a dataset").returns_object()]),
+        Route::new("/v1/datasets/{name}/verify", read, post(verify))
+            .describe([Operation::post("Check every object of a dataset").returns_object()]),
         Route::new(
             "/v1/datasets/{name}/classify",
             Access::Needs(Action::ClassifyDataset),
             post(classify),
-        ),
+        )
+        .describe([Operation::post("Set the classes of columns")
+            .accepts_object()
+            .returns_object()]),
         Route::new(
             "/v1/datasets/{name}/retain",
             Access::Needs(Action::ImportDataset),
             post(retain),
-        ),
+        )
+        .describe([Operation::post("Set how many versions are retained")
+            .accepts_object()
+            .returns_object()]),
         Route::new(
             "/v1/datasets/{name}/erase",
             Access::Needs(Action::EraseDataset),
             post(erase),
-        ),
-        Route::new("/v1/erasures", read, get(erasures)),
-        Route::new("/v1/datasets/{name}/publish", publishing, post(publish)),
-        Route::new("/v1/datasets/{name}/limits", publishing, post(limit)),
-        Route::new("/v1/datasets/{name}/withdraw", publishing, post(withdraw)),
+        )
+        .describe([Operation::post("Erase a dataset by destroying its keys")
+            .accepts_object()
+            .returns_object()]),
+        Route::new("/v1/erasures", read, get(erasures))
+            .describe([Operation::get("The signed statements of erasures").returns_object()]),
+        Route::new("/v1/datasets/{name}/publish", publishing, post(publish))
+            .describe([Operation::post("Show a dataset to members").returns_object()]),
+        Route::new("/v1/datasets/{name}/limits", publishing, post(limit)).describe([Operation::post(
+            "Set the limits of a dataset",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/datasets/{name}/withdraw", publishing, post(withdraw))
+            .describe([Operation::post("Hide a dataset from members").returns_object()]),
     ]
 }
 

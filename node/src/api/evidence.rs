@@ -8,19 +8,22 @@ use axum::{
     extract::{Path, State},
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
+use concordat_documents::openapi::Operation;
 use concordat_protocol::{
     audit::{ExportHead, InclusionProof},
     identity::PrivateKey as _,
     ids::QueryId,
     query::{EvidenceBundle, query_of},
+    text::Reason,
 };
 use concordat_storage::ledger::LedgerError;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{Access, Api, Caller, Route, audit};
+use super::{Access, Api, Body, Caller, Route, audit};
 use crate::{
     evidence::{EvidenceRecord, EvidenceSide},
     iam::Action,
@@ -41,13 +44,28 @@ pub(super) fn routes() -> Vec<Route> {
             "/v1/audit/queries/{query}",
             Access::Needs(Action::ReadLedger),
             get(show),
-        ),
+        )
+        .describe([Operation::get("The record of a query; its text only for auditors").returns_object()]),
         Route::new(
             "/v1/audit/receipts/{query}",
             Access::Needs(Action::ReadEvidence),
             get(receipt),
-        ),
-        Route::new("/v1/audit/export", Access::Needs(Action::ReadEvidence), get(export)),
+        )
+        .describe([Operation::get("The evidence of a query, for `concordat-verify`").returns_object()]),
+        Route::new(
+            "/v1/audit/queries/{query}/write-off",
+            Access::Needs(Action::WriteOffReceipt),
+            post(write_off),
+        )
+        .describe([
+            Operation::post("Write off a receipt that its consumer cannot countersign")
+                .accepts_object()
+                .returns_object(),
+        ]),
+        Route::new("/v1/audit/export", Access::Needs(Action::ReadEvidence), get(export))
+            .describe([
+                Operation::get("The whole ledger, for `concordat-verify`").returns_bytes("application/x-ndjson")
+            ]),
     ]
 }
 
@@ -62,17 +80,45 @@ async fn show(
         let entries = record
             .entries
             .iter()
-            .map(|sequence| node.ledger().entry(*sequence).map(|stored| audit::entry_json(&stored)))
-            .collect::<Result<Vec<Value>, LedgerError>>()?;
+            .map(|sequence| node.ledger().entry(*sequence).map(audit::shown))
+            .collect::<Result<Vec<_>, LedgerError>>()?;
         let mut value = record_json(query, &record);
         if let Some(fields) = value.as_object_mut() {
-            fields.insert("entries".to_owned(), entries.into());
+            fields.insert("entries".to_owned(), json!(entries));
             fields.insert("open".to_owned(), node.evidence().is_open(query)?.into());
             if with_text {
                 fields.insert("sql".to_owned(), record.sql.into());
             }
         }
         Ok::<_, Problem>(Json(value))
+    })
+    .await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WriteOffBody {
+    reason: Reason,
+}
+
+async fn write_off(
+    State(api): State<Api>,
+    Caller(actor): Caller,
+    Path(query): Path<String>,
+    Body(WriteOffBody { reason }): Body<WriteOffBody>,
+) -> Result<Json<Value>, Problem> {
+    api.blocking(move |node| {
+        let (query, _) = find(node, &query)?;
+        let by = actor.attribution();
+        let entry = (node.ledger(), &by, node.clock().now());
+        if !node.evidence().write_off(query, reason, entry)? {
+            return Err(Problem::new(
+                Code::NotFound,
+                format!("no receipt of query {} waits for a signature", query.short()),
+            )
+            .help("the refusal that the other institution got names the query whose receipt waits longest"));
+        }
+        Ok(Json(json!({ "query": query, "written_off": true })))
     })
     .await
 }

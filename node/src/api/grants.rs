@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
+use concordat_documents::openapi::Operation;
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::ids::{DatasetRef, GrantId, NegotiationId};
 use concordat_protocol::negotiation::Justification;
@@ -24,50 +25,71 @@ const AUTOMATIC_STEPS_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new("/v1/grants", Access::Needs(Action::ReadGrants), get(list)),
-        Route::new("/v1/grants/request", Access::Needs(Action::RequestGrant), post(request)),
-        Route::new("/v1/grants/{id}", Access::Needs(Action::ReadGrants), get(show)),
+        Route::new("/v1/grants", Access::Needs(Action::ReadGrants), get(list))
+            .describe([Operation::get("Negotiations and grants").returns_object()]),
+        Route::new("/v1/grants/request", Access::Needs(Action::RequestGrant), post(request))
+            .describe([Operation::post("Request a grant").accepts_object().returns_object()]),
+        Route::new("/v1/grants/{id}", Access::Needs(Action::ReadGrants), get(show))
+            .describe([Operation::get("A negotiation and its grant").returns_object()]),
         Route::new(
             "/v1/grants/{id}/transcript",
             Access::Needs(Action::ReadGrants),
             get(transcript),
-        ),
+        )
+        .describe([Operation::get("The messages of a negotiation").returns_object()]),
         Route::new(
             "/v1/grants/{id}/offer",
             Access::Needs(Action::AnswerRequests),
             post(offer),
-        ),
+        )
+        .describe([Operation::post("Make an offer, at most what the policy allows")
+            .accepts_object()
+            .returns_object()]),
         Route::new(
             "/v1/grants/{id}/accept",
             Access::Needs(Action::AcceptOffer),
             post(accept),
-        ),
+        )
+        .describe([Operation::post("Accept an offer").returns_object()]),
         Route::new(
             "/v1/grants/{id}/verify",
             Access::Needs(Action::AcceptOffer),
             post(verify),
-        ),
-        Route::new("/v1/grants/{id}/reject", Access::LoggedIn, post(reject)),
+        )
+        .describe([Operation::post("Sign the terms of an accepted offer").returns_object()]),
+        Route::new("/v1/grants/{id}/reject", Access::LoggedIn, post(reject)).describe([Operation::post(
+            "End a negotiation",
+        )
+        .accepts_object()
+        .returns_object()]),
         Route::new(
             "/v1/grants/{id}/revoke",
             Access::Needs(Action::RevokeGrant),
             post(revoke),
-        ),
+        )
+        .describe([Operation::post("Revoke a grant").accepts_object().returns_object()]),
         Route::new(
             "/v1/grants/{id}/suspend",
             Access::Needs(Action::SuspendGrant),
             post(suspend),
-        ),
+        )
+        .describe([Operation::post("Suspend a grant").accepts_object().returns_object()]),
         Route::new(
             "/v1/grants/{id}/resume",
             Access::Needs(Action::SuspendGrant),
             post(resume),
-        ),
+        )
+        .describe([Operation::post("Resume a suspended grant")
+            .accepts_object()
+            .returns_object()]),
         Route::new(
             "/v1/grants/{id}/relinquish",
             Access::Needs(Action::RelinquishGrant),
             post(relinquish),
-        ),
+        )
+        .describe([Operation::post("Give up a grant of another institution")
+            .accepts_object()
+            .returns_object()]),
     ]
 }
 

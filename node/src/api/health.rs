@@ -2,14 +2,18 @@
 
 use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
 
+use concordat_documents::openapi::Operation;
+
 use super::{Access, Api, Route, status};
 use crate::problem::{Code, Problem};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new("/healthz", Access::Open, get(alive)),
-        Route::new("/readyz", Access::Open, get(ready)),
-        Route::new("/metrics", Access::Open, get(metrics)),
+        Route::new("/healthz", Access::Open, get(alive)).describe([Operation::get("Whether the process runs")]),
+        Route::new("/readyz", Access::Open, get(ready))
+            .describe([Operation::get("Whether a request would be served now")]),
+        Route::new("/metrics", Access::Open, get(metrics))
+            .describe([Operation::get("Metrics in the Prometheus text format")]),
     ]
 }
 

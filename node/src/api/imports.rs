@@ -23,6 +23,7 @@ use axum::{
     routing::post,
 };
 use bytes::Bytes;
+use concordat_documents::openapi::Operation;
 use concordat_protocol::{
     audit::EntryBody,
     ids::{DatasetName, SegmentName},
@@ -53,11 +54,20 @@ pub(super) const UPLOAD: &str = "application/vnd.concordat.import";
 const LINES: usize = 256;
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::new(
-        "/v1/datasets/{name}/import",
-        Access::Needs(Action::ImportDataset),
-        post(import).get(may_import),
-    )]
+    vec![
+        Route::new(
+            "/v1/datasets/{name}/import",
+            Access::Needs(Action::ImportDataset),
+            post(import).get(may_import),
+        )
+        .describe([
+            Operation::get("Whether the caller may import the dataset, and where the node reads files itself")
+                .returns_object(),
+            Operation::post("Import a table: a line of JSON, then the bytes of the file")
+                .accepts_bytes(UPLOAD)
+                .returns_bytes("application/x-ndjson"),
+        ]),
+    ]
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
+use concordat_documents::openapi::Operation;
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::time::Timestamp;
 use serde::Deserialize;
@@ -21,15 +22,39 @@ use crate::problem::Problem;
 pub(super) fn routes() -> Vec<Route> {
     let (read, manage) = (Access::Needs(Action::ReadPolicy), Access::Needs(Action::ManagePolicy));
     vec![
-        Route::new("/v1/policy", read, get(show)),
-        Route::new("/v1/policy/sets", read, get(history)),
-        Route::new("/v1/policy/sets/{number}", read, get(numbered)),
-        Route::new("/v1/policy/check", read, post(check)),
-        Route::new("/v1/policy/test", read, post(test)),
-        Route::new("/v1/policy/diff", read, post(compare)),
-        Route::new("/v1/policy/apply", manage, post(apply)),
-        Route::new("/v1/policy/approve", manage, post(approve)),
-        Route::new("/v1/policy/rollback", manage, post(rollback)),
+        Route::new("/v1/policy", read, get(show)).describe([Operation::get("The current policy set").returns_object()]),
+        Route::new("/v1/policy/sets", read, get(history))
+            .describe([Operation::get("All policy sets, and a proposal that waits for approval").returns_object()]),
+        Route::new("/v1/policy/sets/{number}", read, get(numbered))
+            .describe([Operation::get("A policy set").returns_object()]),
+        Route::new("/v1/policy/check", read, post(check)).describe([Operation::post("Validate a policy set")
+            .accepts_object()
+            .returns_object()]),
+        Route::new("/v1/policy/test", read, post(test)).describe([Operation::post(
+            "Run test cases against a policy set",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/policy/diff", read, post(compare)).describe([Operation::post(
+            "What a policy set permits more and less than the current one",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/policy/apply", manage, post(apply)).describe([Operation::post(
+            "Apply a policy set, or propose it",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/policy/approve", manage, post(approve)).describe([Operation::post(
+            "Approve a proposed policy set",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/policy/rollback", manage, post(rollback)).describe([Operation::post(
+            "Apply an earlier policy set again",
+        )
+        .accepts_object()
+        .returns_object()]),
     ]
 }
 

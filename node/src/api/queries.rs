@@ -18,6 +18,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::{BufMut, Bytes, BytesMut};
+use concordat_documents::openapi::Operation;
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::scope::Purpose;
 use concordat_storage::arrow_stream::{EncodeError, StreamEncoder};
@@ -42,9 +43,18 @@ const PARTS: &str = "application/vnd.concordat.answer";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new("/v1/query", Access::Needs(Action::Query), post(query)),
-        Route::new("/v1/catalog", Access::Needs(Action::ReadCatalog), get(catalog)),
-        Route::new("/v1/why", Access::Needs(Action::ExplainDecision), post(why::why)),
+        Route::new("/v1/query", Access::Needs(Action::Query), post(query)).describe([Operation::post(
+            "Run a query; the answer is an Arrow IPC stream in parts",
+        )
+        .accepts_object()
+        .returns_bytes(PARTS)]),
+        Route::new("/v1/catalog", Access::Needs(Action::ReadCatalog), get(catalog))
+            .describe([Operation::get("What other members publish").returns_object()]),
+        Route::new("/v1/why", Access::Needs(Action::ExplainDecision), post(why::why)).describe([Operation::post(
+            "A decision, rule by rule",
+        )
+        .accepts_object()
+        .returns_object()]),
     ]
 }
 

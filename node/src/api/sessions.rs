@@ -6,16 +6,14 @@ use axum::{
     http::HeaderMap,
     routing::{get, post},
 };
-use concordat_protocol::{
-    audit::EntryBody,
-    ids::ActorId,
-    query::{Factor, Role},
-    text::Label,
+use concordat_documents::{
+    openapi::Operation,
+    secret::SecretText,
+    session::{LoggedOut, LoginRequest, OwnPassword, PasswordReset, Person, Session, SessionInfo},
+    user,
 };
+use concordat_protocol::{audit::EntryBody, ids::ActorId, text::Label};
 use concordat_storage::keys::Secret;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
 
 use super::{Access, Api, Body, Caller, OsAccount, Route, access};
 use crate::{
@@ -27,36 +25,38 @@ use crate::{
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new("/v1/login", Access::Open, post(login)),
-        Route::new("/v1/logout", Access::AnySession, post(logout)),
-        Route::new("/v1/whoami", Access::AnySession, get(whoami)),
-        Route::new("/v1/password", Access::AnySession, post(set_password)),
+        Route::new("/v1/login", Access::Open, post(login)).describe([Operation::post("Start a session")
+            .accepts::<LoginRequest>()
+            .returns::<Session>()]),
+        Route::new("/v1/logout", Access::AnySession, post(logout))
+            .describe([Operation::post("End the session").returns::<LoggedOut>()]),
+        Route::new("/v1/whoami", Access::AnySession, get(whoami))
+            .describe([Operation::get("The person behind the session").returns::<Person>()]),
+        Route::new("/v1/password", Access::AnySession, post(set_password)).describe([Operation::post(
+            "Set a password of one's own; all sessions end and a new one begins",
+        )
+        .accepts::<OwnPassword>()
+        .returns::<Session>()]),
     ]
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LoginBody {
-    name: String,
-    #[serde(deserialize_with = "secret")]
-    password: Secret,
-}
-
-/// Reads text that is wiped when it is dropped.
-pub(super) fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-    String::deserialize(deserializer).map(Secret::from)
+/// A secret of a request; both copies are wiped when they are dropped.
+pub(super) fn secret(text: &SecretText) -> Secret {
+    Secret::from(text.expose().to_owned())
 }
 
 async fn login(
     State(api): State<Api>,
     account: OsAccount,
-    Body(body): Body<LoginBody>,
-) -> Result<Json<Value>, Problem> {
+    Body(body): Body<LoginRequest>,
+) -> Result<Json<Session>, Problem> {
     let login = api
         .blocking(move |node| {
             let now = node.clock().now();
             let name = body.name;
-            let answer = node.sessions().login_at(&name, &body.password, account.uid, now);
+            let answer = node
+                .sessions()
+                .login_at(&name, &secret(&body.password), account.uid, now);
             // Recorded before the person learns the outcome: a login that cannot be recorded is not valid.
             let (entry, by) = match &answer {
                 Ok(login) => (
@@ -74,36 +74,36 @@ async fn login(
             Ok::<Login, Problem>(answer?)
         })
         .await?;
-    Ok(Json(session_json(&login)))
+    Ok(Json(session(&login)))
 }
 
 /// The response to a login, with what the person must know about their password.
-fn session_json(login: &Login) -> Value {
-    let token = login.token.expose();
-    json!({
-        "token": token.as_str(),
-        "actor": login.actor.id(),
-        "roles": login.actor.roles(),
-        "until": login.until.to_string(),
-        "set_password": login.actor.is_only_to_set_password(),
-        "password_resets": resets(&login.actor),
-    })
+fn session(login: &Login) -> Session {
+    Session {
+        token: SecretText::new(login.token.expose().as_str().to_owned()),
+        info: SessionInfo {
+            actor: login.actor.id().clone(),
+            roles: login.actor.roles().clone(),
+            until: login.until.to_string(),
+            set_password: login.actor.is_only_to_set_password(),
+            password_resets: resets(&login.actor),
+        },
+    }
 }
 
-fn resets(actor: &Actor) -> Vec<Value> {
-    let resets = actor.password_resets().iter();
-    resets
-        .map(|reset| json!({ "at": reset.at.to_string(), "by": reset.by }))
-        .collect()
+fn resets(actor: &Actor) -> Vec<PasswordReset> {
+    let resets = actor.password_resets().iter().map(|reset| PasswordReset {
+        at: reset.at.to_string(),
+        by: reset.by.clone(),
+    });
+    resets.collect()
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OwnPassword {
-    #[serde(deserialize_with = "secret")]
-    current: Secret,
-    #[serde(deserialize_with = "secret")]
-    password: Secret,
+pub(super) fn training(training: &Training) -> user::Training {
+    user::Training {
+        name: training.name.clone(),
+        until: training.until.to_string(),
+    }
 }
 
 /// A person sets their own password; all their sessions end and a new one begins.
@@ -112,9 +112,10 @@ async fn set_password(
     account: OsAccount,
     Caller(actor): Caller,
     Body(OwnPassword { current, password }): Body<OwnPassword>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Session>, Problem> {
     let login = api
         .blocking(move |node| {
+            let (current, password) = (secret(&current), secret(&password));
             let (name, now) = (actor.id().name(), node.clock().now());
             node.accounts().check_own_password(name, &current, &password, now)?;
             let entry = EntryBody::UserChanged {
@@ -128,7 +129,7 @@ async fn set_password(
             Ok::<Login, Problem>(node.sessions().login_at(name, &password, account.uid, now)?)
         })
         .await?;
-    Ok(Json(session_json(&login)))
+    Ok(Json(session(&login)))
 }
 
 /// Only a name that is known here is recorded: an unknown one may be a mistyped password.
@@ -137,20 +138,9 @@ fn known(node: &crate::node::Node, name: &str) -> Option<ActorId> {
     ActorId::at(name, &node.identity().institution).ok()
 }
 
-async fn logout(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
+async fn logout(State(api): State<Api>, headers: HeaderMap) -> Result<Json<LoggedOut>, Problem> {
     api.node().sessions().logout(&access::token(&headers)?);
-    Ok(Json(json!({ "logged_in": false })))
-}
-
-#[derive(Serialize)]
-struct Person {
-    actor: ActorId,
-    roles: BTreeSet<Role>,
-    factors: BTreeSet<Factor>,
-    authenticated_at: String,
-    training: Option<Training>,
-    set_password: bool,
-    password_resets: Vec<Value>,
+    Ok(Json(LoggedOut { logged_in: false }))
 }
 
 async fn whoami(Caller(actor): Caller) -> Json<Person> {
@@ -159,7 +149,7 @@ async fn whoami(Caller(actor): Caller) -> Json<Person> {
         roles: actor.roles().clone(),
         factors: actor.factors().clone(),
         authenticated_at: actor.authenticated_at().to_string(),
-        training: actor.training().cloned(),
+        training: actor.training().map(training),
         set_password: actor.is_only_to_set_password(),
         password_resets: resets(&actor),
     })

@@ -1,103 +1,19 @@
 //! What is running and who is connected.
 
 use axum::{Json, extract::State, http::HeaderMap, routing::get};
-use concordat_protocol::{
-    identity::InstitutionPublicKey,
-    ids::{Digest32, InstitutionId, Jurisdiction, NodeId},
-    text::LegalName,
+use concordat_documents::{
+    openapi::Operation,
+    status::{CharterStatus, PeerStatus, PolicyStatus, RefusedRoster, RejectedPeer, RosterStatus, Status},
 };
+use concordat_protocol::{identity::InstitutionPublicKey, ids::NodeId};
 use concordat_storage::ledger::Verification;
-use serde::Serialize;
 
 use super::{Access, Api, OsAccount, Route, access};
 use crate::{iam::Action, membership::UnconfirmedKey, node::Node};
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::new("/v1/status", Access::Open, get(status))]
-}
-
-/// The node as it is now.
-#[derive(Debug, Serialize)]
-pub(super) struct Status {
-    institution: InstitutionId,
-    name: LegalName,
-    jurisdiction: Jurisdiction,
-    node: NodeId,
-    /// Fingerprint of the institution's key, to be compared by telephone.
-    fingerprint: String,
-    version: &'static str,
-    ready: bool,
-    /// Why it is not ready.
-    reasons: Vec<String>,
-    listen: Vec<String>,
-    roster: Option<RosterStatus>,
-    policy: Option<PolicyStatus>,
-    ledger_entries: u64,
-    /// How far the ledger has been verified since the start; `None` once it is completely verified.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ledger_verification: Option<String>,
-    connected: usize,
-    /// Who is connected; only for logged-in users.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    peers: Option<Vec<PeerStatus>>,
-    /// Peers whose hello was rejected, and why; only for logged-in users, and only if there are any.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    rejected_peers: Vec<RejectedPeer>,
-    /// What a person must investigate: ledgers that contradict what their nodes have signed.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    alarms: Vec<String>,
-    /// RFC 3339, by the node's clock.
-    time: String,
-}
-
-#[derive(Debug, Serialize)]
-struct RosterStatus {
-    number: u64,
-    expires: String,
-    /// Whose signatures change the roster.
-    charter: CharterStatus,
-    /// A roster signed with the charter key that was refused, and why; `None` once a newer one has been accepted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    refused: Option<RefusedStatus>,
-}
-
-#[derive(Debug, Serialize)]
-struct CharterStatus {
-    /// How many signatures are required.
-    threshold: u8,
-    /// Fingerprints of the keys.
-    keys: Vec<String>,
-    /// What that means.
-    note: String,
-}
-
-#[derive(Debug, Serialize)]
-struct RefusedStatus {
-    number: u64,
-    reason: String,
-    at: String,
-}
-
-/// The current policy set.
-#[derive(Debug, Serialize)]
-struct PolicyStatus {
-    number: u64,
-    digest: Digest32,
-}
-
-#[derive(Debug, Serialize)]
-struct PeerStatus {
-    node: NodeId,
-    /// `None` until the peer has sent its hello.
-    institution: Option<InstitutionId>,
-}
-
-#[derive(Debug, Serialize)]
-struct RejectedPeer {
-    node: NodeId,
-    /// `None` if the roster no longer lists the node.
-    institution: Option<InstitutionId>,
-    reason: String,
+    let operation = Operation::get("What is running and who is connected").returns::<Status>();
+    vec![Route::new("/v1/status", Access::Open, get(status)).describe([operation])]
 }
 
 async fn status(State(api): State<Api>, account: OsAccount, headers: HeaderMap) -> Json<Status> {
@@ -112,7 +28,7 @@ async fn status(State(api): State<Api>, account: OsAccount, headers: HeaderMap) 
         jurisdiction: identity.jurisdiction.clone(),
         node: identity.node(),
         fingerprint: identity.institution_public().fingerprint(),
-        version: env!("CARGO_PKG_VERSION"),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         ready: reasons.is_empty(),
         reasons,
         listen: node.network().listen_addrs().iter().map(ToString::to_string).collect(),
@@ -208,7 +124,7 @@ fn roster(node: &Node) -> Option<RosterStatus> {
             keys: charter.keys().iter().map(InstitutionPublicKey::fingerprint).collect(),
             note: charter.summary(),
         },
-        refused: node.membership().refused().map(|refused| RefusedStatus {
+        refused: node.membership().refused().map(|refused| RefusedRoster {
             number: refused.number,
             reason: refused.reason,
             at: refused.at.to_string(),

@@ -7,6 +7,8 @@ use axum::{
     extract::{Path, State},
     routing::{get, post},
 };
+use concordat_documents::openapi::Operation;
+use concordat_documents::secret::SecretText;
 use concordat_protocol::{
     audit::EntryBody,
     ids::ActorId,
@@ -14,7 +16,7 @@ use concordat_protocol::{
     text::{Label, Text},
     time::Timestamp,
 };
-use concordat_storage::{keys::Secret, ledger::Attribution};
+use concordat_storage::ledger::Attribution;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -29,11 +31,30 @@ use crate::{
 pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Action::ManageUsers);
     vec![
-        Route::new("/v1/users", manage, get(list).post(add)),
-        Route::new("/v1/users/{name}/roles", manage, post(set_roles)),
-        Route::new("/v1/users/{name}/access", manage, post(set_access)),
-        Route::new("/v1/users/{name}/password", manage, post(set_password)),
-        Route::new("/v1/users/{name}/training", manage, post(record_training)),
+        Route::new("/v1/users", manage, get(list).post(add)).describe([
+            Operation::get("All accounts").returns_object(),
+            Operation::post("Create an account").returns_object(),
+        ]),
+        Route::new("/v1/users/{name}/roles", manage, post(set_roles)).describe([Operation::post(
+            "Set the roles of an account",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/users/{name}/access", manage, post(set_access)).describe([Operation::post(
+            "Enable or disable an account",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/users/{name}/password", manage, post(set_password)).describe([Operation::post(
+            "Set a password that opens one session",
+        )
+        .accepts_object()
+        .returns_object()]),
+        Route::new("/v1/users/{name}/training", manage, post(record_training)).describe([Operation::post(
+            "Record a training",
+        )
+        .accepts_object()
+        .returns_object()]),
     ]
 }
 
@@ -73,8 +94,7 @@ async fn list(State(api): State<Api>) -> Result<Json<Value>, Problem> {
 struct NewAccount {
     name: String,
     roles: BTreeSet<Role>,
-    #[serde(deserialize_with = "secret")]
-    password: Secret,
+    password: SecretText,
 }
 
 async fn add(
@@ -148,8 +168,7 @@ async fn set_access(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewPassword {
-    #[serde(deserialize_with = "secret")]
-    password: Secret,
+    password: SecretText,
 }
 
 async fn set_password(
@@ -160,7 +179,9 @@ async fn set_password(
 ) -> Result<Json<Account>, Problem> {
     api.blocking(move |node| {
         let now = node.clock().now();
-        let change = node.accounts().other_password(&name, &password, caller.id(), now)?;
+        let change = node
+            .accounts()
+            .other_password(&name, &secret(&password), caller.id(), now)?;
         let entry = user_changed(node, &name, "password-reset")?;
         record_and_make(node, change, entry, &caller.attribution())
     })

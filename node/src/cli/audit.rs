@@ -2,13 +2,20 @@
 
 use crate::json::Field as _;
 use clap::Subcommand;
+use concordat_documents::{
+    Empty, Items,
+    audit::{AuditReport, Entry},
+};
 use concordat_storage::ledger::Ledger;
 use http_body_util::BodyExt as _;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Context, output::Format, unlock};
 use crate::{
-    api::client::{Client, segment},
+    api::{
+        audit,
+        client::{Client, segment},
+    },
     config::Config,
     problem::{Code, Problem},
 };
@@ -38,6 +45,14 @@ pub(super) enum Verb {
         /// Its id, or a prefix of it as `audit tail` shows it
         query: String,
     },
+    /// Write off a receipt that the other institution cannot countersign, so that its queries are answered again
+    WriteOff {
+        /// The id of the query; the refusal that the other institution got names it
+        query: String,
+        /// Why it cannot be countersigned, for the ledger
+        #[arg(long)]
+        reason: String,
+    },
     /// The complete ledger as a file for `concordat-verify`; it names people: `audit export > FILE`
     Export,
 }
@@ -47,13 +62,13 @@ impl Verb {
         let client = context.client()?;
         match self {
             Self::Tail { count } => {
-                let entries: Value = client.get(&format!("/v1/audit/entries?count={count}")).await?;
+                let entries: Items<Entry> = client.get(&format!("/v1/audit/entries?count={count}")).await?;
                 context.out.list(
-                    entries.at("items"),
+                    &entries.items,
                     &[("entry", "sequence"), ("at", "at"), ("by", "by"), ("what", "what")],
                 )
             }
-            Self::Verify => match client.post("/v1/audit/verify", &json!({})).await {
+            Self::Verify => match client.post("/v1/audit/verify", &Empty {}).await {
                 Err(problem) if problem.code == Code::Unreachable => verify_on_disk(context).await,
                 report => conclude(&report?, context),
             },
@@ -71,6 +86,11 @@ impl Verb {
             Self::Receipt { query } => {
                 let bundle: Value = client.get(&format!("/v1/audit/receipts/{}", segment(&query))).await?;
                 context.out.text(&format!("{bundle:#}\n"))
+            }
+            Self::WriteOff { query, reason } => {
+                let path = format!("/v1/audit/queries/{}/write-off", segment(&query));
+                let done: Value = client.post(&path, &json!({ "reason": reason })).await?;
+                context.out.record(&done)
             }
             Self::Export => export(&client, context).await,
         }
@@ -106,16 +126,15 @@ async fn verify_on_disk(context: &Context) -> Result<(), Problem> {
     let storage = unlock::storage(&config, &context.dir).await?;
     let keys = storage.identities().institution_keys()?;
     let report = Ledger::inspect(&storage.ledger_dir(), &storage.ledger_key(), &keys);
-    let report = serde_json::to_value(&report).map_err(|error| Problem::internal("cannot write the report", &error))?;
-    conclude(&report, context)
+    conclude(&audit::report(report), context)
 }
 
-fn conclude(report: &Value, context: &Context) -> Result<(), Problem> {
+fn conclude(report: &AuditReport, context: &Context) -> Result<(), Problem> {
     context.out.record(report)?;
-    if *report.at("ok") == Value::Bool(true) {
+    if report.ok {
         return Ok(());
     }
-    let reason = report.at("reason").as_str().unwrap_or("the report contains no reason");
+    let reason = report.reason.as_deref().unwrap_or("the report contains no reason");
     Err(Problem::new(Code::Integrity, "the ledger is invalid")
         .because([reason])
         .help("stop the node, keep the directory as it is, and restore a backup elsewhere to compare"))

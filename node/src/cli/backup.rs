@@ -11,6 +11,10 @@ use std::{
 };
 
 use clap::Subcommand;
+use concordat_documents::{
+    backup::{BackupTarget, Snapshot},
+    status::Status,
+};
 use concordat_protocol::ids::{InstitutionId, Nonce};
 use concordat_storage::{
     backup::{self, InvalidOwner, Owner, Repository},
@@ -132,8 +136,8 @@ impl Verb {
         match self {
             Self::Create { to } => {
                 let to = std::path::absolute(&to).unwrap_or(to);
-                let created: Value = context.client()?.post("/v1/backups", &json!({ "to": to })).await?;
                 let sentence = format!("a snapshot is in {}; check it with `backup verify`", to.display());
+                let created: Snapshot = context.client()?.post("/v1/backups", &BackupTarget { to }).await?;
                 context.out.done(&sentence, &created)
             }
             Self::List { from } => {
@@ -196,11 +200,11 @@ async fn verify(
 
 /// The key of the node that runs in the data directory, which has decrypted it; a file there could have been replaced.
 async fn running_owner(context: &Context) -> Result<Owner, Problem> {
-    let status: Value = context.client()?.get("/v1/status").await.map_err(|_| {
+    let status: Status = context.client()?.get("/v1/status").await.map_err(|_| {
         Problem::usage("the institution that these snapshots must be from is unknown")
             .help("give the institution's key with `--institution-key FINGERPRINT`, or start the node")
     })?;
-    let fingerprint = status.text("fingerprint");
+    let fingerprint = &status.fingerprint;
     fingerprint
         .parse()
         .map_err(|error: InvalidOwner| Problem::new(Code::Internal, format!("the node's key {error}")))

@@ -6,18 +6,18 @@ mod recover;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use concordat_documents::key::{KeyStatus, Rotated, Rotation};
 use concordat_protocol::ids::{DatasetName, SegmentName};
 use concordat_storage::{
     fs::write_private,
     keys::{Argon2Cost, KeyProvider},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Context, output::Column, prompt, unlock};
 use crate::{
     config::{self, Config, KeysFrom},
     init::{Unlock, provider_from_secret},
-    json::Field as _,
     problem::Problem,
 };
 
@@ -104,22 +104,22 @@ impl Verb {
     pub(super) async fn run(self, context: &Context) -> Result<(), Problem> {
         match self {
             Self::Status => {
-                let status: Value = context.client()?.get("/v1/keys").await?;
+                let status: KeyStatus = context.client()?.get("/v1/keys").await?;
                 if context.out.format() == super::Format::Json {
                     return context.out.record(&status);
                 }
                 if context.out.format() == super::Format::Table {
-                    let by = status.text("unlocked_by");
+                    let by = &status.unlocked_by;
                     context.out.text(&format!("the master key is unlocked by a {by}\n\n"))?;
                 }
-                context.out.list(status.at("items"), &COLUMNS)
+                context.out.list(&status.items, &COLUMNS)
             }
             Self::Rotate(rotate) => {
                 if rotate.which.institution {
                     return rotate_institution(context).await;
                 }
                 let (body, sentence) = rotate.request();
-                let done: Value = context.client()?.post("/v1/keys/rotate", &body).await?;
+                let done: Rotated = context.client()?.post("/v1/keys/rotate", &body).await?;
                 context.out.done(&sentence, &done)
             }
             Self::Backup(args) => backup::run(args, context).await,
@@ -152,25 +152,27 @@ impl NewUnlock {
 
 /// The next key is pending until the roster lists it; without a consortium it is valid at once.
 async fn rotate_institution(context: &Context) -> Result<(), Problem> {
-    let created: Value = context
-        .client()?
-        .post("/v1/keys/rotate", &json!({ "institution": {} }))
-        .await?;
-    let fingerprint = created.text("fingerprint");
-    if created.at("armor").is_null() {
-        let sentence = format!(
-            "the institution has a new key, {fingerprint}; take a snapshot, older ones are signed with the previous key"
-        );
-        return context.out.done(&sentence, &created);
+    let rotation = Rotation::Institution {};
+    let done: Rotated = context.client()?.post("/v1/keys/rotate", &rotation).await?;
+    match &done {
+        Rotated::NextInstitutionKey { fingerprint, armor, .. } if context.out.format() != super::Format::Json => {
+            context.out.note(&format!(
+                "the next key of this institution is {fingerprint}. Nothing has changed yet: send the following text to the coordinator, who runs \
+                 `concordat consortium admit FILE`; take a snapshot once the roster lists the key"
+            ));
+            context.out.text(armor)
+        }
+        Rotated::InstitutionKey { fingerprint, .. } => {
+            let sentence = format!(
+                "the institution has a new key, {fingerprint}; take a snapshot, older ones are signed with the previous key"
+            );
+            context.out.done(&sentence, &done)
+        }
+        Rotated::NextInstitutionKey { .. }
+        | Rotated::MasterKey { .. }
+        | Rotated::SegmentKey { .. }
+        | Rotated::DatasetKey { .. } => context.out.record(&done),
     }
-    if context.out.format() == super::Format::Json {
-        return context.out.record(&created);
-    }
-    context.out.note(&format!(
-        "the next key of this institution is {fingerprint}. Nothing has changed yet: send the following text to the coordinator, who runs \
-         `concordat consortium admit FILE`; take a snapshot once the roster lists the key"
-    ));
-    context.out.text(&created.text("armor"))
 }
 
 /// The configuration is written after the key: if it fails in between, the error at startup names what unlocks the node.
@@ -195,21 +197,25 @@ fn save_unlock_setting(mut config: Config, keys: KeysFrom, context: &Context) ->
 
 impl Rotate {
     /// The request to the daemon, and the sentence to print when it is done.
-    fn request(&self) -> (Value, String) {
+    fn request(&self) -> (Rotation, String) {
         if let Some(segment) = &self.which.segment {
-            let body = json!({ "segment": { "segment": segment } });
-            return (body, format!("segment {segment} has a new key; no data was touched"));
+            let sentence = format!("segment {segment} has a new key; no data was touched");
+            let segment = segment.clone();
+            return (Rotation::Segment { segment }, sentence);
         }
         let Some(dataset) = &self.which.dataset else {
             let sentence = "the node has a new master key; no data was touched. Make a new backup of the keys";
-            return (json!({ "master": {} }), sentence.to_owned());
+            return (Rotation::Master {}, sentence.to_owned());
         };
-        let body = json!({ "dataset": { "dataset": dataset, "reencrypt": self.reencrypt } });
         let sentence = if self.reencrypt {
             format!("{dataset} has a new key; its data is being reencrypted, see `concordat key status`")
         } else {
             format!("{dataset} has a new key for what is imported from now on")
         };
-        (body, sentence)
+        let rotation = Rotation::Dataset {
+            dataset: dataset.clone(),
+            reencrypt: self.reencrypt,
+        };
+        (rotation, sentence)
     }
 }

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::text::{escaped_json, for_terminal, lines_for_terminal};
@@ -53,7 +54,8 @@ impl Output {
     ///
     /// # Errors
     /// If standard output cannot be written.
-    pub fn list(&self, items: &Value, columns: &[Column]) -> Result<(), Problem> {
+    pub fn list(&self, items: &impl Serialize, columns: &[Column]) -> Result<(), Problem> {
+        let items = &to_value(items)?;
         let rows = items.as_array().map(Vec::as_slice).unwrap_or_default();
         let cells = rows
             .iter()
@@ -69,7 +71,8 @@ impl Output {
     ///
     /// # Errors
     /// If standard output cannot be written.
-    pub fn record(&self, value: &Value) -> Result<(), Problem> {
+    pub fn record(&self, document: &impl Serialize) -> Result<(), Problem> {
+        let value = &to_value(document)?;
         let empty = Map::new();
         let fields = value.as_object().unwrap_or(&empty);
         let rows = fields
@@ -89,10 +92,10 @@ impl Output {
     ///
     /// # Errors
     /// If standard output cannot be written.
-    pub fn done(&self, sentence: &str, value: &Value) -> Result<(), Problem> {
+    pub fn done(&self, sentence: &str, document: &impl Serialize) -> Result<(), Problem> {
         match self.format {
             Format::Table => write(&format!("{}\n", clean(sentence))),
-            Format::Json | Format::Csv => self.record(value),
+            Format::Json | Format::Csv => self.record(document),
         }
     }
 
@@ -155,6 +158,10 @@ fn write(text: &str) -> Result<(), Problem> {
         Err(error) => Err(Problem::internal("cannot write to standard output", &error)),
         Ok(()) => Ok(()),
     }
+}
+
+fn to_value(document: &impl Serialize) -> Result<Value, Problem> {
+    serde_json::to_value(document).map_err(|error| Problem::internal("cannot show the response", &error))
 }
 
 fn write_json(value: &Value) -> Result<(), Problem> {

@@ -2,11 +2,14 @@
 
 mod store;
 
-use crate::json::Field as _;
 use std::path::{Path, PathBuf};
 
+use concordat_documents::{
+    Empty,
+    secret::SecretText,
+    session::{LoggedOut, LoginRequest, OwnPassword, Person, Session},
+};
 use concordat_storage::keys::Secret;
-use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use self::store::SessionStore;
@@ -21,52 +24,51 @@ pub(super) struct LoginArgs {
 
 pub(super) async fn login(args: LoginArgs, context: &Context) -> Result<(), Problem> {
     let password = prompt::secret("password")?;
-    let body = json!({ "name": args.name, "password": text(&password)? });
-    let answer: Value = Client::new(&context.dir).post("/v1/login", &body).await?;
-    finish_login(answer, context)
+    let body = LoginRequest {
+        name: args.name,
+        password: text(&password)?,
+    };
+    let session = Client::new(&context.dir).post("/v1/login", &body).await?;
+    finish_login(&session, context)
 }
 
 /// `concordat passwd`: the current password and the new one, typed or as two lines of standard input.
 pub(super) async fn passwd(context: &Context) -> Result<(), Problem> {
     let current = prompt::secret("current password")?;
     let password = prompt::new_secret("password")?;
-    let body = json!({ "current": text(&current)?, "password": text(&password)? });
-    let answer: Value = context.client()?.post("/v1/password", &body).await?;
-    finish_login(answer, context)
+    let body = OwnPassword {
+        current: text(&current)?,
+        password: text(&password)?,
+    };
+    let session = context.client()?.post("/v1/password", &body).await?;
+    finish_login(&session, context)
 }
 
 /// Stores the token of a new session, and prints what the person must know.
-fn finish_login(mut answer: Value, context: &Context) -> Result<(), Problem> {
-    let token = Zeroizing::new(answer.at("token").as_str().unwrap_or_default().to_owned());
+fn finish_login(session: &Session, context: &Context) -> Result<(), Problem> {
     let store = session_store(&context.dir)?;
+    let token = Zeroizing::new(session.token.expose().to_owned());
     store.put(&token).map_err(|error| unusable("write", &store, &error))?;
-    if let Some(fields) = answer.as_object_mut() {
-        fields.remove("token");
+    let info = &session.info;
+    let mut sentence = format!("logged in as {} until {}", info.actor, info.until);
+    for reset in &info.password_resets {
+        sentence.push_str(&format!("\nyour password was set by {} on {}", reset.by, reset.at));
     }
-    let (actor, until) = (
-        answer.at("actor").as_str().unwrap_or("-"),
-        answer.at("until").as_str().unwrap_or("-"),
-    );
-    let mut sentence = format!("logged in as {actor} until {until}");
-    for reset in answer.at("password_resets").as_array().into_iter().flatten() {
-        let part = |name| reset.at(name).as_str().unwrap_or("-");
-        sentence.push_str(&format!("\nyour password was set by {} on {}", part("by"), part("at")));
-    }
-    if *answer.at("set_password") == Value::Bool(true) {
+    if info.set_password {
         sentence.push_str("\nset a password of your own now, with `concordat passwd`: nothing else is possible before");
     }
-    context.out.done(&sentence, &answer)
+    context.out.done(&sentence, info)
 }
 
 pub(super) async fn logout(context: &Context) -> Result<(), Problem> {
-    let ended = context.client()?.post::<Value>("/v1/logout", &json!({})).await;
+    let ended = context.client()?.post::<LoggedOut>("/v1/logout", &Empty {}).await;
     let store = session_store(&context.dir)?;
     store.remove().map_err(|error| unusable("remove", &store, &error))?;
     context.out.done("logged out", &ended?)
 }
 
 pub(super) async fn whoami(context: &Context) -> Result<(), Problem> {
-    let person: Value = context.client()?.get("/v1/whoami").await?;
+    let person: Person = context.client()?.get("/v1/whoami").await?;
     context.out.record(&person)
 }
 
@@ -77,8 +79,9 @@ pub(super) fn token(dir: &Path) -> Result<Option<Zeroizing<String>>, Problem> {
 }
 
 /// A secret as the text that goes into a request.
-pub(super) fn text(secret: &Secret) -> Result<&str, Problem> {
-    std::str::from_utf8(secret.expose()).map_err(|_| Problem::usage("the password is not text in UTF-8"))
+pub(super) fn text(secret: &Secret) -> Result<SecretText, Problem> {
+    let text = std::str::from_utf8(secret.expose()).map_err(|_| Problem::usage("the password is not text in UTF-8"))?;
+    Ok(SecretText::new(text.to_owned()))
 }
 
 fn session_store(dir: &Path) -> Result<SessionStore, Problem> {

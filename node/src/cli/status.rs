@@ -1,7 +1,6 @@
 //! `concordat status`.
 
-use crate::json::Field as _;
-use serde_json::Value;
+use concordat_documents::status::Status;
 
 use super::Context;
 use crate::problem::{Code, Problem};
@@ -14,16 +13,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, context: &Context) -> Result<(), Problem> {
-    let status: Value = context.client()?.get("/v1/status").await?;
+    let status: Status = context.client()?.get("/v1/status").await?;
     context.out.record(&status)?;
-    if args.ready && *status.at("ready") != Value::Bool(true) {
-        let reasons = status
-            .at("reasons")
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str);
-        return Err(Problem::new(Code::Unreachable, "the node is not ready").because(reasons));
+    if args.ready && !status.ready {
+        return Err(Problem::new(Code::Unreachable, "the node is not ready").because(status.reasons));
     }
     Ok(())
 }

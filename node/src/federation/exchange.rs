@@ -1,8 +1,8 @@
 //! One query over `/concordat/query/1`, from the consumer's side.
 //!
 //! 1. The signed envelope goes out; the provider refuses, or opens an answer.
-//! 2. The answer's bytes are hashed and counted as they arrive, and decoded into rows. The reader applies backpressure: rows that
-//!    are not consumed are not read from the network.
+//! 2. The answer's bytes are hashed and counted as they arrive, confirmed chunk by chunk, and decoded into rows. The reader applies
+//!    backpressure: rows that are not consumed are not read from the network.
 //! 3. The receipt has to match this query and these bytes. It is entered in the ledger, signed and sent back.
 //!
 //! A provider may send anything. Anything that is not a valid answer ends the exchange with [`FederationError::Misbehaved`], and
@@ -14,7 +14,9 @@ use concordat_protocol::ids::{Digest32, GrantId, InstitutionId, NodeId};
 use concordat_protocol::query::{Outcome, QueryEnvelope, Receipt, Received};
 use concordat_protocol::scope::Tier;
 use concordat_protocol::signed::{CoSigned, Signed};
-use concordat_protocol::wire::messages::{AnswerDigest, QueryClosing, QueryFrame, QueryOpening, Refusal};
+use concordat_protocol::wire::messages::{
+    AnswerDigest, ChunkAccepted, QueryClosing, QueryFrame, QueryOpening, Refusal,
+};
 use concordat_storage::arrow_stream::{CheckedStream, Item, StreamViolation};
 use concordat_storage::ledger::Attribution;
 use datafusion::arrow::array::RecordBatch;
@@ -78,6 +80,10 @@ pub(super) struct Reading<S = libp2p::Stream> {
     decoder: CheckedStream,
     pending: Bytes,
     digest: AnswerDigest,
+    /// Chunks received and confirmed.
+    chunks: u64,
+    /// Whether the next confirmation requests another chunk.
+    more: bool,
     bytes: u64,
     rows: u64,
 }
@@ -126,6 +132,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
             decoder: CheckedStream::new(),
             pending: Bytes::new(),
             digest: AnswerDigest::default(),
+            chunks: 0,
+            more: true,
             bytes: 0,
             rows: 0,
         };
@@ -172,6 +180,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
         }
     }
 
+    /// Ends the answer because its reader wants no more rows: the chunk that is in transit is received, and confirmed as the last one.
+    /// True if there were no more rows anyway.
+    pub(super) async fn stop(&mut self) -> bool {
+        self.more = false;
+        let confirmed = self.chunks;
+        loop {
+            match self.next_batch().await {
+                Ok(None) => return true,
+                Ok(Some(_)) if self.chunks == confirmed => {}
+                Ok(Some(_)) | Err(_) => return false,
+            }
+        }
+    }
+
     async fn item(&mut self) -> Result<Option<Item>, FederationError> {
         loop {
             let item = self.decoder.decode(&mut self.pending);
@@ -186,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
         }
     }
 
-    /// Receives the next chunk once all earlier ones are read; false if the chunks have ended.
+    /// Receives and confirms the next chunk once all earlier ones are read; false if the chunks have ended.
     async fn receive(&mut self) -> Result<bool, FederationError> {
         let chunk = self.stream.recv_chunk().await;
         let Some(chunk) = chunk.map_err(|error| self.outgoing.unreachable(error))? else {
@@ -197,6 +219,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
             .bytes
             .saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
         self.pending = chunk;
+        // It is counted before it is confirmed: the provider never states less than this node has counted.
+        self.chunks = self.chunks.saturating_add(1);
+        let (number, more) = (self.chunks, self.more);
+        let confirmed = self.stream.send(&ChunkAccepted { number, more }).await;
+        confirmed.map_err(|error| self.outgoing.unreachable(error))?;
         Ok(true)
     }
 

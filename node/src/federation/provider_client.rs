@@ -30,15 +30,16 @@ use super::statement::table_text;
 use crate::evidence::Counted;
 use crate::iam::Actor;
 use crate::network::FramedStream;
-use crate::sharing::{OwnChunks, QUERY};
+use crate::sharing::{LocalChunks, LocalQuery, QUERY};
 
 /// How long a provider may take for its whole answer, in seconds.
 const DEADLINE_SECONDS: i64 = 600;
 /// Batches buffered for the reader: one is read while the next arrives.
 const PREFETCH: usize = 2;
-/// How often, and how many times, the node checks for the notice that explains a broken answer: one second in total.
+/// How often, and how many times, the node checks for the notice that explains a broken answer: three seconds in total, because the
+/// provider may have reset the connection, so that the notice comes over a new one.
 const NOTICE_POLL_INTERVAL: Duration = Duration::from_millis(50);
-const NOTICE_POLLS: u32 = 20;
+const NOTICE_POLLS: u32 = 60;
 /// How long an answer may take to reach its end and its receipt once the reader wants no more rows.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -189,6 +190,7 @@ impl ProviderClient {
             actor: Signed::sign(&assertion, key).map_err(unsigned)?.signed().clone(),
             purpose: target.purpose.clone(),
             sql,
+            version: target.version,
             sent_at: now,
             deadline,
         };
@@ -212,7 +214,13 @@ impl ProviderClient {
             refusal,
         };
         let chunks = sharing
-            .answer_own(&self.actor, &target.purpose, &target.dataset.dataset, sql)
+            .answer_local(LocalQuery {
+                actor: self.actor.clone(),
+                purpose: target.purpose.clone(),
+                dataset: target.dataset.dataset.clone(),
+                version: target.version,
+                sql,
+            })
             .await
             .map_err(refused)?;
         let mut own = LocalAnswer {
@@ -457,16 +465,15 @@ async fn forward(reading: &mut Reading, rows: &mpsc::Sender<Rows>) -> Result<boo
 
 /// The reader wants no more rows. If there are none left anyway, the receipt is still exchanged.
 async fn is_at_end(reading: &mut Reading) -> bool {
-    matches!(
-        tokio::time::timeout(DRAIN_TIMEOUT, reading.next_batch()).await,
-        Ok(Ok(None))
-    )
+    tokio::time::timeout(DRAIN_TIMEOUT, reading.stop())
+        .await
+        .unwrap_or(false)
 }
 
 /// The answer of our own node, which is decoded like that of any other provider.
 struct LocalAnswer {
     provider: InstitutionId,
-    chunks: OwnChunks,
+    chunks: LocalChunks,
     decoder: CheckedStream,
     pending: Bytes,
     rows: u64,

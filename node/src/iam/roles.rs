@@ -75,6 +75,8 @@ actions! {
     VerifyLedger = "verify-ledger",
     /// Read the texts of queries, and export their evidence or the whole ledger.
     ReadEvidence = "read-evidence",
+    /// Write off a receipt that another institution cannot countersign.
+    WriteOffReceipt = "write-off-receipt",
     /// Rotate and back up keys.
     ManageKeys = "manage-keys",
     /// Accept a configuration that was changed.
@@ -121,6 +123,7 @@ pub const fn permitted_roles(action: Action) -> &'static [Role] {
         Action::ReadLedger => &[SecurityOfficer, Auditor],
         Action::VerifyLedger => &[Steward, SecurityOfficer, Auditor, Administrator],
         Action::ReadEvidence => &[Auditor],
+        Action::WriteOffReceipt => &[Steward],
         Action::ManageKeys => &[SecurityOfficer],
         Action::AcceptConfiguration => &[SecurityOfficer, Administrator],
         Action::MakeBackup => &[SecurityOfficer, Administrator],

@@ -26,7 +26,7 @@ pub(super) const NEGOTIATION: StreamProtocol = StreamProtocol::new("/concordat/n
 /// Changes of grants.
 pub(super) const NOTICE: StreamProtocol = StreamProtocol::new("/concordat/notice/1");
 /// How often what a connected peer has not acknowledged is sent again: it may have refused it because it was busy or its disk was full.
-const RETRY_INTERVAL: Duration = Duration::from_secs(300);
+const RETRY_INTERVAL: Duration = Duration::from_secs(30);
 
 impl Negotiations {
     /// Sends one message and waits until the peer has recorded or refused it.

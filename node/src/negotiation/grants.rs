@@ -1,8 +1,8 @@
 //! The grants this node is a party to, and whether they can be used at this moment.
 //!
-//! Many answers may run under one grant. Each sends its bytes one chunk at a time and holds a [`ChunkGuard`] while it does; a
-//! change of the grant waits for the guards that are held and prevents new ones. So when a revocation returns, the last
-//! byte has been sent, and no byte follows (invariant 5).
+//! Many answers may run under one grant. Each sends its bytes one chunk at a time and holds a [`ChunkGuard`] until the chunk has
+//! arrived or can no longer arrive; a change of the grant waits for the guards that are held and prevents new ones. So when a
+//! revocation returns, the last byte has left, and no byte follows (invariant 5).
 
 mod record;
 
@@ -167,7 +167,6 @@ impl Grants {
         now: Timestamp,
     ) -> Result<PendingNotice, NegotiationError> {
         let live = self.live(id).ok_or(NegotiationError::UnknownGrant { grant: *id })?;
-        live.announce_change();
         let mut held = live.exclusive().await;
         let next = held.state.apply(event, live.party(), reason.clone(), now)?;
         let notice = self.notice(&live, event, reason.clone(), held.sent.saturating_add(1), now)?;
@@ -357,7 +356,7 @@ pub struct Lease {
     peer: Side,
 }
 
-/// While this is held, the grant does not change. Hold it while one chunk is sent.
+/// While this is held, the grant does not change. Hold it until one chunk has arrived or can no longer arrive.
 #[derive(Debug)]
 pub struct ChunkGuard {
     _held: OwnedRwLockReadGuard<Record>,
@@ -390,8 +389,8 @@ impl Lease {
         }
     }
 
-    /// Changes when a change of the grant is requested: a sender that is blocked in the middle of a chunk then gives up.
-    pub fn changes(&self) -> watch::Receiver<u64> {
+    /// How many changes of the grant wait for its guards: a holder of a guard that waits for a peer then gives up.
+    pub fn changes(&self) -> watch::Receiver<usize> {
         self.live.changes()
     }
 }

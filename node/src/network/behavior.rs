@@ -9,6 +9,7 @@ use super::{
     dial::Dialing,
     error::NetworkError,
     gate::Gate,
+    reset::Resets,
     session::Sessions,
     source::Unfinished,
     streams::{Acceptors, Streams},
@@ -36,6 +37,7 @@ pub(super) fn swarm(
     dialing: &Dialing,
     sessions: Arc<Sessions>,
     acceptors: Arc<Acceptors>,
+    resets: Resets,
 ) -> Result<Swarm<Behavior>, NetworkError> {
     let mut seed = config.key.expose_seed();
     let keypair = Keypair::ed25519_from_bytes(&mut *seed).map_err(NetworkError::Key)?;
@@ -47,7 +49,7 @@ pub(super) fn swarm(
         streams: Streams::new(sessions, acceptors, config.keep_connected),
     };
     let timeouts = &config.timeouts;
-    let transport = transport(&keypair, timeouts, unfinished, dialing.clone())?;
+    let transport = transport(&keypair, timeouts, unfinished, dialing.clone(), resets)?;
     let settings = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(timeouts.idle)
         .with_dial_concurrency_factor(CONCURRENT_DIALS);

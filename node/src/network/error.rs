@@ -82,6 +82,12 @@ pub enum NetworkError {
         /// The node in question.
         peer: NodeId,
     },
+    /// A connection that was reset is still open.
+    #[error("a connection to node `{peer}` is still open after it was reset")]
+    NotReset {
+        /// The node in question.
+        peer: NodeId,
+    },
     /// The peer did not send or receive anything for too long.
     #[error("the peer stalled for {after:?}")]
     Stalled {
@@ -125,9 +131,8 @@ impl NetworkError {
             Self::Key(_) | Self::Listen { .. } | Self::ListenTimeout { .. } | Self::NotMember { .. } => {
                 Responsibility::Operator
             }
-            Self::Transport(_) | Self::Unsendable(_) | Self::OutOfSync | Self::AlreadyServed { .. } => {
-                Responsibility::Bug
-            }
+            Self::Transport(_) | Self::Unsendable(_) | Self::OutOfSync => Responsibility::Bug,
+            Self::AlreadyServed { .. } | Self::NotReset { .. } => Responsibility::Bug,
         }
     }
 }

@@ -33,6 +33,7 @@ use super::{
     error::NetworkError,
     members::{Members, node_id, peer_id},
     redial::Redial,
+    reset::{Connections, OpenConnection, Resets},
     resolve::resolve,
     session::{Session, Sessions},
     streams::StreamRequest,
@@ -60,6 +61,11 @@ pub(super) enum Message {
     },
     /// Close all connections with a peer.
     Disconnect { peer: NodeId },
+    /// Reset the connections of a session; answered when they are closed.
+    Reset {
+        session: Session,
+        reply: oneshot::Sender<()>,
+    },
 }
 
 /// A dial whose host names are being resolved.
@@ -78,6 +84,8 @@ pub(super) struct Task {
     pub(super) lookups: FuturesUnordered<Lookup>,
     pub(super) waiting: BTreeMap<NodeId, Vec<oneshot::Sender<Result<(), NetworkError>>>>,
     pub(super) spans: HashMap<ConnectionId, Span>,
+    pub(super) connections: Connections,
+    pub(super) resets: Resets,
     pub(super) introduction: Duration,
 }
 
@@ -117,6 +125,7 @@ impl Task {
                 let _ = reply.send(());
             }
             Message::Disconnect { peer } => self.disconnect(peer),
+            Message::Reset { session, reply } => self.reset(&session, reply),
         }
     }
 
@@ -181,6 +190,24 @@ impl Task {
         if let Some(peer) = peer_id(&node) {
             self.swarm.behaviour_mut().gate.close(peer);
         }
+    }
+
+    fn reset(&mut self, session: &Session, reply: oneshot::Sender<()>) {
+        let peer = session.peer();
+        let open = self.connections.of(peer, session.number());
+        if self
+            .sessions
+            .get(&peer)
+            .is_some_and(|current| current.number() == session.number())
+        {
+            self.sessions.cut(peer);
+        }
+        for (connection, remote) in &open {
+            self.resets.reset(remote);
+            self.swarm.close_connection(*connection);
+        }
+        self.connections
+            .wait(open.into_iter().map(|(connection, _)| connection).collect(), reply);
     }
 
     fn redial_due(&mut self) {
@@ -267,6 +294,7 @@ impl Task {
                 cause,
                 ..
             } => {
+                self.connections.closed(connection_id);
                 let _entered = self.spans.remove(&connection_id).map(Span::entered);
                 tracing::info!(cause = cause.map(tracing::field::display), "connection closed");
                 if num_established == 0 {
@@ -310,6 +338,12 @@ impl Task {
         let span = tracing::info_span!("connection", peer = %node.short(), id = %connection);
         span.in_scope(|| tracing::info!(dialed = endpoint.is_dialer(), "connection established"));
         self.spans.insert(connection, span);
+        let opened = OpenConnection {
+            peer: node,
+            session: self.sessions.get(&node).map(|session| session.number()),
+            remote: endpoint.get_remote_address().clone(),
+        };
+        self.connections.opened(connection, opened);
         self.connected(node);
     }
 

@@ -33,6 +33,7 @@ use super::{
     config::Timeouts,
     dial::Dialing,
     error::NetworkError,
+    reset::Resets,
     source::{Unfinished, carrier, host},
 };
 
@@ -44,10 +45,14 @@ pub(super) fn transport(
     timeouts: &Timeouts,
     unfinished: Unfinished,
     dialing: Dialing,
+    resets: Resets,
 ) -> Result<Boxed<Connection>, NetworkError> {
     let first_byte = timeouts.first_byte;
     let tcp = tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
-        .map(move |stream, point| FirstByte::new(stream, point.is_listener().then_some(first_byte)))
+        .map(move |stream, point| {
+            let socket = resets.wrap(stream, point.get_remote_address());
+            FirstByte::new(socket, point.is_listener().then_some(first_byte))
+        })
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(keypair).map_err(NetworkError::Transport)?)
         .multiplex(multiplexer())

@@ -8,6 +8,7 @@ use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogRep
 use concordat_storage::catalog::CatalogError;
 
 use super::Sharing;
+use super::concurrency::Party;
 use crate::negotiation::{is_active_side, party};
 use crate::network::{FramedStream, NetworkError};
 use crate::policy::{DatasetFacts, MaxScope};
@@ -18,11 +19,25 @@ const PAGE: usize = 20;
 impl Sharing {
     /// Answers requests for pages. A dataset or a column that no request of the member could get is left out, exactly like one that
     /// does not exist.
+    ///
+    /// A page takes many decisions of the policy, so an institution gets one at a time, and none while one of its queries is decided.
     pub(super) async fn send_catalog(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
         let requester = stream.session().until_attested().await?.side();
         while let Some(CatalogRequest { from }) = stream.recv().await? {
+            let party = Party::Institution(requester.institution.clone());
+            let Ok(slot) = self.0.limits.decision_slot(&party).await else {
+                tracing::debug!(peer = %requester.institution, "the catalog is not sent: too many requests wait");
+                break;
+            };
             let (sharing, requester) = (self.clone(), requester.clone());
-            match tokio::task::spawn_blocking(move || sharing.page(&requester, from)).await {
+            // The slot is held until the page is done, even if the peer goes away.
+            match tokio::task::spawn_blocking(move || {
+                let page = sharing.page(&requester, from);
+                drop(slot);
+                page
+            })
+            .await
+            {
                 Ok(Ok(reply)) => stream.send(&reply).await?,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the catalog cannot be read");

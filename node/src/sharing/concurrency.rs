@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use concordat_protocol::ids::{ActorId, InstitutionId};
-use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -17,9 +16,11 @@ use crate::clock::Clock;
 
 /// How long a query waits for a slot; shorter than the time the consumer waits for the first message.
 const SLOT_TIMEOUT: Duration = Duration::from_secs(20);
-/// Engine time that an institution can use in advance, in milliseconds. The budget is replenished by one second per second, so on
-/// average an institution can have one query running at all times.
-const ENGINE_TIME_MS: i64 = 3_600_000;
+/// Engine time that an institution can use in advance. The budget is replenished by one second per second, so on average an
+/// institution can have one query running at all times.
+///
+/// It is measured by the uptime: a clock that is set back or forward charges and replenishes nothing.
+const ENGINE_TIME: Duration = Duration::from_secs(3_600);
 
 /// The party that a query counts against.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +45,8 @@ struct PartySlots {
     slots: Arc<Semaphore>,
     /// One query of the party is decided at a time.
     decisions: Arc<Semaphore>,
-    /// When the engine time used so far is replenished.
-    replenished_at: Timestamp,
+    /// The uptime at which the engine time used so far is replenished.
+    replenished_at: Duration,
 }
 
 /// A slot for one query, held until it is dropped; then its engine time is charged.
@@ -55,37 +56,45 @@ pub struct QuerySlot {
     decisions: Arc<Semaphore>,
     /// Queries of the same party that already had slots.
     running: usize,
-    since: Timestamp,
+    /// The uptime at its beginning.
+    since: Duration,
     clock: Clock,
     parties: Arc<Mutex<BTreeMap<Party, PartySlots>>>,
     _own: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
 }
 
-/// Permission to check and decide one query. A party's queries are decided one after the other: deciding runs on the node's own
-/// threads, and many queries at once would block them for all others.
+/// Permission to check and decide one query, or to decide what one page of the catalog shows. They are decided one after the other for
+/// each party: deciding runs on the node's own threads, and many decisions at once would block them for all others.
 #[derive(Debug)]
 pub(super) struct DecisionSlot {
-    /// Queries of the same party that already had slots.
-    pub(super) running: usize,
+    running: usize,
     _only: OwnedSemaphorePermit,
 }
 
-impl QuerySlot {
-    /// Waits until no other query of the party is being decided.
-    ///
-    /// # Errors
-    /// [`RefusalCode::Busy`] if that takes too long.
-    pub(super) async fn decision_slot(&self) -> Result<DecisionSlot, Refusal> {
-        let only = tokio::time::timeout(SLOT_TIMEOUT, Arc::clone(&self.decisions).acquire_owned()).await;
+impl DecisionSlot {
+    async fn acquire(decisions: &Arc<Semaphore>, running: usize) -> Result<Self, Refusal> {
+        let only = tokio::time::timeout(SLOT_TIMEOUT, Arc::clone(decisions).acquire_owned()).await;
         let only = only
             .ok()
             .and_then(Result::ok)
             .ok_or_else(|| busy("other queries of yours are being decided; try again later"))?;
-        Ok(DecisionSlot {
-            running: self.running,
-            _only: only,
-        })
+        Ok(Self { running, _only: only })
+    }
+
+    /// Queries of the same party that already had slots.
+    pub(super) const fn running(&self) -> usize {
+        self.running
+    }
+}
+
+impl QuerySlot {
+    /// Waits until nothing else of the party is being decided.
+    ///
+    /// # Errors
+    /// [`RefusalCode::Busy`] if that takes too long.
+    pub(super) async fn decision_slot(&self) -> Result<DecisionSlot, Refusal> {
+        DecisionSlot::acquire(&self.decisions, self.running).await
     }
 }
 
@@ -107,6 +116,15 @@ impl ConcurrencyLimits {
     /// [`RefusalCode::Busy`] if none becomes free in time, or if the party's engine time is used up.
     pub(super) async fn acquire(&self, party: Party) -> Result<QuerySlot, Refusal> {
         self.acquire_within(party, SLOT_TIMEOUT).await
+    }
+
+    /// Waits until nothing else of the party is being decided, for a decision that needs no engine.
+    ///
+    /// # Errors
+    /// As [`Self::acquire`].
+    pub(super) async fn decision_slot(&self, party: &Party) -> Result<DecisionSlot, Refusal> {
+        let (_slots, decisions) = self.party(party)?;
+        DecisionSlot::acquire(&decisions, 0).await
     }
 
     async fn acquire_within(&self, party: Party, timeout: Duration) -> Result<QuerySlot, Refusal> {
@@ -133,7 +151,7 @@ impl ConcurrencyLimits {
             party,
             decisions,
             running,
-            since: self.clock.now(),
+            since: self.clock.uptime(),
             clock: self.clock.clone(),
             parties: self.parties.clone(),
             _own: own,
@@ -142,16 +160,18 @@ impl ConcurrencyLimits {
     }
 
     fn party(&self, party: &Party) -> Result<(Arc<Semaphore>, Arc<Semaphore>), Refusal> {
-        let now = self.clock.now();
+        let now = self.clock.uptime();
         let mut parties = self.parties.lock().unwrap_or_else(PoisonError::into_inner);
-        // A party without running or waiting queries whose engine time is replenished is removed, so that the list stays short.
-        parties.retain(|_, entry| entry.replenished_at > now || Arc::strong_count(&entry.slots) > 1);
+        // A party without running or waiting queries and decisions whose engine time is replenished is removed, so that the list stays short.
+        parties.retain(|_, entry| {
+            entry.replenished_at > now || Arc::strong_count(&entry.slots) > 1 || Arc::strong_count(&entry.decisions) > 1
+        });
         let entry = parties
             .entry(party.clone())
             .or_insert_with(|| PartySlots::new(self.per_party, now));
         match (party, entry.used_up(now)) {
             (Party::Institution(_), Some(over)) => {
-                let seconds = over / 1000 + 1;
+                let seconds = over.as_secs().saturating_add(1);
                 Err(busy(format!(
                     "your queries have used up their engine time; try again in {seconds} seconds"
                 )))
@@ -162,7 +182,7 @@ impl ConcurrencyLimits {
 }
 
 impl PartySlots {
-    fn new(slots: usize, now: Timestamp) -> Self {
+    fn new(slots: usize, now: Duration) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(slots)),
             decisions: Arc::new(Semaphore::new(1)),
@@ -170,25 +190,23 @@ impl PartySlots {
         }
     }
 
-    /// Charges `used` milliseconds of engine time.
-    fn charge(&mut self, used: i64, now: Timestamp) {
-        let from = self.replenished_at.max(now);
-        self.replenished_at = Timestamp::from_millis(from.as_millis().saturating_add(used.max(0)));
+    /// Charges `used` engine time.
+    fn charge(&mut self, used: Duration, now: Duration) {
+        self.replenished_at = self.replenished_at.max(now).saturating_add(used);
     }
 
-    /// In how many milliseconds engine time is available again; `None` if it is available now.
-    fn used_up(&self, now: Timestamp) -> Option<i64> {
-        let over = self.replenished_at.since(now).saturating_sub(ENGINE_TIME_MS);
-        (over >= 0).then_some(over)
+    /// In how long engine time is available again; `None` if it is available now.
+    fn used_up(&self, now: Duration) -> Option<Duration> {
+        self.replenished_at.saturating_sub(now).checked_sub(ENGINE_TIME)
     }
 }
 
 impl Drop for QuerySlot {
     fn drop(&mut self) {
-        let now = self.clock.now();
+        let now = self.clock.uptime();
         let mut parties = self.parties.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = parties.get_mut(&self.party) {
-            entry.charge(now.since(self.since), now);
+            entry.charge(now.saturating_sub(self.since), now);
         }
     }
 }
@@ -199,6 +217,8 @@ fn busy(text: impl Into<String>) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use concordat_protocol::time::Timestamp;
+
     use super::*;
 
     fn institution(name: &str) -> Party {
@@ -251,11 +271,14 @@ mod tests {
             acquire("budapest").await,
         );
         let decision = first.decision_slot().await.unwrap();
-        assert_eq!((decision.running, other.decision_slot().await.unwrap().running), (0, 0));
+        assert_eq!(
+            (decision.running(), other.decision_slot().await.unwrap().running()),
+            (0, 0)
+        );
         let mut waiting = Box::pin(second.decision_slot());
         assert!(futures::poll!(&mut waiting).is_pending());
         drop(decision);
-        assert_eq!(waiting.await.unwrap().running, 1);
+        assert_eq!(waiting.await.unwrap().running(), 1);
     }
 
     #[tokio::test]
@@ -276,12 +299,42 @@ mod tests {
         for _ in 0..8 {
             held.push(limits.acquire_within(zurich.clone(), Duration::ZERO).await.unwrap());
         }
-        clock.shift(600_000);
+        clock.advance(600_000);
         drop(held);
         // Eight times ten minutes were used, and one hour can be used in advance.
         assert!(busy_for(&limits, &zurich).await);
         assert!(!busy_for(&limits, &institution("budapest")).await);
-        clock.shift(1_201_000);
+        clock.advance(1_201_000);
         assert!(!busy_for(&limits, &zurich).await);
+    }
+
+    #[tokio::test]
+    async fn concurrency_clock_that_is_set_refuses_no_one() {
+        const DAY_MS: i64 = 86_400_000;
+        let clock = Clock::still(Timestamp::from_millis(10 * DAY_MS));
+        let limits = ConcurrencyLimits::new(16, clock.clone());
+        let zurich = institution("zurich");
+        let slot = limits.acquire_within(zurich.clone(), Duration::ZERO).await.unwrap();
+        clock.shift(DAY_MS);
+        drop(slot);
+        assert!(!busy_for(&limits, &zurich).await);
+        clock.shift(-2 * DAY_MS);
+        assert!(!busy_for(&limits, &zurich).await);
+    }
+
+    #[tokio::test]
+    async fn concurrency_catalog_page_waits_for_other_decisions() {
+        let limits = ConcurrencyLimits::new(16, Clock::system());
+        let (zurich, budapest) = (institution("zurich"), institution("budapest"));
+        let page = limits.decision_slot(&zurich).await.unwrap();
+        limits.decision_slot(&budapest).await.unwrap();
+        let mut second = Box::pin(limits.decision_slot(&zurich));
+        assert!(futures::poll!(&mut second).is_pending());
+        let query = limits.acquire_within(zurich.clone(), Duration::ZERO).await.unwrap();
+        let mut decision = Box::pin(query.decision_slot());
+        assert!(futures::poll!(&mut decision).is_pending());
+        drop(page);
+        drop(second.await.unwrap());
+        assert_eq!(decision.await.unwrap().running(), 0);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A receipt is durable before it is sent, and waits for the consumer's signature. While too many receipts wait, or one waits for too
 //! long, no further query of that institution is answered: it fetches the receipts over [`RECEIPT`], signs them and continues.
-//! Receipts that were left unsigned by a crash of either side are signed in the same way.
+//! Receipts that were left unsigned by a crash of either side are signed in the same way. A consumer that has lost its record of the
+//! query cannot sign; a steward of this institution writes such a receipt off ([`crate::evidence::Evidence::write_off`]).
 
 use concordat_protocol::audit::{EntryBody, LedgerHead};
 use concordat_protocol::ids::{InstitutionId, NodeId, QueryId};
@@ -16,7 +17,8 @@ use concordat_storage::ledger::{Attribution, LedgerReceipt};
 use libp2p::StreamProtocol;
 
 use super::Sharing;
-use super::decide::{Case, failed};
+use super::case::Case;
+use super::decision::failed;
 use crate::evidence::{EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
 use crate::ledger_heads::LedgerHeadsError;
 use crate::network::{FramedStream, NetworkError, Session};
@@ -60,7 +62,11 @@ impl Sharing {
                         "{} receipts of your institution are not countersigned, the oldest that of query {oldest}",
                         waiting.len()
                     ),
-                    remedy: Some("countersign them first; a node does so by itself when it connects".to_owned()),
+                    remedy: Some(format!(
+                        "countersign them first; a node does so by itself when it connects. If your node has no record of the query, \
+                         have a data steward of `{}` write the receipt off: `concordat audit write-off {oldest} --reason …`",
+                        self.0.parts.identity.institution
+                    )),
                     rule: Some("countersign-receipts".to_owned()),
                 }],
             }),
@@ -122,7 +128,7 @@ impl Sharing {
                 Some((**peer).clone()),
                 Some(query.signed().clone()),
             ),
-            Case::Own { .. } => (EvidenceSide::Local, None, None),
+            Case::Local { .. } => (EvidenceSide::Local, None, None),
         };
         Ok(EvidenceRecord {
             side,

@@ -265,13 +265,14 @@ mod tests {
     #[test]
     fn acknowledgment_has_the_documented_bytes() {
         const DOCUMENTED: &str = "\
-            8443a10127a05842a3666e6f746963655820000000000000000000000000000000000000000000000000000000000\
-            00000006262796862756461706573746261741b000001a3185c500058406a557d9d429441d07eec0cd4b2b1cfbf01\
-            ed9a8f4ba08ab68b7ec80e6852b1cbbb5a8da77788083860ff09a1abbe827ef63bf55e678931f369ceebee1ad43a0\
-            e";
+            8443a10127a05851a4666e6f746963655820000000000000000000000000000000000000000000000000000000000\
+            000000062627968627564617065737466656666656374676170706c6965646261741b000001a3185c50005840cb2c\
+            f5433f5e4fa2996afa2c96d25b50e781d1378efcd46b3c0e55d9d7a4e91e692ce85295c0e38608da5a1ee5e0038eb\
+            29766549bcac11f1647094c88cdd402";
         let acknowledgment = Acknowledgement {
             notice: Digest32::ZERO,
             by: InstitutionId::new("budapest").unwrap(),
+            effect: NoticeEffect::Applied,
             at: Timestamp::from_millis(1_800_000_000_000),
         };
         let key = crate::identity::NodeKey::from_seed(&[1; 32].into());
@@ -279,7 +280,7 @@ mod tests {
         assert_eq!(data_encoding::HEXLOWER.encode(signed.signed().as_bytes()), DOCUMENTED);
         assert_eq!(
             signed.digest().to_string(),
-            "ab17e85d97e15b7d51d2933e5a6e3554348c97a6fc41930e6f1d66238b797335"
+            "2b6073e4aad6e063a69a6bdd81f80c549e48ae9f9dbb4a6a5a234fb3c8799a25"
         );
     }
 

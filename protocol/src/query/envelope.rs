@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ActorAssertion;
 use crate::ids::{Digest32, GrantId, InstitutionId, NodeId, QueryId};
 use crate::labels::{self, DomainLabel};
+use crate::schema::VersionNumber;
 use crate::scope::Purpose;
 use crate::signed::{Document, SignatureError, Signed};
 use crate::time::{Staleness, Timestamp};
@@ -32,6 +33,9 @@ pub struct QueryEnvelope {
     pub purpose: Purpose,
     /// The SQL text: one `SELECT`.
     pub sql: String,
+    /// The version of the dataset that the text names with `VERSION AS OF`; `None` for the current one. The provider decides by this
+    /// field, and its engine refuses a text that names another version.
+    pub version: Option<VersionNumber>,
     /// When it was sent.
     pub sent_at: Timestamp,
     /// When the consumer stops waiting.

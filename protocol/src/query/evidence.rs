@@ -278,6 +278,7 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         EntryBody::DecisionMade { request, .. } => Some(*request),
         EntryBody::AnswerReleased { query, .. }
         | EntryBody::ReceiptCountersigned { query, .. }
+        | EntryBody::ReceiptWrittenOff { query, .. }
         | EntryBody::QueryOpened { query, .. }
         | EntryBody::QueryClosed { query, .. }
         | EntryBody::AnswerLost { query } => Some(*query),

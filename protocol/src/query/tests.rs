@@ -167,6 +167,7 @@ fn valid_query() -> QueryEnvelope {
         actor: assertion(|_| ()),
         purpose: Purpose::HealthResearch,
         sql: "SELECT 1".into(),
+        version: None,
         sent_at: NOW,
         deadline: NOW.plus_seconds(30),
     }

@@ -274,6 +274,21 @@ impl Frame for QueryOpening {
     const MAX: usize = SMALL_FRAME;
 }
 
+/// The consumer has the chunk with this number, counted from 1. The provider sends the next one only then, so that it knows what has
+/// arrived and never has more than one chunk in transit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChunkAccepted {
+    /// The number of the chunk.
+    pub number: u64,
+    /// Whether the consumer wants another one. If not, the answer ends here, and nothing of it is in transit.
+    pub more: bool,
+}
+
+impl Frame for ChunkAccepted {
+    const MAX: usize = 1024;
+}
+
 /// Last answer to a query: the receipt, and why the stream ended early if it did.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

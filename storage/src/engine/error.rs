@@ -66,6 +66,9 @@ pub enum QueryError {
         /// The dataset of the permission.
         dataset: DatasetRef,
     },
+    /// The text names another version of the dataset than the query states, or only one of the two names a version.
+    #[error("`VERSION AS OF` in the text differs from the version that the query states")]
+    OtherVersion,
     /// The query is well formed but invalid for the columns.
     #[error("the query is not valid for the columns: {detail}")]
     Invalid {
@@ -158,7 +161,7 @@ impl QueryError {
             Self::TooManyRows { .. } | Self::TooManyGroups { .. } | Self::Cut { .. } => ErrorKind::Denied,
             Self::Syntax { .. } | Self::TooComplex { .. } | Self::Invalid { .. } => ErrorKind::Usage,
             Self::UnknownColumn { .. } | Self::UnknownTable { .. } | Self::Memory | Self::Deadline => ErrorKind::Usage,
-            Self::Ended => ErrorKind::Usage,
+            Self::OtherVersion | Self::Ended => ErrorKind::Usage,
             Self::Reported { kind, .. } => *kind,
             Self::TransformMismatch { .. } | Self::RowsMismatch { .. } | Self::MissingColumn { .. } => {
                 ErrorKind::Denied

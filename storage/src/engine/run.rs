@@ -7,6 +7,7 @@ use arrow::{
     compute::concat_batches,
     datatypes::{DataType, Field, Schema},
 };
+use concordat_protocol::schema::VersionNumber;
 use concordat_protocol::scope::{Scope, Tier};
 use datafusion::{
     catalog::TableProvider,
@@ -42,10 +43,11 @@ use crate::engine::{
     disclosure::{RawAnswer, Subjects},
 };
 
-/// Answers `sql` within `permit`, which is consumed.
+/// Answers `sql` within `permit`, which is consumed, in this process: for tests and measurements. The node uses
+/// [`Workers`](super::Workers).
 ///
 /// The answer is streamed; before each batch is released, `watch` checks whether it still may be. All rows are computed
-/// from one version of the dataset, the one of `source`.
+/// from one version of the dataset, the one of `source`, which `sql` does not name.
 ///
 /// # Errors
 /// [`QueryError`]; no row was released then.
@@ -59,11 +61,11 @@ pub async fn answer(
     let (holder, scope, receipt) = permit.open();
     let (keys, max_rows) = (AnswerKeys::of(source, &holder), max_rows(&scope));
     let sleep = tokio::time::sleep(bounds.time);
-    let (raw, deadline) = with_deadline(sleep, compute(source, scope, &keys, sql, bounds)).await?;
+    let (raw, deadline) = with_deadline(sleep, compute(source, scope, &keys, (sql, None), bounds)).await?;
     Ok(ReleasedAnswer::new(raw, max_rows, receipt, watch, deadline))
 }
 
-/// The result of `sql` within `scope`, before anything may be released.
+/// The result of a statement over a version within `scope`, before anything may be released.
 ///
 /// # Errors
 /// [`QueryError`].
@@ -71,7 +73,7 @@ pub(super) async fn compute(
     source: &dyn Source,
     scope: Scope,
     keys: &AnswerKeys,
-    sql: &str,
+    (sql, version): (&str, Option<VersionNumber>),
     bounds: Bounds,
 ) -> Result<RawAnswer, QueryError> {
     let view = View::new(source, &scope, &keys.pseudonyms)?;
@@ -84,7 +86,7 @@ pub(super) async fn compute(
         .names()
         .map(concordat_protocol::ids::ColumnName::as_str)
         .collect();
-    let statement = statement::checked(sql, &scope.dataset, &columns)?;
+    let statement = statement::checked(sql, &scope.dataset, version, &columns)?;
     let (objects, seen) = ErrorCapture::wrap(source.object_store());
     let context = session_context(&scope.dataset, Arc::new(view.clone()), objects, &bounds)?;
     let engine = Engine {

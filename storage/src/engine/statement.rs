@@ -24,30 +24,31 @@ use refusal::{MAX_DEPTH, forbid, not_reserved, refused, too_deep};
 /// Maximum length of a repeated parser message, in characters.
 const MAX_DETAIL: usize = 200;
 
-/// Parses `sql` and checks it against the columns that a permit shows.
+/// Parses `sql` and checks it against the columns that a permit shows, and against the `version` that was opened for it: `None` is the
+/// current one, which a statement requests by naming none.
 ///
 /// # Errors
-/// [`QueryError`] for everything that is not one plain `SELECT` over `dataset`.
-pub(super) fn checked(sql: &str, dataset: &DatasetRef, columns: &[&str]) -> Result<Statement, QueryError> {
+/// [`QueryError`] for everything that is not one plain `SELECT` over `dataset` in that version.
+pub(super) fn checked(
+    sql: &str,
+    dataset: &DatasetRef,
+    version: Option<VersionNumber>,
+    columns: &[&str],
+) -> Result<Statement, QueryError> {
     let query = only_query(parsed(sql)?)?;
     let select = only_select(&query)?;
-    is_dataset(only_table(&select.from)?.name, dataset)?;
+    let table = only_table(&select.from)?;
+    is_dataset(table.name, dataset)?;
+    // Permission to read an older version depends on the version that the query states, not on its text.
+    if table.version != version {
+        return Err(QueryError::OtherVersion);
+    }
     let mut known: BTreeSet<&str> = columns.iter().copied().collect();
     known.extend(select.projection.iter().filter_map(alias));
     let mut expressions = Expressions::new(dataset, &known);
     check_select(select, columns.len(), &mut expressions)?;
     check_query(&query, &expressions)?;
     Ok(Statement::Query(query))
-}
-
-/// The version of its dataset that `sql` requests with `VERSION AS OF`, if any.
-///
-/// # Errors
-/// [`QueryError`] for what is not one `SELECT` over one table.
-pub fn requested_version(sql: &str) -> Result<Option<VersionNumber>, QueryError> {
-    let query = only_query(parsed(sql)?)?;
-    let table = only_table(&only_select(&query)?.from)?;
-    Ok(table.version)
 }
 
 fn parsed(sql: &str) -> Result<Vec<Statement>, QueryError> {

@@ -5,12 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
+use concordat_documents::key::{KeyBackup, Recipients};
 use concordat_storage::keys::{RecoveryKey, Share, SharePlan};
-use serde_json::{Value, json};
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::Context;
-use crate::{cli::files::write, json::Field as _, problem::Problem};
+use crate::{cli::files::write, problem::Problem};
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -45,9 +46,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     for path in files.iter().chain([&args.to]) {
         refuse_existing(path)?;
     }
-    let body = json!({ "recipients": recipients });
-    let created: Value = context.client()?.post("/v1/keys/backup", &body).await?;
-    let written = write_all(&args, &created.text("escrow"), &shares, &files);
+    let body = Recipients { recipients };
+    let created: KeyBackup = context.client()?.post("/v1/keys/backup", &body).await?;
+    let written = write_all(&args, &created.escrow, &shares, &files);
     if written.is_err() {
         // An incomplete set is useless: another attempt generates different shares.
         for path in files.iter().chain([&args.to]) {
@@ -57,7 +58,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     written?;
     let value = json!({
         "file": args.to,
-        "recipients": created.at("recipients"),
+        "recipients": created.recipients,
         "shares": files,
         "threshold": args.threshold,
         "escrow": shares.first().map(Share::escrow),

@@ -52,6 +52,7 @@ fn outgoing() -> OutgoingQuery {
         actor: Signed::sign(&assertion, &ours).unwrap().signed().clone(),
         purpose: Purpose::HealthResearch,
         sql: "SELECT id FROM heart".to_owned(),
+        version: None,
         sent_at: NOW,
         deadline: NOW.plus_seconds(60),
     };
@@ -127,9 +128,17 @@ async fn provide(mut wire: Wire, change: impl FnOnce(&mut QueryOpening, &mut Rec
     change(&mut opening, &mut receipt, &mut cut);
     wire.send(&opening).await.unwrap();
     wire.send_chunk(bytes.into()).await.unwrap();
-    wire.end_chunks().await.unwrap();
+    wire.flush().await.unwrap();
+    match wire.expect().await {
+        Ok(ChunkAccepted { number, more }) => assert!(number == 1 && more),
+        // The consumer has rejected the opening.
+        Err(_) => return wire,
+    }
     let receipt = CoSigned::propose(&receipt).unwrap().add_signature(&key(2)).unwrap();
-    wire.send(&QueryClosing { receipt, cut }).await.unwrap();
+    // The consumer may have rejected the columns.
+    if wire.end_chunks().await.is_ok() {
+        let _ = wire.send(&QueryClosing { receipt, cut }).await;
+    }
     wire
 }
 

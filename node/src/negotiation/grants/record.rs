@@ -111,7 +111,8 @@ pub(super) struct Live {
     record: Arc<RwLock<Record>>,
     /// Held while notices about it are sent, so that they arrive in order.
     delivery: Arc<Mutex<()>>,
-    changes: watch::Sender<u64>,
+    /// How many changes wait for the guards.
+    waiting: watch::Sender<usize>,
 }
 
 impl Live {
@@ -128,7 +129,7 @@ impl Live {
             party,
             record: Arc::new(RwLock::new(record)),
             delivery: Arc::default(),
-            changes: watch::Sender::new(0),
+            waiting: watch::Sender::new(0),
         })
     }
 
@@ -164,16 +165,14 @@ impl Live {
         self.record.read().await
     }
 
+    /// The record, to change it. While this waits for the guards, their holders see that it does, so that none makes it wait for long.
     pub(super) async fn exclusive(&self) -> OwnedRwLockWriteGuard<Record> {
+        let _waiting = Waiting::new(&self.waiting);
         self.record.clone().write_owned().await
     }
 
-    pub(super) fn announce_change(&self) {
-        self.changes.send_modify(|count| *count = count.wrapping_add(1));
-    }
-
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+    pub(super) fn changes(&self) -> watch::Receiver<usize> {
+        self.waiting.subscribe()
     }
 
     pub(super) async fn view(&self) -> GrantView {
@@ -184,6 +183,22 @@ impl Live {
             state,
             digest: self.grant.digest(),
         }
+    }
+}
+
+/// Counts a change as waiting until it is dropped.
+struct Waiting<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Waiting<'a> {
+    fn new(waiting: &'a watch::Sender<usize>) -> Self {
+        waiting.send_modify(|count| *count = count.saturating_add(1));
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 }
 

@@ -232,6 +232,15 @@ pub enum EntryBody {
         /// to its end, relies on the count that the provider states.
         counted: bool,
     },
+    /// A steward decided that the answer to an institution may remain without its signature, so that the institution is answered again.
+    ReceiptWrittenOff {
+        /// The query.
+        query: QueryId,
+        /// The institution that has not signed.
+        consumer: InstitutionId,
+        /// Why it cannot.
+        reason: Reason,
+    },
     /// A query to another institution; made durable before the query is signed.
     QueryOpened {
         /// The query.

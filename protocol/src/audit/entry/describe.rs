@@ -100,6 +100,14 @@ impl EntryBody {
                 };
                 format!("query {}: receipt signed by both sides{later}", query.short())
             }
+            Self::ReceiptWrittenOff {
+                query,
+                consumer,
+                reason,
+            } => format!(
+                "query {}: the receipt without the signature of {consumer} was written off: {reason}",
+                query.short()
+            ),
             Self::QueryOpened { query, provider, .. } => format!("query {} to {provider} was started", query.short()),
             Self::QueryClosed {
                 query,

@@ -104,6 +104,7 @@ impl Parts {
             actor: Signed::sign(&assertion, &node(1)).unwrap().signed().clone(),
             purpose: Purpose::HealthResearch,
             sql: "SELECT 1".to_owned(),
+            version: None,
             sent_at: NOW,
             deadline: NOW.plus_seconds(60),
         };

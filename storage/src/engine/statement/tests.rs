@@ -11,26 +11,31 @@ fn ordinary_queries_pass() {
         "SELECT EXTRACT(YEAR FROM age), substring(sex FROM 1 FOR 2), trim(BOTH 'x' FROM sex), DATE '2024-01-01' FROM heart",
         "SELECT CASE sex WHEN 1 THEN 'f' ELSE 'm' END, ceil(age), floor(age), position('a' IN sex), -age, (age) FROM heart",
     ] {
-        checked(sql, &dataset, &["age", "sex"]).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        checked(sql, &dataset, None, &["age", "sex"]).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 }
 
 #[test]
-fn query_can_request_a_version() {
-    let version = |sql: &str| requested_version(sql).unwrap().map(VersionNumber::get);
-    assert_eq!(version("SELECT * FROM heart"), None);
-    assert_eq!(
-        version("SELECT h.age FROM budapest.heart VERSION AS OF 3 AS h"),
-        Some(3)
-    );
+fn query_names_exactly_the_version_that_was_opened() {
     let dataset = "budapest.heart".parse().unwrap();
-    checked("SELECT age FROM heart VERSION AS OF 3", &dataset, &["age"]).unwrap();
+    let at = |sql: &str, version: Option<u64>| checked(sql, &dataset, version.map(VersionNumber::new), &["age"]);
+    let (current, third) = (
+        "SELECT age FROM heart",
+        "SELECT h.age FROM budapest.heart VERSION AS OF 3 AS h",
+    );
+    at(current, None).unwrap();
+    at(third, Some(3)).unwrap();
+    for (sql, version) in [(current, Some(3)), (third, None), (third, Some(2))] {
+        assert!(
+            matches!(at(sql, version), Err(QueryError::OtherVersion)),
+            "{sql} for {version:?}"
+        );
+    }
     for sql in [
         "SELECT age FROM heart FOR SYSTEM_TIME AS OF '2026-01-01'",
         "SELECT age FROM heart TIMESTAMP AS OF '2026-01-01'",
         "SELECT age FROM heart VERSION AS OF 99999999999999999999",
     ] {
-        assert!(requested_version(sql).is_err(), "{sql}");
-        assert!(checked(sql, &dataset, &["age"]).is_err(), "{sql}");
+        assert!(at(sql, None).is_err(), "{sql}");
     }
 }

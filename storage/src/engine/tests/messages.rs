@@ -1,3 +1,5 @@
+use concordat_protocol::schema::VersionNumber;
+
 use super::*;
 use crate::engine::{source::AnswerKeys, worker::Task};
 
@@ -6,10 +8,13 @@ async fn task_survives_encoding_to_its_process() {
     let fixture = Fixture::new().await;
     let (scope, keys) = (clear(Tier::Records, &["age"]), AnswerKeys::of(&fixture, &Holder::Local));
     let bounds = Bounds::default();
-    let task = Task::new(&fixture, scope.clone(), &keys, "SELECT age FROM heart", &bounds).unwrap();
+    let version = Some(VersionNumber::new(3));
+    let statement = ("SELECT age FROM heart", version);
+    let task = Task::new(&fixture, scope.clone(), &keys, statement, &bounds).unwrap();
     let mut bytes = Vec::new();
     ciborium::into_writer(&task, &mut bytes).unwrap();
     let decoded: Task = ciborium::from_reader(bytes.as_slice()).unwrap();
+    assert_eq!(decoded.version, version);
     assert_eq!((decoded.scope, decoded.sql.as_str()), (scope, "SELECT age FROM heart"));
     let decoded: Task = ciborium::from_reader(bytes.as_slice()).unwrap();
     let received = decoded.keys().unwrap();

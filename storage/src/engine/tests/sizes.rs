@@ -47,7 +47,7 @@ async fn stays_within(fixture: &Fixture, sql: &str) -> bool {
     let scope = clear(Tier::Records, &["name", "age", "sex"]);
     let key = fixture.pseudonym_key(None);
     let view = View::new(fixture, &scope, &key).unwrap();
-    let statement = match statement::checked(sql, &scope.dataset, &["name", "age", "sex"]) {
+    let statement = match statement::checked(sql, &scope.dataset, None, &["name", "age", "sex"]) {
         Ok(statement) => statement,
         Err(QueryError::TooComplex { .. } | QueryError::Syntax { .. }) => return false,
         Err(other) => panic!("{sql}: {other}"),
@@ -143,7 +143,7 @@ async fn aliases_count_as_their_whole_expression() {
     ] {
         // It is refused before it is planned, because planning takes the time.
         let scope = clear(Tier::Records, &["age", "sex", "name"]);
-        let checked = statement::checked(&sql, &scope.dataset, &["age", "sex", "name"]);
+        let checked = statement::checked(&sql, &scope.dataset, None, &["age", "sex", "name"]);
         assert!(matches!(checked, Err(QueryError::TooComplex { .. })), "{sql:.40}");
         let error = fixture.refused(scope, &sql).await;
         assert!(matches!(error, QueryError::TooComplex { .. }), "{error}");
@@ -206,7 +206,7 @@ async fn plan_of(fixture: &Fixture, sql: &str) -> LogicalPlan {
     let scope = clear(Tier::Records, &["name", "age", "sex"]);
     let key = fixture.pseudonym_key(None);
     let view = View::new(fixture, &scope, &key).unwrap();
-    let statement = statement::checked(sql, &scope.dataset, &["name", "age", "sex"]).unwrap();
+    let statement = statement::checked(sql, &scope.dataset, None, &["name", "age", "sex"]).unwrap();
     let store = fixture.object_store();
     let context = session_context(&scope.dataset, Arc::new(view), store, &Bounds::default()).unwrap();
     planned(&context.state(), statement, &scope.dataset).await.unwrap()

@@ -203,7 +203,7 @@ async fn computed(body: &[u8], writer: &Writer, pending: &PendingReads) -> Resul
     };
     let keys = Arc::clone(&source.keys);
     let bounds = task.bounds();
-    compute(&source, task.scope, &keys, &task.sql, bounds).await
+    compute(&source, task.scope, &keys, (&task.sql, task.version), bounds).await
 }
 
 /// Sends columns and rows, in chunks small enough to stop quickly.

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use concordat_protocol::scope::Scope;
+use concordat_protocol::{schema::VersionNumber, scope::Scope};
 use futures::{StreamExt, stream};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -74,7 +74,8 @@ impl Workers {
         self.0.bounds
     }
 
-    /// Answers `sql` within `permit`, as [`answer`](crate::engine::answer), in a separate process and within `time`.
+    /// Answers a statement over a version of `source`'s dataset within `permit`, as [`answer`](crate::engine::answer), in a
+    /// separate process and within `time`. A statement that names another version is refused.
     /// The more queries of the same party are already `running`, the lower the priority of the process.
     ///
     /// # Errors
@@ -83,7 +84,7 @@ impl Workers {
         &self,
         permit: Permit,
         source: &dyn Source,
-        sql: &str,
+        statement: (&str, Option<VersionNumber>),
         watch: Arc<dyn StillPermitted>,
         time: Duration,
         running: usize,
@@ -95,7 +96,7 @@ impl Workers {
             ..self.0.bounds
         };
         let sleep = tokio::time::sleep(bounds.time);
-        let task = Task::new(source, scope.clone(), &keys, sql, &bounds)?;
+        let task = Task::new(source, scope.clone(), &keys, statement, &bounds)?;
         let answered = AnsweredScope { holder, scope };
         let steps = u8::try_from(running).unwrap_or(u8::MAX).min(MAX_PRIORITY_STEPS);
         let (raw, deadline) = with_deadline(sleep, self.compute(answered, steps, &task, source)).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use concordat_protocol::scope::Scope;
+use concordat_protocol::{schema::VersionNumber, scope::Scope};
 use object_store::{ObjectMeta, path::Path};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::{Zeroize, Zeroizing};
@@ -26,6 +26,8 @@ const MAX_TEXT: usize = 500;
 pub(in crate::engine) struct Task {
     pub(in crate::engine) scope: Scope,
     pub(in crate::engine) sql: String,
+    /// The version of the dataset that the objects belong to, if the query names one.
+    pub(in crate::engine) version: Option<VersionNumber>,
     pub(super) subject: String,
     schema: Vec<u8>,
     objects: Vec<Object>,
@@ -60,7 +62,7 @@ impl Task {
         source: &dyn Source,
         scope: Scope,
         keys: &AnswerKeys,
-        sql: &str,
+        (sql, version): (&str, Option<VersionNumber>),
         bounds: &Bounds,
     ) -> Result<Self, QueryError> {
         let object = |meta: ObjectMeta| Object {
@@ -73,6 +75,7 @@ impl Task {
         Ok(Self {
             scope,
             sql: sql.to_owned(),
+            version,
             subject: source.subject_column().to_owned(),
             schema: schema_bytes(&source.schema())?,
             objects: source.objects().into_iter().map(object).collect(),

@@ -1,116 +1,19 @@
 //! Decides whether a query may be answered now: before the first byte, and again whenever something has changed.
 
-use concordat_protocol::ids::{DatasetRef, Digest32, GrantId, QueryId};
-use concordat_protocol::query::{ActorAssertion, ValidQuery};
-use concordat_protocol::scope::{Purpose, Scope};
+use concordat_protocol::audit::EntryBody;
+use concordat_protocol::ids::Digest32;
+use concordat_protocol::scope::Scope;
 use concordat_protocol::text;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
-use concordat_protocol::{audit::EntryBody, schema::VersionNumber};
-use concordat_storage::{
-    engine::Holder,
-    ledger::{Attribution, LedgerReceipt},
-};
+use concordat_storage::engine::QueryError;
+use concordat_storage::error_kind::ErrorKind;
+use concordat_storage::ledger::LedgerReceipt;
 
 use super::Sharing;
-use crate::evidence::EvidencePeer;
-use crate::iam::Actor;
-use crate::negotiation::{ChunkGuard, Lease, dataset_facts, is_active_side, party};
+use super::case::Case;
+use crate::negotiation::{dataset_facts, is_active_side, party};
 use crate::policy::{self, Explanation, LocalInput, Policy, QueryDecision, QueryInput};
-
-/// A query and what permits it.
-#[derive(Debug)]
-pub(super) enum Case {
-    /// Another institution queries under a grant.
-    Peer {
-        /// The query.
-        query: Box<ValidQuery>,
-        /// The version of the dataset that it names, if any.
-        version: Option<VersionNumber>,
-        /// The live permission under its grant.
-        lease: Lease,
-        /// The peer, acting for the person of the assertion.
-        by: Attribution,
-        /// The same peer as it is recorded in the evidence.
-        peer: Box<EvidencePeer>,
-    },
-    /// One of our own people queries our own dataset.
-    Own {
-        /// The requester.
-        actor: Box<Actor>,
-        /// The assertion about the requester for this query.
-        assertion: Box<ActorAssertion>,
-        /// The purpose.
-        purpose: Purpose,
-        /// The dataset.
-        dataset: DatasetRef,
-        /// The text of the query.
-        sql: String,
-        /// The version of the dataset that it names, if any.
-        version: Option<VersionNumber>,
-    },
-}
-
-impl Case {
-    pub(super) fn query(&self) -> QueryId {
-        self.assertion().query
-    }
-
-    pub(super) fn assertion(&self) -> &ActorAssertion {
-        match self {
-            Self::Peer { query, .. } => query.assertion(),
-            Self::Own { assertion, .. } => assertion,
-        }
-    }
-
-    pub(super) fn sql(&self) -> &str {
-        match self {
-            Self::Peer { query, .. } => &query.envelope().sql,
-            Self::Own { sql, .. } => sql,
-        }
-    }
-
-    /// The version of the dataset that is queried; `None` for the current one.
-    pub(super) fn version(&self) -> Option<VersionNumber> {
-        match self {
-            Self::Peer { version, .. } | Self::Own { version, .. } => *version,
-        }
-    }
-
-    pub(super) fn grant(&self) -> Option<GrantId> {
-        match self {
-            Self::Peer { lease, .. } => Some(lease.terms().grant),
-            Self::Own { .. } => None,
-        }
-    }
-
-    pub(super) fn holder(&self) -> Holder {
-        self.grant().map_or(Holder::Local, Holder::Grant)
-    }
-
-    /// The attribution of the answer in the ledger.
-    pub(super) fn attribution(&self) -> Attribution {
-        match self {
-            Self::Peer { by, .. } => by.clone(),
-            Self::Own { actor, .. } => actor.attribution(),
-        }
-    }
-
-    fn dataset(&self) -> &DatasetRef {
-        match self {
-            Self::Peer { lease, .. } => &lease.terms().scope.dataset,
-            Self::Own { dataset, .. } => dataset,
-        }
-    }
-
-    /// Permission to send one chunk; the grant does not change while it is held.
-    pub(super) async fn guard(&self, now: Timestamp) -> Result<Option<ChunkGuard>, Refusal> {
-        match self {
-            Self::Peer { lease, .. } => lease.guard(now).await.map(Some),
-            Self::Own { .. } => Ok(None),
-        }
-    }
-}
 
 impl Sharing {
     /// The active policy set. A decision and its entry in the ledger use the same one.
@@ -159,7 +62,7 @@ impl Sharing {
                     now,
                 )
             }
-            Case::Own {
+            Case::Local {
                 actor,
                 assertion,
                 purpose,
@@ -220,7 +123,7 @@ impl Sharing {
     }
 
     /// Records the decision; only a decision that is in the ledger may be acted upon.
-    pub(super) async fn record(
+    pub(super) async fn record_decision(
         &self,
         case: &Case,
         decision: Result<&Scope, &Refusal>,
@@ -252,6 +155,40 @@ impl Sharing {
                 failed("the holder cannot write its ledger and therefore answers no queries")
             })
     }
+
+    /// Waits until the decision of `epoch` about `scope` is no longer valid, and returns the reason.
+    pub(super) async fn until_withdrawn(&self, case: &Case, scope: &Scope, mut epoch: u64) -> Refusal {
+        let mut changed = self.0.parts.epoch.watch();
+        loop {
+            let now = *changed.borrow_and_update();
+            if now != epoch {
+                if let Err(refusal) = case.guard(self.0.parts.clock.now()).await {
+                    return refusal;
+                }
+                if let Err(refusal) = self.still_permits(case, scope).await {
+                    return refusal;
+                }
+                epoch = now;
+            }
+            if changed.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Checks that everything in `before` is still permitted.
+    pub(super) async fn still_permits(&self, case: &Case, before: &Scope) -> Result<(), Refusal> {
+        let mut scope = self.decide(case, &self.policy()).await?;
+        // The window of a local permission starts again with each decision; the other parts must not have become narrower.
+        scope.window = before.window;
+        if !scope.covers(before) {
+            return Err(Refusal::because(
+                RefusalCode::Denied,
+                "the permitted scope is narrower now than when the answer began",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// The digest of the SQL text in ledgers, the same as in receipts.
@@ -261,6 +198,21 @@ fn sql_digest(sql: &str) -> Digest32 {
 
 pub(super) fn failed(text: &str) -> Refusal {
     Refusal::because(RefusalCode::Failed, text)
+}
+
+pub(super) fn invalid(text: impl Into<String>) -> Refusal {
+    Refusal::because(RefusalCode::Invalid, text)
+}
+
+/// An error of the engine as a refusal for the requester; its text reveals no value of the data.
+pub(super) fn refusal_of(error: &QueryError) -> Refusal {
+    let code = match error.kind() {
+        ErrorKind::Usage => RefusalCode::Invalid,
+        ErrorKind::Denied => RefusalCode::Denied,
+        ErrorKind::NotFound => RefusalCode::NotFound,
+        ErrorKind::Unreachable | ErrorKind::Integrity | ErrorKind::Locked | ErrorKind::Machine => RefusalCode::Failed,
+    };
+    Refusal::because(code, error.to_string())
 }
 
 fn denied(reasons: Vec<policy::Reason>) -> Refusal {

@@ -1,0 +1,128 @@
+//! What is running and who is connected.
+
+use concordat_protocol::ids::{Digest32, InstitutionId, Jurisdiction, NodeId};
+use concordat_protocol::text::LegalName;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// The node as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Status {
+    /// The institution.
+    #[schema(value_type = String, example = "cleveland")]
+    pub institution: InstitutionId,
+    /// Its legal name.
+    #[schema(value_type = String)]
+    pub name: LegalName,
+    /// Its jurisdiction (ISO 3166-1 alpha-2).
+    #[schema(value_type = String, example = "US")]
+    pub jurisdiction: Jurisdiction,
+    /// The node.
+    #[schema(value_type = String)]
+    pub node: NodeId,
+    /// Fingerprint of the institution's key, to be compared by telephone.
+    pub fingerprint: String,
+    /// The version of the program.
+    pub version: String,
+    /// Whether a request would be served now.
+    pub ready: bool,
+    /// Why it is not ready; empty if it is.
+    pub reasons: Vec<String>,
+    /// The addresses on which the node listens (libp2p multiaddresses).
+    pub listen: Vec<String>,
+    /// The newest roster; `null` without a consortium.
+    pub roster: Option<RosterStatus>,
+    /// The current policy set.
+    pub policy: Option<PolicyStatus>,
+    /// Entries of the ledger.
+    pub ledger_entries: u64,
+    /// How far the ledger has been verified since the start; absent once it is completely verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ledger_verification: Option<String>,
+    /// Connected peers.
+    pub connected: usize,
+    /// Who is connected; only for logged-in users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peers: Option<Vec<PeerStatus>>,
+    /// Peers whose hello was rejected, and why; only for logged-in users.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected_peers: Vec<RejectedPeer>,
+    /// What a person must investigate: ledgers that contradict what their nodes have signed, keys that were not compared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alarms: Vec<String>,
+    /// The node's clock.
+    #[schema(format = DateTime)]
+    pub time: String,
+}
+
+/// The newest roster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RosterStatus {
+    /// Its number.
+    pub number: u64,
+    /// When it expires.
+    #[schema(format = DateTime)]
+    pub expires: String,
+    /// Whose signatures change the roster.
+    pub charter: CharterStatus,
+    /// A roster with valid signatures that was refused; absent once a newer one has been accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<RefusedRoster>,
+}
+
+/// Whose signatures change the roster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CharterStatus {
+    /// How many signatures are required.
+    pub threshold: u8,
+    /// Fingerprints of the keys.
+    pub keys: Vec<String>,
+    /// What that means.
+    pub note: String,
+}
+
+/// A roster that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefusedRoster {
+    /// Its number.
+    pub number: u64,
+    /// Why it was refused.
+    pub reason: String,
+    /// When.
+    #[schema(format = DateTime)]
+    pub at: String,
+}
+
+/// The current policy set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PolicyStatus {
+    /// Its number.
+    pub number: u64,
+    /// Its digest.
+    #[schema(value_type = String)]
+    pub digest: Digest32,
+}
+
+/// A connected peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PeerStatus {
+    /// The node.
+    #[schema(value_type = String)]
+    pub node: NodeId,
+    /// `null` until the peer has sent its hello.
+    #[schema(value_type = Option<String>)]
+    pub institution: Option<InstitutionId>,
+}
+
+/// A peer whose hello was rejected.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RejectedPeer {
+    /// The node.
+    #[schema(value_type = String)]
+    pub node: NodeId,
+    /// `null` if the roster no longer lists the node.
+    #[schema(value_type = Option<String>)]
+    pub institution: Option<InstitutionId>,
+    /// Why.
+    pub reason: String,
+}

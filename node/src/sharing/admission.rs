@@ -1,0 +1,105 @@
+//! What is checked before the policy decides about a query.
+
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use concordat_protocol::ids::{DatasetRef, QueryId};
+use concordat_protocol::query::{Parties, QueryEnvelope, ValidQuery};
+use concordat_protocol::signed::Signed;
+use concordat_protocol::wire::messages::Refusal;
+
+use super::Sharing;
+use super::case::{Case, LocalQuery};
+use super::concurrency::Party;
+use super::decision::{failed, invalid};
+use super::delivery::ANSWER_TIMEOUT;
+use super::pipeline::Admitted;
+use crate::network::Session;
+use crate::network::hello::Attested;
+
+impl Sharing {
+    /// Durable when it returns: the count of queries under the grant. The replay window is locked for the lookup only.
+    pub(super) async fn admit_peer(
+        &self,
+        envelope: Signed<QueryEnvelope>,
+        consumer: &Attested,
+        session: &Session,
+    ) -> Result<Admitted, Refusal> {
+        let parts = &self.0.parts;
+        let peer = session.peer();
+        let party = Party::Institution(consumer.institution.clone());
+        let slot = self.0.limits.acquire(party).await?;
+        let decision_slot = slot.decision_slot().await?;
+        let now = parts.clock.now();
+        let parties = Parties {
+            peer,
+            consumer: consumer.institution.clone(),
+            provider: parts.identity.institution.clone(),
+        };
+        let query = ValidQuery::check(envelope, &parties, now).map_err(|error| invalid(error.to_string()))?;
+        let envelope = query.envelope();
+        let admitted = {
+            let mut replay = self.0.replay.lock().unwrap_or_else(PoisonError::into_inner);
+            replay.admit(peer, envelope.query, now)
+        };
+        admitted.map_err(|error| invalid(error.to_string()))?;
+        self.is_new(envelope.query).await?;
+        self.require_countersigned_receipts(&consumer.institution, now).await?;
+        let lease = parts.grants.lease(&envelope.grant, consumer, now).await?;
+        let terms = lease.terms();
+        let limit = self.queries_per_day(&terms.scope).await;
+        self.0.quota.count(terms.grant, limit, now).await?;
+        let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));
+        let case = Case::Peer {
+            by: session.attribution().on_behalf_of(query.assertion().actor.clone()),
+            peer: Box::new(self.evidence_peer(session)?),
+            query: Box::new(query),
+            lease,
+        };
+        Ok(Admitted {
+            case,
+            time: left.min(ANSWER_TIMEOUT),
+            slot,
+            decision_slot,
+        })
+    }
+
+    pub(super) async fn admit_local(&self, query: LocalQuery) -> Result<Admitted, Refusal> {
+        let case = self.local_case(query)?;
+        let party = Party::Person(case.assertion().actor.clone());
+        let slot = self.0.limits.acquire(party).await?;
+        let decision_slot = slot.decision_slot().await?;
+        Ok(Admitted {
+            case,
+            time: ANSWER_TIMEOUT,
+            slot,
+            decision_slot,
+        })
+    }
+
+    /// The case of a local query; its number is random and its assertion lasts as long as an answer may take.
+    pub(super) fn local_case(&self, query: LocalQuery) -> Result<Case, Refusal> {
+        let LocalQuery {
+            actor,
+            purpose,
+            dataset,
+            version,
+            sql,
+        } = query;
+        let parts = &self.0.parts;
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(|_| failed("the operating system provides no random numbers"))?;
+        let institution = parts.identity.institution.clone();
+        let lifetime = i64::try_from(ANSWER_TIMEOUT.as_secs()).unwrap_or(i64::MAX);
+        let expires = parts.clock.now().plus_seconds(lifetime);
+        let assertion = actor.assert_for(institution.clone(), QueryId::from_bytes(id), expires);
+        Ok(Case::Local {
+            actor: Box::new(actor),
+            assertion: Box::new(assertion),
+            purpose,
+            dataset: DatasetRef { institution, dataset },
+            version,
+            sql,
+        })
+    }
+}

@@ -1,0 +1,106 @@
+//! Queries of this institution's own people about its own datasets: no grant, but the same decision, ledger, permit and disclosure
+//! control as for everybody else.
+
+use bytes::Bytes;
+use concordat_protocol::ids::DatasetName;
+use concordat_protocol::scope::{Purpose, Scope};
+use concordat_protocol::wire::messages::Refusal;
+use tokio::sync::{mpsc, oneshot};
+
+use super::Sharing;
+use super::case::{Case, LocalQuery};
+use super::decision::failed;
+use super::delivery::LocalReader;
+use super::pipeline::{NotRun, Outcome, Received, Running};
+use crate::iam::Actor;
+use crate::negotiation::dataset_facts;
+use crate::policy::Explanation;
+
+/// Chunks that wait for the reader: one is read while the next is computed.
+const PREFETCH: usize = 1;
+
+/// The bytes of a local answer, an Arrow IPC stream; a refusal as the last item means that the answer is incomplete.
+pub type LocalChunks = mpsc::Receiver<Result<Bytes, Refusal>>;
+
+impl Sharing {
+    /// The scope that `actor` has in a local dataset now; `None` if there is no dataset of that name. For planning: nothing
+    /// is shown and nothing recorded.
+    ///
+    /// # Errors
+    /// [`Refusal`] with every reason.
+    pub async fn local_scope(
+        &self,
+        actor: &Actor,
+        purpose: &Purpose,
+        dataset: &DatasetName,
+    ) -> Result<Option<Scope>, Refusal> {
+        let case = self.planned_case(actor, purpose, dataset)?;
+        let known = dataset_facts(&self.0.parts.storage, case.dataset()).await;
+        match known.map_err(|_| failed("the catalog cannot be read"))? {
+            Some(_) => self.decide(&case, &self.policy()).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The decision about `actor` and a local dataset, rule by rule; empty if something before the rules refuses it.
+    pub async fn explain_local(&self, actor: &Actor, purpose: &Purpose, dataset: &DatasetName) -> Explanation {
+        let Ok(case) = self.planned_case(actor, purpose, dataset) else {
+            return Explanation::default();
+        };
+        let evaluated = self.evaluate(&case, &self.policy()).await;
+        evaluated.map(|(_, explanation)| explanation).unwrap_or_default()
+    }
+
+    fn planned_case(&self, actor: &Actor, purpose: &Purpose, dataset: &DatasetName) -> Result<Case, Refusal> {
+        self.local_case(LocalQuery {
+            actor: actor.clone(),
+            purpose: purpose.clone(),
+            dataset: dataset.clone(),
+            version: None,
+            sql: String::new(),
+        })
+    }
+
+    /// Answers a query about a local dataset for one of this institution's own people.
+    ///
+    /// The query runs in a task of the service stage: if this future is dropped, the query is closed with its outcome in the ledger.
+    ///
+    /// # Errors
+    /// [`Refusal`] with every reason; the decision is in the ledger either way.
+    pub async fn answer_local(&self, query: LocalQuery) -> Result<LocalChunks, Refusal> {
+        let (mut started, start) = oneshot::channel();
+        let sharing = self.clone();
+        self.0.parts.stage.spawn(async move {
+            let received = Received::Local(query);
+            let running = received.run(&sharing, started.closed()).await;
+            match running.map_err(NotRun::into_refusal) {
+                Ok(running) => {
+                    let (chunks, reader) = mpsc::channel(PREFETCH);
+                    // If nobody takes it, the channel is closed and the answer ends before its first chunk.
+                    drop(started.send(Ok(reader)));
+                    sharing.send_local_answer(running, LocalReader(chunks)).await;
+                }
+                Err(refusal) => drop(started.send(Err(refusal))),
+            }
+        });
+        let stopping = |_| Err(failed("the node is stopping"));
+        start.await.unwrap_or_else(stopping)
+    }
+
+    async fn send_local_answer(&self, running: Running, mut reader: LocalReader) {
+        let closed = running.stream_answer(self, &mut reader).await;
+        let recorded = closed.record_outcome(self, None).await;
+        let refusal = match closed.outcome {
+            _ if recorded.is_err() => Some(failed("the ledger cannot be written")),
+            Outcome::Cut(refusal) => Some(refusal),
+            Outcome::Interrupted(refusal) => Some(refusal),
+            Outcome::Failed(refusal) => Some(refusal),
+            Outcome::Completed => None,
+            Outcome::Abandoned(_) => None,
+        };
+        if let Some(refusal) = refusal {
+            // A reader that has gone away does not need to know.
+            drop(reader.0.send(Err(refusal)).await);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Queries of peers: the way into the pipeline, and the receipt at its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use concordat_protocol::query::{self, Receipt};
+use concordat_protocol::signed::{CoSigned, SignatureError};
+use concordat_protocol::wire::messages::{Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal};
+
+use super::Sharing;
+use super::case::Case;
+use super::delivery::PeerReader;
+use super::pipeline::{Closed, NotRun, Outcome, Received, Running};
+use crate::network::{Deadlines, FramedStream, NetworkError};
+
+/// How long the consumer may take to sign the receipt: it has to write its ledger first.
+const SIGNING_DEADLINES: Deadlines = Deadlines {
+    quiet: Duration::from_secs(15),
+    frame: Duration::from_secs(10),
+};
+
+impl Sharing {
+    /// Answers one query of a peer, or refuses it.
+    pub(super) async fn answer_peer(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
+        let consumer = stream.session().until_attested().await?;
+        let QueryFrame { envelope } = stream.expect().await?;
+        let session = stream.session().clone();
+        let received = Received::Peer {
+            envelope,
+            consumer: Arc::clone(&consumer),
+            session: session.clone(),
+        };
+        let not_run = match received.run(self, session.until_cut()).await {
+            Ok(running) => return self.send_answer(stream, running).await,
+            Err(not_run) => not_run,
+        };
+        if let NotRun::Unrecorded(refusal) = &not_run {
+            self.refused_early(&session, refusal).await;
+        }
+        let refusal = not_run.into_refusal();
+        tracing::info!(peer = %consumer.institution, code = ?refusal.code, "a query was refused");
+        stream.send(&QueryOpening::Refused(refusal)).await?;
+        stream.close().await
+    }
+
+    async fn send_answer(&self, mut stream: FramedStream, running: Running) -> Result<(), NetworkError> {
+        let opening = QueryOpening::Accepted {
+            query: running.case().query(),
+            tier: running.tier(),
+        };
+        let opened = stream.send(&opening).await;
+        let closed = match opened {
+            Ok(()) => {
+                let mut reader = PeerReader::new(&mut stream, running.case(), &self.0.departed);
+                running.stream_answer(self, &mut reader).await
+            }
+            Err(error) => running.abandon(error.to_string()),
+        };
+        let receipt = self.receipt(&closed);
+        let digest = receipt.as_ref().ok().and_then(|receipt| receipt.payload_digest().ok());
+        let exchanged = match receipt {
+            Ok(receipt) => self.deliver_receipt(&mut stream, &closed, receipt).await,
+            Err(error) => {
+                tracing::error!(%error, "a receipt cannot be signed");
+                Ok(())
+            }
+        };
+        let recorded = closed.record_outcome(self, digest).await;
+        tracing::info!(
+            query = %closed.case.query().short(),
+            rows = closed.totals.rows,
+            recorded = recorded.is_ok(),
+            "an answer ended"
+        );
+        exchanged
+    }
+
+    fn receipt(&self, closed: &Closed) -> Result<CoSigned<Receipt>, SignatureError> {
+        let parts = &self.0.parts;
+        let Case::Peer { query, .. } = &closed.case else {
+            return Err(SignatureError::Malformed);
+        };
+        let envelope = query.envelope();
+        let receipt = Receipt {
+            query: envelope.query,
+            grant: envelope.grant,
+            provider: envelope.to.clone(),
+            consumer: envelope.from.clone(),
+            actor: query.assertion().actor.clone(),
+            purpose: envelope.purpose.clone(),
+            sql: query.sql_digest(),
+            tier: closed.tier,
+            rows: closed.totals.rows,
+            bytes: closed.totals.bytes,
+            suppressed_cells: closed.totals.suppressed_cells,
+            answer: closed.totals.answer,
+            outcome: match &closed.outcome {
+                Outcome::Completed => query::Outcome::Completed,
+                Outcome::Cut(_) => query::Outcome::Cut,
+                Outcome::Interrupted(_) => query::Outcome::Cut,
+                Outcome::Failed(_) => query::Outcome::Failed,
+                Outcome::Abandoned(_) => query::Outcome::Failed,
+            },
+            decision: closed.decision,
+            ledger: parts.membership.heads().signed()?,
+            at: parts.clock.now(),
+        };
+        CoSigned::propose(&receipt)?.add_signature(&parts.identity.node_key)
+    }
+
+    /// Keeps the receipt and, if the reader is still there, exchanges it for one with both signatures. It is durable before it is
+    /// sent: a reader that has gone away signs it when it comes back.
+    async fn deliver_receipt(
+        &self,
+        stream: &mut FramedStream,
+        closed: &Closed,
+        receipt: CoSigned<Receipt>,
+    ) -> Result<(), NetworkError> {
+        if !self.store_receipt(&closed.case, &receipt).await {
+            return Ok(());
+        }
+        let cut = match &closed.outcome {
+            Outcome::Completed => None,
+            Outcome::Cut(refusal) => Some(refusal.clone()),
+            Outcome::Failed(refusal) => Some(refusal.clone()),
+            // The stream ends in the middle of a chunk, or nobody reads it. The receipt is fetched later.
+            Outcome::Interrupted(_) => return Ok(()),
+            Outcome::Abandoned(_) => return Ok(()),
+        };
+        self.exchange_receipt(stream, &closed.case, receipt, cut).await
+    }
+
+    async fn exchange_receipt(
+        &self,
+        stream: &mut FramedStream,
+        case: &Case,
+        receipt: CoSigned<Receipt>,
+        cut: Option<Refusal>,
+    ) -> Result<(), NetworkError> {
+        let peer = stream.session().peer();
+        let digest = receipt.payload_digest().ok();
+        stream.end_chunks().await?;
+        stream.send(&QueryClosing { receipt, cut }).await?;
+        stream.set_deadlines(SIGNING_DEADLINES);
+        let signed: Countersignature = stream.expect().await?;
+        let is_same = digest.is_some() && signed.receipt.payload_digest().ok() == digest;
+        let keys = [self.0.parts.identity.node(), peer];
+        if !is_same || signed.receipt.clone().verify(&keys).is_err() {
+            tracing::warn!(query = %case.query().short(), "the receipt came back without a valid signature");
+            return Ok(());
+        }
+        let Case::Peer { lease, by, .. } = case else {
+            return Ok(());
+        };
+        let consumer = (&lease.terms().consumer, peer);
+        if let Err(refusal) = self.store_countersigned(case.query(), consumer, signed, by).await {
+            tracing::error!(?refusal, "a countersigned receipt is not in the ledger");
+        }
+        Ok(())
+    }
+}
