@@ -8,7 +8,7 @@ mod bounded;
 use concordat_protocol::{
     grant::{GrantTerms, Notice},
     identity::{InstitutionKey, InstitutionPublicKey, PrivateKey},
-    membership::{Carrier, CharterChange, Enrollment, NodeCertificate, Roster, from_file, to_armor},
+    membership::{SignedFile, CharterChange, Enrollment, NodeCertificate, Roster, from_file, to_armor},
     negotiation::NegotiationMessage,
     query::{ActorAssertion, QueryEnvelope, Receipt},
     signed::{CoSigned, Document, Signed},
@@ -39,10 +39,10 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-fn armored<C: Carrier>(bytes: &[u8]) {
+fn armored<C: SignedFile>(bytes: &[u8]) {
     if let Ok(document) = from_file::<C>(bytes) {
         let again = from_file::<C>(to_armor(&document).as_bytes()).expect("armor can be read back");
-        assert_eq!(again.carried(), document.carried());
+        assert_eq!(again.signed_bytes(), document.signed_bytes());
     }
 }
 

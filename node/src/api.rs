@@ -1,12 +1,12 @@
 //! The HTTP API: JSON under `/v1` on the socket `run/api.sock`.
 //!
-//! 1. A file below `api/` contains one noun: its request and response bodies, its handlers, and its [`Route`]s.
+//! 1. A file below `api/` contains one noun: its handlers and its [`Route`]s. Its documents are in `concordat-documents`.
 //! 2. A route names its [`Access`]: open, for any logged-in user, or for users whose role permits an action. It has no other
 //!    way into the router, so no handler can be reached without the check ([`access`]).
 //! 3. A handler returns a value or a [`Problem`], which is written as an RFC 9457 problem document.
 //!
 //! To add one: write the handler `async fn(State<Api>, Caller, …) -> Result<Json<T>, Problem>`, add a line to `routes()` of
-//! its file (new files: also to [`routes`]), and call it from the noun's file below `cli/` through [`client::Client`].
+//! its file (new files: also to [`routes`]) and describe it there for `/v1/openapi.json`, and call it from the noun's file below `cli/` through [`client::Client`].
 
 pub mod access;
 pub mod audit;

@@ -150,11 +150,10 @@ async fn answer_that_its_reader_ends_early_is_confirmed_exactly() {
     // Nothing is in transit, so the revocation needs no reset.
     let session = || {
         let sessions = world.provider.node.network().sessions();
-        let number = sessions
+        sessions
             .borrow()
             .get(&world.member.node.network().local_id())
-            .map(Session::number);
-        number
+            .map(Session::number)
     };
     let before = session();
     soon(change(&world.provider, &grant, GrantEvent::Revoke)).await;

@@ -102,7 +102,7 @@ const CRATES: &[Crate] = &[
             ("node/src/start_state.rs", "membership"),
         ],
         cycles: &[
-            ("api", 18),
+            ("api", 19),
             ("cli", 24),
             ("config", 5),
             ("lifecycle", 3),

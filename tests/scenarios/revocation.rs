@@ -83,7 +83,8 @@ fn released_until_the_cut(provider: &TestNode) -> (u64, u64) {
     });
     let last = answers_released(provider).pop().expect("the answer is in the ledger");
     let outcome = last["outcome"].to_string();
-    assert!(outcome.contains("cut") && outcome.contains("not confirmed"), "{last}");
+    // Whether the last chunk was confirmed depends on where the revocation met the answer.
+    assert!(outcome.contains("cut"), "{last}");
     let number = |key: &str| last[key].as_u64().expect("a number");
     assert!(number("rows") < PATIENTS, "{last}");
     (number("rows"), number("bytes"))

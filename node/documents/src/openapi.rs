@@ -10,6 +10,8 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoParams, ToSchema};
 
+use crate::Items;
+
 pub use utoipa::openapi::OpenApi;
 
 /// The name of the scheme of authentication.
@@ -87,6 +89,17 @@ impl Operation {
     pub fn returns<T: ToSchema>(mut self) -> Self {
         self.response = (JSON, self.reference::<T>());
         self
+    }
+
+    /// A list of JSON documents.
+    #[must_use]
+    pub fn returns_items<T: ToSchema>(mut self) -> Self
+    where
+        Items<T>: ToSchema,
+    {
+        // The schemas of a generic type do not include that of its parameter.
+        drop(self.reference::<T>());
+        self.returns::<Items<T>>()
     }
 
     /// A JSON object that another document of the project describes, such as a proof or a file for `concordat-verify`.

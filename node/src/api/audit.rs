@@ -28,7 +28,7 @@ pub(super) fn routes() -> Vec<Route> {
             "The newest entries of the ledger",
         )
         .query::<Tail>()
-        .returns::<Items<Entry>>()]),
+        .returns_items::<Entry>()]),
         Route::new("/v1/audit/verify", verify, post(check))
             .describe([Operation::post("Check the whole ledger").returns::<AuditReport>()]),
         Route::new("/v1/audit/proofs/{sequence}", verify, get(prove))

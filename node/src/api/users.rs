@@ -105,7 +105,7 @@ async fn add(
     api.blocking(move |node| {
         let NewAccount { name, roles, password } = new;
         let (now, labels) = (node.clock().now(), labels(&roles));
-        let change = node.accounts().new_account_for(&name, roles, &password, now)?;
+        let change = node.accounts().new_account_for(&name, roles, &secret(&password), now)?;
         let entry = EntryBody::UserAdded {
             actor: actor(node, &name)?,
             roles: labels,

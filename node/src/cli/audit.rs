@@ -8,7 +8,7 @@ use concordat_documents::{
 };
 use concordat_storage::ledger::Ledger;
 use http_body_util::BodyExt as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{Context, output::Format, unlock};
 use crate::{

@@ -31,7 +31,7 @@ const LAST_CHUNK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Where an answer goes.
 pub(super) trait AnswerReader: Send {
-    /// Completes when nobody reads any more.
+    /// Completes when the reader has gone away.
     fn reader_gone(&mut self) -> impl Future<Output = ()> + Send;
     /// Passes on one chunk and returns when the reader has it; an error states why it may not have it.
     fn accept(&mut self, chunk: Bytes) -> impl Future<Output = Result<Accepted, String>> + Send;

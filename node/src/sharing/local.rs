@@ -1,5 +1,5 @@
 //! Queries of this institution's own people about its own datasets: no grant, but the same decision, ledger, permit and disclosure
-//! control as for everybody else.
+//! control as for peers.
 
 use bytes::Bytes;
 use concordat_protocol::ids::DatasetName;
@@ -76,7 +76,7 @@ impl Sharing {
             match running.map_err(NotRun::into_refusal) {
                 Ok(running) => {
                     let (chunks, reader) = mpsc::channel(PREFETCH);
-                    // If nobody takes it, the channel is closed and the answer ends before its first chunk.
+                    // If the caller is gone, the channel is closed and the answer ends before its first chunk.
                     drop(started.send(Ok(reader)));
                     sharing.send_local_answer(running, LocalReader(chunks)).await;
                 }

@@ -123,7 +123,7 @@ impl Sharing {
             Outcome::Completed => None,
             Outcome::Cut(refusal) => Some(refusal.clone()),
             Outcome::Failed(refusal) => Some(refusal.clone()),
-            // The stream ends in the middle of a chunk, or nobody reads it. The receipt is fetched later.
+            // The stream ends in the middle of a chunk, or has no reader. The receipt is fetched later.
             Outcome::Interrupted(_) => return Ok(()),
             Outcome::Abandoned(_) => return Ok(()),
         };

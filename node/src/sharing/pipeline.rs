@@ -171,7 +171,7 @@ impl NotRun {
 }
 
 impl Received {
-    /// The steps from here to [`Running`]. `reader_gone` completes when nobody waits for the answer any more.
+    /// The steps from here to [`Running`]. `reader_gone` completes when the requester no longer waits.
     ///
     /// # Errors
     /// [`NotRun`] with every reason.
