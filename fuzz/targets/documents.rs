@@ -8,7 +8,7 @@ mod bounded;
 use concordat_protocol::{
     grant::{GrantTerms, Notice},
     identity::{InstitutionKey, InstitutionPublicKey, PrivateKey},
-    membership::{SignedFile, CharterChange, Enrollment, NodeCertificate, Roster, from_file, to_armor},
+    membership::{CharterChange, Enrollment, NodeCertificate, Roster, SignedFile, from_file, to_armor},
     negotiation::NegotiationMessage,
     query::{ActorAssertion, QueryEnvelope, Receipt},
     signed::{CoSigned, Document, Signed},
