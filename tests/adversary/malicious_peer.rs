@@ -28,7 +28,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::well_behaved::InProcessNode;
 
 /// The time limit of one step of a test.
-const STEP_TIMEOUT: Duration = Duration::from_secs(60);
+const STEP_TIMEOUT: Duration = Duration::from_secs(240);
 /// Nothing listens on the discard port, so well-behaved nodes can never dial an attacker: it dials them.
 pub(super) const NOWHERE: &str = "/ip4/127.0.0.1/tcp/9";
 
