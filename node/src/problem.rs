@@ -288,4 +288,17 @@ mod tests {
         assert_eq!(json["status"], 403);
         assert_eq!(serde_json::from_value::<Problem>(json).unwrap(), problem);
     }
+
+    /// The API describes its errors by a type of their own, because an error is made of errors that the documents do not know.
+    #[test]
+    fn problem_json_is_the_documented_form() {
+        for problem in [
+            Problem::new(Code::Denied, "no").because(["a"]).help("ask"),
+            Problem::usage("wrong"),
+        ] {
+            let json = serde_json::to_value(&problem).unwrap();
+            let document: concordat_documents::problem::ProblemDocument = serde_json::from_value(json.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&document).unwrap(), json);
+        }
+    }
 }
