@@ -33,19 +33,17 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, FromRequest, Request},
-    http::{StatusCode, header::CONTENT_TYPE},
-    response::{IntoResponse, Response},
+    middleware::map_response,
+    response::Response,
 };
 use serde::de::DeserializeOwned;
 
 pub use access::{Access, Caller, Route};
 pub use socket::{OsAccount, SOCKET, serve};
 
-use crate::{
-    config::ImportSection,
-    node::Node,
-    problem::{Code, Problem},
-};
+use crate::{config::ImportSection, node::Node};
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 
 /// The state that handlers work on; clones share it.
 #[derive(Debug, Clone)]
@@ -114,11 +112,11 @@ pub fn routes() -> Vec<Route> {
 
 /// The router over all routes.
 pub fn router(api: Api) -> Router {
-    let empty = Router::new().fallback(async || Problem::new(Code::NotFound, "the API has no such path"));
+    let empty = Router::new().fallback(async || Problem::new(ErrorKind::NotFound, "the API has no such path"));
     let router = routes()
         .into_iter()
         .fold(empty, |router, route| route.add_to(router, &api));
-    router.with_state(api)
+    router.layer(map_response(log_failure)).with_state(api)
 }
 
 /// Most bytes in a request body: the longest roster file, encoded in JSON. JSON parsers stop at a depth of 128.
@@ -140,20 +138,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        if matches!(self.code, Code::Internal | Code::Integrity) {
-            tracing::error!(detail = self.detail, "a request failed");
-        }
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let document = serde_json::to_vec(&self).unwrap_or_default();
-        (status, [(CONTENT_TYPE, "application/problem+json")], document).into_response()
+/// Logs the failures of this node; those of requests are the caller's.
+async fn log_failure(response: Response) -> Response {
+    let problem = response.extensions().get::<Arc<Problem>>();
+    if let Some(problem) = problem
+        && matches!(problem.code, ErrorKind::Internal | ErrorKind::Integrity)
+    {
+        tracing::error!(detail = problem.detail, "a request failed");
     }
+    response
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body as HttpBody;
+    use axum::{body::Body as HttpBody, http::header::CONTENT_TYPE};
     use serde_json::Value;
 
     use super::*;
@@ -171,9 +169,9 @@ mod tests {
         assert!(read("[[1]]".to_owned()).await.is_ok());
         let text = |length: usize| format!("\"{}\"", "x".repeat(length - 2));
         assert!(read(text(MAX_BODY)).await.is_ok());
-        assert_eq!(read(text(MAX_BODY + 1)).await.unwrap_err().code, Code::Usage);
+        assert_eq!(read(text(MAX_BODY + 1)).await.unwrap_err().code, ErrorKind::Usage);
         let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(read(deep(100)).await.is_ok());
-        assert_eq!(read(deep(MAX_BODY / 2)).await.unwrap_err().code, Code::Usage);
+        assert_eq!(read(deep(MAX_BODY / 2)).await.unwrap_err().code, ErrorKind::Usage);
     }
 }

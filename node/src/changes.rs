@@ -8,6 +8,7 @@
 //! separate mechanism, which completes them ([`crate::start_state`]).
 
 use concordat_protocol::audit::{EntryBody, NodeTask};
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::catalog::DATASETS;
@@ -17,7 +18,6 @@ use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 
 use crate::attribution::by_node;
-use crate::problem::{Code, Explain};
 
 /// The accounts of people, by name.
 pub const ACCOUNTS: TreeId = TreeId::new("accounts");
@@ -238,11 +238,11 @@ pub enum ChangeEntryError {
 }
 
 impl Explain for ChangeEntryError {
-    fn code(&self) -> Code {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::State(source) => source.code(),
-            Self::Ledger(source) => source.code(),
-            Self::Random(_) | Self::Stopping(_) => Code::Internal,
+            Self::State(source) => source.kind(),
+            Self::Ledger(source) => source.kind(),
+            Self::Random(_) | Self::Stopping(_) => ErrorKind::Internal,
         }
     }
 }

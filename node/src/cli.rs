@@ -37,7 +37,8 @@ use clap::{Parser, Subcommand};
 
 pub use output::{Format, Output};
 
-use crate::{api::client::Client, problem::Problem, telemetry};
+use crate::{api::client::Client, telemetry};
+use concordat_documents::problem::Problem;
 
 /// Share data under agreements that both sides have signed.
 #[derive(Debug, Parser)]

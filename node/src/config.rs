@@ -21,16 +21,14 @@ use std::{
     str::FromStr,
 };
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::{InstitutionId, Jurisdiction},
     text::LegalName,
 };
 use libp2p::Multiaddr;
 
-use crate::{
-    network::{DialRange, Dialing},
-    problem::{Code, Explain},
-};
+use crate::network::{DialRange, Dialing};
 pub use import::{ImportSection, Inbox, InvalidInbox};
 pub use keys::{CREDENTIALS_VARIABLE, KeysFrom, PinFrom, credential};
 pub use protected::{INSTITUTION_SETTING, ProtectedSettings};
@@ -413,13 +411,13 @@ pub enum ConfigError {
 }
 
 impl Explain for ConfigError {
-    fn code(&self) -> Code {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::NoNode { .. } => Code::NotFound,
-            Self::NoCredentials { .. } => Code::Locked,
-            Self::Unreadable { .. } => Code::Internal,
-            Self::Syntax { .. } => Code::Usage,
-            Self::Mistakes { .. } => Code::Usage,
+            Self::NoNode { .. } => ErrorKind::NotFound,
+            Self::NoCredentials { .. } => ErrorKind::Locked,
+            Self::Unreadable { .. } => ErrorKind::Internal,
+            Self::Syntax { .. } => ErrorKind::Usage,
+            Self::Mistakes { .. } => ErrorKind::Usage,
         }
     }
 

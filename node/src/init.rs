@@ -12,6 +12,7 @@ mod site;
 
 use std::path::{Path, PathBuf};
 
+use concordat_documents::problem::Problem;
 use concordat_protocol::{
     audit::EntryBody,
     identity::{InstitutionKey, InstitutionPublicKey, NodeKey, PrivateKey},
@@ -33,7 +34,6 @@ use crate::{
     config::{self, Config, KeysFrom, PinFrom},
     iam::Accounts,
     policy,
-    problem::Problem,
     start_state::StartState,
 };
 pub use restore::{

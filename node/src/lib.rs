@@ -14,6 +14,7 @@ pub mod iam;
 pub mod identity;
 pub mod init;
 mod json;
+
 pub mod ledger_heads;
 pub mod lifecycle;
 pub mod membership;
@@ -21,7 +22,6 @@ pub mod negotiation;
 pub mod network;
 pub mod node;
 pub mod policy;
-pub mod problem;
 mod refusals;
 pub mod sharing;
 pub mod shutdown;

@@ -17,6 +17,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     audit::{EntryBody, KeyChange},
     ids::{DatasetName, KeyId, SegmentName},
@@ -25,7 +27,6 @@ use concordat_protocol::{
 use concordat_storage::{
     catalog::{ErasureOrder, ErasureStatement, Reencrypted},
     data_dir::Storage,
-    error_kind::ErrorKind,
     keys::Recipient,
     ledger::{Attribution, Ledger},
 };
@@ -34,7 +35,7 @@ use tokio::sync::Notify;
 pub use rollback::RollbackError;
 use store::StoreUnavailable;
 
-use crate::{clock::Clock, epoch::Epoch, identity::Identity, problem::Problem, shutdown::Stage};
+use crate::{clock::Clock, epoch::Epoch, identity::Identity, shutdown::Stage};
 
 /// Bytes per second that re-encryption reads: this leaves most of a disk and of a core to queries.
 const REENCRYPT_RATE: u64 = 64 * 1024 * 1024;
@@ -134,7 +135,7 @@ impl Lifecycle {
             Ok(Ok(0)) => {}
             Ok(Ok(count)) => tracing::info!(count, "removed objects that no dataset references"),
             Ok(Err(error)) => {
-                tracing::warn!(error = %crate::problem::chain(&error), "unreferenced objects could not be removed")
+                tracing::warn!(error = %concordat_protocol::error_kind::chain(&error), "unreferenced objects could not be removed")
             }
             Err(error) => tracing::error!(%error, "removing unreferenced objects was interrupted"),
         }
@@ -145,7 +146,7 @@ impl Lifecycle {
         let names = match catalog.reencryption().pending() {
             Ok(names) => names,
             Err(error) => {
-                return tracing::error!(error = %crate::problem::chain(&error), "the pending re-encryptions cannot be read");
+                return tracing::error!(error = %concordat_protocol::error_kind::chain(&error), "the pending re-encryptions cannot be read");
             }
         };
         for name in names.into_iter().take_while(|_| keep_going()) {
@@ -161,7 +162,7 @@ impl Lifecycle {
                     tracing::info!(dataset = %name, "the dataset was erased before it was re-encrypted");
                 }
                 Err(error) => {
-                    tracing::error!(dataset = %name, error = %crate::problem::chain(&error), "the dataset cannot be re-encrypted");
+                    tracing::error!(dataset = %name, error = %concordat_protocol::error_kind::chain(&error), "the dataset cannot be re-encrypted");
                 }
             }
             self.reencrypting().remove(&name);

@@ -3,10 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use concordat_node::{
-    cli::{self, Cli},
-    problem::{Code, Problem},
-};
+use concordat_documents::problem::Problem;
+use concordat_node::cli::{self, Cli};
+use concordat_protocol::error_kind::ErrorKind;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::stat::{Mode, umask};
 
@@ -28,7 +27,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
             out.problem(&problem);
-            ExitCode::from(problem.code.exit())
+            ExitCode::from(problem.exit_code())
         }
     }
 }
@@ -47,6 +46,6 @@ fn run(cli: Cli) -> Result<(), Problem> {
         .worker_threads(WORKERS)
         .enable_all()
         .build()
-        .map_err(|error| Problem::new(Code::Internal, format!("cannot start the runtime: {error}")))?;
+        .map_err(|error| Problem::new(ErrorKind::Internal, format!("cannot start the runtime: {error}")))?;
     runtime.block_on(cli::run(cli))
 }

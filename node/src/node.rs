@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::text::Address;
 use concordat_storage::ledger::{Ledger, Verification};
@@ -26,7 +27,6 @@ use crate::membership::{Membership, MembershipError, MembershipParts, ROSTER};
 use crate::negotiation::{Grants, NegotiationError, NegotiationParts, Negotiations};
 use crate::network::{DialRange, Limits, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
 use crate::policy::{PolicyStore, PolicyStoreError, PolicyStoreParts};
-use crate::problem::{Code, Explain};
 use crate::sharing::{EngineConfig, Sharing, SharingParts};
 use crate::shutdown::Shutdown;
 
@@ -365,17 +365,17 @@ async fn follow(mut changes: watch::Receiver<u64>, epoch: Epoch, stop: Cancellat
 }
 
 impl Explain for StartError {
-    fn code(&self) -> Code {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::Accounts(source) => source.code(),
-            Self::Lifecycle(source) => source.code(),
-            Self::Policy(source) => source.code(),
-            Self::Network(source) => source.code(),
-            Self::Membership(source) => source.code(),
-            Self::Negotiation(source) => source.code(),
-            Self::Sharing(source) => source.code(),
-            Self::Evidence(source) => source.code(),
-            Self::Interrupted(_) => Code::Internal,
+            Self::Accounts(source) => source.kind(),
+            Self::Lifecycle(source) => source.kind(),
+            Self::Policy(source) => source.kind(),
+            Self::Network(source) => source.kind(),
+            Self::Membership(source) => source.kind(),
+            Self::Negotiation(source) => source.kind(),
+            Self::Sharing(source) => source.kind(),
+            Self::Evidence(source) => source.kind(),
+            Self::Interrupted(_) => ErrorKind::Internal,
         }
     }
 

@@ -16,6 +16,7 @@ mod configuration;
 mod versions;
 
 use concordat_protocol::audit::EntryBody;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Attribution, Ledger, LedgerError};
 use concordat_storage::meta::{MetaError, SealedDb};
@@ -28,7 +29,6 @@ use crate::config::Config;
 use crate::evidence::{Evidence, EvidenceError};
 use crate::membership::SealedRoster;
 use crate::policy::SealedPolicySet;
-use crate::problem::{Code, Explain};
 
 /// Everything that a start compares.
 #[derive(Debug)]
@@ -156,13 +156,13 @@ pub enum StartStateError {
 }
 
 impl Explain for StartStateError {
-    fn code(&self) -> Code {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::StateOlder { .. } | Self::Configuration { .. } | Self::OtherInstitution => Code::Integrity,
-            Self::Evidence(source) => source.code(),
-            Self::Changes(source) => source.code(),
-            Self::Ledger(source) => source.code(),
-            Self::State(source) => source.code(),
+            Self::StateOlder { .. } | Self::Configuration { .. } | Self::OtherInstitution => ErrorKind::Integrity,
+            Self::Evidence(source) => source.kind(),
+            Self::Changes(source) => source.kind(),
+            Self::Ledger(source) => source.kind(),
+            Self::State(source) => source.kind(),
         }
     }
 

@@ -8,6 +8,7 @@
 //! Nothing here reads a clock, a disk or a socket: bytes, events and `now` come in, values and messages go out.
 
 pub mod audit;
+pub mod error_kind;
 pub mod grant;
 pub mod identity;
 pub mod ids;

@@ -1,5 +1,6 @@
 //! What the provider and the consumers know about the columns and versions of a dataset.
 
+use crate::error_kind::{ErrorKind, Explain};
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
@@ -120,6 +121,12 @@ impl fmt::Display for ColumnClass {
 #[error("`{text}` is not a class of columns; use `direct-identifier`, `quasi-identifier`, `sensitive` or `ordinary`")]
 pub struct InvalidClass {
     text: String,
+}
+
+impl Explain for InvalidClass {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
 }
 
 impl FromStr for ColumnClass {

@@ -1,5 +1,6 @@
 //! Text that people wrote and other people will read: bounded, on one line, without characters that can deceive a reader.
 
+use crate::error_kind::{ErrorKind, Explain};
 use std::fmt;
 use std::str::FromStr;
 
@@ -105,6 +106,12 @@ pub enum InvalidText {
     /// Control characters, line breaks or marks that reverse the reading direction.
     #[error("the text contains a line break, a control character or a mark that reverses the reading direction")]
     Unprintable,
+}
+
+impl Explain for InvalidText {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Points in time, without a clock. Code that needs the current time receives it as an argument.
 
+use crate::error_kind::{ErrorKind, Explain};
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
@@ -109,6 +110,12 @@ pub enum Staleness {
 #[error("`{text}` is not a date; write `2027-01-31` or `2027-01-31T12:00:00Z`")]
 pub struct InvalidTime {
     text: String,
+}
+
+impl Explain for InvalidTime {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
 }
 
 #[cfg(test)]

@@ -149,7 +149,7 @@ impl Catalog {
     /// Opens a version, the current one if none is given.
     ///
     /// # Errors
-    /// [`CatalogError::NotFound`], [`CatalogError::NoSuchVersion`], and an error of [`crate::error_kind::ErrorKind::Integrity`] if
+    /// [`CatalogError::NotFound`], [`CatalogError::NoSuchVersion`], and an error of [`concordat_protocol::error_kind::ErrorKind::Integrity`] if
     /// the manifest or a key is not what was stored.
     pub fn open_version(
         &self,

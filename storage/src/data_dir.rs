@@ -103,7 +103,7 @@ impl Storage {
     ///
     /// # Errors
     /// [`crate::keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of
-    /// [`crate::error_kind::ErrorKind::Integrity`] if the escrow belongs to another node; otherwise as [`Storage::open`].
+    /// [`concordat_protocol::error_kind::ErrorKind::Integrity`] if the escrow belongs to another node; otherwise as [`Storage::open`].
     pub fn recover(
         dir: &Path,
         escrow: &Escrow,

@@ -12,8 +12,6 @@
 //!
 //! This crate never decides who may query. The node does.
 
-pub mod error_kind;
-
 pub mod fs;
 pub mod keys;
 

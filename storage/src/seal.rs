@@ -28,6 +28,7 @@ mod store;
 mod suite;
 mod upload;
 
+pub(crate) use error::Reported;
 pub use error::{SealError, store_error_kind};
 pub use object::{BLOCK_LEN, HEADER_LEN, Opener, Sealer, open, plain_len, seal, sealed_len};
 pub use store::SealedStore;

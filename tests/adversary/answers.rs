@@ -2,8 +2,8 @@
 
 use concordat_node::federation::FederationError;
 use concordat_node::iam::Actor;
-use concordat_node::problem::{Code, Explain};
 use concordat_node::sharing::QUERY;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::identity::NodeKey;
 use concordat_protocol::ids::{ActorId, Digest32, QueryId};
 use concordat_protocol::query::{ActorAssertion, Outcome, QueryEnvelope, Receipt};
@@ -68,12 +68,12 @@ impl ProviderFixture {
     pub(super) async fn expect_error(
         &mut self,
         what: &str,
-        code: Code,
+        code: ErrorKind,
         respond: impl AsyncFnOnce(&MaliciousPeer, Exchange),
     ) {
         match self.answer_with(respond).await {
             Ok(rows) => panic!("{what}: {rows} rows were accepted as an answer"),
-            Err(error) => assert_eq!(error.code(), code, "{what}: {error}"),
+            Err(error) => assert_eq!(error.kind(), code, "{what}: {error}"),
         }
     }
 }
@@ -189,7 +189,7 @@ async fn a_receipt_about_something_else_is_not_signed() {
             exchange.close(attacker, &receipt, None).await;
             assert!(exchange.stream.is_dropped().await, "{what} was signed");
         };
-        fixture.expect_error(what, Code::Integrity, respond).await;
+        fixture.expect_error(what, ErrorKind::Integrity, respond).await;
     }
     fixture.world.assert_still_serving().await;
 }
@@ -212,7 +212,7 @@ async fn a_receipt_that_the_provider_did_not_sign_is_not_signed() {
         assert!(exchange.stream.is_dropped().await);
     };
     fixture
-        .expect_error("another provider's receipt", Code::Integrity, respond)
+        .expect_error("another provider's receipt", ErrorKind::Integrity, respond)
         .await;
     let respond = async |_: &MaliciousPeer, mut exchange: Exchange| {
         exchange.open().await;
@@ -225,7 +225,9 @@ async fn a_receipt_that_the_provider_did_not_sign_is_not_signed() {
             .unwrap();
         assert!(exchange.stream.is_dropped().await);
     };
-    fixture.expect_error("no signature", Code::Integrity, respond).await;
+    fixture
+        .expect_error("no signature", ErrorKind::Integrity, respond)
+        .await;
     fixture.world.assert_still_serving().await;
 }
 
@@ -244,7 +246,9 @@ async fn answer_to_another_query_is_refused() {
             .unwrap();
         assert!(exchange.stream.is_dropped().await);
     };
-    fixture.expect_error("another query", Code::Integrity, respond).await;
+    fixture
+        .expect_error("another query", ErrorKind::Integrity, respond)
+        .await;
     fixture.world.assert_still_serving().await;
 }
 
@@ -279,7 +283,7 @@ async fn answer_that_is_not_rows_ends_in_a_clear_error() {
             let _ = exchange.stream.send(&QueryClosing { receipt, cut: None }).await;
             assert!(exchange.stream.is_dropped().await, "{what} was countersigned");
         };
-        fixture.expect_error(what, Code::Integrity, respond).await;
+        fixture.expect_error(what, ErrorKind::Integrity, respond).await;
     }
     fixture.world.assert_still_serving().await;
 }
@@ -304,7 +308,7 @@ async fn answer_without_end_or_rows_is_aborted() {
         panic!("a gibibyte without a row was read");
     };
     fixture
-        .expect_error("endless bytes without rows", Code::Integrity, respond)
+        .expect_error("endless bytes without rows", ErrorKind::Integrity, respond)
         .await;
     fixture.world.assert_still_serving().await;
 }
@@ -315,27 +319,31 @@ async fn answer_that_breaks_off_is_never_accepted_as_complete() {
     let chunks = fixture.truth.chunks.clone();
     let respond = async |_: &MaliciousPeer, exchange: Exchange| drop(exchange);
     fixture
-        .expect_error("no answer at all", Code::Unreachable, respond)
+        .expect_error("no answer at all", ErrorKind::Unreachable, respond)
         .await;
     let respond = async |_: &MaliciousPeer, mut exchange: Exchange| exchange.open().await;
-    fixture.expect_error("no rows", Code::Unreachable, respond).await;
+    fixture.expect_error("no rows", ErrorKind::Unreachable, respond).await;
     let respond = async |_: &MaliciousPeer, mut exchange: Exchange| {
         exchange.open().await;
         exchange.stream.raw(&[0, 0, 1, 0, 0xff]).await.unwrap();
     };
-    fixture.expect_error("half a chunk", Code::Unreachable, respond).await;
+    fixture
+        .expect_error("half a chunk", ErrorKind::Unreachable, respond)
+        .await;
     let respond = async |_: &MaliciousPeer, mut exchange: Exchange| {
         exchange.open().await;
         exchange.rows(&chunks).await;
     };
-    fixture.expect_error("no receipt", Code::Unreachable, respond).await;
+    fixture
+        .expect_error("no receipt", ErrorKind::Unreachable, respond)
+        .await;
     let respond = async |_: &MaliciousPeer, mut exchange: Exchange| {
         exchange.open().await;
         exchange.stream.raw(&[0xff; 8]).await.unwrap();
         assert!(exchange.stream.is_dropped().await);
     };
     fixture
-        .expect_error("a chunk of four gibibytes", Code::Unreachable, respond)
+        .expect_error("a chunk of four gibibytes", ErrorKind::Unreachable, respond)
         .await;
     fixture.world.assert_still_serving().await;
 }
@@ -359,6 +367,6 @@ async fn answer_with_a_reported_cut_ends_in_that_error() {
             .await
             .expect("the rows that arrived are countersigned");
     };
-    fixture.expect_error("a cut", Code::Denied, respond).await;
+    fixture.expect_error("a cut", ErrorKind::Denied, respond).await;
     fixture.world.assert_still_serving().await;
 }

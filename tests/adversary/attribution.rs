@@ -11,9 +11,9 @@ use concordat_node::api::client::{Client, Reading};
 use concordat_node::api::{Api, routes, serve};
 use concordat_node::config::ImportSection;
 use concordat_node::iam::{SessionToken, Training};
-use concordat_node::problem::Code;
 use concordat_node::shutdown::Shutdown;
 use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry};
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::identity::PrivateKey as _;
 use concordat_protocol::ids::ActorId;
 use concordat_protocol::membership::{ValidEnrollment, admit, from_file, to_armor};
@@ -125,11 +125,11 @@ impl ApiFixture {
 
     /// The next of the two users posts a change to something that does not exist, which leaves no entry.
     async fn post_not_found(&mut self, route: &'static str, body: Value) {
-        self.post_refused(route, "", Code::NotFound, body).await;
+        self.post_refused(route, "", ErrorKind::NotFound, body).await;
     }
 
     /// Like [`ApiFixture::post_not_found`], with a name and another refusal code.
-    async fn post_refused(&mut self, route: &'static str, name: &str, code: Code, body: Value) {
+    async fn post_refused(&mut self, route: &'static str, name: &str, code: ErrorKind, body: Value) {
         let (actor, client) = &self.people[self.turns % 2];
         self.turns += 1;
         self.used.insert(route);
@@ -265,7 +265,7 @@ async fn posts(socket: &Path) -> BTreeSet<&'static str> {
         let anonymous = Client::new(socket);
         let answer: Result<Value, _> = anonymous.post(&filled(route.path, "x"), &json!({})).await;
         // A path that does not accept POST answers without a problem document, which the client cannot read.
-        if answer.unwrap_err().code != Code::Internal {
+        if answer.unwrap_err().code != ErrorKind::Internal {
             found.insert(route.path);
         }
     }
@@ -309,11 +309,11 @@ async fn people_refused(fixture: &mut ApiFixture) {
             json!({ "name": "GCP", "until": "2020-01-01" }),
         ),
     ] {
-        fixture.post_refused(route, name, Code::Usage, body).await;
+        fixture.post_refused(route, name, ErrorKind::Usage, body).await;
     }
     let access = json!({ "enabled": false });
     fixture
-        .post_refused("/v1/users/{name}/access", "dora", Code::NotFound, access)
+        .post_refused("/v1/users/{name}/access", "dora", ErrorKind::NotFound, access)
         .await;
 }
 
@@ -360,7 +360,7 @@ async fn consortium(holder: &mut ApiFixture, consumer: &mut ApiFixture) {
     // No key was replaced; `keys` checks who confirms a replaced one.
     let key = json!({ "fingerprint": "0000" });
     let confirm = "/v1/consortium/members/{institution}/confirm-key";
-    holder.post_refused(confirm, "zurich", Code::Usage, key).await;
+    holder.post_refused(confirm, "zurich", ErrorKind::Usage, key).await;
     // No ledger was rolled back; `ledgers` checks who is recorded if one was.
     let head = json!({ "institution": "budapest", "head": "00" });
     holder.post_not_found("/v1/consortium/ledgers/acknowledge", head).await;
@@ -376,7 +376,7 @@ async fn charter(holder: &mut ApiFixture, consumer: &mut ApiFixture) {
     let file = |value: &Value, field: &str| json!({ "file": data_encoding(value[field].as_str().unwrap()) });
     let present = json!({ "threshold": 1, "holders": ["cleveland"] });
     holder
-        .post_refused("/v1/consortium/charter", "", Code::Usage, present)
+        .post_refused("/v1/consortium/charter", "", ErrorKind::Usage, present)
         .await;
     let both = json!({ "threshold": 2, "holders": ["cleveland", "budapest"] });
     let proposed = holder.post("/v1/consortium/charter", "", both, Entries).await;
@@ -468,7 +468,7 @@ async fn keys_and_backups(fixture: &mut ApiFixture) {
         .post_refused(
             "/v1/audit/queries/{query}/write-off",
             "00000000",
-            Code::NotFound,
+            ErrorKind::NotFound,
             reason,
         )
         .await;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use concordat_node::problem::{Code, Explain};
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::ids::GrantId;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
@@ -336,7 +336,10 @@ async fn construct_queried_locally_is_answered_or_refused() {
             let sent = Instant::now();
             if let Err(error) = member.query(eva, sql).await {
                 let shown: String = sql.chars().take(200).collect();
-                assert!(matches!(error.code(), Code::Usage | Code::Denied), "{shown}: {error:?}");
+                assert!(
+                    matches!(error.kind(), ErrorKind::Usage | ErrorKind::Denied),
+                    "{shown}: {error:?}"
+                );
             }
             assert!(sent.elapsed() < Duration::from_secs(50), "{sql}");
         })

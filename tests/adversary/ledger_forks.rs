@@ -169,7 +169,11 @@ async fn receipt_with_the_head_of_another_node_is_not_countersigned() {
         assert!(exchange.stream.recv::<Countersignature>().await.is_err());
     };
     fixture
-        .expect_error("another node", concordat_node::problem::Code::Integrity, respond)
+        .expect_error(
+            "another node",
+            concordat_protocol::error_kind::ErrorKind::Integrity,
+            respond,
+        )
         .await;
     fixture.world.assert_still_serving().await;
 }

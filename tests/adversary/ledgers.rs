@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use concordat_node::problem::{Code, Explain};
 use concordat_protocol::audit::{Cause, EntryBody, LedgerHead, LedgerProof, TreeHead, leaf_hash, merkle};
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::identity::{NodeKey, PrivateKey};
 use concordat_protocol::ids::{Digest32, InstitutionId};
 use concordat_protocol::signed::Signed;
@@ -105,7 +105,7 @@ async fn acknowledge(world: &World) {
     let wrong = heads
         .acknowledge_peer(institution.clone(), "00000000".to_owned(), tester())
         .await;
-    assert_eq!(wrong.unwrap_err().code(), Code::NotFound);
+    assert_eq!(wrong.unwrap_err().kind(), ErrorKind::NotFound);
     heads.acknowledge_peer(institution, head, tester()).await.unwrap();
 }
 

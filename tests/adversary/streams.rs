@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use concordat_node::problem::{Code, Explain};
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::query::Receipt;
 use concordat_protocol::scope::Tier;
 use concordat_protocol::signed::CoSigned;
@@ -46,7 +46,7 @@ async fn rows_that_would_exhaust_memory_are_refused_unread() {
         let bytes = std::fs::read(&file).unwrap();
         let respond = async |attacker: &MaliciousPeer, exchange: Exchange| answer(attacker, exchange, &bytes).await;
         fixture
-            .expect_error(&file.display().to_string(), Code::Integrity, respond)
+            .expect_error(&file.display().to_string(), ErrorKind::Integrity, respond)
             .await;
     }
     fixture.world.assert_still_serving().await;
@@ -110,7 +110,7 @@ async fn catalog_that_would_fill_the_memory_is_aborted() {
     };
     let federation = world.member.node.federation();
     let (read, pages) = tokio::join!(federation.catalog_of(&world.attacker.institution), serving);
-    assert_eq!(read.unwrap_err().code(), Code::Integrity);
+    assert_eq!(read.unwrap_err().kind(), ErrorKind::Integrity);
     assert!(pages < 100, "{pages} pages of a MiB were read");
     world.assert_still_serving().await;
 }

@@ -32,6 +32,7 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "protocol/src",
         layers: &[
+            &["error_kind"],
             &["ids", "labels", "schema", "text", "time"],
             &["identity"],
             &["signed"],
@@ -46,7 +47,6 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "storage/src",
         layers: &[
-            &["error_kind"],
             &["arrow_stream", "fs"],
             &["keys"],
             &["objects"],
@@ -75,7 +75,6 @@ const CRATES: &[Crate] = &[
         src: "node/src",
         layers: &[
             &["attribution", "clock", "epoch", "identity", "json", "shutdown"],
-            &["problem"],
             &["changes"],
             &["iam", "network", "refusals"],
             &["config"],

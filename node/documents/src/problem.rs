@@ -1,16 +1,34 @@
-//! What is returned when something did not work.
+//! How failures are reported to people and programs.
+//!
+//! Every area has its own error types, and each error explains itself ([`Explain`]). Only this module converts them into a
+//! [`Problem`]: an RFC 9457 problem document on the API, a message on standard error and an exit code at the command line.
+//!
+//! | code | exit | HTTP | |
+//! | --- | --- | --- | --- |
+//! | `internal` | 1 | 500 | the program or the machine failed |
+//! | `usage` | 2 | 400 | wrong usage or input |
+//! | `denied` | 3 | 403 | a rule forbids it |
+//! | `not_found` | 4 | 404 | it does not exist, or the caller may not know that it does |
+//! | `unreachable` | 5 | 503 | a peer or service did not answer |
+//! | `integrity` | 6 | 500 | stored bytes are not the bytes that were written |
+//! | `locked` | 7 | 401 | a key, a login or a lock is missing |
 
+use std::error::Error;
+use std::io;
+
+use concordat_protocol::error_kind::{ErrorKind, Explain, chain, sources};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// A problem document (RFC 9457): what happened, why, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ProblemDocument {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
     /// Names the kind of problem, for programs.
     #[serde(rename = "type")]
-    pub uri: String,
+    uri: String,
     /// The kind, as a code: `internal`, `usage`, `denied`, `not_found`, `unreachable`, `integrity` or `locked`.
-    pub code: String,
+    #[schema(value_type = String)]
+    pub code: ErrorKind,
     /// The kind, as a sentence.
     pub title: String,
     /// The HTTP status.
@@ -23,4 +41,156 @@ pub struct ProblemDocument {
     /// What to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
+}
+
+/// What a kind of error is at the command line and on the API.
+struct Facts {
+    exit: u8,
+    status: u16,
+    title: &'static str,
+}
+
+const fn facts(kind: ErrorKind) -> Facts {
+    let (exit, status, title) = match kind {
+        ErrorKind::Internal => (1, 500, "the program or the machine failed"),
+        ErrorKind::Usage => (2, 400, "the request is invalid"),
+        ErrorKind::Denied => (3, 403, "this is not permitted"),
+        ErrorKind::NotFound => (4, 404, "nothing with that name exists here"),
+        ErrorKind::Unreachable => (5, 503, "no answer"),
+        ErrorKind::Integrity => (6, 500, "stored data is not what was written"),
+        ErrorKind::Locked => (7, 401, "a key or a login is missing"),
+    };
+    Facts { exit, status, title }
+}
+
+impl Problem {
+    /// A problem of the kind `code`.
+    pub fn new(code: ErrorKind, detail: impl Into<String>) -> Self {
+        let facts = facts(code);
+        Self {
+            uri: format!("urn:concordat:problem:{}", code.as_str()),
+            code,
+            title: facts.title.to_owned(),
+            status: facts.status,
+            detail: detail.into(),
+            reasons: Vec::new(),
+            help: None,
+        }
+    }
+
+    /// Wrong usage or input.
+    pub fn usage(detail: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, detail)
+    }
+
+    /// The program or the machine failed while it did `what`.
+    pub fn internal(what: &str, error: &dyn Error) -> Self {
+        Self::new(ErrorKind::Internal, format!("{what}: {}", chain(error)))
+    }
+
+    /// Adds what to do.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Adds why, one reason each.
+    #[must_use]
+    pub fn because<R: Into<String>>(mut self, reasons: impl IntoIterator<Item = R>) -> Self {
+        self.reasons.extend(reasons.into_iter().map(Into::into));
+        self
+    }
+
+    /// Exit code of a process that ends with this problem.
+    pub const fn exit_code(&self) -> u8 {
+        facts(self.code).exit
+    }
+}
+
+impl<E: Explain> From<E> for Problem {
+    fn from(error: E) -> Self {
+        let disk_full = || is_full_disk(&error).then(|| FREE_DISK_SPACE.to_owned());
+        Self {
+            help: error.help().or_else(disk_full),
+            ..Self::new(error.kind(), chain(&error))
+        }
+        .because(error.reasons())
+    }
+}
+
+/// The problem document as a response. Its extension is the problem itself, for the log of the daemon.
+#[cfg(feature = "server")]
+impl axum_core::response::IntoResponse for Problem {
+    fn into_response(self) -> axum_core::response::Response {
+        use std::sync::Arc;
+
+        use http::{StatusCode, header::CONTENT_TYPE};
+
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let document = serde_json::to_vec(&self).unwrap_or_default();
+        let media = [(CONTENT_TYPE, "application/problem+json")];
+        let mut response = (status, media, document).into_response();
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}
+
+/// What to do when the disk is full.
+pub const FREE_DISK_SPACE: &str =
+    "the disk is full, or a quota is exhausted: free some space and try again; no partial result was left behind";
+
+fn is_full_disk(error: &dyn Error) -> bool {
+    let mut kinds = sources(error).filter_map(|error| Some(error.downcast_ref::<io::Error>()?.kind()));
+    kinds.any(|kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("cannot read `k`")]
+    struct Unread(#[source] io::Error);
+
+    impl Explain for Unread {
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Internal
+        }
+    }
+
+    #[test]
+    fn each_kind_has_the_exit_code_of_the_contract() {
+        let kinds = [
+            (ErrorKind::Internal, 1),
+            (ErrorKind::Usage, 2),
+            (ErrorKind::Denied, 3),
+            (ErrorKind::NotFound, 4),
+            (ErrorKind::Unreachable, 5),
+            (ErrorKind::Integrity, 6),
+            (ErrorKind::Locked, 7),
+        ];
+        for (kind, exit) in kinds {
+            assert_eq!(Problem::new(kind, "").exit_code(), exit, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn problem_from_error_includes_its_sources() {
+        let problem = Problem::from(Unread(io::Error::other("disk on fire")));
+        assert_eq!(problem.detail, "cannot read `k`: disk on fire");
+        assert_eq!(problem.code, ErrorKind::Internal);
+        let full = Problem::from(Unread(io::Error::from(io::ErrorKind::StorageFull)));
+        assert_eq!(full.help.as_deref(), Some(FREE_DISK_SPACE));
+    }
+
+    #[test]
+    fn problem_json_round_trip_keeps_all_fields() {
+        let problem = Problem::new(ErrorKind::Denied, "no").because(["a", "b"]).help("ask");
+        let json = serde_json::to_value(&problem).unwrap();
+        assert_eq!(json["type"], "urn:concordat:problem:denied");
+        assert_eq!(json["code"], "denied");
+        assert_eq!(json["status"], 403);
+        assert_eq!(serde_json::from_value::<Problem>(json).unwrap(), problem);
+    }
 }

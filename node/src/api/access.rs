@@ -14,12 +14,11 @@ use axum::{
 };
 
 use concordat_documents::openapi::Operation;
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 
 use super::{Api, OsAccount};
-use crate::{
-    iam::{Action, Actor, IamError, SessionToken},
-    problem::{Code, Problem},
-};
+use crate::iam::{Action, Actor, IamError, SessionToken};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +134,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Self>().cloned();
-        caller.ok_or_else(|| Problem::new(Code::Internal, "an open route requested its caller"))
+        caller.ok_or_else(|| Problem::new(ErrorKind::Internal, "an open route requested its caller"))
     }
 }
 

@@ -5,6 +5,7 @@ use axum::{
     extract::{Path, Query, State},
     routing::{get, post},
 };
+use concordat_documents::problem::Problem;
 use concordat_documents::{
     Items,
     audit::{AuditReport, CheckpointReport, Entry, Tail},
@@ -14,7 +15,7 @@ use concordat_protocol::audit::InclusionProof;
 use concordat_storage::ledger::{self, LedgerError, StoredEntry};
 
 use super::{Access, Api, Route};
-use crate::{iam::Action, node::Node, problem::Problem};
+use crate::{iam::Action, node::Node};
 
 /// Entries that are returned if no number is given.
 const TAIL: u64 = 20;

@@ -1,13 +1,14 @@
 //! Snapshots of this node.
 
 use axum::{Json, extract::State, routing::post};
+use concordat_documents::problem::Problem;
 use concordat_documents::{
     backup::{BackupTarget, Snapshot},
     openapi::Operation,
 };
 
 use super::{Access, Api, Body, Caller, Route};
-use crate::{iam::Action, problem::Problem};
+use crate::iam::Action;
 
 pub(super) fn routes() -> Vec<Route> {
     let operation = Operation::post("Take a snapshot")

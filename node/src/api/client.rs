@@ -19,7 +19,8 @@ use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use super::{SOCKET, imports::UPLOAD};
-use crate::problem::{Code, Problem};
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 
 pub use reading::Reading;
 
@@ -146,7 +147,7 @@ impl Client {
 
     fn not_running(&self) -> Problem {
         let dir = self.dir.display();
-        Problem::new(Code::Unreachable, format!("no node is running in `{dir}`"))
+        Problem::new(ErrorKind::Unreachable, format!("no node is running in `{dir}`"))
             .help("start it with `concordat serve`")
     }
 }
@@ -176,7 +177,10 @@ impl Lines {
                 return line_value(&line).map(Some);
             }
             if self.buffer.len() > MAX_LINE {
-                return Err(Problem::new(Code::Internal, "the node sent a line that is too long"));
+                return Err(Problem::new(
+                    ErrorKind::Internal,
+                    "the node sent a line that is too long",
+                ));
             }
             match self.body.frame().await {
                 None => return Ok(None),
@@ -238,14 +242,14 @@ async fn collect(response: Response<Incoming>) -> Result<Bytes, Problem> {
     let collected = Limited::new(response.into_body(), MAX_RESPONSE).collect().await;
     let collected = collected.map_err(|error| match error.downcast_ref::<hyper::Error>() {
         Some(error) => broken(error),
-        None => Problem::new(Code::Internal, "the node sent a response that is too long"),
+        None => Problem::new(ErrorKind::Internal, "the node sent a response that is too long"),
     })?;
     Ok(collected.to_bytes())
 }
 
 fn broken(error: &hyper::Error) -> Problem {
     Problem::new(
-        Code::Unreachable,
+        ErrorKind::Unreachable,
         format!("the node stopped in the middle of its response: {error}"),
     )
     .help("check its log, and check with `concordat status` whether it is running")
@@ -253,7 +257,7 @@ fn broken(error: &hyper::Error) -> Problem {
 
 fn unreadable() -> Problem {
     Problem::new(
-        Code::Internal,
+        ErrorKind::Internal,
         "the node's response has a format that this program does not know",
     )
     .help("use the same version of the node and of this program")
@@ -267,7 +271,7 @@ mod tests {
     async fn client_without_daemon_suggests_starting_it() {
         let dir = tempfile::tempdir().unwrap();
         let problem = Client::new(dir.path()).get::<Value>("/v1/status").await.unwrap_err();
-        assert_eq!(problem.code, Code::Unreachable);
+        assert_eq!(problem.code, ErrorKind::Unreachable);
         assert_eq!(problem.help.as_deref(), Some("start it with `concordat serve`"));
     }
 
@@ -279,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_problem_in_a_stream_is_an_error() {
-        let problem = Problem::new(Code::Denied, "no");
+        let problem = Problem::new(ErrorKind::Denied, "no");
         let line = serde_json::json!({ "problem": problem }).to_string();
         assert_eq!(line_value(line.as_bytes()).unwrap_err(), problem);
     }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use concordat_documents::openapi::Operation;
+use concordat_documents::problem::Problem;
 use concordat_protocol::identity::InstitutionPublicKey;
 use concordat_protocol::ids::{Digest32, InstitutionId};
 use concordat_protocol::membership::{ValidRoster, from_file};
@@ -17,7 +18,6 @@ use serde_json::{Value, json};
 use super::{Access, Api, Body, Caller, Route};
 use crate::iam::Action;
 use crate::membership::{Admission, Issued, MembershipError, Review};
-use crate::problem::Problem;
 
 pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Action::ManageConsortium);

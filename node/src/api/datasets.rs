@@ -11,6 +11,7 @@ use axum::{
     routing::{get, post},
 };
 use concordat_documents::openapi::Operation;
+use concordat_documents::problem::Problem;
 use concordat_protocol::{
     audit::EntryBody,
     ids::{ColumnName, DatasetName, Digest32},
@@ -27,7 +28,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Access, Api, Body, Caller, Route};
-use crate::{changes::Subject, iam::Action, node::Node, problem::Problem};
+use crate::{changes::Subject, iam::Action, node::Node};
 
 /// Domain of the digest under which the ledger names a classification.
 const CLASSIFICATION: &str = "concordat/classification/1";

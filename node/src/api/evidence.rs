@@ -11,6 +11,8 @@ use axum::{
     routing::{get, post},
 };
 use concordat_documents::openapi::Operation;
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::{
     audit::{ExportHead, InclusionProof},
     identity::PrivateKey as _,
@@ -28,7 +30,6 @@ use crate::{
     evidence::{EvidenceRecord, EvidenceSide},
     iam::Action,
     node::Node,
-    problem::{Code, Problem},
 };
 
 /// Ledger entries that are searched for the prefix of an id, from the newest on.
@@ -113,7 +114,7 @@ async fn write_off(
         let entry = (node.ledger(), &by, node.clock().now());
         if !node.evidence().write_off(query, reason, entry)? {
             return Err(Problem::new(
-                Code::NotFound,
+                ErrorKind::NotFound,
                 format!("no receipt of query {} waits for a signature", query.short()),
             )
             .help("the refusal that the other institution got names the query whose receipt waits longest"));
@@ -170,7 +171,7 @@ enum Missing {
 fn missing_part(query: QueryId, missing: Missing) -> Problem {
     match missing {
         Missing::Problem(problem) => problem,
-        Missing::Part(what) => Problem::new(Code::NotFound, format!("query {} has no {what}", query.short()))
+        Missing::Part(what) => Problem::new(ErrorKind::NotFound, format!("query {} has no {what}", query.short()))
             .help("`concordat audit show` shows how far it got"),
     }
 }
@@ -215,7 +216,7 @@ fn proof(node: &Node, sequence: u64) -> Result<InclusionProof, LedgerError> {
 /// A query by its id or by a prefix of it, as the ledger shows it.
 fn find(node: &Node, text: &str) -> Result<(QueryId, EvidenceRecord), Problem> {
     let unknown = || {
-        Problem::new(Code::NotFound, format!("there is no record of a query `{text}`"))
+        Problem::new(ErrorKind::NotFound, format!("there is no record of a query `{text}`"))
             .help("`concordat audit tail` shows the first characters of query ids")
     };
     let query = match text.parse() {

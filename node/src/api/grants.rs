@@ -8,6 +8,8 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use concordat_documents::openapi::Operation;
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::ids::{DatasetRef, GrantId, NegotiationId};
 use concordat_protocol::negotiation::Justification;
@@ -18,7 +20,6 @@ use serde_json::{Value, json};
 use super::{Access, Api, Body, Caller, Route};
 use crate::iam::Action;
 use crate::negotiation::{GrantRequest, NegotiationView, Restriction};
-use crate::problem::{Code, Problem};
 
 /// How long a step waits for the automatic steps that follow it.
 const AUTOMATIC_STEPS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -283,7 +284,7 @@ async fn find(api: &Api, id: &str) -> Result<NegotiationView, Problem> {
         return Ok(negotiations.show(&whole).await?);
     }
     let unknown = || {
-        Problem::new(Code::NotFound, format!("there is no grant `{id}`"))
+        Problem::new(ErrorKind::NotFound, format!("there is no grant `{id}`"))
             .help("`concordat grant list` lists all grants")
     };
     if id.len() < 4 {

@@ -3,9 +3,10 @@
 use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
 
 use concordat_documents::openapi::Operation;
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 
 use super::{Access, Api, Route, status};
-use crate::problem::{Code, Problem};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -27,7 +28,7 @@ async fn ready(State(api): State<Api>) -> Result<String, Problem> {
         let verification = status::verification(api.node()).map(|state| format!("; {state}"));
         Ok(format!("ready{}\n", verification.unwrap_or_default()))
     } else {
-        Err(Problem::new(Code::Unreachable, "the node is not ready").because(reasons))
+        Err(Problem::new(ErrorKind::Unreachable, "the node is not ready").because(reasons))
     }
 }
 

@@ -24,6 +24,8 @@ use axum::{
 };
 use bytes::Bytes;
 use concordat_documents::openapi::Operation;
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::{
     audit::EntryBody,
     ids::{DatasetName, SegmentName},
@@ -41,11 +43,7 @@ use tokio::sync::mpsc;
 use received::{Received, receive};
 
 use super::{Access, Api, Caller, Route};
-use crate::{
-    iam::Action,
-    node::Node,
-    problem::{Code, Problem},
-};
+use crate::{iam::Action, node::Node};
 
 /// A line of JSON, and the bytes of a file.
 pub(super) const UPLOAD: &str = "application/vnd.concordat.import";
@@ -182,14 +180,14 @@ fn in_inbox(api: &Api, path: &std::path::Path) -> Result<Source, Problem> {
     let found = api.import().inboxes.iter().find_map(|inbox| inbox.of(path));
     let Some((inbox, below)) = found else {
         return Err(
-            Problem::new(Code::Denied, format!("`{shown}` is not in an inbox of this node"))
+            Problem::new(ErrorKind::Denied, format!("`{shown}` is not in an inbox of this node"))
                 .help("send the file with `--from`; an administrator can configure inboxes as `import.inboxes`"),
         );
     };
     match open_beneath(inbox, below) {
         Ok(file) => Ok(Source::opened(path, file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Problem::new(Code::NotFound, format!("there is no file `{shown}`")))
+            Err(Problem::new(ErrorKind::NotFound, format!("there is no file `{shown}`")))
         }
         Err(error) => Err(Problem::usage(format!("`{shown}` cannot be imported: {error}"))),
     }

@@ -5,6 +5,7 @@ use axum::{
     extract::State,
     routing::{get, post},
 };
+use concordat_documents::problem::Problem;
 use concordat_documents::{
     key::{DatasetKeys, KeyBackup, KeyStatus, Progress, Recipients, Rotated, Rotation, SegmentKeys},
     openapi::Operation,
@@ -12,7 +13,7 @@ use concordat_documents::{
 use concordat_storage::{keys::Recipient, ledger::Attribution};
 
 use super::{Access, Api, Body, Caller, Route};
-use crate::{iam::Action, membership::NextKey, problem::Problem};
+use crate::{iam::Action, membership::NextKey};
 
 pub(super) fn routes() -> Vec<Route> {
     let manage = Access::Needs(Action::ManageKeys);

@@ -1,10 +1,8 @@
 //! The description of this API, made of its routes.
 
 use axum::{Json, routing::get};
-use concordat_documents::{
-    openapi::{Operation, Path, document},
-    problem::ProblemDocument,
-};
+use concordat_documents::openapi::{Operation, Path, document};
+use concordat_documents::problem::Problem;
 
 use super::{Access, Route, routes as all_routes};
 
@@ -14,7 +12,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn describe() -> Json<concordat_documents::openapi::OpenApi> {
-    Json(document::<ProblemDocument>(
+    Json(document::<Problem>(
         env!("CARGO_PKG_VERSION"),
         all_routes().into_iter().map(path),
     ))

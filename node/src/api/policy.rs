@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use concordat_documents::openapi::Operation;
+use concordat_documents::problem::Problem;
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::time::Timestamp;
 use serde::Deserialize;
@@ -17,7 +18,6 @@ use crate::policy::{
     Applied, Case, DatasetFacts, Party, PolicySources, PolicyStoreError, Proposal, RequestSpace, SealedPolicySet, diff,
     never_allowed,
 };
-use crate::problem::Problem;
 
 pub(super) fn routes() -> Vec<Route> {
     let (read, manage) = (Access::Needs(Action::ReadPolicy), Access::Needs(Action::ManagePolicy));

@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::{BufMut, Bytes, BytesMut};
 use concordat_documents::openapi::Operation;
+use concordat_documents::problem::Problem;
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::scope::Purpose;
 use concordat_storage::arrow_stream::{EncodeError, StreamEncoder};
@@ -28,7 +29,6 @@ use serde_json::{Value, json};
 use super::{Access, Api, Body, Caller, Route, why};
 use crate::federation::AnswerStream;
 use crate::iam::Action;
-use crate::problem::Problem;
 
 /// Tag of a chunk of the Arrow IPC stream.
 pub const ARROW: u8 = b'A';

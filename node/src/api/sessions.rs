@@ -6,6 +6,7 @@ use axum::{
     http::HeaderMap,
     routing::{get, post},
 };
+use concordat_documents::problem::Problem;
 use concordat_documents::{
     openapi::Operation,
     secret::SecretText,
@@ -20,7 +21,6 @@ use crate::{
     attribution::by_os_account,
     changes::Subject,
     iam::{Actor, Login, Training},
-    problem::Problem,
 };
 
 pub(super) fn routes() -> Vec<Route> {

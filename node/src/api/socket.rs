@@ -10,10 +10,9 @@ use axum::{
 use tokio::net::UnixListener;
 
 use super::{Api, router};
-use crate::{
-    problem::{Code, Problem},
-    shutdown::Stage,
-};
+use crate::shutdown::Stage;
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 
 /// The socket, below the data directory.
 pub const SOCKET: &str = "run/api.sock";
@@ -44,7 +43,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OsAccount {
         let account = known.and_then(|ConnectInfo(PeerAccount(account))| *account);
         account.ok_or_else(|| {
             Problem::new(
-                Code::Denied,
+                ErrorKind::Denied,
                 "the operating system does not report the account of the connected process",
             )
         })

@@ -8,6 +8,7 @@ use axum::{
     routing::{get, post},
 };
 use concordat_documents::openapi::Operation;
+use concordat_documents::problem::Problem;
 use concordat_documents::secret::SecretText;
 use concordat_protocol::{
     audit::EntryBody,
@@ -25,7 +26,6 @@ use crate::{
     changes::Subject,
     iam::{AccountChange, AccountView, Action, Training},
     node::Node,
-    problem::Problem,
 };
 
 pub(super) fn routes() -> Vec<Route> {

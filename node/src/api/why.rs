@@ -7,7 +7,9 @@
 
 use axum::Json;
 use axum::extract::State;
+use concordat_documents::problem::Problem;
 use concordat_protocol::audit::EntryBody;
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::QueryId;
 use concordat_protocol::scope::Purpose;
 use serde::Deserialize;
@@ -16,7 +18,6 @@ use serde_json::{Value, json};
 use super::grants;
 use super::{Api, Body, Caller};
 use crate::iam::Actor;
-use crate::problem::{Code, Problem};
 
 /// Ledger entries that are searched for a request, from the newest on.
 const SEARCHED: u64 = 10_000;
@@ -45,7 +46,9 @@ pub(super) async fn why(
     }
     let grant = grants::explain(&api, &body.subject).await;
     grant.map(Json).map_err(|problem| match problem.code {
-        Code::NotFound => problem.help("give a grant, a request id from the ledger, or a complete SELECT in quotes"),
+        ErrorKind::NotFound => {
+            problem.help("give a grant, a request id from the ledger, or a complete SELECT in quotes")
+        }
         _ => problem,
     })
 }

@@ -6,6 +6,8 @@ mod sink;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::{Buf, Bytes, BytesMut};
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_storage::arrow_stream::{CheckedStream, Item};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -14,7 +16,6 @@ use serde_json::Value;
 pub(super) use sink::Sink;
 
 use crate::api::queries::{ARROW, END, MAX_PART};
-use crate::problem::{Code, Problem};
 
 /// Tag and length of a part.
 const HEADER: usize = 5;
@@ -57,13 +58,13 @@ impl Reader {
                 }
                 Some(_) => {
                     return Err(Problem::new(
-                        Code::Internal,
+                        ErrorKind::Internal,
                         "the node sent an unknown part of an answer",
                     ));
                 }
                 None => {
                     return Err(Problem::new(
-                        Code::Unreachable,
+                        ErrorKind::Unreachable,
                         "the connection to the node ended before the answer was complete",
                     ));
                 }
@@ -75,7 +76,7 @@ impl Reader {
     pub(super) fn end(&mut self) -> Result<Value, Problem> {
         self.end
             .take()
-            .ok_or_else(|| Problem::new(Code::Internal, "the answer has not ended"))
+            .ok_or_else(|| Problem::new(ErrorKind::Internal, "the answer has not ended"))
     }
 
     /// The columns, once the first part has been read.
@@ -92,7 +93,7 @@ impl Reader {
         let length = usize::try_from(length).map_err(|error| broken(&error))?;
         if length > MAX_PART {
             return Err(Problem::new(
-                Code::Internal,
+                ErrorKind::Internal,
                 "the node sent a part of an answer that is too long",
             ));
         }

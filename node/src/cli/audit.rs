@@ -2,10 +2,12 @@
 
 use crate::json::Field as _;
 use clap::Subcommand;
+use concordat_documents::problem::Problem;
 use concordat_documents::{
     Empty, Items,
     audit::{AuditReport, Entry},
 };
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_storage::ledger::Ledger;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -17,7 +19,6 @@ use crate::{
         client::{Client, segment},
     },
     config::Config,
-    problem::{Code, Problem},
 };
 
 #[derive(Debug, Subcommand)]
@@ -69,7 +70,7 @@ impl Verb {
                 )
             }
             Self::Verify => match client.post("/v1/audit/verify", &Empty {}).await {
-                Err(problem) if problem.code == Code::Unreachable => verify_on_disk(context).await,
+                Err(problem) if problem.code == ErrorKind::Unreachable => verify_on_disk(context).await,
                 report => conclude(&report?, context),
             },
             Self::Prove { sequence } => {
@@ -135,7 +136,7 @@ fn conclude(report: &AuditReport, context: &Context) -> Result<(), Problem> {
         return Ok(());
     }
     let reason = report.reason.as_deref().unwrap_or("the report contains no reason");
-    Err(Problem::new(Code::Integrity, "the ledger is invalid")
+    Err(Problem::new(ErrorKind::Integrity, "the ledger is invalid")
         .because([reason])
         .help("stop the node, keep the directory as it is, and restore a backup elsewhere to compare"))
 }

@@ -11,10 +11,12 @@ use std::{
 };
 
 use clap::Subcommand;
+use concordat_documents::problem::Problem;
 use concordat_documents::{
     backup::{BackupTarget, Snapshot},
     status::Status,
 };
+use concordat_protocol::error_kind::{ErrorKind, chain};
 use concordat_protocol::ids::{InstitutionId, Nonce};
 use concordat_storage::{
     backup::{self, InvalidOwner, Owner, Repository},
@@ -30,7 +32,6 @@ use crate::{
     init::{Hints, OperatorSettings, RestorePlan, SnapshotSettings, Unlock, restore, settings_of_snapshot},
     json::Field as _,
     network::DialRange,
-    problem::{Code, Problem, chain},
 };
 
 #[derive(Debug, Subcommand)]
@@ -207,7 +208,7 @@ async fn running_owner(context: &Context) -> Result<Owner, Problem> {
     let fingerprint = &status.fingerprint;
     fingerprint
         .parse()
-        .map_err(|error: InvalidOwner| Problem::new(Code::Internal, format!("the node's key {error}")))
+        .map_err(|error: InvalidOwner| Problem::new(ErrorKind::Internal, format!("the node's key {error}")))
 }
 
 /// Most bytes of a key file.
@@ -255,7 +256,7 @@ impl Restore {
         let now = Clock::system().now();
         let restored = tokio::task::spawn_blocking(move || restore(plan, now))
             .await
-            .map_err(|error| Problem::new(Code::Internal, format!("the operation was interrupted: {error}")))??;
+            .map_err(|error| Problem::new(ErrorKind::Internal, format!("the operation was interrupted: {error}")))??;
         for dataset in &restored.erased {
             context.out.note(&format!(
                 "`{dataset}` was erased after this snapshot was taken, and is erased here too"
@@ -340,7 +341,7 @@ impl Unlocking {
         match (named, hints) {
             (Some(keys), _) => unlock::from_keys(keys, "passphrase at the time of the snapshot"),
             (None, Some(hints)) if hints.keys != "passphrase" => Err(Problem::new(
-                Code::Locked,
+                ErrorKind::Locked,
                 format!("the node was unlocked by a {}, which is not part of a backup", hints.keys),
             )
             .help(

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{Context, Format};
 use crate::api::client::segment;
 use crate::json::Field as _;
-use crate::problem::Problem;
+use concordat_documents::problem::Problem;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

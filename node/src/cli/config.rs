@@ -3,6 +3,8 @@
 //! Both commands work on the data directory of a stopped node: a configuration takes effect at startup.
 
 use clap::Subcommand;
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::Digest32;
 use concordat_storage::{data_dir::Storage, keys::Argon2Cost};
 use serde_json::{Value, json};
@@ -12,7 +14,6 @@ use crate::{
     clock::Clock,
     config::Config,
     iam::{Accounts, Action, Actor, Sessions},
-    problem::{Code, Problem},
     start_state::{StartState, configuration_digest},
 };
 
@@ -77,7 +78,7 @@ fn matches_expected(config: &Config, expected: Digest32) -> Result<(), Problem> 
         return Ok(());
     }
     let detail = format!("the settings have the digest {found}, not the expected one");
-    Err(Problem::new(Code::Integrity, detail).help("compare them with `concordat config diff`"))
+    Err(Problem::new(ErrorKind::Integrity, detail).help("compare them with `concordat config diff`"))
 }
 
 /// Authenticates the person who accepts with their password: only an authorized person can change what the node starts with.

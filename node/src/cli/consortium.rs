@@ -3,6 +3,7 @@
 mod signing;
 
 use crate::json::Field as _;
+use concordat_documents::problem::Problem;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,6 @@ use data_encoding::BASE64;
 use serde_json::{Value, json};
 
 use super::Context;
-use crate::problem::Problem;
 
 /// The charter and the signed roster.
 #[derive(Debug, Subcommand)]
@@ -354,7 +354,10 @@ async fn run_roster(command: RosterCommand, context: &Context) -> Result<(), Pro
                 )
             } else {
                 let expired = format!("roster {} expired at {}", roster.at("number"), roster.text("not_after"));
-                Err(Problem::new(crate::problem::Code::Integrity, expired).help("ask the coordinator for a newer one"))
+                Err(
+                    Problem::new(concordat_protocol::error_kind::ErrorKind::Integrity, expired)
+                        .help("ask the coordinator for a newer one"),
+                )
             }
         }
         RosterCommand::Review { file } => signing::review("roster", &file, context).await,

@@ -4,11 +4,12 @@ mod import;
 
 use crate::json::Field as _;
 use clap::Subcommand;
+use concordat_documents::problem::Problem;
 use concordat_protocol::ids::DatasetName;
 use serde_json::{Map, Value, json};
 
 use super::{Context, output::Column, prompt};
-use crate::{api::client::Client, problem::Problem};
+use crate::api::client::Client;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {

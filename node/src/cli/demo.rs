@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::Context;
 use crate::demo::{self, DemoOptions};
-use crate::problem::{Code, Problem};
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,7 +24,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     if let Some(dir) = &args.write_cohorts {
         let written = demo::write_cohorts(dir);
         return written
-            .map_err(|error| Problem::new(Code::Internal, format!("the patients were not written: {error:#}")));
+            .map_err(|error| Problem::new(ErrorKind::Internal, format!("the patients were not written: {error:#}")));
     }
     let options = DemoOptions {
         data: args.data,
@@ -31,5 +32,5 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
         plain: !context.color,
     };
     let result = demo::run(&options).await;
-    result.map_err(|error| Problem::new(Code::Internal, format!("the demonstration stopped: {error:#}")))
+    result.map_err(|error| Problem::new(ErrorKind::Internal, format!("the demonstration stopped: {error:#}")))
 }

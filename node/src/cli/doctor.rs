@@ -10,6 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::{ErrorKind, chain};
 use concordat_storage::{
     keys::TokenLocation,
     objects::{PlainHttp, check_credentials},
@@ -21,7 +23,6 @@ use super::{Context, output::Column};
 use crate::{
     clock::Clock,
     config::{Config, KeysFrom, PinFrom, StorageSection},
-    problem::{Code, Problem, chain},
 };
 
 /// Free space below which a node may soon be unable to write its ledger: 1 GiB.
@@ -97,7 +98,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::new(
-        Code::Internal,
+        ErrorKind::Internal,
         format!(
             "{} of {} checks found a problem: {}",
             wrong.len(),

@@ -15,10 +15,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use concordat_documents::problem::Problem;
 use concordat_storage::fs::sync_dir;
 use data_encoding::HEXLOWER;
-
-use crate::problem::Problem;
 
 /// Any user may write.
 const ALL_WRITE: u32 = 0o002;

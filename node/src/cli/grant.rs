@@ -2,11 +2,11 @@
 
 use crate::json::Field as _;
 use clap::{Args, Subcommand};
+use concordat_documents::problem::Problem;
 use serde_json::{Map, Value, json};
 
 use super::Context;
 use crate::api::client::segment;
-use crate::problem::Problem;
 
 /// Negotiations and the grants that result from them.
 #[derive(Debug, Subcommand)]

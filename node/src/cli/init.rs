@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::{
     ids::{InstitutionId, Jurisdiction},
     text::LegalName,
@@ -16,7 +18,6 @@ use crate::{
     config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
     init::{FIRST_ACCOUNT, Plan, Unlock, init},
     network::{DialRange, Dialing},
-    problem::{Code, Problem},
 };
 
 #[derive(Debug, clap::Args)]
@@ -112,7 +113,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     let now = Clock::system().now();
     let created = tokio::task::spawn_blocking(move || init(plan, now))
         .await
-        .map_err(|error| Problem::new(Code::Internal, format!("the setup was interrupted: {error}")))??;
+        .map_err(|error| Problem::new(ErrorKind::Internal, format!("the setup was interrupted: {error}")))??;
     let fingerprint = created.institution_key.fingerprint();
     if let Some(path) = &created.made_key_file {
         let path = path.display();

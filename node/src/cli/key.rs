@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use concordat_documents::key::{KeyStatus, Rotated, Rotation};
+use concordat_documents::problem::Problem;
 use concordat_protocol::ids::{DatasetName, SegmentName};
 use concordat_storage::{
     fs::write_private,
@@ -18,7 +19,6 @@ use super::{Context, output::Column, prompt, unlock};
 use crate::{
     config::{self, Config, KeysFrom},
     init::{Unlock, provider_from_secret},
-    problem::Problem,
 };
 
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::text::{escaped_json, for_terminal, lines_for_terminal};
-use crate::problem::Problem;
+use concordat_documents::problem::Problem;
 
 /// How data is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]

@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::Digest32;
 use serde_json::{Value, json};
 
 use super::{Context, files};
 use crate::json::Field as _;
-use crate::problem::{Code, Problem};
 
 /// Name of the file with the settings of a set, beside its rules.
 const SETTINGS: &str = "settings.toml";
@@ -195,7 +196,7 @@ fn tested(outcome: &Value, context: &Context) -> Result<(), Problem> {
         outcome.at("failed"),
         never.len()
     );
-    Err(Problem::new(Code::Denied, detail).because(reasons.collect::<Vec<_>>()))
+    Err(Problem::new(ErrorKind::Denied, detail).because(reasons.collect::<Vec<_>>()))
 }
 
 fn compared(diff: &Value, context: &Context) -> Result<(), Problem> {

@@ -2,10 +2,9 @@
 
 use std::io::{IsTerminal, Read};
 
+use concordat_documents::problem::Problem;
 use concordat_storage::keys::Secret;
 use zeroize::{Zeroize, Zeroizing};
-
-use crate::problem::Problem;
 
 /// Most bytes of a secret on standard input.
 const MAX_SECRET: usize = 4096;

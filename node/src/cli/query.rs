@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::answer::{Reader, Sink};
 use super::{Context, Format};
 use crate::json::Field as _;
-use crate::problem::Problem;
+use concordat_documents::problem::Problem;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::{
     audit::{EntryBody, NodeTask},
     text::{Address, Label},
@@ -17,7 +19,6 @@ use crate::{
     config::Config,
     identity::Identity,
     node::{Node, StartConfig},
-    problem::{Code, Problem},
     sharing::EngineConfig,
     shutdown::Shutdown,
     start_state::StartState,
@@ -102,7 +103,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
         Ok(())
     } else {
         Err(Problem::new(
-            Code::Internal,
+            ErrorKind::Internal,
             format!("these parts did not stop in time: {}", late.join(", ")),
         ))
     }

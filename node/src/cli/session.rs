@@ -4,6 +4,7 @@ mod store;
 
 use std::path::{Path, PathBuf};
 
+use concordat_documents::problem::Problem;
 use concordat_documents::{
     Empty,
     secret::SecretText,
@@ -14,7 +15,7 @@ use zeroize::Zeroizing;
 
 use self::store::SessionStore;
 use super::{Context, prompt};
-use crate::{api::client::Client, problem::Problem};
+use crate::api::client::Client;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct LoginArgs {

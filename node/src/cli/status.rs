@@ -1,9 +1,10 @@
 //! `concordat status`.
 
+use concordat_documents::problem::Problem;
 use concordat_documents::status::Status;
+use concordat_protocol::error_kind::ErrorKind;
 
 use super::Context;
-use crate::problem::{Code, Problem};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -16,7 +17,7 @@ pub(super) async fn run(args: &Args, context: &Context) -> Result<(), Problem> {
     let status: Status = context.client()?.get("/v1/status").await?;
     context.out.record(&status)?;
     if args.ready && !status.ready {
-        return Err(Problem::new(Code::Unreachable, "the node is not ready").because(status.reasons));
+        return Err(Problem::new(ErrorKind::Unreachable, "the node is not ready").because(status.reasons));
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_storage::{
     data_dir::Storage,
     keys::{Argon2Cost, KeyError, Secret, TokenLocation},
@@ -11,7 +13,6 @@ use super::prompt;
 use crate::{
     config::{self, Config, KeysFrom, PinFrom},
     init::{Unlock, provider_from_secret},
-    problem::{Code, Problem},
 };
 
 /// Default label of the key in a token.
@@ -27,7 +28,7 @@ pub(super) async fn storage(config: &Config, dir: &Path) -> Result<Storage, Prob
     let location = config.storage.location(dir)?;
     let dir = dir.to_owned();
     let opened = tokio::task::spawn_blocking(move || Storage::open_at(&dir, provider.as_ref(), &location)).await;
-    Ok(opened.map_err(|error| Problem::new(Code::Internal, format!("the start was interrupted: {error}")))??)
+    Ok(opened.map_err(|error| Problem::new(ErrorKind::Internal, format!("the start was interrupted: {error}")))??)
 }
 
 /// The secret that the configuration names; if it is not in a file, the person is prompted for it.
@@ -66,7 +67,7 @@ fn read_pin(path: &Path) -> Result<Secret, Problem> {
             return error.into();
         }
         let detail = format!("the file with the PIN, `{}`, is missing", path.display());
-        Problem::new(Code::Locked, detail).help("restore it, or set its location as `keys.pin_file`")
+        Problem::new(ErrorKind::Locked, detail).help("restore it, or set its location as `keys.pin_file`")
     })
 }
 

@@ -2,10 +2,11 @@
 
 use crate::json::Field as _;
 use clap::Subcommand;
+use concordat_documents::problem::Problem;
 use serde_json::{Value, json};
 
 use super::{Context, prompt, session};
-use crate::{api::client::segment, problem::Problem};
+use crate::api::client::segment;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {

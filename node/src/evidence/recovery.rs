@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use concordat_protocol::audit::{EntryBody, NodeTask, Outcome};
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::QueryId;
 use concordat_protocol::query::query_of;
 use concordat_protocol::text::Reason;
@@ -15,7 +16,6 @@ use concordat_storage::meta::MetaError;
 
 use super::{Evidence, EvidenceSide};
 use crate::attribution::by_node;
-use crate::problem::{Code, Explain};
 
 /// Why the queries that a stop interrupted could not be closed.
 #[derive(Debug, thiserror::Error)]
@@ -44,12 +44,12 @@ pub enum EvidenceError {
 }
 
 impl Explain for EvidenceError {
-    fn code(&self) -> Code {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::State(source) => source.code(),
-            Self::Ledger(source) => source.code(),
-            Self::StateOlder { .. } => Code::Integrity,
-            Self::Interrupted(_) => Code::Internal,
+            Self::State(source) => source.kind(),
+            Self::Ledger(source) => source.kind(),
+            Self::StateOlder { .. } => ErrorKind::Integrity,
+            Self::Interrupted(_) => ErrorKind::Internal,
         }
     }
 

@@ -1,11 +1,11 @@
 use concordat_protocol::audit::{Cause, EntryBody, NodeTask, Outcome};
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_storage::ledger::{Attribution, Ledger};
 use tempfile::TempDir;
 
 use super::*;
 use crate::attribution::by_node;
-use crate::problem::{Code, Explain};
 
 const NOON: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -121,7 +121,7 @@ fn evidence_entry_without_a_record_shows_an_older_state() {
                 matches!(refused, EvidenceError::StateOlder { entry: 1, .. }),
                 "{entry:?}: {refused}"
             );
-            assert_eq!(refused.code(), Code::Integrity);
+            assert_eq!(refused.kind(), ErrorKind::Integrity);
             assert!(refused.help().is_some());
         }
     }

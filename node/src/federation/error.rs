@@ -5,6 +5,7 @@
     reason = "all other sources are handled in the same way"
 )]
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::{DatasetName, DatasetRef, InstitutionId};
 use concordat_protocol::scope::{Purpose, Tier};
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
@@ -12,7 +13,6 @@ use datafusion::error::DataFusionError;
 
 use crate::iam::IamError;
 use crate::network::NetworkError;
-use crate::problem::{Code, Explain};
 
 /// Why a query failed, before its first row or after its last.
 #[derive(Debug, thiserror::Error)]
@@ -253,24 +253,19 @@ impl From<DataFusionError> for FederationError {
 }
 
 impl Explain for FederationError {
-    fn code(&self) -> Code {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::Usage { .. } | Self::PurposeNeeded { .. } | Self::SchemaMismatch { .. } | Self::Engine(_) => {
-                Code::Usage
+                ErrorKind::Usage
             }
-            Self::NotPermitted(source) => source.code(),
-            Self::NoGrant { .. } | Self::Tier { .. } => Code::Denied,
-            Self::Refused { refusal, .. } | Self::Cut { refusal, .. } => match refusal.code {
-                RefusalCode::Invalid => Code::Usage,
-                RefusalCode::Denied | RefusalCode::CountersignFirst => Code::Denied,
-                RefusalCode::NotFound => Code::NotFound,
-                RefusalCode::Busy | RefusalCode::Failed => Code::Unreachable,
-            },
-            Self::NotMember { .. } => Code::NotFound,
-            Self::KeyChanged { .. } => Code::Denied,
-            Self::Unreachable { .. } => Code::Unreachable,
-            Self::Misbehaved { .. } => Code::Integrity,
-            Self::Machine { .. } => Code::Internal,
+            Self::NotPermitted(source) => source.kind(),
+            Self::NoGrant { .. } | Self::Tier { .. } => ErrorKind::Denied,
+            Self::Refused { refusal, .. } | Self::Cut { refusal, .. } => refusal.code.kind(),
+            Self::NotMember { .. } => ErrorKind::NotFound,
+            Self::KeyChanged { .. } => ErrorKind::Denied,
+            Self::Unreachable { .. } => ErrorKind::Unreachable,
+            Self::Misbehaved { .. } => ErrorKind::Integrity,
+            Self::Machine { .. } => ErrorKind::Internal,
         }
     }
 

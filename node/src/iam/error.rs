@@ -1,10 +1,10 @@
 //! Errors of authentication and account management.
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{ids::InvalidName, query::Role, time::Timestamp};
-use concordat_storage::{error_kind::ErrorKind, keys::KeyError, meta::MetaError};
+use concordat_storage::{keys::KeyError, meta::MetaError};
 
 use super::Action;
-use crate::problem::{Code, Explain};
 
 /// Why a login or an action is denied, or an account cannot be changed.
 #[derive(Debug, thiserror::Error)]
@@ -108,9 +108,12 @@ pub enum IamError {
     State(#[from] MetaError),
 }
 
-impl IamError {
-    /// The kind of the error.
-    pub fn kind(&self) -> ErrorKind {
+fn label(roles: &[Role]) -> String {
+    roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ")
+}
+
+impl Explain for IamError {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::WrongLogin
             | Self::LockedOut { .. }
@@ -128,20 +131,10 @@ impl IamError {
             | Self::SamePassword
             | Self::TrainingOver { .. }
             | Self::Name(_) => ErrorKind::Usage,
-            Self::Random => ErrorKind::Machine,
+            Self::Random => ErrorKind::Internal,
             Self::Hash(source) => source.kind(),
             Self::State(source) => source.kind(),
         }
-    }
-}
-
-fn label(roles: &[Role]) -> String {
-    roles.iter().map(|role| role.as_str()).collect::<Vec<_>>().join(" or ")
-}
-
-impl Explain for IamError {
-    fn code(&self) -> Code {
-        self.kind().into()
     }
 
     fn help(&self) -> Option<String> {
@@ -160,7 +153,8 @@ impl Explain for IamError {
 mod tests {
     use super::*;
     use crate::iam::permitted_roles;
-    use crate::problem::Problem;
+    use concordat_documents::problem::Problem;
+    use concordat_protocol::error_kind::ErrorKind;
 
     #[test]
     fn iam_error_for_a_missing_role_names_who_can_help() {
@@ -169,7 +163,7 @@ mod tests {
             action,
             needed: permitted_roles(action),
         });
-        assert_eq!(problem.code, Code::Denied);
+        assert_eq!(problem.code, ErrorKind::Denied);
         assert!(problem.help.unwrap().contains("with the role administrator"));
     }
 }

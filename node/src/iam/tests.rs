@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::{ActorId, InstitutionId},
     query::Role,
@@ -7,7 +8,6 @@ use concordat_protocol::{
     time::Timestamp,
 };
 use concordat_storage::{
-    error_kind::ErrorKind,
     keys::{Argon2Cost, MasterKey, Passphrase, Secret},
     meta::SealedDb,
 };

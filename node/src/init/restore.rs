@@ -6,6 +6,8 @@
 
 use std::path::PathBuf;
 
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::{
     audit::EntryBody,
     ids::{DatasetName, InstitutionId, Jurisdiction},
@@ -24,7 +26,6 @@ use crate::{
     attribution::by_this_account,
     config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
     network::DialRange,
-    problem::{Code, Problem},
     start_state::StartState,
 };
 
@@ -156,7 +157,7 @@ pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Proble
             config.node.institution
         );
         return Err(
-            Problem::new(Code::Usage, detail).help("pass the configuration of this institution with `--config`")
+            Problem::new(ErrorKind::Usage, detail).help("pass the configuration of this institution with `--config`")
         );
     }
     let site = Site::prepare(&plan.dir)?;

@@ -8,7 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{config, problem::Problem};
+use crate::config;
+use concordat_documents::problem::Problem;
 
 /// Name of the temporary folder inside an empty target that cannot be replaced, such as a mounted volume.
 const INSIDE: &str = ".init";

@@ -1,5 +1,6 @@
 use super::*;
-use crate::{iam::Sessions, problem::Code};
+use crate::iam::Sessions;
+use concordat_protocol::error_kind::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 
 fn plan(dir: &Path) -> Plan {
@@ -66,7 +67,7 @@ fn an_empty_directory_is_filled_and_one_with_files_is_refused() {
     assert!(!dir.path().join(".init").exists());
     opens(dir.path());
     let before = names(dir.path());
-    assert_eq!(init(plan(dir.path()), now()).unwrap_err().code, Code::Usage);
+    assert_eq!(init(plan(dir.path()), now()).unwrap_err().code, ErrorKind::Usage);
     assert_eq!(names(dir.path()), before);
 }
 
@@ -78,11 +79,11 @@ fn a_failure_leaves_nothing_behind() {
         password: Some(Secret::from("short".to_owned())),
         ..plan(&dir)
     };
-    assert_eq!(init(short, now()).unwrap_err().code, Code::Usage);
+    assert_eq!(init(short, now()).unwrap_err().code, ErrorKind::Usage);
     let missing = Plan {
         unlock: Unlock::KeyFile(parent.path().join("nowhere")),
         ..plan(&dir)
     };
-    assert_eq!(init(missing, now()).unwrap_err().code, Code::Locked);
+    assert_eq!(init(missing, now()).unwrap_err().code, ErrorKind::Locked);
     assert_eq!(names(parent.path()), [""; 0]);
 }

@@ -1,6 +1,7 @@
 //! Errors of ledger heads.
 
 use concordat_protocol::audit::HeadError;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::{InstitutionId, NodeId};
 use concordat_protocol::signed::SignatureError;
 use concordat_protocol::time::Staleness;
@@ -8,7 +9,6 @@ use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 
 use super::peers::PeerLedger;
-use crate::problem::{Code, Explain};
 
 /// Why a head was not signed or not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -63,17 +63,17 @@ impl LedgerHeadsError {
 }
 
 impl Explain for LedgerHeadsError {
-    fn code(&self) -> Code {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::PeerConflict { .. }
             | Self::Head(_)
             | Self::NotFresh(_)
             | Self::Signature(_)
-            | Self::Unproven { .. } => Code::Integrity,
-            Self::NothingToAcknowledge => Code::NotFound,
-            Self::Ledger(source) => source.code(),
-            Self::State(source) => source.code(),
-            Self::Stopping(_) => Code::Internal,
+            | Self::Unproven { .. } => ErrorKind::Integrity,
+            Self::NothingToAcknowledge => ErrorKind::NotFound,
+            Self::Ledger(source) => source.kind(),
+            Self::State(source) => source.kind(),
+            Self::Stopping(_) => ErrorKind::Internal,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use concordat_documents::problem::Problem;
 use concordat_protocol::audit::EntryBody;
+use concordat_protocol::error_kind::chain;
 use concordat_storage::{
     backup::{self, BackupError, BackupRequest, CreatedSnapshot, Repository},
     catalog::ErasureStatement,
@@ -11,7 +13,6 @@ use concordat_storage::{
 };
 
 use super::Lifecycle;
-use crate::problem::{Problem, chain};
 
 /// The repositories that contain snapshots of this node: erasures apply to them too.
 const REPOSITORIES: TreeId = TreeId::new("repositories");

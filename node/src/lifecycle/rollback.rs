@@ -10,6 +10,8 @@
 
 use std::collections::BTreeMap;
 
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     audit::{EntryBody, NodeTask},
     ids::{DatasetName, Digest32},
@@ -24,10 +26,7 @@ use concordat_storage::{
 use serde::{Deserialize, Serialize};
 
 use super::Lifecycle;
-use crate::{
-    attribution::by_node,
-    problem::{Code, Explain, Problem},
-};
+use crate::attribution::by_node;
 
 /// The tree that contains the summary.
 const TREE: TreeId = TreeId::new("ledger-datasets");
@@ -65,14 +64,14 @@ pub enum RollbackError {
 }
 
 impl Explain for RollbackError {
-    fn code(&self) -> Code {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::OlderState { .. } => Code::Integrity,
-            Self::Ledger(source) => source.code(),
-            Self::Catalog(source) => source.code(),
+            Self::OlderState { .. } => ErrorKind::Integrity,
+            Self::Ledger(source) => source.kind(),
+            Self::Catalog(source) => source.kind(),
             Self::State(source) => source.kind().into(),
             Self::Unfinished(problem) => problem.code,
-            Self::Interrupted(_) => Code::Internal,
+            Self::Interrupted(_) => ErrorKind::Internal,
         }
     }
 
@@ -192,7 +191,7 @@ impl Lifecycle {
         let reason = Reason::sanitized("an erasure that the ledger records had not been carried out");
         match self.erase(dataset, reason, &by_node(NodeTask::Recovery)) {
             Ok(_) => Ok(()),
-            Err(problem) if problem.code == Code::Integrity => Err(RollbackError::OlderState {
+            Err(problem) if problem.code == ErrorKind::Integrity => Err(RollbackError::OlderState {
                 recorded: format!("`{dataset}` was erased"),
                 found: "still contains it, under keys that were destroyed",
             }),

@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
+use concordat_protocol::error_kind::chain;
 use concordat_storage::objects::LocationError;
 use tokio_util::sync::CancellationToken;
 
 use super::Lifecycle;
-use crate::problem::chain;
 
 /// How often the store is checked: a node reports not ready a few seconds after its store fails, at the cost of one small request each.
 const STORE_CHECK_INTERVAL: Duration = Duration::from_secs(5);

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::{Digest32, InstitutionId};
 use concordat_protocol::membership::{ArmorError, ChangeError, CharterError, EnrollmentError, RosterError};
 use concordat_protocol::signed::SignatureError;
+use concordat_storage::keys::IdentityError;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
-use concordat_storage::{error_kind::ErrorKind, keys::IdentityError};
 
 use super::NotDialed;
 use crate::changes::ChangeEntryError;
 use crate::network::{DialRefused, NetworkError};
-use crate::problem::{Code, Explain};
 use crate::start_state::StartStateError;
 
 /// Why the roster was not changed or cannot be used.
@@ -124,9 +124,8 @@ pub enum MembershipError {
     Stopping(#[from] tokio::task::JoinError),
 }
 
-impl MembershipError {
-    /// What kind of error it is.
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for MembershipError {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::NoConsortium
             | Self::AlreadyMember
@@ -152,14 +151,8 @@ impl MembershipError {
             Self::Sealed(_) => ErrorKind::Integrity,
             Self::NotEntered(ChangeEntryError::State(source)) => source.kind(),
             Self::NotEntered(ChangeEntryError::Ledger(source)) => source.kind(),
-            Self::NotEntered(_) | Self::Network(_) | Self::Stopping(_) | Self::Random(_) => ErrorKind::Machine,
+            Self::NotEntered(_) | Self::Network(_) | Self::Stopping(_) | Self::Random(_) => ErrorKind::Internal,
         }
-    }
-}
-
-impl Explain for MembershipError {
-    fn code(&self) -> Code {
-        self.kind().into()
     }
 
     fn help(&self) -> Option<String> {

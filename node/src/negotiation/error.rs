@@ -5,6 +5,7 @@
     reason = "all variants that are not named are handled alike"
 )]
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::grant::{GrantError, LifecycleError, NoticeError};
 use concordat_protocol::ids::{GrantId, InstitutionId, NegotiationId};
 use concordat_protocol::negotiation::{NegotiationError as ProtocolError, StateName};
@@ -12,7 +13,6 @@ use concordat_protocol::scope::Disjoint;
 use concordat_protocol::signed::SignatureError;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
 use concordat_storage::catalog::CatalogError;
-use concordat_storage::error_kind::ErrorKind;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 
@@ -20,7 +20,6 @@ use super::RestrictionError;
 use crate::changes::ChangeEntryError;
 use crate::membership::MembershipError;
 use crate::network::NetworkError;
-use crate::problem::{Code, Explain};
 
 /// Why a step of a negotiation or a change of a grant failed.
 #[derive(Debug, thiserror::Error)]
@@ -189,45 +188,6 @@ pub enum NegotiationError {
 }
 
 impl NegotiationError {
-    /// What kind of error it is.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::UnknownNegotiation { .. }
-            | Self::UnknownGrant { .. }
-            | Self::NotMember { .. }
-            | Self::NoDataset { .. } => ErrorKind::NotFound,
-            Self::ForeignSender { .. }
-            | Self::OtherKey { .. }
-            | Self::NotProvider
-            | Self::NotConsumer
-            | Self::TooManyOpen { .. }
-            | Self::TooManyBegun { .. }
-            | Self::TooManyResumptions { .. }
-            | Self::Readmitted { .. }
-            | Self::ExceedsPolicy { .. }
-            | Self::Denied { .. } => ErrorKind::Denied,
-            Self::Refused { refusal, .. } => kind_of(refusal.code),
-            Self::Unreachable { .. } | Self::Network(_) => ErrorKind::Unreachable,
-            Self::WrongState { .. }
-            | Self::Restriction(_)
-            | Self::NothingLeft(_)
-            | Self::Protocol(ProtocolError::Ours(_))
-            | Self::Lifecycle(_)
-            | Self::Rule(_) => ErrorKind::Usage,
-            Self::ForeignGrant { .. }
-            | Self::NoRoster
-            | Self::Protocol(_)
-            | Self::Grant(_)
-            | Self::Notice(_)
-            | Self::Signature(_) => ErrorKind::Integrity,
-            Self::Membership(source) => source.kind(),
-            Self::Catalog(source) => source.kind(),
-            Self::Ledger(source) => source.kind(),
-            Self::Meta(source) => source.kind(),
-            Self::Random(_) | Self::Stopping(_) => ErrorKind::Machine,
-        }
-    }
-
     /// The reasons to list after the message.
     pub fn reasons(&self) -> Vec<Reason> {
         match self {
@@ -239,11 +199,12 @@ impl NegotiationError {
 
     /// The refusal to send to the peer whose message caused the error; internal details are not included.
     pub fn refusal(&self) -> Refusal {
-        let code = match self.kind() {
-            ErrorKind::NotFound => RefusalCode::NotFound,
-            ErrorKind::Denied => RefusalCode::Denied,
-            ErrorKind::Usage | ErrorKind::Integrity => RefusalCode::Invalid,
-            ErrorKind::Unreachable | ErrorKind::Locked | ErrorKind::Machine => RefusalCode::Failed,
+        let code = match self {
+            // The peer's own bytes are invalid, not those of this node.
+            Self::ForeignGrant { .. } | Self::Protocol(_) | Self::Grant(_) | Self::Notice(_) | Self::Signature(_) => {
+                RefusalCode::Invalid
+            }
+            other => other.kind().into(),
         };
         match self {
             Self::Denied { reasons } => Refusal {
@@ -262,18 +223,43 @@ impl NegotiationError {
     }
 }
 
-const fn kind_of(code: RefusalCode) -> ErrorKind {
-    match code {
-        RefusalCode::Invalid => ErrorKind::Usage,
-        RefusalCode::Denied | RefusalCode::CountersignFirst => ErrorKind::Denied,
-        RefusalCode::NotFound => ErrorKind::NotFound,
-        RefusalCode::Busy | RefusalCode::Failed => ErrorKind::Unreachable,
-    }
-}
-
 impl Explain for NegotiationError {
-    fn code(&self) -> Code {
-        self.kind().into()
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::UnknownNegotiation { .. }
+            | Self::UnknownGrant { .. }
+            | Self::NotMember { .. }
+            | Self::NoDataset { .. } => ErrorKind::NotFound,
+            Self::ForeignSender { .. }
+            | Self::OtherKey { .. }
+            | Self::NotProvider
+            | Self::NotConsumer
+            | Self::TooManyOpen { .. }
+            | Self::TooManyBegun { .. }
+            | Self::TooManyResumptions { .. }
+            | Self::Readmitted { .. }
+            | Self::ExceedsPolicy { .. }
+            | Self::Denied { .. } => ErrorKind::Denied,
+            Self::Refused { refusal, .. } => refusal.code.kind(),
+            Self::Unreachable { .. } | Self::Network(_) => ErrorKind::Unreachable,
+            Self::WrongState { .. }
+            | Self::Restriction(_)
+            | Self::NothingLeft(_)
+            | Self::Protocol(ProtocolError::Ours(_))
+            | Self::Lifecycle(_)
+            | Self::Rule(_) => ErrorKind::Usage,
+            Self::ForeignGrant { .. }
+            | Self::NoRoster
+            | Self::Protocol(_)
+            | Self::Grant(_)
+            | Self::Notice(_)
+            | Self::Signature(_) => ErrorKind::Integrity,
+            Self::Membership(source) => source.kind(),
+            Self::Catalog(source) => source.kind(),
+            Self::Ledger(source) => source.kind(),
+            Self::Meta(source) => source.kind(),
+            Self::Random(_) | Self::Stopping(_) => ErrorKind::Internal,
+        }
     }
 
     fn reasons(&self) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::{ActorId, ColumnName, DatasetRef};
 use concordat_protocol::scope::{
     Columns, InvalidScope, Limits, People, Places, Purpose, Purposes, Scope, Tier, Transform, Window,
@@ -13,7 +14,6 @@ use serde::Deserialize;
 use super::condition::{self, ConditionError};
 use crate::federation::FederationError;
 use crate::node::Node;
-use crate::problem::{Code, Explain};
 
 /// A request for a grant. Whatever is omitted is requested as wide as possible: all columns in clear, all rows.
 #[derive(Clone, Debug, Deserialize)]
@@ -121,11 +121,11 @@ async fn look_up(node: &Node, dataset: &DatasetRef) -> Result<CatalogEntry, Gran
 }
 
 impl Explain for GrantRequestError {
-    fn code(&self) -> Code {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::Scope(_) | Self::Until(_) | Self::Condition(_) => Code::Usage,
-            Self::NoDataset(_) | Self::NoColumn { .. } => Code::NotFound,
-            Self::Catalog(source) => source.code(),
+            Self::Scope(_) | Self::Until(_) | Self::Condition(_) => ErrorKind::Usage,
+            Self::NoDataset(_) | Self::NoColumn { .. } => ErrorKind::NotFound,
+            Self::Catalog(source) => source.kind(),
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{ids::NodeId, wire::codec::WireError};
 use libp2p::{Multiaddr, StreamProtocol, TransportError, swarm::DialError};
-
-use crate::problem::{Code, Explain};
 
 /// Who is responsible for an error, which determines what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,12 +147,12 @@ impl From<io::Error> for NetworkError {
 }
 
 impl Explain for NetworkError {
-    fn code(&self) -> Code {
+    fn kind(&self) -> ErrorKind {
         match self.responsibility() {
-            Responsibility::Peer => Code::Unreachable,
-            Responsibility::Outside => Code::Unreachable,
-            Responsibility::Operator => Code::Usage,
-            Responsibility::Bug => Code::Internal,
+            Responsibility::Peer => ErrorKind::Unreachable,
+            Responsibility::Outside => ErrorKind::Unreachable,
+            Responsibility::Operator => ErrorKind::Usage,
+            Responsibility::Bug => ErrorKind::Internal,
         }
     }
 }

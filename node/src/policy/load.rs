@@ -9,18 +9,15 @@ use std::{
 };
 
 use cedar_policy::{Entities, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::Digest32,
     scope::{DEFAULT_MIN_CELL, Tier},
 };
-use concordat_storage::{
-    catalog::{ReleaseRules, TierLimits},
-    error_kind::ErrorKind,
-};
+use concordat_storage::catalog::{ReleaseRules, TierLimits};
 use serde::{Deserialize, Serialize};
 
 use super::{Effect, Reason};
-use crate::problem::{Code, Explain};
 
 /// The schema of policies; shipped and not replaceable, because the authorization requests are built against it.
 pub(super) const SCHEMA: &str = include_str!("../../policies/concordat.cedarschema");
@@ -262,15 +259,10 @@ impl PolicyErrors {
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
-
-    /// The kind of the error.
-    pub fn kind(&self) -> ErrorKind {
-        ErrorKind::Usage
-    }
 }
 
 impl Explain for PolicyErrors {
-    fn code(&self) -> Code {
-        self.kind().into()
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
     }
 }

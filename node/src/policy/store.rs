@@ -11,6 +11,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use concordat_protocol::audit::{EntryBody, NodeTask};
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::identity::InstitutionKey;
 use concordat_protocol::ids::{ActorId, Digest32, InstitutionId};
 use concordat_protocol::signed::SignatureError;
@@ -27,7 +28,6 @@ use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::iam::{Accounts, Action, Actor, IamError};
 use crate::identity::Identity;
-use crate::problem::{Code, Explain};
 use crate::start_state::{StartStateError, Versions};
 
 /// The tree of the one proposal.
@@ -432,16 +432,18 @@ pub enum PolicyStoreError {
 }
 
 impl Explain for PolicyStoreError {
-    fn code(&self) -> Code {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::Errors(_) | Self::NotExpected { .. } | Self::Cases { .. } | Self::AlreadyActive { .. } => Code::Usage,
-            Self::Superseded => Code::Usage,
-            Self::TooWide { .. } | Self::SamePerson { .. } | Self::Proposer { .. } => Code::Denied,
-            Self::NoProposal { .. } | Self::NoSuchSet { .. } => Code::NotFound,
-            Self::Changed { .. } | Self::Signature(_) => Code::Integrity,
-            Self::Bound(source) => source.code(),
-            Self::Ledger(source) => source.code(),
-            Self::State(source) => source.code(),
+            Self::Errors(_) | Self::NotExpected { .. } | Self::Cases { .. } | Self::AlreadyActive { .. } => {
+                ErrorKind::Usage
+            }
+            Self::Superseded => ErrorKind::Usage,
+            Self::TooWide { .. } | Self::SamePerson { .. } | Self::Proposer { .. } => ErrorKind::Denied,
+            Self::NoProposal { .. } | Self::NoSuchSet { .. } => ErrorKind::NotFound,
+            Self::Changed { .. } | Self::Signature(_) => ErrorKind::Integrity,
+            Self::Bound(source) => source.kind(),
+            Self::Ledger(source) => source.kind(),
+            Self::State(source) => source.kind(),
         }
     }
 

@@ -1,13 +1,13 @@
 //! Decides whether a query may be answered now: before the first byte, and again whenever something has changed.
 
 use concordat_protocol::audit::EntryBody;
+use concordat_protocol::error_kind::Explain;
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::scope::Scope;
 use concordat_protocol::text;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
 use concordat_storage::engine::QueryError;
-use concordat_storage::error_kind::ErrorKind;
 use concordat_storage::ledger::LedgerReceipt;
 
 use super::Sharing;
@@ -206,13 +206,7 @@ pub(super) fn invalid(text: impl Into<String>) -> Refusal {
 
 /// An error of the engine as a refusal for the requester; its text reveals no value of the data.
 pub(super) fn refusal_of(error: &QueryError) -> Refusal {
-    let code = match error.kind() {
-        ErrorKind::Usage => RefusalCode::Invalid,
-        ErrorKind::Denied => RefusalCode::Denied,
-        ErrorKind::NotFound => RefusalCode::NotFound,
-        ErrorKind::Unreachable | ErrorKind::Integrity | ErrorKind::Locked | ErrorKind::Machine => RefusalCode::Failed,
-    };
-    Refusal::because(code, error.to_string())
+    Refusal::because(error.kind().into(), error.to_string())
 }
 
 fn denied(reasons: Vec<policy::Reason>) -> Refusal {

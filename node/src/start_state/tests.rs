@@ -80,7 +80,7 @@ fn only_the_accepted_configuration_starts_the_node() {
         ),
     ] {
         let refused = bound.check_configuration(&config(more)).unwrap_err();
-        assert_eq!(refused.code(), Code::Integrity);
+        assert_eq!(refused.kind(), ErrorKind::Integrity);
         assert!(refused.help().unwrap().contains("concordat config accept"));
         assert!(
             refused.reasons().iter().any(|reason| reason.contains(key)),
@@ -135,5 +135,5 @@ fn change_interrupted_at_any_step_is_completed_or_dropped() {
     drop(ledger.append(announcement(&value("4")), &by(), NOW).unwrap());
     let refused = versions.reconcile(&ledger).unwrap_err();
     assert!(matches!(refused, StartStateError::StateOlder { what: "configuration" }));
-    assert_eq!(refused.code(), Code::Integrity);
+    assert_eq!(refused.kind(), ErrorKind::Integrity);
 }

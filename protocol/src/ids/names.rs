@@ -1,5 +1,6 @@
 //! Names chosen and read by people.
 
+use crate::error_kind::{ErrorKind, Explain};
 use std::fmt;
 use std::str::FromStr;
 
@@ -15,6 +16,12 @@ pub struct InvalidName {
     kind: &'static str,
     text: String,
     rule: &'static str,
+}
+
+impl Explain for InvalidName {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Usage
+    }
 }
 
 impl InvalidName {

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::Frame;
 use crate::audit::{LedgerHead, LedgerProof};
+use crate::error_kind::ErrorKind;
 use crate::grant::{Acknowledgement, Notice};
 use crate::ids::{ColumnName, DatasetName, Digest32, NodeId, Nonce, QueryId};
 use crate::labels::{self, DomainLabel};
@@ -229,6 +230,30 @@ pub enum RefusalCode {
     Failed,
     /// Receipts of earlier answers have to be countersigned first.
     CountersignFirst,
+}
+
+impl RefusalCode {
+    /// What kind of error it is for the side that is refused.
+    pub const fn kind(self) -> ErrorKind {
+        match self {
+            Self::Invalid => ErrorKind::Usage,
+            Self::Denied | Self::CountersignFirst => ErrorKind::Denied,
+            Self::NotFound => ErrorKind::NotFound,
+            Self::Busy | Self::Failed => ErrorKind::Unreachable,
+        }
+    }
+}
+
+impl From<ErrorKind> for RefusalCode {
+    /// What the peer learns of an error of this side: whether it lies with the request; nothing about a fault of this side.
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Usage => Self::Invalid,
+            ErrorKind::Denied => Self::Denied,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::Unreachable | ErrorKind::Integrity | ErrorKind::Locked | ErrorKind::Internal => Self::Failed,
+        }
+    }
 }
 
 /// One reason of a refusal.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::{InstitutionId, Nonce},
     signed::SignatureError,
@@ -10,7 +11,6 @@ use concordat_protocol::{
 use crate::{
     catalog::CatalogError,
     data_dir::StorageError,
-    error_kind::ErrorKind,
     keys::{IdentityError, KeyError},
     ledger::LedgerError,
     meta::MetaError,
@@ -131,12 +131,10 @@ pub enum BackupError {
     Location(#[from] LocationError),
 }
 
-impl BackupError {
-    /// What kind of error it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for BackupError {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io { .. } | Self::NoRuntime | Self::Sign(_) | Self::ObjectMissing => ErrorKind::Machine,
+            Self::Io { .. } | Self::NoRuntime | Self::Sign(_) | Self::ObjectMissing => ErrorKind::Internal,
             Self::NoRepository { .. } | Self::Inside { .. } => ErrorKind::Usage,
             Self::NoSnapshot { .. } => ErrorKind::NotFound,
             Self::Damaged { .. } | Self::Signature { .. } | Self::Foreign { .. } | Self::Statement { .. } => {
@@ -152,7 +150,9 @@ impl BackupError {
             Self::Location(source) => source.kind(),
         }
     }
+}
 
+impl BackupError {
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io {
             action,

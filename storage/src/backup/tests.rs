@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     audit::EntryBody,
     identity::{InstitutionKey, PrivateKey},
@@ -22,7 +23,6 @@ use super::*;
 use crate::{
     catalog::{CatalogError, ErasureOrder, ErasureStatement, ImportMode, ImportRequest},
     data_dir::Storage,
-    error_kind::ErrorKind,
     ingest::{Source, SubjectRule},
     keys::{Argon2Cost, KeyProvider, Passphrase, Secret},
     ledger::{Attribution, Ledger},

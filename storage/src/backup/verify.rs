@@ -21,7 +21,7 @@ pub struct Checked {
 ///
 /// # Errors
 /// The first damage found, or the first snapshot of another institution, as an error of
-/// [`crate::error_kind::ErrorKind::Integrity`].
+/// [`concordat_protocol::error_kind::ErrorKind::Integrity`].
 pub fn verify(repository: &Repository, id: Option<Nonce>, owner: &Owner) -> Result<Checked, BackupError> {
     let snapshots = match id {
         Some(id) => vec![repository.snapshot(Some(id), owner)?],

@@ -1,5 +1,6 @@
 //! Errors of datasets.
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::{ColumnName, DatasetName, SegmentName},
     schema::VersionNumber,
@@ -8,7 +9,6 @@ use concordat_protocol::{
 
 use super::limits::InvalidLimits;
 use crate::{
-    error_kind::ErrorKind,
     keys::{IdentityError, KeyError},
     meta::MetaError,
     objects::LocationError,
@@ -151,10 +151,8 @@ pub enum CatalogError {
     Identity(#[from] IdentityError),
 }
 
-impl CatalogError {
-    /// What kind of error it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for CatalogError {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound { .. } | Self::NoSuchVersion { .. } | Self::NoSegment { .. } => ErrorKind::NotFound,
             Self::Unclassified { .. } | Self::UnknownColumns { .. } | Self::TooManyKeys { .. } | Self::Limits(_) => {
@@ -167,7 +165,7 @@ impl CatalogError {
             | Self::Content { .. }
             | Self::Changed { .. }
             | Self::Statement(_) => ErrorKind::Integrity,
-            Self::NoRuntime | Self::Sign(_) => ErrorKind::Machine,
+            Self::NoRuntime | Self::Sign(_) => ErrorKind::Internal,
             Self::Key(source) => source.kind(),
             Self::Meta(source) => source.kind(),
             Self::Store(source) => store_error_kind(source),

@@ -34,7 +34,7 @@ impl Maintenance {
     /// all of it.
     ///
     /// # Errors
-    /// The first damage that was found, as an error of [`crate::error_kind::ErrorKind::Integrity`].
+    /// The first damage that was found, as an error of [`concordat_protocol::error_kind::ErrorKind::Integrity`].
     pub fn verify(&self, name: &DatasetName) -> Result<Verification, CatalogError> {
         let runtime = runtime()?;
         let mut done = Verification::default();

@@ -10,6 +10,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use concordat_protocol::error_kind::Explain;
 use concordat_protocol::ids::{DatasetName, Digest32, KeyId};
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, path::Path};

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, iter, sync::Arc};
 
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::DatasetName;
 use object_store::{ObjectStore, path::Path};
 
@@ -13,7 +14,6 @@ use super::{
     objects::{LiveObject, ReadGuard, StoredObjects},
 };
 use crate::{
-    error_kind::ErrorKind,
     keys::DatasetKey,
     seal::{SealedStore, Suite, store_error_kind},
 };

@@ -11,6 +11,7 @@ use arrow::{
     datatypes::Int64Type,
     util::display::array_value_to_string,
 };
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     identity::InstitutionKey,
     ids::{ColumnName, DatasetName},
@@ -26,7 +27,6 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     data_dir::Storage,
-    error_kind::ErrorKind,
     ingest::{CsvOptions, IngestError, Refused, SUBJECT_COLUMN, Source, SubjectRule},
     keys::{Argon2Cost, Passphrase, Secret},
     objects::ObjectLocation,

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     catalog::CatalogError,
-    error_kind::ErrorKind,
     keys::{IdentityError, KeyError},
     meta::MetaError,
     objects::LocationError,
     seal::store_error_kind,
 };
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// Why the data directory cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -84,15 +84,13 @@ pub enum StorageError {
     Location(#[from] LocationError),
 }
 
-impl StorageError {
-    /// What kind of error it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for StorageError {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::Missing { .. } => ErrorKind::NotFound,
             Self::InUse { .. } => ErrorKind::Locked,
             Self::Exposed { .. } => ErrorKind::Usage,
-            Self::Io { .. } | Self::Format { .. } => ErrorKind::Machine,
+            Self::Io { .. } | Self::Format { .. } => ErrorKind::Internal,
             Self::Catalog(source) => source.kind(),
             Self::Identity(source) => source.kind(),
             Self::Key(source) => source.kind(),
@@ -101,7 +99,9 @@ impl StorageError {
             Self::Location(source) => source.kind(),
         }
     }
+}
 
+impl StorageError {
     pub(super) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         Self::Io {
             action,

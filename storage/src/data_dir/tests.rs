@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     identity::{InstitutionKey, PrivateKey},
     ids::InstitutionId,
@@ -18,7 +19,6 @@ use zeroize::Zeroizing;
 
 use super::{Storage, StorageError};
 use crate::{
-    error_kind::ErrorKind,
     fs::write_private,
     keys::{Argon2Cost, IdentityError, KeyError, Passphrase, Secret},
 };

@@ -1,12 +1,12 @@
 //! Errors of queries, with messages that reveal no value of the data.
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{ids::DatasetRef, scope::Tier};
 use datafusion::error::DataFusionError;
 
 use super::error_capture::CapturedError;
 use crate::{
     arrow_stream::EncodeError,
-    error_kind::ErrorKind,
     seal::{SealError, store_error_kind},
 };
 
@@ -152,10 +152,8 @@ pub enum QueryError {
     },
 }
 
-impl QueryError {
-    /// What kind of error it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for QueryError {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::Refused { .. } | Self::Function { .. } | Self::Tier { .. } => ErrorKind::Denied,
             Self::TooManyRows { .. } | Self::TooManyGroups { .. } | Self::Cut { .. } => ErrorKind::Denied,
@@ -167,13 +165,15 @@ impl QueryError {
                 ErrorKind::Denied
             }
             Self::Computation => ErrorKind::Usage,
-            Self::Encoding(EncodeError::Encoder(_)) => ErrorKind::Machine,
+            Self::Encoding(EncodeError::Encoder(_)) => ErrorKind::Internal,
             Self::Encoding(EncodeError::Type { .. } | EncodeError::Columns | EncodeError::Row) => ErrorKind::Usage,
             Self::Stored { kind } => *kind,
-            Self::Engine { .. } => ErrorKind::Machine,
+            Self::Engine { .. } => ErrorKind::Internal,
         }
     }
+}
 
+impl QueryError {
     /// An error of the planner. The planner has seen the query and the visible columns but no data, so its message may
     /// be repeated.
     pub(crate) fn planning(error: &DataFusionError, dataset: &DatasetRef) -> Self {
@@ -211,7 +211,7 @@ impl QueryError {
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => Self::Memory,
             DataFusionError::IoError(_) => Self::Stored {
-                kind: ErrorKind::Machine,
+                kind: ErrorKind::Internal,
             },
             DataFusionError::Internal(_) | DataFusionError::ExecutionJoin(_) => Self::Engine { step: "answering" },
             _ => Self::Computation,

@@ -18,7 +18,8 @@ use object_store::{
     PutOptions, PutPayload, PutResult, Result, path::Path,
 };
 
-use crate::{error_kind::ErrorKind, seal::store_error_kind};
+use crate::seal::store_error_kind;
+use concordat_protocol::error_kind::ErrorKind;
 
 /// The kind of the last error of one query's store.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@ use super::{
     limits::MAX_COLUMNS,
     rejects::{Reason, Reject},
 };
-use crate::error_kind::ErrorKind;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// Why a file cannot be imported; the message states where and what to do, never the contents of a cell.
 #[derive(Debug, thiserror::Error)]
@@ -191,15 +191,12 @@ pub enum IngestError {
     },
 }
 
-impl IngestError {
-    /// What kind of error it is: `Machine` if reading or writing fails, otherwise `NotFound` or `Usage` for the file or
-    /// the options.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for IngestError {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound { .. } => ErrorKind::NotFound,
             Self::Read { .. } | Self::Interrupted { .. } | Self::RejectSink { .. } | Self::Arrow { .. } => {
-                ErrorKind::Machine
+                ErrorKind::Internal
             }
             Self::NotAFile { .. }
             | Self::Damaged { .. }

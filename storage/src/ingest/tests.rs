@@ -3,6 +3,7 @@
 use std::{fs, io::Write, path::PathBuf};
 
 use arrow::{array::RecordBatch, util::display::array_value_to_string};
+use concordat_protocol::error_kind::Explain;
 use concordat_protocol::schema::ColumnKind;
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
@@ -459,7 +460,11 @@ fn files_that_are_not_tables_are_refused_unquoted() {
     for file in files {
         for options in &options {
             let error = inspect(&file, options).unwrap_err();
-            assert_eq!(error.kind(), crate::error_kind::ErrorKind::Usage, "{error}");
+            assert_eq!(
+                error.kind(),
+                concordat_protocol::error_kind::ErrorKind::Usage,
+                "{error}"
+            );
             assert!(!format!("{error} {error:?}").contains("kJ8s"), "{file:?}: {error:?}");
         }
     }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::TokenError;
-use crate::{error_kind::ErrorKind, fs::PrivateFileError};
+use crate::fs::PrivateFileError;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// Why a key could not be created, stored or opened.
 #[derive(Debug, thiserror::Error)]
@@ -146,12 +147,10 @@ pub enum KeyError {
     PasswordHash(#[source] argon2::password_hash::Error),
 }
 
-impl KeyError {
-    /// What kind of error it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for KeyError {
+    fn kind(&self) -> ErrorKind {
         match self {
-            Self::Random(_) | Self::Io { .. } => ErrorKind::Machine,
+            Self::Random(_) | Self::Io { .. } => ErrorKind::Internal,
             Self::Missing { .. } => ErrorKind::NotFound,
             Self::Exists { .. }
             | Self::Exposed { .. }
@@ -169,11 +168,13 @@ impl KeyError {
             | Self::WrongRecoveryKey
             | Self::OutdatedEscrow { .. } => ErrorKind::Locked,
             Self::Damaged { .. } | Self::Unopenable { .. } | Self::PasswordHash(_) => ErrorKind::Integrity,
-            Self::Version { .. } => ErrorKind::Machine,
+            Self::Version { .. } => ErrorKind::Internal,
             Self::Token(source) => source.kind(),
         }
     }
+}
 
+impl KeyError {
     pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Self {
         if source.kind() == std::io::ErrorKind::NotFound {
             return Self::Missing { path: path.to_owned() };

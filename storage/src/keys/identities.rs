@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     identity::{InstitutionKey, InstitutionPublicKey, NodeKey, PrivateKey},
     ids::InstitutionId,
@@ -16,10 +17,7 @@ use concordat_protocol::{
 use zeroize::Zeroizing;
 
 use super::{IdentityKey, KeyError, Secret, Wrapped};
-use crate::{
-    error_kind::ErrorKind,
-    fs::{sync_dir, write_private},
-};
+use crate::fs::{sync_dir, write_private};
 
 /// The name of the institution's key.
 const INSTITUTION: &str = "institution";
@@ -320,19 +318,19 @@ pub enum IdentityError {
     Key(#[from] KeyError),
 }
 
-impl IdentityError {
-    /// What kind of error it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for IdentityError {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::Name { .. } | Self::Exists { .. } => ErrorKind::Usage,
             Self::Missing { .. } => ErrorKind::NotFound,
             Self::Damaged { .. } => ErrorKind::Integrity,
-            Self::Io { .. } => ErrorKind::Machine,
+            Self::Io { .. } => ErrorKind::Internal,
             Self::Key(source) => source.kind(),
         }
     }
+}
 
+impl IdentityError {
     fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io {
             action,

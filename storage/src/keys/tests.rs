@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::{
     Argon2Cost, KeyError, KeyFile, KeyProvider, MasterKey, Passphrase, PasswordHash, Secret, Wrapped, verify_absent,
 };
-use crate::error_kind::ErrorKind;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 const CHEAP: Argon2Cost = Argon2Cost::dangerous_minimum();
 

@@ -20,9 +20,9 @@ use super::format::Head;
 use super::segments::Segments;
 use super::writer::{MAX_GROUP, Shared};
 use super::{LedgerError, disk};
-use crate::error_kind::ErrorKind;
 use crate::keys::LedgerKey;
 use crate::meta::{MetaError, SealedDb, SealedTree, TreeId};
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// Entries about queries by which the anchor may lag behind.
 pub(super) const MAX_LAG: u64 = 64;

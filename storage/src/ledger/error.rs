@@ -9,8 +9,8 @@ use concordat_protocol::audit::merkle::OutOfRange;
 use concordat_protocol::signed::SignatureError;
 
 use super::AnchorError;
-use crate::error_kind::ErrorKind;
 use crate::keys::KeyError;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// Why an operation of the ledger failed.
 #[derive(Debug, thiserror::Error)]
@@ -100,24 +100,24 @@ pub enum LedgerError {
     Stopped,
 }
 
-impl LedgerError {
-    /// What kind of error it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for LedgerError {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::Damaged { .. } | Self::Unverified { .. } | Self::Signature(_) | Self::ForeignCheckpoint(_) => {
                 ErrorKind::Integrity
             }
             Self::NoSuchEntry { .. } | Self::NotCheckpointed { .. } | Self::OutOfRange(_) => ErrorKind::NotFound,
             Self::Entry(_) => ErrorKind::Usage,
-            Self::Io { .. } | Self::Write(_) | Self::Refusing | Self::Stopped => ErrorKind::Machine,
+            Self::Io { .. } | Self::Write(_) | Self::Refusing | Self::Stopped => ErrorKind::Internal,
             // Waiting resolves it.
             Self::Verifying { .. } => ErrorKind::Unreachable,
             Self::Key(source) => source.kind(),
             Self::Anchor(source) => source.kind(),
         }
     }
+}
 
+impl LedgerError {
     pub(super) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::Io {
             action,

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::{error_kind::ErrorKind, keys::KeyError};
+use crate::keys::KeyError;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// Why state could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -70,15 +71,13 @@ pub enum MetaError {
     Key(#[source] KeyError),
 }
 
-impl MetaError {
-    /// What kind of error it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for MetaError {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::InUse { .. } => ErrorKind::Locked,
             Self::Damaged | Self::Value { .. } | Self::Kind { .. } | Self::RolledBack { .. } => ErrorKind::Integrity,
             Self::Io { .. } | Self::Export(_) | Self::Database(_) | Self::Encode { .. } | Self::Conflict { .. } => {
-                ErrorKind::Machine
+                ErrorKind::Internal
             }
             Self::Key(source) => source.kind(),
         }

@@ -3,10 +3,8 @@ use std::{fs, path::Path};
 use tempfile::TempDir;
 
 use super::{Batch, MetaError, SealedDb, SealedTree, TreeId};
-use crate::{
-    error_kind::ErrorKind,
-    keys::{Argon2Cost, MasterKey, Passphrase, Secret, StateKey},
-};
+use crate::keys::{Argon2Cost, MasterKey, Passphrase, Secret, StateKey};
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 const USERS: TreeId = TreeId::new("users");
 const GRANTS: TreeId = TreeId::new("grants");
@@ -213,7 +211,7 @@ fn flipped_byte_in_any_file_never_loses_a_value_silently() {
                 Ok(values) => assert_eq!(values, (0..20).collect::<Vec<_>>(), "{} byte {at}", file.display()),
                 Err(error) => {
                     assert!(
-                        matches!(error.kind(), ErrorKind::Integrity | ErrorKind::Machine),
+                        matches!(error.kind(), ErrorKind::Integrity | ErrorKind::Internal),
                         "{error:?}"
                     );
                 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::ownership::UnknownObjects;
-use crate::error_kind::ErrorKind;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// Why the location of the objects cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -185,10 +185,8 @@ pub enum CredentialsError {
     Lacks(&'static str),
 }
 
-impl LocationError {
-    /// What kind of error it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for LocationError {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::Unreachable { .. }
             | Self::Slow { .. }
@@ -209,10 +207,12 @@ impl LocationError {
                 | CredentialsError::Lacks(_) => ErrorKind::Usage,
             },
             Self::Unlisted { source, .. } => source.kind,
-            Self::Interrupted => ErrorKind::Machine,
+            Self::Interrupted => ErrorKind::Internal,
         }
     }
+}
 
+impl LocationError {
     pub(super) fn credentials(path: &Path, reason: CredentialsError) -> Self {
         Self::Credentials {
             path: path.to_owned(),

@@ -6,7 +6,7 @@ use concordat_protocol::ids::Nonce;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
-use crate::error_kind::ErrorKind;
+use concordat_protocol::error_kind::ErrorKind;
 
 /// The ownership marker of a location: 32 hexadecimal digits there, and known only to one data directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

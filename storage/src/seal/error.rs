@@ -1,13 +1,15 @@
 //! Errors of sealed objects.
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::KeyId;
 use object_store::path::Path;
 
-use crate::{
-    error_kind::{ErrorKind, Reported},
-    keys::KeyError,
-    objects::LocationError,
-};
+use crate::{keys::KeyError, objects::LocationError};
+
+/// The kind of an error of a store that another process reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the store did not return the requested data")]
+pub(crate) struct Reported(pub(crate) ErrorKind);
 
 /// Why an object cannot be sealed or opened.
 #[derive(Debug, thiserror::Error)]
@@ -53,10 +55,8 @@ pub enum SealError {
     Key(#[source] KeyError),
 }
 
-impl SealError {
-    /// What kind of error it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for SealError {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::NotSealed
             | Self::Version(_)
@@ -66,11 +66,13 @@ impl SealError {
             | Self::Block { .. }
             | Self::Replaced
             | Self::Missing => ErrorKind::Integrity,
-            Self::Order => ErrorKind::Machine,
+            Self::Order => ErrorKind::Internal,
             Self::Key(source) => source.kind(),
         }
     }
+}
 
+impl SealError {
     /// Wraps the error for the object store interface, with the object's path.
     pub(crate) fn at(self, location: &Path) -> object_store::Error {
         let source = Box::new(AtPath {
@@ -112,6 +114,6 @@ pub fn store_error_kind(error: &object_store::Error) -> ErrorKind {
     if matches!(error, object_store::Error::NotFound { .. }) {
         ErrorKind::NotFound
     } else {
-        ErrorKind::Machine
+        ErrorKind::Internal
     }
 }

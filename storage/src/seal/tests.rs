@@ -19,10 +19,10 @@ use super::{
     store_error_kind, upload::SealedUpload,
 };
 use crate::{
-    error_kind::ErrorKind,
     keys::{Argon2Cost, DatasetKey, MasterKey, Passphrase, Secret, SegmentKey, Wrapped},
     objects::DurableStore,
 };
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 const SUITES: [Suite; 2] = [Suite::ChaCha20Poly1305, Suite::Aes256Gcm];
 const SEALED_BLOCK: usize = BLOCK_LEN + 16;

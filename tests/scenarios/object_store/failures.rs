@@ -4,7 +4,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use concordat_storage::error_kind::ErrorKind;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_tests::s3::{Fault, Kind, Rule};
 
 use super::*;

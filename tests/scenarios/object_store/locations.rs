@@ -1,9 +1,9 @@
 //! Ownership of locations, moving objects between locations, and snapshots of remote objects.
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::identity::PrivateKey;
 use concordat_protocol::ids::InstitutionId;
 use concordat_storage::backup::{self, BackupError, BackupRequest, Repository};
-use concordat_storage::error_kind::ErrorKind;
 use concordat_storage::ledger::Ledger;
 
 use super::*;

@@ -1,9 +1,9 @@
 //! The operator of the store: every change that they can make to the objects is detected.
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::text::Reason;
 use concordat_storage::catalog::{ErasureOrder, ErasureStatement};
-use concordat_storage::error_kind::ErrorKind;
 
 use super::*;
 

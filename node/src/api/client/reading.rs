@@ -1,5 +1,7 @@
 //! A file to upload, read with the permissions of the person who uploads it.
 
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 use std::{
     fs::File,
     io::{self, Read},
@@ -12,8 +14,6 @@ use bytes::Bytes;
 use futures::Stream;
 use hyper::body::Frame;
 use tokio::sync::mpsc;
-
-use crate::problem::{Code, Problem};
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 256 * 1024;
@@ -51,7 +51,7 @@ impl Reading {
         let shown = path.display();
         let unreadable = |error: io::Error| {
             if error.kind() == io::ErrorKind::NotFound {
-                Problem::new(Code::NotFound, format!("there is no file `{shown}`"))
+                Problem::new(ErrorKind::NotFound, format!("there is no file `{shown}`"))
             } else {
                 Problem::internal(&format!("cannot read `{shown}`"), &error)
             }
@@ -173,14 +173,14 @@ mod tests {
     fn only_regular_files_are_sent() {
         let dir = tempfile::tempdir().unwrap();
         for (path, code) in [
-            (dir.path().to_owned(), Code::Usage),
-            (dir.path().join("none"), Code::NotFound),
+            (dir.path().to_owned(), ErrorKind::Usage),
+            (dir.path().join("none"), ErrorKind::NotFound),
         ] {
             assert_eq!(Reading::open(&path, |_| {}).unwrap_err().code, code);
         }
         assert_eq!(
             Reading::open(Path::new("/dev/null"), |_| {}).unwrap_err().code,
-            Code::Usage
+            ErrorKind::Usage
         );
     }
 }

@@ -6,15 +6,14 @@
 
 use axum::body::{Body, BodyDataStream};
 use bytes::{Bytes, BytesMut};
+use concordat_documents::problem::{FREE_DISK_SPACE, Problem};
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_storage::ingest::{Upload, UploadWriter};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::{
-    node::Node,
-    problem::{Code, FREE_DISK_SPACE, Problem},
-};
+use crate::node::Node;
 
 /// The longest line of JSON before the bytes: the names of all columns that a table can have fit into 1 MiB.
 const MAX_HEAD: usize = 1024 * 1024;
@@ -117,5 +116,8 @@ async fn ended(writing: JoinHandle<std::io::Result<Upload>>) -> Result<Upload, P
 
 /// An incomplete file is not imported.
 fn cut_off(error: &axum::Error) -> Problem {
-    Problem::new(Code::Usage, format!("the file was not received completely: {error}"))
+    Problem::new(
+        ErrorKind::Usage,
+        format!("the file was not received completely: {error}"),
+    )
 }

@@ -3,9 +3,8 @@
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type, Int32Type, Int64Type, SchemaRef, UInt64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use concordat_documents::problem::Problem;
 use serde_json::{Map, Number, Value};
-
-use crate::problem::Problem;
 
 /// The cells of a batch as text, row by row; a missing value is empty.
 pub(super) fn texts(batch: &RecordBatch) -> Result<Vec<Vec<String>>, Problem> {

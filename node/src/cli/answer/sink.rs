@@ -13,7 +13,8 @@ use crate::cli::Format;
 use crate::cli::files::NewFile;
 use crate::cli::output::table;
 use crate::cli::text::{escaped_json, for_spreadsheet, for_terminal};
-use crate::problem::{Code, Problem};
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 
 /// Most rows that a table on a terminal shows; more rows belong in a file.
 const MAX_SHOWN: usize = 1000;
@@ -110,7 +111,7 @@ impl<W> DeferredWriter<W> {
         }
         match self {
             Self::Writing(writer) => Ok(writer),
-            Self::Pending(_) | Self::Failed => Err(Problem::new(Code::Internal, "the file could not be created")),
+            Self::Pending(_) | Self::Failed => Err(Problem::new(ErrorKind::Internal, "the file could not be created")),
         }
     }
 
@@ -118,7 +119,7 @@ impl<W> DeferredWriter<W> {
         match self {
             Self::Pending(file) => file.finish(),
             Self::Writing(writer) => end(*writer).map_err(|error| unwritable(&error))?.finish(),
-            Self::Failed => Err(Problem::new(Code::Internal, "the file could not be created")),
+            Self::Failed => Err(Problem::new(ErrorKind::Internal, "the file could not be created")),
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::file_body;
 use crate::cli::{Context, Format, prompt};
 use crate::json::Field as _;
-use crate::problem::Problem;
+use concordat_documents::problem::Problem;
 
 /// Shows what the document of `kind` in `file` would change.
 ///

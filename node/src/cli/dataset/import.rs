@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::{DatasetName, SegmentName};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -13,7 +15,6 @@ use serde_json::{Value, json};
 use crate::{
     api::client::{Client, Reading},
     cli::{Context, files::NewFile, output::quoted},
-    problem::{Code, Problem},
 };
 
 #[derive(Debug, clap::Args)]
@@ -98,7 +99,7 @@ pub(super) async fn run(args: Args, client: &Client, context: &Context) -> Resul
     let imported = loop {
         let Some(line) = lines.next().await.map_err(|problem| rejects.explain(problem))? else {
             return Err(
-                Problem::new(Code::Unreachable, "the node stopped in the middle of the import")
+                Problem::new(ErrorKind::Unreachable, "the node stopped in the middle of the import")
                     .help("the dataset is unchanged, or the import is complete: see `concordat dataset show`"),
             );
         };

@@ -6,12 +6,13 @@
 use std::path::{Path, PathBuf};
 
 use concordat_documents::key::{KeyBackup, Recipients};
+use concordat_documents::problem::Problem;
 use concordat_storage::keys::{RecoveryKey, Share, SharePlan};
 use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::Context;
-use crate::{cli::files::write, problem::Problem};
+use crate::cli::files::write;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_storage::{
     data_dir::Storage,
     keys::{Escrow, KeyError, RecoveryKey, Share},
@@ -9,10 +11,7 @@ use concordat_storage::{
 use zeroize::Zeroizing;
 
 use super::{Context, NewUnlock, save_unlock_setting};
-use crate::{
-    config::Config,
-    problem::{Code, Problem},
-};
+use crate::config::Config;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -36,7 +35,7 @@ pub(super) async fn run(args: &Args, new: NewUnlock, context: &Context) -> Resul
     let recovered = tokio::task::spawn_blocking(work).await;
     drop(
         recovered
-            .map_err(|error| Problem::new(Code::Internal, format!("the operation was interrupted: {error}")))??,
+            .map_err(|error| Problem::new(ErrorKind::Internal, format!("the operation was interrupted: {error}")))??,
     );
     save_unlock_setting(config, keys, context)
 }
@@ -67,7 +66,8 @@ fn wrong_escrow(error: KeyError, escrow: &Path) -> Problem {
             "the shares are intact and belong together, but `{}` is not the escrow that they were generated with, or is damaged",
             escrow.display()
         );
-        return Problem::new(Code::Locked, detail).help("give the file that was written together with these shares");
+        return Problem::new(ErrorKind::Locked, detail)
+            .help("give the file that was written together with these shares");
     }
     error.into()
 }

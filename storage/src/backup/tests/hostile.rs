@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use concordat_protocol::error_kind::Explain;
 use concordat_protocol::{ids::Digest32, signed::Signed, text::Text};
 
 use super::*;

@@ -1,5 +1,6 @@
 //! Errors of an import.
 
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::{DatasetName, SegmentName},
     signed::SignatureError,
@@ -8,7 +9,6 @@ use parquet::errors::ParquetError;
 
 use crate::{
     catalog::{CatalogError, writer::WriteError},
-    error_kind::ErrorKind,
     ingest::IngestError,
 };
 
@@ -68,10 +68,8 @@ pub enum ImportError {
     Encode(#[source] ParquetError),
 }
 
-impl ImportError {
-    /// What kind of error it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for ImportError {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::Ingest(source) => source.kind(),
             Self::Catalog(source) => source.kind(),
@@ -80,7 +78,7 @@ impl ImportError {
             | Self::Columns { .. }
             | Self::SubjectNotStated
             | Self::ConcurrentChange { .. } => ErrorKind::Usage,
-            Self::WrongSigner | Self::Sign(_) | Self::Encode(_) => ErrorKind::Machine,
+            Self::WrongSigner | Self::Sign(_) | Self::Encode(_) => ErrorKind::Internal,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Any change to stored data is detected, and changed data is never read.
 
+use concordat_protocol::error_kind::Explain;
 use concordat_protocol::{
     schema::VersionNumber,
     signed::{SignatureError, Signed},

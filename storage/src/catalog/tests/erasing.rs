@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use concordat_protocol::error_kind::Explain;
 use concordat_protocol::{ids::InstitutionId, schema::VersionNumber, text::Reason};
 
 use super::*;

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use concordat_protocol::error_kind::Explain;
 use concordat_protocol::schema::VersionNumber;
 
 use super::super::datasets::manifest_key;

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use concordat_protocol::error_kind::Explain;
 use concordat_protocol::{
     audit::EntryBody,
     ids::{Digest32, GrantId, InstitutionId, QueryId},
@@ -58,7 +59,7 @@ fn at_every_write<E: std::fmt::Display>(
             let done = work(&node);
             ended = !faults.end();
             if let Err(error) = &done {
-                assert_eq!(kind(error), ErrorKind::Machine, "write {number} {outcome:?}: {error}");
+                assert_eq!(kind(error), ErrorKind::Internal, "write {number} {outcome:?}: {error}");
                 failed += 1;
             }
             check(&node, done.is_ok());
@@ -198,7 +199,7 @@ fn failing_read_ends_query_or_check_and_never_changes_answer() {
     let expected_rows = queries.rows(&node, 0).unwrap();
     assert_eq!(expected_rows.len() as u64, MANY_ROWS + 3);
     for (outcome, expected) in [
-        (Outcome::NotDone, ErrorKind::Machine),
+        (Outcome::NotDone, ErrorKind::Internal),
         (Outcome::Short, ErrorKind::Integrity),
     ] {
         let mut failed = 0;
@@ -215,7 +216,7 @@ fn failing_read_ends_query_or_check_and_never_changes_answer() {
                         "read {number} {outcome:?}: {error}"
                     );
                     assert!(
-                        [expected, ErrorKind::Machine].contains(&error.kind()),
+                        [expected, ErrorKind::Internal].contains(&error.kind()),
                         "read {number} {outcome:?}: {error}"
                     );
                 }
@@ -229,7 +230,7 @@ fn failing_read_ends_query_or_check_and_never_changes_answer() {
             faults.at_read(number, outcome);
             let checked = node.verify();
             match (faults.end(), checked) {
-                (true, Err(error)) => assert!([expected, ErrorKind::Machine].contains(&error.kind()), "{error}"),
+                (true, Err(error)) => assert!([expected, ErrorKind::Internal].contains(&error.kind()), "{error}"),
                 // The failed read was repeated, and the object is intact.
                 (true, Ok(checked)) => assert_eq!(checked.objects, 4, "read {number} {outcome:?}"),
                 (false, checked) => {

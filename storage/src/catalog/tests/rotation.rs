@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, num::NonZeroU32};
 
+use concordat_protocol::error_kind::Explain;
 use concordat_protocol::{
     ids::{KeyId, SegmentName},
     schema::VersionNumber,

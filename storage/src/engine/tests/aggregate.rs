@@ -1,4 +1,5 @@
 use super::*;
+use concordat_protocol::error_kind::Explain;
 
 const COLUMNS: [&str; 4] = ["age", "sex", "chol", "born"];
 
@@ -157,7 +158,11 @@ async fn what_shows_single_values_is_not_an_aggregate() {
         "SELECT age, sex, chol, born, age + 1, age + 2, age + 3, count(*) FROM heart GROUP BY age, sex, chol, born, age + 1, age + 2, age + 3",
     ] {
         let error = fixture.refused(aggregate(), sql).await;
-        assert_eq!(error.kind(), crate::error_kind::ErrorKind::Denied, "{sql}: {error}");
+        assert_eq!(
+            error.kind(),
+            concordat_protocol::error_kind::ErrorKind::Denied,
+            "{sql}: {error}"
+        );
     }
 }
 

@@ -4,7 +4,7 @@
 )]
 
 use super::*;
-use crate::error_kind::ErrorKind;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 fn visible() -> Scope {
     clear(Tier::Records, &["age", "sex"])

@@ -1,5 +1,6 @@
 use super::*;
 use arrow::ipc::reader::StreamReader;
+use concordat_protocol::error_kind::Explain;
 use concordat_protocol::{
     labels::ANSWER_HASH,
     scope::{Bound, Value},
@@ -365,7 +366,11 @@ async fn damaged_objects_are_an_integrity_error() {
     let error = fixture
         .refused(clear(Tier::Records, &["mrn"]), "SELECT mrn FROM heart")
         .await;
-    assert_eq!(error.kind(), crate::error_kind::ErrorKind::Integrity, "{error}");
+    assert_eq!(
+        error.kind(),
+        concordat_protocol::error_kind::ErrorKind::Integrity,
+        "{error}"
+    );
 }
 
 #[tokio::test]

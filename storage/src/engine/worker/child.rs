@@ -33,9 +33,9 @@ use crate::{
         run::compute,
         source::AnswerKeys,
     },
-    error_kind::ErrorKind,
     keys::{OrderKey, PseudonymKey},
 };
+use concordat_protocol::error_kind::ErrorKind;
 
 /// Threads that run partitions of a query concurrently.
 const THREADS: usize = 2;
@@ -124,7 +124,7 @@ async fn receive(mut frames: Frames<OwnedReadHalf>, pending: PendingReads, tasks
                 let found = if kind == Kind::Data {
                     Ok(rest)
                 } else {
-                    Err(decode(&rest).unwrap_or(ErrorKind::Machine))
+                    Err(decode(&rest).unwrap_or(ErrorKind::Internal))
                 };
                 pending.resolve(number, found);
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{schema::VersionNumber, scope::Scope};
 use object_store::{ObjectMeta, path::Path};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -13,7 +14,6 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::{
     arrow_stream::{CheckedStream, StreamEncoder},
     engine::{Bounds, QueryError, Source, source::AnswerKeys},
-    error_kind::ErrorKind,
 };
 
 /// Maximum bytes that one read request may ask for.

@@ -20,7 +20,9 @@ use super::{
     frames::{self, Kind},
     messages::{MAX_READ_BYTES, ReadRequest, encode},
 };
-use crate::error_kind::{ErrorKind, Reported};
+use concordat_protocol::error_kind::ErrorKind;
+
+use crate::seal::Reported;
 
 /// The connection to the node; whole frames are sent while the lock is held.
 pub(super) type Writer = Arc<tokio::sync::Mutex<OwnedWriteHalf>>;
@@ -163,7 +165,7 @@ fn generic(source: impl std::error::Error + Send + Sync + 'static) -> object_sto
 
 /// The node has ended; this process ends too.
 fn lost(_: impl std::error::Error) -> object_store::Error {
-    generic(Reported(ErrorKind::Machine))
+    generic(Reported(ErrorKind::Internal))
 }
 
 fn read_only() -> object_store::Error {

@@ -19,9 +19,9 @@ use super::{
 use crate::{
     arrow_stream::{CheckedStream, Item},
     engine::{QueryError, text},
-    error_kind::ErrorKind,
     seal::store_error_kind,
 };
+use concordat_protocol::error_kind::ErrorKind;
 
 /// Concurrent read requests of one process: for each partition of its query, one in use and one prefetched.
 const READS: usize = 4;

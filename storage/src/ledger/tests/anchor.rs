@@ -1,5 +1,6 @@
 //! Every copy of the ledger combined with every copy of the sealed state.
 
+use concordat_protocol::error_kind::Explain;
 use concordat_protocol::ids::ActorId;
 
 use super::super::anchor::{ANNOUNCED, TREE};
@@ -154,7 +155,7 @@ fn another_ledger_of_the_same_length_is_detected() {
         matches!(error, LedgerError::Anchor(AnchorError::OtherLedger { anchored: 1 })),
         "{error}"
     );
-    assert_eq!(error.kind(), crate::error_kind::ErrorKind::Integrity);
+    assert_eq!(error.kind(), concordat_protocol::error_kind::ErrorKind::Integrity);
 }
 
 #[test]

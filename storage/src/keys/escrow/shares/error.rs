@@ -1,6 +1,6 @@
 //! Errors of shares.
 
-use crate::error_kind::ErrorKind;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// Why a recovery key cannot be split, or cannot be recovered from its shares.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,17 +52,15 @@ pub enum ShareError {
     Forged,
 }
 
-impl ShareError {
-    /// What kind of error it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for ShareError {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::Plan { .. } | Self::NoShare | Self::None | Self::Mixed { .. } | Self::Twice { .. } => {
                 ErrorKind::Usage
             }
             Self::TooFew { .. } => ErrorKind::Locked,
             Self::Damaged | Self::Forged => ErrorKind::Integrity,
-            Self::Unshareable => ErrorKind::Machine,
+            Self::Unshareable => ErrorKind::Internal,
         }
     }
 }

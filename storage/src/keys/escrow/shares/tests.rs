@@ -1,5 +1,5 @@
 use super::*;
-use crate::error_kind::ErrorKind;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 fn split(shares: u8, threshold: u8) -> (RecoveryKey, Vec<String>) {
     let key = RecoveryKey::random();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use cryptoki::error::{Error, RvError};
 
 use super::location::TokenLocation;
-use crate::error_kind::ErrorKind;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// Why a key in a PKCS#11 token could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -134,10 +134,8 @@ pub enum TokenError {
     },
 }
 
-impl TokenError {
-    /// What kind of error it is.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
+impl Explain for TokenError {
+    fn kind(&self) -> ErrorKind {
         match self {
             Self::NoModule { .. }
             | Self::UnusableModule { .. }
@@ -150,10 +148,12 @@ impl TokenError {
             | Self::PinLocked { .. }
             | Self::PinUnset { .. }
             | Self::NoKey { .. } => ErrorKind::Locked,
-            Self::WrongLength { .. } | Self::Failed { .. } => ErrorKind::Machine,
+            Self::WrongLength { .. } | Self::Failed { .. } => ErrorKind::Internal,
         }
     }
+}
 
+impl TokenError {
     pub(super) fn failed(location: &TokenLocation, action: &'static str) -> impl Fn(Error) -> Self {
         let token = location.token.clone();
         move |source| Self::Failed {

@@ -14,10 +14,8 @@ use cryptoki::{
 };
 
 use super::*;
-use crate::{
-    error_kind::ErrorKind,
-    keys::{MasterKey, Wrapped},
-};
+use crate::keys::{MasterKey, Wrapped};
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// The variable that names the settings of SoftHSM.
 const SETTINGS: &str = "SOFTHSM2_CONF";
@@ -268,7 +266,7 @@ fn pin_errors_of_a_token_are_distinguished() {
     let (text, kind) = login_error(RvError::PinExpired, false);
     assert!(text.contains("expired") && kind == ErrorKind::Locked, "{text}");
     let (text, kind) = login_error(RvError::DeviceError, false);
-    assert!(text.contains("cannot log in") && kind == ErrorKind::Machine, "{text}");
+    assert!(text.contains("cannot log in") && kind == ErrorKind::Internal, "{text}");
 }
 
 /// The module is closed after each use, and uses by several threads are serialized.
