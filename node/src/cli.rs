@@ -13,6 +13,7 @@ mod backup;
 mod catalog;
 mod config;
 mod consortium;
+mod context;
 mod dataset;
 mod demo;
 mod doctor;
@@ -26,6 +27,7 @@ mod prompt;
 mod query;
 mod serve;
 mod session;
+mod session_store;
 mod status;
 mod text;
 mod unlock;
@@ -37,7 +39,9 @@ use clap::{Parser, Subcommand};
 
 pub use output::{Format, Output};
 
-use crate::{api::client::Client, telemetry};
+use context::Context;
+
+use crate::telemetry;
 use concordat_documents::problem::Problem;
 
 /// Share data under agreements that both sides have signed.
@@ -118,27 +122,6 @@ impl Cli {
     /// Where the output of this command goes.
     pub fn output(&self) -> Output {
         Output::new(self.format, !self.no_color)
-    }
-}
-
-/// What every command works with.
-#[derive(Debug)]
-pub struct Context {
-    /// The data directory.
-    pub dir: PathBuf,
-    /// Where output goes.
-    pub out: Output,
-    /// Whether output may be colored.
-    pub color: bool,
-}
-
-impl Context {
-    /// A client of the daemon, with the session of the logged-in person if there is one.
-    ///
-    /// # Errors
-    /// If the session file cannot be read.
-    pub fn client(&self) -> Result<Client, Problem> {
-        Ok(Client::new(&self.dir).with_token(session::token(&self.dir)?))
     }
 }
 

@@ -23,6 +23,7 @@ pub mod network;
 pub mod node;
 pub mod policy;
 mod refusals;
+pub mod services;
 pub mod sharing;
 pub mod shutdown;
 pub mod start_state;

@@ -21,6 +21,9 @@ pub mod user;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+/// The socket of the daemon's API, below the data directory.
+pub const SOCKET: &str = "run/api.sock";
+
 /// A list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -14,7 +14,8 @@ use concordat_documents::{
 use concordat_protocol::audit::InclusionProof;
 use concordat_storage::ledger::{self, LedgerError, StoredEntry};
 
-use super::{Access, Api, Route};
+use super::route::{Access, Route};
+use super::state::Api;
 use crate::{iam::Action, node::Node};
 
 /// Entries that are returned if no number is given.

@@ -7,7 +7,9 @@ use concordat_documents::{
     openapi::Operation,
 };
 
-use super::{Access, Api, Body, Caller, Route};
+use super::body::Body;
+use super::route::{Access, Caller, Route};
+use super::state::Api;
 use crate::iam::Action;
 
 pub(super) fn routes() -> Vec<Route> {

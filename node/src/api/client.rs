@@ -18,7 +18,9 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
-use super::{SOCKET, imports::UPLOAD};
+use concordat_documents::SOCKET;
+
+use super::imports::UPLOAD;
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 

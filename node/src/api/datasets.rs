@@ -27,7 +27,9 @@ use data_encoding::BASE64;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Access, Api, Body, Caller, Route};
+use super::body::Body;
+use super::route::{Access, Caller, Route};
+use super::state::Api;
 use crate::{changes::Subject, iam::Action, node::Node};
 
 /// Domain of the digest under which the ledger names a classification.

@@ -25,7 +25,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::{Access, Api, Body, Caller, Route, audit};
+use super::audit;
+use super::body::Body;
+use super::route::{Access, Caller, Route};
+use super::state::Api;
 use crate::{
     evidence::{EvidenceRecord, EvidenceSide},
     iam::Action,

@@ -17,7 +17,9 @@ use concordat_protocol::text::Reason;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Access, Api, Body, Caller, Route};
+use super::body::Body;
+use super::route::{Access, Caller, Route};
+use super::state::Api;
 use crate::iam::Action;
 use crate::negotiation::{GrantRequest, NegotiationView, Restriction};
 

@@ -6,7 +6,9 @@ use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 
-use super::{Access, Api, Route, status};
+use super::route::{Access, Route};
+use super::state::Api;
+use super::status;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![

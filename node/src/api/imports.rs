@@ -42,7 +42,8 @@ use tokio::sync::mpsc;
 
 use received::{Received, receive};
 
-use super::{Access, Api, Caller, Route};
+use super::route::{Access, Caller, Route};
+use super::state::Api;
 use crate::{iam::Action, node::Node};
 
 /// A line of JSON, and the bytes of a file.

@@ -12,7 +12,9 @@ use concordat_documents::{
 };
 use concordat_storage::{keys::Recipient, ledger::Attribution};
 
-use super::{Access, Api, Body, Caller, Route};
+use super::body::Body;
+use super::route::{Access, Caller, Route};
+use super::state::Api;
 use crate::{iam::Action, membership::NextKey};
 
 pub(super) fn routes() -> Vec<Route> {

@@ -1,24 +1,23 @@
 //! The description of this API, made of its routes.
 
+use std::sync::Arc;
+
 use axum::{Json, routing::get};
 use concordat_documents::openapi::{Operation, Path, document};
 use concordat_documents::problem::Problem;
 
-use super::{Access, Route, routes as all_routes};
+use super::route::{Access, Route};
 
-pub(super) fn routes() -> Vec<Route> {
-    let operation = Operation::get("The description of this API: OpenAPI 3.1").returns_object();
-    vec![Route::new("/v1/openapi.json", Access::LoggedIn, get(describe)).describe([operation])]
+/// The route that describes itself and `others`.
+pub(super) fn route(others: &[Route]) -> Route {
+    let own = Route::new("/v1/openapi.json", Access::LoggedIn, get(async || {}))
+        .describe([Operation::get("The description of this API: OpenAPI 3.1").returns_object()]);
+    let paths = others.iter().chain([&own]).map(path);
+    let description = Arc::new(document::<Problem>(env!("CARGO_PKG_VERSION"), paths));
+    own.handled_by(get(async move || Json(Arc::clone(&description))))
 }
 
-async fn describe() -> Json<concordat_documents::openapi::OpenApi> {
-    Json(document::<Problem>(
-        env!("CARGO_PKG_VERSION"),
-        all_routes().into_iter().map(path),
-    ))
-}
-
-fn path(route: Route) -> Path {
+fn path(route: &Route) -> Path {
     let (needs_session, access) = match route.access {
         Access::Open => (
             false,
@@ -35,6 +34,6 @@ fn path(route: Route) -> Path {
         path: route.path,
         needs_session,
         access,
-        operations: route.operations,
+        operations: route.operations.clone(),
     }
 }

@@ -26,7 +26,10 @@ use concordat_storage::arrow_stream::{EncodeError, StreamEncoder};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Access, Api, Body, Caller, Route, why};
+use super::body::Body;
+use super::route::{Access, Caller, Route};
+use super::state::Api;
+use super::why;
 use crate::federation::AnswerStream;
 use crate::iam::Action;
 

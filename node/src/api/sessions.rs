@@ -16,7 +16,11 @@ use concordat_documents::{
 use concordat_protocol::{audit::EntryBody, ids::ActorId, text::Label};
 use concordat_storage::keys::Secret;
 
-use super::{Access, Api, Body, Caller, OsAccount, Route, access};
+use super::body::Body;
+use super::os_account::OsAccount;
+use super::route;
+use super::route::{Access, Caller, Route};
+use super::state::Api;
 use crate::{
     attribution::by_os_account,
     changes::Subject,
@@ -139,7 +143,7 @@ fn known(node: &crate::node::Node, name: &str) -> Option<ActorId> {
 }
 
 async fn logout(State(api): State<Api>, headers: HeaderMap) -> Result<Json<LoggedOut>, Problem> {
-    api.node().sessions().logout(&access::token(&headers)?);
+    api.node().sessions().logout(&route::token(&headers)?);
     Ok(Json(LoggedOut { logged_in: false }))
 }
 

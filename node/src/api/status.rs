@@ -8,7 +8,10 @@ use concordat_documents::{
 use concordat_protocol::{identity::InstitutionPublicKey, ids::NodeId};
 use concordat_storage::ledger::Verification;
 
-use super::{Access, Api, OsAccount, Route, access};
+use super::os_account::OsAccount;
+use super::route;
+use super::route::{Access, Route};
+use super::state::Api;
 use crate::{iam::Action, membership::UnconfirmedKey, node::Node};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -17,7 +20,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn status(State(api): State<Api>, account: OsAccount, headers: HeaderMap) -> Json<Status> {
-    let actor = access::actor(&api, &headers, account).await.ok();
+    let actor = route::actor(&api, &headers, account).await.ok();
     let may_see_peers = actor.is_some_and(|actor| actor.may(Action::ReadStatus));
     let node = api.node();
     let identity = node.identity();

@@ -15,8 +15,10 @@ use concordat_protocol::scope::Purpose;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::body::Body;
 use super::grants;
-use super::{Api, Body, Caller};
+use super::route::Caller;
+use super::state::Api;
 use crate::iam::Actor;
 
 /// Ledger entries that are searched for a request, from the newest on.

@@ -12,7 +12,9 @@ use concordat_storage::ledger::Ledger;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
-use super::{Context, output::Format, unlock};
+use super::context::Context;
+use super::output::Format;
+use super::unlock;
 use crate::{
     api::{
         audit,

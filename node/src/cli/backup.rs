@@ -25,7 +25,9 @@ use concordat_storage::{
 use libp2p::Multiaddr;
 use serde_json::{Value, json};
 
-use super::{Context, init::dial_ranges, output::Column, unlock};
+use super::context::Context;
+use super::output::Column;
+use super::{init::dial_ranges, unlock};
 use crate::{
     clock::Clock,
     config::{self, Config, KeysFrom},

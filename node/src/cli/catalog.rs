@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Context, Format};
+use super::context::Context;
+use super::output::Format;
 use crate::api::client::segment;
 use crate::json::Field as _;
 use concordat_documents::problem::Problem;

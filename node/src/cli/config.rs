@@ -9,7 +9,9 @@ use concordat_protocol::ids::Digest32;
 use concordat_storage::{data_dir::Storage, keys::Argon2Cost};
 use serde_json::{Value, json};
 
-use super::{Context, output::Column, prompt, unlock};
+use super::context::Context;
+use super::output::Column;
+use super::{prompt, unlock};
 use crate::{
     clock::Clock,
     config::Config,

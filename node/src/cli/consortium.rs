@@ -11,7 +11,7 @@ use clap::Subcommand;
 use data_encoding::BASE64;
 use serde_json::{Value, json};
 
-use super::Context;
+use super::context::Context;
 
 /// The charter and the signed roster.
 #[derive(Debug, Subcommand)]
@@ -250,7 +250,7 @@ async fn run_ledger(command: LedgerCommand, context: &Context) -> Result<(), Pro
     match command {
         LedgerCommand::List => {
             let ledgers: Value = client.get(PATH).await?;
-            if context.out.format() == super::Format::Json {
+            if context.out.format() == super::output::Format::Json {
                 return context.out.record(&ledgers);
             }
             let own = ledgers.at("own");
@@ -321,7 +321,7 @@ fn conclude(sentence: &str, issued: &Value, context: &Context) -> Result<(), Pro
     let Some(proposal) = issued.at("proposal").as_str() else {
         return context.out.done(sentence, issued);
     };
-    if context.out.format() == super::Format::Json {
+    if context.out.format() == super::output::Format::Json {
         return context.out.record(issued);
     }
     let (kind, signatures, needed) = (issued.text("kind"), issued.at("signatures"), issued.at("needed"));
@@ -383,7 +383,7 @@ async fn run_roster(command: RosterCommand, context: &Context) -> Result<(), Pro
 
 fn show(roster: &Value, context: &Context) -> Result<(), Problem> {
     let out = &context.out;
-    if out.format() == super::Format::Json {
+    if out.format() == super::output::Format::Json {
         return out.record(roster);
     }
     let (name, number, until) = (

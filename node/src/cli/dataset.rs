@@ -8,7 +8,9 @@ use concordat_documents::problem::Problem;
 use concordat_protocol::ids::DatasetName;
 use serde_json::{Map, Value, json};
 
-use super::{Context, output::Column, prompt};
+use super::context::Context;
+use super::output::Column;
+use super::prompt;
 use crate::api::client::Client;
 
 #[derive(Debug, Subcommand)]
@@ -243,7 +245,7 @@ async fn change_visibility(
 
 /// In table format, the columns are shown as a separate table below the rest.
 fn show(mut dataset: Value, context: &Context) -> Result<(), Problem> {
-    if context.out.format() == super::Format::Json {
+    if context.out.format() == super::output::Format::Json {
         return context.out.record(&dataset);
     }
     let mut taken = |field: &str| {
@@ -251,7 +253,7 @@ fn show(mut dataset: Value, context: &Context) -> Result<(), Problem> {
         fields.and_then(|fields| fields.remove(field)).unwrap_or_default()
     };
     let (columns, limits) = (taken("columns"), taken("limits"));
-    if context.out.format() == super::Format::Table {
+    if context.out.format() == super::output::Format::Table {
         context.out.record(&dataset)?;
         context.out.text("\n")?;
         context.out.list(&limits, &LIMITS)?;

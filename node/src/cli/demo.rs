@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Context;
+use super::context::Context;
 use crate::demo::{self, DemoOptions};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;

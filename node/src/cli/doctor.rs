@@ -19,7 +19,8 @@ use concordat_storage::{
 use nix::sys::statvfs::statvfs;
 use serde_json::{Value, json};
 
-use super::{Context, output::Column};
+use super::context::Context;
+use super::output::Column;
 use crate::{
     clock::Clock,
     config::{Config, KeysFrom, PinFrom, StorageSection},

@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use concordat_documents::problem::Problem;
 use serde_json::{Map, Value, json};
 
-use super::Context;
+use super::context::Context;
 use crate::api::client::segment;
 
 /// Negotiations and the grants that result from them.
@@ -222,7 +222,7 @@ async fn list(context: &Context) -> Result<(), Problem> {
 
 async fn show(id: &str, context: &Context) -> Result<(), Problem> {
     let mut grant: Value = context.client()?.get(&format!("/v1/grants/{}", segment(id))).await?;
-    if context.out.format() != super::Format::Json {
+    if context.out.format() != super::output::Format::Json {
         flatten(&mut grant);
     }
     context.out.record(&grant)
@@ -233,7 +233,7 @@ async fn transcript(id: &str, context: &Context) -> Result<(), Problem> {
         .client()?
         .get(&format!("/v1/grants/{}/transcript", segment(id)))
         .await?;
-    if context.out.format() == super::Format::Json {
+    if context.out.format() == super::output::Format::Json {
         return context.out.record(&transcript);
     }
     let columns = [

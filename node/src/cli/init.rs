@@ -12,7 +12,8 @@ use concordat_storage::keys::Argon2Cost;
 use libp2p::Multiaddr;
 use serde_json::json;
 
-use super::{Context, prompt, unlock};
+use super::context::Context;
+use super::{prompt, unlock};
 use crate::{
     clock::Clock,
     config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},

@@ -1,25 +1,19 @@
 //! `concordat key …`: the keys that unlock the node and encrypt its data.
 
 mod backup;
+mod new_unlock;
 mod recover;
-
-use std::path::PathBuf;
 
 use clap::Subcommand;
 use concordat_documents::key::{KeyStatus, Rotated, Rotation};
 use concordat_documents::problem::Problem;
 use concordat_protocol::ids::{DatasetName, SegmentName};
-use concordat_storage::{
-    fs::write_private,
-    keys::{Argon2Cost, KeyProvider},
-};
-use serde_json::json;
 
-use super::{Context, output::Column, prompt, unlock};
-use crate::{
-    config::{self, Config, KeysFrom},
-    init::{Unlock, provider_from_secret},
-};
+use super::context::Context;
+use super::output::Column;
+use super::unlock;
+use crate::config::Config;
+use new_unlock::{NewUnlock, save_unlock_setting};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -38,32 +32,6 @@ pub(super) enum Verb {
         #[command(flatten)]
         new: NewUnlock,
     },
-}
-
-/// What unlocks the node from now on; without any of these, the command prompts for a passphrase.
-#[derive(Debug, clap::Args)]
-pub(super) struct NewUnlock {
-    /// A file with at least 32 bytes of key
-    #[arg(long, value_name = "PATH")]
-    new_key_file: Option<PathBuf>,
-    /// A credential of this name that systemd provides
-    #[arg(long, value_name = "NAME", conflicts_with = "new_key_file")]
-    new_key_credential: Option<String>,
-    /// The label of a PKCS#11 token; the key is created in it if it does not exist
-    #[arg(long, value_name = "LABEL", requires = "new_token_module", conflicts_with_all = ["new_key_file", "new_key_credential"])]
-    new_token: Option<String>,
-    /// The PKCS#11 module of that token, such as `/usr/lib/softhsm/libsofthsm2.so`
-    #[arg(long, value_name = "PATH", requires = "new_token")]
-    new_token_module: Option<PathBuf>,
-    /// The label of the key in that token
-    #[arg(long, value_name = "LABEL", default_value = unlock::TOKEN_KEY)]
-    new_token_key: String,
-    /// A file with the PIN of that token; without it, the node prompts for the PIN at every start
-    #[arg(long, value_name = "PATH", requires = "new_token")]
-    new_pin_file: Option<PathBuf>,
-    /// The credential of this name, which systemd provides, is the PIN of that token
-    #[arg(long, value_name = "NAME", requires = "new_token", conflicts_with = "new_pin_file")]
-    new_pin_credential: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -105,10 +73,10 @@ impl Verb {
         match self {
             Self::Status => {
                 let status: KeyStatus = context.client()?.get("/v1/keys").await?;
-                if context.out.format() == super::Format::Json {
+                if context.out.format() == super::output::Format::Json {
                     return context.out.record(&status);
                 }
-                if context.out.format() == super::Format::Table {
+                if context.out.format() == super::output::Format::Table {
                     let by = &status.unlocked_by;
                     context.out.text(&format!("the master key is unlocked by a {by}\n\n"))?;
                 }
@@ -129,33 +97,14 @@ impl Verb {
     }
 }
 
-impl NewUnlock {
-    fn provider(self) -> Result<(Box<dyn KeyProvider>, KeysFrom), Problem> {
-        let unlock = if let (Some(token), Some(module)) = (self.new_token, self.new_token_module) {
-            unlock::with_token(
-                module,
-                token,
-                self.new_token_key,
-                self.new_pin_file,
-                self.new_pin_credential,
-            )?
-        } else {
-            match (self.new_key_credential, self.new_key_file) {
-                (Some(name), _) => Unlock::Credential(name),
-                (None, Some(path)) => Unlock::KeyFile(path),
-                (None, None) => Unlock::Passphrase(prompt::new_secret("passphrase that unlocks the node")?),
-            }
-        };
-        provider_from_secret(unlock, Argon2Cost::default())
-    }
-}
-
 /// The next key is pending until the roster lists it; without a consortium it is valid at once.
 async fn rotate_institution(context: &Context) -> Result<(), Problem> {
     let rotation = Rotation::Institution {};
     let done: Rotated = context.client()?.post("/v1/keys/rotate", &rotation).await?;
     match &done {
-        Rotated::NextInstitutionKey { fingerprint, armor, .. } if context.out.format() != super::Format::Json => {
+        Rotated::NextInstitutionKey { fingerprint, armor, .. }
+            if context.out.format() != super::output::Format::Json =>
+        {
             context.out.note(&format!(
                 "the next key of this institution is {fingerprint}. Nothing has changed yet: send the following text to the coordinator, who runs \
                  `concordat consortium admit FILE`; take a snapshot once the roster lists the key"
@@ -183,16 +132,6 @@ async fn change_unlock(new: NewUnlock, context: &Context) -> Result<(), Problem>
     storage.change_provider(provider.as_ref())?;
     drop(storage);
     save_unlock_setting(config, keys, context)
-}
-
-/// Writes what unlocks the node into its configuration.
-fn save_unlock_setting(mut config: Config, keys: KeysFrom, context: &Context) -> Result<(), Problem> {
-    config.keys = keys;
-    let path = context.dir.join(config::FILE);
-    let written = write_private(&path, config.to_string().as_bytes());
-    written.map_err(|error| Problem::internal(&format!("cannot write `{}`", path.display()), &error))?;
-    let sentence = "the node is unlocked by the new secret from now on; the previous one no longer works";
-    context.out.done(sentence, &json!({ "dir": context.dir }))
 }
 
 impl Rotate {

@@ -8,7 +8,8 @@ use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::Digest32;
 use serde_json::{Value, json};
 
-use super::{Context, files};
+use super::context::Context;
+use super::files;
 use crate::json::Field as _;
 
 /// Name of the file with the settings of a set, beside its rules.
@@ -146,7 +147,7 @@ fn show(set: &Value, out: Option<&Path>, context: &Context) -> Result<(), Proble
             .out
             .done(&format!("written into {}", dir.display()), &json!({ "dir": dir }));
     }
-    if context.out.format() == super::Format::Json {
+    if context.out.format() == super::output::Format::Json {
         return context.out.record(set);
     }
     let by = set.at("actor").as_str().unwrap_or("the node itself");
@@ -200,7 +201,7 @@ fn tested(outcome: &Value, context: &Context) -> Result<(), Problem> {
 }
 
 fn compared(diff: &Value, context: &Context) -> Result<(), Problem> {
-    if context.out.format() == super::Format::Json {
+    if context.out.format() == super::output::Format::Json {
         return context.out.record(diff);
     }
     for (title, list, count) in [

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Read};
 
 use concordat_documents::problem::Problem;
+use concordat_documents::secret::SecretText;
 use concordat_storage::keys::Secret;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -74,6 +75,12 @@ pub(super) fn confirm_or(prompt: &str, word: &str, instead: &str) -> Result<(), 
     } else {
         Err(Problem::usage("it was not confirmed; nothing was done"))
     }
+}
+
+/// A secret as the text that goes into a request.
+pub(super) fn text(secret: &Secret) -> Result<SecretText, Problem> {
+    let text = std::str::from_utf8(secret.expose()).map_err(|_| Problem::usage("the password is not text in UTF-8"))?;
+    Ok(SecretText::new(text.to_owned()))
 }
 
 fn typed(prompt: &str) -> Result<Secret, Problem> {

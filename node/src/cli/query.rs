@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::answer::{Reader, Sink};
-use super::{Context, Format};
+use super::context::Context;
+use super::output::Format;
 use crate::json::Field as _;
 use concordat_documents::problem::Problem;
 

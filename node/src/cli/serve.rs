@@ -11,7 +11,8 @@ use concordat_protocol::{
 use concordat_storage::{keys::Argon2Cost, ledger::LedgerError};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Context, unlock};
+use super::context::Context;
+use super::unlock;
 use crate::{
     api::{self, Api},
     attribution::by_node,

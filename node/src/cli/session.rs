@@ -1,20 +1,15 @@
-//! `concordat login`, `passwd`, `logout` and `whoami`; the session token is stored with the person ([`store`]).
-
-mod store;
-
-use std::path::{Path, PathBuf};
+//! `concordat login`, `passwd`, `logout` and `whoami`; the session token is stored with the person ([`super::session_store`]).
 
 use concordat_documents::problem::Problem;
 use concordat_documents::{
     Empty,
-    secret::SecretText,
     session::{LoggedOut, LoginRequest, OwnPassword, Person, Session},
 };
-use concordat_storage::keys::Secret;
 use zeroize::Zeroizing;
 
-use self::store::SessionStore;
-use super::{Context, prompt};
+use super::context::Context;
+use super::prompt::{self, text};
+use super::session_store::{session_store, unusable};
 use crate::api::client::Client;
 
 #[derive(Debug, clap::Args)]
@@ -71,26 +66,4 @@ pub(super) async fn logout(context: &Context) -> Result<(), Problem> {
 pub(super) async fn whoami(context: &Context) -> Result<(), Problem> {
     let person: Person = context.client()?.get("/v1/whoami").await?;
     context.out.record(&person)
-}
-
-/// The token of the session in `dir`, if someone is logged in.
-pub(super) fn token(dir: &Path) -> Result<Option<Zeroizing<String>>, Problem> {
-    let store = session_store(dir)?;
-    store.get().map_err(|error| unusable("read", &store, &error))
-}
-
-/// A secret as the text that goes into a request.
-pub(super) fn text(secret: &Secret) -> Result<SecretText, Problem> {
-    let text = std::str::from_utf8(secret.expose()).map_err(|_| Problem::usage("the password is not text in UTF-8"))?;
-    Ok(SecretText::new(text.to_owned()))
-}
-
-fn session_store(dir: &Path) -> Result<SessionStore, Problem> {
-    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    SessionStore::new(dir, runtime, std::env::home_dir())
-        .map_err(|_| Problem::usage("there is neither a home directory nor XDG_RUNTIME_DIR to store the session in"))
-}
-
-fn unusable(what: &str, store: &SessionStore, error: &std::io::Error) -> Problem {
-    Problem::internal(&format!("cannot {what} `{}`", store.path().display()), error)
 }

@@ -4,7 +4,7 @@ use concordat_documents::problem::Problem;
 use concordat_documents::status::Status;
 use concordat_protocol::error_kind::ErrorKind;
 
-use super::Context;
+use super::context::Context;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -1,11 +1,15 @@
 //! `concordat user …`: people.
 
-use crate::json::Field as _;
 use clap::Subcommand;
+use concordat_documents::Items;
 use concordat_documents::problem::Problem;
-use serde_json::{Value, json};
+use concordat_documents::user::{Account, NewAccess, NewAccount, NewPassword, NewRoles, Training};
+use concordat_protocol::query::Role;
+use concordat_protocol::text::Text;
+use serde::Serialize;
 
-use super::{Context, prompt, session};
+use super::context::Context;
+use super::prompt;
 use crate::api::client::segment;
 
 #[derive(Debug, Subcommand)]
@@ -16,7 +20,7 @@ pub(super) enum Verb {
         name: String,
         /// A role of the person; can be repeated
         #[arg(long = "role", value_name = "ROLE", required = true, value_delimiter = ',')]
-        roles: Vec<String>,
+        roles: Vec<Role>,
     },
     /// All accounts
     List,
@@ -26,7 +30,7 @@ pub(super) enum Verb {
         name: String,
         /// All its roles from now on: researcher, steward, coordinator, security-officer, auditor, administrator
         #[arg(required = true, value_delimiter = ',')]
-        roles: Vec<String>,
+        roles: Vec<Role>,
     },
     /// End an account's access; its sessions end
     Disable {
@@ -49,7 +53,7 @@ pub(super) enum Verb {
         name: String,
         /// The training, such as `GCP 2027`
         #[arg(long)]
-        course: String,
+        course: Text<100>,
         /// The date by which it must be renewed
         #[arg(long, value_name = "DATE")]
         until: String,
@@ -58,27 +62,22 @@ pub(super) enum Verb {
 
 impl Verb {
     pub(super) async fn run(self, context: &Context) -> Result<(), Problem> {
-        let client = context.client()?;
-        let change = async |name: &str, what: &str, body: Value| {
-            let path = format!("/v1/users/{}/{what}", segment(name));
-            let account: Value = client.post(&path, &body).await?;
-            context.out.done(&format!("{name}: {what} changed"), &account)
-        };
         match self {
             Self::Add { name, roles } => {
-                let password = prompt::new_secret(&format!("password for `{name}`"))?;
-                let body = json!({ "name": name, "roles": roles, "password": session::text(&password)? });
-                let account: Value = client.post("/v1/users", &body).await?;
-                context.out.done(
-                    &format!(
-                        "{name} can log in once, to set a password, and is then {}",
-                        roles.join(", ")
-                    ),
-                    &account,
-                )
+                let password = prompt::text(&prompt::new_secret(&format!("password for `{name}`"))?)?;
+                let roles = roles.into_iter().collect();
+                let new = NewAccount { name, roles, password };
+                let account: Account = context.client()?.post("/v1/users", &new).await?;
+                let roles: Vec<&str> = account.roles.iter().map(|role| role.as_str()).collect();
+                let sentence = format!(
+                    "{} can log in once, to set a password, and is then {}",
+                    account.name,
+                    roles.join(", ")
+                );
+                context.out.done(&sentence, &account)
             }
             Self::List => {
-                let people: Value = client.get("/v1/users").await?;
+                let people: Items<Account> = context.client()?.get("/v1/users").await?;
                 let columns = [
                     ("name", "name"),
                     ("roles", "roles"),
@@ -86,18 +85,28 @@ impl Verb {
                     ("until", "training.until"),
                     ("disabled", "disabled"),
                 ];
-                context.out.list(people.at("items"), &columns)
+                context.out.list(&people.items, &columns)
             }
-            Self::Role { name, roles } => change(&name, "roles", json!({ "roles": roles })).await,
-            Self::Disable { name } => change(&name, "access", json!({ "enabled": false })).await,
-            Self::Enable { name } => change(&name, "access", json!({ "enabled": true })).await,
+            Self::Role { name, roles } => {
+                let roles = roles.into_iter().collect();
+                change(&name, "roles", &NewRoles { roles }, context).await
+            }
+            Self::Disable { name } => change(&name, "access", &NewAccess { enabled: false }, context).await,
+            Self::Enable { name } => change(&name, "access", &NewAccess { enabled: true }, context).await,
             Self::Password { name } => {
-                let password = prompt::new_secret(&format!("password for `{name}`"))?;
-                change(&name, "password", json!({ "password": session::text(&password)? })).await
+                let password = prompt::text(&prompt::new_secret(&format!("password for `{name}`"))?)?;
+                change(&name, "password", &NewPassword { password }, context).await
             }
             Self::Training { name, course, until } => {
-                change(&name, "training", json!({ "name": course, "until": until })).await
+                change(&name, "training", &Training { name: course, until }, context).await
             }
         }
     }
+}
+
+/// Changes one part of an account, named as in the path of its route.
+async fn change(name: &str, part: &str, new: &impl Serialize, context: &Context) -> Result<(), Problem> {
+    let path = format!("/v1/users/{}/{part}", segment(name));
+    let account: Account = context.client()?.post(&path, new).await?;
+    context.out.done(&format!("{name}: {part} changed"), &account)
 }

@@ -141,6 +141,15 @@ impl Actor {
         !self.only_to_set_password && permitted_roles(action).iter().any(|role| self.roles.contains(role))
     }
 
+    /// The attribution of an action, for a person whose roles permit it.
+    ///
+    /// # Errors
+    /// As for [`Self::require`].
+    pub fn authorize(&self, action: Action) -> Result<Attribution, IamError> {
+        self.require(action)?;
+        Ok(self.attribution())
+    }
+
     /// Checks that one of the person's roles permits `action`.
     ///
     /// # Errors

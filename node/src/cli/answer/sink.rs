@@ -9,8 +9,8 @@ use arrow::ipc::writer::FileWriter;
 use parquet::arrow::ArrowWriter;
 
 use super::cells::{csv_line, objects, texts};
-use crate::cli::Format;
 use crate::cli::files::NewFile;
+use crate::cli::output::Format;
 use crate::cli::output::table;
 use crate::cli::text::{escaped_json, for_spreadsheet, for_terminal};
 use concordat_documents::problem::Problem;
@@ -20,7 +20,7 @@ use concordat_protocol::error_kind::ErrorKind;
 const MAX_SHOWN: usize = 1000;
 
 /// Writes rows and counts them.
-pub(in crate::cli) struct Sink {
+pub(crate) struct Sink {
     target: Target,
     header: bool,
     rows: u64,
@@ -57,7 +57,7 @@ enum DeferredWriter<W> {
 
 /// How the cells of a CSV file are escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::cli) enum Cells {
+pub(crate) enum Cells {
     /// Not at all.
     Raw,
     /// Characters that control a terminal are replaced.
@@ -126,7 +126,7 @@ impl<W> DeferredWriter<W> {
 
 impl Sink {
     /// Rows on standard output.
-    pub(in crate::cli) fn standard_output(format: Format, spreadsheet_safe: bool) -> Result<Self, Problem> {
+    pub(crate) fn standard_output(format: Format, spreadsheet_safe: bool) -> Result<Self, Problem> {
         let stdout = std::io::stdout;
         let cells = match (spreadsheet_safe, stdout().is_terminal()) {
             (true, _) => Cells::ForSpreadsheet,
@@ -149,7 +149,7 @@ impl Sink {
     }
 
     /// Rows in the file `path`, which appears once all of them are written.
-    pub(in crate::cli) fn file(path: &Path, spreadsheet_safe: bool) -> Result<Self, Problem> {
+    pub(crate) fn file(path: &Path, spreadsheet_safe: bool) -> Result<Self, Problem> {
         let cells = if spreadsheet_safe {
             Cells::ForSpreadsheet
         } else {
@@ -178,7 +178,7 @@ impl Sink {
     }
 
     /// Writes the next rows.
-    pub(in crate::cli) fn write(&mut self, batch: &RecordBatch) -> Result<(), Problem> {
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), Problem> {
         let header = !std::mem::replace(&mut self.header, true);
         self.rows = self
             .rows
@@ -187,7 +187,7 @@ impl Sink {
     }
 
     /// Completes the output after the last row.
-    pub(in crate::cli) fn finish(mut self, schema: Option<SchemaRef>) -> Result<u64, Problem> {
+    pub(crate) fn finish(mut self, schema: Option<SchemaRef>) -> Result<u64, Problem> {
         if let (false, Some(schema)) = (self.header, schema) {
             self.write(&RecordBatch::new_empty(schema))?;
         }
@@ -196,7 +196,7 @@ impl Sink {
     }
 
     /// The answer ended early: output that was already shown stays, a file does not appear.
-    pub(in crate::cli) fn abandon(self) -> Result<(), Problem> {
+    pub(crate) fn abandon(self) -> Result<(), Problem> {
         match self.target {
             Target::Json {
                 out: out @ Out::Stdout(_),

@@ -5,7 +5,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::file_body;
-use crate::cli::{Context, Format, prompt};
+use crate::cli::context::Context;
+use crate::cli::output::Format;
+use crate::cli::prompt;
 use crate::json::Field as _;
 use concordat_documents::problem::Problem;
 

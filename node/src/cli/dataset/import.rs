@@ -14,11 +14,13 @@ use serde_json::{Value, json};
 
 use crate::{
     api::client::{Client, Reading},
-    cli::{Context, files::NewFile, output::quoted},
+    cli::context::Context,
+    cli::files::NewFile,
+    cli::output::quoted,
 };
 
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Args {
+pub(crate) struct Args {
     /// Name of the dataset
     name: DatasetName,
     /// The file; it is read with your own permissions, and uploaded

@@ -11,11 +11,11 @@ use concordat_storage::keys::{RecoveryKey, Share, SharePlan};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::Context;
+use crate::cli::context::Context;
 use crate::cli::files::write;
 
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Args {
+pub(crate) struct Args {
     /// The file to write; it is not overwritten
     #[arg(long, value_name = "FILE")]
     to: PathBuf,

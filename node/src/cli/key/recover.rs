@@ -10,11 +10,12 @@ use concordat_storage::{
 };
 use zeroize::Zeroizing;
 
-use super::{Context, NewUnlock, save_unlock_setting};
+use super::new_unlock::{NewUnlock, save_unlock_setting};
+use crate::cli::context::Context;
 use crate::config::Config;
 
 #[derive(Debug, clap::Args)]
-pub(in crate::cli) struct Args {
+pub(crate) struct Args {
     /// The file that `key backup` wrote
     #[arg(long, value_name = "FILE")]
     from: PathBuf,

@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use concordat_documents::problem::Problem;
 use concordat_protocol::ids::Digest32;
 use nix::fcntl::OFlag;
 use zeroize::Zeroizing;
@@ -22,7 +23,7 @@ const MAX_TOKEN: u64 = 1024;
 
 /// The stored session with the node in one data directory.
 #[derive(Debug, Clone)]
-pub(in crate::cli) struct SessionStore {
+pub(super) struct SessionStore {
     folder: PathBuf,
 }
 
@@ -31,7 +32,7 @@ impl SessionStore {
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] if there is neither.
-    pub(in crate::cli) fn new(dir: &Path, runtime: Option<PathBuf>, home: Option<PathBuf>) -> io::Result<Self> {
+    pub(super) fn new(dir: &Path, runtime: Option<PathBuf>, home: Option<PathBuf>) -> io::Result<Self> {
         let base = match (runtime.filter(|path| path.is_absolute()), home) {
             (Some(runtime), _) => runtime,
             (None, Some(home)) => home.join(".local/state"),
@@ -46,7 +47,7 @@ impl SessionStore {
     }
 
     /// The file.
-    pub(in crate::cli) fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.folder.join("session")
     }
 
@@ -54,7 +55,7 @@ impl SessionStore {
     ///
     /// # Errors
     /// If the folder is not owned by this account, or cannot be written.
-    pub(in crate::cli) fn put(&self, token: &str) -> io::Result<()> {
+    pub(super) fn put(&self, token: &str) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         owned(&fs::symlink_metadata(&self.folder)?, 0o077)?;
         let staged = self.folder.join("session.new");
@@ -77,7 +78,7 @@ impl SessionStore {
     ///
     /// # Errors
     /// If the file is a link, is not owned by this account, or can be read by others.
-    pub(in crate::cli) fn get(&self) -> io::Result<Option<Zeroizing<String>>> {
+    pub(super) fn get(&self) -> io::Result<Option<Zeroizing<String>>> {
         let opened = OpenOptions::new()
             .read(true)
             .custom_flags(OFlag::O_NOFOLLOW.bits())
@@ -96,7 +97,7 @@ impl SessionStore {
     ///
     /// # Errors
     /// If it cannot be removed.
-    pub(in crate::cli) fn remove(&self) -> io::Result<()> {
+    pub(super) fn remove(&self) -> io::Result<()> {
         match fs::remove_file(self.path()) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -115,6 +116,22 @@ fn owned(found: &fs::Metadata, forbidden: u32) -> io::Result<()> {
             "it is not owned by this account, or others can access it",
         ))
     }
+}
+
+/// The token of the session in `dir`, if someone is logged in.
+pub(super) fn token(dir: &Path) -> Result<Option<Zeroizing<String>>, Problem> {
+    let store = session_store(dir)?;
+    store.get().map_err(|error| unusable("read", &store, &error))
+}
+
+pub(super) fn session_store(dir: &Path) -> Result<SessionStore, Problem> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    SessionStore::new(dir, runtime, std::env::home_dir())
+        .map_err(|_| Problem::usage("there is neither a home directory nor XDG_RUNTIME_DIR to store the session in"))
+}
+
+pub(super) fn unusable(what: &str, store: &SessionStore, error: &std::io::Error) -> Problem {
+    Problem::internal(&format!("cannot {what} `{}`", store.path().display()), error)
 }
 
 #[cfg(test)]

@@ -1,0 +1,51 @@
+//! What handlers work on.
+
+use std::sync::Arc;
+
+use concordat_documents::problem::Problem;
+
+use crate::config::ImportSection;
+use crate::node::Node;
+
+/// The state that handlers work on; clones share it.
+#[derive(Debug, Clone)]
+pub struct Api {
+    node: Arc<Node>,
+    import: Arc<ImportSection>,
+}
+
+impl Api {
+    /// The API of `node`, which opens files only below the inboxes of `import`.
+    pub fn new(node: Node, import: ImportSection) -> Self {
+        Self {
+            node: Arc::new(node),
+            import: Arc::new(import),
+        }
+    }
+
+    /// The node.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// The import section of the configuration.
+    pub fn import(&self) -> &ImportSection {
+        &self.import
+    }
+
+    /// Runs work that blocks (password hashing, durable state) off the async threads.
+    ///
+    /// # Errors
+    /// The error of the work.
+    pub async fn blocking<T, E>(&self, work: impl FnOnce(&Node) -> Result<T, E> + Send + 'static) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        E: Into<Problem> + Send + 'static,
+    {
+        let node = Arc::clone(&self.node);
+        match tokio::task::spawn_blocking(move || work(&node)).await {
+            Ok(done) => done.map_err(Into::into),
+            Err(error) => Err(Problem::internal("the operation was interrupted", &error)),
+        }
+    }
+}

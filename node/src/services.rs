@@ -1,0 +1,8 @@
+//! What people can have the node do: one function per action.
+//!
+//! Each function checks that the person may ([`Actor::authorize`](crate::iam::Actor::authorize) gives the attribution that a ledger
+//! entry needs), writes the entry to the ledger, makes the change, and raises the epoch if running answers depend on it. It takes and
+//! returns the documents of `concordat-documents`. The HTTP API and every other front end only call it, and contain no rules.
+
+mod run;
+pub mod users;

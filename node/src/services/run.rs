@@ -1,0 +1,26 @@
+//! Where the work of a service runs.
+
+use concordat_documents::problem::Problem;
+
+use crate::node::Node;
+
+/// Runs work that blocks (password hashing, durable state) off the async threads.
+///
+/// It runs to its end also if the caller stops waiting: an entry in the ledger is followed by its change.
+///
+/// # Errors
+/// The error of the work.
+pub(super) async fn blocking<T, E>(
+    node: &Node,
+    work: impl FnOnce(&Node) -> Result<T, E> + Send + 'static,
+) -> Result<T, Problem>
+where
+    T: Send + 'static,
+    E: Into<Problem> + Send + 'static,
+{
+    let node = node.clone();
+    match tokio::task::spawn_blocking(move || work(&node)).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(error) => Err(Problem::internal("the operation was interrupted", &error)),
+    }
+}

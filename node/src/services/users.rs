@@ -1,0 +1,175 @@
+//! People: their accounts, roles and training.
+
+use std::collections::BTreeSet;
+
+use concordat_documents::Items;
+use concordat_documents::problem::Problem;
+use concordat_documents::secret::SecretText;
+use concordat_documents::user::{self, Account, NewAccess, NewAccount, NewPassword, NewRoles};
+use concordat_protocol::audit::EntryBody;
+use concordat_protocol::ids::ActorId;
+use concordat_protocol::query::Role;
+use concordat_protocol::text::Label;
+use concordat_protocol::time::Timestamp;
+use concordat_storage::keys::Secret;
+use concordat_storage::ledger::Attribution;
+
+use super::run::blocking;
+use crate::changes::Subject;
+use crate::iam::{AccountChange, AccountView, Action, Actor, Training};
+use crate::node::Node;
+
+/// All accounts.
+///
+/// # Errors
+/// `denied` without the role; `internal` if the state cannot be read.
+pub async fn list(node: &Node, caller: &Actor) -> Result<Items<Account>, Problem> {
+    caller.require(Action::ManageUsers)?;
+    let people = blocking(node, |node| node.accounts().list()).await?;
+    Ok(people.into_iter().map(account).collect())
+}
+
+/// Creates an account with a password that opens one session.
+///
+/// # Errors
+/// `denied` without the role; `usage` if the name is taken or the password unsuitable.
+pub async fn add(node: &Node, caller: &Actor, new: NewAccount) -> Result<Account, Problem> {
+    let by = caller.authorize(Action::ManageUsers)?;
+    blocking(node, move |node| {
+        let NewAccount { name, roles, password } = new;
+        let now = node.clock().now();
+        let labels = labels(&roles);
+        let change = node.accounts().new_account_for(&name, roles, &secret(&password), now)?;
+        let entry = EntryBody::UserAdded {
+            actor: actor(node, &name)?,
+            roles: labels,
+        };
+        record_and_make(node, change, entry, &by)
+    })
+    .await
+}
+
+/// Sets the roles of an account.
+///
+/// # Errors
+/// `denied` without the role; `usage` if no administrator would be left.
+pub async fn set_roles(node: &Node, caller: &Actor, name: String, new: NewRoles) -> Result<Account, Problem> {
+    let by = caller.authorize(Action::ManageUsers)?;
+    blocking(node, move |node| {
+        let labels = labels(&new.roles);
+        let change = node.accounts().other_roles(&name, new.roles)?;
+        let entry = EntryBody::UserChanged {
+            actor: actor(node, &name)?,
+            change: Label::sanitized("roles"),
+            roles: labels,
+        };
+        record_and_make(node, change, entry, &by)
+    })
+    .await
+}
+
+/// Enables or disables an account. An account that is disabled loses its sessions.
+///
+/// # Errors
+/// `denied` without the role; `usage` if no administrator would be left.
+pub async fn set_access(node: &Node, caller: &Actor, name: String, new: NewAccess) -> Result<Account, Problem> {
+    let by = caller.authorize(Action::ManageUsers)?;
+    blocking(node, move |node| {
+        let (change, entry) = if new.enabled {
+            (node.accounts().enabled(&name)?, user_changed(node, &name, "access")?)
+        } else {
+            let change = node.accounts().disabled(&name)?;
+            let actor = actor(node, &name)?;
+            (change, EntryBody::UserDisabled { actor })
+        };
+        record_and_make(node, change, entry, &by)
+    })
+    .await
+}
+
+/// Sets a password for another person. It opens one session, in which the person sets their own.
+///
+/// # Errors
+/// `denied` without the role; `usage` if the password is unsuitable.
+pub async fn set_password(node: &Node, caller: &Actor, name: String, new: NewPassword) -> Result<Account, Problem> {
+    let by = caller.authorize(Action::ManageUsers)?;
+    let setter = caller.id().clone();
+    blocking(node, move |node| {
+        let now = node.clock().now();
+        let password = secret(&new.password);
+        let change = node.accounts().other_password(&name, &password, &setter, now)?;
+        let entry = user_changed(node, &name, "password-reset")?;
+        record_and_make(node, change, entry, &by)
+    })
+    .await
+}
+
+/// Records a training.
+///
+/// # Errors
+/// `denied` without the role; `usage` if it is over.
+pub async fn record_training(
+    node: &Node,
+    caller: &Actor,
+    name: String,
+    new: user::Training,
+) -> Result<Account, Problem> {
+    let by = caller.authorize(Action::ManageUsers)?;
+    let until = Timestamp::parse(&new.until)?;
+    blocking(node, move |node| {
+        let training = Training { name: new.name, until };
+        let change = node.accounts().training(&name, training, node.clock().now())?;
+        let entry = user_changed(node, &name, "training")?;
+        record_and_make(node, change, entry, &by)
+    })
+    .await
+}
+
+/// A secret of a request; both copies are wiped when they are dropped.
+pub(super) fn secret(text: &SecretText) -> Secret {
+    Secret::from(text.expose().to_owned())
+}
+
+/// A training as a document.
+pub(super) fn training(training: Training) -> user::Training {
+    user::Training {
+        name: training.name,
+        until: training.until.to_string(),
+    }
+}
+
+fn account(view: AccountView) -> Account {
+    Account {
+        name: view.name,
+        roles: view.roles,
+        training: view.training.map(training),
+        disabled: view.disabled,
+        created: view.created.to_string(),
+    }
+}
+
+fn actor(node: &Node, name: &str) -> Result<ActorId, Problem> {
+    Ok(ActorId::at(name, &node.identity().institution)?)
+}
+
+fn labels(roles: &BTreeSet<Role>) -> Vec<Label> {
+    roles.iter().map(|role| Label::sanitized(role.as_str())).collect()
+}
+
+fn user_changed(node: &Node, name: &str, what: &str) -> Result<EntryBody, Problem> {
+    Ok(EntryBody::UserChanged {
+        actor: actor(node, name)?,
+        change: Label::sanitized(what),
+        roles: Vec::new(),
+    })
+}
+
+/// Records a change that was checked in the ledger, makes it, and returns the account.
+fn record_and_make(node: &Node, change: AccountChange, entry: EntryBody, by: &Attribution) -> Result<Account, Problem> {
+    let name = change.name().to_owned();
+    let by = (by, node.clock().now());
+    node.changes().make(Subject::Account(name.clone()), entry, by, || {
+        Ok::<_, Problem>(node.accounts().make(change)?)
+    })?;
+    Ok(account(node.accounts().show(&name)?))
+}
