@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use concordat_documents::query::AnswerSummary;
 use concordat_protocol::ids::{DatasetName, GrantId};
 use concordat_protocol::scope::Purpose;
 use concordat_protocol::wire::messages::Refusal;
@@ -58,7 +59,6 @@ use crate::sharing::{QuerySlot, Sharing};
 
 pub use error::FederationError;
 pub use remote_catalog::RemoteDataset;
-pub use report::{AnswerReceipt, AnswerSummary};
 
 /// A cloneable handle to the federated query service.
 #[derive(Clone, Debug)]

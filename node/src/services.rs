@@ -4,5 +4,9 @@
 //! entry needs), writes the entry to the ledger, makes the change, and raises the epoch if running answers depend on it. It takes and
 //! returns the documents of `concordat-documents`. The HTTP API and every other front end only call it, and contain no rules.
 
+pub mod audit;
+pub mod evidence;
+pub mod ledger;
+pub mod queries;
 mod run;
 pub mod users;

@@ -10,9 +10,11 @@
 
 pub mod audit;
 pub mod backup;
+pub mod evidence;
 pub mod key;
 pub mod openapi;
 pub mod problem;
+pub mod query;
 pub mod secret;
 pub mod session;
 pub mod status;

@@ -1,13 +1,4 @@
-//! Queries, catalogs and `why`.
-//!
-//! The response to `POST /v1/query` is a stream of parts, each with a tag and a length, so that the end can be distinguished from a
-//! broken connection:
-//!
-//! ```text
-//! part = tag (1 byte) | length (u32, big-endian) | bytes
-//! tag 'A'  a chunk of an Arrow IPC stream, in order; at most 1 MiB
-//! tag 'E'  the end: JSON {"report": {receipts, notes}, "problem": null or a problem document}; nothing follows
-//! ```
+//! Queries, catalogs and `why`. The parts of an answer are described in [`concordat_documents::query`].
 
 use std::collections::VecDeque;
 
@@ -20,11 +11,8 @@ use axum::routing::{get, post};
 use bytes::{BufMut, Bytes, BytesMut};
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
-use concordat_protocol::ids::InstitutionId;
-use concordat_protocol::scope::Purpose;
+use concordat_documents::query::{ARROW, AnswerEnd, Catalog, CatalogQuery, END, MAX_PART, PARTS, QueryRequest};
 use concordat_storage::arrow_stream::{EncodeError, StreamEncoder};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
 use super::body::Body;
 use super::route::{Access, Caller, Route};
@@ -32,27 +20,23 @@ use super::state::Api;
 use super::why;
 use crate::federation::AnswerStream;
 use crate::iam::Action;
+use crate::services::queries;
 
-/// Tag of a chunk of the Arrow IPC stream.
-pub const ARROW: u8 = b'A';
-/// Tag of the end.
-pub const END: u8 = b'E';
-/// Most bytes of one part. Rows are sent in smaller chunks; only the end is built in one part.
-pub const MAX_PART: usize = 16 << 20;
 /// Most bytes of a chunk of rows.
 const CHUNK: usize = 1 << 20;
-/// Media type of the parts.
-const PARTS: &str = "application/vnd.concordat.answer";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new("/v1/query", Access::Needs(Action::Query), post(query)).describe([Operation::post(
             "Run a query; the answer is an Arrow IPC stream in parts",
         )
-        .accepts_object()
+        .accepts::<QueryRequest>()
         .returns_bytes(PARTS)]),
-        Route::new("/v1/catalog", Access::Needs(Action::ReadCatalog), get(catalog))
-            .describe([Operation::get("What other members publish").returns_object()]),
+        Route::new("/v1/catalog", Access::Needs(Action::ReadCatalog), get(catalog)).describe([Operation::get(
+            "What other members publish",
+        )
+        .query::<CatalogQuery>()
+        .returns::<Catalog>()]),
         Route::new("/v1/why", Access::Needs(Action::ExplainDecision), post(why::why)).describe([Operation::post(
             "A decision, rule by rule",
         )
@@ -61,20 +45,12 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct QueryBody {
-    sql: String,
-    #[serde(default)]
-    purpose: Option<Purpose>,
-}
-
 async fn query(
     State(api): State<Api>,
-    Caller(actor): Caller,
-    Body(body): Body<QueryBody>,
+    Caller(caller): Caller,
+    Body(request): Body<QueryRequest>,
 ) -> Result<Response, Problem> {
-    let answer = api.node().federation().query(&actor, &body.sql, body.purpose).await?;
+    let answer = queries::run(api.node(), &caller, request).await?;
     let parts = Parts::begin(answer)?;
     let stream = futures::stream::try_unfold(parts, async |mut parts| {
         let next = parts.next().await?;
@@ -123,7 +99,7 @@ impl Parts {
                     Ok(())
                 }
                 // Part of a batch is not sent; the end reports why there are no more rows.
-                Err(error) => self.end(Some(&unencodable(error))),
+                Err(error) => self.end(Some(unencodable(error))),
             },
             None => {
                 encoder.finish().map_err(unencodable)?;
@@ -132,7 +108,7 @@ impl Parts {
             }
             Some(Err(error)) => {
                 self.rows(&encoder.take())?;
-                self.end(Some(&error.into()))
+                self.end(Some(error.into()))
             }
         }
     }
@@ -144,9 +120,14 @@ impl Parts {
         Ok(())
     }
 
-    fn end(&mut self, problem: Option<&Problem>) -> Result<(), Problem> {
-        let end = json!({ "summary": self.answer.summary(), "problem": problem });
-        self.ready.push_back(part(END, end.to_string().as_bytes())?);
+    fn end(&mut self, problem: Option<Problem>) -> Result<(), Problem> {
+        let end = AnswerEnd {
+            summary: self.answer.summary(),
+            problem,
+        };
+        let bytes =
+            serde_json::to_vec(&end).map_err(|error| Problem::internal("the answer cannot be ended", &error))?;
+        self.ready.push_back(part(END, &bytes)?);
         Ok(())
     }
 }
@@ -168,32 +149,10 @@ fn unencodable(error: EncodeError) -> Problem {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CatalogQuery {
-    #[serde(default)]
-    peer: Option<InstitutionId>,
-}
-
-/// What other members publish. A member that cannot be reached is named, and the others are still listed.
-async fn catalog(State(api): State<Api>, Query(query): Query<CatalogQuery>) -> Result<Json<Value>, Problem> {
-    let federation = api.node().federation();
-    let (mut items, mut unreachable) = (Vec::new(), Vec::new());
-    let one = query.peer.is_some();
-    for peer in query.peer.map_or_else(|| federation.peers(), |peer| vec![peer]) {
-        match federation.catalog_of(&peer).await {
-            Ok(datasets) => items.extend(datasets.into_iter().map(|remote| {
-                json!({
-                    "dataset": remote.dataset.to_string(),
-                    "institution": remote.dataset.institution,
-                    "about_rows": remote.entry.about_rows,
-                    "tier": remote.entry.tier,
-                    "columns": remote.entry.columns,
-                })
-            })),
-            Err(error) if one => return Err(error.into()),
-            Err(error) => unreachable.push(json!({ "institution": peer, "reason": Problem::from(error).detail })),
-        }
-    }
-    Ok(Json(json!({ "items": items, "unreachable": unreachable })))
+async fn catalog(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    Query(query): Query<CatalogQuery>,
+) -> Result<Json<Catalog>, Problem> {
+    queries::catalog(api.node(), &caller, query).await.map(Json)
 }

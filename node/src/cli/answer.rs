@@ -7,27 +7,25 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::{Buf, Bytes, BytesMut};
 use concordat_documents::problem::Problem;
+use concordat_documents::query::{ARROW, AnswerEnd, END, MAX_PART};
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_storage::arrow_stream::{CheckedStream, Item};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use serde_json::Value;
 
 pub(super) use sink::Sink;
-
-use crate::api::queries::{ARROW, END, MAX_PART};
 
 /// Tag and length of a part.
 const HEADER: usize = 5;
 
-/// Reads the parts of an answer; see [`crate::api::queries`].
+/// Reads the parts of an answer; see [`concordat_documents::query`].
 #[derive(Debug)]
 pub(super) struct Reader {
     body: Incoming,
     buffer: BytesMut,
     arrow: Bytes,
     decoder: CheckedStream,
-    end: Option<Value>,
+    end: Option<AnswerEnd>,
 }
 
 impl Reader {
@@ -73,7 +71,7 @@ impl Reader {
     }
 
     /// The end part that the node sent.
-    pub(super) fn end(&mut self) -> Result<Value, Problem> {
+    pub(super) fn end(&mut self) -> Result<AnswerEnd, Problem> {
         self.end
             .take()
             .ok_or_else(|| Problem::new(ErrorKind::Internal, "the answer has not ended"))

@@ -1,26 +1,27 @@
 //! `concordat audit …`: the ledger.
 
-use crate::json::Field as _;
 use clap::Subcommand;
 use concordat_documents::problem::Problem;
 use concordat_documents::{
     Empty, Items,
     audit::{AuditReport, Entry},
+    evidence::{QueryRecord, WriteOff, WrittenOff},
 };
+use concordat_protocol::audit::InclusionProof;
 use concordat_protocol::error_kind::ErrorKind;
+use concordat_protocol::query::EvidenceBundle;
+use concordat_protocol::text::Reason;
 use concordat_storage::ledger::Ledger;
 use http_body_util::BodyExt as _;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::context::Context;
 use super::output::Format;
 use super::unlock;
 use crate::{
-    api::{
-        audit,
-        client::{Client, segment},
-    },
+    api::client::{Client, segment},
     config::Config,
+    services::ledger::report,
 };
 
 #[derive(Debug, Subcommand)]
@@ -54,7 +55,7 @@ pub(super) enum Verb {
         query: String,
         /// Why it cannot be countersigned, for the ledger
         #[arg(long)]
-        reason: String,
+        reason: Reason,
     },
     /// The complete ledger as a file for `concordat-verify`; it names people: `audit export > FILE`
     Export,
@@ -76,23 +77,23 @@ impl Verb {
                 report => conclude(&report?, context),
             },
             Self::Prove { sequence } => {
-                let proof: Value = client.get(&format!("/v1/audit/proofs/{sequence}")).await?;
-                context.out.text(&format!("{proof:#}\n"))
+                let proof: InclusionProof = client.get(&format!("/v1/audit/proofs/{sequence}")).await?;
+                context.out.file(&proof)
             }
             Self::Show { query } => {
-                let mut shown: Value = client.get(&format!("/v1/audit/queries/{}", segment(&query))).await?;
-                if matches!(context.out.format(), Format::Table) {
-                    flatten_entries(&mut shown);
+                let record: QueryRecord = client.get(&format!("/v1/audit/queries/{}", segment(&query))).await?;
+                match context.out.format() {
+                    Format::Table => context.out.record(&Shown::from(record)),
+                    Format::Json | Format::Csv => context.out.record(&record),
                 }
-                context.out.record(&shown)
             }
             Self::Receipt { query } => {
-                let bundle: Value = client.get(&format!("/v1/audit/receipts/{}", segment(&query))).await?;
-                context.out.text(&format!("{bundle:#}\n"))
+                let bundle: EvidenceBundle = client.get(&format!("/v1/audit/receipts/{}", segment(&query))).await?;
+                context.out.file(&bundle)
             }
             Self::WriteOff { query, reason } => {
                 let path = format!("/v1/audit/queries/{}/write-off", segment(&query));
-                let done: Value = client.post(&path, &json!({ "reason": reason })).await?;
+                let done: WrittenOff = client.post(&path, &WriteOff { reason }).await?;
                 context.out.record(&done)
             }
             Self::Export => export(&client, context).await,
@@ -111,15 +112,22 @@ async fn export(client: &Client, context: &Context) -> Result<(), Problem> {
     Ok(())
 }
 
-/// In a table, an entry is shown as a sentence.
-fn flatten_entries(shown: &mut Value) {
-    if let Some(entries) = shown.get_mut("entries") {
-        let sentences = entries.as_array().into_iter().flatten().map(|entry| {
-            let part = |name: &str| entry.at(name).as_str().unwrap_or("-").to_owned();
-            let number = entry.at("sequence").as_u64().unwrap_or_default();
-            format!("{number}: {}, by {}: {}", part("at"), part("by"), part("what"))
-        });
-        *entries = sentences.collect::<Vec<_>>().join("\n").into();
+/// A record in a table: each entry is a sentence.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    record: QueryRecord,
+    entries: String,
+}
+
+impl From<QueryRecord> for Shown {
+    fn from(mut record: QueryRecord) -> Self {
+        let entries = std::mem::take(&mut record.entries).into_iter();
+        let lines = entries.map(|entry| format!("{}: {}, by {}: {}", entry.sequence, entry.at, entry.by, entry.what));
+        Self {
+            entries: lines.collect::<Vec<_>>().join("\n"),
+            record,
+        }
     }
 }
 
@@ -128,8 +136,8 @@ async fn verify_on_disk(context: &Context) -> Result<(), Problem> {
     let config = Config::load(&context.dir)?;
     let storage = unlock::storage(&config, &context.dir).await?;
     let keys = storage.identities().institution_keys()?;
-    let report = Ledger::inspect(&storage.ledger_dir(), &storage.ledger_key(), &keys);
-    conclude(&audit::report(report), context)
+    let found = Ledger::inspect(&storage.ledger_dir(), &storage.ledger_key(), &keys);
+    conclude(&report(found), context)
 }
 
 fn conclude(report: &AuditReport, context: &Context) -> Result<(), Problem> {

@@ -1,11 +1,12 @@
 //! `concordat catalog`.
 
-use serde_json::Value;
+use concordat_documents::query::{Catalog, PublishedDataset};
+use concordat_protocol::scope::Tier;
+use serde::Serialize;
 
 use super::context::Context;
 use super::output::Format;
 use crate::api::client::segment;
-use crate::json::Field as _;
 use concordat_documents::problem::Problem;
 
 #[derive(Debug, clap::Args)]
@@ -20,19 +21,11 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
         || "/v1/catalog".to_owned(),
         |peer| format!("/v1/catalog?peer={}", segment(&peer)),
     );
-    let mut catalog: Value = context.client()?.get(&path).await?;
-    for member in catalog.at("unreachable").as_array().into_iter().flatten() {
-        context.out.note(&format!(
-            "{} is not included: {}",
-            member.text("institution"),
-            member.text("reason")
-        ));
-    }
-    let Some(items) = catalog.get_mut("items") else {
-        return Ok(());
-    };
-    if context.out.format() != Format::Json {
-        items.as_array_mut().into_iter().flatten().for_each(name_columns);
+    let catalog: Catalog = context.client()?.get(&path).await?;
+    for member in &catalog.unreachable {
+        context
+            .out
+            .note(&format!("{} is not included: {}", member.institution, member.reason));
     }
     let columns = [
         ("dataset", "dataset"),
@@ -40,19 +33,32 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
         ("tier", "tier"),
         ("columns", "columns"),
     ];
-    context.out.list(items, &columns)
+    match context.out.format() {
+        Format::Json => context.out.list(&catalog.items, &columns),
+        Format::Table | Format::Csv => {
+            let lines: Vec<Line> = catalog.items.into_iter().map(Line::from).collect();
+            context.out.list(&lines, &columns)
+        }
+    }
 }
 
-/// Replaces the columns by their names in one line, for a table.
-fn name_columns(item: &mut Value) {
-    let names: Vec<String> = item
-        .at("columns")
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|column| column.text("name"))
-        .collect();
-    if let Some(object) = item.as_object_mut() {
-        object.insert("columns".to_owned(), names.join(", ").into());
+/// A dataset in a table: its columns by name, on one line.
+#[derive(Serialize)]
+struct Line {
+    dataset: String,
+    about_rows: u64,
+    tier: Tier,
+    columns: String,
+}
+
+impl From<PublishedDataset> for Line {
+    fn from(published: PublishedDataset) -> Self {
+        let names: Vec<String> = published.columns.iter().map(|column| column.name.to_string()).collect();
+        Self {
+            dataset: published.dataset.to_string(),
+            about_rows: published.about_rows,
+            tier: published.tier,
+            columns: names.join(", "),
+        }
     }
 }

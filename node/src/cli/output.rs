@@ -107,6 +107,14 @@ impl Output {
         write(text)
     }
 
+    /// Writes a document as a file to be passed on: JSON in every format.
+    ///
+    /// # Errors
+    /// If standard output cannot be written.
+    pub fn file(&self, document: &impl Serialize) -> Result<(), Problem> {
+        write(&format!("{:#}\n", to_value(document)?))
+    }
+
     /// A note for people, on standard error.
     pub fn note(&self, text: &str) {
         if self.format == Format::Table {

@@ -9,6 +9,8 @@ use super::context::Context;
 use super::output::Format;
 use crate::json::Field as _;
 use concordat_documents::problem::Problem;
+use concordat_documents::query::{AnswerEnd, QueryRequest};
+use concordat_protocol::scope::Purpose;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -17,7 +19,7 @@ pub(super) struct Args {
     sql: String,
     /// The purpose, if the grants permit several
     #[arg(long)]
-    purpose: Option<String>,
+    purpose: Option<Purpose>,
     /// Write the rows to FILE; its extension (.csv, .parquet, .arrow, .ndjson) selects the format
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -33,14 +35,17 @@ pub(super) struct WhyArgs {
     subject: String,
     /// The purpose, if the grants permit several
     #[arg(long)]
-    purpose: Option<String>,
+    purpose: Option<Purpose>,
 }
 
 /// Writes the rows as they arrive. If an answer ends early, its rows stay on standard output, where they were
 /// already visible, but no file is left.
 pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
-    let body = json!({ "sql": args.sql, "purpose": args.purpose });
-    let mut reader = Reader::new(context.client()?.raw("/v1/query", &body).await?);
+    let request = QueryRequest {
+        sql: args.sql,
+        purpose: args.purpose,
+    };
+    let mut reader = Reader::new(context.client()?.raw("/v1/query", &request).await?);
     let mut sink = match args.out {
         Some(path) => Sink::file(&path, args.spreadsheet_safe)?,
         None => Sink::standard_output(context.out.format(), args.spreadsheet_safe)?,
@@ -48,37 +53,20 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     while let Some(batch) = reader.next().await? {
         sink.write(&batch)?;
     }
-    let end = reader.end()?;
-    for note in end
-        .at("report")
-        .at("notes")
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
+    let AnswerEnd { summary, problem } = reader.end()?;
+    for note in &summary.notes {
         context.out.note(note);
     }
-    match serde_json::from_value::<Option<Problem>>(end.at("problem").clone()) {
-        Ok(None) => {
-            let rows = sink.finish(reader.schema())?;
-            receipts(&end, rows, context);
-            Ok(())
-        }
-        Ok(Some(problem)) => {
-            sink.abandon()?;
-            Err(problem)
-        }
-        Err(error) => Err(Problem::internal("the end of the answer cannot be read", &error)),
+    if let Some(problem) = problem {
+        sink.abandon()?;
+        return Err(problem);
     }
-}
-
-fn receipts(end: &Value, rows: u64, context: &Context) {
-    let receipts = end.at("report").at("receipts").as_array().map_or(0, Vec::len);
-    if receipts > 0 {
-        let (rows, receipts) = (pluralized(rows, "row"), pluralized(receipts, "receipt"));
+    let rows = sink.finish(reader.schema())?;
+    if !summary.receipts.is_empty() {
+        let (rows, receipts) = (pluralized(rows, "row"), pluralized(summary.receipts.len(), "receipt"));
         context.out.note(&format!("{rows}; {receipts} signed by both sides"));
     }
+    Ok(())
 }
 
 fn pluralized(number: impl std::fmt::Display, noun: &str) -> String {

@@ -2,41 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use concordat_protocol::ids::{DatasetRef, Digest32, GrantId, QueryId};
-use concordat_protocol::query::{Outcome, Receipt};
-use serde::{Deserialize, Serialize};
-
-/// One answer, as stated in the receipt that both sides signed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AnswerReceipt {
-    /// The dataset that answered.
-    pub dataset: DatasetRef,
-    /// The grant it answered under.
-    pub grant: GrantId,
-    /// The query that was sent to it.
-    pub query: QueryId,
-    /// Rows transferred.
-    pub rows: u64,
-    /// Bytes transferred.
-    pub bytes: u64,
-    /// Cells withheld because they cover too few subjects.
-    pub suppressed_cells: u64,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Digest of the receipt, by which both ledgers refer to it.
-    pub receipt: Digest32,
-}
-
-/// Receipts and notes of one query; filled while its rows stream.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AnswerSummary {
-    /// Every answer with a receipt.
-    pub receipts: Vec<AnswerReceipt>,
-    /// What the reader has to know about the rows, one sentence per note.
-    pub notes: Vec<String>,
-}
+use concordat_documents::query::{AnswerReceipt, AnswerSummary};
+use concordat_protocol::ids::{DatasetRef, Digest32};
+use concordat_protocol::query::Receipt;
 
 /// The summary while it is being written; clones share it.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,66 @@
+//! The ledger as documents, and its checkpoints.
+
+use concordat_documents::audit::{AuditReport, CheckpointReport, Entry};
+use concordat_protocol::audit::InclusionProof;
+use concordat_storage::ledger::{self, LedgerError, StoredEntry};
+
+use crate::node::Node;
+
+/// An entry as a document.
+pub(super) fn entry(stored: StoredEntry) -> Entry {
+    let entry = stored.entry;
+    Entry {
+        sequence: entry.sequence,
+        at: entry.at.to_string(),
+        by: entry.cause.to_string(),
+        what: entry.body.describe(),
+        leaf: stored.leaf,
+        cause: entry.cause,
+        body: entry.body,
+    }
+}
+
+/// The report as a document.
+pub fn report(report: ledger::AuditReport) -> AuditReport {
+    AuditReport {
+        entries: report.entries,
+        root: report.root,
+        checkpoint: report.checkpoint.map(|checkpoint| CheckpointReport {
+            size: checkpoint.size,
+            signed_by: checkpoint.signed_by,
+            at: checkpoint.at.to_string(),
+            witnesses: checkpoint.witnesses,
+        }),
+        ok: report.ok,
+        first_bad_entry: report.first_bad_entry,
+        reason: report.reason,
+    }
+}
+
+/// A proof against a checkpoint that covers the entry; one is signed if there is none.
+pub(super) fn prove_with_checkpoint(node: &Node, sequence: u64) -> Result<InclusionProof, LedgerError> {
+    match node.ledger().prove(sequence) {
+        Err(LedgerError::NotCheckpointed { .. }) if sequence < node.ledger().size() => {
+            sign(node)?;
+            node.ledger().prove(sequence)
+        }
+        proof => proof,
+    }
+}
+
+/// Signs a checkpoint if the stored one is signed with an earlier key: proofs are checked with the current one.
+pub(super) fn sign_with_current_key(node: &Node) -> Result<(), LedgerError> {
+    let current = node.identity().institution_public();
+    let checkpoint = node.ledger().latest_checkpoint()?;
+    match checkpoint.map(|signed| signed.verify(current)) {
+        Some(Ok(_)) | None => Ok(()),
+        Some(Err(_)) => sign(node),
+    }
+}
+
+/// Signs a checkpoint over all entries.
+pub(super) fn sign(node: &Node) -> Result<(), LedgerError> {
+    node.ledger()
+        .checkpoint(&node.identity().institution_key(), node.clock().now())
+        .map(drop)
+}
