@@ -150,7 +150,7 @@ fn the_service_is_hardened() {
 #[test]
 fn images_can_be_named_by_digest() {
     let read = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
-    let (docker, compose) = (read("Dockerfile"), read("docker-compose.yml"));
+    let (docker, compose) = (read("node/docker/Dockerfile"), read("docker-compose.yml"));
     let images = docker
         .lines()
         .filter_map(|line| line.strip_prefix("FROM "))

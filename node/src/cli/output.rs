@@ -115,10 +115,11 @@ impl Output {
         write(&format!("{:#}\n", to_value(document)?))
     }
 
-    /// A note for people, on standard error.
+    /// What a reader has to know beside the data, on standard error: a line of text, or with JSON an object.
     pub fn note(&self, text: &str) {
-        if self.format == Format::Table {
-            write_error_line(&clean(text));
+        match self.format {
+            Format::Table | Format::Csv => write_error_line(&clean(text)),
+            Format::Json => write_error_line(&escaped_json(&json!({ "note": text }).to_string())),
         }
     }
 

@@ -325,7 +325,7 @@ fn seeds_are_written_on_request() {
     if std::env::var_os("CONCORDAT_WRITE_SEEDS").is_none() {
         return;
     }
-    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus/streams");
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus/streams");
     let put = |name: &str, bytes: Vec<u8>| std::fs::write(dir.join(name), bytes).unwrap();
     put("rows", encoded(&rows()));
     put("valid", Batch::valid().stream(&schema()));
