@@ -37,7 +37,7 @@ const CRATES: &[Crate] = &[
             &["identity"],
             &["signed"],
             &["membership", "policy_set", "scope"],
-            &["audit", "grant"],
+            &["audit", "grant", "release"],
             &["negotiation", "query"],
             &["wire"],
         ],

@@ -3,13 +3,11 @@
 use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
     membership::MemberStatus,
-    schema::{ColumnClass, ColumnKind},
+    release::ReleaseRules,
+    schema::{ColumnClass, ColumnKind, is_age, is_birth},
     scope::{BandWidth, Generalization, Kind, Transform},
 };
-use concordat_storage::{
-    catalog::{DatasetRecord, Manifest, ReleaseRules},
-    ingest::{is_age, is_birth},
-};
+use concordat_storage::catalog::{DatasetRecord, Manifest};
 
 /// The name of a kind of column in policies.
 pub(super) const fn kind_name(kind: ColumnKind) -> &'static str {

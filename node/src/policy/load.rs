@@ -12,9 +12,9 @@ use cedar_policy::{Entities, PolicyId, PolicySet, Schema, ValidationMode, Valida
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::Digest32,
+    release::{ReleaseRules, TierLimits},
     scope::{DEFAULT_MIN_CELL, Tier},
 };
-use concordat_storage::catalog::{ReleaseRules, TierLimits};
 use serde::{Deserialize, Serialize};
 
 use super::{Effect, Reason};

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use concordat_protocol::membership::MemberStatus;
 use concordat_protocol::query::Role;
+use concordat_protocol::release::ReleaseRules;
 use concordat_protocol::scope::{Purpose, Tier};
 use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
     schema::{ColumnClass, ColumnKind},
 };
-use concordat_storage::catalog::ReleaseRules;
 
 use super::authorize::{self, AuthorizationRequest, EntityValue, Expr, Pair, pair, text};
 use super::{ColumnFacts, DatasetFacts, Party, Policy};

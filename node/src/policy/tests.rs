@@ -12,11 +12,11 @@ use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, QueryId, SegmentName},
     membership::MemberStatus,
     query::{ActorAssertion, Factor, Role},
+    release::{ReleaseChange, ReleaseRules, TierLimits},
     schema::{ColumnClass, ColumnKind},
     scope::{Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window},
     time::Timestamp,
 };
-use concordat_storage::catalog::{ReleaseChange, ReleaseRules, TierLimits};
 
 use super::*;
 
