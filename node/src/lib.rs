@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod attribution;
+pub mod bound_state;
 pub mod changes;
 pub mod cli;
 pub mod clock;

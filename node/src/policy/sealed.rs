@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sources::schema_digest;
 use super::{Policy, PolicySources, PolicyStoreError};
-use crate::start_state::Bound;
+use crate::bound_state::Bound;
 
 /// A policy set that is or was active.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -24,11 +24,11 @@ use super::cases::Case;
 use super::matrix::{self, RequestSpace};
 use super::{LivePolicy, Policy, PolicyErrors, PolicySources, SealedPolicySet};
 use crate::attribution::by_node;
+use crate::bound_state::{BoundStateError, Versions};
 use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::iam::{Accounts, Action, Actor, IamError};
 use crate::identity::Identity;
-use crate::start_state::{StartStateError, Versions};
 
 /// The tree of the one proposal.
 const PROPOSALS: TreeId = TreeId::new("policy-proposal");
@@ -420,9 +420,9 @@ pub enum PolicyStoreError {
     /// A statement cannot be signed or verified.
     #[error("the signature of a policy set statement cannot be made or verified")]
     Signature(#[from] SignatureError),
-    /// The change could not be bound to the start state.
+    /// The change could not be bound into the sealed state.
     #[error(transparent)]
-    Bound(#[from] StartStateError),
+    Bound(#[from] BoundStateError),
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

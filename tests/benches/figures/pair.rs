@@ -26,10 +26,7 @@ use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
 use concordat_storage::ingest::{CsvOptions, Source, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
-use concordat_storage::{
-    catalog::ImportRequest,
-    data_dir::Storage,
-};
+use concordat_storage::{catalog::ImportRequest, data_dir::Storage};
 use concordat_tests::tester;
 use tempfile::TempDir;
 use tokio::time::Instant;
