@@ -1,5 +1,7 @@
 //! The Concordat node: who may query, and how other programs and nodes connect to it.
 
+pub use concordat_policy as policy;
+
 pub mod api;
 pub mod attribution;
 pub mod bound_state;
@@ -22,7 +24,7 @@ pub mod membership;
 pub mod negotiation;
 pub mod network;
 pub mod node;
-pub mod policy;
+pub mod policies;
 mod refusals;
 pub mod services;
 pub mod sharing;

@@ -27,7 +27,7 @@ use crate::changes::{ChangeEntryError, Changes};
 use crate::config::Config;
 use crate::evidence::{Evidence, EvidenceError};
 use crate::membership::SealedRoster;
-use crate::policy::SealedPolicySet;
+use crate::policies::SealedPolicySet;
 
 /// Everything that a start compares.
 #[derive(Debug)]

@@ -72,6 +72,19 @@ const CRATES: &[Crate] = &[
         cycles: &[],
     },
     Crate {
+        src: "node/policy/src",
+        layers: &[
+            &["facts", "reason"],
+            &["load", "rows"],
+            &["authorize", "sources"],
+            &["matrix", "offer"],
+            &["cases", "diff", "max_scope"],
+            &["query"],
+        ],
+        upward: &[],
+        cycles: &[],
+    },
+    Crate {
         src: "node/src",
         layers: &[
             &[
@@ -88,7 +101,7 @@ const CRATES: &[Crate] = &[
             &["config"],
             &["telemetry"],
             &["evidence"],
-            &["policy"],
+            &["policies"],
             &["ledger_heads"],
             &["membership"],
             &["negotiation", "start_state"],
@@ -117,7 +130,6 @@ const CRATES: &[Crate] = &[
             ("membership", 6),
             ("negotiation", 6),
             ("network", 7),
-            ("policy", 2),
             ("sharing", 3),
         ],
     },

@@ -19,9 +19,11 @@ use concordat_protocol::{
     time::Timestamp,
 };
 
-use super::{
-    ColumnFacts, DatasetFacts, Explanation, Party, Policy, Reason,
+use crate::{
     authorize::{self, AuthorizationRequest, EntityValue, Expr, Verdict, pair, text},
+    facts::{ColumnFacts, DatasetFacts, Party},
+    load::Policy,
+    reason::{Explanation, Reason},
     rows,
 };
 
@@ -92,7 +94,7 @@ pub struct Refusal {
 
 impl Refusal {
     /// Whether the existence of the dataset is hidden from the member.
-    pub(super) fn hides_the_dataset(&self) -> bool {
+    pub(crate) fn hides_the_dataset(&self) -> bool {
         self.reasons.iter().any(|reason| reason.rule == NOT_VISIBLE)
     }
 }
@@ -121,7 +123,7 @@ impl Policy {
     }
 
     /// Decides how much of an agreed scope may still be released. Whether the dataset is published no longer matters.
-    pub(super) fn still_allowed(&self, input: &OfferInput<'_>) -> OfferDecision {
+    pub(crate) fn still_allowed(&self, input: &OfferInput<'_>) -> OfferDecision {
         match input.dataset.filter(|facts| facts.reference == input.request.dataset) {
             Some(facts) => OfferEvaluation::new(self, input, facts).run(),
             None => OfferDecision::Refused(Refusal {

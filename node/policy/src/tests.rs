@@ -1,12 +1,12 @@
 //! Tests of the decision point against tables, and against policy sets with one rule removed.
 
 mod ages;
+mod diff;
 mod limits;
 mod matrix;
 mod mutation;
 mod offer;
 mod query;
-mod store;
 
 use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, QueryId, SegmentName},
