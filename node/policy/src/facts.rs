@@ -3,16 +3,13 @@
 use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
     membership::MemberStatus,
-    schema::{ColumnClass, ColumnKind},
+    release::ReleaseRules,
+    schema::{ColumnClass, ColumnKind, is_age, is_birth},
     scope::{BandWidth, Generalization, Kind, Transform},
-};
-use concordat_storage::{
-    catalog::{DatasetRecord, Manifest, ReleaseRules},
-    ingest::{is_age, is_birth},
 };
 
 /// The name of a kind of column in policies.
-pub(super) const fn kind_name(kind: ColumnKind) -> &'static str {
+pub(crate) const fn kind_name(kind: ColumnKind) -> &'static str {
     match kind {
         ColumnKind::Boolean => "boolean",
         ColumnKind::Int => "integer",
@@ -25,7 +22,7 @@ pub(super) const fn kind_name(kind: ColumnKind) -> &'static str {
 }
 
 /// The kinds of values that a row condition may compare a column with.
-pub(super) const fn comparable(kind: ColumnKind) -> &'static [Kind] {
+pub(crate) const fn comparable(kind: ColumnKind) -> &'static [Kind] {
     match kind {
         ColumnKind::Boolean => &[Kind::Bool],
         ColumnKind::Int => &[Kind::Int],
@@ -107,29 +104,8 @@ pub struct DatasetFacts {
 }
 
 impl DatasetFacts {
-    /// A dataset from `holder`'s catalog; system columns are left out.
-    pub fn new(holder: &InstitutionId, record: &DatasetRecord, manifest: &Manifest) -> Self {
-        let columns = manifest.own_columns().map(|column| {
-            ColumnFacts::new(
-                column.name.clone(),
-                record.classification.class(&column.name),
-                column.kind,
-            )
-        });
-        Self {
-            reference: DatasetRef {
-                institution: holder.clone(),
-                dataset: record.name.clone(),
-            },
-            segment: record.segment.clone(),
-            published: record.published,
-            columns: columns.collect(),
-            release: record.release.clone(),
-        }
-    }
-
     /// Whether the column is a date of birth, by its name or as declared by the steward.
-    pub(super) fn is_birth(&self, column: &ColumnFacts) -> bool {
+    pub(crate) fn is_birth(&self, column: &ColumnFacts) -> bool {
         column.generalization == Some(Generalization::Year)
             && (is_birth(column.name.as_str()) || self.release.births.contains(&column.name))
     }
@@ -139,7 +115,7 @@ impl DatasetFacts {
         self.column(name).is_some_and(|column| column.can_be(transform))
     }
 
-    pub(super) fn column(&self, name: &ColumnName) -> Option<&ColumnFacts> {
+    pub(crate) fn column(&self, name: &ColumnName) -> Option<&ColumnFacts> {
         self.columns.iter().find(|column| column.name == *name)
     }
 }

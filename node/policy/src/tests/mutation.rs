@@ -9,7 +9,7 @@ use super::{
     matrix::{REVEALS, TIERS, classes, reveals, reveals_of, undecided},
     *,
 };
-use crate::policy::authorize::{self, AuthorizationRequest, EntityValue, Expr, Pair, pair, text};
+use crate::authorize::{self, AuthorizationRequest, EntityValue, Expr, Pair, pair, text};
 
 /// A rule that permits everything: the rules that forbid must be sufficient on their own.
 const PERMIT_ALL: &str = "@id(\"permit-all\") @reason(\"r\") @remedy(\"m\") permit(principal, action, resource);";

@@ -1,36 +1,27 @@
-//! The offer to a requesting member: the meet of its request and the maximum that policies allow.
-//!
-//! The steps depend on each other in this order: whether the dataset is visible; for which of the purposes; at which tier for all of
-//! these purposes; each column at that tier for all of these purposes; then rows, places, limits and time.
-
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the enums of the SQL engine are open: what is not named is refused"
-)]
+//! The evaluation of one request, step by step.
 
 use std::collections::BTreeMap;
 
 use concordat_protocol::{
     ids::ColumnName,
     scope::{
-        Columns, Difference, Generalization, InvalidScope, Limits, Part, People, Places, Purpose, Purposes, Rows,
-        Scope, Tier, Transform, Window,
+        Columns, Generalization, InvalidScope, Limits, Part, People, Places, Purpose, Purposes, Rows, Scope, Tier,
+        Transform, Window,
     },
-    time::Timestamp,
 };
 
-use super::{
-    ColumnFacts, DatasetFacts, Explanation, Party, Policy, Reason,
+use super::ceiling::{Ceiling, ONE_AGE};
+use super::decision::{Offer, OfferDecision, OfferInput, Refusal};
+use crate::{
     authorize::{self, AuthorizationRequest, EntityValue, Expr, Verdict, pair, text},
+    facts::{ColumnFacts, DatasetFacts},
+    load::Policy,
+    reason::{Explanation, Reason},
     rows,
 };
 
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
-/// The rule that treats a hidden dataset like one that does not exist.
-const NOT_VISIBLE: &str = "dataset-not-visible";
-/// The rule that treats ages and years of birth as one quasi-identifier.
-const ONE_AGE: &str = "one-age";
 /// The tiers with their actions, the widest first.
 const TIERS: [(Tier, &str); 4] = [
     (Tier::Records, "answer-records"),
@@ -39,117 +30,8 @@ const TIERS: [(Tier, &str); 4] = [
     (Tier::Exists, "answer-exists"),
 ];
 
-/// A request and the facts about it.
-#[derive(Clone, Copy, Debug)]
-pub struct OfferInput<'a> {
-    /// The requesting institution.
-    pub consumer: &'a Party,
-    /// The institution that holds the dataset.
-    pub provider: &'a Party,
-    /// The requested dataset; `None` if there is none of that name.
-    pub dataset: Option<&'a DatasetFacts>,
-    /// The requested scope.
-    pub request: &'a Scope,
-}
-
-/// The decision about a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OfferDecision {
-    /// This much may be released.
-    Offer(Box<Offer>),
-    /// Nothing may be released.
-    Refused(Refusal),
-}
-
-/// What may be released, and how it differs from the request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer {
-    /// Never wider than the request.
-    pub scope: Scope,
-    /// Each difference with its reason, for the requesting member.
-    pub narrowings: Vec<Narrowing>,
-    /// The decision rule by rule, for the holder.
-    pub explanation: Explanation,
-}
-
-/// One difference between request and offer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Narrowing {
-    /// What was requested and what is offered instead.
-    pub difference: Difference,
-    /// The reason, with its rule and its remedy.
-    pub reason: Reason,
-}
-
-/// Why nothing may be released.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The reasons, for the requesting member.
-    pub reasons: Vec<Reason>,
-    /// The decision rule by rule, for the holder.
-    pub explanation: Explanation,
-}
-
-impl Refusal {
-    /// Whether the existence of the dataset is hidden from the member.
-    pub(super) fn hides_the_dataset(&self) -> bool {
-        self.reasons.iter().any(|reason| reason.rule == NOT_VISIBLE)
-    }
-}
-
-impl Policy {
-    /// Decides what part of a request may be released.
-    pub fn offer(&self, input: &OfferInput<'_>, now: Timestamp) -> OfferDecision {
-        let Some(facts) = input.dataset.filter(|facts| facts.reference == input.request.dataset) else {
-            return OfferDecision::Refused(Refusal {
-                reasons: vec![not_visible(input)],
-                explanation: Explanation::default(),
-            });
-        };
-        let mut evaluation = OfferEvaluation::new(self, input, facts);
-        if evaluation.dataset("see-dataset", Vec::new(), &facts.reference).is_err() {
-            return evaluation.refused(vec![not_visible(input)]);
-        }
-        if input.request.window.not_after() <= now {
-            return evaluation.refused(vec![Reason::new(
-                "window-over",
-                "the requested time is over",
-                "request a time in the future",
-            )]);
-        }
-        evaluation.run()
-    }
-
-    /// Decides how much of an agreed scope may still be released. Whether the dataset is published no longer matters.
-    pub(super) fn still_allowed(&self, input: &OfferInput<'_>) -> OfferDecision {
-        match input.dataset.filter(|facts| facts.reference == input.request.dataset) {
-            Some(facts) => OfferEvaluation::new(self, input, facts).run(),
-            None => OfferDecision::Refused(Refusal {
-                reasons: vec![not_visible(input)],
-                explanation: Explanation::default(),
-            }),
-        }
-    }
-}
-
-/// The reason for a dataset that does not exist and for one that is hidden.
-fn not_visible(input: &OfferInput<'_>) -> Reason {
-    Reason::new(
-        NOT_VISIBLE,
-        format!("`{}` is not known to you", input.request.dataset),
-        "see `concordat catalog` for what is shared with your institution",
-    )
-}
-
-/// The maximum that policies allow, with a reason for what they withhold.
-struct Ceiling {
-    scope: Scope,
-    withheld: BTreeMap<Part, Reason>,
-    columns: BTreeMap<ColumnName, Reason>,
-}
-
 /// The evaluation of one request, with the steps decided so far.
-struct OfferEvaluation<'a> {
+pub(super) struct OfferEvaluation<'a> {
     policy: &'a Policy,
     input: &'a OfferInput<'a>,
     facts: &'a DatasetFacts,
@@ -161,7 +43,7 @@ type Reasons = Vec<Reason>;
 type Shown = BTreeMap<ColumnName, (Transform, Option<Reason>)>;
 
 impl<'a> OfferEvaluation<'a> {
-    fn new(policy: &'a Policy, input: &'a OfferInput<'a>, facts: &'a DatasetFacts) -> Self {
+    pub(super) fn new(policy: &'a Policy, input: &'a OfferInput<'a>, facts: &'a DatasetFacts) -> Self {
         Self {
             policy,
             input,
@@ -170,7 +52,7 @@ impl<'a> OfferEvaluation<'a> {
         }
     }
 
-    fn run(mut self) -> OfferDecision {
+    pub(super) fn run(mut self) -> OfferDecision {
         match self.ceiling() {
             Ok(ceiling) => self.conclude(&ceiling),
             Err(reasons) => self.refused(reasons),
@@ -202,7 +84,7 @@ impl<'a> OfferEvaluation<'a> {
         }
     }
 
-    fn refused(self, reasons: Reasons) -> OfferDecision {
+    pub(super) fn refused(self, reasons: Reasons) -> OfferDecision {
         OfferDecision::Refused(Refusal {
             reasons,
             explanation: self.explanation,
@@ -440,7 +322,7 @@ impl<'a> OfferEvaluation<'a> {
     }
 
     /// One authorization request about the dataset.
-    fn dataset(
+    pub(super) fn dataset(
         &mut self,
         action: &'static str,
         context: Vec<authorize::Pair>,
@@ -470,36 +352,6 @@ impl<'a> OfferEvaluation<'a> {
         });
         self.explanation.steps.push(verdict.step.clone());
         verdict
-    }
-}
-
-impl Ceiling {
-    fn explain(&self, difference: Difference) -> Narrowing {
-        let reason = match difference.part {
-            Part::Columns => self.explain_column(&difference),
-            part => self.withheld.get(&part).cloned(),
-        };
-        let reason = reason.unwrap_or_else(|| {
-            Reason::new(
-                "narrowed",
-                format!("the {} may not be as wide", difference.part),
-                "request less",
-            )
-        });
-        Narrowing { difference, reason }
-    }
-
-    /// A difference in columns begins with the column's name. The reason why a column is removed is not given, because it would reveal
-    /// that the column exists.
-    fn explain_column(&self, difference: &Difference) -> Option<Reason> {
-        let name = ColumnName::new(difference.requested.split(' ').next()?).ok()?;
-        match self.scope.columns.transform(&name) {
-            Transform::Removed => {
-                let known = self.columns.get(&name).filter(|reason| reason.rule == ONE_AGE);
-                Some(known.cloned().unwrap_or_else(|| rows::unavailable(&name)))
-            }
-            Transform::Clear | Transform::Generalized(_) | Transform::Pseudonym => self.columns.get(&name).cloned(),
-        }
     }
 }
 

@@ -11,7 +11,9 @@ use concordat_protocol::{
     time::Timestamp,
 };
 
-use super::{DatasetFacts, OfferDecision, OfferInput, Party, Policy};
+use crate::facts::{DatasetFacts, Party};
+use crate::load::Policy;
+use crate::offer::{OfferDecision, OfferInput};
 
 /// The purposes that are tried. What is shown only for a single disease can be found only by a request for that disease.
 const PURPOSES: [Purpose; 5] = [
@@ -85,7 +87,7 @@ fn ageless(request: &Scope, facts: &DatasetFacts) -> Option<Scope> {
 }
 
 /// The whole dataset, every column in clear.
-pub(super) fn whole(
+pub(crate) fn whole(
     facts: &DatasetFacts,
     purpose: Purpose,
     people: People,

@@ -1,4 +1,4 @@
-//! A protected value: the current one, and the one that is about to replace it.
+//! Values that are bound into the sealed state: the current one, and the one that is about to replace it.
 //!
 //! A change takes three steps, each durable before the next: the new value is *prepared* in the state, the ledger announces
 //! it, and it becomes the *current* one. A start completes an interrupted change: a prepared value that the ledger announces
@@ -8,14 +8,13 @@
 use std::sync::{Mutex, PoisonError};
 
 use concordat_protocol::audit::EntryBody;
+use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::time::Timestamp;
-use concordat_storage::ledger::{Attribution, Ledger};
+use concordat_storage::ledger::{Attribution, Ledger, LedgerError};
 use concordat_storage::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-
-use super::StartStateError;
 
 /// The key of the only record in a tree of versions.
 const KEY: &str = "version";
@@ -110,7 +109,7 @@ impl<V: Bound> Versions<V> {
         entry: EntryBody,
         by: &Attribution,
         now: Timestamp,
-    ) -> Result<(), StartStateError> {
+    ) -> Result<(), BoundStateError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let record = Record {
             current: self.current()?,
@@ -128,8 +127,8 @@ impl<V: Bound> Versions<V> {
     /// the state before the ledger accepted the next one.
     ///
     /// # Errors
-    /// [`StartStateError::StateOlder`] if the ledger announces a value that the state lacks.
-    pub fn reconcile(&self, ledger: &Ledger) -> Result<(), StartStateError> {
+    /// [`BoundStateError::StateOlder`] if the ledger announces a value that the state lacks.
+    pub fn reconcile(&self, ledger: &Ledger) -> Result<(), BoundStateError> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(Record {
             current,
@@ -155,7 +154,7 @@ impl<V: Bound> Versions<V> {
         let last = ledger.tail(1)?.pop();
         match last.and_then(|stored| V::announced(&stored.entry.body)) {
             Some(name) if self.current()?.is_none_or(|current| current.digest() != name) => {
-                Err(StartStateError::StateOlder { what: V::WHAT })
+                Err(BoundStateError::StateOlder { what: V::WHAT })
             }
             Some(_) | None => Ok(()),
         }
@@ -176,11 +175,47 @@ impl<V: Bound> Versions<V> {
 
     /// Prepares a value and does nothing else, like a stop at that moment.
     #[cfg(test)]
-    pub(super) fn prepare_only(&self, value: V, ledger: u64) {
+    pub(crate) fn prepare_only(&self, value: V, ledger: u64) {
         let record = Record {
             current: self.current().unwrap(),
             prepared: Some(Prepared { value, ledger }),
         };
         self.record.put(KEY, &record).unwrap();
+    }
+}
+
+/// Why a value is not bound, or does not match the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum BoundStateError {
+    /// The ledger records something that the state lacks.
+    #[error("the folder `meta` was replaced by an older copy: the ledger records a {what} that the sealed state lacks")]
+    StateOlder {
+        /// What the state lacks.
+        what: &'static str,
+    },
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The state failed.
+    #[error("the sealed state cannot be read or written")]
+    State(#[from] MetaError),
+}
+
+impl Explain for BoundStateError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::StateOlder { .. } => ErrorKind::Integrity,
+            Self::Ledger(source) => source.kind(),
+            Self::State(source) => source.kind(),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::StateOlder { .. } => {
+                Some("restore the newest copy of `meta`, or restore a backup into an empty directory".to_owned())
+            }
+            Self::Ledger(_) | Self::State(_) => None,
+        }
     }
 }

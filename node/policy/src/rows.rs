@@ -11,13 +11,14 @@ use concordat_protocol::{
     scope::{Constraint, Generalization, Transform, Value, Values},
 };
 
-use super::{ColumnFacts, Reason, facts};
+use crate::facts::{self, ColumnFacts};
+use crate::reason::Reason;
 
 /// From this age on there is a single band (45 CFR 164.514(b)(2)(i)(C)).
 const OPEN_BAND: i64 = 90;
 
 /// The reason for a column that does not exist and for one that is not shown.
-pub(super) fn unavailable(column: &ColumnName) -> Reason {
+pub(crate) fn unavailable(column: &ColumnName) -> Reason {
     Reason::new(
         "column-unavailable",
         format!("`{column}`: this column does not exist here, or it is not shown at this tier for this purpose"),
@@ -27,7 +28,7 @@ pub(super) fn unavailable(column: &ColumnName) -> Reason {
 
 /// Checks one condition on a column that is shown as `transform` at most.
 /// In years up to `oldest_year`, dates are one category.
-pub(super) fn check(
+pub(crate) fn check(
     column: &ColumnFacts,
     transform: Transform,
     constraint: &Constraint,

@@ -12,17 +12,17 @@ use cedar_policy::{Entities, PolicyId, PolicySet, Schema, ValidationMode, Valida
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::Digest32,
+    release::{ReleaseRules, TierLimits},
     scope::{DEFAULT_MIN_CELL, Tier},
 };
-use concordat_storage::catalog::{ReleaseRules, TierLimits};
 use serde::{Deserialize, Serialize};
 
-use super::{Effect, Reason};
+use crate::reason::{Effect, Reason};
 
 /// The schema of policies; shipped and not replaceable, because the authorization requests are built against it.
-pub(super) const SCHEMA: &str = include_str!("../../policies/concordat.cedarschema");
+pub(crate) const SCHEMA: &str = include_str!("../cedar/concordat.cedarschema");
 /// The policy set that is active until a steward replaces it.
-pub(super) const DEFAULT: &str = include_str!("../../policies/default.cedar");
+pub(crate) const DEFAULT: &str = include_str!("../cedar/default.cedar");
 /// Domain of the policy set's digest.
 const DIGEST: &str = "concordat/policy-set/1";
 
@@ -69,26 +69,26 @@ impl Default for Settings {
 
 /// A loaded policy set; clones share it.
 #[derive(Clone)]
-pub struct Policy(pub(super) Arc<Loaded>);
+pub struct Policy(pub(crate) Arc<Loaded>);
 
-pub(super) struct Loaded {
-    pub(super) schema: Schema,
-    pub(super) set: PolicySet,
+pub(crate) struct Loaded {
+    pub(crate) schema: Schema,
+    pub(crate) set: PolicySet,
     /// The permits alone: what would be allowed without the rules that forbid.
-    pub(super) permits: PolicySet,
+    pub(crate) permits: PolicySet,
     /// The rules in the order of the files.
-    pub(super) rules: Vec<Named>,
-    pub(super) actions: Entities,
-    pub(super) settings: Settings,
+    pub(crate) rules: Vec<Named>,
+    pub(crate) actions: Entities,
+    pub(crate) settings: Settings,
     digest: Digest32,
 }
 
 /// A policy and its annotations.
-pub(super) struct Named {
-    pub(super) id: PolicyId,
-    pub(super) effect: Effect,
-    pub(super) reason: Reason,
-    pub(super) policy: cedar_policy::Policy,
+pub(crate) struct Named {
+    pub(crate) id: PolicyId,
+    pub(crate) effect: Effect,
+    pub(crate) reason: Reason,
+    pub(crate) policy: cedar_policy::Policy,
 }
 
 impl Policy {
@@ -247,7 +247,7 @@ impl fmt::Debug for Policy {
 pub struct PolicyErrors(Vec<String>);
 
 impl PolicyErrors {
-    pub(super) fn new(errors: Vec<String>) -> Self {
+    pub(crate) fn new(errors: Vec<String>) -> Self {
         Self(errors)
     }
 

@@ -1,22 +1,22 @@
 //! Tests of the decision point against tables, and against policy sets with one rule removed.
 
 mod ages;
+mod diff;
 mod limits;
 mod matrix;
 mod mutation;
 mod offer;
 mod query;
-mod store;
 
 use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, QueryId, SegmentName},
     membership::MemberStatus,
     query::{ActorAssertion, Factor, Role},
+    release::{ReleaseChange, ReleaseRules, TierLimits},
     schema::{ColumnClass, ColumnKind},
     scope::{Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window},
     time::Timestamp,
 };
-use concordat_storage::catalog::{ReleaseChange, ReleaseRules, TierLimits};
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! The matrix of class, tier and transform, for review.
 
 use super::*;
-use crate::policy::authorize::{self, AuthorizationRequest, Expr, pair};
+use crate::authorize::{self, AuthorizationRequest, Expr, pair};
 
 /// Whether a column of this class may be released in this form.
 pub(super) fn reveals(

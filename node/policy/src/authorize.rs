@@ -20,16 +20,17 @@ use concordat_protocol::{
     scope::{Purpose, Tier},
 };
 
-use super::{
-    ColumnFacts, DatasetFacts, Effect, Party, Policy, Reason, Rule, Step, facts,
-    load::{Loaded, Named},
+use crate::{
+    facts::{self, ColumnFacts, DatasetFacts, Party},
+    load::{Loaded, Named, Policy},
+    reason::{Effect, Reason, Rule, Step},
 };
 
 /// The name and the value of a record attribute.
-pub(super) type Pair = (String, Expr);
+pub(crate) type Pair = (String, Expr);
 
 /// A value from which a Cedar expression is built. Building it may fail, because Cedar parses the names.
-pub(super) enum Expr {
+pub(crate) enum Expr {
     Text(String),
     Bool(bool),
     Long(i64),
@@ -39,31 +40,31 @@ pub(super) enum Expr {
 }
 
 /// An entity: type, id, attributes.
-pub(super) struct EntityValue(&'static str, String, Vec<Pair>);
+pub(crate) struct EntityValue(&'static str, String, Vec<Pair>);
 
 /// May the principal perform the action on the resource?
-pub(super) struct AuthorizationRequest {
-    pub(super) principal: EntityValue,
-    pub(super) action: &'static str,
-    pub(super) resource: EntityValue,
+pub(crate) struct AuthorizationRequest {
+    pub(crate) principal: EntityValue,
+    pub(crate) action: &'static str,
+    pub(crate) resource: EntityValue,
     /// Entities that principal and resource refer to.
-    pub(super) others: Vec<EntityValue>,
-    pub(super) context: Vec<Pair>,
+    pub(crate) others: Vec<EntityValue>,
+    pub(crate) context: Vec<Pair>,
     /// What the request is about, in explanations.
-    pub(super) about: String,
+    pub(crate) about: String,
 }
 
 /// The decision, with the rules that led to it.
-pub(super) struct Verdict {
-    pub(super) allowed: bool,
+pub(crate) struct Verdict {
+    pub(crate) allowed: bool,
     /// The permits that took effect. For a denial: the rules that forbid, then, if nothing permits, the permits that would apply.
-    pub(super) reasons: Vec<Reason>,
-    pub(super) step: Step,
+    pub(crate) reasons: Vec<Reason>,
+    pub(crate) step: Step,
 }
 
 impl Policy {
     /// Decides one request.
-    pub(super) fn authorize(&self, request: &AuthorizationRequest) -> Verdict {
+    pub(crate) fn authorize(&self, request: &AuthorizationRequest) -> Verdict {
         let loaded = &*self.0;
         match loaded.respond(request) {
             Ok(responses) => loaded.verdict(request, &responses),
@@ -197,7 +198,7 @@ impl AuthorizationRequest {
 }
 
 impl EntityValue {
-    pub(super) fn new(kind: &'static str, id: &str, attributes: Vec<Pair>) -> Self {
+    pub(crate) fn new(kind: &'static str, id: &str, attributes: Vec<Pair>) -> Self {
         Self(kind, id.to_owned(), attributes)
     }
 
@@ -241,18 +242,18 @@ impl Expr {
 }
 
 /// One attribute of a record.
-pub(super) fn pair(name: &str, expr: Expr) -> Pair {
+pub(crate) fn pair(name: &str, expr: Expr) -> Pair {
     (name.to_owned(), expr)
 }
 
 /// A string in a record.
 #[expect(clippy::needless_pass_by_value, reason = "callers pass values created for this call")]
-pub(super) fn text(value: impl ToString) -> Expr {
+pub(crate) fn text(value: impl ToString) -> Expr {
     Expr::Text(value.to_string())
 }
 
 /// An institution as the principal of a request to `holder`.
-pub(super) fn institution(consumer: &Party, holder: &Party) -> EntityValue {
+pub(crate) fn institution(consumer: &Party, holder: &Party) -> EntityValue {
     let status = consumer.status.map_or("unknown", MemberStatus::as_str);
     let attributes = vec![
         pair("name", text(&consumer.institution)),
@@ -264,7 +265,7 @@ pub(super) fn institution(consumer: &Party, holder: &Party) -> EntityValue {
 }
 
 /// A dataset of `holder`.
-pub(super) fn dataset(facts: &DatasetFacts, holder: &Party) -> EntityValue {
+pub(crate) fn dataset(facts: &DatasetFacts, holder: &Party) -> EntityValue {
     let attributes = vec![
         pair("name", text(&facts.reference.dataset)),
         pair("segment", text(&facts.segment)),
@@ -283,7 +284,7 @@ fn sensitive_tiers(facts: &DatasetFacts) -> Vec<String> {
 }
 
 /// A column of a dataset.
-pub(super) fn column(column: &ColumnFacts, facts: &DatasetFacts) -> EntityValue {
+pub(crate) fn column(column: &ColumnFacts, facts: &DatasetFacts) -> EntityValue {
     let class = column.class.map_or("unclassified", ColumnClass::as_str);
     let attributes = vec![
         pair("name", text(&column.name)),
@@ -295,7 +296,7 @@ pub(super) fn column(column: &ColumnFacts, facts: &DatasetFacts) -> EntityValue 
 }
 
 /// The purpose in the terms of the policies, with its disease if there is one.
-pub(super) fn purpose(purpose: &Purpose) -> Vec<Pair> {
+pub(crate) fn purpose(purpose: &Purpose) -> Vec<Pair> {
     let named = purpose.to_string();
     let (name, disease) = named
         .split_once(':')

@@ -1,5 +1,6 @@
 //! A policy set as stored in the sealed state: numbered, signed, never changed.
 
+use concordat_policy::{Policy, PolicySources, schema_digest};
 use concordat_protocol::audit::{Cause, EntryBody};
 use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey, PrivateKey};
 use concordat_protocol::ids::{ActorId, Digest32, InstitutionId};
@@ -10,9 +11,8 @@ use concordat_storage::ledger::Attribution;
 use concordat_storage::meta::TreeId;
 use serde::{Deserialize, Serialize};
 
-use super::sources::schema_digest;
-use super::{Policy, PolicySources, PolicyStoreError};
-use crate::start_state::Bound;
+use super::error::PolicyStoreError;
+use crate::bound_state::Bound;
 
 /// A policy set that is or was active.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::matrix::{self, RequestSpace};
-use super::{Policy, PolicyFile, PolicySources};
+use crate::load::Policy;
+use crate::matrix::{self, RequestSpace};
+use crate::sources::{PolicyFile, PolicySources};
 
 /// Most lines of each list that are shown.
 const MAX_SHOWN: usize = 500;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::Policy;
+use concordat_policy::Policy;
 
 /// A handle to the active policy set; clones see a change immediately. Code that decides takes the set once, and records the digest
 /// of that set.

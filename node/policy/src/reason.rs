@@ -26,7 +26,7 @@ pub struct Reason {
 }
 
 impl Reason {
-    pub(super) fn new(rule: &str, text: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(crate) fn new(rule: &str, text: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             rule: rule.to_owned(),
             text: text.into(),
@@ -35,7 +35,7 @@ impl Reason {
     }
 
     /// The same reason, with `what` as its subject.
-    pub(super) fn about(mut self, what: impl fmt::Display) -> Self {
+    pub(crate) fn about(mut self, what: impl fmt::Display) -> Self {
         self.text = format!("`{what}`: {}", self.text);
         self
     }

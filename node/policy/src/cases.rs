@@ -10,8 +10,9 @@ use concordat_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::matrix::{self, RequestSpace};
-use super::{ColumnFacts, Party, Policy};
+use crate::facts::{ColumnFacts, Party};
+use crate::load::Policy;
+use crate::matrix::{self, RequestSpace};
 
 /// How a column would be released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

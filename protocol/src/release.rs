@@ -1,13 +1,14 @@
-//! The steward's limits for a dataset: limits on answers at each tier, and the tiers at which sensitive columns may be
-//! released.
+//! What a steward decides about the answers of a dataset: limits at each tier, and the tiers at which sensitive columns may be
+//! released. The catalog stores it and the policy applies it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::{NonZeroU16, NonZeroU32, NonZeroU64},
 };
 
-use concordat_protocol::{ids::ColumnName, scope::Tier};
 use serde::{Deserialize, Serialize};
+
+use crate::{ids::ColumnName, scope::Tier};
 
 /// Maximum duration of a grant that can be set, in days: the maximum duration of a scope.
 pub const MAX_DAYS: u16 = 1826;

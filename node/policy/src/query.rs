@@ -6,10 +6,13 @@ use concordat_protocol::{
     time::Timestamp,
 };
 
-use super::{
-    DatasetFacts, Effect, Explanation, Narrowing, OfferDecision, OfferInput, Party, Policy, Reason, Rule, Step,
+use crate::{
     authorize::{self, AuthorizationRequest, EntityValue, Expr, pair, text},
+    facts::{DatasetFacts, Party},
+    load::Policy,
     max_scope::whole,
+    offer::{Narrowing, OfferDecision, OfferInput},
+    reason::{Effect, Explanation, Reason, Rule, Step},
 };
 
 /// How long the scope of a local query is valid: 15 minutes, as long as an idle session.

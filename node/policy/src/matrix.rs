@@ -2,21 +2,22 @@
 //!
 //! The requests are built from representative members and columns of every kind, and from the real members of the roster and columns
 //! of the catalog, because a rule may name them. [`permitted`] assigns each decision a line of text, so that two sets can be compared
-//! ([`mod@super::diff`]).
+//! ([`mod@crate::diff`]).
 
 use std::collections::BTreeMap;
 
 use concordat_protocol::membership::MemberStatus;
 use concordat_protocol::query::Role;
+use concordat_protocol::release::ReleaseRules;
 use concordat_protocol::scope::{Purpose, Tier};
 use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
     schema::{ColumnClass, ColumnKind},
 };
-use concordat_storage::catalog::ReleaseRules;
 
-use super::authorize::{self, AuthorizationRequest, EntityValue, Expr, Pair, pair, text};
-use super::{ColumnFacts, DatasetFacts, Party, Policy};
+use crate::authorize::{self, AuthorizationRequest, EntityValue, Expr, Pair, pair, text};
+use crate::facts::{self, ColumnFacts, DatasetFacts, Party};
+use crate::load::Policy;
 
 /// Most requests that are evaluated under one set.
 const MAX_REQUESTS: usize = 30_000;
@@ -99,7 +100,7 @@ fn every_class(holder: &Party) -> Option<DatasetFacts> {
     for class in classes() {
         for kind in KINDS {
             let class_name = class.map_or("unclassified", ColumnClass::as_str);
-            let name = format!("{}_{}", class_name.replace('-', "_"), super::facts::kind_name(kind));
+            let name = format!("{}_{}", class_name.replace('-', "_"), facts::kind_name(kind));
             columns.push(ColumnFacts::new(ColumnName::new(&name).ok()?, class, kind));
         }
     }
@@ -124,7 +125,7 @@ fn purposes() -> impl Iterator<Item = Purpose> {
 }
 
 /// Every request with its decision, and whether there were too many to evaluate them all.
-pub(super) fn permitted(policy: &Policy, space: &RequestSpace) -> (BTreeMap<String, bool>, bool) {
+pub(crate) fn permitted(policy: &Policy, space: &RequestSpace) -> (BTreeMap<String, bool>, bool) {
     let mut answers = BTreeMap::new();
     let complete = each(space, &mut |line, request| {
         if answers.len() >= MAX_REQUESTS {
@@ -214,7 +215,7 @@ fn shown(member: &Party) -> String {
 }
 
 /// One request about a column.
-pub(super) fn reveal(
+pub(crate) fn reveal(
     space: &RequestSpace,
     member: &Party,
     dataset: &DatasetFacts,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use concordat_protocol::ids::Digest32;
 use serde::{Deserialize, Serialize};
 
-use super::{Policy, PolicyErrors, Settings, load};
+use crate::load::{self, Policy, PolicyErrors, Settings};
 
 /// Most files of a set.
 const MAX_FILES: usize = 64;
@@ -102,6 +102,6 @@ impl PolicySources {
 }
 
 /// The digest of the program's schema.
-pub(super) fn schema_digest() -> Digest32 {
+pub fn schema_digest() -> Digest32 {
     Digest32::sha256("concordat/policy-schema/1", load::SCHEMA.as_bytes())
 }
