@@ -109,7 +109,6 @@ const CRATES: &[Crate] = &[
             ("cli", 2),
             ("init", 2),
             ("ledger_heads", 2),
-            ("membership", 6),
             ("negotiation", 6),
             ("network", 7),
             ("policy", 2),
