@@ -112,7 +112,6 @@ const CRATES: &[Crate] = &[
             ("negotiation", 6),
             ("network", 7),
             ("policy", 2),
-            ("sharing", 3),
             ("start_state", 3),
         ],
     },
