@@ -105,7 +105,6 @@ const CRATES: &[Crate] = &[
             ("lifecycle", 3),
             ("demo", 4),
             ("evidence", 2),
-            ("federation", 4),
             ("cli", 2),
             ("init", 2),
             ("ledger_heads", 2),
