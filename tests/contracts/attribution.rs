@@ -46,7 +46,7 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
         "both sides have decided and a stop interrupted the delivery",
     ),
     (
-        "node/src/membership.rs",
+        "node/src/membership/acceptance.rs",
         "a start completes a key replacement that a stop interrupted",
     ),
     (

@@ -23,9 +23,9 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use futures::{AsyncRead, AsyncWrite};
 
-use super::Federation;
 use super::columns::RequestedColumns;
 use super::error::FederationError;
+use super::handle::Federation;
 use crate::evidence::Counted;
 use crate::network::{FramedStream, NetworkError};
 
@@ -313,9 +313,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
             .await?;
         let sent = self.stream.send(&signed).await;
         if let Err(error) = sent {
-            tracing::debug!(provider = %self.outgoing.provider(), %error, "the countersigned receipt could not be sent");
+            tracing::debug!(%error, "the countersigned receipt could not be sent");
         } else if let Err(error) = self.stream.close().await {
-            tracing::debug!(provider = %self.outgoing.provider(), %error, "the stream did not close");
+            tracing::debug!(%error, "the stream did not close");
         }
         Ok(closing)
     }
