@@ -32,6 +32,7 @@ use concordat_storage::{
     data_dir::Storage,
 };
 use concordat_tests::tester;
+use libp2p::Multiaddr;
 use tempfile::TempDir;
 
 use super::malicious_peer::{MaliciousPeer, now, soon};
@@ -50,6 +51,11 @@ pub(super) struct InProcessNode {
 impl InProcessNode {
     /// Sets up a node and starts it.
     pub(super) async fn start(institution: &str, jurisdiction: &str) -> Self {
+        Self::start_at(institution, jurisdiction, vec![LISTEN.parse().unwrap()]).await
+    }
+
+    /// Like [`InProcessNode::start`], at these addresses.
+    pub(super) async fn start_at(institution: &str, jurisdiction: &str, listen: Vec<Multiaddr>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let storage = storage(dir.path().join("node"), institution).await;
         let id = InstitutionId::new(institution).unwrap();
@@ -67,7 +73,7 @@ impl InProcessNode {
             storage,
             ledger,
             clock: Clock::system(),
-            listen: vec![LISTEN.parse().unwrap()],
+            listen,
             announce: Vec::new(),
             // All nodes of a test are on this machine, and none dials anywhere else.
             dial: vec![network::DialRange::Loopback],
