@@ -64,8 +64,18 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "node/documents/src",
         layers: &[
-            &["audit", "backup", "key", "openapi", "problem", "secret", "status"],
-            &["user"],
+            &[
+                "audit",
+                "backup",
+                "consortium",
+                "dataset",
+                "key",
+                "openapi",
+                "problem",
+                "secret",
+                "status",
+            ],
+            &["evidence", "query", "user"],
             &["session"],
         ],
         upward: &[],
@@ -123,7 +133,6 @@ const CRATES: &[Crate] = &[
             ("lifecycle", 3),
             ("demo", 4),
             ("evidence", 2),
-            ("cli", 2),
             ("init", 2),
             ("ledger_heads", 2),
             ("negotiation", 6),
