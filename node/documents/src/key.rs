@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 /// The keys of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct KeyStatus {
     /// What unlocks the master key.
     pub unlocked_by: String,
@@ -17,6 +18,7 @@ pub struct KeyStatus {
 
 /// A segment, which has a key of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SegmentKeys {
     /// Its name.
     #[schema(value_type = String)]
@@ -27,6 +29,7 @@ pub struct SegmentKeys {
 
 /// The keys of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DatasetKeys {
     /// The dataset.
     #[schema(value_type = String)]
@@ -48,6 +51,7 @@ pub struct DatasetKeys {
 
 /// How far work on objects is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Progress {
     /// Objects that are done.
     pub objects: u64,
@@ -65,6 +69,7 @@ pub struct Recipients {
 
 /// The node's keys, encrypted to recovery keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct KeyBackup {
     /// To how many.
     pub recipients: usize,
@@ -99,7 +104,7 @@ pub enum Rotation {
 
 /// A key that was rotated, or prepared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum Rotated {
     /// The next key of the institution was created; it is not valid before the roster lists it.
     NextInstitutionKey {
