@@ -1,8 +1,8 @@
 //! Attribution of ledger entries that were not caused by a session.
 //!
-//! If a person or a peer causes an entry, their session provides the attribution: [`Actor::attribution`](crate::iam::Actor::attribution)
-//! for people, [`Session::attribution`](crate::network::Session::attribution) for peers. All other cases are here, and a contract test
-//! lists the files that may use them.
+//! If a person or a peer causes an entry, their session provides the attribution: [`Actor::authorize`](crate::iam::Actor::authorize) for
+//! people, [`Session::attribution`](crate::network::Session::attribution) for peers. All other cases are here, and a contract test lists
+//! the files that may use them.
 
 use concordat_protocol::audit::{Cause, NodeTask};
 use concordat_storage::ledger::Attribution;

@@ -14,5 +14,6 @@ pub mod keys;
 pub mod ledger;
 pub mod queries;
 mod run;
+pub mod sessions;
 pub mod status;
 pub mod users;

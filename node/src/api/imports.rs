@@ -157,7 +157,7 @@ async fn import(
     };
     let mut request = head.into_request(name, source)?;
     request.by = Some(actor.id().clone());
-    let by = actor.attribution();
+    let by = actor.own_account_attribution();
     let (lines, waiting) = mpsc::channel(LINES);
     let node = api.node().clone();
     // It continues if the client disconnects: a partial import would be discarded, and the ledger names who started it.
