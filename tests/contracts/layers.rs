@@ -111,7 +111,6 @@ const CRATES: &[Crate] = &[
             ("ledger_heads", 2),
             ("membership", 6),
             ("negotiation", 6),
-            ("network", 7),
             ("policy", 2),
             ("sharing", 3),
             ("start_state", 3),

@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU8, sync::Arc};
 
-use libp2p::{Swarm, identify, identity::Keypair, ping, swarm, swarm::NetworkBehaviour, yamux};
+use libp2p::{Swarm, identify, identity::Keypair, ping, swarm, swarm::NetworkBehaviour};
 
 use super::{
     config::NetworkConfig,
@@ -24,9 +24,6 @@ pub(super) struct Behavior {
     pub(super) ping: ping::Behaviour,
     pub(super) streams: Streams,
 }
-
-/// Maximum number of streams in both directions on one connection, above which the multiplexer closes it. Each can buffer 256 KiB.
-pub(super) const MAX_MULTIPLEXED_STREAMS: usize = 256;
 
 /// Addresses are tried one after the other in the order of the roster, so that a member's preference between TCP and QUIC is respected.
 const CONCURRENT_DIALS: NonZeroU8 = NonZeroU8::MIN;
@@ -62,10 +59,4 @@ fn identify_config(keypair: &Keypair) -> identify::Config {
         .with_agent_version(concat!("concordat/", env!("CARGO_PKG_VERSION")).into())
         .with_cache_size(0)
         .with_hide_listen_addrs(true)
-}
-
-pub(super) fn multiplexer() -> yamux::Config {
-    let mut config = yamux::Config::default();
-    config.set_max_num_streams(MAX_MULTIPLEXED_STREAMS);
-    config
 }

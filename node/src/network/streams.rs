@@ -5,131 +5,36 @@
 //! stream is accepted if there are permits for its peer and in total, and holds them until it is dropped; the queues
 //! are as long as the total number of permits, so an accepted stream is never lost.
 
+mod acceptors;
 mod handler;
+mod request;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     convert::Infallible,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use libp2p::{
-    Multiaddr, PeerId, Stream, StreamProtocol,
+    Multiaddr, PeerId,
     core::{Endpoint, transport::PortUse},
     swarm::{
         CloseConnection, ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler, THandler,
         THandlerInEvent, THandlerOutEvent, ToSwarm,
     },
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
+use self::handler::Handler;
+pub(super) use self::{
+    acceptors::{Acceptors, Inbound, StreamPermit},
+    request::StreamRequest,
+};
 use super::{
-    error::NetworkError,
     gate::Refused,
     members::node_id,
-    session::{Role, Session, Sessions},
+    session::{Role, Sessions},
 };
-use handler::Handler;
-
-/// A request for an outgoing stream, answered once.
-#[derive(Debug)]
-pub(super) struct StreamRequest {
-    /// The protocol to negotiate.
-    pub(super) protocol: StreamProtocol,
-    /// Receives the stream.
-    pub(super) reply: oneshot::Sender<Result<Stream, NetworkError>>,
-}
-
-/// A stream that a peer has opened.
-#[derive(Debug)]
-pub(super) struct Inbound {
-    /// The session it belongs to.
-    pub(super) session: Session,
-    /// The negotiated stream.
-    pub(super) stream: Stream,
-    /// The permit it holds.
-    pub(super) permit: StreamPermit,
-}
-
-/// The permits held by one incoming stream, released when dropped.
-#[derive(Debug)]
-pub(super) struct StreamPermit {
-    _peer_and_institution: [OwnedSemaphorePermit; 2],
-    _total: OwnedSemaphorePermit,
-}
-
-/// The servers of incoming streams, by protocol.
-#[derive(Debug)]
-pub(super) struct Acceptors {
-    queues: Mutex<HashMap<StreamProtocol, mpsc::Sender<Inbound>>>,
-    permits: Arc<Semaphore>,
-    streams: usize,
-}
-
-impl Acceptors {
-    /// No servers yet, with permits for `streams` streams in total.
-    pub(super) fn new(streams: usize) -> Self {
-        Self {
-            queues: Mutex::default(),
-            permits: Arc::new(Semaphore::new(streams)),
-            streams,
-        }
-    }
-
-    /// Starts to accept streams of `protocol` until the receiver is dropped.
-    pub(super) fn serve(&self, protocol: StreamProtocol) -> Result<mpsc::Receiver<Inbound>, NetworkError> {
-        let mut queues = self.queues();
-        queues.retain(|_, queue| !queue.is_closed());
-        if queues.contains_key(&protocol) {
-            return Err(NetworkError::AlreadyServed { protocol });
-        }
-        let (queue, streams) = mpsc::channel(self.streams.max(1));
-        queues.insert(protocol, queue);
-        Ok(streams)
-    }
-
-    fn protocols(&self) -> Vec<StreamProtocol> {
-        self.queues()
-            .iter()
-            .filter(|(_, queue)| !queue.is_closed())
-            .map(|(protocol, _)| protocol.clone())
-            .collect()
-    }
-
-    /// Delivers a stream, or resets it by dropping it.
-    fn deliver(&self, session: &Session, stream: Stream, protocol: &StreamProtocol) {
-        let Some(permit) = self.stream_permit(session) else {
-            tracing::debug!(%protocol, "the limit of incoming streams is reached; a stream is reset");
-            return;
-        };
-        let inbound = Inbound {
-            session: session.clone(),
-            stream,
-            permit,
-        };
-        let delivered = self
-            .queues()
-            .get(protocol)
-            .is_some_and(|queue| queue.try_send(inbound).is_ok());
-        if !delivered {
-            tracing::debug!(%protocol, "the protocol is no longer served; a stream is reset");
-        }
-    }
-
-    fn stream_permit(&self, session: &Session) -> Option<StreamPermit> {
-        let peer_and_institution = session.inbound().acquire()?;
-        let total = self.permits.clone().try_acquire_owned().ok()?;
-        Some(StreamPermit {
-            _peer_and_institution: peer_and_institution,
-            _total: total,
-        })
-    }
-
-    fn queues(&self) -> MutexGuard<'_, HashMap<StreamProtocol, mpsc::Sender<Inbound>>> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// Opens and accepts streams; keeps the register of sessions.
 ///

@@ -32,41 +32,17 @@ use super::{
     behavior::{Behavior, BehaviorEvent},
     error::NetworkError,
     members::{Members, node_id, peer_id},
+    message::Message,
     redial::Redial,
     reset::{Connections, OpenConnection, Resets},
     resolve::resolve,
     session::{Session, Sessions},
-    streams::StreamRequest,
 };
 
 /// How long to wait on stop for connections to close cleanly.
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How often to check for peers that have not completed `hello`.
 const INTRODUCTION_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// The requests of the handles to the task.
-#[derive(Debug)]
-pub(super) enum Message {
-    /// Connect to a member, unless it is connected already.
-    Connect {
-        peer: NodeId,
-        reply: oneshot::Sender<Result<(), NetworkError>>,
-    },
-    /// Open a stream to a connected peer.
-    Open { peer: NodeId, request: StreamRequest },
-    /// Replace the members; answered when the gate has them.
-    SetMembers {
-        members: Arc<Members>,
-        reply: oneshot::Sender<()>,
-    },
-    /// Close all connections with a peer.
-    Disconnect { peer: NodeId },
-    /// Reset the connections of a session; answered when they are closed.
-    Reset {
-        session: Session,
-        reply: oneshot::Sender<()>,
-    },
-}
 
 /// A dial whose host names are being resolved.
 type Lookup = futures::future::BoxFuture<'static, (NodeId, PeerId, Vec<Multiaddr>)>;

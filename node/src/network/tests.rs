@@ -2,19 +2,25 @@
 
 mod unknown;
 
-use super::*;
-use crate::shutdown::Shutdown;
+use std::{sync::Arc, time::Duration};
+
 use bytes::Bytes;
 use concordat_protocol::{
     identity::{InstitutionKey, NodeKey, PrivateKey},
-    ids::InstitutionId,
+    ids::{InstitutionId, NodeId},
     signed::Signed,
     time::Timestamp,
     wire::codec::Frame,
 };
-use hello::Attested;
-use libp2p::multiaddr::Protocol;
+use libp2p::{Multiaddr, StreamProtocol, multiaddr::Protocol};
 use serde::{Deserialize, Serialize};
+
+use super::{
+    hello::{Attested, HELLO},
+    session::Sessions,
+    *,
+};
+use crate::shutdown::Shutdown;
 
 const CATALOG: StreamProtocol = StreamProtocol::new("/concordat/catalog/1");
 const QUERY: StreamProtocol = StreamProtocol::new("/concordat/query/1");
@@ -271,8 +277,8 @@ fn newest_open_connection_is_used() {
     let peer = NodeId::from_bytes([1; 32]);
     let [old, new] = [1, 2].map(libp2p::swarm::ConnectionId::new_unchecked);
     assert_eq!(sessions.newest(&peer), None);
-    sessions.connected(peer, old, session::Role::Dialer);
-    sessions.connected(peer, new, session::Role::Listener);
+    sessions.connected(peer, old, Role::Dialer);
+    sessions.connected(peer, new, Role::Listener);
     assert_eq!(sessions.newest(&peer), Some(new));
     sessions.closed(peer, new);
     assert_eq!(sessions.newest(&peer), Some(old));

@@ -24,18 +24,20 @@ use libp2p::{
         upgrade::Version,
     },
     identity::Keypair,
-    noise, quic, tcp,
+    noise, quic, tcp, yamux,
 };
 use tokio::time::Sleep;
 
 use super::{
-    behavior::{MAX_MULTIPLEXED_STREAMS, multiplexer},
     config::Timeouts,
     dial::Dialing,
     error::NetworkError,
     reset::Resets,
     source::{Unfinished, carrier, host},
 };
+
+/// Maximum number of streams in both directions on one connection, above which the multiplexer closes it. Each can buffer 256 KiB.
+const MAX_MULTIPLEXED_STREAMS: usize = 256;
 
 type Connection = (PeerId, StreamMuxerBox);
 
@@ -69,6 +71,12 @@ pub(super) fn transport(
         dialing,
     };
     Ok(guarded.boxed())
+}
+
+fn multiplexer() -> yamux::Config {
+    let mut config = yamux::Config::default();
+    config.set_max_num_streams(MAX_MULTIPLEXED_STREAMS);
+    config
 }
 
 /// Counts incoming connections and checks outgoing ones.

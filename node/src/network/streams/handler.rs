@@ -18,7 +18,7 @@ use libp2p::{
     },
 };
 
-use super::{Acceptors, StreamRequest};
+use super::{acceptors::Acceptors, request::StreamRequest};
 use crate::network::{error::NetworkError, session::Session};
 
 /// The connection no longer responds: a stream was not negotiated in time.
