@@ -39,8 +39,6 @@ use concordat_storage::{
     keys::Identities,
     ledger::{Attribution, Ledger},
 };
-use libp2p::Multiaddr;
-use libp2p::multiaddr::Protocol;
 use tokio::sync::{Mutex, watch};
 
 pub use dialing::NotDialed;
@@ -58,7 +56,7 @@ use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::identity::Identity;
 use crate::ledger_heads::LedgerHeads;
-use crate::network::{Members, NetworkHandle};
+use crate::network::{Members, Multiaddr, NetworkHandle, address};
 use crate::refusals::Refusals;
 use crate::start_state::Versions;
 use dialing::AllowedHosts;
@@ -547,7 +545,7 @@ impl Membership {
         }
         let mut listening = self.0.network.listen_addrs();
         // Addresses are tried in this order. TCP first: it is faster, and a peer that dies is noticed at once.
-        listening.sort_by_key(|address| !address.iter().any(|part| matches!(part, Protocol::Tcp(_))));
+        listening.sort_by_key(|address| !address::is_tcp(address));
         let addresses: Vec<_> = listening
             .iter()
             .map(Multiaddr::to_string)

@@ -12,11 +12,12 @@
 //! [`NetworkHandle::open`] and serve them with [`NetworkHandle::accept`]; both get a [`FramedStream`] that bounds the size
 //! and the time of everything that arrives.
 
+pub mod address;
 mod behavior;
 mod config;
 mod dial;
 mod error;
-pub(crate) mod framed;
+mod framed;
 mod gate;
 mod handle;
 pub mod hello;
@@ -32,6 +33,8 @@ mod start;
 mod streams;
 mod task;
 mod transport;
+
+pub use libp2p::{Multiaddr, StreamProtocol};
 
 pub use self::{
     config::{Backoff, Deadlines, Limits, NetworkConfig, Timeouts},

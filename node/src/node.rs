@@ -11,7 +11,6 @@ use concordat_protocol::identity::NodeKey;
 use concordat_protocol::text::Address;
 use concordat_storage::ledger::{Ledger, Verification};
 use concordat_storage::{data_dir::Storage, keys::Argon2Cost};
-use libp2p::Multiaddr;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +24,7 @@ use crate::identity::Identity;
 use crate::lifecycle::{Lifecycle, LifecycleParts, RollbackError};
 use crate::membership::{Membership, MembershipError, MembershipParts, ROSTER};
 use crate::negotiation::{Grants, NegotiationError, NegotiationParts, Negotiations};
-use crate::network::{DialRange, Limits, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
+use crate::network::{DialRange, Limits, Multiaddr, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
 use crate::policy::{PolicyStore, PolicyStoreError, PolicyStoreParts};
 use crate::sharing::{EngineConfig, Sharing, SharingParts};
 use crate::shutdown::Shutdown;
@@ -167,7 +166,7 @@ impl Node {
             dial,
             ..NetworkConfig::new(transport_key, listen)
         };
-        let network = Network::start(network_config, &wire).await?;
+        let network = Network::start(network_config, wire.token().clone(), wire.tasks()).await?;
         let (hellos, rosters) = (network.accept(HELLO)?, network.accept(ROSTER)?);
 
         let grants = Grants::open(identity.clone(), &storage, ledger.clone(), epoch.clone())?;

@@ -36,7 +36,6 @@ use concordat_storage::{
     engine::{Bounds, Workers},
     ledger::Ledger,
 };
-use libp2p::StreamProtocol;
 
 use self::concurrency::{ConcurrencyLimits, Party};
 use self::delivery::Departed;
@@ -48,7 +47,7 @@ use crate::iam::{Actor, Sessions};
 use crate::identity::Identity;
 use crate::membership::Membership;
 use crate::negotiation::Grants;
-use crate::network::{IncomingStreams, NetworkError, NetworkHandle};
+use crate::network::{IncomingStreams, NetworkError, NetworkHandle, StreamProtocol};
 use crate::policy::LivePolicy;
 use crate::refusals::Refusals;
 use crate::shutdown::Stage;

@@ -6,13 +6,9 @@ use super::{Source, Violation, assert_none, shipped_sources};
 const VOUCHERS: &[(&str, &str)] = &[
     (
         "node/src/attribution.rs",
-        "the node itself, and accounts of the operating system",
+        "a peer, from the transport's handshake and its hello; the node itself, and accounts of the operating system",
     ),
     ("node/src/iam/actor.rs", "a person, from a session"),
-    (
-        "node/src/network/session.rs",
-        "a peer, from the transport's handshake and its hello",
-    ),
 ];
 
 /// Which files may attribute an entry to the node or to an account of the operating system, and why there is no session.

@@ -74,9 +74,10 @@ const CRATES: &[Crate] = &[
     Crate {
         src: "node/src",
         layers: &[
-            &["attribution", "clock", "epoch", "identity", "json", "shutdown"],
+            &["clock", "epoch", "identity", "json", "network", "shutdown"],
+            &["attribution"],
             &["changes"],
-            &["iam", "network", "refusals"],
+            &["iam", "refusals"],
             &["config"],
             &["telemetry"],
             &["evidence"],

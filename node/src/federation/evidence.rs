@@ -18,6 +18,7 @@ use concordat_storage::ledger::Attribution;
 
 use super::error::FederationError;
 use super::{Federation, FederationParts};
+use crate::attribution::by_peer;
 use crate::evidence::{Counted, EvidenceError, EvidencePeer, EvidenceRecord, EvidenceSide};
 use crate::ledger_heads::LedgerHeadsError;
 use crate::network::Session;
@@ -219,7 +220,7 @@ impl Federation {
         let parts = &self.0.parts;
         let mut accepted = 0;
         let mut stream = parts.network.open(node, RECEIPT).await.map_err(exchange_error)?;
-        let by = stream.session().attribution();
+        let by = by_peer(stream.session());
         stream.send(&ReceiptRequest {}).await.map_err(exchange_error)?;
         let ReceiptReply { receipts } = stream.expect().await.map_err(exchange_error)?;
         for receipt in receipts.into_iter().take(MAX_RECEIPTS) {

@@ -15,11 +15,10 @@ use concordat_protocol::membership::{Enrollment, Member, MemberNode, MemberStatu
 use concordat_protocol::text::{Address, Label};
 use concordat_storage::ledger::Attribution;
 use concordat_storage::meta::{MetaError, SealedDb, SealedTree};
-use libp2p::Multiaddr;
 
 use super::{Membership, MembershipError};
 use crate::changes::{ALLOWED_HOSTS, Subject};
-use crate::network::{AllowedHost, DialRefused, Dialing};
+use crate::network::{AllowedHost, DialRefused, Dialing, Multiaddr};
 
 /// The hosts that people allowed, with their ports, in the sealed state, by institution.
 #[derive(Debug)]

@@ -26,6 +26,7 @@ use concordat_protocol::time::{Staleness, Timestamp};
 use concordat_protocol::wire::messages::{Hello, HelloReply, HelloStatement};
 
 use super::{Membership, MembershipError};
+use crate::attribution::by_peer;
 use crate::ledger_heads::LedgerHeadsError;
 use crate::network::hello::{Attested, HELLO};
 use crate::network::{FramedStream, IncomingStreams, NetworkError, Role, Session};
@@ -197,7 +198,7 @@ impl Membership {
         let known_heads = hello.known_heads.clone();
         let attested = self.check(hello, peer)?;
         self.check_ledger(&attested, session, base, ledger).await?;
-        let proof = self.0.heads.prove(known_heads, peer, session.attribution()).await?;
+        let proof = self.0.heads.prove(known_heads, peer, by_peer(session)).await?;
         let stopped = self.own_ledger();
         if stopped.is_ok() {
             session.attest(attested.clone());
@@ -217,10 +218,8 @@ impl Membership {
         let known_heads = hello.known_heads.clone();
         let checked = self.check(hello, peer);
         let ledger = match &checked {
-            Ok(_) => self.0.heads.prove(known_heads, peer, session.attribution()).await?,
-            Err(error) if error.is_about_clocks() => {
-                self.0.heads.prove(Vec::new(), peer, session.attribution()).await?
-            }
+            Ok(_) => self.0.heads.prove(known_heads, peer, by_peer(&session)).await?,
+            Err(error) if error.is_about_clocks() => self.0.heads.prove(Vec::new(), peer, by_peer(&session)).await?,
             Err(_) => return checked,
         };
         let checked = checked.and_then(|attested| self.own_ledger().map(|()| attested));
@@ -253,7 +252,7 @@ impl Membership {
         ledger: LedgerProof,
     ) -> Result<(), HelloError> {
         let peer = (session.peer(), attested.institution.clone());
-        let by = session.attribution();
+        let by = by_peer(session);
         Ok(self.0.heads.check_peer(peer, base, ledger, by).await?)
     }
 
@@ -354,10 +353,7 @@ impl Membership {
     async fn enter_refusal(&self, session: &Session, error: &HelloError) {
         let reason = Reason::sanitized(&error.to_string());
         let now = self.0.clock.now();
-        let due = self
-            .0
-            .bad_hellos
-            .note(session.peer(), session.attribution(), reason, now);
+        let due = self.0.bad_hellos.note(session.peer(), by_peer(session), reason, now);
         self.enter_refusals(due).await;
     }
 

@@ -11,14 +11,13 @@ use concordat_protocol::negotiation::NegotiationMessage;
 use concordat_protocol::signed::Signed;
 use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeReply, RefusalCode, Reply};
-use libp2p::StreamProtocol;
 
 use super::serve::Recorded;
 use super::store::Due;
 use super::{NegotiationError, Negotiations, PendingNotice};
 use crate::attribution::by_node;
-use crate::network::FramedStream;
 use crate::network::hello::Attested;
+use crate::network::{FramedStream, StreamProtocol};
 use crate::shutdown::Stage;
 
 /// Messages of negotiations.

@@ -13,6 +13,7 @@ use concordat_storage::ledger::Attribution;
 use super::deliver::{NEGOTIATION, NOTICE};
 use super::store::{Due, LockedSlot};
 use super::{Entry, Kept, NegotiationError, Negotiations, owner_of};
+use crate::attribution::by_peer;
 use crate::network::hello::Attested;
 use crate::network::{FramedStream, IncomingStreams, NetworkError, Session};
 use crate::shutdown::Stage;
@@ -57,7 +58,7 @@ impl Negotiations {
     async fn serve_message(&self, mut stream: FramedStream, stage: &Stage) -> Result<(), NetworkError> {
         let sender = stream.session().until_attested().await?;
         let NegotiationFrame { message } = stream.expect().await?;
-        let by = stream.session().attribution();
+        let by = by_peer(stream.session());
         let reply = match self.handle_message(message, &sender, &by).await {
             Ok(recorded) => {
                 let negotiations = self.clone();
@@ -285,7 +286,7 @@ impl Negotiations {
         session: &Session,
         sender: &Attested,
     ) -> Result<Signed<Acknowledgement>, NegotiationError> {
-        let (now, by) = (self.0.clock.now(), session.attribution());
+        let (now, by) = (self.0.clock.now(), by_peer(session));
         let notice = notice.verify(session.peer())?;
         self.activate_if_final(&notice.document().grant, &by).await;
         let (valid, effect) = self.0.grants.apply_notice(notice, sender, &by, now).await?;

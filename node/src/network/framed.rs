@@ -238,6 +238,4 @@ async fn within<T>(
 }
 
 #[cfg(test)]
-pub(crate) mod testing;
-#[cfg(test)]
 mod tests;

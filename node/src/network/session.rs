@@ -12,11 +12,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use concordat_protocol::{
-    audit::Cause,
-    ids::{InstitutionId, NodeId},
-};
-use concordat_storage::ledger::Attribution;
+use concordat_protocol::ids::{InstitutionId, NodeId};
 use libp2p::swarm::ConnectionId;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -85,15 +81,6 @@ impl Session {
     /// What the peer has proved; `None` before `hello` is complete.
     pub fn attested(&self) -> Option<Arc<Attested>> {
         self.0.attested.borrow().clone()
-    }
-
-    /// The attribution of ledger entries that this peer causes.
-    pub fn attribution(&self) -> Attribution {
-        Attribution::vouch(Cause::Peer {
-            node: self.0.peer,
-            institution: self.attested().map(|attested| attested.institution.clone()),
-            actor: None,
-        })
     }
 
     /// Waits for the peer to be attested.

@@ -14,41 +14,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use libp2p::{Multiaddr, multiaddr::Protocol};
 use tokio_util::sync::CancellationToken;
 
-use super::{config::Limits, members::Members};
-
-/// The host that an address begins with; `None` if it begins with a name or something else.
-pub(super) fn host(address: &Multiaddr) -> Option<IpAddr> {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "multiaddr adds protocols; only IP addresses have a host"
-    )]
-    match address.iter().next()? {
-        Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
-        Protocol::Ip6(ip) => Some(IpAddr::V6(ip).to_canonical()),
-        _ => None,
-    }
-}
-
-/// The transport protocol of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carrier {
-    /// TCP: the source address has answered.
-    Tcp,
-    /// QUIC: the source address is only claimed by a packet.
-    Quic,
-}
-
-/// The transport protocol of a connection from `address`.
-pub(super) fn carrier(address: &Multiaddr) -> Carrier {
-    if address.iter().any(|part| matches!(part, Protocol::Tcp(_))) {
-        Carrier::Tcp
-    } else {
-        Carrier::Quic
-    }
-}
+use super::{
+    address::{Carrier, host},
+    config::Limits,
+    members::Members,
+};
 
 /// The first bits of an address, the rest zero. An address that is not IP shares one prefix with all others of its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -200,6 +172,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::address::carrier;
     use concordat_protocol::ids::NodeId;
 
     fn register() -> Unfinished {

@@ -5,6 +5,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use futures::{StreamExt, stream::FuturesUnordered};
 use libp2p::{Multiaddr, Swarm, swarm::SwarmEvent};
 use tokio::sync::{mpsc, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     behavior::{self, Behavior},
@@ -19,7 +20,6 @@ use super::{
     streams::Acceptors,
     task::Task,
 };
-use crate::shutdown::Stage;
 
 /// Capacity of the message queue of the task. Every sender waits for an answer, so this is about the number of concurrent callers.
 const QUEUE_CAPACITY: usize = 64;
@@ -32,11 +32,16 @@ const LISTEN_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Network;
 
 impl Network {
-    /// Binds the listeners and starts the network as part of `stage`. The gate is closed until members are set.
+    /// Binds the listeners and starts the network, whose task is one of `tasks` and ends when `stop` is canceled or the last handle is
+    /// dropped. The gate is closed until members are set.
     ///
     /// # Errors
     /// If the key is unusable or an address cannot be listened on.
-    pub async fn start(config: NetworkConfig, stage: &Stage) -> Result<NetworkHandle, NetworkError> {
+    pub async fn start(
+        config: NetworkConfig,
+        stop: CancellationToken,
+        tasks: &TaskTracker,
+    ) -> Result<NetworkHandle, NetworkError> {
         let sessions = Arc::new(Sessions::new(&config.limits));
         let acceptors = Arc::new(Acceptors::new(config.limits.streams));
         let dialing = Dialing::new(config.dial.clone());
@@ -64,7 +69,7 @@ impl Network {
             resets,
             introduction: config.timeouts.introduction,
         };
-        stage.spawn(task.run(stage.token().clone()));
+        tasks.spawn(task.run(stop));
         let timeouts = config.timeouts;
         Ok(NetworkHandle::new(Shared {
             local,

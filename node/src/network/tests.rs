@@ -12,15 +12,15 @@ use concordat_protocol::{
     time::Timestamp,
     wire::codec::Frame,
 };
-use libp2p::{Multiaddr, StreamProtocol, multiaddr::Protocol};
+use libp2p::multiaddr::Protocol;
 use serde::{Deserialize, Serialize};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     hello::{Attested, HELLO},
     session::Sessions,
     *,
 };
-use crate::shutdown::Shutdown;
 
 const CATALOG: StreamProtocol = StreamProtocol::new("/concordat/catalog/1");
 const QUERY: StreamProtocol = StreamProtocol::new("/concordat/query/1");
@@ -290,7 +290,7 @@ async fn a_stopped_network_leaves_nothing_behind() {
     introduce(&[&one, &two]).await;
     let seen = two.session(&one).await;
     let net = one.net.clone();
-    assert!(one.shutdown.stop().await.is_empty());
+    one.stop().await;
     tokio::time::timeout(TEST_TIMEOUT, seen.until_cut()).await.unwrap();
     assert!(net.connected_peers().is_empty());
     assert!(matches!(net.open(two.id(), HELLO).await, Err(NetworkError::Stopped)));
@@ -360,10 +360,12 @@ async fn open_when_served(net: &NetworkHandle, peer: NodeId) -> FramedStream {
 const TEST_STREAMS_PER_PEER: usize = 16;
 const TEST_ATTEST_TIMEOUT: Duration = Duration::from_millis(100);
 const TEST_INTRODUCTION_TIMEOUT: Duration = Duration::from_secs(3);
+const TEST_STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 struct Node {
     net: NetworkHandle,
-    shutdown: Shutdown,
+    stop: CancellationToken,
+    tasks: TaskTracker,
 }
 
 impl Node {
@@ -398,10 +400,18 @@ impl Node {
             first: Duration::from_millis(20),
             cap: Duration::from_millis(100),
         };
-        let mut shutdown = Shutdown::new();
-        let stage = shutdown.stage("network", Duration::from_secs(10));
-        let net = Network::start(config, &stage).await?;
-        Ok(Self { net, shutdown })
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let net = Network::start(config, stop.clone(), &tasks).await?;
+        Ok(Self { net, stop, tasks })
+    }
+
+    /// Stops the network and waits until its task has ended.
+    async fn stop(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        tokio::time::timeout(TEST_STOP_TIMEOUT, self.tasks.wait())
+            .await
+            .unwrap();
     }
 
     fn socket(&self) -> std::net::SocketAddr {

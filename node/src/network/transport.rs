@@ -29,11 +29,12 @@ use libp2p::{
 use tokio::time::Sleep;
 
 use super::{
+    address::{carrier, host},
     config::Timeouts,
     dial::Dialing,
     error::NetworkError,
     reset::Resets,
-    source::{Unfinished, carrier, host},
+    source::Unfinished,
 };
 
 /// Maximum number of streams in both directions on one connection, above which the multiplexer closes it. Each can buffer 256 KiB.

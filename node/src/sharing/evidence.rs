@@ -14,14 +14,14 @@ use concordat_protocol::wire::messages::{
     Countersignature, MAX_RECEIPTS, Reason, ReceiptReply, ReceiptRequest, Refusal, RefusalCode, Reply,
 };
 use concordat_storage::ledger::{Attribution, LedgerReceipt};
-use libp2p::StreamProtocol;
 
 use super::Sharing;
 use super::case::Case;
 use super::decision::failed;
+use crate::attribution::by_peer;
 use crate::evidence::{EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
 use crate::ledger_heads::LedgerHeadsError;
-use crate::network::{FramedStream, NetworkError, Session};
+use crate::network::{FramedStream, NetworkError, Session, StreamProtocol};
 
 /// The protocol for receipts that were not countersigned.
 pub const RECEIPT: StreamProtocol = StreamProtocol::new("/concordat/receipt/1");
@@ -298,7 +298,7 @@ impl Sharing {
         if !same || receipt.clone().verify(&keys).is_err() {
             return Err(invalid());
         }
-        self.store_countersigned(query, (consumer, session.peer()), signed, &session.attribution())
+        self.store_countersigned(query, (consumer, session.peer()), signed, &by_peer(session))
             .await
     }
 }
