@@ -19,7 +19,6 @@ pub mod ledger_heads;
 pub mod lifecycle;
 pub mod membership;
 pub mod negotiation;
-pub mod network;
 pub mod node;
 pub mod policy;
 mod refusals;
@@ -28,3 +27,5 @@ pub mod sharing;
 pub mod shutdown;
 pub mod start_state;
 pub mod telemetry;
+
+pub use concordat_network as network;

@@ -72,10 +72,26 @@ const CRATES: &[Crate] = &[
         cycles: &[],
     },
     Crate {
+        src: "node/network/src",
+        layers: &[
+            &["address", "error", "hello", "members", "reset", "resolve"],
+            &["dial"],
+            &["config"],
+            &["redial", "session", "source"],
+            &["gate", "transport"],
+            &["streams"],
+            &["behavior", "framed", "message"],
+            &["incoming", "task"],
+            &["handle"],
+            &["start"],
+        ],
+        upward: &[],
+        cycles: &[],
+    },
+    Crate {
         src: "node/src",
         layers: &[
-            &["clock", "epoch", "identity", "json", "network", "shutdown"],
-            &["attribution"],
+            &["attribution", "clock", "epoch", "identity", "json", "shutdown"],
             &["changes"],
             &["iam", "refusals"],
             &["config"],
