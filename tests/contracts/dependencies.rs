@@ -72,9 +72,11 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("http-body-util", &[STORAGE, NODE]),
     ("hyper", &[NODE]),
     ("hyper-util", &[NODE]),
-    ("serde_json", &[VERIFY, NODE]),
-    // the description of the API
+    ("serde_json", &[VERIFY, DOCUMENTS, NODE]),
+    // the documents of the API: their description, and errors as responses of the server
     ("utoipa", &[DOCUMENTS]),
+    ("axum-core", &[DOCUMENTS]),
+    ("http", &[DOCUMENTS]),
     // the command line and the daemon's shell
     ("anstream", &[NODE]),
     ("anstyle", &[NODE]),
@@ -98,7 +100,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("chrono", &[PROTOCOL, STORAGE, NODE]),
     ("data-encoding", &[PROTOCOL, STORAGE, NODE]),
     ("serde", &[PROTOCOL, STORAGE, DOCUMENTS, NETWORK, NODE]),
-    ("thiserror", &[PROTOCOL, VERIFY, STORAGE, NETWORK, NODE]),
+    ("thiserror", &[PROTOCOL, VERIFY, STORAGE, DOCUMENTS, NETWORK, NODE]),
     ("tracing", &[PROTOCOL, STORAGE, NETWORK, NODE]),
     ("zeroize", &[PROTOCOL, STORAGE, DOCUMENTS, NODE]),
 ];
