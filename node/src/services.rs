@@ -5,6 +5,7 @@
 //! returns the documents of `concordat-documents`. The HTTP API and every other front end only call it, and contain no rules.
 
 pub mod audit;
+pub mod datasets;
 pub mod evidence;
 pub mod ledger;
 pub mod queries;

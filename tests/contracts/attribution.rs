@@ -34,7 +34,7 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
         "a command on a directory that is not being served",
     ),
     (
-        "node/src/policy/store.rs",
+        "node/src/policies/store.rs",
         "a set is checked against another schema when the program has changed",
     ),
     (
@@ -42,7 +42,7 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
         "both sides have decided and a stop interrupted the delivery",
     ),
     (
-        "node/src/membership.rs",
+        "node/src/membership/acceptance.rs",
         "a start completes a key replacement that a stop interrupted",
     ),
     (

@@ -10,6 +10,7 @@
 
 pub mod audit;
 pub mod backup;
+pub mod dataset;
 pub mod evidence;
 pub mod key;
 pub mod openapi;

@@ -2,14 +2,24 @@
 
 mod import;
 
-use crate::json::Field as _;
+use std::collections::BTreeSet;
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+
 use clap::Subcommand;
+use concordat_documents::dataset::{
+    Dataset, DatasetCheck, DatasetSummary, DatasetVersion, Erased, Erasure, ErasureRequest, NewClasses, NewLimits,
+    NewRetention, Retention, TierLimits,
+};
 use concordat_documents::problem::Problem;
-use concordat_protocol::ids::DatasetName;
-use serde_json::{Map, Value, json};
+use concordat_documents::{Empty, Items};
+use concordat_protocol::ids::{ColumnName, DatasetName, InvalidName, SegmentName};
+use concordat_protocol::schema::{ColumnClass, InvalidClass, VersionNumber};
+use concordat_protocol::scope::Tier;
+use concordat_protocol::text::Reason;
+use serde::Serialize;
 
 use super::context::Context;
-use super::output::Column;
+use super::output::{Column, Format};
 use super::prompt;
 use crate::api::client::Client;
 
@@ -30,7 +40,7 @@ pub(super) enum Verb {
         name: DatasetName,
         /// COLUMN=CLASS, one for each column
         #[arg(required = true, value_name = "COLUMN=CLASS", value_parser = assignment)]
-        classes: Vec<(String, String)>,
+        classes: Vec<(ColumnName, ColumnClass)>,
     },
     /// Let members of the consortium see a dataset and request it
     Publish {
@@ -63,7 +73,7 @@ pub(super) enum Verb {
         name: DatasetName,
         /// Why; recorded in the signed statement
         #[arg(long, value_name = "TEXT")]
-        reason: String,
+        reason: Reason,
         /// Do not prompt for confirmation
         #[arg(long)]
         yes: bool,
@@ -84,53 +94,57 @@ pub(super) struct LimitArgs {
     name: DatasetName,
     /// Only at this tier: exists, count, aggregate or records
     #[arg(long)]
-    tier: Option<String>,
+    tier: Option<Tier>,
     /// Fewest subjects behind a released cell
     #[arg(long, value_name = "COUNT")]
-    min_cell: Option<u32>,
+    min_cell: Option<NonZeroU32>,
     /// Most queries of one grant in 24 hours
     #[arg(long, value_name = "COUNT")]
-    queries_per_day: Option<u32>,
+    queries_per_day: Option<NonZeroU32>,
     /// Most rows in one answer
     #[arg(long, value_name = "COUNT")]
-    max_rows: Option<u64>,
+    max_rows: Option<NonZeroU64>,
     /// Longest duration of a grant, in days
     #[arg(long, value_name = "COUNT")]
-    days: Option<u16>,
+    days: Option<NonZeroU16>,
     /// The highest tier at which sensitive columns are released, or none
     #[arg(long, value_name = "TIER")]
     sensitive: Option<String>,
     /// A column that reveals when a person was born although its name does not show it
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
-    birth_date: Vec<String>,
+    birth_date: Vec<ColumnName>,
 }
 
 impl LimitArgs {
     async fn run(self, client: &Client, context: &Context) -> Result<(), Problem> {
         let path = format!("/v1/datasets/{}", self.name);
-        let limits = json!({
-            "min_cell": self.min_cell,
-            "queries_per_day": self.queries_per_day,
-            "max_rows": self.max_rows,
-            "days": self.days,
-        });
-        let is_set = self.sensitive.is_some()
-            || !self.birth_date.is_empty()
-            || limits
-                .as_object()
-                .is_some_and(|set| set.values().any(|one| !one.is_null()));
-        let dataset: Value = if is_set {
-            let body =
-                json!({ "tier": self.tier, "limits": limits, "sensitive": self.sensitive, "births": self.birth_date });
-            client.post(&format!("{path}/limits"), &body).await?
-        } else {
-            client.get(&path).await?
+        let new = NewLimits {
+            tier: self.tier,
+            limits: TierLimits {
+                min_cell: self.min_cell,
+                queries_per_day: self.queries_per_day,
+                max_rows: self.max_rows,
+                days: self.days,
+            },
+            sensitive: self.sensitive,
+            births: self.birth_date.into_iter().collect(),
         };
-        let sensitive = dataset.at("sensitive").as_str().unwrap_or("none").to_owned();
+        let nothing = NewLimits {
+            tier: new.tier,
+            ..NewLimits::default()
+        };
+        let dataset: Dataset = if new == nothing {
+            client.get(&path).await?
+        } else {
+            client.post(&format!("{path}/limits"), &new).await?
+        };
+        let sensitive = dataset
+            .sensitive
+            .map_or_else(|| "none".to_owned(), |tier| tier.to_string());
         context
             .out
             .note(&format!("sensitive columns are released up to the tier: {sensitive}"));
-        context.out.list(dataset.at("limits"), &LIMITS)
+        context.out.list(&dataset.limits, &LIMITS)
     }
 }
 
@@ -181,39 +195,38 @@ impl Verb {
             Self::Import(args) => import::run(args, &client, context).await,
             Self::Limits(args) => args.run(&client, context).await,
             Self::List => {
-                let datasets: Value = client.get("/v1/datasets").await?;
-                out.list(datasets.at("items"), &SUMMARY)
+                let datasets: Items<DatasetSummary> = client.get("/v1/datasets").await?;
+                out.list(&datasets.items, &SUMMARY)
             }
-            Self::Show { name } => {
-                let dataset: Value = client.get(&format!("/v1/datasets/{name}")).await?;
-                show(dataset, context)
-            }
+            Self::Show { name } => show(client.get(&format!("/v1/datasets/{name}")).await?, context),
             Self::Classify { name, classes } => {
-                let classes: Map<String, Value> = classes.into_iter().map(|(c, class)| (c, class.into())).collect();
-                let count = classes.len();
-                let body = json!({ "classes": classes });
-                let dataset: Value = client.post(&format!("/v1/datasets/{name}/classify"), &body).await?;
+                let new = NewClasses {
+                    classes: classes.into_iter().collect(),
+                };
+                let count = new.classes.len();
+                let dataset: Dataset = client.post(&format!("/v1/datasets/{name}/classify"), &new).await?;
                 out.done(&format!("{count} columns of {name} classified"), &dataset)
             }
             Self::Publish { name } => change_visibility(&client, context, &name, "publish", "published").await,
             Self::Withdraw { name } => change_visibility(&client, context, &name, "withdraw", "withdrawn").await,
             Self::Versions { name } => {
-                let versions: Value = client.get(&format!("/v1/datasets/{name}/versions")).await?;
-                out.list(versions.at("items"), &VERSIONS)
+                let versions: Items<DatasetVersion> = client.get(&format!("/v1/datasets/{name}/versions")).await?;
+                out.list(&versions.items, &VERSIONS)
             }
             Self::Retain { name, versions } => {
-                let body = json!({ "versions": (versions > 0).then_some(versions) });
-                let done: Value = client.post(&format!("/v1/datasets/{name}/retain"), &body).await?;
+                let new = NewRetention {
+                    versions: NonZeroU32::new(versions),
+                };
+                let done: Retention = client.post(&format!("/v1/datasets/{name}/retain"), &new).await?;
                 out.done(&format!("{name}: the retention rule applies from now on"), &done)
             }
             Self::Erase { name, reason, yes } => {
                 if !yes {
                     prompt::confirm(&format!("erase `{name}` permanently? type its name"), name.as_str())?;
                 }
-                let body = json!({ "reason": reason });
-                let done: Value = client.post(&format!("/v1/datasets/{name}/erase"), &body).await?;
-                for path in done.at("unreachable_repositories").as_array().into_iter().flatten() {
-                    let path = path.as_str().unwrap_or_default();
+                let request = ErasureRequest { reason };
+                let done: Erased = client.post(&format!("/v1/datasets/{name}/erase"), &request).await?;
+                for path in &done.unreachable_repositories {
                     out.note(&format!(
                         "`{path}` cannot be reached: its copy is erased at the next start or backup during which it can be reached"
                     ));
@@ -221,11 +234,11 @@ impl Verb {
                 out.done(&format!("{name} is erased and its keys are destroyed"), &done)
             }
             Self::Erasures => {
-                let erasures: Value = client.get("/v1/erasures").await?;
-                out.list(erasures.at("items"), &ERASURES)
+                let erasures: Items<Erasure> = client.get("/v1/erasures").await?;
+                out.list(&erasures.items, &ERASURES)
             }
             Self::Verify { name } => {
-                let found: Value = client.post(&format!("/v1/datasets/{name}/verify"), &json!({})).await?;
+                let found: DatasetCheck = client.post(&format!("/v1/datasets/{name}/verify"), &Empty {}).await?;
                 out.record(&found)
             }
         }
@@ -239,36 +252,68 @@ async fn change_visibility(
     verb: &str,
     done: &str,
 ) -> Result<(), Problem> {
-    let dataset: Value = client.post(&format!("/v1/datasets/{name}/{verb}"), &json!({})).await?;
+    let dataset: DatasetSummary = client.post(&format!("/v1/datasets/{name}/{verb}"), &Empty {}).await?;
     context.out.done(&format!("{name} is {done}"), &dataset)
 }
 
 /// In table format, the columns are shown as a separate table below the rest.
-fn show(mut dataset: Value, context: &Context) -> Result<(), Problem> {
-    if context.out.format() == super::output::Format::Json {
-        return context.out.record(&dataset);
+fn show(dataset: Dataset, context: &Context) -> Result<(), Problem> {
+    match context.out.format() {
+        Format::Json => context.out.record(&dataset),
+        Format::Csv => context.out.list(&dataset.columns, &COLUMNS),
+        Format::Table => {
+            let Dataset { columns, limits, .. } = &dataset;
+            context.out.record(&Rest::from(&dataset))?;
+            context.out.text("\n")?;
+            context.out.list(limits, &LIMITS)?;
+            context.out.text("\n")?;
+            context.out.list(columns, &COLUMNS)
+        }
     }
-    let mut taken = |field: &str| {
-        let fields = dataset.as_object_mut();
-        fields.and_then(|fields| fields.remove(field)).unwrap_or_default()
-    };
-    let (columns, limits) = (taken("columns"), taken("limits"));
-    if context.out.format() == super::output::Format::Table {
-        context.out.record(&dataset)?;
-        context.out.text("\n")?;
-        context.out.list(&limits, &LIMITS)?;
-        context.out.text("\n")?;
-    }
-    context.out.list(&columns, &COLUMNS)
 }
 
-fn assignment(text: &str) -> Result<(String, String), String> {
+/// A dataset without its columns and limits.
+#[derive(Serialize)]
+struct Rest<'a> {
+    name: &'a DatasetName,
+    segment: &'a SegmentName,
+    version: VersionNumber,
+    oldest_version: VersionNumber,
+    keep: Option<NonZeroU32>,
+    rows: u64,
+    subject_column: Option<&'a ColumnName>,
+    published: bool,
+    sensitive: Option<Tier>,
+    births: &'a BTreeSet<ColumnName>,
+    source: &'a DatasetVersion,
+}
+
+impl<'a> From<&'a Dataset> for Rest<'a> {
+    fn from(dataset: &'a Dataset) -> Self {
+        Self {
+            name: &dataset.name,
+            segment: &dataset.segment,
+            version: dataset.version,
+            oldest_version: dataset.oldest_version,
+            keep: dataset.keep,
+            rows: dataset.rows,
+            subject_column: dataset.subject_column.as_ref(),
+            published: dataset.published,
+            sensitive: dataset.sensitive,
+            births: &dataset.births,
+            source: &dataset.source,
+        }
+    }
+}
+
+fn assignment(text: &str) -> Result<(ColumnName, ColumnClass), String> {
     let parts = text
         .split_once('=')
         .filter(|(column, class)| !column.is_empty() && !class.is_empty());
-    parts
-        .map(|(column, class)| (column.to_owned(), class.to_owned()))
-        .ok_or_else(|| "write it as COLUMN=CLASS, such as `age=quasi-identifier`".to_owned())
+    let (column, class) = parts.ok_or("write it as COLUMN=CLASS, such as `age=quasi-identifier`")?;
+    let column = column.parse().map_err(|error: InvalidName| error.to_string())?;
+    let class = class.parse().map_err(|error: InvalidClass| error.to_string())?;
+    Ok((column, class))
 }
 
 #[cfg(test)]
@@ -277,8 +322,9 @@ mod tests {
 
     #[test]
     fn class_assignment_needs_column_and_class() {
-        assert_eq!(assignment("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
-        for wrong in ["a", "=b", "a="] {
+        let (column, class) = assignment("age=quasi-identifier").unwrap();
+        assert_eq!((column.as_str(), class), ("age", ColumnClass::QuasiIdentifier));
+        for wrong in ["a", "=ordinary", "a=", "a=secret", "a=ordinary=x"] {
             assert!(assignment(wrong).is_err(), "{wrong}");
         }
     }

@@ -15,12 +15,14 @@ use concordat_protocol::wire::messages::{
     AnswerDigest, Countersignature, MAX_RECEIPTS, ReceiptReply, ReceiptRequest, Refusal, Reply,
 };
 use concordat_storage::ledger::Attribution;
+use tracing::Instrument as _;
 
 use super::error::FederationError;
-use super::{Federation, FederationParts};
+use super::handle::{Federation, FederationParts};
 use crate::attribution::by_peer;
 use crate::evidence::{Counted, EvidenceError, EvidencePeer, EvidenceRecord, EvidenceSide};
 use crate::ledger_heads::LedgerHeadsError;
+use crate::membership::session_span;
 use crate::network::Session;
 use crate::sharing::RECEIPT;
 use crate::shutdown::Stage;
@@ -196,13 +198,15 @@ impl Federation {
             let connected = sessions.borrow_and_update().clone();
             for session in connected.values().filter(|session| session.number() > seen) {
                 let (federation, session) = (self.clone(), session.clone());
-                stage.spawn(async move {
+                let span = session_span(session.peer());
+                let countersigned = async move {
                     if session.until_attested().await.is_ok()
                         && let Err(error) = federation.countersign(session.peer()).await
                     {
-                        tracing::debug!(peer = %session.peer().short(), %error, "receipts were not countersigned");
+                        tracing::debug!(%error, "receipts were not countersigned");
                     }
-                });
+                };
+                stage.spawn(countersigned.instrument(span));
             }
             seen = connected.values().map(Session::number).max().unwrap_or(seen).max(seen);
             match stage.token().run_until_cancelled(sessions.changed()).await {

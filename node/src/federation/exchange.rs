@@ -22,9 +22,9 @@ use concordat_storage::ledger::Attribution;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 
-use super::Federation;
 use super::columns::RequestedColumns;
 use super::error::FederationError;
+use super::handle::Federation;
 use crate::evidence::Counted;
 use crate::network::{FramedStream, NetworkError};
 
@@ -312,9 +312,9 @@ impl Reading {
             .await?;
         let sent = self.stream.send(&signed).await;
         if let Err(error) = sent {
-            tracing::debug!(provider = %self.outgoing.provider(), %error, "the countersigned receipt could not be sent");
+            tracing::debug!(%error, "the countersigned receipt could not be sent");
         } else if let Err(error) = self.stream.close().await {
-            tracing::debug!(provider = %self.outgoing.provider(), %error, "the stream did not close");
+            tracing::debug!(%error, "the stream did not close");
         }
         Ok(closing)
     }

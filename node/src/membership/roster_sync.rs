@@ -2,8 +2,11 @@
 
 use concordat_protocol::ids::NodeId;
 use concordat_protocol::wire::messages::RosterMessage;
+use tracing::Instrument as _;
 
-use super::{Membership, MembershipError};
+use super::error::MembershipError;
+use super::handle::Membership;
+use super::span::session_span;
 use crate::attribution::by_peer;
 use crate::network::hello::Attested;
 use crate::network::{FramedStream, IncomingStreams, NetworkError, Session, StreamProtocol};
@@ -22,11 +25,13 @@ impl Membership {
     async fn serve_rosters(self, mut incoming: IncomingStreams, stage: Stage) {
         while let Some(stream) = stage.token().run_until_cancelled(incoming.next()).await {
             let membership = self.clone();
-            stage.spawn(async move {
+            let span = session_span(stream.session().peer());
+            let served = async move {
                 if let Err(error) = membership.serve_roster(stream).await {
                     tracing::warn!(%error, "a roster exchange failed");
                 }
-            });
+            };
+            stage.spawn(served.instrument(span));
         }
     }
 
@@ -51,7 +56,8 @@ impl Membership {
         while let Some(Ok(())) = stage.token().run_until_cancelled(roster.changed()).await {
             for peer in self.0.network.connected_peers() {
                 let membership = self.clone();
-                stage.spawn(async move { membership.announce_or_log(peer).await });
+                let announced = async move { membership.announce_or_log(peer).await };
+                stage.spawn(announced.instrument(session_span(peer)));
             }
         }
     }
@@ -61,7 +67,7 @@ impl Membership {
         let ours = self.newest().map_or(0, |roster| roster.number());
         if attested.roster_number > ours {
             if let Err(error) = self.request_roster(session.peer()).await {
-                tracing::warn!(peer = %session.peer().short(), %error, "the peer's newer roster was not accepted");
+                tracing::warn!(%error, "the peer's newer roster was not accepted");
             }
         } else if attested.roster_number < ours {
             self.announce_or_log(session.peer()).await;
@@ -79,7 +85,7 @@ impl Membership {
 
     async fn announce_or_log(&self, peer: NodeId) {
         if let Err(error) = self.announce(peer).await {
-            tracing::debug!(peer = %peer.short(), %error, "the roster was not announced to the peer; it requests it when it connects");
+            tracing::debug!(%error, "the roster was not announced to the peer; it requests it when it connects");
         }
     }
 

@@ -8,12 +8,13 @@ use concordat_protocol::query::{Parties, QueryEnvelope, ValidQuery};
 use concordat_protocol::signed::Signed;
 use concordat_protocol::wire::messages::Refusal;
 
-use super::Sharing;
 use super::case::{Case, LocalQuery};
 use super::concurrency::Party;
-use super::decision::{failed, invalid};
 use super::delivery::ANSWER_TIMEOUT;
+use super::handle::Sharing;
 use super::pipeline::Admitted;
+use super::refusal::{failed, invalid};
+use super::span;
 use crate::attribution::by_peer;
 use crate::network::Session;
 use crate::network::hello::Attested;
@@ -39,6 +40,7 @@ impl Sharing {
         };
         let query = ValidQuery::check(envelope, &parties, now).map_err(|error| invalid(error.to_string()))?;
         let envelope = query.envelope();
+        span::identify_query(&envelope.query);
         let admitted = {
             let mut replay = self.0.replay.lock().unwrap_or_else(PoisonError::into_inner);
             replay.admit(peer, envelope.query, now)
@@ -67,6 +69,7 @@ impl Sharing {
 
     pub(super) async fn admit_local(&self, query: LocalQuery) -> Result<Admitted, Refusal> {
         let case = self.local_case(query)?;
+        span::identify_query(&case.query());
         let party = Party::Person(case.assertion().actor.clone());
         let slot = self.0.limits.acquire(party).await?;
         let decision_slot = slot.decision_slot().await?;

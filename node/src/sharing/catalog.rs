@@ -7,10 +7,11 @@ use concordat_protocol::membership::ValidRoster;
 use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest};
 use concordat_storage::catalog::CatalogError;
 
-use super::Sharing;
 use super::concurrency::Party;
+use super::handle::Sharing;
 use crate::negotiation::{is_active_side, party};
 use crate::network::{FramedStream, NetworkError};
+use crate::policies::catalog_facts;
 use crate::policy::{DatasetFacts, MaxScope};
 
 /// Entries in one page: well below the limit of a frame even with hundreds of columns each, and quickly decided.
@@ -26,7 +27,7 @@ impl Sharing {
         while let Some(CatalogRequest { from }) = stream.recv().await? {
             let party = Party::Institution(requester.institution.clone());
             let Ok(slot) = self.0.limits.decision_slot(&party).await else {
-                tracing::debug!(peer = %requester.institution, "the catalog is not sent: too many requests wait");
+                tracing::debug!("the catalog is not sent: too many requests wait");
                 break;
             };
             let (sharing, requester) = (self.clone(), requester.clone());
@@ -74,7 +75,7 @@ impl Sharing {
         reply.next = u32::try_from(next).ok().filter(|_| published.len() > next);
         for record in published.iter().skip(from).take(PAGE) {
             let version = catalog.open_version(&record.name, None)?;
-            let facts = DatasetFacts::new(&parts.identity.institution, record, version.manifest());
+            let facts = catalog_facts(&parts.identity.institution, record, version.manifest());
             if let Some(max_scope) = parts
                 .policy
                 .current()

@@ -4,7 +4,7 @@ use concordat_protocol::audit::EntryBody;
 use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::Refusal;
 
-use super::Sharing;
+use super::handle::Sharing;
 use crate::attribution::by_peer;
 use crate::network::Session;
 use crate::refusals::Due;

@@ -1,0 +1,263 @@
+//! Datasets of this institution: their contents, the classes of their columns, their limits, and whether members can see them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
+
+use concordat_protocol::ids::{ActorId, ColumnName, DatasetName, Digest32, KeyId, SegmentName};
+use concordat_protocol::schema::{ColumnClass, VersionNumber};
+use concordat_protocol::scope::Tier;
+use concordat_protocol::text::Reason;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A dataset in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetSummary {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: DatasetName,
+    /// Its segment.
+    #[schema(value_type = String)]
+    pub segment: SegmentName,
+    /// The version that a new query reads.
+    #[schema(value_type = u64)]
+    pub version: VersionNumber,
+    /// Its rows.
+    pub rows: u64,
+    /// How many columns it has.
+    pub columns: u64,
+    /// How many of them have no class; it cannot be published before all have one.
+    pub unclassified: u64,
+    /// Whether members can see it.
+    pub published: bool,
+}
+
+/// A dataset with its columns and limits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dataset {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: DatasetName,
+    /// Its segment.
+    #[schema(value_type = String)]
+    pub segment: SegmentName,
+    /// The version that a new query reads.
+    #[schema(value_type = u64)]
+    pub version: VersionNumber,
+    /// The oldest version that is retained.
+    #[schema(value_type = u64)]
+    pub oldest_version: VersionNumber,
+    /// How many versions are retained; `null` for all.
+    #[schema(value_type = Option<u32>)]
+    pub keep: Option<NonZeroU32>,
+    /// Its rows.
+    pub rows: u64,
+    /// The column that identifies the subject of a row; `null` if each row is a subject.
+    #[schema(value_type = Option<String>)]
+    pub subject_column: Option<ColumnName>,
+    /// Whether members can see it.
+    pub published: bool,
+    /// The highest tier at which sensitive columns are released; `null` for none.
+    #[schema(value_type = Option<String>)]
+    pub sensitive: Option<Tier>,
+    /// Further columns that reveal when a person was born.
+    #[schema(value_type = Vec<String>)]
+    pub births: BTreeSet<ColumnName>,
+    /// The limits at each tier.
+    pub limits: Vec<LimitsAtTier>,
+    /// Its columns.
+    pub columns: Vec<DatasetColumn>,
+    /// The version that a new query reads, and where it comes from.
+    pub source: DatasetVersion,
+}
+
+/// A column of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetColumn {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: ColumnName,
+    /// Its type, for people.
+    pub kind: String,
+    /// Whether a value may be missing.
+    pub nullable: bool,
+    /// Its class; `null` if it has none yet.
+    #[schema(value_type = Option<String>)]
+    pub class: Option<ColumnClass>,
+}
+
+/// The limits that apply at one tier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsAtTier {
+    /// The tier.
+    #[schema(value_type = String)]
+    pub tier: Tier,
+    /// Fewest subjects behind a released cell.
+    pub min_cell: u32,
+    /// Most queries of one grant in 24 hours.
+    pub queries_per_day: u32,
+    /// Most rows in one answer.
+    pub max_rows: u64,
+    /// Longest duration of a grant, in days.
+    pub days: u16,
+    /// Those of them that a steward has set.
+    pub set: TierLimits,
+}
+
+/// Limits at one tier; those that are not set have the default of the policy set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TierLimits {
+    /// Fewest subjects behind a released cell.
+    #[schema(value_type = Option<u32>)]
+    pub min_cell: Option<NonZeroU32>,
+    /// Most queries of one grant in 24 hours.
+    #[schema(value_type = Option<u32>)]
+    pub queries_per_day: Option<NonZeroU32>,
+    /// Most rows in one answer.
+    #[schema(value_type = Option<u64>)]
+    pub max_rows: Option<NonZeroU64>,
+    /// Longest duration of a grant, in days.
+    #[schema(value_type = Option<u16>)]
+    pub days: Option<NonZeroU16>,
+}
+
+/// Limits to set; what is omitted stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewLimits {
+    /// Only at this tier; at every tier if omitted.
+    #[schema(value_type = Option<String>)]
+    pub tier: Option<Tier>,
+    /// The limits.
+    pub limits: TierLimits,
+    /// The highest tier at which sensitive columns are released, or `none`.
+    pub sensitive: Option<String>,
+    /// Further columns that reveal when a person was born.
+    #[schema(value_type = Vec<String>)]
+    pub births: BTreeSet<ColumnName>,
+}
+
+/// A version of a dataset, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetVersion {
+    /// Its number.
+    #[schema(value_type = u64)]
+    pub version: VersionNumber,
+    /// Its rows.
+    pub rows: u64,
+    /// How many sealed objects hold it.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The name of the file it was imported from.
+    pub file: String,
+    /// The BLAKE3 hash of that file.
+    #[schema(value_type = String)]
+    pub blake3: Digest32,
+    /// When it was imported.
+    #[schema(format = DateTime)]
+    pub imported_at: String,
+    /// Who imported it.
+    #[schema(value_type = Option<String>)]
+    pub by: Option<ActorId>,
+}
+
+/// The result of reading everything that is stored of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetCheck {
+    /// The dataset.
+    #[schema(value_type = String)]
+    pub dataset: DatasetName,
+    /// Always true: damage is an error.
+    pub ok: bool,
+    /// Versions that were read.
+    pub versions: u64,
+    /// Objects that were read.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// The classes of columns.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewClasses {
+    /// The class of each column to set.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub classes: BTreeMap<ColumnName, ColumnClass>,
+}
+
+/// How many versions are retained.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRetention {
+    /// How many of the newest versions; `null` retains all.
+    #[schema(value_type = Option<u32>)]
+    pub versions: Option<NonZeroU32>,
+}
+
+/// The retention of a dataset's versions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// The dataset.
+    #[schema(value_type = String)]
+    pub dataset: DatasetName,
+    /// How many versions are retained; `null` for all.
+    #[schema(value_type = Option<u32>)]
+    pub keep: Option<NonZeroU32>,
+    /// How many were removed just now.
+    pub removed: u64,
+}
+
+/// Why a dataset is erased.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ErasureRequest {
+    /// The reason, for the signed statement.
+    #[schema(value_type = String)]
+    pub reason: Reason,
+}
+
+/// An erasure that has just been made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Erased {
+    /// The statement.
+    #[serde(flatten)]
+    pub erasure: Erasure,
+    /// Repositories of backups whose copy is erased once they can be reached.
+    pub unreachable_repositories: Vec<String>,
+}
+
+/// The signed statement that a dataset was erased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Erasure {
+    /// The dataset.
+    #[schema(value_type = String)]
+    pub dataset: DatasetName,
+    /// The keys that were destroyed.
+    #[schema(value_type = Vec<String>)]
+    pub keys: Vec<KeyId>,
+    /// Number of versions it had.
+    pub versions: u64,
+    /// Number of objects that were removed.
+    pub objects: u64,
+    /// When.
+    #[schema(format = DateTime)]
+    pub at: String,
+    /// Who ordered it.
+    #[schema(value_type = Option<String>)]
+    pub by: Option<ActorId>,
+    /// Why.
+    #[schema(value_type = String)]
+    pub reason: Reason,
+    /// The statement as it was signed, in base64.
+    pub statement: String,
+}
