@@ -113,11 +113,7 @@ const CRATES: &[Crate] = &[
             &["api"],
             &["cli"],
         ],
-        upward: &[
-            ("node/src/config.rs", "sharing"),
-            ("node/src/negotiation/grant_request.rs", "federation"),
-            ("node/src/negotiation/grant_request.rs", "node"),
-        ],
+        upward: &[("node/src/config.rs", "sharing")],
         cycles: &[
             ("config", 5),
             ("lifecycle", 3),
@@ -128,7 +124,6 @@ const CRATES: &[Crate] = &[
             ("init", 2),
             ("ledger_heads", 2),
             ("membership", 6),
-            ("negotiation", 6),
             ("network", 7),
             ("sharing", 3),
         ],
