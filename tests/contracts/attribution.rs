@@ -38,7 +38,7 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
         "a set is checked against another schema when the program has changed",
     ),
     (
-        "node/src/negotiation/deliver.rs",
+        "node/src/negotiation/catch_up.rs",
         "both sides have decided and a stop interrupted the delivery",
     ),
     (

@@ -130,11 +130,7 @@ const CRATES: &[Crate] = &[
             &["api"],
             &["cli"],
         ],
-        upward: &[
-            ("node/src/config.rs", "sharing"),
-            ("node/src/negotiation/grant_request.rs", "federation"),
-            ("node/src/negotiation/grant_request.rs", "node"),
-        ],
+        upward: &[("node/src/config.rs", "sharing")],
         cycles: &[
             ("config", 5),
             ("lifecycle", 3),
@@ -143,7 +139,6 @@ const CRATES: &[Crate] = &[
             ("cli", 2),
             ("init", 2),
             ("ledger_heads", 2),
-            ("negotiation", 6),
         ],
     },
 ];
