@@ -88,7 +88,11 @@ impl Lifecycle {
                 if let Err(error) = tokio::task::spawn_blocking(move || working.reencrypt_all(&keep_going)).await {
                     tracing::error!(%error, "re-encryption was interrupted");
                 }
-                if stop.run_until_cancelled(lifecycle.0.reencryption.woken()).await.is_none() {
+                if stop
+                    .run_until_cancelled(lifecycle.0.reencryption.woken())
+                    .await
+                    .is_none()
+                {
                     return;
                 }
             }

@@ -114,16 +114,7 @@ const CRATES: &[Crate] = &[
             &["cli"],
         ],
         upward: &[("node/src/config.rs", "sharing")],
-        cycles: &[
-            ("config", 5),
-            ("lifecycle", 3),
-            ("demo", 4),
-            ("evidence", 2),
-            ("cli", 2),
-            ("init", 2),
-            ("ledger_heads", 2),
-            ("network", 7),
-        ],
+        cycles: &[("demo", 4), ("cli", 2), ("network", 7)],
     },
 ];
 

@@ -165,7 +165,13 @@ pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Proble
     let (provider, keys) = provider_from_secret(plan.unlock, plan.cost)?;
     config.keys = keys;
     let location = config.storage.location(&plan.dir)?;
-    let restored = backup::restore(&plan.repository, plan.snapshot, site.path(), provider.as_ref(), &location)?;
+    let restored = backup::restore(
+        &plan.repository,
+        plan.snapshot,
+        site.path(),
+        provider.as_ref(),
+        &location,
+    )?;
     site.write(config::FILE, config.to_string().as_bytes())?;
     let contents = restored.contents.document();
     let opened = restored.storage;
