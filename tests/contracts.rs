@@ -16,12 +16,13 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The crates, lowest layer first.
-const MEMBERS: [&str; 7] = [
+const MEMBERS: [&str; 8] = [
     "protocol",
     "protocol/verify",
     "storage",
     "node/documents",
     "node/policy",
+    "node/demo",
     "node",
     "tests",
 ];
@@ -120,6 +121,7 @@ fn shipped_sources() -> Vec<Source> {
         "storage/src",
         "node/documents/src",
         "node/policy/src",
+        "node/demo/src",
         "node/src",
     ]
     .into_iter()

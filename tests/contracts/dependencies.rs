@@ -8,19 +8,21 @@ const VERIFY: &str = "concordat-verify";
 const STORAGE: &str = "concordat-storage";
 const DOCUMENTS: &str = "concordat-documents";
 const POLICY: &str = "concordat-policy";
+const DEMO: &str = "concordat-demo";
 const NODE: &str = "concordat-node";
 const TESTS: &str = "concordat-tests";
 
-/// Which crates may name which: `node -> storage -> protocol`, the verifier, the documents and the policy the protocol alone, and the tests
-/// all of them.
-const LAYERS: [(&str, &[&str]); 7] = [
+/// Which crates may name which: `node -> storage -> protocol`, the verifier, the documents and the policy the protocol alone, the
+/// demonstration the protocol and the documents, and the tests all of them.
+const LAYERS: [(&str, &[&str]); 8] = [
     (PROTOCOL, &[]),
     (VERIFY, &[PROTOCOL]),
     (STORAGE, &[PROTOCOL]),
     (DOCUMENTS, &[PROTOCOL]),
     (POLICY, &[PROTOCOL]),
-    (NODE, &[PROTOCOL, STORAGE, DOCUMENTS, POLICY]),
-    (TESTS, &[PROTOCOL, VERIFY, STORAGE, DOCUMENTS, POLICY, NODE]),
+    (DEMO, &[PROTOCOL, DOCUMENTS]),
+    (NODE, &[PROTOCOL, STORAGE, DOCUMENTS, POLICY, DEMO]),
+    (TESTS, &[PROTOCOL, VERIFY, STORAGE, DOCUMENTS, POLICY, DEMO, NODE]),
 ];
 
 /// Every external library and the crates that may name it. A library that is not in the list has no owner yet: add it
@@ -72,16 +74,16 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("http-body-util", &[STORAGE, NODE]),
     ("hyper", &[NODE]),
     ("hyper-util", &[NODE]),
-    ("serde_json", &[VERIFY, POLICY, NODE]),
+    ("serde_json", &[VERIFY, POLICY, DEMO, NODE]),
     // the description of the API
     ("utoipa", &[DOCUMENTS]),
-    // the command line and the daemon's shell
+    // the command line and the daemon's shell, and what the demonstration shows
     ("anstream", &[NODE]),
-    ("anstyle", &[NODE]),
-    ("anyhow", &[NODE]),
+    ("anstyle", &[DEMO, NODE]),
+    ("anyhow", &[DEMO]),
     ("clap", &[NODE]),
     ("comfy-table", &[NODE]),
-    ("indicatif", &[NODE]),
+    ("indicatif", &[DEMO, NODE]),
     ("rpassword", &[NODE]),
     ("toml", &[NODE]),
     ("tracing-subscriber", &[NODE]),
@@ -89,17 +91,17 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("async-trait", &[STORAGE, NODE]),
     ("bytes", &[STORAGE, NODE]),
     ("futures", &[STORAGE, NODE]),
-    ("getrandom", &[STORAGE, NODE]),
-    ("tokio", &[STORAGE, NODE]),
+    ("getrandom", &[STORAGE, DEMO, NODE]),
+    ("tokio", &[STORAGE, DEMO, NODE]),
     ("tokio-util", &[STORAGE, NODE]),
     // system calls
-    ("nix", &[STORAGE, NODE]),
+    ("nix", &[STORAGE, DEMO, NODE]),
     // types that all layers share
     ("chrono", &[PROTOCOL, STORAGE, POLICY, NODE]),
-    ("data-encoding", &[PROTOCOL, STORAGE, NODE]),
-    ("serde", &[PROTOCOL, STORAGE, DOCUMENTS, POLICY, NODE]),
+    ("data-encoding", &[PROTOCOL, STORAGE, DEMO, NODE]),
+    ("serde", &[PROTOCOL, STORAGE, DOCUMENTS, POLICY, DEMO, NODE]),
     ("thiserror", &[PROTOCOL, VERIFY, STORAGE, POLICY, NODE]),
-    ("tracing", &[PROTOCOL, STORAGE, POLICY, NODE]),
+    ("tracing", &[PROTOCOL, STORAGE, POLICY, DEMO, NODE]),
     ("zeroize", &[PROTOCOL, STORAGE, DOCUMENTS, NODE]),
 ];
 
@@ -261,6 +263,7 @@ fn upward_dependency_is_reported() {
     assert!(check(&edge(STORAGE, NODE)).is_some());
     assert!(check(&edge(VERIFY, STORAGE)).is_some());
     assert!(check(&edge(POLICY, STORAGE)).is_some());
+    assert!(check(&edge(DEMO, NODE)).is_some());
     assert!(check(&edge(NODE, TESTS)).is_some());
 }
 

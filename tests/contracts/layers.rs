@@ -85,6 +85,17 @@ const CRATES: &[Crate] = &[
         cycles: &[],
     },
     Crate {
+        src: "node/demo/src",
+        layers: &[
+            &["answer", "cohort", "narrator", "refusal"],
+            &["cohorts", "node"],
+            &["reader"],
+            &["story"],
+        ],
+        upward: &[],
+        cycles: &[],
+    },
+    Crate {
         src: "node/src",
         layers: &[
             &[
@@ -109,12 +120,12 @@ const CRATES: &[Crate] = &[
             &["federation"],
             &["lifecycle"],
             &["node"],
-            &["demo", "init", "services"],
+            &["init", "services"],
             &["api"],
             &["cli"],
         ],
-        upward: &[("node/src/config.rs", "sharing")],
-        cycles: &[("demo", 4), ("cli", 2), ("network", 7)],
+        upward: &[],
+        cycles: &[("cli", 2), ("network", 7)],
     },
 ];
 
