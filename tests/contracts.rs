@@ -23,6 +23,7 @@ const MEMBERS: [&str; 8] = [
     "node/documents",
     "node/network",
     "node/policy",
+    "node/demo",
     "node",
     "tests",
 ];
@@ -122,6 +123,7 @@ fn shipped_sources() -> Vec<Source> {
         "node/documents/src",
         "node/network/src",
         "node/policy/src",
+        "node/demo/src",
         "node/src",
     ]
     .into_iter()

@@ -28,7 +28,10 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
         "node/src/evidence/recovery.rs",
         "queries interrupted by a stop are closed at the start",
     ),
-    ("node/src/init.rs", "a command on a directory that has no users yet"),
+    (
+        "node/src/init/create.rs",
+        "a command on a directory that has no users yet",
+    ),
     (
         "node/src/init/restore.rs",
         "a command on a directory that is not being served",

@@ -102,6 +102,17 @@ const CRATES: &[Crate] = &[
         cycles: &[],
     },
     Crate {
+        src: "node/demo/src",
+        layers: &[
+            &["answer", "cohort", "narrator", "refusal"],
+            &["cohorts", "node"],
+            &["reader"],
+            &["story"],
+        ],
+        upward: &[],
+        cycles: &[],
+    },
+    Crate {
         src: "node/src",
         layers: &[
             &[
@@ -126,20 +137,12 @@ const CRATES: &[Crate] = &[
             &["federation"],
             &["lifecycle"],
             &["node"],
-            &["demo", "init", "services"],
+            &["init", "services"],
             &["api"],
             &["cli"],
         ],
-        upward: &[("node/src/config.rs", "sharing")],
-        cycles: &[
-            ("config", 5),
-            ("lifecycle", 3),
-            ("demo", 4),
-            ("evidence", 2),
-            ("cli", 2),
-            ("init", 2),
-            ("ledger_heads", 2),
-        ],
+        upward: &[],
+        cycles: &[("cli", 2)],
     },
 ];
 

@@ -29,7 +29,7 @@ use super::output::Column;
 use super::{init::dial_ranges, unlock};
 use crate::{
     clock::Clock,
-    config::{self, Config, KeysFrom},
+    config::{self, Config, KeysFrom, NodeSection},
     init::{Hints, OperatorSettings, RestorePlan, SnapshotSettings, Unlock, restore, settings_of_snapshot},
     json::Field as _,
     network::{DialRange, Multiaddr},
@@ -305,7 +305,7 @@ impl Restore {
                 .help("restore them into the data directory with `--objects local`, or name an empty location in a store in a configuration that you give with `--config FILE`"));
         }
         let listen = if self.listen.is_empty() {
-            Config::listen_at(self.port)
+            NodeSection::listen_at(self.port)
         } else {
             self.listen.clone()
         };

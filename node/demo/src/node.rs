@@ -7,9 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
+
+use crate::refusal::Refusal;
 
 /// How long a daemon may take to be ready.
 const READY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -18,26 +20,26 @@ const READY_POLL_INTERVAL: Duration = Duration::from_millis(40);
 
 /// An institution of the demonstration.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Profile {
-    pub(super) id: &'static str,
-    pub(super) name: &'static str,
-    pub(super) jurisdiction: &'static str,
-    pub(super) steward: &'static str,
-    pub(super) researcher: &'static str,
+pub(crate) struct Profile {
+    pub(crate) id: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) jurisdiction: &'static str,
+    pub(crate) steward: &'static str,
+    pub(crate) researcher: &'static str,
 }
 
 /// A running institution.
 #[derive(Debug)]
-pub(super) struct DemoNode {
-    pub(super) profile: Profile,
-    pub(super) dir: PathBuf,
+pub(crate) struct DemoNode {
+    pub(crate) profile: Profile,
+    pub(crate) dir: PathBuf,
     program: PathBuf,
     daemon: Option<Child>,
 }
 
 impl DemoNode {
     /// Creates the data directory and starts the daemon.
-    pub(super) async fn init(profile: Profile, dir: PathBuf, password: &str) -> Result<Self> {
+    pub(crate) async fn init(profile: Profile, dir: PathBuf, password: &str) -> Result<Self> {
         let program = std::env::current_exe().context("the path of this program is not known")?;
         let mut node = Self {
             profile,
@@ -82,7 +84,7 @@ impl DemoNode {
             .context("the daemon cannot be started")?;
         self.daemon = Some(child);
         let ready = async {
-            while self.json(&["status"]).await.is_err() {
+            while self.run(&["status"], None).await.is_err() {
                 if let Some(Ok(Some(status))) = self.daemon.as_mut().map(Child::try_wait) {
                     bail!(
                         "the daemon of {} ended with {status}; see {}",
@@ -102,7 +104,7 @@ impl DemoNode {
     /// Creates an account and records the person's training.
     ///
     /// The password that the administrator sets is valid for one login, in which the person sets their own.
-    pub(super) async fn create_user(&self, name: &str, role: &str, password: &str) -> Result<()> {
+    pub(crate) async fn create_user(&self, name: &str, role: &str, password: &str) -> Result<()> {
         let given = format!("for the first login of {name}");
         self.run(&["user", "add", name, "--role", role], Some(&given)).await?;
         self.run(
@@ -124,12 +126,12 @@ impl DemoNode {
     }
 
     /// Logs `name` in; later commands are that person's.
-    pub(super) async fn login(&self, name: &str, password: &str) -> Result<()> {
+    pub(crate) async fn login(&self, name: &str, password: &str) -> Result<()> {
         self.run(&["login", name], Some(password)).await.map(|_| ())
     }
 
     /// Runs a command that must succeed and returns what it printed.
-    pub(super) async fn run(&self, args: &[&str], input: Option<&str>) -> Result<String> {
+    pub(crate) async fn run(&self, args: &[&str], input: Option<&str>) -> Result<String> {
         let output = self.attempt(args, input).await?;
         if !output.status.success() {
             bail!(
@@ -143,13 +145,14 @@ impl DemoNode {
     }
 
     /// Runs a command with `--format json` that must succeed and returns what it printed.
-    pub(super) async fn json(&self, args: &[&str]) -> Result<Value> {
+    pub(crate) async fn json<T: DeserializeOwned>(&self, args: &[&str]) -> Result<T> {
         let text = self.run(&[&["--format", "json"], args].concat(), None).await?;
-        serde_json::from_str(&text).with_context(|| format!("`concordat {}` did not print JSON", args.join(" ")))
+        serde_json::from_str(&text)
+            .with_context(|| format!("`concordat {}` did not print the expected JSON", args.join(" ")))
     }
 
-    /// Runs a command that must be refused and returns the error object it printed.
-    pub(super) async fn refusal(&self, args: &[&str]) -> Result<Value> {
+    /// Runs a command that must be refused and returns what it printed.
+    pub(crate) async fn refusal(&self, args: &[&str]) -> Result<Refusal> {
         let output = self.attempt(&[&["--format", "json"], args].concat(), None).await?;
         if output.status.success() {
             bail!(
@@ -163,7 +166,7 @@ impl DemoNode {
     }
 
     /// Starts a command and leaves it running.
-    pub(super) fn spawn(&self, args: &[&str]) -> Result<Child> {
+    pub(crate) fn spawn(&self, args: &[&str]) -> Result<Child> {
         let mut command = self.command(args);
         Ok(command
             .stdin(Stdio::null())
@@ -193,7 +196,7 @@ impl DemoNode {
     }
 
     /// Stops the daemon with SIGTERM and waits until it has exited.
-    pub(super) async fn stop(mut self) -> Result<()> {
+    pub(crate) async fn stop(mut self) -> Result<()> {
         let Some(mut daemon) = self.daemon.take() else {
             return Ok(());
         };
@@ -205,7 +208,7 @@ impl DemoNode {
     }
 
     /// Leaves the daemon running when this process ends.
-    pub(super) fn keep(mut self) -> PathBuf {
+    pub(crate) fn keep(mut self) -> PathBuf {
         if let Some(daemon) = self.daemon.take() {
             std::mem::forget(daemon);
         }

@@ -4,11 +4,11 @@ use anyhow::{Context, Result};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, ChildStdout};
 
-use super::node::DemoNode;
+use crate::node::DemoNode;
 
 /// Reads the answer to a query line by line and leaves the rest in the pipe.
 #[derive(Debug)]
-pub(super) struct SlowReader {
+pub(crate) struct SlowReader {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     errors: ChildStderr,
@@ -17,15 +17,15 @@ pub(super) struct SlowReader {
 
 /// How an answer ended.
 #[derive(Debug)]
-pub(super) struct End {
+pub(crate) struct End {
     /// Rows that were received.
-    pub(super) rows: u64,
+    pub(crate) rows: u64,
     /// Why it ended early, if it did.
-    pub(super) error: Option<String>,
+    pub(crate) error: Option<String>,
 }
 
 impl SlowReader {
-    pub(super) fn start(node: &DemoNode, sql: &str) -> Result<Self> {
+    pub(crate) fn start(node: &DemoNode, sql: &str) -> Result<Self> {
         let mut child = node.spawn(&["--format", "csv", "query", sql])?;
         let lines = BufReader::new(child.stdout.take().context("no pipe to read from")?).lines();
         let errors = child.stderr.take().context("no pipe to read errors from")?;
@@ -38,7 +38,7 @@ impl SlowReader {
     }
 
     /// Reads the header and a few rows, then stops reading: backpressure reaches the provider.
-    pub(super) async fn first_rows(&mut self) -> Result<u64> {
+    pub(crate) async fn first_rows(&mut self) -> Result<u64> {
         for _ in 0..10 {
             self.lines.next_line().await?.context("the answer ended immediately")?;
             self.rows += 1;
@@ -47,7 +47,7 @@ impl SlowReader {
     }
 
     /// Reads the remaining rows.
-    pub(super) async fn finish(mut self) -> Result<End> {
+    pub(crate) async fn finish(mut self) -> Result<End> {
         while self.lines.next_line().await?.is_some() {
             self.rows += 1;
         }

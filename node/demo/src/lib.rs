@@ -2,19 +2,31 @@
 //!
 //! The demonstration takes no shortcuts: it starts three daemons of this program in three data directories and runs the
 //! commands that people would type. The daemons communicate over real sockets and store real encrypted files.
+//!
+//! 1. The patients of each institution are generated ([`cohort`]), or read from the files of the heart study (`cohorts`).
+//! 2. Each institution is a data directory, a daemon and the commands of its people (`node`).
+//! 3. The chapters (`story`) run these commands, read what they print (`answer`, `refusal`, `reader`), and show both (`narrator`).
+//!
+//! This crate knows the program only from outside, by its command line. No institution runs it.
 
 pub mod cohort;
 mod cohorts;
-mod narrator;
+
+mod answer;
 mod node;
 mod reader;
+mod refusal;
+
+mod narrator;
 mod story;
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use concordat_protocol::time::Timestamp;
 
-use crate::clock::Clock;
 use cohorts::Cohorts;
 use narrator::Narrator;
 use story::{CHAPTERS, DemoNodes, Story};
@@ -33,13 +45,13 @@ pub struct DemoOptions {
     pub plain: bool,
 }
 
-/// Runs the demonstration.
+/// Runs the demonstration. Its grants are requested at `now`.
 ///
 /// # Errors
 /// The first step that does not have the expected result.
-pub async fn run(options: &DemoOptions) -> Result<()> {
+pub async fn run(options: &DemoOptions, now: Timestamp) -> Result<()> {
     let dir = DemoDir::create()?;
-    let until = Clock::system().now().plus_seconds(GRANT_SECONDS).to_string();
+    let until = now.plus_seconds(GRANT_SECONDS).to_string();
     let until = until.split('T').next().unwrap_or(&until).to_owned();
     let cohorts = Cohorts::prepare(options.data.as_deref(), dir.path(), until)?;
     let narrator = Narrator::new(!options.plain, CHAPTERS);
@@ -105,7 +117,8 @@ impl DemoDir {
         getrandom::fill(&mut random).context("the operating system provides no random numbers")?;
         let name = format!("concordat-demo-{}", data_encoding::HEXLOWER.encode(&random));
         let path = std::env::temp_dir().join(name);
-        concordat_storage::fs::create_dir_private(&path).context("the temporary folder cannot be created")?;
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&path);
+        made.context("the temporary folder cannot be created")?;
         Ok(Self { path, keep: false })
     }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::cohort::{Cohort, HEART_COLUMNS, IDENTITY_COLUMNS, Site};
+use crate::cohort::{Cohort, HEART_COLUMNS, IDENTITY_COLUMNS, Site};
 
 /// Fixed, so that two runs show the same patients.
 const SEED: u64 = 1988;
@@ -31,15 +31,15 @@ const IDENTITY_CLASSES: [&str; 5] = [
 
 /// One institution's patients.
 #[derive(Debug)]
-pub(super) struct CohortFile {
-    pub(super) path: PathBuf,
-    pub(super) generated: bool,
+pub(crate) struct CohortFile {
+    pub(crate) path: PathBuf,
+    pub(crate) generated: bool,
     columns: Vec<String>,
 }
 
 /// The patients of all institutions.
 #[derive(Debug)]
-pub(super) struct Cohorts {
+pub(crate) struct Cohorts {
     files: BTreeMap<&'static str, CohortFile>,
     until: String,
 }
@@ -47,7 +47,7 @@ pub(super) struct Cohorts {
 impl Cohorts {
     /// Uses the study's files from `data` if they exist and writes generated cohorts into `dir` for the rest.
     /// `until` is the day on which the grants of the demonstration end.
-    pub(super) fn prepare(data: Option<&Path>, dir: &Path, until: String) -> Result<Self> {
+    pub(crate) fn prepare(data: Option<&Path>, dir: &Path, until: String) -> Result<Self> {
         let mut files = BTreeMap::new();
         for (id, site, file, subjects) in SITES {
             let real = data.map(|data| data.join(file)).filter(|path| path.is_file());
@@ -65,21 +65,21 @@ impl Cohorts {
         Ok(Self { files, until })
     }
 
-    pub(super) fn of(&self, institution: &str) -> Result<&CohortFile> {
+    pub(crate) fn of(&self, institution: &str) -> Result<&CohortFile> {
         self.files
             .get(institution)
             .with_context(|| format!("no patients for {institution}"))
     }
 
     /// The day on which the grants end.
-    pub(super) fn until(&self) -> &str {
+    pub(crate) fn until(&self) -> &str {
         &self.until
     }
 }
 
 impl CohortFile {
     /// `column=class` for every column.
-    pub(super) fn classes(&self) -> Vec<&str> {
+    pub(crate) fn classes(&self) -> Vec<&str> {
         self.columns.iter().map(String::as_str).collect()
     }
 }

@@ -1,6 +1,11 @@
 //! A small generator with a fixed, documented stream. It is only for test data: it is predictable by design.
 
-use super::profile::Normal;
+/// A normal distribution: mean and standard deviation, in the unit of the column.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Normal {
+    pub(super) mean: i64,
+    pub(super) deviation: i64,
+}
 
 /// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014; constants as in
 /// Vigna's public-domain `splitmix64.c`).

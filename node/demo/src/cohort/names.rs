@@ -1,7 +1,7 @@
 //! Names that are common in each country, combined at random.
 
-use super::Site;
 use super::rng::SplitMix64;
+use super::site::Site;
 
 /// A full name in the order of the country: Hungarians put the family name first.
 pub(super) fn draw(site: Site, male: bool, rng: &mut SplitMix64) -> String {

@@ -11,14 +11,14 @@ const WIDTH: usize = 76;
 
 /// Writes the demonstration's text to standard output.
 #[derive(Debug)]
-pub(super) struct Narrator {
+pub(crate) struct Narrator {
     color: bool,
     bar: ProgressBar,
 }
 
 impl Narrator {
     /// A narrator with a progress bar of `steps` steps.
-    pub(super) fn new(color: bool, steps: u64) -> Self {
+    pub(crate) fn new(color: bool, steps: u64) -> Self {
         let terminal = std::io::stdout().is_terminal();
         let bar = if terminal && std::io::stderr().is_terminal() {
             ProgressBar::new(steps)
@@ -36,7 +36,7 @@ impl Narrator {
     }
 
     /// A new chapter.
-    pub(super) fn chapter(&self, title: &str) {
+    pub(crate) fn chapter(&self, title: &str) {
         self.bar.inc(1);
         self.bar.set_message(title.to_owned());
         self.line("");
@@ -44,37 +44,37 @@ impl Narrator {
     }
 
     /// A paragraph.
-    pub(super) fn narrate(&self, text: &str) {
+    pub(crate) fn narrate(&self, text: &str) {
         for line in wrapped(text) {
             self.line(&format!("  {line}"));
         }
     }
 
     /// A command as its user would type it.
-    pub(super) fn command(&self, who: &str, command: &str) {
+    pub(crate) fn command(&self, who: &str, command: &str) {
         let prompt = self.painted(&format!("  {who} $"), Style::new().dimmed());
         self.line(&format!("{prompt} {command}"));
     }
 
     /// What a command printed.
-    pub(super) fn output(&self, text: &str) {
+    pub(crate) fn output(&self, text: &str) {
         for line in text.lines() {
             self.line(&format!("    {line}"));
         }
     }
 
     /// A fact that went well.
-    pub(super) fn good(&self, text: &str) {
+    pub(crate) fn good(&self, text: &str) {
         self.marked("+", AnsiColor::Green, text);
     }
 
     /// A refusal, which is the expected result.
-    pub(super) fn refused(&self, text: &str) {
+    pub(crate) fn refused(&self, text: &str) {
         self.marked("-", AnsiColor::Yellow, text);
     }
 
     /// The end of the demonstration.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 

@@ -1,6 +1,7 @@
 //! The three hospitals in numbers.
 
-use super::Site;
+use super::rng::Normal;
+use super::site::Site;
 
 impl Site {
     pub(super) fn profile(self) -> &'static Profile {
@@ -37,13 +38,6 @@ pub(super) struct Profile {
     pub(super) restecg: [(i64, u64); 3],
     pub(super) thalach: Normal,
     pub(super) missing: Missing,
-}
-
-/// Mean and standard deviation, in the unit of the column.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Normal {
-    pub(super) mean: i64,
-    pub(super) deviation: i64,
 }
 
 /// How often a finding was not recorded, per thousand subjects.

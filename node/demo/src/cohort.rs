@@ -14,12 +14,15 @@
 mod names;
 mod profile;
 mod rng;
+mod site;
 #[cfg(test)]
 mod tests;
 
-use profile::{Normal, Profile};
-use rng::SplitMix64;
 use std::io::{self, Write};
+
+use profile::Profile;
+use rng::{Normal, SplitMix64};
+pub use site::Site;
 
 /// The fourteen columns of the heart study in the order of its files, which on the UCI server come without a header.
 pub const HEART_COLUMNS: [&str; 14] = [
@@ -32,17 +35,6 @@ pub const IDENTITY_COLUMNS: [&str; 4] = ["record_number", "name", "birth_date", 
 
 /// The year at whose end every subject is examined: age and birth date agree on that day.
 const EXAMINED_IN: i64 = 2025;
-
-/// A hospital of the demonstration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Site {
-    /// Cleveland, United States: every finding recorded.
-    Cleveland,
-    /// Budapest, Hungary: younger subjects, `slope`, `ca` and `thal` mostly missing.
-    Budapest,
-    /// Zurich, Switzerland: mostly ill men, `chol` and `ca` mostly missing.
-    Zurich,
-}
 
 /// One examined subject.
 #[derive(Debug, Clone, PartialEq, Eq)]

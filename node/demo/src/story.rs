@@ -1,20 +1,22 @@
 //! The steps of the demonstration, chapter by chapter. Every command line that is shown is really run, by the person it names.
 
-use crate::json::Field as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use concordat_documents::audit::AuditReport;
 use serde_json::Value;
 
-use super::cohorts::Cohorts;
-use super::narrator::Narrator;
-use super::node::{DemoNode, Profile};
+use crate::answer::{field, list, plain, text};
+use crate::cohorts::Cohorts;
+use crate::narrator::Narrator;
+use crate::node::{DemoNode, Profile};
+use crate::reader::SlowReader;
 
 /// Number of chapters.
-pub(super) const CHAPTERS: u64 = 8;
+pub(crate) const CHAPTERS: u64 = 8;
 /// The password of every account in the demonstration: it runs on the reader's own machine and the patients are invented.
-pub(super) const PASSWORD: &str = "correct horse battery staple";
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// How long the slow reader may wait for its first rows.
 const FIRST_ROWS_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -42,32 +44,32 @@ const ZURICH: Profile = Profile {
 
 /// The people of the demonstration and what they work with.
 #[derive(Debug)]
-pub(super) struct Story<'a> {
+pub(crate) struct Story<'a> {
     narrator: &'a Narrator,
     cohorts: &'a Cohorts,
 }
 
 /// The three institutions.
 #[derive(Debug)]
-pub(super) struct DemoNodes {
-    pub(super) cleveland: DemoNode,
-    pub(super) budapest: DemoNode,
-    pub(super) zurich: DemoNode,
+pub(crate) struct DemoNodes {
+    pub(crate) cleveland: DemoNode,
+    pub(crate) budapest: DemoNode,
+    pub(crate) zurich: DemoNode,
 }
 
 impl DemoNodes {
-    pub(super) fn all(&self) -> [&DemoNode; 3] {
+    pub(crate) fn all(&self) -> [&DemoNode; 3] {
         [&self.cleveland, &self.budapest, &self.zurich]
     }
 }
 
 impl<'a> Story<'a> {
-    pub(super) fn new(narrator: &'a Narrator, cohorts: &'a Cohorts) -> Self {
+    pub(crate) fn new(narrator: &'a Narrator, cohorts: &'a Cohorts) -> Self {
         Self { narrator, cohorts }
     }
 
     /// Chapter 1: three daemons, each with keys and people of its own.
-    pub(super) async fn init_nodes(&self, dir: &Path) -> Result<DemoNodes> {
+    pub(crate) async fn init_nodes(&self, dir: &Path) -> Result<DemoNodes> {
         self.narrator.chapter("Three hospitals in three countries");
         let (cleveland, budapest, zurich) = tokio::try_join!(
             DemoNode::init(CLEVELAND, dir.join(CLEVELAND.id), PASSWORD),
@@ -102,7 +104,7 @@ impl<'a> Story<'a> {
     }
 
     /// Chapter 2: a consortium by signed files.
-    pub(super) async fn form_consortium(&self, nodes: &DemoNodes, dir: &Path) -> Result<()> {
+    pub(crate) async fn form_consortium(&self, nodes: &DemoNodes, dir: &Path) -> Result<()> {
         self.narrator.chapter("They found a consortium");
         let founder = &nodes.cleveland;
         self.run_command(
@@ -132,7 +134,7 @@ impl<'a> Story<'a> {
     }
 
     /// Chapter 3: patients come in, are classified and published.
-    pub(super) async fn import(&self, nodes: &DemoNodes) -> Result<()> {
+    pub(crate) async fn import(&self, nodes: &DemoNodes) -> Result<()> {
         self.narrator
             .chapter("Each steward imports patients and classifies the columns");
         for node in nodes.all() {
@@ -145,14 +147,14 @@ impl<'a> Story<'a> {
             } else {
                 import.push("--each-row-is-a-subject");
             }
-            let imported = node.json(&import).await?;
+            let imported: Value = node.json(&import).await?;
             let classes: Vec<&str> = cohort.classes();
             node.run(&[&["dataset", "classify", "heart"][..], &classes].concat(), None)
                 .await?;
             node.run(&["dataset", "limits", "heart", "--sensitive", "records"], None)
                 .await?;
             node.run(&["dataset", "publish", "heart"], None).await?;
-            let rows = imported.at("rows").as_u64().unwrap_or(0);
+            let rows = field(&imported, "rows").as_u64().unwrap_or(0);
             let origin = if cohort.generated {
                 "generated"
             } else {
@@ -170,7 +172,7 @@ impl<'a> Story<'a> {
     }
 
     /// Chapter 4: a wide request, a narrower offer, an agreement.
-    pub(super) async fn negotiate(&self, nodes: &DemoNodes) -> Result<String> {
+    pub(crate) async fn negotiate(&self, nodes: &DemoNodes) -> Result<String> {
         self.narrator
             .chapter("A researcher in Zurich requests everything, and is offered narrower terms");
         nodes.zurich.login(ZURICH.researcher, PASSWORD).await?;
@@ -204,28 +206,20 @@ impl<'a> Story<'a> {
             .collect();
         self.narrator
             .command(ZURICH.researcher, &format!("concordat {}", args.join(" ")));
-        let request = nodes.zurich.json(&args).await?;
+        let request: Value = nodes.zurich.json(&args).await?;
         let id = text(&request, "id")?;
         provider.run(&["grant", "offer", &id], None).await?;
         let offered = self.wait_for_state(&nodes.zurich, &id, "OFFERED").await?;
-        for narrowing in offered.at("narrowings").as_array().into_iter().flatten() {
-            let (requested, offered, reason) = (
-                &narrowing.at("requested"),
-                &narrowing.at("offered"),
-                &narrowing.at("reason"),
-            );
-            self.narrator.refused(&format!(
-                "{} -> {}: {}",
-                plain(requested),
-                plain(offered),
-                plain(reason)
-            ));
+        for narrowing in list(&offered, "narrowings") {
+            let [requested, offered, reason] =
+                ["requested", "offered", "reason"].map(|key| plain(field(narrowing, key)));
+            self.narrator.refused(&format!("{requested} -> {offered}: {reason}"));
         }
         self.narrator
             .command(ZURICH.researcher, &format!("concordat grant accept {}", short(&id)));
         nodes.zurich.run(&["grant", "accept", &id], None).await?;
         let grant = self.wait_for_state(&nodes.zurich, &id, "ACTIVE").await?;
-        let signers = grant.at("signed_by").as_array().map_or(0, Vec::len);
+        let signers = list(&grant, "signed_by").len();
         ensure!(signers == 2, "a grant must carry two signatures");
         self.narrator.good(&format!(
             "{} and Zurich have both signed grant {}",
@@ -236,7 +230,7 @@ impl<'a> Story<'a> {
     }
 
     /// Chapter 5: one query to all three.
-    pub(super) async fn query(&self, nodes: &DemoNodes) -> Result<()> {
+    pub(crate) async fn query(&self, nodes: &DemoNodes) -> Result<()> {
         self.narrator.chapter("One query to three hospitals");
         let sql = "SELECT sex, count(*) AS patients, avg(chol) AS cholesterol FROM consortium.heart GROUP BY sex ORDER BY sex";
         self.narrator
@@ -248,7 +242,7 @@ impl<'a> Story<'a> {
     }
 
     /// Chapter 6: refusals explain why and what would help.
-    pub(super) async fn refuse(&self, nodes: &DemoNodes) -> Result<()> {
+    pub(crate) async fn refuse(&self, nodes: &DemoNodes) -> Result<()> {
         self.narrator.chapter("Not everything is answered");
         let attempts: [(&str, Vec<&str>); 3] = [
             (
@@ -269,19 +263,19 @@ impl<'a> Story<'a> {
             self.narrator
                 .command(ZURICH.researcher, &format!("concordat {}", quoted(&args)));
             let error = nodes.zurich.refusal(&args).await?;
-            self.narrator.refused(&error_summary(&error));
+            self.narrator.refused(&error.to_string());
         }
         Ok(())
     }
 
     /// Chapter 7: a revocation interrupts a running answer.
-    pub(super) async fn revoke(&self, nodes: &DemoNodes, grant: &str) -> Result<()> {
+    pub(crate) async fn revoke(&self, nodes: &DemoNodes, grant: &str) -> Result<()> {
         self.narrator
             .chapter("Budapest ends the grant in the middle of an answer");
         let sql = "SELECT * FROM budapest.heart";
         self.narrator
             .command(ZURICH.researcher, &format!("concordat query \"{sql}\" | slow-reader"));
-        let mut reader = super::reader::SlowReader::start(&nodes.zurich, sql)?;
+        let mut reader = SlowReader::start(&nodes.zurich, sql)?;
         let before = tokio::time::timeout(FIRST_ROWS_TIMEOUT, reader.first_rows())
             .await
             .context("no rows arrived")??;
@@ -289,11 +283,11 @@ impl<'a> Story<'a> {
             BUDAPEST.steward,
             &format!("concordat grant revoke {} --reason \"consent withdrawn\"", short(grant)),
         );
-        let revoked = nodes
+        let revoked: Value = nodes
             .budapest
             .json(&["grant", "revoke", grant, "--reason", "consent withdrawn"])
             .await?;
-        ensure!(revoked.at("state") == "REVOKED", "the grant should be revoked");
+        ensure!(field(&revoked, "state") == "REVOKED", "the grant should be revoked");
         let end = reader.finish().await?;
         match end.error {
             Some(error) => self
@@ -311,26 +305,26 @@ impl<'a> Story<'a> {
             .zurich
             .refusal(&["query", "SELECT count(*) FROM budapest.heart"])
             .await?;
-        self.narrator.refused(&error_summary(&error));
+        self.narrator.refused(&error.to_string());
         Ok(())
     }
 
     /// Chapter 8: the ledgers.
-    pub(super) async fn prove(&self, nodes: &DemoNodes) -> Result<()> {
+    pub(crate) async fn prove(&self, nodes: &DemoNodes) -> Result<()> {
         self.narrator.chapter("The history can be proved");
         for node in nodes.all() {
             node.login("administrator", PASSWORD).await?;
-            let report = node.json(&["audit", "verify"]).await?;
+            let report: AuditReport = node.json(&["audit", "verify"]).await?;
             ensure!(
-                report.at("ok") == true,
-                "the ledger of {} does not verify: {report}",
+                report.ok,
+                "the ledger of {} does not verify: {report:?}",
                 node.profile.id
             );
-            let (entries, root) = (&report.at("entries"), plain(report.at("root")));
             self.narrator.good(&format!(
-                "{}: {entries} ledger entries, chained and complete, root {}",
+                "{}: {} ledger entries, chained and complete, root {}",
                 node.profile.id,
-                short(&root)
+                report.entries,
+                short(&report.root.to_string())
             ));
         }
         Ok(())
@@ -347,25 +341,14 @@ impl<'a> Story<'a> {
     /// Waits until the negotiation or grant `id` is in `state`, as the other side's messages arrive.
     async fn wait_for_state(&self, node: &DemoNode, id: &str, state: &str) -> Result<Value> {
         for _ in 0..200 {
-            let shown = node.json(&["grant", "show", id]).await?;
-            if shown.at("state") == state {
+            let shown: Value = node.json(&["grant", "show", id]).await?;
+            if field(&shown, "state") == state {
                 return Ok(shown);
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
         bail!("grant {id} did not reach the state {state}")
     }
-}
-
-fn text(value: &Value, key: &str) -> Result<String> {
-    value[key]
-        .as_str()
-        .map(str::to_owned)
-        .with_context(|| format!("`{key}` is missing in {value}"))
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn short(id: &str) -> String {
@@ -389,21 +372,4 @@ fn quoted(args: &[&str]) -> String {
         }
     };
     args.iter().map(quote).collect::<Vec<_>>().join(" ")
-}
-
-/// An error object as one sentence, with its reasons and what to do.
-fn error_summary(error: &Value) -> String {
-    let mut parts = vec![plain(error.at("title"))];
-    if let Some(detail) = error.at("detail").as_str() {
-        parts.push(detail.to_owned());
-    }
-    for reason in error.at("reasons").as_array().into_iter().flatten() {
-        parts.push(reason.as_str().map_or_else(|| plain(reason.at("text")), str::to_owned));
-    }
-    if let Some(help) = error.at("help").as_str() {
-        parts.push(format!("what to do: {help}"));
-    }
-    parts.retain(|part| !part.is_empty() && part != "null");
-    parts.dedup();
-    parts.join("; ")
 }
