@@ -16,12 +16,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The crates, lowest layer first.
-const MEMBERS: [&str; 7] = [
+const MEMBERS: [&str; 8] = [
     "protocol",
     "protocol/verify",
     "storage",
     "node/documents",
+    "node/network",
     "node/policy",
+    "node/demo",
     "node",
     "tests",
 ];
@@ -119,7 +121,9 @@ fn shipped_sources() -> Vec<Source> {
         "protocol/verify/src",
         "storage/src",
         "node/documents/src",
+        "node/network/src",
         "node/policy/src",
+        "node/demo/src",
         "node/src",
     ]
     .into_iter()

@@ -31,11 +31,10 @@ mod quota;
 mod refusal;
 mod span;
 
-use libp2p::StreamProtocol;
 use tracing::Instrument as _;
 
 use crate::membership::session_span;
-use crate::network::{IncomingStreams, NetworkError};
+use crate::network::{IncomingStreams, NetworkError, StreamProtocol};
 use crate::shutdown::Stage;
 
 pub use case::LocalQuery;

@@ -19,6 +19,7 @@ use tracing::Instrument as _;
 
 use super::error::FederationError;
 use super::handle::{Federation, FederationParts};
+use crate::attribution::by_peer;
 use crate::evidence::{Counted, EvidenceError, EvidencePeer, EvidenceRecord, EvidenceSide};
 use crate::ledger_heads::LedgerHeadsError;
 use crate::membership::session_span;
@@ -223,7 +224,7 @@ impl Federation {
         let parts = &self.0.parts;
         let mut accepted = 0;
         let mut stream = parts.network.open(node, RECEIPT).await.map_err(exchange_error)?;
-        let by = stream.session().attribution();
+        let by = by_peer(stream.session());
         stream.send(&ReceiptRequest {}).await.map_err(exchange_error)?;
         let ReceiptReply { receipts } = stream.expect().await.map_err(exchange_error)?;
         for receipt in receipts.into_iter().take(MAX_RECEIPTS) {

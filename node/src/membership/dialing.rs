@@ -13,13 +13,12 @@ use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::membership::{Enrollment, MemberNode, ValidRoster};
 use concordat_protocol::text::{Address, Label};
 use concordat_storage::ledger::Attribution;
-use libp2p::Multiaddr;
 
 use super::error::MembershipError;
 use super::handle::Membership;
 use super::not_dialed::NotDialed;
 use crate::changes::Subject;
-use crate::network::{DialRefused, Dialing};
+use crate::network::{DialRefused, Dialing, Multiaddr};
 
 impl Membership {
     /// The hosts of the applicant that have to be allowed, with the ports that it states.

@@ -5,11 +5,10 @@ use concordat_protocol::membership::{Enrollment, KeySuccession, Member, MemberNo
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::Address;
 use concordat_protocol::time::Timestamp;
-use libp2p::Multiaddr;
-use libp2p::multiaddr::Protocol;
 
 use super::error::MembershipError;
 use super::handle::Membership;
+use crate::network::{Multiaddr, address};
 
 impl Membership {
     /// This institution's application to join, or its newer statement about itself, as text that can be mailed. It lists this node
@@ -87,7 +86,7 @@ impl Membership {
         }
         let mut listening = self.0.network.listen_addrs();
         // Addresses are tried in this order. TCP first: it is faster, and a peer that dies is noticed at once.
-        listening.sort_by_key(|address| !address.iter().any(|part| matches!(part, Protocol::Tcp(_))));
+        listening.sort_by_key(|address| !address::is_tcp(address));
         let addresses: Vec<_> = listening
             .iter()
             .map(Multiaddr::to_string)

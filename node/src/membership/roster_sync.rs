@@ -2,14 +2,14 @@
 
 use concordat_protocol::ids::NodeId;
 use concordat_protocol::wire::messages::RosterMessage;
-use libp2p::StreamProtocol;
 use tracing::Instrument as _;
 
 use super::error::MembershipError;
 use super::handle::Membership;
 use super::span::session_span;
+use crate::attribution::by_peer;
 use crate::network::hello::Attested;
-use crate::network::{FramedStream, IncomingStreams, NetworkError, Session};
+use crate::network::{FramedStream, IncomingStreams, NetworkError, Session, StreamProtocol};
 use crate::shutdown::Stage;
 
 /// The roster protocol.
@@ -41,7 +41,7 @@ impl Membership {
                 RosterMessage::Announce(self.newest().ok_or(MembershipError::NoConsortium)?.signed().clone())
             }
             RosterMessage::Announce(roster) => {
-                self.import(roster, &stream.session().attribution()).await?;
+                self.import(roster, &by_peer(stream.session())).await?;
                 RosterMessage::Acknowledged
             }
             RosterMessage::Acknowledged => return Ok(()),
@@ -78,7 +78,7 @@ impl Membership {
         let mut stream = self.0.network.open(peer, ROSTER).await?;
         stream.send(&RosterMessage::Request).await?;
         if let RosterMessage::Announce(roster) = stream.expect().await? {
-            self.import(roster, &stream.session().attribution()).await?;
+            self.import(roster, &by_peer(stream.session())).await?;
         }
         Ok(())
     }

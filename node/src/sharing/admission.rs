@@ -15,6 +15,7 @@ use super::handle::Sharing;
 use super::pipeline::Admitted;
 use super::refusal::{failed, invalid};
 use super::span;
+use crate::attribution::by_peer;
 use crate::network::Session;
 use crate::network::hello::Attested;
 
@@ -53,7 +54,7 @@ impl Sharing {
         self.0.quota.count(terms.grant, limit, now).await?;
         let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));
         let case = Case::Peer {
-            by: session.attribution().on_behalf_of(query.assertion().actor.clone()),
+            by: by_peer(session).on_behalf_of(query.assertion().actor.clone()),
             peer: Box::new(self.evidence_peer(session)?),
             query: Box::new(query),
             lease,

@@ -18,6 +18,7 @@ use concordat_storage::ledger::{Attribution, LedgerReceipt};
 use super::case::Case;
 use super::handle::Sharing;
 use super::refusal::failed;
+use crate::attribution::by_peer;
 use crate::evidence::{EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
 use crate::ledger_heads::LedgerHeadsError;
 use crate::network::{FramedStream, NetworkError, Session};
@@ -295,7 +296,7 @@ impl Sharing {
         if !same || receipt.clone().verify(&keys).is_err() {
             return Err(invalid());
         }
-        self.store_countersigned(query, (consumer, session.peer()), signed, &session.attribution())
+        self.store_countersigned(query, (consumer, session.peer()), signed, &by_peer(session))
             .await
     }
 }

@@ -8,7 +8,6 @@ use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::{DatasetName, InstitutionId, Nonce};
 use concordat_storage::backup::Repository;
 use concordat_storage::keys::Argon2Cost;
-use libp2p::Multiaddr;
 use serde::Serialize;
 
 use super::owner;
@@ -16,9 +15,9 @@ use crate::cli::context::Context;
 use crate::cli::init::dial_ranges;
 use crate::cli::unlock;
 use crate::clock::Clock;
-use crate::config::{self, Config, KeysFrom};
+use crate::config::{self, Config, KeysFrom, NodeSection};
 use crate::init::{Hints, OperatorSettings, RestorePlan, SnapshotSettings, Unlock, restore, settings_of_snapshot};
-use crate::network::DialRange;
+use crate::network::{DialRange, Multiaddr};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Restore {
@@ -174,7 +173,7 @@ impl Restore {
                 .help("restore them into the data directory with `--objects local`, or name an empty location in a store in a configuration that you give with `--config FILE`"));
         }
         let listen = if self.listen.is_empty() {
-            Config::listen_at(self.port)
+            NodeSection::listen_at(self.port)
         } else {
             self.listen.clone()
         };

@@ -7,6 +7,7 @@ use concordat_protocol::signed::Signed;
 use concordat_protocol::wire::messages::{Hello, HelloReply};
 
 use super::error::HelloError;
+use crate::attribution::by_peer;
 use crate::membership::handle::Membership;
 use crate::network::hello::{Attested, HELLO};
 use crate::network::{FramedStream, Session};
@@ -26,7 +27,7 @@ impl Membership {
         let known_heads = hello.known_heads.clone();
         let attested = self.check(hello, peer)?;
         self.check_ledger(&attested, session, base, ledger).await?;
-        let proof = self.0.heads.prove(known_heads, peer, session.attribution()).await?;
+        let proof = self.0.heads.prove(known_heads, peer, by_peer(session)).await?;
         let stopped = self.own_ledger();
         if stopped.is_ok() {
             session.attest(attested.clone());
@@ -47,10 +48,8 @@ impl Membership {
         let known_heads = hello.known_heads.clone();
         let checked = self.check(hello, peer);
         let ledger = match &checked {
-            Ok(_) => self.0.heads.prove(known_heads, peer, session.attribution()).await?,
-            Err(error) if error.is_about_clocks() => {
-                self.0.heads.prove(Vec::new(), peer, session.attribution()).await?
-            }
+            Ok(_) => self.0.heads.prove(known_heads, peer, by_peer(&session)).await?,
+            Err(error) if error.is_about_clocks() => self.0.heads.prove(Vec::new(), peer, by_peer(&session)).await?,
             Err(_) => return checked,
         };
         let checked = checked.and_then(|attested| self.own_ledger().map(|()| attested));
@@ -83,7 +82,7 @@ impl Membership {
         ledger: LedgerProof,
     ) -> Result<(), HelloError> {
         let peer = (session.peer(), attested.institution.clone());
-        let by = session.attribution();
+        let by = by_peer(session);
         Ok(self.0.heads.check_peer(peer, base, ledger, by).await?)
     }
 

@@ -3,6 +3,7 @@
 use concordat_protocol::text::Reason;
 
 use super::error::HelloError;
+use crate::attribution::by_peer;
 use crate::ledger_heads::LedgerHeadsError;
 use crate::membership::handle::Membership;
 use crate::network::Session;
@@ -37,10 +38,7 @@ impl Membership {
     async fn enter_refusal(&self, session: &Session, error: &HelloError) {
         let reason = Reason::sanitized(&error.to_string());
         let now = self.0.clock.now();
-        let due = self
-            .0
-            .bad_hellos
-            .note(session.peer(), session.attribution(), reason, now);
+        let due = self.0.bad_hellos.note(session.peer(), by_peer(session), reason, now);
         self.enter_refusals(due).await;
     }
 }
