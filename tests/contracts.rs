@@ -16,11 +16,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The crates, lowest layer first.
-const MEMBERS: [&str; 6] = [
+const MEMBERS: [&str; 7] = [
     "protocol",
     "protocol/verify",
     "storage",
     "node/documents",
+    "node/policy",
     "node",
     "tests",
 ];
@@ -118,6 +119,7 @@ fn shipped_sources() -> Vec<Source> {
         "protocol/verify/src",
         "storage/src",
         "node/documents/src",
+        "node/policy/src",
         "node/src",
     ]
     .into_iter()

@@ -32,6 +32,7 @@ mod statistics;
 mod tampering;
 mod unlocking;
 mod why;
+mod wording;
 
 use concordat_tests::{Person, TestNode};
 use serde_json::Value;

@@ -5,7 +5,7 @@
 //!
 //! A kill between 2 and 3 leaves the note and the unchanged value: the next start records in the ledger that the change was not made,
 //! before any other entry. A change that fails is recorded as not made at once. Roster, policy set and configuration have a
-//! separate mechanism, which completes them ([`crate::start_state`]).
+//! separate mechanism, which completes them ([`crate::bound_state`]).
 
 use concordat_protocol::audit::{EntryBody, NodeTask};
 use concordat_protocol::error_kind::{ErrorKind, Explain};

@@ -33,7 +33,7 @@ use crate::{
     attribution::by_this_account,
     config::{self, Config, KeysFrom, PinFrom},
     iam::Accounts,
-    policy,
+    policies,
     start_state::StartState,
 };
 pub use restore::{
@@ -226,7 +226,7 @@ fn begin_ledger(
     let by = by_this_account();
     drop(ledger.append(initialized, &by, now)?);
     StartState::open(storage.meta())?.accept_configuration(config, &ledger, &by, now)?;
-    policy::begin(storage.meta(), &ledger, (&institution, institution_key, now), &by)?;
+    policies::begin(storage.meta(), &ledger, (&institution, institution_key, now), &by)?;
     let roles = Role::ALL.map(|role| Label::sanitized(role.as_str())).to_vec();
     let actor = ActorId::at(FIRST_ACCOUNT, &institution)?;
     drop(ledger.append(EntryBody::UserAdded { actor, roles }, &by, now)?);

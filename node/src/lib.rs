@@ -1,7 +1,10 @@
 //! The Concordat node: who may query, and how other programs and nodes connect to it.
 
+pub use concordat_policy as policy;
+
 pub mod api;
 pub mod attribution;
+pub mod bound_state;
 pub mod changes;
 pub mod cli;
 pub mod clock;
@@ -21,7 +24,7 @@ pub mod membership;
 pub mod negotiation;
 pub mod network;
 pub mod node;
-pub mod policy;
+pub mod policies;
 mod refusals;
 pub mod services;
 pub mod sharing;

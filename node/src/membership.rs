@@ -2,7 +2,7 @@
 //!
 //! 1. The founder creates the first roster; its institution key becomes the charter key, which every member pins when it joins.
 //! 2. A roster is accepted only through [`ValidRoster::check`]: signed by the pinned key, not expired, not older than the known one.
-//! 3. It is in the sealed state and in the ledger before the gate applies it ([`crate::start_state`]); then the epoch is raised,
+//! 3. It is in the sealed state and in the ledger before the gate applies it ([`crate::bound_state`]); then the epoch is raised,
 //!    so that running answers are evaluated again. A start never reads a roster from a file.
 //! 4. Sessions end when the roster or the certificate behind them is no longer valid (`sessions.rs`).
 //! 5. Peers exchange newer rosters over `/concordat/roster/1`, when they connect ([`hello`]) and when a roster changes.
@@ -53,6 +53,7 @@ pub use roster_sync::ROSTER;
 pub use sealed::SealedRoster;
 
 use crate::attribution::by_node;
+use crate::bound_state::Versions;
 use crate::changes::Changes;
 use crate::clock::Clock;
 use crate::epoch::Epoch;
@@ -60,7 +61,6 @@ use crate::identity::Identity;
 use crate::ledger_heads::LedgerHeads;
 use crate::network::{Members, NetworkHandle};
 use crate::refusals::Refusals;
-use crate::start_state::Versions;
 use dialing::AllowedHosts;
 use keys::Confirmations;
 use refused::RefusedRosters;

@@ -53,7 +53,7 @@ use crate::clock::Clock;
 use crate::identity::Identity;
 use crate::membership::Membership;
 use crate::network::NetworkHandle;
-use crate::policy::LivePolicy;
+use crate::policies::LivePolicy;
 
 /// A cloneable handle to the negotiations of this node.
 #[derive(Clone, Debug)]

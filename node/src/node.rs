@@ -26,7 +26,7 @@ use crate::lifecycle::{Lifecycle, LifecycleParts, RollbackError};
 use crate::membership::{Membership, MembershipError, MembershipParts, ROSTER};
 use crate::negotiation::{Grants, NegotiationError, NegotiationParts, Negotiations};
 use crate::network::{DialRange, Limits, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
-use crate::policy::{PolicyStore, PolicyStoreError, PolicyStoreParts};
+use crate::policies::{PolicyStore, PolicyStoreError, PolicyStoreParts};
 use crate::sharing::{EngineConfig, Sharing, SharingParts};
 use crate::shutdown::Shutdown;
 

@@ -49,7 +49,7 @@ use crate::identity::Identity;
 use crate::membership::Membership;
 use crate::negotiation::Grants;
 use crate::network::{IncomingStreams, NetworkError, NetworkHandle};
-use crate::policy::LivePolicy;
+use crate::policies::LivePolicy;
 use crate::refusals::Refusals;
 use crate::shutdown::Stage;
 

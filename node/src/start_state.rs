@@ -13,22 +13,21 @@
 //! earlier state of the same node; peers detect that, because they store the heads of each other's ledgers ([`crate::ledger_heads`]).
 
 mod configuration;
-mod versions;
 
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::time::Timestamp;
-use concordat_storage::ledger::{Attribution, Ledger, LedgerError};
+use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{MetaError, SealedDb};
 
 pub use configuration::{AcceptedConfiguration, Difference, configuration_digest};
-pub use versions::{Bound, Versions};
 
+use crate::bound_state::{BoundStateError, Versions};
 use crate::changes::{ChangeEntryError, Changes};
 use crate::config::Config;
 use crate::evidence::{Evidence, EvidenceError};
 use crate::membership::SealedRoster;
-use crate::policy::SealedPolicySet;
+use crate::policies::SealedPolicySet;
 
 /// Everything that a start compares.
 #[derive(Debug)]
@@ -59,7 +58,7 @@ impl StartState {
     /// written to the ledger.
     ///
     /// # Errors
-    /// [`StartStateError::StateOlder`] if the ledger records something that the state lacks.
+    /// [`BoundStateError::StateOlder`] if the ledger records something that the state lacks.
     pub fn reconcile(&self, ledger: &Ledger, now: Timestamp) -> Result<(), StartStateError> {
         self.evidence.compare(ledger)?;
         self.configuration.reconcile(ledger)?;
@@ -126,12 +125,6 @@ impl StartState {
 /// Why a start is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum StartStateError {
-    /// The ledger records something that the state lacks.
-    #[error("the folder `meta` was replaced by an older copy: the ledger records a {what} that the sealed state lacks")]
-    StateOlder {
-        /// What the state lacks.
-        what: &'static str,
-    },
     /// The configuration differs from the accepted one.
     #[error("`concordat.toml` differs from the accepted configuration")]
     Configuration {
@@ -147,9 +140,9 @@ pub enum StartStateError {
     /// An interrupted change cannot be resolved.
     #[error(transparent)]
     Changes(#[from] ChangeEntryError),
-    /// The ledger failed.
+    /// A value does not match the ledger, or cannot be bound.
     #[error(transparent)]
-    Ledger(#[from] LedgerError),
+    Bound(#[from] BoundStateError),
     /// The state failed.
     #[error("the sealed state cannot be read or written")]
     State(#[from] MetaError),
@@ -158,10 +151,10 @@ pub enum StartStateError {
 impl Explain for StartStateError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::StateOlder { .. } | Self::Configuration { .. } | Self::OtherInstitution => ErrorKind::Integrity,
+            Self::Configuration { .. } | Self::OtherInstitution => ErrorKind::Integrity,
             Self::Evidence(source) => source.kind(),
             Self::Changes(source) => source.kind(),
-            Self::Ledger(source) => source.kind(),
+            Self::Bound(source) => source.kind(),
             Self::State(source) => source.kind(),
         }
     }
@@ -169,28 +162,23 @@ impl Explain for StartStateError {
     fn reasons(&self) -> Vec<String> {
         match self {
             Self::Configuration { differences } => differences.iter().map(ToString::to_string).collect(),
-            Self::StateOlder { .. }
-            | Self::OtherInstitution
-            | Self::Evidence(_)
-            | Self::Changes(_)
-            | Self::Ledger(_)
-            | Self::State(_) => Vec::new(),
+            Self::OtherInstitution | Self::Evidence(_) | Self::Changes(_) | Self::Bound(_) | Self::State(_) => {
+                Vec::new()
+            }
         }
     }
 
     fn help(&self) -> Option<String> {
         match self {
             Self::Evidence(source) => source.help(),
-            Self::StateOlder { .. } => Some(
-                "restore the newest copy of `meta`, or restore a backup into an empty directory".to_owned(),
-            ),
+            Self::Bound(source) => source.help(),
             Self::Configuration { .. } => Some(
                 "if the change is intended, an administrator accepts it with `concordat config accept --as NAME`; if not, \
                  undo the change and find out who made it"
                     .to_owned(),
             ),
             Self::OtherInstitution => Some("restore this node's own `concordat.toml`".to_owned()),
-            Self::Changes(_) | Self::Ledger(_) | Self::State(_) => None,
+            Self::Changes(_) | Self::State(_) => None,
         }
     }
 }

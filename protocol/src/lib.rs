@@ -1,8 +1,8 @@
 //! The messages that Concordat nodes exchange and the rules that these messages must satisfy.
 //!
 //! The parts in the order in which they are used: identities and signatures ([`ids`], [`identity`], [`signed`]), who belongs to
-//! the consortium ([`membership`]), what a permission covers ([`scope`]), how two sides agree on one ([`negotiation`],
-//! [`grant`]), how it is used ([`query`]), how its use is proven afterward ([`audit`]), and how all of it is transmitted
+//! the consortium ([`membership`]), what a permission covers ([`scope`], [`release`]), how two sides agree on one
+//! ([`negotiation`], [`grant`]), how it is used ([`query`]), how its use is proven afterward ([`audit`]), and how all of it is transmitted
 //! ([`wire`]).
 //!
 //! Nothing here reads a clock, a disk or a socket: bytes, events and `now` come in, values and messages go out.
@@ -17,6 +17,7 @@ pub mod membership;
 pub mod negotiation;
 pub mod policy_set;
 pub mod query;
+pub mod release;
 pub mod schema;
 pub mod scope;
 pub mod signed;

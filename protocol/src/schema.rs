@@ -75,6 +75,19 @@ impl ColumnKind {
     }
 }
 
+/// Whether a column name indicates an age: `age`, `age_at_visit`.
+#[must_use]
+pub fn is_age(name: &str) -> bool {
+    name.split('_').any(|word| word.eq_ignore_ascii_case("age"))
+}
+
+/// Whether a column name indicates a date of birth: `birth_date`, `date_of_birth`, `BIRTH_DATETIME`, `born`, `dob`.
+#[must_use]
+pub fn is_birth(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    lower.contains("birth") || lower.split('_').any(|word| word == "born" || word == "dob")
+}
+
 /// What a column reveals about a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

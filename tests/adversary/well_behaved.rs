@@ -17,6 +17,7 @@ use concordat_protocol::ids::{ColumnName, DatasetName, InstitutionId, Jurisdicti
 use concordat_protocol::membership::{Roster, from_file};
 use concordat_protocol::negotiation::{Authentic, Justification, NegotiationMessage, Parties, Side, StateName};
 use concordat_protocol::query::Role;
+use concordat_protocol::release::ReleaseChange;
 use concordat_protocol::scope::{
     Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
 };
@@ -27,7 +28,7 @@ use concordat_storage::ingest::{CsvOptions, Source, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::{
-    catalog::{ImportMode, ImportRequest, ReleaseChange},
+    catalog::{ImportMode, ImportRequest},
     data_dir::Storage,
 };
 use concordat_tests::tester;

@@ -38,7 +38,7 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
         "a command on a directory that is not being served",
     ),
     (
-        "node/src/policy/store.rs",
+        "node/src/policies/store.rs",
         "a set is checked against another schema when the program has changed",
     ),
     (

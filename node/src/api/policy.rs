@@ -16,10 +16,8 @@ use super::state::Api;
 use crate::iam::Action;
 use crate::negotiation::party;
 use crate::node::Node;
-use crate::policy::{
-    Applied, Case, DatasetFacts, Party, PolicySources, PolicyStoreError, Proposal, RequestSpace, SealedPolicySet, diff,
-    never_allowed,
-};
+use crate::policies::{Applied, PolicyStoreError, Proposal, SealedPolicySet, catalog_facts};
+use crate::policy::{Case, Party, PolicySources, RequestSpace, diff, never_allowed};
 
 pub(super) fn routes() -> Vec<Route> {
     let (read, manage) = (Access::Needs(Action::ReadPolicy), Access::Needs(Action::ManagePolicy));
@@ -81,7 +79,7 @@ fn ground(node: &Node) -> Result<RequestSpace, Problem> {
     let mut datasets = Vec::new();
     for record in catalog.datasets().list()? {
         let version = catalog.open_version(&record.name, None)?;
-        datasets.push(DatasetFacts::new(&identity.institution, &record, version.manifest()));
+        datasets.push(catalog_facts(&identity.institution, &record, version.manifest()));
     }
     Ok(RequestSpace::new(holder).with(members, datasets))
 }

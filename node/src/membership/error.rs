@@ -11,9 +11,9 @@ use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 
 use super::NotDialed;
+use crate::bound_state::BoundStateError;
 use crate::changes::ChangeEntryError;
 use crate::network::{DialRefused, NetworkError};
-use crate::start_state::StartStateError;
 
 /// Why the roster was not changed or cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +112,7 @@ pub enum MembershipError {
     Network(#[from] NetworkError),
     /// The roster could not be bound into the sealed state.
     #[error("the roster was not accepted")]
-    Sealed(#[from] StartStateError),
+    Sealed(#[from] BoundStateError),
     /// This node continues from an older copy of its ledger, and no one has acknowledged that.
     #[error("this node's ledger is older than what it has signed, so it neither serves nor sends requests")]
     OwnLedger,
@@ -146,9 +146,7 @@ impl Explain for MembershipError {
             Self::Identity(source) => source.kind(),
             Self::Ledger(source) => source.kind(),
             Self::Meta(source) => source.kind(),
-            Self::Sealed(StartStateError::Ledger(source)) => source.kind(),
-            Self::Sealed(StartStateError::State(source)) => source.kind(),
-            Self::Sealed(_) => ErrorKind::Integrity,
+            Self::Sealed(source) => source.kind(),
             Self::NotEntered(ChangeEntryError::State(source)) => source.kind(),
             Self::NotEntered(ChangeEntryError::Ledger(source)) => source.kind(),
             Self::NotEntered(_) | Self::Network(_) | Self::Stopping(_) | Self::Random(_) => ErrorKind::Internal,

@@ -7,7 +7,7 @@ use concordat_protocol::signed::CoSigned;
 use concordat_storage::meta::TreeId;
 use serde::{Deserialize, Serialize};
 
-use crate::start_state::Bound;
+use crate::bound_state::Bound;
 
 /// The roster as signed, and its number.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ use concordat_protocol::wire::messages;
 use concordat_storage::{catalog::CatalogError, data_dir::Storage};
 
 use super::{NegotiationError, Negotiations, Restriction, narrow};
+use crate::policies::catalog_facts;
 use crate::policy::{self, DatasetFacts, Explanation, OfferDecision, OfferInput};
 
 /// What may be offered, and why it is narrower than the request.
@@ -188,11 +189,7 @@ pub async fn dataset_facts(storage: &Storage, dataset: &DatasetRef) -> Result<Op
     let read = move || match catalog.open_version(&dataset.dataset, None) {
         Ok(version) => {
             let record = catalog.datasets().show(&dataset.dataset)?;
-            Ok(Some(DatasetFacts::new(
-                &dataset.institution,
-                &record,
-                version.manifest(),
-            )))
+            Ok(Some(catalog_facts(&dataset.institution, &record, version.manifest())))
         }
         Err(CatalogError::NotFound { .. }) => Ok(None),
         Err(other) => Err(other),

@@ -8,9 +8,10 @@ use concordat_documents::dataset::{
 use concordat_documents::problem::Problem;
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::{ColumnName, DatasetName, Digest32};
+use concordat_protocol::release::{ReleaseChange, TierLimits};
 use concordat_protocol::schema::ColumnClass;
 use concordat_protocol::scope::Tier;
-use concordat_storage::catalog::{CatalogError, Classification, DatasetRecord, ReleaseChange, TierLimits};
+use concordat_storage::catalog::{CatalogError, Classification, DatasetRecord};
 use concordat_storage::ledger::Attribution;
 
 use self::view::{details, erasure, summary, version};

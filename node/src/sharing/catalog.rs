@@ -11,6 +11,7 @@ use super::Sharing;
 use super::concurrency::Party;
 use crate::negotiation::{is_active_side, party};
 use crate::network::{FramedStream, NetworkError};
+use crate::policies::catalog_facts;
 use crate::policy::{DatasetFacts, MaxScope};
 
 /// Entries in one page: well below the limit of a frame even with hundreds of columns each, and quickly decided.
@@ -74,7 +75,7 @@ impl Sharing {
         reply.next = u32::try_from(next).ok().filter(|_| published.len() > next);
         for record in published.iter().skip(from).take(PAGE) {
             let version = catalog.open_version(&record.name, None)?;
-            let facts = DatasetFacts::new(&parts.identity.institution, record, version.manifest());
+            let facts = catalog_facts(&parts.identity.institution, record, version.manifest());
             if let Some(max_scope) = parts
                 .policy
                 .current()

@@ -9,7 +9,7 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::meta::TreeId;
 use serde::{Deserialize, Serialize};
 
-use super::Bound;
+use crate::bound_state::Bound;
 use crate::config::{INSTITUTION_SETTING, ProtectedSettings};
 
 /// Domain of the digest of a configuration.

@@ -134,6 +134,6 @@ fn change_interrupted_at_any_step_is_completed_or_dropped() {
     // Announced and never prepared: the state is older than the ledger.
     drop(ledger.append(announcement(&value("4")), &by(), NOW).unwrap());
     let refused = versions.reconcile(&ledger).unwrap_err();
-    assert!(matches!(refused, StartStateError::StateOlder { what: "configuration" }));
+    assert!(matches!(refused, BoundStateError::StateOlder { what: "configuration" }));
     assert_eq!(refused.kind(), ErrorKind::Integrity);
 }

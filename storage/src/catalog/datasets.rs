@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use concordat_protocol::{
     identity::InstitutionPublicKey,
     ids::{ColumnName, DatasetName, Digest32},
+    release::ReleaseChange,
     schema::VersionNumber,
     signed::{Signed, Verified},
 };
 
-use super::{CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, ReleaseChange};
+use super::{CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry};
 use crate::{
     keys::Identities,
     meta::{Batch, MetaError, SealedDb, SealedTree, TreeId},

@@ -3,11 +3,11 @@
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::{
     ids::{ColumnName, DatasetName, SegmentName},
+    release::InvalidLimits,
     schema::VersionNumber,
     signed::SignatureError,
 };
 
-use super::limits::InvalidLimits;
 use crate::{
     keys::{IdentityError, KeyError},
     meta::MetaError,

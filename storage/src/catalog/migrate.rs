@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use concordat_protocol::{
     ids::{ColumnName, DatasetName, SegmentName},
+    release::ReleaseRules,
     schema::VersionNumber,
 };
 use serde::{Deserialize, Serialize};
@@ -84,7 +85,7 @@ fn migrated(keys: &Keyring, old: RecordOfFormat1) -> Result<DatasetRecord, Catal
     let key = segment.open_dataset(old.name.as_str(), &old.key)?;
     let keep: Option<NonZeroU32> = None;
     Ok(DatasetRecord {
-        release: super::ReleaseRules::default(),
+        release: ReleaseRules::default(),
         keys: DatasetKeys {
             pseudonyms: segment.pseudonyms_of_format_1(old.name.as_str(), &key)?,
             current: old.key,

@@ -4,11 +4,12 @@ use std::num::NonZeroU32;
 
 use concordat_protocol::{
     ids::{ColumnName, DatasetName, KeyId, SegmentName},
+    release::ReleaseRules,
     schema::VersionNumber,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Classification, ReleaseRules};
+use super::Classification;
 use crate::keys::Wrapped;
 
 /// What is stored about a dataset apart from its data.

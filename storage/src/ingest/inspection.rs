@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use concordat_protocol::schema::ColumnKind;
+use concordat_protocol::schema::{ColumnKind, is_age, is_birth};
 
 use super::{
     block::Block,
     column_stats::ColumnStats,
     error::IngestError,
-    names::{Name, SUBJECT_COLUMN, is_age, is_birth, name_columns},
+    names::{Name, SUBJECT_COLUMN, name_columns},
     note::Note,
     options::{CsvOptions, Refused, TextEncoding},
     rejects::{Discard, RejectSink, Rejects},

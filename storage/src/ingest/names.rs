@@ -21,19 +21,6 @@ pub(super) struct Name {
     pub(super) given: String,
 }
 
-/// Whether a column name indicates an age: `age`, `age_at_visit`.
-#[must_use]
-pub fn is_age(name: &str) -> bool {
-    name.split('_').any(|word| word.eq_ignore_ascii_case("age"))
-}
-
-/// Whether a column name indicates a date of birth: `birth_date`, `date_of_birth`, `BIRTH_DATETIME`, `born`, `dob`.
-#[must_use]
-pub fn is_birth(name: &str) -> bool {
-    let lower = name.to_ascii_lowercase();
-    lower.contains("birth") || lower.split('_').any(|word| word == "born" || word == "dob")
-}
-
 /// Names the columns of a header, refusing reserved names and names that differ only in case.
 pub(super) fn name_columns(header: &[String]) -> Result<Vec<Name>, IngestError> {
     let reserved: Vec<String> = header

@@ -18,6 +18,7 @@ use concordat_protocol::identity::{InstitutionKey, NodeKey};
 use concordat_protocol::ids::{ColumnName, DatasetName, GrantId, InstitutionId, Jurisdiction};
 use concordat_protocol::negotiation::{Justification, StateName};
 use concordat_protocol::query::Role;
+use concordat_protocol::release::{ReleaseChange, TierLimits};
 use concordat_protocol::scope::{
     self, Columns, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
 };
@@ -25,10 +26,7 @@ use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
 use concordat_storage::ingest::{CsvOptions, Source, SubjectRule};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
-use concordat_storage::{
-    catalog::{ImportRequest, ReleaseChange, TierLimits},
-    data_dir::Storage,
-};
+use concordat_storage::{catalog::ImportRequest, data_dir::Storage};
 use concordat_tests::tester;
 use tempfile::TempDir;
 use tokio::time::Instant;

@@ -35,7 +35,7 @@ fn facts() -> DatasetFacts {
         segment: SegmentName::new("main").unwrap(),
         published: true,
         columns: columns.into_iter().map(column).collect(),
-        release: concordat_storage::catalog::ReleaseRules::default(),
+        release: concordat_protocol::release::ReleaseRules::default(),
     }
 }
 

@@ -7,6 +7,7 @@
 use concordat_protocol::{
     identity::InstitutionKey,
     ids::Digest32,
+    release::ReleaseRules,
     schema::VersionNumber,
     signed::{Signed, Verified},
     text::Text,
@@ -15,7 +16,7 @@ use concordat_protocol::{
 
 use super::{
     super::{
-        CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, Provenance, ReleaseRules,
+        CatalogError, Classification, DatasetRecord, Manifest, ObjectEntry, Provenance,
         datasets::{Datasets, manifest_key},
         keyring::Keyring,
         record::DatasetKeys,

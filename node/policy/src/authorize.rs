@@ -1,0 +1,307 @@
+//! One authorization request to Cedar.
+//!
+//! Requests are built against the schema; a request that does not match it is an internal error and is denied. A request is also
+//! denied if any policy could not be evaluated: the rule that failed might be one that forbids.
+
+use std::{
+    collections::{HashMap, HashSet},
+    error::Error,
+    str::FromStr,
+};
+
+use cedar_policy::{
+    ActionConstraint, Authorizer, Context, Decision, Entities, Entity, EntityId, EntityTypeName, EntityUid, PolicyId,
+    PolicySet, Request, Response, RestrictedExpression as Value,
+};
+
+use concordat_protocol::{
+    membership::MemberStatus,
+    schema::ColumnClass,
+    scope::{Purpose, Tier},
+};
+
+use crate::{
+    facts::{self, ColumnFacts, DatasetFacts, Party},
+    load::{Loaded, Named, Policy},
+    reason::{Effect, Reason, Rule, Step},
+};
+
+/// The name and the value of a record attribute.
+pub(crate) type Pair = (String, Expr);
+
+/// A value from which a Cedar expression is built. Building it may fail, because Cedar parses the names.
+pub(crate) enum Expr {
+    Text(String),
+    Bool(bool),
+    Long(i64),
+    /// An entity by type and id; enum values are entities too.
+    Entity(&'static str, String),
+    Entities(&'static str, Vec<String>),
+}
+
+/// An entity: type, id, attributes.
+pub(crate) struct EntityValue(&'static str, String, Vec<Pair>);
+
+/// May the principal perform the action on the resource?
+pub(crate) struct AuthorizationRequest {
+    pub(crate) principal: EntityValue,
+    pub(crate) action: &'static str,
+    pub(crate) resource: EntityValue,
+    /// Entities that principal and resource refer to.
+    pub(crate) others: Vec<EntityValue>,
+    pub(crate) context: Vec<Pair>,
+    /// What the request is about, in explanations.
+    pub(crate) about: String,
+}
+
+/// The decision, with the rules that led to it.
+pub(crate) struct Verdict {
+    pub(crate) allowed: bool,
+    /// The permits that took effect. For a denial: the rules that forbid, then, if nothing permits, the permits that would apply.
+    pub(crate) reasons: Vec<Reason>,
+    pub(crate) step: Step,
+}
+
+impl Policy {
+    /// Decides one request.
+    pub(crate) fn authorize(&self, request: &AuthorizationRequest) -> Verdict {
+        let loaded = &*self.0;
+        match loaded.respond(request) {
+            Ok(responses) => loaded.verdict(request, &responses),
+            Err(error) => {
+                tracing::error!(action = request.action, %error, "an authorization request does not match the policy schema");
+                policy_error(request, "the authorization request does not match the policy schema")
+            }
+        }
+    }
+}
+
+/// The response of the whole set and, after a denial, the response of the permits alone.
+struct Responses {
+    set: Response,
+    permits: Option<Response>,
+}
+
+impl Loaded {
+    fn respond(&self, request: &AuthorizationRequest) -> Result<Responses, Box<dyn Error>> {
+        let principal = request.principal.uid()?;
+        let resource = request.resource.uid()?;
+        let action = uid("Action", request.action)?;
+        let context = Context::from_pairs(pairs(&request.context)?)?;
+        let cedar_request = Request::new(principal, action, resource, context, Some(&self.schema))?;
+        let values = [&request.principal, &request.resource]
+            .into_iter()
+            .chain(&request.others);
+        let entities = Entities::from_entities(
+            values.map(EntityValue::entity).collect::<Result<Vec<_>, _>>()?,
+            Some(&self.schema),
+        )?;
+        let evaluate = |set: &PolicySet| Authorizer::new().is_authorized(&cedar_request, set, &entities);
+        let set = evaluate(&self.set);
+        let permits = (set.decision() == Decision::Deny).then(|| evaluate(&self.permits));
+        Ok(Responses { set, permits })
+    }
+
+    fn verdict(&self, request: &AuthorizationRequest, responses: &Responses) -> Verdict {
+        let failed: Vec<String> = responses.set.diagnostics().errors().map(ToString::to_string).collect();
+        if !failed.is_empty() {
+            tracing::error!(action = request.action, errors = ?failed, "a policy could not be evaluated");
+            return policy_error(request, "a policy could not be evaluated");
+        }
+        let allowed = responses.set.decision() == Decision::Allow;
+        let permits = responses
+            .permits
+            .iter()
+            .flat_map(|permits| permits.diagnostics().reason());
+        let took_effect: HashSet<&PolicyId> = responses.set.diagnostics().reason().chain(permits).collect();
+        let is_permitted = |permits: &Response| permits.decision() == Decision::Allow;
+        let permitted = responses.permits.as_ref().map_or(allowed, is_permitted);
+        let rules: Vec<Rule> = self
+            .applicable(request.action)
+            .map(|named| rule(named, &took_effect))
+            .collect();
+        let decides = |rule: &Rule| match rule.effect {
+            Effect::Permit => rule.met == allowed && (allowed || !permitted),
+            Effect::Forbid => rule.met,
+        };
+        let (forbids, permits): (Vec<&Rule>, Vec<&Rule>) = rules
+            .iter()
+            .filter(|rule| decides(rule))
+            .partition(|rule| rule.effect == Effect::Forbid);
+        let mut reasons: Vec<Reason> = forbids
+            .into_iter()
+            .chain(permits)
+            .map(|rule| rule.reason.clone())
+            .collect();
+        if reasons.is_empty() {
+            reasons.push(Reason::new(
+                "no-permit",
+                format!("no rule permits `{}`", request.action),
+                "the data steward of the holder can add one",
+            ));
+        }
+        Verdict {
+            allowed,
+            reasons,
+            step: request.step(allowed, rules),
+        }
+    }
+
+    /// The rules that apply to the action.
+    fn applicable(&self, action: &str) -> impl Iterator<Item = &Named> {
+        let requested = uid("Action", action).ok();
+        self.rules.iter().filter(move |named| {
+            let covers = |wanted: &EntityUid| {
+                requested
+                    .as_ref()
+                    .is_some_and(|requested| requested == wanted || self.actions.is_ancestor_of(wanted, requested))
+            };
+            match named.policy.action_constraint() {
+                ActionConstraint::Any => true,
+                ActionConstraint::Eq(wanted) => covers(&wanted),
+                ActionConstraint::In(any) => any.iter().any(covers),
+            }
+        })
+    }
+}
+
+fn rule(named: &Named, took_effect: &HashSet<&PolicyId>) -> Rule {
+    Rule {
+        reason: named.reason.clone(),
+        effect: named.effect,
+        met: took_effect.contains(&named.id),
+    }
+}
+
+fn policy_error(request: &AuthorizationRequest, what: &str) -> Verdict {
+    let reason = Reason::new(
+        "policy-error",
+        what,
+        "the holder's log names it; its data steward can fix it",
+    );
+    Verdict {
+        allowed: false,
+        reasons: vec![reason],
+        step: request.step(false, Vec::new()),
+    }
+}
+
+impl AuthorizationRequest {
+    fn step(&self, allowed: bool, rules: Vec<Rule>) -> Step {
+        Step {
+            action: self.action.to_owned(),
+            about: self.about.clone(),
+            allowed,
+            rules,
+        }
+    }
+}
+
+impl EntityValue {
+    pub(crate) fn new(kind: &'static str, id: &str, attributes: Vec<Pair>) -> Self {
+        Self(kind, id.to_owned(), attributes)
+    }
+
+    fn uid(&self) -> Result<EntityUid, Box<dyn Error>> {
+        uid(self.0, &self.1)
+    }
+
+    fn entity(&self) -> Result<Entity, Box<dyn Error>> {
+        let attributes: HashMap<String, Value> = pairs(&self.2)?.into_iter().collect();
+        Ok(Entity::new(self.uid()?, attributes, HashSet::new())?)
+    }
+}
+
+fn uid(kind: &str, id: &str) -> Result<EntityUid, Box<dyn Error>> {
+    Ok(EntityUid::from_type_name_and_id(
+        EntityTypeName::from_str(kind)?,
+        EntityId::new(id),
+    ))
+}
+
+fn pairs(pairs: &[Pair]) -> Result<Vec<(String, Value)>, Box<dyn Error>> {
+    pairs
+        .iter()
+        .map(|(name, expr)| Ok((name.clone(), expr.value()?)))
+        .collect()
+}
+
+impl Expr {
+    fn value(&self) -> Result<Value, Box<dyn Error>> {
+        let entity = |kind: &str, id: &str| Ok::<_, Box<dyn Error>>(Value::new_entity_uid(uid(kind, id)?));
+        Ok(match self {
+            Self::Text(text) => Value::new_string(text.clone()),
+            Self::Bool(truth) => Value::new_bool(*truth),
+            Self::Long(number) => Value::new_long(*number),
+            Self::Entity(kind, id) => entity(kind, id)?,
+            Self::Entities(kind, ids) => {
+                Value::new_set(ids.iter().map(|id| entity(kind, id)).collect::<Result<Vec<_>, _>>()?)
+            }
+        })
+    }
+}
+
+/// One attribute of a record.
+pub(crate) fn pair(name: &str, expr: Expr) -> Pair {
+    (name.to_owned(), expr)
+}
+
+/// A string in a record.
+#[expect(clippy::needless_pass_by_value, reason = "callers pass values created for this call")]
+pub(crate) fn text(value: impl ToString) -> Expr {
+    Expr::Text(value.to_string())
+}
+
+/// An institution as the principal of a request to `holder`.
+pub(crate) fn institution(consumer: &Party, holder: &Party) -> EntityValue {
+    let status = consumer.status.map_or("unknown", MemberStatus::as_str);
+    let attributes = vec![
+        pair("name", text(&consumer.institution)),
+        pair("jurisdiction", text(&consumer.jurisdiction)),
+        pair("status", Expr::Entity("Status", status.to_owned())),
+        pair("own", Expr::Bool(consumer.institution == holder.institution)),
+    ];
+    EntityValue::new("Institution", consumer.institution.as_str(), attributes)
+}
+
+/// A dataset of `holder`.
+pub(crate) fn dataset(facts: &DatasetFacts, holder: &Party) -> EntityValue {
+    let attributes = vec![
+        pair("name", text(&facts.reference.dataset)),
+        pair("segment", text(&facts.segment)),
+        pair("jurisdiction", text(&holder.jurisdiction)),
+        pair("published", Expr::Bool(facts.published)),
+        pair("sensitive", Expr::Entities("Tier", sensitive_tiers(facts))),
+    ];
+    EntityValue::new("Dataset", &facts.reference.to_string(), attributes)
+}
+
+/// The tiers at which the steward releases sensitive columns.
+fn sensitive_tiers(facts: &DatasetFacts) -> Vec<String> {
+    let tiers = [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records].into_iter();
+    let allowed = tiers.filter(|tier| facts.release.sensitive.is_some_and(|highest| *tier <= highest));
+    allowed.map(|tier| tier.to_string()).collect()
+}
+
+/// A column of a dataset.
+pub(crate) fn column(column: &ColumnFacts, facts: &DatasetFacts) -> EntityValue {
+    let class = column.class.map_or("unclassified", ColumnClass::as_str);
+    let attributes = vec![
+        pair("name", text(&column.name)),
+        pair("class", Expr::Entity("Class", class.to_owned())),
+        pair("kind", Expr::Entity("Kind", facts::kind_name(column.kind).to_owned())),
+        pair("dataset", Expr::Entity("Dataset", facts.reference.to_string())),
+    ];
+    EntityValue::new("Column", &format!("{}.{}", facts.reference, column.name), attributes)
+}
+
+/// The purpose in the terms of the policies, with its disease if there is one.
+pub(crate) fn purpose(purpose: &Purpose) -> Vec<Pair> {
+    let named = purpose.to_string();
+    let (name, disease) = named
+        .split_once(':')
+        .map_or((named.as_str(), None), |(name, code)| (name, Some(code)));
+    let mut context = vec![pair("purpose", Expr::Entity("Purpose", name.to_owned()))];
+    context.extend(disease.map(|code| pair("disease", text(code))));
+    context
+}

@@ -1,0 +1,160 @@
+//! The permissions that are added and removed between two policy sets.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use crate::load::Policy;
+use crate::matrix::{self, RequestSpace};
+use crate::sources::{PolicyFile, PolicySources};
+
+/// Most lines of each list that are shown.
+const MAX_SHOWN: usize = 500;
+
+/// The difference between two sets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PolicyDiff {
+    /// What was denied and is now permitted.
+    pub opens: Vec<String>,
+    /// What was permitted and is now denied.
+    pub closes: Vec<String>,
+    /// The total number of added permissions; the list may be shorter.
+    pub opens_in_all: usize,
+    /// The total number of removed permissions; the list may be shorter.
+    pub closes_in_all: usize,
+    /// How many requests were evaluated under both.
+    pub compared: usize,
+    /// Whether there were more requests than were evaluated.
+    pub incomplete: bool,
+    /// Settings that differ.
+    pub settings: Vec<String>,
+    /// The texts, line by line: ` ` for both, `-` for the first, `+` for the second. Files without a difference are left out.
+    pub text: Vec<FileDiff>,
+}
+
+/// The difference in one file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FileDiff {
+    /// The file.
+    pub file: String,
+    /// Its lines.
+    pub lines: Vec<String>,
+}
+
+/// Compares two sets over `space`.
+pub fn diff(before: (&PolicySources, &Policy), after: (&PolicySources, &Policy), space: &RequestSpace) -> PolicyDiff {
+    let (old, cut) = matrix::permitted(before.1, space);
+    let (new, _) = matrix::permitted(after.1, space);
+    let mut diff = PolicyDiff {
+        compared: new.len(),
+        incomplete: cut,
+        settings: settings(before.0, after.0),
+        text: texts(&before.0.files, &after.0.files),
+        ..PolicyDiff::default()
+    };
+    for (line, allowed) in new {
+        let was = old.get(&line).copied().unwrap_or(false);
+        match (was, allowed) {
+            (false, true) => diff.opens.push(line),
+            (true, false) => diff.closes.push(line),
+            (true, true) | (false, false) => {}
+        }
+    }
+    (diff.opens_in_all, diff.closes_in_all) = (diff.opens.len(), diff.closes.len());
+    diff.opens.truncate(MAX_SHOWN);
+    diff.closes.truncate(MAX_SHOWN);
+    diff
+}
+
+fn settings(before: &PolicySources, after: &PolicySources) -> Vec<String> {
+    let read = |sources: &PolicySources| serde_json::to_value(sources.settings).unwrap_or_default();
+    let (before, after) = (read(before), read(after));
+    let keys: BTreeSet<&String> = before
+        .as_object()
+        .into_iter()
+        .flat_map(|object| object.keys())
+        .collect();
+    keys.into_iter()
+        .filter(|key| before.get(*key) != after.get(*key))
+        .map(|key| {
+            let shown = |value: Option<&serde_json::Value>| value.map_or("-".to_owned(), ToString::to_string);
+            format!("{key}: {} becomes {}", shown(before.get(key)), shown(after.get(key)))
+        })
+        .collect()
+}
+
+fn texts(before: &[PolicyFile], after: &[PolicyFile]) -> Vec<FileDiff> {
+    let names: BTreeSet<&String> = before.iter().chain(after).map(|file| &file.name).collect();
+    let find = |files: &[PolicyFile], name: &String| {
+        let file = files.iter().find(|file| file.name == *name);
+        file.map(|file| file.text.clone()).unwrap_or_default()
+    };
+    names
+        .into_iter()
+        .filter_map(|name| {
+            let (before, after) = (find(before, name), find(after, name));
+            (before != after).then(|| FileDiff {
+                file: name.clone(),
+                lines: lines(&before, &after),
+            })
+        })
+        .collect()
+}
+
+/// Both texts line by line. Their common beginning and end are found first. The rest is compared by longest common subsequence or, if
+/// that would take too much memory, shown as replaced.
+fn lines(before: &str, after: &str) -> Vec<String> {
+    const MAX_CELLS: usize = 4_000_000;
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+    let (old, new) = (old.get(head..).unwrap_or_default(), new.get(head..).unwrap_or_default());
+    let tail = old
+        .iter()
+        .rev()
+        .zip(new.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let old = old.get(..old.len().saturating_sub(tail)).unwrap_or_default();
+    let new = new.get(..new.len().saturating_sub(tail)).unwrap_or_default();
+    if old.len().saturating_mul(new.len()) > MAX_CELLS {
+        let removed = old.iter().map(|line| format!("-{line}"));
+        return removed.chain(new.iter().map(|line| format!("+{line}"))).collect();
+    }
+    subsequence(old, new)
+}
+
+fn subsequence(old: &[&str], new: &[&str]) -> Vec<String> {
+    // `common[i][j]`: length of the longest common subsequence of old[i..] and new[j..].
+    let mut common = vec![vec![0_u32; new.len().saturating_add(1)]; old.len().saturating_add(1)];
+    let at = |common: &[Vec<u32>], i: usize, j: usize| common.get(i).and_then(|row| row.get(j)).copied().unwrap_or(0);
+    for (i, left) in old.iter().enumerate().rev() {
+        for (j, right) in new.iter().enumerate().rev() {
+            let length = if left == right {
+                at(&common, i + 1, j + 1).saturating_add(1)
+            } else {
+                at(&common, i + 1, j).max(at(&common, i, j + 1))
+            };
+            if let Some(cell) = common.get_mut(i).and_then(|row| row.get_mut(j)) {
+                *cell = length;
+            }
+        }
+    }
+    let (mut i, mut j, mut lines) = (0, 0, Vec::new());
+    loop {
+        match (old.get(i), new.get(j)) {
+            (Some(left), Some(right)) if left == right => {
+                lines.push(format!(" {left}"));
+                (i, j) = (i + 1, j + 1);
+            }
+            (Some(left), right) if right.is_none() || at(&common, i + 1, j) >= at(&common, i, j + 1) => {
+                lines.push(format!("-{left}"));
+                i += 1;
+            }
+            (_, Some(right)) => {
+                lines.push(format!("+{right}"));
+                j += 1;
+            }
+            (_, None) => return lines,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The policy decision point: Cedar with a default of deny.
+//!
+//! It makes two decisions, and both include their reasons:
+//!
+//! 1. **Offer** ([`Policy::offer`]): a member requests a scope. Cedar decides for its purposes, tier, columns and places what may be
+//!    released at most, starting with the widest; that is the *ceiling*. The offer is the meet of request and ceiling, with a reason
+//!    for each difference.
+//! 2. **Query** ([`Policy::decide`]): a person queries under a grant. The grant, the person's assurance and the current ceiling are
+//!    all checked. A denial lists every reason at once, each with its remedy.
+//!
+//! An evaluation error, a missing attribute and an unknown enum value are denials. A policy set that does not validate against the
+//! schema is refused as a whole, with all its errors.
+//!
+//! The parts in the order in which they need each other:
+//!
+//! | part | contents |
+//! | --- | --- |
+//! | `facts`, `reason` | the input of a decision, and its reasons |
+//! | `load`, `sources` | a policy set as a steward writes it: compiled, validated, and with a digest |
+//! | `authorize` | one authorization request to Cedar |
+//! | `rows` | row conditions, compared with how their columns are shown |
+//! | `offer`, `max_scope`, `query` | the decisions |
+//! | `matrix`, `cases`, `diff` | what a set permits over all requests; test cases; what changes between two sets |
+//!
+//! Peers get the same answer about a hidden column or dataset as about one that does not exist. The [`Explanation`] shows the
+//! difference and is for the holder's own people.
+//!
+//! This crate does no I/O, reads no clock and stores nothing: which set is active, and which sets were, is known to the node
+//! (`policies`). It alone uses Cedar.
+
+mod authorize;
+mod cases;
+mod diff;
+mod facts;
+mod load;
+mod matrix;
+mod max_scope;
+mod offer;
+mod query;
+mod reason;
+mod rows;
+mod sources;
+
+pub use cases::{Case, CaseOutcome, Expected, Reveal};
+pub use diff::{FileDiff, PolicyDiff, diff};
+pub use facts::{ColumnFacts, DatasetFacts, Party};
+pub use load::{Policy, PolicyErrors, Settings};
+pub use matrix::{RequestSpace, never_allowed};
+pub use max_scope::MaxScope;
+pub use offer::{Narrowing, Offer, OfferDecision, OfferInput, Refusal};
+pub use query::{LocalInput, QueryDecision, QueryInput};
+pub use reason::{Effect, Explanation, Reason, Rule, Step};
+pub use sources::{PolicyFile, PolicySources, schema_digest};
+
+#[cfg(test)]
+mod tests;

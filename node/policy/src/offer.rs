@@ -1,0 +1,52 @@
+//! The offer to a requesting member: the meet of its request and the maximum that policies allow.
+//!
+//! The steps depend on each other in this order: whether the dataset is visible; for which of the purposes; at which tier for all of
+//! these purposes; each column at that tier for all of these purposes; then rows, places, limits and time.
+
+mod ceiling;
+mod decision;
+mod evaluation;
+
+use concordat_protocol::time::Timestamp;
+
+pub use decision::{Narrowing, Offer, OfferDecision, OfferInput, Refusal};
+
+use crate::load::Policy;
+use crate::reason::{Explanation, Reason};
+use decision::not_visible;
+use evaluation::OfferEvaluation;
+
+impl Policy {
+    /// Decides what part of a request may be released.
+    pub fn offer(&self, input: &OfferInput<'_>, now: Timestamp) -> OfferDecision {
+        let Some(facts) = input.dataset.filter(|facts| facts.reference == input.request.dataset) else {
+            return OfferDecision::Refused(Refusal {
+                reasons: vec![not_visible(input)],
+                explanation: Explanation::default(),
+            });
+        };
+        let mut evaluation = OfferEvaluation::new(self, input, facts);
+        if evaluation.dataset("see-dataset", Vec::new(), &facts.reference).is_err() {
+            return evaluation.refused(vec![not_visible(input)]);
+        }
+        if input.request.window.not_after() <= now {
+            return evaluation.refused(vec![Reason::new(
+                "window-over",
+                "the requested time is over",
+                "request a time in the future",
+            )]);
+        }
+        evaluation.run()
+    }
+
+    /// Decides how much of an agreed scope may still be released. Whether the dataset is published no longer matters.
+    pub(crate) fn still_allowed(&self, input: &OfferInput<'_>) -> OfferDecision {
+        match input.dataset.filter(|facts| facts.reference == input.request.dataset) {
+            Some(facts) => OfferEvaluation::new(self, input, facts).run(),
+            None => OfferDecision::Refused(Refusal {
+                reasons: vec![not_visible(input)],
+                explanation: Explanation::default(),
+            }),
+        }
+    }
+}

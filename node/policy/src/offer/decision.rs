@@ -1,0 +1,76 @@
+//! The decision about a request, with its reasons.
+
+use concordat_protocol::scope::{Difference, Scope};
+
+use crate::facts::{DatasetFacts, Party};
+use crate::reason::{Explanation, Reason};
+
+/// The rule that treats a hidden dataset like one that does not exist.
+const NOT_VISIBLE: &str = "dataset-not-visible";
+
+/// A request and the facts about it.
+#[derive(Clone, Copy, Debug)]
+pub struct OfferInput<'a> {
+    /// The requesting institution.
+    pub consumer: &'a Party,
+    /// The institution that holds the dataset.
+    pub provider: &'a Party,
+    /// The requested dataset; `None` if there is none of that name.
+    pub dataset: Option<&'a DatasetFacts>,
+    /// The requested scope.
+    pub request: &'a Scope,
+}
+
+/// The decision about a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OfferDecision {
+    /// This much may be released.
+    Offer(Box<Offer>),
+    /// Nothing may be released.
+    Refused(Refusal),
+}
+
+/// What may be released, and how it differs from the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Never wider than the request.
+    pub scope: Scope,
+    /// Each difference with its reason, for the requesting member.
+    pub narrowings: Vec<Narrowing>,
+    /// The decision rule by rule, for the holder.
+    pub explanation: Explanation,
+}
+
+/// One difference between request and offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Narrowing {
+    /// What was requested and what is offered instead.
+    pub difference: Difference,
+    /// The reason, with its rule and its remedy.
+    pub reason: Reason,
+}
+
+/// Why nothing may be released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reasons, for the requesting member.
+    pub reasons: Vec<Reason>,
+    /// The decision rule by rule, for the holder.
+    pub explanation: Explanation,
+}
+
+impl Refusal {
+    /// Whether the existence of the dataset is hidden from the member.
+    pub(crate) fn hides_the_dataset(&self) -> bool {
+        self.reasons.iter().any(|reason| reason.rule == NOT_VISIBLE)
+    }
+}
+
+/// The reason for a dataset that does not exist and for one that is hidden.
+pub(super) fn not_visible(input: &OfferInput<'_>) -> Reason {
+    Reason::new(
+        NOT_VISIBLE,
+        format!("`{}` is not known to you", input.request.dataset),
+        "see `concordat catalog` for what is shared with your institution",
+    )
+}

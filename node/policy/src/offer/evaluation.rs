@@ -1,0 +1,365 @@
+//! The evaluation of one request, step by step.
+
+use std::collections::BTreeMap;
+
+use concordat_protocol::{
+    ids::ColumnName,
+    scope::{
+        Columns, Generalization, InvalidScope, Limits, Part, People, Places, Purpose, Purposes, Rows, Scope, Tier,
+        Transform, Window,
+    },
+};
+
+use super::ceiling::{Ceiling, ONE_AGE};
+use super::decision::{Offer, OfferDecision, OfferInput, Refusal};
+use crate::{
+    authorize::{self, AuthorizationRequest, EntityValue, Expr, Verdict, pair, text},
+    facts::{ColumnFacts, DatasetFacts},
+    load::Policy,
+    reason::{Explanation, Reason},
+    rows,
+};
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
+/// The tiers with their actions, the widest first.
+const TIERS: [(Tier, &str); 4] = [
+    (Tier::Records, "answer-records"),
+    (Tier::Aggregate, "answer-aggregate"),
+    (Tier::Count, "answer-count"),
+    (Tier::Exists, "answer-exists"),
+];
+
+/// The evaluation of one request, with the steps decided so far.
+pub(super) struct OfferEvaluation<'a> {
+    policy: &'a Policy,
+    input: &'a OfferInput<'a>,
+    facts: &'a DatasetFacts,
+    explanation: Explanation,
+}
+
+type Reasons = Vec<Reason>;
+/// How each column is shown, with a reason if it is not shown in clear.
+type Shown = BTreeMap<ColumnName, (Transform, Option<Reason>)>;
+
+impl<'a> OfferEvaluation<'a> {
+    pub(super) fn new(policy: &'a Policy, input: &'a OfferInput<'a>, facts: &'a DatasetFacts) -> Self {
+        Self {
+            policy,
+            input,
+            facts,
+            explanation: Explanation::default(),
+        }
+    }
+
+    pub(super) fn run(mut self) -> OfferDecision {
+        match self.ceiling() {
+            Ok(ceiling) => self.conclude(&ceiling),
+            Err(reasons) => self.refused(reasons),
+        }
+    }
+
+    fn conclude(self, ceiling: &Ceiling) -> OfferDecision {
+        let request = self.input.request;
+        match request.meet(&ceiling.scope) {
+            Ok(scope) => {
+                let differences = request.differences(&scope).into_iter();
+                let narrowings = differences.map(|difference| ceiling.explain(difference)).collect();
+                OfferDecision::Offer(Box::new(Offer {
+                    scope,
+                    narrowings,
+                    explanation: self.explanation,
+                }))
+            }
+            Err(disjoint) => {
+                let known = ceiling.withheld.get(&disjoint.part).cloned();
+                self.refused(vec![known.unwrap_or_else(|| {
+                    Reason::new(
+                        "nothing-left",
+                        disjoint.to_string(),
+                        "request something that may be released",
+                    )
+                })])
+            }
+        }
+    }
+
+    pub(super) fn refused(self, reasons: Reasons) -> OfferDecision {
+        OfferDecision::Refused(Refusal {
+            reasons,
+            explanation: self.explanation,
+        })
+    }
+
+    fn ceiling(&mut self) -> Result<Ceiling, Reasons> {
+        let request = self.input.request;
+        let mut withheld = BTreeMap::new();
+        let purposes = self.purposes(&mut withheld)?;
+        let tier = self.tier(&purposes, &mut withheld)?;
+        let shown = self.columns(&purposes, tier);
+        let shown = self.one_age(shown);
+        let window = self.window(tier, &mut withheld)?;
+        self.check_rows(&shown, window)?;
+        let places = self.places(&mut withheld)?;
+        let columns = shown.iter().map(|(name, (transform, _))| (name.clone(), *transform));
+        let scope = Scope {
+            dataset: request.dataset.clone(),
+            tier,
+            columns: Columns::new(columns).map_err(invalid)?,
+            rows: Rows::all(),
+            purposes: Purposes::new(purposes).map_err(invalid)?,
+            people: People::Any,
+            places,
+            limits: self.limits(tier, &mut withheld),
+            window,
+        };
+        let columns = shown
+            .into_iter()
+            .filter_map(|(name, (_, reason))| Some((name, reason?)))
+            .collect();
+        Ok(Ceiling {
+            scope,
+            withheld,
+            columns,
+        })
+    }
+
+    fn purposes(&mut self, withheld: &mut BTreeMap<Part, Reason>) -> Result<Vec<Purpose>, Reasons> {
+        let (mut allowed, mut denied) = (Vec::new(), Reasons::new());
+        for purpose in self.input.request.purposes.iter() {
+            match self.dataset("use-for-purpose", authorize::purpose(purpose), purpose) {
+                Ok(()) => allowed.push(purpose.clone()),
+                Err(reasons) => denied.extend(reasons.into_iter().map(|reason| reason.about(purpose))),
+            }
+        }
+        if allowed.is_empty() {
+            return Err(denied);
+        }
+        withheld.extend(denied.into_iter().next().map(|reason| (Part::Purposes, reason)));
+        Ok(allowed)
+    }
+
+    /// The widest tier that is allowed for every purpose, at most the requested one.
+    fn tier(&mut self, purposes: &[Purpose], withheld: &mut BTreeMap<Part, Reason>) -> Result<Tier, Reasons> {
+        let mut denied = Reasons::new();
+        for (tier, action) in TIERS.into_iter().filter(|(tier, _)| *tier <= self.input.request.tier) {
+            let answers = purposes
+                .iter()
+                .map(|purpose| self.dataset(action, authorize::purpose(purpose), purpose));
+            let reasons: Reasons = answers.filter_map(Result::err).flatten().collect();
+            if reasons.is_empty() {
+                withheld.extend(denied.into_iter().next().map(|reason| (Part::Tier, reason)));
+                return Ok(tier);
+            }
+            denied.extend(reasons);
+        }
+        denied.dedup();
+        Err(denied)
+    }
+
+    /// How each column of the dataset is shown, with a reason if it is not shown in clear.
+    fn columns(&mut self, purposes: &[Purpose], tier: Tier) -> Shown {
+        let facts = self.facts;
+        facts
+            .columns
+            .iter()
+            .map(|column| (column.name.clone(), self.column(column, purposes, tier)))
+            .collect()
+    }
+
+    /// Age bands and years of birth are one quasi-identifier: together they reveal an age to the year. If ages are requested, years of
+    /// birth are not shown. The holder's own people get both.
+    fn one_age(&self, mut shown: Shown) -> Shown {
+        let (input, facts) = (self.input, self.facts);
+        let request = input.request;
+        let is_used = |name: &ColumnName, transform: Transform| {
+            request.columns.transform(name).meet(transform) != Transform::Removed
+                || request.rows.constraints().any(|(column, _)| column == name)
+        };
+        let is_band = |transform: Transform| matches!(transform, Transform::Generalized(Generalization::AgeBand(_)));
+        let age = shown
+            .iter()
+            .find(|(name, (transform, _))| is_band(*transform) && is_used(name, *transform));
+        let Some(age) = age.map(|(name, _)| name.clone()) else {
+            return shown;
+        };
+        if input.consumer.institution == input.provider.institution {
+            return shown;
+        }
+        for column in facts.columns.iter().filter(|column| facts.is_birth(column)) {
+            let year = Transform::Generalized(Generalization::Year);
+            if let Some(shown) = shown.get_mut(&column.name).filter(|(transform, _)| *transform == year) {
+                let text = format!(
+                    "`{}` and `{age}` reveal the same, and together more than either",
+                    column.name
+                );
+                let reason = Reason::new(ONE_AGE, text, format!("request one of the two: leave `{age}` out"));
+                *shown = (Transform::Removed, Some(reason));
+            }
+        }
+        shown
+    }
+
+    /// The widest transform that, combined with the requested one, does not remove the column; if there is none, the widest.
+    fn column(&mut self, column: &ColumnFacts, purposes: &[Purpose], tier: Tier) -> (Transform, Option<Reason>) {
+        let requested = self.input.request.columns.transform(&column.name);
+        let mut candidates = vec![(Transform::Clear, "reveal-clear")];
+        candidates.extend(
+            column
+                .generalization
+                .map(|generalization| (Transform::Generalized(generalization), "reveal-generalized")),
+        );
+        candidates.push((Transform::Pseudonym, "reveal-pseudonym"));
+        let mut widest = None;
+        let mut reason = None;
+        for (transform, action) in candidates {
+            match self.reveal(column, action, purposes, tier) {
+                Ok(()) if requested.meet(transform) != Transform::Removed => return (transform, reason),
+                Ok(()) => widest = widest.or(Some(transform)),
+                Err(denied) => reason = reason.or(denied),
+            }
+        }
+        (widest.unwrap_or(Transform::Removed), reason)
+    }
+
+    fn reveal(
+        &mut self,
+        column: &ColumnFacts,
+        action: &'static str,
+        purposes: &[Purpose],
+        tier: Tier,
+    ) -> Result<(), Option<Reason>> {
+        for purpose in purposes {
+            let mut context = authorize::purpose(purpose);
+            context.push(pair("tier", Expr::Entity("Tier", tier.to_string())));
+            let resource = authorize::column(column, self.facts);
+            let holder = authorize::dataset(self.facts, self.input.provider);
+            let verdict = self.authorize(action, resource, vec![holder], context, column.name.to_string());
+            if !verdict.allowed {
+                return Err(verdict.reasons.into_iter().next());
+            }
+        }
+        Ok(())
+    }
+
+    fn check_rows(&self, shown: &Shown, window: Window) -> Result<(), Reasons> {
+        let window = self.input.request.window.meet(&window);
+        let oldest_year = window.map_or(i32::MAX, |window| window.oldest_year());
+        let checks = self.input.request.rows.constraints().map(|(name, constraint)| {
+            match (self.facts.column(name), shown.get(name)) {
+                (Some(column), Some((transform, _))) => rows::check(column, *transform, constraint, oldest_year),
+                (Some(_), None) | (None, _) => Err(rows::unavailable(name)),
+            }
+        });
+        let refused: Reasons = checks.filter_map(Result::err).collect();
+        if refused.is_empty() { Ok(()) } else { Err(refused) }
+    }
+
+    /// The requested places that are allowed; if any place is requested, those of the two parties.
+    fn places(&mut self, withheld: &mut BTreeMap<Part, Reason>) -> Result<Places, Reasons> {
+        let parties = [
+            self.input.consumer.jurisdiction.clone(),
+            self.input.provider.jurisdiction.clone(),
+        ];
+        let requested: Vec<_> = match &self.input.request.places {
+            Places::Any => parties.to_vec(),
+            Places::Only(places) => places.iter().cloned().collect(),
+        };
+        let (mut allowed, mut denied) = (Vec::new(), Reasons::new());
+        for place in requested {
+            match self.dataset("receive-in", vec![pair("place", text(&place))], &place) {
+                Ok(()) => allowed.push(place),
+                Err(reasons) => denied.extend(reasons.into_iter().map(|reason| reason.about(&place))),
+            }
+        }
+        if allowed.is_empty() {
+            return Err(denied);
+        }
+        let everywhere = Reason::new(
+            "places-are-named",
+            "the places where answers may be received are always named",
+            "name the countries in the request",
+        );
+        withheld.insert(Part::Places, denied.into_iter().next().unwrap_or(everywhere));
+        Places::only(allowed).map_err(invalid)
+    }
+
+    fn limits(&self, tier: Tier, withheld: &mut BTreeMap<Part, Reason>) -> Limits {
+        let settings = self.policy.limits(&self.facts.release, tier);
+        let text = format!(
+            "the holder releases no cell of fewer than {} subjects and limits the rows of each answer and the queries per day",
+            settings.min_cell
+        );
+        withheld.insert(
+            Part::Limits,
+            Reason::new(
+                "limits",
+                text,
+                "the holder's data steward can change them with `concordat dataset limits`",
+            ),
+        );
+        Limits {
+            max_rows: Some(settings.max_rows),
+            max_queries_per_day: Some(settings.max_queries_per_day),
+            min_cell: settings.min_cell,
+        }
+    }
+
+    /// From the requested beginning, as long as a grant may last.
+    fn window(&self, tier: Tier, withheld: &mut BTreeMap<Part, Reason>) -> Result<Window, Reasons> {
+        let days = self.policy.limits(&self.facts.release, tier).max_days;
+        let text = format!("a grant lasts {days} days at most");
+        withheld.insert(
+            Part::Window,
+            Reason::new(
+                "longest-grant",
+                text,
+                "request a new grant, or amend this one, when it ends",
+            ),
+        );
+        let begins = self.input.request.window.not_before();
+        Window::new(begins, begins.plus_millis(i64::from(days).saturating_mul(DAY_MS))).map_err(invalid)
+    }
+
+    /// One authorization request about the dataset.
+    pub(super) fn dataset(
+        &mut self,
+        action: &'static str,
+        context: Vec<authorize::Pair>,
+        about: &impl ToString,
+    ) -> Result<(), Reasons> {
+        let resource = authorize::dataset(self.facts, self.input.provider);
+        let verdict = self.authorize(action, resource, Vec::new(), context, about.to_string());
+        if verdict.allowed { Ok(()) } else { Err(verdict.reasons) }
+    }
+
+    fn authorize(
+        &mut self,
+        action: &'static str,
+        resource: EntityValue,
+        others: Vec<EntityValue>,
+        context: Vec<authorize::Pair>,
+        about: String,
+    ) -> Verdict {
+        let principal = authorize::institution(self.input.consumer, self.input.provider);
+        let verdict = self.policy.authorize(&AuthorizationRequest {
+            principal,
+            action,
+            resource,
+            others,
+            context,
+            about,
+        });
+        self.explanation.steps.push(verdict.step.clone());
+        verdict
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` passes it by value")]
+fn invalid(error: InvalidScope) -> Reasons {
+    vec![Reason::new(
+        "invalid-ceiling",
+        error.to_string(),
+        "the holder's data steward can fix its settings",
+    )]
+}

@@ -1,0 +1,195 @@
+//! Tests of the decision point against tables, and against policy sets with one rule removed.
+
+mod ages;
+mod diff;
+mod limits;
+mod matrix;
+mod mutation;
+mod offer;
+mod query;
+
+use concordat_protocol::{
+    ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, QueryId, SegmentName},
+    membership::MemberStatus,
+    query::{ActorAssertion, Factor, Role},
+    release::{ReleaseChange, ReleaseRules, TierLimits},
+    schema::{ColumnClass, ColumnKind},
+    scope::{Columns, Limits, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window},
+    time::Timestamp,
+};
+
+use super::*;
+
+const NOON: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+const HOUR_S: i64 = 3600;
+
+fn shipped() -> Policy {
+    Policy::shipped(Settings::default()).unwrap()
+}
+
+fn with_rule(rule: &str) -> Policy {
+    let sources = [("default.cedar", load::DEFAULT), ("more.cedar", rule)];
+    Policy::from_sources(
+        &sources.map(|(file, text)| (file.to_owned(), text.to_owned())),
+        Settings::default(),
+    )
+    .unwrap()
+}
+
+fn party(institution: &str, jurisdiction: &str, status: Option<MemberStatus>) -> Party {
+    Party {
+        institution: InstitutionId::new(institution).unwrap(),
+        jurisdiction: Jurisdiction::new(jurisdiction).unwrap(),
+        status,
+    }
+}
+
+fn zurich() -> Party {
+    party("zurich", "CH", Some(MemberStatus::Active))
+}
+
+fn budapest() -> Party {
+    party("budapest", "HU", Some(MemberStatus::Active))
+}
+
+fn name(text: &str) -> ColumnName {
+    ColumnName::new(text).unwrap()
+}
+
+fn heart() -> DatasetFacts {
+    use ColumnClass::{DirectIdentifier, Ordinary, QuasiIdentifier, Sensitive};
+    let columns = [
+        ("mrn", DirectIdentifier, ColumnKind::Text),
+        ("age", QuasiIdentifier, ColumnKind::Int),
+        ("born", QuasiIdentifier, ColumnKind::Date),
+        ("postcode", QuasiIdentifier, ColumnKind::Text),
+        ("chol", Sensitive, ColumnKind::Float),
+        ("sex", Ordinary, ColumnKind::Int),
+    ];
+    DatasetFacts {
+        reference: "budapest.heart".parse().unwrap(),
+        segment: SegmentName::new("main").unwrap(),
+        published: true,
+        columns: columns
+            .map(|(column, class, kind)| ColumnFacts::new(name(column), Some(class), kind))
+            .to_vec(),
+        release: ReleaseRules {
+            sensitive: Some(Tier::Records),
+            ..ReleaseRules::default()
+        },
+    }
+}
+
+/// The limits that apply if a steward has set none.
+fn limits() -> Limits {
+    let settings = Settings::default();
+    Limits {
+        max_rows: Some(settings.max_rows),
+        max_queries_per_day: Some(settings.max_queries_per_day),
+        min_cell: settings.min_cell,
+    }
+}
+
+fn days(from: i64, to: i64) -> Window {
+    Window::new(
+        NOON.plus_seconds(from * 24 * HOUR_S),
+        NOON.plus_seconds(to * 24 * HOUR_S),
+    )
+    .unwrap()
+}
+
+/// Everything in clear, for health research, for a month.
+fn wide() -> Scope {
+    let columns = ["mrn", "age", "born", "postcode", "chol", "sex"].map(|column| (name(column), Transform::Clear));
+    Scope {
+        dataset: "budapest.heart".parse::<DatasetRef>().unwrap(),
+        tier: Tier::Records,
+        columns: Columns::new(columns).unwrap(),
+        rows: Rows::all(),
+        purposes: Purposes::new([Purpose::HealthResearch]).unwrap(),
+        people: People::Any,
+        places: Places::only([Jurisdiction::new("CH").unwrap()]).unwrap(),
+        limits: limits(),
+        window: days(0, 30),
+    }
+}
+
+fn eva() -> ActorAssertion {
+    ActorAssertion {
+        actor: "eva@zurich".parse().unwrap(),
+        roles: [Role::Researcher].into(),
+        factors: [Factor::Password].into(),
+        authenticated_at: NOON.plus_seconds(-HOUR_S),
+        password_reset_at: None,
+        training_until: Some(NOON.plus_seconds(HOUR_S)),
+        audience: InstitutionId::new("budapest").unwrap(),
+        query: QueryId::from_bytes([1; 16]),
+        expires: NOON.plus_seconds(60),
+    }
+}
+
+fn rules(reasons: &[Reason]) -> Vec<&str> {
+    reasons.iter().map(|reason| reason.rule.as_str()).collect()
+}
+
+#[test]
+fn policy_set_invalid_is_refused_with_all_its_errors() {
+    let bad = [
+        ("a.cedar", "permit(principal, action, resource);"),
+        (
+            "b.cedar",
+            "@id(\"b\") @reason(\"r\") @remedy(\"m\") permit(principal, action == Action::\"reveal-claer\", resource);",
+        ),
+        (
+            "c.cedar",
+            "@id(\"c\") @reason(\"r\") @remedy(\"m\") forbid(principal is Institution, action == Action::\"reveal-clear\", \
+             resource is Column) when { resource.class == Class::\"direct\" };",
+        ),
+        ("d.cedar", "permit(principal, action, resource"),
+        (
+            "e.cedar",
+            "@id(\"b\") @reason(\"r\") @remedy(\"m\") permit(principal, action, resource == ?resource);",
+        ),
+        (
+            "f.cedar",
+            "@id(\"b\") @reason(\"r\") @remedy(\"m\") permit(principal, action, resource);",
+        ),
+    ];
+    let sources = bad.map(|(file, text)| (file.to_owned(), text.to_owned()));
+    let errors = Policy::from_sources(&sources, Settings::default()).unwrap_err();
+    let text = errors.to_string();
+    for expected in [
+        "a.cedar: `policy0` has no `@id",
+        "reveal-claer",
+        "Class::\"direct\"",
+        "d.cedar: ",
+        "e.cedar: ",
+        "f.cedar: the id `b`",
+    ] {
+        assert!(
+            text.contains(expected),
+            "{expected} is not in\n{}",
+            errors.iter().collect::<Vec<_>>().join("\n")
+        );
+    }
+}
+
+#[test]
+fn policy_digest_depends_on_rules_and_settings() {
+    let stricter = Settings {
+        min_cell: 11,
+        ..Settings::default()
+    };
+    assert_ne!(Policy::shipped(stricter).unwrap().digest(), shipped().digest());
+    assert_eq!(shipped().digest(), shipped().digest());
+}
+
+#[test]
+fn column_age_is_known_by_name_and_date_by_type() {
+    let generalization = |column: &str, kind| ColumnFacts::new(name(column), None, kind).generalization;
+    assert!(
+        generalization("age", ColumnKind::Int).is_some() && generalization("Age_at_visit", ColumnKind::Int).is_some()
+    );
+    assert!(generalization("dosage", ColumnKind::Int).is_none() && generalization("age", ColumnKind::Text).is_none());
+    assert!(generalization("anything", ColumnKind::TimestampUtc).is_some());
+}

@@ -1,0 +1,27 @@
+//! The policy sets of a node: the active one, and all that were active before.
+//!
+//! A set is compiled, tested, compared with the expected digest, sealed, signed and entered in the ledger before the first decision is
+//! based on it ([`PolicyStore`]). Code that decides takes the active set from a [`LivePolicy`]. What a set is and how it decides is in
+//! [`concordat_policy`].
+//!
+//! 1. Sets are stored in the sealed state. No file on disk is read as a policy.
+//! 2. A steward applies a set by its digest, so that the set that was reviewed is the one that is activated. If the active set or the
+//!    new one has the setting `two_people`, the set is a proposal until another steward approves the same digest.
+//! 3. A set that releases direct identifiers or unclassified columns, or anything to institutions that are not active members, is
+//!    refused ([`concordat_policy::never_allowed`]).
+//! 4. A change raises the epoch, so that running answers are decided again.
+
+mod catalog_facts;
+mod error;
+mod live;
+mod sealed;
+mod store;
+
+pub use catalog_facts::catalog_facts;
+pub use error::PolicyStoreError;
+pub use live::LivePolicy;
+pub use sealed::SealedPolicySet;
+pub use store::{Applied, PolicyStore, PolicyStoreParts, Proposal, begin};
+
+#[cfg(test)]
+mod tests;
