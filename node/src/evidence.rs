@@ -10,9 +10,10 @@
 //!    that the consumer cannot sign ([`Evidence::write_off`]).
 //! 4. Records older than [`RETENTION_DAYS`] are removed at the start.
 
+mod error;
 mod recovery;
 
-pub use recovery::EvidenceError;
+pub use error::EvidenceError;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
