@@ -103,7 +103,7 @@ impl EvidenceRecord {
     ) -> Result<(), EvidenceError> {
         let signed = self.certificates().zip(self.envelope.clone());
         let (certificates, envelope) = signed.ok_or(EvidenceError::Inconsistent {
-            what: "there is no signed query of two institutions",
+            what: "the query is not signed, or is one of this institution",
         })?;
         let attested = AttestedQuery::check(certificates, envelope)?;
         attested.check_receipt(receipt, consumer_ledger).map(drop)

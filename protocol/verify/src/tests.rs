@@ -272,7 +272,7 @@ fn exported_ledger_with_a_forged_name_is_refused() {
 }
 
 #[test]
-fn evidence_under_a_later_key_needs_the_statement_of_the_known_one() {
+fn evidence_of_a_later_key_needs_a_statement_of_the_known_key() {
     let known = [("cleveland", CLEVELAND), ("zurich", ZURICH)];
     let mut later = File::by(ZURICH, LATER);
     assert_eq!(concluded(&later.text(), &known), Err(id("cleveland")));

@@ -398,7 +398,7 @@ fn countersignature_needs_both_signatures_of_the_querying_node() {
 }
 
 #[test]
-fn evidence_names_the_keys_before_the_holders_only_if_they_signed() {
+fn evidence_names_earlier_keys_only_if_they_signed_the_next() {
     let succession = |signer: u8, from: u8, to: u8| {
         let named = KeySuccession {
             institution: id("budapest"),
