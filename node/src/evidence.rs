@@ -155,7 +155,7 @@ impl Evidence {
             return Ok(());
         };
         if let Some(certificates) = record.certificates() {
-            let _ = AttestedQuery::check(certificates, signed.clone())?;
+            AttestedQuery::check(certificates, signed.clone())?;
         }
         record.envelope = Some(signed);
         Ok(self.0.records.put(&query.to_string(), &record)?)

@@ -74,7 +74,7 @@ pub fn conclude(text: &str, keys: &KnownKeys) -> Result<Conclusion, VerifyError>
     let entries = lines.map(|line| serde_json::from_str::<String>(line).ok());
     let ledger = check_export(&head.ok_or(VerifyError::Unreadable)?, entries)?;
     let mut conclusion = Conclusion::default();
-    conclusion.state(format!(
+    conclusion.state(&format!(
         "the ledger of {}: {} entries up to {}, each following from the one before, as its key {} signed",
         ledger.institution,
         ledger.entries,
@@ -88,31 +88,31 @@ pub fn conclude(text: &str, keys: &KnownKeys) -> Result<Conclusion, VerifyError>
 fn query(valid: &ValidEvidence, keys: &KnownKeys) -> Result<Conclusion, VerifyError> {
     let (query, receipt) = (&valid.query, &valid.receipt);
     let mut conclusion = Conclusion::default();
-    conclusion.state(format!(
+    conclusion.state(&format!(
         "query {} under grant {} for `{}`",
         query.query, query.grant, query.purpose
     ));
-    conclusion.state(format!(
+    conclusion.state(&format!(
         "sent by {} of {} on {}, signed by that institution's node: `{}`",
         valid.assertion.actor, query.from, query.sent_at, query.sql
     ));
-    conclusion.state(format!(
+    conclusion.state(&format!(
         "answered by {} until {}: {} rows, {} bytes, {} cells withheld, tier `{}`, {:?}",
         query.to, receipt.at, receipt.rows, receipt.bytes, receipt.suppressed_cells, receipt.tier, receipt.outcome
     ));
     if let Ok(head) = receipt.ledger_head() {
-        conclusion.state(signed_head(&query.to, &head));
+        conclusion.state(&signed_head(&query.to, &head));
     }
     for entry in &valid.entries {
-        conclusion.state(describe_entry(&valid.holder, entry));
+        conclusion.state(&describe_entry(&valid.holder, entry));
     }
     if valid.countersigned {
-        conclusion.state(format!("{} has countersigned the receipt", query.from));
+        conclusion.state(&format!("{} has countersigned the receipt", query.from));
     } else {
-        conclusion.lack(format!("{} has not countersigned the receipt", query.from));
+        conclusion.lack(&format!("{} has not countersigned the receipt", query.from));
     }
     if let Some(head) = &valid.consumer_ledger {
-        conclusion.state(signed_head(&query.from, head));
+        conclusion.state(&signed_head(&query.from, head));
     }
     for (institution, key) in [(&query.from, valid.consumer_key), (&query.to, valid.provider_key)] {
         let is_holder = *institution == valid.holder;
@@ -136,12 +136,12 @@ fn describe_entry(holder: &InstitutionId, entry: &LedgerEntry) -> String {
 }
 
 impl Conclusion {
-    fn state(&mut self, text: impl AsRef<str>) {
-        self.lines.push(TerminalLine::new(text.as_ref()));
+    fn state(&mut self, text: &str) {
+        self.lines.push(TerminalLine::new(text));
     }
 
-    fn lack(&mut self, text: impl AsRef<str>) {
-        self.missing.push(TerminalLine::new(text.as_ref()));
+    fn lack(&mut self, text: &str) {
+        self.missing.push(TerminalLine::new(text));
     }
 
     /// Compares a key with those that the caller knows for the institution.
@@ -154,12 +154,12 @@ impl Conclusion {
     ) -> Result<(), VerifyError> {
         let found = key.fingerprint();
         match keys.standing(institution, key, earlier) {
-            Standing::Given => self.state(format!("the key of {institution} is the one that was given: {found}")),
-            Standing::Follows(before) => self.state(format!(
+            Standing::Given => self.state(&format!("the key of {institution} is the one that was given: {found}")),
+            Standing::Follows(before) => self.state(&format!(
                 "the key of {institution} is {found}, which follows the one that was given: {}",
                 before.fingerprint()
             )),
-            Standing::NotGiven => self.lack(format!(
+            Standing::NotGiven => self.lack(&format!(
                 "no key was given for {institution}, so that what bears its name may be by anyone with the key {found}"
             )),
             Standing::Other => {
