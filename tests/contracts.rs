@@ -16,11 +16,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The crates, lowest layer first.
-const MEMBERS: [&str; 7] = [
+const MEMBERS: [&str; 8] = [
     "protocol",
     "protocol/verify",
     "storage",
     "node/documents",
+    "node/network",
     "node/policy",
     "node",
     "tests",
@@ -119,6 +120,7 @@ fn shipped_sources() -> Vec<Source> {
         "protocol/verify/src",
         "storage/src",
         "node/documents/src",
+        "node/network/src",
         "node/policy/src",
         "node/src",
     ]

@@ -1,11 +1,21 @@
-//! Attribution of ledger entries that were not caused by a session.
+//! Attribution of ledger entries to peers, and of those that were not caused by a session.
 //!
 //! If a person or a peer causes an entry, their session provides the attribution: [`Actor::attribution`](crate::iam::Actor::attribution)
-//! for people, [`Session::attribution`](crate::network::Session::attribution) for peers. All other cases are here, and a contract test
-//! lists the files that may use them.
+//! for people, [`by_peer`] for peers. The other functions need no session; a contract test lists the files that may use them.
 
 use concordat_protocol::audit::{Cause, NodeTask};
 use concordat_storage::ledger::Attribution;
+
+use crate::network::Session;
+
+/// A peer: the transport's handshake has proved its node key, and its hello, if it is complete, the institution.
+pub fn by_peer(session: &Session) -> Attribution {
+    Attribution::vouch(Cause::Peer {
+        node: session.peer(),
+        institution: session.attested().map(|attested| attested.institution.clone()),
+        actor: None,
+    })
+}
 
 /// The node itself, when it acts without a request.
 pub const fn by_node(task: NodeTask) -> Attribution {

@@ -26,9 +26,8 @@ use concordat_protocol::{
     ids::{InstitutionId, Jurisdiction},
     text::LegalName,
 };
-use libp2p::Multiaddr;
 
-use crate::network::{DialRange, Dialing};
+use crate::network::{DialRange, Dialing, Multiaddr, address};
 pub use import::{ImportSection, Inbox, InvalidInbox};
 pub use keys::{CREDENTIALS_VARIABLE, KeysFrom, PinFrom, credential};
 pub use protected::{INSTITUTION_SETTING, ProtectedSettings};
@@ -208,12 +207,7 @@ impl Config {
 
     /// Addresses to listen on at `port`, over TCP and QUIC, on all interfaces.
     pub fn listen_at(port: u16) -> Vec<Multiaddr> {
-        use libp2p::multiaddr::Protocol;
-        let any = || Multiaddr::empty().with(Protocol::Ip4(std::net::Ipv4Addr::UNSPECIFIED));
-        vec![
-            any().with(Protocol::Tcp(port)),
-            any().with(Protocol::Udp(port)).with(Protocol::QuicV1),
-        ]
+        address::on_all_interfaces(port)
     }
 }
 

@@ -22,7 +22,6 @@ pub mod ledger_heads;
 pub mod lifecycle;
 pub mod membership;
 pub mod negotiation;
-pub mod network;
 pub mod node;
 pub mod policies;
 mod refusals;
@@ -31,3 +30,5 @@ pub mod sharing;
 pub mod shutdown;
 pub mod start_state;
 pub mod telemetry;
+
+pub use concordat_network as network;

@@ -11,7 +11,6 @@ use concordat_protocol::identity::NodeKey;
 use concordat_protocol::text::Address;
 use concordat_storage::ledger::{Ledger, Verification};
 use concordat_storage::{data_dir::Storage, keys::Argon2Cost};
-use libp2p::Multiaddr;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +24,7 @@ use crate::identity::Identity;
 use crate::lifecycle::{Lifecycle, LifecycleParts, RollbackError};
 use crate::membership::{Membership, MembershipError, MembershipParts, ROSTER};
 use crate::negotiation::{Grants, NegotiationError, NegotiationParts, Negotiations};
-use crate::network::{DialRange, Limits, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
+use crate::network::{DialRange, Limits, Multiaddr, Network, NetworkConfig, NetworkError, NetworkHandle, hello::HELLO};
 use crate::policies::{PolicyStore, PolicyStoreError, PolicyStoreParts};
 use crate::sharing::{EngineConfig, Sharing, SharingParts};
 use crate::shutdown::Shutdown;
@@ -83,6 +82,8 @@ pub struct StartConfig {
     pub password_cost: Argon2Cost,
     /// The program `concordat`, which is started as a process for each query, and the memory that all of these processes share.
     pub engine: EngineConfig,
+    /// How often what a connected peer has not acknowledged is sent again, usually [`RETRY_INTERVAL`](crate::negotiation::RETRY_INTERVAL).
+    pub retry_interval: Duration,
 }
 
 /// Why a node does not start.
@@ -135,6 +136,7 @@ impl Node {
             limits,
             password_cost,
             engine,
+            retry_interval,
         } = config;
         let services = shutdown.stage("services", SERVICE_GRACE);
         let wire = shutdown.stage("network", NETWORK_GRACE);
@@ -167,10 +169,10 @@ impl Node {
             dial,
             ..NetworkConfig::new(transport_key, listen)
         };
-        let network = Network::start(network_config, &wire).await?;
+        let network = Network::start(network_config, wire.token().clone(), wire.tasks()).await?;
         let (hellos, rosters) = (network.accept(HELLO)?, network.accept(ROSTER)?);
 
-        let grants = Grants::open(identity.clone(), &storage, ledger.clone(), epoch.clone())?;
+        let grants = Grants::open(identity.clone(), &storage)?;
         let membership = Membership::open(MembershipParts {
             identity: identity.clone(),
             storage: storage.clone(),
@@ -190,10 +192,12 @@ impl Node {
             storage: storage.clone(),
             ledger: ledger.clone(),
             clock: clock.clone(),
+            epoch: epoch.clone(),
             network: network.clone(),
             membership: membership.clone(),
             grants: grants.clone(),
             policy: policy.clone(),
+            retry_interval,
         })?;
         negotiations.serve(&services)?;
         let sharing = Sharing::open(SharingParts {

@@ -68,6 +68,11 @@ impl Stage {
         &self.token
     }
 
+    /// The tasks of this stage, for a part that runs its own: the stop waits for them.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
     /// Runs `task` as part of this stage; the stop waits for it.
     pub fn spawn<F>(&self, task: F) -> JoinHandle<F::Output>
     where

@@ -60,6 +60,18 @@ impl Timestamp {
         }
     }
 
+    /// RFC 3339 in UTC, with milliseconds unless they are zero: no two points have the same text.
+    pub fn exact(self) -> String {
+        self.rfc3339(SecondsFormat::AutoSi)
+    }
+
+    fn rfc3339(self, seconds: SecondsFormat) -> String {
+        match DateTime::<Utc>::from_timestamp_millis(self.0) {
+            Some(time) => time.to_rfc3339_opts(seconds, true),
+            None => format!("{}ms", self.0),
+        }
+    }
+
     /// Reads `2027-01-31` (midnight UTC) or an RFC 3339 date-time.
     ///
     /// # Errors
@@ -81,10 +93,7 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     /// RFC 3339 in UTC with seconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match DateTime::<Utc>::from_timestamp_millis(self.0) {
-            Some(time) => f.write_str(&time.to_rfc3339_opts(SecondsFormat::Secs, true)),
-            None => write!(f, "{}ms", self.0),
-        }
+        f.write_str(&self.rfc3339(SecondsFormat::Secs))
     }
 }
 
@@ -128,6 +137,19 @@ mod tests {
         assert_eq!(day.to_string(), "2027-01-31T00:00:00Z");
         assert_eq!(Timestamp::parse("2027-01-31T01:00:00+01:00").unwrap(), day);
         assert!(Timestamp::parse("next year").is_err());
+    }
+
+    #[test]
+    fn exact_text_differs_with_every_millisecond() {
+        let day = Timestamp::parse("2027-01-31").unwrap();
+        assert_eq!(day.exact(), "2027-01-31T00:00:00Z");
+        assert_eq!(day.plus_millis(7).exact(), "2027-01-31T00:00:00.007Z");
+        assert_eq!(day.plus_millis(500).exact(), "2027-01-31T00:00:00.500Z");
+        assert_eq!(
+            Timestamp::parse(&day.plus_millis(7).exact()).unwrap(),
+            day.plus_millis(7)
+        );
+        assert_eq!(Timestamp::from_millis(i64::MAX).exact(), format!("{}ms", i64::MAX));
     }
 
     #[test]

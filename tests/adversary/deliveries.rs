@@ -3,23 +3,27 @@
 use std::time::Duration;
 
 use concordat_node::negotiation::Restriction;
-use concordat_protocol::audit::LedgerProof;
-use concordat_protocol::grant::{Acknowledgement, GrantEvent, NoticeEffect};
+use concordat_node::network::Session;
+use concordat_protocol::audit::{EntryBody, LedgerProof};
+use concordat_protocol::grant::{Acknowledgement, Effective, GrantEvent, NoticeEffect};
 use concordat_protocol::ids::NegotiationId;
 use concordat_protocol::negotiation::{Body, ConsumerNegotiation, StateName};
+use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::{NegotiationFrame, NoticeFrame, NoticeReply, Refusal, RefusalCode, Reply};
 use concordat_tests::tester;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use libp2p_stream::IncomingStreams;
 
 use super::malicious_peer::{Wire, empty_ledger, now, sign, soon};
 use super::negotiation::request;
 use super::negotiation_fixture::{NEGOTIATION, change, granted, next_message, send_message};
-use super::notices::NOTICE;
+use super::notices::{NOTICE, effective_state};
 use super::well_behaved::{World, nameless, scope, why, wide};
 
 /// How long no message may arrive: far longer than a message takes.
 const QUIET: Duration = Duration::from_secs(2);
+/// How soon what was not acknowledged is sent again, where a test is about that.
+const RETRY: Duration = Duration::from_millis(500);
 
 async fn is_quiet(incoming: &mut IncomingStreams) -> bool {
     tokio::time::timeout(QUIET, incoming.next()).await.is_err()
@@ -111,6 +115,75 @@ async fn request_that_waited_for_a_week_is_accepted() {
     late.sent_at = now().plus_seconds(-7 * 86_400);
     let reply = send_message(attacker, provider, sign(&late, &attacker.node)).await;
     assert_eq!(reply, Reply::Accepted);
+    world.assert_still_serving().await;
+}
+
+/// A session can outlast the restart of the peer, so that no new connection triggers the delivery of what was lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn message_lost_within_a_session_is_sent_again() {
+    let world = World::retrying(RETRY).await;
+    let (attacker, provider) = (&world.attacker, &world.provider);
+    attacker.meet(provider).await;
+    let session = || {
+        let sessions = provider.node.network().sessions();
+        let session = sessions.borrow().get(&attacker.id()).map(Session::number);
+        session.expect("the attacker is connected")
+    };
+    let before = session();
+    let mut incoming = attacker.accept(NEGOTIATION);
+    let id = NegotiationId::from_bytes([44; 16]);
+    let (parties, scope) = (world.attacker_as_consumer(), nameless(provider));
+    let requested = ConsumerNegotiation::request(id, &parties, scope, why(), &attacker.node, now()).unwrap();
+    assert_eq!(
+        send_message(attacker, provider, requested.message).await,
+        Reply::Accepted
+    );
+    let (by, whole) = (tester(), Restriction::default());
+    let losing = async {
+        let (_, mut stream) = Wire::next(&mut incoming).await;
+        let offer: NegotiationFrame = stream.recv().await.unwrap();
+        // The stream ends without an answer.
+        offer.message
+    };
+    let (made, lost) = tokio::join!(provider.node.negotiations().offer(&id, &whole, &by), losing);
+    assert_eq!(made.unwrap().state, StateName::Offered);
+    assert_eq!(next_message(&mut incoming).await, lost);
+    assert!(is_quiet(&mut incoming).await, "an accepted message is sent again");
+    assert_eq!(session(), before, "the attacker has connected again");
+    world.assert_still_serving().await;
+}
+
+/// As when a client closes its connection while its request is handled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn change_whose_caller_goes_away_is_complete() {
+    let world = World::retrying(RETRY).await;
+    let (attacker, provider) = (&world.attacker, &world.provider);
+    attacker.meet(provider).await;
+    let grant = granted(&world).await;
+    let mut incoming = attacker.accept(NOTICE);
+    let before = provider.node.ledger().size();
+    let by = tester();
+    let revoked = async {
+        while effective_state(provider, &grant).await != Effective::Revoked {
+            let (negotiations, reason) = (provider.node.negotiations(), Reason::new("a test").unwrap());
+            // Polled once: the change has begun, unless the grant was locked at this moment.
+            drop(
+                negotiations
+                    .change_grant(&grant, GrantEvent::Revoke, reason, &by)
+                    .now_or_never(),
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    soon(revoked).await;
+    let (_, mut stream) = Wire::next(&mut incoming).await;
+    let NoticeFrame { notice } = stream.recv().await.unwrap();
+    assert_eq!(notice.peek_unverified().unwrap().event, GrantEvent::Revoke);
+    let entries = provider.node.ledger().range(before, u64::MAX).unwrap();
+    let count =
+        |is_counted: fn(&EntryBody) -> bool| entries.iter().filter(|stored| is_counted(&stored.entry.body)).count();
+    assert_eq!(count(|body| matches!(body, EntryBody::GrantChanged { .. })), 1);
+    assert_eq!(count(|body| matches!(body, EntryBody::ChangeNotMade { .. })), 0);
     world.assert_still_serving().await;
 }
 

@@ -8,6 +8,7 @@ use concordat_node::clock::Clock;
 use concordat_node::federation::FederationError;
 use concordat_node::iam::{Actor, Training};
 use concordat_node::identity::Identity;
+use concordat_node::negotiation::RETRY_INTERVAL;
 use concordat_node::network;
 use concordat_node::node::{Node, StartConfig};
 use concordat_node::sharing::{DEFAULT_MEMORY, EngineConfig};
@@ -50,6 +51,11 @@ pub(super) struct InProcessNode {
 impl InProcessNode {
     /// Sets up a node and starts it.
     pub(super) async fn start(institution: &str, jurisdiction: &str) -> Self {
+        Self::start_retrying(institution, jurisdiction, RETRY_INTERVAL).await
+    }
+
+    /// Sets up a node that sends what was not acknowledged again after `retry_interval`.
+    async fn start_retrying(institution: &str, jurisdiction: &str, retry_interval: Duration) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let storage = storage(dir.path().join("node"), institution).await;
         let id = InstitutionId::new(institution).unwrap();
@@ -77,6 +83,7 @@ impl InProcessNode {
                 program: concordat_tests::program::path().to_owned(),
                 memory: DEFAULT_MEMORY,
             },
+            retry_interval,
         };
         let mut shutdown = Shutdown::new();
         let node = Node::start(config, &mut shutdown).await.unwrap();
@@ -190,9 +197,14 @@ pub(super) struct World {
 impl World {
     /// Founds the consortium and admits the other two.
     pub(super) async fn new() -> Self {
+        Self::retrying(RETRY_INTERVAL).await
+    }
+
+    /// Like [`World::new`], with nodes that send what was not acknowledged again after `retry_interval`.
+    pub(super) async fn retrying(retry_interval: Duration) -> Self {
         let (provider, member) = tokio::join!(
-            InProcessNode::start("cleveland", "US"),
-            InProcessNode::start("budapest", "HU")
+            InProcessNode::start_retrying("cleveland", "US", retry_interval),
+            InProcessNode::start_retrying("budapest", "HU", retry_interval)
         );
         let attacker = MaliciousPeer::start("zurich", 3);
         provider.import().await;

@@ -6,13 +6,9 @@ use super::{Source, Violation, assert_none, shipped_sources};
 const VOUCHERS: &[(&str, &str)] = &[
     (
         "node/src/attribution.rs",
-        "the node itself, and accounts of the operating system",
+        "a peer, from the transport's handshake and its hello; the node itself, and accounts of the operating system",
     ),
     ("node/src/iam/actor.rs", "a person, from a session"),
-    (
-        "node/src/network/session.rs",
-        "a peer, from the transport's handshake and its hello",
-    ),
 ];
 
 /// Which files may attribute an entry to the node or to an account of the operating system, and why there is no session.
@@ -42,11 +38,11 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
         "a set is checked against another schema when the program has changed",
     ),
     (
-        "node/src/negotiation/deliver.rs",
+        "node/src/negotiation/catch_up.rs",
         "both sides have decided and a stop interrupted the delivery",
     ),
     (
-        "node/src/membership.rs",
+        "node/src/membership/acceptance.rs",
         "a start completes a key replacement that a stop interrupted",
     ),
     (

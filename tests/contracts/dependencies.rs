@@ -7,19 +7,21 @@ const PROTOCOL: &str = "concordat-protocol";
 const VERIFY: &str = "concordat-verify";
 const STORAGE: &str = "concordat-storage";
 const DOCUMENTS: &str = "concordat-documents";
+const NETWORK: &str = "concordat-network";
 const POLICY: &str = "concordat-policy";
 const NODE: &str = "concordat-node";
 const TESTS: &str = "concordat-tests";
 
-/// Which crates may name which: `node -> storage -> protocol`, the verifier, the documents and the policy the protocol alone, and the tests
-/// all of them.
-const LAYERS: [(&str, &[&str]); 7] = [
+/// Which crates may name which: `node -> storage -> protocol`; the verifier, the documents, the network and the policy the protocol alone; and
+/// the tests all of them. The tests reach the network through the node.
+const LAYERS: [(&str, &[&str]); 8] = [
     (PROTOCOL, &[]),
     (VERIFY, &[PROTOCOL]),
     (STORAGE, &[PROTOCOL]),
     (DOCUMENTS, &[PROTOCOL]),
+    (NETWORK, &[PROTOCOL]),
     (POLICY, &[PROTOCOL]),
-    (NODE, &[PROTOCOL, STORAGE, DOCUMENTS, POLICY]),
+    (NODE, &[PROTOCOL, STORAGE, DOCUMENTS, NETWORK, POLICY]),
     (TESTS, &[PROTOCOL, VERIFY, STORAGE, DOCUMENTS, POLICY, NODE]),
 ];
 
@@ -64,7 +66,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("datafusion", &[STORAGE, NODE]),
     ("parquet", &[STORAGE, NODE]),
     // the network
-    ("libp2p", &[NODE]),
+    ("libp2p", &[NETWORK]),
     // the decision point
     ("cedar-policy", &[POLICY]),
     // the HTTP API and its client on the Unix socket
@@ -72,9 +74,11 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("http-body-util", &[STORAGE, NODE]),
     ("hyper", &[NODE]),
     ("hyper-util", &[NODE]),
-    ("serde_json", &[VERIFY, POLICY, NODE]),
-    // the description of the API
+    ("serde_json", &[VERIFY, DOCUMENTS, POLICY, NODE]),
+    // the documents of the API: their description, and errors as responses of the server
     ("utoipa", &[DOCUMENTS]),
+    ("axum-core", &[DOCUMENTS]),
+    ("http", &[DOCUMENTS]),
     // the command line and the daemon's shell
     ("anstream", &[NODE]),
     ("anstyle", &[NODE]),
@@ -87,19 +91,22 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("tracing-subscriber", &[NODE]),
     // tasks and streams: everywhere but in protocol, which does no I/O
     ("async-trait", &[STORAGE, NODE]),
-    ("bytes", &[STORAGE, NODE]),
-    ("futures", &[STORAGE, NODE]),
-    ("getrandom", &[STORAGE, NODE]),
-    ("tokio", &[STORAGE, NODE]),
-    ("tokio-util", &[STORAGE, NODE]),
+    ("bytes", &[STORAGE, NETWORK, NODE]),
+    ("futures", &[STORAGE, NETWORK, NODE]),
+    ("getrandom", &[STORAGE, NETWORK, NODE]),
+    ("tokio", &[STORAGE, NETWORK, NODE]),
+    ("tokio-util", &[STORAGE, NETWORK, NODE]),
     // system calls
     ("nix", &[STORAGE, NODE]),
     // types that all layers share
     ("chrono", &[PROTOCOL, STORAGE, POLICY, NODE]),
     ("data-encoding", &[PROTOCOL, STORAGE, NODE]),
-    ("serde", &[PROTOCOL, STORAGE, DOCUMENTS, POLICY, NODE]),
-    ("thiserror", &[PROTOCOL, VERIFY, STORAGE, POLICY, NODE]),
-    ("tracing", &[PROTOCOL, STORAGE, POLICY, NODE]),
+    ("serde", &[PROTOCOL, STORAGE, DOCUMENTS, NETWORK, POLICY, NODE]),
+    (
+        "thiserror",
+        &[PROTOCOL, VERIFY, STORAGE, DOCUMENTS, NETWORK, POLICY, NODE],
+    ),
+    ("tracing", &[PROTOCOL, STORAGE, NETWORK, POLICY, NODE]),
     ("zeroize", &[PROTOCOL, STORAGE, DOCUMENTS, NODE]),
 ];
 
@@ -260,6 +267,8 @@ fn upward_dependency_is_reported() {
     assert!(check(&edge(PROTOCOL, STORAGE)).is_some());
     assert!(check(&edge(STORAGE, NODE)).is_some());
     assert!(check(&edge(VERIFY, STORAGE)).is_some());
+    assert!(check(&edge(NETWORK, STORAGE)).is_some());
+    assert!(check(&edge(NETWORK, NODE)).is_some());
     assert!(check(&edge(POLICY, STORAGE)).is_some());
     assert!(check(&edge(NODE, TESTS)).is_some());
 }
@@ -269,6 +278,7 @@ fn library_used_outside_its_owner_is_reported() {
     assert!(check(&edge(NODE, "sled")).is_some());
     assert!(check(&edge(NODE, "cedar-policy")).is_some());
     assert!(check(&edge(STORAGE, "libp2p")).is_some());
+    assert!(check(&edge(NODE, "libp2p")).is_some());
     assert!(check(&edge(STORAGE, "ed25519-dalek")).is_some());
     assert!(check(&edge(PROTOCOL, "tokio")).is_some());
     assert!(check(&edge(PROTOCOL, "left-pad")).is_some());

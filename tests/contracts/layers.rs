@@ -72,6 +72,23 @@ const CRATES: &[Crate] = &[
         cycles: &[],
     },
     Crate {
+        src: "node/network/src",
+        layers: &[
+            &["address", "error", "hello", "members", "reset", "resolve"],
+            &["dial"],
+            &["config"],
+            &["redial", "session", "source"],
+            &["gate", "transport"],
+            &["streams"],
+            &["behavior", "framed", "message"],
+            &["incoming", "task"],
+            &["handle"],
+            &["start"],
+        ],
+        upward: &[],
+        cycles: &[],
+    },
+    Crate {
         src: "node/policy/src",
         layers: &[
             &["facts", "reason"],
@@ -97,7 +114,7 @@ const CRATES: &[Crate] = &[
                 "shutdown",
             ],
             &["changes"],
-            &["iam", "network", "refusals"],
+            &["iam", "refusals"],
             &["config"],
             &["telemetry"],
             &["evidence"],
@@ -113,23 +130,8 @@ const CRATES: &[Crate] = &[
             &["api"],
             &["cli"],
         ],
-        upward: &[
-            ("node/src/config.rs", "sharing"),
-            ("node/src/negotiation/grant_request.rs", "federation"),
-            ("node/src/negotiation/grant_request.rs", "node"),
-        ],
-        cycles: &[
-            ("config", 5),
-            ("lifecycle", 3),
-            ("demo", 4),
-            ("federation", 4),
-            ("cli", 2),
-            ("init", 2),
-            ("membership", 6),
-            ("negotiation", 6),
-            ("network", 7),
-            ("sharing", 3),
-        ],
+        upward: &[("node/src/config.rs", "sharing")],
+        cycles: &[("config", 5), ("lifecycle", 3), ("demo", 4), ("cli", 2), ("init", 2)],
     },
 ];
 

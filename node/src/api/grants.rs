@@ -120,7 +120,15 @@ async fn request(
     Body(body): Body<RequestBody>,
 ) -> Result<Json<Value>, Problem> {
     let node = api.node();
-    let scope = body.request.into_scope(node, body.dataset).await?;
+    let now = node.clock().now();
+    let catalog = node.federation().catalog_of(&body.dataset.institution).await?;
+    let listed = catalog.iter().find(|known| known.dataset == body.dataset);
+    let scope = body.request.into_scope(
+        body.dataset.clone(),
+        listed.map(|known| &known.entry),
+        node.identity().jurisdiction.clone(),
+        now,
+    )?;
     let justification = body
         .justification
         .unwrap_or_else(|| Justification::sanitized("not stated"));

@@ -160,7 +160,7 @@ fn rejected_peers(node: &Node) -> Vec<RejectedPeer> {
         let member = members.find(|member| member.nodes.iter().any(|listed| listed.node == *id));
         member.map(|member| member.institution.clone())
     };
-    let members = node.membership().rejected_peers().clone();
+    let members = node.membership().rejected_peers();
     let rejected = members.into_iter().map(|(id, reason)| RejectedPeer {
         node: id,
         institution: institution(&id),

@@ -22,7 +22,6 @@ use concordat_storage::{
     backup::{self, InvalidOwner, Owner, Repository},
     keys::Argon2Cost,
 };
-use libp2p::Multiaddr;
 use serde_json::{Value, json};
 
 use super::context::Context;
@@ -33,7 +32,7 @@ use crate::{
     config::{self, Config, KeysFrom},
     init::{Hints, OperatorSettings, RestorePlan, SnapshotSettings, Unlock, restore, settings_of_snapshot},
     json::Field as _,
-    network::DialRange,
+    network::{DialRange, Multiaddr},
 };
 
 #[derive(Debug, Subcommand)]

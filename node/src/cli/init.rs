@@ -9,7 +9,6 @@ use concordat_protocol::{
     text::LegalName,
 };
 use concordat_storage::keys::Argon2Cost;
-use libp2p::Multiaddr;
 use serde_json::json;
 
 use super::context::Context;
@@ -18,7 +17,7 @@ use crate::{
     clock::Clock,
     config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
     init::{FIRST_ACCOUNT, Plan, Unlock, init},
-    network::{DialRange, Dialing},
+    network::{DialRange, Dialing, Multiaddr},
 };
 
 #[derive(Debug, clap::Args)]

@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     config::Config,
     identity::Identity,
+    negotiation::RETRY_INTERVAL,
     node::{Node, StartConfig},
     sharing::EngineConfig,
     shutdown::Shutdown,
@@ -83,6 +84,7 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
             memory: config.limits.memory_mib.saturating_mul(1 << 20),
             ..engine
         },
+        retry_interval: RETRY_INTERVAL,
     };
     let node = Node::start(start, &mut shutdown).await?;
     api::serve(Api::new(node.clone(), config.import), &context.dir, &api_stage)?;

@@ -6,10 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use libp2p::Multiaddr;
-use libp2p::multiaddr::Protocol;
-
 use super::{Config, StorageSection};
+use crate::network::{Multiaddr, address};
 
 /// Values of the protected settings by key.
 pub type ProtectedSettings = BTreeMap<String, String>;
@@ -36,7 +34,7 @@ impl Config {
         let mut listen: Vec<String> = node
             .listen
             .iter()
-            .filter(|at| !is_loopback(at))
+            .filter(|at| !address::is_loopback(at))
             .map(Multiaddr::to_string)
             .collect();
         listen.sort();
@@ -61,13 +59,5 @@ impl Config {
             }
         }
         settings
-    }
-}
-
-fn is_loopback(address: &Multiaddr) -> bool {
-    match address.iter().next() {
-        Some(Protocol::Ip4(ip)) => ip.is_loopback(),
-        Some(Protocol::Ip6(ip)) => ip.is_loopback(),
-        _ => false,
     }
 }

@@ -186,6 +186,14 @@ impl FederationError {
         }
     }
 
+    /// The rows of `provider` cannot be decoded.
+    pub(super) fn unreadable(provider: &InstitutionId) -> Self {
+        Self::Misbehaved {
+            provider: provider.clone(),
+            detail: "its rows are not a valid stream".to_owned(),
+        }
+    }
+
     /// The reasons, if a peer has given any.
     pub fn reasons(&self) -> Vec<String> {
         match self {

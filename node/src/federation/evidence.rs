@@ -16,11 +16,14 @@ use concordat_protocol::wire::messages::{
     AnswerDigest, Countersignature, MAX_RECEIPTS, ReceiptReply, ReceiptRequest, Refusal, Reply,
 };
 use concordat_storage::ledger::Attribution;
+use tracing::Instrument as _;
 
 use super::error::FederationError;
-use super::{Federation, FederationParts};
+use super::handle::{Federation, FederationParts};
+use crate::attribution::by_peer;
 use crate::evidence::{Counted, EvidenceError, EvidencePeer, EvidenceRecord, EvidenceSide};
 use crate::ledger_heads::LedgerHeadsError;
+use crate::membership::session_span;
 use crate::network::Session;
 use crate::sharing::RECEIPT;
 use crate::shutdown::Stage;
@@ -200,13 +203,15 @@ impl Federation {
             let connected = sessions.borrow_and_update().clone();
             for session in connected.values().filter(|session| session.number() > seen) {
                 let (federation, session) = (self.clone(), session.clone());
-                stage.spawn(async move {
+                let span = session_span(session.peer());
+                let countersigned = async move {
                     if session.until_attested().await.is_ok()
                         && let Err(error) = federation.countersign(session.peer()).await
                     {
-                        tracing::debug!(peer = %session.peer().short(), %error, "receipts were not countersigned");
+                        tracing::debug!(%error, "receipts were not countersigned");
                     }
-                });
+                };
+                stage.spawn(countersigned.instrument(span));
             }
             seen = connected.values().map(Session::number).max().unwrap_or(seen).max(seen);
             match stage.token().run_until_cancelled(sessions.changed()).await {
@@ -224,7 +229,7 @@ impl Federation {
         let parts = &self.0.parts;
         let mut accepted = 0;
         let mut stream = parts.network.open(node, RECEIPT).await.map_err(exchange_error)?;
-        let by = stream.session().attribution();
+        let by = by_peer(stream.session());
         stream.send(&ReceiptRequest {}).await.map_err(exchange_error)?;
         let ReceiptReply { receipts } = stream.expect().await.map_err(exchange_error)?;
         for receipt in receipts.into_iter().take(MAX_RECEIPTS) {

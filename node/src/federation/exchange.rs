@@ -21,11 +21,10 @@ use concordat_storage::arrow_stream::{CheckedStream, Item, StreamViolation};
 use concordat_storage::ledger::Attribution;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use futures::{AsyncRead, AsyncWrite};
 
-use super::Federation;
 use super::columns::RequestedColumns;
 use super::error::FederationError;
+use super::handle::Federation;
 use crate::evidence::Counted;
 use crate::network::{FramedStream, NetworkError};
 
@@ -74,8 +73,8 @@ impl OutgoingQuery {
 
 /// An answer that is being read.
 #[derive(Debug)]
-pub(super) struct Reading<S = libp2p::Stream> {
-    stream: FramedStream<S>,
+pub(super) struct Reading {
+    stream: FramedStream,
     outgoing: OutgoingQuery,
     decoder: CheckedStream,
     pending: Bytes,
@@ -96,14 +95,14 @@ pub(super) struct Closing {
     pub(super) cut: Option<FederationError>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
+impl Reading {
     /// Sends the query and returns the answer with its columns once it has begun. Without columns the answer ended before its first
     /// row.
     ///
     /// # Errors
     /// [`FederationError::Refused`] with the provider's reasons, or the error that ended the exchange.
     pub(super) async fn begin(
-        mut stream: FramedStream<S>,
+        mut stream: FramedStream,
         outgoing: OutgoingQuery,
     ) -> Result<(Self, Option<SchemaRef>), FederationError> {
         let frame = QueryFrame {
@@ -313,9 +312,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reading<S> {
             .await?;
         let sent = self.stream.send(&signed).await;
         if let Err(error) = sent {
-            tracing::debug!(provider = %self.outgoing.provider(), %error, "the countersigned receipt could not be sent");
+            tracing::debug!(%error, "the countersigned receipt could not be sent");
         } else if let Err(error) = self.stream.close().await {
-            tracing::debug!(provider = %self.outgoing.provider(), %error, "the stream did not close");
+            tracing::debug!(%error, "the stream did not close");
         }
         Ok(closing)
     }

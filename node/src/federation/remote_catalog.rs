@@ -4,8 +4,8 @@ use concordat_protocol::ids::{DatasetRef, InstitutionId};
 use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest, MAX_CATALOG};
 use serde::{Deserialize, Serialize};
 
-use super::Federation;
 use super::error::FederationError;
+use super::handle::Federation;
 use crate::network::NetworkError;
 use crate::sharing::CATALOG;
 

@@ -19,13 +19,12 @@ use concordat_storage::{
     keys::Argon2Cost,
     ledger::Ledger,
 };
-use libp2p::Multiaddr;
 
 use super::{Site, Unlock, provider_from_secret, write};
 use crate::{
     attribution::by_this_account,
     config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
-    network::DialRange,
+    network::{DialRange, Multiaddr},
     start_state::StartState,
 };
 

@@ -5,83 +5,20 @@
 //! the ledger, and the approval is stored in the sealed state under that institution. It ends when that institution is removed.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use concordat_protocol::audit::{EntryBody, MAX_LIST};
 use concordat_protocol::ids::InstitutionId;
-use concordat_protocol::membership::{Enrollment, Member, MemberNode, MemberStatus, ValidRoster};
+use concordat_protocol::membership::{Enrollment, MemberNode, ValidRoster};
 use concordat_protocol::text::{Address, Label};
 use concordat_storage::ledger::Attribution;
-use concordat_storage::meta::{MetaError, SealedDb, SealedTree};
-use libp2p::Multiaddr;
 
-use super::{Membership, MembershipError};
-use crate::changes::{ALLOWED_HOSTS, Subject};
-use crate::network::{AllowedHost, DialRefused, Dialing};
-
-/// The hosts that people allowed, with their ports, in the sealed state, by institution.
-#[derive(Debug)]
-pub(super) struct AllowedHosts(SealedTree<Vec<SocketAddr>>);
-
-impl AllowedHosts {
-    pub(super) fn open(meta: &SealedDb) -> Result<Self, MetaError> {
-        Ok(Self(meta.tree(ALLOWED_HOSTS)?))
-    }
-
-    pub(super) fn all(&self) -> Result<Vec<AllowedHost>, MetaError> {
-        let mut all = Vec::new();
-        for (name, sockets) in self.0.iter()? {
-            // A name that is not an id belongs to no member, so its hosts are not dialed.
-            let Ok(institution) = InstitutionId::new(&name) else {
-                continue;
-            };
-            all.extend(sockets.into_iter().map(|socket| AllowedHost {
-                institution: institution.clone(),
-                socket,
-            }));
-        }
-        Ok(all)
-    }
-
-    fn add(&self, institution: &InstitutionId, hosts: &[SocketAddr]) -> Result<(), MetaError> {
-        let mut all = self.0.get(institution.as_str())?.unwrap_or_default();
-        all.extend(hosts);
-        all.sort();
-        all.dedup();
-        self.0.put(institution.as_str(), &all)
-    }
-
-    /// Drops the hosts of members that the roster lists as removed.
-    fn drop_removed(&self, roster: &ValidRoster) -> Result<(), MetaError> {
-        let removed = |member: &&Member| member.status == MemberStatus::Removed;
-        for member in roster.roster().members.iter().filter(removed) {
-            if self.0.contains(member.institution.as_str())? {
-                self.0.remove(member.institution.as_str())?;
-                tracing::info!(institution = %member.institution, "hosts that were allowed for a removed institution are no longer dialed");
-            }
-        }
-        Ok(())
-    }
-}
-
-/// An address of a member that this node does not dial.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotDialed {
-    /// The institution that states it.
-    pub institution: InstitutionId,
-    /// The address as stated.
-    pub address: Address,
-    /// Why it is not dialed.
-    pub reason: DialRefused,
-}
-
-impl fmt::Display for NotDialed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`: {}", self.address, self.reason)
-    }
-}
+use super::error::MembershipError;
+use super::handle::Membership;
+use super::not_dialed::NotDialed;
+use crate::changes::Subject;
+use crate::network::{DialRefused, Dialing, Multiaddr};
 
 impl Membership {
     /// The hosts of the applicant that have to be allowed, with the ports that it states.
@@ -170,7 +107,7 @@ impl Membership {
             reason,
         } in self.not_dialed(roster)
         {
-            tracing::warn!(%institution, %address, %reason, "an address of a member is not dialed");
+            tracing::warn!(peer = %institution, %address, %reason, "an address of a member is not dialed");
         }
     }
 }

@@ -10,7 +10,7 @@ use concordat_storage::keys::IdentityError;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 
-use super::NotDialed;
+use super::not_dialed::NotDialed;
 use crate::bound_state::BoundStateError;
 use crate::changes::ChangeEntryError;
 use crate::network::{DialRefused, NetworkError};

@@ -4,6 +4,7 @@
 //! to holder, each of whom checks and signs it, until there are enough signatures and it can be imported anywhere.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use concordat_protocol::audit::EntryBody;
 use concordat_protocol::ids::{Digest32, InstitutionId};
@@ -13,8 +14,12 @@ use concordat_protocol::text::Label;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::Attribution;
 
+use super::error::MembershipError;
+use super::handle::Membership;
 use super::review::reviewed;
-use super::{Membership, MembershipError, ROSTER_VALIDITY};
+
+/// How long a roster is valid before the coordinator has to sign it again.
+pub(super) const ROSTER_VALIDITY: Duration = Duration::from_secs(90 * 86_400);
 
 /// The outcome of a change.
 #[derive(Debug)]
@@ -46,6 +51,16 @@ pub(super) struct RosterToIssue {
 }
 
 impl Membership {
+    /// The newest roster, if this institution is a coordinator and may change it.
+    pub(super) fn roster_to_change(&self) -> Result<Arc<ValidRoster>, MembershipError> {
+        let current = self.newest().ok_or(MembershipError::NoConsortium)?;
+        if current.roster().charter.holds(&self.0.identity.institution_public()) {
+            Ok(current)
+        } else {
+            Err(MembershipError::NotCoordinator)
+        }
+    }
+
     /// Checks that every member would accept a roster that this node created, before anything about it is recorded.
     ///
     /// # Errors

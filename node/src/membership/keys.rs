@@ -11,54 +11,18 @@
 //!
 //! [`Identities::replace_institution`]: concordat_storage::keys::Identities::replace_institution
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::Arc;
 
 use concordat_protocol::audit::{EntryBody, KeyChange};
 use concordat_protocol::identity::{InstitutionKey, InstitutionPublicKey, PrivateKey as _, Side};
 use concordat_protocol::ids::InstitutionId;
-use concordat_protocol::membership::{ConfirmedKeys, Follows, Member, ValidRoster, to_armor};
+use concordat_protocol::membership::{Follows, Member, ValidRoster, to_armor};
 use concordat_protocol::text::Label;
 use concordat_storage::ledger::{Attribution, LedgerError};
-use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use zeroize::Zeroizing;
 
-use super::{Membership, MembershipError};
-
-/// The confirmed keys: in the sealed state by institution, and in memory for use at each hello.
-#[derive(Debug)]
-pub(super) struct Confirmations {
-    tree: SealedTree<Vec<InstitutionPublicKey>>,
-    known: RwLock<ConfirmedKeys>,
-}
-
-impl Confirmations {
-    pub(super) fn open(meta: &SealedDb) -> Result<Self, MetaError> {
-        let tree: SealedTree<Vec<InstitutionPublicKey>> = meta.tree(TreeId::new("confirmed-keys"))?;
-        let mut known = ConfirmedKeys::default();
-        for (name, keys) in tree.iter()? {
-            let Ok(institution) = InstitutionId::new(&name) else {
-                continue;
-            };
-            for key in keys {
-                known.confirm(institution.clone(), key);
-            }
-        }
-        Ok(Self {
-            tree,
-            known: RwLock::new(known),
-        })
-    }
-
-    fn add(&self, institution: &InstitutionId, key: InstitutionPublicKey) -> Result<(), MetaError> {
-        let mut keys = self.tree.get(institution.as_str())?.unwrap_or_default();
-        keys.push(key);
-        keys.dedup();
-        self.tree.put(institution.as_str(), &keys)?;
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.confirm(institution.clone(), key);
-        Ok(())
-    }
-}
+use super::error::MembershipError;
+use super::handle::Membership;
 
 /// The outcome of creating a new key for this institution.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,23 +76,12 @@ impl Membership {
 
     /// The keys whose rights `member` has at this node, its present key first.
     pub fn recognized_keys(&self, member: &Member) -> Vec<InstitutionPublicKey> {
-        let confirmed = self
-            .0
-            .confirmations
-            .known
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        member.recognized_keys(&confirmed)
+        self.0.confirmations.recognized_keys(member)
     }
 
     /// The keys of active members that have to be confirmed here.
     pub fn unconfirmed_keys(&self, roster: &ValidRoster) -> Vec<UnconfirmedKey> {
-        let confirmed = self
-            .0
-            .confirmations
-            .known
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
+        let confirmed = &self.0.confirmations;
         let replaced = roster.active_members().flat_map(replaced_by_holders);
         replaced
             .filter(|found| !confirmed.contains(&found.institution, &found.key))
@@ -201,7 +154,7 @@ impl Membership {
         Ok(NextKey::Pending { application, key })
     }
 
-    async fn create_next_key(&self, by: &Attribution) -> Result<std::sync::Arc<InstitutionKey>, MembershipError> {
+    async fn create_next_key(&self, by: &Attribution) -> Result<Arc<InstitutionKey>, MembershipError> {
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut())?;
         let next = InstitutionKey::from_seed(&seed);

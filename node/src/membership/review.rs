@@ -11,7 +11,8 @@ use concordat_protocol::membership::{
 use concordat_protocol::signed::CoSigned;
 use serde::Serialize;
 
-use super::{Membership, MembershipError};
+use super::error::MembershipError;
+use super::handle::Membership;
 
 /// What a document would change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -2,11 +2,14 @@
 
 use concordat_protocol::ids::NodeId;
 use concordat_protocol::wire::messages::RosterMessage;
-use libp2p::StreamProtocol;
+use tracing::Instrument as _;
 
-use super::{Membership, MembershipError};
+use super::error::MembershipError;
+use super::handle::Membership;
+use super::span::session_span;
+use crate::attribution::by_peer;
 use crate::network::hello::Attested;
-use crate::network::{FramedStream, IncomingStreams, NetworkError, Session};
+use crate::network::{FramedStream, IncomingStreams, NetworkError, Session, StreamProtocol};
 use crate::shutdown::Stage;
 
 /// The roster protocol.
@@ -22,11 +25,13 @@ impl Membership {
     async fn serve_rosters(self, mut incoming: IncomingStreams, stage: Stage) {
         while let Some(stream) = stage.token().run_until_cancelled(incoming.next()).await {
             let membership = self.clone();
-            stage.spawn(async move {
+            let span = session_span(stream.session().peer());
+            let served = async move {
                 if let Err(error) = membership.serve_roster(stream).await {
                     tracing::warn!(%error, "a roster exchange failed");
                 }
-            });
+            };
+            stage.spawn(served.instrument(span));
         }
     }
 
@@ -36,7 +41,7 @@ impl Membership {
                 RosterMessage::Announce(self.newest().ok_or(MembershipError::NoConsortium)?.signed().clone())
             }
             RosterMessage::Announce(roster) => {
-                self.import(roster, &stream.session().attribution()).await?;
+                self.import(roster, &by_peer(stream.session())).await?;
                 RosterMessage::Acknowledged
             }
             RosterMessage::Acknowledged => return Ok(()),
@@ -51,7 +56,8 @@ impl Membership {
         while let Some(Ok(())) = stage.token().run_until_cancelled(roster.changed()).await {
             for peer in self.0.network.connected_peers() {
                 let membership = self.clone();
-                stage.spawn(async move { membership.announce_or_log(peer).await });
+                let announced = async move { membership.announce_or_log(peer).await };
+                stage.spawn(announced.instrument(session_span(peer)));
             }
         }
     }
@@ -61,7 +67,7 @@ impl Membership {
         let ours = self.newest().map_or(0, |roster| roster.number());
         if attested.roster_number > ours {
             if let Err(error) = self.request_roster(session.peer()).await {
-                tracing::warn!(peer = %session.peer().short(), %error, "the peer's newer roster was not accepted");
+                tracing::warn!(%error, "the peer's newer roster was not accepted");
             }
         } else if attested.roster_number < ours {
             self.announce_or_log(session.peer()).await;
@@ -72,14 +78,14 @@ impl Membership {
         let mut stream = self.0.network.open(peer, ROSTER).await?;
         stream.send(&RosterMessage::Request).await?;
         if let RosterMessage::Announce(roster) = stream.expect().await? {
-            self.import(roster, &stream.session().attribution()).await?;
+            self.import(roster, &by_peer(stream.session())).await?;
         }
         Ok(())
     }
 
     async fn announce_or_log(&self, peer: NodeId) {
         if let Err(error) = self.announce(peer).await {
-            tracing::debug!(peer = %peer.short(), %error, "the roster was not announced to the peer; it requests it when it connects");
+            tracing::debug!(%error, "the roster was not announced to the peer; it requests it when it connects");
         }
     }
 

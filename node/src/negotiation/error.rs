@@ -16,7 +16,7 @@ use concordat_storage::catalog::CatalogError;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 
-use super::RestrictionError;
+use super::narrow::{NarrowError, RestrictionError};
 use crate::changes::ChangeEntryError;
 use crate::membership::MembershipError;
 use crate::network::NetworkError;
@@ -188,8 +188,8 @@ pub enum NegotiationError {
 }
 
 impl NegotiationError {
-    /// The reasons to list after the message.
-    pub fn reasons(&self) -> Vec<Reason> {
+    /// The reasons to list after the message, as they are sent to peers.
+    pub fn wire_reasons(&self) -> Vec<Reason> {
         match self {
             Self::Denied { reasons } | Self::ExceedsPolicy { reasons } => reasons.clone(),
             Self::Refused { refusal, .. } => refusal.reasons.clone(),
@@ -263,7 +263,7 @@ impl Explain for NegotiationError {
     }
 
     fn reasons(&self) -> Vec<String> {
-        Self::reasons(self).into_iter().map(one_line).collect()
+        self.wire_reasons().into_iter().map(one_line).collect()
     }
 }
 
@@ -272,6 +272,16 @@ fn one_line(reason: Reason) -> String {
     match reason.remedy {
         Some(remedy) => format!("{} (to change that: {remedy})", reason.text),
         None => reason.text,
+    }
+}
+
+impl From<NarrowError> for NegotiationError {
+    fn from(error: NarrowError) -> Self {
+        match error {
+            NarrowError::Invalid(source) => source.into(),
+            NarrowError::Exceeds { reasons } => Self::ExceedsPolicy { reasons },
+            NarrowError::NothingLeft(source) => source.into(),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use concordat_protocol::error_kind::{ErrorKind, Explain};
-use concordat_protocol::ids::{ActorId, ColumnName, DatasetRef};
+use concordat_protocol::ids::{ActorId, ColumnName, DatasetRef, Jurisdiction};
 use concordat_protocol::scope::{
     Columns, InvalidScope, Limits, People, Places, Purpose, Purposes, Scope, Tier, Transform, Window,
 };
@@ -12,8 +12,6 @@ use concordat_protocol::wire::messages::CatalogEntry;
 use serde::Deserialize;
 
 use super::condition::{self, ConditionError};
-use crate::federation::FederationError;
-use crate::node::Node;
 
 /// A request for a grant. Whatever is omitted is requested as wide as possible: all columns in clear, all rows.
 #[derive(Clone, Debug, Deserialize)]
@@ -60,19 +58,22 @@ pub enum GrantRequestError {
         /// The column.
         column: ColumnName,
     },
-    /// The holder's catalog cannot be read.
-    #[error(transparent)]
-    Catalog(#[from] FederationError),
 }
 
 impl GrantRequest {
-    /// Creates the scope to request; the columns and their types come from the holder's catalog.
+    /// Creates the scope to request from `now` on; the columns and their types come from `listed`, the dataset in its holder's catalog.
+    /// Answers are received in the `jurisdiction` of this institution.
     ///
     /// # Errors
     /// [`GrantRequestError`] when a part of it is unknown or cannot be requested.
-    pub async fn into_scope(self, node: &Node, dataset: DatasetRef) -> Result<Scope, GrantRequestError> {
-        let now = node.clock().now();
-        let entry = look_up(node, &dataset).await?;
+    pub fn into_scope(
+        self,
+        dataset: DatasetRef,
+        listed: Option<&CatalogEntry>,
+        jurisdiction: Jurisdiction,
+        now: Timestamp,
+    ) -> Result<Scope, GrantRequestError> {
+        let entry = listed.ok_or_else(|| GrantRequestError::NoDataset(dataset.clone()))?;
         let rows = match &self.condition {
             Some(text) => condition::parse(text, &entry.columns)?,
             None => Default::default(),
@@ -82,13 +83,13 @@ impl GrantRequest {
             None => People::Any,
         };
         Ok(Scope {
-            columns: Columns::new(chosen(&entry, &dataset, self.columns)?)?,
+            columns: Columns::new(chosen(entry, &dataset, self.columns)?)?,
             dataset,
             tier: self.tier.unwrap_or(Tier::Records),
             rows,
             purposes: Purposes::new(self.purposes)?,
             people,
-            places: Places::only([node.identity().jurisdiction.clone()])?,
+            places: Places::only([jurisdiction])?,
             limits: Limits::WIDEST,
             window: Window::new(now, Timestamp::parse(&self.until)?)?,
         })
@@ -111,21 +112,72 @@ fn chosen(
     }
 }
 
-/// The dataset's entry in its holder's catalog.
-async fn look_up(node: &Node, dataset: &DatasetRef) -> Result<CatalogEntry, GrantRequestError> {
-    let known = node.federation().catalog_of(&dataset.institution).await?;
-    let found = known.into_iter().find(|known| known.dataset == *dataset);
-    found
-        .map(|known| known.entry)
-        .ok_or_else(|| GrantRequestError::NoDataset(dataset.clone()))
-}
-
 impl Explain for GrantRequestError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::Scope(_) | Self::Until(_) | Self::Condition(_) => ErrorKind::Usage,
             Self::NoDataset(_) | Self::NoColumn { .. } => ErrorKind::NotFound,
-            Self::Catalog(source) => source.kind(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use concordat_protocol::wire::messages::CatalogColumn;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    #[test]
+    fn request_is_as_wide_as_the_catalog_where_nothing_is_stated() {
+        let scope = into_scope(serde_json::json!({ "where": "age >= 40" }), Some(&listed())).unwrap();
+        let columns: Vec<_> = scope
+            .columns
+            .iter()
+            .map(|(column, how)| (column.as_str(), how))
+            .collect();
+        assert_eq!(columns, [("age", Transform::Clear), ("sex", Transform::Clear)]);
+        assert_eq!(
+            (scope.tier, scope.people, scope.limits),
+            (Tier::Records, People::Any, Limits::WIDEST)
+        );
+        assert_eq!(scope.rows.to_string(), "age >= 40");
+        assert_eq!(scope.places.to_string(), "HU");
+        assert_eq!(scope.window.not_before(), NOW);
+    }
+
+    #[test]
+    fn request_for_what_the_catalog_does_not_list_is_refused() {
+        let unlisted = into_scope(serde_json::json!({}), None);
+        assert!(matches!(unlisted, Err(GrantRequestError::NoDataset(_))));
+        let column = into_scope(serde_json::json!({ "columns": ["age", "name"] }), Some(&listed()));
+        assert!(matches!(column, Err(GrantRequestError::NoColumn { column, .. }) if column.as_str() == "name"));
+        let condition = into_scope(serde_json::json!({ "where": "name = 1" }), Some(&listed()));
+        assert!(matches!(condition, Err(GrantRequestError::Condition(_))));
+    }
+
+    fn into_scope(options: serde_json::Value, listed: Option<&CatalogEntry>) -> Result<Scope, GrantRequestError> {
+        let mut request = serde_json::json!({ "purposes": ["health-research"], "until": "2027-06-30" });
+        request
+            .as_object_mut()
+            .unwrap()
+            .extend(options.as_object().unwrap().clone());
+        let request: GrantRequest = serde_json::from_value(request).unwrap();
+        request.into_scope("cleveland.heart".parse().unwrap(), listed, "HU".parse().unwrap(), NOW)
+    }
+
+    fn listed() -> CatalogEntry {
+        let column = |name: &str| CatalogColumn {
+            name: name.parse().unwrap(),
+            kind: "integer".to_owned(),
+            class: "ordinary".to_owned(),
+        };
+        CatalogEntry {
+            dataset: "heart".parse().unwrap(),
+            columns: vec![column("age"), column("sex")],
+            about_rows: 300,
+            tier: Tier::Records,
         }
     }
 }

@@ -3,34 +3,31 @@
 //! Many answers may run under one grant. Each sends its bytes one chunk at a time and holds a [`ChunkGuard`] until the chunk has
 //! arrived or can no longer arrive; a change of the grant waits for the guards that are held and prevents new ones. So when a
 //! revocation returns, the last byte has left, and no byte follows (invariant 5).
+//!
+//! Grants begin and change by transitions only ([`super::transition`]); this module stores them.
 
+mod lease;
 mod record;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use concordat_protocol::audit::{EntryBody, GrantChange};
-use concordat_protocol::grant::{
-    Effective, GrantEvent, GrantState, GrantStatus, GrantTerms, Notice, NoticeEffect, NoticeOutcome, Party, ValidGrant,
-    ValidNotice,
-};
+use concordat_protocol::grant::{GrantStatus, Notice, Party};
 use concordat_protocol::identity::{PrivateKey, Side};
 use concordat_protocol::ids::GrantId;
-use concordat_protocol::signed::{Signed, Verified};
-use concordat_protocol::text::Reason;
+use concordat_protocol::signed::Signed;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use concordat_storage::data_dir::Storage;
-use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::SealedTree;
-use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, watch};
+use tokio::sync::OwnedMutexGuard;
 
+pub use lease::{ChunkGuard, Lease};
 pub use record::{GrantView, PendingNotice};
-use record::{Live, Record};
+pub(super) use record::{Live, LockedGrant, Record};
 
 use super::NegotiationError;
-use crate::changes::{Changes, GRANTS, Subject};
-use crate::epoch::Epoch;
+use crate::changes::GRANTS;
 use crate::identity::Identity;
 use crate::network::hello::Attested;
 
@@ -41,8 +38,6 @@ pub struct Grants(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     identity: Arc<Identity>,
-    changes: Changes,
-    epoch: Epoch,
     records: SealedTree<Record>,
     live: RwLock<BTreeMap<GrantId, Arc<Live>>>,
 }
@@ -52,55 +47,18 @@ impl Grants {
     ///
     /// # Errors
     /// [`NegotiationError`] when the state cannot be read or a grant in it is invalid.
-    pub fn open(
-        identity: Arc<Identity>,
-        storage: &Storage,
-        ledger: Ledger,
-        epoch: Epoch,
-    ) -> Result<Self, NegotiationError> {
+    pub fn open(identity: Arc<Identity>, storage: &Storage) -> Result<Self, NegotiationError> {
         let records: SealedTree<Record> = storage.meta().tree(GRANTS)?;
         let mut live = BTreeMap::new();
         for (_, record) in records.iter()? {
             let grant = Live::open(record, &identity.institution)?;
             live.insert(grant.terms().grant, Arc::new(grant));
         }
-        let changes = Changes::open(storage.meta(), ledger)?;
         Ok(Self(Arc::new(Inner {
             identity,
-            changes,
-            epoch,
             records,
             live: RwLock::new(live),
         })))
-    }
-
-    /// Records a grant that both sides have signed; the other side was admitted to the consortium with roster `peer_since`. Recording the
-    /// same grant twice changes nothing.
-    ///
-    /// # Errors
-    /// [`NegotiationError`] when it cannot be recorded; it is then not active.
-    pub async fn activate(
-        &self,
-        grant: &ValidGrant,
-        peer_since: u64,
-        by: &Attribution,
-        now: Timestamp,
-    ) -> Result<(), NegotiationError> {
-        let id = grant.terms().grant;
-        if self.live(&id).is_some() {
-            return Ok(());
-        }
-        let record = Record::new(grant, peer_since, now);
-        let live = Arc::new(Live::open(record.clone(), &self.0.identity.institution)?);
-        self.enter_and_save(&live, (GrantChange::Activated, None), record, (by, now))
-            .await?;
-        self.0
-            .live
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, live);
-        self.0.epoch.raise();
-        Ok(())
     }
 
     /// The grant `id`, if this node is a party to it.
@@ -152,77 +110,34 @@ impl Grants {
         Lease { live, peer }.guard(now).await.err()
     }
 
-    /// Changes a grant as this institution and returns the notice to send to the other side. When this returns, running answers
-    /// have stopped if the change stops them. A resumption states the roster that admitted the other side (`peer_since`).
-    ///
-    /// # Errors
-    /// [`NegotiationError`] when there is no such grant, or this side is not allowed to make the change.
-    pub async fn change(
-        &self,
-        id: &GrantId,
-        event: GrantEvent,
-        reason: Reason,
-        peer_since: Option<u64>,
-        by: &Attribution,
-        now: Timestamp,
-    ) -> Result<PendingNotice, NegotiationError> {
-        let live = self.live(id).ok_or(NegotiationError::UnknownGrant { grant: *id })?;
-        let mut held = live.exclusive().await;
-        let next = held.state.apply(event, live.party(), reason.clone(), now)?;
-        let notice = self.notice(&live, event, reason.clone(), held.sent.saturating_add(1), now)?;
-        let mut record = held.after_own_change(next, notice.signed().clone());
-        record.peer_since = peer_since.unwrap_or(held.peer_since);
-        self.enter_and_save(&live, (change_of(event), Some(reason)), record.clone(), (by, now))
-            .await?;
-        *held = record;
-        self.0.epoch.raise();
-        Ok(PendingNotice {
-            grant: *id,
-            to: live.peer_side(),
-            newest: notice.document().sequence,
-            notice,
-        })
+    /// Whether the grant `id` is in the register.
+    pub(super) fn contains(&self, id: &GrantId) -> bool {
+        self.live(id).is_some()
     }
 
-    /// Applies a notice of the other side. When this returns, its effect is durable, and can be acknowledged. Only a notice that changes
-    /// the state is recorded in the ledger; a provider can repeat such changes only as often as it may resume the grant.
-    ///
-    /// # Errors
-    /// [`NegotiationError`] when the notice is invalid or the other side is not allowed to make the change.
-    pub async fn apply_notice(
-        &self,
-        verified: Verified<Notice, concordat_protocol::ids::NodeId>,
-        sender: &Attested,
-        by: &Attribution,
-        now: Timestamp,
-    ) -> Result<(ValidNotice, NoticeEffect), NegotiationError> {
-        let id = verified.document().grant;
-        let live = self.live(&id).ok_or(NegotiationError::UnknownGrant { grant: id })?;
-        let (us, peer) = (live.party(), live.peer_side());
-        // A sender that does not act for the other party is checked as itself, and its notice is refused.
-        let sender = if sender.acts_for(&peer) { peer } else { sender.side() };
-        let mut held = live.exclusive().await;
-        let valid = ValidNotice::check(verified, &sender, us, live.terms(), now)?;
-        if held.is_repeated(&valid) {
-            return Ok((valid, NoticeEffect::Applied));
-        }
-        match valid.outcome(held.received, &held.state, now) {
-            NoticeOutcome::NoEffect(effect) => return Ok((valid, effect)),
-            NoticeOutcome::Unchanged => {
-                let record = held.after_peer_notice(held.state.clone(), &valid, now)?;
-                self.save(id, record.clone()).await?;
-                *held = record;
-            }
-            NoticeOutcome::Changed(next) => {
-                let record = held.after_peer_notice(next, &valid, now)?;
-                let notice = valid.notice();
-                let change = (change_of(notice.event), Some(notice.reason.clone()));
-                self.enter_and_save(&live, change, record.clone(), (by, now)).await?;
-                *held = record;
-                self.0.epoch.raise();
-            }
-        }
-        Ok((valid, NoticeEffect::Applied))
+    /// Locks the grant `id` for a change. Waits until each chunk that was sent under it has arrived or can no longer arrive.
+    pub(super) async fn lock(&self, id: &GrantId) -> Result<LockedGrant, NegotiationError> {
+        let live = self.live(id).ok_or(NegotiationError::UnknownGrant { grant: *id })?;
+        Ok(live.exclusive().await)
+    }
+
+    /// Stores a new grant durably, then makes it visible. Blocks.
+    pub(super) fn insert(&self, live: Live, record: &Record) -> Result<(), NegotiationError> {
+        let id = live.terms().grant;
+        self.0.records.put(&id.to_string(), record)?;
+        self.0
+            .live
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, Arc::new(live));
+        Ok(())
+    }
+
+    /// Stores the next record of a grant durably, then makes it visible. Blocks.
+    pub(super) fn put(&self, locked: &mut LockedGrant, record: Record) -> Result<(), NegotiationError> {
+        self.0.records.put(&locked.live().terms().grant.to_string(), &record)?;
+        locked.set(record);
+        Ok(())
     }
 
     /// The active grants of which this institution is the provider: each with the other side, and the roster that admitted it.
@@ -271,68 +186,13 @@ impl Grants {
     }
 
     /// Records that `notice` was acknowledged.
-    ///
-    /// # Errors
-    /// [`NegotiationError`] when it cannot be recorded.
-    pub async fn acknowledged(&self, id: &GrantId, notice: &Signed<Notice>) -> Result<(), NegotiationError> {
+    pub(super) async fn acknowledged(&self, id: &GrantId, notice: &Signed<Notice>) -> Result<(), NegotiationError> {
         let Some(live) = self.live(id) else { return Ok(()) };
-        let mut held = live.exclusive().await;
-        let mut record = held.clone();
+        let mut locked = live.exclusive().await;
+        let mut record = locked.record().clone();
         record.pending.retain(|pending| pending != notice);
-        self.save(*id, record.clone()).await?;
-        *held = record;
-        Ok(())
-    }
-
-    fn notice(
-        &self,
-        live: &Live,
-        event: GrantEvent,
-        reason: Reason,
-        sequence: u32,
-        at: Timestamp,
-    ) -> Result<Verified<Notice, concordat_protocol::ids::NodeId>, NegotiationError> {
-        let (from, to) = (self.0.identity.institution.clone(), live.peer().clone());
-        let notice = Notice {
-            grant: live.terms().grant,
-            event,
-            reason,
-            from,
-            to,
-            sequence,
-            at,
-        };
-        Ok(Signed::sign(&notice, &self.0.identity.node_key)?)
-    }
-
-    /// Writes the ledger entry before the record changes.
-    async fn enter_and_save(
-        &self,
-        live: &Live,
-        (change, reason): (GrantChange, Option<Reason>),
-        record: Record,
-        by: (&Attribution, Timestamp),
-    ) -> Result<(), NegotiationError> {
-        let id = live.terms().grant;
-        let entry = EntryBody::GrantChanged {
-            grant: id,
-            peer: live.peer().clone(),
-            change,
-            reason,
-        };
-        let open = self
-            .0
-            .changes
-            .begin_async(Subject::Grant(id.to_string()), entry, by)
-            .await?;
-        let saved = self.save(id, record).await;
-        self.0.changes.end_async(open, saved.is_ok()).await?;
-        saved
-    }
-
-    async fn save(&self, id: GrantId, record: Record) -> Result<(), NegotiationError> {
-        let records = self.0.records.clone();
-        Ok(tokio::task::spawn_blocking(move || records.put(&id.to_string(), &record)).await??)
+        let grants = self.clone();
+        tokio::task::spawn_blocking(move || grants.put(&mut locked, record)).await?
     }
 
     fn live(&self, id: &GrantId) -> Option<Arc<Live>> {
@@ -346,77 +206,5 @@ impl Grants {
 
     fn all(&self) -> BTreeMap<GrantId, Arc<Live>> {
         self.0.live.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
-
-/// The short live permission to answer one query under a grant. It permits nothing by itself: each chunk needs a guard.
-#[derive(Clone, Debug)]
-pub struct Lease {
-    live: Arc<Live>,
-    peer: Side,
-}
-
-/// While this is held, the grant does not change. Hold it until one chunk has arrived or can no longer arrive.
-#[derive(Debug)]
-pub struct ChunkGuard {
-    _held: OwnedRwLockReadGuard<Record>,
-}
-
-impl Lease {
-    /// The holder of the lease: the institution with the key that it has presented.
-    pub fn peer(&self) -> &Side {
-        &self.peer
-    }
-
-    /// The terms of the grant.
-    pub fn terms(&self) -> &GrantTerms {
-        self.live.terms()
-    }
-
-    /// Permission to send one chunk.
-    ///
-    /// # Errors
-    /// [`Refusal`] once the grant can no longer be used.
-    pub async fn guard(&self, now: Timestamp) -> Result<ChunkGuard, Refusal> {
-        let held = self.live.record().read_owned().await;
-        match held.state.effective(self.terms(), now) {
-            Effective::Active => Ok(ChunkGuard { _held: held }),
-            other @ (Effective::NotYet
-            | Effective::Suspended
-            | Effective::Revoked
-            | Effective::Relinquished
-            | Effective::Expired) => Err(ended(other, &held.state)),
-        }
-    }
-
-    /// How many changes of the grant wait for its guards: a holder of a guard that waits for a peer then gives up.
-    pub fn changes(&self) -> watch::Receiver<usize> {
-        self.live.changes()
-    }
-}
-
-fn ended(effective: Effective, state: &GrantState) -> Refusal {
-    let label = match effective {
-        Effective::NotYet => "is not active yet",
-        Effective::Active => "is active",
-        Effective::Suspended => "is suspended",
-        Effective::Revoked => "was revoked",
-        Effective::Relinquished => "was relinquished",
-        Effective::Expired => "has expired",
-    };
-    let reason = state
-        .reason
-        .as_ref()
-        .map(|reason| format!(": {reason}"))
-        .unwrap_or_default();
-    Refusal::because(RefusalCode::Denied, format!("the grant {label}{reason}"))
-}
-
-const fn change_of(event: GrantEvent) -> GrantChange {
-    match event {
-        GrantEvent::Suspend => GrantChange::Suspended,
-        GrantEvent::Resume => GrantChange::Resumed,
-        GrantEvent::Revoke => GrantChange::Revoked,
-        GrantEvent::Relinquish => GrantChange::Relinquished,
     }
 }

@@ -2,18 +2,15 @@
 //! institutions that leave it are ended.
 
 use concordat_protocol::audit::NodeTask;
-use concordat_protocol::grant::{GrantEvent, Party};
+use concordat_protocol::grant::GrantEvent;
 use concordat_protocol::identity::Side;
-use concordat_protocol::ids::InstitutionId;
-use concordat_protocol::membership::{MemberStatus, ValidRoster};
-use concordat_protocol::negotiation::StateName;
+use concordat_protocol::ids::NegotiationId;
+use concordat_protocol::membership::ValidRoster;
 use concordat_protocol::text::Reason;
-use concordat_protocol::time::Timestamp;
-use concordat_storage::ledger::Attribution;
+use tracing::Instrument;
 
-use super::serve::Recorded;
-use super::store::{Admitted, LockedSlot};
-use super::{Entry, NegotiationError, Negotiations};
+use super::Negotiations;
+use super::automatic::Recorded;
 use crate::attribution::by_node;
 use crate::shutdown::Stage;
 
@@ -49,15 +46,14 @@ impl Negotiations {
                 Err(reason) => reason,
             };
             let by = by_node(NodeTask::Maintenance);
-            let suspended = self
-                .change_grant(&id, GrantEvent::Suspend, Reason::sanitized(&reason), &by)
-                .await;
-            match suspended {
-                Ok(_) => {
-                    tracing::warn!(grant = %id.short(), peer = %peer.institution, %reason, "a grant was suspended")
+            let suspension = async {
+                let event = (GrantEvent::Suspend, Reason::sanitized(&reason));
+                match self.amend(&id, event, &by).await {
+                    Ok(_) => tracing::warn!(%reason, "a grant was suspended"),
+                    Err(error) => tracing::error!(%error, "a grant could not be suspended"),
                 }
-                Err(error) => tracing::error!(grant = %id.short(), %error, "a grant could not be suspended"),
-            }
+            };
+            suspension.instrument(self.span(&NegotiationId::from(id))).await;
         }
     }
 
@@ -83,73 +79,9 @@ impl Negotiations {
             let has_ended = matches!(self.obstacle(&entry, locked.admitted(), now), Ok(Some(_)));
             drop(locked);
             if has_ended {
-                self.react(Recorded::New(id), &by).await;
+                let reaction = self.react(Recorded::New(id), &by);
+                reaction.instrument(self.span(&id)).await;
             }
         }
-    }
-
-    /// Why a negotiation cannot continue if its sides have changed since it began, in a state that this side may end; `None` if it
-    /// can continue, or has to wait for the other side to end it. What both have signed is concluded also after a change of keys.
-    pub(super) fn obstacle(
-        &self,
-        entry: &Entry,
-        began: Admitted,
-        now: Timestamp,
-    ) -> Result<Option<Reason>, NegotiationError> {
-        let state = entry.state_name();
-        if !state.may_terminate(entry.party()) {
-            return Ok(None);
-        }
-        let roster = self.0.membership.valid_roster(now)?;
-        let (ours, theirs) = (entry.own_side(), entry.peer_side());
-        let left = former(&roster, &ours.institution, began.ours)
-            .or_else(|| former(&roster, &theirs.institution, began.theirs));
-        let signed_by_both = state == StateName::Verified && entry.party() == Party::Provider;
-        let new_key = || {
-            let has_new_key = |side: &&Side| {
-                let member = roster.member(&side.institution);
-                member.is_some_and(|member| member.key != side.key)
-            };
-            let side = [ours, theirs]
-                .into_iter()
-                .find(has_new_key)
-                .filter(|_| !signed_by_both)?;
-            Some(format!("the key of `{}` was replaced", side.institution))
-        };
-        let why = left.or_else(new_key);
-        Ok(why.map(|why| Reason::sanitized(&format!("{why} after the negotiation began; start a new one"))))
-    }
-
-    /// Ends a negotiation, in a state in which this side may.
-    pub(super) async fn end(
-        &self,
-        locked: LockedSlot<'_>,
-        entry: Entry,
-        reason: Reason,
-        by: &Attribution,
-        now: Timestamp,
-    ) -> Result<(), NegotiationError> {
-        let key = &self.0.identity.node_key;
-        match entry {
-            Entry::Provider(negotiation) => {
-                let sent = negotiation.terminate(reason, key, now)?;
-                self.forward(locked, Entry::Provider(sent.next.clone()), sent, by, now)
-                    .await
-            }
-            Entry::Consumer(negotiation) => {
-                let sent = negotiation.terminate(reason, key, now)?;
-                self.forward(locked, Entry::Consumer(sent.next.clone()), sent, by, now)
-                    .await
-            }
-        }
-    }
-}
-
-/// Why `institution` is not the member that roster `since` admitted; `None` if it is, also while it is suspended.
-fn former(roster: &ValidRoster, institution: &InstitutionId, since: u64) -> Option<String> {
-    match roster.member(institution) {
-        Some(member) if member.status != MemberStatus::Removed => (member.since != since)
-            .then(|| format!("`{institution}` was removed from the consortium and admitted again")),
-        Some(_) | None => Some(format!("`{institution}` was removed from the consortium")),
     }
 }

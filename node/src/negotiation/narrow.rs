@@ -7,13 +7,12 @@ use std::str::FromStr;
 
 use concordat_protocol::ids::{ActorId, ColumnName, InstitutionId};
 use concordat_protocol::scope::{
-    BandWidth, Columns, Generalization, InvalidScope, People, Rows, Scope, Tier, Transform, Window,
+    BandWidth, Columns, Disjoint, Generalization, InvalidScope, People, Rows, Scope, Tier, Transform, Window,
 };
 use concordat_protocol::time::{InvalidTime, Timestamp};
 use concordat_protocol::wire::messages::{CatalogColumn, Reason};
 use serde::Deserialize;
 
-use super::NegotiationError;
 use super::condition::{self, ConditionError};
 use crate::policy::DatasetFacts;
 
@@ -106,18 +105,34 @@ pub enum RestrictionError {
     Condition(#[from] ConditionError),
 }
 
+/// Why a restriction leaves nothing to offer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NarrowError {
+    /// It cannot be parsed.
+    #[error(transparent)]
+    Invalid(#[from] RestrictionError),
+    /// It goes beyond the policy's offer.
+    #[error("an offer cannot exceed what the policy allows for the request")]
+    Exceeds {
+        /// Everything that does, each with what is allowed.
+        reasons: Vec<Reason>,
+    },
+    /// Nothing of the offer lies within it.
+    #[error(transparent)]
+    NothingLeft(#[from] Disjoint),
+}
+
 impl Restriction {
     /// The part of `allowed` that lies within this restriction.
     ///
     /// # Errors
-    /// [`NegotiationError::ExceedsPolicy`] with everything that goes beyond `allowed`; [`NegotiationError::Restriction`] for what
-    /// cannot be parsed; [`NegotiationError::NothingLeft`] when nothing remains.
+    /// [`NarrowError`].
     pub(super) fn within(
         &self,
         allowed: &Scope,
         consumer: &InstitutionId,
         facts: &DatasetFacts,
-    ) -> Result<Scope, NegotiationError> {
+    ) -> Result<Scope, NarrowError> {
         let mut excess = Excess::default();
         let wanted = Scope {
             tier: self.tier(allowed, &mut excess),
@@ -129,7 +144,7 @@ impl Restriction {
             ..allowed.clone()
         };
         if !excess.0.is_empty() {
-            return Err(NegotiationError::ExceedsPolicy { reasons: excess.0 });
+            return Err(NarrowError::Exceeds { reasons: excess.0 });
         }
         // The checks above produce the error messages; `meet` guarantees that the result lies within `allowed`.
         Ok(allowed.meet(&wanted)?)

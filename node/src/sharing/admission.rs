@@ -8,12 +8,14 @@ use concordat_protocol::query::{Parties, QueryEnvelope, ValidQuery};
 use concordat_protocol::signed::Signed;
 use concordat_protocol::wire::messages::Refusal;
 
-use super::Sharing;
 use super::case::{Case, LocalQuery};
 use super::concurrency::Party;
-use super::decision::{failed, invalid};
 use super::delivery::ANSWER_TIMEOUT;
+use super::handle::Sharing;
 use super::pipeline::Admitted;
+use super::refusal::{failed, invalid};
+use super::span;
+use crate::attribution::by_peer;
 use crate::network::Session;
 use crate::network::hello::Attested;
 
@@ -38,6 +40,7 @@ impl Sharing {
         };
         let query = ValidQuery::check(envelope, &parties, now).map_err(|error| invalid(error.to_string()))?;
         let envelope = query.envelope();
+        span::identify_query(&envelope.query);
         let admitted = {
             let mut replay = self.0.replay.lock().unwrap_or_else(PoisonError::into_inner);
             replay.admit(peer, envelope.query, now)
@@ -51,7 +54,7 @@ impl Sharing {
         self.0.quota.count(terms.grant, limit, now).await?;
         let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));
         let case = Case::Peer {
-            by: session.attribution().on_behalf_of(query.assertion().actor.clone()),
+            by: by_peer(session).on_behalf_of(query.assertion().actor.clone()),
             peer: Box::new(self.evidence_peer(session, &query)?),
             query: Box::new(query),
             lease,
@@ -66,6 +69,7 @@ impl Sharing {
 
     pub(super) async fn admit_local(&self, query: LocalQuery) -> Result<Admitted, Refusal> {
         let case = self.local_case(query)?;
+        span::identify_query(&case.query());
         let party = Party::Person(case.assertion().actor.clone());
         let slot = self.0.limits.acquire(party).await?;
         let decision_slot = slot.decision_slot().await?;

@@ -7,8 +7,8 @@ use concordat_protocol::membership::ValidRoster;
 use concordat_protocol::wire::messages::{CatalogColumn, CatalogEntry, CatalogReply, CatalogRequest};
 use concordat_storage::catalog::CatalogError;
 
-use super::Sharing;
 use super::concurrency::Party;
+use super::handle::Sharing;
 use crate::negotiation::{is_active_side, party};
 use crate::network::{FramedStream, NetworkError};
 use crate::policies::catalog_facts;
@@ -27,7 +27,7 @@ impl Sharing {
         while let Some(CatalogRequest { from }) = stream.recv().await? {
             let party = Party::Institution(requester.institution.clone());
             let Ok(slot) = self.0.limits.decision_slot(&party).await else {
-                tracing::debug!(peer = %requester.institution, "the catalog is not sent: too many requests wait");
+                tracing::debug!("the catalog is not sent: too many requests wait");
                 break;
             };
             let (sharing, requester) = (self.clone(), requester.clone());

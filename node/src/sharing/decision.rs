@@ -1,18 +1,17 @@
 //! Decides whether a query may be answered now: before the first byte, and again whenever something has changed.
 
 use concordat_protocol::audit::EntryBody;
-use concordat_protocol::error_kind::Explain;
 use concordat_protocol::ids::Digest32;
 use concordat_protocol::scope::Scope;
 use concordat_protocol::text;
 use concordat_protocol::time::Timestamp;
-use concordat_protocol::wire::messages::{Reason, Refusal, RefusalCode};
-use concordat_storage::engine::QueryError;
+use concordat_protocol::wire::messages::{Refusal, RefusalCode};
 use concordat_storage::ledger::LedgerReceipt;
 
-use super::Sharing;
 use super::case::Case;
-use crate::negotiation::{dataset_facts, is_active_side, party};
+use super::handle::Sharing;
+use super::refusal::{denied, failed};
+use crate::negotiation::{Lease, dataset_facts, is_active_side, party};
 use crate::policy::{self, Explanation, LocalInput, Policy, QueryDecision, QueryInput};
 
 impl Sharing {
@@ -36,31 +35,19 @@ impl Sharing {
         let facts = dataset_facts(&parts.storage, case.dataset())
             .await
             .map_err(|_| failed("the catalog cannot be read"))?;
-        let ours = &parts.identity.institution;
         Ok(match case {
             Case::Peer { query, lease, .. } => {
-                let no_roster = |_| failed("the holder has no valid roster");
-                let roster = parts.membership.valid_roster(now).map_err(no_roster)?;
-                let member = |id| party(&roster, id).ok_or_else(|| failed("a party is not on the roster"));
-                // Since the query arrived, the institution may have got another key on the roster or may no longer be active.
-                if !is_active_side(&roster, lease.peer()) {
-                    return Err(Refusal::because(
-                        RefusalCode::Denied,
-                        "the requesting institution is not an active member with the key that it presented",
-                    ));
-                }
-                policy.explain(
-                    &QueryInput {
-                        granted: &lease.terms().scope,
-                        requester: query.assertion(),
-                        purpose: &query.envelope().purpose,
-                        as_of: case.version().is_some(),
-                        consumer: &member(&lease.terms().consumer)?,
-                        provider: &member(ours)?,
-                        dataset: facts.as_ref(),
-                    },
-                    now,
-                )
+                let (consumer, provider) = self.parties_of(lease, now)?;
+                let input = QueryInput {
+                    granted: &lease.terms().scope,
+                    requester: query.assertion(),
+                    purpose: &query.envelope().purpose,
+                    as_of: case.version().is_some(),
+                    consumer: &consumer,
+                    provider: &provider,
+                    dataset: facts.as_ref(),
+                };
+                policy.explain(&input, now)
             }
             Case::Local {
                 actor,
@@ -81,6 +68,22 @@ impl Sharing {
                 policy.decide_local(&input, now)
             }
         })
+    }
+
+    /// Consumer and provider, as the roster lists them now.
+    fn parties_of(&self, lease: &Lease, now: Timestamp) -> Result<(policy::Party, policy::Party), Refusal> {
+        let parts = &self.0.parts;
+        let no_roster = |_| failed("the holder has no valid roster");
+        let roster = parts.membership.valid_roster(now).map_err(no_roster)?;
+        // Since the query arrived, the institution may have got another key on the roster or may no longer be active.
+        if !is_active_side(&roster, lease.peer()) {
+            return Err(Refusal::because(
+                RefusalCode::Denied,
+                "the requesting institution is not an active member with the key that it presented",
+            ));
+        }
+        let member = |id| party(&roster, id).ok_or_else(|| failed("a party is not on the roster"));
+        Ok((member(&lease.terms().consumer)?, member(&parts.identity.institution)?))
     }
 
     /// This institution as a party for the policy; before it has joined a consortium, from its own configuration.
@@ -194,29 +197,4 @@ impl Sharing {
 /// The digest of the SQL text in ledgers, the same as in receipts.
 fn sql_digest(sql: &str) -> Digest32 {
     Digest32::sha256(concordat_protocol::labels::SQL_HASH, sql.as_bytes())
-}
-
-pub(super) fn failed(text: &str) -> Refusal {
-    Refusal::because(RefusalCode::Failed, text)
-}
-
-pub(super) fn invalid(text: impl Into<String>) -> Refusal {
-    Refusal::because(RefusalCode::Invalid, text)
-}
-
-/// An error of the engine as a refusal for the requester; its text reveals no value of the data.
-pub(super) fn refusal_of(error: &QueryError) -> Refusal {
-    Refusal::because(error.kind().into(), error.to_string())
-}
-
-fn denied(reasons: Vec<policy::Reason>) -> Refusal {
-    let to_wire = |reason: policy::Reason| Reason {
-        text: reason.text,
-        remedy: reason.remedy,
-        rule: Some(reason.rule),
-    };
-    Refusal {
-        code: RefusalCode::Denied,
-        reasons: reasons.into_iter().map(to_wire).collect(),
-    }
 }

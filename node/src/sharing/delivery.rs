@@ -17,6 +17,7 @@ use concordat_protocol::ids::GrantId;
 use concordat_protocol::wire::messages::{ChunkAccepted, Refusal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::case::Case;
 use crate::negotiation::ChunkGuard;
@@ -196,7 +197,7 @@ impl Departed {
         }
         let (network, session) = (self.network.clone(), session.clone());
         let (watched, stop) = (Arc::clone(&self.watched), self.stage.token().clone());
-        self.stage.spawn(async move {
+        let held = async move {
             tokio::select! {
                 biased;
                 // No grant is changed any more.
@@ -207,7 +208,8 @@ impl Departed {
             reset(&network, &session).await;
             locked(&watched).remove(&key);
             drop(guard);
-        });
+        };
+        self.stage.spawn(held.in_current_span());
     }
 
     async fn reset(&self, session: &Session) {

@@ -4,7 +4,8 @@ use concordat_protocol::audit::EntryBody;
 use concordat_protocol::text::Reason;
 use concordat_protocol::wire::messages::Refusal;
 
-use super::Sharing;
+use super::handle::Sharing;
+use crate::attribution::by_peer;
 use crate::network::Session;
 use crate::refusals::Due;
 use crate::shutdown::Stage;
@@ -15,7 +16,7 @@ impl Sharing {
         let first = refusal.reasons.first();
         let reason = Reason::sanitized(first.map_or("no reason was given", |reason| reason.text.as_str()));
         let now = self.0.parts.clock.now();
-        self.enter_refusals(self.0.early.note(session.peer(), session.attribution(), reason, now))
+        self.enter_refusals(self.0.early.note(session.peer(), by_peer(session), reason, now))
             .await;
     }
 

@@ -1,7 +1,7 @@
 //! The provider's evidence of a query, and the consumer's signature for what it received.
 //!
 //! A receipt is durable before it is sent, and waits for the consumer's signature. While too many receipts wait, or one waits for too
-//! long, no further query of that institution is answered: it fetches the receipts over [`RECEIPT`], signs them and continues.
+//! long, no further query of that institution is answered: it fetches the receipts over [`super::RECEIPT`], signs them and continues.
 //! Receipts that were left unsigned by a crash of either side are signed in the same way. A consumer that has lost its record of the
 //! query cannot sign; a steward of this institution writes such a receipt off ([`crate::evidence::Evidence::write_off`]).
 
@@ -15,17 +15,15 @@ use concordat_protocol::wire::messages::{
     Countersignature, MAX_RECEIPTS, Reason, ReceiptReply, ReceiptRequest, Refusal, RefusalCode, Reply,
 };
 use concordat_storage::ledger::{Attribution, LedgerReceipt};
-use libp2p::StreamProtocol;
 
-use super::Sharing;
 use super::case::Case;
-use super::decision::failed;
+use super::handle::Sharing;
+use super::refusal::failed;
+use crate::attribution::by_peer;
 use crate::evidence::{EvidenceError, EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
 use crate::ledger_heads::LedgerHeadsError;
 use crate::network::{FramedStream, NetworkError, Session};
 
-/// The protocol for receipts that were not countersigned.
-pub const RECEIPT: StreamProtocol = StreamProtocol::new("/concordat/receipt/1");
 /// Receipts of one institution that may wait for its signature while it is answered: twice the concurrent queries of one peer.
 const MAX_OUTSTANDING: usize = 16;
 /// How long one of them may wait: long enough for a crashed node to be started again.
@@ -301,7 +299,7 @@ impl Sharing {
             .ok_or_else(not_awaited)?
             .check_receipt(&signed.receipt, Some(&signed.ledger));
         checked.map_err(|error| Refusal::because(RefusalCode::Invalid, chain(&error)))?;
-        self.store_countersigned(query, (consumer, session.peer()), signed, &session.attribution())
+        self.store_countersigned(query, (consumer, session.peer()), signed, &by_peer(session))
             .await
     }
 }

@@ -6,12 +6,15 @@ use concordat_protocol::ids::DatasetName;
 use concordat_protocol::scope::{Purpose, Scope};
 use concordat_protocol::wire::messages::Refusal;
 use tokio::sync::{mpsc, oneshot};
+use tracing::Instrument as _;
 
-use super::Sharing;
 use super::case::{Case, LocalQuery};
-use super::decision::failed;
 use super::delivery::LocalReader;
-use super::pipeline::{NotRun, Outcome, Received, Running};
+use super::handle::Sharing;
+use super::outcome::{NotRun, Outcome};
+use super::pipeline::{Received, Running};
+use super::refusal::failed;
+use super::span::query_span;
 use crate::iam::Actor;
 use crate::negotiation::dataset_facts;
 use crate::policy::Explanation;
@@ -70,7 +73,7 @@ impl Sharing {
     pub async fn answer_local(&self, query: LocalQuery) -> Result<LocalChunks, Refusal> {
         let (mut started, start) = oneshot::channel();
         let sharing = self.clone();
-        self.0.parts.stage.spawn(async move {
+        let answered = async move {
             let received = Received::Local(query);
             let running = received.run(&sharing, started.closed()).await;
             match running.map_err(NotRun::into_refusal) {
@@ -82,7 +85,8 @@ impl Sharing {
                 }
                 Err(refusal) => drop(started.send(Err(refusal))),
             }
-        });
+        };
+        self.0.parts.stage.spawn(answered.instrument(query_span(None)));
         let stopping = |_| Err(failed("the node is stopping"));
         start.await.unwrap_or_else(stopping)
     }

@@ -3,14 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use concordat_protocol::query::{self, Receipt};
+use concordat_protocol::query::Receipt;
 use concordat_protocol::signed::{CoSigned, SignatureError};
 use concordat_protocol::wire::messages::{Countersignature, QueryClosing, QueryFrame, QueryOpening, Refusal};
+use tracing::Instrument as _;
 
-use super::Sharing;
 use super::case::Case;
 use super::delivery::PeerReader;
-use super::pipeline::{Closed, NotRun, Outcome, Received, Running};
+use super::handle::Sharing;
+use super::outcome::{NotRun, Outcome};
+use super::pipeline::{Closed, Received, Running};
+use super::span::query_span;
+use crate::network::hello::Attested;
 use crate::network::{Deadlines, FramedStream, NetworkError};
 
 /// How long the consumer may take to sign the receipt: it has to write its ledger first.
@@ -21,13 +25,18 @@ const SIGNING_DEADLINES: Deadlines = Deadlines {
 
 impl Sharing {
     /// Answers one query of a peer, or refuses it.
-    pub(super) async fn answer_peer(&self, mut stream: FramedStream) -> Result<(), NetworkError> {
+    pub(super) async fn answer_peer(&self, stream: FramedStream) -> Result<(), NetworkError> {
         let consumer = stream.session().until_attested().await?;
+        let span = query_span(Some(&consumer.institution));
+        self.answer_consumer(stream, consumer).instrument(span).await
+    }
+
+    async fn answer_consumer(&self, mut stream: FramedStream, consumer: Arc<Attested>) -> Result<(), NetworkError> {
         let QueryFrame { envelope } = stream.expect().await?;
         let session = stream.session().clone();
         let received = Received::Peer {
             envelope,
-            consumer: Arc::clone(&consumer),
+            consumer,
             session: session.clone(),
         };
         let not_run = match received.run(self, session.until_cut()).await {
@@ -38,7 +47,7 @@ impl Sharing {
             self.refused_early(&session, refusal).await;
         }
         let refusal = not_run.into_refusal();
-        tracing::info!(peer = %consumer.institution, code = ?refusal.code, "a query was refused");
+        tracing::info!(code = ?refusal.code, "a query was refused");
         stream.send(&QueryOpening::Refused(refusal)).await?;
         stream.close().await
     }
@@ -67,7 +76,6 @@ impl Sharing {
         };
         let recorded = closed.record_outcome(self, digest).await;
         tracing::info!(
-            query = %closed.case.query().short(),
             rows = closed.totals.rows,
             recorded = recorded.is_ok(),
             "an answer ended"
@@ -94,13 +102,7 @@ impl Sharing {
             bytes: closed.totals.bytes,
             suppressed_cells: closed.totals.suppressed_cells,
             answer: closed.totals.answer,
-            outcome: match &closed.outcome {
-                Outcome::Completed => query::Outcome::Completed,
-                Outcome::Cut(_) => query::Outcome::Cut,
-                Outcome::Interrupted(_) => query::Outcome::Cut,
-                Outcome::Failed(_) => query::Outcome::Failed,
-                Outcome::Abandoned(_) => query::Outcome::Failed,
-            },
+            outcome: closed.outcome.to_receipt(),
             decision: closed.decision,
             ledger: parts.membership.heads().signed()?,
             at: parts.clock.now(),
@@ -146,7 +148,7 @@ impl Sharing {
         let is_same = digest.is_some() && signed.receipt.payload_digest().ok() == digest;
         let keys = [self.0.parts.identity.node(), peer];
         if !is_same || signed.receipt.clone().verify(&keys).is_err() {
-            tracing::warn!(query = %case.query().short(), "the receipt came back without a valid signature");
+            tracing::warn!("the receipt came back without a valid signature");
             return Ok(());
         }
         let Case::Peer { lease, by, .. } = case else {

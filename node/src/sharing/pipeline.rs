@@ -12,8 +12,8 @@
 //! 3. [`Decided`]: the policy was evaluated. Nothing is durable yet.
 //! 4. [`Recorded`]: the record of evidence and, after it, the ledger entry of the decision are durable, also for a denial. From here
 //!    on the ledger owes an outcome, and every way out of the state records one.
-//! 5. [`Running`]: a permit was made of the ledger's receipt and opened the engine, once. Chunks leave one at a time, each after the
-//!    reader has confirmed the one before ([`super::delivery`]).
+//! 5. [`Running`]: a permit was made of the ledger's receipt and opened the engine, once ([`super::permit`]). Chunks leave one at a
+//!    time, each after the reader has confirmed the one before ([`super::delivery`]).
 //! 6. [`Closed`]: nothing more leaves. Its outcome is recorded in the ledger, for a peer together with the receipt
 //!    ([`super::peer`]).
 //!
@@ -26,29 +26,28 @@
 //! it and closes the query with an outcome. What the end of the process cuts off after [`Recorded`] gets its outcome at the next
 //! start ([`crate::evidence`]).
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use concordat_protocol::audit::{self, EntryBody};
-use concordat_protocol::ids::{DatasetName, Digest32};
+use concordat_protocol::audit::EntryBody;
+use concordat_protocol::ids::Digest32;
 use concordat_protocol::query::QueryEnvelope;
-use concordat_protocol::schema::VersionNumber;
-use concordat_protocol::scope::{Columns, Scope, Tier};
+use concordat_protocol::scope::{Scope, Tier};
 use concordat_protocol::signed::Signed;
-use concordat_protocol::text;
-use concordat_protocol::wire::messages::{AnswerDigest, Refusal, RefusalCode};
-use concordat_storage::catalog::{CatalogError, OpenVersion};
-use concordat_storage::engine::{AnswerTotals, Cut, IpcAnswer, Permit, QueryError};
+use concordat_protocol::wire::messages::Refusal;
+use concordat_storage::engine::{AnswerTotals, IpcAnswer, QueryError};
 use concordat_storage::ledger::{LedgerError, LedgerReceipt};
 use tokio::time::Instant;
 
-use super::Sharing;
 use super::case::{Case, LocalQuery};
 use super::concurrency::{DecisionSlot, QuerySlot};
-use super::decision::{failed, invalid, refusal_of};
 use super::delivery::{Accepted, AnswerReader, SendError, send_chunk};
+use super::handle::Sharing;
+use super::outcome::{NotRun, Outcome, no_answer, unconfirmed};
+use super::permit::open_engine;
+use super::refusal::{failed, refusal_of};
+use super::span;
 use crate::network::Session;
 use crate::network::hello::Attested;
 use crate::policy::Policy;
@@ -69,107 +68,6 @@ pub(super) enum Received {
     Local(LocalQuery),
 }
 
-/// A query that may be decided.
-#[derive(Debug)]
-pub(super) struct Admitted {
-    /// The query and by what right it is asked.
-    pub(super) case: Case,
-    /// How long the answer may take.
-    pub(super) time: Duration,
-    /// Held until the engine is finished.
-    pub(super) slot: QuerySlot,
-    /// Held until the decision is recorded.
-    pub(super) decision_slot: DecisionSlot,
-}
-
-/// A query about which the policy has decided.
-#[derive(Debug)]
-pub(super) struct Decided {
-    admitted: Admitted,
-    policy: Policy,
-    decision: Result<Scope, Refusal>,
-    /// The epoch before the decision was made.
-    epoch: u64,
-}
-
-/// A permitted query whose decision is durable in the ledger.
-#[derive(Debug)]
-pub(super) struct Recorded {
-    case: Case,
-    time: Duration,
-    slot: QuerySlot,
-    /// Queries of the same party that were running before.
-    running: usize,
-    scope: Scope,
-    receipt: LedgerReceipt,
-    epoch: u64,
-}
-
-/// A query whose answer is being computed and sent.
-#[derive(Debug)]
-pub(super) struct Running {
-    case: Case,
-    slot: QuerySlot,
-    scope: Scope,
-    /// Leaf hash of the decision's ledger entry.
-    decision: Digest32,
-    answer: IpcAnswer,
-    /// What has left: the engine counts a chunk when it hands it out, and one that was not given to the reader has not left.
-    left: AnswerTotals,
-    /// The epoch at which the decision was last made.
-    epoch: u64,
-    until: Instant,
-}
-
-/// A query of which nothing more leaves.
-#[derive(Debug)]
-pub(super) struct Closed {
-    /// The query.
-    pub(super) case: Case,
-    /// How much the answer could reveal.
-    pub(super) tier: Tier,
-    /// Leaf hash of the decision's ledger entry.
-    pub(super) decision: Digest32,
-    /// What left.
-    pub(super) totals: AnswerTotals,
-    /// How the answer ended.
-    pub(super) outcome: Outcome,
-}
-
-/// How an answer ended.
-#[derive(Debug)]
-pub(super) enum Outcome {
-    /// All of it left.
-    Completed,
-    /// The permission ended while it was sent.
-    Cut(Refusal),
-    /// The permission ended before the reader had confirmed a chunk; the way to it was cut off, so that it does not learn the reason.
-    Interrupted(Refusal),
-    /// An error on this side.
-    Failed(Refusal),
-    /// The reader went away, or stopped reading.
-    Abandoned(String),
-}
-
-/// Why a query was not run, and whether the ledger knows.
-#[derive(Debug)]
-pub(super) enum NotRun {
-    /// Refused before a decision was recorded.
-    Unrecorded(Refusal),
-    /// The ledger holds the decision, and the outcome where one was owed.
-    Recorded(Refusal),
-}
-
-impl NotRun {
-    /// The refusal for the requester.
-    pub(super) fn into_refusal(self) -> Refusal {
-        match self {
-            Self::Unrecorded(refusal) => refusal,
-            Self::Recorded(refusal) => refusal,
-        }
-    }
-}
-
 impl Received {
     /// The steps from here to [`Running`]. `reader_gone` completes when the requester no longer waits.
     ///
@@ -181,6 +79,7 @@ impl Received {
         reader_gone: impl Future<Output = ()> + Send,
     ) -> Result<Running, NotRun> {
         let admitted = self.admit(sharing).await.map_err(NotRun::Unrecorded)?;
+        span::describe_query(admitted.case.grant().as_ref(), &admitted.case.dataset().dataset);
         let recorded = admitted.decide(sharing).await.record(sharing).await?;
         recorded.start(sharing, reader_gone).await.map_err(NotRun::Recorded)
     }
@@ -198,6 +97,19 @@ impl Received {
     }
 }
 
+/// A query that may be decided.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    /// The query and by what right it is asked.
+    pub(super) case: Case,
+    /// How long the answer may take.
+    pub(super) time: Duration,
+    /// Held until the engine is finished.
+    pub(super) slot: QuerySlot,
+    /// Held until the decision is recorded.
+    pub(super) decision_slot: DecisionSlot,
+}
+
 impl Admitted {
     /// Evaluates the policy. The epoch is read first: a change that comes in between leads to a second evaluation, not to none.
     async fn decide(self, sharing: &Sharing) -> Decided {
@@ -213,6 +125,16 @@ impl Admitted {
     }
 }
 
+/// A query about which the policy has decided.
+#[derive(Debug)]
+pub(super) struct Decided {
+    admitted: Admitted,
+    policy: Policy,
+    decision: Result<Scope, Refusal>,
+    /// The epoch before the decision was made.
+    epoch: u64,
+}
+
 impl Decided {
     /// Makes the decision durable: first the record of evidence, then the ledger's entry, then the record's reference to it. The record
     /// comes before the entry, because an entry without a record is how an older copy of the state is recognized.
@@ -221,17 +143,17 @@ impl Decided {
     /// [`NotRun`]; a denial is in the ledger and is its own outcome.
     async fn record(self, sharing: &Sharing) -> Result<Recorded, NotRun> {
         let Self {
-            admitted,
             policy,
             decision,
             epoch,
+            ..
         } = self;
         let Admitted {
             case,
             time,
             slot,
             decision_slot,
-        } = admitted;
+        } = self.admitted;
         sharing.begin_evidence(&case).await.map_err(NotRun::Unrecorded)?;
         let receipt = sharing
             .record_decision(&case, decision.as_ref(), &policy)
@@ -246,8 +168,8 @@ impl Decided {
             }
         };
         if let Err(refusal) = referenced {
-            let closed = Closed::before_start(case, scope.tier, receipt.leaf(), refusal.clone());
-            return Err(NotRun::Recorded(closed.record_failure(sharing, refusal).await));
+            let refusal = Closed::close_before_start(sharing, case, scope.tier, receipt.leaf(), refusal).await;
+            return Err(NotRun::Recorded(refusal));
         }
         Ok(Recorded {
             case,
@@ -259,6 +181,19 @@ impl Decided {
             epoch,
         })
     }
+}
+
+/// A permitted query whose decision is durable in the ledger.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    case: Case,
+    time: Duration,
+    slot: QuerySlot,
+    /// Queries of the same party that were running before.
+    running: usize,
+    scope: Scope,
+    receipt: LedgerReceipt,
+    epoch: u64,
 }
 
 impl Recorded {
@@ -294,84 +229,25 @@ impl Recorded {
                 epoch,
                 until: tokio::time::sleep(time).deadline(),
             }),
-            Err(refusal) => {
-                let closed = Closed::before_start(case, scope.tier, decision, refusal.clone());
-                Err(closed.record_failure(sharing, refusal).await)
-            }
+            Err(refusal) => Err(Closed::close_before_start(sharing, case, scope.tier, decision, refusal).await),
         }
     }
 }
 
-/// The one place where a permit is made.
-async fn open_engine(
-    sharing: &Sharing,
-    case: &Case,
+/// A query whose answer is being computed and sent.
+#[derive(Debug)]
+pub(super) struct Running {
+    case: Case,
+    slot: QuerySlot,
     scope: Scope,
-    receipt: LedgerReceipt,
-    time: Duration,
-    running: usize,
-) -> Result<IpcAnswer, Refusal> {
-    let version = open_version(sharing, scope.dataset.dataset.clone(), case.version()).await?;
-    let scope = columns_of_version(scope, case, &version)?;
-    let clock = sharing.0.parts.clock.clone();
-    let window = scope.window;
-    let check_time = move || {
-        if window.contains(clock.now()) {
-            Ok(())
-        } else {
-            Err(Cut {
-                reason: "the permission has expired".to_owned(),
-            })
-        }
-    };
-    let permit =
-        Permit::new(case.holder(), case.query(), scope, receipt).map_err(|error| failed(&error.to_string()))?;
-    let answer = sharing
-        .0
-        .workers
-        .answer(
-            permit,
-            &version,
-            (case.sql(), case.version()),
-            Arc::new(check_time),
-            time,
-            running,
-        )
-        .await
-        .map_err(|error| refusal_of(&error))?;
-    answer.into_ipc().map_err(|error| refusal_of(&error))
-}
-
-async fn open_version(
-    sharing: &Sharing,
-    name: DatasetName,
-    number: Option<VersionNumber>,
-) -> Result<OpenVersion, Refusal> {
-    let catalog = sharing.0.parts.storage.catalog().clone();
-    let opened = tokio::task::spawn_blocking(move || catalog.open_version(&name, number)).await;
-    match opened {
-        Ok(Ok(version)) => Ok(version),
-        Ok(Err(error @ CatalogError::NoSuchVersion { .. })) => Err(invalid(error.to_string())),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "a dataset cannot be opened");
-            Err(failed("the stored data cannot be read"))
-        }
-        Err(_) => Err(failed("the stored data cannot be read")),
-    }
-}
-
-/// The scope, limited to the columns that an older version has: later columns are as unknown there as any other.
-fn columns_of_version(scope: Scope, case: &Case, version: &OpenVersion) -> Result<Scope, Refusal> {
-    if case.version().is_none() {
-        return Ok(scope);
-    }
-    let known = scope
-        .columns
-        .iter()
-        .filter(|(name, _)| version.manifest().column(name).is_some());
-    let columns = Columns::new(known.map(|(name, transform)| (name.clone(), transform)));
-    let columns = columns.map_err(|error| Refusal::because(RefusalCode::Denied, error.to_string()))?;
-    Ok(Scope { columns, ..scope })
+    /// Leaf hash of the decision's ledger entry.
+    decision: Digest32,
+    answer: IpcAnswer,
+    /// What has left: the engine counts a chunk when it hands it out, and one that was not given to the reader has not left.
+    left: AnswerTotals,
+    /// The epoch at which the decision was last made.
+    epoch: u64,
+    until: Instant,
 }
 
 impl Running {
@@ -423,7 +299,7 @@ impl Running {
             Err(SendError::ReaderStalled) => {
                 reader.cut_off().await;
                 drop(guard);
-                Err(interrupted(&self.case, sharing).await)
+                Err(Outcome::interrupted(&self.case, sharing.0.parts.clock.now()).await)
             }
         }
     }
@@ -434,23 +310,15 @@ impl Running {
         sharing: &Sharing,
         reader: &mut impl AnswerReader,
     ) -> Result<Option<Bytes>, Outcome> {
-        let Self {
-            answer,
-            case,
-            scope,
-            epoch,
-            until,
-            ..
-        } = self;
         tokio::select! {
             biased;
-            chunk = tokio::time::timeout_at(*until, answer.next_chunk()) => match chunk {
+            chunk = tokio::time::timeout_at(self.until, self.answer.next_chunk()) => match chunk {
                 Ok(Ok(chunk)) => Ok(chunk),
                 Ok(Err(error @ QueryError::Cut { .. })) => Err(Outcome::Cut(refusal_of(&error))),
                 Ok(Err(error)) => Err(Outcome::Failed(refusal_of(&error))),
                 Err(_) => Err(Outcome::Failed(failed("the time for the query is over"))),
             },
-            refusal = sharing.until_withdrawn(case, scope, *epoch) => Err(Outcome::Cut(refusal)),
+            refusal = sharing.until_withdrawn(&self.case, &self.scope, self.epoch) => Err(Outcome::Cut(refusal)),
             () = reader.reader_gone() => Err(Outcome::Abandoned("the reader went away".to_owned())),
         }
     }
@@ -479,35 +347,38 @@ impl Running {
     }
 }
 
-/// The change that waited for the guard takes effect first; then the lease states why nothing more may leave.
-async fn interrupted(case: &Case, sharing: &Sharing) -> Outcome {
-    match case.guard(sharing.0.parts.clock.now()).await {
-        Err(refusal) => Outcome::Interrupted(refusal),
-        Ok(_) => Outcome::Abandoned(unconfirmed("the reader did not read while the grant was changed")),
-    }
+/// A query of which nothing more leaves.
+#[derive(Debug)]
+pub(super) struct Closed {
+    /// The query.
+    pub(super) case: Case,
+    /// How much the answer could reveal.
+    pub(super) tier: Tier,
+    /// Leaf hash of the decision's ledger entry.
+    pub(super) decision: Digest32,
+    /// What left.
+    pub(super) totals: AnswerTotals,
+    /// How the answer ended.
+    pub(super) outcome: Outcome,
 }
 
 impl Closed {
-    /// A query that was permitted and did not run.
-    fn before_start(case: Case, tier: Tier, decision: Digest32, refusal: Refusal) -> Self {
-        Self {
+    /// Closes a query that was permitted and did not run, and records that; returns the refusal for its requester.
+    async fn close_before_start(
+        sharing: &Sharing,
+        case: Case,
+        tier: Tier,
+        decision: Digest32,
+        refusal: Refusal,
+    ) -> Refusal {
+        let closed = Self {
             case,
             tier,
             decision,
-            totals: AnswerTotals {
-                rows: 0,
-                bytes: 0,
-                answer: AnswerDigest::default().finish(),
-                suppressed_cells: 0,
-                complete: false,
-            },
-            outcome: Outcome::Failed(refusal),
-        }
-    }
-
-    /// Records the outcome of a query that did not run; the refusal for its requester.
-    async fn record_failure(&self, sharing: &Sharing, refusal: Refusal) -> Refusal {
-        match self.record_outcome(sharing, None).await {
+            totals: no_answer(),
+            outcome: Outcome::Failed(refusal.clone()),
+        };
+        match closed.record_outcome(sharing, None).await {
             Ok(()) => refusal,
             Err(_) => failed("the ledger cannot be written"),
         }
@@ -525,7 +396,7 @@ impl Closed {
             rows: self.totals.rows,
             bytes: self.totals.bytes,
             answer: self.totals.answer,
-            outcome: self.audit_outcome(),
+            outcome: self.outcome.to_ledger(),
             receipt,
         };
         let recorded = parts
@@ -536,36 +407,4 @@ impl Closed {
         sharing.close_evidence(self.case.query(), recorded.sequence()).await;
         Ok(())
     }
-
-    fn audit_outcome(&self) -> audit::Outcome {
-        match &self.outcome {
-            Outcome::Completed => audit::Outcome::Completed,
-            Outcome::Cut(refusal) => audit::Outcome::Cut {
-                reason: first_reason(refusal),
-            },
-            Outcome::Interrupted(refusal) => audit::Outcome::Cut {
-                reason: text::Reason::sanitized(&unconfirmed(first_text(refusal))),
-            },
-            Outcome::Failed(refusal) => audit::Outcome::Failed {
-                reason: first_reason(refusal),
-            },
-            Outcome::Abandoned(reason) => audit::Outcome::Failed {
-                reason: text::Reason::sanitized(reason),
-            },
-        }
-    }
-}
-
-/// The totals then include the last chunk.
-fn unconfirmed(reason: &str) -> String {
-    format!("the last chunk is counted and was not confirmed: {reason}")
-}
-
-fn first_reason(refusal: &Refusal) -> text::Reason {
-    text::Reason::sanitized(first_text(refusal))
-}
-
-fn first_text(refusal: &Refusal) -> &str {
-    let first = refusal.reasons.first();
-    first.map_or("no reason was given", |reason| reason.text.as_str())
 }

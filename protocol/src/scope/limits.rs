@@ -266,6 +266,6 @@ impl From<Window> for RawWindow {
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to {}", self.not_before, self.not_after)
+        write!(f, "{} to {}", self.not_before.exact(), self.not_after.exact())
     }
 }

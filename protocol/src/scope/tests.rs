@@ -261,6 +261,23 @@ fn scope_differences_list_each_column() {
 }
 
 #[test]
+fn scope_window_shorter_by_a_millisecond_is_a_difference() {
+    let requested = base();
+    let (begins, ends) = (requested.window.not_before(), requested.window.not_after());
+    for window in [
+        Window::new(begins.plus_millis(1), ends),
+        Window::new(begins, ends.plus_millis(-1)),
+    ] {
+        let offered = Scope {
+            window: window.unwrap(),
+            ..base()
+        };
+        let parts: Vec<Part> = requested.differences(&offered).iter().map(|d| d.part).collect();
+        assert_eq!(parts, [Part::Window]);
+    }
+}
+
+#[test]
 fn purposes_contain_each_other_as_in_the_ontology() {
     let heart: Purpose = "disease:MONDO:0005267".parse().unwrap();
     assert!(Purpose::GeneralResearch.covers(&heart) && Purpose::HealthResearch.covers(&heart));

@@ -50,3 +50,28 @@ pub(super) fn owned(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBat
     let owned = columns.and_then(|columns| RecordBatch::try_new_with_options(Arc::clone(schema), columns, &rows));
     owned.map_err(|_| QueryError::Memory)
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, StringViewArray};
+
+    use super::*;
+
+    /// The encoder converts views too; this is the check of the engine itself.
+    #[test]
+    fn view_is_copied_without_the_page_it_points_into() {
+        let page: StringViewArray = ["a permitted text of some length", "another text that is not permitted"]
+            .into_iter()
+            .map(Some)
+            .collect();
+        let schema = Arc::new(Schema::new(vec![Field::new("text", DataType::Utf8View, true)]));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(page.slice(0, 1))]).unwrap();
+        let schema = owned_schema(&schema).unwrap();
+        let column = Arc::clone(owned(&batch, &schema).unwrap().column(0));
+        assert_eq!(column.data_type(), &DataType::Utf8);
+        for buffer in column.to_data().buffers() {
+            let bytes = buffer.as_slice();
+            assert!(!bytes.windows(7).any(|window| window == b"another"), "{bytes:?}");
+        }
+    }
+}

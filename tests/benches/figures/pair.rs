@@ -8,7 +8,7 @@ use std::time::Duration;
 use concordat_node::clock::Clock;
 use concordat_node::iam::{Actor, Training};
 use concordat_node::identity::Identity;
-use concordat_node::negotiation::Restriction;
+use concordat_node::negotiation::{RETRY_INTERVAL, Restriction};
 use concordat_node::network::Limits;
 use concordat_node::node::{Node, StartConfig};
 use concordat_node::sharing::{DEFAULT_MEMORY, EngineConfig};
@@ -197,6 +197,7 @@ async fn start(institution: &str, jurisdiction: &str, seed: u8) -> (Node, (TempD
             program: concordat_tests::program::path().to_owned(),
             memory: DEFAULT_MEMORY,
         },
+        retry_interval: RETRY_INTERVAL,
     };
     let mut shutdown = Shutdown::new();
     (Node::start(config, &mut shutdown).await.unwrap(), (dir, shutdown))

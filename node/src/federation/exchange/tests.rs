@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use concordat_protocol::audit::{Cause, LedgerHead, TreeHead};
@@ -8,20 +9,22 @@ use concordat_protocol::scope::Purpose;
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::RefusalCode;
 use datafusion::arrow::ipc::writer::StreamWriter;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use super::*;
 use crate::federation::table::tests::{batch, ints};
-use crate::network::Deadlines;
-use crate::network::framed::testing::{Wire, ends};
+use crate::network::hello::HELLO;
+use crate::network::{Deadlines, DialRange, Members, Network, NetworkConfig, NetworkHandle};
 
 const LONG_DEADLINES: Deadlines = Deadlines {
     quiet: Duration::from_secs(60),
     frame: Duration::from_secs(60),
 };
 const SHORT_DEADLINES: Deadlines = Deadlines {
-    quiet: Duration::from_millis(30),
-    frame: Duration::from_millis(30),
+    quiet: Duration::from_millis(200),
+    frame: Duration::from_millis(200),
 };
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -116,8 +119,40 @@ fn receipt(bytes: &[u8]) -> Receipt {
     }
 }
 
+/// Both ends of a stream from the consumer to the provider, and the networks that carry it.
+async fn ends(deadlines: Deadlines) -> (FramedStream, FramedStream, [NetworkHandle; 2]) {
+    let (near, far) = (network(1, deadlines).await, network(2, deadlines).await);
+    let member = |network: &NetworkHandle, institution: &str| {
+        let institution: InstitutionId = institution.parse().unwrap();
+        (network.local_id(), institution, network.listen_addrs())
+    };
+    let members = Arc::new(Members::from_iter([member(&near, "basel"), member(&far, "aachen")]));
+    near.set_members(members.clone()).await.unwrap();
+    far.set_members(members).await.unwrap();
+    // The protocol makes no difference here, and the streams of this one need no attestation.
+    let mut incoming = far.accept(HELLO).unwrap();
+    let (ours, theirs) = tokio::join!(near.open(far.local_id(), HELLO), incoming.next());
+    (ours.unwrap(), theirs, [near, far])
+}
+
+async fn network(seed: u8, deadlines: Deadlines) -> NetworkHandle {
+    let listen = "/ip4/127.0.0.1/tcp/0".parse().unwrap();
+    let mut config = NetworkConfig::new(key(seed), vec![listen]);
+    config.dial = vec![DialRange::Loopback];
+    config.keep_connected = false;
+    config.timeouts.stream = deadlines;
+    // The peers do not introduce themselves.
+    config.timeouts.introduction = Duration::from_secs(600);
+    Network::start(config, CancellationToken::new(), &TaskTracker::new())
+        .await
+        .unwrap()
+}
+
 /// Plays a provider that answers correctly except for what `change` does to its opening, receipt or cut.
-async fn provide(mut wire: Wire, change: impl FnOnce(&mut QueryOpening, &mut Receipt, &mut Option<Refusal>)) -> Wire {
+async fn provide(
+    mut wire: FramedStream,
+    change: impl FnOnce(&mut QueryOpening, &mut Receipt, &mut Option<Refusal>),
+) -> FramedStream {
     let QueryFrame { .. } = wire.expect().await.unwrap();
     let bytes = answer();
     let mut opening = QueryOpening::Accepted {
@@ -127,11 +162,12 @@ async fn provide(mut wire: Wire, change: impl FnOnce(&mut QueryOpening, &mut Rec
     let (mut receipt, mut cut) = (receipt(&bytes), None);
     change(&mut opening, &mut receipt, &mut cut);
     wire.send(&opening).await.unwrap();
-    wire.send_chunk(bytes.into()).await.unwrap();
-    wire.flush().await.unwrap();
+    // A consumer that rejects the opening drops its end, in which case any of these steps may fail.
+    if wire.send_chunk(bytes.into()).await.is_err() || wire.flush().await.is_err() {
+        return wire;
+    }
     match wire.expect().await {
         Ok(ChunkAccepted { number, more }) => assert!(number == 1 && more),
-        // The consumer has rejected the opening.
         Err(_) => return wire,
     }
     let receipt = CoSigned::propose(&receipt).unwrap().add_signature(&key(2)).unwrap();
@@ -143,7 +179,7 @@ async fn provide(mut wire: Wire, change: impl FnOnce(&mut QueryOpening, &mut Rec
 }
 
 /// Reads an answer to its end, up to the receipt that would be signed.
-async fn read(wire: Wire) -> Result<(u64, Closing), FederationError> {
+async fn read(wire: FramedStream) -> Result<(u64, Closing), FederationError> {
     let (mut reading, schema) = Reading::begin(wire, outgoing()).await?;
     assert!(schema.is_some());
     while reading.next_batch().await?.is_some() {}
@@ -154,7 +190,7 @@ async fn read(wire: Wire) -> Result<(u64, Closing), FederationError> {
 async fn read_from(
     change: impl FnOnce(&mut QueryOpening, &mut Receipt, &mut Option<Refusal>),
 ) -> Result<(u64, Closing), FederationError> {
-    let (ours, theirs) = ends(key(2).public(), LONG_DEADLINES);
+    let (ours, theirs, _networks) = ends(LONG_DEADLINES).await;
     let (result, _theirs) = tokio::join!(read(ours), provide(theirs, change));
     result
 }
@@ -183,7 +219,7 @@ async fn exchange_answer_above_the_tier_of_the_grant_is_rejected() {
 
 #[tokio::test]
 async fn exchange_columns_not_requested_are_rejected() {
-    let (ours, theirs) = ends(key(2).public(), LONG_DEADLINES);
+    let (ours, theirs, _networks) = ends(LONG_DEADLINES).await;
     let mut narrow = outgoing();
     narrow.columns = RequestedColumns::for_query("SELECT sex FROM heart", &["sex".to_owned()].into()).unwrap();
     let (begun, _theirs) = tokio::join!(Reading::begin(ours, narrow), provide(theirs, |_, _, _| {}));
@@ -226,8 +262,8 @@ async fn exchange_cut_is_neither_hidden_nor_invented() {
 
 #[tokio::test]
 async fn exchange_with_a_silent_provider_times_out() {
-    let (ours, mut theirs) = ends(key(2).public(), SHORT_DEADLINES);
-    theirs.set_deadlines(LONG_DEADLINES);
+    let (mut ours, mut theirs, _networks) = ends(LONG_DEADLINES).await;
+    ours.set_deadlines(SHORT_DEADLINES);
     let silent = async {
         let QueryFrame { .. } = theirs.expect().await.unwrap();
         theirs

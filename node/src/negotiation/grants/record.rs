@@ -22,20 +22,20 @@ const RESUMPTION_WINDOW_MS: i64 = 3_600_000;
 
 /// The stored record of a grant.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(in crate::negotiation) struct Record {
     /// The terms as both sides signed them.
     pub(super) terms: CoSigned<GrantTerms>,
     /// The institutions' keys at that time, provider first: a grant outlives a change of keys.
     keys: [InstitutionPublicKey; 2],
     /// Number of the roster that admitted the other institution, as of the activation or last resumption of the grant. If the
     /// institution was removed and admitted again, that number is different, and the grant is not resumed by the new admission.
-    pub(super) peer_since: u64,
+    pub(in crate::negotiation) peer_since: u64,
     /// Its state.
-    pub(super) state: GrantState,
+    pub(in crate::negotiation) state: GrantState,
     /// Number of the last notice sent.
-    pub(super) sent: u32,
+    pub(in crate::negotiation) sent: u32,
     /// Number of the last notice applied.
-    pub(super) received: u32,
+    pub(in crate::negotiation) received: u32,
     /// Digest of the last notice applied.
     last_applied: Option<Digest32>,
     /// When the other side resumed it within the last hour, at most [`MAX_RESUMPTIONS`].
@@ -45,7 +45,7 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(grant: &ValidGrant, peer_since: u64, now: Timestamp) -> Self {
+    pub(in crate::negotiation) fn new(grant: &ValidGrant, peer_since: u64, now: Timestamp) -> Self {
         Self {
             terms: grant.signed().clone(),
             keys: [grant.terms().provider_key, grant.terms().consumer_key],
@@ -60,7 +60,7 @@ impl Record {
     }
 
     /// After a change by this side.
-    pub(super) fn after_own_change(&self, state: GrantState, notice: Signed<Notice>) -> Self {
+    pub(in crate::negotiation) fn after_own_change(&self, state: GrantState, notice: Signed<Notice>) -> Self {
         let mut next = self.clone();
         next.state = state;
         next.sent = self.sent.saturating_add(1);
@@ -73,7 +73,7 @@ impl Record {
     /// # Errors
     /// [`NegotiationError::TooManyResumptions`]. What narrows access is never refused, and without a resumption in between it changes the
     /// state once.
-    pub(super) fn after_peer_notice(
+    pub(in crate::negotiation) fn after_peer_notice(
         &self,
         state: GrantState,
         notice: &ValidNotice,
@@ -98,14 +98,14 @@ impl Record {
     }
 
     /// Whether exactly this notice was applied last: its acknowledgment was lost, so it is acknowledged again.
-    pub(super) fn is_repeated(&self, notice: &ValidNotice) -> bool {
+    pub(in crate::negotiation) fn is_repeated(&self, notice: &ValidNotice) -> bool {
         self.last_applied == Some(notice.digest())
     }
 }
 
 /// A grant in use: its terms and its record.
 #[derive(Debug)]
-pub(super) struct Live {
+pub(in crate::negotiation) struct Live {
     grant: ValidGrant,
     party: Party,
     record: Arc<RwLock<Record>>,
@@ -116,7 +116,7 @@ pub(super) struct Live {
 }
 
 impl Live {
-    pub(super) fn open(record: Record, us: &InstitutionId) -> Result<Self, NegotiationError> {
+    pub(in crate::negotiation) fn open(record: Record, us: &InstitutionId) -> Result<Self, NegotiationError> {
         let [provider, consumer] = record.keys;
         let grant = ValidGrant::check(record.terms.clone(), provider, consumer)?;
         let ours = |party: &Party| grant.terms().side(*party).institution == *us;
@@ -133,15 +133,15 @@ impl Live {
         })
     }
 
-    pub(super) fn terms(&self) -> &GrantTerms {
+    pub(in crate::negotiation) fn terms(&self) -> &GrantTerms {
         self.grant.terms()
     }
 
-    pub(super) const fn party(&self) -> Party {
+    pub(in crate::negotiation) const fn party(&self) -> Party {
         self.party
     }
 
-    pub(super) fn peer(&self) -> &InstitutionId {
+    pub(in crate::negotiation) fn peer(&self) -> &InstitutionId {
         match self.party {
             Party::Provider => &self.terms().consumer,
             Party::Consumer => &self.terms().provider,
@@ -149,7 +149,7 @@ impl Live {
     }
 
     /// The other institution with the key that the terms name.
-    pub(super) fn peer_side(&self) -> Side {
+    pub(in crate::negotiation) fn peer_side(&self) -> Side {
         self.terms().side(self.party.other())
     }
 
@@ -165,10 +165,12 @@ impl Live {
         self.record.read().await
     }
 
-    /// The record, to change it. While this waits for the guards, their holders see that it does, so that none makes it wait for long.
-    pub(super) async fn exclusive(&self) -> OwnedRwLockWriteGuard<Record> {
-        let _waiting = Waiting::new(&self.waiting);
-        self.record.clone().write_owned().await
+    /// The grant, to change it. While this waits for the guards, their holders see that it does, so that none makes it wait for long.
+    pub(super) async fn exclusive(self: Arc<Self>) -> LockedGrant {
+        let waiting = Waiting::new(&self.waiting);
+        let held = self.record.clone().write_owned().await;
+        drop(waiting);
+        LockedGrant { live: self, held }
     }
 
     pub(super) fn changes(&self) -> watch::Receiver<usize> {
@@ -183,6 +185,29 @@ impl Live {
             state,
             digest: self.grant.digest(),
         }
+    }
+}
+
+/// A grant, locked for a change: no chunk is in transit under it, and none is sent.
+#[derive(Debug)]
+pub(in crate::negotiation) struct LockedGrant {
+    live: Arc<Live>,
+    held: OwnedRwLockWriteGuard<Record>,
+}
+
+impl LockedGrant {
+    pub(in crate::negotiation) fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// Its record before the change.
+    pub(in crate::negotiation) fn record(&self) -> &Record {
+        &self.held
+    }
+
+    /// Makes the change visible, once it is stored.
+    pub(super) fn set(&mut self, record: Record) {
+        *self.held = record;
     }
 }
 

@@ -7,6 +7,7 @@ use concordat_protocol::{
 };
 
 use super::*;
+use crate::negotiation::NegotiationError;
 use crate::policy::ColumnFacts;
 
 const NOON: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -72,7 +73,7 @@ fn restriction(json: serde_json::Value) -> Restriction {
 }
 
 fn within(json: serde_json::Value) -> Result<Scope, NegotiationError> {
-    restriction(json).within(&allowed(), &zurich(), &facts())
+    Ok(restriction(json).within(&allowed(), &zurich(), &facts())?)
 }
 
 #[test]

@@ -1,0 +1,59 @@
+//! The handle to the federated query service.
+
+use std::sync::Arc;
+
+use concordat_storage::ledger::Ledger;
+
+use super::schema_cache::SchemaCache;
+use super::threads::Threads;
+use crate::clock::Clock;
+use crate::evidence::Evidence;
+use crate::identity::Identity;
+use crate::membership::Membership;
+use crate::negotiation::Grants;
+use crate::network::NetworkHandle;
+use crate::sharing::Sharing;
+
+/// A cloneable handle to the federated query service.
+#[derive(Clone, Debug)]
+pub struct Federation(pub(super) Arc<Inner>);
+
+/// What all clones of the handle share.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) parts: FederationParts,
+    pub(super) schemas: SchemaCache,
+    pub(super) threads: Threads,
+}
+
+/// The dependencies of [`Federation`].
+#[derive(Debug)]
+pub struct FederationParts {
+    /// Who this node is.
+    pub identity: Arc<Identity>,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The clock.
+    pub clock: Clock,
+    /// The network.
+    pub network: NetworkHandle,
+    /// The consortium.
+    pub membership: Membership,
+    /// The register of grants.
+    pub grants: Grants,
+    /// Access to our own datasets.
+    pub sharing: Sharing,
+    /// The evidence records of queries.
+    pub evidence: Evidence,
+}
+
+impl Federation {
+    /// Creates the service.
+    pub fn new(parts: FederationParts) -> Self {
+        Self(Arc::new(Inner {
+            parts,
+            schemas: SchemaCache::default(),
+            threads: Threads::default(),
+        }))
+    }
+}

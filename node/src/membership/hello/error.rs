@@ -1,0 +1,52 @@
+//! Why a hello fails.
+
+use concordat_protocol::membership::CertificateError;
+use concordat_protocol::signed::SignatureError;
+use concordat_protocol::time::Staleness;
+
+use crate::ledger_heads::LedgerHeadsError;
+use crate::membership::error::MembershipError;
+use crate::network::NetworkError;
+
+/// Why a hello failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HelloError {
+    /// The stream failed.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// There is no roster to check against.
+    #[error(transparent)]
+    Membership(#[from] MembershipError),
+    /// The certificate is invalid.
+    #[error("the peer's certificate is invalid: {0}")]
+    Certificate(#[from] CertificateError),
+    /// The statement is not signed by the peer.
+    #[error("the peer's statement is not signed by the peer: {0}")]
+    Statement(#[from] SignatureError),
+    /// The statement names ends other than those of this connection.
+    #[error("the peer's statement was made for another connection")]
+    OtherConnection,
+    /// The statement is not fresh: usually one of the two clocks is wrong.
+    #[error("one of the two clocks is wrong, or the peer's statement is an old one: {0}")]
+    NotFresh(Staleness),
+    /// The peer's ledger contradicts what it has presented before, or one of the two ledgers cannot be read.
+    #[error(transparent)]
+    LedgerHeads(#[from] LedgerHeadsError),
+    /// This node continues from an older copy of its ledger, and no one has acknowledged that.
+    #[error("this node's ledger is older than what it has signed, so it neither serves nor sends requests")]
+    OwnLedger,
+    /// The system's random number generator failed.
+    #[error("the system's random number generator failed")]
+    Random(#[from] getrandom::Error),
+}
+
+impl HelloError {
+    /// Whether a wrong clock, here or at the peer, is the likely cause.
+    pub(super) fn is_about_clocks(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFresh(_)
+                | Self::Certificate(CertificateError::FutureDated { .. } | CertificateError::Expired { .. })
+        )
+    }
+}

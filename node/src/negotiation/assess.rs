@@ -1,0 +1,187 @@
+//! The policy's decision on a request: what may be offered, and why it is narrower.
+
+use concordat_protocol::grant::Party;
+use concordat_protocol::ids::{DatasetRef, Digest32, InstitutionId, NegotiationId};
+use concordat_protocol::negotiation::{Body, ProviderNegotiation, RuleName, State};
+use concordat_protocol::scope::{Difference, Scope};
+use concordat_protocol::text::Reason;
+use concordat_protocol::time::Timestamp;
+use concordat_protocol::wire::messages;
+
+use super::facts::{dataset_facts, party};
+use super::narrow::{BY_STEWARD, Restriction};
+use super::{NegotiationError, Negotiations};
+use crate::policy::{self, DatasetFacts, Explanation, OfferDecision, OfferInput};
+
+/// What may be offered, and why it is narrower than the request.
+pub(super) struct Assessed {
+    pub(super) scope: Scope,
+    narrowings: Vec<policy::Narrowing>,
+    /// Whether the steward narrowed it further.
+    by_steward: bool,
+}
+
+impl Assessed {
+    /// The policy's reason for one difference.
+    pub(super) fn explain(&self, difference: &Difference) -> (Reason, Option<RuleName>) {
+        match self
+            .narrowings
+            .iter()
+            .find(|narrowing| narrowing.difference == *difference)
+        {
+            Some(found) => (
+                Reason::sanitized(&found.reason.text),
+                RuleName::new(&found.reason.rule).ok(),
+            ),
+            None if self.by_steward => self.explain_steward(difference),
+            None => (Reason::sanitized("the policy allows no more"), None),
+        }
+    }
+
+    /// Names what the policy would have allowed next to what the steward offers.
+    fn explain_steward(&self, difference: &Difference) -> (Reason, Option<RuleName>) {
+        let same = |known: &&policy::Narrowing| {
+            known.difference.part == difference.part && known.difference.requested == difference.requested
+        };
+        let known = self.narrowings.iter().find(same);
+        let allowed = known.map_or(&difference.requested, |known| &known.difference.offered);
+        let text = format!("the policy allows `{allowed}`; the data steward of the provider offers less");
+        (Reason::sanitized(&text), RuleName::new(BY_STEWARD).ok())
+    }
+}
+
+impl Negotiations {
+    /// Evaluates how much of `request` the policy lets this node offer to `consumer`.
+    pub(super) async fn assess(
+        &self,
+        request: &Scope,
+        consumer: &InstitutionId,
+        now: Timestamp,
+    ) -> Result<Assessed, NegotiationError> {
+        match self.evaluate(request, consumer, now).await? {
+            OfferDecision::Offer(offer) => Ok(Assessed {
+                scope: offer.scope,
+                narrowings: offer.narrowings,
+                by_steward: false,
+            }),
+            OfferDecision::Refused(refusal) => Err(NegotiationError::Denied {
+                reasons: refusal.reasons.into_iter().map(to_wire).collect(),
+            }),
+        }
+    }
+
+    /// The same offer, narrowed by the steward. The policy is evaluated again for the rest, so that nothing is offered that
+    /// would be denied when it is used.
+    pub(super) async fn narrowed(
+        &self,
+        offer: Assessed,
+        restriction: &Restriction,
+        consumer: &InstitutionId,
+        now: Timestamp,
+    ) -> Result<Assessed, NegotiationError> {
+        if *restriction == Restriction::default() {
+            return Ok(offer);
+        }
+        let dataset = &offer.scope.dataset;
+        let facts = self.facts(dataset).await?.ok_or_else(|| NegotiationError::NoDataset {
+            dataset: dataset.to_string(),
+        })?;
+        let scope = restriction.within(&offer.scope, consumer, &facts)?;
+        let again = self.assess(&scope, consumer, now).await?;
+        if again.scope == scope {
+            return Ok(Assessed {
+                scope,
+                by_steward: true,
+                ..offer
+            });
+        }
+        let to_reason = |narrowing: policy::Narrowing| messages::Reason {
+            text: format!("`{}`: {}", narrowing.difference.requested, narrowing.reason.text),
+            remedy: narrowing.reason.remedy,
+            rule: Some(narrowing.reason.rule),
+        };
+        Err(NegotiationError::ExceedsPolicy {
+            reasons: again.narrowings.into_iter().map(to_reason).collect(),
+        })
+    }
+
+    /// The policy's present decision, rule by rule, on the request that this node received in negotiation `id`; `None` if this node sent
+    /// the request.
+    ///
+    /// # Errors
+    /// [`NegotiationError`] when the negotiation, the roster or the catalog cannot be read.
+    pub async fn explain(&self, id: &NegotiationId) -> Result<Option<Explanation>, NegotiationError> {
+        let negotiation = self.show(id).await?;
+        let first = negotiation.messages.first().map(|(message, _)| message);
+        let (Party::Provider, Some(message)) = (negotiation.party, first) else {
+            return Ok(None);
+        };
+        let Body::Request { scope, .. } = &message.body else {
+            return Ok(None);
+        };
+        let decision = self.evaluate(scope, &message.from, self.0.clock.now()).await?;
+        Ok(Some(match decision {
+            OfferDecision::Offer(offer) => offer.explanation,
+            OfferDecision::Refused(refusal) => refusal.explanation,
+        }))
+    }
+
+    async fn evaluate(
+        &self,
+        request: &Scope,
+        consumer: &InstitutionId,
+        now: Timestamp,
+    ) -> Result<OfferDecision, NegotiationError> {
+        let roster = self.0.membership.valid_roster(now)?;
+        let facts = self.facts(&request.dataset).await?;
+        let input = OfferInput {
+            consumer: &party(&roster, consumer).ok_or_else(|| NegotiationError::NotMember {
+                institution: consumer.clone(),
+            })?,
+            provider: &party(&roster, &self.0.identity.institution).ok_or(NegotiationError::NoRoster)?,
+            dataset: facts.as_ref(),
+            request,
+        };
+        Ok(self.0.policy.current().offer(&input, now))
+    }
+
+    /// Digest of what the agreement is decided under: the policy set, and the release rules that the steward has set for the dataset.
+    pub(super) async fn policy_digest(&self, negotiation: &ProviderNegotiation) -> Result<Digest32, NegotiationError> {
+        let facts = match negotiation.state() {
+            State::Accepted(accepted) => self.facts(&accepted.offer.dataset).await?,
+            State::Requested(_)
+            | State::Offered(_)
+            | State::Agreed(_)
+            | State::Verified(_)
+            | State::Finalized(_)
+            | State::Terminated(_) => None,
+        };
+        let release = facts.map(|facts| facts.release).unwrap_or_default();
+        Ok(self.0.policy.current().digest_with(&release))
+    }
+
+    /// Checks that `dataset` is visible to peers.
+    pub(super) async fn visible(&self, dataset: &DatasetRef) -> Result<(), NegotiationError> {
+        let ours = dataset.institution == self.0.identity.institution;
+        let visible = ours && self.facts(dataset).await?.is_some_and(|facts| facts.published);
+        if visible {
+            Ok(())
+        } else {
+            Err(NegotiationError::NoDataset {
+                dataset: dataset.to_string(),
+            })
+        }
+    }
+
+    async fn facts(&self, dataset: &DatasetRef) -> Result<Option<DatasetFacts>, NegotiationError> {
+        dataset_facts(&self.0.storage, dataset).await
+    }
+}
+
+fn to_wire(reason: policy::Reason) -> messages::Reason {
+    messages::Reason {
+        text: reason.text,
+        remedy: reason.remedy,
+        rule: Some(reason.rule),
+    }
+}

@@ -1,0 +1,181 @@
+//! A negotiation from the side of this node, whichever side that is.
+
+use concordat_protocol::grant::{Party, ValidGrant};
+use concordat_protocol::identity::{InstitutionPublicKey, Side};
+use concordat_protocol::ids::{Digest32, InstitutionId, NegotiationId};
+use concordat_protocol::negotiation::{
+    ConsumerNegotiation, NegotiationError as ProtocolError, NegotiationMessage, ProviderNegotiation, State, StateName,
+    StoredNegotiation,
+};
+use concordat_protocol::signed::Signed;
+use concordat_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A negotiation as seen from the side of this node.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// This node holds the data.
+    Provider(ProviderNegotiation),
+    /// This node requests the data.
+    Consumer(ConsumerNegotiation),
+}
+
+macro_rules! either {
+    ($entry:expr, $negotiation:ident => $value:expr) => {
+        match $entry {
+            Entry::Provider($negotiation) => $value,
+            Entry::Consumer($negotiation) => $value,
+        }
+    };
+}
+
+impl Entry {
+    /// The negotiation's number.
+    pub fn id(&self) -> NegotiationId {
+        either!(self, n => n.id())
+    }
+
+    /// The other institution.
+    pub fn peer(&self) -> &InstitutionId {
+        either!(self, n => n.peer())
+    }
+
+    /// The other institution with the key that the negotiation began with.
+    pub fn peer_side(&self) -> &Side {
+        either!(self, n => n.peer_side())
+    }
+
+    /// This institution with the key that the negotiation began with.
+    pub fn own_side(&self) -> &Side {
+        either!(self, n => n.transcript().parties().side(self.party()))
+    }
+
+    /// Its state.
+    pub fn state(&self) -> &State {
+        either!(self, n => n.state())
+    }
+
+    /// The name of the state.
+    pub fn state_name(&self) -> StateName {
+        either!(self, n => n.state_name())
+    }
+
+    /// The grant that resulted from it.
+    pub fn grant(&self) -> Option<&ValidGrant> {
+        either!(self, n => n.grant())
+    }
+
+    /// Our messages that the other side has not answered.
+    pub fn unanswered(&self) -> Vec<Signed<NegotiationMessage>> {
+        either!(self, n => n.unanswered())
+    }
+
+    /// Those of [`Entry::unanswered`] with a higher number than `sequence`.
+    pub fn unanswered_after(&self, sequence: u32) -> Vec<Signed<NegotiationMessage>> {
+        let messages = either!(self, n => n.transcript().messages());
+        let newer = messages.iter().filter(|message| message.message().sequence > sequence);
+        let newer: Vec<_> = newer.map(|message| message.signed().clone()).collect();
+        let mut unanswered = self.unanswered();
+        unanswered.retain(|message| newer.contains(message));
+        unanswered
+    }
+
+    /// Whether it consists of our request only.
+    pub(super) fn is_first_request(&self) -> bool {
+        let messages = either!(self, n => n.transcript().messages());
+        self.party() == Party::Consumer && messages.len() == 1
+    }
+
+    /// Whether `next` is this negotiation after the consumer has withdrawn its request, to which there was no offer.
+    pub(super) fn is_withdrawn_in(&self, next: &Self) -> bool {
+        let first = either!(self, n => n.transcript().messages()).len() == 1;
+        first && self.party() == Party::Provider && next.state_name() == StateName::Terminated
+    }
+
+    /// Which side this node is on.
+    pub const fn party(&self) -> Party {
+        match self {
+            Self::Provider(_) => Party::Provider,
+            Self::Consumer(_) => Party::Consumer,
+        }
+    }
+
+    /// What to store.
+    pub(super) fn stored(&self) -> StoredNegotiation {
+        either!(self, n => n.stored())
+    }
+
+    /// Checks a stored negotiation again, message by message, with the keys that were valid at the time. The present roster is not
+    /// consulted.
+    pub(super) fn restore(stored: StoredNegotiation) -> Result<Self, ProtocolError> {
+        Ok(match stored.role {
+            Party::Consumer => ConsumerNegotiation::restore(stored)?.into(),
+            Party::Provider => ProviderNegotiation::restore(stored)?.into(),
+        })
+    }
+
+    /// What is shown of it.
+    pub(super) fn view(&self) -> NegotiationView {
+        let transcript = either!(self, n => n.transcript());
+        let messages = transcript.messages();
+        NegotiationView {
+            id: self.id(),
+            party: self.party(),
+            peer: self.peer().clone(),
+            peer_key: self.peer_side().key,
+            state: self.state_name(),
+            detail: self.state().clone(),
+            started_at: messages
+                .first()
+                .map_or(Timestamp::from_millis(0), |first| first.message().sent_at),
+            messages: messages
+                .iter()
+                .map(|message| (message.message().clone(), message.digest()))
+                .collect(),
+            head: transcript.head(),
+        }
+    }
+}
+
+impl From<ProviderNegotiation> for Entry {
+    fn from(negotiation: ProviderNegotiation) -> Self {
+        Self::Provider(negotiation)
+    }
+}
+
+impl From<ConsumerNegotiation> for Entry {
+    fn from(negotiation: ConsumerNegotiation) -> Self {
+        Self::Consumer(negotiation)
+    }
+}
+
+/// A negotiation as shown to users.
+#[derive(Clone, Debug)]
+pub struct NegotiationView {
+    /// Its number.
+    pub id: NegotiationId,
+    /// Which side this node is on.
+    pub party: Party,
+    /// The other institution.
+    pub peer: InstitutionId,
+    /// The key that it began with; the grant belongs to this key.
+    pub peer_key: InstitutionPublicKey,
+    /// The name of its state.
+    pub state: StateName,
+    /// The state with its details.
+    pub detail: State,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// Every message and its digest.
+    pub messages: Vec<(NegotiationMessage, Digest32)>,
+    /// Digest of the last message.
+    pub head: Digest32,
+}
+
+/// The rosters that had admitted the two sides when the negotiation began; of their last admissions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admitted {
+    pub(super) ours: u64,
+    pub(super) theirs: u64,
+}

@@ -1,0 +1,74 @@
+//! The permission to answer one query under a grant, chunk by chunk.
+
+use std::sync::Arc;
+
+use concordat_protocol::grant::{Effective, GrantState, GrantTerms};
+use concordat_protocol::identity::Side;
+use concordat_protocol::time::Timestamp;
+use concordat_protocol::wire::messages::{Refusal, RefusalCode};
+use tokio::sync::{OwnedRwLockReadGuard, watch};
+
+use super::record::{Live, Record};
+
+/// The short live permission to answer one query under a grant. It permits nothing by itself: each chunk needs a guard.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    pub(super) live: Arc<Live>,
+    pub(super) peer: Side,
+}
+
+/// While this is held, the grant does not change. Hold it until one chunk has arrived or can no longer arrive.
+#[derive(Debug)]
+pub struct ChunkGuard {
+    _held: OwnedRwLockReadGuard<Record>,
+}
+
+impl Lease {
+    /// The holder of the lease: the institution with the key that it has presented.
+    pub fn peer(&self) -> &Side {
+        &self.peer
+    }
+
+    /// The terms of the grant.
+    pub fn terms(&self) -> &GrantTerms {
+        self.live.terms()
+    }
+
+    /// Permission to send one chunk.
+    ///
+    /// # Errors
+    /// [`Refusal`] once the grant can no longer be used.
+    pub async fn guard(&self, now: Timestamp) -> Result<ChunkGuard, Refusal> {
+        let held = self.live.record().read_owned().await;
+        match held.state.effective(self.terms(), now) {
+            Effective::Active => Ok(ChunkGuard { _held: held }),
+            other @ (Effective::NotYet
+            | Effective::Suspended
+            | Effective::Revoked
+            | Effective::Relinquished
+            | Effective::Expired) => Err(ended(other, &held.state)),
+        }
+    }
+
+    /// How many changes of the grant wait for its guards: a holder of a guard that waits for a peer then gives up.
+    pub fn changes(&self) -> watch::Receiver<usize> {
+        self.live.changes()
+    }
+}
+
+fn ended(effective: Effective, state: &GrantState) -> Refusal {
+    let label = match effective {
+        Effective::NotYet => "is not active yet",
+        Effective::Active => "is active",
+        Effective::Suspended => "is suspended",
+        Effective::Revoked => "was revoked",
+        Effective::Relinquished => "was relinquished",
+        Effective::Expired => "has expired",
+    };
+    let reason = state
+        .reason
+        .as_ref()
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default();
+    Refusal::because(RefusalCode::Denied, format!("the grant {label}{reason}"))
+}

@@ -1,0 +1,276 @@
+//! One negotiation: what is in memory of it, its record, and its locks.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use concordat_protocol::grant::Party;
+use concordat_protocol::identity::Side;
+use concordat_protocol::ids::{InstitutionId, NegotiationId};
+use concordat_protocol::negotiation::{NegotiationMessage, StateName, StoredNegotiation};
+use concordat_protocol::signed::Signed;
+use concordat_storage::meta::{MetaError, SealedTree};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::negotiation::NegotiationError;
+use crate::negotiation::entry::{Admitted, Entry};
+
+/// The stored record of a negotiation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NegotiationRecord {
+    negotiation: StoredNegotiation,
+    admitted: Admitted,
+    /// Number of our newest message that the other side has acknowledged. Acknowledged messages are not sent again unless the other side
+    /// repeats its own. 0 before the first.
+    acknowledged: u32,
+}
+
+/// What is in memory of a negotiation.
+#[derive(Debug, Default)]
+enum Content {
+    /// Its first message is not stored yet, or it was removed.
+    #[default]
+    Empty,
+    /// All of it.
+    Open(Box<Entry>),
+    /// It has ended.
+    Ended(Ended),
+}
+
+/// What is in memory of a negotiation that has ended.
+#[derive(Clone, Debug)]
+struct Ended {
+    peer: Side,
+    state: StateName,
+    /// Whether the other side has not acknowledged all of our messages.
+    is_waiting: bool,
+}
+
+impl Content {
+    fn of(entry: Entry, acknowledged: u32) -> Self {
+        if entry.state_name().is_final() {
+            Self::Ended(Ended {
+                peer: entry.peer_side().clone(),
+                state: entry.state_name(),
+                is_waiting: !entry.unanswered_after(acknowledged).is_empty(),
+            })
+        } else {
+            Self::Open(Box::new(entry))
+        }
+    }
+}
+
+/// What this node has to do in a negotiation without a decision by a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::negotiation) enum Due {
+    /// Perhaps the next step.
+    Step,
+    /// To record its grant, if that was interrupted.
+    Grant,
+    /// Nothing.
+    Nothing,
+}
+
+/// A negotiation and the lock that is held while a step is taken.
+#[derive(Debug)]
+pub(super) struct Slot {
+    id: NegotiationId,
+    tree: SealedTree<NegotiationRecord>,
+    content: RwLock<Content>,
+    admitted: RwLock<Admitted>,
+    acknowledged: AtomicU32,
+    step: Arc<Mutex<()>>,
+    /// Held while a message is being sent, so that no message is sent by two tasks at a time. A task may wait for `step` while it holds
+    /// this lock, because no task waits for this lock while it holds `step`.
+    delivery: Arc<Mutex<()>>,
+}
+
+impl Slot {
+    /// The slot of a negotiation that is not stored yet.
+    pub(super) fn empty(id: NegotiationId, tree: SealedTree<NegotiationRecord>) -> Self {
+        Self {
+            id,
+            tree,
+            content: RwLock::default(),
+            admitted: RwLock::default(),
+            acknowledged: AtomicU32::new(0),
+            step: Arc::default(),
+            delivery: Arc::default(),
+        }
+    }
+
+    /// The slot of a stored negotiation, which is checked.
+    pub(super) fn open(
+        record: NegotiationRecord,
+        tree: SealedTree<NegotiationRecord>,
+    ) -> Result<(NegotiationId, Self), NegotiationError> {
+        let NegotiationRecord {
+            negotiation,
+            admitted,
+            acknowledged,
+        } = record;
+        let entry = Entry::restore(negotiation)?;
+        let id = entry.id();
+        let slot = Self {
+            content: RwLock::new(Content::of(entry, acknowledged)),
+            admitted: RwLock::new(admitted),
+            acknowledged: AtomicU32::new(acknowledged),
+            ..Self::empty(id, tree)
+        };
+        Ok((id, slot))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Content) -> T) -> T {
+        read(&self.content.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set(&self, content: Content) {
+        *self.content.write().unwrap_or_else(PoisonError::into_inner) = content;
+    }
+
+    /// The negotiation in its present state, even while a step is being taken.
+    pub(super) async fn entry(&self) -> Result<Entry, NegotiationError> {
+        let unknown = NegotiationError::UnknownNegotiation { negotiation: self.id };
+        let in_memory = self.read(|content| match content {
+            Content::Empty => Some(None),
+            Content::Open(entry) => Some(Some(Entry::clone(entry))),
+            Content::Ended(_) => None,
+        });
+        match in_memory {
+            Some(Some(entry)) => Ok(entry),
+            Some(None) => Err(unknown),
+            None => {
+                let (tree, key) = (self.tree.clone(), self.id.to_string());
+                let record = tokio::task::spawn_blocking(move || tree.get(&key)).await??;
+                Ok(Entry::restore(record.ok_or(unknown)?.negotiation)?)
+            }
+        }
+    }
+
+    /// Whether nothing is stored under its id.
+    pub(super) fn is_empty(&self) -> bool {
+        self.read(|content| matches!(content, Content::Empty))
+    }
+
+    /// Whether the negotiation has begun and not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.read(|content| matches!(content, Content::Open(_)))
+    }
+
+    /// Whether it is an open negotiation that `peer` started.
+    pub(super) fn was_begun_by(&self, peer: &InstitutionId) -> bool {
+        self.read(|content| match content {
+            Content::Open(entry) => entry.party() == Party::Provider && entry.peer() == peer,
+            Content::Empty | Content::Ended(_) => false,
+        })
+    }
+
+    /// The other side; `None` if nothing is stored.
+    pub(super) fn peer(&self) -> Option<Side> {
+        self.read(|content| match content {
+            Content::Empty => None,
+            Content::Open(entry) => Some(entry.peer_side().clone()),
+            Content::Ended(ended) => Some(ended.peer.clone()),
+        })
+    }
+
+    /// What this node has to do by itself. Acknowledged messages are not repeated, so a step is due only if none of our messages is
+    /// unanswered.
+    pub(super) fn due(&self) -> Due {
+        self.read(|content| match content {
+            Content::Open(entry) if entry.unanswered().is_empty() => Due::Step,
+            Content::Ended(ended) if ended.state == StateName::Finalized => Due::Grant,
+            Content::Empty | Content::Open(_) | Content::Ended(_) => Due::Nothing,
+        })
+    }
+
+    /// Our messages that the other side has neither acknowledged nor answered, in order.
+    pub(super) async fn unacknowledged(&self) -> Vec<Signed<NegotiationMessage>> {
+        let may_wait = self.read(|content| match content {
+            Content::Empty => false,
+            Content::Open(_) => true,
+            Content::Ended(ended) => ended.is_waiting,
+        });
+        if !may_wait {
+            return Vec::new();
+        }
+        match self.entry().await {
+            Ok(entry) => entry.unanswered_after(self.acknowledged()),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn acknowledged(&self) -> u32 {
+        self.acknowledged.load(Ordering::Acquire)
+    }
+
+    /// The lock under which messages are sent.
+    pub(super) fn delivery(&self) -> Arc<Mutex<()>> {
+        self.delivery.clone()
+    }
+}
+
+/// One negotiation, locked for a step.
+#[derive(Debug)]
+pub(in crate::negotiation) struct LockedSlot {
+    slot: Arc<Slot>,
+    _step: OwnedMutexGuard<()>,
+}
+
+impl LockedSlot {
+    /// Waits until no step is being taken.
+    pub(super) async fn lock(slot: Arc<Slot>) -> Self {
+        let step = slot.step.clone().lock_owned().await;
+        Self { slot, _step: step }
+    }
+
+    pub(super) const fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
+
+    /// Its number.
+    pub(in crate::negotiation) fn id(&self) -> NegotiationId {
+        self.slot.id
+    }
+
+    /// The negotiation.
+    pub(in crate::negotiation) async fn entry(&self) -> Result<Entry, NegotiationError> {
+        self.slot.entry().await
+    }
+
+    /// The rosters that had admitted the two sides when it began.
+    pub(in crate::negotiation) fn admitted(&self) -> Admitted {
+        *self.slot.admitted.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// States the rosters that have admitted the two sides, before the first message is stored.
+    pub(in crate::negotiation) fn set_admitted(&self, admitted: Admitted) {
+        *self.slot.admitted.write().unwrap_or_else(PoisonError::into_inner) = admitted;
+    }
+
+    /// Number of our newest message that the other side has acknowledged.
+    pub(super) fn acknowledged(&self) -> u32 {
+        self.slot.acknowledged()
+    }
+
+    /// Stores the negotiation durably, then makes it visible. Blocks.
+    pub(super) fn put(&self, entry: Entry, acknowledged: u32) -> Result<(), MetaError> {
+        let record = NegotiationRecord {
+            negotiation: entry.stored(),
+            admitted: self.admitted(),
+            acknowledged,
+        };
+        self.slot.tree.put(&self.slot.id.to_string(), &record)?;
+        self.slot.acknowledged.store(acknowledged, Ordering::Release);
+        self.slot.set(Content::of(entry, acknowledged));
+        Ok(())
+    }
+
+    /// Removes the negotiation durably, then from memory. Blocks.
+    pub(super) fn remove(&self) -> Result<(), MetaError> {
+        self.slot.tree.remove(&self.slot.id.to_string())?;
+        self.slot.set(Content::Empty);
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! The only code that changes negotiations and grants.
+
+use concordat_protocol::audit::{Direction, EntryBody, GrantChange};
+use concordat_protocol::text::Label;
+use concordat_protocol::time::Timestamp;
+use concordat_storage::ledger::Attribution;
+
+use super::{Activation, Amendment, Change, Kept, Outgoing, Step, Transition};
+use crate::changes::Subject;
+use crate::negotiation::grants::LockedGrant;
+use crate::negotiation::store::LockedSlot;
+use crate::negotiation::{NegotiationError, Negotiations};
+
+impl Negotiations {
+    /// Makes a change: writes its ledger entry, stores it, makes it visible, and returns what to send. The order and the locks are described
+    /// at [`super`].
+    ///
+    /// The lock of what changes is in the transition; it is held until the change is complete, and never while something is sent. When this
+    /// returns, the entry and the record are on the disk, answers that run under a changed grant have stopped if they had to, and the epoch
+    /// is raised.
+    ///
+    /// The change runs to its end on a thread of its own. A future that is canceled while it waits leaves a complete change behind and no
+    /// message in transit; what is to be sent is in the record, and is sent at the next retry. A future that was never polled leaves
+    /// nothing behind. A kill between entry and record is recorded by the next start as a change that was not made.
+    ///
+    /// # Errors
+    /// [`NegotiationError`] if ledger or state cannot be written. If the entry was written and the record was not, the ledger states
+    /// that too; if only the note could not be removed, the change is made, and the next start removes the note.
+    pub(in crate::negotiation) async fn apply(
+        &self,
+        transition: Transition,
+    ) -> Result<Option<Outgoing>, NegotiationError> {
+        let (negotiations, span) = (self.clone(), tracing::Span::current());
+        tokio::task::spawn_blocking(move || span.in_scope(|| negotiations.commit(transition))).await?
+    }
+
+    fn commit(&self, transition: Transition) -> Result<Option<Outgoing>, NegotiationError> {
+        let Transition { change, by, at } = transition;
+        let by = (&by, at);
+        match change {
+            Change::Negotiation {
+                locked,
+                activation,
+                step,
+                admission,
+            } => {
+                if let Some(activation) = activation {
+                    self.commit_activation(activation, by)?;
+                }
+                let outgoing = step.map(|step| self.commit_step(&locked, step, by)).transpose()?;
+                drop(admission);
+                Ok(outgoing.flatten())
+            }
+            Change::Grant { mut locked, amendment } => {
+                self.commit_amendment(&mut locked, amendment, by)?;
+                Ok(None)
+            }
+        }
+    }
+
+    fn commit_step(
+        &self,
+        locked: &LockedSlot,
+        step: Step,
+        by: (&Attribution, Timestamp),
+    ) -> Result<Option<Outgoing>, NegotiationError> {
+        let Step {
+            next,
+            message,
+            direction,
+            kept,
+        } = step;
+        let to = next.peer_side().clone();
+        let entry = EntryBody::NegotiationStep {
+            negotiation: next.id(),
+            peer: next.peer().clone(),
+            direction,
+            state: Label::sanitized(&next.state_name().to_string()),
+            message: message.digest(),
+        };
+        let subject = Subject::Negotiation(next.id().to_string());
+        self.0.changes.make(subject, entry, by, || match kept {
+            Kept::Stored => self.0.store.put(locked, next),
+            Kept::Removed => self.0.store.forget(locked),
+        })?;
+        Ok(match direction {
+            Direction::Sent => Some(Outgoing { to, message }),
+            Direction::Received => None,
+        })
+    }
+
+    fn commit_activation(&self, activation: Activation, by: (&Attribution, Timestamp)) -> Result<(), NegotiationError> {
+        let Activation { live, record } = activation;
+        let id = live.terms().grant;
+        let entry = EntryBody::GrantChanged {
+            grant: id,
+            peer: live.peer().clone(),
+            change: GrantChange::Activated,
+            reason: None,
+        };
+        self.0.changes.make(Subject::Grant(id.to_string()), entry, by, || {
+            self.0.grants.insert(live, &record)?;
+            self.0.epoch.raise();
+            self.0.store.announce();
+            Ok(())
+        })
+    }
+
+    fn commit_amendment(
+        &self,
+        locked: &mut LockedGrant,
+        amendment: Amendment,
+        by: (&Attribution, Timestamp),
+    ) -> Result<(), NegotiationError> {
+        let Amendment { record, change } = amendment;
+        let Some((change, reason)) = change else {
+            return self.0.grants.put(locked, record);
+        };
+        let id = locked.live().terms().grant;
+        let entry = EntryBody::GrantChanged {
+            grant: id,
+            peer: locked.live().peer().clone(),
+            change,
+            reason,
+        };
+        self.0.changes.make(Subject::Grant(id.to_string()), entry, by, || {
+            self.0.grants.put(locked, record)?;
+            self.0.epoch.raise();
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,158 @@
+//! The steps of this side.
+
+use concordat_protocol::audit::Direction;
+use concordat_protocol::ids::Digest32;
+use concordat_protocol::negotiation::{
+    AsConsumer, AsProvider, ConsumerNegotiation, Justification, Negotiation, Parties, ProviderNegotiation, Role,
+    RuleName, Sent,
+};
+use concordat_protocol::scope::{Difference, Scope};
+use concordat_protocol::text::Reason;
+use concordat_protocol::time::Timestamp;
+use concordat_storage::ledger::Attribution;
+
+use super::{Activation, Change, Kept, Step, Transition};
+use crate::identity::Identity;
+use crate::negotiation::NegotiationError;
+use crate::negotiation::entry::{Admitted, Entry};
+use crate::negotiation::grants::Grants;
+use crate::negotiation::sides::Continuing;
+use crate::negotiation::store::LockedSlot;
+
+/// Who causes a step, and when.
+type By<'a> = (&'a Attribution, Timestamp);
+
+impl Transition {
+    /// The consumer begins a negotiation.
+    pub(in crate::negotiation) fn request(
+        locked: LockedSlot,
+        (parties, admitted): (&Parties, Admitted),
+        (scope, justification): (Scope, Justification),
+        identity: &Identity,
+        (by, at): By<'_>,
+    ) -> Result<Self, NegotiationError> {
+        let node = &identity.node_key;
+        let sent = ConsumerNegotiation::request(locked.id(), parties, scope, justification, node, at)?;
+        locked.set_admitted(admitted);
+        Ok(Self::sent(locked, sent, (by, at)))
+    }
+
+    /// The provider offers `scope`; `explain` gives the reason for each difference from the request.
+    pub(in crate::negotiation) fn offer(
+        continuing: Continuing<AsProvider>,
+        scope: Scope,
+        explain: impl FnMut(&Difference) -> (Reason, Option<RuleName>),
+        identity: &Identity,
+        (by, at): By<'_>,
+    ) -> Result<Self, NegotiationError> {
+        let (locked, negotiation) = continuing.into_parts();
+        let sent = negotiation.offer(scope, explain, &identity.node_key, at)?;
+        Ok(Self::sent(locked, sent, (by, at)))
+    }
+
+    /// The consumer accepts the offer.
+    pub(in crate::negotiation) fn accept(
+        continuing: Continuing<AsConsumer>,
+        identity: &Identity,
+        (by, at): By<'_>,
+    ) -> Result<Self, NegotiationError> {
+        let (locked, negotiation) = continuing.into_parts();
+        let sent = negotiation.accept(&identity.node_key, at)?;
+        Ok(Self::sent(locked, sent, (by, at)))
+    }
+
+    /// The provider signs the terms, as decided under `policy`.
+    pub(in crate::negotiation) fn agree(
+        continuing: Continuing<AsProvider>,
+        policy: Digest32,
+        identity: &Identity,
+        (by, at): By<'_>,
+    ) -> Result<Self, NegotiationError> {
+        let (locked, negotiation) = continuing.into_parts();
+        let sent = negotiation.agree(policy, &identity.institution_key(), &identity.node_key, at)?;
+        Ok(Self::sent(locked, sent, (by, at)))
+    }
+
+    /// The consumer signs the same terms.
+    pub(in crate::negotiation) fn verify(
+        continuing: Continuing<AsConsumer>,
+        identity: &Identity,
+        (by, at): By<'_>,
+    ) -> Result<Self, NegotiationError> {
+        let (locked, negotiation) = continuing.into_parts();
+        let sent = negotiation.verify_agreement(&identity.institution_key(), &identity.node_key, at)?;
+        Ok(Self::sent(locked, sent, (by, at)))
+    }
+
+    /// The provider confirms: the grant is active. The consumer was admitted to the consortium with roster `peer_since`.
+    pub(in crate::negotiation) fn finalize(
+        locked: LockedSlot,
+        negotiation: &ProviderNegotiation,
+        (grants, peer_since): (&Grants, u64),
+        identity: &Identity,
+        (by, at): By<'_>,
+    ) -> Result<Self, NegotiationError> {
+        let sent = negotiation.finalize(&identity.node_key, at)?;
+        let activation = match sent.next.grant() {
+            Some(grant) => Activation::new(grant, peer_since, (grants, identity), at)?,
+            None => None,
+        };
+        let change = Change::Negotiation {
+            locked,
+            activation,
+            step: Some(Step::sent(sent)),
+            admission: None,
+        };
+        Ok(Self {
+            change,
+            by: by.clone(),
+            at,
+        })
+    }
+
+    /// One side ends the negotiation.
+    pub(in crate::negotiation) fn terminate(
+        locked: LockedSlot,
+        entry: &Entry,
+        reason: Reason,
+        identity: &Identity,
+        (by, at): By<'_>,
+    ) -> Result<Self, NegotiationError> {
+        let node = &identity.node_key;
+        Ok(match entry {
+            Entry::Provider(negotiation) => Self::sent(locked, negotiation.terminate(reason, node, at)?, (by, at)),
+            Entry::Consumer(negotiation) => Self::sent(locked, negotiation.terminate(reason, node, at)?, (by, at)),
+        })
+    }
+
+    fn sent<R: Role>(locked: LockedSlot, sent: Sent<R>, (by, at): By<'_>) -> Self
+    where
+        Entry: From<Negotiation<R>>,
+    {
+        let change = Change::Negotiation {
+            locked,
+            activation: None,
+            step: Some(Step::sent(sent)),
+            admission: None,
+        };
+        Self {
+            change,
+            by: by.clone(),
+            at,
+        }
+    }
+}
+
+impl Step {
+    fn sent<R: Role>(sent: Sent<R>) -> Self
+    where
+        Entry: From<Negotiation<R>>,
+    {
+        Self {
+            next: sent.next.into(),
+            message: sent.message,
+            direction: Direction::Sent,
+            kept: Kept::Stored,
+        }
+    }
+}

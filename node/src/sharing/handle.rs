@@ -1,0 +1,110 @@
+//! The handle to what this node shares.
+
+use std::sync::{Arc, Mutex};
+
+use concordat_protocol::query::ReplayWindow;
+use concordat_protocol::wire::messages::Refusal;
+use concordat_storage::data_dir::Storage;
+use concordat_storage::engine::{Bounds, Workers};
+use concordat_storage::ledger::Ledger;
+use concordat_storage::meta::MetaError;
+
+use super::concurrency::{ConcurrencyLimits, Party, QuerySlot};
+use super::delivery::Departed;
+use super::engine::EngineConfig;
+use super::quota::Quota;
+use crate::clock::Clock;
+use crate::epoch::Epoch;
+use crate::evidence::Evidence;
+use crate::iam::{Actor, Sessions};
+use crate::identity::Identity;
+use crate::membership::Membership;
+use crate::negotiation::Grants;
+use crate::network::NetworkHandle;
+use crate::policies::LivePolicy;
+use crate::refusals::Refusals;
+use crate::shutdown::Stage;
+
+/// A cloneable handle to what this node shares.
+#[derive(Clone, Debug)]
+pub struct Sharing(pub(super) Arc<Inner>);
+
+/// What all clones of the handle share.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) parts: SharingParts,
+    pub(super) replay: Mutex<ReplayWindow>,
+    pub(super) workers: Workers,
+    pub(super) limits: ConcurrencyLimits,
+    /// The limits for queries that our own people have computed locally. They are separate because each such query may query our own
+    /// datasets too.
+    pub(super) local_limits: ConcurrencyLimits,
+    pub(super) quota: Quota,
+    pub(super) departed: Departed,
+    pub(super) early: Refusals,
+}
+
+/// The dependencies of [`Sharing`].
+#[derive(Debug)]
+pub struct SharingParts {
+    /// Who this node is.
+    pub identity: Arc<Identity>,
+    /// The datasets.
+    pub storage: Storage,
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The clock.
+    pub clock: Clock,
+    /// The network.
+    pub network: NetworkHandle,
+    /// The consortium.
+    pub membership: Membership,
+    /// The register of grants.
+    pub grants: Grants,
+    /// The policies.
+    pub policy: LivePolicy,
+    /// The sessions of this institution's own people.
+    pub sessions: Sessions,
+    /// Counts the changes that running answers depend on.
+    pub epoch: Epoch,
+    /// The evidence records of queries.
+    pub evidence: Evidence,
+    /// The configuration of the engine.
+    pub engine: EngineConfig,
+    /// The stage of the services: queries run in its tasks, so that they end with an outcome.
+    pub stage: Stage,
+}
+
+impl Sharing {
+    /// Creates the service; it answers no peer until [`Sharing::serve`].
+    ///
+    /// # Errors
+    /// [`MetaError`] if the state cannot be opened.
+    pub fn open(parts: SharingParts) -> Result<Self, MetaError> {
+        let quota = Quota::open(parts.storage.meta())?;
+        let bounds = parts.engine.bounds();
+        Ok(Self(Arc::new(Inner {
+            replay: Mutex::default(),
+            workers: Workers::new(parts.engine.program.clone(), bounds),
+            limits: ConcurrencyLimits::new(parts.engine.queries(), parts.clock.clone()),
+            local_limits: ConcurrencyLimits::new(parts.engine.local_queries(), parts.clock.clone()),
+            departed: Departed::new(parts.network.clone(), parts.stage.clone()),
+            parts,
+            quota,
+            early: Refusals::default(),
+        })))
+    }
+
+    /// The resources that one query may use here.
+    pub fn bounds(&self) -> Bounds {
+        self.0.workers.bounds()
+    }
+
+    /// A slot for a query of `actor` that is computed locally, held until it is dropped.
+    ///
+    /// # Errors
+    /// [`Refusal`] if none becomes free in time.
+    pub async fn local_slot(&self, actor: &Actor) -> Result<QuerySlot, Refusal> {
+        self.0.local_limits.acquire(Party::Person(actor.id().clone())).await
+    }
+}
