@@ -10,6 +10,7 @@ mod answers;
 mod attribution;
 mod begun;
 mod connections;
+mod countersignatures;
 mod deliveries;
 mod engine;
 mod entry_points;

@@ -16,7 +16,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The crates, lowest layer first.
-const MEMBERS: [&str; 8] = [
+const MEMBERS: [&str; 9] = [
     "protocol",
     "protocol/verify",
     "storage",

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::network::Multiaddr;
 use concordat_protocol::{
     ids::{InstitutionId, Jurisdiction},
     text::LegalName,
@@ -10,7 +9,7 @@ use concordat_protocol::{
 
 use super::reader::Section;
 use super::writer::{list, text};
-use crate::network::{DialRange, Dialing};
+use crate::network::{DialRange, Dialing, Multiaddr, address};
 
 /// The port for peers, TCP and UDP, unless another is set.
 pub const DEFAULT_PORT: u16 = 7400;

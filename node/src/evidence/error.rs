@@ -2,17 +2,19 @@
 
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::QueryId;
+use concordat_protocol::query;
+use concordat_protocol::signed::SignatureError;
 use concordat_storage::ledger::LedgerError;
 use concordat_storage::meta::MetaError;
 
-/// Why the queries that a stop interrupted could not be closed.
+/// Why the evidence of a query is not stored, or the queries that a stop interrupted could not be closed.
 #[derive(Debug, thiserror::Error)]
 pub enum EvidenceError {
     /// The state cannot be read or written.
     #[error("the evidence of queries cannot be read or written")]
     State(#[from] MetaError),
-    /// Their ends cannot be entered in the ledger.
-    #[error("the ends of interrupted queries cannot be entered in the ledger")]
+    /// What became of a query cannot be entered in the ledger.
+    #[error("what became of a query cannot be entered in the ledger")]
     Ledger(#[from] LedgerError),
     /// The ledger has an entry about a query without a record in the state.
     #[error(
@@ -26,8 +28,14 @@ pub enum EvidenceError {
         /// The entry.
         entry: u64,
     },
+    /// A part of the other side that would make the evidence invalid, so it is not stored.
+    #[error("the evidence of the query would be invalid")]
+    Invalid(#[from] query::EvidenceError),
+    /// What this node signs cannot be encoded.
+    #[error("a receipt, or the head of the ledger, cannot be signed")]
+    Unsigned(#[from] SignatureError),
     /// The work itself was interrupted.
-    #[error("closing the queries of the last run was interrupted")]
+    #[error("storing the evidence of a query was interrupted")]
     Interrupted(#[from] tokio::task::JoinError),
 }
 
@@ -36,7 +44,9 @@ impl Explain for EvidenceError {
         match self {
             Self::State(source) => source.kind(),
             Self::Ledger(source) => source.kind(),
+            Self::Invalid(source) => source.kind(),
             Self::StateOlder { .. } => ErrorKind::Integrity,
+            Self::Unsigned(_) => ErrorKind::Internal,
             Self::Interrupted(_) => ErrorKind::Internal,
         }
     }

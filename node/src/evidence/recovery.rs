@@ -28,7 +28,7 @@ impl Evidence {
             let Some(query) = about else { continue };
             let record = self.get(query)?.ok_or(EvidenceError::StateOlder { query, entry })?;
             if !record.entries.contains(&entry) {
-                self.update(query, |record| record.entries.push(entry))?;
+                self.update(query, |record| record.note(entry))?;
             }
         }
         Ok(())
