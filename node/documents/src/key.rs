@@ -104,50 +104,75 @@ pub enum Rotation {
 
 /// A key that was rotated, or prepared.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(untagged)]
 pub enum Rotated {
-    /// The next key of the institution was created; it is not valid before the roster lists it.
-    NextInstitutionKey {
-        /// What was created.
-        created: String,
-        /// Its fingerprint.
-        fingerprint: String,
-        /// The application that the coordinator admits.
-        armor: String,
-    },
+    /// The next key of the institution was created.
+    NextInstitutionKey(NextInstitutionKey),
     /// The institution has a new key.
-    InstitutionKey {
-        /// What was rotated.
-        rotated: String,
-        /// Its fingerprint.
-        fingerprint: String,
-    },
+    InstitutionKey(NewInstitutionKey),
     /// A dataset has a new key.
-    DatasetKey {
-        /// What was rotated.
-        rotated: String,
-        /// The dataset.
-        #[schema(value_type = String)]
-        dataset: DatasetName,
-        /// The new key.
-        #[schema(value_type = String)]
-        key: KeyId,
-        /// Whether its objects are being reencrypted.
-        reencrypting: bool,
-    },
+    DatasetKey(NewDatasetKey),
     /// A segment has a new key.
-    SegmentKey {
-        /// What was rotated.
-        rotated: String,
-        /// The segment.
-        #[schema(value_type = String)]
-        segment: SegmentName,
-        /// How many datasets it has.
-        datasets: u64,
-    },
+    SegmentKey(NewSegmentKey),
     /// The node has a new master key.
-    MasterKey {
-        /// What was rotated.
-        rotated: String,
-    },
+    MasterKey(NewMasterKey),
+}
+
+/// The next key of an institution; it is not valid before the roster lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NextInstitutionKey {
+    /// What was created.
+    pub created: String,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// The application that the coordinator admits.
+    pub armor: String,
+}
+
+/// The new key of an institution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewInstitutionKey {
+    /// What was rotated.
+    pub rotated: String,
+    /// Its fingerprint.
+    pub fingerprint: String,
+}
+
+/// The new key of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDatasetKey {
+    /// What was rotated.
+    pub rotated: String,
+    /// The dataset.
+    #[schema(value_type = String)]
+    pub dataset: DatasetName,
+    /// The new key.
+    #[schema(value_type = String)]
+    pub key: KeyId,
+    /// Whether its objects are being reencrypted.
+    pub reencrypting: bool,
+}
+
+/// The new key of a segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSegmentKey {
+    /// What was rotated.
+    pub rotated: String,
+    /// The segment.
+    #[schema(value_type = String)]
+    pub segment: SegmentName,
+    /// How many datasets it has.
+    pub datasets: u64,
+}
+
+/// The new master key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewMasterKey {
+    /// What was rotated.
+    pub rotated: String,
 }

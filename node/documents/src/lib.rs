@@ -29,7 +29,7 @@ use utoipa::ToSchema;
 pub const SOCKET: &str = "run/api.sock";
 
 /// A list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Items<T> {
     /// Its elements.

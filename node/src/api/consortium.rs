@@ -2,7 +2,7 @@
 //! their nodes have signed.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use concordat_documents::consortium::{
     Admitted, Application, ConfirmedKey, DocumentReview, FileContent, IssuedChange, KeyConfirmation, LedgerConflicts,
@@ -13,6 +13,7 @@ use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 
 use super::body::Body;
+use super::parameters::Path;
 use super::route::{Access, Caller, Route};
 use super::state::Api;
 use crate::iam::Action;

@@ -17,7 +17,7 @@ use std::{convert::Infallible, io, path::PathBuf};
 use axum::{
     Json,
     body::Body as HttpBody,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
     routing::post,
@@ -42,6 +42,7 @@ use tokio::sync::mpsc;
 
 use received::{Received, receive};
 
+use super::parameters::Path;
 use super::route::{Access, Caller, Route};
 use super::state::Api;
 use crate::{iam::Action, node::Node};

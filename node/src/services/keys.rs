@@ -1,7 +1,8 @@
 //! Keys: which exist, their rotation, and their backup.
 
 use concordat_documents::key::{
-    DatasetKeys, KeyBackup, KeyStatus, Progress, Recipients, Rotated, Rotation, SegmentKeys,
+    DatasetKeys, KeyBackup, KeyStatus, NewDatasetKey, NewInstitutionKey, NewMasterKey, NewSegmentKey,
+    NextInstitutionKey, Progress, Recipients, Rotated, Rotation, SegmentKeys,
 };
 use concordat_documents::problem::Problem;
 use concordat_protocol::ids::{DatasetName, SegmentName};
@@ -86,33 +87,33 @@ pub async fn rotate(node: &Node, caller: &Actor, rotation: Rotation) -> Result<R
 /// The institution key is replaced only after the consortium has the new one in its roster.
 async fn rotate_institution(node: &Node, by: &Attribution) -> Result<Rotated, Problem> {
     Ok(match node.membership().make_next_key(by).await? {
-        NextKey::Pending { application, key } => Rotated::NextInstitutionKey {
+        NextKey::Pending { application, key } => Rotated::NextInstitutionKey(NextInstitutionKey {
             created: "next institution key".to_owned(),
             fingerprint: key.fingerprint(),
             armor: application,
-        },
-        NextKey::Replaced { key } => Rotated::InstitutionKey {
+        }),
+        NextKey::Replaced { key } => Rotated::InstitutionKey(NewInstitutionKey {
             rotated: "institution key".to_owned(),
             fingerprint: key.fingerprint(),
-        },
+        }),
     })
 }
 
 async fn rotate_master(node: &Node, by: Attribution) -> Result<Rotated, Problem> {
     blocking(node, move |node| node.lifecycle().rotate_master(&by)).await?;
-    Ok(Rotated::MasterKey {
+    Ok(Rotated::MasterKey(NewMasterKey {
         rotated: "master key".to_owned(),
-    })
+    }))
 }
 
 async fn rotate_segment(node: &Node, segment: SegmentName, by: Attribution) -> Result<Rotated, Problem> {
     let named = segment.clone();
     let datasets = blocking(node, move |node| node.lifecycle().rotate_segment(&named, &by)).await?;
-    Ok(Rotated::SegmentKey {
+    Ok(Rotated::SegmentKey(NewSegmentKey {
         rotated: "segment key".to_owned(),
         segment,
         datasets,
-    })
+    }))
 }
 
 async fn rotate_dataset(
@@ -126,10 +127,10 @@ async fn rotate_dataset(
         node.lifecycle().rotate_dataset(&named, reencrypt, &by)
     })
     .await?;
-    Ok(Rotated::DatasetKey {
+    Ok(Rotated::DatasetKey(NewDatasetKey {
         rotated: "dataset key".to_owned(),
         dataset,
         key,
         reencrypting: reencrypt,
-    })
+    }))
 }
