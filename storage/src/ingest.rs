@@ -43,6 +43,7 @@
 mod batches;
 mod block;
 mod column_stats;
+mod csv;
 mod error;
 mod inspection;
 mod limits;
@@ -50,13 +51,10 @@ mod names;
 mod note;
 mod options;
 mod prefetch;
-mod records;
 mod rejects;
 mod repeats;
 mod row;
-mod sniff;
 mod source;
-mod table;
 #[cfg(test)]
 mod tests;
 mod upload;

@@ -13,11 +13,11 @@ use concordat_protocol::schema::ColumnKind;
 
 use super::{
     block::Block,
+    csv::{Chunk, Ending, Table},
     error::IngestError,
     inspection::{Column, Inspection, Subject},
     prefetch::Prefetch,
     source::Fingerprint,
-    table::{Chunk, Ending, Table},
     upload::Source,
     values::{self, UTC, is_marker, trim},
 };

@@ -8,15 +8,14 @@ use concordat_protocol::schema::ColumnKind;
 use super::{
     block::Block,
     column_stats::ColumnStats,
+    csv::{Chunk, Layout, Table, sniff},
     error::IngestError,
     names::{Name, SUBJECT_COLUMN, is_age, is_birth, name_columns},
     note::Note,
     options::{CsvOptions, Refused, TextEncoding},
     rejects::{Discard, RejectSink, Rejects},
     repeats::Repeats,
-    sniff::{Layout, sniff},
     source::Fingerprint,
-    table::{Chunk, Table},
     upload::Source,
     values::{data_type, is_marker, trim},
 };

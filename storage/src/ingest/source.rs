@@ -166,7 +166,7 @@ impl FileText {
         }
     }
 
-    /// Appends the decoded chunk to `out`. UTF-8 is copied unchanged; [`super::records`] validates it, where the line
+    /// Appends the decoded chunk to `out`. UTF-8 is copied unchanged; [`super::csv`] validates it, where the line
     /// is known.
     fn decode(&mut self, out: &mut Vec<u8>) -> Result<(), IngestError> {
         let Some(decoder) = self.decoder.as_mut() else {

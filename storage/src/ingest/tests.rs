@@ -417,7 +417,7 @@ proptest! {
     /// The `csv` crate reads the same fields from a file that it wrote.
     #[test]
     fn batches_match_a_plain_csv_reader(rows in prop::collection::vec([cell(), cell(), cell()], 1..40)) {
-        let mut writer = csv::Writer::from_writer(Vec::new());
+        let mut writer = ::csv::Writer::from_writer(Vec::new());
         writer.write_record(["a", "b", "c"]).unwrap();
         rows.iter().for_each(|row| writer.write_record(row).unwrap());
         let text = writer.into_inner().unwrap();
@@ -425,7 +425,7 @@ proptest! {
         let (inspection, batches) = import(&text, &options).unwrap();
         let found = cells(&batches);
         prop_assert_eq!(inspection.rows(), rows.len() as u64);
-        let plain: Vec<csv::StringRecord> = csv::Reader::from_reader(&text[..]).records().map(Result::unwrap).collect();
+        let plain: Vec<::csv::StringRecord> = ::csv::Reader::from_reader(&text[..]).records().map(Result::unwrap).collect();
         for (row, plain) in found.iter().zip(&plain) {
             for ((cell, plain), column) in row.iter().zip(plain).zip(inspection.columns()) {
                 match cell {

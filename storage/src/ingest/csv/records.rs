@@ -14,7 +14,7 @@
 
 use memchr::{memchr, memchr3};
 
-use super::{
+use crate::ingest::{
     error::IngestError,
     limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES},
     rejects::{Reason, Reject},

@@ -3,22 +3,24 @@
 use std::path::Path;
 
 use super::{
+    records::{Records, Step},
+    sniff::Layout,
+};
+use crate::ingest::{
     block::Block,
     error::IngestError,
     limits::MAX_COLUMNS,
     names::numbered,
     options::{CsvOptions, Header, Refused, TextEncoding},
     prefetch::Prefetch,
-    records::{Records, Step},
     rejects::{Reason, Reject},
     row::Row,
-    sniff::Layout,
     source::{FileText, Fingerprint},
     upload::Source,
 };
 
 /// A file that was opened and read up to the end of its header.
-pub(super) struct Table {
+pub(crate) struct Table {
     records: Records<FileText>,
     width: usize,
     stop_at_invalid: bool,
@@ -33,18 +35,18 @@ enum Next {
 }
 
 /// A part of a file, or its end, which is the last item.
-pub(super) enum Chunk {
+pub(crate) enum Chunk {
     Rows(Block),
     End(Ending),
 }
 
 /// What is known about a file after all of it was read.
-pub(super) struct Ending {
-    pub(super) fingerprint: Fingerprint,
-    pub(super) encoding: TextEncoding,
-    pub(super) gzip: bool,
+pub(crate) struct Ending {
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) encoding: TextEncoding,
+    pub(crate) gzip: bool,
     /// Blank lines.
-    pub(super) blank_lines: u64,
+    pub(crate) blank_lines: u64,
 }
 
 /// Reads the table in chunks.
@@ -72,7 +74,7 @@ impl Iterator for ChunkReader {
 
 impl Table {
     /// Opens a file and returns the names of its columns from its header or from the options.
-    pub(super) fn open(
+    pub(crate) fn open(
         source: &Source,
         options: &CsvOptions,
         layout: Layout,
@@ -101,7 +103,7 @@ impl Table {
     ///
     /// # Errors
     /// [`IngestError::Interrupted`] if the thread cannot be started.
-    pub(super) fn chunks(self, path: &Path) -> Result<Prefetch<Chunk>, IngestError> {
+    pub(crate) fn chunks(self, path: &Path) -> Result<Prefetch<Chunk>, IngestError> {
         Prefetch::run(
             path,
             ChunkReader {
