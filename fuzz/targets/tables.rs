@@ -8,7 +8,7 @@ mod bounded;
 
 use std::{fs, sync::LazyLock};
 
-use concordat_storage::ingest::{CsvOptions, Header, Missing, Refused, Source, batches, infer_schema};
+use concordat_storage::ingest::{TableOptions, Header, Missing, Refused, Source, batches, infer_schema};
 use libfuzzer_sys::fuzz_target;
 
 static DIR: LazyLock<tempfile::TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a folder"));
@@ -38,8 +38,8 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(rows, found.rows(), "the inspection counted a different number of rows");
 });
 
-fn options(choice: u8) -> CsvOptions {
-    CsvOptions {
+fn options(choice: u8) -> TableOptions {
+    TableOptions {
         delimiter: [None, Some(b','), Some(b';'), Some(b'\t')][usize::from(choice & 3)],
         header: if choice & 4 == 0 { Header::Auto } else { Header::Present },
         missing: [Missing::Auto, Missing::Everywhere, Missing::BlankOnly][usize::from(choice >> 3) % 3],
@@ -48,6 +48,6 @@ fn options(choice: u8) -> CsvOptions {
         } else {
             Refused::Skip
         },
-        ..CsvOptions::default()
+        ..TableOptions::default()
     }
 }

@@ -66,7 +66,7 @@ pub use inspection::{Column, Inspection, Subject, infer_schema, infer_schema_int
 pub use limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES};
 pub use names::{SUBJECT_COLUMN, is_age, is_birth};
 pub use note::Note;
-pub use options::{CsvOptions, Header, Missing, Refused, SubjectRule, TextEncoding};
+pub use options::{Header, Missing, Refused, SubjectRule, TableOptions, TextEncoding};
 pub use rejects::{Discard, MAX_LISTED_REJECTS, Reason, Reject, RejectFile, RejectSink, Rejects};
 pub use source::Fingerprint;
 pub use upload::{Source, Upload, UploadWriter};

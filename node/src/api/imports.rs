@@ -33,7 +33,7 @@ use concordat_protocol::{
 use concordat_storage::{
     catalog::{ImportMode, ImportRequest, Imported, Progress},
     fs::open_beneath,
-    ingest::{CsvOptions, Header, Missing, Note, Refused, Source, SubjectRule, TextEncoding},
+    ingest::{Header, Missing, Note, Refused, Source, SubjectRule, TableOptions, TextEncoding},
     ledger::Attribution,
 };
 use serde::Deserialize;
@@ -200,7 +200,7 @@ impl ImportBody {
                 Problem::usage(format!("files of the kind `{kind}` cannot be imported")).help("convert it to CSV")
             );
         }
-        let options = CsvOptions {
+        let options = TableOptions {
             subject: subject(self.subject_column, self.each_row_is_a_subject)?,
             encoding: self.encoding.as_deref().map(TextEncoding::from_label).transpose()?,
             header: match self.header {
@@ -219,7 +219,7 @@ impl ImportBody {
                 Refused::Stop
             },
             text_columns: self.text_columns,
-            ..CsvOptions::default()
+            ..TableOptions::default()
         };
         let mode = match self.mode {
             Mode::Create => ImportMode::Create,

@@ -12,7 +12,7 @@ use super::{
     error::IngestError,
     names::{Name, SUBJECT_COLUMN, is_age, is_birth, name_columns},
     note::Note,
-    options::{CsvOptions, Refused, TextEncoding},
+    options::{Refused, TableOptions, TextEncoding},
     rejects::{Discard, RejectSink, Rejects},
     repeats::Repeats,
     source::Fingerprint,
@@ -26,7 +26,7 @@ const SHOWN_LINES: usize = 10;
 /// The result of the first pass; [`super::batches()`] uses it to read the file.
 #[derive(Clone, Debug)]
 pub struct Inspection {
-    pub(super) options: CsvOptions,
+    pub(super) options: TableOptions,
     pub(super) layout: Layout,
     encoding: TextEncoding,
     gzip: bool,
@@ -66,7 +66,7 @@ pub enum Subject {
 /// # Errors
 /// [`IngestError`] for a file that cannot be read, is not delimited text, has unusable column names or lacks subjects.
 /// Rows that cannot be imported are not an error here: see [`Inspection::rejects`].
-pub fn infer_schema(source: &Source, options: &CsvOptions) -> Result<Inspection, IngestError> {
+pub fn infer_schema(source: &Source, options: &TableOptions) -> Result<Inspection, IngestError> {
     infer_schema_into(source, options, &mut Discard)
 }
 
@@ -76,7 +76,7 @@ pub fn infer_schema(source: &Source, options: &CsvOptions) -> Result<Inspection,
 /// As [`infer_schema`], and [`IngestError::RejectSink`] if the sink fails.
 pub fn infer_schema_into(
     source: &Source,
-    options: &CsvOptions,
+    options: &TableOptions,
     sink: &mut dyn RejectSink,
 ) -> Result<Inspection, IngestError> {
     let path = source.name();
@@ -229,7 +229,7 @@ struct Count {
 }
 
 impl Count {
-    fn new(names: &[Name], options: &CsvOptions) -> Self {
+    fn new(names: &[Name], options: &TableOptions) -> Self {
         let forced_text = |column: &Name| options.text_columns.iter().any(|name| is_called(column, name));
         let stats = names
             .iter()
@@ -317,7 +317,7 @@ impl Count {
         names.iter().zip(&self.stats).map(column).collect()
     }
 
-    fn notes(&self, names: &[Name], layout: Layout, options: &CsvOptions, blank_lines: u64) -> Vec<Note> {
+    fn notes(&self, names: &[Name], layout: Layout, options: &TableOptions, blank_lines: u64) -> Vec<Note> {
         let mut notes = Vec::new();
         if !layout.header && options.header == super::options::Header::Auto {
             notes.push(Note::NoHeader);

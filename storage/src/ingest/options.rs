@@ -6,7 +6,7 @@ use super::error::IngestError;
 
 /// How to read a delimited text file; the default detects everything and imports all rows or none.
 #[derive(Clone, Debug, Default)]
-pub struct CsvOptions {
+pub struct TableOptions {
     /// The subjects of the rows.
     pub subject: SubjectRule,
     /// The byte between fields; `None` chooses among comma, semicolon, tab and vertical bar.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use super::records::{Records, Step};
 use crate::ingest::{
     error::IngestError,
-    options::{CsvOptions, Header},
+    options::{Header, TableOptions},
     row::Row,
     source::{FileText, TextSource},
     upload::Source,
@@ -35,7 +35,7 @@ pub(crate) struct Layout {
 type Sample = Vec<Vec<String>>;
 
 /// Detects what the options do not specify.
-pub(crate) fn sniff(source: &Source, options: &CsvOptions) -> Result<Layout, IngestError> {
+pub(crate) fn sniff(source: &Source, options: &TableOptions) -> Result<Layout, IngestError> {
     let mut source = FileText::open(source, options.encoding)?;
     let mut text = Vec::new();
     let mut whole = false;

@@ -11,7 +11,7 @@ use crate::ingest::{
     error::IngestError,
     limits::MAX_COLUMNS,
     names::numbered,
-    options::{CsvOptions, Header, Refused, TextEncoding},
+    options::{Header, Refused, TableOptions, TextEncoding},
     prefetch::Prefetch,
     rejects::{Reason, Reject},
     row::Row,
@@ -76,7 +76,7 @@ impl Table {
     /// Opens a file and returns the names of its columns from its header or from the options.
     pub(crate) fn open(
         source: &Source,
-        options: &CsvOptions,
+        options: &TableOptions,
         layout: Layout,
     ) -> Result<(Self, Vec<String>), IngestError> {
         let path = source.name();

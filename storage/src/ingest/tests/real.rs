@@ -19,7 +19,7 @@ fn shared(file: &str) -> Option<PathBuf> {
 
 fn import_file(path: &Path) -> (Inspection, Vec<RecordBatch>) {
     let source = Source::at_path(path);
-    let inspection = infer_schema(&source, &CsvOptions::default()).unwrap();
+    let inspection = infer_schema(&source, &TableOptions::default()).unwrap();
     let batches = batches(&source, &inspection)
         .unwrap()
         .collect::<Result<Vec<_>, _>>()
