@@ -5,4 +5,4 @@ mod sniff;
 mod table;
 
 pub(super) use sniff::{Layout, sniff};
-pub(super) use table::{Chunk, Ending, Table};
+pub(super) use table::Table;

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::{block::BLOCK_ROWS, *};
 
+pub(super) mod formats;
 mod real;
 
 struct Folder(TempDir);
@@ -40,7 +41,7 @@ fn names(inspection: &Inspection) -> Vec<&str> {
 }
 
 /// All cells by row, without the assigned subject; a null is `None`.
-fn cells(batches: &[RecordBatch]) -> Vec<Vec<Option<String>>> {
+pub(super) fn cells(batches: &[RecordBatch]) -> Vec<Vec<Option<String>>> {
     let mut rows = Vec::new();
     for batch in batches {
         let from = usize::from(batch.schema().field(0).name() == SUBJECT_COLUMN);
@@ -105,6 +106,7 @@ fn column_with_text_at_row_50000_is_text_from_the_start() {
         column: "dose".to_owned(),
         from: ColumnKind::Int,
         line: 50_001,
+        numbering: Numbering::Lines,
     };
     assert_eq!(inspection.notes(), std::slice::from_ref(&note));
     assert!(!note.to_string().contains("Smith"));
@@ -148,15 +150,15 @@ fn delimiters_and_headers_are_found() {
         let inspection = inspect(text, &TableOptions::default()).unwrap();
         assert_eq!(
             (inspection.delimiter(), inspection.has_header(), inspection.rows()),
-            (delimiter.as_bytes()[0], true, 2)
+            (Some(delimiter.as_bytes()[0]), Some(true), 2)
         );
     }
     let inspection = inspect("dose;x\n1,5;2,25\n2,5;3,25\n", &TableOptions::default()).unwrap();
-    assert_eq!(inspection.delimiter(), b';');
+    assert_eq!(inspection.delimiter(), Some(b';'));
     let inspection = inspect("Smith,1\nJones,2\n", &TableOptions::default()).unwrap();
     assert_eq!(
         (inspection.has_header(), inspection.rows(), names(&inspection)),
-        (false, 2, vec!["column_1", "column_2"])
+        (Some(false), 2, vec!["column_1", "column_2"])
     );
     assert_eq!(inspection.notes(), [Note::NoHeader]);
     for unclear in [
@@ -243,7 +245,8 @@ fn refused_rows_stop_the_import_unless_they_may_be_left_out() {
         stopped,
         Err(IngestError::RowsRefused {
             count: 3,
-            first: Reject { line: 3, .. }
+            first: Reject { line: 3, .. },
+            numbering: Numbering::Lines,
         })
     ));
     let (inspection, batches) = import(text, &skipping()).unwrap();

@@ -11,8 +11,8 @@ use crate::ingest::{
     error::IngestError,
     options::{Header, TableOptions},
     row::Row,
-    source::{FileText, TextSource},
-    upload::Source,
+    source::Source,
+    text::{FileText, TextSource},
     values::{Kinds, classify, is_marker, trim},
 };
 

@@ -74,7 +74,7 @@ fn tables_of_a_clinical_data_model() {
         let (inspection, _) = import_file(&path);
         assert_eq!(
             (inspection.rows(), inspection.has_header(), inspection.rejects().count()),
-            (rows, true, 0),
+            (rows, Some(true), 0),
             "{table}"
         );
     }
