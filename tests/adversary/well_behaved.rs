@@ -25,7 +25,7 @@ use concordat_protocol::scope::{
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::{ConsortiumName, LegalName, Text};
 use concordat_protocol::{grant::Party, schema::ColumnClass};
-use concordat_storage::ingest::{CsvOptions, Source, SubjectRule};
+use concordat_storage::ingest::{Source, SubjectRule, TableOptions};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::{
@@ -375,9 +375,9 @@ async fn storage(dir: std::path::PathBuf, institution: &str) -> Storage {
 
 fn import(node: &Node, name: &str, file: &Path, mode: ImportMode) {
     let name = DatasetName::new(name).unwrap();
-    let options = CsvOptions {
+    let options = TableOptions {
         subject: SubjectRule::Column("record_number".to_owned()),
-        ..CsvOptions::default()
+        ..TableOptions::default()
     };
     let request = ImportRequest {
         options,

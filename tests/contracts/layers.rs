@@ -59,7 +59,7 @@ const CRATES: &[Crate] = &[
             &["backup"],
         ],
         upward: &[],
-        cycles: &[("ledger", 9)],
+        cycles: &[],
     },
     Crate {
         src: "node/documents/src",
