@@ -224,6 +224,10 @@ impl Pages {
     }
 
     /// Checks what the library does not before it decodes.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "an encoding that is not listed cannot be imported"
+    )]
     fn check(&self, page: &Page) -> Result<()> {
         if let Page::DataPage { def_level_encoding, .. } = page
             && self.is_optional

@@ -1,10 +1,5 @@
 //! The columns of a Parquet file, and how the values of each are read.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a type that is not listed cannot be imported"
-)]
-
 use parquet::{
     basic::{ConvertedType, LogicalType, Repetition, TimeUnit, Type as Physical},
     schema::types::{SchemaDescriptor, Type},
@@ -43,8 +38,11 @@ const FLOAT_DIGITS: i32 = 15;
 /// Most digits of a whole number that always fits into 64 bits.
 const INT_DIGITS: i32 = 18;
 
+/// Columns that cannot be imported, each with what it holds.
+pub(super) type Unsupported = Vec<(String, &'static str)>;
+
 /// The columns of a schema by name, or what is wrong with those that cannot be imported.
-pub(super) fn columns(schema: &SchemaDescriptor) -> Result<Vec<(String, Reading)>, Vec<(String, &'static str)>> {
+pub(super) fn columns(schema: &SchemaDescriptor) -> Result<Vec<(String, Reading)>, Unsupported> {
     let (mut columns, mut unsupported) = (Vec::new(), Vec::new());
     for field in schema.root_schema().get_fields() {
         let name = field.name().to_owned();
