@@ -38,7 +38,7 @@ pub struct Column {
 pub enum Subject {
     /// The value of this column.
     Column(String),
-    /// Each row is its own subject, numbered from 1 in [`SUBJECT_COLUMN`].
+    /// Each row is its own subject, numbered from 1 in [`SUBJECT_COLUMN`](super::SUBJECT_COLUMN).
     Assigned,
 }
 

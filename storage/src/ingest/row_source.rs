@@ -4,7 +4,7 @@
 //! only, so the same limits, types, rules and rejects apply to each format:
 //!
 //! 1. The schema pass ([`super::inspection`]) reads all rows for the types of the columns, and all rows that are refused.
-//! 2. The batch pass ([`super::batches`]) opens the file again, reads the same rows, and compares the fingerprints.
+//! 2. The batch pass ([`super::batches()`]) opens the file again, reads the same rows, and compares the fingerprints.
 //!
 //! A value is the text that a CSV file would have for it. A missing value is an empty field.
 
