@@ -70,7 +70,7 @@ impl Explain for RollbackError {
             Self::OlderState { .. } => ErrorKind::Integrity,
             Self::Ledger(source) => source.kind(),
             Self::Catalog(source) => source.kind(),
-            Self::State(source) => source.kind().into(),
+            Self::State(source) => source.kind(),
             Self::Unfinished(problem) => problem.code,
             Self::Interrupted(_) => ErrorKind::Internal,
         }
