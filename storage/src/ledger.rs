@@ -76,6 +76,8 @@ struct Inner {
     shared: Arc<Mutex<Shared>>,
     /// Entries that the sealed state covered when the ledger was opened.
     anchored: u64,
+    /// Entries that there were when the ledger was opened.
+    opened: u64,
     verification: Arc<watch::Sender<Verification>>,
     verifier: Option<Verifier>,
     checkpointing: Mutex<()>,
@@ -171,7 +173,8 @@ impl Ledger {
         anchor: Option<Anchor>,
         older: Option<Older>,
     ) -> Result<Self, LedgerError> {
-        let anchored = anchor.as_ref().map_or(shared.tip.head().size, Anchor::size);
+        let opened = shared.tip.head().size;
+        let anchored = anchor.as_ref().map_or(opened, Anchor::size);
         let (key, shared) = (Arc::new(key), Arc::new(Mutex::new(shared)));
         let (commands, waiting) = mpsc::channel();
         let writer = Writer::new(Arc::clone(&key), Arc::clone(&shared), medium, anchor);
@@ -200,6 +203,7 @@ impl Ledger {
             institution,
             shared,
             anchored,
+            opened,
             verification,
             verifier,
             checkpointing: Mutex::new(()),
@@ -212,6 +216,11 @@ impl Ledger {
     /// there; otherwise the state is an older copy.
     pub fn anchored(&self) -> u64 {
         self.0.anchored
+    }
+
+    /// Entries that there were when the ledger was opened: what earlier runs wrote. All later ones are of this run.
+    pub fn opened(&self) -> u64 {
+        self.0.opened
     }
 
     /// Checks that the stored checkpoint, if there is one, is signed by one of the institution's keys. Its entries need no

@@ -29,6 +29,10 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
         "queries interrupted by a stop are closed at the start",
     ),
     (
+        "node/src/evidence/retention.rs",
+        "the retention of records has ended by a rule",
+    ),
+    (
         "node/src/init/create.rs",
         "a command on a directory that has no users yet",
     ),

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State, http::HeaderMap, routing::get};
 use concordat_documents::{
     openapi::Operation,
-    status::{CharterStatus, PeerStatus, PolicyStatus, RefusedRoster, RejectedPeer, RosterStatus, Status},
+    status::{CharterStatus, ClockStatus, PeerStatus, PolicyStatus, RefusedRoster, RejectedPeer, RosterStatus, Status},
 };
 use concordat_protocol::{identity::InstitutionPublicKey, ids::NodeId};
 use concordat_storage::ledger::Verification;
@@ -48,6 +48,10 @@ async fn status(State(api): State<Api>, account: OsAccount, headers: HeaderMap) 
         },
         alarms: alarms(node),
         time: node.clock().now().to_string(),
+        clock: node.clock_difference().map(|difference| ClockStatus {
+            before: difference.is_before(),
+            note: difference.to_string(),
+        }),
     })
 }
 

@@ -299,7 +299,17 @@ fn clock(status: &Value) -> Finding {
             "the clock has changed since the node started",
             "timedatectl set-ntp true",
         ),
-        _ => Finding::ok("clock"),
+        _ => clock_at_start(status),
+    }
+}
+
+/// A clock that is far after the ledger is right if the node was stopped or idle that long; one far before it never is.
+fn clock_at_start(status: &Value) -> Finding {
+    let difference = status.at("clock");
+    match (difference.at("note").as_str(), difference.at("before").as_bool()) {
+        (Some(note), Some(true)) => Finding::wrong("clock", note, "timedatectl set-ntp true; concordat audit tail"),
+        (Some(note), _) => Finding::noted("clock", note),
+        (None, _) => Finding::ok("clock"),
     }
 }
 
@@ -351,6 +361,19 @@ mod tests {
         assert_eq!(first_exposed(dir.path()).unwrap(), Some(file.clone()));
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(first_exposed(dir.path()).unwrap(), None);
+    }
+
+    #[test]
+    fn doctor_reports_a_clock_far_from_the_ledger() {
+        let found = |clock: Value| {
+            let finding = clock_at_start(&json!({ "clock": clock }));
+            (finding.wrong.is_some(), finding.value().at("what").clone())
+        };
+        assert_eq!(found(Value::Null), (false, Value::Null));
+        let after = json!({ "before": false, "note": "after" });
+        assert_eq!(found(after), (false, json!("after")));
+        let before = json!({ "before": true, "note": "before" });
+        assert_eq!(found(before), (true, json!("before")));
     }
 
     #[test]

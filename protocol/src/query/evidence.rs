@@ -216,6 +216,7 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::SnapshotRestored { .. }
         | EntryBody::NegotiationStep { .. }
         | EntryBody::GrantChanged { .. }
+        | EntryBody::EvidenceRemoved { .. }
         | EntryBody::QueriesRefused { .. }
         | EntryBody::UserAdded { .. }
         | EntryBody::UserChanged { .. }

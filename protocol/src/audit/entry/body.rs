@@ -8,6 +8,7 @@ use crate::ids::{ActorId, DatasetName, Digest32, GrantId, InstitutionId, Negotia
 use crate::membership::KeySuccession;
 use crate::signed::Signed;
 use crate::text::{Label, Reason};
+use crate::time::Timestamp;
 
 /// Most members of any list in an entry.
 pub const MAX_LIST: usize = 16;
@@ -267,6 +268,14 @@ pub enum EntryBody {
     AnswerLost {
         /// The query.
         query: QueryId,
+    },
+    /// Records of queries are removed because their retention has ended; made durable before the first is removed. After a stop in
+    /// between, what is left of them is entered again.
+    EvidenceRemoved {
+        /// How many.
+        records: u64,
+        /// All of them began before this time.
+        before: Timestamp,
     },
     /// Queries of a peer were refused before any policy was evaluated.
     QueriesRefused {

@@ -119,6 +119,9 @@ impl EntryBody {
                 format!("query {}: {rows} rows ({bytes} bytes) received, {how}", query.short())
             }
             Self::AnswerLost { query } => format!("query {}: the node stopped while it answered", query.short()),
+            Self::EvidenceRemoved { records, before } => {
+                format!("the records of {records} queries from before {before} were removed")
+            }
             Self::QueriesRefused { count: 1, reason } => format!("a query was refused: {reason}"),
             Self::QueriesRefused { count, reason } => format!("{count} queries were refused, the last: {reason}"),
             Self::UserAdded { actor, roles } => {
