@@ -26,6 +26,7 @@ mod membership;
 mod negotiation;
 mod negotiation_fixture;
 mod notices;
+mod own_key;
 mod queries;
 mod rows;
 mod streams;

@@ -13,7 +13,7 @@ const VOUCHERS: &[(&str, &str)] = &[
 
 /// Which files may attribute an entry to the node or to an account of the operating system, and why there is no session.
 const WITHOUT_A_SESSION: &[(&str, &str)] = &[
-    ("node/src/api/sessions.rs", "a login that failed has no session"),
+    ("node/src/services/sessions.rs", "a login that failed has no session"),
     ("node/src/attribution.rs", "the constructors"),
     (
         "node/src/changes.rs",

@@ -59,6 +59,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("sled", &[STORAGE]),
     ("object_store", &[STORAGE]),
     ("encoding_rs", &[STORAGE]),
+    ("arrow-json", &[STORAGE]),
     ("flate2", &[STORAGE]),
     // the limits under which messages of rows are verified
     ("flatbuffers", &[STORAGE]),

@@ -59,13 +59,23 @@ const CRATES: &[Crate] = &[
             &["backup"],
         ],
         upward: &[],
-        cycles: &[("ledger", 9)],
+        cycles: &[],
     },
     Crate {
         src: "node/documents/src",
         layers: &[
-            &["audit", "backup", "key", "openapi", "problem", "secret", "status"],
-            &["user"],
+            &[
+                "audit",
+                "backup",
+                "consortium",
+                "dataset",
+                "key",
+                "openapi",
+                "problem",
+                "secret",
+                "status",
+            ],
+            &["evidence", "query", "user"],
             &["session"],
         ],
         upward: &[],
@@ -142,7 +152,7 @@ const CRATES: &[Crate] = &[
             &["cli"],
         ],
         upward: &[],
-        cycles: &[("cli", 2)],
+        cycles: &[],
     },
 ];
 

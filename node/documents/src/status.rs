@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 /// The node as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Status {
     /// The institution.
     #[schema(value_type = String, example = "cleveland")]
@@ -69,6 +70,7 @@ pub struct ClockStatus {
 
 /// The newest roster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RosterStatus {
     /// Its number.
     pub number: u64,
@@ -84,6 +86,7 @@ pub struct RosterStatus {
 
 /// Whose signatures change the roster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CharterStatus {
     /// How many signatures are required.
     pub threshold: u8,
@@ -95,6 +98,7 @@ pub struct CharterStatus {
 
 /// A roster that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RefusedRoster {
     /// Its number.
     pub number: u64,
@@ -107,6 +111,7 @@ pub struct RefusedRoster {
 
 /// The current policy set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PolicyStatus {
     /// Its number.
     pub number: u64,
@@ -117,6 +122,7 @@ pub struct PolicyStatus {
 
 /// A connected peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PeerStatus {
     /// The node.
     #[schema(value_type = String)]
@@ -128,6 +134,7 @@ pub struct PeerStatus {
 
 /// A peer whose hello was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RejectedPeer {
     /// The node.
     #[schema(value_type = String)]

@@ -14,12 +14,12 @@
 
 use memchr::{memchr, memchr3};
 
-use super::{
+use crate::ingest::{
     error::IngestError,
     limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES},
     rejects::{Reason, Reject},
     row::{FIELD_END, Row},
-    source::TextSource,
+    text::TextSource,
 };
 
 /// The result of [`Records::next`].

@@ -1,25 +1,29 @@
-//! The rows of one file, as both passes read them.
+//! The rows of delimited text, as both passes read them.
 
 use std::path::Path;
 
 use super::{
+    records::{Records, Step},
+    sniff::Layout,
+};
+use crate::ingest::{
     block::Block,
     error::IngestError,
     limits::MAX_COLUMNS,
     names::numbered,
-    options::{CsvOptions, Header, Refused, TextEncoding},
-    prefetch::Prefetch,
-    records::{Records, Step},
+    options::{Header, Refused, TableOptions},
     rejects::{Reason, Reject},
     row::Row,
-    sniff::Layout,
-    source::{FileText, Fingerprint},
-    upload::Source,
+    row_source::{Ending, RowSource},
+    source::Source,
+    text::FileText,
 };
 
 /// A file that was opened and read up to the end of its header.
-pub(super) struct Table {
+pub(crate) struct Table {
     records: Records<FileText>,
+    row: Row,
+    header: Vec<String>,
     width: usize,
     stop_at_invalid: bool,
     blank_lines: u64,
@@ -32,109 +36,45 @@ enum Next {
     End,
 }
 
-/// A part of a file, or its end, which is the last item.
-pub(super) enum Chunk {
-    Rows(Block),
-    End(Ending),
-}
-
-/// What is known about a file after all of it was read.
-pub(super) struct Ending {
-    pub(super) fingerprint: Fingerprint,
-    pub(super) encoding: TextEncoding,
-    pub(super) gzip: bool,
-    /// Blank lines.
-    pub(super) blank_lines: u64,
-}
-
-/// Reads the table in chunks.
-struct ChunkReader {
-    table: Option<Table>,
-    row: Row,
-}
-
-impl Iterator for ChunkReader {
-    type Item = Result<Chunk, IngestError>;
-
-    /// `None` after an error.
-    fn next(&mut self) -> Option<Self::Item> {
-        let mut table = self.table.take()?;
-        match table.block(&mut self.row) {
-            Ok(block) if block.is_empty() => Some(table.finish().map(Chunk::End)),
-            Ok(block) => {
-                self.table = Some(table);
-                Some(Ok(Chunk::Rows(block)))
-            }
-            Err(error) => Some(Err(error)),
-        }
-    }
-}
-
 impl Table {
-    /// Opens a file and returns the names of its columns from its header or from the options.
-    pub(super) fn open(
-        source: &Source,
-        options: &CsvOptions,
-        layout: Layout,
-    ) -> Result<(Self, Vec<String>), IngestError> {
+    /// Opens a file; the names of its columns are those of its header or of the options.
+    pub(crate) fn open(source: &Source, options: &TableOptions, layout: Layout) -> Result<Self, IngestError> {
         let path = source.name();
         let source = FileText::open(source, options.encoding)?;
         let mut table = Self {
             records: Records::new(source, layout.delimiter),
+            row: Row::default(),
+            header: Vec::new(),
             width: layout.width,
             stop_at_invalid: options.refused == Refused::Stop,
             blank_lines: 0,
         };
-        let header = if layout.header {
-            table.header(path)?
+        table.header = if layout.header {
+            table.read_header(path)?
         } else {
             names_given(&options.header, path, layout.width)?
         };
-        table.width = header.len();
+        table.width = table.header.len();
         if table.width > MAX_COLUMNS {
             return Err(IngestError::TooManyColumns { found: table.width });
         }
-        Ok((table, header))
-    }
-
-    /// Prefetches the chunks of the rest of the file.
-    ///
-    /// # Errors
-    /// [`IngestError::Interrupted`] if the thread cannot be started.
-    pub(super) fn chunks(self, path: &Path) -> Result<Prefetch<Chunk>, IngestError> {
-        Prefetch::run(
-            path,
-            ChunkReader {
-                table: Some(self),
-                row: Row::default(),
-            },
-        )
-    }
-
-    /// The next rows; an empty block at the end.
-    fn block(&mut self, row: &mut Row) -> Result<Block, IngestError> {
-        let mut block = Block::new(self.width);
-        while !block.is_full() {
-            match self.next(row)? {
-                Next::Row => block.push(row),
-                Next::Refused(reject) => block.rejects.push(reject),
-                Next::End => break,
-            }
-        }
-        Ok(block)
+        Ok(table)
     }
 
     /// Reads the next row that has as many fields as the table has columns.
-    fn next(&mut self, row: &mut Row) -> Result<Next, IngestError> {
+    fn next(&mut self) -> Result<Next, IngestError> {
         loop {
-            let reject = match self.records.next(row)? {
-                Step::Row if row.width == self.width => return Ok(Next::Row),
+            let reject = match self.records.next(&mut self.row)? {
+                Step::Row if self.row.width == self.width => return Ok(Next::Row),
                 Step::Row => {
                     let reason = Reason::Ragged {
-                        found: row.width,
+                        found: self.row.width,
                         expected: self.width,
                     };
-                    Reject { line: row.line, reason }
+                    Reject {
+                        line: self.row.line,
+                        reason,
+                    }
                 }
                 Step::Blank => {
                     self.blank_lines += 1;
@@ -148,18 +88,7 @@ impl Table {
         }
     }
 
-    /// The ending, after [`Next::End`].
-    fn finish(self) -> Result<Ending, IngestError> {
-        let source = self.records.into_source();
-        Ok(Ending {
-            encoding: source.encoding(),
-            gzip: source.is_gzip(),
-            blank_lines: self.blank_lines,
-            fingerprint: source.finish()?,
-        })
-    }
-
-    fn header(&mut self, path: &Path) -> Result<Vec<String>, IngestError> {
+    fn read_header(&mut self, path: &Path) -> Result<Vec<String>, IngestError> {
         let mut row = Row::default();
         loop {
             match self.records.next(&mut row)? {
@@ -188,6 +117,35 @@ impl Table {
             });
         }
         Ok(())
+    }
+}
+
+impl RowSource for Table {
+    fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    fn block(&mut self) -> Result<Block, IngestError> {
+        let mut block = Block::new(self.width);
+        while !block.is_full() {
+            match self.next()? {
+                Next::Row => block.push(&self.row),
+                Next::Refused(reject) => block.rejects.push(reject),
+                Next::End => break,
+            }
+        }
+        Ok(block)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Ending, IngestError> {
+        let source = self.records.into_source();
+        Ok(Ending {
+            encoding: Some(source.encoding()),
+            gzip: source.is_gzip(),
+            blank_lines: self.blank_lines,
+            stored_as_text: vec![false; self.width],
+            fingerprint: source.finish()?,
+        })
     }
 }
 

@@ -6,13 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{
+use super::records::{Records, Step};
+use crate::ingest::{
     error::IngestError,
-    options::{CsvOptions, Header},
-    records::{Records, Step},
+    options::{Header, TableOptions},
     row::Row,
-    source::{FileText, TextSource},
-    upload::Source,
+    source::Source,
+    text::{FileText, TextSource},
     values::{Kinds, classify, is_marker, trim},
 };
 
@@ -25,17 +25,17 @@ const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
 
 /// The layout of a file's records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Layout {
-    pub(super) delimiter: u8,
-    pub(super) header: bool,
+pub(crate) struct Layout {
+    pub(crate) delimiter: u8,
+    pub(crate) header: bool,
     /// Fields on most of the lines.
-    pub(super) width: usize,
+    pub(crate) width: usize,
 }
 
 type Sample = Vec<Vec<String>>;
 
 /// Detects what the options do not specify.
-pub(super) fn sniff(source: &Source, options: &CsvOptions) -> Result<Layout, IngestError> {
+pub(crate) fn sniff(source: &Source, options: &TableOptions) -> Result<Layout, IngestError> {
     let mut source = FileText::open(source, options.encoding)?;
     let mut text = Vec::new();
     let mut whole = false;
