@@ -143,15 +143,16 @@ impl Node {
         let wire = shutdown.stage("network", NETWORK_GRACE);
         let (identity, epoch) = (Arc::new(identity), Epoch::default());
 
+        let changes = Changes::open(storage.meta(), ledger.clone())?;
         let lifecycle = Lifecycle::open(LifecycleParts {
             identity: identity.clone(),
             storage: storage.clone(),
             ledger: ledger.clone(),
+            changes: changes.clone(),
             clock: clock.clone(),
             epoch: epoch.clone(),
         })
         .await?;
-        let changes = Changes::open(storage.meta(), ledger.clone())?;
         let evidence = Evidence::open(storage.meta()).map_err(EvidenceError::from)?;
         let clock_difference = compare_clock(&ledger, &clock).await?;
         close_last_run(&evidence, &ledger, &clock).await?;

@@ -209,6 +209,7 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::DatasetClassified { .. }
         | EntryBody::DatasetPublished { .. }
         | EntryBody::DatasetWithdrawn { .. }
+        | EntryBody::DatasetRetentionSet { .. }
         | EntryBody::DatasetTrimmed { .. }
         | EntryBody::DatasetErased { .. }
         | EntryBody::DatasetLimited { .. }

@@ -1,6 +1,8 @@
 //! Everything that a node records: identifiers, digests and reasons; never data, never a query's text. Who or what caused it is
 //! recorded in the entry that contains it.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 use crate::identity::InstitutionPublicKey;
@@ -138,6 +140,13 @@ pub enum EntryBody {
         dataset: DatasetName,
         /// Digest of what is set now.
         rules: Digest32,
+    },
+    /// A steward set how many versions of a dataset are retained, now and after each import.
+    DatasetRetentionSet {
+        /// The dataset.
+        dataset: DatasetName,
+        /// How many; `None` for all.
+        versions: Option<NonZeroU32>,
     },
     /// Versions of a dataset that are older than this one were removed.
     DatasetTrimmed {
@@ -418,6 +427,8 @@ pub enum KeyChange {
     Rotated,
     /// It was backed up.
     BackedUp,
+    /// It was replaced by means of a backup, because the one before was lost.
+    Recovered,
     /// It was destroyed, and with it the data that it sealed.
     Destroyed,
 }

@@ -48,6 +48,14 @@ impl EntryBody {
             Self::DatasetPublished { dataset } => format!("{dataset} was published"),
             Self::DatasetWithdrawn { dataset } => format!("{dataset} was withdrawn"),
             Self::DatasetLimited { dataset, .. } => format!("the limits of {dataset} were set"),
+            Self::DatasetRetentionSet {
+                dataset,
+                versions: Some(versions),
+            } => format!("at most {versions} versions of {dataset} are retained"),
+            Self::DatasetRetentionSet {
+                dataset,
+                versions: None,
+            } => format!("all versions of {dataset} are retained"),
             Self::DatasetTrimmed { dataset, oldest } => format!("versions of {dataset} before {oldest} were removed"),
             Self::DatasetErased { dataset, statement } => {
                 format!("{dataset} was erased, statement {}", statement.short())
@@ -210,6 +218,7 @@ impl KeyChange {
             Self::Created => "created",
             Self::Rotated => "rotated",
             Self::BackedUp => "backed up",
+            Self::Recovered => "replaced by means of a backup",
             Self::Destroyed => "destroyed",
         }
     }
