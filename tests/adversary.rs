@@ -26,6 +26,7 @@ mod negotiation;
 mod negotiation_fixture;
 mod notices;
 mod queries;
+mod reviews;
 mod rows;
 mod streams;
 mod unconfirmed;
