@@ -73,7 +73,7 @@ pub(super) struct Restore {
     /// but the backup
     #[arg(long, value_name = "KEY")]
     institution_key: OsString,
-    /// A snapshot other than the newest
+    /// A snapshot other than the newest; one that is signed with an older key of the institution is restored only if it is named here
     #[arg(long, value_name = "ID")]
     snapshot: Option<Nonce>,
     /// Use this complete configuration instead of generating one; it can name a store for the objects
@@ -124,12 +124,13 @@ struct Unlocking {
     pin_credential: Option<String>,
 }
 
-const SNAPSHOTS: [Column; 6] = [
+const SNAPSHOTS: [Column; 7] = [
     ("snapshot", "snapshot"),
     ("institution", "institution"),
     ("taken", "at"),
     ("ledger entries", "ledger_entries"),
     ("objects", "objects"),
+    ("signed with", "key"),
     ("damage", "damage"),
 ];
 
@@ -170,6 +171,7 @@ fn row(repository: &Repository, id: Nonce) -> Value {
                 "ledger_entries": contents.ledger,
                 "objects": contents.objects,
                 "signed_by": claimed.fingerprint,
+                "key": if claimed.older_key { "an older key" } else { "the newest key here" },
                 "damage": null,
             })
         }
@@ -240,6 +242,11 @@ impl Restore {
         let repository = Repository::open(&self.from)?;
         let snapshot = repository.snapshot(self.snapshot, &owner)?;
         let id = snapshot.contents.document().id;
+        if snapshot.older_key {
+            context.out.note(&format!(
+                "snapshot {id} is signed with an older key of the institution; anyone who has a copy of that key can have made it"
+            ));
+        }
         let found = settings_of_snapshot(&snapshot)?;
         let hints = found.as_ref().map(|(_, hints)| hints.clone());
         let institution = snapshot.contents.document().institution.clone();
