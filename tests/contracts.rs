@@ -16,13 +16,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// The crates, lowest layer first.
-const MEMBERS: [&str; 8] = [
+const MEMBERS: [&str; 9] = [
     "protocol",
     "protocol/verify",
     "storage",
     "node/documents",
     "node/network",
     "node/policy",
+    "node/demo",
     "node",
     "tests",
 ];
@@ -122,6 +123,7 @@ fn shipped_sources() -> Vec<Source> {
         "node/documents/src",
         "node/network/src",
         "node/policy/src",
+        "node/demo/src",
         "node/src",
     ]
     .into_iter()

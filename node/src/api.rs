@@ -21,6 +21,7 @@ mod imports;
 mod keys;
 mod openapi;
 mod os_account;
+mod parameters;
 mod policy;
 pub mod queries;
 mod route;
@@ -95,6 +96,8 @@ async fn log_failure(response: Response) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     /// The complete list of routes that can be used without a session. It may only shrink.
@@ -114,5 +117,19 @@ mod tests {
             .map(|r| r.path)
             .collect();
         assert_eq!(any, ["/v1/logout", "/v1/whoami", "/v1/password"]);
+    }
+
+    /// Two documents of one name would describe each other's routes.
+    #[test]
+    fn name_of_a_document_stands_for_one_document() {
+        let mut known = BTreeMap::new();
+        for route in routes() {
+            for (name, schema) in route.operations.iter().flat_map(|operation| operation.schemas()) {
+                let text = serde_json::to_string(schema).unwrap();
+                let before = known.insert(name.clone(), text.clone());
+                assert!(before.is_none_or(|before| before == text), "{name} of {}", route.path);
+            }
+        }
+        assert!(known.len() > 30, "{known:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! Attribution of ledger entries to peers, and of those that were not caused by a session.
 //!
-//! If a person or a peer causes an entry, their session provides the attribution: [`Actor::attribution`](crate::iam::Actor::attribution)
-//! for people, [`by_peer`] for peers. The other functions need no session; a contract test lists the files that may use them.
+//! If a person or a peer causes an entry, their session provides the attribution: [`Actor::authorize`](crate::iam::Actor::authorize) for
+//! people, [`by_peer`] for peers. The other functions need no session; a contract test lists the files that may use them.
 
 use concordat_protocol::audit::{Cause, NodeTask};
 use concordat_storage::ledger::Attribution;

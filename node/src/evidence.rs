@@ -6,27 +6,31 @@
 //!    that a start can detect an older copy of the state ([`Evidence::compare`]).
 //! 2. A record is *open* until the end of its query is in the ledger. Records that a stop left open are closed at the next start
 //!    ([`Evidence::recover`]).
-//! 3. A provider knows for each consumer which receipts are not countersigned ([`Evidence::outstanding`]). A steward can write off one
+//! 3. What is stored is valid evidence: each part of the other side is checked with the parts in the record before it is stored
+//!    ([`AttestedQuery`]), and a countersignature is entered once.
+//! 4. A provider knows for each consumer which receipts are not countersigned ([`Evidence::outstanding`]). A steward can write off one
 //!    that the consumer cannot sign ([`Evidence::write_off`]).
-//! 4. Records older than [`RETENTION_DAYS`] are removed at the start.
+//! 5. Records older than [`RETENTION_DAYS`] are removed at the start.
 
+mod countersignature;
+mod error;
+mod record;
 mod recovery;
 
-pub use recovery::EvidenceError;
+pub use error::EvidenceError;
+pub use record::{Counted, EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use concordat_protocol::audit::{EntryBody, LedgerHead};
-use concordat_protocol::ids::{ActorId, Digest32, GrantId, InstitutionId, NodeId, QueryId};
-use concordat_protocol::membership::NodeCertificate;
-use concordat_protocol::query::{QueryEnvelope, Receipt};
+use concordat_protocol::audit::EntryBody;
+use concordat_protocol::ids::{InstitutionId, QueryId};
+use concordat_protocol::query::{AttestedQuery, QueryEnvelope, Receipt};
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
-use serde::{Deserialize, Serialize};
 
 /// Six years, as 45 CFR 164.316(b)(2)(i) requires for such documents, and some days.
 pub const RETENTION_DAYS: i64 = 2200;
@@ -35,80 +39,6 @@ const DAY_MS: i64 = 86_400_000;
 const LISTS: u8 = 64;
 /// The key of the only value in the tree of the oldest day.
 const OLDEST: &str = "oldest";
-
-/// The side of a query that this node is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EvidenceSide {
-    /// It answers another institution.
-    Provider,
-    /// It queries another institution.
-    Consumer,
-    /// It answers one of its own people.
-    Local,
-}
-
-/// The other node.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EvidencePeer {
-    /// Its institution.
-    pub institution: InstitutionId,
-    /// The node.
-    pub node: NodeId,
-    /// The certificate that it presented in hello.
-    pub certificate: Signed<NodeCertificate>,
-    /// This node's own at the same time.
-    pub own: Signed<NodeCertificate>,
-}
-
-/// What a consumer has received of an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counted {
-    /// Rows received.
-    pub rows: u64,
-    /// Bytes received.
-    pub bytes: u64,
-    /// Digest of these bytes.
-    pub answer: Digest32,
-}
-
-/// The evidence of one query.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct EvidenceRecord {
-    /// The side that this node is on.
-    pub side: EvidenceSide,
-    /// When it began.
-    pub at: Timestamp,
-    /// The requester.
-    pub actor: ActorId,
-    /// The grant; `None` for queries of this node's own people.
-    pub grant: Option<GrantId>,
-    /// The other node; `None` for queries of this node's own people.
-    pub peer: Option<EvidencePeer>,
-    /// The text of the query.
-    pub sql: String,
-    /// The signed query; `None` before it is signed, and for queries of this node's own people.
-    pub envelope: Option<Signed<QueryEnvelope>>,
-    /// The ledger entries about it, in order.
-    pub entries: Vec<u64>,
-    /// What a consumer has received, once the query has ended.
-    pub counted: Option<Counted>,
-    /// The receipt with the provider's signature, and the consumer's if `countersigned`.
-    pub receipt: Option<CoSigned<Receipt>>,
-    /// Whether both sides have signed.
-    pub countersigned: bool,
-    /// The head of the consumer's ledger that came with its signature.
-    pub consumer_ledger: Option<Signed<LedgerHead>>,
-}
-
-/// A receipt that the other side has not signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Outstanding {
-    /// The query.
-    pub query: QueryId,
-    /// Since when.
-    pub since: Timestamp,
-}
 
 /// A handle to the evidence; clones share it. Everything blocks.
 #[derive(Clone, Debug)]
@@ -151,8 +81,19 @@ impl Evidence {
         &self,
         work: impl FnOnce(&Self) -> Result<T, MetaError> + Send + 'static,
     ) -> Result<T, EvidenceError> {
+        self.run(move |evidence| Ok(work(evidence)?)).await
+    }
+
+    /// As [`Self::blocking`], for work that also checks or enters something.
+    ///
+    /// # Errors
+    /// The error of the work, or that it was interrupted.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, EvidenceError> + Send + 'static,
+    ) -> Result<T, EvidenceError> {
         let evidence = self.clone();
-        Ok(tokio::task::spawn_blocking(move || work(&evidence)).await??)
+        tokio::task::spawn_blocking(move || work(&evidence)).await?
     }
 
     /// Begins a record; it is open from now on.
@@ -204,6 +145,22 @@ impl Evidence {
         self.0.records.put(&query.to_string(), &record)
     }
 
+    /// Stores the query that this node has signed as the consumer, if it can be shown as evidence.
+    ///
+    /// # Errors
+    /// If it cannot be shown, or not be made durable. It must not be sent in that case.
+    pub fn store_query(&self, query: QueryId, signed: Signed<QueryEnvelope>) -> Result<(), EvidenceError> {
+        let _changing = self.changing();
+        let Some(mut record) = self.get(query)? else {
+            return Ok(());
+        };
+        if let Some(certificates) = record.certificates() {
+            AttestedQuery::check(certificates, signed.clone())?;
+        }
+        record.envelope = Some(signed);
+        Ok(self.0.records.put(&query.to_string(), &record)?)
+    }
+
     /// Closes a record: `entry` is the ledger entry of the end. `counted` is what a consumer received.
     ///
     /// # Errors
@@ -212,9 +169,7 @@ impl Evidence {
         let _changing = self.changing();
         let mut batch = Batch::new();
         if let Some(mut record) = self.get(query)? {
-            if !record.entries.contains(&entry) {
-                record.entries.push(entry);
-            }
+            record.note(entry);
             record.counted = counted;
             batch.put(&self.0.records, &query.to_string(), &record)?;
         }
@@ -225,51 +180,26 @@ impl Evidence {
     /// Stores a receipt that this node has signed as the provider, as waiting for the signature of `consumer`.
     ///
     /// # Errors
-    /// If it cannot be made durable. The receipt must not be sent in that case.
+    /// If it cannot be shown as evidence, or not be made durable. The receipt must not be sent in that case.
     pub fn await_countersignature(
         &self,
         query: QueryId,
         consumer: &InstitutionId,
         receipt: CoSigned<Receipt>,
         now: Timestamp,
-    ) -> Result<(), MetaError> {
+    ) -> Result<(), EvidenceError> {
         let _changing = self.changing();
         let Some(mut record) = self.get(query)? else {
             return Ok(());
         };
+        record.check_receipt(&receipt, None)?;
         record.receipt = Some(receipt);
         let mut waiting = self.outstanding(consumer)?;
         waiting.push(Outstanding { query, since: now });
         let mut batch = Batch::new();
         batch.put(&self.0.records, &query.to_string(), &record)?;
         batch.put(&self.0.outstanding, consumer.as_str(), &waiting)?;
-        self.0.db.commit(batch)
-    }
-
-    /// Stores a receipt that both sides have signed; it no longer waits for a signature.
-    ///
-    /// # Errors
-    /// If it cannot be made durable.
-    pub fn countersigned(
-        &self,
-        query: QueryId,
-        consumer: &InstitutionId,
-        (receipt, consumer_ledger): (CoSigned<Receipt>, Signed<LedgerHead>),
-        entry: u64,
-    ) -> Result<(), MetaError> {
-        let _changing = self.changing();
-        let mut batch = Batch::new();
-        if let Some(mut record) = self.get(query)? {
-            record.receipt = Some(receipt);
-            record.countersigned = true;
-            record.consumer_ledger = Some(consumer_ledger);
-            record.entries.push(entry);
-            batch.put(&self.0.records, &query.to_string(), &record)?;
-        }
-        let mut waiting = self.outstanding(consumer)?;
-        waiting.retain(|one| one.query != query);
-        batch.put(&self.0.outstanding, consumer.as_str(), &waiting)?;
-        self.0.db.commit(batch)
+        Ok(self.0.db.commit(batch)?)
     }
 
     /// Writes off a receipt that its consumer cannot sign: it no longer waits for the signature. The entry names the person who decided
@@ -300,7 +230,7 @@ impl Evidence {
             consumer: consumer.clone(),
             reason,
         };
-        record.entries.push(ledger.append(entry, by, now)?.sequence());
+        record.note(ledger.append(entry, by, now)?.sequence());
         waiting.retain(|one| one.query != query);
         let mut batch = Batch::new();
         batch.put(&self.0.records, &query.to_string(), &record)?;

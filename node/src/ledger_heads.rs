@@ -13,6 +13,7 @@
 
 mod error;
 mod own;
+mod own_ledger;
 mod peers;
 mod proofs;
 mod received;
@@ -28,13 +29,13 @@ use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use tokio::sync::{Notify, watch};
 
 pub use error::LedgerHeadsError;
-pub use own::OwnConflict;
+pub use own_ledger::OwnConflict;
 pub use received::PeerConflict;
 
 use crate::clock::Clock;
 use crate::epoch::Epoch;
 use crate::identity::Identity;
-use own::OwnLedger;
+use own_ledger::OwnLedger;
 use peers::PeerLedger;
 use proofs::Blocks;
 

@@ -9,7 +9,6 @@ pub mod changes;
 pub mod cli;
 pub mod clock;
 pub mod config;
-pub mod demo;
 pub mod epoch;
 pub mod evidence;
 pub mod federation;

@@ -7,64 +7,49 @@
 //! 4. Every operation on a key or a dataset is written to the ledger before it is performed.
 
 mod backups;
+mod erasure;
+mod parts;
+mod reencryption;
 mod rollback;
 mod store;
 
 use std::{
-    collections::BTreeMap,
     num::NonZeroU32,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use concordat_documents::problem::Problem;
-use concordat_protocol::error_kind::{ErrorKind, Explain};
+use concordat_protocol::error_kind::chain;
 use concordat_protocol::{
     audit::{EntryBody, KeyChange},
     ids::{DatasetName, KeyId, SegmentName},
     text::{Label, Reason},
 };
 use concordat_storage::{
-    catalog::{ErasureOrder, ErasureStatement, Reencrypted},
-    data_dir::Storage,
+    backup::CreatedSnapshot,
+    catalog::{ErasureStatement, Reencrypted},
     keys::Recipient,
-    ledger::{Attribution, Ledger},
+    ledger::Attribution,
 };
-use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
+pub use parts::LifecycleParts;
 pub use rollback::RollbackError;
-use store::StoreUnavailable;
 
-use crate::{clock::Clock, epoch::Epoch, identity::Identity, shutdown::Stage};
-
-/// Bytes per second that re-encryption reads: this leaves most of a disk and of a core to queries.
-const REENCRYPT_RATE: u64 = 64 * 1024 * 1024;
+use crate::shutdown::Stage;
+use reencryption::Reencryption;
+use store::{STORE_CHECK_INTERVAL, StoreHealth};
 
 /// A cloneable handle to the lifecycle of keys and datasets.
 #[derive(Clone, Debug)]
-pub struct Lifecycle(Arc<Parts>);
-
-/// The parts that [`Lifecycle`] needs.
-#[derive(Debug)]
-pub struct LifecycleParts {
-    /// Who this node is.
-    pub identity: Arc<Identity>,
-    /// Its storage.
-    pub storage: Storage,
-    /// The ledger.
-    pub ledger: Ledger,
-    /// The clock.
-    pub clock: Clock,
-    /// Raised when a dataset is erased.
-    pub epoch: Epoch,
-}
+pub struct Lifecycle(Arc<Inner>);
 
 #[derive(Debug)]
-struct Parts {
-    with: LifecycleParts,
-    reencrypting: Mutex<BTreeMap<DatasetName, Reencrypted>>,
-    store_unavailable: Mutex<Option<StoreUnavailable>>,
-    wake: Notify,
+struct Inner {
+    parts: LifecycleParts,
+    reencryption: Reencryption,
+    store: StoreHealth,
 }
 
 impl Lifecycle {
@@ -72,23 +57,21 @@ impl Lifecycle {
     ///
     /// # Errors
     /// [`RollbackError`] if an older copy of the state was restored.
-    pub async fn open(with: LifecycleParts) -> Result<Self, RollbackError> {
-        let unavailable = with.storage.is_remote().then(StoreUnavailable::not_checked);
-        let lifecycle = Self(Arc::new(Parts {
-            with,
-            store_unavailable: Mutex::new(unavailable),
-            reencrypting: Mutex::default(),
-            wake: Notify::new(),
+    pub async fn open(parts: LifecycleParts) -> Result<Self, RollbackError> {
+        let lifecycle = Self(Arc::new(Inner {
+            store: StoreHealth::new(&parts.storage),
+            parts,
+            reencryption: Reencryption::default(),
         }));
         let checked = lifecycle.clone();
-        let done = tokio::task::spawn_blocking(move || checked.compare_with_ledger()).await;
+        let done = tokio::task::spawn_blocking(move || rollback::compare_with_ledger(&checked.0.parts)).await;
         done.map_err(RollbackError::Interrupted)??;
         Ok(lifecycle)
     }
 
     /// Removes orphaned objects, then re-encrypts datasets whenever there are any pending, until the stage stops.
     pub fn serve(&self, stage: &Stage) {
-        let is_remote = self.0.with.storage.is_remote();
+        let is_remote = self.0.parts.storage.is_remote();
         if is_remote {
             let (lifecycle, stop) = (self.clone(), stage.token().clone());
             stage.spawn(async move { lifecycle.watch_store(stop).await });
@@ -105,19 +88,37 @@ impl Lifecycle {
                 if let Err(error) = tokio::task::spawn_blocking(move || working.reencrypt_all(&keep_going)).await {
                     tracing::error!(%error, "re-encryption was interrupted");
                 }
-                if stop.run_until_cancelled(lifecycle.0.wake.notified()).await.is_none() {
+                if stop
+                    .run_until_cancelled(lifecycle.0.reencryption.woken())
+                    .await
+                    .is_none()
+                {
                     return;
                 }
             }
         });
     }
 
+    /// Checks the object store periodically until `stop`, and does what was postponed when it is available again.
+    async fn watch_store(&self, stop: CancellationToken) {
+        let watching = async {
+            loop {
+                if self.0.store.check(&self.0.parts.storage).await {
+                    self.collect_orphans().await;
+                    self.0.reencryption.wake();
+                }
+                tokio::time::sleep(STORE_CHECK_INTERVAL).await;
+            }
+        };
+        stop.run_until_cancelled(watching).await;
+    }
+
     /// Applies erasures to repositories that could not be reached when they were ordered.
     async fn catch_up(&self) {
         let lifecycle = self.clone();
         let work = move || {
-            let statements = lifecycle.0.with.storage.catalog().erasures().all()?;
-            Ok::<_, Problem>(lifecycle.erase_in_repositories(&statements)?)
+            let statements = lifecycle.0.parts.storage.catalog().erasures().all()?;
+            Ok::<_, Problem>(backups::erase_in_repositories(&lifecycle.0.parts, &statements)?)
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(Ok(_)) => {}
@@ -130,52 +131,29 @@ impl Lifecycle {
     }
 
     async fn collect_orphans(&self) {
-        let storage = self.0.with.storage.clone();
+        let storage = self.0.parts.storage.clone();
         match tokio::task::spawn_blocking(move || storage.catalog().maintenance().collect_orphans()).await {
             Ok(Ok(0)) => {}
             Ok(Ok(count)) => tracing::info!(count, "removed objects that no dataset references"),
             Ok(Err(error)) => {
-                tracing::warn!(error = %concordat_protocol::error_kind::chain(&error), "unreferenced objects could not be removed")
+                tracing::warn!(error = %chain(&error), "unreferenced objects could not be removed")
             }
             Err(error) => tracing::error!(%error, "removing unreferenced objects was interrupted"),
         }
     }
 
     fn reencrypt_all(&self, keep_going: &dyn Fn() -> bool) {
-        let catalog = self.0.with.storage.catalog();
-        let names = match catalog.reencryption().pending() {
-            Ok(names) => names,
-            Err(error) => {
-                return tracing::error!(error = %concordat_protocol::error_kind::chain(&error), "the pending re-encryptions cannot be read");
-            }
-        };
-        for name in names.into_iter().take_while(|_| keep_going()) {
-            let mut follow = |done: Reencrypted| {
-                self.reencrypting().insert(name.clone(), done);
-                keep_going()
-            };
-            match catalog.reencryption().run(&name, Some(REENCRYPT_RATE), &mut follow) {
-                Ok(done) => {
-                    tracing::info!(dataset = %name, objects = done.objects, "re-encrypted with the new key")
-                }
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    tracing::info!(dataset = %name, "the dataset was erased before it was re-encrypted");
-                }
-                Err(error) => {
-                    tracing::error!(dataset = %name, error = %concordat_protocol::error_kind::chain(&error), "the dataset cannot be re-encrypted");
-                }
-            }
-            self.reencrypting().remove(&name);
-        }
+        self.0.reencryption.run(self.0.parts.storage.catalog(), keep_going);
     }
 
     /// The progress of re-encryption, if `dataset` is being re-encrypted now.
     pub fn reencrypted(&self, dataset: &DatasetName) -> Option<Reencrypted> {
-        self.reencrypting().get(dataset).copied()
+        self.0.reencryption.progress_of(dataset)
     }
 
-    fn reencrypting(&self) -> std::sync::MutexGuard<'_, BTreeMap<DatasetName, Reencrypted>> {
-        self.0.reencrypting.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Why the object store cannot be used now; `None` if it can be used, or if there is none.
+    pub fn store_unavailable(&self) -> Option<String> {
+        self.0.store.unavailable()
     }
 
     /// Rotates the master key. Blocks.
@@ -184,7 +162,7 @@ impl Lifecycle {
     /// If it cannot be recorded or performed.
     pub fn rotate_master(&self, by: &Attribution) -> Result<(), Problem> {
         self.record_key("master key", KeyChange::Rotated, by)?;
-        Ok(self.0.with.storage.catalog().keys().rotate_master()?)
+        Ok(self.0.parts.storage.catalog().keys().rotate_master()?)
     }
 
     /// Rotates the key of a segment and returns the number of datasets that it wraps. Blocks.
@@ -192,7 +170,7 @@ impl Lifecycle {
     /// # Errors
     /// `not_found` if there is no such segment.
     pub fn rotate_segment(&self, segment: &SegmentName, by: &Attribution) -> Result<u64, Problem> {
-        let catalog = self.0.with.storage.catalog();
+        let catalog = self.0.parts.storage.catalog();
         if !catalog
             .keys()
             .status()?
@@ -211,12 +189,12 @@ impl Lifecycle {
     /// # Errors
     /// `not_found` if there is no such dataset.
     pub fn rotate_dataset(&self, dataset: &DatasetName, reencrypt: bool, by: &Attribution) -> Result<KeyId, Problem> {
-        let catalog = self.0.with.storage.catalog();
+        let catalog = self.0.parts.storage.catalog();
         catalog.keys().check_rotation(dataset)?;
         self.record_key(&format!("key of dataset {dataset}"), KeyChange::Rotated, by)?;
         let id = catalog.keys().rotate_dataset(dataset, reencrypt)?;
         if reencrypt {
-            self.0.wake.notify_one();
+            self.0.reencryption.wake();
         }
         Ok(id)
     }
@@ -226,11 +204,11 @@ impl Lifecycle {
     /// # Errors
     /// `not_found` if there is no such dataset.
     pub fn retain(&self, dataset: &DatasetName, keep: Option<NonZeroU32>, by: &Attribution) -> Result<u64, Problem> {
-        let catalog = self.0.with.storage.catalog();
+        let catalog = self.0.parts.storage.catalog();
         let record = catalog.datasets().show(dataset)?;
         let oldest = keep.map(|keep| (record.current.get() + 1).saturating_sub(u64::from(keep.get())));
         if let Some(oldest) = oldest.filter(|oldest| *oldest > record.oldest.get()) {
-            self.record(
+            self.0.parts.record(
                 EntryBody::DatasetTrimmed {
                     dataset: dataset.clone(),
                     oldest,
@@ -252,29 +230,15 @@ impl Lifecycle {
         reason: Reason,
         by: &Attribution,
     ) -> Result<(ErasureStatement, Vec<PathBuf>), Problem> {
-        let with = &self.0.with;
-        let order = ErasureOrder {
-            institution: with.identity.institution.clone(),
-            by: by.actor().cloned(),
-            reason,
-            at: with.clock.now(),
-        };
-        let catalog = with.storage.catalog();
-        let statement = catalog
-            .erasures()
-            .sign_statement(dataset, order, &with.identity.institution_key())?;
-        self.record(
-            EntryBody::DatasetErased {
-                dataset: dataset.clone(),
-                statement: statement.digest(),
-            },
-            by,
-        )?;
-        let erased = catalog.erasures().erase(&statement);
-        with.epoch.raise();
-        erased?;
-        let out_of_reach = self.erase_in_repositories(std::slice::from_ref(&statement))?;
-        Ok((statement, out_of_reach))
+        erasure::erase(&self.0.parts, dataset, reason, by)
+    }
+
+    /// Takes a snapshot into the repository at `to`. Blocks.
+    ///
+    /// # Errors
+    /// [`BackupError`](concordat_storage::backup::BackupError); no snapshot is created then.
+    pub fn back_up(&self, to: &Path, by: &Attribution) -> Result<CreatedSnapshot, Problem> {
+        backups::back_up(&self.0.parts, to, by)
     }
 
     /// Encrypts the keys of this node to recovery keys. Blocks.
@@ -282,24 +246,18 @@ impl Lifecycle {
     /// # Errors
     /// `usage` if there is no recipient.
     pub fn back_up_keys(&self, recipients: &[Recipient], by: &Attribution) -> Result<String, Problem> {
-        let escrow = self.0.with.storage.catalog().keys().escrow(recipients)?;
+        let escrow = self.0.parts.storage.catalog().keys().escrow(recipients)?;
         self.record_key("keys of the node", KeyChange::BackedUp, by)?;
         Ok(escrow)
     }
 
     fn record_key(&self, key: &str, change: KeyChange, by: &Attribution) -> Result<(), Problem> {
-        self.record(
+        self.0.parts.record(
             EntryBody::KeyChanged {
                 key: Label::sanitized(key),
                 change,
             },
             by,
         )
-    }
-
-    /// Writes the entry to the ledger. An operation that cannot be recorded must not be performed.
-    fn record(&self, entry: EntryBody, by: &Attribution) -> Result<(), Problem> {
-        drop(self.0.with.ledger.append(entry, by, self.0.with.clock.now())?);
-        Ok(())
     }
 }

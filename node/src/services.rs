@@ -5,9 +5,15 @@
 //! returns the documents of `concordat-documents`. The HTTP API and every other front end only call it, and contain no rules.
 
 pub mod audit;
+pub mod backups;
+pub mod consortium;
 pub mod datasets;
 pub mod evidence;
+pub mod health;
+pub mod keys;
 pub mod ledger;
 pub mod queries;
 mod run;
+pub mod sessions;
+pub mod status;
 pub mod users;

@@ -23,7 +23,7 @@ pub use changes::{ChangeError, admit, reinstate, remove, renew, replace_key, sus
 pub use charter::{Charter, CharterChange, CharterError, MAX_CHARTER_CHANGES, MAX_CHARTER_KEYS, PinnedCharter};
 pub use enrollment::{Enrollment, EnrollmentError, MAX_ENROLLMENT_AGE_MS, ValidEnrollment};
 pub use key_succession::{
-    ConfirmedKeys, EarlierKey, Follows, KeySuccession, KeySuccessionError, MAX_EARLIER_KEYS, key_after,
+    ConfirmedKeys, EarlierKey, Follows, KeySuccession, KeySuccessionError, MAX_EARLIER_KEYS, key_after, keys_before,
 };
 pub use member_node::{MAX_ADDRESSES, MAX_MEMBERS, MAX_NODES, MemberNode};
 pub use roster::{Member, MemberStatus, Roster, RosterError, ValidRoster};

@@ -6,7 +6,8 @@
 //! 3. The provider turns the envelope into a [`ValidQuery`]; only a valid query is ever answered. A [`ReplayWindow`] refuses the
 //!    same query a second time.
 //! 4. The answer ends with a [`Receipt`] that both nodes sign.
-//! 5. All of it together is an [`EvidenceBundle`], which anyone can check.
+//! 5. All of it together is an [`EvidenceBundle`], which anyone can check. Both sides check each part as it comes
+//!    ([`AttestedQuery`]), so that what they have accepted is valid evidence.
 
 mod actor;
 mod envelope;
@@ -16,7 +17,10 @@ mod replay;
 
 pub use actor::{ActorAssertion, Factor, Role};
 pub use envelope::{InvalidQuery, MAX_QUERY_AGE_MS, MAX_SQL, Parties, QueryEnvelope, ValidQuery};
-pub use evidence::{EvidenceBundle, EvidenceError, ValidEvidence, query_of};
+pub use evidence::{
+    AttestedQuery, AttestedReceipt, EvidenceBundle, EvidenceError, MAX_CERTIFICATE_DELAY_MS, MAX_PROOFS,
+    MAX_QUERY_DELAY_MS, ValidEvidence, query_of,
+};
 pub use receipt::{Outcome, Receipt, ReceiptMismatch, Received};
 pub use replay::{ReplayWindow, Replayed};
 

@@ -1,5 +1,9 @@
 //! Text that people wrote and other people will read: bounded, on one line, without characters that can deceive a reader.
 
+mod terminal;
+
+pub use terminal::{TerminalLine, is_deceptive, is_invisible};
+
 use crate::error_kind::{ErrorKind, Explain};
 use std::fmt;
 use std::str::FromStr;
@@ -36,7 +40,7 @@ impl<const MAX: usize> Text<MAX> {
         if text.chars().count() > MAX {
             return Err(InvalidText::TooLong { max: MAX });
         }
-        if text.chars().any(is_deceptive) {
+        if text.chars().any(is_unprintable) {
             Err(InvalidText::Unprintable)
         } else {
             Ok(Self(text.into()))
@@ -48,7 +52,7 @@ impl<const MAX: usize> Text<MAX> {
         let clean: String = text
             .trim()
             .chars()
-            .map(|c| if is_deceptive(c) { ' ' } else { c })
+            .map(|c| if is_unprintable(c) { ' ' } else { c })
             .take(MAX)
             .collect();
         let clean = clean.trim();
@@ -61,7 +65,7 @@ impl<const MAX: usize> Text<MAX> {
     }
 }
 
-fn is_deceptive(c: char) -> bool {
+fn is_unprintable(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 

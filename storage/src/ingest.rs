@@ -4,7 +4,7 @@
 //! key that exists only in memory ([`Upload`]). It is read twice, each time as a stream in bounded memory, and no byte
 //! of it is written anywhere in plaintext:
 //!
-//! 1. [`infer_schema()`] reads the whole file and determines its compression, encoding, delimiter, header, rows, the
+//! 1. [`infer_schema()`] reads the whole file and determines its format, compression, encoding, delimiter, header, rows, the
 //!    exact type of each column, the rows that cannot be imported, and the length and BLAKE3 hash of its bytes.
 //! 2. [`batches()`] reads it again as Arrow record batches of those types, and fails at the end unless the bytes were
 //!    the same. The caller must not make anything visible before the iterator has ended without an error.
@@ -12,22 +12,26 @@
 //! Two passes make the types exact: a column with whole numbers for 50,000 lines and text after that is text from its
 //! first line on, and [`Note::BecameText`] states at which line.
 //!
+//! Every [`Format`] is read as rows of text by its own [`row_source::RowSource`]; what is below applies to all of them:
+//!
 //! ```text
-//! file -> fingerprint -> gunzip (by magic bytes) -> text (UTF-8; UTF-16 with a byte order mark; others by name) -> records -> columns
+//! CSV      file -> fingerprint -> gunzip (by magic bytes) -> text (UTF-8; UTF-16 with a mark; others by name) -> records -> rows
+//! NDJSON   the same text -> lines -> objects -> rows
+//! Parquet  file -> fingerprint, then footer -> pages -> values as text -> rows
 //! ```
 //!
-//! Records are split on one thread and typed on another, in blocks of thousands of rows, which are prefetched for the
+//! Rows are read on one thread and typed on another, in blocks of thousands of rows, which are prefetched for the
 //! consumer of the batches.
 //!
 //! # Rules
 //!
-//! - **Records** follow RFC 4180, with LF, CRLF or CR line ends. A quote inside an unquoted field is an ordinary character.
+//! - **Records** of CSV follow RFC 4180, with LF, CRLF or CR line ends. A quote inside an unquoted field is an ordinary character.
 //!   Lines with nothing on them are skipped and counted.
 //! - **Types.** Whole numbers (64 bit), numbers (64-bit floating point), `true`/`false`, `yyyy-mm-dd`, ISO 8601
 //!   date-times (to the millisecond; with `Z` or an offset they become UTC), else text. A value that could not be
 //!   restored as it was written is text: leading zeros, a leading `+`, whole numbers that do not fit, times with more
 //!   precision than a millisecond. Blanks around a typed value are removed; text is not changed.
-//! - **Missing values.** An empty or blank field is missing in every column. The markers `?`, `NA`, `NaN`, `NULL`,
+//! - **Missing values.** An empty or blank field is missing in every column, as are a null and a name that an object lacks. The markers `?`, `NA`, `NaN`, `NULL`,
 //!   `null`, `N/A` and `.` are missing in a typed column, where they cannot be values, and in a column without any
 //!   value. In a text column they may be a person's initials or a country, so they stay text and
 //!   [`Note::MarkersAsText`] states how many. [`Missing`] changes the rule. In the subject column a marker is always
@@ -37,39 +41,48 @@
 //!   reports a column that looks like a person's number and has repeated values that do not match the rule.
 //! - **Refused rows** are never dropped silently. Each becomes a [`Reject`], and [`batches()`] refuses to start while
 //!   there are any, unless the caller chose [`Refused::Skip`].
-//! - **Privacy.** Errors, notes and rejects contain line numbers, column names and reasons, never the contents of a
+//! - **Privacy.** Errors, notes and rejects contain the numbers of lines or rows, column names and reasons, never the contents of a
 //!   cell.
 
 mod batches;
 mod block;
 mod column_stats;
+mod count;
+mod csv;
 mod error;
+mod fingerprint;
+mod format;
 mod inspection;
 mod limits;
 mod names;
+mod ndjson;
 mod note;
+mod open;
 mod options;
+mod parquet;
 mod prefetch;
-mod records;
 mod rejects;
 mod repeats;
 mod row;
-mod sniff;
+mod row_source;
 mod source;
-mod table;
 #[cfg(test)]
 mod tests;
+mod text;
 mod upload;
 mod values;
 
 pub use batches::{Batches, batches};
+pub use count::{Column, Subject};
 pub use error::IngestError;
-pub use inspection::{Column, Inspection, Subject, infer_schema, infer_schema_into};
+pub use fingerprint::Fingerprint;
+pub use format::{Format, Numbering};
+pub use inspection::{Inspection, infer_schema, infer_schema_into};
 pub use limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES};
 pub use names::SUBJECT_COLUMN;
 pub use note::Note;
-pub use options::{CsvOptions, Header, Missing, Refused, SubjectRule, TextEncoding};
+pub use options::{Header, Missing, Refused, SubjectRule, TableOptions, TextEncoding};
 pub use rejects::{Discard, MAX_LISTED_REJECTS, Reason, Reject, RejectFile, RejectSink, Rejects};
-pub use source::Fingerprint;
-pub use upload::{Source, Upload, UploadWriter};
+pub use source::Source;
+pub use upload::{Upload, UploadWriter};
 pub(crate) use values::data_type;

@@ -31,7 +31,7 @@ use super::well_behaved::{InProcessNode, World};
 const MAX_OUTSTANDING: usize = 16;
 
 /// Sends a query, reads the whole answer, and leaves without a countersignature. False if the provider refused because of that.
-async fn query_without_signing(world: &World, grant: GrantId) -> bool {
+pub(super) async fn query_without_signing(world: &World, grant: GrantId) -> bool {
     let mut stream = world.attacker.open(&world.provider, QUERY).await.unwrap();
     let envelope = envelope(world, grant, |_| (), |_| ());
     stream.send(&QueryFrame { envelope }).await.unwrap();

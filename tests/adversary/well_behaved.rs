@@ -25,7 +25,7 @@ use concordat_protocol::scope::{
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::text::{ConsortiumName, LegalName, Text};
 use concordat_protocol::{grant::Party, schema::ColumnClass};
-use concordat_storage::ingest::{CsvOptions, Source, SubjectRule};
+use concordat_storage::ingest::{Source, SubjectRule, TableOptions};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::{
@@ -33,6 +33,7 @@ use concordat_storage::{
     data_dir::Storage,
 };
 use concordat_tests::tester;
+use libp2p::Multiaddr;
 use tempfile::TempDir;
 
 use super::malicious_peer::{MaliciousPeer, now, soon};
@@ -51,11 +52,25 @@ pub(super) struct InProcessNode {
 impl InProcessNode {
     /// Sets up a node and starts it.
     pub(super) async fn start(institution: &str, jurisdiction: &str) -> Self {
-        Self::start_retrying(institution, jurisdiction, RETRY_INTERVAL).await
+        Self::start_at(institution, jurisdiction, vec![LISTEN.parse().unwrap()]).await
+    }
+
+    /// Like [`InProcessNode::start`], at these addresses.
+    pub(super) async fn start_at(institution: &str, jurisdiction: &str, listen: Vec<Multiaddr>) -> Self {
+        Self::start_with((institution, jurisdiction), listen, RETRY_INTERVAL).await
     }
 
     /// Sets up a node that sends what was not acknowledged again after `retry_interval`.
     async fn start_retrying(institution: &str, jurisdiction: &str, retry_interval: Duration) -> Self {
+        let listen = vec![LISTEN.parse().unwrap()];
+        Self::start_with((institution, jurisdiction), listen, retry_interval).await
+    }
+
+    async fn start_with(
+        (institution, jurisdiction): (&str, &str),
+        listen: Vec<Multiaddr>,
+        retry_interval: Duration,
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let storage = storage(dir.path().join("node"), institution).await;
         let id = InstitutionId::new(institution).unwrap();
@@ -73,7 +88,7 @@ impl InProcessNode {
             storage,
             ledger,
             clock: Clock::system(),
-            listen: vec![LISTEN.parse().unwrap()],
+            listen,
             announce: Vec::new(),
             // All nodes of a test are on this machine, and none dials anywhere else.
             dial: vec![network::DialRange::Loopback],
@@ -360,9 +375,9 @@ async fn storage(dir: std::path::PathBuf, institution: &str) -> Storage {
 
 fn import(node: &Node, name: &str, file: &Path, mode: ImportMode) {
     let name = DatasetName::new(name).unwrap();
-    let options = CsvOptions {
+    let options = TableOptions {
         subject: SubjectRule::Column("record_number".to_owned()),
-        ..CsvOptions::default()
+        ..TableOptions::default()
     };
     let request = ImportRequest {
         options,

@@ -13,7 +13,7 @@ const VOUCHERS: &[(&str, &str)] = &[
 
 /// Which files may attribute an entry to the node or to an account of the operating system, and why there is no session.
 const WITHOUT_A_SESSION: &[(&str, &str)] = &[
-    ("node/src/api/sessions.rs", "a login that failed has no session"),
+    ("node/src/services/sessions.rs", "a login that failed has no session"),
     ("node/src/attribution.rs", "the constructors"),
     (
         "node/src/changes.rs",
@@ -28,7 +28,10 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
         "node/src/evidence/recovery.rs",
         "queries interrupted by a stop are closed at the start",
     ),
-    ("node/src/init.rs", "a command on a directory that has no users yet"),
+    (
+        "node/src/init/create.rs",
+        "a command on a directory that has no users yet",
+    ),
     (
         "node/src/init/restore.rs",
         "a command on a directory that is not being served",

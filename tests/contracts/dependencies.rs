@@ -9,20 +9,22 @@ const STORAGE: &str = "concordat-storage";
 const DOCUMENTS: &str = "concordat-documents";
 const NETWORK: &str = "concordat-network";
 const POLICY: &str = "concordat-policy";
+const DEMO: &str = "concordat-demo";
 const NODE: &str = "concordat-node";
 const TESTS: &str = "concordat-tests";
 
-/// Which crates may name which: `node -> storage -> protocol`; the verifier, the documents, the network and the policy the protocol alone; and
-/// the tests all of them. The tests reach the network through the node.
-const LAYERS: [(&str, &[&str]); 8] = [
+/// Which crates may name which: `node -> storage -> protocol`; the verifier, the documents, the network and the policy the protocol
+/// alone; the demonstration the protocol and the documents; and the tests all of them. The tests reach the network through the node.
+const LAYERS: [(&str, &[&str]); 9] = [
     (PROTOCOL, &[]),
     (VERIFY, &[PROTOCOL]),
     (STORAGE, &[PROTOCOL]),
     (DOCUMENTS, &[PROTOCOL]),
     (NETWORK, &[PROTOCOL]),
     (POLICY, &[PROTOCOL]),
-    (NODE, &[PROTOCOL, STORAGE, DOCUMENTS, NETWORK, POLICY]),
-    (TESTS, &[PROTOCOL, VERIFY, STORAGE, DOCUMENTS, POLICY, NODE]),
+    (DEMO, &[PROTOCOL, DOCUMENTS]),
+    (NODE, &[PROTOCOL, STORAGE, DOCUMENTS, NETWORK, POLICY, DEMO]),
+    (TESTS, &[PROTOCOL, VERIFY, STORAGE, DOCUMENTS, POLICY, DEMO, NODE]),
 ];
 
 /// Every external library and the crates that may name it. A library that is not in the list has no owner yet: add it
@@ -57,6 +59,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("sled", &[STORAGE]),
     ("object_store", &[STORAGE]),
     ("encoding_rs", &[STORAGE]),
+    ("arrow-json", &[STORAGE]),
     ("flate2", &[STORAGE]),
     // the limits under which messages of rows are verified
     ("flatbuffers", &[STORAGE]),
@@ -74,18 +77,18 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("http-body-util", &[STORAGE, NODE]),
     ("hyper", &[NODE]),
     ("hyper-util", &[NODE]),
-    ("serde_json", &[VERIFY, DOCUMENTS, POLICY, NODE]),
+    ("serde_json", &[VERIFY, DOCUMENTS, POLICY, DEMO, NODE]),
     // the documents of the API: their description, and errors as responses of the server
     ("utoipa", &[DOCUMENTS]),
     ("axum-core", &[DOCUMENTS]),
     ("http", &[DOCUMENTS]),
-    // the command line and the daemon's shell
+    // the command line and the daemon's shell, and what the demonstration shows
     ("anstream", &[NODE]),
-    ("anstyle", &[NODE]),
-    ("anyhow", &[NODE]),
+    ("anstyle", &[DEMO, NODE]),
+    ("anyhow", &[DEMO]),
     ("clap", &[NODE]),
     ("comfy-table", &[NODE]),
-    ("indicatif", &[NODE]),
+    ("indicatif", &[DEMO, NODE]),
     ("rpassword", &[NODE]),
     ("toml", &[NODE]),
     ("tracing-subscriber", &[NODE]),
@@ -93,20 +96,20 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("async-trait", &[STORAGE, NODE]),
     ("bytes", &[STORAGE, NETWORK, NODE]),
     ("futures", &[STORAGE, NETWORK, NODE]),
-    ("getrandom", &[STORAGE, NETWORK, NODE]),
-    ("tokio", &[STORAGE, NETWORK, NODE]),
+    ("getrandom", &[STORAGE, NETWORK, DEMO, NODE]),
+    ("tokio", &[STORAGE, NETWORK, DEMO, NODE]),
     ("tokio-util", &[STORAGE, NETWORK, NODE]),
     // system calls
-    ("nix", &[STORAGE, NODE]),
+    ("nix", &[STORAGE, DEMO, NODE]),
     // types that all layers share
     ("chrono", &[PROTOCOL, STORAGE, POLICY, NODE]),
-    ("data-encoding", &[PROTOCOL, STORAGE, NODE]),
-    ("serde", &[PROTOCOL, STORAGE, DOCUMENTS, NETWORK, POLICY, NODE]),
+    ("data-encoding", &[PROTOCOL, STORAGE, DEMO, NODE]),
+    ("serde", &[PROTOCOL, STORAGE, DOCUMENTS, NETWORK, POLICY, DEMO, NODE]),
     (
         "thiserror",
         &[PROTOCOL, VERIFY, STORAGE, DOCUMENTS, NETWORK, POLICY, NODE],
     ),
-    ("tracing", &[PROTOCOL, STORAGE, NETWORK, POLICY, NODE]),
+    ("tracing", &[PROTOCOL, STORAGE, NETWORK, POLICY, DEMO, NODE]),
     ("zeroize", &[PROTOCOL, STORAGE, DOCUMENTS, NODE]),
 ];
 
@@ -270,6 +273,7 @@ fn upward_dependency_is_reported() {
     assert!(check(&edge(NETWORK, STORAGE)).is_some());
     assert!(check(&edge(NETWORK, NODE)).is_some());
     assert!(check(&edge(POLICY, STORAGE)).is_some());
+    assert!(check(&edge(DEMO, NODE)).is_some());
     assert!(check(&edge(NODE, TESTS)).is_some());
 }
 

@@ -20,10 +20,10 @@ const MAKERS: &[&str] = &[
 /// Commands that write into the data directory, which no other account can access.
 const OF_THE_DATA_DIRECTORY: &[(&str, &str)] = &[
     // The user's own folder and file, opened without following links.
-    ("node/src/cli/session/store.rs", "OpenOptions"),
-    ("node/src/cli/session/store.rs", "create_new"),
-    ("node/src/cli/session/store.rs", "fs::rename"),
-    ("node/src/cli/key.rs", "write_private"),
+    ("node/src/cli/session_store.rs", "OpenOptions"),
+    ("node/src/cli/session_store.rs", "create_new"),
+    ("node/src/cli/session_store.rs", "fs::rename"),
+    ("node/src/cli/key/new_unlock.rs", "write_private"),
 ];
 
 fn lines_with(source: &Source, needles: &[&str]) -> Vec<(usize, String)> {

@@ -59,13 +59,23 @@ const CRATES: &[Crate] = &[
             &["backup"],
         ],
         upward: &[],
-        cycles: &[("ledger", 9)],
+        cycles: &[],
     },
     Crate {
         src: "node/documents/src",
         layers: &[
-            &["audit", "backup", "key", "openapi", "problem", "secret", "status"],
-            &["user"],
+            &[
+                "audit",
+                "backup",
+                "consortium",
+                "dataset",
+                "key",
+                "openapi",
+                "problem",
+                "secret",
+                "status",
+            ],
+            &["evidence", "query", "user"],
             &["session"],
         ],
         upward: &[],
@@ -103,6 +113,17 @@ const CRATES: &[Crate] = &[
         cycles: &[],
     },
     Crate {
+        src: "node/demo/src",
+        layers: &[
+            &["answer", "cohort", "narrator", "refusal"],
+            &["cohorts", "node"],
+            &["reader"],
+            &["story"],
+        ],
+        upward: &[],
+        cycles: &[],
+    },
+    Crate {
         src: "node/src",
         layers: &[
             &[
@@ -127,20 +148,12 @@ const CRATES: &[Crate] = &[
             &["federation"],
             &["lifecycle"],
             &["node"],
-            &["demo", "init", "services"],
+            &["init", "services"],
             &["api"],
             &["cli"],
         ],
-        upward: &[("node/src/config.rs", "sharing")],
-        cycles: &[
-            ("config", 5),
-            ("lifecycle", 3),
-            ("demo", 4),
-            ("evidence", 2),
-            ("cli", 2),
-            ("init", 2),
-            ("ledger_heads", 2),
-        ],
+        upward: &[],
+        cycles: &[],
     },
 ];
 

@@ -1,7 +1,7 @@
 //! The evidence of a query, from both sides, checked by a verifier without access to either node.
 
 use concordat_tests::{Import, PASSWORD, Person, TestNode, World};
-use concordat_verify::{VerifyError, conclude};
+use concordat_verify::{KnownKeys, VerifyError, conclude};
 use serde_json::Value;
 
 use super::entries;
@@ -28,7 +28,8 @@ fn evidence_shows_each_query_and_release_on_both_sides() {
         .as_str()
         .unwrap()
         .to_owned();
-    let keys = fingerprints(world.node("cleveland"));
+    let given = keys_in_roster(world.node("cleveland"));
+    let keys = KnownKeys::parse(&given).unwrap();
     for id in ["cleveland", "budapest"] {
         let node = world.node(id);
         let shown = node.json_as(Person::Administrator, &["audit", "show", query.get(..8).unwrap()]);
@@ -48,10 +49,17 @@ fn evidence_shows_each_query_and_release_on_both_sides() {
         let whole = conclude(&file, &keys).unwrap();
         assert!(whole.missing.is_empty(), "{id}: {whole:?}");
         assert!(
-            whole.lines.iter().any(|line| line.contains("rufus@budapest")),
+            whole.lines.iter().any(|line| line.as_str().contains("rufus@budapest")),
             "{id}: {whole:?}"
         );
-        assert_eq!(conclude(&file, &keys[..1]).unwrap().missing.len(), 1, "{id}");
+        let one = KnownKeys::parse(&given[..1]).unwrap();
+        assert_eq!(conclude(&file, &one).unwrap().missing.len(), 1, "{id}");
+        let exchanged = KnownKeys::parse(&with_exchanged_names(&given)).unwrap();
+        let refused = conclude(&file, &exchanged);
+        assert!(
+            matches!(refused, Err(VerifyError::OtherKey { .. })),
+            "{id}: {refused:?}"
+        );
         assert!(conclude(&with_swapped_certificates(&file), &keys).is_err(), "{id}");
 
         let ledger = node.run_as(Person::Administrator, &["audit", "export"]).ok().stdout;
@@ -65,12 +73,22 @@ fn evidence_shows_each_query_and_release_on_both_sides() {
     stopped_readers_and_power_cuts_are_recorded(&mut world);
 }
 
-fn fingerprints(node: &TestNode) -> Vec<String> {
+/// The keys that the roster of `node` lists, as they are given to the verifier.
+fn keys_in_roster(node: &TestNode) -> Vec<String> {
     let roster = node.json_as(Person::Administrator, &["consortium", "roster", "show"]);
     let members = roster["members"].as_array().unwrap().iter();
     members
-        .map(|member| member["fingerprint"].as_str().unwrap().to_owned())
+        .map(|member| {
+            let field = |name: &str| member[name].as_str().unwrap().to_owned();
+            format!("{}={}", field("institution"), field("fingerprint"))
+        })
         .collect()
+}
+
+/// The keys of two institutions, each with the name of the other.
+fn with_exchanged_names(given: &[String]) -> [String; 2] {
+    let [first, second] = [&given[0], &given[1]].map(|key| key.split_once('=').unwrap());
+    [format!("{}={}", first.0, second.1), format!("{}={}", second.0, first.1)]
 }
 
 /// The bundle with its two certificates swapped.

@@ -200,6 +200,48 @@ fn import_without_the_role_is_refused(world: &World) {
     assert!(problem["detail"].as_str().unwrap().contains("chol"), "{problem}");
 }
 
+/// The format is recognized by the contents, so rows of another format can be added; a stated one must be right.
+#[test]
+fn import_recognizes_the_format_of_a_file() {
+    let world = World::unconnected(1);
+    let node = &world.nodes[0];
+    node.create_users();
+    let first = world.file("first.csv", "record,chol\n1,233\n2,204\n");
+    let import = |file: &Path, options: &[&str]| {
+        let command = ["dataset", "import", "lab", "--from", file.to_str().unwrap()];
+        let words = [&command[..], options].concat().into_iter();
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let refused = |command: &[String]| {
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        let problem = node.refused_as(Person::Steward, 2, &command);
+        problem["detail"].as_str().unwrap().to_owned()
+    };
+    let imported = |command: &[String]| {
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        node.json_as(Person::Steward, &command)
+    };
+    imported(&import(&first, &["--each-row-is-a-subject"]));
+    let next = world.file("next.data", "{\"record\":3,\"chol\":250}\n{\"record\":4}\n[5]\n");
+    let detail = refused(&import(&next, &["--append"]));
+    assert!(detail.contains("line 3: the line is not a JSON object"), "{detail}");
+    let added = imported(&import(&next, &["--append", "--skip-refused"]));
+    assert_eq!(
+        (&added["rows"], &added["total_rows"], &added["refused"]),
+        (&Value::from(2), &Value::from(4), &Value::from(1))
+    );
+    let list = fs::read_to_string(node.work_dir().join("lab.rejects.csv")).unwrap();
+    assert!(list.starts_with("line,reason\n3,"), "{list}");
+    let detail = refused(&import(&next, &["--replace", "--kind", "csv"]));
+    assert!(detail.contains("`--kind ndjson`"), "{detail}");
+    let detail = refused(&import(&next, &["--replace", "--kind", "parquet"]));
+    assert!(detail.contains("is not a Parquet file"), "{detail}");
+    let nested = world.file("nested.ndjson", "{\"record\":1,\"codes\":[1,2]}\n");
+    let detail = refused(&import(&nested, &["--replace"]));
+    assert!(detail.contains("`codes` (lists)"), "{detail}");
+    assert_eq!(node.json_as(Person::Steward, &["dataset", "show", "lab"])["rows"], 4);
+}
+
 /// A request on the socket of `node` by its steward, as bytes.
 fn request(node: &TestNode, path: &str, media: &str, body: &[u8]) -> UnixStream {
     let token = node.session_token(Person::Steward);

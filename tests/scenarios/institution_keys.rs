@@ -1,7 +1,7 @@
 //! The key of an institution is replaced: with its own endorsement, or by the holders of the charter.
 
 use concordat_tests::{Import, Person, TestNode, World};
-use concordat_verify::conclude;
+use concordat_verify::{KnownKeys, VerifyError, conclude};
 use serde_json::Value;
 
 use super::{assert_ledger_valid, entries};
@@ -131,7 +131,12 @@ fn key_endorsed_by_the_old_one_keeps_grants_and_ledger() {
     assert_ledger_valid(node);
     assert_eq!(entries(node, "institution_key_replaced").len(), 2);
     // Signatures of each key are accepted as the institution's: earlier evidence, ledger, data, snapshots.
-    let known = [before, key, third.clone(), fingerprint(world.node("zurich"))];
+    let of_zurich = format!("zurich={}", fingerprint(world.node("zurich")));
+    let of_budapest = |keys: &[&String]| {
+        let given = keys.iter().map(|key| format!("budapest={key}"));
+        KnownKeys::parse(&given.chain([of_zurich.clone()]).collect::<Vec<_>>()).unwrap()
+    };
+    let known = of_budapest(&[&before, &key, &third]);
     for id in ["budapest", "zurich"] {
         let file = world
             .node(id)
@@ -140,14 +145,17 @@ fn key_endorsed_by_the_old_one_keeps_grants_and_ledger() {
             .stdout;
         let whole = conclude(&file, &known).unwrap();
         assert!(whole.missing.is_empty(), "{id}: {whole:?}");
+        let first = conclude(&file, &of_budapest(&[&before])).unwrap();
+        assert!(first.missing.is_empty(), "{id}: {first:?}");
+        // The present key does not show which key the institution had when the query was answered.
+        let later = conclude(&file, &of_budapest(&[&third]));
+        assert!(matches!(later, Err(VerifyError::OtherKey { .. })), "{id}: {later:?}");
     }
     let ledger = node.run_as(ADMINISTRATOR, &["audit", "export"]).ok().stdout;
-    assert!(
-        conclude(&ledger, std::slice::from_ref(&third))
-            .unwrap()
-            .missing
-            .is_empty()
-    );
+    for one in [&before, &key, &third] {
+        let whole = conclude(&ledger, &of_budapest(&[one])).unwrap();
+        assert!(whole.missing.is_empty(), "{whole:?}");
+    }
     node.run_as(ADMINISTRATOR, &backup).ok();
     let verify = ["backup", "verify", "--from", backups];
     node.run_as(ADMINISTRATOR, &verify).ok();

@@ -17,6 +17,7 @@ pub struct BackupTarget {
 
 /// A snapshot that was taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Snapshot {
     /// Its id.
     #[schema(value_type = String)]

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 
 /// The keys of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct KeyStatus {
     /// What unlocks the master key.
     pub unlocked_by: String,
@@ -17,6 +18,7 @@ pub struct KeyStatus {
 
 /// A segment, which has a key of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct SegmentKeys {
     /// Its name.
     #[schema(value_type = String)]
@@ -27,6 +29,7 @@ pub struct SegmentKeys {
 
 /// The keys of a dataset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct DatasetKeys {
     /// The dataset.
     #[schema(value_type = String)]
@@ -48,6 +51,7 @@ pub struct DatasetKeys {
 
 /// How far work on objects is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Progress {
     /// Objects that are done.
     pub objects: u64,
@@ -65,6 +69,7 @@ pub struct Recipients {
 
 /// The node's keys, encrypted to recovery keys.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct KeyBackup {
     /// To how many.
     pub recipients: usize,
@@ -101,48 +106,73 @@ pub enum Rotation {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum Rotated {
-    /// The next key of the institution was created; it is not valid before the roster lists it.
-    NextInstitutionKey {
-        /// What was created.
-        created: String,
-        /// Its fingerprint.
-        fingerprint: String,
-        /// The application that the coordinator admits.
-        armor: String,
-    },
+    /// The next key of the institution was created.
+    NextInstitutionKey(NextInstitutionKey),
     /// The institution has a new key.
-    InstitutionKey {
-        /// What was rotated.
-        rotated: String,
-        /// Its fingerprint.
-        fingerprint: String,
-    },
+    InstitutionKey(NewInstitutionKey),
     /// A dataset has a new key.
-    DatasetKey {
-        /// What was rotated.
-        rotated: String,
-        /// The dataset.
-        #[schema(value_type = String)]
-        dataset: DatasetName,
-        /// The new key.
-        #[schema(value_type = String)]
-        key: KeyId,
-        /// Whether its objects are being reencrypted.
-        reencrypting: bool,
-    },
+    DatasetKey(NewDatasetKey),
     /// A segment has a new key.
-    SegmentKey {
-        /// What was rotated.
-        rotated: String,
-        /// The segment.
-        #[schema(value_type = String)]
-        segment: SegmentName,
-        /// How many datasets it has.
-        datasets: u64,
-    },
+    SegmentKey(NewSegmentKey),
     /// The node has a new master key.
-    MasterKey {
-        /// What was rotated.
-        rotated: String,
-    },
+    MasterKey(NewMasterKey),
+}
+
+/// The next key of an institution; it is not valid before the roster lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NextInstitutionKey {
+    /// What was created.
+    pub created: String,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// The application that the coordinator admits.
+    pub armor: String,
+}
+
+/// The new key of an institution.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewInstitutionKey {
+    /// What was rotated.
+    pub rotated: String,
+    /// Its fingerprint.
+    pub fingerprint: String,
+}
+
+/// The new key of a dataset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDatasetKey {
+    /// What was rotated.
+    pub rotated: String,
+    /// The dataset.
+    #[schema(value_type = String)]
+    pub dataset: DatasetName,
+    /// The new key.
+    #[schema(value_type = String)]
+    pub key: KeyId,
+    /// Whether its objects are being reencrypted.
+    pub reencrypting: bool,
+}
+
+/// The new key of a segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSegmentKey {
+    /// What was rotated.
+    pub rotated: String,
+    /// The segment.
+    #[schema(value_type = String)]
+    pub segment: SegmentName,
+    /// How many datasets it has.
+    pub datasets: u64,
+}
+
+/// The new master key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewMasterKey {
+    /// What was rotated.
+    pub rotated: String,
 }

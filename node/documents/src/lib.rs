@@ -10,6 +10,7 @@
 
 pub mod audit;
 pub mod backup;
+pub mod consortium;
 pub mod dataset;
 pub mod evidence;
 pub mod key;
@@ -28,7 +29,7 @@ use utoipa::ToSchema;
 pub const SOCKET: &str = "run/api.sock";
 
 /// A list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Items<T> {
     /// Its elements.

@@ -2,15 +2,13 @@
 
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, ContentBuilder, InfoBuilder, OpenApiBuilder, OpenApiVersion, PathsBuilder, Ref, RefOr, Required,
     ResponseBuilder,
 };
 use utoipa::{IntoParams, ToSchema};
-
-use crate::Items;
 
 pub use utoipa::openapi::OpenApi;
 
@@ -91,15 +89,14 @@ impl Operation {
         self
     }
 
-    /// A list of JSON documents.
+    /// A list of JSON documents, as [`Items`](crate::Items) writes it.
     #[must_use]
-    pub fn returns_items<T: ToSchema>(mut self) -> Self
-    where
-        Items<T>: ToSchema,
-    {
-        // The schemas of a generic type do not include that of its parameter.
-        drop(self.reference::<T>());
-        self.returns::<Items<T>>()
+    pub fn returns_items<T: ToSchema>(mut self) -> Self {
+        let element = self.reference::<T>();
+        let items = ArrayBuilder::new().items(element);
+        let list = ObjectBuilder::new().property("items", items).required("items");
+        self.response = (JSON, RefOr::T(Schema::Object(list.build())));
+        self
     }
 
     /// A JSON object that another document of the project describes, such as a proof or a file for `concordat-verify`.
@@ -119,6 +116,11 @@ impl Operation {
     /// The method.
     pub fn method(&self) -> &HttpMethod {
         &self.method
+    }
+
+    /// The schemas of its documents, by name.
+    pub fn schemas(&self) -> &[(String, RefOr<Schema>)] {
+        &self.schemas
     }
 
     fn reference<T: ToSchema>(&mut self) -> RefOr<Schema> {

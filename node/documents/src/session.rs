@@ -30,19 +30,12 @@ pub struct OwnPassword {
     pub password: SecretText,
 }
 
-/// A new session.
+/// A new session, with what the person has to know about it.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Session {
     /// The bearer token of the session.
     pub token: SecretText,
-    /// The session, without its token.
-    #[serde(flatten)]
-    pub info: SessionInfo,
-}
-
-/// What a person has to know about their session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct SessionInfo {
     /// The person.
     #[schema(value_type = String, example = "regula@zurich")]
     pub actor: ActorId,
@@ -60,6 +53,7 @@ pub struct SessionInfo {
 
 /// A password that was set by somebody else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PasswordReset {
     /// When.
     #[schema(format = DateTime)]
@@ -71,6 +65,7 @@ pub struct PasswordReset {
 
 /// The end of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct LoggedOut {
     /// Always false.
     pub logged_in: bool,
@@ -78,6 +73,7 @@ pub struct LoggedOut {
 
 /// The person behind a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Person {
     /// The person.
     #[schema(value_type = String)]

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 /// The node as it is now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Status {
     /// The institution.
     #[schema(value_type = String, example = "cleveland")]
@@ -57,6 +58,7 @@ pub struct Status {
 
 /// The newest roster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RosterStatus {
     /// Its number.
     pub number: u64,
@@ -72,6 +74,7 @@ pub struct RosterStatus {
 
 /// Whose signatures change the roster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct CharterStatus {
     /// How many signatures are required.
     pub threshold: u8,
@@ -83,6 +86,7 @@ pub struct CharterStatus {
 
 /// A roster that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RefusedRoster {
     /// Its number.
     pub number: u64,
@@ -95,6 +99,7 @@ pub struct RefusedRoster {
 
 /// The current policy set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PolicyStatus {
     /// Its number.
     pub number: u64,
@@ -105,6 +110,7 @@ pub struct PolicyStatus {
 
 /// A connected peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PeerStatus {
     /// The node.
     #[schema(value_type = String)]
@@ -116,6 +122,7 @@ pub struct PeerStatus {
 
 /// A peer whose hello was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct RejectedPeer {
     /// The node.
     #[schema(value_type = String)]

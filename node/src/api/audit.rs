@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::State,
     routing::{get, post},
 };
 use concordat_documents::problem::Problem;
@@ -13,6 +13,7 @@ use concordat_documents::{
 };
 use concordat_protocol::audit::InclusionProof;
 
+use super::parameters::{Path, Query};
 use super::route::{Access, Caller, Route};
 use super::state::Api;
 use crate::iam::Action;

@@ -1,16 +1,15 @@
 //! Snapshots of this node.
 
 use axum::{Json, extract::State, routing::post};
+use concordat_documents::backup::{BackupTarget, Snapshot};
+use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
-use concordat_documents::{
-    backup::{BackupTarget, Snapshot},
-    openapi::Operation,
-};
 
 use super::body::Body;
 use super::route::{Access, Caller, Route};
 use super::state::Api;
 use crate::iam::Action;
+use crate::services::backups;
 
 pub(super) fn routes() -> Vec<Route> {
     let operation = Operation::post("Take a snapshot")
@@ -22,23 +21,8 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn create(
     State(api): State<Api>,
-    Caller(actor): Caller,
-    Body(BackupTarget { to }): Body<BackupTarget>,
+    Caller(caller): Caller,
+    Body(target): Body<BackupTarget>,
 ) -> Result<Json<Snapshot>, Problem> {
-    if !to.is_absolute() {
-        return Err(Problem::usage("the path of the repository must be absolute"));
-    }
-    api.blocking(move |node| {
-        let made = node.lifecycle().back_up(&to, &actor.attribution())?;
-        let snapshot = made.contents.document();
-        Ok::<_, Problem>(Json(Snapshot {
-            snapshot: snapshot.id,
-            at: snapshot.at.to_string(),
-            ledger_entries: snapshot.ledger,
-            objects: snapshot.objects,
-            copied: made.copied,
-            bytes: made.bytes,
-        }))
-    })
-    .await
+    backups::create(api.node(), &caller, target).await.map(Json)
 }

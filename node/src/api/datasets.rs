@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     routing::{get, post},
 };
 use concordat_documents::Items;
@@ -14,6 +14,7 @@ use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 
 use super::body::Body;
+use super::parameters::Path;
 use super::route::{Access, Caller, Route};
 use super::state::Api;
 use crate::iam::Action;

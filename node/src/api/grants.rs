@@ -5,7 +5,7 @@ mod view;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
@@ -18,6 +18,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::Body;
+use super::parameters::Path;
 use super::route::{Access, Caller, Route};
 use super::state::Api;
 use crate::iam::Action;
@@ -134,7 +135,7 @@ async fn request(
         .unwrap_or_else(|| Justification::sanitized("not stated"));
     let negotiation = node
         .negotiations()
-        .request(scope, justification, &actor.attribution())
+        .request(scope, justification, &actor.own_account_attribution())
         .await?;
     Ok(Json(grant_json(&api, &negotiation).await))
 }
@@ -155,20 +156,26 @@ async fn offer(
     Body(restriction): Body<Restriction>,
 ) -> Result<Json<Value>, Problem> {
     let id = find(&api, &id).await?.id;
-    let by = actor.attribution();
+    let by = actor.own_account_attribution();
     let negotiation = api.node().negotiations().offer(&id, &restriction, &by).await?;
     Ok(Json(grant_json(&api, &negotiation).await))
 }
 
 async fn accept(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let id = find(&api, &id).await?.id;
-    api.node().negotiations().accept(&id, &actor.attribution()).await?;
+    api.node()
+        .negotiations()
+        .accept(&id, &actor.own_account_attribution())
+        .await?;
     after_automatic_steps(&api, &id).await
 }
 
 async fn verify(State(api): State<Api>, Caller(actor): Caller, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let id = find(&api, &id).await?.id;
-    api.node().negotiations().verify(&id, &actor.attribution()).await?;
+    api.node()
+        .negotiations()
+        .verify(&id, &actor.own_account_attribution())
+        .await?;
     after_automatic_steps(&api, &id).await
 }
 
@@ -193,7 +200,7 @@ async fn reject(
     let negotiation = api
         .node()
         .negotiations()
-        .reject(&negotiation.id, body.reason, &actor.attribution())
+        .reject(&negotiation.id, body.reason, &actor.own_account_attribution())
         .await?;
     Ok(Json(grant_json(&api, &negotiation).await))
 }
@@ -252,7 +259,7 @@ async fn change(
     let (_, acknowledged) = api
         .node()
         .negotiations()
-        .change_grant(&grant, event, body.reason, &actor.attribution())
+        .change_grant(&grant, event, body.reason, &actor.own_account_attribution())
         .await?;
     let mut value = grant_json(&api, &negotiation).await;
     if let Some(object) = value.as_object_mut() {

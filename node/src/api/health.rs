@@ -1,14 +1,12 @@
 //! For monitoring: liveness, readiness, and a few metrics. No person and no dataset is named here.
 
 use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
-
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
-use concordat_protocol::error_kind::ErrorKind;
 
 use super::route::{Access, Route};
 use super::state::Api;
-use super::status;
+use crate::services::health::{self, Gauge};
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -25,41 +23,13 @@ async fn alive() -> &'static str {
 }
 
 async fn ready(State(api): State<Api>) -> Result<String, Problem> {
-    let reasons = status::unready(api.node());
-    if reasons.is_empty() {
-        let verification = status::verification(api.node()).map(|state| format!("; {state}"));
-        Ok(format!("ready{}\n", verification.unwrap_or_default()))
-    } else {
-        Err(Problem::new(ErrorKind::Unreachable, "the node is not ready").because(reasons))
-    }
+    let note = health::ready(api.node())?.map(|note| format!("; {note}"));
+    Ok(format!("ready{}\n", note.unwrap_or_default()))
 }
 
 /// The Prometheus text format, version 0.0.4.
 async fn metrics(State(api): State<Api>) -> impl IntoResponse {
-    let node = api.node();
-    let gauges = [
-        (
-            "concordat_ready",
-            "Whether a request would be served",
-            u64::from(status::unready(node).is_empty()),
-        ),
-        (
-            "concordat_connected_peers",
-            "Peers connected now",
-            node.network().connected_peers().len() as u64,
-        ),
-        (
-            "concordat_ledger_entries",
-            "Entries of the ledger",
-            node.ledger().size(),
-        ),
-        (
-            "concordat_roster_number",
-            "Number of the current roster",
-            status::roster_number(node).unwrap_or(0),
-        ),
-    ];
-    let lines =
-        gauges.map(|(name, help, value)| format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
+    let lines = health::metrics(api.node())
+        .map(|Gauge { name, help, value }| format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n"));
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], lines.concat())
 }

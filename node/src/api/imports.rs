@@ -9,6 +9,8 @@
 //! {"inspecting":true}  {"refused":{"line":3,"reason":"…"}} …  {"written":{"rows":8192,"of":50000}} …  {"committing":true}
 //! {"imported":{…}}    or    {"problem":{…}}
 //! ```
+//!
+//! In a file without lines, such as Parquet, `line` is the number of the row.
 
 mod received;
 
@@ -17,7 +19,7 @@ use std::{convert::Infallible, io, path::PathBuf};
 use axum::{
     Json,
     body::Body as HttpBody,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
     routing::post,
@@ -33,7 +35,7 @@ use concordat_protocol::{
 use concordat_storage::{
     catalog::{ImportMode, ImportRequest, Imported, Progress},
     fs::open_beneath,
-    ingest::{CsvOptions, Header, Missing, Note, Refused, Source, SubjectRule, TextEncoding},
+    ingest::{Format, Header, Missing, Note, Refused, Source, SubjectRule, TableOptions, TextEncoding},
     ledger::Attribution,
 };
 use serde::Deserialize;
@@ -42,6 +44,7 @@ use tokio::sync::mpsc;
 
 use received::{Received, receive};
 
+use super::parameters::Path;
 use super::route::{Access, Caller, Route};
 use super::state::Api;
 use crate::{iam::Action, node::Node};
@@ -78,6 +81,7 @@ struct ImportBody {
     /// A file below an inbox, instead of bytes.
     #[serde(default)]
     inbox: Option<PathBuf>,
+    /// The format of the file, `csv`, `parquet` or `ndjson`; it is recognized if none is stated.
     #[serde(default)]
     kind: Option<String>,
     mode: Mode,
@@ -157,7 +161,7 @@ async fn import(
     };
     let mut request = head.into_request(name, source)?;
     request.by = Some(actor.id().clone());
-    let by = actor.attribution();
+    let by = actor.own_account_attribution();
     let (lines, waiting) = mpsc::channel(LINES);
     let node = api.node().clone();
     // It continues if the client disconnects: a partial import would be discarded, and the ledger names who started it.
@@ -196,12 +200,8 @@ fn in_inbox(api: &Api, path: &std::path::Path) -> Result<Source, Problem> {
 
 impl ImportBody {
     fn into_request(self, name: DatasetName, source: Source) -> Result<ImportRequest, Problem> {
-        if let Some(kind) = self.kind.filter(|kind| kind != "csv") {
-            return Err(
-                Problem::usage(format!("files of the kind `{kind}` cannot be imported")).help("convert it to CSV")
-            );
-        }
-        let options = CsvOptions {
+        let options = TableOptions {
+            format: self.kind.as_deref().map(stated_format).transpose()?,
             subject: subject(self.subject_column, self.each_row_is_a_subject)?,
             encoding: self.encoding.as_deref().map(TextEncoding::from_label).transpose()?,
             header: match self.header {
@@ -220,7 +220,7 @@ impl ImportBody {
                 Refused::Stop
             },
             text_columns: self.text_columns,
-            ..CsvOptions::default()
+            ..TableOptions::default()
         };
         let mode = match self.mode {
             Mode::Create => ImportMode::Create,
@@ -234,6 +234,15 @@ impl ImportBody {
             ..ImportRequest::new(name, source)
         })
     }
+}
+
+fn stated_format(kind: &str) -> Result<Format, Problem> {
+    Format::from_label(kind).ok_or_else(|| {
+        let labels = Format::ALL.map(Format::label).join("`, `");
+        Problem::usage(format!("files of the kind `{kind}` cannot be imported")).help(format!(
+            "the kinds are `{labels}`; leave it out to have the format recognized"
+        ))
+    })
 }
 
 fn subject(column: Option<String>, each_row: bool) -> Result<SubjectRule, Problem> {

@@ -1,7 +1,7 @@
 //! The policy sets: reading, testing, comparing and applying them.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post};
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::body::Body;
+use super::parameters::Path;
 use super::route::{Access, Caller, Route};
 use super::state::Api;
 use crate::iam::Action;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use axum::Json;
 use axum::body::Body as HttpBody;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -15,6 +15,7 @@ use concordat_documents::query::{ARROW, AnswerEnd, Catalog, CatalogQuery, END, M
 use concordat_storage::arrow_stream::{EncodeError, StreamEncoder};
 
 use super::body::Body;
+use super::parameters::Query;
 use super::route::{Access, Caller, Route};
 use super::state::Api;
 use super::why;

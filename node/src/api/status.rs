@@ -1,170 +1,22 @@
 //! What is running and who is connected.
 
 use axum::{Json, extract::State, http::HeaderMap, routing::get};
-use concordat_documents::{
-    openapi::Operation,
-    status::{CharterStatus, PeerStatus, PolicyStatus, RefusedRoster, RejectedPeer, RosterStatus, Status},
-};
-use concordat_protocol::{identity::InstitutionPublicKey, ids::NodeId};
-use concordat_storage::ledger::Verification;
+use concordat_documents::openapi::Operation;
+use concordat_documents::status::Status;
 
 use super::os_account::OsAccount;
 use super::route;
 use super::route::{Access, Route};
 use super::state::Api;
-use crate::{iam::Action, membership::UnconfirmedKey, node::Node};
+use crate::services::status;
 
 pub(super) fn routes() -> Vec<Route> {
     let operation = Operation::get("What is running and who is connected").returns::<Status>();
-    vec![Route::new("/v1/status", Access::Open, get(status)).describe([operation])]
+    vec![Route::new("/v1/status", Access::Open, get(show)).describe([operation])]
 }
 
-async fn status(State(api): State<Api>, account: OsAccount, headers: HeaderMap) -> Json<Status> {
-    let actor = route::actor(&api, &headers, account).await.ok();
-    let may_see_peers = actor.is_some_and(|actor| actor.may(Action::ReadStatus));
-    let node = api.node();
-    let identity = node.identity();
-    let reasons = unready(node);
-    Json(Status {
-        institution: identity.institution.clone(),
-        name: identity.name.clone(),
-        jurisdiction: identity.jurisdiction.clone(),
-        node: identity.node(),
-        fingerprint: identity.institution_public().fingerprint(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        ready: reasons.is_empty(),
-        reasons,
-        listen: node.network().listen_addrs().iter().map(ToString::to_string).collect(),
-        roster: roster(node),
-        policy: policy(node),
-        ledger_entries: node.ledger().size(),
-        ledger_verification: verification(node),
-        connected: node.network().connected_peers().len(),
-        peers: may_see_peers.then(|| peers(node)),
-        rejected_peers: if may_see_peers {
-            rejected_peers(node)
-        } else {
-            Vec::new()
-        },
-        alarms: alarms(node),
-        time: node.clock().now().to_string(),
-    })
-}
-
-/// What a person must investigate: ledgers that contradict what was signed, and keys that have not been compared.
-fn alarms(node: &Node) -> Vec<String> {
-    let membership = node.membership();
-    let mut alarms = membership.heads().alarms();
-    let Some(roster) = membership.newest() else {
-        return alarms;
-    };
-    let identity = node.identity();
-    let ours = roster.member(&identity.institution);
-    if let Some(member) = ours.filter(|member| member.key != identity.institution_public()) {
-        alarms.push(format!(
-            "the roster gives this institution the key {}, which this node does not have; ask the coordinator by telephone",
-            member.key.fingerprint()
-        ));
-    }
-    for UnconfirmedKey {
-        institution,
-        key,
-        before,
-    } in membership.unconfirmed_keys(&roster)
-    {
-        if institution != identity.institution {
-            alarms.push(format!(
-                "the holders of the charter replaced the key {} of `{institution}` by {}; compare it with `{institution}` by telephone, then run \
-                 `concordat consortium confirm-key {institution} --fingerprint FINGERPRINT`",
-                before.fingerprint(),
-                key.fingerprint()
-            ));
-        }
-    }
-    alarms
-}
-
-/// Why a request would not be served now; empty if it would.
-pub(super) fn unready(node: &Node) -> Vec<String> {
-    let mut reasons = Vec::new();
-    if let Err(error) = node.ledger().ready() {
-        reasons.push(error.to_string());
-    }
-    if let Err(error) = node.membership().valid_roster(node.clock().now()) {
-        reasons.push(error.to_string());
-    }
-    if node.network().listen_addrs().is_empty() {
-        reasons.push("the node listens on no address".to_owned());
-    }
-    reasons.extend(node.lifecycle().store_unavailable());
-    reasons
-}
-
-/// How far the ledger has been verified since the start, and what was found; `None` once it is completely verified.
-pub(super) fn verification(node: &Node) -> Option<String> {
-    match &*node.ledger().verification().borrow() {
-        Verification::Whole => None,
-        Verification::Running { verified, of } => {
-            Some(format!("the ledger is being verified: {verified} of {of} entries"))
-        }
-        Verification::Failed { reason, .. } => Some(format!("the verification of the ledger failed: {reason}")),
-    }
-}
-
-/// The number of the newest roster.
-pub(super) fn roster_number(node: &Node) -> Option<u64> {
-    node.membership().newest().map(|roster| roster.number())
-}
-
-fn roster(node: &Node) -> Option<RosterStatus> {
-    let newest = node.membership().newest()?;
-    let charter = &newest.roster().charter;
-    Some(RosterStatus {
-        number: newest.number(),
-        expires: newest.roster().not_after.to_string(),
-        charter: CharterStatus {
-            threshold: charter.threshold(),
-            keys: charter.keys().iter().map(InstitutionPublicKey::fingerprint).collect(),
-            note: charter.summary(),
-        },
-        refused: node.membership().refused().map(|refused| RefusedRoster {
-            number: refused.number,
-            reason: refused.reason,
-            at: refused.at.to_string(),
-        }),
-    })
-}
-
-fn policy(node: &Node) -> Option<PolicyStatus> {
-    let set = node.policies().current().ok()?;
-    Some(PolicyStatus {
-        number: set.number(),
-        digest: set.digest(),
-    })
-}
-
-fn peers(node: &Node) -> Vec<PeerStatus> {
-    let sessions = node.network().sessions();
-    let live = sessions.borrow().clone();
-    let peers = live.iter().map(|(id, session)| PeerStatus {
-        node: *id,
-        institution: session.attested().map(|attested| attested.institution.clone()),
-    });
-    peers.collect()
-}
-
-fn rejected_peers(node: &Node) -> Vec<RejectedPeer> {
-    let roster = node.membership().newest();
-    let institution = |id: &NodeId| {
-        let mut members = roster.iter().flat_map(|roster| &roster.roster().members);
-        let member = members.find(|member| member.nodes.iter().any(|listed| listed.node == *id));
-        member.map(|member| member.institution.clone())
-    };
-    let members = node.membership().rejected_peers();
-    let rejected = members.into_iter().map(|(id, reason)| RejectedPeer {
-        node: id,
-        institution: institution(&id),
-        reason,
-    });
-    rejected.collect()
+/// The route is open; with a session it shows more.
+async fn show(State(api): State<Api>, account: OsAccount, headers: HeaderMap) -> Json<Status> {
+    let caller = route::actor(&api, &headers, account).await.ok();
+    Json(status::show(api.node(), caller.as_ref()))
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     routing::{get, post},
 };
 use concordat_documents::Items;
@@ -11,6 +11,7 @@ use concordat_documents::problem::Problem;
 use concordat_documents::user::{Account, NewAccess, NewAccount, NewPassword, NewRoles, Training};
 
 use super::body::Body;
+use super::parameters::Path;
 use super::route::{Access, Caller, Route};
 use super::state::Api;
 use crate::iam::Action;

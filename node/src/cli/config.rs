@@ -62,7 +62,7 @@ impl Verb {
                     context.out.note(&difference.to_string());
                 }
                 let actor = authenticated(&name, &config, &storage).await?;
-                let by = actor.attribution();
+                let by = actor.own_account_attribution();
                 if let Some(expect) = expect {
                     matches_expected(&config, expect)?;
                 }

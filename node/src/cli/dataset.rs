@@ -198,7 +198,7 @@ impl Verb {
                 let datasets: Items<DatasetSummary> = client.get("/v1/datasets").await?;
                 out.list(&datasets.items, &SUMMARY)
             }
-            Self::Show { name } => show(client.get(&format!("/v1/datasets/{name}")).await?, context),
+            Self::Show { name } => show(&client.get(&format!("/v1/datasets/{name}")).await?, context),
             Self::Classify { name, classes } => {
                 let new = NewClasses {
                     classes: classes.into_iter().collect(),
@@ -257,13 +257,13 @@ async fn change_visibility(
 }
 
 /// In table format, the columns are shown as a separate table below the rest.
-fn show(dataset: Dataset, context: &Context) -> Result<(), Problem> {
+fn show(dataset: &Dataset, context: &Context) -> Result<(), Problem> {
     match context.out.format() {
-        Format::Json => context.out.record(&dataset),
+        Format::Json => context.out.record(dataset),
         Format::Csv => context.out.list(&dataset.columns, &COLUMNS),
         Format::Table => {
-            let Dataset { columns, limits, .. } = &dataset;
-            context.out.record(&Rest::from(&dataset))?;
+            let Dataset { columns, limits, .. } = dataset;
+            context.out.record(&Rest::from(dataset))?;
             context.out.text("\n")?;
             context.out.list(limits, &LIMITS)?;
             context.out.text("\n")?;

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::context::Context;
-use crate::demo::{self, DemoOptions};
+use concordat_demo::DemoOptions;
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
+
+use super::context::Context;
+use crate::clock::Clock;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -22,7 +24,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     if let Some(dir) = &args.write_cohorts {
-        let written = demo::write_cohorts(dir);
+        let written = concordat_demo::write_cohorts(dir);
         return written
             .map_err(|error| Problem::new(ErrorKind::Internal, format!("the patients were not written: {error:#}")));
     }
@@ -31,6 +33,6 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
         keep: args.keep,
         plain: !context.color,
     };
-    let result = demo::run(&options).await;
+    let result = concordat_demo::run(&options, Clock::system().now()).await;
     result.map_err(|error| Problem::new(ErrorKind::Internal, format!("the demonstration stopped: {error:#}")))
 }

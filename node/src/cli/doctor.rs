@@ -3,7 +3,6 @@
 //! Each check examines one thing and reports it as ok or what is wrong. The checks run with and without a daemon; what only the
 //! daemon knows is checked using its status.
 
-use crate::json::Field as _;
 use std::{
     io,
     os::unix::fs::PermissionsExt,
@@ -11,13 +10,15 @@ use std::{
 };
 
 use concordat_documents::problem::Problem;
+use concordat_documents::status::{RosterStatus, Status};
 use concordat_protocol::error_kind::{ErrorKind, chain};
+use concordat_protocol::time::Timestamp;
 use concordat_storage::{
     keys::TokenLocation,
     objects::{PlainHttp, check_credentials},
 };
 use nix::sys::statvfs::statvfs;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use super::context::Context;
 use super::output::Column;
@@ -72,12 +73,28 @@ impl Finding {
         }
     }
 
-    fn value(&self) -> Value {
-        let (what, fix) = self.wrong.clone().unzip();
-        let what = what.or_else(|| self.note.clone());
-        let state = if self.wrong.is_none() { "ok" } else { "wrong" };
-        json!({ "check": self.check, "state": state, "what": what, "fix": fix })
+    fn row(&self) -> Row<'_> {
+        let (what, fix) = self
+            .wrong
+            .as_ref()
+            .map(|(what, fix)| (what.as_str(), fix.as_str()))
+            .unzip();
+        Row {
+            check: self.check,
+            state: if self.wrong.is_none() { "ok" } else { "wrong" },
+            what: what.or(self.note.as_deref()),
+            fix,
+        }
     }
+}
+
+/// A finding as it is printed.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    check: &'static str,
+    state: &'static str,
+    what: Option<&'a str>,
+    fix: Option<&'a str>,
 }
 
 pub(super) async fn run(context: &Context) -> Result<(), Problem> {
@@ -88,12 +105,12 @@ pub(super) async fn run(context: &Context) -> Result<(), Problem> {
         findings.push(key_file(config, dir));
         findings.extend(object_store(config, dir));
     }
-    match context.client()?.get::<Value>("/v1/status").await {
+    match context.client()?.get::<Status>("/v1/status").await {
         Ok(status) => findings.extend(running(&status)),
         Err(problem) => findings.push(Finding::wrong("daemon", problem.detail, "concordat serve")),
     }
-    let items: Vec<Value> = findings.iter().map(Finding::value).collect();
-    context.out.list(&Value::Array(items), &COLUMNS)?;
+    let rows: Vec<Row<'_>> = findings.iter().map(Finding::row).collect();
+    context.out.list(&rows, &COLUMNS)?;
     let wrong: Vec<&str> = findings.iter().filter(|f| f.wrong.is_some()).map(|f| f.check).collect();
     if wrong.is_empty() {
         return Ok(());
@@ -247,98 +264,77 @@ fn object_store(config: &Config, dir: &Path) -> Option<Finding> {
 }
 
 /// Checks of what only the daemon knows.
-fn running(status: &Value) -> Vec<Finding> {
+fn running(status: &Status) -> Vec<Finding> {
     let mut findings = vec![Finding::ok("daemon"), clock(status), roster(status)];
-    let is_alone = *status.at("connected") == json!(0);
-    findings.push(if is_alone && !status.at("roster").is_null() {
+    findings.push(if status.connected == 0 && status.roster.is_some() {
         Finding::wrong("peers", "no member is connected", "concordat consortium roster show")
     } else {
         Finding::ok("peers")
     });
-    let reasons: Vec<&str> = status
-        .at("reasons")
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    findings.push(if reasons.is_empty() {
+    findings.push(if status.reasons.is_empty() {
         Finding::ok("readiness")
     } else {
-        Finding::wrong("readiness", reasons.join("; "), "concordat status")
+        Finding::wrong("readiness", status.reasons.join("; "), "concordat status")
     });
     findings.push(ledgers(status));
     findings
 }
 
 /// A ledger that contradicts what its node has signed, here or at a peer.
-fn ledgers(status: &Value) -> Finding {
-    let alarms: Vec<&str> = status
-        .at("alarms")
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    if alarms.is_empty() {
+fn ledgers(status: &Status) -> Finding {
+    if status.alarms.is_empty() {
         Finding::ok("ledgers")
     } else {
-        Finding::wrong("ledgers", alarms.join("; "), "concordat consortium ledger list")
+        Finding::wrong("ledgers", status.alarms.join("; "), "concordat consortium ledger list")
     }
 }
 
-fn clock(status: &Value) -> Finding {
+fn clock(status: &Status) -> Finding {
     let here = Clock::system().now();
-    let daemon = status
-        .at("time")
-        .as_str()
-        .and_then(|time| concordat_protocol::time::Timestamp::parse(time).ok());
-    match daemon {
-        Some(there) if here.since(there).abs() > CLOCK_TOLERANCE_MS => Finding::wrong(
+    match Timestamp::parse(&status.time) {
+        Ok(there) if here.since(there).abs() > CLOCK_TOLERANCE_MS => Finding::wrong(
             "clock",
             "the clock has changed since the node started",
             "timedatectl set-ntp true",
         ),
-        _ => Finding::ok("clock"),
+        Ok(_) | Err(_) => Finding::ok("clock"),
     }
 }
 
-fn roster(status: &Value) -> Finding {
-    let expires = status.at("roster").at("expires").as_str();
-    let expires = expires.and_then(|time| concordat_protocol::time::Timestamp::parse(time).ok());
-    match expires {
+fn roster(status: &Status) -> Finding {
+    let newest = status.roster.as_ref();
+    let expiry = newest.and_then(|roster| Some((roster, Timestamp::parse(&roster.expires).ok()?)));
+    match expiry {
         None => Finding::wrong(
             "roster",
             "this node is not in a consortium",
             "concordat consortium join ROSTER",
         ),
-        Some(end) if end.since(Clock::system().now()) < ROSTER_WARNING_MS => Finding::wrong(
+        Some((_, end)) if end.since(Clock::system().now()) < ROSTER_WARNING_MS => Finding::wrong(
             "roster",
             format!("the roster expires at {end}"),
             "ask the coordinator for a new one",
         ),
-        Some(_) => refused_roster(status),
+        Some((roster, _)) => refused_roster(roster),
     }
 }
 
 /// A roster that is signed with the charter key but was refused by this node must be investigated by a person.
-fn refused_roster(status: &Value) -> Finding {
-    let refused = status.at("roster").at("refused");
-    match refused.at("reason").as_str() {
-        Some(reason) => Finding::wrong(
+fn refused_roster(roster: &RosterStatus) -> Finding {
+    match &roster.refused {
+        Some(refused) => Finding::wrong(
             "roster",
-            format!("roster {} was refused: {reason}", refused.at("number")),
+            format!("roster {} was refused: {}", refused.number, refused.reason),
             "concordat consortium roster show",
         ),
-        None => match status.at("roster").at("charter").at("note").as_str() {
-            Some(note) => Finding::noted("roster", note),
-            None => Finding::ok("roster"),
-        },
+        None => Finding::noted("roster", &roster.charter.note),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use concordat_protocol::identity::{NodeKey, PrivateKey as _};
+
     use super::*;
 
     #[test]
@@ -355,7 +351,27 @@ mod tests {
 
     #[test]
     fn doctor_without_roster_suggests_joining() {
-        let status = json!({ "connected": 0, "roster": null, "reasons": ["no roster"], "time": null });
+        let node = NodeKey::from_seed(&[1; 32].into()).public();
+        let status = Status {
+            institution: "cleveland".parse().unwrap(),
+            name: "Cleveland".parse().unwrap(),
+            jurisdiction: "US".parse().unwrap(),
+            node,
+            fingerprint: String::new(),
+            version: String::new(),
+            ready: false,
+            reasons: vec!["no roster".to_owned()],
+            listen: Vec::new(),
+            roster: None,
+            policy: None,
+            ledger_entries: 0,
+            ledger_verification: None,
+            connected: 0,
+            peers: None,
+            rejected_peers: Vec::new(),
+            alarms: Vec::new(),
+            time: String::new(),
+        };
         let wrong: Vec<&str> = running(&status)
             .iter()
             .filter(|f| f.wrong.is_some())

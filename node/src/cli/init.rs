@@ -89,7 +89,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
             name: args.name,
             jurisdiction: args.jurisdiction,
             listen: if args.listen.is_empty() {
-                Config::listen_at(args.port)
+                NodeSection::listen_at(args.port)
             } else {
                 args.listen
             },

@@ -5,7 +5,7 @@ mod new_unlock;
 mod recover;
 
 use clap::Subcommand;
-use concordat_documents::key::{KeyStatus, Rotated, Rotation};
+use concordat_documents::key::{KeyStatus, NewInstitutionKey, NextInstitutionKey, Rotated, Rotation};
 use concordat_documents::problem::Problem;
 use concordat_protocol::ids::{DatasetName, SegmentName};
 
@@ -102,7 +102,7 @@ async fn rotate_institution(context: &Context) -> Result<(), Problem> {
     let rotation = Rotation::Institution {};
     let done: Rotated = context.client()?.post("/v1/keys/rotate", &rotation).await?;
     match &done {
-        Rotated::NextInstitutionKey { fingerprint, armor, .. }
+        Rotated::NextInstitutionKey(NextInstitutionKey { fingerprint, armor, .. })
             if context.out.format() != super::output::Format::Json =>
         {
             context.out.note(&format!(
@@ -111,16 +111,15 @@ async fn rotate_institution(context: &Context) -> Result<(), Problem> {
             ));
             context.out.text(armor)
         }
-        Rotated::InstitutionKey { fingerprint, .. } => {
+        Rotated::InstitutionKey(NewInstitutionKey { fingerprint, .. }) => {
             let sentence = format!(
                 "the institution has a new key, {fingerprint}; take a snapshot, older ones are signed with the previous key"
             );
             context.out.done(&sentence, &done)
         }
-        Rotated::NextInstitutionKey { .. }
-        | Rotated::MasterKey { .. }
-        | Rotated::SegmentKey { .. }
-        | Rotated::DatasetKey { .. } => context.out.record(&done),
+        Rotated::NextInstitutionKey(_) | Rotated::MasterKey(_) | Rotated::SegmentKey(_) | Rotated::DatasetKey(_) => {
+            context.out.record(&done)
+        }
     }
 }
 

@@ -6,37 +6,10 @@
 
 use std::{borrow::Cow, fmt::Write};
 
+use concordat_protocol::text::{is_deceptive, is_invisible};
+
 /// Replaces a character that is invisible or would change how others are displayed.
 const REPLACEMENT: char = '\u{fffd}';
-
-/// Whether a character acts on other characters or is invisible: direction marks and overrides, zero-width characters, line
-/// separators, tags, and control characters.
-pub(super) fn is_deceptive(character: char) -> bool {
-    character.is_control() || is_invisible(character)
-}
-
-fn is_invisible(character: char) -> bool {
-    matches!(
-        character,
-        '\u{ad}'
-            | '\u{34f}'
-            | '\u{61c}'
-            | '\u{115f}'..='\u{1160}'
-            | '\u{17b4}'..='\u{17b5}'
-            | '\u{180b}'..='\u{180f}'
-            | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}'
-            | '\u{3164}'
-            | '\u{fe00}'..='\u{fe0f}'
-            | '\u{feff}'
-            | '\u{ffa0}'
-            | '\u{fff0}'..='\u{fffb}'
-            | '\u{1bca0}'..='\u{1bca3}'
-            | '\u{1d173}'..='\u{1d17a}'
-            | '\u{e0000}'..='\u{e0fff}'
-    )
-}
 
 /// Text for one line of a terminal.
 pub(super) fn for_terminal(text: &str) -> Cow<'_, str> {

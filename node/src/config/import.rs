@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::reader::Section;
+use super::writer::list;
 
 /// `[import]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -57,12 +58,11 @@ pub(super) fn import(section: &mut Section<'_>) -> ImportSection {
 /// The section as `init` writes it.
 impl fmt::Display for ImportSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inboxes = self.inboxes.iter().map(|inbox| toml::Value::String(inbox.to_string()));
         writeln!(
             f,
             "[import]\n# folders below which a steward may name a file that the node opens itself; clients send other files"
         )?;
-        writeln!(f, "inboxes = {}", toml::Value::Array(inboxes.collect()))
+        writeln!(f, "inboxes = {}", list(&self.inboxes))
     }
 }
 

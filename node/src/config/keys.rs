@@ -7,10 +7,10 @@ use std::{
 
 use concordat_storage::keys::TokenLocation;
 
-use super::{ConfigError, reader::Section};
-
-/// The environment variable that names the folder of credentials; systemd sets it.
-pub const CREDENTIALS_VARIABLE: &str = "CREDENTIALS_DIRECTORY";
+use super::error::ConfigError;
+use super::names::CREDENTIALS_VARIABLE;
+use super::reader::Section;
+use super::writer::text;
 
 /// `[keys] source`: what unlocks the master key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,7 +156,6 @@ pub fn credential(name: &str) -> Result<PathBuf, ConfigError> {
 /// The section as `init` writes it.
 impl fmt::Display for KeysFrom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |value: &dyn fmt::Display| toml::Value::String(value.to_string());
         writeln!(f, "[keys]")?;
         match self {
             Self::Passphrase => writeln!(f, "source = \"passphrase\""),

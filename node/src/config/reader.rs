@@ -9,7 +9,7 @@ use std::{fmt::Display, str::FromStr};
 
 use toml::{Table, Value};
 
-use super::Mistake;
+use super::error::Mistake;
 
 /// A file that is being read: the keys not read yet, and the mistakes so far.
 pub(super) struct Reader {

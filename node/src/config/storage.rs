@@ -9,7 +9,11 @@ use std::{
 
 use concordat_storage::objects::{Endpoint, InvalidLocation, ObjectLocation, PlainHttp, Region, S3Location, S3Url};
 
-use super::{ConfigError, InvalidChoice, credential, keys::is_credential, reader::Section};
+use super::choice::InvalidChoice;
+use super::error::ConfigError;
+use super::keys::{credential, is_credential};
+use super::reader::Section;
+use super::writer::text;
 
 /// Default timeout of one attempt of one request to a store, in seconds: enough for four concurrent parts of 8 MiB over
 /// 9 Mbit/s.
@@ -215,7 +219,6 @@ impl StoreSection {
 /// The section as `init` writes it.
 impl fmt::Display for StorageSection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |value: &dyn fmt::Display| toml::Value::String(value.to_string());
         writeln!(
             f,
             "[storage]\n# local, or s3://BUCKET/PREFIX: see docs/guides/object-storage.md"

@@ -3,6 +3,7 @@
     reason = "a test names only the variant that it expects"
 )]
 
+use concordat_protocol::text::LegalName;
 use concordat_storage::objects::ObjectLocation;
 
 use super::*;
@@ -32,7 +33,7 @@ fn mistakes(text: &str) -> Vec<String> {
 #[test]
 fn what_is_left_out_has_a_default() {
     let config = parse(MINIMAL).unwrap();
-    assert_eq!(config.node.listen, Config::listen_at(7400));
+    assert_eq!(config.node.listen, NodeSection::listen_at(7400));
     assert_eq!(config.node.listen[1].to_string(), "/ip4/0.0.0.0/udp/7400/quic-v1");
     assert_eq!(config.log, LogSection::default());
     assert_eq!(config.limits, LimitsSection::default());

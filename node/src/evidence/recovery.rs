@@ -6,58 +6,15 @@
 use std::collections::BTreeMap;
 
 use concordat_protocol::audit::{EntryBody, NodeTask, Outcome};
-use concordat_protocol::error_kind::{ErrorKind, Explain};
 use concordat_protocol::ids::QueryId;
 use concordat_protocol::query::query_of;
 use concordat_protocol::text::Reason;
 use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Ledger, LedgerError};
-use concordat_storage::meta::MetaError;
 
+use super::error::EvidenceError;
 use super::{Evidence, EvidenceSide};
 use crate::attribution::by_node;
-
-/// Why the queries that a stop interrupted could not be closed.
-#[derive(Debug, thiserror::Error)]
-pub enum EvidenceError {
-    /// The state cannot be read or written.
-    #[error("the evidence of queries cannot be read or written")]
-    State(#[from] MetaError),
-    /// Their ends cannot be entered in the ledger.
-    #[error("the ends of interrupted queries cannot be entered in the ledger")]
-    Ledger(#[from] LedgerError),
-    /// The ledger has an entry about a query without a record in the state.
-    #[error(
-        "the folder `meta` was replaced by an older copy: entry {entry} of the ledger is about query {}, of which the sealed state \
-         has no record, and a crash cannot cause this",
-        .query.short()
-    )]
-    StateOlder {
-        /// The query.
-        query: QueryId,
-        /// The entry.
-        entry: u64,
-    },
-    /// The work itself was interrupted.
-    #[error("closing the queries of the last run was interrupted")]
-    Interrupted(#[from] tokio::task::JoinError),
-}
-
-impl Explain for EvidenceError {
-    fn kind(&self) -> ErrorKind {
-        match self {
-            Self::State(source) => source.kind(),
-            Self::Ledger(source) => source.kind(),
-            Self::StateOlder { .. } => ErrorKind::Integrity,
-            Self::Interrupted(_) => ErrorKind::Internal,
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        matches!(self, Self::StateOlder { .. })
-            .then(|| "restore the newest copy of `meta`, or restore a backup into an empty directory".to_owned())
-    }
-}
 
 impl Evidence {
     /// Compares the records with the entries that were not covered by the sealed state when the ledger was opened, and adds to each
@@ -71,7 +28,7 @@ impl Evidence {
             let Some(query) = about else { continue };
             let record = self.get(query)?.ok_or(EvidenceError::StateOlder { query, entry })?;
             if !record.entries.contains(&entry) {
-                self.update(query, |record| record.entries.push(entry))?;
+                self.update(query, |record| record.note(entry))?;
             }
         }
         Ok(())

@@ -1,9 +1,13 @@
-use concordat_protocol::audit::{Cause, EntryBody, NodeTask, Outcome};
+mod signed;
+
+use concordat_protocol::audit::{Cause, EntryBody, LedgerHead, NodeTask, Outcome};
 use concordat_protocol::error_kind::{ErrorKind, Explain};
+use concordat_protocol::ids::{ActorId, Digest32, GrantId};
 use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
 use concordat_storage::ledger::{Attribution, Ledger};
 use tempfile::TempDir;
 
+use self::signed::{CONSUMER, countersignature, head, query_after, receipt, receipt_of, signed_record, zurich};
 use super::*;
 use crate::attribution::by_node;
 
@@ -218,28 +222,163 @@ fn evidence_open_queries_are_closed_once_at_the_next_start() {
 fn evidence_receipt_waits_for_countersignature_over_restart() {
     let fixture = Fixture::new();
     let (evidence, ledger) = fixture.open();
-    let receipt = || CoSigned::from_bytes(vec![1]).unwrap();
     for n in 0..3 {
-        evidence.begin(query(n), &record(EvidenceSide::Provider, NOON)).unwrap();
         evidence
-            .await_countersignature(query(n), &budapest(), receipt(), NOON.plus_seconds(i64::from(n)))
+            .begin(query(n), &signed_record(EvidenceSide::Provider, n))
+            .unwrap();
+        evidence
+            .await_countersignature(query(n), &zurich(), receipt(n), NOON.plus_seconds(i64::from(n)))
             .unwrap();
     }
-    let ledger_head = Signed::from_bytes(vec![1]).unwrap();
-    evidence
-        .countersigned(query(1), &budapest(), (receipt(), ledger_head), 7)
-        .unwrap();
+    let by = by_node(NodeTask::Start);
+    let signed = countersignature(&receipt(1), [CONSUMER; 2], 7);
+    assert!(
+        evidence
+            .receive_countersignature(query(1), signed, (&ledger, &by, NOON))
+            .unwrap()
+    );
     drop((evidence, ledger));
     let (evidence, _ledger) = fixture.open();
-    let waiting = evidence.outstanding(&budapest()).unwrap();
+    let waiting = evidence.outstanding(&zurich()).unwrap();
     assert_eq!(
         waiting.iter().map(|one| one.query).collect::<Vec<_>>(),
         [query(0), query(2)]
     );
-    assert!(evidence.get(query(1)).unwrap().unwrap().countersigned);
+    let stored = evidence.get(query(1)).unwrap().unwrap();
+    assert!(stored.countersigned);
+    assert_eq!(stored.entries, [0]);
     assert!(!evidence.get(query(2)).unwrap().unwrap().countersigned);
-    let other = InstitutionId::new("zurich").unwrap();
-    assert!(evidence.outstanding(&other).unwrap().is_empty());
+    assert!(evidence.outstanding(&budapest()).unwrap().is_empty());
+}
+
+/// A peer sends the same countersignature, or several that differ, on many streams at once.
+#[test]
+fn countersignatures_at_the_same_time_are_entered_once() {
+    let fixture = Fixture::new();
+    let (evidence, ledger) = fixture.open();
+    let by = by_node(NodeTask::Start);
+    for (n, distinct) in [(1, 1), (2, 8)] {
+        evidence
+            .begin(query(n), &signed_record(EvidenceSide::Provider, n))
+            .unwrap();
+        evidence
+            .await_countersignature(query(n), &zurich(), receipt(n), NOON)
+            .unwrap();
+        let before = ledger.size();
+        let sent: Vec<_> = (0..32_u64)
+            .map(|at| countersignature(&receipt(n), [CONSUMER; 2], at % distinct))
+            .collect();
+        let accepted: Vec<bool> = std::thread::scope(|scope| {
+            let receive = |signed| {
+                evidence
+                    .receive_countersignature(query(n), signed, (&ledger, &by, NOON))
+                    .unwrap()
+            };
+            let threads: Vec<_> = sent
+                .iter()
+                .map(|signed| scope.spawn(move || receive(signed.clone())))
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(ledger.size(), before + 1, "{n}");
+        let stored = evidence.get(query(n)).unwrap().unwrap();
+        assert_eq!(stored.entries, [before], "{n}");
+        // Exactly those that are the stored one are accepted.
+        for (signed, accepted) in sent.iter().zip(accepted) {
+            assert_eq!(stored.consumer_ledger.as_ref() == Some(&signed.ledger), accepted, "{n}");
+        }
+    }
+}
+
+#[test]
+fn countersignature_that_is_no_evidence_is_not_entered() {
+    let fixture = Fixture::new();
+    let (evidence, ledger) = fixture.open();
+    let by = by_node(NodeTask::Start);
+    evidence
+        .begin(query(1), &signed_record(EvidenceSide::Provider, 1))
+        .unwrap();
+    let receive = |signed| evidence.receive_countersignature(query(1), signed, (&ledger, &by, NOON));
+    let valid = || countersignature(&receipt(1), [CONSUMER; 2], 7);
+    assert!(!receive(valid()).unwrap(), "it is not awaited");
+    evidence
+        .await_countersignature(query(1), &zurich(), receipt(1), NOON)
+        .unwrap();
+    let other = receipt_of(1, 8);
+    assert!(!receive(countersignature(&other, [CONSUMER; 2], 7)).unwrap());
+    // Another node of the institution has signed one of the two.
+    for signers in [[CONSUMER, 9], [9, CONSUMER], [9, 9]] {
+        let refused = receive(countersignature(&receipt(1), signers, 7));
+        assert!(
+            matches!(refused, Err(EvidenceError::Invalid(_))),
+            "{signers:?}: {refused:?}"
+        );
+    }
+    assert_eq!(ledger.size(), 0);
+    assert!(receive(valid()).unwrap());
+    assert_eq!(ledger.size(), 1);
+}
+
+#[test]
+fn receipt_that_is_no_evidence_is_neither_stored_nor_signed() {
+    let fixture = Fixture::new();
+    let (evidence, ledger) = fixture.open();
+    let by = by_node(NodeTask::Start);
+    // Of another query than the record.
+    for (n, side) in [(1, EvidenceSide::Provider), (2, EvidenceSide::Consumer)] {
+        evidence.begin(query(n), &signed_record(side, n)).unwrap();
+    }
+    let stored = evidence.await_countersignature(query(1), &zurich(), receipt(3), NOON);
+    assert!(matches!(stored, Err(EvidenceError::Invalid(_))), "{stored:?}");
+    assert!(evidence.outstanding(&zurich()).unwrap().is_empty());
+    let signed = |n: u8, bytes: u64| {
+        let both = countersignature(&receipt_of(n, bytes), [CONSUMER; 2], 7).receipt;
+        let head = || Ok(head(zurich(), CONSUMER, ledger.size()));
+        evidence.countersign(query(2), (both, true), head, (&ledger, &by, NOON))
+    };
+    assert!(matches!(signed(3, 7), Err(EvidenceError::Invalid(_))));
+    assert_eq!(ledger.size(), 0);
+    // Signed once; again, it is the same, and no other receipt is signed.
+    let first = signed(2, 7).unwrap().unwrap();
+    assert_eq!(first.ledger, head(zurich(), CONSUMER, 1));
+    let again = signed(2, 7).unwrap().unwrap();
+    assert_eq!((again.receipt, again.ledger), (first.receipt, first.ledger));
+    assert!(signed(2, 8).unwrap().is_none());
+    assert_eq!(ledger.size(), 1);
+}
+
+#[test]
+fn query_that_is_no_evidence_is_not_stored_as_signed() {
+    let fixture = Fixture::new();
+    let (evidence, _ledger) = fixture.open();
+    let mut unsigned = signed_record(EvidenceSide::Consumer, 1);
+    unsigned.envelope = None;
+    evidence.begin(query(1), &unsigned).unwrap();
+    // The certificates end an hour later.
+    let late = evidence.store_query(query(1), query_after(1, 2 * 3600));
+    assert!(matches!(late, Err(EvidenceError::Invalid(_))), "{late:?}");
+    assert_eq!(evidence.get(query(1)).unwrap().unwrap().envelope, None);
+    let valid = query_after(1, 60);
+    evidence.store_query(query(1), valid.clone()).unwrap();
+    assert_eq!(evidence.get(query(1)).unwrap().unwrap().envelope, Some(valid));
+}
+
+#[test]
+fn evidence_record_names_no_more_entries_than_can_be_shown() {
+    let mut record = record(EvidenceSide::Provider, NOON);
+    for entry in 0..100 {
+        record.note(entry);
+        record.note(entry);
+    }
+    assert_eq!(record.entries.len(), concordat_protocol::query::MAX_PROOFS);
+    assert!(
+        record
+            .entries
+            .iter()
+            .copied()
+            .zip(0..)
+            .all(|(entry, first)| entry == first)
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! 4. A receipt is countersigned immediately, or later over [`RECEIPT`] if the answer was not read to its end.
 
 use concordat_protocol::audit::{EntryBody, Outcome};
+use concordat_protocol::error_kind::chain;
 use concordat_protocol::ids::{GrantId, InstitutionId, NodeId, QueryId};
 use concordat_protocol::query::{QueryEnvelope, Receipt, Received};
 use concordat_protocol::signed::{CoSigned, Signed};
@@ -80,7 +81,7 @@ impl Federation {
         let sequence = entry.sequence();
         let noted = parts
             .evidence
-            .blocking(move |evidence| evidence.update(query, |record| record.entries.push(sequence)));
+            .blocking(move |evidence| evidence.update(query, |record| record.note(sequence)));
         noted.await.map_err(evidence_error)?;
         Ok(OpenQuery { id: query, by })
     }
@@ -95,7 +96,7 @@ impl Federation {
         signed: Signed<QueryEnvelope>,
     ) -> Result<(), FederationError> {
         let evidence = &self.0.parts.evidence;
-        let stored = evidence.blocking(move |evidence| evidence.update(query, |record| record.envelope = Some(signed)));
+        let stored = evidence.run(move |evidence| evidence.store_query(query, signed));
         stored.await.map_err(evidence_error)
     }
 
@@ -127,10 +128,10 @@ impl Federation {
     }
 
     /// Enters that the receipt is being signed, and stores it with both signatures and the head of the ledger that contains this entry.
-    /// The result may then be sent.
+    /// The result may then be sent. A receipt that was signed before is returned as it was.
     ///
     /// # Errors
-    /// If it cannot be made durable.
+    /// If it cannot be made durable; [`FederationError::Misbehaved`] if it cannot be shown as evidence, or another receipt was signed.
     pub(super) async fn store_countersigned(
         &self,
         receipt: CoSigned<Receipt>,
@@ -140,21 +141,25 @@ impl Federation {
     ) -> Result<Countersignature, FederationError> {
         let parts = &self.0.parts;
         self.note_ledger(&receipt, provider, by).await?;
-        let digest = receipt.payload_digest();
-        let digest = digest.map_err(|error| FederationError::machine("the receipt cannot be decoded", error))?;
-        let entry = EntryBody::ReceiptCountersigned { query, digest, counted };
-        let entered = parts.ledger.append_async(entry, by, parts.clock.now()).await;
-        let unentered = |error| FederationError::machine("the receipt could not be entered in the ledger", error);
-        let sequence = entered.map_err(unentered)?.sequence();
-        let ledger = parts.membership.heads().signed();
-        let ledger =
-            ledger.map_err(|error| FederationError::machine("the head of the ledger cannot be signed", error))?;
-        let (provider, both) = (provider.clone(), (receipt.clone(), ledger.clone()));
-        let stored = parts
-            .evidence
-            .blocking(move |evidence| evidence.countersigned(query, &provider, both, sequence));
-        stored.await.map_err(evidence_error)?;
-        Ok(Countersignature { receipt, ledger })
+        let (heads, ledger) = (parts.membership.heads().clone(), parts.ledger.clone());
+        let (by, now) = (by.clone(), parts.clock.now());
+        let signed = parts.evidence.run(move |evidence| {
+            evidence.countersign(query, (receipt, counted), || heads.signed(), (&ledger, &by, now))
+        });
+        let misbehaved = |detail: String| FederationError::Misbehaved {
+            provider: provider.clone(),
+            detail,
+        };
+        match signed.await {
+            Ok(Some(signed)) => Ok(signed),
+            Ok(None) => Err(misbehaved(
+                "it has got a signature under another receipt of this query".to_owned(),
+            )),
+            Err(EvidenceError::Invalid(error)) => {
+                Err(misbehaved(format!("its receipt is not evidence: {}", chain(&error))))
+            }
+            Err(error) => Err(evidence_error(error)),
+        }
     }
 
     /// Stores the head of the provider's ledger. A head that contradicts the stored one ends the session with its node.
@@ -282,7 +287,13 @@ impl Federation {
         let ours = signed.add_signature(&parts.identity.node_key);
         let ours = ours.map_err(|error| FederationError::machine("the receipt cannot be signed", error))?;
         let signed = self.store_countersigned(ours, (query, &stated.provider), counted, by);
-        signed.await.map(Some)
+        match signed.await {
+            Err(error @ FederationError::Misbehaved { .. }) => {
+                tracing::warn!(query = %query.short(), %error, "a receipt stays unsigned");
+                Ok(None)
+            }
+            signed => signed.map(Some),
+        }
     }
 }
 

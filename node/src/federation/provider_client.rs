@@ -79,7 +79,7 @@ impl ProviderClient {
         };
         let open = self
             .federation
-            .open_query(intent, stream.session(), self.actor.attribution())
+            .open_query(intent, stream.session(), self.actor.own_account_attribution())
             .await?;
         identify_query(&open.id);
         let outgoing = match self.signed(target, grant, sql, (node, open.id)).await {
@@ -188,7 +188,7 @@ impl ProviderClient {
             envelope,
             signed,
             actor: self.actor.id().clone(),
-            by: self.actor.attribution(),
+            by: self.actor.own_account_attribution(),
             node,
             tier: target.tier,
             columns,

@@ -62,8 +62,9 @@ impl Actor {
         }
     }
 
-    /// The attribution of this person's actions in the ledger.
-    pub fn attribution(&self) -> Attribution {
+    /// The attribution of what this person does with their own account: login, and their own password. It needs no role; every other
+    /// action needs [`Self::authorize`].
+    pub fn own_account_attribution(&self) -> Attribution {
         Attribution::vouch(Cause::Person { actor: self.id.clone() })
     }
 
@@ -147,7 +148,7 @@ impl Actor {
     /// As for [`Self::require`].
     pub fn authorize(&self, action: Action) -> Result<Attribution, IamError> {
         self.require(action)?;
-        Ok(self.attribution())
+        Ok(self.own_account_attribution())
     }
 
     /// Checks that one of the person's roles permits `action`.

@@ -20,7 +20,8 @@ use concordat_storage::{
     ledger::Ledger,
 };
 
-use super::{Site, Unlock, provider_from_secret, write};
+use super::site::Site;
+use super::unlock::{Unlock, provider_from_secret};
 use crate::{
     attribution::by_this_account,
     config::{self, Config, ImportSection, KeysFrom, LimitsSection, LogSection, NodeSection, StorageSection},
@@ -160,12 +161,17 @@ pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Proble
         );
     }
     let site = Site::prepare(&plan.dir)?;
-    let at = site.path().to_owned();
     let (provider, keys) = provider_from_secret(plan.unlock, plan.cost)?;
     config.keys = keys;
     let location = config.storage.location(&plan.dir)?;
-    let restored = backup::restore(&plan.repository, plan.snapshot, &at, provider.as_ref(), &location)?;
-    write(&at.join(config::FILE), config.to_string().as_bytes())?;
+    let restored = backup::restore(
+        &plan.repository,
+        plan.snapshot,
+        site.path(),
+        provider.as_ref(),
+        &location,
+    )?;
+    site.write(config::FILE, config.to_string().as_bytes())?;
     let contents = restored.contents.document();
     let opened = restored.storage;
     let (folder, key) = (opened.ledger_dir(), opened.ledger_key());

@@ -8,8 +8,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::config;
 use concordat_documents::problem::Problem;
+use concordat_storage::fs::write_private;
+
+use crate::config;
 
 /// Name of the temporary folder inside an empty target that cannot be replaced, such as a mounted volume.
 const INSIDE: &str = ".init";
@@ -53,6 +55,13 @@ impl Site {
     /// The temporary folder.
     pub(super) fn path(&self) -> &Path {
         &self.at
+    }
+
+    /// Writes a file that only its owner can read, at a path below the folder.
+    pub(super) fn write(&self, file: &str, bytes: &[u8]) -> Result<(), Problem> {
+        let path = self.at.join(file);
+        write_private(&path, bytes)
+            .map_err(|error| Problem::internal(&format!("cannot write `{}`", path.display()), &error))
     }
 
     /// Moves the contents to the target.

@@ -1,7 +1,15 @@
-use super::*;
-use crate::iam::Sessions;
-use concordat_protocol::error_kind::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use concordat_protocol::error_kind::ErrorKind;
+use concordat_protocol::query::Role;
+use concordat_protocol::time::Timestamp;
+use concordat_storage::data_dir::Storage;
+use concordat_storage::keys::{Argon2Cost, KeyFile, Secret};
+
+use super::*;
+use crate::config::Config;
+use crate::iam::{Accounts, Sessions};
 
 fn plan(dir: &Path) -> Plan {
     let config = "[node]\ninstitution='zurich'\nname='Zurich'\njurisdiction='CH'\n[keys]\nsource='passphrase'\n";

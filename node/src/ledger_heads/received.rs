@@ -9,7 +9,7 @@ use concordat_protocol::text::Reason;
 use concordat_storage::ledger::Attribution;
 use serde::Serialize;
 
-use super::own::own_alarm;
+use super::own_ledger::own_alarm;
 use super::peers::{HeadRejected, PeerLedger, Shown};
 use super::{LedgerHeads, LedgerHeadsError, locked, names};
 

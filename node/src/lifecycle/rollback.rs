@@ -25,7 +25,8 @@ use concordat_storage::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Lifecycle;
+use super::erasure::erase;
+use super::parts::LifecycleParts;
 use crate::attribution::by_node;
 
 /// The tree that contains the summary.
@@ -69,7 +70,7 @@ impl Explain for RollbackError {
             Self::OlderState { .. } => ErrorKind::Integrity,
             Self::Ledger(source) => source.kind(),
             Self::Catalog(source) => source.kind(),
-            Self::State(source) => source.kind().into(),
+            Self::State(source) => source.kind(),
             Self::Unfinished(problem) => problem.code,
             Self::Interrupted(_) => ErrorKind::Internal,
         }
@@ -98,14 +99,22 @@ struct LedgerSummary {
     datasets: BTreeMap<DatasetName, Last>,
 }
 
-impl Lifecycle {
-    pub(super) fn compare_with_ledger(&self) -> Result<(), RollbackError> {
-        let tree = self.0.with.storage.meta().tree(TREE)?;
+/// Compares the catalog with the ledger, and completes what a stop interrupted between the two. Blocks.
+pub(super) fn compare_with_ledger(parts: &LifecycleParts) -> Result<(), RollbackError> {
+    Comparison(parts).run()
+}
+
+/// One comparison of the catalog with the ledger.
+struct Comparison<'a>(&'a LifecycleParts);
+
+impl Comparison<'_> {
+    fn run(&self) -> Result<(), RollbackError> {
+        let tree = self.0.storage.meta().tree(TREE)?;
         let known: Option<LedgerSummary> = tree.get(KEY)?;
-        let known = known.filter(|known| known.entries <= self.0.with.ledger.size());
+        let known = known.filter(|known| known.entries <= self.0.ledger.size());
         let summary = self.summarize(known.unwrap_or_default())?;
         let recorded = &summary.datasets;
-        let catalog = self.0.with.storage.catalog();
+        let catalog = self.0.storage.catalog();
         for (dataset, last) in recorded {
             match last {
                 Last::Imported { version, manifest } => self.must_have(dataset, *version, *manifest)?,
@@ -126,7 +135,7 @@ impl Lifecycle {
     }
 
     fn summarize(&self, known: LedgerSummary) -> Result<LedgerSummary, LedgerError> {
-        let ledger = &self.0.with.ledger;
+        let ledger = &self.0.ledger;
         let (size, mut datasets, mut start) = (ledger.size(), known.datasets, known.entries);
         while start < size {
             for stored in ledger.range_for_start(start, size.min(start + CHUNK))? {
@@ -151,7 +160,7 @@ impl Lifecycle {
     }
 
     fn must_have(&self, dataset: &DatasetName, version: u64, manifest: Digest32) -> Result<(), RollbackError> {
-        let catalog = self.0.with.storage.catalog();
+        let catalog = self.0.storage.catalog();
         let older = |found| RollbackError::OlderState {
             recorded: format!("version {version} of `{dataset}` was imported"),
             found,
@@ -181,7 +190,7 @@ impl Lifecycle {
     /// Erases the dataset if the ledger records its erasure and the statement is missing here: the node stopped in between, or the state is
     /// an older copy. In both cases the dataset has to be erased.
     fn must_be_erased(&self, dataset: &DatasetName, statement: Digest32) -> Result<(), RollbackError> {
-        let catalog = self.0.with.storage.catalog();
+        let catalog = self.0.storage.catalog();
         let done = catalog.erasures().all()?.iter().any(|done| done.digest() == statement);
         let is_there = catalog.datasets().list()?.iter().any(|record| record.name == *dataset);
         if done || !is_there {
@@ -189,7 +198,7 @@ impl Lifecycle {
         }
         tracing::warn!(%dataset, "the ledger records the erasure of a dataset that still exists; it is erased now");
         let reason = Reason::sanitized("an erasure that the ledger records had not been carried out");
-        match self.erase(dataset, reason, &by_node(NodeTask::Recovery)) {
+        match erase(self.0, dataset, reason, &by_node(NodeTask::Recovery)) {
             Ok(_) => Ok(()),
             Err(problem) if problem.code == ErrorKind::Integrity => Err(RollbackError::OlderState {
                 recorded: format!("`{dataset}` was erased"),
@@ -201,8 +210,8 @@ impl Lifecycle {
 
     /// Writes the ledger entry of a version that became visible just before a stop.
     fn enter_version(&self, dataset: &DatasetName, version: u64) -> Result<(), RollbackError> {
-        let with = &self.0.with;
-        let opened = with
+        let opened = self
+            .0
             .storage
             .catalog()
             .open_version(dataset, Some(VersionNumber::new(version)))?;
@@ -213,8 +222,9 @@ impl Lifecycle {
             manifest: opened.manifest_digest(),
         };
         drop(
-            with.ledger
-                .append(entry, &by_node(NodeTask::Recovery), with.clock.now())?,
+            self.0
+                .ledger
+                .append(entry, &by_node(NodeTask::Recovery), self.0.clock.now())?,
         );
         Ok(())
     }

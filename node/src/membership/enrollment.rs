@@ -76,7 +76,11 @@ impl Membership {
         Ok((stated.document().nodes.clone(), stated.document().issued_at))
     }
 
-    fn addresses(&self) -> Result<Vec<Address>, MembershipError> {
+    /// The addresses to announce: those of the configuration, or those that this node listens on.
+    ///
+    /// # Errors
+    /// [`MembershipError::NoAddress`] if there is none.
+    pub(super) fn addresses(&self) -> Result<Vec<Address>, MembershipError> {
         if !self.0.announced.is_empty() {
             return Ok(self.0.announced.clone());
         }

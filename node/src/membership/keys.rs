@@ -126,7 +126,8 @@ impl Membership {
     /// Creates this institution's next key, if there is none yet, and signs a statement for it with the present one.
     ///
     /// # Errors
-    /// [`MembershipError::HolderKey`] while the present key is a key of the charter.
+    /// [`MembershipError::HolderKey`] while the present key is a key of the charter; [`MembershipError::NoAddress`] if there is none to
+    /// state in the application. No key is created then.
     pub async fn make_next_key(&self, by: &Attribution) -> Result<NextKey, MembershipError> {
         let _changing = self.0.changing.lock().await;
         let roster = self.newest();
@@ -136,6 +137,10 @@ impl Membership {
             .is_some_and(|roster| roster.roster().charter.holds(&ours))
         {
             return Err(MembershipError::HolderKey);
+        }
+        if roster.is_some() {
+            // The application states them: without one, no key is created and the ledger does not claim it.
+            drop(self.addresses()?);
         }
         let next = match self.0.identity.next_key() {
             Some(next) => next,

@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn request_is_as_wide_as_the_catalog_where_nothing_is_stated() {
-        let scope = into_scope(serde_json::json!({ "where": "age >= 40" }), Some(&listed())).unwrap();
+        let scope = into_scope(&serde_json::json!({ "where": "age >= 40" }), Some(&listed())).unwrap();
         let columns: Vec<_> = scope
             .columns
             .iter()
@@ -149,15 +149,15 @@ mod tests {
 
     #[test]
     fn request_for_what_the_catalog_does_not_list_is_refused() {
-        let unlisted = into_scope(serde_json::json!({}), None);
+        let unlisted = into_scope(&serde_json::json!({}), None);
         assert!(matches!(unlisted, Err(GrantRequestError::NoDataset(_))));
-        let column = into_scope(serde_json::json!({ "columns": ["age", "name"] }), Some(&listed()));
+        let column = into_scope(&serde_json::json!({ "columns": ["age", "name"] }), Some(&listed()));
         assert!(matches!(column, Err(GrantRequestError::NoColumn { column, .. }) if column.as_str() == "name"));
-        let condition = into_scope(serde_json::json!({ "where": "name = 1" }), Some(&listed()));
+        let condition = into_scope(&serde_json::json!({ "where": "name = 1" }), Some(&listed()));
         assert!(matches!(condition, Err(GrantRequestError::Condition(_))));
     }
 
-    fn into_scope(options: serde_json::Value, listed: Option<&CatalogEntry>) -> Result<Scope, GrantRequestError> {
+    fn into_scope(options: &serde_json::Value, listed: Option<&CatalogEntry>) -> Result<Scope, GrantRequestError> {
         let mut request = serde_json::json!({ "purposes": ["health-research"], "until": "2027-06-30" });
         request
             .as_object_mut()

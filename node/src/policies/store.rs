@@ -178,7 +178,7 @@ impl PolicyStore {
         if current.sources.settings.two_people || sources.settings.two_people {
             return self.propose((sources, cases), &policy, &current, by);
         }
-        self.activate(sources, policy, &by.attribution(), &current)
+        self.activate(sources, policy, &by.own_account_attribution(), &current)
     }
 
     /// Approves the proposal with this digest as the second person. The first must still be permitted to change policies, according
@@ -265,7 +265,7 @@ impl PolicyStore {
         let entry = EntryBody::PolicyProposed {
             digest: proposal.digest,
         };
-        drop(parts.ledger.append(entry, &by.attribution(), now)?);
+        drop(parts.ledger.append(entry, &by.own_account_attribution(), now)?);
         self.0.proposals.put(PROPOSAL, &proposal)?;
         Ok(Applied::Proposed(Box::new(proposal)))
     }

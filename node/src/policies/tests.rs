@@ -223,7 +223,7 @@ fn policy_store_activates_a_sealed_signed_and_recorded_set() {
         fixture.applied(),
         [
             (1, shipped().digest(), by_node(NodeTask::Start).cause().clone()),
-            (2, expect, stella().attribution().cause().clone())
+            (2, expect, stella().own_account_attribution().cause().clone())
         ]
     );
     let history = again.history().unwrap();

@@ -176,14 +176,9 @@ fn missing_part(query: QueryId, missing: Missing) -> Problem {
 }
 
 fn bundle(node: &Node, record: EvidenceRecord) -> Result<EvidenceBundle, Missing> {
-    let peer = record.peer.ok_or(Missing::Part(
+    let certificates = record.certificates().ok_or(Missing::Part(
         "other side: it was a local query on data of this institution",
     ))?;
-    let certificates = match record.side {
-        EvidenceSide::Provider => [peer.certificate, peer.own],
-        EvidenceSide::Consumer => [peer.own, peer.certificate],
-        EvidenceSide::Local => return Err(Missing::Part("other side")),
-    };
     let envelope = record
         .envelope
         .ok_or(Missing::Part("signature: it ended before it was signed"))?;

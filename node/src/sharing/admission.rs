@@ -55,7 +55,7 @@ impl Sharing {
         let left = Duration::from_millis(u64::try_from(envelope.deadline.since(now)).unwrap_or(0));
         let case = Case::Peer {
             by: by_peer(session).on_behalf_of(query.assertion().actor.clone()),
-            peer: Box::new(self.evidence_peer(session)?),
+            peer: Box::new(self.evidence_peer(session, &query)?),
             query: Box::new(query),
             lease,
         };

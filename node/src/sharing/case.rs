@@ -101,7 +101,7 @@ impl Case {
     pub(super) fn attribution(&self) -> Attribution {
         match self {
             Self::Peer { by, .. } => by.clone(),
-            Self::Local { actor, .. } => actor.attribution(),
+            Self::Local { actor, .. } => actor.own_account_attribution(),
         }
     }
 

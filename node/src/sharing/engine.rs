@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use concordat_storage::engine::Bounds;
 
+use crate::config::DEFAULT_MEMORY_MIB;
+
 /// Concurrent queries that the engine's memory is divided between.
 const QUERIES: usize = ANSWERED + LOCAL;
 /// Those that are answered from our own datasets: eight for one institution, eight for all others and our own people.
@@ -13,8 +15,8 @@ const ANSWERED: usize = 16;
 const LOCAL: usize = 4;
 /// Least memory for the groupings and sorts of one query, in bytes.
 const MIN_MEMORY: usize = 32 << 20;
-/// Default memory of all queries together, in bytes: twenty queries with 256 MiB each for their groupings and sorts.
-pub const DEFAULT_MEMORY: usize = QUERIES * (384 << 20);
+/// Default memory of all queries together, in bytes.
+pub const DEFAULT_MEMORY: usize = DEFAULT_MEMORY_MIB << 20;
 
 /// The configuration of the engine.
 #[derive(Clone, Debug)]
@@ -81,6 +83,7 @@ mod tests {
             let total = engine.queries() + engine.local_queries();
             assert!(total * engine.bounds().process() <= memory, "{memory}");
         }
+        assert_eq!(DEFAULT_MEMORY, QUERIES * (384 << 20));
         let engine = EngineConfig {
             program: PathBuf::new(),
             memory: DEFAULT_MEMORY,

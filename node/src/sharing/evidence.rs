@@ -5,9 +5,10 @@
 //! Receipts that were left unsigned by a crash of either side are signed in the same way. A consumer that has lost its record of the
 //! query cannot sign; a steward of this institution writes such a receipt off ([`crate::evidence::Evidence::write_off`]).
 
-use concordat_protocol::audit::{EntryBody, LedgerHead};
+use concordat_protocol::audit::LedgerHead;
+use concordat_protocol::error_kind::chain;
 use concordat_protocol::ids::{InstitutionId, NodeId, QueryId};
-use concordat_protocol::query::Receipt;
+use concordat_protocol::query::{AttestedQuery, Receipt, ValidQuery};
 use concordat_protocol::signed::{CoSigned, Signed};
 use concordat_protocol::time::Timestamp;
 use concordat_protocol::wire::messages::{
@@ -19,7 +20,7 @@ use super::case::Case;
 use super::handle::Sharing;
 use super::refusal::failed;
 use crate::attribution::by_peer;
-use crate::evidence::{EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
+use crate::evidence::{EvidenceError, EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
 use crate::ledger_heads::LedgerHeadsError;
 use crate::network::{FramedStream, NetworkError, Session};
 
@@ -27,6 +28,10 @@ use crate::network::{FramedStream, NetworkError, Session};
 const MAX_OUTSTANDING: usize = 16;
 /// How long one of them may wait: long enough for a crashed node to be started again.
 const COUNTERSIGN_GRACE_MS: i64 = 10 * 60_000;
+
+fn not_awaited() -> Refusal {
+    Refusal::because(RefusalCode::Invalid, "no such receipt waits for your signature")
+}
 
 fn used_before() -> Refusal {
     Refusal::because(
@@ -96,7 +101,7 @@ impl Sharing {
     pub(super) async fn store_decision(&self, case: &Case, decision: &LedgerReceipt) -> Result<(), Refusal> {
         let (query, entry) = (case.query(), decision.sequence());
         let evidence = &self.0.parts.evidence;
-        let stored = evidence.blocking(move |evidence| evidence.update(query, |record| record.entries.push(entry)));
+        let stored = evidence.blocking(move |evidence| evidence.update(query, |record| record.note(entry)));
         stored.await.map_err(|error| {
             tracing::error!(%error, "the evidence of a query cannot be stored, so it is not answered");
             failed("the holder cannot store the evidence of the query and therefore does not answer it")
@@ -144,16 +149,20 @@ impl Sharing {
         })
     }
 
-    /// The other node as it is recorded in the evidence.
-    pub(super) fn evidence_peer(&self, session: &Session) -> Result<EvidencePeer, Refusal> {
+    /// The other node as it is recorded in the evidence. A query of which no valid evidence could be shown is refused.
+    pub(super) fn evidence_peer(&self, session: &Session, query: &ValidQuery) -> Result<EvidencePeer, Refusal> {
         let parts = &self.0.parts;
         let attested = session.attested().ok_or_else(|| failed("the peer is not attested"))?;
         let own = parts.identity.certificate(parts.clock.now());
+        let own = own.map_err(|_| failed("the holder cannot create the certificate of its node"))?;
+        let certificate = attested.certificate.clone();
+        AttestedQuery::check([certificate.clone(), own.clone()], query.signed().clone())
+            .map_err(|error| Refusal::because(RefusalCode::Invalid, chain(&error)))?;
         Ok(EvidencePeer {
             institution: attested.institution.clone(),
             node: session.peer(),
-            certificate: attested.certificate.clone(),
-            own: own.map_err(|_| failed("the holder cannot create the certificate of its node"))?,
+            certificate,
+            own,
         })
     }
 
@@ -178,7 +187,7 @@ impl Sharing {
             .0
             .parts
             .evidence
-            .blocking(move |evidence| evidence.await_countersignature(query, &consumer, receipt, now));
+            .run(move |evidence| evidence.await_countersignature(query, &consumer, receipt, now));
         let stored = stored.await;
         if let Err(error) = &stored {
             tracing::error!(%error, "a receipt could not be stored, so it is not sent");
@@ -187,29 +196,29 @@ impl Sharing {
     }
 
     /// Enters a receipt that the consumer's node has signed, and stores it with the head of that node's ledger. The receipt no longer
-    /// waits for the signature.
+    /// waits for the signature. The same signature again changes nothing, and another one is refused.
     pub(super) async fn store_countersigned(
         &self,
         query: QueryId,
         (consumer, node): (&InstitutionId, NodeId),
-        Countersignature { receipt, ledger }: Countersignature,
+        signed: Countersignature,
         by: &Attribution,
     ) -> Result<(), Refusal> {
         let parts = &self.0.parts;
-        self.note_ledger((consumer, node), &ledger, by).await?;
-        let digest = receipt.payload_digest();
-        let entry = EntryBody::ReceiptCountersigned {
-            query,
-            digest: digest.map_err(|error| Refusal::because(RefusalCode::Invalid, error.to_string()))?,
-            counted: true,
-        };
-        let entered = parts.ledger.append_async(entry, by, parts.clock.now()).await;
-        let entry = entered.map_err(|_| failed("the ledger cannot be written"))?.sequence();
-        let consumer = consumer.clone();
+        self.note_ledger((consumer, node), &signed.ledger, by).await?;
+        let (ledger, by, now) = (parts.ledger.clone(), by.clone(), parts.clock.now());
         let stored = parts
             .evidence
-            .blocking(move |evidence| evidence.countersigned(query, &consumer, (receipt, ledger), entry));
-        stored.await.map_err(|_| failed("the receipt cannot be stored"))
+            .run(move |evidence| evidence.receive_countersignature(query, signed, (&ledger, &by, now)));
+        match stored.await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(not_awaited()),
+            Err(EvidenceError::Invalid(error)) => Err(Refusal::because(RefusalCode::Invalid, chain(&error))),
+            Err(error) => {
+                tracing::error!(%error, "a countersigned receipt cannot be entered and stored");
+                Err(failed("the countersigned receipt cannot be entered and stored"))
+            }
+        }
     }
 
     /// Stores the head of the consumer's ledger. A head that contradicts the stored ones ends the session with its node; the receipt is
@@ -277,25 +286,19 @@ impl Sharing {
         signed: Countersignature,
         session: &Session,
     ) -> Result<(), Refusal> {
-        let receipt = &signed.receipt;
-        let invalid = || Refusal::because(RefusalCode::Invalid, "no such receipt waits for your signature");
-        let query = receipt.peek_unverified().map_err(|_| invalid())?.query;
-        let of = consumer.clone();
-        let waiting = self.0.parts.evidence.blocking(move |evidence| {
-            let waits = evidence.outstanding(&of)?.iter().any(|one| one.query == query);
-            Ok(evidence.get(query)?.filter(|_| waits))
-        });
-        let record = waiting
-            .await
-            .map_err(|_| failed("the evidence cannot be read"))?
-            .ok_or_else(invalid)?;
-        let (ours, peer) = (record.receipt.ok_or_else(invalid)?, record.peer.ok_or_else(invalid)?);
-        let same = matches!((ours.payload_digest(), receipt.payload_digest()), (Ok(a), Ok(b)) if a == b);
-        // It must be signed by the node that sent the query: another node of the institution did not see the answer.
-        let keys = [self.0.parts.identity.node(), peer.node];
-        if !same || receipt.clone().verify(&keys).is_err() {
-            return Err(invalid());
-        }
+        let query = signed.receipt.peek_unverified().map_err(|_| not_awaited())?.query;
+        let stored = self.0.parts.evidence.blocking(move |evidence| evidence.get(query));
+        let stored = stored.await.map_err(|_| failed("the evidence cannot be read"))?;
+        // Another node of the institution did not see the answer: it can sign neither the receipt nor a head that contains it.
+        let sent_by = stored
+            .as_ref()
+            .and_then(|record| record.peer.as_ref())
+            .map(|peer| peer.node);
+        let record = stored.filter(|_| sent_by == Some(session.peer()));
+        let checked = record
+            .ok_or_else(not_awaited)?
+            .check_receipt(&signed.receipt, Some(&signed.ledger));
+        checked.map_err(|error| Refusal::because(RefusalCode::Invalid, chain(&error)))?;
         self.store_countersigned(query, (consumer, session.peer()), signed, &by_peer(session))
             .await
     }

@@ -52,6 +52,8 @@ pub struct ValidExport {
     pub institution: InstitutionId,
     /// The key that signed its checkpoint: the one that its first entry names, or one that follows it.
     pub key: InstitutionPublicKey,
+    /// The keys from which it follows by the entries, the first one first.
+    pub earlier_keys: Vec<InstitutionPublicKey>,
     /// How many entries there are.
     pub entries: u64,
     /// When the checkpoint was signed.
@@ -75,7 +77,7 @@ pub fn check_export(
     let checkpoint = Signed::<Checkpoint>::from_bytes(bytes).and_then(|signed| signed.verify(head.key))?;
     let checkpoint = checkpoint.document();
     let (mut tree, mut previous) = (CompactTree::new(), Digest32::ZERO);
-    let mut signer = None;
+    let (mut signer, mut earlier_keys) = (None, Vec::new());
     for line in lines {
         let sequence = tree.size();
         let broken = ExportError::Broken { sequence };
@@ -85,7 +87,9 @@ pub fn check_export(
         if entry.sequence != sequence || entry.previous != previous {
             return Err(broken);
         }
-        signer = signer_after(signer, &entry.body, &checkpoint.institution)?;
+        let next = signer_after(signer, &entry.body, &checkpoint.institution)?;
+        earlier_keys.extend(signer.filter(|_| next != signer));
+        signer = next;
         previous = leaf_hash(&bytes);
         tree.push(previous);
     }
@@ -98,6 +102,7 @@ pub fn check_export(
     Ok(ValidExport {
         institution: checkpoint.institution.clone(),
         key: head.key,
+        earlier_keys,
         entries: tree.size(),
         at: checkpoint.at,
     })
@@ -253,10 +258,16 @@ mod tests {
 
     #[test]
     fn exported_ledger_under_later_key_needs_each_key_succession() {
-        let verified_key = |signer, keys: &[EntryBody]| {
+        let checked = |signer, keys: &[EntryBody]| {
             let (head, lines) = export_with(signer, 5, keys);
-            check(&head, &lines).map(|valid| valid.key)
+            check(&head, &lines)
         };
+        let verified_key = |signer, keys: &[EntryBody]| checked(signer, keys).map(|valid| valid.key);
+        let twice = [replaced(5, 5, 6), replaced(5, 5, 6), replaced(6, 6, 7)];
+        assert_eq!(
+            checked(7, &twice).unwrap().earlier_keys,
+            [key(5).public(), key(6).public()]
+        );
         assert_eq!(verified_key(6, &[replaced(5, 5, 6)]), Ok(key(6).public()));
         assert_eq!(
             verified_key(7, &[replaced(5, 5, 6), replaced(6, 6, 7)]),

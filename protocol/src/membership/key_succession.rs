@@ -90,6 +90,24 @@ pub fn key_after(
     Ok(current)
 }
 
+/// The keys from which `key` follows by the last of `successions`, each signed by the key before; the nearest first. Statements before
+/// one that does not lead there are left out: the next key was not authorized by the one before.
+pub fn keys_before(
+    institution: &InstitutionId,
+    key: InstitutionPublicKey,
+    successions: &[Signed<KeySuccession>],
+) -> Vec<InstitutionPublicKey> {
+    let (mut before, mut current) = (Vec::new(), key);
+    for signed in successions.iter().rev().take(MAX_EARLIER_KEYS) {
+        match signed.clone().of(institution) {
+            Ok(verified) if verified.document().to == current => current = verified.document().from,
+            Ok(_) | Err(_) => break,
+        }
+        before.push(current);
+    }
+    before
+}
+
 /// A key that a member had, and who authorized the next one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

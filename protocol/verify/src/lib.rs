@@ -2,28 +2,35 @@
 //!
 //! 1. The format of the file shows what it is: the evidence of one query, or a whole ledger.
 //! 2. All signatures, hashes and paths in it are checked with the keys in it.
-//! 3. The keys are compared with the fingerprints that the caller knows. A key that was not given is *missing*: the file is then
-//!    only as trustworthy as its source.
+//! 3. The key of each institution in it is compared with those that the caller knows for *that* institution ([`KnownKeys`]): anyone can
+//!    sign a certificate that bears another institution's name. It has to be one of them, or to follow one of them by statements in the
+//!    file that each key signed. Any other key makes the file invalid. If no key was given for the institution, its key is *missing*:
+//!    the file is then only as trustworthy as its source.
+//! 4. What the file contains is text of others. Every line of a [`Conclusion`] is escaped ([`TerminalLine`]).
 
 mod command;
+mod keys;
 
 pub use command::{CommandResult, run};
+pub use concordat_protocol::text::TerminalLine;
+pub use keys::{InvalidKnownKey, KnownKeys};
 
 use concordat_protocol::audit::{ExportError, LedgerEntry, LedgerHead, check_export};
 use concordat_protocol::identity::InstitutionPublicKey;
 use concordat_protocol::ids::InstitutionId;
 use concordat_protocol::query::{EvidenceBundle, EvidenceError, ValidEvidence};
+use keys::Standing;
 
 /// Longest file in bytes: a ledger of several million entries.
 const MAX_FILE: usize = 1 << 30;
 
 /// What a file proves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conclusion {
     /// Each as one sentence.
-    pub lines: Vec<String>,
+    pub lines: Vec<TerminalLine>,
     /// What is missing although everything in the file is valid.
-    pub missing: Vec<String>,
+    pub missing: Vec<TerminalLine>,
 }
 
 /// Why a file is not valid evidence.
@@ -38,79 +45,81 @@ pub enum VerifyError {
     /// A ledger is invalid.
     #[error("the ledger is invalid")]
     Export(#[from] ExportError),
+    /// The key of an institution is another one than was given for it.
+    #[error(
+        "the key of {institution} is {found}, which neither is nor follows the one that was given for it: either another party has made \
+         this file, or {institution} had another key at that time, which has to be given as well"
+    )]
+    OtherKey {
+        /// The institution.
+        institution: InstitutionId,
+        /// The fingerprint of the key in the file.
+        found: String,
+    },
 }
 
-/// Checks a file against the fingerprints in `keys`.
+/// Checks a file against the keys that the caller knows.
 ///
 /// # Errors
 /// [`VerifyError`] if it is invalid, or not such a file.
-pub fn conclude(text: &str, keys: &[String]) -> Result<Conclusion, VerifyError> {
+pub fn conclude(text: &str, keys: &KnownKeys) -> Result<Conclusion, VerifyError> {
     if text.len() > MAX_FILE {
         return Err(VerifyError::Unreadable);
     }
-    let keys = Keys(keys);
     if let Ok(bundle) = serde_json::from_str::<EvidenceBundle>(text) {
-        let holder = bundle.holder.clone();
-        return Ok(query(&bundle.check()?, &holder, keys));
+        return query(&bundle.check()?, keys);
     }
     let mut lines = text.lines();
     let head = lines.next().and_then(|line| serde_json::from_str(line).ok());
     let entries = lines.map(|line| serde_json::from_str::<String>(line).ok());
     let ledger = check_export(&head.ok_or(VerifyError::Unreadable)?, entries)?;
-    let mut conclusion = Conclusion {
-        lines: vec![format!(
-            "the ledger of {}: {} entries up to {}, each following from the one before, as its key {} signed",
-            ledger.institution,
-            ledger.entries,
-            ledger.at,
-            ledger.key.fingerprint()
-        )],
-        missing: Vec::new(),
-    };
-    keys.compare(&ledger.institution, ledger.key, &mut conclusion);
+    let mut conclusion = Conclusion::default();
+    conclusion.state(&format!(
+        "the ledger of {}: {} entries up to {}, each following from the one before, as its key {} signed",
+        ledger.institution,
+        ledger.entries,
+        ledger.at,
+        ledger.key.fingerprint()
+    ));
+    conclusion.compare(keys, &ledger.institution, ledger.key, &ledger.earlier_keys)?;
     Ok(conclusion)
 }
 
-fn query(valid: &ValidEvidence, holder: &InstitutionId, keys: Keys<'_>) -> Conclusion {
+fn query(valid: &ValidEvidence, keys: &KnownKeys) -> Result<Conclusion, VerifyError> {
     let (query, receipt) = (&valid.query, &valid.receipt);
-    let mut lines = vec![
-        format!(
-            "query {} under grant {} for `{}`",
-            query.query, query.grant, query.purpose
-        ),
-        format!(
-            "sent by {} of {} on {}, signed by that institution's node: {}",
-            valid.assertion.actor, query.from, query.sent_at, query.sql
-        ),
-        format!(
-            "answered by {} until {}: {} rows, {} bytes, {} cells withheld, tier `{}`, {:?}",
-            query.to, receipt.at, receipt.rows, receipt.bytes, receipt.suppressed_cells, receipt.tier, receipt.outcome
-        ),
-    ];
-    lines.extend(receipt.ledger_head().ok().map(|head| signed_head(&query.to, &head)));
-    lines.extend(valid.entries.iter().map(|entry| describe_entry(holder, entry)));
-    let mut conclusion = Conclusion {
-        lines,
-        missing: Vec::new(),
-    };
-    if valid.countersigned {
-        conclusion
-            .lines
-            .push(format!("{} has countersigned the receipt", query.from));
-        conclusion.lines.extend(
-            valid
-                .consumer_ledger
-                .as_ref()
-                .map(|head| signed_head(&query.from, head)),
-        );
-    } else {
-        conclusion
-            .missing
-            .push(format!("{} has not countersigned the receipt", query.from));
+    let mut conclusion = Conclusion::default();
+    conclusion.state(&format!(
+        "query {} under grant {} for `{}`",
+        query.query, query.grant, query.purpose
+    ));
+    conclusion.state(&format!(
+        "sent by {} of {} on {}, signed by that institution's node: `{}`",
+        valid.assertion.actor, query.from, query.sent_at, query.sql
+    ));
+    conclusion.state(&format!(
+        "answered by {} until {}: {} rows, {} bytes, {} cells withheld, tier `{}`, {:?}",
+        query.to, receipt.at, receipt.rows, receipt.bytes, receipt.suppressed_cells, receipt.tier, receipt.outcome
+    ));
+    if let Ok(head) = receipt.ledger_head() {
+        conclusion.state(&signed_head(&query.to, &head));
     }
-    keys.compare(&query.from, valid.consumer_key, &mut conclusion);
-    keys.compare(&query.to, valid.provider_key, &mut conclusion);
-    conclusion
+    for entry in &valid.entries {
+        conclusion.state(&describe_entry(&valid.holder, entry));
+    }
+    if valid.countersigned {
+        conclusion.state(&format!("{} has countersigned the receipt", query.from));
+    } else {
+        conclusion.lack(&format!("{} has not countersigned the receipt", query.from));
+    }
+    if let Some(head) = &valid.consumer_ledger {
+        conclusion.state(&signed_head(&query.from, head));
+    }
+    for (institution, key) in [(&query.from, valid.consumer_key), (&query.to, valid.provider_key)] {
+        let is_holder = *institution == valid.holder;
+        let earlier: &[_] = if is_holder { &valid.earlier_keys } else { &[] };
+        conclusion.compare(keys, institution, key, earlier)?;
+    }
+    Ok(conclusion)
 }
 
 fn signed_head(institution: &InstitutionId, head: &LedgerHead) -> String {
@@ -126,21 +135,41 @@ fn describe_entry(holder: &InstitutionId, entry: &LedgerEntry) -> String {
     )
 }
 
-/// The fingerprints that the caller knows.
-#[derive(Clone, Copy)]
-struct Keys<'a>(&'a [String]);
+impl Conclusion {
+    fn state(&mut self, text: &str) {
+        self.lines.push(TerminalLine::new(text));
+    }
 
-impl Keys<'_> {
-    fn compare(self, institution: &InstitutionId, key: InstitutionPublicKey, conclusion: &mut Conclusion) {
-        let print = key.fingerprint();
-        let plain = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
-        if self.0.iter().any(|known| plain(known) == plain(&print)) {
-            conclusion
-                .lines
-                .push(format!("the key of {institution} is one of the given keys: {print}"));
-        } else {
-            let missing = format!("the key of {institution} is not one of the given keys: {print}");
-            conclusion.missing.push(missing);
+    fn lack(&mut self, text: &str) {
+        self.missing.push(TerminalLine::new(text));
+    }
+
+    /// Compares a key with those that the caller knows for the institution.
+    fn compare(
+        &mut self,
+        keys: &KnownKeys,
+        institution: &InstitutionId,
+        key: InstitutionPublicKey,
+        earlier: &[InstitutionPublicKey],
+    ) -> Result<(), VerifyError> {
+        let found = key.fingerprint();
+        match keys.standing(institution, key, earlier) {
+            Standing::Given => self.state(&format!("the key of {institution} is the one that was given: {found}")),
+            Standing::Follows(before) => self.state(&format!(
+                "the key of {institution} is {found}, which follows the one that was given: {}",
+                before.fingerprint()
+            )),
+            Standing::NotGiven => self.lack(&format!(
+                "no key was given for {institution}, so that what bears its name may be by anyone with the key {found}"
+            )),
+            Standing::Other => {
+                let institution = institution.clone();
+                return Err(VerifyError::OtherKey { institution, found });
+            }
         }
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! `concordat-verify FILE [--key FINGERPRINT]…`: reads one file and prints what it proves.
+//! `concordat-verify FILE [--key INSTITUTION=FINGERPRINT]…`: reads one file and prints what it proves.
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -33,7 +33,7 @@ use super::{
     writer::{Target, VersionWriter},
 };
 use crate::{
-    ingest::{CsvOptions, Inspection, Refused, Reject, RejectSink, batches, infer_schema_into},
+    ingest::{Inspection, Refused, Reject, RejectSink, TableOptions, batches, infer_schema_into},
     keys::DatasetKey,
 };
 
@@ -164,7 +164,7 @@ fn inspect(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Inspection, ImportError> {
     progress(Progress::Inspecting);
-    let options = CsvOptions {
+    let options = TableOptions {
         subject: destination.subject(request)?,
         ..request.options.clone()
     };

@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{
     data_dir::Storage,
-    ingest::{CsvOptions, IngestError, Refused, SUBJECT_COLUMN, Source, SubjectRule},
+    ingest::{IngestError, Refused, SUBJECT_COLUMN, Source, SubjectRule, TableOptions},
     keys::{Argon2Cost, Passphrase, Secret},
     objects::ObjectLocation,
     seal::store_error_kind,
@@ -175,13 +175,13 @@ fn values(batches: &[RecordBatch], name: &str) -> Vec<String> {
 }
 
 /// Each row is its own subject in a new dataset; an existing one keeps its rule.
-fn each_row(mode: ImportMode) -> CsvOptions {
-    CsvOptions {
+fn each_row(mode: ImportMode) -> TableOptions {
+    TableOptions {
         subject: match mode {
             ImportMode::Create => SubjectRule::EachRow,
             ImportMode::Append | ImportMode::Replace => SubjectRule::Unstated,
         },
-        ..CsvOptions::default()
+        ..TableOptions::default()
     }
 }
 

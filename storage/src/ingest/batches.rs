@@ -13,12 +13,13 @@ use concordat_protocol::schema::ColumnKind;
 
 use super::{
     block::Block,
+    count::{Column, Subject},
     error::IngestError,
-    inspection::{Column, Inspection, Subject},
+    fingerprint::Fingerprint,
+    inspection::Inspection,
     prefetch::Prefetch,
-    source::Fingerprint,
-    table::{Chunk, Ending, Table},
-    upload::Source,
+    row_source::{Chunk, Ending, chunks},
+    source::Source,
     values::{self, UTC, is_marker, trim},
 };
 
@@ -33,13 +34,15 @@ use super::{
 pub fn batches(source: &Source, inspection: &Inspection) -> Result<Batches, IngestError> {
     inspection.check_rejects()?;
     let path = source.name();
-    let (table, header) = Table::open(source, &inspection.options, inspection.layout)?;
-    if header.len() != inspection.columns().len() {
+    let rows = inspection
+        .layout
+        .open(source, &inspection.options, Some(inspection.fingerprint()))?;
+    if rows.header().len() != inspection.columns().len() {
         return Err(IngestError::Changed { path: path.to_owned() });
     }
     let typing = Typing {
         path: path.to_owned(),
-        chunks: Some(table.chunks(path)?),
+        chunks: Some(chunks(rows, path)?),
         schema: inspection.schema(),
         subjects: *inspection.subject() == Subject::Assigned,
         columns: inspection.columns().to_vec(),

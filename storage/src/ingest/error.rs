@@ -3,7 +3,8 @@
 use std::{io, path::PathBuf};
 
 use super::{
-    limits::MAX_COLUMNS,
+    format::{Format, Numbering},
+    limits::{MAX_COLUMNS, MAX_RECORD_BYTES},
     rejects::{Reason, Reject},
 };
 use concordat_protocol::error_kind::{ErrorKind, Explain};
@@ -57,13 +58,73 @@ pub enum IngestError {
         /// The path as given.
         path: PathBuf,
     },
-    /// The file does not contain delimited text.
-    #[error("`{}` is {what}, not delimited text; export it as CSV", path.display())]
+    /// The file is of a kind that cannot be imported.
+    #[error(
+        "`{}` is {what}, which cannot be imported; export it as CSV, as Parquet, or as NDJSON (a JSON object on each line)",
+        path.display()
+    )]
     NotText {
         /// The path as given.
         path: PathBuf,
         /// What it looks like.
         what: &'static str,
+    },
+    /// The file has another format than the stated one.
+    #[error("`{}` is {what}; import it with `--kind {}`", path.display(), format.label())]
+    OtherFormat {
+        /// The path as given.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+        /// The format to state.
+        format: Format,
+    },
+    /// The file was stated to be Parquet and is not.
+    #[error("`{}` is not a Parquet file; leave out `--kind` to have its format recognized", path.display())]
+    NotParquet {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The Parquet file is damaged, or exceeds a limit.
+    #[error("the Parquet file `{}` cannot be read: {reason}", path.display())]
+    Parquet {
+        /// The path as given.
+        path: PathBuf,
+        /// What is wrong, and what to do if it can be avoided.
+        reason: &'static str,
+    },
+    /// Columns of types that cannot be imported.
+    #[error(
+        "{} cannot be imported; leave these columns out, or write the values of lists, maps and structures into columns of \
+         their own, and the others as text or as floating point",
+        unsupported(columns)
+    )]
+    Unsupported {
+        /// The columns, with what each contains.
+        columns: Vec<(String, &'static str)>,
+    },
+    /// An option that has no meaning for the format of the file.
+    #[error("`{option}` has no meaning for a file of the kind `{}`; leave it out", format.label())]
+    OptionOfAnotherFormat {
+        /// The option.
+        option: &'static str,
+        /// The format of the file.
+        format: Format,
+    },
+    /// No line of an NDJSON file is an object with a name in it.
+    #[error("no line of `{}` is a JSON object with at least one name", path.display())]
+    NoObjects {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The names of the columns are too long together.
+    #[error("the names of the columns are longer than {} KiB together", MAX_RECORD_BYTES / 1024)]
+    NamesTooLong,
+    /// A line was found to be valid JSON, and the decoder disagrees.
+    #[error("the lines of `{}` cannot be decoded; this is a bug, please report it", path.display())]
+    Undecodable {
+        /// The path as given.
+        path: PathBuf,
     },
     /// The file has no line that is not blank.
     #[error("`{}` is empty", path.display())]
@@ -152,7 +213,7 @@ pub enum IngestError {
     },
     /// Rows without a subject.
     #[error(
-        "{count} rows have no value in the subject column `{column}`, the first on line {}",
+        "{count} rows have no value in the subject column `{column}`, the first on {numbering} {}",
         lines(first)
     )]
     SubjectMissing {
@@ -160,12 +221,14 @@ pub enum IngestError {
         column: String,
         /// Rows without a value.
         count: u64,
-        /// Lines of the first of them.
+        /// Lines or rows of the first of them.
         first: Vec<u64>,
+        /// What the numbers count.
+        numbering: Numbering,
     },
     /// The file contains rows that cannot be imported, and the options do not allow skipping them.
     #[error(
-        "{count} rows cannot be imported, the first on line {}: {}; fix them, or skip them with `--skip-refused`",
+        "{count} rows cannot be imported, the first on {numbering} {}: {}; fix them, or skip them with `--skip-refused`",
         first.line,
         first.reason
     )]
@@ -174,6 +237,8 @@ pub enum IngestError {
         count: u64,
         /// The first of them.
         first: Reject,
+        /// What its number counts.
+        numbering: Numbering,
     },
     /// The list of refused rows cannot be written.
     #[error("cannot write the list of refused rows")]
@@ -195,13 +260,22 @@ impl Explain for IngestError {
     fn kind(&self) -> ErrorKind {
         match self {
             Self::NotFound { .. } => ErrorKind::NotFound,
-            Self::Read { .. } | Self::Interrupted { .. } | Self::RejectSink { .. } | Self::Arrow { .. } => {
-                ErrorKind::Internal
-            }
+            Self::Read { .. }
+            | Self::Interrupted { .. }
+            | Self::RejectSink { .. }
+            | Self::Arrow { .. }
+            | Self::Undecodable { .. } => ErrorKind::Internal,
             Self::NotAFile { .. }
             | Self::Damaged { .. }
             | Self::Changed { .. }
             | Self::NotText { .. }
+            | Self::OtherFormat { .. }
+            | Self::NotParquet { .. }
+            | Self::Parquet { .. }
+            | Self::Unsupported { .. }
+            | Self::OptionOfAnotherFormat { .. }
+            | Self::NoObjects { .. }
+            | Self::NamesTooLong
             | Self::Empty { .. }
             | Self::NotATable { .. }
             | Self::UnknownEncoding { .. }
@@ -222,14 +296,19 @@ impl Explain for IngestError {
 
 /// Names in backticks, the first twenty of them.
 fn list(names: &[String]) -> String {
+    listed(names.iter().map(|name| format!("`{name}`")))
+}
+
+/// Columns with what they contain, the first twenty of them.
+fn unsupported(columns: &[(String, &'static str)]) -> String {
+    listed(columns.iter().map(|(name, what)| format!("`{name}` ({what})")))
+}
+
+fn listed(items: impl ExactSizeIterator<Item = String>) -> String {
     const SHOWN: usize = 20;
-    let mut text = names
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    if let Some(more) = names.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+    let more = items.len().saturating_sub(SHOWN);
+    let mut text = items.take(SHOWN).collect::<Vec<_>>().join(", ");
+    if more > 0 {
         text.push_str(&format!(" and {more} more"));
     }
     text

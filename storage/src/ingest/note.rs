@@ -4,6 +4,8 @@ use std::fmt;
 
 use concordat_protocol::schema::ColumnKind;
 
+use super::format::Numbering;
+
 /// Something the steward should know about an import; contains lines and columns, never values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
@@ -22,8 +24,17 @@ pub enum Note {
         column: String,
         /// Its kind before that line.
         from: ColumnKind,
-        /// The line with the first value that does not match.
+        /// The line or row with the first value that does not match.
         line: u64,
+        /// What `line` counts.
+        numbering: Numbering,
+    },
+    /// The values of a column are text in the file, and were read as another kind.
+    ReadFromText {
+        /// The column.
+        column: String,
+        /// The kind as which they were read.
+        kind: ColumnKind,
     },
     /// A text column contains markers that may mean missing values and were kept as text.
     MarkersAsText {
@@ -71,13 +82,24 @@ impl fmt::Display for Note {
                 f.write_str("the first line looks like data, so the columns are named `column_1` onwards")
             }
             Self::Renamed { given, name } => write!(f, "column `{given}` was renamed to `{name}`"),
-            Self::BecameText { column, from, line } => {
+            Self::BecameText {
+                column,
+                from,
+                line,
+                numbering,
+            } => {
                 let from = from.label();
                 write!(
                     f,
-                    "column `{column}` looks like {from} until line {line} and is kept as text because of that line"
+                    "column `{column}` looks like {from} until {numbering} {line} and is kept as text because of that {numbering}"
                 )
             }
+            Self::ReadFromText { column, kind } => write!(
+                f,
+                "column `{column}` is text in the file and was read as {}; to keep it as it is written, import again with \
+                 `--replace --text-columns {column}`",
+                kind.label()
+            ),
             Self::MarkersAsText { column, count } => write!(
                 f,
                 "text column `{column}` has {count} fields such as `NA` or `?`, kept as text; import with `--missing \

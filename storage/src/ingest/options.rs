@@ -2,16 +2,18 @@
 
 use encoding_rs::Encoding;
 
-use super::error::IngestError;
+use super::{error::IngestError, format::Format};
 
-/// How to read a delimited text file; the default detects everything and imports all rows or none.
+/// How to read a table; the default detects everything and imports all rows or none.
 #[derive(Clone, Debug, Default)]
-pub struct CsvOptions {
+pub struct TableOptions {
+    /// The format of the file; `None` recognizes it by its contents.
+    pub format: Option<Format>,
     /// The subjects of the rows.
     pub subject: SubjectRule,
-    /// The byte between fields; `None` chooses among comma, semicolon, tab and vertical bar.
+    /// The byte between fields of delimited text; `None` chooses among comma, semicolon, tab and vertical bar.
     pub delimiter: Option<u8>,
-    /// Whether the first line has the column names.
+    /// Whether the first line of delimited text has the column names.
     pub header: Header,
     /// The encoding of the text; a byte order mark takes precedence over it, and without either the text must be UTF-8.
     pub encoding: Option<TextEncoding>,

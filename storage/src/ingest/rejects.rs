@@ -5,7 +5,7 @@
 
 use std::io::{self, Write};
 
-use super::limits::{MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES};
+use super::limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES};
 
 /// How many refused rows [`Rejects`] lists; further ones are only counted.
 pub const MAX_LISTED_REJECTS: usize = 1000;
@@ -13,7 +13,7 @@ pub const MAX_LISTED_REJECTS: usize = 1000;
 /// One refused row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reject {
-    /// The line to look at, counted from 1.
+    /// The line to look at, counted from 1; the row in a file without lines.
     pub line: u64,
     /// Why the row cannot be imported.
     pub reason: Reason,
@@ -63,6 +63,30 @@ pub enum Reason {
     /// A row longer than [`MAX_RECORD_BYTES`].
     #[error("the row is longer than {} KiB", MAX_RECORD_BYTES / 1024)]
     RowTooLong,
+    /// A text of a binary format that is not UTF-8.
+    #[error("field {field} is not UTF-8")]
+    InvalidText {
+        /// The field, counted from 1.
+        field: usize,
+    },
+    /// A line that is not JSON.
+    #[error("the line is not JSON at byte {byte}")]
+    NotJson {
+        /// The byte of the line, counted from 1; one more than there are if the line ends too early.
+        byte: usize,
+    },
+    /// A line of JSON with another value than an object.
+    #[error("the line is not a JSON object")]
+    NotAnObject,
+    /// A name that occurs more than once in an object.
+    #[error("the name of field {field} occurs more than once in the line")]
+    RepeatedName {
+        /// The field, counted from 1.
+        field: usize,
+    },
+    /// More fields in an object than a table can have columns.
+    #[error("the row has more than {MAX_COLUMNS} fields")]
+    TooManyFields,
 }
 
 /// The refused rows of one file: all are counted, the first [`MAX_LISTED_REJECTS`] are listed.

@@ -34,6 +34,21 @@ impl Row {
         self.ends.truncate(MAX_COLUMNS);
     }
 
+    /// Ends a field that was written at the end of [`Row::text`].
+    pub(super) fn end_field(&mut self) {
+        self.width += 1;
+        if self.width <= MAX_COLUMNS {
+            self.ends.push(self.text.len());
+        }
+        self.text.push(FIELD_END.into());
+    }
+
+    /// Adds a field.
+    pub(super) fn push_field(&mut self, field: &str) {
+        self.text.push_str(field);
+        self.end_field();
+    }
+
     pub(super) fn fields(&self) -> impl Iterator<Item = &str> {
         let starts = std::iter::once(0).chain(self.ends.iter().map(|end| end + 1));
         starts

@@ -1,312 +1,199 @@
-//! Decodes the bytes of a file to UTF-8 text and computes their fingerprint.
+//! The source of an import: an open file, or uploaded bytes that are stored sealed.
 
 use std::{
+    fmt,
     fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, Read},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::Arc,
-    time::SystemTime,
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
-use flate2::bufread::MultiGzDecoder;
+use super::upload::{Upload, UploadReader};
 
-use super::{error::IngestError, options::TextEncoding, upload::Source};
+/// A reader of the bytes from the start, and the file that they come from if it could be modified in the meantime.
+type Opened = (Box<dyn Read + Send>, Option<Arc<File>>);
 
-/// How many bytes are read from the file at a time.
-const CHUNK_BYTES: usize = 64 * 1024;
-
-/// Length and BLAKE3 hash of a file's bytes as on disk, before decompression.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint {
-    /// Bytes.
-    pub length: u64,
-    /// Hash of the bytes.
-    pub blake3: [u8; 32],
+/// The bytes of an import, which are read twice; clones read the same bytes.
+#[derive(Clone, Debug)]
+pub struct Source {
+    name: PathBuf,
+    bytes: Bytes,
 }
 
-/// Shows without reading whether a file was written to. Times of the file system are only compared with each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
-    length: u64,
-    modified: SystemTime,
+#[derive(Clone, Debug)]
+enum Bytes {
+    /// A file that this process chose: for benchmarks and tests. It is never used for a request.
+    Path,
+    /// A file that was opened for the import, so it can no longer be replaced by another one.
+    File(Arc<File>),
+    /// Uploaded bytes.
+    Upload(Arc<Upload>),
 }
 
-impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        Ok(Self {
-            length: metadata.len(),
-            modified: metadata.modified()?,
-        })
-    }
-}
-
-/// A source of UTF-8 text in chunks.
-pub(super) trait TextSource {
-    /// Appends the next chunk to `out`; `false` means that there is none. A chunk may end inside a character.
-    fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, IngestError>;
-}
-
-/// The text of a file.
-pub(super) struct FileText {
-    path: PathBuf,
-    opened: Option<(Arc<File>, Stamp)>,
-    raw: Raw,
-    encoding: Option<TextEncoding>,
-    decoder: Option<Decoder>,
-    chunk: Vec<u8>,
-    begun: bool,
-    ended: bool,
-    offset: u64,
-    lines: u64,
-}
-
-impl FileText {
-    /// Opens a source; `encoding` is used only if there is no byte order mark.
-    pub(super) fn open(source: &Source, encoding: Option<TextEncoding>) -> Result<Self, IngestError> {
-        let path = source.name();
-        let (inner, file) = source.open().map_err(|source| read_error(path, source))?;
-        let stamped = |file: Arc<File>| Stamp::of(&file).map(|stamp| (file, stamp));
-        let opened = file
-            .map(stamped)
-            .transpose()
-            .map_err(|source| read_error(path, source))?;
-        let mut bytes = BufReader::with_capacity(
-            CHUNK_BYTES,
-            Tee {
-                inner,
-                hasher: blake3::Hasher::new(),
-                length: 0,
-            },
-        );
-        let start = bytes.fill_buf().map_err(|source| read_error(path, source))?;
-        if let Some(what) = other_format(start) {
-            return Err(IngestError::NotText {
-                path: path.to_owned(),
-                what,
-            });
+impl Source {
+    /// A file that this process chose, opened for each pass. Must not be used for a path from another party: that could
+    /// be any file that this process can read.
+    #[must_use]
+    pub fn at_path(path: impl Into<PathBuf>) -> Self {
+        Self {
+            name: path.into(),
+            bytes: Bytes::Path,
         }
-        let raw = if start.starts_with(&[0x1f, 0x8b]) {
-            Raw::Gzip(Box::new(MultiGzDecoder::new(bytes)))
-        } else {
-            Raw::Plain(Box::new(bytes))
-        };
-        Ok(Self {
-            path: path.to_owned(),
-            opened,
-            raw,
-            encoding,
-            decoder: None,
-            chunk: Vec::with_capacity(CHUNK_BYTES),
-            begun: false,
-            ended: false,
-            offset: 0,
-            lines: 0,
-        })
     }
 
-    /// Whether the file is compressed.
-    pub(super) fn is_gzip(&self) -> bool {
-        matches!(self.raw, Raw::Gzip(_))
+    /// An open file; `name` is only used in errors and in the manifest.
+    #[must_use]
+    pub fn opened(name: impl Into<PathBuf>, file: File) -> Self {
+        Self {
+            name: name.into(),
+            bytes: Bytes::File(Arc::new(file)),
+        }
     }
 
-    /// The encoding in use, known once the first chunk has been read.
-    pub(super) fn encoding(&self) -> TextEncoding {
-        self.encoding.unwrap_or(TextEncoding(UTF_8))
+    /// Uploaded bytes; `name` is the name given by the sender.
+    #[must_use]
+    pub fn sent(name: impl Into<PathBuf>, upload: Upload) -> Self {
+        Self {
+            name: name.into(),
+            bytes: Bytes::Upload(Arc::new(upload)),
+        }
     }
 
-    /// The fingerprint, after the text has been read to its end.
-    pub(super) fn finish(self) -> Result<Fingerprint, IngestError> {
-        let mut tee = match self.raw {
-            Raw::Plain(bytes) => *bytes,
-            Raw::Gzip(decoder) => decoder.into_inner(),
-        };
-        io::copy(&mut tee, &mut io::sink()).map_err(|source| read_error(&self.path, source))?;
-        let tee = tee.into_inner();
-        if let Some((file, opened)) = &self.opened {
-            let now = Stamp::of(file).map_err(|source| read_error(&self.path, source))?;
-            if now != *opened || now.length != tee.length {
-                return Err(IngestError::Changed { path: self.path });
+    /// The name of the source.
+    #[must_use]
+    pub fn name(&self) -> &Path {
+        &self.name
+    }
+
+    /// A reader of the bytes from the start, and the file that they come from if it could be modified in the meantime.
+    pub(super) fn open(&self) -> io::Result<Opened> {
+        match &self.bytes {
+            Bytes::Path => {
+                let file = Arc::new(open_regular(&self.name)?);
+                Ok((Box::new(FileReader::start(&file)), Some(file)))
             }
+            Bytes::File(file) => Ok((Box::new(FileReader::start(file)), Some(Arc::clone(file)))),
+            Bytes::Upload(upload) => Ok((Box::new(UploadReader::new(upload)?), None)),
         }
-        Ok(Fingerprint {
-            length: tee.length,
-            blake3: *tee.hasher.finalize().as_bytes(),
-        })
     }
 
-    fn read_chunk(&mut self) -> Result<(), IngestError> {
-        self.chunk.clear();
-        let mut limited = io::Read::take(&mut self.raw, CHUNK_BYTES as u64);
-        match limited.read_to_end(&mut self.chunk) {
-            Ok(read) => self.ended = read == 0,
-            Err(source) if self.is_gzip() => {
-                return Err(IngestError::Damaged {
-                    path: self.path.clone(),
-                    source,
+    /// The same bytes, to be read at any place.
+    pub(super) fn random_access(&self) -> io::Result<RandomAccess> {
+        let file = match &self.bytes {
+            Bytes::Path => Arc::new(open_regular(&self.name)?),
+            Bytes::File(file) => Arc::clone(file),
+            Bytes::Upload(upload) => {
+                return Ok(RandomAccess {
+                    len: upload.len(),
+                    origin: Origin::Upload(Mutex::new(UploadReader::new(upload)?)),
                 });
             }
-            Err(source) => return Err(read_error(&self.path, source)),
-        }
-        Ok(())
-    }
-
-    /// Removes a byte order mark, if there is one, and chooses the decoder.
-    fn begin(&mut self) {
-        self.begun = true;
-        if let Some((encoding, mark)) = Encoding::for_bom(&self.chunk) {
-            self.encoding = Some(TextEncoding(encoding));
-            self.chunk.drain(..mark);
-            self.offset = mark as u64;
-        }
-        let encoding = self.encoding().0;
-        if encoding != UTF_8 {
-            self.decoder = Some(encoding.new_decoder_without_bom_handling());
-        }
-    }
-
-    /// Appends the decoded chunk to `out`. UTF-8 is copied unchanged; [`super::records`] validates it, where the line
-    /// is known.
-    fn decode(&mut self, out: &mut Vec<u8>) -> Result<(), IngestError> {
-        let Some(decoder) = self.decoder.as_mut() else {
-            out.extend_from_slice(&self.chunk);
-            return Ok(());
         };
-        let from = out.len();
-        let capacity = decoder
-            .max_utf8_buffer_length_without_replacement(self.chunk.len())
-            .unwrap_or(CHUNK_BYTES * 4);
-        out.resize(from + capacity, 0);
-        let target = out.get_mut(from..).unwrap_or_default();
-        let (result, read, written) = decoder.decode_to_utf8_without_replacement(&self.chunk, target, self.ended);
-        out.truncate(from + written);
+        Ok(RandomAccess {
+            len: file.metadata()?.len(),
+            origin: Origin::File(file),
+        })
+    }
+}
+
+/// Opens a file that can be read twice.
+fn open_regular(path: &Path) -> io::Result<File> {
+    // The type is checked before the file is opened, because opening a pipe waits for a writer.
+    if std::fs::metadata(path)?.is_file() {
+        File::open(path)
+    } else {
+        Err(io::Error::from(io::ErrorKind::InvalidInput))
+    }
+}
+
+/// Reads a file from its start, independently of other readers.
+struct FileReader {
+    file: Arc<File>,
+    offset: u64,
+}
+
+impl FileReader {
+    fn start(file: &Arc<File>) -> Self {
+        Self {
+            file: Arc::clone(file),
+            offset: 0,
+        }
+    }
+}
+
+impl Read for FileReader {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buf, self.offset)?;
         self.offset += read as u64;
-        let decoded = out.get(from..).unwrap_or_default();
-        self.lines += decoded.iter().filter(|byte| **byte == b'\n').count() as u64;
-        match result {
-            DecoderResult::InputEmpty => Ok(()),
-            DecoderResult::Malformed(..) | DecoderResult::OutputFull => Err(IngestError::Encoding {
-                line: self.lines + 1,
-                offset: self.offset,
-                encoding: self.encoding().name(),
-            }),
-        }
-    }
-}
-
-impl TextSource for FileText {
-    fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, IngestError> {
-        if self.ended {
-            return Ok(false);
-        }
-        self.read_chunk()?;
-        if !self.begun {
-            self.begin();
-        }
-        self.decode(out)?;
-        Ok(!self.ended)
-    }
-}
-
-/// A sample in memory.
-impl TextSource for &[u8] {
-    fn fill(&mut self, out: &mut Vec<u8>) -> Result<bool, IngestError> {
-        let chunk = std::mem::take(self);
-        out.extend_from_slice(chunk);
-        Ok(!chunk.is_empty())
-    }
-}
-
-enum Raw {
-    Plain(Box<BufReader<Tee>>),
-    Gzip(Box<MultiGzDecoder<BufReader<Tee>>>),
-}
-
-impl Read for Raw {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Plain(bytes) => bytes.read(buf),
-            Self::Gzip(bytes) => bytes.read(buf),
-        }
-    }
-}
-
-/// Hashes and counts the bytes that are read.
-struct Tee {
-    inner: Box<dyn Read + Send>,
-    hasher: blake3::Hasher,
-    length: u64,
-}
-
-impl Read for Tee {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buf)?;
-        self.hasher.update(buf.get(..read).unwrap_or_default());
-        self.length += read as u64;
         Ok(read)
     }
 }
 
-fn read_error(path: &Path, source: io::Error) -> IngestError {
-    let path = path.to_owned();
-    let kind = source.kind();
-    if kind == io::ErrorKind::NotFound {
-        IngestError::NotFound { path }
-    } else if kind == io::ErrorKind::InvalidInput {
-        IngestError::NotAFile { path }
-    } else {
-        IngestError::Read { path, source }
+/// The bytes of a source, to be read at any place.
+pub(super) struct RandomAccess {
+    len: u64,
+    origin: Origin,
+}
+
+enum Origin {
+    File(Arc<File>),
+    Upload(Mutex<UploadReader>),
+}
+
+impl RandomAccess {
+    /// How many bytes there were when the source was opened.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// The file, if it could be modified in the meantime.
+    pub(super) fn file(&self) -> Option<Arc<File>> {
+        match &self.origin {
+            Origin::File(file) => Some(Arc::clone(file)),
+            Origin::Upload(_) => None,
+        }
+    }
+
+    /// Fills `buf` with the bytes from `offset` on.
+    pub(super) fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        match &self.origin {
+            Origin::File(file) => file.read_exact_at(buf, offset),
+            Origin::Upload(reader) => {
+                let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+                reader.seek(offset)?;
+                reader.read_exact(buf)
+            }
+        }
+    }
+
+    /// A reader of the bytes from the start to the end that they had when the source was opened.
+    pub(super) fn from_start(self: &Arc<Self>) -> Box<dyn Read + Send> {
+        Box::new(Sequential {
+            bytes: Arc::clone(self),
+            offset: 0,
+        })
     }
 }
 
-/// Formats that are imported as CSV by mistake, by their first bytes; these include key files, so that no line of a key
-/// is read as the names of columns.
-fn other_format(start: &[u8]) -> Option<&'static str> {
-    const FORMATS: [(&[u8], &str); 13] = [
-        (b"PK\x03\x04", "a zip file or a spreadsheet"),
-        (b"\xd0\xcf\x11\xe0", "an Office document"),
-        (b"PAR1", "a Parquet file"),
-        (b"\x28\xb5\x2f\xfd", "a Zstandard file"),
-        (b"%PDF-", "a PDF"),
-        (b"SQLite format 3\0", "a SQLite database"),
-        (b"\x7fELF", "a program"),
-        (b"-----BEGIN ", "a key, a certificate or a signed text"),
-        (b"ssh-rsa ", "a key"),
-        (b"ssh-ed25519 ", "a key"),
-        (b"AGE-SECRET-KEY-", "a key"),
-        (b"# created: ", "a key"),
-        (b"age-encryption.org/", "an encrypted file"),
-    ];
-    FORMATS
-        .into_iter()
-        .find(|(magic, _)| start.starts_with(magic))
-        .map(|(_, what)| what)
+impl fmt::Debug for RandomAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RandomAccess({} bytes)", self.len)
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+struct Sequential {
+    bytes: Arc<RandomAccess>,
+    offset: u64,
+}
 
-    #[test]
-    fn file_truncated_after_the_read_part_has_no_fingerprint() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        io::Write::write_all(&mut file, &vec![b'x'; 10 * CHUNK_BYTES]).unwrap();
-        let mut text = FileText::open(&Source::at_path(file.path()), None).unwrap();
-        text.fill(&mut Vec::new()).unwrap();
-        file.as_file().set_len(5 * CHUNK_BYTES as u64).unwrap();
-        while text.fill(&mut Vec::new()).unwrap() {}
-        assert!(matches!(text.finish(), Err(IngestError::Changed { .. })));
-    }
-
-    #[test]
-    fn file_truncated_during_first_pass_has_no_fingerprint() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        io::Write::write_all(&mut file, b"a,b\n1,2\n").unwrap();
-        let mut text = FileText::open(&Source::at_path(file.path()), None).unwrap();
-        text.fill(&mut Vec::new()).unwrap();
-        file.as_file().set_len(4).unwrap();
-        while text.fill(&mut Vec::new()).unwrap() {}
-        assert!(matches!(text.finish(), Err(IngestError::Changed { .. })));
+impl Read for Sequential {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.bytes.len.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        let now = left.min(buf.len());
+        self.bytes
+            .read_exact_at(buf.get_mut(..now).unwrap_or_default(), self.offset)?;
+        self.offset += now as u64;
+        Ok(now)
     }
 }

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::{block::BLOCK_ROWS, *};
 
+pub(super) mod formats;
 mod real;
 
 struct Folder(TempDir);
@@ -27,7 +28,7 @@ impl Folder {
     }
 }
 
-fn inspect(bytes: impl AsRef<[u8]>, options: &CsvOptions) -> Result<Inspection, IngestError> {
+fn inspect(bytes: impl AsRef<[u8]>, options: &TableOptions) -> Result<Inspection, IngestError> {
     infer_schema(&Source::at_path(Folder::new().file(bytes)), options)
 }
 
@@ -40,7 +41,7 @@ fn names(inspection: &Inspection) -> Vec<&str> {
 }
 
 /// All cells by row, without the assigned subject; a null is `None`.
-fn cells(batches: &[RecordBatch]) -> Vec<Vec<Option<String>>> {
+pub(super) fn cells(batches: &[RecordBatch]) -> Vec<Vec<Option<String>>> {
     let mut rows = Vec::new();
     for batch in batches {
         let from = usize::from(batch.schema().field(0).name() == SUBJECT_COLUMN);
@@ -54,7 +55,7 @@ fn cells(batches: &[RecordBatch]) -> Vec<Vec<Option<String>>> {
     rows
 }
 
-fn import(bytes: impl AsRef<[u8]>, options: &CsvOptions) -> Result<(Inspection, Vec<RecordBatch>), IngestError> {
+fn import(bytes: impl AsRef<[u8]>, options: &TableOptions) -> Result<(Inspection, Vec<RecordBatch>), IngestError> {
     let folder = Folder::new();
     let path = Source::at_path(folder.file(bytes));
     let inspection = infer_schema(&path, options)?;
@@ -62,10 +63,10 @@ fn import(bytes: impl AsRef<[u8]>, options: &CsvOptions) -> Result<(Inspection, 
     Ok((inspection, batches))
 }
 
-fn skipping() -> CsvOptions {
-    CsvOptions {
+fn skipping() -> TableOptions {
+    TableOptions {
         refused: Refused::Skip,
-        ..CsvOptions::default()
+        ..TableOptions::default()
     }
 }
 
@@ -73,7 +74,7 @@ fn skipping() -> CsvOptions {
 fn each_kind_of_column() {
     let text = "i,f,b,d,t,z,s\n1,1,true,2020-01-01,2020-01-01T10:00,2020-01-01T10:00+01:00,001\n\
                 ?,2.5,NA,.,null,N/A,x\n";
-    let (inspection, batches) = import(text, &CsvOptions::default()).unwrap();
+    let (inspection, batches) = import(text, &TableOptions::default()).unwrap();
     use ColumnKind::{Boolean, Date, Float, Int, Text, Timestamp, TimestampUtc};
     assert_eq!(
         kinds(&inspection),
@@ -99,12 +100,13 @@ fn column_with_text_at_row_50000_is_text_from_the_start() {
         text.push_str(&format!("{row},{row}\n"));
     }
     text.push_str("50000,Smith\n");
-    let (inspection, batches) = import(&text, &CsvOptions::default()).unwrap();
+    let (inspection, batches) = import(&text, &TableOptions::default()).unwrap();
     assert_eq!(kinds(&inspection), [ColumnKind::Int, ColumnKind::Text]);
     let note = Note::BecameText {
         column: "dose".to_owned(),
         from: ColumnKind::Int,
         line: 50_001,
+        numbering: Numbering::Lines,
     };
     assert_eq!(inspection.notes(), std::slice::from_ref(&note));
     assert!(!note.to_string().contains("Smith"));
@@ -119,7 +121,7 @@ fn column_with_text_at_row_50000_is_text_from_the_start() {
 #[test]
 fn markers_in_text_columns_stay_unless_configured() {
     let text = "country,n\nNA,NA\nCH,1\n,2\n";
-    let (inspection, batches) = import(text, &CsvOptions::default()).unwrap();
+    let (inspection, batches) = import(text, &TableOptions::default()).unwrap();
     assert_eq!(
         inspection.notes(),
         [Note::MarkersAsText {
@@ -129,14 +131,14 @@ fn markers_in_text_columns_stay_unless_configured() {
     );
     assert_eq!(cells(&batches)[0], [Some("NA".to_owned()), None]);
     assert_eq!(cells(&batches)[2][0], None);
-    let everywhere = CsvOptions {
+    let everywhere = TableOptions {
         missing: Missing::Everywhere,
-        ..CsvOptions::default()
+        ..TableOptions::default()
     };
     assert_eq!(cells(&import(text, &everywhere).unwrap().1)[0], [None, None]);
-    let blank_only = CsvOptions {
+    let blank_only = TableOptions {
         missing: Missing::BlankOnly,
-        ..CsvOptions::default()
+        ..TableOptions::default()
     };
     assert_eq!(inspect(text, &blank_only).unwrap().columns()[1].kind, ColumnKind::Text);
 }
@@ -145,18 +147,18 @@ fn markers_in_text_columns_stay_unless_configured() {
 fn delimiters_and_headers_are_found() {
     for delimiter in [",", ";", "\t", "|"] {
         let text = ["name,age", "a,1", "b,2"].join("\n").replace(',', delimiter);
-        let inspection = inspect(text, &CsvOptions::default()).unwrap();
+        let inspection = inspect(text, &TableOptions::default()).unwrap();
         assert_eq!(
             (inspection.delimiter(), inspection.has_header(), inspection.rows()),
-            (delimiter.as_bytes()[0], true, 2)
+            (Some(delimiter.as_bytes()[0]), Some(true), 2)
         );
     }
-    let inspection = inspect("dose;x\n1,5;2,25\n2,5;3,25\n", &CsvOptions::default()).unwrap();
-    assert_eq!(inspection.delimiter(), b';');
-    let inspection = inspect("Smith,1\nJones,2\n", &CsvOptions::default()).unwrap();
+    let inspection = inspect("dose;x\n1,5;2,25\n2,5;3,25\n", &TableOptions::default()).unwrap();
+    assert_eq!(inspection.delimiter(), Some(b';'));
+    let inspection = inspect("Smith,1\nJones,2\n", &TableOptions::default()).unwrap();
     assert_eq!(
         (inspection.has_header(), inspection.rows(), names(&inspection)),
-        (false, 2, vec!["column_1", "column_2"])
+        (Some(false), 2, vec!["column_1", "column_2"])
     );
     assert_eq!(inspection.notes(), [Note::NoHeader]);
     for unclear in [
@@ -164,14 +166,14 @@ fn delimiters_and_headers_are_found() {
         "59 2 32.1\n48 1 21.6\n",
         "2,benign\n1,2,3,4\n1,2,3,4\n1,2,3,4\n",
     ] {
-        let result = inspect(unclear, &CsvOptions::default());
+        let result = inspect(unclear, &TableOptions::default());
         assert!(matches!(result, Err(IngestError::HeaderUnclear)), "{unclear}");
     }
-    let absent = |names: &[&str]| CsvOptions {
+    let absent = |names: &[&str]| TableOptions {
         header: Header::Absent {
             names: names.iter().map(ToString::to_string).collect(),
         },
-        ..CsvOptions::default()
+        ..TableOptions::default()
     };
     assert_eq!(names(&inspect("a,b\n", &absent(&["x", "y"])).unwrap()), ["x", "y"]);
     assert!(matches!(
@@ -190,14 +192,14 @@ fn encodings() {
         .collect();
     let marked = format!("\u{feff}{text}").into_bytes();
     for bytes in [text.as_bytes().to_vec(), marked, utf16.clone()] {
-        let (_, batches) = import(bytes, &CsvOptions::default()).unwrap();
+        let (_, batches) = import(bytes, &TableOptions::default()).unwrap();
         assert_eq!(cells(&batches), [[Some("Győr".to_owned()), Some("1".to_owned())]]);
     }
-    let cut = inspect(&utf16[..utf16.len() - 1], &CsvOptions::default());
+    let cut = inspect(&utf16[..utf16.len() - 1], &TableOptions::default());
     assert!(matches!(cut, Err(IngestError::Encoding { line: 2, .. })));
 
     let western = b"name,n\nAnn,1\nJos\xe9,2\n";
-    let error = inspect(western, &CsvOptions::default()).unwrap_err();
+    let error = inspect(western, &TableOptions::default()).unwrap_err();
     assert!(
         matches!(
             error,
@@ -213,9 +215,9 @@ fn encodings() {
     let encoding = Some(TextEncoding::from_label("windows-1252").unwrap());
     let (_, batches) = import(
         western,
-        &CsvOptions {
+        &TableOptions {
             encoding,
-            ..CsvOptions::default()
+            ..TableOptions::default()
         },
     )
     .unwrap();
@@ -227,7 +229,7 @@ fn encodings() {
 #[test]
 fn refused_rows_stop_the_import_unless_they_may_be_left_out() {
     let text = "a,b\n1,2\n3\n4,5,6\n7,\"Smith\n8,9\n";
-    let inspection = inspect(text, &CsvOptions::default()).unwrap();
+    let inspection = inspect(text, &TableOptions::default()).unwrap();
     assert_eq!((inspection.rows(), inspection.rejects().count()), (2, 3));
     assert_eq!(
         inspection
@@ -238,12 +240,13 @@ fn refused_rows_stop_the_import_unless_they_may_be_left_out() {
             .collect::<Vec<_>>(),
         [3, 4, 5]
     );
-    let stopped = import(text, &CsvOptions::default());
+    let stopped = import(text, &TableOptions::default());
     assert!(matches!(
         stopped,
         Err(IngestError::RowsRefused {
             count: 3,
-            first: Reject { line: 3, .. }
+            first: Reject { line: 3, .. },
+            numbering: Numbering::Lines,
         })
     ));
     let (inspection, batches) = import(text, &skipping()).unwrap();
@@ -264,9 +267,9 @@ fn refused_rows_stop_the_import_unless_they_may_be_left_out() {
 
 #[test]
 fn subjects() {
-    let by = |name: &str| CsvOptions {
+    let by = |name: &str| TableOptions {
         subject: SubjectRule::Column(name.to_owned()),
-        ..CsvOptions::default()
+        ..TableOptions::default()
     };
     let text = "Patient Id,x\np1,1\nNA,2\n ,3\np2,4\n";
     let error = inspect(text, &by("patient_id")).unwrap_err();
@@ -291,9 +294,9 @@ fn a_persons_number_that_repeats_is_noted() {
         for row in 0..3000 {
             text.push_str(&format!("{row},p{},{},{}\n", row / 3, row % 2, row % 90));
         }
-        let options = CsvOptions {
+        let options = TableOptions {
             subject,
-            ..CsvOptions::default()
+            ..TableOptions::default()
         };
         inspect(&text, &options).unwrap().notes().to_vec()
     };
@@ -313,17 +316,17 @@ fn a_persons_number_that_repeats_is_noted() {
 #[test]
 fn names_that_cannot_be_used() {
     assert!(matches!(
-        inspect("age,Age\n1,2\n", &CsvOptions::default()),
+        inspect("age,Age\n1,2\n", &TableOptions::default()),
         Err(IngestError::DuplicateNames { .. })
     ));
-    let reserved = inspect("__concordat_x,y\n1,2\n", &CsvOptions::default());
+    let reserved = inspect("__concordat_x,y\n1,2\n", &TableOptions::default());
     assert!(matches!(reserved, Err(IngestError::ReservedNames { .. })));
     let wide = format!(
         "{}\n",
         (0..=MAX_COLUMNS).map(|n| format!("c{n}")).collect::<Vec<_>>().join(",")
     );
     assert!(matches!(
-        inspect(wide, &CsvOptions::default()),
+        inspect(wide, &TableOptions::default()),
         Err(IngestError::TooManyColumns { found: 4097 })
     ));
 }
@@ -332,22 +335,22 @@ fn names_that_cannot_be_used() {
 fn empty_and_minimal_files() {
     for empty in ["", "\n\n", "\u{feff}"] {
         assert!(
-            matches!(inspect(empty, &CsvOptions::default()), Err(IngestError::Empty { .. })),
+            matches!(inspect(empty, &TableOptions::default()), Err(IngestError::Empty { .. })),
             "{empty:?}"
         );
     }
-    let (inspection, batches) = import("a,b\n", &CsvOptions::default()).unwrap();
+    let (inspection, batches) = import("a,b\n", &TableOptions::default()).unwrap();
     assert_eq!(
         (inspection.rows(), inspection.columns().len(), batches.len()),
         (0, 2, 0)
     );
     let folder = Folder::new();
-    let missing = super::infer_schema(&Source::at_path(folder.0.path().join("none")), &CsvOptions::default());
+    let missing = super::infer_schema(&Source::at_path(folder.0.path().join("none")), &TableOptions::default());
     assert!(matches!(missing, Err(IngestError::NotFound { .. })));
-    let not_a_file = super::infer_schema(&Source::at_path(folder.0.path()), &CsvOptions::default());
+    let not_a_file = super::infer_schema(&Source::at_path(folder.0.path()), &TableOptions::default());
     assert!(matches!(not_a_file, Err(IngestError::NotAFile { .. })));
     assert!(matches!(
-        inspect(b"PK\x03\x04", &CsvOptions::default()),
+        inspect(b"PK\x03\x04", &TableOptions::default()),
         Err(IngestError::NotText { .. })
     ));
 }
@@ -365,7 +368,7 @@ fn a_file_that_changes_between_the_passes_is_detected() {
     ] {
         let folder = Folder::new();
         let path = Source::at_path(folder.file(text));
-        let inspection = infer_schema(&path, &CsvOptions::default()).unwrap();
+        let inspection = infer_schema(&path, &TableOptions::default()).unwrap();
         folder.file(changed);
         let result = batches(&path, &inspection).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         assert!(matches!(result, Err(IngestError::Changed { .. })), "{changed:?}");
@@ -376,7 +379,7 @@ fn a_file_that_changes_between_the_passes_is_detected() {
 fn file_that_shrinks_while_it_is_read_is_detected() {
     let folder = Folder::new();
     let path = Source::at_path(folder.file(format!("a,b\n{}", "1,2\n".repeat(200_000))));
-    let inspection = infer_schema(&path, &CsvOptions::default()).unwrap();
+    let inspection = infer_schema(&path, &TableOptions::default()).unwrap();
     let mut batches = batches(&path, &inspection).unwrap();
     batches.next().unwrap().unwrap();
     fs::OpenOptions::new()
@@ -395,11 +398,11 @@ fn gzip_complete_and_truncated() {
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(b"a,b\n1,2\n").unwrap();
     let bytes = gzip.finish().unwrap();
-    let (inspection, batches) = import(&bytes, &CsvOptions::default()).unwrap();
+    let (inspection, batches) = import(&bytes, &TableOptions::default()).unwrap();
     assert!(inspection.is_gzip());
     assert_eq!(inspection.fingerprint().blake3, *blake3::hash(&bytes).as_bytes());
     assert_eq!(cells(&batches).len(), 1);
-    let cut = inspect(&bytes[..bytes.len() - 6], &CsvOptions::default());
+    let cut = inspect(&bytes[..bytes.len() - 6], &TableOptions::default());
     assert!(matches!(cut, Err(IngestError::Damaged { .. })));
 }
 
@@ -417,15 +420,15 @@ proptest! {
     /// The `csv` crate reads the same fields from a file that it wrote.
     #[test]
     fn batches_match_a_plain_csv_reader(rows in prop::collection::vec([cell(), cell(), cell()], 1..40)) {
-        let mut writer = csv::Writer::from_writer(Vec::new());
+        let mut writer = ::csv::Writer::from_writer(Vec::new());
         writer.write_record(["a", "b", "c"]).unwrap();
         rows.iter().for_each(|row| writer.write_record(row).unwrap());
         let text = writer.into_inner().unwrap();
-        let options = CsvOptions { delimiter: Some(b','), header: Header::Present, ..CsvOptions::default() };
+        let options = TableOptions { delimiter: Some(b','), header: Header::Present, ..TableOptions::default() };
         let (inspection, batches) = import(&text, &options).unwrap();
         let found = cells(&batches);
         prop_assert_eq!(inspection.rows(), rows.len() as u64);
-        let plain: Vec<csv::StringRecord> = csv::Reader::from_reader(&text[..]).records().map(Result::unwrap).collect();
+        let plain: Vec<::csv::StringRecord> = ::csv::Reader::from_reader(&text[..]).records().map(Result::unwrap).collect();
         for (row, plain) in found.iter().zip(&plain) {
             for ((cell, plain), column) in row.iter().zip(plain).zip(inspection.columns()) {
                 match cell {
@@ -443,7 +446,11 @@ proptest! {
 #[test]
 fn files_that_are_not_tables_are_refused_unquoted() {
     const SECRET: &str = "kJ8sQm2Vx9TzLw4Rb7Ny1Cf6Hd3Gp5Ea0UiOoSsDd";
-    let mut options = [CsvOptions::default(), CsvOptions::default(), CsvOptions::default()];
+    let mut options = [
+        TableOptions::default(),
+        TableOptions::default(),
+        TableOptions::default(),
+    ];
     options[1].header = Header::Present;
     options[2].subject = SubjectRule::Column("record".to_owned());
     let files = [
@@ -471,9 +478,9 @@ fn files_that_are_not_tables_are_refused_unquoted() {
     // For a table, the error lists the columns, to help with a mistyped name.
     let error = inspect(
         "record,chol\n1,2\n",
-        &CsvOptions {
+        &TableOptions {
             subject: SubjectRule::Column("id".to_owned()),
-            ..CsvOptions::default()
+            ..TableOptions::default()
         },
     );
     assert!(error.unwrap_err().to_string().contains("`chol`"));

@@ -1,10 +1,10 @@
-//! The source of an import: an open file, or uploaded bytes that are stored sealed.
+//! Uploaded bytes, which are stored sealed.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Write},
     os::unix::fs::{FileExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
@@ -19,107 +19,6 @@ const SEALED_BLOCK: u64 = BLOCK_LEN as u64 + TAG_LEN;
 
 /// Bytes that sealing adds to a block.
 const TAG_LEN: u64 = 16;
-
-/// A reader of the bytes from the start, and the file that they come from if it could be modified in the meantime.
-type Opened = (Box<dyn Read + Send>, Option<Arc<File>>);
-
-/// The bytes of an import, which are read twice; clones read the same bytes.
-#[derive(Clone, Debug)]
-pub struct Source {
-    name: PathBuf,
-    bytes: Bytes,
-}
-
-#[derive(Clone, Debug)]
-enum Bytes {
-    /// A file that this process chose: for benchmarks and tests. It is never used for a request.
-    Path,
-    /// A file that was opened for the import, so it can no longer be replaced by another one.
-    File(Arc<File>),
-    /// Uploaded bytes.
-    Upload(Arc<Upload>),
-}
-
-impl Source {
-    /// A file that this process chose, opened for each pass. Must not be used for a path from another party: that could
-    /// be any file that this process can read.
-    #[must_use]
-    pub fn at_path(path: impl Into<PathBuf>) -> Self {
-        Self {
-            name: path.into(),
-            bytes: Bytes::Path,
-        }
-    }
-
-    /// An open file; `name` is only used in errors and in the manifest.
-    #[must_use]
-    pub fn opened(name: impl Into<PathBuf>, file: File) -> Self {
-        Self {
-            name: name.into(),
-            bytes: Bytes::File(Arc::new(file)),
-        }
-    }
-
-    /// Uploaded bytes; `name` is the name given by the sender.
-    #[must_use]
-    pub fn sent(name: impl Into<PathBuf>, upload: Upload) -> Self {
-        Self {
-            name: name.into(),
-            bytes: Bytes::Upload(Arc::new(upload)),
-        }
-    }
-
-    /// The name of the source.
-    #[must_use]
-    pub fn name(&self) -> &Path {
-        &self.name
-    }
-
-    /// A reader of the bytes from the start, and the file that they come from if it could be modified in the meantime.
-    pub(super) fn open(&self) -> io::Result<Opened> {
-        match &self.bytes {
-            Bytes::Path => {
-                let file = Arc::new(open_regular(&self.name)?);
-                Ok((Box::new(FileReader::start(&file)), Some(file)))
-            }
-            Bytes::File(file) => Ok((Box::new(FileReader::start(file)), Some(Arc::clone(file)))),
-            Bytes::Upload(upload) => Ok((Box::new(UploadReader::new(upload)?), None)),
-        }
-    }
-}
-
-/// Opens a file that can be read twice.
-fn open_regular(path: &Path) -> io::Result<File> {
-    // The type is checked before the file is opened, because opening a pipe waits for a writer.
-    if std::fs::metadata(path)?.is_file() {
-        File::open(path)
-    } else {
-        Err(io::Error::from(io::ErrorKind::InvalidInput))
-    }
-}
-
-/// Reads a file from its start, independently of other readers.
-struct FileReader {
-    file: Arc<File>,
-    offset: u64,
-}
-
-impl FileReader {
-    fn start(file: &Arc<File>) -> Self {
-        Self {
-            file: Arc::clone(file),
-            offset: 0,
-        }
-    }
-}
-
-impl Read for FileReader {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buf, self.offset)?;
-        self.offset += read as u64;
-        Ok(read)
-    }
-}
 
 /// Uploaded bytes in an unnamed file, sealed under a key that exists only in memory.
 ///
@@ -233,8 +132,8 @@ impl UploadWriter {
     }
 }
 
-/// Reads an upload from its start.
-struct UploadReader {
+/// Reads an upload, from its start or from any place.
+pub(super) struct UploadReader {
     upload: Arc<Upload>,
     opener: Opener,
     next: u64,
@@ -243,7 +142,7 @@ struct UploadReader {
 }
 
 impl UploadReader {
-    fn new(upload: &Arc<Upload>) -> io::Result<Self> {
+    pub(super) fn new(upload: &Arc<Upload>) -> io::Result<Self> {
         let mut header = [0; HEADER_LEN];
         upload.file.read_exact_at(&mut header, 0)?;
         Ok(Self {
@@ -253,6 +152,19 @@ impl UploadReader {
             block: Vec::new(),
             at: 0,
         })
+    }
+
+    /// Continues at `offset`, which is at most the length of the upload.
+    pub(super) fn seek(&mut self, offset: u64) -> io::Result<()> {
+        let (number, within) = (offset / BLOCK_LEN as u64, offset % BLOCK_LEN as u64);
+        if self.next != number + 1 || self.block.is_empty() {
+            self.next = number;
+            if !self.refill()? {
+                self.block.clear();
+            }
+        }
+        self.at = usize::try_from(within).map_err(io::Error::other)?.min(self.block.len());
+        Ok(())
     }
 
     /// Opens the next block; `false` after the last.
@@ -312,7 +224,7 @@ fn key_error(error: KeyError) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::source::Source, *};
 
     fn upload(dir: &Path, chunks: &[&[u8]]) -> Upload {
         let mut writer = Upload::begin(dir).unwrap();

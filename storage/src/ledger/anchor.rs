@@ -17,12 +17,12 @@ use concordat_protocol::audit::{EntryBody, TreeHead};
 use concordat_protocol::ids::Digest32;
 
 use super::format::Head;
+use super::medium::MAX_GROUP;
 use super::segments::Segments;
-use super::writer::{MAX_GROUP, Shared};
-use super::{LedgerError, disk};
+use super::shared::Shared;
+use super::{AnchorError, LedgerError, log};
 use crate::keys::LedgerKey;
 use crate::meta::{MetaError, SealedDb, SealedTree, TreeId};
-use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// Entries about queries by which the anchor may lag behind.
 pub(super) const MAX_LAG: u64 = 64;
@@ -32,55 +32,6 @@ pub(super) const TREE: TreeId = TreeId::new("ledger-anchor");
 const KEY: &str = "ledger";
 /// The key of the latest announced head.
 pub(super) const ANNOUNCED: &str = "announced";
-
-/// Why ledger and sealed state do not match.
-#[derive(Debug, thiserror::Error)]
-pub enum AnchorError {
-    /// The ledger has fewer entries than the state.
-    #[error(
-        "the folder `ledger` was replaced by an older copy: it has {found} entries, and the sealed state has \
-         {anchored}; restore the newest copy of `ledger`, or restore a backup into an empty directory"
-    )]
-    LedgerOlder {
-        /// Entries in the ledger.
-        found: u64,
-        /// Entries that the state covers.
-        anchored: u64,
-    },
-    /// The ledger is another one.
-    #[error(
-        "the folder `ledger` was replaced: its first {anchored} entries are not those that the sealed state covers; restore \
-         the newest copy of `ledger`, or restore a backup into an empty directory"
-    )]
-    OtherLedger {
-        /// Entries that the state covers.
-        anchored: u64,
-    },
-    /// The state is older than the ledger.
-    #[error(
-        "the folder `meta` was replaced by an older copy: the ledger has {found} entries, and the state has \
-         {anchored}, which a crash cannot explain; restore the newest copy of `meta`, or restore a backup into an \
-         empty directory"
-    )]
-    StateOlder {
-        /// Entries in the ledger.
-        found: u64,
-        /// Entries that the state covers.
-        anchored: u64,
-    },
-    /// The state cannot be read or written.
-    #[error("the ledger cannot be compared with the sealed state")]
-    State(#[from] MetaError),
-}
-
-impl AnchorError {
-    pub(super) fn kind(&self) -> ErrorKind {
-        match self {
-            Self::LedgerOlder { .. } | Self::OtherLedger { .. } | Self::StateOlder { .. } => ErrorKind::Integrity,
-            Self::State(source) => source.kind(),
-        }
-    }
-}
 
 /// Whether an entry is of a frequent kind: about one query, for which the state already has a record.
 pub(super) fn is_frequent(body: &EntryBody) -> bool {
@@ -228,7 +179,7 @@ fn read_beyond(
     let from = segments.before(anchored);
     let (mut tree, mut explained) = (from.tree.clone(), true);
     let last = found.size.saturating_sub(1);
-    disk::read(dir, key, &from, found.size, |record| {
+    log::read(dir, key, &from, found.size, |record| {
         let sequence = record.entry.sequence;
         if sequence < anchored {
             tree.push(record.leaf);

@@ -1,40 +1,20 @@
-//! The files: opening and repairing them, reading them, making appends durable.
-
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "all other sources are handled the same here"
-)]
+//! The files: opening and repairing them, making appends durable.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use concordat_protocol::audit::Checkpoint;
-use concordat_protocol::signed::{MAX_DOCUMENT, Signed};
-
 use super::LedgerError;
-use super::format::{BadRecord, Head, MAGIC, MAGIC_LEN, Reader, Record};
+use super::files::{checkpoint_path, head_path, latest_checkpoint, log_path, read_head};
+use super::format::{Head, MAGIC, MAGIC_LEN};
+use super::log::{recover_complete_records, replay_from};
+use super::medium::Medium;
 use super::segments::{self, SEGMENT, Segments};
-use super::writer::{Medium, Shared, Tip};
+use super::shared::Shared;
+use super::tip::Tip;
 use crate::fs::{create_dir_private, write_private};
 use crate::keys::LedgerKey;
-
-/// Longest sealed head that is read; a real one takes about 130 bytes.
-const MAX_HEAD: u64 = 4096;
-
-fn log_path(dir: &Path) -> PathBuf {
-    dir.join("entries.log")
-}
-
-fn head_path(dir: &Path) -> PathBuf {
-    dir.join("head")
-}
-
-/// Where the latest checkpoint is stored.
-pub(super) fn checkpoint_path(dir: &Path) -> PathBuf {
-    dir.join("checkpoint.cose")
-}
 
 /// The ledger's files, ready for appends.
 #[derive(Debug)]
@@ -132,32 +112,6 @@ fn create(dir: &Path, key: &LedgerKey) -> Result<Head, LedgerError> {
     Ok(head)
 }
 
-/// The head on disk; `None` if there is no such file.
-pub(super) fn read_head(dir: &Path, key: &LedgerKey) -> Result<Option<Head>, LedgerError> {
-    match read_small(&head_path(dir), MAX_HEAD)? {
-        Some(sealed) => Head::open(key, sealed).map(Some),
-        None => Ok(None),
-    }
-}
-
-/// The checkpoint on disk; `None` if there is no such file.
-pub(super) fn latest_checkpoint(dir: &Path) -> Result<Option<Signed<Checkpoint>>, LedgerError> {
-    let bytes = read_small(&checkpoint_path(dir), MAX_DOCUMENT as u64)?;
-    bytes
-        .map(Signed::from_bytes)
-        .transpose()
-        .map_err(LedgerError::Signature)
-}
-
-pub(super) fn read_small(path: &Path, max: u64) -> Result<Option<Vec<u8>>, LedgerError> {
-    let mut bytes = Vec::new();
-    match File::open(path).and_then(|file| file.take(max).read_to_end(&mut bytes)) {
-        Ok(_) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(LedgerError::io("read", path, source)),
-    }
-}
-
 /// A ledger shorter than its own checkpoint was truncated together with its head.
 fn check_against_checkpoint(dir: &Path, shared: &Shared) -> Result<(), LedgerError> {
     let Some(signed) = latest_checkpoint(dir)? else {
@@ -172,86 +126,6 @@ fn check_against_checkpoint(dir: &Path, shared: &Shared) -> Result<(), LedgerErr
         ))
     } else {
         Ok(())
-    }
-}
-
-/// Reads the entries that `head` covers, calls `each` with each, and checks that they are the ones that were acknowledged.
-pub(super) fn replay(dir: &Path, key: &LedgerKey, head: &Head, each: impl FnMut(&Record)) -> Result<(), LedgerError> {
-    replay_from(dir, key, &Tip::default(), head, each)
-}
-
-/// The same for the entries after `from`.
-fn replay_from(
-    dir: &Path,
-    key: &LedgerKey,
-    from: &Tip,
-    head: &Head,
-    mut each: impl FnMut(&Record),
-) -> Result<(), LedgerError> {
-    let mut tip = from.clone();
-    tip.length = read(dir, key, from, head.size, |record| {
-        tip.push(record.leaf);
-        each(&record);
-    })?;
-    if tip.head() == *head {
-        Ok(())
-    } else {
-        Err(LedgerError::damaged(head.size, "the entries do not match the head"))
-    }
-}
-
-/// Reads the entries after `from` up to, not including, `end`; returns where the last one ends.
-pub(super) fn read(
-    dir: &Path,
-    key: &LedgerKey,
-    from: &Tip,
-    end: u64,
-    mut each: impl FnMut(Record),
-) -> Result<u64, LedgerError> {
-    let mut reader = Reader::new(log_from(dir, from.length)?, key, from);
-    for sequence in from.tree.size()..end {
-        match reader.next() {
-            Ok(Some(record)) => each(record),
-            Ok(None) => return Err(LedgerError::damaged(sequence, "the log ends before it")),
-            Err(BadRecord::Broken(reason)) => return Err(LedgerError::damaged(sequence, reason)),
-            Err(BadRecord::Io(source)) => return Err(LedgerError::io("read", &log_path(dir), source)),
-        }
-    }
-    Ok(reader.offset())
-}
-
-fn log_from(dir: &Path, offset: u64) -> Result<BufReader<File>, LedgerError> {
-    let path = log_path(dir);
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof => {
-            LedgerError::damaged(0, "the log is missing or empty")
-        }
-        _ => LedgerError::io("read", &path, source),
-    };
-    let mut file = File::open(&path).map_err(failed)?;
-    let mut magic = [0; MAGIC.len()];
-    file.read_exact(&mut magic).map_err(failed)?;
-    if magic != MAGIC {
-        return Err(LedgerError::damaged(
-            0,
-            "the log does not begin with the magic bytes of this version",
-        ));
-    }
-    file.seek(SeekFrom::Start(offset)).map_err(failed)?;
-    Ok(BufReader::new(file))
-}
-
-/// Recovers complete records after the head: they are durable, only their acknowledgment is missing. Returns where the last
-/// complete record ends.
-fn recover_complete_records(dir: &Path, key: &LedgerKey, shared: &mut Shared) -> Result<u64, LedgerError> {
-    let from = shared.tip.clone();
-    let mut reader = Reader::new(log_from(dir, from.length)?, key, &from);
-    loop {
-        match reader.next() {
-            Ok(Some(record)) => shared.note(&record),
-            Ok(None) | Err(BadRecord::Broken(_)) => return Ok(shared.tip.length),
-            Err(BadRecord::Io(source)) => return Err(LedgerError::io("read", &log_path(dir), source)),
-        }
     }
 }
 

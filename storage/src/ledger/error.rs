@@ -8,8 +8,8 @@ use concordat_protocol::audit::EntryError;
 use concordat_protocol::audit::merkle::OutOfRange;
 use concordat_protocol::signed::SignatureError;
 
-use super::AnchorError;
 use crate::keys::KeyError;
+use crate::meta::MetaError;
 use concordat_protocol::error_kind::{ErrorKind, Explain};
 
 /// Why an operation of the ledger failed.
@@ -130,6 +130,55 @@ impl LedgerError {
         Self::Damaged {
             first_bad_entry,
             reason,
+        }
+    }
+}
+
+/// Why ledger and sealed state do not match.
+#[derive(Debug, thiserror::Error)]
+pub enum AnchorError {
+    /// The ledger has fewer entries than the state.
+    #[error(
+        "the folder `ledger` was replaced by an older copy: it has {found} entries, and the sealed state has \
+         {anchored}; restore the newest copy of `ledger`, or restore a backup into an empty directory"
+    )]
+    LedgerOlder {
+        /// Entries in the ledger.
+        found: u64,
+        /// Entries that the state covers.
+        anchored: u64,
+    },
+    /// The ledger is another one.
+    #[error(
+        "the folder `ledger` was replaced: its first {anchored} entries are not those that the sealed state covers; restore \
+         the newest copy of `ledger`, or restore a backup into an empty directory"
+    )]
+    OtherLedger {
+        /// Entries that the state covers.
+        anchored: u64,
+    },
+    /// The state is older than the ledger.
+    #[error(
+        "the folder `meta` was replaced by an older copy: the ledger has {found} entries, and the state has \
+         {anchored}, which a crash cannot explain; restore the newest copy of `meta`, or restore a backup into an \
+         empty directory"
+    )]
+    StateOlder {
+        /// Entries in the ledger.
+        found: u64,
+        /// Entries that the state covers.
+        anchored: u64,
+    },
+    /// The state cannot be read or written.
+    #[error("the ledger cannot be compared with the sealed state")]
+    State(#[from] MetaError),
+}
+
+impl AnchorError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::LedgerOlder { .. } | Self::OtherLedger { .. } | Self::StateOlder { .. } => ErrorKind::Integrity,
+            Self::State(source) => source.kind(),
         }
     }
 }

@@ -1,23 +1,15 @@
-//! The encoding of log and head.
+//! The first bytes of the log, and the encoding of the head.
 
-use std::io::{self, Read};
-
-use concordat_protocol::audit::{LedgerEntry, MAX_ENTRY, leaf_hash};
 use concordat_protocol::ids::Digest32;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
-use super::writer::Tip;
 use crate::keys::{LedgerKey, Wrapped};
 
 /// First bytes of the log: its type, and version 1 of its format.
 pub(super) const MAGIC: [u8; 8] = *b"CCLEDGR\x01";
 /// Length of [`MAGIC`].
 pub(super) const MAGIC_LEN: u64 = 8;
-/// Bytes of the length prefix of each record.
-const PREFIX: u64 = 4;
-/// Longest sealed entry: version, nonce and tag take 41 bytes.
-const MAX_SEALED: usize = MAX_ENTRY + 64;
 
 /// How far the ledger was acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,124 +43,4 @@ impl Head {
             .map_err(|_| damaged())?;
         ciborium::from_reader(plain.expose()).map_err(|_| damaged())
     }
-}
-
-fn position(sequence: u64) -> String {
-    format!("entry {sequence}")
-}
-
-/// The record of an entry: its length and its sealed bytes.
-pub(super) fn seal_record(key: &LedgerKey, sequence: u64, entry: &[u8]) -> Result<Vec<u8>, LedgerError> {
-    let sealed = key.seal(&position(sequence), entry).map_err(LedgerError::Key)?;
-    let too_large = |_| LedgerError::Entry(concordat_protocol::audit::EntryError::TooLarge);
-    let length = u32::try_from(sealed.as_bytes().len()).map_err(too_large)?;
-    Ok([&length.to_be_bytes(), sealed.as_bytes()].concat())
-}
-
-/// An entry as read from the log.
-#[derive(Debug)]
-pub(super) struct Record {
-    /// The entry.
-    pub(super) entry: LedgerEntry,
-    /// Its bytes as written.
-    pub(super) bytes: Vec<u8>,
-    /// Their leaf hash.
-    pub(super) leaf: Digest32,
-    /// Where its record ends in the log.
-    pub(super) end: u64,
-}
-
-/// Why a record cannot be read.
-#[derive(Debug)]
-pub(super) enum BadRecord {
-    /// It was cut, changed or moved; with the reason.
-    Broken(&'static str),
-    /// The disk failed.
-    Io(io::Error),
-}
-
-/// Reads records one after the other and checks that each is linked to the one before.
-pub(super) struct Reader<'a, R> {
-    source: R,
-    key: &'a LedgerKey,
-    sequence: u64,
-    previous: Digest32,
-    offset: u64,
-}
-
-impl<'a, R: Read> Reader<'a, R> {
-    /// Reads the records after `from`; `source` must be positioned there.
-    pub(super) fn new(source: R, key: &'a LedgerKey, from: &Tip) -> Self {
-        Self {
-            source,
-            key,
-            sequence: from.tree.size(),
-            previous: from.last,
-            offset: from.length,
-        }
-    }
-
-    /// Where the next record begins.
-    pub(super) fn offset(&self) -> u64 {
-        self.offset
-    }
-
-    /// The next record; `None` at the end of the log.
-    pub(super) fn next(&mut self) -> Result<Option<Record>, BadRecord> {
-        let Some(sealed) = self.sealed()? else { return Ok(None) };
-        let length = sealed.len() as u64;
-        let opened = self.key.open(&position(self.sequence), &Wrapped::from_bytes(sealed));
-        let bytes = opened
-            .map_err(|_| BadRecord::Broken("it does not open: it was changed or moved"))?
-            .expose()
-            .to_vec();
-        let entry = LedgerEntry::decode(&bytes).map_err(|_| BadRecord::Broken("it is not an entry of a known kind"))?;
-        if entry.sequence != self.sequence || entry.previous != self.previous {
-            return Err(BadRecord::Broken("it is not linked to the entry before"));
-        }
-        self.offset = self.offset.saturating_add(PREFIX).saturating_add(length);
-        let record = Record {
-            leaf: leaf_hash(&bytes),
-            entry,
-            bytes,
-            end: self.offset,
-        };
-        self.previous = record.leaf;
-        self.sequence = self.sequence.saturating_add(1);
-        Ok(Some(record))
-    }
-
-    fn sealed(&mut self) -> Result<Option<Vec<u8>>, BadRecord> {
-        const CUT: BadRecord = BadRecord::Broken("the log ends in the middle of it");
-        let mut prefix = [0; 4];
-        match fill(&mut self.source, &mut prefix)? {
-            0 => return Ok(None),
-            4 => {}
-            _ => return Err(CUT),
-        }
-        let length = usize::try_from(u32::from_be_bytes(prefix)).unwrap_or(usize::MAX);
-        if length > MAX_SEALED {
-            return Err(BadRecord::Broken("its length is impossible"));
-        }
-        let mut sealed = vec![0; length];
-        if fill(&mut self.source, &mut sealed)? == length {
-            Ok(Some(sealed))
-        } else {
-            Err(CUT)
-        }
-    }
-}
-
-/// Reads until `buffer` is full or the source ends; returns how many bytes were read.
-fn fill(source: &mut impl Read, buffer: &mut [u8]) -> Result<usize, BadRecord> {
-    let mut filled = 0;
-    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match source.read(rest) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(BadRecord::Io(error)),
-        }
-    }
-    Ok(filled)
 }

@@ -15,8 +15,8 @@ use concordat_protocol::audit::merkle::CompactTree;
 use concordat_protocol::ids::Digest32;
 use serde::{Deserialize, Serialize};
 
-use super::writer::Tip;
-use super::{LedgerError, disk};
+use super::tip::Tip;
+use super::{LedgerError, files};
 use crate::keys::{LedgerKey, Wrapped};
 
 /// Entries of a segment, which take some milliseconds to read.
@@ -53,7 +53,7 @@ impl Segments {
             .unwrap_or(0)
             .saturating_add(1)
             .saturating_mul((MAX_RECORD + PREFIX) as u64);
-        let bytes = disk::read_small(&path(dir), longest)?.unwrap_or_default();
+        let bytes = files::read_small(&path(dir), longest)?.unwrap_or_default();
         let (mut rest, mut found) = (bytes.as_slice(), Self::default());
         while let Some((end, after)) = found.next(key, rest, most) {
             found.0.push(end);

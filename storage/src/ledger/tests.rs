@@ -5,16 +5,21 @@ mod segments;
 use std::collections::HashSet;
 use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 
-use concordat_protocol::audit::check_extension;
-use concordat_protocol::identity::PrivateKey;
-use concordat_protocol::ids::QueryId;
+use concordat_protocol::audit::{EntryBody, LedgerEntry, check_extension};
+use concordat_protocol::identity::{InstitutionKey, PrivateKey};
+use concordat_protocol::ids::{Digest32, InstitutionId, QueryId};
+use concordat_protocol::time::Timestamp;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::format::BadRecord;
+use super::medium::Medium;
+use super::record::{BadRecord, Reader};
+use super::shared::Shared;
+use super::tip::Tip;
 use super::*;
-use crate::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
+use crate::keys::{Argon2Cost, LedgerKey, MasterKey, Passphrase, Secret};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -326,7 +331,7 @@ struct FullDisk {
     heads: usize,
 }
 
-impl writer::Medium for FullDisk {
+impl Medium for FullDisk {
     fn append(&mut self, _: &[u8]) -> io::Result<()> {
         self.appends = self.appends.checked_sub(1).ok_or(io::ErrorKind::StorageFull)?;
         Ok(())
@@ -385,7 +390,7 @@ impl PowerCut {
     }
 }
 
-impl writer::Medium for PowerCut {
+impl Medium for PowerCut {
     fn append(&mut self, records: &[u8]) -> io::Result<()> {
         self.step()?;
         self.files.append(records)
@@ -499,12 +504,12 @@ fn ledger_reader_distinguishes_a_cut_from_the_end() {
     let key = fixture.master.ledger();
     let log = fs::read(fixture.file("entries.log")).unwrap();
     let records = &log[8..];
-    let mut reader = format::Reader::new(records, &key, &Tip::default());
+    let mut reader = Reader::new(records, &key, &Tip::default());
     assert_eq!(reader.next().unwrap().unwrap().entry.sequence, 0);
     assert!(reader.next().unwrap().is_none());
-    let mut reader = format::Reader::new(&records[..records.len() - 1], &key, &Tip::default());
+    let mut reader = Reader::new(&records[..records.len() - 1], &key, &Tip::default());
     assert!(matches!(reader.next(), Err(BadRecord::Broken(_))));
-    let mut reader = format::Reader::new(&[0xff; 9][..], &key, &Tip::default());
+    let mut reader = Reader::new(&[0xff; 9][..], &key, &Tip::default());
     assert!(matches!(
         reader.next(),
         Err(BadRecord::Broken("its length is impossible"))

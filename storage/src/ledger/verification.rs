@@ -14,8 +14,9 @@ use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
-use super::writer::{Shared, Tip};
-use super::{LedgerError, disk, locked};
+use super::shared::{Shared, locked};
+use super::tip::Tip;
+use super::{LedgerError, log};
 use crate::keys::LedgerKey;
 use crate::meta::{MetaError, SealedDb, SealedTree, TreeId};
 
@@ -160,7 +161,7 @@ impl Reading {
 
     fn segment(&self, from: &Tip, end: &Tip) -> Result<(), LedgerError> {
         let mut tip = from.clone();
-        tip.length = disk::read(&self.dir, &self.key, from, end.tree.size(), |record| {
+        tip.length = log::read(&self.dir, &self.key, from, end.tree.size(), |record| {
             tip.push(record.leaf)
         })?;
         if tip == *end {

@@ -9,7 +9,7 @@ use concordat_protocol::time::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::format::Head;
-use super::{LedgerError, disk};
+use super::{LedgerError, files, log};
 use crate::keys::LedgerKey;
 
 /// The result of a check of the whole ledger.
@@ -79,7 +79,7 @@ fn check(
     known: Option<Head>,
     report: &mut AuditReport,
 ) -> Result<(), LedgerError> {
-    let stored = disk::read_head(dir, key)?.ok_or(LedgerError::damaged(0, "the head is missing"))?;
+    let stored = files::read_head(dir, key)?.ok_or(LedgerError::damaged(0, "the head is missing"))?;
     let head = known.unwrap_or(stored);
     report.entries = head.size;
     report.root = head.root;
@@ -90,7 +90,7 @@ fn check(
         ));
     }
     let mut leaves = Vec::new();
-    disk::replay(dir, key, &head, |record| leaves.push(record.leaf))?;
+    log::replay(dir, key, &head, |record| leaves.push(record.leaf))?;
     report.checkpoint = check_checkpoint(dir, institution, &leaves)?;
     Ok(())
 }
@@ -100,7 +100,7 @@ fn check_checkpoint(
     institution: &[InstitutionPublicKey],
     leaves: &[Digest32],
 ) -> Result<Option<CheckpointReport>, LedgerError> {
-    let Some(signed) = disk::latest_checkpoint(dir)? else {
+    let Some(signed) = files::latest_checkpoint(dir)? else {
         return Ok(None);
     };
     let verified = signed.verify_any(institution).map_err(LedgerError::Signature)?;

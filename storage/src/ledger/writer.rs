@@ -4,29 +4,18 @@ use std::io;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 
-use concordat_protocol::audit::merkle::CompactTree;
 use concordat_protocol::audit::{Cause, EntryBody, LedgerEntry, leaf_hash};
 use concordat_protocol::ids::{Digest32, QueryId};
 use concordat_protocol::time::Timestamp;
 
 use super::anchor::{Anchor, is_frequent};
-use super::format::{Head, MAGIC_LEN, Record, seal_record};
-use super::segments::{self, Segments};
-use super::{LedgerError, LedgerReceipt, locked};
+use super::medium::{MAX_GROUP, Medium};
+use super::record::seal_record;
+use super::segments;
+use super::shared::{Shared, locked};
+use super::tip::Tip;
+use super::{LedgerError, LedgerReceipt};
 use crate::keys::LedgerKey;
-
-/// Most appends that share one sync; limits how long the first of them waits.
-pub(super) const MAX_GROUP: usize = 256;
-
-/// Where appends are written. A call returns when its data is on disk.
-pub(super) trait Medium: Send + 'static {
-    /// Adds records at the end of the log.
-    fn append(&mut self, records: &[u8]) -> io::Result<()>;
-    /// Replaces the head atomically.
-    fn put_head(&mut self, sealed: &[u8]) -> io::Result<()>;
-    /// Adds the record of the end of a segment. It need not be durable: a missing record is computed again from the entries.
-    fn put_segment(&mut self, record: &[u8]) -> io::Result<()>;
-}
 
 /// Receives the result of an append.
 pub(super) type Reply = Box<dyn FnOnce(Result<LedgerReceipt, LedgerError>) + Send>;
@@ -41,76 +30,6 @@ pub(super) struct Command {
     pub(super) at: Timestamp,
     /// Receives the result.
     pub(super) reply: Reply,
-}
-
-/// The end of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Tip {
-    /// The tree over all entries.
-    pub(super) tree: CompactTree,
-    /// Leaf hash of the last entry.
-    pub(super) last: Digest32,
-    /// Length of the log in bytes.
-    pub(super) length: u64,
-}
-
-impl Default for Tip {
-    /// The end of a ledger without entries.
-    fn default() -> Self {
-        Self {
-            tree: CompactTree::new(),
-            last: Digest32::ZERO,
-            length: MAGIC_LEN,
-        }
-    }
-}
-
-impl Tip {
-    /// Adds an entry by its leaf hash; the length is counted by the caller.
-    pub(super) fn push(&mut self, leaf: Digest32) {
-        self.tree.push(leaf);
-        self.last = leaf;
-    }
-
-    /// The head once all entries up to here are acknowledged.
-    pub(super) fn head(&self) -> Head {
-        Head {
-            size: self.tree.size(),
-            root: self.tree.root(),
-            length: self.length,
-        }
-    }
-}
-
-/// What readers may see: only acknowledged entries.
-#[derive(Debug, Default)]
-pub(super) struct Shared {
-    /// The end of the acknowledged entries.
-    pub(super) tip: Tip,
-    /// Set permanently when a write failed.
-    pub(super) refusing: bool,
-    /// The ends of the segments.
-    pub(super) segments: Segments,
-}
-
-impl Shared {
-    /// Starts at the end of the newest segment before entry number `size`; the entries after it are still to be read.
-    pub(super) fn from_segments(segments: Segments, size: u64) -> Self {
-        let tip = segments.before(size);
-        let segments = segments.cut(size);
-        Self {
-            tip,
-            refusing: false,
-            segments,
-        }
-    }
-
-    /// Adds an entry that was read from the log.
-    pub(super) fn note(&mut self, record: &Record) {
-        self.tip.push(record.leaf);
-        self.tip.length = record.end;
-        self.segments.note(&self.tip);
-    }
 }
 
 /// Entries that wait to be made durable together.

@@ -23,7 +23,7 @@ use concordat_protocol::scope::{
     self, Columns, People, Places, Purpose, Purposes, Rows, Scope, Tier, Transform, Window,
 };
 use concordat_protocol::text::{ConsortiumName, LegalName, Reason, Text};
-use concordat_storage::ingest::{CsvOptions, Source, SubjectRule};
+use concordat_storage::ingest::{Source, SubjectRule, TableOptions};
 use concordat_storage::keys::{Argon2Cost, Passphrase, Secret};
 use concordat_storage::ledger::Ledger;
 use concordat_storage::{catalog::ImportRequest, data_dir::Storage};
@@ -205,9 +205,9 @@ async fn start(institution: &str, jurisdiction: &str, seed: u8) -> (Node, (TempD
 
 fn import(node: &Node, name: &str, path: PathBuf) {
     let name = DatasetName::new(name).unwrap();
-    let options = CsvOptions {
+    let options = TableOptions {
         subject: SubjectRule::Column("record_number".to_owned()),
-        ..CsvOptions::default()
+        ..TableOptions::default()
     };
     let request = ImportRequest {
         options,

@@ -29,9 +29,9 @@ pub(crate) struct Args {
     /// A file below one of the node's inboxes (`import.inboxes`), which the node opens itself
     #[arg(long, value_name = "PATH", conflicts_with = "from")]
     from_inbox: Option<PathBuf>,
-    /// Format of the file
-    #[arg(long, default_value = "csv")]
-    kind: String,
+    /// Format of the file [default: recognized by its contents]
+    #[arg(long, value_parser = ["csv", "parquet", "ndjson"])]
+    kind: Option<String>,
     /// Store the dataset in this segment
     #[arg(long)]
     segment: Option<SegmentName>,
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// Encoding of the text, such as `windows-1252`
     #[arg(long)]
     encoding: Option<String>,
-    /// Whether the first line contains the names of the columns
+    /// Whether the first line of a CSV file contains the names of the columns
     #[arg(long, value_parser = ["auto", "present", "absent"], default_value = "auto")]
     header: String,
     /// Where markers such as `?` and `NA` mean that a value is missing

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use concordat_documents::key::{KeyBackup, Recipients};
 use concordat_documents::problem::Problem;
 use concordat_storage::keys::{RecoveryKey, Share, SharePlan};
-use serde_json::json;
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::cli::context::Context;
@@ -31,6 +31,18 @@ pub(crate) struct Args {
     /// The folder for the shares, instead of that of the file
     #[arg(long, value_name = "DIR", requires = "shares")]
     shares_to: Option<PathBuf>,
+}
+
+/// What was written.
+#[derive(Debug, Serialize)]
+struct WrittenFiles<'a> {
+    file: &'a Path,
+    /// To how many recovery keys the file is encrypted.
+    recipients: usize,
+    shares: &'a [PathBuf],
+    threshold: Option<u8>,
+    /// The name that the shares have in common.
+    escrow: Option<&'a str>,
 }
 
 pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
@@ -57,14 +69,14 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
         }
     }
     written?;
-    let value = json!({
-        "file": args.to,
-        "recipients": created.recipients,
-        "shares": files,
-        "threshold": args.threshold,
-        "escrow": shares.first().map(Share::escrow),
-    });
-    context.out.done(&sentence(&args), &value)
+    let files = WrittenFiles {
+        file: &args.to,
+        recipients: created.recipients,
+        shares: &files,
+        threshold: args.threshold,
+        escrow: shares.first().map(Share::escrow),
+    };
+    context.out.done(&sentence(&args), &files)
 }
 
 impl Args {

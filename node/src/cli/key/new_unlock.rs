@@ -1,11 +1,11 @@
 //! What unlocks the node from now on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use concordat_documents::problem::Problem;
 use concordat_storage::fs::write_private;
 use concordat_storage::keys::{Argon2Cost, KeyProvider};
-use serde_json::json;
+use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::{prompt, unlock};
@@ -59,6 +59,12 @@ impl NewUnlock {
     }
 }
 
+/// The node whose unlock secret was changed.
+#[derive(Debug, Serialize)]
+struct Unlocked<'a> {
+    dir: &'a Path,
+}
+
 /// Writes what unlocks the node into its configuration.
 pub(super) fn save_unlock_setting(mut config: Config, keys: KeysFrom, context: &Context) -> Result<(), Problem> {
     config.keys = keys;
@@ -66,5 +72,5 @@ pub(super) fn save_unlock_setting(mut config: Config, keys: KeysFrom, context: &
     let written = write_private(&path, config.to_string().as_bytes());
     written.map_err(|error| Problem::internal(&format!("cannot write `{}`", path.display()), &error))?;
     let sentence = "the node is unlocked by the new secret from now on; the previous one no longer works";
-    context.out.done(sentence, &json!({ "dir": context.dir }))
+    context.out.done(sentence, &Unlocked { dir: &context.dir })
 }

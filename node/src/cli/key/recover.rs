@@ -55,8 +55,7 @@ fn combine(files: &[PathBuf]) -> Result<RecoveryKey, Problem> {
     let mut shares = Vec::with_capacity(files.len());
     for path in files {
         let share = Share::in_file(&read(path)?);
-        shares
-            .push(share.map_err(|error| Problem::new(error.kind().into(), format!("`{}`: {error}", path.display())))?);
+        shares.push(share.map_err(|error| Problem::new(error.kind(), format!("`{}`: {error}", path.display())))?);
     }
     Ok(RecoveryKey::from_shares(&shares)?)
 }

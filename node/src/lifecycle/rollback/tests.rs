@@ -15,7 +15,7 @@ use concordat_storage::{
     data_dir::Storage,
 };
 
-use super::super::LifecycleParts;
+use super::super::Lifecycle;
 use super::*;
 use crate::attribution::by_this_account;
 use crate::clock::Clock;

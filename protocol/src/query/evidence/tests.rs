@@ -5,8 +5,9 @@ use crate::audit::merkle::{self, CompactTree};
 use crate::audit::{Cause, Checkpoint, LedgerHead, TreeHead, leaf_hash};
 use crate::identity::{InstitutionKey, NodeKey, PrivateKey};
 use crate::ids::{ActorId, GrantId};
-use crate::query::{Factor, Outcome, Role};
+use crate::query::{Factor, InvalidQuery, MAX_QUERY_AGE_MS, Outcome, Parties, Role, ValidQuery};
 use crate::scope::{Purpose, Tier};
+use crate::time::{MAX_CLOCK_SKEW_MS, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
@@ -72,6 +73,9 @@ struct Parts {
     entry: EntryBody,
     countersign: bool,
     consumer_ledger: Option<Signed<LedgerHead>>,
+    successions: Vec<Signed<KeySuccession>>,
+    /// Seeds of the provider's two keys: its node's and its institution's.
+    provider_keys: (u8, u8),
 }
 
 impl Parts {
@@ -143,7 +147,36 @@ impl Parts {
             },
             countersign: true,
             consumer_ledger: Some(ledger_head("cleveland", 1)),
+            successions: Vec::new(),
+            provider_keys: (2, 12),
         }
+    }
+
+    /// The provider uses these keys everywhere.
+    fn with_provider_keys(mut self, node_key: u8, key: u8) -> Self {
+        self.provider_keys = (node_key, key);
+        self.provider.node = node(node_key).public();
+        self.provider.institution_key = institution_key(key).public();
+        self.receipt.ledger = ledger_head("budapest", node_key);
+        self
+    }
+
+    fn certificates(&self) -> [Signed<NodeCertificate>; 2] {
+        [(&self.consumer, 11), (&self.provider, self.provider_keys.1)].map(|(certificate, key)| {
+            Signed::sign(certificate, &institution_key(key))
+                .unwrap()
+                .signed()
+                .clone()
+        })
+    }
+
+    fn signed_query(&self) -> Signed<QueryEnvelope> {
+        let actor = Signed::sign(&self.assertion, &node(1)).unwrap().signed().clone();
+        let query = QueryEnvelope {
+            actor,
+            ..self.query.clone()
+        };
+        Signed::sign(&query, &node(1)).unwrap().signed().clone()
     }
 
     /// The decision is recorded, the receipt names its entry, and everything is signed by its owner.
@@ -167,38 +200,24 @@ impl Parts {
             root: tree.root(),
             at: NOW,
         };
-        let signed = Signed::sign(&checkpoint, &institution_key(12)).unwrap();
+        let signed = Signed::sign(&checkpoint, &institution_key(self.provider_keys.1)).unwrap();
         let path = merkle::inclusion_path([leaf].as_slice(), 0, 1).unwrap();
         let proof = InclusionProof::new(self.holder.clone(), 0, bytes, path, signed.signed());
         if self.receipt.decision == Digest32::ZERO {
             self.receipt.decision = leaf;
         }
-        self.query.actor = Signed::sign(&self.assertion, &node(1)).unwrap().signed().clone();
         let receipt = CoSigned::propose(&self.receipt)
             .unwrap()
-            .add_signature(&node(2))
+            .add_signature(&node(self.provider_keys.0))
             .unwrap();
         let receipt = if self.countersign {
             receipt.add_signature(&node(1)).unwrap()
         } else {
             receipt
         };
-        EvidenceBundle::new(
-            self.holder,
-            [
-                Signed::sign(&self.consumer, &institution_key(11))
-                    .unwrap()
-                    .signed()
-                    .clone(),
-                Signed::sign(&self.provider, &institution_key(12))
-                    .unwrap()
-                    .signed()
-                    .clone(),
-            ],
-            Signed::sign(&self.query, &node(1)).unwrap().signed().clone(),
-            (receipt, self.consumer_ledger),
-            vec![proof],
-        )
+        let (certificates, query) = (self.certificates(), self.signed_query());
+        let receipt = (receipt, self.consumer_ledger);
+        EvidenceBundle::new(self.holder, certificates, query, receipt, vec![proof]).with_successions(self.successions)
     }
 }
 
@@ -287,4 +306,120 @@ fn no_single_character_of_the_file_can_be_changed() {
             assert_eq!(summary(&less), expected, "byte {at}");
         }
     }
+}
+
+/// The forger has one key and one node, and writes two names.
+#[test]
+fn evidence_by_one_key_for_both_sides_is_refused() {
+    let refused = |node_key, key| {
+        let parts = Parts::valid().with_provider_keys(node_key, key);
+        parts.bundle().check().map(|valid| valid.countersigned)
+    };
+    assert_eq!(refused(2, 12), Ok(true));
+    assert_eq!(refused(3, 13), Ok(true));
+    assert_eq!(
+        refused(2, 11),
+        Err(EvidenceError::Inconsistent {
+            what: "both sides have the same key"
+        })
+    );
+    assert_eq!(
+        refused(1, 12),
+        Err(EvidenceError::Inconsistent {
+            what: "both sides are the same node"
+        })
+    );
+}
+
+/// At each end of the ages at which a query is admitted, with the certificates that the provider has at that moment.
+#[test]
+fn evidence_of_a_query_of_any_admitted_age_is_valid() {
+    let parties = Parties {
+        peer: node(1).public(),
+        consumer: id("cleveland"),
+        provider: id("budapest"),
+    };
+    let oldest = -MAX_QUERY_AGE_MS - MAX_CLOCK_SKEW_MS;
+    for (age, admitted) in [
+        (oldest - 1, false),
+        (oldest, true),
+        (-MAX_CLOCK_SKEW_MS - 1, true),
+        (0, true),
+        (MAX_CLOCK_SKEW_MS, true),
+        (MAX_CLOCK_SKEW_MS + 1, false),
+    ] {
+        for (issued, ends) in [(-1000, 86_400_000), (MAX_CLOCK_SKEW_MS, 86_400_000), (-86_400_000, 0)] {
+            let mut parts = Parts::valid();
+            parts.query.sent_at = NOW.plus_millis(age);
+            parts.consumer.issued_at = NOW.plus_millis(issued);
+            parts.consumer.not_after = NOW.plus_millis(ends);
+            let query = ValidQuery::check(parts.signed_query(), &parties, NOW);
+            assert_eq!(query.is_ok(), admitted, "{age}");
+            assert!(
+                query.is_ok() || matches!(query, Err(InvalidQuery::NotFresh(_))),
+                "{age}"
+            );
+            if admitted {
+                let attested = AttestedQuery::check(parts.certificates(), parts.signed_query());
+                assert!(attested.is_ok(), "{age} {issued} {ends}: {attested:?}");
+                assert!(parts.bundle().check().is_ok(), "{age} {issued} {ends}");
+            }
+        }
+    }
+}
+
+/// What a node accepts step by step is what a reader of the bundle accepts.
+#[test]
+fn countersignature_needs_both_signatures_of_the_querying_node() {
+    let parts = Parts::valid();
+    let attested = AttestedQuery::check(parts.certificates(), parts.signed_query()).unwrap();
+    let receipt = CoSigned::propose(&parts.receipt).unwrap();
+    let receipt = receipt.add_signature(&node(2)).unwrap();
+    assert!(
+        attested
+            .check_receipt(&receipt, None)
+            .unwrap()
+            .consumer_ledger
+            .is_none()
+    );
+    let by = |seed: u8| receipt.add_signature(&node(seed)).unwrap();
+    let head = |seed: u8| ledger_head("cleveland", seed);
+    let valid = attested.check_receipt(&by(1), Some(&head(1))).unwrap();
+    assert_eq!(valid.consumer_ledger.unwrap().node, node(1).public());
+    assert_eq!(valid.receipt, parts.receipt);
+    for (signer, shown) in [(1, Some(9)), (9, Some(1)), (9, Some(9)), (2, Some(1)), (1, None)] {
+        let shown = shown.map(head);
+        assert!(
+            attested.check_receipt(&by(signer), shown.as_ref()).is_err(),
+            "{signer} {shown:?}"
+        );
+    }
+    assert!(attested.check_receipt(&receipt, Some(&head(1))).is_err());
+}
+
+#[test]
+fn evidence_names_earlier_keys_only_if_they_signed_the_next() {
+    let succession = |signer: u8, from: u8, to: u8| {
+        let named = KeySuccession {
+            institution: id("budapest"),
+            from: institution_key(from).public(),
+            to: institution_key(to).public(),
+            at: NOW,
+        };
+        Signed::sign(&named, &institution_key(signer)).unwrap().signed().clone()
+    };
+    let earlier = |successions: Vec<Signed<KeySuccession>>| {
+        let mut parts = Parts::valid();
+        parts.successions = successions;
+        parts.bundle().check().unwrap().earlier_keys
+    };
+    let key = |seed: u8| institution_key(seed).public();
+    assert_eq!(earlier(Vec::new()), []);
+    assert_eq!(
+        earlier(vec![succession(20, 20, 21), succession(21, 21, 12)]),
+        [key(21), key(20)]
+    );
+    assert_eq!(earlier(vec![succession(9, 20, 21), succession(21, 21, 12)]), [key(21)]);
+    assert_eq!(earlier(vec![succession(9, 21, 12)]), []);
+    assert_eq!(earlier(vec![succession(21, 21, 12), succession(20, 20, 22)]), []);
 }

@@ -5,7 +5,7 @@ use concordat_protocol::{
     schema::VersionNumber,
 };
 
-use crate::ingest::{CsvOptions, Note, Reject, Source};
+use crate::ingest::{Note, Reject, Source, TableOptions};
 
 /// The segment of datasets for which none is given.
 pub const MAIN_SEGMENT: &str = "main";
@@ -23,7 +23,7 @@ pub struct ImportRequest {
     pub source: Source,
     /// How to read it. The subjects of a new dataset must be stated; an existing one keeps its rule if the request
     /// states none.
-    pub options: CsvOptions,
+    pub options: TableOptions,
     /// The segment of a new dataset, [`MAIN_SEGMENT`] if none is given; an existing dataset stays in its segment.
     pub segment: Option<SegmentName>,
     /// What happens to the existing rows.
@@ -41,7 +41,7 @@ impl ImportRequest {
         Self {
             name,
             source,
-            options: CsvOptions::default(),
+            options: TableOptions::default(),
             segment: None,
             mode: ImportMode::Create,
             rows_per_object: ROWS_PER_OBJECT,

@@ -19,7 +19,7 @@ fn shared(file: &str) -> Option<PathBuf> {
 
 fn import_file(path: &Path) -> (Inspection, Vec<RecordBatch>) {
     let source = Source::at_path(path);
-    let inspection = infer_schema(&source, &CsvOptions::default()).unwrap();
+    let inspection = infer_schema(&source, &TableOptions::default()).unwrap();
     let batches = batches(&source, &inspection)
         .unwrap()
         .collect::<Result<Vec<_>, _>>()
@@ -74,7 +74,7 @@ fn tables_of_a_clinical_data_model() {
         let (inspection, _) = import_file(&path);
         assert_eq!(
             (inspection.rows(), inspection.has_header(), inspection.rejects().count()),
-            (rows, true, 0),
+            (rows, Some(true), 0),
             "{table}"
         );
     }

@@ -1,5 +1,6 @@
 //! Every copy of the ledger combined with every copy of the sealed state.
 
+use concordat_protocol::audit::TreeHead;
 use concordat_protocol::error_kind::Explain;
 use concordat_protocol::ids::ActorId;
 

@@ -23,7 +23,7 @@ fn log(key: &LedgerKey, bodies: &[EntryBody], broken: Option<u64>) -> (Vec<u8>, 
         }
         .encode()
         .unwrap();
-        log.extend(format::seal_record(key, sequence, &bytes).unwrap());
+        log.extend(record::seal_record(key, sequence, &bytes).unwrap());
         tip.push(leaf_hash(&bytes));
     }
     tip.length = log.len() as u64;

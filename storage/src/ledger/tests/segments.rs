@@ -180,7 +180,7 @@ fn rewritten_older_segments_fail_verification() {
             body: query_end(sequence + 1),
         };
         let bytes = entry.encode().unwrap();
-        log.extend(format::seal_record(&key, sequence, &bytes).unwrap());
+        log.extend(record::seal_record(&key, sequence, &bytes).unwrap());
         tip.push(concordat_protocol::audit::leaf_hash(&bytes));
     }
     let mut whole = fs::read(fixture.file("entries.log")).unwrap();

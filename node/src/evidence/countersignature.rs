@@ -1,0 +1,122 @@
+//! The consumer's signature under a receipt, on either side.
+//!
+//! 1. It is checked, entered in the ledger and stored while the records are locked, so that of several at the same time one is entered.
+//! 2. The same signature again, after a reply that was lost, changes nothing. Another one for the same query is refused.
+//! 3. The entry is durable before the record. A stop in between leaves an entry that the record names after the next start
+//!    ([`Evidence::compare`]); the receipt still waits, and the signature is entered once more when it comes again.
+
+use concordat_protocol::audit::{EntryBody, LedgerHead};
+use concordat_protocol::ids::QueryId;
+use concordat_protocol::query::Receipt;
+use concordat_protocol::signed::{CoSigned, SignatureError, Signed};
+use concordat_protocol::time::Timestamp;
+use concordat_protocol::wire::messages::Countersignature;
+use concordat_storage::ledger::{Attribution, Ledger};
+use concordat_storage::meta::Batch;
+
+use super::{Evidence, EvidenceError, EvidenceRecord, EvidenceSide};
+
+impl Evidence {
+    /// Enters and stores a receipt of this node that the consumer has signed; it no longer waits for a signature. Returns whether
+    /// this signature is stored; false if the receipt does not wait for one, or is not this one.
+    ///
+    /// # Errors
+    /// [`EvidenceError::Invalid`] if a reader of the evidence would refuse it; or it cannot be made durable.
+    pub fn receive_countersignature(
+        &self,
+        query: QueryId,
+        signed: Countersignature,
+        by: (&Ledger, &Attribution, Timestamp),
+    ) -> Result<bool, EvidenceError> {
+        let _changing = self.changing();
+        let provided = self.get(query)?.filter(|record| record.side == EvidenceSide::Provider);
+        let Some((mut record, peer)) = provided.and_then(|record| record.peer.clone().map(|peer| (record, peer)))
+        else {
+            return Ok(false);
+        };
+        if let Some(before) = countersignature_of(&record) {
+            return Ok(before.receipt == signed.receipt && before.ledger == signed.ledger);
+        }
+        let mut waiting = self.outstanding(&peer.institution)?;
+        let waits = waiting.iter().any(|one| one.query == query);
+        if !waits
+            || !record
+                .receipt
+                .as_ref()
+                .is_some_and(|ours| is_same(ours, &signed.receipt))
+        {
+            return Ok(false);
+        }
+        record.check_receipt(&signed.receipt, Some(&signed.ledger))?;
+        enter(&mut record, entry(query, &signed.receipt, true)?, by)?;
+        store(&mut record, signed);
+        waiting.retain(|one| one.query != query);
+        let mut batch = Batch::new();
+        batch.put(&self.0.records, &query.to_string(), &record)?;
+        batch.put(&self.0.outstanding, peer.institution.as_str(), &waiting)?;
+        self.0.db.commit(batch)?;
+        Ok(true)
+    }
+
+    /// Enters that this node signs the receipt of a provider, and stores what it signed with `head`, the head of this node's ledger
+    /// after that entry. The result may then be sent. A receipt that was signed before is returned as it was; `None` if another one was,
+    /// or this node did not send the query.
+    ///
+    /// # Errors
+    /// [`EvidenceError::Invalid`] if a reader of the evidence would refuse it; or it cannot be made durable.
+    pub fn countersign(
+        &self,
+        query: QueryId,
+        (receipt, counted): (CoSigned<Receipt>, bool),
+        head: impl Fn() -> Result<Signed<LedgerHead>, SignatureError>,
+        by: (&Ledger, &Attribution, Timestamp),
+    ) -> Result<Option<Countersignature>, EvidenceError> {
+        let _changing = self.changing();
+        let sent = self.get(query)?.filter(|record| record.side == EvidenceSide::Consumer);
+        let Some(mut record) = sent else { return Ok(None) };
+        if let Some(before) = countersignature_of(&record) {
+            return Ok(Some(before).filter(|before| is_same(&before.receipt, &receipt)));
+        }
+        // The head that is stored is signed in the same way, after the entry.
+        record.check_receipt(&receipt, Some(&head()?))?;
+        enter(&mut record, entry(query, &receipt, counted)?, by)?;
+        let signed = Countersignature {
+            receipt,
+            ledger: head()?,
+        };
+        store(&mut record, signed.clone());
+        self.0.records.put(&query.to_string(), &record)?;
+        Ok(Some(signed))
+    }
+}
+
+/// The stored countersignature.
+fn countersignature_of(record: &EvidenceRecord) -> Option<Countersignature> {
+    let (receipt, ledger) = record.receipt.clone().zip(record.consumer_ledger.clone())?;
+    record.countersigned.then_some(Countersignature { receipt, ledger })
+}
+
+/// Whether both are signatures under one receipt.
+fn is_same(one: &CoSigned<Receipt>, other: &CoSigned<Receipt>) -> bool {
+    matches!((one.payload_digest(), other.payload_digest()), (Ok(one), Ok(other)) if one == other)
+}
+
+fn entry(query: QueryId, receipt: &CoSigned<Receipt>, counted: bool) -> Result<EntryBody, SignatureError> {
+    let digest = receipt.payload_digest()?;
+    Ok(EntryBody::ReceiptCountersigned { query, digest, counted })
+}
+
+fn enter(
+    record: &mut EvidenceRecord,
+    entry: EntryBody,
+    (ledger, by, now): (&Ledger, &Attribution, Timestamp),
+) -> Result<(), EvidenceError> {
+    record.note(ledger.append(entry, by, now)?.sequence());
+    Ok(())
+}
+
+fn store(record: &mut EvidenceRecord, Countersignature { receipt, ledger }: Countersignature) {
+    record.receipt = Some(receipt);
+    record.countersigned = true;
+    record.consumer_ledger = Some(ledger);
+}

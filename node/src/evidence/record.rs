@@ -1,0 +1,120 @@
+//! What is stored about one query.
+
+use concordat_protocol::audit::LedgerHead;
+use concordat_protocol::ids::{ActorId, Digest32, GrantId, InstitutionId, NodeId, QueryId};
+use concordat_protocol::membership::NodeCertificate;
+use concordat_protocol::query::{AttestedQuery, EvidenceError, MAX_PROOFS, QueryEnvelope, Receipt};
+use concordat_protocol::signed::{CoSigned, Signed};
+use concordat_protocol::time::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The side of a query that this node is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvidenceSide {
+    /// It answers another institution.
+    Provider,
+    /// It queries another institution.
+    Consumer,
+    /// It answers one of its own people.
+    Local,
+}
+
+/// The other node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidencePeer {
+    /// Its institution.
+    pub institution: InstitutionId,
+    /// The node.
+    pub node: NodeId,
+    /// The certificate that it presented in hello.
+    pub certificate: Signed<NodeCertificate>,
+    /// This node's own at the same time.
+    pub own: Signed<NodeCertificate>,
+}
+
+/// What a consumer has received of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counted {
+    /// Rows received.
+    pub rows: u64,
+    /// Bytes received.
+    pub bytes: u64,
+    /// Digest of these bytes.
+    pub answer: Digest32,
+}
+
+/// The evidence of one query.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EvidenceRecord {
+    /// The side that this node is on.
+    pub side: EvidenceSide,
+    /// When it began.
+    pub at: Timestamp,
+    /// The requester.
+    pub actor: ActorId,
+    /// The grant; `None` for queries of this node's own people.
+    pub grant: Option<GrantId>,
+    /// The other node; `None` for queries of this node's own people.
+    pub peer: Option<EvidencePeer>,
+    /// The text of the query.
+    pub sql: String,
+    /// The signed query; `None` before it is signed, and for queries of this node's own people.
+    pub envelope: Option<Signed<QueryEnvelope>>,
+    /// The ledger entries about it, in order.
+    pub entries: Vec<u64>,
+    /// What a consumer has received, once the query has ended.
+    pub counted: Option<Counted>,
+    /// The receipt with the provider's signature, and the consumer's if `countersigned`.
+    pub receipt: Option<CoSigned<Receipt>>,
+    /// Whether both sides have signed.
+    pub countersigned: bool,
+    /// The head of the consumer's ledger that came with its signature.
+    pub consumer_ledger: Option<Signed<LedgerHead>>,
+}
+
+impl EvidenceRecord {
+    /// Names a ledger entry, once. If there are more entries than evidence may contain, the first ones stay: the decision is among them.
+    pub fn note(&mut self, entry: u64) {
+        if self.entries.len() < MAX_PROOFS && !self.entries.contains(&entry) {
+            self.entries.push(entry);
+        }
+    }
+
+    /// The certificates of the consumer's and of the provider's node; `None` for queries of this node's own people.
+    pub fn certificates(&self) -> Option<[Signed<NodeCertificate>; 2]> {
+        let peer = self.peer.as_ref()?;
+        let (own, other) = (peer.own.clone(), peer.certificate.clone());
+        match self.side {
+            EvidenceSide::Provider => Some([other, own]),
+            EvidenceSide::Consumer => Some([own, other]),
+            EvidenceSide::Local => None,
+        }
+    }
+
+    /// Checks a receipt with the other parts of the record, as a reader of the evidence does.
+    ///
+    /// # Errors
+    /// Why the evidence would be invalid.
+    pub fn check_receipt(
+        &self,
+        receipt: &CoSigned<Receipt>,
+        consumer_ledger: Option<&Signed<LedgerHead>>,
+    ) -> Result<(), EvidenceError> {
+        let signed = self.certificates().zip(self.envelope.clone());
+        let (certificates, envelope) = signed.ok_or(EvidenceError::Inconsistent {
+            what: "the query is not signed, or is one of this institution",
+        })?;
+        let attested = AttestedQuery::check(certificates, envelope)?;
+        attested.check_receipt(receipt, consumer_ledger).map(drop)
+    }
+}
+
+/// A receipt that the other side has not signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outstanding {
+    /// The query.
+    pub query: QueryId,
+    /// Since when.
+    pub since: Timestamp,
+}

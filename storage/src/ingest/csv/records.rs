@@ -1,0 +1,367 @@
+//! Splits text into records according to RFC 4180, strictly and with bounded memory.
+//!
+//! General CSV readers are lenient where an import must not be: a quote that is never closed turns the rest of the file
+//! into one field, and text after a closing quote is silently appended to it. This reader keeps the bytes of the
+//! current record in a window, so when a quote turns out not to be closed it goes back and continues at the next line:
+//!
+//! A line that is completely in the window and has no quote, as most do, is read in one step. For every other record:
+//!
+//! 1. Bytes are scanned from the start of the window; more are read when it is exhausted.
+//! 2. A line end outside quotes completes the record.
+//! 3. A quoted field that spans lines and then exceeds its bounds, reaches the end of the file, or closes before other
+//!    text had a quote that was not closed. The lines up to the one with that quote are refused as one row.
+//! 4. A field or record over its limit is refused, and the rest of its line is skipped without being stored.
+
+use memchr::{memchr, memchr3};
+
+use crate::ingest::{
+    error::IngestError,
+    limits::{MAX_COLUMNS, MAX_FIELD_BYTES, MAX_QUOTED_BYTES, MAX_QUOTED_LINES, MAX_RECORD_BYTES},
+    rejects::{Reason, Reject},
+    row::{FIELD_END, Row},
+    text::TextSource,
+};
+
+/// The result of [`Records::next`].
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A record, now in the row.
+    Row,
+    /// A blank line.
+    Blank,
+    /// A row that cannot be imported.
+    Refused(Reject),
+    /// The end of the text.
+    End,
+}
+
+/// A reader of records.
+pub(super) struct Records<S> {
+    source: S,
+    delimiter: u8,
+    window: Vec<u8>,
+    start: usize,
+    offset: u64,
+    line: u64,
+    ended: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    FieldStart,
+    Plain,
+    Quoted,
+    QuoteClosed,
+}
+
+/// The state of the scan of one record.
+struct Scan {
+    state: State,
+    at: usize,
+    line: u64,
+    field_at: usize,
+    field_line: u64,
+    /// The start of the line below the one where the quote opened, once the field has reached it.
+    next_line: Option<(usize, u64)>,
+    quoted: bool,
+    refused: Option<Reason>,
+}
+
+impl<S: TextSource> Records<S> {
+    pub(super) fn new(source: S, delimiter: u8) -> Self {
+        Self {
+            source,
+            delimiter,
+            window: Vec::new(),
+            start: 0,
+            offset: 0,
+            line: 1,
+            ended: false,
+        }
+    }
+
+    pub(super) fn source(&self) -> &S {
+        &self.source
+    }
+
+    pub(super) fn into_source(self) -> S {
+        self.source
+    }
+
+    /// Reads one record into `row`.
+    pub(super) fn next(&mut self, row: &mut Row) -> Result<Step, IngestError> {
+        row.clear(self.line);
+        self.compact();
+        if let Some(used) = self.plain_line(row) {
+            self.consume(used, self.line + 1);
+            return Ok(Step::Row);
+        }
+        let mut text = std::mem::take(&mut row.text).into_bytes();
+        let mut scan = Scan::new(self.line);
+        loop {
+            if scan.at >= self.pending().len() && !self.more()? {
+                return self.at_end(scan, text, row);
+            }
+            if let Some(reason) = scan.over_limit(row.width) {
+                return self.refuse_long(&scan, reason);
+            }
+            let pending = self.window.get(self.start..).unwrap_or_default();
+            match scan.advance(pending, self.delimiter, &mut text, row) {
+                Found::More => {}
+                Found::LineEnd => return self.complete(&scan, text, row),
+                Found::Unclosed => return Ok(self.refuse_unclosed(&scan, row.width)),
+            }
+        }
+    }
+
+    /// Reads a line without quotes whose end is in the window, and returns its length including the line end.
+    fn plain_line(&self, row: &mut Row) -> Option<usize> {
+        let pending = self.pending();
+        let end = memchr(b'\n', pending).filter(|end| *end <= MAX_FIELD_BYTES)?;
+        let line = pending.get(..end)?;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        if line.is_empty() || memchr3(b'"', b'\r', 0, line).is_some() {
+            return None;
+        }
+        row.push_line(std::str::from_utf8(line).ok()?, self.delimiter);
+        Some(end + 1)
+    }
+
+    fn pending(&self) -> &[u8] {
+        self.window.get(self.start..).unwrap_or_default()
+    }
+
+    fn more(&mut self) -> Result<bool, IngestError> {
+        while !self.ended {
+            let before = self.window.len();
+            self.ended = !self.source.fill(&mut self.window)?;
+            if self.window.len() > before {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Frees the read part of the window once it is more than half.
+    fn compact(&mut self) {
+        if self.start > self.window.len() / 2 {
+            self.window.drain(..self.start);
+            self.start = 0;
+        }
+    }
+
+    fn consume(&mut self, bytes: usize, line: u64) {
+        self.start += bytes;
+        self.offset += bytes as u64;
+        self.line = line;
+    }
+
+    fn at_end(&mut self, mut scan: Scan, mut text: Vec<u8>, row: &mut Row) -> Result<Step, IngestError> {
+        if scan.at == 0 {
+            return Ok(Step::End);
+        }
+        if scan.state == State::Quoted {
+            return Ok(self.refuse_unclosed(&scan, row.width));
+        }
+        scan.end_field(&mut text, row);
+        self.complete(&scan, text, row)
+    }
+
+    /// The record ends at a line end, which may be the first half of CRLF, or at the end of the text.
+    fn complete(&mut self, scan: &Scan, text: Vec<u8>, row: &mut Row) -> Result<Step, IngestError> {
+        let mut used = scan.at;
+        if used > 0 && self.pending().get(used - 1) == Some(&b'\r') {
+            if used == self.pending().len() {
+                self.more()?;
+            }
+            used += usize::from(self.pending().get(used) == Some(&b'\n'));
+        }
+        let record = self.pending().get(..used).unwrap_or_default();
+        let step = if let Some(reason) = scan.refused {
+            Step::Refused(Reject { line: row.line, reason })
+        } else if row.width == 1 && text.len() == 1 && !scan.quoted {
+            Step::Blank
+        } else if memchr(0, record).is_some() {
+            Step::Refused(Reject {
+                line: row.line,
+                reason: Reason::ZeroByte,
+            })
+        } else {
+            self.keep(record, text, row)
+        };
+        self.consume(used, scan.line + 1);
+        Ok(step)
+    }
+
+    fn keep(&self, record: &[u8], text: Vec<u8>, row: &mut Row) -> Step {
+        if let Ok(text) = String::from_utf8(text) {
+            row.text = text;
+            return Step::Row;
+        }
+        let valid = std::str::from_utf8(record).map_or_else(|error| error.valid_up_to(), str::len);
+        let above = record
+            .get(..valid)
+            .unwrap_or_default()
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+        let reason = Reason::InvalidBytes {
+            offset: self.offset + valid as u64,
+        };
+        Step::Refused(Reject {
+            line: row.line + above as u64,
+            reason,
+        })
+    }
+
+    /// Refuses up to the end of the line where the quote opened and continues below it.
+    fn refuse_unclosed(&mut self, scan: &Scan, fields_before: usize) -> Step {
+        let (bytes, line) = scan.next_line.unwrap_or((scan.at, scan.line + 1));
+        self.consume(bytes, line);
+        Step::Refused(Reject {
+            line: scan.field_line,
+            reason: Reason::UnclosedQuote {
+                field: fields_before + 1,
+            },
+        })
+    }
+
+    /// Refuses a field or record over its limit and skips the rest of the line that it has reached.
+    fn refuse_long(&mut self, scan: &Scan, reason: Reason) -> Result<Step, IngestError> {
+        let line = scan.field_line;
+        self.consume(scan.at, scan.line);
+        loop {
+            let end = self.pending().iter().position(|byte| *byte == b'\n');
+            if let Some(end) = end {
+                self.consume(end + 1, scan.line + 1);
+                break;
+            }
+            self.consume(self.pending().len(), scan.line);
+            self.compact();
+            if !self.more()? {
+                break;
+            }
+        }
+        Ok(Step::Refused(Reject { line, reason }))
+    }
+}
+
+/// The result of one advance of the scan.
+enum Found {
+    More,
+    LineEnd,
+    Unclosed,
+}
+
+impl Scan {
+    fn new(line: u64) -> Self {
+        Self {
+            state: State::FieldStart,
+            at: 0,
+            line,
+            field_at: 0,
+            field_line: line,
+            next_line: None,
+            quoted: false,
+            refused: None,
+        }
+    }
+
+    /// Consumes a run of ordinary bytes, or one special byte, from `pending`, which has bytes at `self.at`.
+    fn advance(&mut self, pending: &[u8], delimiter: u8, text: &mut Vec<u8>, row: &mut Row) -> Found {
+        let rest = pending.get(self.at..).unwrap_or_default();
+        let Some(byte) = rest.first().copied() else {
+            return Found::More;
+        };
+        match self.state {
+            State::Quoted => return self.quoted(rest, byte, text),
+            State::FieldStart if byte == b'"' => {
+                self.at += 1;
+                self.quoted = true;
+                self.state = State::Quoted;
+            }
+            State::QuoteClosed if byte == b'"' => {
+                self.at += 1;
+                text.push(byte);
+                self.state = State::Quoted;
+            }
+            State::FieldStart | State::Plain | State::QuoteClosed if byte == delimiter => {
+                self.at += 1;
+                self.end_field(text, row);
+            }
+            State::FieldStart | State::Plain | State::QuoteClosed if matches!(byte, b'\n' | b'\r') => {
+                self.at += 1;
+                self.end_field(text, row);
+                return Found::LineEnd;
+            }
+            State::QuoteClosed if self.next_line.is_some() => return Found::Unclosed,
+            State::QuoteClosed => {
+                self.refused
+                    .get_or_insert(Reason::TextAfterQuote { field: row.width + 1 });
+                self.state = State::Plain;
+            }
+            State::FieldStart | State::Plain => {
+                self.state = State::Plain;
+                let run = rest
+                    .iter()
+                    .position(|byte| *byte == delimiter || matches!(*byte, b'\n' | b'\r'));
+                self.copy(rest, run.unwrap_or(rest.len()), text);
+            }
+        }
+        Found::More
+    }
+
+    fn quoted(&mut self, rest: &[u8], byte: u8, text: &mut Vec<u8>) -> Found {
+        match byte {
+            b'"' => {
+                self.at += 1;
+                self.state = State::QuoteClosed;
+            }
+            b'\n' => {
+                self.copy(rest, 1, text);
+                self.line += 1;
+                self.next_line.get_or_insert((self.at, self.line));
+            }
+            _ => {
+                let run = rest.iter().position(|byte| matches!(*byte, b'"' | b'\n'));
+                self.copy(rest, run.unwrap_or(rest.len()), text);
+            }
+        }
+        let too_far = self.line - self.field_line > MAX_QUOTED_LINES || self.at - self.field_at > MAX_QUOTED_BYTES;
+        if self.next_line.is_some() && too_far {
+            Found::Unclosed
+        } else {
+            Found::More
+        }
+    }
+
+    fn copy(&mut self, rest: &[u8], len: usize, text: &mut Vec<u8>) {
+        text.extend_from_slice(rest.get(..len).unwrap_or_default());
+        self.at += len;
+    }
+
+    fn end_field(&mut self, text: &mut Vec<u8>, row: &mut Row) {
+        row.width += 1;
+        if row.width <= MAX_COLUMNS {
+            row.ends.push(text.len());
+        }
+        text.push(FIELD_END);
+        self.state = State::FieldStart;
+        self.field_at = self.at;
+        self.field_line = self.line;
+        self.next_line = None;
+    }
+
+    fn over_limit(&self, fields_before: usize) -> Option<Reason> {
+        if self.at - self.field_at > MAX_FIELD_BYTES {
+            return Some(Reason::FieldTooLong {
+                field: fields_before + 1,
+            });
+        }
+        (self.at > MAX_RECORD_BYTES).then_some(Reason::RowTooLong)
+    }
+}
+
+#[cfg(test)]
+#[path = "records/tests.rs"]
+mod tests;

@@ -1,0 +1,77 @@
+//! How every format is read: the one way from a file to rows.
+//!
+//! A format implements [`RowSource`], and [`super::open`] knows all of them. Everything else of an import sees rows of text
+//! only, so the same limits, types, rules and rejects apply to each format:
+//!
+//! 1. The schema pass ([`super::inspection`]) reads all rows for the types of the columns, and all rows that are refused.
+//! 2. The batch pass ([`super::batches()`]) opens the file again, reads the same rows, and compares the fingerprints.
+//!
+//! A value is the text that a CSV file would have for it. A missing value is an empty field.
+
+use std::path::Path;
+
+use super::{block::Block, error::IngestError, fingerprint::Fingerprint, options::TextEncoding, prefetch::Prefetch};
+
+/// A file of one format, opened for one pass.
+pub(super) trait RowSource: Send {
+    /// The names of the columns as the file has them.
+    fn header(&self) -> &[String];
+
+    /// The next rows, each with as many fields as there are columns, and the rows that were refused between them. An empty
+    /// block means that there are no more.
+    ///
+    /// # Errors
+    /// If the file cannot be read any further. A single row that cannot be imported is not an error.
+    fn block(&mut self) -> Result<Block, IngestError>;
+
+    /// What is known about the file after all rows were read.
+    ///
+    /// # Errors
+    /// [`IngestError::Changed`] if it was written to in the meantime.
+    fn finish(self: Box<Self>) -> Result<Ending, IngestError>;
+}
+
+/// What is known about a file after all of it was read.
+pub(super) struct Ending {
+    pub(super) fingerprint: Fingerprint,
+    /// The encoding of the text, if the format is text.
+    pub(super) encoding: Option<TextEncoding>,
+    pub(super) gzip: bool,
+    /// Blank lines.
+    pub(super) blank_lines: u64,
+    /// For each column, whether the file states that its values are text.
+    pub(super) stored_as_text: Vec<bool>,
+}
+
+/// A part of a file, or its end, which is the last item.
+pub(super) enum Chunk {
+    Rows(Block),
+    End(Ending),
+}
+
+/// Reads the rest of a file on a separate thread.
+///
+/// # Errors
+/// [`IngestError::Interrupted`] if the thread cannot be started.
+pub(super) fn chunks(rows: Box<dyn RowSource>, path: &Path) -> Result<Prefetch<Chunk>, IngestError> {
+    Prefetch::run(path, Chunks(Some(rows)))
+}
+
+struct Chunks(Option<Box<dyn RowSource>>);
+
+impl Iterator for Chunks {
+    type Item = Result<Chunk, IngestError>;
+
+    /// `None` after an error.
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut rows = self.0.take()?;
+        match rows.block() {
+            Ok(block) if block.is_empty() => Some(rows.finish().map(Chunk::End)),
+            Ok(block) => {
+                self.0 = Some(rows);
+                Some(Ok(Chunk::Rows(block)))
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
