@@ -1,7 +1,7 @@
 //! The command line: `concordat <noun> <verb>`.
 //!
 //! A file below `cli/` contains one noun: its arguments and what its verbs do. Almost all verbs send a request to the daemon
-//! through [`Client`] and pass the JSON response to [`Output`], which writes it as a table, JSON or CSV. `init` and `serve` work
+//! through [`Client`](crate::api::client::Client) and pass the JSON response to [`Output`], which writes it as a table, JSON or CSV. `init` and `serve` work
 //! on the data directory themselves.
 //!
 //! To add one: an enum with `#[derive(Subcommand)]` and a `run(self, context)` in its file, a variant in [`Command`], and a

@@ -4,6 +4,10 @@
 //! can be shifted, so that tests can let a grant expire or simulate a node with a wrong clock. What is
 //! measured from one moment to another is measured by [`Clock::uptime`], which no setting of the clock changes.
 
+mod difference;
+
+pub use difference::ClockDifference;
+
 use std::{
     sync::{
         Arc,

@@ -10,15 +10,18 @@
 //!    ([`AttestedQuery`]), and a countersignature is entered once.
 //! 4. A provider knows for each consumer which receipts are not countersigned ([`Evidence::outstanding`]). A steward can write off one
 //!    that the consumer cannot sign ([`Evidence::write_off`]).
-//! 5. Records older than [`RETENTION_DAYS`] are removed at the start.
+//! 5. Records older than [`RETENTION_DAYS`] are removed at the start, as the ledger and the clock agree on the time
+//!    ([`Evidence::remove_expired`]).
 
 mod countersignature;
 mod error;
 mod record;
 mod recovery;
+mod retention;
 
 pub use error::EvidenceError;
 pub use record::{Counted, EvidencePeer, EvidenceRecord, EvidenceSide, Outstanding};
+pub use retention::RETENTION_DAYS;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,8 +35,6 @@ use concordat_protocol::time::Timestamp;
 use concordat_storage::ledger::{Attribution, Ledger};
 use concordat_storage::meta::{Batch, MetaError, SealedDb, SealedTree, TreeId};
 
-/// Six years, as 45 CFR 164.316(b)(2)(i) requires for such documents, and some days.
-pub const RETENTION_DAYS: i64 = 2200;
 const DAY_MS: i64 = 86_400_000;
 /// Number of lists into which the queries of a day are divided by their ids, so that no list becomes long.
 const LISTS: u8 = 64;
@@ -110,7 +111,7 @@ impl Evidence {
             return Ok(false);
         }
         let day = record.at.as_millis().div_euclid(DAY_MS);
-        let list = list_of(day, query);
+        let list = list_name(day, list_of(query));
         let mut listed = inner.days.get(&list)?.unwrap_or_default();
         listed.insert(query);
         let mut batch = Batch::new();
@@ -263,49 +264,18 @@ impl Evidence {
         self.0.open.contains(&query.to_string())
     }
 
-    /// Removes the records older than [`RETENTION_DAYS`] and returns their number.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn remove_expired(&self, now: Timestamp) -> Result<usize, MetaError> {
-        let _changing = self.changing();
-        let until = now.as_millis().div_euclid(DAY_MS).saturating_sub(RETENTION_DAYS);
-        let Some(oldest) = self.0.oldest.get(OLDEST)?.filter(|oldest| *oldest < until) else {
-            return Ok(0);
-        };
-        let mut removed = 0;
-        for day in oldest..until {
-            removed += self.remove_day(day)?;
-            self.0.oldest.put(OLDEST, &day.saturating_add(1))?;
-        }
-        Ok(removed)
-    }
-
-    fn remove_day(&self, day: i64) -> Result<usize, MetaError> {
-        let mut removed = 0;
-        for list in (0..LISTS).map(|list| format!("{day}/{list}")) {
-            let listed = self.0.days.get(&list)?.unwrap_or_default();
-            let mut batch = Batch::new();
-            for query in &listed {
-                batch.remove(&self.0.records, &query.to_string());
-            }
-            if !listed.is_empty() {
-                batch.remove(&self.0.days, &list);
-                self.0.db.commit(batch)?;
-            }
-            removed += listed.len();
-        }
-        Ok(removed)
-    }
-
     fn changing(&self) -> MutexGuard<'_, ()> {
         self.0.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn list_of(day: i64, query: QueryId) -> String {
+fn list_of(query: QueryId) -> u8 {
     let first = query.as_bytes().first().copied().unwrap_or_default();
-    format!("{day}/{}", first % LISTS)
+    first % LISTS
+}
+
+fn list_name(day: i64, list: u8) -> String {
+    format!("{day}/{list}")
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod backups;
 mod erasure;
 mod parts;
 mod reencryption;
+mod retention;
 mod rollback;
 mod store;
 
@@ -204,19 +205,15 @@ impl Lifecycle {
     /// # Errors
     /// `not_found` if there is no such dataset.
     pub fn retain(&self, dataset: &DatasetName, keep: Option<NonZeroU32>, by: &Attribution) -> Result<u64, Problem> {
-        let catalog = self.0.parts.storage.catalog();
-        let record = catalog.datasets().show(dataset)?;
-        let oldest = keep.map(|keep| (record.current.get() + 1).saturating_sub(u64::from(keep.get())));
-        if let Some(oldest) = oldest.filter(|oldest| *oldest > record.oldest.get()) {
-            self.0.parts.record(
-                EntryBody::DatasetTrimmed {
-                    dataset: dataset.clone(),
-                    oldest,
-                },
-                by,
-            )?;
-        }
-        Ok(catalog.retention().retain(dataset, keep)?)
+        retention::retain(&self.0.parts, dataset, keep, by)
+    }
+
+    /// Removes the versions of a dataset that its retention rule excludes; returns their number. Blocks.
+    ///
+    /// # Errors
+    /// `not_found` if there is no such dataset.
+    pub fn trim(&self, dataset: &DatasetName, by: &Attribution) -> Result<u64, Problem> {
+        retention::trim(&self.0.parts, dataset, by)
     }
 
     /// Erases a dataset permanently, here and in the backup repositories, and returns the signed statement with the
@@ -261,3 +258,6 @@ impl Lifecycle {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::Changes;
-use crate::clock::Clock;
+use crate::clock::{Clock, ClockDifference};
 use crate::epoch::Epoch;
 use crate::evidence::{Evidence, EvidenceError};
 use crate::federation::{Federation, FederationParts};
@@ -57,6 +57,7 @@ struct Parts {
     lifecycle: Lifecycle,
     evidence: Evidence,
     changes: Changes,
+    clock_difference: Option<ClockDifference>,
 }
 
 /// What a node needs to start.
@@ -142,16 +143,18 @@ impl Node {
         let wire = shutdown.stage("network", NETWORK_GRACE);
         let (identity, epoch) = (Arc::new(identity), Epoch::default());
 
+        let changes = Changes::open(storage.meta(), ledger.clone())?;
         let lifecycle = Lifecycle::open(LifecycleParts {
             identity: identity.clone(),
             storage: storage.clone(),
             ledger: ledger.clone(),
+            changes: changes.clone(),
             clock: clock.clone(),
             epoch: epoch.clone(),
         })
         .await?;
-        let changes = Changes::open(storage.meta(), ledger.clone())?;
         let evidence = Evidence::open(storage.meta()).map_err(EvidenceError::from)?;
+        let clock_difference = compare_clock(&ledger, &clock).await?;
         close_last_run(&evidence, &ledger, &clock).await?;
         let accounts = Accounts::open(storage.meta(), identity.institution.clone(), password_cost)?;
         let policies = PolicyStoreParts {
@@ -253,6 +256,7 @@ impl Node {
             lifecycle,
             evidence,
             changes,
+            clock_difference,
         })))
     }
 
@@ -336,10 +340,25 @@ impl Node {
         &self.0.evidence
     }
 
+    /// How far the clock was from the newest entry of the ledger at the start, if that was more than a day.
+    pub fn clock_difference(&self) -> Option<ClockDifference> {
+        self.0.clock_difference
+    }
+
     /// The policy sets.
     pub fn policies(&self) -> &PolicyStore {
         &self.0.policies
     }
+}
+
+/// Compares the clock with the newest entry of the last run.
+async fn compare_clock(ledger: &Ledger, clock: &Clock) -> Result<Option<ClockDifference>, EvidenceError> {
+    let (ledger, now) = (ledger.clone(), clock.now());
+    let found = tokio::task::spawn_blocking(move || ClockDifference::at_start(&ledger, now)).await??;
+    if let Some(difference) = &found {
+        tracing::warn!("{difference}");
+    }
+    Ok(found)
 }
 
 /// Records in the ledger that queries which the last stop interrupted have ended, before any query is sent or answered.

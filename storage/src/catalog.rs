@@ -158,7 +158,8 @@ impl Catalog {
     }
 
     /// Imports a file as a new version, signed by the institution. Blocks until the version is durable; see the module
-    /// documentation for where to call it. Every event is reported to `progress`.
+    /// documentation for where to call it. Every event is reported to `progress`. Older versions stay: what the retention rule
+    /// excludes afterwards is removed by [`Retention::trim`].
     ///
     /// # Errors
     /// [`ImportError`]; the dataset is then unchanged.
@@ -211,7 +212,6 @@ impl Inner {
             datasets: Arc::clone(&datasets),
             keys: Arc::clone(&keys),
             objects: Arc::clone(&objects),
-            retention: retention.clone(),
         };
         let erasures = Erasures::open(meta, Arc::clone(&datasets), Arc::clone(&keys), Arc::clone(&objects))?;
         let reencryption = Reencryption {

@@ -98,27 +98,33 @@ impl Storage {
         Self::open_over(dir, provider, location, |objects| objects)
     }
 
-    /// Opens a data directory with the keys of an escrow; from then on `provider` unlocks it. If that fails, the directory is
-    /// unchanged. Blocks while the keys are derived.
+    /// Opens a data directory with the keys of an escrow; from then on `provider` unlocks it. `record` enters that in the ledger, which
+    /// no other key opens. If that or anything else fails, what unlocks the directory is unchanged. Blocks while the keys are derived.
     ///
     /// # Errors
     /// [`crate::keys::KeyError::OutdatedEscrow`] if a key was rotated since; an error of
-    /// [`concordat_protocol::error_kind::ErrorKind::Integrity`] if the escrow belongs to another node; otherwise as [`Storage::open`].
-    pub fn recover(
+    /// [`concordat_protocol::error_kind::ErrorKind::Integrity`] if the escrow belongs to another node; that of `record`; otherwise as
+    /// [`Storage::open`].
+    pub fn recover<E: From<StorageError>>(
         dir: &Path,
         escrow: &Escrow,
         provider: &dyn KeyProvider,
         location: &ObjectLocation,
-    ) -> Result<Self, StorageError> {
+        record: impl FnOnce(&Self) -> Result<(), E>,
+    ) -> Result<Self, E> {
         let path = master_key(dir);
         let before = {
             let _lock = files::lock(dir)?;
             let before = std::fs::read(&path).ok();
-            MasterKey::restore(&path, escrow.material(), provider)?;
+            MasterKey::restore(&path, escrow.material(), provider).map_err(StorageError::from)?;
             before
         };
         let opened = Self::open_at(dir, provider, location).and_then(|storage| {
             storage.catalog().keys().adopt(escrow)?;
+            Ok(storage)
+        });
+        let opened = opened.map_err(E::from).and_then(|storage| {
+            record(&storage)?;
             Ok(storage)
         });
         if let (Err(_), Some(before)) = (&opened, before) {

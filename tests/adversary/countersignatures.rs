@@ -92,7 +92,7 @@ async fn countersignature_on_many_streams_is_entered_once() {
         .attacker
         .countersignature(receipt.add_signature(&world.attacker.node).unwrap());
     for (stream, receipts) in &mut streams {
-        assert_eq!(*receipts, std::slice::from_ref(receipt));
+        assert_eq!(*receipts, std::slice::from_ref(&receipt));
         stream.send(&signed).await.unwrap();
     }
     for (stream, _) in &mut streams {

@@ -19,6 +19,10 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
         "node/src/changes.rs",
         "a change interrupted by a stop is recorded at the start",
     ),
+    (
+        "node/src/cli/key/record.rs",
+        "a command on a directory that is not being served, by a person who can unlock it",
+    ),
     ("node/src/cli/serve.rs", "the start"),
     (
         "node/src/lifecycle/rollback.rs",
@@ -27,6 +31,10 @@ const WITHOUT_A_SESSION: &[(&str, &str)] = &[
     (
         "node/src/evidence/recovery.rs",
         "queries interrupted by a stop are closed at the start",
+    ),
+    (
+        "node/src/evidence/retention.rs",
+        "the retention of records has ended by a rule",
     ),
     (
         "node/src/init/create.rs",

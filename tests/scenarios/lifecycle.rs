@@ -176,6 +176,32 @@ fn versions_follow_retention_and_erased_datasets_stay_erased() {
 }
 
 #[test]
+fn import_that_removes_older_versions_is_entered() {
+    let world = node_with_dataset();
+    let node = &world.nodes[0];
+    let retained = node.json_as(Person::Steward, &["dataset", "retain", "heart", "--versions", "1"]);
+    assert_eq!(retained["removed"], 0);
+    append(&world, 1000..1100);
+    let versions = node.json_as(Person::Steward, &["dataset", "versions", "heart"]);
+    assert_eq!(versions.as_array().map(Vec::len), Some(1), "{versions}");
+    let entries = entries(node);
+    for what in [
+        "at most 1 versions of heart are retained",
+        "versions of heart before 2 were removed",
+    ] {
+        assert!(entries.contains(what), "{what}: {entries}");
+    }
+    assert_ledger_valid(node);
+}
+
+/// The newest entries of the ledger, as text.
+fn entries(node: &TestNode) -> String {
+    node.run_as(Person::Administrator, &["audit", "tail", "-n", "60"])
+        .ok()
+        .stdout
+}
+
+#[test]
 fn older_catalog_that_is_restored_is_detected_by_the_ledger() {
     let mut world = node_with_dataset();
     let folder = world.nodes[0].dir.parent().unwrap().to_owned();
@@ -317,5 +343,12 @@ fn lost_key_file_is_recovered_with_a_recovery_key() {
     node.start();
     node.forget_login();
     assert_eq!(answer(node), right);
+    let entries = entries(node);
+    for what in [
+        "unlock secret was replaced by means of a backup",
+        "unlock secret was rotated",
+    ] {
+        assert!(entries.contains(what), "{what}: {entries}");
+    }
     assert_ledger_valid(node);
 }

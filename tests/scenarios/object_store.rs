@@ -211,11 +211,13 @@ fn object_store_holds_the_data_and_can_read_none_of_it() {
         .unwrap();
     assert_eq!(vault.verify().unwrap().objects, 8);
     assert_eq!(server.objects(PREFIX).len(), 5);
-    vault
-        .catalog()
-        .retention()
-        .retain(&people(), std::num::NonZeroU32::new(1))
-        .unwrap();
+    let retention = vault.catalog().retention();
+    retention.set_rule(&people(), std::num::NonZeroU32::new(1)).unwrap();
+    let oldest = retention
+        .excluded(&people())
+        .unwrap()
+        .expect("there are older versions");
+    retention.trim(&people(), oldest).unwrap();
     let erased = operator::erase(&vault);
     assert!(erased, "the dataset existed");
     assert_eq!(server.objects(PREFIX), Vec::<PathBuf>::new());

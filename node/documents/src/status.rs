@@ -54,6 +54,18 @@ pub struct Status {
     /// The node's clock.
     #[schema(format = DateTime)]
     pub time: String,
+    /// How far the clock was from the newest entry of the ledger when the node started; absent if it was a day or less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockStatus>,
+}
+
+/// A clock that is far from the newest entry of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClockStatus {
+    /// Whether the clock was before that entry: then one of the two times is wrong.
+    pub before: bool,
+    /// Both times, and how far they are apart.
+    pub note: String,
 }
 
 /// The newest roster.

@@ -285,6 +285,14 @@ fn run(
         drop(node.ledger().append(entry, by, node.clock().now())?);
     }
     node.epoch().raise();
+    // The new version is valid if this fails; what could not be removed is removed after the next import.
+    if let Err(problem) = node.lifecycle().trim(&request.name, by) {
+        tracing::warn!(
+            error = problem.detail,
+            dataset = %request.name,
+            "older versions beyond the retention rule were not removed"
+        );
+    }
     Ok(imported)
 }
 

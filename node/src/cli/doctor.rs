@@ -10,7 +10,7 @@ use std::{
 };
 
 use concordat_documents::problem::Problem;
-use concordat_documents::status::{RosterStatus, Status};
+use concordat_documents::status::{ClockStatus, RosterStatus, Status};
 use concordat_protocol::error_kind::{ErrorKind, chain};
 use concordat_protocol::time::Timestamp;
 use concordat_storage::{
@@ -297,7 +297,18 @@ fn clock(status: &Status) -> Finding {
             "the clock has changed since the node started",
             "timedatectl set-ntp true",
         ),
-        Ok(_) | Err(_) => Finding::ok("clock"),
+        Ok(_) | Err(_) => clock_at_start(status.clock.as_ref()),
+    }
+}
+
+/// A clock that is far after the ledger is right if the node was stopped or idle that long; one far before it never is.
+fn clock_at_start(difference: Option<&ClockStatus>) -> Finding {
+    match difference {
+        Some(ClockStatus { before: true, note }) => {
+            Finding::wrong("clock", note, "timedatectl set-ntp true; concordat audit tail")
+        }
+        Some(ClockStatus { before: false, note }) => Finding::noted("clock", note),
+        None => Finding::ok("clock"),
     }
 }
 
@@ -350,6 +361,22 @@ mod tests {
     }
 
     #[test]
+    fn doctor_reports_a_clock_far_from_the_ledger() {
+        let found = |before| {
+            let note = "both times".to_owned();
+            clock_at_start(Some(&ClockStatus { before, note }))
+        };
+        assert!(found(true).wrong.is_some());
+        let after = found(false);
+        assert_eq!(
+            (after.wrong.is_some(), after.note.as_deref()),
+            (false, Some("both times"))
+        );
+        let none = clock_at_start(None);
+        assert_eq!((none.wrong.is_some(), none.note), (false, None));
+    }
+
+    #[test]
     fn doctor_without_roster_suggests_joining() {
         let node = NodeKey::from_seed(&[1; 32].into()).public();
         let status = Status {
@@ -371,6 +398,7 @@ mod tests {
             rejected_peers: Vec::new(),
             alarms: Vec::new(),
             time: String::new(),
+            clock: None,
         };
         let wrong: Vec<&str> = running(&status)
             .iter()

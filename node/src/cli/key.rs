@@ -2,6 +2,7 @@
 
 mod backup;
 mod new_unlock;
+mod record;
 mod recover;
 
 use clap::Subcommand;
@@ -128,7 +129,9 @@ async fn change_unlock(new: NewUnlock, context: &Context) -> Result<(), Problem>
     let config = Config::load(&context.dir)?;
     let storage = unlock::storage(&config, &context.dir).await?;
     let (provider, keys) = new.provider()?;
-    storage.change_provider(provider.as_ref())?;
+    record::make_recorded(&storage, config.node.institution.clone(), || {
+        storage.change_provider(provider.as_ref())
+    })?;
     drop(storage);
     save_unlock_setting(config, keys, context)
 }

@@ -72,7 +72,7 @@ impl Evidence {
             self.close(query, entry.sequence(), None)?;
             closed += 1;
         }
-        self.remove_expired(now)?;
+        self.remove_expired(ledger, now)?;
         Ok(closed)
     }
 }

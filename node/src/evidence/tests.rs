@@ -1,3 +1,4 @@
+mod retention;
 mod signed;
 
 use concordat_protocol::audit::{Cause, EntryBody, LedgerHead, NodeTask, Outcome};
@@ -379,23 +380,6 @@ fn evidence_record_names_no_more_entries_than_can_be_shown() {
             .zip(0..)
             .all(|(entry, first)| entry == first)
     );
-}
-
-#[test]
-fn evidence_only_expired_records_are_removed() {
-    let fixture = Fixture::new();
-    let (evidence, _ledger) = fixture.open();
-    let day = |days: i64| NOON.plus_seconds(days * 86_400);
-    for n in 0..4 {
-        let mut record = record(EvidenceSide::Consumer, day(i64::from(n)));
-        record.sql = "SELECT ".repeat(100);
-        evidence.begin(query(n), &record).unwrap();
-    }
-    assert_eq!(evidence.remove_expired(day(RETENTION_DAYS)).unwrap(), 0);
-    assert_eq!(evidence.remove_expired(day(RETENTION_DAYS + 2)).unwrap(), 2);
-    assert_eq!(evidence.remove_expired(day(RETENTION_DAYS + 2)).unwrap(), 0);
-    let left: Vec<bool> = (0..4).map(|n| evidence.get(query(n)).unwrap().is_some()).collect();
-    assert_eq!(left, [false, false, true, true]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use concordat_protocol::audit::EntryBody;
 use concordat_storage::data_dir::Storage;
 use concordat_storage::ledger::{Attribution, Ledger};
 
-use crate::{clock::Clock, epoch::Epoch, identity::Identity};
+use crate::{changes::Changes, clock::Clock, epoch::Epoch, identity::Identity};
 
 /// The parts that [`Lifecycle`](super::Lifecycle) needs.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct LifecycleParts {
     pub storage: Storage,
     /// The ledger.
     pub ledger: Ledger,
+    /// Changes of the state that are written to the ledger first.
+    pub changes: Changes,
     /// The clock.
     pub clock: Clock,
     /// Raised when a dataset is erased.

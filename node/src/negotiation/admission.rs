@@ -20,7 +20,8 @@ const MAX_OPEN: usize = 64;
 /// at most 256 ledger entries.
 const MAX_BEGUN: u32 = 128;
 const HOUR_MS: i64 = 3_600_000;
-/// Hours that count in addition to the current one: together at least 24 hours.
+/// Hours that count in addition to the current one: together at least 24 hours. The next one counts too, in case the clock was set back by
+/// less than an hour; later ones were counted by a clock that was wrong.
 const HOURS: i64 = 24;
 
 /// Requests by institution and hour, stored across restarts.
@@ -85,7 +86,8 @@ impl Admissions {
 fn count(begun: &SealedTree<BTreeMap<i64, u32>>, peer: &InstitutionId, now: Timestamp) -> Result<bool, MetaError> {
     let hour = now.as_millis().div_euclid(HOUR_MS);
     let mut hours = begun.get(peer.as_str())?.unwrap_or_default();
-    hours.retain(|then, _| *then >= hour.saturating_sub(HOURS));
+    let counted = hour.saturating_sub(HOURS)..=hour.saturating_add(1);
+    hours.retain(|then, _| counted.contains(then));
     let used: u64 = hours.values().map(|count| u64::from(*count)).sum();
     if used >= u64::from(MAX_BEGUN) {
         return Ok(false);
@@ -94,4 +96,32 @@ fn count(begun: &SealedTree<BTreeMap<i64, u32>>, peer: &InstitutionId, now: Time
     *current = current.saturating_add(1);
     begun.put(peer.as_str(), &hours)?;
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
+
+    use super::*;
+
+    const NOON: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    #[test]
+    fn negotiations_begun_with_a_clock_that_was_ahead_are_ignored() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = Passphrase::new(Secret::from("p".to_owned()), Argon2Cost::dangerous_minimum());
+        let master = MasterKey::create(&dir.path().join("master.key"), &source).unwrap();
+        let db = SealedDb::open(&dir.path().join("meta"), master.state()).unwrap();
+        let begun = Admissions::open(&db).unwrap().begun;
+        let peer: InstitutionId = "zurich".parse().unwrap();
+        let hour = NOON.as_millis().div_euclid(HOUR_MS);
+        let full = |hour| begun.put(peer.as_str(), &BTreeMap::from([(hour, MAX_BEGUN)])).unwrap();
+        full(hour + 2240 * 24);
+        assert!(count(&begun, &peer, NOON).unwrap(), "the clock is correct again");
+        full(hour + 1);
+        assert!(
+            !count(&begun, &peer, NOON).unwrap(),
+            "the clock was set back by minutes"
+        );
+    }
 }

@@ -1,7 +1,7 @@
 //! What is running and who is connected.
 
 use concordat_documents::status::{
-    CharterStatus, PeerStatus, PolicyStatus, RefusedRoster, RejectedPeer, RosterStatus, Status,
+    CharterStatus, ClockStatus, PeerStatus, PolicyStatus, RefusedRoster, RejectedPeer, RosterStatus, Status,
 };
 use concordat_protocol::{identity::InstitutionPublicKey, ids::NodeId};
 use concordat_storage::ledger::Verification;
@@ -38,6 +38,10 @@ pub fn show(node: &Node, caller: Option<&Actor>) -> Status {
         },
         alarms: alarms(node),
         time: node.clock().now().to_string(),
+        clock: node.clock_difference().map(|difference| ClockStatus {
+            before: difference.is_before(),
+            note: difference.to_string(),
+        }),
     }
 }
 

@@ -9,7 +9,8 @@ use concordat_storage::meta::{MetaError, SealedDb, SealedTree, TreeId};
 use tokio::sync::Mutex;
 
 const HOUR_MS: i64 = 3_600_000;
-/// Hours that count in addition to the current one: together at least 24 hours.
+/// Hours that count in addition to the current one: together at least 24 hours. The next one counts too, in case the clock was set back by
+/// less than an hour; later ones were counted by a clock that was wrong.
 const HOURS: i64 = 24;
 
 /// Queries by grant and hour, stored across restarts.
@@ -55,7 +56,8 @@ fn count(
 ) -> Result<bool, MetaError> {
     let hour = now.as_millis().div_euclid(HOUR_MS);
     let mut hours = counts.get(&grant.to_string())?.unwrap_or_default();
-    hours.retain(|then, _| *then >= hour.saturating_sub(HOURS));
+    let counted = hour.saturating_sub(HOURS)..=hour.saturating_add(1);
+    hours.retain(|then, _| counted.contains(then));
     let used: u64 = hours.values().map(|count| u64::from(*count)).sum();
     if used >= u64::from(limit) {
         return Ok(false);
@@ -74,5 +76,31 @@ fn used_up(limit: u32) -> Refusal {
             remedy: Some("try again tomorrow, or have the grant amended".to_owned()),
             rule: Some("queries-per-day".to_owned()),
         }],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use concordat_storage::keys::{Argon2Cost, MasterKey, Passphrase, Secret};
+
+    use super::*;
+
+    const NOON: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+    #[test]
+    fn quota_counted_by_a_clock_that_was_ahead_is_ignored() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = Passphrase::new(Secret::from("p".to_owned()), Argon2Cost::dangerous_minimum());
+        let master = MasterKey::create(&dir.path().join("master.key"), &source).unwrap();
+        let db = SealedDb::open(&dir.path().join("meta"), master.state()).unwrap();
+        let quota = Quota::open(&db).unwrap();
+        let grant = GrantId::from_bytes([1; 16]);
+        let counted = |now| count(&quota.counts, grant, 2, now).unwrap();
+        let ahead = NOON.plus_seconds(2240 * 86_400);
+        assert!(counted(ahead) && counted(ahead) && !counted(ahead));
+        assert!(counted(NOON), "the clock is correct again");
+        // A clock that is set back by minutes over the end of an hour gives nothing back.
+        assert!(counted(NOON.plus_millis(HOUR_MS)));
+        assert!(!counted(NOON));
     }
 }

@@ -209,6 +209,7 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::DatasetClassified { .. }
         | EntryBody::DatasetPublished { .. }
         | EntryBody::DatasetWithdrawn { .. }
+        | EntryBody::DatasetRetentionSet { .. }
         | EntryBody::DatasetTrimmed { .. }
         | EntryBody::DatasetErased { .. }
         | EntryBody::DatasetLimited { .. }
@@ -216,6 +217,7 @@ pub const fn query_of(body: &EntryBody) -> Option<QueryId> {
         | EntryBody::SnapshotRestored { .. }
         | EntryBody::NegotiationStep { .. }
         | EntryBody::GrantChanged { .. }
+        | EntryBody::EvidenceRemoved { .. }
         | EntryBody::QueriesRefused { .. }
         | EntryBody::UserAdded { .. }
         | EntryBody::UserChanged { .. }

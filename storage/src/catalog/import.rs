@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use concordat_protocol::{
     identity::{InstitutionKey, PrivateKey},
-    ids::DatasetName,
     time::Timestamp,
 };
 use tokio::runtime::Handle;
@@ -25,7 +24,7 @@ pub use request::{ImportMode, ImportRequest, Imported, MAIN_SEGMENT, Progress, R
 use shape::Shape;
 
 use super::{
-    CatalogError, DatasetRecord, ObjectEntry, Retention,
+    CatalogError, DatasetRecord, ObjectEntry,
     datasets::Datasets,
     keyring::Keyring,
     objects::StoredObjects,
@@ -43,7 +42,6 @@ pub(super) struct Importer {
     pub(super) datasets: Arc<Datasets>,
     pub(super) keys: Arc<Keyring>,
     pub(super) objects: Arc<StoredObjects>,
-    pub(super) retention: Retention,
 }
 
 impl Importer {
@@ -85,9 +83,8 @@ impl Importer {
         };
         let result = write_rows(request, &inspection, &shape, &mut writer, progress)
             .and_then(|objects| commit.run(&draft, objects, signer, now, progress));
-        match &result {
-            Ok(_) => self.trim_after(&request.name),
-            Err(_) => self.discard(&runtime, writer),
+        if result.is_err() {
+            self.discard(&runtime, writer);
         }
         result
     }
@@ -135,14 +132,6 @@ impl Importer {
             segment: old.segment.clone(),
             old: Some(old),
         })
-    }
-
-    /// Applies the retention rule. The new version stays valid if this fails; what could not be removed is removed
-    /// after the next import.
-    fn trim_after(&self, name: &DatasetName) {
-        if let Err(error) = self.retention.trim(name) {
-            tracing::warn!(%error, dataset = %name, "older versions beyond the retention rule were not removed");
-        }
     }
 
     /// Removes what a failed import wrote. If that fails too, the next start of the node removes it. It is not

@@ -21,37 +21,44 @@ pub struct Retention {
 }
 
 impl Retention {
-    /// Keeps only the given number of newest versions of a dataset, now and after each import; `None` keeps all from
-    /// now on. Returns how many versions were removed. Blocks; see [`super`] for where to call it.
+    /// Sets how many of the newest versions of a dataset are kept; `None` keeps all. Removes nothing: see [`Retention::excluded`].
     ///
     /// # Errors
     /// [`CatalogError::NotFound`] if there is no dataset with this name.
-    pub fn retain(&self, name: &DatasetName, versions: Option<NonZeroU32>) -> Result<u64, CatalogError> {
-        {
-            let _changes = self.datasets.lock_changes();
-            let record = self.datasets.show(name)?;
-            self.datasets.update(
-                &record,
-                DatasetRecord {
-                    keep: versions,
-                    ..record.clone()
-                },
-            )?;
-        }
-        self.trim(name)
+    pub fn set_rule(&self, name: &DatasetName, versions: Option<NonZeroU32>) -> Result<(), CatalogError> {
+        let _changes = self.datasets.lock_changes();
+        let record = self.datasets.show(name)?;
+        self.datasets.update(
+            &record,
+            DatasetRecord {
+                keep: versions,
+                ..record.clone()
+            },
+        )?;
+        Ok(())
     }
 
-    /// Removes the versions that the dataset's retention rule excludes.
-    pub(super) fn trim(&self, name: &DatasetName) -> Result<u64, CatalogError> {
+    /// The oldest version that the dataset's retention rule keeps, if there are older ones.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] if there is no dataset with this name.
+    pub fn excluded(&self, name: &DatasetName) -> Result<Option<VersionNumber>, CatalogError> {
+        Ok(oldest_kept(&self.datasets.show(name)?))
+    }
+
+    /// Removes the versions before `oldest`, if the dataset's retention rule still excludes all of them. Returns how many versions were
+    /// removed. The caller has recorded that before. Blocks; see [`super`] for where to call it.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] if there is no dataset with this name. If objects cannot be removed, the versions are removed
+    /// nevertheless, and the objects at the next start.
+    pub fn trim(&self, name: &DatasetName, oldest: VersionNumber) -> Result<u64, CatalogError> {
         let runtime = runtime()?;
         let (removed, objects) = {
             let _changes = self.datasets.lock_changes();
             let _placements = self.objects.change_placements();
             let record = self.datasets.show(name)?;
-            let Some(keep) = record.keep else { return Ok(0) };
-            let oldest = (record.current.get() + 1).saturating_sub(u64::from(keep.get()));
-            let oldest = VersionNumber::new(oldest.max(record.oldest.get()));
-            if oldest == record.oldest {
+            if oldest <= record.oldest || oldest_kept(&record).is_none_or(|kept| kept < oldest) {
                 return Ok(0);
             }
             let removed = oldest.get() - record.oldest.get();
@@ -89,4 +96,11 @@ impl Retention {
         self.datasets.meta.commit(batch)?;
         Ok(objects)
     }
+}
+
+/// The oldest version that the retention rule keeps, if there are older ones.
+fn oldest_kept(record: &DatasetRecord) -> Option<VersionNumber> {
+    let keep = record.keep?;
+    let oldest = (record.current.get() + 1).saturating_sub(u64::from(keep.get()));
+    (oldest > record.oldest.get()).then(|| VersionNumber::new(oldest))
 }

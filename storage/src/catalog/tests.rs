@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    num::NonZeroU32,
     path::{Path as FsPath, PathBuf},
     sync::Arc,
 };
@@ -128,6 +129,21 @@ impl TestNode {
     fn collect_orphans(&self) -> u64 {
         let _within = self.runtime.enter();
         self.catalog().maintenance().collect_orphans().unwrap()
+    }
+
+    /// Sets the retention rule, and removes what it excludes.
+    fn retain(&self, versions: u32) -> u64 {
+        let retention = self.catalog().retention();
+        retention.set_rule(&people(), NonZeroU32::new(versions)).unwrap();
+        self.trim().unwrap()
+    }
+
+    /// Removes what the retention rule excludes, as a node does after an import.
+    fn trim(&self) -> Result<u64, CatalogError> {
+        let _within = self.runtime.enter();
+        let retention = self.catalog().retention();
+        let excluded = retention.excluded(&people())?;
+        excluded.map_or(Ok(0), |oldest| retention.trim(&people(), oldest))
     }
 
     fn object_files(&self) -> Vec<PathBuf> {

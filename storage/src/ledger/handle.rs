@@ -35,6 +35,8 @@ pub(super) struct Inner {
     pub(super) shared: Arc<Mutex<Shared>>,
     /// Entries that the sealed state covered when the ledger was opened.
     anchored: u64,
+    /// Entries that there were when the ledger was opened.
+    opened: u64,
     pub(super) verification: Arc<watch::Sender<Verification>>,
     verifier: Option<Verifier>,
     pub(super) checkpointing: Mutex<()>,
@@ -109,7 +111,8 @@ impl Ledger {
         anchor: Option<Anchor>,
         older: Option<Older>,
     ) -> Result<Self, LedgerError> {
-        let anchored = anchor.as_ref().map_or(shared.tip.head().size, Anchor::size);
+        let opened = shared.tip.head().size;
+        let anchored = anchor.as_ref().map_or(opened, Anchor::size);
         let (key, shared) = (Arc::new(key), Arc::new(Mutex::new(shared)));
         let (commands, waiting) = mpsc::channel();
         let writer = Writer::new(Arc::clone(&key), Arc::clone(&shared), medium, anchor);
@@ -138,6 +141,7 @@ impl Ledger {
             institution,
             shared,
             anchored,
+            opened,
             verification,
             verifier,
             checkpointing: Mutex::new(()),
@@ -150,6 +154,11 @@ impl Ledger {
     /// there; otherwise the state is an older copy.
     pub fn anchored(&self) -> u64 {
         self.0.anchored
+    }
+
+    /// Entries that there were when the ledger was opened: what earlier runs wrote. All later ones are of this run.
+    pub fn opened(&self) -> u64 {
+        self.0.opened
     }
 
     /// Appends an entry attributed to `by` and waits until it is durable. Blocks the thread; async code uses

@@ -11,6 +11,7 @@ use concordat_storage::{
 use zeroize::Zeroizing;
 
 use super::new_unlock::{NewUnlock, save_unlock_setting};
+use super::record::record_recovery;
 use crate::cli::context::Context;
 use crate::config::Config;
 
@@ -32,7 +33,9 @@ pub(super) async fn run(args: &Args, new: NewUnlock, context: &Context) -> Resul
     let escrow = open_escrow(args)?;
     let (provider, keys) = new.provider()?;
     let (dir, location) = (context.dir.clone(), config.storage.location(&context.dir)?);
-    let work = move || Storage::recover(&dir, &escrow, provider.as_ref(), &location);
+    let institution = config.node.institution.clone();
+    let record = move |storage: &Storage| record_recovery(storage, institution);
+    let work = move || Storage::recover(&dir, &escrow, provider.as_ref(), &location, record);
     let recovered = tokio::task::spawn_blocking(work).await;
     drop(
         recovered

@@ -1,6 +1,8 @@
 //! Everything that a node records: identifiers, digests and reasons; never data, never a query's text. Who or what caused it is
 //! recorded in the entry that contains it.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 use crate::identity::InstitutionPublicKey;
@@ -8,6 +10,7 @@ use crate::ids::{ActorId, DatasetName, Digest32, GrantId, InstitutionId, Negotia
 use crate::membership::KeySuccession;
 use crate::signed::Signed;
 use crate::text::{Label, Reason};
+use crate::time::Timestamp;
 
 /// Most members of any list in an entry.
 pub const MAX_LIST: usize = 16;
@@ -138,6 +141,13 @@ pub enum EntryBody {
         /// Digest of what is set now.
         rules: Digest32,
     },
+    /// A steward set how many versions of a dataset are retained, now and after each import.
+    DatasetRetentionSet {
+        /// The dataset.
+        dataset: DatasetName,
+        /// How many; `None` for all.
+        versions: Option<NonZeroU32>,
+    },
     /// Versions of a dataset that are older than this one were removed.
     DatasetTrimmed {
         /// The dataset.
@@ -267,6 +277,14 @@ pub enum EntryBody {
     AnswerLost {
         /// The query.
         query: QueryId,
+    },
+    /// Records of queries are removed because their retention has ended; made durable before the first is removed. After a stop in
+    /// between, what is left of them is entered again.
+    EvidenceRemoved {
+        /// How many.
+        records: u64,
+        /// All of them began before this time.
+        before: Timestamp,
     },
     /// Queries of a peer were refused before any policy was evaluated.
     QueriesRefused {
@@ -409,6 +427,8 @@ pub enum KeyChange {
     Rotated,
     /// It was backed up.
     BackedUp,
+    /// It was replaced by means of a backup, because the one before was lost.
+    Recovered,
     /// It was destroyed, and with it the data that it sealed.
     Destroyed,
 }

@@ -48,6 +48,14 @@ impl EntryBody {
             Self::DatasetPublished { dataset } => format!("{dataset} was published"),
             Self::DatasetWithdrawn { dataset } => format!("{dataset} was withdrawn"),
             Self::DatasetLimited { dataset, .. } => format!("the limits of {dataset} were set"),
+            Self::DatasetRetentionSet {
+                dataset,
+                versions: Some(versions),
+            } => format!("at most {versions} versions of {dataset} are retained"),
+            Self::DatasetRetentionSet {
+                dataset,
+                versions: None,
+            } => format!("all versions of {dataset} are retained"),
             Self::DatasetTrimmed { dataset, oldest } => format!("versions of {dataset} before {oldest} were removed"),
             Self::DatasetErased { dataset, statement } => {
                 format!("{dataset} was erased, statement {}", statement.short())
@@ -119,6 +127,9 @@ impl EntryBody {
                 format!("query {}: {rows} rows ({bytes} bytes) received, {how}", query.short())
             }
             Self::AnswerLost { query } => format!("query {}: the node stopped while it answered", query.short()),
+            Self::EvidenceRemoved { records, before } => {
+                format!("the records of {records} queries from before {before} were removed")
+            }
             Self::QueriesRefused { count: 1, reason } => format!("a query was refused: {reason}"),
             Self::QueriesRefused { count, reason } => format!("{count} queries were refused, the last: {reason}"),
             Self::UserAdded { actor, roles } => {
@@ -207,6 +218,7 @@ impl KeyChange {
             Self::Created => "created",
             Self::Rotated => "rotated",
             Self::BackedUp => "backed up",
+            Self::Recovered => "replaced by means of a backup",
             Self::Destroyed => "destroyed",
         }
     }

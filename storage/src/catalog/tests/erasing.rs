@@ -1,7 +1,5 @@
 //! Erased datasets stay erased; only what the retention rule excludes is removed.
 
-use std::num::NonZeroU32;
-
 use concordat_protocol::error_kind::Explain;
 use concordat_protocol::{ids::InstitutionId, schema::VersionNumber, text::Reason};
 
@@ -25,14 +23,6 @@ impl TestNode {
     fn erase(&self, statement: &ErasureStatement) -> bool {
         let _within = self.runtime.enter();
         self.catalog().erasures().erase(statement).unwrap()
-    }
-
-    fn retain(&self, versions: u32) -> u64 {
-        let _within = self.runtime.enter();
-        self.catalog()
-            .retention()
-            .retain(&people(), NonZeroU32::new(versions))
-            .unwrap()
     }
 }
 
@@ -139,9 +129,35 @@ fn retention_removes_versions_with_unshared_objects() {
         "the newest version names the object of the one before"
     );
     node.import_text("id,name,age\n5,Emil Sentinel,61\n", ImportMode::Replace);
+    assert_eq!(
+        node.catalog().datasets().versions(&people()).unwrap().len(),
+        2,
+        "an import removes nothing by itself"
+    );
+    assert_eq!(node.trim().unwrap(), 1);
     assert_eq!(node.object_files().len(), 1, "the rule applies to each import");
     node.reopen(|objects| objects);
     assert_eq!(node.catalog().datasets().versions(&people()).unwrap().len(), 1);
     assert_eq!(values(&node.read(&node.current()).unwrap(), "id"), ["5"]);
     assert_eq!(node.verify().unwrap().versions, 1);
+}
+
+#[test]
+fn retention_removes_only_what_was_recorded_and_is_excluded() {
+    let node = TestNode::new();
+    node.import_text(PEOPLE, ImportMode::Create);
+    let retention = node.catalog().retention();
+    retention.set_rule(&people(), NonZeroU32::new(2)).unwrap();
+    assert_eq!(retention.excluded(&people()).unwrap(), None);
+    for id in 4..7 {
+        node.import_text(&format!("id,name,age\n{id},Dora Sentinel,33\n"), ImportMode::Append);
+    }
+    assert_eq!(retention.excluded(&people()).unwrap(), Some(VersionNumber::new(3)));
+    let _within = node.runtime.enter();
+    let trim = |oldest| retention.trim(&people(), VersionNumber::new(oldest)).unwrap();
+    // More than the rule excludes; less, as another import may exclude more after it was recorded; again.
+    assert_eq!((trim(4), trim(2), trim(2)), (0, 1, 0));
+    retention.set_rule(&people(), None).unwrap();
+    assert_eq!(trim(3), 0, "the rule was changed after it was recorded");
+    assert_eq!(node.catalog().datasets().versions(&people()).unwrap().len(), 3);
 }

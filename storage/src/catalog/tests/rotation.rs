@@ -1,6 +1,6 @@
 //! Key rotation while data is in use.
 
-use std::{collections::BTreeSet, num::NonZeroU32};
+use std::collections::BTreeSet;
 
 use concordat_protocol::error_kind::Explain;
 use concordat_protocol::{
@@ -54,7 +54,7 @@ impl TestNode {
 }
 
 fn recover(node: &TestNode, escrow: &Escrow, provider: &dyn KeyProvider) -> Result<Storage, StorageError> {
-    Storage::recover(node.dir.path(), escrow, provider, &ObjectLocation::Local)
+    Storage::recover(node.dir.path(), escrow, provider, &ObjectLocation::Local, |_| Ok(()))
 }
 
 #[test]
@@ -198,13 +198,7 @@ fn reencryption_continues_when_versions_are_removed_meanwhile() {
     let mut trimming = |_| {
         calls += 1;
         if calls == 1 {
-            assert_eq!(
-                node.catalog()
-                    .retention()
-                    .retain(&people(), NonZeroU32::new(1))
-                    .unwrap(),
-                2
-            );
+            assert_eq!(node.retain(1), 2);
         }
         true
     };
@@ -229,10 +223,7 @@ fn object_only_in_use_by_a_reader_is_not_reencrypted() {
     node.catalog().keys().rotate_dataset(&people(), true).unwrap();
     let _within = node.runtime.enter();
     let mut trimming = |_| {
-        node.catalog()
-            .retention()
-            .retain(&people(), NonZeroU32::new(1))
-            .unwrap();
+        node.retain(1);
         true
     };
     node.catalog()
@@ -412,6 +403,32 @@ fn any_recovery_key_recovers_from_a_lost_passphrase() {
     node.storage = None;
     let error = recover(&node, &foreign, &new).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Integrity, "{error}");
+    node.reopen(|objects| objects);
+    assert_eq!(node.ids(), ["1", "2", "3"]);
+}
+
+#[test]
+fn recovery_that_cannot_be_recorded_changes_nothing() {
+    use crate::keys::{Recipient, RecoveryKey};
+    let mut node = TestNode::new();
+    node.import_text(PEOPLE, ImportMode::Create);
+    let (public, private) = RecoveryKey::generate();
+    let recipient: Recipient = public.parse().unwrap();
+    let escrow = node.catalog().keys().escrow(&[recipient]).unwrap();
+    let key = RecoveryKey::in_file(private.as_bytes()).unwrap();
+    let escrow = Escrow::open(escrow.as_bytes(), &key).unwrap();
+    node.storage = None;
+    let new = Passphrase::new(Secret::from("new".to_owned()), Argon2Cost::dangerous_minimum());
+    let refuse = |storage: &Storage| {
+        let dir = storage.dir().to_owned();
+        Err(StorageError::Missing { dir })
+    };
+    let refused = Storage::recover(node.dir.path(), &escrow, &new, &ObjectLocation::Local, refuse);
+    assert!(matches!(refused, Err(StorageError::Missing { .. })));
+    assert_eq!(
+        Storage::open(node.dir.path(), &new).unwrap_err().kind(),
+        ErrorKind::Locked
+    );
     node.reopen(|objects| objects);
     assert_eq!(node.ids(), ["1", "2", "3"]);
 }

@@ -1,0 +1,56 @@
+pub(super) mod fixture;
+
+use concordat_protocol::audit::{Cause, EntryBody};
+use concordat_storage::catalog::ImportMode;
+use concordat_storage::ledger::Attribution;
+
+use self::fixture::{Fixture, heart};
+use super::*;
+
+#[tokio::test]
+async fn retention_and_each_removal_are_entered_for_the_person() {
+    let fixture = Fixture::new();
+    let lifecycle = fixture.open().await.unwrap();
+    let by = Attribution::vouch(Cause::Person {
+        actor: "eva@budapest".parse().unwrap(),
+    });
+    fixture.import(ImportMode::Create).await;
+    let before = fixture.ledger.size();
+
+    assert_eq!(retain(&lifecycle, NonZeroU32::new(1), &by).await, 0);
+    fixture.import(ImportMode::Replace).await;
+    let versions = || fixture.storage.catalog().datasets().versions(&heart()).unwrap().len();
+    assert_eq!(versions(), 2, "an import removes nothing by itself");
+    assert_eq!(trim(&lifecycle, &by).await, 1);
+    assert_eq!(trim(&lifecycle, &by).await, 0);
+    assert_eq!(versions(), 1);
+    fixture.import(ImportMode::Replace).await;
+    assert_eq!(retain(&lifecycle, NonZeroU32::new(1), &by).await, 1);
+    assert_eq!(retain(&lifecycle, None, &by).await, 0);
+
+    let rule = |versions| EntryBody::DatasetRetentionSet {
+        dataset: heart(),
+        versions: NonZeroU32::new(versions),
+    };
+    let trimmed = |oldest| EntryBody::DatasetTrimmed {
+        dataset: heart(),
+        oldest,
+    };
+    let entries = fixture.ledger.range(before, fixture.ledger.size()).unwrap();
+    assert!(entries.iter().all(|stored| stored.entry.cause == *by.cause()));
+    let entered: Vec<EntryBody> = entries.into_iter().map(|stored| stored.entry.body).collect();
+    assert_eq!(entered, [rule(1), trimmed(2), rule(1), trimmed(3), rule(0)]);
+}
+
+async fn retain(lifecycle: &Lifecycle, keep: Option<NonZeroU32>, by: &Attribution) -> u64 {
+    let (lifecycle, by) = (lifecycle.clone(), by.clone());
+    let work = move || lifecycle.retain(&heart(), keep, &by).unwrap();
+    tokio::task::spawn_blocking(work).await.unwrap()
+}
+
+async fn trim(lifecycle: &Lifecycle, by: &Attribution) -> u64 {
+    let (lifecycle, by) = (lifecycle.clone(), by.clone());
+    tokio::task::spawn_blocking(move || lifecycle.trim(&heart(), &by).unwrap())
+        .await
+        .unwrap()
+}
