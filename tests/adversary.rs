@@ -28,6 +28,7 @@ mod negotiation_fixture;
 mod notices;
 mod own_key;
 mod queries;
+mod reviews;
 mod rows;
 mod streams;
 mod unconfirmed;

@@ -7,8 +7,8 @@
 //! 1. Sets are stored in the sealed state. No file on disk is read as a policy.
 //! 2. A steward applies a set by its digest, so that the set that was reviewed is the one that is activated. If the active set or the
 //!    new one has the setting `two_people`, the set is a proposal until another steward approves the same digest.
-//! 3. A set that releases direct identifiers or unclassified columns, or anything to institutions that are not active members, is
-//!    refused ([`concordat_policy::never_allowed`]).
+//! 3. Direct identifiers in clear, unclassified columns, and anything to institutions that are not active members are denied whatever
+//!    the rules are. A set whose rules permit them in a sample of the requests is refused ([`concordat_policy::never_allowed`]).
 //! 4. A change raises the epoch, so that running answers are decided again.
 
 mod catalog_facts;

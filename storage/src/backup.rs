@@ -17,8 +17,8 @@
 //! 2. State, ledger and list of objects are captured at one instant, for which writers wait. Objects are copied afterwards and
 //!    are not removed in the meantime. A snapshot appears complete or not at all.
 //! 3. A snapshot is used only if the key that signed it is the one that the operator names ([`Owner`]); the key in the repository
-//!    is only used to report whose snapshot it may be instead. Then every hash is checked, and restoring needs what unlocked the
-//!    master key at that time.
+//!    is only used to report whose snapshot it may be instead. A snapshot that is signed with an earlier key of the institution is
+//!    used only by its id. Then every hash is checked, and restoring needs what unlocked the master key at that time.
 //! 4. A repository is untrusted data. Files in it are opened only by a path that [`FileEntry`] accepts, without following links
 //!    ([`crate::fs::open_beneath`]); the configuration in a snapshot is not restored, and nothing that it names is used.
 //! 5. A restore goes into a new folder. Objects are copied out of the store and restored to a separate location, so neither a

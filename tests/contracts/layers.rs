@@ -102,9 +102,10 @@ const CRATES: &[Crate] = &[
         src: "node/policy/src",
         layers: &[
             &["facts", "reason"],
-            &["load", "rows"],
-            &["authorize", "sources"],
-            &["matrix", "offer"],
+            &["load", "prohibited", "rows"],
+            &["authorize", "named", "sources"],
+            &["offer", "sample"],
+            &["matrix"],
             &["cases", "diff", "max_scope"],
             &["query"],
         ],

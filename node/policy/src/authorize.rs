@@ -1,7 +1,11 @@
 //! One authorization request to Cedar.
 //!
-//! Requests are built against the schema; a request that does not match it is an internal error and is denied. A request is also
-//! denied if any policy could not be evaluated: the rule that failed might be one that forbids.
+//! 1. A request is built from facts only, by one of three constructors, which decide first what no set may allow
+//!    ([`crate::prohibited`]). Offers, grants, queries of peers, local queries, cases and comparisons have no other way to ask.
+//! 2. The rules are asked about a prohibited request too, because their reasons name a remedy, and because a set that permits it is
+//!    refused. They do not change the decision.
+//! 3. Requests are built against the schema; a request that does not match it is an internal error and is denied. A request is also
+//!    denied if any policy could not be evaluated: the rule that failed might be one that forbids.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,8 +25,9 @@ use concordat_protocol::{
 };
 
 use crate::{
-    facts::{self, ColumnFacts, DatasetFacts, Party},
+    facts::{self, ColumnFacts, DatasetFacts, Party, Reveal},
     load::{Loaded, Named, Policy},
+    prohibited,
     reason::{Effect, Reason, Rule, Step},
 };
 
@@ -40,23 +45,41 @@ pub(crate) enum Expr {
 }
 
 /// An entity: type, id, attributes.
-pub(crate) struct EntityValue(&'static str, String, Vec<Pair>);
+struct EntityValue(&'static str, String, Vec<Pair>);
+
+/// Who requests, and who holds the data.
+#[derive(Clone, Copy)]
+pub(crate) struct Parties<'a> {
+    pub(crate) consumer: &'a Party,
+    pub(crate) holder: &'a Party,
+}
+
+/// A person of the consumer.
+pub(crate) struct Requester {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) roles: Vec<String>,
+}
 
 /// May the principal perform the action on the resource?
 pub(crate) struct AuthorizationRequest {
-    pub(crate) principal: EntityValue,
-    pub(crate) action: &'static str,
-    pub(crate) resource: EntityValue,
+    principal: EntityValue,
+    action: &'static str,
+    resource: EntityValue,
     /// Entities that principal and resource refer to.
-    pub(crate) others: Vec<EntityValue>,
-    pub(crate) context: Vec<Pair>,
+    others: Vec<EntityValue>,
+    context: Vec<Pair>,
     /// What the request is about, in explanations.
-    pub(crate) about: String,
+    about: String,
+    /// Why no set may allow it.
+    prohibited: Option<Reason>,
 }
 
 /// The decision, with the rules that led to it.
 pub(crate) struct Verdict {
     pub(crate) allowed: bool,
+    /// Whether the rules permit it although no set may.
+    pub(crate) overruled: bool,
     /// The permits that took effect. For a denial: the rules that forbid, then, if nothing permits, the permits that would apply.
     pub(crate) reasons: Vec<Reason>,
     pub(crate) step: Step,
@@ -65,6 +88,15 @@ pub(crate) struct Verdict {
 impl Policy {
     /// Decides one request.
     pub(crate) fn authorize(&self, request: &AuthorizationRequest) -> Verdict {
+        let by_rules = self.ask_rules(request);
+        match &request.prohibited {
+            Some(reason) => by_rules.prohibited(reason),
+            None => by_rules,
+        }
+    }
+
+    /// The decision of the rules alone.
+    fn ask_rules(&self, request: &AuthorizationRequest) -> Verdict {
         let loaded = &*self.0;
         match loaded.respond(request) {
             Ok(responses) => loaded.verdict(request, &responses),
@@ -142,6 +174,7 @@ impl Loaded {
         }
         Verdict {
             allowed,
+            overruled: false,
             reasons,
             step: request.step(allowed, rules),
         }
@@ -181,12 +214,103 @@ fn policy_error(request: &AuthorizationRequest, what: &str) -> Verdict {
     );
     Verdict {
         allowed: false,
+        overruled: false,
         reasons: vec![reason],
         step: request.step(false, Vec::new()),
     }
 }
 
+impl Verdict {
+    /// The denial of what no set may allow. The reasons of rules that deny it as well stay.
+    fn prohibited(mut self, reason: &Reason) -> Self {
+        self.overruled = self.allowed;
+        if self.allowed {
+            self.reasons = vec![reason.clone()];
+        }
+        self.allowed = false;
+        self.step.allowed = false;
+        let prohibition = Rule {
+            reason: reason.clone(),
+            effect: Effect::Forbid,
+            met: true,
+        };
+        self.step.rules.insert(0, prohibition);
+        self
+    }
+}
+
 impl AuthorizationRequest {
+    /// May the consumer do this with a dataset of the holder?
+    pub(crate) fn for_dataset(
+        parties: Parties<'_>,
+        action: &'static str,
+        facts: &DatasetFacts,
+        context: Vec<Pair>,
+        about: String,
+    ) -> Self {
+        Self {
+            principal: institution(parties),
+            action,
+            resource: dataset(facts, parties.holder),
+            others: Vec::new(),
+            context,
+            about,
+            prohibited: prohibited::to_institution(parties.consumer, parties.holder),
+        }
+    }
+
+    /// May the consumer get this column of a dataset in this form, at this tier and for this purpose?
+    pub(crate) fn for_column(
+        parties: Parties<'_>,
+        reveal: Reveal,
+        (requested, facts): (&ColumnFacts, &DatasetFacts),
+        tier: Tier,
+        purpose: &Purpose,
+    ) -> Self {
+        let mut context = self::purpose(purpose);
+        context.push(pair("tier", Expr::Entity("Tier", tier.to_string())));
+        let to_institution = prohibited::to_institution(parties.consumer, parties.holder);
+        Self {
+            principal: institution(parties),
+            action: reveal.action(),
+            resource: column(requested, facts),
+            others: vec![dataset(facts, parties.holder)],
+            context,
+            about: requested.name.to_string(),
+            prohibited: to_institution.or_else(|| prohibited::of_column(requested, reveal)),
+        }
+    }
+
+    /// May this person of the consumer query a dataset of the holder?
+    pub(crate) fn for_query(
+        parties: Parties<'_>,
+        requester: Requester,
+        facts: &DatasetFacts,
+        context: Vec<Pair>,
+    ) -> Self {
+        let Requester { id, name, roles } = requester;
+        let of = Expr::Entity("Institution", parties.consumer.institution.to_string());
+        let attributes = vec![
+            pair("name", Expr::Text(name)),
+            pair("institution", of),
+            pair("roles", Expr::Entities("Role", roles)),
+        ];
+        Self {
+            principal: EntityValue("Person", id.clone(), attributes),
+            action: "query",
+            resource: dataset(facts, parties.holder),
+            others: vec![institution(parties)],
+            context,
+            about: id,
+            prohibited: prohibited::to_institution(parties.consumer, parties.holder),
+        }
+    }
+
+    /// Whether no set may allow it.
+    pub(crate) const fn is_prohibited(&self) -> bool {
+        self.prohibited.is_some()
+    }
+
     fn step(&self, allowed: bool, rules: Vec<Rule>) -> Step {
         Step {
             action: self.action.to_owned(),
@@ -198,10 +322,6 @@ impl AuthorizationRequest {
 }
 
 impl EntityValue {
-    pub(crate) fn new(kind: &'static str, id: &str, attributes: Vec<Pair>) -> Self {
-        Self(kind, id.to_owned(), attributes)
-    }
-
     fn uid(&self) -> Result<EntityUid, Box<dyn Error>> {
         uid(self.0, &self.1)
     }
@@ -252,8 +372,8 @@ pub(crate) fn text(value: impl ToString) -> Expr {
     Expr::Text(value.to_string())
 }
 
-/// An institution as the principal of a request to `holder`.
-pub(crate) fn institution(consumer: &Party, holder: &Party) -> EntityValue {
+/// The consumer as the principal of a request to the holder.
+fn institution(Parties { consumer, holder }: Parties<'_>) -> EntityValue {
     let status = consumer.status.map_or("unknown", MemberStatus::as_str);
     let attributes = vec![
         pair("name", text(&consumer.institution)),
@@ -261,11 +381,11 @@ pub(crate) fn institution(consumer: &Party, holder: &Party) -> EntityValue {
         pair("status", Expr::Entity("Status", status.to_owned())),
         pair("own", Expr::Bool(consumer.institution == holder.institution)),
     ];
-    EntityValue::new("Institution", consumer.institution.as_str(), attributes)
+    EntityValue("Institution", consumer.institution.to_string(), attributes)
 }
 
 /// A dataset of `holder`.
-pub(crate) fn dataset(facts: &DatasetFacts, holder: &Party) -> EntityValue {
+fn dataset(facts: &DatasetFacts, holder: &Party) -> EntityValue {
     let attributes = vec![
         pair("name", text(&facts.reference.dataset)),
         pair("segment", text(&facts.segment)),
@@ -273,7 +393,7 @@ pub(crate) fn dataset(facts: &DatasetFacts, holder: &Party) -> EntityValue {
         pair("published", Expr::Bool(facts.published)),
         pair("sensitive", Expr::Entities("Tier", sensitive_tiers(facts))),
     ];
-    EntityValue::new("Dataset", &facts.reference.to_string(), attributes)
+    EntityValue("Dataset", facts.reference.to_string(), attributes)
 }
 
 /// The tiers at which the steward releases sensitive columns.
@@ -284,7 +404,7 @@ fn sensitive_tiers(facts: &DatasetFacts) -> Vec<String> {
 }
 
 /// A column of a dataset.
-pub(crate) fn column(column: &ColumnFacts, facts: &DatasetFacts) -> EntityValue {
+fn column(column: &ColumnFacts, facts: &DatasetFacts) -> EntityValue {
     let class = column.class.map_or("unclassified", ColumnClass::as_str);
     let attributes = vec![
         pair("name", text(&column.name)),
@@ -292,7 +412,7 @@ pub(crate) fn column(column: &ColumnFacts, facts: &DatasetFacts) -> EntityValue 
         pair("kind", Expr::Entity("Kind", facts::kind_name(column.kind).to_owned())),
         pair("dataset", Expr::Entity("Dataset", facts.reference.to_string())),
     ];
-    EntityValue::new("Column", &format!("{}.{}", facts.reference, column.name), attributes)
+    EntityValue("Column", format!("{}.{}", facts.reference, column.name), attributes)
 }
 
 /// The purpose in the terms of the policies, with its disease if there is one.

@@ -10,21 +10,11 @@ use concordat_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{ColumnFacts, Party};
+use crate::authorize::Parties;
+use crate::facts::{ColumnFacts, Party, Reveal};
 use crate::load::Policy;
-use crate::matrix::{self, RequestSpace};
-
-/// How a column would be released.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reveal {
-    /// Unchanged.
-    Clear,
-    /// Generalized.
-    Generalized,
-    /// As a pseudonym.
-    Pseudonym,
-}
+use crate::matrix;
+use crate::sample::RequestSpace;
 
 /// The expected decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,12 +100,11 @@ impl Case {
             return unusable("there is no column");
         };
         let column = ColumnFacts::new(name, self.class, ColumnKind::Int);
-        let action = match self.reveal {
-            Reveal::Clear => "reveal-clear",
-            Reveal::Generalized => "reveal-generalized",
-            Reveal::Pseudonym => "reveal-pseudonym",
+        let parties = Parties {
+            consumer: &member,
+            holder: &space.holder,
         };
-        let (line, request) = matrix::reveal(space, &member, dataset, &column, action, self.tier, &purpose);
+        let (line, request) = matrix::reveal(parties, (&column, dataset), self.reveal, self.tier, &purpose);
         let allowed = policy.authorize(&request).allowed;
         CaseOutcome {
             case: line,

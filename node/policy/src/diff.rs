@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::load::Policy;
-use crate::matrix::{self, RequestSpace};
+use crate::matrix;
+use crate::sample::{RequestSpace, Sample, Sampled};
 use crate::sources::{PolicyFile, PolicySources};
 
 /// Most lines of each list that are shown.
@@ -22,9 +23,13 @@ pub struct PolicyDiff {
     pub opens_in_all: usize,
     /// The total number of removed permissions; the list may be shorter.
     pub closes_in_all: usize,
+    /// What the rules of the second set permit although no set may: it stays denied, and the set is refused.
+    pub never_allowed: Vec<String>,
     /// How many requests were evaluated under both.
     pub compared: usize,
-    /// Whether there were more requests than were evaluated.
+    /// What these requests are: a sample of those that are possible.
+    pub sample: Sampled,
+    /// Whether there were more requests in the sample than were evaluated.
     pub incomplete: bool,
     /// Settings that differ.
     pub settings: Vec<String>,
@@ -43,9 +48,11 @@ pub struct FileDiff {
 
 /// Compares two sets over `space`.
 pub fn diff(before: (&PolicySources, &Policy), after: (&PolicySources, &Policy), space: &RequestSpace) -> PolicyDiff {
-    let (old, cut) = matrix::permitted(before.1, space);
-    let (new, _) = matrix::permitted(after.1, space);
+    let sample = Sample::new(space, &[before.1, after.1]);
+    let (old, cut) = matrix::permitted(before.1, &sample);
+    let (new, _) = matrix::permitted(after.1, &sample);
     let mut diff = PolicyDiff {
+        never_allowed: matrix::overruled(after.1, &sample),
         compared: new.len(),
         incomplete: cut,
         settings: settings(before.0, after.0),
@@ -60,6 +67,7 @@ pub fn diff(before: (&PolicySources, &Policy), after: (&PolicySources, &Policy),
             (true, true) | (false, false) => {}
         }
     }
+    diff.sample = sample.contents;
     (diff.opens_in_all, diff.closes_in_all) = (diff.opens.len(), diff.closes.len());
     diff.opens.truncate(MAX_SHOWN);
     diff.closes.truncate(MAX_SHOWN);

@@ -7,6 +7,7 @@ use concordat_protocol::{
     schema::{ColumnClass, ColumnKind, is_age, is_birth},
     scope::{BandWidth, Generalization, Kind, Transform},
 };
+use serde::{Deserialize, Serialize};
 
 /// The name of a kind of column in policies.
 pub(crate) const fn kind_name(kind: ColumnKind) -> &'static str {
@@ -129,4 +130,30 @@ pub struct Party {
     pub jurisdiction: Jurisdiction,
     /// Its status; `None` if it is not on the roster, or if there is no valid roster.
     pub status: Option<MemberStatus>,
+}
+
+/// How a column would be released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reveal {
+    /// Unchanged.
+    Clear,
+    /// Generalized.
+    Generalized,
+    /// As a pseudonym.
+    Pseudonym,
+}
+
+impl Reveal {
+    /// All of them, from the full value down.
+    pub(crate) const ALL: [Self; 3] = [Self::Clear, Self::Generalized, Self::Pseudonym];
+
+    /// The action in policies.
+    pub(crate) const fn action(self) -> &'static str {
+        match self {
+            Self::Clear => "reveal-clear",
+            Self::Generalized => "reveal-generalized",
+            Self::Pseudonym => "reveal-pseudonym",
+        }
+    }
 }

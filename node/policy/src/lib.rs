@@ -16,11 +16,13 @@
 //! | part | contents |
 //! | --- | --- |
 //! | `facts`, `reason` | the input of a decision, and its reasons |
+//! | `prohibited` | what no policy set may allow |
 //! | `load`, `sources` | a policy set as a steward writes it: compiled, validated, and with a digest |
-//! | `authorize` | one authorization request to Cedar |
+//! | `authorize` | one authorization request: first to the prohibitions, then to Cedar |
 //! | `rows` | row conditions, compared with how their columns are shown |
 //! | `offer`, `max_scope`, `query` | the decisions |
-//! | `matrix`, `cases`, `diff` | what a set permits over all requests; test cases; what changes between two sets |
+//! | `named`, `sample` | the values that rules name, and the requests that represent all that are possible |
+//! | `matrix`, `cases`, `diff` | what a set permits over these requests; test cases; what changes between two sets |
 //!
 //! Peers get the same answer about a hidden column or dataset as about one that does not exist. The [`Explanation`] shows the
 //! difference and is for the holder's own people.
@@ -35,21 +37,25 @@ mod facts;
 mod load;
 mod matrix;
 mod max_scope;
+mod named;
 mod offer;
+mod prohibited;
 mod query;
 mod reason;
 mod rows;
+mod sample;
 mod sources;
 
-pub use cases::{Case, CaseOutcome, Expected, Reveal};
+pub use cases::{Case, CaseOutcome, Expected};
 pub use diff::{FileDiff, PolicyDiff, diff};
-pub use facts::{ColumnFacts, DatasetFacts, Party};
+pub use facts::{ColumnFacts, DatasetFacts, Party, Reveal};
 pub use load::{Policy, PolicyErrors, Settings};
-pub use matrix::{RequestSpace, never_allowed};
+pub use matrix::never_allowed;
 pub use max_scope::MaxScope;
 pub use offer::{Narrowing, Offer, OfferDecision, OfferInput, Refusal};
 pub use query::{LocalInput, QueryDecision, QueryInput};
 pub use reason::{Effect, Explanation, Reason, Rule, Step};
+pub use sample::{RequestSpace, Sampled, sampled};
 pub use sources::{PolicyFile, PolicySources, schema_digest};
 
 #[cfg(test)]

@@ -1,133 +1,37 @@
-//! What a policy set permits, request by request, over the space of possible requests: member, class, kind, tier, purpose, place.
+//! What a policy set permits, request by request, over a sample of the possible requests: member, class, kind, tier, purpose, place.
 //!
-//! The requests are built from representative members and columns of every kind, and from the real members of the roster and columns
-//! of the catalog, because a rule may name them. [`permitted`] assigns each decision a line of text, so that two sets can be compared
-//! ([`mod@crate::diff`]).
+//! [`permitted`] assigns each decision a line of text, so that two sets can be compared ([`mod@crate::diff`]).
 
 use std::collections::BTreeMap;
 
+use concordat_protocol::ids::{ActorId, Jurisdiction};
 use concordat_protocol::membership::MemberStatus;
 use concordat_protocol::query::Role;
-use concordat_protocol::release::ReleaseRules;
+use concordat_protocol::schema::ColumnClass;
 use concordat_protocol::scope::{Purpose, Tier};
-use concordat_protocol::{
-    ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
-    schema::{ColumnClass, ColumnKind},
-};
 
-use crate::authorize::{self, AuthorizationRequest, EntityValue, Expr, Pair, pair, text};
-use crate::facts::{self, ColumnFacts, DatasetFacts, Party};
+use crate::authorize::{self, AuthorizationRequest, Expr, Pair, Parties, Requester, pair, text};
+use crate::facts::{self, ColumnFacts, DatasetFacts, Party, Reveal};
 use crate::load::Policy;
+use crate::sample::{RequestSpace, Sample};
 
 /// Most requests that are evaluated under one set.
 const MAX_REQUESTS: usize = 30_000;
-/// The purposes that are tried; one disease represents all others.
-const PURPOSES: [&str; 6] = [
-    "general-research",
-    "health-research",
-    "disease:MONDO:0005267",
-    "methods-development",
-    "ancestry",
-    "clinical-care",
-];
 const TIERS: [(Tier, &str); 4] = [
     (Tier::Exists, "answer-exists"),
     (Tier::Count, "answer-count"),
     (Tier::Aggregate, "answer-aggregate"),
     (Tier::Records, "answer-records"),
 ];
-/// How a column is released, from the full value down.
-const REVEALS: [&str; 3] = ["reveal-clear", "reveal-generalized", "reveal-pseudonym"];
-const KINDS: [ColumnKind; 3] = [ColumnKind::Text, ColumnKind::Int, ColumnKind::Date];
 
-/// The members and datasets from which the authorization requests are built.
-#[derive(Clone, Debug)]
-pub struct RequestSpace {
-    /// The holder.
-    pub holder: Party,
-    /// The requesting members.
-    pub members: Vec<Party>,
-    /// Datasets.
-    pub datasets: Vec<DatasetFacts>,
-}
-
-impl RequestSpace {
-    /// Creates the space with members of each status and a dataset with a column of each class and kind.
-    pub fn new(holder: Party) -> Self {
-        let member = |id: &str, place: Option<&str>, status| {
-            let jurisdiction = place.and_then(|place| Jurisdiction::new(place).ok());
-            let institution = InstitutionId::new(id).ok()?;
-            Some(Party {
-                institution,
-                jurisdiction: jurisdiction.unwrap_or_else(|| holder.jurisdiction.clone()),
-                status,
-            })
-        };
-        let members = [
-            member("any-member", None, Some(MemberStatus::Active)),
-            member("any-member-abroad", Some("AQ"), Some(MemberStatus::Active)),
-            member("any-suspended", None, Some(MemberStatus::Suspended)),
-            member("any-removed", None, Some(MemberStatus::Removed)),
-            member("any-unknown", None, None),
-        ];
-        let members: Vec<Party> = members.into_iter().flatten().collect();
-        let datasets = every_class(&holder).into_iter().collect();
-        Self {
-            holder,
-            members,
-            datasets,
-        }
-    }
-
-    /// Adds the real members and datasets.
-    #[must_use]
-    pub fn with(mut self, members: Vec<Party>, datasets: Vec<DatasetFacts>) -> Self {
-        let others = members
-            .into_iter()
-            .filter(|member| member.institution != self.holder.institution);
-        self.members.extend(others);
-        self.datasets.extend(datasets);
-        self
-    }
-}
-
-fn classes() -> impl Iterator<Item = Option<ColumnClass>> {
-    ColumnClass::ALL.into_iter().map(Some).chain([None])
-}
-
-fn every_class(holder: &Party) -> Option<DatasetFacts> {
-    let mut columns = Vec::new();
-    for class in classes() {
-        for kind in KINDS {
-            let class_name = class.map_or("unclassified", ColumnClass::as_str);
-            let name = format!("{}_{}", class_name.replace('-', "_"), facts::kind_name(kind));
-            columns.push(ColumnFacts::new(ColumnName::new(&name).ok()?, class, kind));
-        }
-    }
-    Some(DatasetFacts {
-        reference: DatasetRef {
-            institution: holder.institution.clone(),
-            dataset: "any_dataset".parse().ok()?,
-        },
-        segment: SegmentName::new("main").ok()?,
-        published: true,
-        columns,
-        // As open as a steward can set it, because the matrix shows what the rules allow.
-        release: ReleaseRules {
-            sensitive: Some(Tier::Records),
-            ..ReleaseRules::default()
-        },
-    })
-}
-
-fn purposes() -> impl Iterator<Item = Purpose> {
-    PURPOSES.iter().filter_map(|purpose| purpose.parse().ok())
-}
-
-/// Every request with its decision, and whether there were too many to evaluate them all.
-pub(crate) fn permitted(policy: &Policy, space: &RequestSpace) -> (BTreeMap<String, bool>, bool) {
+/// Every request of the sample with its decision, and whether there were too many to evaluate them all. What no set may allow is left
+/// out: it is denied under each.
+pub(crate) fn permitted(policy: &Policy, sample: &Sample) -> (BTreeMap<String, bool>, bool) {
     let mut answers = BTreeMap::new();
-    let complete = each(space, &mut |line, request| {
+    let complete = each(sample, &mut |line, request| {
+        if request.is_prohibited() {
+            return true;
+        }
         if answers.len() >= MAX_REQUESTS {
             return false;
         }
@@ -137,71 +41,49 @@ pub(crate) fn permitted(policy: &Policy, space: &RequestSpace) -> (BTreeMap<Stri
     (answers, !complete)
 }
 
-/// What the set allows although no set may: direct identifiers in clear or unclassified columns to others, and anything to
-/// institutions that are not active members.
+/// What the rules of the set permit although no set may: direct identifiers in clear, unclassified columns, and anything to
+/// institutions that are not active members. It would be denied all the same ([`crate::prohibited`]); a set that permits it is refused,
+/// because its author expects otherwise.
 pub fn never_allowed(policy: &Policy, space: &RequestSpace) -> Vec<String> {
-    let mut allowed = Vec::new();
-    for (member, dataset) in pairs(space) {
-        let is_member = member.status == Some(MemberStatus::Active);
-        for column in &dataset.columns {
-            let forbidden: &[&str] = match (is_member, column.class) {
-                (false, _) | (true, None) => &REVEALS,
-                (true, Some(ColumnClass::DirectIdentifier)) => &["reveal-clear"],
-                (true, Some(_)) => continue,
-            };
-            for action in forbidden {
-                for (tier, _) in TIERS {
-                    for purpose in purposes() {
-                        let (line, request) = reveal(space, member, dataset, column, action, tier, &purpose);
-                        if policy.authorize(&request).allowed {
-                            allowed.push(line);
-                        }
-                    }
-                }
-            }
-        }
-        if !is_member {
-            for (line, request) in of_dataset(space, member, dataset) {
-                if policy.authorize(&request).allowed {
-                    allowed.push(line);
-                }
-            }
-        }
-    }
-    allowed.truncate(concordat_protocol::audit::MAX_LIST);
-    allowed
+    overruled(policy, &Sample::new(space, &[policy]))
 }
 
-fn pairs(space: &RequestSpace) -> impl Iterator<Item = (&Party, &DatasetFacts)> {
-    let datasets = &space.datasets;
-    space
-        .members
-        .iter()
-        .flat_map(move |member| datasets.iter().map(move |dataset| (member, dataset)))
+/// As [`never_allowed`], in a sample.
+pub(crate) fn overruled(policy: &Policy, sample: &Sample) -> Vec<String> {
+    let (mut lines, mut evaluated) = (Vec::new(), 0_usize);
+    each(sample, &mut |line, request| {
+        if !request.is_prohibited() {
+            return true;
+        }
+        evaluated = evaluated.saturating_add(1);
+        if policy.authorize(request).overruled {
+            lines.push(line);
+        }
+        evaluated < MAX_REQUESTS
+    });
+    // What is released is more important than who may query.
+    lines.sort_by_key(|line| line.starts_with("query"));
+    lines.truncate(concordat_protocol::audit::MAX_LIST);
+    lines
 }
 
 /// Passes each request to `visit` until it returns false; true if it never did.
-fn each(space: &RequestSpace, visit: &mut impl FnMut(String, &AuthorizationRequest) -> bool) -> bool {
-    for (line, request) in of_people(space) {
-        if !visit(line, &request) {
-            return false;
-        }
-    }
-    for (member, dataset) in pairs(space) {
-        for (line, request) in of_dataset(space, member, dataset) {
-            if !visit(line, &request) {
+fn each(sample: &Sample, visit: &mut impl FnMut(String, &AuthorizationRequest) -> bool) -> bool {
+    for consumer in &sample.consumers {
+        let parties = Parties {
+            consumer,
+            holder: &sample.holder,
+        };
+        for dataset in &sample.datasets {
+            let mut requests = of_people(sample, parties, dataset);
+            requests.extend(of_dataset(sample, parties, dataset));
+            if !requests.into_iter().all(|(line, request)| visit(line, &request)) {
                 return false;
             }
-        }
-        for column in &dataset.columns {
-            for action in REVEALS {
-                for (tier, _) in TIERS {
-                    for purpose in purposes() {
-                        let (line, request) = reveal(space, member, dataset, column, action, tier, &purpose);
-                        if !visit(line, &request) {
-                            return false;
-                        }
-                    }
+            for column in &dataset.columns {
+                let mut requests = of_column(sample, parties, dataset, column);
+                if !requests.all(|(line, request)| visit(line, &request)) {
+                    return false;
                 }
             }
         }
@@ -214,47 +96,49 @@ fn shown(member: &Party) -> String {
     format!("{} ({}, {status})", member.institution, member.jurisdiction)
 }
 
+/// Every request about a column.
+fn of_column<'a>(
+    sample: &'a Sample,
+    parties: Parties<'a>,
+    dataset: &'a DatasetFacts,
+    column: &'a ColumnFacts,
+) -> impl Iterator<Item = (String, AuthorizationRequest)> + 'a {
+    let forms = Reveal::ALL
+        .into_iter()
+        .flat_map(|form| TIERS.into_iter().map(move |(tier, _)| (form, tier)));
+    forms.flat_map(move |(form, tier)| {
+        let purposes = sample.purposes.iter();
+        purposes.map(move |purpose| reveal(parties, (column, dataset), form, tier, purpose))
+    })
+}
+
 /// One request about a column.
 pub(crate) fn reveal(
-    space: &RequestSpace,
-    member: &Party,
-    dataset: &DatasetFacts,
-    column: &ColumnFacts,
-    action: &'static str,
+    parties: Parties<'_>,
+    (column, dataset): (&ColumnFacts, &DatasetFacts),
+    form: Reveal,
     tier: Tier,
     purpose: &Purpose,
 ) -> (String, AuthorizationRequest) {
-    let mut context = authorize::purpose(purpose);
-    context.push(pair("tier", Expr::Entity("Tier", tier.to_string())));
-    let class = column.class.map_or("unclassified", ColumnClass::as_str);
     let line = format!(
-        "{action} of {}.{} ({class}) at {tier} for {purpose} to {}",
+        "{} of {}.{} ({}, {}) at {tier} for {purpose} to {}",
+        form.action(),
         dataset.reference.dataset,
         column.name,
-        shown(member)
+        column.class.map_or("unclassified", ColumnClass::as_str),
+        facts::kind_name(column.kind),
+        shown(parties.consumer)
     );
-    let request = AuthorizationRequest {
-        principal: authorize::institution(member, &space.holder),
-        action,
-        resource: authorize::column(column, dataset),
-        others: vec![authorize::dataset(dataset, &space.holder)],
-        context,
-        about: column.name.to_string(),
-    };
+    let request = AuthorizationRequest::for_column(parties, form, (column, dataset), tier, purpose);
     (line, request)
 }
 
-fn of_dataset(space: &RequestSpace, member: &Party, dataset: &DatasetFacts) -> Vec<(String, AuthorizationRequest)> {
+fn of_dataset(sample: &Sample, parties: Parties<'_>, dataset: &DatasetFacts) -> Vec<(String, AuthorizationRequest)> {
+    let member = parties.consumer;
     let about = |dataset: &DatasetFacts, action: &'static str, context: Vec<Pair>, detail: &str| {
         let line = format!("{action} of {}{detail} by {}", dataset.reference.dataset, shown(member));
-        let request = AuthorizationRequest {
-            principal: authorize::institution(member, &space.holder),
-            action,
-            resource: authorize::dataset(dataset, &space.holder),
-            others: Vec::new(),
-            context,
-            about: dataset.reference.to_string(),
-        };
+        let about = dataset.reference.to_string();
+        let request = AuthorizationRequest::for_dataset(parties, action, dataset, context, about);
         (line, request)
     };
     let mut requests = Vec::new();
@@ -266,77 +150,130 @@ fn of_dataset(space: &RequestSpace, member: &Party, dataset: &DatasetFacts) -> V
         let detail = if published { "" } else { " (not published)" };
         requests.push(about(&facts, "see-dataset", Vec::new(), detail));
     }
-    for purpose in purposes() {
+    for purpose in &sample.purposes {
         let detail = format!(" for {purpose}");
-        requests.push(about(dataset, "use-for-purpose", authorize::purpose(&purpose), &detail));
+        requests.push(about(dataset, "use-for-purpose", authorize::purpose(purpose), &detail));
         for (_, action) in TIERS {
-            requests.push(about(dataset, action, authorize::purpose(&purpose), &detail));
+            requests.push(about(dataset, action, authorize::purpose(purpose), &detail));
         }
     }
-    for place in [&space.holder.jurisdiction, &member.jurisdiction] {
+    let of_the_parties: [&Jurisdiction; 2] = [&parties.holder.jurisdiction, &member.jurisdiction];
+    for place in of_the_parties.into_iter().chain(&sample.places) {
         let detail = format!(" in {place}");
         requests.push(about(dataset, "receive-in", vec![pair("place", text(place))], &detail));
     }
     requests
 }
 
-/// Requests of persons: each role, with everything that a query needs and without one part of it.
-fn of_people(space: &RequestSpace) -> Vec<(String, AuthorizationRequest)> {
-    const FRESH: i64 = 60;
-    const OLD: i64 = 9 * 3600;
-    let good = ("everything valid", true, FRESH, Some(FRESH), false);
-    let variants = [
-        good,
-        (
-            "a login without an authentication factor",
-            false,
-            FRESH,
-            Some(FRESH),
-            false,
-        ),
-        ("a login of nine hours ago", true, OLD, Some(FRESH), false),
-        ("without training", true, FRESH, None, false),
-        ("an older version", true, FRESH, Some(FRESH), true),
-    ];
+const FRESH: i64 = 60;
+const OLD: i64 = 9 * 3600;
+
+/// How a person has logged in, and what the person's institution asserts.
+#[derive(Clone, Copy)]
+struct Login {
+    detail: &'static str,
+    has_factor: bool,
+    age_s: i64,
+    /// Since another person has set the password.
+    reset_age_s: Option<i64>,
+    training_left_s: Option<i64>,
+    as_of: bool,
+}
+
+/// Everything that a query needs.
+const VALID: Login = Login {
+    detail: "everything valid",
+    has_factor: true,
+    age_s: FRESH,
+    reset_age_s: None,
+    training_left_s: Some(FRESH),
+    as_of: false,
+};
+
+/// Everything that a query needs, and without one part of it.
+const LOGINS: [Login; 7] = [
+    VALID,
+    Login {
+        detail: "a login without an authentication factor",
+        has_factor: false,
+        ..VALID
+    },
+    Login {
+        detail: "a login of nine hours ago",
+        age_s: OLD,
+        ..VALID
+    },
+    Login {
+        detail: "a password that another person set a minute ago",
+        reset_age_s: Some(FRESH),
+        ..VALID
+    },
+    Login {
+        detail: "a password that another person set nine hours ago",
+        reset_age_s: Some(OLD),
+        ..VALID
+    },
+    Login {
+        detail: "without training",
+        training_left_s: None,
+        ..VALID
+    },
+    Login {
+        detail: "an older version",
+        as_of: true,
+        ..VALID
+    },
+];
+
+impl Login {
+    fn context(&self, purpose: &Purpose) -> Vec<Pair> {
+        let factors: &[&str] = if self.has_factor { &["password"] } else { &[] };
+        let factors = factors.iter().map(ToString::to_string).collect();
+        let mut context = authorize::purpose(purpose);
+        context.push(pair("tier", Expr::Entity("Tier", Tier::Records.to_string())));
+        context.push(pair("factors", Expr::Entities("Factor", factors)));
+        context.push(pair("login_age_s", Expr::Long(self.age_s)));
+        context.push(pair("as_of", Expr::Bool(self.as_of)));
+        let seconds = [
+            ("password_reset_age_s", self.reset_age_s),
+            ("training_left_s", self.training_left_s),
+        ];
+        context.extend(
+            seconds
+                .into_iter()
+                .filter_map(|(name, seconds)| Some(pair(name, Expr::Long(seconds?)))),
+        );
+        context
+    }
+}
+
+/// Requests of persons: each role, with each login.
+fn of_people(sample: &Sample, parties: Parties<'_>, dataset: &DatasetFacts) -> Vec<(String, AuthorizationRequest)> {
+    let member = parties.consumer;
+    let named = sample
+        .people
+        .iter()
+        .filter(|person| person.belongs_to(&member.institution));
+    let people: Vec<Option<&ActorId>> = named.map(Some).chain([None]).collect();
     let mut requests = Vec::new();
-    for member in space.members.iter().chain([&space.holder]) {
-        for dataset in &space.datasets {
-            for role in Role::ALL {
-                for (detail, authenticated, age, training, as_of) in variants {
+    for person in people {
+        for role in Role::ALL {
+            for purpose in &sample.query_purposes {
+                for login in LOGINS {
                     let line = format!(
-                        "query of {} by a {role} of {}: {detail}",
+                        "query of {} for {purpose} by {} with the role {role} of {}: {}",
                         dataset.reference.dataset,
-                        shown(member)
+                        person.map_or("a person", ActorId::as_str),
+                        shown(member),
+                        login.detail
                     );
-                    let factors = if authenticated {
-                        vec!["password".to_owned()]
-                    } else {
-                        Vec::new()
+                    let requester = Requester {
+                        id: person.map_or_else(|| format!("any-person@{}", member.institution), ToString::to_string),
+                        name: person.map_or("any-person", ActorId::as_str).to_owned(),
+                        roles: vec![role.as_str().to_owned()],
                     };
-                    let mut context = authorize::purpose(&Purpose::HealthResearch);
-                    context.push(pair("tier", Expr::Entity("Tier", Tier::Records.to_string())));
-                    context.push(pair("factors", Expr::Entities("Factor", factors)));
-                    context.push(pair("login_age_s", Expr::Long(age)));
-                    context.push(pair("as_of", Expr::Bool(as_of)));
-                    context.extend(training.map(|left| pair("training_left_s", Expr::Long(left))));
-                    let of = Expr::Entity("Institution", member.institution.to_string());
-                    let attributes = vec![
-                        pair("name", text("any-person")),
-                        pair("institution", of),
-                        pair("roles", Expr::Entities("Role", vec![role.as_str().to_owned()])),
-                    ];
-                    let request = AuthorizationRequest {
-                        principal: EntityValue::new(
-                            "Person",
-                            &format!("any-person@{}", member.institution),
-                            attributes,
-                        ),
-                        action: "query",
-                        resource: authorize::dataset(dataset, &space.holder),
-                        others: vec![authorize::institution(member, &space.holder)],
-                        context,
-                        about: String::new(),
-                    };
+                    let context = login.context(purpose);
+                    let request = AuthorizationRequest::for_query(parties, requester, dataset, context);
                     requests.push((line, request));
                 }
             }

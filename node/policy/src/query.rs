@@ -7,7 +7,7 @@ use concordat_protocol::{
 };
 
 use crate::{
-    authorize::{self, AuthorizationRequest, EntityValue, Expr, pair, text},
+    authorize::{self, AuthorizationRequest, Expr, Parties, Requester, pair},
     facts::{DatasetFacts, Party},
     load::Policy,
     max_scope::whole,
@@ -329,23 +329,16 @@ fn authorization_request(input: &QueryInput<'_>, facts: &DatasetFacts, now: Time
             .training_until
             .map(|until| pair("training_left_s", seconds(until.since(now)))),
     );
-    let roles = requester.roles.iter().map(|role| role.as_str().to_owned()).collect();
-    let attributes = vec![
-        pair("name", text(&requester.actor)),
-        pair(
-            "institution",
-            Expr::Entity("Institution", input.consumer.institution.to_string()),
-        ),
-        pair("roles", Expr::Entities("Role", roles)),
-    ];
-    AuthorizationRequest {
-        principal: EntityValue::new("Person", requester.actor.as_str(), attributes),
-        action: "query",
-        resource: authorize::dataset(facts, input.provider),
-        others: vec![authorize::institution(input.consumer, input.provider)],
-        context,
-        about: requester.actor.to_string(),
-    }
+    let parties = Parties {
+        consumer: input.consumer,
+        holder: input.provider,
+    };
+    let person = Requester {
+        id: requester.actor.to_string(),
+        name: requester.actor.to_string(),
+        roles: requester.roles.iter().map(|role| role.as_str().to_owned()).collect(),
+    };
+    AuthorizationRequest::for_query(parties, person, facts, context)
 }
 
 const fn factor_name(factor: Factor) -> &'static str {

@@ -6,7 +6,9 @@ mod limits;
 mod matrix;
 mod mutation;
 mod offer;
+mod prohibited;
 mod query;
+mod sample;
 
 use concordat_protocol::{
     ids::{ColumnName, DatasetRef, InstitutionId, Jurisdiction, QueryId, SegmentName},
@@ -34,6 +36,24 @@ fn with_rule(rule: &str) -> Policy {
         Settings::default(),
     )
     .unwrap()
+}
+
+/// A set that releases direct identifiers in clear, for research on one disease only.
+fn names_for_one_disease() -> PolicySources {
+    let known = "when { resource.class == Class::\"direct-identifier\" };";
+    let other = "when { resource.class == Class::\"direct-identifier\" && !(context has disease && context.disease == \"MONDO:0000408\") };";
+    assert_eq!(load::DEFAULT.matches(known).count(), 1);
+    let mut text = load::DEFAULT.replace(known, other);
+    text.push_str(
+        "@id(\"one-disease\") @reason(\"r\") @remedy(\"m\")
+         permit(principal is Institution, action == Action::\"reveal-clear\", resource is Column)
+         when { resource.class == Class::\"direct-identifier\" && context has disease && context.disease == \"MONDO:0000408\" };",
+    );
+    let name = "default.cedar".to_owned();
+    PolicySources {
+        files: vec![PolicyFile { name, text }],
+        settings: Settings::default(),
+    }
 }
 
 fn party(institution: &str, jurisdiction: &str, status: Option<MemberStatus>) -> Party {

@@ -18,7 +18,7 @@ use crate::iam::Action;
 use crate::negotiation::party;
 use crate::node::Node;
 use crate::policies::{Applied, PolicyStoreError, Proposal, SealedPolicySet, catalog_facts};
-use crate::policy::{Case, Party, PolicySources, RequestSpace, diff, never_allowed};
+use crate::policy::{Case, Party, PolicySources, RequestSpace, diff, never_allowed, sampled};
 
 pub(super) fn routes() -> Vec<Route> {
     let (read, manage) = (Access::Needs(Action::ReadPolicy), Access::Needs(Action::ManagePolicy));
@@ -143,11 +143,16 @@ async fn numbered(State(api): State<Api>, Path(number): Path<u64>) -> Result<Jso
 async fn check(State(api): State<Api>, Body(sources): Body<PolicySources>) -> Result<Json<Value>, Problem> {
     api.blocking(move |node| {
         let policy = sources.compile().map_err(PolicyStoreError::from)?;
-        let allowed = never_allowed(&policy, &ground(node)?);
+        let ground = ground(node)?;
+        let allowed = never_allowed(&policy, &ground);
         if !allowed.is_empty() {
             return Err(Problem::from(PolicyStoreError::TooWide { allowed }));
         }
-        Ok(Json(json!({ "digest": policy.digest(), "rules": policy.rule_count() })))
+        Ok(Json(json!({
+            "digest": policy.digest(),
+            "rules": policy.rule_count(),
+            "sample": sampled(&policy, &ground),
+        })))
     })
     .await
 }

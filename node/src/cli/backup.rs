@@ -51,12 +51,13 @@ pub(super) enum Verb {
     },
 }
 
-const SNAPSHOTS: [Column; 6] = [
+const SNAPSHOTS: [Column; 7] = [
     ("snapshot", "snapshot"),
     ("institution", "institution"),
     ("taken", "at"),
     ("ledger entries", "ledger_entries"),
     ("objects", "objects"),
+    ("signed with", "key"),
     ("damage", "damage"),
 ];
 
@@ -103,6 +104,7 @@ struct ClaimedContents {
     ledger_entries: u64,
     objects: u64,
     signed_by: String,
+    key: &'static str,
 }
 
 /// What the verification of snapshots found.
@@ -121,13 +123,22 @@ struct VerifiedSnapshots {
 /// checks which institution signed them.
 fn listed(repository: &Repository, id: Nonce) -> ListedSnapshot {
     let (claimed, damage) = match repository.snapshot_unverified(id) {
-        Ok(UnverifiedSnapshot { snapshot, fingerprint }) => {
+        Ok(UnverifiedSnapshot {
+            snapshot,
+            fingerprint,
+            older_key,
+        }) => {
             let claimed = ClaimedContents {
                 institution: snapshot.institution,
                 at: snapshot.at.to_string(),
                 ledger_entries: snapshot.ledger,
                 objects: snapshot.objects,
                 signed_by: fingerprint,
+                key: if older_key {
+                    "an older key"
+                } else {
+                    "the newest key here"
+                },
             };
             (Some(claimed), None)
         }

@@ -85,6 +85,9 @@ impl Verb {
                     checked.at("rules"),
                     checked.text("digest")
                 );
+                context
+                    .out
+                    .note(&format!("they were tried with {}", sample_text(checked.at("sample"))));
                 context.out.done(&sentence, &checked)
             }
             Self::Test { rules, cases } => {
@@ -213,6 +216,12 @@ fn compared(diff: &Value, context: &Context) -> Result<(), Problem> {
             context.out.text(&format!("  {line}\n"))?;
         }
     }
+    for line in diff.at("never_allowed").as_array().into_iter().flatten() {
+        let line = line.as_str().unwrap_or_default();
+        context
+            .out
+            .text(&format!("no set may allow this, and it stays denied: {line}\n"))?;
+    }
     for line in diff
         .at("settings")
         .as_array()
@@ -237,13 +246,37 @@ fn compared(diff: &Value, context: &Context) -> Result<(), Problem> {
     if diff.at("incomplete") == true {
         context
             .out
-            .note("there are more datasets and members than were compared");
+            .note("there are more datasets, members or named values than were compared");
     }
     context.out.text(&format!(
-        "{} authorization requests compared; digest {}\n",
+        "{} authorization requests compared: {}; digest {}\n",
         diff.at("compared"),
+        sample_text(diff.at("sample")),
         diff.text("to")
     ))
+}
+
+/// What was sampled, for people.
+fn sample_text(sample: &Value) -> String {
+    let list = |key: &str| {
+        let values = sample.at(key).as_array().into_iter().flatten();
+        values.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+    };
+    let mut text = format!(
+        "a sample of the possible requests, not all of them ({} institutions, {} datasets with {} columns, {})",
+        sample.at("institutions"),
+        sample.at("datasets"),
+        sample.at("columns"),
+        list("purposes")
+    );
+    let named = list("named");
+    if !named.is_empty() {
+        text.push_str(&format!("; it contains what rules name: {named}"));
+    }
+    if *sample.at("left_out") != json!(0) {
+        text.push_str(&format!("; {} more named values are not in it", sample.at("left_out")));
+    }
+    text
 }
 
 fn concluded(applied: &Value, context: &Context) -> Result<(), Problem> {

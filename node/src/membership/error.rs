@@ -74,6 +74,22 @@ pub enum MembershipError {
         /// Digest of the one in the file.
         digest: Digest32,
     },
+    /// The document changes something that no review describes.
+    #[error(
+        "the document changes {what}, which a review cannot describe, so it is not signed here; ask its sender how it was made"
+    )]
+    NotDescribed {
+        /// What it changes.
+        what: String,
+    },
+    /// The roster admits a member again that was not removed.
+    #[error(
+        "the roster admits `{institution}` again, which would suspend its grants, but the roster of this node does not show it as removed; if it was removed, import the roster that removed it first, and otherwise do not sign this one"
+    )]
+    NotRemoved {
+        /// The member.
+        institution: InstitutionId,
+    },
     /// The applicant states addresses that this node does not dial.
     #[error("the application names addresses that this node does not dial: {}", list(.addresses))]
     NotDialed {
@@ -124,6 +140,12 @@ pub enum MembershipError {
     Stopping(#[from] tokio::task::JoinError),
 }
 
+impl MembershipError {
+    pub(super) fn not_described(what: impl Into<String>) -> Self {
+        Self::NotDescribed { what: what.into() }
+    }
+}
+
 impl Explain for MembershipError {
     fn kind(&self) -> ErrorKind {
         match self {
@@ -142,7 +164,11 @@ impl Explain for MembershipError {
             | Self::Enrollment(_)
             | Self::Change(_) => ErrorKind::Usage,
             Self::NotCoordinator => ErrorKind::Denied,
-            Self::Roster(_) | Self::Signature(_) | Self::OwnLedger => ErrorKind::Integrity,
+            Self::Roster(_)
+            | Self::Signature(_)
+            | Self::OwnLedger
+            | Self::NotDescribed { .. }
+            | Self::NotRemoved { .. } => ErrorKind::Integrity,
             Self::Identity(source) => source.kind(),
             Self::Ledger(source) => source.kind(),
             Self::Meta(source) => source.kind(),

@@ -94,8 +94,8 @@ impl Membership {
     /// have signed. With enough signatures it is in effect when this returns.
     ///
     /// # Errors
-    /// [`MembershipError`] when the roster would be refused, is not the one that was reviewed as `expected`, or this institution is not a
-    /// holder of its charter.
+    /// [`MembershipError`] when the roster would be refused, cannot be described, is not the one that was reviewed as `expected`, or this
+    /// institution is not a holder of its charter.
     pub async fn sign_roster(
         &self,
         file: &[u8],
@@ -106,9 +106,7 @@ impl Membership {
         let now = self.0.clock.now();
         let signed: CoSigned<Roster> = from_file(file)?;
         reviewed(signed.payload_digest()?, expected)?;
-        let known = self.newest().ok_or(MembershipError::NoConsortium)?;
-        let pinned = self.pinned_charter()?.ok_or(MembershipError::NoConsortium)?;
-        let roster = ValidRoster::check_proposal(&signed, &pinned, Some(&known), now)?;
+        let (roster, _) = self.compare_roster(&signed)?;
         let ours = self.0.identity.institution_public();
         if !roster.charter.holds(&ours) {
             return Err(MembershipError::NotCoordinator);
@@ -168,7 +166,7 @@ impl Membership {
         let current = self.roster_to_change()?;
         let signed: CoSigned<CharterChange> = from_file(file)?;
         reviewed(signed.payload_digest()?, expected)?;
-        current.roster().check_charter_change(&signed.peek_unverified()?)?;
+        self.compare_charter(&signed)?;
         let signed = match signed.signed_by(&[self.0.identity.institution_public()])? {
             0 => signed.add_signature(&self.0.identity.institution_key())?,
             _ => signed,

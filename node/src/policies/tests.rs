@@ -321,6 +321,8 @@ fn policy_store_refuses_a_set_that_is_too_wide() {
         NAMES,
         "@id(\"all\") @reason(\"r\") @remedy(\"m\") permit(principal is Institution, action, resource);",
         "@id(\"one\") @reason(\"r\") @remedy(\"m\") permit(principal is Institution, action == Action::\"reveal-clear\", resource is Column) when { resource.name == \"mrn\" };",
+        "@id(\"one\") @reason(\"r\") @remedy(\"m\") permit(principal is Institution, action == Action::\"reveal-clear\", resource is Column) when { context has disease && context.disease == \"MONDO:0000408\" };",
+        "@id(\"one\") @reason(\"r\") @remedy(\"m\") permit(principal is Institution, action == Action::\"reveal-clear\", resource is Column) when { principal.name == \"basel\" };",
     ] {
         // A set without the shipped rules, so that none of them forbids what it permits.
         let sources = PolicySources {

@@ -100,7 +100,7 @@ fn fill(
 ) -> Result<CreatedSnapshot, BackupError> {
     let (holding, size) = draft.capture(storage, ledger)?;
     let keys = storage.identities().institution_keys()?;
-    let known = known_objects(repository, &Owner::from(&*keys))?;
+    let known = known_objects(repository, &Owner::from(request.signer.public()))?;
     let copies: Arc<dyn ObjectStore> = Arc::new(DurableStore::open(&repository.objects())?);
     let mut objects = Vec::new();
     let (mut copied, mut bytes) = (0, 0);
@@ -141,15 +141,19 @@ fn fill(
     })
 }
 
-/// The objects that earlier snapshots of this institution list, with their hashes.
+/// The objects that earlier snapshots of this institution list, with their hashes. Those that are signed with an older key do not
+/// count: a copy of that key could have listed anything, and the new snapshot would be signed over it. Their objects are copied again.
 fn known_objects(repository: &Repository, owner: &Owner) -> Result<BTreeMap<String, FileEntry>, BackupError> {
     let mut known = BTreeMap::new();
     for id in repository.ids()? {
         // A damaged snapshot must not prevent a new one: the objects that it lists are copied again.
-        if let Ok(objects) = repository
-            .snapshot(Some(id), owner)
-            .and_then(|snapshot| snapshot.objects())
-        {
+        if let Ok(objects) = repository.snapshot(Some(id), owner).and_then(|snapshot| {
+            if snapshot.older_key {
+                Ok(Vec::new())
+            } else {
+                snapshot.objects()
+            }
+        }) {
             known.extend(objects.into_iter().map(|entry| (entry.path.to_string(), entry)));
         }
     }

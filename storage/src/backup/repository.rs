@@ -40,6 +40,8 @@ pub struct Repository {
 pub struct SnapshotInfo {
     /// Its contents.
     pub contents: Verified<Snapshot, InstitutionPublicKey>,
+    /// Whether an earlier key than the owner's signed it. Anyone who has a copy of that key can have made it, at any time.
+    pub older_key: bool,
     /// The repository.
     root: PathBuf,
 }
@@ -51,6 +53,8 @@ pub struct UnverifiedSnapshot {
     pub snapshot: Snapshot,
     /// The fingerprint of the key that is stored with it and signed it.
     pub fingerprint: String,
+    /// Whether another snapshot in the repository lists that key as an earlier one of the same institution.
+    pub older_key: bool,
 }
 
 /// The folders of a repository.
@@ -133,7 +137,8 @@ impl Repository {
         Ok(ids)
     }
 
-    /// One snapshot; the newest if `id` is `None`.
+    /// One snapshot; the newest if `id` is `None`. A snapshot that is signed with an older key than the owner's is never the newest,
+    /// whatever time it states: it has to be named by its id.
     ///
     /// # Errors
     /// [`BackupError::NoSnapshot`] if there is none; otherwise as [`Repository::snapshots`].
@@ -145,18 +150,25 @@ impl Repository {
         match id {
             Some(id) if self.snapshots_dir().join(id.to_string()).is_dir() => self.read(id, owner),
             Some(_) => Err(missing()),
-            None => self.snapshots(owner)?.pop().ok_or_else(missing),
+            None => {
+                let mut found = self.snapshots(owner)?;
+                found.retain(|snapshot| !snapshot.older_key);
+                found.pop().ok_or_else(missing)
+            }
         }
     }
 
     /// What a snapshot claims about itself, regardless of which key signed it.
     ///
     /// # Errors
-    /// [`BackupError::Signature`] or [`BackupError::Damaged`] if it is invalid.
+    /// [`BackupError::Signature`] or [`BackupError::Damaged`] if it is invalid; [`BackupError::Io`].
     pub fn snapshot_unverified(&self, id: Nonce) -> Result<UnverifiedSnapshot, BackupError> {
         let contents = self.signed(id)?;
+        let (key, institution) = (contents.signer(), &contents.document().institution);
+        let is_of_institution = |other: &Snapshot| other.institution == *institution;
         Ok(UnverifiedSnapshot {
-            fingerprint: contents.signer().fingerprint(),
+            fingerprint: key.fingerprint(),
+            older_key: self.is_earlier_key(&key, |other| is_of_institution(other.document()))?,
             snapshot: contents.document().clone(),
         })
     }
@@ -172,6 +184,7 @@ impl Repository {
             });
         }
         Ok(SnapshotInfo {
+            older_key: !owner.is(&contents.signer()),
             contents,
             root: self.root.clone(),
         })
@@ -179,11 +192,17 @@ impl Repository {
 
     /// Whether `key` is `owner`'s, or is listed as an earlier key in a snapshot here that a key of `owner` signed.
     fn is_of(&self, owner: &Owner, key: &InstitutionPublicKey) -> Result<bool, BackupError> {
-        if owner.is(key) {
-            return Ok(true);
-        }
+        Ok(owner.is(key) || self.is_earlier_key(key, |later| owner.is(&later.signer()))?)
+    }
+
+    /// Whether one of these snapshots lists `key` as an earlier key of its institution.
+    fn is_earlier_key(
+        &self,
+        key: &InstitutionPublicKey,
+        counts: impl Fn(&Verified<Snapshot, InstitutionPublicKey>) -> bool,
+    ) -> Result<bool, BackupError> {
         let lists_key = |id| {
-            let later = self.signed(id).ok().filter(|later| owner.is(&later.signer()));
+            let later = self.signed(id).ok().filter(|later| counts(later));
             later.is_some_and(|later| later.document().earlier_keys.contains(key))
         };
         Ok(self.ids()?.into_iter().any(lists_key))

@@ -13,8 +13,8 @@ use concordat_protocol::{
 use super::ceiling::{Ceiling, ONE_AGE};
 use super::decision::{Offer, OfferDecision, OfferInput, Refusal};
 use crate::{
-    authorize::{self, AuthorizationRequest, EntityValue, Expr, Verdict, pair, text},
-    facts::{ColumnFacts, DatasetFacts},
+    authorize::{self, AuthorizationRequest, Parties, Verdict, pair, text},
+    facts::{ColumnFacts, DatasetFacts, Reveal},
     load::Policy,
     reason::{Explanation, Reason},
     rows,
@@ -203,17 +203,17 @@ impl<'a> OfferEvaluation<'a> {
     /// The widest transform that, combined with the requested one, does not remove the column; if there is none, the widest.
     fn column(&mut self, column: &ColumnFacts, purposes: &[Purpose], tier: Tier) -> (Transform, Option<Reason>) {
         let requested = self.input.request.columns.transform(&column.name);
-        let mut candidates = vec![(Transform::Clear, "reveal-clear")];
+        let mut candidates = vec![(Transform::Clear, Reveal::Clear)];
         candidates.extend(
             column
                 .generalization
-                .map(|generalization| (Transform::Generalized(generalization), "reveal-generalized")),
+                .map(|generalization| (Transform::Generalized(generalization), Reveal::Generalized)),
         );
-        candidates.push((Transform::Pseudonym, "reveal-pseudonym"));
+        candidates.push((Transform::Pseudonym, Reveal::Pseudonym));
         let mut widest = None;
         let mut reason = None;
-        for (transform, action) in candidates {
-            match self.reveal(column, action, purposes, tier) {
+        for (transform, reveal) in candidates {
+            match self.reveal(column, reveal, purposes, tier) {
                 Ok(()) if requested.meet(transform) != Transform::Removed => return (transform, reason),
                 Ok(()) => widest = widest.or(Some(transform)),
                 Err(denied) => reason = reason.or(denied),
@@ -225,16 +225,14 @@ impl<'a> OfferEvaluation<'a> {
     fn reveal(
         &mut self,
         column: &ColumnFacts,
-        action: &'static str,
+        reveal: Reveal,
         purposes: &[Purpose],
         tier: Tier,
     ) -> Result<(), Option<Reason>> {
         for purpose in purposes {
-            let mut context = authorize::purpose(purpose);
-            context.push(pair("tier", Expr::Entity("Tier", tier.to_string())));
-            let resource = authorize::column(column, self.facts);
-            let holder = authorize::dataset(self.facts, self.input.provider);
-            let verdict = self.authorize(action, resource, vec![holder], context, column.name.to_string());
+            let requested = (column, self.facts);
+            let request = AuthorizationRequest::for_column(self.parties(), reveal, requested, tier, purpose);
+            let verdict = self.authorize(&request);
             if !verdict.allowed {
                 return Err(verdict.reasons.into_iter().next());
             }
@@ -328,28 +326,20 @@ impl<'a> OfferEvaluation<'a> {
         context: Vec<authorize::Pair>,
         about: &impl ToString,
     ) -> Result<(), Reasons> {
-        let resource = authorize::dataset(self.facts, self.input.provider);
-        let verdict = self.authorize(action, resource, Vec::new(), context, about.to_string());
+        let request = AuthorizationRequest::for_dataset(self.parties(), action, self.facts, context, about.to_string());
+        let verdict = self.authorize(&request);
         if verdict.allowed { Ok(()) } else { Err(verdict.reasons) }
     }
 
-    fn authorize(
-        &mut self,
-        action: &'static str,
-        resource: EntityValue,
-        others: Vec<EntityValue>,
-        context: Vec<authorize::Pair>,
-        about: String,
-    ) -> Verdict {
-        let principal = authorize::institution(self.input.consumer, self.input.provider);
-        let verdict = self.policy.authorize(&AuthorizationRequest {
-            principal,
-            action,
-            resource,
-            others,
-            context,
-            about,
-        });
+    fn parties(&self) -> Parties<'a> {
+        Parties {
+            consumer: self.input.consumer,
+            holder: self.input.provider,
+        }
+    }
+
+    fn authorize(&mut self, request: &AuthorizationRequest) -> Verdict {
+        let verdict = self.policy.authorize(request);
         self.explanation.steps.push(verdict.step.clone());
         verdict
     }

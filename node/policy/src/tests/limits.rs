@@ -131,7 +131,7 @@ fn limits_sensitive_columns_are_released_up_to_the_set_tier() {
         for tier in TIERS {
             let purpose = &Purpose::HealthResearch;
             let class = Some(ColumnClass::Sensitive);
-            let released = reveals_of(&shipped(), &facts, &zurich(), class, tier, purpose, "reveal-clear");
+            let released = reveals_of(&shipped(), &facts, &zurich(), class, tier, purpose, Reveal::Clear).allowed;
             assert_eq!(released, tier <= highest, "{tier} of {highest}");
         }
     }

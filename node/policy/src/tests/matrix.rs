@@ -1,17 +1,17 @@
 //! The matrix of class, tier and transform, for review.
 
 use super::*;
-use crate::authorize::{self, AuthorizationRequest, Expr, pair};
+use crate::authorize::{AuthorizationRequest, Parties, Verdict};
 
-/// Whether a column of this class may be released in this form.
+/// The decision whether a column of this class may be released in this form.
 pub(super) fn reveals(
     policy: &Policy,
     class: Option<ColumnClass>,
     tier: Tier,
     purpose: &Purpose,
-    action: &'static str,
-) -> bool {
-    reveals_of(policy, &undecided(), &zurich(), class, tier, purpose, action)
+    form: Reveal,
+) -> Verdict {
+    reveals_of(policy, &undecided(), &zurich(), class, tier, purpose, form)
 }
 
 /// A dataset for which no steward has set release rules.
@@ -30,20 +30,20 @@ pub(super) fn reveals_of(
     class: Option<ColumnClass>,
     tier: Tier,
     purpose: &Purpose,
-    action: &'static str,
-) -> bool {
+    form: Reveal,
+) -> Verdict {
     let column = ColumnFacts::new(name("age"), class, ColumnKind::Int);
-    let mut context = authorize::purpose(purpose);
-    context.push(pair("tier", Expr::Entity("Tier", tier.to_string())));
-    let request = AuthorizationRequest {
-        principal: authorize::institution(consumer, &budapest()),
-        action,
-        resource: authorize::column(&column, facts),
-        others: vec![authorize::dataset(facts, &budapest())],
-        context,
-        about: "age".to_owned(),
+    let parties = Parties {
+        consumer,
+        holder: &budapest(),
     };
-    policy.authorize(&request).allowed
+    policy.authorize(&AuthorizationRequest::for_column(
+        parties,
+        form,
+        (&column, facts),
+        tier,
+        purpose,
+    ))
 }
 
 pub(super) fn classes() -> Vec<Option<ColumnClass>> {
@@ -51,7 +51,6 @@ pub(super) fn classes() -> Vec<Option<ColumnClass>> {
 }
 
 pub(super) const TIERS: [Tier; 4] = [Tier::Exists, Tier::Count, Tier::Aggregate, Tier::Records];
-pub(super) const REVEALS: [&str; 3] = ["reveal-clear", "reveal-generalized", "reveal-pseudonym"];
 
 #[test]
 fn matrix_of_class_tier_and_transform_is_the_reviewed_one() {
@@ -59,8 +58,8 @@ fn matrix_of_class_tier_and_transform_is_the_reviewed_one() {
     let mut table = format!("{:<18} {:<10} clear  generalized  pseudonym\n", "", "");
     for class in classes() {
         for tier in TIERS {
-            let marks = REVEALS.map(|action| {
-                if reveals(&policy, class, tier, &Purpose::HealthResearch, action) {
+            let marks = Reveal::ALL.map(|form| {
+                if reveals(&policy, class, tier, &Purpose::HealthResearch, form).allowed {
                     "yes"
                 } else {
                     "-"

@@ -1,18 +1,19 @@
 //! Every rule has an effect: without a permit, less is allowed and never more; without a forbid, more is allowed, even if a steward
-//! permits everything.
+//! permits everything. What no set may allow is left aside here: the rules that forbid it are still the ones that users read.
 
 use std::str::FromStr;
 
 use cedar_policy::PolicySet;
 
 use super::{
-    matrix::{REVEALS, TIERS, classes, reveals, reveals_of, undecided},
+    matrix::{TIERS, classes, reveals, reveals_of, undecided},
     *,
 };
-use crate::authorize::{self, AuthorizationRequest, EntityValue, Expr, Pair, pair, text};
+use crate::authorize::{self, AuthorizationRequest, Expr, Pair, Parties, Requester, Verdict, pair, text};
 
 /// A rule that permits everything: the rules that forbid must be sufficient on their own.
-const PERMIT_ALL: &str = "@id(\"permit-all\") @reason(\"r\") @remedy(\"m\") permit(principal, action, resource);";
+pub(super) const PERMIT_ALL: &str =
+    "@id(\"permit-all\") @reason(\"r\") @remedy(\"m\") permit(principal, action, resource);";
 
 const PURPOSES: [Purpose; 5] = [
     Purpose::GeneralResearch,
@@ -22,7 +23,7 @@ const PURPOSES: [Purpose; 5] = [
     Purpose::ClinicalCare,
 ];
 
-fn without(rule: Option<&str>, more: &str) -> Policy {
+pub(super) fn without(rule: Option<&str>, more: &str) -> Policy {
     let set = PolicySet::from_str(load::DEFAULT).unwrap();
     let remaining = set.policies().filter(|policy| policy.annotation("id") != rule);
     let text: String = remaining
@@ -41,16 +42,21 @@ fn rules_of(effect: cedar_policy::Effect) -> Vec<String> {
         .collect()
 }
 
-/// Requests of every kind, each with its decision.
+/// What the rules alone decide.
+fn by_rules(verdict: &Verdict) -> bool {
+    verdict.allowed || verdict.overruled
+}
+
+/// Requests of every kind, each with the decision of the rules.
 fn all_decisions(policy: &Policy) -> Vec<(String, bool)> {
     let mut answers = Vec::new();
     for class in classes() {
         for tier in TIERS {
-            for action in REVEALS {
+            for form in Reveal::ALL {
                 let purpose = &Purpose::HealthResearch;
                 answers.push((
-                    format!("{class:?} {tier} {action}"),
-                    reveals(policy, class, tier, purpose, action),
+                    format!("{class:?} {tier} {form:?}"),
+                    by_rules(&reveals(policy, class, tier, purpose, form)),
                 ));
             }
         }
@@ -65,9 +71,12 @@ fn all_decisions(policy: &Policy) -> Vec<(String, bool)> {
                 sensitive,
                 Tier::Records,
                 &Purpose::HealthResearch,
-                "reveal-clear",
+                Reveal::Clear,
             );
-            answers.push((format!("sensitive for {number} {:?}", facts.release), allowed));
+            answers.push((
+                format!("sensitive for {number} {:?}", facts.release),
+                by_rules(&allowed),
+            ));
         }
     }
     answers.extend(about_the_dataset(policy));
@@ -98,17 +107,15 @@ fn about_the_dataset(policy: &Policy) -> Vec<(String, bool)> {
                 .take(if action == "see-dataset" { 2 } else { 1 })
             {
                 let facts = DatasetFacts { published, ..heart() };
-                let request = AuthorizationRequest {
-                    principal: authorize::institution(consumer, &budapest()),
-                    action,
-                    resource: authorize::dataset(&facts, &budapest()),
-                    others: Vec::new(),
-                    context: copy(&context),
-                    about: String::new(),
+                let holder = budapest();
+                let parties = Parties {
+                    consumer,
+                    holder: &holder,
                 };
+                let request = AuthorizationRequest::for_dataset(parties, action, &facts, copy(&context), String::new());
                 answers.push((
                     format!("{number} {action} {consumer:?} {published}"),
-                    policy.authorize(&request).allowed,
+                    by_rules(&policy.authorize(&request)),
                 ));
             }
         }
@@ -141,18 +148,19 @@ fn about_a_person(policy: &Policy) -> Vec<(String, bool)> {
     let mut resets = Vec::new();
     for reset in [None, Some(-1), Some(3_599), Some(3_600)] {
         let numbers = [Some(60), Some(60), reset];
-        let allowed = may_query_with(policy, &zurich(), [&["researcher"], &["password"]], numbers, false);
-        resets.push((format!("reset {reset:?}"), allowed));
+        let allowed = query_verdict(policy, &zurich(), [&["researcher"], &["password"]], numbers, false);
+        resets.push((format!("reset {reset:?}"), by_rules(&allowed)));
     }
     let institutions = [zurich(), budapest(), party("zurich", "CH", Some(MemberStatus::Removed))];
     let mut answers = resets;
     for institution in &institutions {
         for (roles, factors, login_age, training_left) in &people {
             for as_of in [false, true] {
-                let allowed = may_query(policy, institution, roles, factors, *login_age, *training_left, as_of);
+                let numbers = [Some(*login_age), *training_left, None];
+                let allowed = query_verdict(policy, institution, [roles, factors], numbers, as_of);
                 answers.push((
                     format!("{institution:?} {roles:?} {factors:?} {login_age} {training_left:?} {as_of}"),
-                    allowed,
+                    by_rules(&allowed),
                 ));
             }
         }
@@ -169,23 +177,18 @@ fn may_query(
     training_left: Option<i64>,
     as_of: bool,
 ) -> bool {
-    may_query_with(
-        policy,
-        institution,
-        [roles, factors],
-        [Some(login_age), training_left, None],
-        as_of,
-    )
+    let numbers = [Some(login_age), training_left, None];
+    query_verdict(policy, institution, [roles, factors], numbers, as_of).allowed
 }
 
 /// As [`may_query`]; the numbers are the age of the login, the remaining time of the training and the age of a reset password.
-fn may_query_with(
+fn query_verdict(
     policy: &Policy,
     institution: &Party,
     [roles, factors]: [&[&str]; 2],
     [login_age, training_left, reset_age]: [Option<i64>; 3],
     as_of: bool,
-) -> bool {
+) -> Verdict {
     let entities = |kind, ids: &[&str]| Expr::Entities(kind, ids.iter().map(ToString::to_string).collect());
     let mut context = authorize::purpose(&Purpose::HealthResearch);
     context.push(pair("tier", Expr::Entity("Tier", "records".to_owned())));
@@ -194,23 +197,16 @@ fn may_query_with(
     context.extend(reset_age.map(|age| pair("password_reset_age_s", Expr::Long(age))));
     context.push(pair("as_of", Expr::Bool(as_of)));
     context.extend(training_left.map(|left| pair("training_left_s", Expr::Long(left))));
-    let attributes = vec![
-        pair("name", text("eva")),
-        pair(
-            "institution",
-            Expr::Entity("Institution", institution.institution.to_string()),
-        ),
-        pair("roles", entities("Role", roles)),
-    ];
-    let request = AuthorizationRequest {
-        principal: EntityValue::new("Person", "eva@zurich", attributes),
-        action: "query",
-        resource: authorize::dataset(&heart(), &budapest()),
-        others: vec![authorize::institution(institution, &budapest())],
-        context,
-        about: String::new(),
+    let person = Requester {
+        id: "eva@zurich".to_owned(),
+        name: "eva".to_owned(),
+        roles: roles.iter().map(ToString::to_string).collect(),
     };
-    policy.authorize(&request).allowed
+    let parties = Parties {
+        consumer: institution,
+        holder: &budapest(),
+    };
+    policy.authorize(&AuthorizationRequest::for_query(parties, person, &heart(), context))
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(crate) struct Restore {
     /// but the backup
     #[arg(long, value_name = "KEY")]
     institution_key: OsString,
-    /// A snapshot other than the newest
+    /// A snapshot other than the newest; one that is signed with an older key of the institution is restored only if it is named here
     #[arg(long, value_name = "ID")]
     snapshot: Option<Nonce>,
     /// Use this complete configuration instead of generating one; it can name a store for the objects
@@ -120,6 +120,11 @@ impl Restore {
         let repository = Repository::open(&self.from)?;
         let snapshot = repository.snapshot(self.snapshot, &owner)?;
         let id = snapshot.contents.document().id;
+        if snapshot.older_key {
+            context.out.note(&format!(
+                "snapshot {id} is signed with an older key of the institution; anyone who has a copy of that key can have made it"
+            ));
+        }
         let found = settings_of_snapshot(&snapshot)?;
         let hints = found.as_ref().map(|(_, hints)| hints.clone());
         let institution = snapshot.contents.document().institution.clone();

@@ -92,6 +92,42 @@ fn snapshot_of_another_institution_is_reported_as_foreign() {
     assert_eq!(node.back_up().copied, 2);
 }
 
+/// A copy of a key that was replaced signs the snapshot from before again, with a later time than that of any other.
+#[test]
+fn snapshot_signed_with_an_older_key_is_never_the_newest() {
+    let node = TestNode::new();
+    let first = node.back_up().contents.document().id;
+    sign_again(&node, &signer(), |snapshot, _| snapshot.at = NOW.plus_seconds(86_400));
+    let next = InstitutionKey::from_seed(&Zeroizing::new([2; 32]));
+    let identities = node.storage.identities();
+    identities.put_next_institution(&next).unwrap();
+    let succession = identities.succession(&institution(), NOW).unwrap().unwrap();
+    identities.replace_institution(&succession).unwrap();
+    let _within = node.runtime.enter();
+    let request = BackupRequest {
+        to: &node.repository(),
+        institution: institution(),
+        signer: &next,
+        now: NOW.plus_seconds(60),
+    };
+    let second = create(&node.storage, &node.ledger, &request).unwrap();
+    assert_eq!(
+        second.copied, 1,
+        "what a snapshot under the older key lists is not trusted"
+    );
+    let second = second.contents.document().id;
+
+    let repository = Repository::open(&node.repository()).unwrap();
+    let owner = Owner::from(next.public());
+    let newest = repository.snapshot(None, &owner).unwrap();
+    assert_eq!((newest.contents.document().id, newest.older_key), (second, false));
+    let older = repository.snapshot(Some(first), &owner).unwrap();
+    assert_eq!((older.contents.document().id, older.older_key), (first, true));
+    let listed = |id| repository.snapshot_unverified(id).unwrap().older_key;
+    assert_eq!((listed(first), listed(second)), (true, false));
+    assert_eq!(verify(&repository, None, &owner).unwrap().snapshots, 2);
+}
+
 /// Every path in a snapshot is replaced with the path of another file. The entry has the length and hash of that file, so only
 /// its path is invalid.
 #[test]

@@ -1,0 +1,270 @@
+//! The requests that represent all that are possible: representative members and columns of every class, the real members of the
+//! roster and datasets of the catalog, and the values that the rules name.
+//!
+//! It is a sample. A rule can depend on something that is not in it, for example on a combination of times. What no set may allow
+//! therefore does not depend on it ([`crate::prohibited`]).
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use concordat_protocol::membership::MemberStatus;
+use concordat_protocol::release::ReleaseRules;
+use concordat_protocol::scope::{Purpose, Tier};
+use concordat_protocol::{
+    ids::{ActorId, ColumnName, DatasetName, DatasetRef, InstitutionId, Jurisdiction, SegmentName},
+    schema::{ColumnClass, ColumnKind},
+};
+use serde::Serialize;
+
+use crate::facts::{self, ColumnFacts, DatasetFacts, Party};
+use crate::load::Policy;
+use crate::named::NamedValues;
+
+/// Most values of one sort that are added because rules name them: each multiplies the number of requests.
+const MAX_NAMED: usize = 8;
+/// The purposes that are tried. One disease represents all others that no rule names.
+const PURPOSES: [&str; 6] = [
+    "general-research",
+    "health-research",
+    "disease:MONDO:0005267",
+    "methods-development",
+    "ancestry",
+    "clinical-care",
+];
+/// The kinds of columns that are tried; the others only if a rule names them.
+const KINDS: [ColumnKind; 3] = [ColumnKind::Text, ColumnKind::Int, ColumnKind::Date];
+
+/// The members and datasets from which the authorization requests are built.
+#[derive(Clone, Debug)]
+pub struct RequestSpace {
+    /// The holder.
+    pub holder: Party,
+    /// The requesting members.
+    pub members: Vec<Party>,
+    /// Datasets.
+    pub datasets: Vec<DatasetFacts>,
+}
+
+impl RequestSpace {
+    /// Creates the space with members of each status and a dataset with a column of each class and kind.
+    pub fn new(holder: Party) -> Self {
+        let member = |id: &str, place: Option<&str>, status| {
+            let jurisdiction = place.and_then(|place| Jurisdiction::new(place).ok());
+            let institution = InstitutionId::new(id).ok()?;
+            Some(Party {
+                institution,
+                jurisdiction: jurisdiction.unwrap_or_else(|| holder.jurisdiction.clone()),
+                status,
+            })
+        };
+        let members = [
+            member("any-member", None, Some(MemberStatus::Active)),
+            member("any-member-abroad", Some("AQ"), Some(MemberStatus::Active)),
+            member("any-suspended", None, Some(MemberStatus::Suspended)),
+            member("any-removed", None, Some(MemberStatus::Removed)),
+            member("any-unknown", None, None),
+        ];
+        let members: Vec<Party> = members.into_iter().flatten().collect();
+        let datasets = every_class(&holder).into_iter().collect();
+        Self {
+            holder,
+            members,
+            datasets,
+        }
+    }
+
+    /// Adds the real members and datasets.
+    #[must_use]
+    pub fn with(mut self, members: Vec<Party>, datasets: Vec<DatasetFacts>) -> Self {
+        let others = members
+            .into_iter()
+            .filter(|member| member.institution != self.holder.institution);
+        self.members.extend(others);
+        self.datasets.extend(datasets);
+        self
+    }
+}
+
+fn every_class(holder: &Party) -> Option<DatasetFacts> {
+    Some(DatasetFacts {
+        reference: DatasetRef {
+            institution: holder.institution.clone(),
+            dataset: "any_dataset".parse().ok()?,
+        },
+        segment: SegmentName::new("main").ok()?,
+        published: true,
+        columns: columns_of(&KINDS),
+        // As open as a steward can set it, because the matrix shows what the rules allow.
+        release: ReleaseRules {
+            sensitive: Some(Tier::Records),
+            ..ReleaseRules::default()
+        },
+    })
+}
+
+fn classes() -> impl Iterator<Item = Option<ColumnClass>> {
+    ColumnClass::ALL.into_iter().map(Some).chain([None])
+}
+
+/// A column of each class and of each of these kinds.
+fn columns_of(kinds: &[ColumnKind]) -> Vec<ColumnFacts> {
+    let pairs = classes().flat_map(|class| kinds.iter().map(move |kind| (class, *kind)));
+    pairs
+        .filter_map(|(class, kind)| {
+            let class_name = class.map_or("unclassified", ColumnClass::as_str);
+            let name = format!("{}_{}", class_name.replace('-', "_"), facts::kind_name(kind));
+            Some(ColumnFacts::new(ColumnName::new(&name).ok()?, class, kind))
+        })
+        .collect()
+}
+
+/// What a sample contains, for people who rely on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Sampled {
+    /// The number of requesting institutions, the holder included.
+    pub institutions: usize,
+    /// The number of datasets.
+    pub datasets: usize,
+    /// The number of columns in them.
+    pub columns: usize,
+    /// The purposes.
+    pub purposes: Vec<String>,
+    /// The values that are in it because rules name them.
+    pub named: Vec<String>,
+    /// The number of values that rules name and that are not in it.
+    pub left_out: usize,
+}
+
+/// What the sample for one set contains.
+pub fn sampled(policy: &Policy, space: &RequestSpace) -> Sampled {
+    Sample::new(space, &[policy]).contents
+}
+
+/// A space with the values that rules name.
+pub(crate) struct Sample {
+    pub(crate) holder: Party,
+    /// Those that rules name first, the holder last.
+    pub(crate) consumers: Vec<Party>,
+    pub(crate) datasets: Vec<DatasetFacts>,
+    pub(crate) purposes: Vec<Purpose>,
+    /// The purposes of queries.
+    pub(crate) query_purposes: Vec<Purpose>,
+    /// Places in addition to those of the two parties.
+    pub(crate) places: Vec<Jurisdiction>,
+    pub(crate) people: Vec<ActorId>,
+    pub(crate) contents: Sampled,
+}
+
+impl Sample {
+    /// The sample in which the sets are compared.
+    pub(crate) fn new(space: &RequestSpace, policies: &[&Policy]) -> Self {
+        let mut named = NamedValues::of(policies);
+        let is_known = |name: &DatasetName| space.datasets.iter().any(|known| known.reference.dataset == *name);
+        named.datasets.retain(|name| !is_known(name));
+        let mut contents = Sampled::default();
+        let places = contents.take(named.jurisdictions);
+        let institutions = contents.take(named.institutions);
+        let consumers = consumers(space, &institutions, &places);
+        let columns = contents.take(named.columns);
+        let kinds: Vec<ColumnKind> = named.kinds.into_iter().filter(|kind| !KINDS.contains(kind)).collect();
+        let (names, segments) = (contents.take(named.datasets), contents.take(named.segments));
+        let mut datasets = space.datasets.clone();
+        if let Some(any) = datasets.first_mut() {
+            any.columns.splice(0..0, columns_named(&columns, &kinds));
+            any.columns.extend(columns_of(&kinds));
+            let variants = variants(any, names, segments);
+            datasets.extend(variants);
+        }
+        let diseases = contents.take(named.diseases);
+        let people = contents.take(named.people);
+        let general = PURPOSES.iter().filter_map(|purpose| purpose.parse().ok());
+        let purposes: Vec<Purpose> = diseases.iter().cloned().chain(general).collect();
+        contents.institutions = consumers.len();
+        contents.datasets = datasets.len();
+        contents.columns = datasets.iter().map(|dataset| dataset.columns.len()).sum();
+        contents.purposes = purposes.iter().map(ToString::to_string).collect();
+        Self {
+            holder: space.holder.clone(),
+            consumers,
+            datasets,
+            purposes,
+            query_purposes: [Purpose::HealthResearch].into_iter().chain(diseases).collect(),
+            places,
+            people,
+            contents,
+        }
+    }
+}
+
+impl Sampled {
+    /// The values that are added, as many as are allowed; the rest is counted.
+    fn take<T: Display>(&mut self, values: BTreeSet<T>) -> Vec<T> {
+        self.left_out = self.left_out.saturating_add(values.len().saturating_sub(MAX_NAMED));
+        let taken: Vec<T> = values.into_iter().take(MAX_NAMED).collect();
+        self.named.extend(taken.iter().map(ToString::to_string));
+        taken
+    }
+}
+
+/// The institutions that rules name, as members in the holder's jurisdiction and in each that rules name; members in these
+/// jurisdictions; the members of the space; the holder, for its own people.
+fn consumers(space: &RequestSpace, institutions: &[InstitutionId], places: &[Jurisdiction]) -> Vec<Party> {
+    let active = |institution: &InstitutionId, jurisdiction: &Jurisdiction| Party {
+        institution: institution.clone(),
+        jurisdiction: jurisdiction.clone(),
+        status: Some(MemberStatus::Active),
+    };
+    let is_known = |institution: &InstitutionId| {
+        *institution == space.holder.institution
+            || space.members.iter().any(|member| member.institution == *institution)
+    };
+    let mut consumers = Vec::new();
+    for institution in institutions.iter().filter(|institution| !is_known(institution)) {
+        consumers.push(active(institution, &space.holder.jurisdiction));
+        let elsewhere = places.iter().filter(|place| **place != space.holder.jurisdiction);
+        consumers.extend(elsewhere.map(|place| active(institution, place)));
+    }
+    for place in places {
+        let id = format!("any-member-{}", place.as_str().to_ascii_lowercase());
+        consumers.extend(InstitutionId::new(&id).ok().map(|id| active(&id, place)));
+    }
+    consumers.extend(space.members.iter().cloned());
+    consumers.push(space.holder.clone());
+    consumers
+}
+
+/// The columns that rules name, of each class and kind.
+fn columns_named(names: &[ColumnName], kinds: &[ColumnKind]) -> Vec<ColumnFacts> {
+    let kinds = || KINDS.iter().chain(kinds);
+    let mut columns = Vec::new();
+    for name in names {
+        for class in classes() {
+            columns.extend(kinds().map(|kind| ColumnFacts::new(name.clone(), class, *kind)));
+        }
+    }
+    columns
+}
+
+/// The same dataset under each of these names, and in each of these segments.
+fn variants(any: &DatasetFacts, names: Vec<DatasetName>, segments: Vec<SegmentName>) -> Vec<DatasetFacts> {
+    let named = names.into_iter().map(|dataset| DatasetFacts {
+        reference: DatasetRef {
+            dataset,
+            ..any.reference.clone()
+        },
+        ..any.clone()
+    });
+    let in_segments = segments.into_iter().filter_map(|segment| {
+        let name = format!("any_dataset_in_{}", segment.as_str().replace('-', "_"));
+        let reference = DatasetRef {
+            dataset: name.parse().ok()?,
+            ..any.reference.clone()
+        };
+        Some(DatasetFacts {
+            reference,
+            segment,
+            ..any.clone()
+        })
+    });
+    named.chain(in_segments).collect()
+}

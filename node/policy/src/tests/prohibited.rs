@@ -1,0 +1,131 @@
+//! What no policy set may allow is denied in every decision, whatever the rules are.
+
+use super::{
+    matrix::{TIERS, classes, reveals_of},
+    mutation::PERMIT_ALL,
+    *,
+};
+use crate::authorize::{self, AuthorizationRequest, Parties};
+
+fn permit_all() -> Policy {
+    Policy::from_sources(&[("all.cedar".to_owned(), PERMIT_ALL.to_owned())], Settings::default()).unwrap()
+}
+
+fn disease() -> Purpose {
+    "disease:MONDO:0000408".parse().unwrap()
+}
+
+#[test]
+fn prohibited_columns_are_denied_whatever_the_rules_permit() {
+    let policy = permit_all();
+    for consumer in [zurich(), budapest()] {
+        for class in classes() {
+            for tier in TIERS {
+                for form in Reveal::ALL {
+                    let verdict = reveals_of(&policy, &heart(), &consumer, class, tier, &disease(), form);
+                    let expected = match (class, form) {
+                        (None, _) | (Some(ColumnClass::DirectIdentifier), Reveal::Clear) => false,
+                        (Some(_), _) => true,
+                    };
+                    assert_eq!(verdict.allowed, expected, "{class:?} {form:?} {tier} {consumer:?}");
+                    assert_eq!(verdict.overruled, !expected);
+                    assert_eq!(verdict.step.allowed, expected);
+                    assert!(expected || verdict.reasons[0].rule.starts_with("never-"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn prohibited_institutions_get_nothing_whatever_rules_permit() {
+    let policy = permit_all();
+    let allowed = |consumer: &Party| {
+        let parties = Parties {
+            consumer,
+            holder: &budapest(),
+        };
+        let ordinary = Some(ColumnClass::Ordinary);
+        let see = AuthorizationRequest::for_dataset(parties, "see-dataset", &heart(), Vec::new(), String::new());
+        let purpose = authorize::purpose(&disease());
+        let answer = AuthorizationRequest::for_dataset(parties, "answer-exists", &heart(), purpose, String::new());
+        let column = reveals_of(
+            &policy,
+            &heart(),
+            consumer,
+            ordinary,
+            Tier::Exists,
+            &disease(),
+            Reveal::Clear,
+        );
+        [
+            policy.authorize(&see).allowed,
+            policy.authorize(&answer).allowed,
+            column.allowed,
+        ]
+    };
+    assert_eq!(allowed(&zurich()), [true; 3]);
+    for status in [Some(MemberStatus::Suspended), Some(MemberStatus::Removed), None] {
+        assert_eq!(allowed(&party("zurich", "CH", status)), [false; 3], "{status:?}");
+        // The holder's own people need no membership.
+        assert_eq!(allowed(&party("budapest", "HU", status)), [true; 3], "{status:?}");
+    }
+}
+
+/// A member's request, its query under a grant that has the names in clear, and a query of the holder's own people.
+#[test]
+fn prohibited_names_are_shown_by_no_offer_grant_or_query() {
+    let policy = names_for_one_disease().compile().unwrap();
+    let (consumer, provider, dataset) = (zurich(), budapest(), heart());
+    let request = Scope {
+        purposes: Purposes::new([disease()]).unwrap(),
+        ..wide()
+    };
+    let input = OfferInput {
+        consumer: &consumer,
+        provider: &provider,
+        dataset: Some(&dataset),
+        request: &request,
+    };
+    let OfferDecision::Offer(offer) = policy.offer(&input, NOON) else {
+        panic!("refused")
+    };
+    assert_eq!(offer.scope.columns.transform(&name("mrn")), Transform::Pseudonym);
+
+    let mut granted = offer.scope.clone();
+    let columns = offer.scope.columns.iter().map(|(column, transform)| {
+        let in_clear = column.as_str() == "mrn";
+        (column.clone(), if in_clear { Transform::Clear } else { transform })
+    });
+    granted.columns = Columns::new(columns).unwrap();
+    let purpose = disease();
+    let query = QueryInput {
+        granted: &granted,
+        requester: &eva(),
+        purpose: &purpose,
+        as_of: false,
+        consumer: &consumer,
+        provider: &provider,
+        dataset: Some(&dataset),
+    };
+    let QueryDecision::Deny { reasons } = policy.decide(&query, NOON) else {
+        panic!("a grant with names in clear is usable")
+    };
+    assert_eq!(rules(&reasons), ["never-names-in-clear"]);
+
+    let own = ActorAssertion {
+        actor: "eva@budapest".parse().unwrap(),
+        ..eva()
+    };
+    let local = LocalInput {
+        requester: &own,
+        purpose: &purpose,
+        as_of: false,
+        holder: &provider,
+        dataset: Some(&dataset),
+    };
+    let (QueryDecision::Permit(scope), _) = policy.decide_local(&local, NOON) else {
+        panic!("denied")
+    };
+    assert_eq!(scope.columns.transform(&name("mrn")), Transform::Pseudonym);
+}
