@@ -14,7 +14,7 @@ use super::malicious_peer::{MaliciousPeer, Wire};
 use super::well_behaved::{World, column};
 
 /// Streams that are attacks, or whose columns were not requested; the fuzzer of the reader starts from the same files.
-const ATTACKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/streams");
+const ATTACKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/streams");
 
 /// Sends `bytes` as the rows of an answer, with the receipt of a well-behaved provider.
 async fn answer(attacker: &MaliciousPeer, mut exchange: Exchange, bytes: &[u8]) {

@@ -20,6 +20,10 @@ impl Masks {
         let text = text.replace(&self.folder, "FOLDER");
         let mut masked = String::new();
         for line in text.split_inclusive('\n') {
+            if line.trim_start().starts_with("ledger entries") {
+                masked.push_str(" ledger entries  NUMBER\n");
+                continue;
+            }
             let mut word = String::new();
             for character in line.chars() {
                 if is_of_word(character) {
@@ -53,7 +57,8 @@ fn mask(word: &str) -> String {
     if word.len() >= 20 && digits >= 4 && !word.contains('.') {
         return "ID".to_owned();
     }
-    if is_hex && digits >= 2 && word.len() >= 8 && word.chars().any(|c| c.is_ascii_alphabetic()) {
+    // The first characters of an identifier may all be digits, or all letters.
+    if is_hex && word.len() >= 8 && word != "99999999" {
         return "ID".to_owned();
     }
     // Ports, and numbers of bytes.
