@@ -22,6 +22,7 @@ mod keys;
 mod openapi;
 mod os_account;
 mod parameters;
+pub(crate) mod parse_message;
 mod policy;
 pub mod queries;
 mod route;
@@ -30,7 +31,6 @@ mod socket;
 mod state;
 mod status;
 mod users;
-mod why;
 
 use std::{path::Path, sync::Arc};
 

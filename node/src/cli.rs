@@ -32,6 +32,7 @@ mod status;
 mod text;
 mod unlock;
 mod user;
+mod why;
 
 use std::path::PathBuf;
 
@@ -93,7 +94,7 @@ enum Command {
     /// Query your own and other institutions' datasets
     Query(query::Args),
     /// Why something is permitted or denied, and what would change it
-    Why(query::WhyArgs),
+    Why(why::Args),
     /// Three institutions on this machine, start to finish
     Demo(demo::Args),
     /// Datasets of this institution
@@ -154,7 +155,7 @@ pub async fn run(cli: Cli) -> Result<(), Problem> {
         Command::Grant(command) => grant::run(command, &context).await,
         Command::Catalog(args) => catalog::run(args, &context).await,
         Command::Query(args) => query::run(args, &context).await,
-        Command::Why(args) => query::why(args, &context).await,
+        Command::Why(args) => why::run(args, &context).await,
         Command::Demo(args) => demo::run(args, &context).await,
         Command::Dataset(verb) => verb.run(&context).await,
         Command::Backup(verb) => verb.run(&context).await,

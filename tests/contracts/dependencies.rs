@@ -78,6 +78,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("hyper", &[NODE]),
     ("hyper-util", &[NODE]),
     ("serde_json", &[VERIFY, DOCUMENTS, POLICY, DEMO, NODE]),
+    // which field of a request's body is wrong
+    ("serde_path_to_error", &[NODE]),
     // the documents of the API: their description, and errors as responses of the server
     ("utoipa", &[DOCUMENTS]),
     ("axum-core", &[DOCUMENTS]),

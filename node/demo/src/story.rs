@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use concordat_documents::audit::AuditReport;
+use concordat_documents::grant::{Grant, GrantState};
 use serde_json::Value;
 
-use crate::answer::{field, list, plain, text};
+use crate::answer::field;
 use crate::cohorts::Cohorts;
 use crate::narrator::Narrator;
 use crate::node::{DemoNode, Profile};
@@ -206,21 +207,21 @@ impl<'a> Story<'a> {
             .collect();
         self.narrator
             .command(ZURICH.researcher, &format!("concordat {}", args.join(" ")));
-        let request: Value = nodes.zurich.json(&args).await?;
-        let id = text(&request, "id")?;
+        let request: Grant = nodes.zurich.json(&args).await?;
+        let id = request.id.to_string();
         provider.run(&["grant", "offer", &id], None).await?;
-        let offered = self.wait_for_state(&nodes.zurich, &id, "OFFERED").await?;
-        for narrowing in list(&offered, "narrowings") {
-            let [requested, offered, reason] =
-                ["requested", "offered", "reason"].map(|key| plain(field(narrowing, key)));
-            self.narrator.refused(&format!("{requested} -> {offered}: {reason}"));
+        let offered = self.wait_for_state(&nodes.zurich, &id, GrantState::Offered).await?;
+        for narrowing in &offered.narrowings {
+            self.narrator.refused(&format!(
+                "{} -> {}: {}",
+                narrowing.requested, narrowing.offered, narrowing.reason
+            ));
         }
         self.narrator
             .command(ZURICH.researcher, &format!("concordat grant accept {}", short(&id)));
         nodes.zurich.run(&["grant", "accept", &id], None).await?;
-        let grant = self.wait_for_state(&nodes.zurich, &id, "ACTIVE").await?;
-        let signers = list(&grant, "signed_by").len();
-        ensure!(signers == 2, "a grant must carry two signatures");
+        let grant = self.wait_for_state(&nodes.zurich, &id, GrantState::Active).await?;
+        ensure!(grant.signed_by.len() == 2, "a grant must carry two signatures");
         self.narrator.good(&format!(
             "{} and Zurich have both signed grant {}",
             provider.profile.id,
@@ -283,11 +284,11 @@ impl<'a> Story<'a> {
             BUDAPEST.steward,
             &format!("concordat grant revoke {} --reason \"consent withdrawn\"", short(grant)),
         );
-        let revoked: Value = nodes
+        let revoked: Grant = nodes
             .budapest
             .json(&["grant", "revoke", grant, "--reason", "consent withdrawn"])
             .await?;
-        ensure!(field(&revoked, "state") == "REVOKED", "the grant should be revoked");
+        ensure!(revoked.state == GrantState::Revoked, "the grant should be revoked");
         let end = reader.finish().await?;
         match end.error {
             Some(error) => self
@@ -339,10 +340,10 @@ impl<'a> Story<'a> {
     }
 
     /// Waits until the negotiation or grant `id` is in `state`, as the other side's messages arrive.
-    async fn wait_for_state(&self, node: &DemoNode, id: &str, state: &str) -> Result<Value> {
+    async fn wait_for_state(&self, node: &DemoNode, id: &str, state: GrantState) -> Result<Grant> {
         for _ in 0..200 {
-            let shown: Value = node.json(&["grant", "show", id]).await?;
-            if field(&shown, "state") == state {
+            let shown: Grant = node.json(&["grant", "show", id]).await?;
+            if shown.state == state {
                 return Ok(shown);
             }
             tokio::time::sleep(Duration::from_millis(25)).await;

@@ -4,7 +4,8 @@
 //! spelled in two ways. Each noun of the API has a module. A route describes itself by the types of its documents; [`openapi`]
 //! makes the OpenAPI document of these descriptions.
 //!
-//! Times are text in RFC 3339, in UTC. Binary data is base64. Identifiers are in their text form. Lists are in `items`.
+//! Times are text in RFC 3339, in UTC. Binary data is base64. Identifiers are in their text form. Lists are in `items`, but for
+//! that of the grants.
 //!
 //! This crate contains no behavior: what the documents say is decided in the node.
 
@@ -12,15 +13,19 @@ pub mod audit;
 pub mod backup;
 pub mod consortium;
 pub mod dataset;
+pub mod decision;
 pub mod evidence;
+pub mod grant;
 pub mod key;
 pub mod openapi;
+pub mod policy;
 pub mod problem;
 pub mod query;
 pub mod secret;
 pub mod session;
 pub mod status;
 pub mod user;
+pub mod why;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -1,9 +1,15 @@
 //! The JSON body of a request.
 
 use axum::Json;
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{DefaultBodyLimit, FromRequest, Request};
+use axum::http::StatusCode;
 use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::sources;
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Error as Located;
+
+use super::parse_message::sentence;
 
 /// Most bytes in a request body: the longest roster file, encoded in JSON. JSON parsers stop at a depth of 128.
 const MAX_BODY: usize = 4 << 20;
@@ -19,20 +25,68 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         DefaultBodyLimit::max(MAX_BODY).apply(&mut request);
         match Json::<T>::from_request(request, state).await {
             Ok(Json(body)) => Ok(Self(body)),
-            Err(rejection) => Err(Problem::usage(rejection.body_text())),
+            Err(rejection) => Err(Problem::usage(detail(&rejection))),
         }
     }
+}
+
+/// What is wrong with the body.
+fn detail(rejection: &JsonRejection) -> String {
+    if let JsonRejection::JsonDataError(error) = rejection {
+        let located = |source: &(dyn std::error::Error + 'static)| {
+            let located: &Located<serde_json::Error> = source.downcast_ref()?;
+            Some(sentence(located.path(), &without_position(located.inner())))
+        };
+        return sources(error)
+            .find_map(located)
+            .unwrap_or_else(|| "the body is not the document that is accepted here".to_owned());
+    }
+    match rejection.status() {
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "the body must have the media type `application/json`".to_owned(),
+        StatusCode::PAYLOAD_TOO_LARGE => format!("the body is longer than {MAX_BODY} bytes"),
+        _ if matches!(rejection, JsonRejection::JsonSyntaxError(_)) => syntax(rejection),
+        _ => "the body was not received completely".to_owned(),
+    }
+}
+
+/// Where the body stops being JSON.
+fn syntax(rejection: &JsonRejection) -> String {
+    let positions = sources(rejection).find_map(|source| {
+        let located = source.downcast_ref::<Located<serde_json::Error>>();
+        let error = located.map(Located::inner);
+        error.or_else(|| source.downcast_ref::<serde_json::Error>())
+    });
+    match positions {
+        Some(error) => format!(
+            "the body is not JSON, or nested too deeply, at line {}, column {}",
+            error.line(),
+            error.column()
+        ),
+        None => "the body is not JSON".to_owned(),
+    }
+}
+
+/// The message of the parser without its last words, which count lines of a document that has been written by a program.
+fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&position).unwrap_or(&text).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use axum::{body::Body as HttpBody, http::header::CONTENT_TYPE};
+    use concordat_documents::grant::GrantRequest;
     use concordat_protocol::error_kind::ErrorKind;
     use serde_json::Value;
 
     use super::*;
 
     async fn read(body: String) -> Result<Value, Problem> {
+        read_as(body).await
+    }
+
+    async fn read_as<T: DeserializeOwned>(body: String) -> Result<T, Problem> {
         let request = Request::builder()
             .header(CONTENT_TYPE, "application/json")
             .body(HttpBody::from(body))
@@ -49,5 +103,45 @@ mod tests {
         let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(read(deep(100)).await.is_ok());
         assert_eq!(read(deep(MAX_BODY / 2)).await.unwrap_err().code, ErrorKind::Usage);
+    }
+
+    #[tokio::test]
+    async fn a_body_with_a_wrong_field_is_a_problem_that_names_it() {
+        let request = |terms: &str| {
+            format!("{{\"dataset\":\"budapest/heart\",\"request\":{{\"until\":\"2031-01-01\",{terms}}}}}")
+        };
+        let cases = [
+            (
+                request("\"purposes\":[\"war\"]"),
+                "`request.purposes[0]`: invalid purposes: `war` is not a known purpose; write ",
+            ),
+            (
+                request("\"tier\":\"count\""),
+                "the field `purposes` is missing in `request`",
+            ),
+            (
+                request("\"purposes\":[],\"color\":1"),
+                "`request.color` does not exist; write one of `tier`, ",
+            ),
+            (
+                request("\"purposes\":{}"),
+                "`request.purposes` must be a list, not an object",
+            ),
+            (
+                "[".to_owned(),
+                "the body is not JSON, or nested too deeply, at line 1, ",
+            ),
+            ("{} {}".to_owned(), "the field `dataset` is missing in the document"),
+        ];
+        for (body, expected) in cases {
+            let problem = read_as::<GrantRequest>(body).await.unwrap_err();
+            assert_eq!(problem.code, ErrorKind::Usage);
+            assert!(problem.detail.starts_with(expected), "{}", problem.detail);
+            for word in ["deserialize", "target type", "at line 1 column"] {
+                assert!(!problem.detail.contains(word), "{}", problem.detail);
+            }
+        }
+        let trailing = read("1 2".to_owned()).await.unwrap_err();
+        assert!(trailing.detail.starts_with("the body is not JSON"), "{trailing:?}");
     }
 }

@@ -12,16 +12,16 @@ use bytes::{BufMut, Bytes, BytesMut};
 use concordat_documents::openapi::Operation;
 use concordat_documents::problem::Problem;
 use concordat_documents::query::{ARROW, AnswerEnd, Catalog, CatalogQuery, END, MAX_PART, PARTS, QueryRequest};
+use concordat_documents::why::{Why, WhyRequest};
 use concordat_storage::arrow_stream::{EncodeError, StreamEncoder};
 
 use super::body::Body;
 use super::parameters::Query;
 use super::route::{Access, Caller, Route};
 use super::state::Api;
-use super::why;
 use crate::federation::AnswerStream;
 use crate::iam::Action;
-use crate::services::queries;
+use crate::services::{queries, why};
 
 /// Most bytes of a chunk of rows.
 const CHUNK: usize = 1 << 20;
@@ -38,11 +38,11 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .query::<CatalogQuery>()
         .returns::<Catalog>()]),
-        Route::new("/v1/why", Access::Needs(Action::ExplainDecision), post(why::why)).describe([Operation::post(
+        Route::new("/v1/why", Access::Needs(Action::ExplainDecision), post(why)).describe([Operation::post(
             "A decision, rule by rule",
         )
-        .accepts_object()
-        .returns_object()]),
+        .accepts::<WhyRequest>()
+        .returns::<Why>()]),
     ]
 }
 
@@ -156,4 +156,12 @@ async fn catalog(
     Query(query): Query<CatalogQuery>,
 ) -> Result<Json<Catalog>, Problem> {
     queries::catalog(api.node(), &caller, query).await.map(Json)
+}
+
+async fn why(
+    State(api): State<Api>,
+    Caller(caller): Caller,
+    Body(request): Body<WhyRequest>,
+) -> Result<Json<Why>, Problem> {
+    why::explain(api.node(), &caller, request).await.map(Json)
 }

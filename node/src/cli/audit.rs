@@ -83,7 +83,7 @@ impl Verb {
             Self::Show { query } => {
                 let record: QueryRecord = client.get(&format!("/v1/audit/queries/{}", segment(&query))).await?;
                 match context.out.format() {
-                    Format::Table => context.out.record(&Shown::from(record)),
+                    Format::Table => context.out.record_with_lists(&Shown::from(record), &["entries"]),
                     Format::Json | Format::Csv => context.out.record(&record),
                 }
             }
@@ -112,12 +112,12 @@ async fn export(client: &Client, context: &Context) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A record in a table: each entry is a sentence.
+/// A record in a table: each entry is a sentence, and replaces the entry in the record.
 #[derive(Serialize)]
 struct Shown {
     #[serde(flatten)]
     record: QueryRecord,
-    entries: String,
+    entries: Vec<String>,
 }
 
 impl From<QueryRecord> for Shown {
@@ -125,7 +125,7 @@ impl From<QueryRecord> for Shown {
         let entries = std::mem::take(&mut record.entries).into_iter();
         let lines = entries.map(|entry| format!("{}: {}, by {}: {}", entry.sequence, entry.at, entry.by, entry.what));
         Self {
-            entries: lines.collect::<Vec<_>>().join("\n"),
+            entries: lines.collect(),
             record,
         }
     }

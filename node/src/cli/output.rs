@@ -72,19 +72,24 @@ impl Output {
     /// # Errors
     /// If standard output cannot be written.
     pub fn record(&self, document: &impl Serialize) -> Result<(), Problem> {
+        self.record_with_lists(document, &[])
+    }
+
+    /// As [`Self::record`]; in a table, each element of the lists in the fields `lists` has a line of its own.
+    ///
+    /// # Errors
+    /// If standard output cannot be written.
+    pub fn record_with_lists(&self, document: &impl Serialize, lists: &[&str]) -> Result<(), Problem> {
         let value = &to_value(document)?;
         let empty = Map::new();
         let fields = value.as_object().unwrap_or(&empty);
-        let rows = fields
-            .iter()
-            .map(|(key, value)| vec![key.replace('_', " "), cell(value)]);
         match self.format {
             Format::Json => write_json(value),
             Format::Csv => write_csv(
                 fields.keys().cloned(),
                 [fields.values().map(cell).collect()].into_iter(),
             ),
-            Format::Table => table(std::iter::empty(), rows),
+            Format::Table => write(&layout(Vec::new(), field_rows(fields, lists))),
         }
     }
 
@@ -177,22 +182,55 @@ fn write_json(value: &Value) -> Result<(), Problem> {
     write(&format!("{}\n", escaped_json(&format!("{value:#}"))))
 }
 
-/// Writes a table to standard output; without titles it has no header.
+/// Writes a table to standard output; without titles it has no header. Each cell is one line.
 pub(super) fn table(
     titles: impl Iterator<Item = String>,
     rows: impl Iterator<Item = Vec<String>>,
 ) -> Result<(), Problem> {
+    let rows = rows.map(|row| row.iter().map(|text| Shown::line(text)).collect());
+    write(&layout(titles.map(|title| Shown::line(&title)).collect(), rows))
+}
+
+/// What a cell of a table shows: safe for a terminal, and on several lines only where [`Shown::lines`] put them.
+struct Shown(String);
+
+impl Shown {
+    fn line(text: &str) -> Self {
+        Self(clean(text))
+    }
+
+    fn lines<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let lines: Vec<String> = texts.into_iter().map(clean).collect();
+        Self(lines.join("\n"))
+    }
+}
+
+/// A row for each field; each element of the lists in the fields `lists` has a line of its own.
+fn field_rows(fields: &Map<String, Value>, lists: &[&str]) -> impl Iterator<Item = Vec<Shown>> {
+    fields.iter().map(|(key, value)| {
+        let shown = match value.as_array() {
+            Some(items) if lists.contains(&key.as_str()) && !items.is_empty() => {
+                let cells: Vec<String> = items.iter().map(cell).collect();
+                Shown::lines(cells.iter().map(String::as_str))
+            }
+            Some(_) | None => Shown::line(&cell(value)),
+        };
+        vec![Shown::line(&key.replace('_', " ")), shown]
+    })
+}
+
+/// The text of a table; without titles it has no header.
+fn layout(titles: Vec<Shown>, rows: impl Iterator<Item = Vec<Shown>>) -> String {
+    let texts = |row: Vec<Shown>| row.into_iter().map(|Shown(text)| text).collect::<Vec<_>>();
     let mut table = Table::new();
     table
         .load_preset(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled);
-    let header: Vec<String> = titles.map(|title| clean(&title)).collect();
-    if !header.is_empty() {
-        table.set_header(header);
+    if !titles.is_empty() {
+        table.set_header(texts(titles));
     }
-    table.add_rows(rows.map(|row| row.iter().map(|cell| clean(cell)).collect::<Vec<_>>()));
-    let lines = table.lines().map(|line| format!("{}\n", line.trim_end()));
-    write(&lines.collect::<String>())
+    table.add_rows(rows.map(texts));
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 fn write_csv(header: impl Iterator<Item = String>, rows: impl Iterator<Item = Vec<String>>) -> Result<(), Problem> {
@@ -258,6 +296,20 @@ mod tests {
         for (value, expected) in cases {
             assert_eq!(cell(&value), expected);
         }
+    }
+
+    #[test]
+    fn list_of_a_record_is_shown_by_line_and_harmless() {
+        let record = json!({
+            "steps": ["first", "second\u{1b}[2J\nsigned by  everyone", ["a", "b"]],
+            "signed_by": ["provider", "consumer"],
+            "reasons": [],
+            "policy": "one\ntwo",
+        });
+        let rows = field_rows(record.as_object().unwrap(), &["steps", "reasons", "policy", "absent"]);
+        let expected = " steps      first\n            second [2J signed by  everyone\n            a, b\n \
+                        signed by  provider, consumer\n reasons    -\n policy     one two\n";
+        assert_eq!(layout(Vec::new(), rows), expected);
     }
 
     #[test]

@@ -1,21 +1,32 @@
 //! `concordat policy …`
 
+mod sources;
+
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
+use concordat_documents::Items;
+use concordat_documents::policy::{
+    AppliedPolicy, CheckedPolicy, ComparedSet, CurrentPolicySet, NewPolicySet, PolicyApproval, PolicyComparison,
+    PolicyDiff, PolicyProposal, PolicyRollback, PolicySample, PolicySet, PolicySetSummary, PolicyState, PolicyTest,
+    PolicyTestReport,
+};
 use concordat_documents::problem::Problem;
 use concordat_protocol::error_kind::ErrorKind;
 use concordat_protocol::ids::Digest32;
-use serde_json::{Value, json};
+use serde::Serialize;
 
+use self::sources::{cases, cases_beside, compared, export, settings_text, sources};
 use super::context::Context;
-use super::files;
-use crate::json::Field as _;
+use super::output::{Column, Format};
 
-/// Name of the file with the settings of a set, beside its rules.
-const SETTINGS: &str = "settings.toml";
-/// Name of the file with the cases of a set, beside its rules.
-const CASES: &str = "cases.toml";
+const HISTORY: [Column; 5] = [
+    ("number", "number"),
+    ("applied at", "at"),
+    ("by", "actor"),
+    ("approved by", "approved_by"),
+    ("digest", "digest"),
+];
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -72,273 +83,200 @@ pub(super) enum Verb {
 
 impl Verb {
     pub(super) async fn run(self, context: &Context) -> Result<(), Problem> {
-        let client = context.client()?;
         match self {
-            Self::Show { number, out } => {
-                let path = number.map_or("/v1/policy".to_owned(), |number| format!("/v1/policy/sets/{number}"));
-                show(&client.get(&path).await?, out.as_deref(), context)
-            }
-            Self::Check { path } => {
-                let checked: Value = client.post("/v1/policy/check", &sources(&path)?).await?;
-                let sentence = format!(
-                    "{} rules are valid; digest {}",
-                    checked.at("rules"),
-                    checked.text("digest")
-                );
-                context
-                    .out
-                    .note(&format!("they were tried with {}", sample_text(checked.at("sample"))));
-                context.out.done(&sentence, &checked)
-            }
-            Self::Test { rules, cases } => {
-                let rules = rules.as_deref().map(sources).transpose()?;
-                let body = json!({ "sources": rules, "cases": read_cases(&cases)? });
-                tested(&client.post("/v1/policy/test", &body).await?, context)
-            }
+            Self::Show { number, out } => show(number, out.as_deref(), context).await,
+            Self::Check { path } => check(&path, context).await,
+            Self::Test { rules, cases } => test(rules.as_deref(), &cases, context).await,
             Self::Diff { a, b } => {
                 let (from, to) = match b {
-                    Some(b) => (side(&a)?, side(&b)?),
-                    None => (json!("current"), side(&a)?),
+                    Some(b) => (compared(&a)?, compared(&b)?),
+                    None => (ComparedSet::Current, compared(&a)?),
                 };
-                let body = json!({ "from": from, "to": to });
-                compared(&client.post("/v1/policy/diff", &body).await?, context)
+                compare(&PolicyComparison { from, to }, context).await
             }
             Self::Apply { path, expect } => {
-                let cases = path.join(CASES);
-                let cases = if cases.is_file() {
-                    read_cases(&cases)?
-                } else {
-                    json!([])
+                let new = NewPolicySet {
+                    cases: cases_beside(&path)?,
+                    sources: sources(&path)?,
+                    expect,
                 };
-                let body = json!({ "sources": sources(&path)?, "expect": expect, "cases": cases });
-                concluded(&client.post("/v1/policy/apply", &body).await?, context)
+                change("apply", &new, context).await
             }
-            Self::Approve { expect } => concluded(
-                &client.post("/v1/policy/approve", &json!({ "expect": expect })).await?,
-                context,
-            ),
+            Self::Approve { expect } => change("approve", &PolicyApproval { expect }, context).await,
             Self::History => {
-                let sets: Value = client.get("/v1/policy/sets").await?;
-                let columns = [
-                    ("number", "number"),
-                    ("applied at", "at"),
-                    ("by", "actor"),
-                    ("approved by", "approved_by"),
-                    ("digest", "digest"),
-                ];
-                context.out.list(sets.at("items"), &columns)
+                let sets: Items<PolicySetSummary> = context.client()?.get("/v1/policy/sets").await?;
+                context.out.list(&sets.items, &HISTORY)
             }
-            Self::Rollback { number } => concluded(
-                &client.post("/v1/policy/rollback", &json!({ "number": number })).await?,
-                context,
-            ),
+            Self::Rollback { number } => change("rollback", &PolicyRollback { number }, context).await,
         }
     }
 }
 
-fn show(set: &Value, out: Option<&Path>, context: &Context) -> Result<(), Problem> {
-    let sources = set.at("files").as_array().map(Vec::as_slice).unwrap_or_default();
-    if let Some(dir) = out {
-        let failed =
-            |error: std::io::Error| Problem::internal(&format!("cannot write into `{}`", dir.display()), &error);
-        std::fs::create_dir(dir).map_err(failed)?;
-        for file in sources {
-            files::write(&dir.join(file.text("name")), file.text("text").as_bytes())?;
+async fn show(number: Option<u64>, dir: Option<&Path>, context: &Context) -> Result<(), Problem> {
+    let client = context.client()?;
+    let (set, proposal) = match number {
+        Some(number) => {
+            let set: PolicySet = client.get(&format!("/v1/policy/sets/{number}")).await?;
+            if dir.is_none() && context.out.format() == Format::Json {
+                return context.out.record(&set);
+            }
+            (set, None)
         }
-        files::write(&dir.join(SETTINGS), settings_text(set.at("settings")).as_bytes())?;
-        return context
-            .out
-            .done(&format!("written into {}", dir.display()), &json!({ "dir": dir }));
+        None => {
+            let current: CurrentPolicySet = client.get("/v1/policy").await?;
+            if dir.is_none() && context.out.format() == Format::Json {
+                return context.out.record(&current);
+            }
+            split(current)
+        }
+    };
+    match dir {
+        Some(dir) => {
+            export(dir, &set.files, &set.settings)?;
+            let written = Written { dir };
+            context.out.done(&format!("written into {}", dir.display()), &written)
+        }
+        None => write(&set, proposal.as_ref(), context),
     }
-    if context.out.format() == super::output::Format::Json {
-        return context.out.record(set);
-    }
-    let by = set.at("actor").as_str().unwrap_or("the node itself");
+}
+
+/// The folder into which a set was written.
+#[derive(Serialize)]
+struct Written<'a> {
+    dir: &'a Path,
+}
+
+/// The current set as any other, and the proposal that waits.
+fn split(current: CurrentPolicySet) -> (PolicySet, Option<PolicyProposal>) {
+    let set = PolicySet {
+        number: current.number,
+        digest: current.digest,
+        actor: current.actor,
+        approved_by: current.approved_by,
+        at: current.at,
+        files: current.files,
+        settings: current.settings,
+    };
+    (set, current.proposal)
+}
+
+/// Writes a set as text: its files, and its settings.
+fn write(set: &PolicySet, proposal: Option<&PolicyProposal>, context: &Context) -> Result<(), Problem> {
+    let by = set.actor.as_ref().map_or("the node itself", |actor| actor.as_str());
     context.out.note(&format!(
         "policy set {}, applied at {} by {by}, digest {}",
-        set.at("number"),
-        set.text("at"),
-        set.text("digest")
+        set.number, set.at, set.digest
     ));
-    if !set.at("proposal").is_null() {
-        let (by, digest) = (set.at("proposal").text("by"), set.at("proposal").text("digest"));
+    if let Some(PolicyProposal { by, digest, .. }) = proposal {
         context
             .out
             .note(&format!("{by} proposes {digest}; another steward can approve it"));
     }
-    for file in sources {
-        context
-            .out
-            .text(&format!("// {}\n{}\n", file.text("name"), file.text("text")))?;
+    for file in &set.files {
+        context.out.text(&format!("// {}\n{}\n", file.name, file.text))?;
     }
-    context.out.text(&settings_text(set.at("settings")))
+    context.out.text(&settings_text(&set.settings))
 }
 
-/// Settings in the format of `settings.toml`; settings without a value are omitted.
-fn settings_text(settings: &Value) -> String {
-    let object = settings.as_object().into_iter().flatten();
-    let set = object.filter(|(_, value)| !value.is_null());
-    set.map(|(key, value)| format!("{key} = {value}\n")).collect()
+async fn check(path: &Path, context: &Context) -> Result<(), Problem> {
+    let checked: CheckedPolicy = context.client()?.post("/v1/policy/check", &sources(path)?).await?;
+    let sentence = format!("{} rules are valid; digest {}", checked.rules, checked.digest);
+    context
+        .out
+        .note(&format!("they were tried with {}", sample_text(&checked.sample)));
+    context.out.done(&sentence, &checked)
 }
 
-fn tested(outcome: &Value, context: &Context) -> Result<(), Problem> {
+async fn test(rules: Option<&Path>, file: &Path, context: &Context) -> Result<(), Problem> {
+    let test = PolicyTest {
+        sources: rules.map(sources).transpose()?,
+        cases: cases(file)?,
+    };
+    let report: PolicyTestReport = context.client()?.post("/v1/policy/test", &test).await?;
     context.out.list(
-        outcome.at("items"),
+        &report.items,
         &[("case", "case"), ("decision", "found"), ("as expected", "passed")],
     )?;
-    let never = outcome
-        .at("never_allowed")
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    if *outcome.at("failed") == json!(0) && never.is_empty() {
+    if report.failed == 0 && report.never_allowed.is_empty() {
         return Ok(());
     }
-    let reasons = never.iter().filter_map(Value::as_str).map(str::to_owned);
     let detail = format!(
         "{} cases do not have the expected decision, and {} answers are allowed that no set may allow",
-        outcome.at("failed"),
-        never.len()
+        report.failed,
+        report.never_allowed.len()
     );
-    Err(Problem::new(ErrorKind::Denied, detail).because(reasons.collect::<Vec<_>>()))
+    Err(Problem::new(ErrorKind::Denied, detail).because(report.never_allowed))
 }
 
-fn compared(diff: &Value, context: &Context) -> Result<(), Problem> {
-    if context.out.format() == super::output::Format::Json {
-        return context.out.record(diff);
+async fn compare(sets: &PolicyComparison, context: &Context) -> Result<(), Problem> {
+    let diff: PolicyDiff = context.client()?.post("/v1/policy/diff", sets).await?;
+    if context.out.format() == Format::Json {
+        return context.out.record(&diff);
     }
-    for (title, list, count) in [
-        ("opens", "opens", "opens_in_all"),
-        ("closes", "closes", "closes_in_all"),
+    for (title, lines, count) in [
+        ("opens", &diff.opens, diff.opens_in_all),
+        ("closes", &diff.closes, diff.closes_in_all),
     ] {
-        context.out.text(&format!("{title}: {}\n", diff.at(count)))?;
-        for line in diff.at(list).as_array().into_iter().flatten().filter_map(Value::as_str) {
+        context.out.text(&format!("{title}: {count}\n"))?;
+        for line in lines {
             context.out.text(&format!("  {line}\n"))?;
         }
     }
-    for line in diff.at("never_allowed").as_array().into_iter().flatten() {
-        let line = line.as_str().unwrap_or_default();
+    for line in &diff.never_allowed {
         context
             .out
             .text(&format!("no set may allow this, and it stays denied: {line}\n"))?;
     }
-    for line in diff
-        .at("settings")
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-    {
+    for line in &diff.settings {
         context.out.text(&format!("setting {line}\n"))?;
     }
-    for file in diff.at("text").as_array().into_iter().flatten() {
-        context.out.text(&format!("--- {}\n", file.text("file")))?;
-        for line in file
-            .at("lines")
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
+    for file in &diff.text {
+        context.out.text(&format!("--- {}\n", file.file))?;
+        for line in &file.lines {
             context.out.text(&format!("{line}\n"))?;
         }
     }
-    if diff.at("incomplete") == true {
+    if diff.incomplete {
         context
             .out
             .note("there are more datasets, members or named values than were compared");
     }
     context.out.text(&format!(
         "{} authorization requests compared: {}; digest {}\n",
-        diff.at("compared"),
-        sample_text(diff.at("sample")),
-        diff.text("to")
+        diff.compared,
+        sample_text(&diff.sample),
+        diff.to
     ))
 }
 
 /// What was sampled, for people.
-fn sample_text(sample: &Value) -> String {
-    let list = |key: &str| {
-        let values = sample.at(key).as_array().into_iter().flatten();
-        values.filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
-    };
+fn sample_text(sample: &PolicySample) -> String {
     let mut text = format!(
         "a sample of the possible requests, not all of them ({} institutions, {} datasets with {} columns, {})",
-        sample.at("institutions"),
-        sample.at("datasets"),
-        sample.at("columns"),
-        list("purposes")
+        sample.institutions,
+        sample.datasets,
+        sample.columns,
+        sample.purposes.join(", ")
     );
-    let named = list("named");
-    if !named.is_empty() {
-        text.push_str(&format!("; it contains what rules name: {named}"));
+    if !sample.named.is_empty() {
+        text.push_str(&format!("; it contains what rules name: {}", sample.named.join(", ")));
     }
-    if *sample.at("left_out") != json!(0) {
-        text.push_str(&format!("; {} more named values are not in it", sample.at("left_out")));
+    if sample.left_out > 0 {
+        text.push_str(&format!("; {} more named values are not in it", sample.left_out));
     }
     text
 }
 
-fn concluded(applied: &Value, context: &Context) -> Result<(), Problem> {
-    let digest = applied.text("digest");
-    let sentence = if applied.at("state") == "proposed" {
-        format!("proposed; another steward approves it with `concordat policy approve --expect {digest}`")
-    } else {
-        format!("policy set {} is applied, digest {digest}", applied.at("number"))
-    };
-    context.out.done(&sentence, applied)
-}
-
-/// The number of a set, or files.
-fn side(text: &str) -> Result<Value, Problem> {
-    match text.parse::<u64>() {
-        Ok(number) => Ok(json!({ "number": number })),
-        Err(_) => Ok(json!({ "sources": sources(Path::new(text))? })),
-    }
-}
-
-/// A file of rules, or the rules and settings of a folder.
-fn sources(path: &Path) -> Result<Value, Problem> {
-    let unreadable =
-        |path: &Path, error: std::io::Error| Problem::usage(format!("cannot read `{}`: {error}", path.display()));
-    let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| unreadable(path, error));
-    let mut rules = Vec::new();
-    if path.is_dir() {
-        for entry in std::fs::read_dir(path).map_err(|error| unreadable(path, error))? {
-            let found = entry.map_err(|error| unreadable(path, error))?.path();
-            if found.extension().is_some_and(|extension| extension == "cedar") {
-                rules.push(found);
-            }
+/// Applies, proposes or approves a set, as the last part of the path of its route names it.
+async fn change(verb: &str, body: &impl Serialize, context: &Context) -> Result<(), Problem> {
+    let done: AppliedPolicy = context.client()?.post(&format!("/v1/policy/{verb}"), body).await?;
+    let AppliedPolicy { number, digest, .. } = &done;
+    let sentence = match (done.state, number) {
+        (PolicyState::Applied, Some(number)) => format!("policy set {number} is applied, digest {digest}"),
+        (PolicyState::Applied, None) => format!("the policy set is applied, digest {digest}"),
+        (PolicyState::Proposed, _) => {
+            format!("proposed; another steward approves it with `concordat policy approve --expect {digest}`")
         }
-        rules.sort();
-    } else {
-        rules.push(path.to_owned());
-    }
-    let mut files = Vec::new();
-    for rule in rules {
-        let name = rule.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        files.push(json!({ "name": name, "text": read(&rule)? }));
-    }
-    let settings = path.join(SETTINGS);
-    let settings = if settings.is_file() {
-        table(&settings, &read(&settings)?)?
-    } else {
-        json!({})
     };
-    Ok(json!({ "files": files, "settings": settings }))
-}
-
-fn read_cases(path: &Path) -> Result<Value, Problem> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Problem::usage(format!("cannot read `{}`: {error}", path.display())))?;
-    let mut value = table(path, &text)?;
-    let cases = value.as_object_mut().and_then(|object| object.remove("case"));
-    cases.ok_or_else(|| Problem::usage(format!("`{}` contains no `[[case]]`", path.display())))
-}
-
-fn table(path: &Path, text: &str) -> Result<Value, Problem> {
-    let table = text
-        .parse::<toml::Table>()
-        .map_err(|error| Problem::usage(format!("`{}` is not TOML: {error}", path.display())))?;
-    serde_json::to_value(table).map_err(|error| Problem::internal("cannot read the file", &error))
+    context.out.done(&sentence, &done)
 }

@@ -13,6 +13,9 @@ use crate::iam::IamError;
 /// Why a policy set is not activated.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyStoreError {
+    /// No role of the person permits to change policies.
+    #[error(transparent)]
+    NotPermitted(#[from] IamError),
     /// Its rules do not validate against the schema.
     #[error(transparent)]
     Errors(#[from] PolicyErrors),
@@ -102,6 +105,7 @@ impl Explain for PolicyStoreError {
             Self::TooWide { .. } | Self::SamePerson { .. } | Self::Proposer { .. } => ErrorKind::Denied,
             Self::NoProposal { .. } | Self::NoSuchSet { .. } => ErrorKind::NotFound,
             Self::Changed { .. } | Self::Signature(_) => ErrorKind::Integrity,
+            Self::NotPermitted(source) => source.kind(),
             Self::Bound(source) => source.kind(),
             Self::Ledger(source) => source.kind(),
             Self::State(source) => source.kind(),
@@ -113,6 +117,7 @@ impl Explain for PolicyStoreError {
             Self::Errors(errors) => errors.iter().map(str::to_owned).collect(),
             Self::Cases { failed } => failed.clone(),
             Self::TooWide { allowed } => allowed.clone(),
+            Self::NotPermitted(source) => source.reasons(),
             Self::NotExpected { .. }
             | Self::AlreadyActive { .. }
             | Self::NoProposal { .. }
@@ -147,6 +152,7 @@ impl Explain for PolicyStoreError {
             }
             Self::NoSuchSet { .. } => Some("`concordat policy history` lists the sets".to_owned()),
             Self::Changed { .. } => Some("restore a backup into an empty directory".to_owned()),
+            Self::NotPermitted(source) => source.help(),
             Self::Bound(source) => source.help(),
             Self::AlreadyActive { .. } | Self::Signature(_) | Self::Ledger(_) | Self::State(_) => None,
         }

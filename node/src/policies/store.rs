@@ -158,7 +158,7 @@ impl PolicyStore {
     /// Applies a set on behalf of `by`, or proposes it if two people are needed.
     ///
     /// # Errors
-    /// [`PolicyStoreError`] if it is not activated.
+    /// [`PolicyStoreError`] if it is not activated, also because `by` has no role that permits it.
     pub fn apply(
         &self,
         sources: PolicySources,
@@ -167,6 +167,7 @@ impl PolicyStore {
         by: &Actor,
         space: &RequestSpace,
     ) -> Result<Applied, PolicyStoreError> {
+        let attribution = by.authorize(Action::ManagePolicy)?;
         let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let policy = self.compile_checked(&sources, expected, cases, space)?;
         let current = self.current()?;
@@ -176,9 +177,9 @@ impl PolicyStore {
             });
         }
         if current.sources.settings.two_people || sources.settings.two_people {
-            return self.propose((sources, cases), &policy, &current, by);
+            return self.propose((sources, cases), &policy, &current, (by.id(), &attribution));
         }
-        self.activate(sources, policy, &by.own_account_attribution(), &current)
+        self.activate(sources, policy, &attribution, &current)
     }
 
     /// Approves the proposal with this digest as the second person. The first must still be permitted to change policies, according
@@ -193,6 +194,7 @@ impl PolicyStore {
         accounts: &Accounts,
         space: &RequestSpace,
     ) -> Result<Applied, PolicyStoreError> {
+        by.require(Action::ManagePolicy)?;
         let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let proposal = self.proposal()?.filter(|proposal| proposal.digest == expected);
         let proposal = proposal.ok_or(PolicyStoreError::NoProposal { expected })?;
@@ -250,7 +252,7 @@ impl PolicyStore {
         (sources, cases): (PolicySources, &[Case]),
         policy: &Policy,
         current: &SealedPolicySet,
-        by: &Actor,
+        (person, by): (&ActorId, &Attribution),
     ) -> Result<Applied, PolicyStoreError> {
         let parts = &self.0.parts;
         let now = parts.clock.now();
@@ -258,14 +260,14 @@ impl PolicyStore {
             sources,
             digest: policy.digest(),
             based_on: current.digest(),
-            by: by.id().clone(),
+            by: person.clone(),
             at: now,
             cases: cases.to_vec(),
         };
         let entry = EntryBody::PolicyProposed {
             digest: proposal.digest,
         };
-        drop(parts.ledger.append(entry, &by.own_account_attribution(), now)?);
+        drop(parts.ledger.append(entry, by, now)?);
         self.0.proposals.put(PROPOSAL, &proposal)?;
         Ok(Applied::Proposed(Box::new(proposal)))
     }

@@ -1,0 +1,332 @@
+//! Negotiations and grants: one document, because a grant results from a negotiation and keeps its id.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use concordat_protocol::grant::Party;
+use concordat_protocol::ids::{ActorId, ColumnName, DatasetName, DatasetRef, Digest32, InstitutionId, NegotiationId};
+use concordat_protocol::negotiation::{Justification, RuleName};
+use concordat_protocol::scope::{Part, Purpose, Tier};
+use concordat_protocol::text::Reason;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::decision::DecisionStep;
+
+/// A negotiation, and the grant that resulted from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: NegotiationId,
+    /// Its state.
+    pub state: GrantState,
+    /// The side that this institution is on: `provider` or `consumer`.
+    #[schema(value_type = String)]
+    pub side: Party,
+    /// The other institution.
+    #[schema(value_type = String)]
+    pub peer: InstitutionId,
+    /// The fingerprint of the key of the other institution, to which the grant belongs.
+    pub peer_fingerprint: String,
+    /// When the negotiation began.
+    #[schema(format = DateTime)]
+    pub started_at: String,
+    /// Digest of the last message.
+    #[schema(value_type = String)]
+    pub transcript_head: Digest32,
+    /// The sides that have signed the terms.
+    #[schema(value_type = Vec<String>)]
+    pub signed_by: Vec<Party>,
+    /// The number of the terms; 0 as long as there is no grant.
+    pub revision: u32,
+    /// Where the newest offer is narrower than the request.
+    pub narrowings: Vec<GrantNarrowing>,
+    /// The institution that holds the dataset.
+    #[schema(value_type = String)]
+    pub provider: InstitutionId,
+    /// The institution that may query it.
+    #[schema(value_type = String)]
+    pub consumer: InstitutionId,
+    /// The dataset, at its provider.
+    #[schema(value_type = String)]
+    pub dataset: DatasetName,
+    /// How much an answer may reveal.
+    #[schema(value_type = String)]
+    pub tier: Tier,
+    /// The columns.
+    pub columns: Vec<GrantColumn>,
+    /// Which rows, as text.
+    pub rows: String,
+    /// The purposes.
+    #[schema(value_type = Vec<String>)]
+    pub purposes: Vec<Purpose>,
+    /// Which people at the consumer, as text.
+    pub people: String,
+    /// The jurisdictions in which an answer may be received, as text.
+    pub places: String,
+    /// From when it can be used.
+    #[schema(format = DateTime)]
+    pub not_before: String,
+    /// Until when it can be used.
+    #[schema(format = DateTime)]
+    pub not_after: String,
+    /// How much, and in how much detail.
+    pub limits: GrantLimits,
+    /// Why it was changed or ended; absent if no reason was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub reason: Option<Reason>,
+    /// Whether the other side has acknowledged the change; only in the response to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<bool>,
+    /// How the policy of this institution decides on it today; only in the response to `why`, and only at the provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Vec<DecisionStep>>,
+}
+
+/// The state of a negotiation, or of the grant that resulted from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum GrantState {
+    /// The consumer has sent a request.
+    Requested,
+    /// The provider has sent an offer.
+    Offered,
+    /// The consumer has accepted the offer.
+    Accepted,
+    /// The provider has signed the terms.
+    Agreed,
+    /// The consumer has signed the terms too.
+    Verified,
+    /// The provider has confirmed the grant, which is not in use here yet.
+    Finalized,
+    /// One side has ended the negotiation; there is no grant.
+    Terminated,
+    /// The time of the grant has not begun.
+    NotYet,
+    /// The grant may be used.
+    Active,
+    /// The provider has suspended the grant.
+    Suspended,
+    /// The provider has revoked the grant.
+    Revoked,
+    /// The consumer has given up the grant.
+    Relinquished,
+    /// The time of the grant is over.
+    Expired,
+}
+
+impl fmt::Display for GrantState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Requested => "REQUESTED",
+            Self::Offered => "OFFERED",
+            Self::Accepted => "ACCEPTED",
+            Self::Agreed => "AGREED",
+            Self::Verified => "VERIFIED",
+            Self::Finalized => "FINALIZED",
+            Self::Terminated => "TERMINATED",
+            Self::NotYet => "NOT_YET",
+            Self::Active => "ACTIVE",
+            Self::Suspended => "SUSPENDED",
+            Self::Revoked => "REVOKED",
+            Self::Relinquished => "RELINQUISHED",
+            Self::Expired => "EXPIRED",
+        })
+    }
+}
+
+/// A difference between a request and the offer, and its reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantNarrowing {
+    /// The part of the terms that differs, for example `columns`.
+    #[schema(value_type = String)]
+    pub part: Part,
+    /// What was requested.
+    pub requested: String,
+    /// What is offered instead.
+    pub offered: String,
+    /// Why.
+    #[schema(value_type = String)]
+    pub reason: Reason,
+    /// The policy rule behind it.
+    #[schema(value_type = Option<String>)]
+    pub rule: Option<RuleName>,
+}
+
+/// A column of a grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantColumn {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: ColumnName,
+    /// How it is changed before it leaves, as text.
+    pub transform: String,
+}
+
+/// The limits of a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantLimits {
+    /// Most rows in one answer; `null` for any number.
+    pub max_rows: Option<u64>,
+    /// Most queries in 24 hours; `null` for any number.
+    pub max_queries_per_day: Option<u32>,
+    /// Fewest subjects behind a released cell at the tiers below records.
+    pub min_cell: u32,
+}
+
+/// The messages of a negotiation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Transcript {
+    /// The negotiation.
+    #[schema(value_type = String)]
+    pub id: NegotiationId,
+    /// Digest of the last message.
+    #[schema(value_type = String)]
+    pub head: Digest32,
+    /// Every message, in order.
+    pub messages: Vec<TranscriptMessage>,
+}
+
+/// A message of a negotiation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TranscriptMessage {
+    /// Its number, from 1.
+    pub sequence: u32,
+    /// The institution that sent it.
+    #[schema(value_type = String)]
+    pub from: InstitutionId,
+    /// Its kind, for example `offer`.
+    pub kind: String,
+    /// When it was signed.
+    #[schema(format = DateTime)]
+    pub sent_at: String,
+    /// Its digest.
+    #[schema(value_type = String)]
+    pub digest: Digest32,
+    /// Digest of the message before it; `null` in the first.
+    #[schema(value_type = Option<String>)]
+    pub previous: Option<Digest32>,
+    /// What it means, in one line.
+    pub summary: String,
+}
+
+/// A request for a grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantRequest {
+    /// The dataset.
+    #[schema(value_type = String)]
+    pub dataset: DatasetRef,
+    /// What is requested of it.
+    pub request: RequestedTerms,
+    /// Why, in a sentence for the steward.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, max_length = 2000)]
+    pub justification: Option<Justification>,
+}
+
+/// What is requested. Whatever is omitted is requested as wide as possible: all columns in clear, all rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestedTerms {
+    /// How much an answer may reveal: `exists`, `count`, `aggregate` or `records`, the default.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub tier: Option<Tier>,
+    /// The columns; all by default.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub columns: Option<BTreeSet<ColumnName>>,
+    /// A condition on rows, as SQL.
+    #[serde(default, rename = "where")]
+    pub condition: Option<String>,
+    /// The purposes.
+    #[schema(value_type = Vec<String>)]
+    pub purposes: BTreeSet<Purpose>,
+    /// The end: a date or a time.
+    pub until: String,
+    /// Who may use it; everyone with the role by default.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub people: Option<BTreeSet<ActorId>>,
+}
+
+/// How an offer narrows what the policy allows. What is omitted stays as the policy allows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OfferTerms {
+    /// The highest tier.
+    #[schema(value_type = Option<String>)]
+    pub tier: Option<Tier>,
+    /// The columns; no others are offered.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub columns: Option<BTreeSet<ColumnName>>,
+    /// A condition on rows, as SQL; it is combined with that of the request.
+    #[serde(rename = "where")]
+    pub condition: Option<String>,
+    /// The end: a date or a time.
+    pub until: Option<String>,
+    /// The people at the consumer who may use it.
+    #[schema(value_type = Option<Vec<String>>)]
+    pub people: Option<BTreeSet<ActorId>>,
+    /// Limits.
+    pub limits: OfferLimits,
+    /// How some columns are shown: `clear`, `year`, `band:5`, `band:10`, `pseudonym` or `removed`.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    pub transforms: BTreeMap<ColumnName, String>,
+}
+
+/// Limits that a steward sets for one grant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct OfferLimits {
+    /// Most rows in one answer.
+    pub max_rows: Option<u64>,
+    /// Most queries in 24 hours.
+    pub queries_per_day: Option<u32>,
+    /// Fewest subjects behind a released cell.
+    pub min_cell: Option<u32>,
+}
+
+/// Why a negotiation is ended, or a grant is changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantChange {
+    /// The reason, for the other side and the ledger.
+    #[schema(value_type = String)]
+    pub reason: Reason,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_grant_state_is_its_text_in_documents() {
+        for state in [
+            GrantState::Requested,
+            GrantState::Offered,
+            GrantState::Accepted,
+            GrantState::Agreed,
+            GrantState::Verified,
+            GrantState::Finalized,
+            GrantState::Terminated,
+            GrantState::NotYet,
+            GrantState::Active,
+            GrantState::Suspended,
+            GrantState::Revoked,
+            GrantState::Relinquished,
+            GrantState::Expired,
+        ] {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.to_string());
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Negotiations and grants: one list, because a grant results from a negotiation and keeps its id.
+
+mod view;
+
+use std::time::Duration;
+
+use concordat_documents::grant::{Grant, GrantChange, GrantRequest, OfferTerms, Transcript};
+use concordat_documents::problem::Problem;
+use concordat_protocol::error_kind::ErrorKind;
+use concordat_protocol::grant::{GrantEvent, Party};
+use concordat_protocol::ids::{GrantId, NegotiationId};
+use concordat_protocol::negotiation::Justification;
+use concordat_storage::ledger::Attribution;
+
+use self::view::{request_of, restriction};
+use crate::iam::{Action, Actor};
+use crate::negotiation::NegotiationView;
+use crate::node::Node;
+
+/// How long a step waits for the automatic steps that follow it.
+const AUTOMATIC_STEPS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// All negotiations and grants.
+///
+/// # Errors
+/// `denied` without the role; `internal` or `integrity` if the state cannot be read. So for all functions of this file.
+pub async fn list(node: &Node, caller: &Actor) -> Result<Vec<Grant>, Problem> {
+    caller.require(Action::ReadGrants)?;
+    let mut grants = Vec::new();
+    for negotiation in node.negotiations().list().await? {
+        grants.push(document(node, &negotiation).await?);
+    }
+    Ok(grants)
+}
+
+/// A negotiation and its grant.
+///
+/// # Errors
+/// `not_found` if there is none. So for all functions that name one.
+pub async fn show(node: &Node, caller: &Actor, id: String) -> Result<Grant, Problem> {
+    caller.require(Action::ReadGrants)?;
+    document(node, &find(node, &id).await?).await
+}
+
+/// The messages of a negotiation.
+///
+/// # Errors
+/// As [`show`].
+pub async fn transcript(node: &Node, caller: &Actor, id: String) -> Result<Transcript, Problem> {
+    caller.require(Action::ReadGrants)?;
+    Ok(view::transcript(&find(node, &id).await?))
+}
+
+/// Requests a grant.
+///
+/// # Errors
+/// `not_found` if the dataset or a column is not in the catalog of its holder; `usage` if it cannot be requested so.
+pub async fn request(node: &Node, caller: &Actor, new: GrantRequest) -> Result<Grant, Problem> {
+    let by = caller.authorize(Action::RequestGrant)?;
+    let GrantRequest {
+        dataset,
+        request,
+        justification,
+    } = new;
+    let now = node.clock().now();
+    let catalog = node.federation().catalog_of(&dataset.institution).await?;
+    let listed = catalog.iter().find(|known| known.dataset == dataset);
+    let scope = request_of(request).into_scope(
+        dataset,
+        listed.map(|known| &known.entry),
+        node.identity().jurisdiction.clone(),
+        now,
+    )?;
+    let justification = justification.unwrap_or_else(|| Justification::sanitized("not stated"));
+    let negotiation = node.negotiations().request(scope, justification, &by).await?;
+    document(node, &negotiation).await
+}
+
+/// Makes an offer, at most what the policy allows.
+///
+/// # Errors
+/// `denied` if the policy allows nothing of the request, or less than is offered.
+pub async fn offer(node: &Node, caller: &Actor, id: String, terms: OfferTerms) -> Result<Grant, Problem> {
+    let by = caller.authorize(Action::AnswerRequests)?;
+    let restriction = restriction(terms)?;
+    let id = find(node, &id).await?.id;
+    let negotiation = node.negotiations().offer(&id, &restriction, &by).await?;
+    document(node, &negotiation).await
+}
+
+/// Accepts an offer.
+///
+/// # Errors
+/// `usage` if there is none.
+pub async fn accept(node: &Node, caller: &Actor, id: String) -> Result<Grant, Problem> {
+    let by = caller.authorize(Action::AcceptOffer)?;
+    let id = find(node, &id).await?.id;
+    node.negotiations().accept(&id, &by).await?;
+    after_automatic_steps(node, &id).await
+}
+
+/// Signs the terms of an accepted offer.
+///
+/// # Errors
+/// `usage` if the provider has not signed them.
+pub async fn verify(node: &Node, caller: &Actor, id: String) -> Result<Grant, Problem> {
+    let by = caller.authorize(Action::AcceptOffer)?;
+    let id = find(node, &id).await?.id;
+    node.negotiations().verify(&id, &by).await?;
+    after_automatic_steps(node, &id).await
+}
+
+/// Ends a negotiation. The provider's steward declines a request, the consumer's researcher an offer.
+///
+/// # Errors
+/// `usage` if it has ended already, or it is not this side's turn to end it.
+pub async fn reject(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
+    let negotiation = find(node, &id).await?;
+    let by = caller.authorize(match negotiation.party {
+        Party::Provider => Action::AnswerRequests,
+        Party::Consumer => Action::AcceptOffer,
+    })?;
+    let negotiations = node.negotiations();
+    let negotiation = negotiations.reject(&negotiation.id, change.reason, &by).await?;
+    document(node, &negotiation).await
+}
+
+/// Revokes a grant. Running answers stop.
+///
+/// # Errors
+/// `usage` if there is no grant yet, or this side may not.
+pub async fn revoke(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
+    let by = caller.authorize(Action::RevokeGrant)?;
+    apply(node, &id, (GrantEvent::Revoke, change), &by).await
+}
+
+/// Suspends a grant. Running answers stop.
+///
+/// # Errors
+/// As [`revoke`].
+pub async fn suspend(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
+    let by = caller.authorize(Action::SuspendGrant)?;
+    apply(node, &id, (GrantEvent::Suspend, change), &by).await
+}
+
+/// Resumes a suspended grant.
+///
+/// # Errors
+/// As [`revoke`].
+pub async fn resume(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
+    let by = caller.authorize(Action::SuspendGrant)?;
+    apply(node, &id, (GrantEvent::Resume, change), &by).await
+}
+
+/// Gives up a grant of another institution.
+///
+/// # Errors
+/// As [`revoke`].
+pub async fn relinquish(node: &Node, caller: &Actor, id: String, change: GrantChange) -> Result<Grant, Problem> {
+    let by = caller.authorize(Action::RelinquishGrant)?;
+    apply(node, &id, (GrantEvent::Relinquish, change), &by).await
+}
+
+async fn apply(
+    node: &Node,
+    id: &str,
+    (event, change): (GrantEvent, GrantChange),
+    by: &Attribution,
+) -> Result<Grant, Problem> {
+    let negotiation = find(node, id).await?;
+    let grant = GrantId::from(negotiation.id);
+    if node.grants().get(&grant).await.is_none() {
+        let state = negotiation.state;
+        return Err(Problem::usage(format!(
+            "there is no grant yet: the negotiation is {state}"
+        )));
+    }
+    let negotiations = node.negotiations();
+    let (_, acknowledged) = negotiations.change_grant(&grant, event, change.reason, by).await?;
+    Ok(Grant {
+        acknowledged: Some(acknowledged),
+        ..document(node, &negotiation).await?
+    })
+}
+
+async fn after_automatic_steps(node: &Node, id: &NegotiationId) -> Result<Grant, Problem> {
+    let negotiations = node.negotiations();
+    let negotiation = negotiations.wait_until_ended(id, AUTOMATIC_STEPS_TIMEOUT).await?;
+    document(node, &negotiation).await
+}
+
+/// A negotiation as a document, with the state of its grant now.
+pub(super) async fn document(node: &Node, negotiation: &NegotiationView) -> Result<Grant, Problem> {
+    let grant = node.grants().get(&GrantId::from(negotiation.id)).await;
+    view::grant(negotiation, grant.as_ref(), node.clock().now())
+}
+
+/// A negotiation by its id or by a prefix of it, if only one id starts with the prefix.
+pub(super) async fn find(node: &Node, id: &str) -> Result<NegotiationView, Problem> {
+    let negotiations = node.negotiations();
+    if let Ok(whole) = id.parse() {
+        return Ok(negotiations.show(&whole).await?);
+    }
+    let unknown = || {
+        Problem::new(ErrorKind::NotFound, format!("there is no grant `{id}`"))
+            .help("`concordat grant list` lists all grants")
+    };
+    if id.len() < 4 {
+        return Err(unknown());
+    }
+    let mut matching = negotiations.list().await?;
+    matching.retain(|negotiation| negotiation.id.to_string().starts_with(id));
+    match matching.len() {
+        1 => matching.pop().ok_or_else(unknown),
+        0 => Err(unknown()),
+        several => {
+            Err(Problem::usage(format!("the ids of {several} grants start with `{id}`")).help("give more of the id"))
+        }
+    }
+}
