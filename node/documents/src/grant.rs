@@ -222,8 +222,8 @@ pub struct TranscriptMessage {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GrantRequest {
-    /// The dataset.
-    #[schema(value_type = String)]
+    /// The dataset: an object with its institution and its name.
+    #[schema(value_type = Object)]
     pub dataset: DatasetRef,
     /// What is requested of it.
     pub request: RequestedTerms,

@@ -62,8 +62,8 @@ pub struct AnswerSummary {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AnswerReceipt {
-    /// The dataset that answered.
-    #[schema(value_type = String)]
+    /// The dataset that answered: an object with its institution and its name.
+    #[schema(value_type = Object)]
     pub dataset: DatasetRef,
     /// The grant it answered under.
     #[schema(value_type = String)]
@@ -109,9 +109,8 @@ pub struct Catalog {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedDataset {
-    /// Its name in a query.
-    #[schema(value_type = String)]
-    pub dataset: DatasetRef,
+    /// Its name in a query, as `institution.dataset`.
+    pub dataset: String,
     /// Its holder.
     #[schema(value_type = String)]
     pub institution: InstitutionId,

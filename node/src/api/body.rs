@@ -108,7 +108,9 @@ mod tests {
     #[tokio::test]
     async fn a_body_with_a_wrong_field_is_a_problem_that_names_it() {
         let request = |terms: &str| {
-            format!("{{\"dataset\":\"budapest/heart\",\"request\":{{\"until\":\"2031-01-01\",{terms}}}}}")
+            format!(
+                "{{\"dataset\":{{\"institution\":\"budapest\",\"dataset\":\"heart\"}},\"request\":{{\"until\":\"2031-01-01\",{terms}}}}}"
+            )
         };
         let cases = [
             (

@@ -141,7 +141,9 @@ mod tests {
         let request = |part: Value| {
             let mut terms = json!({ "purposes": ["ancestry"], "until": "2031-01-01" });
             terms.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
-            message::<GrantRequest>(json!({ "dataset": "budapest/heart", "request": terms }))
+            message::<GrantRequest>(
+                json!({ "dataset": { "institution": "budapest", "dataset": "heart" }, "request": terms }),
+            )
         };
         let cases = [
             (

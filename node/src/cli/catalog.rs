@@ -55,7 +55,7 @@ impl From<PublishedDataset> for Line {
     fn from(published: PublishedDataset) -> Self {
         let names: Vec<String> = published.columns.iter().map(|column| column.name.to_string()).collect();
         Self {
-            dataset: published.dataset.to_string(),
+            dataset: published.dataset,
             about_rows: published.about_rows,
             tier: published.tier,
             columns: names.join(", "),

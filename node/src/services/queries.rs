@@ -47,8 +47,8 @@ fn published(remote: RemoteDataset) -> PublishedDataset {
         class: column.class,
     });
     PublishedDataset {
-        institution: remote.dataset.institution.clone(),
-        dataset: remote.dataset,
+        dataset: remote.dataset.to_string(),
+        institution: remote.dataset.institution,
         about_rows: remote.entry.about_rows,
         tier: remote.entry.tier,
         columns: columns.collect(),
