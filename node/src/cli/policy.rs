@@ -180,10 +180,10 @@ fn write(set: &PolicySet, proposal: Option<&PolicyProposal>, context: &Context) 
 
 async fn check(path: &Path, context: &Context) -> Result<(), Problem> {
     let checked: CheckedPolicy = context.client()?.post("/v1/policy/check", &sources(path)?).await?;
-    let sentence = format!("{} rules are valid; digest {}", checked.rules, checked.digest);
     context
         .out
         .note(&format!("they were tried with {}", sample_text(&checked.sample)));
+    let sentence = format!("{} rules are valid; digest {}", checked.rules, checked.digest);
     context.out.done(&sentence, &checked)
 }
 
@@ -213,29 +213,8 @@ async fn compare(sets: &PolicyComparison, context: &Context) -> Result<(), Probl
     if context.out.format() == Format::Json {
         return context.out.record(&diff);
     }
-    for (title, lines, count) in [
-        ("opens", &diff.opens, diff.opens_in_all),
-        ("closes", &diff.closes, diff.closes_in_all),
-    ] {
-        context.out.text(&format!("{title}: {count}\n"))?;
-        for line in lines {
-            context.out.text(&format!("  {line}\n"))?;
-        }
-    }
-    for line in &diff.never_allowed {
-        context
-            .out
-            .text(&format!("no set may allow this, and it stays denied: {line}\n"))?;
-    }
-    for line in &diff.settings {
-        context.out.text(&format!("setting {line}\n"))?;
-    }
-    for file in &diff.text {
-        context.out.text(&format!("--- {}\n", file.file))?;
-        for line in &file.lines {
-            context.out.text(&format!("{line}\n"))?;
-        }
-    }
+    context.out.text(&permissions_text(&diff))?;
+    context.out.text(&sources_text(&diff))?;
     if diff.incomplete {
         context
             .out
@@ -247,6 +226,31 @@ async fn compare(sets: &PolicyComparison, context: &Context) -> Result<(), Probl
         sample_text(&diff.sample),
         diff.to
     ))
+}
+
+/// What becomes allowed, what no longer is, and what no set may allow.
+fn permissions_text(diff: &PolicyDiff) -> String {
+    let mut text = String::new();
+    for (title, lines, count) in [
+        ("opens", &diff.opens, diff.opens_in_all),
+        ("closes", &diff.closes, diff.closes_in_all),
+    ] {
+        text.push_str(&format!("{title}: {count}\n"));
+        text.extend(lines.iter().map(|line| format!("  {line}\n")));
+    }
+    let prohibited = diff.never_allowed.iter();
+    text.extend(prohibited.map(|line| format!("no set may allow this, and it stays denied: {line}\n")));
+    text
+}
+
+/// The settings and the lines of files that differ.
+fn sources_text(diff: &PolicyDiff) -> String {
+    let settings = diff.settings.iter().map(|line| format!("setting {line}\n"));
+    let files = diff.text.iter().flat_map(|file| {
+        let lines = file.lines.iter().map(|line| format!("{line}\n"));
+        std::iter::once(format!("--- {}\n", file.file)).chain(lines)
+    });
+    settings.chain(files).collect()
 }
 
 /// What was sampled, for people.
@@ -261,7 +265,7 @@ fn sample_text(sample: &PolicySample) -> String {
     if !sample.named.is_empty() {
         text.push_str(&format!("; it contains what rules name: {}", sample.named.join(", ")));
     }
-    if sample.left_out > 0 {
+    if sample.left_out != 0 {
         text.push_str(&format!("; {} more named values are not in it", sample.left_out));
     }
     text
