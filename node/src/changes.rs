@@ -173,7 +173,8 @@ impl Changes {
         entry: EntryBody,
         (by, at): (&Attribution, Timestamp),
     ) -> Result<OpenChange, ChangeEntryError> {
-        let (changes, by) = (self.clone(), by.clone());
+        let changes = self.clone();
+        let by = by.clone();
         tokio::task::spawn_blocking(move || changes.begin(subject, entry, (&by, at))).await?
     }
 

@@ -121,7 +121,8 @@ impl LedgerHeads {
 
     /// Reads the ledger once, in chunks and in the background, so that no hello has to wait for it.
     fn prefetch(&self) {
-        let (weak, size) = (Arc::downgrade(&self.0), self.0.ledger.size());
+        let weak = Arc::downgrade(&self.0);
+        let size = self.0.ledger.size();
         // A thread and not a task of the runtime, because the shutdown of the runtime would wait for it. Each chunk is read under its own lock,
         // so that a hello can be served in between; a read error is reported when the entries are needed.
         let more = move || {

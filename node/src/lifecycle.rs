@@ -74,17 +74,20 @@ impl Lifecycle {
     pub fn serve(&self, stage: &Stage) {
         let is_remote = self.0.parts.storage.is_remote();
         if is_remote {
-            let (lifecycle, stop) = (self.clone(), stage.token().clone());
+            let lifecycle = self.clone();
+            let stop = stage.token().clone();
             stage.spawn(async move { lifecycle.watch_store(stop).await });
         }
-        let (lifecycle, stop) = (self.clone(), stage.token().clone());
+        let lifecycle = self.clone();
+        let stop = stage.token().clone();
         stage.spawn(async move {
             lifecycle.catch_up().await;
             if !is_remote {
                 lifecycle.collect_orphans().await;
             }
             loop {
-                let (working, ending) = (lifecycle.clone(), stop.clone());
+                let working = lifecycle.clone();
+                let ending = stop.clone();
                 let keep_going = move || !ending.is_cancelled();
                 if let Err(error) = tokio::task::spawn_blocking(move || working.reencrypt_all(&keep_going)).await {
                     tracing::error!(%error, "re-encryption was interrupted");

@@ -141,7 +141,8 @@ impl Node {
         } = config;
         let services = shutdown.stage("services", SERVICE_GRACE);
         let wire = shutdown.stage("network", NETWORK_GRACE);
-        let (identity, epoch) = (Arc::new(identity), Epoch::default());
+        let identity = Arc::new(identity);
+        let epoch = Epoch::default();
 
         let changes = Changes::open(storage.meta(), ledger.clone())?;
         let lifecycle = Lifecycle::open(LifecycleParts {
@@ -173,7 +174,8 @@ impl Node {
             ..NetworkConfig::new(transport_key, listen)
         };
         let network = Network::start(network_config, wire.token().clone(), wire.tasks()).await?;
-        let (hellos, rosters) = (network.accept(HELLO)?, network.accept(ROSTER)?);
+        let hellos = network.accept(HELLO)?;
+        let rosters = network.accept(ROSTER)?;
 
         let grants = Grants::open(identity.clone(), &storage)?;
         let membership = Membership::open(MembershipParts {
@@ -353,7 +355,8 @@ impl Node {
 
 /// Compares the clock with the newest entry of the last run.
 async fn compare_clock(ledger: &Ledger, clock: &Clock) -> Result<Option<ClockDifference>, EvidenceError> {
-    let (ledger, now) = (ledger.clone(), clock.now());
+    let ledger = ledger.clone();
+    let now = clock.now();
     let found = tokio::task::spawn_blocking(move || ClockDifference::at_start(&ledger, now)).await??;
     if let Some(difference) = &found {
         tracing::warn!("{difference}");
@@ -363,7 +366,9 @@ async fn compare_clock(ledger: &Ledger, clock: &Clock) -> Result<Option<ClockDif
 
 /// Records in the ledger that queries which the last stop interrupted have ended, before any query is sent or answered.
 async fn close_last_run(evidence: &Evidence, ledger: &Ledger, clock: &Clock) -> Result<(), EvidenceError> {
-    let (evidence, ledger, now) = (evidence.clone(), ledger.clone(), clock.now());
+    let evidence = evidence.clone();
+    let ledger = ledger.clone();
+    let now = clock.now();
     let closed = tokio::task::spawn_blocking(move || evidence.recover(&ledger, now)).await??;
     if closed > 0 {
         tracing::warn!(closed, "queries that the last stop interrupted were recorded as ended");

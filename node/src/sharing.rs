@@ -58,7 +58,8 @@ impl Sharing {
     /// [`NetworkError::AlreadyServed`].
     pub fn serve(&self, stage: &Stage) -> Result<(), NetworkError> {
         let network = &self.0.parts.network;
-        let (catalogs, queries) = (network.accept(CATALOG)?, network.accept(QUERY)?);
+        let catalogs = network.accept(CATALOG)?;
+        let queries = network.accept(QUERY)?;
         let receipts = network.accept(RECEIPT)?;
         stage.spawn(self.clone().enter_counted_refusals(stage.clone()));
         stage.spawn(self.clone().serve_all(receipts, stage.clone(), Protocol::Receipt));

@@ -100,7 +100,8 @@ mod tests {
         let mut shutdown = Shutdown::new();
         for name in ["api", "network", "storage"] {
             let stage = shutdown.stage(name, Duration::from_secs(60));
-            let (order, token) = (order.clone(), stage.token().clone());
+            let order = order.clone();
+            let token = stage.token().clone();
             stage.spawn(async move {
                 token.cancelled().await;
                 order.lock().unwrap().push((name, "stopping"));

@@ -69,8 +69,10 @@ fn aead(name: &str, suite: Suite, expected: usize) {
         }
         let cipher = Cipher::new(suite, &ObjectKey::of(hex(&case["key"]).try_into().unwrap()));
         let nonce: [u8; 12] = hex(&case["iv"]).try_into().unwrap();
-        let (aad, plain) = (hex(&case["aad"]), hex(&case["msg"]));
-        let (mut block, tag) = (hex(&case["ct"]), hex(&case["tag"]).try_into().unwrap());
+        let aad = hex(&case["aad"]);
+        let plain = hex(&case["msg"]);
+        let mut block = hex(&case["ct"]);
+        let tag = hex(&case["tag"]).try_into().unwrap();
         let opened = cipher.open(nonce, &aad, &mut block, &tag).is_ok();
         let valid = case["result"] == "valid";
         assert_eq!(opened, valid, "{name} {}", case["tcId"]);
@@ -115,7 +117,9 @@ fn small_sealed_values_agree_with_the_draft_of_xchacha() {
 fn derived_keys_agree_with_wycheproof_and_rfc_5869() {
     let mut count = 0;
     for (_, case) in wycheproof("hkdf_sha256") {
-        let (salt, info, material) = (hex(&case["salt"]), hex(&case["info"]), hex(&case["ikm"]));
+        let salt = hex(&case["salt"]);
+        let info = hex(&case["info"]);
+        let material = hex(&case["ikm"]);
         if case["result"] != "valid" {
             continue;
         }

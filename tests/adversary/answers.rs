@@ -54,7 +54,8 @@ impl ProviderFixture {
         &mut self,
         respond: impl AsyncFnOnce(&MaliciousPeer, Exchange),
     ) -> Result<usize, FederationError> {
-        let (world, incoming) = (&self.world, &mut self.incoming);
+        let world = &self.world;
+        let incoming = &mut self.incoming;
         let responding = async {
             let (_, mut stream) = Wire::next(incoming).await;
             let frame: QueryFrame = stream.recv().await.unwrap();
@@ -197,7 +198,8 @@ async fn a_receipt_about_something_else_is_not_signed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_receipt_that_the_provider_did_not_sign_is_not_signed() {
     let mut fixture = ProviderFixture::new().await;
-    let (chunks, foreign) = (fixture.truth.chunks.clone(), fixture.truth.receipt.clone());
+    let chunks = fixture.truth.chunks.clone();
+    let foreign = fixture.truth.receipt.clone();
     let respond = async |_: &MaliciousPeer, mut exchange: Exchange| {
         exchange.open().await;
         exchange.rows(&chunks).await;

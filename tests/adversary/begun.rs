@@ -21,7 +21,8 @@ const OTHER_ENTRIES: u64 = 8;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn request_flood_is_refused_before_it_fills_the_node() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let mut accepted = 0;
     let mut last = None;
     for number in 0..=u8::MAX {
@@ -39,7 +40,8 @@ async fn request_flood_is_refused_before_it_fills_the_node() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_sent_in_parallel_do_not_exceed_the_limit() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let requests = (0..96).map(|number| {
         let message = sign(&request(&world, number, wide(provider)), &attacker.node);
         send_message(attacker, provider, message)
@@ -53,12 +55,15 @@ async fn requests_sent_in_parallel_do_not_exceed_the_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_begun_and_ended_at_once_are_bounded() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let before = provider.node.ledger().size();
-    let (mut begun, mut refused) = (0, None);
+    let mut begun = 0;
+    let mut refused = None;
     for number in 0..=u8::MAX {
         let id = NegotiationId::from_bytes([number; 16]);
-        let (parties, scope) = (world.attacker_as_consumer(), nameless(provider));
+        let parties = world.attacker_as_consumer();
+        let scope = nameless(provider);
         let sent = ConsumerNegotiation::request(id, &parties, scope, why(), &attacker.node, now()).unwrap();
         if let Reply::Refused(refusal) = send_message(attacker, provider, sent.message).await {
             refused = Some(refusal.code);
@@ -83,12 +88,14 @@ async fn requests_begun_and_ended_at_once_are_bounded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notices_that_alternate_add_a_bounded_number_of_entries() {
     let world = World::new().await;
-    let (attacker, member) = (&world.attacker, &world.member);
+    let attacker = &world.attacker;
+    let member = &world.member;
     attacker.meet(member).await;
     let grant = granted_to_member(&world).await;
     tokio::time::sleep(Duration::from_millis(200)).await;
     let before = member.node.ledger().size();
-    let (mut number, mut resumed) = (0, 0);
+    let mut number = 0;
+    let mut resumed = 0;
     let mut send = async |event| {
         number += 1;
         let signed = sign(&notice(&world, member, grant, event, number), &attacker.node);

@@ -64,7 +64,8 @@ async fn member_without_a_hello_is_cut_off_and_others_are_served() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_hellos_in_a_loop_add_a_bounded_number_of_entries() {
     let world = World::new().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let before = refusals(provider, attacker).len();
     for _ in 0..30 {
         if attacker.dial(provider).await.is_ok() {
@@ -95,7 +96,8 @@ async fn applicant_addresses_are_dialed_only_after_admission() {
         let applicant = MaliciousPeer::start("zagreb", 44);
         applicant.enrolment_at(&[NOWHERE, address])
     };
-    let (inside, metadata) = ("/ip4/10.1.2.3/tcp/22", "/ip4/169.254.169.254/tcp/80");
+    let inside = "/ip4/10.1.2.3/tcp/22";
+    let metadata = "/ip4/169.254.169.254/tcp/80";
     let before = world.provider.roster();
     for address in [
         inside,
@@ -143,15 +145,18 @@ async fn applicant_addresses_are_dialed_only_after_admission() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hosts_allowed_for_a_member_are_recorded_and_end_with_it() {
     let world = World::new().await;
-    let (provider, member) = (&world.provider, &world.member);
+    let provider = &world.provider;
+    let member = &world.member;
     let inside = "/ip4/10.1.2.3/tcp/22";
     let dials = |target: &InProcessNode| {
-        let (address, zagreb) = (inside.parse().unwrap(), "zagreb".parse().unwrap());
+        let address = inside.parse().unwrap();
+        let zagreb = "zagreb".parse().unwrap();
         target.node.network().dialing().check(&address, &zagreb).is_ok()
     };
     let application = MaliciousPeer::start("zagreb", 44).enrolment_at(&[NOWHERE, inside]);
     // An institution that cannot admit members cannot allow hosts either: that is checked first.
-    let (by, not_coordinator) = (tester(), member.node.membership());
+    let by = tester();
+    let not_coordinator = member.node.membership();
     let admission = Admission {
         allow_hosts: vec![IpAddr::from([10, 1, 2, 3])],
         ..Admission::default()

@@ -39,7 +39,8 @@ async fn evidence_of_an_old_query_is_valid_at_its_provider() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn countersignature_of_another_node_is_refused() {
     let world = World::new().await;
-    let (first, provider) = (&world.attacker, &world.provider);
+    let first = &world.attacker;
+    let provider = &world.provider;
     let second = first.beside(60);
     let both = first.enrolment_beside(&second);
     let admitted = provider.node.membership().admit(both.as_bytes(), &tester()).await;
@@ -137,7 +138,8 @@ async fn auditor(target: &InProcessNode) -> Actor {
     let node = target.node.clone();
     let work = move || {
         let password = Secret::from("correct horse battery staple".to_owned());
-        let (accounts, now) = (node.accounts(), now());
+        let accounts = node.accounts();
+        let now = now();
         accounts
             .add("anna", BTreeSet::from([Role::Auditor]), &password, now)
             .unwrap();

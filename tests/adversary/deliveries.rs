@@ -32,7 +32,8 @@ async fn is_quiet(incoming: &mut IncomingStreams) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn message_is_sent_once_however_often_the_peer_repeats_itself() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let mut incoming = attacker.accept(NEGOTIATION);
     let id = NegotiationId::from_bytes([43; 16]);
     let requested = ConsumerNegotiation::request(
@@ -48,7 +49,8 @@ async fn message_is_sent_once_however_often_the_peer_repeats_itself() {
         send_message(attacker, provider, requested.message.clone()).await,
         Reply::Accepted
     );
-    let (by, whole) = (tester(), Restriction::default());
+    let by = tester();
+    let whole = Restriction::default();
     let listening = async {
         let (_, mut stream) = Wire::next(&mut incoming).await;
         let _offer: NegotiationFrame = stream.recv().await.unwrap();
@@ -81,7 +83,8 @@ async fn message_is_sent_once_however_often_the_peer_repeats_itself() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn request_is_sent_once_while_the_hello_runs() {
     let world = World::new().await;
-    let (attacker, member) = (&world.attacker, &world.member);
+    let attacker = &world.attacker;
+    let member = &world.member;
     let mut incoming = attacker.accept(NEGOTIATION);
     attacker.dial(member).await.unwrap();
     let by = tester();
@@ -110,7 +113,8 @@ async fn request_is_sent_once_while_the_hello_runs() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn request_that_waited_for_a_week_is_accepted() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let mut late = request(&world, 1, wide(provider));
     late.sent_at = now().plus_seconds(-7 * 86_400);
     let reply = send_message(attacker, provider, sign(&late, &attacker.node)).await;
@@ -122,7 +126,8 @@ async fn request_that_waited_for_a_week_is_accepted() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn message_lost_within_a_session_is_sent_again() {
     let world = World::retrying(RETRY).await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     attacker.meet(provider).await;
     let session = || {
         let sessions = provider.node.network().sessions();
@@ -132,13 +137,15 @@ async fn message_lost_within_a_session_is_sent_again() {
     let before = session();
     let mut incoming = attacker.accept(NEGOTIATION);
     let id = NegotiationId::from_bytes([44; 16]);
-    let (parties, scope) = (world.attacker_as_consumer(), nameless(provider));
+    let parties = world.attacker_as_consumer();
+    let scope = nameless(provider);
     let requested = ConsumerNegotiation::request(id, &parties, scope, why(), &attacker.node, now()).unwrap();
     assert_eq!(
         send_message(attacker, provider, requested.message).await,
         Reply::Accepted
     );
-    let (by, whole) = (tester(), Restriction::default());
+    let by = tester();
+    let whole = Restriction::default();
     let losing = async {
         let (_, mut stream) = Wire::next(&mut incoming).await;
         let offer: NegotiationFrame = stream.recv().await.unwrap();
@@ -157,7 +164,8 @@ async fn message_lost_within_a_session_is_sent_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn change_whose_caller_goes_away_is_complete() {
     let world = World::retrying(RETRY).await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     attacker.meet(provider).await;
     let grant = granted(&world).await;
     let mut incoming = attacker.accept(NOTICE);
@@ -165,7 +173,8 @@ async fn change_whose_caller_goes_away_is_complete() {
     let by = tester();
     let revoked = async {
         while effective_state(provider, &grant).await != Effective::Revoked {
-            let (negotiations, reason) = (provider.node.negotiations(), Reason::new("a test").unwrap());
+            let negotiations = provider.node.negotiations();
+            let reason = Reason::new("a test").unwrap();
             // Polled once: the change has begun, unless the grant was locked at this moment.
             drop(
                 negotiations
@@ -190,7 +199,8 @@ async fn change_whose_caller_goes_away_is_complete() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn request_refused_on_delivery_is_ended() {
     let world = World::new().await;
-    let (attacker, member) = (&world.attacker, &world.member);
+    let attacker = &world.attacker;
+    let member = &world.member;
     let negotiations = member.node.negotiations();
     let waiting = negotiations
         .request(scope(&attacker.institution), why(), &tester())
@@ -211,7 +221,8 @@ async fn request_refused_on_delivery_is_ended() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notice_that_was_refused_is_sent_before_the_next() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let grant = granted(&world).await;
     let mut incoming = attacker.accept(NOTICE);
     let refuse = async {

@@ -26,7 +26,8 @@ static KILLING: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 
 /// Minutes of work in one function call: each letter of a long text is searched in a long list of letters.
 fn endless() -> String {
-    let (text, letters) = ("a".repeat(25_000), "b".repeat(25_000));
+    let text = "a".repeat(25_000);
+    let letters = "b".repeat(25_000);
     format!("SELECT count(*) FROM heart WHERE btrim(concat('{text}', CAST(chol AS TEXT)), '{letters}a') = 'x'")
 }
 
@@ -301,7 +302,8 @@ async fn construct_queried_locally_is_answered_or_refused() {
     let world = World::connected().await;
     grant_between_members(&world).await;
     let eva = world.member.researcher().await;
-    let (member, eva) = (&world.member, &eva);
+    let member = &world.member;
+    let eva = &eva;
     let nested = |(at, construct): (usize, &Construct)| {
         let text = construct.nested([6, 12, 40][at % 3]);
         let text = text

@@ -49,7 +49,8 @@ const CLOCKS: [&str; 4] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hello_that_is_not_fresh_and_its_senders_ends_the_connection() {
     let world = World::new().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let hour = 3600;
     let other = NodeKey::from_seed(&[9; 32].into());
     let forgeries: [(&str, Hello); 10] = [
@@ -158,9 +159,11 @@ async fn member_without_a_hello_is_not_served() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roster_that_is_forged_old_or_expired_changes_nothing() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let charter = &provider.node.identity().institution_key();
-    let (before, current) = (provider.roster(), provider.roster().peek_unverified().unwrap());
+    let before = provider.roster();
+    let current = provider.roster().peek_unverified().unwrap();
     let issue = |change: &dyn Fn(&mut Roster)| {
         let mut roster = Roster {
             number: current.number + 1,
@@ -224,8 +227,10 @@ async fn roster_that_is_forged_old_or_expired_changes_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn charter_given_back_is_not_taken_again() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
-    let (ours, theirs) = (&provider.node.identity().institution_key(), &attacker.institution_key);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
+    let ours = &provider.node.identity().institution_key();
+    let theirs = &attacker.institution_key;
     let current = provider.roster().peek_unverified().unwrap();
     let changed = |from: &Roster, to: Charter, holder: &InstitutionKey| {
         let change = from.change_charter(to.clone(), now()).unwrap();
@@ -270,7 +275,8 @@ async fn charter_given_back_is_not_taken_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rosters_refused_in_turn_add_a_bounded_number_of_entries() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let charter = &provider.node.identity().institution_key();
     let current = provider.roster().peek_unverified().unwrap();
     let contradictory = [1, 2].map(|days| {
@@ -303,7 +309,8 @@ async fn rosters_refused_in_turn_add_a_bounded_number_of_entries() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn member_that_is_removed_is_cut_off_for_good() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     provider
         .node
         .membership()

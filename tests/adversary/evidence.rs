@@ -223,7 +223,8 @@ const ACTS: [Act; 8] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn query_is_recorded_at_the_consumer_however_it_ends() {
     let world = World::connected().await;
-    let (attacker, member) = (&world.attacker, &world.member);
+    let attacker = &world.attacker;
+    let member = &world.member;
     attacker.meet(member).await;
     let grant = granted(&world).await;
     let query = envelope(&world, grant, |_| (), |_| ());

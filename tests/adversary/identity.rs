@@ -18,7 +18,8 @@ use super::well_behaved::World;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answer_does_not_depend_on_claims_of_the_consumer() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let grant = granted(&world).await;
     let rows = async |envelope| {
         send_query(attacker, provider, envelope)
@@ -142,7 +143,8 @@ async fn identity_is_the_certificate_of_the_connections_key() {
         certificate.institution_key = of(2).institution_key.public();
         let mut statement = hello.statement.peek_unverified().unwrap();
         statement.from = of(4).id();
-        let (signer, speaker): (&InstitutionKey, &NodeKey) = (&of(3).institution_key, &of(5).node);
+        let signer: &InstitutionKey = &of(3).institution_key;
+        let speaker: &NodeKey = &of(5).node;
         let mixed = Hello {
             certificate: sign(&certificate, signer),
             statement: sign(&statement, speaker),

@@ -17,7 +17,8 @@ use super::well_behaved::{InProcessNode, World, scope};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn offer_from_before_a_removal_becomes_no_grant() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let fixture = offered(&world).await;
     let coordinator = provider.node.membership();
     coordinator.remove(&attacker.institution, &tester()).await.unwrap();
@@ -42,7 +43,8 @@ async fn offer_from_before_a_missed_removal_becomes_no_grant() {
     let fixture = offered(&world).await;
     let mut readmitted = next(provider);
     let number = readmitted.number;
-    let (entry, stated_at) = (member_entry(&mut readmitted, "zurich"), now());
+    let entry = member_entry(&mut readmitted, "zurich");
+    let stated_at = now();
     *entry = Member {
         since: number,
         stated_at,
@@ -67,7 +69,8 @@ async fn offer_to_a_replaced_key_is_ended() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn key_replaced_before_the_confirmation_keeps_the_grant() {
     let world = World::new().await;
-    let (attacker, member) = (&world.attacker, &world.member);
+    let attacker = &world.attacker;
+    let member = &world.member;
     attacker.meet(member).await;
     let mut fixture = requested(&world, scope(&attacker.institution)).await;
     let sent = fixture

@@ -53,7 +53,8 @@ fn stored_heads(target: &InProcessNode, attacker: &MaliciousPeer) -> Vec<u64> {
 
 /// Queries by the rules and countersigns with `shown` as the head of the ledger.
 async fn query_with_head(world: &World, grant: GrantId, shown: Signed<LedgerHead>) {
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let mut stream = attacker.open(provider, QUERY).await.unwrap();
     let envelope = envelope(world, grant, |_| (), |_| ());
     stream.send(&QueryFrame { envelope }).await.unwrap();
@@ -96,7 +97,8 @@ async fn acknowledge_latest(target: &InProcessNode, attacker: &MaliciousPeer) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ledger_head_of_a_countersignature_is_no_base_until_proven() {
     let (world, grant) = known_of_nine().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     // It signs for another history, then continues with either of the two: no hello can extend both.
     for (history, firsts) in [("two", [9, 12]), ("one", [9, 12])] {
         query_with_head(&world, grant, head(attacker, "two", 12)).await;
@@ -145,7 +147,8 @@ async fn ledger_head_of_a_receipt_is_no_base_until_proven() {
         assert!(signed.ledger.head_of(member.node, &member.institution).is_ok());
     });
     rows.await.unwrap();
-    let (attacker, member) = (&fixture.world.attacker, &fixture.world.member);
+    let attacker = &fixture.world.attacker;
+    let member = &fixture.world.member;
     assert_eq!(stored_heads(member, attacker), [9, 12]);
     leave(attacker, member).await;
     assert!(!attested(attacker, member, &proof(attacker, "two", 14, &[9, 12]), None).await);
@@ -181,7 +184,8 @@ async fn receipt_with_the_head_of_another_node_is_not_countersigned() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pending_ledger_heads_are_bounded_and_requested() {
     let (world, grant) = known_of_nine().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let mut hellos = attacker.accept(concordat_node::network::hello::HELLO);
     for n in 1..=MANY {
         query_with_head(&world, grant, head(attacker, "one", 9 + n)).await;
@@ -211,7 +215,8 @@ async fn pending_ledger_heads_are_bounded_and_requested() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_ledger_head_is_one_that_was_shown() {
     let (world, _) = known_of_nine().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     leave(attacker, provider).await;
     let heads = provider.node.membership().heads();
     let root = |history, count| tree(&leaves(count, history)).root.to_string();
@@ -245,7 +250,9 @@ async fn acknowledged_ledger_head_is_one_that_was_shown() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ledger_forks_shown_to_two_peers_meet_their_own_signatures() {
     let world = World::connected().await;
-    let (attacker, provider, member) = (&world.attacker, &world.provider, &world.member);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
+    let member = &world.member;
     leave(attacker, provider).await;
     // Each of the two peers sees a ledger that only grows, with its own history.
     for (target, history) in [(provider, "one"), (member, "two")] {
@@ -270,7 +277,8 @@ async fn ledger_forks_shown_to_two_peers_meet_their_own_signatures() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ledgers_of_two_nodes_of_one_institution_are_kept_apart() {
     let (world, _) = known_of_nine().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     leave(attacker, provider).await;
     let second = attacker.beside(60);
     let membership = provider.node.membership();
@@ -308,7 +316,8 @@ async fn ledgers_of_two_nodes_of_one_institution_are_kept_apart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn concurrent_hellos_of_two_histories_leave_one_base() {
     let (world, _) = known_of_nine().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let heads = provider.node.membership().heads();
     // Both were asked to extend nine entries and both do; the second answer arrives after the first was accepted.
     let requested = heads.known_heads(&attacker.id());
@@ -339,7 +348,9 @@ async fn concurrent_hellos_of_two_histories_leave_one_base() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn older_node_stops_although_the_peer_that_showed_it_hangs_up() {
     let world = World::connected().await;
-    let (attacker, provider, member) = (&world.attacker, &world.provider, &world.member);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
+    let member = &world.member;
     leave(attacker, provider).await;
     super::negotiation_fixture::grant_between_members(&world).await;
     assert!(

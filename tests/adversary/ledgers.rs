@@ -113,7 +113,8 @@ async fn acknowledge(world: &World) {
 async fn ledger_that_was_replaced_ends_service_until_acknowledged() {
     let world = World::new().await;
     let attacker = &world.attacker;
-    let (known, other) = (leaves(9, "one"), leaves(12, "two"));
+    let known = leaves(9, "one");
+    let other = leaves(12, "two");
     let path = |leaves: &[Digest32], first| Some(merkle::consistency_path(leaves, first, leaves.len() as u64).unwrap());
     assert!(
         served(&world, own(attacker, tree(&known[..4])), None, None).await,

@@ -25,7 +25,9 @@ const QUIET: Duration = Duration::from_secs(2);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn institution_id_under_another_key_inherits_no_grant() {
     let world = World::connected().await;
-    let (attacker, provider, member) = (&world.attacker, &world.provider, &world.member);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
+    let member = &world.member;
     let grant = granted(&world).await;
     let coordinator = provider.node.membership();
     coordinator.remove(&attacker.institution, &tester()).await.unwrap();
@@ -50,10 +52,8 @@ async fn institution_id_under_another_key_inherits_no_grant() {
     };
     for target in [provider, member] {
         let refused = offer(target, &forged, provider).await.unwrap_err();
-        let (held, offered) = (
-            attacker.institution_key.public().fingerprint(),
-            impostor.institution_key.public().fingerprint(),
-        );
+        let held = attacker.institution_key.public().fingerprint();
+        let offered = impostor.institution_key.public().fingerprint();
         let expected = RosterError::KeyChanged {
             institution: attacker.institution.clone(),
             held,
@@ -83,7 +83,9 @@ async fn institution_id_under_another_key_inherits_no_grant() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn institution_key_set_by_the_holders_inherits_no_grant() {
     let world = World::connected().await;
-    let (attacker, provider, member) = (&world.attacker, &world.provider, &world.member);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
+    let member = &world.member;
     let grant = granted(&world).await;
     let impostor = MaliciousPeer::start("zurich", 77);
     let mut replaced = next(provider);
@@ -158,7 +160,8 @@ async fn institution_key_set_by_the_holders_inherits_no_grant() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lease_is_bound_to_the_key_of_the_terms_not_to_the_id() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let grant = granted(&world).await;
     let grants = provider.node.grants();
     let shown = attested(provider, attacker.id());
@@ -204,8 +207,10 @@ async fn lease_is_bound_to_the_key_of_the_terms_not_to_the_id() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roster_that_changes_a_member_without_its_consent_is_refused() {
     let world = World::connected().await;
-    let (provider, member) = (&world.provider, &world.member);
-    let (before, non_member) = (provider.roster(), MaliciousPeer::start("vienna", 88));
+    let provider = &world.provider;
+    let member = &world.member;
+    let before = provider.roster();
+    let non_member = MaliciousPeer::start("vienna", 88);
     type Change<'a> = Box<dyn Fn(&mut Member) + 'a>;
     let changes: [(&str, Change<'_>); 6] = [
         (
@@ -252,7 +257,8 @@ async fn roster_that_changes_a_member_without_its_consent_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn member_that_was_removed_and_returns_resumes_no_grant() {
     let world = World::new().await;
-    let (provider, member) = (&world.provider, &world.member);
+    let provider = &world.provider;
+    let member = &world.member;
     let grant = grant_between_members(&world).await;
     let eva = member.researcher().await;
     let sql = "SELECT age FROM cleveland.heart";
@@ -285,7 +291,8 @@ async fn member_that_was_removed_and_returns_resumes_no_grant() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn finalization_is_announced_once() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     granted(&world).await;
     world.assert_still_serving().await;
     provider.node.network().disconnect(attacker.id()).await.unwrap();
@@ -300,7 +307,8 @@ async fn finalization_is_announced_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_ends_with_the_certificate_that_was_shown() {
     let world = World::new().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     attacker.dial(provider).await.unwrap();
     let short = attacker.hello(provider, |c| c.not_after = now().plus_seconds(3), |_| ());
     let proof = LedgerProof {
@@ -322,7 +330,8 @@ async fn a_session_ends_with_the_certificate_that_was_shown() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_a_roster_ends_what_is_served_under_it() {
     let world = World::new().await;
-    let (provider, member) = (&world.provider, &world.member);
+    let provider = &world.provider;
+    let member = &world.member;
     grant_between_members(&world).await;
     let eva = member.researcher().await;
     let sql = "SELECT age FROM cleveland.heart";
@@ -350,10 +359,13 @@ async fn the_end_of_a_roster_ends_what_is_served_under_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_are_renewed_before_expiry_without_interruption() {
     let world = World::new().await;
-    let (provider, member) = (&world.provider, &world.member);
+    let provider = &world.provider;
+    let member = &world.member;
     world.assert_still_serving().await;
-    let (there, here) = (member.node.network().local_id(), provider.node.network().local_id());
-    let (before, number) = (attested(provider, there), session(provider, there));
+    let there = member.node.network().local_id();
+    let here = provider.node.network().local_id();
+    let before = attested(provider, there);
+    let number = session(provider, there);
     let hours = 20 * 3_600_000;
     provider.node.clock().shift(hours);
     member.node.clock().shift(hours);
@@ -375,7 +387,8 @@ async fn certificates_are_renewed_before_expiry_without_interruption() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grant_end_takes_effect_or_fails() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let grant = granted(&world).await;
     let shown = attested(provider, attacker.id());
     let negotiations = provider.node.negotiations();

@@ -19,7 +19,9 @@ use super::well_behaved::{World, scope, why, wide};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_break_a_rule_are_refused_and_leave_nothing() {
     let world = World::connected().await;
-    let (attacker, provider, member) = (&world.attacker, &world.provider, &world.member);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
+    let member = &world.member;
     let with = |change: &dyn Fn(&mut NegotiationMessage)| {
         let mut message = request(&world, 1, wide(provider));
         change(&mut message);
@@ -94,7 +96,8 @@ async fn request_for_an_unpublished_dataset_is_refused_as_unknown() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_can_neither_repeat_nor_borrow_nor_skip_a_step() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let mut fixture = offered(&world).await;
     let other = sign(&request(&world, 2, wide(provider)), &attacker.node);
     assert_eq!(send_message(attacker, provider, other).await, Reply::Accepted);
@@ -141,7 +144,8 @@ async fn a_consumer_can_neither_repeat_nor_borrow_nor_skip_a_step() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn negotiation_whose_peer_does_not_accept_delays_no_other() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let mut fixture = offered(&world).await;
     let sent = fixture.view.transcript().messages()[0].signed().clone();
     assert_eq!(send_message(attacker, provider, sent).await, Reply::Accepted);
@@ -160,7 +164,8 @@ async fn promptly<T>(step: impl Future<Output = T>) -> T {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_can_only_sign_what_the_provider_signed() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let fixture = agreed(&world).await;
     let Body::Agreement { terms } = &fixture.view.transcript().messages().last().unwrap().message().body else {
         panic!("the last message is the agreement")
@@ -196,7 +201,8 @@ async fn a_consumer_can_only_sign_what_the_provider_signed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn offer_beyond_the_request_or_without_reasons_is_refused() {
     let world = World::new().await;
-    let (attacker, member) = (&world.attacker, &world.member);
+    let attacker = &world.attacker;
+    let member = &world.member;
     attacker.meet(member).await;
     let request = Scope {
         tier: Tier::Aggregate,
@@ -239,7 +245,8 @@ async fn offer_beyond_the_request_or_without_reasons_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn agreement_that_differs_from_the_request_is_refused() {
     let world = World::new().await;
-    let (attacker, member) = (&world.attacker, &world.member);
+    let attacker = &world.attacker;
+    let member = &world.member;
     attacker.meet(member).await;
     let request = Scope {
         tier: Tier::Aggregate,
@@ -257,7 +264,8 @@ async fn agreement_that_differs_from_the_request_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn terms_that_are_widened_after_the_acceptance_are_refused() {
     let world = World::new().await;
-    let (attacker, member) = (&world.attacker, &world.member);
+    let attacker = &world.attacker;
+    let member = &world.member;
     attacker.meet(member).await;
     let request = scope(&attacker.institution);
     let mut fixture = requested(&world, request.clone()).await;
@@ -349,7 +357,8 @@ fn false_agreements(
     fixture: &NegotiationFixture<AsProvider>,
     request: &Scope,
 ) -> Vec<(&'static str, Signed<NegotiationMessage>)> {
-    let (attacker, member) = (&world.attacker, &world.member);
+    let attacker = &world.attacker;
+    let member = &world.member;
     let true_terms = terms(world, fixture, request);
     let with = |change: &dyn Fn(&mut GrantTerms)| {
         let mut terms = true_terms.clone();

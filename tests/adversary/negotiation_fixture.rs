@@ -109,7 +109,8 @@ impl<R: Role> NegotiationFixture<R> {
 
 /// The attacker requests everything but the names from the provider and has its offer.
 pub(super) async fn offered(world: &World) -> NegotiationFixture<concordat_protocol::negotiation::AsConsumer> {
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let incoming = attacker.accept(NEGOTIATION);
     let id = NegotiationId::from_bytes([42; 16]);
     let sent = ConsumerNegotiation::request(
@@ -126,7 +127,8 @@ pub(super) async fn offered(world: &World) -> NegotiationFixture<concordat_proto
         incoming,
     };
     assert_eq!(send_message(attacker, provider, sent.message).await, Reply::Accepted);
-    let (by, whole) = (tester(), Restriction::default());
+    let by = tester();
+    let whole = Restriction::default();
     let (made, ()) = tokio::join!(
         provider.node.negotiations().offer(&id, &whole, &by),
         fixture.follow(provider)
@@ -137,7 +139,8 @@ pub(super) async fn offered(world: &World) -> NegotiationFixture<concordat_proto
 
 /// The attacker accepts an offer and has the provider's signature on the terms.
 pub(super) async fn agreed(world: &World) -> NegotiationFixture<concordat_protocol::negotiation::AsConsumer> {
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let mut fixture = offered(world).await;
     let sent = fixture.view.accept(&attacker.node, now()).unwrap();
     fixture.step(attacker, provider, sent).await;
@@ -147,7 +150,8 @@ pub(super) async fn agreed(world: &World) -> NegotiationFixture<concordat_protoc
 
 /// The attacker has a valid grant from the provider.
 pub(super) async fn granted(world: &World) -> GrantId {
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let mut fixture = agreed(world).await;
     let sent = fixture
         .view
@@ -177,7 +181,8 @@ pub(super) async fn requested(
 
 /// The member has a valid grant from the attacker, for everything.
 pub(super) async fn granted_to_member(world: &World) -> GrantId {
-    let (attacker, member) = (&world.attacker, &world.member);
+    let attacker = &world.attacker;
+    let member = &world.member;
     let mut fixture = requested(world, scope(&attacker.institution)).await;
     let sent = fixture
         .view
@@ -193,7 +198,8 @@ pub(super) async fn granted_to_member(world: &World) -> GrantId {
 
 /// The member has a valid grant from the provider; the attacker takes no part.
 pub(super) async fn grant_between_members(world: &World) -> GrantId {
-    let (member, provider) = (world.member.node.negotiations(), world.provider.node.negotiations());
+    let member = world.member.node.negotiations();
+    let provider = world.provider.node.negotiations();
     let request = member.request(wide(&world.provider), why(), &tester()).await.unwrap();
     // A request waits for the connection if it is not up yet.
     let offered = soon(async {

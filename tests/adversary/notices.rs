@@ -16,7 +16,8 @@ pub(super) const NOTICE: StreamProtocol = StreamProtocol::new("/concordat/notice
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grant_can_be_ended_only_by_its_parties() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let grant = grant_between_members(&world).await;
     for event in [GrantEvent::Relinquish, GrantEvent::Suspend, GrantEvent::Revoke] {
         let own_name = notice(&world, provider, grant, event, 1);
@@ -46,7 +47,8 @@ async fn grant_can_be_ended_only_by_its_parties() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn consumer_can_return_a_grant_but_not_suspend_or_resume_it() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let grant = granted(&world).await;
     change(provider, &grant, GrantEvent::Suspend).await;
     for event in [GrantEvent::Suspend, GrantEvent::Resume, GrantEvent::Revoke] {
@@ -73,11 +75,13 @@ async fn consumer_can_return_a_grant_but_not_suspend_or_resume_it() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn revoked_grant_stays_revoked_after_any_replay() {
     let world = World::new().await;
-    let (attacker, member) = (&world.attacker, &world.member);
+    let attacker = &world.attacker;
+    let member = &world.member;
     attacker.meet(member).await;
     let grant = granted_to_member(&world).await;
     let event = |event, sequence| sign(&notice(&world, member, grant, event, sequence), &attacker.node);
-    let (suspend, revoke) = (event(GrantEvent::Suspend, 1), event(GrantEvent::Revoke, 3));
+    let suspend = event(GrantEvent::Suspend, 1);
+    let revoke = event(GrantEvent::Revoke, 3);
     // The member was away for a week when the grant was resumed.
     let late = Notice {
         at: now().plus_seconds(-7 * 86_400),

@@ -15,7 +15,8 @@ async fn next_key_without_an_address_is_not_made_or_recorded() {
         InProcessNode::start("cleveland", "US"),
         InProcessNode::start_at("budapest", "HU", Vec::new())
     );
-    let (coordinator, membership) = (founder.node.membership(), member.node.membership());
+    let coordinator = founder.node.membership();
+    let membership = member.node.membership();
     let name = ConsortiumName::new("Heart Study").unwrap();
     coordinator.found(name, &tester()).await.unwrap();
     coordinator

@@ -72,7 +72,8 @@ const COLUMN_POSITIONS: [&str; 10] = [
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_envelope_that_is_not_exactly_its_senders_is_refused() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let grant = granted(&world).await;
     let forgeries: [(&str, Signed<QueryEnvelope>); 15] = [
         (
@@ -278,7 +279,8 @@ async fn hidden_table_is_refused_as_unknown() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn query_after_a_revocation_is_refused() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let grant = granted(&world).await;
     assert!(
         send_query(attacker, provider, envelope(&world, grant, |_| (), |_| ()))
@@ -329,7 +331,8 @@ async fn query_text_with_another_version_than_stated_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn receipt_without_countersignature_is_recognized_as_such() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
+    let attacker = &world.attacker;
+    let provider = &world.provider;
     let grant = granted(&world).await;
     let other = NodeKey::from_seed(&[9; 32].into());
     for forge in [true, false] {

@@ -34,7 +34,8 @@ fn file(roster: &Roster) -> String {
 async fn takeover_of_a_key_is_shown_to_the_holder_as_such() {
     let world = World::connected().await;
     let provider = &world.provider;
-    let (first, second) = (MaliciousPeer::start("zurich", 77), MaliciousPeer::start("zurich", 78));
+    let first = MaliciousPeer::start("zurich", 77);
+    let second = MaliciousPeer::start("zurich", 78);
     let mut taken = next(provider);
     let entry = member_entry(&mut taken, "zurich");
     let succession = KeySuccession {
@@ -78,8 +79,10 @@ async fn takeover_of_a_key_is_shown_to_the_holder_as_such() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn holder_does_not_sign_that_a_member_was_admitted_again() {
     let world = World::connected().await;
-    let (attacker, provider) = (&world.attacker, &world.provider);
-    let (membership, before) = (provider.node.membership(), provider.roster());
+    let attacker = &world.attacker;
+    let provider = &world.provider;
+    let membership = provider.node.membership();
+    let before = provider.roster();
     let mut roster = next(provider);
     let number = roster.number;
     let entry = member_entry(&mut roster, "zurich");

@@ -15,7 +15,8 @@ fn world() -> World {
     let mut rows = "record,age,birth_date,chol,ldl,sex\n".to_owned();
     for n in 0..PEOPLE {
         // Born from 1906 to 2005.
-        let (year, age) = (1906 + n % 100, 2026 - (1906 + n % 100));
+        let year = 1906 + n % 100;
+        let age = 2026 - (1906 + n % 100);
         writeln!(rows, "P{n},{age},{year}-06-15,{},{},{}", 1000 + n, 5000 + n, n % 2).unwrap();
     }
     let file = world.file("heart.csv", rows);

@@ -235,7 +235,8 @@ impl Relay {
 
     /// Waits until the node can send no more.
     async fn until_full(&self) {
-        let (mut before, mut same) = (0, 0);
+        let mut before = 0;
+        let mut same = 0;
         while before < 4096 || same < 5 {
             tokio::time::sleep(Duration::from_millis(100)).await;
             let now = self.arrived().await;

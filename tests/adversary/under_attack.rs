@@ -93,7 +93,9 @@ async fn node_under_attack_serves_a_third_member() {
     serve(&world, &eva, DRAIN_INTERVAL).await;
 
     // Quiet phases and attacks alternate, so that other load on the machine affects both.
-    let (mut quiet, mut attacked, mut memories) = (Served::default(), Served::default(), Vec::new());
+    let mut quiet = Served::default();
+    let mut attacked = Served::default();
+    let mut memories = Vec::new();
     let rounds = u32::try_from(whole.as_secs() / ROUND.as_secs()).unwrap().max(3);
     for _ in 0..rounds {
         attack.resume();
@@ -106,7 +108,8 @@ async fn node_under_attack_serves_a_third_member() {
     let (made, kinds) = attack.end();
 
     let remaining = attacked.rate() / quiet.rate();
-    let (before, after) = (memories[memories.len() / 3], *memories.last().unwrap());
+    let before = memories[memories.len() / 3];
+    let after = *memories.last().unwrap();
     println!(
         "{made} attacks of {kinds} kinds in {} s; the third member: {:.1} queries a second when it was quiet, {:.1} under attack, {remaining:.2} \
          of it; memory {} MiB after a third, {} MiB at the end",
@@ -177,7 +180,8 @@ impl AddAssign for Served {
 
 /// Sends queries for `time`.
 async fn serve(world: &World, eva: &Actor, time: Duration) -> Served {
-    let (begun, mut answered) = (Instant::now(), 0_u32);
+    let begun = Instant::now();
+    let mut answered = 0_u32;
     while begun.elapsed() < time {
         let rows = world.member.query(eva, "SELECT sex, chol FROM cleveland.heart").await;
         rows.expect("a third member is served");
@@ -257,7 +261,9 @@ impl Attack {
             return;
         }
         self.kinds += 1;
-        let (world, over, made) = (Arc::clone(world), Arc::clone(&self.over), Arc::clone(&self.made));
+        let world = Arc::clone(world);
+        let over = Arc::clone(&self.over);
+        let made = Arc::clone(&self.made);
         let paused = Arc::clone(&self.paused);
         self.runtime.spawn(async move {
             for number in 0.. {

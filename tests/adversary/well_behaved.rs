@@ -164,7 +164,8 @@ impl InProcessNode {
         let node = self.node.clone();
         let work = move || {
             let password = Secret::from("correct horse battery staple".to_owned());
-            let (accounts, now) = (node.accounts(), now());
+            let accounts = node.accounts();
+            let now = now();
             accounts
                 .add("eva", BTreeSet::from([Role::Researcher]), &password, now)
                 .unwrap();

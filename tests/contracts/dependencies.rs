@@ -258,7 +258,8 @@ fn built_from(lock: &str, package: &str) -> std::collections::BTreeSet<String> {
         let names = names.map(|name| name.trim_matches('"')).filter(|name| !name.is_empty());
         needs.entry(name.trim_matches('"')).or_default().extend(names);
     }
-    let (mut built, mut left) = (std::collections::BTreeSet::new(), vec![package]);
+    let mut built = std::collections::BTreeSet::new();
+    let mut left = vec![package];
     while let Some(next) = left.pop() {
         if built.insert(next.to_owned()) {
             left.extend(needs.get(next).into_iter().flatten());

@@ -185,7 +185,8 @@ fn cycles(modules: &Modules) -> Vec<BTreeSet<String>> {
         .map(|(module, file)| (module.as_str(), modules.used(module, file)))
         .collect();
     let reached = |from: &str| {
-        let (mut seen, mut left) = (BTreeSet::new(), vec![from.to_owned()]);
+        let mut seen = BTreeSet::new();
+        let mut left = vec![from.to_owned()];
         while let Some(next) = left.pop() {
             for to in edges.get(next.as_str()).into_iter().flatten() {
                 if top(to) == top(from) && seen.insert(to.clone()) {

@@ -76,14 +76,17 @@ impl S3Server {
     }
 
     fn serve(&self, listener: TcpListener) {
-        let (service, faults) = (Arc::clone(&self.service), Arc::clone(&self.faults));
+        let service = Arc::clone(&self.service);
+        let faults = Arc::clone(&self.faults);
         let task = self.runtime.spawn(async move {
             // Connections end with the task that accepted them.
             let mut connections = JoinSet::new();
             while let Ok((socket, _)) = listener.accept().await {
-                let (service, faults) = (Arc::clone(&service), Arc::clone(&faults));
+                let service = Arc::clone(&service);
+                let faults = Arc::clone(&faults);
                 let answer = service_fn(move |request: Request<Incoming>| {
-                    let (service, faults) = (Arc::clone(&service), Arc::clone(&faults));
+                    let service = Arc::clone(&service);
+                    let faults = Arc::clone(&faults);
                     async move { faults.answer(&service, request).await }
                 });
                 let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), answer);

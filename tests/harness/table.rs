@@ -52,7 +52,9 @@ impl Table {
 }
 
 fn cells(line: &str) -> Vec<String> {
-    let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
+    let mut cells = Vec::new();
+    let mut cell = String::new();
+    let mut quoted = false;
     let mut chars = line.chars().peekable();
     while let Some(char) = chars.next() {
         match char {

@@ -481,7 +481,8 @@ fn ended(mut child: Child, command: &str) -> Outcome {
             POLL_INTERVAL
         });
     }
-    let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
+    let stdout = stdout.join().unwrap();
+    let stderr = stderr.join().unwrap();
     Outcome {
         command: command.to_owned(),
         code,

@@ -171,7 +171,8 @@ impl World {
     /// The researcher of `consumer` requests access from `provider`; returns the id once the provider has the request.
     #[track_caller]
     pub fn request(&self, consumer: &str, provider: &str, dataset: &str, args: &[&str]) -> String {
-        let (until, target) = (until(), format!("{provider}/{dataset}"));
+        let until = until();
+        let target = format!("{provider}/{dataset}");
         let mut request = vec!["grant", "request", &target];
         for (option, value) in [("--purpose", "health-research"), ("--until", until.as_str())] {
             if !args.contains(&option) {

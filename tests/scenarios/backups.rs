@@ -377,7 +377,8 @@ impl Traps {
 
     /// Values of `[keys]` and `[storage]`, each of which names a trap.
     fn settings(&self) -> Vec<String> {
-        let (module, pipe) = (self.module.display(), self.pipe.display());
+        let module = self.module.display();
+        let pipe = self.pipe.display();
         let store = format!(
             "objects = \"s3://bucket/prefix\"\nendpoint = \"http://{}\"\nplain_http = \"loopback\"\nretries = 0\nrequest_timeout = 1\n",
             self.listener.local_addr().unwrap()

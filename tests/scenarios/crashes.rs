@@ -182,7 +182,8 @@ fn a_power_cut_while_the_ledger_grows_loses_no_entry() {
         },
     );
     let node = &mut world.nodes[0];
-    let (mut logins, mut answers) = (0, 0);
+    let mut logins = 0;
+    let mut answers = 0;
     for round in 0..rounds() {
         node.log_in(Person::Researcher);
         let (l, a) = work_until_killed(node, moment(round) * 3);

@@ -113,7 +113,8 @@ pub(super) fn copy(from: &Path, to: &Path) {
     let mode = fs::metadata(from).unwrap().permissions().mode();
     fs::DirBuilder::new().mode(mode).create(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        let kind = entry.file_type().unwrap();
+        let target = to.join(entry.file_name());
         if kind.is_dir() {
             copy(&entry.path(), &target);
         } else if kind.is_file() {
@@ -137,7 +138,8 @@ fn parts(dir: &Path) -> Vec<PathBuf> {
 #[test]
 fn disk_each_part_swapped_is_refused_or_harmless() {
     let mut saved = SavedStates::new();
-    let (earlier, other) = (saved.earlier.clone(), saved.other.clone());
+    let earlier = saved.earlier.clone();
+    let other = saved.other.clone();
     for part in parts(&saved.newest.clone()) {
         let what = format!("an earlier {}", part.display());
         saved.start_after(&what, |dir| replace(&earlier.join(&part), &dir.join(&part)));
@@ -151,7 +153,8 @@ fn disk_each_part_swapped_is_refused_or_harmless() {
 #[test]
 fn disk_older_state_or_ledger_stops_the_start() {
     let mut saved = SavedStates::new();
-    let (earlier, other) = (saved.earlier.clone(), saved.other.clone());
+    let earlier = saved.earlier.clone();
+    let other = saved.other.clone();
     for (parts, expected) in [
         (["meta"].as_slice(), "`meta` was replaced"),
         (&["ledger"], "`ledger` was replaced"),

@@ -47,7 +47,8 @@ fn power_cut_during_maintenance_loses_nothing() {
 fn run_node(cuts: Range<u64>) -> u64 {
     let mut world = World::unconnected(1);
     found_consortium(&world.nodes[0]);
-    let (first, more) = (table(&world, 500), table(&world, STEP));
+    let first = table(&world, 500);
+    let more = table(&world, STEP);
     let backups = world.dir().join("backups");
     begin(&world.nodes[0], &first);
     let mut acknowledged = Acknowledged {

@@ -23,7 +23,8 @@ fn an_older_version_is_shown_to_the_holders_people_only() {
             classes: &classes,
         },
     );
-    let (holder, consumer) = (world.node("cleveland"), world.node("budapest"));
+    let holder = world.node("cleveland");
+    let consumer = world.node("budapest");
     world.grant("budapest", "cleveland", "heart", &["--tier", "records"]);
 
     // Forty patients have withdrawn, and a column is new.

@@ -91,7 +91,8 @@ fn every_row_arrives_with_its_gaps(world: &World, tables: &[Table]) {
         assert_eq!(answer.rows.len(), *patients, "{holder}");
         for column in ["chol", "thalach", "ca", "thal", "slope", "fbs"] {
             let gaps = |cells: Vec<&str>| cells.into_iter().filter(|cell| ["", "?"].contains(cell)).count();
-            let (arrived, given) = (gaps(answer.column(column)), gaps(table.column(column)));
+            let arrived = gaps(answer.column(column));
+            let given = gaps(table.column(column));
             assert_eq!(arrived, given, "{holder}.{column}");
         }
         let released = answers_released(world.node(holder));

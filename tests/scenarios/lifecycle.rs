@@ -280,7 +280,8 @@ fn lost_key_file_is_recovered_with_a_recovery_key() {
     let mut world = node_with_dataset();
     let folder = world.nodes[0].dir.parent().unwrap().to_owned();
     let text = |path: &Path| path.to_str().unwrap().to_owned();
-    let (recovery, escrow) = (folder.join("recovery.txt"), folder.join("keys.age"));
+    let recovery = folder.join("recovery.txt");
+    let escrow = folder.join("keys.age");
     let Ok(made) = Command::new("age-keygen").arg("-o").arg(&recovery).output() else {
         eprintln!("skipped: there is no `age-keygen`; install the package `age`");
         return;
@@ -294,7 +295,8 @@ fn lost_key_file_is_recovered_with_a_recovery_key() {
 
     let node = &mut world.nodes[0];
     let right = answer(node);
-    let (to, from) = (text(&escrow), text(&recovery));
+    let to = text(&escrow);
+    let from = text(&recovery);
     node.refused_as(
         Person::Administrator,
         2,

@@ -47,7 +47,8 @@ fn request_too_wide_is_narrowed_with_a_reason_per_difference() {
             classes: &CLASSES,
         },
     );
-    let (provider, consumer) = (world.node("cleveland"), world.node("budapest"));
+    let provider = world.node("cleveland");
+    let consumer = world.node("budapest");
 
     let id = world.request("budapest", "cleveland", "heart", &["--where", "age >= 40"]);
     provider.run_as(Person::Steward, &["grant", "offer", &id]).ok();
@@ -129,7 +130,8 @@ fn assert_transforms_of_the_policy(grant: &Value) {
 
 fn assert_same_transcript(world: &World, id: &str) {
     let shown = |node: &str| world.node(node).json_as(Person::Steward, &["grant", "transcript", id]);
-    let (here, there) = (shown("budapest"), shown("cleveland"));
+    let here = shown("budapest");
+    let there = shown("cleveland");
     assert_eq!(here["head"], there["head"]);
     let kinds = |transcript: &Value| -> Vec<String> {
         transcript["messages"]

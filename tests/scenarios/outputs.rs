@@ -97,7 +97,8 @@ fn answers_are_not_written_through_links() {
     let world = prepared();
     let node = &world.nodes[0];
     node.log_in(Person::Researcher);
-    let (folder, victim) = (world.dir().join("folder"), world.dir().join("victim"));
+    let folder = world.dir().join("folder");
+    let victim = world.dir().join("victim");
     fs::create_dir(&folder).unwrap();
     fs::write(&victim, "untouched").unwrap();
     for ending in ["csv", "ndjson", "arrow", "parquet"] {

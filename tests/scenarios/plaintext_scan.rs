@@ -66,7 +66,8 @@ fn table(more: &str) -> String {
 /// Each kind of bad row contains a name in the part that cannot be read.
 fn imports_that_fail(world: &World) -> Vec<PathBuf> {
     let cleveland = world.node("cleveland");
-    let (name, record) = (NAMES[0], RECORDS[0]);
+    let name = NAMES[0];
+    let record = RECORDS[0];
     let bad = [
         ("ragged", table(&format!("{record},{name}\n")).into_bytes()),
         (

@@ -28,7 +28,8 @@ fn policy_set_is_applied_by_a_steward_at_once() {
         },
     );
     world.grant("budapest", "cleveland", "heart", &["--columns", "sex"]);
-    let (cleveland, budapest) = (world.node("cleveland"), world.node("budapest"));
+    let cleveland = world.node("cleveland");
+    let budapest = world.node("budapest");
     let sql = "SELECT sex FROM cleveland.heart";
     assert_eq!(budapest.query(sql).ok().table().rows.len(), 3);
 
@@ -80,7 +81,8 @@ fn policy_set_is_applied_by_a_steward_at_once() {
     assert_eq!(cleveland.status()["policy"]["number"], 2);
     let decided = entries(cleveland, "decision_made");
     // It names the set and the steward's settings of the dataset.
-    let (first, last) = (&decided[0]["policy"], &decided.last().unwrap()["policy"]);
+    let first = &decided[0]["policy"];
+    let last = &decided.last().unwrap()["policy"];
     assert_ne!(first, last, "{decided:?}");
     let applied = entries(cleveland, "policy_applied");
     let by = causes(cleveland, "policy_applied");

@@ -50,7 +50,8 @@ fn refused_query(node: &TestNode, code: i32, args: &[&str]) -> Value {
 }
 
 fn query_that_no_rule_permits_is_denied(world: &World) {
-    let (budapest, zurich) = (world.node("budapest"), world.node("zurich"));
+    let budapest = world.node("budapest");
+    let zurich = world.node("zurich");
     let problem = refused_query(zurich, 3, &["SELECT sex FROM cleveland.heart"]);
     assert_eq!(problem["code"], "denied");
     let help = problem["help"].as_str().expect("help");
@@ -68,7 +69,8 @@ fn query_that_no_rule_permits_is_denied(world: &World) {
 }
 
 fn hidden_data_looks_like_missing_data(world: &World) {
-    let (cleveland, budapest) = (world.node("cleveland"), world.node("budapest"));
+    let cleveland = world.node("cleveland");
+    let budapest = world.node("budapest");
     cleveland.refused_as(Person::Steward, 4, &["dataset", "show", "nowhere"]);
     budapest.refused_as(Person::Researcher, 4, &["grant", "show", "00000000"]);
 

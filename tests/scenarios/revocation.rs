@@ -18,7 +18,8 @@ fn a_revoked_grant_cuts_the_answer_that_is_under_way() {
     let world = World::consortium(2);
     share_many(&world);
     let grant = world.grant("budapest", "cleveland", "scans", &["--tier", "records"]);
-    let (provider, consumer) = (world.node("cleveland"), world.node("budapest"));
+    let provider = world.node("cleveland");
+    let consumer = world.node("budapest");
 
     consumer.log_in(Person::Researcher);
     let mut reader = Reader::start(consumer, "SELECT * FROM cleveland.scans");

@@ -138,7 +138,8 @@ fn copy(from: &Path, to: &Path) {
     let mode = fs::metadata(from).unwrap().permissions().mode();
     fs::DirBuilder::new().mode(mode).create(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        let kind = entry.file_type().unwrap();
+        let target = to.join(entry.file_name());
         if kind.is_dir() {
             copy(&entry.path(), &target);
         } else if kind.is_file() {

@@ -58,7 +58,8 @@ impl Tokens {
 
     /// Removes the token, or reinserts it if it was removed.
     fn remove_or_reinsert(&self) {
-        let (inside, outside) = (self.0.join("tokens"), self.0.join("elsewhere"));
+        let inside = self.0.join("tokens");
+        let outside = self.0.join("elsewhere");
         if outside.exists() {
             fs::remove_dir_all(&inside).unwrap();
             fs::rename(outside, inside).unwrap();

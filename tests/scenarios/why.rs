@@ -15,7 +15,8 @@ fn why_names_the_rules_of_a_grant_a_query_and_a_refusal() {
     };
     world.share("cleveland", import);
     let grant = world.grant("budapest", "cleveland", "heart", &["--columns", "sex,age"]);
-    let (cleveland, budapest) = (world.node("cleveland"), world.node("budapest"));
+    let cleveland = world.node("cleveland");
+    let budapest = world.node("budapest");
 
     // The holder sees every rule; the consumer sees what the holder sent, and no rule of the holder.
     let explained = cleveland.json_as(Person::Steward, &["why", &grant]);

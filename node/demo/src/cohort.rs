@@ -187,7 +187,8 @@ fn record_number(profile: &Profile, drawn: u64) -> String {
 }
 
 fn birth_date(age: i64, rng: &mut SplitMix64) -> String {
-    let (month, day) = (1 + rng.below(12), 1 + rng.below(28));
+    let month = 1 + rng.below(12);
+    let day = 1 + rng.below(28);
     format!("{}-{month:02}-{day:02}", EXAMINED_IN - age)
 }
 

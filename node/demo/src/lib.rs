@@ -92,7 +92,8 @@ async fn end(options: &DemoOptions, nodes: DemoNodes, demo_dir: DemoDir, narrato
     }
     narrator.narrate("The three nodes keep running. To connect to one of them:");
     for node in [cleveland, budapest, zurich] {
-        let (profile, dir) = (node.profile, node.keep());
+        let profile = node.profile;
+        let dir = node.keep();
         narrator.output(&format!(
             "concordat --dir {} login {}",
             dir.display(),

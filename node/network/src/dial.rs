@@ -158,7 +158,8 @@ impl DialRange {
     /// A block whose address has no bits set beyond its prefix length, so that it is not misread.
     fn block(text: &str) -> Option<Self> {
         let (ip, bits) = text.split_once('/')?;
-        let (ip, bits): (IpAddr, u8) = (ip.parse().ok()?, bits.parse().ok()?);
+        let ip: IpAddr = ip.parse().ok()?;
+        let bits: u8 = bits.parse().ok()?;
         let longest = if ip.is_ipv4() { 32 } else { 128 };
         (bits <= longest && ip == prefix(ip, bits) && ip == ip.to_canonical()).then_some(Self::Block(ip, bits))
     }

@@ -327,14 +327,17 @@ mod tests {
     }
 
     fn inbound(gate: &mut Gate, peer: PeerId, id: usize) -> Result<(), Refused> {
-        let (id, address) = (ConnectionId::new_unchecked(id), Multiaddr::empty());
+        let id = ConnectionId::new_unchecked(id);
+        let address = Multiaddr::empty();
         gate.handle_established_inbound_connection(id, peer, &address, &address)
             .map(drop)
             .map_err(reason)
     }
 
     fn outbound(gate: &mut Gate, peer: PeerId, id: usize) -> Result<(), Refused> {
-        let (id, address, port) = (ConnectionId::new_unchecked(id), Multiaddr::empty(), PortUse::Reuse);
+        let id = ConnectionId::new_unchecked(id);
+        let address = Multiaddr::empty();
+        let port = PortUse::Reuse;
         let admitted = gate.handle_established_outbound_connection(id, peer, &address, Endpoint::Dialer, port);
         admitted.map(drop).map_err(reason)
     }

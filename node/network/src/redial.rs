@@ -104,7 +104,9 @@ mod tests {
             first: Duration::from_secs(1),
             cap: Duration::from_secs(8),
         };
-        let (mut redial, node, start) = (Redial::new(backoff), NodeId::from_bytes([1; 32]), Instant::now());
+        let mut redial = Redial::new(backoff);
+        let node = NodeId::from_bytes([1; 32]);
+        let start = Instant::now();
         redial.want(node, start, Duration::ZERO);
         assert_eq!(redial.take_due(start), [node]);
         assert_eq!((redial.take_due(start), redial.next_due()), (vec![], None));
@@ -124,7 +126,9 @@ mod tests {
             first: Duration::from_secs(1),
             cap: Duration::from_secs(8),
         };
-        let (mut redial, node, start) = (Redial::new(backoff), NodeId::from_bytes([1; 32]), Instant::now());
+        let mut redial = Redial::new(backoff);
+        let node = NodeId::from_bytes([1; 32]);
+        let start = Instant::now();
         redial.want(node, start, Duration::ZERO);
         let mut waits = Vec::new();
         let mut now = start;

@@ -208,7 +208,8 @@ mod tests {
     async fn reset_discards_what_the_peer_has_not_received() {
         let resets = Resets::default();
         let (mut near, mut far, remote) = ends(&resets).await;
-        let (mut written, block) = (0, [7; 64 << 10]);
+        let mut written = 0;
+        let block = [7; 64 << 10];
         while let Ok(sent) = tokio::time::timeout(Duration::from_millis(200), near.write(&block)).await {
             written += sent.unwrap();
         }

@@ -87,7 +87,8 @@ impl Unfinished {
             tracing::debug!("the oldest unfinished connection is closed in favor of a new one");
             evicted.cancel();
         }
-        let (number, cut) = (waiting.last.wrapping_add(1), CancellationToken::new());
+        let number = waiting.last.wrapping_add(1);
+        let cut = CancellationToken::new();
         waiting.last = number;
         waiting.from.insert(number, (ip, cut.clone()));
         PendingConnection {
@@ -141,7 +142,8 @@ struct Waiting {
 impl Waiting {
     /// Removes the connections that have to be closed for one more from `ip`.
     fn evict_for(&mut self, ip: Option<IpAddr>, limits: &Limits) -> Vec<CancellationToken> {
-        let (host, block) = (Prefix::host(ip), Prefix::block(ip));
+        let host = Prefix::host(ip);
+        let block = Prefix::block(ip);
         let mut out = self.cut_oldest(limits.pending_per_host, |_, other| Prefix::host(other) == host);
         if !self.is_named(ip) {
             out.extend(self.cut_oldest(limits.pending_per_block, |waiting, other| {
@@ -204,7 +206,8 @@ mod tests {
     #[test]
     fn an_ipv6_host_cannot_count_as_many() {
         let register = register();
-        let (one, other) = (fill(&register, "2001:db8::1", 3), fill(&register, "2001:db8::2", 3));
+        let one = fill(&register, "2001:db8::1", 3);
+        let other = fill(&register, "2001:db8::2", 3);
         assert_eq!((open(&one).len(), open(&other).len()), (0, 3));
     }
 

@@ -43,7 +43,8 @@ impl Frame for Note {
 #[tokio::test]
 async fn members_exchange_frames_over_either_transport() {
     for transport in [TCP, QUIC] {
-        let (one, two) = (Node::start(1, transport).await, Node::start(2, transport).await);
+        let one = Node::start(1, transport).await;
+        let two = Node::start(2, transport).await;
         introduce(&[&one, &two]).await;
         attest(&one, &two).await;
         let mut incoming = two.net.accept(CATALOG).unwrap();
@@ -61,7 +62,8 @@ async fn members_exchange_frames_over_either_transport() {
 #[tokio::test]
 async fn gate_incoming_dial_of_non_member_refused() {
     for transport in [TCP, QUIC] {
-        let (node, non_member) = (Node::start(1, transport).await, Node::start(2, transport).await);
+        let node = Node::start(1, transport).await;
+        let non_member = Node::start(2, transport).await;
         node.set_members(&[]).await;
         let sessions = node.net.sessions();
         let _hello = node.net.accept(HELLO).unwrap();
@@ -80,7 +82,8 @@ async fn gate_incoming_dial_of_non_member_refused() {
 
 #[tokio::test]
 async fn gate_outgoing_dial_to_non_member_refused() {
-    let (node, non_member) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    let node = Node::start(1, TCP).await;
+    let non_member = Node::start(2, TCP).await;
     non_member.set_members(&[&node]).await;
     let refused = node.net.open(non_member.id(), HELLO).await.unwrap_err();
     assert!(matches!(refused, NetworkError::NotMember { peer } if peer == non_member.id()));
@@ -89,11 +92,9 @@ async fn gate_outgoing_dial_to_non_member_refused() {
 
 #[tokio::test]
 async fn an_address_of_another_node_is_not_taken_for_the_member() {
-    let (node, imposter, absent) = (
-        Node::start(1, TCP).await,
-        Node::start(2, TCP).await,
-        Node::start(3, TCP).await,
-    );
+    let node = Node::start(1, TCP).await;
+    let imposter = Node::start(2, TCP).await;
+    let absent = Node::start(3, TCP).await;
     imposter.set_members(&[&node]).await;
     let wrong = [(absent.id(), institution_of(&absent), imposter.net.listen_addrs())];
     node.net
@@ -107,7 +108,8 @@ async fn an_address_of_another_node_is_not_taken_for_the_member() {
 #[tokio::test]
 async fn a_removed_member_is_cut_off_at_once() {
     for transport in [TCP, QUIC] {
-        let (one, two) = (Node::start(1, transport).await, Node::start(2, transport).await);
+        let one = Node::start(1, transport).await;
+        let two = Node::start(2, transport).await;
         introduce(&[&one, &two]).await;
         attest(&one, &two).await;
         let mut incoming = two.net.accept(QUERY).unwrap();
@@ -132,7 +134,8 @@ async fn a_removed_member_is_cut_off_at_once() {
 
 #[tokio::test]
 async fn nothing_but_hello_is_served_before_attestation() {
-    let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    let one = Node::start(1, TCP).await;
+    let two = Node::start(2, TCP).await;
     introduce(&[&one, &two]).await;
     let mut queries = two.net.accept(QUERY).unwrap();
     let mut hellos = two.net.accept(HELLO).unwrap();
@@ -161,7 +164,8 @@ async fn nothing_but_hello_is_served_before_attestation() {
 
 #[tokio::test]
 async fn stream_arriving_before_attestation_waits_for_it() {
-    let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    let one = Node::start(1, TCP).await;
+    let two = Node::start(2, TCP).await;
     introduce(&[&one, &two]).await;
     let mut queries = two.net.accept(QUERY).unwrap();
     one.session(&two).await.attest(attested());
@@ -173,7 +177,8 @@ async fn stream_arriving_before_attestation_waits_for_it() {
 
 #[tokio::test]
 async fn session_of_returning_member_is_new_and_unattested() {
-    let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    let one = Node::start(1, TCP).await;
+    let two = Node::start(2, TCP).await;
     introduce(&[&one, &two]).await;
     attest(&one, &two).await;
     let before = one.session(&two).await;
@@ -199,7 +204,8 @@ fn newest_open_connection_is_used() {
 
 #[tokio::test]
 async fn a_stopped_network_leaves_nothing_behind() {
-    let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    let one = Node::start(1, TCP).await;
+    let two = Node::start(2, TCP).await;
     introduce(&[&one, &two]).await;
     let seen = two.session(&one).await;
     let net = one.net.clone();
@@ -252,7 +258,8 @@ impl Node {
             first: Duration::from_millis(20),
             cap: Duration::from_millis(100),
         };
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
         let net = Network::start(config, stop.clone(), &tasks).await?;
         Ok(Self { net, stop, tasks })
     }

@@ -76,7 +76,8 @@ pub fn diff(before: (&PolicySources, &Policy), after: (&PolicySources, &Policy),
 
 fn settings(before: &PolicySources, after: &PolicySources) -> Vec<String> {
     let read = |sources: &PolicySources| serde_json::to_value(sources.settings).unwrap_or_default();
-    let (before, after) = (read(before), read(after));
+    let before = read(before);
+    let after = read(after);
     let keys: BTreeSet<&String> = before
         .as_object()
         .into_iter()
@@ -100,7 +101,8 @@ fn texts(before: &[PolicyFile], after: &[PolicyFile]) -> Vec<FileDiff> {
     names
         .into_iter()
         .filter_map(|name| {
-            let (before, after) = (find(before, name), find(after, name));
+            let before = find(before, name);
+            let after = find(after, name);
             (before != after).then(|| FileDiff {
                 file: name.clone(),
                 lines: lines(&before, &after),
@@ -113,9 +115,11 @@ fn texts(before: &[PolicyFile], after: &[PolicyFile]) -> Vec<FileDiff> {
 /// that would take too much memory, shown as replaced.
 fn lines(before: &str, after: &str) -> Vec<String> {
     const MAX_CELLS: usize = 4_000_000;
-    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let old: Vec<&str> = before.lines().collect();
+    let new: Vec<&str> = after.lines().collect();
     let head = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
-    let (old, new) = (old.get(head..).unwrap_or_default(), new.get(head..).unwrap_or_default());
+    let old = old.get(head..).unwrap_or_default();
+    let new = new.get(head..).unwrap_or_default();
     let tail = old
         .iter()
         .rev()
@@ -147,7 +151,9 @@ fn subsequence(old: &[&str], new: &[&str]) -> Vec<String> {
             }
         }
     }
-    let (mut i, mut j, mut lines) = (0, 0, Vec::new());
+    let mut i = 0;
+    let mut j = 0;
+    let mut lines = Vec::new();
     loop {
         match (old.get(i), new.get(j)) {
             (Some(left), Some(right)) if left == right => {

@@ -50,7 +50,8 @@ pub fn never_allowed(policy: &Policy, space: &RequestSpace) -> Vec<String> {
 
 /// As [`never_allowed`], in a sample.
 pub(crate) fn overruled(policy: &Policy, sample: &Sample) -> Vec<String> {
-    let (mut lines, mut evaluated) = (Vec::new(), 0_usize);
+    let mut lines = Vec::new();
+    let mut evaluated = 0_usize;
     each(sample, &mut |line, request| {
         if !request.is_prohibited() {
             return true;

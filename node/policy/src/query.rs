@@ -180,7 +180,8 @@ impl Policy {
             }
             OfferDecision::Offer(offer) => {
                 let reasons = offer.narrowings.into_iter().map(|narrowing| {
-                    let (requested, offered) = (narrowing.difference.requested, narrowing.difference.offered);
+                    let requested = narrowing.difference.requested;
+                    let offered = narrowing.difference.offered;
                     let text = format!(
                         "the grant has `{requested}`, and policy now allows `{offered}`: {}",
                         narrowing.reason.text
@@ -225,7 +226,8 @@ fn full_scope(input: &LocalInput<'_>, facts: &DatasetFacts, now: Timestamp) -> R
 
 /// The checks that follow from the agreement itself; no policy can disable them.
 fn guards(input: &QueryInput<'_>, now: Timestamp) -> Step {
-    let (grant, requester) = (input.granted, input.requester);
+    let grant = input.granted;
+    let requester = input.requester;
     let actor = &requester.actor;
     let window = grant.window;
     let checks = [

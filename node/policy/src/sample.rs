@@ -167,7 +167,8 @@ impl Sample {
         let consumers = consumers(space, &institutions, &places);
         let columns = contents.take(named.columns);
         let kinds: Vec<ColumnKind> = named.kinds.into_iter().filter(|kind| !KINDS.contains(kind)).collect();
-        let (names, segments) = (contents.take(named.datasets), contents.take(named.segments));
+        let names = contents.take(named.datasets);
+        let segments = contents.take(named.segments);
         let mut datasets = space.datasets.clone();
         if let Some(any) = datasets.first_mut() {
             any.columns.splice(0..0, columns_named(&columns, &kinds));

@@ -60,7 +60,8 @@ fn changes() -> [Route; 5] {
         let operation = Operation::post(summary).accepts::<GrantChange>();
         [operation.returns::<Grant>()]
     };
-    let (revoking, suspending) = (Action::RevokeGrant, Action::SuspendGrant);
+    let revoking = Action::RevokeGrant;
+    let suspending = Action::SuspendGrant;
     [
         Route::new("/v1/grants/{id}/reject", Access::LoggedIn, post(reject)).describe(change("End a negotiation")),
         Route::new("/v1/grants/{id}/revoke", Access::Needs(revoking), post(revoke)).describe(change("Revoke a grant")),

@@ -21,7 +21,8 @@ use crate::iam::Action;
 use crate::services::policy;
 
 pub(super) fn routes() -> Vec<Route> {
-    let (read, manage) = (Access::Needs(Action::ReadPolicy), Access::Needs(Action::ManagePolicy));
+    let read = Access::Needs(Action::ReadPolicy);
+    let manage = Access::Needs(Action::ManagePolicy);
     vec![
         Route::new("/v1/policy", read, get(show))
             .describe([Operation::get("The current policy set").returns::<CurrentPolicySet>()]),

@@ -87,7 +87,8 @@ fn matches_expected(config: &Config, expected: Digest32) -> Result<(), Problem> 
 async fn authenticated(name: &str, config: &Config, storage: &Storage) -> Result<Actor, Problem> {
     let password = prompt::secret(&format!("password of {name}"))?;
     let accounts = Accounts::open(storage.meta(), config.node.institution.clone(), Argon2Cost::default())?;
-    let (name, now) = (name.to_owned(), Clock::system().now());
+    let name = name.to_owned();
+    let now = Clock::system().now();
     let login = move || Sessions::new(accounts).login(&name, &password, now);
     let login = tokio::task::spawn_blocking(login).await;
     let login = login.map_err(|error| Problem::internal("the operation was interrupted", &error))?;

@@ -116,7 +116,8 @@ pub(super) async fn run(command: ConsortiumCommand, context: &Context) -> Result
 async fn found(name: ConsortiumName, context: &Context) -> Result<(), Problem> {
     let new = NewConsortium { name };
     let roster: Roster = context.client()?.post("/v1/consortium/found", &new).await?;
-    let (name, key) = (&new.name, &roster.charter_fingerprint);
+    let name = &new.name;
+    let key = &roster.charter_fingerprint;
     context
         .out
         .done(&format!("founded `{name}`; charter 1 of 1, key {key}"), &roster)
@@ -175,7 +176,9 @@ async fn join(file: &Path, context: &Context) -> Result<(), Problem> {
     let file = file::read(file)?;
     let joined: Roster = context.client()?.post("/v1/consortium/join", &file).await?;
     roster::note_not_dialed(&joined, context);
-    let (name, charter, key) = (&joined.consortium, &joined.charter, &joined.charter_fingerprint);
+    let name = &joined.consortium;
+    let charter = &joined.charter;
+    let key = &joined.charter_fingerprint;
     let sentence = format!("joined `{name}`; {charter}; compare it by telephone: {key}");
     context.out.done(&sentence, &joined)
 }

@@ -183,7 +183,8 @@ fn conclude(grant: &Grant, context: &Context) -> Result<(), Problem> {
 
 /// Field by field; the scopes are compared as they are shown.
 async fn diff(a: &str, b: &str, context: &Context) -> Result<(), Problem> {
-    let (first, second) = (get(a, context).await?, get(b, context).await?);
+    let first = get(a, context).await?;
+    let second = get(b, context).await?;
     let columns = [("part", "part"), ("a", "a"), ("b", "b")];
     context.out.list(&differences(&first, &second), &columns)
 }

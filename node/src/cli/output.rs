@@ -145,7 +145,8 @@ impl Output {
         }
         let red = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
         let bold = Style::new().bold();
-        let (title, detail) = (clean(&problem.title), clean(&problem.detail));
+        let title = clean(&problem.title);
+        let detail = clean(&problem.detail);
         write_error_line(&format!("{red}{title}:{red:#} {detail}"));
         for reason in &problem.reasons {
             write_error_line(&format!("  - {}", clean(reason)));

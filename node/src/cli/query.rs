@@ -51,7 +51,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<(), Problem> {
     }
     let rows = sink.finish(reader.schema())?;
     if !summary.receipts.is_empty() {
-        let (rows, receipts) = (pluralized(rows, "row"), pluralized(summary.receipts.len(), "receipt"));
+        let rows = pluralized(rows, "row");
+        let receipts = pluralized(summary.receipts.len(), "receipt");
         context.out.note(&format!("{rows}; {receipts} signed by both sides"));
     }
     Ok(())

@@ -144,7 +144,8 @@ mod tests {
     fn session_token_is_private_and_follows_no_link() {
         let base = tempfile::tempdir().unwrap();
         let store = |dir: &str| SessionStore::new(Path::new(dir), Some(base.path().to_owned()), None).unwrap();
-        let (one, other) = (store("/node/one"), store("/node/other"));
+        let one = store("/node/one");
+        let other = store("/node/other");
         assert!(one.get().unwrap().is_none());
         one.put("token").unwrap();
         one.put("token again").unwrap();

@@ -84,7 +84,8 @@ impl EvidenceRecord {
     /// The certificates of the consumer's and of the provider's node; `None` for queries of this node's own people.
     pub fn certificates(&self) -> Option<[Signed<NodeCertificate>; 2]> {
         let peer = self.peer.as_ref()?;
-        let (own, other) = (peer.own.clone(), peer.certificate.clone());
+        let own = peer.own.clone();
+        let other = peer.certificate.clone();
         match self.side {
             EvidenceSide::Provider => Some([other, own]),
             EvidenceSide::Consumer => Some([own, other]),

@@ -24,7 +24,8 @@ impl Evidence {
     /// [`EvidenceError::StateOlder`] if there is an entry about a query of which there is no record.
     pub fn compare(&self, ledger: &Ledger) -> Result<(), EvidenceError> {
         for stored in ledger.range_for_start(ledger.anchored(), ledger.size())? {
-            let (entry, about) = (stored.entry.sequence, query_of(&stored.entry.body));
+            let entry = stored.entry.sequence;
+            let about = query_of(&stored.entry.body);
             let Some(query) = about else { continue };
             let record = self.get(query)?.ok_or(EvidenceError::StateOlder { query, entry })?;
             if !record.entries.contains(&entry) {

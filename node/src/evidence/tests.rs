@@ -56,7 +56,8 @@ impl Fixture {
 
 /// An entry of each frequent kind.
 fn about(n: u8) -> [EntryBody; 6] {
-    let (query, grant) = (query(n), GrantId::from_bytes([1; 16]));
+    let query = query(n);
+    let grant = GrantId::from_bytes([1; 16]);
     let outcome = Outcome::Completed;
     [
         EntryBody::DecisionMade {

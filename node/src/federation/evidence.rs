@@ -141,8 +141,10 @@ impl Federation {
     ) -> Result<Countersignature, FederationError> {
         let parts = &self.0.parts;
         self.note_ledger(&receipt, provider, by).await?;
-        let (heads, ledger) = (parts.membership.heads().clone(), parts.ledger.clone());
-        let (by, now) = (by.clone(), parts.clock.now());
+        let heads = parts.membership.heads().clone();
+        let ledger = parts.ledger.clone();
+        let by = by.clone();
+        let now = parts.clock.now();
         let signed = parts.evidence.run(move |evidence| {
             evidence.countersign(query, (receipt, counted), || heads.signed(), (&ledger, &by, now))
         });
@@ -202,7 +204,8 @@ impl Federation {
         loop {
             let connected = sessions.borrow_and_update().clone();
             for session in connected.values().filter(|session| session.number() > seen) {
-                let (federation, session) = (self.clone(), session.clone());
+                let federation = self.clone();
+                let session = session.clone();
                 let span = session_span(session.peer());
                 let countersigned = async move {
                     if session.until_attested().await.is_ok()
@@ -257,7 +260,8 @@ impl Federation {
         let Ok(verified) = receipt.verify(&[node]) else {
             return Ok(None);
         };
-        let (stated, signed) = (verified.document().clone(), verified.signed().clone());
+        let stated = verified.document().clone();
+        let signed = verified.signed().clone();
         let query = stated.query;
         let stored = parts.evidence.blocking(move |evidence| {
             let ended = !evidence.is_open(query)?;
@@ -274,7 +278,8 @@ impl Federation {
         if let Some(before) = record.receipt.as_ref().filter(|_| record.countersigned) {
             // Our signature did not reach the provider.
             let same = matches!((before.payload_digest(), signed.payload_digest()), (Ok(a), Ok(b)) if a == b);
-            let (receipt, ledger) = (before.clone(), record.consumer_ledger.clone());
+            let receipt = before.clone();
+            let ledger = record.consumer_ledger.clone();
             return Ok(ledger
                 .filter(|_| same)
                 .map(|ledger| Countersignature { receipt, ledger }));

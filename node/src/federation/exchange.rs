@@ -220,7 +220,8 @@ impl Reading {
         self.pending = chunk;
         // It is counted before it is confirmed: the provider never states less than this node has counted.
         self.chunks = self.chunks.saturating_add(1);
-        let (number, more) = (self.chunks, self.more);
+        let number = self.chunks;
+        let more = self.more;
         let confirmed = self.stream.send(&ChunkAccepted { number, more }).await;
         confirmed.map_err(|error| self.outgoing.unreachable(error))?;
         Ok(true)

@@ -41,7 +41,8 @@ impl Exchange {
     /// Runs the exchange and enters its end. The exchange is a task of its own, so that its end is entered even if its decoder
     /// panics on the received bytes.
     pub(super) async fn run(self, stream: FramedStream, outgoing: OutgoingQuery, open: OpenQuery, reader: Reader) {
-        let (federation, rows) = (self.federation.clone(), reader.rows.clone());
+        let federation = self.federation.clone();
+        let rows = reader.rows.clone();
         let exchange = self.exchange(stream, outgoing, reader).in_current_span();
         let ended = tokio::spawn(exchange).await;
         let Ended { counted, outcome, last } = ended.unwrap_or_else(|_| Ended {

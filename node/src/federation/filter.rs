@@ -30,7 +30,8 @@ pub(super) fn as_text(filter: &Expr) -> Option<String> {
         Expr::IsNull(inner) => Some(format!("{} IS NULL", column(inner)?)),
         Expr::IsNotNull(inner) => Some(format!("{} IS NOT NULL", column(inner)?)),
         Expr::Between(between) => {
-            let (low, high) = (operand(&between.low)?, operand(&between.high)?);
+            let low = operand(&between.low)?;
+            let high = operand(&between.high)?;
             let not = if between.negated { "NOT " } else { "" };
             Some(format!("({} {not}BETWEEN {low} AND {high})", column(&between.expr)?))
         }

@@ -43,7 +43,9 @@ impl Federation {
             source,
         };
         let mut stream = parts.network.open(node, CATALOG).await.map_err(unreachable)?;
-        let (mut known, mut from, mut used): (Vec<RemoteDataset>, u32, usize) = (Vec::new(), 0, 0);
+        let mut known: Vec<RemoteDataset> = Vec::new();
+        let mut from: u32 = 0;
+        let mut used: usize = 0;
         for _ in 0..MAX_PAGES {
             stream.send(&CatalogRequest { from }).await.map_err(unreachable)?;
             let CatalogReply { datasets, next } = stream.expect().await.map_err(unreachable)?;

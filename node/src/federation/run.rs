@@ -92,7 +92,8 @@ async fn collect(
     source: &dyn QuerySource,
 ) -> Result<(SchemaRef, Vec<RecordBatch>), FederationError> {
     let mut answer = source.query(target, sql).await?;
-    let (mut batches, mut size) = (Vec::new(), 0_usize);
+    let mut batches = Vec::new();
+    let mut size = 0_usize;
     while let Some(batch) = answer.batches.try_next().await? {
         size = size.saturating_add(batch.get_array_memory_size());
         if size > MAX_SUMMARY {

@@ -186,12 +186,10 @@ impl PartitionStream for MemberPartition {
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let (source, target, sql, requested) = (
-            self.source.clone(),
-            self.target.clone(),
-            self.sql.clone(),
-            self.requested.clone(),
-        );
+        let source = self.source.clone();
+        let target = self.target.clone();
+        let sql = self.sql.clone();
+        let requested = self.requested.clone();
         let opened = async move {
             let answer = source.query(&target, sql).await?;
             check_columns(&target, &requested, &answer.schema).inspect_err(|_| source.forget_schema(&target))?;

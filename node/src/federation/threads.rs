@@ -143,13 +143,15 @@ impl OnNodeRuntime {
 #[async_trait]
 impl QuerySource for OnNodeRuntime {
     async fn query(&self, target: &Target, sql: String) -> Result<Answer, FederationError> {
-        let (source, target) = (self.source.clone(), target.clone());
+        let source = self.source.clone();
+        let target = target.clone();
         let task = self.runtime.spawn(async move { source.query(&target, sql).await });
         AbortOnDropHandle::new(task).await.map_err(|_| engine_stopped())?
     }
 
     async fn schema(&self, target: &Target) -> Result<SchemaRef, FederationError> {
-        let (source, target) = (self.source.clone(), target.clone());
+        let source = self.source.clone();
+        let target = target.clone();
         let task = self.runtime.spawn(async move { source.schema(&target).await });
         AbortOnDropHandle::new(task).await.map_err(|_| engine_stopped())?
     }

@@ -114,7 +114,8 @@ mod tests {
 
     #[test]
     fn union_matches_columns_by_name_and_widens_types() {
-        let (a, b) = (at("aachen"), at("basel"));
+        let a = at("aachen");
+        let b = at("basel");
         let left = schema(&[("age", DataType::Int64), ("chol", DataType::Int64)]);
         let right = schema(&[("chol", DataType::Float64), ("site", DataType::Utf8)]);
         let combined = union_schema([(&a, left), (&b, right)]).unwrap();
@@ -136,7 +137,8 @@ mod tests {
 
     #[test]
     fn union_type_mismatch_names_both_institutions() {
-        let (a, b) = (at("aachen"), at("basel"));
+        let a = at("aachen");
+        let b = at("basel");
         let mismatch = union_schema([
             (&a, schema(&[("age", DataType::Int64)])),
             (&b, schema(&[("age", DataType::Utf8)])),

@@ -397,7 +397,8 @@ fn attribution_of_two_people_needs_two_people() {
     let fixture = Fixture::new();
     let (_, sessions) = fixture.with_eva();
     let login = |name| sessions.login(name, &secret(GOOD), NOON).unwrap().actor;
-    let (eva, root) = (login("eva"), login("root"));
+    let eva = login("eva");
+    let root = login("root");
     let both = eva.attribution_with(&root).unwrap();
     assert_eq!(both.cause().to_string(), "eva@budapest and root@budapest");
     let refused = eva.attribution_with(&login("eva")).unwrap_err();

@@ -174,7 +174,8 @@ pub fn restore(plan: RestorePlan, now: Timestamp) -> Result<RestoredNode, Proble
     site.write(config::FILE, config.to_string().as_bytes())?;
     let contents = restored.contents.document();
     let opened = restored.storage;
-    let (folder, key) = (opened.ledger_dir(), opened.ledger_key());
+    let folder = opened.ledger_dir();
+    let key = opened.ledger_key();
     let ledger = Ledger::open_restored(&folder, key, contents.institution.clone(), opened.meta())?;
     let bound = StartState::open(opened.meta())?;
     bound.reconcile(&ledger, now)?;

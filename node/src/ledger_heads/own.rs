@@ -50,7 +50,8 @@ impl LedgerHeads {
         by: &Attribution,
     ) -> Result<Option<Vec<Digest32>>, LedgerHeadsError> {
         let inner = &self.0;
-        let (us, institution) = (inner.identity.node(), &inner.identity.institution);
+        let us = inner.identity.node();
+        let institution = &inner.identity.institution;
         // A head that this node did not sign is not evidence about its ledger.
         let Ok(claimed) = known.head_of(us, institution) else {
             return Ok(None);
@@ -79,7 +80,9 @@ impl LedgerHeads {
         if known.is_some_and(|known| known >= position(&head)) {
             return Ok(());
         }
-        let (size, digest, now) = (head.tree.size, signed.digest(), inner.clock.now());
+        let size = head.tree.size;
+        let digest = signed.digest();
+        let now = inner.clock.now();
         own.conflict = Some(OwnConflict {
             signed,
             head,

@@ -38,7 +38,8 @@ impl Blocks {
         signed: &LedgerHead,
         present: TreeHead,
     ) -> Result<Option<Vec<Digest32>>, LedgerError> {
-        let (first, second) = (signed.tree.size, present.size);
+        let first = signed.tree.size;
+        let second = present.size;
         if first > second {
             return Ok(None);
         }

@@ -108,7 +108,10 @@ impl LedgerHeads {
         shown: &Shown,
         by: &Attribution,
     ) -> Result<(), LedgerHeadsError> {
-        let (heads, institution, shown, by) = (self.clone(), institution.clone(), shown.clone(), by.clone());
+        let heads = self.clone();
+        let institution = institution.clone();
+        let shown = shown.clone();
+        let by = by.clone();
         let node = shown.head.node;
         let store = move || heads.update(&institution, shown.clone(), &by, false, |ledger| ledger.observe(shown));
         let stored = tokio::task::spawn_blocking(store).await?;
@@ -160,7 +163,9 @@ impl LedgerHeads {
         (known, conflict): (Digest32, &HeadConflict),
         by: &Attribution,
     ) -> Result<(), LedgerHeadsError> {
-        let (node, institution, now) = (shown.head.node, ledger.institution.clone(), self.0.clock.now());
+        let node = shown.head.node;
+        let institution = ledger.institution.clone();
+        let now = self.0.clock.now();
         tracing::error!(peer = %node.short(), %institution, %conflict, "the ledger of a peer was replaced or has diverged; the peer is refused");
         let entry = EntryBody::PeerLedgerConflict {
             node,
@@ -235,14 +240,12 @@ impl LedgerHeads {
                 .map_or_else(String::new, |conflict| conflict.reason.clone());
             let known_entries = ledger.proven.head.tree.size;
             let base = ledger.acknowledge(root).ok_or(LedgerHeadsError::NothingToAcknowledge)?;
-            let (entry, now) = (
-                EntryBody::PeerLedgerAcknowledged {
-                    node,
-                    institution: institution.clone(),
-                    shown: base.signed.digest(),
-                },
-                heads.0.clock.now(),
-            );
+            let entry = EntryBody::PeerLedgerAcknowledged {
+                node,
+                institution: institution.clone(),
+                shown: base.signed.digest(),
+            };
+            let now = heads.0.clock.now();
             drop(heads.0.ledger.append(entry, &by, now)?);
             heads.put(node, &ledger)?;
             Ok(PeerConflict {

@@ -136,7 +136,9 @@ impl Comparison<'_> {
 
     fn summarize(&self, known: LedgerSummary) -> Result<LedgerSummary, LedgerError> {
         let ledger = &self.0.ledger;
-        let (size, mut datasets, mut start) = (ledger.size(), known.datasets, known.entries);
+        let size = ledger.size();
+        let mut datasets = known.datasets;
+        let mut start = known.entries;
         while start < size {
             for stored in ledger.range_for_start(start, size.min(start + CHUNK))? {
                 if let EntryBody::DatasetImported {

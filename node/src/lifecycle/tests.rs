@@ -43,13 +43,15 @@ async fn retention_and_each_removal_are_entered_for_the_person() {
 }
 
 async fn retain(lifecycle: &Lifecycle, keep: Option<NonZeroU32>, by: &Attribution) -> u64 {
-    let (lifecycle, by) = (lifecycle.clone(), by.clone());
+    let lifecycle = lifecycle.clone();
+    let by = by.clone();
     let work = move || lifecycle.retain(&heart(), keep, &by).unwrap();
     tokio::task::spawn_blocking(work).await.unwrap()
 }
 
 async fn trim(lifecycle: &Lifecycle, by: &Attribution) -> u64 {
-    let (lifecycle, by) = (lifecycle.clone(), by.clone());
+    let lifecycle = lifecycle.clone();
+    let by = by.clone();
     tokio::task::spawn_blocking(move || lifecycle.trim(&heart(), &by).unwrap())
         .await
         .unwrap()

@@ -63,7 +63,8 @@ impl Membership {
             number: roster.number(),
             signed: roster.signed().clone(),
         };
-        let (inner, attribution) = (self.0.clone(), by.clone());
+        let inner = self.0.clone();
+        let attribution = by.clone();
         tokio::task::spawn_blocking(move || inner.sealed.adopt(value, &inner.ledger, entry, &attribution, now))
             .await??;
         // After the roster: from the old pin the new charter can be verified, but not the other way round.
@@ -89,7 +90,8 @@ impl Membership {
         if !error.is_abuse() {
             return;
         }
-        let (number, reason) = (roster.number, Reason::sanitized(&error.to_string()));
+        let number = roster.number;
+        let reason = Reason::sanitized(&error.to_string());
         let due = self.0.refused_rosters.note(digest, by, &reason, now);
         self.enter_refusals(due.before).await;
         if !due.roster {

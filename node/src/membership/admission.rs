@@ -48,7 +48,8 @@ impl Membership {
         let now = self.0.clock.now();
         let applicant = ValidEnrollment::check(from_file(file)?, now)?;
         let enrollment = applicant.enrollment();
-        let (institution, fingerprint) = (enrollment.institution.clone(), enrollment.key.fingerprint());
+        let institution = enrollment.institution.clone();
+        let fingerprint = enrollment.key.fingerprint();
         // Everything that can refuse the applicant comes before the entry that its hosts are allowed.
         let current = self.roster_to_change()?;
         let change = if admission.replace_key { replace_key } else { admit };

@@ -67,9 +67,11 @@ impl Membership {
             hosts: allowed.iter().map(|host| Label::sanitized(&host.to_string())).collect(),
         };
         // Durable before it is dialed: the person is not asked again after a restart.
-        let (inner, by) = (self.0.clone(), by.clone());
+        let inner = self.0.clone();
+        let by = by.clone();
         let all = tokio::task::spawn_blocking(move || {
-            let (changes, now) = (&inner.changes, inner.clock.now());
+            let changes = &inner.changes;
+            let now = inner.clock.now();
             let subject = Subject::AllowedHosts(institution.to_string());
             changes.make(subject, entry, (&by, now), || {
                 inner.allowed_hosts.add(&institution, &allowed)?;

@@ -33,7 +33,8 @@ impl Membership {
         roster_file: Option<&[u8]>,
         succeeds: Option<Signed<KeySuccession>>,
     ) -> Result<Signed<Enrollment>, MembershipError> {
-        let (identity, now) = (&self.0.identity, self.0.clock.now());
+        let identity = &self.0.identity;
+        let now = self.0.clock.now();
         let stated = match roster_file {
             Some(file) => Some(self.stated_in(file)?),
             None => self.newest().and_then(|roster| {

@@ -73,7 +73,8 @@ impl Membership {
 
     /// Starts a hello on an open session: the first one, or another one that renews what both sides have presented.
     pub(super) fn spawn_hello(&self, session: &Session, stage: &Stage) {
-        let (membership, session) = (self.clone(), session.clone());
+        let membership = self.clone();
+        let session = session.clone();
         let span = session_span(session.peer());
         let hello = async move {
             let outcome = membership.introduce(&session).await;

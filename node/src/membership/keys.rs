@@ -113,7 +113,8 @@ impl Membership {
             key,
         };
         drop(self.0.ledger.append_async(entry, by, self.0.clock.now()).await?);
-        let (inner, member) = (self.0.clone(), institution.clone());
+        let inner = self.0.clone();
+        let member = institution.clone();
         tokio::task::spawn_blocking(move || inner.confirmations.add(&member, key)).await??;
         // The member's nodes were checked against the keys that were recognized at the time: they have to connect again.
         for node in roster.member(institution).into_iter().flat_map(|member| &member.nodes) {
@@ -190,7 +191,8 @@ impl Membership {
 
     /// Writes the statement of the present key to the ledger, then replaces the key by the next one. The old private key is destroyed.
     async fn replace_own_key(&self, by: &Attribution) -> Result<(), MembershipError> {
-        let (inner, by) = (self.0.clone(), by.clone());
+        let inner = self.0.clone();
+        let by = by.clone();
         let replaced = move || {
             let now = inner.clock.now();
             let identities = inner.identities();

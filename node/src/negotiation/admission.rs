@@ -73,7 +73,8 @@ impl Admissions {
         if open >= MAX_OPEN {
             return Err(NegotiationError::TooManyOpen { max: MAX_OPEN });
         }
-        let (begun, peer) = (self.begun.clone(), admission.peer.clone());
+        let begun = self.begun.clone();
+        let peer = admission.peer.clone();
         let counted = tokio::task::spawn_blocking(move || count(&begun, &peer, now)).await??;
         if counted {
             Ok(())

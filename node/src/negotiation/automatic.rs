@@ -71,7 +71,8 @@ impl Negotiations {
         entry: Entry,
         (by, now): (&Attribution, Timestamp),
     ) -> Result<Option<Transition>, NegotiationError> {
-        let (identity, grants) = (&self.0.identity, &self.0.grants);
+        let identity = &self.0.identity;
+        let grants = &self.0.grants;
         match entry {
             Entry::Provider(negotiation) => match negotiation.state() {
                 State::Accepted(_) => {

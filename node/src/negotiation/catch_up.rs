@@ -32,7 +32,8 @@ impl Negotiations {
         loop {
             let open_sessions = sessions.borrow_and_update().clone();
             for session in open_sessions.values().filter(|session| session.number() > seen) {
-                let (negotiations, session) = (self.clone(), session.clone());
+                let negotiations = self.clone();
+                let session = session.clone();
                 stage.spawn(async move {
                     if let Ok(attested) = session.until_attested().await {
                         negotiations.send_again(&attested).await;

@@ -116,7 +116,8 @@ impl Negotiations {
         match stream.expect().await.map_err(away)? {
             NoticeReply::Acknowledged(answer) => {
                 let to = &pending.to.institution;
-                let (sent, now) = (&pending.notice, self.0.clock.now());
+                let sent = &pending.notice;
+                let now = self.0.clock.now();
                 ValidAcknowledgement::check(answer.verify(peer)?, to, sent, pending.newest, now)?;
                 self.0
                     .grants

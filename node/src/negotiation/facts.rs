@@ -14,7 +14,8 @@ use crate::policy::{self, DatasetFacts};
 /// # Errors
 /// [`NegotiationError::Catalog`] when the catalog cannot be read.
 pub async fn dataset_facts(storage: &Storage, dataset: &DatasetRef) -> Result<Option<DatasetFacts>, NegotiationError> {
-    let (catalog, dataset) = (storage.catalog().clone(), dataset.clone());
+    let catalog = storage.catalog().clone();
+    let dataset = dataset.clone();
     let read = move || match catalog.open_version(&dataset.dataset, None) {
         Ok(version) => {
             let record = catalog.datasets().show(&dataset.dataset)?;

@@ -215,7 +215,8 @@ impl Restriction {
             queries_per_day,
             min_cell,
         } = self.limits;
-        let (mut limits, known) = (allowed.limits, allowed.limits);
+        let mut limits = allowed.limits;
+        let known = allowed.limits;
         if let Some(rows) = max_rows {
             let fits = known.max_rows.is_none_or(|most| rows <= most);
             excess.unless(fits, "the most rows of an answer", rows, known.max_rows.unwrap_or(rows));
@@ -243,7 +244,8 @@ impl Restriction {
         let Some(until) = &self.until else {
             return Ok(allowed.window);
         };
-        let (until, known) = (Timestamp::parse(until)?, allowed.window);
+        let until = Timestamp::parse(until)?;
+        let known = allowed.window;
         excess.unless(until <= known.not_after(), "the end", until, known.not_after());
         Ok(Window::new(known.not_before(), until)?)
     }

@@ -28,7 +28,8 @@ impl Negotiations {
     /// # Errors
     /// [`NegotiationError::Network`] when these protocols are already being served.
     pub fn serve(&self, stage: &Stage) -> Result<(), NegotiationError> {
-        let (messages, notices) = (self.0.network.accept(NEGOTIATION)?, self.0.network.accept(NOTICE)?);
+        let messages = self.0.network.accept(NEGOTIATION)?;
+        let notices = self.0.network.accept(NOTICE)?;
         stage.spawn(self.clone().serve_messages(messages, stage.clone()));
         stage.spawn(self.clone().serve_notices(notices, stage.clone()));
         stage.spawn(self.clone().catch_up(stage.clone()));
@@ -55,7 +56,8 @@ impl Negotiations {
         let answering = async {
             match self.handle_message(message, &sender, &by).await {
                 Ok(recorded) => {
-                    let (negotiations, by) = (self.clone(), by.clone());
+                    let negotiations = self.clone();
+                    let by = by.clone();
                     let reaction = async move { negotiations.react(recorded, &by).await };
                     stage.spawn(reaction.instrument(Span::current()));
                     Reply::Accepted
@@ -140,7 +142,8 @@ impl Negotiations {
         message: Authentic,
         (by, now): (&Attribution, Timestamp),
     ) -> Result<Recorded, NegotiationError> {
-        let (signed, sender) = (message.signed().clone(), message.message().from.clone());
+        let signed = message.signed().clone();
+        let sender = message.message().from.clone();
         let parties = self.parties(&sender, Party::Provider, now)?;
         match &message.message().body {
             Body::Request { scope, .. } => self.visible(&scope.dataset).await?,
@@ -201,7 +204,8 @@ impl Negotiations {
         session: &Session,
         sender: &Attested,
     ) -> Result<Signed<Acknowledgement>, NegotiationError> {
-        let (now, by) = (self.0.clock.now(), by_peer(session));
+        let now = self.0.clock.now();
+        let by = by_peer(session);
         let verified = notice.verify(session.peer())?;
         let grant = verified.document().grant;
         span::identify(&NegotiationId::from(grant));

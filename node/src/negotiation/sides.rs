@@ -83,7 +83,8 @@ impl Negotiations {
         negotiation: Negotiation<R>,
         now: Timestamp,
     ) -> Result<Continuing<R>, NegotiationError> {
-        let (peer, began) = (negotiation.peer_side(), locked.admitted());
+        let peer = negotiation.peer_side();
+        let began = locked.admitted();
         let roster = self.0.membership.valid_roster(now)?;
         if active(&roster, &peer.institution)?.key != peer.key {
             return Err(NegotiationError::OtherKey {
@@ -135,7 +136,8 @@ impl Negotiations {
             return Ok(None);
         }
         let roster = self.0.membership.valid_roster(now)?;
-        let (ours, theirs) = (entry.own_side(), entry.peer_side());
+        let ours = entry.own_side();
+        let theirs = entry.peer_side();
         let left = former(&roster, &ours.institution, began.ours)
             .or_else(|| former(&roster, &theirs.institution, began.theirs));
         let signed_by_both = state == StateName::Verified && entry.party() == Party::Provider;

@@ -65,7 +65,8 @@ mod tests {
             .with_max_level(LevelFilter::WARN)
             .with_writer(log.clone())
             .finish();
-        let (id, peer) = (NegotiationId::from_bytes([0xab; 16]), "zurich".parse().unwrap());
+        let id = NegotiationId::from_bytes([0xab; 16]);
+        let peer = "zurich".parse().unwrap();
         tracing::subscriber::with_default(subscriber, || {
             of(&id, &peer).in_scope(|| tracing::warn!("known"));
             of_unidentified(&peer).in_scope(|| {

@@ -202,7 +202,8 @@ fn policy_store_activates_a_sealed_signed_and_recorded_set() {
     let fixture = Fixture::new();
     let store = fixture.store();
     assert_eq!(store.current().unwrap().number(), 1, "a new node has the shipped set");
-    let (sources, before) = (with(NO_RECORDS, false), fixture.epoch.current());
+    let sources = with(NO_RECORDS, false);
+    let before = fixture.epoch.current();
     let expect = digest(&sources);
     let refused = store.apply(sources.clone(), Digest32::ZERO, &[], &stella(), &request_space());
     assert!(
@@ -232,8 +233,10 @@ fn policy_store_activates_a_sealed_signed_and_recorded_set() {
 
 #[test]
 fn policy_store_needs_two_people_if_the_settings_require_it() {
-    let (fixture, stewards) = (Fixture::new(), Stewards::new());
-    let (store, accounts) = (fixture.store(), &stewards.accounts);
+    let fixture = Fixture::new();
+    let stewards = Stewards::new();
+    let store = fixture.store();
+    let accounts = &stewards.accounts;
     let sources = with(NO_RECORDS, true);
     let expect = digest(&sources);
     let applied = store.apply(sources, expect, &[], &stella(), &request_space()).unwrap();
@@ -266,15 +269,18 @@ fn policy_store_needs_two_people_if_the_settings_require_it() {
 /// A proposal of someone who has been disabled or has another role since, and one whose cases fail by now, is not activated.
 #[test]
 fn policy_proposal_is_checked_again_when_approved() {
-    let (fixture, stewards) = (Fixture::new(), Stewards::new());
-    let (store, accounts) = (fixture.store(), &stewards.accounts);
+    let fixture = Fixture::new();
+    let stewards = Stewards::new();
+    let store = fixture.store();
+    let accounts = &stewards.accounts;
     let sources = with(NO_RECORDS, true);
     let expect = digest(&sources);
     let cases = [Case {
         institution: Some(zurich().institution),
         ..case(ColumnClass::Ordinary, Expected::Permit)
     }];
-    let (stella, stefan) = (stewards.login("stella"), stewards.login("stefan"));
+    let stella = stewards.login("stella");
+    let stefan = stewards.login("stefan");
     store.apply(sources, expect, &cases, &stella, &request_space()).unwrap();
     let approve = |space: &RequestSpace| store.approve(expect, &stefan, accounts, space);
     let make = |change: AccountChange| accounts.make(change).unwrap();

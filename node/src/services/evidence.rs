@@ -218,7 +218,8 @@ fn newest_with_prefix(node: &Node, text: &str) -> Result<Option<QueryId>, Proble
     if text.len() < 4 {
         return Err(Problem::usage("give at least four characters of the id"));
     }
-    let (mut end, first) = (node.ledger().size(), node.ledger().size().saturating_sub(SEARCHED));
+    let mut end = node.ledger().size();
+    let first = node.ledger().size().saturating_sub(SEARCHED);
     while end > first {
         let start = end.saturating_sub(CHUNK).max(first);
         let queries = node.ledger().range(start, end)?;

@@ -24,7 +24,8 @@ use crate::policy::{self, Party, RequestSpace, diff, never_allowed, sampled};
 pub async fn show(node: &Node, caller: &Actor) -> Result<CurrentPolicySet, Problem> {
     caller.require(Action::ReadPolicy)?;
     blocking(node, |node| {
-        let (store, sets) = (node.policies(), node.policies().history()?);
+        let store = node.policies();
+        let sets = node.policies().history()?;
         let (newest, at) = sets.last().ok_or(PolicyStoreError::NoSuchSet { number: 0 })?;
         let rules = store.live().current().rule_count();
         Ok::<_, PolicyStoreError>(current(newest, *at, rules, store.proposal()?))
@@ -113,7 +114,8 @@ pub async fn test(node: &Node, caller: &Actor, test: PolicyTest) -> Result<Polic
 pub async fn compare(node: &Node, caller: &Actor, sets: PolicyComparison) -> Result<PolicyDiff, Problem> {
     caller.require(Action::ReadPolicy)?;
     blocking(node, move |node| {
-        let (from, to) = (compared(node, sets.from)?, compared(node, sets.to)?);
+        let from = compared(node, sets.from)?;
+        let to = compared(node, sets.to)?;
         let old = from.compile().map_err(PolicyStoreError::from)?;
         let new = to.compile().map_err(PolicyStoreError::from)?;
         let found = diff((&from, &old), (&to, &new), &request_space(node)?);
@@ -146,7 +148,8 @@ pub async fn approve(node: &Node, caller: &Actor, approval: PolicyApproval) -> R
     caller.require(Action::ManagePolicy)?;
     let caller = caller.clone();
     blocking(node, move |node| {
-        let (store, accounts) = (node.policies(), node.accounts());
+        let store = node.policies();
+        let accounts = node.accounts();
         let done = store.approve(approval.expect, &caller, accounts, &request_space(node)?)?;
         Ok::<_, Problem>(applied(done))
     })

@@ -25,7 +25,8 @@ pub async fn run(node: &Node, caller: &Actor, request: QueryRequest) -> Result<A
 pub async fn catalog(node: &Node, caller: &Actor, query: CatalogQuery) -> Result<Catalog, Problem> {
     caller.require(Action::ReadCatalog)?;
     let federation = node.federation();
-    let (mut items, mut unreachable) = (Vec::new(), Vec::new());
+    let mut items = Vec::new();
+    let mut unreachable = Vec::new();
     let is_one = query.peer.is_some();
     for peer in query.peer.map_or_else(|| federation.peers(), |peer| vec![peer]) {
         match federation.catalog_of(&peer).await {

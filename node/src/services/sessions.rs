@@ -20,7 +20,8 @@ use crate::node::Node;
 /// `locked` if the name or the password is wrong, or after too many attempts.
 pub async fn login(node: &Node, uid: u32, request: LoginRequest) -> Result<Session, Problem> {
     let login = blocking(node, move |node| {
-        let (name, now) = (request.name, node.clock().now());
+        let name = request.name;
+        let now = node.clock().now();
         let result = node.sessions().login_at(&name, &secret(&request.password), uid, now);
         // Recorded before the person learns the outcome: a login that cannot be recorded is not valid.
         let (entry, by) = match &result {
@@ -64,10 +65,13 @@ pub fn person(caller: &Actor) -> Person {
 /// # Errors
 /// `locked` if the current password is wrong; `usage` if the new one is unsuitable.
 pub async fn set_own_password(node: &Node, caller: &Actor, uid: u32, new: OwnPassword) -> Result<Session, Problem> {
-    let (actor, by) = (caller.id().clone(), caller.own_account_attribution());
+    let actor = caller.id().clone();
+    let by = caller.own_account_attribution();
     let login = blocking(node, move |node| {
-        let (current, password) = (secret(&new.current), secret(&new.password));
-        let (name, now) = (actor.name().to_owned(), node.clock().now());
+        let current = secret(&new.current);
+        let password = secret(&new.password);
+        let name = actor.name().to_owned();
+        let now = node.clock().now();
         node.accounts().check_own_password(&name, &current, &password, now)?;
         let entry = EntryBody::UserChanged {
             actor,

@@ -30,7 +30,8 @@ impl Sharing {
                 tracing::debug!("the catalog is not sent: too many requests wait");
                 break;
             };
-            let (sharing, requester) = (self.clone(), requester.clone());
+            let sharing = self.clone();
+            let requester = requester.clone();
             // The slot is held until the page is done, even if the peer goes away.
             match tokio::task::spawn_blocking(move || {
                 let page = sharing.page(&requester, from);
@@ -52,7 +53,8 @@ impl Sharing {
 
     fn page(&self, requester: &Side, from: u32) -> Result<CatalogReply, CatalogError> {
         let parts = &self.0.parts;
-        let (catalog, now) = (parts.storage.catalog(), parts.clock.now());
+        let catalog = parts.storage.catalog();
+        let now = parts.clock.now();
         let mut reply = CatalogReply {
             datasets: Vec::new(),
             next: None,

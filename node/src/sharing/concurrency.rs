@@ -233,7 +233,8 @@ mod tests {
     #[tokio::test]
     async fn concurrency_party_over_its_limit_does_not_block_others() {
         let limits = ConcurrencyLimits::new(16, Clock::system());
-        let (greedy, modest) = (institution("zurich"), institution("budapest"));
+        let greedy = institution("zurich");
+        let modest = institution("budapest");
         let mut held = Vec::new();
         for _ in 0..8 {
             held.push(limits.acquire_within(greedy.clone(), Duration::ZERO).await.unwrap());
@@ -247,11 +248,9 @@ mod tests {
     #[tokio::test]
     async fn concurrency_all_parties_share_the_total_limit() {
         let limits = ConcurrencyLimits::new(3, Clock::system());
-        let (a, b, c) = (
-            institution("aachen"),
-            institution("basel"),
-            Party::Person("eva@cleveland".parse().unwrap()),
-        );
+        let a = institution("aachen");
+        let b = institution("basel");
+        let c = Party::Person("eva@cleveland".parse().unwrap());
         let mut held = Vec::new();
         for party in [&a, &a, &b] {
             held.push(limits.acquire_within(party.clone(), Duration::ZERO).await.unwrap());
@@ -265,11 +264,9 @@ mod tests {
     async fn concurrency_queries_of_one_party_are_decided_one_by_one() {
         let limits = ConcurrencyLimits::new(16, Clock::system());
         let acquire = async |name| limits.acquire_within(institution(name), Duration::ZERO).await.unwrap();
-        let (first, second, other) = (
-            acquire("zurich").await,
-            acquire("zurich").await,
-            acquire("budapest").await,
-        );
+        let first = acquire("zurich").await;
+        let second = acquire("zurich").await;
+        let other = acquire("budapest").await;
         let decision = first.decision_slot().await.unwrap();
         assert_eq!(
             (decision.running(), other.decision_slot().await.unwrap().running()),
@@ -325,7 +322,8 @@ mod tests {
     #[tokio::test]
     async fn concurrency_catalog_page_waits_for_other_decisions() {
         let limits = ConcurrencyLimits::new(16, Clock::system());
-        let (zurich, budapest) = (institution("zurich"), institution("budapest"));
+        let zurich = institution("zurich");
+        let budapest = institution("budapest");
         let page = limits.decision_slot(&zurich).await.unwrap();
         limits.decision_slot(&budapest).await.unwrap();
         let mut second = Box::pin(limits.decision_slot(&zurich));

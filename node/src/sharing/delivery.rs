@@ -195,8 +195,10 @@ impl Departed {
         if !locked(&self.watched).insert(key) {
             return;
         }
-        let (network, session) = (self.network.clone(), session.clone());
-        let (watched, stop) = (Arc::clone(&self.watched), self.stage.token().clone());
+        let network = self.network.clone();
+        let session = session.clone();
+        let watched = Arc::clone(&self.watched);
+        let stop = self.stage.token().clone();
         let held = async move {
             tokio::select! {
                 biased;

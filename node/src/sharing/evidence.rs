@@ -78,7 +78,8 @@ impl Sharing {
 
     /// Stores the query before it is decided. The record comes before the entry: an entry without a record is detected at the next start.
     pub(super) async fn begin_evidence(&self, case: &Case) -> Result<(), Refusal> {
-        let (query, record) = (case.query(), self.record_of(case)?);
+        let query = case.query();
+        let record = self.record_of(case)?;
         let stored = self
             .0
             .parts
@@ -99,7 +100,8 @@ impl Sharing {
 
     /// Stores which entry records the decision; durable before the engine is opened.
     pub(super) async fn store_decision(&self, case: &Case, decision: &LedgerReceipt) -> Result<(), Refusal> {
-        let (query, entry) = (case.query(), decision.sequence());
+        let query = case.query();
+        let entry = decision.sequence();
         let evidence = &self.0.parts.evidence;
         let stored = evidence.blocking(move |evidence| evidence.update(query, |record| record.note(entry)));
         stored.await.map_err(|error| {
@@ -181,8 +183,10 @@ impl Sharing {
     /// Stores a receipt before it is sent, and returns whether that succeeded.
     pub(super) async fn store_receipt(&self, case: &Case, receipt: &CoSigned<Receipt>) -> bool {
         let Case::Peer { lease, .. } = case else { return false };
-        let (query, consumer) = (case.query(), lease.terms().consumer.clone());
-        let (receipt, now) = (receipt.clone(), self.0.parts.clock.now());
+        let query = case.query();
+        let consumer = lease.terms().consumer.clone();
+        let receipt = receipt.clone();
+        let now = self.0.parts.clock.now();
         let stored = self
             .0
             .parts
@@ -206,7 +210,9 @@ impl Sharing {
     ) -> Result<(), Refusal> {
         let parts = &self.0.parts;
         self.note_ledger((consumer, node), &signed.ledger, by).await?;
-        let (ledger, by, now) = (parts.ledger.clone(), by.clone(), parts.clock.now());
+        let ledger = parts.ledger.clone();
+        let by = by.clone();
+        let now = parts.clock.now();
         let stored = parts
             .evidence
             .run(move |evidence| evidence.receive_countersignature(query, signed, (&ledger, &by, now)));

@@ -57,7 +57,8 @@ fn announcement(value: &AcceptedConfiguration) -> EntryBody {
 #[test]
 fn only_the_accepted_configuration_starts_the_node() {
     let fixture = Fixture::new();
-    let (ledger, bound) = (fixture.ledger(), fixture.bound());
+    let ledger = fixture.ledger();
+    let bound = fixture.bound();
     bound.accept_configuration(&config(""), &ledger, &by(), NOW).unwrap();
     bound.check_configuration(&config("")).unwrap();
     // Settings that are not protected may change.
@@ -94,7 +95,8 @@ fn only_the_accepted_configuration_starts_the_node() {
 fn settings_of_identity_and_location_are_protected() {
     let text = |from: &str, to: &str| CONFIG.replace(from, to);
     let fixture = Fixture::new();
-    let (ledger, bound) = (fixture.ledger(), fixture.bound());
+    let ledger = fixture.ledger();
+    let bound = fixture.bound();
     bound.accept_configuration(&config(""), &ledger, &by(), NOW).unwrap();
     let parse = |text: String| Config::parse(&text, Path::new("concordat.toml")).unwrap();
     for (changed, key) in [
@@ -118,7 +120,8 @@ fn settings_of_identity_and_location_are_protected() {
 #[test]
 fn change_interrupted_at_any_step_is_completed_or_dropped() {
     let fixture = Fixture::new();
-    let (ledger, versions) = (fixture.ledger(), fixture.bound().configuration);
+    let ledger = fixture.ledger();
+    let versions = fixture.bound().configuration;
     versions
         .adopt(value("1"), &ledger, announcement(&value("1")), &by(), NOW)
         .unwrap();

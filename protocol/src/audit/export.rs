@@ -76,8 +76,10 @@ pub fn check_export(
     }
     let checkpoint = Signed::<Checkpoint>::from_bytes(bytes).and_then(|signed| signed.verify(head.key))?;
     let checkpoint = checkpoint.document();
-    let (mut tree, mut previous) = (CompactTree::new(), Digest32::ZERO);
-    let (mut signer, mut earlier_keys) = (None, Vec::new());
+    let mut tree = CompactTree::new();
+    let mut previous = Digest32::ZERO;
+    let mut signer = None;
+    let mut earlier_keys = Vec::new();
     for line in lines {
         let sequence = tree.size();
         let broken = ExportError::Broken { sequence };
@@ -199,7 +201,9 @@ mod tests {
 
     fn export_with(signer: u8, count: u64, keys: &[EntryBody]) -> (ExportHead, Vec<String>) {
         let institution = InstitutionId::new("zurich").unwrap();
-        let (mut tree, mut previous, mut lines) = (CompactTree::new(), Digest32::ZERO, Vec::new());
+        let mut tree = CompactTree::new();
+        let mut previous = Digest32::ZERO;
+        let mut lines = Vec::new();
         for sequence in 0..count {
             let at = sequence
                 .checked_sub(1)

@@ -105,7 +105,8 @@ pub fn check_growth(known: &LedgerHead, shown: &LedgerHead, path: Option<&[Diges
 }
 
 fn grows(known: &LedgerHead, shown: &LedgerHead, path: Option<&[Digest32]>) -> Result<(), HeadConflict> {
-    let (size, now) = (known.tree.size, shown.tree.size);
+    let size = known.tree.size;
+    let now = shown.tree.size;
     if known.node != shown.node || known.institution != shown.institution {
         return Err(HeadConflict::OtherNode);
     }

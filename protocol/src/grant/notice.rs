@@ -333,7 +333,8 @@ mod tests {
 
     #[test]
     fn notice_from_the_wrong_party_is_refused() {
-        let (provider, consumer) = (terms().provider, terms().consumer);
+        let provider = terms().provider;
+        let consumer = terms().consumer;
         let non_member = InstitutionId::new("geneva").unwrap();
         let wrong = [
             Notice {

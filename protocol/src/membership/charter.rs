@@ -92,7 +92,8 @@ impl Charter {
 
     /// A summary of the charter, without its keys.
     pub fn summary(&self) -> String {
-        let (k, n) = (self.threshold, self.keys.len());
+        let k = self.threshold;
+        let n = self.keys.len();
         match k {
             1 => format!("charter 1 of {n}: one key can change the roster"),
             _ => format!("charter {k} of {n}: {k} keys together change the roster"),

@@ -97,7 +97,8 @@ pub fn keys_before(
     key: InstitutionPublicKey,
     successions: &[Signed<KeySuccession>],
 ) -> Vec<InstitutionPublicKey> {
-    let (mut before, mut current) = (Vec::new(), key);
+    let mut before = Vec::new();
+    let mut current = key;
     for signed in successions.iter().rev().take(MAX_EARLIER_KEYS) {
         match signed.clone().of(institution) {
             Ok(verified) if verified.document().to == current => current = verified.document().from,

@@ -87,7 +87,8 @@ impl ConsumerNegotiation {
             | State::Verified(_)
             | State::Finalized(_)
             | State::Terminated(_) => {
-                let (state, by) = (self.state_name(), Party::Consumer);
+                let state = self.state_name();
+                let by = Party::Consumer;
                 return Err(NegotiationError::Ours(Refusal::WrongTurn {
                     state,
                     by,

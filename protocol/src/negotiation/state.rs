@@ -233,7 +233,8 @@ impl Agreed {
         if digest(signed)? != digest(&self.signed)? {
             return Err(Refusal::TermsChanged);
         }
-        let (provider, consumer) = (turn.parties.provider().key, turn.parties.consumer().key);
+        let provider = turn.parties.provider().key;
+        let consumer = turn.parties.consumer().key;
         let grant = ValidGrant::check(signed.clone(), provider, consumer).map_err(Refusal::Terms)?;
         Ok(VerifiedTerms { grant })
     }

@@ -266,7 +266,8 @@ impl Transcript {
     /// termination takes precedence and our message is withdrawn; if ours is a termination too, the consumer's stands. So both
     /// sides end with the same transcript.
     fn crosses(&self, message: &Authentic, us: Party) -> bool {
-        let (theirs, last) = (message.message(), self.messages.last());
+        let theirs = message.message();
+        let last = self.messages.last();
         let same_position = |ours: &Authentic| {
             let ours = ours.message();
             theirs.sequence == ours.sequence && theirs.previous == ours.previous

@@ -120,7 +120,8 @@ impl EvidenceBundle {
         }
         let attested = AttestedQuery::check([self.consumer, self.provider], self.query)?;
         let stated = attested.check_receipt(&self.receipt, self.consumer_ledger.as_ref())?;
-        let (consumer, provider) = (attested.consumer(), attested.provider());
+        let consumer = attested.consumer();
+        let provider = attested.provider();
         let key = match &self.holder {
             holder if *holder == consumer.institution => consumer.institution_key,
             holder if *holder == provider.institution => provider.institution_key,
@@ -158,7 +159,8 @@ fn proven(
     if proofs.is_empty() || proofs.len() > MAX_PROOFS {
         return Err(EvidenceError::Proofs);
     }
-    let (mut entries, mut leaves) = (Vec::new(), BTreeSet::<Digest32>::new());
+    let mut entries = Vec::new();
+    let mut leaves = BTreeSet::<Digest32>::new();
     for proof in proofs {
         let entry = proof.check(key).map_err(EvidenceError::Ledger)?;
         if proof.institution != *holder || query_of(&entry.entry().body) != Some(query) {

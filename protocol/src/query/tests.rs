@@ -84,11 +84,9 @@ fn time_and_size_have_limits() {
 #[test]
 fn a_replay_is_refused_for_as_long_as_it_could_be_fresh() {
     let mut window = ReplayWindow::default();
-    let (peer, other, query) = (
-        NodeId::from_bytes([1; 32]),
-        NodeId::from_bytes([2; 32]),
-        QueryId::from_bytes([1; 16]),
-    );
+    let peer = NodeId::from_bytes([1; 32]);
+    let other = NodeId::from_bytes([2; 32]);
+    let query = QueryId::from_bytes([1; 16]);
     window.admit(peer, query, NOW).unwrap();
     assert_eq!(window.admit(peer, query, NOW).unwrap_err(), Replayed::Again);
     window.admit(other, query, NOW).unwrap();

@@ -154,7 +154,8 @@ fn scope_texts() -> Vec<String> {
         Transform::Removed,
     ] {
         let columns = |transform| Columns::new([(name("age"), transform)]).unwrap();
-        let (requested, offered) = (columns(Transform::Clear), columns(transform));
+        let requested = columns(Transform::Clear);
+        let offered = columns(transform);
         let difference = Scope {
             columns: requested,
             ..base()
@@ -207,10 +208,8 @@ fn scope_texts() -> Vec<String> {
         add("limits", limits.to_string());
     }
     add("window", base().window.to_string());
-    let (begin, end) = (
-        Timestamp::from_millis(1_800_000_000_001),
-        Timestamp::from_millis(1_800_000_000_500),
-    );
+    let begin = Timestamp::from_millis(1_800_000_000_001);
+    let end = Timestamp::from_millis(1_800_000_000_500);
     add("window", Window::new(begin, end).unwrap().to_string());
     lines
 }
@@ -263,7 +262,8 @@ fn scope_differences_list_each_column() {
 #[test]
 fn scope_window_shorter_by_a_millisecond_is_a_difference() {
     let requested = base();
-    let (begins, ends) = (requested.window.not_before(), requested.window.not_after());
+    let begins = requested.window.not_before();
+    let ends = requested.window.not_after();
     for window in [
         Window::new(begins.plus_millis(1), ends),
         Window::new(begins, ends.plus_millis(-1)),

@@ -48,7 +48,8 @@ fn only_the_signer_verifies() {
 /// Their content is not covered by a signature, so the same document could have many different encodings.
 #[test]
 fn unsigned_headers_are_refused() {
-    let (key, note) = (node(1), note());
+    let key = node(1);
+    let note = note();
     let sign1 = CoseSign1Builder::new()
         .protected(HeaderBuilder::new().algorithm(iana::Algorithm::EdDSA).build())
         .unprotected(HeaderBuilder::new().key_id(vec![1]).build())

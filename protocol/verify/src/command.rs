@@ -30,7 +30,8 @@ pub struct CommandResult {
 
 /// Runs the command.
 pub fn run(mut arguments: impl Iterator<Item = String>) -> CommandResult {
-    let (mut file, mut keys) = (None, Vec::new());
+    let mut file = None;
+    let mut keys = Vec::new();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--help" | "-h" => return CommandResult::new(0, USAGE.to_owned()),

@@ -86,7 +86,8 @@ pub fn conclude(text: &str, keys: &KnownKeys) -> Result<Conclusion, VerifyError>
 }
 
 fn query(valid: &ValidEvidence, keys: &KnownKeys) -> Result<Conclusion, VerifyError> {
-    let (query, receipt) = (&valid.query, &valid.receipt);
+    let query = &valid.query;
+    let receipt = &valid.receipt;
     let mut conclusion = Conclusion::default();
     conclusion.state(&format!(
         "query {} under grant {} for `{}`",
@@ -123,12 +124,14 @@ fn query(valid: &ValidEvidence, keys: &KnownKeys) -> Result<Conclusion, VerifyEr
 }
 
 fn signed_head(institution: &InstitutionId, head: &LedgerHead) -> String {
-    let (size, root) = (head.tree.size, head.tree.root);
+    let size = head.tree.size;
+    let root = head.tree.root;
     format!("the ledger of {institution} had {size} entries at that time, root {root}, as its node signed")
 }
 
 fn describe_entry(holder: &InstitutionId, entry: &LedgerEntry) -> String {
-    let (number, what) = (entry.sequence, entry.body.describe());
+    let number = entry.sequence;
+    let what = entry.body.describe();
     format!(
         "entry {number} of the ledger of {holder}, {}, by {}: {what}",
         entry.at, entry.cause

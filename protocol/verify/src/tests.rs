@@ -141,11 +141,9 @@ fn ledger(first: u8, last: u8) -> String {
     bodies.extend((first != last).then(|| EntryBody::InstitutionKeyReplaced {
         succession: sign(&statement("zurich", first, last), &key(first)),
     }));
-    let (mut tree, mut previous, mut lines) = (
-        concordat_protocol::audit::merkle::CompactTree::new(),
-        Digest32::ZERO,
-        Vec::new(),
-    );
+    let mut tree = concordat_protocol::audit::merkle::CompactTree::new();
+    let mut previous = Digest32::ZERO;
+    let mut lines = Vec::new();
     for (sequence, body) in (0..).zip(bodies) {
         let entry = LedgerEntry {
             sequence,

@@ -122,7 +122,8 @@ impl fmt::Debug for StreamEncoder {
 
 /// Whether all of `batch` fits in one message.
 fn fits(batch: &RecordBatch) -> bool {
-    let (rows, columns) = (batch.num_rows(), batch.num_columns());
+    let rows = batch.num_rows();
+    let columns = batch.num_columns();
     let bytes = batch
         .columns()
         .iter()

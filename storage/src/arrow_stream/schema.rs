@@ -174,7 +174,8 @@ pub(super) fn difference(found: &Schema, expected: &Schema) -> Option<usize> {
     let same = |(found, expected): (&Arc<Field>, &Arc<Field>)| {
         found.name() == expected.name() && found.data_type() == expected.data_type()
     };
-    let (found, expected) = (found.fields(), expected.fields());
+    let found = found.fields();
+    let expected = expected.fields();
     let alike = found.iter().zip(expected).take_while(|pair| same(*pair)).count();
     (alike < found.len().max(expected.len())).then(|| alike.saturating_add(1))
 }

@@ -78,7 +78,8 @@ fn written(batch: &RecordBatch, options: IpcWriteOptions) -> Vec<u8> {
 
 /// Reads a stream that arrives in chunks of `step` bytes.
 fn read_in(bytes: &[u8], step: usize) -> Result<(SchemaRef, Vec<RecordBatch>), StreamViolation> {
-    let (mut stream, mut batches) = (CheckedStream::new(), Vec::new());
+    let mut stream = CheckedStream::new();
+    let mut batches = Vec::new();
     for chunk in bytes.chunks(step) {
         let mut chunk = Bytes::copy_from_slice(chunk);
         while let Some(item) = stream.decode(&mut chunk)? {
@@ -103,7 +104,8 @@ fn violates(bytes: &[u8], expected: &StreamViolation) {
 
 /// The start and length of each message's metadata.
 fn messages(bytes: &[u8]) -> Vec<(usize, usize)> {
-    let (mut at, mut found) = (0, Vec::new());
+    let mut at = 0;
+    let mut found = Vec::new();
     loop {
         let length = u32::from_le_bytes(bytes[at + 4..at + 8].try_into().unwrap()) as usize;
         if length == 0 {
@@ -286,7 +288,8 @@ fn time_zones_are_utc_or_a_fixed_offset() {
 #[test]
 fn no_number_in_the_metadata_breaks_the_reader() {
     let bytes = encoded(&rows());
-    let (mut refused, mut accepted) = (0_usize, 0_usize);
+    let mut refused = 0_usize;
+    let mut accepted = 0_usize;
     for (start, length) in messages(&bytes) {
         for at in start - 8..start + length {
             for width in [1, 2, 4, 8].into_iter().filter(|width| at + width <= bytes.len()) {

@@ -83,7 +83,8 @@ pub fn create(storage: &Storage, ledger: &Ledger, request: &BackupRequest<'_>) -
 
 fn reject_inside(dir: &Path, to: &Path) -> Result<(), BackupError> {
     let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let (dir, target) = (absolute(dir), absolute(to));
+    let dir = absolute(dir);
+    let target = absolute(to);
     if target.starts_with(&dir) || dir.starts_with(&target) {
         return Err(BackupError::Inside { path: to.to_owned() });
     }
@@ -103,7 +104,8 @@ fn fill(
     let known = known_objects(repository, &Owner::from(request.signer.public()))?;
     let copies: Arc<dyn ObjectStore> = Arc::new(DurableStore::open(&repository.objects())?);
     let mut objects = Vec::new();
-    let (mut copied, mut bytes) = (0, 0);
+    let mut copied = 0;
+    let mut bytes = 0;
     for path in holding.paths() {
         let text = path.to_string();
         let entry = match known.get(&text).filter(|entry| is_present(repository, entry)) {
@@ -320,7 +322,8 @@ impl Draft {
         }
         for entry in fs::read_dir(&folder).map_err(BackupError::io("read", &folder))? {
             let entry = entry.map_err(BackupError::io("read", &folder))?;
-            let (path, below) = (entry.path(), part.join(entry.file_name()));
+            let path = entry.path();
+            let below = part.join(entry.file_name());
             if path.is_dir() {
                 self.copy_folder(from, &below)?;
             } else {
@@ -346,7 +349,8 @@ impl Draft {
 
     /// All files in the draft, with hashes.
     fn files(&self) -> Result<Vec<FileEntry>, BackupError> {
-        let (mut files, mut folders) = (Vec::new(), vec![self.dir.clone()]);
+        let mut files = Vec::new();
+        let mut folders = vec![self.dir.clone()];
         while let Some(folder) = folders.pop() {
             for entry in fs::read_dir(&folder).map_err(BackupError::io("read", &folder))? {
                 let path = entry.map_err(BackupError::io("read", &folder))?.path();

@@ -164,7 +164,8 @@ impl Repository {
     /// [`BackupError::Signature`] or [`BackupError::Damaged`] if it is invalid; [`BackupError::Io`].
     pub fn snapshot_unverified(&self, id: Nonce) -> Result<UnverifiedSnapshot, BackupError> {
         let contents = self.signed(id)?;
-        let (key, institution) = (contents.signer(), &contents.document().institution);
+        let key = contents.signer();
+        let institution = &contents.document().institution;
         let is_of_institution = |other: &Snapshot| other.institution == *institution;
         Ok(UnverifiedSnapshot {
             fingerprint: key.fingerprint(),

@@ -158,7 +158,8 @@ impl TestNode {
 }
 
 fn files_below(dir: &Path) -> Vec<PathBuf> {
-    let (mut files, mut folders) = (Vec::new(), vec![dir.to_owned()]);
+    let mut files = Vec::new();
+    let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -129,7 +129,8 @@ impl Keyring {
 
     /// Wraps all segment keys with the new master key and discards the previous one.
     fn finish_master_rotation(&self) -> Result<(), CatalogError> {
-        let (master, tree) = (&self.master, &self.segments);
+        let master = &self.master;
+        let tree = &self.segments;
         let mut batch = Batch::new();
         for (segment, wrapped) in tree.iter()? {
             let key = master.open_segment(&segment, &wrapped)?;
@@ -225,7 +226,8 @@ impl Keyring {
     /// Wraps the segment keys of an escrow with the recovered master key, if they can no longer be opened.
     pub(crate) fn adopt(&self, escrow: &Escrow) -> Result<(), CatalogError> {
         let _changes = self.datasets.lock_changes();
-        let (master, tree) = (&self.master, &self.segments);
+        let master = &self.master;
+        let tree = &self.segments;
         let mut batch = Batch::new();
         for (segment, wrapped) in tree.iter()? {
             if master.open_segment(&segment, &wrapped).is_ok() {
@@ -248,7 +250,8 @@ impl Keyring {
     /// Opens the keys of a dataset.
     pub(super) fn open_keys(&self, record: &DatasetRecord) -> Result<OpenKeys, CatalogError> {
         let segment = self.segment_of(record)?;
-        let (name, keys) = (record.name.as_str(), &record.keys);
+        let name = record.name.as_str();
+        let keys = &record.keys;
         let older = keys.older.iter().map(|wrapped| segment.open_dataset(name, wrapped));
         Ok(OpenKeys {
             current: segment.open_dataset(name, &keys.current)?,
@@ -287,7 +290,8 @@ impl Keyring {
 }
 
 fn rewrapped(record: &DatasetRecord, old: &SegmentKey, new: &SegmentKey) -> Result<DatasetKeys, CatalogError> {
-    let (name, keys) = (record.name.as_str(), &record.keys);
+    let name = record.name.as_str();
+    let keys = &record.keys;
     let rewrap = |wrapped| new.wrap_dataset(name, &old.open_dataset(name, wrapped)?);
     Ok(DatasetKeys {
         current: rewrap(&keys.current)?,

@@ -182,7 +182,8 @@ impl Reencryption {
     ) -> Result<(), CatalogError> {
         let _changes = self.datasets.lock_changes();
         let _placements = self.objects.change_placements();
-        let (record, tree) = (self.datasets.show(&listed.name)?, &self.objects.placements);
+        let record = self.datasets.show(&listed.name)?;
+        let tree = &self.objects.placements;
         if record.oldest != listed.oldest {
             return Err(MetaError::Conflict { tree: tree.name() }.into());
         }

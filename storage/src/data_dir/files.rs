@@ -60,7 +60,8 @@ pub(super) fn lock(dir: &Path) -> Result<File, StorageError> {
 /// Rejects the directory if other accounts can access anything in it.
 pub(super) fn check_modes(dir: &Path) -> Result<(), StorageError> {
     let sled = dir.join(SLED);
-    let (mut paths, mut count) = (Vec::new(), 0);
+    let mut paths = Vec::new();
+    let mut count = 0;
     let mut note = |path: &Path, mode: u32| {
         if mode & 0o077 != 0 {
             count += 1;

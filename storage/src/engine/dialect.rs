@@ -74,7 +74,9 @@ pub fn version_number(version: &TableVersion) -> Option<VersionNumber> {
 
 /// The maximum number of calls, lists and `CASE` expressions that are open at the same time.
 fn nested_forms(tokens: &[TokenWithSpan]) -> usize {
-    let (mut open, mut forms, mut most) = (Vec::new(), 0_usize, 0);
+    let mut open = Vec::new();
+    let mut forms = 0_usize;
+    let mut most = 0;
     let mut after_word = false;
     for TokenWithSpan { token, .. } in tokens {
         let is_case = is_word(token, Keyword::CASE);
@@ -168,7 +170,8 @@ struct NamedVersion {
 
 /// Removes each `VERSION AS OF number` from the tokens, because the parser's dialect does not support it.
 fn without_versions(tokens: Vec<TokenWithSpan>) -> (Vec<TokenWithSpan>, Vec<NamedVersion>) {
-    let (mut remaining, mut named): (Vec<TokenWithSpan>, Vec<NamedVersion>) = (Vec::new(), Vec::new());
+    let mut remaining: Vec<TokenWithSpan> = Vec::new();
+    let mut named: Vec<NamedVersion> = Vec::new();
     for token in tokens {
         if matches!(token.token, Token::Whitespace(_)) {
             continue;

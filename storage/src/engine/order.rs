@@ -86,7 +86,8 @@ pub(super) struct Ranks {
 impl Ranks {
     /// The rank of the row of this number in its object.
     pub(super) fn of(&mut self, row: u64) -> u64 {
-        let (block, within) = (row / RANKS as u64, row % RANKS as u64);
+        let block = row / RANKS as u64;
+        let within = row % RANKS as u64;
         if self.known != Some(block) {
             self.output.set_position(block.saturating_mul(self.bytes.len() as u64));
             self.output.fill(self.bytes.as_mut_slice());

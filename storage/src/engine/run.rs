@@ -59,7 +59,8 @@ pub async fn answer(
     bounds: Bounds,
 ) -> Result<ReleasedAnswer, QueryError> {
     let (holder, scope, receipt) = permit.open();
-    let (keys, max_rows) = (AnswerKeys::of(source, &holder), max_rows(&scope));
+    let keys = AnswerKeys::of(source, &holder);
+    let max_rows = max_rows(&scope);
     let sleep = tokio::time::sleep(bounds.time);
     let (raw, deadline) = with_deadline(sleep, compute(source, scope, &keys, (sql, None), bounds)).await?;
     Ok(ReleasedAnswer::new(raw, max_rows, receipt, watch, deadline))

@@ -201,7 +201,9 @@ const fn compares(operator: Operator) -> bool {
     reason = "every other expression does not return text"
 )]
 fn text_bytes(expression: &Expr) -> (usize, usize) {
-    let (mut widest, mut together, mut computed) = (0_usize, 0_usize, 0_usize);
+    let mut widest = 0_usize;
+    let mut together = 0_usize;
+    let mut computed = 0_usize;
     // The visitor cannot fail.
     let _: PlanResult<_> = expression.apply_children(|inner| {
         let (own, below) = text_bytes(inner);

@@ -146,7 +146,8 @@ fn is_dataset(name: &ObjectName, dataset: &DatasetRef) -> Result<(), QueryError>
         .iter()
         .map(|part| part.as_ident().map(|ident| ident.value.as_str()))
         .collect();
-    let (institution, table) = (dataset.institution.as_str(), dataset.dataset.as_str());
+    let institution = dataset.institution.as_str();
+    let table = dataset.dataset.as_str();
     match parts.as_deref() {
         Some([one]) if *one == table => Ok(()),
         Some([of, one]) if *of == institution && *one == table => Ok(()),

@@ -78,7 +78,8 @@ mod tests {
     use super::*;
 
     fn kind(root: &Path, below: &str) -> io::ErrorKind {
-        let (root, below) = (root.to_owned(), below.to_owned());
+        let root = root.to_owned();
+        let below = below.to_owned();
         let (done, waiting) = mpsc::channel();
         // On a separate thread: opening a pipe would wait forever.
         thread::spawn(move || done.send(open_beneath(&root, Path::new(&below)).map(drop).unwrap_err().kind()));

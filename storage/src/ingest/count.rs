@@ -132,7 +132,8 @@ impl Count {
 
     fn age_and_birth(&self, names: &[Name]) -> Option<Note> {
         let called = |is_so: fn(&str) -> bool| names.iter().find(|column| is_so(&column.name));
-        let (age, birth) = (called(is_age)?, called(is_birth)?);
+        let age = called(is_age)?;
+        let birth = called(is_birth)?;
         Some(Note::AgeAndBirth {
             age: age.name.clone(),
             birth: birth.name.clone(),

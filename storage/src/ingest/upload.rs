@@ -156,7 +156,8 @@ impl UploadReader {
 
     /// Continues at `offset`, which is at most the length of the upload.
     pub(super) fn seek(&mut self, offset: u64) -> io::Result<()> {
-        let (number, within) = (offset / BLOCK_LEN as u64, offset % BLOCK_LEN as u64);
+        let number = offset / BLOCK_LEN as u64;
+        let within = offset % BLOCK_LEN as u64;
         if self.next != number + 1 || self.block.is_empty() {
             self.next = number;
             if !self.refill()? {

@@ -172,7 +172,9 @@ pub(super) fn date(value: &str) -> Option<i32> {
     const EPOCH: i32 = 719_163;
     let bytes = value.as_bytes();
     (bytes.len() == 10 && bytes.get(4) == Some(&b'-') && bytes.get(7) == Some(&b'-')).then_some(())?;
-    let (year, month, day) = (value.get(..4)?, value.get(5..7)?, value.get(8..)?);
+    let year = value.get(..4)?;
+    let month = value.get(5..7)?;
+    let day = value.get(8..)?;
     let day = NaiveDate::from_ymd_opt(
         i32::try_from(digits(year, 4)?).ok()?,
         digits(month, 2)?,
@@ -214,7 +216,8 @@ fn zone(time: &str) -> Option<(&str, Option<i64>)> {
     };
     let sign = if time.get(at..)?.starts_with('-') { -1 } else { 1 };
     let (hours, minutes) = time.get(at + 1..)?.split_once(':')?;
-    let (hours, minutes) = (digits(hours, 2)?, digits(minutes, 2)?);
+    let hours = digits(hours, 2)?;
+    let minutes = digits(minutes, 2)?;
     (hours < 24 && minutes < 60).then_some(())?;
     Some((time.get(..at)?, Some(sign * i64::from(hours * 60 + minutes) * 60_000)))
 }
@@ -229,7 +232,9 @@ fn time_of_day(clock: &str) -> Option<i64> {
         Some(_) => split(clock, ':')?,
         None => split(clock, ':').or_else(|| clock.split_once(':').map(|(hours, minutes)| [hours, minutes, "00"]))?,
     };
-    let (hours, minutes, seconds) = (digits(hours, 2)?, digits(minutes, 2)?, digits(seconds, 2)?);
+    let hours = digits(hours, 2)?;
+    let minutes = digits(minutes, 2)?;
+    let seconds = digits(seconds, 2)?;
     (hours < 24 && minutes < 60 && seconds < 60).then_some(())?;
     let ms = fraction.map_or(Some(0), fraction_ms)?;
     Some(i64::from((hours * 60 + minutes) * 60 + seconds) * 1000 + i64::from(ms))

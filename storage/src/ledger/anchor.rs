@@ -177,7 +177,8 @@ fn read_beyond(
     segments: &Segments,
 ) -> Result<(Digest32, bool), LedgerError> {
     let from = segments.before(anchored);
-    let (mut tree, mut explained) = (from.tree.clone(), true);
+    let mut tree = from.tree.clone();
+    let mut explained = true;
     let last = found.size.saturating_sub(1);
     log::read(dir, key, &from, found.size, |record| {
         let sequence = record.entry.sequence;

@@ -46,7 +46,8 @@ pub(super) struct Opened {
 /// Opens the ledger in `dir` or creates one; checks the entries of `extent` and cuts off a torn record that was never
 /// acknowledged.
 pub(super) fn open(dir: &Path, key: &LedgerKey, extent: Extent) -> Result<Opened, LedgerError> {
-    let (log, head) = (log_path(dir), head_path(dir));
+    let log = log_path(dir);
+    let head = head_path(dir);
     create_dir_private(dir).map_err(|source| LedgerError::io("create", dir, source))?;
     let acknowledged = match read_head(dir, key)? {
         Some(head) => head,

@@ -113,7 +113,8 @@ impl Ledger {
     ) -> Result<Self, LedgerError> {
         let opened = shared.tip.head().size;
         let anchored = anchor.as_ref().map_or(opened, Anchor::size);
-        let (key, shared) = (Arc::new(key), Arc::new(Mutex::new(shared)));
+        let key = Arc::new(key);
+        let shared = Arc::new(Mutex::new(shared));
         let (commands, waiting) = mpsc::channel();
         let writer = Writer::new(Arc::clone(&key), Arc::clone(&shared), medium, anchor);
         let thread = std::thread::Builder::new()

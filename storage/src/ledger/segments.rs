@@ -54,7 +54,8 @@ impl Segments {
             .saturating_add(1)
             .saturating_mul((MAX_RECORD + PREFIX) as u64);
         let bytes = files::read_small(&path(dir), longest)?.unwrap_or_default();
-        let (mut rest, mut found) = (bytes.as_slice(), Self::default());
+        let mut rest = bytes.as_slice();
+        let mut found = Self::default();
         while let Some((end, after)) = found.next(key, rest, most) {
             found.0.push(end);
             rest = after;

@@ -214,10 +214,8 @@ fn the_first_bad_entry_is_named() {
 #[test]
 fn torn_append_is_cut_off_at_any_byte() {
     let fixture = Fixture::with_entries(2);
-    let (before, head) = (
-        fs::read(fixture.file("entries.log")).unwrap(),
-        fs::read(fixture.file("head")).unwrap(),
-    );
+    let before = fs::read(fixture.file("entries.log")).unwrap();
+    let head = fs::read(fixture.file("head")).unwrap();
     drop(
         fixture
             .open()
@@ -280,7 +278,8 @@ fn files_of_an_older_ledger_copy_are_detected() {
 
 #[test]
 fn a_ledger_opens_only_with_its_key() {
-    let (fixture, other) = (Fixture::with_entries(1), Fixture::new());
+    let fixture = Fixture::with_entries(1);
+    let other = Fixture::new();
     let error = Ledger::open(&fixture.ledger(), other.master.ledger(), institution()).unwrap_err();
     assert!(matches!(error, LedgerError::Damaged { .. }));
 }

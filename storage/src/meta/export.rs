@@ -66,7 +66,8 @@ impl SealedDb {
             let mut waiting = (Vec::new(), sled::Batch::default(), 0);
             while let Some(tree) = read_chunk(&mut input)? {
                 let mut chunk = || read_chunk(&mut input)?.ok_or(MetaError::Damaged);
-                let (key, value) = (chunk()?, chunk()?);
+                let key = chunk()?;
+                let value = chunk()?;
                 if tree != waiting.0 || waiting.2 == BATCH {
                     apply(&db, &mut waiting)?;
                     waiting.0 = tree;

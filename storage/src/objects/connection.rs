@@ -113,7 +113,8 @@ impl Connection {
             Ok(known) => return known,
             Err(error) => error,
         };
-        let (location, source) = (self.location.clone(), StoreReply::new(&error));
+        let location = self.location.clone();
+        let source = StoreReply::new(&error);
         match (&error, http_kind(&error)) {
             (Error::NotFound { .. }, _) if is_no_bucket(&error) => LocationError::NoBucket { location, source },
             (Error::PermissionDenied { .. } | Error::Unauthenticated { .. }, _) => {

@@ -62,7 +62,8 @@ fn expected_object(request: &HttpRequest) -> Option<usize> {
 /// The length of `bytes=FIRST-LAST` (RFC 9110, section 14.1.2); `None` if the range has no end.
 fn range_len(range: &str) -> Option<usize> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
-    let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+    let first: usize = first.parse().ok()?;
+    let last: usize = last.parse().ok()?;
     last.checked_sub(first)?.checked_add(1)
 }
 

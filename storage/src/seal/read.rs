@@ -106,7 +106,8 @@ impl OpenObject {
             .map(move |chunk| range.start.max(chunk * step)..range.end.min((chunk + 1) * step));
         stream::iter(chunks)
             .map(move |chunk| {
-                let (object, store) = (Arc::clone(&self), Arc::clone(&store));
+                let object = Arc::clone(&self);
+                let store = Arc::clone(&store);
                 async move { object.read(store.as_ref(), chunk).await }
             })
             .buffered(2)

@@ -140,7 +140,8 @@ impl ObjectStore for SealedStore {
                 source: "versions of sealed objects".into(),
             });
         }
-        let (range, head) = (options.range.take(), options.head);
+        let range = options.range.take();
+        let head = options.head;
         let meta = sealed_meta(self.inner.as_ref(), location, options).await?;
         let empty = GetResultPayload::Stream(futures::stream::empty().boxed());
         if head {

@@ -125,10 +125,8 @@ fn objects_of_every_length_are_opened_again() {
 #[test]
 fn two_objects_of_the_same_plaintext_share_nothing() {
     let key = Keys::new().key();
-    let (a, b) = (
-        seal(&key, Suite::Aes256Gcm, &[0; 64]).unwrap(),
-        seal(&key, Suite::Aes256Gcm, &[0; 64]).unwrap(),
-    );
+    let a = seal(&key, Suite::Aes256Gcm, &[0; 64]).unwrap();
+    let b = seal(&key, Suite::Aes256Gcm, &[0; 64]).unwrap();
     assert_ne!(a[HEADER_LEN..], b[HEADER_LEN..]);
 }
 
@@ -180,7 +178,9 @@ fn moved_blocks_are_detected() {
         let good = seal(&key, suite, &plain(3 * BLOCK_LEN)).unwrap();
         let other = seal(&key, suite, &plain(3 * BLOCK_LEN)).unwrap();
         let block = |of: &[u8], n: usize| of[HEADER_LEN + n * SEALED_BLOCK..][..SEALED_BLOCK].to_vec();
-        let (a, b, c) = (block(&good, 0), block(&good, 1), block(&good, 2));
+        let a = block(&good, 0);
+        let b = block(&good, 1);
+        let c = block(&good, 2);
         let head = good[..HEADER_LEN].to_vec();
         for (name, parts) in [
             ("swapped", vec![&b, &a, &c]),
@@ -234,8 +234,10 @@ fn blocks_are_sealed_in_order_only() {
 
 #[tokio::test]
 async fn sealed_store_has_plaintext_above_and_none_below() {
-    let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
-    let (store, path) = (keys.store(&inner), Path::from("v1/part"));
+    let keys = Keys::new();
+    let inner = Arc::new(InMemory::new());
+    let store = keys.store(&inner);
+    let path = Path::from("v1/part");
     let data = [b"SENTINEL".as_slice(), &plain(200_000)].concat();
     store.put(&path, data.clone().into()).await.unwrap();
     assert_eq!(store.get(&path).await.unwrap().bytes().await.unwrap(), data);
@@ -258,7 +260,8 @@ async fn sealed_store_has_plaintext_above_and_none_below() {
 
 #[tokio::test]
 async fn metadata_that_would_be_in_clear_is_not_supported() {
-    let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
+    let keys = Keys::new();
+    let inner = Arc::new(InMemory::new());
     let mut options = PutOptions::default();
     options
         .attributes
@@ -283,8 +286,10 @@ async fn metadata_that_would_be_in_clear_is_not_supported() {
 
 #[tokio::test]
 async fn create_does_not_overwrite() {
-    let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
-    let (store, path) = (keys.store(&inner), Path::from("a"));
+    let keys = Keys::new();
+    let inner = Arc::new(InMemory::new());
+    let store = keys.store(&inner);
+    let path = Path::from("a");
     store.put(&path, "one".into()).await.unwrap();
     let again = store
         .put_opts(&path, "two".into(), PutMode::Create.into())
@@ -295,8 +300,11 @@ async fn create_does_not_overwrite() {
 
 #[tokio::test]
 async fn object_replaced_behind_the_cache_is_read_again() {
-    let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
-    let (store, other, path) = (keys.store(&inner), keys.store(&inner), Path::from("a"));
+    let keys = Keys::new();
+    let inner = Arc::new(InMemory::new());
+    let store = keys.store(&inner);
+    let other = keys.store(&inner);
+    let path = Path::from("a");
     store.put(&path, "one".into()).await.unwrap();
     assert_eq!(store.get_ranges(&path, from_ref(&(0..3))).await.unwrap()[0], "one");
     other.put(&path, "twenty".into()).await.unwrap();
@@ -305,7 +313,8 @@ async fn object_replaced_behind_the_cache_is_read_again() {
 
 #[tokio::test]
 async fn cut_object_is_detected_by_a_read_of_its_start() {
-    let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
+    let keys = Keys::new();
+    let inner = Arc::new(InMemory::new());
     let path = Path::from("a");
     let sealed = seal(&keys.key(), Suite::auto(), &plain(3 * BLOCK_LEN)).unwrap();
     let cut = Bytes::from(sealed).slice(..HEADER_LEN + 2 * SEALED_BLOCK);
@@ -322,8 +331,10 @@ async fn cut_object_is_detected_by_a_read_of_its_start() {
 
 #[tokio::test]
 async fn uploads_in_odd_parts_equal_the_whole() {
-    let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
-    let (store, path) = (keys.store(&inner), Path::from("a"));
+    let keys = Keys::new();
+    let inner = Arc::new(InMemory::new());
+    let store = keys.store(&inner);
+    let path = Path::from("a");
     let data = plain(20 * 1024 * 1024 + 3);
     let mut upload = store.put_multipart(&path).await.unwrap();
     for part in data.chunks(3_000_001) {
@@ -338,7 +349,8 @@ async fn uploads_in_odd_parts_equal_the_whole() {
 
 #[tokio::test]
 async fn durable_files_are_private_and_open_like_any_other() {
-    let (keys, dir) = (Keys::new(), tempfile::tempdir().unwrap());
+    let keys = Keys::new();
+    let dir = tempfile::tempdir().unwrap();
     let files = Arc::new(DurableStore::open(&dir.path().join("objects")).unwrap());
     let store = SealedStore::new(files, keys.key(), Suite::auto());
     let path = Path::from("heart/v1/part");
@@ -379,8 +391,10 @@ proptest! {
             .collect();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let (keys, inner) = (Keys::new(), Arc::new(InMemory::new()));
-            let (store, path) = (keys.store(&inner), Path::from("a"));
+            let keys = Keys::new();
+            let inner = Arc::new(InMemory::new());
+            let store = keys.store(&inner);
+            let path = Path::from("a");
             store.put(&path, data.clone().into()).await.unwrap();
             let found = store.get_ranges(&path, &ranges).await.unwrap();
             for (bytes, range) in found.iter().zip(&ranges) {
@@ -408,7 +422,8 @@ proptest! {
         range in any::<prop::sample::Index>(),
     ) {
         let keys = Keys::new();
-        let (key, data) = (keys.key(), plain(len));
+        let key = keys.key();
+        let data = plain(len);
         let sealed = seal(&key, Suite::Aes256Gcm, &data).unwrap();
         let offset = offset.index(sealed.len() + 1);
         let rest = if bytes.is_empty() { &[] } else { sealed.get(offset + bytes.len()..).unwrap_or_default() };
@@ -421,7 +436,8 @@ proptest! {
         let _ = open(&key, &bytes);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
-            let (inner, path) = (Arc::new(InMemory::new()), Path::from("a"));
+            let inner = Arc::new(InMemory::new());
+            let path = Path::from("a");
             let store = keys.store(&inner);
             inner.put(&path, changed.into()).await.unwrap();
             let start = range.index(data.len().max(1));

@@ -25,8 +25,10 @@ pub(crate) fn write(path: &Path, rows: usize) {
         random ^= random >> 12;
         random ^= random << 25;
         random ^= random >> 27;
-        let (age, sex) = (20 + random % 75, (random >> 8) & 1);
-        let (chol, bp) = ((random >> 16) % 40_000, (random >> 32) % 15_000);
+        let age = 20 + random % 75;
+        let sex = (random >> 8) & 1;
+        let chol = (random >> 16) % 40_000;
+        let bp = (random >> 32) % 15_000;
         writeln!(
             file,
             "R{row:08},{age},{sex},{}.{:02},{}.{:02},{}",

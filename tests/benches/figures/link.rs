@@ -15,11 +15,13 @@ const WRITE: usize = 1 << 20;
 
 /// Bytes per second over one stream: TCP, Noise, Yamux, the loopback interface.
 pub(crate) async fn throughput() -> f64 {
-    let (mut here, mut there) = (swarm(), swarm());
+    let mut here = swarm();
+    let mut there = swarm();
     there.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
     let address = listening(&mut there).await;
     let peer = *there.local_peer_id();
-    let (mut sending, mut receiving) = (here.behaviour().new_control(), there.behaviour().new_control());
+    let mut sending = here.behaviour().new_control();
+    let mut receiving = there.behaviour().new_control();
     let mut incoming = receiving.accept(PROTOCOL).unwrap();
     here.dial(DialOpts::peer_id(peer).addresses(vec![address]).build())
         .unwrap();
@@ -27,7 +29,8 @@ pub(crate) async fn throughput() -> f64 {
 
     let received = tokio::spawn(async move {
         let (_, mut stream) = incoming.next().await.unwrap();
-        let (mut buffer, mut received) = (vec![0; 256 << 10], 0);
+        let mut buffer = vec![0; 256 << 10];
+        let mut received = 0;
         while received < BYTES {
             received += stream.read(&mut buffer).await.unwrap();
         }

@@ -47,7 +47,8 @@ struct Figure {
 
 fn main() {
     let dir = tempfile::tempdir().unwrap();
-    let (large, small) = (dir.path().join("large.csv"), dir.path().join("small.csv"));
+    let large = dir.path().join("large.csv");
+    let small = dir.path().join("small.csv");
     cohort::write(&large, ROWS);
     cohort::write(&small, FEW);
     let program = binary();

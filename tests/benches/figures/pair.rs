@@ -50,7 +50,9 @@ impl Pair {
         let (provider, running) = start("cleveland", "US", 1).await;
         let (consumer, also_running) = start("zurich", "CH", 3).await;
         for (name, path) in tables {
-            let (node, name, path) = (provider.clone(), (*name).to_owned(), path.to_path_buf());
+            let node = provider.clone();
+            let name = (*name).to_owned();
+            let path = path.to_path_buf();
             tokio::task::spawn_blocking(move || import(&node, &name, path))
                 .await
                 .unwrap();
@@ -132,7 +134,8 @@ impl Pair {
     }
 
     async fn grant(&self, table: &str) -> GrantId {
-        let (consumer, provider) = (self.consumer.negotiations(), self.provider.negotiations());
+        let consumer = self.consumer.negotiations();
+        let provider = self.provider.negotiations();
         let justification = Justification::new("to measure").unwrap();
         let requested = consumer
             .request(everything(table), justification, &tester())
@@ -167,10 +170,8 @@ async fn start(institution: &str, jurisdiction: &str, seed: u8) -> (Node, (TempD
         Argon2Cost::dangerous_minimum(),
     );
     let storage = Storage::init(&dir.path().join("node"), &source).unwrap();
-    let (institution_key, node_key) = (
-        InstitutionKey::from_seed(&[seed; 32].into()),
-        NodeKey::from_seed(&[seed + 1; 32].into()),
-    );
+    let institution_key = InstitutionKey::from_seed(&[seed; 32].into());
+    let node_key = NodeKey::from_seed(&[seed + 1; 32].into());
     storage.identities().put_institution(&institution_key).unwrap();
     storage.identities().put_node(&node_key).unwrap();
     let id = InstitutionId::new(institution).unwrap();
@@ -213,7 +214,8 @@ fn import(node: &Node, name: &str, path: PathBuf) {
         options,
         ..ImportRequest::new(name.clone(), Source::at_path(path))
     };
-    let (catalog, now) = (node.storage().catalog(), node.clock().now());
+    let catalog = node.storage().catalog();
+    let now = node.clock().now();
     catalog
         .import(&request, &node.identity().institution_key(), now, &mut |_| ())
         .unwrap();
@@ -237,10 +239,8 @@ fn import(node: &Node, name: &str, path: PathBuf) {
 async fn researcher(node: &Node) -> Actor {
     let node = node.clone();
     let add_user = move || {
-        let (password, now) = (
-            Secret::from("correct horse battery staple".to_owned()),
-            node.clock().now(),
-        );
+        let password = Secret::from("correct horse battery staple".to_owned());
+        let now = node.clock().now();
         node.accounts()
             .add("eva", BTreeSet::from([Role::Researcher]), &password, now)
             .unwrap();

@@ -64,14 +64,16 @@ pub(crate) fn write(file: &Path, rows: u64) {
     for row in 0..rows {
         let patient = dice.below(rows / 5 + 1);
         let day = row * 3650 / rows.max(1);
-        let (year, month, date) = (2014 + day / 365, day % 365 / 31 + 1, day % 28 + 1);
-        let (site, sex, age) = (
-            dice.below(12),
-            if patient.is_multiple_of(2) { "F" } else { "M" },
-            18 + patient % 80,
-        );
-        let (chapter, code) = (dice.one_of(&CHAPTERS), dice.below(50));
-        let (systolic, second) = (95 + dice.below(90), dice.below(86_400));
+        let year = 2014 + day / 365;
+        let month = day % 365 / 31 + 1;
+        let date = day % 28 + 1;
+        let site = dice.below(12);
+        let sex = if patient.is_multiple_of(2) { "F" } else { "M" };
+        let age = 18 + patient % 80;
+        let chapter = dice.one_of(&CHAPTERS);
+        let code = dice.below(50);
+        let systolic = 95 + dice.below(90);
+        let second = dice.below(86_400);
         let chol = (dice.below(20) != 0).then(|| 1200 + dice.below(2200));
         let hba1c = (dice.below(10) != 0).then(|| 40 + dice.below(80));
         let tenth = |value: Option<u64>| value.map_or_else(String::new, |v| format!("{}.{}", v / 10, v % 10));

@@ -178,7 +178,8 @@ fn absolute(module: &str, segments: &[&str], known: &BTreeSet<String>) -> Option
 
 /// The leaves of a `use` tree.
 fn expand(prefix: &str, tree: &str, leaves: &mut Vec<String>) {
-    let (mut depth, mut start) = (0_usize, 0);
+    let mut depth = 0_usize;
+    let mut start = 0;
     let ends = tree.char_indices().chain([(tree.len(), ',')]);
     for (at, c) in ends {
         match c {

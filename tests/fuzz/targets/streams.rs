@@ -25,7 +25,8 @@ fuzz_target!(|input: &[u8]| {
 });
 
 fn read(bytes: &[u8], step: usize) -> Result<u64, StreamViolation> {
-    let (mut stream, mut rows) = (CheckedStream::new(), 0);
+    let mut stream = CheckedStream::new();
+    let mut rows = 0;
     for chunk in bytes.chunks(step) {
         let mut chunk = Bytes::copy_from_slice(chunk);
         while let Some(item) = stream.decode(&mut chunk)? {

@@ -341,7 +341,8 @@ fn objects_of_a_running_import_are_not_orphans() {
         rows_per_object: 8192,
         ..vault.request(&many(20_000), ImportMode::Append)
     };
-    let (catalog, runtime) = (vault.catalog().clone(), vault.runtime.handle().clone());
+    let catalog = vault.catalog().clone();
+    let runtime = vault.runtime.handle().clone();
     let (sender, receiver) = mpsc::channel();
     let mut collecting = None;
     let mut waited = false;
@@ -351,7 +352,9 @@ fn objects_of_a_running_import_are_not_orphans() {
                 server.objects(PREFIX).len() > 1,
                 "there is no object without a manifest"
             );
-            let (catalog, runtime, sender) = (catalog.clone(), runtime.clone(), sender.clone());
+            let catalog = catalog.clone();
+            let runtime = runtime.clone();
+            let sender = sender.clone();
             collecting = Some(thread::spawn(move || {
                 let _within = runtime.enter();
                 sender.send(catalog.maintenance().collect_orphans().unwrap()).unwrap();

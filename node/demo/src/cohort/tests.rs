@@ -124,7 +124,9 @@ fn the_hospitals_resemble_the_published_ones() {
 
 #[test]
 fn each_hospital_misses_what_the_real_one_misses() {
-    let (cleveland, budapest, zurich) = (cohort(Site::Cleveland), cohort(Site::Budapest), cohort(Site::Zurich));
+    let cleveland = cohort(Site::Cleveland);
+    let budapest = cohort(Site::Budapest);
+    let zurich = cohort(Site::Zurich);
     assert!(missing(&cleveland, |heart| heart.chol) == 0.0 && missing(&cleveland, |heart| heart.slope) == 0.0);
     assert_near(missing(&budapest, |heart| heart.slope), 0.65, 0.03);
     assert_near(missing(&budapest, |heart| heart.ca), 0.99, 0.01);

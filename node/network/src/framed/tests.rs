@@ -25,7 +25,8 @@ const SHORT: Duration = Duration::from_millis(30);
 
 #[tokio::test]
 async fn frames_and_chunks_come_out_as_they_went_in() {
-    let (mut ours, mut theirs) = (pair().0, pair().0);
+    let mut ours = pair().0;
+    let mut theirs = pair().0;
     let (near, far) = tokio::io::duplex(64 << 10);
     ours.io = near.compat();
     theirs.io = far.compat();

@@ -6,11 +6,9 @@ use super::*;
 
 #[tokio::test]
 async fn streams_one_peer_cannot_use_all_permits() {
-    let (flood, other, node) = (
-        Node::start(1, TCP).await,
-        Node::start(2, TCP).await,
-        Node::start(3, TCP).await,
-    );
+    let flood = Node::start(1, TCP).await;
+    let other = Node::start(2, TCP).await;
+    let node = Node::start(3, TCP).await;
     introduce(&[&flood, &other, &node]).await;
     attest(&flood, &node).await;
     attest(&other, &node).await;
@@ -33,7 +31,8 @@ async fn streams_one_peer_cannot_use_all_permits() {
 
 #[tokio::test]
 async fn streams_opened_at_once_are_all_accepted() {
-    let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    let one = Node::start(1, TCP).await;
+    let two = Node::start(2, TCP).await;
     introduce(&[&one, &two]).await;
     attest(&one, &two).await;
     let mut incoming = two.net.accept(QUERY).unwrap();
@@ -46,7 +45,8 @@ async fn streams_opened_at_once_are_all_accepted() {
 
 #[tokio::test]
 async fn a_protocol_has_one_server_and_may_have_none() {
-    let (one, two) = (Node::start(1, TCP).await, Node::start(2, TCP).await);
+    let one = Node::start(1, TCP).await;
+    let two = Node::start(2, TCP).await;
     introduce(&[&one, &two]).await;
     attest(&one, &two).await;
     let refused = one.net.open(two.id(), QUERY).await.unwrap_err();
@@ -97,7 +97,8 @@ async fn both_sides_stream_at_once_without_deadlock() {
     const STREAMS: usize = 4;
     const EACH: usize = 16 << 20;
     for transport in [TCP, QUIC] {
-        let (one, two) = (Node::start(1, transport).await, Node::start(2, transport).await);
+        let one = Node::start(1, transport).await;
+        let two = Node::start(2, transport).await;
         introduce(&[&one, &two]).await;
         attest(&one, &two).await;
         let traffic = async {
@@ -130,7 +131,9 @@ async fn stream_all(from: &Node, to: &Node, streams: usize, each: usize) -> usiz
     let mut sending = tokio::task::JoinSet::new();
     let bulk = Bytes::from(vec![0x5a; each]);
     for _ in 0..streams {
-        let (net, peer, bulk) = (from.net.clone(), to.id(), bulk.clone());
+        let net = from.net.clone();
+        let peer = to.id();
+        let bulk = bulk.clone();
         sending.spawn(async move {
             let mut stream = open_when_served(&net, peer).await;
             stream.send_chunk(bulk).await.unwrap();

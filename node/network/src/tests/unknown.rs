@@ -32,7 +32,8 @@ fn streams_nodes_of_one_institution_share_limit() {
 #[tokio::test]
 async fn session_without_hello_is_cut() {
     for transport in [TCP, QUIC] {
-        let (one, silent) = (Node::start(1, transport).await, Node::start(2, transport).await);
+        let one = Node::start(1, transport).await;
+        let silent = Node::start(2, transport).await;
         introduce(&[&one, &silent]).await;
         let session = one.session(&silent).await;
         let attested_node = Node::start(3, transport).await;

@@ -125,7 +125,8 @@ impl<'a> OfferEvaluation<'a> {
     }
 
     fn purposes(&mut self, withheld: &mut BTreeMap<Part, Reason>) -> Result<Vec<Purpose>, Reasons> {
-        let (mut allowed, mut denied) = (Vec::new(), Reasons::new());
+        let mut allowed = Vec::new();
+        let mut denied = Reasons::new();
         for purpose in self.input.request.purposes.iter() {
             match self.dataset("use-for-purpose", authorize::purpose(purpose), purpose) {
                 Ok(()) => allowed.push(purpose.clone()),
@@ -170,7 +171,8 @@ impl<'a> OfferEvaluation<'a> {
     /// Age bands and years of birth are one quasi-identifier: together they reveal an age to the year. If ages are requested, years of
     /// birth are not shown. The holder's own people get both.
     fn one_age(&self, mut shown: Shown) -> Shown {
-        let (input, facts) = (self.input, self.facts);
+        let input = self.input;
+        let facts = self.facts;
         let request = input.request;
         let is_used = |name: &ColumnName, transform: Transform| {
             request.columns.transform(name).meet(transform) != Transform::Removed
@@ -263,7 +265,8 @@ impl<'a> OfferEvaluation<'a> {
             Places::Any => parties.to_vec(),
             Places::Only(places) => places.iter().cloned().collect(),
         };
-        let (mut allowed, mut denied) = (Vec::new(), Reasons::new());
+        let mut allowed = Vec::new();
+        let mut denied = Reasons::new();
         for place in requested {
             match self.dataset("receive-in", vec![pair("place", text(&place))], &place) {
                 Ok(()) => allowed.push(place),

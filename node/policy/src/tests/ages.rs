@@ -27,7 +27,9 @@ fn facts() -> DatasetFacts {
 }
 
 fn decide(request: &Scope) -> OfferDecision {
-    let (consumer, provider, facts) = (zurich(), budapest(), facts());
+    let consumer = zurich();
+    let provider = budapest();
+    let facts = facts();
     let input = OfferInput {
         consumer: &consumer,
         provider: &provider,

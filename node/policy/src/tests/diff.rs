@@ -7,8 +7,10 @@ const NO_RECORDS: &str = "@id(\"no-records\") @reason(\"r\") @remedy(\"m\") forb
 
 #[test]
 fn policy_diff_names_what_opens_and_what_closes() {
-    let (before, after) = (PolicySources::shipped(), stricter());
-    let (old, new) = (before.compile().unwrap(), after.compile().unwrap());
+    let before = PolicySources::shipped();
+    let after = stricter();
+    let old = before.compile().unwrap();
+    let new = after.compile().unwrap();
     let forward = diff((&before, &old), (&after, &new), &request_space());
     assert_eq!(forward.opens_in_all, 0, "{:?}", forward.opens);
     assert!(forward.closes_in_all > 0);

@@ -8,7 +8,8 @@ use super::{
 };
 
 fn offered(facts: &DatasetFacts, request: &Scope) -> Scope {
-    let (consumer, provider) = (zurich(), budapest());
+    let consumer = zurich();
+    let provider = budapest();
     let input = OfferInput {
         consumer: &consumer,
         provider: &provider,
@@ -91,8 +92,10 @@ fn limits_are_those_of_the_offered_tier() {
 fn limits_set_later_apply_to_older_grants() {
     let granted = offered(&heart(), &wide());
     let decide = |facts: &DatasetFacts, now| {
-        let (purpose, requester) = (Purpose::HealthResearch, eva());
-        let (consumer, provider) = (zurich(), budapest());
+        let purpose = Purpose::HealthResearch;
+        let requester = eva();
+        let consumer = zurich();
+        let provider = budapest();
         let input = QueryInput {
             granted: &granted,
             requester: &requester,

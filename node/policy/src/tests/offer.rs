@@ -9,7 +9,8 @@ use super::*;
 const BAND: Transform = Transform::Generalized(Generalization::AgeBand(BandWidth::Ten));
 
 fn decide(request: &Scope, change: impl FnOnce(&mut Party, &mut Option<DatasetFacts>)) -> OfferDecision {
-    let (mut consumer, mut dataset) = (zurich(), Some(heart()));
+    let mut consumer = zurich();
+    let mut dataset = Some(heart());
     change(&mut consumer, &mut dataset);
     let provider = budapest();
     let input = OfferInput {

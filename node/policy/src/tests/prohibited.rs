@@ -76,7 +76,9 @@ fn prohibited_institutions_get_nothing_whatever_rules_permit() {
 #[test]
 fn prohibited_names_are_shown_by_no_offer_grant_or_query() {
     let policy = names_for_one_disease().compile().unwrap();
-    let (consumer, provider, dataset) = (zurich(), budapest(), heart());
+    let consumer = zurich();
+    let provider = budapest();
+    let dataset = heart();
     let request = Scope {
         purposes: Purposes::new([disease()]).unwrap(),
         ..wide()

@@ -4,7 +4,10 @@ use super::*;
 
 /// The scope of a grant after the shipped policy has narrowed the wide request.
 fn granted() -> Scope {
-    let (consumer, provider, dataset, request) = (zurich(), budapest(), heart(), wide());
+    let consumer = zurich();
+    let provider = budapest();
+    let dataset = heart();
+    let request = wide();
     let input = OfferInput {
         consumer: &consumer,
         provider: &provider,

@@ -137,7 +137,8 @@ mod tests {
     async fn sent(reading: Reading) -> (Vec<u8>, bool, Result<(), Problem>) {
         let (stream, ending) = reading.begin();
         let mut stream = std::pin::pin!(stream);
-        let (mut bytes, mut whole) = (Vec::new(), true);
+        let mut bytes = Vec::new();
+        let mut whole = true;
         while let Some(chunk) = stream.next().await {
             match chunk {
                 Ok(frame) => bytes.extend_from_slice(&frame.into_data().unwrap()),

@@ -113,7 +113,9 @@ fn show(roster: &Roster, context: &Context) -> Result<(), Problem> {
 /// Notes which addresses of members this node does not dial.
 pub(super) fn note_not_dialed(roster: &Roster, context: &Context) {
     for found in &roster.not_dialed {
-        let (who, address, reason) = (&found.institution, &found.address, &found.reason);
+        let who = &found.institution;
+        let address = &found.address;
+        let reason = &found.reason;
         context
             .out
             .note(&format!("`{address}` of `{who}` is not dialed: {reason}"));

@@ -79,7 +79,8 @@ pub(super) async fn sign(
 async fn reviewed(kind: Signable, content: &FileContent, context: &Context) -> Result<DocumentReview, Problem> {
     let path = format!("/v1/consortium/{kind}/review");
     let review: DocumentReview = context.client()?.post(&path, content).await?;
-    let (signatures, needed) = (review.signatures, review.needed);
+    let signatures = review.signatures;
+    let needed = review.needed;
     context.out.note(&format!(
         "this {kind}, signed by {signatures} of {needed} holders, differs as follows from what this node has:"
     ));

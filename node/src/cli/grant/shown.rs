@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn grants_differ_in_the_parts_that_are_shown() {
-        let (a, mut b) = (grant(), grant());
+        let a = grant();
+        let mut b = grant();
         b.state = GrantState::Revoked;
         assert!(differences(&a, &b).is_empty());
         b.rows = "age >= 40".to_owned();

@@ -111,7 +111,9 @@ fn write_all(args: &Args, escrow: &str, shares: &[Share], files: &[PathBuf]) -> 
 
 /// The page of a share, with what its keeper needs to know years later.
 fn page(share: &Share) -> Zeroizing<String> {
-    let (number, plan, escrow) = (share.number(), share.plan(), share.escrow());
+    let number = share.number();
+    let plan = share.plan();
+    let escrow = share.escrow();
     Zeroizing::new(format!(
         "# Concordat: share {number} of {} of the escrow of keys {escrow}.\n\
          # Any {} of them, with the file of the escrow, open the keys of a node: `concordat key recover --share …`.\n\

@@ -17,7 +17,8 @@ pub(super) fn make_recorded(
     institution: InstitutionId,
     change: impl FnOnce() -> Result<(), StorageError>,
 ) -> Result<(), Problem> {
-    let (ledger, by) = (reconciled(storage, institution)?, by_this_account());
+    let ledger = reconciled(storage, institution)?;
+    let by = by_this_account();
     let entry = ledger.append(entry(KeyChange::Rotated), &by, Clock::system().now())?;
     let made = change();
     if made.is_err() {

@@ -32,7 +32,8 @@ pub(super) async fn run(args: &Args, new: NewUnlock, context: &Context) -> Resul
     let config = Config::load(&context.dir)?;
     let escrow = open_escrow(args)?;
     let (provider, keys) = new.provider()?;
-    let (dir, location) = (context.dir.clone(), config.storage.location(&context.dir)?);
+    let dir = context.dir.clone();
+    let location = config.storage.location(&context.dir)?;
     let institution = config.node.institution.clone();
     let record = move |storage: &Storage| record_recovery(storage, institution);
     let work = move || Storage::recover(&dir, &escrow, provider.as_ref(), &location, record);

@@ -33,7 +33,8 @@ fn key(seed: u8) -> NodeKey {
 }
 
 fn outgoing() -> OutgoingQuery {
-    let (ours, theirs) = (key(1), key(2));
+    let ours = key(1);
+    let theirs = key(2);
     let actor: ActorId = "eva@basel".parse().unwrap();
     let query = QueryId::from_bytes([3; 16]);
     let assertion = ActorAssertion {
@@ -121,7 +122,8 @@ fn receipt(bytes: &[u8]) -> Receipt {
 
 /// Both ends of a stream from the consumer to the provider, and the networks that carry it.
 async fn ends(deadlines: Deadlines) -> (FramedStream, FramedStream, [NetworkHandle; 2]) {
-    let (near, far) = (network(1, deadlines).await, network(2, deadlines).await);
+    let near = network(1, deadlines).await;
+    let far = network(2, deadlines).await;
     let member = |network: &NetworkHandle, institution: &str| {
         let institution: InstitutionId = institution.parse().unwrap();
         (network.local_id(), institution, network.listen_addrs())
@@ -159,7 +161,8 @@ async fn provide(
         query: outgoing().envelope.query,
         tier: Tier::Aggregate,
     };
-    let (mut receipt, mut cut) = (receipt(&bytes), None);
+    let mut receipt = receipt(&bytes);
+    let mut cut = None;
     change(&mut opening, &mut receipt, &mut cut);
     wire.send(&opening).await.unwrap();
     // A consumer that rejects the opening drops its end, in which case any of these steps may fail.

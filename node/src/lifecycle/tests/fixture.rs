@@ -74,7 +74,8 @@ impl Fixture {
             ..ImportRequest::new(heart(), Source::at_path(path))
         };
         request.options.subject = SubjectRule::EachRow;
-        let (catalog, identity) = (self.storage.catalog().clone(), Arc::clone(&self.identity));
+        let catalog = self.storage.catalog().clone();
+        let identity = Arc::clone(&self.identity);
         let imported = move || {
             catalog
                 .import(&request, &identity.institution_key(), NOW, &mut |_| ())

@@ -52,7 +52,8 @@ impl Membership {
                 let Some(session) = session.filter(|_| locked(&pending).insert(peer)) else {
                     continue;
                 };
-                let (membership, pending) = (self.clone(), Arc::clone(&pending));
+                let membership = self.clone();
+                let pending = Arc::clone(&pending);
                 let request = async move {
                     match tokio::time::timeout(PROOF_TIMEOUT, membership.introduce(&session)).await {
                         Ok(outcome) => membership.finish_hello(&session, outcome).await,

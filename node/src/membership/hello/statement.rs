@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn a_hello_is_bound_to_both_ends_and_to_the_moment() {
-        let (peer, us) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+        let peer = NodeId::from_bytes([1; 32]);
+        let us = NodeId::from_bytes([2; 32]);
         let now = Timestamp::from_millis(1_000_000_000);
         let valid = HelloStatement {
             from: peer,

@@ -11,14 +11,16 @@ use crate::membership::error::MembershipError;
 /// [`MembershipError::NotDescribed`] if they do not lead from the known charter to the proposed one, or known changes differ.
 pub(super) fn changes_of_charter(known: &Roster, proposed: &Roster) -> Result<Vec<String>, MembershipError> {
     let other_history = || MembershipError::not_described("the history of the charter");
-    let (before, after) = (&known.charter_changes, &proposed.charter_changes);
+    let before = &known.charter_changes;
+    let after = &proposed.charter_changes;
     for (before, after) in before.iter().zip(after) {
         if before.payload_digest()? != after.payload_digest()? {
             return Err(other_history());
         }
     }
     let new = after.get(before.len()..).ok_or_else(other_history)?;
-    let (mut current, mut changes) = (known.charter.clone(), Vec::new());
+    let mut current = known.charter.clone();
+    let mut changes = Vec::new();
     for signed in new {
         let change = signed.peek_unverified()?;
         if change.from != current {
@@ -59,7 +61,8 @@ pub(super) fn change_of_charter(change: &CharterChange, members: &[Member]) -> R
 fn differences(before: &Charter, after: &Charter, members: &[Member]) -> Vec<String> {
     let mut changes = Vec::new();
     if before.threshold() != after.threshold() {
-        let (old, new) = (before.threshold(), after.threshold());
+        let old = before.threshold();
+        let new = after.threshold();
         changes.push(format!("{new} holders of the charter have to sign instead of {old}"));
     }
     let named = |key: &InstitutionPublicKey| {

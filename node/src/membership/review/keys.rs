@@ -32,7 +32,8 @@ pub(super) fn key_changes(before: &Member, after: &Member) -> Result<Vec<String>
     } else {
         "signed for by its old key"
     };
-    let (old, new_key) = (before.key.fingerprint(), after.key.fingerprint());
+    let old = before.key.fingerprint();
+    let new_key = after.key.fingerprint();
     let mut changes = vec![format!("`{who}` has another key, {how}: {new_key} instead of {old}")];
     changes.extend(steps(new, after)?);
     Ok(changes)
@@ -52,7 +53,8 @@ fn steps(earlier: &[EarlierKey], member: &Member) -> Result<Vec<String>, Members
     let mut set_by_holders = false;
     let mut sentences = Vec::new();
     for (number, (EarlierKey { key, followed_by }, next)) in (1_usize..).zip(earlier.iter().zip(next)) {
-        let (who, count) = (&member.institution, earlier.len());
+        let who = &member.institution;
+        let count = earlier.len();
         let keys = format!("from key {} to {}", key.fingerprint(), next.fingerprint());
         let by = match followed_by {
             Follows::OldKey(signed) => {

@@ -74,7 +74,8 @@ fn admitted_again(before: &Member, since: u64) -> Result<Option<String>, Members
 }
 
 fn node_changes(before: &Member, after: &[MemberNode]) -> Vec<String> {
-    let (who, known) = (&before.institution, before.nodes.as_slice());
+    let who = &before.institution;
+    let known = before.nodes.as_slice();
     let mut changes = Vec::new();
     let removed = known.iter().filter(|node| !after.contains(node));
     changes.extend(removed.map(|node| format!("`{who}` no longer has {}", described(node))));

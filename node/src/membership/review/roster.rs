@@ -34,7 +34,8 @@ pub(super) fn roster_changes(known: &Roster, proposed: &Roster) -> Result<Vec<St
 }
 
 fn changes_of_members(known: &[Member], proposed: &[Member]) -> Result<Vec<String>, MembershipError> {
-    let (mut changes, mut described) = (Vec::new(), Vec::new());
+    let mut changes = Vec::new();
+    let mut described = Vec::new();
     for member in known {
         match find(proposed, &member.institution) {
             Some(listed) => {

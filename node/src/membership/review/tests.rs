@@ -329,7 +329,8 @@ fn review_lists_every_change_of_the_charter() {
 
 #[test]
 fn only_the_reviewed_document_is_signed() {
-    let (one, other) = (Digest32::from_bytes([1; 32]), Digest32::from_bytes([2; 32]));
+    let one = Digest32::from_bytes([1; 32]);
+    let other = Digest32::from_bytes([2; 32]);
     assert!(reviewed(one, one).is_ok());
     assert!(matches!(reviewed(one, other), Err(MembershipError::NotReviewed { digest }) if digest == one));
 }

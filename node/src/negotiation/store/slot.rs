@@ -141,7 +141,8 @@ impl Slot {
             Some(Some(entry)) => Ok(entry),
             Some(None) => Err(unknown),
             None => {
-                let (tree, key) = (self.tree.clone(), self.id.to_string());
+                let tree = self.tree.clone();
+                let key = self.id.to_string();
                 let record = tokio::task::spawn_blocking(move || tree.get(&key)).await??;
                 Ok(Entry::restore(record.ok_or(unknown)?.negotiation)?)
             }

@@ -30,7 +30,8 @@ impl Negotiations {
         &self,
         transition: Transition,
     ) -> Result<Option<Outgoing>, NegotiationError> {
-        let (negotiations, span) = (self.clone(), tracing::Span::current());
+        let negotiations = self.clone();
+        let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || span.in_scope(|| negotiations.commit(transition))).await?
     }
 

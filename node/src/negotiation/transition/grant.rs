@@ -57,7 +57,8 @@ impl Transition {
         identity: &Identity,
         (by, at): (&Attribution, Timestamp),
     ) -> Result<Self, NegotiationError> {
-        let (live, held) = (locked.live(), locked.record());
+        let live = locked.live();
+        let held = locked.record();
         let next = held.state.apply(event, live.party(), reason.clone(), at)?;
         let notice = Notice {
             grant: live.terms().grant,
@@ -83,7 +84,8 @@ impl Transition {
         sender: &Attested,
         (by, at): (&Attribution, Timestamp),
     ) -> Result<Noticed, NegotiationError> {
-        let (us, peer) = (locked.live().party(), locked.live().peer_side());
+        let us = locked.live().party();
+        let peer = locked.live().peer_side();
         // A sender that does not act for the other party is checked as itself, and its notice is refused.
         let sender = if sender.acts_for(&peer) { peer } else { sender.side() };
         let notice = ValidNotice::check(verified, &sender, us, locked.live().terms(), at)?;

@@ -45,7 +45,8 @@ fn not_dialed(found: NotDialed) -> AddressNotDialed {
 }
 
 fn members(node: &Node, listed: &[membership::Member]) -> Vec<Member> {
-    let (ours, connected) = (node.identity().node(), node.network().connected_peers());
+    let ours = node.identity().node();
+    let connected = node.network().connected_peers();
     let is_connected = |node: &membership::MemberNode| node.node == ours || connected.contains(&node.node);
     let members = listed.iter().map(|member| Member {
         institution: member.institution.clone(),

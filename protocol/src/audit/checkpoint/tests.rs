@@ -135,7 +135,8 @@ fn inclusion_proof_at_wrong_position_is_refused() {
 
 #[test]
 fn two_histories_cannot_extend_each_other() {
-    let (one, other) = (hashes(&entries(9, "1")), hashes(&entries(9, "2")));
+    let one = hashes(&entries(9, "1"));
+    let other = hashes(&entries(9, "2"));
     let path = merkle::consistency_path(&one, 4, 9).unwrap();
     assert!(check_extension(&head(&one, 4), &head(&one, 9), &path).is_ok());
     assert!(matches!(

@@ -42,7 +42,8 @@ proptest! {
     #[test]
     fn growth_is_proven_by_every_ledger_that_only_grew(first in 0u64..200, more in 0u64..200) {
         let leaves = history(first + more, u64::MAX);
-        let (known, shown) = (head(&leaves, first, 0), head(&leaves, first + more, 0));
+        let known = head(&leaves, first, 0);
+        let shown = head(&leaves, first + more, 0);
         let path = path(&leaves, first, first + more);
         prop_assert_eq!(check_growth(&known, &shown, Some(&path)), Ok(()));
         let none = check_growth(&known, &shown, None);
@@ -59,8 +60,10 @@ proptest! {
     ) {
         let fork = back % known;
         let length = fork + on;
-        let (original, other) = (history(known, u64::MAX), history(length, fork));
-        let (known_head, shown) = (head(&original, known, 0), head(&other, length, restored));
+        let original = history(known, u64::MAX);
+        let other = history(length, fork);
+        let known_head = head(&original, known, 0);
+        let shown = head(&other, length, restored);
         for path in [None, Some(path(&other, known, length)), Some(path(&original, fork, known)), Some(Vec::new())] {
             let checked = check_growth(&known_head, &shown, path.as_deref());
             match checked {
@@ -86,7 +89,8 @@ fn growth_does_not_lead_back_to_an_earlier_generation() {
 fn head_counts_only_for_the_node_that_signed_it_about_itself() {
     let leaves = history(1, u64::MAX);
     let own = head(&leaves, 1, 0);
-    let (node, institution) = (own.node, own.institution.clone());
+    let node = own.node;
+    let institution = own.institution.clone();
     let signed = |head: &LedgerHead, seed| Signed::sign(head, &key(seed)).unwrap().signed().clone();
     assert!(signed(&own, 1).head_of(node, &institution).is_ok());
     assert!(signed(&own, 2).head_of(node, &institution).is_err());

@@ -68,7 +68,8 @@ pub fn inclusion_path<L: LeafSource + ?Sized>(leaves: &L, index: u64, size: u64)
     if index >= size {
         return Err(OutOfRange { size, requested: index });
     }
-    let (mut start, mut end) = (0, size);
+    let mut start = 0;
+    let mut end = size;
     let mut path = Vec::new();
     while end - start > 1 {
         let middle = start + split(end - start);
@@ -99,7 +100,8 @@ pub fn consistency_path<L: LeafSource + ?Sized>(
             requested: first,
         });
     }
-    let (mut start, mut end) = (0, second);
+    let mut start = 0;
+    let mut end = second;
     let mut path = Vec::new();
     while end > first {
         let middle = start + split(end - start);

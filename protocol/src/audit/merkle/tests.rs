@@ -90,7 +90,8 @@ fn path(proof: Option<Vec<String>>) -> Option<Vec<Digest32>> {
 
 fn included(vector: InclusionVector) -> (bool, bool) {
     let verify = || {
-        let (leaf, root) = (hash(&vector.leaf_hash)?, hash(&vector.root)?);
+        let leaf = hash(&vector.leaf_hash)?;
+        let root = hash(&vector.root)?;
         verify_inclusion(leaf, vector.leaf_idx, vector.tree_size, root, &path(vector.proof)?).ok()
     };
     let wanted = !vector.want_err;
@@ -99,7 +100,8 @@ fn included(vector: InclusionVector) -> (bool, bool) {
 
 fn consistent(vector: ConsistencyVector) -> (bool, bool) {
     let verify = || {
-        let (first, second) = (hash(&vector.root1)?, hash(&vector.root2)?);
+        let first = hash(&vector.root1)?;
+        let second = hash(&vector.root2)?;
         verify_consistency(vector.size1, first, vector.size2, second, &path(vector.proof)?).ok()
     };
     let wanted = !vector.want_err;
@@ -127,10 +129,8 @@ fn merkle_vectors_of_other_implementations_are_reproduced() {
         eprintln!("SKIPPED: no vectors at {}; set CONCORDAT_SHARED_DATA", root.display());
         return;
     }
-    let (inclusion, consistency) = (
-        json_files(&root.join("inclusion")),
-        json_files(&root.join("consistency")),
-    );
+    let inclusion = json_files(&root.join("inclusion"));
+    let consistency = json_files(&root.join("consistency"));
     assert_eq!((inclusion.len(), consistency.len()), (49, 43));
     for file in inclusion {
         let (found, wanted) = included(serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap());
@@ -178,7 +178,8 @@ proptest! {
 
     #[test]
     fn no_hash_of_a_proof_can_be_changed(count in 2_usize..200, at in 0_usize..200, which in 0_usize..16, byte in 0_usize..32) {
-        let (leaves, index) = (leaves(count), at % count);
+        let leaves = leaves(count);
+        let index = at % count;
         let size = count as u64;
         let mut path = inclusion_path(&leaves, index as u64, size).unwrap();
         let which = which % path.len();
@@ -197,7 +198,8 @@ proptest! {
         let mut forged = original.clone();
         forged[(changed % first) as usize] = Digest32::ZERO;
         let path = consistency_path(&forged, first, size).unwrap();
-        let (seen, shown) = (root(&original, first).unwrap(), root(&forged, size).unwrap());
+        let seen = root(&original, first).unwrap();
+        let shown = root(&forged, size).unwrap();
         prop_assert!(verify_consistency(first, seen, size, shown, &path).is_err());
     }
 }

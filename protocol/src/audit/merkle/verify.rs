@@ -111,7 +111,8 @@ pub fn verify_consistency(
     } else {
         path.split_first().map(|(s, p)| (*s, p)).ok_or(length)?
     };
-    let (mut old, mut new) = (start, start);
+    let mut old = start;
+    let mut new = start;
     for other in path {
         if position.last == 0 {
             return Err(length);

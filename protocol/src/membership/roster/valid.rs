@@ -210,7 +210,9 @@ fn check_bounds(roster: &Roster) -> Result<(), RosterError> {
 }
 
 fn check_duplicates(roster: &Roster) -> Result<(), RosterError> {
-    let (mut institutions, mut keys, mut nodes) = (HashSet::new(), HashSet::new(), HashSet::new());
+    let mut institutions = HashSet::new();
+    let mut keys = HashSet::new();
+    let mut nodes = HashSet::new();
     let twice = |what, member: &Member| {
         Err(RosterError::Duplicate {
             what,
@@ -251,7 +253,8 @@ fn check_not_older(offered: &Roster, held: &Roster) -> Result<(), RosterError> {
 
 /// Checks that a roster follows the current one: by its number, and with the same history of the charter.
 fn check_follows(offered: &Roster, second: Digest32, previous: &ValidRoster) -> Result<(), RosterError> {
-    let (held, first) = (previous.roster(), previous.digest());
+    let held = previous.roster();
+    let first = previous.digest();
     check_not_older(offered, held)?;
     check_history(offered, held)?;
     if offered.number == held.number && first != second {

@@ -47,7 +47,8 @@ fn restate(roster: &mut Roster, key: u8, seconds: i64, change: fn(&mut Enrollmen
         ..application("budapest", key, 102)
     };
     change(&mut statement);
-    let (since, status) = (budapest(roster).since, budapest(roster).status);
+    let since = budapest(roster).since;
+    let status = budapest(roster).status;
     let entry = Member::admitted(&stated(&statement, key), since);
     *budapest(roster) = Member { status, ..entry };
 }
@@ -410,7 +411,8 @@ fn roster_change_after_absence_is_checked_as_strictly() {
     let held = check(&three(), None).unwrap();
     for first in changes() {
         for second in changes() {
-            let (mut one, what) = (next(held.roster()), format!("{}, then {}", first.what, second.what));
+            let mut one = next(held.roster());
+            let what = format!("{}, then {}", first.what, second.what);
             (first.make)(&mut one);
             let mut two = next(&one);
             let still_listed = |name| one.members.iter().any(|member| member.institution == id(name));

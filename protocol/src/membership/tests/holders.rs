@@ -69,7 +69,8 @@ fn a_charter_has_different_keys_and_a_threshold_within_them() {
 #[test]
 fn roster_needs_as_many_holders_as_the_charter_requires() {
     let holders = charter(&[1, 2, 3], 2);
-    let (roster, pinned) = (under(&holders, &[]), pin(&holders, &[]));
+    let roster = under(&holders, &[]);
+    let pinned = pin(&holders, &[]);
     for signers in [&[1, 2][..], &[2, 3], &[3, 1], &[1, 2, 3], &[1, 9, 2]] {
         assert!(
             ValidRoster::check(signed_by(&roster, signers), &pinned, None, NOW).is_ok(),
@@ -95,7 +96,8 @@ fn roster_needs_as_many_holders_as_the_charter_requires() {
 
 #[test]
 fn charter_change_needs_signatures_of_its_holders() {
-    let (old, new) = (charter(&[1, 2, 3], 2), charter(&[4, 5], 1));
+    let old = charter(&[1, 2, 3], 2);
+    let new = charter(&[4, 5], 1);
     let result = |changes: &[CoSigned<CharterChange>], signers: &[u8]| {
         ValidRoster::check(signed_by(&under(&new, changes), signers), &pin(&old, &[]), None, NOW).map(|_| ())
     };
@@ -124,7 +126,9 @@ fn charter_change_needs_signatures_of_its_holders() {
 
 #[test]
 fn charter_changes_are_followed_in_order_after_absence() {
-    let (a, b, c) = (charter(&[1], 1), charter(&[1, 2, 3], 2), charter(&[2, 3, 4], 3));
+    let a = charter(&[1], 1);
+    let b = charter(&[1, 2, 3], 2);
+    let c = charter(&[2, 3, 4], 3);
     let to_b = signed_by(&change(&a, &b), &[1]);
     let to_c = signed_by(&next_change(Some(&to_b), &b, &c), &[1, 2]);
     let changes = [to_b.clone(), to_c.clone()];
@@ -154,7 +158,9 @@ fn charter_changes_are_followed_in_order_after_absence() {
 /// The charter goes from A to B and back to A. The holders of B have signed once; they cannot sign again what follows A.
 #[test]
 fn charter_that_returned_is_not_taken_back() {
-    let (a, b, x) = (charter(&[1], 1), charter(&[2, 3], 2), charter(&[7], 1));
+    let a = charter(&[1], 1);
+    let b = charter(&[2, 3], 2);
+    let x = charter(&[7], 1);
     let to_b = signed_by(&change(&a, &b), &[1]);
     let to_a = signed_by(&next_change(Some(&to_b), &b, &a), &[2, 3]);
     let history = [to_b.clone(), to_a.clone()];
@@ -195,7 +201,8 @@ fn charter_that_returned_is_not_taken_back() {
 /// A change names the one before it, so the signatures of holders are valid at one place of the history only.
 #[test]
 fn charter_change_is_valid_at_one_place_of_the_history() {
-    let (a, b) = (charter(&[1], 1), charter(&[2], 1));
+    let a = charter(&[1], 1);
+    let b = charter(&[2], 1);
     let to_b = signed_by(&change(&a, &b), &[1]);
     let to_a = signed_by(&next_change(Some(&to_b), &b, &a), &[2]);
     let again = [to_b.clone(), to_a, to_b];
@@ -212,7 +219,9 @@ fn charter_change_is_valid_at_one_place_of_the_history() {
 /// A stop between roster and pin leaves an older pin: the roster itself shows that the history continues from it.
 #[test]
 fn charter_history_of_the_held_roster_is_kept() {
-    let (a, b, x) = (charter(&[1], 1), charter(&[2], 1), charter(&[7], 1));
+    let a = charter(&[1], 1);
+    let b = charter(&[2], 1);
+    let x = charter(&[7], 1);
     let to_b = [signed_by(&change(&a, &b), &[1])];
     let older_pin = pin(&a, &[]);
     let held = ValidRoster::check(signed_by(&under(&b, &to_b), &[2]), &older_pin, None, NOW).unwrap();

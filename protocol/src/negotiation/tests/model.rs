@@ -33,7 +33,8 @@ proptest! {
             world.check();
         }
         world.run_to_end();
-        let (consumer, provider) = (&world.consumer, world.provider.as_ref().unwrap());
+        let consumer = &world.consumer;
+        let provider = world.provider.as_ref().unwrap();
         prop_assert!(consumer.state_name().is_final(), "{}", consumer.state_name());
         prop_assert_eq!(consumer.state_name(), provider.state_name());
         prop_assert_eq!(consumer.grant(), provider.grant());
@@ -154,7 +155,8 @@ impl World {
     /// The invariants after every step.
     fn check(&self) {
         let Some(provider) = &self.provider else { return };
-        let (ours, theirs) = (self.consumer.transcript().messages(), provider.transcript().messages());
+        let ours = self.consumer.transcript().messages();
+        let theirs = provider.transcript().messages();
         let shared = ours.iter().zip(theirs).take_while(|(a, b)| a == b).count();
         assert!(
             ours.len() - shared <= 2 && theirs.len() - shared <= 2,

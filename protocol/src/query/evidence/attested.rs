@@ -44,7 +44,8 @@ impl AttestedQuery {
         [consumer, provider]: [Signed<NodeCertificate>; 2],
         query: Signed<QueryEnvelope>,
     ) -> Result<Self, EvidenceError> {
-        let (consumer, provider) = (certified(consumer, "consumer")?, certified(provider, "provider")?);
+        let consumer = certified(consumer, "consumer")?;
+        let provider = certified(provider, "provider")?;
         let query = query.verify(consumer.node).map_err(EvidenceError::Query)?;
         let query = query.document().clone();
         let assertion = query.actor.clone().verify(consumer.node);
@@ -72,7 +73,8 @@ impl AttestedQuery {
         receipt: &CoSigned<Receipt>,
         consumer_ledger: Option<&Signed<LedgerHead>>,
     ) -> Result<AttestedReceipt, EvidenceError> {
-        let (consumer, provider) = (&self.consumer, &self.provider);
+        let consumer = &self.consumer;
+        let provider = &self.provider;
         let countersigned = match receipt.clone().verify(&[provider.node, consumer.node]) {
             Ok(_) => true,
             Err(SignatureError::MissingSignature) => false,

@@ -215,7 +215,8 @@ impl Parts {
         } else {
             receipt
         };
-        let (certificates, query) = (self.certificates(), self.signed_query());
+        let certificates = self.certificates();
+        let query = self.signed_query();
         let receipt = (receipt, self.consumer_ledger);
         EvidenceBundle::new(self.holder, certificates, query, receipt, vec![proof]).with_successions(self.successions)
     }

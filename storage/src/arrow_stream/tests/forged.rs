@@ -189,10 +189,8 @@ fn buffers_are_large_enough_for_their_rows() {
 
 #[test]
 fn nodes_and_buffers_match_the_columns() {
-    let (nodes, buffers) = (
-        StreamViolation::Count { what: "nodes" },
-        StreamViolation::Count { what: "buffers" },
-    );
+    let nodes = StreamViolation::Count { what: "nodes" };
+    let buffers = StreamViolation::Count { what: "buffers" };
     forged(|batch| batch.nodes.truncate(1), &nodes);
     forged(|batch| batch.nodes.push((2, 0)), &nodes);
     forged(|batch| batch.buffers.truncate(4), &buffers);
@@ -304,7 +302,8 @@ fn no_number_of_a_batch_breaks_the_reader() {
     ];
     for field in &fields {
         for other in &fields {
-            let (first, second) = (*field(&mut valid.clone()), *other(&mut valid.clone()));
+            let first = *field(&mut valid.clone());
+            let second = *other(&mut valid.clone());
             for value in extremes(first) {
                 for another in extremes(second) {
                     let mut batch = valid.clone();

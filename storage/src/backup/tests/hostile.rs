@@ -52,7 +52,8 @@ fn hash(bytes: &[u8]) -> Digest32 {
 
 /// The errors of verifying and restoring; the test fails if either blocks.
 fn refusals(node: &TestNode) -> [ErrorKind; 2] {
-    let (repository, runtime) = (node.repository(), node.runtime.handle().clone());
+    let repository = node.repository();
+    let runtime = node.runtime.handle().clone();
     let (done, waiting) = mpsc::channel();
     thread::spawn(move || {
         let _within = runtime.enter();
@@ -159,7 +160,8 @@ fn no_path_in_a_snapshot_opens_another_file() {
     ];
     let contents = node.repository().join(format!("snapshots/{id}/contents.cose"));
     let list = node.repository().join(format!("snapshots/{id}/objects"));
-    let (whole, whole_list) = (fs::read(&contents).unwrap(), fs::read(&list).unwrap());
+    let whole = fs::read(&contents).unwrap();
+    let whole_list = fs::read(&list).unwrap();
     let files = Repository::open(&node.repository())
         .unwrap()
         .snapshot_unverified(id)

@@ -122,7 +122,8 @@ impl Commit<'_> {
     where
         P: concordat_protocol::identity::PublicKey,
     {
-        let (name, datasets) = (record.name.as_str(), self.datasets);
+        let name = record.name.as_str();
+        let datasets = self.datasets;
         let key = manifest_key(&record.name, record.current);
         batch
             .expect(&datasets.records, name, old)?

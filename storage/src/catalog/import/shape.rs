@@ -157,7 +157,8 @@ fn joined(before: &Manifest, found: &[Found], subject: &ColumnName) -> Result<Ve
             None if name.is_reserved() => {}
             None => differences.push(format!("column `{name}` is missing")),
             Some(other) if other.meta.kind != column.kind && !other.empty => {
-                let (is, was) = (other.meta.kind.label(), column.kind.label());
+                let is = other.meta.kind.label();
+                let was = column.kind.label();
                 differences.push(format!("column `{name}` contains {is}, not {was}"));
             }
             Some(_) => {}

@@ -71,7 +71,8 @@ fn version_gives_only_its_own_objects_and_is_read_only() {
     node.import_text(PEOPLE, ImportMode::Create);
     let old = node.current();
     node.import_text(PEOPLE, ImportMode::Replace);
-    let (store, location) = (node.current().object_store(), old.objects().remove(0).location);
+    let store = node.current().object_store();
+    let location = old.objects().remove(0).location;
     let read = node.runtime.block_on(async { store.get(&location).await });
     assert!(matches!(read, Err(object_store::Error::NotFound { .. })));
     let own = node.current().objects().remove(0).location;
@@ -90,7 +91,8 @@ fn version_gives_only_its_own_objects_and_is_read_only() {
 fn a_manifest_must_be_signed_by_the_institution() {
     let node = TestNode::new();
     node.import_text(PEOPLE, ImportMode::Create);
-    let (version, catalog) = (node.current(), node.catalog());
+    let version = node.current();
+    let catalog = node.catalog();
     let key_of_manifest = manifest_key(&people(), VersionNumber::FIRST);
     let forged = Signed::sign(version.manifest(), &key(2)).unwrap();
     catalog
@@ -151,9 +153,11 @@ fn removed_duplicated_or_swapped_block_is_never_read_as_data() {
     let old = node.object_files().remove(0);
     node.import_text(&wide(1), ImportMode::Replace);
     let new = node.object_files().into_iter().find(|path| *path != old).unwrap();
-    let (whole, other) = (fs::read(&new).unwrap(), fs::read(&old).unwrap());
+    let whole = fs::read(&new).unwrap();
+    let other = fs::read(&old).unwrap();
     let cut = |bytes: &[u8]| -> Vec<Vec<u8>> { bytes[HEADER..].chunks(BLOCK).map(<[u8]>::to_vec).collect() };
-    let (blocks, others) = (cut(&whole), cut(&other));
+    let blocks = cut(&whole);
+    let others = cut(&other);
     assert!(
         blocks.len() > 3 && blocks.len() == others.len(),
         "{} blocks",

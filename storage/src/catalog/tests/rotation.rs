@@ -62,7 +62,8 @@ fn rotated_master_key_opens_all_and_old_file_nothing_new() {
     let mut node = TestNode::new();
     node.import_text(PEOPLE, ImportMode::Create);
     let master_key = node.dir.path().join("identity/master.key");
-    let (before, objects) = (fs::read(&master_key).unwrap(), node.object_files());
+    let before = fs::read(&master_key).unwrap();
+    let objects = node.object_files();
     let segment = node.catalog().0.keys.segments.get(MAIN_SEGMENT).unwrap().unwrap();
     node.catalog().keys().rotate_master().unwrap();
     assert!(!node.catalog().0.keys.master.is_rotating());
@@ -103,7 +104,8 @@ fn interrupted_master_rotation_is_finished_at_next_start() {
 fn a_new_segment_key_wraps_its_datasets_and_touches_no_data() {
     let mut node = TestNode::new();
     node.import_text(PEOPLE, ImportMode::Create);
-    let (record, objects) = (node.catalog().datasets().show(&people()).unwrap(), node.object_files());
+    let record = node.catalog().datasets().show(&people()).unwrap();
+    let objects = node.object_files();
     let before = node.pseudonyms();
     assert_eq!(node.catalog().keys().rotate_segment(&main_segment()).unwrap(), 1);
     assert_eq!(node.object_files(), objects);
@@ -124,7 +126,8 @@ fn new_dataset_key_seals_new_data_and_reencryption_the_rest() {
     let mut node = TestNode::new();
     node.import_text(PEOPLE, ImportMode::Create);
     node.import_text("id,name,age\n4,Dora Sentinel,33\n", ImportMode::Append);
-    let (first, pseudonyms) = (node.dataset_key(), node.pseudonyms());
+    let first = node.dataset_key();
+    let pseudonyms = node.pseudonyms();
     let manifests = node.catalog().datasets().versions(&people()).unwrap();
     let new = node.catalog().keys().rotate_dataset(&people(), true).unwrap();
     assert_ne!(new, first);
@@ -242,7 +245,8 @@ fn object_only_in_use_by_a_reader_is_not_reencrypted() {
 fn object_that_contradicts_its_manifest_is_not_reencrypted() {
     let node = TestNode::new();
     node.import_text(PEOPLE, ImportMode::Create);
-    let (old, first) = (node.object_files().remove(0), node.dataset_key());
+    let old = node.object_files().remove(0);
+    let first = node.dataset_key();
     node.import_text(
         "id,name,age\n1,Zsofia Sentinel,41\n2,Bela Sentinel,52\n3,Carl Sentinel,9\n",
         ImportMode::Replace,
@@ -353,7 +357,8 @@ fn format_1_directory_is_migrated_with_data_and_pseudonyms() {
 #[test]
 fn any_recovery_key_recovers_from_a_lost_passphrase() {
     use crate::keys::{Recipient, RecoveryKey};
-    let (first, second) = (RecoveryKey::generate(), RecoveryKey::generate());
+    let first = RecoveryKey::generate();
+    let second = RecoveryKey::generate();
     let mut node = TestNode::new();
     node.import_text(PEOPLE, ImportMode::Create);
     let recipients: Vec<Recipient> = [&first.0, &second.0].map(|public| public.parse().unwrap()).to_vec();

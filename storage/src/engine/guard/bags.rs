@@ -102,7 +102,8 @@ async fn footers(session: &dyn Session, objects: &[ObjectMeta]) -> Result<Vec<Ar
     let known = session.runtime_env().cache_manager.get_file_metadata_cache();
     let store = store(session)?;
     let footer = |object: ObjectMeta| {
-        let (store, known) = (Arc::clone(&store), Arc::clone(&known));
+        let store = Arc::clone(&store);
+        let known = Arc::clone(&known);
         async move {
             DFParquetMetadata::new(store.as_ref(), &object)
                 .with_file_metadata_cache(Some(known))
@@ -147,7 +148,8 @@ fn bytes(group: &RowGroupMetaData, columns: &BTreeSet<&str>) -> u64 {
 /// Fills each bag with as many groups as fit, at least one.
 fn filled(groups: Vec<Group>) -> Vec<Vec<Group>> {
     let mut bags: Vec<Vec<Group>> = Vec::new();
-    let (mut rows, mut bytes) = (0u64, 0u64);
+    let mut rows = 0u64;
+    let mut bytes = 0u64;
     for group in groups {
         let fits = rows.saturating_add(group.rows) <= BAG_ROWS && bytes.saturating_add(group.bytes) <= BAG_BYTES;
         match bags.last_mut().filter(|_| fits) {

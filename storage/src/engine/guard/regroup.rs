@@ -97,7 +97,8 @@ async fn collected(
     let fields = schema.fields().iter().take(groups);
     let keys = RowConverter::new(fields.map(|field| SortField::new(field.data_type().clone())).collect())?;
     let memory = MemoryConsumer::new("groups in order").register(context.memory_pool());
-    let (mut batches, mut rows) = (Vec::new(), Vec::new());
+    let mut batches = Vec::new();
+    let mut rows = Vec::new();
     let mut groups_stream = execute_stream(input, context)?;
     while let Some(group) = groups_stream.try_next().await? {
         memory.try_grow(group.get_array_memory_size())?;

@@ -135,7 +135,8 @@ impl Reader {
     async fn read(&self, bag: &Bag, context: &Arc<TaskContext>) -> Result<LoadedBag> {
         let memory = MemoryConsumer::new("rows in order").register(context.memory_pool());
         memory.try_grow(usize::try_from(bag.bytes).unwrap_or(usize::MAX))?;
-        let (mut batches, mut rows) = (Vec::new(), Vec::new());
+        let mut batches = Vec::new();
+        let mut rows = Vec::new();
         for part in &bag.parts {
             let mut ranks = self.order.rows(part.object);
             let mut stored = self.scan.execute(part.partition, Arc::clone(context))?;
@@ -323,7 +324,8 @@ impl ExecutionPlan for Shuffle {
         let bags = reader.bags.clone();
         let bags = stream::iter(bags)
             .map(move |bag| {
-                let (reader, context) = (Arc::clone(&reader), Arc::clone(&context));
+                let reader = Arc::clone(&reader);
+                let context = Arc::clone(&context);
                 let reading = SpawnedTask::spawn(async move { reader.read(&bag, &context).await });
                 async move {
                     reading

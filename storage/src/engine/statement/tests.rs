@@ -19,10 +19,8 @@ fn ordinary_queries_pass() {
 fn query_names_exactly_the_version_that_was_opened() {
     let dataset = "budapest.heart".parse().unwrap();
     let at = |sql: &str, version: Option<u64>| checked(sql, &dataset, version.map(VersionNumber::new), &["age"]);
-    let (current, third) = (
-        "SELECT age FROM heart",
-        "SELECT h.age FROM budapest.heart VERSION AS OF 3 AS h",
-    );
+    let current = "SELECT age FROM heart";
+    let third = "SELECT h.age FROM budapest.heart VERSION AS OF 3 AS h";
     at(current, None).unwrap();
     at(third, Some(3)).unwrap();
     for (sql, version) in [(current, Some(3)), (third, None), (third, Some(2))] {

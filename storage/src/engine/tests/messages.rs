@@ -6,7 +6,8 @@ use crate::engine::{source::AnswerKeys, worker::Task};
 #[tokio::test]
 async fn task_survives_encoding_to_its_process() {
     let fixture = Fixture::new().await;
-    let (scope, keys) = (clear(Tier::Records, &["age"]), AnswerKeys::of(&fixture, &Holder::Local));
+    let scope = clear(Tier::Records, &["age"]);
+    let keys = AnswerKeys::of(&fixture, &Holder::Local);
     let bounds = Bounds::default();
     let version = Some(VersionNumber::new(3));
     let statement = ("SELECT age FROM heart", version);

@@ -118,7 +118,8 @@ proptest! {
         (one, other) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
         depth in 2_usize..14,
     ) {
-        let (one, other): (&Construct, &Construct) = (one.get(CONSTRUCTS), other.get(CONSTRUCTS));
+        let one: &Construct = one.get(CONSTRUCTS);
+        let other: &Construct = other.get(CONSTRUCTS);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         on_large_stack(|| {
             runtime.block_on(async {
@@ -184,7 +185,9 @@ async fn batches_shrink_as_text_grows() {
     // A batch contains as many rows as fit, and a row that is too wide is not computed. One letter may become three in
     // upper case.
     let expression_of = |bytes: usize, capitals: usize| {
-        let (open, close, text) = ("upper(".repeat(capitals), ")".repeat(capitals), "x".repeat(bytes));
+        let open = "upper(".repeat(capitals);
+        let close = ")".repeat(capitals);
+        let text = "x".repeat(bytes);
         format!("{open}concat(name, '{text}'){close}")
     };
     let rows = async |expression: String| {
@@ -192,10 +195,8 @@ async fn batches_shrink_as_text_grows() {
         rows_per_batch(&plan, 8192)
     };
     assert_eq!(rows("name".to_owned()).await.unwrap(), 8192);
-    let (few, fewer) = (
-        rows(expression_of(20_000, 0)).await.unwrap(),
-        rows(expression_of(60_000, 0)).await.unwrap(),
-    );
+    let few = rows(expression_of(20_000, 0)).await.unwrap();
+    let fewer = rows(expression_of(60_000, 0)).await.unwrap();
     assert!(fewer < few && few < 8192, "{fewer} {few}");
     let too_wide = rows(expression_of(60_000, 5)).await;
     assert!(matches!(too_wide, Err(QueryError::TooComplex { .. })), "{too_wide:?}");

@@ -90,7 +90,8 @@ impl Workers {
         running: usize,
     ) -> Result<ReleasedAnswer, QueryError> {
         let (holder, scope, receipt) = permit.open();
-        let (keys, max_rows) = (AnswerKeys::of(source, &holder), max_rows(&scope));
+        let keys = AnswerKeys::of(source, &holder);
+        let max_rows = max_rows(&scope);
         let bounds = Bounds {
             time: time.min(self.0.bounds.time),
             ..self.0.bounds
@@ -116,7 +117,8 @@ impl Workers {
         let (opened, opening) = oneshot::channel();
         let (rows, reader) = mpsc::channel(1);
         let pump = Pump::new(process, source.object_store(), source.objects(), opened);
-        let (task, workers) = (encode(task)?, self.clone());
+        let task = encode(task)?;
+        let workers = self.clone();
         tokio::spawn(async move {
             if let Some(process) = pump.run(&task, rows).await {
                 workers.keep_idle(process, Some(answered));

@@ -103,7 +103,8 @@ impl NodeStore {
     async fn read(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let (object, meta) = self.find(location)?;
         let mut found = Vec::with_capacity(ranges.len());
-        let (mut together, mut size) = (Vec::new(), 0);
+        let mut together = Vec::new();
+        let mut size = 0;
         for range in ranges {
             if range.start > range.end || range.end > meta.size {
                 return Err(generic(std::io::Error::from(std::io::ErrorKind::InvalidInput)));

@@ -138,7 +138,8 @@ impl Pump {
         if !allowed || !ranges.iter().all(is_valid) {
             return Err(failed());
         }
-        let (store, location) = (Arc::clone(&self.store), object.location.clone());
+        let store = Arc::clone(&self.store);
+        let location = object.location.clone();
         self.reads.spawn(async move {
             let found = store.get_ranges(&location, &ranges).await;
             (request.number, found.map_err(|error| store_error_kind(&error)))
@@ -190,10 +191,8 @@ impl Pump {
     /// The error for a process that has ended.
     async fn exit_error(&mut self) -> QueryError {
         let status = self.process.exit_status().await;
-        let (code, signal) = (
-            status.and_then(|status| status.code()),
-            status.and_then(|status| status.signal()),
-        );
+        let code = status.and_then(|status| status.code());
+        let signal = status.and_then(|status| status.signal());
         tracing::warn!(?code, ?signal, "an engine process ended before its answer was complete");
         if code == Some(i32::from(NOT_ISOLATED)) {
             return QueryError::Engine {

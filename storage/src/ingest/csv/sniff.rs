@@ -129,7 +129,8 @@ fn guess_header(rows: &Sample) -> Result<bool, IngestError> {
     let Some((first, below)) = rows.split_first() else {
         return Ok(true);
     };
-    let (mut names, mut values) = (0, 0);
+    let mut names = 0;
+    let mut values = 0;
     for (index, cell) in first.iter().enumerate() {
         let kinds = kinds_below(below, index);
         if kinds.is_none() || is_missing(cell) {

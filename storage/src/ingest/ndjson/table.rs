@@ -93,7 +93,8 @@ impl Table {
             Step::Line => self.check_line()?,
             Step::TooLong => Err(Reason::RowTooLong),
         };
-        let (line, bytes) = (self.lines.number(), self.lines.line());
+        let line = self.lines.number();
+        let bytes = self.lines.line();
         if let Err(reason) = checked {
             let reject = Reject { line, reason };
             check_encoding(reject, self.refused, self.lines.source().encoding())?;

@@ -34,8 +34,12 @@ pub(super) enum PageKind {
 /// Reads the header at the beginning of `bytes`; `None` if it is not complete or not valid.
 pub(super) fn read(bytes: &[u8]) -> Option<Header> {
     let mut walk = Walk::new(bytes, MAX_ELEMENTS);
-    let (mut kind, mut unpacked, mut compressed) = (None, None, None);
-    let (mut data, mut dictionary, mut data_v2) = (None, None, None);
+    let mut kind = None;
+    let mut unpacked = None;
+    let mut compressed = None;
+    let mut data = None;
+    let mut dictionary = None;
+    let mut data_v2 = None;
     let mut last = 0;
     while let Some((id, found)) = walk.field(&mut last)? {
         match id {
@@ -88,6 +92,7 @@ fn values_of(walk: &mut Walk<'_>, kind: Kind, fields: Fields) -> Option<i32> {
 /// How many numbers are stored as differences at the beginning of `values`.
 pub(super) fn delta_count(values: &[u8]) -> Option<u64> {
     let mut walk = Walk::new(values, 0);
-    let (_block, _parts) = (walk.varint()?, walk.varint()?);
+    let _block = walk.varint()?;
+    let _parts = walk.varint()?;
     walk.varint()
 }

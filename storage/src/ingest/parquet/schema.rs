@@ -43,7 +43,8 @@ pub(super) type Unsupported = Vec<(String, &'static str)>;
 
 /// The columns of a schema by name, or what is wrong with those that cannot be imported.
 pub(super) fn columns(schema: &SchemaDescriptor) -> Result<Vec<(String, Reading)>, Unsupported> {
-    let (mut columns, mut unsupported) = (Vec::new(), Vec::new());
+    let mut columns = Vec::new();
+    let mut unsupported = Vec::new();
     for field in schema.root_schema().get_fields() {
         let name = field.name().to_owned();
         match reading(field) {
@@ -60,7 +61,8 @@ pub(super) fn columns(schema: &SchemaDescriptor) -> Result<Vec<(String, Reading)
 
 fn reading(field: &Type) -> Result<Reading, &'static str> {
     let info = field.get_basic_info();
-    let (logical, converted) = (info.logical_type_ref(), info.converted_type());
+    let logical = info.logical_type_ref();
+    let converted = info.converted_type();
     if field.is_group() {
         return Err(match (logical, converted) {
             (Some(LogicalType::List), _) | (_, ConvertedType::LIST) => "lists",

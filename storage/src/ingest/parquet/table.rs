@@ -120,7 +120,8 @@ impl Table {
         self.left -= 1;
         self.number += 1;
         self.row.clear(self.number);
-        let (mut invalid, mut too_long) = (None, None);
+        let mut invalid = None;
+        let mut too_long = None;
         for (at, column) in self.columns.iter_mut().enumerate() {
             let field = at + 1;
             let start = self.row.text.len();

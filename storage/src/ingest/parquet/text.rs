@@ -143,7 +143,8 @@ fn decimal(number: i128, scale: u32, text: &mut String) -> Cell {
     };
     let sign = if number < 0 { "-" } else { "" };
     let digits = number.unsigned_abs();
-    let (whole, fraction) = (digits / one, digits % one);
+    let whole = digits / one;
+    let fraction = digits % one;
     if scale == 0 {
         write(text, format_args!("{sign}{whole}"))
     } else {

@@ -207,7 +207,8 @@ impl<'a> Walk<'a> {
                 let count = usize::try_from(self.varint()?).ok()?;
                 self.count(count)?;
                 let kinds = if count == 0 { 0x33 } else { self.byte()? };
-                let (key, value) = (Kind::from_code(kinds >> 4)?, Kind::from_code(kinds & 0x0f)?);
+                let key = Kind::from_code(kinds >> 4)?;
+                let value = Kind::from_code(kinds & 0x0f)?;
                 for _ in 0..count {
                     self.skip_element(key, depth)?;
                     self.skip_element(value, depth)?;

@@ -119,7 +119,8 @@ impl Share {
 
     fn body(&self) -> Zeroizing<String> {
         let SharePlan { shares, threshold } = self.plan;
-        let (escrow, number) = (&self.escrow, self.number);
+        let escrow = &self.escrow;
+        let number = self.number;
         let data = Zeroizing::new(encode(&self.data));
         Zeroizing::new(format!(
             "{PREFIX}:{escrow}:any-{threshold}:{number}-of-{shares}:{}",

@@ -34,7 +34,8 @@ impl Passphrase {
 
 impl KeyProvider for Passphrase {
     fn fresh(&self) -> Result<(KeyEncryptingKey, Parameters), KeyError> {
-        let (cost, salt) = (self.cost, salt()?);
+        let cost = self.cost;
+        let salt = salt()?;
         Ok((self.key(cost, &salt)?, Parameters::Argon2id { cost, salt }))
     }
 

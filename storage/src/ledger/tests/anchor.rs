@@ -28,7 +28,8 @@ impl Fixture {
 
     /// Copies a folder, replacing an existing one.
     fn copy(&self, from: &str, to: &str) {
-        let (from, to) = (self.dir.path().join(from), self.dir.path().join(to));
+        let from = self.dir.path().join(from);
+        let to = self.dir.path().join(to);
         fs::remove_dir_all(&to).ok();
         copy_folder(&from, &to);
     }

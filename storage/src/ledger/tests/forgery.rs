@@ -6,7 +6,8 @@ use super::*;
 
 /// A log of these entries, each linked to the one before, except that entry `broken` names another predecessor.
 fn log(key: &LedgerKey, bodies: &[EntryBody], broken: Option<u64>) -> (Vec<u8>, Tip) {
-    let (mut log, mut tip) = (format::MAGIC.to_vec(), Tip::default());
+    let mut log = format::MAGIC.to_vec();
+    let mut tip = Tip::default();
     for body in bodies {
         let sequence = tip.tree.size();
         let previous = if broken == Some(sequence) {

@@ -49,7 +49,8 @@ impl Fixture {
             file.read_exact(&mut prefix).unwrap();
             offset += 4 + u64::from(u32::from_be_bytes(prefix));
         }
-        let (at, mut byte) = (SeekFrom::Start(offset + 60), [0]);
+        let at = SeekFrom::Start(offset + 60);
+        let mut byte = [0];
         file.seek(at).unwrap();
         file.read_exact(&mut byte).unwrap();
         file.seek(at).unwrap();
@@ -67,7 +68,8 @@ fn outcome(ledger: &Ledger) -> Verification {
 #[test]
 fn a_start_reads_the_newest_part_and_the_rest_is_verified() {
     let fixture = grown();
-    let (mut expected, root) = (ENTRIES, fixture.open().unwrap().root());
+    let mut expected = ENTRIES;
+    let root = fixture.open().unwrap().root();
     for _ in 0..3 {
         let ledger = fixture.anchored().unwrap();
         assert_eq!(ledger.size(), expected);
@@ -138,9 +140,11 @@ fn damage_in_the_newest_part_stops_the_start() {
 
 #[test]
 fn damaged_list_of_segments_does_not_change_the_ledger() {
-    let (fixture, other) = (grown(), grown());
+    let fixture = grown();
+    let other = grown();
     let list = fixture.file("segments");
-    let (intact, root) = (fs::read(&list).unwrap(), fixture.open().unwrap().root());
+    let intact = fs::read(&list).unwrap();
+    let root = fixture.open().unwrap().root();
     let mut lists = vec![Vec::new(), vec![0xff; 100], fs::read(other.file("segments")).unwrap()];
     lists.extend([1, 50, intact.len() / 2, intact.len() - 1].map(|length| intact[..length].to_vec()));
     lists.extend([0, 10, intact.len() / 2, intact.len() - 1].map(|at| {
@@ -201,7 +205,8 @@ fn unverified_entries_are_neither_shown_nor_signed() {
     let fixture = grown();
     let ledger = fixture.anchored().unwrap();
     assert_eq!(outcome(&ledger), Verification::Whole);
-    let (verified, of) = (SEGMENT, 3 * SEGMENT);
+    let verified = SEGMENT;
+    let of = 3 * SEGMENT;
     ledger
         .0
         .verification
